@@ -1,0 +1,66 @@
+"""The only module that reads a clock.
+
+Every instant in a row or sample is an integer count of nanoseconds on CLOCK_MONOTONIC, which all
+processes of one machine share; wall time labels runs and is never subtracted.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+NS_PER_US = 1_000
+
+monotonic_ns = time.monotonic_ns
+cpu_ns = time.process_time_ns
+
+
+class Clock(Protocol):
+    """What a policy may know of time."""
+
+    def now_ns(self) -> int:
+        """The present instant, in nanoseconds on the clock's own timeline."""
+
+    def sleep_until_ns(self, deadline_ns: int) -> None:
+        """Return at or after `deadline_ns`; at once where it has passed."""
+
+
+class MonotonicClock:
+    """CLOCK_MONOTONIC, shared by all processes of this machine."""
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the machine started."""
+        return time.monotonic_ns()
+
+    def sleep_until_ns(self, deadline_ns: int) -> None:
+        """Sleep until an absolute deadline, so that a late wake-up does not delay the next."""
+        remaining_ns = deadline_ns - time.monotonic_ns()
+        if remaining_ns > 0:
+            time.sleep(remaining_ns / NS_PER_S)
+
+
+class ManualClock:
+    """A clock for tests: it moves only when told to."""
+
+    def __init__(self, now_ns: int = 0) -> None:
+        self._now_ns = now_ns
+
+    def now_ns(self) -> int:
+        """The instant last set."""
+        return self._now_ns
+
+    def sleep_until_ns(self, deadline_ns: int) -> None:
+        """Jump to `deadline_ns`; never backwards."""
+        self._now_ns = max(self._now_ns, deadline_ns)
+
+    def advance_ns(self, delta_ns: int) -> None:
+        """Move forward by `delta_ns`."""
+        self._now_ns += delta_ns
+
+
+def wall_time() -> datetime:
+    """The date and time in UTC, for labels only."""
+    return datetime.now(UTC)

@@ -1,0 +1,150 @@
+"""A knob: one typed, tunable setting. The only module that parses a knob's text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from harness.errors import UserError, unknown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+Value = int | float | str | bool
+Setting = dict[str, Value]
+
+
+class Owner(StrEnum):
+    """Whose setting a knob is."""
+
+    TARGET = "target"
+    ENGINE = "engine"
+    LOAD = "load"
+    TRAINING = "training"
+    PREPROCESSING = "preprocessing"
+
+
+class Apply(StrEnum):
+    """Whether a running target takes a new value, or must be started again for it."""
+
+    LIVE = "live"
+    RESTART = "restart"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knob:
+    """One setting: what it is, which values are legal, and which a plain `sweep NAME` tries."""
+
+    name: str
+    doc: str
+    default: Value
+    swept: tuple[Value, ...]
+    unit: str = ""
+    minimum: float | None = None  # inclusive, for numbers
+    maximum: float | None = None  # inclusive, for numbers
+    choices: tuple[Value, ...] = ()  # where not empty, the only legal values
+    owner: Owner = Owner.TARGET
+    apply: Apply = Apply.RESTART
+
+    @property
+    def legal(self) -> str:
+        """The legal values in words, for help and errors."""
+        if self.choices:
+            return ", ".join(format_value(choice) for choice in self.choices)
+        kind = {bool: "on or off", int: "a whole number", float: "a number", str: "a text"}[type(self.default)]
+        if self.minimum is not None and self.maximum is not None:
+            return f"{kind} from {self.minimum:g} to {self.maximum:g}"
+        if self.minimum is not None:
+            return f"{kind}, {self.minimum:g} or more"
+        return kind
+
+    def parse(self, text: str) -> Value:
+        """The value that `text` stands for. Raises UserError where it is not legal."""
+        try:
+            value = _PARSERS[type(self.default)](text.strip())
+        except ValueError:
+            raise self._illegal(text) from None
+        return self.check(value)
+
+    def check(self, value: Value) -> Value:
+        """`value` itself. Raises UserError where it is not legal."""
+        if self.choices and value not in self.choices:
+            raise self._illegal(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            too_small = self.minimum is not None and not value >= self.minimum
+            too_large = self.maximum is not None and not value <= self.maximum
+            if too_small or too_large:
+                raise self._illegal(value)
+        return value
+
+    def _illegal(self, value: object) -> UserError:
+        unit = f" ({self.unit})" if self.unit else ""
+        return UserError(f"{self.name}={value}: not legal; {self.name}{unit} takes {self.legal}")
+
+
+def _parse_bool(text: str) -> bool:
+    words = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}
+    if text.lower() not in words:
+        raise ValueError(text)
+    return words[text.lower()]
+
+
+_PARSERS = {bool: _parse_bool, int: int, float: float, str: str}
+
+
+def format_value(value: Value) -> str:
+    """The text a user would type for `value`."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class KnobSet:
+    """The knobs something has, by name."""
+
+    owner_name: str
+    knobs: tuple[Knob, ...]
+
+    def __iter__(self) -> Iterator[Knob]:
+        return iter(self.knobs)
+
+    def __getitem__(self, name: str) -> Knob:
+        for knob in self.knobs:
+            if knob.name == name:
+                return knob
+        raise unknown_name(f"knob of {self.owner_name}", name, (knob.name for knob in self.knobs))
+
+    def defaults(self) -> Setting:
+        """Every knob at its default."""
+        return {knob.name: knob.default for knob in self.knobs}
+
+    def complete(self, setting: Mapping[str, Value]) -> Setting:
+        """`setting`, checked, with the defaults for what it leaves out. Raises UserError."""
+        checked = {name: self[name].check(value) for name, value in setting.items()}
+        return {**self.defaults(), **checked}
+
+    def parse_setting(self, words: Iterable[str]) -> Setting:
+        """`["batch_size=32", ...]` as a setting. Raises UserError for a word without `=` or an illegal value."""
+        setting: Setting = {}
+        for word in words:
+            name, equals, text = word.partition("=")
+            knob = self[name]
+            if not equals:
+                raise UserError(f"{name}: give it a value, for example {name}={format_value(knob.default)}")
+            setting[name] = knob.parse(text)
+        return setting
+
+    def parse_sweep(self, words: Iterable[str]) -> dict[str, tuple[Value, ...]]:
+        """`["batch_size", "replicas=1,2"]` as the values to sweep per knob, in the given order.
+
+        A bare name means the knob's own `swept` values. Raises UserError.
+        """
+        swept: dict[str, tuple[Value, ...]] = {}
+        for word in words:
+            name, equals, text = word.partition("=")
+            knob = self[name]
+            values = tuple(knob.parse(part) for part in text.split(",")) if equals else knob.swept
+            swept[name] = tuple(dict.fromkeys(values))
+        return swept

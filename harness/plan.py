@@ -1,0 +1,102 @@
+"""A plan: everything a run is going to do, decided before it starts and written to run.json."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from harness.arrivals import Arrivals, Closed  # noqa: TC001  (msgspec resolves annotations at run time)
+from harness.knobs import Setting  # noqa: TC001
+from harness.slo import Slo  # noqa: TC001
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SCHEMA_VERSION = 1
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """One setting of the swept knobs at one load level."""
+
+    number: int
+    setting: Setting
+    arrivals: Arrivals
+
+    @property
+    def slug(self) -> str:
+        """A short name fit for a folder: `batch_size=4-users=32`."""
+        from harness.knobs import format_value
+
+        parts = [f"{name}={format_value(value)}" for name, value in self.setting.items()]
+        if isinstance(self.arrivals, Closed):
+            parts.append(f"users={self.arrivals.users}")
+        else:
+            parts.append(type(self.arrivals).__name__.lower())
+            rate = getattr(self.arrivals, "rate_rps", None)
+            if rate is not None:
+                parts[-1] += f"={rate:g}"
+        return "".join(c if c.isalnum() or c in "=.-_" else "-" for c in "-".join(parts))
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """One point, run once."""
+
+    number: int
+    point: int
+    repeat: int
+    seed: int
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What is measured, how, and in which order."""
+
+    name: str
+    target: str  # the name of an embedded target, or a URL
+    scenario: str  # path of the locustfile
+    model: str
+    points: tuple[Point, ...]
+    trials: tuple[Trial, ...]  # in the order they are run
+    fixed: Setting = {}  # knobs set by the user but not swept
+    protocol: str = "auto"  # "v2", "tfs" or "auto"
+    check: str = "all"  # "all", "sample" or "off"
+    seconds: float
+    warmup_seconds: float
+    timeout_seconds: float = 10.0
+    repeats: int
+    slo: Slo | None = None
+    isolate: bool = True
+    load_processes: int = 1
+    seed: int
+    schema_version: int = SCHEMA_VERSION
+
+    def point(self, number: int) -> Point:
+        """The point with that number."""
+        return self.points[number]
+
+    @property
+    def swept(self) -> tuple[str, ...]:
+        """Names of the knobs that differ between points, in the order they were given."""
+        return tuple(self.points[0].setting) if self.points else ()
+
+
+def order_trials(point_count: int, repeats: int, seed: int) -> tuple[Trial, ...]:
+    """All trials in blocks: each repeat visits every point once, in an order of its own.
+
+    Blocks keep a slow drift of the machine from favouring a point (randomised block design); `seed` makes
+    the order, and each trial's own seed, repeatable.
+    """
+    rng = np.random.default_rng(seed)
+    trials: list[Trial] = []
+    for repeat in range(repeats):
+        for point in rng.permutation(point_count):
+            trials.append(Trial(number=len(trials), point=int(point), repeat=repeat,
+                                seed=int(rng.integers(2**31))))
+    return tuple(trials)
+
+
+def settings_in_order(plan: Plan) -> Iterator[tuple[Trial, Point]]:
+    """The trials with their points, in the order they are run."""
+    for trial in plan.trials:
+        yield trial, plan.point(trial.point)

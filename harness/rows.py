@@ -1,0 +1,87 @@
+"""A row: what is kept of one request.
+
+In the load process a row is one packed struct written into a preallocated buffer (`ROW_STRUCT`,
+`ROW_DTYPE`: the same layout for `struct` and NumPy); on disk it is one line of an Arrow table (`SCHEMA`).
+An absent number is `ABSENT` in memory and null on disk, never zero.
+
+Instants are nanoseconds on CLOCK_MONOTONIC. `due_ns` is when the request should have been sent,
+`sent_ns` when its first byte went out, `first_byte_ns` and `done_ns` when the first and the last byte
+of the answer came. Response time is done - due, service time done - sent, lateness sent - due.
+The server's own split comes from its `Server-Timing` header.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+ABSENT = -1
+
+
+class Outcome(IntEnum):
+    """How a scheduled request ended."""
+
+    OK = 0
+    WRONG = 1
+    ERROR = 2
+    TIMEOUT = 3
+    REJECTED = 4
+    ABORTED = 5
+    NOT_SENT = 6
+
+
+class Phase(IntEnum):
+    """Which part of the trial a request was due in."""
+
+    WARMUP = 0
+    MEASURE = 1
+    DRAIN = 2
+
+
+# name, struct code, Arrow type, nullable. The order is the order in memory and on disk.
+COLUMNS: tuple[tuple[str, str, str, bool], ...] = (
+    ("request", "q", "int64", False),  # running number within the worker
+    ("due_ns", "q", "int64", False),
+    ("sent_ns", "q", "int64", True),
+    ("first_byte_ns", "q", "int64", True),
+    ("done_ns", "q", "int64", True),  # for an aborted request: the instant it was given up (right-censored)
+    ("queue_ns", "q", "int64", True),
+    ("batch_wait_ns", "q", "int64", True),
+    ("preprocess_ns", "q", "int64", True),
+    ("compute_ns", "q", "int64", True),
+    ("serialise_ns", "q", "int64", True),
+    ("request_bytes", "i", "int32", True),
+    ("response_bytes", "i", "int32", True),
+    ("user", "i", "int32", True),
+    ("payload", "i", "int32", True),
+    ("batch_size", "i", "int32", True),
+    ("status", "h", "int16", True),
+    ("worker", "h", "int16", False),
+    ("request_class", "h", "int16", False),  # index into GeneratorReport.request_classes
+    ("outcome", "b", "int8", False),
+    ("phase", "b", "int8", False),
+    ("checked", "b", "int8", False),  # 1 where the whole answer was compared with the expected one
+)
+
+ROW_STRUCT = struct.Struct("<" + "".join(code for _, code, _, _ in COLUMNS))
+
+_NUMPY_CODES = {"q": "<i8", "i": "<i4", "h": "<i2", "b": "i1"}
+
+
+def row_dtype() -> np.dtype[np.void]:
+    """The NumPy structured dtype with `ROW_STRUCT`'s layout (packed, little-endian)."""
+    import numpy as np
+
+    return np.dtype([(name, _NUMPY_CODES[code]) for name, code, _, _ in COLUMNS])
+
+
+def row_schema() -> pa.Schema:
+    """The Arrow schema of `requests.arrow`; see COLUMNS."""
+    import pyarrow as pa
+
+    return pa.schema([pa.field(name, pa.type_for_alias(kind), nullable=null) for name, _, kind, null in COLUMNS])

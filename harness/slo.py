@@ -1,0 +1,47 @@
+"""A service-level objective: upper bounds on latency percentiles and on the share of failures."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from harness.errors import UserError
+
+
+class Bound(msgspec.Struct, frozen=True, kw_only=True):
+    """`metric` stays below `limit`; latencies in milliseconds, `errors` a share of 1."""
+
+    metric: str  # "p50", "p90", "p95", "p99", "p99.9", "mean", "max", "errors"
+    limit: float
+
+    def __str__(self) -> str:
+        return f"{self.metric} ≤ {self.limit:.0%}" if self.metric == "errors" else f"{self.metric} ≤ {self.limit:g} ms"
+
+
+class Slo(msgspec.Struct, frozen=True, kw_only=True):
+    """All bounds must hold at once."""
+
+    bounds: tuple[Bound, ...]
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.bounds))
+
+
+_BOUND = re.compile(r"(p50|p90|p95|p99\.9|p99|mean|max|errors)\s*(?:<=?|≤)\s*(\d+(?:\.\d+)?)\s*(us|ms|s|%)?")
+_TO_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+
+
+def parse_slo(text: str) -> Slo:
+    """`"p99<50ms,errors<1%"` as an Slo. Raises UserError where it does not parse."""
+    bounds = []
+    for part in text.split(","):
+        match = _BOUND.fullmatch(part.strip())
+        if match is None:
+            raise UserError(f"--slo {text!r}: cannot read {part.strip()!r}; write for example 'p99<50ms' or "
+                            "'p99<50ms,errors<1%' (p50, p90, p95, p99, p99.9, mean, max in us, ms or s; errors in %)")
+        metric, number, unit = match.groups()
+        if (metric == "errors") != (unit == "%"):
+            raise UserError(f"--slo {text!r}: {metric} needs {'%' if metric == 'errors' else 'us, ms or s'} as its unit")
+        bounds.append(Bound(metric=metric, limit=float(number) / 100 if unit == "%" else float(number) * _TO_MS[unit]))
+    return Slo(bounds=tuple(bounds))

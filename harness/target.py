@@ -1,0 +1,63 @@
+"""What the harness knows of a target, embedded or not: its name, its knobs, and how it is started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Protocol
+
+from harness.errors import unknown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from harness.bank import Bank
+    from harness.knobs import KnobSet, Setting
+
+    Progress = Callable[[str, int, int], None]
+
+
+class InProcessModel(Protocol):
+    """A model that lives in the load process. Calls come from native threads, several at once."""
+
+    bank: Bank
+
+    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Answers (n, *output_shape) to inputs (n, *input_shape)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSpec:
+    """A target that this project can start.
+
+    `command` is what follows the interpreter's name to serve it (`-m targets batched`), to which the
+    harness adds `--host --port --model --knobs JSON --control-fd N`; None for a target that lives in the
+    load process, which is opened by `open_model` instead.
+    """
+
+    name: str
+    doc: str
+    knobs: KnobSet
+    models: tuple[str, ...]
+    command: tuple[str, ...] | None = None
+    open_model: Callable[[str, Setting], InProcessModel] | None = None
+
+
+def known_targets() -> dict[str, TargetSpec]:
+    """Every target that an installed package offers (entry-point group `sweepspot.targets`: a mapping by name)."""
+    targets: dict[str, TargetSpec] = {}
+    for entry in entry_points(group="sweepspot.targets"):
+        offered: Mapping[str, TargetSpec] = entry.load()
+        targets.update(offered)
+    return targets
+
+
+def find_target(name: str) -> TargetSpec:
+    """The target called `name`. Raises UserError that names the nearest."""
+    targets = known_targets()
+    if name not in targets:
+        raise unknown_name("target", name, targets)
+    return targets[name]
