@@ -28,7 +28,7 @@ class ControlChannel:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
-        self._lines = sock.makefile("rb")
+        self._received = b""
         self._send_lock = threading.Lock()
 
     @classmethod
@@ -52,17 +52,21 @@ class ControlChannel:
                 return
 
     def receive(self, timeout_s: float | None = None) -> Message | None:
-        """The next message, None when the other side is gone. Raises TimeoutError."""
+        """The next message, None when the other side is gone. Raises TimeoutError; what came until then is kept."""
         self._socket.settimeout(timeout_s)
-        try:
-            line = self._lines.readline(MAX_LINE_BYTES)
-        except TimeoutError:
-            # A buffered reader refuses to go on after a time-out; a new one starts clean.
-            self._lines = self._socket.makefile("rb")
-            raise
-        except OSError:
-            return None
-        return json.loads(line) if line.endswith(b"\n") else None
+        while b"\n" not in self._received:
+            try:
+                chunk = self._socket.recv(65536)
+            except TimeoutError:
+                raise
+            except OSError:
+                return None
+            self._received += chunk
+            if not chunk or len(self._received) > MAX_LINE_BYTES:
+                return None
+        line, _, self._received = self._received.partition(b"\n")
+        message: Message = json.loads(line)
+        return message
 
     def watch(self, on_message: Callable[[Message], None], on_lost: Callable[[], None]) -> threading.Thread:
         """Hand every message to `on_message` from a daemon thread; call `on_lost` once the parent is gone."""
@@ -78,5 +82,4 @@ class ControlChannel:
 
     def close(self) -> None:
         """Close this end."""
-        self._lines.close()
         self._socket.close()
