@@ -1,0 +1,10 @@
+"""`python -m harness`: parse, do, answer with an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+from harness.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

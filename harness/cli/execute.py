@@ -1,0 +1,180 @@
+"""What `sweep`, `run` and `report` do once their options are read: prepare, measure, judge, show."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from harness import __version__
+from harness.clock import wall_time
+from harness.cli.progress import listening
+from harness.errors import ExitCode, RunError, UserError, unknown_name
+from harness.evaluation import evaluate
+from harness.findings import Verdict
+from harness.isolation import plan_isolation
+from harness.knobs import Apply
+from harness.planning import estimated_seconds, make_plan
+from harness.session import open_session
+from harness.store import RunDir, RunRecord
+from harness.sweep import run_sweep
+from harness.target import find_target
+
+if TYPE_CHECKING:
+    from harness.events import Listener
+    from harness.metrics import RunResult
+    from harness.plan import Plan
+    from harness.planning import Request
+
+
+def dry_run(request: Request, *, as_json: bool) -> int:
+    """Print the plan and how long it will take."""
+    from reports.text import plan_text
+
+    plan = _checked_plan(request)
+    seconds = estimated_seconds(plan, restarts=_restarts(plan))
+    if as_json:
+        import msgspec
+
+        print(msgspec.json.encode({"plan": plan, "estimated_seconds": seconds}).decode())
+    else:
+        print(plan_text(plan, seconds))
+    return ExitCode.OK
+
+
+def start(request: Request, *, out: str | None, gated: bool, as_json: bool) -> int:
+    """Run a new plan into a new folder, then judge and show it."""
+    from harness.environment import capture
+
+    plan = _checked_plan(request)
+    started = wall_time()
+    folder = RunDir.create(Path(out) if out else Path("results") / f"{started:%Y%m%d-%H%M%S}-{plan.name}")
+    record = RunRecord(
+        plan=plan,
+        command_line=shlex.join(["python", "-m", "harness", *sys.argv[1:]]),
+        started_at=started.isoformat(timespec="seconds"),
+        harness_version=__version__,
+        environment=capture(),
+        gated=gated,
+    )
+    folder.write(record)
+    return _measure(folder, record, as_json=as_json)
+
+
+def resume(path: Path, *, as_json: bool) -> int:
+    """Run what is left of an earlier plan, then judge and show all of it."""
+    from harness.environment import capture
+
+    folder = RunDir.open(path, "--resume")
+    record = folder.read()
+    here = capture()
+    if here.fingerprint != record.environment.fingerprint:
+        print("warning: this machine or its software differs from the one that began this run; "
+              "the points of both are not comparable", file=sys.stderr)
+    return _measure(folder, record, as_json=as_json)
+
+
+def report(path: Path, *, as_json: bool) -> int:
+    """Judge and show what the folder holds."""
+    folder = RunDir.open(path, "DIR")
+    record = folder.read()
+    result = _show(folder, record, as_json=as_json)
+    return _exit_code(result, record)
+
+
+def _measure(folder: RunDir, record: RunRecord, *, as_json: bool) -> int:
+    """Measure, and whatever happens, show what was measured."""
+    folder.lock()
+    signal.signal(signal.SIGTERM, _interrupt)
+    stopped: BaseException | None = None
+    try:
+        with listening() as listener:
+            record = _run(folder, record, listener)
+    except (RunError, KeyboardInterrupt) as error:
+        stopped = error
+    if not any(folder.evidence(record.plan)):
+        raise stopped or RunError("nothing was measured")
+    result = _show(folder, folder.read(), as_json=as_json)
+    if isinstance(stopped, KeyboardInterrupt):
+        print(f"interrupted; go on with: python -m harness sweep --resume {folder.path}", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    if stopped is not None:
+        raise stopped
+    return _exit_code(result, record)
+
+
+def _run(folder: RunDir, record: RunRecord, listener: Listener) -> RunRecord:
+    import msgspec
+
+    from reports.points import append_points
+
+    plan = record.plan
+    isolation = plan_isolation(isolate=plan.isolate and plan.target != "inprocess", load_processes=plan.load_processes)
+    session = open_session(plan, isolation, listener)
+    try:
+        record = msgspec.structs.replace(record, isolation=isolation.text, isolated=isolation.isolated)
+        folder.write(record)
+        run_sweep(plan, folder, session, isolation, listener, on_point=lambda p: append_points(folder.path, plan, p))
+    finally:
+        folder.write(msgspec.structs.replace(record, model=session.model or record.model))
+        session.close()
+    return record
+
+
+def _show(folder: RunDir, record: RunRecord, *, as_json: bool) -> RunResult:
+    """Write the reports and print the answer; the page's path comes last."""
+    import msgspec
+
+    from reports import ReportInput, write_reports
+    from reports.text import result_text
+
+    result = evaluate(folder, record)
+    shown = ReportInput(
+        plan=record.plan,
+        result=result,
+        environment=record.environment.sections(),
+        command_line=record.command_line,
+        started_at=record.started_at,
+        isolation=record.isolation,
+        gated=record.gated,
+    )
+    write_reports(folder.path, shown)
+    if as_json:
+        print(msgspec.json.encode({"run_dir": str(folder.path), "result": result}).decode())
+    else:
+        print(result_text(shown))
+        print(f"report: {folder.path / 'report.html'}")
+    return result
+
+
+def _exit_code(result: RunResult, record: RunRecord) -> int:
+    if result.verdict is Verdict.INVALID:
+        return ExitCode.INVALID
+    if record.gated and not any(point.meets_slo for point in result.points):
+        return ExitCode.SLO_MISSED
+    return ExitCode.OK
+
+
+def _checked_plan(request: Request) -> Plan:
+    if not Path(request.scenario).is_file():
+        raise UserError(f"--scenario {request.scenario}: no such file; run from the checkout, or give its path")
+    if request.spec and request.model not in request.spec.models:
+        raise unknown_name(f"model of {request.target}", request.model, request.spec.models)
+    return make_plan(request)
+
+
+def _restarts(plan: Plan) -> int:
+    """How often the target is started again: once per change of a knob that needs it, in the plan's order."""
+    if "://" in plan.target:
+        return 0
+    knobs = find_target(plan.target).knobs
+    cold = [name for name in plan.swept if knobs[name].apply is Apply.RESTART]
+    settings = [tuple(plan.point(trial.point).setting[name] for name in cold) for trial in plan.trials]
+    return sum(before != after for before, after in zip(settings, settings[1:], strict=False))
+
+
+def _interrupt(signum: int, frame: object) -> NoReturn:
+    del signum, frame
+    raise KeyboardInterrupt

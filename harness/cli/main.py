@@ -1,0 +1,84 @@
+"""The verbs, loaded only when they are called, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from harness import __version__
+from harness.errors import ExitCode, SweepspotError
+
+# verb: first line of its help. The module of the same name in harness/cli holds `command`.
+VERBS = {
+    "sweep": "Sweep one or more knobs and answer which setting is best.",
+    "run": "Measure one point.",
+    "report": "Make the report of a run again from its rows.",
+    "knobs": "List every knob: unit, default, legal values, owner.",
+    "serve": "Run an embedded target in the foreground, for any client.",
+    "prepare": "Train a reference model, if it is not in the cache.",
+}
+
+
+class Verbs(click.Group):
+    """A group whose commands are imported on use, so that --help stays fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs, in the order a user meets them."""
+        del ctx
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb's own module; None where there is none (click names the nearest)."""
+        del ctx
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"harness.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest verb where the given one is unknown."""
+        if args and not args[0].startswith("-") and args[0] not in VERBS:
+            from harness.errors import unknown_name
+
+            raise unknown_name("command", args[0], VERBS)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs from the table above, without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="sweepspot")
+def cli() -> None:
+    """Sweepspot finds the sweet spot of a deep-learning model server under high concurrency.
+
+    \b
+    python -m harness sweep batch_size                  which batch size serves best here?
+    python -m harness sweep batch_size --slo 'p99<20ms' ... within a latency limit
+    python -m harness run --target http://127.0.0.1:8000 --concurrency 32
+    python -m harness serve batched --port 8000 batch_size=32
+
+    Exit codes: 0 done; 2 the command line is wrong; 3 the run failed; 4 the measurement is INVALID;
+    5 no setting meets --slo; 130 interrupted. Everything measured is in the run directory in every case.
+    """  # noqa: D301  (\b is click's mark for a block kept as it is)
+
+
+def main() -> int:
+    """Run the command line and return its exit code."""
+    try:
+        result = cli.main(standalone_mode=False)
+    except SweepspotError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    return result if isinstance(result, int) else ExitCode.OK

@@ -1,0 +1,160 @@
+"""The options that `sweep` and `run` share, and their types."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.errors import UserError
+from harness.planning import ArrivalChoice, Request
+from harness.slo import Slo, parse_slo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DEFAULT_SCENARIO = "scenarios/predict.py"
+DEFAULT_SLO = "p99<50ms"
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
+_SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
+
+
+class Duration(click.ParamType):
+    """Seconds, from `500ms`, `2s`, `1m` or a bare number of seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds as a float."""
+        del ctx
+        if isinstance(value, (int, float)):
+            return float(value)
+        match = _DURATION.fullmatch(value.strip())
+        if match is None:
+            flag = param.opts[0] if param else "duration"
+            raise UserError(f"{flag} {value!r}: not a duration; write for example 500ms, 2s or 1m")
+        return float(match[1]) * _SECONDS[match[2]]
+
+
+class IntList(click.ParamType):
+    """Whole numbers of one or more, separated by commas."""
+
+    name = "n,n,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """A tuple without repetitions, in the given order."""
+        del ctx
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(dict.fromkeys(int(part) for part in value.split(",")))
+        except ValueError:
+            numbers = ()
+        if not numbers or min(numbers) < 1:
+            flag = param.opts[0] if param else "list"
+            raise UserError(f"{flag} {value!r}: give whole numbers of 1 or more, for example 1,8,32")
+        return numbers
+
+
+class SloType(click.ParamType):
+    """Bounds such as `p99<50ms,errors<1%`, or `none`."""
+
+    name = "bounds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Slo | None:
+        """An Slo; None for `none`."""
+        del param, ctx
+        if isinstance(value, Slo) or value is None or value == "none":
+            return None if value == "none" else value
+        return parse_slo(value)
+
+
+_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--target", default="batched", show_default=True, metavar="NAME|URL",
+                 help="An embedded target (see `harness knobs`), or http://host:port of a server that speaks the "
+                      "Open Inference Protocol v2 or TensorFlow Serving's REST."),
+    click.option("--model", default="digits-mlp", show_default=True, help="The model to serve, or its name on a URL."),
+    click.option("--protocol", type=click.Choice(["auto", "v2", "tfs"]), default="auto", show_default=True,
+                 help="What a URL speaks; auto asks it."),
+    click.option("--scenario", default=DEFAULT_SCENARIO, show_default=True, type=click.Path(),
+                 help="The locustfile: what is sent."),
+    click.option("--check", type=click.Choice(["all", "sample", "off"]), default="all", show_default=True,
+                 help="Compare answers with the model's own offline ones; off for a foreign model."),
+    click.option("--seconds", type=Duration(), default="2s", show_default=True, help="Measured time of each trial."),
+    click.option("--warmup", type=Duration(), default="0.5s", show_default=True,
+                 help="Load before the measured time, kept in the rows."),
+    click.option("--timeout", type=Duration(), default="10s", show_default=True,
+                 help="An answer later than this is a time-out."),
+    click.option("--arrivals", "arrivals_kind",
+                 type=click.Choice(["closed", "constant", "poisson", "gamma", "stages", "replay"]), default=None,
+                 help="closed (users wait for their answer) or an open loop.  [default: closed; poisson with a rate]"),
+    click.option("--rate", type=float, default=None, help="Requests/s of an open loop."),
+    click.option("--cv", type=float, default=2.0, show_default=True, help="Burstiness of --arrivals gamma."),
+    click.option("--think-time", type=Duration(), default="0s", show_default=True,
+                 help="Pause of a closed-loop user after each answer."),
+    click.option("--stages", default=None, metavar="10s:0-200,20s:200-200", help="Rates of --arrivals stages."),
+    click.option("--trace", default=None, type=click.Path(), help="CSV of seconds for --arrivals replay."),
+    click.option("--speed", type=float, default=1.0, show_default=True, help="Divides the trace's times."),
+    click.option("--slo", type=SloType(), default=None, metavar="BOUNDS",
+                 help="The latency limit, for example 'p99<50ms,errors<1%'; when given, missing it is exit code 5. "
+                      f"[default: {DEFAULT_SLO}, not enforced]"),
+    click.option("--load-processes", type=click.IntRange(1, 64), default=1, show_default=True,
+                 help="Load processes (Locust workers)."),
+    click.option("--isolate/--no-isolate", default=True, show_default=True,
+                 help="Pin target and load to separate cores."),
+    click.option("--seed", type=int, default=1, show_default=True, help="Makes order, payloads and arrivals repeatable."),
+    click.option("--out", type=click.Path(), default=None, help="The run directory.  [default: results/<date>-<name>]"),
+    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."),
+)
+
+
+def load_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command all of the shared options."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: int, given: dict[str, Any]) -> Request:
+    """The request that the options amount to. Raises UserError."""
+    from harness.arrivals import parse_stages
+    from harness.target import find_target
+
+    target: str = given["target"]
+    is_url = "://" in target
+    if given["rate"] is not None:
+        words = (*words, f"rate={given['rate']:g}")
+    return Request(
+        words=words,
+        target=target.rstrip("/") if is_url else target,
+        spec=None if is_url else find_target(target),
+        scenario=given["scenario"],
+        model=given["model"],
+        concurrency=concurrency,
+        arrivals=ArrivalChoice(
+            kind=given["arrivals_kind"],
+            cv=given["cv"],
+            think_time_s=given["think_time"],
+            stages=parse_stages(given["stages"]) if given["stages"] else None,
+            trace=given["trace"],
+            speed=given["speed"],
+        ),
+        protocol=given["protocol"],
+        check=given["check"],
+        seconds=_positive("--seconds", given["seconds"]),
+        warmup_seconds=given["warmup"],
+        timeout_seconds=_positive("--timeout", given["timeout"]),
+        repeats=repeats,
+        slo=given["slo"] or parse_slo(DEFAULT_SLO),
+        isolate=given["isolate"],
+        load_processes=given["load_processes"],
+        seed=given["seed"],
+    )
+
+
+def _positive(flag: str, seconds: float) -> float:
+    if seconds <= 0:
+        raise UserError(f"{flag} {seconds:g}s: give more than zero")
+    return seconds

@@ -1,0 +1,138 @@
+"""Live progress: rich on a terminal, plain lines elsewhere. All of it goes to standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+from harness.arrivals import Closed
+from harness.clock import NS_PER_S, monotonic_ns
+from harness.events import Note, Preparing, RunStarted, TrialEnded, TrialStarted
+from harness.knobs import format_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.progress import Progress, TaskID
+
+    from harness.events import Event, Listener
+    from harness.metrics import TrialMetrics
+    from harness.plan import Point
+
+
+def point_words(point: Point) -> str:
+    """`batch_size=4, 32 users`, for a line of progress."""
+    words = [f"{name}={format_value(value)}" for name, value in point.setting.items()]
+    if isinstance(point.arrivals, Closed):
+        words.append(f"{point.arrivals.users} user{'s' if point.arrivals.users > 1 else ''}")
+    else:
+        rate = getattr(point.arrivals, "rate_rps", None)
+        words.append(f"{type(point.arrivals).__name__.lower()}{f' {rate:g}/s' if rate else ''}")
+    return ", ".join(words)
+
+
+def result_words(metrics: TrialMetrics) -> str:
+    """`9 104 req/s, p99 21.3 ms`, with the verdict where it is not VALID."""
+    p99 = metrics.response.at(0.99)
+    tail = f"p99 {p99.value_ms:.3g} ms" if p99 and p99.value_ms is not None else "p99 not supported by the sample"
+    verdict = "" if metrics.verdict == "VALID" else f", {metrics.verdict}"
+    return f"{metrics.throughput_rps.value:,.0f} req/s, {tail}{verdict}".replace(",", "\u2009", 1)
+
+
+class PlainProgress:
+    """One line per event, for logs."""
+
+    def __init__(self) -> None:
+        self._total = 0
+        self._ended = 0
+        self._started_ns = monotonic_ns()
+        self._stage = ""
+
+    def __call__(self, event: Event) -> None:
+        """Print what a reader of a log wants to know."""
+        match event:
+            case Preparing(stage=stage) if stage != self._stage:
+                self._stage = stage
+                self._print(f"{stage} ...")
+            case RunStarted(trials_left=left):
+                self._total = left
+                self._started_ns = monotonic_ns()
+            case TrialEnded(point=point, metrics=metrics, failure=failure):
+                self._ended += 1
+                result = f"FAILED: {failure}" if failure or metrics is None else result_words(metrics)
+                self._print(f"[{self._ended}/{self._total}, {self._left()} left] {point_words(point)}: {result}")
+            case Note(text=text):
+                self._print(text)
+
+    def _left(self) -> str:
+        elapsed_s = (monotonic_ns() - self._started_ns) / NS_PER_S
+        seconds = round(elapsed_s / self._ended * (self._total - self._ended))
+        return f"{seconds // 60}:{seconds % 60:02d}"
+
+    @staticmethod
+    def _print(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+
+class RichProgress:
+    """Bars for a terminal: the run, and what is being prepared."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._run: TaskID | None = None
+        self._stage: TaskID | None = None
+        self._stage_name = ""
+
+    def __call__(self, event: Event) -> None:
+        """Move the bars."""
+        match event:
+            case Preparing(stage=stage, done=done, total=total):
+                self._prepare(stage, done, total)
+            case RunStarted(trials_left=left):
+                self._run = self._progress.add_task("trials", total=left, last="")
+            case TrialStarted(point=point) if self._run is not None:
+                self._end_stage()
+                self._progress.update(self._run, description=point_words(point))
+            case TrialEnded(point=point, metrics=metrics, failure=failure) if self._run is not None:
+                self._end_stage()
+                result = f"[red]failed: {failure}" if failure or metrics is None else result_words(metrics)
+                self._progress.update(self._run, advance=1, last=result)
+                self._progress.console.print(f"{point_words(point)}: {result}", highlight=False)
+            case Note(text=text):
+                self._progress.console.print(text, highlight=False)
+
+    def _prepare(self, stage: str, done: int, total: int) -> None:
+        if stage != self._stage_name:
+            self._end_stage()
+            self._stage_name = stage
+            self._stage = self._progress.add_task(stage, total=total or None, last="")
+        if self._stage is not None and total:
+            self._progress.update(self._stage, completed=done, total=total)
+
+    def _end_stage(self) -> None:
+        if self._stage is not None:
+            self._progress.remove_task(self._stage)
+            self._stage, self._stage_name = None, ""
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[Listener]:
+    """A listener fit for where standard error goes."""
+    if not sys.stderr.isatty():
+        yield PlainProgress()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+               TextColumn("{task.fields[last]}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield RichProgress(progress)
+
+
+@contextlib.contextmanager
+def preparing() -> Iterator[Callable[[str, int, int], None]]:
+    """A listener as the plain function `(stage, done, total)` that targets call."""
+    with listening() as listener:
+        yield lambda stage, done, total: listener(Preparing(stage, done, total))

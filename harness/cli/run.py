@@ -1,0 +1,32 @@
+"""`harness run`: measure one point."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from harness.cli.options import load_options, make_request
+from harness.errors import UserError
+
+
+@click.command()
+@click.argument("knobs", nargs=-1, metavar="[KNOB=VALUE]...")
+@click.option("--concurrency", type=click.IntRange(1, 100_000), default=32, show_default=True,
+              help="Closed-loop users.")
+@click.option("--repeats", type=click.IntRange(1, 100), default=1, show_default=True, help="How often it is run.")
+@load_options
+def command(knobs: tuple[str, ...], concurrency: int, repeats: int, **given: Any) -> int:  # noqa: D417
+    """Measure one point: one setting at one load level.
+
+    \b
+    python -m harness run batch_size=32 --concurrency 64 --seconds 5s
+    python -m harness run --target http://127.0.0.1:8000 --arrivals poisson --rate 500
+    """  # noqa: D301
+    from harness.cli import execute
+
+    several = [word for word in knobs if "=" not in word or "," in word]
+    if several:
+        raise UserError(f"{several[0]}: `run` takes one value for each knob (name=value); `sweep` takes several")
+    request = make_request(knobs, (concurrency,), repeats, given)
+    return execute.start(request, out=given["out"], gated=given["slo"] is not None, as_json=given["as_json"])

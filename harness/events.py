@@ -1,0 +1,62 @@
+"""What a run tells whoever watches it. Progress on a terminal is one listener; silence is another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from harness.metrics import TrialMetrics
+    from harness.plan import Plan, Point, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Preparing:
+    """Something long before the measuring: training a model, starting a target. `total` 0: unknown."""
+
+    stage: str
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The plan stands and `trials_left` trials are to be run."""
+
+    plan: Plan
+    trials_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrialStarted:
+    """A trial begins."""
+
+    trial: Trial
+    point: Point
+
+
+@dataclass(frozen=True, slots=True)
+class TrialEnded:
+    """A trial's rows are on disk; `metrics` None where it failed."""
+
+    trial: Trial
+    point: Point
+    metrics: TrialMetrics | None
+    failure: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One line that the user should see."""
+
+    text: str
+
+
+Event = Preparing | RunStarted | TrialStarted | TrialEnded | Note
+
+
+class Listener(Protocol):
+    """Takes the events as they happen, in the process that runs the sweep."""
+
+    def __call__(self, event: Event) -> None:
+        """Show or ignore one event."""

@@ -1,0 +1,67 @@
+"""The command line of a load process: the same `locust -f scenarios/...` that a user runs by hand."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.arrivals import Closed, Constant, Gamma, Poisson, Replay, Stages
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.arrivals import Arrivals
+    from harness.knobs import Setting
+    from harness.plan import Plan, Point, Trial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where the load goes: a URL, or a target that lives in the load process (`url` None)."""
+
+    url: str | None
+    bank: Path | None
+    protocol: str
+    setting: Setting  # every knob of the target, complete
+
+
+def load_command(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, trial_dir: Path) -> list[str]:
+    """argv of the load process for one trial."""
+    users = point.arrivals.users if isinstance(point.arrivals, Closed) else 1
+    return [
+        *(sys.executable, "-m", "locust", "-f", plan.scenario, "--headless", "--only-summary"),
+        *("-u", str(users), "-r", str(users)),
+        *("--trial-dir", str(trial_dir), "--seed", str(trial.seed)),
+        *("--warmup", f"{plan.warmup_seconds:g}s", "--measure", f"{plan.seconds:g}s"),
+        *("--timeout", f"{plan.timeout_seconds:g}s", "--stop-timeout", f"{plan.timeout_seconds + 5:g}"),
+        *("--check", plan.check, "--protocol", endpoint.protocol, "--model", plan.model),
+        *_where(plan, endpoint),
+        *_arrivals(point.arrivals),
+        *(("--processes", str(plan.load_processes)) if plan.load_processes > 1 else ()),
+    ]
+
+
+def _where(plan: Plan, endpoint: Endpoint) -> list[str]:
+    words = ["--bank", str(endpoint.bank)] if endpoint.bank else []
+    if endpoint.url:
+        return [*words, "--host", endpoint.url]
+    knobs = [word for name, value in endpoint.setting.items() for word in ("--knob", f"{name}={value}")]
+    return [*words, "--target", plan.target, *knobs]
+
+
+def _arrivals(arrivals: Arrivals) -> list[str]:
+    match arrivals:
+        case Closed(think_time_s=think_time_s):
+            return ["--arrivals", "closed", *(("--think-time", f"{think_time_s:g}s") if think_time_s else ())]
+        case Constant(rate_rps=rate_rps):
+            return ["--arrivals", "constant", "--rate", f"{rate_rps:g}"]
+        case Poisson(rate_rps=rate_rps):
+            return ["--arrivals", "poisson", "--rate", f"{rate_rps:g}"]
+        case Gamma(rate_rps=rate_rps, cv=cv):
+            return ["--arrivals", "gamma", "--rate", f"{rate_rps:g}", "--cv", f"{cv:g}"]
+        case Stages(stages=stages):
+            text = ",".join(f"{stage.seconds:g}s:{stage.start_rps:g}-{stage.end_rps:g}" for stage in stages)
+            return ["--arrivals", "stages", "--stages", text]
+        case Replay(path=path, speed=speed):
+            return ["--arrivals", "replay", "--trace", path, "--speed", f"{speed:g}"]

@@ -1,0 +1,33 @@
+"""The knobs of the load itself: swept like any other, owned by no target."""
+
+from __future__ import annotations
+
+from harness.knobs import Apply, Knob, KnobSet, Owner
+
+LOAD_KNOBS = KnobSet(
+    "the load",
+    (
+        Knob(
+            name="concurrency",
+            doc="Users in a closed loop: each sends its next request when its last answer came.",
+            default=32,
+            swept=(1, 8, 32, 128),
+            unit="users",
+            minimum=1,
+            maximum=100_000,
+            owner=Owner.LOAD,
+            apply=Apply.LIVE,
+        ),
+        Knob(
+            name="rate",
+            doc="Requests per second of an open loop, whatever the answers do (--arrivals says how they are spread).",
+            default=100.0,
+            swept=(50.0, 100.0, 200.0, 400.0, 800.0),
+            unit="requests/s",
+            minimum=0.001,
+            maximum=1e7,
+            owner=Owner.LOAD,
+            apply=Apply.LIVE,
+        ),
+    ),
+)

@@ -1,0 +1,143 @@
+"""From what a user asked for to a plan: knobs and load levels crossed, ordered, seeded."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.arrivals import Closed, Constant, Gamma, Poisson, Replay, Stages
+from harness.errors import UserError
+from harness.knobs import KnobSet, Setting, Value
+from harness.load_knobs import LOAD_KNOBS
+from harness.plan import Plan, Point, order_trials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.arrivals import Arrivals
+    from harness.slo import Slo
+    from harness.target import TargetSpec
+
+# What a trial costs beside its seconds: starting Locust, ending it, reading its rows. Measured, rounded up.
+TRIAL_OVERHEAD_SECONDS = 2.5
+TARGET_START_SECONDS = 10.0
+MAX_TRIALS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrivalChoice:
+    """How requests are to come, without the load level."""
+
+    kind: str | None = None  # None: closed, or poisson where a rate is swept
+    cv: float = 2.0
+    think_time_s: float = 0.0
+    stages: Stages | None = None
+    trace: str | None = None
+    speed: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a user asked for, as typed on the command line."""
+
+    words: Sequence[str]  # "batch_size", "concurrency=1,8", ...
+    target: str
+    spec: TargetSpec | None  # None for a URL
+    scenario: str
+    model: str
+    concurrency: tuple[int, ...]
+    arrivals: ArrivalChoice = field(default_factory=ArrivalChoice)
+    protocol: str = "auto"
+    check: str = "all"
+    seconds: float = 2.0
+    warmup_seconds: float = 0.5
+    timeout_seconds: float = 10.0
+    repeats: int = 2
+    slo: Slo | None = None
+    isolate: bool = True
+    load_processes: int = 1
+    seed: int = 0
+
+
+def make_plan(request: Request) -> Plan:
+    """The plan of a request. Raises UserError for an unknown knob, an illegal value, or too many trials."""
+    target_knobs = request.spec.knobs if request.spec else KnobSet(f"a target given by URL ({request.target})", ())
+    values = KnobSet(target_knobs.owner_name, (*target_knobs, *LOAD_KNOBS)).parse_sweep(request.words)
+    load_values = {name: values.pop(name) for name in tuple(values) if name in {knob.name for knob in LOAD_KNOBS}}
+    swept = {name: several for name, several in values.items() if len(several) > 1}
+    fixed = {name: several[0] for name, several in values.items() if len(several) == 1}
+    loads = _load_levels(request, load_values)
+    settings = [dict(zip(swept, combination, strict=True)) for combination in itertools.product(*swept.values())]
+    points = tuple(
+        Point(number=number, setting=setting, arrivals=arrivals)
+        for number, (setting, arrivals) in enumerate(itertools.product(settings, loads))
+    )
+    if len(points) * request.repeats > MAX_TRIALS:
+        raise UserError(f"{len(points)} points x {request.repeats} repeats are too many; sweep fewer values")
+    return Plan(
+        name=_name(request.words),
+        target=request.target,
+        scenario=request.scenario,
+        model=request.model,
+        points=points,
+        trials=order_trials(len(points), request.repeats, request.seed),
+        fixed=fixed,
+        protocol=request.protocol,
+        check=request.check,
+        seconds=request.seconds,
+        warmup_seconds=request.warmup_seconds,
+        timeout_seconds=request.timeout_seconds,
+        repeats=request.repeats,
+        slo=request.slo,
+        isolate=request.isolate,
+        load_processes=request.load_processes,
+        seed=request.seed,
+    )
+
+
+def estimated_seconds(plan: Plan, *, restarts: int) -> float:
+    """How long a plan will take, target starts included."""
+    trial_seconds = plan.warmup_seconds + plan.seconds + TRIAL_OVERHEAD_SECONDS
+    return len(plan.trials) * trial_seconds + (1 + restarts) * TARGET_START_SECONDS
+
+
+def _name(words: Iterable[str]) -> str:
+    names = [word.partition("=")[0] for word in words]
+    return "-".join(("sweep", *names)) if names else "run"
+
+
+def _load_levels(request: Request, load_values: dict[str, tuple[Value, ...]]) -> list[Arrivals]:
+    kind = request.arrivals.kind or ("poisson" if "rate" in load_values else "closed")
+    if kind == "closed":
+        if "rate" in load_values:
+            raise UserError("rate: a closed loop has no rate; leave out --arrivals closed, or sweep concurrency")
+        users = load_values.get("concurrency", request.concurrency)
+        return [Closed(users=int(count), think_time_s=request.arrivals.think_time_s) for count in users]
+    if "concurrency" in load_values:
+        raise UserError(f"concurrency: open-loop arrivals ({kind}) have no users; sweep rate, or use --arrivals closed")
+    return _open_levels(kind, request.arrivals, load_values.get("rate"))
+
+
+def _open_levels(kind: str, choice: ArrivalChoice, rates: tuple[Value, ...] | None) -> list[Arrivals]:
+    if kind == "stages":
+        if choice.stages is None:
+            raise UserError("--arrivals stages: say which, for example --stages 10s:0-200,20s:200-200")
+        return [choice.stages]
+    if kind == "replay":
+        if choice.trace is None:
+            raise UserError("--arrivals replay: say which timestamps, with --trace FILE.csv")
+        return [Replay(path=choice.trace, speed=choice.speed)]
+    if rates is None:
+        raise UserError(f"--arrivals {kind}: give a rate in requests/s, with --rate or rate=100,200")
+    numbers = [float(rate) for rate in rates]
+    if kind == "constant":
+        return [Constant(rate_rps=rate) for rate in numbers]
+    if kind == "poisson":
+        return [Poisson(rate_rps=rate) for rate in numbers]
+    return [Gamma(rate_rps=rate, cv=choice.cv) for rate in numbers]
+
+
+def setting_of(plan: Plan, point: Point) -> Setting:
+    """All knobs that the user set for a point, swept or fixed."""
+    return {**plan.fixed, **point.setting}

@@ -1,0 +1,127 @@
+"""A target session: one target kept ready over many trials, its knobs turned live or by a restart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from harness.embedded import EmbeddedTarget
+from harness.events import Preparing
+from harness.knobs import Apply
+from harness.load_command import Endpoint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.events import Listener
+    from harness.isolation import Isolation
+    from harness.knobs import Setting
+    from harness.metrics import ModelCard
+    from harness.target import TargetSpec
+
+
+class Session(Protocol):
+    """What a trial needs of a target."""
+
+    model: ModelCard | None
+
+    def apply(self, setting: Setting, log: Path) -> Endpoint:
+        """Have the target run with `setting` (started again where a knob needs it) and say where it is."""
+
+    @property
+    def pid(self) -> int | None:
+        """The target's process, None where it is not ours or lives in the load process."""
+
+    def died(self) -> bool:
+        """Whether a process of ours that should answer is gone."""
+
+    def close(self) -> None:
+        """Stop what was started."""
+
+
+class EmbeddedSession:
+    """A target that the harness starts as a process of its own."""
+
+    def __init__(self, spec: TargetSpec, model: str, isolation: Isolation, listener: Listener) -> None:
+        self._spec = spec
+        self._model_name = model
+        self._isolation = isolation
+        self._listener = listener
+        self._target: EmbeddedTarget | None = None
+        self._setting: Setting = {}
+        self.model: ModelCard | None = None
+
+    def apply(self, setting: Setting, log: Path) -> Endpoint:
+        """Live knobs are sent over the control channel; any other change restarts the target."""
+        complete = self._spec.knobs.complete(setting)
+        changed = {name: value for name, value in complete.items() if self._setting.get(name) != value}
+        if self._target is not None and not self._target.alive():
+            self.close()
+        if self._target is None or any(self._spec.knobs[name].apply is Apply.RESTART for name in changed):
+            self._start(complete, log)
+        elif changed:
+            self._target.set_knobs(changed)
+        self._setting = complete
+        ready = self._running.ready
+        return Endpoint(url=ready.url, bank=ready.bank, protocol="v2", setting=complete)
+
+    def _start(self, setting: Setting, log: Path) -> None:
+        self.close()
+        self._listener(Preparing(f"starting {self._spec.name}"))
+        target = EmbeddedTarget(
+            self._spec,
+            self._model_name,
+            setting,
+            cores=self._isolation.target_cores,
+            log=log,
+            progress=lambda stage, done, total: self._listener(Preparing(stage, done, total)),
+        )
+        target.start()
+        self._target = target
+        self.model = target.ready.model
+
+    @property
+    def _running(self) -> EmbeddedTarget:
+        if self._target is None:
+            raise RuntimeError("apply() comes first")
+        return self._target
+
+    @property
+    def pid(self) -> int | None:
+        """The target's process id."""
+        return self._target.pid if self._target else None
+
+    def died(self) -> bool:
+        """Whether the target's process is gone."""
+        return self._target is not None and not self._target.alive()
+
+    def close(self) -> None:
+        """Drain and stop the target."""
+        if self._target is not None:
+            self._target.stop()
+            self._target = None
+
+
+class FixedSession:
+    """A target that is not ours to start: a URL, or a model that lives in the load process."""
+
+    pid = None
+
+    def __init__(self, endpoint: Endpoint, spec: TargetSpec | None, model: ModelCard | None) -> None:
+        self._endpoint = endpoint
+        self._spec = spec
+        self.model = model
+
+    def apply(self, setting: Setting, log: Path) -> Endpoint:
+        """The same endpoint with the knobs that the load process is to use."""
+        del log
+        complete = self._spec.knobs.complete(setting) if self._spec else setting
+        return Endpoint(
+            url=self._endpoint.url, bank=self._endpoint.bank, protocol=self._endpoint.protocol, setting=complete
+        )
+
+    def died(self) -> bool:
+        """A process that is not ours cannot be watched."""
+        return False
+
+    def close(self) -> None:
+        """Nothing was started."""

@@ -1,0 +1,170 @@
+"""One trial: a load process and the samplers beside it, against a target that stands ready.
+
+It measures and records. It computes nothing: the rows are on disk before anything is judged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.clock import NS_PER_S, MonotonicClock, monotonic_ns
+from harness.control import ControlChannel
+from harness.isolation import pin
+from harness.load_command import load_command
+from harness.samplers.parent import SamplerProcess
+from harness.store import TrialRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.isolation import Isolation
+    from harness.load_command import Endpoint
+    from harness.plan import Plan, Point, Trial
+    from harness.session import Session
+    from harness.store import TrialDir
+
+STARTUP_GRACE_S = 60.0  # Locust, and for an in-process target the deep-learning library, must import first
+STOP_GRACE_S = 10.0
+POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class TrialJob:
+    """What to run, against what, and where to keep it."""
+
+    plan: Plan
+    trial: Trial
+    point: Point
+    session: Session
+    isolation: Isolation
+    folder: TrialDir
+
+
+def run_trial(job: TrialJob) -> TrialRecord:
+    """Run one trial and write its record. Raises KeyboardInterrupt after an orderly stop."""
+    job.folder.create()
+    failure: str | None = None
+    exit_code: int | None = None
+    endpoint: Endpoint | None = None
+    interrupted = True
+    try:
+        endpoint = job.session.apply({**job.plan.fixed, **job.point.setting}, job.folder.path / "target.log")
+        with _load_process(job, endpoint) as load, _samplers(job, load.pid):
+            failure = load.wait(job.session, _deadline_ns(job.plan))
+            exit_code = load.exit_code
+        interrupted = False
+    finally:
+        record = TrialRecord(
+            trial=job.trial,
+            point=job.point,
+            finished=not interrupted and failure is None,
+            failure="interrupted" if interrupted else failure,
+            target_died=job.session.died(),
+            load_exit_code=exit_code,
+            target_url=endpoint.url if endpoint else None,
+            isolated=job.isolation.isolated,
+        )
+        job.folder.write(record)
+    return record
+
+
+def _deadline_ns(plan: Plan) -> int:
+    seconds = plan.warmup_seconds + plan.seconds + plan.timeout_seconds + STARTUP_GRACE_S
+    return monotonic_ns() + int(seconds * NS_PER_S)
+
+
+class LoadProcess:
+    """A running `locust`, its lifeline and its log."""
+
+    def __init__(self, process: subprocess.Popen[bytes], control: ControlChannel, job: TrialJob) -> None:
+        self._process = process
+        self._control = control
+        self._job = job
+        self._clock = MonotonicClock()
+        self.pid = process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
+
+    def wait(self, session: Session, deadline_ns: int) -> str | None:
+        """Until it ends by itself; otherwise stop it and say why in words."""
+        while (code := self._process.poll()) is None:
+            if session.died():
+                self.stop()
+                return "the target died during the trial; see target.log"
+            if monotonic_ns() > deadline_ns:
+                self.stop()
+                return "the load process did not end in time and was stopped; see load.log"
+            self._clock.sleep_until_ns(monotonic_ns() + int(POLL_S * NS_PER_S))
+        # Locust exits with 1 when any request failed: that is the target's matter, and in the rows.
+        if code not in (0, 1):
+            return f"the load process ended with exit code {code}: {self._last_log_line()}"
+        if not any(self._job.folder.path.glob("load*.json")):
+            return f"the load process left no report: {self._last_log_line()}"
+        return None
+
+    def stop(self) -> None:
+        """Ask it to end in order, then make it."""
+        self._control.send({"stop": True})
+        try:
+            self._process.wait(self._job.plan.timeout_seconds + STOP_GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._kill()
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, 9)
+        self._process.wait()
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self._process.poll() is None:
+            self.stop()
+        self._control.close()
+
+    def _last_log_line(self) -> str:
+        lines = self._job.folder.load_log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "nothing in load.log"
+
+
+@contextlib.contextmanager
+def _load_process(job: TrialJob, endpoint: Endpoint) -> Iterator[LoadProcess]:
+    control, inherited = ControlChannel.pair()
+    argv = load_command(job.plan, job.trial, job.point, endpoint, job.folder.path)
+    with inherited, job.folder.load_log.open("wb") as log:
+        process = subprocess.Popen(
+            [*argv, "--control-fd", str(inherited.fileno())],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            pass_fds=(inherited.fileno(),),
+            start_new_session=True,
+        )
+    # Set before the interpreter has made any thread, so that all of them inherit it.
+    pin(process.pid, job.isolation.load_cores)
+    load = LoadProcess(process, control, job)
+    try:
+        yield load
+    finally:
+        load.close()
+
+
+@contextlib.contextmanager
+def _samplers(job: TrialJob, load_pid: int) -> Iterator[None]:
+    samplers = SamplerProcess(
+        out=job.folder.samples,
+        target_pid=job.session.pid,
+        load_pid=load_pid,
+        cores=job.isolation.load_cores,
+    )
+    samplers.start()
+    try:
+        yield
+    finally:
+        samplers.stop()
