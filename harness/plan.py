@@ -12,7 +12,7 @@ from harness.knobs import Setting  # noqa: TC001
 from harness.slo import Slo  # noqa: TC001
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
 SCHEMA_VERSION = 1
 
@@ -81,22 +81,19 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(self.points[0].setting) if self.points else ()
 
 
-def order_trials(point_count: int, repeats: int, seed: int) -> tuple[Trial, ...]:
+def order_trials(groups: Sequence[int], repeats: int, seed: int) -> tuple[Trial, ...]:
     """All trials in blocks: each repeat visits every point once, in an order of its own.
 
-    Blocks keep a slow drift of the machine from favouring a point (randomised block design); `seed` makes
-    the order, and each trial's own seed, repeatable.
+    `groups[i]` is the restart group of point i: points of a group share one start of the target and are run
+    one after the other. Blocks keep a slow drift of the machine from favouring a point (randomised block
+    design); `seed` makes the order, and each trial's own seed, repeatable.
     """
     rng = np.random.default_rng(seed)
     trials: list[Trial] = []
     for repeat in range(repeats):
-        for point in rng.permutation(point_count):
-            trials.append(Trial(number=len(trials), point=int(point), repeat=repeat,
-                                seed=int(rng.integers(2**31))))
+        rank = rng.permutation(max(groups, default=0) + 1)
+        shuffled = rng.permutation(len(groups))
+        for point in sorted(shuffled, key=lambda number: int(rank[groups[number]])):
+            trial_seed = int(rng.integers(2**31))
+            trials.append(Trial(number=len(trials), point=int(point), repeat=repeat, seed=trial_seed))
     return tuple(trials)
-
-
-def settings_in_order(plan: Plan) -> Iterator[tuple[Trial, Point]]:
-    """The trials with their points, in the order they are run."""
-    for trial in plan.trials:
-        yield trial, plan.point(trial.point)

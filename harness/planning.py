@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.arrivals import Closed, Constant, Gamma, Poisson, Replay, Stages
 from harness.errors import UserError
-from harness.knobs import KnobSet, Setting, Value
+from harness.knobs import Apply, KnobSet, Setting, Value
 from harness.load_knobs import LOAD_KNOBS
 from harness.plan import Plan, Point, order_trials
 
@@ -81,7 +81,7 @@ def make_plan(request: Request) -> Plan:
         scenario=request.scenario,
         model=request.model,
         points=points,
-        trials=order_trials(len(points), request.repeats, request.seed),
+        trials=order_trials(_restart_groups(points, target_knobs), request.repeats, request.seed),
         fixed=fixed,
         protocol=request.protocol,
         check=request.check,
@@ -96,10 +96,28 @@ def make_plan(request: Request) -> Plan:
     )
 
 
-def estimated_seconds(plan: Plan, *, restarts: int) -> float:
-    """How long a plan will take, target starts included."""
+def _restart_groups(points: Sequence[Point], knobs: KnobSet) -> list[int]:
+    """One number per point, equal where the target need not be started again between them."""
+    groups: dict[tuple[Value, ...], int] = {}
+    return [
+        groups.setdefault(
+            tuple(value for name, value in point.setting.items() if knobs[name].apply is Apply.RESTART), len(groups)
+        )
+        for point in points
+    ]
+
+
+def restart_count(plan: Plan, knobs: KnobSet) -> int:
+    """How often the target is started again between trials, in the plan's order."""
+    groups = _restart_groups([plan.point(trial.point) for trial in plan.trials], knobs)
+    return sum(before != after for before, after in itertools.pairwise(groups))
+
+
+def estimated_seconds(plan: Plan, knobs: KnobSet | None) -> float:
+    """How long a plan will take, target starts included; `knobs` None: the target is not ours to start."""
     trial_seconds = plan.warmup_seconds + plan.seconds + TRIAL_OVERHEAD_SECONDS
-    return len(plan.trials) * trial_seconds + (1 + restarts) * TARGET_START_SECONDS
+    starts = 1 + restart_count(plan, knobs) if knobs else 0
+    return len(plan.trials) * trial_seconds + starts * TARGET_START_SECONDS
 
 
 def _name(words: Iterable[str]) -> str:

@@ -8,6 +8,9 @@ from harness.embedded import EmbeddedTarget
 from harness.events import Preparing
 from harness.knobs import Apply
 from harness.load_command import Endpoint
+from harness.prepare import prepare_bank
+from harness.target import find_target
+from harness.wire.detect import detect_protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from harness.isolation import Isolation
     from harness.knobs import Setting
     from harness.metrics import ModelCard
+    from harness.plan import Plan
     from harness.target import TargetSpec
 
 
@@ -101,15 +105,28 @@ class EmbeddedSession:
             self._target = None
 
 
+def open_session(plan: Plan, isolation: Isolation, listener: Listener) -> Session:
+    """The session that the plan's target needs. Raises UserError where a URL does not answer."""
+    if "://" in plan.target:
+        protocol = plan.protocol if plan.protocol != "auto" else detect_protocol(plan.target, plan.model)
+        bank = None if plan.check == "off" else prepare_bank(plan.model)
+        return FixedSession(Endpoint(url=plan.target, bank=bank, protocol=protocol, setting={}), None)
+    spec = find_target(plan.target)
+    if spec.command is None:
+        listener(Preparing(f"preparing {plan.model}"))
+        return FixedSession(Endpoint(url=None, bank=prepare_bank(plan.model), protocol="v2", setting={}), spec)
+    return EmbeddedSession(spec, plan.model, isolation, listener)
+
+
 class FixedSession:
     """A target that is not ours to start: a URL, or a model that lives in the load process."""
 
-    pid = None
+    pid: int | None = None
+    model: ModelCard | None = None
 
-    def __init__(self, endpoint: Endpoint, spec: TargetSpec | None, model: ModelCard | None) -> None:
+    def __init__(self, endpoint: Endpoint, spec: TargetSpec | None) -> None:
         self._endpoint = endpoint
         self._spec = spec
-        self.model = model
 
     def apply(self, setting: Setting, log: Path) -> Endpoint:
         """The same endpoint with the knobs that the load process is to use."""

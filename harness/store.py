@@ -177,12 +177,12 @@ class RunDir:
             if record is None or not record.finished:
                 yield trial, point
 
-    def evidence(self, plan: Plan) -> Iterator[TrialEvidence]:
-        """What was measured, trial by trial; trials that were never started are left out."""
+    def evidence(self, plan: Plan, point_number: int | None = None) -> Iterator[TrialEvidence]:
+        """What was measured, trial by trial, of one point or of all; trials never started are left out."""
         for trial in plan.trials:
             point = plan.point(trial.point)
             folder = self.trial(trial, point)
-            if folder.path.is_dir():
+            if folder.path.is_dir() and point_number in (None, point.number):
                 yield folder.evidence(trial, point)
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import RunError
 from harness.events import RunStarted, TrialEnded, TrialStarted
-from harness.summary import summarise_trial
+from harness.summary import summarise_point, summarise_trial
 from harness.trial import TrialJob, run_trial
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.events import Listener
     from harness.isolation import Isolation
-    from harness.metrics import TrialMetrics
+    from harness.metrics import PointMetrics, TrialMetrics
     from harness.plan import Plan, Point
     from harness.session import Session
     from harness.store import RunDir, TrialRecord
@@ -20,21 +23,41 @@ if TYPE_CHECKING:
 MAX_FAILURES_IN_A_ROW = 3
 
 
-def run_sweep(plan: Plan, run_dir: RunDir, session: Session, isolation: Isolation, listener: Listener) -> None:
+@dataclass(frozen=True, slots=True)
+class SweepJob:
+    """What to run, where to keep it, and who is told."""
+
+    plan: Plan
+    run_dir: RunDir
+    session: Session
+    isolation: Isolation
+    listener: Listener
+    on_point: Callable[[PointMetrics], None]  # called once a point has had its last repeat
+
+
+def run_sweep(job: SweepJob) -> None:
     """Run the unfinished trials. Raises RunError after three failures in a row: the target is past saving."""
+    plan, run_dir, listener = job.plan, job.run_dir, job.listener
     left = list(run_dir.unfinished(plan))
     listener(RunStarted(plan, len(left)))
+    last_trial = {trial.point: trial.number for trial in plan.trials}
     failures_in_a_row = 0
     for trial, point in left:
         listener(TrialStarted(trial, point))
         folder = run_dir.trial(trial, point)
-        record = run_trial(TrialJob(plan, trial, point, session, isolation, folder))
-        listener(TrialEnded(trial, point, _metrics(plan, point, record, run_dir), record.failure))
+        record = run_trial(TrialJob(plan, trial, point, job.session, job.isolation, folder))
+        listener(TrialEnded(trial, point, _trial_metrics(job, record), record.failure))
+        if trial.number == last_trial[point.number]:
+            job.on_point(_point_metrics(job, point))
         failures_in_a_row = 0 if record.failure is None else failures_in_a_row + 1
         if failures_in_a_row == MAX_FAILURES_IN_A_ROW:
             raise RunError(f"{failures_in_a_row} trials in a row failed, the last: {record.failure}")
 
 
-def _metrics(plan: Plan, point: Point, record: TrialRecord, run_dir: RunDir) -> TrialMetrics | None:
-    evidence = run_dir.trial(record.trial, point).evidence(record.trial, point)
-    return summarise_trial(evidence, plan.slo) if evidence.rows is not None and evidence.reports else None
+def _trial_metrics(job: SweepJob, record: TrialRecord) -> TrialMetrics | None:
+    evidence = job.run_dir.trial(record.trial, record.point).evidence(record.trial, record.point)
+    return summarise_trial(evidence, job.plan.slo) if evidence.rows is not None and evidence.reports else None
+
+
+def _point_metrics(job: SweepJob, point: Point) -> PointMetrics:
+    return summarise_point(point, [found for found in job.run_dir.evidence(job.plan, point.number)], job.plan.slo)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -15,12 +16,10 @@ from harness.errors import ExitCode, RunError, UserError, unknown_name
 from harness.evaluation import evaluate
 from harness.findings import Verdict
 from harness.isolation import plan_isolation
-from harness.knobs import Apply
 from harness.planning import estimated_seconds, make_plan
 from harness.session import open_session
 from harness.store import RunDir, RunRecord
-from harness.sweep import run_sweep
-from harness.target import find_target
+from harness.sweep import SweepJob, run_sweep
 
 if TYPE_CHECKING:
     from harness.events import Listener
@@ -34,7 +33,7 @@ def dry_run(request: Request, *, as_json: bool) -> int:
     from reports.text import plan_text
 
     plan = _checked_plan(request)
-    seconds = estimated_seconds(plan, restarts=_restarts(plan))
+    seconds = estimated_seconds(plan, request.spec.knobs if request.spec else None)
     if as_json:
         import msgspec
 
@@ -108,7 +107,7 @@ def _measure(folder: RunDir, record: RunRecord, *, as_json: bool) -> int:
 def _run(folder: RunDir, record: RunRecord, listener: Listener) -> RunRecord:
     import msgspec
 
-    from reports.points import append_points
+    from reports.points import append_point
 
     plan = record.plan
     isolation = plan_isolation(isolate=plan.isolate and plan.target != "inprocess", load_processes=plan.load_processes)
@@ -116,7 +115,8 @@ def _run(folder: RunDir, record: RunRecord, listener: Listener) -> RunRecord:
     try:
         record = msgspec.structs.replace(record, isolation=isolation.text, isolated=isolation.isolated)
         folder.write(record)
-        run_sweep(plan, folder, session, isolation, listener, on_point=lambda p: append_points(folder.path, plan, p))
+        on_point = partial(append_point, folder.path, plan)
+        run_sweep(SweepJob(plan, folder, session, isolation, listener, on_point))
     finally:
         folder.write(msgspec.structs.replace(record, model=session.model or record.model))
         session.close()
@@ -163,16 +163,6 @@ def _checked_plan(request: Request) -> Plan:
     if request.spec and request.model not in request.spec.models:
         raise unknown_name(f"model of {request.target}", request.model, request.spec.models)
     return make_plan(request)
-
-
-def _restarts(plan: Plan) -> int:
-    """How often the target is started again: once per change of a knob that needs it, in the plan's order."""
-    if "://" in plan.target:
-        return 0
-    knobs = find_target(plan.target).knobs
-    cold = [name for name in plan.swept if knobs[name].apply is Apply.RESTART]
-    settings = [tuple(plan.point(trial.point).setting[name] for name in cold) for trial in plan.trials]
-    return sum(before != after for before, after in zip(settings, settings[1:], strict=False))
 
 
 def _interrupt(signum: int, frame: object) -> NoReturn:

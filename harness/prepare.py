@@ -1,0 +1,28 @@
+"""Have a model's bank ready without importing a deep-learning library into this process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from harness.errors import RunError, UserError
+
+PREPARE_TIMEOUT_S = 900.0
+
+
+def prepare_bank(model: str) -> Path:
+    """The payload bank of `model`, trained first where the cache does not have it.
+
+    Raises UserError for an unknown model, RunError where training fails.
+    """
+    argv = [sys.executable, "-m", "harness", "prepare", model, "--json"]
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=PREPARE_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise RunError(f"preparing {model} took over {PREPARE_TIMEOUT_S:.0f} s and was stopped") from error
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1].removeprefix("error: ")
+        raise UserError(last) if done.returncode == 2 else RunError(f"preparing {model} failed: {last}")  # noqa: PLR2004
+    return Path(json.loads(done.stdout)["bank"])
