@@ -1,0 +1,41 @@
+"""Engines: how a Keras model is executed. One file each; importing this imports none of their libraries."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from targets.engines import tf_function
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Engine(Protocol):
+    """A loaded model. `predict` may be called from any thread."""
+
+    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Answers (n, *output_shape) to inputs (n, *input_shape), for any n >= 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """What every engine is told. Zero threads: as many as the cores this process may use."""
+
+    input_shape: tuple[int, ...]
+    intra_op_threads: int = 0
+    inter_op_threads: int = 0
+
+    def threads(self, asked: int) -> int:
+        """`asked`, or the cores this process may use where it is 0."""
+        return asked or len(os.sched_getaffinity(0))
+
+
+ENGINES: dict[str, Callable[[Path, EngineOptions], Engine]] = {
+    "tf-function": tf_function.open_engine,
+}

@@ -1,0 +1,24 @@
+"""The reference models, by name. Importing this imports no deep-learning library."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.errors import unknown_name
+from targets.models import digits_cnn, digits_mlp, wide_mlp
+
+if TYPE_CHECKING:
+    from targets.models.recipe import Recipe
+
+RECIPES: dict[str, Recipe] = {
+    digits_mlp.RECIPE.name: digits_mlp.RECIPE,
+    digits_cnn.RECIPE.name: digits_cnn.RECIPE,
+    wide_mlp.RECIPE.name: wide_mlp.RECIPE,
+}
+
+
+def find_recipe(name: str) -> Recipe:
+    """The recipe called `name`. Raises UserError that names the nearest."""
+    if name not in RECIPES:
+        raise unknown_name("model", name, RECIPES)
+    return RECIPES[name]

@@ -1,0 +1,64 @@
+"""From a model's name to files on disk: trained the first time, found afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness.metrics import ModelCard
+from targets.models import digits, find_recipe
+from targets.models.cache import CacheEntry
+
+if TYPE_CHECKING:
+    from harness.target import Progress
+    from targets.models.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedModel:
+    """A trained model: its Keras file, its card, and the bank of payloads with its own answers."""
+
+    path: Path
+    card: ModelCard
+    bank_path: Path
+
+
+def prepare(model_name: str, progress: Progress) -> PreparedModel:
+    """Train `model_name` if this machine has not done so yet.
+
+    Nothing heavy is imported where the files are there. Raises UserError (unknown model, disk).
+    """
+    recipe = find_recipe(model_name)
+    fingerprint = _fingerprint(recipe)
+    entry = CacheEntry(f"{recipe.name}-{fingerprint}", say=_say)
+    folder = entry.ensure(lambda partial: _make(recipe, fingerprint, partial, progress))
+    card = msgspec.json.decode((folder / "card.json").read_bytes(), type=ModelCard)
+    return PreparedModel(folder / "model.keras", card, folder / "bank.npz")
+
+
+def _make(recipe: Recipe, fingerprint: str, folder: Path, progress: Progress) -> None:
+    from targets.models.train import train
+
+    card = msgspec.structs.replace(train(recipe, folder, progress), hash=fingerprint)
+    (folder / "card.json").write_bytes(msgspec.json.format(msgspec.json.encode(card)))
+
+
+def _fingerprint(recipe: Recipe) -> str:
+    """A hash of what decides the weights: the recipe, the training code, the data, the libraries."""
+    here = Path(__file__).parent
+    modules = (Path(str(sys.modules[recipe.build.__module__].__file__)), here / "train.py", here / "digits.py")
+    made_of = hashlib.sha256()
+    for file in (*modules, digits.data_file()):
+        made_of.update(hashlib.sha256(file.read_bytes()).digest())
+    made_of.update(f"keras {version('keras')} numpy {version('numpy')} seed {recipe.seed}".encode())
+    return made_of.hexdigest()[:12]
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
