@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.errors import RunError
 from harness.metrics import ModelCard
 from targets.models import digits, find_recipe
 from targets.models.cache import CacheEntry
@@ -32,7 +35,7 @@ class PreparedModel:
 def prepare(model_name: str, progress: Progress) -> PreparedModel:
     """Train `model_name` if this machine has not done so yet.
 
-    Nothing heavy is imported where the files are there. Raises UserError (unknown model, disk).
+    Nothing heavy is imported where the files are there. Raises UserError (unknown model, disk) or RunError (training).
     """
     recipe = find_recipe(model_name)
     fingerprint = _fingerprint(recipe)
@@ -43,10 +46,15 @@ def prepare(model_name: str, progress: Progress) -> PreparedModel:
 
 
 def _make(recipe: Recipe, fingerprint: str, folder: Path, progress: Progress) -> None:
-    from targets.models.train import train
-
-    card = msgspec.structs.replace(train(recipe, folder, progress), hash=fingerprint)
-    (folder / "card.json").write_bytes(msgspec.json.format(msgspec.json.encode(card)))
+    command = [sys.executable, "-m", "targets.models.train", recipe.name, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as training:
+        for line in training.stdout or ():
+            progress(*json.loads(line))
+    if training.returncode:
+        raise RunError(f"training {recipe.name} failed with exit code {training.returncode}; its own words are above")
+    card_file = folder / "card.json"
+    card = msgspec.json.decode(card_file.read_bytes(), type=ModelCard)
+    card_file.write_bytes(msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(card, hash=fingerprint))))
 
 
 def _fingerprint(recipe: Recipe) -> str:

@@ -1,18 +1,26 @@
-"""Training: from a recipe to a fitted model, its card, and its own offline answers."""
+"""Training: from a recipe to a fitted model, its card, and its own offline answers.
+
+It runs in a process of its own (`python -m targets.models.train NAME FOLDER`), because TensorFlow's thread
+counts can't be set any more once it has trained, and because the caller may be patched by gevent.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from harness.bank import Bank, BankMeta
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.metrics import ModelCard
 from targets.engines.quiet import import_tensorflow
+from targets.models import find_recipe
 from targets.models.digits import SOURCE, load_digits
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import keras
 
     from harness.target import Progress
@@ -57,7 +65,7 @@ def _fit(model: keras.Model, recipe: Recipe, digits: Digits, progress: Progress)
         metrics=["accuracy"],
     )
     tell = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: progress(f"training {recipe.name}", epoch + 1, recipe.epochs)
+        on_epoch_end=lambda epoch, _logs: progress(f"training {recipe.name}", epoch + 1, recipe.epochs)
     )
     classes = recipe.output_shape[0]
     model.fit(
@@ -91,3 +99,12 @@ def _describe(layer: keras.Layer) -> str:
     size = next((config[key] for key in ("units", "filters", "rate", "target_shape") if key in config), None)
     words = [str(word) for word in (size, config.get("activation")) if word not in (None, "linear")]
     return f"{type(layer).__name__}({', '.join(words)})"
+
+
+def _tell(stage: str, done: int, total: int) -> None:
+    print(json.dumps([stage, done, total]), flush=True)
+
+
+if __name__ == "__main__":
+    _card = train(find_recipe(sys.argv[1]), Path(sys.argv[2]), _tell)
+    (Path(sys.argv[2]) / "card.json").write_bytes(msgspec.json.encode(_card))
