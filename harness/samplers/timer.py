@@ -1,0 +1,41 @@
+"""The sampler's timer: absolute deadlines, so that a late tick delays no later one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One deadline that was served."""
+
+    due_ns: int
+    late_ns: int
+    skipped: int  # whole deadlines that passed unserved before this one
+
+
+class Timer:
+    """Yields a tick at `start_ns + n * interval_ns`, for ever; where several have passed, only for the last of them."""
+
+    def __init__(self, clock: Clock, interval_ns: int, start_ns: int | None = None) -> None:
+        if interval_ns <= 0:
+            raise ValueError("interval_ns must be positive")
+        self._clock = clock
+        self._interval_ns = interval_ns
+        self._due_ns = clock.now_ns() if start_ns is None else start_ns
+
+    def __iter__(self) -> Iterator[Tick]:
+        return self
+
+    def __next__(self) -> Tick:
+        skipped = max(0, (self._clock.now_ns() - self._due_ns) // self._interval_ns)
+        due_ns = self._due_ns + skipped * self._interval_ns
+        self._clock.sleep_until_ns(due_ns)
+        self._due_ns = due_ns + self._interval_ns
+        return Tick(due_ns, max(0, self._clock.now_ns() - due_ns), skipped)

@@ -1,0 +1,73 @@
+"""`samples.arrow`: samples on disk, appended at least once a second, readable after `kill -9`."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Self
+
+from harness.clock import NS_PER_S
+from harness.samplers.columns import record_batch
+from harness.samples import sample_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    import pyarrow as pa
+
+    from harness.samples import Sample
+
+FLUSH_EVERY_NS = NS_PER_S
+
+
+class SampleWriter:
+    """Appends samples to an Arrow IPC stream file, a record batch per second. Raises OSError where it cannot."""
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow as pa
+
+        self._schema = sample_schema()
+        self._file = path.open("wb", buffering=0)  # what was handed over is the kernel's, and outlives this process
+        self._stream = pa.ipc.new_stream(self._file, self._schema)
+        self._pending: list[Sample] = []
+        self._flush_due_ns: int | None = None
+
+    def add(self, samples: Sequence[Sample], now_ns: int) -> None:
+        """Keep `samples`, and write what is kept where a second has passed since it was last written."""
+        self._pending += samples
+        if self._flush_due_ns is None or now_ns >= self._flush_due_ns:
+            self._flush_due_ns = now_ns + FLUSH_EVERY_NS
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is kept."""
+        if not self._pending:
+            return
+        self._stream.write_batch(record_batch(self._pending, self._schema))
+        self._pending = []
+
+    def close(self) -> None:
+        """Write what is kept and end the stream."""
+        self.flush()
+        self._stream.close()
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_samples(path: Path) -> pa.Table:
+    """All whole batches of `samples.arrow`; a truncated tail is left out. Raises OSError where there is no file."""
+    import pyarrow as pa
+
+    batches: list[pa.RecordBatch] = []
+    # Cut off in mid-message, the stream raises: the process was killed while it wrote. What came before stays.
+    with path.open("rb") as file, contextlib.suppress(pa.ArrowInvalid, OSError):
+        batches.extend(pa.ipc.open_stream(file))
+    return pa.Table.from_batches(batches, schema=sample_schema())
