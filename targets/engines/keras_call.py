@@ -1,0 +1,76 @@
+"""`eager`, `predict` and `predict-on-batch`: the three ways a Keras model is usually called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from targets.engines.quiet import import_tensorflow
+from targets.engines.tf_function import limit_threads
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import keras
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from targets.engines import Engine, EngineOptions
+
+
+def open_eager(path: Path, options: EngineOptions) -> Engine:
+    """`model(x)`: every layer dispatched from Python."""
+    return EagerEngine(_load(path, options))
+
+
+def open_predict(path: Path, options: EngineOptions) -> Engine:
+    """`model.predict(x)`: made for data sets; each call builds an input pipeline."""
+    return PredictEngine(_load(path, options))
+
+
+def open_predict_on_batch(path: Path, options: EngineOptions) -> Engine:
+    """`model.predict_on_batch(x)`: the traced step without the input pipeline."""
+    return PredictOnBatchEngine(_load(path, options))
+
+
+def _load(path: Path, options: EngineOptions) -> keras.Model:
+    import_tensorflow()
+    import keras
+
+    limit_threads(options)
+    return keras.models.load_model(path, compile=False)
+
+
+class EagerEngine:
+    """Thread-safe: a forward pass changes nothing."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
+
+    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Answers (n, *output_shape)."""
+        answers: NDArray[np.float32] = self._model(inputs, training=False).numpy()
+        return answers
+
+
+class PredictEngine:
+    """Not thread-safe: `predict` keeps state in the model."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
+
+    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Answers (n, *output_shape)."""
+        answers: NDArray[np.float32] = self._model.predict(inputs, batch_size=len(inputs), verbose=0)
+        return answers
+
+
+class PredictOnBatchEngine:
+    """Not thread-safe: the traced step is kept in the model."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
+
+    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Answers (n, *output_shape)."""
+        answers: NDArray[np.float32] = self._model.predict_on_batch(inputs)
+        return answers

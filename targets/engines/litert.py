@@ -1,0 +1,74 @@
+"""`litert`: the model converted to a LiteRT flat buffer and run by its interpreter."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from typing import TYPE_CHECKING
+
+from targets.engines.exports import exported
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import keras
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from targets.engines import Engine, EngineOptions
+
+MAX_PREPARED_SIZES = 64
+
+
+def export_litert(model: keras.Model, to: Path) -> None:
+    """Write `model` as a flat buffer with a free batch axis."""
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory() as folder:
+        model.export(folder, verbose=False)
+        to.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
+
+
+def open_engine(path: Path, options: EngineOptions) -> Engine:
+    """Load a `.keras` file through its LiteRT conversion."""
+    return LiteRtEngine(exported(path, "tflite", export_litert), options)
+
+
+class LiteRtEngine:
+    """One interpreter per batch size (resizing costs more than running), one call at a time."""
+
+    def __init__(self, path: Path, options: EngineOptions) -> None:
+        self._content = path.read_bytes()
+        self._threads = options.threads(options.intra_op_threads)
+        self._interpreters: dict[int, Interpreter] = {}
+        self._lock = threading.Lock()
+
+    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Answers (n, *output_shape); calls wait for each other."""
+        with self._lock:
+            interpreter = self._interpreters.get(len(inputs))
+            if interpreter is None:
+                if len(self._interpreters) == MAX_PREPARED_SIZES:
+                    self._interpreters.clear()
+                interpreter = self._interpreters[len(inputs)] = Interpreter(self._content, inputs, self._threads)
+            return interpreter.run(inputs)
+
+
+class Interpreter:
+    """An interpreter whose tensors have one batch size."""
+
+    def __init__(self, content: bytes, inputs: NDArray[np.float32], threads: int) -> None:
+        from ai_edge_litert.interpreter import Interpreter as LiteRtInterpreter
+
+        self._interpreter = LiteRtInterpreter(model_content=content, num_threads=threads)
+        self._input = self._interpreter.get_input_details()[0]["index"]
+        self._output = self._interpreter.get_output_details()[0]["index"]
+        self._interpreter.resize_tensor_input(self._input, inputs.shape)
+        self._interpreter.allocate_tensors()
+
+    def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Answers to inputs of the prepared batch size."""
+        self._interpreter.set_tensor(self._input, inputs)
+        self._interpreter.invoke()
+        answers: NDArray[np.float32] = self._interpreter.get_tensor(self._output)
+        return answers
