@@ -35,7 +35,7 @@ class Machine:
             return [Reading("machine", "steal_s", None, f"cannot read CPU times: {error.strerror}")]
         now = [_times(core) for core in cores]
         readings = [
-            Reading(f"cpu{number}", "cpu_percent", 100 * (busy - busy_before) / (total - total_before))
+            Reading(f"cpu{number}", "cpu_percent", _percent(busy - busy_before, total - total_before))
             for number, ((busy, total), (busy_before, total_before)) in enumerate(zip(now, self._before, strict=False))
             if total > total_before
         ]
@@ -49,3 +49,8 @@ def _times(core: Any) -> Times:
     # Linux counts guest time inside user and nice already.
     total = sum(core) - getattr(core, "guest", 0.0) - getattr(core, "guest_nice", 0.0)
     return total - core.idle - getattr(core, "iowait", 0.0), total
+
+
+def _percent(busy_s: float, total_s: float) -> float:
+    # The kernel's idle and iowait are estimates that can run backwards by a tick.
+    return min(100.0, max(0.0, 100 * busy_s / total_s))

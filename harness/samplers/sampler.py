@@ -100,10 +100,9 @@ class Sampler:
         samples: list[Sample] = []
         for reader in self._readers:
             now_ns = self._clock.now_ns()
+            late_ns = max(0, now_ns - tick.due_ns)  # the last reading, at the stop, is ahead of its deadline
             samples += [
-                Sample(
-                    t_ns=now_ns, late_ns=now_ns - tick.due_ns, source=source, metric=metric, value=value, error=error
-                )
+                Sample(t_ns=now_ns, late_ns=late_ns, source=source, metric=metric, value=value, error=error)
                 for source, metric, value, error in reader.read(now_ns)
             ]
         return samples
