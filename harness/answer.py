@@ -1,0 +1,180 @@
+"""Which setting to use, in one sentence: the best of the points that can be believed, and against what."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.compare import Runs, compare
+from harness.figures import figure, milliseconds
+from harness.findings import Verdict
+from harness.knobs import format_value
+from harness.metrics import Answer, Estimate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.compare import Comparison
+    from harness.metrics import PointMetrics
+    from harness.slo import Slo
+
+_TIMES = "\u00d7"
+_TO = "\u2013"
+_THREE_DIGITS = 0.025  # an interval this narrow, relative to its value, deserves a third digit
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """The recommended point, what cannot be told from it, and the baseline at its own best load."""
+
+    best: PointMetrics
+    tied: tuple[PointMetrics, ...]
+    baseline: PointMetrics | None
+    speedup: Estimate | None
+
+
+def answer(points: Sequence[PointMetrics], slo: Slo | None) -> Answer:
+    """The recommendation over all `points`, in the order of the plan.
+
+    Every setting competes at its best load: the point with the highest throughput among those that are not INVALID
+    and meet `slo`. Of the settings that the data cannot tell from the best, the smallest is recommended. The baseline
+    is the setting that was swept first, at its own best load under the same objective.
+    """
+    if not points:
+        return Answer(sentence="No answer: nothing was measured.")
+    believed = [point for point in points if point.verdict is not Verdict.INVALID and point.counts.ok]
+    if not believed:
+        return Answer(sentence=_why_all_invalid(points))
+    eligible = [point for point in believed if slo is None or point.meets_slo]
+    if not eligible:
+        return Answer(sentence=_why_none_meets(believed, slo))
+    choice = _choose(points[0], eligible)
+    return Answer(
+        sentence=" ".join(_sentences(choice, points, believed, slo)),
+        best_point=choice.best.point,
+        baseline_point=choice.baseline.point if choice.baseline else None,
+        speedup=choice.speedup,
+        tied_points=tuple(point.point for point in choice.tied),
+    )
+
+
+def _choose(first: PointMetrics, eligible: Sequence[PointMetrics]) -> _Choice:
+    best_by_setting: dict[tuple[object, ...], PointMetrics] = {}
+    for point in sorted(eligible, key=lambda point: point.throughput_rps.value):
+        best_by_setting[tuple(point.setting.items())] = point
+    contenders = list(best_by_setting.values())
+    fastest = contenders[-1]
+    equals = [point for point in contenders if point is fastest or not _against(point, fastest).different]
+    best = min(equals, key=_cost)
+    baseline = best_by_setting.get(tuple(first.setting.items()))
+    return _Choice(
+        best=best,
+        tied=tuple(sorted((point for point in equals if point is not best), key=_cost)),
+        baseline=baseline,
+        speedup=_against(baseline, best).ratio if baseline and baseline is not best else None,
+    )
+
+
+def _against(before: PointMetrics, after: PointMetrics) -> Comparison:
+    return compare(_runs(before), _runs(after))
+
+
+def _runs(point: PointMetrics) -> Runs:
+    return Runs(tuple(trial.throughput_rps.value for trial in point.trials), point.throughput_rps)
+
+
+def _cost(point: PointMetrics) -> tuple[tuple[float, ...], int]:
+    """Smaller values first; values that are not numbers in the order they were swept."""
+    numbers = tuple(float(value) for value in point.setting.values() if not isinstance(value, str))
+    return numbers, point.point
+
+
+def _sentences(
+    choice: _Choice, points: Sequence[PointMetrics], believed: Sequence[PointMetrics], slo: Slo | None
+) -> Iterable[str]:
+    best = choice.best
+    rate = f"{_rate(best)} {_load(best)}".strip()
+    tail = best.response.at(0.99)
+    if slo is not None:
+        yield f"At {slo} {_name(best)} sustains {rate}{_comparison(choice, points[0], slo)}."
+    else:
+        p99 = f" with a p99 of {milliseconds(tail.value_ms)}" if tail and tail.value_ms is not None else ""
+        yield f"{_capital(_name(best))} gives the highest throughput: {rate}{p99}{_comparison(choice, points[0], slo)}."
+    if choice.tied:
+        yield f"{_capital(_listed([_name(point) for point in choice.tied]))} cannot be told apart from it here."
+    uncertain = [
+        point
+        for point in believed
+        if slo is not None and point.meets_slo is None and point.throughput_rps.value > best.throughput_rps.value
+    ]
+    if uncertain:
+        names = _listed(list(dict.fromkeys(_name(point) for point in uncertain)))
+        yield f"{_capital(names)} may do better, but not enough was measured to say whether {slo} holds there."
+    left_out = len(points) - len(believed)
+    if left_out:
+        yield f"{left_out} of {len(points)} points are INVALID and left out."
+
+
+def _comparison(choice: _Choice, first: PointMetrics, slo: Slo | None) -> str:
+    if choice.best.setting == first.setting:
+        return ""
+    if choice.speedup is None:
+        return f", which {_name(first)} does not meet at any load" if slo else ""
+    return f", {figure(choice.speedup.value)}{_TIMES}{_range(choice.speedup, 2)} {_name(first)}"
+
+
+def _rate(point: PointMetrics) -> str:
+    rate = point.throughput_rps
+    narrow = rate.low is not None and rate.high is not None and rate.high - rate.low < 2 * _THREE_DIGITS * rate.value
+    digits = 3 if narrow else 2
+    return f"{figure(rate.value, digits)} req/s{_range(rate, digits)}"
+
+
+def _range(estimate: Estimate, digits: int) -> str:
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f" ({figure(estimate.low, digits)}{_TO}{figure(estimate.high, digits)})"
+
+
+def _name(point: PointMetrics) -> str:
+    return ", ".join(f"{name}={format_value(value)}" for name, value in point.setting.items()) or "the target"
+
+
+def _load(point: PointMetrics) -> str:
+    if point.concurrency is not None:
+        return f"at {point.concurrency} user{'s' if point.concurrency != 1 else ''}"
+    return f"of {figure(point.rate_target_rps, 3)} asked for" if point.rate_target_rps is not None else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _capital(text: str) -> str:
+    """A capital for the words of a sentence, none for a knob, whose name is what a user types."""
+    return text[0].upper() + text[1:] if text.startswith("the ") else text
+
+
+def _why_all_invalid(points: Sequence[PointMetrics]) -> str:
+    reasons = [finding for point in points for finding in point.findings if finding.verdict is Verdict.INVALID]
+    if not reasons:
+        return "No answer: no point brought a good answer."
+    (kind, count), *_ = Counter(finding.kind for finding in reasons).most_common(1)
+    example = next(finding for finding in reasons if finding.kind is kind)
+    return (
+        f"No answer: every point is INVALID, {count} of {len(points)} for this reason: {example.text} {example.remedy}"
+    )
+
+
+def _why_none_meets(believed: Sequence[PointMetrics], slo: Slo | None) -> str:
+    if any(point.meets_slo is None for point in believed):
+        return f"No answer: not enough was measured to say whether any setting meets {slo}; measure longer (--seconds)."
+    known = [(tail.value_ms, point) for point in believed if (tail := point.response.at(0.99)) and tail.value_ms]
+    if not known:
+        return f"No setting meets {slo} at any load that was tried."
+    lowest_ms, nearest = min(known, key=lambda pair: pair[0])
+    where = f"{_name(nearest)} {_load(nearest)}".strip()
+    return (
+        f"No setting meets {slo} at any load that was tried; the lowest p99 is {milliseconds(lowest_ms)}, of {where}."
+    )

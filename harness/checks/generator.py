@@ -1,0 +1,206 @@
+"""Could the load generator do what was asked of it? Thresholds: lateness must be small against what is reported."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.arrivals import Constant, Gamma, Poisson
+from harness.checks.case import doubt, graded, worst
+from harness.clock import NS_PER_MS
+from harness.figures import figure, grouped, milliseconds, percent
+from harness.findings import FindingKind, Verdict
+from harness.rows import ABSENT, Outcome
+from harness.stats.quantiles import quantile
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from harness.checks.case import TrialCase
+    from harness.findings import Finding
+    from harness.generator import LoopHealth
+
+# (degraded above, invalid above)
+LATE_P50_SHARE = (0.02, 0.10)
+LATE_P99_SHARE = (0.05, 0.25)
+LATE_FLOOR_MS = {0.5: 0.5, 0.99: 1.0}  # below this the operating system's own timer is that late
+CPU_SHARE = (0.70, 0.90)
+LOOP_LAG_MS = (5.0, 20.0)
+LOOP_LAG_SHARE = (0.05, 0.25)  # of the reported p99
+GC_SHARE = (0.001, 0.01)
+NOT_SENT_SHARE = (0.0, 0.02)
+RATE_SHARE = (0.005, 0.02)
+KS_DISTANCE = (0.02, 0.05)
+DISPERSION_OFF = (0.1, 0.3)
+LITTLE_OFF = (0.02, 0.10)
+FEW_FAILURES = 0.01
+
+_MORE_POWER = "Give the generator more cores (--load-processes 2) or a machine of its own, or lower the load."
+
+
+def lateness(case: TrialCase) -> Finding | None:
+    """Requests went out late, by an amount that matters for what is reported."""
+    late_ns, response_ns = case.lateness_ns, case.response_ns
+    if not late_ns.size or not response_ns.size:
+        return None
+    verdicts, shares = [], {}
+    for p, limits in ((0.5, LATE_P50_SHARE), (0.99, LATE_P99_SHARE)):
+        late_ms = quantile(late_ns, p) / NS_PER_MS
+        shares[p] = late_ms / max(quantile(response_ns, p) / NS_PER_MS, 1e-9)
+        verdicts.append(graded(shares[p], *limits) if late_ms > LATE_FLOOR_MS[p] else Verdict.VALID)
+    verdict = worst(verdicts)
+    if verdict is Verdict.VALID:
+        return None
+    text = (
+        f"Requests left {milliseconds(quantile(late_ns, 0.5) / NS_PER_MS)} late at p50 and "
+        f"{milliseconds(quantile(late_ns, 0.99) / NS_PER_MS)} at p99, which is {percent(shares[0.5])} and "
+        f"{percent(shares[0.99])} of the response times."
+    )
+    return doubt(FindingKind.LATENESS, verdict, text, _MORE_POWER, p50_share=shares[0.5], p99_share=shares[0.99])
+
+
+def not_sent(case: TrialCase) -> Finding | None:
+    """Requests were due but never left, because too many were open already."""
+    counts = case.metrics.counts
+    if not counts.not_sent:
+        return None
+    share = counts.not_sent / counts.scheduled
+    text = f"{grouped(counts.not_sent)} requests ({percent(share)}) were due but not sent: too many were open already."
+    remedy = "The target is slower than the rate asks: lower --rate, or raise the limit of open requests."
+    return doubt(FindingKind.NOT_SENT, graded(share, *NOT_SENT_SHARE), text, remedy, share=share)
+
+
+def rate(case: TrialCase) -> Finding | None:
+    """Open loop: more or fewer requests went out than were asked for."""
+    asked_rps = getattr(case.evidence.point.arrivals, "rate_rps", None)
+    if case.trial is None or asked_rps is None:
+        return None
+    window = case.trial.window
+    sent = int(np.count_nonzero(window.holds(case.trial.everything["sent_ns"])))
+    expected = asked_rps * window.seconds
+    chance = 3 * _gap_cv(case) / math.sqrt(expected) + 1 / expected
+    off = abs(sent - expected) / expected
+    verdict = graded(off, *(max(limit, chance) for limit in RATE_SHARE))
+    if verdict is Verdict.VALID:
+        return None
+    text = f"{figure(sent / window.seconds, 3)} requests/s went out instead of {figure(asked_rps, 3)}."
+    return doubt(FindingKind.RATE, verdict, text, _MORE_POWER, off=off)
+
+
+def arrival_process(case: TrialCase) -> Finding | None:
+    """Open loop: the requests did not go out as the arrival process says."""
+    if case.trial is None or not isinstance(case.evidence.point.arrivals, Constant | Poisson | Gamma):
+        return None
+    window = case.trial.window
+    sent_ns = case.trial.everything["sent_ns"]
+    sent_ns = np.sort(sent_ns[window.holds(sent_ns)])
+    if sent_ns.size < 100:
+        return None
+    cv = _gap_cv(case)
+    chance = cv / math.sqrt(sent_ns.size)
+    distance = _uniform_distance(sent_ns, window.start_ns, window.end_ns)
+    gaps = np.diff(sent_ns)
+    cv_off = abs(float(gaps.std() / gaps.mean()) - cv)
+    verdict = worst(
+        [
+            graded(distance, *(max(limit, 1.95 * chance) for limit in KS_DISTANCE)),
+            graded(cv_off, *(limit + 4 * chance * max(1.0, cv) for limit in DISPERSION_OFF)),
+        ]
+    )
+    if verdict is Verdict.VALID:
+        return None
+    text = (
+        f"The arrivals were not what was asked for: distance from the process {figure(distance)}, "
+        f"coefficient of variation of the gaps {figure(cv_off + cv if gaps.std() > cv * gaps.mean() else cv - cv_off)} "
+        f"instead of {figure(cv)}."
+    )
+    return doubt(FindingKind.ARRIVAL_PROCESS, verdict, text, _MORE_POWER, distance=distance, cv_off=cv_off)
+
+
+def generator_cpu(case: TrialCase) -> Finding | None:
+    """A load process had little or no time left, so that it may be what was measured."""
+    if case.evidence.in_process:
+        return None
+    share = max((health.cpu_ns / health.wall_ns for health in _healths(case) if health.wall_ns), default=0.0)
+    verdict = graded(share, *CPU_SHARE)
+    if verdict is Verdict.VALID:
+        return None
+    if case.closed is None:
+        # An open loop may spin towards due times; whether it kept up, lateness says directly.
+        verdict = Verdict.DEGRADED
+    text = f"The load generator was busy {percent(share)} of the time: part of what was measured may be its own limit."
+    return doubt(FindingKind.GENERATOR_CPU, verdict, text, _MORE_POWER, share=share)
+
+
+def loop_lag(case: TrialCase) -> Finding | None:
+    """The generator's event loop came round late."""
+    lag_ms = max((health.loop_lag_p99_ns or 0 for health in _healths(case)), default=0) / NS_PER_MS
+    if not lag_ms or not case.response_ns.size:
+        return None
+    share = lag_ms / max(quantile(case.response_ns, 0.99) / NS_PER_MS, 1e-9)
+    by_time, by_share = graded(lag_ms, *LOOP_LAG_MS), graded(share, *LOOP_LAG_SHARE)
+    if Verdict.VALID in (by_time, by_share):
+        return None
+    verdict = Verdict.INVALID if by_time is by_share is Verdict.INVALID else Verdict.DEGRADED
+    text = f"The generator's event loop was {milliseconds(lag_ms)} late at p99, {percent(share)} of the response p99."
+    return doubt(FindingKind.LOOP_LAG, verdict, text, _MORE_POWER, lag_p99_ms=lag_ms, share=share)
+
+
+def gc_pause(case: TrialCase) -> Finding | None:
+    """Garbage collection stopped the generator."""
+    share = max((health.gc_pause_ns / health.wall_ns for health in _healths(case) if health.wall_ns), default=0.0)
+    verdict = graded(share, *GC_SHARE)
+    if verdict is Verdict.VALID or case.evidence.in_process:
+        return None
+    text = f"Garbage collection stopped the generator for {percent(share)} of the time."
+    remedy = "Make fewer objects in the scenario's tasks, or use the built-in client, which makes none per request."
+    return doubt(FindingKind.GC_PAUSE, verdict, text, remedy, share=share)
+
+
+def littles_law(case: TrialCase) -> Finding | None:
+    """Closed loop: users = throughput x (response time + think time), or users were missing or rows were lost."""
+    if case.trial is None or case.closed is None:
+        return None
+    due = case.trial.due
+    done = due["done_ns"] != ABSENT
+    failed = 1 - np.count_nonzero(due["outcome"] == Outcome.OK) / len(due)
+    if not done.any() or failed > FEW_FAILURES:
+        return None
+    response_s = float((due["done_ns"][done] - due["due_ns"][done]).mean()) / 1e9
+    everything_done_ns = case.trial.everything["done_ns"]
+    answers = int(np.count_nonzero(case.trial.window.holds(everything_done_ns)))
+    users = answers / case.trial.window.seconds * (response_s + case.closed.think_time_s)
+    off = abs(users - case.closed.users) / case.closed.users
+    edge = 2 * case.closed.users / max(answers, 1)
+    verdict = graded(off, *(limit + edge for limit in LITTLE_OFF))
+    if verdict is Verdict.VALID:
+        return None
+    text = (
+        f"Throughput times response time accounts for {figure(users, 3)} users, but {case.closed.users} were asked for "
+        "(Little's law)."
+    )
+    remedy = "Users were not all running, or waited where nobody measured: warm up longer (--warmup)."
+    return doubt(FindingKind.LITTLES_LAW, verdict, text, remedy, users=users, off=off)
+
+
+def _healths(case: TrialCase) -> list[LoopHealth]:
+    return [report.health for report in case.evidence.reports if report.health is not None]
+
+
+def _gap_cv(case: TrialCase) -> float:
+    """Coefficient of variation of the gaps that the arrival process has."""
+    arrivals = case.evidence.point.arrivals
+    if isinstance(arrivals, Gamma):
+        return arrivals.cv
+    return 0.0 if isinstance(arrivals, Constant) else 1.0
+
+
+def _uniform_distance(instants_ns: NDArray[np.int64], start_ns: int, end_ns: int) -> float:
+    """Kolmogorov-Smirnov distance of ascending instants to the uniform distribution on [start, end)."""
+    at = (instants_ns - start_ns) / (end_ns - start_ns)
+    count = instants_ns.size
+    above = np.arange(1, count + 1) / count - at
+    below = at - np.arange(count) / count
+    return float(max(above.max(), below.max()))

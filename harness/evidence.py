@@ -1,0 +1,33 @@
+"""Evidence: everything that was measured in one trial, before anything is computed from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from harness.generator import GeneratorReport
+    from harness.plan import Point, Trial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialEvidence:
+    """What one trial left behind.
+
+    rows: `harness.rows.row_schema()`, all shards and phases, in any order; None where no shard could be read.
+    samples: `harness.samples.sample_schema()`; None where the samplers wrote nothing.
+    reports: the last report of every load process that wrote one.
+    """
+
+    trial: Trial
+    point: Point
+    rows: pa.Table | None = None
+    samples: pa.Table | None = None
+    reports: tuple[GeneratorReport, ...] = ()
+    failure: str | None = None  # why the trial did not end in order, in words
+    target_died: bool = False
+    isolated: bool = True  # target and load each had cores of their own
+    in_process: bool = False  # the model lives in the load process
+    load_processes: int = 1  # how many should have written a report

@@ -1,0 +1,31 @@
+"""Numbers in sentences: two or three significant digits, thousands set apart by a narrow space."""
+
+from __future__ import annotations
+
+import math
+
+_THIN = "\u202f"
+
+
+def figure(value: float, digits: int = 2) -> str:
+    """`value` to `digits` significant digits: 9 100, 52, 6.2, 0.031. Whole numbers below 1 000 lose nothing."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    decimals = digits - 1 - math.floor(math.log10(abs(value)))
+    rounded = round(value, decimals) if abs(value) >= 1000 or decimals > 0 else round(value)
+    return grouped(rounded) if decimals <= 0 else f"{rounded:.{decimals}f}".rstrip("0").rstrip(".")
+
+
+def grouped(value: float) -> str:
+    """A whole number with its thousands set apart."""
+    return f"{round(value):,}".replace(",", _THIN)
+
+
+def percent(share: float) -> str:
+    """A share of 1 in percent: 0.4 %, 12 %."""
+    return f"{figure(100 * share)}{_THIN}%"
+
+
+def milliseconds(value_ms: float) -> str:
+    """A duration in ms, or in s from 10 s on."""
+    return f"{figure(value_ms / 1e3)}{_THIN}s" if value_ms >= 10_000 else f"{figure(value_ms)}{_THIN}ms"

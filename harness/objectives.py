@@ -1,0 +1,57 @@
+"""Does a point meet its objective? Yes, no, or the data cannot say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.clock import NS_PER_MS
+
+if TYPE_CHECKING:
+    from harness.metrics import Counts, Latency, PointMetrics
+    from harness.slo import Bound, Slo
+
+_QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
+
+
+def meets_slo(metrics: PointMetrics, slo: Slo) -> bool | None:
+    """False where one bound is broken, True where all are kept, None where it cannot be said."""
+    kept = [_keeps(bound, metrics) for bound in slo.bounds]
+    if False in kept:
+        return False
+    return None if None in kept else True
+
+
+def goodput_limit_ns(slo: Slo) -> int | None:
+    """The tightest latency bound, which every good answer must keep; None where only errors are bounded."""
+    limits_ms = [bound.limit for bound in slo.bounds if bound.metric != "errors"]
+    return round(min(limits_ms) * NS_PER_MS) if limits_ms else None
+
+
+def failed_share(counts: Counts) -> float:
+    """The share of scheduled requests that brought no good answer."""
+    return (counts.scheduled - counts.ok) / counts.scheduled if counts.scheduled else 0.0
+
+
+def _keeps(bound: Bound, metrics: PointMetrics) -> bool | None:
+    if bound.metric == "errors":
+        return failed_share(metrics.counts) <= bound.limit
+    if not metrics.response.count:
+        return False if metrics.counts.scheduled else None
+    if bound.metric in _QUANTILES:
+        return _quantile_keeps(_QUANTILES[bound.metric], bound.limit, metrics.response)
+    value_ms = metrics.response.mean_ms if bound.metric == "mean" else metrics.response.max_ms
+    return None if value_ms is None else value_ms <= bound.limit
+
+
+def _quantile_keeps(p: float, limit_ms: float, latency: Latency) -> bool | None:
+    """The whole interval on one side of the limit decides; an interval across it cannot."""
+    quantile = latency.at(p)
+    if quantile is None:
+        return None
+    if quantile.low_ms is not None and quantile.low_ms > limit_ms:
+        return False
+    if quantile.value_ms is None:
+        return None
+    if quantile.at_least and quantile.value_ms > limit_ms:
+        return False
+    return True if quantile.high_ms is not None and quantile.high_ms <= limit_ms else None

@@ -1,0 +1,241 @@
+"""Where every number of a report is computed: evidence in, metrics out.
+
+Response times are those of good answers due in the measure phase, counted from when they were due. Requests that
+timed out or were given up count with the time they had waited, as "at least". Errors and rejections have no place
+in a latency distribution and are counted beside it. Throughput is good answers that came within the measured window.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from harness.answer import answer
+from harness.arrivals import Closed
+from harness.checks import TrialCase, judge_point, judge_trial, worst
+from harness.clock import NS_PER_MS
+from harness.findings import Verdict
+from harness.latency import NOTHING, pooled_latency, trial_latency
+from harness.measured import measured, unaccounted
+from harness.metrics import Counts, Estimate, PointMetrics, RunResult, Split, Timeline, TrialMetrics, Usage
+from harness.objectives import goodput_limit_ns, meets_slo
+from harness.rows import ABSENT, Outcome
+from harness.series import Samples
+from harness.throughput import NO_RATES, pooled_rate, trial_rate
+from harness.timeline import timeline
+from harness.usage import mean_usage, usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from harness.evidence import TrialEvidence
+    from harness.measured import Columns, Measured
+    from harness.metrics import Latency, ModelCard
+    from harness.plan import Plan, Point
+    from harness.slo import Slo
+    from harness.throughput import Rates
+
+MS_PER_S = 1e3
+SERVER_PARTS = ("queue", "batch_wait", "preprocess", "compute", "serialise")
+
+
+@dataclass(frozen=True, slots=True)
+class _Summary:
+    """A trial's metrics, and what its point pools with the other repeats."""
+
+    metrics: TrialMetrics
+    trial: Measured | None
+    rates_rps: Rates
+    good_rates_rps: Rates
+
+
+def summarise_trial(evidence: TrialEvidence, slo: Slo | None) -> TrialMetrics:
+    """The numbers of one trial and what they are worth."""
+    return _summarise(evidence, slo).metrics
+
+
+def summarise_point(point: Point, trials: Sequence[TrialEvidence], slo: Slo | None) -> PointMetrics:
+    """The numbers of one point over its repeats (at least one)."""
+    return _combine(point, [_summarise(trial, slo) for trial in trials], slo)
+
+
+def summarise_run(plan: Plan, evidence: Iterable[TrialEvidence], model: ModelCard | None = None) -> RunResult:
+    """All points that were measured, the answer to the question that the run asked, and what is missing."""
+    by_point: dict[int, list[_Summary]] = defaultdict(list)
+    for trial in evidence:
+        by_point[trial.point.number].append(_summarise(trial, plan.slo))
+    points = tuple(_combine(point, by_point[point.number], plan.slo) for point in plan.points if by_point[point.number])
+    return RunResult(
+        points=points,
+        answer=answer(points, plan.slo),
+        verdict=worst(point.verdict for point in points) if points else Verdict.INVALID,
+        model=model,
+        missing=tuple(_missing(plan, points)),
+    )
+
+
+def _missing(plan: Plan, points: Sequence[PointMetrics]) -> Iterable[str]:
+    done = {(metrics.point, trial.repeat) for metrics in points for trial in metrics.trials}
+    for trial in plan.trials:
+        if (trial.point, trial.repeat) not in done:
+            yield f"{plan.point(trial.point).slug}, repeat {trial.repeat + 1}: not measured"
+
+
+def _summarise(evidence: TrialEvidence, slo: Slo | None) -> _Summary:
+    trial = measured(evidence)
+    samples = Samples(evidence.samples)
+    if trial is None:
+        summary = _Summary(_nothing(evidence), None, NO_RATES, NO_RATES)
+    else:
+        rates_rps = trial.rates_rps()
+        good_rates_rps = trial.rates_rps(goodput_limit_ns(slo)) if slo else NO_RATES
+        summary = _Summary(_metrics(evidence, trial, samples, rates_rps), trial, rates_rps, good_rates_rps)
+    verdict, findings = judge_trial(TrialCase(evidence, trial, samples, summary.metrics))
+    metrics = msgspec.structs.replace(summary.metrics, verdict=verdict, findings=findings)
+    return replace(summary, metrics=metrics)
+
+
+def _metrics(evidence: TrialEvidence, trial: Measured, samples: Samples, rates_rps: Rates) -> TrialMetrics:
+    response = trial_latency(trial.response())
+    throughput_rps = trial_rate(rates_rps)
+    return TrialMetrics(
+        trial=evidence.trial.number,
+        repeat=evidence.trial.repeat,
+        seconds=trial.window.seconds,
+        counts=_counts(evidence, trial),
+        throughput_rps=throughput_rps,
+        response=response,
+        service=trial_latency(trial.service()),
+        lateness=trial_latency(trial.lateness()),
+        split=_split(trial.good),
+        usage=usage(samples, trial.window),
+        timeline=timeline(trial, samples),
+        mean_batch=_mean_batch(trial.good),
+        in_flight_mean=None if response.mean_ms is None else throughput_rps.value * response.mean_ms / MS_PER_S,
+        verdict=Verdict.VALID,
+        findings=(),
+    )
+
+
+def _nothing(evidence: TrialEvidence) -> TrialMetrics:
+    """A trial of which no measured row is left."""
+    return TrialMetrics(
+        trial=evidence.trial.number,
+        repeat=evidence.trial.repeat,
+        seconds=0.0,
+        counts=Counts(),
+        throughput_rps=Estimate(value=0.0),
+        response=NOTHING,
+        service=NOTHING,
+        lateness=NOTHING,
+        split=Split(send_ms=0.0),
+        usage=Usage(),
+        timeline=Timeline(bin_s=1.0, t_s=(), throughput_rps=(), p50_ms=(), p99_ms=()),
+        mean_batch=None,
+        in_flight_mean=None,
+        verdict=Verdict.INVALID,
+        findings=(),
+    )
+
+
+def _combine(point: Point, summaries: Sequence[_Summary], slo: Slo | None) -> PointMetrics:
+    """The point's numbers from its repeats: rows are put together, never percentiles averaged."""
+    trials = tuple(summary.metrics for summary in summaries)
+    runs = [summary for summary in summaries if summary.trial is not None]
+    counts = _added(summary.metrics.counts for summary in summaries)
+    metrics = PointMetrics(
+        point=point.number,
+        setting=point.setting,
+        arrivals=type(point.arrivals).__name__.lower(),
+        concurrency=point.arrivals.users if isinstance(point.arrivals, Closed) else None,
+        rate_target_rps=getattr(point.arrivals, "rate_rps", None),
+        repeats=len(trials),
+        seconds=sum(trial.seconds for trial in trials),
+        counts=counts,
+        throughput_rps=pooled_rate([run.rates_rps for run in runs]),
+        goodput_rps=pooled_rate([run.good_rates_rps for run in runs]) if slo else None,
+        response=_pooled(runs, "response"),
+        service=_pooled(runs, "service"),
+        lateness=_pooled(runs, "lateness"),
+        split=_split_of([run.metrics for run in runs]),
+        usage=mean_usage([run.metrics.usage for run in runs]),
+        mean_batch=_weighted([(run.metrics.mean_batch, run.metrics.counts.ok) for run in runs]),
+        meets_slo=None,
+        verdict=Verdict.VALID,
+        findings=(),
+        trials=trials,
+    )
+    verdict, findings = judge_point(metrics)
+    met = meets_slo(metrics, slo) if slo else None
+    return msgspec.structs.replace(metrics, meets_slo=met, verdict=verdict, findings=findings)
+
+
+def _pooled(runs: Sequence[_Summary], kind: str) -> Latency:
+    durations = [getattr(run.trial, kind)() for run in runs]
+    return pooled_latency(durations, [getattr(run.metrics, kind) for run in runs])
+
+
+def _counts(evidence: TrialEvidence, trial: Measured) -> Counts:
+    """The requests due in the measure phase; `unknown` are those that a lost worker sent but left no row of."""
+    found = np.bincount(trial.due["outcome"], minlength=len(Outcome))
+    by_outcome = {outcome.name.lower(): int(found[outcome]) for outcome in Outcome}
+    unknown = unaccounted(evidence.reports, trial.everything)
+    sent = len(trial.due) - by_outcome["not_sent"] + unknown
+    return Counts(
+        **by_outcome,
+        scheduled=sent + by_outcome["not_sent"],
+        sent=sent,
+        unknown=unknown,
+        checked=int(trial.due["checked"].clip(min=0).sum()),
+    )
+
+
+def _added(counts: Iterable[Counts]) -> Counts:
+    every = list(counts)
+    return Counts(**{name: sum(getattr(each, name) for each in every) for name in Counts.__struct_fields__})
+
+
+def _split(good: Columns) -> Split:
+    """Means over good answers; a server's part over those that carry it, and what is left in `rest`."""
+    if not len(good):
+        return Split(send_ms=0.0)
+    parts_ms = {name: _mean_ms(good[f"{name}_ns"]) for name in SERVER_PARTS}
+    send_ms = float((good["sent_ns"] - good["due_ns"]).mean()) / NS_PER_MS
+    mean_ms = float((good["done_ns"] - good["due_ns"]).mean()) / NS_PER_MS
+    known_ms = send_ms + sum(part_ms or 0.0 for part_ms in parts_ms.values())
+    return Split(
+        send_ms=send_ms, rest_ms=mean_ms - known_ms, **{f"{name}_ms": part_ms for name, part_ms in parts_ms.items()}
+    )
+
+
+def _split_of(trials: Sequence[TrialMetrics]) -> Split:
+    means = {
+        name: _weighted([(getattr(trial.split, name), trial.counts.ok) for trial in trials])
+        for name in Split.__struct_fields__
+    }
+    return msgspec.structs.replace(
+        Split(send_ms=0.0), **{name: mean for name, mean in means.items() if mean is not None}
+    )
+
+
+def _mean_ms(durations_ns: NDArray[np.int64]) -> float | None:
+    present = durations_ns[durations_ns != ABSENT]
+    return float(present.mean()) / NS_PER_MS if present.size else None
+
+
+def _mean_batch(good: Columns) -> float | None:
+    """Requests per batch. Each of a batch's b requests says b: it stands for 1 / b batches."""
+    sizes = good["batch_size"]
+    sizes = sizes[sizes > 0]
+    return float(sizes.size / (1.0 / sizes).sum()) if sizes.size else None
+
+
+def _weighted(values: Sequence[tuple[float | None, int]]) -> float | None:
+    known = [(value, weight) for value, weight in values if value is not None and weight]
+    return sum(value * weight for value, weight in known) / sum(weight for _, weight in known) if known else None
