@@ -61,5 +61,7 @@ class Bank:
                 meta = msgspec.json.decode(parts["meta"].tobytes(), type=BankMeta)
                 return cls(meta, parts["inputs"], parts["labels"], parts["expected"])
         except (OSError, KeyError, ValueError) as error:
-            raise UserError(f"--bank {path}: not a readable payload bank ({error}); "
-                            "make it again with `python -m harness prepare MODEL`") from error
+            raise UserError(
+                f"--bank {path}: not a readable payload bank ({error}); "
+                "make it again with `python -m harness prepare MODEL`"
+            ) from error

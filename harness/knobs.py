@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 Value = int | float | str | bool
 Setting = dict[str, Value]
@@ -90,7 +90,7 @@ def _parse_bool(text: str) -> bool:
     return words[text.lower()]
 
 
-_PARSERS = {bool: _parse_bool, int: int, float: float, str: str}
+_PARSERS: dict[type, Callable[[str], Value]] = {bool: _parse_bool, int: int, float: float, str: str}
 
 
 def format_value(value: Value) -> str:

@@ -27,7 +27,7 @@ class Endpoint:
 
 
 def load_command(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, trial_dir: Path) -> list[str]:
-    """argv of the load process for one trial."""
+    """The load process's argument vector for one trial."""
     users = point.arrivals.users if isinstance(point.arrivals, Closed) else 1
     return [
         *(sys.executable, "-m", "locust", "-f", plan.scenario, "--headless", "--only-summary"),

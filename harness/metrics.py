@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
-from harness.findings import Finding, Verdict  # noqa: TC001  (msgspec resolves annotations at run time)
-from harness.knobs import Setting  # noqa: TC001
+from harness.findings import Finding, Verdict
+from harness.knobs import Setting
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):

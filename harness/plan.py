@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from harness.arrivals import Arrivals, Closed  # noqa: TC001  (msgspec resolves annotations at run time)
-from harness.knobs import Setting  # noqa: TC001
-from harness.slo import Slo  # noqa: TC001
+from harness.arrivals import Arrivals, Closed
+from harness.knobs import Setting
+from harness.slo import Slo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -24,5 +24,5 @@ def prepare_bank(model: str) -> Path:
         raise RunError(f"preparing {model} took over {PREPARE_TIMEOUT_S:.0f} s and was stopped") from error
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1].removeprefix("error: ")
-        raise UserError(last) if done.returncode == 2 else RunError(f"preparing {model} failed: {last}")  # noqa: PLR2004
+        raise UserError(last) if done.returncode == 2 else RunError(f"preparing {model} failed: {last}")
     return Path(json.loads(done.stdout)["bank"])

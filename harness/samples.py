@@ -31,11 +31,13 @@ def sample_schema() -> pa.Schema:
     """The Arrow schema of `samples.arrow`."""
     import pyarrow as pa
 
-    return pa.schema([
-        pa.field("t_ns", pa.int64(), nullable=False),
-        pa.field("late_ns", pa.int64(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
-        pa.field("metric", pa.string(), nullable=False),
-        pa.field("value", pa.float64()),
-        pa.field("error", pa.string()),
-    ])
+    return pa.schema(
+        [
+            pa.field("t_ns", pa.int64(), nullable=False),
+            pa.field("late_ns", pa.int64(), nullable=False),
+            pa.field("source", pa.string(), nullable=False),
+            pa.field("metric", pa.string(), nullable=False),
+            pa.field("value", pa.float64()),
+            pa.field("error", pa.string()),
+        ]
+    )

@@ -14,7 +14,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -28,6 +27,7 @@ from harness.plan import SCHEMA_VERSION, Plan, Point, Trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,8 +162,10 @@ class RunDir:
         try:
             return msgspec.json.decode((self.path / "run.json").read_bytes(), type=RunRecord)
         except msgspec.DecodeError as error:
-            raise UserError(f"{self.path / 'run.json'}: cannot be read as a run of schema {SCHEMA_VERSION} "
-                            f"({error}); it is damaged or was written by another version") from error
+            raise UserError(
+                f"{self.path / 'run.json'}: cannot be read as a run of schema {SCHEMA_VERSION} "
+                f"({error}); it is damaged or was written by another version"
+            ) from error
 
     def trial(self, trial: Trial, point: Point) -> TrialDir:
         """The folder of one trial."""
@@ -194,8 +196,10 @@ def write_whole(path: Path, content: bytes) -> None:
         partial.replace(path)
     except OSError as error:
         free_mb = shutil.disk_usage(path.parent).free / 1e6
-        raise RunError(f"cannot write {path}: {error.strerror} ({free_mb:.0f} MB free); what was measured until "
-                       "then is in its folder: make room and go on with --resume") from error
+        raise RunError(
+            f"cannot write {path}: {error.strerror} ({free_mb:.0f} MB free); what was measured until "
+            "then is in its folder: make room and go on with --resume"
+        ) from error
 
 
 def _pretty(record: msgspec.Struct) -> bytes:

@@ -60,4 +60,4 @@ def _trial_metrics(job: SweepJob, record: TrialRecord) -> TrialMetrics | None:
 
 
 def _point_metrics(job: SweepJob, point: Point) -> PointMetrics:
-    return summarise_point(point, [found for found in job.run_dir.evidence(job.plan, point.number)], job.plan.slo)
+    return summarise_point(point, list(job.run_dir.evidence(job.plan, point.number)), job.plan.slo)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from harness import __version__
-from harness.clock import wall_time
 from harness.cli.progress import listening
+from harness.clock import wall_time
 from harness.errors import ExitCode, RunError, UserError, unknown_name
 from harness.evaluation import evaluate
 from harness.findings import Verdict
@@ -70,8 +70,11 @@ def resume(path: Path, *, as_json: bool) -> int:
     record = folder.read()
     here = capture()
     if here.fingerprint != record.environment.fingerprint:
-        print("warning: this machine or its software differs from the one that began this run; "
-              "the points of both are not comparable", file=sys.stderr)
+        print(
+            "warning: this machine or its software differs from the one that began this run; "
+            "the points of both are not comparable",
+            file=sys.stderr,
+        )
     return _measure(folder, record, as_json=as_json)
 
 
@@ -106,7 +109,6 @@ def _measure(folder: RunDir, record: RunRecord, *, as_json: bool) -> int:
 
 def _run(folder: RunDir, record: RunRecord, listener: Listener) -> RunRecord:
     import msgspec
-
     from reports.points import append_point
 
     plan = record.plan
@@ -126,9 +128,9 @@ def _run(folder: RunDir, record: RunRecord, listener: Listener) -> RunRecord:
 def _show(folder: RunDir, record: RunRecord, *, as_json: bool) -> RunResult:
     """Write the reports and print the answer; the page's path comes last."""
     import msgspec
+    from reports.text import result_text
 
     from reports import ReportInput, write_reports
-    from reports.text import result_text
 
     result = evaluate(folder, record)
     shown = ReportInput(

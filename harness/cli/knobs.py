@@ -34,11 +34,25 @@ def command(target: str | None, *, as_json: bool) -> None:
 def _print_json(rows: list[tuple[Knob, list[str]]]) -> None:
     import json
 
-    print(json.dumps([
-        {"name": knob.name, "unit": knob.unit, "default": knob.default, "legal": knob.legal, "swept": knob.swept,
-         "owner": knob.owner, "apply": knob.apply, "targets": names, "doc": knob.doc}
-        for knob, names in rows
-    ], indent=2))
+    print(
+        json.dumps(
+            [
+                {
+                    "name": knob.name,
+                    "unit": knob.unit,
+                    "default": knob.default,
+                    "legal": knob.legal,
+                    "swept": knob.swept,
+                    "owner": knob.owner,
+                    "apply": knob.apply,
+                    "targets": names,
+                    "doc": knob.doc,
+                }
+                for knob, names in rows
+            ],
+            indent=2,
+        )
+    )
 
 
 def _print_table(rows: list[tuple[Knob, list[str]]]) -> None:
@@ -49,8 +63,16 @@ def _print_table(rows: list[tuple[Knob, list[str]]]) -> None:
     for heading in ("knob", "unit", "default", "legal values", "swept by default", "owner", "applies", "targets"):
         table.add_column(heading, overflow="fold")
     for knob, names in rows:
-        table.add_row(knob.name, knob.unit, format_value(knob.default), knob.legal,
-                      ", ".join(map(format_value, knob.swept)), knob.owner, knob.apply, ", ".join(names))
+        table.add_row(
+            knob.name,
+            knob.unit,
+            format_value(knob.default),
+            knob.legal,
+            ", ".join(map(format_value, knob.swept)),
+            knob.owner,
+            knob.apply,
+            ", ".join(names),
+        )
     console = Console(width=None if Console().is_terminal else 160)
     console.print(table)
     console.print()

@@ -10,6 +10,8 @@ import click
 from harness import __version__
 from harness.errors import ExitCode, SweepspotError
 
+Resolved = tuple[str | None, click.Command | None, list[str]]
+
 # verb: first line of its help. The module of the same name in harness/cli holds `command`.
 VERBS = {
     "sweep": "Sweep one or more knobs and answer which setting is best.",
@@ -37,7 +39,9 @@ class Verbs(click.Group):
         command: click.Command = importlib.import_module(f"harness.cli.{cmd_name}").command
         return command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """Name the nearest verb where the given one is unknown."""
         if args and not args[0].startswith("-") and args[0] not in VERBS:
             from harness.errors import unknown_name

@@ -21,7 +21,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
 _SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[float]):
     """Seconds, from `500ms`, `2s`, `1m` or a bare number of seconds."""
 
     name = "duration"
@@ -38,7 +38,7 @@ class Duration(click.ParamType):
         return float(match[1]) * _SECONDS[match[2]]
 
 
-class IntList(click.ParamType):
+class IntList(click.ParamType[tuple[int, ...]]):
     """Whole numbers of one or more, separated by commas."""
 
     name = "n,n,..."
@@ -58,7 +58,7 @@ class IntList(click.ParamType):
         return numbers
 
 
-class SloType(click.ParamType):
+class SloType(click.ParamType[Slo | None]):
     """Bounds such as `p99<50ms,errors<1%`, or `none`."""
 
     name = "bounds"
@@ -72,39 +72,87 @@ class SloType(click.ParamType):
 
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.option("--target", default="batched", show_default=True, metavar="NAME|URL",
-                 help="An embedded target (see `harness knobs`), or http://host:port of a server that speaks the "
-                      "Open Inference Protocol v2 or TensorFlow Serving's REST."),
+    click.option(
+        "--target",
+        default="batched",
+        show_default=True,
+        metavar="NAME|URL",
+        help="An embedded target (see `harness knobs`), or http://host:port of a server that speaks the "
+        "Open Inference Protocol v2 or TensorFlow Serving's REST.",
+    ),
     click.option("--model", default="digits-mlp", show_default=True, help="The model to serve, or its name on a URL."),
-    click.option("--protocol", type=click.Choice(["auto", "v2", "tfs"]), default="auto", show_default=True,
-                 help="What a URL speaks; auto asks it."),
-    click.option("--scenario", default=DEFAULT_SCENARIO, show_default=True, type=click.Path(),
-                 help="The locustfile: what is sent."),
-    click.option("--check", type=click.Choice(["all", "sample", "off"]), default="all", show_default=True,
-                 help="Compare answers with the model's own offline ones; off for a foreign model."),
+    click.option(
+        "--protocol",
+        type=click.Choice(["auto", "v2", "tfs"]),
+        default="auto",
+        show_default=True,
+        help="What a URL speaks; auto asks it.",
+    ),
+    click.option(
+        "--scenario",
+        default=DEFAULT_SCENARIO,
+        show_default=True,
+        type=click.Path(),
+        help="The locustfile: what is sent.",
+    ),
+    click.option(
+        "--check",
+        type=click.Choice(["all", "sample", "off"]),
+        default="all",
+        show_default=True,
+        help="Compare answers with the model's own offline ones; off for a foreign model.",
+    ),
     click.option("--seconds", type=Duration(), default="2s", show_default=True, help="Measured time of each trial."),
-    click.option("--warmup", type=Duration(), default="0.5s", show_default=True,
-                 help="Load before the measured time, kept in the rows."),
-    click.option("--timeout", type=Duration(), default="10s", show_default=True,
-                 help="An answer later than this is a time-out."),
-    click.option("--arrivals", "arrivals_kind",
-                 type=click.Choice(["closed", "constant", "poisson", "gamma", "stages", "replay"]), default=None,
-                 help="closed (users wait for their answer) or an open loop.  [default: closed; poisson with a rate]"),
+    click.option(
+        "--warmup",
+        type=Duration(),
+        default="0.5s",
+        show_default=True,
+        help="Load before the measured time, kept in the rows.",
+    ),
+    click.option(
+        "--timeout", type=Duration(), default="10s", show_default=True, help="An answer later than this is a time-out."
+    ),
+    click.option(
+        "--arrivals",
+        "arrivals_kind",
+        type=click.Choice(["closed", "constant", "poisson", "gamma", "stages", "replay"]),
+        default=None,
+        help="closed (users wait for their answer) or an open loop.  [default: closed; poisson with a rate]",
+    ),
     click.option("--rate", type=float, default=None, help="Requests/s of an open loop."),
     click.option("--cv", type=float, default=2.0, show_default=True, help="Burstiness of --arrivals gamma."),
-    click.option("--think-time", type=Duration(), default="0s", show_default=True,
-                 help="Pause of a closed-loop user after each answer."),
+    click.option(
+        "--think-time",
+        type=Duration(),
+        default="0s",
+        show_default=True,
+        help="Pause of a closed-loop user after each answer.",
+    ),
     click.option("--stages", default=None, metavar="10s:0-200,20s:200-200", help="Rates of --arrivals stages."),
     click.option("--trace", default=None, type=click.Path(), help="CSV of seconds for --arrivals replay."),
     click.option("--speed", type=float, default=1.0, show_default=True, help="Divides the trace's times."),
-    click.option("--slo", type=SloType(), default=None, metavar="BOUNDS",
-                 help="The latency limit, for example 'p99<50ms,errors<1%'; when given, missing it is exit code 5. "
-                      f"[default: {DEFAULT_SLO}, not enforced]"),
-    click.option("--load-processes", type=click.IntRange(1, 64), default=1, show_default=True,
-                 help="Load processes (Locust workers)."),
-    click.option("--isolate/--no-isolate", default=True, show_default=True,
-                 help="Pin target and load to separate cores."),
-    click.option("--seed", type=int, default=1, show_default=True, help="Makes order, payloads and arrivals repeatable."),
+    click.option(
+        "--slo",
+        type=SloType(),
+        default=None,
+        metavar="BOUNDS",
+        help="The latency limit, for example 'p99<50ms,errors<1%'; when given, missing it is exit code 5. "
+        f"[default: {DEFAULT_SLO}, not enforced]",
+    ),
+    click.option(
+        "--load-processes",
+        type=click.IntRange(1, 64),
+        default=1,
+        show_default=True,
+        help="Load processes (Locust workers).",
+    ),
+    click.option(
+        "--isolate/--no-isolate", default=True, show_default=True, help="Pin target and load to separate cores."
+    ),
+    click.option(
+        "--seed", type=int, default=1, show_default=True, help="Makes order, payloads and arrivals repeatable."
+    ),
     click.option("--out", type=click.Path(), default=None, help="The run directory.  [default: results/<date>-<name>]"),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."),
 )

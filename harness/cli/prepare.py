@@ -12,17 +12,27 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print paths and figures as JSON on standard output.")
 def command(model: str, *, as_json: bool) -> None:
     """Train MODEL on its data if the cache does not have it, and print its held-out accuracy."""
-    from targets.models import prepare
-
     from harness.cli.progress import preparing
+    from targets.models import prepare
 
     with preparing() as show:
         prepared = prepare(model, show)
     card = prepared.card
     if as_json:
-        print(json.dumps({"model": card.name, "bank": str(prepared.bank_path), "path": str(prepared.path),
-                          "test_accuracy": card.test_accuracy, "test_loss": card.test_loss}))
+        print(
+            json.dumps(
+                {
+                    "model": card.name,
+                    "bank": str(prepared.bank_path),
+                    "path": str(prepared.path),
+                    "test_accuracy": card.test_accuracy,
+                    "test_loss": card.test_loss,
+                }
+            )
+        )
         return
-    print(f"{card.name}: held-out accuracy {card.test_accuracy:.3f}, loss {card.test_loss:.3f} "
-          f"({card.parameters} parameters, {card.data})")
+    print(
+        f"{card.name}: held-out accuracy {card.test_accuracy:.3f}, loss {card.test_loss:.3f} "
+        f"({card.parameters} parameters, {card.data})"
+    )
     print(f"kept in {prepared.path}")

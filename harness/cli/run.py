@@ -12,11 +12,12 @@ from harness.errors import UserError
 
 @click.command()
 @click.argument("knobs", nargs=-1, metavar="[KNOB=VALUE]...")
-@click.option("--concurrency", type=click.IntRange(1, 100_000), default=32, show_default=True,
-              help="Closed-loop users.")
+@click.option(
+    "--concurrency", type=click.IntRange(1, 100_000), default=32, show_default=True, help="Closed-loop users."
+)
 @click.option("--repeats", type=click.IntRange(1, 100), default=1, show_default=True, help="How often it is run.")
 @load_options
-def command(knobs: tuple[str, ...], concurrency: int, repeats: int, **given: Any) -> int:  # noqa: D417
+def command(knobs: tuple[str, ...], concurrency: int, repeats: int, **given: Any) -> int:
     """Measure one point: one setting at one load level.
 
     \b

@@ -14,14 +14,28 @@ from harness.errors import UserError
 @click.command()
 @click.argument("knobs", nargs=-1, metavar="KNOB[=V,V...]...")
 @click.option("--concurrency", type=IntList(), default="1,8,32,128", show_default=True, help="Closed-loop users.")
-@click.option("--repeats", type=click.IntRange(1, 100), default=2, show_default=True,
-              help="How often each point is run, interleaved.")
+@click.option(
+    "--repeats",
+    type=click.IntRange(1, 100),
+    default=2,
+    show_default=True,
+    help="How often each point is run, interleaved.",
+)
 @load_options
 @click.option("--dry-run", is_flag=True, help="Print the plan and how long it will take; measure nothing.")
-@click.option("--resume", type=click.Path(path_type=Path), default=None, metavar="DIR",
-              help="Go on with a run that was stopped; its own plan counts.")
-def command(  # noqa: D417
-    knobs: tuple[str, ...], concurrency: tuple[int, ...], repeats: int, resume: Path | None, **given: Any,
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="DIR",
+    help="Go on with a run that was stopped; its own plan counts.",
+)
+def command(
+    knobs: tuple[str, ...],
+    concurrency: tuple[int, ...],
+    repeats: int,
+    resume: Path | None,
+    **given: Any,
 ) -> int:
     """Sweep one or more knobs and answer which setting is best.
 

@@ -44,7 +44,10 @@ def test_a_setting_needs_a_value():
 
 
 def test_a_sweep_keeps_the_given_order_and_drops_repetitions():
-    assert KNOBS.parse_sweep(["batch_wait_ms", "batch_size=8,1,8"]) == {"batch_wait_ms": (0.0, 2.0), "batch_size": (8, 1)}
+    assert KNOBS.parse_sweep(["batch_wait_ms", "batch_size=8,1,8"]) == {
+        "batch_wait_ms": (0.0, 2.0),
+        "batch_size": (8, 1),
+    }
 
 
 def test_completing_a_setting_fills_in_defaults_and_checks():

@@ -60,7 +60,7 @@ def test_a_reading_that_fails_is_an_error():
     assert "Permission denied" in reading.error
 
 
-def test_this_machine_shows_every_Core():
+def test_this_machine_shows_every_core():
     machine = Machine()
     machine.read(0)
     start = psutil.cpu_times()
