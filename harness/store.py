@@ -95,7 +95,7 @@ class TrialDir:
         except (FileNotFoundError, msgspec.DecodeError):
             return None
 
-    def evidence(self, trial: Trial, point: Point) -> TrialEvidence:
+    def evidence(self, plan: Plan, trial: Trial, point: Point) -> TrialEvidence:
         """Everything measured in this trial, as far as it can be read."""
         from harness.recorder import read_rows
         from harness.samplers.writer import read_samples
@@ -111,6 +111,7 @@ class TrialDir:
             failure=record.failure if record else "the trial was cut off before its end",
             target_died=record.target_died if record else False,
             isolated=record.isolated if record else False,
+            load_processes=plan.load_processes,
         )
 
     def _generator_reports(self) -> Iterator[GeneratorReport]:
@@ -185,7 +186,7 @@ class RunDir:
             point = plan.point(trial.point)
             folder = self.trial(trial, point)
             if folder.path.is_dir() and point_number in (None, point.number):
-                yield folder.evidence(trial, point)
+                yield folder.evidence(plan, trial, point)
 
 
 def write_whole(path: Path, content: bytes) -> None:

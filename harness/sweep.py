@@ -55,7 +55,7 @@ def run_sweep(job: SweepJob) -> None:
 
 
 def _trial_metrics(job: SweepJob, record: TrialRecord) -> TrialMetrics | None:
-    evidence = job.run_dir.trial(record.trial, record.point).evidence(record.trial, record.point)
+    evidence = job.run_dir.trial(record.trial, record.point).evidence(job.plan, record.trial, record.point)
     return summarise_trial(evidence, job.plan.slo) if evidence.rows is not None and evidence.reports else None
 
 
