@@ -1,0 +1,76 @@
+# The verbs of this project. Everything lives in .venv; nothing else on the machine is changed.
+#
+#   make demo         the environment, then a first sweep and its report
+#   make test         quick tests             make e2e        tests that drive whole processes
+#   make test-all     both                    make bench      benchmarks
+#   make lint         what CI lints           make venv       the environment alone
+#   make constraints  pin anew what is installed in .venv
+#
+# Another interpreter: make venv PYTHON=python3.12
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+# Stamps: the environment is made again when what it is made from has changed.
+CREATED := $(VENV)/.created
+RUN_STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+
+.DELETE_ON_ERROR:
+.PHONY: help venv dev test e2e test-all lint bench demo constraints
+
+help:
+	@sed -n '3,9s/^# \{0,3\}//p' Makefile
+
+venv: $(RUN_STAMP)
+
+dev: $(DEV_STAMP)
+
+$(CREATED):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is missing or older than Python 3.11; name another: make venv PYTHON=python3.11" >&2; exit 1; }
+	@echo "venv: making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo "venv: this Python cannot make environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; \
+		  exit 1; }
+	@touch $@
+
+$(RUN_STAMP): pyproject.toml constraints.txt | $(CREATED)
+	@echo "venv: installing what Sweepspot runs with (TensorFlow is large: minutes the first time)"
+	@$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(DEV_STAMP): pyproject.toml constraints.txt | $(CREATED)
+	@echo "venv: installing what Sweepspot runs and is tested with (minutes the first time)"
+	@$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@ $(RUN_STAMP)
+
+demo: $(RUN_STAMP)
+	@$(BIN)/python -m harness sweep batch_size
+
+test: $(DEV_STAMP)
+	@echo "test: quick tests"
+	@$(BIN)/python -m pytest -q -m "not e2e"
+
+e2e: $(DEV_STAMP)
+	@echo "e2e: tests that drive whole processes (they need the programs wrk and chromium)"
+	@$(BIN)/python -m pytest -q -m e2e
+
+test-all: test e2e
+
+bench: $(DEV_STAMP)
+	@echo "bench: figures depend on the machine; leave it alone meanwhile"
+	@$(BIN)/python -m pytest -q -s -o python_files='bench_*.py' tests/benchmarks
+
+lint: $(DEV_STAMP)
+	@echo "lint: rules, format, types"
+	@$(BIN)/python -m ruff check --quiet .
+	@$(BIN)/python -m ruff format --quiet --check .
+	@$(BIN)/python -m mypy
+
+constraints:
+	@echo "constraints: pinning what is installed in $(VENV)"
+	@{ sed '/^[^#]/,$$d' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | grep '=='; } > constraints.new
+	@mv constraints.new constraints.txt
