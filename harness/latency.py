@@ -30,7 +30,7 @@ def trial_latency(durations: Durations) -> Latency:
     """The distribution of one trial."""
     if not durations.values_ns.size:
         return NOTHING
-    return _latency([durations], effective_sample_sizes(durations.values_ns, PERCENTILES))
+    return _latency([durations], effective_sample_sizes(durations.values_ns, durations.ordered_ns, PERCENTILES))
 
 
 def pooled_latency(runs: Sequence[Durations], latencies: Sequence[Latency]) -> Latency:
@@ -51,7 +51,7 @@ def pooled_latency(runs: Sequence[Durations], latencies: Sequence[Latency]) -> L
 def _latency(runs: Sequence[Durations], sizes: Sequence[float]) -> Latency:
     values_ns = np.concatenate([run.values_ns for run in runs])
     still_open = np.concatenate([run.still_open for run in runs])
-    ordered = np.sort(values_ns)
+    ordered = runs[0].ordered_ns if len(runs) == 1 else np.sort(values_ns)
     ceiling = np.sort(np.where(still_open, _FOREVER, values_ns)) if still_open.any() else ordered
     return Latency(
         count=int(values_ns.size),

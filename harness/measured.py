@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,15 +77,20 @@ class Window:
         return inside
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Durations:
     """Durations in nanoseconds in arrival order; where `still_open`, the truth is at least the value."""
 
     values_ns: Column
     still_open: Mask
 
+    @cached_property
+    def ordered_ns(self) -> Column:
+        """The values, ascending."""
+        return np.sort(self.values_ns)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Measured:
     """One trial's rows: all of them, and those due in the measure phase in the order they were due."""
 
@@ -93,19 +99,22 @@ class Measured:
     window: Window
     _good: Mask = field(repr=False)
 
-    @property
+    @cached_property
     def good(self) -> Columns:
         """The good answers among `due`."""
         return self.due.where(self._good)
 
+    @cached_property
     def response(self) -> Durations:
         """Done - due of good answers; for requests still open at the end, how long they had been waiting."""
         return self._until_done("due_ns")
 
+    @cached_property
     def service(self) -> Durations:
         """Done - sent, of the same requests."""
         return self._until_done("sent_ns")
 
+    @cached_property
     def lateness(self) -> Durations:
         """Sent - due of everything that was sent, whatever became of it."""
         sent = self.due.where(self.due["sent_ns"] != ABSENT)

@@ -35,13 +35,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.evidence import TrialEvidence
-    from harness.measured import Columns, Measured
+    from harness.measured import Columns, Durations, Measured
     from harness.metrics import Latency, ModelCard
     from harness.plan import Plan, Point
     from harness.slo import Slo
     from harness.throughput import Rates
 
 MS_PER_S = 1e3
+DURATIONS = ("response", "service", "lateness")
 SERVER_PARTS = ("queue", "batch_wait", "preprocess", "compute", "serialise")
 
 
@@ -50,7 +51,7 @@ class _Summary:
     """A trial's metrics, and what its point pools with the other repeats."""
 
     metrics: TrialMetrics
-    trial: Measured | None
+    durations: dict[str, Durations]  # "response", "service", "lateness"; empty where nothing was measured
     rates_rps: Rates
     good_rates_rps: Rates
 
@@ -91,18 +92,19 @@ def _summarise(evidence: TrialEvidence, slo: Slo | None) -> _Summary:
     trial = measured(evidence)
     samples = Samples(evidence.samples)
     if trial is None:
-        summary = _Summary(_nothing(evidence), None, NO_RATES, NO_RATES)
+        summary = _Summary(_nothing(evidence), {}, NO_RATES, NO_RATES)
     else:
         rates_rps = trial.rates_rps()
         good_rates_rps = trial.rates_rps(goodput_limit_ns(slo)) if slo else NO_RATES
-        summary = _Summary(_metrics(evidence, trial, samples, rates_rps), trial, rates_rps, good_rates_rps)
+        durations = {kind: getattr(trial, kind) for kind in DURATIONS}
+        summary = _Summary(_metrics(evidence, trial, samples, rates_rps), durations, rates_rps, good_rates_rps)
     verdict, findings = judge_trial(TrialCase(evidence, trial, samples, summary.metrics))
     metrics = msgspec.structs.replace(summary.metrics, verdict=verdict, findings=findings)
     return replace(summary, metrics=metrics)
 
 
 def _metrics(evidence: TrialEvidence, trial: Measured, samples: Samples, rates_rps: Rates) -> TrialMetrics:
-    response = trial_latency(trial.response())
+    response = trial_latency(trial.response)
     throughput_rps = trial_rate(rates_rps)
     return TrialMetrics(
         trial=evidence.trial.number,
@@ -111,8 +113,8 @@ def _metrics(evidence: TrialEvidence, trial: Measured, samples: Samples, rates_r
         counts=_counts(evidence, trial),
         throughput_rps=throughput_rps,
         response=response,
-        service=trial_latency(trial.service()),
-        lateness=trial_latency(trial.lateness()),
+        service=trial_latency(trial.service),
+        lateness=trial_latency(trial.lateness),
         split=_split(trial.good),
         usage=usage(samples, trial.window),
         timeline=timeline(trial, samples),
@@ -147,7 +149,7 @@ def _nothing(evidence: TrialEvidence) -> TrialMetrics:
 def _combine(point: Point, summaries: Sequence[_Summary], slo: Slo | None) -> PointMetrics:
     """The point's numbers from its repeats: rows are put together, never percentiles averaged."""
     trials = tuple(summary.metrics for summary in summaries)
-    runs = [summary for summary in summaries if summary.trial is not None]
+    runs = [summary for summary in summaries if summary.durations]
     counts = _added(summary.metrics.counts for summary in summaries)
     metrics = PointMetrics(
         point=point.number,
@@ -177,8 +179,7 @@ def _combine(point: Point, summaries: Sequence[_Summary], slo: Slo | None) -> Po
 
 
 def _pooled(runs: Sequence[_Summary], kind: str) -> Latency:
-    durations = [getattr(run.trial, kind)() for run in runs]
-    return pooled_latency(durations, [getattr(run.metrics, kind) for run in runs])
+    return pooled_latency([run.durations[kind] for run in runs], [getattr(run.metrics, kind) for run in runs])
 
 
 def _counts(evidence: TrialEvidence, trial: Measured) -> Counts:

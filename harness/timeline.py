@@ -30,7 +30,7 @@ def timeline(trial: Measured, samples: Samples) -> Timeline:
     bins = (done["done_ns"] - edges_ns[0]) // (edges_ns[1] - edges_ns[0])
     good = done.outcome_is(Outcome.OK)
     failed = done.outcome_is(*_FAILURES)
-    response_ns = done["done_ns"] - done["due_ns"]
+    response_ns = np.maximum(done["done_ns"] - done["due_ns"], 0)
     quantiles_ms = _quantiles_per_bin(bins[good], response_ns[good], count)
     middles_ns = (edges_ns[:-1] + edges_ns[1:]) // 2 - trial.window.start_ns
     return Timeline(
@@ -61,8 +61,9 @@ def _edges(trial: Measured, done: Columns) -> tuple[NDArray[np.int64], float]:
 def _quantiles_per_bin(
     bins: NDArray[np.int64], values_ns: NDArray[np.int64], count: int
 ) -> dict[float, tuple[float | None, ...]]:
-    order = np.lexsort((values_ns, bins))
-    ordered_ms = values_ns[order] / NS_PER_MS
+    # One sort by bin, then value: both packed into one number, which is faster than sorting by two keys.
+    span_ns = int(values_ns.max(initial=0)) + 1
+    ordered_ms = np.sort(bins * span_ns + values_ns) % span_ns / NS_PER_MS
     sizes = np.bincount(bins, minlength=count)
     starts = np.cumsum(sizes) - sizes
     result = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 _SEVERITY = {Verdict.VALID: 0, Verdict.DEGRADED: 1, Verdict.INVALID: 2}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TrialCase:
     """One trial before its verdict; `trial` is None where no measured row is left."""
 
@@ -40,15 +39,15 @@ class TrialCase:
         arrivals = self.evidence.point.arrivals
         return arrivals if isinstance(arrivals, Closed) else None
 
-    @cached_property
+    @property
     def response_ns(self) -> NDArray[np.int64]:
         """Response times (n,), ascending; a check may look at percentiles that are too uncertain to publish."""
-        return np.sort(self.trial.response().values_ns) if self.trial else np.empty(0, dtype=np.int64)
+        return self.trial.response.ordered_ns if self.trial else np.empty(0, dtype=np.int64)
 
-    @cached_property
+    @property
     def lateness_ns(self) -> NDArray[np.int64]:
         """Lateness of sending (n,), ascending."""
-        return np.sort(self.trial.lateness().values_ns) if self.trial else np.empty(0, dtype=np.int64)
+        return self.trial.lateness.ordered_ns if self.trial else np.empty(0, dtype=np.int64)
 
 
 Check = Callable[[TrialCase], Finding | None]

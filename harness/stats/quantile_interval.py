@@ -37,13 +37,15 @@ def required_effective_samples(p: float) -> float:
     return max(math.log(_TAIL) / math.log(rarer), Z_95**2 * rarer / (1.0 - rarer))
 
 
-def effective_sample_sizes(values: NDArray[np.integer | np.floating], ps: Sequence[float]) -> list[float]:
-    """Independent samples that `values` (in arrival order) are worth for each quantile in ascending `ps`.
+def effective_sample_sizes(
+    values: NDArray[np.int64 | np.float64], ordered: NDArray[np.int64 | np.float64], ps: Sequence[float]
+) -> list[float]:
+    """Independent samples that `values` (in arrival order) are worth, for each quantile in ascending `ps`.
 
-    tau is the greatest of three: Geyer's at the quantile itself, Geyer's at the next lower quantile of `ps`
-    (the rarer the exceedances, the more often too short a tau is found by chance), and that of 20 batch means.
+    `ordered` holds the same values ascending. tau is the greatest of three: Geyer's at the quantile itself, Geyer's at
+    the next lower quantile of `ps` (the rarer the exceedances, the more often too short a tau is found by chance), and
+    that of 20 batch means.
     """
-    ordered = np.sort(values)
     sizes = []
     geyer_below = 1.0
     for p in ps:

@@ -9,7 +9,7 @@ from harness.arrivals import Closed
 from harness.evidence import TrialEvidence
 from harness.generator import GeneratorReport, LoopHealth
 from harness.plan import Point, Trial
-from harness.rows import ABSENT, COLUMNS, Outcome, Phase, row_schema
+from harness.rows import ABSENT, Outcome, Phase, row_schema
 from harness.samples import sample_schema
 
 S = 1_000_000_000
