@@ -1,0 +1,63 @@
+"""Things to measure: the embedded reference targets. Importing this imports no deep-learning library."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.target import TargetSpec
+from targets import knobs
+from targets.models import RECIPES
+
+if TYPE_CHECKING:
+    from harness.knobs import Setting
+    from harness.target import InProcessModel
+
+
+def _open_inprocess(model: str, setting: Setting) -> InProcessModel:
+    from targets.inprocess import open_model
+
+    return open_model(model, setting)
+
+
+_MODELS = tuple(RECIPES)
+
+TARGETS: dict[str, TargetSpec] = {
+    spec.name: spec
+    for spec in (
+        TargetSpec(
+            name="inprocess",
+            doc="the Keras model inside the load process, called from its threads",
+            knobs=knobs.INPROCESS,
+            models=_MODELS,
+            open_model=_open_inprocess,
+        ),
+        TargetSpec(
+            name="threaded",
+            doc="a threaded HTTP server, one model call per request",
+            knobs=knobs.THREADED,
+            models=_MODELS,
+            command=("-m", "targets", "threaded"),
+        ),
+        TargetSpec(
+            name="batched",
+            doc="an event-loop HTTP server that batches dynamically",
+            knobs=knobs.BATCHED,
+            models=_MODELS,
+            command=("-m", "targets", "batched"),
+        ),
+        TargetSpec(
+            name="null",
+            doc="answers at once without a model: the ceiling of the front end and of the load generator",
+            knobs=knobs.NULL,
+            models=_MODELS,
+            command=("-m", "targets", "null"),
+        ),
+        TargetSpec(
+            name="fixed",
+            doc="answers after a known delay, with faults on order: the truth that the instrument is held against",
+            knobs=knobs.FIXED,
+            models=_MODELS,
+            command=("-m", "targets", "fixed"),
+        ),
+    )
+}

@@ -39,7 +39,7 @@ def prepare(model_name: str, progress: Progress) -> PreparedModel:
     """
     recipe = find_recipe(model_name)
     fingerprint = _fingerprint(recipe)
-    entry = CacheEntry(f"{recipe.name}-{fingerprint}", say=_say)
+    entry = CacheEntry(f"{recipe.name}-{fingerprint}", say=say)
     folder = entry.ensure(lambda partial: _make(recipe, fingerprint, partial, progress))
     card = msgspec.json.decode((folder / "card.json").read_bytes(), type=ModelCard)
     return PreparedModel(folder / "model.keras", card, folder / "bank.npz")
@@ -68,5 +68,6 @@ def _fingerprint(recipe: Recipe) -> str:
     return made_of.hexdigest()[:12]
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Tell the user one line, beside the answers on standard output."""
     print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,36 @@
+"""`python -m targets NAME`: one embedded target as a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from harness.control import ControlChannel
+from targets.serving import Address, run_child
+
+
+def main() -> int:
+    """Parse, serve, and answer with an exit code: 0 after an orderly stop, 2 where the user can mend it."""
+    parser = argparse.ArgumentParser(prog="python -m targets", description=__doc__)
+    parser.add_argument("name", help="batched, threaded, null or fixed")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0: a free one (default)")
+    parser.add_argument("--model", default="digits-mlp", help="model to serve (default: %(default)s)")
+    parser.add_argument("--knobs", type=_knobs, default={}, help='JSON object, for example {"batch_size": 4}')
+    parser.add_argument("--control-fd", type=int, help="descriptor of the parent's control channel")
+    options = parser.parse_args()
+    control = None if options.control_fd is None else ControlChannel.inherited(options.control_fd)
+    return run_child(options.name, Address(options.host, options.port), options.model, options.knobs, control)
+
+
+def _knobs(text: str) -> dict[str, Any]:
+    knobs = json.loads(text)
+    if not isinstance(knobs, dict):
+        raise TypeError(text)
+    return knobs
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""`inprocess`: the model inside the load process, called from its threads.
+
+The load process is patched by gevent and forked before this is opened. So nothing here makes a lock, nothing
+runs at import, and `model.predict` (which makes threads and a data pipeline per call) is not used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.bank import Bank
+from targets.loading import load_engine
+from targets.models.prepare import prepare
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from harness.knobs import Setting
+    from targets.engines import Engine
+
+WARM_CALLS = 5
+
+
+class KerasInProcess:
+    """An `InProcessModel`: a warm engine and the bank of its model."""
+
+    def __init__(self, engine: Engine, bank: Bank) -> None:
+        self._engine = engine
+        self.bank = bank
+
+    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Answers (n, *output_shape) to inputs (n, *input_shape); from any thread."""
+        return self._engine.predict(inputs)
+
+
+def open_model(model: str, setting: Setting) -> KerasInProcess:
+    """Load `model`, trained first where it must be, and call it until it is warm. Raises UserError."""
+    prepared = prepare(model, _unwatched)
+    bank = Bank.load(prepared.bank_path)
+    engine = load_engine(prepared, bank, setting, _unwatched)
+    for _ in range(WARM_CALLS):
+        engine.predict(bank.inputs[:1])
+    return KerasInProcess(engine, bank)
+
+
+def _unwatched(stage: str, done: int, total: int) -> None:
+    del stage, done, total

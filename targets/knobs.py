@@ -1,0 +1,147 @@
+"""The knobs of the embedded targets. Importing this imports nothing heavy."""
+
+from __future__ import annotations
+
+from harness.knobs import Apply, Knob, KnobSet, Owner
+
+BATCH_SIZE = Knob(
+    name="batch_size",
+    doc="The most rows that go through the model in one call.",
+    default=32,
+    swept=(1, 4, 16, 64),
+    unit="rows",
+    minimum=1,
+    maximum=4096,
+    apply=Apply.LIVE,
+)
+BATCH_WAIT = Knob(
+    name="batch_wait_ms",
+    doc="How long an incomplete batch waits for company, counted from its oldest row; 0: not at all.",
+    default=0.0,
+    swept=(0.0, 0.5, 1.0, 2.0, 5.0),
+    unit="ms",
+    minimum=0,
+    maximum=10_000,
+    apply=Apply.LIVE,
+)
+BATCH_POLICY = Knob(
+    name="batch_policy",
+    doc="greedy: take what is there at once; fixed: wait up to batch_wait_ms; slo: wait as long as slo_ms allows.",
+    default="fixed",
+    swept=("greedy", "fixed", "slo"),
+    choices=("greedy", "fixed", "slo"),
+    apply=Apply.LIVE,
+)
+SLO = Knob(
+    name="slo_ms",
+    doc="For batch_policy=slo: what a request may take in the server, from admission to the end of its batch.",
+    default=20.0,
+    swept=(5.0, 10.0, 20.0, 50.0),
+    unit="ms",
+    minimum=0.1,
+    maximum=60_000,
+    apply=Apply.LIVE,
+)
+QUEUE_LIMIT = Knob(
+    name="queue_limit",
+    doc="Rows that may wait for the model; the next request is refused with 503.",
+    default=1024,
+    swept=(64, 256, 1024, 4096),
+    unit="rows",
+    minimum=1,
+    maximum=1_000_000,
+    apply=Apply.LIVE,
+)
+MAX_CONNECTIONS = Knob(
+    name="max_connections",
+    doc="Connections, and so threads, at a time; the next one is refused with 503.",
+    default=256,
+    swept=(16, 64, 256),
+    unit="connections",
+    minimum=1,
+    maximum=10_000,
+)
+ENGINE = Knob(
+    name="engine",
+    doc="How the Keras model is executed.",
+    default="tf-function",
+    swept=("tf-function",),
+    choices=("tf-function",),
+    owner=Owner.ENGINE,
+)
+INTRA_OP_THREADS = Knob(
+    name="intra_op_threads",
+    doc="Threads inside one operation of the model; 0: as many as the cores the process may use.",
+    default=0,
+    swept=(1, 2, 4),
+    unit="threads",
+    minimum=0,
+    maximum=1024,
+    owner=Owner.ENGINE,
+)
+INTER_OP_THREADS = Knob(
+    name="inter_op_threads",
+    doc="Threads over independent operations of the model; 0: as many as the cores the process may use.",
+    default=0,
+    swept=(1, 2, 4),
+    unit="threads",
+    minimum=0,
+    maximum=1024,
+    owner=Owner.ENGINE,
+)
+ENGINE_KNOBS = (ENGINE, INTRA_OP_THREADS, INTER_OP_THREADS)
+
+
+def _share(name: str, doc: str) -> Knob:
+    return Knob(name=name, doc=doc, default=0.0, swept=(0.0, 0.01, 0.1), minimum=0, maximum=1)
+
+
+def _seconds(name: str, doc: str, swept: tuple[float, ...]) -> Knob:
+    return Knob(name=name, doc=doc, default=0.0, swept=swept, unit="s", minimum=0, maximum=86_400)
+
+
+TRUTH_KNOBS = (
+    Knob(
+        name="delay_ms",
+        doc="Service time of a request; the mean where service is exponential.",
+        default=5.0,
+        swept=(1.0, 5.0, 20.0),
+        unit="ms",
+        minimum=0,
+        maximum=600_000,
+    ),
+    Knob(
+        name="servers",
+        doc="Requests served at the same time, first come first served; 0: without limit.",
+        default=0,
+        swept=(0, 1, 4),
+        minimum=0,
+        maximum=100_000,
+    ),
+    Knob(
+        name="service",
+        doc="Distribution of the service time.",
+        default="constant",
+        swept=("constant", "exponential"),
+        choices=("constant", "exponential"),
+    ),
+    Knob(name="seed", doc="Seed of the drawn service times and faults.", default=1, swept=(1, 2, 3), minimum=0),
+    _seconds("stall_every_s", "Every so many seconds nothing is answered for stall_s; 0: never.", (0.0, 10.0)),
+    _seconds("stall_s", "Length of each stall.", (0.0, 1.0)),
+    _seconds("hang_after_s", "So long after the first request nothing is answered any more; 0: never.", (0.0, 3.0)),
+    _share("error_share", "Share of requests answered with status 500."),
+    _share("wrong_share", "Share of requests answered with other numbers than the bank expects."),
+    _share("reset_share", "Share of requests whose connection is broken in place of an answer."),
+    Knob(
+        name="log_path",
+        doc="CSV file that gets every request's true instants; none where empty.",
+        default="",
+        swept=("",),
+    ),
+)
+
+INPROCESS = KnobSet("inprocess", ENGINE_KNOBS)
+THREADED = KnobSet("threaded", (MAX_CONNECTIONS, *ENGINE_KNOBS))
+BATCHED = KnobSet("batched", (BATCH_SIZE, BATCH_WAIT, QUEUE_LIMIT, BATCH_POLICY, SLO, *ENGINE_KNOBS))
+NULL = KnobSet("null", ())
+FIXED = KnobSet("fixed", TRUTH_KNOBS)

@@ -1,0 +1,49 @@
+"""The stand-in for a model in `null` and `fixed`: seeded inputs of its shape, and one answer to all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.bank import Bank, BankMeta
+from harness.metrics import ModelCard
+from targets.models import find_recipe
+from targets.models.cache import CacheEntry
+from targets.models.prepare import PreparedModel, say
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from targets.models.recipe import Recipe
+
+PAYLOADS = 256
+SEED = 7
+FORMAT = 1  # raise it when the bank's content changes
+
+
+def prepare_canned(model_name: str) -> PreparedModel:
+    """A bank under `model_name` whose every expected answer is `canned_row`. Raises UserError (unknown model, disk)."""
+    recipe = find_recipe(model_name)
+    folder = CacheEntry(f"canned-{recipe.name}-{FORMAT}", say).ensure(lambda partial: _make(recipe, partial))
+    card = ModelCard(name=recipe.name, data=f"none: {PAYLOADS} seeded inputs, one canned answer", engine="none")
+    return PreparedModel(folder / "bank.npz", card, folder / "bank.npz")
+
+
+def canned_row(output_shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """A distribution over classes, each value different from the next."""
+    import numpy as np
+
+    values = np.arange(1, 1 + int(np.prod(output_shape)), dtype=np.float32)
+    row: NDArray[np.float32] = (values / values.sum()).reshape(output_shape)
+    return row
+
+
+def _make(recipe: Recipe, folder: Path) -> None:
+    import numpy as np
+
+    inputs = np.random.default_rng(SEED).random((PAYLOADS, *recipe.input_shape), dtype=np.float32)
+    expected = np.tile(canned_row(recipe.output_shape), (PAYLOADS, *(1 for _ in recipe.output_shape)))
+    meta = BankMeta(model=recipe.name, input_shape=recipe.input_shape, output_shape=recipe.output_shape)
+    Bank(meta, inputs, np.zeros(0, np.int64), expected).save(folder / "bank.npz")

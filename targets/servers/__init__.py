@@ -1,0 +1,1 @@
+"""The embedded HTTP servers, and the protocol layer they share."""

@@ -1,0 +1,159 @@
+"""`batched`: requests wait in one bounded queue and go through the model together.
+
+A short model call runs on the event loop's own turn: handing it to a thread and back costs about as much.
+A long one runs on the one compute thread, so that the loop goes on reading and refusing meanwhile. The
+measured service-time curve decides, batch by batch.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.clock import NS_PER_MS, monotonic_ns
+from targets.batching import make_policy
+from targets.batching.curve import ServiceCurve
+from targets.servers.errors import ProtocolError, queue_full
+from targets.servers.responses import OK, timing_queue
+from targets.servers.timer import PreciseTimer
+from targets.servers.work import Done, work
+
+if TYPE_CHECKING:
+    import asyncio
+    from concurrent.futures import Future
+
+    from harness.knobs import Setting
+    from targets.batching.queue import BatchQueue
+    from targets.engines import Engine
+    from targets.servers.http_connection import Exchange
+    from targets.servers.protocol import ProtocolLayer
+
+INLINE_LIMIT_NS = 1 * NS_PER_MS
+WARM_BATCHES = (1, 2, 4, 8, 16, 32, 64)
+WARM_CALLS = 5
+
+
+class BatchedBackend:
+    """The dynamic batcher of one model. Everything but the model call itself happens on the event loop."""
+
+    _loop: asyncio.AbstractEventLoop
+    _timer: PreciseTimer
+
+    def __init__(self, protocol: ProtocolLayer, engine: Engine, queue: BatchQueue[Exchange]) -> None:
+        self._protocol = protocol
+        self._telemetry = protocol.telemetry
+        self._engine = engine
+        self._queue = queue
+        self._curve = ServiceCurve()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="compute")
+        self._computing = False
+        self._turn_is_due = False
+        self._idle_since_ns = 0
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Make the first call of each batch size here and not in a client's request, and learn the curve."""
+        self._loop = loop
+        self._timer = PreciseTimer(loop, self._turn)
+        shape = self._protocol.model.meta.input_shape
+        for rows in (size for size in WARM_BATCHES if size <= max(1, self._queue.batch_size)):
+            inputs = np.zeros((rows, *shape), np.float32)
+            for call in range(WARM_CALLS):
+                start_ns = monotonic_ns()
+                self._engine.predict(inputs)
+                if call:  # the first one traces and allocates
+                    self._curve.observe(rows, monotonic_ns() - start_ns)
+
+    def stop(self) -> None:
+        """Give the thread and the timer back."""
+        self._thread.shutdown()
+        self._timer.close()
+
+    def has_room(self) -> bool:
+        """Whether one row more may wait."""
+        return self._queue.has_room()
+
+    def apply(self, setting: Setting) -> None:
+        """Take new values of the live knobs; what waits is looked at again."""
+        self._queue.batch_size = int(setting["batch_size"])
+        self._queue.queue_limit = int(setting["queue_limit"])
+        self._queue.policy = make_policy(setting)
+        self._look_soon()
+
+    def infer(self, exchange: Exchange, body: bytes) -> None:
+        """Decode, and let it wait for the next batch. Raises ProtocolError."""
+        if not self._queue.has_room():  # it was asked when the head came; others may have come since
+            raise queue_full()
+        head = exchange.head
+        request = self._protocol.decode(head.action, body, head.json_length, self._queue.batch_size)
+        exchange.request = request
+        exchange.rows = request.rows
+        if not self._queue.offer(exchange, monotonic_ns()):
+            raise queue_full()
+        if not self._turn_is_due:
+            self._look_soon()
+
+    def _look_soon(self) -> None:
+        # After all connections that are ready now have been read: what came together leaves together.
+        if not self._computing:
+            self._turn_is_due = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._turn_is_due = False
+        if self._computing:
+            return
+        now_ns = monotonic_ns()
+        batch = self._queue.take(now_ns)
+        if batch is None:
+            due_ns = self._queue.deadline_ns()
+            if due_ns is not None:
+                self._timer.arm(due_ns)
+            return
+        self._computing = True
+        rows = sum([exchange.rows for exchange in batch])
+        if self._curve.predict_ns(rows) <= INLINE_LIMIT_NS:
+            self._finish(batch, now_ns, self._work(batch))
+        else:
+            future = self._thread.submit(self._work, batch)
+            future.add_done_callback(lambda done: self._hand_over(batch, now_ns, done))
+
+    def _work(self, batch: list[Exchange]) -> Done | None:
+        try:
+            return work(self._engine, self._protocol.model.meta.input_shape, [exchange.request for exchange in batch])
+        except Exception:  # noqa: BLE001  (the model is foreign code: its failure is the batch's, not the server's)
+            traceback.print_exc(file=sys.stderr)
+            return None
+
+    def _hand_over(self, batch: list[Exchange], taken_ns: int, future: Future[Done | None]) -> None:
+        self._loop.call_soon_threadsafe(self._finish, batch, taken_ns, future.result())
+
+    def _finish(self, batch: list[Exchange], taken_ns: int, done: Done | None) -> None:
+        self._computing = False
+        if done is None:
+            for exchange in batch:
+                exchange.refuse(ProtocolError(500, "the model failed; the server's log says why"))
+        else:
+            self._curve.observe(done.rows, done.compute_ns)
+            self._queue.policy.observe(done.rows, done.compute_ns)
+            self._answer(batch, taken_ns, done)
+        self._idle_since_ns = monotonic_ns()
+        if self._queue.rows:
+            self._look_soon()
+
+    def _answer(self, batch: list[Exchange], taken_ns: int, done: Done) -> None:
+        telemetry = self._telemetry
+        telemetry.batch_size.observe(done.rows)
+        telemetry.compute_ns.observe(done.compute_ns)
+        telemetry.requests["ok"] += len(batch)
+        # A batch begins to form when the model is free and its first row is there.
+        forming_ns = max(self._idle_since_ns, batch[0].arrived_ns)
+        for exchange, (headers, body) in zip(batch, done.replies, strict=True):
+            arrived_ns = exchange.arrived_ns
+            began_ns = max(arrived_ns, forming_ns)
+            telemetry.queue_ns.observe(taken_ns - arrived_ns)
+            timing = timing_queue(began_ns - arrived_ns, taken_ns - began_ns, done.rows)
+            exchange.answer(b"%s%s%s%s" % (OK, headers, timing, done.timing), body)

@@ -1,0 +1,121 @@
+"""From a target's name to a server that is ready to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from harness.bank import Bank
+from targets.batching import make_policy
+from targets.batching.queue import BatchQueue
+from targets.loading import load_engine
+from targets.models.canned import canned_row, prepare_canned
+from targets.models.prepare import prepare
+from targets.servers.batched import BatchedBackend
+from targets.servers.event_server import EventServer
+from targets.servers.fixed import FixedBackend
+from targets.servers.http_connection import Exchange, HttpService
+from targets.servers.http_head import HeadParser
+from targets.servers.null import NullBackend
+from targets.servers.protocol import ProtocolLayer
+from targets.servers.telemetry import Telemetry
+from targets.servers.threaded import ThreadedServer, ThreadedService
+from targets.servers.wire_model import WireModel
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from harness.knobs import Setting
+    from harness.target import Progress
+    from targets.models.prepare import PreparedModel
+    from targets.servers.http_connection import Backend
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+
+
+class Server(Protocol):
+    """A server that has its model and lacks only its socket."""
+
+    def run(self, sock: socket.socket, on_ready: Callable[[], None]) -> None:
+        """Serve until stopped, then answer what is owed and return; `on_ready` once clients may come."""
+
+    def stop(self) -> None:
+        """Begin to drain; from any thread."""
+
+    def set_knobs(self, setting: Setting, done: Callable[[], None]) -> None:
+        """Apply the live knobs of the complete `setting`, then call `done`; from any thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A server and the model it answers for."""
+
+    server: Server
+    prepared: PreparedModel
+
+
+def build(name: str, model: str, setting: Setting, progress: Progress) -> Built:
+    """Prepare the model and load it. `setting` is complete. Raises UserError."""
+    prepared = prepare_canned(model) if name in CANNED else prepare(model, progress)
+    if name not in CANNED:
+        prepared = replace(prepared, card=msgspec.structs.replace(prepared.card, engine=str(setting["engine"])))
+    parts = _Parts(prepared, Bank.load(prepared.bank_path), setting, progress)
+    return Built(BUILDERS[name](parts), prepared)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    prepared: PreparedModel
+    bank: Bank
+    setting: Setting
+    progress: Progress
+
+    def protocol(self, telemetry: Telemetry) -> ProtocolLayer:
+        return ProtocolLayer(WireModel(self.bank.meta, self.prepared.card), telemetry)
+
+
+def _threaded(parts: _Parts) -> Server:
+    engine = load_engine(parts.prepared, parts.bank, parts.setting, parts.progress)
+    service = ThreadedService(parts.protocol(Telemetry()), engine, MAX_BODY_BYTES)
+    return ThreadedServer(service, int(parts.setting["max_connections"]))
+
+
+def _batched(parts: _Parts) -> Server:
+    engine = load_engine(parts.prepared, parts.bank, parts.setting, parts.progress)
+    batch_size, queue_limit = int(parts.setting["batch_size"]), int(parts.setting["queue_limit"])
+    queue: BatchQueue[Exchange] = BatchQueue(make_policy(parts.setting), batch_size, queue_limit)
+    protocol = parts.protocol(Telemetry(lambda: queue.rows))
+    backend = BatchedBackend(protocol, engine, queue)
+    return EventServer(_service(protocol, backend), backend.apply)
+
+
+def _null(parts: _Parts) -> Server:
+    protocol = parts.protocol(Telemetry())
+    backend = NullBackend(protocol, canned_row(parts.bank.meta.output_shape))
+    return EventServer(_service(protocol, backend), _no_live_knobs)
+
+
+def _fixed(parts: _Parts) -> Server:
+    protocol = parts.protocol(Telemetry())
+    backend = FixedBackend(protocol, canned_row(parts.bank.meta.output_shape), parts.setting)
+    return EventServer(_service(protocol, backend), _no_live_knobs)
+
+
+def _service(protocol: ProtocolLayer, backend: Backend) -> HttpService:
+    return HttpService(protocol, backend, HeadParser(protocol.routes, MAX_BODY_BYTES), MAX_BODY_BYTES)
+
+
+def _no_live_knobs(setting: Setting) -> None:
+    del setting
+
+
+BUILDERS: dict[str, Callable[[_Parts], Server]] = {
+    "threaded": _threaded,
+    "batched": _batched,
+    "null": _null,
+    "fixed": _fixed,
+}
+CANNED = frozenset({"null", "fixed"})

@@ -1,0 +1,227 @@
+"""One client connection on the event loop: requests in, answers out in the order of the requests."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections import deque
+from typing import TYPE_CHECKING, Protocol, cast
+
+from harness.clock import NS_PER_S, monotonic_ns
+from targets.servers.errors import ProtocolError, queue_full
+from targets.servers.http_head import broken
+from targets.servers.http_reader import RequestReader
+from targets.servers.responses import CLOSE, CONTINUE, OK, refusal, response
+from targets.servers.routes import INFERENCE
+
+if TYPE_CHECKING:
+    from targets.servers.http_head import Head, HeadParser
+    from targets.servers.inference import InferRequest
+    from targets.servers.protocol import ProtocolLayer
+
+MAX_PIPELINED = 64  # answers owed to one connection before it is no longer read
+MAX_CONNECTIONS = 10_000
+IDLE_LIMIT_NS = 75 * NS_PER_S
+SLOW_REQUEST_LIMIT_NS = 30 * NS_PER_S  # from a request's first byte to its last
+
+
+class Backend(Protocol):
+    """What answers inference requests on the event loop."""
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Called once, before the first request."""
+
+    def has_room(self) -> bool:
+        """Whether one request more would be taken; asked before its body is read."""
+
+    def infer(self, exchange: Exchange, body: bytes) -> None:
+        """Answer `exchange`, now or later. May raise ProtocolError."""
+
+    def stop(self) -> None:
+        """Called once, after the last answer."""
+
+
+class HttpService:
+    """What the connections of one server share."""
+
+    def __init__(self, protocol: ProtocolLayer, backend: Backend, heads: HeadParser, max_body_bytes: int) -> None:
+        self.protocol = protocol
+        self.backend = backend
+        self.heads = heads
+        self.max_body_bytes = max_body_bytes
+        self.connections: set[Connection] = set()
+        self.draining = False
+
+    def connect(self) -> Connection:
+        """A protocol object for the event loop."""
+        return Connection(self)
+
+    def drain(self) -> None:
+        """From now on every answer closes its connection."""
+        self.draining = True
+
+    def close_stale(self) -> None:
+        """Close connections that are idle, or too slow with a request, for too long. Called every second or so."""
+        now_ns = monotonic_ns()
+        for connection in list(self.connections):
+            connection.close_if_stale(now_ns)
+
+
+class Exchange:
+    """One request and the answer owed to it. While it waits for the model it is the queue's item."""
+
+    __slots__ = ("_connection", "arrived_ns", "head", "payload", "request", "rows")
+
+    request: InferRequest
+    rows: int
+    arrived_ns: int
+
+    def __init__(self, connection: Connection, head: Head) -> None:
+        self._connection = connection
+        self.head = head
+        self.payload: bytes | None = None
+
+    def answer(self, status_and_headers: bytes, body: bytes) -> None:
+        """Send this once all earlier requests of the connection are answered. Nothing where the client has gone."""
+        self._connection.send(self, status_and_headers, body)
+
+    def refuse(self, error: ProtocolError) -> None:
+        """Send the protocol's error and count it."""
+        self._connection.service.protocol.telemetry.refused(error.status)
+        self.answer(*refusal(error))
+
+    def reset(self) -> None:
+        """Break the connection without an answer (TCP RST)."""
+        self._connection.reset()
+
+
+class Connection(asyncio.Protocol):
+    """Implements `RequestSink` for its reader."""
+
+    def __init__(self, service: HttpService) -> None:
+        self.service = service
+        self._reader: RequestReader[Exchange] = RequestReader(service.heads, self, service.max_body_bytes)
+        self._owed: deque[Exchange] = deque()
+        self._transport: asyncio.Transport | None = None
+        self._active = True  # since the last look of `close_if_stale`
+        self._idle_since_ns = 0
+        self._request_since_ns: int | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has come; uvloop has set TCP_NODELAY."""
+        self._transport = cast("asyncio.Transport", transport)
+        self.service.connections.add(self)
+        if len(self.service.connections) > MAX_CONNECTIONS:
+            self.begin(broken(ProtocolError(503, "too many connections", b"retry-after: 1\r\n")))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has gone; answers still owed to it are computed and dropped."""
+        del exc
+        self._transport = None
+        self.service.connections.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the client."""
+        self._active = True
+        reader = self._reader
+        reader.feed(data)
+        if reader.in_request:
+            self._request_since_ns = self._request_since_ns or monotonic_ns()
+        else:
+            self._request_since_ns = None
+        if len(self._owed) > MAX_PIPELINED:
+            self.pause_writing()
+
+    def pause_writing(self) -> None:
+        """The client doesn't read its answers: read no more of its requests."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    def begin(self, head: Head) -> Exchange | None:
+        """Answer what needs no body; None then."""
+        exchange = Exchange(self, head)
+        self._owed.append(exchange)
+        error = head.refusal
+        if error is None and head.action in INFERENCE:
+            if self.service.backend.has_room():
+                if head.expects_continue and len(self._owed) == 1 and self._transport is not None:
+                    self._transport.write(CONTINUE)
+                return exchange
+            error = queue_full()
+        if error is not None:
+            exchange.refuse(error)
+        else:
+            self._answer_document(exchange)
+        return None
+
+    def complete(self, exchange: Exchange, body: bytes) -> None:
+        """An inference request has come whole."""
+        try:
+            self.service.backend.infer(exchange, body)
+        except ProtocolError as error:
+            exchange.refuse(error)
+
+    def fail(self, exchange: Exchange, error: ProtocolError) -> None:
+        """The rest of the connection cannot be understood."""
+        exchange.head = broken(error)
+        exchange.refuse(error)
+
+    def _answer_document(self, exchange: Exchange) -> None:
+        try:
+            kind, body = self.service.protocol.document(exchange.head.action, ready=not self.service.draining)
+        except ProtocolError as error:
+            exchange.refuse(error)
+        else:
+            exchange.answer(OK + b"content-type: %s\r\n" % kind, body)
+
+    def send(self, exchange: Exchange, status_and_headers: bytes, body: bytes) -> None:
+        """Write the answer, and those that waited behind it, in the order of the requests."""
+        connection = CLOSE if self.service.draining else exchange.head.connection
+        exchange.payload = response(status_and_headers, body, connection)
+        owed = self._owed
+        if len(owed) > MAX_PIPELINED:
+            self.resume_writing()
+        while owed and (payload := owed[0].payload) is not None:
+            first = owed.popleft()
+            if self._transport is not None:
+                self._transport.write(payload)
+                if first.head.closes:
+                    self._transport.close()
+        if self.service.draining and not owed:
+            self.close()
+
+    def reset(self) -> None:
+        """Drop everything and break the connection."""
+        self._owed.clear()
+        if self._transport is not None:
+            sock = self._transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._transport.abort()
+
+    def close(self) -> None:
+        """Close once what was written is sent."""
+        if self._transport is not None:
+            self._transport.close()
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is owed or a request is coming in."""
+        return bool(self._owed) or self._reader.in_request
+
+    def close_if_stale(self, now_ns: int) -> None:
+        """Say 408 to a slow request, close an idle connection."""
+        if self._request_since_ns is not None:
+            if now_ns - self._request_since_ns > SLOW_REQUEST_LIMIT_NS:
+                self._request_since_ns = None
+                self._reader.abort(ProtocolError(408, "the request took too long to come"))
+        elif self._active or self._owed:
+            self._active = False
+            self._idle_since_ns = now_ns
+        elif now_ns - self._idle_since_ns > IDLE_LIMIT_NS:
+            self.close()

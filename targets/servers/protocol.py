@@ -1,0 +1,88 @@
+"""The protocol layer that all servers share: V2 and TensorFlow Serving for one model, without any I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from targets.servers.errors import ProtocolError
+from targets.servers.routes import Action, Routes
+from targets.servers.tfs import SIGNATURE, TfsCodec
+from targets.servers.v2 import V2Codec
+from targets.servers.wire_model import DATATYPE, VERSION
+
+if TYPE_CHECKING:
+    from targets.servers.inference import InferRequest
+    from targets.servers.telemetry import Telemetry
+    from targets.servers.wire_model import WireModel
+
+SERVER_NAME = "sweepspot"
+
+
+class ProtocolLayer:
+    """Says what a path means, decodes inference requests, and answers all others."""
+
+    def __init__(self, model: WireModel, telemetry: Telemetry) -> None:
+        self.model = model
+        self.telemetry = telemetry
+        self.routes = Routes(model.name)
+        self._v2 = V2Codec(model)
+        self._tfs = TfsCodec(model)
+
+    def decode(self, action: Action, body: bytes, json_length: int | None, max_rows: int) -> InferRequest:
+        """The valid inference request in `body`. Raises ProtocolError."""
+        if action is Action.V2_INFER:
+            return self._v2.decode(body, json_length, max_rows)
+        return self._tfs.decode(body, max_rows)
+
+    def document(self, action: Action, *, ready: bool) -> tuple[bytes, bytes]:
+        """(content type, body) of a path that is no inference. Raises ProtocolError where the answer is *not ready*."""
+        if action is Action.METRICS:
+            return self.telemetry.exposition()
+        if action is Action.READY and not ready:
+            raise ProtocolError(503, "the server is stopping")
+        return b"application/json", orjson.dumps(self._describe(action))
+
+    def _describe(self, action: Action) -> dict[str, Any]:
+        match action:
+            case Action.SERVER:
+                return {"name": SERVER_NAME, "version": "2", "extensions": ["binary_tensor_data"]}
+            case Action.LIVE:
+                return {"live": True}
+            case Action.READY:
+                return {"name": self.model.name, "ready": True}
+            case Action.MODEL:
+                return self._v2_metadata()
+            case Action.TFS_STATUS:
+                status = {"error_code": "OK", "error_message": ""}
+                return {"model_version_status": [{"version": VERSION, "state": "AVAILABLE", "status": status}]}
+            case _:
+                return self._tfs_metadata()
+
+    def _v2_metadata(self) -> dict[str, Any]:
+        meta = self.model.meta
+        return {
+            "name": meta.model,
+            "versions": [VERSION],
+            "platform": f"keras_{self.model.card.engine or 'none'}",
+            "inputs": [{"name": meta.input_name, "datatype": DATATYPE, "shape": [-1, *meta.input_shape]}],
+            "outputs": [{"name": meta.output_name, "datatype": DATATYPE, "shape": [-1, *meta.output_shape]}],
+        }
+
+    def _tfs_metadata(self) -> dict[str, Any]:
+        meta = self.model.meta
+        signature = {
+            "inputs": {meta.input_name: _tensor_info(meta.input_name, meta.input_shape)},
+            "outputs": {meta.output_name: _tensor_info(meta.output_name, meta.output_shape)},
+            "method_name": "tensorflow/serving/predict",
+        }
+        return {
+            "model_spec": {"name": meta.model, "signature_name": "", "version": VERSION},
+            "metadata": {"signature_def": {"signature_def": {SIGNATURE: signature}}},
+        }
+
+
+def _tensor_info(name: str, shape: tuple[int, ...]) -> dict[str, Any]:
+    dims = [{"size": str(size), "name": ""} for size in (-1, *shape)]
+    return {"dtype": "DT_FLOAT", "tensor_shape": {"dim": dims, "unknown_rank": False}, "name": name}

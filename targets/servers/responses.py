@@ -1,0 +1,48 @@
+"""Answers as bytes: status line, headers, body. No clock, no socket."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import orjson
+
+from harness.clock import NS_PER_MS
+from targets.servers.inference import JSON_HEADERS
+
+if TYPE_CHECKING:
+    from targets.servers.errors import ProtocolError
+
+OK = b"HTTP/1.1 200 OK\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+CLOSE = b"connection: close\r\n"
+
+
+def response(status_and_headers: bytes, body: bytes, connection: bytes = b"") -> bytes:
+    """A whole answer. `status_and_headers` and `connection` end with their line break."""
+    return b"%scontent-length: %d\r\n%s\r\n%s" % (status_and_headers, len(body), connection, body)
+
+
+def refusal(error: ProtocolError) -> tuple[bytes, bytes]:
+    """(status line and headers, body) of `{"error": message}`."""
+    reason = HTTPStatus(error.status).phrase.encode()
+    head = b"HTTP/1.1 %d %s\r\n%s%s" % (error.status, reason, JSON_HEADERS, error.headers)
+    return head, orjson.dumps({"error": str(error)})
+
+
+def timing_queue(queue_ns: int, batch_ns: int, rows: int) -> bytes:
+    """The start of `Server-Timing`, which differs from request to request in one batch; durations in milliseconds."""
+    return b'server-timing: queue;dur=%.6f, batch;dur=%.6f;desc="n=%d", ' % (
+        queue_ns / NS_PER_MS,
+        batch_ns / NS_PER_MS,
+        rows,
+    )
+
+
+def timing_work(preprocess_ns: int, compute_ns: int, serialise_ns: int) -> bytes:
+    """The rest of `Server-Timing`, the same for all requests of one batch, with its line break."""
+    return b"preprocess;dur=%.6f, compute;dur=%.6f, serialise;dur=%.6f\r\n" % (
+        preprocess_ns / NS_PER_MS,
+        compute_ns / NS_PER_MS,
+        serialise_ns / NS_PER_MS,
+    )

@@ -1,0 +1,89 @@
+"""What a server counts of itself, and its Prometheus exposition.
+
+Counted in plain Python, once per batch where it can be, and turned into Prometheus families only when
+`/metrics` is asked: updating the client library's own objects would cost several times as much per request.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from harness.clock import NS_PER_S
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from prometheus_client.core import Metric
+
+BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+SECONDS_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+SERVER_ERROR = 500
+UNAVAILABLE = 503
+
+
+class Histogram:
+    """Counts per bucket (value <= bound), and the sum."""
+
+    def __init__(self, bounds: Iterable[float], scale: float = 1.0) -> None:
+        self._labels = [f"{bound:g}" for bound in bounds]
+        self._bounds = [bound * scale for bound in bounds]
+        self._counts = [0] * (len(self._bounds) + 1)
+        self._scale = scale
+        self.total = 0.0
+
+    def observe(self, value: float, count: int = 1) -> None:
+        """Add `count` times `value`, in the unit of the bounds times `scale`."""
+        self._counts[bisect_left(self._bounds, value)] += count
+        self.total += value * count
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """(upper bound, cumulative count), the last one infinite."""
+        return list(zip([*self._labels, "+Inf"], map(float, accumulate(self._counts)), strict=True))
+
+    def sum(self) -> float:
+        """The sum in the unit of the bounds."""
+        return self.total / self._scale
+
+
+class Telemetry:
+    """Counters of one server; it is a collector that `prometheus_client` can register. One thread at a time."""
+
+    def __init__(self, queue_length: Callable[[], int] = lambda: 0) -> None:
+        self.requests: Counter[str] = Counter({"ok": 0, "bad_request": 0, "rejected": 0, "error": 0})
+        self.batch_size = Histogram(BATCH_BOUNDS)
+        self.queue_ns = Histogram(SECONDS_BOUNDS, NS_PER_S)
+        self.compute_ns = Histogram(SECONDS_BOUNDS, NS_PER_S)
+        self._queue_length = queue_length
+
+    def refused(self, status: int) -> None:
+        """Count one request that was answered with an error status."""
+        outcome = "rejected" if status == UNAVAILABLE else "error" if status >= SERVER_ERROR else "bad_request"
+        self.requests[outcome] += 1
+
+    def collect(self) -> Iterator[Metric]:
+        """The families, as `prometheus_client` wants them."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+        requests = CounterMetricFamily("sweepspot_requests", "Requests by outcome.", labels=["outcome"])
+        for outcome, count in self.requests.items():
+            requests.add_metric([outcome], count)
+        yield requests
+        yield GaugeMetricFamily("sweepspot_queue_length", "Rows waiting now.", value=self._queue_length())
+        for name, doc, histogram in (
+            ("sweepspot_batch_size", "Rows per model call.", self.batch_size),
+            ("sweepspot_queue_duration_seconds", "Admission of a request to its model call.", self.queue_ns),
+            ("sweepspot_compute_duration_seconds", "Duration of a model call.", self.compute_ns),
+        ):
+            yield HistogramMetricFamily(name, doc, buckets=histogram.buckets(), sum_value=histogram.sum())
+
+    def exposition(self) -> tuple[bytes, bytes]:
+        """(content type, text) for a scrape."""
+        from prometheus_client import CollectorRegistry, generate_latest
+        from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+        registry = CollectorRegistry()
+        registry.register(self)
+        return CONTENT_TYPE_PLAIN_0_0_4.encode(), generate_latest(registry)

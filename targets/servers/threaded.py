@@ -1,0 +1,249 @@
+"""`threaded`: a thread per connection, a model call per request: the server most people write first."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+from harness.clock import NS_PER_S, MonotonicClock, monotonic_ns
+from targets.servers.errors import ProtocolError
+from targets.servers.responses import CLOSE, OK, refusal, response, timing_queue
+from targets.servers.routes import INFERENCE, Action
+from targets.servers.work import work
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from harness.knobs import Setting
+    from targets.engines import Engine
+    from targets.servers.protocol import ProtocolLayer
+
+BACKLOG = 2048
+DISCARD_BYTES = 64 * 1024
+DRAIN_GRACE_NS = NS_PER_S // 2  # for idle connections: a request may be on its way already
+DRAIN_LIMIT_NS = 30 * NS_PER_S
+DRAIN_POLL_NS = NS_PER_S // 100
+WARM_CALLS = 5
+FORCED_EXIT = 130
+MAX_ROWS = 4096  # of one request
+
+
+class ThreadedService:
+    """What the threads of one server share."""
+
+    def __init__(self, protocol: ProtocolLayer, engine: Engine, max_body_bytes: int) -> None:
+        self.protocol = protocol
+        self.engine = engine
+        self.max_body_bytes = max_body_bytes
+        self.draining = False
+        self._lock = threading.Lock()
+        self.busy = 0  # requests being answered
+
+    def answer(self, action: Action, body: bytes, json_length: int | None) -> tuple[bytes, bytes]:
+        """(status line and headers, body). Raises ProtocolError."""
+        if action not in INFERENCE:
+            kind, document = self.protocol.document(action, ready=not self.draining)
+            return OK + b"content-type: %s\r\n" % kind, document
+        arrived_ns = monotonic_ns()
+        request = self.protocol.decode(action, body, json_length, MAX_ROWS)
+        began_ns = monotonic_ns()
+        done = work(self.engine, self.protocol.model.meta.input_shape, [request])
+        telemetry = self.protocol.telemetry
+        with self._lock:
+            telemetry.requests["ok"] += 1
+            telemetry.batch_size.observe(done.rows)
+            telemetry.queue_ns.observe(began_ns - arrived_ns)
+            telemetry.compute_ns.observe(done.compute_ns)
+        headers, content = done.replies[0]
+        return OK + headers + timing_queue(0, 0, done.rows) + done.timing, content
+
+    def refuse(self, error: ProtocolError) -> tuple[bytes, bytes]:
+        """The protocol's error, counted."""
+        with self._lock:
+            self.protocol.telemetry.refused(error.status)
+        return refusal(error)
+
+    def enter(self) -> None:
+        """A request begins."""
+        with self._lock:
+            self.busy += 1
+
+    def leave(self) -> None:
+        """A request is answered."""
+        with self._lock:
+            self.busy -= 1
+
+
+class ThreadedServer:
+    """`ThreadingHTTPServer` on one listening socket; `run` blocks."""
+
+    def __init__(self, service: ThreadedService, max_connections: int) -> None:
+        self._service = service
+        self._max_connections = max_connections
+        self._stopping = threading.Event()
+
+    def run(self, sock: socket.socket, on_ready: Callable[[], None]) -> None:
+        """Serve until `stop`, SIGTERM or SIGINT; a second signal ends the process at once."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        self._warm()
+        server = _Listener(sock, self._service, self._max_connections)
+        accepting = threading.Thread(target=server.serve_forever, name="accept", kwargs={"poll_interval": 0.1})
+        accepting.start()
+        on_ready()
+        self._stopping.wait()
+        server.shutdown()
+        accepting.join()
+        self._drain(server)
+
+    def stop(self) -> None:
+        """Begin to drain; from any thread, any number of times."""
+        self._stopping.set()
+
+    def set_knobs(self, setting: Setting, done: Callable[[], None]) -> None:
+        """No knob of this server is live."""
+        del setting
+        done()
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        del number, frame
+        if self._stopping.is_set():
+            os._exit(FORCED_EXIT)
+        self._stopping.set()
+
+    def _warm(self) -> None:
+        import numpy as np
+
+        for _ in range(WARM_CALLS):
+            self._service.engine.predict(np.zeros((1, *self._service.protocol.model.meta.input_shape), np.float32))
+
+    def _drain(self, server: _Listener) -> None:
+        self._service.draining = True
+        clock = MonotonicClock()
+        start_ns = clock.now_ns()
+        server.socket.close()
+        while server.connections:
+            spent_ns = clock.now_ns() - start_ns
+            if spent_ns > DRAIN_LIMIT_NS or (spent_ns > DRAIN_GRACE_NS and not self._service.busy):
+                return
+            clock.sleep_until_ns(clock.now_ns() + DRAIN_POLL_NS)
+
+
+class _Listener(ThreadingHTTPServer):
+    """Accepts up to a number of connections, and refuses the rest with 503."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, sock: socket.socket, service: ThreadedService, max_connections: int) -> None:
+        super().__init__(sock.getsockname()[:2], _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = sock
+        self.service = service
+        self._max_connections = max_connections
+        self.connections = 0
+        self._lock = threading.Lock()
+        sock.listen(BACKLOG)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """A thread for the connection, if one is left."""
+        with self._lock:
+            admitted = self.connections < self._max_connections
+            self.connections += admitted
+        if admitted:
+            super().process_request(request, client_address)
+            return
+        error = ProtocolError(503, "too many connections", b"retry-after: 1\r\n")
+        request.sendall(response(*self.service.refuse(error), CLOSE))
+        self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """The life of one connection."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._lock:
+                self.connections -= 1
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that breaks its connection is no error of ours; anything else is shown."""
+        if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection; the standard library reads its heads."""
+
+    server: _Listener
+    protocol_version = "HTTP/1.1"
+    timeout = 75
+    disable_nagle_algorithm = True
+
+    def handle_one(self) -> None:
+        """Answer the request whose head has been read."""
+        service = self.server.service
+        service.enter()
+        try:
+            self._reply(*self._answer(service))
+        finally:
+            service.leave()
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = handle_one  # noqa: N815  (http.server's names)
+
+    def _answer(self, service: ThreadedService) -> tuple[bytes, bytes]:
+        try:
+            body = self._read_body(service.max_body_bytes)
+            action = service.protocol.routes.find(self.command, self.path)
+            return service.answer(action, body, self._whole("inference-header-content-length"))
+        except ProtocolError as error:
+            return service.refuse(error)
+        except Exception as error:  # noqa: BLE001  (the model is foreign code: its failure is the request's)
+            self.log_error("the model failed: %r", error)
+            return service.refuse(ProtocolError(500, "the model failed; the server's log says why"))
+
+    def _read_body(self, max_bytes: int) -> bytes:
+        if "transfer-encoding" in self.headers:
+            self.close_connection = True
+            raise ProtocolError(411, "this server needs a content-length")
+        length = self._whole("content-length") or 0
+        if length > max_bytes:
+            self._discard(length)
+            raise ProtocolError(413, f"the body is larger than {max_bytes} bytes")
+        return self.rfile.read(length)
+
+    def _discard(self, length: int) -> None:
+        while length > 0 and (part := self.rfile.read(min(length, DISCARD_BYTES))):
+            length -= len(part)
+
+    def _whole(self, header: str) -> int | None:
+        text = self.headers.get(header)
+        if text is None:
+            return None
+        if not text.isdigit():
+            self.close_connection = True
+            raise ProtocolError(400, f"{header} must be a whole number")
+        return int(text)
+
+    def _reply(self, status_and_headers: bytes, body: bytes) -> None:
+        if self.server.service.draining:
+            self.close_connection = True
+        self.wfile.write(response(status_and_headers, body, CLOSE if self.close_connection else b""))
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What the standard library refuses by itself (a malformed head, an unknown method), in our shape."""
+        del explain
+        self.close_connection = True
+        status = 405 if code == 501 else int(code)
+        self._reply(*self.server.service.refuse(ProtocolError(status, message or "malformed HTTP request")))
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (http.server's name)
+        """Requests are counted, not logged."""
+
+    def log_error(self, format: str, *args: Any) -> None:  # noqa: A002  (http.server's name)
+        """Only what went wrong."""
+        BaseHTTPRequestHandler.log_message(self, format, *args)

@@ -1,0 +1,143 @@
+"""The Open Inference Protocol, version 2: JSON, and the binary tensor extension.
+
+With the extension a body is JSON followed by raw tensors; the header `Inference-Header-Content-Length`
+says where the JSON ends, and `binary_data_size` how long a tensor is. Either side may use it alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from targets.servers.errors import ProtocolError
+from targets.servers.inference import JSON_HEADERS, InferRequest
+from targets.servers.wire_model import DATATYPE, VERSION, refuse_booleans
+
+if TYPE_CHECKING:
+    from targets.servers.inference import BatchAnswers
+    from targets.servers.wire_model import WireModel
+
+
+@dataclass(frozen=True, slots=True)
+class JsonForm:
+    """One output tensor as JSON; `prefix` runs to the shape's batch axis."""
+
+    prefix: bytes
+    shape_tail: bytes  # of the shape, after the batch axis
+
+    def write(self, answers: BatchAnswers, start: int, stop: int) -> tuple[bytes, bytes]:
+        """Flat data, row after row."""
+        data = b",".join(answers.json_rows[start:stop])
+        return JSON_HEADERS, b'%s%d%s],"data":[%s]}]}' % (self.prefix, stop - start, self.shape_tail, data)
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryForm:
+    """One output tensor as raw bytes behind a JSON header."""
+
+    prefix: bytes
+    shape_tail: bytes
+
+    def write(self, answers: BatchAnswers, start: int, stop: int) -> tuple[bytes, bytes]:
+        """JSON header, then the rows."""
+        raw = answers.raw(start, stop)
+        parameters = b'],"parameters":{"binary_data_size":%d}}]}' % len(raw)
+        header = b"%s%d%s%s" % (self.prefix, stop - start, self.shape_tail, parameters)
+        lengths = b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n" % len(header)
+        return lengths, header + raw
+
+
+class V2Codec:
+    """Decodes infer requests for one model."""
+
+    def __init__(self, model: WireModel) -> None:
+        self._model = model
+        self._tail = b"".join(b",%d" % dim for dim in model.meta.output_shape)
+        self._plain = JsonForm(self._prefix({}), self._tail)
+
+    def decode(self, body: bytes, json_length: int | None, max_rows: int) -> InferRequest:
+        """The request in `body`, of which the first `json_length` bytes are JSON (all where None)."""
+        raw = b""
+        if json_length is not None:
+            if json_length > len(body):
+                raise ProtocolError(400, "inference-header-content-length is larger than the body")
+            body, raw = body[:json_length], body[json_length:]
+        document = parse_object(body)
+        tensor = self._input_tensor(document)
+        rows = self._model.rows_of_shape(tensor.get("shape"))
+        check_rows(rows, max_rows)
+        return InferRequest(rows, self._rows(tensor, rows, body, raw), self.form(document))
+
+    def _input_tensor(self, document: dict[str, Any]) -> dict[str, Any]:
+        inputs = document.get("inputs")
+        if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
+            raise ProtocolError(400, "inputs: needs a list of exactly one tensor object")
+        tensor: dict[str, Any] = inputs[0]
+        meta = self._model.meta
+        if tensor.get("name") != meta.input_name:
+            raise ProtocolError(400, f"inputs[0].name: the model's input is called {meta.input_name!r}")
+        if tensor.get("datatype") != DATATYPE:
+            raise ProtocolError(400, f"input {meta.input_name!r}: datatype must be {DATATYPE}")
+        return tensor
+
+    def _rows(self, tensor: dict[str, Any], rows: int, body: bytes, raw: bytes) -> bytes:
+        parameters = tensor.get("parameters")
+        if isinstance(parameters, dict) and "binary_data_size" in parameters:
+            if parameters["binary_data_size"] != len(raw):
+                raise ProtocolError(400, f"binary_data_size is not the {len(raw)} bytes that follow the JSON")
+            return self._model.check_binary(raw, rows)
+        if raw:
+            raise ProtocolError(400, "bytes follow the JSON, but no tensor has a binary_data_size")
+        values = tensor.get("data")
+        refuse_booleans(body, values)
+        return self._model.pack_flat(values, rows)
+
+    def form(self, document: dict[str, Any]) -> JsonForm | BinaryForm:
+        """How the answer to `document` is to be written."""
+        if len(document) <= 1 and "parameters" not in document:
+            return self._plain
+        binary = _flag(document, "binary_data_output")
+        outputs = document.get("outputs")
+        if outputs is not None:
+            binary = self._requested(outputs, binary)
+        prefix = self._prefix(document)
+        return BinaryForm(prefix, self._tail) if binary else JsonForm(prefix, self._tail)
+
+    def _requested(self, outputs: Any, binary: bool) -> bool:
+        name = self._model.meta.output_name
+        if not isinstance(outputs, list) or any(not isinstance(output, dict) for output in outputs):
+            raise ProtocolError(400, "outputs: needs a list of objects")
+        if any(output.get("name") != name for output in outputs) or len(outputs) > 1:
+            raise ProtocolError(400, f"outputs: the model's only output is called {name!r}")
+        return _flag(outputs[0], "binary_data") if outputs else binary
+
+    def _prefix(self, document: dict[str, Any]) -> bytes:
+        head: dict[str, Any] = {"model_name": self._model.name, "model_version": VERSION}
+        if "id" in document:
+            head["id"] = str(document["id"])
+        output = {"name": self._model.meta.output_name, "datatype": DATATYPE}
+        return orjson.dumps(head)[:-1] + b',"outputs":[' + orjson.dumps(output)[:-1] + b',"shape":['
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """`body` as a JSON object. NaN and Infinity are no JSON, and are refused with the rest."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise ProtocolError(400, f"the body is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise ProtocolError(400, "the body must be a JSON object")
+    return document
+
+
+def check_rows(rows: int, max_rows: int) -> None:
+    """Raise ProtocolError where one request has more rows than a batch may have: it is refused, not cut up."""
+    if rows > max_rows:
+        raise ProtocolError(400, f"{rows} rows in one request, but batch_size is {max_rows}")
+
+
+def _flag(holder: dict[str, Any], name: str) -> bool:
+    parameters = holder.get("parameters")
+    return isinstance(parameters, dict) and parameters.get(name) is True
