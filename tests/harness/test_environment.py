@@ -5,11 +5,13 @@ import shutil
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from harness.environment import Environment, capture, read_checkout
+from harness.host import FLAGS_OF_NOTE
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +27,8 @@ def change(environment, part, **fields):
 def test_it_tells_what_the_system_tells(here):
     assert here.cpu.usable_cores == len(os.sched_getaffinity(0))
     assert here.cpu.architecture == platform.machine()
+    words = Path("/proc/cpuinfo").read_text().split()
+    assert here.cpu.flags == tuple(flag for flag in FLAGS_OF_NOTE if flag in words)
     assert here.python == f"CPython {'.'.join(map(str, sys.version_info[:3]))}"
     sections = here.sections()
     assert sections["System"]["Kernel"] == f"Linux {os.uname().release}"

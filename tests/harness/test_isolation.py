@@ -18,7 +18,7 @@ def paired(core):
 
 @pytest.mark.parametrize(
     ("count", "load_processes", "target_count", "load_count"),
-    [(2, 1, 1, 1), (3, 1, 2, 1), (8, 1, 6, 2), (64, 1, 60, 4), (64, 6, 58, 6), (8, 6, 6, 2)],
+    [(2, 1, 1, 1), (3, 1, 2, 1), (8, 1, 6, 2), (12, 1, 9, 3), (64, 1, 60, 4), (64, 6, 58, 6), (8, 6, 6, 2)],
 )
 def test_the_load_gets_a_quarter_up_to_four_or_one_per_process(count, load_processes, target_count, load_count):
     plan = divide_cores(tuple(range(count)), alone, isolate=True, load_processes=load_processes)

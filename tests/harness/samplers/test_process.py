@@ -5,6 +5,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness.clock import NS_PER_S
@@ -80,6 +81,29 @@ def test_a_living_child_counts_and_one_that_ended_takes_nothing_away():
         without = values(tree.read(1))
         assert without["threads"] == 1
         assert without["cpu_s"] >= with_child["cpu_s"]
+
+
+def test_an_orphan_stays_in_the_tree_and_its_end_takes_nothing_away():
+    orphan = f"import os, sys\n{BURN.format(cpu_s=0.3)}import signal; print(os.getpid(), flush=True); signal.pause()"
+    middle = f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {orphan!r}])\n"
+    middle += "sys.stdin.readline(); import os; os._exit(0)"
+    code = f"import subprocess, sys\np = subprocess.Popen([sys.executable, '-c', {middle!r}], "
+    code += "stdin=subprocess.PIPE, stdout=subprocess.PIPE)\nprint('ready', flush=True)\n"
+    code += "print(int(p.stdout.readline()), flush=True); sys.stdin.readline()\n"
+    code += "p.stdin.write(b'\\n'); p.stdin.flush(); p.wait(); print('adopted', flush=True); sys.stdin.readline()"
+    with child(code) as process:
+        orphan_pid = int(process.stdout.readline())
+        tree = ProcessTree("target", process.pid)
+        assert values(tree.read(0))["threads"] == 3
+        adopted = psutil.Process(orphan_pid)
+        assert go_on(process) == "adopted\n"
+        before = values(tree.read(1))
+        adopted.kill()
+        psutil.wait_procs([adopted], timeout=10)
+        after = values(tree.read(NS_PER_S))
+        assert before["threads"] == 2
+        assert after["threads"] == 1
+        assert after["cpu_s"] >= before["cpu_s"] >= 0.25
 
 
 def test_switches_and_children_are_listed_once_a_second():
