@@ -2,7 +2,8 @@
 
 A short model call runs on the event loop's own turn: handing it to a thread and back costs about as much.
 A long one runs on the one compute thread, so that the loop goes on reading and refusing meanwhile. The
-measured service-time curve decides, batch by batch.
+service-time curve measured at warm-up decides, batch by batch. (It does not learn from later calls: on the
+thread they include waiting for the interpreter lock, and would keep themselves there.)
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import asyncio
     from concurrent.futures import Future
 
+    from numpy.typing import NDArray
+
     from harness.knobs import Setting
     from targets.batching.queue import BatchQueue
     from targets.engines import Engine
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 INLINE_LIMIT_NS = 1 * NS_PER_MS
 WARM_BATCHES = (1, 2, 4, 8, 16, 32, 64)
 WARM_CALLS = 5
+SWITCH_INTERVAL_S = 0.0005
 
 
 class BatchedBackend:
@@ -52,23 +56,28 @@ class BatchedBackend:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="compute")
         self._computing = False
         self._turn_is_due = False
+        self._stopped = False
         self._idle_since_ns = 0
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Make the first call of each batch size here and not in a client's request, and learn the curve."""
         self._loop = loop
         self._timer = PreciseTimer(loop, self._turn)
+        # The compute thread comes back from the model into a busy loop: by default it would wait 5 ms for its turn.
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         shape = self._protocol.model.meta.input_shape
-        for rows in (size for size in WARM_BATCHES if size <= max(1, self._queue.batch_size)):
+        for rows in WARM_BATCHES:
             inputs = np.zeros((rows, *shape), np.float32)
-            for call in range(WARM_CALLS):
-                start_ns = monotonic_ns()
-                self._engine.predict(inputs)
-                if call:  # the first one traces and allocates
-                    self._curve.observe(rows, monotonic_ns() - start_ns)
+            self._curve.observe(rows, min(self._timed_call_ns(inputs) for _ in range(WARM_CALLS)))
+
+    def _timed_call_ns(self, inputs: NDArray[np.float32]) -> int:
+        start_ns = monotonic_ns()
+        self._engine.predict(inputs)
+        return monotonic_ns() - start_ns
 
     def stop(self) -> None:
-        """Give the thread and the timer back."""
+        """Give the thread and the timer back; who still waits has gone."""
+        self._stopped = True
         self._thread.shutdown()
         self._timer.close()
 
@@ -104,7 +113,7 @@ class BatchedBackend:
 
     def _turn(self) -> None:
         self._turn_is_due = False
-        if self._computing:
+        if self._computing or self._stopped:
             return
         now_ns = monotonic_ns()
         batch = self._queue.take(now_ns)
@@ -137,7 +146,6 @@ class BatchedBackend:
             for exchange in batch:
                 exchange.refuse(ProtocolError(500, "the model failed; the server's log says why"))
         else:
-            self._curve.observe(done.rows, done.compute_ns)
             self._queue.policy.observe(done.rows, done.compute_ns)
             self._answer(batch, taken_ns, done)
         self._idle_since_ns = monotonic_ns()
