@@ -16,7 +16,11 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     limit: float
 
     def __str__(self) -> str:
-        return f"{self.metric} ≤ {self.limit:.0%}" if self.metric == "errors" else f"{self.metric} ≤ {self.limit:g} ms"
+        return (
+            f"{self.metric} ≤ {100 * self.limit:g} %"
+            if self.metric == "errors"
+            else f"{self.metric} ≤ {self.limit:g} ms"
+        )
 
 
 class Slo(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,14 +38,19 @@ _TO_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 
 def parse_slo(text: str) -> Slo:
     """`"p99<50ms,errors<1%"` as an Slo. Raises UserError where it does not parse."""
-    bounds = []
-    for part in text.split(","):
-        match = _BOUND.fullmatch(part.strip())
-        if match is None:
-            raise UserError(f"--slo {text!r}: cannot read {part.strip()!r}; write for example 'p99<50ms' or "
-                            "'p99<50ms,errors<1%' (p50, p90, p95, p99, p99.9, mean, max in us, ms or s; errors in %)")
-        metric, number, unit = match.groups()
-        if (metric == "errors") != (unit == "%"):
-            raise UserError(f"--slo {text!r}: {metric} needs {'%' if metric == 'errors' else 'us, ms or s'} as its unit")
-        bounds.append(Bound(metric=metric, limit=float(number) / 100 if unit == "%" else float(number) * _TO_MS[unit]))
-    return Slo(bounds=tuple(bounds))
+    return Slo(bounds=tuple(_parse_bound(part.strip(), text) for part in text.split(",")))
+
+
+def _parse_bound(part: str, text: str) -> Bound:
+    match = _BOUND.fullmatch(part)
+    if match is None:
+        raise UserError(
+            f"--slo {text!r}: cannot read {part!r}; write for example 'p99<50ms' or "
+            "'p99<50ms,errors<1%' (p50, p90, p95, p99, p99.9, mean, max in us, ms or s; errors in %)"
+        )
+    metric, number, unit = match.groups()
+    if metric == "errors" and unit == "%":
+        return Bound(metric=metric, limit=float(number) / 100)
+    if metric != "errors" and unit in _TO_MS:
+        return Bound(metric=metric, limit=float(number) * _TO_MS[unit])
+    raise UserError(f"--slo {text!r}: {metric} needs {'%' if metric == 'errors' else 'us, ms or s'} as its unit")

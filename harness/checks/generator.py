@@ -82,7 +82,7 @@ def rate(case: TrialCase) -> Finding | None:
     expected = asked_rps * window.seconds
     chance = 3 * _gap_cv(case) / math.sqrt(expected) + 1 / expected
     off = abs(sent - expected) / expected
-    verdict = graded(off, *(max(limit, chance) for limit in RATE_SHARE))
+    verdict = graded(off, max(RATE_SHARE[0], chance), max(RATE_SHARE[1], 2 * chance))
     if verdict is Verdict.VALID:
         return None
     text = f"{figure(sent / window.seconds, 3)} requests/s went out instead of {figure(asked_rps, 3)}."
