@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from targets.servers.routes import Routes
 
 MAX_HEAD_BYTES = 64 * 1024
+KEEP_ALIVE = {"1.1": b"", "1.0": b"connection: keep-alive\r\n"}  # what an answer says to keep the connection
 KEPT_HEADS = 1024
 KEPT_HEAD_BYTES = 4 * 1024  # longer heads are rare, and would make the memory large
 
@@ -60,16 +61,17 @@ class HeadParser:
 
     def _parse(self, raw: bytes) -> Head:
         fields = _Fields()
-        parser = httptools.HttpRequestParser(fields)
+        parser = fields.parser = httptools.HttpRequestParser(fields)
         try:
             parser.feed_data(raw)
         except httptools.HttpParserUpgrade:
             return broken(ProtocolError(400, "protocol upgrades are not supported"))
         except httptools.HttpParserError as error:
             return broken(ProtocolError(400, f"malformed HTTP request: {error}"))
-        keep_alive = parser.should_keep_alive()
-        old = parser.get_http_version() == "1.0"
-        connection = (b"connection: keep-alive\r\n" if old else b"") if keep_alive else CLOSE
+        version = parser.get_http_version()
+        if version not in KEEP_ALIVE:
+            return broken(ProtocolError(400, f"HTTP/{version} is not supported"))
+        connection = KEEP_ALIVE[version] if fields.keep_alive else CLOSE
         return self._head(fields, parser.get_method().decode(), connection)
 
     def _head(self, fields: _Fields, method: str, connection: bytes) -> Head:
@@ -116,11 +118,17 @@ class _Fields:
     """Collects what the C parser calls back with."""
 
     def __init__(self) -> None:
+        self.parser: httptools.HttpRequestParser = None
         self.target = b""
         self.headers: dict[bytes, bytes] = {}
+        self.keep_alive = False
 
     def on_url(self, url: bytes) -> None:
         self.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        # Asked later, after an empty body, the parser has forgotten.
+        self.keep_alive = self.parser.should_keep_alive()
