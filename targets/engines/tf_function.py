@@ -16,15 +16,21 @@ if TYPE_CHECKING:
 
 
 def open_engine(path: Path, options: EngineOptions) -> Engine:
-    """Load a `.keras` file. The thread counts hold for the whole process and only before TensorFlow's first use."""
+    """Load a `.keras` file."""
     import_tensorflow()
     import keras
+
+    limit_threads(options)
+    return TfFunctionEngine(keras.models.load_model(path, compile=False), options.input_shape)
+
+
+def limit_threads(options: EngineOptions) -> None:
+    """Set TensorFlow's thread counts: for the whole process, and only before its first use."""
     import tensorflow as tf
 
     threading = tf.config.threading
     threading.set_intra_op_parallelism_threads(options.threads(options.intra_op_threads))
     threading.set_inter_op_parallelism_threads(options.threads(options.inter_op_threads))
-    return TfFunctionEngine(keras.models.load_model(path, compile=False), options.input_shape)
 
 
 class TfFunctionEngine:
