@@ -1,0 +1,153 @@
+"""The recorder: rows packed into preallocated buffers and appended to an Arrow IPC stream.
+
+A stream is readable up to its last whole record batch, so that what was flushed outlives `kill -9`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.rows import ABSENT, COLUMNS, ROW_STRUCT, row_dtype, row_schema
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    Rows = NDArray[np.void]  # (n,) of `row_dtype()`
+
+ROW_BYTES = ROW_STRUCT.size
+BUFFER_ROWS = 16_384
+UNREADABLE_BYTES = b"unreadable_bytes"  # key in the schema metadata of a table that `read_rows` could not read whole
+
+
+class Recorder:
+    """Keeps rows until `take`, and writes what was taken.
+
+    `add` costs one `pack_into`. The two halves are apart so that the loop which adds never waits for the disk.
+    A write that fails is kept in `error`; rows that could not be written are counted in `rows_lost`.
+    """
+
+    def __init__(self, path: Path, buffer_rows: int = BUFFER_ROWS) -> None:
+        self.path = path
+        self.error: str | None = None
+        self.rows_added = 0
+        self.rows_written = 0
+        self.rows_lost = 0
+        self._capacity_bytes = buffer_rows * ROW_BYTES
+        self._dtype = row_dtype()
+        self._full: list[bytearray] = []
+        self._buffer = bytearray(self._capacity_bytes)
+        self._end = 0
+        self._pack = ROW_STRUCT.pack_into
+        self._sink: pa.NativeFile | None = None
+        self._writer: pa.RecordBatchStreamWriter | None = None
+
+    def open(self) -> None:
+        """Make the file and write its schema; a failure is kept in `error`."""
+        import pyarrow as pa
+
+        try:
+            self._sink = pa.OSFile(str(self.path), "wb")
+            self._writer = pa.ipc.new_stream(self._sink, row_schema())
+        except OSError as error:
+            self._fail(error)
+
+    def add(self, *values: int) -> None:
+        """Keep one row; the order of `values` is that of COLUMNS."""
+        end = self._end
+        if end == self._capacity_bytes:
+            self._full.append(self._buffer)
+            self._buffer = bytearray(self._capacity_bytes)
+            end = 0
+        self._pack(self._buffer, end, *values)
+        self._end = end + ROW_BYTES
+        self.rows_added += 1
+
+    def take(self) -> Rows:
+        """All rows added since the last `take`, as one array that nobody else writes to."""
+        parts, self._full = self._full, []
+        tail = self._buffer[: self._end]
+        self._end = 0
+        return np.frombuffer(b"".join([*parts, tail]) if parts else bytes(tail), dtype=self._dtype)
+
+    def write(self, rows: Rows) -> None:
+        """Append `rows` to the file as one record batch."""
+        if self._writer is None or self.error is not None:
+            self.rows_lost += rows.size
+            return
+        if not rows.size:
+            return
+        try:
+            self._writer.write_batch(to_batch(rows))
+            self._sink.flush()
+            self.rows_written += rows.size
+        except OSError as error:
+            self.rows_lost += rows.size
+            self._fail(error)
+
+    def close(self) -> None:
+        """Write the end of the stream."""
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        try:
+            writer.close()
+            self._sink.close()
+        except OSError as error:
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        if self.error is None:
+            self.error = f"{self.path.name}: {error.strerror or error}"
+
+
+def to_batch(rows: Rows) -> pa.RecordBatch:
+    """`rows` as Arrow columns; ABSENT becomes null where the column may be null."""
+    import pyarrow as pa
+
+    schema = row_schema()
+    columns = []
+    for field, (name, _, _, nullable) in zip(schema, COLUMNS, strict=True):
+        values = np.ascontiguousarray(rows[name])
+        absent = values == ABSENT if nullable else None
+        if absent is None or not absent.any():
+            columns.append(pa.array(values, type=field.type))
+        elif absent.all():
+            columns.append(pa.nulls(values.size, field.type))
+        else:
+            columns.append(pa.array(values, type=field.type, mask=absent))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def read_rows(path: Path) -> pa.Table:
+    """The rows of a requests file, up to its last whole record batch.
+
+    Where the file is cut off, the table's schema metadata holds how many bytes could not be read
+    (`unreadable_bytes(table)`). A file without even a schema gives an empty table.
+    """
+    import pyarrow as pa
+
+    batches: list[pa.RecordBatch] = []
+    read_bytes = 0
+    with pa.OSFile(str(path), "rb") as source:
+        try:
+            with pa.ipc.open_stream(source) as stream:
+                read_bytes = source.tell()
+                for batch in stream:
+                    batches.append(batch)  # noqa: PERF402  (what was read before an error is kept)
+                    read_bytes = source.tell()
+                read_bytes = source.tell()
+        except (pa.ArrowInvalid, OSError):
+            pass
+        unreadable = source.size() - read_bytes
+    table = pa.Table.from_batches(batches, schema=row_schema())
+    return table.replace_schema_metadata({UNREADABLE_BYTES: str(unreadable)}) if unreadable else table
+
+
+def unreadable_bytes(table: pa.Table) -> int:
+    """How many bytes at the end of the file `read_rows` could not read."""
+    return int((table.schema.metadata or {}).get(UNREADABLE_BYTES, 0))

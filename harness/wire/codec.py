@@ -1,0 +1,64 @@
+"""What a protocol must be able to do: write a payload as a request, and read the numbers out of an answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from harness.errors import unknown_name
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from harness.bank import BankMeta
+    from harness.wire.url import ServerUrl
+
+
+class WireError(Exception):
+    """An answer that the protocol does not allow, or that holds no numbers."""
+
+
+class Codec(Protocol):
+    """One protocol for one model."""
+
+    name: str
+
+    def encode(self, item: NDArray[np.float32]) -> bytes:
+        """The whole HTTP request, head included, for one item (*input_shape)."""
+
+    def decode(self, body: bytes) -> NDArray[np.float64]:
+        """The numbers of an answer's body, flat, in row-major order. Raises WireError."""
+
+
+def make_codec(protocol: str, url: ServerUrl, meta: BankMeta) -> Codec:
+    """The codec called `protocol`. Raises UserError for a name that is not known."""
+    from harness.wire.tfs import TfsCodec
+    from harness.wire.v2 import V2BinaryCodec, V2Codec
+
+    codecs = {"v2": V2Codec, "v2-binary": V2BinaryCodec, "tfs": TfsCodec}
+    if protocol not in codecs:
+        raise unknown_name("--protocol", protocol, (*codecs, "auto"))
+    return codecs[protocol](url, meta)
+
+
+def http_post(url: ServerUrl, path: str, headers: str, body: bytes) -> bytes:
+    """A whole POST request. `headers` are further header lines, each with its line break."""
+    head = (
+        f"POST {url.prefix}{path} HTTP/1.1\r\nHost: {url.authority}\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode("ascii") + body
+
+
+def error_text(body: bytes) -> str:
+    """The message of a protocol's error answer (`{"error": ...}`), at most 120 characters; empty where there is none.
+
+    Digits are left in: a server that puts an id into every message is bounded by who counts the messages.
+    """
+    import orjson
+
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return ""
+    error = document.get("error") if isinstance(document, dict) else None
+    return " ".join(error[:120].split()) if isinstance(error, str) else ""

@@ -1,0 +1,97 @@
+"""Ask a server which protocol it speaks, and what its model takes."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from harness.bank import BankMeta
+from harness.errors import UserError
+from harness.wire.url import parse_url
+
+if TYPE_CHECKING:
+    from harness.wire.url import ServerUrl
+
+TIMEOUT_S = 5.0
+MAX_DOCUMENT_BYTES = 1 << 20
+OK = 200
+_TFS_TYPES = {"DT_FLOAT": "FP32", "DT_DOUBLE": "FP64", "DT_HALF": "FP16", "DT_INT32": "INT32", "DT_INT64": "INT64",
+              "DT_UINT8": "UINT8", "DT_INT8": "INT8", "DT_BOOL": "BOOL"}  # fmt: skip
+
+
+def detect_protocol(url: str, model: str) -> str:
+    """`v2` or `tfs`. Raises UserError where the server does not answer, or speaks neither."""
+    server = parse_url(url)
+    if _get(server, "/v2/health/ready")[0] == OK or _get(server, "/v2")[0] == OK:
+        return "v2"
+    if _get(server, f"/v1/models/{quote(model)}")[0] == OK:
+        return "tfs"
+    raise UserError(
+        f"--host {url}: it speaks neither the Open Inference Protocol (/v2/health/ready) nor TensorFlow Serving's "
+        f"REST (/v1/models/{model}); is --model {model} what it serves? Name the protocol with --protocol v2 or tfs"
+    )
+
+
+def read_meta(url: str, model: str, protocol: str) -> BankMeta:
+    """Names, shapes and type from the server's own metadata; unknown dimensions become 1. Raises UserError."""
+    server = parse_url(url)
+    path = f"/v1/models/{quote(model)}/metadata" if protocol == "tfs" else f"/v2/models/{quote(model)}"
+    status, document = _get(server, path)
+    try:
+        if status != OK:
+            raise UserError(f"--model {model}: {url}{path} answers {status}; which models does this server have?")
+        return _tfs_meta(model, document) if protocol == "tfs" else _v2_meta(model, document)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"--host {url}: cannot read what {model} takes from {path} ({error!r}); give payloads with --bank"
+        ) from error
+
+
+def _v2_meta(model: str, document: Any) -> BankMeta:
+    given, output = document["inputs"][0], document["outputs"][0]
+    return BankMeta(
+        model=model,
+        input_name=given["name"],
+        output_name=output["name"],
+        datatype=given["datatype"],
+        input_shape=_item_shape(given["shape"]),
+        output_shape=_item_shape(output["shape"]),
+    )
+
+
+def _tfs_meta(model: str, document: Any) -> BankMeta:
+    signature = document["metadata"]["signature_def"]["signature_def"]["serving_default"]
+    (input_name, given), *_ = signature["inputs"].items()
+    (output_name, output), *_ = signature["outputs"].items()
+    return BankMeta(
+        model=model,
+        input_name=input_name,
+        output_name=output_name,
+        datatype=_TFS_TYPES[given["dtype"]],
+        input_shape=_item_shape([int(dim["size"]) for dim in given["tensor_shape"]["dim"]]),
+        output_shape=_item_shape([int(dim["size"]) for dim in output["tensor_shape"]["dim"]]),
+    )
+
+
+def _item_shape(shape: list[int]) -> tuple[int, ...]:
+    return tuple(max(1, int(size)) for size in shape[1:])
+
+
+def _get(server: ServerUrl, path: str) -> tuple[int, Any]:
+    """(status, JSON document or None)."""
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", server.prefix + path)
+        answer = connection.getresponse()
+        body = answer.read(MAX_DOCUMENT_BYTES)
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise UserError(f"--host {server}: no answer ({reason}); is the server running, and is this its port?") from error
+    finally:
+        connection.close()
+    try:
+        return answer.status, json.loads(body)
+    except ValueError:
+        return answer.status, None

@@ -1,0 +1,45 @@
+"""TensorFlow Serving's REST interface: `:predict` in row format."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import numpy as np
+import orjson
+
+from harness.wire.codec import WireError, http_post
+from harness.wire.v2 import DTYPES, flat_numbers
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from harness.bank import BankMeta
+    from harness.wire.url import ServerUrl
+
+
+class TfsCodec:
+    """`instances` in, `predictions` out."""
+
+    name = "tfs"
+
+    def __init__(self, url: ServerUrl, meta: BankMeta) -> None:
+        self._url = url
+        self._meta = meta
+        self._path = f"/v1/models/{quote(meta.model)}:predict"
+
+    def encode(self, item: NDArray[np.float32]) -> bytes:
+        """One instance."""
+        typed = np.ascontiguousarray(item.astype(DTYPES[self._meta.datatype], copy=False))
+        body = orjson.dumps({"instances": typed[None]}, option=orjson.OPT_SERIALIZE_NUMPY)
+        return http_post(self._url, self._path, "Content-Type: application/json\r\n", body)
+
+    def decode(self, body: bytes) -> NDArray[np.float64]:
+        """The first prediction; of a model with several outputs, the one the bank names. Raises WireError."""
+        try:
+            prediction = orjson.loads(body)["predictions"][0]
+            if isinstance(prediction, dict):
+                prediction = prediction[self._meta.output_name]
+            return flat_numbers(prediction)
+        except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, ValueError) as error:
+            raise WireError(f"not an answer of TensorFlow Serving: {error}") from error
