@@ -16,7 +16,7 @@ class Verdict(StrEnum):
 
 
 class FindingKind(StrEnum):
-    """Every doubt the harness can have; its text and its remedy live in `harness/checks.py`."""
+    """Every doubt the harness can have; its text and its remedy live in `harness/checks/`."""
 
     CONSERVATION = "conservation"
     RECORDER = "recorder"

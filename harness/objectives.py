@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from harness.metrics import Counts, Latency, PointMetrics
     from harness.slo import Bound, Slo
 
+FEWEST_FOR_ALL = 0.9
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 
 
@@ -44,14 +45,20 @@ def _keeps(bound: Bound, metrics: PointMetrics) -> bool | None:
 
 
 def _quantile_keeps(p: float, limit_ms: float, latency: Latency) -> bool | None:
-    """The whole interval on one side of the limit decides; an interval across it cannot."""
+    """The whole interval on one side of the limit decides; an interval across it cannot.
+
+    A percentile that is withheld counts as kept where every single request kept the limit, in a sample that can
+    carry at least `FEWEST_FOR_ALL`.
+    """
     quantile = latency.at(p)
     if quantile is None:
         return None
     if quantile.low_ms is not None and quantile.low_ms > limit_ms:
         return False
     if quantile.value_ms is None:
-        return None
+        smaller = latency.at(FEWEST_FOR_ALL)
+        enough = smaller is not None and smaller.value_ms is not None and not quantile.at_least
+        return True if enough and latency.max_ms is not None and latency.max_ms <= limit_ms else None
     if quantile.at_least and quantile.value_ms > limit_ms:
         return False
     return True if quantile.high_ms is not None and quantile.high_ms <= limit_ms else None

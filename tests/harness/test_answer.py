@@ -7,6 +7,7 @@ from harness.answer import answer
 from harness.figures import figure, milliseconds, percent
 from harness.slo import parse_slo
 
+TO, TIMES = "\u2013", "\u00d7"
 SLO = parse_slo("p99<50ms")
 
 
@@ -25,7 +26,7 @@ def test_with_an_objective():
     found = answer(points, SLO)
     # 9100 / 1468 = 6.199; the baseline is batch_size=1 at its own best load that keeps the objective.
     assert sentence(points, SLO).startswith(
-        "At p99 ≤ 50 ms batch_size=64 sustains 9 100 req/s (8 700–9 500) at 128 users, 6.2× ("
+        f"At p99 ≤ 50 ms batch_size=64 sustains 9 100 req/s (8 700{TO}9 500) at 128 users, 6.2{TIMES} ("
     )
     assert sentence(points, SLO).endswith(") batch_size=1.")
     assert (found.best_point, found.baseline_point, found.tied_points) == (4, 1, ())
@@ -39,8 +40,8 @@ def test_without_an_objective_the_highest_throughput_and_its_price():
         point_of(3000, number=1, setting={"batch_size": 4}, users=1, tail=quantile_of(31.4, 30, 33)),
     ]
     text = sentence(points)
-    assert text.startswith("batch_size=4 gives the highest throughput: 3 000 req/s (2 970–3 030) at 1 user")
-    assert "with a p99 of 31 ms, 3× (" in text
+    assert text.startswith(f"batch_size=4 gives the highest throughput: 3 000 req/s (2 970{TO}3 030) at 1 user")
+    assert f"with a p99 of 31 ms, 3{TIMES} (" in text
 
 
 def test_what_cannot_be_told_apart_is_named_and_the_smaller_recommended():
@@ -80,7 +81,8 @@ def test_all_invalid_says_why():
     found = answer(points, SLO)
     assert found.best_point is None
     assert found.sentence == (
-        "No answer: every point is INVALID, 3 of 3 for this reason: The generator was busy 97 % of the time. Use more cores."
+        "No answer: every point is INVALID, 3 of 3 for this reason: The generator was busy 97 % of the time. "
+        "Use more cores."
     )
 
 
@@ -116,7 +118,7 @@ def test_the_baseline_itself_is_best():
     points = [point_of(5000, number=0, setting={"batch_size": 1}), point_of(1000, number=1, setting={"batch_size": 4})]
     found = answer(points, None)
     assert (found.best_point, found.speedup) == (0, None)
-    assert "×" not in found.sentence
+    assert TIMES not in found.sentence
 
 
 def test_only_the_load_was_swept():

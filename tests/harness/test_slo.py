@@ -48,6 +48,18 @@ def test_an_interval_decides_or_not(tail, verdict):
     assert meets_slo(point_of(tail=tail), parse_slo("p99<50ms")) is verdict
 
 
+def test_a_withheld_percentile_is_kept_where_every_request_was():
+    slo = parse_slo("p99<150ms")  # the slowest took 100 ms
+    withheld = point_of(tail=quantile_of(None, 30, None))
+    p90 = quantile_of(25, 24, 26, p=0.9)
+    enough = msgspec.structs.replace(
+        withheld, response=msgspec.structs.replace(withheld.response, quantiles=(p90, *withheld.response.quantiles))
+    )
+    assert meets_slo(withheld, slo) is None
+    assert meets_slo(enough, slo) is True
+    assert meets_slo(enough, parse_slo("p99<99ms")) is None
+
+
 def test_all_bounds_must_hold():
     good = point_of(tail=quantile_of(40, 38, 45), counts=Counts(scheduled=100, sent=100, ok=98, error=2))
     assert meets_slo(good, parse_slo("p99<50ms,errors<5%")) is True

@@ -216,7 +216,7 @@ def test_two_shards_are_one_trial():
 
 @pytest.mark.parametrize("fixed_service", [True, False])
 def test_a_simulated_queue_is_measured_right(fixed_service):
-    """Open loop at utilisation 0.8, mean service 1 ms: rows in, the analytic figures out, inside their own intervals."""
+    """Open loop at utilisation 0.8, mean service 1 ms: rows in, the analytic figures out, inside their intervals."""
     rng = np.random.default_rng(5)
     response_ms = queueing.simulate_single_server(rng, 1, 100_000, 0.8, fixed_service=fixed_service)[0]
     due_ns = START + np.cumsum(rng.exponential(1 / 800, 100_000) * S).astype(np.int64)
@@ -272,6 +272,22 @@ def test_a_trial_of_which_nothing_is_left():
     assert trial.verdict is Verdict.INVALID
     assert FindingKind.LOAD_DIED in {finding.kind for finding in trial.findings}
     assert "boom" in trial.findings[0].text
+
+
+def test_an_empty_table_is_nothing_measured():
+    trial = summarise_trial(evidence_of(ten_rows().slice(0, 0), seconds=1.0), None)
+    assert (trial.verdict, trial.seconds, trial.response.count) == (Verdict.INVALID, 0.0, 0)
+    assert FindingKind.LOAD_DIED in {finding.kind for finding in trial.findings}
+
+
+def test_only_errors():
+    trial = small(ten_rows(outcome=Outcome.ERROR))
+    assert (trial.throughput_rps.value, trial.response.count, trial.response.mean_ms) == (0.0, 0, None)
+    assert FindingKind.ERRORS in {finding.kind for finding in trial.findings}
+    point = summarise_point(
+        Point(number=0, setting={}, arrivals=Closed(users=1)), [evidence_of(ten_rows(outcome=Outcome.ERROR))], None
+    )
+    assert (point.verdict, point.response.quantiles) == (Verdict.INVALID, ())
 
 
 def test_a_million_rows_are_no_loop_over_rows():
