@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+
 import msgspec
 import numpy as np
 import pytest
@@ -231,6 +233,30 @@ def test_a_simulated_queue_is_measured_right(fixed_service):
     mean_ms = queueing.md1_mean_response(0.8) if fixed_service else queueing.mm1_mean_response(0.8)
     assert trial.response.mean_ms == pytest.approx(mean_ms, rel=0.08)
     assert trial.verdict is Verdict.VALID
+
+
+def closed_network(rng, users, demand_s, think_s, seconds):
+    """(due, response) in seconds of `users` users at one exponential server, first come first served."""
+    arrivals = [(rng.exponential(think_s), user) for user in range(users)]
+    heapq.heapify(arrivals)
+    free_s, rows = 0.0, []
+    while arrivals[0][0] < seconds:
+        due_s, user = heapq.heappop(arrivals)
+        free_s = max(free_s, due_s) + rng.exponential(demand_s)
+        rows.append((due_s, free_s - due_s))
+        heapq.heappush(arrivals, (free_s + rng.exponential(think_s), user))
+    return np.array(rows).T
+
+
+def test_a_closed_loop_agrees_with_mean_value_analysis():
+    due_s, response_s = closed_network(np.random.default_rng(7), 10, 0.1, 0.9, 2000.0)
+    rows = rows_of(START + (due_s * S).astype(np.int64), (response_s * S).astype(np.int64))
+    evidence = evidence_of(rows, seconds=2000.0, arrivals=Closed(users=10, think_time_s=0.9))
+    trial = summarise_trial(evidence, None)
+    throughput_rps, mean_s = queueing.closed_throughput(10, 0.1, 0.9)
+    assert trial.throughput_rps.low <= throughput_rps <= trial.throughput_rps.high
+    assert trial.response.mean_ms == pytest.approx(1000 * mean_s, rel=0.05)
+    assert FindingKind.LITTLES_LAW not in {finding.kind for finding in trial.findings}
 
 
 def plan_of(points, trials):
