@@ -158,6 +158,21 @@ def test_another_rate_than_asked(rate, verdict):
     assert found(open_evidence(open_loop(), arrivals=Poisson(rate_rps=rate))) == {K.RATE: verdict}
 
 
+def test_the_error_of_a_timer_is_no_other_process():
+    late_ns = np.random.default_rng(4).integers(0, 400_000, 20_000)  # at 1 000/s, gaps vary by 16 %
+    rows = open_loop(gaps_s=np.full(20_000, 1 / RATE), lateness_ns=late_ns)
+    assert found(open_evidence(rows, arrivals=Constant(rate_rps=RATE))) == {}
+
+
+def test_false_alarms_of_the_arrival_process_are_rare():
+    rng = np.random.default_rng(5)
+    alarms = [
+        K.ARRIVAL_PROCESS in found(open_evidence(open_loop(count=3_000, seed=seed), seconds=2.9))
+        for seed in rng.integers(1e6, size=60)
+    ]
+    assert sum(alarms) <= 2
+
+
 def test_another_process_than_asked():
     bursts = np.random.default_rng(2).gamma(0.25, 4 / RATE, 20_000)
     assert found(open_evidence(open_loop(gaps_s=bursts)))[K.ARRIVAL_PROCESS] is V.INVALID
