@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.bank import Bank
 from targets.loading import load_engine
-from targets.models.prepare import prepare
+from targets.models import prepare
 
 if TYPE_CHECKING:
     import numpy as np

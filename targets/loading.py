@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from harness.knobs import Setting
     from harness.target import Progress
     from targets.engines import Engine
-    from targets.models.prepare import PreparedModel
+    from targets.models.preparation import PreparedModel
 
 
 def load_engine(prepared: PreparedModel, bank: Bank, setting: Setting, progress: Progress) -> Engine:

@@ -8,6 +8,8 @@ from harness.errors import unknown_name
 from targets.models import digits_cnn, digits_mlp, wide_mlp
 
 if TYPE_CHECKING:
+    from harness.target import Progress
+    from targets.models.preparation import PreparedModel
     from targets.models.recipe import Recipe
 
 RECIPES: dict[str, Recipe] = {
@@ -22,3 +24,10 @@ def find_recipe(name: str) -> Recipe:
     if name not in RECIPES:
         raise unknown_name("model", name, RECIPES)
     return RECIPES[name]
+
+
+def prepare(model_name: str, progress: Progress) -> PreparedModel:
+    """Train `model_name` if this machine has not done so yet. Raises UserError (unknown model, disk) or RunError."""
+    from targets.models import preparation
+
+    return preparation.prepare(model_name, progress)

@@ -8,7 +8,7 @@ from harness.bank import Bank, BankMeta
 from harness.metrics import ModelCard
 from targets.models import find_recipe
 from targets.models.cache import CacheEntry
-from targets.models.prepare import PreparedModel, say
+from targets.models.preparation import PreparedModel, say
 
 if TYPE_CHECKING:
     from pathlib import Path

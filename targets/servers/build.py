@@ -11,8 +11,8 @@ from harness.bank import Bank
 from targets.batching import make_policy
 from targets.batching.queue import BatchQueue
 from targets.loading import load_engine
+from targets.models import prepare
 from targets.models.canned import canned_row, prepare_canned
-from targets.models.prepare import prepare
 from targets.servers.batched import BatchedBackend
 from targets.servers.event_server import EventServer
 from targets.servers.fixed import FixedBackend
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from harness.knobs import Setting
     from harness.target import Progress
-    from targets.models.prepare import PreparedModel
+    from targets.models.preparation import PreparedModel
     from targets.servers.http_connection import Backend
 
 MAX_BODY_BYTES = 64 * 1024 * 1024

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from targets.servers.protocol import ProtocolLayer
     from targets.servers.schedule import Planned
 
-SPIN_NS = 80 * NS_PER_US  # the timer wakes up about this late; the last part is waited for awake
+SPIN_NS = 150 * NS_PER_US  # a timer wakes up about this late: the last part is waited for awake
 MAX_WAITING = 100_000
 
 

@@ -104,6 +104,7 @@ class Connection(asyncio.Protocol):
         self._reader: RequestReader[Exchange] = RequestReader(service.heads, self, service.max_body_bytes)
         self._owed: deque[Exchange] = deque()
         self._transport: asyncio.Transport | None = None
+        self._ended = False  # the client sends no more
         self._active = True  # since the last look of `close_if_stale`
         self._idle_since_ns = 0
         self._request_since_ns: int | None = None
@@ -121,6 +122,11 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self.service.connections.discard(self)
 
+    def eof_received(self) -> bool:
+        """The client sends no more, but may still read: the connection stays while answers are owed."""
+        self._ended = True
+        return bool(self._owed)
+
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
         self._active = True
@@ -135,12 +141,12 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client doesn't read its answers: read no more of its requests."""
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """The client reads again."""
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def begin(self, head: Head) -> Exchange | None:
@@ -182,18 +188,19 @@ class Connection(asyncio.Protocol):
 
     def send(self, exchange: Exchange, status_and_headers: bytes, body: bytes) -> None:
         """Write the answer, and those that waited behind it, in the order of the requests."""
-        connection = CLOSE if self.service.draining else exchange.head.connection
-        exchange.payload = response(status_and_headers, body, connection)
+        last = self._ended or self.service.draining
+        exchange.payload = response(status_and_headers, body, CLOSE if last else exchange.head.connection)
         owed = self._owed
         if len(owed) > MAX_PIPELINED:
             self.resume_writing()
         while owed and (payload := owed[0].payload) is not None:
             first = owed.popleft()
-            if self._transport is not None:
-                self._transport.write(payload)
+            transport = self._transport
+            if transport is not None and not transport.is_closing():
+                transport.write(payload)
                 if first.head.closes:
-                    self._transport.close()
-        if self.service.draining and not owed:
+                    transport.close()
+        if last and not owed:
             self.close()
 
     def reset(self) -> None:

@@ -303,3 +303,13 @@ def test_mistakes_are_one_clear_line(argv: list[str], words: str) -> None:
     done = run_target(*argv)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert words in done.stderr
+
+
+def test_a_client_that_closes_its_sending_side_still_gets_its_answer(serve: Callable[..., Served]) -> None:
+    fixed = serve("fixed", delay_ms=100.0)
+    with socket.create_connection(("127.0.0.1", fixed.port), 10) as client:
+        client.sendall(f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+        client.shutdown(socket.SHUT_WR)
+        received = b"".join(iter(lambda: client.recv(65536), b""))
+    assert received.startswith(b"HTTP/1.1 200 OK")
+    assert received.endswith(b"}")
