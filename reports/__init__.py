@@ -1,0 +1,30 @@
+"""Reports: a finished run as pages and tables. Nothing is computed here; numbers come from `harness.metrics`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reports.report_input import ReportInput
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["ReportInput", "write_reports"]
+
+
+def write_reports(run_dir: Path, report_input: ReportInput) -> None:
+    """Write `report.html`, `points.csv`, `summary.md` and `junit.xml` into `run_dir`, each whole or not at all.
+
+    Raises RunError where the folder cannot be written to.
+    """
+    from harness.store import write_whole
+    from reports.junit import junit_xml
+    from reports.page import page_html
+    from reports.points import points_csv
+    from reports.summary import summary_markdown
+
+    # The cheap ones first: should the page fail, the figures are there.
+    write_whole(run_dir / "points.csv", points_csv(report_input.result.points, report_input.plan).encode())
+    write_whole(run_dir / "junit.xml", junit_xml(report_input).encode())
+    write_whole(run_dir / "summary.md", summary_markdown(report_input).encode())
+    write_whole(run_dir / "report.html", page_html(report_input).encode())

@@ -1,0 +1,107 @@
+"""points.csv: one line per point, the file that other tools read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from typing import TYPE_CHECKING
+
+from harness.errors import RunError
+from harness.knobs import format_value
+from reports.labels import reasons
+from reports.units import machine_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from harness.metrics import Latency, PointMetrics
+    from harness.plan import Plan
+
+_BEFORE_KNOBS = ("target", "scenario", "model", "engine", "arrivals", "concurrency", "rate_target")
+_OUTCOMES = ("ok", "wrong", "error", "timeout", "rejected", "aborted", "not_sent")
+
+
+def _percentile(kind: str, p: float, end: str = "value_ms") -> Callable[[PointMetrics], str]:
+    def read(point: PointMetrics) -> str:
+        latency: Latency = getattr(point, kind)
+        quantile = latency.at(p)
+        # The interval of a percentile that is withheld is withheld too.
+        known = quantile is not None and quantile.value_ms is not None
+        return machine_number(getattr(quantile, end)) if known else ""
+
+    return read
+
+
+def _outcome(name: str) -> Callable[[PointMetrics], str]:
+    return lambda point: str(getattr(point.counts, name))
+
+
+_AFTER_KNOBS: dict[str, Callable[[PointMetrics], str]] = {
+    "repeats": lambda point: str(point.repeats),
+    "seconds": lambda point: machine_number(point.seconds),
+    "throughput_rps": lambda point: machine_number(point.throughput_rps.value),
+    "throughput_rps_lo": lambda point: machine_number(point.throughput_rps.low),
+    "throughput_rps_hi": lambda point: machine_number(point.throughput_rps.high),
+    "p50_ms": _percentile("response", 0.5),
+    "p90_ms": _percentile("response", 0.9),
+    "p95_ms": _percentile("response", 0.95),
+    "p99_ms": _percentile("response", 0.99),
+    "p99_ms_lo": _percentile("response", 0.99, "low_ms"),
+    "p99_ms_hi": _percentile("response", 0.99, "high_ms"),
+    "service_p50_ms": _percentile("service", 0.5),
+    "service_p99_ms": _percentile("service", 0.99),
+    **{name: _outcome(name) for name in _OUTCOMES},
+    "mean_batch": lambda point: machine_number(point.mean_batch),
+    "cpu_target": lambda point: machine_number(point.usage.cpu_target_cores),
+    "cpu_load": lambda point: machine_number(point.usage.cpu_load_cores),
+    "verdict": lambda point: point.verdict.value,
+    "reasons": lambda point: ";".join(reasons(point)),
+}
+
+
+def columns(plan: Plan) -> tuple[str, ...]:
+    """Names of the columns: a swept knob that has a column already (`engine`) gets no second one."""
+    knobs = (name for name in plan.swept if name not in _BEFORE_KNOBS and name not in _AFTER_KNOBS)
+    return (*_BEFORE_KNOBS, *knobs, *_AFTER_KNOBS)
+
+
+def points_csv(points: Iterable[PointMetrics], plan: Plan, *, header: bool = True) -> str:
+    """Lines for `points`, CPU in cores, latencies in ms; a number that the sample cannot support is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if header:
+        writer.writerow(columns(plan))
+    for point in points:
+        writer.writerow(_line(point, plan))
+    return text.getvalue()
+
+
+def append_point(run_dir: Path, plan: Plan, point: PointMetrics) -> None:
+    """Add a point's line to `points.csv` as soon as it is known. Raises RunError where the disk refuses."""
+    path = run_dir / "points.csv"
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(points_csv([point], plan, header=file.tell() == 0))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise RunError(
+            f"cannot write {path}: {error.strerror}; the rows are kept: `harness report` makes it"
+        ) from error
+
+
+def _line(point: PointMetrics, plan: Plan) -> list[str]:
+    setting = {**plan.fixed, **point.setting}
+    cells = {
+        **{name: format_value(value) for name, value in setting.items()},
+        "target": plan.target,
+        "scenario": plan.scenario,
+        "model": plan.model,
+        "arrivals": point.arrivals,
+        "concurrency": machine_number(point.concurrency),
+        "rate_target": machine_number(point.rate_target_rps),
+        **{name: read(point) for name, read in _AFTER_KNOBS.items()},
+    }
+    return [cells.get(name, "") for name in columns(plan)]

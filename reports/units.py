@@ -1,0 +1,85 @@
+"""Numbers as text: rounding and units, and nothing else. What is absent reads as a dash, never as zero."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.figures import figure, grouped
+
+if TYPE_CHECKING:
+    from harness.metrics import Estimate, Quantile
+
+ABSENT = "\u2013"
+THIN = "\u202f"
+_RANGE = "\u2013"
+AT_LEAST = "\u2265"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """`value` to `digits` significant digits."""
+    return ABSENT if value is None else figure(value, digits)
+
+
+def count(value: int | None) -> str:
+    """A whole number with its thousands set apart."""
+    return ABSENT if value is None else grouped(value)
+
+
+def percent(value: float | None) -> str:
+    """A figure that is in percent already."""
+    return ABSENT if value is None else f"{figure(value, 2)}{THIN}%"
+
+
+def share(part: int, whole: int) -> str:
+    """`part` of `whole` in percent; a dash where there is no whole."""
+    return f"{figure(100 * part / whole, 3)}{THIN}%" if whole else ABSENT
+
+
+def with_unit(value: float | None, unit: str, digits: int = 3) -> str:
+    """`12.3 ms`; a dash without unit where it is absent."""
+    return ABSENT if value is None else f"{figure(value, digits)}{THIN}{unit}"
+
+
+def interval(low: float | None, high: float | None, digits: int = 3) -> str:
+    """`8 700-9 500`; empty where there is none, one-sided where only one end is known."""
+    if low is not None and high is not None:
+        return f"{figure(low, digits)}{_RANGE}{figure(high, digits)}"
+    return f"{AT_LEAST}{THIN}{figure(low, digits)}" if low is not None else ""
+
+
+def estimate(value: Estimate | None) -> tuple[str, str]:
+    """The value and its interval."""
+    return (number(value.value), interval(value.low, value.high)) if value else (ABSENT, "")
+
+
+def milliseconds(value: Quantile | None) -> tuple[str, str]:
+    """A percentile and its interval, in ms. `>=` where requests that were still open reach into it."""
+    if value is None or value.value_ms is None:
+        return ABSENT, ""
+    sign = f"{AT_LEAST}{THIN}" if value.at_least else ""
+    return f"{sign}{figure(value.value_ms, 3)}", interval(value.low_ms, value.high_ms)
+
+
+def percentile_name(p: float) -> str:
+    """`p99.9`."""
+    return f"p{100 * p:g}"
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `3 min 20 s`, `2 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{figure(seconds, 2)}{THIN}s"
+    if whole < 3600:
+        minutes, rest = divmod(whole, 60)
+        return f"{minutes}{THIN}min" + (f" {rest}{THIN}s" if rest else "")
+    hours, rest = divmod(whole // 60, 60)
+    return f"{hours}{THIN}h {rest:02d}{THIN}min"
+
+
+def machine_number(value: float | None) -> str:
+    """For other programs: six significant digits, a point, no grouping; empty where it is absent."""
+    if value is None:
+        return ""
+    text = f"{value:.6g}"
+    return f"{value:.0f}" if "e+" in text else text
