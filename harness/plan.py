@@ -67,6 +67,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     repeats: int
     slo: Slo | None = None
     isolate: bool = True
+    in_process: bool = False  # the model lives in the load process
     load_processes: int = 1
     seed: int
     schema_version: int = SCHEMA_VERSION

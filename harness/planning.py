@@ -91,6 +91,7 @@ def make_plan(request: Request) -> Plan:
         repeats=request.repeats,
         slo=request.slo,
         isolate=request.isolate,
+        in_process=request.spec is not None and request.spec.command is None,
         load_processes=request.load_processes,
         seed=request.seed,
     )

@@ -54,6 +54,7 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
     failure: str | None = None  # in words, for the report
     target_died: bool = False
     load_exit_code: int | None = None
+    sampler_failure: str | None = None
     target_url: str | None = None
     isolated: bool = False
     schema_version: int = SCHEMA_VERSION
@@ -112,6 +113,7 @@ class TrialDir:
             target_died=record.target_died if record else False,
             isolated=record.isolated if record else False,
             load_processes=plan.load_processes,
+            in_process=plan.in_process,
         )
 
     def _generator_reports(self) -> Iterator[GeneratorReport]:

@@ -50,10 +50,11 @@ def run_trial(job: TrialJob) -> TrialRecord:
     failure: str | None = None
     exit_code: int | None = None
     endpoint: Endpoint | None = None
+    samplers: SamplerProcess | None = None
     interrupted = True
     try:
         endpoint = job.session.apply({**job.plan.fixed, **job.point.setting}, job.folder.path / "target.log")
-        with _load_process(job, endpoint) as load, _samplers(job, load.pid):
+        with _load_process(job, endpoint) as load, _samplers(job, load.pid) as samplers:
             failure = load.wait(job.session, _deadline_ns(job.plan))
             exit_code = load.exit_code
         interrupted = False
@@ -65,6 +66,7 @@ def run_trial(job: TrialJob) -> TrialRecord:
             failure="interrupted" if interrupted else failure,
             target_died=job.session.died(),
             load_exit_code=exit_code,
+            sampler_failure=samplers.failure if samplers else None,
             target_url=endpoint.url if endpoint else None,
             isolated=job.isolation.isolated,
         )
@@ -155,16 +157,10 @@ def _load_process(job: TrialJob, endpoint: Endpoint) -> Iterator[LoadProcess]:
         load.close()
 
 
-@contextlib.contextmanager
-def _samplers(job: TrialJob, load_pid: int) -> Iterator[None]:
-    samplers = SamplerProcess(
+def _samplers(job: TrialJob, load_pid: int) -> SamplerProcess:
+    return SamplerProcess(
         out=job.folder.samples,
         target_pid=job.session.pid,
         load_pid=load_pid,
         cores=job.isolation.load_cores,
     )
-    samplers.start()
-    try:
-        yield
-    finally:
-        samplers.stop()

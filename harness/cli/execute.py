@@ -112,7 +112,7 @@ def _run(folder: RunDir, record: RunRecord, listener: Listener) -> RunRecord:
     from reports.points import append_point
 
     plan = record.plan
-    isolation = plan_isolation(isolate=plan.isolate and plan.target != "inprocess", load_processes=plan.load_processes)
+    isolation = plan_isolation(isolate=plan.isolate and not plan.in_process, load_processes=plan.load_processes)
     session = open_session(plan, isolation, listener)
     try:
         record = msgspec.structs.replace(record, isolation=isolation.text, isolated=isolation.isolated)

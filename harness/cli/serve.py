@@ -28,6 +28,6 @@ def command(target: str, knobs: tuple[str, ...], host: str, port: int, model: st
         from harness.errors import unknown_name
 
         raise unknown_name(f"model of {target}", model, spec.models)
-    from targets.serve import serve
+    from targets.serving import Address, run_child
 
-    return serve(spec.name, host, port, model, setting)
+    return run_child(spec.name, Address(host, port), model, setting, None)
