@@ -1,11 +1,32 @@
 """How requests come: closed loop and the open-loop processes, each its own type.
 
-The specifications are plain data (they go into run.json); the schedules made from them are pure.
+The specifications are plain data (they go into run.json). A schedule made from one is pure: ascending offsets in
+nanoseconds from the start, in blocks (n,) int64, so that its memory does not grow with its length. It is never
+re-anchored and skips nothing; being late is the business of whoever sends.
 """
 
 from __future__ import annotations
 
+import csv
+import math
+import re
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import msgspec
+
+from harness.clock import NS_PER_S
+from harness.errors import UserError, unknown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Offsets = NDArray[np.int64]
 
 
 class Closed(msgspec.Struct, frozen=True, kw_only=True, tag="closed"):
@@ -49,7 +70,7 @@ class Stages(msgspec.Struct, frozen=True, kw_only=True, tag="stages"):
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True, tag="replay"):
-    """The instants in a CSV file's first column, in seconds; divided by `speed`."""
+    """The instants in a CSV file's first column, in seconds since the first of them; divided by `speed`."""
 
     path: str
     speed: float = 1.0
@@ -57,3 +78,205 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True, tag="replay"):
 
 Open = Constant | Poisson | Gamma | Stages | Replay
 Arrivals = Closed | Constant | Poisson | Gamma | Stages | Replay
+
+BLOCK = 4096
+KINDS = ("closed", "constant", "poisson", "gamma", "stages", "replay")
+
+
+def schedule(arrivals: Open, seed: int) -> Iterator[Offsets]:
+    """The due times of `arrivals`. Stages and replays end; the others do not. A replay may raise UserError."""
+    import numpy as np
+
+    match arrivals:
+        case Constant(rate_rps=rate_rps):
+            return _constant(rate_rps)
+        case Poisson(rate_rps=rate_rps):
+            return _renewal(rate_rps, 1.0, np.random.default_rng(seed))
+        case Gamma(rate_rps=rate_rps, cv=cv):
+            return _renewal(rate_rps, cv, np.random.default_rng(seed))
+        case Stages(stages=stages):
+            return _staged(stages, np.random.default_rng(seed))
+        case Replay(path=path, speed=speed):
+            return _replayed(Path(path), speed)
+
+
+def stripe(blocks: Iterator[Offsets], worker: int, workers: int) -> Iterator[Offsets]:
+    """Every `workers`-th arrival, from number `worker` on: all stripes together are the schedule exactly."""
+    first = worker
+    for block in blocks:
+        yield block[first::workers]
+        first = (first - len(block)) % workers
+
+
+def mean_rate_rps(arrivals: Open) -> float:
+    """The greatest rate that `arrivals` asks for; 0 where that is not known before."""
+    if isinstance(arrivals, Stages):
+        return max((max(stage.start_rps, stage.end_rps) for stage in arrivals.stages), default=0.0)
+    return 0.0 if isinstance(arrivals, Replay) else arrivals.rate_rps
+
+
+def _constant(rate_rps: float) -> Iterator[Offsets]:
+    import numpy as np
+
+    period_ns = NS_PER_S / Fraction(rate_rps)
+    steps_ns = np.rint(np.arange(BLOCK) * float(period_ns)).astype(np.int64)
+    number = 0
+    while True:
+        yield round(number * period_ns) + steps_ns
+        number += BLOCK
+
+
+def _renewal(rate_rps: float, cv: float, rng: np.random.Generator) -> Iterator[Offsets]:
+    """Independent gaps, gamma distributed with shape 1 / cv^2; cv = 1 is the exponential distribution."""
+    import numpy as np
+
+    scale_ns = NS_PER_S / rate_rps
+    start_ns = 0
+    while True:
+        gaps = rng.standard_exponential(BLOCK) if cv == 1.0 else rng.standard_gamma(cv**-2, BLOCK) * cv**2
+        offsets = start_ns + np.rint(np.cumsum(gaps * scale_ns)).astype(np.int64)
+        yield offsets
+        start_ns = int(offsets[-1])
+
+
+def _staged(stages: tuple[Stage, ...], rng: np.random.Generator) -> Iterator[Offsets]:
+    """A Poisson process by inversion: unit-rate arrivals put through the inverse of the integrated rate."""
+    import numpy as np
+
+    seconds = np.array([stage.seconds for stage in stages])
+    starts = np.array([stage.start_rps for stage in stages])
+    slopes = (np.array([stage.end_rps for stage in stages]) - starts) / seconds
+    begins = np.concatenate([[0.0], np.cumsum(seconds)])
+    integral = np.concatenate([[0.0], np.cumsum(starts * seconds + slopes * seconds**2 / 2)])
+    passed = 0.0
+    while passed < integral[-1]:
+        mass = passed + np.cumsum(rng.standard_exponential(BLOCK))
+        passed = float(mass[-1])
+        mass = mass[mass < integral[-1]]
+        stage = np.searchsorted(integral, mass, side="right") - 1
+        into, rate, slope = mass - integral[stage], starts[stage], slopes[stage]
+        # rate s + slope s^2 / 2 = into, solved in the form that stays exact for slope = 0.
+        root = np.sqrt(np.maximum(rate**2 + 2 * slope * into, 0.0))
+        offsets_s = begins[stage] + np.divide(2 * into, rate + root, out=np.zeros_like(into), where=rate + root > 0)
+        yield np.rint(offsets_s * NS_PER_S).astype(np.int64)
+
+
+def _replayed(path: Path, speed: float) -> Iterator[Offsets]:
+    import numpy as np
+
+    start_s = None
+    last_ns = 0
+    with _open_trace(path) as text:
+        lines = csv.reader(text)
+        while chunk := list(islice(lines, BLOCK)):
+            instants = _trace_instants(chunk, path, first=start_s is None)
+            if not instants.size:
+                continue
+            start_s = float(instants[0]) if start_s is None else start_s
+            offsets = np.rint((instants - start_s) / speed * NS_PER_S).astype(np.int64)
+            if offsets[0] < last_ns or (np.diff(offsets) < 0).any():
+                raise UserError(f"--trace {path}: its first column goes back in time; sort it")
+            last_ns = int(offsets[-1])
+            yield offsets
+
+
+def _open_trace(path: Path) -> object:
+    try:
+        return path.open(newline="")
+    except OSError as error:
+        raise UserError(f"--trace {path}: cannot read it ({error.strerror})") from error
+
+
+def _trace_instants(chunk: list[list[str]], path: Path, *, first: bool) -> NDArray[np.float64]:
+    """The first column's numbers (n,); a heading in the very first line is passed over."""
+    import numpy as np
+
+    words = [line[0] for line in chunk if line]
+    try:
+        if first and words:
+            try:
+                float(words[0])
+            except ValueError:
+                words = words[1:]
+        instants = np.array([float(word) for word in words])
+    except ValueError as error:
+        raise UserError(f"--trace {path}: its first column must be seconds ({error})") from error
+    if not np.isfinite(instants).all():
+        raise UserError(f"--trace {path}: its first column must be finite seconds")
+    return instants
+
+
+def parse_arrivals(kind: str, words: Mapping[str, str | None], users: int = 1) -> Arrivals:
+    """Arrivals from what a user wrote: `words` by option name (rate, cv, stages, trace, speed, think_time).
+
+    Raises UserError that names the option.
+    """
+    match kind:
+        case "closed":
+            return Closed(users=users, think_time_s=parse_seconds(words.get("think_time") or "0", "--think-time"))
+        case "constant":
+            return Constant(rate_rps=_positive(words, "rate", kind))
+        case "poisson":
+            return Poisson(rate_rps=_positive(words, "rate", kind))
+        case "gamma":
+            return Gamma(rate_rps=_positive(words, "rate", kind), cv=_positive(words, "cv", kind))
+        case "stages":
+            return Stages(stages=parse_stages(_needed(words, "stages", kind)))
+        case "replay":
+            speed = _positive({"speed": words.get("speed") or "1"}, "speed", kind)
+            return Replay(path=_needed(words, "trace", kind), speed=speed)
+        case _:
+            raise unknown_name("--arrivals", kind, KINDS)
+
+
+_STAGE = re.compile(r"\s*([^:]+):([0-9.]+)(?:-([0-9.]+))?\s*")
+_TIME = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(us|ms|s|m|h)?")
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_stages(text: str) -> tuple[Stage, ...]:
+    """`10s:0-100,30s:100` as stages. Raises UserError."""
+    stages = []
+    for part in text.split(","):
+        match = _STAGE.fullmatch(part)
+        try:
+            if match is None:
+                raise ValueError(part)
+            length, start, end = match.groups()
+            stage = Stage(
+                seconds=parse_seconds(length, "--stages"), start_rps=float(start), end_rps=float(end or start)
+            )
+        except ValueError as error:
+            raise UserError(
+                f"--stages {text}: cannot read {part.strip()!r}; write length:rate-rate, for example 10s:0-100,30s:100"
+            ) from error
+        if stage.seconds <= 0:
+            raise UserError(f"--stages {text}: {part.strip()!r} must last longer than nothing")
+        stages.append(stage)
+    return tuple(stages)
+
+
+def parse_seconds(text: str, flag: str) -> float:
+    """`500ms`, `2s`, `1.5m` or plain seconds. Raises UserError that names `flag`."""
+    match = _TIME.fullmatch(str(text).strip())
+    if match is None:
+        raise UserError(f"{flag} {text}: not a length of time; write for example 500ms, 2s or 1m")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def _needed(words: Mapping[str, str | None], name: str, kind: str) -> str:
+    text = words.get(name)
+    if not text:
+        raise UserError(f"--arrivals {kind} needs --{name}")
+    return text
+
+
+def _positive(words: Mapping[str, str | None], name: str, kind: str) -> float:
+    text = _needed(words, name, kind)
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (0 < number < math.inf):
+        raise UserError(f"--{name} {text}: takes a number greater than 0")
+    return number

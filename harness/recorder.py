@@ -72,7 +72,7 @@ class Recorder:
         parts, self._full = self._full, []
         tail = self._buffer[: self._end]
         self._end = 0
-        return np.frombuffer(b"".join([*parts, tail]) if parts else bytes(tail), dtype=self._dtype)
+        return np.frombuffer(bytearray().join([*parts, tail]), dtype=self._dtype)
 
     def write(self, rows: Rows) -> None:
         """Append `rows` to the file as one record batch."""

@@ -1,0 +1,86 @@
+"""Is an answer right? Compared with the model's own offline answer, within the bank's tolerance."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.rows import Outcome
+from harness.wire.codec import WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.bank import Bank
+    from harness.wire.codec import Codec
+
+    Verdict = tuple[int, int]  # outcome, and 1 where the whole answer was compared
+    Check = Callable[[int, bytes], Verdict]
+
+MODES = ("all", "sample", "off")
+SAMPLE_SHARE = 0.05
+MAX_VARIANTS = 16  # byte forms of a right answer kept per payload: a batch of another size may round differently
+MAX_VARIANT_BYTES = 64 << 20
+
+RIGHT = (int(Outcome.OK), 1)
+WRONG = (int(Outcome.WRONG), 1)
+PLAUSIBLE = (int(Outcome.OK), 0)
+
+
+class Checker:
+    """Compares answers of one codec with one bank.
+
+    `all` compares every answer. One that is byte for byte the same as an answer already found right for that
+    payload is right without decoding, which makes `all` cheap. `sample` compares a seeded 5 % and the first of
+    each payload; the others pass if they have a length that a right answer to that payload had, and are compared
+    otherwise. `off` compares none.
+    """
+
+    def __init__(self, codec: Codec, bank: Bank, mode: str, seed: int) -> None:
+        self._codec = codec
+        self._expected = bank.expected.reshape(len(bank.expected), -1).astype(np.float64)
+        self._tolerance = bank.meta.tolerance
+        self._right: list[tuple[bytes, ...]] = [()] * len(bank.inputs)
+        self._lengths: list[set[int]] = [set() for _ in bank.inputs]
+        self._room_bytes = MAX_VARIANT_BYTES
+        self._draw = Random(seed).random  # noqa: S311  (which answers to look at is no secret)
+        self.check: Check = {"all": self._all, "sample": self._sample, "off": _nothing}[mode]
+
+    def _all(self, payload: int, body: bytes) -> Verdict:
+        if body in self._right[payload] or self._compare(payload, body):
+            return RIGHT
+        return WRONG
+
+    def _sample(self, payload: int, body: bytes) -> Verdict:
+        lengths = self._lengths[payload]
+        if self._draw() >= SAMPLE_SHARE and len(body) in lengths:
+            return PLAUSIBLE
+        if self._compare(payload, body):
+            lengths.add(len(body))
+            return RIGHT
+        return WRONG
+
+    def _compare(self, payload: int, body: bytes) -> bool:
+        try:
+            answer = self._codec.decode(body)
+        except WireError:
+            return False
+        if not is_close(answer, self._expected[payload], self._tolerance):
+            return False
+        variants = self._right[payload]
+        if len(variants) < MAX_VARIANTS and len(body) <= self._room_bytes:
+            self._room_bytes -= len(body)
+            self._right[payload] = (*variants, body)
+        return True
+
+
+def is_close(answer: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
+    """Whether both have as many numbers and none is off by more than `tolerance`; NaN never is."""
+    return answer.shape == expected.shape and bool((np.abs(answer - expected) <= tolerance).all())
+
+
+def _nothing(payload: int, body: bytes) -> Verdict:
+    del payload, body
+    return PLAUSIBLE

@@ -1,0 +1,264 @@
+"""A connection: a non-blocking socket and the one request it carries, as a small state machine."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+from _socket import socket as RawSocket  # noqa: N812  (the C class: gevent replaces `socket.socket`)
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Protocol
+
+from harness.clock import NS_PER_MS, monotonic_ns
+from harness.errors import UserError
+from harness.load.http import AnswerParser, HttpError
+from harness.rows import ABSENT, Outcome
+
+if TYPE_CHECKING:
+    from harness.load.http import Answer
+    from harness.wire.url import ServerUrl
+
+CHUNK_BYTES = 1 << 16
+MAX_CHUNK_BYTES = 1 << 20
+STALE_AFTER_NS = 500 * NS_PER_MS  # a connection idle for that long may have been closed without our knowing
+
+
+class State(IntEnum):
+    """What a connection is doing."""
+
+    CLOSED = 0
+    CONNECTING = 1
+    SENDING = 2
+    AWAITING = 3
+    IDLE = 4
+
+
+CLOSED, CONNECTING, SENDING, AWAITING, IDLE = (int(state) for state in State)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A resolved server address."""
+
+    family: int
+    where: tuple[str, int]
+
+
+def resolve(url: ServerUrl) -> Address:
+    """The first address of a server. Raises UserError where its name is not known."""
+    try:
+        family, _, _, _, where = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise UserError(f"--host {url}: {error.strerror or error}; is the name right?") from error
+    return Address(int(family), where)
+
+
+class Owner(Protocol):
+    """Who a connection tells about its request, and who watches its descriptor."""
+
+    def watch(self, connection: Connection, events: int) -> None:
+        """Have `on_event` called for `events`."""
+
+    def unwatch(self, connection: Connection) -> None:
+        """No more events: the descriptor is about to be closed."""
+
+    def on_answer(self, connection: Connection, answer: Answer, done_ns: int) -> None:
+        """The request was answered; the connection is free for the next one."""
+
+    def on_failure(self, connection: Connection, outcome: Outcome, text: str) -> None:
+        """The request failed; the connection is closed, and free for the next one."""
+
+    def on_resend(self) -> None:
+        """A request is sent again because the idle connection turned out to be closed."""
+
+
+class Connection:
+    """One connection, opened on first use and again when it was lost."""
+
+    __slots__ = (
+        "_address",
+        "_heads",
+        "_idle_since_ns",
+        "_may_resend",
+        "_owner",
+        "_parser",
+        "_recv",
+        "_socket",
+        "_unsent",
+        "due_ns",
+        "fd",
+        "first_byte_ns",
+        "leaving",
+        "payload",
+        "request",
+        "sent_ns",
+        "started_ns",
+        "state",
+        "user",
+    )
+
+    def __init__(self, address: Address, owner: Owner, heads: dict, user: int) -> None:
+        self._address = address
+        self._owner = owner
+        self._heads = heads
+        self._parser = AnswerParser(heads)
+        self._socket: RawSocket | None = None
+        self._unsent: memoryview | None = None
+        self._may_resend = False
+        self._idle_since_ns = 0
+        self.fd = -1
+        self.state = CLOSED
+        self.user = user
+        self.leaving = False  # its user is gone: close it once it is free
+        self.request = b""
+        self.payload = ABSENT
+        self.due_ns = self.started_ns = 0
+        self.sent_ns = self.first_byte_ns = ABSENT
+
+    def begin(self, request: bytes, due_ns: int) -> None:
+        """Send `request`, connecting first where needed. The connection must be free."""
+        self.request = request
+        self.due_ns = due_ns
+        self.first_byte_ns = ABSENT
+        self.started_ns = now_ns = monotonic_ns()
+        if self.state == IDLE:
+            self._may_resend = now_ns - self._idle_since_ns > STALE_AFTER_NS
+            self._send(now_ns)
+        else:
+            self.sent_ns = ABSENT
+            self._may_resend = False
+            self._connect()
+
+    def receive(self) -> None:
+        """Take what the socket has; called when it is readable."""
+        parser = self._parser
+        missing = parser.missing_bytes
+        try:
+            data = self._recv(CHUNK_BYTES if missing <= CHUNK_BYTES else min(missing, MAX_CHUNK_BYTES))
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._lost(_text(error))
+            return
+        now_ns = monotonic_ns()
+        try:
+            if data:
+                if self.first_byte_ns == ABSENT:
+                    self.first_byte_ns = now_ns
+                answer = parser.feed(data)
+            else:
+                answer = parser.eof()
+                if answer is None:
+                    self._lost("the server closed the connection without an answer")
+                    return
+        except HttpError as error:
+            self.fail(Outcome.ERROR, str(error))
+            return
+        if answer is not None:
+            self._finish(answer, now_ns)
+
+    def _finish(self, answer: Answer, now_ns: int) -> None:
+        if answer.keep_alive and self.state == AWAITING and not self._parser.started:
+            self.state = IDLE
+            self._idle_since_ns = now_ns
+        else:
+            # Closing, answered before all was sent, or with bytes behind the answer that nobody asked for.
+            self.close()
+        self._owner.on_answer(self, answer, now_ns)
+
+    def on_event(self, events: int) -> None:
+        """What the poller saw, in any state but AWAITING (for that, `receive`)."""
+        if self.state == IDLE:
+            self.close()  # the server closed it, or speaks unasked
+        elif self.state == CONNECTING:
+            self._connected()
+        elif events & ~select.EPOLLOUT:
+            self.receive()
+        else:
+            self._send_rest()
+
+    def fail(self, outcome: Outcome, text: str) -> None:
+        """Give the request up and close."""
+        self.close()
+        self._owner.on_failure(self, outcome, text)
+
+    def close(self) -> None:
+        """Close the socket; the connection can be used again."""
+        self.state = CLOSED
+        if self._socket is not None:
+            self._owner.unwatch(self)
+            self._socket.close()
+            self._socket = None
+            self._parser = AnswerParser(self._heads)
+
+    def _connect(self) -> None:
+        try:
+            self._socket = sock = RawSocket(self._address.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            code = sock.connect_ex(self._address.where)
+        except OSError as error:
+            self.fail(Outcome.ERROR, f"cannot connect: {_text(error)}")
+            return
+        self.fd = sock.fileno()
+        self._recv = sock.recv
+        self.state = CONNECTING
+        self._owner.watch(self, select.EPOLLOUT)
+        if code not in (0, errno.EINPROGRESS):
+            self.fail(Outcome.ERROR, f"cannot connect: {os.strerror(code)}")
+
+    def _connected(self) -> None:
+        assert self._socket is not None
+        code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self.fail(Outcome.ERROR, f"cannot connect: {os.strerror(code)}")
+            return
+        self._owner.watch(self, select.EPOLLIN)
+        self._send(monotonic_ns())
+
+    def _send(self, now_ns: int) -> None:
+        self.sent_ns = now_ns
+        request = self.request
+        self.state = AWAITING
+        try:
+            sent = self._socket.send(request)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self._lost(_text(error))
+            return
+        if sent < len(request):
+            self.state = SENDING
+            self._unsent = memoryview(request)[sent:]
+            self._owner.watch(self, select.EPOLLIN | select.EPOLLOUT)
+
+    def _send_rest(self) -> None:
+        assert self._socket is not None
+        assert self._unsent is not None
+        try:
+            sent = self._socket.send(self._unsent)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._lost(_text(error))
+            return
+        self._unsent = self._unsent[sent:]
+        if not self._unsent:
+            self._unsent = None
+            self.state = AWAITING
+            self._owner.watch(self, select.EPOLLIN)
+
+    def _lost(self, text: str) -> None:
+        """The connection broke before the answer was whole."""
+        if self._may_resend and self.first_byte_ns == ABSENT:
+            self._may_resend = False
+            self.close()
+            self._owner.on_resend()
+            self._connect()
+            return
+        self.fail(Outcome.ERROR, text)
+
+
+def _text(error: OSError) -> str:
+    return error.strerror or str(error)

@@ -1,0 +1,116 @@
+"""The books of a load process: counters, rows and errors, kept apart from each other on purpose."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.load.server_timing import SplitReader
+from harness.rows import ABSENT, Outcome
+from harness.wire.codec import error_text
+
+if TYPE_CHECKING:
+    from harness.load.checking import Check
+    from harness.load.connection import Connection
+    from harness.load.http import Answer
+    from harness.load.phases import Phases
+    from harness.recorder import Recorder, Rows
+
+MAX_ERROR_TEXTS = 100
+OTHER = "other"
+_REJECTED_STATUS = (429, 503)
+_OK, _ERROR, _REJECTED, _NOT_SENT = (int(o) for o in (Outcome.OK, Outcome.ERROR, Outcome.REJECTED, Outcome.NOT_SENT))
+
+
+class Ledger:
+    """Counts each request when it is scheduled, sent and ended, and writes its row."""
+
+    def __init__(self, recorder: Recorder, check: Check, phases: Phases, worker: int) -> None:
+        self.recorder = recorder
+        self.phases = phases
+        self.worker = worker
+        self.scheduled = 0
+        self.sent = 0
+        self.resent = 0
+        self.checked = 0
+        self.ended = [0] * len(Outcome)  # by outcome
+        self.errors: dict[str, int] = {}
+        self._check = check
+        self._add = recorder.add
+        self._row = 0  # of the next row, since the last `take`
+        self._splits: list[tuple[int, bytes]] = []
+        self._split_reader = SplitReader()
+
+    def answered(self, connection: Connection, answer: Answer, done_ns: int) -> None:
+        """An answer came, good or bad."""
+        status = answer.status
+        checked = 0
+        if 200 <= status < 300:
+            outcome, checked = self._check(connection.payload, answer.body)
+            self.checked += checked
+            if outcome:
+                self._count_error("a wrong answer")
+        else:
+            outcome = _REJECTED if status in _REJECTED_STATUS else _ERROR
+            message = error_text(answer.body)
+            self._count_error(f"HTTP {status}: {message}" if message else f"HTTP {status}")
+        if answer.timing:
+            self._splits.append((self._row, answer.timing))
+        self._write(connection, outcome, done_ns, (answer.size_bytes, status, checked))
+
+    def failed(self, connection: Connection, outcome: Outcome, text: str, done_ns: int) -> None:
+        """No answer came."""
+        self._count_error(text)
+        self._write(connection, int(outcome), done_ns, (ABSENT, ABSENT, 0))
+
+    def not_sent(self, due_ns: int) -> None:
+        """A request was due while too many were open."""
+        self._count_error("not sent: too many requests open")
+        self.ended[_NOT_SENT] += 1
+        absent = (ABSENT,) * 13
+        self._add(
+            self.recorder.rows_added, due_ns, *absent, ABSENT, self.worker, 0, _NOT_SENT, self.phases.at(due_ns), 0
+        )
+        self._row += 1
+
+    def _write(self, connection: Connection, outcome: int, done_ns: int, answer: tuple[int, int, int]) -> None:
+        self.ended[outcome] += 1
+        size_bytes, status, checked = answer
+        due_ns = connection.due_ns
+        phases = self.phases
+        self._add(
+            self.recorder.rows_added,
+            due_ns,
+            connection.sent_ns,
+            connection.first_byte_ns,
+            done_ns,
+            ABSENT,
+            ABSENT,
+            ABSENT,
+            ABSENT,
+            ABSENT,
+            len(connection.request),
+            size_bytes,
+            connection.user,
+            connection.payload,
+            ABSENT,
+            status,
+            self.worker,
+            0,
+            outcome,
+            0 if due_ns < phases.measure_start_ns else 1 if due_ns < phases.measure_end_ns else 2,
+            checked,
+        )
+        self._row += 1
+
+    def take(self) -> Rows:
+        """The rows since the last `take`, with the servers' own splits."""
+        rows = self.recorder.take()
+        splits, self._splits, self._row = self._splits, [], 0
+        self._split_reader.fill(rows, splits)
+        return rows
+
+    def _count_error(self, text: str) -> None:
+        errors = self.errors
+        if text not in errors and len(errors) >= MAX_ERROR_TEXTS - 1:
+            text = OTHER
+        errors[text] = errors.get(text, 0) + 1

@@ -1,0 +1,96 @@
+"""The command-line options of the scenarios, on Locust's own command line; each also as SWEEPSPOT_<NAME>.
+
+Importing this registers them. Values stay text until a test starts, because Locust's page may change them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from locust import events
+
+from harness.arrivals import parse_arrivals, parse_seconds
+from harness.errors import UserError, unknown_name
+from harness.load.checking import MODES
+from harness.load.options import LoadOptions
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+_PRIVATE: dict[str, Any] = {"include_in_web_ui": False}
+_OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("--target", "embedded target to start when there is no --host (default batched); inprocess: none", {}),
+    ("--model", "model to ask for", {"default": "digits-mlp"}),
+    ("--knob", "a knob of the target, as name=value; may be repeated", {"action": "append", "default": [], **_PRIVATE}),
+    ("--bank", "file of payloads and right answers (default: prepared for --model)", _PRIVATE),
+    ("--protocol", "auto, v2, v2-binary or tfs", {"default": "auto"}),
+    ("--check", "which answers to compare with the right ones: all, sample or off", {"default": "all"}),
+    ("--timeout", "give a request up after this time", {"default": "10s"}),
+    ("--warmup", "time before measuring, once all users are there", {"default": "0s"}),
+    ("--measure", "measure for this time, then end (default: until --run-time or Ctrl-C)", {}),
+    ("--arrivals", "closed, constant, poisson, gamma, stages or replay", {"default": "closed"}),
+    ("--rate", "requests per second, for open-loop --arrivals", {}),
+    ("--cv", "coefficient of variation of the gaps, for --arrivals gamma", {}),
+    ("--stages", "for --arrivals stages: 10s:0-100,30s:100-100 (length:rate-rate)", {}),
+    ("--trace", "for --arrivals replay: CSV file whose first column is seconds", _PRIVATE),
+    ("--speed", "for --arrivals replay: how many times faster", {}),
+    ("--think-time", "closed loop: pause of a user between an answer and its next request", {}),
+    ("--max-in-flight", "open loop: requests open at once; beyond it they are not sent, and counted", {"default": "1024"}),
+    ("--trial-dir", "folder for rows and load.json (default results/<date>-locust/trials/<n>)", _PRIVATE),
+    ("--seed", "makes payload order, sampling and arrivals repeatable", {"default": "0"}),
+    ("--control-fd", "descriptor of the parent's control channel", {"type": int, **_PRIVATE}),
+)
+
+
+@events.init_command_line_parser.add_listener
+def _add_options(parser: Any, **_: Any) -> None:
+    """Add the options, and keep page and master on this machine unless asked otherwise."""
+    for flag, text, more in _OPTIONS:
+        name = flag.removeprefix("--").replace("-", "_").upper()
+        parser.add_argument(flag, env_var=f"SWEEPSPOT_{name}", help=text, **more)
+    parser.set_defaults(web_host="127.0.0.1", master_bind_host="127.0.0.1")
+
+
+def load_options(parsed: Namespace, trial_dir: Path, worker: int = 0, workers: int = 1) -> LoadOptions:
+    """The orders in Locust's parsed options. Raises UserError."""
+    check = str(parsed.check)
+    if check not in MODES:
+        raise unknown_name("--check", check, MODES)
+    users = parsed.num_users or 1
+    return LoadOptions(
+        trial_dir=trial_dir,
+        arrivals=parse_arrivals(parsed.arrivals, arrival_words(parsed), users),
+        model=parsed.model,
+        protocol=parsed.protocol,
+        bank=Path(parsed.bank) if parsed.bank else None,
+        check=check,
+        timeout_s=_positive(parse_seconds(parsed.timeout, "--timeout"), "--timeout"),
+        warmup_s=parse_seconds(parsed.warmup, "--warmup"),
+        measure_s=_positive(parse_seconds(parsed.measure, "--measure"), "--measure") if parsed.measure else None,
+        max_in_flight=_whole(parsed.max_in_flight, "--max-in-flight", 1),
+        seed=_whole(parsed.seed, "--seed", 0),
+        worker=worker,
+        workers=workers,
+    )
+
+
+def arrival_words(parsed: Namespace) -> dict[str, str | None]:
+    """What the user said about arrivals, by the option's name."""
+    return {name: getattr(parsed, name) for name in ("rate", "cv", "stages", "trace", "speed", "think_time")}
+
+
+def _positive(seconds: float, flag: str) -> float:
+    if seconds <= 0:
+        raise UserError(f"{flag} {seconds:g}s: must be more than nothing")
+    return seconds
+
+
+def _whole(text: str, flag: str, least: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if number < least:
+        raise UserError(f"{flag} {text}: takes a whole number, {least} or more")
+    return number

@@ -1,0 +1,70 @@
+"""What a plain `locust -f scenarios/...` is aimed at: a server that runs, or an embedded target that it starts."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from harness.embedded import EmbeddedTarget
+from harness.errors import UserError
+from harness.isolation import pin, plan_isolation
+from harness.prepare import prepare_bank
+from harness.target import find_target
+from harness.wire.detect import detect_protocol
+
+if TYPE_CHECKING:
+    from locust.env import Environment
+
+INPROCESS = "inprocess"
+DEFAULT = "batched"
+logger = logging.getLogger(__name__)
+
+
+def aim(environment: Environment) -> EmbeddedTarget | None:
+    """Settle host, bank and protocol in the environment and its options. Returns the target that was started, if any.
+
+    Called once per run, by the local process or the master: workers get all three from the master.
+    Raises UserError, RunError.
+    """
+    options = environment.parsed_options
+    if environment.host and options.target:
+        raise UserError(f"--target {options.target} and --host {environment.host}: give one of them")
+    if options.target == INPROCESS:
+        return None
+    if environment.host:
+        if not options.bank and options.check != "off":
+            logger.info("Preparing the payloads of %s", options.model)
+            options.bank = str(prepare_bank(options.model))
+        if options.protocol == "auto":
+            options.protocol = detect_protocol(environment.host, options.model)
+        return None
+    return _start(environment)
+
+
+def _start(environment: Environment) -> EmbeddedTarget:
+    options = environment.parsed_options
+    spec = find_target(options.target or DEFAULT)
+    setting = spec.knobs.complete(spec.knobs.parse_setting(options.knob))
+    isolation = plan_isolation(load_processes=options.processes or 1)
+    target = EmbeddedTarget(spec, options.model, setting, cores=isolation.target_cores, progress=_Progress())
+    logger.info("Starting the embedded target %s with %s", spec.name, options.model)
+    ready = target.start()
+    pin(os.getpid(), isolation.load_cores)
+    environment.host = ready.url
+    options.bank = str(ready.bank)
+    options.protocol = "v2" if options.protocol == "auto" else options.protocol
+    logger.info("%s is ready at %s. %s", spec.name, ready.url, isolation.text)
+    return target
+
+
+class _Progress:
+    """A log line per stage."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if stage != self._stage:
+            self._stage = stage
+            logger.info("Target: %s", stage)

@@ -1,0 +1,55 @@
+"""Locust's users as users of the engine: each is a parked greenlet that stands for one connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gevent.event import Event
+from locust import User, task
+
+from harness.load.locust_roles import run_of
+
+if TYPE_CHECKING:
+    from locust.env import Environment
+
+    from harness.load.locust_run import LoadRun
+
+
+class InferenceUser(User):
+    """Sends inference requests through the load process's one event loop, not through its own greenlet.
+
+    How requests arrive, what they hold and how answers are checked is said on the command line
+    (`harness/load/locust_options.py`). In a closed loop each user has a connection and sends its next request
+    when its last answer came; in an open loop the schedule alone decides, and users only keep the test running.
+    """
+
+    abstract = True
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self._released = Event()
+        self._run: LoadRun | None = None
+        self._number = 0
+
+    def on_start(self) -> None:
+        """Join the run."""
+        self._run = run_of(self.environment)
+        if self._run is not None:
+            self._number = self._run.add_user()
+
+    @task
+    def be_present(self) -> None:
+        """Wait until told to leave; the engine does the work."""
+        self._released.wait()
+
+    def stop(self, force: bool = False) -> Any:
+        """Leave; an open request is still waited for by the engine."""
+        killed = super().stop(force)
+        self._released.set()
+        return killed
+
+    def on_stop(self) -> None:
+        """Leave the run."""
+        if self._run is not None:
+            self._run.remove_user(self._number)
+            self._run = None

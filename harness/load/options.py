@@ -1,0 +1,39 @@
+"""What a load process is told to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from harness.arrivals import Arrivals, Closed
+from harness.clock import NS_PER_S
+
+
+class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """One load process's orders. Times in seconds."""
+
+    trial_dir: Path
+    arrivals: Arrivals = Closed(users=1)
+    model: str = "digits-mlp"
+    protocol: str = "auto"
+    bank: Path | None = None
+    check: str = "all"
+    timeout_s: float = 10.0
+    warmup_s: float = 0.0
+    measure_s: float | None = None  # None: until the run is stopped
+    max_in_flight: int = 1024
+    seed: int = 0
+    worker: int = 0
+    workers: int = 1
+
+    @property
+    def timeout_ns(self) -> int:
+        """The whole time-out."""
+        return round(self.timeout_s * NS_PER_S)
+
+    @property
+    def suffix(self) -> str:
+        """What tells this process's files from those of its siblings."""
+        return f"-{self.worker}" if self.workers > 1 else ""
+
