@@ -1,0 +1,129 @@
+"""Which charts a run gets, and the colours of their lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from harness.metrics import Estimate
+from reports.charts.xy import Chart, draw
+from reports.curves import curves
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from markupsafe import Markup
+
+    from harness.metrics import PointMetrics
+    from harness.plan import Plan
+    from reports.charts.xy import Read
+    from reports.curves import Axis, Curves
+    from reports.report_input import ReportInput
+
+_OKABE_ITO = (  # colour-blind safe, without the yellow and black that one of the two backgrounds swallows
+    ("#0072b2", "#56b4e9"),
+    ("#d55e00", "#e69f00"),
+    ("#009e73", "#2fc79a"),
+    ("#b0578d", "#e293c0"),
+    ("#56b4e9", "#0f83c9"),
+    ("#a97400", "#f0e442"),
+    ("#555555", "#bbbbbb"),
+    ("#7a3fa8", "#b58be0"),
+)
+_THROUGHPUT = "Throughput, requests/s"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """One chart and what stands above it."""
+
+    title: str
+    svg: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class Colour:
+    """A line's name and its colour on light and on dark paper."""
+
+    name: str
+    light: str
+    dark: str
+
+
+def gallery(report: ReportInput) -> tuple[Curves, list[Drawing]]:
+    """The charts that have something to show; none for a single point."""
+    lines = curves(report.result)
+    if len(report.result.points) < 2:
+        return lines, []
+    found = ((chart.title, draw(chart, lines)) for chart in _charts(report.plan, lines.axis))
+    return lines, [Drawing(title, svg) for title, svg in found if svg is not None]
+
+
+def colours(lines: Curves) -> list[Colour]:
+    """A colour per line: from low to high where the names are numbers, else as different as can be."""
+    names = [line.name for line in lines.coloured]
+    if not lines.ordered or len(names) == 1:
+        return [Colour(name, *pair) for name, pair in zip(names, _OKABE_ITO, strict=False)]
+    import matplotlib as mpl
+    from matplotlib.colors import to_hex
+
+    viridis = mpl.colormaps["viridis"]
+    steps = [index / (len(names) - 1) for index in range(len(names))]
+    return [
+        Colour(name, to_hex(viridis(0.82 * step)), to_hex(viridis(0.32 + 0.68 * step)))
+        for name, step in zip(names, steps, strict=True)
+    ]
+
+
+def _charts(plan: Plan, axis: Axis) -> Iterator[Chart]:
+    limits = {bound.metric: (bound.limit, f"SLO: {bound}") for bound in plan.slo.bounds} if plan.slo else {}
+    for p, name in ((0.5, "p50"), (0.99, "p99")):
+        limit, label = limits.get(name, (None, ""))
+        yield Chart(
+            key=f"{name}-throughput",
+            title=f"{name} latency against throughput",
+            x_label=_THROUGHPUT,
+            y_label=f"{name} response time, ms",
+            x=lambda point: point.throughput_rps,
+            y=_percentile(p),
+            limit=limit,
+            limit_label=label,
+            labelled=True,
+        )
+    limit, label = limits.get("p99", (None, ""))
+    yield replace(
+        _against_load("Throughput", _THROUGHPUT, lambda point: point.throughput_rps, axis), diagonal=axis.asked_rate
+    )
+    p99 = _against_load("p99 latency", "p99 response time, ms", _percentile(0.99), axis)
+    yield replace(p99, limit=limit, limit_label=label, log_y=True)
+    yield _against_load("Mean batch size", "Requests per batch", _plain(lambda point: point.mean_batch), axis)
+    yield _against_load("CPU of the target", "Cores in use", _plain(lambda point: point.usage.cpu_target_cores), axis)
+    gpu = _plain(lambda point: point.usage.gpu_utilization_percent)
+    yield _against_load("GPU use", "Utilisation, %", gpu, axis)
+
+
+def _against_load(what: str, y_label: str, y: Read, axis: Axis) -> Chart:
+    against = axis.knob or ("asked rate" if axis.asked_rate else "concurrency")
+    return Chart(
+        key=f"{what.replace(' ', '-').lower()}-load",
+        title=f"{what} against {against}",
+        x_label=axis.label,
+        y_label=y_label,
+        x=_plain(axis.value),
+        y=y,
+        log_y=False,
+    )
+
+
+def _percentile(p: float) -> Read:
+    def read(point: PointMetrics) -> Estimate | None:
+        found = point.response.at(p)
+        if found is None or found.value_ms is None:
+            return None
+        return Estimate(value=found.value_ms, low=found.low_ms, high=found.high_ms)
+
+    return read
+
+
+def _plain(read: Callable[[PointMetrics], float | None]) -> Read:
+    return lambda point: None if (value := read(point)) is None else Estimate(value=value)

@@ -1,0 +1,113 @@
+"""From a matplotlib figure to an SVG element for a page: small, named, without colours of its own.
+
+Charts are drawn in stand-in colours, one per role. `to_svg` puts CSS variables in their place, so that one SVG
+serves light and dark, and leaves out everything that is not the drawing.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup, escape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH, HEIGHT = 440, 300  # units of the drawing; about the pixels of a phone
+TEXT, MUTED, GRID, SURFACE, LIMIT, ACCENT, GREY = (f"#0a0b{number:02x}" for number in range(1, 8))
+_SERIES = "#0c0d"
+_ROLES = {
+    TEXT: "var(--text)",
+    MUTED: "var(--muted)",
+    GRID: "var(--grid)",
+    SURFACE: "var(--surface)",
+    LIMIT: "var(--limit)",
+    ACCENT: "var(--accent)",
+    GREY: "var(--other)",
+}
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.image_inline": True,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the same layout everywhere
+    "font.size": 10.5,
+    "text.color": TEXT,
+    "axes.facecolor": "none",
+    "axes.edgecolor": GRID,
+    "axes.labelcolor": MUTED,
+    "axes.titlesize": 11,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "xtick.color": GRID,
+    "ytick.color": GRID,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "ytick.major.size": 0,
+    "ytick.minor.size": 0,
+    "xtick.minor.size": 0,
+    "lines.linewidth": 2,
+    "lines.markersize": 6.5,
+    "path.simplify": True,
+}
+
+
+def series_colour(index: int | None) -> str:
+    """The stand-in for the colour of line `index`; grey for None."""
+    return GREY if index is None else f"{_SERIES}{index:02x}"
+
+
+@contextmanager
+def drawing() -> Iterator[tuple[Figure, Axes]]:
+    """A figure of the house's style and its axes, closed to the rest of matplotlib."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), dpi=72, layout="constrained", facecolor="none")
+        FigureCanvasSVG(figure)
+        yield figure, figure.add_subplot()
+
+
+def to_svg(figure: Figure, key: str, title: str, description: str) -> Markup:
+    """An `<svg>` element named by `title` and `description`; `key` keeps its ids apart from those of other charts."""
+    import matplotlib as mpl
+
+    file = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": key}):
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    body = file.getvalue()
+    body = body[body.index("<svg") :]
+    body = re.sub(r"^<svg[^>]*>", "", body, count=1)
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r"<style[^>]*>.*?</style>", "", body, flags=re.DOTALL)
+    body = re.sub(r"<defs>\s*</defs>|<!--.*?-->", "", body, flags=re.DOTALL)
+    body = re.sub(r'<g id="(?:figure|axes|patch|matplotlib|xtick|ytick|text|line2d|FillBetween)[^"]*"', "<g", body)
+    body = re.sub(r'(id="|href="#|url\(#)(?=\w)', rf"\g<1>{key}-", body)
+    body = re.sub(r"font(?:-family)?: [^;\"]*sans-serif[^;\"]*", _font, body)
+    body = re.sub(rf"{_SERIES}([0-9a-f]{{2}})", lambda found: f"var(--series-{int(found[1], 16)})", body)
+    for colour, role in _ROLES.items():
+        body = body.replace(colour, role)
+    body = re.sub(r"\n\s*", "\n", body).strip()
+    head = (
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="{key}-title {key}-desc">'
+        f'<title id="{key}-title">{escape(title)}</title><desc id="{key}-desc">{escape(description)}</desc>'
+    )
+    return Markup(head + body)  # noqa: S704  (matplotlib escapes the texts that it is given)
+
+
+def _font(found: re.Match[str]) -> str:
+    size = re.search(r"([\d.]+)px", found[0])
+    weight = "font-weight: 700; " if "bold" in found[0] or re.search(r"\b700\b", found[0]) else ""
+    return f"{weight}font-size: {size[1]}px" if size else "font-family: inherit"

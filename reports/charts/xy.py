@@ -1,0 +1,217 @@
+"""Lines with error bars: latency against throughput, and figures against load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.figures import figure
+from reports.charts.svg import ACCENT, GREY, HEIGHT, LIMIT, MUTED, SURFACE, drawing, series_colour, to_svg
+from reports.curves import hollow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from markupsafe import Markup
+    from matplotlib.axes import Axes
+
+    from harness.metrics import Estimate, PointMetrics
+    from reports.curves import Axis, Curves, Line
+
+    Read = Callable[[PointMetrics], Estimate | None]
+
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
+_LABEL_GAP = 12.0  # units between labels at the ends of lines
+_LOG_FROM = 12.0  # a range this many times its lower end deserves a logarithmic axis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """What is drawn: a title, what is read off a point for each direction, and a limit to stay under."""
+
+    key: str
+    title: str
+    x_label: str
+    y_label: str
+    x: Read
+    y: Read
+    limit: float | None = None
+    limit_label: str = ""
+    labelled: bool = False  # each point by its place on the axis of the curves
+    log_y: bool = True
+    diagonal: bool = False  # where y = x
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A point on the paper."""
+
+    point: PointMetrics
+    x: Estimate
+    y: Estimate
+
+
+def draw(chart: Chart, curves: Curves) -> Markup | None:
+    """The chart as an `<svg>` element; None where fewer than two points have both figures."""
+    placed = [(line, _places(line, chart)) for line in curves.lines]
+    shown = [place for _, places in placed for place in places]
+    if len(shown) < 2:
+        return None
+    with drawing() as (paper, axes):
+        _scale(axes, chart, curves.axis, shown)
+        for line, places in sorted(placed, key=lambda pair: pair[0].index is not None):
+            _draw_line(axes, line, places)
+        _mark_best(axes, shown, curves.best)
+        _mark_limit(axes, chart)
+        axes.set_xlabel(chart.x_label)
+        axes.set_title(chart.y_label, loc="left", color=MUTED)
+        paper.canvas.draw()
+        if chart.labelled:
+            _label_points(axes, [(line, places) for line, places in placed if line.index is not None], curves.axis)
+        elif len(curves.lines) > 1:
+            _label_ends(axes, [(line, places[-1]) for line, places in placed if line.index is not None and places])
+        return to_svg(paper, chart.key, chart.title, _description(chart, curves))
+
+
+def _places(line: Line, chart: Chart) -> list[_Place]:
+    found = [(point, chart.x(point), chart.y(point)) for point in line.points]
+    return [_Place(point, x, y) for point, x, y in found if x is not None and y is not None]
+
+
+def _scale(axes: Axes, chart: Chart, axis: Axis, shown: Sequence[_Place]) -> None:
+    xs, ys = [place.x.value for place in shown], [place.y.value for place in shown]
+    limits = [chart.limit] if chart.limit else []
+    if chart.log_y and min(ys) > 0 and max(ys) > _LOG_FROM * min(ys):
+        axes.set_yscale("log")
+        low, high = min(ys + limits), max(ys + limits)
+        axes.set_ylim(low / 1.6, high * 1.8)
+        _log_ticks(axes, low, high)
+    else:
+        axes.set_ylim(0, 1.12 * max([*ys, *limits, 1e-9]))
+        axes.yaxis.set_major_formatter(lambda value, _: figure(value, 3))
+    if not chart.labelled:
+        _load_ticks(axes, axis, shown)
+    else:
+        axes.set_xlim(0, 1.1 * max([*xs, 1e-9]))
+        axes.xaxis.set_major_formatter(lambda value, _: _short(value))
+        axes.locator_params(axis="x", nbins=5)
+
+
+def _log_ticks(axes: Axes, low: float, high: float) -> None:
+    steps = (1, 2, 5) if high < 300 * low else (1,)
+    ticks = [
+        step * 10.0**power for power in range(-6, 9) for step in steps if low / 1.6 <= step * 10.0**power <= high * 1.8
+    ]
+    axes.set_yticks(ticks, [figure(tick, 3) for tick in ticks])
+    axes.set_yticks([], minor=True)
+
+
+def _load_ticks(axes: Axes, axis: Axis, shown: Sequence[_Place]) -> None:
+    """A tick for each level that was measured, evenly apart where they grow by factors."""
+    levels = sorted({place.x.value: axis.text(place.point) for place in shown}.items())
+    values = [value for value, _ in levels]
+    if values[0] > 0 and values[-1] > _LOG_FROM / 2 * values[0]:
+        axes.set_xscale("log")
+        axes.set_xlim(values[0] / 1.25, values[-1] * 1.25)
+    else:
+        axes.set_xlim(
+            values[0] - 0.06 * (values[-1] - values[0] or 1), values[-1] + 0.06 * (values[-1] - values[0] or 1)
+        )
+    step = -(-len(levels) // 8)
+    axes.set_xticks(values[::step], [text for _, text in levels[::step]])
+    axes.set_xticks([], minor=True)
+    axes.grid(visible=False, axis="x")
+
+
+def _short(value: float) -> str:
+    """Ticks of large numbers: 5k, 20k."""
+    return f"{figure(value / 1000, 3)}k" if value >= 10_000 else figure(value, 3)
+
+
+def _draw_line(axes: Axes, line: Line, places: Sequence[_Place]) -> None:
+    colour = series_colour(line.index)
+    grey = line.index is None
+    xs, ys = [place.x.value for place in places], [place.y.value for place in places]
+    axes.plot(xs, ys, color=colour, linewidth=1 if grey else 2, zorder=2 if grey else 3)
+    if grey:
+        return
+    for place in places:
+        _error_bars(axes, place, colour)
+    marker = _MARKERS[(line.index or 0) % len(_MARKERS)]
+    for empty in (False, True):
+        some = [place for place in places if hollow(place.point) is empty]
+        axes.plot(
+            [place.x.value for place in some],
+            [place.y.value for place in some],
+            linestyle="none",
+            marker=marker,
+            color=colour,
+            markerfacecolor=SURFACE if empty else colour,
+            markeredgewidth=1.6,
+            zorder=4,
+        )
+
+
+def _error_bars(axes: Axes, place: _Place, colour: str) -> None:
+    x, y = place.x, place.y
+    style: dict[str, Any] = {"color": colour, "linewidth": 1.2, "alpha": 0.7, "zorder": 3}
+    if x.low is not None and x.high is not None:
+        axes.plot([x.low, x.high], [y.value, y.value], **style)
+    if y.low is not None and y.high is not None:
+        axes.plot([x.value, x.value], [y.low, y.high], **style)
+
+
+def _mark_best(axes: Axes, shown: Sequence[_Place], best: int | None) -> None:
+    for place in shown:
+        if place.point.point == best:
+            axes.plot([place.x.value], [place.y.value], linestyle="none", marker="o", markersize=15,
+                      markerfacecolor="none", markeredgecolor=ACCENT, markeredgewidth=1.6, zorder=5)  # fmt: skip
+
+
+def _mark_limit(axes: Axes, chart: Chart) -> None:
+    if chart.limit is not None:
+        axes.axhline(chart.limit, color=LIMIT, linewidth=1.2, linestyle=(0, (5, 3)), zorder=2)
+        axes.annotate(chart.limit_label, (0, chart.limit), xycoords=("axes fraction", "data"), xytext=(3, 4),
+                      textcoords="offset points", color=LIMIT, fontsize=9.5, annotation_clip=False)  # fmt: skip
+    if chart.diagonal:
+        axes.axline((1, 1), (2, 2), color=GREY, linewidth=1, linestyle=(0, (2, 3)), zorder=1)
+
+
+def _label_points(axes: Axes, placed: Sequence[tuple[Line, Sequence[_Place]]], axis: Axis) -> None:
+    """The place of each point on its axis, beside it; left out where it would cover another label."""
+    taken: list[tuple[float, float]] = []
+    for _, places in placed:
+        for place in reversed(places):
+            x, y = axes.transData.transform((place.x.value, place.y.value))
+            if any(abs(x - other_x) < 17 and abs(y - other_y) < 10 for other_x, other_y in taken):
+                continue
+            taken.append((x, y))
+            sign = "\u2265 " if _open(place) else ""
+            axes.annotate(f"{sign}{axis.text(place.point)}", (place.x.value, place.y.value), xytext=(-6, 5),
+                          textcoords="offset points", ha="right", fontsize=9, color=MUTED)  # fmt: skip
+
+
+def _open(place: _Place) -> bool:
+    return place.y.low is not None and place.y.high is None
+
+
+def _label_ends(axes: Axes, ends: Sequence[tuple[Line, _Place]]) -> None:
+    """The name of each line at its end, moved apart where they would cover each other."""
+    placed = sorted(
+        ((float(axes.transData.transform((place.x.value, place.y.value))[1]), line, place) for line, place in ends),
+        key=lambda end: end[0],
+    )
+    level = -float(HEIGHT)
+    for y, line, place in placed:
+        level = max(y, level + _LABEL_GAP)
+        axes.annotate(line.name, (place.x.value, place.y.value), xytext=(9, level - y), textcoords="offset points",
+                      va="center", fontsize=9.5, color=series_colour(line.index), annotation_clip=False)  # fmt: skip
+
+
+def _description(chart: Chart, curves: Curves) -> str:
+    lines = f"A line per {curves.title}: {', '.join(line.name for line in curves.coloured)}." if curves.title else ""
+    others = len(curves.lines) - len(curves.coloured)
+    grey = f" {others} more in grey." if others else ""
+    limit = f" Limit: {chart.limit_label}." if chart.limit_label else ""
+    axes = f" Horizontal: {chart.x_label}. Vertical: {chart.y_label}."
+    return f"{lines}{grey}{axes}{limit} The table of points has the figures.".strip()

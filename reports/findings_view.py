@@ -1,0 +1,54 @@
+"""Findings by kind: what many points share is said once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reports.labels import SEVERITY, finding_title, point_label
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.findings import Finding, FindingKind
+    from harness.metrics import PointMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class FindingGroup:
+    """One kind of finding over all the points that have it."""
+
+    title: str
+    verdict: str  # the worst of them
+    where: str  # `3 of 16 points`
+    text: str  # of the worst one
+    remedies: tuple[str, ...]
+    details: tuple[tuple[str, str, str], ...]  # point, verdict, text; empty where `text` says it all
+
+
+def finding_groups(points: Sequence[PointMetrics]) -> list[FindingGroup]:
+    """The findings of all points, the worst kind first."""
+    by_kind: dict[FindingKind, list[tuple[PointMetrics, Finding]]] = defaultdict(list)
+    for point in points:
+        for finding in point.findings:
+            by_kind[finding.kind].append((point, finding))
+    groups = [_group(members, len(points)) for members in by_kind.values()]
+    return [group for _, group in sorted(groups, key=lambda pair: pair[0])]
+
+
+def _group(members: list[tuple[PointMetrics, Finding]], total: int) -> tuple[int, FindingGroup]:
+    _, worst = min(members, key=lambda member: SEVERITY[member[1].verdict])
+    texts = {finding.text for _, finding in members}
+    affected = len({point.point for point, _ in members})
+    where = "every point" if affected == total > 1 else f"{affected} of {total} point{'' if total == 1 else 's'}"
+    details = [(point_label(point), finding.verdict.value, finding.text) for point, finding in members]
+    if affected == 1 < total:
+        where, details = details[0][0], []
+    elif len(texts) == 1 and affected == total:
+        details = []
+    remedies = tuple(dict.fromkeys(finding.remedy for _, finding in members if finding.remedy))
+    group = FindingGroup(
+        finding_title(worst.kind), worst.verdict.value, where, worst.text, remedies[:3], tuple(details)
+    )
+    return SEVERITY[worst.verdict], group

@@ -1,0 +1,84 @@
+"""report.html: the page in one file that needs no network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reports.charts.gallery import colours, gallery
+from reports.findings_view import finding_groups
+from reports.labels import point_label
+from reports.timeline_view import timelines
+from reports.usage_view import PART_MEANING, PARTS, gpu_words, parts_seen, split_rows, usage_table
+from reports.view import page
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from reports.report_input import ReportInput
+
+TEMPLATES = Path(__file__).parent / "templates"
+MAX_BARS = 100  # rows of a table of bars; more are left to points.csv
+MAX_TIMELINES = 60
+
+
+def page_html(report: ReportInput) -> str:
+    """The whole page; the same bytes for the same input."""
+    points = report.result.points
+    lines, drawings = gallery(report)
+    script = (TEMPLATES / "sort.js").read_text(encoding="utf-8")
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            page=page(report),
+            curves=lines,
+            colours=colours(lines),
+            drawings=drawings,
+            hollow_and_missing=_chart_notes(report),
+            splits=split_rows(points[:MAX_BARS]),
+            parts=[(index, part, PART_MEANING[part]) for index, part in enumerate(PARTS) if part in parts_seen(points)],
+            usage=usage_table(points[:MAX_BARS]),
+            gpu=gpu_words(points, report.environment),
+            timelines=timelines(points[:MAX_TIMELINES]),
+            left_out=len(points) - MAX_BARS,
+            timelines_left_out=len(points) - MAX_TIMELINES,
+            findings=finding_groups(points),
+            environment=report.environment,
+            command_line=report.command_line,
+            script=script,
+            script_hash=_csp_hash(script),
+        )
+    )
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _chart_notes(report: ReportInput) -> str:
+    """Points that the p99 charts cannot show, in a sentence."""
+    absent = [
+        point_label(point)
+        for point in report.result.points
+        if (p99 := point.response.at(0.99)) is None or p99.value_ms is None
+    ]
+    if not absent:
+        return ""
+    listed = ", ".join(absent[:4]) + (f" and {len(absent) - 4} more" if len(absent) > 4 else "")
+    return f"Without a p99, because the sample is too small or empty: {listed}."
+
+
+def _csp_hash(script: str) -> str:
+    """The hash by which the page's security policy lets this script run, and no other."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -1,0 +1,110 @@
+"""summary.md: the run on one page of Markdown, for the step summary of a CI service."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from reports import units
+from reports.findings_view import finding_groups
+from reports.labels import point_label, verdict_counts
+from reports.view import SLO_WORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.metrics import PointMetrics
+    from harness.plan import Plan
+    from reports.report_input import ReportInput
+
+MAX_POINTS = 100
+MAX_MISSING = 20
+_LONGEST_TEXT = 400
+_SIGNS = {"VALID": "\u2705", "DEGRADED": "\u26a0\ufe0f", "INVALID": "\u274c"}
+
+
+def summary_markdown(report: ReportInput) -> str:
+    """Answer, table of points, findings and how it was measured; under 100 KB whatever the run."""
+    result, plan = report.result, report.plan
+    lines = [
+        f"## {_SIGNS[result.verdict]} {_text(result.answer.sentence)}",
+        "",
+        f"**{result.verdict}** ({verdict_counts(result.points)}). {', '.join(_plan_words(plan))}.",
+        "",
+        *_missing(report),
+        *_table(report),
+        *_findings(report),
+    ]
+    if report.command_line:
+        lines += [f"<sub>{_text(report.command_line)}</sub>", ""]
+    return "\n".join(lines)
+
+
+def _plan_words(plan: Plan) -> Iterator[str]:
+    yield f"Target {_text(plan.target)}"
+    yield f"model {_text(plan.model)}"
+    yield f"{units.duration(plan.seconds)} per trial"
+    yield f"{plan.repeats} repeat{'' if plan.repeats == 1 else 's'}"
+    if plan.slo:
+        yield f"objective {_text(str(plan.slo))}"
+
+
+def _missing(report: ReportInput) -> Iterator[str]:
+    missing = report.result.missing
+    if missing:
+        yield f"**Not complete**: {len(missing)} missing."
+        yield ""
+        yield from (f"- {_text(item)}" for item in missing[:MAX_MISSING])
+        if len(missing) > MAX_MISSING:
+            yield f"- and {len(missing) - MAX_MISSING} more"
+        yield ""
+
+
+def _table(report: ReportInput) -> Iterator[str]:
+    points = report.result.points
+    if not points:
+        return
+    yield "| point | req/s | p50 ms | p99 ms | service p99 ms | batch | failed | SLO | verdict |"
+    yield "|---|--:|--:|--:|--:|--:|--:|---|---|"
+    for point in points[:MAX_POINTS]:
+        yield f"| {' | '.join(_cells(point, report))} |"
+    if len(points) > MAX_POINTS:
+        yield ""
+        yield f"{len(points) - MAX_POINTS} more points are in points.csv."
+    yield ""
+
+
+def _cells(point: PointMetrics, report: ReportInput) -> Iterator[str]:
+    name = _text(point_label(point))
+    yield f"**{name}**" if point.point == report.result.answer.best_point else name
+    for value, interval in (
+        units.estimate(point.throughput_rps),
+        units.milliseconds(point.response.at(0.5)),
+        units.milliseconds(point.response.at(0.99)),
+    ):
+        yield f"{value} ({interval})" if interval else value
+    yield units.milliseconds(point.service.at(0.99))[0]
+    yield units.number(point.mean_batch)
+    counts = point.counts
+    yield units.count(counts.scheduled - counts.ok)
+    yield SLO_WORDS[point.meets_slo] if report.plan.slo else units.ABSENT
+    yield f"{_SIGNS[point.verdict]} {point.verdict}"
+
+
+def _findings(report: ReportInput) -> Iterator[str]:
+    groups = finding_groups(report.result.points)
+    if groups:
+        yield "### Findings"
+        yield ""
+    for group in groups:
+        text = " ".join(_text(sentence) for sentence in (group.text, *group.remedies))
+        yield f"- {_SIGNS[group.verdict]} **{group.title}** ({_text(group.where)}): {text}"
+    yield ""
+
+
+def _text(text: str) -> str:
+    """One line of plain text: nothing in it is read as Markdown or HTML."""
+    words = " ".join(text.split())
+    short = words if len(words) <= _LONGEST_TEXT else f"{words[:_LONGEST_TEXT]}\u2026"
+    escaped = short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|#~$@])", lambda sign: f"&#{ord(sign[1])};", escaped)

@@ -1,0 +1,250 @@
+"""The page as data: every number rounded, every unit chosen, every text in its order. The template only places it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.knobs import format_value
+from reports import units
+from reports.labels import VERDICT_MEANING, finding_title, load_label, point_label, reasons, verdict_counts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from harness.metrics import Answer, PointMetrics, RunResult
+    from harness.plan import Plan
+    from reports.report_input import ReportInput
+
+SLO_WORDS = {True: "met", False: "missed", None: "cannot be said"}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A headline figure."""
+
+    name: str
+    value: str
+    unit: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of a table; `key` is what a column is sorted by, "" where there is nothing to sort."""
+
+    text: str
+    note: str = ""
+    key: str = ""
+    kind: str = "number"  # "number", "text", "verdict", "point"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Column titles with units, and rows of cells; `best` is the index of the recommended row."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    best: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conserved:
+    """The two sums that must agree."""
+
+    text: str
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything a page says beside its charts, timelines and findings."""
+
+    name: str
+    subtitle: str
+    sentence: str
+    verdict: str
+    verdict_meaning: str
+    verdict_counts: str
+    slo: str
+    missing: tuple[str, ...]
+    headline: tuple[Figure, ...]
+    headline_of: str
+    points: Table
+    conserved: tuple[Conserved, ...]
+    model: tuple[tuple[str, str], ...]
+    method: tuple[tuple[str, str], ...]
+
+
+def page(report: ReportInput) -> Page:
+    """The view of a run."""
+    plan, result = report.plan, report.result
+    best = next((point for point in result.points if point.point == result.answer.best_point), None)
+    if best is None and len(result.points) == 1:
+        best = result.points[0]
+    return Page(
+        name=plan.name,
+        subtitle=", ".join(part for part in (plan.target, plan.model, report.started_at) if part),
+        sentence=result.answer.sentence,
+        verdict=result.verdict.value,
+        verdict_meaning=VERDICT_MEANING[result.verdict],
+        verdict_counts=verdict_counts(result.points),
+        slo=str(plan.slo) if plan.slo else "",
+        missing=result.missing,
+        headline=tuple(_headline(best, result.answer)) if best else (),
+        headline_of=point_label(best) if best else "",
+        points=points_table(result, plan),
+        conserved=tuple(_conserved(result)),
+        model=tuple(_model(result)),
+        method=tuple(_method(report)),
+    )
+
+
+def _headline(point: PointMetrics, answer: Answer) -> Iterator[Figure]:
+    value, interval = units.estimate(point.throughput_rps)
+    yield Figure("Throughput", value, "req/s", interval)
+    if answer.speedup is not None:
+        value, interval = units.estimate(answer.speedup)
+        yield Figure("Over the baseline", f"{value}\u00d7", "", interval)
+    for p in (0.5, 0.99):
+        value, interval = units.milliseconds(point.response.at(p))
+        service, _ = units.milliseconds(point.service.at(p))
+        note = f"{interval}; " if interval else ""
+        unit = "" if value == units.ABSENT else "ms"
+        yield Figure(f"{units.percentile_name(p)} response", value, unit, f"{note}service {service}")
+    if point.goodput_rps is not None:
+        value, interval = units.estimate(point.goodput_rps)
+        yield Figure("Goodput", value, "req/s", interval)
+    if point.mean_batch is not None:
+        yield Figure("Mean batch", units.number(point.mean_batch), "", "requests")
+    if point.usage.cpu_target_cores is not None:
+        yield Figure("CPU of the target", units.number(point.usage.cpu_target_cores, 2), "cores")
+
+
+def points_table(result: RunResult, plan: Plan) -> Table:
+    """All points in the order of the plan."""
+    swept = plan.swept
+    slo = ("SLO",) if plan.slo else ()
+    goodput = ("Goodput /s",) if plan.slo else ()
+    columns = (
+        *swept, "Load", "Verdict", "Throughput /s", *goodput, "p50 ms", "p90 ms", "p95 ms", "p99 ms", "p99.9 ms",
+        "Service p50 ms", "Service p99 ms", "Sent late p99 ms", "Good", "Failed", "Not sent",
+        "Mean batch", *slo, "Reasons",
+    )  # fmt: skip
+    rows = tuple(tuple(_point_cells(point, plan)) for point in result.points)
+    numbers = [point.point for point in result.points]
+    best = result.answer.best_point
+    return Table(columns, rows, numbers.index(best) if best in numbers else None)
+
+
+def _point_cells(point: PointMetrics, plan: Plan) -> Iterator[Cell]:
+    for name in plan.swept:
+        value = point.setting[name]
+        text = format_value(value)
+        yield Cell(text, key=text, kind="point")
+    yield Cell(load_label(point), key=units.machine_number(point.concurrency or point.rate_target_rps), kind="point")
+    yield Cell(point.verdict.value, key=point.verdict.value, kind="verdict")
+    yield _cell(units.estimate(point.throughput_rps), point.throughput_rps.value)
+    if plan.slo:
+        yield _cell(units.estimate(point.goodput_rps), point.goodput_rps.value if point.goodput_rps else None)
+    for p in (0.5, 0.9, 0.95, 0.99, 0.999):
+        yield _percentile(point, "response", p)
+    yield _percentile(point, "service", 0.5)
+    yield _percentile(point, "service", 0.99)
+    yield _percentile(point, "lateness", 0.99)
+    counts = point.counts
+    failures = {name: getattr(counts, name) for name in ("wrong", "error", "timeout", "rejected", "aborted", "unknown")}
+    listed = ", ".join(f"{units.count(number)} {name}" for name, number in failures.items() if number)
+    yield Cell(units.count(counts.ok), key=str(counts.ok))
+    yield Cell(units.count(sum(failures.values())), listed, key=str(sum(failures.values())))
+    yield Cell(units.count(counts.not_sent), key=str(counts.not_sent))
+    yield _cell((units.number(point.mean_batch), ""), point.mean_batch)
+    if plan.slo:
+        yield Cell(SLO_WORDS[point.meets_slo], key=SLO_WORDS[point.meets_slo], kind="text")
+    titles = [finding_title(finding.kind) for finding in point.findings if finding.kind.value in reasons(point)]
+    yield Cell("; ".join(dict.fromkeys(titles)), kind="reasons")
+
+
+def _cell(texts: tuple[str, str], key: float | None) -> Cell:
+    return Cell(*texts, key=units.machine_number(key))
+
+
+def _percentile(point: PointMetrics, kind: str, p: float) -> Cell:
+    quantile = getattr(point, kind).at(p)
+    text, note = units.milliseconds(quantile)
+    if quantile is None or quantile.value_ms is not None:
+        return Cell(text, note, key=units.machine_number(quantile.value_ms) if quantile else "")
+    return Cell(text, f"needs {units.number(quantile.needed, 2)} more" if quantile.needed else "too few requests")
+
+
+def _conserved(result: RunResult) -> Iterator[Conserved]:
+    names = ("scheduled", "sent", "not_sent", "ok", "wrong", "error", "timeout", "rejected", "aborted", "unknown")
+    total = {name: sum(getattr(point.counts, name) for point in result.points) for name in names}
+    for whole, parts in (("scheduled", ("sent", "not_sent")), ("sent", names[3:])):
+        listed = " + ".join(f"{units.count(total[name])} {name.replace('_', ' ')}" for name in parts)
+        holds = total[whole] == sum(total[name] for name in parts)
+        sign = "=" if holds else "\u2260"
+        yield Conserved(f"{units.count(total[whole])} {whole} {sign} {listed}", holds)
+
+
+def _model(result: RunResult) -> Iterator[tuple[str, str]]:
+    model = result.model
+    if model is None:
+        return
+    accuracy = None if model.test_accuracy is None else 100 * model.test_accuracy
+    known = (
+        ("Name", model.name),
+        ("Engine", model.engine),
+        ("Parameters", units.count(model.parameters)),
+        ("Layers", " \u2192 ".join(model.layers)),
+        ("Data", model.data),
+        ("Trained on", f"{units.count(model.train_count)} examples" if model.train_count else ""),
+        ("Held out", f"{units.count(model.test_count)} examples" if model.test_count else ""),
+        ("Held-out loss", units.number(model.test_loss)),
+        ("Held-out accuracy", units.with_unit(accuracy, "%")),
+        ("Training took", units.with_unit(model.trained_seconds, "s")),
+        ("Hash", model.hash),
+    )
+    yield from ((name, value) for name, value in known if value and value != units.ABSENT)
+
+
+def _method(report: ReportInput) -> Iterator[tuple[str, str]]:
+    plan, points = report.plan, report.result.points
+    yield "Target", plan.target
+    yield "Scenario", plan.scenario
+    yield "Arrivals", _arrivals(points)
+    yield "Swept", "; ".join(_swept(plan)) or "nothing: one setting"
+    if plan.fixed:
+        yield "Set", ", ".join(f"{name}={format_value(value)}" for name, value in plan.fixed.items())
+    yield (
+        "Each trial",
+        f"{units.duration(plan.warmup_seconds)} of warm-up, then {units.duration(plan.seconds)} measured",
+    )
+    yield "Repeats", f"{plan.repeats} per point; {len(plan.trials)} trials in shuffled blocks, seed {plan.seed}"
+    yield "Objective (SLO)", str(plan.slo) if plan.slo else "none given"
+    yield "Time-out", units.duration(plan.timeout_seconds)
+    yield "Load processes", str(plan.load_processes)
+    yield "Isolation", report.isolation or ("asked for" if plan.isolate else "none: target and load shared the machine")
+    yield "Answers checked", _checked(plan, points)
+
+
+def _arrivals(points: Sequence[PointMetrics]) -> str:
+    kinds = list(dict.fromkeys(point.arrivals for point in points))
+    words = {"closed": "closed loop: each user sends the next request when the last answer came"}
+    return "; ".join(words.get(kind, f"open loop, {kind}: requests come whatever the answers do") for kind in kinds)
+
+
+def _swept(plan: Plan) -> Iterator[str]:
+    for name in plan.swept:
+        values = dict.fromkeys(format_value(point.setting[name]) for point in plan.points)
+        yield f"{name} = {', '.join(values)}"
+
+
+def _checked(plan: Plan, points: Sequence[PointMetrics]) -> str:
+    checked = sum(point.counts.checked for point in points)
+    answers = sum(point.counts.ok + point.counts.wrong for point in points)
+    wrong = sum(point.counts.wrong for point in points)
+    if plan.check == "off":
+        return "none (--check off)"
+    compared = f"{units.share(checked, answers)} against the model\u2019s own prediction (--check {plan.check})"
+    return f"{compared}; {units.count(wrong)} wrong"
