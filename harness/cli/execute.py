@@ -109,6 +109,7 @@ def _measure(folder: RunDir, record: RunRecord, *, as_json: bool) -> int:
 
 def _run(folder: RunDir, record: RunRecord, listener: Listener) -> RunRecord:
     import msgspec
+
     from reports.points import append_point
 
     plan = record.plan
@@ -128,9 +129,9 @@ def _run(folder: RunDir, record: RunRecord, listener: Listener) -> RunRecord:
 def _show(folder: RunDir, record: RunRecord, *, as_json: bool) -> RunResult:
     """Write the reports and print the answer; the page's path comes last."""
     import msgspec
-    from reports.text import result_text
 
     from reports import ReportInput, write_reports
+    from reports.text import result_text
 
     result = evaluate(folder, record)
     shown = ReportInput(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.arrivals import Stages, parse_seconds, parse_stages
 from harness.errors import UserError
 from harness.planning import ArrivalChoice, Request
 from harness.slo import Slo, parse_slo
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 DEFAULT_SCENARIO = "scenarios/predict.py"
 DEFAULT_SLO = "p99<50ms"
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
-_SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
 
 class Duration(click.ParamType[float]):
@@ -31,11 +28,7 @@ class Duration(click.ParamType[float]):
         del ctx
         if isinstance(value, (int, float)):
             return float(value)
-        match = _DURATION.fullmatch(value.strip())
-        if match is None:
-            flag = param.opts[0] if param else "duration"
-            raise UserError(f"{flag} {value!r}: not a duration; write for example 500ms, 2s or 1m")
-        return float(match[1]) * _SECONDS[match[2]]
+        return parse_seconds(value, param.opts[0] if param else "duration")
 
 
 class IntList(click.ParamType[tuple[int, ...]]):
@@ -167,7 +160,6 @@ def load_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: int, given: dict[str, Any]) -> Request:
     """The request that the options amount to. Raises UserError."""
-    from harness.arrivals import parse_stages
     from harness.target import find_target
 
     target: str = given["target"]
@@ -185,7 +177,7 @@ def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: 
             kind=given["arrivals_kind"],
             cv=given["cv"],
             think_time_s=given["think_time"],
-            stages=parse_stages(given["stages"]) if given["stages"] else None,
+            stages=Stages(stages=parse_stages(given["stages"])) if given["stages"] else None,
             trace=given["trace"],
             speed=given["speed"],
         ),
