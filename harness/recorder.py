@@ -53,6 +53,7 @@ class Recorder:
         try:
             self._sink = pa.OSFile(str(self.path), "wb")
             self._writer = pa.ipc.new_stream(self._sink, row_schema())
+            to_batch(np.zeros(1, self._dtype))  # what a first time costs is paid before the load starts
         except OSError as error:
             self._fail(error)
 
@@ -66,6 +67,11 @@ class Recorder:
         self._pack(self._buffer, end, *values)
         self._end = end + ROW_BYTES
         self.rows_added += 1
+
+    @property
+    def rows_waiting(self) -> int:
+        """Rows added since the last `take`."""
+        return (len(self._full) * self._capacity_bytes + self._end) // ROW_BYTES
 
     def take(self) -> Rows:
         """All rows added since the last `take`, as one array that nobody else writes to."""
@@ -113,13 +119,10 @@ def to_batch(rows: Rows) -> pa.RecordBatch:
     columns = []
     for field, (name, _, _, nullable) in zip(schema, COLUMNS, strict=True):
         values = np.ascontiguousarray(rows[name])
-        absent = values == ABSENT if nullable else None
-        if absent is None or not absent.any():
-            columns.append(pa.array(values, type=field.type))
-        elif absent.all():
-            columns.append(pa.nulls(values.size, field.type))
-        else:
-            columns.append(pa.array(values, type=field.type, mask=absent))
+        present = values != ABSENT if nullable else None
+        # From buffers: `pa.array` would import pandas, which takes longer than any pause a load may have.
+        bits = None if present is None or present.all() else pa.py_buffer(np.packbits(present, bitorder="little"))
+        columns.append(pa.Array.from_buffers(field.type, values.size, [bits, pa.py_buffer(values)]))
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 

@@ -1,6 +1,6 @@
 """A load: everything one load process needs for one trial, put together and taken apart again.
 
-It knows no event loop: its owner has the descriptor watched, calls `flush` about twice a second, and says when
+It knows no event loop: its owner has the descriptor watched, writes rows at least once a second, and says when
 phases change.
 """
 
@@ -71,7 +71,6 @@ class Load:
         self._start_ns = monotonic_ns()
         self._drain_end_ns: int | None = None
         self._sequence = 0
-        self._next_snapshot_ns = self._start_ns
         self._measuring = False
         self._versions = _versions()
 
@@ -98,15 +97,17 @@ class Load:
             return True
         return False
 
-    def flush(self) -> Rows:
-        """Write the rows since the last time, and once a second a snapshot of the report. Returns those rows."""
-        rows = self.ledger.take()
+    def take(self) -> Rows:
+        """The rows since the last time; they must then be given to `write`."""
+        return self.ledger.take()
+
+    def write(self, rows: Rows) -> None:
+        """Append rows to the file."""
         self.recorder.write(rows)
-        now_ns = monotonic_ns()
-        if now_ns >= self._next_snapshot_ns:
-            self._next_snapshot_ns = now_ns + NS_PER_S
-            self._write_report(final=False)
-        return rows
+
+    def write_snapshot(self) -> None:
+        """What the books say now, for the case that this process does not live to the end."""
+        self._write_report(final=False)
 
     def finish(self, driver: Driver, reason: str) -> Rows:
         """Give up what is open, write everything, end the books. Returns the last rows."""
@@ -148,7 +149,7 @@ class Load:
             checked=ledger.checked,
             errors=dict(ledger.errors),
             protocol=self._protocol,
-            health=self.health.report(),
+            health=self.health.report() if final else None,
             versions=self._versions,
         )
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.load.load import Load
 
 FLUSH_INTERVAL_NS = NS_PER_S // 2
+FLUSH_ROWS = 4096
 STEP_S = 0.01
 INTERRUPT_DRAIN_S = 1.0  # how long open requests are still waited for after Ctrl-C or SIGTERM
 logger = logging.getLogger(__name__)
@@ -34,8 +35,9 @@ class LoadRun:
         self._load = load
         self._driver = driver
         self._feed = StatisticsFeed(environment, f"predict {load.options.model}")
-        self._next_flush_ns = 0
+        self._next_flush_ns = self._next_snapshot_ns = 0
         self._ending = False
+        self._flushing = False
         self._hub = gevent.get_hub()
         self._watcher = self._hub.loop.io(driver.engine.fileno(), 1)
         self._conductor: gevent.Greenlet | None = None
@@ -87,6 +89,8 @@ class LoadRun:
         deadline_ns = monotonic_ns() + round(limit_s * NS_PER_S)
         while self._driver.in_flight and monotonic_ns() < deadline_ns:
             gevent.sleep(STEP_S)
+        while self._flushing:
+            gevent.sleep(0)
         self._watcher.stop()
         self._feed.feed(load.finish(self._driver, reason), load.ledger.errors)
         self.ended = True
@@ -108,9 +112,11 @@ class LoadRun:
         while not self._ending:
             gevent.sleep(STEP_S)
             now_ns = monotonic_ns()
-            if now_ns >= self._next_flush_ns:
+            if now_ns >= self._next_flush_ns or self._load.recorder.rows_waiting >= FLUSH_ROWS:
                 self._next_flush_ns = now_ns + FLUSH_INTERVAL_NS
-                self._feed.feed(self._load.flush(), self._load.ledger.errors)
+                self._flushing = True
+                self._flush(now_ns)
+                self._flushing = False
             if self._ending:
                 return
             if self._load.keep_phases(now_ns) or self._driver.exhausted:
@@ -119,3 +125,17 @@ class LoadRun:
             elif self._load.recorder.error:
                 self.end("the recorder failed", INTERRUPT_DRAIN_S)
                 on_measured()
+
+    def _flush(self, now_ns: int) -> None:
+        """In steps of about a millisecond, between which the engine has its turns."""
+        rows = self._load.take()
+        for start in range(0, rows.size, FLUSH_ROWS):
+            part = rows[start : start + FLUSH_ROWS]
+            gevent.sleep(0)
+            self._load.write(part)
+            gevent.sleep(0)
+            self._feed.feed(part, self._load.ledger.errors)
+        if now_ns >= self._next_snapshot_ns:
+            self._next_snapshot_ns = now_ns + NS_PER_S
+            gevent.sleep(0)
+            self._load.write_snapshot()
