@@ -23,7 +23,7 @@ class FindingGroup:
     verdict: str  # the worst of them
     where: str  # `3 of 16 points`
     text: str  # of the worst one
-    remedies: tuple[str, ...]
+    remedy: str  # of the worst one
     details: tuple[tuple[str, str, str], ...]  # point, verdict, text; empty where `text` says it all
 
 
@@ -42,13 +42,16 @@ def _group(members: list[tuple[PointMetrics, Finding]], total: int) -> tuple[int
     texts = {finding.text for _, finding in members}
     affected = len({point.point for point, _ in members})
     where = "every point" if affected == total > 1 else f"{affected} of {total} point{'' if total == 1 else 's'}"
-    details = [(point_label(point), finding.verdict.value, finding.text) for point, finding in members]
+    details = [(point_label(point), finding.verdict.value, _told(finding, worst)) for point, finding in members]
     if affected == 1 < total:
         where, details = details[0][0], []
     elif len(texts) == 1 and affected == total:
         details = []
-    remedies = tuple(dict.fromkeys(finding.remedy for _, finding in members if finding.remedy))
-    group = FindingGroup(
-        finding_title(worst.kind), worst.verdict.value, where, worst.text, remedies[:3], tuple(details)
-    )
+    title, verdict = finding_title(worst.kind), worst.verdict.value
+    group = FindingGroup(title, verdict, where, worst.text, worst.remedy, tuple(details))
     return SEVERITY[worst.verdict], group
+
+
+def _told(finding: Finding, worst: Finding) -> str:
+    """The text, and the remedy where it is not the one that stands above."""
+    return finding.text if finding.remedy == worst.remedy else f"{finding.text} {finding.remedy}".strip()

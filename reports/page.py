@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.charts.gallery import colours, gallery
+from reports.charts.gallery import MARKS, colours, gallery
 from reports.findings_view import finding_groups
 from reports.labels import point_label
 from reports.timeline_view import timelines
@@ -36,6 +36,7 @@ def page_html(report: ReportInput) -> str:
             page=page(report),
             curves=lines,
             colours=colours(lines),
+            marks=MARKS,
             drawings=drawings,
             hollow_and_missing=_chart_notes(report),
             splits=split_rows(points[:MAX_BARS]),

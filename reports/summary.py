@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from harness.findings import Verdict
 from reports import units
 from reports.findings_view import finding_groups
 from reports.labels import point_label, verdict_counts
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 MAX_POINTS = 100
 MAX_MISSING = 20
 _LONGEST_TEXT = 400
+_NOTE = "\u2139\ufe0f"
 _SIGNS = {"VALID": "\u2705", "DEGRADED": "\u26a0\ufe0f", "INVALID": "\u274c"}
 
 
@@ -97,8 +99,9 @@ def _findings(report: ReportInput) -> Iterator[str]:
         yield "### Findings"
         yield ""
     for group in groups:
-        text = " ".join(_text(sentence) for sentence in (group.text, *group.remedies))
-        yield f"- {_SIGNS[group.verdict]} **{group.title}** ({_text(group.where)}): {text}"
+        text = " ".join(_text(sentence) for sentence in (group.text, group.remedy) if sentence)
+        sign = _SIGNS[group.verdict] if group.verdict != Verdict.VALID else _NOTE
+        yield f"- {sign} **{group.title}** ({_text(group.where)}): {text}"
     yield ""
 
 

@@ -40,6 +40,7 @@ class SplitRow:
     """The mean response time of one point, divided."""
 
     point: str
+    first: bool  # of its setting, after others
     segments: tuple[Segment, ...]
     mean: str
     parts: tuple[str, ...]  # in ms, in the order of PARTS
@@ -51,6 +52,7 @@ class UsageRow:
     """What one point used. `cores` are percent, one per core; bars are percent of the widest in the table."""
 
     point: str
+    first: bool  # of its setting, after others
     target_bar: float
     load_bar: float
     cores: tuple[float, ...]
@@ -69,7 +71,13 @@ class UsageTable:
 
 def split_rows(points: Sequence[PointMetrics]) -> list[SplitRow]:
     """A row for each point that has good answers."""
-    return [_split_row(point) for point in points if point.response.count and point.counts.ok]
+    shown = [point for point in points if point.response.count and point.counts.ok]
+    return [_split_row(point, first=first) for point, first in zip(shown, _firsts(shown), strict=True)]
+
+
+def _firsts(points: Sequence[PointMetrics]) -> list[bool]:
+    settings = [point.setting for point in points]
+    return [number > 0 and setting != settings[number - 1] for number, setting in enumerate(settings)]
 
 
 def parts_seen(points: Sequence[PointMetrics]) -> list[str]:
@@ -82,7 +90,7 @@ def _part(split: Split, part: str) -> float | None:
     return value
 
 
-def _split_row(point: PointMetrics) -> SplitRow:
+def _split_row(point: PointMetrics, *, first: bool) -> SplitRow:
     values = {part: _part(point.split, part) for part in PARTS}
     drawn = {part: max(value, 0.0) for part, value in values.items() if value is not None}
     whole = sum(drawn.values()) or 1.0
@@ -93,7 +101,7 @@ def _split_row(point: PointMetrics) -> SplitRow:
         start += width
     texts = tuple(units.number(values[part], 2) for part in PARTS)
     words = ", ".join(f"{part.replace('_', ' ')} {units.with_unit(values[part], 'ms', 2)}" for part in drawn)
-    return SplitRow(point_label(point), tuple(segments), units.number(point.response.mean_ms), texts, words)
+    return SplitRow(point_label(point), first, tuple(segments), units.number(point.response.mean_ms), texts, words)
 
 
 _COLUMNS: Mapping[str, Callable[[Usage], str]] = {
@@ -123,13 +131,14 @@ def usage_table(points: Sequence[PointMetrics]) -> UsageTable:
     rows = tuple(
         UsageRow(
             point_label(point),
+            first,
             round(100 * (point.usage.cpu_target_cores or 0.0) / widest, 1),
             round(100 * (point.usage.cpu_load_cores or 0.0) / widest, 1),
             tuple(round(min(core, 100.0)) for core in point.usage.cpu_machine_percent[:_SHOWN_CORES]),
             ", ".join(units.percent(core) for core in point.usage.cpu_machine_percent),
             tuple(cells[number] for cells in known.values()),
         )
-        for number, point in enumerate(points)
+        for number, (point, first) in enumerate(zip(points, _firsts(points), strict=True))
     )
     most = max((len(point.usage.cpu_machine_percent) for point in points), default=0)
     return UsageTable(tuple(known), rows, max(0, most - _SHOWN_CORES))

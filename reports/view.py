@@ -26,7 +26,7 @@ class Figure:
     name: str
     value: str
     unit: str = ""
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Cell:
     text: str
     note: str = ""
     key: str = ""
-    kind: str = "number"  # "number", "text", "verdict", "point"
+    kind: str = "number"  # "number", "text", "verdict" (`note` holds the reasons), "point"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def page(report: ReportInput) -> Page:
         best = result.points[0]
     return Page(
         name=plan.name,
-        subtitle=", ".join(part for part in (plan.target, plan.model, report.started_at) if part),
+        subtitle=", ".join(part for part in (plan.target, plan.model, _instant(report.started_at)) if part),
         sentence=result.answer.sentence,
         verdict=result.verdict.value,
         verdict_meaning=VERDICT_MEANING[result.verdict],
@@ -100,25 +100,34 @@ def page(report: ReportInput) -> Page:
     )
 
 
+def _instant(iso: str) -> str:
+    """`2026-11-24 04:12 UTC` of an ISO 8601 instant in UTC; any other text as it is."""
+    return f"{iso[:10]} {iso[11:16]} UTC" if iso.endswith("+00:00") else iso
+
+
 def _headline(point: PointMetrics, answer: Answer) -> Iterator[Figure]:
     value, interval = units.estimate(point.throughput_rps)
-    yield Figure("Throughput", value, "req/s", interval)
+    yield Figure("Throughput", value, "req/s", _notes(interval))
     if answer.speedup is not None:
         value, interval = units.estimate(answer.speedup)
-        yield Figure("Over the baseline", f"{value}\u00d7", "", interval)
+        yield Figure("Over the baseline", f"{value}\u00d7", "", _notes(interval))
     for p in (0.5, 0.99):
         value, interval = units.milliseconds(point.response.at(p))
         service, _ = units.milliseconds(point.service.at(p))
-        note = f"{interval}; " if interval else ""
         unit = "" if value == units.ABSENT else "ms"
-        yield Figure(f"{units.percentile_name(p)} response", value, unit, f"{note}service {service}")
+        notes = _notes(interval, f"service {service}{units.THIN}ms" if service != units.ABSENT else "")
+        yield Figure(f"{units.percentile_name(p)} response", value, unit, notes)
     if point.goodput_rps is not None:
         value, interval = units.estimate(point.goodput_rps)
-        yield Figure("Goodput", value, "req/s", interval)
+        yield Figure("Goodput", value, "req/s", _notes(interval))
     if point.mean_batch is not None:
-        yield Figure("Mean batch", units.number(point.mean_batch), "", "requests")
+        yield Figure("Mean batch", units.number(point.mean_batch), "requests")
     if point.usage.cpu_target_cores is not None:
         yield Figure("CPU of the target", units.number(point.usage.cpu_target_cores, 2), "cores")
+
+
+def _notes(*texts: str) -> tuple[str, ...]:
+    return tuple(text for text in texts if text)
 
 
 def points_table(result: RunResult, plan: Plan) -> Table:
@@ -129,7 +138,7 @@ def points_table(result: RunResult, plan: Plan) -> Table:
     columns = (
         *swept, "Load", "Verdict", "Throughput /s", *goodput, "p50 ms", "p90 ms", "p95 ms", "p99 ms", "p99.9 ms",
         "Service p50 ms", "Service p99 ms", "Sent late p99 ms", "Good", "Failed", "Not sent",
-        "Mean batch", *slo, "Reasons",
+        "Mean batch", *slo,
     )  # fmt: skip
     rows = tuple(tuple(_point_cells(point, plan)) for point in result.points)
     numbers = [point.point for point in result.points]
@@ -143,7 +152,8 @@ def _point_cells(point: PointMetrics, plan: Plan) -> Iterator[Cell]:
         text = format_value(value)
         yield Cell(text, key=text, kind="point")
     yield Cell(load_label(point), key=units.machine_number(point.concurrency or point.rate_target_rps), kind="point")
-    yield Cell(point.verdict.value, key=point.verdict.value, kind="verdict")
+    titles = [finding_title(finding.kind) for finding in point.findings if finding.kind.value in reasons(point)]
+    yield Cell(point.verdict.value, "; ".join(dict.fromkeys(titles)), key=point.verdict.value, kind="verdict")
     yield _cell(units.estimate(point.throughput_rps), point.throughput_rps.value)
     if plan.slo:
         yield _cell(units.estimate(point.goodput_rps), point.goodput_rps.value if point.goodput_rps else None)
@@ -161,8 +171,6 @@ def _point_cells(point: PointMetrics, plan: Plan) -> Iterator[Cell]:
     yield _cell((units.number(point.mean_batch), ""), point.mean_batch)
     if plan.slo:
         yield Cell(SLO_WORDS[point.meets_slo], key=SLO_WORDS[point.meets_slo], kind="text")
-    titles = [finding_title(finding.kind) for finding in point.findings if finding.kind.value in reasons(point)]
-    yield Cell("; ".join(dict.fromkeys(titles)), kind="reasons")
 
 
 def _cell(texts: tuple[str, str], key: float | None) -> Cell:

@@ -30,6 +30,16 @@ _OKABE_ITO = (  # colour-blind safe, without the yellow and black that one of th
     ("#555555", "#bbbbbb"),
     ("#7a3fa8", "#b58be0"),
 )
+MARKS = (  # the markers of the lines once more, as paths for the legend; the order is that of `xy.MARKERS`
+    "M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0-9 0",
+    "M-4-4H4V4H-4z",
+    "M0-5L5 4H-5z",
+    "M0-5.5L5.5 0L0 5.5L-5.5 0z",
+    "M0 5L5-4H-5z",
+    "M0-5L5-1L3 4H-3L-5-1z",
+    "M-5-2L-2-5L0-3L2-5L5-2L3 0L5 2L2 5L0 3L-2 5L-5 2L-3 0z",
+    "M0-5L4.5-2.5V2.5L0 5L-4.5 2.5V-2.5z",
+)
 _THROUGHPUT = "Throughput, requests/s"
 
 
@@ -70,7 +80,7 @@ def colours(lines: Curves) -> list[Colour]:
     viridis = mpl.colormaps["viridis"]
     steps = [index / (len(names) - 1) for index in range(len(names))]
     return [
-        Colour(name, to_hex(viridis(0.82 * step)), to_hex(viridis(0.32 + 0.68 * step)))
+        Colour(name, to_hex(viridis(0.72 * step)), to_hex(viridis(0.32 + 0.68 * step)))
         for name, step in zip(names, steps, strict=True)
     ]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.figures import figure
-from reports.charts.svg import ACCENT, GREY, HEIGHT, LIMIT, MUTED, SURFACE, drawing, series_colour, to_svg
+from reports.charts.svg import ACCENT, GREY, HEIGHT, LIMIT, MUTED, SURFACE, TEXT, drawing, series_colour, to_svg
 from reports.curves import hollow
 
 if TYPE_CHECKING:
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
     from matplotlib.axes import Axes
+    from matplotlib.axis import XAxis, YAxis
 
     from harness.metrics import Estimate, PointMetrics
     from reports.curves import Axis, Curves, Line
 
     Read = Callable[[PointMetrics], Estimate | None]
 
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 _LABEL_GAP = 12.0  # units between labels at the ends of lines
 _LOG_FROM = 12.0  # a range this many times its lower end deserves a logarithmic axis
 
@@ -88,12 +89,12 @@ def _scale(axes: Axes, chart: Chart, axis: Axis, shown: Sequence[_Place]) -> Non
         _log_ticks(axes, low, high)
     else:
         axes.set_ylim(0, 1.12 * max([*ys, *limits, 1e-9]))
-        axes.yaxis.set_major_formatter(lambda value, _: figure(value, 3))
+        _linear_labels(axes.yaxis, max(ys))
     if not chart.labelled:
         _load_ticks(axes, axis, shown)
     else:
         axes.set_xlim(0, 1.1 * max([*xs, 1e-9]))
-        axes.xaxis.set_major_formatter(lambda value, _: _short(value))
+        _linear_labels(axes.xaxis, max(xs))
         axes.locator_params(axis="x", nbins=5)
 
 
@@ -123,9 +124,12 @@ def _load_ticks(axes: Axes, axis: Axis, shown: Sequence[_Place]) -> None:
     axes.grid(visible=False, axis="x")
 
 
-def _short(value: float) -> str:
-    """Ticks of large numbers: 5k, 20k."""
-    return f"{figure(value / 1000, 3)}k" if value >= 10_000 else figure(value, 3)
+def _linear_labels(axis: XAxis | YAxis, largest: float) -> None:
+    """Ticks in thousands, with a k, where the largest figure has five digits or more."""
+    if largest >= 10_000:
+        axis.set_major_formatter(lambda value, _: f"{figure(value / 1000, 3)}k" if value else "0")
+    else:
+        axis.set_major_formatter(lambda value, _: figure(value, 3))
 
 
 def _draw_line(axes: Axes, line: Line, places: Sequence[_Place]) -> None:
@@ -137,7 +141,7 @@ def _draw_line(axes: Axes, line: Line, places: Sequence[_Place]) -> None:
         return
     for place in places:
         _error_bars(axes, place, colour)
-    marker = _MARKERS[(line.index or 0) % len(_MARKERS)]
+    marker = MARKERS[(line.index or 0) % len(MARKERS)]
     for empty in (False, True):
         some = [place for place in places if hollow(place.point) is empty]
         axes.plot(
@@ -172,7 +176,8 @@ def _mark_limit(axes: Axes, chart: Chart) -> None:
     if chart.limit is not None:
         axes.axhline(chart.limit, color=LIMIT, linewidth=1.2, linestyle=(0, (5, 3)), zorder=2)
         axes.annotate(chart.limit_label, (0, chart.limit), xycoords=("axes fraction", "data"), xytext=(3, 4),
-                      textcoords="offset points", color=LIMIT, fontsize=9.5, annotation_clip=False)  # fmt: skip
+                      textcoords="offset points", color=LIMIT, fontsize=9.5, annotation_clip=False,
+                      zorder=6, bbox={"facecolor": SURFACE, "edgecolor": "none", "pad": 1, "alpha": 0.85})  # fmt: skip
     if chart.diagonal:
         axes.axline((1, 1), (2, 2), color=GREY, linewidth=1, linestyle=(0, (2, 3)), zorder=1)
 
@@ -205,7 +210,7 @@ def _label_ends(axes: Axes, ends: Sequence[tuple[Line, _Place]]) -> None:
     for y, line, place in placed:
         level = max(y, level + _LABEL_GAP)
         axes.annotate(line.name, (place.x.value, place.y.value), xytext=(9, level - y), textcoords="offset points",
-                      va="center", fontsize=9.5, color=series_colour(line.index), annotation_clip=False)  # fmt: skip
+                      va="center", fontsize=9.5, color=TEXT, annotation_clip=False)  # fmt: skip
 
 
 def _description(chart: Chart, curves: Curves) -> str:
