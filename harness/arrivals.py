@@ -22,6 +22,7 @@ from harness.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import TextIO
 
     import numpy as np
     from numpy.typing import NDArray
@@ -180,7 +181,7 @@ def _replayed(path: Path, speed: float) -> Iterator[Offsets]:
             yield offsets
 
 
-def _open_trace(path: Path) -> object:
+def _open_trace(path: Path) -> TextIO:
     try:
         return path.open(newline="")
     except OSError as error:
@@ -229,7 +230,7 @@ def parse_arrivals(kind: str, words: Mapping[str, str | None], users: int = 1) -
             raise unknown_name("--arrivals", kind, KINDS)
 
 
-_STAGE = re.compile(r"\s*([^:]+):([0-9.]+)(?:-([0-9.]+))?\s*")
+_STAGE = re.compile(r"\s*([^:]+):(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?\s*")
 _TIME = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(us|ms|s|m|h)?")
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
 
@@ -239,17 +240,12 @@ def parse_stages(text: str) -> tuple[Stage, ...]:
     stages = []
     for part in text.split(","):
         match = _STAGE.fullmatch(part)
-        try:
-            if match is None:
-                raise ValueError(part)
-            length, start, end = match.groups()
-            stage = Stage(
-                seconds=parse_seconds(length, "--stages"), start_rps=float(start), end_rps=float(end or start)
-            )
-        except ValueError as error:
+        if match is None:
             raise UserError(
                 f"--stages {text}: cannot read {part.strip()!r}; write length:rate-rate, for example 10s:0-100,30s:100"
-            ) from error
+            )
+        length, start, end = match.groups()
+        stage = Stage(seconds=parse_seconds(length, "--stages"), start_rps=float(start), end_rps=float(end or start))
         if stage.seconds <= 0:
             raise UserError(f"--stages {text}: {part.strip()!r} must last longer than nothing")
         stages.append(stage)

@@ -22,8 +22,6 @@ from harness.isolation import pin
 from harness.metrics import ModelCard
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from harness.control import Message
     from harness.isolation import Cores
     from harness.knobs import Setting
@@ -139,8 +137,7 @@ class EmbeddedTarget:
                 return Ready(str(message["url"]), Path(message["bank"]), model)
 
     def _raise_death(self, complaint: str) -> None:
-        assert self._process is not None
-        code = self._process.wait(STOP_TIMEOUT_S)
+        code = self._process.wait(STOP_TIMEOUT_S) if self._process else 0
         if complaint and code == USAGE:
             raise UserError(complaint)
         said = complaint or self.last_words() or "it said nothing"
@@ -200,7 +197,9 @@ class EmbeddedTarget:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     @property

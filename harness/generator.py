@@ -44,7 +44,7 @@ class GeneratorReport(msgspec.Struct, frozen=True, kw_only=True):
     aborted: int
     rows_written: int
     recorder_error: str | None = None
-    resent: int = 0  # sent a second time over a new connection, the idle one having been closed (counted once in `sent`)
+    resent: int = 0  # sent again because the idle connection had been closed; counted once in `sent`
     checked: int = 0  # answers fully decoded and compared (or identical to one that was)
     request_classes: tuple[str, ...] = ("predict",)
     errors: dict[str, int] = {}  # text of the failure -> count; at most 100 texts, the rest under "other"

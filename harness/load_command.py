@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.arrivals import Closed, Constant, Gamma, Poisson, Replay, Stages
+from harness.knobs import format_value
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +47,7 @@ def _where(plan: Plan, endpoint: Endpoint) -> list[str]:
     words = ["--bank", str(endpoint.bank)] if endpoint.bank else []
     if endpoint.url:
         return [*words, "--host", endpoint.url]
-    knobs = [word for name, value in endpoint.setting.items() for word in ("--knob", f"{name}={value}")]
+    knobs = [word for name, value in endpoint.setting.items() for word in ("--knob", f"{name}={format_value(value)}")]
     return [*words, "--target", plan.target, *knobs]
 
 

@@ -82,7 +82,7 @@ class Recorder:
 
     def write(self, rows: Rows) -> None:
         """Append `rows` to the file as one record batch."""
-        if self._writer is None or self.error is not None:
+        if self._writer is None or self._sink is None or self.error is not None:
             self.rows_lost += rows.size
             return
         if not rows.size:
@@ -98,7 +98,7 @@ class Recorder:
     def close(self) -> None:
         """Write the end of the stream."""
         writer, self._writer = self._writer, None
-        if writer is None:
+        if writer is None or self._sink is None:
             return
         try:
             writer.close()
@@ -141,7 +141,7 @@ def read_rows(path: Path) -> pa.Table:
             with pa.ipc.open_stream(source) as stream:
                 read_bytes = source.tell()
                 for batch in stream:
-                    batches.append(batch)  # noqa: PERF402  (what was read before an error is kept)
+                    batches.append(batch)
                     read_bytes = source.tell()
                 read_bytes = source.tell()
         except (pa.ArrowInvalid, OSError):

@@ -1,0 +1,1 @@
+"""Locust files: what users send, and how answers are checked."""

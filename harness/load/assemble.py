@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from harness.arrivals import Closed, mean_rate_rps, schedule, stripe
 from harness.bank import Bank
 from harness.errors import UserError
 from harness.load.closed_loop import ClosedLoop
-from harness.load.connection import resolve
+from harness.load.connection import Connection, resolve
 from harness.load.engine import Engine, Timeouts
+from harness.load.inprocess import InProcessConnection, RawCodec
 from harness.load.load import Load, make_folder
 from harness.load.open_loop import OpenLoop
 from harness.load.payload_order import payload_order
+from harness.target import find_target
 from harness.wire.codec import make_codec
 from harness.wire.detect import detect_protocol, read_meta
 from harness.wire.payloads import random_bank
@@ -22,11 +25,13 @@ from harness.wire.url import parse_url
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from harness.load.engine import ConnectionMaker
     from harness.load.options import LoadOptions
+    from harness.wire.codec import Codec
 
 
 @dataclass(frozen=True, slots=True)
-class HttpDriver:
+class EngineDriver:
     """The engine together with its arrivals."""
 
     engine: Engine
@@ -68,23 +73,22 @@ class HttpDriver:
         self.engine.close()
 
 
-def assemble(options: LoadOptions, host: str, epoll: Callable[[], Any]) -> tuple[Load, HttpDriver]:
-    """A load against the server at `host`. Raises UserError."""
-    url = parse_url(host)
-    address = resolve(url)
-    protocol = options.protocol if options.protocol != "auto" else detect_protocol(host, options.model)
-    bank = _bank(options, host, protocol)
-    codec = make_codec(protocol, url, bank.meta)
+def assemble(options: LoadOptions, host: str, original: Callable[[str, str], Any]) -> tuple[Load, EngineDriver]:
+    """A load against the server at `host`, or the model that `options.target` names. Raises UserError.
+
+    `original(module, name)` is that name of the standard library as it was before gevent replaced it.
+    """
+    bank, codec, make_connection = _in_process(options, original) if options.target else _over_http(options, host)
     make_folder(options.trial_dir)
-    load = Load(options, codec, bank, protocol)
+    load = Load(options, codec, bank, codec.name)
     engine = Engine(
-        address,
+        make_connection,
         [codec.encode(item) for item in bank.inputs],
         payload_order(len(bank.inputs), options.seed, options.worker),
         load.ledger,
         Timeouts(options.timeout_ns),
         load.health,
-        epoll,
+        original("select", "epoll"),
     )
     loop: ClosedLoop | OpenLoop
     if isinstance(options.arrivals, Closed):
@@ -94,7 +98,25 @@ def assemble(options: LoadOptions, host: str, epoll: Callable[[], Any]) -> tuple
         blocks = stripe(schedule(options.arrivals, options.seed), options.worker, options.workers)
         loop = OpenLoop(engine, load.phases, blocks, options.max_in_flight)
         engine.attach(loop, mean_rate_rps(options.arrivals) / options.workers)
-    return load, HttpDriver(engine, loop)
+    return load, EngineDriver(engine, loop)
+
+
+def _over_http(options: LoadOptions, host: str) -> tuple[Bank, Codec, ConnectionMaker]:
+    url = parse_url(host)
+    address = resolve(url)
+    protocol = options.protocol if options.protocol != "auto" else detect_protocol(host, options.model)
+    bank = _bank(options, host, protocol)
+    heads: dict[bytes, Any] = {}  # heads of answers seen, shared by all connections
+    return bank, make_codec(protocol, url, bank.meta), lambda engine, user: Connection(address, engine, heads, user)
+
+
+def _in_process(options: LoadOptions, original: Callable[[str, str], Any]) -> tuple[Bank, Codec, ConnectionMaker]:
+    spec = find_target(options.target or "")
+    if spec.open_model is None:
+        raise UserError(f"--target {spec.name}: it does not live in the load process; leave --target out with --host")
+    model = spec.open_model(options.model, spec.knobs.complete(options.setting))
+    start_thread = original("_thread", "start_new_thread")
+    return model.bank, RawCodec(model.bank.meta), partial(InProcessConnection, model, start_thread)
 
 
 def _bank(options: LoadOptions, host: str, protocol: str) -> Bank:

@@ -9,7 +9,7 @@ import socket
 from _socket import socket as RawSocket  # noqa: N812  (the C class: gevent replaces `socket.socket`)
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.clock import NS_PER_MS, monotonic_ns
 from harness.errors import UserError
@@ -43,7 +43,7 @@ class Address:
     """A resolved server address."""
 
     family: int
-    where: tuple[str, int]
+    where: Any  # as `socket.connect` takes it
 
 
 def resolve(url: ServerUrl) -> Address:
@@ -84,6 +84,7 @@ class Connection:
         "_may_resend",
         "_owner",
         "_parser",
+        "_put",
         "_recv",
         "_socket",
         "_unsent",
@@ -99,7 +100,7 @@ class Connection:
         "user",
     )
 
-    def __init__(self, address: Address, owner: Owner, heads: dict, user: int) -> None:
+    def __init__(self, address: Address | None, owner: Owner, heads: dict[bytes, Any], user: int) -> None:
         self._address = address
         self._owner = owner
         self._heads = heads
@@ -195,22 +196,22 @@ class Connection:
 
     def _connect(self) -> None:
         try:
-            self._socket = sock = RawSocket(self._address.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            self._socket = sock = RawSocket(self._where.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            code = sock.connect_ex(self._address.where)
+            code = sock.connect_ex(self._where.where)
         except OSError as error:
             self.fail(Outcome.ERROR, f"cannot connect: {_text(error)}")
             return
         self.fd = sock.fileno()
         self._recv = sock.recv
+        self._put = sock.send
         self.state = CONNECTING
         self._owner.watch(self, select.EPOLLOUT)
         if code not in (0, errno.EINPROGRESS):
             self.fail(Outcome.ERROR, f"cannot connect: {os.strerror(code)}")
 
     def _connected(self) -> None:
-        assert self._socket is not None
-        code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if self._socket else errno.ENOTCONN
         if code:
             self.fail(Outcome.ERROR, f"cannot connect: {os.strerror(code)}")
             return
@@ -222,7 +223,7 @@ class Connection:
         request = self.request
         self.state = AWAITING
         try:
-            sent = self._socket.send(request)
+            sent = self._put(request)
         except BlockingIOError:
             sent = 0
         except OSError as error:
@@ -234,10 +235,10 @@ class Connection:
             self._owner.watch(self, select.EPOLLIN | select.EPOLLOUT)
 
     def _send_rest(self) -> None:
-        assert self._socket is not None
-        assert self._unsent is not None
+        if self._unsent is None:
+            return
         try:
-            sent = self._socket.send(self._unsent)
+            sent = self._put(self._unsent)
         except BlockingIOError:
             return
         except OSError as error:
@@ -248,6 +249,12 @@ class Connection:
             self._unsent = None
             self.state = AWAITING
             self._owner.watch(self, select.EPOLLIN)
+
+    @property
+    def _where(self) -> Address:
+        if self._address is None:
+            raise RuntimeError("there is nowhere to connect to")
+        return self._address
 
     def _lost(self, text: str) -> None:
         """The connection broke before the answer was whole."""

@@ -11,7 +11,7 @@ import select
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.clock import NS_PER_MS, NS_PER_S, NS_PER_US, monotonic_ns
-from harness.load.connection import AWAITING, CONNECTING, IDLE, Connection
+from harness.load.connection import AWAITING, CONNECTING, IDLE
 from harness.load.health import TICK_NS
 from harness.load.phases import NEVER_NS
 from harness.load.timerfd import TimerFd
@@ -20,10 +20,12 @@ from harness.rows import ABSENT, Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness.load.connection import Address
+    from harness.load.connection import Connection
     from harness.load.health import HealthMeter
     from harness.load.http import Answer
     from harness.load.ledger import Ledger
+
+    ConnectionMaker = Callable[["Engine", int], Connection]
 
 TURN_NS = 4 * NS_PER_MS
 MAX_EVENTS = 512
@@ -69,7 +71,7 @@ class Engine:
     """Owns the connections, their descriptors and the clockwork.
 
     Args:
-        address: the server.
+        make_connection: a connection for a user, told of its owner.
         requests: the encoded request of each payload.
         order: which payload comes next.
         ledger: the books.
@@ -78,9 +80,9 @@ class Engine:
         epoll: makes the epoll object (gevent hides the one in `select`).
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  (what an engine is made of)
         self,
-        address: Address,
+        make_connection: ConnectionMaker,
         requests: list[bytes],
         order: Iterator[int],
         ledger: Ledger,
@@ -89,7 +91,7 @@ class Engine:
         epoll: Callable[[], Any],
     ) -> None:
         self.in_flight = 0
-        self._address = address
+        self._make_connection = make_connection
         self._requests = requests
         self._next_payload = order.__next__
         self._ledger = ledger
@@ -97,7 +99,6 @@ class Engine:
         self._health = health
         self._epoll = epoll()
         self._poll = self._epoll.poll
-        self._heads: dict[bytes, Any] = {}  # heads of answers seen, shared by all connections
         self._connections: dict[int, Connection] = {}
         self._arrivals: Arrivals = _NoArrivals()
         self._spin_ns = SPIN_NS
@@ -126,7 +127,7 @@ class Engine:
 
     def connection(self, user: int) -> Connection:
         """A new connection, opened on first use."""
-        return Connection(self._address, self, self._heads, user)
+        return self._make_connection(self, user)
 
     def launch(self, connection: Connection, due_ns: int) -> None:
         """Send the next payload over a free connection; it was due at `due_ns`."""
@@ -254,5 +255,3 @@ class _NoArrivals:
 
     def on_free(self, connection: Connection, done_ns: int, *, failed: bool) -> None:
         """Leave it be."""
-
-

@@ -79,7 +79,7 @@ class AnswerParser:
         """How much of a body of known length is still to come."""
         return self._missing
 
-    def feed(self, data: bytes) -> Answer | None:
+    def feed(self, data: bytes) -> Answer | None:  # noqa: PLR0911  (one return per way an answer can come)
         """Take the next bytes. Raises HttpError."""
         if self._missing:
             return self._more_body(data)

@@ -69,7 +69,8 @@ class Barrier:
             gevent.sleep(0.02)
         missing = {client.id for client in self._runner.clients.all} - self._ended
         if missing:
-            logger.error("%d workers did not hand over their last results: %s", len(missing), ", ".join(sorted(missing)))
+            names = ", ".join(sorted(missing))
+            logger.error("%d workers did not hand over their last results: %s", len(missing), names)
 
     def _living(self) -> list[str]:
         return [client.id for client in self._runner.clients.all if client.state != STATE_MISSING]

@@ -14,6 +14,7 @@ from harness.arrivals import parse_arrivals, parse_seconds
 from harness.errors import UserError, unknown_name
 from harness.load.checking import MODES
 from harness.load.options import LoadOptions
+from harness.target import find_target
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -36,7 +37,7 @@ _OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("--trace", "for --arrivals replay: CSV file whose first column is seconds", _PRIVATE),
     ("--speed", "for --arrivals replay: how many times faster", {}),
     ("--think-time", "closed loop: pause of a user between an answer and its next request", {}),
-    ("--max-in-flight", "open loop: requests open at once; beyond it they are not sent, and counted", {"default": "1024"}),
+    ("--max-in-flight", "open loop: requests open at once; more are counted as not sent", {"default": "1024"}),
     ("--trial-dir", "folder for rows and load.json (default results/<date>-locust/trials/<n>)", _PRIVATE),
     ("--seed", "makes payload order, sampling and arrivals repeatable", {"default": "0"}),
     ("--control-fd", "descriptor of the parent's control channel", {"type": int, **_PRIVATE}),
@@ -62,6 +63,7 @@ def load_options(parsed: Namespace, trial_dir: Path, worker: int = 0, workers: i
         trial_dir=trial_dir,
         arrivals=parse_arrivals(parsed.arrivals, arrival_words(parsed), users),
         model=parsed.model,
+        **_in_process(parsed),
         protocol=parsed.protocol,
         bank=Path(parsed.bank) if parsed.bank else None,
         check=check,
@@ -73,6 +75,14 @@ def load_options(parsed: Namespace, trial_dir: Path, worker: int = 0, workers: i
         worker=worker,
         workers=workers,
     )
+
+
+def _in_process(parsed: Namespace) -> dict[str, Any]:
+    """The target that lives in this process, with its knobs; nothing where requests go over the wire."""
+    spec = find_target(parsed.target) if parsed.target else None
+    if spec is None or spec.open_model is None:
+        return {}
+    return {"target": spec.name, "setting": spec.knobs.parse_setting(parsed.knob)}
 
 
 def arrival_words(parsed: Namespace) -> dict[str, str | None]:

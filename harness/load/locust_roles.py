@@ -68,9 +68,9 @@ class Role:
         gevent.spawn(self._runner.quit if self._options.headless else self._runner.stop)
 
     def interrupt(self) -> None:
-        """Ctrl-C. Raised here, in a greenlet of its own, and not wherever the engine happens to be."""
+        """Ctrl-C. Raised where Locust waits for it, and not wherever the engine happens to be."""
         self._reason = self._reason or "SIGINT"
-        raise KeyboardInterrupt
+        gevent.get_hub().parent.throw(KeyboardInterrupt())
 
     def fail(self, error: SweepspotError) -> None:
         """The test cannot begin: say so in one line."""
@@ -81,7 +81,7 @@ class Role:
     def _begin(self, orders: Orders) -> None:
         try:
             options = load_options(self._options, Path(orders.trial_dir), orders.worker, orders.workers)
-            load, driver = assemble(options, self._environment.host or "", _epoll)
+            load, driver = assemble(options, self._environment.host or "", gevent.monkey.get_original)
         except SweepspotError as error:
             self.fail(error)
             return
@@ -237,11 +237,6 @@ def run_of(environment: Environment) -> LoadRun | None:
 _roles: dict[int, Role] = {}
 
 
-def _epoll() -> Any:
-    """`select.epoll`, which gevent hides."""
-    return gevent.monkey.get_original("select", "epoll")()
-
-
 @events.init.add_listener
 def _on_init(environment: Environment, runner: Any, **_: Any) -> None:
     role: Role
@@ -264,5 +259,3 @@ def _on_quitting(environment: Environment, **_: Any) -> None:
     role = _roles.get(id(environment))
     if role is not None:
         role.on_quitting()
-
-

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from locust.env import Environment
 
-    from harness.load.assemble import HttpDriver
+    from harness.load.assemble import EngineDriver
     from harness.load.load import Load
 
 FLUSH_INTERVAL_NS = NS_PER_S // 2
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 class LoadRun:
     """One test of one load process: from the first user to the last row."""
 
-    def __init__(self, environment: Environment, load: Load, driver: HttpDriver) -> None:
+    def __init__(self, environment: Environment, load: Load, driver: EngineDriver) -> None:
         self.ended = False
         self._environment = environment
         self._load = load
@@ -118,7 +118,7 @@ class LoadRun:
                 self._flush(now_ns)
                 self._flushing = False
             if self._ending:
-                return
+                return  # type: ignore[unreachable]  # the flush gave others their turn
             if self._load.keep_phases(now_ns) or self._driver.exhausted:
                 self.end("measured")
                 on_measured()

@@ -37,7 +37,8 @@ def bucket_ms(response_time_ms: float) -> float:
 
 def _buckets_ms(response_times_ms: NDArray[np.float64]) -> NDArray[np.float64]:
     number = np.rint(np.log(np.maximum(response_times_ms, 1e-6)) * BUCKETS_PER_E)
-    return np.round(np.exp(number / BUCKETS_PER_E), 6)
+    middle: NDArray[np.float64] = np.round(np.exp(number / BUCKETS_PER_E), 6)
+    return middle
 
 
 locust.stats.bucket_response_time = bucket_ms
@@ -106,12 +107,12 @@ class StatisticsFeed:
         for row in rows:
             outcome = Outcome(int(row["outcome"]))
             timed = row["done_ns"] != ABSENT
-            told = {
+            told: dict[str, Any] = {
                 "request_type": METHOD,
                 "name": self._name,
                 "response_time": float(row["done_ns"] - row["due_ns"]) / NS_PER_MS if timed else None,
                 "response_length": max(0, int(row["response_bytes"])),
-                "exception": None if outcome is Outcome.OK else RequestFailed(outcome, int(row["status"])),
+                "exception": None if outcome is Outcome.OK else RequestFailedError(outcome, int(row["status"])),
                 "context": {},
                 "response": None,
                 "start_time": float(row["due_ns"]) / NS_PER_S + self._wall_offset_s,
@@ -127,7 +128,7 @@ class StatisticsFeed:
                     locust.log.unhandled_greenlet_exception = True
 
 
-class RequestFailed(Exception):
+class RequestFailedError(Exception):
     """What a listener of `events.request` gets for a request that did not end well."""
 
     def __init__(self, outcome: Outcome, status: int) -> None:

@@ -16,7 +16,6 @@ from harness.wire.detect import detect_protocol
 if TYPE_CHECKING:
     from locust.env import Environment
 
-INPROCESS = "inprocess"
 DEFAULT = "batched"
 logger = logging.getLogger(__name__)
 
@@ -30,7 +29,7 @@ def aim(environment: Environment) -> EmbeddedTarget | None:
     options = environment.parsed_options
     if environment.host and options.target:
         raise UserError(f"--target {options.target} and --host {environment.host}: give one of them")
-    if options.target == INPROCESS:
+    if options.target and find_target(options.target).open_model is not None:
         return None
     if environment.host:
         if not options.bank and options.check != "off":
@@ -65,6 +64,7 @@ class _Progress:
         self._stage = ""
 
     def __call__(self, stage: str, done: int, total: int) -> None:
+        del done, total
         if stage != self._stage:
             self._stage = stage
             logger.info("Target: %s", stage)

@@ -84,5 +84,3 @@ class OpenLoop:
             offset_ns = next(self._block, None)
         due_ns = self._origin_ns + offset_ns
         self.next_due_ns = due_ns if due_ns < self._phases.measure_end_ns else NEVER_NS
-
-

@@ -8,6 +8,7 @@ import msgspec
 
 from harness.arrivals import Arrivals, Closed
 from harness.clock import NS_PER_S
+from harness.knobs import Setting
 
 
 class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,6 +17,8 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     trial_dir: Path
     arrivals: Arrivals = Closed(users=1)
     model: str = "digits-mlp"
+    target: str | None = None  # a target that lives in the load process; None: requests go over the wire
+    setting: Setting = {}  # its knobs
     protocol: str = "auto"
     bank: Path | None = None
     check: str = "all"
@@ -36,4 +39,3 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     def suffix(self) -> str:
         """What tells this process's files from those of its siblings."""
         return f"-{self.worker}" if self.workers > 1 else ""
-

@@ -90,7 +90,9 @@ def find_places(form: bytes) -> tuple[Place, ...]:
             places[column] = _place(column, form, entry.start(2) + duration.start(1), entry.start(2) + duration.end(1))
         items = _ITEMS.search(entry[2]) if entry[1] == b"batch" else None
         if items is not None and BATCH_SIZE not in places:
-            places[BATCH_SIZE] = _place(BATCH_SIZE, form, entry.start(2) + items.start(1), entry.start(2) + items.end(1))
+            places[BATCH_SIZE] = _place(
+                BATCH_SIZE, form, entry.start(2) + items.start(1), entry.start(2) + items.end(1)
+            )
     return tuple(place for place in places.values() if place.stop - place.start <= MAX_DIGITS)
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 from harness.errors import unknown_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -35,7 +37,11 @@ def make_codec(protocol: str, url: ServerUrl, meta: BankMeta) -> Codec:
     from harness.wire.tfs import TfsCodec
     from harness.wire.v2 import V2BinaryCodec, V2Codec
 
-    codecs = {"v2": V2Codec, "v2-binary": V2BinaryCodec, "tfs": TfsCodec}
+    codecs: dict[str, Callable[[ServerUrl, BankMeta], Codec]] = {
+        "v2": V2Codec,
+        "v2-binary": V2BinaryCodec,
+        "tfs": TfsCodec,
+    }
     if protocol not in codecs:
         raise unknown_name("--protocol", protocol, (*codecs, "auto"))
     return codecs[protocol](url, meta)
@@ -43,9 +49,7 @@ def make_codec(protocol: str, url: ServerUrl, meta: BankMeta) -> Codec:
 
 def http_post(url: ServerUrl, path: str, headers: str, body: bytes) -> bytes:
     """A whole POST request. `headers` are further header lines, each with its line break."""
-    head = (
-        f"POST {url.prefix}{path} HTTP/1.1\r\nHost: {url.authority}\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
-    )
+    head = f"POST {url.prefix}{path} HTTP/1.1\r\nHost: {url.authority}\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
     return head.encode("ascii") + body
 
 

@@ -88,7 +88,9 @@ def _get(server: ServerUrl, path: str) -> tuple[int, Any]:
         body = answer.read(MAX_DOCUMENT_BYTES)
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise UserError(f"--host {server}: no answer ({reason}); is the server running, and is this its port?") from error
+        raise UserError(
+            f"--host {server}: no answer ({reason}); is the server running, and is this its port?"
+        ) from error
     finally:
         connection.close()
     try:
