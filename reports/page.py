@@ -15,6 +15,8 @@ from reports.usage_view import PART_MEANING, PARTS, gpu_words, parts_seen, split
 from reports.view import page
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from jinja2 import Environment
 
     from reports.report_input import ReportInput
@@ -38,7 +40,7 @@ def page_html(report: ReportInput) -> str:
             colours=colours(lines),
             marks=MARKS,
             drawings=drawings,
-            hollow_and_missing=_chart_notes(report),
+            chart_notes=list(_chart_notes(report)),
             splits=split_rows(points[:MAX_BARS]),
             parts=[(index, part, PART_MEANING[part]) for index, part in enumerate(PARTS) if part in parts_seen(points)],
             usage=usage_table(points[:MAX_BARS]),
@@ -67,17 +69,15 @@ def _environment() -> Environment:
     )
 
 
-def _chart_notes(report: ReportInput) -> str:
-    """Points that the p99 charts cannot show, in a sentence."""
-    absent = [
-        point_label(point)
-        for point in report.result.points
-        if (p99 := point.response.at(0.99)) is None or p99.value_ms is None
-    ]
-    if not absent:
-        return ""
-    listed = ", ".join(absent[:4]) + (f" and {len(absent) - 4} more" if len(absent) > 4 else "")
-    return f"Without a p99, because the sample is too small or empty: {listed}."
+def _chart_notes(report: ReportInput) -> Iterator[str]:
+    """What a reader of the p99 charts has to know, in sentences."""
+    tails = [(point, point.response.at(0.99)) for point in report.result.points]
+    absent = [point_label(point) for point, p99 in tails if p99 is None or p99.value_ms is None]
+    if absent:
+        listed = ", ".join(absent[:4]) + (f" and {len(absent) - 4} more" if len(absent) > 4 else "")
+        yield f"Without a p99, because the sample is too small or empty: {listed}."
+    if any(p99 is not None and p99.high_ms is None and p99.low_ms is not None for _, p99 in tails):
+        yield "An arrow up beside a label: requests that were still open at the end reach into it; the truth is higher."
 
 
 def _csp_hash(script: str) -> str:

@@ -46,6 +46,7 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     best: int | None = None
+    text_columns: int = 0  # the first so many are read from the left
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,7 @@ class Page:
     subtitle: str
     sentence: str
     verdict: str
-    verdict_meaning: str
-    verdict_counts: str
+    verdict_words: str
     slo: str
     missing: tuple[str, ...]
     headline: tuple[Figure, ...]
@@ -87,8 +87,7 @@ def page(report: ReportInput) -> Page:
         subtitle=", ".join(part for part in (plan.target, plan.model, _instant(report.started_at)) if part),
         sentence=result.answer.sentence,
         verdict=result.verdict.value,
-        verdict_meaning=VERDICT_MEANING[result.verdict],
-        verdict_counts=verdict_counts(result.points),
+        verdict_words=_verdict_words(result),
         slo=str(plan.slo) if plan.slo else "",
         missing=result.missing,
         headline=tuple(_headline(best, result.answer)) if best else (),
@@ -98,6 +97,13 @@ def page(report: ReportInput) -> Page:
         model=tuple(_model(result)),
         method=tuple(_method(report)),
     )
+
+
+def _verdict_words(result: RunResult) -> str:
+    counts = verdict_counts(result.points)
+    if len({point.verdict for point in result.points}) > 1:
+        return f"{counts}; a run\u2019s verdict is that of its worst point"
+    return f"{VERDICT_MEANING[result.verdict]}; {counts}"
 
 
 def _instant(iso: str) -> str:
@@ -143,7 +149,7 @@ def points_table(result: RunResult, plan: Plan) -> Table:
     rows = tuple(tuple(_point_cells(point, plan)) for point in result.points)
     numbers = [point.point for point in result.points]
     best = result.answer.best_point
-    return Table(columns, rows, numbers.index(best) if best in numbers else None)
+    return Table(columns, rows, numbers.index(best) if best in numbers else None, len(swept) + 2)
 
 
 def _point_cells(point: PointMetrics, plan: Plan) -> Iterator[Cell]:

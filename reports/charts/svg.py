@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH, HEIGHT = 440, 300  # units of the drawing; about the pixels of a phone
+WIDTH, HEIGHT = 400, 280  # units of the drawing; about the pixels of a phone
 TEXT, MUTED, GRID, SURFACE, LIMIT, ACCENT, GREY = (f"#0a0b{number:02x}" for number in range(1, 8))
 _SERIES = "#0c0d"
 _ROLES = {
@@ -36,7 +36,7 @@ _STYLE: dict[Any, Any] = {
     "svg.image_inline": True,
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the same layout everywhere
-    "font.size": 10.5,
+    "font.size": 11,
     "text.color": TEXT,
     "axes.facecolor": "none",
     "axes.edgecolor": GRID,

@@ -63,12 +63,12 @@ def draw(chart: Chart, curves: Curves) -> Markup | None:
         for line, places in sorted(placed, key=lambda pair: pair[0].index is not None):
             _draw_line(axes, line, places)
         _mark_best(axes, shown, curves.best)
-        _mark_limit(axes, chart)
+        _mark_limit(axes, chart, shown)
         axes.set_xlabel(chart.x_label)
         axes.set_title(chart.y_label, loc="left", color=MUTED)
         paper.canvas.draw()
         if chart.labelled:
-            _label_points(axes, [(line, places) for line, places in placed if line.index is not None], curves.axis)
+            _label_points(axes, [places for line, places in placed if line.index is not None], curves)
         elif len(curves.lines) > 1:
             _label_ends(axes, [(line, places[-1]) for line, places in placed if line.index is not None and places])
         return to_svg(paper, chart.key, chart.title, _description(chart, curves))
@@ -172,42 +172,42 @@ def _mark_best(axes: Axes, shown: Sequence[_Place], best: int | None) -> None:
                       markerfacecolor="none", markeredgecolor=ACCENT, markeredgewidth=1.6, zorder=5)  # fmt: skip
 
 
-def _mark_limit(axes: Axes, chart: Chart) -> None:
+def _mark_limit(axes: Axes, chart: Chart, shown: Sequence[_Place]) -> None:
     if chart.limit is not None:
         axes.axhline(chart.limit, color=LIMIT, linewidth=1.2, linestyle=(0, (5, 3)), zorder=2)
         axes.annotate(chart.limit_label, (0, chart.limit), xycoords=("axes fraction", "data"), xytext=(3, 4),
                       textcoords="offset points", color=LIMIT, fontsize=9.5, annotation_clip=False,
                       zorder=6, bbox={"facecolor": SURFACE, "edgecolor": "none", "pad": 1, "alpha": 0.85})  # fmt: skip
     if chart.diagonal:
-        axes.axline((1, 1), (2, 2), color=GREY, linewidth=1, linestyle=(0, (2, 3)), zorder=1)
+        levels = sorted({place.x.value for place in shown})
+        axes.plot(levels, levels, color=GREY, linewidth=1.2, linestyle=(0, (2, 2)), zorder=1)
 
 
-def _label_points(axes: Axes, placed: Sequence[tuple[Line, Sequence[_Place]]], axis: Axis) -> None:
+def _label_points(axes: Axes, placed: Sequence[Sequence[_Place]], curves: Curves) -> None:
     """The place of each point on its axis, beside it; left out where it would cover another label."""
     taken: list[tuple[float, float]] = []
-    for _, places in placed:
+    for places in placed:
         for place in reversed(places):
             x, y = axes.transData.transform((place.x.value, place.y.value))
             if any(abs(x - other_x) < 17 and abs(y - other_y) < 10 for other_x, other_y in taken):
                 continue
             taken.append((x, y))
-            sign = "\u2265 " if _open(place) else ""
-            axes.annotate(f"{sign}{axis.text(place.point)}", (place.x.value, place.y.value), xytext=(-6, 5),
+            sign = "\u2009\u2191" if place.y.low is not None and place.y.high is None else ""
+            offset = (-9, 7) if place.point.point == curves.best else (-6, 5)
+            axes.annotate(f"{curves.axis.text(place.point)}{sign}", (place.x.value, place.y.value), xytext=offset,
                           textcoords="offset points", ha="right", fontsize=9, color=MUTED)  # fmt: skip
 
 
-def _open(place: _Place) -> bool:
-    return place.y.low is not None and place.y.high is None
-
-
 def _label_ends(axes: Axes, ends: Sequence[tuple[Line, _Place]]) -> None:
-    """The name of each line at its end, moved apart where they would cover each other."""
+    """The name of each line at its end, moved a little apart where they would cover each other."""
     placed = sorted(
         ((float(axes.transData.transform((place.x.value, place.y.value))[1]), line, place) for line, place in ends),
         key=lambda end: end[0],
     )
     level = -float(HEIGHT)
     for y, line, place in placed:
+        if level + _LABEL_GAP - y > _LABEL_GAP:
+            continue  # too far from its line; the legend has it
         level = max(y, level + _LABEL_GAP)
         axes.annotate(line.name, (place.x.value, place.y.value), xytext=(9, level - y), textcoords="offset points",
                       va="center", fontsize=9.5, color=TEXT, annotation_clip=False)  # fmt: skip

@@ -237,7 +237,7 @@ def sweep(settings=None, loads=(1, 8, 32, 128), **plan_changes):
         points.append(point_of(number, setting, Closed(users=users), findings=findings, slo_ms=50.0))
     best = max((p for p in points if p.meets_slo is not False), key=lambda p: p.throughput_rps.value)
     answer = Answer(
-        sentence="At p99 \u2264 50 ms batch_size=64 sustains 19 700 req/s (19 100\u201320 300) at 128 users, "
+        sentence="At p99 \u2264 50 ms batch_size=64 sustains 19\u202f700 req/s (19\u202f100\u201320\u202f300) at 128 users, "
         "6.2\u00d7 (6.0\u20136.5) batch_size=1.",
         best_point=best.point,
         baseline_point=3,
@@ -279,7 +279,7 @@ def open_loop():
         point = point_of(number, {}, Poisson(rate_rps=rate), users=users, findings=findings, slo_ms=20.0)
         reached = min(rate, 5600.0 + 100 * number)
         points.append(_replace(point, throughput_rps=Estimate(value=reached, low=0.98 * reached, high=1.02 * reached)))
-    answer = Answer(sentence="At p99 \u2264 20 ms the target sustains 4 000 req/s of 4 000 asked for.", best_point=3)
+    answer = Answer(sentence="At p99 \u2264 20 ms the target sustains 4\u202f000 req/s of 4\u202f000 asked for.", best_point=3)
     result = RunResult(points=tuple(points), answer=answer, verdict=Verdict.INVALID, model=MODEL)
     plan = plan_of(points, name="sweep-rate", slo=parse_slo("p99<20ms"))
     return ReportInput(
@@ -290,7 +290,7 @@ def open_loop():
 def one_point():
     """`harness run`."""
     point = point_of(0, {}, Closed(users=32), 1)
-    answer = Answer(sentence="the target gives the highest throughput: 9 400 req/s at 32 users.", best_point=0)
+    answer = Answer(sentence="The target gives the highest throughput: 9\u202f400 req/s at 32 users.", best_point=0)
     result = RunResult(points=(point,), answer=answer, verdict=Verdict.VALID, model=MODEL)
     plan = plan_of([point], 1, name="run", slo=None, fixed={})
     return ReportInput(plan=plan, result=result, environment=ENVIRONMENT, command_line="python -m harness run")
