@@ -1,0 +1,173 @@
+"""A sweep as a user runs it: real target, real Locust, real files; ended in every way it can end."""
+
+import csv
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+ROOT = Path(__file__).parents[2]
+SHORT = ("--seconds", "0.4", "--warmup", "0.1s", "--repeats", "1", "--concurrency", "2,4", "--timeout", "2s")
+
+
+def harness(*words, **more):
+    argv = [sys.executable, "-m", "harness", *map(str, words)]
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False, **more)
+
+
+def begin(*words):
+    argv = [sys.executable, "-m", "harness", *map(str, words)]
+    return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+    return found
+
+
+def finished(run_dir):
+    return sorted(path.parent.name for path in run_dir.glob("trials/*/trial.json"))
+
+
+def descendants(process):
+    try:
+        return psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def gone(processes):
+    return not [process for process in processes if process.is_running() and process.status() != "zombie"]
+
+
+def points(run_dir):
+    with (run_dir / "points.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_sweep_leaves_all_that_the_run_directory_promises(tmp_path):
+    out = tmp_path / "run"
+    done = harness("sweep", "delay_ms=1,4", "--target", "fixed", *SHORT, "--out", out, "--json")
+    assert done.returncode in (0, 4), done.stderr  # a busy machine may cost a point its validity, never the run
+    result = json.loads(done.stdout)
+    assert len(result["result"]["points"]) == 4
+    names = ("run.json", "points.csv", "report.html", "summary.md", "junit.xml")
+    assert all((out / name).stat().st_size for name in names)
+    for row in points(out):
+        # One user after the other waits out the known delay: nobody can be faster than the truth.
+        assert float(row["p50_ms"]) >= float(row["delay_ms"])
+        assert int(row["ok"]) > 0
+        assert row["wrong"] == "0"
+
+
+def test_a_killed_sweep_is_resumed_and_keeps_its_finished_trials(tmp_path):
+    out = tmp_path / "run"
+    words = ("sweep", "delay_ms=1,2,3", "--target", "fixed", *SHORT, "--out", out)
+    process = begin(*words)
+    wait_for(lambda: len(finished(out)) >= 2)
+    children = descendants(process)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    wait_for(lambda: gone(children))
+    kept = {name: (out / "trials" / name / "requests.arrow").read_bytes() for name in finished(out)}
+
+    done = harness("sweep", "--resume", out)
+    assert done.returncode in (0, 4), done.stderr
+    assert len(finished(out)) == 6
+    assert all((out / "trials" / name / "requests.arrow").read_bytes() == rows for name, rows in kept.items())
+    assert len(points(out)) == 6
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_sweep_reports_what_it_has_and_leaves_no_process(tmp_path, number):
+    out = tmp_path / "run"
+    process = begin("sweep", "delay_ms=1,2,3", "--target", "fixed", *SHORT, "--out", out)
+    wait_for(lambda: len(finished(out)) >= 1)
+    children = descendants(process)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert f"--resume {out}" in said
+    assert (out / "report.html").exists()
+    wait_for(lambda: gone(children))
+
+
+def test_a_target_that_dies_is_reported_and_started_again(tmp_path):
+    out = tmp_path / "run"
+    process = begin("sweep", "delay_ms=1,2", "--target", "fixed", *SHORT, "--out", out)
+    target = wait_for(lambda: [c for c in descendants(process) if "targets" in c.cmdline()])[0]
+    wait_for(lambda: len(finished(out)) >= 1)
+    target.kill()
+    _, said = process.communicate(timeout=100)
+    assert process.returncode in (0, 4), said
+    assert len(finished(out)) == 4
+    records = [json.loads(path.read_text()) for path in sorted(out.glob("trials/*/trial.json"))]
+    assert sum(record["finished"] for record in records) >= 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("sweep", "batchsize"), "did you mean 'batch_size'"),
+        (("sweep", "batch_size=0"), "takes a whole number"),
+        (("sweep", "batch_size", "--slo", "p99<fast"), "--slo"),
+        (("sweep", "batch_size", "--target", "batch"), "did you mean 'batched'"),
+        (("sweep", "batch_size", "--model", "digits"), "digits-"),
+        (("run", "--target", "http://127.0.0.1:9"), "is the server running"),
+        (("run", "--seconds", "soon"), "--seconds soon"),
+        (("run", "--scenario", "scenarios/none.py"), "no such file"),
+        (("report", "results/none"), "no run.json there"),
+        (("sweep", "--resume", "results/none"), "no run.json there"),
+        (("sweeep",), "did you mean 'sweep'"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_code_2(words, message):
+    done = harness(*words)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("error:")]) == 1
+
+
+def test_an_output_folder_in_use_is_refused(tmp_path):
+    (tmp_path / "old").write_text("something of mine")
+    done = harness("run", "--target", "null", "--out", tmp_path)
+    assert done.returncode == 2
+    assert "exists already" in done.stderr
+    assert (tmp_path / "old").read_text() == "something of mine"
+
+
+def test_a_port_in_use_is_one_line():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = harness("serve", "null", "--port", taken.getsockname()[1])
+    assert done.returncode == 2
+    assert "choose another port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missed_limit_is_exit_code_5_only_where_it_was_asked_for(tmp_path):
+    words = ("run", "delay_ms=5", "--target", "fixed", "--concurrency", "2", "--seconds", "0.5")
+    assert harness(*words, "--slo", "p50<1ms", "--out", tmp_path / "gated").returncode in (4, 5)
+    done = harness(*words, "--out", tmp_path / "free")
+    assert done.returncode in (0, 4), done.stderr
+
+
+def test_a_dry_run_measures_nothing(tmp_path):
+    done = harness("sweep", "batch_size", "--dry-run", "--out", tmp_path / "none")
+    assert done.returncode == 0
+    assert "batch_size" in done.stdout
+    assert not (tmp_path / "none").exists()
