@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from harness.evidence import TrialEvidence
     from harness.measured import Columns, Durations, Measured
-    from harness.metrics import Latency, ModelCard
+    from harness.metrics import Answer, Latency, ModelCard
     from harness.plan import Plan, Point
     from harness.slo import Slo
     from harness.throughput import Rates
@@ -72,13 +72,28 @@ def summarise_run(plan: Plan, evidence: Iterable[TrialEvidence], model: ModelCar
     for trial in evidence:
         by_point[trial.point.number].append(_summarise(trial, plan.slo))
     points = tuple(_combine(point, by_point[point.number], plan.slo) for point in plan.points if by_point[point.number])
+    found = answer(points, plan.slo)
     return RunResult(
         points=points,
-        answer=answer(points, plan.slo),
-        verdict=worst(point.verdict for point in points) if points else Verdict.INVALID,
+        answer=found,
+        verdict=_verdict(found, points),
         model=model,
         missing=tuple(_missing(plan, points)),
     )
+
+
+def _verdict(found: Answer, points: Sequence[PointMetrics]) -> Verdict:
+    """What the run's answer is worth: that of the points it stands on.
+
+    A point left out as INVALID might have changed the answer, so it costs the run its VALID; a run whose points are
+    all INVALID, or that has none, gives no answer at all.
+    """
+    by_number = {point.point: point.verdict for point in points}
+    if all(verdict is Verdict.INVALID for verdict in by_number.values()):
+        return Verdict.INVALID
+    left_out = Verdict.DEGRADED if Verdict.INVALID in by_number.values() else Verdict.VALID
+    named = [number for number in (found.best_point, found.baseline_point) if number is not None]
+    return worst([left_out, *(by_number[number] for number in named)])
 
 
 def _missing(plan: Plan, points: Sequence[PointMetrics]) -> Iterable[str]:
