@@ -102,7 +102,7 @@ def page(report: ReportInput) -> Page:
 def _verdict_words(result: RunResult) -> str:
     counts = verdict_counts(result.points)
     if len({point.verdict for point in result.points}) > 1:
-        return f"{counts}; a run\u2019s verdict is that of its worst point"
+        return f"{counts}; the run\u2019s verdict is that of its answer"
     return f"{VERDICT_MEANING[result.verdict]}; {counts}"
 
 
