@@ -198,6 +198,7 @@ def write_whole(path: Path, content: bytes) -> None:
         partial.write_bytes(content)
         partial.replace(path)
     except OSError as error:
+        partial.unlink(missing_ok=True)
         free_mb = shutil.disk_usage(path.parent).free / 1e6
         raise RunError(
             f"cannot write {path}: {error.strerror} ({free_mb:.0f} MB free); what was measured until "
