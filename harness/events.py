@@ -20,6 +20,11 @@ class Preparing:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """What was being prepared stands ready."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunStarted:
     """The plan stands and `trials_left` trials are to be run."""
 
@@ -52,7 +57,7 @@ class Note:
     text: str
 
 
-Event = Preparing | RunStarted | TrialStarted | TrialEnded | Note
+Event = Preparing | Prepared | RunStarted | TrialStarted | TrialEnded | Note
 
 
 class Listener(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from harness.embedded import EmbeddedTarget
-from harness.events import Preparing
+from harness.events import Prepared, Preparing
 from harness.knobs import Apply
 from harness.load_command import Endpoint
 from harness.prepare import prepare_bank
@@ -80,6 +80,7 @@ class EmbeddedSession:
             progress=lambda stage, done, total: self._listener(Preparing(stage, done, total)),
         )
         target.start()
+        self._listener(Prepared())
         self._target = target
         self.model = target.ready.model
 
@@ -114,7 +115,9 @@ def open_session(plan: Plan, isolation: Isolation, listener: Listener) -> Sessio
     spec = find_target(plan.target)
     if spec.command is None:
         listener(Preparing(f"preparing {plan.model}"))
-        return FixedSession(Endpoint(url=None, bank=prepare_bank(plan.model), protocol="v2", setting={}), spec)
+        bank = prepare_bank(plan.model)
+        listener(Prepared())
+        return FixedSession(Endpoint(url=None, bank=bank, protocol="v2", setting={}), spec)
     return EmbeddedSession(spec, plan.model, isolation, listener)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.arrivals import Closed
 from harness.clock import NS_PER_S, monotonic_ns
-from harness.events import Note, Preparing, RunStarted, TrialEnded, TrialStarted
+from harness.events import Note, Prepared, Preparing, RunStarted, TrialEnded, TrialStarted
 from harness.knobs import format_value
 
 if TYPE_CHECKING:
@@ -89,13 +89,13 @@ class RichProgress:
         match event:
             case Preparing(stage=stage, done=done, total=total):
                 self._prepare(stage, done, total)
+            case Prepared():
+                self._end_stage()
             case RunStarted(trials_left=left):
                 self._run = self._progress.add_task("trials", total=left, last="")
             case TrialStarted(point=point) if self._run is not None:
-                self._end_stage()
                 self._progress.update(self._run, description=point_words(point))
             case TrialEnded(point=point, metrics=metrics, failure=failure) if self._run is not None:
-                self._end_stage()
                 result = f"[red]failed: {failure}" if failure or metrics is None else result_words(metrics)
                 self._progress.update(self._run, advance=1, last=result)
                 self._progress.console.print(f"{point_words(point)}: {result}", highlight=False)
