@@ -103,7 +103,7 @@ def _load_axis(points: Sequence[PointMetrics]) -> Axis:
 
 
 def _key(values: Iterable[Value]) -> tuple[str, ...]:
-    return tuple(format_value(value) for value in values)
+    return tuple(" ".join(format_value(value).split()) for value in values)
 
 
 def _along(points: Sequence[PointMetrics], axis: Axis) -> tuple[PointMetrics, ...]:

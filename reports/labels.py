@@ -20,6 +20,7 @@ VERDICT_MEANING = {
     Verdict.DEGRADED: "true, but read the findings",
     Verdict.INVALID: "not a measurement of the target",
 }
+_THIN = "\u202f\u2009"  # spaces that Python does not call printable
 _TITLES = {
     FindingKind.CONSERVATION: "Requests are unaccounted for",
     FindingKind.RECORDER: "The recorder failed",
@@ -86,6 +87,11 @@ def reasons(point: PointMetrics) -> list[str]:
         key=lambda finding: SEVERITY[finding.verdict],
     )
     return list(dict.fromkeys(finding.kind.value for finding in doubts))
+
+
+def printable(text: str) -> str:
+    """Without control characters: what a server said must not steer a terminal."""
+    return "".join(sign if sign.isprintable() or sign in _THIN else " " for sign in text)
 
 
 def verdict_counts(points: Iterable[PointMetrics]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from reports.report_input import ReportInput
 
 TEMPLATES = Path(__file__).parent / "templates"
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")  # a browser would complain of them
 MAX_BARS = 100  # rows of a table of bars; more are left to points.csv
 MAX_TIMELINES = 60
 
@@ -31,7 +33,7 @@ def page_html(report: ReportInput) -> str:
     points = report.result.points
     lines, drawings = gallery(report)
     script = (TEMPLATES / "sort.js").read_text(encoding="utf-8")
-    return (
+    text = (
         _environment()
         .get_template("report.html.j2")
         .render(
@@ -55,6 +57,7 @@ def page_html(report: ReportInput) -> str:
             script_hash=_csp_hash(script),
         )
     )
+    return _CONTROL.sub("\ufffd", text)
 
 
 def _environment() -> Environment:

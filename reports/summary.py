@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.findings import Verdict
 from reports import units
 from reports.findings_view import finding_groups
-from reports.labels import point_label, verdict_counts
+from reports.labels import point_label, printable, verdict_counts
 from reports.view import SLO_WORDS
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _findings(report: ReportInput) -> Iterator[str]:
 
 def _text(text: str) -> str:
     """One line of plain text: nothing in it is read as Markdown or HTML."""
-    words = " ".join(text.split())
+    words = printable(text).strip()
     short = words if len(words) <= _LONGEST_TEXT else f"{words[:_LONGEST_TEXT]}\u2026"
     escaped = short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|#~$@])", lambda sign: f"&#{ord(sign[1])};", escaped)

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from reports import units
-from reports.labels import load_label, reasons, setting_label, verdict_counts
+from reports.labels import load_label, printable, reasons, setting_label, verdict_counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ def result_text(report: ReportInput, *, terminal: bool | None = None) -> str:
     if len(result.missing) > MAX_MISSING:
         missing.append(f"missing: {len(result.missing) - MAX_MISSING} more")
     verdict = f"{result.verdict} ({verdict_counts(result.points)})"
-    return "\n".join([*lines, *map(_printable, missing), verdict, _printable(result.answer.sentence)])
+    return "\n".join([*lines, *map(printable, missing), verdict, printable(result.answer.sentence)])
 
 
 def plan_text(plan: Plan, seconds: float) -> str:
@@ -50,7 +50,7 @@ def plan_text(plan: Plan, seconds: float) -> str:
         lines.append(f"set: {setting_label(plan.fixed)}")
     lines += [f"  {number:>3}  {plan.point(trial.point).slug}" for number, trial in enumerate(plan.trials, 1)]
     lines.append(f"about {units.duration(seconds)}")
-    return "\n".join(map(_printable, lines))
+    return "\n".join(map(printable, lines))
 
 
 def result_json(report: ReportInput, run_dir: Path) -> str:
@@ -66,13 +66,15 @@ def _points_table(report: ReportInput) -> Table:
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for number, name in enumerate(_columns(report.plan)):
-        table.add_column(name, justify="left" if number < len(report.plan.swept) else "right", overflow="fold")
+    titles = _columns(report.plan)
+    for number, title in enumerate(titles):
+        words = number <= len(report.plan.swept) or title == "verdict"
+        table.add_column(title, justify="left" if words else "right", no_wrap=title != "verdict", overflow="fold")
     for point in report.result.points:
         best = point.point == report.result.answer.best_point
         *cells, verdict = _cells(point, report.plan)
         table.add_row(
-            *(Text(_printable(cell)) for cell in cells),
+            *(Text(printable(cell)) for cell in cells),
             Text(verdict, style=_STYLES[point.verdict]),
             style="bold" if best else None,
         )
@@ -108,8 +110,3 @@ def _render(table: Table, *, terminal: bool | None) -> str:
     )
     console.print(table)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
-
-
-def _printable(text: str) -> str:
-    """Without control characters: what a server said must not steer a terminal."""
-    return "".join(sign if sign.isprintable() else " " for sign in text)

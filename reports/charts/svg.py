@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,7 @@ _STYLE: dict[Any, Any] = {
     "xtick.minor.size": 0,
     "lines.linewidth": 2,
     "lines.markersize": 6.5,
-    "path.simplify": True,
+    "text.parse_math": False,  # a knob's value may hold a dollar sign
 }
 
 
@@ -74,7 +75,8 @@ def drawing() -> Iterator[tuple[Figure, Axes]]:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # the browser has fonts for what matplotlib cannot measure
         figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), dpi=72, layout="constrained", facecolor="none")
         FigureCanvasSVG(figure)
         yield figure, figure.add_subplot()

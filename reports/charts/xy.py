@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 _LABEL_GAP = 12.0  # units between labels at the ends of lines
+_LONGEST_LABEL = 22
 _LOG_FROM = 12.0  # a range this many times its lower end deserves a logarithmic axis
 
 
@@ -209,8 +210,13 @@ def _label_ends(axes: Axes, ends: Sequence[tuple[Line, _Place]]) -> None:
         if level + _LABEL_GAP - y > _LABEL_GAP:
             continue  # too far from its line; the legend has it
         level = max(y, level + _LABEL_GAP)
-        axes.annotate(line.name, (place.x.value, place.y.value), xytext=(9, level - y), textcoords="offset points",
-                      va="center", fontsize=9.5, color=TEXT, annotation_clip=False)  # fmt: skip
+        axes.annotate(_shortened(line.name), (place.x.value, place.y.value), xytext=(9, level - y),
+                      textcoords="offset points", va="center", fontsize=9.5, color=TEXT,
+                      annotation_clip=False)  # fmt: skip
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_LABEL else f"{name[: _LONGEST_LABEL - 1]}\u2026"
 
 
 def _description(chart: Chart, curves: Curves) -> str:

@@ -1,6 +1,6 @@
 """Results of runs that never were, with plausible figures: what reports are drawn and tested from.
 
-`python tests/reports/example.py FOLDER` writes the reports of each into FOLDER/<name>/.
+`python tests/reports/example_runs.py FOLDER` writes the reports of each into FOLDER/<name>/.
 """
 
 from __future__ import annotations
@@ -237,8 +237,8 @@ def sweep(settings=None, loads=(1, 8, 32, 128), **plan_changes):
         points.append(point_of(number, setting, Closed(users=users), findings=findings, slo_ms=50.0))
     best = max((p for p in points if p.meets_slo is not False), key=lambda p: p.throughput_rps.value)
     answer = Answer(
-        sentence="At p99 \u2264 50 ms batch_size=64 sustains 19\u202f700 req/s (19\u202f100\u201320\u202f300) at 128 users, "
-        "6.2\u00d7 (6.0\u20136.5) batch_size=1.",
+        sentence="At p99 \u2264 50 ms batch_size=64 sustains 19\u202f700 req/s (19\u202f100\u201320\u202f300) "
+        "at 128 users, 6.2\u00d7 (6.0\u20136.5) batch_size=1.",
         best_point=best.point,
         baseline_point=3,
         speedup=Estimate(value=6.2, low=6.0, high=6.5),
@@ -279,7 +279,9 @@ def open_loop():
         point = point_of(number, {}, Poisson(rate_rps=rate), users=users, findings=findings, slo_ms=20.0)
         reached = min(rate, 5600.0 + 100 * number)
         points.append(_replace(point, throughput_rps=Estimate(value=reached, low=0.98 * reached, high=1.02 * reached)))
-    answer = Answer(sentence="At p99 \u2264 20 ms the target sustains 4\u202f000 req/s of 4\u202f000 asked for.", best_point=3)
+    answer = Answer(
+        sentence="At p99 \u2264 20 ms the target sustains 4\u202f000 req/s of 4\u202f000 asked for.", best_point=3
+    )
     result = RunResult(points=tuple(points), answer=answer, verdict=Verdict.INVALID, model=MODEL)
     plan = plan_of(points, name="sweep-rate", slo=parse_slo("p99<20ms"))
     return ReportInput(

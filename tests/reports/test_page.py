@@ -1,0 +1,205 @@
+import functools
+import re
+from html.parser import HTMLParser
+
+import example_runs as example
+import pytest
+
+from harness.arrivals import Stage, Stages
+from reports import write_reports
+from reports.page import page_html
+from reports.summary import summary_markdown
+from reports.text import plan_text, result_json, result_text
+
+VOID = {"meta", "link", "br", "rect", "path", "circle", "polyline", "use"}
+
+
+class Document(HTMLParser):
+    """Elements in order with their attributes; complains of tags that do not match."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.open, self.text = [], [], ""
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs), list(self.open)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs), list(self.open)))
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not {"style", "script"} & set(self.open):
+            self.text += data
+
+    def all(self, tag):
+        return [attributes for name, attributes, _ in self.elements if name == tag]
+
+
+@functools.cache
+def page_of(name):
+    return page_html(example.EXAMPLES[name]())
+
+
+@pytest.fixture(params=list(example.EXAMPLES))
+def html(request):
+    return page_of(request.param)
+
+
+def test_nothing_comes_from_elsewhere(html):
+    document = Document(html)
+    for tag, attributes, _ in document.elements:
+        for name in ("src", "href", "xlink:href", "action", "data", "srcset", "poster"):
+            assert re.match(r"#|data:,", attributes.get(name) or "#"), (tag, attributes)
+    styles = re.findall(r"(?:url\(|@import)[^)\s]*", html)
+    assert all(style.startswith("url(#") for style in styles)
+    assert len(html.encode()) < 3_000_000
+
+
+def test_one_script_and_it_is_ours(html):
+    document = Document(html)
+    assert len(document.all("script")) == 1
+    assert "<script>alert" not in html
+    assert not [name for _, attributes, _ in document.elements for name in attributes if name.startswith("on")]
+
+
+def test_every_drawing_has_a_name(html):
+    document = Document(html)
+    ids = [attributes["id"] for _, attributes, _ in document.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for attributes in document.all("svg"):
+        if attributes.get("aria-hidden") == "true":
+            continue
+        assert attributes["role"] == "img"
+        names = attributes.get("aria-labelledby", "").split()
+        assert attributes.get("aria-label") or (names and set(names) <= set(ids))
+
+
+def test_references_within_the_page_lead_somewhere(html):
+    document = Document(html)
+    ids = {attributes["id"] for _, attributes, _ in document.elements if "id" in attributes}
+    links = {attributes["href"][1:] for attributes in document.all("a")}
+    drawn = {attributes["xlink:href"][1:] for attributes in document.all("use")}
+    assert links | drawn | set(re.findall(r"url\(#([^)]+)\)", html)) <= ids
+
+
+def test_charts_have_no_colours_of_their_own(html):
+    for chart in re.findall(r'<svg class="chart".*?</svg>', html, re.DOTALL):
+        assert re.findall(r"#[0-9a-fA-F]{6}\b", chart) == []
+
+
+def test_hostile_text_is_text():
+    document = Document(page_of("ugly"))
+    assert document.text.count(example.NASTY) > 5
+
+
+def test_the_answer_comes_first_and_what_is_missing_with_it():
+    text = Document(page_of("ugly")).text
+    assert text.index("No answer") < text.index("This run is not complete") < text.index("Latency and throughput")
+
+
+def test_charts_of_a_sweep():
+    document = Document(page_of("sweep"))
+    titles = re.findall(r'<title id="([\w-]+)-title">', page_of("sweep"))
+    assert titles == [
+        "p50-throughput",
+        "p99-throughput",
+        "throughput-load",
+        "p99-latency-load",
+        "mean-batch-size-load",
+        "cpu-of-the-target-load",
+    ]
+    assert "SLO: p99 \u2264 50 ms" in document.text
+    assert "No GPU on this machine." in document.text
+
+
+def test_no_curves_for_a_single_point():
+    assert 'class="chart"' not in page_of("one_point")
+
+
+@pytest.mark.parametrize("name", ["sweep", "ugly"])
+def test_the_same_run_gives_the_same_bytes(name, tmp_path):
+    build = example.EXAMPLES[name]
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        write_reports(tmp_path / folder, build())
+    for file in ("report.html", "points.csv", "summary.md", "junit.xml"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_a_knob_may_be_called_anything():
+    settings = [{"policy": value} for value in ("$\\frac{1$", "\u6f22\u5b57", "a\nb", "x" * 80)]
+    assert "\u6f22\u5b57" in Document(page_html(example.sweep(settings))).text
+
+
+def test_arrivals_without_a_load_level_are_drawn_by_throughput_alone():
+    report = example.sweep([{"batch_size": size, "replicas": 1} for size in (1, 4)], loads=(8,))
+    points = tuple(example._replace(point, concurrency=None, arrivals="stages") for point in report.result.points)
+    stages = Stages(stages=(Stage(seconds=1, start_rps=1, end_rps=9),))
+    plan_points = tuple(example._replace(point, arrivals=stages) for point in report.plan.points)
+    changed = example.ReportInput(
+        plan=example._replace(report.plan, points=plan_points), result=example._replace(report.result, points=points)
+    )
+    titles = re.findall(r'<title id="([\w-]+)-title">', page_html(changed))
+    assert titles == ["p50-throughput", "p99-throughput"]
+    assert "stages" in summary_markdown(changed)
+
+
+def test_the_summary_is_plain_markdown():
+    text = summary_markdown(example.ugly())
+    assert "<script" not in text
+    assert not re.search(r"[\x00-\x08\x1b]", text)
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert {row.count("|") for row in rows} == {10}
+    assert "**Not complete**: 2 missing." in text
+    recommended = "| **batch&#95;size=64, 128 users** |"
+    assert recommended in summary_markdown(example.sweep())
+
+
+def test_the_summary_is_small_whatever_the_run():
+    wide = [{"batch_size": size, "replicas": r} for size in range(1, 60) for r in range(1, 6)]
+    text = summary_markdown(example.sweep(wide))
+    assert len(text.encode()) < 100_000
+    assert "1\u202f080 more" in text or "1080 more" in text
+
+
+def test_text_for_a_log_and_for_a_terminal():
+    report = example.sweep()
+    plain, fancy = result_text(report, terminal=False), result_text(report, terminal=True)
+    assert plain.splitlines()[-1] == report.result.answer.sentence
+    assert "\x1b" not in plain
+    assert "\x1b[" in fancy
+    row = next(line for line in plain.splitlines() if line.startswith(" 64 ") and " 128 users " in line)
+    assert row.split()[-1] == "VALID"
+    assert "too_few_samples" in plain
+
+
+def test_text_does_not_steer_a_terminal():
+    assert not re.search(r"[\x00-\x09\x0b-\x1f]", result_text(example.ugly(), terminal=False))
+    assert "missing: batch_size=4-users=32, repeat 2: not measured" in result_text(example.ugly(), terminal=False)
+
+
+def test_nothing_measured_is_said():
+    assert result_text(example.nothing(), terminal=False).endswith("No answer: nothing was measured.")
+
+
+def test_a_plan_in_words():
+    text = plan_text(example.sweep().plan, 200.0)
+    assert "16 points x 2 repeats = 32 trials of 0.5\u202fs + 2\u202fs, seed 0" in text
+    assert text.endswith("about 3\u202fmin 20\u202fs")
+
+
+def test_json_has_null_for_what_is_absent(tmp_path):
+    import json
+
+    data = json.loads(result_json(example.sweep(), tmp_path))
+    assert data["run_dir"] == str(tmp_path)
+    assert data["result"]["points"][0]["response"]["quantiles"][4]["value_ms"] is None
+    assert data["plan"]["name"] == "sweep-batch_size"
