@@ -9,7 +9,7 @@ from harness.findings import Verdict
 from reports import units
 from reports.findings_view import finding_groups
 from reports.labels import point_label, printable, verdict_counts
-from reports.view import SLO_WORDS
+from reports.points_view import SLO_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

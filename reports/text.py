@@ -6,14 +6,13 @@ import io
 import sys
 from typing import TYPE_CHECKING
 
+from harness.knobs import format_value
 from reports import units
-from reports.labels import load_label, printable, reasons, setting_label, verdict_counts
+from reports.labels import load_number, printable, reasons, setting_label, verdict_counts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable
     from pathlib import Path
-
-    from rich.table import Table
 
     from harness.metrics import PointMetrics
     from harness.plan import Plan
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 _STYLES = {"VALID": "green", "DEGRADED": "yellow", "INVALID": "red"}
 _PLAIN_WIDTH = 160
+_NARROW = 100
 MAX_MISSING = 10
 
 
@@ -30,7 +30,7 @@ def result_text(report: ReportInput, *, terminal: bool | None = None) -> str:
     `terminal` None: whether standard output is one decides.
     """
     result = report.result
-    lines = [_render(_points_table(report), terminal=terminal)] if result.points else []
+    lines = [_points_table(report, terminal=terminal)] if result.points else []
     missing = [f"missing: {item}" for item in result.missing[:MAX_MISSING]]
     if len(result.missing) > MAX_MISSING:
         missing.append(f"missing: {len(result.missing) - MAX_MISSING} more")
@@ -41,9 +41,10 @@ def result_text(report: ReportInput, *, terminal: bool | None = None) -> str:
 def plan_text(plan: Plan, seconds: float) -> str:
     """What `--dry-run` prints: what would be measured, how, and how long that takes."""
     trial = f"{units.duration(plan.warmup_seconds)} + {units.duration(plan.seconds)}"
+    size = f"{_several(len(plan.points), 'point')} x {_several(plan.repeats, 'repeat')}"
     lines = [
         f"{plan.name}: {plan.target}, {plan.model}, {plan.scenario}",
-        f"{len(plan.points)} points x {plan.repeats} repeats = {len(plan.trials)} trials of {trial}, seed {plan.seed}",
+        f"{size} = {_several(len(plan.trials), 'trial')} of {trial}, seed {plan.seed}",
         f"objective: {plan.slo or 'none'}",
     ]
     if plan.fixed:
@@ -60,53 +61,52 @@ def result_json(report: ReportInput, run_dir: Path) -> str:
     return msgspec.json.encode({"run_dir": str(run_dir), "plan": report.plan, "result": report.result}).decode()
 
 
-def _points_table(report: ReportInput) -> Table:
+def _several(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def _columns(report: ReportInput, *, narrow: bool) -> dict[str, Callable[[PointMetrics], str]]:
+    """What a table of points shows by title; `narrow` leaves out what an answer can be read without."""
+    knobs = {name: _knob(name) for name in report.plan.swept}
+    closed = any(point.concurrency is not None for point in report.result.points)
+    shown: dict[str, Callable[[PointMetrics], str]] = {
+        **knobs,
+        "users" if closed else "asked /s": lambda point: units.number(load_number(point), 4),
+        "req/s": lambda point: units.number(point.throughput_rps.value),
+        "p50 ms": lambda point: units.milliseconds(point.response.at(0.5))[0],
+        "p99 ms": lambda point: units.milliseconds(point.response.at(0.99))[0],
+        "p99 95 %": lambda point: units.milliseconds(point.response.at(0.99))[1],
+        "batch": lambda point: units.number(point.mean_batch),
+        "failed": lambda point: units.count(point.counts.scheduled - point.counts.ok),
+        "verdict": lambda point: ": ".join(filter(None, (point.verdict.value, ", ".join(reasons(point))))),
+    }
+    return {title: read for title, read in shown.items() if not (narrow and title in ("p99 95 %", "batch"))}
+
+
+def _knob(name: str) -> Callable[[PointMetrics], str]:
+    return lambda point: format_value(point.setting[name])
+
+
+def _points_table(report: ReportInput, *, terminal: bool | None) -> str:
     from rich import box
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    titles = _columns(report.plan)
-    for number, title in enumerate(titles):
-        words = number <= len(report.plan.swept) or title == "verdict"
-        table.add_column(title, justify="left" if words else "right", no_wrap=title != "verdict", overflow="fold")
-    for point in report.result.points:
-        best = point.point == report.result.answer.best_point
-        *cells, verdict = _cells(point, report.plan)
-        table.add_row(
-            *(Text(printable(cell)) for cell in cells),
-            Text(verdict, style=_STYLES[point.verdict]),
-            style="bold" if best else None,
-        )
-    return table
-
-
-def _columns(plan: Plan) -> Sequence[str]:
-    return (*plan.swept, "load", "req/s", "p50 ms", "p99 ms", "p99 95 %", "batch", "failed", "verdict")
-
-
-def _cells(point: PointMetrics, plan: Plan) -> Iterator[str]:
-    from harness.knobs import format_value
-
-    for name in plan.swept:
-        yield format_value(point.setting[name])
-    yield load_label(point)
-    yield units.number(point.throughput_rps.value)
-    yield units.milliseconds(point.response.at(0.5))[0]
-    yield from units.milliseconds(point.response.at(0.99))
-    yield units.number(point.mean_batch)
-    yield units.count(point.counts.scheduled - point.counts.ok)
-    why = ", ".join(reasons(point))
-    yield f"{point.verdict}: {why}" if why else point.verdict.value
-
-
-def _render(table: Table, *, terminal: bool | None) -> str:
-    from rich.console import Console
-
     fancy = sys.stdout.isatty() if terminal is None else terminal
     file = io.StringIO()
-    console = Console(
-        file=file, force_terminal=fancy, no_color=not fancy, width=None if fancy else _PLAIN_WIDTH, highlight=False
-    )
+    width = None if fancy else _PLAIN_WIDTH
+    console = Console(file=file, force_terminal=fancy, no_color=not fancy, width=width, highlight=False)
+    columns = _columns(report, narrow=console.width < _NARROW)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in columns:
+        if title in report.plan.swept or title == "verdict":
+            table.add_column(title, overflow="fold", min_width=8)
+        else:
+            table.add_column(title, justify="right", no_wrap=True)
+    for point in report.result.points:
+        cells = [Text(printable(read(point))) for read in columns.values()]
+        cells[-1].stylize(_STYLES[point.verdict])
+        table.add_row(*cells, style="bold" if point.point == report.result.answer.best_point else None)
     console.print(table)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
