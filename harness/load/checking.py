@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,9 @@ class Checker:
 
     def __init__(self, codec: Codec, bank: Bank, mode: str, seed: int) -> None:
         self._codec = codec
-        self._expected = bank.expected.reshape(len(bank.expected), -1).astype(np.float64)
+        self._expected = bank.expected.reshape(len(bank.expected), math.prod(bank.expected.shape[1:])).astype(
+            np.float64
+        )
         self._tolerance = bank.meta.tolerance
         self._right: list[tuple[bytes, ...]] = [()] * len(bank.inputs)
         self._lengths: list[set[int]] = [set() for _ in bank.inputs]

@@ -20,7 +20,7 @@ from locust.runners import MasterRunner, WorkerRunner
 from harness.arrivals import Closed
 from harness.clock import wall_time
 from harness.control import ControlChannel
-from harness.errors import SweepspotError
+from harness.errors import ExitCode, SweepspotError
 from harness.load.assemble import assemble
 from harness.load.locust_cluster import END, ENDED, Barrier, Orders
 from harness.load.locust_options import load_options
@@ -84,6 +84,11 @@ class Role:
             load, driver = assemble(options, self._environment.host or "", gevent.monkey.get_original)
         except SweepspotError as error:
             self.fail(error)
+            return
+        except Exception:  # Locust would log it, and go on without a load
+            logger.exception("The load could not begin")
+            self._environment.process_exit_code = int(ExitCode.BUG)
+            self.stop("it could not begin")
             return
         self.run = LoadRun(self._environment, load, driver)
         self.run.start(self._on_measured)
