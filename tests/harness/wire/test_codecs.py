@@ -1,0 +1,126 @@
+import json
+
+import numpy as np
+import pytest
+
+from harness.bank import BankMeta
+from harness.errors import UserError
+from harness.wire.codec import WireError, error_text, make_codec
+from harness.wire.payloads import random_bank
+from harness.wire.url import ServerUrl, parse_url
+from harness.wire.v2 import json_end
+
+META = BankMeta(model="my model", input_shape=(2, 3), output_shape=(2,), input_name="x", output_name="y")
+URL = ServerUrl("127.0.0.1", 8000)
+ITEM = np.array([[0.5, 1.25, -2], [0, 1e-7, 3]], np.float32)
+
+
+def split(request):
+    head, _, body = request.partition(b"\r\n\r\n")
+    line, *headers = head.split(b"\r\n")
+    return line, dict(header.lower().split(b": ", 1) for header in headers), body
+
+
+def test_v2_json_is_what_the_protocol_says():
+    line, headers, body = split(make_codec("v2", URL, META).encode(ITEM))
+    assert line == b"POST /v2/models/my%20model/infer HTTP/1.1"
+    assert headers[b"host"] == b"127.0.0.1:8000"
+    assert headers[b"content-length"] == b"%d" % len(body)
+    tensor = json.loads(body)["inputs"][0]
+    assert (tensor["name"], tensor["shape"], tensor["datatype"]) == ("x", [1, 2, 3], "FP32")
+    assert np.array(tensor["data"], np.float32).tolist() == ITEM.reshape(-1).tolist()
+
+
+def test_v2_binary_puts_the_bytes_behind_the_json():
+    _, headers, body = split(make_codec("v2-binary", URL, META).encode(ITEM))
+    length = int(headers[b"inference-header-content-length"])
+    document = json.loads(body[:length])
+    assert document["inputs"][0]["parameters"] == {"binary_data_size": 24}
+    assert body[length:] == ITEM.astype("<f4").tobytes()
+
+
+def test_tfs_keeps_the_shape():
+    line, _, body = split(make_codec("tfs", ServerUrl("h", 1, "/pre"), META).encode(ITEM))
+    assert line == b"POST /pre/v1/models/my%20model:predict HTTP/1.1"
+    assert np.array(json.loads(body)["instances"]).shape == (1, 2, 3)
+
+
+def test_whole_number_types_are_sent_as_such():
+    meta = BankMeta(model="m", input_shape=(2,), output_shape=(1,), datatype="INT64")
+    item = np.array([3, 4], np.float32)
+    _, _, body = split(make_codec("v2", URL, meta).encode(item))
+    assert b'"data":[3,4]' in body
+    _, _, body = split(make_codec("tfs", URL, meta).encode(item))
+    assert b"[[3,4]]" in body
+
+
+@pytest.mark.parametrize("data", [[1.5, 2], [[1.5, 2]]])
+def test_v2_answers_flat_or_nested(data):
+    body = json.dumps({"outputs": [{"name": "z", "data": [9]}, {"name": "y", "data": data}]}).encode()
+    assert make_codec("v2", URL, META).decode(body).tolist() == [1.5, 2.0]
+
+
+def test_v2_binary_answers_binary_or_json():
+    codec = make_codec("v2-binary", URL, META)
+    first, second = np.array([7], "<f8").tobytes(), np.array([1.5, 2], "<f4").tobytes()
+    head = json.dumps({"outputs": [
+        {"name": 'a"}{', "datatype": "FP64", "shape": [1], "parameters": {"binary_data_size": 8}},
+        {"name": "y", "datatype": "FP32", "shape": [2], "parameters": {"binary_data_size": 8}}]}).encode()  # fmt: skip
+    assert codec.decode(head + first + second).tolist() == [1.5, 2.0]
+    assert codec.decode(json.dumps({"outputs": [{"name": "y", "data": [1, 2]}]}).encode()).tolist() == [1.0, 2.0]
+    with pytest.raises(WireError):
+        codec.decode(head + first + second[:-1])
+
+
+def test_the_end_of_the_json_object_is_found():
+    for document in ({}, {"a": "}\\"}, {"a": ['"', {"b": "{["}]}):
+        text = json.dumps(document).encode()
+        assert json_end(text + b"}\x00{") == len(text)
+
+
+def test_tfs_answers():
+    codec = make_codec("tfs", URL, META)
+    assert codec.decode(b'{"predictions": [[1.5, 2]]}').tolist() == [1.5, 2.0]
+    assert codec.decode(b'{"predictions": [{"y": [1.5, 2], "z": 1}]}').tolist() == [1.5, 2.0]
+
+
+@pytest.mark.parametrize("protocol", ["v2", "v2-binary", "tfs"])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"null", b"[]", b"{}", b'{"outputs": []}', b'{"outputs": [{"name": "y"}]}', b'{"outputs": 3}',
+     b'{"outputs": [{"name": "y", "data": ["a"]}]}', b'{"outputs": [{"name": "y", "data": [[1], [1, 2]]}]}',
+     b'{"outputs": [{"name": "y", "data": null}]}', b'{"predictions": []}', b'{"predictions": [null]}', b'{"predictions": [[]]}',
+     b'{"error": "no"}', b"\xff\xfe", b'{"outputs": [{"name": "y", "datatype": "XX", "parameters": {"binary_data_size": 8}}]}'],  # fmt: skip
+)
+def test_what_is_no_answer_is_a_wire_error(protocol, body):
+    with pytest.raises(WireError):
+        make_codec(protocol, URL, META).decode(body)
+
+
+def test_an_unknown_protocol_names_the_nearest():
+    with pytest.raises(UserError, match="--protocol 'v3'.*v2"):
+        make_codec("v3", URL, META)
+
+
+def test_error_texts_are_short_single_lines():
+    assert error_text(b'{"error": "no\\n such  model"}') == "no such model"
+    assert len(error_text(json.dumps({"error": "x" * 5000}).encode())) == 120
+    assert [error_text(body) for body in (b"", b"<html>", b"[]", b'{"error": 3}')] == [""] * 4
+
+
+def test_urls():
+    assert parse_url("http://[::1]:81/a/") == ServerUrl("::1", 81, "/a")
+    assert parse_url("http://x") == ServerUrl("x", 80)
+    assert ServerUrl("::1", 81).authority == "[::1]:81"
+    for bad in ("x:80", "https://x", "http://", "http://x:99999", "http://x?q=1", "ftp://x"):
+        with pytest.raises(UserError, match="--host"):
+            parse_url(bad)
+
+
+def test_random_payloads_are_seeded_and_of_the_right_shape():
+    bank = random_bank(META, seed=4)
+    assert bank.inputs.shape == (256, 2, 3)
+    assert len({item.tobytes() for item in bank.inputs}) == 256
+    assert (random_bank(META, seed=4).inputs == bank.inputs).all()
+    whole = random_bank(BankMeta(model="m", input_shape=(2,), output_shape=(1,), datatype="INT32"), 1)
+    assert set(np.unique(whole.inputs)) == {0.0, 1.0}
