@@ -77,9 +77,10 @@ def _chart_notes(report: ReportInput) -> Iterator[str]:
     tails = [(point, point.response.at(0.99)) for point in report.result.points]
     absent = [point_label(point) for point, p99 in tails if p99 is None or p99.value_ms is None]
     if absent:
-        listed = ", ".join(absent[:4]) + (f" and {len(absent) - 4} more" if len(absent) > 4 else "")
+        listed = "; ".join(absent[:4]) + (f" and {len(absent) - 4} more" if len(absent) > 4 else "")
         yield f"Without a p99, because the sample is too small or empty: {listed}."
-    if any(p99 is not None and p99.high_ms is None and p99.low_ms is not None for _, p99 in tails):
+    shown = [p99 for _, p99 in tails if p99 is not None and p99.value_ms is not None]
+    if any(p99.low_ms is not None and p99.high_ms is None for p99 in shown):
         yield "An arrow up beside a label: requests that were still open at the end reach into it; the truth is higher."
 
 

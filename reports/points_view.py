@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.knobs import format_value
 from reports import units
-from reports.labels import finding_title, load_label, reasons
+from reports.labels import load_label, reasons
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,8 +60,8 @@ def _point_cells(point: PointMetrics, plan: Plan) -> Iterator[Cell]:
         text = format_value(value)
         yield Cell(text, key=text, kind="point")
     yield Cell(load_label(point), key=units.machine_number(point.concurrency or point.rate_target_rps), kind="point")
-    titles = [finding_title(finding.kind) for finding in point.findings if finding.kind.value in reasons(point)]
-    yield Cell(point.verdict.value, "; ".join(dict.fromkeys(titles)), key=point.verdict.value, kind="verdict")
+    why = ", ".join(kind.replace("_", " ") for kind in reasons(point))
+    yield Cell(point.verdict.value, why, key=point.verdict.value, kind="verdict")
     yield _cell(units.estimate(point.throughput_rps), point.throughput_rps.value)
     if plan.slo:
         yield _cell(units.estimate(point.goodput_rps), point.goodput_rps.value if point.goodput_rps else None)

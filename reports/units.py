@@ -47,9 +47,9 @@ def interval(low: float | None, high: float | None, digits: int = 3) -> str:
     return f"{AT_LEAST}{THIN}{figure(low, digits)}" if low is not None else ""
 
 
-def estimate(value: Estimate | None) -> tuple[str, str]:
+def estimate(value: Estimate | None, digits: int = 3) -> tuple[str, str]:
     """The value and its interval."""
-    return (number(value.value), interval(value.low, value.high)) if value else (ABSENT, "")
+    return (number(value.value, digits), interval(value.low, value.high, digits)) if value else (ABSENT, "")
 
 
 def milliseconds(value: Quantile | None) -> tuple[str, str]:

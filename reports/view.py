@@ -95,7 +95,7 @@ def _headline(point: PointMetrics, answer: Answer) -> Iterator[Figure]:
     value, interval = units.estimate(point.throughput_rps)
     yield Figure("Throughput", value, "req/s", _notes(interval))
     if answer.speedup is not None:
-        value, interval = units.estimate(answer.speedup)
+        value, interval = units.estimate(answer.speedup, 2)
         yield Figure("Over the baseline", f"{value}\u00d7", "", _notes(interval))
     for p in (0.5, 0.99):
         value, interval = units.milliseconds(point.response.at(p))

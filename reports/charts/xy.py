@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 _LABEL_GAP = 12.0  # units between labels at the ends of lines
 _LONGEST_LABEL = 22
+_LONGEST_BAR = 2.0  # times the largest figure of a chart
 _LOG_FROM = 12.0  # a range this many times its lower end deserves a logarithmic axis
 
 
@@ -82,7 +83,7 @@ def _places(line: Line, chart: Chart) -> list[_Place]:
 
 def _scale(axes: Axes, chart: Chart, axis: Axis, shown: Sequence[_Place]) -> None:
     xs, ys = [place.x.value for place in shown], [place.y.value for place in shown]
-    limits = [chart.limit] if chart.limit else []
+    limits = [_reach([place.y for place in shown]), *([chart.limit] if chart.limit else [])]
     if chart.log_y and min(ys) > 0 and max(ys) > _LOG_FROM * min(ys):
         axes.set_yscale("log")
         low, high = min(ys + limits), max(ys + limits)
@@ -94,9 +95,15 @@ def _scale(axes: Axes, chart: Chart, axis: Axis, shown: Sequence[_Place]) -> Non
     if not chart.labelled:
         _load_ticks(axes, axis, shown)
     else:
-        axes.set_xlim(0, 1.1 * max([*xs, 1e-9]))
+        axes.set_xlim(0, 1.06 * max(_reach([place.x for place in shown]), 1e-9))
         _linear_labels(axes.xaxis, max(xs))
         axes.locator_params(axis="x", nbins=5)
+
+
+def _reach(estimates: Sequence[Estimate]) -> float:
+    """The largest figure with its error bar; bars that would dwarf the figures are cut."""
+    largest = max(each.value for each in estimates)
+    return min(max(each.high or each.value for each in estimates), _LONGEST_BAR * largest)
 
 
 def _log_ticks(axes: Axes, low: float, high: float) -> None:

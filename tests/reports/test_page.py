@@ -203,3 +203,9 @@ def test_json_has_null_for_what_is_absent(tmp_path):
     assert data["run_dir"] == str(tmp_path)
     assert data["result"]["points"][0]["response"]["quantiles"][4]["value_ms"] is None
     assert data["plan"]["name"] == "sweep-batch_size"
+
+
+def test_open_requests_are_explained_where_they_matter_and_nowhere_else():
+    assert "An arrow up" in page_of("ugly")
+    assert "\u2191" in page_of("ugly")
+    assert "An arrow up" not in page_of("sweep")
