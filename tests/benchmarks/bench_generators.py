@@ -1,0 +1,172 @@
+"""How fast are load generators, and what does a request cost them? Ours beside its peers, in one run.
+
+    .venv/bin/python -m pytest -q -s -o python_files='bench_*.py' tests/benchmarks/bench_generators.py
+
+Closed loop against a C server that answers at once (`canned_server.c`, built with gcc), server on one core and
+generator on another, runs of some seconds, peers interleaved, medians. Ours records every request and compares
+every answer. What is not installed is listed, not skipped in silence.
+"""
+
+import json
+import os
+import platform
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.bank import Bank, BankMeta
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+SECONDS = float(os.environ.get("BENCH_SECONDS", "3"))
+REPEATS = int(os.environ.get("BENCH_REPEATS", "3"))
+CONNECTIONS = (1, 16, 64, 256)
+ANSWER = {
+    "model_name": "canned",
+    "outputs": [{"name": "output", "datatype": "FP32", "shape": [1, 10], "data": [i / 10 for i in range(10)]}],
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("generators")
+    subprocess.run(["gcc", "-O2", "-o", path / "server", HERE / "canned_server.c"], check=True)
+    inputs = np.round(np.random.default_rng(1).random((360, 64), dtype=np.float32) * 16) / 16
+    meta = BankMeta(model="canned", input_shape=(64,), output_shape=(10,))
+    expected = np.tile(np.arange(10, dtype=np.float32) / 10, (360, 1))
+    Bank(meta, inputs, np.zeros(360, np.int64), expected).save(path / "bank.npz")
+    tensor = {"name": "input", "shape": [1, 64], "datatype": "FP32", "data": [float(x) for x in inputs[0]]}
+    (path / "body.json").write_text(json.dumps({"inputs": [tensor]}, separators=(",", ":")))
+    (path / "post.lua").write_text(
+        f'wrk.method="POST"\nwrk.headers["Content-Type"]="application/json"\n'
+        f'local f=io.open("{path / "body.json"}")\nwrk.body=f:read("*a")\nf:close()\n'
+    )
+    return path
+
+
+@pytest.fixture
+def url(folder):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = {**os.environ, "CANNED_BODY": json.dumps(ANSWER, separators=(",", ":"))}
+    argv = ["taskset", "-c", str(max(os.sched_getaffinity(0))), folder / "server", str(port), "0", "1800"]
+    server = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE)
+    assert server.stdout.readline() == b"ready\n"
+    yield f"http://127.0.0.1:{port}"
+    server.kill()
+    server.wait()
+
+
+def measured(argv, env=None):
+    """(what it printed, CPU seconds of the generator with its children)."""
+    core = str(min(os.sched_getaffinity(0)))
+    process = subprocess.Popen(
+        ["taskset", "-c", core, *map(str, argv)], cwd=ROOT, env={**os.environ, **(env or {})},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    text = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, text
+    return text, usage.ru_utime + usage.ru_stime
+
+
+def ours(url, connections, folder):
+    trial = folder / f"trial-{time.monotonic_ns()}"
+    argv = [sys.executable, "-m", "locust", "-f", "scenarios/predict.py", "--headless", "--only-summary"]
+    argv += ["-u", connections, "-r", connections, "--host", url, "--bank", folder / "bank.npz", "--protocol", "v2"]
+    argv += ["--check", "all", "--warmup", "0.5s", "--measure", f"{SECONDS}s", "--trial-dir", trial]
+    measured(argv)
+    report = json.loads((trial / "load.json").read_text())
+    assert report["wrong"] == report["error"] == 0
+    assert report["ok"] == report["checked"] == report["rows_written"]
+    shutil.rmtree(trial)
+    # Of the measured window alone: starting Python is no part of a request.
+    rate = report["ok"] / (SECONDS + 0.5)
+    return rate, report["health"]["cpu_ns"] / 1e3 / (rate * SECONDS)
+
+
+def locust(kind):
+    def run(url, connections, folder):
+        env = {"BENCH_USER": kind, "BENCH_BODY": str(folder / "body.json")}
+        argv = [sys.executable, "-m", "locust", "-f", HERE / "plain_locust.py", "--headless", "--only-summary"]
+        argv += ["-u", connections, "-r", connections, "-t", f"{SECONDS:g}s", "--host", url, "--csv", folder / kind]
+        _, cpu_s = measured(argv, env)
+        header, *_, total = (folder / f"{kind}_stats.csv").read_text().splitlines()
+        row = dict(zip(header.split(","), total.split(","), strict=True))
+        start_cpu_s = 0.7  # importing Locust, measured; too small to matter at these rates
+        return float(row["Requests/s"]), (cpu_s - start_cpu_s) * 1e6 / float(row["Request Count"])
+
+    return run
+
+
+def wrk(url, connections, folder):
+    text, cpu_s = measured(["wrk", "-t1", f"-c{connections}", f"-d{SECONDS:g}s", "-s", folder / "post.lua", url + "/i"])
+    count = int(re.search(r"(\d+) requests in", text)[1])
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]), cpu_s * 1e6 / count
+
+
+def hey(url, connections, folder):
+    argv = ["hey", "-z", f"{SECONDS:g}s", "-c", connections, "-m", "POST", "-T", "application/json"]
+    text, cpu_s = measured([*argv, "-D", folder / "body.json", url + "/i"], {"GOMAXPROCS": "1"})
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
+    return rate, cpu_s * 1e6 / (rate * SECONDS)
+
+
+GENERATORS = {
+    "sweepspot (scenarios/predict.py)": (ours, None),
+    "wrk": (wrk, "wrk"),
+    "hey": (hey, "hey"),
+    "Locust FastHttpUser": (locust("fast"), None),
+    "Locust HttpUser": (locust("http"), None),
+}
+
+
+def test_generators(url, folder):
+    here = {name: run for name, (run, program) in GENERATORS.items() if program is None or shutil.which(program)}
+    found = {name: {connections: [] for connections in CONNECTIONS} for name in here}
+    for _ in range(REPEATS):
+        for connections in CONNECTIONS:
+            for name, run in here.items():
+                found[name][connections].append(run(url, connections, folder))
+    lines = table(found)
+    lines += [f"Not installed here: {', '.join(GENERATORS.keys() - here.keys()) or 'none'}."]
+    print("\n" + "\n".join(lines))
+    keep("generators", lines)
+
+
+def table(found):
+    lines = [
+        "| generator | " + " | ".join(f"{connections} connections" for connections in CONNECTIONS) + " |",
+        "|---|" + "---|" * len(CONNECTIONS),
+    ]
+    for name, by_connections in found.items():
+        cells = []
+        for connections in CONNECTIONS:
+            rate = statistics.median(rate for rate, _ in by_connections[connections])
+            cpu_us = statistics.median(cpu_us for _, cpu_us in by_connections[connections])
+            ours_rate = statistics.median(rate for rate, _ in next(iter(found.values()))[connections])
+            cells.append(f"{rate:,.0f}/s, {cpu_us:.0f} µs; ours ×{ours_rate / rate:.2g}")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def keep(section, lines):
+    """Replace one section of RESULTS.md."""
+    path = HERE / "RESULTS.md"
+    text = path.read_text() if path.exists() else "# What the benchmarks printed\n"
+    head = f"\n## {section}\n"
+    where = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    how = f"runs of {SECONDS:g} s, medians of {REPEATS}; requests/s, CPU of the generator per request"
+    body = "\n".join([head, f"{time.strftime('%Y-%m-%d')}, {where}, {how}", "", *lines, ""])
+    text = re.sub(rf"{re.escape(head)}.*?(?=\n## |\Z)", "", text, flags=re.DOTALL) + body
+    path.write_text(text)

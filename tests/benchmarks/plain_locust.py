@@ -1,0 +1,20 @@
+"""What a Locust user writes by hand: the peer of `scenarios/predict.py` in the generators benchmark."""
+
+import os
+from pathlib import Path
+
+from locust import FastHttpUser, HttpUser, constant, task
+
+BODY = Path(os.environ["BENCH_BODY"]).read_bytes()
+HEADERS = {"Content-Type": "application/json"}
+BASE = {"fast": FastHttpUser, "http": HttpUser}[os.environ["BENCH_USER"]]
+
+
+class Plain(BASE):
+    """Sends one request after the other."""
+
+    wait_time = constant(0)
+
+    @task
+    def predict(self):
+        self.client.post("/v2/models/canned/infer", data=BODY, headers=HEADERS, name="predict")
