@@ -17,7 +17,10 @@ class Item(Protocol):
 
     rows: int  # how many rows of a batch it takes, at least 1
     arrived_ns: int  # set by `offer`
+    expires_ns: int  # set by `offer`: from then on nobody wants it any more
 
+
+NEVER_NS = 1 << 63
 
 ItemT = TypeVar("ItemT", bound=Item)
 
@@ -34,28 +37,45 @@ class BatchQueue(Generic[ItemT]):
         self.queue_limit = queue_limit
         self._items: deque[ItemT] = deque()
         self.rows = 0  # waiting now
+        self._first_expiry_ns = NEVER_NS  # no item that waits expires before
 
     def has_room(self, rows: int = 1) -> bool:
         """Whether `rows` more rows may wait."""
         return self.rows + rows <= self.queue_limit
 
-    def offer(self, item: ItemT, now_ns: int) -> bool:
-        """Let `item` wait; False where the queue is full."""
+    def offer(self, item: ItemT, now_ns: int, timeout_ns: int | None = None) -> bool:
+        """Let `item` wait, for the model at most `timeout_ns`; False where the queue is full."""
         rows = self.rows + item.rows
         if rows > self.queue_limit:
             return False
         item.arrived_ns = now_ns
+        item.expires_ns = NEVER_NS if timeout_ns is None else now_ns + timeout_ns
+        self._first_expiry_ns = min(self._first_expiry_ns, item.expires_ns)
         self._items.append(item)
         self.rows = rows
         return True
 
+    def drop_expired(self, now_ns: int) -> list[ItemT]:
+        """Remove and return what nobody wants any more; to be asked before `take`."""
+        if now_ns < self._first_expiry_ns:
+            return []
+        expired = [item for item in self._items if item.expires_ns <= now_ns]
+        self._items = deque(item for item in self._items if item.expires_ns > now_ns)
+        self.rows -= sum(item.rows for item in expired)
+        self._first_expiry_ns = min((item.expires_ns for item in self._items), default=NEVER_NS)
+        return expired
+
     def take(self, now_ns: int) -> list[ItemT] | None:
         """The next batch if it is full or has waited long enough, else None."""
-        due_ns = self.deadline_ns()
+        due_ns = self._due_ns()
         return None if due_ns is None or now_ns < due_ns else self._pop()
 
     def deadline_ns(self) -> int | None:
-        """The instant from which `take` gives a batch, None while nothing waits."""
+        """The instant from which `take` gives a batch or `drop_expired` something; None while nothing waits."""
+        due_ns = self._due_ns()
+        return None if due_ns is None else min(due_ns, self._first_expiry_ns)
+
+    def _due_ns(self) -> int | None:
         if not self._items:
             return None
         oldest_ns = self._items[0].arrived_ns
@@ -66,6 +86,7 @@ class BatchQueue(Generic[ItemT]):
             batch = list(self._items)
             self._items.clear()
             self.rows = 0
+            self._first_expiry_ns = NEVER_NS
             return batch
         batch = [self._items.popleft()]  # goes even where `batch_size` was lowered below its rows meanwhile
         rows = batch[0].rows

@@ -11,15 +11,15 @@ from __future__ import annotations
 import sys
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from harness.clock import NS_PER_MS, monotonic_ns
 from targets.batching import make_policy
 from targets.batching.curve import ServiceCurve
-from targets.servers.errors import ProtocolError, queue_full
-from targets.servers.responses import OK, timing_queue
+from targets.servers.errors import ProtocolError, expired
+from targets.servers.responses import timing_queue
 from targets.servers.timer import PreciseTimer
 from targets.servers.work import Done, work
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from targets.batching.queue import BatchQueue
     from targets.engines import Engine
     from targets.servers.http_connection import Exchange
+    from targets.servers.inference import InferRequest
     from targets.servers.protocol import ProtocolLayer
 
 INLINE_LIMIT_NS = 1 * NS_PER_MS
@@ -41,13 +42,28 @@ WARM_CALLS = 5
 SWITCH_INTERVAL_S = 0.0005
 
 
+class Pending(Protocol):
+    """A decoded request that waits for the model, whatever brought it."""
+
+    request: InferRequest
+    rows: int
+    arrived_ns: int
+    expires_ns: int
+
+    def deliver(self, headers: bytes, timing: bytes, body: bytes) -> None:
+        """Send what the model said: header lines of the form, `Server-Timing`, body."""
+
+    def refuse(self, error: ProtocolError) -> None:
+        """Send the protocol's error."""
+
+
 class BatchedBackend:
     """The dynamic batcher of one model. Everything but the model call itself happens on the event loop."""
 
     _loop: asyncio.AbstractEventLoop
     _timer: PreciseTimer
 
-    def __init__(self, protocol: ProtocolLayer, engine: Engine, queue: BatchQueue[Exchange]) -> None:
+    def __init__(self, protocol: ProtocolLayer, engine: Engine, queue: BatchQueue[Pending]) -> None:
         self._protocol = protocol
         self._telemetry = protocol.telemetry
         self._engine = engine
@@ -92,18 +108,26 @@ class BatchedBackend:
         self._queue.policy = make_policy(setting)
         self._look_soon()
 
-    def infer(self, exchange: Exchange, body: bytes) -> None:
-        """Decode, and let it wait for the next batch. Raises ProtocolError."""
+    def infer(self, exchange: Exchange, body: bytes) -> bool:
+        """Decode, and let it wait for the next batch; False where the queue is full. Raises ProtocolError."""
         if not self._queue.has_room():  # it was asked when the head came; others may have come since
-            raise queue_full()
+            return False
         head = exchange.head
         request = self._protocol.decode(head.action, body, head.json_length, self._queue.batch_size)
         exchange.request = request
         exchange.rows = request.rows
-        if not self._queue.offer(exchange, monotonic_ns()):
-            raise queue_full()
+        timeout_ns = request.timeout_ns
+        if head.timeout_ns is not None:
+            timeout_ns = min(head.timeout_ns, timeout_ns or head.timeout_ns)
+        return self.offer(exchange, timeout_ns)
+
+    def offer(self, item: Pending, timeout_ns: int | None) -> bool:
+        """Let a decoded request wait for the next batch; False where the queue is full."""
+        if not self._queue.offer(item, monotonic_ns(), timeout_ns):
+            return False
         if not self._turn_is_due:
             self._look_soon()
+        return True
 
     def _look_soon(self) -> None:
         # After all connections that are ready now have been read: what came together leaves together.
@@ -116,6 +140,8 @@ class BatchedBackend:
         if self._computing or self._stopped:
             return
         now_ns = monotonic_ns()
+        for late in self._queue.drop_expired(now_ns):
+            late.refuse(expired())
         batch = self._queue.take(now_ns)
         if batch is None:
             due_ns = self._queue.deadline_ns()
@@ -130,17 +156,17 @@ class BatchedBackend:
             future = self._thread.submit(self._work, batch)
             future.add_done_callback(lambda done: self._hand_over(batch, now_ns, done))
 
-    def _work(self, batch: list[Exchange]) -> Done | None:
+    def _work(self, batch: list[Pending]) -> Done | None:
         try:
             return work(self._engine, self._protocol.model.meta.input_shape, [exchange.request for exchange in batch])
         except Exception:  # noqa: BLE001  (the model is foreign code: its failure is the batch's, not the server's)
             traceback.print_exc(file=sys.stderr)
             return None
 
-    def _hand_over(self, batch: list[Exchange], taken_ns: int, future: Future[Done | None]) -> None:
+    def _hand_over(self, batch: list[Pending], taken_ns: int, future: Future[Done | None]) -> None:
         self._loop.call_soon_threadsafe(self._finish, batch, taken_ns, future.result())
 
-    def _finish(self, batch: list[Exchange], taken_ns: int, done: Done | None) -> None:
+    def _finish(self, batch: list[Pending], taken_ns: int, done: Done | None) -> None:
         self._computing = False
         if done is None:
             for exchange in batch:
@@ -152,7 +178,7 @@ class BatchedBackend:
         if self._queue.rows:
             self._look_soon()
 
-    def _answer(self, batch: list[Exchange], taken_ns: int, done: Done) -> None:
+    def _answer(self, batch: list[Pending], taken_ns: int, done: Done) -> None:
         telemetry = self._telemetry
         telemetry.batch_size.observe(done.rows)
         telemetry.compute_ns.observe(done.compute_ns)
@@ -164,4 +190,4 @@ class BatchedBackend:
             began_ns = max(arrived_ns, forming_ns)
             telemetry.queue_ns.observe(taken_ns - arrived_ns)
             timing = timing_queue(began_ns - arrived_ns, taken_ns - began_ns, done.rows)
-            exchange.answer(b"%s%s%s%s" % (OK, headers, timing, done.timing), body)
+            exchange.deliver(headers, timing + done.timing, body)

@@ -13,10 +13,10 @@ from targets.batching.queue import BatchQueue
 from targets.loading import load_engine
 from targets.models import prepare
 from targets.models.canned import canned_row, prepare_canned
-from targets.servers.batched import BatchedBackend
+from targets.servers.batched import BatchedBackend, Pending
 from targets.servers.event_server import EventServer
 from targets.servers.fixed import FixedBackend
-from targets.servers.http_connection import Exchange, HttpService
+from targets.servers.http_connection import HttpService
 from targets.servers.http_head import HeadParser
 from targets.servers.null import NullBackend
 from targets.servers.protocol import ProtocolLayer
@@ -86,7 +86,7 @@ def _threaded(parts: _Parts) -> Server:
 def _batched(parts: _Parts) -> Server:
     engine = load_engine(parts.prepared, parts.bank, parts.setting, parts.progress)
     batch_size, queue_limit = int(parts.setting["batch_size"]), int(parts.setting["queue_limit"])
-    queue: BatchQueue[Exchange] = BatchQueue(make_policy(parts.setting), batch_size, queue_limit)
+    queue: BatchQueue[Pending] = BatchQueue(make_policy(parts.setting), batch_size, queue_limit)
     protocol = parts.protocol(Telemetry(lambda: queue.rows))
     backend = BatchedBackend(protocol, engine, queue)
     return EventServer(_service(protocol, backend), backend.apply)

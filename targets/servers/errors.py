@@ -15,6 +15,11 @@ class ProtocolError(Exception):
         self.headers = headers
 
 
+def expired() -> ProtocolError:
+    """The answer to a request that nobody waits for any more: its time was over before its turn came."""
+    return ProtocolError(504, "the request's timeout was over before its turn came")
+
+
 def queue_full() -> ProtocolError:
     """The refusal of a full queue."""
     return ProtocolError(503, "the queue is full, try again", b"retry-after: 1\r\n")

@@ -65,7 +65,7 @@ class EventServer:
         self._stopping.set()
 
     async def _serve(self, sock: socket.socket, on_ready: Callable[[], None]) -> None:
-        self._service.backend.start(self._loop)
+        self._service.start(self._loop)
         server = await self._loop.create_server(self._service.connect, sock=sock, backlog=BACKLOG)
         # What lives now lives on: a full collection would only stop the loop to walk over it.
         gc.collect()

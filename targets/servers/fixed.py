@@ -63,13 +63,14 @@ class FixedBackend:
         """Bounded, far above what a calibration needs."""
         return len(self._waiting) < MAX_WAITING
 
-    def infer(self, exchange: Exchange, body: bytes) -> None:
+    def infer(self, exchange: Exchange, body: bytes) -> bool:
         """Plan the answer; the body is not looked at."""
         del body
         arrived_ns = exchange.arrived_ns = monotonic_ns()
         planned = self._schedule.plan(arrived_ns)
         heapq.heappush(self._waiting, (planned.due_ns, next(self._order), exchange, planned))
         self._arm()
+        return True
 
     def _arm(self) -> None:
         if self._waiting:

@@ -9,9 +9,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol, cast
 
 from harness.clock import NS_PER_S, monotonic_ns
-from targets.servers.errors import ProtocolError, queue_full
+from targets.servers.errors import ProtocolError
 from targets.servers.http_head import broken
 from targets.servers.http_reader import RequestReader
+from targets.servers.refusals import PacedRefusals
 from targets.servers.responses import CLOSE, CONTINUE, OK, refusal, response
 from targets.servers.routes import INFERENCE
 
@@ -35,8 +36,8 @@ class Backend(Protocol):
     def has_room(self) -> bool:
         """Whether one request more would be taken; asked before its body is read."""
 
-    def infer(self, exchange: Exchange, body: bytes) -> None:
-        """Answer `exchange`, now or later. May raise ProtocolError."""
+    def infer(self, exchange: Exchange, body: bytes) -> bool:
+        """Answer `exchange`, now or later; False where there is no room for it. May raise ProtocolError."""
 
     def stop(self) -> None:
         """Called once, after the last answer."""
@@ -51,7 +52,13 @@ class HttpService:
         self.heads = heads
         self.max_body_bytes = max_body_bytes
         self.connections: set[Connection] = set()
+        self.refusals = PacedRefusals()
         self.draining = False
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Called once, before the first request."""
+        self.refusals.start(loop)
+        self.backend.start(loop)
 
     def connect(self) -> Connection:
         """A protocol object for the event loop."""
@@ -71,16 +78,22 @@ class HttpService:
 class Exchange:
     """One request and the answer owed to it. While it waits for the model it is the queue's item."""
 
-    __slots__ = ("_connection", "arrived_ns", "head", "payload", "request", "rows")
+    __slots__ = ("_connection", "arrived_ns", "expires_ns", "head", "held", "payload", "request", "rows")
 
     request: InferRequest
     rows: int
     arrived_ns: int
+    expires_ns: int
 
     def __init__(self, connection: Connection, head: Head) -> None:
         self._connection = connection
         self.head = head
+        self.held = False  # it waits to be refused
         self.payload: bytes | None = None
+
+    def deliver(self, headers: bytes, timing: bytes, body: bytes) -> None:
+        """Send what the model said, after the two parts of the head that are the request's own."""
+        self._connection.send(self, b"%s%s%s" % (OK, headers, timing), body)
 
     def answer(self, status_and_headers: bytes, body: bytes) -> None:
         """Send this once all earlier requests of the connection are answered. Nothing where the client has gone."""
@@ -103,6 +116,7 @@ class Connection(asyncio.Protocol):
         self.service = service
         self._reader: RequestReader[Exchange] = RequestReader(service.heads, self, service.max_body_bytes)
         self._owed: deque[Exchange] = deque()
+        self._held = 0  # of them, how many wait to be refused
         self._transport: asyncio.Transport | None = None
         self._ended = False  # the client sends no more
         self._active = True  # since the last look of `close_if_stale`
@@ -136,7 +150,7 @@ class Connection(asyncio.Protocol):
             self._request_since_ns = self._request_since_ns or monotonic_ns()
         else:
             self._request_since_ns = None
-        if len(self._owed) > MAX_PIPELINED:
+        if len(self._owed) > MAX_PIPELINED or (self._held and reader.in_request):
             self.pause_writing()
 
     def pause_writing(self) -> None:
@@ -159,8 +173,8 @@ class Connection(asyncio.Protocol):
                 if head.expects_continue and len(self._owed) == 1 and self._transport is not None:
                     self._transport.write(CONTINUE)
                 return exchange
-            error = queue_full()
-        if error is not None:
+            self._hold(exchange)
+        elif error is not None:
             exchange.refuse(error)
         else:
             self._answer_document(exchange)
@@ -169,9 +183,16 @@ class Connection(asyncio.Protocol):
     def complete(self, exchange: Exchange, body: bytes) -> None:
         """An inference request has come whole."""
         try:
-            self.service.backend.infer(exchange, body)
+            if not self.service.backend.infer(exchange, body):
+                self._hold(exchange)
         except ProtocolError as error:
             exchange.refuse(error)
+
+    def _hold(self, exchange: Exchange) -> None:
+        # Nothing more is read of a client that waits for its refusal: neither its body nor its next request.
+        self._held += 1
+        exchange.held = True
+        self.service.refusals.add(exchange)
 
     def fail(self, exchange: Exchange, error: ProtocolError) -> None:
         """The rest of the connection cannot be understood."""
@@ -191,6 +212,11 @@ class Connection(asyncio.Protocol):
         last = self._ended or self.service.draining
         exchange.payload = response(status_and_headers, body, CLOSE if last else exchange.head.connection)
         owed = self._owed
+        if exchange.held:
+            self._held -= 1
+            exchange.held = False
+            if self._reader.in_request:
+                self.resume_writing()
         if len(owed) > MAX_PIPELINED:
             self.resume_writing()
         while owed and (payload := owed[0].payload) is not None:

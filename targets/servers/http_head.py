@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import httptools
 
+from harness.clock import NS_PER_MS
 from targets.servers.errors import ProtocolError
 from targets.servers.responses import CLOSE
 from targets.servers.routes import Action
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 MAX_HEAD_BYTES = 64 * 1024
 KEEP_ALIVE = {"1.1": b"", "1.0": b"connection: keep-alive\r\n"}  # what an answer says to keep the connection
+# Milliseconds that the client gives the request; 0 is none. The second is what Envoy tells the server behind it.
+TIMEOUT_HEADERS = (b"x-request-timeout-ms", b"x-envoy-expected-rq-timeout-ms")
+MAX_DIGITS = 15
 KEPT_HEADS = 1024
 KEPT_HEAD_BYTES = 4 * 1024  # longer heads are rare, and would make the memory large
 
@@ -34,6 +38,7 @@ class Head:
     connection: bytes = b""  # header line of the answer: empty, `connection: close` or `connection: keep-alive`
     expects_continue: bool = False
     json_length: int | None = None  # Inference-Header-Content-Length
+    timeout_ns: int | None = None  # how long the answer is worth waiting for
     refusal: ProtocolError | None = None
 
     @property
@@ -76,11 +81,12 @@ class HeadParser:
 
     def _head(self, fields: _Fields, method: str, connection: bytes) -> Head:
         headers = fields.headers
-        action, refusal, json_length = Action.LIVE, None, None
+        action, refusal, json_length, timeout_ns = Action.LIVE, None, None, None
         content_length = int(headers.get(b"content-length", b"0"))
         try:
             action = self._routes.find(method, fields.target.decode("latin-1"))
-            json_length = _whole(headers.get(b"inference-header-content-length"))
+            json_length = _whole(headers, b"inference-header-content-length")
+            timeout_ns = _timeout_ns(headers)
             self._check_body(content_length, headers.get(b"content-encoding", b"identity"))
         except ProtocolError as error:
             refusal = error
@@ -91,6 +97,7 @@ class HeadParser:
             connection=connection,
             expects_continue=headers.get(b"expect", b"").lower() == b"100-continue",
             json_length=json_length,
+            timeout_ns=timeout_ns,
             refusal=refusal,
         )
 
@@ -106,12 +113,18 @@ def broken(error: ProtocolError) -> Head:
     return Head(connection=CLOSE, refusal=error)
 
 
-def _whole(text: bytes | None) -> int | None:
+def _whole(headers: dict[bytes, bytes], name: bytes) -> int | None:
+    text = headers.get(name)
     if text is None:
         return None
-    if not text.isdigit():
-        raise ProtocolError(400, "inference-header-content-length must be a whole number")
+    if not text.isdigit() or len(text) > MAX_DIGITS:
+        raise ProtocolError(400, f"{name.decode()} must be a whole number")
     return int(text)
+
+
+def _timeout_ns(headers: dict[bytes, bytes]) -> int | None:
+    timeouts_ms = [ms for name in TIMEOUT_HEADERS if (ms := _whole(headers, name))]
+    return min(timeouts_ms) * NS_PER_MS if timeouts_ms else None
 
 
 class _Fields:

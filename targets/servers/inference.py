@@ -45,11 +45,12 @@ class ReplyForm(Protocol):
 
 @dataclass(slots=True)
 class InferRequest:
-    """`rows` valid rows as little-endian float32 bytes, and the form of the answer."""
+    """`rows` valid rows as little-endian float32 bytes, the form of the answer, and how long it may wait."""
 
     rows: int
     tensor: bytes
     form: ReplyForm
+    timeout_ns: int | None = None
 
 
 JSON_HEADERS = b"content-type: application/json\r\n"

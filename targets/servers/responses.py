@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -25,9 +26,13 @@ def response(status_and_headers: bytes, body: bytes, connection: bytes = b"") ->
 
 def refusal(error: ProtocolError) -> tuple[bytes, bytes]:
     """(status line and headers, body) of `{"error": message}`."""
-    reason = HTTPStatus(error.status).phrase.encode()
-    head = b"HTTP/1.1 %d %s\r\n%s%s" % (error.status, reason, JSON_HEADERS, error.headers)
-    return head, orjson.dumps({"error": str(error)})
+    return _refusal(error.status, str(error), error.headers)
+
+
+@lru_cache(maxsize=64)
+def _refusal(status: int, message: str, headers: bytes) -> tuple[bytes, bytes]:
+    head = b"HTTP/1.1 %d %s\r\n%s%s" % (status, HTTPStatus(status).phrase.encode(), JSON_HEADERS, headers)
+    return head, orjson.dumps({"error": message})
 
 
 def timing_queue(queue_ns: int, batch_ns: int, rows: int) -> bytes:

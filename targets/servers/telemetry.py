@@ -22,6 +22,8 @@ BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 SECONDS_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 SERVER_ERROR = 500
 UNAVAILABLE = 503
+EXPIRED = 504
+OUTCOMES = {UNAVAILABLE: "rejected", EXPIRED: "expired"}
 
 
 class Histogram:
@@ -52,7 +54,7 @@ class Telemetry:
     """Counters of one server; it is a collector that `prometheus_client` can register. One thread at a time."""
 
     def __init__(self, queue_length: Callable[[], int] = lambda: 0) -> None:
-        self.requests: Counter[str] = Counter({"ok": 0, "bad_request": 0, "rejected": 0, "error": 0})
+        self.requests: Counter[str] = Counter({"ok": 0, "bad_request": 0, "rejected": 0, "expired": 0, "error": 0})
         self.batch_size = Histogram(BATCH_BOUNDS)
         self.queue_ns = Histogram(SECONDS_BOUNDS, NS_PER_S)
         self.compute_ns = Histogram(SECONDS_BOUNDS, NS_PER_S)
@@ -60,8 +62,7 @@ class Telemetry:
 
     def refused(self, status: int) -> None:
         """Count one request that was answered with an error status."""
-        outcome = "rejected" if status == UNAVAILABLE else "error" if status >= SERVER_ERROR else "bad_request"
-        self.requests[outcome] += 1
+        self.requests[OUTCOMES.get(status, "error" if status >= SERVER_ERROR else "bad_request")] += 1
 
     def collect(self) -> Iterator[Metric]:
         """The families, as `prometheus_client` wants them."""

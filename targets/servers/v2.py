@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from harness.clock import NS_PER_US
 from targets.servers.errors import ProtocolError
 from targets.servers.inference import JSON_HEADERS, InferRequest
 from targets.servers.wire_model import DATATYPE, VERSION, refuse_booleans
@@ -68,7 +69,7 @@ class V2Codec:
         tensor = self._input_tensor(document)
         rows = self._model.rows_of_shape(tensor.get("shape"))
         check_rows(rows, max_rows)
-        return InferRequest(rows, self._rows(tensor, rows, body, raw), self.form(document))
+        return InferRequest(rows, self._rows(tensor, rows, body, raw), self.form(document), _timeout_ns(document))
 
     def _input_tensor(self, document: dict[str, Any]) -> dict[str, Any]:
         inputs = document.get("inputs")
@@ -136,6 +137,18 @@ def check_rows(rows: int, max_rows: int) -> None:
     """Raise ProtocolError where one request has more rows than a batch may have: it is refused, not cut up."""
     if rows > max_rows:
         raise ProtocolError(400, f"{rows} rows in one request, but batch_size is {max_rows}")
+
+
+def _timeout_ns(document: dict[str, Any]) -> int | None:
+    parameters = document.get("parameters")
+    return timeout_of_us(parameters["timeout"]) if isinstance(parameters, dict) and "timeout" in parameters else None
+
+
+def timeout_of_us(timeout_us: Any) -> int | None:
+    """The parameter `timeout` in nanoseconds; 0 is none, as Triton reads it. Raises ProtocolError."""
+    if type(timeout_us) is not int or timeout_us < 0:
+        raise ProtocolError(400, "parameters.timeout: needs a whole number of microseconds, 0 for none")
+    return timeout_us * NS_PER_US or None
 
 
 def _flag(holder: dict[str, Any], name: str) -> bool:

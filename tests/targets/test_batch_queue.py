@@ -20,6 +20,7 @@ MS = 1_000_000
 class Asked:
     rows: int = 1
     arrived_ns: int = -1
+    expires_ns: int = -1
 
 
 def test_greedy_takes_what_is_there_at_once() -> None:
@@ -79,6 +80,34 @@ def test_a_batch_size_lowered_below_a_waiting_request_lets_it_go_alone() -> None
     queue.offer(big, 0)
     queue.batch_size = 2
     assert queue.take(0) == [big]
+
+
+def test_what_nobody_wants_any_more_leaves_the_queue_before_the_model_sees_it() -> None:
+    queue: BatchQueue[Asked] = BatchQueue(FixedPolicy(batch_wait_ms=10), batch_size=8, queue_limit=4)
+    patient, hasty, brief = Asked(), Asked(rows=2), Asked()
+    queue.offer(patient, 0)
+    queue.offer(hasty, 1 * MS, timeout_ns=3 * MS)
+    queue.offer(brief, 2 * MS, timeout_ns=5 * MS)
+    assert not queue.has_room()
+    assert queue.deadline_ns() == 4 * MS, "whoever waits for the queue is woken by the expiry, before the batch is due"
+    assert queue.drop_expired(4 * MS - 1) == []
+    assert queue.drop_expired(4 * MS) == [hasty]
+    assert queue.rows == 2
+    assert queue.deadline_ns() == 7 * MS
+    assert queue.take(9 * MS) is None
+    assert queue.drop_expired(9 * MS) == [brief]
+    assert queue.deadline_ns() == 10 * MS
+    assert queue.take(10 * MS) == [patient]
+
+
+def test_a_deadline_that_was_kept_wakes_nobody_later() -> None:
+    queue: BatchQueue[Asked] = BatchQueue(FixedPolicy(batch_wait_ms=10), batch_size=1, queue_limit=4)
+    queue.offer(Asked(), 0, timeout_ns=3 * MS)
+    assert queue.take(0)
+    queue.batch_size = 8
+    queue.offer(Asked(), 0)
+    assert queue.deadline_ns() == 10 * MS
+    assert queue.drop_expired(9 * MS) == []
 
 
 STEPS = st.lists(st.tuples(st.integers(0, 3 * MS), st.integers(1, 4)), max_size=60)

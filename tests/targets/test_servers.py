@@ -162,6 +162,62 @@ def test_a_full_queue_refuses_before_the_body_has_come(batched: Served) -> None:
         batched.set(batch_wait_ms=0.0)
 
 
+def _outcomes(served: Served) -> dict[str, float]:
+    text = served.ask("GET", "/metrics")[1].decode()
+    return {name: float(count) for name, count in re.findall(r'requests_total{outcome="(\w+)"} (\S+)', text)}
+
+
+def test_a_request_whose_time_is_over_is_dropped_before_the_model_sees_it(batched: Served) -> None:
+    row = batched.bank.inputs[:1]
+    before = _outcomes(batched)
+    batched.set(batch_wait_ms=10_000.0, batch_size=2)
+    try:
+        in_body = v2_body(row)[:-1] + b', "parameters": {"timeout": 20000}}'
+        assert batched.ask("POST", INFER, in_body)[0] == 504
+        assert batched.ask("POST", INFER, v2_body(row), **{"X-Request-Timeout-Ms": "20"})[0] == 504
+        status, answer, _ = batched.ask("POST", PREDICT, instances(row), **{"X-Envoy-Expected-Rq-Timeout-Ms": "20"})
+        assert (status, list(answer)) == (504, ["error"])
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            in_time = v2_body(row)[:-1] + b', "parameters": {"timeout": 60000000}}'
+            answers = list(pool.map(lambda body: batched.ask("POST", INFER, body), [in_time, in_time]))
+        assert [status for status, _, _ in answers] == [200, 200]
+    finally:
+        batched.set(batch_wait_ms=0.0, batch_size=64)
+    after = _outcomes(batched)
+    assert {name: after[name] - before[name] for name in ("ok", "expired", "rejected")} == {
+        "ok": 2,
+        "expired": 3,
+        "rejected": 0,
+    }
+
+
+@pytest.mark.parametrize("timeout", [b"-1", b"1.5", b'"5"', b"true"])
+def test_a_timeout_that_is_none_is_refused(batched: Served, timeout: bytes) -> None:
+    body = v2_body(batched.bank.inputs[:1])[:-1] + b', "parameters": {"timeout": %s}}' % timeout
+    status, answer, _ = batched.ask("POST", INFER, body)
+    assert status == 400
+    assert "timeout" in answer["error"]
+
+
+def test_a_crowd_at_a_full_queue_is_refused_to_the_last(batched: Served) -> None:
+    """More than the pace allows at once: some refusals wait for their turn, and each is sent."""
+    body = v2_body(batched.bank.inputs[:1])
+    request = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    with one_waits(batched):
+        before = _outcomes(batched)["rejected"]
+        clients = [socket.create_connection(("127.0.0.1", batched.port), 20) for _ in range(200)]
+        for client in clients:
+            client.sendall(request + request)
+        for client in clients:
+            received = b""
+            while received.count(b'{"error":') < 2:
+                received += client.recv(65536)
+            assert received.count(b"HTTP/1.1 503 ") == 2
+            client.close()
+        assert _outcomes(batched)["rejected"] - before == 400
+        batched.set(batch_wait_ms=0.0)
+
+
 def test_live_knobs_are_checked(batched: Served) -> None:
     batched.control.send({"set": {"batch_size": 0}})
     assert "batch_size=0" in batched.control.receive(10)["message"]
