@@ -21,6 +21,7 @@ from targets.batching.curve import ServiceCurve
 from targets.servers.errors import ProtocolError, expired
 from targets.servers.responses import timing_queue
 from targets.servers.timer import PreciseTimer
+from targets.servers.triton_documents import Batching
 from targets.servers.work import Done, work
 
 if TYPE_CHECKING:
@@ -55,6 +56,12 @@ class Pending(Protocol):
 
     def refuse(self, error: ProtocolError) -> None:
         """Send the protocol's error."""
+
+
+def batching_of(setting: Setting) -> Batching:
+    """What the model's configuration says of `setting`."""
+    waits = setting["batch_policy"] == "fixed"
+    return Batching(int(setting["batch_size"]), round(float(setting["batch_wait_ms"]) * 1000) if waits else 0)
 
 
 class BatchedBackend:
@@ -106,6 +113,7 @@ class BatchedBackend:
         self._queue.batch_size = int(setting["batch_size"])
         self._queue.queue_limit = int(setting["queue_limit"])
         self._queue.policy = make_policy(setting)
+        self._protocol.batching = batching_of(setting)
         self._look_soon()
 
     def infer(self, exchange: Exchange, body: bytes) -> bool:
@@ -179,15 +187,11 @@ class BatchedBackend:
             self._look_soon()
 
     def _answer(self, batch: list[Pending], taken_ns: int, done: Done) -> None:
-        telemetry = self._telemetry
-        telemetry.batch_size.observe(done.rows)
-        telemetry.compute_ns.observe(done.compute_ns)
-        telemetry.requests["ok"] += len(batch)
+        self._telemetry.answered(done, [taken_ns - exchange.arrived_ns for exchange in batch])
         # A batch begins to form when the model is free and its first row is there.
         forming_ns = max(self._idle_since_ns, batch[0].arrived_ns)
         for exchange, (headers, body) in zip(batch, done.replies, strict=True):
             arrived_ns = exchange.arrived_ns
             began_ns = max(arrived_ns, forming_ns)
-            telemetry.queue_ns.observe(taken_ns - arrived_ns)
             timing = timing_queue(began_ns - arrived_ns, taken_ns - began_ns, done.rows)
             exchange.deliver(headers, timing + done.timing, body)

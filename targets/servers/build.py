@@ -13,7 +13,7 @@ from targets.batching.queue import BatchQueue
 from targets.loading import load_engine
 from targets.models import prepare
 from targets.models.canned import canned_row, prepare_canned
-from targets.servers.batched import BatchedBackend, Pending
+from targets.servers.batched import BatchedBackend, Pending, batching_of
 from targets.servers.event_server import EventServer
 from targets.servers.fixed import FixedBackend
 from targets.servers.http_connection import HttpService
@@ -88,6 +88,7 @@ def _batched(parts: _Parts) -> Server:
     batch_size, queue_limit = int(parts.setting["batch_size"]), int(parts.setting["queue_limit"])
     queue: BatchQueue[Pending] = BatchQueue(make_policy(parts.setting), batch_size, queue_limit)
     protocol = parts.protocol(Telemetry(lambda: queue.rows))
+    protocol.batching = batching_of(parts.setting)
     backend = BatchedBackend(protocol, engine, queue)
     return EventServer(_service(protocol, backend), backend.apply)
 

@@ -9,15 +9,20 @@ import orjson
 from targets.servers.errors import ProtocolError
 from targets.servers.routes import Action, Routes
 from targets.servers.tfs import SIGNATURE, TfsCodec
+from targets.servers.triton_documents import Batching, model_config, model_statistics
 from targets.servers.v2 import V2Codec
 from targets.servers.wire_model import DATATYPE, VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from targets.servers.inference import InferRequest
     from targets.servers.telemetry import Telemetry
     from targets.servers.wire_model import WireModel
 
 SERVER_NAME = "sweepspot"
+SERVER_VERSION = "2"
+EXTENSIONS = ["binary_tensor_data", "model_configuration", "statistics"]
 
 
 class ProtocolLayer:
@@ -29,6 +34,7 @@ class ProtocolLayer:
         self.routes = Routes(model.name)
         self._v2 = V2Codec(model)
         self._tfs = TfsCodec(model)
+        self.batching = Batching(max_rows=1)
 
     def decode(self, action: Action, body: bytes, json_length: int | None, max_rows: int) -> InferRequest:
         """The valid inference request in `body`. Raises ProtocolError."""
@@ -45,22 +51,20 @@ class ProtocolLayer:
         return b"application/json", orjson.dumps(self._describe(action))
 
     def _describe(self, action: Action) -> dict[str, Any]:
-        match action:
-            case Action.SERVER:
-                return {"name": SERVER_NAME, "version": "2", "extensions": ["binary_tensor_data"]}
-            case Action.LIVE:
-                return {"live": True}
-            case Action.READY:
-                return {"name": self.model.name, "ready": True}
-            case Action.MODEL:
-                return self._v2_metadata()
-            case Action.TFS_STATUS:
-                status = {"error_code": "OK", "error_message": ""}
-                return {"model_version_status": [{"version": VERSION, "state": "AVAILABLE", "status": status}]}
-            case _:
-                return self._tfs_metadata()
+        documents: dict[Action, Callable[[], dict[str, Any]]] = {
+            Action.SERVER: lambda: {"name": SERVER_NAME, "version": SERVER_VERSION, "extensions": EXTENSIONS},
+            Action.LIVE: lambda: {"live": True},
+            Action.READY: lambda: {"name": self.model.name, "ready": True},
+            Action.MODEL: self.v2_metadata,
+            Action.MODEL_CONFIG: lambda: model_config(self.model, self.batching),
+            Action.MODEL_STATISTICS: lambda: model_statistics(self.model, self.telemetry),
+            Action.TFS_STATUS: _tfs_status,
+            Action.TFS_METADATA: self._tfs_metadata,
+        }
+        return documents[action]()
 
-    def _v2_metadata(self) -> dict[str, Any]:
+    def v2_metadata(self) -> dict[str, Any]:
+        """The model as the Open Inference Protocol describes it."""
         meta = self.model.meta
         return {
             "name": meta.model,
@@ -81,6 +85,11 @@ class ProtocolLayer:
             "model_spec": {"name": meta.model, "signature_name": "", "version": VERSION},
             "metadata": {"signature_def": {"signature_def": {SIGNATURE: signature}}},
         }
+
+
+def _tfs_status() -> dict[str, Any]:
+    status = {"error_code": "OK", "error_message": ""}
+    return {"model_version_status": [{"version": VERSION, "state": "AVAILABLE", "status": status}]}
 
 
 def _tensor_info(name: str, shape: tuple[int, ...]) -> dict[str, Any]:

@@ -15,6 +15,8 @@ class Action(Enum):
     LIVE = auto()
     READY = auto()
     MODEL = auto()
+    MODEL_CONFIG = auto()
+    MODEL_STATISTICS = auto()
     V2_INFER = auto()
     TFS_STATUS = auto()
     TFS_METADATA = auto()
@@ -39,11 +41,13 @@ class Routes:
             "/v2": Action.SERVER,
             "/v2/health/live": Action.LIVE,
             "/v2/health/ready": Action.READY,
+            "/v2/models/stats": Action.MODEL_STATISTICS,
             "/metrics": Action.METRICS,
         }
         for version in ("", f"/versions/{VERSION}"):
             v2, tfs = f"/v2/models/{self.model}{version}", f"/v1/models/{self.model}{version}"
             self._table |= {v2: Action.MODEL, f"{v2}/ready": Action.READY, f"{v2}/infer": Action.V2_INFER}
+            self._table |= {f"{v2}/config": Action.MODEL_CONFIG, f"{v2}/stats": Action.MODEL_STATISTICS}
             self._table |= {tfs: Action.TFS_STATUS, f"{tfs}/metadata": Action.TFS_METADATA}
             self._table |= {f"{tfs}:predict": Action.TFS_PREDICT}
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from harness.clock import NS_PER_S
+from harness.clock import NS_PER_S, monotonic_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from prometheus_client.core import Metric
+
+    from targets.servers.work import Done
 
 BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 SECONDS_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -50,6 +53,14 @@ class Histogram:
         return self.total / self._scale
 
 
+@dataclass(slots=True)
+class Calls:
+    """The model calls of one batch size."""
+
+    calls: int = 0
+    compute_ns: int = 0
+
+
 class Telemetry:
     """Counters of one server; it is a collector that `prometheus_client` can register. One thread at a time."""
 
@@ -58,7 +69,30 @@ class Telemetry:
         self.batch_size = Histogram(BATCH_BOUNDS)
         self.queue_ns = Histogram(SECONDS_BOUNDS, NS_PER_S)
         self.compute_ns = Histogram(SECONDS_BOUNDS, NS_PER_S)
+        self.spent_ns = {"queue": 0, "compute_input": 0, "compute_infer": 0, "compute_output": 0}  # over requests
+        self.batches: dict[int, Calls] = {}  # by rows
+        self.last_inference_ns = 0
         self._queue_length = queue_length
+
+    def answered(self, done: Done, waits_ns: list[int]) -> None:
+        """Count one batch, whose requests waited so long each."""
+        requests = len(waits_ns)
+        self.requests["ok"] += requests
+        self.batch_size.observe(done.rows)
+        self.compute_ns.observe(done.compute_ns)
+        for wait_ns in waits_ns:
+            self.queue_ns.observe(wait_ns)
+        spent_ns = self.spent_ns
+        spent_ns["queue"] += sum(waits_ns)
+        spent_ns["compute_input"] += done.preprocess_ns * requests
+        spent_ns["compute_infer"] += done.compute_ns * requests
+        spent_ns["compute_output"] += done.serialise_ns * requests
+        seen = self.batches.get(done.rows)
+        if seen is None:
+            seen = self.batches[done.rows] = Calls()
+        seen.calls += 1
+        seen.compute_ns += done.compute_ns
+        self.last_inference_ns = monotonic_ns()
 
     def refused(self, status: int) -> None:
         """Count one request that was answered with an error status."""

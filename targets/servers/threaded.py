@@ -53,12 +53,8 @@ class ThreadedService:
         request = self.protocol.decode(action, body, json_length, MAX_ROWS)
         began_ns = monotonic_ns()
         done = work(self.engine, self.protocol.model.meta.input_shape, [request])
-        telemetry = self.protocol.telemetry
         with self._lock:
-            telemetry.requests["ok"] += 1
-            telemetry.batch_size.observe(done.rows)
-            telemetry.queue_ns.observe(began_ns - arrived_ns)
-            telemetry.compute_ns.observe(done.compute_ns)
+            self.protocol.telemetry.answered(done, [began_ns - arrived_ns])
         headers, content = done.replies[0]
         return OK + headers + timing_queue(0, 0, done.rows) + done.timing, content
 

@@ -24,7 +24,9 @@ class Done:
 
     replies: list[tuple[bytes, bytes]]
     rows: int
+    preprocess_ns: int
     compute_ns: int
+    serialise_ns: int
     timing: bytes  # the end of Server-Timing
 
 
@@ -38,8 +40,8 @@ def work(engine: Engine, input_shape: tuple[int, ...], requests: Sequence[InferR
     computed_ns = monotonic_ns()
     replies = _replies(BatchAnswers(outputs), requests)
     end_ns = monotonic_ns()
-    timing = timing_work(joined_ns - start_ns, computed_ns - joined_ns, end_ns - computed_ns)
-    return Done(replies, len(inputs), computed_ns - joined_ns, timing)
+    spent_ns = (joined_ns - start_ns, computed_ns - joined_ns, end_ns - computed_ns)
+    return Done(replies, len(inputs), *spent_ns, timing_work(*spent_ns))
 
 
 def _replies(answers: BatchAnswers, requests: Sequence[InferRequest]) -> list[tuple[bytes, bytes]]:

@@ -88,6 +88,28 @@ def test_health_and_metadata(server: Served) -> None:
     assert b"sweepspot_requests_total" in server.ask("GET", "/metrics")[1]
 
 
+def test_what_tritons_clients_ask(server: Served) -> None:
+    path = "/v2/models/digits-mlp"
+    config = server.ask("GET", f"{path}/config")[1]
+    assert config["input"] == [{"name": "input", "data_type": "TYPE_FP32", "dims": [64]}]
+    assert config["max_batch_size"] >= 1
+    before = server.ask("GET", f"{path}/stats")[1]["model_stats"][0]
+    server.ask("POST", INFER, v2_body(server.bank.inputs[:3]))
+    server.ask("POST", INFER, b"{")
+    after = server.ask("GET", "/v2/models/stats")[1]["model_stats"][0]
+    for count, added in (("inference_count", 3), ("execution_count", 1)):
+        assert after[count] - before[count] == added
+    for name, added in (("success", 1), ("fail", 1), ("queue", 1), ("compute_infer", 1)):
+        assert after["inference_stats"][name]["count"] - before["inference_stats"][name]["count"] == added
+    spent = after["inference_stats"]["compute_infer"]["ns"] - before["inference_stats"]["compute_infer"]["ns"]
+    total = after["inference_stats"]["success"]["ns"] - before["inference_stats"]["success"]["ns"]
+    assert 0 < spent < total
+    assert abs(after["last_inference"] / 1000 - time.time()) < 60
+    assert {batch["batch_size"] for batch in after["batch_stats"]} >= {3}
+    assert server.ask("GET", "/v2/models/other/stats")[0] == 404
+    assert server.ask("POST", f"{path}/config")[0] == 405
+
+
 def test_after_each_bad_request_the_same_connection_serves_a_good_one(server: Served) -> None:
     row = server.bank.inputs[:1]
     bad = [
