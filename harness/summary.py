@@ -76,13 +76,13 @@ def summarise_run(plan: Plan, evidence: Iterable[TrialEvidence], model: ModelCar
     return RunResult(
         points=points,
         answer=found,
-        verdict=_verdict(found, points),
+        verdict=run_verdict(found, points),
         model=model,
         missing=tuple(_missing(plan, points)),
     )
 
 
-def _verdict(found: Answer, points: Sequence[PointMetrics]) -> Verdict:
+def run_verdict(found: Answer, points: Sequence[PointMetrics]) -> Verdict:
     """What the run's answer is worth: that of the points it stands on.
 
     A point left out as INVALID might have changed the answer, so it costs the run its VALID; a run whose points are
@@ -93,7 +93,8 @@ def _verdict(found: Answer, points: Sequence[PointMetrics]) -> Verdict:
         return Verdict.INVALID
     left_out = Verdict.DEGRADED if Verdict.INVALID in by_number.values() else Verdict.VALID
     named = [number for number in (found.best_point, found.baseline_point) if number is not None]
-    return worst([left_out, *(by_number[number] for number in named)])
+    stands_on = [by_number[number] for number in named or by_number]
+    return worst([left_out, *(verdict for verdict in stands_on if verdict is not Verdict.INVALID)])
 
 
 def _missing(plan: Plan, points: Sequence[PointMetrics]) -> Iterable[str]:

@@ -8,15 +8,16 @@ import msgspec
 import numpy as np
 import pytest
 import queueing
+from answers_of import point_of
 from evidence_of import MS, START, S, closed_loop, evidence_of, report_of, rows_of, samples_of
 
 from harness.arrivals import Closed, Poisson
 from harness.findings import FindingKind, Verdict
-from harness.metrics import ModelCard
+from harness.metrics import Answer, ModelCard
 from harness.plan import Plan, Point, Trial
 from harness.rows import ABSENT, Outcome, Phase
 from harness.slo import parse_slo
-from harness.summary import summarise_point, summarise_run, summarise_trial
+from harness.summary import run_verdict, summarise_point, summarise_run, summarise_trial
 
 
 def ten_rows(**columns):
@@ -330,3 +331,23 @@ def test_a_million_rows_are_no_loop_over_rows():
     before_ns = cpu_ns()
     sum(value for value in response_ns.tolist() if value > MS)
     assert taken_ns < 100 * (cpu_ns() - before_ns)
+
+
+@pytest.mark.parametrize(
+    ("best", "verdicts", "expected"),
+    [
+        (0, "VALID VALID", "VALID"),
+        (0, "VALID DEGRADED", "VALID"),  # the doubtful point is neither the answer nor what it is compared with
+        (1, "VALID DEGRADED", "DEGRADED"),
+        (0, "VALID INVALID", "DEGRADED"),  # what was left out might have been better
+        (None, "VALID DEGRADED", "DEGRADED"),  # no answer: every point counts
+        (None, "INVALID INVALID", "INVALID"),
+        (None, "", "INVALID"),
+    ],
+)
+def test_a_runs_verdict_is_that_of_its_answer(best, verdicts, expected):
+    points = [
+        msgspec.structs.replace(point_of(number=number), verdict=Verdict(word))
+        for number, word in enumerate(verdicts.split())
+    ]
+    assert run_verdict(Answer(sentence="", best_point=best), points) == expected
