@@ -64,7 +64,7 @@ def _choose(first: PointMetrics, eligible: Sequence[PointMetrics]) -> _Choice:
     for point in sorted(eligible, key=lambda point: point.throughput_rps.value):
         best_by_setting[tuple(point.setting.items())] = point
     contenders = list(best_by_setting.values())
-    fastest = contenders[-1]
+    fastest = max(contenders, key=lambda point: point.throughput_rps.value)
     equals = [point for point in contenders if point is fastest or not _against(point, fastest).different]
     best = min(equals, key=_cost)
     baseline = best_by_setting.get(tuple(first.setting.items()))

@@ -154,3 +154,15 @@ def test_units():
     assert milliseconds(31.4).replace("\u202f", " ") == "31 ms"
     assert milliseconds(12_300).replace("\u202f", " ") == "12 s"
     assert percent(0.0042).replace("\u202f", " ") == "0.42 %"
+
+
+def test_the_fastest_is_found_whatever_the_slow_loads_of_a_setting_were():
+    # The setting that is fastest at its best load has the slowest point of all, the other one lies between.
+    points = [
+        point_of(2000.0, number=0, setting={"batch_size": 1}, users=1, meets=True),
+        point_of(1000.0, number=1, setting={"batch_size": 64}, users=1, meets=True),
+        point_of(30000.0, number=2, setting={"batch_size": 64}, users=128, meets=True),
+    ]
+    found = answer(points, parse_slo("p99<50ms"))
+    assert (found.best_point, found.baseline_point) == (2, 0)
+    assert found.speedup.value == pytest.approx(15.0)
