@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from harness.control import ControlChannel
-from targets.serving import Address, run_child
+from targets.serving import Address, Membership, run_child
 
 
 def main() -> int:
@@ -20,9 +21,13 @@ def main() -> int:
     parser.add_argument("--model", default="digits-mlp", help="model to serve (default: %(default)s)")
     parser.add_argument("--knobs", type=_knobs, default={}, help='JSON object, for example {"batch_size": 4}')
     parser.add_argument("--control-fd", type=int, help="descriptor of the parent's control channel")
+    parser.add_argument("--replica", type=int, help="number of this process among the replicas of one server")
+    parser.add_argument("--replica-dir", type=Path, help="folder that the replicas share")
     options = parser.parse_args()
     control = None if options.control_fd is None else ControlChannel.inherited(options.control_fd)
-    return run_child(options.name, Address(options.host, options.port), options.model, options.knobs, control)
+    address = Address(options.host, options.port)
+    replica = None if options.replica is None else Membership(options.replica, options.replica_dir)
+    return run_child(options.name, address, options.model, options.knobs, control, replica=replica)
 
 
 def _knobs(text: str) -> dict[str, Any]:

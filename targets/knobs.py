@@ -52,6 +52,23 @@ QUEUE_LIMIT = Knob(
     maximum=1_000_000,
     apply=Apply.LIVE,
 )
+GRPC_PORT = Knob(
+    name="grpc_port",
+    doc="Port of the Open Inference Protocol over gRPC; 0: a free one, -1: none.",
+    default=-1,
+    swept=(-1,),
+    minimum=-1,
+    maximum=65_535,
+)
+REPLICAS = Knob(
+    name="replicas",
+    doc="Processes behind the port, each with its own model, and its own queue of queue_limit rows.",
+    default=1,
+    swept=(1, 2, 4),
+    unit="processes",
+    minimum=1,
+    maximum=64,
+)
 MAX_CONNECTIONS = Knob(
     name="max_connections",
     doc="Connections, and so threads, at a time; the next one is refused with 503.",
@@ -142,6 +159,7 @@ TRUTH_KNOBS = (
 
 INPROCESS = KnobSet("inprocess", ENGINE_KNOBS)
 THREADED = KnobSet("threaded", (MAX_CONNECTIONS, *ENGINE_KNOBS))
-BATCHED = KnobSet("batched", (BATCH_SIZE, BATCH_WAIT, QUEUE_LIMIT, BATCH_POLICY, SLO, *ENGINE_KNOBS))
+BATCHING_KNOBS = (BATCH_SIZE, BATCH_WAIT, QUEUE_LIMIT, BATCH_POLICY, SLO)
+BATCHED = KnobSet("batched", (*BATCHING_KNOBS, REPLICAS, GRPC_PORT, *ENGINE_KNOBS))
 NULL = KnobSet("null", ())
 FIXED = KnobSet("fixed", TRUTH_KNOBS)

@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,6 +23,8 @@ from harness.knobs import Apply
 from targets import TARGETS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.control import ControlChannel, Message
     from harness.knobs import KnobSet, Setting
     from targets.servers.build import Built, Server
@@ -36,10 +39,23 @@ class Address:
 
     def bind(self) -> socket.socket:
         """A bound socket that doesn't listen yet: clients are refused until the model is ready. Raises UserError."""
+        return self._bind(socket.SO_REUSEADDR)
+
+    def reserve(self) -> socket.socket:
+        """The same for a port on which other sockets of this user will listen too (SO_REUSEPORT)."""
+        self.bind().close()  # who else is there is not joined by mistake
+        return self.join()
+
+    def join(self) -> socket.socket:
+        """A bound socket on a port that the parent has reserved."""
+        return self._bind(socket.SO_REUSEADDR, socket.SO_REUSEPORT)
+
+    def _bind(self, *options: int) -> socket.socket:
         try:
             family, kind, protocol, _, where = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]
             sock = socket.socket(family, kind, protocol)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            for option in options:
+                sock.setsockopt(socket.SOL_SOCKET, option, 1)
             sock.bind(where)
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)
@@ -49,22 +65,43 @@ class Address:
         return sock
 
 
-def serve(name: str, address: Address, model: str, setting: Setting, control: ControlChannel | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A process that is one of several replicas: its number, and the folder they share."""
+
+    index: int
+    directory: Path
+
+
+def serve(
+    name: str,
+    address: Address,
+    model: str,
+    setting: Setting,
+    control: ControlChannel | None = None,
+    *,
+    replica: Membership | None = None,
+) -> None:
     """Serve `model` as target `name` until SIGTERM, SIGINT, or the parent's word or death.
 
     Tells the parent over `control`, or the user on standard output, when it is ready. Raises UserError.
     """
     knobs = _servable(name)
     complete = knobs.complete(setting)
-    sock = address.bind()
+    sock = _listening_socket(address, complete, replica)
+    grpc_sock = _grpc_socket(address.host, complete, replica)
     voice = _Voice(control)
-    from targets.servers.build import build
+    from targets.servers.build import Order, build
+    from targets.servers.siblings import Siblings
 
-    built = build(name, model, complete, voice.progress)
+    grpc_address = "" if grpc_sock is None else _url(grpc_sock).removeprefix("http://")
+    built_setting = complete if grpc_sock is None else {**complete, "grpc_port": grpc_sock.getsockname()[1]}
+    siblings = None if replica is None else Siblings(replica.directory, replica.index)
+    built = build(Order(name, model, built_setting, grpc_address, siblings), voice.progress)
     url = _url(sock)
 
     def on_ready() -> None:
-        voice.ready(url, built, complete)
+        voice.ready(Ready(url, grpc_address, built, complete))
         if control is not None:
             ear = _Ear(built.server, knobs, complete, control)
             control.watch(ear.hear, on_lost=built.server.stop)
@@ -72,10 +109,34 @@ def serve(name: str, address: Address, model: str, setting: Setting, control: Co
     built.server.run(sock, on_ready)
 
 
-def run_child(name: str, address: Address, model: str, setting: Setting, control: ControlChannel | None) -> int:
+def _listening_socket(address: Address, setting: Setting, replica: Membership | None) -> socket.socket:
+    if replica is not None:
+        return address.join()
+    return address.bind() if int(setting.get("replicas", 1)) == 1 else address.reserve()
+
+
+def _grpc_socket(host: str, setting: Setting, replica: Membership | None) -> socket.socket | None:
+    port = int(setting.get("grpc_port", -1))
+    if port < 0:
+        return None
+    if find_spec("grpc") is None:
+        raise UserError("grpc_port: gRPC is not installed; pip install grpcio")
+    address = Address(host, port)
+    return address.reserve() if replica is None else address.join()
+
+
+def run_child(
+    name: str,
+    address: Address,
+    model: str,
+    setting: Setting,
+    control: ControlChannel | None,
+    *,
+    replica: Membership | None = None,
+) -> int:
     """`serve`, with the exit code of a process: a failure is one line, on standard error and over `control`."""
     try:
-        serve(name, address, model, setting, control)
+        serve(name, address, model, setting, control, replica=replica)
     except SweepspotError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         if control is not None:
@@ -96,6 +157,16 @@ def _url(sock: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What is there to tell once clients may come."""
+
+    url: str
+    grpc_address: str
+    built: Built
+    setting: Setting
+
+
 class _Voice:
     """Tells the parent, or else the user, how far it is."""
 
@@ -110,11 +181,14 @@ class _Voice:
             print(f"{stage} ...", file=sys.stderr, flush=True)
             self._last_stage = stage
 
-    def ready(self, url: str, built: Built, setting: Setting) -> None:
+    def ready(self, ready: Ready) -> None:
+        built = ready.built
         if self._control is None:
-            print(_welcome(url, built), flush=True)
+            print(_welcome(ready), flush=True)
             return
-        message: dict[str, Any] = {"event": "ready", "url": url, "pid": os.getpid(), "knobs": setting}
+        message: dict[str, Any] = {"event": "ready", "url": ready.url, "pid": os.getpid(), "knobs": ready.setting}
+        if ready.grpc_address:
+            message["grpc_url"] = ready.grpc_address
         message["model"] = msgspec.to_builtins(built.prepared.card)
         message["bank"] = str(built.prepared.bank_path)
         self._control.send(message)
@@ -152,8 +226,10 @@ class _Ear:
         self._server.set_knobs(setting, done)
 
 
-def _welcome(url: str, built: Built) -> str:
-    name = built.prepared.card.name
-    values = ",".join(["0"] * math.prod(Bank.load(built.prepared.bank_path).meta.input_shape))
-    predict = f"curl {url}/v1/models/{name}:predict -d '{{\"instances\":[[{values}]]}}'"
-    return f"{name} at {url} (Ctrl-C stops it). Try:\n  {predict}"
+def _welcome(ready: Ready) -> str:
+    prepared = ready.built.prepared
+    name = prepared.card.name
+    values = ",".join(["0"] * math.prod(Bank.load(prepared.bank_path).meta.input_shape))
+    predict = f"curl {ready.url}/v1/models/{name}:predict -d '{{\"instances\":[[{values}]]}}'"
+    grpc = f" and gRPC at {ready.grpc_address}" if ready.grpc_address else ""
+    return f"{name} at {ready.url}{grpc} (Ctrl-C stops it). Try:\n  {predict}"

@@ -104,6 +104,11 @@ class BatchedBackend:
         self._thread.shutdown()
         self._timer.close()
 
+    @property
+    def max_rows(self) -> int:
+        """The most rows that one request may have."""
+        return self._queue.batch_size
+
     def has_room(self) -> bool:
         """Whether one row more may wait."""
         return self._queue.has_room()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from harness.bank import Bank
+from targets import TARGETS
 from targets.batching import make_policy
 from targets.batching.queue import BatchQueue
 from targets.loading import load_engine
@@ -16,10 +17,12 @@ from targets.models.canned import canned_row, prepare_canned
 from targets.servers.batched import BatchedBackend, Pending, batching_of
 from targets.servers.event_server import EventServer
 from targets.servers.fixed import FixedBackend
+from targets.servers.grpc_v2.server import GrpcFront
 from targets.servers.http_connection import HttpService
 from targets.servers.http_head import HeadParser
 from targets.servers.null import NullBackend
 from targets.servers.protocol import ProtocolLayer
+from targets.servers.replicas import ReplicaOrder, Supervisor
 from targets.servers.telemetry import Telemetry
 from targets.servers.threaded import ThreadedServer, ThreadedService
 from targets.servers.wire_model import WireModel
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from harness.target import Progress
     from targets.models.preparation import PreparedModel
     from targets.servers.http_connection import Backend
+    from targets.servers.siblings import Siblings
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 
@@ -50,6 +54,17 @@ class Server(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """What to build. `setting` is complete."""
+
+    target: str
+    model: str
+    setting: Setting
+    grpc_address: str = ""  # host:port, reserved; empty: no gRPC
+    siblings: Siblings | None = None  # of a replica
+
+
+@dataclass(frozen=True, slots=True)
 class Built:
     """A server and the model it answers for."""
 
@@ -57,12 +72,17 @@ class Built:
     prepared: PreparedModel
 
 
-def build(name: str, model: str, setting: Setting, progress: Progress) -> Built:
-    """Prepare the model and load it. `setting` is complete. Raises UserError."""
-    prepared = prepare_canned(model) if name in CANNED else prepare(model, progress)
+def build(order: Order, progress: Progress) -> Built:
+    """Prepare the model and load it. Raises UserError."""
+    name, setting = order.target, order.setting
+    prepared = prepare_canned(order.model) if name in CANNED else prepare(order.model, progress)
     if name not in CANNED:
         prepared = replace(prepared, card=msgspec.structs.replace(prepared.card, engine=str(setting["engine"])))
-    parts = _Parts(prepared, Bank.load(prepared.bank_path), setting, progress)
+    count = int(setting.get("replicas", 1))
+    if count > 1:
+        one = ReplicaOrder(name, order.model, TARGETS[name].knobs, {**setting, "replicas": 1})
+        return Built(Supervisor(one, count, progress), prepared)
+    parts = _Parts(prepared, Bank.load(prepared.bank_path), order, progress)
     return Built(BUILDERS[name](parts), prepared)
 
 
@@ -70,8 +90,12 @@ def build(name: str, model: str, setting: Setting, progress: Progress) -> Built:
 class _Parts:
     prepared: PreparedModel
     bank: Bank
-    setting: Setting
+    order: Order
     progress: Progress
+
+    @property
+    def setting(self) -> Setting:
+        return self.order.setting
 
     def protocol(self, telemetry: Telemetry) -> ProtocolLayer:
         return ProtocolLayer(WireModel(self.bank.meta, self.prepared.card), telemetry)
@@ -87,10 +111,12 @@ def _batched(parts: _Parts) -> Server:
     engine = load_engine(parts.prepared, parts.bank, parts.setting, parts.progress)
     batch_size, queue_limit = int(parts.setting["batch_size"]), int(parts.setting["queue_limit"])
     queue: BatchQueue[Pending] = BatchQueue(make_policy(parts.setting), batch_size, queue_limit)
-    protocol = parts.protocol(Telemetry(lambda: queue.rows))
+    protocol = parts.protocol(Telemetry(lambda: queue.rows, parts.order.siblings))
     protocol.batching = batching_of(parts.setting)
     backend = BatchedBackend(protocol, engine, queue)
-    return EventServer(_service(protocol, backend), backend.apply)
+    address = parts.order.grpc_address
+    fronts = [GrpcFront(protocol, backend, address, MAX_BODY_BYTES)] if address else []
+    return EventServer(_service(protocol, backend), backend.apply, fronts)
 
 
 def _null(parts: _Parts) -> Server:

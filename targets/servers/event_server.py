@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import uvloop
 
@@ -14,7 +14,7 @@ from harness.clock import NS_PER_S, monotonic_ns
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from harness.knobs import Setting
     from targets.servers.http_connection import HttpService
@@ -27,12 +27,23 @@ DRAIN_LIMIT_NS = 30 * NS_PER_S
 FORCED_EXIT = 130
 
 
+class Front(Protocol):
+    """Another protocol's front end on the same loop."""
+
+    async def start(self) -> None:
+        """Serve."""
+
+    async def drain(self) -> None:
+        """Take no more, and return when what is owed is answered."""
+
+
 class EventServer:
     """One `HttpService` on one listening socket; `run` blocks."""
 
-    def __init__(self, service: HttpService, apply: Callable[[Setting], None]) -> None:
+    def __init__(self, service: HttpService, apply: Callable[[Setting], None], fronts: Sequence[Front] = ()) -> None:
         self._service = service
         self._apply = apply
+        self._fronts = fronts
         self._loop = uvloop.new_event_loop()
         self._stopping = asyncio.Event()
 
@@ -67,6 +78,9 @@ class EventServer:
     async def _serve(self, sock: socket.socket, on_ready: Callable[[], None]) -> None:
         self._service.start(self._loop)
         server = await self._loop.create_server(self._service.connect, sock=sock, backlog=BACKLOG)
+        for front in self._fronts:
+            await front.start()
+        self._service.tick()
         # What lives now lives on: a full collection would only stop the loop to walk over it.
         gc.collect()
         gc.freeze()
@@ -75,9 +89,9 @@ class EventServer:
             try:
                 await asyncio.wait_for(self._stopping.wait(), HOUSEKEEPING_S)
             except TimeoutError:
-                self._service.close_stale()
+                self._service.tick()
         server.close()
-        await self._drain()
+        await asyncio.gather(self._drain(), *(front.drain() for front in self._fronts))
         self._service.backend.stop()
 
     async def _drain(self) -> None:

@@ -68,8 +68,9 @@ class HttpService:
         """From now on every answer closes its connection."""
         self.draining = True
 
-    def close_stale(self) -> None:
+    def tick(self) -> None:
         """Close connections that are idle, or too slow with a request, for too long. Called every second or so."""
+        self.protocol.telemetry.publish()
         now_ns = monotonic_ns()
         for connection in list(self.connections):
             connection.close_if_stale(now_ns)

@@ -1,4 +1,4 @@
-"""What a server counts of itself, and its Prometheus exposition.
+"""What a server counts of itself.
 
 Counted in plain Python, once per batch where it can be, and turned into Prometheus families only when
 `/metrics` is asked: updating the client library's own objects would cost several times as much per request.
@@ -6,19 +6,19 @@ Counted in plain Python, once per batch where it can be, and turned into Prometh
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_S, monotonic_ns
+from targets.servers.exposition import HISTOGRAMS, Buckets, Exposition, Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
-    from prometheus_client.core import Metric
-
+    from targets.servers.siblings import Siblings
     from targets.servers.work import Done
 
 BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
@@ -44,13 +44,9 @@ class Histogram:
         self._counts[bisect_left(self._bounds, value)] += count
         self.total += value * count
 
-    def buckets(self) -> list[tuple[str, float]]:
-        """(upper bound, cumulative count), the last one infinite."""
-        return list(zip([*self._labels, "+Inf"], map(float, accumulate(self._counts)), strict=True))
-
-    def sum(self) -> float:
-        """The sum in the unit of the bounds."""
-        return self.total / self._scale
+    def buckets(self) -> Buckets:
+        """What was observed, in the unit of the bounds."""
+        return Buckets(bounds=self._labels, counts=list(self._counts), sum=self.total / self._scale)
 
 
 @dataclass(slots=True)
@@ -62,9 +58,9 @@ class Calls:
 
 
 class Telemetry:
-    """Counters of one server; it is a collector that `prometheus_client` can register. One thread at a time."""
+    """Counters of one server. One thread at a time."""
 
-    def __init__(self, queue_length: Callable[[], int] = lambda: 0) -> None:
+    def __init__(self, queue_length: Callable[[], int] = lambda: 0, siblings: Siblings | None = None) -> None:
         self.requests: Counter[str] = Counter({"ok": 0, "bad_request": 0, "rejected": 0, "expired": 0, "error": 0})
         self.batch_size = Histogram(BATCH_BOUNDS)
         self.queue_ns = Histogram(SECONDS_BOUNDS, NS_PER_S)
@@ -73,6 +69,7 @@ class Telemetry:
         self.batches: dict[int, Calls] = {}  # by rows
         self.last_inference_ns = 0
         self._queue_length = queue_length
+        self.siblings = siblings
 
     def answered(self, done: Done, waits_ns: list[int]) -> None:
         """Count one batch, whose requests waited so long each."""
@@ -98,27 +95,22 @@ class Telemetry:
         """Count one request that was answered with an error status."""
         self.requests[OUTCOMES.get(status, "error" if status >= SERVER_ERROR else "bad_request")] += 1
 
-    def collect(self) -> Iterator[Metric]:
-        """The families, as `prometheus_client` wants them."""
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+    def snapshot(self) -> Snapshot:
+        """What was counted until now."""
+        histograms = (self.batch_size, self.queue_ns, self.compute_ns)
+        return Snapshot(
+            pid=os.getpid(),
+            requests=dict(self.requests),
+            queue_length=self._queue_length(),
+            histograms={name: one.buckets() for name, one in zip(HISTOGRAMS, histograms, strict=True)},
+        )
 
-        requests = CounterMetricFamily("sweepspot_requests", "Requests by outcome.", labels=["outcome"])
-        for outcome, count in self.requests.items():
-            requests.add_metric([outcome], count)
-        yield requests
-        yield GaugeMetricFamily("sweepspot_queue_length", "Rows waiting now.", value=self._queue_length())
-        for name, doc, histogram in (
-            ("sweepspot_batch_size", "Rows per model call.", self.batch_size),
-            ("sweepspot_queue_duration_seconds", "Admission of a request to its model call.", self.queue_ns),
-            ("sweepspot_compute_duration_seconds", "Duration of a model call.", self.compute_ns),
-        ):
-            yield HistogramMetricFamily(name, doc, buckets=histogram.buckets(), sum_value=histogram.sum())
+    def publish(self) -> None:
+        """Let the other replicas see the counts; nothing where there are none. To be called about once a second."""
+        if self.siblings is not None:
+            self.siblings.publish(self.snapshot())
 
     def exposition(self) -> tuple[bytes, bytes]:
-        """(content type, text) for a scrape."""
-        from prometheus_client import CollectorRegistry, generate_latest
-        from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-
-        registry = CollectorRegistry()
-        registry.register(self)
-        return CONTENT_TYPE_PLAIN_0_0_4.encode(), generate_latest(registry)
+        """(content type, text) for a scrape: of all replicas, labelled, where there are several."""
+        own = self.snapshot()
+        return Exposition([(None, own)] if self.siblings is None else self.siblings.all(own)).text()

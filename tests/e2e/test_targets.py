@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import json
+import os
 import re
 import shutil
 import signal
@@ -11,39 +13,65 @@ import socket
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from harness.bank import Bank
+from harness.clock import NS_PER_S, MonotonicClock
 from harness.control import ControlChannel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from harness.control import Message
 
 pytestmark = pytest.mark.e2e
 
 MODEL = "digits-mlp"
 
 
-@pytest.fixture(scope="module")
-def served() -> Iterator[tuple[str, Bank]]:
-    """`batched` as a user starts it: (address, bank)."""
-    from pathlib import Path
-
+@contextlib.contextmanager
+def started(**knobs: Any) -> Iterator[tuple[Message, ControlChannel]]:
+    """`batched`, until the end of the block: its *ready* message, and its control channel."""
     control, theirs = ControlChannel.pair()
-    argv = [sys.executable, "-m", "targets", "batched", "--control-fd", str(theirs.fileno())]
+    argv = [sys.executable, "-m", "targets", "batched", "--knobs", json.dumps(knobs)]
     with theirs:
-        process = subprocess.Popen(argv, pass_fds=(theirs.fileno(),))
+        process = subprocess.Popen([*argv, "--control-fd", str(theirs.fileno())], pass_fds=(theirs.fileno(),))
+    try:
+        yield until(control, "ready"), control
+        control.send({"stop": True})
+        assert process.wait(40) == 0
+    finally:
+        process.kill()
+        control.close()
+
+
+def until(control: ControlChannel, event: str) -> Message:
     while (message := control.receive(100)) and message["event"] == "progress":
         pass
     assert message
-    yield message["url"].removeprefix("http://"), Bank.load(Path(message["bank"]))
-    control.send({"stop": True})
-    assert process.wait(30) == 0
+    assert message["event"] == event, message
+    return message
+
+
+@pytest.fixture(scope="module")
+def ready() -> Iterator[Message]:
+    """`batched` as a user starts it, with gRPC."""
+    with started(grpc_port=0) as (message, _):
+        yield message
+
+
+@pytest.fixture(scope="module")
+def served(ready: Message) -> tuple[str, Bank]:
+    """(address, bank)."""
+    from pathlib import Path
+
+    return ready["url"].removeprefix("http://"), Bank.load(Path(ready["bank"]))
 
 
 @pytest.mark.parametrize("binary", [True, False], ids=["binary", "json"])
@@ -62,6 +90,118 @@ def test_tritonclient_gets_right_answers(served: tuple[str, Bank], binary: bool)
         for asked in (outputs, None):
             answer = client.infer(MODEL, [tensor], outputs=asked).as_numpy("output")
             np.testing.assert_allclose(answer, bank.expected[:16], atol=bank.meta.tolerance)
+
+
+@pytest.mark.parametrize("typed", [False, True], ids=["raw", "typed"])
+def test_tritonclient_over_grpc_gets_right_answers(ready: Message, served: tuple[str, Bank], typed: bool) -> None:
+    from tritonclient import grpc
+
+    bank = served[1]
+    with grpc.InferenceServerClient(ready["grpc_url"]) as client:
+        assert client.is_server_live()
+        assert client.is_server_ready()
+        assert client.is_model_ready(MODEL)
+        assert client.get_server_metadata().name == "sweepspot"
+        metadata = client.get_model_metadata(MODEL)
+        assert list(metadata.inputs[0].shape) == [-1, 64]
+        tensor = grpc.InferInput(metadata.inputs[0].name, [16, 64], metadata.inputs[0].datatype)
+        tensor.set_data_from_numpy(bank.inputs[:16])
+        if typed:
+            tensor._raw_content = None
+            tensor._input.contents.fp32_contents.extend(bank.inputs[:16].ravel().tolist())
+        answer = client.infer(MODEL, [tensor], request_id="a7", timeout=60_000_000)
+        assert answer.get_response().id == "a7"
+        np.testing.assert_allclose(answer.as_numpy("output"), bank.expected[:16], atol=bank.meta.tolerance)
+
+
+def test_grpc_refuses_what_is_wrong_with_the_protocols_codes(ready: Message) -> None:
+    from tritonclient import grpc
+
+    def ask(model: str = MODEL, shape: tuple[int, int] = (1, 64), name: str = "input", **more: Any) -> str:
+        tensor = grpc.InferInput(name, shape, "FP32")
+        tensor.set_data_from_numpy(np.zeros(shape, np.float32))
+        with grpc.InferenceServerClient(ready["grpc_url"]) as client, pytest.raises(grpc.InferenceServerException) as e:
+            client.infer(model, [tensor], **more)
+        return str(e.value.status()).removeprefix("StatusCode.")
+
+    assert ask(model="other") == "NOT_FOUND"
+    assert ask(model_version="9") == "NOT_FOUND"
+    assert ask(shape=(1, 63)) == "INVALID_ARGUMENT"
+    assert ask(shape=(5000, 64)) == "INVALID_ARGUMENT"
+    assert ask(name="other") == "INVALID_ARGUMENT"
+    assert ask(timeout=1) == "DEADLINE_EXCEEDED"
+
+
+def test_tritonclient_reads_configuration_and_statistics(served: tuple[str, Bank]) -> None:
+    from tritonclient import http
+
+    with http.InferenceServerClient(served[0]) as client:
+        assert client.get_model_config(MODEL)["max_batch_size"] == 32
+        for name in (MODEL, ""):
+            assert client.get_inference_statistics(name)["model_stats"][0]["name"] == MODEL
+
+
+def scrape(url: str) -> dict[str, float]:
+    with urllib.request.urlopen(f"{url}/metrics") as answer:
+        lines = [line for line in answer.read().decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def pids(url: str) -> dict[str, int]:
+    found = scrape(url)
+    return {name: int(value) for name, value in found.items() if name.startswith("sweepspot_process_pid")}
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    clock = MonotonicClock()
+    limit_ns = clock.now_ns() + round(seconds * NS_PER_S)
+    while not condition():
+        assert clock.now_ns() < limit_ns, "it did not come to pass"
+        clock.sleep_until_ns(clock.now_ns() + NS_PER_S // 5)
+
+
+def test_replicas_share_a_port_and_one_that_is_killed_comes_back() -> None:
+    from pathlib import Path
+
+    with started(replicas=2, grpc_port=0, intra_op_threads=1) as (message, control):
+        url, bank = message["url"], Bank.load(Path(message["bank"]))
+        body = json.dumps({"instances": bank.inputs[:4].tolist()}).encode()
+
+        def ask() -> bool:
+            try:
+                with urllib.request.urlopen(f"{url}/v1/models/{MODEL}:predict", body, timeout=20) as answer:
+                    return np.allclose(json.load(answer)["predictions"], bank.expected[:4], atol=bank.meta.tolerance)
+            except (urllib.error.URLError, ConnectionError):
+                return False
+
+        assert all(ask() for _ in range(40))
+        wait_for(lambda: sum(v for k, v in scrape(url).items() if 'outcome="ok"' in k) == 40)
+        before = pids(url)
+        assert sorted(before) == [f'sweepspot_process_pid{{replica="{index}"}}' for index in range(2)]
+        assert message["pid"] not in before.values()
+
+        control.send({"set": {"batch_size": 2}})
+        assert until(control, "set")["knobs"]["batch_size"] == 2
+        assert not any(ask() for _ in range(10)), "four rows are too many now, in every replica"
+        control.send({"set": {"batch_size": 8}})
+        until(control, "set")
+
+        killed = before['sweepspot_process_pid{replica="0"}']
+        os.kill(killed, signal.SIGKILL)
+        wait_for(lambda: not Path(f"/proc/{killed}").exists())
+        assert sum(ask() for _ in range(20)) == 20, "the other one serves meanwhile"
+        wait_for(lambda: killed not in pids(url).values())
+        after = pids(url)
+        assert after['sweepspot_process_pid{replica="1"}'] == before['sweepspot_process_pid{replica="1"}']
+        assert all(ask() for _ in range(20)), "eight rows are still allowed, also in the new one"
+
+
+def test_a_port_in_use_is_one_clear_line_with_replicas_too(ready: Message) -> None:
+    port = ready["url"].rpartition(":")[2]
+    argv = [sys.executable, "-m", "targets", "batched", "--port", port, "--knobs", '{"replicas": 2}']
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "in use" in done.stderr
 
 
 def test_a_plain_post_in_tensorflow_servings_form_gets_right_answers(served: tuple[str, Bank]) -> None:

@@ -329,7 +329,7 @@ def _until_sent(served: Served, connections: int) -> None:
 
 
 def _until_refused(served: Served) -> None:
-    with contextlib.suppress(ConnectionRefusedError):
+    with contextlib.suppress(ConnectionRefusedError, ConnectionResetError):  # reset: it was waiting to be accepted
         while True:
             socket.create_connection(("127.0.0.1", served.port), 10).close()
 

@@ -1,0 +1,77 @@
+"""Prometheus text from what servers counted of themselves; with replicas, each is labelled with its number."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from prometheus_client.core import Metric
+
+HISTOGRAMS = {
+    "sweepspot_batch_size": "Rows per model call.",
+    "sweepspot_queue_duration_seconds": "Admission of a request to its model call.",
+    "sweepspot_compute_duration_seconds": "Duration of a model call.",
+}
+
+
+class Buckets(msgspec.Struct, frozen=True):
+    """A histogram: upper bounds as text, how many fell into each and above the last, and the sum."""
+
+    bounds: list[str]
+    counts: list[int]
+    sum: float
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        """(upper bound, cumulative count), the last one infinite."""
+        return list(zip([*self.bounds, "+Inf"], map(float, accumulate(self.counts)), strict=True))
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """What one server process counted until now."""
+
+    pid: int
+    requests: dict[str, int]
+    queue_length: int
+    histograms: dict[str, Buckets]
+
+
+class Exposition:
+    """A collector for `prometheus_client`: one snapshot per replica, by its number; `None` where there is only one."""
+
+    def __init__(self, snapshots: Sequence[tuple[int | None, Snapshot]]) -> None:
+        self._labelled = [([] if replica is None else [str(replica)], snapshot) for replica, snapshot in snapshots]
+        self._names = ["replica"] if any(labels for labels, _ in self._labelled) else []
+
+    def collect(self) -> Iterator[Metric]:
+        """The families."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+        requests = CounterMetricFamily("sweepspot_requests", "Requests by outcome.", labels=["outcome", *self._names])
+        length = GaugeMetricFamily("sweepspot_queue_length", "Rows waiting now.", labels=self._names)
+        pid = GaugeMetricFamily("sweepspot_process_pid", "Process that serves.", labels=self._names)
+        for labels, snapshot in self._labelled:
+            for outcome, count in snapshot.requests.items():
+                requests.add_metric([outcome, *labels], count)
+            length.add_metric(labels, snapshot.queue_length)
+            pid.add_metric(labels, snapshot.pid)
+        yield from (requests, length, pid)
+        for name, doc in HISTOGRAMS.items():
+            family = HistogramMetricFamily(name, doc, labels=self._names)
+            for labels, snapshot in self._labelled:
+                buckets = snapshot.histograms[name]
+                family.add_metric(labels, buckets.cumulative(), buckets.sum)
+            yield family
+
+    def text(self) -> tuple[bytes, bytes]:
+        """(content type, text) for a scrape."""
+        from prometheus_client import CollectorRegistry, generate_latest
+        from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+        registry = CollectorRegistry()
+        registry.register(self)
+        return CONTENT_TYPE_PLAIN_0_0_4.encode(), generate_latest(registry)

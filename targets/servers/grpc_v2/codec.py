@@ -1,0 +1,94 @@
+"""Inference requests and their answers as gRPC messages of the Open Inference Protocol."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from targets.servers.errors import ProtocolError
+from targets.servers.grpc_v2.messages import message
+from targets.servers.inference import InferRequest
+from targets.servers.v2 import check_rows, timeout_of_us
+from targets.servers.wire_model import DATATYPE, VERSION
+
+if TYPE_CHECKING:
+    from targets.servers.inference import BatchAnswers
+    from targets.servers.wire_model import WireModel
+
+
+@dataclass(frozen=True, slots=True)
+class RawForm:
+    """The output tensor's bytes alone; the message around them is made by `GrpcCodec.encode`."""
+
+    def write(self, answers: BatchAnswers, start: int, stop: int) -> tuple[bytes, bytes]:
+        """No header lines, and the rows."""
+        return b"", answers.raw(start, stop)
+
+
+RAW = RawForm()
+
+
+class GrpcCodec:
+    """Decodes and encodes for one model."""
+
+    def __init__(self, model: WireModel) -> None:
+        self._model = model
+        self._response = message("ModelInferResponse")
+
+    def decode(self, request: Any, max_rows: int) -> InferRequest:
+        """The inference request in a `ModelInferRequest`. Raises ProtocolError."""
+        self.check_model(request.model_name, request.model_version)
+        meta = self._model.meta
+        if len(request.inputs) != 1:
+            raise ProtocolError(400, "inputs: needs exactly one tensor")
+        tensor = request.inputs[0]
+        if tensor.name != meta.input_name:
+            raise ProtocolError(400, f"inputs[0].name: the model's input is called {meta.input_name!r}")
+        if tensor.datatype != DATATYPE:
+            raise ProtocolError(400, f"input {meta.input_name!r}: datatype must be {DATATYPE}")
+        if any(output.name != meta.output_name for output in request.outputs) or len(request.outputs) > 1:
+            raise ProtocolError(400, f"outputs: the model's only output is called {meta.output_name!r}")
+        rows = self._model.rows_of_shape(list(tensor.shape))
+        check_rows(rows, max_rows)
+        data = self._model.check_binary(_tensor_bytes(request, tensor), rows)
+        return InferRequest(rows, data, RAW, _timeout_ns(request))
+
+    def check_model(self, name: str, version: str) -> None:
+        """Raise ProtocolError unless the one model is meant."""
+        if name != self._model.name:
+            raise ProtocolError(404, f"unknown model {name!r}: this server has {self._model.name!r}")
+        if version not in ("", VERSION):
+            raise ProtocolError(404, f"model {name!r} has only version {VERSION}")
+
+    def encode(self, request_id: str, rows: int, raw: bytes) -> Any:
+        """The `ModelInferResponse` with the output's bytes."""
+        meta = self._model.meta
+        return self._response(
+            model_name=self._model.name,
+            model_version=VERSION,
+            id=request_id,
+            outputs=[{"name": meta.output_name, "datatype": DATATYPE, "shape": [rows, *meta.output_shape]}],
+            raw_output_contents=[raw],
+        )
+
+
+def _tensor_bytes(request: Any, tensor: Any) -> bytes:
+    typed = tensor.contents.fp32_contents
+    if not request.raw_input_contents:
+        values = array("f", typed)
+        if sys.byteorder == "big":
+            values.byteswap()
+        return values.tobytes()
+    if typed or len(request.raw_input_contents) != 1:
+        raise ProtocolError(400, "the tensor is either in contents or, alone, in raw_input_contents")
+    return bytes(request.raw_input_contents[0])
+
+
+def _timeout_ns(request: Any) -> int | None:
+    if "timeout" not in request.parameters:
+        return None
+    parameter = request.parameters["timeout"]
+    chosen = parameter.WhichOneof("parameter_choice")
+    return timeout_of_us(getattr(parameter, chosen) if chosen else None)

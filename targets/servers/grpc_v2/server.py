@@ -1,0 +1,151 @@
+"""The gRPC front of the batched server: on the same event loop, into the same queue."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from harness.clock import NS_PER_S
+from harness.errors import UserError
+from targets.servers.errors import ProtocolError, queue_full
+from targets.servers.grpc_v2.codec import GrpcCodec
+from targets.servers.grpc_v2.messages import SERVICE, message
+from targets.servers.protocol import EXTENSIONS, SERVER_NAME, SERVER_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from targets.servers.batched import BatchedBackend
+    from targets.servers.inference import InferRequest
+    from targets.servers.protocol import ProtocolLayer
+
+DRAIN_LIMIT_S = 30
+STATUS = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}
+
+
+class GrpcExchange:
+    """One call and the answer owed to it; while it waits for the model it is the queue's item."""
+
+    __slots__ = ("_answer", "arrived_ns", "expires_ns", "request", "rows")
+
+    arrived_ns: int
+    expires_ns: int
+
+    def __init__(self, request: InferRequest, answer: asyncio.Future[tuple[bytes, bytes]]) -> None:
+        self.request = request
+        self.rows = request.rows
+        self._answer = answer
+
+    def deliver(self, headers: bytes, timing: bytes, body: bytes) -> None:
+        """Give (timing, output bytes) to the waiting call. Nothing where the client has gone."""
+        del headers
+        if not self._answer.done():
+            self._answer.set_result((timing, body))
+
+    def refuse(self, error: ProtocolError) -> None:
+        """Let the waiting call end with `error`."""
+        if not self._answer.done():
+            self._answer.set_exception(error)
+
+
+class GrpcFront:
+    """`GRPCInferenceService` on `address` (host:port), which is free or reserved with SO_REUSEPORT by this process."""
+
+    _server: Any
+
+    def __init__(self, protocol: ProtocolLayer, backend: BatchedBackend, address: str, max_bytes: int) -> None:
+        self._protocol = protocol
+        self._backend = backend
+        self._codec = GrpcCodec(protocol.model)
+        self._address = address
+        self._max_bytes = max_bytes
+        self._draining = False
+
+    async def start(self) -> None:
+        """Serve; on the event loop. Raises UserError."""
+        import grpc
+
+        self._grpc = grpc
+        self._server = grpc.aio.server(options=[("grpc.max_receive_message_length", self._max_bytes)])
+        handlers = {name: self._handler(name, call) for name, call in self._calls().items()}
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+        try:
+            self._server.add_insecure_port(self._address)
+        except RuntimeError as error:
+            raise UserError(
+                f"grpc_port: {self._address} cannot be bound; choose another, or 0 for a free one"
+            ) from error
+        await self._server.start()
+
+    async def drain(self) -> None:
+        """Take no more calls; return when those under way are answered."""
+        self._draining = True
+        await self._server.stop(DRAIN_LIMIT_S)
+
+    def _calls(self) -> dict[str, Callable[[Any, Any], Awaitable[Any]]]:
+        return {
+            "ServerLive": self._server_live,
+            "ServerReady": self._server_ready,
+            "ModelReady": self._model_ready,
+            "ServerMetadata": self._server_metadata,
+            "ModelMetadata": self._model_metadata,
+            "ModelInfer": self._model_infer,
+        }
+
+    def _handler(self, name: str, call: Callable[[Any, Any], Awaitable[Any]]) -> Any:
+        async def answer(request: Any, context: Any) -> Any:
+            try:
+                return await call(request, context)
+            except ProtocolError as error:
+                self._protocol.telemetry.refused(error.status)
+                code = getattr(self._grpc.StatusCode, STATUS.get(error.status, "INTERNAL"))
+                await context.abort(code, str(error))
+
+        return self._grpc.unary_unary_rpc_method_handler(
+            answer,
+            request_deserializer=message(f"{name}Request").FromString,
+            response_serializer=message(f"{name}Response").SerializeToString,
+        )
+
+    async def _server_live(self, request: Any, context: Any) -> Any:
+        del request, context
+        return message("ServerLiveResponse")(live=True)
+
+    async def _server_ready(self, request: Any, context: Any) -> Any:
+        del request, context
+        return message("ServerReadyResponse")(ready=not self._draining)
+
+    async def _model_ready(self, request: Any, context: Any) -> Any:
+        del context
+        self._codec.check_model(request.name, request.version)
+        return message("ModelReadyResponse")(ready=not self._draining)
+
+    async def _server_metadata(self, request: Any, context: Any) -> Any:
+        del request, context
+        return message("ServerMetadataResponse")(name=SERVER_NAME, version=SERVER_VERSION, extensions=EXTENSIONS)
+
+    async def _model_metadata(self, request: Any, context: Any) -> Any:
+        del context
+        self._codec.check_model(request.name, request.version)
+        return message("ModelMetadataResponse")(**self._protocol.v2_metadata())
+
+    async def _model_infer(self, request: Any, context: Any) -> Any:
+        if not self._backend.has_room():
+            raise queue_full()
+        decoded = self._codec.decode(request, self._backend.max_rows)
+        answer: asyncio.Future[tuple[bytes, bytes]] = asyncio.get_running_loop().create_future()
+        timeout_ns = _shortest(decoded.timeout_ns, context.time_remaining())
+        if not self._backend.offer(GrpcExchange(decoded, answer), timeout_ns):
+            raise queue_full()
+        timing, raw = await answer
+        name, _, value = timing.decode().rstrip().partition(": ")
+        context.set_trailing_metadata(((name, value),))
+        return self._codec.encode(request.id, decoded.rows, raw)
+
+
+def _shortest(timeout_ns: int | None, call_remaining_s: float | None) -> int | None:
+    """Of the request's own timeout and what is left of the call's deadline."""
+    if call_remaining_s is None:
+        return timeout_ns
+    remaining_ns = max(0, round(call_remaining_s * NS_PER_S))
+    return remaining_ns if timeout_ns is None else min(timeout_ns, remaining_ns)

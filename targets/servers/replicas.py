@@ -1,0 +1,233 @@
+"""`replicas`: several processes behind one port, each with its own model and queue, and the parent that keeps them.
+
+The kernel spreads new connections over the processes that listen (SO_REUSEPORT). The parent holds the port
+without listening, starts again who died, passes on what it is told, and answers no request itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from harness.clock import NS_PER_S, monotonic_ns
+from harness.control import ControlChannel
+from harness.errors import RunError
+from harness.knobs import Apply
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from harness.control import Message
+    from harness.knobs import KnobSet, Setting
+    from harness.target import Progress
+
+RESTART_PAUSE_S = 0.5
+MAX_PAUSE_S = 30.0
+STEADY_NS = 10 * NS_PER_S  # who lived so long is started again without a longer pause
+DRAIN_LIMIT_S = 35.0
+FORCED_EXIT = 130
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaOrder:
+    """What every replica is started with."""
+
+    target: str
+    model: str
+    knobs: KnobSet
+    setting: Setting  # complete, for one process; with the gRPC port reserved, if any
+
+
+class Replica:
+    """One child, started again and again until `stop`. Its thread reads what it says."""
+
+    def __init__(self, argv: Callable[[], list[str]], hear: Callable[[Replica, Message], None]) -> None:
+        self._argv = argv
+        self._hear = hear
+        self._control: ControlChannel | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="replica", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def tell(self, message: Message) -> None:
+        """Send, if it is alive."""
+        if self._control is not None:
+            self._control.send(message)
+
+    def stop(self) -> None:
+        """Let it drain and not come back."""
+        self._stopping.set()
+        self.tell({"stop": True})
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for its end; kill it when it takes longer."""
+        self._thread.join(timeout_s)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+
+    def _keep(self) -> None:
+        pause_s = RESTART_PAUSE_S
+        while not self._stopping.is_set():
+            start_ns = monotonic_ns()
+            self._live()
+            if self._stopping.is_set():
+                return
+            pause_s = RESTART_PAUSE_S if monotonic_ns() - start_ns > STEADY_NS else min(2 * pause_s, MAX_PAUSE_S)
+            self._stopping.wait(pause_s)
+
+    def _live(self) -> None:
+        control, theirs = ControlChannel.pair()
+        argv = [*self._argv(), "--control-fd", str(theirs.fileno())]
+        with theirs:
+            process = subprocess.Popen(argv, pass_fds=(theirs.fileno(),), stdout=subprocess.DEVNULL)
+        self._process, self._control = process, control
+        if self._stopping.is_set():  # asked between the loop's look and now
+            control.send({"stop": True})
+        while (message := control.receive()) is not None:
+            self._hear(self, message)
+        code = process.wait()
+        self._control = None
+        control.close()
+        self._hear(self, {"event": "gone", "pid": process.pid, "code": code})
+
+
+class Supervisor:
+    """A `Server` made of replicas."""
+
+    def __init__(self, order: ReplicaOrder, count: int, progress: Progress) -> None:
+        self._order = order
+        self._count = count
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._replicas: list[Replica] = []
+        self._ready: set[Replica] = set()
+        self._owed: dict[Replica, int] = {}  # acknowledgements of settings
+        self._done: list[Callable[[], None]] = []
+        self._all_ready = threading.Event()
+        self._stopping = threading.Event()
+        self._failure = ""
+        self._served = False
+
+    def run(self, sock: socket.socket, on_ready: Callable[[], None]) -> None:
+        """Serve until `stop`, SIGTERM or SIGINT; a second signal ends all at once. Raises RunError."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        with tempfile.TemporaryDirectory(prefix="sweepspot-replicas-") as directory:
+            for index in range(self._count):
+                self._replicas.append(Replica(partial(self._argv, sock, index, directory), self._hear))
+            for replica in self._replicas:
+                replica.start()
+            self._all_ready.wait()
+            if not self._failure and not self._stopping.is_set():
+                self._served = True
+                on_ready()
+            self._stopping.wait()
+            for replica in self._replicas:
+                replica.stop()
+            for replica in self._replicas:
+                replica.join(DRAIN_LIMIT_S)
+        if self._failure:
+            raise RunError(self._failure)
+
+    def stop(self) -> None:
+        """Begin to drain; from any thread, any number of times."""
+        self._stopping.set()
+        self._all_ready.set()
+
+    def set_knobs(self, setting: Setting, done: Callable[[], None]) -> None:
+        """Tell all replicas; `done` is called when the last one has said yes. From any thread."""
+        live = {knob.name: setting[knob.name] for knob in self._order.knobs if knob.apply is Apply.LIVE}
+        with self._lock:
+            self._order = replace(self._order, setting={**self._order.setting, **live})
+            self._done.append(done)
+            for replica in self._ready:
+                self._tell_live(replica)
+        self._settle()
+
+    def _tell_live(self, replica: Replica) -> None:
+        order = self._order
+        self._owed[replica] = self._owed.get(replica, 0) + 1
+        replica.tell({"set": {knob.name: order.setting[knob.name] for knob in order.knobs if knob.apply is Apply.LIVE}})
+
+    def _settle(self) -> None:
+        with self._lock:
+            finished, self._done = ([], self._done) if self._owed else (self._done, [])
+        for done in finished:
+            done()
+
+    def _argv(self, sock: socket.socket, index: int, directory: str) -> list[str]:
+        host, port = sock.getsockname()[:2]
+        order = self._order
+        argv = [sys.executable, "-m", "targets", order.target, "--host", host, "--port", str(port)]
+        argv += ["--model", order.model, "--knobs", json.dumps(order.setting)]
+        return [*argv, "--replica", str(index), "--replica-dir", directory]
+
+    def _hear(self, replica: Replica, message: Message) -> None:
+        match message["event"]:
+            case "ready":
+                self._on_replica_ready(replica)
+            case "set":
+                self._on_acknowledged(replica)
+            case "error":
+                self._on_error(str(message["message"]))
+            case "gone":
+                self._on_gone(replica, message)
+
+    def _on_replica_ready(self, replica: Replica) -> None:
+        with self._lock:
+            self._ready.add(replica)
+            ready = len(self._ready)
+            self._tell_live(replica)  # what was set while it started
+        if not self._served:
+            self._progress("starting replicas", ready, self._count)
+        if ready == self._count:
+            self._all_ready.set()
+
+    def _on_acknowledged(self, replica: Replica) -> None:
+        with self._lock:
+            if replica in self._owed:
+                self._owed[replica] -= 1
+                if not self._owed[replica]:
+                    del self._owed[replica]
+        self._settle()
+
+    def _on_error(self, text: str) -> None:
+        if not self._served:
+            self._failure = self._failure or text
+            self.stop()
+
+    def _on_gone(self, replica: Replica, message: dict[str, Any]) -> None:
+        with self._lock:
+            self._ready.discard(replica)
+            self._owed.pop(replica, None)
+        self._settle()
+        if self._stopping.is_set():
+            return
+        print(f"replica {message['pid']} ended with {message['code']}; starting it again", file=sys.stderr, flush=True)
+        if not self._served:
+            self._on_error(f"a replica ended with {message['code']} before it was ready")
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        del number, frame
+        if self._stopping.is_set():
+            for replica in self._replicas:
+                replica.kill()
+            os._exit(FORCED_EXIT)
+        self.stop()
