@@ -16,6 +16,7 @@ import gevent
 import gevent.monkey
 from locust import events
 from locust.runners import MasterRunner, WorkerRunner
+from locust.stats import CSV_STATS_INTERVAL_SEC
 
 from harness.arrivals import Closed
 from harness.clock import wall_time
@@ -140,9 +141,15 @@ class Principal(Role):
             print(f"error: {error}", file=sys.stderr)
             sys.exit(int(error.exit_code))
 
+    def on_quit_announced(self) -> None:
+        """The first that happens when the process ends: a test that still runs was ended by a signal."""
+        self._reason = self._reason or "SIGTERM"
+
     def on_quitting(self) -> None:
-        """The last that happens: no target is left behind."""
+        """The last that happens: no target is left behind, and Locust's CSV files are complete."""
         super().on_quitting()
+        if self._options.csv_prefix:
+            gevent.sleep(CSV_STATS_INTERVAL_SEC + 0.2)  # Locust closes them without a last line
         if self.target is not None:
             self.target.stop()
 
@@ -250,6 +257,7 @@ def _on_init(environment: Environment, runner: Any, **_: Any) -> None:
     else:
         principal = Master(environment) if isinstance(runner, MasterRunner) else Local(environment)
         principal.prepare()
+        environment.events.quitting.add_listener(lambda **_: principal.on_quit_announced())
         role = principal
     _roles[id(environment)] = role
     gevent.signal_handler(signal.SIGINT, role.interrupt)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import gevent
 
 from harness.clock import NS_PER_S, monotonic_ns
+from harness.errors import ExitCode
 from harness.load.locust_statistics import StatisticsFeed
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from harness.load.load import Load
 
 FLUSH_INTERVAL_NS = NS_PER_S // 2
-FLUSH_ROWS = 4096
+FLUSH_ROWS = 2048
 STEP_S = 0.01
 INTERRUPT_DRAIN_S = 1.0  # how long open requests are still waited for after Ctrl-C or SIGTERM
 logger = logging.getLogger(__name__)
@@ -96,6 +97,7 @@ class LoadRun:
         self.ended = True
         if load.recorder.error:
             logger.error("The rows are incomplete: %s", load.recorder.error)
+            self._environment.process_exit_code = int(ExitCode.RUN_FAILED)
 
     def _turn(self) -> None:
         """Runs in the hub, which must never be left by an exception."""

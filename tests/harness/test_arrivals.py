@@ -117,12 +117,12 @@ def test_replay_of_many_lines_crosses_blocks(tmp_path):
 def test_a_bad_trace_names_the_option(tmp_path, text, why):
     trace = tmp_path / "trace.csv"
     trace.write_text(text)
-    with pytest.raises(UserError, match=f"--trace.*{why}"):
+    with pytest.raises(UserError, match=rf"--trace.*{why}"):
         offsets(Replay(path=str(trace)), 99)
 
 
 def test_a_missing_trace_names_the_option(tmp_path):
-    with pytest.raises(UserError, match="--trace .*No such file"):
+    with pytest.raises(UserError, match=r"--trace .*No such file"):
         offsets(Replay(path=str(tmp_path / "no.csv")), 1)
 
 

@@ -1,8 +1,8 @@
-import os
 import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -147,10 +147,8 @@ def test_a_folder_that_cannot_be_written_is_an_error_not_a_crash(tmp_path):
     assert "requests.arrow" in recorder.error
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_no_space_left():
-    from pathlib import Path
-
     recorder = recorded(Path("/dev/full"), [row(n) for n in range(100)])
     assert (recorder.rows_written, recorder.rows_lost) == (0, 100)
     assert "No space left" in recorder.error

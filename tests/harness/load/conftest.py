@@ -27,8 +27,8 @@ def make_bank(count=20):
 
 
 def ok(numbers, head=b"", status=b"200 OK"):
-    body = json.dumps({"model_name": "sum", "outputs": [
-        {"name": "output", "datatype": "FP32", "shape": [1, 2], "data": [float(n) for n in numbers]}]}).encode()  # fmt: skip
+    output = {"name": "output", "datatype": "FP32", "shape": [1, 2], "data": [float(number) for number in numbers]}
+    body = json.dumps({"model_name": "sum", "outputs": [output]}).encode()
     return b"HTTP/1.1 %b\r\n%bContent-Length: %d\r\n\r\n%b" % (status, head, len(body), body)
 
 
@@ -55,7 +55,7 @@ class ScriptedServer:
 
     @property
     def url(self):
-        return "http://127.0.0.1:%d" % self._listener.getsockname()[1]
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def _accept(self):
         while self._stopped not in select.select([self._listener, self._stopped], [], [])[0]:
@@ -139,7 +139,9 @@ class Bench:
         rows = read_rows(self.load.recorder.path)
         report = self.load.report(final=True)
         assert report.scheduled == report.sent + report.not_sent == rows.num_rows == report.rows_written
-        assert report.sent == sum((report.ok, report.wrong, report.error, report.timeout, report.rejected, report.aborted))
+        assert report.sent == sum(
+            (report.ok, report.wrong, report.error, report.timeout, report.rejected, report.aborted)
+        )
         return rows.to_pylist(), report
 
 

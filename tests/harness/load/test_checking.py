@@ -24,7 +24,8 @@ class CountingCodec:
 
 
 def checker(mode, payloads=3, seed=0):
-    bank = Bank(META, np.zeros((payloads, 1), np.float32), np.zeros(0, np.int64), np.array([[n, n + 0.5] for n in range(payloads)], np.float32))  # fmt: skip
+    expected = np.array([[n, n + 0.5] for n in range(payloads)], np.float32)
+    bank = Bank(META, np.zeros((payloads, 1), np.float32), np.zeros(0, np.int64), expected)
     codec = CountingCodec()
     return Checker(codec, bank, mode, seed).check, codec
 
@@ -75,7 +76,13 @@ def test_sampling_decodes_firsts_odd_lengths_and_a_seeded_share():
     assert check(0, b"garbage that is longer") == WRONG
     before = codec.decoded
     check_again, codec_again = checker("sample", seed=3)
-    for payload, body in [(0, b"0 0.5"), (1, b"1 1.5"), *[(0, b"0 0.5")] * 4000, (0, b"0 0.5000000"), (0, b"garbage that is longer")]:
+    for payload, body in [
+        (0, b"0 0.5"),
+        (1, b"1 1.5"),
+        *[(0, b"0 0.5")] * 4000,
+        (0, b"0 0.5000000"),
+        (0, b"garbage that is longer"),
+    ]:
         check_again(payload, body)
     assert codec_again.decoded == before
 

@@ -66,8 +66,16 @@ def answers(draw):
     headers = draw(
         st.lists(
             st.sampled_from(
-                [b"Date: Tue, 24 Nov 2026 04:00:00 GMT", b"x-request-id:7", b"Connection: keep-alive", b'ETag:  "a:b" ',
-                 b"Server-Timing: " + TIMING, b"server-timing:queue;dur=9", b"X-Empty:", b"Connection: close"]  # fmt: skip
+                [
+                    b"Date: Tue, 24 Nov 2026 04:00:00 GMT",
+                    b"x-request-id:7",
+                    b"Connection: keep-alive",
+                    b'ETag:  "a:b" ',
+                    b"Server-Timing: " + TIMING,
+                    b"server-timing:queue;dur=9",
+                    b"X-Empty:",
+                    b"Connection: close",
+                ]
             ),
             unique_by=lambda line: line.split(b":")[0],
             max_size=4,
@@ -212,11 +220,21 @@ def test_the_bound_on_a_compressed_body_holds_for_the_plain_one(monkeypatch):
     monkeypatch.setattr(http_module, "MAX_BODY_BYTES", 1000)
     for body, encoding in ((gzip.compress(b"0" * 5000), b"gzip"), (zlib.compress(b"0" * 5000), b"deflate")):
         with pytest.raises(HttpError, match="too long"):
-            parsed([b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n%b" % (encoding, len(body), body)])
+            parsed(
+                [
+                    b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n%b"
+                    % (encoding, len(body), body)
+                ]
+            )
 
 
 def test_a_cut_answer_is_an_error_at_the_end():
-    for raw in (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell", b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel"):  # fmt: skip
+    ok = b"HTTP/1.1 200 OK\r\n"
+    for raw in (
+        ok + b"Content-Length: 5\r\n\r\nhell",
+        b"HTTP/1.1 200",
+        ok + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhel",
+    ):
         with pytest.raises(HttpError):
             parsed([raw], close=True)
     assert parsed([], close=True) == ([], False)

@@ -87,10 +87,24 @@ def test_tfs_answers():
 @pytest.mark.parametrize("protocol", ["v2", "v2-binary", "tfs"])
 @pytest.mark.parametrize(
     "body",
-    [b"", b"null", b"[]", b"{}", b'{"outputs": []}', b'{"outputs": [{"name": "y"}]}', b'{"outputs": 3}',
-     b'{"outputs": [{"name": "y", "data": ["a"]}]}', b'{"outputs": [{"name": "y", "data": [[1], [1, 2]]}]}',
-     b'{"outputs": [{"name": "y", "data": null}]}', b'{"predictions": []}', b'{"predictions": [null]}', b'{"predictions": [[]]}',
-     b'{"error": "no"}', b"\xff\xfe", b'{"outputs": [{"name": "y", "datatype": "XX", "parameters": {"binary_data_size": 8}}]}'],  # fmt: skip
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"outputs": []}',
+        b'{"outputs": [{"name": "y"}]}',
+        b'{"outputs": 3}',
+        b'{"outputs": [{"name": "y", "data": ["a"]}]}',
+        b'{"outputs": [{"name": "y", "data": [[1], [1, 2]]}]}',
+        b'{"outputs": [{"name": "y", "data": null}]}',
+        b'{"predictions": []}',
+        b'{"predictions": [null]}',
+        b'{"predictions": [[]]}',
+        b'{"error": "no"}',
+        b"\xff\xfe",
+        b'{"outputs": [{"name": "y", "datatype": "XX", "parameters": {"binary_data_size": 8}}]}',
+    ],
 )
 def test_what_is_no_answer_is_a_wire_error(protocol, body):
     with pytest.raises(WireError):
@@ -98,7 +112,7 @@ def test_what_is_no_answer_is_a_wire_error(protocol, body):
 
 
 def test_an_unknown_protocol_names_the_nearest():
-    with pytest.raises(UserError, match="--protocol 'v3'.*v2"):
+    with pytest.raises(UserError, match=r"--protocol 'v3'.*v2"):
         make_codec("v3", URL, META)
 
 

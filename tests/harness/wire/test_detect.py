@@ -27,7 +27,7 @@ def server_with():
 
         servers.append(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
         threading.Thread(target=servers[-1].serve_forever, args=(0.01,), daemon=True).start()
-        return "http://127.0.0.1:%d" % servers[-1].server_port
+        return f"http://127.0.0.1:{servers[-1].server_port}"
 
     yield start
     for server in servers:
@@ -55,7 +55,7 @@ def test_each_protocol_is_recognised_by_its_own_paths(server_with):
 
 
 def test_neither_is_told_with_the_remedy(server_with):
-    with pytest.raises(UserError, match="speaks neither.*--protocol"):
+    with pytest.raises(UserError, match=r"speaks neither.*--protocol"):
         detect_protocol(server_with({"/v1/models/other": {}}), "m")
 
 
@@ -64,7 +64,7 @@ def test_nobody_there():
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with pytest.raises(UserError, match="no answer .*refused"):
+    with pytest.raises(UserError, match=r"no answer .*refused"):
         detect_protocol(f"http://127.0.0.1:{port}", "m")
 
 
