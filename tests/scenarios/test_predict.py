@@ -137,8 +137,9 @@ def test_two_processes_lose_nothing_on_the_way_to_the_master(tmp_path):
 
 def test_two_processes_share_an_open_loop(tmp_path):
     trial = tmp_path / "trial"
-    code, output = run([*HEADLESS, "-u", "1", "-r", "1", "--target", "null", "--trial-dir", str(trial),
-                        "--measure", "2s", "--arrivals", "constant", "--rate", "100", "--processes", "2"], tmp_path)  # fmt: skip
+    arrivals = ["--arrivals", "constant", "--rate", "100", "--processes", "2"]
+    where = ["--target", "null", "--trial-dir", str(trial)]
+    code, output = run([*HEADLESS, "-u", "1", "-r", "1", *where, "--measure", "2s", *arrivals], tmp_path)
     assert code == 0, output
     reports = assert_balanced(trial, processes=2)
     assert sum(report["scheduled"] for report in reports) == 200
