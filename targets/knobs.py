@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.knobs import Apply, Knob, KnobSet, Owner
+from targets.engines.catalog import CATALOG, available
 
 BATCH_SIZE = Knob(
     name="batch_size",
@@ -80,10 +81,10 @@ MAX_CONNECTIONS = Knob(
 )
 ENGINE = Knob(
     name="engine",
-    doc="How the Keras model is executed.",
+    doc=f"How the Keras model is executed ({', '.join(f'{spec.name}: {spec.doc}' for spec in CATALOG)}).",
     default="tf-function",
-    swept=("tf-function",),
-    choices=("tf-function",),
+    swept=available(),
+    choices=tuple(spec.name for spec in CATALOG),
     owner=Owner.ENGINE,
 )
 INTRA_OP_THREADS = Knob(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from targets.engines import ENGINES, EngineOptions
+from targets.engines import EngineOptions
+from targets.engines.catalog import find_engine
 
 if TYPE_CHECKING:
     from harness.bank import Bank
@@ -24,6 +25,6 @@ def load_engine(prepared: PreparedModel, bank: Bank, setting: Setting, progress:
         intra_op_threads=int(setting["intra_op_threads"]),
         inter_op_threads=int(setting["inter_op_threads"]),
     )
-    engine = ENGINES[name](prepared.path, options)
+    engine = find_engine(name).open(prepared.path, options)
     progress(stage, 1, 1)
     return engine

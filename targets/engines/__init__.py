@@ -6,12 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from targets.engines import tf_function
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -34,8 +29,3 @@ class EngineOptions:
     def threads(self, asked: int) -> int:
         """`asked`, or the cores this process may use where it is 0."""
         return asked or len(os.sched_getaffinity(0))
-
-
-ENGINES: dict[str, Callable[[Path, EngineOptions], Engine]] = {
-    "tf-function": tf_function.open_engine,
-}

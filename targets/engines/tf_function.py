@@ -24,6 +24,15 @@ def open_engine(path: Path, options: EngineOptions) -> Engine:
     return TfFunctionEngine(keras.models.load_model(path, compile=False), options.input_shape)
 
 
+def open_xla(path: Path, options: EngineOptions) -> Engine:
+    """Load a `.keras` file, to be compiled by XLA."""
+    import_tensorflow()
+    import keras
+
+    limit_threads(options)
+    return TfFunctionEngine(keras.models.load_model(path, compile=False), options.input_shape, xla=True)
+
+
 def limit_threads(options: EngineOptions) -> None:
     """Set TensorFlow's thread counts: for the whole process, and only before its first use."""
     import tensorflow as tf
@@ -36,11 +45,12 @@ def limit_threads(options: EngineOptions) -> None:
 class TfFunctionEngine:
     """A concrete function: a plain `tf.function` would look up its trace again at every call."""
 
-    def __init__(self, model: object, input_shape: tuple[int, ...]) -> None:
+    def __init__(self, model: object, input_shape: tuple[int, ...], *, xla: bool = False) -> None:
         import tensorflow as tf
 
         signature = [tf.TensorSpec((None, *input_shape), tf.float32)]
-        traced = tf.function(lambda inputs: model(inputs, training=False), input_signature=signature)  # type: ignore[operator]
+        call = lambda inputs: model(inputs, training=False)  # type: ignore[operator]  # noqa: E731  (to be traced)
+        traced = tf.function(call, input_signature=signature, jit_compile=xla or None)
         self._call = traced.get_concrete_function()
         self._tensor = tf.constant
         self._model = model  # the function holds its variables weakly

@@ -1,0 +1,129 @@
+"""Every engine by name: what it is, what must be installed for it, and who opens it. Data only: importing is cheap."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from harness.errors import UserError, unknown_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from targets.engines import Engine, EngineOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSpec:
+    """One way to execute a Keras model."""
+
+    name: str
+    doc: str
+    needs: tuple[str, ...]  # importable modules
+    extra: str = ""  # of this distribution, which installs them
+    opener: str  # "module:function" of this package
+    thread_safe: bool = True
+    compiles_each_size: bool = False
+
+    def missing(self) -> tuple[str, ...]:
+        """The modules that are not installed."""
+        return tuple(module for module in self.needs if find_spec(module) is None)
+
+    def open(self, path: Path, options: EngineOptions) -> Engine:
+        """Load a `.keras` file. Raises UserError where what it needs is not installed."""
+        if missing := self.missing():
+            remedy = f"pip install -c constraints.txt -e '.[{self.extra}]'"
+            raise UserError(f"engine={self.name}: {', '.join(missing)} is not installed; {remedy}")
+        module, _, function = self.opener.partition(":")
+        engine: Engine = getattr(importlib.import_module(f"targets.engines.{module}"), function)(path, options)
+        if self.compiles_each_size:
+            from targets.engines.padded import PaddedEngine
+
+            engine = PaddedEngine(engine, options.input_shape)
+        if not self.thread_safe:
+            from targets.engines.serialised import SerialisedEngine
+
+            engine = SerialisedEngine(engine)
+        return engine
+
+
+_TF = ("tensorflow",)
+_ONNX = ("onnxruntime", "tf2onnx")
+
+CATALOG = (
+    EngineSpec(
+        name="tf-function",
+        doc="the model traced into one TensorFlow function",
+        needs=_TF,
+        opener="tf_function:open_engine",
+    ),
+    EngineSpec(
+        name="xla",
+        doc="the same, compiled by XLA",
+        needs=_TF,
+        opener="tf_function:open_xla",
+        compiles_each_size=True,
+    ),
+    EngineSpec(name="eager", doc="model(x), layer by layer from Python", needs=_TF, opener="keras_call:open_eager"),
+    EngineSpec(
+        name="predict-on-batch",
+        doc="model.predict_on_batch(x)",
+        needs=_TF,
+        opener="keras_call:open_predict_on_batch",
+        thread_safe=False,
+    ),
+    EngineSpec(
+        name="predict",
+        doc="model.predict(x), made for data sets: an input pipeline per call",
+        needs=_TF,
+        opener="keras_call:open_predict",
+        thread_safe=False,
+    ),
+    EngineSpec(
+        name="onnxruntime",
+        doc="exported to ONNX, run by ONNX Runtime",
+        needs=_ONNX,
+        extra="onnx",
+        opener="onnx:open_engine",
+    ),
+    EngineSpec(
+        name="litert",
+        doc="converted to LiteRT",
+        needs=("ai_edge_litert",),
+        extra="litert",
+        opener="litert:open_engine",
+    ),
+    EngineSpec(
+        name="openvino",
+        doc="exported to ONNX, compiled by OpenVINO (float32)",
+        needs=("openvino", "tf2onnx"),
+        extra="openvino",
+        opener="open_vino:open_engine",
+    ),
+    EngineSpec(
+        name="keras-torch", doc="Keras on PyTorch", needs=("torch",), extra="torch", opener="keras_backend:open_torch"
+    ),
+    EngineSpec(
+        name="keras-jax",
+        doc="Keras on JAX, jitted",
+        needs=("jax",),
+        extra="jax",
+        opener="keras_backend:open_jax",
+        compiles_each_size=True,
+    ),
+)
+
+
+def find_engine(name: str) -> EngineSpec:
+    """The engine called `name`. Raises UserError that names the nearest."""
+    for spec in CATALOG:
+        if spec.name == name:
+            return spec
+    raise unknown_name("engine", name, (spec.name for spec in CATALOG))
+
+
+def available() -> tuple[str, ...]:
+    """The engines whose libraries are installed, in the order of the catalog."""
+    return tuple(spec.name for spec in CATALOG if not spec.missing())

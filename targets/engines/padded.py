@@ -1,0 +1,39 @@
+"""An engine that is compiled for each batch size it meets, called with few of them: the powers of two."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from targets.engines import Engine
+
+WARM_SIZES = (1, 2, 4, 8, 16, 32, 64)
+
+
+class PaddedEngine:
+    """Pads a batch with zeros to the next power of two and drops the answers to the padding.
+
+    The sizes up to 64 are compiled at once; a larger one at its first call.
+    """
+
+    def __init__(self, engine: Engine, input_shape: tuple[int, ...]) -> None:
+        import numpy as np
+
+        self._engine = engine
+        for size in WARM_SIZES:
+            engine.predict(np.zeros((size, *input_shape), np.float32))
+
+    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Answers (n, *output_shape); as thread-safe as the engine."""
+        import numpy as np
+
+        count = len(inputs)
+        size = 1 << (count - 1).bit_length()
+        if size != count:
+            padded = np.zeros((size, *inputs.shape[1:]), np.float32)
+            padded[:count] = inputs
+            inputs = padded
+        return self._engine.predict(inputs)[:count]
