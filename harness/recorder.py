@@ -130,7 +130,8 @@ def read_rows(path: Path) -> pa.Table:
     """The rows of a requests file, up to its last whole record batch.
 
     Where the file is cut off, the table's schema metadata holds how many bytes could not be read
-    (`unreadable_bytes(table)`). A file without even a schema gives an empty table.
+    (`unreadable_bytes(table)`). A file without even a schema gives an empty table. Columns that a file of an earlier
+    version lacks are null.
     """
     import pyarrow as pa
 
@@ -147,8 +148,22 @@ def read_rows(path: Path) -> pa.Table:
         except (pa.ArrowInvalid, OSError):
             pass
         unreadable = source.size() - read_bytes
-    table = pa.Table.from_batches(batches, schema=row_schema())
+    table = _as_of_now(batches)
     return table.replace_schema_metadata({UNREADABLE_BYTES: str(unreadable)}) if unreadable else table
+
+
+def _as_of_now(batches: list[pa.RecordBatch]) -> pa.Table:
+    import pyarrow as pa
+
+    schema = row_schema()
+    if not batches or batches[0].schema.equals(schema):
+        return pa.Table.from_batches(batches, schema=schema)
+    table = pa.Table.from_batches(batches)
+    columns = [
+        table.column(field.name) if field.name in table.column_names else pa.nulls(table.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
 
 
 def unreadable_bytes(table: pa.Table) -> int:

@@ -7,7 +7,8 @@ An absent number is `ABSENT` in memory and null on disk, never zero.
 Instants are nanoseconds on CLOCK_MONOTONIC. `due_ns` is when the request should have been sent,
 `sent_ns` when its first byte went out, `first_byte_ns` and `done_ns` when the first and the last byte
 of the answer came. Response time is done - due, service time done - sent, lateness sent - due.
-The server's own split comes from its `Server-Timing` header.
+The server's own split comes from its `Server-Timing` header. A streamed answer has tokens besides: when the first
+one came, and how many there were of prompt and answer; when each came is in `tokens.arrow` (`harness/tokens.py`).
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ COLUMNS: tuple[tuple[str, str, str, bool], ...] = (
     ("sent_ns", "q", "int64", True),
     ("first_byte_ns", "q", "int64", True),
     ("done_ns", "q", "int64", True),  # for an aborted request: the instant it was given up (right-censored)
+    ("first_token_ns", "q", "int64", True),  # of a streamed answer: the first piece of text
     ("queue_ns", "q", "int64", True),
     ("batch_wait_ns", "q", "int64", True),
     ("preprocess_ns", "q", "int64", True),
@@ -60,6 +62,8 @@ COLUMNS: tuple[tuple[str, str, str, bool], ...] = (
     ("user", "i", "int32", True),
     ("payload", "i", "int32", True),
     ("batch_size", "i", "int32", True),
+    ("prompt_tokens", "i", "int32", True),  # of a streamed answer, as the server counted them
+    ("output_tokens", "i", "int32", True),
     ("status", "h", "int16", True),
     ("worker", "h", "int16", False),
     ("request_class", "h", "int16", False),  # index into GeneratorReport.request_classes

@@ -66,7 +66,7 @@ class EmbeddedSession:
             self._target.set_knobs(changed)
         self._setting = complete
         ready = self._running.ready
-        return Endpoint(url=ready.url, bank=ready.bank, protocol="v2", setting=complete)
+        return Endpoint(url=ready.url, bank=ready.bank, protocol=self._spec.protocol, setting=complete)
 
     def _start(self, setting: Setting, log: Path) -> None:
         self.close()

@@ -35,7 +35,7 @@ class TargetSpec:
 
     `command` is what follows the interpreter's name to serve it (`-m targets batched`), to which the
     harness adds `--host --port --model --knobs JSON --control-fd N`; None for a target that lives in the
-    load process, which is opened by `open_model` instead.
+    load process, which is opened by `open_model` instead. `protocol` is what clients are to speak to it.
     """
 
     name: str
@@ -44,6 +44,7 @@ class TargetSpec:
     models: tuple[str, ...]
     command: tuple[str, ...] | None = None
     open_model: Callable[[str, Setting], InProcessModel] | None = None
+    protocol: str = "v2"
 
 
 def known_targets() -> dict[str, TargetSpec]:

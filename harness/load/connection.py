@@ -104,7 +104,7 @@ class Connection:
         self._address = address
         self._owner = owner
         self._heads = heads
-        self._parser = AnswerParser(heads)
+        self._parser = self._new_parser()
         self._socket: RawSocket | None = None
         self._unsent: memoryview | None = None
         self._may_resend = False
@@ -192,7 +192,10 @@ class Connection:
             self._owner.unwatch(self)
             self._socket.close()
             self._socket = None
-            self._parser = AnswerParser(self._heads)
+            self._parser = self._new_parser()
+
+    def _new_parser(self) -> AnswerParser:
+        return AnswerParser(self._heads)
 
     def _connect(self) -> None:
         try:

@@ -68,7 +68,7 @@ class Ledger:
         """A request was due while too many were open."""
         self._count_error("not sent: too many requests open")
         self.ended[_NOT_SENT] += 1
-        absent = (ABSENT,) * 13
+        absent = (ABSENT,) * 16
         self._add(
             self.recorder.rows_added, due_ns, *absent, ABSENT, self.worker, 0, _NOT_SENT, self.phases.at(due_ns), 0
         )
@@ -91,10 +91,13 @@ class Ledger:
             ABSENT,
             ABSENT,
             ABSENT,
+            ABSENT,
             len(connection.request),
             size_bytes,
             connection.user,
             connection.payload,
+            ABSENT,
+            ABSENT,
             ABSENT,
             status,
             self.worker,

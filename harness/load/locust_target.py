@@ -52,7 +52,7 @@ def _start(environment: Environment) -> EmbeddedTarget:
     pin(os.getpid(), isolation.load_cores)
     environment.host = ready.url
     options.bank = str(ready.bank)
-    options.protocol = "v2" if options.protocol == "auto" else options.protocol
+    options.protocol = spec.protocol if options.protocol == "auto" else options.protocol
     logger.info("%s is ready at %s. %s", spec.name, ready.url, isolation.text)
     return target
 

@@ -160,3 +160,16 @@ def test_the_layout_of_struct_and_array_is_the_same(tmp_path):
     taken = recorder.take()
     assert [int(taken[name][0]) for name in NAMES] == list(range(1, len(NAMES) + 1))
     assert isinstance(taken, np.ndarray)
+
+
+def test_a_file_of_before_streams_is_still_read(tmp_path):
+    path = tmp_path / "requests.arrow"
+    recorded(path, [row(n) for n in range(3)])
+    table = read_rows(path)
+    old = table.drop_columns(["first_token_ns", "prompt_tokens", "output_tokens"])
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, old.schema) as writer:
+        writer.write_table(old)
+    again = read_rows(path)
+    assert again.schema.names == table.schema.names
+    assert again.column("request").to_pylist() == [0, 1, 2]
+    assert again.column("output_tokens").to_pylist() == [None, None, None]
