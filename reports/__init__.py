@@ -17,7 +17,7 @@ def write_reports(run_dir: Path, report_input: ReportInput) -> None:
 
     Raises RunError where the folder cannot be written to.
     """
-    from harness.store import write_whole
+    from harness.run_folder import write_whole
     from reports.junit import junit_xml
     from reports.page import page_html
     from reports.points import points_csv

@@ -39,7 +39,7 @@ def envelope_path(fingerprint: str) -> Path:
 
 def keep(envelope: Envelope) -> Path:
     """Write it for later runs. Raises RunError where the cache folder cannot be written."""
-    from harness.store import write_whole
+    from harness.run_folder import write_whole
 
     path = envelope_path(envelope.fingerprint)
     try:

@@ -9,7 +9,8 @@ from harness.environment import capture
 from harness.errors import RunError, UserError
 from harness.generator import GeneratorReport
 from harness.plan import Plan, Point, Trial
-from harness.store import RunDir, RunRecord, TrialRecord, write_whole
+from harness.run_folder import write_whole
+from harness.store import RunDir, RunRecord, TrialRecord
 
 POINTS = (
     Point(number=0, setting={"batch_size": 1}, arrivals=Closed(users=1)),
