@@ -25,6 +25,7 @@ class BankMeta(msgspec.Struct, frozen=True, kw_only=True):
     """Names and shapes on the wire; shapes are of one item, without the batch axis."""
 
     model: str
+    verb: str = "predict"  # what is asked of the model; the expected answers are to that
     input_name: str = "input"
     output_name: str = "output"
     datatype: str = "FP32"  # Open Inference Protocol's name

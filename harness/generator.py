@@ -47,6 +47,7 @@ class GeneratorReport(msgspec.Struct, frozen=True, kw_only=True):
     resent: int = 0  # sent again because the idle connection had been closed; counted once in `sent`
     checked: int = 0  # answers fully decoded and compared (or identical to one that was)
     request_classes: tuple[str, ...] = ("predict",)
+    class_slos: tuple[str, ...] = ()  # of each request class, "" where it has none of its own
     errors: dict[str, int] = {}  # text of the failure -> count; at most 100 texts, the rest under "other"
     protocol: str = ""
     health: LoopHealth | None = None

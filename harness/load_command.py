@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.arrivals import Closed, Constant, Gamma, Poisson, Replay, Stages
 from harness.knobs import format_value
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from harness.arrivals import Arrivals
@@ -25,6 +26,7 @@ class Endpoint:
     bank: Path | None
     protocol: str
     setting: Setting  # every knob of the target, complete
+    class_banks: Mapping[str, Path] = field(default_factory=dict)  # by verb, where it is not predict
 
 
 def load_command(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, trial_dir: Path) -> list[str]:
@@ -38,6 +40,7 @@ def load_command(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, tri
         *("--timeout", f"{plan.timeout_seconds:g}s", "--stop-timeout", f"{plan.timeout_seconds + 5:g}"),
         *("--check", plan.check, "--protocol", endpoint.protocol, "--model", plan.model),
         *_where(plan, endpoint),
+        *_mix(plan, point, endpoint),
         *_arrivals(point.arrivals),
         *(("--processes", str(plan.load_processes)) if plan.load_processes > 1 else ()),
     ]
@@ -49,6 +52,12 @@ def _where(plan: Plan, endpoint: Endpoint) -> list[str]:
         return [*words, "--host", endpoint.url]
     knobs = [word for name, value in endpoint.setting.items() for word in ("--knob", f"{name}={format_value(value)}")]
     return [*words, "--target", plan.target, *knobs]
+
+
+def _mix(plan: Plan, point: Point, endpoint: Endpoint) -> list[str]:
+    mix = plan.mix(point)
+    banks = [word for name, path in endpoint.class_banks.items() for word in ("--class-bank", f"{name}={path}")]
+    return [*banks, *(("--mix", mix) if mix else ())]
 
 
 def _arrivals(arrivals: Arrivals) -> list[str]:

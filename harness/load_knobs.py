@@ -29,5 +29,13 @@ LOAD_KNOBS = KnobSet(
             owner=Owner.LOAD,
             apply=Apply.LIVE,
         ),
+        Knob(
+            name="mix",
+            doc="How much of each request class of the scenario a load has, by weight: predict:95+explain:5.",
+            default="predict",
+            swept=("predict", "predict:99+explain:1", "predict:90+explain:10"),
+            owner=Owner.LOAD,
+            apply=Apply.LIVE,
+        ),
     ),
 )

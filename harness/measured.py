@@ -99,6 +99,12 @@ class Measured:
     window: Window
     _good: Mask = field(repr=False)
 
+    def of_class(self, number: int) -> Measured:
+        """The rows of one request class."""
+        chosen = self.due["request_class"] == number
+        everything = self.everything.where(self.everything["request_class"] == number)
+        return Measured(everything, self.due.where(chosen), self.window, self._good[chosen])
+
     @cached_property
     def good(self) -> Columns:
         """The good answers among `due`."""

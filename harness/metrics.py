@@ -10,6 +10,7 @@ import msgspec
 
 from harness.findings import Finding, Verdict
 from harness.knobs import Setting
+from harness.slo import Slo
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +110,22 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     errors_rps: tuple[float, ...] = ()
 
 
+class ClassMetrics(msgspec.Struct, frozen=True, kw_only=True):
+    """One request class of a point, over all its repeats."""
+
+    name: str
+    share: float  # of the requests due, from 0 to 1
+    counts: Counts
+    throughput_rps: Estimate
+    goodput_rps: Estimate | None  # None without an SLO
+    response: Latency
+    service: Latency
+    slo: Slo | None  # the class's own, or the run's
+    meets_slo: bool | None  # None without an SLO or where it cannot be said
+    slowdown: Estimate | None = None  # p99 here over p99 at `alone_point`
+    alone_point: int | None = None  # the same setting and load, where this class was alone
+
+
 class TrialMetrics(msgspec.Struct, frozen=True, kw_only=True):
     """One trial: one point, run once."""
 
@@ -152,6 +169,7 @@ class PointMetrics(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     findings: tuple[Finding, ...]
     trials: tuple[TrialMetrics, ...]
+    classes: tuple[ClassMetrics, ...] = ()  # one for each request class in the load
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from harness.clock import NS_PER_MS
 
 if TYPE_CHECKING:
-    from harness.metrics import Counts, Latency, PointMetrics
+    from harness.metrics import ClassMetrics, Counts, Latency, PointMetrics
     from harness.slo import Bound, Slo
 
 FEWEST_FOR_ALL = 0.9
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 
 
-def meets_slo(metrics: PointMetrics, slo: Slo) -> bool | None:
+def meets_slo(metrics: PointMetrics | ClassMetrics, slo: Slo) -> bool | None:
     """False where one bound is broken, True where all are kept, None where it cannot be said."""
     kept = [_keeps(bound, metrics) for bound in slo.bounds]
     if False in kept:
@@ -33,7 +33,7 @@ def failed_share(counts: Counts) -> float:
     return (counts.scheduled - counts.ok) / counts.scheduled if counts.scheduled else 0.0
 
 
-def _keeps(bound: Bound, metrics: PointMetrics) -> bool | None:
+def _keeps(bound: Bound, metrics: PointMetrics | ClassMetrics) -> bool | None:
     if bound.metric == "errors":
         return failed_share(metrics.counts) <= bound.limit
     if not metrics.response.count:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SCHEMA_VERSION = 1
+MIX = "mix"  # the one knob in a setting that is the load's and not the target's
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +76,17 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def point(self, number: int) -> Point:
         """The point with that number."""
         return self.points[number]
+
+    def target_setting(self, point: Point) -> Setting:
+        """The target's knobs at `point`, as far as the user set them."""
+        setting = {**self.fixed, **point.setting}
+        setting.pop(MIX, None)
+        return setting
+
+    def mix(self, point: Point) -> str | None:
+        """How the request classes are mixed at `point`; None: as the scenario says."""
+        text = {**self.fixed, **point.setting}.get(MIX)
+        return None if text is None else str(text)
 
     @property
     def swept(self) -> tuple[str, ...]:

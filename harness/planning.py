@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from harness.arrivals import Closed, Constant, Gamma, Poisson, Replay, Stages
 from harness.errors import UserError
-from harness.knobs import Apply, KnobSet, Setting, Value
+from harness.knobs import Apply, KnobSet, Value
 from harness.load_knobs import LOAD_KNOBS
-from harness.plan import Plan, Point, order_trials
+from harness.mix import parse_mix
+from harness.plan import MIX, Plan, Point, order_trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 TRIAL_OVERHEAD_SECONDS = 2.5
 TARGET_START_SECONDS = 10.0
 MAX_TRIALS = 10_000
+LEVELS = ("concurrency", "rate")  # load knobs that make a load level; any other is part of a point's setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,9 @@ def make_plan(request: Request) -> Plan:
     """The plan of a request. Raises UserError for an unknown knob, an illegal value, or too many trials."""
     target_knobs = request.spec.knobs if request.spec else KnobSet(f"a target given by URL ({request.target})", ())
     values = KnobSet(target_knobs.owner_name, (*target_knobs, *LOAD_KNOBS)).parse_sweep(request.words)
-    load_values = {name: values.pop(name) for name in tuple(values) if name in {knob.name for knob in LOAD_KNOBS}}
+    load_values = {name: values.pop(name) for name in LEVELS if name in values}
+    for text in values.get(MIX, ()):
+        parse_mix(str(text))
     swept = {name: several for name, several in values.items() if len(several) > 1}
     fixed = {name: several[0] for name, several in values.items() if len(several) == 1}
     loads = _load_levels(request, load_values)
@@ -99,11 +103,10 @@ def make_plan(request: Request) -> Plan:
 
 def _restart_groups(points: Sequence[Point], knobs: KnobSet) -> list[int]:
     """One number per point, equal where the target need not be started again between them."""
+    restarting = {knob.name for knob in knobs if knob.apply is Apply.RESTART}
     groups: dict[tuple[Value, ...], int] = {}
     return [
-        groups.setdefault(
-            tuple(value for name, value in point.setting.items() if knobs[name].apply is Apply.RESTART), len(groups)
-        )
+        groups.setdefault(tuple(value for name, value in point.setting.items() if name in restarting), len(groups))
         for point in points
     ]
 
@@ -155,8 +158,3 @@ def _open_levels(kind: str, choice: ArrivalChoice, rates: tuple[Value, ...] | No
     if kind == "poisson":
         return [Poisson(rate_rps=rate) for rate in numbers]
     return [Gamma(rate_rps=rate, cv=choice.cv) for rate in numbers]
-
-
-def setting_of(plan: Plan, point: Point) -> Setting:
-    """All knobs that the user set for a point, swept or fixed."""
-    return {**plan.fixed, **point.setting}

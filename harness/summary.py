@@ -17,6 +17,7 @@ import numpy as np
 from harness.answer import answer
 from harness.arrivals import Closed
 from harness.checks import TrialCase, judge_point, judge_trial, worst
+from harness.classes import class_names, class_samples, only_class, pooled_classes, with_slowdowns
 from harness.clock import NS_PER_MS
 from harness.findings import Verdict
 from harness.latency import NOTHING, pooled_latency, trial_latency
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from harness.classes import ClassSample
     from harness.evidence import TrialEvidence
     from harness.measured import Columns, Durations, Measured
-    from harness.metrics import Answer, Latency, ModelCard
+    from harness.metrics import Answer, ClassMetrics, Latency, ModelCard
     from harness.plan import Plan, Point
     from harness.slo import Slo
     from harness.throughput import Rates
@@ -54,6 +56,8 @@ class _Summary:
     durations: dict[str, Durations]  # "response", "service", "lateness"; empty where nothing was measured
     rates_rps: Rates
     good_rates_rps: Rates
+    class_names: tuple[str, ...] = ()
+    classes: tuple[ClassSample, ...] = ()  # where there are several
 
 
 def summarise_trial(evidence: TrialEvidence, slo: Slo | None) -> TrialMetrics:
@@ -71,7 +75,9 @@ def summarise_run(plan: Plan, evidence: Iterable[TrialEvidence], model: ModelCar
     by_point: dict[int, list[_Summary]] = defaultdict(list)
     for trial in evidence:
         by_point[trial.point.number].append(_summarise(trial, plan.slo))
-    points = tuple(_combine(point, by_point[point.number], plan.slo) for point in plan.points if by_point[point.number])
+    points = with_slowdowns(
+        _combine(point, by_point[point.number], plan.slo) for point in plan.points if by_point[point.number]
+    )
     found = answer(points, plan.slo)
     return RunResult(
         points=points,
@@ -113,7 +119,9 @@ def _summarise(evidence: TrialEvidence, slo: Slo | None) -> _Summary:
         rates_rps = trial.rates_rps()
         good_rates_rps = trial.rates_rps(goodput_limit_ns(slo)) if slo else NO_RATES
         durations = {kind: getattr(trial, kind) for kind in DURATIONS}
-        summary = _Summary(_metrics(evidence, trial, samples, rates_rps), durations, rates_rps, good_rates_rps)
+        metrics = _metrics(evidence, trial, samples, rates_rps)
+        classes = class_samples(evidence, trial, slo)
+        summary = _Summary(metrics, durations, rates_rps, good_rates_rps, class_names(evidence), classes)
     verdict, findings = judge_trial(TrialCase(evidence, trial, samples, summary.metrics))
     metrics = msgspec.structs.replace(summary.metrics, verdict=verdict, findings=findings)
     return replace(summary, metrics=metrics)
@@ -191,7 +199,15 @@ def _combine(point: Point, summaries: Sequence[_Summary], slo: Slo | None) -> Po
     )
     verdict, findings = judge_point(metrics)
     met = meets_slo(metrics, slo) if slo else None
-    return msgspec.structs.replace(metrics, meets_slo=met, verdict=verdict, findings=findings)
+    judged = msgspec.structs.replace(metrics, meets_slo=met, verdict=verdict, findings=findings)
+    return msgspec.structs.replace(judged, classes=_classes(judged, runs, slo))
+
+
+def _classes(point: PointMetrics, runs: Sequence[_Summary], slo: Slo | None) -> tuple[ClassMetrics, ...]:
+    mixed = pooled_classes([run.classes for run in runs if run.classes])
+    if mixed or not runs or len(runs[0].class_names) != 1:
+        return mixed
+    return (only_class(runs[0].class_names[0], point, slo),)
 
 
 def _pooled(runs: Sequence[_Summary], kind: str) -> Latency:

@@ -15,9 +15,12 @@ __all__ = ["ReportInput", "write_reports"]
 def write_reports(run_dir: Path, report_input: ReportInput) -> None:
     """Write `report.html`, `points.csv`, `summary.md` and `junit.xml` into `run_dir`, each whole or not at all.
 
+    A load that mixes request classes has `classes.csv` beside them.
+
     Raises RunError where the folder cannot be written to.
     """
     from harness.run_folder import write_whole
+    from reports.classes_view import classes_csv
     from reports.junit import junit_xml
     from reports.page import page_html
     from reports.points import points_csv
@@ -25,6 +28,8 @@ def write_reports(run_dir: Path, report_input: ReportInput) -> None:
 
     # The cheap ones first: should the page fail, the figures are there.
     write_whole(run_dir / "points.csv", points_csv(report_input.result.points, report_input.plan).encode())
+    if any(len(point.classes) > 1 for point in report_input.result.points):
+        write_whole(run_dir / "classes.csv", classes_csv(report_input.result.points, report_input.plan).encode())
     write_whole(run_dir / "junit.xml", junit_xml(report_input).encode())
     write_whole(run_dir / "summary.md", summary_markdown(report_input).encode())
     write_whole(run_dir / "report.html", page_html(report_input).encode())

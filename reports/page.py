@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.charts.gallery import MARKS, colours, gallery
+from reports.classes_view import classes_table, isolation_sentences
 from reports.findings_view import finding_groups
 from reports.labels import point_label
 from reports.timeline_view import timelines
@@ -43,6 +44,8 @@ def page_html(report: ReportInput) -> str:
             marks=MARKS,
             drawings=drawings,
             chart_notes=list(_chart_notes(report)),
+            classes=classes_table(points),
+            isolation=list(isolation_sentences(points)),
             splits=split_rows(points[:MAX_BARS]),
             parts=[(index, part, PART_MEANING[part]) for index, part in enumerate(PARTS) if part in parts_seen(points)],
             usage=usage_table(points[:MAX_BARS]),

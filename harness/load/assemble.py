@@ -7,19 +7,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from harness.arrivals import Closed, mean_rate_rps, schedule, stripe
-from harness.bank import Bank
 from harness.errors import UserError
+from harness.load.class_bank import class_bank
 from harness.load.closed_loop import ClosedLoop
 from harness.load.connection import Connection, resolve
 from harness.load.engine import Engine, Timeouts
 from harness.load.inprocess import InProcessConnection, RawCodec
 from harness.load.load import Load, make_folder
 from harness.load.open_loop import OpenLoop
-from harness.load.payload_order import payload_order
+from harness.load.payload_sets import PayloadSet, mixed_order
+from harness.mix import RequestClass
 from harness.target import find_target
 from harness.wire.codec import make_codec
-from harness.wire.detect import detect_protocol, read_meta
-from harness.wire.payloads import random_bank
+from harness.wire.detect import detect_protocol
 from harness.wire.url import parse_url
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from harness.load.engine import ConnectionMaker
     from harness.load.options import LoadOptions
-    from harness.wire.codec import Codec
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +77,13 @@ def assemble(options: LoadOptions, host: str, original: Callable[[str, str], Any
 
     `original(module, name)` is that name of the standard library as it was before gevent replaced it.
     """
-    bank, codec, make_connection = _in_process(options, original) if options.target else _over_http(options, host)
+    sets, make_connection = _in_process(options, original) if options.target else _over_http(options, host)
     make_folder(options.trial_dir)
-    load = Load(options, codec, bank, codec.name)
+    load = Load(options, sets)
     engine = Engine(
         make_connection,
-        [codec.encode(item) for item in bank.inputs],
-        payload_order(len(bank.inputs), options.seed, options.worker),
+        [request for each in sets for request in each.requests()],
+        mixed_order(sets, options.seed, options.worker),
         load.ledger,
         Timeouts(options.timeout_ns),
         load.health,
@@ -101,27 +100,25 @@ def assemble(options: LoadOptions, host: str, original: Callable[[str, str], Any
     return load, EngineDriver(engine, loop)
 
 
-def _over_http(options: LoadOptions, host: str) -> tuple[Bank, Codec, ConnectionMaker]:
+def _over_http(options: LoadOptions, host: str) -> tuple[list[PayloadSet], ConnectionMaker]:
     url = parse_url(host)
     address = resolve(url)
     protocol = options.protocol if options.protocol != "auto" else detect_protocol(host, options.model)
-    bank = _bank(options, host, protocol)
+    sets = []
+    for share in options.classes:
+        bank = class_bank(options, share, host, protocol)
+        sets.append(PayloadSet(share, make_codec(protocol, url, bank.meta), bank, options.check))
     heads: dict[bytes, Any] = {}  # heads of answers seen, shared by all connections
-    return bank, make_codec(protocol, url, bank.meta), lambda engine, user: Connection(address, engine, heads, user)
+    return sets, lambda engine, user: Connection(address, engine, heads, user)
 
 
-def _in_process(options: LoadOptions, original: Callable[[str, str], Any]) -> tuple[Bank, Codec, ConnectionMaker]:
+def _in_process(options: LoadOptions, original: Callable[[str, str], Any]) -> tuple[list[PayloadSet], ConnectionMaker]:
     spec = find_target(options.target or "")
     if spec.open_model is None:
         raise UserError(f"--target {spec.name}: it does not live in the load process; leave --target out with --host")
+    if [share.request_class for share in options.classes] != [RequestClass()]:
+        raise UserError(f"--target {spec.name}: it only predicts; leave --mix out, or choose a target with a server")
     model = spec.open_model(options.model, spec.knobs.complete(options.setting))
     start_thread = original("_thread", "start_new_thread")
-    return model.bank, RawCodec(model.bank.meta), partial(InProcessConnection, model, start_thread)
-
-
-def _bank(options: LoadOptions, host: str, protocol: str) -> Bank:
-    if options.bank is not None:
-        return Bank.load(options.bank)
-    if options.check != "off":
-        raise UserError("--check needs --bank, a file of payloads with their right answers; or say --check off")
-    return random_bank(read_meta(host, options.model, protocol), options.seed)
+    sets = [PayloadSet(options.classes[0], RawCodec(model.bank.meta), model.bank, options.check)]
+    return sets, partial(InProcessConnection, model, start_thread)

@@ -141,7 +141,7 @@ class Engine:
     def skip(self, due_ns: int) -> None:
         """A request was due at `due_ns`, and too many are open."""
         self._ledger.scheduled += 1
-        self._ledger.not_sent(due_ns)
+        self._ledger.not_sent(due_ns, self._next_payload())
 
     def turn(self) -> None:
         """Handle what has come and what is due."""

@@ -9,11 +9,15 @@ from harness.rows import ABSENT, Outcome
 from harness.wire.codec import error_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.load.checking import Check
     from harness.load.connection import Connection
     from harness.load.http import Answer
     from harness.load.phases import Phases
     from harness.recorder import Recorder, Rows
+
+    Places = Sequence[tuple[int, int]]  # of each payload: its request class, its number within the class
 
 MAX_ERROR_TEXTS = 100
 OTHER = "other"
@@ -24,7 +28,7 @@ _OK, _ERROR, _REJECTED, _NOT_SENT = (int(o) for o in (Outcome.OK, Outcome.ERROR,
 class Ledger:
     """Counts each request when it is scheduled, sent and ended, and writes its row."""
 
-    def __init__(self, recorder: Recorder, check: Check, phases: Phases, worker: int) -> None:
+    def __init__(self, recorder: Recorder, check: Check, phases: Phases, worker: int, places: Places) -> None:
         self.recorder = recorder
         self.phases = phases
         self.worker = worker
@@ -35,6 +39,7 @@ class Ledger:
         self.ended = [0] * len(Outcome)  # by outcome
         self.errors: dict[str, int] = {}
         self._check = check
+        self._places = places
         self._add = recorder.add
         self._row = 0  # of the next row, since the last `take`
         self._timed_rows: list[int] = []  # with `_timings`: two flat lists, which make the collector no work
@@ -64,14 +69,16 @@ class Ledger:
         self._count_error(text)
         self._write(connection, int(outcome), done_ns, ABSENT, ABSENT, 0)
 
-    def not_sent(self, due_ns: int) -> None:
+    def not_sent(self, due_ns: int, payload: int) -> None:
         """A request was due while too many were open."""
+        request_class, _ = self._places[payload]
         self._count_error("not sent: too many requests open")
         self.ended[_NOT_SENT] += 1
         absent = (ABSENT,) * 16
         self._add(
-            self.recorder.rows_added, due_ns, *absent, ABSENT, self.worker, 0, _NOT_SENT, self.phases.at(due_ns), 0
-        )
+            self.recorder.rows_added, due_ns, *absent, ABSENT, self.worker, request_class,
+            _NOT_SENT, self.phases.at(due_ns), 0,
+        )  # fmt: skip
         self._row += 1
 
     def _write(  # noqa: PLR0917  (a tuple for each request would cost more than it tidies)
@@ -79,6 +86,7 @@ class Ledger:
     ) -> None:
         self.ended[outcome] += 1
         due_ns = connection.due_ns
+        request_class, payload = self._places[connection.payload]
         phases = self.phases
         self._add(
             self.recorder.rows_added,
@@ -95,13 +103,13 @@ class Ledger:
             len(connection.request),
             size_bytes,
             connection.user,
-            connection.payload,
+            payload,
             ABSENT,
             ABSENT,
             ABSENT,
             status,
             self.worker,
-            0,
+            request_class,
             outcome,
             0 if due_ns < phases.measure_start_ns else 1 if due_ns < phases.measure_end_ns else 2,
             checked,

@@ -14,20 +14,20 @@ import msgspec
 
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.generator import GeneratorReport
-from harness.load.checking import Checker
 from harness.load.health import HealthMeter
 from harness.load.ledger import Ledger
+from harness.load.payload_sets import payload_check, places_of
 from harness.load.phases import NEVER_NS, Phases
 from harness.recorder import Recorder
 from harness.rows import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from harness.bank import Bank
     from harness.load.options import LoadOptions
+    from harness.load.payload_sets import PayloadSet
     from harness.recorder import Rows
-    from harness.wire.codec import Codec
 
 _PACKAGES = ("locust", "gevent", "httptools", "numpy", "orjson")
 
@@ -58,15 +58,16 @@ class Driver(Protocol):
 class Load:
     """The books, the phases and the driver of one load process."""
 
-    def __init__(self, options: LoadOptions, codec: Codec, bank: Bank, protocol: str) -> None:
+    def __init__(self, options: LoadOptions, sets: Sequence[PayloadSet]) -> None:
         self.options = options
         self.phases = Phases()
         self.health = HealthMeter()
         self.recorder = Recorder(options.trial_dir / f"requests{options.suffix}.arrow")
-        checker = Checker(codec, bank, options.check, options.seed)
-        self.ledger = Ledger(self.recorder, checker.check, self.phases, options.worker)
+        check = payload_check(sets, options.seed)
+        self.ledger = Ledger(self.recorder, check, self.phases, options.worker, places_of(sets))
         self.stop_reason: str | None = None
-        self._protocol = protocol
+        self._protocol = sets[0].codec.name
+        self._classes = [each.share for each in sets]
         self._report_path = options.trial_dir / f"load{options.suffix}.json"
         self._start_ns = monotonic_ns()
         self._drain_end_ns: int | None = None
@@ -78,6 +79,11 @@ class Load:
         """Make the files."""
         self.recorder.open()
         self.health.watch_gc()
+
+    @property
+    def class_names(self) -> list[str]:
+        """What Locust's statistics call each request class: `predict digits-mlp`."""
+        return [f"{share.name} {share.request_class.model or self.options.model}" for share in self._classes]
 
     def begin_phases(self, origin_ns: int) -> None:
         """Warm-up starts at `origin_ns`; later calls change nothing."""
@@ -147,6 +153,8 @@ class Load:
             recorder_error=self.recorder.error,
             resent=ledger.resent,
             checked=ledger.checked,
+            request_classes=tuple(share.name for share in self._classes),
+            class_slos=tuple(share.request_class.slo for share in self._classes),
             errors=dict(ledger.errors),
             protocol=self._protocol,
             health=self.health.report() if final else None,

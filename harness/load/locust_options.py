@@ -25,6 +25,12 @@ _OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("--model", "model to ask for", {"default": "digits-mlp"}),
     ("--knob", "a knob of the target, as name=value; may be repeated", {"action": "append", "default": [], **_PRIVATE}),
     ("--bank", "file of payloads and right answers (default: prepared for --model)", _PRIVATE),
+    ("--mix", "how much of each request class, for example predict:95+explain:5 (default: the scenario's)", {}),
+    (
+        "--class-bank",
+        "payloads and right answers of a request class, as name=file",
+        {"action": "append", "default": [], **_PRIVATE},
+    ),
     ("--protocol", "auto, v2, v2-binary or tfs", {"default": "auto"}),
     ("--check", "which answers to compare with the right ones: all, sample or off", {"default": "all"}),
     ("--timeout", "give a request up after this time", {"default": "10s"}),
@@ -66,6 +72,7 @@ def load_options(parsed: Namespace, trial_dir: Path, worker: int = 0, workers: i
         **_in_process(parsed),
         protocol=parsed.protocol,
         bank=Path(parsed.bank) if parsed.bank else None,
+        class_banks=_class_banks(parsed.class_bank),
         check=check,
         timeout_s=_positive(parse_seconds(parsed.timeout, "--timeout"), "--timeout"),
         warmup_s=parse_seconds(parsed.warmup, "--warmup"),
@@ -83,6 +90,14 @@ def _in_process(parsed: Namespace) -> dict[str, Any]:
     if spec is None or spec.open_model is None:
         return {}
     return {"target": spec.name, "setting": spec.knobs.parse_setting(parsed.knob)}
+
+
+def _class_banks(words: list[str]) -> dict[str, Path]:
+    pairs = [word.partition("=") for word in words]
+    for name, equals, file in pairs:
+        if not (name and equals and file):
+            raise UserError(f"--class-bank {name}{equals}{file}: write name=file, for example explain=explain.npz")
+    return {name: Path(file) for name, _, file in pairs}
 
 
 def arrival_words(parsed: Namespace) -> dict[str, str | None]:

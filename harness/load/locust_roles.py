@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 import gevent.monkey
+import msgspec
 from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 from locust.stats import CSV_STATS_INTERVAL_SEC
@@ -24,6 +25,7 @@ from harness.control import ControlChannel
 from harness.errors import ExitCode, SweepspotError
 from harness.load.assemble import assemble
 from harness.load.locust_cluster import END, ENDED, Barrier, Orders
+from harness.load.locust_mix import classes_of
 from harness.load.locust_options import load_options
 from harness.load.locust_run import INTERRUPT_DRAIN_S, LoadRun
 from harness.load.locust_target import aim
@@ -81,7 +83,10 @@ class Role:
 
     def _begin(self, orders: Orders) -> None:
         try:
-            options = load_options(self._options, Path(orders.trial_dir), orders.worker, orders.workers)
+            options = msgspec.structs.replace(
+                load_options(self._options, Path(orders.trial_dir), orders.worker, orders.workers),
+                classes=classes_of(self._environment),
+            )
             load, driver = assemble(options, self._environment.host or "", gevent.monkey.get_original)
         except SweepspotError as error:
             self.fail(error)
@@ -133,6 +138,7 @@ class Principal(Role):
         """Check the options and have a target; ends the process where that fails."""
         try:
             load_options(self._options, Path())
+            classes_of(self._environment)
             if self._options.control_fd is not None:
                 channel = ControlChannel.inherited(self._options.control_fd)
                 channel.watch(self._on_message, lambda: self.stop("the parent is gone"))

@@ -35,7 +35,7 @@ class LoadRun:
         self._environment = environment
         self._load = load
         self._driver = driver
-        self._feed = StatisticsFeed(environment, f"predict {load.options.model}")
+        self._feed = StatisticsFeed(environment, load.class_names)
         self._next_flush_ns = self._next_snapshot_ns = 0
         self._ending = False
         self._flushing = False

@@ -18,6 +18,8 @@ from harness.clock import NS_PER_MS, NS_PER_S, monotonic_ns, wall_time
 from harness.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from locust.env import Environment
     from numpy.typing import NDArray
 
@@ -47,9 +49,9 @@ locust.stats.bucket_response_time = bucket_ms
 class StatisticsFeed:
     """Brings rows into the statistics of one environment."""
 
-    def __init__(self, environment: Environment, name: str) -> None:
+    def __init__(self, environment: Environment, names: Sequence[str]) -> None:
         self._environment = environment
-        self._name = name
+        self._names = names
         self._errors_fed: dict[str, int] = {}
         # Instants are monotonic; Locust counts per second of wall time.
         self._wall_offset_s = wall_time().timestamp() - monotonic_ns() / NS_PER_S
@@ -58,21 +60,24 @@ class StatisticsFeed:
         """Count `rows`; `errors` are the texts of all failures so far."""
         stats = self._environment.stats
         if rows.size:
-            entry = self._entry(rows)
-            stats.total.extend(entry)
-            stats.entries[(self._name, METHOD)].extend(entry)
+            for number, name in enumerate(self._names):
+                of_class = rows[rows["request_class"] == number]
+                if of_class.size:
+                    entry = self._entry(name, of_class)
+                    stats.total.extend(entry)
+                    stats.entries[(name, METHOD)].extend(entry)
         self._feed_errors(errors)
         listeners = self._foreign_listeners()
         if listeners:
             self._fire(rows, listeners)
 
-    def _entry(self, rows: Rows) -> StatsEntry:
+    def _entry(self, name: str, rows: Rows) -> StatsEntry:
         stats = self._environment.stats
         timed = rows["done_ns"] != ABSENT
         times_ms = (rows["done_ns"] - rows["due_ns"])[timed] / NS_PER_MS
         seconds = (np.where(timed, rows["done_ns"], rows["due_ns"]) / NS_PER_S + self._wall_offset_s).astype(np.int64)
         failed = rows["outcome"] != Outcome.OK
-        entry = StatsEntry(stats, self._name, METHOD)
+        entry = StatsEntry(stats, name, METHOD)
         entry.start_time = stats.start_time
         entry.num_requests = int(rows.size)
         entry.num_none_requests = int(rows.size - timed.sum())
@@ -93,8 +98,8 @@ class StatisticsFeed:
             new = count - self._errors_fed.get(text, 0)
             if new:
                 self._errors_fed[text] = count
-                key = StatsError.create_key(METHOD, self._name, text)
-                error = known.setdefault(key, StatsError(METHOD, self._name, text))
+                key = StatsError.create_key(METHOD, self._names[0], text)
+                error = known.setdefault(key, StatsError(METHOD, self._names[0], text))
                 error.occurrences += new - 1
                 error.occurred()
 
@@ -109,7 +114,7 @@ class StatisticsFeed:
             timed = row["done_ns"] != ABSENT
             told: dict[str, Any] = {
                 "request_type": METHOD,
-                "name": self._name,
+                "name": self._names[int(row["request_class"])],
                 "response_time": float(row["done_ns"] - row["due_ns"]) / NS_PER_MS if timed else None,
                 "response_length": max(0, int(row["response_bytes"])),
                 "exception": None if outcome is Outcome.OK else RequestFailedError(outcome, int(row["status"])),

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gevent.event import Event
 from locust import User, task
 
+from harness.load.locust_mix import PREDICT
 from harness.load.locust_roles import run_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from locust.env import Environment
 
     from harness.load.locust_run import LoadRun
+    from harness.mix import RequestClass
 
 
 class InferenceUser(User):
     """Sends inference requests through the load process's one event loop, not through its own greenlet.
 
     How requests arrive, what they hold and how answers are checked is said on the command line
-    (`harness/load/locust_options.py`). In a closed loop each user has a connection and sends its next request
-    when its last answer came; in an open loop the schedule alone decides, and users only keep the test running.
+    (`harness/load/locust_options.py`); `request_classes` says what kinds of request there are. In a closed loop
+    each user has a connection and sends its next request when its last answer came; in an open loop the schedule
+    alone decides, and users only keep the test running.
     """
 
     abstract = True
+    request_classes: ClassVar[Mapping[str, RequestClass]] = PREDICT
+    mix: ClassVar[str] = ""  # how much of each class; empty: of all the same; --mix says otherwise
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)

@@ -9,6 +9,7 @@ import msgspec
 from harness.arrivals import Arrivals, Closed
 from harness.clock import NS_PER_S
 from harness.knobs import Setting
+from harness.mix import ONLY_PREDICT, ClassShare
 
 
 class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +22,8 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     setting: Setting = {}  # its knobs
     protocol: str = "auto"
     bank: Path | None = None
+    classes: tuple[ClassShare, ...] = ONLY_PREDICT
+    class_banks: dict[str, Path] = {}  # by name of a request class, or by verb
     check: str = "all"
     timeout_s: float = 10.0
     warmup_s: float = 0.0

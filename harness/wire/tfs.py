@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST interface: `:predict` in row format."""
+"""TensorFlow Serving's REST interface: `:predict` in row format, and KServe's `:explain` beside it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ if TYPE_CHECKING:
     from harness.bank import BankMeta
     from harness.wire.url import ServerUrl
 
+_ANSWERS = {"predict": "predictions", "explain": "explanations"}
+
 
 class TfsCodec:
-    """`instances` in, `predictions` out."""
+    """`instances` in, `predictions` or `explanations` out."""
 
     name = "tfs"
 
     def __init__(self, url: ServerUrl, meta: BankMeta) -> None:
         self._url = url
         self._meta = meta
-        self._path = f"/v1/models/{quote(meta.model)}:predict"
+        self._path = f"/v1/models/{quote(meta.model)}:{meta.verb}"
+        self._answer = _ANSWERS[meta.verb]
 
     def encode(self, item: NDArray[np.float32]) -> bytes:
         """One instance."""
@@ -37,7 +40,7 @@ class TfsCodec:
     def decode(self, body: bytes) -> NDArray[np.float64]:
         """The first prediction; of a model with several outputs, the one the bank names. Raises WireError."""
         try:
-            prediction = orjson.loads(body)["predictions"][0]
+            prediction = orjson.loads(body)[self._answer][0]
             if isinstance(prediction, dict):
                 prediction = prediction[self._meta.output_name]
             return flat_numbers(prediction)

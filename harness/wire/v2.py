@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.wire.url import ServerUrl
 
 _JSON = "Content-Type: application/json\r\n"
+_PATHS = {"predict": "infer", "explain": "explain"}  # the protocol has no word for an explanation; KServe's path
 DTYPES = {
     "FP16": "<f2",
     "FP32": "<f4",
@@ -41,7 +42,7 @@ class V2Codec:
     def __init__(self, url: ServerUrl, meta: BankMeta) -> None:
         self._url = url
         self._meta = meta
-        self._path = f"/v2/models/{quote(meta.model)}/infer"
+        self._path = f"/v2/models/{quote(meta.model)}/{_PATHS[meta.verb]}"
 
     def encode(self, item: NDArray[np.float32]) -> bytes:
         """One item, with a batch axis of 1."""

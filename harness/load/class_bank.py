@@ -1,0 +1,63 @@
+"""The payloads of one request class: from its own file, from the load's, or made from the server's metadata."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from harness.bank import Bank
+from harness.errors import UserError
+from harness.wire.detect import read_meta
+from harness.wire.payloads import random_bank
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.load.options import LoadOptions
+    from harness.mix import ClassShare
+
+VERB_OUTPUTS = {"explain": "attributions"}
+
+
+def class_bank(options: LoadOptions, share: ClassShare, host: str, protocol: str) -> Bank:
+    """The bank of `share`'s class. Raises UserError where answers are to be checked and nobody knows the right ones."""
+    path = _file(options, share)
+    if path is not None:
+        return Bank.load(path)
+    if options.check != "off":
+        raise UserError(_advice(share))
+    verb, model = share.request_class.verb, share.request_class.model
+    if options.bank is not None and model in (None, options.model):
+        bank = Bank.load(options.bank)
+    else:
+        bank = random_bank(read_meta(host, model or options.model, protocol), options.seed)
+    return bank if verb == "predict" else _asking(bank, verb)
+
+
+def _file(options: LoadOptions, share: ClassShare) -> Path | None:
+    """A file of the class's own, of its verb, or the load's where the class asks nothing else."""
+    verb, model = share.request_class.verb, share.request_class.model
+    found = options.class_banks.get(share.name)
+    if found is None and model in (None, options.model):
+        found = options.class_banks.get(verb, options.bank if verb == "predict" else None)
+    return found
+
+
+def _advice(share: ClassShare) -> str:
+    if share.request_class == type(share.request_class)():
+        return "--check needs --bank, a file of payloads with their right answers; or say --check off"
+    return (
+        f"request class {share.name}: nobody knows the right answers; give them with --class-bank {share.name}=FILE, "
+        "or say --check off"
+    )
+
+
+def _asking(bank: Bank, verb: str) -> Bank:
+    """The same payloads, for another verb of the model; an attribution is as large as an input."""
+    meta = msgspec.structs.replace(
+        bank.meta, verb=verb, output_name=VERB_OUTPUTS[verb], output_shape=bank.meta.input_shape
+    )
+    return replace(bank, meta=meta, expected=np.zeros((0, *bank.meta.input_shape), np.float32))

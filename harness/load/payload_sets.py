@@ -1,0 +1,69 @@
+"""The payloads of a load: one set for each request class, numbered through, and drawn by the classes' weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.load.checking import Checker
+from harness.load.payload_order import payload_order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from harness.bank import Bank
+    from harness.load.checking import Check
+    from harness.mix import ClassShare
+    from harness.wire.codec import Codec
+
+_DRAWN_AT_ONCE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadSet:
+    """What one request class sends, and how its answers are read and checked."""
+
+    share: ClassShare
+    codec: Codec
+    bank: Bank
+    check: str
+
+    def requests(self) -> list[bytes]:
+        """Every payload as a request."""
+        return [self.codec.encode(item) for item in self.bank.inputs]
+
+
+def places_of(sets: Sequence[PayloadSet]) -> list[tuple[int, int]]:
+    """For each number of the load's payloads: its request class, and its number within the class's bank."""
+    return [(number, payload) for number, each in enumerate(sets) for payload in range(len(each.bank.inputs))]
+
+
+def payload_check(sets: Sequence[PayloadSet], seed: int) -> Check:
+    """Checks an answer against the bank of its payload's class."""
+    checks = [Checker(each.codec, each.bank, each.check, seed).check for each in sets]
+    if len(checks) == 1:
+        return checks[0]
+    of_payload = [(checks[number], payload) for number, payload in places_of(sets)]
+
+    def check(payload: int, body: bytes) -> tuple[int, int]:
+        of_class, within = of_payload[payload]
+        return of_class(within, body)
+
+    return check
+
+
+def mixed_order(sets: Sequence[PayloadSet], seed: int, worker: int) -> Iterator[int]:
+    """Endless payload numbers: the class is drawn by weight, its payloads come in their own seeded order."""
+    counts = [len(each.bank.inputs) for each in sets]
+    orders = [payload_order(count, seed, worker) for count in counts]
+    if len(sets) == 1:
+        yield from orders[0]
+    starts = [0, *accumulate(counts)]
+    weights = np.array([each.share.weight for each in sets])
+    rng = np.random.default_rng([seed, worker, len(sets)])
+    while True:
+        for number in rng.choice(len(sets), size=_DRAWN_AT_ONCE, p=weights / weights.sum()).tolist():
+            yield starts[number] + next(orders[number])
