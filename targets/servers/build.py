@@ -14,7 +14,8 @@ from targets.batching.queue import BatchQueue
 from targets.loading import load_engine
 from targets.models import prepare
 from targets.models.canned import canned_row, prepare_canned
-from targets.servers.batched import BatchedBackend, Pending, batching_of
+from targets.servers.batched import BatchedBackend, batching_of
+from targets.servers.compute import LocalCompute, Pending
 from targets.servers.event_server import EventServer
 from targets.servers.fixed import FixedBackend
 from targets.servers.grpc_v2.server import GrpcFront
@@ -113,7 +114,7 @@ def _batched(parts: _Parts) -> Server:
     queue: BatchQueue[Pending] = BatchQueue(make_policy(parts.setting), batch_size, queue_limit)
     protocol = parts.protocol(Telemetry(lambda: queue.rows, parts.order.siblings))
     protocol.batching = batching_of(parts.setting)
-    backend = BatchedBackend(protocol, engine, queue)
+    backend = BatchedBackend(protocol, LocalCompute(engine, parts.bank.meta.input_shape), queue)
     address = parts.order.grpc_address
     fronts = [GrpcFront(protocol, backend, address, MAX_BODY_BYTES)] if address else []
     return EventServer(_service(protocol, backend), backend.apply, fronts)

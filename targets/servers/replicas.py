@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -17,10 +16,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from harness.clock import NS_PER_S, monotonic_ns
-from harness.control import ControlChannel
 from harness.errors import RunError
 from harness.knobs import Apply
+from targets.layout import share_of
+from targets.servers.child import Child, Launch
 
 if TYPE_CHECKING:
     import socket
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from harness.knobs import KnobSet, Setting
     from harness.target import Progress
 
-RESTART_PAUSE_S = 0.5
-MAX_PAUSE_S = 30.0
-STEADY_NS = 10 * NS_PER_S  # who lived so long is started again without a longer pause
 DRAIN_LIMIT_S = 35.0
 FORCED_EXIT = 130
 
@@ -47,67 +43,6 @@ class ReplicaOrder:
     setting: Setting  # complete, for one process; with the gRPC port reserved, if any
 
 
-class Replica:
-    """One child, started again and again until `stop`. Its thread reads what it says."""
-
-    def __init__(self, argv: Callable[[], list[str]], hear: Callable[[Replica, Message], None]) -> None:
-        self._argv = argv
-        self._hear = hear
-        self._control: ControlChannel | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="replica", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def tell(self, message: Message) -> None:
-        """Send, if it is alive."""
-        if self._control is not None:
-            self._control.send(message)
-
-    def stop(self) -> None:
-        """Let it drain and not come back."""
-        self._stopping.set()
-        self.tell({"stop": True})
-
-    def join(self, timeout_s: float) -> None:
-        """Wait for its end; kill it when it takes longer."""
-        self._thread.join(timeout_s)
-        self.kill()
-
-    def kill(self) -> None:
-        """End it at once."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-
-    def _keep(self) -> None:
-        pause_s = RESTART_PAUSE_S
-        while not self._stopping.is_set():
-            start_ns = monotonic_ns()
-            self._live()
-            if self._stopping.is_set():
-                return
-            pause_s = RESTART_PAUSE_S if monotonic_ns() - start_ns > STEADY_NS else min(2 * pause_s, MAX_PAUSE_S)
-            self._stopping.wait(pause_s)
-
-    def _live(self) -> None:
-        control, theirs = ControlChannel.pair()
-        argv = [*self._argv(), "--control-fd", str(theirs.fileno())]
-        with theirs:
-            process = subprocess.Popen(argv, pass_fds=(theirs.fileno(),), stdout=subprocess.DEVNULL)
-        self._process, self._control = process, control
-        if self._stopping.is_set():  # asked between the loop's look and now
-            control.send({"stop": True})
-        while (message := control.receive()) is not None:
-            self._hear(self, message)
-        code = process.wait()
-        self._control = None
-        control.close()
-        self._hear(self, {"event": "gone", "pid": process.pid, "code": code})
-
-
 class Supervisor:
     """A `Server` made of replicas."""
 
@@ -116,9 +51,9 @@ class Supervisor:
         self._count = count
         self._progress = progress
         self._lock = threading.Lock()
-        self._replicas: list[Replica] = []
-        self._ready: set[Replica] = set()
-        self._owed: dict[Replica, int] = {}  # acknowledgements of settings
+        self._replicas: list[Child] = []
+        self._ready: set[Child] = set()
+        self._owed: dict[Child, int] = {}  # acknowledgements of settings
         self._done: list[Callable[[], None]] = []
         self._all_ready = threading.Event()
         self._stopping = threading.Event()
@@ -131,7 +66,7 @@ class Supervisor:
             signal.signal(number, self._on_signal)
         with tempfile.TemporaryDirectory(prefix="sweepspot-replicas-") as directory:
             for index in range(self._count):
-                self._replicas.append(Replica(partial(self._argv, sock, index, directory), self._hear))
+                self._replicas.append(Child(partial(self._launch, sock, index, directory), self._hear))
             for replica in self._replicas:
                 replica.start()
             self._all_ready.wait()
@@ -161,7 +96,7 @@ class Supervisor:
                 self._tell_live(replica)
         self._settle()
 
-    def _tell_live(self, replica: Replica) -> None:
+    def _tell_live(self, replica: Child) -> None:
         order = self._order
         self._owed[replica] = self._owed.get(replica, 0) + 1
         replica.tell({"set": {knob.name: order.setting[knob.name] for knob in order.knobs if knob.apply is Apply.LIVE}})
@@ -172,14 +107,15 @@ class Supervisor:
         for done in finished:
             done()
 
-    def _argv(self, sock: socket.socket, index: int, directory: str) -> list[str]:
+    def _launch(self, sock: socket.socket, index: int, directory: str) -> Launch:
         host, port = sock.getsockname()[:2]
         order = self._order
         argv = [sys.executable, "-m", "targets", order.target, "--host", host, "--port", str(port)]
         argv += ["--model", order.model, "--knobs", json.dumps(order.setting)]
-        return [*argv, "--replica", str(index), "--replica-dir", directory]
+        argv += ["--replica", str(index), "--replica-dir", directory]
+        return Launch(argv, cores=share_of(index, self._count))
 
-    def _hear(self, replica: Replica, message: Message) -> None:
+    def _hear(self, replica: Child, message: Message) -> None:
         match message["event"]:
             case "ready":
                 self._on_replica_ready(replica)
@@ -190,7 +126,7 @@ class Supervisor:
             case "gone":
                 self._on_gone(replica, message)
 
-    def _on_replica_ready(self, replica: Replica) -> None:
+    def _on_replica_ready(self, replica: Child) -> None:
         with self._lock:
             self._ready.add(replica)
             ready = len(self._ready)
@@ -200,7 +136,7 @@ class Supervisor:
         if ready == self._count:
             self._all_ready.set()
 
-    def _on_acknowledged(self, replica: Replica) -> None:
+    def _on_acknowledged(self, replica: Child) -> None:
         with self._lock:
             if replica in self._owed:
                 self._owed[replica] -= 1
@@ -213,7 +149,7 @@ class Supervisor:
             self._failure = self._failure or text
             self.stop()
 
-    def _on_gone(self, replica: Replica, message: dict[str, Any]) -> None:
+    def _on_gone(self, replica: Child, message: dict[str, Any]) -> None:
         with self._lock:
             self._ready.discard(replica)
             self._owed.pop(replica, None)
