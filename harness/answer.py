@@ -30,7 +30,7 @@ class _Choice:
 
     best: PointMetrics
     tied: tuple[PointMetrics, ...]
-    baseline: PointMetrics | None
+    baseline: PointMetrics | None  # None: at no load does it meet the objective, or can it be believed
     speedup: Estimate | None
 
 
@@ -39,7 +39,8 @@ def answer(points: Sequence[PointMetrics], slo: Slo | None) -> Answer:
 
     Every setting competes at its best load: the point with the highest throughput among those that are not INVALID
     and meet `slo`. Of the settings that the data cannot tell from the best, the smallest is recommended. The baseline
-    is the setting that was swept first, at its own best load under the same objective.
+    is the setting that was swept first, at its own best load under the same objective, or else at the best load for
+    which the data cannot say whether it holds.
     """
     if not points:
         return Answer(sentence="No answer: nothing was measured.")
@@ -49,7 +50,8 @@ def answer(points: Sequence[PointMetrics], slo: Slo | None) -> Answer:
     eligible = [point for point in believed if slo is None or point.meets_slo]
     if not eligible:
         return Answer(sentence=_why_none_meets(believed, slo))
-    choice = _choose(points[0], eligible)
+    possible = [point for point in believed if slo is None or point.meets_slo is not False]
+    choice = _choose(points[0], eligible, possible)
     return Answer(
         sentence=" ".join(_sentences(choice, points, believed, slo)),
         best_point=choice.best.point,
@@ -59,21 +61,29 @@ def answer(points: Sequence[PointMetrics], slo: Slo | None) -> Answer:
     )
 
 
-def _choose(first: PointMetrics, eligible: Sequence[PointMetrics]) -> _Choice:
-    best_by_setting: dict[tuple[object, ...], PointMetrics] = {}
-    for point in sorted(eligible, key=lambda point: point.throughput_rps.value):
-        best_by_setting[tuple(point.setting.items())] = point
-    contenders = list(best_by_setting.values())
+def _choose(first: PointMetrics, eligible: Sequence[PointMetrics], possible: Sequence[PointMetrics]) -> _Choice:
+    contenders = _best_by_setting(eligible)
     fastest = max(contenders, key=lambda point: point.throughput_rps.value)
     equals = [point for point in contenders if point is fastest or not _against(point, fastest).different]
     best = min(equals, key=_cost)
-    baseline = best_by_setting.get(tuple(first.setting.items()))
+    baseline = _of_setting(first, contenders) or _of_setting(first, _best_by_setting(possible))
     return _Choice(
         best=best,
         tied=tuple(sorted((point for point in equals if point is not best), key=_cost)),
         baseline=baseline,
         speedup=_against(baseline, best).ratio if baseline and baseline is not best else None,
     )
+
+
+def _best_by_setting(points: Sequence[PointMetrics]) -> list[PointMetrics]:
+    best: dict[tuple[object, ...], PointMetrics] = {}
+    for point in sorted(points, key=lambda point: point.throughput_rps.value):
+        best[tuple(point.setting.items())] = point
+    return list(best.values())
+
+
+def _of_setting(first: PointMetrics, points: Sequence[PointMetrics]) -> PointMetrics | None:
+    return next((point for point in points if point.setting == first.setting), None)
 
 
 def _against(before: PointMetrics, after: PointMetrics) -> Comparison:
@@ -97,10 +107,10 @@ def _sentences(
     rate = f"{_rate(best)} {_load(best)}".strip()
     tail = best.response.at(0.99)
     if slo is not None:
-        yield f"At {slo} {_name(best)} sustains {rate}{_comparison(choice, points[0], slo)}."
+        yield f"At {slo} {_name(best)} sustains {rate}{_comparison(choice, points, slo)}."
     else:
         p99 = f" with a p99 of {milliseconds(tail.value_ms)}" if tail and tail.value_ms is not None else ""
-        yield f"{_capital(_name(best))} gives the highest throughput: {rate}{p99}{_comparison(choice, points[0], slo)}."
+        yield f"{_capital(_name(best))} gives the highest throughput: {rate}{p99}{_comparison(choice, points, slo)}."
     if choice.tied:
         yield f"{_capital(_listed([_name(point) for point in choice.tied]))} cannot be told apart from it here."
     uncertain = [
@@ -116,12 +126,17 @@ def _sentences(
         yield f"{left_out} of {len(points)} points are INVALID and left out."
 
 
-def _comparison(choice: _Choice, first: PointMetrics, slo: Slo | None) -> str:
+def _comparison(choice: _Choice, points: Sequence[PointMetrics], slo: Slo | None) -> str:
+    first = points[0]
     if choice.best.setting == first.setting:
         return ""
-    if choice.speedup is None:
-        return f", which {_name(first)} does not meet at any load" if slo else ""
-    return f", {figure(choice.speedup.value)}{_TIMES}{_range(choice.speedup, 2)} {_name(first)}"
+    if choice.baseline is None or choice.speedup is None:
+        tried = [point for point in points if point.setting == first.setting]
+        missed = all(point.verdict is not Verdict.INVALID and point.meets_slo is False for point in tried)
+        return f", which {_name(first)} does not meet at any load" if slo and missed else ""
+    unsaid = slo is not None and choice.baseline.meets_slo is None
+    doubt = ", for which not enough was measured to say whether it holds" if unsaid else ""
+    return f", {figure(choice.speedup.value)}{_TIMES}{_range(choice.speedup, 2)} {_name(first)}{doubt}"
 
 
 def _rate(point: PointMetrics) -> str:

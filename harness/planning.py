@@ -12,6 +12,7 @@ from harness.knobs import Apply, KnobSet, Value
 from harness.load_knobs import LOAD_KNOBS
 from harness.mix import parse_mix
 from harness.plan import MIX, Plan, Point, order_trials
+from harness.target import known_targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -64,6 +65,8 @@ class Request:
 
 def make_plan(request: Request) -> Plan:
     """The plan of a request. Raises UserError for an unknown knob, an illegal value, or too many trials."""
+    if request.spec is not None:
+        _refuse_knobs_of_others(request.words, request.spec)
     target_knobs = request.spec.knobs if request.spec else KnobSet(f"a target given by URL ({request.target})", ())
     values = KnobSet(target_knobs.owner_name, (*target_knobs, *LOAD_KNOBS)).parse_sweep(request.words)
     load_values = {name: values.pop(name) for name in LEVELS if name in values}
@@ -99,6 +102,14 @@ def make_plan(request: Request) -> Plan:
         load_processes=request.load_processes,
         seed=request.seed,
     )
+
+
+def _refuse_knobs_of_others(words: Iterable[str], spec: TargetSpec) -> None:
+    own = {knob.name for knob in (*spec.knobs, *LOAD_KNOBS)}
+    for name in [word.partition("=")[0] for word in words]:
+        owners = [other.name for other in known_targets().values() if any(knob.name == name for knob in other.knobs)]
+        if name not in own and owners:
+            raise UserError(f"{name}: {spec.name} has no such knob; --target {' or '.join(owners)} has it")
 
 
 def _restart_groups(points: Sequence[Point], knobs: KnobSet) -> list[int]:

@@ -114,6 +114,28 @@ def test_the_baseline_misses_the_objective():
     assert found.sentence.endswith(", which batch_size=1 does not meet at any load.")
 
 
+def test_a_baseline_of_which_too_little_was_measured_does_not_count_as_missing_the_objective():
+    points = [
+        point_of(900, number=0, setting={"batch_size": 1}, users=1, meets=None),
+        point_of(1000, number=1, setting={"batch_size": 1}, meets=None),
+        point_of(2000, number=2, setting={"batch_size": 1}, users=128, meets=False),
+        point_of(5000, number=3, setting={"batch_size": 4}, meets=True),
+    ]
+    found = answer(points, SLO)
+    # 5000 / 1000: the best load of the baseline that may keep the objective.
+    assert found.baseline_point == 1
+    assert found.speedup.value == pytest.approx(5, rel=0.001)
+    assert found.sentence.endswith(" batch_size=1, for which not enough was measured to say whether it holds.")
+
+
+def test_nothing_is_said_of_a_baseline_that_cannot_be_believed():
+    points = [
+        point_of(1000, number=0, setting={"batch_size": 1}, meets=False, findings=(invalid(),)),
+        point_of(5000, number=1, setting={"batch_size": 4}, meets=True),
+    ]
+    assert "does not meet" not in sentence(points, SLO)
+
+
 def test_the_baseline_itself_is_best():
     points = [point_of(5000, number=0, setting={"batch_size": 1}), point_of(1000, number=1, setting={"batch_size": 4})]
     found = answer(points, None)

@@ -51,6 +51,7 @@ def test_concurrency_and_rate_are_knobs_too():
     ("words", "given", "message"),
     [
         (("batchsize",), {}, "did you mean 'batch_size'"),
+        (("delay_ms",), {}, "toy has no such knob; --target fixed has it"),
         (("batch_size=0",), {}, "batch_size takes a whole number, 1 or more"),
         (("batch_size=many",), {}, "batch_size=many: not legal"),
         (("batch_size",), {"spec": None, "target": "http://127.0.0.1:1"}, "given by URL"),
