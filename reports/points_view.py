@@ -44,7 +44,7 @@ def points_table(result: RunResult, plan: Plan) -> Table:
     slo = ("SLO",) if plan.slo else ()
     goodput = ("Goodput /s",) if plan.slo else ()
     columns = (
-        *swept, "Load", "Verdict", "Throughput /s", *goodput, "p50 ms", "p90 ms", "p95 ms", "p99 ms", "p99.9 ms",
+        *swept, "Load", "Verdict", "Throughput /s", "p50 ms", "p90 ms", "p95 ms", "p99 ms", "p99.9 ms", *goodput,
         "Service p50 ms", "Service p99 ms", "Sent late p99 ms", "Good", "Failed", "Not sent",
         "Mean batch", *slo,
     )  # fmt: skip
@@ -63,10 +63,10 @@ def _point_cells(point: PointMetrics, plan: Plan) -> Iterator[Cell]:
     why = ", ".join(kind.replace("_", " ") for kind in reasons(point))
     yield Cell(point.verdict.value, why, key=point.verdict.value, kind="verdict")
     yield _cell(units.estimate(point.throughput_rps), point.throughput_rps.value)
-    if plan.slo:
-        yield _cell(units.estimate(point.goodput_rps), point.goodput_rps.value if point.goodput_rps else None)
     for p in (0.5, 0.9, 0.95, 0.99, 0.999):
         yield _percentile(point, "response", p)
+    if plan.slo:
+        yield _cell(units.estimate(point.goodput_rps), point.goodput_rps.value if point.goodput_rps else None)
     yield _percentile(point, "service", 0.5)
     yield _percentile(point, "service", 0.99)
     yield _percentile(point, "lateness", 0.99)
