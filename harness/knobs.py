@@ -44,6 +44,7 @@ class Knob:
     minimum: float | None = None  # inclusive, for numbers
     maximum: float | None = None  # inclusive, for numbers
     choices: tuple[Value, ...] = ()  # where not empty, the only legal values
+    unavailable: tuple[tuple[Value, str], ...] = ()  # choices that this machine lacks, each with the remedy
     owner: Owner = Owner.TARGET
     apply: Apply = Apply.RESTART
 
@@ -71,6 +72,8 @@ class Knob:
         """`value` itself. Raises UserError where it is not legal."""
         if self.choices and value not in self.choices:
             raise self._illegal(value)
+        if value in (remedies := dict(self.unavailable)):
+            raise UserError(f"{self.name}={value}: {remedies[value]}")
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             too_small = self.minimum is not None and not value >= self.minimum
             too_large = self.maximum is not None and not value <= self.maximum
@@ -102,10 +105,14 @@ def format_value(value: Value) -> str:
 
 @dataclass(frozen=True, slots=True)
 class KnobSet:
-    """The knobs something has, by name."""
+    """The knobs something has, by name.
+
+    `conflict` says in words why the values of a complete setting do not go together; None where they do.
+    """
 
     owner_name: str
     knobs: tuple[Knob, ...]
+    conflict: Callable[[Setting], str | None] = lambda _: None
 
     def __iter__(self) -> Iterator[Knob]:
         return iter(self.knobs)
@@ -123,7 +130,13 @@ class KnobSet:
     def complete(self, setting: Mapping[str, Value]) -> Setting:
         """`setting`, checked, with the defaults for what it leaves out. Raises UserError."""
         checked = {name: self[name].check(value) for name, value in setting.items()}
+        if conflict := self.conflict_in(checked):
+            raise UserError(conflict)
         return {**self.defaults(), **checked}
+
+    def conflict_in(self, setting: Mapping[str, Value]) -> str | None:
+        """Why `setting`, with the defaults for what it leaves out, cannot be; None where it can."""
+        return self.conflict({**self.defaults(), **setting})
 
     def parse_setting(self, words: Iterable[str]) -> Setting:
         """`["batch_size=32", ...]` as a setting. Raises UserError for a word without `=` or an illegal value."""

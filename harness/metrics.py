@@ -195,6 +195,8 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     trained_seconds: float | None = None
     layers: tuple[str, ...] = ()
     engine: str = ""
+    precision: str = ""
+    served_accuracy: float | None = None  # held out, of the answers that this engine gives in this precision
     hash: str = ""
 
 

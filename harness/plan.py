@@ -60,6 +60,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     points: tuple[Point, ...]
     trials: tuple[Trial, ...]  # in the order they are run
     fixed: Setting = {}  # knobs set by the user but not swept
+    left_out: tuple[str, ...] = ()  # settings of the sweep that cannot be run here, and why
     protocol: str = "auto"  # "v2", "tfs" or "auto"
     check: str = "all"  # "all", "sample" or "off"
     seconds: float

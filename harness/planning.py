@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.arrivals import Closed, Constant, Gamma, Poisson, Replay, Stages
 from harness.errors import UserError
-from harness.knobs import Apply, KnobSet, Value
+from harness.knobs import Apply, KnobSet, Setting, Value
 from harness.load_knobs import LOAD_KNOBS
 from harness.mix import parse_mix
 from harness.plan import MIX, Plan, Point, order_trials
@@ -75,7 +75,7 @@ def make_plan(request: Request) -> Plan:
     swept = {name: several for name, several in values.items() if len(several) > 1}
     fixed = {name: several[0] for name, several in values.items() if len(several) == 1}
     loads = _load_levels(request, load_values)
-    settings = [dict(zip(swept, combination, strict=True)) for combination in itertools.product(*swept.values())]
+    settings, conflicts = _split(target_knobs, fixed, _grid(swept))
     points = tuple(
         Point(number=number, setting=setting, arrivals=arrivals)
         for number, (setting, arrivals) in enumerate(itertools.product(settings, loads))
@@ -90,6 +90,7 @@ def make_plan(request: Request) -> Plan:
         points=points,
         trials=order_trials(_restart_groups(points, target_knobs), request.repeats, request.seed),
         fixed=fixed,
+        left_out=(*_not_here(target_knobs, request.words), *conflicts),
         protocol=request.protocol,
         check=request.check,
         seconds=request.seconds,
@@ -110,6 +111,26 @@ def _refuse_knobs_of_others(words: Iterable[str], spec: TargetSpec) -> None:
         owners = [other.name for other in known_targets().values() if any(knob.name == name for knob in other.knobs)]
         if name not in own and owners:
             raise UserError(f"{name}: {spec.name} has no such knob; --target {' or '.join(owners)} has it")
+
+
+def _grid(swept: dict[str, tuple[Value, ...]]) -> list[Setting]:
+    return [dict(zip(swept, combination, strict=True)) for combination in itertools.product(*swept.values())]
+
+
+def _split(knobs: KnobSet, fixed: Setting, grid: list[Setting]) -> tuple[list[Setting], list[str]]:
+    """The settings of the grid that can be, and of the others why they cannot. Raises UserError where none can."""
+    conflicts = [knobs.conflict_in({**fixed, **setting}) for setting in grid]
+    possible = [setting for setting, conflict in zip(grid, conflicts, strict=True) if conflict is None]
+    reasons = [conflict for conflict in dict.fromkeys(conflicts) if conflict is not None]
+    if not possible:
+        raise UserError(reasons[0])
+    return possible, reasons
+
+
+def _not_here(knobs: KnobSet, words: Sequence[str]) -> list[str]:
+    """Of the knobs swept by their bare names: the values that this machine lacks, and how to get them."""
+    bare = [knob for knob in knobs if knob.name in words]
+    return [f"{knob.name}={value}: {remedy}" for knob in bare for value, remedy in knob.unavailable]
 
 
 def _restart_groups(points: Sequence[Point], knobs: KnobSet) -> list[int]:

@@ -49,6 +49,7 @@ def plan_text(plan: Plan, seconds: float) -> str:
     ]
     if plan.fixed:
         lines.append(f"set: {setting_label(plan.fixed)}")
+    lines += [f"left out: {reason}" for reason in plan.left_out]
     lines += [f"  {number:>3}  {plan.point(trial.point).slug}" for number, trial in enumerate(plan.trials, 1)]
     lines.append(f"about {units.duration(seconds)}")
     return "\n".join(map(printable, lines))

@@ -130,21 +130,25 @@ def _model(result: RunResult) -> Iterator[tuple[str, str]]:
     model = result.model
     if model is None:
         return
-    accuracy = None if model.test_accuracy is None else 100 * model.test_accuracy
     known = (
         ("Name", model.name),
-        ("Engine", model.engine),
+        ("Engine", " ".join(filter(None, (model.engine, model.precision)))),
         ("Parameters", units.count(model.parameters)),
         ("Layers", " \u2192 ".join(model.layers)),
         ("Data", model.data),
         ("Trained on", f"{units.count(model.train_count)} examples" if model.train_count else ""),
         ("Held out", f"{units.count(model.test_count)} examples" if model.test_count else ""),
         ("Held-out loss", units.number(model.test_loss)),
-        ("Held-out accuracy", units.with_unit(accuracy, "%")),
+        ("Held-out accuracy", units.with_unit(_percent(model.test_accuracy), "%")),
+        ("Held-out accuracy as served", units.with_unit(_percent(model.served_accuracy), "%")),
         ("Training took", units.with_unit(model.trained_seconds, "s")),
         ("Hash", model.hash),
     )
     yield from ((name, value) for name, value in known if value and value != units.ABSENT)
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
 
 
 def _method(report: ReportInput) -> Iterator[tuple[str, str]]:
@@ -155,6 +159,8 @@ def _method(report: ReportInput) -> Iterator[tuple[str, str]]:
     yield "Swept", "; ".join(_swept(plan)) or "nothing: one setting"
     if plan.fixed:
         yield "Set", ", ".join(f"{name}={format_value(value)}" for name, value in plan.fixed.items())
+    if plan.left_out:
+        yield "Left out", "; ".join(plan.left_out)
     yield (
         "Each trial",
         f"{units.duration(plan.warmup_seconds)} of warm-up, then {units.duration(plan.seconds)} measured",

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.bank import Bank
-from targets.loading import load_engine
+from targets.loading import load_model
 from targets.models import prepare
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from harness.bank import Bank
     from harness.knobs import Setting
     from targets.engines import Engine
 
@@ -36,12 +36,10 @@ class KerasInProcess:
 
 def open_model(model: str, setting: Setting) -> KerasInProcess:
     """Load `model`, trained first where it must be, and call it until it is warm. Raises UserError."""
-    prepared = prepare(model, _unwatched)
-    bank = Bank.load(prepared.bank_path)
-    engine = load_engine(prepared, bank, setting, _unwatched)
+    loaded = load_model(prepare(model, _unwatched), setting, _unwatched)
     for _ in range(WARM_CALLS):
-        engine.predict(bank.inputs[:1])
-    return KerasInProcess(engine, bank)
+        loaded.engine.predict(loaded.bank.inputs[:1])
+    return KerasInProcess(loaded.engine, loaded.bank)
 
 
 def _unwatched(stage: str, done: int, total: int) -> None:

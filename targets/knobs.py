@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from harness.knobs import Apply, Knob, KnobSet, Owner
-from targets.engines.catalog import CATALOG, available
+from targets.engines.catalog import CATALOG, available, find_engine, not_available
+from targets.engines.precision import FLOAT32, PRECISIONS
+
+if TYPE_CHECKING:
+    from harness.knobs import Setting
 
 BATCH_SIZE = Knob(
     name="batch_size",
@@ -82,9 +88,18 @@ MAX_CONNECTIONS = Knob(
 ENGINE = Knob(
     name="engine",
     doc=f"How the Keras model is executed ({', '.join(f'{spec.name}: {spec.doc}' for spec in CATALOG)}).",
-    default="tf-function",
+    default="concrete-function",
     swept=available(),
     choices=tuple(spec.name for spec in CATALOG),
+    unavailable=not_available(),
+    owner=Owner.ENGINE,
+)
+PRECISION = Knob(
+    name="precision",
+    doc="The numbers the engine computes in, as far as it has them; the model card says what accuracy is left.",
+    default=FLOAT32,
+    swept=PRECISIONS,
+    choices=PRECISIONS,
     owner=Owner.ENGINE,
 )
 INTRA_OP_THREADS = Knob(
@@ -107,7 +122,14 @@ INTER_OP_THREADS = Knob(
     maximum=1024,
     owner=Owner.ENGINE,
 )
-ENGINE_KNOBS = (ENGINE, INTRA_OP_THREADS, INTER_OP_THREADS)
+ENGINE_KNOBS = (ENGINE, PRECISION, INTRA_OP_THREADS, INTER_OP_THREADS)
+
+
+def _precision_conflict(setting: Setting) -> str | None:
+    engine = find_engine(str(setting["engine"]))
+    if setting["precision"] in engine.precisions:
+        return None
+    return f"precision={setting['precision']}: engine={engine.name} computes in {', '.join(engine.precisions)}"
 
 
 def _share(name: str, doc: str) -> Knob:
@@ -158,9 +180,9 @@ TRUTH_KNOBS = (
     ),
 )
 
-INPROCESS = KnobSet("inprocess", ENGINE_KNOBS)
-THREADED = KnobSet("threaded", (MAX_CONNECTIONS, *ENGINE_KNOBS))
+INPROCESS = KnobSet("inprocess", ENGINE_KNOBS, _precision_conflict)
+THREADED = KnobSet("threaded", (MAX_CONNECTIONS, *ENGINE_KNOBS), _precision_conflict)
 BATCHING_KNOBS = (BATCH_SIZE, BATCH_WAIT, QUEUE_LIMIT, BATCH_POLICY, SLO)
-BATCHED = KnobSet("batched", (*BATCHING_KNOBS, REPLICAS, GRPC_PORT, *ENGINE_KNOBS))
+BATCHED = KnobSet("batched", (*BATCHING_KNOBS, REPLICAS, GRPC_PORT, *ENGINE_KNOBS), _precision_conflict)
 NULL = KnobSet("null", ())
 FIXED = KnobSet("fixed", TRUTH_KNOBS)

@@ -1,30 +1,87 @@
-"""From a prepared model and a knob setting to an engine that runs it."""
+"""From a prepared model and a knob setting to an engine that runs it, and what is known of its answers."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from harness.bank import Bank
 from targets.engines import EngineOptions
 from targets.engines.catalog import find_engine
+from targets.engines.exports import exports_of
+from targets.engines.precision import FLOAT32, TOLERANCE_FACTOR
 
 if TYPE_CHECKING:
-    from harness.bank import Bank
+    import numpy as np
+    from numpy.typing import NDArray
+
     from harness.knobs import Setting
     from harness.target import Progress
     from targets.engines import Engine
     from targets.models.preparation import PreparedModel
 
+ROWS_PER_CALL = 64
 
-def load_engine(prepared: PreparedModel, bank: Bank, setting: Setting, progress: Progress) -> Engine:
-    """The engine that the knob `engine` names, with the model loaded."""
-    name = str(setting["engine"])
-    stage = f"loading {prepared.card.name} ({name})"
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """An engine, the model as this engine serves it, and its bank."""
+
+    engine: Engine
+    prepared: PreparedModel
+    bank: Bank
+
+
+def as_served(prepared: PreparedModel, setting: Setting) -> PreparedModel:
+    """What the knobs `engine` and `precision` make of it: the card names both.
+
+    In float32 every engine must answer as the model did offline. In fewer bits an answer is right if the engine gives
+    it offline too, and the bank is one of its own answers, which `load_model` writes: what fewer bits cost is not the
+    server's fault, and shows as accuracy.
+    """
+    engine, precision = str(setting["engine"]), str(setting["precision"])
+    card = msgspec.structs.replace(prepared.card, engine=engine, precision=precision)
+    bank_path = prepared.bank_path
+    if precision != FLOAT32:
+        bank_path = exports_of(prepared.path) / f"{prepared.path.parent.name}.{engine}.{precision}.bank.npz"
+    return replace(prepared, card=card, bank_path=bank_path)
+
+
+def load_model(prepared: PreparedModel, setting: Setting, progress: Progress) -> LoadedModel:
+    """Load the model into the engine that the knob `engine` names. Raises UserError."""
+    served, bank = as_served(prepared, setting), Bank.load(prepared.bank_path)
+    card = served.card
+    stage = f"loading {card.name} ({card.engine}, {card.precision})"
     progress(stage, 0, 1)
     options = EngineOptions(
         input_shape=bank.meta.input_shape,
         intra_op_threads=int(setting["intra_op_threads"]),
         inter_op_threads=int(setting["inter_op_threads"]),
+        precision=card.precision,
     )
-    engine = find_engine(name).open(prepared.path, options)
+    engine = find_engine(card.engine).open(prepared.path, options)
+    answers = _offline(engine, bank)
+    if card.precision != FLOAT32:
+        tolerance = bank.meta.tolerance * TOLERANCE_FACTOR[card.precision]
+        bank = replace(bank, meta=msgspec.structs.replace(bank.meta, tolerance=tolerance), expected=answers)
+        bank.save(served.bank_path)
+    card = msgspec.structs.replace(card, served_accuracy=_accuracy(answers, bank))
     progress(stage, 1, 1)
-    return engine
+    return LoadedModel(engine, replace(served, card=card), bank)
+
+
+def _offline(engine: Engine, bank: Bank) -> NDArray[np.float32]:
+    """The engine's answers to the bank's inputs (n, *output_shape)."""
+    import numpy as np
+
+    starts = range(0, len(bank.inputs), ROWS_PER_CALL)
+    return np.concatenate([engine.predict(bank.inputs[start : start + ROWS_PER_CALL]) for start in starts])
+
+
+def _accuracy(answers: NDArray[np.float32], bank: Bank) -> float | None:
+    """The share of labelled inputs whose class has the largest answer; None where there are no classes."""
+    if len(bank.labels) != len(answers) or answers.ndim != 2:
+        return None
+    return float((answers.argmax(axis=1) == bank.labels).mean())

@@ -14,6 +14,7 @@ from harness.cli.progress import listening
 from harness.clock import wall_time
 from harness.errors import ExitCode, RunError, UserError, unknown_name
 from harness.evaluation import evaluate
+from harness.events import Note
 from harness.findings import Verdict
 from harness.isolation import plan_isolation
 from harness.planning import estimated_seconds, make_plan
@@ -113,6 +114,8 @@ def _run(folder: RunDir, record: RunRecord, listener: Listener) -> RunRecord:
     from reports.points import append_point
 
     plan = record.plan
+    for reason in plan.left_out:
+        listener(Note(f"left out: {reason}"))
     isolation = plan_isolation(isolate=plan.isolate and not plan.in_process, load_processes=plan.load_processes)
     session = open_session(plan, isolation, listener)
     try:

@@ -43,6 +43,7 @@ def _print_json(rows: list[tuple[Knob, list[str]]]) -> None:
                     "default": knob.default,
                     "legal": knob.legal,
                     "swept": knob.swept,
+                    "unavailable": dict(knob.unavailable),
                     "owner": knob.owner,
                     "apply": knob.apply,
                     "targets": names,
@@ -78,3 +79,5 @@ def _print_table(rows: list[tuple[Knob, list[str]]]) -> None:
     console.print()
     for knob, _ in rows:
         console.print(f"[bold]{knob.name}[/bold]  {knob.doc}", highlight=False)
+        for value, remedy in knob.unavailable:
+            console.print(f"    {format_value(value)} is not available: {remedy}", highlight=False, markup=False)

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from targets.engines.precision import FLOAT32
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -25,6 +27,7 @@ class EngineOptions:
     input_shape: tuple[int, ...]
     intra_op_threads: int = 0
     inter_op_threads: int = 0
+    precision: str = FLOAT32
 
     def threads(self, asked: int) -> int:
         """`asked`, or the cores this process may use where it is 0."""

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from harness.errors import UserError, unknown_name
+from targets.engines.precision import BFLOAT16, FLOAT16, FLOAT32, INT8, PRECISIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,16 +27,25 @@ class EngineSpec:
     opener: str  # "module:function" of this package
     thread_safe: bool = True
     compiles_each_size: bool = False
+    precisions: tuple[str, ...] = PRECISIONS
 
     def missing(self) -> tuple[str, ...]:
         """The modules that are not installed."""
         return tuple(module for module in self.needs if find_spec(module) is None)
 
+    @property
+    def remedy(self) -> str:
+        """What is not installed and how to get it; empty where nothing is missing."""
+        missing = self.missing()
+        install = f"pip install -c constraints.txt -e '.[{self.extra}]'"
+        return f"{', '.join(missing)} is not installed; {install}" if missing else ""
+
     def open(self, path: Path, options: EngineOptions) -> Engine:
-        """Load a `.keras` file. Raises UserError where what it needs is not installed."""
-        if missing := self.missing():
-            remedy = f"pip install -c constraints.txt -e '.[{self.extra}]'"
-            raise UserError(f"engine={self.name}: {', '.join(missing)} is not installed; {remedy}")
+        """Load a `.keras` file. Raises UserError where what it needs is not installed, or lacks the precision."""
+        if remedy := self.remedy:
+            raise UserError(f"engine={self.name}: {remedy}")
+        if options.precision not in self.precisions:
+            raise UserError(f"precision={options.precision}: {self.name} has {', '.join(self.precisions)}")
         module, _, function = self.opener.partition(":")
         engine: Engine = getattr(importlib.import_module(f"targets.engines.{module}"), function)(path, options)
         if self.compiles_each_size:
@@ -54,10 +64,16 @@ _ONNX = ("onnxruntime", "tf2onnx")
 
 CATALOG = (
     EngineSpec(
-        name="tf-function",
+        name="concrete-function",
         doc="the model traced into one TensorFlow function",
         needs=_TF,
-        opener="tf_function:open_engine",
+        opener="tf_function:open_concrete",
+    ),
+    EngineSpec(
+        name="tf-function",
+        doc="the same behind @tf.function, which looks its trace up at each call",
+        needs=_TF,
+        opener="tf_function:open_function",
     ),
     EngineSpec(
         name="xla",
@@ -87,6 +103,7 @@ CATALOG = (
         needs=_ONNX,
         extra="onnx",
         opener="onnx:open_engine",
+        precisions=(FLOAT32, FLOAT16, INT8),
     ),
     EngineSpec(
         name="litert",
@@ -94,13 +111,15 @@ CATALOG = (
         needs=("ai_edge_litert",),
         extra="litert",
         opener="litert:open_engine",
+        precisions=(FLOAT32, FLOAT16, INT8),
     ),
     EngineSpec(
         name="openvino",
-        doc="exported to ONNX, compiled by OpenVINO (float32)",
+        doc="exported to ONNX, compiled by OpenVINO",
         needs=("openvino", "tf2onnx"),
         extra="openvino",
         opener="open_vino:open_engine",
+        precisions=(FLOAT32, FLOAT16, BFLOAT16),
     ),
     EngineSpec(
         name="keras-torch", doc="Keras on PyTorch", needs=("torch",), extra="torch", opener="keras_backend:open_torch"
@@ -127,3 +146,8 @@ def find_engine(name: str) -> EngineSpec:
 def available() -> tuple[str, ...]:
     """The engines whose libraries are installed, in the order of the catalog."""
     return tuple(spec.name for spec in CATALOG if not spec.missing())
+
+
+def not_available() -> tuple[tuple[str, str], ...]:
+    """The other engines, each with what is missing and how to get it."""
+    return tuple((spec.name, spec.remedy) for spec in CATALOG if spec.missing())

@@ -20,12 +20,26 @@ def exported(path: Path, suffix: str, export: Callable[[keras.Model, Path], None
     Written under another name first, so that two processes and a killed one do no harm. The model's folder name
     holds a hash of what made it, so an export never outlives its model.
     """
+    found = exports_of(path) / f"{path.parent.name}.{suffix}"
+    return _made(found, lambda partial: export(load_keras(path), partial))
+
+
+def exports_of(path: Path) -> Path:
+    """The folder for all that is made from the model in the file `path`."""
     folder = path.parent.parent.parent / "exports"
     folder.mkdir(parents=True, exist_ok=True)
-    found = folder / f"{path.parent.name}.{suffix}"
+    return folder
+
+
+def converted(export: Path, suffix: str, convert: Callable[[Path], None]) -> Path:
+    """An export converted further: `<name>.<suffix>` beside it in place of its own last suffix."""
+    return _made(export.with_suffix(f".{suffix}"), convert)
+
+
+def _made(found: Path, make: Callable[[Path], None]) -> Path:
     if not found.exists():
-        partial = found.with_name(f".{found.name}.{os.getpid()}")
-        export(load_keras(path), partial)
+        partial = found.with_name(f".{os.getpid()}.{found.name}")
+        make(partial)
         partial.replace(found)
     return found
 

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import RunError
+from targets.engines.keras_model import load_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def open_torch(path: Path, options: EngineOptions) -> Engine:
     """Load a `.keras` file on PyTorch. Raises RunError where Keras was imported on another backend before."""
-    model = _load("torch", path)
+    model = _load("torch", path, options)
     import torch
 
     torch.set_num_threads(options.threads(options.intra_op_threads))
@@ -32,17 +33,14 @@ def open_torch(path: Path, options: EngineOptions) -> Engine:
 
 def open_jax(path: Path, options: EngineOptions) -> Engine:
     """Load a `.keras` file on JAX, whose threads are its own matter. Raises RunError as `open_torch`."""
-    del options
-    return JaxEngine(_load("jax", path))
+    return JaxEngine(_load("jax", path, options))
 
 
-def _load(backend: str, path: Path) -> Any:
+def _load(backend: str, path: Path, options: EngineOptions) -> Any:
     if "keras" in sys.modules and os.environ.get("KERAS_BACKEND") != backend:
         raise RunError(f"Keras was imported on another backend before {backend}; start the target anew")
     os.environ["KERAS_BACKEND"] = backend
-    import keras
-
-    return keras.models.load_model(path, compile=False)
+    return load_model(path, options.precision)
 
 
 class TorchEngine:
@@ -58,7 +56,7 @@ class TorchEngine:
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Answers (n, *output_shape)."""
         with self._no_grad():
-            answers: NDArray[np.float32] = self._model(self._from_numpy(inputs.copy()), training=False).numpy()
+            answers: NDArray[np.float32] = self._model(self._from_numpy(inputs.copy()), training=False).float().numpy()
         return answers
 
 
@@ -67,9 +65,11 @@ class JaxEngine:
 
     def __init__(self, model: Any) -> None:
         import jax
+        import jax.numpy as jnp
 
         weights = ([v.value for v in model.trainable_variables], [v.value for v in model.non_trainable_variables])
-        self._call = jax.jit(lambda inputs: model.stateless_call(*weights, inputs, training=False)[0])
+        call = lambda inputs: model.stateless_call(*weights, inputs, training=False)[0]  # noqa: E731  (to be traced)
+        self._call = jax.jit(lambda inputs: call(inputs).astype(jnp.float32))
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Answers (n, *output_shape)."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from targets.engines.quiet import import_tensorflow
-from targets.engines.tf_function import limit_threads
+from targets.engines.tf_function import load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,25 +18,17 @@ if TYPE_CHECKING:
 
 def open_eager(path: Path, options: EngineOptions) -> Engine:
     """`model(x)`: every layer dispatched from Python."""
-    return EagerEngine(_load(path, options))
+    return EagerEngine(load(path, options))
 
 
 def open_predict(path: Path, options: EngineOptions) -> Engine:
     """`model.predict(x)`: made for data sets; each call builds an input pipeline."""
-    return PredictEngine(_load(path, options))
+    return PredictEngine(load(path, options))
 
 
 def open_predict_on_batch(path: Path, options: EngineOptions) -> Engine:
     """`model.predict_on_batch(x)`: the traced step without the input pipeline."""
-    return PredictOnBatchEngine(_load(path, options))
-
-
-def _load(path: Path, options: EngineOptions) -> keras.Model:
-    import_tensorflow()
-    import keras
-
-    limit_threads(options)
-    return keras.models.load_model(path, compile=False)
+    return PredictOnBatchEngine(load(path, options))
 
 
 class EagerEngine:
@@ -48,8 +39,7 @@ class EagerEngine:
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Answers (n, *output_shape)."""
-        answers: NDArray[np.float32] = self._model(inputs, training=False).numpy()
-        return answers
+        return as_float32(self._model(inputs, training=False).numpy())
 
 
 class PredictEngine:
@@ -60,8 +50,7 @@ class PredictEngine:
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Answers (n, *output_shape)."""
-        answers: NDArray[np.float32] = self._model.predict(inputs, batch_size=len(inputs), verbose=0)
-        return answers
+        return as_float32(self._model.predict(inputs, batch_size=len(inputs), verbose=0))
 
 
 class PredictOnBatchEngine:
@@ -72,5 +61,11 @@ class PredictOnBatchEngine:
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Answers (n, *output_shape)."""
-        answers: NDArray[np.float32] = self._model.predict_on_batch(inputs)
-        return answers
+        return as_float32(self._model.predict_on_batch(inputs))
+
+
+def as_float32(answers: NDArray[np.floating]) -> NDArray[np.float32]:
+    """`answers` as every engine gives them; itself where it is so already."""
+    import numpy as np
+
+    return answers.astype(np.float32, copy=False)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from targets.engines.exports import exported
+from targets.engines.precision import FLOAT16, FLOAT32
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,18 +22,28 @@ if TYPE_CHECKING:
 MAX_PREPARED_SIZES = 64
 
 
-def export_litert(model: keras.Model, to: Path) -> None:
-    """Write `model` as a flat buffer with a free batch axis."""
+def export_litert(model: keras.Model, to: Path, precision: str) -> None:
+    """Write `model` as a flat buffer with a free batch axis.
+
+    float16: the weights are kept so, and computed with in float32. int8: the weights, and activations where a kernel
+    takes both (dynamic range quantisation).
+    """
     import tensorflow as tf
 
     with tempfile.TemporaryDirectory() as folder:
         model.export(folder, verbose=False)
-        to.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        if precision != FLOAT32:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if precision == FLOAT16:
+            converter.target_spec.supported_types = [tf.float16]
+        to.write_bytes(converter.convert())
 
 
 def open_engine(path: Path, options: EngineOptions) -> Engine:
     """Load a `.keras` file through its LiteRT conversion."""
-    return LiteRtEngine(exported(path, "tflite", export_litert), options)
+    export = partial(export_litert, precision=options.precision)
+    return LiteRtEngine(exported(path, f"{options.precision}.tflite", export), options)
 
 
 class LiteRtEngine:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-from targets.engines.exports import exported
+from targets.engines.exports import converted, exported
+from targets.engines.precision import FLOAT16, FLOAT32, INT8
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import keras
@@ -26,7 +28,34 @@ def export_onnx(model: keras.Model, to: Path) -> None:
 
 def open_engine(path: Path, options: EngineOptions) -> Engine:
     """Load a `.keras` file through its ONNX export."""
-    return OnnxEngine(exported(path, "onnx", export_onnx), options)
+    plain = exported(path, "onnx", export_onnx)
+    return OnnxEngine(CONVERSIONS[options.precision](plain), options)
+
+
+def _half(plain: Path) -> Path:
+    """Weights and arithmetic in float16, inputs and answers in float32."""
+
+    def convert(to: Path) -> None:
+        import onnx
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+
+        onnx.save(convert_float_to_float16(onnx.load(plain), keep_io_types=True), to)
+
+    return converted(plain, "float16.onnx", convert)
+
+
+def _quantised(plain: Path) -> Path:
+    """Weights in int8, activations quantised by the range each batch has (no calibration data is needed)."""
+
+    def convert(to: Path) -> None:
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        quantize_dynamic(plain, to, weight_type=QuantType.QUInt8)  # signed weights: slow convolutions, no better
+
+    return converted(plain, "int8.onnx", convert)
+
+
+CONVERSIONS: dict[str, Callable[[Path], Path]] = {FLOAT32: lambda plain: plain, FLOAT16: _half, INT8: _quantised}
 
 
 class OnnxEngine:

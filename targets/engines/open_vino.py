@@ -1,12 +1,14 @@
-"""`openvino`: the model's ONNX export compiled by OpenVINO for this processor, in float32 or bfloat16."""
+"""`openvino`: the model's ONNX export compiled by OpenVINO for this processor."""
 
 from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING
 
+from harness.errors import UserError
 from targets.engines.exports import exported
 from targets.engines.onnx import export_onnx
+from targets.engines.precision import BFLOAT16, FLOAT16, FLOAT32
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +24,9 @@ def open_engine(path: Path, options: EngineOptions) -> Engine:
     return OpenVinoEngine(exported(path, "onnx", export_onnx), options)
 
 
+HINTS = {FLOAT32: "f32", FLOAT16: "f16", BFLOAT16: "bf16"}
+
+
 class OpenVinoEngine:
     """A compiled model with one infer request per calling thread."""
 
@@ -31,10 +36,13 @@ class OpenVinoEngine:
         # Left to itself the plugin takes bfloat16 where the processor has it, and answers differ by 1 %.
         hints = {
             "INFERENCE_NUM_THREADS": options.threads(options.intra_op_threads),
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": HINTS[options.precision],
             "PERFORMANCE_HINT": "LATENCY",
         }
         self._compiled = openvino.Core().compile_model(path, "CPU", hints)
+        taken = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        if taken != HINTS[options.precision]:
+            raise UserError(f"precision={options.precision}: on this processor OpenVINO computes in {taken} instead")
         self._local = threading.local()
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:

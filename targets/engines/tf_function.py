@@ -1,61 +1,72 @@
-"""`tf-function`: the model traced once into a concrete TensorFlow function for any batch size."""
+"""`concrete-function`, `tf-function` and `xla`: the model traced into one TensorFlow function for any batch size."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from targets.engines.keras_model import load_model
 from targets.engines.quiet import import_tensorflow
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import keras
     import numpy as np
     from numpy.typing import NDArray
 
     from targets.engines import Engine, EngineOptions
 
 
-def open_engine(path: Path, options: EngineOptions) -> Engine:
-    """Load a `.keras` file."""
-    import_tensorflow()
-    import keras
+def open_concrete(path: Path, options: EngineOptions) -> Engine:
+    """The traced function itself, without the look-up of its trace at each call."""
+    model = load(path, options)
+    return TfFunctionEngine(model, _traced(model, options).get_concrete_function())
 
-    limit_threads(options)
-    return TfFunctionEngine(keras.models.load_model(path, compile=False), options.input_shape)
+
+def open_function(path: Path, options: EngineOptions) -> Engine:
+    """What `@tf.function` gives: it looks its trace up by the arguments' types at each call."""
+    model = load(path, options)
+    return TfFunctionEngine(model, _traced(model, options))
 
 
 def open_xla(path: Path, options: EngineOptions) -> Engine:
-    """Load a `.keras` file, to be compiled by XLA."""
+    """The concrete function compiled by XLA."""
+    model = load(path, options)
+    return TfFunctionEngine(model, _traced(model, options, xla=True).get_concrete_function())
+
+
+def load(path: Path, options: EngineOptions) -> keras.Model:
+    """The model on TensorFlow, whose thread counts are set for the whole process, and only before its first use."""
     import_tensorflow()
-    import keras
-
-    limit_threads(options)
-    return TfFunctionEngine(keras.models.load_model(path, compile=False), options.input_shape, xla=True)
-
-
-def limit_threads(options: EngineOptions) -> None:
-    """Set TensorFlow's thread counts: for the whole process, and only before its first use."""
     import tensorflow as tf
 
     threading = tf.config.threading
     threading.set_intra_op_parallelism_threads(options.threads(options.intra_op_threads))
     threading.set_inter_op_parallelism_threads(options.threads(options.inter_op_threads))
+    return load_model(path, options.precision)
+
+
+def _traced(model: keras.Model, options: EngineOptions, *, xla: bool = False) -> Any:
+    import tensorflow as tf
+
+    def call(inputs: tf.Tensor) -> tf.Tensor:
+        return tf.cast(model(inputs, training=False), tf.float32)
+
+    signature = [tf.TensorSpec((None, *options.input_shape), tf.float32)]
+    return tf.function(call, input_signature=signature, jit_compile=xla or None)
 
 
 class TfFunctionEngine:
-    """A concrete function: a plain `tf.function` would look up its trace again at every call."""
+    """A function of one tensor; thread-safe."""
 
-    def __init__(self, model: object, input_shape: tuple[int, ...], *, xla: bool = False) -> None:
+    def __init__(self, model: keras.Model, call: Any) -> None:
         import tensorflow as tf
 
-        signature = [tf.TensorSpec((None, *input_shape), tf.float32)]
-        call = lambda inputs: model(inputs, training=False)  # type: ignore[operator]  # noqa: E731  (to be traced)
-        traced = tf.function(call, input_signature=signature, jit_compile=xla or None)
-        self._call = traced.get_concrete_function()
+        self._call = call
         self._tensor = tf.constant
         self._model = model  # the function holds its variables weakly
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Answers (n, *output_shape); thread-safe."""
+        """Answers (n, *output_shape)."""
         answers: NDArray[np.float32] = self._call(self._tensor(inputs)).numpy()
         return answers

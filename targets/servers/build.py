@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
-
-import msgspec
 
 from harness.bank import Bank
 from targets import TARGETS
 from targets.batching import make_policy
 from targets.batching.queue import BatchQueue
-from targets.loading import load_engine
+from targets.loading import as_served, load_model
 from targets.models import prepare
 from targets.models.canned import canned_row, prepare_canned
 from targets.servers.batched import BatchedBackend, batching_of
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
 
     from harness.knobs import Setting
     from harness.target import Progress
+    from targets.engines import Engine
     from targets.models.preparation import PreparedModel
     from targets.servers.http_connection import Backend
     from targets.servers.siblings import Siblings
@@ -76,15 +75,17 @@ class Built:
 def build(order: Order, progress: Progress) -> Built:
     """Prepare the model and load it. Raises UserError."""
     name, setting = order.target, order.setting
-    prepared = prepare_canned(order.model) if name in CANNED else prepare(order.model, progress)
-    if name not in CANNED:
-        prepared = replace(prepared, card=msgspec.structs.replace(prepared.card, engine=str(setting["engine"])))
+    if name in CANNED:
+        prepared = prepare_canned(order.model)
+        return Built(CANNED[name](_Parts(prepared, Bank.load(prepared.bank_path), order)), prepared)
+    prepared = prepare(order.model, progress)
     count = int(setting.get("replicas", 1))
     if count > 1:
         one = ReplicaOrder(name, order.model, TARGETS[name].knobs, {**setting, "replicas": 1})
-        return Built(Supervisor(one, count, progress), prepared)
-    parts = _Parts(prepared, Bank.load(prepared.bank_path), order, progress)
-    return Built(BUILDERS[name](parts), prepared)
+        return Built(Supervisor(one, count, progress), as_served(prepared, setting))
+    loaded = load_model(prepared, setting, progress)
+    parts = _Parts(loaded.prepared, loaded.bank, order)
+    return Built(BUILDERS[name](parts, loaded.engine), loaded.prepared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,6 @@ class _Parts:
     prepared: PreparedModel
     bank: Bank
     order: Order
-    progress: Progress
 
     @property
     def setting(self) -> Setting:
@@ -102,14 +102,12 @@ class _Parts:
         return ProtocolLayer(WireModel(self.bank.meta, self.prepared.card), telemetry)
 
 
-def _threaded(parts: _Parts) -> Server:
-    engine = load_engine(parts.prepared, parts.bank, parts.setting, parts.progress)
+def _threaded(parts: _Parts, engine: Engine) -> Server:
     service = ThreadedService(parts.protocol(Telemetry()), engine, MAX_BODY_BYTES)
     return ThreadedServer(service, int(parts.setting["max_connections"]))
 
 
-def _batched(parts: _Parts) -> Server:
-    engine = load_engine(parts.prepared, parts.bank, parts.setting, parts.progress)
+def _batched(parts: _Parts, engine: Engine) -> Server:
     batch_size, queue_limit = int(parts.setting["batch_size"]), int(parts.setting["queue_limit"])
     queue: BatchQueue[Pending] = BatchQueue(make_policy(parts.setting), batch_size, queue_limit)
     protocol = parts.protocol(Telemetry(lambda: queue.rows, parts.order.siblings))
@@ -140,10 +138,5 @@ def _no_live_knobs(setting: Setting) -> None:
     del setting
 
 
-BUILDERS: dict[str, Callable[[_Parts], Server]] = {
-    "threaded": _threaded,
-    "batched": _batched,
-    "null": _null,
-    "fixed": _fixed,
-}
-CANNED = frozenset({"null", "fixed"})
+BUILDERS: dict[str, Callable[[_Parts, Engine], Server]] = {"threaded": _threaded, "batched": _batched}
+CANNED: dict[str, Callable[[_Parts], Server]] = {"null": _null, "fixed": _fixed}

@@ -18,7 +18,7 @@ import sysconfig
 from datetime import UTC, datetime
 from pathlib import Path
 
-from targets.engines import ENGINES
+from targets.engines.catalog import available
 from targets.models import prepare
 from tests.benchmarks.served import REPEATS, SECONDS, body_of, ours, peer, wrk
 
@@ -26,7 +26,7 @@ CONNECTIONS = (1, 8, 32, 128)
 ENVIRONMENTS = Path.home() / ".cache" / "sweepspot" / "bench-envs"
 PEERS = Path(__file__).parent / "peers"
 NOT_RUN = "LitServe, BentoML, MLServer, Ray Serve, Triton through PyTriton"
-TF, ONNX = "targets.engines.tf_function", "targets.engines.onnx"
+TF, ONNX = "concrete-function", "onnxruntime"
 KNOBS = {"batch_size": 64, "intra_op_threads": 1, "inter_op_threads": 1}
 
 
@@ -69,7 +69,7 @@ def contestants(model):
     own = versions(sys.executable, "tensorflow", "uvloop", "httptools")
     yield "null (the same front end, no model)", ours("null"), ""
     yield "batched, TensorFlow", ours("batched", **KNOBS), own
-    if "onnxruntime" in ENGINES:
+    if "onnxruntime" in available():
         found = versions(sys.executable, "onnxruntime")
         yield "batched, ONNX Runtime", ours("batched", engine="onnxruntime", **KNOBS), found
     yield "mosec, TensorFlow", *mosec(TF, model)

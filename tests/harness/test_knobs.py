@@ -61,6 +61,23 @@ def test_completing_a_setting_fills_in_defaults_and_checks():
         KNOBS.complete({"batch_size": 100})
 
 
+def test_a_choice_that_this_machine_lacks_says_how_to_get_it():
+    warp = Knob(name="engine", doc="", default="eager", swept=("eager",), choices=("eager", "warp"))
+    lacking = Knob(**{**{name: getattr(warp, name) for name in warp.__slots__}, "unavailable": (("warp", "buy one"),)})
+    assert warp.check("warp") == "warp"
+    with pytest.raises(UserError, match="engine=warp: buy one"):
+        lacking.parse("warp")
+
+
+def test_values_that_do_not_go_together_are_refused_with_the_defaults_counted_in():
+    pair = KnobSet(
+        "toy", KNOBS.knobs, lambda given: "too large" if given["batch_size"] > given["batch_wait_ms"] else None
+    )
+    assert pair.complete({"batch_size": 2, "batch_wait_ms": 3.0})["batch_size"] == 2
+    with pytest.raises(UserError, match="too large"):
+        pair.complete({"batch_wait_ms": 31.0})
+
+
 @pytest.mark.parametrize(("value", "text"), [(True, "on"), (0.5, "0.5"), (2.0, "2"), (32, "32"), ("a", "a")])
 def test_a_value_is_written_as_a_user_types_it(value, text):
     assert format_value(value) == text

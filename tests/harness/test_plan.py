@@ -65,6 +65,27 @@ def test_a_wrong_request_names_the_remedy(words, given, message):
         make_plan(request(*words, **given))
 
 
+def pair(conflict=lambda _: None):
+    engine = Knob(name="engine", doc="", default="a", swept=("a", "b"), unavailable=(("c", "install c"),))
+    bits = Knob(name="bits", doc="", default=32, swept=(32, 8))
+    return TargetSpec(name="toy", doc="", knobs=KnobSet("toy", (engine, bits), conflict), models=("m",), command=("x",))
+
+
+def test_what_cannot_be_run_is_left_out_of_a_grid_and_listed():
+    spec = pair(lambda given: "b has no 8 bits" if given["engine"] == "b" and given["bits"] == 8 else None)
+    plan = make_plan(request("engine", "bits", spec=spec, concurrency=(1,)))
+    assert [tuple(point.setting.values()) for point in plan.points] == [("a", 32), ("a", 8), ("b", 32)]
+    assert plan.left_out == ("engine=c: install c", "b has no 8 bits")
+    assert make_plan(request("engine=a,b", spec=spec)).left_out == (), "only a bare name asks for all there is"
+    fixed = make_plan(request("engine", "bits=8", spec=spec, concurrency=(1,)))
+    assert [point.setting for point in fixed.points] == [{"engine": "a"}]
+
+
+def test_a_grid_of_which_nothing_can_be_run_is_refused():
+    with pytest.raises(UserError, match="never together"):
+        make_plan(request("engine", spec=pair(lambda _: "never together")))
+
+
 def test_every_block_visits_every_point_once_and_the_seed_repeats_it():
     trials = order_trials([0] * 6, repeats=3, seed=5)
     for repeat in range(3):

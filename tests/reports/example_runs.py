@@ -43,7 +43,7 @@ MODEL = ModelCard(
     test_accuracy=0.9722,
     trained_seconds=6.4,
     layers=("Dense 64 relu", "Dropout 0.5", "Dense 32 relu", "Dropout 0.5", "Dense 10 softmax"),
-    engine="tf-function",
+    engine="concrete-function",
     hash="9f2c51d0a7be",
 )
 ENVIRONMENT = {

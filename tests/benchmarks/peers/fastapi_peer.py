@@ -1,6 +1,5 @@
 """The reference model behind FastAPI and uvicorn (uvloop, httptools), a model call per request, with orjson."""
 
-import importlib
 import os
 import sys
 from pathlib import Path
@@ -11,9 +10,10 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 
 from targets.engines import EngineOptions
+from targets.engines.catalog import find_engine
 
 options = EngineOptions(input_shape=(64,), intra_op_threads=1, inter_op_threads=1)
-engine = importlib.import_module(os.environ["BENCH_ENGINE"]).open_engine(Path(os.environ["BENCH_MODEL"]), options)
+engine = find_engine(os.environ["BENCH_ENGINE"]).open(Path(os.environ["BENCH_MODEL"]), options)
 app = FastAPI()
 
 

@@ -1,9 +1,8 @@
 """The reference model behind mosec, with its dynamic batching and orjson. Runs in mosec's own environment.
 
-BENCH_ENGINE is the module of our engine that executes the model, BENCH_MODEL the `.keras` file.
+BENCH_ENGINE names the engine of our catalog that executes the model, BENCH_MODEL the `.keras` file.
 """
 
-import importlib
 import os
 from pathlib import Path
 
@@ -16,10 +15,10 @@ class Inference(Worker):
     def __init__(self):
         super().__init__()
         from targets.engines import EngineOptions
+        from targets.engines.catalog import find_engine
 
-        engine = importlib.import_module(os.environ["BENCH_ENGINE"])
         options = EngineOptions(input_shape=(64,), intra_op_threads=1, inter_op_threads=1)
-        self.engine = engine.open_engine(Path(os.environ["BENCH_MODEL"]), options)
+        self.engine = find_engine(os.environ["BENCH_ENGINE"]).open(Path(os.environ["BENCH_MODEL"]), options)
         for rows in (1, 2, 4, 8, 16, 32, 64):
             self.engine.predict(np.zeros((rows, 64), np.float32))
 
