@@ -12,6 +12,7 @@ from harness.load.class_bank import class_bank
 from harness.load.closed_loop import ClosedLoop
 from harness.load.connection import Connection, resolve
 from harness.load.engine import Engine, Timeouts
+from harness.load.grpc_connection import GrpcConnection
 from harness.load.inprocess import InProcessConnection, RawCodec
 from harness.load.load import Load, make_folder
 from harness.load.open_loop import OpenLoop
@@ -19,12 +20,15 @@ from harness.load.payload_sets import PayloadSet, mixed_order
 from harness.mix import RequestClass
 from harness.target import find_target
 from harness.wire.codec import make_codec
-from harness.wire.detect import detect_protocol
+from harness.wire.detect import settle_protocol
+from harness.wire.header_blocks import HeaderBlocks
+from harness.wire.protocols import GRPC
 from harness.wire.url import parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from harness.load.connection import Address
     from harness.load.engine import ConnectionMaker
     from harness.load.options import LoadOptions
 
@@ -103,13 +107,21 @@ def assemble(options: LoadOptions, host: str, original: Callable[[str, str], Any
 def _over_http(options: LoadOptions, host: str) -> tuple[list[PayloadSet], ConnectionMaker]:
     url = parse_url(host)
     address = resolve(url)
-    protocol = options.protocol if options.protocol != "auto" else detect_protocol(host, options.model)
+    protocol = settle_protocol(options.protocol, host, options.model)
     sets = []
     for share in options.classes:
         bank = class_bank(options, share, host, protocol)
         sets.append(PayloadSet(share, make_codec(protocol, url, bank.meta), bank, options.check))
-    heads: dict[bytes, Any] = {}  # heads of answers seen, shared by all connections
-    return sets, lambda engine, user: Connection(address, engine, heads, user)
+    return sets, _connection_maker(protocol, address)
+
+
+def _connection_maker(protocol: str, address: Address) -> ConnectionMaker:
+    """What answers have in common and was seen before is shared by all connections."""
+    if protocol == GRPC:
+        blocks = HeaderBlocks()
+        return lambda engine, user: GrpcConnection(address, engine, blocks, user)
+    heads: dict[bytes, Any] = {}
+    return lambda engine, user: Connection(address, engine, heads, user)
 
 
 def _in_process(options: LoadOptions, original: Callable[[str, str], Any]) -> tuple[list[PayloadSet], ConnectionMaker]:

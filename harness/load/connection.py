@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1 << 16
 MAX_CHUNK_BYTES = 1 << 20
+CLOSED_SILENTLY = "the server closed the connection without an answer"
 STALE_AFTER_NS = 500 * NS_PER_MS  # a connection idle for that long may have been closed without our knowing
 
 
@@ -104,7 +105,6 @@ class Connection:
         self._address = address
         self._owner = owner
         self._heads = heads
-        self._parser = self._new_parser()
         self._socket: RawSocket | None = None
         self._unsent: memoryview | None = None
         self._may_resend = False
@@ -117,6 +117,7 @@ class Connection:
         self.payload = ABSENT
         self.due_ns = self.started_ns = 0
         self.sent_ns = self.first_byte_ns = ABSENT
+        self._renew()
 
     def begin(self, request: bytes, due_ns: int) -> None:
         """Send `request`, connecting first where needed. The connection must be free."""
@@ -141,7 +142,7 @@ class Connection:
         except BlockingIOError:
             return
         except OSError as error:
-            self._lost(_text(error))
+            self._lost(error_text(error))
             return
         now_ns = monotonic_ns()
         try:
@@ -152,7 +153,7 @@ class Connection:
             else:
                 answer = parser.eof()
                 if answer is None:
-                    self._lost("the server closed the connection without an answer")
+                    self._lost(CLOSED_SILENTLY)
                     return
         except HttpError as error:
             self.fail(Outcome.ERROR, str(error))
@@ -192,7 +193,12 @@ class Connection:
             self._owner.unwatch(self)
             self._socket.close()
             self._socket = None
-            self._parser = self._new_parser()
+            self._unsent = None
+            self._renew()
+
+    def _renew(self) -> None:
+        """Forget what the last socket's bytes have led to."""
+        self._parser = self._new_parser()
 
     def _new_parser(self) -> AnswerParser:
         return AnswerParser(self._heads)
@@ -203,7 +209,7 @@ class Connection:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             code = sock.connect_ex(self._where.where)
         except OSError as error:
-            self.fail(Outcome.ERROR, f"cannot connect: {_text(error)}")
+            self.fail(Outcome.ERROR, f"cannot connect: {error_text(error)}")
             return
         self.fd = sock.fileno()
         self._recv = sock.recv
@@ -223,18 +229,21 @@ class Connection:
 
     def _send(self, now_ns: int) -> None:
         self.sent_ns = now_ns
-        request = self.request
         self.state = AWAITING
+        self._write(self.request)
+
+    def _write(self, data: bytes) -> None:
+        """Send `data`, the rest of it when there is room."""
         try:
-            sent = self._put(request)
+            sent = self._put(data)
         except BlockingIOError:
             sent = 0
         except OSError as error:
-            self._lost(_text(error))
+            self._lost(error_text(error))
             return
-        if sent < len(request):
+        if sent < len(data):
             self.state = SENDING
-            self._unsent = memoryview(request)[sent:]
+            self._unsent = memoryview(data)[sent:]
             self._owner.watch(self, select.EPOLLIN | select.EPOLLOUT)
 
     def _send_rest(self) -> None:
@@ -245,7 +254,7 @@ class Connection:
         except BlockingIOError:
             return
         except OSError as error:
-            self._lost(_text(error))
+            self._lost(error_text(error))
             return
         self._unsent = self._unsent[sent:]
         if not self._unsent:
@@ -270,5 +279,6 @@ class Connection:
         self.fail(Outcome.ERROR, text)
 
 
-def _text(error: OSError) -> str:
+def error_text(error: OSError) -> str:
+    """What the system says went wrong."""
     return error.strerror or str(error)

@@ -18,7 +18,7 @@ from harness.clock import NS_PER_MS, monotonic_ns
 from harness.load.connection import AWAITING, CLOSED, IDLE, Connection
 from harness.load.http import Answer
 from harness.rows import ABSENT, Outcome
-from harness.wire.codec import WireError
+from harness.wire.codec import HttpCodec, WireError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 OK = 200
 
 
-class RawCodec:
+class RawCodec(HttpCodec):
     """The codec of a call without a wire: a payload's own bytes there, the answer's back (float32)."""
 
     name = "inprocess"

@@ -6,18 +6,13 @@ from typing import TYPE_CHECKING
 
 from harness.load.server_timing import SplitReader
 from harness.rows import ABSENT, Outcome
-from harness.wire.codec import error_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from harness.load.checking import Check
     from harness.load.connection import Connection
     from harness.load.http import Answer
+    from harness.load.payload_sets import Reading
     from harness.load.phases import Phases
     from harness.recorder import Recorder, Rows
-
-    Places = Sequence[tuple[int, int]]  # of each payload: its request class, its number within the class
 
 MAX_ERROR_TEXTS = 100
 OTHER = "other"
@@ -28,7 +23,7 @@ _OK, _ERROR, _REJECTED, _NOT_SENT = (int(o) for o in (Outcome.OK, Outcome.ERROR,
 class Ledger:
     """Counts each request when it is scheduled, sent and ended, and writes its row."""
 
-    def __init__(self, recorder: Recorder, check: Check, phases: Phases, worker: int, places: Places) -> None:
+    def __init__(self, recorder: Recorder, reading: Reading, phases: Phases, worker: int) -> None:
         self.recorder = recorder
         self.phases = phases
         self.worker = worker
@@ -38,8 +33,7 @@ class Ledger:
         self.checked = 0
         self.ended = [0] * len(Outcome)  # by outcome
         self.errors: dict[str, int] = {}
-        self._check = check
-        self._places = places
+        self._check, self._describe, self._places = reading
         self._add = recorder.add
         self._row = 0  # of the next row, since the last `take`
         self._timed_rows: list[int] = []  # with `_timings`: two flat lists, which make the collector no work
@@ -57,8 +51,7 @@ class Ledger:
                 self._count_error("a wrong answer")
         else:
             outcome = _REJECTED if status in _REJECTED_STATUS else _ERROR
-            message = error_text(answer.body)
-            self._count_error(f"HTTP {status}: {message}" if message else f"HTTP {status}")
+            self._count_error(self._describe(status, answer.body))
         if answer.timing:
             self._timed_rows.append(self._row)
             self._timings.append(answer.timing)

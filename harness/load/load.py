@@ -16,7 +16,7 @@ from harness.clock import NS_PER_S, monotonic_ns
 from harness.generator import GeneratorReport
 from harness.load.health import HealthMeter
 from harness.load.ledger import Ledger
-from harness.load.payload_sets import payload_check, places_of
+from harness.load.payload_sets import reading_of
 from harness.load.phases import NEVER_NS, Phases
 from harness.recorder import Recorder
 from harness.rows import Outcome
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from harness.load.payload_sets import PayloadSet
     from harness.recorder import Rows
 
-_PACKAGES = ("locust", "gevent", "httptools", "numpy", "orjson")
+_PACKAGES = ("locust", "gevent", "httptools", "hpack", "protobuf", "numpy", "orjson")
 
 
 class Driver(Protocol):
@@ -63,8 +63,7 @@ class Load:
         self.phases = Phases()
         self.health = HealthMeter()
         self.recorder = Recorder(options.trial_dir / f"requests{options.suffix}.arrow")
-        check = payload_check(sets, options.seed)
-        self.ledger = Ledger(self.recorder, check, self.phases, options.worker, places_of(sets))
+        self.ledger = Ledger(self.recorder, reading_of(sets, options.seed), self.phases, options.worker)
         self.stop_reason: str | None = None
         self._protocol = sets[0].codec.name
         self._classes = [each.share for each in sets]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from harness.load.checking import Checker
 from harness.load.payload_order import payload_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from harness.bank import Bank
     from harness.load.checking import Check
@@ -34,6 +34,19 @@ class PayloadSet:
     def requests(self) -> list[bytes]:
         """Every payload as a request."""
         return [self.codec.encode(item) for item in self.bank.inputs]
+
+
+class Reading(NamedTuple):
+    """How the answers to a load's payloads are read."""
+
+    check: Check
+    describe: Callable[[int, bytes], str]  # of an answer that is no success
+    places: Sequence[tuple[int, int]]  # of each payload: its request class, its number within the class
+
+
+def reading_of(sets: Sequence[PayloadSet], seed: int) -> Reading:
+    """All classes together; they speak one protocol."""
+    return Reading(payload_check(sets, seed), sets[0].codec.describe, places_of(sets))
 
 
 def places_of(sets: Sequence[PayloadSet]) -> list[tuple[int, int]]:

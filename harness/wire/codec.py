@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from harness.errors import unknown_name
+from harness.wire.protocols import GRPC, HTTP_BINARY, HTTP_JSON, TFS, protocol_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,25 +26,37 @@ class Codec(Protocol):
     name: str
 
     def encode(self, item: NDArray[np.float32]) -> bytes:
-        """The whole HTTP request, head included, for one item (*input_shape)."""
+        """The whole request, head included, for one item (*input_shape)."""
 
     def decode(self, body: bytes) -> NDArray[np.float64]:
         """The numbers of an answer's body, flat, in row-major order. Raises WireError."""
 
+    def describe(self, status: int, body: bytes) -> str:
+        """What an answer that is no success says, as a line for people."""
+
+
+class HttpCodec:
+    """What protocols over HTTP have in common."""
+
+    def describe(self, status: int, body: bytes) -> str:
+        """The status, with the message of the answer where it has one."""
+        message = error_text(body)
+        return f"HTTP {status}: {message}" if message else f"HTTP {status}"
+
 
 def make_codec(protocol: str, url: ServerUrl, meta: BankMeta) -> Codec:
     """The codec called `protocol`. Raises UserError for a name that is not known."""
+    from harness.wire.grpc import GrpcCodec
     from harness.wire.tfs import TfsCodec
     from harness.wire.v2 import V2BinaryCodec, V2Codec
 
     codecs: dict[str, Callable[[ServerUrl, BankMeta], Codec]] = {
-        "v2": V2Codec,
-        "v2-binary": V2BinaryCodec,
-        "tfs": TfsCodec,
+        HTTP_JSON: V2Codec,
+        HTTP_BINARY: V2BinaryCodec,
+        GRPC: GrpcCodec,
+        TFS: TfsCodec,
     }
-    if protocol not in codecs:
-        raise unknown_name("--protocol", protocol, (*codecs, "auto"))
-    return codecs[protocol](url, meta)
+    return codecs[protocol_named(protocol)](url, meta)
 
 
 def http_post(url: ServerUrl, path: str, headers: str, body: bytes) -> bytes:
@@ -54,7 +66,7 @@ def http_post(url: ServerUrl, path: str, headers: str, body: bytes) -> bytes:
 
 
 def error_text(body: bytes) -> str:
-    """The message of a protocol's error answer (`{"error": ...}`), at most 120 characters; empty where there is none.
+    """The message of an error answer over HTTP (`{"error": ...}`), at most 120 characters; empty where there is none.
 
     Digits are left in: a server that puts an id into every message is bounded by who counts the messages.
     """

@@ -9,9 +9,12 @@ from urllib.parse import quote
 
 from harness.bank import BankMeta
 from harness.errors import UserError
+from harness.wire.protocols import AUTO, GRPC, HTTP_JSON, TFS, protocol_named
 from harness.wire.url import parse_url
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from harness.wire.url import ServerUrl
 
 TIMEOUT_S = 5.0
@@ -21,28 +24,44 @@ _TFS_TYPES = {"DT_FLOAT": "FP32", "DT_DOUBLE": "FP64", "DT_HALF": "FP16", "DT_IN
               "DT_UINT8": "UINT8", "DT_INT8": "INT8", "DT_BOOL": "BOOL"}  # fmt: skip
 
 
+def settle_protocol(name: str, url: str, model: str) -> str:
+    """The protocol called `name`; the one that the server speaks where that is `auto`. Raises UserError."""
+    protocol = protocol_named(name)
+    if protocol == AUTO:
+        return detect_protocol(url, model)
+    if parse_url(url).is_grpc and protocol != GRPC:
+        raise UserError(f"--protocol {name}: {url} says gRPC; give the server's HTTP address, or --protocol grpc")
+    return protocol
+
+
 def detect_protocol(url: str, model: str) -> str:
-    """`v2` or `tfs`. Raises UserError where the server does not answer, or speaks neither."""
+    """`http-json`, `grpc` or `tfs`. Raises UserError where the server does not answer, or speaks none of them."""
     server = parse_url(url)
+    if server.is_grpc:
+        _ask_grpc(server, "ServerReady")
+        return GRPC
     if _get(server, "/v2/health/ready")[0] == OK or _get(server, "/v2")[0] == OK:
-        return "v2"
+        return HTTP_JSON
     if _get(server, f"/v1/models/{quote(model)}")[0] == OK:
-        return "tfs"
+        return TFS
     raise UserError(
         f"--host {url}: it speaks neither the Open Inference Protocol (/v2/health/ready) nor TensorFlow Serving's "
-        f"REST (/v1/models/{model}); is --model {model} what it serves? Name the protocol with --protocol v2 or tfs"
+        f"REST (/v1/models/{model}); is --model {model} what it serves? Name the protocol with "
+        f"--protocol {HTTP_JSON} or {TFS}"
     )
 
 
 def read_meta(url: str, model: str, protocol: str) -> BankMeta:
     """Names, shapes and type from the server's own metadata; unknown dimensions become 1. Raises UserError."""
     server = parse_url(url)
-    path = f"/v1/models/{quote(model)}/metadata" if protocol == "tfs" else f"/v2/models/{quote(model)}"
+    if protocol == GRPC:
+        return _grpc_meta(server, model)
+    path = f"/v1/models/{quote(model)}/metadata" if protocol == TFS else f"/v2/models/{quote(model)}"
     status, document = _get(server, path)
     try:
         if status != OK:
             raise UserError(f"--model {model}: {url}{path} answers {status}; which models does this server have?")
-        return _tfs_meta(model, document) if protocol == "tfs" else _v2_meta(model, document)
+        return _tfs_meta(model, document) if protocol == TFS else _v2_meta(model, document)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"--host {url}: cannot read what {model} takes from {path} ({error!r}); give payloads with --bank"
@@ -61,6 +80,33 @@ def _v2_meta(model: str, document: Any) -> BankMeta:
     )
 
 
+def _grpc_meta(server: ServerUrl, model: str) -> BankMeta:
+    document = _ask_grpc(server, "ModelMetadata", name=model)
+    if not document.inputs or not document.outputs:
+        raise UserError(f"--host {server}: {model} has no inputs or no outputs; give payloads with --bank")
+    given, output = document.inputs[0], document.outputs[0]
+    return BankMeta(
+        model=model,
+        input_name=given.name,
+        output_name=output.name,
+        datatype=given.datatype,
+        input_shape=_item_shape(given.shape),
+        output_shape=_item_shape(output.shape),
+    )
+
+
+def _ask_grpc(server: ServerUrl, method: str, **fields: str) -> Any:
+    from harness.wire.grpc_call import CallError, ask
+
+    try:
+        return ask(server, method, **fields)
+    except CallError as error:
+        raise UserError(
+            f"--host {server}: {method} answers {error}; does it speak the Open Inference Protocol, "
+            "and is --model right?"
+        ) from error
+
+
 def _tfs_meta(model: str, document: Any) -> BankMeta:
     signature = document["metadata"]["signature_def"]["signature_def"]["serving_default"]
     (input_name, given), *_ = signature["inputs"].items()
@@ -75,8 +121,8 @@ def _tfs_meta(model: str, document: Any) -> BankMeta:
     )
 
 
-def _item_shape(shape: list[int]) -> tuple[int, ...]:
-    return tuple(max(1, int(size)) for size in shape[1:])
+def _item_shape(shape: Iterable[int]) -> tuple[int, ...]:
+    return tuple(max(1, int(size)) for size in list(shape)[1:])
 
 
 def _get(server: ServerUrl, path: str) -> tuple[int, Any]:

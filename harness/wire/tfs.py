@@ -8,7 +8,8 @@ from urllib.parse import quote
 import numpy as np
 import orjson
 
-from harness.wire.codec import WireError, http_post
+from harness.wire.codec import HttpCodec, WireError, http_post
+from harness.wire.protocols import TFS
 from harness.wire.v2 import DTYPES, flat_numbers
 
 if TYPE_CHECKING:
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 _ANSWERS = {"predict": "predictions", "explain": "explanations"}
 
 
-class TfsCodec:
+class TfsCodec(HttpCodec):
     """`instances` in, `predictions` or `explanations` out."""
 
-    name = "tfs"
+    name = TFS
 
     def __init__(self, url: ServerUrl, meta: BankMeta) -> None:
         self._url = url

@@ -7,6 +7,10 @@ from urllib.parse import urlsplit
 
 from harness.errors import UserError
 
+_SECURE = {"http": False, "https": True, "grpc": False, "grpcs": True}
+_PORTS = {False: 80, True: 443}
+_EXAMPLE = "write for example http://127.0.0.1:8000"
+
 
 @dataclass(frozen=True, slots=True)
 class ServerUrl:
@@ -15,6 +19,17 @@ class ServerUrl:
     host: str
     port: int
     prefix: str = ""
+    scheme: str = "http"  # or https, grpc, grpcs
+
+    @property
+    def secure(self) -> bool:
+        """Whether it is spoken over TLS."""
+        return _SECURE[self.scheme]
+
+    @property
+    def is_grpc(self) -> bool:
+        """Whether the URL itself says that gRPC is spoken."""
+        return self.scheme.startswith("grpc")
 
     @property
     def authority(self) -> str:
@@ -22,18 +37,18 @@ class ServerUrl:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def __str__(self) -> str:
-        return f"http://{self.authority}{self.prefix}"
+        return f"{self.scheme}://{self.authority}{self.prefix}"
 
 
 def parse_url(text: str) -> ServerUrl:
-    """`http://host:port/prefix`. Raises UserError where it is no such URL."""
+    """`http://host:port/prefix`, also https, grpc and grpcs (gRPC over TLS). Raises UserError for anything else."""
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
-        raise UserError(f"--host {text}: {error}; write for example http://127.0.0.1:8000") from error
-    if parts.scheme != "http" or not parts.hostname:
-        raise UserError(f"--host {text}: only http is spoken; write for example http://127.0.0.1:8000")
+        raise UserError(f"--host {text}: {error}; {_EXAMPLE}") from error
+    if parts.scheme not in _SECURE or not parts.hostname:
+        raise UserError(f"--host {text}: only http, https, grpc and grpcs are spoken; {_EXAMPLE}")
     if parts.query or parts.fragment or parts.username:
         raise UserError(f"--host {text}: give only host, port and path, for example http://127.0.0.1:8000")
-    return ServerUrl(parts.hostname, port or 80, parts.path.rstrip("/"))
+    return ServerUrl(parts.hostname, port or _PORTS[_SECURE[parts.scheme]], parts.path.rstrip("/"), parts.scheme)

@@ -8,7 +8,8 @@ from urllib.parse import quote
 import numpy as np
 import orjson
 
-from harness.wire.codec import WireError, http_post
+from harness.wire.codec import HttpCodec, WireError, http_post
+from harness.wire.protocols import HTTP_BINARY, HTTP_JSON
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,10 +35,10 @@ DTYPES = {
 }
 
 
-class V2Codec:
+class V2Codec(HttpCodec):
     """Tensors as JSON numbers."""
 
-    name = "v2"
+    name = HTTP_JSON
 
     def __init__(self, url: ServerUrl, meta: BankMeta) -> None:
         self._url = url
@@ -68,7 +69,7 @@ class V2Codec:
 class V2BinaryCodec(V2Codec):
     """Tensors as bytes after a JSON head (`binary_tensor_data`). The answer may be binary or JSON."""
 
-    name = "v2-binary"
+    name = HTTP_BINARY
 
     def encode(self, item: NDArray[np.float32]) -> bytes:
         """One item, with a batch axis of 1; asks for a binary answer."""

@@ -1,1 +1,1 @@
-"""The Open Inference Protocol over gRPC: messages, codec, and the server that feeds the batch queue."""
+"""The Open Inference Protocol over gRPC: codec, and the server that feeds the batch queue."""

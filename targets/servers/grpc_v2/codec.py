@@ -7,8 +7,8 @@ from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.wire.grpc_v2.messages import message
 from targets.servers.errors import ProtocolError
-from targets.servers.grpc_v2.messages import message
 from targets.servers.inference import InferRequest
 from targets.servers.v2 import check_rows, timeout_of_us
 from targets.servers.wire_model import DATATYPE, VERSION

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from harness.clock import NS_PER_S
 from harness.errors import UserError
+from harness.wire.grpc_v2.messages import SERVICE, message
 from targets.servers.errors import ProtocolError, queue_full
 from targets.servers.grpc_v2.codec import GrpcCodec
-from targets.servers.grpc_v2.messages import SERVICE, message
 from targets.servers.protocol import EXTENSIONS, SERVER_NAME, SERVER_VERSION
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Writes `descriptors.py` from `open_inference.proto`; needs `pip install grpcio-tools`, which the server doesn't.
 
-python -m targets.servers.grpc_v2.compile_proto
+python -m harness.wire.grpc_v2.compile_proto
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from targets.servers.grpc_v2.descriptors import FILE_DESCRIPTOR_SET
+from harness.wire.grpc_v2.descriptors import FILE_DESCRIPTOR_SET
 
 SERVICE = "inference.GRPCInferenceService"
 

@@ -1,0 +1,93 @@
+"""Open Inference Protocol v2 over gRPC: tensors as bytes in a message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.wire.codec import WireError
+from harness.wire.grpc_v2.messages import SERVICE, message
+from harness.wire.http2 import unary_request
+from harness.wire.v2 import DTYPES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from harness.bank import BankMeta
+    from harness.wire.url import ServerUrl
+
+# Where a message has typed numbers instead of bytes: the field of `InferTensorContents` by datatype.
+_CONTENTS = {
+    "BOOL": "bool_contents",
+    "INT8": "int_contents",
+    "INT16": "int_contents",
+    "INT32": "int_contents",
+    "INT64": "int64_contents",
+    "UINT8": "uint_contents",
+    "UINT16": "uint_contents",
+    "UINT32": "uint_contents",
+    "UINT64": "uint64_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
+}
+
+
+def call(url: ServerUrl, method: str, content: Any) -> bytes:
+    """A call of the service's `method` as `UnaryCalls.call` takes it."""
+    headers = [
+        (":method", "POST"),
+        (":scheme", "https" if url.secure else "http"),
+        (":path", f"/{SERVICE}/{method}"),
+        (":authority", url.authority),
+        ("te", "trailers"),
+        ("content-type", "application/grpc"),
+    ]
+    return unary_request(headers, content.SerializeToString())
+
+
+class GrpcCodec:
+    """`ModelInfer`."""
+
+    name = "grpc"
+
+    def __init__(self, url: ServerUrl, meta: BankMeta) -> None:
+        self._url = url
+        self._meta = meta
+        self._request = message("ModelInferRequest")
+        self._parse = message("ModelInferResponse").FromString
+
+    def encode(self, item: NDArray[np.float32]) -> bytes:
+        """One item, with a batch axis of 1."""
+        meta = self._meta
+        tensor = {"name": meta.input_name, "datatype": meta.datatype, "shape": [1, *meta.input_shape]}
+        raw = item.astype(DTYPES[meta.datatype], copy=False).tobytes()
+        return call(
+            self._url,
+            "ModelInfer",
+            self._request(model_name=meta.model, inputs=[tensor], raw_input_contents=[raw]),
+        )
+
+    def decode(self, body: bytes) -> NDArray[np.float64]:
+        """The data of the model's output. Raises WireError."""
+        from google.protobuf.message import DecodeError
+
+        try:
+            answer = self._parse(body)
+            for number, tensor in enumerate(answer.outputs):
+                if tensor.name == self._meta.output_name:
+                    return _numbers(answer, number, tensor)
+        except (DecodeError, KeyError, IndexError, ValueError) as error:
+            raise WireError(f"not an answer of the Open Inference Protocol: {error}") from error
+        raise WireError(f"the answer has no output {self._meta.output_name!r}")
+
+    def describe(self, status: int, body: bytes) -> str:
+        """What the server says of a call that failed; the status is in the text, by gRPC's name."""
+        del status
+        return f"gRPC {body.decode(errors='replace')}"
+
+
+def _numbers(answer: Any, number: int, tensor: Any) -> NDArray[np.float64]:
+    if answer.raw_output_contents:
+        return np.frombuffer(answer.raw_output_contents[number], DTYPES[tensor.datatype]).astype(np.float64)
+    return np.array(getattr(tensor.contents, _CONTENTS[tensor.datatype]), dtype=np.float64)

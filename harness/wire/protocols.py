@@ -1,0 +1,23 @@
+"""The protocols that a load speaks, by name."""
+
+from __future__ import annotations
+
+from harness.errors import unknown_name
+
+HTTP_JSON = "http-json"  # Open Inference Protocol v2, tensors as JSON numbers
+HTTP_BINARY = "http-binary"  # the same with its binary tensor extension
+GRPC = "grpc"  # Open Inference Protocol v2 over gRPC
+TFS = "tfs"  # TensorFlow Serving's REST
+AUTO = "auto"  # ask the server
+
+PROTOCOLS = (HTTP_JSON, HTTP_BINARY, GRPC, TFS)
+ALIASES = {"v2": HTTP_JSON, "v2-binary": HTTP_BINARY}
+NAMES = (AUTO, *PROTOCOLS, *ALIASES)
+
+
+def protocol_named(name: str) -> str:
+    """The protocol that `name` stands for. Raises UserError."""
+    protocol = ALIASES.get(name, name)
+    if protocol not in (AUTO, *PROTOCOLS):
+        raise unknown_name("--protocol", name, NAMES)
+    return protocol
