@@ -20,6 +20,7 @@ from harness.control import ControlChannel
 from harness.errors import RunError, UserError
 from harness.isolation import pin
 from harness.metrics import ModelCard
+from harness.wire.protocols import GRPC
 
 if TYPE_CHECKING:
     from harness.control import Message
@@ -41,6 +42,15 @@ class Ready:
     url: str
     bank: Path
     model: ModelCard | None
+    grpc_url: str | None = None
+
+    def url_for(self, protocol: str) -> str:
+        """Where `protocol` is spoken. Raises UserError where it is not."""
+        if protocol != GRPC:
+            return self.url
+        if self.grpc_url is None:
+            raise UserError(f"--protocol {GRPC}: this target speaks no gRPC; give it grpc_port=0, or another protocol")
+        return self.grpc_url
 
 
 class EmbeddedTarget:
@@ -134,7 +144,7 @@ class EmbeddedTarget:
             elif message.get("event") == "ready":
                 card = message.get("model")
                 model = msgspec.convert(card, ModelCard) if isinstance(card, dict) else None
-                return Ready(str(message["url"]), Path(message["bank"]), model)
+                return Ready(str(message["url"]), Path(message["bank"]), model, message.get("grpc_url"))
 
     def _raise_death(self, complaint: str) -> None:
         code = self._process.wait(STOP_TIMEOUT_S) if self._process else 0

@@ -38,7 +38,7 @@ def load_command(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, tri
         *("--trial-dir", str(trial_dir), "--seed", str(trial.seed)),
         *("--warmup", f"{plan.warmup_seconds:g}s", "--measure", f"{plan.seconds:g}s"),
         *("--timeout", f"{plan.timeout_seconds:g}s", "--stop-timeout", f"{plan.timeout_seconds + 5:g}"),
-        *("--check", plan.check, "--protocol", endpoint.protocol, "--model", plan.model),
+        *("--check", plan.check_at(point), "--protocol", endpoint.protocol, "--model", plan.model),
         *_where(plan, endpoint),
         *_mix(plan, point, endpoint),
         *_arrivals(point.arrivals),

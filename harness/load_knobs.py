@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.knobs import Apply, Knob, KnobSet, Owner
+from harness.wire.protocols import GRPC, HTTP_BINARY, HTTP_JSON, PROTOCOLS
 
 LOAD_KNOBS = KnobSet(
     "the load",
@@ -34,6 +35,26 @@ LOAD_KNOBS = KnobSet(
             doc="How much of each request class of the scenario a load has, by weight: predict:95+explain:5.",
             default="predict",
             swept=("predict", "predict:99+explain:1", "predict:90+explain:10"),
+            owner=Owner.LOAD,
+            apply=Apply.LIVE,
+        ),
+        Knob(
+            name="protocol",
+            doc="What is spoken: Open Inference Protocol v2 as JSON, with binary tensors, or over gRPC; "
+            "or TensorFlow Serving's REST.",
+            default=HTTP_JSON,
+            swept=(HTTP_JSON, HTTP_BINARY, GRPC),
+            choices=PROTOCOLS,
+            owner=Owner.LOAD,
+            apply=Apply.LIVE,
+        ),
+        Knob(
+            name="check",
+            doc="Which answers are compared with the right ones: all; sample: the first of each payload and 5 %; "
+            "or none (off).",
+            default="all",
+            swept=("all", "sample", "off"),
+            choices=("all", "sample", "off"),
             owner=Owner.LOAD,
             apply=Apply.LIVE,
         ),

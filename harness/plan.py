@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SCHEMA_VERSION = 1
-MIX = "mix"  # the one knob in a setting that is the load's and not the target's
+MIX, PROTOCOL, CHECK = "mix", "protocol", "check"  # the knobs in a setting that are the load's and not the target's
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +61,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     trials: tuple[Trial, ...]  # in the order they are run
     fixed: Setting = {}  # knobs set by the user but not swept
     left_out: tuple[str, ...] = ()  # settings of the sweep that cannot be run here, and why
-    protocol: str = "auto"  # "v2", "tfs" or "auto"
+    protocol: str = "auto"  # a name of harness.wire.protocols
     check: str = "all"  # "all", "sample" or "off"
     seconds: float
     warmup_seconds: float
@@ -80,13 +80,23 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     def target_setting(self, point: Point) -> Setting:
         """The target's knobs at `point`, as far as the user set them."""
-        setting = {**self.fixed, **point.setting}
-        setting.pop(MIX, None)
-        return setting
+        return {name: value for name, value in self.setting_of(point).items() if name not in (MIX, PROTOCOL, CHECK)}
+
+    def setting_of(self, point: Point) -> Setting:
+        """All knobs that the user set for `point`, swept or fixed, the target's and the load's."""
+        return {**self.fixed, **point.setting}
+
+    def protocol_at(self, point: Point) -> str:
+        """What the load speaks at `point`, `auto` included."""
+        return str(self.setting_of(point).get(PROTOCOL, self.protocol))
+
+    def check_at(self, point: Point) -> str:
+        """Which answers are checked at `point`."""
+        return str(self.setting_of(point).get(CHECK, self.check))
 
     def mix(self, point: Point) -> str | None:
         """How the request classes are mixed at `point`; None: as the scenario says."""
-        text = {**self.fixed, **point.setting}.get(MIX)
+        text = self.setting_of(point).get(MIX)
         return None if text is None else str(text)
 
     @property

@@ -11,8 +11,9 @@ from harness.errors import UserError
 from harness.knobs import Apply, KnobSet, Setting, Value
 from harness.load_knobs import LOAD_KNOBS
 from harness.mix import parse_mix
-from harness.plan import MIX, Plan, Point, order_trials
+from harness.plan import MIX, PROTOCOL, Plan, Point, order_trials
 from harness.target import known_targets
+from harness.wire.protocols import AUTO, GRPC
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -68,10 +69,12 @@ def make_plan(request: Request) -> Plan:
     if request.spec is not None:
         _refuse_knobs_of_others(request.words, request.spec)
     target_knobs = request.spec.knobs if request.spec else KnobSet(f"a target given by URL ({request.target})", ())
-    values = KnobSet(target_knobs.owner_name, (*target_knobs, *LOAD_KNOBS)).parse_sweep(request.words)
+    knobs = with_load_knobs(target_knobs)
+    values = knobs.parse_sweep(request.words)
     load_values = {name: values.pop(name) for name in LEVELS if name in values}
     for text in values.get(MIX, ()):
         parse_mix(str(text))
+    _check_protocols(request, values)
     swept = {name: several for name, several in values.items() if len(several) > 1}
     fixed = {name: several[0] for name, several in values.items() if len(several) == 1}
     loads = _load_levels(request, load_values)
@@ -88,7 +91,7 @@ def make_plan(request: Request) -> Plan:
         scenario=request.scenario,
         model=request.model,
         points=points,
-        trials=order_trials(_restart_groups(points, target_knobs), request.repeats, request.seed),
+        trials=order_trials(_restart_groups(points, knobs), request.repeats, request.seed),
         fixed=fixed,
         left_out=(*_not_here(target_knobs, request.words), *conflicts),
         protocol=request.protocol,
@@ -106,7 +109,7 @@ def make_plan(request: Request) -> Plan:
 
 
 def _refuse_knobs_of_others(words: Iterable[str], spec: TargetSpec) -> None:
-    own = {knob.name for knob in (*spec.knobs, *LOAD_KNOBS)}
+    own = {knob.name for knob in with_load_knobs(spec.knobs)}
     for name in [word.partition("=")[0] for word in words]:
         owners = [other.name for other in known_targets().values() if any(knob.name == name for knob in other.knobs)]
         if name not in own and owners:
@@ -133,6 +136,23 @@ def _not_here(knobs: KnobSet, words: Sequence[str]) -> list[str]:
     return [f"{knob.name}={value}: {remedy}" for knob in bare for value, remedy in knob.unavailable]
 
 
+def with_load_knobs(knobs: KnobSet) -> KnobSet:
+    """All that can be swept on a target: its own knobs and the load's."""
+    return KnobSet(knobs.owner_name, (*knobs, *LOAD_KNOBS))
+
+
+def _check_protocols(request: Request, values: dict[str, tuple[Value, ...]]) -> None:
+    """Raise UserError where a target does not speak what the load would."""
+    spec = request.spec
+    protocols = values.get(PROTOCOL, (request.protocol,))
+    if spec is None or protocols == (AUTO,):
+        return
+    if spec.command is None:
+        raise UserError(f"protocol: {spec.name} lives in the load process, where nothing is sent; leave it out")
+    if GRPC in protocols and not spec.speaks_grpc:
+        raise UserError(f"protocol: {spec.name} does not speak gRPC; leave grpc out, or take --target batched")
+
+
 def _restart_groups(points: Sequence[Point], knobs: KnobSet) -> list[int]:
     """One number per point, equal where the target need not be started again between them."""
     restarting = {knob.name for knob in knobs if knob.apply is Apply.RESTART}
@@ -145,7 +165,7 @@ def _restart_groups(points: Sequence[Point], knobs: KnobSet) -> list[int]:
 
 def restart_count(plan: Plan, knobs: KnobSet) -> int:
     """How often the target is started again between trials, in the plan's order."""
-    groups = _restart_groups([plan.point(trial.point) for trial in plan.trials], knobs)
+    groups = _restart_groups([plan.point(trial.point) for trial in plan.trials], with_load_knobs(knobs))
     return sum(before != after for before, after in itertools.pairwise(groups))
 
 

@@ -9,8 +9,9 @@ from harness.events import Prepared, Preparing
 from harness.knobs import Apply
 from harness.load_command import Endpoint
 from harness.prepare import prepare_bank
-from harness.target import find_target
-from harness.wire.detect import detect_protocol
+from harness.target import GRPC_PORT, find_target
+from harness.wire.detect import settle_protocol
+from harness.wire.protocols import AUTO, GRPC
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,8 +29,12 @@ class Session(Protocol):
 
     model: ModelCard | None
 
-    def apply(self, setting: Setting, log: Path) -> Endpoint:
-        """Have the target run with `setting` (started again where a knob needs it) and say where it is."""
+    def apply(self, setting: Setting, protocol: str, log: Path) -> Endpoint:
+        """Have the target run with `setting` (started again where a knob needs it) and say where it is.
+
+        `protocol` is what the load is to speak, `auto` for the target's own choice. Raises UserError where the
+        target does not speak it.
+        """
 
     @property
     def pid(self) -> int | None:
@@ -45,18 +50,20 @@ class Session(Protocol):
 class EmbeddedSession:
     """A target that the harness starts as a process of its own."""
 
-    def __init__(self, spec: TargetSpec, model: str, isolation: Isolation, listener: Listener) -> None:
+    def __init__(self, spec: TargetSpec, plan: Plan, isolation: Isolation, listener: Listener) -> None:
         self._spec = spec
-        self._model_name = model
+        self._model_name = plan.model
+        # One start serves all protocols: what is compared is the protocol, and not another server.
+        self._base: Setting = {GRPC_PORT: 0} if GRPC in protocols_of(plan) else {}
         self._isolation = isolation
         self._listener = listener
         self._target: EmbeddedTarget | None = None
         self._setting: Setting = {}
         self.model: ModelCard | None = None
 
-    def apply(self, setting: Setting, log: Path) -> Endpoint:
+    def apply(self, setting: Setting, protocol: str, log: Path) -> Endpoint:
         """Live knobs are sent over the control channel; any other change restarts the target."""
-        complete = self._spec.knobs.complete(setting)
+        complete = self._spec.knobs.complete({**self._base, **setting})
         changed = {name: value for name, value in complete.items() if self._setting.get(name) != value}
         if self._target is not None and not self._target.alive():
             self.close()
@@ -66,7 +73,8 @@ class EmbeddedSession:
             self._target.set_knobs(changed)
         self._setting = complete
         ready = self._running.ready
-        return Endpoint(url=ready.url, bank=ready.bank, protocol=self._spec.protocol, setting=complete)
+        spoken = self._spec.protocol if protocol == AUTO else protocol
+        return Endpoint(url=ready.url_for(spoken), bank=ready.bank, protocol=spoken, setting=complete)
 
     def _start(self, setting: Setting, log: Path) -> None:
         self.close()
@@ -109,16 +117,22 @@ class EmbeddedSession:
 def open_session(plan: Plan, isolation: Isolation, listener: Listener) -> Session:
     """The session that the plan's target needs. Raises UserError where a URL does not answer."""
     if "://" in plan.target:
-        protocol = plan.protocol if plan.protocol != "auto" else detect_protocol(plan.target, plan.model)
-        bank = None if plan.check == "off" else prepare_bank(plan.model)
-        return FixedSession(Endpoint(url=plan.target, bank=bank, protocol=protocol, setting={}), None)
+        spoken = {name: settle_protocol(name, plan.target, plan.model) for name in protocols_of(plan)}
+        unchecked = all(plan.check_at(point) == "off" for point in plan.points)
+        bank = None if unchecked else prepare_bank(plan.model)
+        return FixedSession(Endpoint(url=plan.target, bank=bank, protocol=AUTO, setting={}), spoken, None)
     spec = find_target(plan.target)
     if spec.command is None:
         listener(Preparing(f"preparing {plan.model}"))
         bank = prepare_bank(plan.model)
         listener(Prepared())
-        return FixedSession(Endpoint(url=None, bank=bank, protocol="v2", setting={}), spec)
-    return EmbeddedSession(spec, plan.model, isolation, listener)
+        return FixedSession(Endpoint(url=None, bank=bank, protocol=AUTO, setting={}), {}, spec)
+    return EmbeddedSession(spec, plan, isolation, listener)
+
+
+def protocols_of(plan: Plan) -> set[str]:
+    """All that the plan's trials speak."""
+    return {plan.protocol_at(point) for point in plan.points}
 
 
 class FixedSession:
@@ -127,17 +141,17 @@ class FixedSession:
     pid: int | None = None
     model: ModelCard | None = None
 
-    def __init__(self, endpoint: Endpoint, spec: TargetSpec | None) -> None:
+    def __init__(self, endpoint: Endpoint, spoken: dict[str, str], spec: TargetSpec | None) -> None:
         self._endpoint = endpoint
+        self._spoken = spoken  # what each protocol that the load asks for turned out to be
         self._spec = spec
 
-    def apply(self, setting: Setting, log: Path) -> Endpoint:
+    def apply(self, setting: Setting, protocol: str, log: Path) -> Endpoint:
         """The same endpoint with the knobs that the load process is to use."""
         del log
         complete = self._spec.knobs.complete(setting) if self._spec else setting
-        return Endpoint(
-            url=self._endpoint.url, bank=self._endpoint.bank, protocol=self._endpoint.protocol, setting=complete
-        )
+        spoken = self._spoken.get(protocol, protocol)
+        return Endpoint(url=self._endpoint.url, bank=self._endpoint.bank, protocol=spoken, setting=complete)
 
     def died(self) -> bool:
         """A process that is not ours cannot be watched."""

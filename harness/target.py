@@ -7,6 +7,9 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Protocol
 
 from harness.errors import unknown_name
+from harness.wire.protocols import HTTP_JSON
+
+GRPC_PORT = "grpc_port"  # the knob of a target that can also speak gRPC: its port, 0 for a free one
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,7 +47,12 @@ class TargetSpec:
     models: tuple[str, ...]
     command: tuple[str, ...] | None = None
     open_model: Callable[[str, Setting], InProcessModel] | None = None
-    protocol: str = "v2"
+    protocol: str = HTTP_JSON
+
+    @property
+    def speaks_grpc(self) -> bool:
+        """Whether it has the knob `grpc_port`."""
+        return any(knob.name == GRPC_PORT for knob in self.knobs)
 
 
 def known_targets() -> dict[str, TargetSpec]:

@@ -53,7 +53,8 @@ def run_trial(job: TrialJob) -> TrialRecord:
     samplers: SamplerProcess | None = None
     interrupted = True
     try:
-        endpoint = job.session.apply(job.plan.target_setting(job.point), job.folder.path / "target.log")
+        setting, protocol = job.plan.target_setting(job.point), job.plan.protocol_at(job.point)
+        endpoint = job.session.apply(setting, protocol, job.folder.path / "target.log")
         with _load_process(job, endpoint) as load, _samplers(job, load.pid) as samplers:
             failure = load.wait(job.session, _deadline_ns(job.plan))
             exit_code = load.exit_code

@@ -188,7 +188,7 @@ class _Voice:
             return
         message: dict[str, Any] = {"event": "ready", "url": ready.url, "pid": os.getpid(), "knobs": ready.setting}
         if ready.grpc_address:
-            message["grpc_url"] = ready.grpc_address
+            message["grpc_url"] = f"grpc://{ready.grpc_address}"
         message["model"] = msgspec.to_builtins(built.prepared.card)
         message["bank"] = str(built.prepared.bank_path)
         self._control.send(message)

@@ -10,6 +10,7 @@ from harness.arrivals import Stages, parse_seconds, parse_stages
 from harness.errors import UserError
 from harness.planning import ArrivalChoice, Request
 from harness.slo import Slo, parse_slo
+from harness.wire.protocols import AUTO, protocol_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,16 +71,16 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         default="batched",
         show_default=True,
         metavar="NAME|URL",
-        help="An embedded target (see `harness knobs`), or http://host:port of a server that speaks the "
-        "Open Inference Protocol v2 or TensorFlow Serving's REST.",
+        help="An embedded target (see `harness knobs`), or http://host:port (grpc://host:port) of a server that "
+        "speaks the Open Inference Protocol v2 or TensorFlow Serving's REST.",
     ),
     click.option("--model", default="digits-mlp", show_default=True, help="The model to serve, or its name on a URL."),
     click.option(
         "--protocol",
-        type=click.Choice(["auto", "v2", "tfs"]),
-        default="auto",
+        default=AUTO,
         show_default=True,
-        help="What a URL speaks; auto asks it.",
+        metavar="NAME",
+        help="http-json (v2), http-binary (v2-binary), grpc or tfs; auto asks a URL. Also a knob: `sweep protocol`.",
     ),
     click.option(
         "--scenario",
@@ -181,7 +182,7 @@ def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: 
             trace=given["trace"],
             speed=given["speed"],
         ),
-        protocol=given["protocol"],
+        protocol=protocol_named(given["protocol"]),
         check=given["check"],
         seconds=_positive("--seconds", given["seconds"]),
         warmup_seconds=given["warmup"],

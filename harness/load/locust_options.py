@@ -15,6 +15,7 @@ from harness.errors import UserError, unknown_name
 from harness.load.checking import MODES
 from harness.load.options import LoadOptions
 from harness.target import find_target
+from harness.wire.protocols import AUTO, protocol_named
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -31,7 +32,7 @@ _OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
         "payloads and right answers of a request class, as name=file",
         {"action": "append", "default": [], **_PRIVATE},
     ),
-    ("--protocol", "auto, v2, v2-binary or tfs", {"default": "auto"}),
+    ("--protocol", "auto, http-json (v2), http-binary (v2-binary), grpc or tfs", {"default": AUTO}),
     ("--check", "which answers to compare with the right ones: all, sample or off", {"default": "all"}),
     ("--timeout", "give a request up after this time", {"default": "10s"}),
     ("--warmup", "time before measuring, once all users are there", {"default": "0s"}),
@@ -70,7 +71,7 @@ def load_options(parsed: Namespace, trial_dir: Path, worker: int = 0, workers: i
         arrivals=parse_arrivals(parsed.arrivals, arrival_words(parsed), users),
         model=parsed.model,
         **_in_process(parsed),
-        protocol=parsed.protocol,
+        protocol=protocol_named(parsed.protocol),
         bank=Path(parsed.bank) if parsed.bank else None,
         class_banks=_class_banks(parsed.class_bank),
         check=check,

@@ -10,11 +10,14 @@ from harness.embedded import EmbeddedTarget
 from harness.errors import UserError
 from harness.isolation import pin, plan_isolation
 from harness.prepare import prepare_bank
-from harness.target import find_target
-from harness.wire.detect import detect_protocol
+from harness.target import GRPC_PORT, find_target
+from harness.wire.detect import settle_protocol
+from harness.wire.protocols import AUTO, GRPC, protocol_named
 
 if TYPE_CHECKING:
     from locust.env import Environment
+
+    from harness.knobs import Setting
 
 DEFAULT = "batched"
 logger = logging.getLogger(__name__)
@@ -35,8 +38,7 @@ def aim(environment: Environment) -> EmbeddedTarget | None:
         if not options.bank and options.check != "off":
             logger.info("Preparing the payloads of %s", options.model)
             options.bank = str(prepare_bank(options.model))
-        if options.protocol == "auto":
-            options.protocol = detect_protocol(environment.host, options.model)
+        options.protocol = settle_protocol(options.protocol, environment.host, options.model)
         return None
     return _start(environment)
 
@@ -44,15 +46,17 @@ def aim(environment: Environment) -> EmbeddedTarget | None:
 def _start(environment: Environment) -> EmbeddedTarget:
     options = environment.parsed_options
     spec = find_target(options.target or DEFAULT)
-    setting = spec.knobs.complete(spec.knobs.parse_setting(options.knob))
+    protocol = spec.protocol if options.protocol == AUTO else protocol_named(options.protocol)
+    base: Setting = {GRPC_PORT: 0} if protocol == GRPC and spec.speaks_grpc else {}
+    setting = spec.knobs.complete({**base, **spec.knobs.parse_setting(options.knob)})
     isolation = plan_isolation(load_processes=options.processes or 1)
     target = EmbeddedTarget(spec, options.model, setting, cores=isolation.target_cores, progress=_Progress())
     logger.info("Starting the embedded target %s with %s", spec.name, options.model)
     ready = target.start()
     pin(os.getpid(), isolation.load_cores)
-    environment.host = ready.url
+    environment.host = ready.url_for(protocol)
     options.bank = str(ready.bank)
-    options.protocol = spec.protocol if options.protocol == "auto" else options.protocol
+    options.protocol = protocol
     logger.info("%s is ready at %s. %s", spec.name, ready.url, isolation.text)
     return target
 

@@ -7,12 +7,19 @@ from harness.arrivals import Closed, Constant, Poisson
 from harness.errors import UserError
 from harness.knobs import Apply, Knob, KnobSet
 from harness.plan import Plan, order_trials
-from harness.planning import ArrivalChoice, Request, estimated_seconds, make_plan, restart_count
+from harness.planning import (
+    ArrivalChoice,
+    Request,
+    estimated_seconds,
+    make_plan,
+    restart_count,
+)
 from harness.target import TargetSpec
 
 LIVE = Knob(name="batch_size", doc="", default=32, swept=(1, 4, 16), minimum=1, apply=Apply.LIVE)
 COLD = Knob(name="replicas", doc="", default=1, swept=(1, 2), minimum=1)
 SPEC = TargetSpec(name="toy", doc="", knobs=KnobSet("toy", (LIVE, COLD)), models=("m",), command=("-m", "toy"))
+INSIDE = TargetSpec(name="toy", doc="", knobs=KnobSet("toy", ()), models=("m",), open_model=lambda *_: None)
 
 
 def request(*words, **given):
@@ -47,9 +54,24 @@ def test_concurrency_and_rate_are_knobs_too():
     assert [p.arrivals for p in make_plan(constant).points] == [Constant(rate_rps=10.0)]
 
 
+def test_what_the_load_speaks_and_checks_are_knobs_of_the_load():
+    plan = make_plan(request("protocol=http-json,http-binary", "check=off", "replicas=1,2", concurrency=(3,)))
+    assert [tuple(point.setting.values()) for point in plan.points] == [
+        *[("http-json", 1), ("http-json", 2), ("http-binary", 1), ("http-binary", 2)]
+    ]
+    assert [plan.protocol_at(point) for point in plan.points][::2] == ["http-json", "http-binary"]
+    assert {plan.check_at(point) for point in plan.points} == {"off"}
+    assert plan.target_setting(plan.points[0]) == {"replicas": 1}
+    assert restart_count(make_plan(request("protocol=http-json,http-binary")), SPEC.knobs) == 0
+
+
 @pytest.mark.parametrize(
     ("words", "given", "message"),
     [
+        (("protocol",), {}, "toy does not speak gRPC"),
+        (("protocol=v3",), {}, "protocol takes http-json"),
+        (("protocol=tfs",), {"spec": INSIDE}, "toy lives in the load process"),
+        ((), {"protocol": "grpc"}, "toy does not speak gRPC"),
         (("batchsize",), {}, "did you mean 'batch_size'"),
         (("delay_ms",), {}, "toy has no such knob; --target fixed has it"),
         (("batch_size=0",), {}, "batch_size takes a whole number, 1 or more"),

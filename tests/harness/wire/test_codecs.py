@@ -6,6 +6,7 @@ import pytest
 from harness.bank import BankMeta
 from harness.errors import UserError
 from harness.wire.codec import WireError, error_text, make_codec
+from harness.wire.grpc_v2.messages import message
 from harness.wire.payloads import random_bank
 from harness.wire.url import ServerUrl, parse_url
 from harness.wire.v2 import json_end
@@ -84,7 +85,7 @@ def test_tfs_answers():
     assert codec.decode(b'{"predictions": [{"y": [1.5, 2], "z": 1}]}').tolist() == [1.5, 2.0]
 
 
-@pytest.mark.parametrize("protocol", ["v2", "v2-binary", "tfs"])
+@pytest.mark.parametrize("protocol", ["http-json", "http-binary", "tfs", "grpc"])
 @pytest.mark.parametrize(
     "body",
     [
@@ -111,6 +112,29 @@ def test_what_is_no_answer_is_a_wire_error(protocol, body):
         make_codec(protocol, URL, META).decode(body)
 
 
+def test_grpc_messages():
+    codec = make_codec("grpc", URL, META)
+    request = codec.encode(ITEM)
+    assert b"/inference.GRPCInferenceService/ModelInfer" in request
+    start = 9 + int.from_bytes(request[:3], "big") + 5
+    sent = message("ModelInferRequest").FromString(request[start:])
+    assert (sent.model_name, list(sent.inputs[0].shape)) == (META.model, [1, *META.input_shape])
+    assert sent.raw_input_contents[0] == ITEM.tobytes()
+    outputs = [{"name": "other", "datatype": "INT8"}, {"name": "y", "datatype": "FP32"}]
+    raw = [b"\1", np.array([1.5, 2], "<f4").tobytes()]
+    answer = message("ModelInferResponse")(outputs=outputs, raw_output_contents=raw)
+    assert codec.decode(answer.SerializeToString()).tolist() == [1.5, 2.0]
+    outputs[1]["contents"] = {"fp32_contents": [1.5, 2]}
+    answer = message("ModelInferResponse")(outputs=outputs)
+    assert codec.decode(answer.SerializeToString()).tolist() == [1.5, 2.0]
+    assert codec.describe(503, b"UNAVAILABLE: full") == "gRPC UNAVAILABLE: full"
+
+
+def test_protocols_have_other_names_too():
+    assert make_codec("v2", URL, META).name == make_codec("http-json", URL, META).name == "http-json"
+    assert make_codec("v2-binary", URL, META).name == make_codec("http-binary", URL, META).name == "http-binary"
+
+
 def test_an_unknown_protocol_names_the_nearest():
     with pytest.raises(UserError, match=r"--protocol 'v3'.*v2"):
         make_codec("v3", URL, META)
@@ -126,7 +150,7 @@ def test_urls():
     assert parse_url("http://[::1]:81/a/") == ServerUrl("::1", 81, "/a")
     assert parse_url("http://x") == ServerUrl("x", 80)
     assert ServerUrl("::1", 81).authority == "[::1]:81"
-    for bad in ("x:80", "https://x", "http://", "http://x:99999", "http://x?q=1", "ftp://x"):
+    for bad in ("x:80", "smtp://x", "http://", "http://x:99999", "http://x?q=1", "ftp://x"):
         with pytest.raises(UserError, match="--host"):
             parse_url(bad)
 

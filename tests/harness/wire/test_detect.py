@@ -48,8 +48,8 @@ TFS = {"metadata": {"signature_def": {"signature_def": {"serving_default": {
 
 
 def test_each_protocol_is_recognised_by_its_own_paths(server_with):
-    assert detect_protocol(server_with({"/v2/health/ready": {}}), "m") == "v2"
-    assert detect_protocol(server_with({"/v2": {}}), "m") == "v2"
+    assert detect_protocol(server_with({"/v2/health/ready": {}}), "m") == "http-json"
+    assert detect_protocol(server_with({"/v2": {}}), "m") == "http-json"
     assert detect_protocol(server_with({"/v1/models/m": {}}), "m") == "tfs"
     assert detect_protocol(server_with({"/x/v1/models/m": {}}) + "/x/", "m") == "tfs"
 
