@@ -73,6 +73,20 @@ def compare(before: Runs, after: Runs, *, higher_is_better: bool = True) -> Comp
     return Comparison(estimate, change, pairs, p_value)
 
 
+def compare_apart(
+    before: Runs, after: Runs, *, higher_is_better: bool = True, margin: float = EQUIVALENCE_MARGIN
+) -> Comparison:
+    """Compare what was measured at two times, and so in no common block: by the pooled figures.
+
+    Different: the whole interval of the ratio lies beyond `margin` (0.05: 5 %), which is left for what a machine
+    drifts by between two times. Equivalent: its 90 % interval lies within it.
+    """
+    ratio = _pooled_ratio(before, after)
+    change = _change(ratio, None, higher_is_better, least=margin, margin=margin)
+    runs = min(len(before.values), len(after.values))
+    return Comparison(Estimate(value=ratio.value, low=ratio.low, high=ratio.high), change, runs)
+
+
 def _pooled_ratio(before: Runs, after: Runs) -> RatioInterval:
     return independent_ratio(
         (before.overall.value, _relative_error(before)),
@@ -89,12 +103,19 @@ def _relative_error(runs: Runs) -> float:
     return math.hypot((overall.high - overall.low) / (2 * 1.96 * overall.value), between)
 
 
-def _change(ratio: RatioInterval, p_value: float | None, higher_is_better: bool) -> Change:
+def _change(
+    ratio: RatioInterval,
+    p_value: float | None,
+    higher_is_better: bool,
+    *,
+    least: float = SMALLEST_DIFFERENCE,
+    margin: float = EQUIVALENCE_MARGIN,
+) -> Change:
     surely = p_value is None or p_value < _SIGNIFICANT
-    if surely and ratio.low > 1 + SMALLEST_DIFFERENCE:
+    if surely and ratio.low > 1 + least:
         return Change.IMPROVED if higher_is_better else Change.REGRESSION
-    if surely and ratio.high < 1 / (1 + SMALLEST_DIFFERENCE):
+    if surely and ratio.high < 1 / (1 + least):
         return Change.REGRESSION if higher_is_better else Change.IMPROVED
-    if ratio.low_90 > 1 / (1 + EQUIVALENCE_MARGIN) and ratio.high_90 < 1 + EQUIVALENCE_MARGIN:
+    if ratio.low_90 > 1 / (1 + margin) and ratio.high_90 < 1 + margin:
         return Change.EQUIVALENT
     return Change.INCONCLUSIVE

@@ -23,6 +23,7 @@ class ExitCode(IntEnum):
     RUN_FAILED = 3
     INVALID = 4
     SLO_MISSED = 5
+    REGRESSION = 6
     INTERRUPTED = 130
 
 

@@ -17,6 +17,7 @@ VERBS = {
     "sweep": "Sweep one or more knobs and answer which setting is best.",
     "run": "Measure one point.",
     "report": "Make the report of a run again from its rows.",
+    "compare": "Compare two runs point by point: better, worse, the same?",
     "knobs": "List every knob: unit, default, legal values, owner.",
     "serve": "Run an embedded target in the foreground, for any client.",
     "prepare": "Train a reference model, if it is not in the cache.",
@@ -68,7 +69,8 @@ def cli() -> None:
     python -m harness serve batched --port 8000 batch_size=32
 
     Exit codes: 0 done; 2 the command line is wrong; 3 the run failed; 4 the measurement is INVALID;
-    5 no setting meets --slo; 130 interrupted. Everything measured is in the run directory in every case.
+    5 no setting meets --slo; 6 a compared run is worse; 130 interrupted. Everything measured is in the run
+    directory in every case.
     """  # noqa: D301  (\b is click's mark for a block kept as it is)
 
 
