@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -43,6 +43,7 @@ class Ready:
     bank: Path
     model: ModelCard | None
     grpc_url: str | None = None
+    class_banks: dict[str, Path] = field(default_factory=dict)  # of verbs beside predict
 
     def url_for(self, protocol: str) -> str:
         """Where `protocol` is spoken. Raises UserError where it is not."""
@@ -144,7 +145,8 @@ class EmbeddedTarget:
             elif message.get("event") == "ready":
                 card = message.get("model")
                 model = msgspec.convert(card, ModelCard) if isinstance(card, dict) else None
-                return Ready(str(message["url"]), Path(message["bank"]), model, message.get("grpc_url"))
+                banks = {verb: Path(path) for verb, path in message.get("class_banks", {}).items()}
+                return Ready(str(message["url"]), Path(message["bank"]), model, message.get("grpc_url"), banks)
 
     def _raise_death(self, complaint: str) -> None:
         code = self._process.wait(STOP_TIMEOUT_S) if self._process else 0

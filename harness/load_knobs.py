@@ -32,9 +32,10 @@ LOAD_KNOBS = KnobSet(
         ),
         Knob(
             name="mix",
-            doc="How much of each request class of the scenario a load has, by weight: predict:95+explain:5.",
+            doc="How much of each request class of the scenario a load has, by weight: predict:95+explain:5. Without "
+            "values: the scenario's first class alone, then its own mix.",
             default="predict",
-            swept=("predict", "predict:99+explain:1", "predict:90+explain:10"),
+            swept=("predict", "predict:90+explain:10"),
             owner=Owner.LOAD,
             apply=Apply.LIVE,
         ),

@@ -10,8 +10,9 @@ from harness.arrivals import Closed, Constant, Gamma, Poisson, Replay, Stages
 from harness.errors import UserError
 from harness.knobs import Apply, KnobSet, Setting, Value
 from harness.load_knobs import LOAD_KNOBS
-from harness.mix import parse_mix
+from harness.mixing import explaining, mixes
 from harness.plan import MIX, PROTOCOL, Plan, Point, order_trials
+from harness.scenario import Scenario
 from harness.target import known_targets
 from harness.wire.protocols import AUTO, GRPC
 
@@ -64,7 +65,7 @@ class Request:
     seed: int = 0
 
 
-def make_plan(request: Request) -> Plan:
+def make_plan(request: Request, scenario: Scenario | None = None) -> Plan:
     """The plan of a request. Raises UserError for an unknown knob, an illegal value, or too many trials."""
     if request.spec is not None:
         _refuse_knobs_of_others(request.words, request.spec)
@@ -72,8 +73,8 @@ def make_plan(request: Request) -> Plan:
     knobs = with_load_knobs(target_knobs)
     values = knobs.parse_sweep(request.words)
     load_values = {name: values.pop(name) for name in LEVELS if name in values}
-    for text in values.get(MIX, ()):
-        parse_mix(str(text))
+    values |= mixes(request, scenario or Scenario(), values.pop(MIX, None))
+    values = {**explaining(target_knobs, scenario or Scenario(), values), **values}
     _check_protocols(request, values)
     swept = {name: several for name, several in values.items() if len(several) > 1}
     fixed = {name: several[0] for name, several in values.items() if len(several) == 1}

@@ -74,7 +74,13 @@ class EmbeddedSession:
         self._setting = complete
         ready = self._running.ready
         spoken = self._spec.protocol if protocol == AUTO else protocol
-        return Endpoint(url=ready.url_for(spoken), bank=ready.bank, protocol=spoken, setting=complete)
+        return Endpoint(
+            url=ready.url_for(spoken),
+            bank=ready.bank,
+            protocol=spoken,
+            setting=complete,
+            class_banks=ready.class_banks,
+        )
 
     def _start(self, setting: Setting, log: Path) -> None:
         self.close()

@@ -122,6 +122,24 @@ INTER_OP_THREADS = Knob(
     maximum=1024,
     owner=Owner.ENGINE,
 )
+EXPLAIN_METHOD = Knob(
+    name="explain_method",
+    doc="What :explain answers with (integrated-gradients: slopes along the way from a baseline of zeros; occlusion: "
+    "what the class loses when a part of the input is hidden); off: nothing.",
+    default="off",
+    swept=("integrated-gradients", "occlusion"),
+    choices=("off", "integrated-gradients", "occlusion"),
+)
+EXPLAIN_STEPS = Knob(
+    name="explain_steps",
+    doc="Model rows per explanation: points on the way from the baseline, or parts that are hidden in turn.",
+    default=16,
+    swept=(8, 16, 32, 64),
+    unit="rows",
+    minimum=1,
+    maximum=4096,
+)
+EXPLAIN_KNOBS = (EXPLAIN_METHOD, EXPLAIN_STEPS)
 ENGINE_KNOBS = (ENGINE, PRECISION, INTRA_OP_THREADS, INTER_OP_THREADS)
 
 
@@ -181,8 +199,8 @@ TRUTH_KNOBS = (
 )
 
 INPROCESS = KnobSet("inprocess", ENGINE_KNOBS, _precision_conflict)
-THREADED = KnobSet("threaded", (MAX_CONNECTIONS, *ENGINE_KNOBS), _precision_conflict)
+THREADED = KnobSet("threaded", (MAX_CONNECTIONS, *EXPLAIN_KNOBS, *ENGINE_KNOBS), _precision_conflict)
 BATCHING_KNOBS = (BATCH_SIZE, BATCH_WAIT, QUEUE_LIMIT, BATCH_POLICY, SLO)
-BATCHED = KnobSet("batched", (*BATCHING_KNOBS, REPLICAS, GRPC_PORT, *ENGINE_KNOBS), _precision_conflict)
+BATCHED = KnobSet("batched", (*BATCHING_KNOBS, REPLICAS, GRPC_PORT, *EXPLAIN_KNOBS, *ENGINE_KNOBS), _precision_conflict)
 NULL = KnobSet("null", ())
 FIXED = KnobSet("fixed", TRUTH_KNOBS)

@@ -191,6 +191,7 @@ class _Voice:
             message["grpc_url"] = f"grpc://{ready.grpc_address}"
         message["model"] = msgspec.to_builtins(built.prepared.card)
         message["bank"] = str(built.prepared.bank_path)
+        message["class_banks"] = {verb: str(path) for verb, path in built.class_banks.items()}
         self._control.send(message)
 
 

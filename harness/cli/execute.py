@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, NoReturn
 from harness import __version__
 from harness.cli.progress import listening
 from harness.clock import wall_time
-from harness.errors import ExitCode, RunError, UserError, unknown_name
+from harness.errors import ExitCode, RunError, unknown_name
 from harness.evaluation import evaluate
 from harness.events import Note
 from harness.findings import Verdict
 from harness.isolation import plan_isolation
 from harness.planning import estimated_seconds, make_plan
+from harness.scenario import read_scenario
 from harness.session import open_session
 from harness.store import RunDir, RunRecord
 from harness.sweep import SweepJob, run_sweep
@@ -164,11 +165,10 @@ def _exit_code(result: RunResult, record: RunRecord) -> int:
 
 
 def _checked_plan(request: Request) -> Plan:
-    if not Path(request.scenario).is_file():
-        raise UserError(f"--scenario {request.scenario}: no such file; run from the checkout, or give its path")
+    scenario = read_scenario(request.scenario)
     if request.spec and request.model not in request.spec.models:
         raise unknown_name(f"model of {request.target}", request.model, request.spec.models)
-    return make_plan(request)
+    return make_plan(request, scenario)
 
 
 def _interrupt(signum: int, frame: object) -> NoReturn:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from harness.embedded import EmbeddedTarget
 from harness.errors import UserError
 from harness.isolation import pin, plan_isolation
+from harness.load.locust_mix import classes_of
+from harness.mixing import DEFAULT_METHOD, EXPLAIN_METHOD
 from harness.prepare import prepare_bank
 from harness.target import GRPC_PORT, find_target
 from harness.wire.detect import settle_protocol
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from locust.env import Environment
 
     from harness.knobs import Setting
+    from harness.target import TargetSpec
 
 DEFAULT = "batched"
 logger = logging.getLogger(__name__)
@@ -48,7 +51,8 @@ def _start(environment: Environment) -> EmbeddedTarget:
     spec = find_target(options.target or DEFAULT)
     protocol = spec.protocol if options.protocol == AUTO else protocol_named(options.protocol)
     base: Setting = {GRPC_PORT: 0} if protocol == GRPC and spec.speaks_grpc else {}
-    setting = spec.knobs.complete({**base, **spec.knobs.parse_setting(options.knob)})
+    given = _with_explanations(environment, spec, spec.knobs.parse_setting(options.knob))
+    setting = spec.knobs.complete({**base, **given})
     isolation = plan_isolation(load_processes=options.processes or 1)
     target = EmbeddedTarget(spec, options.model, setting, cores=isolation.target_cores, progress=_Progress())
     logger.info("Starting the embedded target %s with %s", spec.name, options.model)
@@ -56,9 +60,17 @@ def _start(environment: Environment) -> EmbeddedTarget:
     pin(os.getpid(), isolation.load_cores)
     environment.host = ready.url_for(protocol)
     options.bank = str(ready.bank)
+    options.class_bank += [f"{verb}={path}" for verb, path in ready.class_banks.items()]
     options.protocol = protocol
     logger.info("%s is ready at %s. %s", spec.name, ready.url, isolation.text)
     return target
+
+
+def _with_explanations(environment: Environment, spec: TargetSpec, setting: Setting) -> Setting:
+    """A target that can explain is told to, where the load asks for it and the user has not said how."""
+    verbs = {share.request_class.verb for share in classes_of(environment)}
+    able = any(knob.name == EXPLAIN_METHOD for knob in spec.knobs)
+    return {EXPLAIN_METHOD: DEFAULT_METHOD, **setting} if able and "explain" in verbs else setting
 
 
 class _Progress:

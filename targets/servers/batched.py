@@ -80,7 +80,7 @@ class BatchedBackend:
         head = exchange.head
         request = self._protocol.decode(head.action, body, head.json_length, self._queue.batch_size)
         exchange.request = request
-        exchange.rows = request.rows
+        exchange.rows = request.weight
         timeout_ns = request.timeout_ns
         if head.timeout_ns is not None:
             timeout_ns = min(head.timeout_ns, timeout_ns or head.timeout_ns)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from harness.bank import Bank
 from targets import TARGETS
 from targets.batching import make_policy
 from targets.batching.queue import BatchQueue
+from targets.explain import open_explainer
+from targets.explain.prepared import explain_bank
 from targets.loading import as_served, load_model
 from targets.models import prepare
 from targets.models.canned import canned_row, prepare_canned
@@ -29,10 +31,12 @@ from targets.servers.wire_model import WireModel
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
+    from pathlib import Path
 
     from harness.knobs import Setting
     from harness.target import Progress
     from targets.engines import Engine
+    from targets.explain import Explainer
     from targets.models.preparation import PreparedModel
     from targets.servers.http_connection import Backend
     from targets.servers.siblings import Siblings
@@ -70,6 +74,7 @@ class Built:
 
     server: Server
     prepared: PreparedModel
+    class_banks: dict[str, Path] = field(default_factory=dict)  # of verbs beside predict
 
 
 def build(order: Order, progress: Progress) -> Built:
@@ -79,13 +84,15 @@ def build(order: Order, progress: Progress) -> Built:
         prepared = prepare_canned(order.model)
         return Built(CANNED[name](_Parts(prepared, Bank.load(prepared.bank_path), order)), prepared)
     prepared = prepare(order.model, progress)
+    explanations = explain_bank(prepared, setting, progress)
+    banks = {"explain": explanations} if explanations else {}
     count = int(setting.get("replicas", 1))
     if count > 1:
         one = ReplicaOrder(name, order.model, TARGETS[name].knobs, {**setting, "replicas": 1})
-        return Built(Supervisor(one, count, progress), as_served(prepared, setting))
+        return Built(Supervisor(one, count, progress), as_served(prepared, setting), banks)
     loaded = load_model(prepared, setting, progress)
     parts = _Parts(loaded.prepared, loaded.bank, order)
-    return Built(BUILDERS[name](parts, loaded.engine), loaded.prepared)
+    return Built(BUILDERS[name](parts, loaded.engine), loaded.prepared, banks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +108,14 @@ class _Parts:
     def protocol(self, telemetry: Telemetry) -> ProtocolLayer:
         return ProtocolLayer(WireModel(self.bank.meta, self.prepared.card), telemetry)
 
+    def explainer(self, engine: Engine) -> Explainer | None:
+        return open_explainer(self.prepared.path, engine, self.bank.meta.input_shape, self.setting)
+
 
 def _threaded(parts: _Parts, engine: Engine) -> Server:
-    service = ThreadedService(parts.protocol(Telemetry()), engine, MAX_BODY_BYTES)
+    protocol = parts.protocol(Telemetry())
+    protocol.explainer = parts.explainer(engine)
+    service = ThreadedService(protocol, engine, MAX_BODY_BYTES)
     return ThreadedServer(service, int(parts.setting["max_connections"]))
 
 
@@ -112,7 +124,9 @@ def _batched(parts: _Parts, engine: Engine) -> Server:
     queue: BatchQueue[Pending] = BatchQueue(make_policy(parts.setting), batch_size, queue_limit)
     protocol = parts.protocol(Telemetry(lambda: queue.rows, parts.order.siblings))
     protocol.batching = batching_of(parts.setting)
-    backend = BatchedBackend(protocol, LocalCompute(engine, parts.bank.meta.input_shape), queue)
+    protocol.explainer = parts.explainer(engine)
+    compute = LocalCompute(engine, parts.bank.meta.input_shape, protocol.explainer)
+    backend = BatchedBackend(protocol, compute, queue)
     address = parts.order.grpc_address
     fronts = [GrpcFront(protocol, backend, address, MAX_BODY_BYTES)] if address else []
     return EventServer(_service(protocol, backend), backend.apply, fronts)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from targets.engines import Engine
+    from targets.explain import Explainer
     from targets.servers.inference import InferRequest
     from targets.servers.work import Done
 
@@ -67,6 +68,10 @@ class Batch:
     def requests(self) -> list[InferRequest]:
         """The requests of the items, in order."""
         return [item.request for item in self.items]
+
+    def explains(self) -> bool:
+        """Whether any is an explanation, whose cost is not on a curve of predictions."""
+        return any(item.request.steps for item in self.items)
 
 
 class Compute(Protocol):
@@ -113,8 +118,9 @@ class LocalCompute:
     _finish: Callable[[Batch, Result], None]
     _on_free: Callable[[], None]
 
-    def __init__(self, engine: Engine, input_shape: tuple[int, ...]) -> None:
+    def __init__(self, engine: Engine, input_shape: tuple[int, ...], explainer: Explainer | None = None) -> None:
         self._engine = engine
+        self._explainer = explainer
         self._input_shape = input_shape
         self._curve = ServiceCurve()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="compute")
@@ -148,14 +154,14 @@ class LocalCompute:
     def run(self, batch: Batch) -> None:
         """On the loop's own turn or on the thread."""
         self._computing = True
-        if self._curve.predict_ns(batch.rows) <= INLINE_LIMIT_NS:
+        if self._curve.predict_ns(batch.rows) <= INLINE_LIMIT_NS and not batch.explains():
             self._done(batch, self._work(batch))
         else:
             self._thread.submit(self._work, batch).add_done_callback(lambda done: self._hand_over(batch, done))
 
     def _work(self, batch: Batch) -> Result:
         try:
-            return work(self._engine, self._input_shape, batch.requests())
+            return work(self._engine, self._input_shape, batch.requests(), self._explainer)
         except Exception:  # noqa: BLE001  (the model is foreign code: its failure is the batch's, not the server's)
             traceback.print_exc(file=sys.stderr)
             return MODEL_FAILED

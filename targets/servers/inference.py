@@ -51,6 +51,12 @@ class InferRequest:
     tensor: bytes
     form: ReplyForm
     timeout_ns: int | None = None
+    steps: int = 0  # of an explanation: rows that go through the model for each row; 0: a prediction
+
+    @property
+    def weight(self) -> int:
+        """How many rows of a batch it takes."""
+        return self.rows * max(1, self.steps)
 
 
 JSON_HEADERS = b"content-type: application/json\r\n"

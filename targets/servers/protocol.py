@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from targets.servers.errors import ProtocolError
-from targets.servers.routes import Action, Routes
-from targets.servers.tfs import SIGNATURE, TfsCodec
+from targets.servers.routes import EXPLANATION, Action, Routes
+from targets.servers.tfs import EXPLANATIONS, PREDICTIONS, SIGNATURE, TfsCodec
 from targets.servers.triton_documents import Batching, model_config, model_statistics
 from targets.servers.v2 import V2Codec
-from targets.servers.wire_model import DATATYPE, VERSION
+from targets.servers.wire_model import DATATYPE, VERSION, explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from targets.explain import Explainer
     from targets.servers.inference import InferRequest
     from targets.servers.telemetry import Telemetry
     from targets.servers.wire_model import WireModel
@@ -35,12 +36,27 @@ class ProtocolLayer:
         self._v2 = V2Codec(model)
         self._tfs = TfsCodec(model)
         self.batching = Batching(max_rows=1)
+        self.explainer: Explainer | None = None
+        self._v2_explain = V2Codec(explained(model))
 
     def decode(self, action: Action, body: bytes, json_length: int | None, max_rows: int) -> InferRequest:
         """The valid inference request in `body`. Raises ProtocolError."""
+        if action in EXPLANATION:
+            return self._explanation(action, body, json_length, max_rows)
         if action is Action.V2_INFER:
             return self._v2.decode(body, json_length, max_rows)
         return self._tfs.decode(body, max_rows)
+
+    def _explanation(self, action: Action, body: bytes, json_length: int | None, max_rows: int) -> InferRequest:
+        if self.explainer is None:
+            raise ProtocolError(404, "this server does not explain: start it with explain_method=integrated-gradients")
+        if action is Action.V2_EXPLAIN:
+            request = self._v2_explain.decode(body, json_length, max_rows)
+        else:
+            request = self._tfs.decode(body, max_rows)
+            request.form = EXPLANATIONS if request.form is PREDICTIONS else request.form
+        request.steps = self.explainer.steps
+        return request
 
     def document(self, action: Action, *, ready: bool) -> tuple[bytes, bytes]:
         """(content type, body) of a path that is no inference. Raises ProtocolError where the answer is *not ready*."""

@@ -21,6 +21,8 @@ class Action(Enum):
     TFS_STATUS = auto()
     TFS_METADATA = auto()
     TFS_PREDICT = auto()
+    V2_EXPLAIN = auto()
+    TFS_EXPLAIN = auto()
     METRICS = auto()
 
     @property
@@ -29,7 +31,8 @@ class Action(Enum):
         return "POST" if self in INFERENCE else "GET"
 
 
-INFERENCE = frozenset({Action.V2_INFER, Action.TFS_PREDICT})
+EXPLANATION = frozenset({Action.V2_EXPLAIN, Action.TFS_EXPLAIN})
+INFERENCE = frozenset({Action.V2_INFER, Action.TFS_PREDICT}) | EXPLANATION
 
 
 class Routes:
@@ -49,7 +52,8 @@ class Routes:
             self._table |= {v2: Action.MODEL, f"{v2}/ready": Action.READY, f"{v2}/infer": Action.V2_INFER}
             self._table |= {f"{v2}/config": Action.MODEL_CONFIG, f"{v2}/stats": Action.MODEL_STATISTICS}
             self._table |= {tfs: Action.TFS_STATUS, f"{tfs}/metadata": Action.TFS_METADATA}
-            self._table |= {f"{tfs}:predict": Action.TFS_PREDICT}
+            self._table |= {f"{tfs}:predict": Action.TFS_PREDICT, f"{tfs}:explain": Action.TFS_EXPLAIN}
+            self._table |= {f"{v2}/explain": Action.V2_EXPLAIN}
 
     def find(self, method: str, target: str) -> Action:
         """The action of a request line. Raises ProtocolError: 404, or 405 with the right method."""

@@ -19,7 +19,7 @@ SIGNATURE = "serving_default"
 
 @dataclass(frozen=True, slots=True)
 class TfsForm:
-    """`{"predictions": ...}` for instances, `{"outputs": ...}` for inputs."""
+    """`{"predictions": ...}` (of `:explain`: `explanations`) for instances, `{"outputs": ...}` for inputs."""
 
     key: bytes
 
@@ -29,6 +29,7 @@ class TfsForm:
 
 
 PREDICTIONS = TfsForm(b"predictions")
+EXPLANATIONS = TfsForm(b"explanations")
 OUTPUTS = TfsForm(b"outputs")
 
 

@@ -52,7 +52,7 @@ class ThreadedService:
         arrived_ns = monotonic_ns()
         request = self.protocol.decode(action, body, json_length, MAX_ROWS)
         began_ns = monotonic_ns()
-        done = work(self.engine, self.protocol.model.meta.input_shape, [request])
+        done = work(self.engine, self.protocol.model.meta.input_shape, [request], self.protocol.explainer)
         with self._lock:
             self.protocol.telemetry.answered(done, [began_ns - arrived_ns])
         headers, content = done.replies[0]

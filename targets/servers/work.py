@@ -12,10 +12,15 @@ from targets.servers.inference import BatchAnswers
 from targets.servers.responses import timing_work
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
 
     from targets.engines import Engine
+    from targets.explain import Explainer
     from targets.servers.inference import InferRequest
+
+    Call = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +35,44 @@ class Done:
     timing: bytes  # the end of Server-Timing
 
 
-def work(engine: Engine, input_shape: tuple[int, ...], requests: Sequence[InferRequest]) -> Done:
-    """Run the model on all rows of `requests` at once; any thread."""
+def work(
+    engine: Engine, input_shape: tuple[int, ...], requests: Sequence[InferRequest], explainer: Explainer | None = None
+) -> Done:
+    """Run the model on all rows of `requests`, predictions at once and then explanations at once; any thread."""
+    if explainer is None:
+        return _work(engine.predict, input_shape, requests)
+    predictions = [request for request in requests if not request.steps]
+    explanations = [request for request in requests if request.steps]
+    parts = [
+        _work(call, input_shape, some)
+        for call, some in ((engine.predict, predictions), (explainer.explain, explanations))
+        if some
+    ]
+    return parts[0] if len(parts) == 1 else _joined(parts, requests)
+
+
+def _joined(parts: list[Done], requests: Sequence[InferRequest]) -> Done:
+    """Predictions and explanations of one batch, answered together in the order of the requests."""
+    replies = [iter(part.replies) for part in parts]
+    in_order = [next(replies[bool(request.steps)]) for request in requests]
+    preprocess_ns, compute_ns, serialise_ns = (
+        sum(getattr(part, name) for part in parts) for name in ("preprocess_ns", "compute_ns", "serialise_ns")
+    )
+    timing = timing_work(preprocess_ns, compute_ns, serialise_ns)
+    return Done(in_order, sum(part.rows for part in parts), preprocess_ns, compute_ns, serialise_ns, timing)
+
+
+def _work(call: Call, input_shape: tuple[int, ...], requests: Sequence[InferRequest]) -> Done:
     start_ns = monotonic_ns()
     tensor = requests[0].tensor if len(requests) == 1 else b"".join([request.tensor for request in requests])
     inputs = np.frombuffer(tensor, dtype="<f4").reshape(-1, *input_shape)
     joined_ns = monotonic_ns()
-    outputs = engine.predict(inputs)
+    outputs = call(inputs)
     computed_ns = monotonic_ns()
     replies = _replies(BatchAnswers(outputs), requests)
     end_ns = monotonic_ns()
     spent_ns = (joined_ns - start_ns, computed_ns - joined_ns, end_ns - computed_ns)
-    return Done(replies, len(inputs), *spent_ns, timing_work(*spent_ns))
+    return Done(replies, sum(request.weight for request in requests), *spent_ns, timing_work(*spent_ns))
 
 
 def _replies(answers: BatchAnswers, requests: Sequence[InferRequest]) -> list[tuple[bytes, bytes]]:

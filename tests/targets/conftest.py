@@ -89,6 +89,12 @@ def serve() -> Iterator[Callable[..., Served]]:
 
 
 @pytest.fixture(scope="session")
+def served_class() -> type[Served]:
+    """For fixtures of a wider scope than a test."""
+    return Served
+
+
+@pytest.fixture(scope="session")
 def batched() -> Iterator[Served]:
     """`batched` with the real model; a test that turns knobs turns them back."""
     served = Served("batched", batch_size=64)

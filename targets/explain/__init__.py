@@ -1,0 +1,57 @@
+"""Explanations: how much each input value added to the output of the class that the model predicts.
+
+Attributions have the shape of the input. Both methods compare an input x with a baseline of zeros, which for the
+reference models is a black image, silence, or no pixel at all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from harness.knobs import Setting
+    from targets.engines import Engine
+
+OFF = "off"
+GRADIENTS = "integrated-gradients"
+OCCLUSION = "occlusion"
+OUTPUT = "attributions"
+_FOREIGN_BACKENDS = ("keras-torch", "keras-jax")
+
+
+class Explainer(Protocol):
+    """Explains predictions; from any thread."""
+
+    steps: int  # rows that go through the model for each row that is explained
+
+    def explain(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Attributions (n, *input_shape) of inputs (n, *input_shape)."""
+
+
+def open_explainer(path: Path, engine: Engine, input_shape: tuple[int, ...], setting: Setting) -> Explainer | None:
+    """The explainer that the knobs ask for, warm; None where they ask for none. Raises UserError.
+
+    Occlusion asks the engine. Gradients need the Keras model itself, on TensorFlow, whatever the engine is.
+    """
+    method, steps = str(setting["explain_method"]), int(setting["explain_steps"])
+    if method == OFF:
+        return None
+    if method == OCCLUSION:
+        from targets.explain.occlusion import Occlusion
+
+        return Occlusion(engine.predict, steps)
+    if setting["engine"] in _FOREIGN_BACKENDS:
+        raise UserError(
+            f"explain_method={method}: needs Keras on TensorFlow, but engine={setting['engine']} runs it elsewhere; "
+            f"choose explain_method={OCCLUSION} or another engine"
+        )
+    from targets.explain.gradients import open_gradients
+
+    return open_gradients(path, input_shape, steps)
