@@ -39,6 +39,7 @@ def load_command(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, tri
         *("--warmup", f"{plan.warmup_seconds:g}s", "--measure", f"{plan.seconds:g}s"),
         *("--timeout", f"{plan.timeout_seconds:g}s", "--stop-timeout", f"{plan.timeout_seconds + 5:g}"),
         *("--check", plan.check_at(point), "--protocol", endpoint.protocol, "--model", plan.model),
+        *(("--skew", f"{skew:g}") if (skew := plan.skew_at(point)) else ()),
         *_where(plan, endpoint),
         *_mix(plan, point, endpoint),
         *_arrivals(point.arrivals),

@@ -50,6 +50,16 @@ LOAD_KNOBS = KnobSet(
             apply=Apply.LIVE,
         ),
         Knob(
+            name="skew",
+            doc="How unequally the payloads are asked for: exponent of Zipf's law; 0: all alike.",
+            default=0.0,
+            swept=(0.0, 1.0, 2.0),
+            minimum=0,
+            maximum=10,
+            owner=Owner.LOAD,
+            apply=Apply.LIVE,
+        ),
+        Knob(
             name="check",
             doc="Which answers are compared with the right ones: all; sample: the first of each payload and 5 %; "
             "or none (off).",

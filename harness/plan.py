@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SCHEMA_VERSION = 1
-MIX, PROTOCOL, CHECK = "mix", "protocol", "check"  # the knobs in a setting that are the load's and not the target's
+# The knobs in a setting that are the load's and not the target's.
+LOADS_OWN = MIX, PROTOCOL, CHECK, SKEW = "mix", "protocol", "check", "skew"
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +81,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     def target_setting(self, point: Point) -> Setting:
         """The target's knobs at `point`, as far as the user set them."""
-        return {name: value for name, value in self.setting_of(point).items() if name not in (MIX, PROTOCOL, CHECK)}
+        return {name: value for name, value in self.setting_of(point).items() if name not in LOADS_OWN}
 
     def setting_of(self, point: Point) -> Setting:
         """All knobs that the user set for `point`, swept or fixed, the target's and the load's."""
@@ -93,6 +94,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def check_at(self, point: Point) -> str:
         """Which answers are checked at `point`."""
         return str(self.setting_of(point).get(CHECK, self.check))
+
+    def skew_at(self, point: Point) -> float:
+        """Zipf exponent of the payloads' popularity at `point`."""
+        return float(self.setting_of(point).get(SKEW, 0.0))
 
     def mix(self, point: Point) -> str | None:
         """How the request classes are mixed at `point`; None: as the scenario says."""

@@ -57,6 +57,11 @@ COLUMNS: tuple[tuple[str, str, str, bool], ...] = (
     ("preprocess_ns", "q", "int64", True),
     ("compute_ns", "q", "int64", True),
     ("serialise_ns", "q", "int64", True),
+    ("client_ns", "q", "int64", True),  # what the load process itself spent on preprocessing, between due and sent
+    ("clean_ns", "q", "int64", True),  # the steps of preprocessing, wherever they ran: parts of the above
+    ("transform_ns", "q", "int64", True),
+    ("normalise_ns", "q", "int64", True),
+    ("augment_ns", "q", "int64", True),
     ("request_bytes", "i", "int32", True),
     ("response_bytes", "i", "int32", True),
     ("user", "i", "int32", True),
@@ -64,6 +69,8 @@ COLUMNS: tuple[tuple[str, str, str, bool], ...] = (
     ("batch_size", "i", "int32", True),
     ("prompt_tokens", "i", "int32", True),  # of a streamed answer, as the server counted them
     ("output_tokens", "i", "int32", True),
+    ("label", "i", "int32", True),  # the payload's true class
+    ("predicted", "i", "int32", True),  # the class that the answer gives the highest score, where it was looked at
     ("status", "h", "int16", True),
     ("worker", "h", "int16", False),
     ("request_class", "h", "int16", False),  # index into GeneratorReport.request_classes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.errors import unknown_name
 from harness.wire.protocols import HTTP_JSON
@@ -28,8 +28,8 @@ class InProcessModel(Protocol):
 
     bank: Bank
 
-    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Answers (n, *output_shape) to inputs (n, *input_shape)."""
+    def predict(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
+        """Answers (n, *output_shape) to inputs (n, *input_shape) in the bank's datatype."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

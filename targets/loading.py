@@ -12,6 +12,7 @@ from targets.engines import EngineOptions
 from targets.engines.catalog import find_engine
 from targets.engines.exports import exports_of
 from targets.engines.precision import FLOAT32, TOLERANCE_FACTOR
+from targets.models import find_recipe
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,15 +22,17 @@ if TYPE_CHECKING:
     from harness.target import Progress
     from targets.engines import Engine
     from targets.models.preparation import PreparedModel
+    from targets.preprocessing.form import Form
 
 ROWS_PER_CALL = 64
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """An engine, the model as this engine serves it, and its bank."""
+    """An engine, the form of what it takes, the model as this engine serves it, and its bank."""
 
     engine: Engine
+    form: Form
     prepared: PreparedModel
     bank: Bank
 
@@ -55,29 +58,33 @@ def load_model(prepared: PreparedModel, setting: Setting, progress: Progress) ->
     card = served.card
     stage = f"loading {card.name} ({card.engine}, {card.precision})"
     progress(stage, 0, 1)
+    form = find_recipe(card.name).pipeline.ready
     options = EngineOptions(
-        input_shape=bank.meta.input_shape,
+        input_shape=form.shape,
+        input_dtype=form.dtype,
+        example_length=form.padded_length(form.shortest),
         intra_op_threads=int(setting["intra_op_threads"]),
         inter_op_threads=int(setting["inter_op_threads"]),
         precision=card.precision,
     )
     engine = find_engine(card.engine).open(prepared.path, options)
-    answers = _offline(engine, bank)
+    answers = _offline(engine, form, bank)
     if card.precision != FLOAT32:
         tolerance = bank.meta.tolerance * TOLERANCE_FACTOR[card.precision]
         bank = replace(bank, meta=msgspec.structs.replace(bank.meta, tolerance=tolerance), expected=answers)
         bank.save(served.bank_path)
     card = msgspec.structs.replace(card, served_accuracy=_accuracy(answers, bank))
     progress(stage, 1, 1)
-    return LoadedModel(engine, replace(served, card=card), bank)
+    return LoadedModel(engine, form, replace(served, card=card), bank)
 
 
-def _offline(engine: Engine, bank: Bank) -> NDArray[np.float32]:
+def _offline(engine: Engine, form: Form, bank: Bank) -> NDArray[np.float32]:
     """The engine's answers to the bank's inputs (n, *output_shape)."""
     import numpy as np
 
     starts = range(0, len(bank.inputs), ROWS_PER_CALL)
-    return np.concatenate([engine.predict(bank.inputs[start : start + ROWS_PER_CALL]) for start in starts])
+    parts = (form.stack(bank.inputs[start : start + ROWS_PER_CALL]) for start in starts)
+    return np.concatenate([engine.predict(part) for part in parts])
 
 
 def _accuracy(answers: NDArray[np.float32], bank: Bank) -> float | None:

@@ -6,7 +6,6 @@ The same for `python -m targets NAME` (a child with a control channel) and `pyth
 
 from __future__ import annotations
 
-import math
 import os
 import socket
 import sys
@@ -16,6 +15,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import orjson
 
 from harness.bank import Bank
 from harness.errors import SweepspotError, UserError, unknown_name
@@ -230,7 +230,7 @@ class _Ear:
 def _welcome(ready: Ready) -> str:
     prepared = ready.built.prepared
     name = prepared.card.name
-    values = ",".join(["0"] * math.prod(Bank.load(prepared.bank_path).meta.input_shape))
-    predict = f"curl {ready.url}/v1/models/{name}:predict -d '{{\"instances\":[[{values}]]}}'"
+    item = orjson.dumps(Bank.load(prepared.bank_path).inputs[0], option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    predict = f"curl {ready.url}/v1/models/{name}:predict -d '{{\"instances\":[{item}]}}'"
     grpc = f" and gRPC at {ready.grpc_address}" if ready.grpc_address else ""
     return f"{name} at {ready.url}{grpc} (Ctrl-C stops it). Try:\n  {predict}"

@@ -87,7 +87,7 @@ def assemble(options: LoadOptions, host: str, original: Callable[[str, str], Any
     engine = Engine(
         make_connection,
         [request for each in sets for request in each.requests()],
-        mixed_order(sets, options.seed, options.worker),
+        mixed_order(sets, options),
         load.ledger,
         Timeouts(options.timeout_ns),
         load.health,

@@ -60,4 +60,4 @@ def _asking(bank: Bank, verb: str) -> Bank:
     meta = msgspec.structs.replace(
         bank.meta, verb=verb, output_name=VERB_OUTPUTS[verb], output_shape=bank.meta.input_shape
     )
-    return replace(bank, meta=meta, expected=np.zeros((0, *bank.meta.input_shape), np.float32))
+    return replace(bank, meta=meta, expected=np.zeros(0, np.float32))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import select
 from _queue import SimpleQueue  # the C class: gevent replaces `queue.SimpleQueue` by one for greenlets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from harness.load.connection import AWAITING, CLOSED, IDLE, Connection
 from harness.load.http import Answer
 from harness.rows import ABSENT, Outcome
 from harness.wire.codec import HttpCodec, WireError
+from harness.wire.datatypes import DTYPES
+from harness.wire.v2 import as_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,16 +37,17 @@ OK = 200
 
 
 class RawCodec(HttpCodec):
-    """The codec of a call without a wire: a payload's own bytes there, the answer's back (float32)."""
+    """The codec of a call without a wire: a payload's own bytes there (as `datatype`), the answer's back (float32)."""
 
     name = "inprocess"
 
     def __init__(self, meta: BankMeta) -> None:
+        self._meta = meta
         self._count = int(np.prod(meta.output_shape))
 
-    def encode(self, item: NDArray[np.float32]) -> bytes:
+    def encode(self, item: NDArray[Any]) -> bytes:
         """The item's bytes."""
-        return np.ascontiguousarray(item, dtype=np.float32).tobytes()
+        return as_rows(item, self._meta).tobytes()
 
     def decode(self, body: bytes) -> NDArray[np.float64]:
         """The answer's numbers, flat. Raises WireError."""
@@ -56,12 +59,14 @@ class RawCodec(HttpCodec):
 class InProcessConnection(Connection):
     """A user's way to the model: one call at a time, in a thread of its own."""
 
-    __slots__ = ("_answer", "_calls", "_generation", "_model", "_shape", "_start_thread")
+    __slots__ = ("_answer", "_calls", "_dtype", "_generation", "_model", "_shape", "_start_thread")
 
     def __init__(self, model: InProcessModel, start_thread: ThreadStarter, owner: Owner, user: int) -> None:
         super().__init__(None, owner, {}, user)
         self._model = model
-        self._shape = (1, *model.bank.meta.input_shape)
+        meta = model.bank.meta
+        self._dtype = DTYPES[meta.datatype]
+        self._shape = (1, *meta.input_shape)  # a free axis is -1, which `reshape` works out
         self._start_thread = start_thread
         self._calls: SimpleQueue[tuple[int, bytes, int] | None] | None = None
         self._answer: tuple[int, Answer | str] | None = None
@@ -125,7 +130,7 @@ class InProcessConnection(Connection):
 
     def _call(self, request: bytes, handed_ns: int) -> Answer | str:
         start_ns = monotonic_ns()
-        inputs = np.frombuffer(request, dtype=np.float32).reshape(self._shape)
+        inputs = np.frombuffer(request, dtype=self._dtype).reshape(self._shape)
         try:
             body = np.ascontiguousarray(self._model.predict(inputs), dtype=np.float32).tobytes()
         except Exception as error:  # noqa: BLE001  (whatever the model raises is this request's failure)

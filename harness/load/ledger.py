@@ -43,9 +43,9 @@ class Ledger:
     def answered(self, connection: Connection, answer: Answer, done_ns: int) -> None:
         """An answer came, good or bad."""
         status = answer.status
-        checked = 0
+        checked, predicted = 0, ABSENT
         if 200 <= status < 300:
-            outcome, checked = self._check(connection.payload, answer.body)
+            outcome, checked, predicted = self._check(connection.payload, answer.body)
             self.checked += checked
             if outcome:
                 self._count_error("a wrong answer")
@@ -55,19 +55,19 @@ class Ledger:
         if answer.timing:
             self._timed_rows.append(self._row)
             self._timings.append(answer.timing)
-        self._write(connection, outcome, done_ns, answer.size_bytes, status, checked)
+        self._write(connection, outcome, done_ns, answer.size_bytes, status, checked, predicted)
 
     def failed(self, connection: Connection, outcome: Outcome, text: str, done_ns: int) -> None:
         """No answer came."""
         self._count_error(text)
-        self._write(connection, int(outcome), done_ns, ABSENT, ABSENT, 0)
+        self._write(connection, int(outcome), done_ns, ABSENT, ABSENT, 0, ABSENT)
 
     def not_sent(self, due_ns: int, payload: int) -> None:
         """A request was due while too many were open."""
-        request_class, _ = self._places[payload]
+        request_class, _, _ = self._places[payload]
         self._count_error("not sent: too many requests open")
         self.ended[_NOT_SENT] += 1
-        absent = (ABSENT,) * 16
+        absent = (ABSENT,) * 23
         self._add(
             self.recorder.rows_added, due_ns, *absent, ABSENT, self.worker, request_class,
             _NOT_SENT, self.phases.at(due_ns), 0,
@@ -75,11 +75,18 @@ class Ledger:
         self._row += 1
 
     def _write(  # noqa: PLR0917  (a tuple for each request would cost more than it tidies)
-        self, connection: Connection, outcome: int, done_ns: int, size_bytes: int, status: int, checked: int
+        self,
+        connection: Connection,
+        outcome: int,
+        done_ns: int,
+        size_bytes: int,
+        status: int,
+        checked: int,
+        predicted: int,
     ) -> None:
         self.ended[outcome] += 1
         due_ns = connection.due_ns
-        request_class, payload = self._places[connection.payload]
+        request_class, payload, label = self._places[connection.payload]
         phases = self.phases
         self._add(
             self.recorder.rows_added,
@@ -93,6 +100,11 @@ class Ledger:
             ABSENT,
             ABSENT,
             ABSENT,
+            ABSENT,
+            ABSENT,
+            ABSENT,
+            ABSENT,
+            ABSENT,
             len(connection.request),
             size_bytes,
             connection.user,
@@ -100,6 +112,8 @@ class Ledger:
             ABSENT,
             ABSENT,
             ABSENT,
+            label,
+            predicted,
             status,
             self.worker,
             request_class,

@@ -20,6 +20,7 @@ from harness.wire.protocols import AUTO, protocol_named
 if TYPE_CHECKING:
     from argparse import Namespace
 
+MAX_SKEW = 10.0
 _PRIVATE: dict[str, Any] = {"include_in_web_ui": False}
 _OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("--target", "embedded target to start when there is no --host (default batched); inprocess: none", {}),
@@ -34,6 +35,7 @@ _OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ),
     ("--protocol", "auto, http-json (v2), http-binary (v2-binary), grpc or tfs", {"default": AUTO}),
     ("--check", "which answers to compare with the right ones: all, sample or off", {"default": "all"}),
+    ("--skew", "Zipf exponent of the payloads' popularity; 0: all equally popular", {"default": "0"}),
     ("--timeout", "give a request up after this time", {"default": "10s"}),
     ("--warmup", "time before measuring, once all users are there", {"default": "0s"}),
     ("--measure", "measure for this time, then end (default: until --run-time or Ctrl-C)", {}),
@@ -79,6 +81,7 @@ def load_options(parsed: Namespace, trial_dir: Path, worker: int = 0, workers: i
         warmup_s=parse_seconds(parsed.warmup, "--warmup"),
         measure_s=_positive(parse_seconds(parsed.measure, "--measure"), "--measure") if parsed.measure else None,
         max_in_flight=_whole(parsed.max_in_flight, "--max-in-flight", 1),
+        skew=_exponent(parsed.skew),
         seed=_whole(parsed.seed, "--seed", 0),
         worker=worker,
         workers=workers,
@@ -110,6 +113,16 @@ def _positive(seconds: float, flag: str) -> float:
     if seconds <= 0:
         raise UserError(f"{flag} {seconds:g}s: must be more than nothing")
     return seconds
+
+
+def _exponent(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= MAX_SKEW:
+        raise UserError(f"--skew {text}: takes a number from 0 to {MAX_SKEW:g}")
+    return number
 
 
 def _whole(text: str, flag: str, least: int) -> int:

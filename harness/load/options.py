@@ -29,6 +29,7 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     warmup_s: float = 0.0
     measure_s: float | None = None  # None: until the run is stopped
     max_in_flight: int = 1024
+    skew: float = 0.0  # Zipf exponent of the payloads' popularity
     seed: int = 0
     worker: int = 0
     workers: int = 1

@@ -10,12 +10,14 @@ import numpy as np
 
 from harness.load.checking import Checker
 from harness.load.payload_order import payload_order
+from harness.rows import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from harness.bank import Bank
-    from harness.load.checking import Check
+    from harness.load.checking import Check, Verdict
+    from harness.load.options import LoadOptions
     from harness.mix import ClassShare
     from harness.wire.codec import Codec
 
@@ -35,13 +37,18 @@ class PayloadSet:
         """Every payload as a request."""
         return [self.codec.encode(item) for item in self.bank.inputs]
 
+    def labels(self) -> list[int]:
+        """Every payload's true class, or ABSENT."""
+        labels: list[int] = self.bank.labels.tolist()
+        return labels or [ABSENT] * len(self.bank.inputs)
+
 
 class Reading(NamedTuple):
     """How the answers to a load's payloads are read."""
 
     check: Check
     describe: Callable[[int, bytes], str]  # of an answer that is no success
-    places: Sequence[tuple[int, int]]  # of each payload: its request class, its number within the class
+    places: Sequence[tuple[int, int, int]]  # of each payload: its request class, its number within it, its label
 
 
 def reading_of(sets: Sequence[PayloadSet], seed: int) -> Reading:
@@ -49,9 +56,9 @@ def reading_of(sets: Sequence[PayloadSet], seed: int) -> Reading:
     return Reading(payload_check(sets, seed), sets[0].codec.describe, places_of(sets))
 
 
-def places_of(sets: Sequence[PayloadSet]) -> list[tuple[int, int]]:
-    """For each number of the load's payloads: its request class, and its number within the class's bank."""
-    return [(number, payload) for number, each in enumerate(sets) for payload in range(len(each.bank.inputs))]
+def places_of(sets: Sequence[PayloadSet]) -> list[tuple[int, int, int]]:
+    """For each number of the load's payloads: its request class, its number within the class's bank, its label."""
+    return [(number, *numbered) for number, each in enumerate(sets) for numbered in enumerate(each.labels())]
 
 
 def payload_check(sets: Sequence[PayloadSet], seed: int) -> Check:
@@ -59,19 +66,20 @@ def payload_check(sets: Sequence[PayloadSet], seed: int) -> Check:
     checks = [Checker(each.codec, each.bank, each.check, seed).check for each in sets]
     if len(checks) == 1:
         return checks[0]
-    of_payload = [(checks[number], payload) for number, payload in places_of(sets)]
+    of_payload = [(checks[number], payload) for number, payload, _ in places_of(sets)]
 
-    def check(payload: int, body: bytes) -> tuple[int, int]:
+    def check(payload: int, body: bytes) -> Verdict:
         of_class, within = of_payload[payload]
         return of_class(within, body)
 
     return check
 
 
-def mixed_order(sets: Sequence[PayloadSet], seed: int, worker: int) -> Iterator[int]:
+def mixed_order(sets: Sequence[PayloadSet], options: LoadOptions) -> Iterator[int]:
     """Endless payload numbers: the class is drawn by weight, its payloads come in their own seeded order."""
     counts = [len(each.bank.inputs) for each in sets]
-    orders = [payload_order(count, seed, worker) for count in counts]
+    seed, worker = options.seed, options.worker
+    orders = [payload_order(count, seed, worker, options.skew) for count in counts]
     if len(sets) == 1:
         yield from orders[0]
     starts = [0, *accumulate(counts)]

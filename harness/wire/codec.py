@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.wire.protocols import GRPC, HTTP_BINARY, HTTP_JSON, TFS, protocol_named
 
@@ -25,8 +25,8 @@ class Codec(Protocol):
 
     name: str
 
-    def encode(self, item: NDArray[np.float32]) -> bytes:
-        """The whole request, head included, for one item (*input_shape)."""
+    def encode(self, item: NDArray[Any]) -> bytes:
+        """The whole request, head included, for an item (*input_shape), or for several (rows, *input_shape)."""
 
     def decode(self, body: bytes) -> NDArray[np.float64]:
         """The numbers of an answer's body, flat, in row-major order. Raises WireError."""

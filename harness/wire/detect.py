@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from harness.bank import BankMeta
 from harness.errors import UserError
+from harness.wire.datatypes import DATATYPES
 from harness.wire.protocols import AUTO, GRPC, HTTP_JSON, TFS, protocol_named
 from harness.wire.url import parse_url
 
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 TIMEOUT_S = 5.0
 MAX_DOCUMENT_BYTES = 1 << 20
 OK = 200
-_TFS_TYPES = {"DT_FLOAT": "FP32", "DT_DOUBLE": "FP64", "DT_HALF": "FP16", "DT_INT32": "INT32", "DT_INT64": "INT64",
-              "DT_UINT8": "UINT8", "DT_INT8": "INT8", "DT_BOOL": "BOOL"}  # fmt: skip
+_TFS_TYPES = {datatype.tensorflow: name for name, datatype in DATATYPES.items()}
 
 
 def settle_protocol(name: str, url: str, model: str) -> str:

@@ -7,30 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.wire.codec import WireError
+from harness.wire.datatypes import DATATYPES, DTYPES
 from harness.wire.grpc_v2.messages import SERVICE, message
 from harness.wire.http2 import unary_request
-from harness.wire.v2 import DTYPES
+from harness.wire.v2 import as_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.bank import BankMeta
     from harness.wire.url import ServerUrl
-
-# Where a message has typed numbers instead of bytes: the field of `InferTensorContents` by datatype.
-_CONTENTS = {
-    "BOOL": "bool_contents",
-    "INT8": "int_contents",
-    "INT16": "int_contents",
-    "INT32": "int_contents",
-    "INT64": "int64_contents",
-    "UINT8": "uint_contents",
-    "UINT16": "uint_contents",
-    "UINT32": "uint_contents",
-    "UINT64": "uint64_contents",
-    "FP32": "fp32_contents",
-    "FP64": "fp64_contents",
-}
 
 
 def call(url: ServerUrl, method: str, content: Any) -> bytes:
@@ -57,11 +43,12 @@ class GrpcCodec:
         self._request = message("ModelInferRequest")
         self._parse = message("ModelInferResponse").FromString
 
-    def encode(self, item: NDArray[np.float32]) -> bytes:
-        """One item, with a batch axis of 1."""
+    def encode(self, item: NDArray[Any]) -> bytes:
+        """One item, or several of one length along a batch axis."""
         meta = self._meta
-        tensor = {"name": meta.input_name, "datatype": meta.datatype, "shape": [1, *meta.input_shape]}
-        raw = item.astype(DTYPES[meta.datatype], copy=False).tobytes()
+        rows = as_rows(item, meta)
+        tensor = {"name": meta.input_name, "datatype": meta.datatype, "shape": list(rows.shape)}
+        raw = rows.tobytes()
         return call(
             self._url,
             "ModelInfer",
@@ -90,4 +77,4 @@ class GrpcCodec:
 def _numbers(answer: Any, number: int, tensor: Any) -> NDArray[np.float64]:
     if answer.raw_output_contents:
         return np.frombuffer(answer.raw_output_contents[number], DTYPES[tensor.datatype]).astype(np.float64)
-    return np.array(getattr(tensor.contents, _CONTENTS[tensor.datatype]), dtype=np.float64)
+    return np.array(getattr(tensor.contents, str(DATATYPES[tensor.datatype].grpc)), dtype=np.float64)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import numpy as np
 import orjson
 
 from harness.wire.codec import HttpCodec, WireError, http_post
 from harness.wire.protocols import TFS
-from harness.wire.v2 import DTYPES, flat_numbers
+from harness.wire.v2 import as_rows, flat_numbers
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from harness.bank import BankMeta
@@ -32,10 +32,9 @@ class TfsCodec(HttpCodec):
         self._path = f"/v1/models/{quote(meta.model)}:{meta.verb}"
         self._answer = _ANSWERS[meta.verb]
 
-    def encode(self, item: NDArray[np.float32]) -> bytes:
-        """One instance."""
-        typed = np.ascontiguousarray(item.astype(DTYPES[self._meta.datatype], copy=False))
-        body = orjson.dumps({"instances": typed[None]}, option=orjson.OPT_SERIALIZE_NUMPY)
+    def encode(self, item: NDArray[Any]) -> bytes:
+        """One instance, or several of one length along a batch axis."""
+        body = orjson.dumps({"instances": as_rows(item, self._meta)}, option=orjson.OPT_SERIALIZE_NUMPY)
         return http_post(self._url, self._path, "Content-Type: application/json\r\n", body)
 
     def decode(self, body: bytes) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 
 from harness.wire.codec import HttpCodec, WireError, http_post
+from harness.wire.datatypes import DTYPES
 from harness.wire.protocols import HTTP_BINARY, HTTP_JSON
 
 if TYPE_CHECKING:
@@ -19,20 +20,6 @@ if TYPE_CHECKING:
 
 _JSON = "Content-Type: application/json\r\n"
 _PATHS = {"predict": "infer", "explain": "explain"}  # the protocol has no word for an explanation; KServe's path
-DTYPES = {
-    "FP16": "<f2",
-    "FP32": "<f4",
-    "FP64": "<f8",
-    "INT8": "i1",
-    "INT16": "<i2",
-    "INT32": "<i4",
-    "INT64": "<i8",
-    "UINT8": "u1",
-    "UINT16": "<u2",
-    "UINT32": "<u4",
-    "UINT64": "<u8",
-    "BOOL": "?",
-}
 
 
 class V2Codec(HttpCodec):
@@ -45,9 +32,10 @@ class V2Codec(HttpCodec):
         self._meta = meta
         self._path = f"/v2/models/{quote(meta.model)}/{_PATHS[meta.verb]}"
 
-    def encode(self, item: NDArray[np.float32]) -> bytes:
-        """One item, with a batch axis of 1."""
-        tensor = self._tensor() | {"data": np.ascontiguousarray(self._typed(item)).reshape(-1)}
+    def encode(self, item: NDArray[Any]) -> bytes:
+        """One item, or several of one length along a batch axis."""
+        rows = as_rows(item, self._meta)
+        tensor = self._tensor(rows) | {"data": rows.reshape(-1)}
         body = orjson.dumps({"inputs": [tensor]}, option=orjson.OPT_SERIALIZE_NUMPY)
         return http_post(self._url, self._path, _JSON, body)
 
@@ -58,12 +46,8 @@ class V2Codec(HttpCodec):
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             raise WireError(f"not an answer of the Open Inference Protocol: {error}") from error
 
-    def _tensor(self) -> dict[str, Any]:
-        shape = [1, *self._meta.input_shape]
-        return {"name": self._meta.input_name, "shape": shape, "datatype": self._meta.datatype}
-
-    def _typed(self, item: NDArray[np.float32]) -> NDArray[Any]:
-        return item.astype(DTYPES[self._meta.datatype], copy=False)
+    def _tensor(self, rows: NDArray[Any]) -> dict[str, Any]:
+        return {"name": self._meta.input_name, "shape": list(rows.shape), "datatype": self._meta.datatype}
 
 
 class V2BinaryCodec(V2Codec):
@@ -71,10 +55,11 @@ class V2BinaryCodec(V2Codec):
 
     name = HTTP_BINARY
 
-    def encode(self, item: NDArray[np.float32]) -> bytes:
-        """One item, with a batch axis of 1; asks for a binary answer."""
-        raw = self._typed(item).tobytes()
-        tensor = self._tensor() | {"parameters": {"binary_data_size": len(raw)}}
+    def encode(self, item: NDArray[Any]) -> bytes:
+        """The same; asks for a binary answer."""
+        rows = as_rows(item, self._meta)
+        raw = rows.tobytes()
+        tensor = self._tensor(rows) | {"parameters": {"binary_data_size": len(raw)}}
         head = orjson.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}})
         headers = f"Content-Type: application/octet-stream\r\nInference-Header-Content-Length: {len(head)}\r\n"
         return http_post(self._url, self._path, headers, head + raw)
@@ -95,6 +80,12 @@ class V2BinaryCodec(V2Codec):
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise WireError(f"not an answer of the Open Inference Protocol: {error}") from error
         raise WireError(f"the answer has no output {self._meta.output_name!r}")
+
+
+def as_rows(item: NDArray[Any], meta: BankMeta) -> NDArray[Any]:
+    """`item` in the wire's type with a batch axis in front, which an item of several rows has already."""
+    rows = item if item.ndim > len(meta.input_shape) else item[None]
+    return np.ascontiguousarray(rows, dtype=DTYPES[meta.datatype])
 
 
 def json_end(body: bytes) -> int:

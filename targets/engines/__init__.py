@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from targets.engines.precision import FLOAT32
 
@@ -16,18 +16,28 @@ if TYPE_CHECKING:
 class Engine(Protocol):
     """A loaded model. `predict` may be called from any thread."""
 
-    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Answers (n, *output_shape) to inputs (n, *input_shape), for any n >= 1."""
+    def predict(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
+        """Answers (n, *output_shape) to inputs (n, *input_shape), for any n >= 1 and any size of a free axis."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
     """What every engine is told. Zero threads: as many as the cores this process may use."""
 
-    input_shape: tuple[int, ...]
+    input_shape: tuple[int, ...]  # of an item; -1 where it is free
+    input_dtype: str = "<f4"
+    example_length: int = 1  # a legal size of the free axis
     intra_op_threads: int = 0
     inter_op_threads: int = 0
     precision: str = FLOAT32
+
+    def example(self, rows: int) -> NDArray[Any]:
+        """Zeros (rows, *input_shape); a free axis has `example_length`."""
+        import numpy as np
+
+        return np.zeros(
+            (rows, *(self.example_length if size < 0 else size for size in self.input_shape)), self.input_dtype
+        )
 
     def threads(self, asked: int) -> int:
         """`asked`, or the cores this process may use where it is 0."""

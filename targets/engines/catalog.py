@@ -51,7 +51,7 @@ class EngineSpec:
         if self.compiles_each_size:
             from targets.engines.padded import PaddedEngine
 
-            engine = PaddedEngine(engine, options.input_shape)
+            engine = PaddedEngine(engine, options)
         if not self.thread_safe:
             from targets.engines.serialised import SerialisedEngine
 

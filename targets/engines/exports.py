@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     import keras
 
+EXAMPLE_LENGTH = 1000  # of a free axis
+
 
 def exported(path: Path, suffix: str, export: Callable[[keras.Model, Path], None]) -> Path:
     """`<model>.<suffix>` in the `exports` folder beside the model's own, made by `export` where it is missing.
@@ -51,5 +53,6 @@ def load_keras(path: Path) -> keras.Model:
     import numpy as np
 
     model = keras.models.load_model(path, compile=False)
-    model(np.zeros((1, *model.input_shape[1:]), np.float32))
+    shape = (EXAMPLE_LENGTH if size is None else size for size in model.input_shape[1:])
+    model(np.zeros((1, *shape), model.inputs[0].dtype))
     return model

@@ -47,27 +47,27 @@ def open_engine(path: Path, options: EngineOptions) -> Engine:
 
 
 class LiteRtEngine:
-    """One interpreter per batch size (resizing costs more than running), one call at a time."""
+    """One interpreter per shape of a batch (resizing costs more than running), one call at a time."""
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
         self._content = path.read_bytes()
         self._threads = options.threads(options.intra_op_threads)
-        self._interpreters: dict[int, Interpreter] = {}
+        self._interpreters: dict[tuple[int, ...], Interpreter] = {}
         self._lock = threading.Lock()
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Answers (n, *output_shape); calls wait for each other."""
         with self._lock:
-            interpreter = self._interpreters.get(len(inputs))
+            interpreter = self._interpreters.get(inputs.shape)
             if interpreter is None:
                 if len(self._interpreters) == MAX_PREPARED_SIZES:
                     self._interpreters.clear()
-                interpreter = self._interpreters[len(inputs)] = Interpreter(self._content, inputs, self._threads)
+                interpreter = self._interpreters[inputs.shape] = Interpreter(self._content, inputs, self._threads)
             return interpreter.run(inputs)
 
 
 class Interpreter:
-    """An interpreter whose tensors have one batch size."""
+    """An interpreter whose tensors have one shape."""
 
     def __init__(self, content: bytes, inputs: NDArray[np.float32], threads: int) -> None:
         from ai_edge_litert.interpreter import Interpreter as LiteRtInterpreter
@@ -79,7 +79,7 @@ class Interpreter:
         self._interpreter.allocate_tensors()
 
     def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Answers to inputs of the prepared batch size."""
+        """Answers to inputs of the prepared shape."""
         self._interpreter.set_tensor(self._input, inputs)
         self._interpreter.invoke()
         answers: NDArray[np.float32] = self._interpreter.get_tensor(self._output)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from targets.engines import Engine
+    from targets.engines import Engine, EngineOptions
 
 WARM_SIZES = (1, 2, 4, 8, 16, 32, 64)
 
@@ -19,12 +19,10 @@ class PaddedEngine:
     The sizes up to 64 are compiled at once; a larger one at its first call.
     """
 
-    def __init__(self, engine: Engine, input_shape: tuple[int, ...]) -> None:
-        import numpy as np
-
+    def __init__(self, engine: Engine, options: EngineOptions) -> None:
         self._engine = engine
         for size in WARM_SIZES:
-            engine.predict(np.zeros((size, *input_shape), np.float32))
+            engine.predict(options.example(size))
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Answers (n, *output_shape); as thread-safe as the engine."""
@@ -33,7 +31,7 @@ class PaddedEngine:
         count = len(inputs)
         size = 1 << (count - 1).bit_length()
         if size != count:
-            padded = np.zeros((size, *inputs.shape[1:]), np.float32)
+            padded = np.zeros((size, *inputs.shape[1:]), inputs.dtype)
             padded[:count] = inputs
             inputs = padded
         return self._engine.predict(inputs)[:count]

@@ -47,12 +47,14 @@ def load(path: Path, options: EngineOptions) -> keras.Model:
 
 
 def _traced(model: keras.Model, options: EngineOptions, *, xla: bool = False) -> Any:
+    import numpy as np
     import tensorflow as tf
 
     def call(inputs: tf.Tensor) -> tf.Tensor:
         return tf.cast(model(inputs, training=False), tf.float32)
 
-    signature = [tf.TensorSpec((None, *options.input_shape), tf.float32)]
+    shape = (None, *(None if size < 0 else size for size in options.input_shape))
+    signature = [tf.TensorSpec(shape, tf.as_dtype(np.dtype(options.input_dtype)))]
     return tf.function(call, input_signature=signature, jit_compile=xla or None)
 
 

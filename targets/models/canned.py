@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.bank import Bank, BankMeta
+from harness.bank import Bank
 from harness.metrics import ModelCard
 from targets.models import find_recipe
 from targets.models.cache import CacheEntry
@@ -43,7 +43,8 @@ def canned_row(output_shape: tuple[int, ...]) -> NDArray[np.float32]:
 def _make(recipe: Recipe, folder: Path) -> None:
     import numpy as np
 
-    inputs = np.random.default_rng(SEED).random((PAYLOADS, *recipe.input_shape), dtype=np.float32)
+    form = recipe.pipeline.ready
+    inputs = form.random_items(np.random.default_rng(SEED), PAYLOADS)
     expected = np.tile(canned_row(recipe.output_shape), (PAYLOADS, *(1 for _ in recipe.output_shape)))
-    meta = BankMeta(model=recipe.name, input_shape=recipe.input_shape, output_shape=recipe.output_shape)
+    meta = form.meta(recipe.name, recipe.output_shape)
     Bank(meta, inputs, np.zeros(0, np.int64), expected).save(folder / "bank.npz")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from targets.data.digits import DIGITS
 from targets.models.recipe import Recipe
+from targets.preprocessing.image import DIGITS_PIPELINE
 
 if TYPE_CHECKING:
     import keras
@@ -31,6 +33,9 @@ def build() -> keras.Model:
 RECIPE = Recipe(
     name="digits-mlp",
     doc="Dense 64 - 32 - 10 with dropout on handwritten digits (6.6 k parameters)",
+    field="image",
+    data=DIGITS,
+    pipeline=DIGITS_PIPELINE,
     build=build,
     epochs=50,
     batch_size=32,

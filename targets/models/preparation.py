@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.errors import RunError
+from harness.errors import RunError, UserError
 from harness.metrics import ModelCard
-from targets.models import digits, find_recipe
+from targets.models import find_recipe
+from targets.models.banks import READY
 from targets.models.cache import CacheEntry
 
 if TYPE_CHECKING:
@@ -35,21 +36,25 @@ class PreparedModel:
 def prepare(model_name: str, progress: Progress) -> PreparedModel:
     """Train `model_name` if this machine has not done so yet.
 
-    Nothing heavy is imported where the files are there. Raises UserError (unknown model, disk) or RunError (training).
+    Nothing heavy is imported where the files are there. Raises UserError (unknown model, missing or corrupt data, disk)
+    or RunError (training).
     """
     recipe = find_recipe(model_name)
     fingerprint = _fingerprint(recipe)
     entry = CacheEntry(f"{recipe.name}-{fingerprint}", say=say)
     folder = entry.ensure(lambda partial: _make(recipe, fingerprint, partial, progress))
     card = msgspec.json.decode((folder / "card.json").read_bytes(), type=ModelCard)
-    return PreparedModel(folder / "model.keras", card, folder / "bank.npz")
+    return PreparedModel(folder / "model.keras", card, folder / READY)
 
 
 def _make(recipe: Recipe, fingerprint: str, folder: Path, progress: Progress) -> None:
     command = [sys.executable, "-m", "targets.models.train", recipe.name, str(folder)]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as training:
         for line in training.stdout or ():
-            progress(*json.loads(line))
+            said = json.loads(line)
+            if isinstance(said, dict):
+                raise UserError(str(said["error"]))
+            progress(*said)
     if training.returncode:
         raise RunError(f"training {recipe.name} failed with exit code {training.returncode}; its own words are above")
     card_file = folder / "card.json"
@@ -58,12 +63,17 @@ def _make(recipe: Recipe, fingerprint: str, folder: Path, progress: Progress) ->
 
 
 def _fingerprint(recipe: Recipe) -> str:
-    """A hash of what decides the weights: the recipe, the training code, the data, the libraries."""
+    """A hash of what decides the weights: recipe, training code, data and preprocessing, data files, libraries."""
     here = Path(__file__).parent
-    modules = (Path(str(sys.modules[recipe.build.__module__].__file__)), here / "train.py", here / "digits.py")
+    shared = tuple(here / name for name in ("train.py", "offline.py", "banks.py"))
+    uses = (recipe.build, recipe.data.load, *(step.apply for step in recipe.pipeline.steps))
+    modules = dict.fromkeys(Path(str(sys.modules[function.__module__].__file__)) for function in uses)
     made_of = hashlib.sha256()
-    for file in (*modules, digits.data_file()):
+    for file in (*modules, *shared):
         made_of.update(hashlib.sha256(file.read_bytes()).digest())
+    for file in recipe.data.files():
+        found = file.stat()  # the content of hundreds of megabytes would take longer to read than all else takes
+        made_of.update(f"{file.name} {found.st_size} {found.st_mtime_ns}".encode())
     made_of.update(f"keras {version('keras')} numpy {version('numpy')} seed {recipe.seed}".encode())
     return made_of.hexdigest()[:12]
 

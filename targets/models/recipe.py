@@ -10,20 +10,35 @@ if TYPE_CHECKING:
 
     import keras
 
+    from targets.data.source import DataSource
+    from targets.preprocessing.pipeline import Pipeline
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """One reference model on the digits: 64 inputs in 0..1, 10 classes.
+    """One reference model: its data, the way from a raw item to its input, its layers, how it is trained.
 
-    `build` returns the untrained, uncompiled model; it imports Keras when called.
+    `build` returns the untrained, uncompiled model, which ends in a softmax over the data's classes; it imports Keras
+    when called.
     """
 
     name: str
     doc: str
+    field: str  # "image", "speech" or "text": models of one field are rivals in `sweep model`
+    data: DataSource
+    pipeline: Pipeline
     build: Callable[[], keras.Model]
     epochs: int
     batch_size: int
     learning_rate: float = 1e-3
     seed: int = 7
-    input_shape: tuple[int, ...] = (64,)
-    output_shape: tuple[int, ...] = (10,)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one ready item; the first axis is -1 where items differ in length."""
+        return self.pipeline.ready.shape
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """One score per class."""
+        return (len(self.data.classes),)

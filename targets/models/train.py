@@ -13,42 +13,45 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.bank import Bank, BankMeta
 from harness.clock import NS_PER_S, monotonic_ns
+from harness.errors import UserError
 from harness.metrics import ModelCard
 from targets.engines.quiet import import_tensorflow
 from targets.models import find_recipe
-from targets.models.digits import SOURCE, load_digits
+from targets.models.banks import save_banks
+from targets.models.offline import evaluate, offline_answers
 
 if TYPE_CHECKING:
     import keras
 
     from harness.target import Progress
-    from targets.models.digits import Digits
+    from targets.data.source import Examples
     from targets.models.recipe import Recipe
 
 
 def train(recipe: Recipe, folder: Path, progress: Progress) -> ModelCard:
-    """Fit `recipe` and write `model.keras` and `bank.npz` into `folder`; the card has held-out loss and accuracy."""
+    """Fit `recipe` and write `model.keras` and its banks into `folder`; the card has held-out loss and accuracy."""
     stage = f"training {recipe.name}"
     progress(stage, 0, recipe.epochs)
+    examples = recipe.data.load()
     import_tensorflow()
     import keras
 
     keras.utils.set_random_seed(recipe.seed)
-    digits = load_digits()
     model = recipe.build()
     start_ns = monotonic_ns()
-    loss, accuracy = _fit(model, recipe, digits, progress)
+    _fit(model, recipe, examples, progress)
     seconds = (monotonic_ns() - start_ns) / NS_PER_S
     _without_optimizer(model, recipe).save(folder / "model.keras")
-    _bank(model, recipe, digits).save(folder / "bank.npz")
+    answers = offline_answers(model, recipe.pipeline, examples.test)
+    save_banks(recipe, recipe.pipeline, examples, answers, folder)
+    loss, accuracy = evaluate(answers, examples.test_labels)
     return ModelCard(
         name=recipe.name,
         parameters=int(model.count_params()),
-        data=SOURCE,
-        train_count=len(digits.train_labels),
-        test_count=len(digits.test_labels),
+        data=recipe.data.doc,
+        train_count=len(examples.train_labels),
+        test_count=len(examples.test_labels),
         test_loss=loss,
         test_accuracy=accuracy,
         trained_seconds=round(seconds, 2),
@@ -56,7 +59,7 @@ def train(recipe: Recipe, folder: Path, progress: Progress) -> ModelCard:
     )
 
 
-def _fit(model: keras.Model, recipe: Recipe, digits: Digits, progress: Progress) -> tuple[float, float]:
+def _fit(model: keras.Model, recipe: Recipe, examples: Examples, progress: Progress) -> None:
     import keras
 
     model.compile(
@@ -67,18 +70,15 @@ def _fit(model: keras.Model, recipe: Recipe, digits: Digits, progress: Progress)
     tell = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, _logs: progress(f"training {recipe.name}", epoch + 1, recipe.epochs)
     )
-    classes = recipe.output_shape[0]
+    pipeline = recipe.pipeline
     model.fit(
-        digits.train_images,
-        keras.utils.to_categorical(digits.train_labels, classes),
+        pipeline.ready.stack(pipeline.prepare(examples.train)),
+        keras.utils.to_categorical(examples.train_labels, recipe.output_shape[0]),
         batch_size=recipe.batch_size,
         epochs=recipe.epochs,
         verbose=0,
         callbacks=[tell],
     )
-    test_classes = keras.utils.to_categorical(digits.test_labels, classes)
-    loss, accuracy = model.evaluate(digits.test_images, test_classes, verbose=0)
-    return float(loss), float(accuracy)
 
 
 def _without_optimizer(model: keras.Model, recipe: Recipe) -> keras.Model:
@@ -88,15 +88,11 @@ def _without_optimizer(model: keras.Model, recipe: Recipe) -> keras.Model:
     return bare
 
 
-def _bank(model: keras.Model, recipe: Recipe, digits: Digits) -> Bank:
-    meta = BankMeta(model=recipe.name, input_shape=recipe.input_shape, output_shape=recipe.output_shape)
-    answers = model(digits.test_images, training=False).numpy()
-    return Bank(meta, digits.test_images, digits.test_labels, answers)
-
-
 def _describe(layer: keras.Layer) -> str:
     config = layer.get_config()
-    size = next((config[key] for key in ("units", "filters", "rate", "target_shape") if key in config), None)
+    size = next(
+        (config[key] for key in ("units", "filters", "rate", "target_shape", "output_dim") if key in config), None
+    )
     words = [str(word) for word in (size, config.get("activation")) if word not in (None, "linear")]
     return f"{type(layer).__name__}({', '.join(words)})"
 
@@ -105,6 +101,16 @@ def _tell(stage: str, done: int, total: int) -> None:
     print(json.dumps([stage, done, total]), flush=True)
 
 
+def main(name: str, folder: Path) -> int:
+    """Train, and write the card; a failure that the user can mend is one line and exit code 2."""
+    try:
+        card = train(find_recipe(name), folder, _tell)
+    except UserError as error:
+        print(json.dumps({"error": str(error)}), flush=True)
+        return int(error.exit_code)
+    (folder / "card.json").write_bytes(msgspec.json.encode(card))
+    return 0
+
+
 if __name__ == "__main__":
-    _card = train(find_recipe(sys.argv[1]), Path(sys.argv[2]), _tell)
-    (Path(sys.argv[2]) / "card.json").write_bytes(msgspec.json.encode(_card))
+    sys.exit(main(sys.argv[1], Path(sys.argv[2])))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from targets.data.digits import DIGITS
 from targets.models.recipe import Recipe
+from targets.preprocessing.image import DIGITS_PIPELINE
 
 if TYPE_CHECKING:
     import keras
@@ -31,6 +33,9 @@ def build() -> keras.Model:
 RECIPE = Recipe(
     name="wide-mlp",
     doc="Dense 3200 - 3200 - 10 on handwritten digits (10.5 M parameters)",
+    field="image",
+    data=DIGITS,
+    pipeline=DIGITS_PIPELINE,
     build=build,
     epochs=4,
     batch_size=128,

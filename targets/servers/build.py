@@ -14,6 +14,7 @@ from targets.explain.prepared import explain_bank
 from targets.loading import as_served, load_model
 from targets.models import prepare
 from targets.models.canned import canned_row, prepare_canned
+from targets.preprocessing.intake import Intake
 from targets.servers.batched import BatchedBackend, batching_of
 from targets.servers.compute import LocalCompute, Pending
 from targets.servers.event_server import EventServer
@@ -37,11 +38,13 @@ if TYPE_CHECKING:
     from harness.target import Progress
     from targets.engines import Engine
     from targets.explain import Explainer
+    from targets.loading import LoadedModel
     from targets.models.preparation import PreparedModel
     from targets.servers.http_connection import Backend
     from targets.servers.siblings import Siblings
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
+SAMPLE = 64  # items to warm up with
 
 
 class Server(Protocol):
@@ -92,7 +95,7 @@ def build(order: Order, progress: Progress) -> Built:
         return Built(Supervisor(one, count, progress), as_served(prepared, setting), banks)
     loaded = load_model(prepared, setting, progress)
     parts = _Parts(loaded.prepared, loaded.bank, order)
-    return Built(BUILDERS[name](parts, loaded.engine), loaded.prepared, banks)
+    return Built(BUILDERS[name](parts, loaded), loaded.prepared, banks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,24 +115,28 @@ class _Parts:
         return open_explainer(self.prepared.path, engine, self.bank.meta.input_shape, self.setting)
 
 
-def _threaded(parts: _Parts, engine: Engine) -> Server:
+def _threaded(parts: _Parts, loaded: LoadedModel) -> Server:
     protocol = parts.protocol(Telemetry())
-    protocol.explainer = parts.explainer(engine)
-    service = ThreadedService(protocol, engine, MAX_BODY_BYTES)
+    protocol.explainer = parts.explainer(loaded.engine)
+    service = ThreadedService(protocol, loaded.engine, _intake(loaded), MAX_BODY_BYTES)
     return ThreadedServer(service, int(parts.setting["max_connections"]))
 
 
-def _batched(parts: _Parts, engine: Engine) -> Server:
+def _batched(parts: _Parts, loaded: LoadedModel) -> Server:
     batch_size, queue_limit = int(parts.setting["batch_size"]), int(parts.setting["queue_limit"])
     queue: BatchQueue[Pending] = BatchQueue(make_policy(parts.setting), batch_size, queue_limit)
     protocol = parts.protocol(Telemetry(lambda: queue.rows, parts.order.siblings))
     protocol.batching = batching_of(parts.setting)
-    protocol.explainer = parts.explainer(engine)
-    compute = LocalCompute(engine, parts.bank.meta.input_shape, protocol.explainer)
+    protocol.explainer = parts.explainer(loaded.engine)
+    compute = LocalCompute(loaded.engine, _intake(loaded), protocol.explainer)
     backend = BatchedBackend(protocol, compute, queue)
     address = parts.order.grpc_address
     fronts = [GrpcFront(protocol, backend, address, MAX_BODY_BYTES)] if address else []
     return EventServer(_service(protocol, backend), backend.apply, fronts)
+
+
+def _intake(loaded: LoadedModel) -> Intake:
+    return Intake(loaded.form, list(loaded.bank.inputs[:SAMPLE]))
 
 
 def _null(parts: _Parts) -> Server:
@@ -152,5 +159,5 @@ def _no_live_knobs(setting: Setting) -> None:
     del setting
 
 
-BUILDERS: dict[str, Callable[[_Parts, Engine], Server]] = {"threaded": _threaded, "batched": _batched}
+BUILDERS: dict[str, Callable[[_Parts, LoadedModel], Server]] = {"threaded": _threaded, "batched": _batched}
 CANNED: dict[str, Callable[[_Parts], Server]] = {"null": _null, "fixed": _fixed}

@@ -12,9 +12,7 @@ import sys
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.clock import NS_PER_MS, monotonic_ns
 from targets.batching.curve import ServiceCurve
@@ -26,8 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
+    from numpy.typing import NDArray
+
     from targets.engines import Engine
     from targets.explain import Explainer
+    from targets.preprocessing.intake import Intake
     from targets.servers.inference import InferRequest
     from targets.servers.work import Done
 
@@ -98,14 +99,14 @@ class Compute(Protocol):
         """Begin; only while `free`. `finish` may be called before this returns."""
 
 
-def warm_curve(engine: Engine, input_shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+def warm_curve(engine: Engine, intake: Intake) -> Iterator[tuple[int, int]]:
     """(rows, shortest ns of some calls) for several batch sizes: the first call of each is made here."""
     for rows in WARM_BATCHES:
-        inputs = np.zeros((rows, *input_shape), np.float32)
+        inputs = intake.sample_batch(rows)
         yield rows, min(_timed_call_ns(engine, inputs) for _ in range(WARM_CALLS))
 
 
-def _timed_call_ns(engine: Engine, inputs: np.ndarray) -> int:
+def _timed_call_ns(engine: Engine, inputs: NDArray[Any]) -> int:
     start_ns = monotonic_ns()
     engine.predict(inputs)
     return monotonic_ns() - start_ns
@@ -118,10 +119,10 @@ class LocalCompute:
     _finish: Callable[[Batch, Result], None]
     _on_free: Callable[[], None]
 
-    def __init__(self, engine: Engine, input_shape: tuple[int, ...], explainer: Explainer | None = None) -> None:
+    def __init__(self, engine: Engine, intake: Intake, explainer: Explainer | None = None) -> None:
         self._engine = engine
         self._explainer = explainer
-        self._input_shape = input_shape
+        self._intake = intake
         self._curve = ServiceCurve()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="compute")
         self._computing = False
@@ -136,7 +137,7 @@ class LocalCompute:
         self._loop, self._finish, self._on_free = loop, finish, on_free
         # The compute thread comes back from the model into a busy loop: by default it would wait 5 ms for its turn.
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        for rows, call_ns in warm_curve(self._engine, self._input_shape):
+        for rows, call_ns in warm_curve(self._engine, self._intake):
             self._curve.observe(rows, call_ns)
 
     def stop(self) -> None:
@@ -161,7 +162,7 @@ class LocalCompute:
 
     def _work(self, batch: Batch) -> Result:
         try:
-            return work(self._engine, self._input_shape, batch.requests(), self._explainer)
+            return work(self._engine, self._intake, batch.requests(), self._explainer)
         except Exception:  # noqa: BLE001  (the model is foreign code: its failure is the batch's, not the server's)
             traceback.print_exc(file=sys.stderr)
             return MODEL_FAILED

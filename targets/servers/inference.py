@@ -45,10 +45,11 @@ class ReplyForm(Protocol):
 
 @dataclass(slots=True)
 class InferRequest:
-    """`rows` valid rows as little-endian float32 bytes, the form of the answer, and how long it may wait."""
+    """`rows` valid rows of `shape` as little-endian bytes, the form of the answer, and how long it may wait."""
 
     rows: int
     tensor: bytes
+    shape: tuple[int, ...]
     form: ReplyForm
     timeout_ns: int | None = None
     steps: int = 0  # of an explanation: rows that go through the model for each row; 0: a prediction

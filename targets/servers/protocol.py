@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from harness.wire.datatypes import DATATYPES
 from targets.servers.errors import ProtocolError
 from targets.servers.routes import EXPLANATION, Action, Routes
 from targets.servers.tfs import EXPLANATIONS, PREDICTIONS, SIGNATURE, TfsCodec
 from targets.servers.triton_documents import Batching, model_config, model_statistics
 from targets.servers.v2 import V2Codec
-from targets.servers.wire_model import DATATYPE, VERSION, explained
+from targets.servers.wire_model import OUTPUT_DATATYPE, VERSION, explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,15 +87,15 @@ class ProtocolLayer:
             "name": meta.model,
             "versions": [VERSION],
             "platform": f"keras_{self.model.card.engine or 'none'}",
-            "inputs": [{"name": meta.input_name, "datatype": DATATYPE, "shape": [-1, *meta.input_shape]}],
-            "outputs": [{"name": meta.output_name, "datatype": DATATYPE, "shape": [-1, *meta.output_shape]}],
+            "inputs": [{"name": meta.input_name, "datatype": meta.datatype, "shape": [-1, *meta.input_shape]}],
+            "outputs": [{"name": meta.output_name, "datatype": OUTPUT_DATATYPE, "shape": [-1, *meta.output_shape]}],
         }
 
     def _tfs_metadata(self) -> dict[str, Any]:
         meta = self.model.meta
         signature = {
-            "inputs": {meta.input_name: _tensor_info(meta.input_name, meta.input_shape)},
-            "outputs": {meta.output_name: _tensor_info(meta.output_name, meta.output_shape)},
+            "inputs": {meta.input_name: _tensor_info(meta.input_name, meta.input_shape, meta.datatype)},
+            "outputs": {meta.output_name: _tensor_info(meta.output_name, meta.output_shape, OUTPUT_DATATYPE)},
             "method_name": "tensorflow/serving/predict",
         }
         return {
@@ -108,6 +109,7 @@ def _tfs_status() -> dict[str, Any]:
     return {"model_version_status": [{"version": VERSION, "state": "AVAILABLE", "status": status}]}
 
 
-def _tensor_info(name: str, shape: tuple[int, ...]) -> dict[str, Any]:
+def _tensor_info(name: str, shape: tuple[int, ...], datatype: str) -> dict[str, Any]:
     dims = [{"size": str(size), "name": ""} for size in (-1, *shape)]
-    return {"dtype": "DT_FLOAT", "tensor_shape": {"dim": dims, "unknown_rank": False}, "name": name}
+    dtype = DATATYPES[datatype].tensorflow
+    return {"dtype": dtype, "tensor_shape": {"dim": dims, "unknown_rank": False}, "name": name}

@@ -51,8 +51,8 @@ class TfsCodec:
         rows = self._rows(values, form)
         check_rows(len(rows), max_rows)
         refuse_booleans(body, rows)
-        pack_row = self._model.pack_row
-        return InferRequest(len(rows), b"".join([pack_row(row) for row in rows]), form)
+        packed, shape = self._model.pack_rows(rows)
+        return InferRequest(len(rows), packed, shape, form)
 
     def _rows(self, values: Any, form: TfsForm) -> list[Any]:
         name = self._model.meta.input_name

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from harness.knobs import Setting
     from targets.engines import Engine
+    from targets.preprocessing.intake import Intake
     from targets.servers.protocol import ProtocolLayer
 
 BACKLOG = 2048
@@ -36,9 +37,10 @@ MAX_ROWS = 4096  # of one request
 class ThreadedService:
     """What the threads of one server share."""
 
-    def __init__(self, protocol: ProtocolLayer, engine: Engine, max_body_bytes: int) -> None:
+    def __init__(self, protocol: ProtocolLayer, engine: Engine, intake: Intake, max_body_bytes: int) -> None:
         self.protocol = protocol
         self.engine = engine
+        self.intake = intake
         self.max_body_bytes = max_body_bytes
         self.draining = False
         self._lock = threading.Lock()
@@ -52,7 +54,7 @@ class ThreadedService:
         arrived_ns = monotonic_ns()
         request = self.protocol.decode(action, body, json_length, MAX_ROWS)
         began_ns = monotonic_ns()
-        done = work(self.engine, self.protocol.model.meta.input_shape, [request], self.protocol.explainer)
+        done = work(self.engine, self.intake, [request], self.protocol.explainer)
         with self._lock:
             self.protocol.telemetry.answered(done, [began_ns - arrived_ns])
         headers, content = done.replies[0]
@@ -113,10 +115,8 @@ class ThreadedServer:
         self._stopping.set()
 
     def _warm(self) -> None:
-        import numpy as np
-
         for _ in range(WARM_CALLS):
-            self._service.engine.predict(np.zeros((1, *self._service.protocol.model.meta.input_shape), np.float32))
+            self._service.engine.predict(self._service.intake.sample_batch(1))
 
     def _drain(self, server: _Listener) -> None:
         self._service.draining = True

@@ -33,7 +33,7 @@ def model_config(model: WireModel, batching: Batching) -> dict[str, Any]:
         "backend": "keras",
         "version_policy": {"latest": {"num_versions": 1}},
         "max_batch_size": batching.max_rows,
-        "input": [{"name": meta.input_name, "data_type": "TYPE_FP32", "dims": list(meta.input_shape)}],
+        "input": [{"name": meta.input_name, "data_type": f"TYPE_{meta.datatype}", "dims": list(meta.input_shape)}],
         "output": [{"name": meta.output_name, "data_type": "TYPE_FP32", "dims": list(meta.output_shape)}],
         "dynamic_batching": {"max_queue_delay_microseconds": batching.max_wait_us},
         "instance_group": [{"name": meta.model, "kind": "KIND_CPU", "count": 1}],

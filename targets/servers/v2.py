@@ -14,7 +14,7 @@ import orjson
 from harness.clock import NS_PER_US
 from targets.servers.errors import ProtocolError
 from targets.servers.inference import JSON_HEADERS, InferRequest
-from targets.servers.wire_model import DATATYPE, VERSION, refuse_booleans
+from targets.servers.wire_model import OUTPUT_DATATYPE, VERSION, refuse_booleans
 
 if TYPE_CHECKING:
     from targets.servers.inference import BatchAnswers
@@ -67,9 +67,10 @@ class V2Codec:
             body, raw = body[:json_length], body[json_length:]
         document = parse_object(body)
         tensor = self._input_tensor(document)
-        rows = self._model.rows_of_shape(tensor.get("shape"))
+        rows, shape = self._model.rows_of_shape(tensor.get("shape"))
         check_rows(rows, max_rows)
-        return InferRequest(rows, self._rows(tensor, rows, body, raw), self.form(document), _timeout_ns(document))
+        packed = self._packed(tensor, (rows, *shape), body, raw)
+        return InferRequest(rows, packed, shape, self.form(document), _timeout_ns(document))
 
     def _input_tensor(self, document: dict[str, Any]) -> dict[str, Any]:
         inputs = document.get("inputs")
@@ -79,21 +80,21 @@ class V2Codec:
         meta = self._model.meta
         if tensor.get("name") != meta.input_name:
             raise ProtocolError(400, f"inputs[0].name: the model's input is called {meta.input_name!r}")
-        if tensor.get("datatype") != DATATYPE:
-            raise ProtocolError(400, f"input {meta.input_name!r}: datatype must be {DATATYPE}")
+        self._model.check_datatype(tensor.get("datatype"))
         return tensor
 
-    def _rows(self, tensor: dict[str, Any], rows: int, body: bytes, raw: bytes) -> bytes:
+    def _packed(self, tensor: dict[str, Any], whole: tuple[int, ...], body: bytes, raw: bytes) -> bytes:
+        rows, *shape = whole
         parameters = tensor.get("parameters")
         if isinstance(parameters, dict) and "binary_data_size" in parameters:
             if parameters["binary_data_size"] != len(raw):
                 raise ProtocolError(400, f"binary_data_size is not the {len(raw)} bytes that follow the JSON")
-            return self._model.check_binary(raw, rows)
+            return self._model.check_binary(raw, rows, tuple(shape))
         if raw:
             raise ProtocolError(400, "bytes follow the JSON, but no tensor has a binary_data_size")
         values = tensor.get("data")
         refuse_booleans(body, values)
-        return self._model.pack_flat(values, rows)
+        return self._model.pack_flat(values, rows, tuple(shape))
 
     def form(self, document: dict[str, Any]) -> JsonForm | BinaryForm:
         """How the answer to `document` is to be written."""
@@ -118,7 +119,7 @@ class V2Codec:
         head: dict[str, Any] = {"model_name": self._model.name, "model_version": VERSION}
         if "id" in document:
             head["id"] = str(document["id"])
-        output = {"name": self._model.meta.output_name, "datatype": DATATYPE}
+        output = {"name": self._model.meta.output_name, "datatype": OUTPUT_DATATYPE}
         return orjson.dumps(head)[:-1] + b',"outputs":[' + orjson.dumps(output)[:-1] + b',"shape":['
 
 

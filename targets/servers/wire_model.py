@@ -1,6 +1,7 @@
 """The served model as clients see it: names, shapes, and how its rows are packed.
 
-A row travels as its little-endian float32 bytes; a batch is the concatenation of its rows.
+A row travels as its little-endian bytes; a request is the concatenation of its rows, which are of one shape. Where
+the first axis of a row is free, each request says how long its rows are.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from harness.wire.datatypes import DATATYPES
 from targets.explain import OUTPUT
 from targets.servers.errors import ProtocolError
 
@@ -21,9 +23,10 @@ if TYPE_CHECKING:
     from harness.bank import BankMeta
     from harness.metrics import ModelCard
 
-DATATYPE = "FP32"
+OUTPUT_DATATYPE = "FP32"
 VERSION = "1"
-ITEM_BYTES = 4
+
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -33,69 +36,102 @@ class WireModel:
     meta: BankMeta
     card: ModelCard
 
-    @cached_property
-    def row_values(self) -> int:
-        """Numbers in one row."""
-        return math.prod(self.meta.input_shape)
-
     @property
     def name(self) -> str:
         """Its name in every path."""
         return self.meta.model
 
+    @property
+    def datatype(self) -> str:
+        """Of its input, in the Open Inference Protocol's words."""
+        return self.meta.datatype
+
+    @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """Of its input."""
+        return np.dtype(DATATYPES[self.meta.datatype].numpy)
+
     @cached_property
     def row_shape(self) -> list[int]:
-        """The input shape without the batch axis, as JSON writes it."""
+        """The input shape without the batch axis, as JSON writes it; -1 where it is free."""
         return list(self.meta.input_shape)
 
     @cached_property
-    def _row(self) -> struct.Struct:
-        # Standard sizes ("<") refuse a number that float32 cannot hold; native packing would make it infinite.
-        return struct.Struct(f"<{self.row_values}f")
+    def _packers(self) -> dict[int, struct.Struct]:
+        return {}  # by count, of rows of a fixed shape
 
-    def rows_of_shape(self, shape: Any) -> int:
-        """The k of a shape [k, *input_shape]. Raises ProtocolError for any other."""
-        if not isinstance(shape, list) or shape[1:] != self.row_shape or type(shape[0]) is not int or shape[0] < 1:
+    def check_datatype(self, datatype: Any) -> None:
+        """Raise ProtocolError unless it is the input's own."""
+        if datatype != self.meta.datatype:
+            raise ProtocolError(400, f"input {self.meta.input_name!r}: datatype must be {self.meta.datatype}")
+
+    def rows_of_shape(self, shape: Any) -> tuple[int, Shape]:
+        """The k of a shape [k, *row], and the row's own shape. Raises ProtocolError for one that does not fit."""
+        if not isinstance(shape, list) or any(type(size) is not int for size in shape) or not self._fits(shape):
             raise ProtocolError(400, f"input {self.meta.input_name!r}: shape must be [k, {self._dims}] with k >= 1")
-        return int(shape[0])
+        return shape[0], tuple(shape[1:])
 
-    def pack_flat(self, values: Any, rows: int) -> bytes:
+    def _fits(self, shape: list[int]) -> bool:
+        if not shape or shape[0] < 1:
+            return False
+        if not self.meta.ragged:
+            return shape[1:] == self.row_shape
+        inside = len(shape) > 1 and self.meta.shortest <= shape[1] <= self.meta.longest
+        return inside and shape[2:] == self.row_shape[1:]
+
+    def pack_flat(self, values: Any, rows: int, shape: Shape) -> bytes:
         """The bytes of `rows` rows given as one flat list of numbers, or nested by the shape."""
         if isinstance(values, list) and values and isinstance(values[0], list):
             if len(values) != rows:
                 raise ProtocolError(400, f"input {self.meta.input_name!r}: {rows} rows declared, {len(values)} given")
-            return b"".join([self.pack_row(row) for row in values])
-        if rows == 1:
-            return self._pack(self._row, values)
-        return self._pack(struct.Struct(f"<{rows * self.row_values}f"), values)
+            return b"".join([self.pack_row(row, shape) for row in values])
+        return self._pack(values, rows * math.prod(shape))
 
-    def pack_row(self, row: Any) -> bytes:
-        """The bytes of one row, nested by the input shape."""
-        values = row if len(self.row_shape) == 1 else _flatten(row, self.row_shape)
-        return self._pack(self._row, values)
+    def pack_rows(self, rows: list[Any]) -> tuple[bytes, Shape]:
+        """The bytes of rows that are nested by their shape, and that shape, which all of them have."""
+        shape = tuple(self.row_shape)
+        if self.meta.ragged:
+            length = len(rows[0]) if isinstance(rows[0], list) else 0
+            _, shape = self.rows_of_shape([len(rows), length, *shape[1:]])
+        return b"".join([self.pack_row(row, shape) for row in rows]), shape
 
-    def check_binary(self, tensor: bytes, rows: int) -> bytes:
+    def pack_row(self, row: Any, shape: Shape) -> bytes:
+        """The bytes of one row, nested by `shape`."""
+        values = row if len(shape) == 1 else _flatten(row, shape)
+        return self._pack(values, math.prod(shape))
+
+    def check_binary(self, tensor: bytes, rows: int, shape: Shape) -> bytes:
         """`tensor` itself. Raises ProtocolError where it has another length or a value that is not finite."""
-        expected_bytes = rows * self.row_values * ITEM_BYTES
+        expected_bytes = rows * math.prod(shape) * self.dtype.itemsize
         if len(tensor) != expected_bytes:
             raise ProtocolError(400, f"binary tensor has {len(tensor)} bytes, its shape takes {expected_bytes}")
-        if not np.isfinite(np.frombuffer(tensor, dtype="<f4")).all():
+        if self.dtype.kind == "f" and not np.isfinite(np.frombuffer(tensor, self.dtype)).all():
             raise ProtocolError(400, f"input {self.meta.input_name!r}: NaN and Infinity are refused")
         return tensor
 
-    def _pack(self, packer: struct.Struct, values: Any) -> bytes:
+    def _pack(self, values: Any, count: int) -> bytes:
+        packer = self._packers.get(count)
+        if packer is None:
+            # Standard sizes ("<") refuse a number that the type cannot hold; native packing would make it infinite.
+            packer = struct.Struct(f"<{count}{DATATYPES[self.meta.datatype].struct}")
+            if not self.meta.ragged:
+                self._packers[count] = packer
         try:
             return packer.pack(*values)
         except (struct.error, OverflowError, TypeError):
-            count = packer.size // ITEM_BYTES
+            kind = "finite" if self.dtype.kind == "f" else "whole"
             raise ProtocolError(
                 400,
-                f"input {self.meta.input_name!r}: needs {count} finite numbers of float32 (a row is [{self._dims}])",
+                f"input {self.meta.input_name!r}: needs {count} {kind} numbers of {self.dtype.name} "
+                f"(a row is [{self._dims}])",
             ) from None
 
-    @property
+    @cached_property
     def _dims(self) -> str:
-        return ", ".join(map(str, self.row_shape))
+        if not self.meta.ragged:
+            return ", ".join(map(str, self.row_shape))
+        free = f"{self.meta.shortest}..{self.meta.longest}"
+        return ", ".join([free, *map(str, self.row_shape[1:])])
 
 
 def explained(model: WireModel) -> WireModel:
@@ -119,9 +155,9 @@ def _has_boolean(values: Any) -> bool:
     return isinstance(values, bool)
 
 
-def _flatten(nested: Any, shape: list[int]) -> list[Any]:
+def _flatten(nested: Any, shape: Shape) -> list[Any]:
     if not isinstance(nested, list) or len(nested) != shape[0]:
-        raise ProtocolError(400, f"expected a list of {shape[0]} at the level of shape {shape}")
+        raise ProtocolError(400, f"expected a list of {shape[0]} at the level of shape {list(shape)}")
     if len(shape) == 1:
         return nested
     return [value for part in nested for value in _flatten(part, shape[1:])]

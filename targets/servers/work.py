@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from harness.clock import monotonic_ns
 from targets.servers.inference import BatchAnswers
 from targets.servers.responses import timing_work
@@ -14,10 +12,12 @@ from targets.servers.responses import timing_work
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from targets.engines import Engine
     from targets.explain import Explainer
+    from targets.preprocessing.intake import Intake
     from targets.servers.inference import InferRequest
 
     Call = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -35,16 +35,14 @@ class Done:
     timing: bytes  # the end of Server-Timing
 
 
-def work(
-    engine: Engine, input_shape: tuple[int, ...], requests: Sequence[InferRequest], explainer: Explainer | None = None
-) -> Done:
+def work(engine: Engine, intake: Intake, requests: Sequence[InferRequest], explainer: Explainer | None = None) -> Done:
     """Run the model on all rows of `requests`, predictions at once and then explanations at once; any thread."""
     if explainer is None:
-        return _work(engine.predict, input_shape, requests)
+        return _work(engine.predict, intake, requests)
     predictions = [request for request in requests if not request.steps]
     explanations = [request for request in requests if request.steps]
     parts = [
-        _work(call, input_shape, some)
+        _work(call, intake, some)
         for call, some in ((engine.predict, predictions), (explainer.explain, explanations))
         if some
     ]
@@ -62,10 +60,9 @@ def _joined(parts: list[Done], requests: Sequence[InferRequest]) -> Done:
     return Done(in_order, sum(part.rows for part in parts), preprocess_ns, compute_ns, serialise_ns, timing)
 
 
-def _work(call: Call, input_shape: tuple[int, ...], requests: Sequence[InferRequest]) -> Done:
+def _work(call: Call, intake: Intake, requests: Sequence[InferRequest]) -> Done:
     start_ns = monotonic_ns()
-    tensor = requests[0].tensor if len(requests) == 1 else b"".join([request.tensor for request in requests])
-    inputs = np.frombuffer(tensor, dtype="<f4").reshape(-1, *input_shape)
+    inputs = intake.batch(requests)
     joined_ns = monotonic_ns()
     outputs = call(inputs)
     computed_ns = monotonic_ns()

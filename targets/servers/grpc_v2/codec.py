@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from harness.wire.datatypes import DATATYPES
 from harness.wire.grpc_v2.messages import message
 from targets.servers.errors import ProtocolError
 from targets.servers.inference import InferRequest
 from targets.servers.v2 import check_rows, timeout_of_us
-from targets.servers.wire_model import DATATYPE, VERSION
+from targets.servers.wire_model import OUTPUT_DATATYPE, VERSION
 
 if TYPE_CHECKING:
     from targets.servers.inference import BatchAnswers
@@ -46,14 +47,30 @@ class GrpcCodec:
         tensor = request.inputs[0]
         if tensor.name != meta.input_name:
             raise ProtocolError(400, f"inputs[0].name: the model's input is called {meta.input_name!r}")
-        if tensor.datatype != DATATYPE:
-            raise ProtocolError(400, f"input {meta.input_name!r}: datatype must be {DATATYPE}")
+        self._model.check_datatype(tensor.datatype)
         if any(output.name != meta.output_name for output in request.outputs) or len(request.outputs) > 1:
             raise ProtocolError(400, f"outputs: the model's only output is called {meta.output_name!r}")
-        rows = self._model.rows_of_shape(list(tensor.shape))
+        rows, shape = self._model.rows_of_shape(list(tensor.shape))
         check_rows(rows, max_rows)
-        data = self._model.check_binary(_tensor_bytes(request, tensor), rows)
-        return InferRequest(rows, data, RAW, _timeout_ns(request))
+        data = self._model.check_binary(self._tensor_bytes(request, tensor), rows, shape)
+        return InferRequest(rows, data, shape, RAW, _timeout_ns(request))
+
+    def _tensor_bytes(self, request: Any, tensor: Any) -> bytes:
+        field = DATATYPES[self._model.datatype].grpc
+        typed = getattr(tensor.contents, field) if field else ()
+        if not request.raw_input_contents:
+            return self._narrowed(typed)
+        if typed or len(request.raw_input_contents) != 1:
+            raise ProtocolError(400, "the tensor is either in contents or, alone, in raw_input_contents")
+        return bytes(request.raw_input_contents[0])
+
+    def _narrowed(self, typed: Any) -> bytes:
+        # Small integers travel as 32 bits: one that the model's type cannot hold is refused, not cut off.
+        dtype = self._model.dtype
+        values = np.array(typed, dtype=dtype if dtype.kind == "f" else np.int64)
+        if not np.array_equal(values, narrow := values.astype(dtype), equal_nan=dtype.kind == "f"):
+            raise ProtocolError(400, f"a value is out of the range of {self._model.datatype}")
+        return narrow.tobytes()
 
     def check_model(self, name: str, version: str) -> None:
         """Raise ProtocolError unless the one model is meant."""
@@ -69,21 +86,9 @@ class GrpcCodec:
             model_name=self._model.name,
             model_version=VERSION,
             id=request_id,
-            outputs=[{"name": meta.output_name, "datatype": DATATYPE, "shape": [rows, *meta.output_shape]}],
+            outputs=[{"name": meta.output_name, "datatype": OUTPUT_DATATYPE, "shape": [rows, *meta.output_shape]}],
             raw_output_contents=[raw],
         )
-
-
-def _tensor_bytes(request: Any, tensor: Any) -> bytes:
-    typed = tensor.contents.fp32_contents
-    if not request.raw_input_contents:
-        values = array("f", typed)
-        if sys.byteorder == "big":
-            values.byteswap()
-        return values.tobytes()
-    if typed or len(request.raw_input_contents) != 1:
-        raise ProtocolError(400, "the tensor is either in contents or, alone, in raw_input_contents")
-    return bytes(request.raw_input_contents[0])
 
 
 def _timeout_ns(request: Any) -> int | None:

@@ -99,3 +99,23 @@ def test_closeness():
     assert not is_close(np.array([1.002, 2.0]), expected, 0.0011)
     assert not is_close(np.array([1.0]), expected, 1.0)
     assert not is_close(np.array([np.nan, 2.0]), expected, 1e9)
+
+
+def test_with_labels_the_predicted_class_is_told_of_right_and_wrong_answers():
+    expected = np.array([[0.2, 0.8], [0.9, 0.1]], np.float32)
+    bank = Bank(META, np.zeros((2, 1), np.float32), np.array([1, 1]), expected)
+    codec = CountingCodec()
+    check = Checker(codec, bank, "all", 0).check
+    assert [check(0, b"0.2 0.8")] * 2 == [(0, 1, 1)] * 2
+    assert check(1, b"0.9 0.1") == (0, 1, 0)
+    assert check(1, b"0.3 0.7") == (1, 1, 1)
+    assert check(1, b"0.3") == (1, 1, -1)
+    assert check(1, b"nonsense") == WRONG
+
+
+def test_the_answers_to_several_views_of_an_item_are_averaged():
+    expected = np.array([[0.5, 0.5]], np.float32)
+    bank = Bank(META, np.zeros((1, 1), np.float32), np.array([1]), expected)
+    check = Checker(CountingCodec(), bank, "all", 0).check
+    assert check(0, b"0.4 0.6 0.6 0.4")[0] == 0
+    assert check(0, b"0.4 0.6 0.4 0.6")[0] == 1

@@ -1,0 +1,1 @@
+"""Real data for the reference models, out of installed packages. Importing this imports no library of theirs."""
