@@ -100,6 +100,14 @@ class Exchange:
         """Send this once all earlier requests of the connection are answered. Nothing where the client has gone."""
         self._connection.send(self, status_and_headers, body)
 
+    def dribble(self, part: bytes) -> bool:
+        """Send the next bytes of an answer whose end is still to come; False where earlier answers are owed first."""
+        return self._connection.send_part(self, part)
+
+    def end(self, rest: bytes) -> None:
+        """Send the last bytes of an answer that was begun with `dribble`."""
+        self._connection.finish(self, rest)
+
     def refuse(self, error: ProtocolError) -> None:
         """Send the protocol's error and count it."""
         self._connection.service.protocol.telemetry.refused(error.status)
@@ -209,9 +217,22 @@ class Connection(asyncio.Protocol):
             exchange.answer(OK + b"content-type: %s\r\n" % kind, body)
 
     def send(self, exchange: Exchange, status_and_headers: bytes, body: bytes) -> None:
-        """Write the answer, and those that waited behind it, in the order of the requests."""
+        """Write the answer."""
         last = self._ended or self.service.draining
-        exchange.payload = response(status_and_headers, body, CLOSE if last else exchange.head.connection)
+        self.finish(exchange, response(status_and_headers, body, CLOSE if last else exchange.head.connection))
+
+    def send_part(self, exchange: Exchange, part: bytes) -> bool:
+        """Write some of an answer, if it is the next that is owed."""
+        if self._owed and self._owed[0] is not exchange:
+            return False
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(part)
+        return True
+
+    def finish(self, exchange: Exchange, payload: bytes) -> None:
+        """Write the (rest of the) answer, and those that waited behind it, in the order of the requests."""
+        last = self._ended or self.service.draining
+        exchange.payload = payload
         owed = self._owed
         if exchange.held:
             self._held -= 1

@@ -294,6 +294,24 @@ def test_fixed_logs_its_truth(serve: Callable[..., Served], tmp_path: Path) -> N
         assert row["answered_ns"] >= row["due_ns"]
 
 
+def test_fixed_drips_its_answers_and_logs_when_they_ended(serve: Callable[..., Served], tmp_path: Path) -> None:
+    log = tmp_path / "truth.csv"
+    fixed = serve("fixed", delay_ms=1.0, drip_ms=14.0, log_path=str(log))
+    with socket.create_connection(("127.0.0.1", fixed.port)) as client:
+        client.sendall(b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}" % INFER.encode())
+        received = client.recv(65536)
+        assert b"200 OK" in received
+        head, end, body = received.partition(b"\r\n\r\n")
+        assert not end or len(body) < int(head.lower().partition(b"content-length: ")[2].split()[0])
+    for _ in range(3):
+        _, answer, _ = fixed.ask("POST", INFER, v2_body(fixed.bank.inputs[:1]))
+        np.testing.assert_allclose(answer["outputs"][0]["data"], fixed.bank.expected[0])
+    assert fixed.stop() == 0
+    rows = list(csv.DictReader(log.open()))
+    assert len(rows) == 4
+    assert all(int(row["answered_ns"]) - int(row["due_ns"]) >= 14_000_000 for row in rows)
+
+
 def test_fixed_does_its_faults(serve: Callable[..., Served]) -> None:
     body = b"{}"
     assert serve("fixed", error_share=1.0).ask("POST", INFER, body)[0] == 500
