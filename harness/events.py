@@ -51,13 +51,36 @@ class TrialEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class StepsStarted:
+    """Work other than a plan's trials begins, in so many steps."""
+
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """One step begins."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded:
+    """A step ended, which may count for several."""
+
+    name: str
+    outcome: str
+    steps: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """One line that the user should see."""
 
     text: str
 
 
-Event = Preparing | Prepared | RunStarted | TrialStarted | TrialEnded | Note
+Event = Preparing | Prepared | RunStarted | TrialStarted | TrialEnded | StepsStarted | StepStarted | StepEnded | Note
 
 
 class Listener(Protocol):

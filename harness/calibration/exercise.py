@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.arrivals import Arrivals, Closed, Constant, Poisson
+from harness.errors import unknown_name
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from harness.knobs import Setting
 
 FIXED, NULL = "fixed", "null"
@@ -37,9 +40,9 @@ class Exercise:
         """The only load of an exercise that has one."""
         return self.loads[0]
 
-    def lasting(self, *, quick: bool) -> float | None:
-        """Seconds that are measured; None: not part of this calibration."""
-        return self.quick_seconds if quick else self.seconds
+    def lasting(self, *, quick: bool) -> float:
+        """Seconds that are measured."""
+        return self.quick_seconds or self.seconds if quick else self.seconds
 
 
 _RATE = Constant(rate_rps=200)
@@ -118,6 +121,24 @@ FIXED_EXERCISES = (
         figures=("rows", "throughput_rps", *LATENCY),
     ),
     Exercise(
+        name="drip-open",
+        doc="5 ms service, then the answer in 8 pieces over 40 ms, 200 requests/s",
+        loads=(_RATE,),
+        seconds=5,
+        quick_seconds=2,
+        setting={"delay_ms": 5.0, "drip_ms": 40.0},
+        figures=("rows", "throughput_rps", *LATENCY),
+    ),
+    Exercise(
+        name="lying-closed",
+        doc="1 ms service, every answer wrong, 8 users",
+        loads=(_EIGHT,),
+        seconds=2,
+        quick_seconds=1,
+        setting={"delay_ms": 1.0, "wrong_share": 1.0},
+        figures=("rows", "wrong_share"),
+    ),
+    Exercise(
         name="faults-open",
         doc="10 % of the connections reset, 10 % status 500, 10 % wrong numbers, 200 requests/s",
         loads=(_RATE,),
@@ -148,13 +169,19 @@ NULL_EXERCISE = Exercise(
 EXERCISES = (*FIXED_EXERCISES, NULL_EXERCISE)
 
 
-def chosen(*, quick: bool) -> list[Exercise]:
-    """The exercises of a calibration, with the faults that happen once fitted into a quick one's shorter time."""
-    return [
-        _shortened(exercise) if quick else exercise
-        for exercise in EXERCISES
-        if exercise.lasting(quick=quick) is not None
-    ]
+def chosen(*, quick: bool, only: Collection[str] = ()) -> list[Exercise]:
+    """The exercises of a calibration, with the faults that happen once fitted into a quick one's shorter time.
+
+    `only`: those of these names, whether or not they are part of a quick one. Raises UserError for an unknown name.
+    """
+    by_name = {exercise.name: exercise for exercise in EXERCISES}
+    for name in only:
+        if name not in by_name:
+            raise unknown_name("--only", name, by_name)
+    wanted = [by_name[name] for name in by_name if not only or name in only]
+    if not quick:
+        return wanted
+    return [_shortened(exercise) for exercise in wanted if only or exercise.quick_seconds is not None]
 
 
 def _shortened(exercise: Exercise) -> Exercise:

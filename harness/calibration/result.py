@@ -4,22 +4,38 @@ from __future__ import annotations
 
 import msgspec
 
-from harness.calibration.envelope import Envelope
 from harness.calibration.figures import Claim
+from harness.envelope import Envelope
+from harness.findings import Verdict
 
 OURS = "sweepspot"
 
 
-class Calibration(msgspec.Struct, frozen=True, kw_only=True):
-    """All claims, our own first, and the envelope; None where `null` could not be driven."""
+class Exercised(msgspec.Struct, frozen=True, kw_only=True):
+    """One exercise as we did it: what our own report would say of it, or why it could not be done.
 
+    `verdict` None: nothing is claimed of it (`null`), or it failed.
+    """
+
+    name: str
+    doc: str
+    verdict: Verdict | None = None
+    reasons: tuple[str, ...] = ()  # kinds of the findings that took something away
+    failure: str | None = None
+
+
+class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+    """All claims by exercise, our own before the others', and the envelope; None where `null` could not be driven."""
+
+    exercises: tuple[Exercised, ...]
     claims: tuple[Claim, ...]
     envelope: Envelope | None
-    failures: tuple[str, ...] = ()  # exercises that could not be run, in words
-    absent: tuple[str, ...] = ()  # generators asked for that are not installed
+    peers: tuple[str, ...] = ()
+    complaints: tuple[str, ...] = ()  # peers that could not be run, in words
 
     @property
     def right(self) -> bool:
         """Whether all of ours ran and were right. What is not said is not right: ours must say everything."""
         ours = [claim for claim in self.claims if claim.generator == OURS]
-        return bool(ours) and not self.failures and all(claim.right for claim in ours)
+        failed = any(exercise.failure for exercise in self.exercises)
+        return not failed and all(claim.right for claim in ours)

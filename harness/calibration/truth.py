@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Instants = NDArray[np.int64]
 
-OK, WRONG, HANG = "ok", "wrong", "hang"
+OK, WRONG = "ok", "wrong"
 
 
 @dataclass(frozen=True)
@@ -90,16 +90,41 @@ def true_values(log: ServerLog, driven: Driven) -> Values:
         count = due_ns.size
     inside = driven.window.holds(due_ns)
     answered_ns, fates = log.answered_ns[:count][inside], log.fates[:count][inside]
-    good = fates == OK
+    good = (fates == OK) & (answered_ns != ABSENT)
     good_ns = np.sort(answered_ns[good] - due_ns[inside][good])
     completed = (log.fates == OK) & driven.window.holds(log.answered_ns)
     values: Values = {
         "rows": float(len(log)),
         "throughput_rps": float(np.count_nonzero(completed)) / driven.window.seconds,
-        "failed_share": float(np.mean(~np.isin(fates, (OK, WRONG)))) if fates.size else None,
-        "wrong_share": float(np.mean(fates == WRONG)) if fates.size else None,
+        **_shares(fates),
     }
     return values | durations_ms(good_ns)
+
+
+def closed_values(log: ServerLog, seconds: float) -> Values:
+    """The figures that a generator should give which drove the server for `seconds` in a closed loop and tells no more.
+
+    Its window begins when its first request arrives, and holds all of its requests.
+    """
+    if not len(log):
+        return {}
+    good = (log.fates == OK) & (log.answered_ns != ABSENT)
+    end_ns = int(log.arrived_ns[0]) + round(seconds * NS_PER_S)
+    values: Values = {
+        "rows": float(len(log)),
+        "throughput_rps": float(np.count_nonzero(good & (log.answered_ns < end_ns))) / seconds,
+        **_shares(log.fates),
+    }
+    return values | durations_ms(np.sort(log.answered_ns[good] - log.arrived_ns[good]))
+
+
+def _shares(fates: NDArray[np.str_]) -> Values:
+    if not fates.size:
+        return {}
+    return {
+        "failed_share": float(np.mean(~np.isin(fates, (OK, WRONG)))),
+        "wrong_share": float(np.mean(fates == WRONG)),
+    }
 
 
 def durations_ms(ordered_ns: Instants) -> Values:

@@ -21,6 +21,7 @@ VERBS = {
     "knobs": "List every knob: unit, default, legal values, owner.",
     "serve": "Run an embedded target in the foreground, for any client.",
     "prepare": "Train a reference model, if it is not in the cache.",
+    "calibrate": "Does the load generator tell the truth? Against servers whose truth is known.",
 }
 
 

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 from harness.arrivals import Closed
 from harness.clock import NS_PER_S, monotonic_ns
-from harness.events import Note, Prepared, Preparing, RunStarted, TrialEnded, TrialStarted
+from harness.events import (
+    Note,
+    Prepared,
+    Preparing,
+    RunStarted,
+    StepEnded,
+    StepsStarted,
+    StepStarted,
+    TrialEnded,
+    TrialStarted,
+)
 from harness.knobs import format_value
 
 if TYPE_CHECKING:
@@ -55,13 +65,16 @@ class PlainProgress:
             case Preparing(stage=stage) if stage != self._stage:
                 self._stage = stage
                 self._print(f"{stage} ...")
-            case RunStarted(trials_left=left):
+            case RunStarted(trials_left=left) | StepsStarted(total=left):
                 self._total = left
                 self._started_ns = monotonic_ns()
             case TrialEnded(point=point, metrics=metrics, failure=failure):
                 self._ended += 1
                 result = f"FAILED: {failure}" if failure or metrics is None else result_words(metrics)
                 self._print(f"[{self._ended}/{self._total}, {self._left()} left] {point_words(point)}: {result}")
+            case StepEnded(name=name, outcome=outcome, steps=steps):
+                self._ended += steps
+                self._print(f"[{self._ended}/{self._total}, {self._left()} left] {name}: {outcome}")
             case Note(text=text):
                 self._print(text)
 
@@ -99,6 +112,13 @@ class RichProgress:
                 result = f"[red]failed: {failure}" if failure or metrics is None else result_words(metrics)
                 self._progress.update(self._run, advance=1, last=result)
                 self._progress.console.print(f"{point_words(point)}: {result}", highlight=False)
+            case StepsStarted(total=total):
+                self._run = self._progress.add_task("steps", total=total, last="")
+            case StepStarted(name=name) if self._run is not None:
+                self._progress.update(self._run, description=name)
+            case StepEnded(name=name, outcome=outcome, steps=steps) if self._run is not None:
+                self._progress.update(self._run, advance=steps)
+                self._progress.console.print(f"{name}: {outcome}", highlight=False)
             case Note(text=text):
                 self._progress.console.print(text, highlight=False)
 

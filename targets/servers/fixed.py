@@ -120,6 +120,7 @@ class FixedBackend:
                 exchange.reset()
                 answered_ns = None
             case Fate.HANG:
+                exchange.forget()
                 answered_ns = None
         self._write(leaving, answered_ns)
 

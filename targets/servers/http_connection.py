@@ -117,6 +117,10 @@ class Exchange:
         """Break the connection without an answer (TCP RST)."""
         self._connection.reset()
 
+    def forget(self) -> None:
+        """Owe no answer any more, and leave the connection as it is."""
+        self._connection.forget(self)
+
 
 class Connection(asyncio.Protocol):
     """Implements `RequestSink` for its reader."""
@@ -229,10 +233,10 @@ class Connection(asyncio.Protocol):
             self._transport.write(part)
         return True
 
-    def finish(self, exchange: Exchange, payload: bytes) -> None:
+    def finish(self, exchange: Exchange, rest: bytes) -> None:
         """Write the (rest of the) answer, and those that waited behind it, in the order of the requests."""
         last = self._ended or self.service.draining
-        exchange.payload = payload
+        exchange.payload = rest
         owed = self._owed
         if exchange.held:
             self._held -= 1
@@ -258,6 +262,13 @@ class Connection(asyncio.Protocol):
             sock = self._transport.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
+
+    def forget(self, exchange: Exchange) -> None:
+        """The exchange will never be answered; the client finds out by itself."""
+        if exchange in self._owed:
+            self._owed.remove(exchange)
+        if self._ended and not self._owed:
+            self.close()
 
     def close(self) -> None:
         """Close once what was written is sent."""

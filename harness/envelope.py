@@ -1,6 +1,7 @@
 """The envelope: what this generator can do on this machine, measured against a server that does nothing.
 
-Kept in the user's cache folder under the machine's fingerprint, so that later points outside it are marked.
+Kept in the user's cache folder under the machine's fingerprint, and copied into each later run, so that points beyond
+it are marked.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import RunError
+from harness.run_folder import write_whole
 
 
 class Lateness(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,8 +41,6 @@ def envelope_path(fingerprint: str) -> Path:
 
 def keep(envelope: Envelope) -> Path:
     """Write it for later runs. Raises RunError where the cache folder cannot be written."""
-    from harness.run_folder import write_whole
-
     path = envelope_path(envelope.fingerprint)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,12 @@ def keep(envelope: Envelope) -> Path:
 
 def kept(fingerprint: str) -> Envelope | None:
     """The envelope of this machine; None where it was never calibrated, or the file cannot be read."""
+    return read_envelope(envelope_path(fingerprint))
+
+
+def read_envelope(path: Path) -> Envelope | None:
+    """The envelope in the file; None where there is none, or it cannot be read."""
     try:
-        return msgspec.json.decode(envelope_path(fingerprint).read_bytes(), type=Envelope)
+        return msgspec.json.decode(path.read_bytes(), type=Envelope)
     except (OSError, msgspec.DecodeError):
         return None

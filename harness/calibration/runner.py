@@ -1,0 +1,83 @@
+"""A whole calibration: every exercise by our own generator and, where asked, by others; then the envelope."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.calibration.beside import can_do, exercise_peer
+from harness.calibration.course import Course
+from harness.calibration.exercise import FIXED, NULL, chosen
+from harness.calibration.idle import envelope_of
+from harness.calibration.ours import exercise_ours, failed
+from harness.calibration.result import Calibration, Exercised
+from harness.errors import RunError, UserError
+from harness.events import StepEnded, StepsStarted, StepStarted
+
+if TYPE_CHECKING:
+    from harness.calibration.course import CalibrationJob
+    from harness.calibration.exercise import Exercise
+    from harness.calibration.figures import Claim
+    from harness.calibration.peers import Peer
+    from harness.envelope import Envelope
+
+
+def calibrate(job: CalibrationJob) -> Calibration:
+    """Run everything. What fails is recorded, and the next thing is run."""
+    exercises = chosen(quick=job.quick, only=job.only)
+    fixed = [exercise for exercise in exercises if exercise.target == FIXED]
+    idle = [exercise for exercise in exercises if exercise.target == NULL]
+    peer_runs = sum(can_do(peer, exercise) for peer in job.peers for exercise in fixed)
+    job.listener(StepsStarted(len(fixed) + peer_runs + sum(len(exercise.loads) for exercise in idle)))
+    steps: list[Exercised] = []
+    claims: list[Claim] = []
+    complaints: list[str] = []
+    for exercise in fixed:
+        ours = exercise_ours(job, exercise)
+        job.listener(StepEnded(exercise.name, ours.exercised.failure or _outcome(ours.claims)))
+        steps.append(ours.exercised)
+        claims.extend(ours.claims)
+        for peer in job.peers:
+            if ours.true and can_do(peer, exercise):
+                try:
+                    claims.extend(_beside(job, exercise, peer, ours.true))
+                except (RunError, UserError) as error:
+                    complaints.append(f"{exercise.name}, {peer.name}: {error}")
+    envelope = None
+    for exercise in idle:
+        envelope, step = _envelope(job, exercise)
+        steps.append(step)
+    return Calibration(
+        exercises=tuple(steps),
+        claims=tuple(claims),
+        envelope=envelope,
+        peers=tuple(peer.name for peer in job.peers),
+        complaints=tuple(complaints),
+    )
+
+
+def _beside(job: CalibrationJob, exercise: Exercise, peer: Peer, true: dict[str, float | None]) -> list[Claim]:
+    name = f"{exercise.name}, {peer.name}"
+    job.listener(StepStarted(name))
+    outcome = "failed"
+    try:
+        claims = exercise_peer(job, exercise, peer, true)
+        outcome = _outcome(claims)
+    finally:
+        job.listener(StepEnded(name, outcome))
+    return claims
+
+
+def _envelope(job: CalibrationJob, exercise: Exercise) -> tuple[Envelope | None, Exercised]:
+    try:
+        trials = Course(job, exercise).run()
+        envelope = envelope_of(trials, job.environment.fingerprint)
+    except RunError as error:
+        job.listener(StepEnded(exercise.name, str(error), len(exercise.loads)))
+        return None, failed(exercise, str(error))
+    job.listener(StepEnded(exercise.name, f"{envelope.greatest_rps:,.0f} requests/s at most", len(exercise.loads)))
+    return envelope, Exercised(name=exercise.name, doc=exercise.doc)
+
+
+def _outcome(claims: list[Claim]) -> str:
+    wrong = [claim.figure for claim in claims if claim.right is False]
+    return f"wrong: {', '.join(wrong)}" if wrong else "right"

@@ -1,0 +1,37 @@
+"""What our own report says of an exercise: the figures of its trial, by the names of the truth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.calibration.truth import durations_ms
+from harness.rows import ABSENT
+
+if TYPE_CHECKING:
+    from harness.calibration.figures import Values
+    from harness.measured import Measured
+    from harness.metrics import TrialMetrics
+
+_PERCENTILES = {"p50_ms": 0.5, "p99_ms": 0.99}
+
+
+def said_values(trial: Measured, metrics: TrialMetrics) -> Values:
+    """The figures of one trial. A percentile that the report withholds is computed all the same: it must be right."""
+    counts = metrics.counts
+    failed = counts.error + counts.timeout + counts.rejected + counts.aborted
+    good = trial.good
+    values: Values = {
+        "rows": float(np.count_nonzero(trial.everything["sent_ns"] != ABSENT)),
+        "throughput_rps": metrics.throughput_rps.value,
+        "failed_share": failed / counts.sent if counts.sent else None,
+        "wrong_share": counts.wrong / counts.sent if counts.sent else None,
+    }
+    return values | durations_ms(np.sort(good["done_ns"] - good["due_ns"]))
+
+
+def withheld(metrics: TrialMetrics) -> frozenset[str]:
+    """The percentiles that the report does not publish, since the sample cannot carry them."""
+    found = {name: metrics.response.at(p) for name, p in _PERCENTILES.items()}
+    return frozenset(name for name, quantile in found.items() if quantile is None or quantile.value_ms is None)

@@ -1,0 +1,91 @@
+"""`harness calibrate`: does the load generator tell the truth?"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import DEFAULT_SCENARIO
+from harness.errors import ExitCode, UserError
+
+if TYPE_CHECKING:
+    from harness.calibration.result import Calibration
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="The most telling exercises, in under two minutes.")
+@click.option(
+    "--beside",
+    multiple=True,
+    metavar="NAME",
+    help="Run another load generator on the same servers: wrk, hey, locust, or all that are installed.",
+)
+@click.option("--only", multiple=True, metavar="EXERCISE", help="Only this exercise; may be repeated.")
+@click.option("--scenario", default=DEFAULT_SCENARIO, show_default=True, type=click.Path(), help="The locustfile.")
+@click.option("--out", type=click.Path(), default=None, help="Where all runs are kept.  [default: results/<date>-...]")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
+def command(
+    *, quick: bool, beside: tuple[str, ...], only: tuple[str, ...], scenario: str, out: str | None, as_json: bool
+) -> int:
+    """Does your load tester lie? Drive servers whose truth is known and hold what is said against it.
+
+    The servers log every request: constant, queueing, stalling, hanging, dripping, lying and breaking ones. Printed is
+    what was true, what was said, and the error; then what this generator can do on this machine, its envelope. That is
+    kept, and later points beyond it are marked. Exit code 4 where a figure of ours was wrong.
+
+    \b
+    python -m harness calibrate --quick
+    python -m harness calibrate --beside all
+    """  # noqa: D301
+    from harness.calibration.course import CalibrationJob
+    from harness.calibration.exercise import chosen
+    from harness.calibration.peers import chosen_peers
+    from harness.calibration.runner import calibrate
+    from harness.cli.progress import listening
+    from harness.clock import wall_time
+    from harness.envelope import keep
+    from harness.environment import capture
+    from harness.store import RunDir
+
+    if not Path(scenario).is_file():
+        raise UserError(f"--scenario {scenario}: no such file; run from the checkout, or give its path")
+    peers = chosen_peers(beside)
+    chosen(quick=quick, only=only)  # a wrong name is told before anything is made
+    folder = RunDir.create(Path(out) if out else Path("results") / f"{wall_time():%Y%m%d-%H%M%S}-calibrate")
+    with listening() as listener:
+        job = CalibrationJob(
+            out=folder.path,
+            quick=quick,
+            only=only,
+            peers=peers,
+            scenario=scenario,
+            environment=capture(),
+            command_line=shlex.join(["python", "-m", "harness", *sys.argv[1:]]),
+            listener=listener,
+        )
+        calibration = calibrate(job)
+    kept = keep(calibration.envelope) if calibration.envelope else None
+    _show(calibration, folder.path, kept, as_json=as_json)
+    return ExitCode.OK if calibration.right else ExitCode.INVALID
+
+
+def _show(calibration: Calibration, folder: Path, kept: Path | None, *, as_json: bool) -> None:
+    import msgspec
+
+    from harness.run_folder import write_whole
+    from reports.calibration import calibration_markdown, calibration_text
+
+    content = msgspec.json.format(msgspec.json.encode(calibration), indent=2) + b"\n"
+    write_whole(folder / "calibration.json", content)
+    write_whole(folder / "calibration.md", calibration_markdown(calibration).encode())
+    if as_json:
+        print(content.decode(), end="")
+        return
+    print(calibration_text(calibration))
+    if kept is not None:
+        print(f"\nenvelope: {kept}")
+    print(f"report: {folder / 'calibration.md'}")

@@ -1,0 +1,44 @@
+"""Plain Locust as its documentation writes it: what `python -m harness calibrate --beside locust` runs beside ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from locust import FastHttpUser, constant, constant_throughput, events, task
+
+if TYPE_CHECKING:
+    from locust.env import Environment
+
+HEADERS = {"Content-Type": "application/json"}
+
+
+@events.init_command_line_parser.add_listener
+def _add_options(parser: Any) -> None:
+    parser.add_argument("--url", help="where to post to")
+    parser.add_argument("--body", help="file of what is posted")
+    parser.add_argument("--network-timeout", type=float, default=60.0, help="seconds until a request is given up")
+    parser.add_argument("--per-user-rate", type=float, help="requests per second of each user (default: no pause)")
+
+
+class Plain(FastHttpUser):
+    """Posts one body again and again."""
+
+    host = "http://127.0.0.1"
+
+    def __init__(self, environment: Environment) -> None:
+        options = environment.parsed_options
+        self.network_timeout = self.connection_timeout = options.network_timeout
+        super().__init__(environment)
+        self._url = options.url
+        self._body = Path(options.body).read_bytes()
+        self._pace = constant_throughput(options.per_user_rate) if options.per_user_rate else constant(0)
+
+    def wait_time(self) -> float:
+        """Seconds to wait so that the rate is kept, as far as the answers allow."""
+        return float(self._pace(self))
+
+    @task
+    def predict(self) -> None:
+        """One request."""
+        self.client.post(self._url, data=self._body, headers=HEADERS, name="predict")
