@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from harness.envelope import Envelope
     from harness.generator import GeneratorReport
     from harness.plan import Point, Trial
 
@@ -31,3 +32,4 @@ class TrialEvidence:
     isolated: bool = True  # target and load each had cores of their own
     in_process: bool = False  # the model lives in the load process
     load_processes: int = 1  # how many should have written a report
+    envelope: Envelope | None = None  # of one load process on this machine; None where it was never calibrated

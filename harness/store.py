@@ -1,6 +1,7 @@
 """The run directory: the only thing that passes from measuring to judging and showing.
 
     <run>/run.json                         RunRecord: plan, command line, environment, model card
+         /envelope.json                    Envelope of a load process on this machine, where it was calibrated before
     <run>/trials/<n>-<slug>/trial.json     TrialRecord, written last: a trial without it did not finish
                            /requests*.arrow, load*.json   by the load processes
                            /samples.arrow                 by the samplers
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.envelope import read_envelope
 from harness.environment import Environment
 from harness.evidence import TrialEvidence
 from harness.generator import GeneratorReport
@@ -25,6 +27,8 @@ from harness.run_folder import RunFolder, TrialFolder
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from harness.envelope import Envelope
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +76,7 @@ class TrialDir(TrialFolder):
         except (FileNotFoundError, msgspec.DecodeError):
             return None
 
-    def evidence(self, plan: Plan, trial: Trial, point: Point) -> TrialEvidence:
+    def evidence(self, plan: Plan, trial: Trial, point: Point, envelope: Envelope | None = None) -> TrialEvidence:
         """Everything measured in this trial, as far as it can be read."""
         from harness.recorder import read_rows
         from harness.samplers.writer import read_samples
@@ -90,6 +94,7 @@ class TrialDir(TrialFolder):
             isolated=record.isolated if record else False,
             load_processes=plan.load_processes,
             in_process=plan.in_process,
+            envelope=envelope,
         )
 
     def _generator_reports(self) -> Iterator[GeneratorReport]:
@@ -110,6 +115,11 @@ class RunDir(RunFolder):
         except msgspec.DecodeError as error:
             raise self.unreadable(SCHEMA_VERSION, error) from error
 
+    @property
+    def envelope(self) -> Path:
+        """Where it is kept what a load process can do on this machine, as far as that was known at the start."""
+        return self.path / "envelope.json"
+
     def trial(self, trial: Trial, point: Point) -> TrialDir:
         """The folder of one trial."""
         return TrialDir(self.path / "trials" / f"{trial.number:03d}-{point.slug}-r{trial.repeat}")
@@ -124,11 +134,12 @@ class RunDir(RunFolder):
 
     def evidence(self, plan: Plan, point_number: int | None = None) -> Iterator[TrialEvidence]:
         """What was measured, trial by trial, of one point or of all; trials never started are left out."""
+        envelope = read_envelope(self.envelope)
         for trial in plan.trials:
             point = plan.point(trial.point)
             folder = self.trial(trial, point)
             if folder.path.is_dir() and point_number in (None, point.number):
-                yield folder.evidence(plan, trial, point)
+                yield folder.evidence(plan, trial, point, envelope)
 
 
 def _concatenate(shards: list[object]) -> object:

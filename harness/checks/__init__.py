@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.checks import generator, machine, point, records, steadiness, target
+from harness.checks import envelope, generator, machine, point, records, steadiness, target
 from harness.checks.case import Check, TrialCase, worst
 from harness.findings import Verdict
 
@@ -36,6 +36,7 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     generator.loop_lag,
     generator.gc_pause,
     generator.littles_law,
+    envelope.outside_envelope,
     steadiness.unsteady,
     target.saturated,
     machine.not_isolated,

@@ -18,6 +18,7 @@ from harness.events import Note
 from harness.findings import Verdict
 from harness.isolation import plan_isolation
 from harness.planning import estimated_seconds, make_plan
+from harness.run_folder import pretty, write_whole
 from harness.scenario import read_scenario
 from harness.session import open_session
 from harness.store import RunDir, RunRecord
@@ -47,6 +48,7 @@ def dry_run(request: Request, *, as_json: bool) -> int:
 
 def start(request: Request, *, out: str | None, gated: bool, as_json: bool) -> int:
     """Run a new plan into a new folder, then judge and show it."""
+    from harness.envelope import kept
     from harness.environment import capture
 
     plan = _checked_plan(request)
@@ -61,6 +63,8 @@ def start(request: Request, *, out: str | None, gated: bool, as_json: bool) -> i
         gated=gated,
     )
     folder.write(record)
+    if envelope := kept(record.environment.fingerprint):
+        write_whole(folder.envelope, pretty(envelope))
     return _measure(folder, record, as_json=as_json)
 
 

@@ -11,6 +11,7 @@ from evidence_of import MS, START, S, closed_loop, evidence_of, report_of, rows_
 
 from harness.arrivals import Closed, Constant, Gamma, Poisson
 from harness.checks import judge_point
+from harness.envelope import Envelope
 from harness.findings import Finding, FindingKind, Verdict
 from harness.generator import LoopHealth
 from harness.metrics import Latency
@@ -365,3 +366,28 @@ def test_every_finding_has_a_sentence_and_a_remedy():
     for finding in findings:
         assert finding.text.endswith(".")
         assert finding.remedy.endswith(".")
+
+
+def envelope(greatest_rps, floor_ms):
+    return Envelope(fingerprint="x", measured_at="", greatest_rps=greatest_rps, floor_ms=floor_ms, lateness=())
+
+
+@pytest.mark.parametrize(
+    ("greatest_rps", "floor_ms", "verdict"),
+    [
+        (1_000, 0.1, None),  # 100/s at 10 ms: a tenth of the rate, a hundredth of the time
+        (150, 0.1, V.DEGRADED),  # two thirds of the greatest rate
+        (105, 0.1, V.INVALID),  # 95 % of it
+        (1_000, 8.0, V.DEGRADED),  # a server that does nothing takes 8 of the 10 ms
+        (1_000, 14.0, V.INVALID),  # and here more than was measured
+    ],
+)
+def test_a_point_outside_the_envelope_is_marked(greatest_rps, floor_ms, verdict):
+    evidence = evidence_of(closed_loop(), envelope=envelope(greatest_rps, floor_ms))
+    assert found(evidence).get(K.ENVELOPE) == verdict
+
+
+def test_two_load_processes_can_do_twice_as_much():
+    reports = (report_of(closed_loop(), 10.0), report_of(closed_loop(), 10.0, worker=1, scheduled=0, sent=0))
+    evidence = evidence_of(closed_loop(), reports=reports, load_processes=2, envelope=envelope(150, 0.1))
+    assert K.ENVELOPE not in found(evidence)
