@@ -51,6 +51,14 @@ class TrialEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class TrialSpared:
+    """A trial is not needed: its point is known as precisely as was asked for."""
+
+    trial: Trial
+    point: Point
+
+
+@dataclass(frozen=True, slots=True)
 class StepsStarted:
     """Work other than a plan's trials begins, in so many steps."""
 
@@ -80,7 +88,9 @@ class Note:
     text: str
 
 
-Event = Preparing | Prepared | RunStarted | TrialStarted | TrialEnded | StepsStarted | StepStarted | StepEnded | Note
+TrialEvent = RunStarted | TrialStarted | TrialEnded | TrialSpared
+StepEvent = StepsStarted | StepStarted | StepEnded
+Event = Preparing | Prepared | TrialEvent | StepEvent | Note
 
 
 class Listener(Protocol):

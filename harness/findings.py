@@ -44,6 +44,7 @@ class FindingKind(StrEnum):
     NOT_ISOLATED = "not_isolated"
     ENVELOPE = "envelope"
     REPEATS_DISAGREE = "repeats_disagree"
+    IMPRECISE = "imprecise"
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

@@ -67,7 +67,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     warmup_seconds: float
     timeout_seconds: float = 10.0
-    repeats: int
+    repeats: int  # with a precision: at most
+    precision: float | None = None  # measure each point until its intervals are within this share of their values
     slo: Slo | None = None
     isolate: bool = True
     in_process: bool = False  # the model lives in the load process

@@ -12,6 +12,7 @@ from harness.knobs import Apply, KnobSet, Setting, Value
 from harness.load_knobs import LOAD_KNOBS
 from harness.mixing import explaining, mixes
 from harness.plan import MIX, PROTOCOL, Plan, Point, order_trials
+from harness.precision import FEWEST_REPEATS
 from harness.scenario import Scenario
 from harness.target import known_targets
 from harness.wire.protocols import AUTO, GRPC
@@ -59,6 +60,8 @@ class Request:
     warmup_seconds: float = 0.5
     timeout_seconds: float = 10.0
     repeats: int = 2
+    precision: float | None = None
+    max_seconds: float = 60.0  # of each point, with a precision
     slo: Slo | None = None
     isolate: bool = True
     load_processes: int = 1
@@ -84,15 +87,16 @@ def make_plan(request: Request, scenario: Scenario | None = None) -> Plan:
         Point(number=number, setting=setting, arrivals=arrivals)
         for number, (setting, arrivals) in enumerate(itertools.product(settings, loads))
     )
-    if len(points) * request.repeats > MAX_TRIALS:
-        raise UserError(f"{len(points)} points x {request.repeats} repeats are too many; sweep fewer values")
+    repeats = _repeats(request)
+    if len(points) * repeats > MAX_TRIALS:
+        raise UserError(f"{len(points)} points x {repeats} repeats are too many; sweep fewer values")
     return Plan(
         name=_name(request.words),
         target=request.target,
         scenario=request.scenario,
         model=request.model,
         points=points,
-        trials=order_trials(_restart_groups(points, knobs), request.repeats, request.seed),
+        trials=order_trials(_restart_groups(points, knobs), repeats, request.seed),
         fixed=fixed,
         left_out=(*_not_here(target_knobs, request.words), *conflicts),
         protocol=request.protocol,
@@ -100,13 +104,27 @@ def make_plan(request: Request, scenario: Scenario | None = None) -> Plan:
         seconds=request.seconds,
         warmup_seconds=request.warmup_seconds,
         timeout_seconds=request.timeout_seconds,
-        repeats=request.repeats,
+        repeats=repeats,
+        precision=request.precision,
         slo=request.slo,
         isolate=request.isolate,
         in_process=request.spec is not None and request.spec.command is None,
         load_processes=request.load_processes,
         seed=request.seed,
     )
+
+
+def _repeats(request: Request) -> int:
+    """How often each point is run; with a precision: at most."""
+    if request.precision is None:
+        return request.repeats
+    repeats = int(request.max_seconds / request.seconds + 1e-9)
+    if repeats < FEWEST_REPEATS:
+        raise UserError(
+            f"--max-seconds {request.max_seconds:g}s: a precision takes {FEWEST_REPEATS} repeats or more of --seconds "
+            f"{request.seconds:g}s; give {FEWEST_REPEATS * request.seconds:g}s or more"
+        )
+    return repeats
 
 
 def _refuse_knobs_of_others(words: Iterable[str], spec: TargetSpec) -> None:

@@ -24,6 +24,7 @@ from harness.latency import NOTHING, pooled_latency, trial_latency
 from harness.measured import measured, unaccounted
 from harness.metrics import Counts, Estimate, PointMetrics, RunResult, Split, Timeline, TrialMetrics, Usage
 from harness.objectives import goodput_limit_ns, meets_slo
+from harness.precision import is_settled, with_precision
 from harness.rows import ABSENT, Outcome
 from harness.series import Samples
 from harness.throughput import NO_RATES, pooled_rate, trial_rate
@@ -75,9 +76,8 @@ def summarise_run(plan: Plan, evidence: Iterable[TrialEvidence], model: ModelCar
     by_point: dict[int, list[_Summary]] = defaultdict(list)
     for trial in evidence:
         by_point[trial.point.number].append(_summarise(trial, plan.slo))
-    points = with_slowdowns(
-        _combine(point, by_point[point.number], plan.slo) for point in plan.points if by_point[point.number]
-    )
+    combined = (_combine(point, by_point[point.number], plan.slo) for point in plan.points if by_point[point.number])
+    points = with_precision(with_slowdowns(combined), plan)
     found = answer(points, plan.slo)
     return RunResult(
         points=points,
@@ -105,8 +105,9 @@ def run_verdict(found: Answer, points: Sequence[PointMetrics]) -> Verdict:
 
 def _missing(plan: Plan, points: Sequence[PointMetrics]) -> Iterable[str]:
     done = {(metrics.point, trial.repeat) for metrics in points for trial in metrics.trials}
+    settled = {metrics.point for metrics in points if is_settled(metrics, plan)}
     for trial in plan.trials:
-        if (trial.point, trial.repeat) not in done:
+        if trial.point not in settled and (trial.point, trial.repeat) not in done:
             yield f"{plan.point(trial.point).slug}, repeat {trial.repeat + 1}: not measured"
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import RunError
-from harness.events import RunStarted, TrialEnded, TrialStarted
+from harness.events import RunStarted, TrialEnded, TrialSpared, TrialStarted
+from harness.precision import is_settled, with_precision
 from harness.summary import summarise_point, summarise_trial
 from harness.trial import TrialJob, run_trial
 
@@ -41,14 +42,22 @@ def run_sweep(job: SweepJob) -> None:
     left = list(run_dir.unfinished(plan))
     listener(RunStarted(plan, len(left)))
     last_trial = {trial.point: trial.number for trial in plan.trials}
+    settled = _settled_before(job)
     failures_in_a_row = 0
     for trial, point in left:
+        if point.number in settled:
+            listener(TrialSpared(trial, point))
+            continue
         listener(TrialStarted(trial, point))
         folder = run_dir.trial(trial, point)
         record = run_trial(TrialJob(plan, trial, point, job.session, job.isolation, folder))
         listener(TrialEnded(trial, point, _trial_metrics(job, record), record.failure))
-        if trial.number == last_trial[point.number]:
-            job.on_point(_point_metrics(job, point))
+        if plan.precision is not None or trial.number == last_trial[point.number]:
+            metrics = _point_metrics(job, point)
+            if is_settled(metrics, plan):
+                settled.add(point.number)
+            if point.number in settled or trial.number == last_trial[point.number]:
+                job.on_point(metrics)
         failures_in_a_row = 0 if record.failure is None else failures_in_a_row + 1
         if failures_in_a_row == MAX_FAILURES_IN_A_ROW:
             raise RunError(f"{failures_in_a_row} trials in a row failed, the last: {record.failure}")
@@ -60,4 +69,14 @@ def _trial_metrics(job: SweepJob, record: TrialRecord) -> TrialMetrics | None:
 
 
 def _point_metrics(job: SweepJob, point: Point) -> PointMetrics:
-    return summarise_point(point, list(job.run_dir.evidence(job.plan, point.number)), job.plan.slo)
+    metrics = summarise_point(point, list(job.run_dir.evidence(job.plan, point.number)), job.plan.slo)
+    return with_precision([metrics], job.plan)[0]
+
+
+def _settled_before(job: SweepJob) -> set[int]:
+    """The points that need no further trial, where a run goes on that was stopped."""
+    plan = job.plan
+    if plan.precision is None:
+        return set()
+    begun = [point for point in plan.points if any(job.run_dir.evidence(plan, point.number))]
+    return {point.number for point in begun if is_settled(_point_metrics(job, point), plan)}

@@ -48,6 +48,7 @@ _TITLES = {
     FindingKind.NOT_ISOLATED: "Target and generator shared cores",
     FindingKind.ENVELOPE: "Outside the calibrated envelope",
     FindingKind.REPEATS_DISAGREE: "Repeats disagree",
+    FindingKind.IMPRECISE: "Not as precise as asked for",
 }
 
 

@@ -46,7 +46,8 @@ def _plan_words(plan: Plan) -> Iterator[str]:
     yield f"Target {_text(plan.target)}"
     yield f"model {_text(plan.model)}"
     yield f"{units.duration(plan.seconds)} per trial"
-    yield f"{plan.repeats} repeat{'' if plan.repeats == 1 else 's'}"
+    most = "at most " if plan.precision is not None else ""
+    yield f"{most}{plan.repeats} repeat{'' if plan.repeats == 1 else 's'}"
     if plan.slo:
         yield f"objective {_text(str(plan.slo))}"
 

@@ -41,7 +41,8 @@ def result_text(report: ReportInput, *, terminal: bool | None = None) -> str:
 def plan_text(plan: Plan, seconds: float) -> str:
     """What `--dry-run` prints: what would be measured, how, and how long that takes."""
     trial = f"{units.duration(plan.warmup_seconds)} + {units.duration(plan.seconds)}"
-    size = f"{_several(len(plan.points), 'point')} x {_several(plan.repeats, 'repeat')}"
+    most = "at most " if plan.precision is not None else ""
+    size = f"{_several(len(plan.points), 'point')} x {most}{_several(plan.repeats, 'repeat')}"
     lines = [
         f"{plan.name}: {plan.target}, {plan.model}, {plan.scenario}",
         f"{size} = {_several(len(plan.trials), 'trial')} of {trial}, seed {plan.seed}",
@@ -51,7 +52,7 @@ def plan_text(plan: Plan, seconds: float) -> str:
         lines.append(f"set: {setting_label(plan.fixed)}")
     lines += [f"left out: {reason}" for reason in plan.left_out]
     lines += [f"  {number:>3}  {plan.point(trial.point).slug}" for number, trial in enumerate(plan.trials, 1)]
-    lines.append(f"about {units.duration(seconds)}")
+    lines.append(f"{most or 'about '}{units.duration(seconds)}")
     return "\n".join(map(printable, lines))
 
 

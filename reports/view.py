@@ -165,7 +165,10 @@ def _method(report: ReportInput) -> Iterator[tuple[str, str]]:
         "Each trial",
         f"{units.duration(plan.warmup_seconds)} of warm-up, then {units.duration(plan.seconds)} measured",
     )
-    yield "Repeats", f"{plan.repeats} per point; {len(plan.trials)} trials in shuffled blocks, seed {plan.seed}"
+    most = "at most " if plan.precision is not None else ""
+    yield "Repeats", f"{most}{plan.repeats} per point; {len(plan.trials)} trials in shuffled blocks, seed {plan.seed}"
+    if plan.precision is not None:
+        yield "Precision", f"throughput and p99 to \u00b1{units.percent(100 * plan.precision)}"
     yield "Objective (SLO)", str(plan.slo) if plan.slo else "none given"
     yield "Time-out", units.duration(plan.timeout_seconds)
     yield "Load processes", str(plan.load_processes)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 DEFAULT_SCENARIO = "scenarios/predict.py"
 DEFAULT_SLO = "p99<50ms"
+DEFAULT_SECONDS = 2.0
+DEFAULT_PRECISE_SECONDS = 5.0
+DEFAULT_MAX_SECONDS = 60.0
 
 
 class Duration(click.ParamType[float]):
@@ -30,6 +33,27 @@ class Duration(click.ParamType[float]):
         if isinstance(value, (int, float)):
             return float(value)
         return parse_seconds(value, param.opts[0] if param else "duration")
+
+
+class Share(click.ParamType[float]):
+    """A share of 1, from `5%` or `0.05`."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Between 0 and 1, both excluded."""
+        del ctx
+        if isinstance(value, float):
+            return value
+        text = str(value).strip()
+        try:
+            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            share = 0.0
+        if not 0 < share < 1:
+            flag = param.opts[0] if param else "share"
+            raise UserError(f"{flag} {value}: give a share above 0 % and below 100 %, for example 5%")
+        return share
 
 
 class IntList(click.ParamType[tuple[int, ...]]):
@@ -96,7 +120,25 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         show_default=True,
         help="Compare answers with the model's own offline ones; off for a foreign model.",
     ),
-    click.option("--seconds", type=Duration(), default="2s", show_default=True, help="Measured time of each trial."),
+    click.option(
+        "--seconds",
+        type=Duration(),
+        default=None,
+        help="Measured time of each trial.  [default: 2s; 5s with --precision]",
+    ),
+    click.option(
+        "--precision",
+        type=Share(),
+        default=None,
+        metavar="5%",
+        help="Run each point again until the 95 % intervals of its throughput and p99 are that tight.",
+    ),
+    click.option(
+        "--max-seconds",
+        type=Duration(),
+        default=None,
+        help="With --precision: the longest that each point is measured.  [default: 60s]",
+    ),
     click.option(
         "--warmup",
         type=Duration(),
@@ -163,6 +205,8 @@ def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: 
     """The request that the options amount to. Raises UserError."""
     from harness.target import find_target
 
+    if given["precision"] is not None and was_given("repeats"):
+        raise UserError("--repeats: --precision decides how often a point is run; leave one of the two out")
     target: str = given["target"]
     is_url = "://" in target
     if given["rate"] is not None:
@@ -184,7 +228,9 @@ def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: 
         ),
         protocol=protocol_named(given["protocol"]),
         check=given["check"],
-        seconds=_positive("--seconds", given["seconds"]),
+        seconds=_seconds(given),
+        precision=given["precision"],
+        max_seconds=_max_seconds(given),
         warmup_seconds=given["warmup"],
         timeout_seconds=_positive("--timeout", given["timeout"]),
         repeats=repeats,
@@ -193,6 +239,27 @@ def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: 
         load_processes=given["load_processes"],
         seed=given["seed"],
     )
+
+
+def was_given(name: str) -> bool:
+    """Whether the user wrote the option `name`."""
+    context = click.get_current_context(silent=True)
+    source = context.get_parameter_source(name) if context else None
+    return source not in (None, click.core.ParameterSource.DEFAULT)
+
+
+def _seconds(given: dict[str, Any]) -> float:
+    if given["seconds"] is not None:
+        return _positive("--seconds", given["seconds"])
+    return DEFAULT_SECONDS if given["precision"] is None else DEFAULT_PRECISE_SECONDS
+
+
+def _max_seconds(given: dict[str, Any]) -> float:
+    if given["max_seconds"] is None:
+        return DEFAULT_MAX_SECONDS
+    if given["precision"] is None:
+        raise UserError("--max-seconds: it bounds a measurement until --precision is reached; give that, or --seconds")
+    return _positive("--max-seconds", given["max_seconds"])
 
 
 def _positive(flag: str, seconds: float) -> float:

@@ -17,6 +17,7 @@ from harness.events import (
     StepsStarted,
     StepStarted,
     TrialEnded,
+    TrialSpared,
     TrialStarted,
 )
 from harness.knobs import format_value
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from harness.events import Event, Listener
+    from harness.events import Event, Listener, StepEvent, TrialEvent
     from harness.metrics import TrialMetrics
     from harness.plan import Point
 
@@ -72,6 +73,8 @@ class PlainProgress:
                 self._ended += 1
                 result = f"FAILED: {failure}" if failure or metrics is None else result_words(metrics)
                 self._print(f"[{self._ended}/{self._total}, {self._left()} left] {point_words(point)}: {result}")
+            case TrialSpared():
+                self._total -= 1
             case StepEnded(name=name, outcome=outcome, steps=steps):
                 self._ended += steps
                 self._print(f"[{self._ended}/{self._total}, {self._left()} left] {name}: {outcome}")
@@ -104,23 +107,40 @@ class RichProgress:
                 self._prepare(stage, done, total)
             case Prepared():
                 self._end_stage()
-            case RunStarted(trials_left=left):
-                self._run = self._progress.add_task("trials", total=left, last="")
-            case TrialStarted(point=point) if self._run is not None:
-                self._progress.update(self._run, description=point_words(point))
-            case TrialEnded(point=point, metrics=metrics, failure=failure) if self._run is not None:
-                result = f"[red]failed: {failure}" if failure or metrics is None else result_words(metrics)
-                self._progress.update(self._run, advance=1, last=result)
-                self._progress.console.print(f"{point_words(point)}: {result}", highlight=False)
-            case StepsStarted(total=total):
-                self._run = self._progress.add_task("steps", total=total, last="")
-            case StepStarted(name=name) if self._run is not None:
-                self._progress.update(self._run, description=name)
-            case StepEnded(name=name, outcome=outcome, steps=steps) if self._run is not None:
-                self._progress.update(self._run, advance=steps)
-                self._progress.console.print(f"{name}: {outcome}", highlight=False)
             case Note(text=text):
                 self._progress.console.print(text, highlight=False)
+            case _:
+                self._on_run(event)
+
+    def _on_run(self, event: TrialEvent | StepEvent) -> None:
+        match event:
+            case RunStarted(trials_left=total) | StepsStarted(total=total):
+                self._run = self._progress.add_task("", total=total, last="")
+            case TrialStarted(point=point):
+                self._begin(point_words(point))
+            case TrialEnded(point=point, metrics=metrics, failure=failure):
+                result = f"[red]failed: {failure}" if failure or metrics is None else result_words(metrics)
+                self._end(point_words(point), result)
+            case TrialSpared():
+                self._advance(1)
+            case StepStarted(name=name):
+                self._begin(name)
+            case StepEnded(name=name, outcome=outcome, steps=steps):
+                self._end(name, outcome, steps)
+
+    def _begin(self, words: str) -> None:
+        if self._run is not None:
+            self._progress.update(self._run, description=words)
+
+    def _end(self, words: str, result: str, steps: int = 1) -> None:
+        self._advance(steps)
+        if self._run is not None:
+            self._progress.update(self._run, last=result)
+        self._progress.console.print(f"{words}: {result}", highlight=False)
+
+    def _advance(self, steps: int) -> None:
+        if self._run is not None:
+            self._progress.update(self._run, advance=steps)
 
     def _prepare(self, stage: str, done: int, total: int) -> None:
         if stage != self._stage_name:

@@ -171,3 +171,28 @@ def test_a_dry_run_measures_nothing(tmp_path):
     assert done.returncode == 0
     assert "batch_size" in done.stdout
     assert not (tmp_path / "none").exists()
+
+
+def test_a_precision_ends_the_repeats_of_a_point_that_is_known_well_enough(tmp_path):
+    words = ("run", "--target", "fixed", "delay_ms=2", "--concurrency", "4", "--seconds", "0.5", "--warmup", "0.1s")
+    done = harness(*words, "--precision", "50%", "--max-seconds", "5s", "--out", tmp_path / "run", "--json")
+    assert done.returncode in (0, 4), done.stderr
+    result = json.loads(done.stdout)["result"]
+    (point,) = result["points"]
+    assert 3 <= point["repeats"] < 10
+    assert result["missing"] == []
+    assert len(finished(tmp_path / "run")) == point["repeats"]
+    assert len(points(tmp_path / "run")) == 1
+
+
+def test_a_precision_that_cannot_be_reached_is_told(tmp_path):
+    words = ("run", "--target", "fixed", "delay_ms=2", "service=exponential", "--concurrency", "2", "--seconds", "0.3")
+    done = harness(*words, "--precision", "0.1%", "--max-seconds", "1s", "--out", tmp_path / "run", "--json")
+    (point,) = json.loads(done.stdout)["result"]["points"]
+    assert point["repeats"] == 3
+    assert "imprecise" in {finding["kind"] for finding in point["findings"]}
+    for wrong in (("--max-seconds", "1s"), ("--precision", "5%", "--repeats", "3"), ("--precision", "5"),
+                  ("--precision", "5%", "--max-seconds", "1s", "--seconds", "1s")):  # fmt: skip
+        refused = harness("run", "--target", "fixed", *wrong, "--out", tmp_path / "none")
+        assert refused.returncode == 2, refused.stderr
+        assert wrong[0] in refused.stderr or "--max-seconds" in refused.stderr
