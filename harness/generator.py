@@ -50,5 +50,6 @@ class GeneratorReport(msgspec.Struct, frozen=True, kw_only=True):
     class_slos: tuple[str, ...] = ()  # of each request class, "" where it has none of its own
     errors: dict[str, int] = {}  # text of the failure -> count; at most 100 texts, the rest under "other"
     protocol: str = ""
+    own_pace: bool = False  # users wait in code of their own between requests, nobody knows for how long
     health: LoopHealth | None = None
     versions: dict[str, str] = {}

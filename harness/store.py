@@ -23,6 +23,7 @@ from harness.generator import GeneratorReport
 from harness.metrics import ModelCard
 from harness.plan import SCHEMA_VERSION, Plan, Point, Trial
 from harness.run_folder import RunFolder, TrialFolder
+from harness.shards import align_classes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,12 +84,13 @@ class TrialDir(TrialFolder):
 
         record = self.read()
         shards = [read_rows(path) for path in sorted(self.path.glob("requests*.arrow"))]
+        shards, reports = align_classes(shards, tuple(self._generator_reports()))
         return TrialEvidence(
             trial=trial,
             point=point,
             rows=_concatenate(shards),
             samples=read_samples(self.samples) if self.samples.exists() else None,
-            reports=tuple(self._generator_reports()),
+            reports=tuple(reports),
             failure=record.failure if record else "the trial was cut off before its end",
             target_died=record.target_died if record else False,
             isolated=record.isolated if record else False,

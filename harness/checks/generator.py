@@ -165,7 +165,7 @@ def gc_pause(case: TrialCase) -> Finding | None:
 
 def littles_law(case: TrialCase) -> Finding | None:
     """Closed loop: users = throughput x (response time + think time), or users were missing or rows were lost."""
-    if case.trial is None or case.closed is None:
+    if case.trial is None or case.closed is None or any(report.own_pace for report in case.evidence.reports):
         return None
     due = case.trial.due
     done = due["done_ns"] != ABSENT

@@ -22,7 +22,7 @@ from harness.target import find_target
 from harness.wire.codec import make_codec
 from harness.wire.detect import settle_protocol
 from harness.wire.header_blocks import HeaderBlocks
-from harness.wire.protocols import GRPC
+from harness.wire.protocols import GRPC, HTTP_JSON
 from harness.wire.url import parse_url
 
 if TYPE_CHECKING:
@@ -107,7 +107,8 @@ def assemble(options: LoadOptions, host: str, original: Callable[[str, str], Any
 def _over_http(options: LoadOptions, host: str) -> tuple[list[PayloadSet], ConnectionMaker]:
     url = parse_url(host)
     address = resolve(url)
-    protocol = settle_protocol(options.protocol, host, options.model)
+    # Users who make their requests themselves may ask whatever they like: nothing is found out about the server.
+    protocol = settle_protocol(options.protocol, host, options.model) if options.classes else HTTP_JSON
     sets = []
     for share in options.classes:
         bank = class_bank(options, share, host, protocol)

@@ -52,7 +52,7 @@ class Checker:
         self._lengths: list[set[int]] = [set() for _ in bank.inputs]
         self._room_bytes = MAX_VARIANT_BYTES
         self._draw = Random(seed).random  # noqa: S311  (which answers to look at is no secret)
-        self.check: Check = {"all": self._all, "sample": self._sample, "off": _nothing}[mode]
+        self.check: Check = {"all": self._all, "sample": self._sample, "off": unchecked}[mode]
 
     def _all(self, payload: int, body: bytes) -> Verdict:
         return self._right[payload].get(body) or self._compare(payload, body)
@@ -94,6 +94,7 @@ def is_close(answer: np.ndarray, expected: np.ndarray, tolerance: float) -> bool
     return answer.shape == expected.shape and bool((np.abs(answer - expected) <= tolerance).all())
 
 
-def _nothing(payload: int, body: bytes) -> Verdict:
+def unchecked(payload: int, body: bytes) -> Verdict:
+    """Whatever comes is taken for right, and counted as not checked."""
     del payload, body
     return PLAUSIBLE

@@ -20,12 +20,13 @@ from harness.rows import ABSENT, Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness.load.connection import Connection
+    from harness.load.checking import Check
+    from harness.load.connection import Connection, Owner
     from harness.load.health import HealthMeter
     from harness.load.http import Answer
     from harness.load.ledger import Ledger
 
-    ConnectionMaker = Callable[["Engine", int], Connection]
+    ConnectionMaker = Callable[[Owner, int], Connection]
 
 TURN_NS = 4 * NS_PER_MS
 MAX_EVENTS = 512
@@ -125,9 +126,37 @@ class Engine:
         """Have `turn` called soon: due times may have changed."""
         self._arm(1)
 
-    def connection(self, user: int) -> Connection:
-        """A new connection, opened on first use."""
-        return self._make_connection(self, user)
+    def connection(self, user: int, owner: Owner | None = None) -> Connection:
+        """A new connection, opened on first use; `owner` is told of its answers, by default the engine itself."""
+        return self._make_connection(owner or self, user)
+
+    def send(self, connection: Connection, request: bytes, payload: int) -> None:
+        """Send `request` now, over a connection that has an owner of its own."""
+        connection.payload = payload
+        self._ledger.own_pace = True
+        self._ledger.scheduled += 1
+        self._ledger.sent += 1
+        self.in_flight += 1
+        connection.begin(request, monotonic_ns())
+
+    def answered(self, connection: Connection, answer: Answer, done_ns: int, check: Check | None) -> int:
+        """Enter it in the books, for such an owner; its outcome."""
+        self.in_flight -= 1
+        return self._ledger.answered(connection, answer, done_ns, check)
+
+    def failed(self, connection: Connection, outcome: Outcome, text: str, now_ns: int) -> None:
+        """Enter it in the books, for such an owner."""
+        self.in_flight -= 1
+        self._ledger.failed(connection, outcome, text, now_ns)
+
+    def next_payload(self) -> tuple[int, bytes]:
+        """The number of the payload that comes next in the load's order, and its request."""
+        payload = self._next_payload()
+        return payload, self._requests[payload]
+
+    def request(self, payload: int) -> bytes:
+        """The request of a payload. Raises IndexError."""
+        return self._requests[payload]
 
     def launch(self, connection: Connection, due_ns: int) -> None:
         """Send the next payload over a free connection; it was due at `due_ns`."""

@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.load.server_timing import SplitReader
-from harness.rows import ABSENT, Outcome
+from harness.rows import ABSENT, COLUMNS, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.load.checking import Check
     from harness.load.connection import Connection
     from harness.load.http import Answer
     from harness.load.payload_sets import Reading
     from harness.load.phases import Phases
     from harness.recorder import Recorder, Rows
 
+    Places = Sequence[tuple[int, int, int]]  # of each payload: its request class, its number within it, its label
+
 MAX_ERROR_TEXTS = 100
 OTHER = "other"
-_REJECTED_STATUS = (429, 503)
+COLUMN_NAMES = tuple(name for name, *_ in COLUMNS)
+REJECTED_STATUS = (429, 503)
 _OK, _ERROR, _REJECTED, _NOT_SENT = (int(o) for o in (Outcome.OK, Outcome.ERROR, Outcome.REJECTED, Outcome.NOT_SENT))
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What another client says of a request it made."""
+
+    outcome: Outcome
+    error: str  # empty where there was none
+    status: int  # ABSENT where no answer came
+    size_bytes: int
+    start_ns: int
+    done_ns: int
 
 
 class Ledger:
     """Counts each request when it is scheduled, sent and ended, and writes its row."""
 
-    def __init__(self, recorder: Recorder, reading: Reading, phases: Phases, worker: int) -> None:
+    def __init__(self, recorder: Recorder, reading: Reading, places: Places, phases: Phases, worker: int) -> None:
         self.recorder = recorder
         self.phases = phases
         self.worker = worker
@@ -32,35 +51,66 @@ class Ledger:
         self.resent = 0
         self.checked = 0
         self.ended = [0] * len(Outcome)  # by outcome
+        self.own_pace = False  # users wait in code of their own
         self.errors: dict[str, int] = {}
-        self._check, self._describe, self._places = reading
+        self.observed_errors: dict[str, int] = {}  # of other clients, which have told Locust themselves
+        self._check, self._describe = reading
+        self._places = places
         self._add = recorder.add
         self._row = 0  # of the next row, since the last `take`
         self._timed_rows: list[int] = []  # with `_timings`: two flat lists, which make the collector no work
         self._timings: list[bytes] = []
         self._split_reader = SplitReader()
 
-    def answered(self, connection: Connection, answer: Answer, done_ns: int) -> None:
-        """An answer came, good or bad."""
+    def answered(self, connection: Connection, answer: Answer, done_ns: int, check: Check | None = None) -> int:
+        """An answer came, good or bad: its outcome. `check` stands in for the bank's."""
         status = answer.status
         checked, predicted = 0, ABSENT
         if 200 <= status < 300:
-            outcome, checked, predicted = self._check(connection.payload, answer.body)
+            outcome, checked, predicted = (check or self._check)(connection.payload, answer.body)
             self.checked += checked
             if outcome:
                 self._count_error("a wrong answer")
         else:
-            outcome = _REJECTED if status in _REJECTED_STATUS else _ERROR
+            outcome = _REJECTED if status in REJECTED_STATUS else _ERROR
             self._count_error(self._describe(status, answer.body))
         if answer.timing:
             self._timed_rows.append(self._row)
             self._timings.append(answer.timing)
         self._write(connection, outcome, done_ns, answer.size_bytes, status, checked, predicted)
+        return outcome
 
     def failed(self, connection: Connection, outcome: Outcome, text: str, done_ns: int) -> None:
         """No answer came."""
         self._count_error(text)
         self._write(connection, int(outcome), done_ns, ABSENT, ABSENT, 0, ABSENT)
+
+    def observed(self, seen: Observed, place: int) -> None:
+        """A request that another client made and timed. The clock's resolution bounds its instants."""
+        self.own_pace = True
+        self.scheduled += 1
+        self.sent += 1
+        self.ended[seen.outcome] += 1
+        if seen.error:
+            _count(self.observed_errors, seen.error)
+        request_class, payload, label = self._places[place]
+        known = {
+            "request": self.recorder.rows_added,
+            "due_ns": seen.start_ns,
+            "sent_ns": seen.start_ns,
+            "done_ns": seen.done_ns,
+            "response_bytes": seen.size_bytes,
+            "payload": payload,
+            "label": label,
+            "status": seen.status,
+            "worker": self.worker,
+            "request_class": request_class,
+            "outcome": int(seen.outcome),
+            "phase": self.phases.at(seen.start_ns),
+            "checked": 0,
+        }
+        self._add(*(known.get(name, ABSENT) for name in COLUMN_NAMES))
+        self._row += 1
 
     def not_sent(self, due_ns: int, payload: int) -> None:
         """A request was due while too many were open."""
@@ -131,7 +181,10 @@ class Ledger:
         return rows
 
     def _count_error(self, text: str) -> None:
-        errors = self.errors
-        if text not in errors and len(errors) >= MAX_ERROR_TEXTS - 1:
-            text = OTHER
-        errors[text] = errors.get(text, 0) + 1
+        _count(self.errors, text)
+
+
+def _count(errors: dict[str, int], text: str) -> None:
+    if text not in errors and len(errors) >= MAX_ERROR_TEXTS - 1:
+        text = OTHER
+    errors[text] = errors.get(text, 0) + 1

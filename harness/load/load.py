@@ -14,6 +14,7 @@ import msgspec
 
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.generator import GeneratorReport
+from harness.load.class_book import ClassBook
 from harness.load.health import HealthMeter
 from harness.load.ledger import Ledger
 from harness.load.payload_sets import reading_of
@@ -63,10 +64,11 @@ class Load:
         self.phases = Phases()
         self.health = HealthMeter()
         self.recorder = Recorder(options.trial_dir / f"requests{options.suffix}.arrow")
-        self.ledger = Ledger(self.recorder, reading_of(sets, options.seed), self.phases, options.worker)
+        self.classes = ClassBook(sets, options.model)
+        reading = reading_of(sets, options.seed)
+        self.ledger = Ledger(self.recorder, reading, self.classes.places, self.phases, options.worker)
         self.stop_reason: str | None = None
-        self._protocol = sets[0].codec.name
-        self._classes = [each.share for each in sets]
+        self.codec = sets[0].codec if sets else None
         self._report_path = options.trial_dir / f"load{options.suffix}.json"
         self._start_ns = monotonic_ns()
         self._drain_end_ns: int | None = None
@@ -78,11 +80,6 @@ class Load:
         """Make the files."""
         self.recorder.open()
         self.health.watch_gc()
-
-    @property
-    def class_names(self) -> list[str]:
-        """What Locust's statistics call each request class: `predict digits-mlp`."""
-        return [f"{share.name} {share.request_class.model or self.options.model}" for share in self._classes]
 
     def begin_phases(self, origin_ns: int) -> None:
         """Warm-up starts at `origin_ns`; later calls change nothing."""
@@ -152,10 +149,11 @@ class Load:
             recorder_error=self.recorder.error,
             resent=ledger.resent,
             checked=ledger.checked,
-            request_classes=tuple(share.name for share in self._classes),
-            class_slos=tuple(share.request_class.slo for share in self._classes),
-            errors=dict(ledger.errors),
-            protocol=self._protocol,
+            request_classes=tuple(self.classes.names),
+            class_slos=tuple(self.classes.slos),
+            errors={**ledger.observed_errors, **ledger.errors},
+            own_pace=ledger.own_pace,
+            protocol=self.codec.name if self.codec else "",
             health=self.health.report() if final else None,
             versions=self._versions,
         )

@@ -13,9 +13,14 @@ PREDICT = {"predict": RequestClass()}
 
 
 def classes_of(environment: Environment) -> tuple[ClassShare, ...]:
-    """The classes of the scenario's users, weighed by `--mix`, or else by the scenario itself. Raises UserError."""
-    user: Any = next((each for each in environment.user_classes if hasattr(each, "request_classes")), None)
-    known: dict[str, RequestClass] = getattr(user, "request_classes", PREDICT)
+    """The classes of the scenario's users, weighed by `--mix`, or else by the scenario itself. Raises UserError.
+
+    None where all users make their requests themselves.
+    """
+    user: Any = next((each for each in environment.user_classes if getattr(each, "request_classes", None)), None)
+    known: dict[str, RequestClass] = getattr(user, "request_classes", {})
+    if not known:
+        return ()
     text: str = getattr(environment.parsed_options, "mix", None) or getattr(user, "mix", "") or "+".join(known)
     return tuple(
         ClassShare(name=name, weight=weight, request_class=known[name])

@@ -27,6 +27,7 @@ from harness.load.assemble import assemble
 from harness.load.locust_cluster import END, ENDED, Barrier, Orders
 from harness.load.locust_mix import classes_of
 from harness.load.locust_options import load_options
+from harness.load.locust_recording import Recording
 from harness.load.locust_run import INTERRUPT_DRAIN_S, LoadRun
 from harness.load.locust_target import aim
 
@@ -46,6 +47,8 @@ class Role:
         self._environment = environment
         self._reason = ""  # why the test is ending, where something told us
         self._tests = 0
+        self._recording: Recording | None = None
+        environment.events.request.add_listener(self._on_foreign_request)
 
     def on_test_start(self) -> None:
         """A test begins; users come next."""
@@ -64,6 +67,11 @@ class Role:
         """The process ends, by itself or by a signal that Locust caught."""
         if self.run is not None:
             self.run.end(self._reason or "SIGTERM", INTERRUPT_DRAIN_S)
+
+    def _on_foreign_request(self, **told: Any) -> None:
+        """A client that is not ours has made a request."""
+        if self.run is not None and self._recording is not None and not self.run.ended:
+            self._recording.on_request(**told)
 
     def stop(self, reason: str) -> None:
         """End the test, and the process where nobody sits at a page."""
@@ -97,6 +105,7 @@ class Role:
             self.stop("it could not begin")
             return
         self.run = LoadRun(self._environment, load, driver)
+        self._recording = Recording(load)
         self.run.start(self._on_measured)
         if not isinstance(options.arrivals, Closed):
             self.run.start_arrivals()

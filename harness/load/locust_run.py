@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from locust.env import Environment
 
     from harness.load.assemble import EngineDriver
+    from harness.load.engine import Engine
     from harness.load.load import Load
 
 FLUSH_INTERVAL_NS = NS_PER_S // 2
@@ -35,13 +36,28 @@ class LoadRun:
         self._environment = environment
         self._load = load
         self._driver = driver
-        self._feed = StatisticsFeed(environment, load.class_names)
+        self._feed = StatisticsFeed(environment, load.classes.keys)
         self._next_flush_ns = self._next_snapshot_ns = 0
         self._ending = False
         self._flushing = False
         self._hub = gevent.get_hub()
         self._watcher = self._hub.loop.io(driver.engine.fileno(), 1)
         self._conductor: gevent.Greenlet | None = None
+
+    @property
+    def load(self) -> Load:
+        """The books and what the load consists of."""
+        return self._load
+
+    @property
+    def engine(self) -> Engine:
+        """What users with code of their own send through."""
+        return self._driver.engine
+
+    @property
+    def ending(self) -> bool:
+        """Whether no request may begin any more."""
+        return self._ending
 
     @property
     def trial_dir(self) -> str:

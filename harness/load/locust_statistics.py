@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from locust.env import Environment
     from numpy.typing import NDArray
 
+    from harness.load.class_book import StatisticsKey
     from harness.recorder import Rows
 
 BUCKETS_PER_E = 100  # buckets are 1 % wide: a percentile is off by at most 0.5 %
-METHOD = "POST"
+OWN_MODULES = ("locust.runners", "harness.load.locust_roles")
 logger = logging.getLogger(__name__)
 
 
@@ -49,9 +50,9 @@ locust.stats.bucket_response_time = bucket_ms
 class StatisticsFeed:
     """Brings rows into the statistics of one environment."""
 
-    def __init__(self, environment: Environment, names: Sequence[str]) -> None:
+    def __init__(self, environment: Environment, keys: Sequence[StatisticsKey | None]) -> None:
         self._environment = environment
-        self._names = names
+        self._keys = keys  # by request class; it may grow
         self._errors_fed: dict[str, int] = {}
         # Instants are monotonic; Locust counts per second of wall time.
         self._wall_offset_s = wall_time().timestamp() - monotonic_ns() / NS_PER_S
@@ -60,24 +61,24 @@ class StatisticsFeed:
         """Count `rows`; `errors` are the texts of all failures so far."""
         stats = self._environment.stats
         if rows.size:
-            for number, name in enumerate(self._names):
+            for number, key in enumerate(self._keys):
                 of_class = rows[rows["request_class"] == number]
-                if of_class.size:
-                    entry = self._entry(name, of_class)
+                if of_class.size and key is not None:
+                    entry = self._entry(key, of_class)
                     stats.total.extend(entry)
-                    stats.entries[(name, METHOD)].extend(entry)
+                    stats.entries[key].extend(entry)
         self._feed_errors(errors)
         listeners = self._foreign_listeners()
         if listeners:
             self._fire(rows, listeners)
 
-    def _entry(self, name: str, rows: Rows) -> StatsEntry:
+    def _entry(self, key: StatisticsKey, rows: Rows) -> StatsEntry:
         stats = self._environment.stats
         timed = rows["done_ns"] != ABSENT
         times_ms = (rows["done_ns"] - rows["due_ns"])[timed] / NS_PER_MS
         seconds = (np.where(timed, rows["done_ns"], rows["due_ns"]) / NS_PER_S + self._wall_offset_s).astype(np.int64)
         failed = rows["outcome"] != Outcome.OK
-        entry = StatsEntry(stats, name, METHOD)
+        entry = StatsEntry(stats, key.name, key.method)
         entry.start_time = stats.start_time
         entry.num_requests = int(rows.size)
         entry.num_none_requests = int(rows.size - timed.sum())
@@ -98,23 +99,27 @@ class StatisticsFeed:
             new = count - self._errors_fed.get(text, 0)
             if new:
                 self._errors_fed[text] = count
-                key = StatsError.create_key(METHOD, self._names[0], text)
-                error = known.setdefault(key, StatsError(METHOD, self._names[0], text))
+                first = next(each for each in self._keys if each is not None)
+                key = StatsError.create_key(first.method, first.name, text)
+                error = known.setdefault(key, StatsError(first.method, first.name, text))
                 error.occurrences += new - 1
                 error.occurred()
 
     def _foreign_listeners(self) -> list[Any]:
         handlers = self._environment.events.request._handlers  # noqa: SLF001  (Locust offers no way to ask)
-        return [handler for handler in handlers if handler.__module__ != "locust.runners"]
+        return [handler for handler in handlers if handler.__module__ not in OWN_MODULES]
 
     def _fire(self, rows: Rows, listeners: list[Any]) -> None:
         """Tell listeners that a user registered of each request, as Locust's own clients would."""
         for row in rows:
+            key = self._keys[int(row["request_class"])]
+            if key is None:
+                continue
             outcome = Outcome(int(row["outcome"]))
             timed = row["done_ns"] != ABSENT
             told: dict[str, Any] = {
-                "request_type": METHOD,
-                "name": self._names[int(row["request_class"])],
+                "request_type": key.method,
+                "name": key.name,
                 "response_time": float(row["done_ns"] - row["due_ns"]) / NS_PER_MS if timed else None,
                 "response_length": max(0, int(row["response_bytes"])),
                 "exception": None if outcome is Outcome.OK else RequestFailedError(outcome, int(row["status"])),

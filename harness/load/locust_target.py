@@ -33,9 +33,12 @@ def aim(environment: Environment) -> EmbeddedTarget | None:
     Raises UserError, RunError.
     """
     options = environment.parsed_options
+    environment.host = environment.host or next((each.host for each in environment.user_classes if each.host), None)
     if environment.host and options.target:
         raise UserError(f"--target {options.target} and --host {environment.host}: give one of them")
     if options.target and find_target(options.target).open_model is not None:
+        return None
+    if environment.host and not classes_of(environment):
         return None
     if environment.host:
         if not options.bank and options.check != "off":

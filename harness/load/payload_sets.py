@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from harness.load.checking import Checker
+from harness.load.checking import Checker, unchecked
 from harness.load.payload_order import payload_order
 from harness.rows import ABSENT
+from harness.wire.codec import HttpCodec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -48,12 +49,11 @@ class Reading(NamedTuple):
 
     check: Check
     describe: Callable[[int, bytes], str]  # of an answer that is no success
-    places: Sequence[tuple[int, int, int]]  # of each payload: its request class, its number within it, its label
 
 
 def reading_of(sets: Sequence[PayloadSet], seed: int) -> Reading:
     """All classes together; they speak one protocol."""
-    return Reading(payload_check(sets, seed), sets[0].codec.describe, places_of(sets))
+    return Reading(payload_check(sets, seed), sets[0].codec.describe if sets else HttpCodec().describe)
 
 
 def places_of(sets: Sequence[PayloadSet]) -> list[tuple[int, int, int]]:
@@ -63,6 +63,8 @@ def places_of(sets: Sequence[PayloadSet]) -> list[tuple[int, int, int]]:
 
 def payload_check(sets: Sequence[PayloadSet], seed: int) -> Check:
     """Checks an answer against the bank of its payload's class."""
+    if not sets:
+        return unchecked
     checks = [Checker(each.codec, each.bank, each.check, seed).check for each in sets]
     if len(checks) == 1:
         return checks[0]
