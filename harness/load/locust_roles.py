@@ -70,7 +70,11 @@ class Role:
 
     def _on_foreign_request(self, **told: Any) -> None:
         """A client that is not ours has made a request."""
-        if self.run is not None and self._recording is not None and not self.run.ended:
+        if self.run is None or self._recording is None:
+            return
+        if self.run.ended:
+            logger.warning("A request of a client of Locust's own ended after the books were closed: it is in no row")
+        else:
             self._recording.on_request(**told)
 
     def stop(self, reason: str) -> None:

@@ -77,7 +77,8 @@ def run(tmp_path, text, *words):
         assert report["scheduled"] == report["sent"] == sum(report[name] for name in ended)
     assert sum(report["rows_written"] for report in reports) == len(rows)
     total = next(line.split() for line in output.splitlines() if "Aggregated" in line)
-    assert int(total[1]) == len(rows)
+    # What a client of Locust's own still had open when the test ended is told too late, and said to be.
+    assert int(total[1]) == len(rows) + output.count("after the books were closed")
     return done.returncode, reports, rows
 
 
