@@ -1,4 +1,4 @@
-"""Things to measure: the embedded reference targets. Importing this imports no deep-learning library."""
+"""Things to measure: ours, and those of others by recipe. Importing this imports no deep-learning library."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.target import TargetSpec
 from targets import knobs
+from targets.external import shipped
 from targets.models import RECIPES
 
 if TYPE_CHECKING:
@@ -59,5 +60,6 @@ TARGETS: dict[str, TargetSpec] = {
             models=_MODELS,
             command=("-m", "targets", "fixed"),
         ),
+        *shipped(),
     )
 }

@@ -15,11 +15,17 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("target", required=False)
+@click.argument("name", required=False, metavar="[TARGET]")
+@click.option("--target", default=None, metavar="NAME|RECIPE.toml", help="The same as TARGET.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON on standard output.")
-def command(target: str | None, *, as_json: bool) -> None:
-    """List every knob, or those of one TARGET: unit, default, legal values, owner."""
-    targets = {target: find_target(target)} if target else known_targets()
+def command(name: str | None, target: str | None, *, as_json: bool) -> None:
+    """List the knobs of the embedded targets, or those of one TARGET: unit, default, legal values, owner.
+
+    TARGET may be a recipe, by name or by its TOML file.
+    """
+    known = known_targets()
+    chosen = name or target
+    targets = {chosen: find_target(chosen)} if chosen else {key: spec for key, spec in known.items() if not spec.server}
     owners: dict[str, tuple[Knob, list[str]]] = {}
     for spec in targets.values():
         for knob in spec.knobs:
@@ -29,6 +35,9 @@ def command(target: str | None, *, as_json: bool) -> None:
         _print_json(rows)
     else:
         _print_table(rows)
+        if not chosen:
+            recipes = ", ".join(key for key, spec in known.items() if spec.server)
+            print(f"\nServers that are not ours, by recipe (`harness knobs NAME`): {recipes}")
 
 
 def _print_json(rows: list[tuple[Knob, list[str]]]) -> None:
