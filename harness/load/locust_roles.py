@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from locust.env import Environment
 
     from harness.embedded import EmbeddedTarget
-    from harness.server_process import ServerProcess
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +145,7 @@ class Principal(Role):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.target: EmbeddedTarget | ServerProcess | None = None
+        self.target: EmbeddedTarget | None = None
 
     def prepare(self) -> None:
         """Check the options and have a target; ends the process where that fails."""

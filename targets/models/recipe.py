@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 
     import keras
 
-    from harness.knobs import Setting
     from targets.data.source import DataSource
     from targets.preprocessing.pipeline import Pipeline
 
@@ -43,8 +42,3 @@ class Recipe:
     def output_shape(self) -> tuple[int, ...]:
         """One score per class."""
         return (len(self.data.classes),)
-
-    @property
-    def training(self) -> Setting:
-        """Its own values of the training knobs."""
-        return {"learning_rate": self.learning_rate, "epochs": self.epochs, "train_batch_size": self.batch_size}

@@ -12,7 +12,7 @@ import re
 import statistics
 import urllib.request
 
-from tests.benchmarks.served import REPEATS, SECONDS, body_of, ours, wrk
+from tests.benchmarks.served import REPEATS, SECONDS, ours, wrk
 
 QUEUE_LIMIT = 128
 BATCH_SIZE = 64
@@ -38,13 +38,12 @@ def flood(model, tmp_path):
     knobs = {"batch_size": BATCH_SIZE, "queue_limit": QUEUE_LIMIT, "intra_op_threads": 1, "inter_op_threads": 1}
     best, crowd, bounds_ms = [], [], []
     with ours("batched", model, **knobs) as running:
-        body = body_of(running.ready["bank"])
-        wrk(running, 128, tmp_path, body, 1)
+        wrk(running, 128, tmp_path, 1)
         rss_mb = []
         for _ in range(REPEATS):
-            best.append(wrk(running, 128, tmp_path, body))
+            best.append(wrk(running, 128, tmp_path))
             before = waits(running)
-            crowd.append(wrk(running, CROWD, tmp_path, body))
+            crowd.append(wrk(running, CROWD, tmp_path))
             bounds_ms.append(quantile(before, waits(running), 0.99))
             rss_mb.append(running.rss_mb())
     ratio = statistics.median(one.good_rps / two.good_rps for one, two in zip(crowd, best, strict=True))

@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+import urllib.request
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -21,14 +22,45 @@ SECONDS = float(os.environ.get("BENCH_SECONDS", "3"))
 REPEATS = int(os.environ.get("BENCH_REPEATS", "3"))
 CORES = sorted(os.sched_getaffinity(0))
 MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+TARGETS = ("-m", "targets")
+NO_MODEL = (str(Path(__file__).parent / "no_model.py"),)
+
+
+@dataclass(frozen=True)
+class Body:
+    """What is posted, and the headers that say what it is."""
+
+    content: bytes
+    headers: dict = field(default_factory=lambda: {"Content-Type": "application/json"})
+
+
+def v2_json(bank, rows=1):
+    inputs = bank.inputs[:rows]
+    name = bank.meta.input_name
+    tensor = {"name": name, "shape": list(inputs.shape), "datatype": "FP32", "data": inputs.ravel().tolist()}
+    return Body(json.dumps({"inputs": [tensor]}, separators=(",", ":")).encode())
+
+
+def v2_binary(bank, rows=1):
+    raw = bank.inputs[:rows].astype("<f4").tobytes()
+    tensor = {"name": bank.meta.input_name, "shape": [rows, *bank.meta.input_shape], "datatype": "FP32"}
+    tensor["parameters"] = {"binary_data_size": len(raw)}
+    head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
+    lengths = {"Inference-Header-Content-Length": str(len(head))}
+    return Body(head + raw, {"Content-Type": "application/octet-stream", **lengths})
+
+
+def raw(bank):
+    return Body(bank.inputs[:1].tobytes(), {"Content-Type": "application/octet-stream"})
 
 
 @dataclass
 class Running:
-    """A server: its address, its process with all children, and our own control channel if it is ours."""
+    """A server: its address, what it is asked, its process with all children; our own control channel if it is ours."""
 
     url: str
     process: subprocess.Popen
+    body: Body
     control: ControlChannel | None = None
     ready: dict | None = None
 
@@ -46,6 +78,11 @@ class Running:
         self.control.send({"set": knobs})
         assert self.control.receive(20)["event"] == "set"
 
+    def ask(self):
+        request = urllib.request.Request(self.url, self.body.content, self.body.headers)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.read()
+
 
 @dataclass
 class Load:
@@ -60,18 +97,21 @@ class Load:
 
 
 @contextlib.contextmanager
-def ours(target, model="digits-mlp", **knobs):
+def ours(target, model="digits-mlp", form=v2_json, program=TARGETS, **knobs):
+    """One of our targets; `form` makes its body from the bank."""
     control, theirs = ControlChannel.pair()
-    argv = ["taskset", "-c", str(CORES[0]), sys.executable, "-m", "targets", target, "--model", model]
+    argv = ["taskset", "-c", str(CORES[0]), sys.executable, *program, target, "--model", model]
     argv += ["--knobs", json.dumps(knobs), "--control-fd", str(theirs.fileno())]
     with theirs:
-        process = subprocess.Popen(argv, cwd=ROOT, pass_fds=(theirs.fileno(),))
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen(argv, cwd=ROOT, env=env, pass_fds=(theirs.fileno(),))
     try:
         while (message := control.receive(120)) and message["event"] == "progress":
             pass
         assert message, "the target ended before it was ready"
         assert message["event"] == "ready", message
-        yield Running(message["url"] + f"/v2/models/{model}/infer", process, control, message)
+        body = form(Bank.load(Path(message["bank"])))
+        yield Running(f"{message['url']}/v2/models/{model}/infer", process, body, control, message)
     finally:
         control.close()
         process.wait(60)
@@ -80,59 +120,57 @@ def ours(target, model="digits-mlp", **knobs):
 @contextlib.contextmanager
 def peer(argv, path, body, env):
     """A foreign server that takes its port as the last word; ready once it answers `body` with 200."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     pinned = ["taskset", "-c", str(CORES[0]), *map(str, argv), str(port)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(pinned, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), **env}, **quiet)
-    running = Running(f"http://127.0.0.1:{port}{path}", process)
+    with (ROOT / "results" / "peer.log").open("ab") as log:
+        process = subprocess.Popen(
+            pinned, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), **env}, stdout=log, stderr=log
+        )
+    running = Running(f"http://127.0.0.1:{port}{path}", process, body)
     try:
-        wait_until_it_answers(running, body)
+        _wait_until_it_answers(running)
         yield running
     finally:
-        tree = running.tree()
+        tree = running.tree() if process.poll() is None else []
         process.terminate()
         _, alive = psutil.wait_procs(tree, 10)
         for one in alive:
             one.kill()
 
 
-def wait_until_it_answers(running, body):
-    import urllib.request
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
+
+def _wait_until_it_answers(running):
     for _ in range(300):
-        assert running.process.poll() is None, "the peer ended before it was ready"
+        assert running.process.poll() is None, "the peer ended before it was ready; results/peer.log says why"
         with contextlib.suppress(OSError):
-            urllib.request.urlopen(running.url, body, timeout=5).close()
+            running.ask()
             return
         time.sleep(0.3)
-    raise AssertionError("the peer does not answer")
+    raise AssertionError("the peer does not answer; results/peer.log may say why")
 
 
-def body_of(bank_path, rows=1):
-    bank = Bank.load(Path(bank_path))
-    inputs = bank.inputs[:rows]
-    tensor = {"name": "input", "shape": list(inputs.shape), "datatype": "FP32", "data": inputs.ravel().tolist()}
-    return json.dumps({"inputs": [tensor]}, separators=(",", ":")).encode()
-
-
-def wrk(running, connections, folder, body, seconds=SECONDS):
-    (folder / "body.json").write_bytes(body)
+def wrk(running, connections, folder, seconds=SECONDS):
+    """Drive `running` from the last core."""
+    (folder / "body").write_bytes(running.body.content)
+    headers = "".join(f'wrk.headers["{name}"]="{value}"\n' for name, value in running.body.headers.items())
     script = folder / "post.lua"
     script.write_text(
-        'wrk.method="POST"\nwrk.headers["Content-Type"]="application/json"\n'
-        f'local f=io.open("{folder / "body.json"}")\nwrk.body=f:read("*a")\nf:close()\n'
+        f'wrk.method="POST"\n{headers}local f=io.open("{folder / "body"}","rb")\nwrk.body=f:read("*a")\nf:close()\n'
     )
     argv = ["taskset", "-c", str(CORES[-1]), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency"]
     before_s = running.cpu_s()
     said = subprocess.run([*argv, "-s", script, running.url], capture_output=True, text=True, check=True).stdout
     cpu_s = running.cpu_s() - before_s
-    count, took = re.search(r"(\d+) requests in ([\d.]+)s", said).groups()
+    count, took = re.search(r"(\d+) requests in ([\d.]+)(s|m)", said).groups()[:2]
     other = int(found[1]) if (found := re.search(r"Non-2xx or 3xx responses: (\d+)", said)) else 0
     count, took = int(count), float(took)
     errors = found[1] if (found := re.search(r"Socket errors: (.*)", said)) else ""
     p50_ms, p99_ms = (
         float(value) * MS[unit] for value, unit in re.findall(r"(?:50|99)%\s+([\d.]+)(us|ms|s)", said)[-2:]
     )
-    return Load((count - other) / took, other / took, p50_ms, p99_ms, cpu_s * 1e6 / count, errors)
+    return Load((count - other) / took, other / took, p50_ms, p99_ms, cpu_s * 1e6 / max(count, 1), errors)

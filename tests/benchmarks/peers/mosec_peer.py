@@ -1,39 +1,44 @@
-"""The reference model behind mosec, with its dynamic batching and orjson. Runs in mosec's own environment.
+"""The reference model behind mosec, with its dynamic batching. Runs in mosec's own environment.
 
-BENCH_ENGINE names the engine of our catalog that executes the model, BENCH_MODEL the `.keras` file.
+Codecs are orjson's, or mosec's own where BENCH_CODEC=own.
 """
 
 import os
-from pathlib import Path
 
 import numpy as np
-import orjson
+from common import BATCH_SIZE, SHAPE, answer_of, open_engine, row_of
 from mosec import Server, Worker
 
 
 class Inference(Worker):
     def __init__(self):
         super().__init__()
-        from targets.engines import EngineOptions
-        from targets.engines.catalog import find_engine
-
-        options = EngineOptions(input_shape=(64,), intra_op_threads=1, inter_op_threads=1)
-        self.engine = find_engine(os.environ["BENCH_ENGINE"]).open(Path(os.environ["BENCH_MODEL"]), options)
-        for rows in (1, 2, 4, 8, 16, 32, 64):
-            self.engine.predict(np.zeros((rows, 64), np.float32))
+        self.engine = open_engine()
 
     def deserialize(self, data):
-        return np.array(orjson.loads(data)["inputs"][0]["data"], np.float32)
+        return row_of(data)
 
     def serialize(self, data):
-        output = {"name": "output", "datatype": "FP32", "shape": [1, 10], "data": data}
-        return orjson.dumps({"model_name": "m", "outputs": [output]}, option=orjson.OPT_SERIALIZE_NUMPY)
+        return answer_of(data)
 
     def forward(self, data):
         return list(self.engine.predict(np.stack(data)))
 
 
+class OwnCodec(Worker):
+    """What mosec gives who writes only `forward`: the standard library's JSON."""
+
+    def __init__(self):
+        super().__init__()
+        self.engine = open_engine()
+
+    def forward(self, data):
+        rows = [np.array(one["inputs"][0]["data"], np.float32).reshape(SHAPE) for one in data]
+        return [{"outputs": [{"name": "output", "data": row.tolist()}]} for row in self.engine.predict(np.stack(rows))]
+
+
 if __name__ == "__main__":
     server = Server()
-    server.append_worker(Inference, num=1, max_batch_size=64, max_wait_time=1)
+    worker = OwnCodec if os.environ.get("BENCH_CODEC") == "own" else Inference
+    server.append_worker(worker, num=1, max_batch_size=BATCH_SIZE, max_wait_time=1)
     server.run()
