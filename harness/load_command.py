@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -43,8 +44,21 @@ def load_command(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, tri
         *_where(plan, endpoint),
         *_mix(plan, point, endpoint),
         *_arrivals(point.arrivals),
-        *(("--processes", str(plan.load_processes)) if plan.load_processes > 1 else ()),
+        *(_processes(plan.load_processes) if plan.load_processes > 1 else ()),
     ]
+
+
+def _processes(count: int) -> list[str]:
+    """Master and workers meet at a port of their own: at Locust's default one, two runs would share their workers."""
+    port = str(free_port())
+    return ["--processes", str(count), "--master-bind-port", port, "--master-port", port]
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens at now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _where(plan: Plan, endpoint: Endpoint) -> list[str]:

@@ -132,8 +132,10 @@ class LoadProcess:
         self._control.close()
 
     def _last_log_line(self) -> str:
+        """The last error that it logged, else the last line."""
         lines = self._job.folder.load_log.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "nothing in load.log"
+        errors = [line.partition("/ERROR/")[2].partition(": ")[2] for line in lines if "/ERROR/harness" in line]
+        return (errors or lines or ["nothing in load.log"])[-1]
 
 
 @contextlib.contextmanager

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
 import gevent
 import msgspec
+import psutil
 from locust.runners import STATE_MISSING
 
 from harness.clock import NS_PER_S, monotonic_ns
@@ -41,15 +43,18 @@ class Barrier:
     def __init__(self, runner: MasterRunner) -> None:
         self._runner = runner
         self._ended: set[str] = set()
+        self._numbers: dict[str, int] = {}
 
     def reset(self) -> None:
         """A new test."""
         self._ended = set()
+        self._numbers = {}
 
     def orders(self, trial_dir: str) -> dict[str, Any]:
         """For all workers that are there: which number each has."""
         workers = sorted(self._living(), key=self._runner.get_worker_index)
-        return {"trial_dir": trial_dir, "numbers": {worker: number for number, worker in enumerate(workers)}}
+        self._numbers = {worker: number for number, worker in enumerate(workers)}
+        return {"trial_dir": trial_dir, "numbers": self._numbers}
 
     def ended(self, worker: str) -> None:
         """`worker` has handed over."""
@@ -59,6 +64,17 @@ class Barrier:
         """Whether nothing more can come from a worker that lives."""
         return self._ended.issuperset(self._living())
 
+    @property
+    def any_ended(self) -> bool:
+        """Whether a worker has come to its own end."""
+        return bool(self._ended)
+
+    @property
+    def lost(self) -> list[str]:
+        """The workers that took part and did not hand over, by number: `worker 1`."""
+        numbers = sorted(number for worker, number in self._numbers.items() if worker not in self._ended)
+        return [f"worker {number}" for number in numbers]
+
     def end_workers(self, reason: str, drain_s: float | None, timeout_s: float) -> None:
         """Have all workers end, and wait until those that live have; at most their time-out and some seconds."""
         if not self.all_ended():
@@ -67,10 +83,35 @@ class Barrier:
         deadline_ns = monotonic_ns() + round(limit_s * NS_PER_S)
         while not self.all_ended() and monotonic_ns() < deadline_ns:
             gevent.sleep(0.02)
-        missing = {client.id for client in self._runner.clients.all} - self._ended
-        if missing:
-            names = ", ".join(sorted(missing))
-            logger.error("%d workers did not hand over their last results: %s", len(missing), names)
+        if self.lost:
+            logger.error("Lost: %s did not hand over the last results", " and ".join(self.lost))
 
     def _living(self) -> list[str]:
-        return [client.id for client in self._runner.clients.all if client.state != STATE_MISSING]
+        """The workers of this test that were heard of within the last seconds."""
+        of_test = self._numbers or {client.id: 0 for client in self._runner.clients.all}
+        return [
+            client.id for client in self._runner.clients.all if client.state != STATE_MISSING and client.id in of_test
+        ]
+
+
+def kill_frozen_children(patience_s: float = 3.0) -> None:
+    """End the workers among this process's children that do not end by themselves: one that hangs never would.
+
+    Locust waits for its children without a limit. They are not waited for here, since it wants their exit codes.
+    """
+    deadline_ns = monotonic_ns() + round(patience_s * NS_PER_S)
+    me = psutil.Process()
+    while (left := [child for child in me.children() if _is_worker(child, me)]) and monotonic_ns() < deadline_ns:
+        gevent.sleep(0.05)
+    for child in left:
+        logger.error("Process %d, a worker, did not end and is killed", child.pid)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+
+
+def _is_worker(child: psutil.Process, master: psutil.Process) -> bool:
+    """Whether `child` was forked from this process and still runs; a target has a command line of its own."""
+    try:
+        return bool(child.status() != psutil.STATUS_ZOMBIE and child.cmdline() == master.cmdline())
+    except psutil.NoSuchProcess:
+        return False

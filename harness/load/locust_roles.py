@@ -24,7 +24,7 @@ from harness.clock import wall_time
 from harness.control import ControlChannel
 from harness.errors import ExitCode, SweepspotError
 from harness.load.assemble import assemble
-from harness.load.locust_cluster import END, ENDED, Barrier, Orders
+from harness.load.locust_cluster import END, ENDED, Barrier, Orders, kill_frozen_children
 from harness.load.locust_mix import classes_of
 from harness.load.locust_options import load_options
 from harness.load.locust_recording import Recording
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from harness.embedded import EmbeddedTarget
 
+WATCH_INTERVAL_S = 0.1
 logger = logging.getLogger(__name__)
 
 
@@ -200,30 +201,43 @@ class Master(Principal):
         self._barrier = Barrier(environment.runner)
         self._runner.register_message(ENDED, self._on_ended)
         self._dir = ""
+        self._watch: gevent.Greenlet | None = None
 
     def on_test_start(self) -> None:
         """Put the workers' orders where Locust sends them along with the users."""
         self._dir = self._trial_dir()
         self._barrier.reset()
         self._options.sweepspot_orders = self._barrier.orders(self._dir)
+        if self._watch is not None:
+            self._watch.kill()
+        self._watch = gevent.spawn(self._await_workers)
 
     def on_test_stopping(self) -> None:
         """Wait until every worker that lives has drained and reported: Locust itself would not."""
         options = load_options(self._options, Path())
         drain_s = INTERRUPT_DRAIN_S if self._reason and self._reason != "measured" else None
         self._barrier.end_workers(self._reason or self._stop_reason(), drain_s, options.timeout_s)
+        if self._barrier.lost:
+            self._environment.process_exit_code = int(ExitCode.RUN_FAILED)
 
     def on_quitting(self) -> None:
         """Say where the rows are."""
+        if self._watch is not None:
+            self._watch.kill()
         super().on_quitting()
+        kill_frozen_children()
         if self._dir:
             print(f"rows: {self._dir}")
 
     def _on_ended(self, environment: Environment, msg: Any, **_: Any) -> None:
         del environment
         self._barrier.ended(msg.node_id)
-        if self._barrier.all_ended():
-            self.stop("measured")
+
+    def _await_workers(self) -> None:
+        """End the test once no worker that lives has anything left to do: a lost one must not hold it up."""
+        while not (self._barrier.all_ended() and (self._barrier.any_ended or self._barrier.lost)):
+            gevent.sleep(WATCH_INTERVAL_S)
+        self.stop("measured")
 
 
 class Worker(Role):
