@@ -44,6 +44,7 @@ def load_command(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, tri
         *_where(plan, endpoint),
         *_mix(plan, point, endpoint),
         *_arrivals(point.arrivals),
+        *("--max-in-flight", str(-(-plan.max_in_flight // plan.load_processes))),
         *(_processes(plan.load_processes) if plan.load_processes > 1 else ()),
     ]
 
@@ -78,15 +79,15 @@ def _mix(plan: Plan, point: Point, endpoint: Endpoint) -> list[str]:
 def _arrivals(arrivals: Arrivals) -> list[str]:
     match arrivals:
         case Closed(think_time_s=think_time_s):
-            return ["--arrivals", "closed", *(("--think-time", f"{think_time_s:g}s") if think_time_s else ())]
+            return ["--arrivals", "closed", *(("--think-time", f"{think_time_s!r}s") if think_time_s else ())]
         case Constant(rate_rps=rate_rps):
-            return ["--arrivals", "constant", "--rate", f"{rate_rps:g}"]
+            return ["--arrivals", "constant", "--rate", repr(rate_rps)]
         case Poisson(rate_rps=rate_rps):
-            return ["--arrivals", "poisson", "--rate", f"{rate_rps:g}"]
+            return ["--arrivals", "poisson", "--rate", repr(rate_rps)]
         case Gamma(rate_rps=rate_rps, cv=cv):
-            return ["--arrivals", "gamma", "--rate", f"{rate_rps:g}", "--cv", f"{cv:g}"]
+            return ["--arrivals", "gamma", "--rate", repr(rate_rps), "--cv", repr(cv)]
         case Stages(stages=stages):
-            text = ",".join(f"{stage.seconds:g}s:{stage.start_rps:g}-{stage.end_rps:g}" for stage in stages)
+            text = ",".join(f"{stage.seconds!r}s:{stage.start_rps!r}-{stage.end_rps!r}" for stage in stages)
             return ["--arrivals", "stages", "--stages", text]
         case Replay(path=path, speed=speed):
-            return ["--arrivals", "replay", "--trace", path, "--speed", f"{speed:g}"]
+            return ["--arrivals", "replay", "--trace", path, "--speed", repr(speed)]

@@ -73,6 +73,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     isolate: bool = True
     in_process: bool = False  # the model lives in the load process
     load_processes: int = 1
+    max_in_flight: int = 1024  # open loop: requests open at once, over all load processes
     seed: int
     schema_version: int = SCHEMA_VERSION
 

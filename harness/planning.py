@@ -65,6 +65,7 @@ class Request:
     slo: Slo | None = None
     isolate: bool = True
     load_processes: int = 1
+    max_in_flight: int = 1024
     seed: int = 0
 
 
@@ -110,6 +111,7 @@ def make_plan(request: Request, scenario: Scenario | None = None) -> Plan:
         isolate=request.isolate,
         in_process=request.spec is not None and request.spec.command is None,
         load_processes=request.load_processes,
+        max_in_flight=request.max_in_flight,
         seed=request.seed,
     )
 

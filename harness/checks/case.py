@@ -67,4 +67,5 @@ def graded(value: float, degraded_above: float, invalid_above: float) -> Verdict
 
 def doubt(kind: FindingKind, verdict: Verdict, text: str, remedy: str, **data: float) -> Finding:
     """A finding with its figures."""
-    return Finding(kind=kind, verdict=verdict, text=text, remedy=remedy, data=data)
+    plain = {name: float(value) for name, value in data.items()}  # NumPy's numbers cannot be written as JSON
+    return Finding(kind=kind, verdict=verdict, text=text, remedy=remedy, data=plain)

@@ -71,7 +71,7 @@ def not_sent(case: TrialCase) -> Finding | None:
         return None
     share = counts.not_sent / counts.scheduled
     text = f"{grouped(counts.not_sent)} requests ({percent(share)}) were due but not sent: too many were open already."
-    remedy = "The target is slower than the rate asks: lower --rate, or raise the limit of open requests."
+    remedy = "The target is slower than the rate asks: lower --rate, or raise --max-in-flight if so many may wait."
     return doubt(FindingKind.NOT_SENT, graded(share, *NOT_SENT_SHARE), text, remedy, share=share)
 
 

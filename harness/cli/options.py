@@ -184,6 +184,13 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Load processes (Locust workers).",
     ),
     click.option(
+        "--max-in-flight",
+        type=click.IntRange(1, 60_000),
+        default=1024,
+        show_default=True,
+        help="Open loop: requests open at once; one that is due beyond that is counted as not sent.",
+    ),
+    click.option(
         "--isolate/--no-isolate", default=True, show_default=True, help="Pin target and load to separate cores."
     ),
     click.option(
@@ -237,6 +244,7 @@ def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: 
         slo=given["slo"] or parse_slo(DEFAULT_SLO),
         isolate=given["isolate"],
         load_processes=given["load_processes"],
+        max_in_flight=given["max_in_flight"],
         seed=given["seed"],
     )
 

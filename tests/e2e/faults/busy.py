@@ -1,0 +1,24 @@
+"""The load process works FAULT_MS for every answer; with FAULT_ONCE at that answer alone."""
+
+import itertools
+import os
+import time
+
+from harness.load.ledger import Ledger
+from scenarios.predict import *  # noqa: F403
+
+BUSY_S = float(os.environ["FAULT_MS"]) / 1e3
+ONLY = int(os.environ.get("FAULT_ONCE", "0"))
+_answered = Ledger.answered
+_numbers = itertools.count(1)
+
+
+def answered(self, *arguments):
+    number = next(_numbers)
+    end = time.perf_counter() + BUSY_S
+    while (not ONLY or number == ONLY) and time.perf_counter() < end:
+        pass
+    _answered(self, *arguments)
+
+
+Ledger.answered = answered
