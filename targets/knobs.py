@@ -207,6 +207,64 @@ TRUTH_KNOBS = (
     ),
 )
 
+GENERATION_KNOBS = (
+    Knob(
+        name="max_sequences",
+        doc="Sequences in the batch at a time.",
+        default=16,
+        swept=(1, 4, 16, 32),
+        unit="sequences",
+        minimum=1,
+        maximum=256,
+        apply=Apply.LIVE,
+    ),
+    Knob(
+        name="max_batch_tokens",
+        doc="Tokens that go through the model in one step; a longer prompt is cut in chunks.",
+        default=256,
+        swept=(16, 64, 256, 1024),
+        unit="tokens",
+        minimum=1,
+        maximum=65_536,
+        apply=Apply.LIVE,
+    ),
+    Knob(
+        name="scheduling",
+        doc="continuous: sequences join and leave the batch at any token; static: a batch ends before the next begins.",
+        default="continuous",
+        swept=("continuous", "static"),
+        choices=("continuous", "static"),
+        apply=Apply.LIVE,
+    ),
+    Knob(
+        name="kv_cache",
+        doc="Keep the keys and values of earlier tokens; off: every token is computed from the first one on.",
+        default=True,
+        swept=(True, False),
+        apply=Apply.LIVE,
+    ),
+    Knob(
+        name="token_limit",
+        doc="The most tokens a request may ask for, and what it gets when it does not say.",
+        default=256,
+        swept=(64, 256),
+        unit="tokens",
+        minimum=1,
+        maximum=512,
+        apply=Apply.LIVE,
+    ),
+)
+SEQUENCES_WAITING = Knob(
+    name="queue_limit",
+    doc="Sequences that may wait to join the batch; the next request is refused with 503.",
+    default=256,
+    swept=(16, 64, 256),
+    unit="sequences",
+    minimum=1,
+    maximum=100_000,
+    apply=Apply.LIVE,
+)
+
 INPROCESS = KnobSet("inprocess", ENGINE_KNOBS, _precision_conflict)
 THREADED = KnobSet("threaded", (MAX_CONNECTIONS, *EXPLAIN_KNOBS, *ENGINE_KNOBS), _precision_conflict)
 BATCHING_KNOBS = (BATCH_SIZE, BATCH_WAIT, QUEUE_LIMIT, BATCH_POLICY, SLO)

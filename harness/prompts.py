@@ -1,0 +1,49 @@
+"""A bank of prompts: opening lines of conversations, with the model's own greedy continuations where it has them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class PromptBank(msgspec.Struct, frozen=True, kw_only=True):
+    """Opening lines, and what follows each when a token that ends the turn is ruled out.
+
+    A right greedy answer to an opening line is where its continuation begins, however long it may be.
+    """
+
+    model: str
+    prompts: tuple[str, ...]
+    expected: tuple[str, ...] = ()  # as many, or none
+
+    def save(self, path: Path) -> None:
+        """Write the bank atomically to `path` (`.json`)."""
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        partial.write_bytes(msgspec.json.encode(self))
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> PromptBank:
+        """Read a bank, or a plain text file with a prompt per line. Raises UserError."""
+        try:
+            content = path.read_bytes()
+            if path.suffix != ".json":
+                lines = tuple(line.strip() for line in content.decode().splitlines())
+                return cls(model="", prompts=tuple(line for line in lines if line))._checked(path)
+            return msgspec.json.decode(content, type=cls)._checked(path)
+        except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
+            raise UserError(
+                f"--bank {path}: not a readable bank of prompts ({error}); give a text file with a prompt per line"
+            ) from error
+
+    def _checked(self, path: Path) -> PromptBank:
+        if not self.prompts or len(self.expected) not in (0, len(self.prompts)):
+            raise UserError(f"--bank {path}: it holds no prompts; give a text file with a prompt per line")
+        return self
