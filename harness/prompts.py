@@ -36,14 +36,15 @@ class PromptBank(msgspec.Struct, frozen=True, kw_only=True):
             content = path.read_bytes()
             if path.suffix != ".json":
                 lines = tuple(line.strip() for line in content.decode().splitlines())
-                return cls(model="", prompts=tuple(line for line in lines if line))._checked(path)
-            return msgspec.json.decode(content, type=cls)._checked(path)
+                return _checked(cls(model="", prompts=tuple(line for line in lines if line)), path)
+            return _checked(msgspec.json.decode(content, type=cls), path)
         except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
             raise UserError(
                 f"--bank {path}: not a readable bank of prompts ({error}); give a text file with a prompt per line"
             ) from error
 
-    def _checked(self, path: Path) -> PromptBank:
-        if not self.prompts or len(self.expected) not in (0, len(self.prompts)):
-            raise UserError(f"--bank {path}: it holds no prompts; give a text file with a prompt per line")
-        return self
+
+def _checked(bank: PromptBank, path: Path) -> PromptBank:
+    if not bank.prompts or len(bank.expected) not in (0, len(bank.prompts)):
+        raise UserError(f"--bank {path}: it holds no prompts; give a text file with a prompt per line")
+    return bank

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.target import TargetSpec
 from targets import knobs
+from targets.generation import RECIPES as CHAT_RECIPES
 from targets.models import RECIPES
 
 if TYPE_CHECKING:
@@ -44,6 +45,14 @@ TARGETS: dict[str, TargetSpec] = {
             knobs=knobs.BATCHED,
             models=_MODELS,
             command=("-m", "targets", "batched"),
+        ),
+        TargetSpec(
+            name="agent",
+            doc="a language model behind OpenAI's chat completions, streamed, with continuous batching",
+            knobs=knobs.AGENT,
+            models=tuple(CHAT_RECIPES),
+            command=("-m", "targets", "agent"),
+            protocol="openai",
         ),
         TargetSpec(
             name="null",

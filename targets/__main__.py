@@ -15,7 +15,7 @@ from targets.serving import Address, Membership, run_child
 def main() -> int:
     """Parse, serve, and answer with an exit code: 0 after an orderly stop, 2 where the user can mend it."""
     parser = argparse.ArgumentParser(prog="python -m targets", description=__doc__)
-    parser.add_argument("name", help="batched, threaded, null or fixed")
+    parser.add_argument("name", help="agent, batched, threaded, null or fixed")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0: a free one (default)")
     parser.add_argument("--model", default="digits-mlp", help="model to serve (default: %(default)s)")

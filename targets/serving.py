@@ -228,9 +228,16 @@ class _Ear:
 
 
 def _welcome(ready: Ready) -> str:
-    prepared = ready.built.prepared
-    name = prepared.card.name
-    item = orjson.dumps(Bank.load(prepared.bank_path).inputs[0], option=orjson.OPT_SERIALIZE_NUMPY).decode()
-    predict = f"curl {ready.url}/v1/models/{name}:predict -d '{{\"instances\":[{item}]}}'"
+    name = ready.built.prepared.card.name
     grpc = f" and gRPC at {ready.grpc_address}" if ready.grpc_address else ""
-    return f"{name} at {ready.url}{grpc} (Ctrl-C stops it). Try:\n  {predict}"
+    return f"{name} at {ready.url}{grpc} (Ctrl-C stops it). Try:\n  {_example(ready)}"
+
+
+def _example(ready: Ready) -> str:
+    """A request to try, for a terminal."""
+    prepared = ready.built.prepared
+    if prepared.bank_path.suffix == ".json":
+        question = '{"messages":[{"role":"user","content":"What is AI?"}],"max_tokens":40,"stream":true}'
+        return f"curl -N {ready.url}/v1/chat/completions -d '{question}'"
+    item = orjson.dumps(Bank.load(prepared.bank_path).inputs[0], option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    return f"curl {ready.url}/v1/models/{prepared.card.name}:predict -d '{{\"instances\":[{item}]}}'"

@@ -31,8 +31,6 @@ def command(model: str, *, as_json: bool) -> None:
             )
         )
         return
-    print(
-        f"{card.name}: held-out accuracy {card.test_accuracy:.3f}, loss {card.test_loss:.3f} "
-        f"({card.parameters} parameters, {card.data})"
-    )
+    accuracy = "" if card.test_accuracy is None else f"accuracy {card.test_accuracy:.3f}, "
+    print(f"{card.name}: held-out {accuracy}loss {card.test_loss:.3f} ({card.parameters} parameters, {card.data})")
     print(f"kept in {prepared.path}")

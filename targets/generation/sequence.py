@@ -18,6 +18,8 @@ class Sequence:
     prompt: list[int]
     max_tokens: int
     ignore_end: bool = False  # the token that ends a turn is ruled out
+    temperature: float = 0.0  # 0: always the likeliest token
+    seed: int = 0  # of the draws where it is not
     tokens: list[int] = field(init=False)
     computed: int = 0
     slot: int = ABSENT

@@ -28,6 +28,11 @@ def find_recipe(name: str) -> Recipe:
 
 def prepare(model_name: str, progress: Progress) -> PreparedModel:
     """Train `model_name` if this machine has not done so yet. Raises UserError (unknown model, disk) or RunError."""
+    from targets.generation import RECIPES as CHAT_RECIPES
     from targets.models import preparation
 
+    if model_name in CHAT_RECIPES:
+        from targets.generation.preparation import prepare_chat
+
+        return prepare_chat(model_name, progress)
     return preparation.prepare(model_name, progress)

@@ -87,6 +87,8 @@ def build(order: Order, progress: Progress) -> Built:
         prepared = prepare_canned(order.model)
         return Built(CANNED[name](_Parts(prepared, Bank.load(prepared.bank_path), order)), prepared)
     prepared = prepare(order.model, progress)
+    if name == CHAT:
+        return Built(_agent(prepared, setting, progress), prepared)
     explanations = explain_bank(prepared, setting, progress)
     banks = {"explain": explanations} if explanations else {}
     count = int(setting.get("replicas", 1))
@@ -139,6 +141,12 @@ def _intake(loaded: LoadedModel) -> Intake:
     return Intake(loaded.form, list(loaded.bank.inputs[:SAMPLE]))
 
 
+def _agent(prepared: PreparedModel, setting: Setting, progress: Progress) -> Server:
+    from targets.servers.chat.build import build_chat
+
+    return build_chat(prepared, setting, progress, MAX_BODY_BYTES)
+
+
 def _null(parts: _Parts) -> Server:
     protocol = parts.protocol(Telemetry())
     backend = NullBackend(protocol, canned_row(parts.bank.meta.output_shape))
@@ -160,4 +168,5 @@ def _no_live_knobs(setting: Setting) -> None:
 
 
 BUILDERS: dict[str, Callable[[_Parts, LoadedModel], Server]] = {"threaded": _threaded, "batched": _batched}
+CHAT = "agent"
 CANNED: dict[str, Callable[[_Parts], Server]] = {"null": _null, "fixed": _fixed}

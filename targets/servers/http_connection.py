@@ -13,13 +13,17 @@ from targets.servers.errors import ProtocolError
 from targets.servers.http_head import broken
 from targets.servers.http_reader import RequestReader
 from targets.servers.refusals import PacedRefusals
-from targets.servers.responses import CLOSE, CONTINUE, OK, refusal, response
+from targets.servers.responses import CLOSE, CONTINUE, LAST_CHUNK, OK, chunk, response, stream_head
 from targets.servers.routes import INFERENCE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from targets.servers.http_head import Head, HeadParser
     from targets.servers.inference import InferRequest
-    from targets.servers.protocol import ProtocolLayer
+    from targets.servers.routes import Action
+
+    Gone = Callable[[], None]
 
 MAX_PIPELINED = 64  # answers owed to one connection before it is no longer read
 MAX_CONNECTIONS = 10_000
@@ -43,10 +47,34 @@ class Backend(Protocol):
         """Called once, after the last answer."""
 
 
+class Telemetry(Protocol):
+    """What counts, as far as connections know."""
+
+    def refused(self, status: int) -> None:
+        """Count one request that was answered with an error status."""
+
+    def publish(self) -> None:
+        """Let the other replicas see the counts."""
+
+
+class ProtocolFront(Protocol):
+    """A protocol, as far as connections know it."""
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """Where refusals are counted."""
+
+    def document(self, action: Action, *, ready: bool) -> tuple[bytes, bytes]:
+        """(content type, body) of a path that is no inference. May raise ProtocolError."""
+
+    def refusal(self, error: ProtocolError) -> tuple[bytes, bytes]:
+        """(status line and headers, body) of an error."""
+
+
 class HttpService:
     """What the connections of one server share."""
 
-    def __init__(self, protocol: ProtocolLayer, backend: Backend, heads: HeadParser, max_body_bytes: int) -> None:
+    def __init__(self, protocol: ProtocolFront, backend: Backend, heads: HeadParser, max_body_bytes: int) -> None:
         self.protocol = protocol
         self.backend = backend
         self.heads = heads
@@ -79,7 +107,19 @@ class HttpService:
 class Exchange:
     """One request and the answer owed to it. While it waits for the model it is the queue's item."""
 
-    __slots__ = ("_connection", "arrived_ns", "expires_ns", "head", "held", "payload", "request", "rows")
+    __slots__ = (
+        "_connection",
+        "arrived_ns",
+        "chunked",
+        "expires_ns",
+        "head",
+        "held",
+        "on_gone",
+        "payload",
+        "request",
+        "rows",
+        "written",
+    )
 
     request: InferRequest
     rows: int
@@ -90,7 +130,10 @@ class Exchange:
         self._connection = connection
         self.head = head
         self.held = False  # it waits to be refused
-        self.payload: bytes | None = None
+        self.payload: bytes | None = None  # what is still to be sent, once that is all
+        self.chunked: bool | None = None  # of a stream: False where it ends with the connection
+        self.written = b""  # of a stream: what waits behind answers to earlier requests
+        self.on_gone: Gone | None = None  # called where the client goes before its answer is whole
 
     def deliver(self, headers: bytes, timing: bytes, body: bytes) -> None:
         """Send what the model said, after the two parts of the head that are the request's own."""
@@ -111,7 +154,24 @@ class Exchange:
     def refuse(self, error: ProtocolError) -> None:
         """Send the protocol's error and count it."""
         self._connection.service.protocol.telemetry.refused(error.status)
-        self.answer(*refusal(error))
+        self.answer(*self._connection.service.protocol.refusal(error))
+
+    def open_stream(self, status_and_headers: bytes, data: bytes) -> None:
+        """Begin an answer of unknown length with `data`; `write` and `close_stream` follow."""
+        self._connection.open_stream(self, status_and_headers, data)
+
+    def write(self, data: bytes) -> None:
+        """The next part of a stream. Nothing where the client has gone."""
+        self._connection.write_part(self, chunk(data) if self.chunked else data)
+
+    def close_stream(self, data: bytes) -> None:
+        """The last part."""
+        self._connection.close_stream(self, chunk(data) + LAST_CHUNK if self.chunked else data)
+
+    @property
+    def closes(self) -> bool:
+        """Whether the connection ends with the answer."""
+        return self.head.closes or self.chunked is False
 
     def reset(self) -> None:
         """Break the connection without an answer (TCP RST)."""
@@ -144,10 +204,18 @@ class Connection(asyncio.Protocol):
             self.begin(broken(ProtocolError(503, "too many connections", b"retry-after: 1\r\n")))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has gone; answers still owed to it are computed and dropped."""
+        """The client has gone; answers still owed to it are dropped, computed or not."""
         del exc
         self._transport = None
         self.service.connections.discard(self)
+        self._abandon()
+
+    def _abandon(self) -> None:
+        """Nobody waits for what is owed any more."""
+        owed, self._owed = self._owed, deque()
+        for exchange in owed:
+            if exchange.on_gone is not None:
+                exchange.on_gone()
 
     def eof_received(self) -> bool:
         """The client sends no more, but may still read: the connection stays while answers are owed."""
@@ -235,14 +303,36 @@ class Connection(asyncio.Protocol):
 
     def finish(self, exchange: Exchange, rest: bytes) -> None:
         """Write the (rest of the) answer, and those that waited behind it, in the order of the requests."""
-        last = self._ended or self.service.draining
         exchange.payload = rest
-        owed = self._owed
         if exchange.held:
             self._held -= 1
             exchange.held = False
             if self._reader.in_request:
                 self.resume_writing()
+        self._write_whole_answers()
+
+    def open_stream(self, exchange: Exchange, status_and_headers: bytes, data: bytes) -> None:
+        """Begin a stream; where the connection cannot go on behind it, its end is that of the connection."""
+        exchange.chunked = not (self._ended or self.service.draining or exchange.head.connection)
+        head = stream_head(status_and_headers, chunked=exchange.chunked)
+        self.write_part(exchange, head + (chunk(data) if exchange.chunked and data else data))
+
+    def write_part(self, exchange: Exchange, data: bytes) -> None:
+        """Write it now, or once all earlier requests of the connection are answered."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._owed and self._owed[0] is exchange:
+            self._transport.write(data)
+        else:
+            exchange.written += data
+
+    def close_stream(self, exchange: Exchange, data: bytes) -> None:
+        """Write the last part, and what waited behind it."""
+        self.finish(exchange, exchange.written + data)
+
+    def _write_whole_answers(self) -> None:
+        last = self._ended or self.service.draining
+        owed = self._owed
         if len(owed) > MAX_PIPELINED:
             self.resume_writing()
         while owed and (payload := owed[0].payload) is not None:
@@ -250,14 +340,17 @@ class Connection(asyncio.Protocol):
             transport = self._transport
             if transport is not None and not transport.is_closing():
                 transport.write(payload)
-                if first.head.closes:
+                if first.closes:
                     transport.close()
+        if owed and owed[0].written and self._transport is not None:
+            self._transport.write(owed[0].written)  # a stream that has begun behind the answer
+            owed[0].written = b""
         if last and not owed:
             self.close()
 
     def reset(self) -> None:
         """Drop everything and break the connection."""
-        self._owed.clear()
+        self._abandon()
         if self._transport is not None:
             sock = self._transport.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -7,7 +7,7 @@ through Python callbacks, costs 4 microseconds, and the look-up a tenth of that.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import httptools
 
@@ -15,9 +15,6 @@ from harness.clock import NS_PER_MS
 from targets.servers.errors import ProtocolError
 from targets.servers.responses import CLOSE
 from targets.servers.routes import Action
-
-if TYPE_CHECKING:
-    from targets.servers.routes import Routes
 
 MAX_HEAD_BYTES = 64 * 1024
 KEEP_ALIVE = {"1.1": b"", "1.0": b"connection: keep-alive\r\n"}  # what an answer says to keep the connection
@@ -45,6 +42,13 @@ class Head:
     def closes(self) -> bool:
         """Whether the connection ends with the answer."""
         return self.connection is CLOSE
+
+
+class Routes(Protocol):
+    """Which path means what."""
+
+    def find(self, method: str, target: str) -> Action:
+        """The action of a request line. Raises ProtocolError: 404 or 405."""
 
 
 class HeadParser:

@@ -8,6 +8,7 @@ import orjson
 
 from harness.wire.datatypes import DATATYPES
 from targets.servers.errors import ProtocolError
+from targets.servers.responses import refusal
 from targets.servers.routes import EXPLANATION, Action, Routes
 from targets.servers.tfs import EXPLANATIONS, PREDICTIONS, SIGNATURE, TfsCodec
 from targets.servers.triton_documents import Batching, model_config, model_statistics
@@ -58,6 +59,10 @@ class ProtocolLayer:
             request.form = EXPLANATIONS if request.form is PREDICTIONS else request.form
         request.steps = self.explainer.steps
         return request
+
+    def refusal(self, error: ProtocolError) -> tuple[bytes, bytes]:
+        """(status line and headers, body) of an error."""
+        return refusal(error)
 
     def document(self, action: Action, *, ready: bool) -> tuple[bytes, bytes]:
         """(content type, body) of a path that is no inference. Raises ProtocolError where the answer is *not ready*."""

@@ -24,6 +24,19 @@ def response(status_and_headers: bytes, body: bytes, connection: bytes = b"") ->
     return b"%scontent-length: %d\r\n%s\r\n%s" % (status_and_headers, len(body), connection, body)
 
 
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+def stream_head(status_and_headers: bytes, *, chunked: bool) -> bytes:
+    """The head of an answer whose length nobody knows yet: sent in chunks, or ended by closing the connection."""
+    return b"%s%s\r\n" % (status_and_headers, b"transfer-encoding: chunked\r\n" if chunked else CLOSE)
+
+
+def chunk(data: bytes) -> bytes:
+    """`data` as one chunk (RFC 9112, section 7.1); it must not be empty."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
 def refusal(error: ProtocolError) -> tuple[bytes, bytes]:
     """(status line and headers, body) of `{"error": message}`."""
     return _refusal(error.status, str(error), error.headers)

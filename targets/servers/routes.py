@@ -24,6 +24,8 @@ class Action(Enum):
     V2_EXPLAIN = auto()
     TFS_EXPLAIN = auto()
     METRICS = auto()
+    CHAT = auto()
+    MODELS = auto()
 
     @property
     def method(self) -> str:
@@ -32,7 +34,7 @@ class Action(Enum):
 
 
 EXPLANATION = frozenset({Action.V2_EXPLAIN, Action.TFS_EXPLAIN})
-INFERENCE = frozenset({Action.V2_INFER, Action.TFS_PREDICT}) | EXPLANATION
+INFERENCE = frozenset({Action.V2_INFER, Action.TFS_PREDICT, Action.CHAT}) | EXPLANATION
 
 
 class Routes:

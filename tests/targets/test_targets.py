@@ -33,7 +33,7 @@ print([name for name in ("tensorflow", "keras", "sklearn") if name in sys.module
 
 def test_the_harness_finds_every_target() -> None:
     assert set(TARGETS) <= set(known_targets())
-    assert set(TARGETS) == {"inprocess", "threaded", "batched", "null", "fixed"}
+    assert set(TARGETS) == {"inprocess", "threaded", "batched", "agent", "null", "fixed"}
 
 
 @pytest.mark.parametrize("name", TARGETS)

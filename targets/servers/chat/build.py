@@ -1,0 +1,34 @@
+"""From a prepared language model to its server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.clock import wall_time
+from targets.generation import RECIPES
+from targets.generation.language_model import load_language_model
+from targets.generation.scheduler import Scheduler
+from targets.servers.chat.backend import SLOTS, ChatBackend, limits_of
+from targets.servers.chat.protocol import ChatProtocol
+from targets.servers.chat.telemetry import ChatTelemetry
+from targets.servers.event_server import EventServer
+from targets.servers.http_connection import HttpService
+from targets.servers.http_head import HeadParser
+
+if TYPE_CHECKING:
+    from harness.knobs import Setting
+    from harness.target import Progress
+    from targets.models.preparation import PreparedModel
+
+
+def build_chat(prepared: PreparedModel, setting: Setting, progress: Progress, max_body_bytes: int) -> EventServer:
+    """The server of `prepared`, whose path is the folder that training left."""
+    stage = f"loading {prepared.card.name}"
+    progress(stage, 0, 1)
+    model = load_language_model(prepared.path, RECIPES[prepared.card.name].shape, SLOTS)
+    progress(stage, 1, 1)
+    scheduler = Scheduler(limits_of(setting), SLOTS)
+    protocol = ChatProtocol(prepared.card, int(wall_time().timestamp()), ChatTelemetry(scheduler))
+    backend = ChatBackend(protocol, model, scheduler, int(setting["token_limit"]))
+    heads = HeadParser(protocol.routes, max_body_bytes)
+    return EventServer(HttpService(protocol, backend, heads, max_body_bytes), backend.apply)
