@@ -49,7 +49,7 @@ class _Graph:
         self._constants: list[Any] = []
         self._columns = 0
 
-    def node(self, kind: str, *inputs: str, name: str = "", **attributes: int) -> str:
+    def node(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:
         from onnx import helper
 
         output = name or f"{kind}{len(self._nodes)}"
