@@ -40,10 +40,11 @@ class Ready:
     """What a target says when it is ready."""
 
     url: str
-    bank: Path
+    bank: Path | None  # None: nobody knows the right answers
     model: ModelCard | None
     grpc_url: str | None = None
     class_banks: dict[str, Path] = field(default_factory=dict)  # of verbs beside predict
+    metrics_url: str | None = None  # where Prometheus' metrics are, if not where they are looked for
 
     def url_for(self, protocol: str) -> str:
         """Where `protocol` is spoken. Raises UserError where it is not."""

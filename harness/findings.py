@@ -45,6 +45,15 @@ class FindingKind(StrEnum):
     ENVELOPE = "envelope"
     REPEATS_DISAGREE = "repeats_disagree"
     IMPRECISE = "imprecise"
+    DIVERGED = "diverged"
+    TRAINER_DIED = "trainer_died"
+    EPOCHS_MISSING = "epochs_missing"
+    NOT_LEARNED = "not_learned"
+    OVERFITTING = "overfitting"
+    UNDERFITTING = "underfitting"
+    UNCONVERGED = "unconverged"
+    TOO_FEW_SEEDS = "too_few_seeds"
+    UNEQUAL_SEEDS = "unequal_seeds"
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

@@ -132,7 +132,8 @@ def _repeats(request: Request) -> int:
 def _refuse_knobs_of_others(words: Iterable[str], spec: TargetSpec) -> None:
     own = {knob.name for knob in with_load_knobs(spec.knobs)}
     for name in [word.partition("=")[0] for word in words]:
-        owners = [other.name for other in known_targets().values() if any(knob.name == name for knob in other.knobs)]
+        ours = [other for other in known_targets().values() if other.server is None]
+        owners = [other.name for other in ours if any(knob.name == name for knob in other.knobs)]
         if name not in own and owners:
             raise UserError(f"{name}: {spec.name} has no such knob; --target {' or '.join(owners)} has it")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import RunError, UserError
@@ -12,12 +13,25 @@ from harness.errors import RunError, UserError
 PREPARE_TIMEOUT_S = 900.0
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A reference model on disk: its payload bank, and the model itself where a format was asked for."""
+
+    bank: Path
+    file: Path | None = None
+
+
 def prepare_bank(model: str) -> Path:
     """The payload bank of `model`, trained first where the cache does not have it.
 
     Raises UserError for an unknown model, RunError where training fails.
     """
-    argv = [sys.executable, "-m", "harness", "prepare", model, "--json"]
+    return prepare_model(model).bank
+
+
+def prepare_model(model: str, form: str = "") -> Prepared:
+    """`model` with its bank, and as a file in `form` ("keras", "onnx"). Raises as `prepare_bank`."""
+    argv = [sys.executable, "-m", "harness", "prepare", model, "--json", *(("--format", form) if form else ())]
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=PREPARE_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired as error:
@@ -25,4 +39,5 @@ def prepare_bank(model: str) -> Path:
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1].removeprefix("error: ")
         raise UserError(last) if done.returncode == 2 else RunError(f"preparing {model} failed: {last}")
-    return Path(json.loads(done.stdout)["bank"])
+    found = json.loads(done.stdout)
+    return Prepared(Path(found["bank"]), Path(found["file"]) if form else None)

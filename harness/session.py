@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from harness.embedded import EmbeddedTarget
 from harness.events import Prepared, Preparing
 from harness.knobs import Apply
 from harness.load_command import Endpoint
 from harness.prepare import prepare_bank
 from harness.target import GRPC_PORT, find_target
+from harness.target_process import target_process
 from harness.wire.detect import settle_protocol
 from harness.wire.protocols import AUTO, GRPC
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.embedded import EmbeddedTarget
     from harness.events import Listener
     from harness.isolation import Isolation
     from harness.knobs import Setting
     from harness.metrics import ModelCard
     from harness.plan import Plan
+    from harness.server_process import ServerProcess
     from harness.target import TargetSpec
 
 
@@ -48,16 +50,16 @@ class Session(Protocol):
 
 
 class EmbeddedSession:
-    """A target that the harness starts as a process of its own."""
+    """A target that the harness starts as a process of its own, whether its server is ours or a recipe's."""
 
     def __init__(self, spec: TargetSpec, plan: Plan, isolation: Isolation, listener: Listener) -> None:
         self._spec = spec
         self._model_name = plan.model
         # One start serves all protocols: what is compared is the protocol, and not another server.
-        self._base: Setting = {GRPC_PORT: 0} if GRPC in protocols_of(plan) else {}
+        self._base: Setting = {GRPC_PORT: 0} if GRPC in protocols_of(plan) and spec.speaks_grpc else {}
         self._isolation = isolation
         self._listener = listener
-        self._target: EmbeddedTarget | None = None
+        self._target: EmbeddedTarget | ServerProcess | None = None
         self._setting: Setting = {}
         self.model: ModelCard | None = None
 
@@ -74,6 +76,8 @@ class EmbeddedSession:
         self._setting = complete
         ready = self._running.ready
         spoken = self._spec.protocol if protocol == AUTO else protocol
+        if spoken == AUTO:
+            spoken = settle_protocol(AUTO, ready.url, self._model_name)
         return Endpoint(
             url=ready.url_for(spoken),
             bank=ready.bank,
@@ -85,7 +89,7 @@ class EmbeddedSession:
     def _start(self, setting: Setting, log: Path) -> None:
         self.close()
         self._listener(Preparing(f"starting {self._spec.name}"))
-        target = EmbeddedTarget(
+        target = target_process(
             self._spec,
             self._model_name,
             setting,
@@ -99,7 +103,7 @@ class EmbeddedSession:
         self.model = target.ready.model
 
     @property
-    def _running(self) -> EmbeddedTarget:
+    def _running(self) -> EmbeddedTarget | ServerProcess:
         if self._target is None:
             raise RuntimeError("apply() comes first")
         return self._target

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.errors import unknown_name
+from harness.server_recipe import load_recipe
 from harness.wire.protocols import HTTP_JSON
 
 GRPC_PORT = "grpc_port"  # the knob of a target that can also speak gRPC: its port, 0 for a free one
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from harness.bank import Bank
     from harness.knobs import KnobSet, Setting
+    from harness.server_recipe import ServerRecipe
 
     Progress = Callable[[str, int, int], None]
 
@@ -48,11 +51,25 @@ class TargetSpec:
     command: tuple[str, ...] | None = None
     open_model: Callable[[str, Setting], InProcessModel] | None = None
     protocol: str = HTTP_JSON
+    server: ServerRecipe | None = None  # of a server that is not ours; `command` is then empty
 
     @property
     def speaks_grpc(self) -> bool:
         """Whether it has the knob `grpc_port`."""
         return any(knob.name == GRPC_PORT for knob in self.knobs)
+
+
+def spec_of(recipe: ServerRecipe) -> TargetSpec:
+    """A recipe as a target like any other."""
+    return TargetSpec(
+        name=recipe.name,
+        doc=recipe.doc,
+        knobs=recipe.knob_set(),
+        models=recipe.models,
+        command=(),
+        protocol=recipe.protocol,
+        server=recipe,
+    )
 
 
 def known_targets() -> dict[str, TargetSpec]:
@@ -65,7 +82,9 @@ def known_targets() -> dict[str, TargetSpec]:
 
 
 def find_target(name: str) -> TargetSpec:
-    """The target called `name`. Raises UserError that names the nearest."""
+    """The target called `name`, or that of the recipe in a file. Raises UserError that names the nearest."""
+    if name.endswith(".toml"):
+        return spec_of(load_recipe(Path(name)))
     targets = known_targets()
     if name not in targets:
         raise unknown_name("target", name, targets)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from reports.labels import SEVERITY, finding_title, point_label
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from harness.findings import Finding, FindingKind
     from harness.metrics import PointMetrics
+    from reports.labels import Judged
+
+_Point = TypeVar("_Point", bound="Judged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +32,27 @@ class FindingGroup:
 
 def finding_groups(points: Sequence[PointMetrics]) -> list[FindingGroup]:
     """The findings of all points, the worst kind first."""
-    by_kind: dict[FindingKind, list[tuple[PointMetrics, Finding]]] = defaultdict(list)
+    return groups_of(points, point_label)
+
+
+def groups_of(points: Sequence[_Point], label: Callable[[_Point], str]) -> list[FindingGroup]:
+    """The same of points of any kind, which `label` names."""
+    by_kind: dict[FindingKind, list[tuple[_Point, Finding]]] = defaultdict(list)
     for point in points:
         for finding in point.findings:
             by_kind[finding.kind].append((point, finding))
-    groups = [_group(members, len(points)) for members in by_kind.values()]
+    groups = [_group(members, len(points), label) for members in by_kind.values()]
     return [group for _, group in sorted(groups, key=lambda pair: pair[0])]
 
 
-def _group(members: list[tuple[PointMetrics, Finding]], total: int) -> tuple[int, FindingGroup]:
+def _group(
+    members: list[tuple[_Point, Finding]], total: int, label: Callable[[_Point], str]
+) -> tuple[int, FindingGroup]:
     _, worst = min(members, key=lambda member: SEVERITY[member[1].verdict])
     texts = {finding.text for _, finding in members}
     affected = len({point.point for point, _ in members})
     where = "every point" if affected == total > 1 else f"{affected} of {total} point{'' if total == 1 else 's'}"
-    details = [(point_label(point), finding.verdict.value, _told(finding, worst)) for point, finding in members]
+    details = [(label(point), finding.verdict.value, _told(finding, worst)) for point, finding in members]
     if affected == 1 < total:
         where, details = details[0][0], []
     elif len(texts) == 1 and affected == total:

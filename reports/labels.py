@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from harness.figures import figure
 from harness.findings import FindingKind, Verdict
@@ -11,6 +11,7 @@ from harness.knobs import format_value
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from harness.findings import Finding
     from harness.knobs import Value
     from harness.metrics import PointMetrics
 
@@ -49,7 +50,32 @@ _TITLES = {
     FindingKind.ENVELOPE: "Outside the calibrated envelope",
     FindingKind.REPEATS_DISAGREE: "Repeats disagree",
     FindingKind.IMPRECISE: "Not as precise as asked for",
+    FindingKind.DIVERGED: "Training diverged",
+    FindingKind.TRAINER_DIED: "The trainer died",
+    FindingKind.EPOCHS_MISSING: "Epochs are missing",
+    FindingKind.NOT_LEARNED: "Nothing was learned",
+    FindingKind.OVERFITTING: "Overfitting",
+    FindingKind.UNDERFITTING: "Underfitting",
+    FindingKind.UNCONVERGED: "Still learning at the end",
+    FindingKind.TOO_FEW_SEEDS: "Too few seeds",
+    FindingKind.UNEQUAL_SEEDS: "Values were not trained from the same seeds",
 }
+
+
+class Judged(Protocol):
+    """What every kind of point has."""
+
+    @property
+    def point(self) -> int:
+        """Its number."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What its figures are worth."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Why."""
 
 
 def finding_title(kind: FindingKind) -> str:
@@ -81,7 +107,7 @@ def point_label(point: PointMetrics) -> str:
     return ", ".join(part for part in (setting_label(point.setting), load_label(point)) if part)
 
 
-def reasons(point: PointMetrics) -> list[str]:
+def reasons(point: Judged) -> list[str]:
     """The kinds of the findings that took trust away, each once, the worst first."""
     doubts = sorted(
         (finding for finding in point.findings if finding.verdict is not Verdict.VALID),
@@ -95,7 +121,7 @@ def printable(text: str) -> str:
     return "".join(sign if sign.isprintable() or sign in _THIN else " " for sign in text)
 
 
-def verdict_counts(points: Iterable[PointMetrics]) -> str:
+def verdict_counts(points: Iterable[Judged]) -> str:
     """`14 points VALID, 2 DEGRADED`."""
     verdicts = [point.verdict for point in points]
     found = [(verdicts.count(verdict), verdict) for verdict in Verdict if verdict in verdicts]

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.charts.gallery import MARKS, colours, gallery
 from reports.classes_view import classes_table, isolation_sentences
 from reports.findings_view import finding_groups
 from reports.labels import point_label
+from reports.rendering import render
 from reports.timeline_view import timelines
 from reports.usage_view import PART_MEANING, PARTS, gpu_words, parts_seen, split_rows, usage_table
 from reports.view import page
@@ -19,12 +16,8 @@ from reports.view import page
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jinja2 import Environment
-
     from reports.report_input import ReportInput
 
-TEMPLATES = Path(__file__).parent / "templates"
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")  # a browser would complain of them
 MAX_BARS = 100  # rows of a table of bars; more are left to points.csv
 MAX_TIMELINES = 60
 
@@ -33,45 +26,26 @@ def page_html(report: ReportInput) -> str:
     """The whole page; the same bytes for the same input."""
     points = report.result.points
     lines, drawings = gallery(report)
-    script = (TEMPLATES / "sort.js").read_text(encoding="utf-8")
-    text = (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            page=page(report),
-            curves=lines,
-            colours=colours(lines),
-            marks=MARKS,
-            drawings=drawings,
-            chart_notes=list(_chart_notes(report)),
-            classes=classes_table(points),
-            isolation=list(isolation_sentences(points)),
-            splits=split_rows(points[:MAX_BARS]),
-            parts=[(index, part, PART_MEANING[part]) for index, part in enumerate(PARTS) if part in parts_seen(points)],
-            usage=usage_table(points[:MAX_BARS]),
-            gpu=gpu_words(points, report.environment),
-            timelines=timelines(points[:MAX_TIMELINES]),
-            left_out=len(points) - MAX_BARS,
-            timelines_left_out=len(points) - MAX_TIMELINES,
-            findings=finding_groups(points),
-            environment=report.environment,
-            command_line=report.command_line,
-            script=script,
-            script_hash=_csp_hash(script),
-        )
-    )
-    return _CONTROL.sub("\ufffd", text)
-
-
-def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return render(
+        "report.html.j2",
+        page=page(report),
+        curves=lines,
+        colours=colours(lines),
+        marks=MARKS,
+        drawings=drawings,
+        chart_notes=list(_chart_notes(report)),
+        classes=classes_table(points),
+        isolation=list(isolation_sentences(points)),
+        splits=split_rows(points[:MAX_BARS]),
+        parts=[(index, part, PART_MEANING[part]) for index, part in enumerate(PARTS) if part in parts_seen(points)],
+        usage=usage_table(points[:MAX_BARS]),
+        gpu=gpu_words([point.usage for point in points], report.environment),
+        timelines=timelines(points[:MAX_TIMELINES]),
+        left_out=len(points) - MAX_BARS,
+        timelines_left_out=len(points) - MAX_TIMELINES,
+        findings=finding_groups(points),
+        environment=report.environment,
+        command_line=report.command_line,
     )
 
 
@@ -85,8 +59,3 @@ def _chart_notes(report: ReportInput) -> Iterator[str]:
     shown = [p99 for _, p99 in tails if p99 is not None and p99.value_ms is not None]
     if any(p99.low_ms is not None and p99.high_ms is None for p99 in shown):
         yield "An arrow up beside a label: requests that were still open at the end reach into it; the truth is higher."
-
-
-def _csp_hash(script: str) -> str:
-    """The hash by which the page's security policy lets this script run, and no other."""
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -12,52 +12,53 @@ from reports.labels import point_label, printable, verdict_counts
 from reports.points_view import SLO_WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from harness.metrics import PointMetrics
     from harness.plan import Plan
+    from reports.findings_view import FindingGroup
     from reports.report_input import ReportInput
 
 MAX_POINTS = 100
 MAX_MISSING = 20
 _LONGEST_TEXT = 400
 _NOTE = "\u2139\ufe0f"
-_SIGNS = {"VALID": "\u2705", "DEGRADED": "\u26a0\ufe0f", "INVALID": "\u274c"}
+SIGNS = {"VALID": "\u2705", "DEGRADED": "\u26a0\ufe0f", "INVALID": "\u274c"}
 
 
 def summary_markdown(report: ReportInput) -> str:
     """Answer, table of points, findings and how it was measured; under 100 KB whatever the run."""
     result, plan = report.result, report.plan
     lines = [
-        f"## {_SIGNS[result.verdict]} {_text(result.answer.sentence)}",
+        f"## {SIGNS[result.verdict]} {plain(result.answer.sentence)}",
         "",
         f"**{result.verdict}** ({verdict_counts(result.points)}). {', '.join(_plan_words(plan))}.",
         "",
-        *_missing(report),
+        *missing_lines(report.result.missing),
         *_table(report),
-        *_findings(report),
+        *finding_lines(finding_groups(report.result.points)),
     ]
     if report.command_line:
-        lines += [f"<sub>{_text(report.command_line)}</sub>", ""]
+        lines += [f"<sub>{plain(report.command_line)}</sub>", ""]
     return "\n".join(lines)
 
 
 def _plan_words(plan: Plan) -> Iterator[str]:
-    yield f"Target {_text(plan.target)}"
-    yield f"model {_text(plan.model)}"
+    yield f"Target {plain(plan.target)}"
+    yield f"model {plain(plan.model)}"
     yield f"{units.duration(plan.seconds)} per trial"
     most = "at most " if plan.precision is not None else ""
     yield f"{most}{plan.repeats} repeat{'' if plan.repeats == 1 else 's'}"
     if plan.slo:
-        yield f"objective {_text(str(plan.slo))}"
+        yield f"objective {plain(str(plan.slo))}"
 
 
-def _missing(report: ReportInput) -> Iterator[str]:
-    missing = report.result.missing
+def missing_lines(missing: Sequence[str]) -> Iterator[str]:
+    """What the run directory lacks."""
     if missing:
         yield f"**Not complete**: {len(missing)} missing."
         yield ""
-        yield from (f"- {_text(item)}" for item in missing[:MAX_MISSING])
+        yield from (f"- {plain(item)}" for item in missing[:MAX_MISSING])
         if len(missing) > MAX_MISSING:
             yield f"- and {len(missing) - MAX_MISSING} more"
         yield ""
@@ -78,7 +79,7 @@ def _table(report: ReportInput) -> Iterator[str]:
 
 
 def _cells(point: PointMetrics, report: ReportInput) -> Iterator[str]:
-    name = _text(point_label(point))
+    name = plain(point_label(point))
     yield f"**{name}**" if point.point == report.result.answer.best_point else name
     for value, interval in (
         units.estimate(point.throughput_rps),
@@ -91,22 +92,22 @@ def _cells(point: PointMetrics, report: ReportInput) -> Iterator[str]:
     counts = point.counts
     yield units.count(counts.scheduled - counts.ok)
     yield SLO_WORDS[point.meets_slo] if report.plan.slo else units.ABSENT
-    yield f"{_SIGNS[point.verdict]} {point.verdict}"
+    yield f"{SIGNS[point.verdict]} {point.verdict}"
 
 
-def _findings(report: ReportInput) -> Iterator[str]:
-    groups = finding_groups(report.result.points)
+def finding_lines(groups: Sequence[FindingGroup]) -> Iterator[str]:
+    """The findings, a line per kind."""
     if groups:
         yield "### Findings"
         yield ""
     for group in groups:
-        text = " ".join(_text(sentence) for sentence in (group.text, group.remedy) if sentence)
-        sign = _SIGNS[group.verdict] if group.verdict != Verdict.VALID else _NOTE
-        yield f"- {sign} **{group.title}** ({_text(group.where)}): {text}"
+        text = " ".join(plain(sentence) for sentence in (group.text, group.remedy) if sentence)
+        sign = SIGNS[group.verdict] if group.verdict != Verdict.VALID else _NOTE
+        yield f"- {sign} **{group.title}** ({plain(group.where)}): {text}"
     yield ""
 
 
-def _text(text: str) -> str:
+def plain(text: str) -> str:
     """One line of plain text: nothing in it is read as Markdown or HTML."""
     words = printable(text).strip()
     short = words if len(words) <= _LONGEST_TEXT else f"{words[:_LONGEST_TEXT]}\u2026"

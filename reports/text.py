@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from typing import TYPE_CHECKING
 
 from harness.knobs import format_value
 from reports import units
 from reports.labels import load_number, printable, reasons, setting_label, verdict_counts
+from reports.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from harness.plan import Plan
     from reports.report_input import ReportInput
 
-_STYLES = {"VALID": "green", "DEGRADED": "yellow", "INVALID": "red"}
-_PLAIN_WIDTH = 160
-_NARROW = 100
 MAX_MISSING = 10
 
 
@@ -90,25 +86,13 @@ def _knob(name: str) -> Callable[[PointMetrics], str]:
 
 
 def _points_table(report: ReportInput, *, terminal: bool | None) -> str:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    fancy = sys.stdout.isatty() if terminal is None else terminal
-    file = io.StringIO()
-    width = None if fancy else _PLAIN_WIDTH
-    console = Console(file=file, force_terminal=fancy, no_color=not fancy, width=width, highlight=False)
-    columns = _columns(report, narrow=console.width < _NARROW)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in columns:
-        if title in report.plan.swept or title == "verdict":
-            table.add_column(title, overflow="fold", min_width=8)
-        else:
-            table.add_column(title, justify="right", no_wrap=True)
-    for point in report.result.points:
-        cells = [Text(printable(read(point))) for read in columns.values()]
-        cells[-1].stylize(_STYLES[point.verdict])
-        table.add_row(*cells, style="bold" if point.point == report.result.answer.best_point else None)
-    console.print(table)
-    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+    paper = Terminal(terminal)
+    points = report.result.points
+    columns = _columns(report, narrow=paper.narrow)
+    best = next((n for n, point in enumerate(points) if point.point == report.result.answer.best_point), None)
+    return paper.table(
+        {title: [read(point) for point in points] for title, read in columns.items()},
+        [point.verdict for point in points],
+        text={*report.plan.swept, "verdict"},
+        best=best,
+    )

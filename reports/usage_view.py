@@ -9,7 +9,7 @@ from reports import units
 from reports.labels import point_label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from harness.metrics import PointMetrics, Split, Usage
 
@@ -144,9 +144,9 @@ def usage_table(points: Sequence[PointMetrics]) -> UsageTable:
     return UsageTable(tuple(known), rows, max(0, most - _SHOWN_CORES))
 
 
-def gpu_words(points: Sequence[PointMetrics], environment: Mapping[str, Mapping[str, str]]) -> str:
+def gpu_words(usages: Iterable[Usage], environment: Mapping[str, Mapping[str, str]]) -> str:
     """What is to be said of the GPU in a sentence."""
-    if any(point.usage.gpu_utilization_percent is not None for point in points):
+    if any(usage.gpu_utilization_percent is not None for usage in usages):
         return ""
     if any(section.startswith("GPU") for section in environment):
         return "This machine has a GPU, but there are no readings of it."

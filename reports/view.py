@@ -13,7 +13,7 @@ from reports.points_view import points_table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.metrics import Answer, PointMetrics, RunResult
+    from harness.metrics import Answer, ModelCard, PointMetrics, RunResult
     from harness.plan import Plan
     from reports.points_view import Table
     from reports.report_input import ReportInput
@@ -64,7 +64,7 @@ def page(report: ReportInput) -> Page:
         best = result.points[0]
     return Page(
         name=plan.name,
-        subtitle=", ".join(part for part in (plan.target, plan.model, _instant(report.started_at)) if part),
+        subtitle=", ".join(part for part in (plan.target, plan.model, instant(report.started_at)) if part),
         sentence=result.answer.sentence,
         verdict=result.verdict.value,
         verdict_words=_verdict_words(result),
@@ -74,7 +74,7 @@ def page(report: ReportInput) -> Page:
         headline_of=point_label(best) if best else "",
         points=points_table(result, plan),
         conserved=tuple(_conserved(result)),
-        model=tuple(_model(result)),
+        model=tuple(model_facts(result.model)),
         method=tuple(_method(report)),
     )
 
@@ -86,7 +86,7 @@ def _verdict_words(result: RunResult) -> str:
     return f"{VERDICT_MEANING[result.verdict]}; {counts}"
 
 
-def _instant(iso: str) -> str:
+def instant(iso: str) -> str:
     """`2026-11-24 04:12 UTC` of an ISO 8601 instant in UTC; any other text as it is."""
     return f"{iso[:10]} {iso[11:16]} UTC" if iso.endswith("+00:00") else iso
 
@@ -126,8 +126,8 @@ def _conserved(result: RunResult) -> Iterator[Conserved]:
         yield Conserved(f"{units.count(total[whole])} {whole} {sign} {listed}", holds)
 
 
-def _model(result: RunResult) -> Iterator[tuple[str, str]]:
-    model = result.model
+def model_facts(model: ModelCard | None) -> Iterator[tuple[str, str]]:
+    """What is known of the model, in the order of a card."""
     if model is None:
         return
     known = (

@@ -1,13 +1,16 @@
-"""Things to measure: the embedded reference targets. Importing this imports no deep-learning library."""
+"""Things to measure, ours and those of others by recipe; and the trainer. Importing this imports nothing heavy."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from harness.target import TargetSpec
+from harness.training.trainer import TrainerSpec
 from targets import knobs
+from targets.external import shipped
 from targets.generation import RECIPES as CHAT_RECIPES
 from targets.models import RECIPES
+from targets.training.knobs import TRAINING
 
 if TYPE_CHECKING:
     from harness.knobs import Setting
@@ -68,5 +71,16 @@ TARGETS: dict[str, TargetSpec] = {
             models=_MODELS,
             command=("-m", "targets", "fixed"),
         ),
+        *shipped(),
+    )
+}
+
+TRAINERS: dict[str, TrainerSpec] = {
+    "keras": TrainerSpec(
+        name="keras",
+        doc="the reference models, fitted by Keras in a process of its own",
+        knobs=TRAINING,
+        models={name: recipe.training for name, recipe in RECIPES.items()},
+        command=("-m", "targets.training"),
     )
 }

@@ -69,13 +69,49 @@ GRPC_PORT = Knob(
 )
 REPLICAS = Knob(
     name="replicas",
-    doc="Processes behind the port, each with its own model, and its own queue of queue_limit rows.",
+    doc="Processes with the whole model each (data parallel), on equal shares of the cores; dispatch feeds them.",
     default=1,
     swept=(1, 2, 4),
     unit="processes",
     minimum=1,
     maximum=64,
 )
+STAGES = Knob(
+    name="stages",
+    doc="Processes that the model is cut over by layers (model parallel): batches go through them as in a pipeline.",
+    default=1,
+    swept=(1, 2, 3),
+    unit="processes",
+    minimum=1,
+    maximum=64,
+)
+DISPATCH = Knob(
+    name="dispatch",
+    doc="How replicas are fed. port: each listens at the port, with its own queue of queue_limit rows, and the kernel "
+    "spreads connections; queue: one process listens and batches for whichever replica is idle.",
+    default="port",
+    swept=("port", "queue"),
+    choices=("port", "queue"),
+)
+CORES = Knob(
+    name="cores",
+    doc="Cores that the target may use, of those it was given; 0: all of them.",
+    default=0,
+    swept=(1, 2),
+    unit="cores",
+    minimum=0,
+    maximum=1024,
+)
+STRATEGY = Knob(
+    name="strategy",
+    doc="How its cores are used. single: one process, threads inside operations; data: a replica per core; model: a "
+    "stage per core, at least 2; hybrid: a replica of 2 stages per 2 cores, at least 2; custom: as replicas and "
+    "stages say.",
+    default="custom",
+    swept=("single", "data", "model", "hybrid"),
+    choices=("custom", "single", "data", "model", "hybrid"),
+)
+LAYOUT_KNOBS = (REPLICAS, STAGES, DISPATCH, CORES, STRATEGY)
 MAX_CONNECTIONS = Knob(
     name="max_connections",
     doc="Connections, and so threads, at a time; the next one is refused with 503.",
@@ -148,6 +184,18 @@ def _precision_conflict(setting: Setting) -> str | None:
     if setting["precision"] in engine.precisions:
         return None
     return f"precision={setting['precision']}: engine={engine.name} computes in {', '.join(engine.precisions)}"
+
+
+def _batched_conflict(setting: Setting) -> str | None:
+    strategy, precision, method = setting["strategy"], setting["precision"], setting["explain_method"]
+    if strategy != STRATEGY.default and (setting["replicas"], setting["stages"]) != (1, 1):
+        return f"strategy={strategy}: it decides replicas and stages itself; leave them out"
+    cut = int(setting["stages"]) > 1 or strategy in ("model", "hybrid")
+    if cut and precision != FLOAT32:
+        return f"precision={precision}: a model cut into stages computes in {FLOAT32}"
+    if method != EXPLAIN_METHOD.default and (cut or setting["dispatch"] == "queue"):
+        return f"explain_method={method}: not with stages or dispatch=queue, where the model is elsewhere"
+    return _precision_conflict(setting)
 
 
 def _share(name: str, doc: str) -> Knob:
@@ -268,7 +316,9 @@ SEQUENCES_WAITING = Knob(
 INPROCESS = KnobSet("inprocess", ENGINE_KNOBS, _precision_conflict)
 THREADED = KnobSet("threaded", (MAX_CONNECTIONS, *EXPLAIN_KNOBS, *ENGINE_KNOBS), _precision_conflict)
 BATCHING_KNOBS = (BATCH_SIZE, BATCH_WAIT, QUEUE_LIMIT, BATCH_POLICY, SLO)
-BATCHED = KnobSet("batched", (*BATCHING_KNOBS, REPLICAS, GRPC_PORT, *EXPLAIN_KNOBS, *ENGINE_KNOBS), _precision_conflict)
+BATCHED = KnobSet(
+    "batched", (*BATCHING_KNOBS, *LAYOUT_KNOBS, GRPC_PORT, *EXPLAIN_KNOBS, *ENGINE_KNOBS), _batched_conflict
+)
 AGENT = KnobSet("agent", (*GENERATION_KNOBS, SEQUENCES_WAITING))
 NULL = KnobSet("null", ())
 FIXED = KnobSet("fixed", TRUTH_KNOBS)

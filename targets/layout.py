@@ -38,7 +38,7 @@ class Layout:
 
 
 def layout_of(setting: Setting, cores: int) -> Layout:
-    """What `setting` asks for on that many cores; a target without such knobs is one process. Raises UserError.
+    """What `setting` asks for on that many cores; a target without such knobs is one process.
 
     `strategy` names the corners of the space at equal cores. single: one process whose operations use all cores.
     data: a replica per core. model: a stage per core. hybrid: two stages in each replica, a process per core.
@@ -47,8 +47,6 @@ def layout_of(setting: Setting, cores: int) -> Layout:
     dispatch, strategy = str(setting.get("dispatch", PORT)), str(setting.get("strategy", CUSTOM))
     if strategy == CUSTOM:
         return Layout(replicas, stages, dispatch)
-    if (replicas, stages) != (1, 1):
-        raise UserError(f"strategy={strategy}: it decides replicas and stages itself; leave them out")
     named = {
         "single": Layout(1, 1, dispatch),
         "data": Layout(cores, 1, dispatch),

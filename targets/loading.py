@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from harness.target import Progress
     from targets.engines import Engine
     from targets.models.preparation import PreparedModel
+    from targets.pipeline.stages import Stage
     from targets.preprocessing.form import Form
 
 ROWS_PER_CALL = 64
@@ -76,6 +77,18 @@ def load_model(prepared: PreparedModel, setting: Setting, progress: Progress) ->
     card = msgspec.structs.replace(card, served_accuracy=_accuracy(answers, bank))
     progress(stage, 1, 1)
     return LoadedModel(engine, form, replace(served, card=card), bank)
+
+
+def open_stage(stage: Stage, setting: Setting) -> Engine:
+    """One stage of a model in the engine that the knob `engine` names. Raises UserError."""
+    options = EngineOptions(
+        input_shape=stage.input_shape,
+        input_dtype=stage.input_dtype,
+        example_length=stage.example_length,
+        intra_op_threads=int(setting["intra_op_threads"]),
+        inter_op_threads=int(setting["inter_op_threads"]),
+    )
+    return find_engine(str(setting["engine"])).open(stage.path, options)
 
 
 def _offline(engine: Engine, form: Form, bank: Bank) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from harness.findings import FindingKind, Verdict
 if TYPE_CHECKING:
     from harness.checks.case import TrialCase
     from harness.findings import Finding
+    from harness.metrics import Usage
 
 STEAL_DEGRADED_PERCENT = 1.0
 STEAL_INVALID_PERCENT = 5.0
@@ -36,7 +37,12 @@ def not_isolated(case: TrialCase) -> Finding | None:
 
 def steal(case: TrialCase) -> Finding | None:
     """The hypervisor gave the cores to somebody else."""
-    stolen = case.metrics.usage.steal_percent
+    return stolen_time(case.metrics.usage)
+
+
+def stolen_time(used: Usage) -> Finding | None:
+    """The same of any measured window."""
+    stolen = used.steal_percent
     if stolen is None or stolen <= STEAL_DEGRADED_PERCENT:
         return None
     text = f"The hypervisor took {figure(stolen)} % of the machine's time away."

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from harness import __version__
+from harness.cli.measuring import measure, warn_of_another_machine
 from harness.cli.progress import listening
 from harness.clock import wall_time
-from harness.errors import ExitCode, RunError, unknown_name
+from harness.errors import ExitCode, unknown_name
 from harness.evaluation import evaluate
 from harness.events import Note
 from harness.findings import Verdict
@@ -74,13 +74,7 @@ def resume(path: Path, *, as_json: bool) -> int:
 
     folder = RunDir.open(path, "--resume")
     record = folder.read()
-    here = capture()
-    if here.fingerprint != record.environment.fingerprint:
-        print(
-            "warning: this machine or its software differs from the one that began this run; "
-            "the points of both are not comparable",
-            file=sys.stderr,
-        )
+    warn_of_another_machine(record.environment, capture())
     return _measure(folder, record, as_json=as_json)
 
 
@@ -93,27 +87,19 @@ def report(path: Path, *, as_json: bool) -> int:
 
 
 def _measure(folder: RunDir, record: RunRecord, *, as_json: bool) -> int:
-    """Measure, and whatever happens, show what was measured."""
-    folder.lock()
-    signal.signal(signal.SIGTERM, _interrupt)
-    stopped: BaseException | None = None
-    try:
+    def run() -> None:
         with listening() as listener:
-            record = _run(folder, record, listener)
-    except (RunError, KeyboardInterrupt) as error:
-        stopped = error
-    if not any(folder.evidence(record.plan)):
-        raise stopped or RunError("nothing was measured")
-    result = _show(folder, folder.read(), as_json=as_json)
-    if isinstance(stopped, KeyboardInterrupt):
-        print(f"interrupted; go on with: python -m harness sweep --resume {folder.path}", file=sys.stderr)
-        return ExitCode.INTERRUPTED
-    if stopped is not None:
-        raise stopped
-    return _exit_code(result, record)
+            _run(folder, record, listener)
+
+    def show() -> int:
+        # What was recorded meanwhile, the model's card for one, is in the folder.
+        recorded = folder.read()
+        return _exit_code(_show(folder, recorded, as_json=as_json), recorded)
+
+    return measure(folder, run=run, anything=lambda: any(folder.evidence(record.plan)), show=show)
 
 
-def _run(folder: RunDir, record: RunRecord, listener: Listener) -> RunRecord:
+def _run(folder: RunDir, record: RunRecord, listener: Listener) -> None:
     import msgspec
 
     from reports.points import append_point
@@ -131,7 +117,6 @@ def _run(folder: RunDir, record: RunRecord, listener: Listener) -> RunRecord:
     finally:
         folder.write(msgspec.structs.replace(record, model=session.model or record.model))
         session.close()
-    return record
 
 
 def _show(folder: RunDir, record: RunRecord, *, as_json: bool) -> RunResult:
@@ -173,8 +158,3 @@ def _checked_plan(request: Request) -> Plan:
     if request.spec and request.model not in request.spec.models:
         raise unknown_name(f"model of {request.target}", request.model, request.spec.models)
     return make_plan(request, scenario)
-
-
-def _interrupt(signum: int, frame: object) -> NoReturn:
-    del signum, frame
-    raise KeyboardInterrupt

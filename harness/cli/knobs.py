@@ -9,26 +9,48 @@ import click
 from harness.knobs import format_value
 from harness.load_knobs import LOAD_KNOBS
 from harness.target import find_target, known_targets
+from harness.training.trainer import known_trainers
 
 if TYPE_CHECKING:
     from harness.knobs import Knob
 
+TRAINING = "training"
+
 
 @click.command()
-@click.argument("target", required=False)
+@click.argument("name", required=False, metavar="[TARGET]")
+@click.option("--target", default=None, metavar="NAME|RECIPE.toml", help="The same as TARGET.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON on standard output.")
-def command(target: str | None, *, as_json: bool) -> None:
-    """List every knob, or those of one TARGET: unit, default, legal values, owner."""
-    targets = {target: find_target(target)} if target else known_targets()
+def command(name: str | None, target: str | None, *, as_json: bool) -> None:
+    """List every knob, or those of one TARGET: unit, default, legal values, owner.
+
+    TARGET may be a recipe, by name or by its TOML file, or `training`.
+    """
+    chosen = name or target
+    rows = [] if chosen == TRAINING else _of_serving(chosen)
+    if chosen in (None, TRAINING):
+        rows += _of_training()
+    if as_json:
+        _print_json(rows)
+        return
+    _print_table(rows)
+    if not chosen:
+        recipes = ", ".join(key for key, spec in known_targets().items() if spec.server)
+        print(f"\nServers that are not ours, by recipe (`harness knobs NAME`): {recipes}")
+
+
+def _of_serving(chosen: str | None) -> list[tuple[Knob, list[str]]]:
+    ours = {key: spec for key, spec in known_targets().items() if not spec.server}
+    targets = {chosen: find_target(chosen)} if chosen else ours
     owners: dict[str, tuple[Knob, list[str]]] = {}
     for spec in targets.values():
         for knob in spec.knobs:
             owners.setdefault(knob.name, (knob, []))[1].append(spec.name)
-    rows = [(knob, names) for knob, names in owners.values()] + [(knob, ["any target"]) for knob in LOAD_KNOBS]
-    if as_json:
-        _print_json(rows)
-    else:
-        _print_table(rows)
+    return [*owners.values(), *((knob, ["any target"]) for knob in LOAD_KNOBS)]
+
+
+def _of_training() -> list[tuple[Knob, list[str]]]:
+    return [(knob, [f"{spec.name} trainer"]) for spec in known_trainers().values() for knob in spec.knobs]
 
 
 def _print_json(rows: list[tuple[Knob, list[str]]]) -> None:

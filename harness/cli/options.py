@@ -104,7 +104,8 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         default=AUTO,
         show_default=True,
         metavar="NAME",
-        help="http-json (v2), http-binary (v2-binary), grpc or tfs; auto asks a URL. Also a knob: `sweep protocol`.",
+        help="http-json (v2), http-binary (v2-binary), grpc, tfs, or plain JSON such as "
+        "json:/predict?send=inputs[]&take=outputs.0; auto asks a URL. Also a knob: `sweep protocol`.",
     ),
     click.option(
         "--scenario",

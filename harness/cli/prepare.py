@@ -1,20 +1,37 @@
-"""`harness prepare`: have a reference model ready."""
+"""`harness prepare`: have a reference model ready, or the server of a recipe installed."""
 
 from __future__ import annotations
 
 import json
+import sys
+from typing import TYPE_CHECKING
 
 import click
 
+from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 @click.command()
-@click.argument("model", default="digits-mlp")
+@click.argument("model", default="digits-mlp", metavar="MODEL|RECIPE")
+@click.option(
+    "--format", "form", type=click.Choice(["keras", "onnx"]), default="keras", help="The kind of file of the model."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print paths and figures as JSON on standard output.")
-def command(model: str, *, as_json: bool) -> None:
-    """Train MODEL on its data if the cache does not have it, and print its held-out accuracy."""
+def command(model: str, form: str, *, as_json: bool) -> None:
+    """Train MODEL on its data if the cache does not have it, and print its held-out accuracy.
+
+    Given the name of a RECIPE, or its TOML file: install the server in an environment of its own.
+    """
     from harness.cli.progress import preparing
+    from targets import TARGETS
     from targets.models import prepare
 
+    if model.endswith(".toml") or (model in TARGETS and TARGETS[model].server is not None):
+        _install(model)
+        return
     with preparing() as show:
         prepared = prepare(model, show)
     card = prepared.card
@@ -25,6 +42,7 @@ def command(model: str, *, as_json: bool) -> None:
                     "model": card.name,
                     "bank": str(prepared.bank_path),
                     "path": str(prepared.path),
+                    "file": str(_file(prepared.path, form)),
                     "test_accuracy": card.test_accuracy,
                     "test_loss": card.test_loss,
                 }
@@ -33,4 +51,24 @@ def command(model: str, *, as_json: bool) -> None:
         return
     accuracy = "" if card.test_accuracy is None else f"accuracy {card.test_accuracy:.3f}, "
     print(f"{card.name}: held-out {accuracy}loss {card.test_loss:.3f} ({card.parameters} parameters, {card.data})")
-    print(f"kept in {prepared.path}")
+    print(f"kept in {_file(prepared.path, form)}")
+
+
+def _file(path: Path, form: str) -> Path:
+    if form == "keras":
+        return path
+    from targets.engines.exports import exported
+    from targets.engines.onnx import export_onnx
+
+    return exported(path, "onnx", export_onnx)
+
+
+def _install(name: str) -> None:
+    from harness.server_venv import install
+    from harness.target import find_target
+
+    recipe = find_target(name).server
+    if recipe is None or not recipe.requirements:
+        raise UserError(f"{name}: its recipe names no requirements; there is nothing to install")
+    print(f"{recipe.name}: installing {recipe.requirements} ...", file=sys.stderr, flush=True)
+    print(f"{recipe.name}: installed in {install(recipe)}")

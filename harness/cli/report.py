@@ -12,6 +12,9 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 def command(run_dir: Path, *, as_json: bool) -> int:
     """Make the report of the run in DIR again, from its rows."""
-    from harness.cli import execute
+    from harness.cli import execute, training
+    from harness.training.store import is_training
 
+    if is_training(run_dir):
+        return training.report(run_dir, as_json=as_json)
     return execute.report(run_dir, as_json=as_json)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from harness.cli.options import IntList, load_options, make_request
+from harness.cli.train import TARGET_ACCURACY_HELP
 from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+TRAINING_OPTIONS = ("seeds", "target_accuracy")  # of training knobs alone
+SHARED_OPTIONS = ("knobs", "model", "repeats", "seed", "out", "as_json", "dry_run", "resume")
+DEFAULT_SEEDS = 3
 
 
 @click.command()
@@ -22,6 +31,16 @@ from harness.errors import UserError
     help="How often each point is run, interleaved.",
 )
 @load_options
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 100),
+    default=DEFAULT_SEEDS,
+    show_default=True,
+    help="How many seeds each point is trained from (training knobs).",
+)
+@click.option(
+    "--target-accuracy", type=click.FloatRange(0, 1), default=None, help=f"Of training knobs. {TARGET_ACCURACY_HELP}"
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan and how long it will take; measure nothing.")
 @click.option(
     "--resume",
@@ -46,14 +65,47 @@ def command(
     python -m harness sweep batch_size
     python -m harness sweep batch_size=1,8,64 batch_wait_ms=0,2 --concurrency 1,32 --slo 'p99<20ms'
     python -m harness sweep rate=100,200,400 --arrivals poisson --target http://127.0.0.1:8000
+    python -m harness sweep learning_rate --seeds 5
     """  # noqa: D301
-    from harness.cli import execute
+    from harness.cli import execute, training
+    from harness.training.store import is_training
 
     if resume is not None:
+        if is_training(resume):
+            return training.resume(resume, as_json=given["as_json"])
         return execute.resume(resume, as_json=given["as_json"])
     if not knobs:
         raise UserError("KNOB: say what to sweep, for example `sweep batch_size`; `harness knobs` lists them")
+    if training.asks_for_training(knobs):
+        return _train(knobs, given)
+    _refuse(TRAINING_OPTIONS, f"{knobs[0].partition('=')[0]} is a knob of serving", "--repeats")
     request = make_request(knobs, concurrency, repeats, given)
     if given["dry_run"]:
         return execute.dry_run(request, as_json=given["as_json"])
     return execute.start(request, out=given["out"], gated=given["slo"] is not None, as_json=given["as_json"])
+
+
+def _train(knobs: tuple[str, ...], given: dict[str, Any]) -> int:
+    """Sweep training knobs; `--repeats` is another word for `--seeds` there."""
+    from harness.cli import training
+
+    params = click.get_current_context().params
+    serving = [name for name in params if name not in (*SHARED_OPTIONS, *TRAINING_OPTIONS)]
+    _refuse(serving, f"{knobs[0].partition('=')[0]} is a knob of training", "--seeds and --target-accuracy")
+    seeds = params["repeats" if _given("repeats") and not _given("seeds") else "seeds"]
+    request = training.make_training_request(knobs, seeds, given)
+    if given["dry_run"]:
+        return training.dry_run(request, as_json=given["as_json"])
+    gated = given["target_accuracy"] is not None
+    return training.start(request, out=given["out"], gated=gated, as_json=given["as_json"])
+
+
+def _refuse(names: Iterable[str], why: str, instead: str) -> None:
+    """Raise UserError for an option that was given and would do nothing."""
+    for option in click.get_current_context().command.params:
+        if option.name in names and _given(option.name):
+            raise UserError(f"{option.opts[0]}: {why}; leave it out ({instead} may be of use)")
+
+
+def _given(name: str) -> bool:
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE

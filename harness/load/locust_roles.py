@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from locust.env import Environment
 
     from harness.embedded import EmbeddedTarget
+    from harness.server_process import ServerProcess
 
 WATCH_INTERVAL_S = 0.1
 logger = logging.getLogger(__name__)
@@ -146,7 +147,7 @@ class Principal(Role):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.target: EmbeddedTarget | None = None
+        self.target: EmbeddedTarget | ServerProcess | None = None
 
     def prepare(self) -> None:
         """Check the options and have a target; ends the process where that fails."""

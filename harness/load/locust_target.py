@@ -6,27 +6,29 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from harness.embedded import EmbeddedTarget
 from harness.errors import UserError
 from harness.isolation import pin, plan_isolation
 from harness.load.locust_mix import classes_of
 from harness.mixing import DEFAULT_METHOD, EXPLAIN_METHOD
 from harness.prepare import prepare_bank
 from harness.target import GRPC_PORT, find_target
+from harness.target_process import target_process
 from harness.wire.detect import settle_protocol
 from harness.wire.protocols import AUTO, GRPC, protocol_named
 
 if TYPE_CHECKING:
     from locust.env import Environment
 
+    from harness.embedded import EmbeddedTarget
     from harness.knobs import Setting
+    from harness.server_process import ServerProcess
     from harness.target import TargetSpec
 
 DEFAULT = "batched"
 logger = logging.getLogger(__name__)
 
 
-def aim(environment: Environment) -> EmbeddedTarget | None:
+def aim(environment: Environment) -> EmbeddedTarget | ServerProcess | None:
     """Settle host, bank and protocol in the environment and its options. Returns the target that was started, if any.
 
     Called once per run, by the local process or the master: workers get all three from the master.
@@ -49,7 +51,7 @@ def aim(environment: Environment) -> EmbeddedTarget | None:
     return _start(environment)
 
 
-def _start(environment: Environment) -> EmbeddedTarget:
+def _start(environment: Environment) -> EmbeddedTarget | ServerProcess:
     options = environment.parsed_options
     spec = find_target(options.target or DEFAULT)
     protocol = spec.protocol if options.protocol == AUTO else protocol_named(options.protocol)
@@ -57,12 +59,12 @@ def _start(environment: Environment) -> EmbeddedTarget:
     given = _with_explanations(environment, spec, spec.knobs.parse_setting(options.knob))
     setting = spec.knobs.complete({**base, **given})
     isolation = plan_isolation(load_processes=options.processes or 1)
-    target = EmbeddedTarget(spec, options.model, setting, cores=isolation.target_cores, progress=_Progress())
-    logger.info("Starting the embedded target %s with %s", spec.name, options.model)
+    target = target_process(spec, options.model, setting, cores=isolation.target_cores, progress=_Progress())
+    logger.info("Starting the target %s with %s", spec.name, options.model)
     ready = target.start()
     pin(os.getpid(), isolation.load_cores)
     environment.host = ready.url_for(protocol)
-    options.bank = str(ready.bank)
+    options.bank = str(ready.bank) if ready.bank else None
     options.class_bank += [f"{verb}={path}" for verb, path in ready.class_banks.items()]
     options.protocol = protocol
     logger.info("%s is ready at %s. %s", spec.name, ready.url, isolation.text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from harness.wire.protocols import GRPC, HTTP_BINARY, HTTP_JSON, TFS, protocol_named
+from harness.wire.protocols import GRPC, HTTP_BINARY, HTTP_JSON, PLAIN_JSON, TFS, protocol_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +47,7 @@ class HttpCodec:
 def make_codec(protocol: str, url: ServerUrl, meta: BankMeta) -> Codec:
     """The codec called `protocol`. Raises UserError for a name that is not known."""
     from harness.wire.grpc import GrpcCodec
+    from harness.wire.plain_json import PlainJsonCodec
     from harness.wire.tfs import TfsCodec
     from harness.wire.v2 import V2BinaryCodec, V2Codec
 
@@ -56,7 +57,10 @@ def make_codec(protocol: str, url: ServerUrl, meta: BankMeta) -> Codec:
         GRPC: GrpcCodec,
         TFS: TfsCodec,
     }
-    return codecs[protocol_named(protocol)](url, meta)
+    named = protocol_named(protocol)
+    if named.startswith(PLAIN_JSON):
+        return PlainJsonCodec(named, url, meta)
+    return codecs[named](url, meta)
 
 
 def http_post(url: ServerUrl, path: str, headers: str, body: bytes) -> bytes:

@@ -10,7 +10,7 @@ from reports.charts.xy import Chart, draw
 from reports.curves import curves
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from markupsafe import Markup
 
@@ -71,8 +71,12 @@ def gallery(report: ReportInput) -> tuple[Curves, list[Drawing]]:
 
 def colours(lines: Curves) -> list[Colour]:
     """A colour per line: from low to high where the names are numbers, else as different as can be."""
-    names = [line.name for line in lines.coloured]
-    if not lines.ordered or len(names) == 1:
+    return palette([line.name for line in lines.coloured], ordered=lines.ordered)
+
+
+def palette(names: Sequence[str], *, ordered: bool) -> list[Colour]:
+    """A colour per name (at most 8); `ordered`: the names are numbers, from low to high."""
+    if not ordered or len(names) == 1:
         return [Colour(name, *pair) for name, pair in zip(names, _OKABE_ITO, strict=False)]
     import matplotlib as mpl
     from matplotlib.colors import to_hex

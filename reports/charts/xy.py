@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.figures import figure
-from reports.charts.svg import ACCENT, GREY, HEIGHT, LIMIT, MUTED, SURFACE, TEXT, drawing, series_colour, to_svg
+from reports.charts.ends import label_ends
+from reports.charts.svg import ACCENT, GREY, LIMIT, MUTED, SURFACE, drawing, series_colour, to_svg
 from reports.curves import hollow
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     Read = Callable[[PointMetrics], Estimate | None]
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
-_LABEL_GAP = 12.0  # units between labels at the ends of lines
-_LONGEST_LABEL = 22
 _LONGEST_BAR = 2.0  # times the largest figure of a chart
 _LOG_FROM = 12.0  # a range this many times its lower end deserves a logarithmic axis
 
@@ -72,7 +71,8 @@ def draw(chart: Chart, curves: Curves) -> Markup | None:
         if chart.labelled:
             _label_points(axes, [places for line, places in placed if line.index is not None], curves)
         elif len(curves.lines) > 1:
-            _label_ends(axes, [(line, places[-1]) for line, places in placed if line.index is not None and places])
+            ends = [(line, places[-1]) for line, places in placed if line.index is not None and places]
+            label_ends(axes, [(line.name, place.x.value, place.y.value) for line, place in ends])
         return to_svg(paper, chart.key, chart.title, _description(chart, curves))
 
 
@@ -204,26 +204,6 @@ def _label_points(axes: Axes, placed: Sequence[Sequence[_Place]], curves: Curves
             offset = (-9, 7) if place.point.point == curves.best else (-6, 5)
             axes.annotate(f"{curves.axis.text(place.point)}{sign}", (place.x.value, place.y.value), xytext=offset,
                           textcoords="offset points", ha="right", fontsize=9, color=MUTED)  # fmt: skip
-
-
-def _label_ends(axes: Axes, ends: Sequence[tuple[Line, _Place]]) -> None:
-    """The name of each line at its end, moved a little apart where they would cover each other."""
-    placed = sorted(
-        ((float(axes.transData.transform((place.x.value, place.y.value))[1]), line, place) for line, place in ends),
-        key=lambda end: end[0],
-    )
-    level = -float(HEIGHT)
-    for y, line, place in placed:
-        if level + _LABEL_GAP - y > _LABEL_GAP:
-            continue  # too far from its line; the legend has it
-        level = max(y, level + _LABEL_GAP)
-        axes.annotate(_shortened(line.name), (place.x.value, place.y.value), xytext=(9, level - y),
-                      textcoords="offset points", va="center", fontsize=9.5, color=TEXT,
-                      annotation_clip=False)  # fmt: skip
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= _LONGEST_LABEL else f"{name[: _LONGEST_LABEL - 1]}\u2026"
 
 
 def _description(chart: Chart, curves: Curves) -> str:

@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 EXAMPLE_LENGTH = 1000  # of a free axis
 
 
+MODEL_STEM = "model"
+
+
 def exported(path: Path, suffix: str, export: Callable[[keras.Model, Path], None]) -> Path:
     """`<model>.<suffix>` in the `exports` folder beside the model's own, made by `export` where it is missing.
 
     Written under another name first, so that two processes and a killed one do no harm. The model's folder name
     holds a hash of what made it, so an export never outlives its model.
     """
-    found = exports_of(path) / f"{path.parent.name}.{suffix}"
+    part = "" if path.stem == MODEL_STEM else f".{path.stem}"  # a folder may hold a model's stages
+    found = exports_of(path) / f"{path.parent.name}{part}.{suffix}"
     return _made(found, lambda partial: export(load_keras(path), partial))
 
 

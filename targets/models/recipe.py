@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     import keras
 
+    from harness.knobs import Setting
     from targets.data.source import DataSource
     from targets.preprocessing.pipeline import Pipeline
 
@@ -42,3 +43,8 @@ class Recipe:
     def output_shape(self) -> tuple[int, ...]:
         """One score per class."""
         return (len(self.data.classes),)
+
+    @property
+    def training(self) -> Setting:
+        """Its own values of the training knobs."""
+        return {"learning_rate": self.learning_rate, "epochs": self.epochs, "train_batch_size": self.batch_size}

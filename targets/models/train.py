@@ -55,7 +55,7 @@ def train(recipe: Recipe, folder: Path, progress: Progress) -> ModelCard:
         test_loss=loss,
         test_accuracy=accuracy,
         trained_seconds=round(seconds, 2),
-        layers=tuple(_describe(layer) for layer in model.layers),
+        layers=tuple(describe(layer) for layer in model.layers),
     )
 
 
@@ -88,7 +88,8 @@ def _without_optimizer(model: keras.Model, recipe: Recipe) -> keras.Model:
     return bare
 
 
-def _describe(layer: keras.Layer) -> str:
+def describe(layer: keras.Layer) -> str:
+    """A layer in a few words: `Dense(64, relu)`."""
     config = layer.get_config()
     size = next(
         (config[key] for key in ("units", "filters", "rate", "target_shape", "output_dim") if key in config), None

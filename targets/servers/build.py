@@ -11,9 +11,13 @@ from targets.batching import make_policy
 from targets.batching.queue import BatchQueue
 from targets.explain import open_explainer
 from targets.explain.prepared import explain_bank
+from targets.layout import CUSTOM, layout_of, take_cores
 from targets.loading import as_served, load_model
-from targets.models import prepare
+from targets.models import find_recipe, prepare
 from targets.models.canned import canned_row, prepare_canned
+from targets.pipeline.compute import PipelineCompute
+from targets.pipeline.crew import Crew, CrewOrder
+from targets.pipeline.stages import stages_of
 from targets.preprocessing.intake import Intake
 from targets.servers.batched import BatchedBackend, batching_of
 from targets.servers.compute import LocalCompute, Pending
@@ -38,8 +42,10 @@ if TYPE_CHECKING:
     from harness.target import Progress
     from targets.engines import Engine
     from targets.explain import Explainer
+    from targets.layout import Layout
     from targets.loading import LoadedModel
     from targets.models.preparation import PreparedModel
+    from targets.servers.compute import Compute
     from targets.servers.http_connection import Backend
     from targets.servers.siblings import Siblings
 
@@ -91,13 +97,34 @@ def build(order: Order, progress: Progress) -> Built:
         return Built(_agent(prepared, setting, progress), prepared)
     explanations = explain_bank(prepared, setting, progress)
     banks = {"explain": explanations} if explanations else {}
-    count = int(setting.get("replicas", 1))
-    if count > 1:
-        one = ReplicaOrder(name, order.model, TARGETS[name].knobs, {**setting, "replicas": 1})
-        return Built(Supervisor(one, count, progress), as_served(prepared, setting), banks)
+    layout = layout_of(setting, take_cores(int(setting.get("cores", 0))))
+    if layout.fronts > 1:
+        return Built(
+            Supervisor(_one_front(order, layout), layout.fronts, progress), as_served(prepared, setting), banks
+        )
+    if layout.computes_apart:
+        return _build_apart(order, prepared, layout, progress)
     loaded = load_model(prepared, setting, progress)
     parts = _Parts(loaded.prepared, loaded.bank, order)
     return Built(BUILDERS[name](parts, loaded), loaded.prepared, banks)
+
+
+def _one_front(order: Order, layout: Layout) -> ReplicaOrder:
+    """What each of several processes behind the port is told: it is the only one, on the cores it was given."""
+    own: Setting = {"strategy": CUSTOM, "replicas": 1, "stages": layout.stages, "cores": 0}
+    return ReplicaOrder(order.target, order.model, TARGETS[order.target].knobs, {**order.setting, **own})
+
+
+def _build_apart(order: Order, prepared: PreparedModel, layout: Layout, progress: Progress) -> Built:
+    """A batching front end here, the model in other processes."""
+    crew = Crew(
+        CrewOrder(order.model, order.setting, layout.replicas), stages_of(prepared, layout.stages, progress), progress
+    )
+    crew.launch()
+    bank = Bank.load(prepared.bank_path)
+    served = as_served(prepared, order.setting)
+    intake = Intake(find_recipe(order.model).pipeline.ready, list(bank.inputs[:SAMPLE]))
+    return Built(_batching(_Parts(served, bank, order), PipelineCompute(crew, intake)), served)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +152,16 @@ def _threaded(parts: _Parts, loaded: LoadedModel) -> Server:
 
 
 def _batched(parts: _Parts, loaded: LoadedModel) -> Server:
+    explainer = parts.explainer(loaded.engine)
+    return _batching(parts, LocalCompute(loaded.engine, _intake(loaded), explainer), explainer)
+
+
+def _batching(parts: _Parts, compute: Compute, explainer: Explainer | None = None) -> Server:
     batch_size, queue_limit = int(parts.setting["batch_size"]), int(parts.setting["queue_limit"])
     queue: BatchQueue[Pending] = BatchQueue(make_policy(parts.setting), batch_size, queue_limit)
     protocol = parts.protocol(Telemetry(lambda: queue.rows, parts.order.siblings))
     protocol.batching = batching_of(parts.setting)
-    protocol.explainer = parts.explainer(loaded.engine)
-    compute = LocalCompute(loaded.engine, _intake(loaded), protocol.explainer)
+    protocol.explainer = explainer
     backend = BatchedBackend(protocol, compute, queue)
     address = parts.order.grpc_address
     fronts = [GrpcFront(protocol, backend, address, MAX_BODY_BYTES)] if address else []

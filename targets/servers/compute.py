@@ -57,6 +57,13 @@ class Pending(Protocol):
         """Send the protocol's error."""
 
 
+class Samples(Protocol):
+    """Gives what an engine takes, to warm it up with."""
+
+    def sample_batch(self, rows: int) -> NDArray[Any]:
+        """Inputs (rows, *item)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Requests that go through the model together, and since when they could have."""
@@ -99,10 +106,10 @@ class Compute(Protocol):
         """Begin; only while `free`. `finish` may be called before this returns."""
 
 
-def warm_curve(engine: Engine, intake: Intake) -> Iterator[tuple[int, int]]:
+def warm_curve(engine: Engine, samples: Samples) -> Iterator[tuple[int, int]]:
     """(rows, shortest ns of some calls) for several batch sizes: the first call of each is made here."""
     for rows in WARM_BATCHES:
-        inputs = intake.sample_batch(rows)
+        inputs = samples.sample_batch(rows)
         yield rows, min(_timed_call_ns(engine, inputs) for _ in range(WARM_CALLS))
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.clock import NS_PER_S
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -31,12 +33,20 @@ class Buckets(msgspec.Struct, frozen=True):
         return list(zip([*self.bounds, "+Inf"], map(float, accumulate(self.counts)), strict=True))
 
 
+class StageCounts(msgspec.Struct, frozen=True):
+    """The calls of one stage of the model, and what they took together."""
+
+    calls: int
+    compute_ns: int
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """What one server process counted until now."""
 
     pid: int
     requests: dict[str, int]
     queue_length: int
+    stages: dict[int, StageCounts]  # by number, from 1; a model that is not cut is one stage
     histograms: dict[str, Buckets]
 
 
@@ -54,12 +64,17 @@ class Exposition:
         requests = CounterMetricFamily("sweepspot_requests", "Requests by outcome.", labels=["outcome", *self._names])
         length = GaugeMetricFamily("sweepspot_queue_length", "Rows waiting now.", labels=self._names)
         pid = GaugeMetricFamily("sweepspot_process_pid", "Process that serves.", labels=self._names)
+        calls = CounterMetricFamily("sweepspot_stage_calls", "Model calls.", labels=["stage", *self._names])
+        spent = CounterMetricFamily("sweepspot_stage_compute_seconds", "In them.", labels=["stage", *self._names])
         for labels, snapshot in self._labelled:
+            for stage, counts in snapshot.stages.items():
+                calls.add_metric([str(stage), *labels], counts.calls)
+                spent.add_metric([str(stage), *labels], counts.compute_ns / NS_PER_S)
             for outcome, count in snapshot.requests.items():
                 requests.add_metric([outcome, *labels], count)
             length.add_metric(labels, snapshot.queue_length)
             pid.add_metric(labels, snapshot.pid)
-        yield from (requests, length, pid)
+        yield from (requests, length, pid, calls, spent)
         for name, doc in HISTOGRAMS.items():
             family = HistogramMetricFamily(name, doc, labels=self._names)
             for labels, snapshot in self._labelled:

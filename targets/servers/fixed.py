@@ -145,7 +145,7 @@ class FixedBackend:
         self._telemetry.requests["ok"] += 1
         headers, body = (self._wrong if planned.fate is Fate.WRONG else self._right).reply(exchange)
         queue = timing_queue(planned.start_ns - exchange.arrived_ns, 0, 1)
-        timing = queue + timing_work(0, planned.due_ns - planned.start_ns, 0)
+        timing = queue + timing_work(0, (planned.due_ns - planned.start_ns,), 0)
         return b"%s%s%s" % (OK, headers, timing), body
 
 

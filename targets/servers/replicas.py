@@ -118,7 +118,7 @@ class Supervisor:
     def _hear(self, replica: Child, message: Message) -> None:
         match message["event"]:
             case "ready":
-                self._on_replica_ready(replica)
+                self._on_replica_ready(replica, message)
             case "set":
                 self._on_acknowledged(replica)
             case "error":
@@ -126,12 +126,14 @@ class Supervisor:
             case "gone":
                 self._on_gone(replica, message)
 
-    def _on_replica_ready(self, replica: Child) -> None:
+    def _on_replica_ready(self, replica: Child, message: Message) -> None:
         with self._lock:
             self._ready.add(replica)
             ready = len(self._ready)
             self._tell_live(replica)  # what was set while it started
-        if not self._served:
+        if self._served:
+            print(f"replica {message['pid']} is ready", file=sys.stderr, flush=True)
+        else:
             self._progress("starting replicas", ready, self._count)
         if ready == self._count:
             self._all_ready.set()

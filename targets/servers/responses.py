@@ -57,10 +57,14 @@ def timing_queue(queue_ns: int, batch_ns: int, rows: int) -> bytes:
     )
 
 
-def timing_work(preprocess_ns: int, compute_ns: int, serialise_ns: int) -> bytes:
+def timing_work(preprocess_ns: int, stages_ns: tuple[int, ...], serialise_ns: int) -> bytes:
     """The rest of `Server-Timing`, the same for all requests of one batch, with its line break."""
-    return b"preprocess;dur=%.6f, compute;dur=%.6f, serialise;dur=%.6f\r\n" % (
+    parts = b"preprocess;dur=%.6f, compute;dur=%.6f, serialise;dur=%.6f" % (
         preprocess_ns / NS_PER_MS,
-        compute_ns / NS_PER_MS,
+        sum(stages_ns) / NS_PER_MS,
         serialise_ns / NS_PER_MS,
     )
+    if len(stages_ns) > 1:
+        stages = [b", stage-%d;dur=%.6f" % (stage, ns / NS_PER_MS) for stage, ns in enumerate(stages_ns, 1)]
+        parts += b"".join(stages)
+    return parts + b"\r\n"

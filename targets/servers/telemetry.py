@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_S, monotonic_ns
-from targets.servers.exposition import HISTOGRAMS, Buckets, Exposition, Snapshot
+from targets.servers.exposition import HISTOGRAMS, Buckets, Exposition, Snapshot, StageCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -51,7 +51,7 @@ class Histogram:
 
 @dataclass(slots=True)
 class Calls:
-    """The model calls of one batch size."""
+    """The model calls of one batch size, or of one stage."""
 
     calls: int = 0
     compute_ns: int = 0
@@ -67,6 +67,7 @@ class Telemetry:
         self.compute_ns = Histogram(SECONDS_BOUNDS, NS_PER_S)
         self.spent_ns = {"queue": 0, "compute_input": 0, "compute_infer": 0, "compute_output": 0}  # over requests
         self.batches: dict[int, Calls] = {}  # by rows
+        self.stages: dict[int, Calls] = {}  # by the stage's number, from 1
         self.last_inference_ns = 0
         self._queue_length = queue_length
         self.siblings = siblings
@@ -84,11 +85,9 @@ class Telemetry:
         spent_ns["compute_input"] += done.preprocess_ns * requests
         spent_ns["compute_infer"] += done.compute_ns * requests
         spent_ns["compute_output"] += done.serialise_ns * requests
-        seen = self.batches.get(done.rows)
-        if seen is None:
-            seen = self.batches[done.rows] = Calls()
-        seen.calls += 1
-        seen.compute_ns += done.compute_ns
+        _count(self.batches, done.rows, done.compute_ns)
+        for stage, stage_ns in enumerate(done.stages_ns, 1):
+            _count(self.stages, stage, stage_ns)
         self.last_inference_ns = monotonic_ns()
 
     def refused(self, status: int) -> None:
@@ -102,6 +101,7 @@ class Telemetry:
             pid=os.getpid(),
             requests=dict(self.requests),
             queue_length=self._queue_length(),
+            stages={stage: StageCounts(seen.calls, seen.compute_ns) for stage, seen in self.stages.items()},
             histograms={name: one.buckets() for name, one in zip(HISTOGRAMS, histograms, strict=True)},
         )
 
@@ -114,3 +114,11 @@ class Telemetry:
         """(content type, text) for a scrape: of all replicas, labelled, where there are several."""
         own = self.snapshot()
         return Exposition([(None, own)] if self.siblings is None else self.siblings.all(own)).text()
+
+
+def _count(calls: dict[int, Calls], key: int, compute_ns: int) -> None:
+    seen = calls.get(key)
+    if seen is None:
+        seen = calls[key] = Calls()
+    seen.calls += 1
+    seen.compute_ns += compute_ns

@@ -30,9 +30,14 @@ class Done:
     replies: list[tuple[bytes, bytes]]
     rows: int
     preprocess_ns: int
-    compute_ns: int
+    stages_ns: tuple[int, ...]  # of the model call, per stage of the model
     serialise_ns: int
     timing: bytes  # the end of Server-Timing
+
+    @property
+    def compute_ns(self) -> int:
+        """What the model call took, without waiting between stages."""
+        return sum(self.stages_ns)
 
 
 def work(engine: Engine, intake: Intake, requests: Sequence[InferRequest], explainer: Explainer | None = None) -> Done:
@@ -56,8 +61,8 @@ def _joined(parts: list[Done], requests: Sequence[InferRequest]) -> Done:
     preprocess_ns, compute_ns, serialise_ns = (
         sum(getattr(part, name) for part in parts) for name in ("preprocess_ns", "compute_ns", "serialise_ns")
     )
-    timing = timing_work(preprocess_ns, compute_ns, serialise_ns)
-    return Done(in_order, sum(part.rows for part in parts), preprocess_ns, compute_ns, serialise_ns, timing)
+    timing = timing_work(preprocess_ns, (compute_ns,), serialise_ns)
+    return Done(in_order, sum(part.rows for part in parts), preprocess_ns, (compute_ns,), serialise_ns, timing)
 
 
 def _work(call: Call, intake: Intake, requests: Sequence[InferRequest]) -> Done:
@@ -65,11 +70,18 @@ def _work(call: Call, intake: Intake, requests: Sequence[InferRequest]) -> Done:
     inputs = intake.batch(requests)
     joined_ns = monotonic_ns()
     outputs = call(inputs)
-    computed_ns = monotonic_ns()
+    return reply(outputs, requests, joined_ns - start_ns, (monotonic_ns() - joined_ns,))
+
+
+def reply(
+    outputs: NDArray[np.float32], requests: Sequence[InferRequest], joined_ns: int, stages_ns: tuple[int, ...]
+) -> Done:
+    """What the model's `outputs` (n, *output_shape) say to each request, after so long in each of its stages."""
+    start_ns = monotonic_ns()
     replies = _replies(BatchAnswers(outputs), requests)
-    end_ns = monotonic_ns()
-    spent_ns = (joined_ns - start_ns, computed_ns - joined_ns, end_ns - computed_ns)
-    return Done(replies, sum(request.weight for request in requests), *spent_ns, timing_work(*spent_ns))
+    serialised_ns = monotonic_ns() - start_ns
+    timing = timing_work(joined_ns, stages_ns, serialised_ns)
+    return Done(replies, sum(request.weight for request in requests), joined_ns, stages_ns, serialised_ns, timing)
 
 
 def _replies(answers: BatchAnswers, requests: Sequence[InferRequest]) -> list[tuple[bytes, bytes]]:

@@ -119,11 +119,11 @@ def test_the_parts_of_a_bar_fill_it():
 def test_a_column_that_nobody_has_is_left_out_and_an_absent_gpu_is_said():
     points = example.sweep().result.points
     assert not any("GPU" in column for column in usage_table(points).columns)
-    assert gpu_words(points, {}) == "No GPU on this machine."
-    assert "no readings" in gpu_words(points, {"GPU 0": {}})
+    assert gpu_words([point.usage for point in points], {}) == "No GPU on this machine."
+    assert "no readings" in gpu_words([point.usage for point in points], {"GPU 0": {}})
     with_gpu = (*points[:1], replace(points[1], usage=example.gpu_usage()))
     table = usage_table(with_gpu)
-    assert gpu_words(with_gpu, {}) == ""
+    assert gpu_words([point.usage for point in with_gpu], {}) == ""
     column = table.columns.index("GPU power, W")
     assert [row.cells[column] for row in table.rows] == ["\u2013", "212"]
 

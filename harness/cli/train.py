@@ -1,0 +1,60 @@
+"""`harness train`: train one setting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.errors import UserError
+
+DEFAULT_MODEL = "digits-mlp"
+TARGET_ACCURACY_HELP = (
+    "Share of examples to get right, for the time until it is reached; when given, missing it is exit code 5.  "
+    "[default: 0.9, not enforced]"
+)
+
+
+@click.command()
+@click.argument("knobs", nargs=-1, metavar="[KNOB=VALUE]...")
+@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="The model to train.")
+@click.option(
+    "--seeds", type=click.IntRange(1, 100), default=1, show_default=True, help="How many seeds to train from."
+)
+@click.option("--seed", type=click.IntRange(0, 2**31), default=1, show_default=True, help="The first of them.")
+@click.option("--target-accuracy", type=click.FloatRange(0, 1), default=None, help=TARGET_ACCURACY_HELP)
+@click.option("--out", type=click.Path(), default=None, help="The run directory.  [default: results/<date>-train]")
+@click.option("--dry-run", is_flag=True, help="Print the plan; train nothing.")
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="DIR",
+    help="Go on with a run that was stopped; its own plan counts.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
+def command(knobs: tuple[str, ...], seeds: int, resume: Path | None, **given: Any) -> int:
+    """Train a model on its real data, watch it, and print its loss and accuracy on the test examples.
+
+    The default is the worked example: Dense 64 - 32 - 10 with dropout on handwritten digits, Adam, 50 epochs.
+    `harness knobs training` lists what can be turned; `harness sweep` compares several values.
+
+    \b
+    python -m harness train
+    python -m harness train learning_rate=0.01 epochs=20 --seeds 3
+    python -m harness train --model digits-cnn --target-accuracy 0.97
+    """  # noqa: D301
+    from harness.cli import training
+
+    if resume is not None:
+        return training.resume(resume, as_json=given["as_json"])
+    several = [word for word in knobs if "=" not in word or "," in word]
+    if several:
+        raise UserError(f"{several[0]}: `train` takes one value for each knob (name=value); `sweep` takes several")
+    training.asks_for_training(knobs)
+    request = training.make_training_request(knobs, seeds, given)
+    if given["dry_run"]:
+        return training.dry_run(request, as_json=given["as_json"])
+    gated = given["target_accuracy"] is not None
+    return training.start(request, out=given["out"], gated=gated, as_json=given["as_json"])

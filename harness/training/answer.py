@@ -1,0 +1,201 @@
+"""Which setting to train with, in one or two sentences: the best of those that can be believed, and against what."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.checks.case import worst
+from harness.compare import Runs, compare
+from harness.figures import figure, grouped
+from harness.findings import FindingKind, Verdict
+from harness.knobs import format_value
+from harness.metrics import Estimate
+from harness.stats.means import FEWEST_FOR_INTERVAL, run_mean
+from harness.training.metrics import TrainingAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.training.metrics import TrainingPointMetrics
+    from harness.training.plan import TrainingPlan
+
+_TO = "\u2013"
+_TIMES = "\u00d7"
+MUCH_FASTER = 0.8  # of the time: worth a word beside an equal accuracy
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """The recommended point, what cannot be told from it, and what it gains over the baseline."""
+
+    best: TrainingPointMetrics
+    tied: tuple[TrainingPointMetrics, ...]
+    baseline: TrainingPointMetrics | None
+    gain: Estimate | None
+
+
+def training_answer(points: Sequence[TrainingPointMetrics], plan: TrainingPlan) -> TrainingAnswer:
+    """The recommendation over all `points`, in the order of the plan.
+
+    Best is the highest mean accuracy on the validation examples among the points that are not INVALID; the test
+    examples have no part in the choice. Two settings are told apart seed by seed (`harness.compare`). The baseline
+    is the plan's: what the model has where nothing is set, or the value swept first.
+    """
+    if not points:
+        return TrainingAnswer(sentence="No answer: nothing was trained.")
+    believed = [point for point in points if point.verdict is not Verdict.INVALID and point.validation_accuracy]
+    if not believed:
+        return TrainingAnswer(sentence=_why_all_invalid(points))
+    choice = _choose(believed, plan)
+    return TrainingAnswer(
+        sentence=" ".join(_sentences(choice, points, plan)),
+        best_point=choice.best.point,
+        baseline_point=choice.baseline.point if choice.baseline else None,
+        gain=choice.gain,
+        tied_points=tuple(point.point for point in choice.tied),
+    )
+
+
+def _choose(believed: Sequence[TrainingPointMetrics], plan: TrainingPlan) -> _Choice:
+    best = max(believed, key=_validation)
+    baseline = next((point for point in believed if point.point == plan.baseline), None)
+    return _Choice(
+        best=best,
+        tied=tuple(point for point in believed if point is not best and not _different(point, best)),
+        baseline=baseline,
+        gain=_gain(baseline, best) if baseline and baseline is not best else None,
+    )
+
+
+def training_verdict(answer: TrainingAnswer, points: Sequence[TrainingPointMetrics]) -> Verdict:
+    """What the run's answer is worth: that of the points it stands on.
+
+    A setting that diverged cannot be the best, so leaving it out costs nothing; one that was cut off might.
+    """
+    by_number = {point.point: point for point in points}
+    if answer.best_point is None:
+        return Verdict.INVALID
+    cut_off = any(point.verdict is Verdict.INVALID and not _diverges(point) for point in points)
+    named = [number for number in (answer.best_point, answer.baseline_point) if number is not None]
+    left_out = Verdict.DEGRADED if cut_off else Verdict.VALID
+    return worst([left_out, *(by_number[number].verdict for number in named)])
+
+
+def _diverges(point: TrainingPointMetrics) -> bool:
+    return any(finding.kind is FindingKind.DIVERGED for finding in point.findings)
+
+
+def _validation(point: TrainingPointMetrics) -> float:
+    return point.validation_accuracy.value if point.validation_accuracy else -1.0
+
+
+def _different(point: TrainingPointMetrics, best: TrainingPointMetrics) -> bool:
+    before, after = _runs(point, best)
+    return before is not None and after is not None and compare(before, after).different
+
+
+def _runs(*points: TrainingPointMetrics) -> list[Runs | None]:
+    """Validation accuracy of the seeds that all `points` have, in the order of the seeds."""
+    by_seed = [{fit.seed: fit.validation_accuracy for fit in point.fits if fit.whole} for point in points]
+    shared = sorted(set.intersection(*(set(seeds) for seeds in by_seed)))
+    return [
+        Runs(tuple(seeds[seed] or 0.0 for seed in shared), point.validation_accuracy)
+        if point.validation_accuracy
+        else None
+        for point, seeds in zip(points, by_seed, strict=True)
+    ]
+
+
+def _gain(baseline: TrainingPointMetrics, best: TrainingPointMetrics) -> Estimate | None:
+    before, after = ({fit.seed: fit.test_accuracy for fit in point.fits if fit.whole} for point in (baseline, best))
+    differences = [(after[seed] or 0.0) - (before[seed] or 0.0) for seed in sorted(set(before) & set(after))]
+    if not differences:
+        return None
+    mean = run_mean(differences)
+    return Estimate(value=mean.value, low=mean.low, high=mean.high)
+
+
+def _sentences(choice: _Choice, points: Sequence[TrainingPointMetrics], plan: TrainingPlan) -> Iterable[str]:
+    best, gain = choice.best, choice.gain
+    test = best.test_accuracy if best.seeds >= FEWEST_FOR_INTERVAL else best.test_sampling
+    right = f"{_accuracy(test)} of the test examples" if test else "an unknown share of the test examples"
+    if len(plan.points) == 1:
+        yield f"{plan.model} gets {right} right after {best.epochs} epoch{'s' if best.epochs > 1 else ''}."
+    else:
+        against = f", {_points(gain)} than {_name(choice.baseline)}" if gain else ""
+        yield f"{_name(best)} generalises best: it gets {right} right{against}."
+    yield _fit_words(best)
+    yield from _tie_words(best, choice.tied)
+    if best.seeds < FEWEST_FOR_INTERVAL and len(points) > 1:
+        seeds = "One seed" if best.seeds == 1 else "Two seeds"
+        yield f"{seeds} cannot tell a better value from a luckier start: use --seeds {FEWEST_FOR_INTERVAL}."
+    diverged = [_name(point) for point in points if _diverges(point)]
+    if diverged:
+        yield f"{_listed(diverged)} diverged."
+
+
+def _fit_words(point: TrainingPointMetrics) -> str:
+    """Whether the model knows too much of its training examples, too little, or neither."""
+    kinds = {finding.kind for finding in point.findings}
+    gap = _in_points(point.gap.value) if point.gap else ""
+    if FindingKind.OVERFITTING in kinds:
+        return f"It overfits: the training examples are {gap} ahead of the validation examples."
+    if FindingKind.UNDERFITTING in kinds:
+        return "It underfits: even the training examples are not learned."
+    if FindingKind.UNCONVERGED in kinds:
+        return f"It was still learning at the end ({gap} of generalisation gap): more epochs may do better."
+    return f"The generalisation gap is {gap}: neither over- nor underfitting shows."
+
+
+def _tie_words(best: TrainingPointMetrics, tied: Sequence[TrainingPointMetrics]) -> Iterable[str]:
+    if not tied:
+        return
+    yield f"{_listed([_name(point) for point in tied])} cannot be told apart from it here."
+    times = [(point.seconds.value, point) for point in tied if point.seconds]
+    if best.seconds and times:
+        seconds, fastest = min(times, key=lambda pair: pair[0])
+        if seconds < MUCH_FASTER * best.seconds.value:
+            yield f"{_name(fastest)} trains {figure(best.seconds.value / seconds)}{_TIMES} as fast."
+
+
+def _accuracy(estimate: Estimate) -> str:
+    """`97.2 % (96.1-98.4)`."""
+    value = f"{100 * estimate.value:.1f}\u202f%"
+    if estimate.low is None or estimate.high is None:
+        return value
+    return f"{value} ({100 * estimate.low:.1f}{_TO}{100 * estimate.high:.1f})"
+
+
+def _points(gain: Estimate) -> str:
+    """`2.1 points (1.2-3.0) more`."""
+    words = "more" if gain.value >= 0 else "fewer"
+    interval = ""
+    if gain.low is not None and gain.high is not None:
+        low, high = sorted((gain.low, gain.high)) if gain.value >= 0 else sorted((-gain.low, -gain.high))
+        interval = f" ({100 * low:.1f} to {100 * high:.1f})"
+    return f"{abs(100 * gain.value):.1f} points{interval} {words}"
+
+
+def _in_points(share: float) -> str:
+    return f"{100 * share:.1f} points"
+
+
+def _name(point: TrainingPointMetrics | None) -> str:
+    setting = point.setting if point else {}
+    return ", ".join(f"{name}={format_value(value)}" for name, value in setting.items()) or "the model"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _why_all_invalid(points: Sequence[TrainingPointMetrics]) -> str:
+    reasons = [finding for point in points for finding in point.findings if finding.verdict is Verdict.INVALID]
+    if not reasons:
+        return "No answer: no fit came to its end."
+    (kind, count), *_ = Counter(finding.kind for finding in reasons).most_common(1)
+    example = next(finding for finding in reasons if finding.kind is kind)
+    of = f"{grouped(count)} of {grouped(len(points))}" if len(points) > 1 else "and"
+    return f"No answer: every fit is INVALID, {of} for this reason: {example.text} {example.remedy}"

@@ -1,0 +1,214 @@
+"""From epochs to a verdict on a fit, on a point, and on a point beside the others.
+
+What a setting does to a model (it overfits, it is still learning) is an insight and takes nothing away from the
+measurement; a fit that diverged or was cut off has no accuracy to give. The thresholds are constants.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness.checks.case import doubt, worst
+from harness.checks.machine import stolen_time
+from harness.figures import figure, percent
+from harness.findings import FindingKind, Verdict
+from harness.knobs import format_value
+from harness.stats.means import FEWEST_FOR_INTERVAL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from harness.findings import Finding
+    from harness.training.metrics import Curve, FitMetrics, TrainingPointMetrics
+    from harness.training.plan import TrainingPlan
+    from harness.training.store import FitEvidence
+
+OVERFITTING_GAP = 0.05  # training accuracy over validation accuracy
+OVERFITTING_RISE = 0.1  # validation loss at the end over its lowest
+UNDERFITTING_BY = 0.05  # training accuracy below what is within reach
+STILL_FALLING = 0.03  # of the validation loss, from one tenth of the epochs to the next
+FEWEST_EPOCHS_FOR_TREND = 10
+_POINTS = 100.0
+
+Judgement = tuple[Verdict, tuple["Finding", ...]]
+
+
+def judge_fit(metrics: FitMetrics, evidence: FitEvidence) -> Judgement:
+    """The verdict on one fit, and the findings behind it."""
+    checks = (_diverged(metrics), _trainer_died(evidence), _epochs_missing(metrics, evidence), _steal(metrics),
+              _not_learned(metrics, evidence))  # fmt: skip
+    findings = tuple(finding for finding in checks if finding is not None)
+    return worst(finding.verdict for finding in findings), findings
+
+
+def judge_training_point(metrics: TrainingPointMetrics, plan: TrainingPlan) -> Judgement:
+    """The verdict on a setting over its seeds, and the findings behind it."""
+    checks = (_too_few_seeds(metrics, plan), _overfitting(metrics), _unconverged(metrics))
+    findings = (*_of_its_fits(metrics), *(finding for finding in checks if finding is not None))
+    return worst(finding.verdict for finding in findings), findings
+
+
+def judge_together(points: Sequence[TrainingPointMetrics], plan: TrainingPlan) -> tuple[TrainingPointMetrics, ...]:
+    """The points with what only shows beside the others."""
+    return tuple(
+        _with(point, [found for found in (_unequal_seeds(point, points), _underfitting(point, points, plan)) if found])
+        for point in points
+    )
+
+
+def _with(point: TrainingPointMetrics, findings: Sequence[Finding]) -> TrainingPointMetrics:
+    every = (*point.findings, *findings)
+    return msgspec.structs.replace(point, findings=every, verdict=worst(finding.verdict for finding in every))
+
+
+def _diverged(metrics: FitMetrics) -> Finding | None:
+    epoch = metrics.diverged_epoch
+    if epoch is None:
+        return None
+    text = f"The loss was no finite number after epoch {epoch}: the fit diverged, and has no accuracy to give."
+    remedy = "Lower learning_rate (a tenth is a good next try), or take another loss or activation."
+    return doubt(FindingKind.DIVERGED, Verdict.INVALID, text, remedy, epoch=epoch)
+
+
+def _trainer_died(evidence: FitEvidence) -> Finding | None:
+    if not evidence.trainer_died:
+        return None
+    remedy = "Its own words are in trainer.log; go on with --resume, which trains it again."
+    return doubt(FindingKind.TRAINER_DIED, Verdict.INVALID, f"{evidence.failure}.".capitalize(), remedy)
+
+
+def _epochs_missing(metrics: FitMetrics, evidence: FitEvidence) -> Finding | None:
+    if evidence.failure is None or evidence.trainer_died:
+        return None
+    text = f"{metrics.epochs} of {metrics.planned_epochs} epochs are there: {evidence.failure}."
+    return doubt(FindingKind.EPOCHS_MISSING, Verdict.INVALID, text, "Go on with --resume, which trains it again.")
+
+
+def _steal(metrics: FitMetrics) -> Finding | None:
+    """Accuracy does not suffer from a slow machine; what is timed does."""
+    found = stolen_time(metrics.usage)
+    return msgspec.structs.replace(found, verdict=Verdict.DEGRADED) if found else None
+
+
+def _not_learned(metrics: FitMetrics, evidence: FitEvidence) -> Finding | None:
+    """No better than naming the commonest class, by less than two standard errors of that share."""
+    if metrics.test_accuracy is None or evidence.fit is None:
+        return None
+    guess, count = evidence.fit.majority_share, evidence.fit.model.test_count or 1
+    if metrics.test_accuracy > guess + 2 * math.sqrt(guess * (1 - guess) / count):
+        return None
+    text = (
+        f"{percent(metrics.test_accuracy)} of the test examples are right; always naming the commonest class "
+        f"would do as well ({percent(guess)})."
+    )
+    remedy = "Change learning_rate by a factor of ten either way; then train longer (epochs)."
+    return doubt(FindingKind.NOT_LEARNED, Verdict.DEGRADED, text, remedy, accuracy=metrics.test_accuracy, guess=guess)
+
+
+def _of_its_fits(metrics: TrainingPointMetrics) -> Iterator[Finding]:
+    """What was found in the fits, one finding of each kind: the worst.
+
+    A fit that is not whole for reasons outside the setting costs the point its seed, not its verdict, as long as
+    others are whole. A setting that diverges from any seed cannot be relied on.
+    """
+    for kind in dict.fromkeys(finding.kind for fit in metrics.fits for finding in fit.findings):
+        found = [(fit, finding) for fit in metrics.fits for finding in fit.findings if finding.kind is kind]
+        severe = worst(finding.verdict for _, finding in found)
+        fit, finding = next(pair for pair in found if pair[1].verdict is severe)
+        if len(metrics.fits) > 1:
+            where = f"From {len(found)} of {len(metrics.fits)} seeds, first from seed {fit.seed}: "
+            finding = msgspec.structs.replace(finding, text=where + finding.text)
+        if kind in (FindingKind.EPOCHS_MISSING, FindingKind.TRAINER_DIED) and metrics.seeds:
+            finding = msgspec.structs.replace(finding, verdict=Verdict.DEGRADED)
+        yield finding
+
+
+def _too_few_seeds(metrics: TrainingPointMetrics, plan: TrainingPlan) -> Finding | None:
+    if not metrics.seeds or metrics.seeds >= FEWEST_FOR_INTERVAL:
+        return None
+    alone = len(plan.points) == 1
+    several = "s" if metrics.seeds > 1 else ""
+    text = f"{metrics.seeds} seed{several}: how far the result depends on the start cannot be said" + (
+        "." if alone else ", nor whether a value is better or was luckier."
+    )
+    remedy = f"Train from {FEWEST_FOR_INTERVAL} seeds or more (--seeds {FEWEST_FOR_INTERVAL})."
+    verdict = Verdict.VALID if alone else Verdict.DEGRADED
+    return doubt(FindingKind.TOO_FEW_SEEDS, verdict, text, remedy, seeds=metrics.seeds)
+
+
+def _overfitting(metrics: TrainingPointMetrics) -> Finding | None:
+    """The training examples are known better than the others, or the validation loss has turned and risen."""
+    train, validation, gap = metrics.train_accuracy, metrics.validation_accuracy, metrics.gap
+    if train is None or validation is None or gap is None:
+        return None
+    rise, turn = _turn(metrics.curves.validation_loss)
+    if gap.value < OVERFITTING_GAP and (rise < OVERFITTING_RISE or gap.value <= 0):
+        return None
+    text = f"{percent(train.value)} of the training examples are right, but {percent(validation.value)} of the others"
+    remedy = "Regularise: more dropout, l2 or input_noise; or fit less: fewer epochs."
+    if rise >= OVERFITTING_RISE:
+        text += f"; the validation loss has risen by {percent(rise)} since epoch {turn}"
+        remedy = f"Stop earlier (epochs={turn}), or regularise: more dropout, l2 or input_noise."
+    return doubt(FindingKind.OVERFITTING, Verdict.VALID, f"{text}.", remedy, gap=gap.value, rise=rise)
+
+
+def _turn(loss: Curve) -> tuple[float, int]:
+    """By how much the loss rose from its lowest to its end, as a share, and the epoch of the lowest."""
+    if not loss.values or min(loss.values) <= 0:
+        return 0.0, 0
+    lowest = min(loss.values)
+    return loss.values[-1] / lowest - 1, loss.epochs[loss.values.index(lowest)]
+
+
+def _unconverged(metrics: TrainingPointMetrics) -> Finding | None:
+    """The validation loss of the last tenth of the epochs is still well below that of the tenth before."""
+    loss = metrics.curves.validation_loss.values
+    tenth = len(loss) // 10
+    if len(loss) < FEWEST_EPOCHS_FOR_TREND or not metrics.seeds:
+        return None
+    before, last = (sum(part) / tenth for part in (loss[-2 * tenth : -tenth], loss[-tenth:]))
+    fall = 1 - last / before if before > 0 else 0.0
+    if fall < STILL_FALLING:
+        return None
+    text = f"The validation loss was still falling at the end: by {percent(fall)} over the last tenth of the epochs."
+    remedy = f"Train longer (epochs={2 * metrics.epochs}), or take larger steps (learning_rate)."
+    return doubt(FindingKind.UNCONVERGED, Verdict.VALID, text, remedy, fall=fall)
+
+
+def _underfitting(
+    metrics: TrainingPointMetrics, points: Sequence[TrainingPointMetrics], plan: TrainingPlan
+) -> Finding | None:
+    """Even the training examples are not learned: well below the target, or below what another value reaches."""
+    train, gap = metrics.train_accuracy, metrics.gap
+    if train is None or gap is None or gap.value >= OVERFITTING_GAP:
+        return None
+    others = {other.train_accuracy.value: other for other in points if other.train_accuracy is not None}
+    within_reach = max([plan.target_accuracy, *others])
+    if train.value > within_reach - UNDERFITTING_BY:
+        return None
+    text = f"Only {percent(train.value)} of the training examples are right"
+    if within_reach in others and others[within_reach] is not metrics:
+        text += f", against {percent(within_reach)} with {_name(others[within_reach])}"
+    remedy = "Less dropout, l2 or input_noise, another learning_rate, more epochs, or a larger model (--model)."
+    by = _POINTS * (within_reach - train.value)
+    return doubt(FindingKind.UNDERFITTING, Verdict.VALID, f"{text}.", remedy, below_by_points=float(figure(by, 3)))
+
+
+def _unequal_seeds(metrics: TrainingPointMetrics, points: Sequence[TrainingPointMetrics]) -> Finding | None:
+    """A comparison seed by seed needs the same seeds on both sides."""
+    own = {fit.seed for fit in metrics.fits if fit.whole}
+    every = {fit.seed for point in points for fit in point.fits if fit.whole}
+    lacking = sorted(every - own)
+    if not own or not lacking:
+        return None
+    listed = ", ".join(str(seed) for seed in lacking)
+    text = f"Seed{'s' if len(lacking) > 1 else ''} {listed} of the other values {'are' if len(lacking) > 1 else 'is'} "
+    remedy = "Go on with --resume; where a seed diverged, the value cannot be relied on."
+    return doubt(FindingKind.UNEQUAL_SEEDS, Verdict.DEGRADED, f"{text}missing here.", remedy, missing=len(lacking))
+
+
+def _name(point: TrainingPointMetrics) -> str:
+    return ", ".join(f"{name}={format_value(value)}" for name, value in point.setting.items())

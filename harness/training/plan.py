@@ -1,0 +1,113 @@
+"""A plan of training: which settings are fitted, from which seeds, in which order."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness.errors import UserError
+from harness.knobs import Setting, format_value
+from harness.plan import Trial, order_trials
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.training.trainer import TrainerSpec
+
+TRAINING_SCHEMA_VERSION = 1
+MAX_TRIALS = 10_000
+DEFAULT_TARGET_ACCURACY = 0.9
+
+
+class TrainingPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One setting of the swept knobs."""
+
+    number: int
+    setting: Setting
+
+    @property
+    def slug(self) -> str:
+        """A short name fit for a folder: `learning_rate=0.01`."""
+        parts = [f"{name}={format_value(value)}" for name, value in self.setting.items()] or ["train"]
+        return "".join(c if c.isalnum() or c in "=.-_" else "-" for c in "-".join(parts))
+
+
+class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What is fitted, how, and in which order. A trial's seed is `seed` plus its repeat: the same for every point.
+
+    Points that share their seeds start from the same weights and see the examples in the same order, so that their
+    difference is the setting's.
+    """
+
+    name: str
+    trainer: str
+    model: str
+    points: tuple[TrainingPoint, ...]
+    trials: tuple[Trial, ...]  # in the order they are run
+    epochs: tuple[int, ...]  # of each point
+    fixed: Setting = {}  # knobs set by the user but not swept
+    baseline: int = 0  # the point that the others are held against
+    seeds: int
+    seed: int
+    target_accuracy: float = DEFAULT_TARGET_ACCURACY
+    schema_version: int = TRAINING_SCHEMA_VERSION
+
+    def point(self, number: int) -> TrainingPoint:
+        """The point with that number."""
+        return self.points[number]
+
+    def setting(self, point: TrainingPoint) -> Setting:
+        """All knobs that the user set for a point, swept or fixed."""
+        return {**self.fixed, **point.setting}
+
+    @property
+    def swept(self) -> tuple[str, ...]:
+        """Names of the knobs that differ between points, in the order they were given."""
+        return tuple(self.points[0].setting) if self.points else ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRequest:
+    """What a user asked for, as typed on the command line."""
+
+    words: Sequence[str]  # "learning_rate", "dropout=0,0.5", ...
+    trainer: TrainerSpec
+    model: str
+    seeds: int
+    seed: int = 1
+    target_accuracy: float = DEFAULT_TARGET_ACCURACY
+
+
+def make_training_plan(request: TrainingRequest) -> TrainingPlan:
+    """The plan of a request. Raises UserError for an unknown model or knob, an illegal value, or too many trials."""
+    values = request.trainer.knobs.parse_sweep(request.words)
+    swept = {name: several for name, several in values.items() if len(several) > 1}
+    fixed = {name: several[0] for name, several in values.items() if len(several) == 1}
+    settings = [dict(zip(swept, combination, strict=True)) for combination in itertools.product(*swept.values())]
+    if len(settings) * request.seeds > MAX_TRIALS:
+        raise UserError(f"{len(settings)} points x {request.seeds} seeds are too many; sweep fewer values")
+    trials = order_trials(range(len(settings)), request.seeds, request.seed)
+    return TrainingPlan(
+        name="-".join(("train", *swept)),
+        trainer=request.trainer.name,
+        model=request.model,
+        points=tuple(TrainingPoint(number=number, setting=setting) for number, setting in enumerate(settings)),
+        trials=tuple(msgspec.structs.replace(trial, seed=request.seed + trial.repeat) for trial in trials),
+        epochs=tuple(
+            int(request.trainer.complete(request.model, {**fixed, **setting})["epochs"]) for setting in settings
+        ),
+        fixed=fixed,
+        baseline=_baseline(request, settings),
+        seeds=request.seeds,
+        seed=request.seed,
+        target_accuracy=request.target_accuracy,
+    )
+
+
+def _baseline(request: TrainingRequest, settings: Sequence[Setting]) -> int:
+    """The point that leaves the model as it is; the first where none does."""
+    own = {**request.trainer.knobs.defaults(), **request.trainer.complete(request.model, {})}
+    return next((n for n, setting in enumerate(settings) if all(own[name] == setting[name] for name in setting)), 0)

@@ -1,0 +1,82 @@
+"""Plain JSON, for servers that speak no protocol: where to post, what to send, and where the numbers of an answer are.
+
+A form is written `json:/predict?send=inputs[]&take=outputs.0`. `send` says what the item stands under: `input` makes
+{"input": item}, `inputs[]` makes {"inputs": [item]}, `[]` makes [item], and nothing makes the item itself. `take` says
+the way to the answer's numbers, names and positions with dots between; nothing takes the whole document.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+import orjson
+
+from harness.errors import UserError
+from harness.wire.codec import HttpCodec, WireError, http_post
+from harness.wire.v2 import as_rows, flat_numbers
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from harness.bank import BankMeta
+    from harness.wire.url import ServerUrl
+
+PREFIX = "json:"
+EXAMPLE = "json:/predict?send=inputs[]&take=outputs.0"
+_HEADERS = "Content-Type: application/json\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class JsonForm:
+    """One server's requests and answers."""
+
+    path: str
+    send: str = ""
+    take: str = ""
+
+    def wrap(self, item: Any) -> Any:
+        """The document to send for `item`."""
+        name = self.send.removesuffix("[]")
+        content = [item] if self.send.endswith("[]") else item
+        return {name: content} if name else content
+
+    def find(self, document: Any) -> Any:
+        """The part of an answer that holds the numbers. Raises KeyError, IndexError, TypeError where there is none."""
+        for step in self.take.split(".") if self.take else ():
+            document = document[int(step)] if isinstance(document, list) else document[step]
+        return document
+
+
+def parse_form(name: str) -> JsonForm:
+    """The form that a protocol's name holds. Raises UserError."""
+    parts = urlsplit(name.removeprefix(PREFIX))
+    given = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if not parts.path.startswith("/") or set(given) - {"send", "take"}:
+        raise UserError(f"--protocol {name}: write it like {EXAMPLE!r} (path, then send and take)")
+    return JsonForm(parts.path, given.get("send", ""), given.get("take", ""))
+
+
+class PlainJsonCodec(HttpCodec):
+    """One item per request."""
+
+    def __init__(self, name: str, url: ServerUrl, meta: BankMeta) -> None:
+        self.name = name
+        self._form = parse_form(name)
+        self._url = url
+        self._meta = meta
+
+    def encode(self, item: NDArray[Any]) -> bytes:
+        """The whole request for an item (*input_shape)."""
+        (row,) = as_rows(item, self._meta)
+        body = orjson.dumps(self._form.wrap(row), option=orjson.OPT_SERIALIZE_NUMPY)
+        return http_post(self._url, self._form.path, _HEADERS, body)
+
+    def decode(self, body: bytes) -> NDArray[np.float64]:
+        """The numbers that `take` leads to, flat. Raises WireError."""
+        try:
+            return flat_numbers(self._form.find(orjson.loads(body)))
+        except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, ValueError) as error:
+            raise WireError(f"no numbers at {self._form.take or 'the top'} of the answer: {error}") from error

@@ -1,0 +1,109 @@
+"""The tables of a training report, cell by cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.knobs import format_value
+from reports import units
+from reports.labels import reasons
+from reports.points_view import Cell, Table
+from reports.training.words import fit_words, label, share, shares
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from harness.metrics import Estimate, Usage
+    from harness.training.metrics import FitMetrics, TrainingPointMetrics
+    from reports.training import TrainingInput
+
+
+def points_table(report: TrainingInput) -> Table:
+    """All points in the order of the plan."""
+    swept = report.plan.swept
+    target = f"{100 * report.plan.target_accuracy:g}"
+    columns = (
+        *(swept or ("Model",)), "Verdict", "Test accuracy, %", "Validation, %", "Training, %", "Gap, points", "Fit",
+        "Test loss", "Seeds", "Epochs", "Examples /s", "Fitting, s", f"s until {target} %", f"Seeds at {target} %",
+    )  # fmt: skip
+    rows = tuple(tuple(_point_cells(point, report)) for point in report.result.points)
+    numbers = [point.point for point in report.result.points]
+    best = report.result.answer.best_point
+    stressed = numbers.index(best) if best in numbers and len(numbers) > 1 else None
+    return Table(columns, rows, stressed, len(swept or ("",)) + 1)
+
+
+def _point_cells(point: TrainingPointMetrics, report: TrainingInput) -> Iterator[Cell]:
+    names = [format_value(point.setting[name]) for name in report.plan.swept] or [report.plan.model]
+    yield from (Cell(text, key=text, kind="point") for text in names)
+    why = ", ".join(kind.replace("_", " ") for kind in reasons(point))
+    yield Cell(point.verdict.value, why, key=point.verdict.value, kind="verdict")
+    for estimate in (point.test_accuracy, point.validation_accuracy, point.train_accuracy, point.gap):
+        yield Cell(*shares(estimate), key=_key(estimate))
+    yield Cell(fit_words(point), key=fit_words(point), kind="text")
+    yield _estimate(point.test_loss)
+    yield Cell(units.count(point.seeds), key=str(point.seeds))
+    yield Cell(units.count(point.epochs), key=str(point.epochs))
+    yield _estimate(point.samples_per_s)
+    yield _estimate(point.seconds)
+    yield _estimate(point.seconds_to_target)
+    yield Cell(f"{point.reached_target} of {point.seeds}", key=str(point.reached_target))
+
+
+def _estimate(estimate: Estimate | None) -> Cell:
+    return Cell(*units.estimate(estimate), key=_key(estimate))
+
+
+def _key(estimate: Estimate | None) -> str:
+    return units.machine_number(estimate.value if estimate else None)
+
+
+def fits_table(report: TrainingInput, most: int) -> Table:
+    """Every fit, in the order of points and seeds; at most `most`."""
+    columns = (
+        "Point", "Seed", "Verdict", "Epochs", "Test accuracy, %", "Test loss", "Validation, %", "Training, %",
+        "Lowest validation loss at epoch", "Examples /s", "Fitting, s",
+    )  # fmt: skip
+    fits = [(point, fit) for point in report.result.points for fit in point.fits]
+    return Table(columns, tuple(tuple(_fit_cells(*pair)) for pair in fits[:most]), None, 1)
+
+
+def _fit_cells(point: TrainingPointMetrics, fit: FitMetrics) -> Iterator[Cell]:
+    yield Cell(label(point), key=label(point), kind="point")
+    yield Cell(str(fit.seed), key=str(fit.seed))
+    kinds = ", ".join(finding.kind.value.replace("_", " ") for finding in fit.findings)
+    yield Cell(fit.verdict.value, kinds, key=fit.verdict.value, kind="verdict")
+    yield Cell(f"{fit.epochs} of {fit.planned_epochs}", key=str(fit.epochs))
+    yield Cell(share(fit.test_accuracy), key=units.machine_number(fit.test_accuracy))
+    yield Cell(units.number(fit.test_loss), key=units.machine_number(fit.test_loss))
+    yield Cell(share(fit.validation_accuracy), key=units.machine_number(fit.validation_accuracy))
+    yield Cell(share(fit.train_accuracy), key=units.machine_number(fit.train_accuracy))
+    yield Cell(units.count(fit.lowest_loss_epoch), key=str(fit.lowest_loss_epoch or ""))
+    yield Cell(units.number(fit.samples_per_s), key=units.machine_number(fit.samples_per_s))
+    yield Cell(units.number(fit.seconds), key=units.machine_number(fit.seconds))
+
+
+_RESOURCES: Mapping[str, Callable[[Usage], str]] = {
+    "CPU of the trainer, cores": lambda usage: units.number(usage.cpu_target_cores, 2),
+    "Each core": lambda usage: ", ".join(units.percent(core) for core in usage.cpu_machine_percent[:8]) or units.ABSENT,
+    "Memory, MB": lambda usage: units.number(usage.rss_target_mb),
+    "Threads": lambda usage: units.number(usage.threads_target, 2),
+    "Context switches /s": lambda usage: units.number(usage.context_switches_per_s),
+    "Steal": lambda usage: units.percent(usage.steal_percent),
+    "GPU use": lambda usage: units.percent(usage.gpu_utilization_percent),
+    "GPU memory, MB": lambda usage: units.number(usage.gpu_memory_mb),
+    "GPU power, W": lambda usage: units.number(usage.gpu_power_w),
+    "GPU energy, J": lambda usage: units.number(usage.gpu_energy_j),
+    "Samplers, CPU": lambda usage: units.percent(usage.sampler_cpu_percent),
+}
+
+
+def resources_table(points: Sequence[TrainingPointMetrics]) -> Table:
+    """Usage per point while it was fitted and judged; a column that no point has is left out."""
+    read = {name: [cell(point.usage) for point in points] for name, cell in _RESOURCES.items()}
+    known = {name: cells for name, cells in read.items() if any(cell != units.ABSENT for cell in cells)}
+    rows = tuple(
+        (Cell(label(point), key=label(point), kind="point"), *(Cell(cells[number]) for cells in known.values()))
+        for number, point in enumerate(points)
+    )
+    return Table(("Point", *known), rows, None, 1)

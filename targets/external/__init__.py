@@ -1,0 +1,13 @@
+"""Servers that are not ours, by recipe: a folder each, with `recipe.toml` and what the server needs to run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.server_recipe import load_recipe
+from harness.target import TargetSpec, spec_of
+
+
+def shipped() -> tuple[TargetSpec, ...]:
+    """A target for each recipe in this folder, by name."""
+    return tuple(spec_of(load_recipe(path)) for path in sorted(Path(__file__).parent.glob("*/recipe.toml")))

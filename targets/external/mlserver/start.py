@@ -1,0 +1,35 @@
+"""Writes the settings that MLServer reads from a folder, and becomes MLServer."""
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+env = os.environ
+folder = Path(tempfile.mkdtemp(prefix="mlserver-"))
+(folder / "settings.json").write_text(
+    json.dumps(
+        {
+            "host": "127.0.0.1",
+            "http_port": int(env["HTTP_PORT"]),
+            "grpc_port": int(env["GRPC_PORT"]),
+            "metrics_port": int(env["METRICS_PORT"]),
+            "parallel_workers": int(env["WORKERS"]),
+            "use_structured_logging": False,
+        }
+    )
+)
+(folder / "model-settings.json").write_text(
+    json.dumps(
+        {
+            "name": env["MODEL_NAME"],
+            "implementation": "runtime.OnnxRuntime",
+            "parameters": {"uri": env["MODEL_FILE"]},
+            "max_batch_size": int(env["BATCH_SIZE"]),
+            "max_batch_time": float(env["BATCH_WAIT_MS"]) / 1000 if int(env["BATCH_SIZE"]) > 1 else 0,
+        }
+    )
+)
+os.environ["PYTHONPATH"] = str(Path(__file__).parent)
+os.execv(str(Path(sys.executable).with_name("mlserver")), ["mlserver", "start", str(folder)])

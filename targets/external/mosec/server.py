@@ -1,0 +1,52 @@
+"""mosec serving one ONNX model at the path of the Open Inference Protocol."""
+
+import os
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import orjson
+from mosec import Server, ValidationError, Worker
+
+NAME = os.environ["MODEL_NAME"]
+
+
+class Model(Worker):
+    """Reads and writes the protocol's JSON; mosec hands over a list of requests."""
+
+    def __init__(self) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = int(os.environ["THREADS"])
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self.session = onnxruntime.InferenceSession(os.environ["MODEL_FILE"], options)
+        self.input = self.session.get_inputs()[0]
+        self.forward([np.zeros(self.input.shape[1:], np.float32)])
+        print("ready with the model", flush=True)
+
+    def deserialize(self, data: bytes) -> np.ndarray:
+        try:
+            row = np.asarray(orjson.loads(data)["inputs"][0]["data"], np.float32)
+            return row.reshape(self.input.shape[1:])
+        except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, ValueError) as error:
+            raise ValidationError(f"not a request of the Open Inference Protocol: {error}") from error
+
+    def forward(self, data: list[np.ndarray]) -> list[Any]:
+        return list(self.session.run(None, {self.input.name: np.stack(data)})[0])
+
+    def serialize(self, data: np.ndarray) -> bytes:
+        output = {"name": "output", "datatype": "FP32", "shape": [1, *data.shape], "data": data.reshape(-1)}
+        return orjson.dumps({"model_name": NAME, "outputs": [output]}, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+if __name__ == "__main__":
+    from mosec import Runtime
+
+    server = Server()
+    runtime = Runtime(
+        Model,
+        num=int(os.environ["WORKERS"]),
+        max_batch_size=int(os.environ["BATCH_SIZE"]),
+        max_wait_time=int(os.environ["BATCH_WAIT_MS"]),
+    )
+    server.register_runtime({f"/v2/models/{NAME}/infer": [runtime]})
+    server.run()

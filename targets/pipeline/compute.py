@@ -1,0 +1,165 @@
+"""`Compute` by a crew: batches go from stage to stage, each to whichever process of its next stage is idle.
+
+A process has at most one batch, so that a batch is formed as late as possible and never waits behind another
+while a process is idle: with one stage this is a queue with many servers. Between stages batches wait in their
+slots, of which there are few: when they are used up, requests wait in the queue and batches grow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.clock import monotonic_ns
+from targets.pipeline.errand import FAILED_NS, SIZE, Errand, parse
+from targets.servers.compute import MODEL_FAILED
+from targets.servers.errors import ProtocolError
+from targets.servers.work import reply
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from targets.pipeline.crew import Crew, Hand
+    from targets.preprocessing.intake import Intake
+    from targets.servers.compute import Batch, Result
+
+PROCESS_DIED = ProtocolError(500, "the process that had this request died; it is being started again")
+
+
+@dataclass(slots=True)
+class Job:
+    """A batch under way: its slot, the tensor there, what joining its rows took, and each stage until now."""
+
+    batch: Batch
+    slot: int
+    shape: tuple[int, ...]
+    joined_ns: int
+    stage_ns: list[int] = field(default_factory=list)
+
+
+class PipelineCompute:
+    """Routes jobs over the hands of a crew that has been launched."""
+
+    _loop: asyncio.AbstractEventLoop
+    _finish: Callable[[Batch, Result], None]
+    _on_free: Callable[[], None]
+
+    def __init__(self, crew: Crew, intake: Intake) -> None:
+        self._crew = crew
+        self._intake = intake
+        self._slots = crew.slots
+        self._free_slots = list(range(crew.slots.geometry.slots))
+        stages = range(len(crew.stages))
+        self._hands: list[set[Hand]] = [set() for _ in stages]
+        self._idle: list[deque[Hand]] = [deque() for _ in stages]
+        self._waiting: list[deque[Job]] = [deque() for _ in stages]
+        self._jobs: dict[Hand, Job] = {}
+
+    def start(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        finish: Callable[[Batch, Result], None],
+        on_free: Callable[[], None],
+    ) -> None:
+        """Take over the hands that are ready, and those that come later."""
+        self._loop, self._finish, self._on_free = loop, finish, on_free
+        self._crew.watch(loop, self._welcome)
+
+    def stop(self) -> None:
+        """Let the processes go."""
+        for hand in [hand for hands in self._hands for hand in hands]:
+            self._let_go(hand)
+        self._crew.stop()
+
+    def able(self) -> bool:
+        """Whether every stage has a process that lives."""
+        return all(self._hands)
+
+    def free(self) -> bool:
+        """Whether a process of the first stage is idle, and there is a slot."""
+        return bool(self._idle[0] and self._free_slots)
+
+    def run(self, batch: Batch) -> None:
+        """Write the rows into a slot and send it on its way."""
+        start_ns = monotonic_ns()
+        inputs = self._intake.batch(batch.requests())
+        slot = self._free_slots.pop()
+        try:
+            self._slots.tensor(slot, 0, inputs.shape, self._crew.stages[0].input_dtype)[:] = inputs
+        except ValueError as error:
+            self._free_slots.append(slot)
+            self._finish(batch, ProtocolError(413, str(error)))
+            return
+        self._waiting[0].append(Job(batch, slot, inputs.shape, monotonic_ns() - start_ns))
+        self._dispatch(0)
+
+    def _welcome(self, hand: Hand) -> None:
+        self._hands[hand.stage].add(hand)
+        self._idle[hand.stage].append(hand)
+        hand.link.setblocking(False)
+        self._loop.add_reader(hand.link.fileno(), self._read, hand)
+        self._dispatch(hand.stage)
+        self._on_free()
+
+    def _dispatch(self, stage: int) -> None:
+        idle, waiting = self._idle[stage], self._waiting[stage]
+        while idle and waiting:
+            hand, job = idle.popleft(), waiting.popleft()
+            self._jobs[hand] = job
+            with contextlib.suppress(OSError):  # it has just died: reading will tell
+                Errand(job.slot, job.shape).send(hand.link)
+
+    def _read(self, hand: Hand) -> None:
+        try:
+            message = hand.link.recv(SIZE)
+        except BlockingIOError:
+            return
+        except OSError:
+            message = b""
+        if len(message) != SIZE:  # what is sent in one piece over such a socket comes in one piece
+            self._lost(hand)
+            return
+        job = self._jobs.pop(hand)
+        self._idle[hand.stage].append(hand)
+        self._advance(job, hand.stage, parse(message))
+        self._dispatch(hand.stage)
+        self._on_free()
+
+    def _advance(self, job: Job, stage: int, errand: Errand) -> None:
+        if errand.ended_ns == FAILED_NS:
+            self._end(job, MODEL_FAILED)
+            return
+        job.stage_ns.append(errand.ended_ns - errand.began_ns)
+        job.shape = errand.shape
+        if stage + 1 == len(self._hands):
+            outputs = self._slots.tensor(job.slot, stage + 1, job.shape)
+            self._end(job, reply(outputs, job.batch.requests(), job.joined_ns, tuple(job.stage_ns)))
+        elif self._hands[stage + 1]:
+            self._waiting[stage + 1].append(job)
+            self._dispatch(stage + 1)
+        else:
+            self._end(job, PROCESS_DIED)
+
+    def _end(self, job: Job, result: Result) -> None:
+        self._free_slots.append(job.slot)
+        self._finish(job.batch, result)
+
+    def _lost(self, hand: Hand) -> None:
+        """Its batch fails; so do those that wait for its stage where it was the last one."""
+        stage = hand.stage
+        self._let_go(hand)
+        if (job := self._jobs.pop(hand, None)) is not None:
+            self._end(job, PROCESS_DIED)
+        while self._waiting[stage] and not self._hands[stage]:
+            self._end(self._waiting[stage].popleft(), PROCESS_DIED)
+        self._on_free()
+
+    def _let_go(self, hand: Hand) -> None:
+        self._loop.remove_reader(hand.link.fileno())
+        hand.link.close()
+        self._hands[hand.stage].discard(hand)
+        with contextlib.suppress(ValueError):
+            self._idle[hand.stage].remove(hand)

@@ -1,0 +1,218 @@
+"""Cutting: from a Keras model to a file per stage, about equally long by the measured time of its layers.
+
+It runs in a process of its own (`python -m targets.pipeline.cut MODEL STAGES FOLDER`), so that the process
+which listens never imports TensorFlow. A model can be cut wherever a single float32 tensor is all that later
+layers need of earlier ones.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from harness.bank import FREE, Bank
+from harness.clock import NS_PER_MS, monotonic_ns
+from harness.errors import SweepspotError, UserError
+from targets.engines.quiet import import_tensorflow
+from targets.models import find_recipe, prepare
+from targets.pipeline.balance import balance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import keras
+    from numpy.typing import NDArray
+
+MEASURED_ROWS = 16
+MEASURED_CALLS = 20
+CHECKED_ROWS = 64
+
+
+class Cut(msgspec.Struct, frozen=True, kw_only=True):
+    """A model in stages. Shapes are of one row; times are those of one call with `MEASURED_ROWS` rows on one thread."""
+
+    shapes: tuple[tuple[int, ...], ...]  # of the input, of each tensor between stages, of the output; FREE as in banks
+    layers: tuple[tuple[str, ...], ...]  # per stage, in words
+    stage_ms: tuple[float, ...]
+    piece_ms: tuple[float, ...]  # of the smallest parts that the model can be cut into
+
+    @property
+    def stages(self) -> int:
+        """How many."""
+        return len(self.stage_ms)
+
+
+def stage_path(folder: Path, stage: int) -> Path:
+    """The Keras file of stage `stage` (from 0)."""
+    return folder / f"stage-{stage + 1}.keras"
+
+
+def cut(model: keras.Model, batch: NDArray[Any], stages: int, folder: Path) -> Cut:
+    """Write `model`'s stages into `folder`; `batch` are real inputs, to measure and to check with.
+
+    Raises UserError where it cannot be cut so, or not without changing it.
+    """
+    graph = Graph.of(model)
+    bounds = graph.bounds()
+    pieces = len(bounds) - 1
+    if stages > pieces:
+        raise UserError(f"stages={stages}: {model.name} can be cut into at most {pieces}")
+    piece_ms = _piece_times_ms([graph.part(*ends) for ends in pairwise(bounds)], batch[:MEASURED_ROWS])
+    ends = (0, *balance(piece_ms, stages))
+    parts = [graph.part(bounds[start], bounds[end]) for start, end in pairwise(ends)]
+    _check(model, parts, batch)
+    for stage, part in enumerate(parts):
+        part.save(stage_path(folder, stage))
+    return Cut(
+        shapes=(*(_row_shape(part.inputs[0]) for part in parts), _row_shape(parts[-1].outputs[0])),
+        layers=tuple(tuple(layer.name for layer in part.layers[1:]) for part in parts),
+        stage_ms=tuple(sum(piece_ms[start:end]) for start, end in pairwise(ends)),
+        piece_ms=tuple(piece_ms),
+    )
+
+
+def _row_shape(tensor: Any) -> tuple[int, ...]:
+    return tuple(FREE if size is None else int(size) for size in tensor.shape[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One layer's place in a model: what it is called with, symbolically, and what it gives."""
+
+    layer: keras.Layer
+    arguments: Any  # (args, kwargs)
+    output: Any
+
+    def inputs(self) -> list[Any]:
+        """The tensors among the arguments."""
+        import keras
+
+        return [value for value in keras.tree.flatten(self.arguments) if isinstance(value, keras.KerasTensor)]
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A model as the calls of its layers, in an order in which they can be made."""
+
+    first: Any  # the symbolic input
+    calls: list[Call]
+
+    @classmethod
+    def of(cls, model: keras.Model) -> Graph:
+        """The layers called once more on symbolic tensors. Raises UserError where there are several inputs."""
+        import keras
+
+        if len(model.inputs) != 1 or len(model.outputs) != 1:
+            raise UserError(f"stages: {model.name} has several inputs or outputs and cannot be cut")
+        calls: list[Call] = []
+
+        def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
+            output = layer(*args, **kwargs)
+            calls.append(Call(layer, (args, kwargs), output))
+            return output
+
+        first = keras.Input(model.inputs[0].shape[1:], dtype=model.inputs[0].dtype)
+        if isinstance(model, keras.Sequential):
+            tensor = first
+            for layer in model.layers:
+                tensor = call(layer, tensor)
+        else:
+            inputs = keras.tree.pack_sequence_as(model.input, [first])
+            keras.models.clone_model(model, inputs, clone_function=lambda layer: layer, call_function=call)
+        return cls(first, calls)
+
+    def bounds(self) -> list[int]:
+        """0, each number of calls after which one float32 tensor is all that is still needed, and the number of all."""
+        inner = [index for index in range(1, len(self.calls)) if self._crossing(index) is not None]
+        return [0, *inner, len(self.calls)]
+
+    def _crossing(self, index: int) -> Any:
+        """The one tensor that calls from `index` on need of what was before; None where there are several."""
+        made = {id(tensor): tensor for tensor in (self.first, *(call.output for call in self.calls[:index]))}
+        needed = {id(tensor) for call in self.calls[index:] for tensor in call.inputs()}
+        open_tensors = [tensor for key, tensor in made.items() if key in needed]
+        one = len(open_tensors) == 1 and open_tensors[0].dtype == "float32"
+        return open_tensors[0] if one else None
+
+    def part(self, start: int, end: int) -> keras.Model:
+        """The calls from `start` to before `end`, both of them bounds, as a model of its own."""
+        import keras
+
+        source = self._crossing(start)
+        first = keras.Input(source.shape[1:], dtype=source.dtype)
+        known = {id(source): first}
+        for call in self.calls[start:end]:
+            args, kwargs = keras.tree.map_structure(lambda value: known.get(id(value), value), call.arguments)
+            known[id(call.output)] = call.layer(*args, **kwargs)
+        last = self.calls[-1].output if end == len(self.calls) else self._crossing(end)
+        return keras.Model(first, known[id(last)], name=f"calls_{start}_to_{end}")
+
+
+def _piece_times_ms(pieces: list[keras.Model], rows: NDArray[Any]) -> list[float]:
+    """What each piece takes beyond a call that does nothing, on what the pieces before it make of `rows`."""
+    times_ms = []
+    tensor: Any = rows
+    for piece in pieces:
+        times_ms.append(max(0.0, _call_ms(piece, tensor) - _call_ms(_unchanged, tensor)))
+        tensor = piece(tensor, training=False)
+    return times_ms
+
+
+def _unchanged(tensor: Any, *, training: bool) -> Any:
+    del training
+    return tensor
+
+
+def _call_ms(function: Callable[..., Any], tensor: Any) -> float:
+    """The shortest of some calls as one traced function."""
+    import tensorflow as tf
+
+    inputs = tf.constant(tensor)
+    traced = tf.function(lambda x: function(x, training=False)).get_concrete_function(
+        tf.TensorSpec(inputs.shape, inputs.dtype)
+    )
+    return min(_timed_ns(traced, inputs) for _ in range(MEASURED_CALLS)) / NS_PER_MS
+
+
+def _timed_ns(traced: Callable[[Any], Any], inputs: Any) -> int:
+    start_ns = monotonic_ns()
+    traced(inputs).numpy()
+    return monotonic_ns() - start_ns
+
+
+def _check(model: keras.Model, parts: list[keras.Model], inputs: NDArray[Any]) -> None:
+    """Masks, for one, do not pass from part to part: then the parts together are another model."""
+    import numpy as np
+
+    answers: Any = inputs
+    for part in parts:
+        answers = np.asarray(part(answers, training=False))  # numbers alone, as between processes
+    if not np.allclose(answers, model(inputs, training=False), atol=1e-5):
+        raise UserError(f"stages={len(parts)}: {model.name} answers otherwise when it is cut; serve it whole")
+
+
+def main(name: str, stages: int, folder: Path) -> int:
+    """Cut, and write `cut.json` beside the stages; the exit code, with the reason on standard output."""
+    import_tensorflow()
+    import keras
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    prepared = prepare(name, lambda *_: None)
+    batch = find_recipe(name).pipeline.ready.stack(Bank.load(prepared.bank_path).inputs[:CHECKED_ROWS])
+    try:
+        made = cut(keras.models.load_model(prepared.path, compile=False), batch, stages, folder)
+    except SweepspotError as error:
+        print(error, flush=True)
+        return int(error.exit_code)
+    (folder / "cut.json").write_bytes(msgspec.json.format(msgspec.json.encode(made)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])))

@@ -1,0 +1,118 @@
+"""`python -m targets.training`: one fit as a process of its own. The harness starts it for every trial.
+
+It ends when the process that started it is gone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from harness.clock import NS_PER_S
+from harness.control import ControlChannel
+from harness.errors import UserError
+from harness.metrics import ModelCard
+from harness.training.epochs import EpochWriter
+from harness.training.fit import Fit
+from targets.engines.quiet import import_tensorflow
+from targets.models import find_recipe
+from targets.training.devices import claim
+from targets.training.fitting import Fitting
+from targets.training.knobs import TRAINING
+from targets.training.split import split_of
+
+if TYPE_CHECKING:
+    from harness.knobs import Setting
+    from harness.training.epochs import Epoch
+    from targets.models.recipe import Recipe
+    from targets.training.fitting import Fitted
+    from targets.training.split import Split
+
+USAGE = 2
+
+
+def main() -> int:
+    """Fit, and answer with an exit code: 0 after the last epoch, 2 where the user can mend it."""
+    options = _options()
+    control = ControlChannel.inherited(options.control_fd)
+    control.watch(lambda message: os._exit(1) if message.get("stop") else None, lambda: os._exit(1))
+    try:
+        _fit(options, control)
+    except UserError as error:
+        control.send({"event": "error", "message": str(error)})
+        return USAGE
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m targets.training", description=__doc__)
+    parser.add_argument("--model", required=True, help="model to train")
+    parser.add_argument("--knobs", type=json.loads, default={}, help='JSON object, for example {"dropout": 0.2}')
+    parser.add_argument("--seed", type=int, default=1, help="of weights, order of examples, dropout and noise")
+    parser.add_argument("--out", type=Path, required=True, help="folder that gets epochs.arrow and fit.json")
+    parser.add_argument("--control-fd", type=int, required=True, help="descriptor of the parent's control channel")
+    return parser.parse_args()
+
+
+def _fit(options: argparse.Namespace, control: ControlChannel) -> None:
+    recipe = find_recipe(options.model)
+    control.send({"event": "progress", "stage": "starting the trainer", "done": 0, "total": 0})
+    import_tensorflow()
+    import keras
+
+    setting: Setting = {**_unset(recipe), **options.knobs}
+    devices = claim(int(setting["train_devices"]), int(setting["train_threads"]))
+    keras.utils.set_random_seed(options.seed)
+    split = split_of(recipe, float(setting["validation_share"]))
+    fitting = Fitting(recipe, setting, devices, split)
+    rows: list[Epoch] = []
+    with EpochWriter(options.out / "epochs.arrow") as writer:
+
+        def keep(row: Epoch) -> None:
+            rows.append(row)
+            writer.add(row)
+            control.send({"event": "epoch", "row": json.loads(msgspec.json.encode(row))})
+
+        fitted = fitting.run(keep)
+    fit = Fit(
+        setting=setting,
+        seed=options.seed,
+        model=_card(recipe, fitted, split, rows),
+        validation_count=len(split.validation),
+        majority_share=float(np.bincount(split.test.labels).max() / len(split.test)),
+        devices=devices.names,
+    )
+    (options.out / "fit.json").write_bytes(msgspec.json.encode(fit))
+
+
+def _unset(recipe: Recipe) -> Setting:
+    """The defaults of every knob that is not a matter of the model's own layers, and the recipe's own values."""
+    layers = ("dropout", "activation")
+    return {**{knob.name: knob.default for knob in TRAINING if knob.name not in layers}, **recipe.training}
+
+
+def _card(recipe: Recipe, fitted: Fitted, split: Split, rows: list[Epoch]) -> ModelCard:
+    from targets.models.train import describe
+
+    finite = bool(np.isfinite(fitted.test_loss))
+    return ModelCard(
+        name=recipe.name,
+        parameters=int(fitted.model.count_params()),
+        data=recipe.data.doc,
+        train_count=len(split.train),
+        test_count=len(split.test),
+        test_loss=fitted.test_loss if finite else None,
+        test_accuracy=fitted.test_accuracy if finite else None,
+        trained_seconds=round(sum(row.fitted_ns - row.begin_ns for row in rows) / NS_PER_S, 2),
+        layers=tuple(describe(layer) for layer in fitted.model.layers),
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,58 @@
+"""What a fit learns from, what it is judged on after every epoch, and what it is judged on once at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from harness.bank import Items
+    from targets.models.recipe import Recipe
+
+SPLIT_SEED = 11  # the validation examples are the same in every fit: seeds and settings differ, never what judges them
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """What the model takes (n, *input_shape), padded to one length where lengths differ, and classes (n,) int64."""
+
+    inputs: NDArray[Any]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Three sets that share no example, each class in the same share in all of them."""
+
+    train: Examples
+    validation: Examples
+    test: Examples
+
+
+def split_of(recipe: Recipe, validation_share: float) -> Split:
+    """The recipe's data, prepared; `validation_share` of its training examples is kept out of the fit."""
+    from sklearn.model_selection import train_test_split
+
+    data = recipe.data.load()
+    train_inputs, validation_inputs, train_labels, validation_labels = train_test_split(
+        _ready(recipe, data.train),
+        data.train_labels,
+        test_size=validation_share,
+        stratify=data.train_labels,
+        random_state=SPLIT_SEED,
+    )
+    return Split(
+        train=Examples(train_inputs, train_labels),
+        validation=Examples(validation_inputs, validation_labels),
+        test=Examples(_ready(recipe, data.test), data.test_labels),
+    )
+
+
+def _ready(recipe: Recipe, items: Items) -> NDArray[Any]:
+    return recipe.pipeline.ready.stack(recipe.pipeline.prepare(items))
