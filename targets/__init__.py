@@ -10,7 +10,7 @@ from targets import knobs
 from targets.external import shipped
 from targets.generation import RECIPES as CHAT_RECIPES
 from targets.models import RECIPES
-from targets.training.knobs import TRAINING
+from targets.training.knobs import SPEED_KNOBS, TRAINING
 
 if TYPE_CHECKING:
     from harness.knobs import Setting
@@ -82,5 +82,6 @@ TRAINERS: dict[str, TrainerSpec] = {
         knobs=TRAINING,
         models={name: recipe.training for name, recipe in RECIPES.items()},
         command=("-m", "targets.training"),
+        speed_knobs=SPEED_KNOBS,
     )
 }

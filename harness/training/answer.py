@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.checks.case import worst
-from harness.compare import Runs, compare
 from harness.figures import figure, grouped
 from harness.findings import FindingKind, Verdict
 from harness.knobs import format_value
@@ -40,8 +39,10 @@ def training_answer(points: Sequence[TrainingPointMetrics], plan: TrainingPlan) 
     """The recommendation over all `points`, in the order of the plan.
 
     Best is the highest mean accuracy on the validation examples among the points that are not INVALID; the test
-    examples have no part in the choice. Two settings are told apart seed by seed (`harness.compare`). The baseline
-    is the plan's: what the model has where nothing is set, or the value swept first.
+    examples have no part in the choice. The test examples then say whether it is better than another: seed by seed,
+    where the 95 % interval of the difference lies above zero. Where the swept knobs are a matter of speed, best is the
+    fastest of those that cannot be told from the most accurate. The baseline is the plan's: what the model has where
+    nothing is set, or the value swept first.
     """
     if not points:
         return TrainingAnswer(sentence="No answer: nothing was trained.")
@@ -60,13 +61,20 @@ def training_answer(points: Sequence[TrainingPointMetrics], plan: TrainingPlan) 
 
 def _choose(believed: Sequence[TrainingPointMetrics], plan: TrainingPlan) -> _Choice:
     best = max(believed, key=_validation)
+    equals = [point for point in believed if point is best or not _beats(best, point)]
+    if plan.by_speed:
+        best = max(equals, key=_speed)
     baseline = next((point for point in believed if point.point == plan.baseline), None)
     return _Choice(
         best=best,
-        tied=tuple(point for point in believed if point is not best and not _different(point, best)),
+        tied=tuple(point for point in equals if point is not best),
         baseline=baseline,
         gain=_gain(baseline, best) if baseline and baseline is not best else None,
     )
+
+
+def _speed(point: TrainingPointMetrics) -> float:
+    return point.samples_per_s.value if point.samples_per_s else 0.0
 
 
 def training_verdict(answer: TrainingAnswer, points: Sequence[TrainingPointMetrics]) -> Verdict:
@@ -91,21 +99,9 @@ def _validation(point: TrainingPointMetrics) -> float:
     return point.validation_accuracy.value if point.validation_accuracy else -1.0
 
 
-def _different(point: TrainingPointMetrics, best: TrainingPointMetrics) -> bool:
-    before, after = _runs(point, best)
-    return before is not None and after is not None and compare(before, after).different
-
-
-def _runs(*points: TrainingPointMetrics) -> list[Runs | None]:
-    """Validation accuracy of the seeds that all `points` have, in the order of the seeds."""
-    by_seed = [{fit.seed: fit.validation_accuracy for fit in point.fits if fit.whole} for point in points]
-    shared = sorted(set.intersection(*(set(seeds) for seeds in by_seed)))
-    return [
-        Runs(tuple(seeds[seed] or 0.0 for seed in shared), point.validation_accuracy)
-        if point.validation_accuracy
-        else None
-        for point, seeds in zip(points, by_seed, strict=True)
-    ]
+def _beats(best: TrainingPointMetrics, other: TrainingPointMetrics) -> bool:
+    gain = _gain(other, best)
+    return gain is not None and gain.low is not None and gain.low > 0
 
 
 def _gain(baseline: TrainingPointMetrics, best: TrainingPointMetrics) -> Estimate | None:
@@ -118,6 +114,9 @@ def _gain(baseline: TrainingPointMetrics, best: TrainingPointMetrics) -> Estimat
 
 
 def _sentences(choice: _Choice, points: Sequence[TrainingPointMetrics], plan: TrainingPlan) -> Iterable[str]:
+    if plan.by_speed:
+        yield from _speed_sentences(choice)
+        return
     best, gain = choice.best, choice.gain
     test = best.test_accuracy if best.seeds >= FEWEST_FOR_INTERVAL else best.test_sampling
     right = f"{_accuracy(test)} of the test examples" if test else "an unknown share of the test examples"
@@ -134,6 +133,19 @@ def _sentences(choice: _Choice, points: Sequence[TrainingPointMetrics], plan: Tr
     diverged = [_name(point) for point in points if _diverges(point)]
     if diverged:
         yield f"{_listed(diverged)} diverged."
+
+
+def _speed_sentences(choice: _Choice) -> Iterable[str]:
+    """The fastest, how much faster than each of the others, and whether it costs accuracy."""
+    best = choice.best
+    rate = best.samples_per_s
+    interval = f" ({figure(rate.low)}{_TO}{figure(rate.high)})" if rate and rate.low and rate.high else ""
+    yield f"{_name(best)} trains fastest: {figure(_speed(best))} examples/s{interval}."
+    against = [
+        f"{figure(_speed(best) / _speed(point))}{_TIMES} {_name(point)}" for point in choice.tied if _speed(point)
+    ]
+    if against:
+        yield f"That is {_listed(against)}, and their accuracies cannot be told apart."
 
 
 def _fit_words(point: TrainingPointMetrics) -> str:

@@ -156,11 +156,16 @@ def _overfitting(metrics: TrainingPointMetrics) -> Finding | None:
 
 
 def _turn(loss: Curve) -> tuple[float, int]:
-    """By how much the loss rose from its lowest to its end, as a share, and the epoch of the lowest."""
+    """By how much the loss rose from its lowest to its end, as a share, and the epoch of the lowest.
+
+    Both are means over a tenth of the epochs, as single epochs jump.
+    """
     if not loss.values or min(loss.values) <= 0:
         return 0.0, 0
-    lowest = min(loss.values)
-    return loss.values[-1] / lowest - 1, loss.epochs[loss.values.index(lowest)]
+    tenth = max(1, len(loss.values) // 10)
+    means = [sum(loss.values[at - tenth : at]) / tenth for at in range(tenth, len(loss.values) + 1)]
+    lowest = means.index(min(means))
+    return means[-1] / means[lowest] - 1, loss.epochs[lowest + tenth // 2]
 
 
 def _unconverged(metrics: TrainingPointMetrics) -> Finding | None:
@@ -183,7 +188,8 @@ def _underfitting(
 ) -> Finding | None:
     """Even the training examples are not learned: well below the target, or below what another value reaches."""
     train, gap = metrics.train_accuracy, metrics.gap
-    if train is None or gap is None or gap.value >= OVERFITTING_GAP:
+    learned_nothing = any(finding.kind is FindingKind.NOT_LEARNED for finding in metrics.findings)
+    if train is None or gap is None or gap.value >= OVERFITTING_GAP or learned_nothing:
         return None
     others = {other.train_accuracy.value: other for other in points if other.train_accuracy is not None}
     within_reach = max([plan.target_accuracy, *others])

@@ -53,6 +53,7 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
     seeds: int
     seed: int
     target_accuracy: float = DEFAULT_TARGET_ACCURACY
+    by_speed: bool = False  # what is swept leaves what is learned as it is: the fastest is asked for
     schema_version: int = TRAINING_SCHEMA_VERSION
 
     def point(self, number: int) -> TrainingPoint:
@@ -104,6 +105,7 @@ def make_training_plan(request: TrainingRequest) -> TrainingPlan:
         seeds=request.seeds,
         seed=request.seed,
         target_accuracy=request.target_accuracy,
+        by_speed=bool(swept) and request.trainer.speed_knobs.issuperset(swept),
     )
 
 

@@ -22,7 +22,8 @@ class TrainerSpec:
 
     `command` is what follows the interpreter's name to fit one model once (`-m targets.training`), to which the
     harness adds `--model --knobs JSON --seed N --out FOLDER --control-fd N`. `models` are the models it can train,
-    each with the values of its own that a knob has where the user sets none.
+    each with the values of its own that a knob has where the user sets none. `speed_knobs` are those that leave what
+    is learned as it is.
     """
 
     name: str
@@ -30,6 +31,7 @@ class TrainerSpec:
     knobs: KnobSet
     models: Mapping[str, Setting]
     command: tuple[str, ...]
+    speed_knobs: frozenset[str] = frozenset()
 
     def complete(self, model: str, setting: Mapping[str, Value]) -> Setting:
         """`setting` with the model's own values for what it leaves out. Raises UserError for an unknown model."""

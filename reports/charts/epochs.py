@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING
 
 from harness.figures import figure
 from reports.charts.ends import label_ends
+from reports.charts.nines import scale_nines
 from reports.charts.svg import MUTED, drawing, series_colour, to_svg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from markupsafe import Markup
     from matplotlib.axes import Axes
-    from numpy.typing import NDArray
 
     from harness.training.metrics import Curve
 
-_MOST_NINES = 3.0  # an accuracy of 1 is drawn as 0.999
-_ACCURACY_TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 _LOG_FROM = 12.0  # a range this many times its lower end deserves a logarithmic axis
 _FEWEST_EPOCHS = 2
 
@@ -71,10 +68,7 @@ def _scale(axes: Axes, chart: EpochChart, lines: Sequence[EpochLine]) -> None:
     low = min(min(line.curve.low) for line in lines)
     high = max(max(line.curve.high) for line in lines)
     if chart.accuracy:
-        axes.set_yscale("function", functions=(_nines, _share))
-        ticks = [tick for tick in _ACCURACY_TICKS if tick <= high + 0.02]
-        axes.set_yticks(ticks, [f"{100 * tick:g}" for tick in ticks])
-        axes.set_ylim(0, min(1 - 10**-_MOST_NINES, max(high, 0.5) + 0.3 * (1 - high)))
+        scale_nines(axes, 0.0, high)
     elif low > 0 and high > _LOG_FROM * low:
         axes.set_yscale("log")
         ticks = [step * 10.0**power for power in range(-6, 9) for step in (1, 3)]
@@ -84,20 +78,6 @@ def _scale(axes: Axes, chart: EpochChart, lines: Sequence[EpochLine]) -> None:
     else:
         axes.set_ylim(0, 1.06 * high)
     axes.grid(visible=False, axis="x")
-
-
-def _nines(share: NDArray[np.float64]) -> NDArray[np.float64]:
-    import numpy as np
-
-    scaled: NDArray[np.float64] = -np.log10(np.maximum(1 - share, 10**-_MOST_NINES))
-    return scaled
-
-
-def _share(nines: NDArray[np.float64]) -> NDArray[np.float64]:
-    import numpy as np
-
-    shares: NDArray[np.float64] = 1 - np.power(10.0, -nines)
-    return shares
 
 
 def _draw_line(axes: Axes, line: EpochLine) -> None:

@@ -101,7 +101,7 @@ def to_svg(figure: Figure, key: str, title: str, description: str) -> Markup:
     body = re.sub(rf"{_SERIES}([0-9a-f]{{2}})", lambda found: f"var(--series-{int(found[1], 16)})", body)
     for colour, role in _ROLES.items():
         body = body.replace(colour, role)
-    body = re.sub(r"(\d+\.\d\d)\d+", r"\1", body)
+    body = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d+\.\d\d)\d+", r"\1", tag[0]), body)  # coordinates, not words
     body = re.sub(r"[ \n]+", " ", body).replace("> <", "><").strip()
     head = (
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="{key}-title {key}-desc">'

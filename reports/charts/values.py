@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from harness.figures import figure
+from reports.charts.nines import scale_nines
 from reports.charts.svg import ACCENT, MUTED, SURFACE, drawing, series_colour, to_svg
 
 if TYPE_CHECKING:
@@ -19,6 +21,14 @@ if TYPE_CHECKING:
 _ROOM = 0.12  # of the range, above and below
 _MOST_NAMES = 8  # side by side; more are slanted
 _SLANT = 35
+
+
+class Scale(StrEnum):
+    """How the vertical axis runs: from zero; around the figures; or, for accuracies, with the same room per nine."""
+
+    FROM_ZERO = "from zero"
+    AROUND = "around"
+    NINES = "nines"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +51,7 @@ class ValueChart:
     x_label: str
     y_label: str
     dots: tuple[ValueDot, ...]
-    from_zero: bool
+    scale: Scale
     joined: bool  # the settings are numbers: a line shows how the figure moves with them
 
 
@@ -74,9 +84,12 @@ def draw_values(chart: ValueChart) -> Markup | None:
 def _scale(axes: Axes, chart: ValueChart) -> None:
     shown = [value for dot in chart.dots for value in _reach(dot)]
     low, high = min(shown), max(shown)
-    room = _ROOM * ((high - low) or abs(high) or 1.0)
-    axes.set_ylim(0 if chart.from_zero and low >= 0 else low - room, high + room)
     axes.set_xlim(-0.5, len(chart.dots) - 0.5)
+    if chart.scale is Scale.NINES:
+        scale_nines(axes, low, high)
+        return
+    room = _ROOM * ((high - low) or abs(high) or 1.0)
+    axes.set_ylim(0 if chart.scale is Scale.FROM_ZERO and low >= 0 else low - room, high + room)
     if high >= 10_000:
         axes.yaxis.set_major_formatter(lambda value, _: f"{figure(value / 1000, 3)}k" if value else "0")
     else:

@@ -10,7 +10,7 @@ from harness.knobs import format_value
 from harness.metrics import Estimate
 from reports.charts.epochs import EpochChart, EpochLine, draw_epochs
 from reports.charts.gallery import Colour, Drawing, palette
-from reports.charts.values import ValueChart, ValueDot, draw_values
+from reports.charts.values import Scale, ValueChart, ValueDot, draw_values
 from reports.curves import MAX_LINES
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     OfPoint = Callable[[TrainingPointMetrics], Estimate | None]
     OfFit = Callable[[FitMetrics], float | None]
 
+_MOST_VALUES = 4  # charts, in the order of their weight
 _SIDES = (("train", "training examples"), ("validation", "validation examples"))
 
 
@@ -53,7 +54,7 @@ def gallery(report: TrainingInput) -> Gallery:
         colours=tuple(palette(names, ordered=ordered)),
         others=max(0, len(points) - MAX_LINES),
         curves=_drawn((chart.title, draw_epochs(chart)) for chart in curves),
-        values=_drawn((chart.title, draw_values(chart)) for chart in _values(report)),
+        values=_drawn((chart.title, draw_values(chart)) for chart in _values(report))[:_MOST_VALUES],
     )
 
 
@@ -108,15 +109,15 @@ def _many_points(points: Sequence[TrainingPointMetrics], report: TrainingInput) 
 
 def _values(report: TrainingInput) -> Iterator[ValueChart]:
     target = f"{100 * report.plan.target_accuracy:g}"
-    yield _chart(report, "Test accuracy", "Right, % of test examples", _percent("test_accuracy"), zero=False)
-    yield _chart(report, "Generalisation gap", "Points between training and validation", _percent("gap"), zero=False)
-    yield _chart(report, "Training throughput", "Examples/s", _plain("samples_per_s"), zero=True)
+    yield _chart(report, "Test accuracy", "Right, % of test examples", _plain("test_accuracy"), Scale.NINES)
+    yield _chart(report, "Generalisation gap", "Points between training and validation", _points("gap"), Scale.AROUND)
+    yield _chart(report, "Training throughput", "Examples/s", _plain("samples_per_s"), Scale.FROM_ZERO)
     title = f"Time until {target} % of the validation examples are right"
-    yield _chart(report, title, "Seconds of fitting", _plain("seconds_to_target"), zero=True)
-    yield _chart(report, "Time of a whole fit", "Seconds of fitting", _plain("seconds"), zero=True)
+    yield _chart(report, title, "Seconds of fitting", _plain("seconds_to_target"), Scale.FROM_ZERO)
+    yield _chart(report, "Time of a whole fit", "Seconds of fitting", _plain("seconds"), Scale.FROM_ZERO)
 
 
-def _chart(report: TrainingInput, title: str, y_label: str, read: tuple[OfPoint, OfFit], *, zero: bool) -> ValueChart:
+def _chart(report: TrainingInput, title: str, y_label: str, read: tuple[OfPoint, OfFit], scale: Scale) -> ValueChart:
     of_point, of_fit = read
     dots = []
     for point in report.result.points:
@@ -131,7 +132,7 @@ def _chart(report: TrainingInput, title: str, y_label: str, read: tuple[OfPoint,
         x_label=", ".join(report.plan.swept),
         y_label=y_label,
         dots=tuple(dots),
-        from_zero=zero,
+        scale=scale,
         joined=_numeric(report) and len(report.plan.swept) == 1,
     )
 
@@ -140,8 +141,8 @@ def _plain(name: str) -> tuple[OfPoint, OfFit]:
     return lambda point: getattr(point, name), lambda fit: getattr(fit, name)
 
 
-def _percent(name: str) -> tuple[OfPoint, OfFit]:
-    """Shares as percent: a matter of the unit, not of the number."""
+def _points(name: str) -> tuple[OfPoint, OfFit]:
+    """Shares as points of a hundred: a matter of the unit, not of the number."""
 
     def of_point(point: TrainingPointMetrics) -> Estimate | None:
         share: Estimate | None = getattr(point, name)

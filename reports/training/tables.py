@@ -61,18 +61,18 @@ def _key(estimate: Estimate | None) -> str:
 def fits_table(report: TrainingInput, most: int) -> Table:
     """Every fit, in the order of points and seeds; at most `most`."""
     columns = (
-        "Point", "Seed", "Verdict", "Epochs", "Test accuracy, %", "Test loss", "Validation, %", "Training, %",
+        "Point", "Verdict", "Seed", "Epochs", "Test accuracy, %", "Test loss", "Validation, %", "Training, %",
         "Lowest validation loss at epoch", "Examples /s", "Fitting, s",
     )  # fmt: skip
     fits = [(point, fit) for point in report.result.points for fit in point.fits]
-    return Table(columns, tuple(tuple(_fit_cells(*pair)) for pair in fits[:most]), None, 1)
+    return Table(columns, tuple(tuple(_fit_cells(*pair)) for pair in fits[:most]), None, 2)
 
 
 def _fit_cells(point: TrainingPointMetrics, fit: FitMetrics) -> Iterator[Cell]:
     yield Cell(label(point), key=label(point), kind="point")
-    yield Cell(str(fit.seed), key=str(fit.seed))
     kinds = ", ".join(finding.kind.value.replace("_", " ") for finding in fit.findings)
     yield Cell(fit.verdict.value, kinds, key=fit.verdict.value, kind="verdict")
+    yield Cell(str(fit.seed), key=str(fit.seed))
     yield Cell(f"{fit.epochs} of {fit.planned_epochs}", key=str(fit.epochs))
     yield Cell(share(fit.test_accuracy), key=units.machine_number(fit.test_accuracy))
     yield Cell(units.number(fit.test_loss), key=units.machine_number(fit.test_loss))

@@ -75,7 +75,7 @@ def _headline(point: TrainingPointMetrics, report: TrainingInput) -> Iterator[Fi
     value, interval = shares(point.test_accuracy)
     sampling = shares(point.test_sampling)[1]
     if interval and sampling:
-        sampling = f"so many test examples allow {sampling}"
+        sampling = f"chance in so many test examples: {sampling}"
     yield Figure("Test accuracy", value, "%", tuple(note for note in (interval, sampling) if note))
     yield _of("Test loss", units.estimate(point.test_loss), "")
     value, interval = shares(point.gap)

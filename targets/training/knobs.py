@@ -118,6 +118,8 @@ TRAIN_THREADS = _training(
     maximum=1024,
 )
 
+SPEED_KNOBS = frozenset({TRAIN_DEVICES.name, TRAIN_THREADS.name})  # the steps are the same, up to rounding
+
 TRAINING = KnobSet(
     "training",
     (

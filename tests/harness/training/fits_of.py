@@ -28,11 +28,13 @@ TRAINER = TrainerSpec(
             knob("learning_rate", 0.01, (0.001, 0.01, 0.1), minimum=1e-9),
             knob("dropout", 0.5, (0.0, 0.5), minimum=0, maximum=0.99),
             knob("epochs", 50, (5, 50), minimum=1),
+            knob("devices", 1, (1, 2), minimum=1),
             knob("optimizer", "adam", ("adam", "sgd"), choices=("adam", "sgd")),
         ),
     ),
     models={"toy-mlp": {"epochs": 4}},
     command=("-m", "nothing"),
+    speed_knobs=frozenset({"devices"}),
 )
 
 

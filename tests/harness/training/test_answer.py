@@ -6,7 +6,7 @@ from harness.findings import Verdict
 from harness.training.summary import summarise_training
 
 
-def sweep(accuracies, *words, seeds=3, noise=0.001, test_offset=0.01):
+def sweep(accuracies, *words, seeds=3, noise=0.001, test_offset=0.01, luck=0.0):
     """Each point ends at its accuracy on the validation examples, a little better from every further seed."""
     plan = plan_of(*words, seeds=seeds)
 
@@ -15,7 +15,9 @@ def sweep(accuracies, *words, seeds=3, noise=0.001, test_offset=0.01):
         if accuracy is None:
             rows = epochs_of([0.5, 0.1])
             return (rows[0], with_(rows[1], train_loss=float("nan"))), None
-        return epochs_of([0.5, accuracy + noise * seed]), accuracy - test_offset
+        return epochs_of([0.5, accuracy + noise * seed]), accuracy - test_offset + luck * (
+            seed * (point.number + 1) % 3
+        )
 
     return plan, summarise_training(plan, fits_of(plan, results))
 
@@ -33,7 +35,7 @@ def test_the_best_is_chosen_on_validation_examples_and_told_with_its_gain():
 
 
 def test_what_cannot_be_told_apart_is_said():
-    _, result = sweep([0.5, 0.9, 0.9005], "learning_rate")
+    _, result = sweep([0.5, 0.9, 0.9005], "learning_rate", luck=0.01)
     assert result.answer.tied_points == (1,)
     assert "learning_rate=0.01 cannot be told apart from it here." in result.answer.sentence
 
@@ -76,3 +78,20 @@ def test_a_single_model_is_told_with_what_chance_allows():
     )
     assert result.answer.baseline_point == result.answer.best_point
     assert result.answer.gain is None
+
+
+def test_where_the_knob_is_a_matter_of_speed_the_fastest_of_equals_is_the_answer():
+    plan = plan_of("devices")
+    assert plan.by_speed
+    assert not plan_of("devices", "dropout").by_speed
+
+    def results(point, seed):
+        return epochs_of([0.5, 0.9, 0.9], seconds=1.0 if point.number else 2.0), 0.9 + 0.001 * seed
+
+    answer = summarise_training(plan, fits_of(plan, results)).answer
+    assert answer.best_point == 1
+    assert answer.tied_points == (0,)
+    assert answer.sentence == (
+        "devices=2 trains fastest: 100 examples/s (100\u2013100). "
+        "That is 2\u00d7 devices=1, and their accuracies cannot be told apart."
+    )
