@@ -74,6 +74,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     in_process: bool = False  # the model lives in the load process
     load_processes: int = 1
     max_in_flight: int = 1024  # open loop: requests open at once, over all load processes
+    reference: str = ""  # the model that a foreign server's answers are compared with
+    payloads: str = ""  # the user's own file of payloads for a foreign server
+    item_shape: tuple[int, ...] = ()  # sizes that a foreign server leaves open
+    metrics: str = ""  # URL of a foreign server's Prometheus metrics; empty: where they are looked for
     seed: int
     schema_version: int = SCHEMA_VERSION
 

@@ -66,6 +66,10 @@ class Request:
     isolate: bool = True
     load_processes: int = 1
     max_in_flight: int = 1024
+    reference: str = ""
+    payloads: str = ""
+    item_shape: tuple[int, ...] = ()
+    metrics: str = ""
     seed: int = 0
 
 
@@ -112,6 +116,10 @@ def make_plan(request: Request, scenario: Scenario | None = None) -> Plan:
         in_process=request.spec is not None and request.spec.command is None,
         load_processes=request.load_processes,
         max_in_flight=request.max_in_flight,
+        reference=request.reference,
+        payloads=request.payloads,
+        item_shape=request.item_shape,
+        metrics=request.metrics,
         seed=request.seed,
     )
 

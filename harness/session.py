@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from harness.events import Prepared, Preparing
+from harness.foreign_payloads import ForeignPayloads
 from harness.knobs import Apply
 from harness.load_command import Endpoint
 from harness.prepare import prepare_bank
@@ -56,11 +57,13 @@ class EmbeddedSession:
         self._spec = spec
         self._model_name = plan.model
         # One start serves all protocols: what is compared is the protocol, and not another server.
-        self._base: Setting = {GRPC_PORT: 0} if GRPC in protocols_of(plan) and spec.speaks_grpc else {}
+        wants_grpc = GRPC in protocols_of(plan) and any(knob.name == GRPC_PORT for knob in spec.knobs)
+        self._base: Setting = {GRPC_PORT: 0} if wants_grpc else {}
         self._isolation = isolation
         self._listener = listener
         self._target: EmbeddedTarget | ServerProcess | None = None
         self._setting: Setting = {}
+        self._payloads = ForeignPayloads(plan) if spec.server is not None else None
         self.model: ModelCard | None = None
 
     def apply(self, setting: Setting, protocol: str, log: Path) -> Endpoint:
@@ -78,12 +81,11 @@ class EmbeddedSession:
         spoken = self._spec.protocol if protocol == AUTO else protocol
         if spoken == AUTO:
             spoken = settle_protocol(AUTO, ready.url, self._model_name)
+        url, bank, known = ready.url_for(spoken), ready.bank, True
+        if self._payloads is not None:
+            bank, known = self._payloads.bank_for(url, spoken, ready.bank)
         return Endpoint(
-            url=ready.url_for(spoken),
-            bank=ready.bank,
-            protocol=spoken,
-            setting=complete,
-            class_banks=ready.class_banks,
+            url=url, bank=bank, protocol=spoken, setting=complete, known=known, class_banks=ready.class_banks
         )
 
     def _start(self, setting: Setting, log: Path) -> None:
@@ -127,16 +129,13 @@ class EmbeddedSession:
 def open_session(plan: Plan, isolation: Isolation, listener: Listener) -> Session:
     """The session that the plan's target needs. Raises UserError where a URL does not answer."""
     if "://" in plan.target:
-        spoken = {name: settle_protocol(name, plan.target, plan.model) for name in protocols_of(plan)}
-        unchecked = all(plan.check_at(point) == "off" for point in plan.points)
-        bank = None if unchecked else prepare_bank(plan.model)
-        return FixedSession(Endpoint(url=plan.target, bank=bank, protocol=AUTO, setting={}), spoken, None)
+        return ForeignSession(plan)
     spec = find_target(plan.target)
     if spec.command is None:
         listener(Preparing(f"preparing {plan.model}"))
         bank = prepare_bank(plan.model)
         listener(Prepared())
-        return FixedSession(Endpoint(url=None, bank=bank, protocol=AUTO, setting={}), {}, spec)
+        return InProcessSession(bank, spec)
     return EmbeddedSession(spec, plan, isolation, listener)
 
 
@@ -145,27 +144,53 @@ def protocols_of(plan: Plan) -> set[str]:
     return {plan.protocol_at(point) for point in plan.points}
 
 
-class FixedSession:
-    """A target that is not ours to start: a URL, or a model that lives in the load process."""
+class InProcessSession:
+    """A model that lives in the load process: nothing to start."""
 
     pid: int | None = None
     model: ModelCard | None = None
 
-    def __init__(self, endpoint: Endpoint, spoken: dict[str, str], spec: TargetSpec | None) -> None:
-        self._endpoint = endpoint
-        self._spoken = spoken  # what each protocol that the load asks for turned out to be
+    def __init__(self, bank: Path, spec: TargetSpec) -> None:
+        self._bank = bank
         self._spec = spec
 
     def apply(self, setting: Setting, protocol: str, log: Path) -> Endpoint:
-        """The same endpoint with the knobs that the load process is to use."""
+        """The knobs that the load process is to use."""
         del log
-        complete = self._spec.knobs.complete(setting) if self._spec else setting
+        return Endpoint(url=None, bank=self._bank, protocol=protocol, setting=self._spec.knobs.complete(setting))
+
+    def died(self) -> bool:
+        """It lives and dies with the load process."""
+        return False
+
+    def close(self) -> None:
+        """Nothing was started."""
+
+
+class ForeignSession:
+    """A server that runs already, known by its URL."""
+
+    pid: int | None = None
+    model: ModelCard | None = None
+
+    def __init__(self, plan: Plan) -> None:
+        self._url = plan.target
+        self._spoken = {name: settle_protocol(name, plan.target, plan.model) for name in protocols_of(plan)}
+        self._payloads = ForeignPayloads(plan)
+        for protocol in self._spoken.values():
+            self._payloads.bank_for(self._url, protocol)
+
+    def apply(self, setting: Setting, protocol: str, log: Path) -> Endpoint:
+        """Where it is; it has no knobs that could be turned."""
+        del log
         spoken = self._spoken.get(protocol, protocol)
-        return Endpoint(url=self._endpoint.url, bank=self._endpoint.bank, protocol=spoken, setting=complete)
+        bank = self._payloads.bank_for(self._url, spoken)
+        return Endpoint(url=self._url, bank=bank.path, protocol=spoken, setting=setting, known=bank.known)
 
     def died(self) -> bool:
         """A process that is not ours cannot be watched."""
         return False
 
     def close(self) -> None:
-        """Nothing was started."""
+        """Forget the payloads."""
+        self._payloads.close()

@@ -55,7 +55,9 @@ class TargetSpec:
 
     @property
     def speaks_grpc(self) -> bool:
-        """Whether it has the knob `grpc_port`."""
+        """Whether it has the knob `grpc_port`, or its recipe says where."""
+        if self.server is not None:
+            return bool(self.server.grpc_url)
         return any(knob.name == GRPC_PORT for knob in self.knobs)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.arrivals import Stages, parse_seconds, parse_stages
+from harness.cli.foreign_options import DEFAULT_MODEL, FOREIGN_OPTIONS, foreign_fields, served_model
 from harness.errors import UserError
 from harness.planning import ArrivalChoice, Request
 from harness.slo import Slo, parse_slo
@@ -94,11 +95,12 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--target",
         default="batched",
         show_default=True,
-        metavar="NAME|URL",
-        help="An embedded target (see `harness knobs`), or http://host:port (grpc://host:port) of a server that "
-        "speaks the Open Inference Protocol v2 or TensorFlow Serving's REST.",
+        metavar="NAME|URL|RECIPE.toml",
+        help="An embedded target (see `harness knobs`), http://host:port (grpc://host:port) of a server that runs, or "
+        "a recipe that starts one: a name such as mosec, or a file (see targets/external/README.md).",
     ),
-    click.option("--model", default="digits-mlp", show_default=True, help="The model to serve, or its name on a URL."),
+    click.option("--model", default=DEFAULT_MODEL, show_default=True, help="The model to serve, or its name on a URL."),
+    *FOREIGN_OPTIONS,
     click.option(
         "--protocol",
         default=AUTO,
@@ -217,14 +219,15 @@ def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: 
         raise UserError("--repeats: --precision decides how often a point is run; leave one of the two out")
     target: str = given["target"]
     is_url = "://" in target
+    spec = None if is_url else find_target(target)
     if given["rate"] is not None:
         words = (*words, f"rate={given['rate']:g}")
     return Request(
         words=words,
         target=target.rstrip("/") if is_url else target,
-        spec=None if is_url else find_target(target),
+        spec=spec,
         scenario=given["scenario"],
-        model=given["model"],
+        model=served_model(given["model"], spec),
         concurrency=concurrency,
         arrivals=ArrivalChoice(
             kind=given["arrivals_kind"],
@@ -247,6 +250,7 @@ def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: 
         load_processes=given["load_processes"],
         max_in_flight=given["max_in_flight"],
         seed=given["seed"],
+        **foreign_fields(given),
     )
 
 

@@ -55,7 +55,7 @@ def _start(environment: Environment) -> EmbeddedTarget | ServerProcess:
     options = environment.parsed_options
     spec = find_target(options.target or DEFAULT)
     protocol = spec.protocol if options.protocol == AUTO else protocol_named(options.protocol)
-    base: Setting = {GRPC_PORT: 0} if protocol == GRPC and spec.speaks_grpc else {}
+    base: Setting = {GRPC_PORT: 0} if protocol == GRPC and spec.speaks_grpc and not spec.server else {}
     given = _with_explanations(environment, spec, spec.knobs.parse_setting(options.knob))
     setting = spec.knobs.complete({**base, **given})
     isolation = plan_isolation(load_processes=options.processes or 1)

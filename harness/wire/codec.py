@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
 
+from harness.errors import UserError
 from harness.wire.protocols import GRPC, HTTP_BINARY, HTTP_JSON, PLAIN_JSON, TFS, protocol_named
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class HttpCodec:
 
 def make_codec(protocol: str, url: ServerUrl, meta: BankMeta) -> Codec:
     """The codec called `protocol`. Raises UserError for a name that is not known."""
+    from harness.wire.bodies import BODY, BodyCodec
     from harness.wire.grpc import GrpcCodec
     from harness.wire.plain_json import PlainJsonCodec
     from harness.wire.tfs import TfsCodec
@@ -58,9 +61,23 @@ def make_codec(protocol: str, url: ServerUrl, meta: BankMeta) -> Codec:
         TFS: TfsCodec,
     }
     named = protocol_named(protocol)
+    if meta.datatype == BODY:
+        return BodyCodec(named, url, post_path(named, meta))
     if named.startswith(PLAIN_JSON):
         return PlainJsonCodec(named, url, meta)
     return codecs[named](url, meta)
+
+
+def post_path(protocol: str, meta: BankMeta) -> str:
+    """Where `protocol` posts requests for the model. Raises UserError for gRPC, whose bodies are no JSON."""
+    from harness.wire.plain_json import parse_form
+
+    if protocol == GRPC:
+        raise UserError("--bank: bodies of your own are sent over HTTP; choose --protocol http-json, tfs or json:PATH")
+    if protocol.startswith(PLAIN_JSON):
+        return parse_form(protocol).path
+    model = quote(meta.model)
+    return f"/v1/models/{model}:predict" if protocol == TFS else f"/v2/models/{model}/infer"
 
 
 def http_post(url: ServerUrl, path: str, headers: str, body: bytes) -> bytes:

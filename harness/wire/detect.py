@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from harness.bank import BankMeta
+from harness.bank import FREE, BankMeta
 from harness.errors import UserError
 from harness.wire.datatypes import DATATYPES
 from harness.wire.protocols import AUTO, GRPC, HTTP_JSON, TFS, protocol_named
@@ -44,15 +44,17 @@ def detect_protocol(url: str, model: str) -> str:
         return HTTP_JSON
     if _get(server, f"/v1/models/{quote(model)}")[0] == OK:
         return TFS
+    if _get(server, "/v1/models")[0] == OK:
+        raise UserError(f"--host {url}: it speaks OpenAI's API (/v1/models); measure it with scenarios/agent.py")
     raise UserError(
         f"--host {url}: it speaks neither the Open Inference Protocol (/v2/health/ready) nor TensorFlow Serving's "
         f"REST (/v1/models/{model}); is --model {model} what it serves? Name the protocol with "
-        f"--protocol {HTTP_JSON} or {TFS}"
+        f"--protocol {HTTP_JSON}, {TFS}, or plain JSON such as json:/predict?send=inputs[]&take=outputs.0"
     )
 
 
 def read_meta(url: str, model: str, protocol: str) -> BankMeta:
-    """Names, shapes and type from the server's own metadata; unknown dimensions become 1. Raises UserError."""
+    """Names, shapes and type from the server's own metadata; a free size is FREE. Raises UserError."""
     server = parse_url(url)
     if protocol == GRPC:
         return _grpc_meta(server, model)
@@ -69,7 +71,7 @@ def read_meta(url: str, model: str, protocol: str) -> BankMeta:
 
 
 def _v2_meta(model: str, document: Any) -> BankMeta:
-    given, output = document["inputs"][0], document["outputs"][0]
+    given, output = _only(model, document["inputs"]), document["outputs"][0]
     return BankMeta(
         model=model,
         input_name=given["name"],
@@ -84,6 +86,7 @@ def _grpc_meta(server: ServerUrl, model: str) -> BankMeta:
     document = _ask_grpc(server, "ModelMetadata", name=model)
     if not document.inputs or not document.outputs:
         raise UserError(f"--host {server}: {model} has no inputs or no outputs; give payloads with --bank")
+    _only(model, [{"name": each.name} for each in document.inputs])
     given, output = document.inputs[0], document.outputs[0]
     return BankMeta(
         model=model,
@@ -93,6 +96,17 @@ def _grpc_meta(server: ServerUrl, model: str) -> BankMeta:
         input_shape=_item_shape(given.shape),
         output_shape=_item_shape(output.shape),
     )
+
+
+def _only(model: str, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The one input. Raises UserError where there are several: payloads are of one tensor."""
+    if len(inputs) > 1:
+        names = ", ".join(str(each["name"]) for each in inputs)
+        raise UserError(
+            f"--model {model}: it takes {len(inputs)} inputs ({names}), and payloads hold one; give whole request "
+            "bodies with --bank FILE.jsonl, one JSON document a line"
+        )
+    return inputs[0]
 
 
 def _ask_grpc(server: ServerUrl, method: str, **fields: str) -> Any:
@@ -109,6 +123,7 @@ def _ask_grpc(server: ServerUrl, method: str, **fields: str) -> Any:
 
 def _tfs_meta(model: str, document: Any) -> BankMeta:
     signature = document["metadata"]["signature_def"]["signature_def"]["serving_default"]
+    _only(model, [{"name": name} for name in signature["inputs"]])
     (input_name, given), *_ = signature["inputs"].items()
     (output_name, output), *_ = signature["outputs"].items()
     return BankMeta(
@@ -122,7 +137,7 @@ def _tfs_meta(model: str, document: Any) -> BankMeta:
 
 
 def _item_shape(shape: Iterable[int]) -> tuple[int, ...]:
-    return tuple(max(1, int(size)) for size in list(shape)[1:])
+    return tuple(int(size) if int(size) > 0 else FREE for size in list(shape)[1:])
 
 
 def _get(server: ServerUrl, path: str) -> tuple[int, Any]:

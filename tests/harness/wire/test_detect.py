@@ -70,7 +70,7 @@ def test_nobody_there():
 
 def test_metadata_of_both(server_with):
     meta = read_meta(server_with({"/v2/models/m": V2}), "m", "v2")
-    assert (meta.input_name, meta.input_shape, meta.output_shape) == ("in", (28, 1), (10,))
+    assert (meta.input_name, meta.input_shape, meta.output_shape) == ("in", (28, -1), (10,))
     meta = read_meta(server_with({"/v1/models/m/metadata": TFS}), "m", "tfs")
     assert (meta.input_name, meta.datatype, meta.input_shape, meta.output_name) == ("in", "FP32", (64,), "out")
 
