@@ -124,7 +124,8 @@ def _sentences(choice: _Choice, points: Sequence[TrainingPointMetrics], plan: Tr
         yield f"{plan.model} gets {right} right after {best.epochs} epoch{'s' if best.epochs > 1 else ''}."
     else:
         against = f", {_points(gain)} than {_name(choice.baseline)}" if gain else ""
-        yield f"{_name(best)} generalises best: it gets {right} right{against}."
+        claim = "is ahead" if choice.tied else "generalises best"
+        yield f"{_name(best)} {claim}: it gets {right} right{against}."
     yield _fit_words(best)
     yield from _tie_words(best, choice.tied)
     if best.seeds < FEWEST_FOR_INTERVAL and len(points) > 1:
@@ -154,6 +155,8 @@ def _fit_words(point: TrainingPointMetrics) -> str:
     gap = _in_points(point.gap.value) if point.gap else ""
     if FindingKind.OVERFITTING in kinds:
         return f"It overfits: the training examples are {gap} ahead of the validation examples."
+    if {FindingKind.UNDERFITTING, FindingKind.UNCONVERGED} <= kinds:
+        return "It underfits and was still learning at the end: more epochs may do better."
     if FindingKind.UNDERFITTING in kinds:
         return "It underfits: even the training examples are not learned."
     if FindingKind.UNCONVERGED in kinds:

@@ -30,15 +30,14 @@ OVERFITTING_GAP = 0.05  # training accuracy over validation accuracy
 OVERFITTING_RISE = 0.1  # validation loss at the end over its lowest
 UNDERFITTING_BY = 0.05  # training accuracy below what is within reach
 STILL_FALLING = 0.03  # of the validation loss, from one tenth of the epochs to the next
-FEWEST_EPOCHS_FOR_TREND = 10
 _POINTS = 100.0
 
 Judgement = tuple[Verdict, tuple["Finding", ...]]
 
 
-def judge_fit(metrics: FitMetrics, evidence: FitEvidence) -> Judgement:
+def judge_fit(metrics: FitMetrics, evidence: FitEvidence, plan: TrainingPlan) -> Judgement:
     """The verdict on one fit, and the findings behind it."""
-    checks = (_diverged(metrics), _trainer_died(evidence), _epochs_missing(metrics, evidence), _steal(metrics),
+    checks = (_diverged(metrics), _trainer_died(evidence), _epochs_missing(metrics, evidence), _steal(metrics, plan),
               _not_learned(metrics, evidence))  # fmt: skip
     findings = tuple(finding for finding in checks if finding is not None)
     return worst(finding.verdict for finding in findings), findings
@@ -87,10 +86,12 @@ def _epochs_missing(metrics: FitMetrics, evidence: FitEvidence) -> Finding | Non
     return doubt(FindingKind.EPOCHS_MISSING, Verdict.INVALID, text, "Go on with --resume, which trains it again.")
 
 
-def _steal(metrics: FitMetrics) -> Finding | None:
-    """Accuracy does not suffer from a slow machine; what is timed does."""
+def _steal(metrics: FitMetrics, plan: TrainingPlan) -> Finding | None:
+    """Accuracy does not suffer from a slow machine; what is timed does, and counts where speed was asked for."""
     found = stolen_time(metrics.usage)
-    return msgspec.structs.replace(found, verdict=Verdict.DEGRADED) if found else None
+    if found is None:
+        return None
+    return msgspec.structs.replace(found, verdict=Verdict.DEGRADED if plan.by_speed else Verdict.VALID)
 
 
 def _not_learned(metrics: FitMetrics, evidence: FitEvidence) -> Finding | None:
@@ -169,18 +170,22 @@ def _turn(loss: Curve) -> tuple[float, int]:
 
 
 def _unconverged(metrics: TrainingPointMetrics) -> Finding | None:
-    """The validation loss of the last tenth of the epochs is still well below that of the tenth before."""
+    """The validation loss of the last tenth of the epochs (one at least) is still well below that before it."""
     loss = metrics.curves.validation_loss.values
-    tenth = len(loss) // 10
-    if len(loss) < FEWEST_EPOCHS_FOR_TREND or not metrics.seeds:
+    tenth = max(1, len(loss) // 10)
+    if len(loss) < 2 * tenth or not metrics.seeds:
         return None
     before, last = (sum(part) / tenth for part in (loss[-2 * tenth : -tenth], loss[-tenth:]))
     fall = 1 - last / before if before > 0 else 0.0
     if fall < STILL_FALLING:
         return None
-    text = f"The validation loss was still falling at the end: by {percent(fall)} over the last tenth of the epochs."
+    text = f"The validation loss was still falling at the end: by {percent(fall)} over the last {_epochs(tenth)}."
     remedy = f"Train longer (epochs={2 * metrics.epochs}), or take larger steps (learning_rate)."
     return doubt(FindingKind.UNCONVERGED, Verdict.VALID, text, remedy, fall=fall)
+
+
+def _epochs(count: int) -> str:
+    return "epoch" if count == 1 else f"{count} epochs"
 
 
 def _underfitting(

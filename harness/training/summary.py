@@ -64,7 +64,7 @@ def summarise_fit(evidence: FitEvidence, plan: TrainingPlan) -> FitMetrics:
         verdict=Verdict.VALID,
         findings=(),
     )
-    verdict, findings = judge_fit(metrics, evidence)
+    verdict, findings = judge_fit(metrics, evidence, plan)
     return msgspec.structs.replace(metrics, verdict=verdict, findings=findings)
 
 
