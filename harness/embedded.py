@@ -45,6 +45,7 @@ class Ready:
     grpc_url: str | None = None
     class_banks: dict[str, Path] = field(default_factory=dict)  # of verbs beside predict
     metrics_url: str | None = None  # where Prometheus' metrics are, if not where they are looked for
+    tls_ca: Path | None = None  # the authority of a certificate that the target has made for itself
 
     def url_for(self, protocol: str) -> str:
         """Where `protocol` is spoken. Raises UserError where it is not."""
@@ -147,7 +148,15 @@ class EmbeddedTarget:
                 card = message.get("model")
                 model = msgspec.convert(card, ModelCard) if isinstance(card, dict) else None
                 banks = {verb: Path(path) for verb, path in message.get("class_banks", {}).items()}
-                return Ready(str(message["url"]), Path(message["bank"]), model, message.get("grpc_url"), banks)
+                authority = Path(message["tls_ca"]) if message.get("tls_ca") else None
+                return Ready(
+                    url=str(message["url"]),
+                    bank=Path(message["bank"]),
+                    model=model,
+                    grpc_url=message.get("grpc_url"),
+                    class_banks=banks,
+                    tls_ca=authority,
+                )
 
     def _raise_death(self, complaint: str) -> None:
         code = self._process.wait(STOP_TIMEOUT_S) if self._process else 0

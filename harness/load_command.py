@@ -29,6 +29,7 @@ class Endpoint:
     setting: Setting  # every knob of the target, complete
     known: bool = True  # whether the bank holds the right answers
     class_banks: Mapping[str, Path] = field(default_factory=dict)  # by verb, where it is not predict
+    tls_ca: Path | None = None  # the certificate authority of the target's own certificate
 
 
 def load_command(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, trial_dir: Path) -> list[str]:
@@ -73,7 +74,7 @@ def free_port() -> int:
 def _where(plan: Plan, endpoint: Endpoint) -> list[str]:
     words = ["--bank", str(endpoint.bank)] if endpoint.bank else []
     if endpoint.url:
-        return [*words, "--host", endpoint.url]
+        return [*words, "--host", endpoint.url, *(("--tls-ca", str(endpoint.tls_ca)) if endpoint.tls_ca else ())]
     knobs = [word for name, value in endpoint.setting.items() for word in ("--knob", f"{name}={format_value(value)}")]
     return [*words, "--target", plan.target, *knobs]
 

@@ -211,7 +211,7 @@ def free_ports(count: int) -> list[int]:
 def _not_answering(url: str, path: str) -> str:
     """Why GET `path` does not answer 200, in words; empty where it does."""
     server = parse_url(url)
-    connection = http.client.HTTPConnection(server.host, server.port, timeout=ASK_TIMEOUT_S)
+    connection = server.http_connection(ASK_TIMEOUT_S)
     try:
         connection.request("GET", server.prefix + path)
         status = connection.getresponse().status

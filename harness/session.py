@@ -85,7 +85,13 @@ class EmbeddedSession:
         if self._payloads is not None:
             bank, known = self._payloads.bank_for(url, spoken, ready.bank)
         return Endpoint(
-            url=url, bank=bank, protocol=spoken, setting=complete, known=known, class_banks=ready.class_banks
+            url=url,
+            bank=bank,
+            protocol=spoken,
+            setting=complete,
+            known=known,
+            class_banks=ready.class_banks,
+            tls_ca=ready.tls_ca,
         )
 
     def _start(self, setting: Setting, log: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.control import ControlChannel
+from targets.certificate import given_certificate
 from targets.serving import Address, Membership, run_child
 
 
@@ -23,9 +24,11 @@ def main() -> int:
     parser.add_argument("--control-fd", type=int, help="descriptor of the parent's control channel")
     parser.add_argument("--replica", type=int, help="number of this process among the replicas of one server")
     parser.add_argument("--replica-dir", type=Path, help="folder that the replicas share")
+    parser.add_argument("--tls-cert", type=Path, help="certificate chain in PEM; clients must then come by https")
+    parser.add_argument("--tls-key", type=Path, help="its key in PEM")
     options = parser.parse_args()
     control = None if options.control_fd is None else ControlChannel.inherited(options.control_fd)
-    address = Address(options.host, options.port)
+    address = Address(options.host, options.port, given_certificate(options.tls_cert, options.tls_key))
     replica = None if options.replica is None else Membership(options.replica, options.replica_dir)
     return run_child(options.name, address, options.model, options.knobs, control, replica=replica)
 

@@ -112,6 +112,14 @@ STRATEGY = Knob(
     choices=("custom", "single", "data", "model", "hybrid"),
 )
 LAYOUT_KNOBS = (REPLICAS, STAGES, DISPATCH, CORES, STRATEGY)
+
+
+TLS = Knob(
+    name="tls",
+    doc="Whether clients come over TLS, with a certificate made at the start (or the one of --tls-cert).",
+    default=False,
+    swept=(False, True),
+)
 MAX_CONNECTIONS = Knob(
     name="max_connections",
     doc="Connections, and so threads, at a time; the next one is refused with 503.",
@@ -314,11 +322,11 @@ SEQUENCES_WAITING = Knob(
 )
 
 INPROCESS = KnobSet("inprocess", ENGINE_KNOBS, _precision_conflict)
-THREADED = KnobSet("threaded", (MAX_CONNECTIONS, *EXPLAIN_KNOBS, *ENGINE_KNOBS), _precision_conflict)
+THREADED = KnobSet("threaded", (MAX_CONNECTIONS, TLS, *EXPLAIN_KNOBS, *ENGINE_KNOBS), _precision_conflict)
 BATCHING_KNOBS = (BATCH_SIZE, BATCH_WAIT, QUEUE_LIMIT, BATCH_POLICY, SLO)
 BATCHED = KnobSet(
-    "batched", (*BATCHING_KNOBS, *LAYOUT_KNOBS, GRPC_PORT, *EXPLAIN_KNOBS, *ENGINE_KNOBS), _batched_conflict
+    "batched", (*BATCHING_KNOBS, *LAYOUT_KNOBS, GRPC_PORT, TLS, *EXPLAIN_KNOBS, *ENGINE_KNOBS), _batched_conflict
 )
-AGENT = KnobSet("agent", (*GENERATION_KNOBS, SEQUENCES_WAITING))
-NULL = KnobSet("null", ())
-FIXED = KnobSet("fixed", TRUTH_KNOBS)
+AGENT = KnobSet("agent", (*GENERATION_KNOBS, SEQUENCES_WAITING, TLS))
+NULL = KnobSet("null", (TLS,))
+FIXED = KnobSet("fixed", (*TRUTH_KNOBS, TLS))

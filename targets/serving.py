@@ -6,6 +6,7 @@ The same for `python -m targets NAME` (a child with a control channel) and `pyth
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -20,22 +21,27 @@ import orjson
 from harness.bank import Bank
 from harness.errors import SweepspotError, UserError, unknown_name
 from harness.knobs import Apply
+from harness.wire.access import read_token
 from targets import TARGETS
+from targets.certificate import made_certificate
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from harness.control import ControlChannel, Message
     from harness.knobs import KnobSet, Setting
-    from targets.servers.build import Built, Server
+    from targets.certificate import Certificate
+    from targets.servers.build import Built, Order, Server
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen; port 0 lets the kernel choose."""
+    """Where to listen, and with which certificate of the user's; port 0 lets the kernel choose."""
 
     host: str
     port: int
+    certificate: Certificate | None = None
 
     def bind(self) -> socket.socket:
         """A bound socket that doesn't listen yet: clients are refused until the model is ready. Raises UserError."""
@@ -94,19 +100,30 @@ def serve(
     from targets.servers.build import Order, build
     from targets.servers.siblings import Siblings
 
-    grpc_address = "" if grpc_sock is None else _url(grpc_sock).removeprefix("http://")
+    grpc_address = "" if grpc_sock is None else _authority(grpc_sock)
     built_setting = complete if grpc_sock is None else {**complete, "grpc_port": grpc_sock.getsockname()[1]}
     siblings = None if replica is None else Siblings(replica.directory, replica.index)
-    built = build(Order(name, model, built_setting, grpc_address, siblings), voice.progress)
-    url = _url(sock)
+    with _certificate(address, complete) as certificate:
+        order = Order(name, model, built_setting, grpc_address, siblings, certificate, read_token())
+        built = build(order, voice.progress)
 
-    def on_ready() -> None:
-        voice.ready(Ready(url, grpc_address, built, complete))
-        if control is not None:
-            ear = _Ear(built.server, knobs, complete, control)
-            control.watch(ear.hear, on_lost=built.server.stop)
+        def on_ready() -> None:
+            voice.ready(Ready(_authority(sock), order, built, complete))
+            if control is not None:
+                ear = _Ear(built.server, knobs, complete, control)
+                control.watch(ear.hear, on_lost=built.server.stop)
 
-    built.server.run(sock, on_ready)
+        built.server.run(sock, on_ready)
+
+
+@contextlib.contextmanager
+def _certificate(address: Address, setting: Setting) -> Iterator[Certificate | None]:
+    """The user's own, one made for the time of serving where the knob `tls` is on, or none."""
+    if address.certificate is not None or not setting.get("tls"):
+        yield address.certificate
+        return
+    with made_certificate(address.host) as made:
+        yield made
 
 
 def _listening_socket(address: Address, setting: Setting, replica: Membership | None) -> socket.socket:
@@ -152,19 +169,35 @@ def _servable(name: str) -> KnobSet:
     return TARGETS[name].knobs
 
 
-def _url(sock: socket.socket) -> str:
+def _authority(sock: socket.socket) -> str:
     host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
     """What is there to tell once clients may come."""
 
-    url: str
-    grpc_address: str
+    authority: str
+    order: Order
     built: Built
     setting: Setting
+
+    @property
+    def url(self) -> str:
+        """Where HTTP is spoken."""
+        return f"{'https' if self.order.certificate else 'http'}://{self.authority}"
+
+    @property
+    def grpc_url(self) -> str:
+        """Where gRPC is spoken; empty where it is not."""
+        scheme = "grpcs" if self.order.certificate else "grpc"
+        return f"{scheme}://{self.order.grpc_address}" if self.order.grpc_address else ""
+
+    @property
+    def tls_authority(self) -> Path | None:
+        """What clients have to believe, where we have made the certificate."""
+        return self.order.certificate.authority if self.order.certificate else None
 
 
 class _Voice:
@@ -187,8 +220,10 @@ class _Voice:
             print(_welcome(ready), flush=True)
             return
         message: dict[str, Any] = {"event": "ready", "url": ready.url, "pid": os.getpid(), "knobs": ready.setting}
-        if ready.grpc_address:
-            message["grpc_url"] = f"grpc://{ready.grpc_address}"
+        if ready.grpc_url:
+            message["grpc_url"] = ready.grpc_url
+        if ready.tls_authority:
+            message["tls_ca"] = str(ready.tls_authority)
         message["model"] = msgspec.to_builtins(built.prepared.card)
         message["bank"] = str(built.prepared.bank_path)
         message["class_banks"] = {verb: str(path) for verb, path in built.class_banks.items()}
@@ -229,15 +264,18 @@ class _Ear:
 
 def _welcome(ready: Ready) -> str:
     name = ready.built.prepared.card.name
-    grpc = f" and gRPC at {ready.grpc_address}" if ready.grpc_address else ""
+    grpc = f" and {ready.grpc_url}" if ready.grpc_url else ""
     return f"{name} at {ready.url}{grpc} (Ctrl-C stops it). Try:\n  {_example(ready)}"
 
 
 def _example(ready: Ready) -> str:
     """A request to try, for a terminal."""
     prepared = ready.built.prepared
+    curl = f"curl --cacert {ready.tls_authority}" if ready.tls_authority else "curl"
+    if ready.order.token:
+        curl += ' -H "Authorization: Bearer $SWEEPSPOT_TOKEN"'
     if prepared.bank_path.suffix == ".json":
         question = '{"messages":[{"role":"user","content":"What is AI?"}],"max_tokens":40,"stream":true}'
-        return f"curl -N {ready.url}/v1/chat/completions -d '{question}'"
+        return f"{curl} -N {ready.url}/v1/chat/completions -d '{question}'"
     item = orjson.dumps(Bank.load(prepared.bank_path).inputs[0], option=orjson.OPT_SERIALIZE_NUMPY).decode()
-    return f"curl {ready.url}/v1/models/{prepared.card.name}:predict -d '{{\"instances\":[{item}]}}'"
+    return f"{curl} {ready.url}/v1/models/{prepared.card.name}:predict -d '{{\"instances\":[{item}]}}'"

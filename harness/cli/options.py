@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ from harness.cli.foreign_options import DEFAULT_MODEL, FOREIGN_OPTIONS, foreign_
 from harness.errors import UserError
 from harness.planning import ArrivalChoice, Request
 from harness.slo import Slo, parse_slo
+from harness.wire.access import TLS_CA, TOKEN_FILE, Access
 from harness.wire.protocols import AUTO, protocol_named
 
 if TYPE_CHECKING:
@@ -90,6 +92,22 @@ class SloType(click.ParamType[Slo | None]):
         return parse_slo(value)
 
 
+def _for_children(name: str, path: str | None) -> str | None:
+    """Name the file in the environment, from which this process and its children take it."""
+    if path:
+        os.environ[name] = path
+    Access.find()
+    return path
+
+
+TOKEN_OPTION = click.option(
+    "--token-file",
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+    callback=lambda _, __, path: _for_children(TOKEN_FILE, path),
+    expose_value=False,
+    help="File with the bearer token that requests carry and an embedded target asks for; or set SWEEPSPOT_TOKEN. "
+    "(The token itself is no option: others could read it in the list of processes.)",
+)
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--target",
@@ -123,6 +141,14 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         show_default=True,
         help="Compare answers with the model's own offline ones; off for a foreign model.",
     ),
+    click.option(
+        "--tls-ca",
+        type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+        callback=lambda _, __, path: _for_children(TLS_CA, path),
+        expose_value=False,
+        help="Certificates (PEM) to believe in place of the system's, for an https URL.",
+    ),
+    TOKEN_OPTION,
     click.option(
         "--seconds",
         type=Duration(),

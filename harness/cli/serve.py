@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
+from harness.cli.options import TOKEN_OPTION
 from harness.errors import UserError
 from harness.target import find_target
+
+PemFile = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
@@ -14,11 +19,24 @@ from harness.target import find_target
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 picks a free one.")
 @click.option("--model", default="digits-mlp", show_default=True, help="The model to serve.")
-def command(target: str, knobs: tuple[str, ...], host: str, port: int, model: str) -> int:
+@click.option("--tls-cert", type=PemFile, default=None, help="Certificate chain (PEM): clients then come by https.")
+@click.option("--tls-key", type=PemFile, default=None, help="Its key (PEM).")
+@TOKEN_OPTION
+def command(  # noqa: PLR0917  (what a server is started with)
+    target: str,
+    knobs: tuple[str, ...],
+    host: str,
+    port: int,
+    model: str,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+) -> int:
     """Serve TARGET in the foreground until Ctrl-C, for any client.
 
     \b
     python -m harness serve batched --port 8000 batch_size=32
+    SWEEPSPOT_TOKEN=... python -m harness serve batched --tls-cert cert.pem --tls-key key.pem
+    python -m harness serve batched tls=on          with a certificate made on the spot
     """  # noqa: D301
     spec = find_target(target)
     if spec.command is None:
@@ -28,6 +46,8 @@ def command(target: str, knobs: tuple[str, ...], host: str, port: int, model: st
         from harness.errors import unknown_name
 
         raise unknown_name(f"model of {target}", model, spec.models)
+    from targets.certificate import given_certificate
     from targets.serving import Address, run_child
 
-    return run_child(spec.name, Address(host, port), model, setting, None)
+    address = Address(host, port, given_certificate(tls_cert, tls_key))
+    return run_child(spec.name, address, model, setting, None)

@@ -19,6 +19,7 @@ from harness.load.open_loop import OpenLoop
 from harness.load.payload_sets import PayloadSet, mixed_order
 from harness.mix import RequestClass
 from harness.target import find_target
+from harness.wire.access import Access
 from harness.wire.codec import make_codec
 from harness.wire.detect import settle_protocol
 from harness.wire.header_blocks import HeaderBlocks
@@ -105,13 +106,14 @@ def assemble(options: LoadOptions, host: str, original: Callable[[str, str], Any
 
 
 def _over_http(options: LoadOptions, host: str) -> tuple[list[PayloadSet], ConnectionMaker]:
-    url = parse_url(host)
+    access = Access.find(options.tls_ca, options.token_file)
+    url = parse_url(host, access)
     address = resolve(url)
     # Users who make their requests themselves may ask whatever they like: nothing is found out about the server.
-    protocol = settle_protocol(options.protocol, host, options.model) if options.classes else HTTP_JSON
+    protocol = settle_protocol(options.protocol, host, options.model, access) if options.classes else HTTP_JSON
     sets = []
     for share in options.classes:
-        bank = class_bank(options, share, host, protocol)
+        bank = class_bank(options, share, url, protocol)
         sets.append(PayloadSet(share, make_codec(protocol, url, bank.meta), bank, options.check))
     return sets, _connection_maker(protocol, address)
 

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
     from harness.load.options import LoadOptions
     from harness.mix import ClassShare
+    from harness.wire.url import ServerUrl
 
 VERB_OUTPUTS = {"explain": "attributions"}
 
 
-def class_bank(options: LoadOptions, share: ClassShare, host: str, protocol: str) -> Bank:
+def class_bank(options: LoadOptions, share: ClassShare, url: ServerUrl, protocol: str) -> Bank:
     """The bank of `share`'s class. Raises UserError where answers are to be checked and nobody knows the right ones."""
     path = _file(options, share)
     if path is not None:
@@ -33,7 +34,7 @@ def class_bank(options: LoadOptions, share: ClassShare, host: str, protocol: str
     if options.bank is not None and model in (None, options.model):
         bank = Bank.load(options.bank)
     else:
-        bank = random_bank(read_meta(host, model or options.model, protocol), options.seed)
+        bank = random_bank(read_meta(str(url), model or options.model, protocol, url.access), options.seed)
     return bank if verb == "predict" else _asking(bank, verb)
 
 

@@ -6,6 +6,7 @@ import errno
 import os
 import select
 import socket
+import ssl
 from _socket import socket as RawSocket  # noqa: N812  (the C class: gevent replaces `socket.socket`)
 from dataclasses import dataclass
 from enum import IntEnum
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from harness.clock import NS_PER_MS, monotonic_ns
 from harness.errors import UserError
 from harness.load.http import AnswerParser, HttpError
+from harness.load.tls_socket import TlsSocket
 from harness.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
@@ -45,6 +47,18 @@ class Address:
 
     family: int
     where: Any  # as `socket.connect` takes it
+    host: str = ""  # the name that a certificate must have
+    tls: ssl.SSLContext | None = None
+
+    def socket(self) -> RawSocket | TlsSocket:
+        """A non-blocking socket, on its way there. Raises OSError."""
+        raw = RawSocket(self.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        code = raw.connect_ex(self.where)
+        if code not in (0, errno.EINPROGRESS):
+            raw.close()
+            raise OSError(code, os.strerror(code))
+        return raw if self.tls is None else TlsSocket(raw, self.tls, self.host)
 
 
 def resolve(url: ServerUrl) -> Address:
@@ -53,7 +67,8 @@ def resolve(url: ServerUrl) -> Address:
         family, _, _, _, where = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
         raise UserError(f"--host {url}: {error.strerror or error}; is the name right?") from error
-    return Address(int(family), where)
+    tls = url.access.tls_context("h2" if url.is_grpc else "http/1.1") if url.secure else None
+    return Address(int(family), where, url.host, tls)
 
 
 class Owner(Protocol):
@@ -105,7 +120,7 @@ class Connection:
         self._address = address
         self._owner = owner
         self._heads = heads
-        self._socket: RawSocket | None = None
+        self._socket: RawSocket | TlsSocket | None = None
         self._unsent: memoryview | None = None
         self._may_resend = False
         self._idle_since_ns = 0
@@ -205,9 +220,7 @@ class Connection:
 
     def _connect(self) -> None:
         try:
-            self._socket = sock = RawSocket(self._where.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            code = sock.connect_ex(self._where.where)
+            self._socket = sock = self._where.socket()
         except OSError as error:
             self.fail(Outcome.ERROR, f"cannot connect: {error_text(error)}")
             return
@@ -216,16 +229,27 @@ class Connection:
         self._put = sock.send
         self.state = CONNECTING
         self._owner.watch(self, select.EPOLLOUT)
-        if code not in (0, errno.EINPROGRESS):
-            self.fail(Outcome.ERROR, f"cannot connect: {os.strerror(code)}")
 
     def _connected(self) -> None:
         code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if self._socket else errno.ENOTCONN
         if code:
             self.fail(Outcome.ERROR, f"cannot connect: {os.strerror(code)}")
             return
+        if isinstance(self._socket, TlsSocket) and not self._secured(self._socket):
+            return
         self._owner.watch(self, select.EPOLLIN)
         self._send(monotonic_ns())
+
+    def _secured(self, sock: TlsSocket) -> bool:
+        """Go on with the handshake; True once it is done."""
+        try:
+            done = sock.handshake()
+        except OSError as error:
+            self.fail(Outcome.ERROR, f"cannot connect: TLS: {error_text(error)}")
+            return False
+        if not done:
+            self._owner.watch(self, select.EPOLLIN | (select.EPOLLOUT if sock.wants_to_send else 0))
+        return done
 
     def _send(self, now_ns: int) -> None:
         self.sent_ns = now_ns
@@ -280,5 +304,9 @@ class Connection:
 
 
 def error_text(error: OSError) -> str:
-    """What the system says went wrong."""
+    """What the system, or OpenSSL, says went wrong."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate is not believed: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or str(error)).lower().replace("_", " ")
     return error.strerror or str(error)

@@ -21,6 +21,7 @@ from harness.load.payload_sets import reading_of
 from harness.load.phases import NEVER_NS, Phases
 from harness.recorder import Recorder
 from harness.rows import Outcome
+from harness.wire.access import Access
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,6 +70,7 @@ class Load:
         self.ledger = Ledger(self.recorder, reading, self.classes.places, self.phases, options.worker)
         self.stop_reason: str | None = None
         self.codec = sets[0].codec if sets else None
+        self.access = Access.find(options.tls_ca, options.token_file)
         self._report_path = options.trial_dir / f"load{options.suffix}.json"
         self._start_ns = monotonic_ns()
         self._drain_end_ns: int | None = None

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import UserError
 from harness.isolation import pin, plan_isolation
 from harness.load.locust_mix import classes_of
+from harness.load.locust_options import load_options
 from harness.mixing import DEFAULT_METHOD, EXPLAIN_METHOD
 from harness.prepare import prepare_bank
 from harness.target import GRPC_PORT, find_target
 from harness.target_process import target_process
+from harness.wire.access import Access
 from harness.wire.detect import settle_protocol
 from harness.wire.protocols import AUTO, GRPC, protocol_named
 
@@ -46,7 +49,9 @@ def aim(environment: Environment) -> EmbeddedTarget | ServerProcess | None:
         if not options.bank and options.check != "off":
             logger.info("Preparing the payloads of %s", options.model)
             options.bank = str(prepare_bank(options.model))
-        options.protocol = settle_protocol(options.protocol, environment.host, options.model)
+        parsed = load_options(options, Path())
+        access = Access.find(parsed.tls_ca, parsed.token_file)
+        options.protocol = settle_protocol(options.protocol, environment.host, options.model, access)
         return None
     return _start(environment)
 
@@ -64,6 +69,7 @@ def _start(environment: Environment) -> EmbeddedTarget | ServerProcess:
     ready = target.start()
     pin(os.getpid(), isolation.load_cores)
     environment.host = ready.url_for(protocol)
+    options.tls_ca = str(ready.tls_ca) if ready.tls_ca else options.tls_ca
     options.bank = str(ready.bank) if ready.bank else None
     options.class_bank += [f"{verb}={path}" for verb, path in ready.class_banks.items()]
     options.protocol = protocol

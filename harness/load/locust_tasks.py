@@ -109,7 +109,7 @@ class LeanHttpUser(User):
     @property
     def url(self) -> ServerUrl:
         """The server under test."""
-        return parse_url(self.environment.host or "")
+        return parse_url(self.environment.host or "", self._running.load.access)
 
     def place(self, name: str, method: str) -> int:
         """Where requests of that name stand in the books."""

@@ -25,6 +25,8 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     classes: tuple[ClassShare, ...] = ONLY_PREDICT
     class_banks: dict[str, Path] = {}  # by name of a request class, or by verb
     check: str = "all"
+    tls_ca: Path | None = None
+    token_file: Path | None = None  # the token itself is never an option
     timeout_s: float = 10.0
     warmup_s: float = 0.0
     measure_s: float | None = None  # None: until the run is stopped

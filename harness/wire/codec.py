@@ -82,8 +82,8 @@ def post_path(protocol: str, meta: BankMeta) -> str:
 
 def http_post(url: ServerUrl, path: str, headers: str, body: bytes) -> bytes:
     """A whole POST request. `headers` are further header lines, each with its line break."""
-    head = f"POST {url.prefix}{path} HTTP/1.1\r\nHost: {url.authority}\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
-    return head.encode("ascii") + body
+    head = f"POST {url.prefix}{path} HTTP/1.1\r\nHost: {url.authority}\r\n{url.access.header_line}{headers}"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode("ascii") + body
 
 
 def error_text(body: bytes) -> str:

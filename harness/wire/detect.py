@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from harness.wire.url import parse_url
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from harness.wire.access import Access
     from harness.wire.url import ServerUrl
 
 TIMEOUT_S = 5.0
@@ -24,19 +26,19 @@ OK = 200
 _TFS_TYPES = {datatype.tensorflow: name for name, datatype in DATATYPES.items()}
 
 
-def settle_protocol(name: str, url: str, model: str) -> str:
+def settle_protocol(name: str, url: str, model: str, access: Access | None = None) -> str:
     """The protocol called `name`; the one that the server speaks where that is `auto`. Raises UserError."""
     protocol = protocol_named(name)
     if protocol == AUTO:
-        return detect_protocol(url, model)
+        return detect_protocol(url, model, access)
     if parse_url(url).is_grpc and protocol != GRPC:
         raise UserError(f"--protocol {name}: {url} says gRPC; give the server's HTTP address, or --protocol grpc")
     return protocol
 
 
-def detect_protocol(url: str, model: str) -> str:
+def detect_protocol(url: str, model: str, access: Access | None = None) -> str:
     """`http-json`, `grpc` or `tfs`. Raises UserError where the server does not answer, or speaks none of them."""
-    server = parse_url(url)
+    server = parse_url(url, access)
     if server.is_grpc:
         _ask_grpc(server, "ServerReady")
         return GRPC
@@ -53,14 +55,19 @@ def detect_protocol(url: str, model: str) -> str:
     )
 
 
-def read_meta(url: str, model: str, protocol: str) -> BankMeta:
+def read_meta(url: str, model: str, protocol: str, access: Access | None = None) -> BankMeta:
     """Names, shapes and type from the server's own metadata; a free size is FREE. Raises UserError."""
-    server = parse_url(url)
+    server = parse_url(url, access)
     if protocol == GRPC:
         return _grpc_meta(server, model)
     path = f"/v1/models/{quote(model)}/metadata" if protocol == TFS else f"/v2/models/{quote(model)}"
     status, document = _get(server, path)
     try:
+        if status in (401, 403):
+            raise UserError(
+                f"--host {url}: HTTP {status}: it asks for a bearer token, which is missing, wrong or expired; "
+                "set SWEEPSPOT_TOKEN, or name a file with --token-file"
+            )
         if status != OK:
             raise UserError(f"--model {model}: {url}{path} answers {status}; which models does this server have?")
         return _tfs_meta(model, document) if protocol == TFS else _v2_meta(model, document)
@@ -140,18 +147,26 @@ def _item_shape(shape: Iterable[int]) -> tuple[int, ...]:
     return tuple(int(size) if int(size) > 0 else FREE for size in list(shape)[1:])
 
 
+def _headers(server: ServerUrl) -> dict[str, str]:
+    return {"Authorization": server.access.authorization} if server.access.token else {}
+
+
+def _remedy(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return "name the authority of its certificate with --tls-ca"
+    return "is the server running, and is this its port?"
+
+
 def _get(server: ServerUrl, path: str) -> tuple[int, Any]:
     """(status, JSON document or None)."""
-    connection = http.client.HTTPConnection(server.host, server.port, timeout=TIMEOUT_S)
+    connection = server.http_connection(TIMEOUT_S)
     try:
-        connection.request("GET", server.prefix + path)
+        connection.request("GET", server.prefix + path, headers=_headers(server))
         answer = connection.getresponse()
         body = answer.read(MAX_DOCUMENT_BYTES)
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise UserError(
-            f"--host {server}: no answer ({reason}); is the server running, and is this its port?"
-        ) from error
+        raise UserError(f"--host {server}: no answer ({reason}); {_remedy(error)}") from error
     finally:
         connection.close()
     try:

@@ -27,7 +27,7 @@ def ask_once(url: str, protocol: str, bank: Bank) -> None:
         return
     server = parse_url(url)
     codec = make_codec(protocol, server, bank.meta)
-    connection = http.client.HTTPConnection(server.host, server.port, timeout=TIMEOUT_S)
+    connection = server.http_connection(TIMEOUT_S)
     try:
         connection.connect()
         connection.sock.sendall(codec.encode(bank.inputs[0]))

@@ -29,6 +29,8 @@ def call(url: ServerUrl, method: str, content: Any) -> bytes:
         ("te", "trailers"),
         ("content-type", "application/grpc"),
     ]
+    if url.access.token:
+        headers.append(("authorization", url.access.authorization))
     return unary_request(headers, content.SerializeToString())
 
 

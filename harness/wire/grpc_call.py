@@ -32,7 +32,7 @@ def ask(url: ServerUrl, method: str, **fields: Any) -> Any:
     """The answer message to `method` of the inference service. Raises CallError; UserError where nobody answers."""
     request = call(url, method, message(f"{method}Request")(**fields))
     try:
-        with contextlib.closing(socket.create_connection((url.host, url.port), timeout=TIMEOUT_S)) as sock:
+        with contextlib.closing(_connected(url)) as sock:
             reply = _exchange(sock, request)
     except (OSError, Http2Error) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -40,6 +40,17 @@ def ask(url: ServerUrl, method: str, **fields: Any) -> Any:
     if reply.code != Code.OK:
         raise CallError(reply)
     return message(f"{method}Response").FromString(reply.message)
+
+
+def _connected(url: ServerUrl) -> socket.socket:
+    sock = socket.create_connection((url.host, url.port), timeout=TIMEOUT_S)
+    if not url.secure:
+        return sock
+    with contextlib.ExitStack() as failing:
+        failing.enter_context(sock)
+        secure = url.access.tls_context("h2").wrap_socket(sock, server_hostname=url.host)
+        failing.pop_all()
+    return secure
 
 
 def _exchange(sock: socket.socket, request: bytes) -> Reply:

@@ -24,6 +24,7 @@ from targets.servers.compute import LocalCompute, Pending
 from targets.servers.event_server import EventServer
 from targets.servers.fixed import FixedBackend
 from targets.servers.grpc_v2.server import GrpcFront
+from targets.servers.guard import Guard
 from targets.servers.http_connection import HttpService
 from targets.servers.http_head import HeadParser
 from targets.servers.null import NullBackend
@@ -35,11 +36,13 @@ from targets.servers.wire_model import WireModel
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import Callable
     from pathlib import Path
 
     from harness.knobs import Setting
     from harness.target import Progress
+    from targets.certificate import Certificate
     from targets.engines import Engine
     from targets.explain import Explainer
     from targets.layout import Layout
@@ -75,6 +78,8 @@ class Order:
     setting: Setting
     grpc_address: str = ""  # host:port, reserved; empty: no gRPC
     siblings: Siblings | None = None  # of a replica
+    certificate: Certificate | None = None  # None: without TLS
+    token: str = field(default="", repr=False)  # what clients must show; empty: nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,7 @@ def build(order: Order, progress: Progress) -> Built:
         return Built(CANNED[name](_Parts(prepared, Bank.load(prepared.bank_path), order)), prepared)
     prepared = prepare(order.model, progress)
     if name == CHAT:
-        return Built(_agent(prepared, setting, progress), prepared)
+        return Built(_agent(prepared, order, progress), prepared)
     explanations = explain_bank(prepared, setting, progress)
     banks = {"explain": explanations} if explanations else {}
     layout = layout_of(setting, take_cores(int(setting.get("cores", 0))))
@@ -112,7 +117,8 @@ def build(order: Order, progress: Progress) -> Built:
 def _one_front(order: Order, layout: Layout) -> ReplicaOrder:
     """What each of several processes behind the port is told: it is the only one, on the cores it was given."""
     own: Setting = {"strategy": CUSTOM, "replicas": 1, "stages": layout.stages, "cores": 0}
-    return ReplicaOrder(order.target, order.model, TARGETS[order.target].knobs, {**order.setting, **own})
+    knobs = TARGETS[order.target].knobs
+    return ReplicaOrder(order.target, order.model, knobs, {**order.setting, **own}, order.certificate)
 
 
 def _build_apart(order: Order, prepared: PreparedModel, layout: Layout, progress: Progress) -> Built:
@@ -138,7 +144,13 @@ class _Parts:
         return self.order.setting
 
     def protocol(self, telemetry: Telemetry) -> ProtocolLayer:
-        return ProtocolLayer(WireModel(self.bank.meta, self.prepared.card), telemetry)
+        layer = ProtocolLayer(WireModel(self.bank.meta, self.prepared.card), telemetry)
+        layer.guard = Guard(self.order.token)
+        return layer
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        return self.order.certificate.context() if self.order.certificate else None
 
     def explainer(self, engine: Engine) -> Explainer | None:
         return open_explainer(self.prepared.path, engine, self.bank.meta.input_shape, self.setting)
@@ -148,7 +160,7 @@ def _threaded(parts: _Parts, loaded: LoadedModel) -> Server:
     protocol = parts.protocol(Telemetry())
     protocol.explainer = parts.explainer(loaded.engine)
     service = ThreadedService(protocol, loaded.engine, _intake(loaded), MAX_BODY_BYTES)
-    return ThreadedServer(service, int(parts.setting["max_connections"]))
+    return ThreadedServer(service, int(parts.setting["max_connections"]), parts.tls)
 
 
 def _batched(parts: _Parts, loaded: LoadedModel) -> Server:
@@ -163,35 +175,34 @@ def _batching(parts: _Parts, compute: Compute, explainer: Explainer | None = Non
     protocol.batching = batching_of(parts.setting)
     protocol.explainer = explainer
     backend = BatchedBackend(protocol, compute, queue)
-    address = parts.order.grpc_address
-    fronts = [GrpcFront(protocol, backend, address, MAX_BODY_BYTES)] if address else []
-    return EventServer(_service(protocol, backend), backend.apply, fronts)
+    fronts = [GrpcFront(protocol, backend, parts.order, MAX_BODY_BYTES)] if parts.order.grpc_address else []
+    return EventServer(_service(protocol, backend), backend.apply, fronts, parts.tls)
 
 
 def _intake(loaded: LoadedModel) -> Intake:
     return Intake(loaded.form, list(loaded.bank.inputs[:SAMPLE]))
 
 
-def _agent(prepared: PreparedModel, setting: Setting, progress: Progress) -> Server:
+def _agent(prepared: PreparedModel, order: Order, progress: Progress) -> Server:
     from targets.servers.chat.build import build_chat
 
-    return build_chat(prepared, setting, progress, MAX_BODY_BYTES)
+    return build_chat(prepared, order, progress, MAX_BODY_BYTES)
 
 
 def _null(parts: _Parts) -> Server:
     protocol = parts.protocol(Telemetry())
     backend = NullBackend(protocol, canned_row(parts.bank.meta.output_shape))
-    return EventServer(_service(protocol, backend), _no_live_knobs)
+    return EventServer(_service(protocol, backend), _no_live_knobs, tls=parts.tls)
 
 
 def _fixed(parts: _Parts) -> Server:
     protocol = parts.protocol(Telemetry())
     backend = FixedBackend(protocol, canned_row(parts.bank.meta.output_shape), parts.setting)
-    return EventServer(_service(protocol, backend), _no_live_knobs)
+    return EventServer(_service(protocol, backend), _no_live_knobs, tls=parts.tls)
 
 
 def _service(protocol: ProtocolLayer, backend: Backend) -> HttpService:
-    return HttpService(protocol, backend, HeadParser(protocol.routes, MAX_BODY_BYTES), MAX_BODY_BYTES)
+    return HttpService(protocol, backend, HeadParser(protocol.routes, MAX_BODY_BYTES, protocol.guard), MAX_BODY_BYTES)
 
 
 def _no_live_knobs(setting: Setting) -> None:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Protocol
 import uvloop
 
 from harness.clock import NS_PER_S, monotonic_ns
+from targets.certificate import HANDSHAKE_LIMIT_S
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import Callable, Sequence
 
     from harness.knobs import Setting
@@ -40,10 +42,17 @@ class Front(Protocol):
 class EventServer:
     """One `HttpService` on one listening socket; `run` blocks."""
 
-    def __init__(self, service: HttpService, apply: Callable[[Setting], None], fronts: Sequence[Front] = ()) -> None:
+    def __init__(
+        self,
+        service: HttpService,
+        apply: Callable[[Setting], None],
+        fronts: Sequence[Front] = (),
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._service = service
         self._apply = apply
         self._fronts = fronts
+        self._tls = tls
         self._loop = uvloop.new_event_loop()
         self._stopping = asyncio.Event()
 
@@ -77,7 +86,10 @@ class EventServer:
 
     async def _serve(self, sock: socket.socket, on_ready: Callable[[], None]) -> None:
         self._service.start(self._loop)
-        server = await self._loop.create_server(self._service.connect, sock=sock, backlog=BACKLOG)
+        limit_s = HANDSHAKE_LIMIT_S if self._tls else None
+        server = await self._loop.create_server(
+            self._service.connect, sock=sock, backlog=BACKLOG, ssl=self._tls, ssl_handshake_timeout=limit_s
+        )
         for front in self._fronts:
             await front.start()
         self._service.tick()

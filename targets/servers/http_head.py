@@ -13,6 +13,7 @@ import httptools
 
 from harness.clock import NS_PER_MS
 from targets.servers.errors import ProtocolError
+from targets.servers.guard import Guard
 from targets.servers.responses import CLOSE
 from targets.servers.routes import Action
 
@@ -54,8 +55,9 @@ class Routes(Protocol):
 class HeadParser:
     """Parses heads for one model's routes; `max_body_bytes` bounds what may follow."""
 
-    def __init__(self, routes: Routes, max_body_bytes: int) -> None:
+    def __init__(self, routes: Routes, max_body_bytes: int, guard: Guard | None = None) -> None:
         self._routes = routes
+        self._guard = guard or Guard()
         self._max_body_bytes = max_body_bytes
         self._known: dict[bytes, Head] = {}
 
@@ -88,7 +90,7 @@ class HeadParser:
         action, refusal, json_length, timeout_ns = Action.LIVE, None, None, None
         content_length = int(headers.get(b"content-length", b"0"))
         try:
-            action = self._routes.find(method, fields.target.decode("latin-1"))
+            action = self._action(method, fields.target.decode("latin-1"), headers.get(b"authorization", b""))
             json_length = _whole(headers, b"inference-header-content-length")
             timeout_ns = _timeout_ns(headers)
             self._check_body(content_length, headers.get(b"content-encoding", b"identity"))
@@ -104,6 +106,15 @@ class HeadParser:
             timeout_ns=timeout_ns,
             refusal=refusal,
         )
+
+    def _action(self, method: str, target: str, authorization: bytes) -> Action:
+        try:
+            action = self._routes.find(method, target)
+        except ProtocolError:
+            self._guard.check(authorization)  # who may not ask is not told what there is
+            raise
+        self._guard.check(authorization, action)
+        return action
 
     def _check_body(self, content_length: int, encoding: bytes) -> None:
         if encoding != b"identity":

@@ -8,6 +8,7 @@ import orjson
 
 from harness.wire.datatypes import DATATYPES
 from targets.servers.errors import ProtocolError
+from targets.servers.guard import Guard
 from targets.servers.responses import refusal
 from targets.servers.routes import EXPLANATION, Action, Routes
 from targets.servers.tfs import EXPLANATIONS, PREDICTIONS, SIGNATURE, TfsCodec
@@ -38,6 +39,7 @@ class ProtocolLayer:
         self._v2 = V2Codec(model)
         self._tfs = TfsCodec(model)
         self.batching = Batching(max_rows=1)
+        self.guard = Guard()
         self.explainer: Explainer | None = None
         self._v2_explain = V2Codec(explained(model))
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from harness.control import Message
     from harness.knobs import KnobSet, Setting
     from harness.target import Progress
+    from targets.certificate import Certificate
 
 DRAIN_LIMIT_S = 35.0
 FORCED_EXIT = 130
@@ -41,6 +42,7 @@ class ReplicaOrder:
     model: str
     knobs: KnobSet
     setting: Setting  # complete, for one process; with the gRPC port reserved, if any
+    certificate: Certificate | None = None
 
 
 class Supervisor:
@@ -113,6 +115,8 @@ class Supervisor:
         argv = [sys.executable, "-m", "targets", order.target, "--host", host, "--port", str(port)]
         argv += ["--model", order.model, "--knobs", json.dumps(order.setting)]
         argv += ["--replica", str(index), "--replica-dir", directory]
+        if order.certificate is not None:
+            argv += ["--tls-cert", str(order.certificate.chain), "--tls-key", str(order.certificate.key)]
         return Launch(argv, cores=share_of(index, self._count))
 
     def _hear(self, replica: Child, message: Message) -> None:

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from harness.clock import NS_PER_S, MonotonicClock, monotonic_ns
+from targets.certificate import HANDSHAKE_LIMIT_S
 from targets.servers.errors import ProtocolError
 from targets.servers.responses import CLOSE, OK, refusal, response, timing_queue
 from targets.servers.routes import INFERENCE, Action
@@ -17,6 +18,7 @@ from targets.servers.work import work
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import Callable
 
     from harness.knobs import Setting
@@ -80,9 +82,10 @@ class ThreadedService:
 class ThreadedServer:
     """`ThreadingHTTPServer` on one listening socket; `run` blocks."""
 
-    def __init__(self, service: ThreadedService, max_connections: int) -> None:
+    def __init__(self, service: ThreadedService, max_connections: int, tls: ssl.SSLContext | None = None) -> None:
         self._service = service
         self._max_connections = max_connections
+        self._tls = tls
         self._stopping = threading.Event()
 
     def run(self, sock: socket.socket, on_ready: Callable[[], None]) -> None:
@@ -90,7 +93,7 @@ class ThreadedServer:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._warm()
-        server = _Listener(sock, self._service, self._max_connections)
+        server = _Listener(sock, self._service, self._max_connections, self._tls)
         accepting = threading.Thread(target=server.serve_forever, name="accept", kwargs={"poll_interval": 0.1})
         accepting.start()
         on_ready()
@@ -136,12 +139,15 @@ class _Listener(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, sock: socket.socket, service: ThreadedService, max_connections: int) -> None:
+    def __init__(
+        self, sock: socket.socket, service: ThreadedService, max_connections: int, tls: ssl.SSLContext | None
+    ) -> None:
         super().__init__(sock.getsockname()[:2], _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = sock
         self.service = service
         self._max_connections = max_connections
+        self._tls = tls
         self.connections = 0
         self._lock = threading.Lock()
         sock.listen(BACKLOG)
@@ -161,10 +167,18 @@ class _Listener(ThreadingHTTPServer):
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """The life of one connection."""
         try:
-            super().process_request_thread(request, client_address)
+            super().process_request_thread(self._secured(request), client_address)
+        except OSError:
+            self.shutdown_request(request)  # no TLS came about
         finally:
             with self._lock:
                 self.connections -= 1
+
+    def _secured(self, request: socket.socket) -> socket.socket:
+        if self._tls is None:
+            return request
+        request.settimeout(HANDSHAKE_LIMIT_S)
+        return self._tls.wrap_socket(request, server_side=True)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that breaks its connection is no error of ours; anything else is shown."""
@@ -194,13 +208,23 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, service: ThreadedService) -> tuple[bytes, bytes]:
         try:
             body = self._read_body(service.max_body_bytes)
-            action = service.protocol.routes.find(self.command, self.path)
+            action = self._action(service.protocol)
             return service.answer(action, body, self._whole("inference-header-content-length"))
         except ProtocolError as error:
             return service.refuse(error)
         except Exception as error:  # noqa: BLE001  (the model is foreign code: its failure is the request's)
             self.log_error("the model failed: %r", error)
             return service.refuse(ProtocolError(500, "the model failed; the server's log says why"))
+
+    def _action(self, protocol: ProtocolLayer) -> Action:
+        authorization = self.headers.get("authorization", "").encode("latin-1")
+        try:
+            action = protocol.routes.find(self.command, self.path)
+        except ProtocolError:
+            protocol.guard.check(authorization)  # who may not ask is not told what there is
+            raise
+        protocol.guard.check(authorization, action)
+        return action
 
     def _read_body(self, max_bytes: int) -> bytes:
         if "transfer-encoding" in self.headers:

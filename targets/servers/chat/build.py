@@ -12,17 +12,19 @@ from targets.servers.chat.backend import SLOTS, ChatBackend, limits_of
 from targets.servers.chat.protocol import ChatProtocol
 from targets.servers.chat.telemetry import ChatTelemetry
 from targets.servers.event_server import EventServer
+from targets.servers.guard import Guard
 from targets.servers.http_connection import HttpService
 from targets.servers.http_head import HeadParser
 
 if TYPE_CHECKING:
-    from harness.knobs import Setting
     from harness.target import Progress
     from targets.models.preparation import PreparedModel
+    from targets.servers.build import Order
 
 
-def build_chat(prepared: PreparedModel, setting: Setting, progress: Progress, max_body_bytes: int) -> EventServer:
+def build_chat(prepared: PreparedModel, order: Order, progress: Progress, max_body_bytes: int) -> EventServer:
     """The server of `prepared`, whose path is the folder that training left."""
+    setting = order.setting
     stage = f"loading {prepared.card.name}"
     progress(stage, 0, 1)
     model = load_language_model(prepared.path, RECIPES[prepared.card.name].shape, SLOTS)
@@ -30,5 +32,6 @@ def build_chat(prepared: PreparedModel, setting: Setting, progress: Progress, ma
     scheduler = Scheduler(limits_of(setting), SLOTS)
     protocol = ChatProtocol(prepared.card, int(wall_time().timestamp()), ChatTelemetry(scheduler))
     backend = ChatBackend(protocol, model, scheduler, int(setting["token_limit"]))
-    heads = HeadParser(protocol.routes, max_body_bytes)
-    return EventServer(HttpService(protocol, backend, heads, max_body_bytes), backend.apply)
+    heads = HeadParser(protocol.routes, max_body_bytes, Guard(order.token))
+    tls = order.certificate.context() if order.certificate else None
+    return EventServer(HttpService(protocol, backend, heads, max_body_bytes), backend.apply, tls=tls)

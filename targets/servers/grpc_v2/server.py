@@ -11,16 +11,25 @@ from harness.wire.grpc_v2.messages import SERVICE, message
 from targets.servers.errors import ProtocolError, queue_full
 from targets.servers.grpc_v2.codec import GrpcCodec
 from targets.servers.protocol import EXTENSIONS, SERVER_NAME, SERVER_VERSION
+from targets.servers.routes import Action
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from targets.servers.batched import BatchedBackend
+    from targets.servers.build import Order
     from targets.servers.inference import InferRequest
     from targets.servers.protocol import ProtocolLayer
 
 DRAIN_LIMIT_S = 30
-STATUS = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}
+UNGUARDED_CALLS = {"ServerLive": Action.LIVE, "ServerReady": Action.READY}
+STATUS = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    404: "NOT_FOUND",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
 
 
 class GrpcExchange:
@@ -53,11 +62,12 @@ class GrpcFront:
 
     _server: Any
 
-    def __init__(self, protocol: ProtocolLayer, backend: BatchedBackend, address: str, max_bytes: int) -> None:
+    def __init__(self, protocol: ProtocolLayer, backend: BatchedBackend, order: Order, max_bytes: int) -> None:
         self._protocol = protocol
         self._backend = backend
         self._codec = GrpcCodec(protocol.model)
-        self._address = address
+        self._address = order.grpc_address
+        self._certificate = order.certificate
         self._max_bytes = max_bytes
         self._draining = False
 
@@ -70,12 +80,19 @@ class GrpcFront:
         handlers = {name: self._handler(name, call) for name, call in self._calls().items()}
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
         try:
-            self._server.add_insecure_port(self._address)
+            self._add_port(grpc)
         except RuntimeError as error:
             raise UserError(
                 f"grpc_port: {self._address} cannot be bound; choose another, or 0 for a free one"
             ) from error
         await self._server.start()
+
+    def _add_port(self, grpc: Any) -> None:
+        if self._certificate is None:
+            self._server.add_insecure_port(self._address)
+            return
+        pair = self._certificate.key.read_bytes(), self._certificate.chain.read_bytes()
+        self._server.add_secure_port(self._address, grpc.ssl_server_credentials([pair]))
 
     async def drain(self) -> None:
         """Take no more calls; return when those under way are answered."""
@@ -95,6 +112,7 @@ class GrpcFront:
     def _handler(self, name: str, call: Callable[[Any, Any], Awaitable[Any]]) -> Any:
         async def answer(request: Any, context: Any) -> Any:
             try:
+                self._protocol.guard.check(_authorization(context), UNGUARDED_CALLS.get(name))
                 return await call(request, context)
             except ProtocolError as error:
                 self._protocol.telemetry.refused(error.status)
@@ -141,6 +159,11 @@ class GrpcFront:
         name, _, value = timing.decode().rstrip().partition(": ")
         context.set_trailing_metadata(((name, value),))
         return self._codec.encode(request.id, decoded.rows, raw)
+
+
+def _authorization(context: Any) -> bytes:
+    found = dict(context.invocation_metadata() or ()).get("authorization", "")
+    return found.encode() if isinstance(found, str) else bytes(found)
 
 
 def _shortest(timeout_ns: int | None, call_remaining_s: float | None) -> int | None:

@@ -1,0 +1,88 @@
+"""What lets a client in: the certificate authority that it believes, and a bearer token.
+
+Neither stands on a command line, where every user of the machine could read it: the token comes from the
+environment (`SWEEPSPOT_TOKEN`) or from a file whose path may be given anywhere (`SWEEPSPOT_TOKEN_FILE`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import UserError
+
+if TYPE_CHECKING:
+    import ssl
+
+TOKEN = "SWEEPSPOT_TOKEN"  # noqa: S105  (a name)
+TOKEN_FILE = "SWEEPSPOT_TOKEN_FILE"  # noqa: S105  (a name)
+TLS_CA = "SWEEPSPOT_TLS_CA"
+MAX_TOKEN_BYTES = 8192
+_TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*")  # RFC 6750, section 2.1
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One way in. The token shows in no representation of it."""
+
+    token: str = field(default="", repr=False)
+    ca: Path | None = None  # believed instead of the system's authorities
+
+    @classmethod
+    def find(cls, ca: Path | None = None, token_file: Path | None = None) -> Access:
+        """From the given paths, or else from the environment. Raises UserError."""
+        environment = os.environ.get(TLS_CA)
+        return cls(read_token(token_file), ca or (Path(environment) if environment else None))
+
+    @property
+    def authorization(self) -> str:
+        """The value of the header `Authorization`; empty without a token."""
+        return f"Bearer {self.token}" if self.token else ""
+
+    @property
+    def header_line(self) -> str:
+        """The same as a line of HTTP/1.1; empty without a token."""
+        return f"Authorization: {self.authorization}\r\n" if self.token else ""
+
+    def tls_context(self, protocol: str) -> ssl.SSLContext:
+        """Verifies the server's certificate and its name; offers `protocol` (`http/1.1` or `h2`). Raises UserError."""
+        import ssl
+
+        try:
+            context = ssl.create_default_context(cafile=str(self.ca) if self.ca else None)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise UserError(f"--tls-ca {self.ca}: cannot be read as certificates in PEM ({reason})") from error
+        context.set_alpn_protocols([protocol])
+        return context
+
+
+OPEN = Access()
+
+
+def read_token(file: Path | None = None) -> str:
+    """The bearer token: of `file`, else of `SWEEPSPOT_TOKEN_FILE`, else `SWEEPSPOT_TOKEN`; empty where there is none.
+
+    Raises UserError, which never repeats the token.
+    """
+    named = file or (Path(os.environ[TOKEN_FILE]) if os.environ.get(TOKEN_FILE) else None)
+    if named is None:
+        return _checked(os.environ.get(TOKEN, ""), TOKEN, may_lack=True)
+    try:
+        with named.open(encoding="ascii") as content:
+            text = content.read(MAX_TOKEN_BYTES + 2)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no ASCII text"
+        raise UserError(f"--token-file {named}: cannot be read ({reason})") from error
+    return _checked(text.strip(), f"--token-file {named}")
+
+
+def _checked(token: str, source: str, *, may_lack: bool = False) -> str:
+    if not token and may_lack:
+        return token
+    if len(token) > MAX_TOKEN_BYTES or _TOKEN68.fullmatch(token) is None:
+        raise UserError(f"{source}: holds no bearer token; one line of letters, digits and -._~+/= is expected")
+    return token

@@ -1,0 +1,67 @@
+"""The certificate of a server: the user's own, or one made on the spot with an authority that lives as long."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+HANDSHAKE_LIMIT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Files in PEM: the chain, its key, and the authority of one that we have made."""
+
+    chain: Path
+    key: Path
+    authority: Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """For a server of HTTP/1.1. Raises UserError."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["http/1.1"])
+        try:
+            context.load_cert_chain(self.chain, self.key)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise UserError(f"--tls-cert {self.chain} --tls-key {self.key}: cannot be used ({reason})") from error
+        return context
+
+
+def given_certificate(chain: Path | None, key: Path | None) -> Certificate | None:
+    """The user's own; None where there is none. Raises UserError for one without the other."""
+    if (chain is None) != (key is None):
+        missing = "--tls-key" if key is None else "--tls-cert"
+        raise UserError(f"{missing}: is missing; a server needs both the certificate and its key")
+    return None if chain is None or key is None else Certificate(chain, key)
+
+
+@contextlib.contextmanager
+def made_certificate(host: str) -> Iterator[Certificate]:
+    """One for `host` and the loopback addresses, in a folder that only this user can read and that goes with it.
+
+    The key of its authority is nowhere but in memory, so no other certificate can ever be made with it.
+    """
+    import trustme
+
+    authority = trustme.CA()
+    issued = authority.issue_cert(*dict.fromkeys((*LOOPBACK, host)))
+    with tempfile.TemporaryDirectory(prefix="sweepspot-tls-") as folder:
+        files = Certificate(*(Path(folder, name) for name in ("chain.pem", "key.pem", "authority.pem")))
+        files.key.touch(0o600)
+        issued.private_key_pem.write_to_path(files.key)
+        authority.cert_pem.write_to_path(files.authority or folder)
+        for blob in issued.cert_chain_pems:
+            blob.write_to_path(files.chain, append=True)
+        yield files
