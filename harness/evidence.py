@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from harness.envelope import Envelope
     from harness.generator import GeneratorReport
     from harness.plan import Point, Trial
+    from harness.server_statistics import ServerStatistics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,4 +33,5 @@ class TrialEvidence:
     isolated: bool = True  # target and load each had cores of their own
     in_process: bool = False  # the model lives in the load process
     load_processes: int = 1  # how many should have written a report
+    statistics: ServerStatistics | None = None  # what a server that is not ours said of itself before and after
     envelope: Envelope | None = None  # of one load process on this machine; None where it was never calibrated

@@ -22,27 +22,27 @@ class BankFile(NamedTuple):
 
 
 class ForeignPayloads:
-    """Makes a bank for each protocol that is spoken; the files go when it is closed."""
+    """Makes a bank for each start of a server and each protocol; the files go when it is closed."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._folder = tempfile.TemporaryDirectory(prefix="sweepspot-payloads-")
-        self._made: dict[str, BankFile] = {}
+        self._made: dict[tuple[str, str], BankFile] = {}
 
     def bank_for(self, url: str, protocol: str, given: Path | None = None) -> BankFile:
         """The file for `protocol`; `given` is what a recipe says of its server. Raises UserError.
 
-        The first payload is sent, once per protocol: what the server says of itself need not be true.
+        The first payload is sent, once per start and protocol: what a server says of itself need not be true.
         """
-        if protocol not in self._made:
+        if (url, protocol) not in self._made:
             plan = self._plan
             named = plan.payloads or plan.reference
             bank = Bank.load(given) if given and not named else foreign_bank(self._order(url, protocol))
             ask_once(url, protocol, bank)
             path = Path(self._folder.name) / f"{len(self._made)}.npz"
             bank.save(path)
-            self._made[protocol] = BankFile(path, known=bool(len(bank.expected)))
-        return self._made[protocol]
+            self._made[url, protocol] = BankFile(path, known=bool(len(bank.expected)))
+        return self._made[url, protocol]
 
     def close(self) -> None:
         """Remove the files."""

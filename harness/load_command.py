@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.arrivals import Arrivals
     from harness.knobs import Setting
     from harness.plan import Plan, Point, Trial
+    from harness.scrape import Scraper
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class Endpoint:
     protocol: str
     setting: Setting  # every knob of the target, complete
     known: bool = True  # whether the bank holds the right answers
+    scraper: Scraper | None = None  # where a server that is not ours keeps its statistics
     class_banks: Mapping[str, Path] = field(default_factory=dict)  # by verb, where it is not predict
     tls_ca: Path | None = None  # the certificate authority of the target's own certificate
 

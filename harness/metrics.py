@@ -75,6 +75,7 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     compute_ms: float | None = None
     serialise_ms: float | None = None
     rest_ms: float | None = None
+    source: str = ""  # who said what the server's parts are
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from harness.foreign_payloads import ForeignPayloads
 from harness.knobs import Apply
 from harness.load_command import Endpoint
 from harness.prepare import prepare_bank
+from harness.scrape import find_scraper
 from harness.target import GRPC_PORT, find_target
 from harness.target_process import target_process
 from harness.wire.detect import settle_protocol
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from harness.knobs import Setting
     from harness.metrics import ModelCard
     from harness.plan import Plan
+    from harness.scrape import Scraper
     from harness.server_process import ServerProcess
     from harness.target import TargetSpec
 
@@ -64,6 +66,8 @@ class EmbeddedSession:
         self._target: EmbeddedTarget | ServerProcess | None = None
         self._setting: Setting = {}
         self._payloads = ForeignPayloads(plan) if spec.server is not None else None
+        self._metrics_url = plan.metrics
+        self._scraper: Scraper | None = None
         self.model: ModelCard | None = None
 
     def apply(self, setting: Setting, protocol: str, log: Path) -> Endpoint:
@@ -84,6 +88,9 @@ class EmbeddedSession:
         url, bank, known = ready.url_for(spoken), ready.bank, True
         if self._payloads is not None:
             bank, known = self._payloads.bank_for(url, spoken, ready.bank)
+            # Only now: some servers have no statistics before their first answer.
+            metrics_url = self._metrics_url or ready.metrics_url or ""
+            self._scraper = self._scraper or find_scraper(ready.url, self._model_name, metrics_url)
         return Endpoint(
             url=url,
             bank=bank,
@@ -92,6 +99,7 @@ class EmbeddedSession:
             known=known,
             class_banks=ready.class_banks,
             tls_ca=ready.tls_ca,
+            scraper=self._scraper,
         )
 
     def _start(self, setting: Setting, log: Path) -> None:
@@ -109,6 +117,7 @@ class EmbeddedSession:
         self._listener(Prepared())
         self._target = target
         self.model = target.ready.model
+        self._scraper = None  # the last one read another process
 
     @property
     def _running(self) -> EmbeddedTarget | ServerProcess:
@@ -185,13 +194,22 @@ class ForeignSession:
         self._payloads = ForeignPayloads(plan)
         for protocol in self._spoken.values():
             self._payloads.bank_for(self._url, protocol)
+        # Only now: some servers have no statistics before their first answer.
+        self._scraper = find_scraper(plan.target, plan.model, plan.metrics)
 
     def apply(self, setting: Setting, protocol: str, log: Path) -> Endpoint:
         """Where it is; it has no knobs that could be turned."""
         del log
         spoken = self._spoken.get(protocol, protocol)
         bank = self._payloads.bank_for(self._url, spoken)
-        return Endpoint(url=self._url, bank=bank.path, protocol=spoken, setting=setting, known=bank.known)
+        return Endpoint(
+            url=self._url,
+            bank=bank.path,
+            protocol=spoken,
+            setting=setting,
+            known=bank.known,
+            scraper=self._scraper,
+        )
 
     def died(self) -> bool:
         """A process that is not ours cannot be watched."""

@@ -5,6 +5,7 @@
     <run>/trials/<n>-<slug>/trial.json     TrialRecord, written last: a trial without it did not finish
                            /requests*.arrow, load*.json   by the load processes
                            /samples.arrow                 by the samplers
+                           /server.json           what a server that is not ours said of itself before and after
                            /load.log, target.log
 
 Schema history: 1 = first.
@@ -23,6 +24,7 @@ from harness.generator import GeneratorReport
 from harness.metrics import ModelCard
 from harness.plan import SCHEMA_VERSION, Plan, Point, Trial
 from harness.run_folder import RunFolder, TrialFolder
+from harness.scrape import read_statistics
 from harness.shards import align_classes
 
 if TYPE_CHECKING:
@@ -96,6 +98,7 @@ class TrialDir(TrialFolder):
             isolated=record.isolated if record else False,
             load_processes=plan.load_processes,
             in_process=plan.in_process,
+            statistics=read_statistics(self.path),
             envelope=envelope,
         )
 

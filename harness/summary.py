@@ -18,15 +18,15 @@ from harness.answer import answer
 from harness.arrivals import Closed
 from harness.checks import TrialCase, judge_point, judge_trial, worst
 from harness.classes import class_names, class_samples, only_class, pooled_classes, with_slowdowns
-from harness.clock import NS_PER_MS
 from harness.findings import Verdict
 from harness.latency import NOTHING, pooled_latency, trial_latency
 from harness.measured import measured, unaccounted
 from harness.metrics import Counts, Estimate, PointMetrics, RunResult, Split, Timeline, TrialMetrics, Usage
 from harness.objectives import goodput_limit_ns, meets_slo
 from harness.precision import is_settled, with_precision
-from harness.rows import ABSENT, Outcome
+from harness.rows import Outcome
 from harness.series import Samples
+from harness.split import pooled_split, trial_batch, trial_split, weighted
 from harness.throughput import NO_RATES, pooled_rate, trial_rate
 from harness.timeline import timeline
 from harness.usage import mean_usage, usage
@@ -34,11 +34,9 @@ from harness.usage import mean_usage, usage
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from numpy.typing import NDArray
-
     from harness.classes import ClassSample
     from harness.evidence import TrialEvidence
-    from harness.measured import Columns, Durations, Measured
+    from harness.measured import Durations, Measured
     from harness.metrics import Answer, ClassMetrics, Latency, ModelCard
     from harness.plan import Plan, Point
     from harness.slo import Slo
@@ -46,7 +44,6 @@ if TYPE_CHECKING:
 
 MS_PER_S = 1e3
 DURATIONS = ("response", "service", "lateness")
-SERVER_PARTS = ("queue", "batch_wait", "preprocess", "compute", "serialise")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +137,10 @@ def _metrics(evidence: TrialEvidence, trial: Measured, samples: Samples, rates_r
         response=response,
         service=trial_latency(trial.service),
         lateness=trial_latency(trial.lateness),
-        split=_split(trial.good),
+        split=trial_split(trial.good, evidence.statistics),
         usage=usage(samples, trial.window),
         timeline=timeline(trial, samples),
-        mean_batch=_mean_batch(trial.good),
+        mean_batch=trial_batch(trial.good, evidence.statistics),
         in_flight_mean=None if response.mean_ms is None else throughput_rps.value * response.mean_ms / MS_PER_S,
         verdict=Verdict.VALID,
         findings=(),
@@ -190,9 +187,9 @@ def _combine(point: Point, summaries: Sequence[_Summary], slo: Slo | None) -> Po
         response=_pooled(runs, "response"),
         service=_pooled(runs, "service"),
         lateness=_pooled(runs, "lateness"),
-        split=_split_of([run.metrics for run in runs]),
+        split=pooled_split([run.metrics for run in runs]),
         usage=mean_usage([run.metrics.usage for run in runs]),
-        mean_batch=_weighted([(run.metrics.mean_batch, run.metrics.counts.ok) for run in runs]),
+        mean_batch=weighted([(run.metrics.mean_batch, run.metrics.counts.ok) for run in runs]),
         meets_slo=None,
         verdict=Verdict.VALID,
         findings=(),
@@ -233,43 +230,3 @@ def _counts(evidence: TrialEvidence, trial: Measured) -> Counts:
 def _added(counts: Iterable[Counts]) -> Counts:
     every = list(counts)
     return Counts(**{name: sum(getattr(each, name) for each in every) for name in Counts.__struct_fields__})
-
-
-def _split(good: Columns) -> Split:
-    """Means over good answers; a server's part over those that carry it, and what is left in `rest`."""
-    if not len(good):
-        return Split(send_ms=0.0)
-    parts_ms = {name: _mean_ms(good[f"{name}_ns"]) for name in SERVER_PARTS}
-    send_ms = float((good["sent_ns"] - good["due_ns"]).mean()) / NS_PER_MS
-    mean_ms = float((good["done_ns"] - good["due_ns"]).mean()) / NS_PER_MS
-    known_ms = send_ms + sum(part_ms or 0.0 for part_ms in parts_ms.values())
-    return Split(
-        send_ms=send_ms, rest_ms=mean_ms - known_ms, **{f"{name}_ms": part_ms for name, part_ms in parts_ms.items()}
-    )
-
-
-def _split_of(trials: Sequence[TrialMetrics]) -> Split:
-    means = {
-        name: _weighted([(getattr(trial.split, name), trial.counts.ok) for trial in trials])
-        for name in Split.__struct_fields__
-    }
-    return msgspec.structs.replace(
-        Split(send_ms=0.0), **{name: mean for name, mean in means.items() if mean is not None}
-    )
-
-
-def _mean_ms(durations_ns: NDArray[np.int64]) -> float | None:
-    present = durations_ns[durations_ns != ABSENT]
-    return float(present.mean()) / NS_PER_MS if present.size else None
-
-
-def _mean_batch(good: Columns) -> float | None:
-    """Requests per batch. Each of a batch's b requests says b: it stands for 1 / b batches."""
-    sizes = good["batch_size"]
-    sizes = sizes[sizes > 0]
-    return float(sizes.size / (1.0 / sizes).sum()) if sizes.size else None
-
-
-def _weighted(values: Sequence[tuple[float | None, int]]) -> float | None:
-    known = [(value, weight) for value, weight in values if value is not None and weight]
-    return sum(value * weight for value, weight in known) / sum(weight for _, weight in known) if known else None

@@ -16,6 +16,7 @@ from harness.control import ControlChannel
 from harness.isolation import pin
 from harness.load_command import load_command
 from harness.samplers.parent import SamplerProcess
+from harness.scrape import statistics_of
 from harness.store import TrialRecord
 
 if TYPE_CHECKING:
@@ -55,7 +56,11 @@ def run_trial(job: TrialJob) -> TrialRecord:
     try:
         setting, protocol = job.plan.target_setting(job.point), job.plan.protocol_at(job.point)
         endpoint = job.session.apply(setting, protocol, job.folder.path / "target.log")
-        with _load_process(job, endpoint) as load, _samplers(job, load.pid) as samplers:
+        with (
+            statistics_of(endpoint.scraper, job.folder.path),
+            _load_process(job, endpoint) as load,
+            _samplers(job, load.pid) as samplers,
+        ):
             failure = load.wait(job.session, _deadline_ns(job.plan))
             exit_code = load.exit_code
         interrupted = False

@@ -10,7 +10,7 @@ from reports.findings_view import finding_groups
 from reports.labels import point_label
 from reports.rendering import render
 from reports.timeline_view import timelines
-from reports.usage_view import PART_MEANING, PARTS, gpu_words, parts_seen, split_rows, usage_table
+from reports.usage_view import PART_MEANING, PARTS, gpu_words, parts_seen, split_rows, split_sources, usage_table
 from reports.view import page
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def page_html(report: ReportInput) -> str:
         chart_notes=list(_chart_notes(report)),
         classes=classes_table(points),
         isolation=list(isolation_sentences(points)),
+        split_sources=split_sources(points),
         splits=split_rows(points[:MAX_BARS]),
         parts=[(index, part, PART_MEANING[part]) for index, part in enumerate(PARTS) if part in parts_seen(points)],
         usage=usage_table(points[:MAX_BARS]),

@@ -85,6 +85,14 @@ def parts_seen(points: Sequence[PointMetrics]) -> list[str]:
     return [part for part in PARTS if any(_part(point.split, part) is not None for point in points)]
 
 
+def split_sources(points: Sequence[PointMetrics]) -> str:
+    """Who said what the server's parts are, where it was not said with each answer."""
+    sources = dict.fromkeys(point.split.source for point in points if point.split.source not in ("", "Server-Timing"))
+    if not sources:
+        return ""
+    return f"Here they are from {', '.join(sources)}: means over whole trials, warm-up included."
+
+
 def _part(split: Split, part: str) -> float | None:
     value: float | None = getattr(split, f"{part}_ms")
     return value
