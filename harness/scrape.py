@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from harness.run_folder import write_whole
 from harness.server_statistics import FAMILIES, TRITON_STATISTICS, Family, Readings, ServerStatistics
+from harness.wire.url import parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +43,7 @@ class Scraper:
 
 def find_scraper(url: str, model: str, metrics_url: str = "") -> Scraper | None:
     """The first place that offers statistics of a known family; None where there is none. Asks a few paths."""
-    if url.startswith("http://") and not metrics_url:
+    if url.startswith("http") and not metrics_url:
         triton = Scraper(f"{url}/v2/models/{quote(model)}/stats", TRITON_STATISTICS, model)
         if triton.read():
             return triton
@@ -57,7 +58,7 @@ def find_scraper(url: str, model: str, metrics_url: str = "") -> Scraper | None:
 def _candidates(url: str) -> Iterator[str]:
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    if parts.scheme == "http":
+    if parts.scheme.startswith("http"):
         yield f"{url}/metrics"
         yield f"{url}/monitoring/prometheus/metrics"  # TensorFlow Serving
     yield f"http://{host}:{TRITON_METRICS_PORT}/metrics"
@@ -126,10 +127,11 @@ def _counts(labels: dict[str, str], family: Family, model: str) -> bool:
 
 
 def _get(url: str) -> bytes | None:
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=TIMEOUT_S)
+    server = parse_url(url)
+    token = {"Authorization": server.access.authorization} if server.access.token else {}
+    connection = server.http_connection(TIMEOUT_S)
     try:
-        connection.request("GET", parts.path or "/")
+        connection.request("GET", server.prefix or "/", headers=token)
         answer = connection.getresponse()
         body = answer.read(MAX_BYTES)
     except (OSError, http.client.HTTPException):
