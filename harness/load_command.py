@@ -43,6 +43,7 @@ def load_command(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, tri
         *("--trial-dir", str(trial_dir), "--seed", str(trial.seed)),
         *("--warmup", f"{plan.warmup_seconds:g}s", "--measure", f"{plan.seconds:g}s"),
         *("--timeout", f"{plan.timeout_seconds:g}s", "--stop-timeout", f"{plan.timeout_seconds + 5:g}"),
+        *_parts_of_timeout(plan),
         *(
             "--check",
             plan.check_at(point) if endpoint.known else "off",
@@ -71,6 +72,14 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _parts_of_timeout(plan: Plan) -> list[str]:
+    parts = {
+        "--connect-timeout": plan.connect_timeout_seconds,
+        "--first-byte-timeout": plan.first_byte_timeout_seconds,
+    }
+    return [word for flag, seconds in parts.items() if seconds is not None for word in (flag, f"{seconds:g}s")]
 
 
 def _where(plan: Plan, endpoint: Endpoint) -> list[str]:

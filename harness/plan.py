@@ -67,6 +67,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     warmup_seconds: float
     timeout_seconds: float = 10.0
+    connect_timeout_seconds: float | None = None  # None: as long as the whole
+    first_byte_timeout_seconds: float | None = None
     repeats: int  # with a precision: at most
     precision: float | None = None  # measure each point until its intervals are within this share of their values
     slo: Slo | None = None

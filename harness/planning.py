@@ -59,6 +59,8 @@ class Request:
     seconds: float = 2.0
     warmup_seconds: float = 0.5
     timeout_seconds: float = 10.0
+    connect_timeout_seconds: float | None = None
+    first_byte_timeout_seconds: float | None = None
     repeats: int = 2
     precision: float | None = None
     max_seconds: float = 60.0  # of each point, with a precision
@@ -109,6 +111,8 @@ def make_plan(request: Request, scenario: Scenario | None = None) -> Plan:
         seconds=request.seconds,
         warmup_seconds=request.warmup_seconds,
         timeout_seconds=request.timeout_seconds,
+        connect_timeout_seconds=request.connect_timeout_seconds,
+        first_byte_timeout_seconds=request.first_byte_timeout_seconds,
         repeats=repeats,
         precision=request.precision,
         slo=request.slo,

@@ -179,6 +179,18 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--timeout", type=Duration(), default="10s", show_default=True, help="An answer later than this is a time-out."
     ),
     click.option(
+        "--connect-timeout",
+        type=Duration(),
+        default=None,
+        help="A connection not open after this time is a time-out.  [default: --timeout]",
+    ),
+    click.option(
+        "--first-byte-timeout",
+        type=Duration(),
+        default=None,
+        help="An answer not begun after this time is a time-out.  [default: --timeout]",
+    ),
+    click.option(
         "--arrivals",
         "arrivals_kind",
         type=click.Choice(["closed", "constant", "poisson", "gamma", "stages", "replay"]),
@@ -270,6 +282,8 @@ def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: 
         max_seconds=_max_seconds(given),
         warmup_seconds=given["warmup"],
         timeout_seconds=_positive("--timeout", given["timeout"]),
+        connect_timeout_seconds=_positive_or_none("--connect-timeout", given["connect_timeout"]),
+        first_byte_timeout_seconds=_positive_or_none("--first-byte-timeout", given["first_byte_timeout"]),
         repeats=repeats,
         slo=given["slo"] or parse_slo(DEFAULT_SLO),
         isolate=given["isolate"],
@@ -305,3 +319,7 @@ def _positive(flag: str, seconds: float) -> float:
     if seconds <= 0:
         raise UserError(f"{flag} {seconds:g}s: give more than zero")
     return seconds
+
+
+def _positive_or_none(flag: str, seconds: float | None) -> float | None:
+    return None if seconds is None else _positive(flag, seconds)

@@ -90,7 +90,7 @@ def assemble(options: LoadOptions, host: str, original: Callable[[str, str], Any
         [request for each in sets for request in each.requests()],
         mixed_order(sets, options),
         load.ledger,
-        Timeouts(options.timeout_ns),
+        Timeouts(*options.timeouts_ns),
         load.health,
         original("select", "epoll"),
     )

@@ -51,10 +51,10 @@ class Arrivals(Protocol):
 class Timeouts:
     """The longest a request may take: to connect, to the first byte of its answer, to the last; in ns."""
 
-    def __init__(self, whole_ns: int, connect_ns: int | None = None, first_byte_ns: int | None = None) -> None:
+    def __init__(self, whole_ns: int, connect_ns: int, first_byte_ns: int) -> None:
         self.whole_ns = whole_ns
-        self.connect_ns = whole_ns if connect_ns is None else connect_ns
-        self.first_byte_ns = whole_ns if first_byte_ns is None else first_byte_ns
+        self.connect_ns = connect_ns
+        self.first_byte_ns = first_byte_ns
 
     def exceeded(self, connection: Connection, now_ns: int) -> str | None:
         """Which limit the request of `connection` is beyond, in words."""

@@ -39,6 +39,8 @@ _OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("--check", "which answers to compare with the right ones: all, sample or off", {"default": "all"}),
     ("--skew", "Zipf exponent of the payloads' popularity; 0: all equally popular", {"default": "0"}),
     ("--timeout", "give a request up after this time", {"default": "10s"}),
+    ("--connect-timeout", "give up a connection that is not open after this time (default: --timeout)", {}),
+    ("--first-byte-timeout", "give up a request whose answer has not begun after this time (default: --timeout)", {}),
     ("--warmup", "time before measuring, once all users are there", {"default": "0s"}),
     ("--measure", "measure for this time, then end (default: until --run-time or Ctrl-C)", {}),
     ("--arrivals", "closed, constant, poisson, gamma, stages or replay", {"default": "closed"}),
@@ -82,8 +84,10 @@ def load_options(parsed: Namespace, trial_dir: Path, worker: int = 0, workers: i
         token_file=Path(parsed.token_file) if parsed.token_file else None,
         check=check,
         timeout_s=_positive(parse_seconds(parsed.timeout, "--timeout"), "--timeout"),
+        connect_timeout_s=_seconds_or_none(parsed.connect_timeout, "--connect-timeout"),
+        first_byte_timeout_s=_seconds_or_none(parsed.first_byte_timeout, "--first-byte-timeout"),
         warmup_s=parse_seconds(parsed.warmup, "--warmup"),
-        measure_s=_positive(parse_seconds(parsed.measure, "--measure"), "--measure") if parsed.measure else None,
+        measure_s=_seconds_or_none(parsed.measure, "--measure"),
         max_in_flight=_whole(parsed.max_in_flight, "--max-in-flight", 1),
         skew=_exponent(parsed.skew),
         seed=_whole(parsed.seed, "--seed", 0),
@@ -111,6 +115,10 @@ def _class_banks(words: list[str]) -> dict[str, Path]:
 def arrival_words(parsed: Namespace) -> dict[str, str | None]:
     """What the user said about arrivals, by the option's name."""
     return {name: getattr(parsed, name) for name in ("rate", "cv", "stages", "trace", "speed", "think_time")}
+
+
+def _seconds_or_none(text: str | None, flag: str) -> float | None:
+    return _positive(parse_seconds(text, flag), flag) if text else None
 
 
 def _positive(seconds: float, flag: str) -> float:

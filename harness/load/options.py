@@ -28,6 +28,8 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     tls_ca: Path | None = None
     token_file: Path | None = None  # the token itself is never an option
     timeout_s: float = 10.0
+    connect_timeout_s: float | None = None  # None: as long as the whole
+    first_byte_timeout_s: float | None = None
     warmup_s: float = 0.0
     measure_s: float | None = None  # None: until the run is stopped
     max_in_flight: int = 1024
@@ -37,9 +39,11 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 1
 
     @property
-    def timeout_ns(self) -> int:
-        """The whole time-out."""
-        return round(self.timeout_s * NS_PER_S)
+    def timeouts_ns(self) -> tuple[int, int, int]:
+        """From the request's start: to its answer's end, to an open connection, to the answer's first byte."""
+        parts_s = (self.timeout_s, self.connect_timeout_s, self.first_byte_timeout_s)
+        whole_ns, connect_ns, first_byte_ns = (round((part or self.timeout_s) * NS_PER_S) for part in parts_s)
+        return whole_ns, connect_ns, first_byte_ns
 
     @property
     def suffix(self) -> str:

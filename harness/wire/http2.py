@@ -150,28 +150,38 @@ class UnaryCalls:
         """Take the next bytes; how the call ended, once it has. Raises Http2Error."""
         if self._held:
             data = self._held + data
+            self._held = b""
         reply = None
         at, size = 0, len(data)
         while size - at >= 9:
             high, low, kind, flags, stream = _FRAME.unpack_from(data, at)
             length = high << 8 | low
-            if length > MAX_FRAME_BYTES:
-                raise Http2Error(f"not HTTP/2, or a frame of {length} bytes")
             stop = at + 9 + length
-            if stop > size:
+            if stop > size and length <= MAX_FRAME_BYTES:
                 break
-            payload = data[at + 9 : stop]
+            try:
+                reply = self._on_frame(kind, flags, stream, data[at + 9 : stop], length) or reply
+            except Http2Error:
+                if reply is None:
+                    raise
+                self.closing = True  # the call has ended well; nothing more can come over this connection
+                return reply
             at = stop
-            if kind == _DATA:
-                self._renew_window(length)
-            if kind in _ON_STREAM:
-                if stream == self._stream and self._open:
-                    self._size += 9 + length
-                    reply = _ON_STREAM[kind](self, flags, payload) or reply
-            elif kind in _ON_CONNECTION:
-                _ON_CONNECTION[kind](self, flags, stream, payload)
         self._held = data[at:]
         return reply
+
+    def _on_frame(self, kind: int, flags: int, stream: int, payload: bytes, length: int) -> Reply | None:
+        if length > MAX_FRAME_BYTES:
+            raise Http2Error(f"not HTTP/2, or a frame of {length} bytes")
+        if kind == _DATA:
+            self._renew_window(length)
+        if kind in _ON_STREAM:
+            if stream == self._stream and self._open:
+                self._size += 9 + length
+                return _ON_STREAM[kind](self, flags, payload)
+        elif kind in _ON_CONNECTION:
+            _ON_CONNECTION[kind](self, flags, stream, payload)
+        return None
 
     # Frames of the call.
 

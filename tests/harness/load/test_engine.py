@@ -193,6 +193,36 @@ def test_a_silent_server_is_a_timeout_and_the_connection_is_new_afterwards(serve
     assert any("no whole answer within 0.1 s" in text for text in report.errors)
 
 
+def test_an_answer_must_begin_in_time_and_may_then_take_longer(serve, bench, answer):
+    def script(number, request, connection):
+        if number % 2:
+            time.sleep(0.35)
+            return answer.right(request)
+        whole = answer.right(request)
+        connection.sendall(whole[:10])
+        time.sleep(0.35)
+        return whole[10:]
+
+    rows, report = bench(serve(script).url, first_byte_timeout_s=0.2).run(4)
+    outcomes = of(rows, "outcome")
+    assert outcomes == [Outcome.TIMEOUT if number % 2 else Outcome.OK for number in range(len(rows))]
+    assert set(report.errors) == {"timeout: no first byte within 0.2 s"}
+
+
+def test_a_connection_must_open_in_time(bench):
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        with socket.socket() as first, socket.socket() as second:  # the backlog is full now: others wait
+            for client in (first, second):
+                client.setblocking(False)
+                client.connect_ex(full.getsockname())
+            url = f"http://127.0.0.1:{full.getsockname()[1]}"
+            rows, report = bench(url, connect_timeout_s=0.15, timeout_s=5.0).run(1)
+    assert set(report.errors) == {"timeout: not connected within 0.15 s"}
+    assert rows[0]["sent_ns"] is None
+
+
 def test_what_is_open_at_the_end_is_aborted_and_never_dropped(serve, bench, answer):
     server = serve(lambda number, request, connection: None if number >= 3 else answer.right(request))
     ran = bench(server.url, timeout_s=30.0)
