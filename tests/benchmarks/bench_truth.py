@@ -1,0 +1,230 @@
+"""Does Sweepspot tell the truth? Against exact queueing theory, against a server's own log, and against itself.
+
+    .venv/bin/python -m pytest -q -s -o python_files='bench_*.py' tests/benchmarks/bench_truth.py [-k queues]
+
+*queues*: `fixed` as a single server with drawn or constant service times, Poisson arrivals, against the exact M/M/1
+and M/D/1 values; all cases at once, BENCH_QUEUE_SECONDS each. *sending*: lateness at 1 000 requests/s by the log of the
+server. *rows*: every request of 20 runs ended in three ways is in both books. *same*: 40 pairs of identical runs,
+compared as a report compares settings.
+"""
+
+import contextlib
+import json
+import os
+import platform
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from harness.arrivals import Poisson
+from harness.calibration.truth import Driven, ServerLog, lateness_ns
+from harness.compare import Runs, compare
+from harness.embedded import EmbeddedTarget
+from harness.measured import measured
+from harness.recorder import read_rows
+from harness.store import RunDir
+from harness.summary import summarise_point
+from harness.target import find_target
+from tests.harness.stats import queueing
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+QUEUE_SECONDS = float(os.environ.get("BENCH_QUEUE_SECONDS", "400"))
+SENDING_SECONDS = float(os.environ.get("BENCH_SENDING_SECONDS", "60"))
+CORES = sorted(os.sched_getaffinity(0))
+TOLERANCE = 0.02
+# utilisation: service time in ms, so long that the way to the server and back, 0.2 ms, is about 1 % of the response
+SERVICE_MS = {0.3: 20.0, 0.6: 10.0, 0.8: 6.0, 0.9: 4.0}
+SERVICES = {"M/M/1": "exponential", "M/D/1": "constant"}
+
+
+def keep(section, command, lines):
+    """Replace one section of RESULTS.md."""
+    path = HERE / "RESULTS.md"
+    head = f"\n## {section}\n"
+    where = f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, {platform.python_version()}"
+    body = "\n".join([head, f"{where}; `{command}`", "", *lines, ""])
+    text = re.sub(rf"{re.escape(head)}.*?(?=\n## |\Z)", "", path.read_text(), flags=re.DOTALL) + body
+    path.write_text(text)
+    print("\n".join(lines))
+
+
+def command(name):
+    return f"pytest -q -s -o python_files='bench_*.py' tests/benchmarks/bench_truth.py -k {name}"
+
+
+def harness(*words):
+    return [sys.executable, "-m", "harness", *map(str, words)]
+
+
+# --- queues
+
+
+def queue_run(kind, rho, out):
+    service_ms = SERVICE_MS[rho]
+    rate = rho * 1000 / service_ms
+    words = ("run", "--target", "fixed", f"delay_ms={service_ms}", f"service={SERVICES[kind]}", "servers=1", "seed=11")
+    load = ("--arrivals", "poisson", "--rate", rate, "--seconds", QUEUE_SECONDS, "--warmup", "20s", "--timeout", "60s")
+    return subprocess.Popen(harness(*words, *load, "--out", out, "--json"), cwd=ROOT, stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL, text=True)  # fmt: skip
+
+
+def queue_lines(kind, rho, result):
+    (point,) = result["points"]
+    service_ms = SERVICE_MS[rho]
+    quantile = queueing.mm1_response_quantile if kind == "M/M/1" else queueing.md1_response_quantile
+    rate = point["throughput_rps"]
+    yield ("throughput", rho * 1000 / service_ms, rate["value"], rate["low"], rate["high"])
+    for p in (0.5, 0.99):
+        found = next(each for each in point["response"]["quantiles"] if each["p"] == p)
+        yield (f"p{100 * p:g}", quantile(rho, p) * service_ms, found["value_ms"], found["low_ms"], found["high_ms"])
+
+
+def verdict_on(true, low, high):
+    """The interval widened by the tolerance holds the truth."""
+    if low is None or high is None:
+        return "withheld"
+    return "yes" if low * (1 - TOLERANCE) <= true <= high * (1 + TOLERANCE) else "NO"
+
+
+def test_queues(tmp_path):
+    runs = {(kind, rho): queue_run(kind, rho, tmp_path / f"{kind[2]}{rho}") for kind in SERVICES for rho in SERVICE_MS}
+    lines = [
+        "| queue | utilisation | requests | figure | exact | measured | 95 % interval | error | within 2 % of it |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    wrong = []
+    for (kind, rho), process in runs.items():
+        output, _ = process.communicate(timeout=QUEUE_SECONDS + 120)
+        result = json.loads(output)["result"]
+        for name, true, value, low, high in queue_lines(kind, rho, result):
+            within = verdict_on(true, low, high)
+            wrong += [(kind, rho, name)] if within == "NO" else []
+            said = "-" if value is None else f"{value:.4g}"
+            error = "-" if value is None else f"{value / true - 1:+.1%}"
+            span = "-" if low is None or high is None else f"{low:.4g} to {high:.4g}"
+            count = result["points"][0]["counts"]["ok"]
+            lines.append(f"| {kind} | {rho} | {count:,} | {name} | {true:.4g} | {said} | {span} | {error} | {within} |")
+    keep("queues", command("queues"), [f"{QUEUE_SECONDS:g} s each, all at once; req/s and ms", "", *lines])
+    assert not wrong
+
+
+# --- lateness of sending
+
+
+def test_sending(tmp_path):
+    log, out = tmp_path / "truth.csv", tmp_path / "run"
+    words = ("run", "--target", "fixed", "delay_ms=1", f"log_path={log}", "--arrivals", "poisson", "--rate", 1000)
+    argv = harness(*words, "--seconds", SENDING_SECONDS, "--warmup", "1s", "--out", out, "--json")
+    subprocess.run(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=300, check=False)
+    folder = RunDir.open(out, "DIR")
+    (evidence,) = folder.evidence(folder.read().plan)
+    trial = measured(evidence)
+    driven = Driven(Poisson(rate_rps=1000.0), evidence.trial.seed, trial.window.start_ns - 10**9, trial.window)
+    server = ServerLog.read(log)
+    late_ms = lateness_ns(server, driven) / 1e6
+    p50, p99 = np.quantile(late_ms, [0.5, 0.99], method="inverted_cdf")
+    first, last = late_ms[1000:11_000].mean(), late_ms[-10_000:].mean()
+    response_ms = (trial.response.ordered_ns / 1e6)[int(0.5 * len(trial.response.ordered_ns))]
+    lines = [
+        "| rows | in the server's log | late at p50 | at p99 | first 10 s | last 10 s | response p50 (1 ms service) |",
+        "|---|---|---|---|---|---|---|",
+        f"| {evidence.rows.num_rows:,} | {len(server):,} | {p50:.3f} ms | {p99:.3f} ms "
+         f"| {first:.3f} ms | {last:.3f} ms | {response_ms:.2f} ms |",
+    ]  # fmt: skip
+    keep(
+        "sending",
+        command("sending"),
+        [f"Poisson, 1 000 requests/s, {SENDING_SECONDS:g} s, one load process on one core", "", *lines],
+    )
+    assert evidence.rows.num_rows == len(server)
+
+
+# --- rows against the server's log
+
+
+@contextlib.contextmanager
+def logged_server(log):
+    spec = find_target("fixed")
+    setting = spec.knobs.complete({"delay_ms": 3.0, "log_path": str(log)})
+    with EmbeddedTarget(spec, "digits-mlp", setting) as target:
+        yield target.ready
+
+
+def ended_by(way, ready, trial, seconds, processes):
+    argv = [sys.executable, "-m", "locust", "-f", "scenarios/predict.py", "--headless", "--only-summary"]
+    argv += ["-u", "8", "-r", "8", "--host", ready.url, "--bank", str(ready.bank), "--trial-dir", str(trial)]
+    argv += (
+        ["--processes", str(processes), "--master-bind-port", "5611", "--master-port", "5611"] if processes > 1 else []
+    )
+    argv += ["-t", f"{seconds:.2f}s"] if way == "time" else []
+    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    if way != "time":
+        deadline = time.monotonic() + 60
+        while len(list(trial.glob("requests*.arrow"))) < processes and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(seconds)
+        process.send_signal(getattr(signal, way))
+    process.wait(90)
+
+
+def test_rows(tmp_path):
+    draw = random.Random(5)
+    lines = ["| run | ended by | load processes | in the server's log | rows | equal |", "|---|---|---|---|---|---|"]
+    different = []
+    for number in range(20):
+        way = ("time", "SIGINT", "SIGTERM")[number % 3]
+        processes = 2 if number % 4 == 3 else 1
+        seconds = draw.uniform(1.0, 3.0)
+        log, trial = tmp_path / f"{number}.csv", tmp_path / f"trial-{number}"
+        with logged_server(log) as ready:
+            ended_by(way, ready, trial, seconds, processes)
+        logged = len(ServerLog.read(log))
+        rows = sum(read_rows(path).num_rows for path in trial.glob("requests*.arrow"))
+        different += [number] if rows != logged or not rows else []
+        lines.append(f"| {number + 1} | {way}, {seconds:.1f} s | {processes} | {logged:,} | {rows:,} | {equal} |")
+    keep("rows", command("rows"), lines)
+    assert not different
+
+
+# --- identical runs
+
+
+PAIRS, REPEATS = 40, 2
+
+
+def test_same(tmp_path):
+    evidence = []
+    for part in range(2):
+        out = tmp_path / str(part)
+        words = ("run", "batch_size=16", "--concurrency", 8, "--seconds", "0.8s", "--warmup", "0.2s")
+        argv = harness(*words, "--repeats", PAIRS * REPEATS, "--seed", part, "--out", out, "--json")
+        subprocess.run(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=900, check=False)
+        folder = RunDir.open(out, "DIR")
+        evidence += list(folder.evidence(folder.read().plan))
+    changes = []
+    for pair in range(PAIRS):
+        block = evidence[2 * REPEATS * pair : 2 * REPEATS * (pair + 1)]
+        # Interleaved, as a sweep runs its points.
+        points = [summarise_point(block[0].point, block[side::2], None) for side in (0, 1)]
+        runs = [Runs(tuple(t.throughput_rps.value for t in point.trials), point.throughput_rps) for point in points]
+        changes.append(compare(*runs))
+    called = sum(change.different for change in changes)
+    ratios = sorted(change.ratio.value for change in changes)
+    lines = [
+        "| pairs | repeats of each | called different | ratios from | to |",
+        "|---|---|---|---|---|",
+        f"| {PAIRS} | {REPEATS} | {called} ({called / PAIRS:.1%}) | {ratios[0]:.3f} | {ratios[-1]:.3f} |",
+    ]
+    keep(
+        "same",
+        command("same"),
+        ["`batched` digits-mlp, 8 users, 0.8 s a trial; throughput, compared as `sweep` compares settings", "", *lines],
+    )
+    assert called <= 0.05 * PAIRS
