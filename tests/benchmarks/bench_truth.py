@@ -135,8 +135,8 @@ def test_sending(tmp_path):
     lines = [
         "| rows | in the server's log | late at p50 | at p99 | first 10 s | last 10 s | response p50 (1 ms service) |",
         "|---|---|---|---|---|---|---|",
-        f"| {evidence.rows.num_rows:,} | {len(server):,} | {p50:.3f} ms | {p99:.3f} ms "
-         f"| {first:.3f} ms | {last:.3f} ms | {response_ms:.2f} ms |",
+        (f"| {evidence.rows.num_rows:,} | {len(server):,} | {p50:.3f} ms | {p99:.3f} ms "
+         f"| {first:.3f} ms | {last:.3f} ms | {response_ms:.2f} ms |"),
     ]  # fmt: skip
     keep(
         "sending",
@@ -187,6 +187,7 @@ def test_rows(tmp_path):
             ended_by(way, ready, trial, seconds, processes)
         logged = len(ServerLog.read(log))
         rows = sum(read_rows(path).num_rows for path in trial.glob("requests*.arrow"))
+        equal = "yes" if rows == logged else "NO"
         different += [number] if rows != logged or not rows else []
         lines.append(f"| {number + 1} | {way}, {seconds:.1f} s | {processes} | {logged:,} | {rows:,} | {equal} |")
     keep("rows", command("rows"), lines)
