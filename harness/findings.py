@@ -32,6 +32,7 @@ class FindingKind(StrEnum):
     STEAL = "steal"
     LOST_WORKER = "lost_worker"
     CLOCK_STEP = "clock_step"
+    CLOCK_OFFSET = "clock_offset"
     TOO_FEW_SAMPLES = "too_few_samples"
     UNSTEADY = "unsteady"
     ERRORS = "errors"

@@ -21,6 +21,7 @@ from harness.envelope import read_envelope
 from harness.environment import Environment
 from harness.evidence import TrialEvidence
 from harness.generator import GeneratorReport
+from harness.masters_clock import report_on_masters_clock, rows_on_masters_clock
 from harness.metrics import ModelCard
 from harness.plan import SCHEMA_VERSION, Plan, Point, Trial
 from harness.run_folder import RunFolder, TrialFolder
@@ -85,8 +86,9 @@ class TrialDir(TrialFolder):
         from harness.samplers.writer import read_samples
 
         record = self.read()
-        shards = [read_rows(path) for path in sorted(self.path.glob("requests*.arrow"))]
-        shards, reports = align_classes(shards, tuple(self._generator_reports()))
+        told = tuple(self._generator_reports())
+        files = sorted(self.path.glob("requests*.arrow"))
+        shards, reports = align_classes([rows_on_masters_clock(read_rows(path), told) for path in files], told)
         return TrialEvidence(
             trial=trial,
             point=point,
@@ -105,7 +107,7 @@ class TrialDir(TrialFolder):
     def _generator_reports(self) -> Iterator[GeneratorReport]:
         for path in sorted(self.path.glob("load*.json")):
             try:
-                yield msgspec.json.decode(path.read_bytes(), type=GeneratorReport)
+                yield report_on_masters_clock(msgspec.json.decode(path.read_bytes(), type=GeneratorReport))
             except msgspec.DecodeError:
                 continue  # its absence is what the lost-worker check looks for
 

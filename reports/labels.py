@@ -37,6 +37,7 @@ _TITLES = {
     FindingKind.STEAL: "The hypervisor took time away",
     FindingKind.LOST_WORKER: "A load worker was lost",
     FindingKind.CLOCK_STEP: "A clock stepped",
+    FindingKind.CLOCK_OFFSET: "Workers have clocks of their own",
     FindingKind.TOO_FEW_SAMPLES: "Too few samples for some percentiles",
     FindingKind.UNSTEADY: "No steady state",
     FindingKind.ERRORS: "Requests failed",

@@ -26,6 +26,7 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     records.recorder,
     records.conservation,
     records.clock_step,
+    records.clock_offset,
     target.errors,
     target.rejections,
     generator.not_sent,

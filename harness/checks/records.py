@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.checks.case import doubt
-from harness.figures import grouped
+from harness.clock import NS_PER_MS
+from harness.figures import grouped, milliseconds
 from harness.findings import FindingKind, Verdict
 from harness.measured import Columns, unaccounted
 from harness.rows import ABSENT, Outcome
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from harness.generator import GeneratorReport
 
 EARLY_NS = -1_000_000
+CLOCK_ERROR_MS = 50.0  # beyond it even counts in windows of a second are off by some percent
 _COUNTED = ("ok", "wrong", "error", "timeout", "rejected", "aborted", "not_sent")
 
 
@@ -102,6 +104,30 @@ def _imbalances(report: GeneratorReport, rows: Columns) -> list[str]:
         for subject, ours, verb, theirs in pairs
         if ours != theirs
     ]
+
+
+def clock_offset(case: TrialCase) -> Finding | None:
+    """Workers ran on other machines: their instants were put on the master's clock, as well as it is known.
+
+    No latency is concerned, since each is computed from instants of one machine.
+    """
+    reports = [report for report in case.evidence.reports if report.clock_error_ns != 0]
+    if not reports:
+        return None
+    unknown = [report.worker for report in reports if report.clock_error_ns is None]
+    if unknown:
+        names = ", ".join(map(str, unknown))
+        text = f"How far the clock of worker {names} is from the master's is not known: what it did is at a wrong time."
+        return doubt(FindingKind.CLOCK_OFFSET, Verdict.DEGRADED, text, "Look for why the master did not answer it.")
+    worst_ms = max(report.clock_error_ns or 0 for report in reports) / NS_PER_MS
+    apart_ms = max(abs(report.clock_offset_ns) for report in reports) / NS_PER_MS
+    text = (
+        f"{len(reports)} workers ran by clocks of their own, up to {grouped(apart_ms)} ms from the master's; that is "
+        f"known to \u00b1{milliseconds(worst_ms)}."
+    )
+    verdict = Verdict.DEGRADED if worst_ms > CLOCK_ERROR_MS else Verdict.VALID
+    remedy = "Rates and time lines are blurred by so much; response times are not concerned."
+    return doubt(FindingKind.CLOCK_OFFSET, verdict, text, remedy, error_ms=worst_ms, apart_ms=apart_ms)
 
 
 def clock_step(case: TrialCase) -> Finding | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from harness.clock import NS_PER_S, monotonic_ns
+from harness.clock_offset import SAME
 from harness.generator import GeneratorReport
 from harness.load.class_book import ClassBook
 from harness.load.health import HealthMeter
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from harness.clock_offset import ClockOffset
     from harness.load.options import LoadOptions
     from harness.load.payload_sets import PayloadSet
     from harness.recorder import Rows
@@ -69,6 +71,7 @@ class Load:
         reading = reading_of(sets, options.seed)
         self.ledger = Ledger(self.recorder, reading, self.classes.places, self.phases, options.worker)
         self.stop_reason: str | None = None
+        self.clock: ClockOffset | None = SAME  # of the master, where there is one; None: not known
         self.codec = sets[0].codec if sets else None
         self.access = Access.find(options.tls_ca, options.token_file)
         self._report_path = options.trial_dir / f"load{options.suffix}.json"
@@ -158,6 +161,8 @@ class Load:
             protocol=self.codec.name if self.codec else "",
             health=self.health.report() if final else None,
             versions=self._versions,
+            clock_offset_ns=self.clock.offset_ns if self.clock else 0,
+            clock_error_ns=self.clock.error_ns if self.clock else None,
         )
 
     def _write_report(self, *, final: bool) -> None:

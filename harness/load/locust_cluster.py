@@ -28,13 +28,23 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     trial_dir: str
     worker: int = 0
     workers: int = 1
+    origin_ns: int | None = None  # when an open loop starts, on the master's clock; None: at once
+    marker: str = ""  # file in the master's `trial_dir`
+    files: tuple[str, ...] = ()  # the master's files that the options name
 
     @classmethod
     def of(cls, sent: dict[str, Any], runner: WorkerRunner) -> Orders:
         """A worker's own orders among those that the master sent to all."""
         numbers: dict[str, int] = sent["numbers"]
         number = numbers.get(runner.client_id, runner.worker_index)
-        return cls(trial_dir=sent["trial_dir"], worker=number, workers=max(len(numbers), number + 1))
+        return cls(
+            trial_dir=sent["trial_dir"],
+            worker=number,
+            workers=max(len(numbers), number + 1),
+            origin_ns=sent["origin_ns"],
+            marker=sent["marker"],
+            files=tuple(sent["files"]),
+        )
 
 
 class Barrier:
@@ -50,11 +60,11 @@ class Barrier:
         self._ended = set()
         self._numbers = {}
 
-    def orders(self, trial_dir: str) -> dict[str, Any]:
-        """For all workers that are there: which number each has."""
+    def orders(self, trial_dir: str, **more: Any) -> dict[str, Any]:
+        """For all workers that are there: which number each has, and what `Orders` has besides."""
         workers = sorted(self._living(), key=self._runner.get_worker_index)
         self._numbers = {worker: number for number, worker in enumerate(workers)}
-        return {"trial_dir": trial_dir, "numbers": self._numbers}
+        return {"trial_dir": trial_dir, "numbers": self._numbers, **more}
 
     def ended(self, worker: str) -> None:
         """`worker` has handed over."""

@@ -6,140 +6,41 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gevent
-import gevent.monkey
-import msgspec
 from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 from locust.stats import CSV_STATS_INTERVAL_SEC
 
 from harness.arrivals import Closed
-from harness.clock import wall_time
+from harness.clock import NS_PER_MS, monotonic_ns
 from harness.control import ControlChannel
 from harness.errors import ExitCode, SweepspotError
-from harness.load.assemble import assemble
-from harness.load.locust_cluster import END, ENDED, Barrier, Orders, kill_frozen_children
+from harness.load.load import make_folder
+from harness.load.locust_acquaintance import WorkersKnown
+from harness.load.locust_cluster import ENDED, Barrier, Orders, kill_frozen_children
+from harness.load.locust_courier import SHARD, keep_shard
 from harness.load.locust_mix import classes_of
 from harness.load.locust_options import load_options
-from harness.load.locust_recording import Recording
-from harness.load.locust_run import INTERRUPT_DRAIN_S, LoadRun
+from harness.load.locust_role import BEGIN_LIMIT_S, Role
+from harness.load.locust_run import INTERRUPT_DRAIN_S
 from harness.load.locust_target import aim
+from harness.load.locust_worker import Worker
 
 if TYPE_CHECKING:
     from locust.env import Environment
 
     from harness.embedded import EmbeddedTarget
+    from harness.load.locust_run import LoadRun
     from harness.server_process import ServerProcess
 
 WATCH_INTERVAL_S = 0.1
-logger = logging.getLogger(__name__)
-
-
-class Role:
-    """What all three have in common."""
-
-    def __init__(self, environment: Environment) -> None:
-        self.run: LoadRun | None = None
-        self._environment = environment
-        self._reason = ""  # why the test is ending, where something told us
-        self._tests = 0
-        self._recording: Recording | None = None
-        environment.events.request.add_listener(self._on_foreign_request)
-
-    def on_test_start(self) -> None:
-        """A test begins; users come next."""
-
-    def on_spawning_complete(self) -> None:
-        """All users are there."""
-        if self.run is not None:
-            self.run.all_users_are_there()
-
-    def on_test_stopping(self) -> None:
-        """The test ends: time is over, someone pressed stop, or the process is quitting."""
-        if self.run is not None:
-            self.run.end(self._reason or self._stop_reason(), INTERRUPT_DRAIN_S if self._reason else None)
-
-    def on_quitting(self) -> None:
-        """The process ends, by itself or by a signal that Locust caught."""
-        if self.run is not None:
-            self.run.end(self._reason or "SIGTERM", INTERRUPT_DRAIN_S)
-
-    def _on_foreign_request(self, **told: Any) -> None:
-        """A client that is not ours has made a request."""
-        if self.run is None or self._recording is None:
-            return
-        if self.run.ended:
-            logger.warning("A request of a client of Locust's own ended after the books were closed: it is in no row")
-        else:
-            self._recording.on_request(**told)
-
-    def stop(self, reason: str) -> None:
-        """End the test, and the process where nobody sits at a page."""
-        self._reason = self._reason or reason
-        gevent.spawn(self._runner.quit if self._options.headless else self._runner.stop)
-
-    def interrupt(self) -> None:
-        """Ctrl-C. Raised where Locust waits for it, and not wherever the engine happens to be."""
-        self._reason = self._reason or "SIGINT"
-        gevent.get_hub().parent.throw(KeyboardInterrupt())
-
-    def fail(self, error: SweepspotError) -> None:
-        """The test cannot begin: say so in one line."""
-        logger.error("%s", error)
-        self._environment.process_exit_code = int(error.exit_code)
-        self.stop("it could not begin")
-
-    def _begin(self, orders: Orders) -> None:
-        try:
-            options = msgspec.structs.replace(
-                load_options(self._options, Path(orders.trial_dir), orders.worker, orders.workers),
-                classes=classes_of(self._environment),
-            )
-            load, driver = assemble(options, self._environment.host or "", gevent.monkey.get_original)
-        except SweepspotError as error:
-            self.fail(error)
-            return
-        except Exception:  # Locust would log it, and go on without a load
-            logger.exception("The load could not begin")
-            self._environment.process_exit_code = int(ExitCode.BUG)
-            self.stop("it could not begin")
-            return
-        self.run = LoadRun(self._environment, load, driver)
-        self._recording = Recording(load)
-        self.run.start(self._on_measured)
-        if not isinstance(options.arrivals, Closed):
-            self.run.start_arrivals()
-
-    def _on_measured(self) -> None:
-        self.stop("measured")
-
-    def _stop_reason(self) -> str:
-        return "time" if self._options.run_time else "stopped"
-
-    def _trial_dir(self) -> str:
-        """Where this test's rows go; a second test in the same process gets a folder of its own."""
-        given = self._options.trial_dir
-        number = self._tests
-        self._tests += 1
-        if given:
-            return str(given) if not number else f"{given}-{number}"
-        if not number:
-            self._results = Path("results") / f"{wall_time().astimezone():%Y-%m-%d-%H%M%S}-locust"
-        return str((self._results / "trials" / str(number)).resolve())
-
-    @property
-    def _options(self) -> Any:
-        return self._environment.parsed_options
-
-    @property
-    def _runner(self) -> Any:
-        return self._environment.runner
+MARKER = ".master"  # in the trial's folder while the test runs: a worker that sees it writes there itself
+START_DELAY_NS = {True: 300 * NS_PER_MS, False: 3000 * NS_PER_MS}  # for workers all here, or elsewhere
 
 
 class Principal(Role):
@@ -200,7 +101,9 @@ class Master(Principal):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self._barrier = Barrier(environment.runner)
+        self._workers = WorkersKnown(environment.runner)
         self._runner.register_message(ENDED, self._on_ended)
+        self._runner.register_message(SHARD, self._on_shard)
         self._dir = ""
         self._watch: gevent.Greenlet | None = None
 
@@ -208,7 +111,19 @@ class Master(Principal):
         """Put the workers' orders where Locust sends them along with the users."""
         self._dir = self._trial_dir()
         self._barrier.reset()
-        self._options.sweepspot_orders = self._barrier.orders(self._dir)
+        options = load_options(self._options, Path(self._dir))
+        make_folder(options.trial_dir)
+        marker = options.trial_dir / MARKER
+        marker.touch()
+        files = [str(path.resolve()) for path in (options.bank, *options.class_banks.values()) if path is not None]
+        self._workers.offer(files)
+        origin_ns = monotonic_ns() + START_DELAY_NS[self._workers.all_here]
+        self._options.sweepspot_orders = self._barrier.orders(
+            str(options.trial_dir.resolve()),
+            files=files,
+            marker=MARKER,
+            origin_ns=None if isinstance(options.arrivals, Closed) else origin_ns,
+        )
         if self._watch is not None:
             self._watch.kill()
         self._watch = gevent.spawn(self._await_workers)
@@ -228,11 +143,16 @@ class Master(Principal):
         super().on_quitting()
         kill_frozen_children()
         if self._dir:
+            (Path(self._dir) / MARKER).unlink(missing_ok=True)
             print(f"rows: {self._dir}")
 
     def _on_ended(self, environment: Environment, msg: Any, **_: Any) -> None:
         del environment
         self._barrier.ended(msg.node_id)
+
+    def _on_shard(self, environment: Environment, msg: Any, **_: Any) -> None:
+        del environment
+        keep_shard(Path(self._dir), msg.data)
 
     def _await_workers(self) -> None:
         """End the test once no worker that lives has anything left to do: a lost one must not hold it up."""
@@ -241,42 +161,11 @@ class Master(Principal):
         self.stop("measured")
 
 
-class Worker(Role):
-    """Does as the master says."""
-
-    def __init__(self, environment: Environment) -> None:
-        super().__init__(environment)
-        self._runner.register_message(END, self._on_end, concurrent=True)
-        # Registered after Locust's own listener, so that it runs before it: results first, then "I quit".
-        environment.events.quitting.add_listener(lambda **_: self.on_quitting())
-
-    def on_test_start(self) -> None:
-        """Begin with the master's orders."""
-        self._begin(Orders.of(self._options.sweepspot_orders, self._runner))
-
-    def on_quitting(self) -> None:
-        """Hand over what there is."""
-        if self.run is not None and not self.run.ended:
-            super().on_quitting()
-            self._hand_over()
-
-    def _on_end(self, environment: Environment, msg: Any, **_: Any) -> None:
-        del environment
-        if self.run is not None:
-            self.run.end(msg.data["reason"], msg.data["drain_s"])
-        self._hand_over()
-
-    def _on_measured(self) -> None:
-        self._hand_over()
-
-    def _hand_over(self) -> None:
-        self._runner._send_stats()  # noqa: SLF001  (what Locust itself does at the end; there is no public name for it)
-        self._runner.send_message(ENDED)
-
-
 def run_of(environment: Environment) -> LoadRun | None:
     """The test that is running, None where there is none."""
     role = _roles.get(id(environment))
+    if role is not None:
+        role.begun.wait(BEGIN_LIMIT_S)  # a worker on another machine must fetch its payloads first
     return role.run if role else None
 
 

@@ -72,9 +72,9 @@ class LoadRun:
         self._watcher.start(self._turn)
         self._conductor = gevent.spawn(self._conduct, on_measured)
 
-    def start_arrivals(self) -> None:
-        """An open loop starts now, and its phases with it."""
-        origin_ns = monotonic_ns()
+    def start_arrivals(self, origin_ns: int | None) -> None:
+        """An open loop starts at `origin_ns` (None: now), and its phases with it."""
+        origin_ns = monotonic_ns() if origin_ns is None else origin_ns
         self._load.begin_phases(origin_ns)
         self._driver.start(origin_ns)
 

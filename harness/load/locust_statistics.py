@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from harness.recorder import Rows
 
 BUCKETS_PER_E = 100  # buckets are 1 % wide: a percentile is off by at most 0.5 %
-OWN_MODULES = ("locust.runners", "harness.load.locust_roles")
+OWN_MODULES = ("locust.runners", "harness.load.locust_role")
 logger = logging.getLogger(__name__)
 
 

@@ -121,7 +121,7 @@ def test_an_open_loop_sends_its_schedule(tmp_path):
     assert code == 0, output
     (report,) = assert_balanced(trial)
     assert report["scheduled"] == report["ok"] == 400
-    dues = rows_of(trial)[0].column("due_ns").to_pylist()
+    dues = sorted(rows_of(trial)[0].column("due_ns").to_pylist())
     assert {b - a for a, b in pairwise(dues)} == {5_000_000}
 
 
@@ -143,6 +143,38 @@ def test_two_processes_share_an_open_loop(tmp_path):
     assert code == 0, output
     reports = assert_balanced(trial, processes=2)
     assert sum(report["scheduled"] for report in reports) == 200
+
+
+def test_workers_that_share_no_disk_with_the_master_send_it_their_rows(tmp_path):
+    trial, abroad = tmp_path / "trial", tmp_path / "abroad"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    master = start([*HEADLESS, "-u", "1", "-r", "1", "--target", "null", "--trial-dir", str(trial), "--master",
+                    "--expect-workers", "2", "--master-bind-port", port, "--arrivals", "constant", "--rate", "400",
+                    "--measure", "3s"], tmp_path)  # fmt: skip
+    # Told to keep to folders of their own, they act as on other machines: payloads come from the master, rows go to it.
+    words = {**environment(), "SWEEPSPOT_WORKER_DIR": str(abroad)}
+    workers = [
+        subprocess.Popen(
+            [*LOCUST, "--worker", "--master-port", port], cwd=tmp_path, env=words, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    output, _ = master.communicate(timeout=90)
+    said = [worker.communicate(timeout=30)[0] for worker in workers]
+    assert master.returncode == 0, output + "".join(said)
+    reports = assert_balanced(trial, processes=2)
+    assert sum(report["ok"] for report in reports) == sum(report["checked"] for report in reports) == 1200
+    # Both began at the instant that the master named, so that their stripes make up the schedule.
+    assert reports[0]["measure_start_ns"] == reports[1]["measure_start_ns"]
+    dues = sorted(due for table in rows_of(trial) for due in table.column("due_ns").to_pylist())
+    assert {b - a for a, b in pairwise(dues)} == {2_500_000}
+    assert list(abroad.iterdir()) == []
+    assert sorted(path.name for path in trial.iterdir()) == [
+        "load-0.json", "load-1.json", "requests-0.arrow", "requests-1.arrow"
+    ]  # fmt: skip
 
 
 def test_late_answers_reach_the_master_when_time_is_over(tmp_path):
