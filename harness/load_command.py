@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from harness.arrivals import Closed, Constant, Gamma, Poisson, Replay, Stages
 from harness.knobs import format_value
 
+WORKER_WAIT_S = 600.0
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -56,15 +58,27 @@ def load_command(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, tri
         *_where(plan, endpoint),
         *_mix(plan, point, endpoint),
         *_arrivals(point.arrivals),
-        *("--max-in-flight", str(-(-plan.max_in_flight // plan.load_processes))),
-        *(_processes(plan.load_processes) if plan.load_processes > 1 else ()),
+        *("--max-in-flight", str(-(-plan.max_in_flight // plan.workers))),
+        *_processes(plan),
     ]
 
 
-def _processes(count: int) -> list[str]:
+def _processes(plan: Plan) -> list[str]:
     """Master and workers meet at a port of their own: at Locust's default one, two runs would share their workers."""
+    if plan.remote_workers:
+        host, _, port = plan.bind.rpartition(":")
+        waiting = ["--expect-workers", str(plan.remote_workers), "--expect-workers-max-wait", f"{WORKER_WAIT_S:g}"]
+        return ["--master", "--master-bind-host", host, "--master-bind-port", port, *waiting]
+    if plan.load_processes == 1:
+        return []
     port = str(free_port())
-    return ["--processes", str(count), "--master-bind-port", port, "--master-port", port]
+    return ["--processes", str(plan.load_processes), "--master-bind-port", port, "--master-port", port]
+
+
+def worker_command(plan: Plan) -> str:
+    """What is to be typed on the machine of each worker, from its own checkout."""
+    host, _, port = plan.bind.rpartition(":")
+    return f"locust -f {plan.scenario} --worker --master-host {host} --master-port {port}"
 
 
 def free_port() -> int:

@@ -75,6 +75,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     isolate: bool = True
     in_process: bool = False  # the model lives in the load process
     load_processes: int = 1
+    remote_workers: int = 0  # load processes that somebody else starts, here or on other machines
+    bind: str = "127.0.0.1:5557"  # where they reach us
     max_in_flight: int = 1024  # open loop: requests open at once, over all load processes
     reference: str = ""  # the model that a foreign server's answers are compared with
     payloads: str = ""  # the user's own file of payloads for a foreign server
@@ -111,6 +113,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """How the request classes are mixed at `point`; None: as the scenario says."""
         text = self.setting_of(point).get(MIX)
         return None if text is None else str(text)
+
+    @property
+    def workers(self) -> int:
+        """How many load processes share the load, whoever starts them."""
+        return self.remote_workers or self.load_processes
 
     @property
     def swept(self) -> tuple[str, ...]:

@@ -67,6 +67,8 @@ class Request:
     slo: Slo | None = None
     isolate: bool = True
     load_processes: int = 1
+    remote_workers: int = 0
+    bind: str = "127.0.0.1:5557"
     max_in_flight: int = 1024
     reference: str = ""
     payloads: str = ""
@@ -119,6 +121,8 @@ def make_plan(request: Request, scenario: Scenario | None = None) -> Plan:
         isolate=request.isolate,
         in_process=request.spec is not None and request.spec.command is None,
         load_processes=request.load_processes,
+        remote_workers=request.remote_workers,
+        bind=request.bind,
         max_in_flight=request.max_in_flight,
         reference=request.reference,
         payloads=request.payloads,

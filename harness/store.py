@@ -98,7 +98,7 @@ class TrialDir(TrialFolder):
             failure=record.failure if record else "the trial was cut off before its end",
             target_died=record.target_died if record else False,
             isolated=record.isolated if record else False,
-            load_processes=plan.load_processes,
+            load_processes=plan.workers,
             in_process=plan.in_process,
             statistics=read_statistics(self.path),
             envelope=envelope,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from harness.clock import NS_PER_S, MonotonicClock, monotonic_ns
 from harness.control import ControlChannel
 from harness.isolation import pin
-from harness.load_command import load_command
+from harness.load_command import WORKER_WAIT_S, load_command
 from harness.samplers.parent import SamplerProcess
 from harness.scrape import statistics_of
 from harness.store import TrialRecord
@@ -82,6 +82,7 @@ def run_trial(job: TrialJob) -> TrialRecord:
 
 def _deadline_ns(plan: Plan) -> int:
     seconds = plan.warmup_seconds + plan.seconds + plan.timeout_seconds + STARTUP_GRACE_S
+    seconds += WORKER_WAIT_S if plan.remote_workers else 0.0
     return monotonic_ns() + int(seconds * NS_PER_S)
 
 

@@ -17,6 +17,7 @@ from harness.evaluation import evaluate
 from harness.events import Note
 from harness.findings import Verdict
 from harness.isolation import plan_isolation
+from harness.load_command import worker_command
 from harness.planning import estimated_seconds, make_plan
 from harness.run_folder import pretty, write_whole
 from harness.scenario import read_scenario
@@ -113,6 +114,8 @@ def _run(folder: RunDir, record: RunRecord, listener: Listener) -> None:
         record = msgspec.structs.replace(record, isolation=isolation.text, isolated=isolation.isolated)
         folder.write(record)
         on_point = partial(append_point, folder.path, plan)
+        if plan.remote_workers:
+            listener(Note(f"waiting for {plan.remote_workers} workers at each trial; for each: {worker_command(plan)}"))
         run_sweep(SweepJob(plan, folder, session, isolation, listener, on_point))
     finally:
         folder.write(msgspec.structs.replace(record, model=session.model or record.model))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DEFAULT_SCENARIO = "scenarios/predict.py"
+MAX_PORT = 65_536
 DEFAULT_SLO = "p99<50ms"
 DEFAULT_SECONDS = 2.0
 DEFAULT_PRECISE_SECONDS = 5.0
@@ -225,6 +226,19 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Load processes (Locust workers).",
     ),
     click.option(
+        "--workers",
+        type=click.IntRange(1, 1000),
+        default=None,
+        help="Load from so many `locust --worker` processes that you start, on this or other machines.",
+    ),
+    click.option(
+        "--bind",
+        default="127.0.0.1:5557",
+        show_default=True,
+        metavar="HOST:PORT",
+        help="With --workers: where they reach this machine.",
+    ),
+    click.option(
         "--max-in-flight",
         type=click.IntRange(1, 60_000),
         default=1024,
@@ -288,6 +302,8 @@ def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: 
         slo=given["slo"] or parse_slo(DEFAULT_SLO),
         isolate=given["isolate"],
         load_processes=given["load_processes"],
+        remote_workers=_remote_workers(given),
+        bind=_address(given["bind"]),
         max_in_flight=given["max_in_flight"],
         seed=given["seed"],
         **foreign_fields(given),
@@ -313,6 +329,21 @@ def _max_seconds(given: dict[str, Any]) -> float:
     if given["precision"] is None:
         raise UserError("--max-seconds: it bounds a measurement until --precision is reached; give that, or --seconds")
     return _positive("--max-seconds", given["max_seconds"])
+
+
+def _remote_workers(given: dict[str, Any]) -> int:
+    if given["workers"] and given["load_processes"] > 1:
+        raise UserError("--workers: they take the place of --load-processes; leave one of the two out")
+    if given["workers"] is None and was_given("bind"):
+        raise UserError("--bind: it is where --workers reach this machine; give that too, or leave it out")
+    return given["workers"] or 0
+
+
+def _address(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < MAX_PORT:
+        raise UserError(f"--bind {text}: give an address and a port, for example 0.0.0.0:5557")
+    return text
 
 
 def _positive(flag: str, seconds: float) -> float:

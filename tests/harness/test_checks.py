@@ -391,3 +391,12 @@ def test_two_load_processes_can_do_twice_as_much():
     reports = (report_of(closed_loop(), 10.0), report_of(closed_loop(), 10.0, worker=1, scheduled=0, sent=0))
     evidence = evidence_of(closed_loop(), reports=reports, load_processes=2, envelope=envelope(150, 0.1))
     assert K.ENVELOPE not in found(evidence)
+
+
+@pytest.mark.parametrize(
+    ("error_ns", "verdict"), [(0, None), (200_000, V.VALID), (80_000_000, V.DEGRADED), (None, V.DEGRADED)]
+)
+def test_clocks_of_other_machines_are_stated_with_what_is_known_of_them(error_ns, verdict):
+    rows = closed_loop()
+    reports = (report_of(rows, 10.0, clock_offset_ns=7 * S if error_ns else 0, clock_error_ns=error_ns),)
+    assert found(evidence_of(rows, reports=reports)).get(K.CLOCK_OFFSET) == verdict
