@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.errors import UserError
+from harness.knobs import Setting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
     Items = NDArray[Any] | tuple[NDArray[Any], ...]
 
 FREE = -1  # the size of an axis that differs from item to item
+
+
+class ClientWork(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client does to an item before it is sent: the target that knows how, and its knobs."""
+
+    target: str
+    setting: Setting = {}
 
 
 class BankMeta(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +51,7 @@ class BankMeta(msgspec.Struct, frozen=True, kw_only=True):
     output_shape: tuple[int, ...]
     shortest: int = 1
     longest: int = 1 << 20
+    client: ClientWork | None = None  # None: items are sent as they are
     tolerance: float = 1e-3  # greatest absolute difference of a right answer
 
     @property

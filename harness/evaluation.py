@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from harness.summary import summarise_run
 
 if TYPE_CHECKING:
@@ -13,4 +15,5 @@ if TYPE_CHECKING:
 
 def evaluate(run_dir: RunDir, record: RunRecord) -> RunResult:
     """Judge everything that the folder holds; what it lacks is named in `missing`."""
-    return summarise_run(record.plan, run_dir.evidence(record.plan), record.model)
+    result = summarise_run(record.plan, run_dir.evidence(record.plan), record.model)
+    return msgspec.structs.replace(result, models=record.models)

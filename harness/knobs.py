@@ -138,6 +138,11 @@ class KnobSet:
         """Why `setting`, with the defaults for what it leaves out, cannot be; None where it can."""
         return self.conflict({**self.defaults(), **setting})
 
+    def known_words(self, words: Iterable[str]) -> list[str]:
+        """Those of `words` (name=value) that name a knob of this set."""
+        names = {knob.name for knob in self.knobs}
+        return [word for word in words if word.partition("=")[0] in names]
+
     def parse_setting(self, words: Iterable[str]) -> Setting:
         """`["batch_size=32", ...]` as a setting. Raises UserError for a word without `=` or an illegal value."""
         setting: Setting = {}

@@ -122,9 +122,10 @@ class Measured:
 
     @cached_property
     def lateness(self) -> Durations:
-        """Sent - due of everything that was sent, whatever became of it."""
+        """Sent - due of everything that was sent, whatever became of it, less what clients spent on preprocessing."""
         sent = self.due.where(self.due["sent_ns"] != ABSENT)
-        return Durations(sent["sent_ns"] - sent["due_ns"], np.zeros(len(sent), dtype=np.bool_))
+        prepared_ns = np.maximum(sent["client_ns"], 0)
+        return Durations(sent["sent_ns"] - sent["due_ns"] - prepared_ns, np.zeros(len(sent), dtype=np.bool_))
 
     def rates_rps(self, limit_ns: int | None = None) -> NDArray[np.float64]:
         """Good answers per second (batches,) in equal stretches of the window, whichever phase they were due in.

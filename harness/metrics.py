@@ -65,10 +65,12 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 class Split(msgspec.Struct, frozen=True, kw_only=True):
     """Where the mean response time goes, in milliseconds; None where the server did not say.
 
-    send: due to sent. rest: what is left (network, parsing, generator). The parts sum to the mean.
+    send: due to sent, without what clients spent on preprocessing (client). rest: what is left (network, parsing,
+    generator). The parts sum to the mean.
     """
 
     send_ms: float
+    client_ms: float | None = None  # in the load process: preprocessing and encoding, where clients do it
     queue_ms: float | None = None
     batch_wait_ms: float | None = None
     preprocess_ms: float | None = None
@@ -76,6 +78,25 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     serialise_ms: float | None = None
     rest_ms: float | None = None
     source: str = ""  # who said what the server's parts are
+
+
+class Steps(msgspec.Struct, frozen=True, kw_only=True):
+    """What each step of preprocessing took of the mean response time, in ms, in whichever part of the split it ran."""
+
+    clean_ms: float | None = None
+    transform_ms: float | None = None
+    normalise_ms: float | None = None
+    augment_ms: float | None = None
+
+
+class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
+    """The share of payloads whose served answers named the right class, each payload counted once."""
+
+    value: float
+    low: float
+    high: float
+    payloads: int  # distinct ones that were asked
+    answers: int
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +160,8 @@ class TrialMetrics(msgspec.Struct, frozen=True, kw_only=True):
     service: Latency  # done - sent
     lateness: Latency  # sent - due
     split: Split
+    steps: Steps | None = None
+    accuracy: Accuracy | None = None
     usage: Usage
     timeline: Timeline
     mean_batch: float | None
@@ -164,6 +187,8 @@ class PointMetrics(msgspec.Struct, frozen=True, kw_only=True):
     service: Latency
     lateness: Latency
     split: Split
+    steps: Steps | None = None
+    accuracy: Accuracy | None = None
     usage: Usage
     mean_batch: float | None
     meets_slo: bool | None  # None without an SLO or where it cannot be said
@@ -208,4 +233,5 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     answer: Answer
     verdict: Verdict
     model: ModelCard | None = None
+    models: tuple[ModelCard, ...] = ()  # all that were served, by name
     missing: tuple[str, ...] = ()  # what the run directory lacks, in words

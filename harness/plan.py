@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,8 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SCHEMA_VERSION = 1
+MODEL = "model"
 # The knobs in a setting that are the load's and not the target's.
 LOADS_OWN = MIX, PROTOCOL, CHECK, SKEW = "mix", "protocol", "check", "skew"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a point asks of its target: a model, knobs as far as the user set them, and a protocol (or `auto`)."""
+
+    model: str
+    setting: Setting
+    protocol: str
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,11 +102,24 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     def target_setting(self, point: Point) -> Setting:
         """The target's knobs at `point`, as far as the user set them."""
-        return {name: value for name, value in self.setting_of(point).items() if name not in LOADS_OWN}
+        return {name: value for name, value in self.setting_of(point).items() if name not in (MODEL, *LOADS_OWN)}
 
     def setting_of(self, point: Point) -> Setting:
         """All knobs that the user set for `point`, swept or fixed, the target's and the load's."""
         return {**self.fixed, **point.setting}
+
+    def model_at(self, point: Point) -> str:
+        """The model that is asked for at `point`."""
+        return str(self.setting_of(point).get(MODEL, self.model))
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model that the plan asks for, in the order of its points."""
+        return tuple(dict.fromkeys(self.model_at(point) for point in self.points))
+
+    def wanted(self, point: Point) -> Wanted:
+        """What the target is to be at `point`."""
+        return Wanted(self.model_at(point), self.target_setting(point), self.protocol_at(point))
 
     def protocol_at(self, point: Point) -> str:
         """What the load speaks at `point`, `auto` included."""

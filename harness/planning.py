@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from harness.arrivals import Closed, Constant, Gamma, Poisson, Replay, Stages
 from harness.errors import UserError
-from harness.knobs import Apply, KnobSet, Setting, Value
+from harness.knobs import Apply, Knob, KnobSet, Setting, Value
 from harness.load_knobs import LOAD_KNOBS
 from harness.mixing import explaining, mixes
-from harness.plan import MIX, PROTOCOL, Plan, Point, order_trials
+from harness.plan import MIX, MODEL, PROTOCOL, Plan, Point, order_trials
 from harness.precision import FEWEST_REPEATS
 from harness.scenario import Scenario
 from harness.target import known_targets
@@ -51,7 +51,7 @@ class Request:
     target: str
     spec: TargetSpec | None  # None for a URL
     scenario: str
-    model: str
+    model: str  # empty: the scenario's own
     concurrency: tuple[int, ...]
     arrivals: ArrivalChoice = field(default_factory=ArrivalChoice)
     protocol: str = "auto"
@@ -79,14 +79,19 @@ class Request:
 
 def make_plan(request: Request, scenario: Scenario | None = None) -> Plan:
     """The plan of a request. Raises UserError for an unknown knob, an illegal value, or too many trials."""
+    scenario = scenario or Scenario()
+    model = model_of(request, scenario)
     if request.spec is not None:
         _refuse_knobs_of_others(request.words, request.spec)
     target_knobs = request.spec.knobs if request.spec else KnobSet(f"a target given by URL ({request.target})", ())
-    knobs = with_load_knobs(target_knobs)
-    values = knobs.parse_sweep(request.words)
+    knobs = KnobSet(target_knobs.owner_name, (*with_load_knobs(target_knobs), model_knob(model, request.spec)))
+    values = {
+        **target_knobs.parse_sweep(target_knobs.known_words(scenario.knobs)),
+        **knobs.parse_sweep(request.words),
+    }
     load_values = {name: values.pop(name) for name in LEVELS if name in values}
-    values |= mixes(request, scenario or Scenario(), values.pop(MIX, None))
-    values = {**explaining(target_knobs, scenario or Scenario(), values), **values}
+    values |= mixes(request, scenario, values.pop(MIX, None))
+    values = {**explaining(target_knobs, scenario, values), **values}
     _check_protocols(request, values)
     swept = {name: several for name, several in values.items() if len(several) > 1}
     fixed = {name: several[0] for name, several in values.items() if len(several) == 1}
@@ -103,7 +108,7 @@ def make_plan(request: Request, scenario: Scenario | None = None) -> Plan:
         name=_name(request.words),
         target=request.target,
         scenario=request.scenario,
-        model=request.model,
+        model=model,
         points=points,
         trials=order_trials(_restart_groups(points, knobs), repeats, request.seed),
         fixed=fixed,
@@ -132,6 +137,13 @@ def make_plan(request: Request, scenario: Scenario | None = None) -> Plan:
     )
 
 
+def model_of(request: Request, scenario: Scenario) -> str:
+    """The model that the user named, or the scenario's; the target's first where it does not have that one."""
+    if request.model or request.spec is None or scenario.model in request.spec.models:
+        return request.model or scenario.model
+    return request.spec.models[0]
+
+
 def _repeats(request: Request) -> int:
     """How often each point is run; with a precision: at most."""
     if request.precision is None:
@@ -146,7 +158,7 @@ def _repeats(request: Request) -> int:
 
 
 def _refuse_knobs_of_others(words: Iterable[str], spec: TargetSpec) -> None:
-    own = {knob.name for knob in with_load_knobs(spec.knobs)}
+    own = {MODEL, *(knob.name for knob in with_load_knobs(spec.knobs))}
     for name in [word.partition("=")[0] for word in words]:
         ours = [other for other in known_targets().values() if other.server is None]
         owners = [other.name for other in ours if any(knob.name == name for knob in other.knobs)]
@@ -174,6 +186,18 @@ def _not_here(knobs: KnobSet, words: Sequence[str]) -> list[str]:
     return [f"{knob.name}={value}: {remedy}" for knob in bare for value, remedy in knob.unavailable]
 
 
+def model_knob(model: str, spec: TargetSpec | None) -> Knob:
+    """Which model is served; a plain sweep compares those of the same task."""
+    return Knob(
+        name=MODEL,
+        doc="The model that is served; a plain sweep takes all that were trained on the same data.",
+        default=model,
+        swept=spec.rivals(model) if spec else (model,),
+        choices=spec.models if spec else (),
+        apply=Apply.RESTART if spec else Apply.LIVE,
+    )
+
+
 def with_load_knobs(knobs: KnobSet) -> KnobSet:
     """All that can be swept on a target: its own knobs and the load's."""
     return KnobSet(knobs.owner_name, (*knobs, *LOAD_KNOBS))
@@ -193,7 +217,7 @@ def _check_protocols(request: Request, values: dict[str, tuple[Value, ...]]) -> 
 
 def _restart_groups(points: Sequence[Point], knobs: KnobSet) -> list[int]:
     """One number per point, equal where the target need not be started again between them."""
-    restarting = {knob.name for knob in knobs if knob.apply is Apply.RESTART}
+    restarting = {MODEL, *(knob.name for knob in knobs if knob.apply is Apply.RESTART)}
     groups: dict[tuple[Value, ...], int] = {}
     return [
         groups.setdefault(tuple(value for name, value in point.setting.items() if name in restarting), len(groups))

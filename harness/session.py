@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from harness.isolation import Isolation
     from harness.knobs import Setting
     from harness.metrics import ModelCard
-    from harness.plan import Plan
+    from harness.plan import Plan, Wanted
     from harness.scrape import Scraper
     from harness.server_process import ServerProcess
     from harness.target import TargetSpec
@@ -32,13 +32,12 @@ if TYPE_CHECKING:
 class Session(Protocol):
     """What a trial needs of a target."""
 
-    model: ModelCard | None
+    cards: dict[str, ModelCard]  # of the models that were served, by name
 
-    def apply(self, setting: Setting, protocol: str, log: Path) -> Endpoint:
-        """Have the target run with `setting` (started again where a knob needs it) and say where it is.
+    def apply(self, wanted: Wanted, log: Path) -> Endpoint:
+        """Have the target be as `wanted` (started again where that is needed) and say where it is.
 
-        `protocol` is what the load is to speak, `auto` for the target's own choice. Raises UserError where the
-        target does not speak it.
+        Raises UserError where the target does not speak the protocol.
         """
 
     @property
@@ -57,7 +56,7 @@ class EmbeddedSession:
 
     def __init__(self, spec: TargetSpec, plan: Plan, isolation: Isolation, listener: Listener) -> None:
         self._spec = spec
-        self._model_name = plan.model
+        self._model_name = ""
         # One start serves all protocols: what is compared is the protocol, and not another server.
         wants_grpc = GRPC in protocols_of(plan) and any(knob.name == GRPC_PORT for knob in spec.knobs)
         self._base: Setting = {GRPC_PORT: 0} if wants_grpc else {}
@@ -68,21 +67,24 @@ class EmbeddedSession:
         self._payloads = ForeignPayloads(plan) if spec.server is not None else None
         self._metrics_url = plan.metrics
         self._scraper: Scraper | None = None
-        self.model: ModelCard | None = None
+        self.cards: dict[str, ModelCard] = {}
 
-    def apply(self, setting: Setting, protocol: str, log: Path) -> Endpoint:
+    def apply(self, wanted: Wanted, log: Path) -> Endpoint:
         """Live knobs are sent over the control channel; any other change restarts the target."""
-        complete = self._spec.knobs.complete({**self._base, **setting})
+        complete = self._spec.knobs.complete({**self._base, **wanted.setting})
         changed = {name: value for name, value in complete.items() if self._setting.get(name) != value}
         if self._target is not None and not self._target.alive():
             self.close()
+        if self._target is not None and wanted.model != self._model_name:
+            self.close()
+        self._model_name = wanted.model
         if self._target is None or any(self._spec.knobs[name].apply is Apply.RESTART for name in changed):
             self._start(complete, log)
         elif changed:
             self._target.set_knobs(changed)
         self._setting = complete
         ready = self._running.ready
-        spoken = self._spec.protocol if protocol == AUTO else protocol
+        spoken = self._spec.protocol if wanted.protocol == AUTO else wanted.protocol
         if spoken == AUTO:
             spoken = settle_protocol(AUTO, ready.url, self._model_name)
         url, bank, known = ready.url_for(spoken), ready.bank, True
@@ -116,8 +118,9 @@ class EmbeddedSession:
         target.start()
         self._listener(Prepared())
         self._target = target
-        self.model = target.ready.model
         self._scraper = None  # the last one read another process
+        if target.ready.model is not None:
+            self.cards[self._model_name] = target.ready.model
 
     @property
     def _running(self) -> EmbeddedTarget | ServerProcess:
@@ -147,10 +150,11 @@ def open_session(plan: Plan, isolation: Isolation, listener: Listener) -> Sessio
         return ForeignSession(plan)
     spec = find_target(plan.target)
     if spec.command is None:
-        listener(Preparing(f"preparing {plan.model}"))
-        bank = prepare_bank(plan.model)
+        for model in plan.models:
+            listener(Preparing(f"preparing {model}"))
+            prepare_bank(model)
         listener(Prepared())
-        return InProcessSession(bank, spec)
+        return InProcessSession(spec)
     return EmbeddedSession(spec, plan, isolation, listener)
 
 
@@ -163,16 +167,16 @@ class InProcessSession:
     """A model that lives in the load process: nothing to start."""
 
     pid: int | None = None
-    model: ModelCard | None = None
 
-    def __init__(self, bank: Path, spec: TargetSpec) -> None:
-        self._bank = bank
+    def __init__(self, spec: TargetSpec) -> None:
+        self.cards: dict[str, ModelCard] = {}
         self._spec = spec
 
-    def apply(self, setting: Setting, protocol: str, log: Path) -> Endpoint:
+    def apply(self, wanted: Wanted, log: Path) -> Endpoint:
         """The knobs that the load process is to use."""
         del log
-        return Endpoint(url=None, bank=self._bank, protocol=protocol, setting=self._spec.knobs.complete(setting))
+        setting = self._spec.knobs.complete(wanted.setting)
+        return Endpoint(url=None, bank=None, protocol=wanted.protocol, setting=setting)
 
     def died(self) -> bool:
         """It lives and dies with the load process."""
@@ -186,9 +190,9 @@ class ForeignSession:
     """A server that runs already, known by its URL."""
 
     pid: int | None = None
-    model: ModelCard | None = None
 
     def __init__(self, plan: Plan) -> None:
+        self.cards: dict[str, ModelCard] = {}
         self._url = plan.target
         self._spoken = {name: settle_protocol(name, plan.target, plan.model) for name in protocols_of(plan)}
         self._payloads = ForeignPayloads(plan)
@@ -197,16 +201,16 @@ class ForeignSession:
         # Only now: some servers have no statistics before their first answer.
         self._scraper = find_scraper(plan.target, plan.model, plan.metrics)
 
-    def apply(self, setting: Setting, protocol: str, log: Path) -> Endpoint:
+    def apply(self, wanted: Wanted, log: Path) -> Endpoint:
         """Where it is; it has no knobs that could be turned."""
         del log
-        spoken = self._spoken.get(protocol, protocol)
+        spoken = self._spoken.get(wanted.protocol, wanted.protocol)
         bank = self._payloads.bank_for(self._url, spoken)
         return Endpoint(
             url=self._url,
             bank=bank.path,
             protocol=spoken,
-            setting=setting,
+            setting=wanted.setting,
             known=bank.known,
             scraper=self._scraper,
         )

@@ -35,15 +35,16 @@ def trial_split(good: Columns, statistics: ServerStatistics | None) -> Split:
         return Split(send_ms=0.0)
     send_ms = float((good["sent_ns"] - good["due_ns"]).mean()) / NS_PER_MS
     mean_ms = float((good["done_ns"] - good["due_ns"]).mean()) / NS_PER_MS
-    parts_ms = {name: part for name in SERVER_PARTS if (part := _mean_ms(good[f"{name}_ns"])) is not None}
+    client_ms = mean_ms_of(good["client_ns"])
+    send_ms -= client_ms or 0.0
+    parts_ms = {name: part for name in SERVER_PARTS if (part := mean_ms_of(good[f"{name}_ns"])) is not None}
     source = PER_REQUEST if parts_ms else ""
     said = _server_means(statistics)
     if not parts_ms and said is not None and send_ms + sum(said.parts_ms.values()) <= mean_ms:
         parts_ms, source = said.parts_ms, said.source
-    rest_ms = mean_ms - send_ms - sum(parts_ms.values())
-    return Split(
-        send_ms=send_ms, rest_ms=rest_ms, source=source, **{f"{name}_ms": part for name, part in parts_ms.items()}
-    )
+    rest_ms = mean_ms - send_ms - (client_ms or 0.0) - sum(parts_ms.values())
+    named = {f"{name}_ms": part for name, part in parts_ms.items()}
+    return Split(send_ms=send_ms, client_ms=client_ms, rest_ms=rest_ms, source=source, **named)
 
 
 def trial_batch(good: Columns, statistics: ServerStatistics | None) -> float | None:
@@ -78,6 +79,7 @@ def _server_means(statistics: ServerStatistics | None) -> ServerMeans | None:
     return means_of(statistics) if statistics else None
 
 
-def _mean_ms(durations_ns: NDArray[np.int64]) -> float | None:
+def mean_ms_of(durations_ns: NDArray[np.int64]) -> float | None:
+    """The mean of those that are known; None where none is."""
     present = durations_ns[durations_ns != ABSENT]
     return float(present.mean()) / NS_PER_MS if present.size else None

@@ -44,6 +44,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     harness_version: str
     environment: Environment
     model: ModelCard | None = None
+    models: tuple[ModelCard, ...] = ()  # all that were served, where the model was swept
     isolation: str = ""  # which cores target and load had, in words
     isolated: bool = False
     gated: bool = False  # the user gave --slo: missing it is a failure

@@ -8,12 +8,13 @@ in a latency distribution and are counted beside it. Throughput is good answers 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
+from harness.accuracy import accuracy, guesses
 from harness.answer import answer
 from harness.arrivals import Closed
 from harness.checks import TrialCase, judge_point, judge_trial, worst
@@ -27,12 +28,15 @@ from harness.precision import is_settled, with_precision
 from harness.rows import Outcome
 from harness.series import Samples
 from harness.split import pooled_split, trial_batch, trial_split, weighted
+from harness.steps import pooled_steps, trial_steps
 from harness.throughput import NO_RATES, pooled_rate, trial_rate
 from harness.timeline import timeline
 from harness.usage import mean_usage, usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
 
     from harness.classes import ClassSample
     from harness.evidence import TrialEvidence
@@ -54,6 +58,7 @@ class _Summary:
     durations: dict[str, Durations]  # "response", "service", "lateness"; empty where nothing was measured
     rates_rps: Rates
     good_rates_rps: Rates
+    guesses: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     class_names: tuple[str, ...] = ()
     classes: tuple[ClassSample, ...] = ()  # where there are several
 
@@ -119,7 +124,9 @@ def _summarise(evidence: TrialEvidence, slo: Slo | None) -> _Summary:
         durations = {kind: getattr(trial, kind) for kind in DURATIONS}
         metrics = _metrics(evidence, trial, samples, rates_rps)
         classes = class_samples(evidence, trial, slo)
-        summary = _Summary(metrics, durations, rates_rps, good_rates_rps, class_names(evidence), classes)
+        summary = _Summary(
+            metrics, durations, rates_rps, good_rates_rps, guesses(trial.due), class_names(evidence), classes
+        )
     verdict, findings = judge_trial(TrialCase(evidence, trial, samples, summary.metrics))
     metrics = msgspec.structs.replace(summary.metrics, verdict=verdict, findings=findings)
     return replace(summary, metrics=metrics)
@@ -138,6 +145,8 @@ def _metrics(evidence: TrialEvidence, trial: Measured, samples: Samples, rates_r
         service=trial_latency(trial.service),
         lateness=trial_latency(trial.lateness),
         split=trial_split(trial.good, evidence.statistics),
+        steps=trial_steps(trial.good),
+        accuracy=accuracy([guesses(trial.due)]),
         usage=usage(samples, trial.window),
         timeline=timeline(trial, samples),
         mean_batch=trial_batch(trial.good, evidence.statistics),
@@ -188,6 +197,8 @@ def _combine(point: Point, summaries: Sequence[_Summary], slo: Slo | None) -> Po
         service=_pooled(runs, "service"),
         lateness=_pooled(runs, "lateness"),
         split=pooled_split([run.metrics for run in runs]),
+        steps=pooled_steps([run.metrics for run in runs]),
+        accuracy=accuracy([run.guesses for run in runs]),
         usage=mean_usage([run.metrics.usage for run in runs]),
         mean_batch=weighted([(run.metrics.mean_batch, run.metrics.counts.ok) for run in runs]),
         meets_slo=None,

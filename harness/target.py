@@ -31,8 +31,18 @@ class InProcessModel(Protocol):
 
     bank: Bank
 
+    def prepare(self, inputs: NDArray[Any]) -> tuple[NDArray[Any], dict[str, int]]:
+        """What `predict` takes, of items (n, *input_shape) in the bank's datatype; and ns by step of preprocessing."""
+
     def predict(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """Answers (n, *output_shape) to inputs (n, *input_shape) in the bank's datatype."""
+        """Answers (n, *output_shape) to prepared inputs."""
+
+
+class ClientSide(Protocol):
+    """What a client does to an item before it is sent."""
+
+    def __call__(self, item: NDArray[Any]) -> tuple[NDArray[Any], dict[str, int]]:
+        """The item as it is sent, or several views of it along a batch axis; and ns by step of preprocessing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +62,8 @@ class TargetSpec:
     open_model: Callable[[str, Setting], InProcessModel] | None = None
     protocol: str = HTTP_JSON
     server: ServerRecipe | None = None  # of a server that is not ours; `command` is then empty
+    open_client: Callable[[str, Setting], ClientSide] | None = None  # of a model, with the knobs that decide the steps
+    rivals: Callable[[str], tuple[str, ...]] = lambda model: (model,)  # models of the same task, itself included
 
     @property
     def speaks_grpc(self) -> bool:

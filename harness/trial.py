@@ -54,8 +54,7 @@ def run_trial(job: TrialJob) -> TrialRecord:
     samplers: SamplerProcess | None = None
     interrupted = True
     try:
-        setting, protocol = job.plan.target_setting(job.point), job.plan.protocol_at(job.point)
-        endpoint = job.session.apply(setting, protocol, job.folder.path / "target.log")
+        endpoint = job.session.apply(job.plan.wanted(job.point), job.folder.path / "target.log")
         with (
             statistics_of(endpoint.scraper, job.folder.path),
             _load_process(job, endpoint) as load,

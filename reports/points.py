@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import RunError
 from harness.knobs import format_value
+from harness.plan import MODEL
 from reports.labels import reasons
 from reports.units import machine_number
 
@@ -98,7 +99,7 @@ def _line(point: PointMetrics, plan: Plan) -> list[str]:
         **{name: format_value(value) for name, value in setting.items()},
         "target": plan.target,
         "scenario": plan.scenario,
-        "model": plan.model,
+        "model": str(setting.get(MODEL, plan.model)),
         "arrivals": point.arrivals,
         "concurrency": machine_number(point.concurrency),
         "rate_target": machine_number(point.rate_target_rps),

@@ -9,18 +9,27 @@ from harness.training.trainer import TrainerSpec
 from targets import knobs
 from targets.external import shipped
 from targets.generation import RECIPES as CHAT_RECIPES
-from targets.models import RECIPES
+from targets.models import RECIPES, find_recipe
 from targets.training.knobs import SPEED_KNOBS, TRAINING
 
 if TYPE_CHECKING:
     from harness.knobs import Setting
-    from harness.target import InProcessModel
+    from harness.target import ClientSide, InProcessModel
 
 
 def _open_inprocess(model: str, setting: Setting) -> InProcessModel:
     from targets.inprocess import open_model
 
     return open_model(model, setting)
+
+
+def _open_client(model: str, setting: Setting) -> ClientSide:
+    return find_recipe(model).pipeline.choose(setting).prepare_one
+
+
+def _rivals(model: str) -> tuple[str, ...]:
+    """The models that are trained on the same data."""
+    return tuple(name for name, recipe in RECIPES.items() if recipe.data is RECIPES[model].data)
 
 
 _MODELS = tuple(RECIPES)
@@ -33,6 +42,8 @@ TARGETS: dict[str, TargetSpec] = {
             doc="the Keras model inside the load process, called from its threads",
             knobs=knobs.INPROCESS,
             models=_MODELS,
+            rivals=_rivals,
+            open_client=_open_client,
             open_model=_open_inprocess,
         ),
         TargetSpec(
@@ -40,6 +51,8 @@ TARGETS: dict[str, TargetSpec] = {
             doc="a threaded HTTP server, one model call per request",
             knobs=knobs.THREADED,
             models=_MODELS,
+            rivals=_rivals,
+            open_client=_open_client,
             command=("-m", "targets", "threaded"),
         ),
         TargetSpec(
@@ -47,6 +60,8 @@ TARGETS: dict[str, TargetSpec] = {
             doc="an event-loop HTTP server that batches dynamically",
             knobs=knobs.BATCHED,
             models=_MODELS,
+            rivals=_rivals,
+            open_client=_open_client,
             command=("-m", "targets", "batched"),
         ),
         TargetSpec(
@@ -62,6 +77,8 @@ TARGETS: dict[str, TargetSpec] = {
             doc="answers at once without a model: the ceiling of the front end and of the load generator",
             knobs=knobs.NULL,
             models=_MODELS,
+            rivals=_rivals,
+            open_client=_open_client,
             command=("-m", "targets", "null"),
         ),
         TargetSpec(
@@ -69,6 +86,8 @@ TARGETS: dict[str, TargetSpec] = {
             doc="answers after a known delay, with faults on order: the truth that the instrument is held against",
             knobs=knobs.FIXED,
             models=_MODELS,
+            rivals=_rivals,
+            open_client=_open_client,
             command=("-m", "targets", "fixed"),
         ),
         *shipped(),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from targets.loading import load_model
-from targets.models import prepare
+from targets.models import prepare_served
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,19 +26,25 @@ class KerasInProcess:
 
     def __init__(self, loaded: LoadedModel) -> None:
         self._engine = loaded.engine
-        self._form = loaded.form
+        self._intake = loaded.intake
         self.bank = loaded.bank
 
+    def prepare(self, inputs: NDArray[Any]) -> tuple[NDArray[Any], dict[str, int]]:
+        """What `predict` takes, of items of one length as clients have them; what each step took, in ns."""
+        way = self._intake.way
+        joined = way.wire.join([inputs], way.padding)
+        return way.pipeline.apply(joined) if way.steps_here else (joined, {})
+
     def predict(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """Answers (n, *output_shape) to inputs (n, *input_shape); from any thread."""
-        return self._engine.predict(self._form.join([inputs]))
+        """Answers (n, *output_shape) to prepared inputs; from any thread."""
+        return self._intake.answers(self._engine.predict(inputs))
 
 
 def open_model(model: str, setting: Setting) -> KerasInProcess:
     """Load `model`, trained first where it must be, and call it until it is warm. Raises UserError."""
-    loaded = load_model(prepare(model, _unwatched), setting, _unwatched)
-    for item in loaded.bank.inputs[:WARM_CALLS]:
-        loaded.engine.predict(loaded.form.join([item[None]]))
+    loaded = load_model(prepare_served(model, setting, _unwatched), setting, _unwatched)
+    for _ in range(WARM_CALLS):
+        loaded.engine.predict(loaded.intake.sample_batch(1))
     return KerasInProcess(loaded)
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from harness.knobs import Apply, Knob, KnobSet, Owner
 from targets.engines.catalog import CATALOG, available, find_engine, not_available
 from targets.engines.precision import FLOAT32, PRECISIONS
+from targets.preprocessing.knobs import PREPROCESSING_KNOBS, preprocessing_conflict
+from targets.preprocessing.place import GRAPH
 
 if TYPE_CHECKING:
     from harness.knobs import Setting
@@ -203,7 +205,13 @@ def _batched_conflict(setting: Setting) -> str | None:
         return f"precision={precision}: a model cut into stages computes in {FLOAT32}"
     if method != EXPLAIN_METHOD.default and (cut or setting["dispatch"] == "queue"):
         return f"explain_method={method}: not with stages or dispatch=queue, where the model is elsewhere"
-    return _precision_conflict(setting)
+    if setting["preprocess"] == GRAPH and (cut or setting["dispatch"] == "queue"):
+        return f"preprocess={GRAPH}: not with stages or dispatch=queue, where only the model itself is"
+    return _conflict(setting)
+
+
+def _conflict(setting: Setting) -> str | None:
+    return _precision_conflict(setting) or preprocessing_conflict(setting)
 
 
 def _share(name: str, doc: str) -> Knob:
@@ -321,11 +329,12 @@ SEQUENCES_WAITING = Knob(
     apply=Apply.LIVE,
 )
 
-INPROCESS = KnobSet("inprocess", ENGINE_KNOBS, _precision_conflict)
-THREADED = KnobSet("threaded", (MAX_CONNECTIONS, TLS, *EXPLAIN_KNOBS, *ENGINE_KNOBS), _precision_conflict)
+MODEL_KNOBS = (*PREPROCESSING_KNOBS, *ENGINE_KNOBS)
+INPROCESS = KnobSet("inprocess", MODEL_KNOBS, _conflict)
+THREADED = KnobSet("threaded", (MAX_CONNECTIONS, TLS, *EXPLAIN_KNOBS, *MODEL_KNOBS), _conflict)
 BATCHING_KNOBS = (BATCH_SIZE, BATCH_WAIT, QUEUE_LIMIT, BATCH_POLICY, SLO)
 BATCHED = KnobSet(
-    "batched", (*BATCHING_KNOBS, *LAYOUT_KNOBS, GRPC_PORT, TLS, *EXPLAIN_KNOBS, *ENGINE_KNOBS), _batched_conflict
+    "batched", (*BATCHING_KNOBS, *LAYOUT_KNOBS, GRPC_PORT, TLS, *EXPLAIN_KNOBS, *MODEL_KNOBS), _batched_conflict
 )
 AGENT = KnobSet("agent", (*GENERATION_KNOBS, SEQUENCES_WAITING, TLS))
 NULL = KnobSet("null", (TLS,))

@@ -13,6 +13,8 @@ from targets.engines.catalog import find_engine
 from targets.engines.exports import exports_of
 from targets.engines.precision import FLOAT32, TOLERANCE_FACTOR
 from targets.models import find_recipe
+from targets.preprocessing.intake import Intake
+from targets.preprocessing.place import preprocessing_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,17 +25,16 @@ if TYPE_CHECKING:
     from targets.engines import Engine
     from targets.models.preparation import PreparedModel
     from targets.pipeline.stages import Stage
-    from targets.preprocessing.form import Form
 
 ROWS_PER_CALL = 64
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """An engine, the form of what it takes, the model as this engine serves it, and its bank."""
+    """An engine, the way of payloads into it, the model as this engine serves it, and its bank."""
 
     engine: Engine
-    form: Form
+    intake: Intake
     prepared: PreparedModel
     bank: Bank
 
@@ -54,12 +55,13 @@ def as_served(prepared: PreparedModel, setting: Setting) -> PreparedModel:
 
 
 def load_model(prepared: PreparedModel, setting: Setting, progress: Progress) -> LoadedModel:
-    """Load the model into the engine that the knob `engine` names. Raises UserError."""
+    """Load the model, as `prepare_served` gave it, into the engine that the knob `engine` names. Raises UserError."""
     served, bank = as_served(prepared, setting), Bank.load(prepared.bank_path)
     card = served.card
     stage = f"loading {card.name} ({card.engine}, {card.precision})"
     progress(stage, 0, 1)
-    form = find_recipe(card.name).pipeline.ready
+    way = preprocessing_of(find_recipe(card.name).pipeline, setting)
+    form = way.taken
     options = EngineOptions(
         input_shape=form.shape,
         input_dtype=form.dtype,
@@ -69,14 +71,16 @@ def load_model(prepared: PreparedModel, setting: Setting, progress: Progress) ->
         precision=card.precision,
     )
     engine = find_engine(card.engine).open(prepared.path, options)
-    answers = _offline(engine, form, bank)
+    intake = Intake(way, bank.inputs)
+    if card.precision != FLOAT32 or not way.wire.ragged:  # items of all lengths would take many seconds at each start
+        answers = _offline(engine, intake, bank)
+        card = msgspec.structs.replace(card, served_accuracy=_accuracy(answers, bank))
     if card.precision != FLOAT32:
         tolerance = bank.meta.tolerance * TOLERANCE_FACTOR[card.precision]
         bank = replace(bank, meta=msgspec.structs.replace(bank.meta, tolerance=tolerance), expected=answers)
         bank.save(served.bank_path)
-    card = msgspec.structs.replace(card, served_accuracy=_accuracy(answers, bank))
     progress(stage, 1, 1)
-    return LoadedModel(engine, form, replace(served, card=card), bank)
+    return LoadedModel(engine, intake, replace(served, card=card), bank)
 
 
 def open_stage(stage: Stage, setting: Setting) -> Engine:
@@ -91,13 +95,13 @@ def open_stage(stage: Stage, setting: Setting) -> Engine:
     return find_engine(str(setting["engine"])).open(stage.path, options)
 
 
-def _offline(engine: Engine, form: Form, bank: Bank) -> NDArray[np.float32]:
+def _offline(engine: Engine, intake: Intake, bank: Bank) -> NDArray[np.float32]:
     """The engine's answers to the bank's inputs (n, *output_shape)."""
     import numpy as np
 
     starts = range(0, len(bank.inputs), ROWS_PER_CALL)
-    parts = (form.stack(bank.inputs[start : start + ROWS_PER_CALL]) for start in starts)
-    return np.concatenate([engine.predict(part) for part in parts])
+    parts = (bank.inputs[start : start + ROWS_PER_CALL] for start in starts)
+    return np.concatenate([intake.offline(engine.predict, part) for part in parts])
 
 
 def _accuracy(answers: NDArray[np.float32], bank: Bank) -> float | None:

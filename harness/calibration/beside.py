@@ -11,6 +11,7 @@ from harness.calibration.figures import compare
 from harness.calibration.peers import PACED_USERS, PeerRun
 from harness.calibration.truth import ServerLog, closed_values
 from harness.errors import RunError
+from harness.plan import Wanted
 from harness.session import open_session
 from harness.wire.codec import make_codec
 from harness.wire.url import parse_url
@@ -38,7 +39,7 @@ def exercise_peer(job: CalibrationJob, exercise: Exercise, peer: Peer, true: Val
     plan = exercise_plan(job, exercise, log)
     session = open_session(plan, job.isolation, job.listener)
     try:
-        endpoint = session.apply(plan.fixed, "v2", log.with_suffix(".log"))
+        endpoint = session.apply(Wanted(plan.model, plan.fixed, "v2"), log.with_suffix(".log"))
         run = _peer_run(job, exercise, peer, endpoint)
         said = peer.drive(run, job.isolation.load_cores)
     finally:

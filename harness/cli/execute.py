@@ -18,7 +18,7 @@ from harness.events import Note
 from harness.findings import Verdict
 from harness.isolation import plan_isolation
 from harness.load_command import worker_command
-from harness.planning import estimated_seconds, make_plan
+from harness.planning import estimated_seconds, make_plan, model_of
 from harness.run_folder import pretty, write_whole
 from harness.scenario import read_scenario
 from harness.session import open_session
@@ -27,7 +27,7 @@ from harness.sweep import SweepJob, run_sweep
 
 if TYPE_CHECKING:
     from harness.events import Listener
-    from harness.metrics import RunResult
+    from harness.metrics import ModelCard, RunResult
     from harness.plan import Plan
     from harness.planning import Request
 
@@ -118,7 +118,7 @@ def _run(folder: RunDir, record: RunRecord, listener: Listener) -> None:
             listener(Note(f"waiting for {plan.remote_workers} workers at each trial; for each: {worker_command(plan)}"))
         run_sweep(SweepJob(plan, folder, session, isolation, listener, on_point))
     finally:
-        folder.write(msgspec.structs.replace(record, model=session.model or record.model))
+        folder.write(_with_cards(record, session.cards))
         session.close()
 
 
@@ -158,6 +158,16 @@ def _exit_code(result: RunResult, record: RunRecord) -> int:
 
 def _checked_plan(request: Request) -> Plan:
     scenario = read_scenario(request.scenario)
-    if request.spec and request.model not in request.spec.models:
-        raise unknown_name(f"model of {request.target}", request.model, request.spec.models)
+    model = model_of(request, scenario)
+    if request.spec and model not in request.spec.models:
+        raise unknown_name(f"model of {request.target}", model, request.spec.models)
     return make_plan(request, scenario)
+
+
+def _with_cards(record: RunRecord, cards: dict[str, ModelCard]) -> RunRecord:
+    """The record with the models that were served; those of an earlier part of the run stay."""
+    import msgspec
+
+    known = {card.name: card for card in (*record.models, *cards.values())}
+    model = known.get(record.plan.model) or next(iter(known.values()), record.model)
+    return msgspec.structs.replace(record, model=model, models=tuple(known.values()))

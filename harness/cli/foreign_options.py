@@ -11,10 +11,6 @@ from harness.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.target import TargetSpec
-
-DEFAULT_MODEL = "digits-mlp"
-
 
 class Shape(click.ParamType[tuple[int, ...]]):
     """Sizes of one item: whole numbers of one or more."""
@@ -71,10 +67,3 @@ def foreign_fields(given: dict[str, Any]) -> dict[str, Any]:
         "item_shape": given["shape"],
         "metrics": given["metrics"],
     }
-
-
-def served_model(name: str, spec: TargetSpec | None) -> str:
-    """`name`; the first model of a recipe whose server does not have the default one."""
-    if spec is not None and spec.server is not None and name == DEFAULT_MODEL and name not in spec.models:
-        return spec.models[0]
-    return name

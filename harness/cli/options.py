@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.arrivals import Stages, parse_seconds, parse_stages
-from harness.cli.foreign_options import DEFAULT_MODEL, FOREIGN_OPTIONS, foreign_fields, served_model
+from harness.cli.foreign_options import FOREIGN_OPTIONS, foreign_fields
 from harness.errors import UserError
 from harness.planning import ArrivalChoice, Request
+from harness.scenario import find_scenario
 from harness.slo import Slo, parse_slo
 from harness.wire.access import TLS_CA, TOKEN_FILE, Access
 from harness.wire.protocols import AUTO, protocol_named
@@ -118,7 +119,11 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="An embedded target (see `harness knobs`), http://host:port (grpc://host:port) of a server that runs, or "
         "a recipe that starts one: a name such as mosec, or a file (see targets/external/README.md).",
     ),
-    click.option("--model", default=DEFAULT_MODEL, show_default=True, help="The model to serve, or its name on a URL."),
+    click.option(
+        "--model",
+        default="",
+        help="The model to serve, or its name on a URL.  [default: the scenario's, digits-mlp for predict]",
+    ),
     *FOREIGN_OPTIONS,
     click.option(
         "--protocol",
@@ -133,7 +138,8 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         default=DEFAULT_SCENARIO,
         show_default=True,
         type=click.Path(),
-        help="The locustfile: what is sent.",
+        metavar="NAME|FILE",
+        help="What is sent: predict, image, speech, text, ... or a locustfile.",
     ),
     click.option(
         "--check",
@@ -278,8 +284,8 @@ def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: 
         words=words,
         target=target.rstrip("/") if is_url else target,
         spec=spec,
-        scenario=given["scenario"],
-        model=served_model(given["model"], spec),
+        scenario=find_scenario(given["scenario"]),
+        model=given["model"],
         concurrency=concurrency,
         arrivals=ArrivalChoice(
             kind=given["arrivals_kind"],

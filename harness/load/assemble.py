@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.arrivals import Closed, mean_rate_rps, schedule, stripe
 from harness.errors import UserError
 from harness.load.class_bank import class_bank
+from harness.load.client_side import Preparer, client_side_of
 from harness.load.closed_loop import ClosedLoop
 from harness.load.connection import Connection, resolve
 from harness.load.engine import Engine, Timeouts
@@ -16,7 +17,7 @@ from harness.load.grpc_connection import GrpcConnection
 from harness.load.inprocess import InProcessConnection, RawCodec
 from harness.load.load import Load, make_folder
 from harness.load.open_loop import OpenLoop
-from harness.load.payload_sets import PayloadSet, mixed_order
+from harness.load.payload_sets import PayloadSet, mixed_order, places_of
 from harness.mix import RequestClass
 from harness.target import find_target
 from harness.wire.access import Access
@@ -94,6 +95,8 @@ def assemble(options: LoadOptions, host: str, original: Callable[[str, str], Any
         load.health,
         original("select", "epoll"),
     )
+    if any(each.client for each in sets):
+        engine.preparer = Preparer(sets, places_of(sets))
     loop: ClosedLoop | OpenLoop
     if isinstance(options.arrivals, Closed):
         loop = ClosedLoop(engine, load.phases, round(options.arrivals.think_time_s * 1e9))
@@ -114,7 +117,8 @@ def _over_http(options: LoadOptions, host: str) -> tuple[list[PayloadSet], Conne
     sets = []
     for share in options.classes:
         bank = class_bank(options, share, url, protocol)
-        sets.append(PayloadSet(share, make_codec(protocol, url, bank.meta), bank, options.check))
+        codec = make_codec(protocol, url, bank.meta)
+        sets.append(PayloadSet(share, codec, bank, options.check, client_side_of(bank.meta)))
     return sets, _connection_maker(protocol, address)
 
 
@@ -135,5 +139,6 @@ def _in_process(options: LoadOptions, original: Callable[[str, str], Any]) -> tu
         raise UserError(f"--target {spec.name}: it only predicts; leave --mix out, or choose a target with a server")
     model = spec.open_model(options.model, spec.knobs.complete(options.setting))
     start_thread = original("_thread", "start_new_thread")
-    sets = [PayloadSet(options.classes[0], RawCodec(model.bank.meta), model.bank, options.check)]
+    meta = model.bank.meta
+    sets = [PayloadSet(options.classes[0], RawCodec(meta), model.bank, options.check, client_side_of(meta))]
     return sets, partial(InProcessConnection, model, start_thread)

@@ -111,6 +111,7 @@ class Connection:
         "payload",
         "request",
         "sent_ns",
+        "spent_ns",
         "started_ns",
         "state",
         "user",
@@ -130,6 +131,7 @@ class Connection:
         self.leaving = False  # its user is gone: close it once it is free
         self.request = b""
         self.payload = ABSENT
+        self.spent_ns: dict[str, int] | None = None  # on making the request, by step, where that was its user's part
         self.due_ns = self.started_ns = 0
         self.sent_ns = self.first_byte_ns = ABSENT
         self._renew()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.load.checking import Check
+    from harness.load.client_side import Preparer
     from harness.load.connection import Connection, Owner
     from harness.load.health import HealthMeter
     from harness.load.http import Answer
@@ -94,6 +95,7 @@ class Engine:
         self.in_flight = 0
         self._make_connection = make_connection
         self._requests = requests
+        self.preparer: Preparer | None = None  # where clients do more than send
         self._next_payload = order.__next__
         self._ledger = ledger
         self._timeouts = timeouts
@@ -165,7 +167,8 @@ class Engine:
         ledger.scheduled += 1
         ledger.sent += 1
         self.in_flight += 1
-        connection.begin(self._requests[payload], due_ns)
+        preparer = self.preparer
+        connection.begin(self._requests[payload] if preparer is None else preparer(payload, connection), due_ns)
 
     def skip(self, due_ns: int) -> None:
         """A request was due at `due_ns`, and too many are open."""

@@ -132,9 +132,13 @@ class InProcessConnection(Connection):
         start_ns = monotonic_ns()
         inputs = np.frombuffer(request, dtype=self._dtype).reshape(self._shape)
         try:
-            body = np.ascontiguousarray(self._model.predict(inputs), dtype=np.float32).tobytes()
+            prepared, steps_ns = self._model.prepare(inputs)
+            prepared_ns = monotonic_ns()
+            body = np.ascontiguousarray(self._model.predict(prepared), dtype=np.float32).tobytes()
         except Exception as error:  # noqa: BLE001  (whatever the model raises is this request's failure)
             return f"the model raised {type(error).__name__}"
-        queue_ms, compute_ms = (start_ns - handed_ns) / NS_PER_MS, (monotonic_ns() - start_ns) / NS_PER_MS
-        timing = b'queue;dur=%.6f, batch;dur=0;desc="n=1", compute;dur=%.6f' % (queue_ms, compute_ms)
-        return Answer(OK, body, timing, True, len(body))
+        spent_ns = {"queue": start_ns - handed_ns, "compute": monotonic_ns() - prepared_ns, **steps_ns}
+        if steps_ns:
+            spent_ns["preprocess"] = prepared_ns - start_ns
+        timing = ", ".join(f"{name};dur={ns / NS_PER_MS:.6f}" for name, ns in spent_ns.items())
+        return Answer(OK, body, b'batch;dur=0;desc="n=1", ' + timing.encode(), True, len(body))

@@ -61,6 +61,7 @@ class Ledger:
         self._timed_rows: list[int] = []  # with `_timings`: two flat lists, which make the collector no work
         self._timings: list[bytes] = []
         self._split_reader = SplitReader()
+        self._prepared: list[tuple[int, dict[str, int]]] = []  # row, ns by step that the client took
 
     def answered(self, connection: Connection, answer: Answer, done_ns: int, check: Check | None = None) -> int:
         """An answer came, good or bad: its outcome. `check` stands in for the bank's."""
@@ -171,13 +172,18 @@ class Ledger:
             0 if due_ns < phases.measure_start_ns else 1 if due_ns < phases.measure_end_ns else 2,
             checked,
         )
+        if connection.spent_ns:
+            self._prepared.append((self._row, connection.spent_ns))
         self._row += 1
 
     def take(self) -> Rows:
         """The rows since the last `take`, with the servers' own splits."""
         rows = self.recorder.take()
         self._split_reader.fill(rows, zip(self._timed_rows, self._timings, strict=True))
-        self._timed_rows, self._timings, self._row = [], [], 0
+        for row, spent_ns in self._prepared:
+            for name, ns in spent_ns.items():
+                rows[f"{name}_ns"][row] = ns
+        self._timed_rows, self._timings, self._prepared, self._row = [], [], [], 0
         return rows
 
     def _count_error(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""`python -m harness.load.locust_declared SCENARIO`: the request classes that a scenario declares, as JSON.
+"""`python -m harness.load.locust_declared SCENARIO`: what a scenario declares, as JSON.
 
 A process of its own, because importing a scenario imports Locust, which patches the whole interpreter.
 """
@@ -11,14 +11,20 @@ import msgspec
 from locust.util.load_locustfile import load_locustfile
 
 from harness.load.locust_mix import PREDICT
+from harness.scenario import DEFAULT_MODEL, Scenario
 
 
 def main() -> int:
     """Print what the file declares."""
     users = load_locustfile(sys.argv[1])[0]
     declared = next((user for user in users.values() if hasattr(user, "request_classes")), None)
-    classes = getattr(declared, "request_classes", PREDICT)
-    print(msgspec.json.encode({"classes": classes, "mix": getattr(declared, "mix", "")}).decode())
+    scenario = Scenario(
+        classes=dict(getattr(declared, "request_classes", PREDICT)),
+        mix=getattr(declared, "mix", ""),
+        model=getattr(declared, "default_model", DEFAULT_MODEL),
+        knobs=tuple(getattr(declared, "default_knobs", ())),
+    )
+    print(msgspec.json.encode(scenario).decode())
     return 0
 
 

@@ -20,11 +20,14 @@ from harness.wire.protocols import AUTO, protocol_named
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from harness.knobs import Setting
+    from harness.target import TargetSpec
+
 MAX_SKEW = 10.0
 _PRIVATE: dict[str, Any] = {"include_in_web_ui": False}
 _OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("--target", "embedded target to start when there is no --host (default batched); inprocess: none", {}),
-    ("--model", "model to ask for", {"default": "digits-mlp"}),
+    ("--model", "model to ask for (default: the scenario's)", {}),
     ("--knob", "a knob of the target, as name=value; may be repeated", {"action": "append", "default": [], **_PRIVATE}),
     ("--bank", "file of payloads and right answers (default: prepared for --model)", _PRIVATE),
     ("--mix", "how much of each request class, for example predict:95+explain:5 (default: the scenario's)", {}),
@@ -63,7 +66,20 @@ def _add_options(parser: Any, **_: Any) -> None:
     for flag, text, more in _OPTIONS:
         name = flag.removeprefix("--").replace("-", "_").upper()
         parser.add_argument(flag, env_var=f"SWEEPSPOT_{name}", help=text, **more)
-    parser.set_defaults(web_host="127.0.0.1", master_bind_host="127.0.0.1")
+    parser.set_defaults(web_host="127.0.0.1", master_bind_host="127.0.0.1", model=_declared("default_model"))
+
+
+def _declared(name: str) -> Any:
+    """What the scenario's users declare; Locust has imported it before it asks for options."""
+    from harness.load.locust_user import InferenceUser
+
+    users = InferenceUser.__subclasses__() or [InferenceUser]
+    return getattr(users[-1], name)
+
+
+def target_setting(parsed: Namespace, spec: TargetSpec) -> Setting:
+    """The knobs that the user set, and those that the scenario sets where the target has them. Raises UserError."""
+    return spec.knobs.parse_setting([*spec.knobs.known_words(_declared("default_knobs")), *parsed.knob])
 
 
 def load_options(parsed: Namespace, trial_dir: Path, worker: int = 0, workers: int = 1) -> LoadOptions:
@@ -101,7 +117,7 @@ def _in_process(parsed: Namespace) -> dict[str, Any]:
     spec = find_target(parsed.target) if parsed.target else None
     if spec is None or spec.open_model is None:
         return {}
-    return {"target": spec.name, "setting": spec.knobs.parse_setting(parsed.knob)}
+    return {"target": spec.name, "setting": target_setting(parsed, spec)}
 
 
 def _class_banks(words: list[str]) -> dict[str, Path]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from harness.errors import UserError
 from harness.isolation import pin, plan_isolation
 from harness.load.locust_mix import classes_of
-from harness.load.locust_options import load_options
+from harness.load.locust_options import load_options, target_setting
 from harness.mixing import DEFAULT_METHOD, EXPLAIN_METHOD
 from harness.prepare import prepare_bank
 from harness.target import GRPC_PORT, find_target
@@ -61,7 +61,7 @@ def _start(environment: Environment) -> EmbeddedTarget | ServerProcess:
     spec = find_target(options.target or DEFAULT)
     protocol = spec.protocol if options.protocol == AUTO else protocol_named(options.protocol)
     base: Setting = {GRPC_PORT: 0} if protocol == GRPC and spec.speaks_grpc and not spec.server else {}
-    given = _with_explanations(environment, spec, spec.knobs.parse_setting(options.knob))
+    given = _with_explanations(environment, spec, target_setting(options, spec))
     setting = spec.knobs.complete({**base, **given})
     isolation = plan_isolation(load_processes=options.processes or 1)
     target = target_process(spec, options.model, setting, cores=isolation.target_cores, progress=_Progress())

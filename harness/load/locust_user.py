@@ -9,6 +9,7 @@ from locust import User, task
 
 from harness.load.locust_mix import PREDICT
 from harness.load.locust_roles import run_of
+from harness.scenario import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +31,8 @@ class InferenceUser(User):
 
     abstract = True
     request_classes: ClassVar[Mapping[str, RequestClass]] = PREDICT
+    default_model: ClassVar[str] = DEFAULT_MODEL  # --model says otherwise
+    default_knobs: ClassVar[tuple[str, ...]] = ()  # name=value, for targets that have the knob; --knob says otherwise
     mix: ClassVar[str] = ""  # how much of each class; empty: of all the same; --mix says otherwise
 
     def __init__(self, environment: Environment) -> None:

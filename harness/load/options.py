@@ -10,6 +10,7 @@ from harness.arrivals import Arrivals, Closed
 from harness.clock import NS_PER_S
 from harness.knobs import Setting
 from harness.mix import ONLY_PREDICT, ClassShare
+from harness.scenario import DEFAULT_MODEL
 
 
 class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,7 +18,7 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     trial_dir: Path
     arrivals: Arrivals = Closed(users=1)
-    model: str = "digits-mlp"
+    model: str = DEFAULT_MODEL
     target: str | None = None  # a target that lives in the load process; None: requests go over the wire
     setting: Setting = {}  # its knobs
     protocol: str = "auto"

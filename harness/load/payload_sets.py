@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from harness.load.checking import Check, Verdict
     from harness.load.options import LoadOptions
     from harness.mix import ClassShare
+    from harness.target import ClientSide
     from harness.wire.codec import Codec
 
 _DRAWN_AT_ONCE = 4096
+NOTHING: dict[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,18 @@ class PayloadSet:
     codec: Codec
     bank: Bank
     check: str
+    client: ClientSide | None = None  # what is done to an item before it is sent
 
     def requests(self) -> list[bytes]:
         """Every payload as a request."""
-        return [self.codec.encode(item) for item in self.bank.inputs]
+        return [self.prepared(number)[0] for number in range(len(self.bank.inputs))]
+
+    def prepared(self, number: int) -> tuple[bytes, dict[str, int]]:
+        """A payload as a request, and what each step of preprocessing took, in ns."""
+        item, spent_ns = self.bank.inputs[number], NOTHING
+        if self.client is not None:
+            item, spent_ns = self.client(item)
+        return self.codec.encode(item), spent_ns
 
     def labels(self) -> list[int]:
         """Every payload's true class, or ABSENT."""

@@ -26,6 +26,10 @@ COLUMN_OF = {
     b"preprocess": "preprocess_ns",
     b"compute": "compute_ns",
     b"serialise": "serialise_ns",
+    b"clean": "clean_ns",
+    b"transform": "transform_ns",
+    b"normalise": "normalise_ns",
+    b"augment": "augment_ns",
 }
 BATCH_SIZE = "batch_size"
 MAX_FORMS = 4096

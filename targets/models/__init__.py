@@ -5,17 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.errors import unknown_name
-from targets.models import digits_cnn, digits_mlp, wide_mlp
+from targets.models import digits_cnn, digits_mlp, fashion_cnn, fashion_mlp, speech, text, wide_mlp
 
 if TYPE_CHECKING:
+    from harness.knobs import Setting
     from harness.target import Progress
     from targets.models.preparation import PreparedModel
     from targets.models.recipe import Recipe
 
 RECIPES: dict[str, Recipe] = {
-    digits_mlp.RECIPE.name: digits_mlp.RECIPE,
-    digits_cnn.RECIPE.name: digits_cnn.RECIPE,
-    wide_mlp.RECIPE.name: wide_mlp.RECIPE,
+    recipe.name: recipe
+    for recipe in (
+        digits_mlp.RECIPE,
+        digits_cnn.RECIPE,
+        wide_mlp.RECIPE,
+        fashion_mlp.RECIPE,
+        fashion_cnn.RECIPE,
+        speech.SMALL,
+        speech.LARGE,
+        text.SMALL,
+        text.LARGE,
+    )
 }
 
 
@@ -36,3 +46,14 @@ def prepare(model_name: str, progress: Progress) -> PreparedModel:
 
         return prepare_chat(model_name, progress)
     return preparation.prepare(model_name, progress)
+
+
+def prepare_served(model_name: str, setting: Setting, progress: Progress) -> PreparedModel:
+    """The same as `setting` wants it preprocessed. Raises UserError (unknown model, steps, disk) or RunError."""
+    from targets.models.variants import as_preprocessed
+    from targets.preprocessing.place import preprocessing_of
+
+    prepared = prepare(model_name, progress)
+    if model_name not in RECIPES:
+        return prepared
+    return as_preprocessed(prepared, preprocessing_of(find_recipe(model_name).pipeline, setting), progress)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,15 +11,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.errors import RunError, UserError
 from harness.metrics import ModelCard
 from targets.models import find_recipe
-from targets.models.banks import READY
 from targets.models.cache import CacheEntry
+from targets.models.making import run_maker
 
 if TYPE_CHECKING:
     from harness.target import Progress
     from targets.models.recipe import Recipe
+
+READY = "bank.npz"  # the held-out items as the model takes them
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +47,7 @@ def prepare(model_name: str, progress: Progress) -> PreparedModel:
 
 
 def _make(recipe: Recipe, fingerprint: str, folder: Path, progress: Progress) -> None:
-    command = [sys.executable, "-m", "targets.models.train", recipe.name, str(folder)]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as training:
-        for line in training.stdout or ():
-            said = json.loads(line)
-            if isinstance(said, dict):
-                raise UserError(str(said["error"]))
-            progress(*said)
-    if training.returncode:
-        raise RunError(f"training {recipe.name} failed with exit code {training.returncode}; its own words are above")
+    run_maker(f"training {recipe.name}", ["targets.models.train", recipe.name, str(folder)], progress)
     card_file = folder / "card.json"
     card = msgspec.json.decode(card_file.read_bytes(), type=ModelCard)
     card_file.write_bytes(msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(card, hash=fingerprint))))
@@ -65,8 +56,12 @@ def _make(recipe: Recipe, fingerprint: str, folder: Path, progress: Progress) ->
 def _fingerprint(recipe: Recipe) -> str:
     """A hash of what decides the weights: recipe, training code, data and preprocessing, data files, libraries."""
     here = Path(__file__).parent
-    shared = tuple(here / name for name in ("train.py", "offline.py", "banks.py"))
-    uses = (recipe.build, recipe.data.load, *(step.apply for step in recipe.pipeline.steps))
+    shared = tuple(here / name for name in ("train.py", "offline.py"))
+    uses = (
+        getattr(recipe.build, "func", recipe.build),
+        recipe.data.load,
+        *(step.apply for step in recipe.pipeline.steps),
+    )
     modules = dict.fromkeys(Path(str(sys.modules[function.__module__].__file__)) for function in uses)
     made_of = hashlib.sha256()
     for file in (*modules, *shared):

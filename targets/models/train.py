@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.bank import Bank
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import UserError
 from harness.metrics import ModelCard
 from targets.engines.quiet import import_tensorflow
 from targets.models import find_recipe
-from targets.models.banks import save_banks
 from targets.models.offline import evaluate, offline_answers
+from targets.models.preparation import READY
 
 if TYPE_CHECKING:
     import keras
@@ -44,7 +45,8 @@ def train(recipe: Recipe, folder: Path, progress: Progress) -> ModelCard:
     seconds = (monotonic_ns() - start_ns) / NS_PER_S
     _without_optimizer(model, recipe).save(folder / "model.keras")
     answers = offline_answers(model, recipe.pipeline, examples.test)
-    save_banks(recipe, recipe.pipeline, examples, answers, folder)
+    meta = recipe.pipeline.ready.meta(recipe.name, recipe.output_shape)
+    Bank(meta, recipe.pipeline.prepare(examples.test), examples.test_labels, answers).save(folder / READY)
     loss, accuracy = evaluate(answers, examples.test_labels)
     return ModelCard(
         name=recipe.name,

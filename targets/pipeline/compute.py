@@ -16,7 +16,7 @@ from harness.clock import monotonic_ns
 from targets.pipeline.errand import FAILED_NS, SIZE, Errand, parse
 from targets.servers.compute import MODEL_FAILED
 from targets.servers.errors import ProtocolError
-from targets.servers.work import reply
+from targets.servers.work import Joining, reply
 
 if TYPE_CHECKING:
     import asyncio
@@ -36,7 +36,7 @@ class Job:
     batch: Batch
     slot: int
     shape: tuple[int, ...]
-    joined_ns: int
+    joining: Joining
     stage_ns: list[int] = field(default_factory=list)
 
 
@@ -85,7 +85,7 @@ class PipelineCompute:
     def run(self, batch: Batch) -> None:
         """Write the rows into a slot and send it on its way."""
         start_ns = monotonic_ns()
-        inputs = self._intake.batch(batch.requests())
+        inputs, steps_ns = self._intake.batch(batch.requests())
         slot = self._free_slots.pop()
         try:
             self._slots.tensor(slot, 0, inputs.shape, self._crew.stages[0].input_dtype)[:] = inputs
@@ -93,7 +93,7 @@ class PipelineCompute:
             self._free_slots.append(slot)
             self._finish(batch, ProtocolError(413, str(error)))
             return
-        self._waiting[0].append(Job(batch, slot, inputs.shape, monotonic_ns() - start_ns))
+        self._waiting[0].append(Job(batch, slot, inputs.shape, Joining(monotonic_ns() - start_ns, steps_ns)))
         self._dispatch(0)
 
     def _welcome(self, hand: Hand) -> None:
@@ -135,8 +135,8 @@ class PipelineCompute:
         job.stage_ns.append(errand.ended_ns - errand.began_ns)
         job.shape = errand.shape
         if stage + 1 == len(self._hands):
-            outputs = self._slots.tensor(job.slot, stage + 1, job.shape)
-            self._end(job, reply(outputs, job.batch.requests(), job.joined_ns, tuple(job.stage_ns)))
+            outputs = self._intake.answers(self._slots.tensor(job.slot, stage + 1, job.shape))
+            self._end(job, reply(outputs, job.batch.requests(), job.joining, tuple(job.stage_ns)))
         elif self._hands[stage + 1]:
             self._waiting[stage + 1].append(job)
             self._dispatch(stage + 1)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from harness.bank import Items
 
-PADDINGS = ("longest", "bucket", "full")
+LONGEST, BUCKET, FULL = PADDINGS = ("longest", "bucket", "full")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,16 +57,16 @@ class Form:
             longest=self.longest,
         )
 
-    def padded_length(self, length: int, padding: str = "longest") -> int:
+    def padded_length(self, length: int, padding: str = LONGEST) -> int:
         """What `length` is padded to, under one of PADDINGS: as little as can be, the next power of two, the most."""
-        if padding == "full":
+        if padding == FULL:
             length = self.longest
         quanta = max(1, math.ceil((length - self.offset) / self.quantum))
-        if padding == "bucket":
+        if padding == BUCKET:
             quanta = min(1 << (quanta - 1).bit_length(), math.ceil((self.longest - self.offset) / self.quantum))
         return self.offset + self.quantum * quanta
 
-    def join(self, blocks: Sequence[NDArray[Any]], padding: str = "longest") -> NDArray[Any]:
+    def join(self, blocks: Sequence[NDArray[Any]], padding: str = LONGEST) -> NDArray[Any]:
         """Blocks (k, *item) as one batch (sum of k, *item), padded at the end where they differ in length."""
         import numpy as np
 
@@ -83,7 +83,7 @@ class Form:
             start += block.shape[0]
         return batch
 
-    def stack(self, items: Items, padding: str = "longest") -> NDArray[Any]:
+    def stack(self, items: Items, padding: str = LONGEST) -> NDArray[Any]:
         """Items as one batch."""
         return self.join([item[None] for item in items], padding) if isinstance(items, tuple) else items
 

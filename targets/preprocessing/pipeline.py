@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.bank import Items
+    from harness.knobs import Setting
     from targets.preprocessing.form import Form
 
-STEPS = ("clean", "transform", "normalise", "augment")  # each has a column `<name>_ns` in the rows
+SWITCHES = ("clean", "normalise")  # the steps that can be left out, by their knobs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +63,12 @@ class Pipeline:
     steps: tuple[Step, ...]
     views: Views
 
-    def choose(self, *, clean: bool = True, normalise: bool = True, tta: int = 1) -> Pipeline:
+    def choose(self, setting: Setting) -> Pipeline:
         """The same without the steps that are switched off, and with `tta` views. Raises UserError."""
+        tta = int(setting.get("tta", 1))
         if tta > self.views.most:
             raise UserError(f"tta={tta}: there are at most {self.views.most} views here ({self.views.doc})")
-        dropped = {name for name, kept in (("clean", clean), ("normalise", normalise)) if not kept}
+        dropped = {name for name in SWITCHES if not setting.get(name, True)}
         unknown = dropped - {step.name for step in self.steps}
         if unknown:
             raise UserError(f"{', '.join(sorted(unknown))}=off: this model's preprocessing has no such step")
@@ -97,12 +99,13 @@ class Pipeline:
         import numpy as np
 
         if isinstance(items, tuple):
-            return tuple(self._one(item) for item in items)
+            return tuple(self.prepare_one(item)[0] for item in items)
         return np.concatenate([self.apply(chunk)[0] for chunk in _chunks(items)])
 
-    def _one(self, item: NDArray[Any]) -> NDArray[Any]:
-        ready, _ = self.apply(self.raw.join([item[None]]))
-        return ready[0] if self.views.count == 1 else ready
+    def prepare_one(self, item: NDArray[Any]) -> tuple[NDArray[Any], dict[str, int]]:
+        """The item made ready (several views: along a batch axis), and what each step took, in ns."""
+        ready, spent_ns = self.apply(self.raw.join([item[None]]))
+        return (ready[0] if self.views.count == 1 else ready), spent_ns
 
 
 def _chunks(items: NDArray[Any], size: int = 256) -> Iterable[NDArray[Any]]:

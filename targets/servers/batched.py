@@ -140,4 +140,4 @@ class BatchedBackend:
             arrived_ns = item.arrived_ns
             began_ns = max(arrived_ns, forming_ns)
             timing = timing_queue(began_ns - arrived_ns, taken_ns - began_ns, done.rows)
-            item.deliver(headers, timing + done.timing, body)
+            item.deliver(headers, timing + done.timing_of(item.request), body)

@@ -13,12 +13,13 @@ from targets.explain import open_explainer
 from targets.explain.prepared import explain_bank
 from targets.layout import CUSTOM, layout_of, take_cores
 from targets.loading import as_served, load_model
-from targets.models import find_recipe, prepare
+from targets.models import find_recipe, prepare_served
 from targets.models.canned import canned_row, prepare_canned
 from targets.pipeline.compute import PipelineCompute
 from targets.pipeline.crew import Crew, CrewOrder
 from targets.pipeline.stages import stages_of
 from targets.preprocessing.intake import Intake
+from targets.preprocessing.place import preprocessing_of
 from targets.servers.batched import BatchedBackend, batching_of
 from targets.servers.compute import LocalCompute, Pending
 from targets.servers.event_server import EventServer
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from targets.servers.siblings import Siblings
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
-SAMPLE = 64  # items to warm up with
 
 
 class Server(Protocol):
@@ -97,7 +97,7 @@ def build(order: Order, progress: Progress) -> Built:
     if name in CANNED:
         prepared = prepare_canned(order.model)
         return Built(CANNED[name](_Parts(prepared, Bank.load(prepared.bank_path), order)), prepared)
-    prepared = prepare(order.model, progress)
+    prepared = prepare_served(order.model, setting, progress)
     if name == CHAT:
         return Built(_agent(prepared, order, progress), prepared)
     explanations = explain_bank(prepared, setting, progress)
@@ -129,8 +129,8 @@ def _build_apart(order: Order, prepared: PreparedModel, layout: Layout, progress
     crew.launch()
     bank = Bank.load(prepared.bank_path)
     served = as_served(prepared, order.setting)
-    intake = Intake(find_recipe(order.model).pipeline.ready, list(bank.inputs[:SAMPLE]))
-    return Built(_batching(_Parts(served, bank, order), PipelineCompute(crew, intake)), served)
+    intake = Intake(preprocessing_of(find_recipe(order.model).pipeline, order.setting), bank.inputs)
+    return Built(_batching(_Parts(served, bank, order), PipelineCompute(crew, intake), intake), served)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,29 +158,25 @@ class _Parts:
 
 def _threaded(parts: _Parts, loaded: LoadedModel) -> Server:
     protocol = parts.protocol(Telemetry())
-    protocol.explainer = parts.explainer(loaded.engine)
-    service = ThreadedService(protocol, loaded.engine, _intake(loaded), MAX_BODY_BYTES)
+    protocol.explainer, protocol.intake = parts.explainer(loaded.engine), loaded.intake
+    service = ThreadedService(protocol, loaded.engine, loaded.intake, MAX_BODY_BYTES)
     return ThreadedServer(service, int(parts.setting["max_connections"]), parts.tls)
 
 
 def _batched(parts: _Parts, loaded: LoadedModel) -> Server:
     explainer = parts.explainer(loaded.engine)
-    return _batching(parts, LocalCompute(loaded.engine, _intake(loaded), explainer), explainer)
+    return _batching(parts, LocalCompute(loaded.engine, loaded.intake, explainer), loaded.intake, explainer)
 
 
-def _batching(parts: _Parts, compute: Compute, explainer: Explainer | None = None) -> Server:
+def _batching(parts: _Parts, compute: Compute, intake: Intake, explainer: Explainer | None = None) -> Server:
     batch_size, queue_limit = int(parts.setting["batch_size"]), int(parts.setting["queue_limit"])
     queue: BatchQueue[Pending] = BatchQueue(make_policy(parts.setting), batch_size, queue_limit)
     protocol = parts.protocol(Telemetry(lambda: queue.rows, parts.order.siblings))
     protocol.batching = batching_of(parts.setting)
-    protocol.explainer = explainer
+    protocol.explainer, protocol.intake = explainer, intake
     backend = BatchedBackend(protocol, compute, queue)
     fronts = [GrpcFront(protocol, backend, parts.order, MAX_BODY_BYTES)] if parts.order.grpc_address else []
     return EventServer(_service(protocol, backend), backend.apply, fronts, parts.tls)
-
-
-def _intake(loaded: LoadedModel) -> Intake:
-    return Intake(loaded.form, list(loaded.bank.inputs[:SAMPLE]))
 
 
 def _agent(prepared: PreparedModel, order: Order, progress: Progress) -> Server:

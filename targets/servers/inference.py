@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
@@ -52,12 +52,14 @@ class InferRequest:
     shape: tuple[int, ...]
     form: ReplyForm
     timeout_ns: int | None = None
+    views: int = 1  # of each row, that go through the model
+    spent_ns: dict[str, int] = field(default_factory=dict)  # on steps of preprocessing of this request alone
     steps: int = 0  # of an explanation: rows that go through the model for each row; 0: a prediction
 
     @property
     def weight(self) -> int:
         """How many rows of a batch it takes."""
-        return self.rows * max(1, self.steps)
+        return self.rows * self.views * max(1, self.steps)
 
 
 JSON_HEADERS = b"content-type: application/json\r\n"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from targets.explain import Explainer
+    from targets.preprocessing.intake import Intake
     from targets.servers.inference import InferRequest
     from targets.servers.telemetry import Telemetry
     from targets.servers.wire_model import WireModel
@@ -41,6 +42,7 @@ class ProtocolLayer:
         self.batching = Batching(max_rows=1)
         self.guard = Guard()
         self.explainer: Explainer | None = None
+        self.intake: Intake | None = None  # None: of a server without a model
         self._v2_explain = V2Codec(explained(model))
 
     def decode(self, action: Action, body: bytes, json_length: int | None, max_rows: int) -> InferRequest:
@@ -48,8 +50,14 @@ class ProtocolLayer:
         if action in EXPLANATION:
             return self._explanation(action, body, json_length, max_rows)
         if action is Action.V2_INFER:
-            return self._v2.decode(body, json_length, max_rows)
-        return self._tfs.decode(body, max_rows)
+            return self.admitted(self._v2.decode(body, json_length, max_rows))
+        return self.admitted(self._tfs.decode(body, max_rows))
+
+    def admitted(self, request: InferRequest) -> InferRequest:
+        """`request` itself, preprocessed where that is done for each request."""
+        if self.intake is not None:
+            self.intake.admit(request)
+        return request
 
     def _explanation(self, action: Action, body: bytes, json_length: int | None, max_rows: int) -> InferRequest:
         if self.explainer is None:

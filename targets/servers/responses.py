@@ -12,6 +12,8 @@ from harness.clock import NS_PER_MS
 from targets.servers.inference import JSON_HEADERS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from targets.servers.errors import ProtocolError
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -57,8 +59,10 @@ def timing_queue(queue_ns: int, batch_ns: int, rows: int) -> bytes:
     )
 
 
-def timing_work(preprocess_ns: int, stages_ns: tuple[int, ...], serialise_ns: int) -> bytes:
-    """The rest of `Server-Timing`, the same for all requests of one batch, with its line break."""
+def timing_work(
+    preprocess_ns: int, stages_ns: tuple[int, ...], serialise_ns: int, steps_ns: Mapping[str, int] | None = None
+) -> bytes:
+    """The rest of `Server-Timing`, with its line break; `steps_ns` are parts of `preprocess_ns`, by their names."""
     parts = b"preprocess;dur=%.6f, compute;dur=%.6f, serialise;dur=%.6f" % (
         preprocess_ns / NS_PER_MS,
         sum(stages_ns) / NS_PER_MS,
@@ -67,4 +71,6 @@ def timing_work(preprocess_ns: int, stages_ns: tuple[int, ...], serialise_ns: in
     if len(stages_ns) > 1:
         stages = [b", stage-%d;dur=%.6f" % (stage, ns / NS_PER_MS) for stage, ns in enumerate(stages_ns, 1)]
         parts += b"".join(stages)
+    if steps_ns:
+        parts += b"".join([b", %s;dur=%.6f" % (name.encode(), ns / NS_PER_MS) for name, ns in steps_ns.items()])
     return parts + b"\r\n"

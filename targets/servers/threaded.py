@@ -60,7 +60,7 @@ class ThreadedService:
         with self._lock:
             self.protocol.telemetry.answered(done, [began_ns - arrived_ns])
         headers, content = done.replies[0]
-        return OK + headers + timing_queue(0, 0, done.rows) + done.timing, content
+        return OK + headers + timing_queue(0, 0, done.rows) + done.timing_of(request), content
 
     def refuse(self, error: ProtocolError) -> tuple[bytes, bytes]:
         """The protocol's error, counted."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.clock import monotonic_ns
 from targets.servers.inference import BatchAnswers
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     Call = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
+class Joining(NamedTuple):
+    """How long it took to make one input of a batch, and in it the steps of preprocessing, by name; in ns."""
+
+    whole_ns: int
+    steps_ns: dict[str, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """What one model call gave: (headers, body) per request, in order, and how long it took."""
@@ -38,6 +45,13 @@ class Done:
     def compute_ns(self) -> int:
         """What the model call took, without waiting between stages."""
         return sum(self.stages_ns)
+
+    def timing_of(self, request: InferRequest) -> bytes:
+        """The end of Server-Timing for one of the requests: what it was preprocessed alone is its own."""
+        own_ns = request.spent_ns
+        if not own_ns:
+            return self.timing
+        return timing_work(self.preprocess_ns + sum(own_ns.values()), self.stages_ns, self.serialise_ns, own_ns)
 
 
 def work(engine: Engine, intake: Intake, requests: Sequence[InferRequest], explainer: Explainer | None = None) -> Done:
@@ -67,21 +81,22 @@ def _joined(parts: list[Done], requests: Sequence[InferRequest]) -> Done:
 
 def _work(call: Call, intake: Intake, requests: Sequence[InferRequest]) -> Done:
     start_ns = monotonic_ns()
-    inputs = intake.batch(requests)
+    inputs, steps_ns = intake.batch(requests)
     joined_ns = monotonic_ns()
-    outputs = call(inputs)
-    return reply(outputs, requests, joined_ns - start_ns, (monotonic_ns() - joined_ns,))
+    outputs = intake.answers(call(inputs))
+    return reply(outputs, requests, Joining(joined_ns - start_ns, steps_ns), (monotonic_ns() - joined_ns,))
 
 
 def reply(
-    outputs: NDArray[np.float32], requests: Sequence[InferRequest], joined_ns: int, stages_ns: tuple[int, ...]
+    outputs: NDArray[np.float32], requests: Sequence[InferRequest], joining: Joining, stages_ns: tuple[int, ...]
 ) -> Done:
-    """What the model's `outputs` (n, *output_shape) say to each request, after so long in each of its stages."""
+    """What the `outputs` (rows, *output_shape) say to each request, after so long in each of the model's stages."""
     start_ns = monotonic_ns()
     replies = _replies(BatchAnswers(outputs), requests)
     serialised_ns = monotonic_ns() - start_ns
-    timing = timing_work(joined_ns, stages_ns, serialised_ns)
-    return Done(replies, sum(request.weight for request in requests), joined_ns, stages_ns, serialised_ns, timing)
+    timing = timing_work(joining.whole_ns, stages_ns, serialised_ns, joining.steps_ns)
+    rows = sum(request.weight for request in requests)
+    return Done(replies, rows, joining.whole_ns, stages_ns, serialised_ns, timing)
 
 
 def _replies(answers: BatchAnswers, requests: Sequence[InferRequest]) -> list[tuple[bytes, bytes]]:

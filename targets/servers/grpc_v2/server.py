@@ -42,7 +42,7 @@ class GrpcExchange:
 
     def __init__(self, request: InferRequest, answer: asyncio.Future[tuple[bytes, bytes]]) -> None:
         self.request = request
-        self.rows = request.rows
+        self.rows = request.weight
         self._answer = answer
 
     def deliver(self, headers: bytes, timing: bytes, body: bytes) -> None:
@@ -150,7 +150,7 @@ class GrpcFront:
     async def _model_infer(self, request: Any, context: Any) -> Any:
         if not self._backend.has_room():
             raise queue_full()
-        decoded = self._codec.decode(request, self._backend.max_rows)
+        decoded = self._protocol.admitted(self._codec.decode(request, self._backend.max_rows))
         answer: asyncio.Future[tuple[bytes, bytes]] = asyncio.get_running_loop().create_future()
         timeout_ns = _shortest(decoded.timeout_ns, context.time_remaining())
         if not self._backend.offer(GrpcExchange(decoded, answer), timeout_ns):

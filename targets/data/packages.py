@@ -1,0 +1,34 @@
+"""Where installed packages keep their data, and how to say that they are missing or damaged."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def share(folder: str) -> Path | None:
+    """`folder` in the first of XDG_DATA_DIRS that has it; None where none has.
+
+    A package that may not be installed can be unpacked instead (`dpkg -x PACKAGE.deb D`), and found with
+    XDG_DATA_DIRS=D/usr/share.
+    """
+    roots = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
+    return next((found for root in roots.split(":") if root and (found := Path(root) / folder).is_dir()), None)
+
+
+@contextlib.contextmanager
+def intact(what: str, remedy: str) -> Iterator[None]:
+    """Raise UserError with the remedy where reading fails inside."""
+    try:
+        yield
+    except (OSError, EOFError, ValueError, KeyError, IndexError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise UserError(f"{what} is corrupt ({reason}); get it again: {remedy}") from error

@@ -1,0 +1,92 @@
+"""Text: lower-case letters only, words to numbers by a hash; views leave some of the words out.
+
+Words are numbered by their hash (the hashing trick, Weinberger et al. 2009), so that no vocabulary has to be kept and
+none is unknown; a text without any letter has no word, and gets the model's answer to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from targets.data.opinions import LONGEST
+from targets.preprocessing.form import Form
+from targets.preprocessing.pipeline import Pipeline, Step, Views
+
+SPACE, APOSTROPHE = 32, 39
+LOWER = (97, 122)  # a..z
+UPPER = (65, 90)
+FACTOR, BUCKETS = 31, 8191  # (h * 31 + letter) mod 8191 fits in 32 bits
+WORDS = BUCKETS + 1  # with 0 for no word
+LETTERS = 12  # of a word that its hash takes in, counted from its end
+MOST_VIEWS = 4
+
+
+def _letters(xp: Any, batch: Any) -> Any:
+    """Bytes in lower case; what is neither a letter nor an apostrophe becomes a space."""
+    values = _whole(xp, batch)
+    lower = xp.where(_within(xp, values, UPPER), values + 32, values)
+    kept = xp.logical_or(_within(xp, lower, LOWER), xp.equal(lower, APOSTROPHE))
+    return xp.where(kept, lower, SPACE)
+
+
+def _words(xp: Any, batch: Any) -> Any:
+    """Numbers of words (n, words) in the order of the text, padded with 0."""
+    ends = _word_ends(xp, batch)
+    counts = (ends > 0).sum(axis=1)
+    words = xp.zeros((len(ends), max(1, counts.max())), xp.int32)
+    words[xp.arange(words.shape[1]) < counts[:, None]] = ends[ends > 0]
+    return words
+
+
+def _words_in_place(batch: Any) -> Any:
+    """The same inside a model: each number stands where its word ends, zeros between count for nothing."""
+    from keras import ops
+
+    return _word_ends(ops, batch)
+
+
+def _word_ends(xp: Any, batch: Any) -> Any:
+    values = _whole(xp, batch)
+    inside = _whole(xp, xp.greater(values, SPACE))
+    values = values * inside
+    number, alive = values, inside
+    for back in range(1, LETTERS):
+        alive = alive * _earlier(xp, inside, back)
+        longer = (number * FACTOR + _earlier(xp, values, back)) % BUCKETS
+        number = xp.where(xp.greater(alive, 0), longer, number)
+    last = inside * (1 - xp.pad(inside[:, 1:], ((0, 0), (0, 1))))
+    return (number + 1) * last
+
+
+def _earlier(xp: Any, values: Any, back: int) -> Any:
+    """values[t - back]; zero where there is none."""
+    return xp.pad(values, ((0, 0), (back, 0)))[:, :-back]
+
+
+def _thin(xp: Any, batch: Any, number: int) -> Any:
+    """View 0: all words; view k: without every (k + 1)-th."""
+    if not number:
+        return batch
+    present = xp.greater(batch, 0)
+    place = xp.cumsum(_whole(xp, present), axis=1)
+    return xp.where(xp.equal(place % (number + 1), 0), 0, batch)
+
+
+def _within(xp: Any, values: Any, ends: tuple[int, int]) -> Any:
+    return xp.logical_and(xp.greater_equal(values, ends[0]), xp.less_equal(values, ends[1]))
+
+
+def _whole(xp: Any, batch: Any) -> Any:
+    """As int32: `astype` of an array, `cast` of a Keras tensor."""
+    return xp.cast(batch, "int32") if hasattr(xp, "cast") else batch.astype("int32", copy=False)
+
+
+TEXT_PIPELINE = Pipeline(
+    raw=Form(datatype="UINT8", shape=(-1,), longest=LONGEST, pad=0),
+    ready=Form(datatype="INT32", shape=(-1,), longest=LONGEST // 2, pad=0),
+    steps=(
+        Step(name="clean", doc="lower case, letters only", apply=_letters),
+        Step(name="transform", doc="words to numbers", apply=_words, graph=_words_in_place),
+    ),
+    views=Views(doc="the text, and the text without every second, third or fourth word", apply=_thin, most=MOST_VIEWS),
+)
