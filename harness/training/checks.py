@@ -38,7 +38,7 @@ Judgement = tuple[Verdict, tuple["Finding", ...]]
 def judge_fit(metrics: FitMetrics, evidence: FitEvidence, plan: TrainingPlan) -> Judgement:
     """The verdict on one fit, and the findings behind it."""
     checks = (_diverged(metrics), _trainer_died(evidence), _epochs_missing(metrics, evidence), _steal(metrics, plan),
-              _not_learned(metrics, evidence))  # fmt: skip
+              _sampler(metrics), _not_learned(metrics, evidence))  # fmt: skip
     findings = tuple(finding for finding in checks if finding is not None)
     return worst(finding.verdict for finding in findings), findings
 
@@ -92,6 +92,14 @@ def _steal(metrics: FitMetrics, plan: TrainingPlan) -> Finding | None:
     if found is None:
         return None
     return msgspec.structs.replace(found, verdict=Verdict.DEGRADED if plan.by_speed else Verdict.VALID)
+
+
+def _sampler(metrics: FitMetrics) -> Finding | None:
+    if not metrics.epochs or metrics.usage.cpu_target_cores is not None:
+        return None
+    text = "There are fewer than two resource samples of this fit: CPU, memory and GPU are unknown."
+    remedy = "A fit of a second or more has some; otherwise trial.json says why the samplers ended."
+    return doubt(FindingKind.SAMPLER, Verdict.VALID, text, remedy)
 
 
 def _not_learned(metrics: FitMetrics, evidence: FitEvidence) -> Finding | None:

@@ -62,11 +62,12 @@ def _options() -> argparse.Namespace:
 
 def _fit(options: argparse.Namespace, control: ControlChannel) -> None:
     recipe = find_recipe(options.model)
+    setting: Setting = {**_unset(recipe), **options.knobs}
+    _refuse_what_cannot_be(setting)
     control.send({"event": "progress", "stage": "starting the trainer", "done": 0, "total": 0})
     import_tensorflow()
     import keras
 
-    setting: Setting = {**_unset(recipe), **options.knobs}
     devices = claim(int(setting["train_devices"]), int(setting["train_threads"]))
     keras.utils.set_random_seed(options.seed)
     split = split_of(recipe, float(setting["validation_share"]))
@@ -89,6 +90,14 @@ def _fit(options: argparse.Namespace, control: ControlChannel) -> None:
         devices=devices.names,
     )
     (options.out / "fit.json").write_bytes(msgspec.json.encode(fit))
+
+
+def _refuse_what_cannot_be(setting: Setting) -> None:
+    if int(setting["train_devices"]) > int(setting["train_batch_size"]):
+        raise UserError(
+            f"train_devices={setting['train_devices']}: a batch of train_batch_size={setting['train_batch_size']} "
+            "cannot be divided over so many; use larger batches"
+        )
 
 
 def _unset(recipe: Recipe) -> Setting:

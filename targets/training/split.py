@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import UserError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -36,10 +38,16 @@ class Split:
 
 
 def split_of(recipe: Recipe, validation_share: float) -> Split:
-    """The recipe's data, prepared; `validation_share` of its training examples is kept out of the fit."""
+    """The recipe's data, prepared; `validation_share` of its training examples is kept out of the fit.
+
+    Raises UserError where either side would have fewer examples than there are classes.
+    """
     from sklearn.model_selection import train_test_split
 
     data = recipe.data.load()
+    count, classes = len(data.train_labels), len(recipe.data.classes)
+    if not classes <= validation_share * count <= count - classes:
+        raise UserError(f"validation_share={validation_share:g}: leaves fewer examples than the {classes} classes")
     train_inputs, validation_inputs, train_labels, validation_labels = train_test_split(
         _ready(recipe, data.train),
         data.train_labels,

@@ -41,9 +41,9 @@ def fit(**changes):
     last = {name: getattr(rows[-1], name) for name in rows[-1].__struct_fields__}
     return {"test": [fitted.test_loss, fitted.test_accuracy], "plain": plain, "last": last, "epochs": len(rows)}
 
-def refused(model, setting):
+def refused(function, *arguments):
     try:
-        assemble(model, setting)
+        function(*arguments)
     except UserError as error:
         return str(error)
 
@@ -60,7 +60,8 @@ if sys.argv[1] == "1":
     ]
     found["optimizers"] = [type(make_optimizer(name, 0.01)).__name__ for name in OPTIMIZER.choices]
     bare = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")], name="bare_one")
-    found["refused"] = [refused(bare, setting) for setting in ({"dropout": 0.1}, {"activation": "tanh"}, {"l2": 0.0})]
+    found["refused"] = [refused(assemble, bare, setting) for setting in ({"dropout": 0.1}, {"activation": "tanh"}, {"l2": 0.0})]
+    found["no split"] = refused(split_of, recipe, 0.001)
     sets = [split.train, split.validation, split.test]
     found["sizes"] = [len(part) for part in sets]
     rows = [{part.inputs[i].tobytes() for i in range(len(part))} for part in sets]
@@ -126,6 +127,7 @@ def test_a_knob_that_a_model_has_nothing_for_is_refused(one):
 
 
 def test_the_three_sets_are_apart(one):
+    assert one["no split"] == "validation_share=0.001: leaves fewer examples than the 10 classes"
     assert one["sizes"] == [1149, 288, 360]
     assert one["shared"] == 0
 
