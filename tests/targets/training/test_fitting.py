@@ -60,7 +60,8 @@ if sys.argv[1] == "1":
     ]
     found["optimizers"] = [type(make_optimizer(name, 0.01)).__name__ for name in OPTIMIZER.choices]
     bare = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")], name="bare_one")
-    found["refused"] = [refused(assemble, bare, setting) for setting in ({"dropout": 0.1}, {"activation": "tanh"}, {"l2": 0.0})]
+    unfit = ({"dropout": 0.1}, {"activation": "tanh"}, {"l2": 0.0})
+    found["refused"] = [refused(assemble, bare, setting) for setting in unfit]
     found["no split"] = refused(split_of, recipe, 0.001)
     sets = [split.train, split.validation, split.test]
     found["sizes"] = [len(part) for part in sets]
