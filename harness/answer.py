@@ -11,6 +11,7 @@ from harness.figures import figure, milliseconds
 from harness.findings import Verdict
 from harness.knobs import format_value
 from harness.metrics import Answer, Estimate
+from harness.objectives import believed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,16 +45,16 @@ def answer(points: Sequence[PointMetrics], slo: Slo | None) -> Answer:
     """
     if not points:
         return Answer(sentence="No answer: nothing was measured.")
-    believed = [point for point in points if point.verdict is not Verdict.INVALID and point.counts.ok]
-    if not believed:
+    standing = [point for point in points if believed(point) and point.counts.ok]
+    if not standing:
         return Answer(sentence=_why_all_invalid(points))
-    eligible = [point for point in believed if slo is None or point.meets_slo]
+    eligible = [point for point in standing if slo is None or point.meets_slo]
     if not eligible:
-        return Answer(sentence=_why_none_meets(believed, slo))
-    possible = [point for point in believed if slo is None or point.meets_slo is not False]
+        return Answer(sentence=_why_none_meets(standing, slo))
+    possible = [point for point in standing if slo is None or point.meets_slo is not False]
     choice = _choose(points[0], eligible, possible)
     return Answer(
-        sentence=" ".join(_sentences(choice, points, believed, slo)),
+        sentence=" ".join(_sentences(choice, points, standing, slo)),
         best_point=choice.best.point,
         baseline_point=choice.baseline.point if choice.baseline else None,
         speedup=choice.speedup,
@@ -101,7 +102,7 @@ def _cost(point: PointMetrics) -> tuple[tuple[float, ...], int]:
 
 
 def _sentences(
-    choice: _Choice, points: Sequence[PointMetrics], believed: Sequence[PointMetrics], slo: Slo | None
+    choice: _Choice, points: Sequence[PointMetrics], standing: Sequence[PointMetrics], slo: Slo | None
 ) -> Iterable[str]:
     best = choice.best
     rate = f"{_rate(best)} {_load(best)}".strip()
@@ -111,19 +112,32 @@ def _sentences(
     else:
         p99 = f" with a p99 of {milliseconds(tail.value_ms)}" if tail and tail.value_ms is not None else ""
         yield f"{_capital(_name(best))} gives the highest throughput: {rate}{p99}{_comparison(choice, points, slo)}."
+    too_much = _next_rate(best, points)
+    if too_much is not None:
+        yield f"The next higher rate that was tried, {figure(too_much, 3)} req/s, does not keep it."
     if choice.tied:
         yield f"{_capital(_listed([_name(point) for point in choice.tied]))} cannot be told apart from it here."
     uncertain = [
         point
-        for point in believed
+        for point in standing
         if slo is not None and point.meets_slo is None and point.throughput_rps.value > best.throughput_rps.value
     ]
     if uncertain:
         names = _listed(list(dict.fromkeys(_name(point) for point in uncertain)))
         yield f"{_capital(names)} may do better, but not enough was measured to say whether {slo} holds there."
-    left_out = len(points) - len(believed)
+    left_out = len(points) - len(standing)
     if left_out:
         yield f"{left_out} of {len(points)} points are INVALID and left out."
+
+
+def _next_rate(best: PointMetrics, points: Sequence[PointMetrics]) -> float | None:
+    """The lowest rate above that of `best` at which the same setting broke the objective; None in a closed loop."""
+    asked_rps = best.rate_target_rps
+    if asked_rps is None:
+        return None
+    broken = [point for point in points if point.setting == best.setting and point.meets_slo is False]
+    higher = [point.rate_target_rps for point in broken if point.rate_target_rps and point.rate_target_rps > asked_rps]
+    return min(higher, default=None)
 
 
 def _comparison(choice: _Choice, points: Sequence[PointMetrics], slo: Slo | None) -> str:
@@ -182,10 +196,10 @@ def _why_all_invalid(points: Sequence[PointMetrics]) -> str:
     )
 
 
-def _why_none_meets(believed: Sequence[PointMetrics], slo: Slo | None) -> str:
-    if any(point.meets_slo is None for point in believed):
+def _why_none_meets(standing: Sequence[PointMetrics], slo: Slo | None) -> str:
+    if any(point.meets_slo is None for point in standing):
         return f"No answer: not enough was measured to say whether any setting meets {slo}; measure longer (--seconds)."
-    known = [(tail.value_ms, point) for point in believed if (tail := point.response.at(0.99)) and tail.value_ms]
+    known = [(tail.value_ms, point) for point in standing if (tail := point.response.at(0.99)) and tail.value_ms]
     if not known:
         return f"No setting meets {slo} at any load that was tried."
     lowest_ms, nearest = min(known, key=lambda pair: pair[0])

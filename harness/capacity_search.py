@@ -124,7 +124,8 @@ class CapacitySearch:
         ]
         if len(near) < 2:
             return None
-        slope, at_zero = np.polyfit(*zip(*near, strict=True), 1)
+        rates, logarithms = np.array(near).T
+        slope, at_zero = np.polyfit(rates, logarithms, 1)
         return float(-at_zero / slope) if slope > 0 else None
 
     @staticmethod

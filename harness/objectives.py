@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_MS
+from harness.findings import FindingKind, Verdict
 
 if TYPE_CHECKING:
     from harness.metrics import ClassMetrics, Counts, Latency, PointMetrics
     from harness.slo import Bound, Slo
 
 FEWEST_FOR_ALL = 0.9
+# What these mean for an open loop is only that response times came out too long.
+_LENGTHENING = frozenset(
+    {FindingKind.LATENESS, FindingKind.LOOP_LAG, FindingKind.GC_PAUSE, FindingKind.GENERATOR_CPU, FindingKind.STEAL}
+)
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 
 
@@ -20,6 +25,27 @@ def meets_slo(metrics: PointMetrics | ClassMetrics, slo: Slo) -> bool | None:
     if False in kept:
         return False
     return None if None in kept else True
+
+
+def believed(point: PointMetrics) -> bool:
+    """Whether an answer may stand on a point: it is not INVALID, or its doubts speak for it.
+
+    A generator that is late makes the response times of an open loop longer, never shorter, since they count from when
+    requests were due: an objective that is kept all the same is kept.
+    """
+    if point.verdict is not Verdict.INVALID:
+        return True
+    grave = {finding.kind for finding in point.findings if finding.verdict is Verdict.INVALID}
+    return bool(point.meets_slo) and point.rate_target_rps is not None and grave <= _LENGTHENING
+
+
+def surely_missed(point: PointMetrics, slo: Slo) -> bool:
+    """Whether a bound on a percentile is broken by the service times alone, in which no generator's lateness is."""
+    return any(
+        _quantile_keeps(_QUANTILES[bound.metric], bound.limit, point.service) is False
+        for bound in slo.bounds
+        if bound.metric in _QUANTILES
+    )
 
 
 def goodput_limit_ns(slo: Slo) -> int | None:
@@ -62,3 +88,15 @@ def _quantile_keeps(p: float, limit_ms: float, latency: Latency) -> bool | None:
     if quantile.at_least and quantile.value_ms > limit_ms:
         return False
     return True if quantile.high_ms is not None and quantile.high_ms <= limit_ms else None
+
+
+def worst_tail_ratio(metrics: PointMetrics, slo: Slo) -> float | None:
+    """The greatest percentile / limit of the latency bounds; None where the sample cannot carry one of them."""
+    ratios = []
+    for bound in slo.bounds:
+        if bound.metric in _QUANTILES:
+            quantile = metrics.response.at(_QUANTILES[bound.metric])
+            if quantile is None or quantile.value_ms is None:
+                return None
+            ratios.append(quantile.value_ms / bound.limit)
+    return max(ratios, default=None)

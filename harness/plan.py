@@ -83,6 +83,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     repeats: int  # with a precision: at most
     precision: float | None = None  # measure each point until its intervals are within this share of their values
     slo: Slo | None = None
+    capacity: bool = False  # points are added as the search for each setting's capacity goes on
     isolate: bool = True
     in_process: bool = False  # the model lives in the load process
     load_processes: int = 1

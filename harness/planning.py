@@ -65,6 +65,7 @@ class Request:
     precision: float | None = None
     max_seconds: float = 60.0  # of each point, with a precision
     slo: Slo | None = None
+    capacity: bool = False  # look for each setting's capacity; the load levels are only what it begins with
     isolate: bool = True
     load_processes: int = 1
     remote_workers: int = 0
@@ -105,7 +106,7 @@ def make_plan(request: Request, scenario: Scenario | None = None) -> Plan:
     if len(points) * repeats > MAX_TRIALS:
         raise UserError(f"{len(points)} points x {repeats} repeats are too many; sweep fewer values")
     return Plan(
-        name=_name(request.words),
+        name=_name(request),
         target=request.target,
         scenario=request.scenario,
         model=model,
@@ -123,6 +124,7 @@ def make_plan(request: Request, scenario: Scenario | None = None) -> Plan:
         repeats=repeats,
         precision=request.precision,
         slo=request.slo,
+        capacity=request.capacity,
         isolate=request.isolate,
         in_process=request.spec is not None and request.spec.command is None,
         load_processes=request.load_processes,
@@ -238,8 +240,10 @@ def estimated_seconds(plan: Plan, knobs: KnobSet | None) -> float:
     return len(plan.trials) * trial_seconds + starts * TARGET_START_SECONDS
 
 
-def _name(words: Iterable[str]) -> str:
-    names = [word.partition("=")[0] for word in words]
+def _name(request: Request) -> str:
+    names = [word.partition("=")[0] for word in request.words]
+    if request.capacity:
+        return "-".join(("capacity", *names))
     return "-".join(("sweep", *names)) if names else "run"
 
 

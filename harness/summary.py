@@ -80,7 +80,9 @@ def summarise_run(plan: Plan, evidence: Iterable[TrialEvidence], model: ModelCar
         by_point[trial.point.number].append(_summarise(trial, plan.slo))
     combined = (_combine(point, by_point[point.number], plan.slo) for point in plan.points if by_point[point.number])
     points = with_precision(with_slowdowns(combined), plan)
-    found = answer(points, plan.slo)
+    # A search begins with a closed loop, which shows no capacity: it waits for the target.
+    tried = [point for point in points if point.rate_target_rps is not None] if plan.capacity else points
+    found = answer(tried or points, plan.slo)
     return RunResult(
         points=points,
         answer=found,

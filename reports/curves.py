@@ -76,7 +76,7 @@ def hollow(point: PointMetrics) -> bool:
 
 def curves(result: RunResult) -> Curves:
     """Lines over load, one per setting; over the knob instead where only that was varied."""
-    points = result.points
+    points = _of_one_kind(result.points)
     settings = list(dict.fromkeys(_key(point.setting.values()) for point in points))
     loads = dict.fromkeys(load_label(point) for point in points)
     names = list(points[0].setting) if points else []
@@ -94,6 +94,11 @@ def curves(result: RunResult) -> Curves:
     )
     numeric = not any(isinstance(value, str) for point in points for value in point.setting.values())
     return Curves(", ".join(names), lines, axis, ordered=numeric, best=result.answer.best_point)
+
+
+def _of_one_kind(points: Sequence[PointMetrics]) -> Sequence[PointMetrics]:
+    """Where there are open-loop points, those alone: a closed loop beside them has no rate that was asked for."""
+    return [point for point in points if point.rate_target_rps is not None] or points
 
 
 def _load_axis(points: Sequence[PointMetrics]) -> Axis:

@@ -6,9 +6,10 @@ import shlex
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness import __version__
+from harness.capacity import run_capacity
 from harness.cli.measuring import measure, warn_of_another_machine
 from harness.cli.progress import listening
 from harness.clock import wall_time
@@ -90,7 +91,7 @@ def report(path: Path, *, as_json: bool) -> int:
 def _measure(folder: RunDir, record: RunRecord, *, as_json: bool) -> int:
     def run() -> None:
         with listening() as listener:
-            _run(folder, record, listener)
+            _run(folder, record.plan, listener)
 
     def show() -> int:
         # What was recorded meanwhile, the model's card for one, is in the folder.
@@ -100,26 +101,34 @@ def _measure(folder: RunDir, record: RunRecord, *, as_json: bool) -> int:
     return measure(folder, run=run, anything=lambda: any(folder.evidence(record.plan)), show=show)
 
 
-def _run(folder: RunDir, record: RunRecord, listener: Listener) -> None:
-    import msgspec
-
+def _run(folder: RunDir, plan: Plan, listener: Listener) -> None:
     from reports.points import append_point
 
-    plan = record.plan
     for reason in plan.left_out:
         listener(Note(f"left out: {reason}"))
     isolation = plan_isolation(isolate=plan.isolate and not plan.in_process, load_processes=plan.load_processes)
     session = open_session(plan, isolation, listener)
     try:
-        record = msgspec.structs.replace(record, isolation=isolation.text, isolated=isolation.isolated)
-        folder.write(record)
+        keep = partial(_keep, folder, isolation=isolation.text, isolated=isolation.isolated)
+        keep()
         on_point = partial(append_point, folder.path, plan)
         if plan.remote_workers:
             listener(Note(f"waiting for {plan.remote_workers} workers at each trial; for each: {worker_command(plan)}"))
-        run_sweep(SweepJob(plan, folder, session, isolation, listener, on_point))
+        job = SweepJob(plan, folder, session, isolation, listener, on_point)
+        if plan.capacity:
+            run_capacity(job, lambda longer: keep(plan=longer))
+        else:
+            run_sweep(job)
     finally:
-        folder.write(_with_cards(record, session.cards))
+        folder.write(_with_cards(folder.read(), session.cards))
         session.close()
+
+
+def _keep(folder: RunDir, **changes: Any) -> None:
+    """Write what has become known into the run's record."""
+    import msgspec
+
+    folder.write(msgspec.structs.replace(folder.read(), **changes))
 
 
 def _show(folder: RunDir, record: RunRecord, *, as_json: bool) -> RunResult:

@@ -16,6 +16,7 @@ Resolved = tuple[str | None, click.Command | None, list[str]]
 VERBS = {
     "sweep": "Sweep one or more knobs and answer which setting is best.",
     "run": "Measure one point.",
+    "capacity": "Find the highest rate that keeps the latency limit.",
     "train": "Train a model, with its curves, and test it.",
     "report": "Make the report of a run again from its rows.",
     "compare": "Compare two runs point by point: better, worse, the same?",

@@ -306,6 +306,7 @@ def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: 
         first_byte_timeout_seconds=_positive_or_none("--first-byte-timeout", given["first_byte_timeout"]),
         repeats=repeats,
         slo=given["slo"] or parse_slo(DEFAULT_SLO),
+        capacity=given.get("capacity", False),
         isolate=given["isolate"],
         load_processes=given["load_processes"],
         remote_workers=_remote_workers(given),

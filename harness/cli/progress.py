@@ -48,14 +48,15 @@ def result_words(metrics: TrialMetrics) -> str:
     p99 = metrics.response.at(0.99)
     tail = f"p99 {p99.value_ms:.3g} ms" if p99 and p99.value_ms is not None else "p99 not supported by the sample"
     verdict = "" if metrics.verdict == "VALID" else f", {metrics.verdict}"
-    return f"{metrics.throughput_rps.value:,.0f} req/s, {tail}{verdict}".replace(",", "\u2009", 1)
+    rate = f"{metrics.throughput_rps.value:,.0f}".replace(",", "\u2009")
+    return f"{rate} req/s, {tail}{verdict}"
 
 
 class PlainProgress:
     """One line per event, for logs."""
 
     def __init__(self) -> None:
-        self._total = 0
+        self._total: int | None = 0  # None: nobody knows
         self._ended = 0
         self._started_ns = monotonic_ns()
         self._stage = ""
@@ -66,25 +67,32 @@ class PlainProgress:
             case Preparing(stage=stage) if stage != self._stage:
                 self._stage = stage
                 self._print(f"{stage} ...")
-            case RunStarted(trials_left=left) | StepsStarted(total=left):
-                self._total = left
-                self._started_ns = monotonic_ns()
+            case RunStarted(plan=plan, trials_left=left):
+                self._start(None if plan.capacity else left)
+            case StepsStarted(total=total):
+                self._start(total)
             case TrialEnded(point=point, metrics=metrics, failure=failure):
                 self._ended += 1
                 result = f"FAILED: {failure}" if failure or metrics is None else result_words(metrics)
-                self._print(f"[{self._ended}/{self._total}, {self._left()} left] {point_words(point)}: {result}")
-            case TrialSpared():
+                self._print(f"[{self._place()}] {point_words(point)}: {result}")
+            case TrialSpared() if self._total is not None:
                 self._total -= 1
             case StepEnded(name=name, outcome=outcome, steps=steps):
                 self._ended += steps
-                self._print(f"[{self._ended}/{self._total}, {self._left()} left] {name}: {outcome}")
+                self._print(f"[{self._place()}] {name}: {outcome}")
             case Note(text=text):
                 self._print(text)
 
-    def _left(self) -> str:
+    def _start(self, total: int | None) -> None:
+        self._total = total
+        self._started_ns = monotonic_ns()
+
+    def _place(self) -> str:
+        if self._total is None:
+            return str(self._ended)
         elapsed_s = (monotonic_ns() - self._started_ns) / NS_PER_S
         seconds = round(elapsed_s / self._ended * (self._total - self._ended))
-        return f"{seconds // 60}:{seconds % 60:02d}"
+        return f"{self._ended}/{self._total}, {seconds // 60}:{seconds % 60:02d} left"
 
     @staticmethod
     def _print(line: str) -> None:
@@ -114,7 +122,9 @@ class RichProgress:
 
     def _on_run(self, event: TrialEvent | StepEvent) -> None:
         match event:
-            case RunStarted(trials_left=total) | StepsStarted(total=total):
+            case RunStarted(plan=plan, trials_left=left) if self._run is None:
+                self._run = self._progress.add_task("", total=None if plan.capacity else left, last="")
+            case StepsStarted(total=total):
                 self._run = self._progress.add_task("", total=total, last="")
             case TrialStarted(point=point):
                 self._begin(point_words(point))

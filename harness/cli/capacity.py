@@ -1,0 +1,46 @@
+"""`harness capacity`: how much can it take?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.options import load_options, make_request
+from harness.errors import UserError
+
+SECONDS = "5s"  # of each rate: near the border, percentiles settle slowly
+
+
+@click.command(context_settings={"default_map": {"seconds": SECONDS}})
+@click.argument("knobs", nargs=-1, metavar="[KNOB=V,V...]...")
+@load_options
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="DIR",
+    help="Go on with a search that was stopped.",
+)
+def command(knobs: tuple[str, ...], resume: Path | None, **given: Any) -> int:
+    """Find the highest rate of requests that keeps the latency limit, for one setting or for each of several.
+
+    Requests arrive at random (Poisson), whatever the answers do, as those of many independent users would. Each rate
+    is measured for --seconds; a search takes some 15 of them and ends by confirming what it found.
+
+    \b
+    python -m harness capacity --slo 'p99<20ms'
+    python -m harness capacity batch_size=1,16 --slo 'p99<20ms,errors<0.1%' --seconds 10s
+    python -m harness capacity --target http://127.0.0.1:8000 --check off
+    """  # noqa: D301
+    from harness.capacity import FIRST_USERS
+    from harness.cli import execute
+
+    if resume is not None:
+        return execute.resume(resume, as_json=given["as_json"])
+    if given["rate"] is not None or given["arrivals_kind"] not in (None, "poisson"):
+        raise UserError("--rate, --arrivals: `capacity` looks for the rate of Poisson arrivals itself; leave them out")
+    given |= {"arrivals_kind": "closed", "capacity": True}  # it begins with what a closed loop reaches
+    request = make_request(knobs, (FIRST_USERS,), 1, given)
+    return execute.start(request, out=given["out"], gated=given["slo"] is not None, as_json=given["as_json"])
