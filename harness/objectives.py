@@ -12,9 +12,17 @@ if TYPE_CHECKING:
     from harness.slo import Bound, Slo
 
 FEWEST_FOR_ALL = 0.9
-# What these mean for an open loop is only that response times came out too long.
+# All that these mean for an open loop is that response times came out too long: requests that leave late leave in bursts,
+# which a server bears worse than the arrivals that were asked for.
 _LENGTHENING = frozenset(
-    {FindingKind.LATENESS, FindingKind.LOOP_LAG, FindingKind.GC_PAUSE, FindingKind.GENERATOR_CPU, FindingKind.STEAL}
+    {
+        FindingKind.LATENESS,
+        FindingKind.ARRIVAL_PROCESS,
+        FindingKind.LOOP_LAG,
+        FindingKind.GC_PAUSE,
+        FindingKind.GENERATOR_CPU,
+        FindingKind.STEAL,
+    }
 )
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 
