@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from harness.slo import Bound, Slo
 
 FEWEST_FOR_ALL = 0.9
-# All that these mean for an open loop is that response times came out too long: requests that leave late leave in bursts,
+# All that these mean for an open loop is that response times came out too long: who leaves late leaves in bursts,
 # which a server bears worse than the arrivals that were asked for.
 _LENGTHENING = frozenset(
     {
