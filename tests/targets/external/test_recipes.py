@@ -1,0 +1,71 @@
+"""The shipped recipes with the real servers, each installed into an environment of its own."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from targets.external import shipped
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+ROOT = Path(__file__).parents[3]
+SWEPT = {
+    "mosec": "batch_size=1,16",
+    "fastapi": "thread_pool=1,8",
+    "litserve": "batch_size=1,8",
+    "mlserver": "batch_size=1,8",
+}
+
+
+def harness(*words, limit_s=300):
+    argv = [sys.executable, "-m", "harness", *map(str, words)]
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=limit_s, check=False)
+
+
+def test_every_recipe_is_swept_here():
+    assert set(SWEPT) == {spec.name for spec in shipped()}
+
+
+@pytest.mark.parametrize("name", SWEPT)
+def test_a_knob_of_a_real_server_is_swept_and_every_answer_is_right(name, tmp_path):
+    installed = harness("prepare", name, limit_s=600)
+    assert installed.returncode == 0, installed.stderr
+    before = {process.pid for process in psutil.process_iter()}
+    out = tmp_path / "run"
+    words = ("--concurrency", 4, "--seconds", 0.4, "--warmup", "0.1s", "--repeats", 1, "--out", out)
+    done = harness("sweep", SWEPT[name], "--target", name, *words)
+    assert done.returncode in (0, 4), done.stderr
+    with (out / "points.csv").open(newline="") as file:
+        points = list(csv.DictReader(file))
+    knob, _, values = SWEPT[name].partition("=")
+    assert [point[knob] for point in points] == values.split(",")
+    for point in points:
+        assert int(point["ok"]) > 20
+        assert {point[outcome] for outcome in ("wrong", "error", "timeout", "rejected")} == {"0"}
+        assert float(point["cpu_target"]) > 0
+    reports = [json.loads(path.read_text()) for path in out.glob("trials/*/load.json")]
+    assert all(report["checked"] == report["ok"] for report in reports)
+    left = [process for process in psutil.process_iter(["cmdline"]) if process.pid not in before]
+    assert not [process for process in left if f"external/{name}" in " ".join(process.info["cmdline"] or ())]
+
+
+def test_what_mosec_says_of_itself_is_the_split(tmp_path):
+    assert harness("prepare", "mosec", limit_s=600).returncode == 0
+    out = tmp_path / "run"
+    words = ("--concurrency", 8, "--seconds", 0.6, "--warmup", "0.2s", "--json", "--out", out)
+    done = harness("run", "--target", "mosec", *words)
+    assert done.returncode in (0, 4), done.stderr
+    (point,) = json.loads(done.stdout)["result"]["points"]
+    split = point["split"]
+    assert split["source"] == "mosec's metrics"
+    assert 0 < split["compute_ms"] < point["response"]["mean_ms"]
+    assert split["batch_wait_ms"] > 0
+    assert 1 < point["mean_batch"] <= 8
+    assert (
+        "mosec's metrics" in (out / "report.html").read_text()
+        or "mosec&#39;s metrics" in (out / "report.html").read_text()
+    )
