@@ -9,6 +9,7 @@ import orjson
 from mosec import Server, ValidationError, Worker
 
 NAME = os.environ["MODEL_NAME"]
+BATCH_SIZE = int(os.environ["BATCH_SIZE"])
 
 
 class Model(Worker):
@@ -20,7 +21,7 @@ class Model(Worker):
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.session = onnxruntime.InferenceSession(os.environ["MODEL_FILE"], options)
         self.input = self.session.get_inputs()[0]
-        self.forward([np.zeros(self.input.shape[1:], np.float32)])
+        self.run([np.zeros(self.input.shape[1:], np.float32)])
         print("ready with the model", flush=True)
 
     def deserialize(self, data: bytes) -> np.ndarray:
@@ -30,8 +31,11 @@ class Model(Worker):
         except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, ValueError) as error:
             raise ValidationError(f"not a request of the Open Inference Protocol: {error}") from error
 
-    def forward(self, data: list[np.ndarray]) -> list[Any]:
-        return list(self.session.run(None, {self.input.name: np.stack(data)})[0])
+    def run(self, rows: list[np.ndarray]) -> list[Any]:
+        return list(self.session.run(None, {self.input.name: np.stack(rows)})[0])
+
+    def forward(self, data: Any) -> Any:
+        return self.run(data) if BATCH_SIZE > 1 else self.run([data])[0]  # without batching there is no list
 
     def serialize(self, data: np.ndarray) -> bytes:
         output = {"name": "output", "datatype": "FP32", "shape": [1, *data.shape], "data": data.reshape(-1)}
@@ -45,7 +49,7 @@ if __name__ == "__main__":
     runtime = Runtime(
         Model,
         num=int(os.environ["WORKERS"]),
-        max_batch_size=int(os.environ["BATCH_SIZE"]),
+        max_batch_size=BATCH_SIZE,
         max_wait_time=int(os.environ["BATCH_WAIT_MS"]),
     )
     server.register_runtime({f"/v2/models/{NAME}/infer": [runtime]})
