@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.rows import ABSENT, COLUMNS, ROW_STRUCT, row_dtype, row_schema
+from harness.rows import ABSENT, COLUMN_NAMES, COLUMNS, row_dtype, row_schema, row_struct
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.void]  # (n,) of `row_dtype()`
 
-ROW_BYTES = ROW_STRUCT.size
 BUFFER_ROWS = 16_384
 UNREADABLE_BYTES = b"unreadable_bytes"  # key in the schema metadata of a table that `read_rows` could not read whole
 
@@ -27,22 +27,26 @@ UNREADABLE_BYTES = b"unreadable_bytes"  # key in the schema metadata of a table 
 class Recorder:
     """Keeps rows until `take`, and writes what was taken.
 
-    `add` costs one `pack_into`. The two halves are apart so that the loop which adds never waits for the disk.
+    `add` takes the values of the `noted` columns, and costs one `pack_into`; the others are ABSENT in what is taken.
+    The two halves are apart so that the loop which adds never waits for the disk.
     A write that fails is kept in `error`; rows that could not be written are counted in `rows_lost`.
     """
 
-    def __init__(self, path: Path, buffer_rows: int = BUFFER_ROWS) -> None:
+    def __init__(self, path: Path, buffer_rows: int = BUFFER_ROWS, noted: Sequence[str] = COLUMN_NAMES) -> None:
         self.path = path
         self.error: str | None = None
-        self.rows_added = 0
         self.rows_written = 0
         self.rows_lost = 0
-        self._capacity_bytes = buffer_rows * ROW_BYTES
-        self._dtype = row_dtype()
+        packer = row_struct(noted)
+        self._row_bytes = packer.size
+        self._capacity_bytes = buffer_rows * packer.size
+        self._noted = tuple(noted)
+        self._noted_dtype = row_dtype(noted)
+        self._rows_taken = 0
         self._full: list[bytearray] = []
         self._buffer = bytearray(self._capacity_bytes)
         self._end = 0
-        self._pack = ROW_STRUCT.pack_into
+        self._pack = packer.pack_into
         self._sink: pa.NativeFile | None = None
         self._writer: pa.RecordBatchStreamWriter | None = None
 
@@ -53,32 +57,38 @@ class Recorder:
         try:
             self._sink = pa.OSFile(str(self.path), "wb")
             self._writer = pa.ipc.new_stream(self._sink, row_schema())
-            to_batch(np.zeros(1, self._dtype))  # what a first time costs is paid before the load starts
+            to_batch(np.zeros(1, row_dtype()))  # what a first time costs is paid before the load starts
         except OSError as error:
             self._fail(error)
 
     def add(self, *values: int) -> None:
-        """Keep one row; the order of `values` is that of COLUMNS."""
+        """Keep one row; the order of `values` is that of `noted`."""
         end = self._end
         if end == self._capacity_bytes:
             self._full.append(self._buffer)
             self._buffer = bytearray(self._capacity_bytes)
             end = 0
         self._pack(self._buffer, end, *values)
-        self._end = end + ROW_BYTES
-        self.rows_added += 1
+        self._end = end + self._row_bytes
 
     @property
     def rows_waiting(self) -> int:
         """Rows added since the last `take`."""
-        return (len(self._full) * self._capacity_bytes + self._end) // ROW_BYTES
+        return (len(self._full) * self._capacity_bytes + self._end) // self._row_bytes
+
+    @property
+    def rows_added(self) -> int:
+        """Rows added since the beginning."""
+        return self._rows_taken + self.rows_waiting
 
     def take(self) -> Rows:
         """All rows added since the last `take`, as one array that nobody else writes to."""
+        self._rows_taken += self.rows_waiting
         parts, self._full = self._full, []
         tail = self._buffer[: self._end]
         self._end = 0
-        return np.frombuffer(bytearray().join([*parts, tail]), dtype=self._dtype)
+        noted = np.frombuffer(bytearray().join([*parts, tail]), dtype=self._noted_dtype)
+        return noted if self._noted == COLUMN_NAMES else _with_the_others(noted)
 
     def write(self, rows: Rows) -> None:
         """Append `rows` to the file as one record batch."""
@@ -109,6 +119,14 @@ class Recorder:
     def _fail(self, error: OSError) -> None:
         if self.error is None:
             self.error = f"{self.path.name}: {error.strerror or error}"
+
+
+def _with_the_others(noted: Rows) -> Rows:
+    """All columns; those that were not noted are ABSENT."""
+    rows = np.full(noted.size, np.array((ABSENT,) * len(COLUMN_NAMES), row_dtype()))
+    for name in noted.dtype.names or ():
+        rows[name] = noted[name]
+    return rows
 
 
 def to_batch(rows: Rows) -> pa.RecordBatch:

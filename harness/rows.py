@@ -1,7 +1,7 @@
 """A row: what is kept of one request.
 
-In the load process a row is one packed struct written into a preallocated buffer (`ROW_STRUCT`,
-`ROW_DTYPE`: the same layout for `struct` and NumPy); on disk it is one line of an Arrow table (`SCHEMA`).
+In the load process a row is one packed struct written into a preallocated buffer (`row_struct` and `row_dtype`: the
+same layout for `struct` and NumPy); on disk it is one line of an Arrow table (`row_schema`).
 An absent number is `ABSENT` in memory and null on disk, never zero.
 
 Instants are nanoseconds on CLOCK_MONOTONIC. `due_ns` is when the request should have been sent,
@@ -18,6 +18,8 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     import pyarrow as pa
 
@@ -79,16 +81,29 @@ COLUMNS: tuple[tuple[str, str, str, bool], ...] = (
     ("checked", "b", "int8", False),  # 1 where the whole answer was compared with the expected one
 )
 
-ROW_STRUCT = struct.Struct("<" + "".join(code for _, code, _, _ in COLUMNS))
+COLUMN_NAMES = tuple(name for name, *_ in COLUMNS)
+
+# What is noted of each request when it ends, in this order. The other columns are for some requests only, and are
+# filled in bulk later: to write all of them each time would cost a tenth of what a request costs.
+NOTED = (
+    *("request", "due_ns", "sent_ns", "first_byte_ns", "done_ns", "request_bytes", "response_bytes", "user", "payload"),
+    *("label", "predicted", "status", "worker", "request_class", "outcome", "phase", "checked"),
+)
 
 _NUMPY_CODES = {"q": "<i8", "i": "<i4", "h": "<i2", "b": "i1"}
+_CODES = {name: code for name, code, _, _ in COLUMNS}
 
 
-def row_dtype() -> np.dtype[np.void]:
-    """The NumPy structured dtype with `ROW_STRUCT`'s layout (packed, little-endian)."""
+def row_struct(names: Iterable[str] = COLUMN_NAMES) -> struct.Struct:
+    """Packs the values of those columns, little-endian and without gaps."""
+    return struct.Struct("<" + "".join(_CODES[name] for name in names))
+
+
+def row_dtype(names: Iterable[str] = COLUMN_NAMES) -> np.dtype[np.void]:
+    """The NumPy structured dtype with the layout of `row_struct`."""
     import numpy as np
 
-    return np.dtype([(name, _NUMPY_CODES[code]) for name, code, _, _ in COLUMNS])
+    return np.dtype([(name, _NUMPY_CODES[_CODES[name]]) for name in names])
 
 
 def row_schema() -> pa.Schema:

@@ -57,14 +57,14 @@ class AnswerParser:
     unfinished answer, or of further ones, are waiting inside.
     """
 
-    __slots__ = ("_body_start", "_chunks", "_head", "_heads", "_held", "_missing", "_slow", "_timing")
+    __slots__ = ("_body_start", "_chunks", "_head", "_heads", "_held", "_slow", "_timing", "missing_bytes")
 
     def __init__(self, heads: dict[bytes, _Head | None] | None = None) -> None:
         self._heads = {} if heads is None else heads  # shared by all connections to one server
         self._slow: _SlowParser | None = None
         self._held = b""  # an unfinished head
         self._chunks: list[bytes] = []  # an unfinished body
-        self._missing = 0
+        self.missing_bytes = 0  # of a body of known length
         self._head = _Head(0, 0, False)
         self._timing = b""
         self._body_start = 0
@@ -72,16 +72,11 @@ class AnswerParser:
     @property
     def started(self) -> bool:
         """Whether something is waiting inside."""
-        return bool(self._held or self._missing or (self._slow and self._slow.started))
-
-    @property
-    def missing_bytes(self) -> int:
-        """How much of a body of known length is still to come."""
-        return self._missing
+        return bool(self._held or self.missing_bytes or (self._slow and self._slow.started))
 
     def feed(self, data: bytes) -> Answer | None:  # noqa: PLR0911  (one return per way an answer can come)
         """Take the next bytes. Raises HttpError."""
-        if self._missing:
+        if self.missing_bytes:
             return self._more_body(data)
         if self._slow is not None:
             return self._feed_slow(data)
@@ -111,7 +106,7 @@ class AnswerParser:
             return Answer(head.status, data[start:stop], timing, head.keep_alive, stop)
         self._head, self._timing, self._body_start = head, timing, start
         self._chunks = [data[start:]]
-        self._missing = stop - size
+        self.missing_bytes = stop - size
         return None
 
     def eof(self) -> Answer | None:
@@ -125,16 +120,16 @@ class AnswerParser:
         return None
 
     def _more_body(self, data: bytes) -> Answer | None:
-        self._missing -= len(data)
+        self.missing_bytes -= len(data)
         self._chunks.append(data)
-        if self._missing > 0:
+        if self.missing_bytes > 0:
             return None
         body = b"".join(self._chunks)
         self._chunks = []
-        if self._missing < 0:
-            self._held = body[self._missing :]
-            body = body[: self._missing]
-            self._missing = 0
+        if self.missing_bytes < 0:
+            self._held = body[self.missing_bytes :]
+            body = body[: self.missing_bytes]
+            self.missing_bytes = 0
         head = self._head
         return Answer(head.status, body, self._timing, head.keep_alive, self._body_start + len(body))
 

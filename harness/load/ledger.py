@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.load.server_timing import SplitReader
-from harness.rows import ABSENT, COLUMNS, Outcome
+from harness.rows import ABSENT, NOTED, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 MAX_ERROR_TEXTS = 100
 OTHER = "other"
-COLUMN_NAMES = tuple(name for name, *_ in COLUMNS)
 REJECTED_STATUS = (429, 503)
 _OK, _ERROR, _REJECTED, _NOT_SENT = (int(o) for o in (Outcome.OK, Outcome.ERROR, Outcome.REJECTED, Outcome.NOT_SENT))
 
@@ -57,6 +56,7 @@ class Ledger:
         self._check, self._describe = reading
         self._places = places
         self._add = recorder.add
+        self._next_request = 0  # its running number
         self._row = 0  # of the next row, since the last `take`
         self._timed_rows: list[int] = []  # with `_timings`: two flat lists, which make the collector no work
         self._timings: list[bytes] = []
@@ -96,7 +96,7 @@ class Ledger:
             _count(self.observed_errors, seen.error)
         request_class, payload, label = self._places[place]
         known = {
-            "request": self.recorder.rows_added,
+            "request": self._next_request,
             "due_ns": seen.start_ns,
             "sent_ns": seen.start_ns,
             "done_ns": seen.done_ns,
@@ -110,7 +110,8 @@ class Ledger:
             "phase": self.phases.at(seen.start_ns),
             "checked": 0,
         }
-        self._add(*(known.get(name, ABSENT) for name in COLUMN_NAMES))
+        self._add(*(known.get(name, ABSENT) for name in NOTED))
+        self._next_request += 1
         self._row += 1
 
     def not_sent(self, due_ns: int, payload: int) -> None:
@@ -118,11 +119,11 @@ class Ledger:
         request_class, _, _ = self._places[payload]
         self._count_error("not sent: too many requests open")
         self.ended[_NOT_SENT] += 1
-        absent = (ABSENT,) * 23
+        absent = (ABSENT,) * (len(NOTED) - 7)
         self._add(
-            self.recorder.rows_added, due_ns, *absent, ABSENT, self.worker, request_class,
-            _NOT_SENT, self.phases.at(due_ns), 0,
-        )  # fmt: skip
+            *(self._next_request, due_ns, *absent, self.worker, request_class, _NOT_SENT, self.phases.at(due_ns), 0)
+        )
+        self._next_request += 1
         self._row += 1
 
     def _write(  # noqa: PLR0917  (a tuple for each request would cost more than it tidies)
@@ -140,29 +141,15 @@ class Ledger:
         request_class, payload, label = self._places[connection.payload]
         phases = self.phases
         self._add(
-            self.recorder.rows_added,
+            self._next_request,
             due_ns,
             connection.sent_ns,
             connection.first_byte_ns,
             done_ns,
-            ABSENT,
-            ABSENT,
-            ABSENT,
-            ABSENT,
-            ABSENT,
-            ABSENT,
-            ABSENT,
-            ABSENT,
-            ABSENT,
-            ABSENT,
-            ABSENT,
             len(connection.request),
             size_bytes,
             connection.user,
             payload,
-            ABSENT,
-            ABSENT,
-            ABSENT,
             label,
             predicted,
             status,
@@ -172,6 +159,7 @@ class Ledger:
             0 if due_ns < phases.measure_start_ns else 1 if due_ns < phases.measure_end_ns else 2,
             checked,
         )
+        self._next_request += 1
         if connection.spent_ns:
             self._prepared.append((self._row, connection.spent_ns))
         self._row += 1

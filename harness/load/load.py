@@ -21,7 +21,7 @@ from harness.load.ledger import Ledger
 from harness.load.payload_sets import reading_of
 from harness.load.phases import NEVER_NS, Phases
 from harness.recorder import Recorder
-from harness.rows import Outcome
+from harness.rows import NOTED, Outcome
 from harness.wire.access import Access
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Load:
         self.options = options
         self.phases = Phases()
         self.health = HealthMeter()
-        self.recorder = Recorder(options.trial_dir / f"requests{options.suffix}.arrow")
+        self.recorder = Recorder(options.trial_dir / f"requests{options.suffix}.arrow", noted=NOTED)
         self.classes = ClassBook(sets, options.model)
         reading = reading_of(sets, options.seed)
         self.ledger = Ledger(self.recorder, reading, self.classes.places, self.phases, options.worker)
