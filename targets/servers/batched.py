@@ -63,7 +63,8 @@ class BatchedBackend:
 
     def has_room(self) -> bool:
         """Whether one row more may wait."""
-        return self._queue.has_room() and self._compute.able()
+        queue = self._queue
+        return queue.rows < queue.queue_limit and self._compute.able()
 
     def apply(self, setting: Setting) -> None:
         """Take new values of the live knobs; what waits is looked at again."""

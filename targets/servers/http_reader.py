@@ -40,7 +40,8 @@ class RequestReader(Generic[ExchangeT]):
         self._heads = heads
         self._sink = sink
         self._max_body_bytes = max_body_bytes
-        self._read: Callable[[bytes], bytes] = self._read_head
+        self._between: Callable[[bytes], bytes] = self._read_head  # bound once: comparing it costs less
+        self._read = self._between
         self._partial = b""  # of a head, or of a chunk's line
         self._body = bytearray()
         self._left_bytes = 0  # of the body, or of the chunk
@@ -49,7 +50,7 @@ class RequestReader(Generic[ExchangeT]):
     @property
     def in_request(self) -> bool:
         """Whether a request has begun and not yet come whole."""
-        return bool(self._partial) or self._read != self._read_head
+        return self._read is not self._between or bool(self._partial)
 
     def feed(self, data: bytes) -> None:
         """Take what came; calls the sink for each head and each whole request in it."""
@@ -105,7 +106,7 @@ class RequestReader(Generic[ExchangeT]):
         exchange, body = self._exchange, bytes(self._body)
         self._exchange = None
         self._body = bytearray()
-        self._read = self._read_head
+        self._read = self._between
         if exchange is not None:
             self._sink.complete(exchange, body)
 

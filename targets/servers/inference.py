@@ -33,7 +33,12 @@ class BatchAnswers:
 
     def raw(self, start: int, stop: int) -> bytes:
         """The rows as little-endian float32 bytes."""
-        return self.outputs[start:stop].astype("<f4", copy=False).tobytes()
+        row_bytes = len(self._raw) // len(self.outputs)
+        return self._raw[start * row_bytes : stop * row_bytes]
+
+    @cached_property
+    def _raw(self) -> bytes:
+        return self.outputs.astype("<f4", copy=False).tobytes()
 
 
 class ReplyForm(Protocol):
@@ -59,7 +64,7 @@ class InferRequest:
     @property
     def weight(self) -> int:
         """How many rows of a batch it takes."""
-        return self.rows * self.views * max(1, self.steps)
+        return self.rows * self.views * (self.steps or 1)
 
 
 JSON_HEADERS = b"content-type: application/json\r\n"

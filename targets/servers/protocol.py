@@ -47,10 +47,10 @@ class ProtocolLayer:
 
     def decode(self, action: Action, body: bytes, json_length: int | None, max_rows: int) -> InferRequest:
         """The valid inference request in `body`. Raises ProtocolError."""
-        if action in EXPLANATION:
-            return self._explanation(action, body, json_length, max_rows)
         if action is Action.V2_INFER:
             return self.admitted(self._v2.decode(body, json_length, max_rows))
+        if action in EXPLANATION:
+            return self._explanation(action, body, json_length, max_rows)
         return self.admitted(self._tfs.decode(body, max_rows))
 
     def admitted(self, request: InferRequest) -> InferRequest:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from targets.servers.errors import ProtocolError
 
-REFUSALS_PER_S = 5_000
-BURST = 50  # refusals in a row, 10 ms of the rate
-TURN_S = 0.002
+REFUSALS_PER_S = 3_000
+BURST = 50  # refusals in a row
+TURN_S = 0.01  # many at a time: each wake-up of the loop takes the core from the compute thread
 
 FULL = queue_full()
 

@@ -27,6 +27,8 @@ class Action(Enum):
     CHAT = auto()
     MODELS = auto()
 
+    __hash__ = object.__hash__  # Enum's own is Python code, called for each look into a set
+
     @property
     def method(self) -> str:
         """The one method it takes."""

@@ -44,6 +44,13 @@ class Histogram:
         self._counts[bisect_left(self._bounds, value)] += count
         self.total += value * count
 
+    def observe_all(self, values: Iterable[float]) -> None:
+        """Add each of `values`."""
+        bounds, counts = self._bounds, self._counts
+        for value in values:
+            counts[bisect_left(bounds, value)] += 1
+            self.total += value
+
     def buckets(self) -> Buckets:
         """What was observed, in the unit of the bounds."""
         return Buckets(bounds=self._labels, counts=list(self._counts), sum=self.total / self._scale)
@@ -78,8 +85,7 @@ class Telemetry:
         self.requests["ok"] += requests
         self.batch_size.observe(done.rows)
         self.compute_ns.observe(done.compute_ns)
-        for wait_ns in waits_ns:
-            self.queue_ns.observe(wait_ns)
+        self.queue_ns.observe_all(waits_ns)
         spent_ns = self.spent_ns
         spent_ns["queue"] += sum(waits_ns)
         spent_ns["compute_input"] += done.preprocess_ns * requests

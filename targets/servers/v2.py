@@ -7,6 +7,7 @@ says where the JSON ends, and `binary_data_size` how long a tensor is. Either si
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -18,7 +19,7 @@ from targets.servers.wire_model import OUTPUT_DATATYPE, VERSION, refuse_booleans
 
 if TYPE_CHECKING:
     from targets.servers.inference import BatchAnswers
-    from targets.servers.wire_model import WireModel
+    from targets.servers.wire_model import Shape, WireModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,16 @@ class BinaryForm:
     def write(self, answers: BatchAnswers, start: int, stop: int) -> tuple[bytes, bytes]:
         """JSON header, then the rows."""
         raw = answers.raw(start, stop)
-        parameters = b'],"parameters":{"binary_data_size":%d}}]}' % len(raw)
-        header = b"%s%d%s%s" % (self.prefix, stop - start, self.shape_tail, parameters)
-        lengths = b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n" % len(header)
-        return lengths, header + raw
+        headers, json = _before_raw(self, stop - start, len(raw))
+        return headers, json + raw
+
+
+@lru_cache(maxsize=256)
+def _before_raw(form: BinaryForm, rows: int, raw_bytes: int) -> tuple[bytes, bytes]:
+    parameters = b'],"parameters":{"binary_data_size":%d}}]}' % raw_bytes
+    json = b"%s%d%s%s" % (form.prefix, rows, form.shape_tail, parameters)
+    lengths = b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n" % len(json)
+    return lengths, json
 
 
 class V2Codec:
@@ -57,6 +64,7 @@ class V2Codec:
         self._model = model
         self._tail = b"".join(b",%d" % dim for dim in model.meta.output_shape)
         self._plain = JsonForm(self._prefix({}), self._tail)
+        self._plain_binary = BinaryForm(self._plain.prefix, self._tail)
 
     def decode(self, body: bytes, json_length: int | None, max_rows: int) -> InferRequest:
         """The request in `body`, of which the first `json_length` bytes are JSON (all where None)."""
@@ -69,7 +77,7 @@ class V2Codec:
         tensor = self._input_tensor(document)
         rows, shape = self._model.rows_of_shape(tensor.get("shape"))
         check_rows(rows, max_rows)
-        packed = self._packed(tensor, (rows, *shape), body, raw)
+        packed = self._packed(tensor, rows, shape, body, raw)
         return InferRequest(rows, packed, shape, self.form(document), _timeout_ns(document))
 
     def _input_tensor(self, document: dict[str, Any]) -> dict[str, Any]:
@@ -83,18 +91,17 @@ class V2Codec:
         self._model.check_datatype(tensor.get("datatype"))
         return tensor
 
-    def _packed(self, tensor: dict[str, Any], whole: tuple[int, ...], body: bytes, raw: bytes) -> bytes:
-        rows, *shape = whole
+    def _packed(self, tensor: dict[str, Any], rows: int, shape: Shape, body: bytes, raw: bytes) -> bytes:
         parameters = tensor.get("parameters")
         if isinstance(parameters, dict) and "binary_data_size" in parameters:
             if parameters["binary_data_size"] != len(raw):
                 raise ProtocolError(400, f"binary_data_size is not the {len(raw)} bytes that follow the JSON")
-            return self._model.check_binary(raw, rows, tuple(shape))
+            return self._model.check_binary(raw, rows, shape)
         if raw:
             raise ProtocolError(400, "bytes follow the JSON, but no tensor has a binary_data_size")
         values = tensor.get("data")
         refuse_booleans(body, values)
-        return self._model.pack_flat(values, rows, tuple(shape))
+        return self._model.pack_flat(values, rows, shape)
 
     def form(self, document: dict[str, Any]) -> JsonForm | BinaryForm:
         """How the answer to `document` is to be written."""
@@ -104,6 +111,8 @@ class V2Codec:
         outputs = document.get("outputs")
         if outputs is not None:
             binary = self._requested(outputs, binary)
+        if "id" not in document:
+            return self._plain_binary if binary else self._plain
         prefix = self._prefix(document)
         return BinaryForm(prefix, self._tail) if binary else JsonForm(prefix, self._tail)
 
