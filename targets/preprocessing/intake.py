@@ -31,6 +31,11 @@ class Intake:
     way: Preprocessing
     bank_items: Items
 
+    @property
+    def of_requests(self) -> Intake | None:
+        """Itself where `admit` has something to do."""
+        return self if self.way.steps_here else None
+
     def admit(self, request: InferRequest) -> None:
         """Once for each request, when it has been decoded: with preprocess=server its rows are made ready here."""
         if not self.way.steps_here:

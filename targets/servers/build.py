@@ -158,7 +158,7 @@ class _Parts:
 
 def _threaded(parts: _Parts, loaded: LoadedModel) -> Server:
     protocol = parts.protocol(Telemetry())
-    protocol.explainer, protocol.intake = parts.explainer(loaded.engine), loaded.intake
+    protocol.explainer, protocol.intake = parts.explainer(loaded.engine), loaded.intake.of_requests
     service = ThreadedService(protocol, loaded.engine, loaded.intake, MAX_BODY_BYTES)
     return ThreadedServer(service, int(parts.setting["max_connections"]), parts.tls)
 
@@ -173,7 +173,7 @@ def _batching(parts: _Parts, compute: Compute, intake: Intake, explainer: Explai
     queue: BatchQueue[Pending] = BatchQueue(make_policy(parts.setting), batch_size, queue_limit)
     protocol = parts.protocol(Telemetry(lambda: queue.rows, parts.order.siblings))
     protocol.batching = batching_of(parts.setting)
-    protocol.explainer, protocol.intake = explainer, intake
+    protocol.explainer, protocol.intake = explainer, intake.of_requests
     backend = BatchedBackend(protocol, compute, queue)
     fronts = [GrpcFront(protocol, backend, parts.order, MAX_BODY_BYTES)] if parts.order.grpc_address else []
     return EventServer(_service(protocol, backend), backend.apply, fronts, parts.tls)

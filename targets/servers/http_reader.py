@@ -41,7 +41,7 @@ class RequestReader(Generic[ExchangeT]):
         self._sink = sink
         self._max_body_bytes = max_body_bytes
         self._between: Callable[[bytes], bytes] = self._read_head  # bound once: comparing it costs less
-        self._read = self._between
+        self._read: Callable[[bytes], bytes] = self._between
         self._partial = b""  # of a head, or of a chunk's line
         self._body = bytearray()
         self._left_bytes = 0  # of the body, or of the chunk

@@ -42,7 +42,7 @@ class ProtocolLayer:
         self.batching = Batching(max_rows=1)
         self.guard = Guard()
         self.explainer: Explainer | None = None
-        self.intake: Intake | None = None  # None: of a server without a model
+        self.intake: Intake | None = None  # None: nothing is done to single requests
         self._v2_explain = V2Codec(explained(model))
 
     def decode(self, action: Action, body: bytes, json_length: int | None, max_rows: int) -> InferRequest:
