@@ -44,8 +44,22 @@ class TrialFolder:
         write_whole(self.path / "trial.json", pretty(record))
 
 
+class _Kind(msgspec.Struct, frozen=True):
+    kind: str = "serving"  # the first kind has no name in its files
+
+
+def kind_of(run_dir: Path) -> str | None:
+    """`serving` or `training`; None where the folder holds no run, or what it holds cannot be read."""
+    try:
+        return msgspec.json.decode((run_dir / "run.json").read_bytes(), type=_Kind).kind
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
 class RunFolder:
     """One run's folder."""
+
+    kind = "serving"
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -82,6 +96,8 @@ class RunFolder:
 
     def unreadable(self, schema_version: int, error: msgspec.DecodeError) -> UserError:
         """What to raise where `run.json` does not hold the record that was expected."""
+        if (found := kind_of(self.path)) not in (None, self.kind):
+            return UserError(f"{self.path}: holds a run of {found}; give the folder of a run of {self.kind}")
         return UserError(
             f"{self.path / 'run.json'}: cannot be read as a run of schema {schema_version} "
             f"({error}); it is damaged or was written by another version"

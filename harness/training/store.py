@@ -19,7 +19,7 @@ import msgspec
 
 from harness.environment import Environment
 from harness.plan import Trial
-from harness.run_folder import RunFolder, TrialFolder
+from harness.run_folder import RunFolder, TrialFolder, kind_of
 from harness.training.epochs import read_epochs
 from harness.training.fit import Fit
 from harness.training.plan import TRAINING_SCHEMA_VERSION, TrainingPlan, TrainingPoint
@@ -116,6 +116,8 @@ class FitDir(TrialFolder):
 class TrainingDir(RunFolder):
     """One training run's folder."""
 
+    kind = "training"
+
     def read(self) -> TrainingRecord:
         """The run's record. Raises UserError where it is damaged or of a later version."""
         try:
@@ -151,11 +153,6 @@ def _read(path: Path, kind: type[_T]) -> _T | None:
         return None
 
 
-class _Kind(msgspec.Struct, frozen=True):
-    kind: str = "serving"
-
-
 def is_training(run_dir: Path) -> bool:
-    """Whether the folder holds a training run; False where it holds none, or what it holds cannot be read."""
-    found = _read(run_dir / "run.json", _Kind)
-    return found is not None and found.kind == "training"
+    """Whether the folder holds a training run."""
+    return kind_of(run_dir) == TrainingDir.kind
