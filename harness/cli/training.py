@@ -122,16 +122,22 @@ def _measure(folder: TrainingDir, record: TrainingRecord, *, as_json: bool) -> i
     plan = record.plan
 
     def run() -> None:
-        with listening() as listener:
-            on_point = partial(append_point, folder.path, plan)
-            run_training(TrainingJob(plan, folder, find_trainer(plan.trainer), listener, on_point))
+        on_point = partial(append_point, folder.path, plan)
+        try:
+            with listening() as listener:
+                run_training(TrainingJob(plan, folder, find_trainer(plan.trainer), listener, on_point))
+        except UserError:  # one value does not fit: what the others brought is shown first
+            if anything():
+                show()
+            raise
 
-    return measure(
-        folder,
-        run=run,
-        anything=lambda: any(folder.evidence(plan)),
-        show=lambda: _show(folder, record, as_json=as_json),
-    )
+    def anything() -> bool:
+        return any(evidence.epochs for evidence in folder.evidence(plan))
+
+    def show() -> int:
+        return _show(folder, record, as_json=as_json)
+
+    return measure(folder, run=run, anything=anything, show=show)
 
 
 def _show(folder: TrainingDir, record: TrainingRecord, *, as_json: bool) -> int:
