@@ -5,6 +5,8 @@
 Closed loop against a C server that answers at once (`canned_server.c`, built with gcc), server on one core and
 generator on another, runs of some seconds, peers interleaved, medians. Ours records every request and compares
 every answer. What is not installed is listed, not skipped in silence.
+
+Further sections: bodies of 150 KB; how checking and recording are paid for; more load processes; memory.
 """
 
 import json
@@ -17,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -66,9 +69,9 @@ def url(folder):
     server.wait()
 
 
-def measured(argv, env=None):
+def measured(argv, env=None, cores=1):
     """(what it printed, CPU seconds of the generator with its children)."""
-    core = str(min(os.sched_getaffinity(0)))
+    core = ",".join(map(str, sorted(os.sched_getaffinity(0))[:cores]))
     process = subprocess.Popen(
         ["taskset", "-c", core, *map(str, argv)], cwd=ROOT, env={**os.environ, **(env or {})},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -80,19 +83,23 @@ def measured(argv, env=None):
     return text, usage.ru_utime + usage.ru_stime
 
 
-def ours(url, connections, folder):
+def ours(url, connections, folder, *more, scenario="scenarios/predict.py", cores=1):
     trial = folder / f"trial-{time.monotonic_ns()}"
-    argv = [sys.executable, "-m", "locust", "-f", "scenarios/predict.py", "--headless", "--only-summary"]
-    argv += ["-u", connections, "-r", connections, "--host", url, "--bank", folder / "bank.npz", "--protocol", "v2"]
-    argv += ["--check", "all", "--warmup", "0.5s", "--measure", f"{SECONDS}s", "--trial-dir", trial]
-    measured(argv)
-    report = json.loads((trial / "load.json").read_text())
-    assert report["wrong"] == report["error"] == 0
-    assert report["ok"] == report["checked"] == report["rows_written"]
+    argv = [sys.executable, "-m", "locust", "-f", scenario, "--headless", "--only-summary"]
+    argv += ["-u", connections, "-r", connections, "--host", url, "--bank", folder / "bank.npz"]
+    argv += ["--protocol", "http-json", "--warmup", "0.5s", "--measure", f"{SECONDS}s", "--trial-dir", trial, *more]
+    measured(argv, cores=cores)
+    reports = [json.loads(path.read_text()) for path in trial.glob("load*.json")]
+    assert not any(report["wrong"] or report["error"] for report in reports)
+    assert all(report["ok"] == report["rows_written"] for report in reports)
     shutil.rmtree(trial)
     # Of the measured window alone: starting Python is no part of a request.
-    rate = report["ok"] / (SECONDS + 0.5)
-    return rate, report["health"]["cpu_ns"] / 1e3 / (rate * SECONDS)
+    rate = sum(report["ok"] for report in reports) / (SECONDS + 0.5)
+    return rate, sum(report["health"]["cpu_ns"] for report in reports) / 1e3 / (rate * SECONDS)
+
+
+def tasks(url, connections, folder):
+    return ours(url, connections, folder, scenario="scenarios/tasks.py")
 
 
 def locust(kind):
@@ -124,6 +131,7 @@ def hey(url, connections, folder):
 
 GENERATORS = {
     "sweepspot (scenarios/predict.py)": (ours, None),
+    "sweepspot, Python tasks (scenarios/tasks.py)": (tasks, None),
     "wrk": (wrk, "wrk"),
     "hey": (hey, "hey"),
     "Locust FastHttpUser": (locust("fast"), None),
@@ -132,26 +140,96 @@ GENERATORS = {
 
 
 def test_generators(url, folder):
-    here = {name: run for name, (run, program) in GENERATORS.items() if program is None or shutil.which(program)}
-    found = {name: {connections: [] for connections in CONNECTIONS} for name in here}
+    """At 1, 16, 64 and 256 connections, small bodies."""
+    keep("generators", compared(url, folder, CONNECTIONS, GENERATORS))
+
+
+def compared(url, folder, levels, generators):
+    here = {name: run for name, (run, program) in generators.items() if program is None or shutil.which(program)}
+    found = {name: {connections: [] for connections in levels} for name in here}
     for _ in range(REPEATS):
-        for connections in CONNECTIONS:
+        for connections in levels:
             for name, run in here.items():
                 found[name][connections].append(run(url, connections, folder))
-    lines = table(found)
-    lines += [f"Not installed here: {', '.join(GENERATORS.keys() - here.keys()) or 'none'}."]
+    lines = table(found, levels)
+    lines += [f"Not installed here: {', '.join(generators.keys() - here.keys()) or 'none'}."]
     print("\n" + "\n".join(lines))
-    keep("generators", lines)
+    return lines
 
 
-def table(found):
+def test_large_bodies(url, folder):
+    """150 KB in each request: 37 500 numbers of float32 as a binary tensor."""
+    large = folder / "large"
+    large.mkdir()
+    inputs = np.random.default_rng(1).random((16, 37_500), dtype=np.float32)
+    meta = BankMeta(model="canned", input_shape=(37_500,), output_shape=(10,))
+    expected = np.tile(np.arange(10, dtype=np.float32) / 10, (16, 1))
+    Bank(meta, inputs, np.zeros(16, np.int64), expected).save(large / "bank.npz")
+    (large / "body.json").write_bytes(inputs[0].tobytes())
+    (large / "post.lua").write_text((folder / "post.lua").read_text().replace(str(folder), str(large)))
+    binary = lambda *given: ours(*given, "--protocol", "http-binary")  # noqa: E731
+    peers = {name: GENERATORS[name] for name in ("wrk", "hey", "Locust FastHttpUser")}
+    keep("generators, bodies of 150 KB", compared(url, large, (16,), {"sweepspot": (binary, None), **peers}))
+
+
+def test_checking(url, folder):
+    """What comparing answers costs."""
+    modes = {f"--check {mode}": (partial(_checked, mode), None) for mode in ("all", "sample", "off")}
+    keep("generators, checking", compared(url, folder, (64,), modes))
+
+
+def _checked(mode, url, connections, folder):
+    return ours(url, connections, folder, "--check", mode)
+
+
+def test_more_processes(url, folder):
+    """One and two load processes, with both cores for all: the server takes its part of one of them."""
+    several = {f"{count} load processes": (partial(_with_processes, count), None) for count in (1, 2)}
+    keep("generators, load processes", compared(url, folder, (64,), several))
+
+
+def _with_processes(count, url, connections, folder):
+    more = ("--processes", count, "--master-bind-port", "5611", "--master-port", "5611") if count > 1 else ()
+    return ours(url, connections, folder, *more, cores=2)
+
+
+def test_memory(url, folder):
+    """Rows go to the disk: the load process must not grow by more than 1 MB per 100 000 requests."""
+    trial = folder / "memory"
+    argv = [sys.executable, "-m", "locust", "-f", "scenarios/predict.py", "--headless", "--only-summary", "-u", "64"]
+    argv += ["-r", "64", "--host", url, "--bank", folder / "bank.npz", "--protocol", "http-json", "--measure", "20s"]
+    locust = subprocess.Popen([*map(str, argv), "--trial-dir", str(trial)], cwd=ROOT, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)  # fmt: skip
+    seen = []
+    while locust.poll() is None:
+        time.sleep(1.0)
+        try:
+            sent = json.loads((trial / "load.json").read_text())["sent"]
+            seen.append((sent, rss_kb(locust.pid)))
+        except (OSError, ValueError, IndexError):
+            continue
+    settled = [(sent, kb) for sent, kb in seen if sent > seen[-1][0] / 4]  # buffers and caches have their size by then
+    slope_kb = np.polyfit(*zip(*settled, strict=True), 1)[0] * 100_000
+    first_mb, last_mb = seen[0][1] / 1024, seen[-1][1] / 1024
+    text = f"{seen[-1][0]:,} requests at 64 connections: {first_mb:.0f} MB at the start, {last_mb:.0f} MB at the end; "
+    lines = [text + f"{slope_kb / 1024:+.2f} MB per 100 000 requests after the first quarter."]
+    print(lines[0])
+    keep("generators, memory", lines)
+    assert slope_kb < 1024
+
+
+def rss_kb(pid):
+    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1])
+
+
+def table(found, levels):
     lines = [
-        "| generator | " + " | ".join(f"{connections} connections" for connections in CONNECTIONS) + " |",
-        "|---|" + "---|" * len(CONNECTIONS),
+        "| generator | " + " | ".join(f"{connections} connections" for connections in levels) + " |",
+        "|---|" + "---|" * len(levels),
     ]
     for name, by_connections in found.items():
         cells = []
-        for connections in CONNECTIONS:
+        for connections in levels:
             rate = statistics.median(rate for rate, _ in by_connections[connections])
             cpu_us = statistics.median(cpu_us for _, cpu_us in by_connections[connections])
             ours_rate = statistics.median(rate for rate, _ in next(iter(found.values()))[connections])
