@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_ERROR_TEXTS = 100
 OTHER = "other"
+HIDDEN = b"[token]"
 REJECTED_STATUS = (429, 503)
 _OK, _ERROR, _REJECTED, _NOT_SENT = (int(o) for o in (Outcome.OK, Outcome.ERROR, Outcome.REJECTED, Outcome.NOT_SENT))
 
@@ -50,6 +51,7 @@ class Ledger:
         self.resent = 0
         self.checked = 0
         self.ended = [0] * len(Outcome)  # by outcome
+        self.secret = b""  # the token that requests carry: a server may repeat it in a complaint
         self.own_pace = False  # users wait in code of their own
         self.errors: dict[str, int] = {}
         self.observed_errors: dict[str, int] = {}  # of other clients, which have told Locust themselves
@@ -74,7 +76,8 @@ class Ledger:
                 self._count_error("a wrong answer")
         else:
             outcome = _REJECTED if status in REJECTED_STATUS else _ERROR
-            self._count_error(self._describe(status, answer.body))
+            body = answer.body.replace(self.secret, HIDDEN) if self.secret else answer.body
+            self._count_error(self._describe(status, body))
         if answer.timing:
             self._timed_rows.append(self._row)
             self._timings.append(answer.timing)

@@ -74,6 +74,7 @@ class Load:
         self.clock: ClockOffset | None = SAME  # of the master, where there is one; None: not known
         self.codec = sets[0].codec if sets else None
         self.access = Access.find(options.tls_ca, options.token_file)
+        self.ledger.secret = self.access.token.encode()
         self._report_path = options.trial_dir / f"load{options.suffix}.json"
         self._start_ns = monotonic_ns()
         self._drain_end_ns: int | None = None

@@ -1,7 +1,7 @@
 """HTTP/2 as unary gRPC calls need it, on the client's side and without I/O: one call at a time over a connection.
 
-`h2`, the library made for HTTP/2, takes 150 microseconds for such a call, ten times what all the rest of it costs the
-load process; so the frames (RFC 9113) are read and written here, and only what a unary call needs of them.
+`h2`, the library made for HTTP/2, takes 100 microseconds for such a call, several times what all the rest of it costs
+the load process; so the frames (RFC 9113) are read and written here, and only what a unary call needs of them.
 """
 
 from __future__ import annotations

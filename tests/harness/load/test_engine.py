@@ -376,6 +376,23 @@ def test_a_stalled_generator_shows_in_its_health(serve, bench, answer):
     assert max(row["done_ns"] - row["due_ns"] for row in rows) >= 150 * MS
 
 
+def test_a_server_that_repeats_the_token_in_its_complaint_is_not_repeated(serve, bench, answer, monkeypatch):
+    secret = "s3cret.t0ken" * 20
+    monkeypatch.setenv("SWEEPSPOT_TOKEN", secret)
+
+    def script(number, request, connection):
+        if number < 3:
+            assert f"Authorization: Bearer {secret}\r\n".encode() in request
+            return answer.right(request)
+        body = b'{"error": "%b is expired"}' % secret.encode()
+        return b"HTTP/1.1 401 No\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+    rows, report = bench(serve(script).url).run(6)
+    assert of(rows, "status")[:5] == [200, 200, 200, 401, 401]
+    assert (report.ok, report.error) == (3, report.sent - 3)
+    assert report.errors == {"HTTP 401: [token] is expired": report.error}
+
+
 def test_error_texts_are_bounded(serve, bench):
     def script(number, request, connection):
         body = b'{"error": "id %d"}' % number
