@@ -208,6 +208,15 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     tied_points: tuple[int, ...] = ()  # points that the data cannot tell from the best
 
 
+class Bargain(msgspec.Struct, frozen=True, kw_only=True):
+    """One setting at its best load, where settings differ in accuracy."""
+
+    point: int
+    setting: Setting
+    meets_slo: bool | None  # None without an SLO, or where it cannot be said
+    on_front: bool  # no other setting is as accurate and as fast, and better in one of both
+
+
 class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     """What a target says of the model it serves."""
 
@@ -234,4 +243,5 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     model: ModelCard | None = None
     models: tuple[ModelCard, ...] = ()  # all that were served, by name
+    bargains: tuple[Bargain, ...] = ()  # accuracy against throughput, where settings differ in accuracy
     missing: tuple[str, ...] = ()  # what the run directory lacks, in words

@@ -31,6 +31,7 @@ from harness.split import pooled_split, trial_batch, trial_split, weighted
 from harness.steps import pooled_steps, trial_steps
 from harness.throughput import NO_RATES, pooled_rate, trial_rate
 from harness.timeline import timeline
+from harness.trade import bargains, trade_sentence
 from harness.usage import mean_usage, usage
 
 if TYPE_CHECKING:
@@ -82,13 +83,16 @@ def summarise_run(plan: Plan, evidence: Iterable[TrialEvidence], model: ModelCar
     points = with_precision(with_slowdowns(combined), plan)
     # A search begins with a closed loop, which shows no capacity: it waits for the target.
     tried = [point for point in points if point.rate_target_rps is not None] if plan.capacity else points
-    found = answer(tried or points, plan.slo)
+    found, trade = answer(tried or points, plan.slo), bargains(tried or points, plan.slo)
+    if said := trade_sentence(trade, points, found.best_point):
+        found = msgspec.structs.replace(found, sentence=f"{found.sentence} {said}")
     return RunResult(
         points=points,
         answer=found,
         verdict=run_verdict(found, points),
         model=model,
         missing=tuple(_missing(plan, points)),
+        bargains=trade,
     )
 
 

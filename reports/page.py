@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reports.charts.gallery import MARKS, colours, gallery
+from reports.charts.trade import trade_charts
 from reports.classes_view import classes_table, isolation_sentences
 from reports.findings_view import finding_groups
 from reports.labels import point_label
 from reports.rendering import render
 from reports.timeline_view import timelines
+from reports.trade_view import steps_table, trade_table
 from reports.usage_view import PART_MEANING, PARTS, gpu_words, parts_seen, split_rows, split_sources, usage_table
 from reports.view import page
 
@@ -38,6 +40,9 @@ def page_html(report: ReportInput) -> str:
         isolation=list(isolation_sentences(points)),
         split_sources=split_sources(points),
         splits=split_rows(points[:MAX_BARS]),
+        steps=steps_table(points[:MAX_BARS]),
+        trade=trade_table(report.result, report.plan),
+        trade_charts=trade_charts(report),
         parts=[(index, part, PART_MEANING[part]) for index, part in enumerate(PARTS) if part in parts_seen(points)],
         usage=usage_table(points[:MAX_BARS]),
         gpu=gpu_words([point.usage for point in points], report.environment),

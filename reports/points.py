@@ -39,6 +39,10 @@ def _outcome(name: str) -> Callable[[PointMetrics], str]:
     return lambda point: str(getattr(point.counts, name))
 
 
+def _step(name: str) -> Callable[[PointMetrics], str]:
+    return lambda point: machine_number(getattr(point.steps, f"{name}_ms", None))
+
+
 _AFTER_KNOBS: dict[str, Callable[[PointMetrics], str]] = {
     "repeats": lambda point: str(point.repeats),
     "seconds": lambda point: machine_number(point.seconds),
@@ -54,6 +58,12 @@ _AFTER_KNOBS: dict[str, Callable[[PointMetrics], str]] = {
     "service_p50_ms": _percentile("service", 0.5),
     "service_p99_ms": _percentile("service", 0.99),
     **{name: _outcome(name) for name in _OUTCOMES},
+    "accuracy": lambda point: machine_number(point.accuracy.value if point.accuracy else None),
+    "accuracy_lo": lambda point: machine_number(point.accuracy.low if point.accuracy else None),
+    "accuracy_hi": lambda point: machine_number(point.accuracy.high if point.accuracy else None),
+    "client_ms": lambda point: machine_number(point.split.client_ms),
+    "preprocess_ms": lambda point: machine_number(point.split.preprocess_ms),
+    **{f"{name}_ms": _step(name) for name in ("clean", "transform", "normalise", "augment")},
     "mean_batch": lambda point: machine_number(point.mean_batch),
     "cpu_target": lambda point: machine_number(point.usage.cpu_target_cores),
     "cpu_load": lambda point: machine_number(point.usage.cpu_load_cores),

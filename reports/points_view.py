@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.knobs import format_value
+from harness.metrics import Estimate
 from reports import units
 from reports.labels import load_label, reasons
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.metrics import PointMetrics, RunResult
+    from harness.metrics import Accuracy, PointMetrics, RunResult
     from harness.plan import Plan
 
 SLO_WORDS = {True: "met", False: "missed", None: "cannot be said"}
@@ -43,18 +44,19 @@ def points_table(result: RunResult, plan: Plan) -> Table:
     swept = plan.swept
     slo = ("SLO",) if plan.slo else ()
     goodput = ("Goodput /s",) if plan.slo else ()
+    accuracy = ("Accuracy %",) if any(point.accuracy for point in result.points) else ()
     columns = (
         *swept, "Load", "Verdict", "Throughput /s", "p50 ms", "p90 ms", "p95 ms", "p99 ms", "p99.9 ms", *goodput,
         "Service p50 ms", "Service p99 ms", "Sent late p99 ms", "Good", "Failed", "Not sent",
-        "Mean batch", *slo,
+        *accuracy, "Mean batch", *slo,
     )  # fmt: skip
-    rows = tuple(tuple(_point_cells(point, plan)) for point in result.points)
+    rows = tuple(tuple(_point_cells(point, plan, accuracy=bool(accuracy))) for point in result.points)
     numbers = [point.point for point in result.points]
     best = result.answer.best_point
     return Table(columns, rows, numbers.index(best) if best in numbers else None, len(swept) + 2)
 
 
-def _point_cells(point: PointMetrics, plan: Plan) -> Iterator[Cell]:
+def _point_cells(point: PointMetrics, plan: Plan, *, accuracy: bool) -> Iterator[Cell]:
     for name in plan.swept:
         value = point.setting[name]
         text = format_value(value)
@@ -76,9 +78,20 @@ def _point_cells(point: PointMetrics, plan: Plan) -> Iterator[Cell]:
     yield Cell(units.count(counts.ok), key=str(counts.ok))
     yield Cell(units.count(sum(failures.values())), listed, key=str(sum(failures.values())))
     yield Cell(units.count(counts.not_sent), key=str(counts.not_sent))
+    if accuracy:
+        yield accuracy_cell(point.accuracy)
     yield _cell((units.number(point.mean_batch), ""), point.mean_batch)
     if plan.slo:
         yield Cell(SLO_WORDS[point.meets_slo], key=SLO_WORDS[point.meets_slo], kind="text")
+
+
+def accuracy_cell(accuracy: Accuracy | None) -> Cell:
+    """The share of payloads whose class was right, in percent, with its interval."""
+    if accuracy is None:
+        return Cell(units.ABSENT)
+    percent = Estimate(value=100 * accuracy.value, low=100 * accuracy.low, high=100 * accuracy.high)
+    text, interval = units.estimate(percent, 3)
+    return Cell(text, interval, key=units.machine_number(percent.value))
 
 
 def _cell(texts: tuple[str, str], key: float | None) -> Cell:

@@ -22,6 +22,7 @@ PART_MEANING = {
     "compute": "in the model",
     "serialise": "encoding the answer",
     "rest": "network, parsing, generator",
+    "client": "preparing in the load process",
 }
 _SHOWN_CORES = 64
 

@@ -7,6 +7,7 @@ import pytest
 
 from harness.arrivals import Closed, Constant
 from harness.bank import Bank, BankMeta
+from harness.clock import monotonic_ns
 from harness.errors import UserError
 from harness.mix import ClassShare, RequestClass
 from harness.rows import Outcome
@@ -73,7 +74,7 @@ def test_what_could_not_be_sent_has_a_class_too(serve, bench, classes):
     silent = serve(lambda number, request, connection: None)
     load = bench(silent.url, arrivals=Constant(rate_rps=2000), max_in_flight=1, timeout_s=0.3, **classes)
     load.load.begin_phases(0)
-    load.driver.start(0)
+    load.driver.start(monotonic_ns())
     load.turn_until(lambda: load.load.ledger.ended[Outcome.NOT_SENT] > 200)
     rows, _ = load.finish()
     skipped = [row["request_class"] for row in rows if row["outcome"] == Outcome.NOT_SENT]

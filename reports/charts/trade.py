@@ -1,0 +1,82 @@
+"""Charts of what accuracy costs: a mark for each setting at its best load, and a line along the Pareto front."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.metrics import Estimate
+from reports.charts.xy import Chart, draw
+from reports.curves import MAX_LINES, Axis, Curves, Line
+from reports.labels import setting_label
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from markupsafe import Markup
+
+    from harness.metrics import PointMetrics
+    from reports.report_input import ReportInput
+
+WRONG = "Payloads with a wrong class, %"
+
+
+@dataclass(frozen=True, slots=True)
+class _Names(Axis):
+    """Marks are labelled with their settings."""
+
+    def text(self, point: PointMetrics) -> str:
+        """The setting's values, without the knobs' names."""
+        return ", ".join(label.partition("=")[2] for label in setting_label(point.setting).split(", "))
+
+
+def trade_charts(report: ReportInput) -> list[tuple[str, Markup]]:
+    """(title, svg) of wrong answers against throughput and against p99; none where accuracy does not depend on it."""
+    result = report.result
+    points = {point.point: point for point in result.points}
+    chosen = [points[bargain.point] for bargain in result.bargains]
+    front = [points[bargain.point] for bargain in result.bargains if bargain.on_front]
+    marks = [Line(setting_label(point.setting), (point,), index % MAX_LINES) for index, point in enumerate(chosen)]
+    found = []
+    for chart in _charts(report):
+        along = sorted(front, key=lambda point: each.value if (each := chart.x(point)) else 0.0)
+        line = [Line("Pareto front", tuple(along), None)] if len(along) > 1 else []
+        curves = Curves("", (*line, *marks), _Names(""), ordered=False, best=result.answer.best_point)
+        svg = draw(chart, curves)
+        if svg is not None:
+            found.append((chart.title, svg))
+    return found
+
+
+def _charts(report: ReportInput) -> Iterator[Chart]:
+    at = f" at {report.plan.slo}" if report.plan.slo else ""
+    yield Chart(
+        key="wrong-throughput",
+        title=f"Wrong classes against throughput{at}",
+        x_label="Throughput, requests/s",
+        y_label=WRONG,
+        x=lambda point: point.throughput_rps,
+        y=_wrong,
+        labelled=True,
+    )
+    yield Chart(
+        key="wrong-p99",
+        title="Wrong classes against p99",
+        x_label="p99 response time, ms",
+        y_label=WRONG,
+        x=_p99,
+        y=_wrong,
+        labelled=True,
+    )
+
+
+def _wrong(point: PointMetrics) -> Estimate | None:
+    found = point.accuracy
+    if found is None:
+        return None
+    return Estimate(value=100 * (1 - found.value), low=100 * (1 - found.high), high=100 * (1 - found.low))
+
+
+def _p99(point: PointMetrics) -> Estimate | None:
+    tail = point.response.at(0.99)
+    return None if tail is None or tail.value_ms is None else Estimate(value=tail.value_ms)
