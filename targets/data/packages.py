@@ -30,5 +30,5 @@ def intact(what: str, remedy: str) -> Iterator[None]:
     try:
         yield
     except (OSError, EOFError, ValueError, KeyError, IndexError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{what} is corrupt ({reason}); get it again: {remedy}") from error
