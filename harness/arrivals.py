@@ -37,6 +37,21 @@ class Closed(msgspec.Struct, frozen=True, kw_only=True, tag="closed"):
     think_time_s: float = 0.0
 
 
+class UserStage(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of time over which the number of users goes in a straight line from one value to another."""
+
+    seconds: float
+    start_users: float
+    end_users: float
+
+
+class Users(msgspec.Struct, frozen=True, kw_only=True, tag="users"):
+    """Steps, ramps and spikes of users, each of whom sends as in `Closed`. Of a broken number the whole users count."""
+
+    stages: tuple[UserStage, ...]
+    think_time_s: float = 0.0
+
+
 class Constant(msgspec.Struct, frozen=True, kw_only=True, tag="constant"):
     """One request every 1 / `rate_rps` seconds."""
 
@@ -78,10 +93,11 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True, tag="replay"):
 
 
 Open = Constant | Poisson | Gamma | Stages | Replay
-Arrivals = Closed | Constant | Poisson | Gamma | Stages | Replay
+Arrivals = Closed | Users | Constant | Poisson | Gamma | Stages | Replay
 
 BLOCK = 4096
-KINDS = ("closed", "constant", "poisson", "gamma", "stages", "replay")
+MOST_USERS = 100_000
+KINDS = ("closed", "users", "constant", "poisson", "gamma", "stages", "replay")
 
 
 def schedule(arrivals: Open, seed: int) -> Iterator[Offsets]:
@@ -107,6 +123,63 @@ def stripe(blocks: Iterator[Offsets], worker: int, workers: int) -> Iterator[Off
     for block in blocks:
         yield block[first::workers]
         first = (first - len(block)) % workers
+
+
+def comings_and_goings(stages: tuple[UserStage, ...]) -> list[tuple[int, int, bool]]:
+    """(nanoseconds since the start, number of the user, whether it comes), in order of time.
+
+    User k is there while the stages' line is at k + 1 or above it.
+    """
+    most = math.floor(max((max(stage.start_users, stage.end_users) for stage in stages), default=0.0))
+    events = [event for user in range(most) for event in _comings_and_goings(stages, user)]
+    return sorted(events)
+
+
+def _comings_and_goings(stages: tuple[UserStage, ...], user: int) -> Iterator[tuple[int, int, bool]]:
+    level = user + 1
+    begins_s, present = 0.0, False
+    for stage in stages:
+        start, end = stage.start_users >= level, stage.end_users >= level
+        if start is not present:
+            yield round(begins_s * NS_PER_S), user, start
+        if end is not start:
+            share = (level - stage.start_users) / (stage.end_users - stage.start_users)
+            yield round((begins_s + share * stage.seconds) * NS_PER_S), user, end
+        begins_s, present = begins_s + stage.seconds, end
+
+
+def length_s(arrivals: Arrivals) -> float | None:
+    """How long the arrivals last by themselves; None where they do not end. A replay may raise UserError."""
+    match arrivals:
+        case Stages(stages=stages):
+            return sum(stage.seconds for stage in stages)
+        case Users(stages=users):
+            return sum(stage.seconds for stage in users)
+        case Replay():
+            last_ns = 0
+            for offsets in schedule(arrivals, 0):
+                last_ns = int(offsets[-1])
+            return (last_ns + 1) / NS_PER_S
+        case _:
+            return None
+
+
+def expected_by(arrivals: Arrivals, offsets_s: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """How many requests an open loop is to have sent, on the average, by each offset (n,); None where none is expected.
+
+    None: a closed loop, or a replay, whose instants are what they are.
+    """
+    import numpy as np
+
+    if isinstance(arrivals, Stages):
+        begins, integral, starts, slopes = _integrated(arrivals.stages)
+        stage = np.clip(np.searchsorted(begins, offsets_s, side="right") - 1, 0, starts.size - 1)
+        into = np.clip(offsets_s, 0.0, begins[-1]) - begins[stage]
+        by_then: NDArray[np.float64] = integral[stage] + starts[stage] * into + slopes[stage] * into**2 / 2
+        return by_then
+    if isinstance(arrivals, Constant | Poisson | Gamma):
+        return arrivals.rate_rps * offsets_s
+    return None
 
 
 def mean_rate_rps(arrivals: Open) -> float:
@@ -144,11 +217,7 @@ def _staged(stages: tuple[Stage, ...], rng: np.random.Generator) -> Iterator[Off
     """A Poisson process by inversion: unit-rate arrivals put through the inverse of the integrated rate."""
     import numpy as np
 
-    seconds = np.array([stage.seconds for stage in stages])
-    starts = np.array([stage.start_rps for stage in stages])
-    slopes = (np.array([stage.end_rps for stage in stages]) - starts) / seconds
-    begins = np.concatenate([[0.0], np.cumsum(seconds)])
-    integral = np.concatenate([[0.0], np.cumsum(starts * seconds + slopes * seconds**2 / 2)])
+    begins, integral, starts, slopes = _integrated(stages)
     passed = 0.0
     while passed < integral[-1]:
         mass = passed + np.cumsum(rng.standard_exponential(BLOCK))
@@ -160,6 +229,18 @@ def _staged(stages: tuple[Stage, ...], rng: np.random.Generator) -> Iterator[Off
         root = np.sqrt(np.maximum(rate**2 + 2 * slope * into, 0.0))
         offsets_s = begins[stage] + np.divide(2 * into, rate + root, out=np.zeros_like(into), where=rate + root > 0)
         yield np.rint(offsets_s * NS_PER_S).astype(np.int64)
+
+
+def _integrated(stages: tuple[Stage, ...]) -> tuple[NDArray[np.float64], ...]:
+    """Begins (n + 1,) in seconds, requests expected by then (n + 1,), rates (n,) at the begins and slopes (n,)."""
+    import numpy as np
+
+    seconds = np.array([stage.seconds for stage in stages])
+    starts = np.array([stage.start_rps for stage in stages])
+    slopes = (np.array([stage.end_rps for stage in stages]) - starts) / seconds
+    begins = np.concatenate([[0.0], np.cumsum(seconds)])
+    integral = np.concatenate([[0.0], np.cumsum(starts * seconds + slopes * seconds**2 / 2)])
+    return begins, integral, starts, slopes
 
 
 def _replayed(path: Path, speed: float) -> Iterator[Offsets]:
@@ -207,7 +288,9 @@ def _trace_instants(chunk: list[list[str]], path: Path, *, first: bool) -> NDArr
     return instants
 
 
-def parse_arrivals(kind: str, words: Mapping[str, str | None], users: int = 1) -> Arrivals:
+def parse_arrivals(  # noqa: PLR0911  (one for each kind)
+    kind: str, words: Mapping[str, str | None], users: int = 1
+) -> Arrivals:
     """Arrivals from what a user wrote: `words` by option name (rate, cv, stages, trace, speed, think_time).
 
     Raises UserError that names the option.
@@ -215,6 +298,9 @@ def parse_arrivals(kind: str, words: Mapping[str, str | None], users: int = 1) -
     match kind:
         case "closed":
             return Closed(users=users, think_time_s=parse_seconds(words.get("think_time") or "0", "--think-time"))
+        case "users":
+            stages = parse_stages(_needed(words, "stages", kind))
+            return users_of(stages, parse_seconds(words.get("think_time") or "0", "--think-time"))
         case "constant":
             return Constant(rate_rps=_positive(words, "rate", kind))
         case "poisson":
@@ -250,6 +336,19 @@ def parse_stages(text: str) -> tuple[Stage, ...]:
             raise UserError(f"--stages {text}: {part.strip()!r} must last longer than nothing")
         stages.append(stage)
     return tuple(stages)
+
+
+def users_of(stages: tuple[Stage, ...], think_time_s: float) -> Users:
+    """What was written as stages of a rate, read as stages of users. Raises UserError where they are too many."""
+    most = max(max(stage.start_rps, stage.end_rps) for stage in stages)
+    if most > MOST_USERS:
+        raise UserError(f"--stages: {most:g} users are too many; at most {MOST_USERS:,} can be at the same time")
+    return Users(
+        stages=tuple(
+            UserStage(seconds=stage.seconds, start_users=stage.start_rps, end_users=stage.end_rps) for stage in stages
+        ),
+        think_time_s=think_time_s,
+    )
 
 
 def parse_seconds(text: str, flag: str) -> float:

@@ -32,6 +32,7 @@ class TrialEvidence:
     target_died: bool = False
     isolated: bool = True  # target and load each had cores of their own
     in_process: bool = False  # the model lives in the load process
+    warmup_seconds: float = 0.0  # from the start of an open loop's schedule to that of the measure phase
     load_processes: int = 1  # how many should have written a report
     statistics: ServerStatistics | None = None  # what a server that is not ours said of itself before and after
     envelope: Envelope | None = None  # of one load process on this machine; None where it was never calibrated

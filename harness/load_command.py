@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.arrivals import Closed, Constant, Gamma, Poisson, Replay, Stages
+from harness.arrivals import Closed, Constant, Gamma, Poisson, Replay, Stages, Users
 from harness.knobs import format_value
 
 WORKER_WAIT_S = 600.0
@@ -43,7 +43,7 @@ def load_command(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, tri
         *(sys.executable, "-m", "locust", "-f", plan.scenario, "--headless", "--only-summary"),
         *("-u", str(users), "-r", str(users)),
         *("--trial-dir", str(trial_dir), "--seed", str(trial.seed)),
-        *("--warmup", f"{plan.warmup_seconds:g}s", "--measure", f"{plan.seconds:g}s"),
+        *("--warmup", f"{plan.warmup_seconds!r}s", "--measure", f"{plan.seconds!r}s"),
         *("--timeout", f"{plan.timeout_seconds:g}s", "--stop-timeout", f"{plan.timeout_seconds + 5:g}"),
         *_parts_of_timeout(plan),
         *("--check", plan.check_at(point) if endpoint.known else "off"),
@@ -104,10 +104,13 @@ def _mix(plan: Plan, point: Point, endpoint: Endpoint) -> list[str]:
     return [*banks, *(("--mix", mix) if mix else ())]
 
 
-def _arrivals(arrivals: Arrivals) -> list[str]:
+def _arrivals(arrivals: Arrivals) -> list[str]:  # noqa: PLR0911  (one for each kind)
     match arrivals:
         case Closed(think_time_s=think_time_s):
             return ["--arrivals", "closed", *(("--think-time", f"{think_time_s!r}s") if think_time_s else ())]
+        case Users(stages=levels, think_time_s=think_time_s):
+            text = ",".join(f"{level.seconds!r}s:{level.start_users!r}-{level.end_users!r}" for level in levels)
+            return ["--arrivals", "users", "--stages", text, "--think-time", f"{think_time_s!r}s"]
         case Constant(rate_rps=rate_rps):
             return ["--arrivals", "constant", "--rate", repr(rate_rps)]
         case Poisson(rate_rps=rate_rps):

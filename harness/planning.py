@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.arrivals import Closed, Constant, Gamma, Poisson, Replay, Stages
+from harness.arrivals import Closed, Constant, Gamma, Poisson, Replay, Stages, length_s, users_of
 from harness.errors import UserError
 from harness.knobs import Apply, Knob, KnobSet, Setting, Value
 from harness.load_knobs import LOAD_KNOBS
@@ -20,7 +20,7 @@ from harness.wire.protocols import AUTO, GRPC
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from harness.arrivals import Arrivals
+    from harness.arrivals import Arrivals, Stage
     from harness.slo import Slo
     from harness.target import TargetSpec
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 TRIAL_OVERHEAD_SECONDS = 2.5
 TARGET_START_SECONDS = 10.0
 MAX_TRIALS = 10_000
+DEFAULT_SECONDS = 2.0
+DEFAULT_PRECISE_SECONDS = 5.0
+DEFAULT_WARMUP_SECONDS = 0.5
 LEVELS = ("concurrency", "rate")  # load knobs that make a load level; any other is part of a point's setting
 
 
@@ -38,7 +41,7 @@ class ArrivalChoice:
     kind: str | None = None  # None: closed, or poisson where a rate is swept
     cv: float = 2.0
     think_time_s: float = 0.0
-    stages: Stages | None = None
+    stages: tuple[Stage, ...] = ()  # of a rate or of users
     trace: str | None = None
     speed: float = 1.0
 
@@ -56,7 +59,7 @@ class Request:
     arrivals: ArrivalChoice = field(default_factory=ArrivalChoice)
     protocol: str = "auto"
     check: str = "all"
-    seconds: float = 2.0
+    seconds: float | None = 2.0  # None: as long as the arrivals last by themselves, else DEFAULT_SECONDS
     warmup_seconds: float = 0.5
     timeout_seconds: float = 10.0
     connect_timeout_seconds: float | None = None
@@ -102,7 +105,8 @@ def make_plan(request: Request, scenario: Scenario | None = None) -> Plan:
         Point(number=number, setting=setting, arrivals=arrivals)
         for number, (setting, arrivals) in enumerate(itertools.product(settings, loads))
     )
-    repeats = _repeats(request)
+    seconds = _seconds(request, loads)
+    repeats = _repeats(request, seconds)
     if len(points) * repeats > MAX_TRIALS:
         raise UserError(f"{len(points)} points x {repeats} repeats are too many; sweep fewer values")
     return Plan(
@@ -116,7 +120,7 @@ def make_plan(request: Request, scenario: Scenario | None = None) -> Plan:
         left_out=(*_not_here(target_knobs, request.words), *conflicts),
         protocol=request.protocol,
         check=request.check,
-        seconds=request.seconds,
+        seconds=seconds,
         warmup_seconds=request.warmup_seconds,
         timeout_seconds=request.timeout_seconds,
         connect_timeout_seconds=request.connect_timeout_seconds,
@@ -146,15 +150,28 @@ def model_of(request: Request, scenario: Scenario) -> str:
     return request.spec.models[0]
 
 
-def _repeats(request: Request) -> int:
+def _seconds(request: Request, loads: Sequence[Arrivals]) -> float:
+    """How long is measured: as long as was said, or as the arrivals last, or the default."""
+    if request.seconds is not None:
+        return request.seconds
+    lengths_s = [length for load in loads if (length := length_s(load)) is not None]
+    if not lengths_s:
+        return DEFAULT_SECONDS if request.precision is None else DEFAULT_PRECISE_SECONDS
+    seconds = max(lengths_s) - request.warmup_seconds
+    if seconds <= 0:
+        raise UserError(f"--warmup {request.warmup_seconds:g}s: nothing is left to measure of {max(lengths_s):g} s")
+    return seconds
+
+
+def _repeats(request: Request, seconds: float) -> int:
     """How often each point is run; with a precision: at most."""
     if request.precision is None:
         return request.repeats
-    repeats = int(request.max_seconds / request.seconds + 1e-9)
+    repeats = int(request.max_seconds / seconds + 1e-9)
     if repeats < FEWEST_REPEATS:
         raise UserError(
             f"--max-seconds {request.max_seconds:g}s: a precision takes {FEWEST_REPEATS} repeats or more of --seconds "
-            f"{request.seconds:g}s; give {FEWEST_REPEATS * request.seconds:g}s or more"
+            f"{seconds:g}s; give {FEWEST_REPEATS * seconds:g}s or more"
         )
     return repeats
 
@@ -260,10 +277,10 @@ def _load_levels(request: Request, load_values: dict[str, tuple[Value, ...]]) ->
 
 
 def _open_levels(kind: str, choice: ArrivalChoice, rates: tuple[Value, ...] | None) -> list[Arrivals]:
-    if kind == "stages":
-        if choice.stages is None:
-            raise UserError("--arrivals stages: say which, for example --stages 10s:0-200,20s:200-200")
-        return [choice.stages]
+    if kind in ("stages", "users"):
+        if not choice.stages:
+            raise UserError(f"--arrivals {kind}: say which, for example --stages 10s:0-200,20s:200")
+        return [Stages(stages=choice.stages) if kind == "stages" else users_of(choice.stages, choice.think_time_s)]
     if kind == "replay":
         if choice.trace is None:
             raise UserError("--arrivals replay: say which timestamps, with --trace FILE.csv")

@@ -100,6 +100,7 @@ class TrialDir(TrialFolder):
             target_died=record.target_died if record else False,
             isolated=record.isolated if record else False,
             load_processes=plan.workers,
+            warmup_seconds=plan.warmup_seconds,
             in_process=plan.in_process,
             statistics=read_statistics(self.path),
             envelope=envelope,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.arrivals import Closed, mean_rate_rps
+from harness.arrivals import Open, mean_rate_rps
 from harness.calibration.exercise import ALONE, FASTEST
 from harness.clock import NS_PER_MS, wall_time
 from harness.envelope import Envelope, Lateness
@@ -36,6 +36,6 @@ def envelope_of(trials: Sequence[TrialEvidence], fingerprint: str) -> Envelope:
                 p99_ms=quantile(trial.lateness.ordered_ns, 0.99) / NS_PER_MS,
             )
             for load, trial in found.items()
-            if not isinstance(load, Closed)
+            if isinstance(load, Open)
         ),
     )

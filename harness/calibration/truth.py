@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.arrivals import Closed, schedule
+from harness.arrivals import Open, schedule
 from harness.clock import NS_PER_MS, NS_PER_S
 from harness.rows import ABSENT
 from harness.stats.quantiles import quantile
@@ -61,7 +61,7 @@ class Driven:
 
 def due_times_ns(driven: Driven, count: int) -> Instants:
     """The first `count` due times (count,) of an open loop; fewer where the window ends before."""
-    assert not isinstance(driven.arrivals, Closed), "a closed loop has no schedule"  # noqa: S101  (ours)
+    assert isinstance(driven.arrivals, Open), "a closed loop has no schedule"  # noqa: S101  (ours)
     blocks: list[Instants] = []
     for offsets in schedule(driven.arrivals, driven.seed):
         blocks.append(offsets)
@@ -85,7 +85,7 @@ def true_values(log: ServerLog, driven: Driven) -> Values:
     """
     count = len(log)
     due_ns = log.arrived_ns
-    if not isinstance(driven.arrivals, Closed):
+    if isinstance(driven.arrivals, Open):
         due_ns = due_times_ns(driven, count)
         count = due_ns.size
     inside = driven.window.holds(due_ns)

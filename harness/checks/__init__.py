@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.checks import envelope, generator, machine, point, records, steadiness, target
+from harness.checks import arrivals, envelope, generator, machine, point, records, steadiness, target
 from harness.checks.case import Check, TrialCase, worst
 from harness.findings import Verdict
 
@@ -31,8 +31,8 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     target.rejections,
     generator.not_sent,
     generator.lateness,
-    generator.rate,
-    generator.arrival_process,
+    arrivals.rate,
+    arrivals.arrival_process,
     generator.generator_cpu,
     generator.loop_lag,
     generator.gc_pause,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.arrivals import Closed
+from harness.arrivals import Closed, Replay, Stages, Users
 from harness.findings import Finding, FindingKind, Verdict
 
 if TYPE_CHECKING:
@@ -38,6 +38,16 @@ class TrialCase:
         """The arrivals, where they are a closed loop."""
         arrivals = self.evidence.point.arrivals
         return arrivals if isinstance(arrivals, Closed) else None
+
+    @property
+    def open_loop(self) -> bool:
+        """Whether requests come whatever the answers do."""
+        return not isinstance(self.evidence.point.arrivals, Closed | Users)
+
+    @property
+    def stationary(self) -> bool:
+        """Whether the load asked for is the same all the time."""
+        return not isinstance(self.evidence.point.arrivals, Users | Stages | Replay)
 
     @property
     def response_ns(self) -> NDArray[np.int64]:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.arrivals import Constant, Gamma, Poisson
 from harness.checks.case import doubt, graded, worst
 from harness.clock import NS_PER_MS
 from harness.figures import figure, grouped, milliseconds, percent
 from harness.findings import FindingKind, Verdict
 from harness.rows import ABSENT, Outcome
 from harness.stats.quantiles import quantile
-from harness.stats.rates import batch_rates
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from harness.checks.case import TrialCase
     from harness.findings import Finding
     from harness.generator import LoopHealth
@@ -32,15 +27,10 @@ LOOP_LAG_MS = (5.0, 20.0)
 LOOP_LAG_SHARE = (0.05, 0.25)  # of the reported p99
 GC_SHARE = (0.001, 0.01)
 NOT_SENT_SHARE = (0.0, 0.02)
-RATE_SHARE = (0.005, 0.02)
-KS_DISTANCE = (0.02, 0.05)
-SCATTER_OFF = (0.1, 0.3)  # of the coefficient of variation
-PER_STRETCH = 50
-FEWEST_STRETCHES = 10
 LITTLE_OFF = (0.02, 0.10)
 FEW_FAILURES = 0.01
 
-_MORE_POWER = "Give the generator more cores (--load-processes 2) or a machine of its own, or lower the load."
+MORE_POWER = "Give the generator more cores (--load-processes 2) or a machine of its own, or lower the load."
 
 
 def lateness(case: TrialCase) -> Finding | None:
@@ -61,7 +51,7 @@ def lateness(case: TrialCase) -> Finding | None:
         f"{milliseconds(quantile(late_ns, 0.99) / NS_PER_MS)} at p99, which is {percent(shares[0.5])} and "
         f"{percent(shares[0.99])} of the response times."
     )
-    return doubt(FindingKind.LATENESS, verdict, text, _MORE_POWER, p50_share=shares[0.5], p99_share=shares[0.99])
+    return doubt(FindingKind.LATENESS, verdict, text, MORE_POWER, p50_share=shares[0.5], p99_share=shares[0.99])
 
 
 def not_sent(case: TrialCase) -> Finding | None:
@@ -75,54 +65,6 @@ def not_sent(case: TrialCase) -> Finding | None:
     return doubt(FindingKind.NOT_SENT, graded(share, *NOT_SENT_SHARE), text, remedy, share=share)
 
 
-def rate(case: TrialCase) -> Finding | None:
-    """Open loop: more or fewer requests went out than were asked for."""
-    asked_rps = getattr(case.evidence.point.arrivals, "rate_rps", None)
-    if case.trial is None or asked_rps is None:
-        return None
-    window = case.trial.window
-    sent = int(np.count_nonzero(window.holds(case.trial.everything["sent_ns"])))
-    expected = asked_rps * window.seconds
-    chance = 3 * _gap_cv(case) / math.sqrt(expected) + 1 / expected
-    off = abs(sent - expected) / expected
-    verdict = graded(off, max(RATE_SHARE[0], chance), max(RATE_SHARE[1], 2 * chance))
-    if verdict is Verdict.VALID:
-        return None
-    text = f"{figure(sent / window.seconds, 3)} requests/s went out instead of {figure(asked_rps, 3)}."
-    return doubt(FindingKind.RATE, verdict, text, _MORE_POWER, off=off)
-
-
-def arrival_process(case: TrialCase) -> Finding | None:
-    """Open loop: the requests did not go out as the arrival process says.
-
-    Their instants must be spread evenly over the window (Kolmogorov-Smirnov), and the counts in stretches of some 50
-    requests must scatter as the process does; single gaps are not looked at, since a timer's error of 0.1 ms shows in
-    them at any high rate and matters no more than its lateness.
-    """
-    if case.trial is None or not isinstance(case.evidence.point.arrivals, Constant | Poisson | Gamma):
-        return None
-    window = case.trial.window
-    sent_ns = case.trial.everything["sent_ns"]
-    sent_ns = np.sort(sent_ns[window.holds(sent_ns)])
-    stretches = sent_ns.size // PER_STRETCH
-    if stretches < FEWEST_STRETCHES:
-        return None
-    cv = _gap_cv(case)
-    distance = _uniform_distance(sent_ns, window.start_ns, window.end_ns)
-    counts = batch_rates(sent_ns, window.start_ns, window.end_ns, stretches) * window.seconds / stretches
-    found_cv = math.sqrt(float(counts.var(ddof=1) / counts.mean()))
-    by_distance = graded(distance, *(max(limit, 1.95 * cv / math.sqrt(sent_ns.size)) for limit in KS_DISTANCE))
-    by_scatter = graded(abs(found_cv - cv), *(limit + 3 * cv / math.sqrt(2 * stretches) for limit in SCATTER_OFF))
-    verdict = worst((by_distance, by_scatter))
-    if verdict is Verdict.VALID:
-        return None
-    text = (
-        f"The arrivals were not what was asked for: {figure(distance)} away from an even spread (Kolmogorov-Smirnov), "
-        f"with a coefficient of variation of {figure(found_cv)} instead of {figure(cv)}."
-    )
-    return doubt(FindingKind.ARRIVAL_PROCESS, verdict, text, _MORE_POWER, distance=distance, cv=found_cv)
-
-
 def generator_cpu(case: TrialCase) -> Finding | None:
     """A load process had little or no time left, so that it may be what was measured."""
     if case.evidence.in_process:
@@ -131,11 +73,11 @@ def generator_cpu(case: TrialCase) -> Finding | None:
     verdict = graded(share, *CPU_SHARE)
     if verdict is Verdict.VALID:
         return None
-    if case.closed is None:
+    if case.open_loop:
         # An open loop may spin towards due times; whether it kept up, lateness says directly.
         verdict = Verdict.DEGRADED
     text = f"The load generator was busy {percent(share)} of the time: part of what was measured may be its own limit."
-    return doubt(FindingKind.GENERATOR_CPU, verdict, text, _MORE_POWER, share=share)
+    return doubt(FindingKind.GENERATOR_CPU, verdict, text, MORE_POWER, share=share)
 
 
 def loop_lag(case: TrialCase) -> Finding | None:
@@ -149,7 +91,7 @@ def loop_lag(case: TrialCase) -> Finding | None:
         return None
     verdict = Verdict.INVALID if by_time is by_share is Verdict.INVALID else Verdict.DEGRADED
     text = f"The generator's event loop was {milliseconds(lag_ms)} late at p99, {percent(share)} of the response p99."
-    return doubt(FindingKind.LOOP_LAG, verdict, text, _MORE_POWER, lag_p99_ms=lag_ms, share=share)
+    return doubt(FindingKind.LOOP_LAG, verdict, text, MORE_POWER, lag_p99_ms=lag_ms, share=share)
 
 
 def gc_pause(case: TrialCase) -> Finding | None:
@@ -191,20 +133,3 @@ def littles_law(case: TrialCase) -> Finding | None:
 
 def _healths(case: TrialCase) -> list[LoopHealth]:
     return [report.health for report in case.evidence.reports if report.health is not None]
-
-
-def _gap_cv(case: TrialCase) -> float:
-    """Coefficient of variation of the gaps that the arrival process has."""
-    arrivals = case.evidence.point.arrivals
-    if isinstance(arrivals, Gamma):
-        return arrivals.cv
-    return 0.0 if isinstance(arrivals, Constant) else 1.0
-
-
-def _uniform_distance(instants_ns: NDArray[np.int64], start_ns: int, end_ns: int) -> float:
-    """Kolmogorov-Smirnov distance of ascending instants to the uniform distribution on [start, end)."""
-    at = (instants_ns - start_ns) / (end_ns - start_ns)
-    count = instants_ns.size
-    above = np.arange(1, count + 1) / count - at
-    below = at - np.arange(count) / count
-    return float(max(above.max(), below.max()))

@@ -28,8 +28,8 @@ ROUNDS_PER_WINDOW = 5  # each user's answers in a window, so that the rhythm of 
 
 
 def unsteady(case: TrialCase) -> Finding | None:
-    """Throughput or the median response time was still warming up, drifted, or changed its level."""
-    if case.trial is None:
+    """Under a load that does not change, throughput or the median response time did."""
+    if case.trial is None or not case.stationary:
         return None
     users = case.closed.users if case.closed else 1
     per_window = max(REQUESTS_PER_WINDOW, ROUNDS_PER_WINDOW * users)

@@ -81,7 +81,7 @@ def unchecked(case: TrialCase) -> Finding | None:
 
 def saturated(case: TrialCase) -> Finding | None:
     """Open loop: the target cannot keep up, so that latency depends on how long one measures."""
-    if case.trial is None or case.closed:
+    if case.trial is None or not case.open_loop or not case.stationary:
         return None
     due_ns, done_ns = case.trial.due["due_ns"], case.trial.due["done_ns"]
     window = case.trial.window

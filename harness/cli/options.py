@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.arrivals import Stages, parse_seconds, parse_stages
+from harness.arrivals import KINDS, parse_seconds, parse_stages
 from harness.cli.foreign_options import FOREIGN_OPTIONS, foreign_fields
 from harness.errors import UserError
-from harness.planning import ArrivalChoice, Request
+from harness.planning import DEFAULT_WARMUP_SECONDS, ArrivalChoice, Request
 from harness.scenario import find_scenario
 from harness.slo import Slo, parse_slo
 from harness.wire.access import TLS_CA, TOKEN_FILE, Access
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 DEFAULT_SCENARIO = "scenarios/predict.py"
 MAX_PORT = 65_536
 DEFAULT_SLO = "p99<50ms"
-DEFAULT_SECONDS = 2.0
-DEFAULT_PRECISE_SECONDS = 5.0
 DEFAULT_MAX_SECONDS = 60.0
 
 
@@ -160,7 +158,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--seconds",
         type=Duration(),
         default=None,
-        help="Measured time of each trial.  [default: 2s; 5s with --precision]",
+        help="Measured time of each trial.  [default: 2s; 5s with --precision; all of stages or a trace]",
     ),
     click.option(
         "--precision",
@@ -178,9 +176,8 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--warmup",
         type=Duration(),
-        default="0.5s",
-        show_default=True,
-        help="Load before the measured time, kept in the rows.",
+        default=None,
+        help="Load before the measured time, kept in the rows.  [default: 0.5s; 0s for stages, users and a trace]",
     ),
     click.option(
         "--timeout", type=Duration(), default="10s", show_default=True, help="An answer later than this is a time-out."
@@ -200,9 +197,10 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--arrivals",
         "arrivals_kind",
-        type=click.Choice(["closed", "constant", "poisson", "gamma", "stages", "replay"]),
+        type=click.Choice(KINDS),
         default=None,
-        help="closed (users wait for their answer) or an open loop.  [default: closed; poisson with a rate]",
+        help="closed (a number of users who wait for their answers), users (who come and go by --stages), or an open "
+        "loop.  [default: closed; poisson with a rate]",
     ),
     click.option("--rate", type=float, default=None, help="Requests/s of an open loop."),
     click.option("--cv", type=float, default=2.0, show_default=True, help="Burstiness of --arrivals gamma."),
@@ -213,7 +211,12 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         show_default=True,
         help="Pause of a closed-loop user after each answer.",
     ),
-    click.option("--stages", default=None, metavar="10s:0-200,20s:200-200", help="Rates of --arrivals stages."),
+    click.option(
+        "--stages",
+        default=None,
+        metavar="10s:0-200,20s:200-200",
+        help="Steps, ramps and spikes: rates of --arrivals stages, or numbers of --arrivals users.",
+    ),
     click.option("--trace", default=None, type=click.Path(), help="CSV of seconds for --arrivals replay."),
     click.option("--speed", type=float, default=1.0, show_default=True, help="Divides the trace's times."),
     click.option(
@@ -291,16 +294,16 @@ def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: 
             kind=given["arrivals_kind"],
             cv=given["cv"],
             think_time_s=given["think_time"],
-            stages=Stages(stages=parse_stages(given["stages"])) if given["stages"] else None,
+            stages=parse_stages(given["stages"]) if given["stages"] else (),
             trace=given["trace"],
             speed=given["speed"],
         ),
         protocol=protocol_named(given["protocol"]),
         check=given["check"],
-        seconds=_seconds(given),
+        seconds=None if given["seconds"] is None else _positive("--seconds", given["seconds"]),
         precision=given["precision"],
         max_seconds=_max_seconds(given),
-        warmup_seconds=given["warmup"],
+        warmup_seconds=_warmup(given),
         timeout_seconds=_positive("--timeout", given["timeout"]),
         connect_timeout_seconds=_positive_or_none("--connect-timeout", given["connect_timeout"]),
         first_byte_timeout_seconds=_positive_or_none("--first-byte-timeout", given["first_byte_timeout"]),
@@ -324,10 +327,11 @@ def was_given(name: str) -> bool:
     return source not in (None, click.core.ParameterSource.DEFAULT)
 
 
-def _seconds(given: dict[str, Any]) -> float:
-    if given["seconds"] is not None:
-        return _positive("--seconds", given["seconds"])
-    return DEFAULT_SECONDS if given["precision"] is None else DEFAULT_PRECISE_SECONDS
+def _warmup(given: dict[str, Any]) -> float:
+    """None by default where the load changes by a plan of its own, all of which is to be seen."""
+    if given["warmup"] is not None:
+        return float(given["warmup"])
+    return 0.0 if given["arrivals_kind"] in ("stages", "users", "replay") else DEFAULT_WARMUP_SECONDS
 
 
 def _max_seconds(given: dict[str, Any]) -> float:

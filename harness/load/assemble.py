@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from harness.arrivals import Closed, mean_rate_rps, schedule, stripe
+from harness.arrivals import Closed, Users, comings_and_goings, length_s, mean_rate_rps, schedule, stripe
+from harness.clock import NS_PER_S
 from harness.errors import UserError
 from harness.load.class_bank import class_bank
 from harness.load.client_side import Preparer, client_side_of
 from harness.load.closed_loop import ClosedLoop
 from harness.load.connection import Connection, resolve
+from harness.load.crowd import Crowd
 from harness.load.engine import Engine, Timeouts
 from harness.load.grpc_connection import GrpcConnection
 from harness.load.inprocess import InProcessConnection, RawCodec
@@ -40,7 +42,7 @@ class EngineDriver:
     """The engine together with its arrivals."""
 
     engine: Engine
-    loop: ClosedLoop | OpenLoop
+    loop: ClosedLoop | OpenLoop | Crowd
 
     @property
     def in_flight(self) -> int:
@@ -50,11 +52,11 @@ class EngineDriver:
     @property
     def exhausted(self) -> bool:
         """Whether the arrivals have come to their own end."""
-        return isinstance(self.loop, OpenLoop) and self.loop.exhausted
+        return not isinstance(self.loop, ClosedLoop) and self.loop.exhausted
 
     def start(self, origin_ns: int) -> None:
-        """An open loop's due times count from `origin_ns`."""
-        if isinstance(self.loop, OpenLoop):
+        """A schedule counts from `origin_ns`."""
+        if not isinstance(self.loop, ClosedLoop):
             self.loop.start(origin_ns)
 
     def add_user(self) -> int:
@@ -97,15 +99,25 @@ def assemble(options: LoadOptions, host: str, original: Callable[[str, str], Any
     )
     if any(each.client for each in sets):
         engine.preparer = Preparer(sets, places_of(sets))
-    loop: ClosedLoop | OpenLoop
+    loop: ClosedLoop | OpenLoop | Crowd
     if isinstance(options.arrivals, Closed):
         loop = ClosedLoop(engine, load.phases, round(options.arrivals.think_time_s * 1e9))
+        engine.attach(loop)
+    elif isinstance(options.arrivals, Users):
+        loop = _crowd(options.arrivals, options, engine, load)
         engine.attach(loop)
     else:
         blocks = stripe(schedule(options.arrivals, options.seed), options.worker, options.workers)
         loop = OpenLoop(engine, load.phases, blocks, options.max_in_flight)
         engine.attach(loop, mean_rate_rps(options.arrivals) / options.workers)
     return load, EngineDriver(engine, loop)
+
+
+def _crowd(arrivals: Users, options: LoadOptions, engine: Engine, load: Load) -> Crowd:
+    """Every `workers`-th of the users, from number `worker` on."""
+    events = [event for event in comings_and_goings(arrivals.stages) if event[1] % options.workers == options.worker]
+    closed = ClosedLoop(engine, load.phases, round(arrivals.think_time_s * NS_PER_S))
+    return Crowd(closed, events, round((length_s(arrivals) or 0.0) * NS_PER_S))
 
 
 def _over_http(options: LoadOptions, host: str) -> tuple[list[PayloadSet], ConnectionMaker]:

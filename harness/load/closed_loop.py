@@ -51,6 +51,10 @@ class ClosedLoop:
         if connection.state in (IDLE, CLOSED):
             connection.close()
 
+    def wake(self) -> None:
+        """Have the engine look at what is due."""
+        self._engine.wake()
+
     def stop(self) -> None:
         """Nothing is due any more."""
         self._stopped = True

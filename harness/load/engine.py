@@ -40,7 +40,9 @@ SWEEP_TICKS = 2
 class Arrivals(Protocol):
     """Says when requests are due and which connection takes them."""
 
-    next_due_ns: int
+    @property
+    def next_due_ns(self) -> int:
+        """The next instant at which something is due."""
 
     def on_due(self, now_ns: int) -> None:
         """`next_due_ns` has come."""

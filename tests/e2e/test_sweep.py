@@ -196,3 +196,26 @@ def test_a_precision_that_cannot_be_reached_is_told(tmp_path):
         refused = harness("run", "--target", "fixed", *wrong, "--out", tmp_path / "none")
         assert refused.returncode == 2, refused.stderr
         assert wrong[0] in refused.stderr or "--max-seconds" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "scheduled"),
+    [
+        (("--arrivals", "users", "--stages", "500ms:0-4,500ms:4"), None),
+        (("--arrivals", "stages", "--stages", "500ms:100,500ms:300"), None),
+        (("--arrivals", "gamma", "--rate", "200", "--cv", "2", "--seconds", "1"), None),
+        (("--arrivals", "replay", "--trace", "TRACE", "--speed", "2"), 40),
+    ],
+    ids=["users", "stages", "gamma", "replay"],
+)
+def test_a_run_with_arrivals_of_every_kind(tmp_path, words, scheduled):
+    trace = tmp_path / "trace.csv"
+    trace.write_text("seconds\n" + "".join(f"{10 + number / 20}\n" for number in range(40)))
+    given = [str(trace) if word == "TRACE" else word for word in words]
+    done = harness("run", "--target", "fixed", "delay_ms=2", *given, "--out", tmp_path / "run", "--json")
+    (point,) = json.loads(done.stdout)["result"]["points"]
+    counts = point["counts"]
+    assert counts["ok"] == counts["sent"] == counts["scheduled"] > 0, done.stderr
+    assert scheduled in (None, counts["scheduled"])
+    # All of what was asked for is measured, without being told how long it is.
+    assert point["seconds"] == pytest.approx(1.0, abs=0.1)

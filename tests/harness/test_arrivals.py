@@ -13,6 +13,11 @@ from harness.arrivals import (
     Replay,
     Stage,
     Stages,
+    Users,
+    UserStage,
+    comings_and_goings,
+    expected_by,
+    length_s,
     mean_rate_rps,
     parse_arrivals,
     parse_seconds,
@@ -165,3 +170,70 @@ def test_lengths_of_time():
 def test_the_greatest_rate_is_known():
     assert mean_rate_rps(Stages(stages=parse_stages("1s:5-80,1s:10"))) == 80
     assert mean_rate_rps(Constant(rate_rps=7.0)) == 7
+
+
+def users(*stages, think_time_s=0.0):
+    levels = tuple(UserStage(seconds=seconds, start_users=start, end_users=end) for seconds, start, end in stages)
+    return Users(stages=levels, think_time_s=think_time_s)
+
+
+def there(events, at_s):
+    """Which users are there just after an instant."""
+    present = set()
+    for offset_ns, user, comes in events:
+        if offset_ns <= at_s * S:
+            (present.add if comes else present.remove)(user)
+    return present
+
+
+def test_users_come_and_go_along_the_line():
+    # Up to 4 within 4 s, 4 for a second, then at once 2, and down to none within 2 s.
+    events = comings_and_goings(users((4, 0, 4), (1, 4, 4), (2, 2, 0)).stages)
+    assert [(offset // S, user) for offset, user, comes in events if comes] == [(1, 0), (2, 1), (3, 2), (4, 3)]
+    assert there(events, 0.5) == set()
+    assert there(events, 2.5) == {0, 1}
+    assert there(events, 4.5) == {0, 1, 2, 3}
+    assert there(events, 5.0) == {0}  # the line has just left 2
+    assert there(events, 6.5) == set()
+
+
+def test_a_step_and_a_spike_of_users():
+    events = comings_and_goings(users((1, 3, 3), (1, 5, 5), (1, 3, 3)).stages)
+    assert events[:3] == [(0, 0, True), (0, 1, True), (0, 2, True)]
+    assert events[3:] == [(S, 3, True), (S, 4, True), (2 * S, 3, False), (2 * S, 4, False)]
+
+
+def test_the_line_is_followed_everywhere():
+    rng = np.random.default_rng(3)
+    stages = [(1.0, float(a), float(b)) for a, b in rng.uniform(0, 30, (8, 2))]
+    events = comings_and_goings(users(*stages).stages)
+    assert [event[0] for event in events] == sorted(event[0] for event in events)
+    for number, (_, start, end) in enumerate(stages):
+        for share in (0.21, 0.5, 0.83):
+            assert there(events, number + share) == set(range(int(start + share * (end - start))))
+
+
+def test_how_long_arrivals_last_by_themselves(tmp_path):
+    trace = tmp_path / "trace.csv"
+    trace.write_text("5.0\n6.5\n7.0\n")
+    assert length_s(users((2, 0, 5), (3, 5, 5))) == 5
+    assert length_s(Stages(stages=parse_stages("10s:0-100,500ms:100"))) == 10.5
+    assert length_s(Replay(path=str(trace), speed=2.0)) == pytest.approx(1.0, abs=1e-6)
+    assert length_s(Poisson(rate_rps=5.0)) is length_s(Closed(users=1)) is None
+
+
+def test_what_is_expected_of_an_open_loop_by_an_instant():
+    at_s = np.array([0.0, 5.0, 10.0, 12.0, 99.0])
+    assert expected_by(Constant(rate_rps=20.0), at_s).tolist() == [0, 100, 200, 240, 1980]
+    stages = Stages(stages=parse_stages("10s:0-100,2s:50,1s:0"))
+    assert expected_by(stages, at_s).tolist() == [0, 125, 500, 600, 600]
+    assert expected_by(Closed(users=3), at_s) is expected_by(users((1, 1, 1)), at_s) is None
+
+
+def test_stages_of_users_are_written_like_those_of_a_rate():
+    parsed = parse_arrivals("users", {"stages": "10s:0-32,1m:32", "think_time": "5ms"})
+    assert parsed == users((10.0, 0.0, 32.0), (60.0, 32.0, 32.0), think_time_s=0.005)
+    with pytest.raises(UserError, match="too many"):
+        parse_arrivals("users", {"stages": "10s:0-1000000"})
+    with pytest.raises(UserError, match="needs --stages"):
+        parse_arrivals("users", {})

@@ -9,7 +9,7 @@ import pytest
 from answers_of import point_of, quantile_of, trial_of
 from evidence_of import MS, START, S, closed_loop, evidence_of, report_of, rows_of, samples_of
 
-from harness.arrivals import Closed, Constant, Gamma, Poisson
+from harness.arrivals import Closed, Constant, Gamma, Poisson, Stage, Stages, Users, UserStage
 from harness.checks import judge_point
 from harness.envelope import Envelope
 from harness.findings import Finding, FindingKind, Verdict
@@ -400,3 +400,38 @@ def test_clocks_of_other_machines_are_stated_with_what_is_known_of_them(error_ns
     rows = closed_loop()
     reports = (report_of(rows, 10.0, clock_offset_ns=7 * S if error_ns else 0, clock_error_ns=error_ns),)
     assert found(evidence_of(rows, reports=reports)).get(K.CLOCK_OFFSET) == verdict
+
+
+RAMP = Stages(
+    stages=(Stage(seconds=5.0, start_rps=0.0, end_rps=2000.0), Stage(seconds=10.0, start_rps=500.0, end_rps=500.0))
+)
+
+
+def ramped(seed=1):
+    """Due times of RAMP by thinning: an independent way to the same process. 5 000 in the ramp, 5 000 after it."""
+    rng = np.random.default_rng(seed)
+    at_s = np.sort(rng.uniform(0, 15, rng.poisson(2000 * 15)))
+    rate = np.where(at_s < 5, 400 * at_s, 500)
+    return at_s[rng.uniform(0, 2000, at_s.size) < rate]
+
+
+def test_a_ramp_is_tested_against_its_own_rate():
+    gaps_s = np.diff(ramped(), prepend=0.0)
+    rows = open_loop(gaps_s=gaps_s)
+    assert found(open_evidence(rows, arrivals=RAMP)) == {}
+    even = open_loop(gaps_s=np.full(10_000, 0.0015))
+    wrong = found(open_evidence(even, arrivals=RAMP))
+    assert wrong[K.ARRIVAL_PROCESS] is V.INVALID
+    few = found(open_evidence(open_loop(gaps_s=2 * gaps_s), arrivals=RAMP))
+    assert few[K.RATE] is V.INVALID
+
+
+def test_users_who_come_and_go_are_neither_unsteady_nor_saturating():
+    # The median doubles in the second half, as it may where more users have come.
+    rows = closed_loop()
+    late = np.arange(rows.num_rows) > rows.num_rows // 2
+    due_ns = rows["due_ns"].to_numpy()
+    slower = rows_of(due_ns, rows["done_ns"].to_numpy() - due_ns + late * 10 * MS)
+    arrivals = Users(stages=(UserStage(seconds=10.0, start_users=1.0, end_users=2.0),))
+    assert K.UNSTEADY in found(evidence_of(slower))
+    assert {K.UNSTEADY, K.SATURATED, K.LITTLES_LAW}.isdisjoint(found(evidence_of(slower, arrivals=arrivals)))
