@@ -171,7 +171,8 @@ import time, numpy as np
 from harness.bank import Bank
 from targets.loading import load_model
 from targets.models import prepare
-setting = {{"engine": {engine!r}, "precision": "float32", "intra_op_threads": 1, "inter_op_threads": 1}}
+from targets import TARGETS
+setting = TARGETS["batched"].knobs.complete({{"engine": {engine!r}, "intra_op_threads": 1, "inter_op_threads": 1}})
 loaded = load_model(prepare({name!r}, lambda *_: None), setting, lambda *_: None)
 rows = np.ascontiguousarray(loaded.bank.inputs[:64])
 best = []
@@ -189,7 +190,7 @@ print(sorted(best)[len(best) // 2])
 
 
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize(("name", "binary"), [("digits-mlp", False), ("digits-cnn", True)])
+@pytest.mark.parametrize(("name", "binary"), [("digits-mlp", False), ("fashion-cnn", True)])
 def test_servers(tmp_path, name, binary):
     model = prepare(name, lambda *_: None)
     (ROOT / "results").mkdir(exist_ok=True)

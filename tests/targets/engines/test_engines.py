@@ -22,6 +22,7 @@ BACKENDS = {
 ANSWERS = """
 import json, sys
 from harness.bank import Bank
+from targets import TARGETS
 from targets.engines.catalog import find_engine
 from targets.loading import load_model
 from targets.models import prepare
@@ -33,6 +34,7 @@ for model in ("digits-mlp", "digits-cnn"):
     for engine in sys.argv[1:]:
         for precision in find_engine(engine).precisions:
             setting = {"engine": engine, "precision": precision, "intra_op_threads": 1, "inter_op_threads": 1}
+            setting = TARGETS["inprocess"].knobs.complete(setting)
             try:
                 loaded = load_model(prepared, setting, lambda *_: None)
             except Exception as error:
