@@ -51,6 +51,7 @@ def load_command(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, tri
         *(("--skew", f"{skew:g}") if (skew := plan.skew_at(point)) else ()),
         *_where(plan, endpoint),
         *_mix(plan, point, endpoint),
+        *_chat(plan),
         *_arrivals(point.arrivals),
         *("--max-in-flight", str(-(-plan.max_in_flight // plan.workers))),
         *_processes(plan),
@@ -91,7 +92,8 @@ def _parts_of_timeout(plan: Plan) -> list[str]:
 
 
 def _where(plan: Plan, endpoint: Endpoint) -> list[str]:
-    words = ["--bank", str(endpoint.bank)] if endpoint.bank else []
+    bank = plan.chat.get("prompts") or endpoint.bank
+    words = ["--bank", str(bank)] if bank else []
     if endpoint.url:
         return [*words, "--host", endpoint.url, *(("--tls-ca", str(endpoint.tls_ca)) if endpoint.tls_ca else ())]
     knobs = [word for name, value in endpoint.setting.items() for word in ("--knob", f"{name}={format_value(value)}")]
@@ -102,6 +104,11 @@ def _mix(plan: Plan, point: Point, endpoint: Endpoint) -> list[str]:
     mix = plan.mix(point)
     banks = [word for name, path in endpoint.class_banks.items() for word in ("--class-bank", f"{name}={path}")]
     return [*banks, *(("--mix", mix) if mix else ())]
+
+
+def _chat(plan: Plan) -> list[str]:
+    said = {name: value for name, value in plan.chat.items() if name != "prompts"}
+    return [word for name, value in said.items() for word in (f"--{name.replace('_', '-')}", value)]
 
 
 def _arrivals(arrivals: Arrivals) -> list[str]:  # noqa: PLR0911  (one for each kind)

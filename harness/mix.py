@@ -12,7 +12,8 @@ from harness.errors import UserError, unknown_name
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-VERBS = ("predict", "explain")
+CHAT = "chat"
+VERBS = ("predict", "explain", CHAT)
 _PART = re.compile(r"([\w.-]+)(?::(\d+(?:\.\d+)?))?")
 
 

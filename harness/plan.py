@@ -73,6 +73,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     trials: tuple[Trial, ...]  # in the order they are run
     fixed: Setting = {}  # knobs set by the user but not swept
     left_out: tuple[str, ...] = ()  # settings of the sweep that cannot be run here, and why
+    chat: dict[str, str] = {}  # what the user said of conversations, by option name
     protocol: str = "auto"  # a name of harness.wire.protocols
     check: str = "all"  # "all", "sample" or "off"
     seconds: float

@@ -57,6 +57,7 @@ class Request:
     model: str  # empty: the scenario's own
     concurrency: tuple[int, ...]
     arrivals: ArrivalChoice = field(default_factory=ArrivalChoice)
+    chat: dict[str, str] = field(default_factory=dict)
     protocol: str = "auto"
     check: str = "all"
     seconds: float | None = 2.0  # None: as long as the arrivals last by themselves, else DEFAULT_SECONDS
@@ -118,6 +119,7 @@ def make_plan(request: Request, scenario: Scenario | None = None) -> Plan:
         trials=order_trials(_restart_groups(points, knobs), repeats, request.seed),
         fixed=fixed,
         left_out=(*_not_here(target_knobs, request.words), *conflicts),
+        chat=request.chat,
         protocol=request.protocol,
         check=request.check,
         seconds=seconds,

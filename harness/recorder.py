@@ -151,6 +151,13 @@ def read_rows(path: Path) -> pa.Table:
     (`unreadable_bytes(table)`). A file without even a schema gives an empty table. Columns that a file of an earlier
     version lacks are null.
     """
+    batches, unreadable = read_batches(path)
+    table = _as_of_now(batches)
+    return table.replace_schema_metadata({UNREADABLE_BYTES: str(unreadable)}) if unreadable else table
+
+
+def read_batches(path: Path) -> tuple[list[pa.RecordBatch], int]:
+    """The whole record batches of an Arrow stream, and how many bytes behind them cannot be read."""
     import pyarrow as pa
 
     batches: list[pa.RecordBatch] = []
@@ -165,9 +172,7 @@ def read_rows(path: Path) -> pa.Table:
                 read_bytes = source.tell()
         except (pa.ArrowInvalid, OSError):
             pass
-        unreadable = source.size() - read_bytes
-    table = _as_of_now(batches)
-    return table.replace_schema_metadata({UNREADABLE_BYTES: str(unreadable)}) if unreadable else table
+        return batches, source.size() - read_bytes
 
 
 def _as_of_now(batches: list[pa.RecordBatch]) -> pa.Table:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.arrivals import KINDS, parse_seconds, parse_stages
+from harness.cli.chat_options import CHAT_OPTIONS, chat_words
 from harness.cli.foreign_options import FOREIGN_OPTIONS, foreign_fields
 from harness.errors import UserError
 from harness.planning import DEFAULT_WARMUP_SECONDS, ArrivalChoice, Request
 from harness.scenario import find_scenario
+from harness.scenario_defaults import scenario_defaults
 from harness.slo import Slo, parse_slo
 from harness.wire.access import TLS_CA, TOKEN_FILE, Access
 from harness.wire.protocols import AUTO, protocol_named
@@ -108,6 +111,15 @@ TOKEN_OPTION = click.option(
     help="File with the bearer token that requests carry and an embedded target asks for; or set SWEEPSPOT_TOKEN. "
     "(The token itself is no option: others could read it in the list of processes.)",
 )
+
+
+def _take_defaults(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """What the scenario wants stands in for the defaults here; what the user writes counts more than either."""
+    del param
+    ctx.default_map = {**(ctx.default_map or {}), **scenario_defaults(Path(find_scenario(value)))}
+    return value
+
+
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--target",
@@ -137,7 +149,9 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         show_default=True,
         type=click.Path(),
         metavar="NAME|FILE",
-        help="What is sent: predict, image, speech, text, ... or a locustfile.",
+        is_eager=True,
+        callback=_take_defaults,
+        help="What is sent: predict, image, speech, text, agent, ... or a locustfile; it may have defaults of its own.",
     ),
     click.option(
         "--check",
@@ -267,7 +281,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
 
 def load_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command all of the shared options."""
-    for option in reversed(_OPTIONS):
+    for option in reversed((*_OPTIONS, *CHAT_OPTIONS)):
         command = option(command)
     return command
 
@@ -298,6 +312,7 @@ def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: 
             trace=given["trace"],
             speed=given["speed"],
         ),
+        chat=chat_words(given),
         protocol=protocol_named(given["protocol"]),
         check=given["check"],
         seconds=None if given["seconds"] is None else _positive("--seconds", given["seconds"]),
@@ -324,7 +339,7 @@ def was_given(name: str) -> bool:
     """Whether the user wrote the option `name`."""
     context = click.get_current_context(silent=True)
     source = context.get_parameter_source(name) if context else None
-    return source not in (None, click.core.ParameterSource.DEFAULT)
+    return source not in (None, click.core.ParameterSource.DEFAULT, click.core.ParameterSource.DEFAULT_MAP)
 
 
 def _warmup(given: dict[str, Any]) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import load_options, make_request
+from harness.cli.options import load_options, make_request, was_given
 from harness.errors import UserError
 
 
@@ -30,4 +30,4 @@ def command(knobs: tuple[str, ...], concurrency: int, repeats: int, **given: Any
     if several:
         raise UserError(f"{several[0]}: `run` takes one value for each knob (name=value); `sweep` takes several")
     request = make_request(knobs, (concurrency,), repeats, given)
-    return execute.start(request, out=given["out"], gated=given["slo"] is not None, as_json=given["as_json"])
+    return execute.start(request, out=given["out"], gated=was_given("slo"), as_json=given["as_json"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from harness.cli.options import IntList, load_options, make_request
+from harness.cli.options import IntList, load_options, make_request, was_given
 from harness.cli.train import TARGET_ACCURACY_HELP
 from harness.errors import UserError
 
@@ -82,7 +82,7 @@ def command(
     request = make_request(knobs, concurrency, repeats, given)
     if given["dry_run"]:
         return execute.dry_run(request, as_json=given["as_json"])
-    return execute.start(request, out=given["out"], gated=given["slo"] is not None, as_json=given["as_json"])
+    return execute.start(request, out=given["out"], gated=was_given("slo"), as_json=given["as_json"])
 
 
 def _train(knobs: tuple[str, ...], given: dict[str, Any]) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.arrivals import Closed, Users, comings_and_goings, length_s, mean_rate_rps, schedule, stripe
 from harness.clock import NS_PER_S
 from harness.errors import UserError
+from harness.load.chat_load import assemble_chat
 from harness.load.class_bank import class_bank
 from harness.load.client_side import Preparer, client_side_of
 from harness.load.closed_loop import ClosedLoop
@@ -19,8 +20,8 @@ from harness.load.grpc_connection import GrpcConnection
 from harness.load.inprocess import InProcessConnection, RawCodec
 from harness.load.load import Load, make_folder
 from harness.load.open_loop import OpenLoop
-from harness.load.payload_sets import PayloadSet, mixed_order, places_of
-from harness.mix import RequestClass
+from harness.load.payload_sets import PayloadSet, mixed_order, places_of, reading_of
+from harness.mix import CHAT, RequestClass
 from harness.target import find_target
 from harness.wire.access import Access
 from harness.wire.codec import make_codec
@@ -85,20 +86,10 @@ def assemble(options: LoadOptions, host: str, original: Callable[[str, str], Any
 
     `original(module, name)` is that name of the standard library as it was before gevent replaced it.
     """
-    sets, make_connection = _in_process(options, original) if options.target else _over_http(options, host)
-    make_folder(options.trial_dir)
-    load = Load(options, sets)
-    engine = Engine(
-        make_connection,
-        [request for each in sets for request in each.requests()],
-        mixed_order(sets, options),
-        load.ledger,
-        Timeouts(*options.timeouts_ns),
-        load.health,
-        original("select", "epoll"),
-    )
-    if any(each.client for each in sets):
-        engine.preparer = Preparer(sets, places_of(sets))
+    if not options.target and options.classes and options.classes[0].request_class.verb == CHAT:
+        load, engine = assemble_chat(options, host, original)
+    else:
+        load, engine = _assemble_payloads(options, host, original)
     loop: ClosedLoop | OpenLoop | Crowd
     if isinstance(options.arrivals, Closed):
         loop = ClosedLoop(engine, load.phases, round(options.arrivals.think_time_s * 1e9))
@@ -111,6 +102,24 @@ def assemble(options: LoadOptions, host: str, original: Callable[[str, str], Any
         loop = OpenLoop(engine, load.phases, blocks, options.max_in_flight)
         engine.attach(loop, mean_rate_rps(options.arrivals) / options.workers)
     return load, EngineDriver(engine, loop)
+
+
+def _assemble_payloads(options: LoadOptions, host: str, original: Callable[[str, str], Any]) -> tuple[Load, Engine]:
+    sets, make_connection = _in_process(options, original) if options.target else _over_http(options, host)
+    make_folder(options.trial_dir)
+    load = Load(options, sets, reading_of(sets, options.seed))
+    engine = Engine(
+        make_connection,
+        [request for each in sets for request in each.requests()],
+        mixed_order(sets, options),
+        load.ledger,
+        Timeouts(*options.timeouts_ns),
+        load.health,
+        original("select", "epoll"),
+    )
+    if any(each.client for each in sets):
+        engine.preparer = Preparer(sets, places_of(sets))
+    return load, engine
 
 
 def _crowd(arrivals: Users, options: LoadOptions, engine: Engine, load: Load) -> Crowd:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from harness.load.payload_sets import places_of
 from harness.rows import ABSENT
@@ -10,7 +10,7 @@ from harness.rows import ABSENT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.load.payload_sets import PayloadSet
+    from harness.mix import ClassShare
 
 MAX_CLASSES = 100
 OTHER = "other"
@@ -24,6 +24,21 @@ class StatisticsKey(NamedTuple):
     method: str
 
 
+class RequestSet(Protocol):
+    """What one request class sends, as far as its places are concerned."""
+
+    @property
+    def codec(self) -> Any:
+        """How requests are written; it has at least a name."""
+
+    @property
+    def share(self) -> ClassShare:
+        """The class, and how much of it there is."""
+
+    def labels(self) -> list[int]:
+        """Every payload's true class, or ABSENT."""
+
+
 class ClassBook:
     """Names, limits and places of all classes, by number.
 
@@ -31,7 +46,7 @@ class ClassBook:
     requests add has one place, without a payload. `keys` is None where Locust's own clients feed the statistics.
     """
 
-    def __init__(self, sets: Sequence[PayloadSet], model: str) -> None:
+    def __init__(self, sets: Sequence[RequestSet], model: str) -> None:
         shares = [each.share for each in sets]
         self.names = [share.name for share in shares]
         self.slos = [share.request_class.slo for share in shares]

@@ -65,6 +65,18 @@ class Ledger:
         self._split_reader = SplitReader()
         self._prepared: list[tuple[int, dict[str, int]]] = []  # row, ns by step that the client took
 
+    def open(self) -> None:
+        """Make the file."""
+        self.recorder.open()
+
+    def write(self, rows: Rows) -> None:
+        """Append rows that were taken."""
+        self.recorder.write(rows)
+
+    def close(self) -> None:
+        """End the file."""
+        self.recorder.close()
+
     def answered(self, connection: Connection, answer: Answer, done_ns: int, check: Check | None = None) -> int:
         """An answer came, good or bad: its outcome. `check` stands in for the bank's."""
         status = answer.status

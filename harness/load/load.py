@@ -18,19 +18,20 @@ from harness.generator import GeneratorReport
 from harness.load.class_book import ClassBook
 from harness.load.health import HealthMeter
 from harness.load.ledger import Ledger
-from harness.load.payload_sets import reading_of
 from harness.load.phases import NEVER_NS, Phases
 from harness.recorder import Recorder
 from harness.rows import NOTED, Outcome
 from harness.wire.access import Access
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from harness.clock_offset import ClockOffset
+    from harness.load.class_book import RequestSet
+    from harness.load.ledger import Places
     from harness.load.options import LoadOptions
-    from harness.load.payload_sets import PayloadSet
+    from harness.load.payload_sets import Reading
     from harness.recorder import Rows
 
 _PACKAGES = ("locust", "gevent", "httptools", "hpack", "protobuf", "numpy", "orjson")
@@ -62,14 +63,19 @@ class Driver(Protocol):
 class Load:
     """The books, the phases and the driver of one load process."""
 
-    def __init__(self, options: LoadOptions, sets: Sequence[PayloadSet]) -> None:
+    def __init__(
+        self,
+        options: LoadOptions,
+        sets: Sequence[RequestSet],
+        reading: Reading,
+        make_ledger: Callable[[Recorder, Reading, Places, Phases, int], Ledger] = Ledger,
+    ) -> None:
         self.options = options
         self.phases = Phases()
         self.health = HealthMeter()
         self.recorder = Recorder(options.trial_dir / f"requests{options.suffix}.arrow", noted=NOTED)
         self.classes = ClassBook(sets, options.model)
-        reading = reading_of(sets, options.seed)
-        self.ledger = Ledger(self.recorder, reading, self.classes.places, self.phases, options.worker)
+        self.ledger = make_ledger(self.recorder, reading, self.classes.places, self.phases, options.worker)
         self.stop_reason: str | None = None
         self.clock: ClockOffset | None = SAME  # of the master, where there is one; None: not known
         self.codec = sets[0].codec if sets else None
@@ -84,7 +90,7 @@ class Load:
 
     def open(self) -> None:
         """Make the files."""
-        self.recorder.open()
+        self.ledger.open()
         self.health.watch_gc()
 
     def begin_phases(self, origin_ns: int) -> None:
@@ -111,7 +117,7 @@ class Load:
 
     def write(self, rows: Rows) -> None:
         """Append rows to the file."""
-        self.recorder.write(rows)
+        self.ledger.write(rows)
 
     def write_snapshot(self) -> None:
         """What the books say now, for the case that this process does not live to the end."""
@@ -128,8 +134,8 @@ class Load:
         self.health.end()
         self.health.unwatch_gc()
         rows = self.ledger.take()
-        self.recorder.write(rows)
-        self.recorder.close()
+        self.ledger.write(rows)
+        self.ledger.close()
         self._write_report(final=True)
         driver.close()
         return rows

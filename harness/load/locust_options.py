@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from locust import events
 
 from harness.arrivals import parse_arrivals, parse_seconds
+from harness.chat import OUTPUT, TURNS, parse_chat
 from harness.errors import UserError, unknown_name
 from harness.load.checking import MODES
 from harness.load.options import LoadOptions
@@ -19,11 +20,13 @@ from harness.wire.protocols import AUTO, protocol_named
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Mapping
 
     from harness.knobs import Setting
     from harness.target import TargetSpec
 
 MAX_SKEW = 10.0
+scenario_target = {"name": "batched"}  # what is started where the user names neither target nor host
 _PRIVATE: dict[str, Any] = {"include_in_web_ui": False}
 _OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("--target", "embedded target to start when there is no --host (default batched); inprocess: none", {}),
@@ -53,6 +56,11 @@ _OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("--trace", "for --arrivals replay: CSV file whose first column is seconds", _PRIVATE),
     ("--speed", "for --arrivals replay: how many times faster", {}),
     ("--think-time", "closed loop: pause of a user between an answer and its next request", {}),
+    ("--turns", f"chat: turns of a conversation (default {TURNS})", {}),
+    ("--prompt-words", "chat: words of each message, for example 20, 8-64 or lognormal:20,0.5", {}),
+    ("--output-tokens", f"chat: tokens of each answer (default {OUTPUT})", {}),
+    ("--lengths", "chat: CSV file whose last two columns are words of prompt and tokens of answer", _PRIVATE),
+    ("--ignore-eos", "chat: on: ask for every token wanted; off: let the model end its turn", {}),
     ("--max-in-flight", "open loop: requests open at once; more are counted as not sent", {"default": "1024"}),
     ("--trial-dir", "folder for rows and load.json (default results/<date>-locust/trials/<n>)", _PRIVATE),
     ("--seed", "makes payload order, sampling and arrivals repeatable", {"default": "0"}),
@@ -82,6 +90,17 @@ def target_setting(parsed: Namespace, spec: TargetSpec) -> Setting:
     return spec.knobs.parse_setting([*spec.knobs.known_words(_declared("default_knobs")), *parsed.knob])
 
 
+def set_defaults(defaults: Mapping[str, str]) -> None:
+    """What a scenario wants where its user says nothing, by option name; names that are no option here are passed over.
+
+    `target` counts only without a host.
+    """
+    scenario_target["name"] = defaults.get("target", scenario_target["name"])
+    known = {flag.removeprefix("--").replace("-", "_") for flag, _, _ in _OPTIONS} - {"target"}
+    own = {name: value for name, value in defaults.items() if name in known}
+    events.init_command_line_parser.add_listener(lambda parser, **_: parser.set_defaults(**own))
+
+
 def load_options(parsed: Namespace, trial_dir: Path, worker: int = 0, workers: int = 1) -> LoadOptions:
     """The orders in Locust's parsed options. Raises UserError."""
     check = str(parsed.check)
@@ -98,6 +117,7 @@ def load_options(parsed: Namespace, trial_dir: Path, worker: int = 0, workers: i
         class_banks=_class_banks(parsed.class_bank),
         tls_ca=Path(parsed.tls_ca) if parsed.tls_ca else None,
         token_file=Path(parsed.token_file) if parsed.token_file else None,
+        chat=parse_chat(chat_words(parsed)),
         check=check,
         timeout_s=_positive(parse_seconds(parsed.timeout, "--timeout"), "--timeout"),
         connect_timeout_s=_seconds_or_none(parsed.connect_timeout, "--connect-timeout"),
@@ -126,6 +146,11 @@ def _class_banks(words: list[str]) -> dict[str, Path]:
         if not (name and equals and file):
             raise UserError(f"--class-bank {name}{equals}{file}: write name=file, for example explain=explain.npz")
     return {name: Path(file) for name, _, file in pairs}
+
+
+def chat_words(parsed: Namespace) -> dict[str, str | None]:
+    """What the user said about conversations, by the option's name."""
+    return {name: getattr(parsed, name) for name in ("turns", "prompt_words", "output_tokens", "lengths", "ignore_eos")}
 
 
 def arrival_words(parsed: Namespace) -> dict[str, str | None]:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 from harness.errors import UserError
 from harness.isolation import pin, plan_isolation
 from harness.load.locust_mix import classes_of
-from harness.load.locust_options import load_options, target_setting
+from harness.load.locust_options import load_options, scenario_target, target_setting
+from harness.mix import CHAT
 from harness.mixing import DEFAULT_METHOD, EXPLAIN_METHOD
 from harness.prepare import prepare_bank
 from harness.target import GRPC_PORT, find_target
 from harness.target_process import target_process
 from harness.wire.access import Access
 from harness.wire.detect import settle_protocol
-from harness.wire.protocols import AUTO, GRPC, protocol_named
+from harness.wire.protocols import AUTO, GRPC, OPENAI, protocol_named
 
 if TYPE_CHECKING:
     from locust.env import Environment
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from harness.server_process import ServerProcess
     from harness.target import TargetSpec
 
-DEFAULT = "batched"
 logger = logging.getLogger(__name__)
 
 
@@ -45,6 +45,9 @@ def aim(environment: Environment) -> EmbeddedTarget | ServerProcess | None:
         return None
     if environment.host and not classes_of(environment):
         return None
+    if environment.host and _chats(environment):
+        options.protocol = OPENAI
+        return None
     if environment.host:
         if not options.bank and options.check != "off":
             logger.info("Preparing the payloads of %s", options.model)
@@ -56,9 +59,13 @@ def aim(environment: Environment) -> EmbeddedTarget | ServerProcess | None:
     return _start(environment)
 
 
+def _chats(environment: Environment) -> bool:
+    return any(share.request_class.verb == CHAT for share in classes_of(environment))
+
+
 def _start(environment: Environment) -> EmbeddedTarget | ServerProcess:
     options = environment.parsed_options
-    spec = find_target(options.target or DEFAULT)
+    spec = find_target(options.target or scenario_target["name"])
     protocol = spec.protocol if options.protocol == AUTO else protocol_named(options.protocol)
     base: Setting = {GRPC_PORT: 0} if protocol == GRPC and spec.speaks_grpc and not spec.server else {}
     given = _with_explanations(environment, spec, target_setting(options, spec))

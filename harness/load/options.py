@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from harness.arrivals import Arrivals, Closed
+from harness.chat import ChatShape
 from harness.clock import NS_PER_S
 from harness.knobs import Setting
 from harness.mix import ONLY_PREDICT, ClassShare
@@ -25,6 +26,7 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     bank: Path | None = None
     classes: tuple[ClassShare, ...] = ONLY_PREDICT
     class_banks: dict[str, Path] = {}  # by name of a request class, or by verb
+    chat: ChatShape = ChatShape()  # of request classes that chat
     check: str = "all"
     tls_ca: Path | None = None
     token_file: Path | None = None  # the token itself is never an option

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from harness.bank import Bank
     from harness.load.checking import Check, Verdict
+    from harness.load.class_book import RequestSet
     from harness.load.options import LoadOptions
     from harness.mix import ClassShare
     from harness.target import ClientSide
@@ -66,7 +67,7 @@ def reading_of(sets: Sequence[PayloadSet], seed: int) -> Reading:
     return Reading(payload_check(sets, seed), sets[0].codec.describe if sets else HttpCodec().describe)
 
 
-def places_of(sets: Sequence[PayloadSet]) -> list[tuple[int, int, int]]:
+def places_of(sets: Sequence[RequestSet]) -> list[tuple[int, int, int]]:
     """For each number of the load's payloads: its request class, its number within the class's bank, its label."""
     return [(number, *numbered) for number, each in enumerate(sets) for numbered in enumerate(each.labels())]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from harness.errors import UserError
-from harness.wire.protocols import GRPC, HTTP_BINARY, HTTP_JSON, PLAIN_JSON, TFS, protocol_named
+from harness.wire.protocols import GRPC, HTTP_BINARY, HTTP_JSON, OPENAI, PLAIN_JSON, TFS, protocol_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +54,8 @@ def make_codec(protocol: str, url: ServerUrl, meta: BankMeta) -> Codec:
     from harness.wire.tfs import TfsCodec
     from harness.wire.v2 import V2BinaryCodec, V2Codec
 
+    if protocol == OPENAI:
+        raise UserError(f"--protocol {OPENAI}: this scenario does not chat; take --scenario scenarios/agent.py")
     codecs: dict[str, Callable[[ServerUrl, BankMeta], Codec]] = {
         HTTP_JSON: V2Codec,
         HTTP_BINARY: V2BinaryCodec,
@@ -98,4 +100,6 @@ def error_text(body: bytes) -> str:
     except orjson.JSONDecodeError:
         return ""
     error = document.get("error") if isinstance(document, dict) else None
+    if isinstance(error, dict):
+        error = error.get("message")  # as OpenAI writes it
     return " ".join(error[:120].split()) if isinstance(error, str) else ""

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from harness.bank import FREE, BankMeta
 from harness.errors import UserError
 from harness.wire.datatypes import DATATYPES
-from harness.wire.protocols import AUTO, GRPC, HTTP_JSON, TFS, protocol_named
+from harness.wire.protocols import AUTO, GRPC, HTTP_JSON, OPENAI, TFS, protocol_named
 from harness.wire.url import parse_url
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def settle_protocol(name: str, url: str, model: str, access: Access | None = Non
 
 
 def detect_protocol(url: str, model: str, access: Access | None = None) -> str:
-    """`http-json`, `grpc` or `tfs`. Raises UserError where the server does not answer, or speaks none of them."""
+    """The protocol that a server speaks. Raises UserError where it does not answer, or speaks none that is known."""
     server = parse_url(url, access)
     if server.is_grpc:
         _ask_grpc(server, "ServerReady")
@@ -46,8 +46,9 @@ def detect_protocol(url: str, model: str, access: Access | None = None) -> str:
         return HTTP_JSON
     if _get(server, f"/v1/models/{quote(model)}")[0] == OK:
         return TFS
-    if _get(server, "/v1/models")[0] == OK:
-        raise UserError(f"--host {url}: it speaks OpenAI's API (/v1/models); measure it with scenarios/agent.py")
+    status, document = _get(server, "/v1/models")
+    if status == OK and isinstance(document, dict) and "data" in document:
+        return OPENAI
     raise UserError(
         f"--host {url}: it speaks neither the Open Inference Protocol (/v2/health/ready) nor TensorFlow Serving's "
         f"REST (/v1/models/{model}); is --model {model} what it serves? Name the protocol with "

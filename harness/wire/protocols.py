@@ -9,9 +9,10 @@ HTTP_BINARY = "http-binary"  # the same with its binary tensor extension
 GRPC = "grpc"  # Open Inference Protocol v2 over gRPC
 TFS = "tfs"  # TensorFlow Serving's REST
 PLAIN_JSON = "json:"  # followed by where to post and what; see harness.wire.plain_json
+OPENAI = "openai"  # OpenAI's chat completions, streamed
 AUTO = "auto"  # ask the server
 
-PROTOCOLS = (HTTP_JSON, HTTP_BINARY, GRPC, TFS)
+PROTOCOLS = (HTTP_JSON, HTTP_BINARY, GRPC, TFS, OPENAI)
 ALIASES = {"v2": HTTP_JSON, "v2-binary": HTTP_BINARY}
 NAMES = (AUTO, *PROTOCOLS, *ALIASES)
 

@@ -27,9 +27,8 @@ class ChatRoutes:
             "/v1/chat/completions": Action.CHAT,
             "/v1/models": Action.MODELS,
             f"/v1/models/{model}": Action.MODEL,
-            "/health": Action.LIVE,
-            "/v2/health/live": Action.LIVE,
-            "/v2/health/ready": Action.READY,
+            "/health": Action.READY,
+            "/health/live": Action.LIVE,
             "/metrics": Action.METRICS,
         }
 
@@ -61,7 +60,7 @@ class ChatProtocol:
             raise ProtocolError(503, "the server is stopping")
         documents: dict[Action, dict[str, Any]] = {
             Action.LIVE: {"status": "ok"},
-            Action.READY: {"name": self.card.name, "ready": True},
+            Action.READY: {"status": "ok"},
             Action.MODEL: self._model,
             Action.MODELS: {"object": "list", "data": [self._model]},
         }
