@@ -27,6 +27,7 @@ class TrialEvidence:
     point: Point
     rows: pa.Table | None = None
     samples: pa.Table | None = None
+    tokens: pa.Table | None = None  # `harness.tokens.token_schema()`; None where answers were not streamed
     reports: tuple[GeneratorReport, ...] = ()
     failure: str | None = None  # why the trial did not end in order, in words
     target_died: bool = False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from harness.bank import Bank
 from harness.foreign_bank import PayloadOrder, foreign_bank
 from harness.wire.first_request import ask_once
+from harness.wire.protocols import OPENAI
 
 if TYPE_CHECKING:
     from harness.plan import Plan
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 class BankFile(NamedTuple):
     """A bank on disk, and whether it holds the right answers."""
 
-    path: Path
+    path: Path | None  # None: the load makes its own
     known: bool
 
 
@@ -34,6 +35,8 @@ class ForeignPayloads:
 
         The first payload is sent, once per start and protocol: what a server says of itself need not be true.
         """
+        if protocol == OPENAI:  # what is said in a conversation comes from elsewhere
+            return BankFile(None, known=False)
         if (url, protocol) not in self._made:
             plan = self._plan
             named = plan.payloads or plan.reference

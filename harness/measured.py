@@ -127,16 +127,19 @@ class Measured:
         prepared_ns = np.maximum(sent["client_ns"], 0)
         return Durations(sent["sent_ns"] - sent["due_ns"] - prepared_ns, np.zeros(len(sent), dtype=np.bool_))
 
-    def rates_rps(self, limit_ns: int | None = None) -> NDArray[np.float64]:
+    def rates_rps(self, limit_ns: int | None = None, kept: Mask | None = None) -> NDArray[np.float64]:
         """Good answers per second (batches,) in equal stretches of the window, whichever phase they were due in.
 
-        With `limit_ns`, only those that came within it of their due time.
+        With `limit_ns`, only those that came within it of their due time; with `kept`, only those of `everything` for
+        which it holds.
         """
         rows, window = self.everything, self.window
         done_ns = rows["done_ns"]
         counted = rows.outcome_is(Outcome.OK) & window.holds(done_ns)
         if limit_ns is not None:
             counted &= done_ns - rows["due_ns"] <= limit_ns
+        if kept is not None:
+            counted &= kept
         instants_ns = np.sort(done_ns[counted])
         batches = max(1, min(BATCHES, instants_ns.size // MINIMUM_PER_BATCH))
         return batch_rates(instants_ns, window.start_ns, window.end_ns, batches)

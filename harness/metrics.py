@@ -62,6 +62,18 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     checked: int = 0
 
 
+class StreamMetrics(msgspec.Struct, frozen=True, kw_only=True):
+    """Streamed answers: how soon they begin and how steadily they go on."""
+
+    ttft: Latency  # time to first token: first piece of text - due
+    itl: Latency  # inter-token latency: every gap between two successive tokens of a stream
+    tpot: Latency  # time per output token, one for each answer: (last - first) / (tokens - 1)
+    tokens_per_s: Estimate  # output tokens that came in the measured window
+    prompt_tokens: float | None  # mean per answer, as the server counted
+    output_tokens: float | None
+    in_flight: float | None  # streams open at a time, on average over the window
+
+
 class Split(msgspec.Struct, frozen=True, kw_only=True):
     """Where the mean response time goes, in milliseconds; None where the server did not say.
 
@@ -75,6 +87,8 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     batch_wait_ms: float | None = None
     preprocess_ms: float | None = None
     compute_ms: float | None = None
+    prefill_ms: float | None = None  # of a stream: from sent, less what the server waited, to its first token
+    decode_ms: float | None = None  # of a stream: from its first token to its last
     serialise_ms: float | None = None
     rest_ms: float | None = None
     source: str = ""  # who said what the server's parts are
@@ -166,6 +180,7 @@ class TrialMetrics(msgspec.Struct, frozen=True, kw_only=True):
     timeline: Timeline
     mean_batch: float | None
     in_flight_mean: float | None  # Little's law: throughput x mean response
+    stream: StreamMetrics | None = None  # None where answers are not streamed
     verdict: Verdict
     findings: tuple[Finding, ...]
 
@@ -195,6 +210,7 @@ class PointMetrics(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     findings: tuple[Finding, ...]
     trials: tuple[TrialMetrics, ...]
+    stream: StreamMetrics | None = None  # None where answers are not streamed
     classes: tuple[ClassMetrics, ...] = ()  # one for each request class in the load
 
 

@@ -8,7 +8,7 @@ from harness.clock import NS_PER_MS
 from harness.findings import FindingKind, Verdict
 
 if TYPE_CHECKING:
-    from harness.metrics import ClassMetrics, Counts, Latency, PointMetrics
+    from harness.metrics import ClassMetrics, Counts, Latency, PointMetrics, StreamMetrics
     from harness.slo import Bound, Slo
 
 FEWEST_FOR_ALL = 0.9
@@ -24,7 +24,7 @@ _LENGTHENING = frozenset(
         FindingKind.STEAL,
     }
 )
-_QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 
 
 def meets_slo(metrics: PointMetrics | ClassMetrics, slo: Slo) -> bool | None:
@@ -50,15 +50,15 @@ def believed(point: PointMetrics) -> bool:
 def surely_missed(point: PointMetrics, slo: Slo) -> bool:
     """Whether a bound on a percentile is broken by the service times alone, in which no generator's lateness is."""
     return any(
-        _quantile_keeps(_QUANTILES[bound.metric], bound.limit, point.service) is False
+        _quantile_keeps(QUANTILES[bound.metric], bound.limit, point.service) is False
         for bound in slo.bounds
-        if bound.metric in _QUANTILES
+        if bound.metric in QUANTILES
     )
 
 
 def goodput_limit_ns(slo: Slo) -> int | None:
-    """The tightest latency bound, which every good answer must keep; None where only errors are bounded."""
-    limits_ms = [bound.limit for bound in slo.bounds if bound.metric != "errors"]
+    """The tightest bound of response times, which every good answer must keep; None where there is none."""
+    limits_ms = [bound.limit for bound in slo.bounds if bound.metric != "errors" and "_" not in bound.metric]
     return round(min(limits_ms) * NS_PER_MS) if limits_ms else None
 
 
@@ -70,12 +70,25 @@ def failed_share(counts: Counts) -> float:
 def _keeps(bound: Bound, metrics: PointMetrics | ClassMetrics) -> bool | None:
     if bound.metric == "errors":
         return failed_share(metrics.counts) <= bound.limit
-    if not metrics.response.count:
+    kind, _, statistic = bound.metric.rpartition("_")
+    latency = _latency(kind, metrics)
+    if latency is None:
+        return None
+    if not latency.count:
         return False if metrics.counts.scheduled else None
-    if bound.metric in _QUANTILES:
-        return _quantile_keeps(_QUANTILES[bound.metric], bound.limit, metrics.response)
-    value_ms = metrics.response.mean_ms if bound.metric == "mean" else metrics.response.max_ms
+    if statistic in QUANTILES:
+        return _quantile_keeps(QUANTILES[statistic], bound.limit, latency)
+    value_ms = latency.mean_ms if statistic == "mean" else latency.max_ms
     return None if value_ms is None else value_ms <= bound.limit
+
+
+def _latency(kind: str, metrics: PointMetrics | ClassMetrics) -> Latency | None:
+    """What a bound is about; None where answers were not streamed."""
+    if not kind:
+        return metrics.response
+    stream: StreamMetrics | None = getattr(metrics, "stream", None)
+    found: Latency | None = getattr(stream, kind, None)
+    return found
 
 
 def _quantile_keeps(p: float, limit_ms: float, latency: Latency) -> bool | None:
@@ -102,8 +115,8 @@ def worst_tail_ratio(metrics: PointMetrics, slo: Slo) -> float | None:
     """The greatest percentile / limit of the latency bounds; None where the sample cannot carry one of them."""
     ratios = []
     for bound in slo.bounds:
-        if bound.metric in _QUANTILES:
-            quantile = metrics.response.at(_QUANTILES[bound.metric])
+        if bound.metric in QUANTILES:
+            quantile = metrics.response.at(QUANTILES[bound.metric])
             if quantile is None or quantile.value_ms is None:
                 return None
             ratios.append(quantile.value_ms / bound.limit)

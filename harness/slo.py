@@ -12,7 +12,9 @@ from harness.errors import UserError
 class Bound(msgspec.Struct, frozen=True, kw_only=True):
     """`metric` stays below `limit`; latencies in milliseconds, `errors` a share of 1."""
 
-    metric: str  # "p50", "p90", "p95", "p99", "p99.9", "mean", "max", "errors"
+    # "p50", "p90", "p95", "p99", "p99.9", "mean", "max" of the response time; the same after "ttft_", "itl_" or "tpot_"
+    # of a stream's time to first token, inter-token latency or time per output token; "errors"
+    metric: str
     limit: float
 
     def __str__(self) -> str:
@@ -32,7 +34,10 @@ class Slo(msgspec.Struct, frozen=True, kw_only=True):
         return ", ".join(map(str, self.bounds))
 
 
-_BOUND = re.compile(r"(p50|p90|p95|p99\.9|p99|mean|max|errors)\s*(?:<=?|≤)\s*(\d+(?:\.\d+)?)\s*(us|ms|s|%)?")
+STREAM_KINDS = ("ttft", "itl", "tpot")
+_STATISTIC = r"p50|p90|p95|p99\.9|p99|mean|max"
+_METRIC = rf"(?:(?:{'|'.join(STREAM_KINDS)})_)?(?:{_STATISTIC})|errors"
+_BOUND = re.compile(rf"({_METRIC})\s*(?:<=?|≤)\s*(\d+(?:\.\d+)?)\s*(us|ms|s|%)?")
 _TO_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 
 
@@ -46,7 +51,8 @@ def _parse_bound(part: str, text: str) -> Bound:
     if match is None:
         raise UserError(
             f"--slo {text!r}: cannot read {part!r}; write for example 'p99<50ms' or "
-            "'p99<50ms,errors<1%' (p50, p90, p95, p99, p99.9, mean, max in us, ms or s; errors in %)"
+            "'p99<50ms,errors<1%' (p50, p90, p95, p99, p99.9, mean, max in us, ms or s; errors in %; of streams "
+            "'ttft_p99<500ms,itl_p99<50ms', and tpot)"
         )
     metric, number, unit = match.groups()
     if metric == "errors" and unit == "%":

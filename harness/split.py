@@ -12,7 +12,7 @@ from harness.rows import ABSENT
 from harness.server_statistics import means_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -25,11 +25,14 @@ SERVER_PARTS = ("queue", "batch_wait", "preprocess", "compute", "serialise")
 PER_REQUEST = "Server-Timing"
 
 
-def trial_split(good: Columns, statistics: ServerStatistics | None) -> Split:
+def trial_split(
+    good: Columns, statistics: ServerStatistics | None, stream_ms: Mapping[str, float] | None = None
+) -> Split:
     """Means over good answers; a server's part over those that carry it, and what is left in `rest`.
 
     Where no answer carries any, the server's own statistics stand in, whose means include the warm-up; not where they
-    say that requests took longer than they did.
+    say that requests took longer than they did. With `stream_ms`, the time from sent to the first token and from that
+    to the last, answers are divided at their tokens instead, and the server is asked only how long it let them wait.
     """
     if not len(good):
         return Split(send_ms=0.0)
@@ -42,6 +45,10 @@ def trial_split(good: Columns, statistics: ServerStatistics | None) -> Split:
     said = _server_means(statistics)
     if not parts_ms and said is not None and send_ms + sum(said.parts_ms.values()) <= mean_ms:
         parts_ms, source = said.parts_ms, said.source
+    if stream_ms:
+        parts_ms = {name: part for name, part in parts_ms.items() if name == "queue"}
+        prefill_ms = stream_ms["first_token"] - sum(parts_ms.values())
+        parts_ms |= {"prefill": prefill_ms, "decode": stream_ms["decode"]}
     rest_ms = mean_ms - send_ms - (client_ms or 0.0) - sum(parts_ms.values())
     named = {f"{name}_ms": part for name, part in parts_ms.items()}
     return Split(send_ms=send_ms, client_ms=client_ms, rest_ms=rest_ms, source=source, **named)

@@ -85,16 +85,19 @@ class TrialDir(TrialFolder):
         """Everything measured in this trial, as far as it can be read."""
         from harness.recorder import read_rows
         from harness.samplers.writer import read_samples
+        from harness.tokens import read_tokens
 
         record = self.read()
         told = tuple(self._generator_reports())
         files = sorted(self.path.glob("requests*.arrow"))
         shards, reports = align_classes([rows_on_masters_clock(read_rows(path), told) for path in files], told)
+        tokens = [read_tokens(path) for path in sorted(self.path.glob("tokens*.arrow"))]
         return TrialEvidence(
             trial=trial,
             point=point,
             rows=_concatenate(shards),
             samples=read_samples(self.samples) if self.samples.exists() else None,
+            tokens=_concatenate(tokens),
             reports=tuple(reports),
             failure=record.failure if record else "the trial was cut off before its end",
             target_died=record.target_died if record else False,

@@ -29,6 +29,7 @@ from harness.rows import Outcome
 from harness.series import Samples
 from harness.split import pooled_split, trial_batch, trial_split, weighted
 from harness.steps import pooled_steps, trial_steps
+from harness.streams import keeping, pooled_streams, stream_sample
 from harness.throughput import NO_RATES, pooled_rate, trial_rate
 from harness.timeline import timeline
 from harness.trade import bargains, trade_sentence
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from harness.metrics import Answer, ClassMetrics, Latency, ModelCard
     from harness.plan import Plan, Point
     from harness.slo import Slo
+    from harness.streams import StreamSample
     from harness.throughput import Rates
 
 MS_PER_S = 1e3
@@ -62,6 +64,7 @@ class _Summary:
     guesses: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     class_names: tuple[str, ...] = ()
     classes: tuple[ClassSample, ...] = ()  # where there are several
+    stream: StreamSample | None = None
 
 
 def summarise_trial(evidence: TrialEvidence, slo: Slo | None) -> TrialMetrics:
@@ -126,19 +129,23 @@ def _summarise(evidence: TrialEvidence, slo: Slo | None) -> _Summary:
         summary = _Summary(_nothing(evidence), {}, NO_RATES, NO_RATES)
     else:
         rates_rps = trial.rates_rps()
-        good_rates_rps = trial.rates_rps(goodput_limit_ns(slo)) if slo else NO_RATES
+        kept = keeping(evidence, trial, slo) if slo else None
+        good_rates_rps = trial.rates_rps(goodput_limit_ns(slo), kept) if slo else NO_RATES
+        stream = stream_sample(evidence, trial)
         durations = {kind: getattr(trial, kind) for kind in DURATIONS}
-        metrics = _metrics(evidence, trial, samples, rates_rps)
+        metrics = _metrics(evidence, trial, samples, rates_rps, stream)
         classes = class_samples(evidence, trial, slo)
         summary = _Summary(
-            metrics, durations, rates_rps, good_rates_rps, guesses(trial.due), class_names(evidence), classes
+            metrics, durations, rates_rps, good_rates_rps, guesses(trial.due), class_names(evidence), classes, stream
         )
     verdict, findings = judge_trial(TrialCase(evidence, trial, samples, summary.metrics))
     metrics = msgspec.structs.replace(summary.metrics, verdict=verdict, findings=findings)
     return replace(summary, metrics=metrics)
 
 
-def _metrics(evidence: TrialEvidence, trial: Measured, samples: Samples, rates_rps: Rates) -> TrialMetrics:
+def _metrics(
+    evidence: TrialEvidence, trial: Measured, samples: Samples, rates_rps: Rates, stream: StreamSample | None
+) -> TrialMetrics:
     response = trial_latency(trial.response)
     throughput_rps = trial_rate(rates_rps)
     return TrialMetrics(
@@ -150,13 +157,14 @@ def _metrics(evidence: TrialEvidence, trial: Measured, samples: Samples, rates_r
         response=response,
         service=trial_latency(trial.service),
         lateness=trial_latency(trial.lateness),
-        split=trial_split(trial.good, evidence.statistics),
+        split=trial_split(trial.good, evidence.statistics, stream.parts_ms if stream else None),
         steps=trial_steps(trial.good),
         accuracy=accuracy([guesses(trial.due)]),
         usage=usage(samples, trial.window),
         timeline=timeline(trial, samples),
         mean_batch=trial_batch(trial.good, evidence.statistics),
         in_flight_mean=None if response.mean_ms is None else throughput_rps.value * response.mean_ms / MS_PER_S,
+        stream=stream.metrics if stream else None,
         verdict=Verdict.VALID,
         findings=(),
     )
@@ -211,6 +219,7 @@ def _combine(point: Point, summaries: Sequence[_Summary], slo: Slo | None) -> Po
         verdict=Verdict.VALID,
         findings=(),
         trials=trials,
+        stream=pooled_streams([run.stream for run in runs if run.stream]),
     )
     verdict, findings = judge_point(metrics)
     met = meets_slo(metrics, slo) if slo else None

@@ -21,7 +21,6 @@ DEFAULTS = {
     "model": "chat-gpt",
     "protocol": "openai",
     "slo": "ttft_p99<500ms,itl_p99<50ms",
-    "concurrency": "1,4,16,64",
     "seconds": "4s",
     "warmup": "1s",
     "timeout": "30s",
