@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from harness.generator import GeneratorReport
 
-INSTANTS = ("due_ns", "sent_ns", "first_byte_ns", "done_ns")
+INSTANTS = ("due_ns", "sent_ns", "first_byte_ns", "first_token_ns", "done_ns")
 _INSTANTS_OF_REPORT = ("start_ns", "measure_start_ns", "measure_end_ns", "drain_end_ns")
 
 
@@ -28,11 +28,29 @@ def rows_on_masters_clock(rows: pa.Table, reports: tuple[GeneratorReport, ...]) 
     """The rows of one worker; unchanged where its report is missing or its clock is the master's."""
     import pyarrow.compute as pc
 
-    offsets_ns = {report.worker: report.clock_offset_ns for report in reports}
-    offset_ns = offsets_ns.get(rows["worker"][0].as_py(), 0) if rows.num_rows else 0
+    offset_ns = _offset_ns(rows, reports)
     if not offset_ns:
         return rows
     for name in INSTANTS:
         place = rows.schema.get_field_index(name)
         rows = rows.set_column(place, rows.schema.field(place), pc.add(rows.column(place), offset_ns))
     return rows
+
+
+def tokens_on_masters_clock(tokens: pa.Table, reports: tuple[GeneratorReport, ...]) -> pa.Table:
+    """The token instants of one worker, in the same way."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    offset_ns = _offset_ns(tokens, reports)
+    if not offset_ns:
+        return tokens
+    place = tokens.schema.get_field_index("instants_ns")
+    lists = tokens.column(place).combine_chunks()
+    moved = pa.ListArray.from_arrays(lists.offsets, pc.add(lists.values, offset_ns), lists.type)
+    return tokens.set_column(place, tokens.schema.field(place), moved)
+
+
+def _offset_ns(table: pa.Table, reports: tuple[GeneratorReport, ...]) -> int:
+    offsets_ns = {report.worker: report.clock_offset_ns for report in reports}
+    return offsets_ns.get(table["worker"][0].as_py(), 0) or 0 if table.num_rows else 0

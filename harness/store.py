@@ -21,7 +21,7 @@ from harness.envelope import read_envelope
 from harness.environment import Environment
 from harness.evidence import TrialEvidence
 from harness.generator import GeneratorReport
-from harness.masters_clock import report_on_masters_clock, rows_on_masters_clock
+from harness.masters_clock import report_on_masters_clock, rows_on_masters_clock, tokens_on_masters_clock
 from harness.metrics import ModelCard
 from harness.plan import SCHEMA_VERSION, Plan, Point, Trial
 from harness.run_folder import RunFolder, TrialFolder
@@ -91,7 +91,7 @@ class TrialDir(TrialFolder):
         told = tuple(self._generator_reports())
         files = sorted(self.path.glob("requests*.arrow"))
         shards, reports = align_classes([rows_on_masters_clock(read_rows(path), told) for path in files], told)
-        tokens = [read_tokens(path) for path in sorted(self.path.glob("tokens*.arrow"))]
+        tokens = [tokens_on_masters_clock(read_tokens(path), told) for path in sorted(self.path.glob("tokens*.arrow"))]
         return TrialEvidence(
             trial=trial,
             point=point,
