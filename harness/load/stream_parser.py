@@ -49,11 +49,6 @@ class StreamParser(AnswerParser):
         """Whether bytes of an unfinished answer are waiting inside."""
         return self._open
 
-    @property
-    def missing_bytes(self) -> int:
-        """Nobody knows."""
-        return 0
-
     def feed(self, data: bytes) -> Answer | None:
         """Take the next bytes. Raises HttpError."""
         now_ns = monotonic_ns()
