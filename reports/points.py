@@ -58,17 +58,17 @@ _AFTER_KNOBS: dict[str, Callable[[PointMetrics], str]] = {
     "service_p50_ms": _percentile("service", 0.5),
     "service_p99_ms": _percentile("service", 0.99),
     **{name: _outcome(name) for name in _OUTCOMES},
+    "mean_batch": lambda point: machine_number(point.mean_batch),
+    "cpu_target": lambda point: machine_number(point.usage.cpu_target_cores),
+    "cpu_load": lambda point: machine_number(point.usage.cpu_load_cores),
+    "verdict": lambda point: point.verdict.value,
+    "reasons": lambda point: ";".join(reasons(point)),
     "accuracy": lambda point: machine_number(point.accuracy.value if point.accuracy else None),
     "accuracy_lo": lambda point: machine_number(point.accuracy.low if point.accuracy else None),
     "accuracy_hi": lambda point: machine_number(point.accuracy.high if point.accuracy else None),
     "client_ms": lambda point: machine_number(point.split.client_ms),
     "preprocess_ms": lambda point: machine_number(point.split.preprocess_ms),
     **{f"{name}_ms": _step(name) for name in ("clean", "transform", "normalise", "augment")},
-    "mean_batch": lambda point: machine_number(point.mean_batch),
-    "cpu_target": lambda point: machine_number(point.usage.cpu_target_cores),
-    "cpu_load": lambda point: machine_number(point.usage.cpu_load_cores),
-    "verdict": lambda point: point.verdict.value,
-    "reasons": lambda point: ";".join(reasons(point)),
 }
 
 

@@ -6,13 +6,14 @@ import msgspec
 import pytest
 
 from harness.findings import FindingKind, Verdict
-from harness.metrics import Counts, Estimate, Latency, Quantile, Usage
+from harness.metrics import Accuracy, Counts, Estimate, Latency, Quantile, Split, Steps, Usage
 from reports.points import append_point, points_csv
 
 DESIGN = """
     target scenario model engine arrivals concurrency rate_target batch_size repeats seconds throughput_rps
     throughput_rps_lo throughput_rps_hi p50_ms p90_ms p95_ms p99_ms p99_ms_lo p99_ms_hi service_p50_ms service_p99_ms
     ok wrong error timeout rejected aborted not_sent mean_batch cpu_target cpu_load verdict reasons
+    accuracy accuracy_lo accuracy_hi client_ms preprocess_ms clean_ms transform_ms normalise_ms augment_ms
 """.split()  # noqa: SIM905  (as one reads them)
 
 
@@ -49,6 +50,9 @@ def known():
             scheduled=1010, not_sent=10, sent=1000, ok=900, wrong=1, error=2, timeout=3, rejected=4, aborted=90
         ),
         mean_batch=None,
+        accuracy=Accuracy(value=0.875, low=0.8, high=0.9375, payloads=360, answers=900),
+        split=Split(send_ms=0.0, client_ms=0.25, preprocess_ms=0.5),
+        steps=Steps(clean_ms=0.125, normalise_ms=0.0625),
         usage=Usage(cpu_target_cores=0.75),
         verdict=Verdict.INVALID,
         findings=(example.TOO_FEW, example.BUSY, example.UNCHECKED),
@@ -96,6 +100,15 @@ def test_every_value_stands_in_its_column_and_what_is_absent_is_empty(known):
         "cpu_load": "",
         "verdict": "INVALID",
         "reasons": "generator_cpu;too_few_samples",
+        "accuracy": "0.875",
+        "accuracy_lo": "0.8",
+        "accuracy_hi": "0.9375",
+        "client_ms": "0.25",
+        "preprocess_ms": "0.5",
+        "clean_ms": "0.125",
+        "transform_ms": "",
+        "normalise_ms": "0.0625",
+        "augment_ms": "",
     }
 
 
