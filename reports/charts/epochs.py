@@ -65,6 +65,7 @@ def draw_epochs(chart: EpochChart) -> Markup | None:
 def _scale(axes: Axes, chart: EpochChart, lines: Sequence[EpochLine]) -> None:
     last = max(line.curve.epochs[-1] for line in lines)
     axes.set_xlim(1, last)
+    axes.locator_params(axis="x", integer=True)
     low = min(min(line.curve.low) for line in lines)
     high = max(max(line.curve.high) for line in lines)
     if chart.accuracy:
