@@ -88,8 +88,8 @@ class ProtocolLayer:
             Action.LIVE: lambda: {"live": True},
             Action.READY: lambda: {"name": self.model.name, "ready": True},
             Action.MODEL: self.v2_metadata,
-            Action.MODEL_CONFIG: lambda: model_config(self.model, self.batching),
-            Action.MODEL_STATISTICS: lambda: model_statistics(self.model, self.telemetry),
+            Action.MODEL_CONFIG: self.model_config,
+            Action.MODEL_STATISTICS: self.model_statistics,
             Action.TFS_STATUS: _tfs_status,
             Action.TFS_METADATA: self._tfs_metadata,
         }
@@ -105,6 +105,14 @@ class ProtocolLayer:
             "inputs": [{"name": meta.input_name, "datatype": meta.datatype, "shape": [-1, *meta.input_shape]}],
             "outputs": [{"name": meta.output_name, "datatype": OUTPUT_DATATYPE, "shape": [-1, *meta.output_shape]}],
         }
+
+    def model_config(self) -> dict[str, Any]:
+        """The model's configuration as Triton's clients know it."""
+        return model_config(self.model, self.batching)
+
+    def model_statistics(self) -> dict[str, Any]:
+        """What the model has done, as Triton's clients know it."""
+        return model_statistics(self.model, self.telemetry)
 
     def _tfs_metadata(self) -> dict[str, Any]:
         meta = self.model.meta

@@ -132,13 +132,19 @@ def test_grpc_refuses_what_is_wrong_with_the_protocols_codes(ready: Message) -> 
     assert ask(timeout=1) == "DEADLINE_EXCEEDED"
 
 
-def test_tritonclient_reads_configuration_and_statistics(served: tuple[str, Bank]) -> None:
-    from tritonclient import http
+def test_tritonclient_reads_configuration_and_statistics(ready: Message, served: tuple[str, Bank]) -> None:
+    from tritonclient import grpc, http
 
     with http.InferenceServerClient(served[0]) as client:
         assert client.get_model_config(MODEL)["max_batch_size"] == 32
         for name in (MODEL, ""):
             assert client.get_inference_statistics(name)["model_stats"][0]["name"] == MODEL
+    with grpc.InferenceServerClient(ready["grpc_url"]) as client:
+        config = client.get_model_config(MODEL).config
+        assert (config.max_batch_size, list(config.input[0].dims)) == (32, [64])
+        (statistics,) = client.get_inference_statistics(MODEL).model_stats
+        assert statistics.inference_stats.success.count > 0
+        assert sum(one.compute_infer.count for one in statistics.batch_stats) == statistics.execution_count
 
 
 def scrape(url: str) -> dict[str, float]:

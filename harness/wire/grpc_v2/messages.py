@@ -29,3 +29,10 @@ def _classes() -> dict[str, Any]:
 def message(name: str) -> Any:
     """The class of the message `name`, for example `ModelInferRequest`."""
     return _classes()[f"inference.{name}"]
+
+
+def filled(name: str, document: dict[str, Any]) -> Any:
+    """The message `name` with the fields of a JSON document, called as the protocol calls them."""
+    from google.protobuf.json_format import ParseDict
+
+    return ParseDict(document, message(name)())

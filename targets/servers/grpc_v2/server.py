@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.clock import NS_PER_S
 from harness.errors import UserError
-from harness.wire.grpc_v2.messages import SERVICE, message
+from harness.wire.grpc_v2.messages import SERVICE, filled, message
 from targets.servers.errors import ProtocolError, queue_full
 from targets.servers.grpc_v2.codec import GrpcCodec
 from targets.servers.protocol import EXTENSIONS, SERVER_NAME, SERVER_VERSION
@@ -107,6 +107,8 @@ class GrpcFront:
             "ServerMetadata": self._server_metadata,
             "ModelMetadata": self._model_metadata,
             "ModelInfer": self._model_infer,
+            "ModelConfig": self._model_config,
+            "ModelStatistics": self._model_statistics,
         }
 
     def _handler(self, name: str, call: Callable[[Any, Any], Awaitable[Any]]) -> Any:
@@ -146,6 +148,17 @@ class GrpcFront:
         del context
         self._codec.check_model(request.name, request.version)
         return message("ModelMetadataResponse")(**self._protocol.v2_metadata())
+
+    async def _model_config(self, request: Any, context: Any) -> Any:
+        del context
+        self._codec.check_model(request.name, request.version)
+        return filled("ModelConfigResponse", {"config": self._protocol.model_config()})
+
+    async def _model_statistics(self, request: Any, context: Any) -> Any:
+        del context
+        if request.name:  # empty: of all models
+            self._codec.check_model(request.name, request.version)
+        return filled("ModelStatisticsResponse", self._protocol.model_statistics())
 
     async def _model_infer(self, request: Any, context: Any) -> Any:
         if not self._backend.has_room():
