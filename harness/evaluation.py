@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.scaling import scaling
+from harness.simulation.result import read_simulation
 from harness.summary import summarise_run
 
 if TYPE_CHECKING:
@@ -16,4 +18,10 @@ if TYPE_CHECKING:
 def evaluate(run_dir: RunDir, record: RunRecord) -> RunResult:
     """Judge everything that the folder holds; what it lacks is named in `missing`."""
     result = summarise_run(record.plan, run_dir.evidence(record.plan), record.model)
-    return msgspec.structs.replace(result, models=record.models)
+    pieces_ms = record.model.piece_ms if record.model else ()
+    return msgspec.structs.replace(
+        result,
+        models=record.models,
+        scaling=scaling(record.plan, result.points, record.target_cores, pieces_ms),
+        simulation=read_simulation(run_dir.path),
+    )

@@ -10,6 +10,7 @@ import msgspec
 
 from harness.findings import Finding, Verdict
 from harness.knobs import Setting
+from harness.simulation.result import Simulation
 from harness.slo import Slo
 
 
@@ -249,6 +250,31 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     precision: str = ""
     served_accuracy: float | None = None  # held out, of the answers that this engine gives in this precision
     hash: str = ""
+    piece_ms: tuple[float, ...] = ()  # of the smallest parts it can be cut into, one call of 16 rows; if it was cut
+
+
+class LayoutMetrics(msgspec.Struct, frozen=True, kw_only=True):
+    """What one point's layout gave. Absent where the point has too little to say it."""
+
+    point: int
+    replicas: int
+    stages: int
+    dispatch: str
+    processes: int  # that compute
+    batches_in_flight: float | None
+    bubble: float | None  # (S - 1) / (M + S - 1); None without stages
+    busy_share: float | None  # of the time of the processes that compute, in model calls
+    speedup: Estimate | None  # throughput over that of the fewest processes at this load; None for itself
+    efficiency: float | None  # speedup per process that computes
+    most_speedup: float | None  # that the measured parts of the model allow; None where it was never cut
+
+
+class Scaling(msgspec.Struct, frozen=True, kw_only=True):
+    """How the layouts of a run compare, load by load."""
+
+    cores: int  # of the target, unless the knob says otherwise
+    layouts: tuple[LayoutMetrics, ...]
+    sentences: tuple[str, ...]
 
 
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -260,4 +286,6 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     model: ModelCard | None = None
     models: tuple[ModelCard, ...] = ()  # all that were served, by name
     bargains: tuple[Bargain, ...] = ()  # accuracy against throughput, where settings differ in accuracy
+    scaling: Scaling | None = None  # where layouts of processes were swept
+    simulation: Simulation | None = None  # where `simulate` was called
     missing: tuple[str, ...] = ()  # what the run directory lacks, in words

@@ -47,6 +47,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[ModelCard, ...] = ()  # all that were served, where the model was swept
     isolation: str = ""  # which cores target and load had, in words
     isolated: bool = False
+    target_cores: int = 1  # that the target was given
     gated: bool = False  # the user gave --slo: missing it is a failure
     schema_version: int = SCHEMA_VERSION
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reports.charts.gallery import MARKS, colours, gallery
+from reports.charts.simulated import draw_simulated
 from reports.charts.trade import trade_charts
 from reports.classes_view import classes_table, isolation_sentences
 from reports.findings_view import finding_groups
 from reports.labels import point_label
 from reports.rendering import render
+from reports.scaling_view import scaling_table
+from reports.simulation_view import simulation_table
 from reports.timeline_view import timelines
 from reports.trade_view import steps_table, trade_table
 from reports.usage_view import PART_MEANING, PARTS, gpu_words, parts_seen, split_rows, split_sources, usage_table
@@ -36,6 +39,11 @@ def page_html(report: ReportInput) -> str:
         marks=MARKS,
         drawings=drawings,
         chart_notes=list(_chart_notes(report)),
+        scaling=report.result.scaling,
+        layouts=scaling_table(report.result.scaling, points),
+        simulation=report.result.simulation,
+        simulated=simulation_table(report.result.simulation),
+        simulated_chart=draw_simulated(report.result.simulation),
         classes=classes_table(points),
         isolation=list(isolation_sentences(points)),
         split_sources=split_sources(points),

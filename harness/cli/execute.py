@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from harness.metrics import ModelCard, RunResult
     from harness.plan import Plan
     from harness.planning import Request
+    from reports import ReportInput
 
 
 def dry_run(request: Request, *, as_json: bool) -> int:
@@ -109,7 +110,13 @@ def _run(folder: RunDir, plan: Plan, listener: Listener) -> None:
     isolation = plan_isolation(isolate=plan.isolate and not plan.in_process, load_processes=plan.load_processes)
     session = open_session(plan, isolation, listener)
     try:
-        keep = partial(_keep, folder, isolation=isolation.text, isolated=isolation.isolated)
+        keep = partial(
+            _keep,
+            folder,
+            isolation=isolation.text,
+            isolated=isolation.isolated,
+            target_cores=len(isolation.target_cores),
+        )
         keep()
         on_point = partial(append_point, folder.path, plan)
         if plan.remote_workers:
@@ -131,17 +138,13 @@ def _keep(folder: RunDir, **changes: Any) -> None:
     folder.write(msgspec.structs.replace(folder.read(), **changes))
 
 
-def _show(folder: RunDir, record: RunRecord, *, as_json: bool) -> RunResult:
-    """Write the reports and print the answer; the page's path comes last."""
-    import msgspec
-
+def write(folder: RunDir, record: RunRecord) -> ReportInput:
+    """Judge what the folder holds and write its reports."""
     from reports import ReportInput, write_reports
-    from reports.text import result_text
 
-    result = evaluate(folder, record)
     shown = ReportInput(
         plan=record.plan,
-        result=result,
+        result=evaluate(folder, record),
         environment=record.environment.sections(),
         command_line=record.command_line,
         started_at=record.started_at,
@@ -149,12 +152,22 @@ def _show(folder: RunDir, record: RunRecord, *, as_json: bool) -> RunResult:
         gated=record.gated,
     )
     write_reports(folder.path, shown)
+    return shown
+
+
+def _show(folder: RunDir, record: RunRecord, *, as_json: bool) -> RunResult:
+    """Write the reports and print the answer; the page's path comes last."""
+    import msgspec
+
+    from reports.text import result_text
+
+    shown = write(folder, record)
     if as_json:
-        print(msgspec.json.encode({"run_dir": str(folder.path), "result": result}).decode())
+        print(msgspec.json.encode({"run_dir": str(folder.path), "result": shown.result}).decode())
     else:
         print(result_text(shown))
         print(f"report: {folder.path / 'report.html'}")
-    return result
+    return shown.result
 
 
 def _exit_code(result: RunResult, record: RunRecord) -> int:

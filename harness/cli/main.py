@@ -19,6 +19,7 @@ VERBS = {
     "capacity": "Find the highest rate that keeps the latency limit.",
     "train": "Train a model, with its curves, and test it.",
     "report": "Make the report of a run again from its rows.",
+    "simulate": "What more replicas and stages would do, from what a run measured.",
     "compare": "Compare two runs point by point: better, worse, the same?",
     "knobs": "List every knob: unit, default, legal values, owner.",
     "serve": "Run an embedded target in the foreground, for any client.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.errors import unknown_name
-from targets.models import digits_cnn, digits_mlp, fashion_cnn, fashion_mlp, speech, text, wide_mlp
+from targets.models import deep_mlp, digits_cnn, digits_mlp, fashion_cnn, fashion_mlp, speech, text, wide_mlp
 
 if TYPE_CHECKING:
     from harness.knobs import Setting
@@ -19,6 +19,7 @@ RECIPES: dict[str, Recipe] = {
         digits_mlp.RECIPE,
         digits_cnn.RECIPE,
         wide_mlp.RECIPE,
+        deep_mlp.RECIPE,
         fashion_mlp.RECIPE,
         fashion_cnn.RECIPE,
         speech.SMALL,

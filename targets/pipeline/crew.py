@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.errors import RunError, UserError
+from targets.cores import share_of
 from targets.knobs import BATCH_SIZE
-from targets.layout import share_of
 from targets.pipeline.slots import Geometry, Slots, create_memory
 from targets.pipeline.worker import WorkOrder
 from targets.servers.child import Child, Launch

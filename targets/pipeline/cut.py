@@ -18,9 +18,9 @@ import msgspec
 from harness.bank import FREE, Bank
 from harness.clock import NS_PER_MS, monotonic_ns
 from harness.errors import SweepspotError, UserError
+from harness.simulation.balance import balance
 from targets.engines.quiet import import_tensorflow
 from targets.models import find_recipe, prepare
-from targets.pipeline.balance import balance
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -75,6 +75,14 @@ def cut_folder(prepared: PreparedModel, count: int, progress: Progress) -> Path:
     return entry.ensure(lambda partial: _make(prepared, count, partial, progress))
 
 
+def measured_pieces(prepared: PreparedModel) -> tuple[float, ...]:
+    """What the model's smallest parts take, in ms, if it was ever cut on this machine."""
+    pattern = f"{prepared.path.parent.name}-in-*-stages-{FORMAT}/cut.json"
+    for path in sorted(prepared.path.parent.parent.glob(pattern)):
+        return read_cut(path.parent).piece_ms
+    return ()
+
+
 def read_cut(folder: Path) -> Cut:
     """How the model was cut."""
     return msgspec.json.decode((folder / "cut.json").read_bytes(), type=Cut)

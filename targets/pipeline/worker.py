@@ -14,7 +14,7 @@ from harness.clock import monotonic_ns
 from harness.errors import SweepspotError
 from harness.knobs import Setting
 from targets.loading import load_model, open_stage
-from targets.models import prepare
+from targets.models import prepare_served
 from targets.pipeline.errand import FAILED_NS, Errand, receive
 from targets.pipeline.slots import Geometry, Slots
 from targets.pipeline.stages import stages_of
@@ -40,7 +40,7 @@ class WorkOrder(msgspec.Struct, frozen=True, kw_only=True):
 
     def load(self, progress: Progress) -> tuple[Stage, Engine]:
         """The stage and its engine. Raises UserError."""
-        prepared = prepare(self.model, progress)
+        prepared = prepare_served(self.model, self.setting, progress)
         stage = stages_of(prepared, self.stages, progress)[self.stage]
         if self.stages == 1:
             return stage, load_model(prepared, self.setting, progress).engine

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 from harness.bank import Bank
+from harness.layout import CUSTOM, layout_of
 from targets import TARGETS
 from targets.batching import make_policy
 from targets.batching.queue import BatchQueue
+from targets.cores import take_cores
 from targets.explain import open_explainer
 from targets.explain.prepared import explain_bank
-from targets.layout import CUSTOM, layout_of, take_cores
 from targets.loading import as_served, load_model
 from targets.models import find_recipe, prepare_served
 from targets.models.canned import canned_row, prepare_canned
 from targets.pipeline.compute import PipelineCompute
 from targets.pipeline.crew import Crew, CrewOrder
-from targets.pipeline.stages import stages_of
+from targets.pipeline.stages import measured_pieces, stages_of
 from targets.preprocessing.intake import Intake
 from targets.preprocessing.place import preprocessing_of
 from targets.servers.batched import BatchedBackend, batching_of
@@ -42,11 +45,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.knobs import Setting
+    from harness.layout import Layout
     from harness.target import Progress
     from targets.certificate import Certificate
     from targets.engines import Engine
     from targets.explain import Explainer
-    from targets.layout import Layout
     from targets.loading import LoadedModel
     from targets.models.preparation import PreparedModel
     from targets.servers.compute import Compute
@@ -102,6 +105,8 @@ def build(order: Order, progress: Progress) -> Built:
         return Built(_agent(prepared, order, progress), prepared)
     explanations = explain_bank(prepared, setting, progress)
     banks = {"explain": explanations} if explanations else {}
+    card = msgspec.structs.replace(prepared.card, piece_ms=measured_pieces(prepared))
+    prepared = replace(prepared, card=card)
     layout = layout_of(setting, take_cores(int(setting.get("cores", 0))))
     if layout.fronts > 1:
         return Built(
@@ -127,6 +132,8 @@ def _build_apart(order: Order, prepared: PreparedModel, layout: Layout, progress
         CrewOrder(order.model, order.setting, layout.replicas), stages_of(prepared, layout.stages, progress), progress
     )
     crew.launch()
+    card = msgspec.structs.replace(prepared.card, piece_ms=measured_pieces(prepared))
+    prepared = replace(prepared, card=card)
     bank = Bank.load(prepared.bank_path)
     served = as_served(prepared, order.setting)
     intake = Intake(preprocessing_of(find_recipe(order.model).pipeline, order.setting), bank.inputs)

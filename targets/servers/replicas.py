@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import RunError
 from harness.knobs import Apply
-from targets.layout import share_of
+from targets.cores import share_of
 from targets.servers.child import Child, Launch
 
 if TYPE_CHECKING:

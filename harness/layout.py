@@ -1,16 +1,11 @@
-"""How the processes of one target are laid out: how many replicas and stages, and which cores each gets."""
+"""How the processes of one target are laid out: how many replicas and stages, and who feeds them."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.errors import UserError
-from harness.isolation import usable_cores
-
 if TYPE_CHECKING:
-    from harness.isolation import Cores
     from harness.knobs import Setting
 
 CUSTOM = "custom"
@@ -36,6 +31,14 @@ class Layout:
         """Whether the model runs in other processes than the one that listens."""
         return self.stages > 1 or self.dispatch == QUEUE
 
+    @property
+    def processes(self) -> int:
+        """Those that compute, and beside them those that only listen."""
+        return self.replicas * self.stages + (self.fronts if self.computes_apart else 0)
+
+
+WHOLE = Layout()  # one process with the whole model
+
 
 def layout_of(setting: Setting, cores: int) -> Layout:
     """What `setting` asks for on that many cores; a target without such knobs is one process.
@@ -54,24 +57,3 @@ def layout_of(setting: Setting, cores: int) -> Layout:
         "hybrid": Layout(max(2, cores // HYBRID_STAGES), HYBRID_STAGES, dispatch),
     }
     return named[strategy]
-
-
-def take_cores(wanted: int) -> int:
-    """Keep this process and its children to `wanted` of its cores (0: all) and say how many. Raises UserError.
-
-    To be called before anything made threads.
-    """
-    cores = usable_cores()
-    if wanted > len(cores):
-        raise UserError(f"cores={wanted}: the target may use {len(cores)}; ask for fewer, or share with --no-isolate")
-    if wanted and cores:
-        os.sched_setaffinity(0, cores[:wanted])
-    return wanted or len(cores) or os.cpu_count() or 1
-
-
-def share_of(index: int, count: int) -> Cores:
-    """The cores of process `index` of `count` that share this one's: equal parts, or one core in turn to each."""
-    cores = usable_cores()
-    if count >= len(cores):
-        return cores[index % len(cores) : index % len(cores) + 1] if cores else ()
-    return cores[index * len(cores) // count : (index + 1) * len(cores) // count]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from targets.pipeline.balance import balance
+from harness.simulation.balance import balance
 
 
 def heaviest(costs, ends):

@@ -3,9 +3,10 @@
 import pytest
 
 from harness.errors import UserError
-from targets import layout
+from harness.layout import Layout, layout_of
+from targets import cores as target_cores
+from targets.cores import share_of, take_cores
 from targets.knobs import BATCHED
-from targets.layout import Layout, layout_of, share_of, take_cores
 
 
 @pytest.mark.parametrize(
@@ -44,12 +45,12 @@ def test_who_listens_and_who_computes():
     ],
 )
 def test_cores_are_shared_equally(monkeypatch, cores, count, shares):
-    monkeypatch.setattr(layout, "usable_cores", lambda: cores)
+    monkeypatch.setattr(target_cores, "usable_cores", lambda: cores)
     assert [share_of(index, count) for index in range(count)] == shares
 
 
 def test_more_cores_than_there_are_is_one_clear_line(monkeypatch):
-    monkeypatch.setattr(layout, "usable_cores", lambda: (3,))
+    monkeypatch.setattr(target_cores, "usable_cores", lambda: (3,))
     with pytest.raises(UserError, match=r"cores=2: the target may use 1"):
         take_cores(2)
     assert take_cores(0) == 1

@@ -1,0 +1,109 @@
+"""`harness simulate`: what more replicas and stages would do, from what a run measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from harness.arrivals import Closed
+from harness.errors import ExitCode, UserError
+from harness.simulation.result import Simulation, write_simulation
+from harness.target import find_target
+
+if TYPE_CHECKING:
+    from harness.knobs import Setting
+    from harness.plan import Plan
+    from harness.simulation.prediction import Offered
+    from harness.store import RunDir, RunRecord
+
+DEFAULT_WORDS = ("replicas", "dispatch")
+
+
+@click.command()
+@click.argument("run_dir", type=click.Path(path_type=Path), metavar="DIR")
+@click.argument("knobs", nargs=-1, metavar="[KNOB[=V,V...]]...")
+@click.option(
+    "--users-per-replica",
+    type=click.IntRange(1, 100_000),
+    default=None,
+    help="Closed-loop users for each replica.  [default: the most that the run had]",
+)
+@click.option("--rate", type=float, default=None, help="Requests/s (Poisson) for all replicas together instead.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Makes the simulation repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
+def command(
+    run_dir: Path,
+    knobs: tuple[str, ...],
+    users_per_replica: int | None,
+    rate: float | None,
+    seed: int,
+    *,
+    as_json: bool,
+) -> int:
+    """Predict layouts that were not run from the batches that the run in DIR measured.
+
+    A discrete-event simulation with the measured service time; the predictions become a section of the run's report.
+    KNOB is replicas, stages, dispatch, batch_size or batch_wait_ms; without any, replicas and dispatch are swept.
+
+    \b
+    python -m harness simulate results/my-run
+    python -m harness simulate results/my-run replicas=1,2,4,8 stages=1,2 --users-per-replica 64
+    python -m harness simulate results/my-run replicas=8 batch_size=1,8,64 --rate 5000
+    """  # noqa: D301
+    from harness.cli.execute import write
+    from harness.simulation.prediction import Offered
+    from harness.store import RunDir
+    from reports.simulation_view import simulation_text
+
+    if rate is not None and users_per_replica is not None:
+        raise UserError("--rate: a rate has no users; leave out --users-per-replica")
+    if rate is not None and rate <= 0:
+        raise UserError(f"--rate {rate:g}: give more than zero")
+    folder = RunDir.open(run_dir, "DIR")
+    record = folder.read()
+    offered = Offered(users_per_replica or _most_users(record.plan), rate)
+    simulation = _simulate(folder, record, knobs, offered, seed)
+    write_simulation(folder.path, simulation)
+    write(folder, record)
+    if as_json:
+        print(msgspec.json.encode(simulation).decode())
+    else:
+        print(simulation_text(simulation))
+        print(f"report: {folder.path / 'report.html'}")
+    return ExitCode.OK
+
+
+def _simulate(folder: RunDir, record: RunRecord, words: tuple[str, ...], offered: Offered, seed: int) -> Simulation:
+    from harness.simulation.calibrate import calibrate
+    from harness.simulation.prediction import SIMULATED, predict, settings_of
+    from harness.simulation.words import sentences
+
+    calibration = calibrate(record.plan, folder.evidence(record.plan))
+    swept = SIMULATED.parse_sweep(words or DEFAULT_WORDS)
+    pieces_ms = record.model.piece_ms if record.model else ()
+    settings = settings_of(swept, _measured(record.plan))
+    predictions = tuple(predict(calibration, settings, offered, pieces_ms, seed))
+    return Simulation(
+        slope_ms=calibration.service.slope_ms,
+        base_ms=calibration.service.base_ms,
+        request_ms=calibration.request_ms,
+        travel_ms=calibration.travel_ms,
+        batches=calibration.batches,
+        busy_trials=calibration.busy_trials,
+        pieces_ms=pieces_ms,
+        predictions=predictions,
+        sentences=tuple(sentences(predictions, calibration, pieces_ms)),
+    )
+
+
+def _measured(plan: Plan) -> Setting:
+    """The batching that the run had, where it swept none: its own words, or the target's defaults."""
+    defaults = find_target(plan.target).knobs.defaults() if "://" not in plan.target else {}
+    return {**{name: defaults[name] for name in ("batch_size", "batch_wait_ms") if name in defaults}, **plan.fixed}
+
+
+def _most_users(plan: Plan) -> int:
+    return max((point.arrivals.users for point in plan.points if isinstance(point.arrivals, Closed)), default=32)

@@ -1,0 +1,77 @@
+"""What the predictions say, in sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.figures import figure, grouped, milliseconds, percent
+from harness.knobs import format_value
+from harness.layout import PORT, QUEUE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from harness.simulation.calibrate import Calibration
+    from harness.simulation.result import Prediction
+
+PAYS_FROM = 0.5  # of each process added: below, more of them are mostly idle
+FULL = 0.9
+MS_PER_S = 1e3
+
+
+def sentences(predictions: Sequence[Prediction], calibration: Calibration, pieces_ms: Sequence[float]) -> Iterator[str]:
+    """When more replicas or stages pay, and what ends it."""
+    yield (
+        f"Each process is taken to have a core of its own. A batch of b takes {figure(calibration.service.slope_ms)} "
+        f"b + {figure(calibration.service.base_ms)} ms ({grouped(calibration.batches)} batches measured), a request "
+        f"{figure(calibration.request_ms)} ms beside it."
+    )
+    if not calibration.busy_trials:
+        yield "No trial kept the process busy, so what a request costs beside the model is not known and taken as zero."
+    for dispatch in (PORT, QUEUE):
+        several = [each for each in predictions if each.setting["dispatch"] == dispatch and each.setting["stages"] == 1]
+        if len(several) > 1:
+            yield _how_far(several, dispatch, calibration)
+    yield from _stages(predictions, pieces_ms)
+    yield from _port_against_queue(predictions)
+
+
+def _how_far(several: Sequence[Prediction], dispatch: str, calibration: Calibration) -> str:
+    last = several[-1]
+    where = "Behind one port" if dispatch == PORT else "Behind one queue"
+    said = f"{where} {last.setting['replicas']} replicas give {figure(last.speedup, 3)}\u00d7 of one"
+    paying = [each for each in several if each.efficiency >= PAYS_FROM]
+    if last in paying:
+        return f"{said}, {percent(last.efficiency)} of each."
+    most = max((int(each.setting["replicas"]) for each in paying), default=1)
+    ceiling_rps = MS_PER_S / calibration.request_ms if calibration.request_ms else None
+    full = dispatch == QUEUE and ceiling_rps is not None and last.throughput_rps > FULL * ceiling_rps
+    why = f": the one process that listens is full at {grouped(ceiling_rps or 0)} req/s" if full else ""
+    return f"{said}; beyond {most} each adds less than half of itself{why}."
+
+
+def _stages(predictions: Sequence[Prediction], pieces_ms: Sequence[float]) -> Iterator[str]:
+    cut = [each for each in predictions if int(each.setting["stages"]) > 1 and int(each.setting["replicas"]) == 1]
+    for each in cut:
+        yield (
+            f"{each.setting['stages']} stages (dispatch={each.setting['dispatch']}) give {figure(each.speedup, 3)}"
+            f"\u00d7 of the whole model in one process, {percent(each.efficiency)} of each process."
+        )
+    if cut and not pieces_ms:
+        yield "The model was never cut here, so its stages are taken to be equally long: the best that can be."
+
+
+def _port_against_queue(predictions: Sequence[Prediction]) -> Iterator[str]:
+    def key(each: Prediction) -> tuple[str, ...]:
+        return tuple(format_value(value) for name, value in each.setting.items() if name != "dispatch")
+
+    queue = {key(each): each for each in predictions if each.setting["dispatch"] == QUEUE}
+    ports = [each for each in predictions if each.setting["dispatch"] == PORT]
+    pairs = [(each, queue[key(each)]) for each in ports if key(each) in queue]
+    several = [(port, one) for port, one in pairs if int(port.setting["replicas"]) > 1]
+    if several:
+        port, one = max(several, key=lambda pair: abs(pair[0].p99_ms / pair[1].p99_ms - 1))
+        yield (
+            f"They differ most at {port.setting['replicas']} replicas: a p99 of {milliseconds(port.p99_ms)} behind the "
+            f"port, where connections fall on replicas unevenly, and of {milliseconds(one.p99_ms)} behind the queue."
+        )
