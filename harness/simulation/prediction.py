@@ -20,7 +20,6 @@ from harness.stats.quantiles import quantile
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from harness.arrivals import Arrivals
     from harness.knobs import Value
     from harness.simulation.calibrate import Calibration
 
@@ -65,7 +64,7 @@ class Offered:
     users_per_replica: int | None = None
     rate_rps: float | None = None
 
-    def arrivals(self, replicas: int) -> Arrivals:
+    def arrivals(self, replicas: int) -> Closed | Poisson:
         """For so many replicas."""
         if self.rate_rps is not None:
             return Poisson(rate_rps=self.rate_rps)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import simpy
     from numpy.typing import NDArray
 
-    from harness.arrivals import Arrivals, Open
+    from harness.arrivals import Open
     from harness.simulation.system import System
 
 MS_PER_S = 1e3
@@ -36,7 +36,7 @@ class Outcome:
     busy_share: float  # of the processes that compute
 
 
-def simulate(system: System, arrivals: Arrivals, requests: int, seed: int) -> Outcome:
+def simulate(system: System, arrivals: Closed | Open, requests: int, seed: int) -> Outcome:
     """Run until `requests` are answered; the first tenth is left out. Repeatable by `seed`."""
     import simpy
 
