@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from harness.live import Live
     from harness.metrics import TrialMetrics
     from harness.plan import Plan, Point, Trial
 
@@ -38,6 +39,14 @@ class TrialStarted:
 
     trial: Trial
     point: Point
+
+
+@dataclass(frozen=True, slots=True)
+class TrialGoes:
+    """A trial is being measured, and this is how it goes."""
+
+    point: Point
+    live: Live
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +97,7 @@ class Note:
     text: str
 
 
-TrialEvent = RunStarted | TrialStarted | TrialEnded | TrialSpared
+TrialEvent = RunStarted | TrialStarted | TrialGoes | TrialEnded | TrialSpared
 StepEvent = StepsStarted | StepStarted | StepEnded
 Event = Preparing | Prepared | TrialEvent | StepEvent | Note
 

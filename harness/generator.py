@@ -53,5 +53,6 @@ class GeneratorReport(msgspec.Struct, frozen=True, kw_only=True):
     own_pace: bool = False  # users wait in code of their own between requests, nobody knows for how long
     health: LoopHealth | None = None
     versions: dict[str, str] = {}
+    responses: str = ""  # `harness.histogram`: response times of good answers due in the measure phase
     clock_offset_ns: int = 0  # added to instants of this worker's machine to get those of the master's
     clock_error_ns: int | None = 0  # how far that may be off; None: the master's clock is not known here

@@ -21,6 +21,7 @@ from harness.envelope import read_envelope
 from harness.environment import Environment
 from harness.evidence import TrialEvidence
 from harness.generator import GeneratorReport
+from harness.live import live_of
 from harness.masters_clock import report_on_masters_clock, rows_on_masters_clock, tokens_on_masters_clock
 from harness.metrics import ModelCard
 from harness.plan import SCHEMA_VERSION, Plan, Point, Trial
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.envelope import Envelope
+    from harness.live import Live
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +111,10 @@ class TrialDir(TrialFolder):
             statistics=read_statistics(self.path),
             envelope=envelope,
         )
+
+    def live(self, now_ns: int) -> Live | None:
+        """What the load processes have said until now."""
+        return live_of(list(self._generator_reports()), now_ns)
 
     def _generator_reports(self) -> Iterator[GeneratorReport]:
         for path in sorted(self.path.glob("load*.json")):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import RunError
-from harness.events import RunStarted, TrialEnded, TrialSpared, TrialStarted
+from harness.events import RunStarted, TrialEnded, TrialGoes, TrialSpared, TrialStarted
 from harness.precision import is_settled, with_precision
 from harness.summary import summarise_point, summarise_trial
 from harness.trial import TrialJob, run_trial
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from harness.events import Listener
     from harness.isolation import Isolation
+    from harness.live import Live
     from harness.metrics import PointMetrics, TrialMetrics
     from harness.plan import Plan, Point
     from harness.session import Session
@@ -50,7 +51,8 @@ def run_sweep(job: SweepJob) -> None:
             continue
         listener(TrialStarted(trial, point))
         folder = run_dir.trial(trial, point)
-        record = run_trial(TrialJob(plan, trial, point, job.session, job.isolation, folder))
+        watch = _teller(listener, point)
+        record = run_trial(TrialJob(plan, trial, point, job.session, job.isolation, folder, watch))
         listener(TrialEnded(trial, point, _trial_metrics(job, record), record.failure))
         if plan.precision is not None or trial.number == last_trial[point.number]:
             metrics = _point_metrics(job, point)
@@ -61,6 +63,10 @@ def run_sweep(job: SweepJob) -> None:
         failures_in_a_row = 0 if record.failure is None else failures_in_a_row + 1
         if failures_in_a_row == MAX_FAILURES_IN_A_ROW:
             raise RunError(f"{failures_in_a_row} trials in a row failed, the last: {record.failure}")
+
+
+def _teller(listener: Listener, point: Point) -> Callable[[Live], None]:
+    return lambda live: listener(TrialGoes(point, live))
 
 
 def _trial_metrics(job: SweepJob, record: TrialRecord) -> TrialMetrics | None:

@@ -20,9 +20,10 @@ from harness.scrape import statistics_of
 from harness.store import TrialRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from harness.isolation import Isolation
+    from harness.live import Live
     from harness.load_command import Endpoint
     from harness.plan import Plan, Point, Trial
     from harness.session import Session
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 STARTUP_GRACE_S = 60.0  # Locust, and for an in-process target the deep-learning library, must import first
 STOP_GRACE_S = 10.0
 POLL_S = 0.05
+LOOK_NS = NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class TrialJob:
     session: Session
     isolation: Isolation
     folder: TrialDir
+    watch: Callable[[Live], None] | None = None  # told once a second how it goes
 
 
 def run_trial(job: TrialJob) -> TrialRecord:
@@ -93,6 +96,7 @@ class LoadProcess:
         self._control = control
         self._job = job
         self._clock = MonotonicClock()
+        self._next_look_ns = monotonic_ns() + LOOK_NS
         self.pid = process.pid
 
     @property
@@ -109,6 +113,7 @@ class LoadProcess:
             if monotonic_ns() > deadline_ns:
                 self.stop()
                 return "the load process did not end in time and was stopped; see load.log"
+            self._look(monotonic_ns())
             self._clock.sleep_until_ns(monotonic_ns() + int(POLL_S * NS_PER_S))
         # Locust exits with 1 when any request failed: that is the target's matter, and in the rows.
         if code not in (0, 1):
@@ -116,6 +121,14 @@ class LoadProcess:
         if not any(self._job.folder.path.glob("load*.json")):
             return f"the load process left no report: {self._last_log_line()}"
         return None
+
+    def _look(self, now_ns: int) -> None:
+        if self._job.watch is None or now_ns < self._next_look_ns:
+            return
+        self._next_look_ns = now_ns + LOOK_NS
+        live = self._job.folder.live(now_ns)
+        if live is not None:
+            self._job.watch(live)
 
     def stop(self) -> None:
         """Ask it to end in order, then make it."""

@@ -17,6 +17,7 @@ from harness.events import (
     StepsStarted,
     StepStarted,
     TrialEnded,
+    TrialGoes,
     TrialSpared,
     TrialStarted,
 )
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from harness.events import Event, Listener, StepEvent, TrialEvent
+    from harness.live import Live
     from harness.metrics import TrialMetrics
     from harness.plan import Point
+
+TELL_NS = 10 * NS_PER_S  # in a log: one line in so long a time of a trial that goes on
 
 
 def point_words(point: Point) -> str:
@@ -52,13 +56,20 @@ def result_words(metrics: TrialMetrics) -> str:
     return f"{rate} req/s, {tail}{verdict}"
 
 
+def live_words(live: Live) -> str:
+    """`480 req/s, p50 5.1 ms, p99 9.3 ms, 3 failed`: so far."""
+    words = [f"{live.rate_rps:,.0f} req/s".replace(",", "\u2009")]
+    words += [f"{name} {value:.3g} ms" for name, value in (("p50", live.p50_ms), ("p99", live.p99_ms)) if value]
+    return ", ".join([*words, *([f"{live.failed} failed"] if live.failed else [])])
+
+
 class PlainProgress:
     """One line per event, for logs."""
 
     def __init__(self) -> None:
         self._total: int | None = 0  # None: nobody knows
         self._ended = 0
-        self._started_ns = monotonic_ns()
+        self._started_ns = self._told_ns = monotonic_ns()
         self._stage = ""
 
     def __call__(self, event: Event) -> None:
@@ -71,6 +82,11 @@ class PlainProgress:
                 self._start(None if plan.capacity else left)
             case StepsStarted(total=total):
                 self._start(total)
+            case TrialStarted():
+                self._told_ns = monotonic_ns()
+            case TrialGoes(point=point, live=live) if monotonic_ns() - self._told_ns >= TELL_NS:
+                self._told_ns = monotonic_ns()
+                self._print(f"  {point_words(point)}, after {live.seconds:.0f} s: {live_words(live)}")
             case TrialEnded(point=point, metrics=metrics, failure=failure):
                 self._ended += 1
                 result = f"FAILED: {failure}" if failure or metrics is None else result_words(metrics)
@@ -128,6 +144,8 @@ class RichProgress:
                 self._run = self._progress.add_task("", total=total, last="")
             case TrialStarted(point=point):
                 self._begin(point_words(point))
+            case TrialGoes(live=live) if self._run is not None:
+                self._progress.update(self._run, last=live_words(live))
             case TrialEnded(point=point, metrics=metrics, failure=failure):
                 result = f"[red]failed: {failure}" if failure or metrics is None else result_words(metrics)
                 self._end(point_words(point), result)

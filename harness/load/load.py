@@ -15,12 +15,13 @@ import msgspec
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.clock_offset import SAME
 from harness.generator import GeneratorReport
+from harness.histogram import Histogram
 from harness.load.class_book import ClassBook
 from harness.load.health import HealthMeter
 from harness.load.ledger import Ledger
 from harness.load.phases import NEVER_NS, Phases
 from harness.recorder import Recorder
-from harness.rows import NOTED, Outcome
+from harness.rows import NOTED, Outcome, Phase
 from harness.wire.access import Access
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Load:
         self.classes = ClassBook(sets, options.model)
         self.ledger = make_ledger(self.recorder, reading, self.classes.places, self.phases, options.worker)
         self.stop_reason: str | None = None
+        self.responses = Histogram()
         self.clock: ClockOffset | None = SAME  # of the master, where there is one; None: not known
         self.codec = sets[0].codec if sets else None
         self.access = Access.find(options.tls_ca, options.token_file)
@@ -119,6 +121,12 @@ class Load:
         """Append rows to the file."""
         self.ledger.write(rows)
 
+    def count_responses(self, rows: Rows) -> None:
+        """Count rows in the histogram that snapshots carry."""
+        good = rows[(rows["outcome"] == Outcome.OK) & (rows["phase"] == Phase.MEASURE)]
+        if good.size:
+            self.responses.add(good["done_ns"] - good["due_ns"])
+
     def write_snapshot(self) -> None:
         """What the books say now, for the case that this process does not live to the end."""
         self._write_report(final=False)
@@ -135,6 +143,7 @@ class Load:
         self.health.unwatch_gc()
         rows = self.ledger.take()
         self.ledger.write(rows)
+        self.count_responses(rows)
         self.ledger.close()
         self._write_report(final=True)
         driver.close()
@@ -168,6 +177,7 @@ class Load:
             protocol=self.codec.name if self.codec else "",
             health=self.health.report() if final else None,
             versions=self._versions,
+            responses=self.responses.encode(),
             clock_offset_ns=self.clock.offset_ns if self.clock else 0,
             clock_error_ns=self.clock.error_ns if self.clock else None,
         )

@@ -151,6 +151,7 @@ class LoadRun:
             part = rows[start : start + FLUSH_ROWS]
             gevent.sleep(0)
             self._load.write(part)
+            self._load.count_responses(part)
             gevent.sleep(0)
             self._feed.feed(part, self._load.ledger.errors)
         if now_ns >= self._next_snapshot_ns:
