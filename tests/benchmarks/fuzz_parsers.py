@@ -24,7 +24,7 @@ from harness.load.http import AnswerParser, HttpError
 from harness.wire.header_blocks import HeaderBlocks, Http2Error
 from harness.wire.http2 import UnaryCalls, frame, unary_request
 
-MAX_CASE_S = 1.0
+MAX_CASE_S = 1.0  # of CPU
 REQUEST = unary_request([(":method", "POST"), (":path", "/s/m")], b"q")
 TOKENS = [b"\r\n", b"\n", b"\r\n\r\n", b"HTTP/1.1 ", b"200", b"100", b":", b" ", b"\0", b"\xff", b"0\r\n\r\n", b"-1",
           b"Content-Length: 5\r\n", b"content-length:", b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n",
@@ -40,7 +40,7 @@ class Fuzz:
 
     def case(self):
         """One more. Raises AssertionError, or whatever a parser should not raise."""
-        start = time.monotonic()
+        start = time.process_time()
         if self.random.random() < 0.7:
             raw, closes = self.http1()
             damaged = self.damage(raw)
@@ -54,7 +54,7 @@ class Fuzz:
             whole = self.first_http2([damaged])
             assert self.first_http2(self.cut(damaged)) == whole, (damaged, whole)
         self.count(whole)
-        assert time.monotonic() - start < MAX_CASE_S, damaged
+        assert time.process_time() - start < MAX_CASE_S, damaged
 
     def count(self, found):
         self.answers += found not in ("error", None)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.load_command import free_port
 from harness.recorder import read_rows
 from harness.rows import Outcome
 
@@ -101,8 +102,10 @@ def test_tasks_call_wait_and_are_written_down(tmp_path):
     assert reports[0]["stop_reason"] == "measured"
 
 
-def test_two_processes_number_their_classes_alike(tmp_path):
-    _, reports, rows = run(tmp_path, OWN, "--target", "null", "--measure", "1s", "--processes", "2")
+def test_two_processes_record_both(tmp_path):
+    port = str(free_port())  # Locust's own is for one run on a machine
+    _, reports, rows = run(tmp_path, OWN, "--target", "null", "--measure", "1s", "--processes", "2",
+                           "--master-bind-port", port, "--master-port", port)  # fmt: skip
     assert len(reports) == 2
     assert len(rows) > 10
 
