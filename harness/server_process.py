@@ -100,7 +100,7 @@ class ServerProcess:
         self._progress(f"waiting for {recipe.name}", 0, 1)
         self._process = self._spawn(argv, {**os.environ, **{k: filled(v, values) for k, v in recipe.env.items()}})
         try:
-            self._await_ready(url)
+            self._await_ready(url, filled(recipe.ready.path, values))
         except BaseException:
             self.stop()
             raise
@@ -140,14 +140,14 @@ class ServerProcess:
             pin(process.pid, self._cores)
         return process
 
-    def _await_ready(self, url: str) -> None:
+    def _await_ready(self, url: str, path: str) -> None:
         check = self._recipe.ready
         deadline_ns = monotonic_ns() + round(check.timeout_s * NS_PER_S)
         line = re.compile(check.line) if check.line else None
         while True:
             if not self.alive():
                 raise RunError(f"{self._recipe.name}: died at start with exit code {self._exit_code()}: {self._said()}")
-            missing = _not_answering(url, check.path) if check.path else ""
+            missing = _not_answering(url, path) if path else ""
             if not missing and line is not None and not line.search(self._output()):
                 missing = f"no line of its output matches {check.line!r}"
             if not missing:

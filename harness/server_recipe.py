@@ -14,10 +14,11 @@
     default = 32
     values = [1, 8, 32]
 
-Words of the command, values of `env`, `url`, `grpc_url` and `metrics` may hold placeholders: `{name of a knob}`,
-`{port}`, `{port2}`, `{port3}` (free ones), `{model}`, `{model_file}` (the reference model in `model_format`),
-`{python}` (of the recipe's own environment where it has `requirements`, else of this one), `{recipe_dir}`, `{cores}`
-(how many the server has). A word that becomes empty is left out. A true or false is written so.
+Words of the command, values of `env`, `url`, `grpc_url`, `metrics` and `ready.path` may hold placeholders:
+`{name of a knob}`, `{port}`, `{port2}`, `{port3}` (free ones), `{model}`, `{model_file}` (the reference model in
+`model_format`), `{python}` (of the recipe's own environment where it has `requirements`, else of this one),
+`{recipe_dir}`, `{cores}` (how many the server has). A word that becomes empty is left out. A true or false is written
+so.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ def _check(recipe: ServerRecipe) -> None:
     reserved = sorted(set(recipe.knobs) & set(PLACEHOLDERS))
     if reserved:
         raise UserError(f"{where}: knob {reserved[0]} has the name of a placeholder; choose another")
-    texts = [*recipe.command, *recipe.env.values(), recipe.url, recipe.grpc_url, recipe.metrics, recipe.reference]
+    texts = [*recipe.command, *recipe.env.values(), *_addresses(recipe), recipe.reference]
     for name in (match[1] for text in texts for match in _PLACEHOLDER.finditer(text)):
         if name not in known:
             raise unknown_name(f"placeholder in {recipe.path}", f"{{{name}}}", [f"{{{each}}}" for each in known])
@@ -138,6 +139,10 @@ def _check(recipe: ServerRecipe) -> None:
         raise UserError(f"{where}: knob {unused[0]} does nothing; use {{{unused[0]}}} in command or env")
     if not (recipe.ready.path or recipe.ready.line):
         raise UserError(f"{where}: ready needs a path (answers 200) or a line (of its output)")
+
+
+def _addresses(recipe: ServerRecipe) -> tuple[str, ...]:
+    return recipe.url, recipe.grpc_url, recipe.metrics, recipe.ready.path
 
 
 def _knob(name: str, given: RecipeKnob) -> Knob:

@@ -20,6 +20,7 @@ from harness.arrivals import Closed
 from harness.checks import TrialCase, judge_point, judge_trial, worst
 from harness.classes import class_names, class_samples, only_class, pooled_classes, with_slowdowns
 from harness.findings import Verdict
+from harness.isolation_of_classes import with_isolation
 from harness.latency import NOTHING, pooled_latency, trial_latency
 from harness.measured import measured, unaccounted
 from harness.metrics import Counts, Estimate, PointMetrics, RunResult, Split, Timeline, TrialMetrics, Usage
@@ -89,6 +90,7 @@ def summarise_run(plan: Plan, evidence: Iterable[TrialEvidence], model: ModelCar
     found, trade = answer(tried or points, plan.slo), bargains(tried or points, plan.slo)
     if said := trade_sentence(trade, points, found.best_point):
         found = msgspec.structs.replace(found, sentence=f"{found.sentence} {said}")
+    found = with_isolation(found, points)
     return RunResult(
         points=points,
         answer=found,

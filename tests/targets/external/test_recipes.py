@@ -1,6 +1,7 @@
 """The shipped recipes with the real servers, each installed into an environment of its own."""
 
 import csv
+import html
 import json
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.evaluation import evaluate
+from harness.store import RunDir
 from targets.external import shipped
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -18,12 +21,25 @@ SWEPT = {
     "fastapi": "thread_pool=1,8",
     "litserve": "batch_size=1,8",
     "mlserver": "batch_size=1,8",
+    "pytriton": "batch_size=1,8",
 }
+
+
+SPLIT = {"mosec": "mosec's metrics", "pytriton": "Triton's metrics"}
 
 
 def harness(*words, limit_s=300):
     argv = [sys.executable, "-m", "harness", *map(str, words)]
     return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=limit_s, check=False)
+
+
+def assert_split_is_what_the_server_says(source, out):
+    run = RunDir.open(out, "DIR")
+    for point in evaluate(run, run.read()).points:
+        assert point.split.source == source
+        assert 0 < point.split.compute_ms < point.response.mean_ms
+        assert 1 <= point.mean_batch <= 4
+    assert f"Here they are from {source}" in html.unescape((out / "report.html").read_text())
 
 
 def test_every_recipe_is_swept_here():
@@ -49,23 +65,7 @@ def test_a_knob_of_a_real_server_is_swept_and_every_answer_is_right(name, tmp_pa
         assert float(point["cpu_target"]) > 0
     reports = [json.loads(path.read_text()) for path in out.glob("trials/*/load.json")]
     assert all(report["checked"] == report["ok"] for report in reports)
+    if name in SPLIT:
+        assert_split_is_what_the_server_says(SPLIT[name], out)
     left = [process for process in psutil.process_iter(["cmdline"]) if process.pid not in before]
     assert not [process for process in left if f"external/{name}" in " ".join(process.info["cmdline"] or ())]
-
-
-def test_what_mosec_says_of_itself_is_the_split(tmp_path):
-    assert harness("prepare", "mosec", limit_s=600).returncode == 0
-    out = tmp_path / "run"
-    words = ("--concurrency", 8, "--seconds", 0.6, "--warmup", "0.2s", "--json", "--out", out)
-    done = harness("run", "--target", "mosec", *words)
-    assert done.returncode in (0, 4), done.stderr
-    (point,) = json.loads(done.stdout)["result"]["points"]
-    split = point["split"]
-    assert split["source"] == "mosec's metrics"
-    assert 0 < split["compute_ms"] < point["response"]["mean_ms"]
-    assert split["batch_wait_ms"] > 0
-    assert 1 < point["mean_batch"] <= 8
-    assert (
-        "mosec's metrics" in (out / "report.html").read_text()
-        or "mosec&#39;s metrics" in (out / "report.html").read_text()
-    )
