@@ -13,6 +13,7 @@ from reports.labels import point_label
 from reports.rendering import render
 from reports.scaling_view import scaling_table
 from reports.simulation_view import simulation_table
+from reports.stream_view import stream_charts, streams_table
 from reports.timeline_view import timelines
 from reports.trade_view import steps_table, trade_table
 from reports.usage_view import PART_MEANING, PARTS, gpu_words, parts_seen, split_rows, split_sources, usage_table
@@ -45,6 +46,8 @@ def page_html(report: ReportInput) -> str:
         simulated=simulation_table(report.result.simulation),
         simulated_chart=draw_simulated(report.result.simulation),
         classes=classes_table(points),
+        streams=streams_table(points),
+        stream_drawings=stream_charts(report.plan, lines) if len(points) > 1 else [],
         isolation=list(isolation_sentences(points)),
         split_sources=split_sources(points),
         splits=split_rows(points[:MAX_BARS]),

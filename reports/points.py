@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from harness.errors import RunError
 from harness.knobs import format_value
 from harness.plan import MODEL
+from harness.wire.protocols import OPENAI
 from reports.labels import reasons
 from reports.units import machine_number
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from harness.metrics import Latency, PointMetrics
+    from harness.metrics import Latency, PointMetrics, StreamMetrics
     from harness.plan import Plan
 
 _BEFORE_KNOBS = ("target", "scenario", "model", "engine", "arrivals", "concurrency", "rate_target")
@@ -43,6 +44,39 @@ def _step(name: str) -> Callable[[PointMetrics], str]:
     return lambda point: machine_number(getattr(point.steps, f"{name}_ms", None))
 
 
+def _stream(kind: str, p: float, end: str = "value_ms") -> Callable[[PointMetrics], str]:
+    def read(point: PointMetrics) -> str:
+        quantile = getattr(point.stream, kind).at(p) if point.stream else None
+        known = quantile is not None and quantile.value_ms is not None
+        return machine_number(getattr(quantile, end)) if known else ""
+
+    return read
+
+
+def _of_stream(read: Callable[[StreamMetrics], float | None]) -> Callable[[PointMetrics], str]:
+    return lambda point: machine_number(read(point.stream) if point.stream else None)
+
+
+_STREAM: dict[str, Callable[[PointMetrics], str]] = {  # columns of runs that chat
+    "ttft_p50_ms": _stream("ttft", 0.5),
+    "ttft_p99_ms": _stream("ttft", 0.99),
+    "ttft_p99_ms_lo": _stream("ttft", 0.99, "low_ms"),
+    "ttft_p99_ms_hi": _stream("ttft", 0.99, "high_ms"),
+    "itl_p50_ms": _stream("itl", 0.5),
+    "itl_p99_ms": _stream("itl", 0.99),
+    "itl_p99_ms_lo": _stream("itl", 0.99, "low_ms"),
+    "itl_p99_ms_hi": _stream("itl", 0.99, "high_ms"),
+    "tpot_p50_ms": _stream("tpot", 0.5),
+    "tpot_p99_ms": _stream("tpot", 0.99),
+    "tokens_per_s": _of_stream(lambda stream: stream.tokens_per_s.value),
+    "tokens_per_s_lo": _of_stream(lambda stream: stream.tokens_per_s.low),
+    "tokens_per_s_hi": _of_stream(lambda stream: stream.tokens_per_s.high),
+    "streams_in_flight": _of_stream(lambda stream: stream.in_flight),
+    "prompt_tokens": _of_stream(lambda stream: stream.prompt_tokens),
+    "output_tokens": _of_stream(lambda stream: stream.output_tokens),
+    "prefill_ms": lambda point: machine_number(point.split.prefill_ms),
+    "decode_ms": lambda point: machine_number(point.split.decode_ms),
+}
 _AFTER_KNOBS: dict[str, Callable[[PointMetrics], str]] = {
     "repeats": lambda point: str(point.repeats),
     "seconds": lambda point: machine_number(point.seconds),
@@ -69,13 +103,15 @@ _AFTER_KNOBS: dict[str, Callable[[PointMetrics], str]] = {
     "client_ms": lambda point: machine_number(point.split.client_ms),
     "preprocess_ms": lambda point: machine_number(point.split.preprocess_ms),
     **{f"{name}_ms": _step(name) for name in ("clean", "transform", "normalise", "augment")},
+    **_STREAM,
 }
 
 
 def columns(plan: Plan) -> tuple[str, ...]:
     """Names of the columns: a swept knob that has a column already (`engine`) gets no second one."""
     knobs = (name for name in plan.swept if name not in _BEFORE_KNOBS and name not in _AFTER_KNOBS)
-    return (*_BEFORE_KNOBS, *knobs, *_AFTER_KNOBS)
+    last = [name for name in _AFTER_KNOBS if name not in _STREAM or plan.protocol == OPENAI]
+    return (*_BEFORE_KNOBS, *knobs, *last)
 
 
 def points_csv(points: Iterable[PointMetrics], plan: Plan, *, header: bool = True) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from harness.metrics import PointMetrics, Split, Usage
 
-PARTS = ("send", "queue", "batch_wait", "preprocess", "compute", "serialise", "rest")
+PARTS = ("send", "queue", "batch_wait", "preprocess", "compute", "serialise", "rest", "client", "prefill", "decode")
 PART_MEANING = {
     "send": "due until sent",
     "queue": "waiting in the server",
@@ -21,6 +21,8 @@ PART_MEANING = {
     "preprocess": "decoding and preparing",
     "compute": "in the model",
     "serialise": "encoding the answer",
+    "prefill": "from sent to the first token, without waiting",
+    "decode": "from the first token to the last",
     "rest": "network, parsing, generator",
     "client": "preparing in the load process",
 }

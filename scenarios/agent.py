@@ -20,7 +20,7 @@ DEFAULTS = {
     "target": "agent",
     "model": "chat-gpt",
     "protocol": "openai",
-    "slo": "ttft_p99<500ms,itl_p99<50ms",
+    "slo": "ttft_p90<500ms,itl_p99<50ms",
     "seconds": "4s",
     "warmup": "1s",
     "timeout": "30s",

@@ -106,17 +106,18 @@ def _charts(plan: Plan, axis: Axis) -> Iterator[Chart]:
         )
     limit, label = limits.get("p99", (None, ""))
     yield replace(
-        _against_load("Throughput", _THROUGHPUT, lambda point: point.throughput_rps, axis), diagonal=axis.asked_rate
+        against_load("Throughput", _THROUGHPUT, lambda point: point.throughput_rps, axis), diagonal=axis.asked_rate
     )
-    p99 = _against_load("p99 latency", "p99 response time, ms", _percentile(0.99), axis)
+    p99 = against_load("p99 latency", "p99 response time, ms", _percentile(0.99), axis)
     yield replace(p99, limit=limit, limit_label=label, log_y=True)
-    yield _against_load("Mean batch size", "Requests per batch", _plain(lambda point: point.mean_batch), axis)
-    yield _against_load("CPU of the target", "Cores in use", _plain(lambda point: point.usage.cpu_target_cores), axis)
+    yield against_load("Mean batch size", "Requests per batch", _plain(lambda point: point.mean_batch), axis)
+    yield against_load("CPU of the target", "Cores in use", _plain(lambda point: point.usage.cpu_target_cores), axis)
     gpu = _plain(lambda point: point.usage.gpu_utilization_percent)
-    yield _against_load("GPU use", "Utilisation, %", gpu, axis)
+    yield against_load("GPU use", "Utilisation, %", gpu, axis)
 
 
-def _against_load(what: str, y_label: str, y: Read, axis: Axis) -> Chart:
+def against_load(what: str, y_label: str, y: Read, axis: Axis, limit: tuple[float, str] | None = None) -> Chart:
+    """A chart of `y` along the load, or along the knob where only that was varied; `limit` with its label."""
     against = axis.knob or ("asked rate" if axis.asked_rate else "concurrency")
     return Chart(
         key=f"{what.replace(' ', '-').lower()}-load",
@@ -125,7 +126,9 @@ def _against_load(what: str, y_label: str, y: Read, axis: Axis) -> Chart:
         y_label=y_label,
         x=_plain(axis.value),
         y=y,
-        log_y=False,
+        log_y=limit is not None,
+        limit=limit[0] if limit else None,
+        limit_label=limit[1] if limit else "",
     )
 
 
