@@ -213,7 +213,7 @@ def model_knob(model: str, spec: TargetSpec | None) -> Knob:
         name=MODEL,
         doc="The model that is served; a plain sweep takes all that were trained on the same data.",
         default=model,
-        swept=spec.rivals(model) if spec else (model,),
+        swept=spec.rivals(model) if spec and model in spec.models else (model,),
         choices=spec.models if spec else (),
         apply=Apply.RESTART if spec else Apply.LIVE,
     )

@@ -8,6 +8,8 @@ import click
 
 from harness.knobs import format_value
 from harness.load_knobs import LOAD_KNOBS
+from harness.planning import model_knob
+from harness.scenario import DEFAULT_MODEL
 from harness.target import find_target, known_targets
 from harness.training.trainer import known_trainers
 
@@ -46,7 +48,8 @@ def _of_serving(chosen: str | None) -> list[tuple[Knob, list[str]]]:
     for spec in targets.values():
         for knob in spec.knobs:
             owners.setdefault(knob.name, (knob, []))[1].append(spec.name)
-    return [*owners.values(), *((knob, ["any target"]) for knob in LOAD_KNOBS)]
+    of_any = (*LOAD_KNOBS, model_knob(DEFAULT_MODEL, find_target(chosen) if chosen else None))
+    return [*owners.values(), *((knob, ["any target"]) for knob in of_any)]
 
 
 def _of_training() -> list[tuple[Knob, list[str]]]:

@@ -6,8 +6,9 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from harness.errors import RunError
+from harness.errors import RunError, UserError
 from targets.explain import OFF
+from targets.models import find_recipe
 from targets.models.cache import CacheEntry
 from targets.models.preparation import say
 
@@ -27,6 +28,11 @@ def explain_bank(prepared: PreparedModel, setting: Setting, progress: Progress) 
     if method == OFF:
         return None
     card = prepared.card
+    form = find_recipe(card.name).pipeline.ready
+    if form.ragged or form.datatype != "FP32":
+        raise UserError(
+            f"explain_method={method}: only of models whose input is numbers of one shape, not of {card.name}"
+        )
 
     def make(folder: Path) -> None:
         progress(f"explaining the payloads of {card.name}", 0, 1)
