@@ -97,7 +97,7 @@ def test_tritonclient_over_grpc_gets_right_answers(ready: Message, served: tuple
     from tritonclient import grpc
 
     bank = served[1]
-    with grpc.InferenceServerClient(ready["grpc_url"]) as client:
+    with grpc.InferenceServerClient(ready["grpc_url"].removeprefix("grpc://")) as client:
         assert client.is_server_live()
         assert client.is_server_ready()
         assert client.is_model_ready(MODEL)
@@ -120,7 +120,10 @@ def test_grpc_refuses_what_is_wrong_with_the_protocols_codes(ready: Message) -> 
     def ask(model: str = MODEL, shape: tuple[int, int] = (1, 64), name: str = "input", **more: Any) -> str:
         tensor = grpc.InferInput(name, shape, "FP32")
         tensor.set_data_from_numpy(np.zeros(shape, np.float32))
-        with grpc.InferenceServerClient(ready["grpc_url"]) as client, pytest.raises(grpc.InferenceServerException) as e:
+        with (
+            grpc.InferenceServerClient(ready["grpc_url"].removeprefix("grpc://")) as client,
+            pytest.raises(grpc.InferenceServerException) as e,
+        ):
             client.infer(model, [tensor], **more)
         return str(e.value.status()).removeprefix("StatusCode.")
 
@@ -139,7 +142,7 @@ def test_tritonclient_reads_configuration_and_statistics(ready: Message, served:
         assert client.get_model_config(MODEL)["max_batch_size"] == 32
         for name in (MODEL, ""):
             assert client.get_inference_statistics(name)["model_stats"][0]["name"] == MODEL
-    with grpc.InferenceServerClient(ready["grpc_url"]) as client:
+    with grpc.InferenceServerClient(ready["grpc_url"].removeprefix("grpc://")) as client:
         config = client.get_model_config(MODEL).config
         assert (config.max_batch_size, list(config.input[0].dims)) == (32, [64])
         (statistics,) = client.get_inference_statistics(MODEL).model_stats
