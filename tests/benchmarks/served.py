@@ -97,10 +97,10 @@ class Load:
 
 
 @contextlib.contextmanager
-def ours(target, model="digits-mlp", form=v2_json, program=TARGETS, **knobs):
-    """One of our targets; `form` makes its body from the bank."""
+def ours(target, model="digits-mlp", form=v2_json, program=TARGETS, pinned=CORES[:1], **knobs):
+    """One of our targets on the cores `pinned`; `form` makes its body from the bank."""
     control, theirs = ControlChannel.pair()
-    argv = ["taskset", "-c", str(CORES[0]), sys.executable, *program, target, "--model", model]
+    argv = ["taskset", "-c", ",".join(map(str, pinned)), sys.executable, *program, target, "--model", model]
     argv += ["--knobs", json.dumps(knobs), "--control-fd", str(theirs.fileno())]
     with theirs:
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -154,15 +154,15 @@ def _wait_until_it_answers(running):
     raise AssertionError("the peer does not answer; results/peer.log may say why")
 
 
-def wrk(running, connections, folder, seconds=SECONDS):
-    """Drive `running` from the last core."""
+def wrk(running, connections, folder, seconds=SECONDS, pinned=CORES[-1:]):
+    """Drive `running` from the cores `pinned`."""
     (folder / "body").write_bytes(running.body.content)
     headers = "".join(f'wrk.headers["{name}"]="{value}"\n' for name, value in running.body.headers.items())
     script = folder / "post.lua"
     script.write_text(
         f'wrk.method="POST"\n{headers}local f=io.open("{folder / "body"}","rb")\nwrk.body=f:read("*a")\nf:close()\n'
     )
-    argv = ["taskset", "-c", str(CORES[-1]), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency"]
+    argv = ["taskset", "-c", ",".join(map(str, pinned)), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency"]
     before_s = running.cpu_s()
     said = subprocess.run([*argv, "-s", script, running.url], capture_output=True, text=True, check=True).stdout
     cpu_s = running.cpu_s() - before_s
