@@ -34,6 +34,7 @@ from harness.store import RunDir
 from tests.benchmarks.served import CORES, REPEATS, ROOT, SECONDS, ours, v2_binary, wrk
 from tests.harness.simulation import exact
 
+pytestmark = pytest.mark.timeout(1800)
 CONNECTIONS = 16
 BATCH = 4
 COMMON = {"engine": "onnxruntime", "batch_size": BATCH}
@@ -49,7 +50,7 @@ def scrape(running):
     with urllib.request.urlopen(running.url.partition("/v2")[0] + "/metrics", timeout=20) as answer:
         text = answer.read().decode()
     found = {}
-    for name, labels, value in re.findall(r"^(sweepspot_\w+)(?:\{(.*?)\})? (\S+)$", text, re.M):
+    for name, labels, value in re.findall(r"^(sweepspot_\w+)(?:\{(.*?)\})? (\S+)$", text, re.MULTILINE):
         key = (name, ",".join(label for label in labels.split(",") if label and not label.startswith("replica")))
         found[key] = found.get(key, 0.0) + float(value)
     return found
@@ -84,7 +85,8 @@ def test_replicas(model, tmp_path):
     }
     seen = rounds(settings, model, tmp_path)
     print(f"\n{machine()}; {model}, ONNX Runtime, batches of up to {BATCH}, {CONNECTIONS} connections, binary bodies\n")
-    print("| setting | requests/s | of 1 replica | p50 / p99 ms | CPU of the server per request, µs |\n|---|---|---|---|---|")
+    print("| setting | requests/s | of 1 replica | p50 / p99 ms | CPU of the server, µs a request |")
+    print("|---|---|---|---|---|")
     first = statistics.median(load.good_rps for load, _ in seen["1 replica, 1 thread"])
     for name, measured in seen.items():
         rps, p50, p99, cpu = (
@@ -179,7 +181,8 @@ def test_mean_waits_at_a_high_load():
         ),
     }
     seeds = range(6)
-    print(f"\n{machine()}; {len(seeds)} x 500,000 requests\n\n| queue | mean wait, ms: simulated | exact | |\n|---|---|---|---|")
+    print(f"\n{machine()}; {len(seeds)} x 500,000 requests\n")
+    print("| queue | mean wait, ms: simulated | exact | |\n|---|---|---|---|")
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         for name, (system, rate, truth) in cases.items():
             mean = statistics.fmean(pool.map(_mean_wait, [(system, rate, seed) for seed in seeds]))
