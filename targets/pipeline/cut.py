@@ -133,6 +133,8 @@ class Graph:
 
     def _crossing(self, index: int) -> Any:
         """The one tensor that calls from `index` on need of what was before; None where there are several."""
+        if index == 0:
+            return self.first  # in whichever datatype clients send
         made = {id(tensor): tensor for tensor in (self.first, *(call.output for call in self.calls[:index]))}
         needed = {id(tensor) for call in self.calls[index:] for tensor in call.inputs()}
         open_tensors = [tensor for key, tensor in made.items() if key in needed]

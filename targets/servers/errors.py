@@ -22,4 +22,8 @@ def expired() -> ProtocolError:
 
 def queue_full() -> ProtocolError:
     """The refusal of a full queue."""
-    return ProtocolError(503, "the queue is full, try again", b"retry-after: 1\r\n")
+    return ProtocolError(
+        503,
+        "no room now: the queue is full, or a process of the model is being started again; try again",
+        b"retry-after: 1\r\n",
+    )

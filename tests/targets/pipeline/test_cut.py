@@ -52,6 +52,13 @@ embed = L.Embedding(3, 5, mask_zero=True)
 masked = keras.Sequential([keras.Input((8,)), embed, L.GlobalAveragePooling1D(), L.Dense(4)])
 assert "answers otherwise" in refusal(masked, tokens, 3)
 
+# Tokens are whole numbers; from the embedding on everything is float32.
+numbers = keras.Input((8,), dtype="int32")
+text = keras.Model(numbers, L.Dense(4)(L.GlobalAveragePooling1D()(L.Embedding(3, 5)(numbers))))
+made = cut(text, tokens.astype("int32"), 2, folder)
+answers = keras.models.load_model(stage_path(folder, 0))(tokens.astype("int32"))
+np.testing.assert_allclose(keras.models.load_model(stage_path(folder, 1))(answers), text(tokens), atol=1e-6)
+
 two = keras.Model([start, other := keras.Input((8,))], L.Add()([start, other]))
 assert "several inputs" in refusal(two, inputs, 2)
 print("all right")
