@@ -83,6 +83,7 @@ class ServerRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     metrics: str = ""  # URL of Prometheus' metrics, where it is not found by itself
     directory: str = "."  # the working directory, from the recipe's
     requirements: str = ""  # a pip requirements file beside the recipe: the server gets an environment of its own
+    requirements_alone: str = ""  # a second one, of packages to install without what they depend on
     interpreter: str = ""  # the Python for that environment, where it cannot be ours
     env: dict[str, str] = {}
     ready: ReadyCheck = ReadyCheck()

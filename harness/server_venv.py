@@ -32,7 +32,8 @@ def python_of(recipe: ServerRecipe) -> str:
 def environment_of(recipe: ServerRecipe) -> Path:
     """The folder of its environment, whether it exists or not; named by what is in it."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    made_of = _requirements(recipe).read_bytes() + recipe.interpreter.encode()
+    files = [_file(recipe, name) for name in (recipe.requirements, recipe.requirements_alone) if name]
+    made_of = b"".join(file.read_bytes() for file in files) + recipe.interpreter.encode()
     return Path(home) / "sweepspot" / "servers" / f"{recipe.name}-{hashlib.sha256(made_of).hexdigest()[:12]}"
 
 
@@ -43,8 +44,10 @@ def install(recipe: ServerRecipe) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         python = str(folder / "bin" / "python")
         _run([_interpreter(recipe), "-m", "venv", "--clear", str(folder)], recipe)
-        words = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(_requirements(recipe))]
-        _run([python, *words], recipe)
+        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        _run([*pip, "-r", str(_file(recipe, recipe.requirements))], recipe)
+        if recipe.requirements_alone:
+            _run([*pip, "--no-deps", "-r", str(_file(recipe, recipe.requirements_alone))], recipe)
         (folder / MARK).touch()
     return folder
 
@@ -61,10 +64,10 @@ def _interpreter(recipe: ServerRecipe) -> str:
     return found
 
 
-def _requirements(recipe: ServerRecipe) -> Path:
-    path = recipe.folder / recipe.requirements
+def _file(recipe: ServerRecipe, name: str) -> Path:
+    path = recipe.folder / name
     if not path.is_file():
-        raise UserError(f"{recipe.path}: requirements {recipe.requirements}: no such file beside the recipe")
+        raise UserError(f"{recipe.path}: requirements {name}: no such file beside the recipe")
     return path
 
 

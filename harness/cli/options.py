@@ -22,6 +22,8 @@ from harness.wire.protocols import AUTO, protocol_named
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from harness.target import TargetSpec
+
 DEFAULT_SCENARIO = "scenarios/predict.py"
 MAX_PORT = 65_536
 DEFAULT_SLO = "p99<50ms"
@@ -302,7 +304,7 @@ def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: 
         target=target.rstrip("/") if is_url else target,
         spec=spec,
         scenario=find_scenario(given["scenario"]),
-        model=given["model"],
+        model=_model(given["model"], spec),
         concurrency=concurrency,
         arrivals=ArrivalChoice(
             kind=given["arrivals_kind"],
@@ -333,6 +335,12 @@ def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: 
         seed=given["seed"],
         **foreign_fields(given),
     )
+
+
+def _model(name: str, spec: TargetSpec | None) -> str:
+    """`name`, unless it is a scenario's default that a server by recipe does not have; empty: the target's own."""
+    foreign = spec is not None and spec.server is not None and name not in spec.models
+    return "" if foreign and not was_given("model") else name
 
 
 def was_given(name: str) -> bool:

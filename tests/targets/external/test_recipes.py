@@ -25,6 +25,7 @@ SWEPT = {
 }
 
 
+LLAMA = "llamacpp"
 SPLIT = {"mosec": "mosec's metrics", "pytriton": "Triton's metrics"}
 
 
@@ -43,7 +44,7 @@ def assert_split_is_what_the_server_says(source, out):
 
 
 def test_every_recipe_is_swept_here():
-    assert set(SWEPT) == {spec.name for spec in shipped()}
+    assert {*SWEPT, LLAMA} == {spec.name for spec in shipped()}
 
 
 @pytest.mark.parametrize("name", SWEPT)
@@ -69,3 +70,17 @@ def test_a_knob_of_a_real_server_is_swept_and_every_answer_is_right(name, tmp_pa
         assert_split_is_what_the_server_says(SPLIT[name], out)
     left = [process for process in psutil.process_iter(["cmdline"]) if process.pid not in before]
     assert not [process for process in left if f"external/{name}" in " ".join(process.info["cmdline"] or ())]
+
+
+def test_a_knob_of_a_real_language_model_server_is_swept_over_streams(tmp_path):
+    installed = harness("prepare", LLAMA, limit_s=600)
+    assert installed.returncode == 0, installed.stderr
+    out = tmp_path / "run"
+    chat = ("--scenario", "scenarios/agent.py", "--output-tokens", 8, "--prompt-words", 6, "--turns", 1)
+    quick = ("--concurrency", 2, "--seconds", 2, "--warmup", "0.5s", "--repeats", 1, "--out", out)
+    done = harness("sweep", "parallel=1,2", "--target", LLAMA, *chat, *quick)
+    assert done.returncode in (0, 4, 5), done.stderr
+    with (out / "points.csv").open(newline="") as file:
+        points = list(csv.DictReader(file))
+    assert [point["parallel"] for point in points] == ["1", "2"]
+    assert all(int(point["ok"]) > 0 and point["error"] == "0" for point in points)
