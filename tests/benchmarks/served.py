@@ -162,20 +162,11 @@ def wrk(running, connections, folder, seconds=SECONDS, pinned=CORES[-1:]):
     script.write_text(
         f'wrk.method="POST"\n{headers}local f=io.open("{folder / "body"}","rb")\nwrk.body=f:read("*a")\nf:close()\n'
     )
-    argv = [
-        "taskset",
-        "-c",
-        ",".join(map(str, pinned)),
-        "wrk",
-        "-t1",
-        f"-c{connections}",
-        f"-d{seconds:g}s",
-        "--latency",
-    ]
+    argv = ["taskset", "-c", ",".join(map(str, pinned)), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s"]
     before_s = running.cpu_s()
-    said = subprocess.run(
-        [*argv, "--latency", "-s", script, running.url], capture_output=True, text=True, check=True
-    ).stdout
+    done = subprocess.run([*argv, "--latency", "-s", script, running.url], capture_output=True, text=True, check=False)
+    assert not done.returncode, f"{done.stderr or done.stdout} (exit code of the server: {running.process.poll()})"
+    said = done.stdout
     cpu_s = running.cpu_s() - before_s
     count, took = re.search(r"(\d+) requests in ([\d.]+)(s|m)", said).groups()[:2]
     other = int(found[1]) if (found := re.search(r"Non-2xx or 3xx responses: (\d+)", said)) else 0
