@@ -9,7 +9,7 @@ from harness.load.connection import AWAITING, CHUNK_BYTES, CLOSED_SILENTLY, IDLE
 from harness.load.http import Answer
 from harness.rows import ABSENT, Outcome
 from harness.wire.header_blocks import Http2Error
-from harness.wire.http2 import Code, UnaryCalls
+from harness.wire.http2 import Code, NotTakenError, UnaryCalls
 
 if TYPE_CHECKING:
     from harness.load.connection import Address, Owner
@@ -71,6 +71,10 @@ class GrpcConnection(Connection):
         now_ns = monotonic_ns()
         try:
             reply = calls.feed(data)
+        except NotTakenError as error:
+            self._may_resend = True
+            self._lost(str(error))
+            return
         except Http2Error as error:
             self.fail(Outcome.ERROR, str(error))
             return

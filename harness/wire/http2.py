@@ -63,6 +63,10 @@ _CODE_OF_HTTP = {400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 5
 _CODE_OF_RESET = {7: Code.UNAVAILABLE, 8: Code.CANCELLED, 11: Code.RESOURCE_EXHAUSTED, 12: Code.PERMISSION_DENIED}
 
 
+class NotTakenError(Http2Error):
+    """The server says that it has not begun with the call, so that it may be made again (RFC 9113, section 6.8)."""
+
+
 class Reply(NamedTuple):
     """How a call ended."""
 
@@ -274,7 +278,7 @@ class UnaryCalls:
         self.closing = True
         last, reason = int.from_bytes(payload[:4], "big") & MAX_WINDOW, int.from_bytes(payload[4:8], "big")
         if self._open and last < self._stream:
-            raise Http2Error(f"the server gave the connection up (HTTP/2 error {reason})")
+            raise NotTakenError(f"the server gave the connection up (HTTP/2 error {reason})")
 
     def _on_push(self, flags: int, stream: int, payload: bytes) -> None:
         del flags, stream, payload

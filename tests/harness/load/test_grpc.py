@@ -14,6 +14,8 @@ from harness.errors import UserError
 from harness.rows import Outcome
 from harness.wire.detect import detect_protocol, read_meta, settle_protocol
 from harness.wire.grpc_v2.messages import SERVICE, message
+from harness.wire.header_blocks import encode_block
+from harness.wire.http2 import OPENING, frame
 
 TIMING = 'queue;dur=1.25, batch;dur=0.4;desc="n=8", compute;dur=3.1'
 
@@ -159,6 +161,50 @@ def test_metadata_and_protocol_are_found_out(serve_grpc):
         read_meta(url, "other", "grpc")
     with pytest.raises(UserError, match="says gRPC"):
         settle_protocol("v2", url, "sum")
+
+
+def test_a_call_that_the_server_has_not_begun_with_is_made_again(bench):
+    """A server that answers one call on each connection, and says GOAWAY at the second, as one that restarts."""
+    output = {"name": "output", "datatype": "FP32", "shape": [1, 2]}
+    listener = socket.create_server(("127.0.0.1", 0))
+    connections = []
+
+    def serve():
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            connections.append(connection)
+            calls, held = 0, b""
+            while data := connection.recv(65536):
+                held = (held + data).removeprefix(OPENING)
+                while len(held) >= 9 and len(held) >= (stop := 9 + int.from_bytes(held[:3], "big")):
+                    kind, flags, stream, payload = held[3], held[4], int.from_bytes(held[5:9], "big"), held[9:stop]
+                    held = held[stop:]
+                    if kind or not flags & 1:
+                        continue
+                    calls += 1
+                    if calls == 2:
+                        connection.sendall(frame(7, 0, 0, (stream - 2).to_bytes(4, "big") + bytes(4)))
+                        continue
+                    numbers = right(message("ModelInferRequest").FromString(payload[5:]), None)
+                    raw = np.asarray(numbers, np.float32).tobytes()
+                    body = message("ModelInferResponse")(
+                        outputs=[output], raw_output_contents=[raw]
+                    ).SerializeToString()
+                    connection.sendall(
+                        frame(1, 4, stream, encode_block([(":status", "200")]))
+                        + frame(0, 0, stream, b"\0" + len(body).to_bytes(4, "big") + body)
+                        + frame(1, 5, stream, encode_block([("grpc-status", "0")]))
+                    )
+            connection.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    with listener:
+        _, report = bench(f"grpc://127.0.0.1:{listener.getsockname()[1]}", protocol="grpc").run(6)
+    assert (report.ok, report.error) == (report.sent, 0), report.errors
+    assert report.resent == report.sent - 1 == len(connections) - 1
 
 
 def test_a_server_of_another_kind_is_no_grpc():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.wire.header_blocks import HeaderBlocks, Http2Error
-from harness.wire.http2 import MAX_FRAME_BYTES, OPENING, Code, UnaryCalls, frame, unary_request
+from harness.wire.http2 import MAX_FRAME_BYTES, OPENING, Code, NotTakenError, UnaryCalls, frame, unary_request
 
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
 END_STREAM, END_HEADERS, PADDED = 1, 4, 8
@@ -181,7 +181,7 @@ def test_a_server_that_leaves_finishes_what_it_has_begun_or_says_that_it_won_t()
     calls = called()
     assert calls.feed(goaway(1) + answer(1)).code == Code.OK
     assert calls.closing
-    with pytest.raises(Http2Error, match="gave the connection up"):
+    with pytest.raises(NotTakenError, match="gave the connection up"):
         called().feed(goaway(0))
 
 
