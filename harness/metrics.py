@@ -226,11 +226,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bargain(msgspec.Struct, frozen=True, kw_only=True):
-    """One setting at its best load, where settings differ in accuracy."""
+    """One setting at its best load, where settings differ in accuracy on the same payloads."""
 
     point: int
     setting: Setting
     meets_slo: bool | None  # None without an SLO, or where it cannot be said
+    accuracy: Accuracy  # on the payloads that every setting was asked
     on_front: bool  # no other setting is as accurate and as fast, and better in one of both
 
 

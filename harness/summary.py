@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from harness.accuracy import accuracy, guesses
+from harness.accuracy import accuracy, guesses, shares
 from harness.answer import answer
 from harness.arrivals import Closed
 from harness.checks import TrialCase, judge_point, judge_trial, worst
@@ -87,8 +87,9 @@ def summarise_run(plan: Plan, evidence: Iterable[TrialEvidence], model: ModelCar
     points = with_precision(with_slowdowns(combined), plan)
     # A search begins with a closed loop, which shows no capacity: it waits for the target.
     tried = [point for point in points if point.rate_target_rps is not None] if plan.capacity else points
-    found, trade = answer(tried or points, plan.slo), bargains(tried or points, plan.slo)
-    if said := trade_sentence(trade, points, found.best_point):
+    asked = {number: shares([each.guesses for each in summaries]) for number, summaries in by_point.items()}
+    found, trade = answer(tried or points, plan.slo), bargains(tried or points, plan.slo, asked)
+    if said := trade_sentence(trade, points, found.best_point, asked):
         found = msgspec.structs.replace(found, sentence=f"{found.sentence} {said}")
     found = with_isolation(found, points)
     return RunResult(

@@ -54,7 +54,7 @@ def _cells(bargain: Bargain, point: PointMetrics, plan: Plan, cards: dict[str, M
         text = format_value(point.setting[name])
         yield Cell(text, key=text, kind="point")
     yield Cell(load_label(point), key=units.machine_number(point.concurrency or point.rate_target_rps), kind="point")
-    yield accuracy_cell(point.accuracy)
+    yield accuracy_cell(bargain.accuracy)
     if cards:
         yield from _card_cells(cards.get(str(point.setting[MODEL])))
     value, interval = units.estimate(point.throughput_rps)

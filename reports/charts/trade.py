@@ -11,11 +11,12 @@ from reports.curves import MAX_LINES, Axis, Curves, Line
 from reports.labels import setting_label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from markupsafe import Markup
 
-    from harness.metrics import PointMetrics
+    from harness.metrics import Accuracy, PointMetrics
+    from reports.charts.xy import Read
     from reports.report_input import ReportInput
 
 WRONG = "Payloads with a wrong class, %"
@@ -38,7 +39,8 @@ def trade_charts(report: ReportInput) -> list[tuple[str, Markup]]:
     front = [points[bargain.point] for bargain in result.bargains if bargain.on_front]
     marks = [Line(setting_label(point.setting), (point,), index % MAX_LINES) for index, point in enumerate(chosen)]
     found = []
-    for chart in _charts(report):
+    rated = {bargain.point: bargain.accuracy for bargain in result.bargains}
+    for chart in _charts(report, rated):
         along = sorted(front, key=lambda point: each.value if (each := chart.x(point)) else 0.0)
         line = [Line("Pareto front", tuple(along), None)] if len(along) > 1 else []
         curves = Curves("", (*line, *marks), _Names(""), ordered=False, best=result.answer.best_point)
@@ -48,7 +50,7 @@ def trade_charts(report: ReportInput) -> list[tuple[str, Markup]]:
     return found
 
 
-def _charts(report: ReportInput) -> Iterator[Chart]:
+def _charts(report: ReportInput, rated: Mapping[int, Accuracy]) -> Iterator[Chart]:
     at = f" at {report.plan.slo}" if report.plan.slo else ""
     yield Chart(
         key="wrong-throughput",
@@ -56,7 +58,7 @@ def _charts(report: ReportInput) -> Iterator[Chart]:
         x_label="Throughput, requests/s",
         y_label=WRONG,
         x=lambda point: point.throughput_rps,
-        y=_wrong,
+        y=_wrong(rated),
         labelled=True,
     )
     yield Chart(
@@ -65,16 +67,17 @@ def _charts(report: ReportInput) -> Iterator[Chart]:
         x_label="p99 response time, ms",
         y_label=WRONG,
         x=_p99,
-        y=_wrong,
+        y=_wrong(rated),
         labelled=True,
     )
 
 
-def _wrong(point: PointMetrics) -> Estimate | None:
-    found = point.accuracy
-    if found is None:
-        return None
-    return Estimate(value=100 * (1 - found.value), low=100 * (1 - found.high), high=100 * (1 - found.low))
+def _wrong(rated: Mapping[int, Accuracy]) -> Read:
+    def read(point: PointMetrics) -> Estimate | None:
+        found = rated[point.point]
+        return Estimate(value=100 * (1 - found.value), low=100 * (1 - found.high), high=100 * (1 - found.low))
+
+    return read
 
 
 def _p99(point: PointMetrics) -> Estimate | None:
