@@ -15,6 +15,7 @@ from harness.plan import Trial, order_trials
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from harness.knobs import Value
     from harness.training.trainer import TrainerSpec
 
 TRAINING_SCHEMA_VERSION = 1
@@ -85,6 +86,8 @@ class TrainingRequest:
 def make_training_plan(request: TrainingRequest) -> TrainingPlan:
     """The plan of a request. Raises UserError for an unknown model or knob, an illegal value, or too many trials."""
     values = request.trainer.knobs.parse_sweep(request.words)
+    for name in set(request.words) & set(values):  # a bare name: what the model has anyway is one of its values
+        values[name] = _with_own(values[name], request.trainer.complete(request.model, {}).get(name))
     swept = {name: several for name, several in values.items() if len(several) > 1}
     fixed = {name: several[0] for name, several in values.items() if len(several) == 1}
     settings = [dict(zip(swept, combination, strict=True)) for combination in itertools.product(*swept.values())]
@@ -107,6 +110,12 @@ def make_training_plan(request: TrainingRequest) -> TrainingPlan:
         target_accuracy=request.target_accuracy,
         by_speed=bool(swept) and request.trainer.speed_knobs.issuperset(swept),
     )
+
+
+def _with_own(values: tuple[Value, ...], own: Value | None) -> tuple[Value, ...]:
+    if own is None or own in values or isinstance(own, str):
+        return values
+    return tuple(sorted((*values, own), key=float))
 
 
 def _baseline(request: TrainingRequest, settings: Sequence[Setting]) -> int:

@@ -95,3 +95,16 @@ def test_where_the_knob_is_a_matter_of_speed_the_fastest_of_equals_is_the_answer
         "devices=2 trains fastest: 100 examples/s (100\u2013100). "
         "That is 2\u00d7 devices=1, and their accuracies cannot be told apart."
     )
+
+
+def test_an_equal_that_surely_trains_faster_is_named():
+    plan = plan_of("dropout")
+
+    def results(point, seed):
+        jitter = 1 + 0.01 * seed
+        accuracy = 0.9 + 0.001 * (seed * (point.number + 1) % 3) + 0.0005 * point.number
+        return epochs_of([0.5, accuracy], seconds=jitter * (1 + point.number)), accuracy
+
+    answer = summarise_training(plan, fits_of(plan, results)).answer
+    assert answer.best_point == 1
+    assert "dropout=0 cannot be told apart from it here. dropout=0 trains 2\u00d7 as fast." in answer.sentence

@@ -29,7 +29,14 @@ def test_every_point_is_trained_from_the_same_seeds_in_blocks():
 def test_epochs_are_the_models_own_until_they_are_set_or_swept():
     assert plan_of("learning_rate").epochs == (4, 4, 4)
     assert plan_of("learning_rate", "epochs=9").epochs == (9, 9, 9)
-    assert plan_of("epochs").epochs == (5, 50)
+    assert plan_of("epochs").epochs == (4, 5, 50)
+
+
+def test_a_bare_name_sweeps_the_models_own_value_too():
+    plan = plan_of("epochs")
+    assert [point.setting["epochs"] for point in plan.points] == [4, 5, 50]
+    assert plan.baseline == 0
+    assert [point.setting["epochs"] for point in plan_of("epochs=5,50").points] == [5, 50]
 
 
 @pytest.mark.parametrize(
