@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_S, MonotonicClock, monotonic_ns
 from harness.control import ControlChannel
+from harness.errors import SweepspotError
 from harness.isolation import pin
 from harness.load_command import WORKER_WAIT_S, load_command
 from harness.samplers.parent import SamplerProcess
@@ -66,6 +67,9 @@ def run_trial(job: TrialJob) -> TrialRecord:
             failure = load.wait(job.session, _deadline_ns(job.plan))
             exit_code = load.exit_code
         interrupted = False
+    except SweepspotError as error:
+        interrupted, failure = False, str(error)
+        raise
     finally:
         record = TrialRecord(
             trial=job.trial,
