@@ -45,6 +45,8 @@ def exercise_peer(job: CalibrationJob, exercise: Exercise, peer: Peer, true: Val
     finally:
         session.close()
     own = closed_values(ServerLog.read(log), run.seconds)
+    if not own:
+        raise RunError(f"it sent nothing within {run.seconds:g} s")
     truth = own if isinstance(exercise.load, Closed) else {**true, "rows": own.get("rows")}
     return compare(exercise.name, peer.name, exercise.figures, truth, said)
 

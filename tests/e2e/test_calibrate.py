@@ -37,8 +37,15 @@ def test_a_hang_and_a_liar_are_seen_and_the_envelope_is_kept_for_later_runs(tmp_
     assert "errors" in verdicts["hang-open"][1]
     assert "wrong_answers" in verdicts["lying-closed"][1]
     # Plain Locust, in the hang: far fewer failures than there were, since users who wait send nothing.
-    assert said["hang-open", "locust", "failed_share"]["said"] < hang["true"] / 2
-    assert said["lying-closed", "locust", "wrong_share"]["said"] is None
+    # On a busy machine its own time may be over before it begins, which is told.
+    theirs = said.get(("hang-open", "locust", "failed_share"))
+    assert (
+        theirs["said"] < hang["true"] / 2
+        if theirs
+        else any("hang-open, locust" in text for text in found["complaints"])
+    )
+    untold = said.get(("lying-closed", "locust", "wrong_share"))
+    assert untold is None or untold["said"] is None
     assert found["envelope"]["greatest_rps"] > 100
     (kept,) = (tmp_path / "cache").rglob("*.json")
     assert json.loads(kept.read_text()) == found["envelope"]

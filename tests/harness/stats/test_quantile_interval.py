@@ -31,31 +31,31 @@ def coverage(simulated, p, truth):
 
 
 def test_the_fewest_samples():
-    # -ln 0.025 / ln p: 36, 72, 368; and z^2 p / (1 - p) = 3.8415 * 9, 19, 99.
+    # ln 0.025 / ln p: 5.3, 35, 72, 368; and t^2 p / (1 - p) = 4.3807 * 1, 9, 19, 99.
     assert required_effective_samples(0.5) == pytest.approx(5.32, abs=0.01)
-    assert required_effective_samples(0.9) == pytest.approx(35.0, abs=0.1)
-    assert required_effective_samples(0.95) == pytest.approx(73.0, abs=0.1)
-    assert required_effective_samples(0.99) == pytest.approx(380.3, abs=0.1)
+    assert required_effective_samples(0.9) == pytest.approx(39.4, abs=0.1)
+    assert required_effective_samples(0.95) == pytest.approx(83.2, abs=0.1)
+    assert required_effective_samples(0.99) == pytest.approx(433.7, abs=0.1)
     assert required_effective_samples(0.01) == required_effective_samples(0.99)
 
 
 def test_by_hand():
-    # n = 10 000 independent: half = 1.96 sqrt(0.25 / 10 000) = 0.0098: ranks 4 902 and 5 098.
+    # n = 10 000 independent: half = 2.093 sqrt(0.25 / 10 000) = 0.01047: ranks 4 896 and 5 105.
     ordered = np.arange(1, 10_001)
     interval = quantile_interval(ordered, 0.5, 10_000)
-    assert (interval.value, interval.low, interval.high) == (5000, 4903, 5098)
+    assert (interval.value, interval.low, interval.high) == (5000, 4896, 5105)
     assert interval.needed is None
     # A quarter as many effective samples: twice as wide.
     wider = quantile_interval(ordered, 0.5, 2_500)
-    assert (wider.low, wider.high) == (4805, 5196)
+    assert (wider.low, wider.high) == (4791, 5210)
 
 
 def test_a_percentile_that_the_sample_cannot_carry_is_withheld():
-    # 1 000 requests worth 100: p99 needs 380.3, that is 2 803 more requests of this kind. A lower bound stays.
+    # 1 000 requests worth 100: p99 needs 433.7, that is 3 337 more requests of this kind. A lower bound stays.
     interval = quantile_interval(np.arange(1000), 0.99, 100.0)
     assert (interval.value, interval.high) == (None, None)
-    assert interval.needed == 2804
-    assert interval.low == 970  # rank ceil(1000 (0.99 - 1.96 sqrt(0.0099 / 100))) = 971st of 0..999
+    assert interval.needed == 3337
+    assert interval.low == 969  # rank ceil(1000 (0.99 - 2.093 sqrt(0.0099 / 100))) = 970th of 0..999
 
 
 @pytest.mark.parametrize("p", [0.5, 0.99])
