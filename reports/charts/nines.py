@@ -27,8 +27,18 @@ def scale_nines(axes: Axes, low: float, high: float) -> None:
     axes.set_ylim(float(bottom_share), float(top_share))
     ticks = [tick for tick in _TICKS if bottom_share - 1e-9 <= tick <= top_share]
     if len(ticks) < _FEWEST_TICKS:
-        ticks = np.linspace(bottom_share, top_share, _FEWEST_TICKS + 2)[1:-1].round(3).tolist()
+        ticks = _even_ticks(float(bottom_share), float(top_share))
     axes.set_yticks(ticks, [_label(tick) for tick in ticks])
+
+
+def _even_ticks(bottom: float, top: float) -> list[float]:
+    """As round as they can be and still be enough."""
+    import numpy as np
+
+    inside = np.linspace(bottom, top, 2 * _FEWEST_TICKS + 1)[1:-1]
+    rounded = (np.unique(inside.round(digits)) for digits in (1, 2, 3, 4))
+    found = [[tick for tick in ticks.tolist() if bottom <= tick <= top] for ticks in rounded]
+    return next((ticks for ticks in found if len(ticks) >= _FEWEST_TICKS), found[-1])
 
 
 def _label(tick: float) -> str:
