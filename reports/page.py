@@ -53,7 +53,7 @@ def page_html(report: ReportInput) -> str:
         splits=split_rows(points[:MAX_BARS]),
         steps=steps_table(points[:MAX_BARS]),
         trade=trade_table(report.result, report.plan),
-        trade_charts=trade_charts(report),
+        trade_charts=trade_charts(report, lines),
         parts=[(index, part, PART_MEANING[part]) for index, part in enumerate(PARTS) if part in parts_seen(points)],
         usage=usage_table(points[:MAX_BARS]),
         gpu=gpu_words([point.usage for point in points], report.environment),

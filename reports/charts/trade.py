@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.metrics import Estimate
 from reports.charts.xy import Chart, draw
-from reports.curves import MAX_LINES, Axis, Curves, Line
+from reports.curves import Axis, Curves, Line
 from reports.labels import setting_label
 
 if TYPE_CHECKING:
@@ -31,13 +31,17 @@ class _Names(Axis):
         return ", ".join(label.partition("=")[2] for label in setting_label(point.setting).split(", "))
 
 
-def trade_charts(report: ReportInput) -> list[tuple[str, Markup]]:
-    """(title, svg) of wrong answers against throughput and against p99; none where accuracy does not depend on it."""
+def trade_charts(report: ReportInput, lines: Curves) -> list[tuple[str, Markup]]:
+    """(title, svg) of wrong answers against throughput and against p99; none where accuracy does not depend on it.
+
+    Marks have the colours of their lines in the other charts, which are drawn from `lines`.
+    """
     result = report.result
     points = {point.point: point for point in result.points}
     chosen = [points[bargain.point] for bargain in result.bargains]
     front = [points[bargain.point] for bargain in result.bargains if bargain.on_front]
-    marks = [Line(setting_label(point.setting), (point,), index % MAX_LINES) for index, point in enumerate(chosen)]
+    of_point = {point.point: line.index or 0 for line in lines.lines for point in line.points}
+    marks = [Line(setting_label(point.setting), (point,), of_point[point.point]) for point in chosen]
     found = []
     rated = {bargain.point: bargain.accuracy for bargain in result.bargains}
     for chart in _charts(report, rated):
