@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from harness.knobs import format_value
 from reports import units
 from reports.labels import VERDICT_MEANING, point_label, verdict_counts
@@ -74,7 +76,7 @@ def page(report: ReportInput) -> Page:
         headline_of=point_label(best) if best else "",
         points=points_table(result, plan),
         conserved=tuple(_conserved(result)),
-        model=tuple(model_facts(result.model)),
+        model=tuple(model_facts(_common(result.model, plan))),
         method=tuple(_method(report)),
     )
 
@@ -124,6 +126,13 @@ def _conserved(result: RunResult) -> Iterator[Conserved]:
         holds = total[whole] == sum(total[name] for name in parts)
         sign = "=" if holds else "\u2260"
         yield Conserved(f"{units.count(total[whole])} {whole} {sign} {listed}", holds)
+
+
+def _common(model: ModelCard | None, plan: Plan) -> ModelCard | None:
+    """The card without what differs from point to point where the engine or its precision was swept."""
+    if model is None or not {"engine", "precision"} & set(plan.swept):
+        return model
+    return msgspec.structs.replace(model, engine="", precision="", served_accuracy=None)
 
 
 def model_facts(model: ModelCard | None) -> Iterator[tuple[str, str]]:

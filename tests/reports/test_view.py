@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import example_runs as example
@@ -165,3 +166,17 @@ def test_users_are_singular_and_plural():
     result = replace(example.one_point().result, points=tuple(points))
     view = page(example.ReportInput(plan=example.plan_of(points), result=result))
     assert [row[0].text for row in view.points.rows] == ["1 user", "2 users"]
+
+
+def test_the_card_does_not_speak_of_one_engine_where_engines_were_swept():
+    served = {"engine": "onnxruntime", "precision": "int8", "served_accuracy": 0.97}
+
+    def card_of(report):
+        result = replace(report.result, model=replace(example.MODEL, **served))
+        return dict(page(dataclasses.replace(report, result=result)).model)
+
+    assert card_of(example.sweep())["Engine"] == "onnxruntime int8"
+    swept = card_of(example.sweep(settings=[{"engine": "litert"}, {"engine": "xla"}]))
+    assert "Held-out accuracy" in swept
+    assert "Engine" not in swept
+    assert "Held-out accuracy as served" not in swept
