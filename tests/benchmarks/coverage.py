@@ -22,7 +22,7 @@ sys.path.append(str(Path(__file__).parents[1] / "harness" / "stats"))
 
 import queueing
 
-from harness.stats.quantile_interval import effective_sample_sizes, quantile_interval
+from harness.stats.quantile_interval import T_95, effective_sample_sizes, quantile_interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 PERCENTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 SHOWN = (0.5, 0.99)
 CHUNK = 20
+Z_95 = 1.959964
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,9 @@ def measure(case: Case, runs: int, seed: int = 2024) -> Iterator[Line]:
             sizes = effective_sample_sizes(values, ordered, PERCENTILES)
             for p in SHOWN:
                 ours = quantile_interval(ordered, p, sizes[PERCENTILES.index(p)])
-                usual = quantile_interval(ordered, p, values.size)
+                usual = quantile_interval(
+                    ordered, p, values.size * (T_95 / Z_95) ** 2
+                )  # the normal distribution's width
                 found[p].append((ours.low, ours.high, usual.low, usual.high))
     for p, intervals in found.items():
         yield _line(case, p, intervals)

@@ -177,6 +177,23 @@ def test_workers_that_share_no_disk_with_the_master_send_it_their_rows(tmp_path)
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("number", "processes"), [(signal.SIGINT, 1), (signal.SIGTERM, 2)])
+def test_the_server_logged_as_many_requests_as_there_are_rows(tmp_path, number, processes):
+    trial, log = tmp_path / "trial", tmp_path / "truth.csv"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    more = ["--processes", "2", "--master-bind-port", port, "--master-port", port] if processes == 2 else []
+    process = start([*HEADLESS, "-u", "6", "-r", "6", "--target", "fixed", "--knob", "delay_ms=3", "--knob",
+                     f"log_path={log}", "--trial-dir", str(trial), *more], tmp_path)  # fmt: skip
+    wait_for_rows(trial, processes)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert_balanced(trial, processes)
+    logged = len(log.read_text().splitlines()) - 1
+    assert sum(table.num_rows for table in rows_of(trial)) == logged > 100, output
+
+
 def test_late_answers_reach_the_master_when_time_is_over(tmp_path):
     trial = tmp_path / "trial"
     code, output = run([*HEADLESS, "-u", "4", "-r", "4", "--target", "fixed", "--knob", "delay_ms=1700",
