@@ -60,7 +60,7 @@ class WireModel:
 
     @cached_property
     def _one_row(self) -> list[int]:
-        return [1, *self.row_shape]  # what nearly all requests say; no shape of free length equals it
+        return [] if self.meta.ragged else [1, *self.row_shape]  # what nearly all requests say
 
     @cached_property
     def _zeros(self) -> NDArray[Any]:
