@@ -30,6 +30,7 @@ class FindingKind(StrEnum):
     GC_PAUSE = "gc_pause"
     SAMPLER = "sampler"
     STEAL = "steal"
+    NEIGHBOURS = "neighbours"
     LOST_WORKER = "lost_worker"
     CLOCK_STEP = "clock_step"
     CLOCK_OFFSET = "clock_offset"

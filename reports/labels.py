@@ -35,6 +35,7 @@ _TITLES = {
     FindingKind.GC_PAUSE: "Garbage collection stopped the generator",
     FindingKind.SAMPLER: "Resource samples are missing or late",
     FindingKind.STEAL: "The hypervisor took time away",
+    FindingKind.NEIGHBOURS: "Others were busy on this machine",
     FindingKind.LOST_WORKER: "A load worker was lost",
     FindingKind.CLOCK_STEP: "A clock stepped",
     FindingKind.CLOCK_OFFSET: "Workers have clocks of their own",

@@ -42,6 +42,7 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     target.saturated,
     machine.not_isolated,
     machine.steal,
+    machine.neighbours,
     machine.sampler,
     target.unchecked,
 )

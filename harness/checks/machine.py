@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.checks.case import doubt, graded
 from harness.clock import NS_PER_S
-from harness.figures import figure, milliseconds
+from harness.figures import figure, milliseconds, percent
 from harness.findings import FindingKind, Verdict
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 STEAL_DEGRADED_PERCENT = 1.0
 STEAL_INVALID_PERCENT = 5.0
+FOREIGN_SHARE = 0.1  # of all cores; the kernel's own work for the run stays well below it
 SAMPLER_GAP_S = 2.0
 SAMPLER_LATE_MS = 250.0
 
@@ -49,6 +50,25 @@ def stolen_time(used: Usage) -> Finding | None:
     remedy = "Measure at a quieter time or on a dedicated host."
     verdict = graded(stolen, STEAL_DEGRADED_PERCENT, STEAL_INVALID_PERCENT)
     return doubt(FindingKind.STEAL, verdict, text, remedy, percent=stolen)
+
+
+def neighbours(case: TrialCase) -> Finding | None:
+    """Processes that have nothing to do with the run worked on this machine: all cores' time less target's and load's.
+
+    Silent where the target's share is not known: a server by URL may be the one that works here.
+    """
+    used = case.metrics.usage
+    target = 0.0 if case.evidence.in_process else used.cpu_target_cores
+    if target is None or used.cpu_load_cores is None or not used.cpu_machine_percent:
+        return None
+    ours = target + used.cpu_load_cores + (used.sampler_cpu_percent or 0.0) / 100
+    foreign = sum(used.cpu_machine_percent) / 100 - ours
+    share = foreign / len(used.cpu_machine_percent)
+    if share <= FOREIGN_SHARE:
+        return None
+    text = f"Other processes took {figure(foreign)} cores' time, {percent(share)} of this machine."
+    remedy = "End them, or measure at a quieter time: they make the target slower and its answers later."
+    return doubt(FindingKind.NEIGHBOURS, Verdict.DEGRADED, text, remedy, cores=foreign, share=share)
 
 
 def sampler(case: TrialCase) -> Finding | None:

@@ -435,3 +435,32 @@ def test_users_who_come_and_go_are_neither_unsteady_nor_saturating():
     arrivals = Users(stages=(UserStage(seconds=10.0, start_users=1.0, end_users=2.0),))
     assert K.UNSTEADY in found(evidence_of(slower))
     assert {K.UNSTEADY, K.SATURATED, K.LITTLES_LAW}.isdisjoint(found(evidence_of(slower, arrivals=arrivals)))
+
+
+def machine_samples(*, core_percent, target=0.25, load=0.25):
+    """Ten seconds of two cores, of which target and load use so much each."""
+    cumulative = {("target", "cpu_s"): target, ("load", "cpu_s"): load}
+    series = {key: [(t / 2, each * t / 2) for t in range(21)] for key, each in cumulative.items()}
+    return samples_of(series | {(f"cpu{n}", "cpu_percent"): [(t / 2, core_percent) for t in range(21)] for n in (0, 1)})
+
+
+@pytest.mark.parametrize(
+    ("core_percent", "more", "verdict"),
+    [
+        (30.0, {}, None),  # 0.6 cores, of which 0.5 are the run's: 5 % of the machine are others'
+        (60.0, {}, V.DEGRADED),  # 1.2 cores: 35 % are others'
+        (30.0, {"load": 0.0}, V.DEGRADED),
+        (60.0, {"target": 0.9}, None),
+    ],
+)
+def test_others_who_work_on_the_machine_are_told(core_percent, more, verdict):
+    evidence = evidence_of(closed_loop(), samples=machine_samples(core_percent=core_percent, **more))
+    assert found(evidence).get(K.NEIGHBOURS) == verdict
+
+
+def test_a_target_whose_work_is_not_known_is_no_neighbour():
+    rates = {
+        ("load", "cpu_s"): [(t / 2, t / 8) for t in range(21)],
+        ("cpu0", "cpu_percent"): [(t / 2, 90.0) for t in range(21)],
+    }
+    assert K.NEIGHBOURS not in found(evidence_of(closed_loop(), samples=samples_of(rates)))
