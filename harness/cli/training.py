@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import __version__
 from harness.cli.measuring import measure, warn_of_another_machine
+from harness.cli.train import DEFAULT_MODEL
 from harness.clock import wall_time
 from harness.errors import ExitCode, UserError, unknown_name
 from harness.findings import Verdict
@@ -58,7 +59,7 @@ def make_training_request(words: tuple[str, ...], seeds: int, given: dict[str, A
     return TrainingRequest(
         words=words,
         trainer=find_trainer(),
-        model=given["model"],
+        model=given["model"] or DEFAULT_MODEL,
         seeds=seeds,
         seed=given["seed"],
         target_accuracy=DEFAULT_TARGET_ACCURACY if target is None else target,

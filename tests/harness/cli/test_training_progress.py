@@ -1,15 +1,18 @@
 """What is told while a model is trained."""
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 sys.path.append(str(Path(__file__).parents[1] / "training"))
 
 from fits_of import S, epochs_of, fits_of, plan_of
 
 from harness.cli import training_progress
+from harness.cli.main import cli
 from harness.cli.training import asks_for_training
 from harness.cli.training_progress import PlainProgress, TimeLeft, epoch_words, result_words
 from harness.errors import UserError
@@ -70,3 +73,8 @@ def test_knobs_of_training_and_of_serving_are_told_apart():
         asks_for_training(["batch_size", "dropout"])
     with pytest.raises(UserError, match="did you mean 'dropout'"):
         asks_for_training(["dropuot"])
+
+
+def test_a_sweep_of_training_knobs_without_a_model_is_of_the_worked_example():
+    done = CliRunner().invoke(cli, ["sweep", "learning_rate", "--dry-run", "--json"])
+    assert json.loads(done.output)["plan"]["model"] == "digits-mlp"
