@@ -140,14 +140,14 @@ def _winners(groups: Sequence[Group]) -> Iterator[str]:
         else:
             told.append((_name(best), tied, [_load(best) + ("" if tied else ahead)]))
     for name, tied, loads in told:
-        yield f"At {', '.join(loads)}: {name} has the highest throughput{f'; {tied}' if tied else ''}."
+        yield f"{name} has the highest throughput at {', '.join(loads)}{f', but {tied}' if tied else ''}."
 
 
 def _ahead(others: Sequence[PointMetrics], best: PointMetrics) -> str:
     if not others:
         return ""
     second = max(others, key=lambda point: point.throughput_rps.value)
-    return f", {figure(_against(second, best).ratio.value, 3)}\u00d7 {_name(second)}"
+    return f" ({figure(_against(second, best).ratio.value, 3)}\u00d7 {_name(second)})"
 
 
 def _limits(point: PointMetrics, metrics: LayoutMetrics, cores: int) -> Iterator[str]:

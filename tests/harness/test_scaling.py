@@ -68,7 +68,7 @@ def test_speedup_efficiency_bubble_and_bound():
     assert data.most_speedup == pytest.approx(2.0)
     assert model.most_speedup == pytest.approx(4 / 3)
     said = " ".join(found.sentences)
-    assert "At 16 users, 1.5× strategy=model: strategy=data has the highest throughput." in said
+    assert "strategy=data has the highest throughput at 16 users (1.5× strategy=model)." in said
     assert "strategy=model: its longest stage has 75 % of the model's time" in said.replace("\u202f", " ")
     assert "strategy=hybrid: 4 processes that compute share 2 cores and take turns." in said
 
@@ -78,9 +78,9 @@ def test_each_load_has_its_own_winner_and_a_tie_is_called_one():
     plan, points = run_of(settings, [100.0, 60.0, 100.0, 190.0, 100.0, 100.1], users=(1, 32, 64))
     found = scaling(plan, points, 2, ())
     assert found.sentences == (
-        "At 1 user, 1.67× replicas=2: replicas=1 has the highest throughput.",
-        "At 32 users, 1.9× replicas=1: replicas=2 has the highest throughput.",
-        "At 64 users: replicas=2 has the highest throughput; replicas=1 cannot be told from it.",
+        "replicas=1 has the highest throughput at 1 user (1.67× replicas=2).",
+        "replicas=2 has the highest throughput at 32 users (1.9× replicas=1).",
+        "replicas=2 has the highest throughput at 64 users, but replicas=1 cannot be told from it.",
     )
     assert found.layouts[1].most_speedup is None, "the model was never cut: nothing is known of its parts"
 
