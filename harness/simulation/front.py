@@ -30,8 +30,7 @@ class Request:
 class Front:
     """Forms batches and sends them from stage to stage, as the batched target does.
 
-    A stage's process has at most one batch. Batches that wait between stages keep their slot, of which there is one
-    per process and one more before each stage but the first.
+    With one stage a process takes one batch at a time; in a pipeline another waits before it, also before the first.
     """
 
     def __init__(
@@ -47,7 +46,8 @@ class Front:
         self._queue: deque[Request] = deque()
         self._idle = [system.lanes for _ in system.stages]
         self._waiting: list[deque[list[Request]]] = [deque() for _ in system.stages]
-        self._slots = system.lanes * (2 * len(system.stages) - 1)
+        self._room = system.lanes * (1 if len(system.stages) == 1 else 2)  # for batches, before and in the first stage
+        self._slots = self._room * len(system.stages)
         self._factors = [_draws(rng, stage.factors) for stage in system.stages]
         self._own_ms = 0.0 if system.layout.computes_apart else system.request_ms  # within a batch's time
         self._listens_ms = system.request_ms if system.layout.computes_apart else 0.0
@@ -72,14 +72,14 @@ class Front:
 
     def _look_soon(self) -> None:
         # After all that happens at this instant: what came together leaves together.
-        if not self._look_is_due and self._idle[0] and self._slots:
+        if not self._look_is_due and self._room and self._slots:
             self._look_is_due = True
             after(self._env, 0.0, self._look)
 
     def _look(self) -> None:
         self._look_is_due = False
         queue, system = self._queue, self._system
-        while queue and self._idle[0] and self._slots:
+        while queue and self._room and self._slots:
             now_ms = self._env.now
             due_ms = queue[0].admitted_ms + system.batch_wait_ms
             if len(queue) < system.batch_size and now_ms < due_ms:
@@ -91,7 +91,9 @@ class Front:
             for request in batch:
                 request.taken_ms = now_ms
             self._slots -= 1
-            self._begin(0, batch)
+            self._room -= 1
+            self._waiting[0].append(batch)
+            self._dispatch(0)
 
     def _begin(self, stage: int, batch: list[Request]) -> None:
         self._idle[stage] -= 1
@@ -102,14 +104,14 @@ class Front:
 
     def _end(self, stage: int, batch: list[Request]) -> None:
         self._idle[stage] += 1
+        self._room += stage == 0
         if stage + 1 == len(self._idle):
             self._slots += 1
             self._finish(batch)
         else:
             self._waiting[stage + 1].append(batch)
             self._dispatch(stage + 1)
-        if stage:
-            self._dispatch(stage)
+        self._dispatch(stage)
         self._look_soon()
 
     def _dispatch(self, stage: int) -> None:

@@ -1,8 +1,9 @@
-"""`Compute` by a crew: batches go from stage to stage, each to whichever process of its next stage is idle.
+"""`Compute` by a crew: batches go from stage to stage, each to the process of its next stage that has the least.
 
-A process has at most one batch, so that a batch is formed as late as possible and never waits behind another
-while a process is idle: with one stage this is a queue with many servers. Between stages batches wait in their
-slots, of which there are few: when they are used up, requests wait in the queue and batches grow.
+With one stage a process has at most one batch, so that a batch is formed as late as possible and never waits behind
+another while a process is idle: a queue with many servers. In a pipeline each process has one more before it, so that
+no stage idles until the process that listens has its turn. Slots are few: when they are used up, requests wait in the
+queue and batches grow.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.clock import monotonic_ns
+from targets.pipeline.crew import jobs_per_process
 from targets.pipeline.errand import FAILED_NS, SIZE, Errand, parse
 from targets.servers.compute import MODEL_FAILED
 from targets.servers.errors import ProtocolError
@@ -54,9 +56,10 @@ class PipelineCompute:
         self._free_slots = list(range(crew.slots.geometry.slots))
         stages = range(len(crew.stages))
         self._hands: list[set[Hand]] = [set() for _ in stages]
-        self._idle: list[deque[Hand]] = [deque() for _ in stages]
+        self._places: list[list[Hand]] = [[] for _ in stages]  # a hand once for each job more that it would take
         self._waiting: list[deque[Job]] = [deque() for _ in stages]
-        self._jobs: dict[Hand, Job] = {}
+        self._jobs: dict[Hand, deque[Job]] = {}  # in the order in which it does them
+        self._depth = jobs_per_process(len(crew.stages))
 
     def start(
         self,
@@ -79,8 +82,8 @@ class PipelineCompute:
         return all(self._hands)
 
     def free(self) -> bool:
-        """Whether a process of the first stage is idle, and there is a slot."""
-        return bool(self._idle[0] and self._free_slots)
+        """Whether a process of the first stage would take a batch, and there is a slot."""
+        return bool(self._places[0] and self._free_slots)
 
     def run(self, batch: Batch) -> None:
         """Write the rows into a slot and send it on its way."""
@@ -98,17 +101,20 @@ class PipelineCompute:
 
     def _welcome(self, hand: Hand) -> None:
         self._hands[hand.stage].add(hand)
-        self._idle[hand.stage].append(hand)
+        self._jobs[hand] = deque()
+        self._places[hand.stage] += [hand] * self._depth
         hand.link.setblocking(False)
         self._loop.add_reader(hand.link.fileno(), self._read, hand)
         self._dispatch(hand.stage)
         self._on_free()
 
     def _dispatch(self, stage: int) -> None:
-        idle, waiting = self._idle[stage], self._waiting[stage]
-        while idle and waiting:
-            hand, job = idle.popleft(), waiting.popleft()
-            self._jobs[hand] = job
+        places, waiting = self._places[stage], self._waiting[stage]
+        while places and waiting:
+            hand = min(places, key=lambda hand: len(self._jobs[hand]))
+            places.remove(hand)
+            job = waiting.popleft()
+            self._jobs[hand].append(job)
             with contextlib.suppress(OSError):  # it has just died: reading will tell
                 Errand(job.slot, job.shape).send(hand.link)
 
@@ -122,8 +128,8 @@ class PipelineCompute:
         if len(message) != SIZE:  # what is sent in one piece over such a socket comes in one piece
             self._lost(hand)
             return
-        job = self._jobs.pop(hand)
-        self._idle[hand.stage].append(hand)
+        job = self._jobs[hand].popleft()
+        self._places[hand.stage].append(hand)
         self._advance(job, hand.stage, parse(message))
         self._dispatch(hand.stage)
         self._on_free()
@@ -148,10 +154,10 @@ class PipelineCompute:
         self._finish(job.batch, result)
 
     def _lost(self, hand: Hand) -> None:
-        """Its batch fails; so do those that wait for its stage where it was the last one."""
+        """Its batches fail; so do those that wait for its stage where it was the last one."""
         stage = hand.stage
         self._let_go(hand)
-        if (job := self._jobs.pop(hand, None)) is not None:
+        for job in self._jobs.pop(hand):
             self._end(job, PROCESS_DIED)
         while self._waiting[stage] and not self._hands[stage]:
             self._end(self._waiting[stage].popleft(), PROCESS_DIED)
@@ -161,5 +167,4 @@ class PipelineCompute:
         self._loop.remove_reader(hand.link.fileno())
         hand.link.close()
         self._hands[hand.stage].discard(hand)
-        with contextlib.suppress(ValueError):
-            self._idle[hand.stage].remove(hand)
+        self._places[hand.stage][:] = [other for other in self._places[hand.stage] if other is not hand]

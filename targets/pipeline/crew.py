@@ -52,10 +52,15 @@ class CrewOrder:
     replicas: int
 
 
+def jobs_per_process(stages: int) -> int:
+    """How many batches a process takes at a time: in a pipeline one waits before it."""
+    return 1 if stages == 1 else 2
+
+
 def geometry_of(stages: Sequence[Stage], replicas: int) -> Geometry:
-    """A slot for every process, and one more before each stage but the first for a batch that waits there."""
+    """As many slots as batches that processes take."""
     most_rows = int(BATCH_SIZE.maximum or BATCH_SIZE.default)
-    slots = replicas * (2 * len(stages) - 1)
+    slots = replicas * len(stages) * jobs_per_process(len(stages))
     return Geometry(slots=slots, rows=most_rows, width=max(stage.width for stage in stages))
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MEASURED_ROWS = 16
-MEASURED_CALLS = 20
+ROUNDS = 60
 CHECKED_ROWS = 64
 
 
@@ -156,13 +156,18 @@ class Graph:
 
 
 def _piece_times_ms(pieces: list[keras.Model], rows: NDArray[Any]) -> list[float]:
-    """What each piece takes beyond a call that does nothing, on what the pieces before it make of `rows`."""
-    times_ms = []
+    """What each piece takes beyond a call that does nothing, on what the pieces before it make of `rows`.
+
+    The shortest of many calls, in rounds over all pieces: what else the machine does then meets all of them alike.
+    """
+    calls = []
     tensor: Any = rows
     for piece in pieces:
-        times_ms.append(max(0.0, _call_ms(piece, tensor) - _call_ms(_unchanged, tensor)))
+        calls += [_traced(piece, tensor), _traced(_unchanged, tensor)]
         tensor = piece(tensor, training=False)
-    return times_ms
+    shortest_ns = [min(times) for times in zip(*([call() for call in calls] for _ in range(ROUNDS)), strict=True)]
+    pairs = zip(shortest_ns[::2], shortest_ns[1::2], strict=True)
+    return [max(0, whole_ns - nothing_ns) / NS_PER_MS for whole_ns, nothing_ns in pairs]
 
 
 def _unchanged(tensor: Any, *, training: bool) -> Any:
@@ -170,15 +175,15 @@ def _unchanged(tensor: Any, *, training: bool) -> Any:
     return tensor
 
 
-def _call_ms(function: Callable[..., Any], tensor: Any) -> float:
-    """The shortest of some calls as one traced function."""
+def _traced(function: Callable[..., Any], tensor: Any) -> Callable[[], int]:
+    """Times one call of it, in ns."""
     import tensorflow as tf
 
     inputs = tf.constant(tensor)
     traced = tf.function(lambda x: function(x, training=False)).get_concrete_function(
         tf.TensorSpec(inputs.shape, inputs.dtype)
     )
-    return min(_timed_ns(traced, inputs) for _ in range(MEASURED_CALLS)) / NS_PER_MS
+    return lambda: _timed_ns(traced, inputs)
 
 
 def _timed_ns(traced: Callable[[Any], Any], inputs: Any) -> int:

@@ -105,9 +105,7 @@ def test_stages_go_at_the_pace_of_the_longest(tmp_path):
     }
     seen = rounds(settings, "deep-mlp", tmp_path)
     print(f"\n{machine()}; deep-mlp, ONNX Runtime, requests of {ROWS} rows, {CONNECTIONS} connections\n")
-    print(
-        "| setting | requests/s | requests a batch | stages, ms | a batch per longest stage | measured / that |"
-    )
+    print("| setting | requests/s | requests a batch | stages, ms | a batch per longest stage | measured / that |")
     print("|---|---|---|---|---|---|")
     ratios = {}
     for name, measured in seen.items():
