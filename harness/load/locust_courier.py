@@ -24,7 +24,7 @@ SHARD = "sweepspot_shard"  # to the master: {"name", "offset", "data"}
 INTERVAL_S = 2.0
 CHUNK_BYTES = 1 << 18
 WORKER_DIR = "SWEEPSPOT_WORKER_DIR"  # environment variable: where a worker keeps its rows until they travel
-_NAME = re.compile(r"(requests-\d+\.arrow|load-\d+\.json)")
+_NAME = re.compile(r"((requests|tokens)-\d+\.arrow|load-\d+\.json)")
 logger = logging.getLogger(__name__)
 
 
@@ -62,7 +62,7 @@ class Courier:
             self._bring()
 
     def _bring(self) -> None:
-        for path in sorted(self._folder.glob("requests*.arrow")):
+        for path in sorted(self._folder.glob("*.arrow")):
             with path.open("rb") as file:
                 file.seek(self._brought.get(path.name, 0))
                 while chunk := file.read(CHUNK_BYTES):

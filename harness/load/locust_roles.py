@@ -115,7 +115,7 @@ class Master(Principal):
         make_folder(options.trial_dir)
         marker = options.trial_dir / MARKER
         marker.touch()
-        files = [str(path.resolve()) for path in (options.bank, *options.class_banks.values()) if path is not None]
+        files = [str(path) for path in (options.bank, options.tls_ca, *options.class_banks.values()) if path]
         self._workers.offer(files)
         origin_ns = monotonic_ns() + START_DELAY_NS[self._workers.all_here]
         self._options.sweepspot_orders = self._barrier.orders(

@@ -62,9 +62,12 @@ class Worker(Role):
         """The options with the files that are here in place of the master's."""
         if not self._copies:
             return options
-        banks = {name: Path(self._copies.get(str(path), str(path))) for name, path in options.class_banks.items()}
-        bank = options.bank and Path(self._copies.get(str(options.bank), str(options.bank)))
-        return msgspec.structs.replace(options, bank=bank, class_banks=banks)
+        banks = {name: self._here(path) or path for name, path in options.class_banks.items()}
+        one = {name: self._here(getattr(options, name)) for name in ("bank", "tls_ca")}
+        return msgspec.structs.replace(options, class_banks=banks, **one)
+
+    def _here(self, path: Path | None) -> Path | None:
+        return path and Path(self._copies.get(str(path), str(path)))
 
     def _clock(self) -> ClockOffset | None:
         return self._master.clock

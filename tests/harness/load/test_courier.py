@@ -31,6 +31,7 @@ def test_files_arrive_whole_whatever_the_order(tmp_path, monkeypatch):
     content = bytes(range(256)) * 40
     (there / "requests-1.arrow").write_bytes(content[:3000])
     (there / "load-1.json").write_text("{}")
+    (there / "tokens-1.arrow").write_bytes(b"tokens")
     courier._bring()
     before = len(wire.sent)
     (there / "requests-1.arrow").write_bytes(content)
@@ -40,6 +41,7 @@ def test_files_arrive_whole_whatever_the_order(tmp_path, monkeypatch):
     assert not there.exists()
     wire.deliver()
     assert (here / "requests-1.arrow").read_bytes() == content
+    assert (here / "tokens-1.arrow").read_bytes() == b"tokens"
     assert (here / "load-1.json").read_text() == "{}"
 
 
