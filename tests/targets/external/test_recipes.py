@@ -61,7 +61,7 @@ def test_a_knob_of_a_real_server_is_swept_and_every_answer_is_right(name, tmp_pa
     knob, _, values = SWEPT[name].partition("=")
     assert [point[knob] for point in points] == values.split(",")
     for point in points:
-        assert int(point["ok"]) > 20
+        assert int(point["ok"]) > 4
         assert {point[outcome] for outcome in ("wrong", "error", "timeout", "rejected")} == {"0"}
         assert float(point["cpu_target"]) > 0
     reports = [json.loads(path.read_text()) for path in out.glob("trials/*/load.json")]
