@@ -22,6 +22,7 @@ class RequestClass(msgspec.Struct, frozen=True, kw_only=True):
 
     verb: str = "predict"  # one of VERBS
     model: str | None = None  # None: the load's --model
+    rows: int = 1  # items in one request, over the Open Inference Protocol
     slo: str = ""  # "p99<50ms"; empty: the run's
 
 

@@ -92,7 +92,10 @@ def split_sources(points: Sequence[PointMetrics]) -> str:
     """Who said what the server's parts are, where it was not said with each answer."""
     sources = dict.fromkeys(point.split.source for point in points if point.split.source not in ("", "Server-Timing"))
     if not sources:
-        return ""
+        told = set(parts_seen(points)) - {"send", "rest"}
+        return (
+            "" if told or not points else "This one said nothing: no Server-Timing, and no statistics that are known."
+        )
     return f"Here they are from {', '.join(sources)}: means over whole trials, warm-up included."
 
 

@@ -3,9 +3,9 @@
     python -m harness sweep mix=interactive,interactive:80+bulk:15+why:5 --scenario scenarios/mixed.py
     locust -f scenarios/mixed.py --headless -u 32 -r 32 --measure 10s --mix interactive:1+why:1
 
-Each class says what it asks (`verb`), of which model (`model`; by default that of `--model`), and the limit it is
-held to (`slo`; by default the run's). `mix` says how much there is of each, by weight. The report shows each class by
-itself, and what the others do to it where a point has it alone.
+Each class says what it asks (`verb`), of which model (`model`; by default that of `--model`), how many items a request
+has (`rows`), and the limit it is held to (`slo`; by default the run's). `mix` says how much there is of each, by
+weight. The report shows each class by itself, and what the others do to it where a point has it alone.
 """
 
 from typing import ClassVar
@@ -19,7 +19,7 @@ class Mixed(InferenceUser):
 
     request_classes: ClassVar = {
         "interactive": RequestClass(slo="p99<20ms"),
-        "bulk": RequestClass(slo="p99<500ms"),
+        "bulk": RequestClass(rows=16, slo="p99<500ms"),
         "why": RequestClass(verb="explain", slo="p99<1s"),
     }
     mix = "interactive:80+bulk:15+why:5"

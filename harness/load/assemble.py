@@ -10,7 +10,7 @@ from harness.arrivals import Closed, Users, comings_and_goings, length_s, mean_r
 from harness.clock import NS_PER_S
 from harness.errors import UserError
 from harness.load.chat_load import assemble_chat
-from harness.load.class_bank import class_bank
+from harness.load.class_bank import class_bank, in_rows
 from harness.load.client_side import Preparer, client_side_of
 from harness.load.closed_loop import ClosedLoop
 from harness.load.connection import Connection, resolve
@@ -137,7 +137,7 @@ def _over_http(options: LoadOptions, host: str) -> tuple[list[PayloadSet], Conne
     protocol = settle_protocol(options.protocol, host, options.model, access) if options.classes else HTTP_JSON
     sets = []
     for share in options.classes:
-        bank = class_bank(options, share, url, protocol)
+        bank = in_rows(class_bank(options, share, url, protocol), share, protocol)
         codec = make_codec(protocol, url, bank.meta)
         sets.append(PayloadSet(share, codec, bank, options.check, client_side_of(bank.meta)))
     return sets, _connection_maker(protocol, address)

@@ -12,6 +12,7 @@ from harness.bank import Bank
 from harness.errors import UserError
 from harness.wire.detect import read_meta
 from harness.wire.payloads import random_bank
+from harness.wire.protocols import GRPC, HTTP_BINARY, HTTP_JSON
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +37,25 @@ def class_bank(options: LoadOptions, share: ClassShare, url: ServerUrl, protocol
     else:
         bank = random_bank(read_meta(str(url), model or options.model, protocol, url.access), options.seed)
     return bank if verb == "predict" else _asking(bank, verb)
+
+
+def in_rows(bank: Bank, share: ClassShare, protocol: str) -> Bank:
+    """`bank` with as many items in each payload as the class asks for: each item once first, then those after it.
+
+    Raises UserError where the protocol or the model takes one item at a time.
+    """
+    rows = share.request_class.rows
+    if rows == 1:
+        return bank
+    if protocol not in (HTTP_JSON, HTTP_BINARY, GRPC) or isinstance(bank.inputs, tuple) or bank.meta.client:
+        raise UserError(
+            f"request class {share.name}: rows={rows} needs the Open Inference Protocol and items of one shape that "
+            "are sent as they are; write rows=1"
+        )
+    count = len(bank.inputs)
+    together = (np.arange(count)[:, None] + np.arange(rows)) % count
+    expected = bank.expected[together] if len(bank.expected) else bank.expected
+    return replace(bank, inputs=bank.inputs[together], labels=bank.labels[:0], expected=expected)
 
 
 def _file(options: LoadOptions, share: ClassShare) -> Path | None:

@@ -98,3 +98,28 @@ def test_unchecked_explanations_use_the_payloads_of_the_model(serve, bench, answ
     rows, _ = bench(serve(script).url, classes=shares, check="off").run(20)
     assert set(seen) == {b"/v2/models/sum/explain"}
     assert {row["payload"] for row in rows} <= set(range(20))
+
+
+def test_a_class_can_ask_for_several_items_at_once_and_all_are_checked(serve, bench, answer):
+    off_by = [0.0]
+
+    def script(number, request, connection):
+        tensor = json.loads(request.partition(b"\r\n\r\n")[2])["inputs"][0]
+        assert tensor["shape"] == [3, 4]
+        rows = np.reshape(tensor["data"], (3, 4))
+        return answer.ok(np.stack([rows[:, 0] + rows[:, 1], rows[:, 0] - rows[:, 1] + off_by[0]], axis=1).ravel())
+
+    shares = (ClassShare(name="bulk", request_class=RequestClass(rows=3)),)
+    url = serve(script).url
+    rows, report = bench(url, classes=shares).run(40)
+    assert (report.ok, report.checked) == (report.sent, report.sent)
+    assert {row["payload"] for row in rows} == set(range(20))
+    off_by[0] = 1.0
+    _, report = bench(url, classes=shares).run(5)
+    assert report.wrong == report.sent
+
+
+def test_several_items_need_a_protocol_that_has_a_batch_axis(serve, bench, answer):
+    shares = (ClassShare(name="bulk", request_class=RequestClass(rows=3)),)
+    with pytest.raises(UserError, match=r"bulk: rows=3 needs the Open Inference Protocol"):
+        bench(serve(script_of(answer)).url, classes=shares, protocol="tfs")
