@@ -1,6 +1,6 @@
 """How fast are load generators, and what does a request cost them? Ours beside its peers, in one run.
 
-    .venv/bin/python -m pytest -q -s -o python_files='bench_*.py' tests/benchmarks/bench_generators.py
+    .venv/bin/python -m pytest -q -s --timeout 0 -o python_files='bench_*.py' tests/benchmarks/bench_generators.py
 
 Closed loop against a C server that answers at once (`canned_server.c`, built with gcc), server on one core and
 generator on another, runs of some seconds, peers interleaved, medians. Ours records every request and compares
@@ -31,7 +31,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SECONDS = int(os.environ.get("BENCH_SECONDS", "3"))  # wrk knows no parts of one
 REPEATS = int(os.environ.get("BENCH_REPEATS", "3"))
-CONNECTIONS = (1, 16, 64, 256)
+CONNECTIONS = tuple(int(word) for word in os.environ.get("BENCH_CONNECTIONS", "1,16,64,256").split(","))
 ANSWER = {
     "model_name": "canned",
     "outputs": [{"name": "output", "datatype": "FP32", "shape": [1, 10], "data": [i / 10 for i in range(10)]}],
@@ -106,12 +106,11 @@ def locust(kind):
     def run(url, connections, folder):
         env = {"BENCH_USER": kind, "BENCH_BODY": str(folder / "body.json")}
         argv = [sys.executable, "-m", "locust", "-f", HERE / "plain_locust.py", "--headless", "--only-summary"]
-        argv += ["-u", connections, "-r", connections, "-t", f"{SECONDS:g}s", "--host", url, "--csv", folder / kind]
-        _, cpu_s = measured(argv, env)
-        header, *_, total = (folder / f"{kind}_stats.csv").read_text().splitlines()
-        row = dict(zip(header.split(","), total.split(","), strict=True))
-        start_cpu_s = 0.7  # importing Locust, measured; too small to matter at these rates
-        return float(row["Requests/s"]), (cpu_s - start_cpu_s) * 1e6 / float(row["Request Count"])
+        argv += ["-u", connections, "-r", connections, "-t", f"{SECONDS:g}s", "--host", url]
+        text, _ = measured(argv, env)
+        cpu_s = float(re.search(r"CPU ([\d.]+)", text)[1])  # of the test alone
+        count = int(re.findall(r"Aggregated\s+(\d+)", text)[0])
+        return count / SECONDS, cpu_s * 1e6 / max(count, 1)
 
     return run
 
@@ -244,7 +243,8 @@ def keep(section, lines):
     text = path.read_text() if path.exists() else "# What the benchmarks printed\n"
     head = f"\n## {section}\n"
     where = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    how = f"runs of {SECONDS:g} s, medians of {REPEATS}; requests/s, CPU of the generator per request"
+    busy = f", load average {os.getloadavg()[0]:.0f}" if os.getloadavg()[0] > 3 else ""  # others were at work
+    how = f"runs of {SECONDS:g} s, medians of {REPEATS}; requests/s, CPU of the generator per request{busy}"
     body = "\n".join([head, f"{time.strftime('%Y-%m-%d')}, {where}, {how}", "", *lines, ""])
     text = re.sub(rf"{re.escape(head)}.*?(?=\n## |\Z)", "", text, flags=re.DOTALL) + body
     path.write_text(text)
