@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from reports.curves import Curves
 
 _COLUMNS = (
-    "Point", "TTFT p50 ms", "TTFT p99 ms", "ITL p50 ms", "ITL p99 ms", "TPOT p50 ms", "Tokens /s", "In flight",
-    "Prompt tokens", "Answer tokens",
+    "Point", "TTFT p50 ms", "TTFT p90 ms", "TTFT p99 ms", "ITL p50 ms", "ITL p99 ms", "TPOT p50 ms",
+    "Tokens /s", "In flight", "Prompt tokens", "Answer tokens",
 )  # fmt: skip
 KINDS = {"ttft": "Time to first token", "itl": "Inter-token latency", "tpot": "Time per output token"}
 
@@ -34,7 +34,7 @@ def streams_table(points: Iterable[PointMetrics]) -> Table | None:
 
 def _cells(point: PointMetrics, stream: StreamMetrics) -> Iterator[Cell]:
     yield Cell(point_label(point), key=point_label(point), kind="point")
-    for kind, p in (("ttft", 0.5), ("ttft", 0.99), ("itl", 0.5), ("itl", 0.99), ("tpot", 0.5)):
+    for kind, p in (("ttft", 0.5), ("ttft", 0.9), ("ttft", 0.99), ("itl", 0.5), ("itl", 0.99), ("tpot", 0.5)):
         quantile = getattr(stream, kind).at(p)
         yield Cell(*units.milliseconds(quantile), key=units.machine_number(quantile.value_ms if quantile else None))
     yield Cell(*units.estimate(stream.tokens_per_s), key=units.machine_number(stream.tokens_per_s.value))
@@ -53,7 +53,7 @@ def stream_charts(plan: Plan, lines: Curves) -> list[Drawing]:
                 limits.get(f"{kind}_{name}"),
             )
             for kind in ("ttft", "itl")
-            for p, name in ((0.5, "p50"), (0.99, "p99"))
+            for p, name in ((0.5, "p50"), (0.9, "p90"), (0.99, "p99"))
         ),
     ]  # fmt: skip
     drawn = ((chart.title, draw(chart, lines)) for chart in charts)

@@ -108,6 +108,13 @@ def _headline(point: PointMetrics, answer: Answer) -> Iterator[Figure]:
     if point.goodput_rps is not None:
         value, interval = units.estimate(point.goodput_rps)
         yield Figure("Goodput", value, "req/s", _notes(interval))
+    if point.stream is not None:
+        value, interval = units.estimate(point.stream.tokens_per_s)
+        yield Figure("Tokens", value, "/s", _notes(interval))
+        for kind, p in (("ttft", 0.9), ("itl", 0.99)):
+            value, interval = units.milliseconds(getattr(point.stream, kind).at(p))
+            unit = "" if value == units.ABSENT else "ms"
+            yield Figure(f"{units.percentile_name(p)} {kind.upper()}", value, unit, _notes(interval))
     if point.mean_batch is not None:
         yield Figure("Mean batch", units.number(point.mean_batch), "requests")
     if point.usage.cpu_target_cores is not None:

@@ -3,7 +3,7 @@
     .venv/bin/python -m tests.benchmarks.bench_agent [throughput] [scheduling] [agreement] [llama]
 
 *throughput*: tokens/s of 16 streams over those of one, the same embedded model, server and load on a core each.
-*scheduling*: p99 time to first token at mixed lengths of answers, 30 Poisson arrivals/s for 8 places, 30 s.
+*scheduling*: time to first token at mixed lengths of answers, 12 users for 8 places, 30 s each in turns of 6 s.
 *agreement*: time to first token and mean gap, ours against the `openai` package that times chunks itself; both ask in
 turns, each a prompt of its own. Embedded agent (a token of prompt per step, so that a prompt takes long), llama.cpp.
 """
@@ -36,12 +36,12 @@ ROUNDS = 30
 LLAMA_PORT = 18_137
 
 
-def run(*words):
-    """One point, as a user would ask for it: its metrics."""
+def run(*words, command="run"):
+    """As a user would ask for it: the metrics of each point."""
     with tempfile.TemporaryDirectory() as folder:
-        argv = [sys.executable, "-m", "harness", "run", "--scenario", "agent", "--json", "--out", f"{folder}/run"]
-        done = subprocess.run([*argv, *words], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-        return json.loads(done.stdout.strip().splitlines()[-1])["result"]["points"][0]
+        argv = [sys.executable, "-m", "harness", command, "--scenario", "agent", "--json", "--out", f"{folder}/run"]
+        done = subprocess.run([*argv, *words], cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+        return json.loads(done.stdout.strip().splitlines()[-1])["result"]["points"]
 
 
 def throughput():
@@ -49,7 +49,7 @@ def throughput():
     found = {users: [] for users in ("1", "16")}
     for _ in range(3):
         for users, points in found.items():
-            points.append(run("--concurrency", users, "--seconds", "4s", "--turns", "1", "--output-tokens", "64"))
+            points += run("--concurrency", users, "--seconds", "4s", "--turns", "1", "--output-tokens", "64")
     rates = {}
     for users, points in found.items():
         per_s = [point["stream"]["tokens_per_s"]["value"] for point in points]
@@ -63,18 +63,23 @@ def throughput():
 
 
 def scheduling():
-    for value in ("continuous", "static"):
-        point = run(
-            f"scheduling={value}", "max_sequences=8", "--arrivals", "poisson", "--rate", "30", "--seconds", "30s",
-            "--turns", "1", "--output-tokens", "lognormal:24,0.9", "--slo", "none",
-        )  # fmt: skip
+    """Both in turns, five times each: other work on the machine falls on both."""
+    points = run(
+        "scheduling", "max_sequences=8", "--concurrency", "12", "--repeats", "5", "--seconds", "6s", "--turns", "1",
+        "--output-tokens", "lognormal:24,0.9", "--slo", "none", command="sweep",
+    )  # fmt: skip
+    for point in points:
         stream = point["stream"]
-        tail, gap = (next(q for q in stream[kind]["quantiles"] if q["p"] == 0.99) for kind in ("ttft", "itl"))
-        print(
-            f"| {value} | p99 TTFT {tail['value_ms']} ms ({tail['low_ms']}-{tail['high_ms']}) | "
-            f"p99 ITL {gap['value_ms']} ms | {stream['tokens_per_s']['value']:,.0f} tokens/s | {point['verdict']} |",
-            flush=True,
-        )
+        found = {q["p"]: q for q in stream["ttft"]["quantiles"]}
+        tails = [f"p{100 * p:g} {_shown(found[p])}" for p in (0.5, 0.9, 0.95, 0.99)]
+        rate = stream["tokens_per_s"]["value"]
+        print(f"| {point['setting']['scheduling']} | TTFT {', '.join(tails)} | {rate:,.0f} tokens/s |", flush=True)
+
+
+def _shown(quantile):
+    if quantile["value_ms"] is None:
+        return f">= {quantile['low_ms'] or 0:.0f} ms (too few requests)"
+    return f"{quantile['value_ms']:.0f} ms ({quantile['low_ms']:.0f}-{quantile['high_ms']:.0f})"
 
 
 class Nobody:
