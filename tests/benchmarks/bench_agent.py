@@ -49,7 +49,7 @@ def throughput():
     found = {users: [] for users in ("1", "16")}
     for _ in range(3):
         for users, points in found.items():
-            points += run("--concurrency", users, "--seconds", "4s", "--turns", "1", "--output-tokens", "64")
+            points.extend(run("--concurrency", users, "--seconds", "4s", "--turns", "1", "--output-tokens", "64"))
     rates = {}
     for users, points in found.items():
         per_s = [point["stream"]["tokens_per_s"]["value"] for point in points]
