@@ -66,6 +66,8 @@ def _sentences(calibration: Calibration) -> list[str]:
     sentences += [f"Could not be run: {text}" for text in calibration.complaints]
     if calibration.envelope is not None:
         sentences.append(envelope_text(calibration.envelope))
+    if calibration.interrupted:
+        sentences.append("Interrupted: not everything was done.")
     if not calibration.right:
         sentences.append(f"WRONG: {', '.join(wrong) or 'not everything could be run'}.")
     elif ours:

@@ -31,6 +31,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     claims: tuple[Claim, ...]
     envelope: Envelope | None
     peers: tuple[str, ...] = ()
+    interrupted: bool = False  # not all was done
     complaints: tuple[str, ...] = ()  # peers that could not be run, in words
 
     @property
@@ -38,4 +39,4 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         """Whether all of ours ran and were right. What is not said is not right: ours must say everything."""
         ours = [claim for claim in self.claims if claim.generator == OURS]
         failed = any(exercise.failure for exercise in self.exercises)
-        return not failed and all(claim.right for claim in ours)
+        return not (failed or self.interrupted) and all(claim.right for claim in ours)

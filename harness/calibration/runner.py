@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.calibration.beside import can_do, exercise_peer
@@ -22,37 +23,53 @@ if TYPE_CHECKING:
 
 
 def calibrate(job: CalibrationJob) -> Calibration:
-    """Run everything. What fails is recorded, and the next thing is run."""
+    """Run everything. What fails is recorded, and the next thing is run; an interrupt ends it with what there is."""
     exercises = chosen(quick=job.quick, only=job.only)
     fixed = [exercise for exercise in exercises if exercise.target == FIXED]
     idle = [exercise for exercise in exercises if exercise.target == NULL]
     peer_runs = sum(can_do(peer, exercise) for peer in job.peers for exercise in fixed)
     job.listener(StepsStarted(len(fixed) + peer_runs + sum(len(exercise.loads) for exercise in idle)))
-    steps: list[Exercised] = []
-    claims: list[Claim] = []
-    complaints: list[str] = []
-    for exercise in fixed:
-        ours = exercise_ours(job, exercise)
-        job.listener(StepEnded(exercise.name, ours.exercised.failure or _outcome(ours.claims)))
-        steps.append(ours.exercised)
-        claims.extend(ours.claims)
-        for peer in job.peers:
-            if ours.true and can_do(peer, exercise):
-                try:
-                    claims.extend(_beside(job, exercise, peer, ours.true))
-                except (RunError, UserError) as error:
-                    complaints.append(f"{exercise.name}, {peer.name}: {error}")
-    envelope = None
-    for exercise in idle:
-        envelope, step = _envelope(job, exercise)
-        steps.append(step)
+    found = _Found()
+    interrupted = False
+    try:
+        for exercise in fixed:
+            _exercise(job, exercise, found)
+        for exercise in idle:
+            found.envelope, step = _envelope(job, exercise)
+            found.steps.append(step)
+    except KeyboardInterrupt:
+        interrupted = True
     return Calibration(
-        exercises=tuple(steps),
-        claims=tuple(claims),
-        envelope=envelope,
+        exercises=tuple(found.steps),
+        claims=tuple(found.claims),
+        envelope=found.envelope,
         peers=tuple(peer.name for peer in job.peers),
-        complaints=tuple(complaints),
+        complaints=tuple(found.complaints),
+        interrupted=interrupted,
     )
+
+
+@dataclass(slots=True)
+class _Found:
+    """What there is so far."""
+
+    steps: list[Exercised] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    envelope: Envelope | None = None
+
+
+def _exercise(job: CalibrationJob, exercise: Exercise, found: _Found) -> None:
+    ours = exercise_ours(job, exercise)
+    job.listener(StepEnded(exercise.name, ours.exercised.failure or _outcome(ours.claims)))
+    found.steps.append(ours.exercised)
+    found.claims.extend(ours.claims)
+    for peer in job.peers:
+        if ours.true and can_do(peer, exercise):
+            try:
+                found.claims.extend(_beside(job, exercise, peer, ours.true))
+            except (RunError, UserError) as error:
+                found.complaints.append(f"{exercise.name}, {peer.name}: {error}")
 
 
 def _beside(job: CalibrationJob, exercise: Exercise, peer: Peer, true: dict[str, float | None]) -> list[Claim]:

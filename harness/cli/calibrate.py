@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,6 +57,7 @@ def command(
     peers = chosen_peers(beside)
     chosen(quick=quick, only=only)  # a wrong name is told before anything is made
     folder = RunDir.create(Path(out) if out else Path("results") / f"{wall_time():%Y%m%d-%H%M%S}-calibrate")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with listening() as listener:
         job = CalibrationJob(
             out=folder.path,
@@ -70,6 +72,8 @@ def command(
         calibration = calibrate(job)
     kept = keep(calibration.envelope) if calibration.envelope else None
     _show(calibration, folder.path, kept, as_json=as_json)
+    if calibration.interrupted:
+        return ExitCode.INTERRUPTED
     return ExitCode.OK if calibration.right else ExitCode.INVALID
 
 

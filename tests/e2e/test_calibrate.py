@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -67,3 +68,23 @@ def test_an_unknown_exercise_is_told_before_anything_is_made(tmp_path):
     assert done.returncode == 2
     assert "hang-open" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_an_interrupted_calibration_keeps_what_it_had(tmp_path):
+    out = tmp_path / "out"
+    argv = [sys.executable, "-m", "harness", "calibrate", "--quick", "--out", str(out), "--json"]
+    argv += ["--only", "lying-closed", "--only", "hang-open"]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    process = subprocess.Popen(
+        argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    for line in process.stderr:
+        if "hang-open: " in line:  # the first of the two is done
+            break
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    found = json.loads((out / "calibration.json").read_text())
+    assert found["interrupted"]
+    assert {claim["exercise"] for claim in found["claims"]} == {"hang-open"}
+    assert json.loads(output) == found
