@@ -3,7 +3,7 @@
     .venv/bin/python -m tests.benchmarks.bench_agent [throughput] [scheduling] [agreement] [llama]
 
 *throughput*: tokens/s of 16 streams over those of one, the same embedded model, server and load on a core each.
-*scheduling*: time to first token at mixed lengths of answers, 12 users for 8 places, 30 s each in turns of 6 s.
+*scheduling*: time to first token at mixed lengths of answers, 12 users for 8 places, 64 s each in turns of 8 s.
 *agreement*: time to first token and mean gap, ours against the `openai` package that times chunks itself; both ask in
 turns, each a prompt of its own. Embedded agent (a token of prompt per step, so that a prompt takes long), llama.cpp.
 """
@@ -63,9 +63,9 @@ def throughput():
 
 
 def scheduling():
-    """Both in turns, five times each: other work on the machine falls on both."""
+    """Both in turns, eight times each: other work on the machine falls on both."""
     points = run(
-        "scheduling", "max_sequences=8", "--concurrency", "12", "--repeats", "5", "--seconds", "6s", "--turns", "1",
+        "scheduling", "max_sequences=8", "--concurrency", "12", "--repeats", "8", "--seconds", "8s", "--turns", "1",
         "--output-tokens", "lognormal:24,0.9", "--slo", "none", command="sweep",
     )  # fmt: skip
     for point in points:
