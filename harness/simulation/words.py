@@ -37,7 +37,12 @@ def sentences(predictions: Sequence[Prediction], calibration: Calibration, piece
 
 
 def _how_far(several: Sequence[Prediction], dispatch: str, calibration: Calibration) -> str:
-    last = several[-1]
+    first, last = several[0], several[-1]
+    if last.load == first.load:  # the same for all: more of them can only answer sooner
+        return (
+            f"At {last.load}, dispatch={dispatch}: a p99 of {milliseconds(first.p99_ms)} with "
+            f"{first.setting['replicas']} replicas, of {milliseconds(last.p99_ms)} with {last.setting['replicas']}."
+        )
     where = "Behind one port" if dispatch == PORT else "Behind one queue"
     said = f"{where} {last.setting['replicas']} replicas give {figure(last.speedup, 3)}\u00d7 of one"
     paying = [each for each in several if each.efficiency >= PAYS_FROM]
