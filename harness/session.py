@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from harness.errors import UserError
 from harness.events import Prepared, Preparing
 from harness.foreign_payloads import ForeignPayloads
 from harness.knobs import Apply
@@ -13,7 +14,7 @@ from harness.scrape import find_scraper
 from harness.target import GRPC_PORT, find_target
 from harness.target_process import target_process
 from harness.wire.detect import settle_protocol
-from harness.wire.protocols import AUTO, GRPC
+from harness.wire.protocols import AUTO, GRPC, OPENAI
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -195,6 +196,8 @@ class ForeignSession:
         self.cards: dict[str, ModelCard] = {}
         self._url = plan.target
         self._spoken = {name: settle_protocol(name, plan.target, plan.model) for name in protocols_of(plan)}
+        if OPENAI in self._spoken.values() and OPENAI not in self._spoken:
+            raise UserError(f"--target {plan.target}: it speaks OpenAI's chat completions; add --scenario agent")
         self._payloads = ForeignPayloads(plan)
         for protocol in self._spoken.values():
             self._payloads.bank_for(self._url, protocol)

@@ -13,24 +13,27 @@ from harness.capacity import run_capacity
 from harness.cli.measuring import measure, warn_of_another_machine
 from harness.cli.progress import listening
 from harness.clock import wall_time
-from harness.errors import ExitCode, unknown_name
+from harness.errors import ExitCode, UserError, unknown_name
 from harness.evaluation import evaluate
 from harness.events import Note
 from harness.findings import Verdict
 from harness.isolation import plan_isolation
 from harness.load_command import worker_command
+from harness.mix import CHAT
 from harness.planning import estimated_seconds, make_plan, model_of
 from harness.run_folder import pretty, write_whole
 from harness.scenario import read_scenario
 from harness.session import open_session
 from harness.store import RunDir, RunRecord
 from harness.sweep import SweepJob, run_sweep
+from harness.wire.protocols import OPENAI
 
 if TYPE_CHECKING:
     from harness.events import Listener
     from harness.metrics import ModelCard, RunResult
     from harness.plan import Plan
     from harness.planning import Request
+    from harness.scenario import Scenario
     from reports import ReportInput
 
 
@@ -180,10 +183,23 @@ def _exit_code(result: RunResult, record: RunRecord) -> int:
 
 def _checked_plan(request: Request) -> Plan:
     scenario = read_scenario(request.scenario)
+    _refuse_what_cannot_talk(request, scenario)
     model = model_of(request, scenario)
     if request.spec and model not in request.spec.models:
         raise unknown_name(f"model of {request.target}", model, request.spec.models)
     return make_plan(request, scenario)
+
+
+def _refuse_what_cannot_talk(request: Request, scenario: Scenario) -> None:
+    """Raise UserError where a scenario that chats has a target that does not, or the other way round."""
+    chats = CHAT in scenario.verbs(set(scenario.classes))
+    if request.spec is None or chats == (request.spec.protocol == OPENAI):
+        return
+    if chats:
+        raise UserError(
+            f"--target {request.target}: it does not chat; leave --target out, or choose another --scenario"
+        )
+    raise UserError(f"--target {request.target}: it chats, and {request.scenario} does not; add --scenario agent")
 
 
 def _with_cards(record: RunRecord, cards: dict[str, ModelCard]) -> RunRecord:

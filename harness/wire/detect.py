@@ -44,7 +44,8 @@ def detect_protocol(url: str, model: str, access: Access | None = None) -> str:
         return GRPC
     if _get(server, "/v2/health/ready")[0] == OK or _get(server, "/v2")[0] == OK:
         return HTTP_JSON
-    if _get(server, f"/v1/models/{quote(model)}")[0] == OK:
+    status, document = _get(server, f"/v1/models/{quote(model)}")
+    if status == OK and not (isinstance(document, dict) and document.get("object") == "model"):  # as OpenAI writes it
         return TFS
     status, document = _get(server, "/v1/models")
     if status == OK and isinstance(document, dict) and "data" in document:
