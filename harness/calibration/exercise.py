@@ -86,7 +86,7 @@ FIXED_EXERCISES = (
     ),
     Exercise(
         name="stall-closed",
-        doc="the same server, 8 users",
+        doc="5 ms service, stalls 1 s in every 10 s (quick: 3 s), 8 users",
         loads=(_EIGHT,),
         seconds=20,
         setting={"delay_ms": 5.0, "stall_every_s": 10.0, "stall_s": 1.0},
@@ -104,7 +104,7 @@ FIXED_EXERCISES = (
     ),
     Exercise(
         name="hang-closed",
-        doc="the same server, 8 users",
+        doc="answers nothing any more after a third of the time, 8 users",
         loads=(_EIGHT,),
         seconds=10,
         setting={"delay_ms": 5.0, "hang_after_s": 3.0},
@@ -149,7 +149,7 @@ FIXED_EXERCISES = (
     ),
     Exercise(
         name="faults-closed",
-        doc="the same server, 8 users",
+        doc="10 % of the connections reset, 10 % status 500, 10 % wrong numbers, 8 users",
         loads=(_EIGHT,),
         seconds=5,
         setting={"delay_ms": 5.0, "reset_share": 0.1, "error_share": 0.1, "wrong_share": 0.1},
