@@ -18,7 +18,7 @@ from harness.bank import Bank
 from harness.control import ControlChannel
 
 ROOT = Path(__file__).parents[2]
-SECONDS = float(os.environ.get("BENCH_SECONDS", "3"))
+SECONDS = float(os.environ.get("BENCH_SECONDS", "3"))  # whole ones: wrk knows no others
 REPEATS = int(os.environ.get("BENCH_REPEATS", "3"))
 CORES = sorted(os.sched_getaffinity(0))
 MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
@@ -162,7 +162,7 @@ def wrk(running, connections, folder, seconds=SECONDS, pinned=CORES[-1:]):
     script.write_text(
         f'wrk.method="POST"\n{headers}local f=io.open("{folder / "body"}","rb")\nwrk.body=f:read("*a")\nf:close()\n'
     )
-    argv = ["taskset", "-c", ",".join(map(str, pinned)), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s"]
+    argv = ["taskset", "-c", ",".join(map(str, pinned)), "wrk", "-t1", f"-c{connections}", f"-d{round(seconds)}s"]
     before_s = running.cpu_s()
     done = subprocess.run([*argv, "--latency", "-s", script, running.url], capture_output=True, text=True, check=False)
     assert not done.returncode, f"{done.stderr or done.stdout} (exit code of the server: {running.process.poll()})"
