@@ -54,6 +54,12 @@ def test_each_protocol_is_recognised_by_its_own_paths(server_with):
     assert detect_protocol(server_with({"/x/v1/models/m": {}}) + "/x/", "m") == "tfs"
 
 
+def test_a_chat_server_is_none_of_tensorflows(server_with):
+    models = {"object": "list", "data": [{"id": "m", "object": "model"}]}
+    assert detect_protocol(server_with({"/v1/models": models}), "m") == "openai"
+    assert detect_protocol(server_with({"/v1/models": models, "/v1/models/m": models["data"][0]}), "m") == "openai"
+
+
 def test_neither_is_told_with_the_remedy(server_with):
     with pytest.raises(UserError, match=r"speaks neither.*--protocol"):
         detect_protocol(server_with({"/v1/models/other": {}}), "m")
