@@ -6,7 +6,8 @@ Measured: one server whose live knobs are turned, on one core, wrk with 64 conne
 the same queue and policies in simulated time, with the service curve s(b) = a*b + t0 measured from the engine just
 before; the highest Poisson rate at which 99 % of the answers keep the objective. Noise-free, and open-loop.
 
-Batching can gain at most (a + t0) / (a + t0/B) over batch size 1: a figure above that is a mistake of measurement.
+In throughput batching can gain at most (a + t0) / (a + t0/B) over batch size 1: a measured figure above that is the
+machine's noise. (Under an objective it may gain a little more: batch size 1 needs more headroom for its queue.)
 """
 
 import statistics
