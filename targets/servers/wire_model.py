@@ -123,7 +123,8 @@ class WireModel:
 
     def _finite(self, values: NDArray[Any]) -> bool:
         if len(values) == len(self._zeros):  # one row: NaN and Infinity times zero are NaN, and one call says so
-            return bool(values.dot(self._zeros) == 0)
+            with np.errstate(invalid="ignore"):
+                return bool(values.dot(self._zeros) == 0)
         return bool(np.isfinite(values).all())
 
     def _pack(self, values: Any, count: int) -> bytes:

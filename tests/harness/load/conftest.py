@@ -1,5 +1,6 @@
 """A real server whose every answer is scripted, and a load without Locust to drive at it."""
 
+import contextlib
 import json
 import select
 import socket
@@ -58,11 +59,12 @@ class ScriptedServer:
         return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def _accept(self):
-        while self._stopped not in select.select([self._listener, self._stopped], [], [])[0]:
-            connection, _ = self._listener.accept()
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.connections += 1
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+        with contextlib.suppress(OSError, ValueError):  # closed while it waits
+            while self._stopped not in select.select([self._listener, self._stopped], [], [])[0]:
+                connection, _ = self._listener.accept()
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self.connections += 1
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection):
         held = b""
