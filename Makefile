@@ -2,7 +2,7 @@
 #
 #   make demo         the environment, then a first sweep and its report
 #   make test         quick tests             make e2e        tests that drive whole processes
-#   make test-all     both                    make bench      benchmarks
+#   make test-all     all there are           make bench      benchmarks
 #   make lint         what CI lints           make venv       the environment alone
 #   make constraints  pin anew what is installed in .venv
 #
@@ -52,13 +52,15 @@ demo: $(RUN_STAMP)
 
 test: $(DEV_STAMP)
 	@echo "test: quick tests"
-	@$(BIN)/python -m pytest -q -m "not e2e"
+	@$(BIN)/python -m pytest -q -m "not e2e and not long"
 
 e2e: $(DEV_STAMP)
 	@echo "e2e: tests that drive whole processes (they need the programs wrk and chromium)"
 	@$(BIN)/python -m pytest -q -m e2e
 
 test-all: test e2e
+	@echo "long: every row of the README's table"
+	@$(BIN)/python -m pytest -q -m long
 
 bench: $(DEV_STAMP)
 	@echo "bench: figures depend on the machine; leave it alone meanwhile"

@@ -32,7 +32,8 @@ def small(command):
     verb = words[3] if words[:3] == ["python", "-m", "harness"] else ""
     knobs = [word.partition("=")[0] for word in words[4:] if not word.startswith("-")]
     if verb == "train" or (verb == "sweep" and asks_for_training(tuple(words[4:]))):
-        return [*words, *(() if "epochs" in knobs else ("epochs=1",))]
+        repeats = () if verb == "train" else ("--repeats", "1")
+        return [*words, *(() if "epochs" in knobs else ("epochs=1",)), *repeats]
     if verb in MEASURING:
         open_loop = any(word.startswith(("rate", "--rate", "--arrivals", "concurrency")) for word in words)
         quick = MEASURING[verb].split()
@@ -52,7 +53,7 @@ def test_the_commands_of_the_table_are_found_and_made_small():
     assert small("locust -f scenarios/predict.py")[-7:] == ["--headless", "-u", "2", "-r", "2", "--measure", "0.5s"]
 
 
-@pytest.mark.e2e
+@pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("what", "command"), rows(), ids=[command for _, command in rows()])
 def test_what_can_be_tuned_can_be_tuned(what, command, tmp_path):
