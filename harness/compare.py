@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import stdev
 
 from harness.metrics import Estimate
 from harness.stats.ratio import RatioInterval, independent_ratio, paired_ratio, sign_flip_p_value
 
 FEWEST_PAIRS = 3
-RUN_NOISE = 0.03  # coefficient of variation assumed between runs where there are too few to see it
+RUN_NOISE = 0.03  # coefficient of variation assumed between runs where they do not show a greater one
 SMALLEST_DIFFERENCE = 0.01  # identical runs differ by so much for reasons that nobody controls
 EQUIVALENCE_MARGIN = 0.05
 _SIGNIFICANT = 0.05
@@ -97,7 +98,9 @@ def _pooled_ratio(before: Runs, after: Runs) -> RatioInterval:
 def _relative_error(runs: Runs) -> float:
     """Standard error of the logarithm: what the interval says, and what runs differ by beside it."""
     overall = runs.overall
-    between = RUN_NOISE / math.sqrt(max(1, len(runs.values)))
+    count = max(1, len(runs.values))
+    seen = stdev(map(math.log, runs.values)) if count > 1 and min(runs.values) > 0 else 0.0
+    between = max(RUN_NOISE, seen) / math.sqrt(count)
     if overall.low is None or overall.high is None or overall.value <= 0:
         return math.inf
     return math.hypot((overall.high - overall.low) / (2 * 1.96 * overall.value), between)

@@ -49,6 +49,13 @@ def test_single_identical_runs_are_called_different_in_at_most_one_of_twenty():
     assert np.mean(alarms) <= 0.05
 
 
+def test_two_repeats_that_differ_by_much_tell_nothing_apart():
+    # 990 and 1210 differ by 20 %: standard deviation 0.142 of the logarithms, 0.1 of their mean; so has the other side.
+    before, after = runs_of(990, 1210, half=5), runs_of(1190, 1450, half=5)
+    assert compare(before, after).ratio.low == pytest.approx(1.2 * np.exp(-1.96 * 0.1 * np.sqrt(2)), rel=0.03)
+    assert not compare(before, after).different
+
+
 def test_a_difference_of_5_percent_is_found():
     rng = np.random.default_rng(3)
     found = [compare(*drifting(rng, 12, 1.05)).change for _ in range(200)]
