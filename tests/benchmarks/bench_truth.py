@@ -40,7 +40,7 @@ SENDING_SECONDS = float(os.environ.get("BENCH_SENDING_SECONDS", "60"))
 CORES = sorted(os.sched_getaffinity(0))
 TOLERANCE = 0.02
 # utilisation: service time in ms, so long that the way to the server and back, 0.2 ms, is a small part of the response
-SERVICE_MS = {0.3: 10.0, 0.6: 8.0, 0.8: 4.0, 0.9: 2.0}
+SERVICE_MS = {0.3: 40.0, 0.6: 8.0, 0.8: 4.0, 0.9: 2.0}
 SERVICES = {"M/M/1": "exponential", "M/D/1": "constant"}
 
 
