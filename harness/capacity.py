@@ -67,17 +67,17 @@ def longer(plan: Plan, metrics: dict[int, PointMetrics]) -> Plan | None:
     Settings are searched one after the other, since a knob may cost a restart of the target; then the rates found
     are run again, setting by setting and round by round, until each has `CONFIRMING_TRIALS`.
     """
-    searches = [_search(plan, points, metrics) for points in _by_setting(plan)]
-    for points, search in zip(_by_setting(plan), searches, strict=True):
+    confirmed = []
+    for points in _by_setting(plan):
+        search = _search(plan, points, metrics)
         load = search.next_load()
         if load is not None:
             return _with_trial(plan, points[0], load)
-    confirmed = [
-        point
-        for points, search in zip(_by_setting(plan), searches, strict=True)
-        for point in points
-        if isinstance(point.arrivals, Poisson) and point.arrivals.rate_rps == search.low_rps
-    ]
+        confirmed += [
+            point
+            for point in points
+            if isinstance(point.arrivals, Poisson) and point.arrivals.rate_rps == search.low_rps
+        ]
     short = [point for point in confirmed if _trials(plan, point) < CONFIRMING_TRIALS]
     if not short:
         return None

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from typing import TYPE_CHECKING, Any
 
 from harness.compare import Change
 from reports import units
-from reports.labels import load_label, printable, setting_label
+from reports.labels import load_label, point_label
+from reports.terminal import Terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.compare import Comparison
     from harness.run_comparison import PointComparison, RunComparison
 
-_STYLES = {Change.REGRESSION: "red", Change.IMPROVED: "green", Change.EQUIVALENT: "", Change.INCONCLUSIVE: "yellow"}
 _WORDS = {
     Change.REGRESSION: "worse",
     Change.IMPROVED: "better",
     Change.EQUIVALENT: "the same",
     Change.INCONCLUSIVE: "cannot be said",
 }
-_PLAIN_WIDTH = 160
 
 
 def comparison_text(comparison: RunComparison) -> str:
@@ -62,38 +61,23 @@ def _ratio_json(comparison: Comparison | None) -> dict[str, Any] | None:
 
 
 def _table(comparison: RunComparison) -> str:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    fancy = sys.stdout.isatty()
-    file = io.StringIO()
-    console = Console(
-        file=file, force_terminal=fancy, no_color=not fancy, width=None if fancy else _PLAIN_WIDTH, highlight=False
+    points = comparison.points
+    columns: dict[str, Callable[[PointComparison], str]] = {
+        "point": lambda point: point_label(point.after),
+        "req/s": lambda point: units.number(point.before.throughput_rps.value),
+        "now": lambda point: units.number(point.after.throughput_rps.value),
+        "throughput": lambda point: _ratio(point.throughput_rps),
+        "p99 ms": lambda point: units.milliseconds(point.before.response.at(0.99))[0],
+        "now ms": lambda point: units.milliseconds(point.after.response.at(0.99))[0],
+        "p99": lambda point: _ratio(point.p99_ms),
+        "change": lambda point: _WORDS[point.change],
+    }
+    return Terminal(None).table(
+        {title: [read(point) for point in points] for title, read in columns.items()},
+        [point.change for point in points],
+        text={"point"},
+        best=None,
     )
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("point", "req/s", "", "throughput", "p99 ms", "", "p99", ""):
-        table.add_column(title, justify="left" if title == "point" else "right", no_wrap=title != "point")
-    for point in comparison.points:
-        style = _STYLES[point.change]
-        table.add_row(*map(printable, _cells(point)), style=style or None)
-    console.print(table)
-    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
-
-
-def _cells(point: PointComparison) -> list[str]:
-    before, after = point.before, point.after
-    name = ", ".join(filter(None, (setting_label(after.setting), load_label(after))))
-    return [
-        name,
-        units.number(before.throughput_rps.value),
-        units.number(after.throughput_rps.value),
-        _ratio(point.throughput_rps),
-        units.milliseconds(before.response.at(0.99))[0],
-        units.milliseconds(after.response.at(0.99))[0],
-        _ratio(point.p99_ms),
-        _WORDS[point.change],
-    ]
 
 
 def _ratio(comparison: Comparison | None) -> str:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import os
 from typing import TYPE_CHECKING
 
-from harness.errors import RunError
 from harness.knobs import format_value
 from harness.plan import MODEL
 from harness.wire.protocols import OPENAI
+from reports.csv_file import append_csv, csv_text
 from reports.labels import reasons
 from reports.units import machine_number
 
@@ -116,27 +113,12 @@ def columns(plan: Plan) -> tuple[str, ...]:
 
 def points_csv(points: Iterable[PointMetrics], plan: Plan, *, header: bool = True) -> str:
     """Lines for `points`, CPU in cores, latencies in ms; a number that the sample cannot support is empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    if header:
-        writer.writerow(columns(plan))
-    for point in points:
-        writer.writerow(_line(point, plan))
-    return text.getvalue()
+    return csv_text(columns(plan), (_line(point, plan) for point in points), header=header)
 
 
 def append_point(run_dir: Path, plan: Plan, point: PointMetrics) -> None:
     """Add a point's line to `points.csv` as soon as it is known. Raises RunError where the disk refuses."""
-    path = run_dir / "points.csv"
-    try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(points_csv([point], plan, header=file.tell() == 0))
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise RunError(
-            f"cannot write {path}: {error.strerror}; the rows are kept: `harness report` makes it"
-        ) from error
+    append_csv(run_dir / "points.csv", lambda header: points_csv([point], plan, header=header), "the rows")
 
 
 def _line(point: PointMetrics, plan: Plan) -> list[str]:

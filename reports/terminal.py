@@ -11,9 +11,11 @@ from reports.labels import printable
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from harness.compare import Change
     from harness.findings import Verdict
 
 _STYLES = {"VALID": "green", "DEGRADED": "yellow", "INVALID": "red"}
+_STYLES |= {"IMPROVED": "green", "EQUIVALENT": "", "INCONCLUSIVE": "yellow", "REGRESSION": "red"}
 _PLAIN_WIDTH = 160
 _NARROW = 100
 
@@ -37,12 +39,12 @@ class Terminal:
     def table(
         self,
         columns: Mapping[str, Sequence[str]],
-        verdicts: Sequence[Verdict],
+        verdicts: Sequence[Verdict] | Sequence[Change],
         *,
         text: Collection[str],
         best: int | None,
     ) -> str:
-        """A row per verdict, whose word stands in the last column; `text` columns are read from the left.
+        """A row per verdict, which colours the last column; `text` columns are read from the left.
 
         `best` is the index of the row to stress.
         """

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import os
 from typing import TYPE_CHECKING
 
-from harness.errors import RunError
 from harness.knobs import format_value
+from reports.csv_file import append_csv, csv_text
 from reports.labels import reasons
 from reports.training.words import fit_words
 from reports.units import ABSENT, machine_number
@@ -68,27 +65,12 @@ def columns(plan: TrainingPlan) -> tuple[str, ...]:
 
 def points_csv(points: Iterable[TrainingPointMetrics], plan: TrainingPlan, *, header: bool = True) -> str:
     """Lines for `points`, accuracies as shares of 1, CPU in cores; a number that the fits cannot support is empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    if header:
-        writer.writerow(columns(plan))
-    for point in points:
-        writer.writerow(_line(point, plan))
-    return text.getvalue()
+    return csv_text(columns(plan), (_line(point, plan) for point in points), header=header)
 
 
 def append_point(run_dir: Path, plan: TrainingPlan, point: TrainingPointMetrics) -> None:
     """Add a point's line to `points.csv` as soon as it is known. Raises RunError where the disk refuses."""
-    path = run_dir / "points.csv"
-    try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(points_csv([point], plan, header=file.tell() == 0))
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise RunError(
-            f"cannot write {path}: {error.strerror}; the epochs are kept: `harness report` makes it"
-        ) from error
+    append_csv(run_dir / "points.csv", lambda header: points_csv([point], plan, header=header), "the epochs")
 
 
 def _line(point: TrainingPointMetrics, plan: TrainingPlan) -> list[str]:
