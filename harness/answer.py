@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.compare import Runs, compare
+from harness.compare import compare_throughput
 from harness.figures import figure, milliseconds
 from harness.findings import Verdict
 from harness.knobs import format_value
@@ -16,7 +16,6 @@ from harness.objectives import believed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from harness.compare import Comparison
     from harness.metrics import PointMetrics
     from harness.slo import Slo
 
@@ -65,14 +64,14 @@ def answer(points: Sequence[PointMetrics], slo: Slo | None) -> Answer:
 def _choose(first: PointMetrics, eligible: Sequence[PointMetrics], possible: Sequence[PointMetrics]) -> _Choice:
     contenders = _best_by_setting(eligible)
     fastest = max(contenders, key=lambda point: point.throughput_rps.value)
-    equals = [point for point in contenders if point is fastest or not _against(point, fastest).different]
+    equals = [point for point in contenders if point is fastest or not compare_throughput(point, fastest).different]
     best = min(equals, key=_cost)
     baseline = _of_setting(first, contenders) or _of_setting(first, _best_by_setting(possible))
     return _Choice(
         best=best,
         tied=tuple(sorted((point for point in equals if point is not best), key=_cost)),
         baseline=baseline,
-        speedup=_against(baseline, best).ratio if baseline and baseline is not best else None,
+        speedup=compare_throughput(baseline, best).ratio if baseline and baseline is not best else None,
     )
 
 
@@ -85,14 +84,6 @@ def _best_by_setting(points: Sequence[PointMetrics]) -> list[PointMetrics]:
 
 def _of_setting(first: PointMetrics, points: Sequence[PointMetrics]) -> PointMetrics | None:
     return next((point for point in points if point.setting == first.setting), None)
-
-
-def _against(before: PointMetrics, after: PointMetrics) -> Comparison:
-    return compare(_runs(before), _runs(after))
-
-
-def _runs(point: PointMetrics) -> Runs:
-    return Runs(tuple(trial.throughput_rps.value for trial in point.trials), point.throughput_rps)
 
 
 def _cost(point: PointMetrics) -> tuple[tuple[float, ...], int]:

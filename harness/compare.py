@@ -10,9 +10,13 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import stdev
+from typing import TYPE_CHECKING
 
 from harness.metrics import Estimate
 from harness.stats.ratio import RatioInterval, independent_ratio, paired_ratio, sign_flip_p_value
+
+if TYPE_CHECKING:
+    from harness.metrics import PointMetrics
 
 FEWEST_PAIRS = 3
 RUN_NOISE = 0.03  # coefficient of variation assumed between runs where they do not show a greater one
@@ -54,6 +58,15 @@ class Comparison:
     def different(self) -> bool:
         """Whether the two can be told apart."""
         return self.change in (Change.REGRESSION, Change.IMPROVED)
+
+
+def compare_throughput(before: PointMetrics, after: PointMetrics) -> Comparison:
+    """Two points of one run by their throughput; both have answered something."""
+    return compare(_throughput(before), _throughput(after))
+
+
+def _throughput(point: PointMetrics) -> Runs:
+    return Runs(tuple(trial.throughput_rps.value for trial in point.trials), point.throughput_rps)
 
 
 def compare(before: Runs, after: Runs, *, higher_is_better: bool = True) -> Comparison:

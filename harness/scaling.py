@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.compare import Runs, compare
+from harness.compare import compare_throughput
 from harness.figures import figure, percent
 from harness.knobs import format_value
 from harness.layout import layout_of
@@ -14,7 +14,6 @@ from harness.simulation.shares import stage_shares
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.compare import Comparison
     from harness.layout import Layout
     from harness.metrics import PointMetrics
     from harness.plan import Plan
@@ -68,7 +67,7 @@ def _compared(group: Group, pieces_ms: Sequence[float]) -> Iterator[LayoutMetric
     baseline, least = min(group, key=lambda pair: pair[1].replicas * pair[1].stages)
     for point, layout in group:
         computing = layout.replicas * layout.stages
-        ratio = None if point is baseline else _against(baseline, point).ratio
+        ratio = None if point is baseline else compare_throughput(baseline, point).ratio
         shares = stage_shares(pieces_ms, layout.stages) if pieces_ms else ()
         in_flight = _batches_in_flight(point)
         yield LayoutMetrics(
@@ -84,14 +83,6 @@ def _compared(group: Group, pieces_ms: Sequence[float]) -> Iterator[LayoutMetric
             efficiency=None if ratio is None else ratio.value / (computing / (least.replicas * least.stages)),
             most_speedup=layout.replicas / max(shares) if shares else None,
         )
-
-
-def _against(before: PointMetrics, after: PointMetrics) -> Comparison:
-    return compare(_runs(before), _runs(after))
-
-
-def _runs(point: PointMetrics) -> Runs:
-    return Runs(tuple(trial.throughput_rps.value for trial in point.trials), point.throughput_rps)
 
 
 def _batches_in_flight(point: PointMetrics) -> float | None:
@@ -132,7 +123,7 @@ def _winners(groups: Sequence[Group]) -> Iterator[str]:
     for group in groups:
         points = [point for point, _ in group]
         best = max(points, key=lambda point: point.throughput_rps.value)
-        ties = [_name(point) for point in points if point is not best and not _against(point, best).different]
+        ties = [_name(point) for point in points if point is not best and not compare_throughput(point, best).different]
         ahead = _ahead([point for point in points if point is not best], best)
         tied = f"{' and '.join(ties)} cannot be told from it" if ties else ""
         if told and told[-1][0] == _name(best) and bool(told[-1][1]) == bool(tied):
@@ -147,7 +138,7 @@ def _ahead(others: Sequence[PointMetrics], best: PointMetrics) -> str:
     if not others:
         return ""
     second = max(others, key=lambda point: point.throughput_rps.value)
-    return f" ({figure(_against(second, best).ratio.value, 3)}\u00d7 {_name(second)})"
+    return f" ({figure(compare_throughput(second, best).ratio.value, 3)}\u00d7 {_name(second)})"
 
 
 def _limits(point: PointMetrics, metrics: LayoutMetrics, cores: int) -> Iterator[str]:

@@ -24,7 +24,7 @@ import numpy as np
 
 from harness.arrivals import Poisson
 from harness.calibration.truth import Driven, ServerLog, lateness_ns, true_values
-from harness.compare import Runs, compare
+from harness.compare import compare_throughput
 from harness.embedded import EmbeddedTarget
 from harness.measured import measured
 from harness.recorder import read_rows
@@ -239,13 +239,13 @@ def test_same(tmp_path):
         subprocess.run(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=900, check=False)
         folder = RunDir.open(out, "DIR")
         evidence += list(folder.evidence(folder.read().plan))
+    assert all(one.rows.num_rows for one in evidence), "a trial has no rows; its load.log says why"
     changes = []
     for pair in range(PAIRS):
         block = evidence[2 * REPEATS * pair : 2 * REPEATS * (pair + 1)]
         # Interleaved, as a sweep runs its points.
         points = [summarise_point(block[0].point, block[side::2], None) for side in (0, 1)]
-        runs = [Runs(tuple(t.throughput_rps.value for t in point.trials), point.throughput_rps) for point in points]
-        changes.append(compare(*runs))
+        changes.append(compare_throughput(*points))
     called = sum(change.different for change in changes)
     ratios = sorted(change.ratio.value for change in changes)
     lines = [
