@@ -123,7 +123,9 @@ class Recorder:
 
 def _with_the_others(noted: Rows) -> Rows:
     """All columns; those that were not noted are ABSENT."""
-    rows = np.full(noted.size, np.array((ABSENT,) * len(COLUMN_NAMES), row_dtype()))
+    dtype = row_dtype()
+    blank = np.array((ABSENT,) * len(COLUMN_NAMES), dtype).tobytes()
+    rows = np.frombuffer(bytearray(blank) * noted.size, dtype)  # `np.full` takes twice as long
     for name in noted.dtype.names or ():
         rows[name] = noted[name]
     return rows

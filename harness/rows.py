@@ -83,11 +83,11 @@ COLUMNS: tuple[tuple[str, str, str, bool], ...] = (
 
 COLUMN_NAMES = tuple(name for name, *_ in COLUMNS)
 
-# What is noted of each request when it ends, in this order. The other columns are for some requests only, and are
-# filled in bulk later: to write all of them each time would cost a tenth of what a request costs.
+# What is noted of each request when it ends, in this order. The other columns follow from these, or are for some
+# requests only, and are filled in bulk later: to write all of them each time would cost a tenth of a request.
 NOTED = (
-    *("request", "due_ns", "sent_ns", "first_byte_ns", "done_ns", "request_bytes", "response_bytes", "user", "payload"),
-    *("label", "predicted", "status", "worker", "request_class", "outcome", "phase", "checked"),
+    *("due_ns", "sent_ns", "first_byte_ns", "done_ns", "request_bytes", "response_bytes", "user", "payload"),
+    *("predicted", "status", "outcome", "checked"),
 )
 
 _NUMPY_CODES = {"q": "<i8", "i": "<i4", "h": "<i2", "b": "i1"}

@@ -48,6 +48,8 @@ class Checker:
         )
         self._tolerance = bank.meta.tolerance
         self._classifies = bank.labels.size > 0 and bank.meta.verb == "predict"
+        self._usual: list[bytes | None] = [None for _ in bank.inputs]  # the first right answer to each payload
+        self._usual_verdicts = [RIGHT for _ in bank.inputs]
         self._right: list[dict[bytes, Verdict]] = [{} for _ in bank.inputs]
         self._lengths: list[set[int]] = [set() for _ in bank.inputs]
         self._room_bytes = MAX_VARIANT_BYTES
@@ -55,6 +57,8 @@ class Checker:
         self.check: Check = {"all": self._all, "sample": self._sample, "off": unchecked}[mode]
 
     def _all(self, payload: int, body: bytes) -> Verdict:
+        if body == self._usual[payload]:
+            return self._usual_verdicts[payload]
         return self._right[payload].get(body) or self._compare(payload, body)
 
     def _sample(self, payload: int, body: bytes) -> Verdict:
@@ -77,6 +81,8 @@ class Checker:
             return int(Outcome.WRONG), 1, predicted
         verdict = (int(Outcome.OK), 1, predicted)
         variants = self._right[payload]
+        if not variants and len(body) <= self._room_bytes:
+            self._usual[payload], self._usual_verdicts[payload] = body, verdict
         if len(variants) < MAX_VARIANTS and len(body) <= self._room_bytes:
             self._room_bytes -= len(body)
             variants[body] = verdict

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1 << 16
 MAX_CHUNK_BYTES = 1 << 20
 CLOSED_SILENTLY = "the server closed the connection without an answer"
+# Edge-triggered: the kernel looks once at what has come instead of twice. Who is told must read until nothing is left,
+# and is told of the server's good-bye with the bytes that came before it.
+AT_EDGES = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 STALE_AFTER_NS = 500 * NS_PER_MS  # a connection idle for that long may have been closed without our knowing
 
 
@@ -93,14 +96,18 @@ class Owner(Protocol):
 class Connection:
     """One connection, opened on first use and again when it was lost."""
 
+    edge_triggered = True  # `receive` says when there may be more to read
+
     __slots__ = (
         "_address",
+        "_ends",
         "_heads",
         "_idle_since_ns",
         "_may_resend",
         "_owner",
         "_parser",
         "_put",
+        "_reading",
         "_recv",
         "_socket",
         "_unsent",
@@ -124,6 +131,8 @@ class Connection:
         self._socket: RawSocket | TlsSocket | None = None
         self._unsent: memoryview | None = None
         self._may_resend = False
+        self._ends = False  # the server has said that it sends no more
+        self._reading = select.EPOLLIN  # what to be told of while an answer is waited for
         self._idle_since_ns = 0
         self.fd = -1
         self.state = CLOSED
@@ -150,17 +159,17 @@ class Connection:
             self._may_resend = False
             self._connect()
 
-    def receive(self) -> None:
-        """Take what the socket has; called when it is readable."""
+    def receive(self) -> bool:
+        """Take what the socket has; called when it is readable. True: look again, there may be more."""
         parser = self._parser
         missing = parser.missing_bytes
         try:
             data = self._recv(CHUNK_BYTES if missing <= CHUNK_BYTES else min(missing, MAX_CHUNK_BYTES))
         except BlockingIOError:
-            return
+            return False
         except OSError as error:
             self._lost(error_text(error))
-            return
+            return False
         now_ns = monotonic_ns()
         try:
             if data:
@@ -171,15 +180,17 @@ class Connection:
                 answer = parser.eof()
                 if answer is None:
                     self._lost(CLOSED_SILENTLY)
-                    return
+                    return False
         except HttpError as error:
             self.fail(Outcome.ERROR, str(error))
-            return
-        if answer is not None:
-            self._finish(answer, now_ns)
+            return False
+        if answer is None:
+            return self._reading == AT_EDGES
+        self._finish(answer, now_ns)
+        return False
 
     def _finish(self, answer: Answer, now_ns: int) -> None:
-        if answer.keep_alive and self.state == AWAITING and not self._parser.started:
+        if answer.keep_alive and self.state == AWAITING and not (self._ends or self._parser.started):
             self.state = IDLE
             self._idle_since_ns = now_ns
         else:
@@ -188,13 +199,15 @@ class Connection:
         self._owner.on_answer(self, answer, now_ns)
 
     def on_event(self, events: int) -> None:
-        """What the poller saw, in any state but AWAITING (for that, `receive`)."""
+        """What the poller saw, other than bytes of an answer that is waited for (for that, `receive`)."""
+        self._ends = self._ends or bool(events & select.EPOLLRDHUP)
         if self.state == IDLE:
             self.close()  # the server closed it, or speaks unasked
         elif self.state == CONNECTING:
             self._connected()
         elif events & ~select.EPOLLOUT:
-            self.receive()
+            while self.receive():
+                pass
         else:
             self._send_rest()
 
@@ -227,6 +240,8 @@ class Connection:
             self.fail(Outcome.ERROR, f"cannot connect: {error_text(error)}")
             return
         self.fd = sock.fileno()
+        self._ends = False
+        self._reading = AT_EDGES if self.edge_triggered and isinstance(sock, RawSocket) else select.EPOLLIN
         self._recv = sock.recv
         self._put = sock.send
         self.state = CONNECTING
@@ -239,7 +254,7 @@ class Connection:
             return
         if isinstance(self._socket, TlsSocket) and not self._secured(self._socket):
             return
-        self._owner.watch(self, select.EPOLLIN)
+        self._owner.watch(self, self._reading)
         self._send(monotonic_ns())
 
     def _secured(self, sock: TlsSocket) -> bool:
@@ -286,7 +301,7 @@ class Connection:
         if not self._unsent:
             self._unsent = None
             self.state = AWAITING
-            self._owner.watch(self, select.EPOLLIN)
+            self._owner.watch(self, self._reading)
 
     @property
     def _where(self) -> Address:

@@ -8,6 +8,7 @@ process lives.
 from __future__ import annotations
 
 import select
+from select import EPOLLIN
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.clock import NS_PER_MS, NS_PER_S, NS_PER_US, monotonic_ns
@@ -94,7 +95,6 @@ class Engine:
         health: HealthMeter,
         epoll: Callable[[], Any],
     ) -> None:
-        self.in_flight = 0
         self._make_connection = make_connection
         self._requests = requests
         self.preparer: Preparer | None = None  # where clients do more than send
@@ -116,6 +116,11 @@ class Engine:
         self._epoll.register(self._due_timer.fileno(), select.EPOLLIN | select.EPOLLET)
         self._epoll.register(self._tick_timer.fileno(), select.EPOLLIN)
         self._timer_fds = (self._due_timer.fileno(), self._tick_timer.fileno())
+
+    @property
+    def in_flight(self) -> int:
+        """Requests sent and not ended."""
+        return self._ledger.open_requests
 
     def fileno(self) -> int:
         """Readable when `turn` has something to do."""
@@ -140,17 +145,14 @@ class Engine:
         self._ledger.own_pace = True
         self._ledger.scheduled += 1
         self._ledger.sent += 1
-        self.in_flight += 1
         connection.begin(request, monotonic_ns())
 
     def answered(self, connection: Connection, answer: Answer, done_ns: int, check: Check | None) -> int:
         """Enter it in the books, for such an owner; its outcome."""
-        self.in_flight -= 1
         return self._ledger.answered(connection, answer, done_ns, check)
 
     def failed(self, connection: Connection, outcome: Outcome, text: str, now_ns: int) -> None:
         """Enter it in the books, for such an owner."""
-        self.in_flight -= 1
         self._ledger.failed(connection, outcome, text, now_ns)
 
     def next_payload(self) -> tuple[int, bytes]:
@@ -168,7 +170,6 @@ class Engine:
         ledger = self._ledger
         ledger.scheduled += 1
         ledger.sent += 1
-        self.in_flight += 1
         preparer = self.preparer
         connection.begin(self._requests[payload] if preparer is None else preparer(payload, connection), due_ns)
 
@@ -188,8 +189,9 @@ class Engine:
                 connection = connections.get(fd)
                 if connection is None:
                     self._on_timer(fd)
-                elif connection.state == AWAITING:
-                    connection.receive()
+                elif mask == EPOLLIN and connection.state == AWAITING:
+                    while connection.receive():
+                        pass
                 else:
                     connection.on_event(mask)
             now_ns = monotonic_ns()
@@ -208,7 +210,6 @@ class Engine:
         """Give up every open request; each becomes a row that says how long it had been waited for."""
         for connection in [*self._connections.values()]:
             if connection.state != IDLE:
-                self.in_flight -= 1
                 connection.close()
                 self._ledger.failed(connection, Outcome.ABORTED, "still open at the end", now_ns)
 
@@ -236,14 +237,12 @@ class Engine:
 
     def on_answer(self, connection: Connection, answer: Answer, done_ns: int) -> None:
         """Enter it in the books and free the connection."""
-        self.in_flight -= 1
         self._ledger.answered(connection, answer, done_ns)
         self._arrivals.on_free(connection, done_ns, failed=False)
 
     def on_failure(self, connection: Connection, outcome: Outcome, text: str) -> None:
         """Enter it in the books and free the connection."""
         now_ns = monotonic_ns()
-        self.in_flight -= 1
         self._ledger.failed(connection, outcome, text, now_ns)
         self._arrivals.on_free(connection, now_ns, failed=True)
 

@@ -39,6 +39,7 @@ OTHER_STATUS = 500
 class GrpcConnection(Connection):
     """Carries one unary call at a time."""
 
+    edge_triggered = False
     __slots__ = ("_blocks", "_calls")
 
     def __init__(self, address: Address, owner: Owner, blocks: HeaderBlocks, user: int) -> None:
@@ -58,26 +59,26 @@ class GrpcConnection(Connection):
             calls.output = b""
         self._write(data)
 
-    def receive(self) -> None:
+    def receive(self) -> bool:
         """Take what the socket has; called when it is readable."""
         calls = self._calls
         try:
             data = self._recv(CHUNK_BYTES)
         except BlockingIOError:
-            return
+            return False
         except OSError as error:
             self._lost(error_text(error))
-            return
+            return False
         now_ns = monotonic_ns()
         try:
             reply = calls.feed(data)
         except NotTakenError as error:
             self._may_resend = True
             self._lost(str(error))
-            return
+            return False
         except Http2Error as error:
             self.fail(Outcome.ERROR, str(error))
-            return
+            return False
         if self.first_byte_ns == ABSENT and (calls.answering or reply is not None):
             self.first_byte_ns = now_ns
         if reply is not None:
@@ -86,6 +87,7 @@ class GrpcConnection(Connection):
             self._lost(CLOSED_SILENTLY)
         if calls.output and calls is self._calls:  # a next call has taken it along
             self._write_output()
+        return False
 
     def _finish(self, answer: Answer, now_ns: int) -> None:
         if answer.keep_alive and self.state == AWAITING:

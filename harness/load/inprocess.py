@@ -85,11 +85,11 @@ class InProcessConnection(Connection):
         if self._calls is not None:
             self._calls.put((self._generation, request, self.sent_ns))
 
-    def receive(self) -> None:
+    def receive(self) -> bool:
         """The thread has written the eventfd."""
         os.eventfd_read(self.fd)
         if self._answer is None or self._answer[0] != self._generation or self.state != AWAITING:
-            return
+            return False
         now_ns = monotonic_ns()
         answer = self._answer[1]
         self.first_byte_ns = now_ns
@@ -98,6 +98,7 @@ class InProcessConnection(Connection):
             self.fail(Outcome.ERROR, answer)
         else:
             self._owner.on_answer(self, answer, now_ns)
+        return False
 
     def on_event(self, events: int) -> None:
         """A call that was given up has ended after all."""

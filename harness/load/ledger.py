@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from harness.load.server_timing import SplitReader
 from harness.rows import ABSENT, NOTED, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from harness.load.checking import Check
     from harness.load.connection import Connection
@@ -57,13 +61,19 @@ class Ledger:
         self.observed_errors: dict[str, int] = {}  # of other clients, which have told Locust themselves
         self._check, self._describe = reading
         self._places = places
+        self._place_table = np.empty((0, 3), np.int64)
         self._add = recorder.add
-        self._next_request = 0  # its running number
+        self._rows_taken = 0
         self._row = 0  # of the next row, since the last `take`
         self._timed_rows: list[int] = []  # with `_timings`: two flat lists, which make the collector no work
         self._timings: list[bytes] = []
         self._split_reader = SplitReader()
         self._prepared: list[tuple[int, dict[str, int]]] = []  # row, ns by step that the client took
+
+    @property
+    def open_requests(self) -> int:
+        """Those sent and not ended."""
+        return self.sent - sum(self.ended) + self.ended[_NOT_SENT]
 
     def open(self) -> None:
         """Make the file."""
@@ -79,21 +89,20 @@ class Ledger:
 
     def answered(self, connection: Connection, answer: Answer, done_ns: int, check: Check | None = None) -> int:
         """An answer came, good or bad: its outcome. `check` stands in for the bank's."""
-        status = answer.status
+        status, body, timing, _, size_bytes = answer
         checked, predicted = 0, ABSENT
         if 200 <= status < 300:
-            outcome, checked, predicted = (check or self._check)(connection.payload, answer.body)
+            outcome, checked, predicted = (check or self._check)(connection.payload, body)
             self.checked += checked
             if outcome:
                 self._count_error("a wrong answer")
         else:
             outcome = _REJECTED if status in REJECTED_STATUS else _ERROR
-            body = answer.body.replace(self.secret, HIDDEN) if self.secret else answer.body
-            self._count_error(self._describe(status, body))
-        if answer.timing:
+            self._count_error(self._describe(status, body.replace(self.secret, HIDDEN) if self.secret else body))
+        if timing:
             self._timed_rows.append(self._row)
-            self._timings.append(answer.timing)
-        self._write(connection, outcome, done_ns, answer.size_bytes, status, checked, predicted)
+            self._timings.append(timing)
+        self._write(connection, outcome, done_ns, size_bytes, status, checked, predicted)
         return outcome
 
     def failed(self, connection: Connection, outcome: Outcome, text: str, done_ns: int) -> None:
@@ -109,36 +118,25 @@ class Ledger:
         self.ended[seen.outcome] += 1
         if seen.error:
             _count(self.observed_errors, seen.error)
-        request_class, payload, label = self._places[place]
         known = {
-            "request": self._next_request,
             "due_ns": seen.start_ns,
             "sent_ns": seen.start_ns,
             "done_ns": seen.done_ns,
             "response_bytes": seen.size_bytes,
-            "payload": payload,
-            "label": label,
+            "payload": place,
             "status": seen.status,
-            "worker": self.worker,
-            "request_class": request_class,
             "outcome": int(seen.outcome),
-            "phase": self.phases.at(seen.start_ns),
             "checked": 0,
         }
         self._add(*(known.get(name, ABSENT) for name in NOTED))
-        self._next_request += 1
         self._row += 1
 
     def not_sent(self, due_ns: int, payload: int) -> None:
         """A request was due while too many were open."""
-        request_class, _, _ = self._places[payload]
         self._count_error("not sent: too many requests open")
         self.ended[_NOT_SENT] += 1
-        absent = (ABSENT,) * (len(NOTED) - 7)
-        self._add(
-            *(self._next_request, due_ns, *absent, self.worker, request_class, _NOT_SENT, self.phases.at(due_ns), 0)
-        )
-        self._next_request += 1
+        known = {"due_ns": due_ns, "payload": payload, "outcome": _NOT_SENT, "checked": 0}
+        self._add(*(known.get(name, ABSENT) for name in NOTED))
         self._row += 1
 
     def _write(  # noqa: PLR0917  (a tuple for each request would cost more than it tidies)
@@ -152,42 +150,44 @@ class Ledger:
         predicted: int,
     ) -> None:
         self.ended[outcome] += 1
-        due_ns = connection.due_ns
-        request_class, payload, label = self._places[connection.payload]
-        phases = self.phases
         self._add(
-            self._next_request,
-            due_ns,
+            connection.due_ns,
             connection.sent_ns,
             connection.first_byte_ns,
             done_ns,
             len(connection.request),
             size_bytes,
             connection.user,
-            payload,
-            label,
+            connection.payload,
             predicted,
             status,
-            self.worker,
-            request_class,
             outcome,
-            0 if due_ns < phases.measure_start_ns else 1 if due_ns < phases.measure_end_ns else 2,
             checked,
         )
-        self._next_request += 1
         if connection.spent_ns:
             self._prepared.append((self._row, connection.spent_ns))
         self._row += 1
 
     def take(self) -> Rows:
-        """The rows since the last `take`, with the servers' own splits."""
+        """The rows since the last `take`, with all that follows from what was noted, and the servers' own splits."""
         rows = self.recorder.take()
+        rows["request"] = np.arange(self._rows_taken, self._rows_taken + rows.size)
+        rows["worker"] = self.worker
+        rows["phase"] = self.phases.of(rows["due_ns"])
+        rows["request_class"], rows["payload"], rows["label"] = self._table()[rows["payload"]].T
         self._split_reader.fill(rows, zip(self._timed_rows, self._timings, strict=True))
         for row, spent_ns in self._prepared:
             for name, ns in spent_ns.items():
                 rows[f"{name}_ns"][row] = ns
+        self._rows_taken += rows.size
         self._timed_rows, self._timings, self._prepared, self._row = [], [], [], 0
         return rows
+
+    def _table(self) -> NDArray[np.int64]:
+        """The places as an array; users' own code may have added some."""
+        if len(self._place_table) < len(self._places):
+            self._place_table = np.array(self._places, np.int64)
+        return self._place_table
 
     def _count_error(self, text: str) -> None:
         _count(self.errors, text)

@@ -123,9 +123,9 @@ class Load:
 
     def count_responses(self, rows: Rows) -> None:
         """Count rows in the histogram that snapshots carry."""
-        good = rows[(rows["outcome"] == Outcome.OK) & (rows["phase"] == Phase.MEASURE)]
-        if good.size:
-            self.responses.add(good["done_ns"] - good["due_ns"])
+        good = (rows["outcome"] == Outcome.OK) & (rows["phase"] == Phase.MEASURE)
+        if good.any():
+            self.responses.add((rows["done_ns"] - rows["due_ns"])[good])
 
     def write_snapshot(self) -> None:
         """What the books say now, for the case that this process does not live to the end."""

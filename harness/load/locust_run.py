@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.load.load import Load
 
 FLUSH_INTERVAL_NS = NS_PER_S // 2
-FLUSH_ROWS = 2048
+FLUSH_ROWS = 4096
 STEP_S = 0.01
 INTERRUPT_DRAIN_S = 1.0  # how long open requests are still waited for after Ctrl-C or SIGTERM
 logger = logging.getLogger(__name__)

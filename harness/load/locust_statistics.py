@@ -62,7 +62,8 @@ class StatisticsFeed:
         stats = self._environment.stats
         if rows.size:
             for number, key in enumerate(self._keys):
-                of_class = rows[rows["request_class"] == number]
+                its_own = rows["request_class"] == number
+                of_class = rows if its_own.all() else rows[its_own]  # a copy of whole rows is dear
                 if of_class.size and key is not None:
                     entry = self._entry(key, of_class)
                     stats.total.extend(entry)

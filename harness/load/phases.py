@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from harness.rows import Phase
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 NEVER_NS = 2**62
 
@@ -16,11 +20,10 @@ class Phases:
     measure_start_ns: int = NEVER_NS
     measure_end_ns: int = NEVER_NS
 
-    def at(self, due_ns: int) -> int:
-        """The phase that a request due then belongs to."""
-        if due_ns < self.measure_start_ns:
-            return int(Phase.WARMUP)
-        return int(Phase.MEASURE if due_ns < self.measure_end_ns else Phase.DRAIN)
+    def of(self, due_ns: NDArray[np.int64]) -> NDArray[np.int8]:
+        """The phases that requests (n,) due then belong to, as numbers."""
+        begun = (due_ns >= self.measure_start_ns).astype(np.int8)
+        return begun + (begun & (due_ns >= self.measure_end_ns))
 
     def end(self, now_ns: int) -> None:
         """Measuring ends now, unless it has."""

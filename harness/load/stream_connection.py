@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class StreamConnection(Connection):
     """Sends the turns of one conversation after the other; a turn that fails ends its conversation."""
 
+    edge_triggered = False  # an answer comes in many pieces: reading until nothing is left would double the calls
     __slots__ = ("_codec", "_conversation", "_source", "opening", "stream")
 
     def __init__(self, address: Address, owner: Owner, source: ConversationSource, codec: ChatCodec, user: int) -> None:

@@ -182,6 +182,33 @@ def test_an_idle_connection_closed_by_the_server_is_opened_again(serve, bench, a
     assert server.connections == report.sent
 
 
+@pytest.mark.parametrize("framed", [True, False], ids=["length", "until the end"])
+def test_an_answer_and_the_servers_end_in_one_segment(serve, bench, answer, framed):
+    """The next request does not go to a server that is known to have left."""
+
+    def script(number, request, connection):
+        whole = answer.right(request)
+        _, _, body = whole.partition(b"\r\n\r\n")
+        connection.send(whole if framed else b"HTTP/1.1 200 OK\r\n\r\n" + body, socket.MSG_MORE)
+        return "close"
+
+    server = serve(script)
+    _, report = bench(server.url).run(4)
+    assert (report.ok, report.error, report.resent) == (report.sent, 0, 0), report.errors
+    assert server.connections == report.sent
+
+
+def test_an_answer_of_many_reads(serve, bench, answer):
+    padding = b" " * (3 << 20)
+
+    def script(number, request, connection):
+        _, _, body = answer.right(request).partition(b"\r\n\r\n")
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body) + len(padding), body + padding)
+
+    _, report = bench(serve(script).url, arrivals=Closed(users=2)).run(4)
+    assert (report.ok, report.error) == (report.sent, 0), report.errors
+
+
 def test_a_silent_server_is_a_timeout_and_the_connection_is_new_afterwards(serve, bench, answer):
     server = serve(lambda number, request, connection: None if number == 0 else answer.right(request))
     rows, report = bench(server.url, timeout_s=0.1).run(3)
