@@ -6,6 +6,8 @@ Closed loop against a C server that answers at once (`canned_server.c`, built wi
 generator on another, runs of some seconds, peers interleaved, medians. Ours records every request and compares
 every answer. What is not installed is listed, not skipped in silence.
 
+PERF_ANALYZER=/path/to/it names that program where it is not on the PATH.
+
 Further sections: bodies of 150 KB; how checking and recording are paid for; more load processes; memory.
 """
 
@@ -35,7 +37,17 @@ CONNECTIONS = tuple(int(word) for word in os.environ.get("BENCH_CONNECTIONS", "1
 ANSWER = {
     "model_name": "canned",
     "outputs": [{"name": "output", "datatype": "FP32", "shape": [1, 10], "data": [i / 10 for i in range(10)]}],
+    # What perf_analyzer asks for before it begins: the server has one answer to all questions.
+    "name": "canned",
+    "versions": ["1"],
+    "platform": "",
+    "max_batch_size": 0,
+    "inputs": [{"name": "input", "datatype": "FP32", "shape": [1, 64]}],
+    "input": [{"name": "input", "data_type": "TYPE_FP32", "dims": [1, 64]}],
+    "output": [{"name": "output", "data_type": "TYPE_FP32", "dims": [1, 10]}],
 }
+PERF_ANALYZER = os.environ.get("PERF_ANALYZER", "perf_analyzer")
+MOST_OF_PERF_ANALYZER = 64  # with 256 connections on one core it did not end in 30 s, whatever it was asked
 
 
 @pytest.fixture(scope="module")
@@ -128,11 +140,22 @@ def hey(url, connections, folder):
     return rate, cpu_s * 1e6 / (rate * SECONDS)
 
 
+def perf_analyzer(url, connections, folder):
+    """It sends binary tensors, and is told how many: for a time instead, it does not end with 64 connections."""
+    if connections > MOST_OF_PERF_ANALYZER:
+        return None
+    count = SECONDS * (6_000 if connections == 1 else 15_000)
+    argv = [PERF_ANALYZER, "-m", "canned", "-u", url.partition("//")[2], "--concurrency-range", connections]
+    text, cpu_s = measured(["timeout", "60", *argv, "--request-count", count])
+    return float(re.search(r"throughput: ([\d.]+) infer/sec", text)[1]), cpu_s * 1e6 / count
+
+
 GENERATORS = {
     "sweepspot (scenarios/predict.py)": (ours, None),
     "sweepspot, Python tasks (scenarios/tasks.py)": (tasks, None),
     "wrk": (wrk, "wrk"),
     "hey": (hey, "hey"),
+    "perf_analyzer": (perf_analyzer, PERF_ANALYZER),
     "Locust FastHttpUser": (locust("fast"), None),
     "Locust HttpUser": (locust("http"), None),
 }
@@ -229,6 +252,9 @@ def table(found, levels):
     for name, by_connections in found.items():
         cells = []
         for connections in levels:
+            if None in by_connections[connections]:
+                cells.append("-")
+                continue
             rate = statistics.median(rate for rate, _ in by_connections[connections])
             cpu_us = statistics.median(cpu_us for _, cpu_us in by_connections[connections])
             ours_rate = statistics.median(rate for rate, _ in next(iter(found.values()))[connections])
