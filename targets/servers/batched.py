@@ -61,6 +61,10 @@ class BatchedBackend:
         """The most rows that one request may have."""
         return self._queue.batch_size
 
+    def able(self) -> bool:
+        """Whether there is a process that lives for each part of the model."""
+        return self._compute.able()
+
     def has_room(self) -> bool:
         """Whether one row more may wait."""
         queue = self._queue

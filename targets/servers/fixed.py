@@ -72,6 +72,10 @@ class FixedBackend:
                 self._log.write(leaving.exchange.arrived_ns, leaving.planned, None)
             self._log.close()
 
+    def able(self) -> bool:
+        """Always: it computes in this process."""
+        return True
+
     def has_room(self) -> bool:
         """Bounded, far above what a calibration needs."""
         return len(self._waiting) < MAX_WAITING

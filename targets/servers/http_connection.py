@@ -37,6 +37,9 @@ class Backend(Protocol):
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Called once, before the first request."""
 
+    def able(self) -> bool:
+        """Whether it can answer at all now."""
+
     def has_room(self) -> bool:
         """Whether one request more would be taken; asked before its body is read."""
 
@@ -87,6 +90,11 @@ class HttpService:
         """Called once, before the first request."""
         self.refusals.start(loop)
         self.backend.start(loop)
+
+    @property
+    def ready(self) -> bool:
+        """What health checks are told."""
+        return not self.draining and self.backend.able()
 
     def connect(self) -> Connection:
         """A protocol object for the event loop."""
@@ -282,7 +290,7 @@ class Connection(asyncio.Protocol):
 
     def _answer_document(self, exchange: Exchange) -> None:
         try:
-            kind, body = self.service.protocol.document(exchange.head.action, ready=not self.service.draining)
+            kind, body = self.service.protocol.document(exchange.head.action, ready=self.service.ready)
         except ProtocolError as error:
             exchange.refuse(error)
         else:

@@ -50,6 +50,10 @@ class NullBackend:
     def stop(self) -> None:
         """Nothing to give back."""
 
+    def able(self) -> bool:
+        """Always: it computes in this process."""
+        return True
+
     def has_room(self) -> bool:
         """Always: nothing waits."""
         return True

@@ -11,11 +11,9 @@ import contextlib
 import json
 import os
 import platform
-import re
 import statistics
 import subprocess
 import sys
-import urllib.request
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -32,7 +30,7 @@ from harness.simulation.simulate import simulate
 from harness.simulation.system import System
 from harness.stats.quantiles import quantile
 from harness.store import RunDir
-from tests.benchmarks.served import CORES, REPEATS, ROOT, SECONDS, ours, v2_binary, wrk
+from tests.benchmarks.served import CORES, REPEATS, ROOT, SECONDS, ours, scrape, v2_binary, wrk
 from tests.harness.simulation import exact
 
 pytestmark = pytest.mark.timeout(1800)
@@ -44,17 +42,6 @@ COMMON = {"engine": "onnxruntime", "batch_size": ROWS}
 def machine():
     when = datetime.now(UTC).date()
     return f"{when}, {platform.machine()}, {len(CORES)} cores, runs of {SECONDS:g} s, medians of {REPEATS}"
-
-
-def scrape(running):
-    """The server's counters, summed over its processes, by name without the replica."""
-    with urllib.request.urlopen(running.url.partition("/v2")[0] + "/metrics", timeout=20) as answer:
-        text = answer.read().decode()
-    found = {}
-    for name, labels, value in re.findall(r"^(sweepspot_\w+)(?:\{(.*?)\})? (\S+)$", text, re.MULTILINE):
-        key = (name, ",".join(label for label in labels.split(",") if label and not label.startswith("replica")))
-        found[key] = found.get(key, 0.0) + float(value)
-    return found
 
 
 def measure(running, folder, seconds=SECONDS):

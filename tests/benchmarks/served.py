@@ -154,6 +154,17 @@ def _wait_until_it_answers(running):
     raise AssertionError("the peer does not answer; results/peer.log may say why")
 
 
+def scrape(running):
+    """The server's counters, summed over its processes, by name without the replica."""
+    with urllib.request.urlopen(running.url.partition("/v2")[0] + "/metrics", timeout=20) as answer:
+        text = answer.read().decode()
+    found = {}
+    for name, labels, value in re.findall(r"^(sweepspot_\w+)(?:\{(.*?)\})? (\S+)$", text, re.MULTILINE):
+        key = (name, ",".join(label for label in labels.split(",") if label and not label.startswith("replica")))
+        found[key] = found.get(key, 0.0) + float(value)
+    return found
+
+
 def wrk(running, connections, folder, seconds=SECONDS, pinned=CORES[-1:]):
     """Drive `running` from the cores `pinned`."""
     (folder / "body").write_bytes(running.body.content)

@@ -110,6 +110,14 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> float:
     return (CLOCK.now_ns() - start_ns) / NS_PER_S
 
 
+def health(ready: Message) -> int:
+    """The status that a load balancer is told."""
+    connection = http.client.HTTPConnection(ready["url"].removeprefix("http://"), timeout=20)
+    with contextlib.closing(connection):
+        connection.request("GET", "/v2/health/ready")
+        return connection.getresponse().status
+
+
 def processes(pid: int, module: str) -> list[psutil.Process]:
     """The descendants of `pid` that run `python -m <module>`."""
     found = []
@@ -145,6 +153,8 @@ def test_one_that_is_killed_under_load_comes_back(
         if others_go_on:
             answered = clients.outcomes["ok"]
             wait_for(lambda: clients.outcomes["ok"] > answered + 100, 10)
+        else:
+            wait_for(lambda: health(ready) == 503, 10)
         said: list[str] = []
 
         def is_ready_again() -> bool:
@@ -154,6 +164,7 @@ def test_one_that_is_killed_under_load_comes_back(
         wait_for(is_ready_again)
         answered = clients.outcomes["ok"]
         assert wait_for(lambda: clients.outcomes["ok"] > answered) < 2
+        assert health(ready) == 200
         after = {process.pid for process in processes(ready["pid"], module)}
         assert before[0].pid not in after
         assert {process.pid for process in before[1:]} < after

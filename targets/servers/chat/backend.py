@@ -74,6 +74,10 @@ class ChatBackend:
         """No more steps; who still waits has gone."""
         self._stopped = True
 
+    def able(self) -> bool:
+        """Always: it computes in this process."""
+        return True
+
     def has_room(self) -> bool:
         """Whether one sequence more may wait."""
         return self._scheduler.has_room()

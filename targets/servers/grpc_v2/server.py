@@ -127,18 +127,22 @@ class GrpcFront:
             response_serializer=message(f"{name}Response").SerializeToString,
         )
 
+    @property
+    def _ready(self) -> bool:
+        return not self._draining and self._backend.able()
+
     async def _server_live(self, request: Any, context: Any) -> Any:
         del request, context
         return message("ServerLiveResponse")(live=True)
 
     async def _server_ready(self, request: Any, context: Any) -> Any:
         del request, context
-        return message("ServerReadyResponse")(ready=not self._draining)
+        return message("ServerReadyResponse")(ready=self._ready)
 
     async def _model_ready(self, request: Any, context: Any) -> Any:
         del context
         self._codec.check_model(request.name, request.version)
-        return message("ModelReadyResponse")(ready=not self._draining)
+        return message("ModelReadyResponse")(ready=self._ready)
 
     async def _server_metadata(self, request: Any, context: Any) -> Any:
         del request, context
