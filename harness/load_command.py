@@ -72,8 +72,7 @@ def _processes(plan: Plan) -> list[str]:
 
 def worker_command(plan: Plan) -> str:
     """What is to be typed on the machine of each worker, from its own checkout."""
-    host, _, port = plan.bind.rpartition(":")
-    return f"locust -f {plan.scenario} --worker --master-host {host} --master-port {port}"
+    return f"python -m harness worker {plan.bind} --scenario {plan.scenario}"
 
 
 def free_port() -> int:

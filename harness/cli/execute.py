@@ -123,7 +123,9 @@ def _run(folder: RunDir, plan: Plan, listener: Listener) -> None:
         keep()
         on_point = partial(append_point, folder.path, plan)
         if plan.remote_workers:
-            listener(Note(f"waiting for {plan.remote_workers} workers at each trial; for each: {worker_command(plan)}"))
+            several = "s" if plan.remote_workers > 1 else ""
+            start = f"on the machine of each: {worker_command(plan)}"
+            listener(Note(f"waiting for {plan.remote_workers} worker{several}; {start}"))
         job = SweepJob(plan, folder, session, isolation, listener, on_point)
         if plan.capacity:
             run_capacity(job, lambda longer: keep(plan=longer))

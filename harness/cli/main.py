@@ -23,6 +23,7 @@ VERBS = {
     "compare": "Compare two runs point by point: better, worse, the same?",
     "knobs": "List every knob: unit, default, legal values, owner.",
     "serve": "Run an embedded target in the foreground, for any client.",
+    "worker": "Take part in the load of a run on another machine.",
     "prepare": "Train a reference model, if it is not in the cache.",
     "calibrate": "Does the load generator tell the truth? Against servers whose truth is known.",
 }

@@ -330,7 +330,7 @@ def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: 
         isolate=given["isolate"],
         load_processes=given["load_processes"],
         remote_workers=_remote_workers(given),
-        bind=_address(given["bind"]),
+        bind=address("--bind", given["bind"]),
         max_in_flight=given["max_in_flight"],
         seed=given["seed"],
         **foreign_fields(given),
@@ -373,10 +373,11 @@ def _remote_workers(given: dict[str, Any]) -> int:
     return given["workers"] or 0
 
 
-def _address(text: str) -> str:
+def address(flag: str, text: str) -> str:
+    """`text`, an address and a port. Raises UserError."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < MAX_PORT:
-        raise UserError(f"--bind {text}: give an address and a port, for example 0.0.0.0:5557")
+        raise UserError(f"{flag} {text}: give an address and a port, for example 0.0.0.0:5557")
     return text
 
 

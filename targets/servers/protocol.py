@@ -79,7 +79,7 @@ class ProtocolLayer:
         if action is Action.METRICS:
             return self.telemetry.exposition()
         if action is Action.READY and not ready:
-            raise ProtocolError(503, "the server is stopping")
+            raise ProtocolError(503, "the server is stopping, or a part of it is being started again")
         return b"application/json", orjson.dumps(self._describe(action))
 
     def _describe(self, action: Action) -> dict[str, Any]:
