@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
-import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
+from harness.child_process import ChildProcess
 from harness.clock import NS_PER_S, monotonic_ns
-from harness.control import ControlChannel
 from harness.errors import RunError, UserError
-from harness.isolation import pin
 from harness.metrics import ModelCard
 from harness.wire.protocols import GRPC
 
 if TYPE_CHECKING:
-    from harness.control import Message
+    from harness.control import ControlChannel, Message
     from harness.isolation import Cores
     from harness.knobs import Setting
     from harness.target import Progress, TargetSpec
@@ -31,7 +25,6 @@ if TYPE_CHECKING:
 READY_TIMEOUT_S = 300.0  # without a sign of life; importing TensorFlow takes over 10 s, training may take a minute
 SET_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
-LAST_LINES = 5
 USAGE = 2
 
 
@@ -83,10 +76,9 @@ class EmbeddedTarget:
         self._spec = spec
         self._argv = [sys.executable, *spec.command, "--port", "0", "--model", model, "--knobs", json.dumps(setting)]
         self._cores = cores
-        self._log_path = log
-        self._log: BinaryIO | None = None
+        self._log = log
         self._progress = progress
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ChildProcess | None = None
         self._control: ControlChannel | None = None
         self._ready: Ready | None = None
 
@@ -104,26 +96,14 @@ class EmbeddedTarget:
 
     def alive(self) -> bool:
         """Whether its process runs."""
-        return self._process is not None and self._process.poll() is None
+        return self._process is not None and self._process.exit_code is None
 
     def start(self, ready_timeout_s: float = READY_TIMEOUT_S) -> Ready:
         """Start it and wait until it is ready.
 
         Raises UserError where the target says that the user can mend it, RunError where it dies or stays silent.
         """
-        self._control, inherited = ControlChannel.pair()
-        with inherited:
-            self._log = self._log_path.open("ab") if self._log_path else tempfile.TemporaryFile()  # noqa: SIM115  (kept)
-            self._process = subprocess.Popen(
-                [*self._argv, "--control-fd", str(inherited.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=subprocess.STDOUT,
-                pass_fds=(inherited.fileno(),),
-                start_new_session=True,  # Ctrl-C is for the load process, which then stops it
-            )
-        if self._cores:
-            pin(self._process.pid, self._cores)
+        self._process, self._control = ChildProcess.with_control(self._argv, log=self._log, cores=self._cores)
         try:
             self._ready = self._await_ready(ready_timeout_s)
         except BaseException:
@@ -167,14 +147,7 @@ class EmbeddedTarget:
 
     def last_words(self) -> str:
         """The last lines of its output, in one line."""
-        if self._log is None:
-            return ""
-        if self._log_path is not None:
-            text = self._log_path.read_text(errors="replace")
-        else:
-            self._log.seek(0)
-            text = self._log.read().decode(errors="replace")
-        return " | ".join(line.strip() for line in text.strip().splitlines()[-LAST_LINES:])
+        return self._process.last_words() if self._process else ""
 
     def set_knobs(self, changes: Setting) -> None:
         """Change live knobs. Raises UserError for an illegal one, RunError where the target does not do it."""
@@ -199,21 +172,12 @@ class EmbeddedTarget:
         if self._control is not None:
             self._control.send({"stop": True})
         if self._process is not None:
-            for number in (signal.SIGTERM, signal.SIGKILL):
-                try:
-                    self._process.wait(timeout_s)
-                    break
-                except subprocess.TimeoutExpired:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.killpg(self._process.pid, number)
-            else:
-                self._process.wait()
+            if self._process.wait(timeout_s) is None:
+                self._process.terminate(timeout_s)
+            self._process.close()
         if self._control is not None:
             self._control.close()
             self._control = None
-        if self._log is not None:
-            self._log.close()
-            self._log = None
 
     def __enter__(self) -> Self:
         self.start()

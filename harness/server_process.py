@@ -9,14 +9,13 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
-import tempfile
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
+from harness.child_process import ChildProcess
 from harness.clock import NS_PER_S, MonotonicClock, monotonic_ns
 from harness.embedded import Ready
 from harness.errors import RunError, UserError
-from harness.isolation import pin, usable_cores
+from harness.isolation import usable_cores
 from harness.prepare import prepare_model
 from harness.server_recipe import PORTS, filled
 from harness.server_venv import python_of
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 
 POLL_S = 0.05
 ASK_TIMEOUT_S = 2.0
-LAST_LINES = 5
-LAST_BYTES = 4096
 OK = 200
 
 
@@ -63,11 +60,9 @@ class ServerProcess:
         self._model = model
         self._setting = setting
         self._cores = cores
-        self._log_path = log
-        self._log: BinaryIO | None = None
-        self._log_start = 0
+        self._log = log
         self._progress = progress or (lambda *_: None)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ChildProcess | None = None
         self._ready: Ready | None = None
         self._clock = MonotonicClock()
 
@@ -85,7 +80,7 @@ class ServerProcess:
 
     def alive(self) -> bool:
         """Whether its process runs."""
-        return self._process is not None and self._process.poll() is None
+        return self._process is not None and self._process.exit_code is None
 
     def start(self) -> Ready:
         """Start it and wait until it is ready. Raises UserError (recipe, installation), RunError (death, silence)."""
@@ -95,12 +90,10 @@ class ServerProcess:
         values = self._values(prepared.file if prepared else None)
         argv = [word for word in (filled(word, values) for word in recipe.command) if word]
         url, grpc_url, metrics = (filled(each, values) for each in (recipe.url, recipe.grpc_url, recipe.metrics))
-        self._log = self._log_path.open("ab") if self._log_path else tempfile.TemporaryFile()  # noqa: SIM115  (kept)
-        self._log_start = self._log.seek(0, os.SEEK_END)
         self._progress(f"waiting for {recipe.name}", 0, 1)
         self._process = self._spawn(argv, {**os.environ, **{k: filled(v, values) for k, v in recipe.env.items()}})
         try:
-            self._await_ready(url, filled(recipe.ready.path, values))
+            self._await_ready(self._process, url, filled(recipe.ready.path, values))
         except BaseException:
             self.stop()
             raise
@@ -121,41 +114,36 @@ class ServerProcess:
             "cores": len(self._cores or usable_cores()) or 1,
         }
 
-    def _spawn(self, argv: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
+    def _spawn(self, argv: list[str], env: dict[str, str]) -> ChildProcess:
         guard = shutil.which("setpriv")  # ends the server where this process is killed and cannot
         try:
-            process = subprocess.Popen(
+            return ChildProcess(
                 [guard, "--pdeathsig", "TERM", *argv] if guard else argv,
+                log=self._log,
+                cores=self._cores,
                 cwd=self._recipe.folder / self._recipe.directory,
                 env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
             )
         except OSError as error:
             raise UserError(f"{self._recipe.name}: cannot start {argv[0]} ({error.strerror}); see command in "
                             f"{self._recipe.path}") from error  # fmt: skip
-        if self._cores:
-            pin(process.pid, self._cores)
-        return process
 
-    def _await_ready(self, url: str, path: str) -> None:
+    def _await_ready(self, process: ChildProcess, url: str, path: str) -> None:
         check = self._recipe.ready
         deadline_ns = monotonic_ns() + round(check.timeout_s * NS_PER_S)
         line = re.compile(check.line) if check.line else None
         while True:
-            if not self.alive():
-                raise RunError(f"{self._recipe.name}: died at start with exit code {self._exit_code()}: {self._said()}")
+            if (code := process.exit_code) is not None:
+                raise RunError(f"{self._recipe.name}: died at start with exit code {code}: {_said(process)}")
             missing = _not_answering(url, path) if path else ""
-            if not missing and line is not None and not line.search(self._output()):
+            if not missing and line is not None and not line.search(process.output()):
                 missing = f"no line of its output matches {check.line!r}"
             if not missing:
                 return
             if monotonic_ns() > deadline_ns:
                 raise RunError(
-                    f"{self._recipe.name}: not ready after {check.timeout_s:g} s ({missing}); it said: {self._said()}; "
-                    f"if it needs longer, raise ready.timeout_s in {self._recipe.path}"
+                    f"{self._recipe.name}: not ready after {check.timeout_s:g} s ({missing}); it said: "
+                    f"{_said(process)}; if it needs longer, raise ready.timeout_s in {self._recipe.path}"
                 )
             self._clock.sleep_until_ns(monotonic_ns() + round(POLL_S * NS_PER_S))
 
@@ -167,38 +155,14 @@ class ServerProcess:
         """Ask it to end, then end its whole process group. Nothing where it was not started."""
         process, order = self._process, self._recipe.stop
         if process is not None:
-            self._signal(getattr(signal, order.signal))
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(order.timeout_s)
-            self._signal(signal.SIGKILL)  # whatever it started and left behind
-            process.wait()
-        if self._log is not None:
-            self._log.close()
-            self._log = None
+            process.signal(getattr(signal, order.signal))
+            process.wait(order.timeout_s)
+            process.kill()  # and whatever it started and left behind
+            process.close()
 
-    def _signal(self, number: int) -> None:
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, number)
 
-    def _exit_code(self) -> int | None:
-        return self._process.poll() if self._process else None
-
-    def _output(self) -> str:
-        """What this start has written so far."""
-        if self._log is None:
-            return ""
-        if self._log_path is not None:
-            with self._log_path.open("rb") as log:
-                log.seek(self._log_start)
-                return log.read().decode(errors="replace")
-        self._log.seek(0)
-        return self._log.read().decode(errors="replace")
-
-    def _said(self) -> str:
-        """The last lines of its output, in one line."""
-        lines = [line.strip() for line in self._output()[-LAST_BYTES:].splitlines() if line.strip()]
-        return " | ".join(lines[-LAST_LINES:]) or "nothing"
+def _said(process: ChildProcess) -> str:
+    return process.last_words() or "nothing"
 
 
 def free_ports(count: int) -> list[int]:

@@ -6,15 +6,12 @@ It measures and records. It computes nothing: the rows are on disk before anythi
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.child_process import ChildProcess
 from harness.clock import NS_PER_S, MonotonicClock, monotonic_ns
-from harness.control import ControlChannel
 from harness.errors import SweepspotError
-from harness.isolation import pin
 from harness.load_command import WORKER_WAIT_S, load_command
 from harness.samplers.parent import SamplerProcess
 from harness.scrape import statistics_of
@@ -23,6 +20,7 @@ from harness.store import TrialRecord
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from harness.control import ControlChannel
     from harness.isolation import Isolation
     from harness.live import Live
     from harness.load_command import Endpoint
@@ -95,7 +93,7 @@ def _deadline_ns(plan: Plan) -> int:
 class LoadProcess:
     """A running `locust`, its lifeline and its log."""
 
-    def __init__(self, process: subprocess.Popen[bytes], control: ControlChannel, job: TrialJob) -> None:
+    def __init__(self, process: ChildProcess, control: ControlChannel, job: TrialJob) -> None:
         self._process = process
         self._control = control
         self._job = job
@@ -106,11 +104,11 @@ class LoadProcess:
     @property
     def exit_code(self) -> int | None:
         """None while it runs."""
-        return self._process.poll()
+        return self._process.exit_code
 
     def wait(self, session: Session, deadline_ns: int) -> str | None:
         """Until it ends by itself; otherwise stop it and say why in words."""
-        while (code := self._process.poll()) is None:
+        while (code := self._process.exit_code) is None:
             if session.died():
                 self.stop()
                 return "the target died during the trial; see target.log"
@@ -137,20 +135,14 @@ class LoadProcess:
     def stop(self) -> None:
         """Ask it to end in order, then make it."""
         self._control.send({"stop": True})
-        try:
-            self._process.wait(self._job.plan.timeout_seconds + STOP_GRACE_S)
-        except subprocess.TimeoutExpired:
-            self._kill()
-
-    def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, 9)
-        self._process.wait()
+        if self._process.wait(self._job.plan.timeout_seconds + STOP_GRACE_S) is None:
+            self._process.kill()
 
     def close(self) -> None:
         """Leave nothing behind."""
-        if self._process.poll() is None:
+        if self._process.exit_code is None:
             self.stop()
+        self._process.close()
         self._control.close()
 
     def _last_log_line(self) -> str:
@@ -162,19 +154,9 @@ class LoadProcess:
 
 @contextlib.contextmanager
 def _load_process(job: TrialJob, endpoint: Endpoint) -> Iterator[LoadProcess]:
-    control, inherited = ControlChannel.pair()
     argv = load_command(job.plan, job.trial, job.point, endpoint, job.folder.path)
-    with inherited, job.folder.load_log.open("wb") as log:
-        process = subprocess.Popen(
-            [*argv, "--control-fd", str(inherited.fileno())],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            pass_fds=(inherited.fileno(),),
-            start_new_session=True,
-        )
-    # Set before the interpreter has made any thread, so that all of them inherit it.
-    pin(process.pid, job.isolation.load_cores)
+    job.folder.load_log.unlink(missing_ok=True)  # of an attempt that was given up
+    process, control = ChildProcess.with_control(argv, log=job.folder.load_log, cores=job.isolation.load_cores)
     load = LoadProcess(process, control, job)
     try:
         yield load

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import __version__
 from harness.capacity import run_capacity
-from harness.cli.measuring import measure, warn_of_another_machine
+from harness.cli.measuring import begin, measure, warn_of_another_machine
 from harness.cli.progress import listening
-from harness.clock import wall_time
 from harness.errors import ExitCode, UserError, unknown_name
 from harness.evaluation import evaluate
 from harness.events import Note
@@ -29,6 +24,8 @@ from harness.sweep import SweepJob, run_sweep
 from harness.wire.protocols import OPENAI
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.events import Listener
     from harness.metrics import ModelCard, RunResult
     from harness.plan import Plan
@@ -55,19 +52,8 @@ def dry_run(request: Request, *, as_json: bool) -> int:
 def start(request: Request, *, out: str | None, gated: bool, as_json: bool) -> int:
     """Run a new plan into a new folder, then judge and show it."""
     from harness.envelope import kept
-    from harness.environment import capture
 
-    plan = _checked_plan(request)
-    started = wall_time()
-    folder = RunDir.create(Path(out) if out else Path("results") / f"{started:%Y%m%d-%H%M%S}-{plan.name}")
-    record = RunRecord(
-        plan=plan,
-        command_line=shlex.join(["python", "-m", "harness", *sys.argv[1:]]),
-        started_at=started.isoformat(timespec="seconds"),
-        harness_version=__version__,
-        environment=capture(),
-        gated=gated,
-    )
+    folder, record = begin(RunDir.create, RunRecord, _checked_plan(request), out=out, gated=gated)
     folder.write(record)
     if envelope := kept(record.environment.fingerprint):
         write_whole(folder.envelope, pretty(envelope))

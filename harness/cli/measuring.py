@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
+from harness import __version__
+from harness.clock import wall_time
 from harness.errors import ExitCode, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.environment import Environment
+    from harness.plan import Plan
     from harness.run_folder import RunFolder
+    from harness.training.plan import TrainingPlan
+
+FolderT = TypeVar("FolderT")
+RecordT = TypeVar("RecordT")
+
+
+def begin(
+    create: Callable[[Path], FolderT],
+    record: Callable[..., RecordT],
+    plan: Plan | TrainingPlan,
+    *,
+    out: str | None,
+    gated: bool,
+) -> tuple[FolderT, RecordT]:
+    """A new folder for `plan`, `out` or one named after the time, and what is to be its first record."""
+    from harness.environment import capture
+
+    started = wall_time()
+    folder = create(Path(out) if out else Path("results") / f"{started:%Y%m%d-%H%M%S}-{plan.name}")
+    return folder, record(
+        plan=plan,
+        command_line=shlex.join(["python", "-m", "harness", *sys.argv[1:]]),
+        started_at=started.isoformat(timespec="seconds"),
+        harness_version=__version__,
+        environment=capture(),
+        gated=gated,
+    )
 
 
 def measure(

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from difflib import get_close_matches
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import __version__
-from harness.cli.measuring import measure, warn_of_another_machine
+from harness.cli.measuring import begin, measure, warn_of_another_machine
 from harness.cli.train import DEFAULT_MODEL
-from harness.clock import wall_time
 from harness.errors import ExitCode, UserError, unknown_name
 from harness.findings import Verdict
 from harness.load_knobs import LOAD_KNOBS
@@ -23,6 +18,7 @@ from harness.training.trainer import find_trainer, known_trainers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from harness.knobs import KnobSet
     from harness.training.metrics import TrainingResult
@@ -82,19 +78,8 @@ def dry_run(request: TrainingRequest, *, as_json: bool) -> int:
 
 def start(request: TrainingRequest, *, out: str | None, gated: bool, as_json: bool) -> int:
     """Run a new plan into a new folder, then judge and show it."""
-    from harness.environment import capture
-
     plan = make_training_plan(request)
-    started = wall_time()
-    folder = TrainingDir.create(Path(out) if out else Path("results") / f"{started:%Y%m%d-%H%M%S}-{plan.name}")
-    record = TrainingRecord(
-        plan=plan,
-        command_line=shlex.join(["python", "-m", "harness", *sys.argv[1:]]),
-        started_at=started.isoformat(timespec="seconds"),
-        harness_version=__version__,
-        environment=capture(),
-        gated=gated,
-    )
+    folder, record = begin(TrainingDir.create, TrainingRecord, plan, out=out, gated=gated)
     folder.write(record)
     return _measure(folder, record, as_json=as_json)
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
-import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
+from harness.child_process import ChildProcess
 from harness.clock import NS_PER_S, monotonic_ns
-from harness.control import ControlChannel
 from harness.errors import UserError
 from harness.training.epochs import Epoch
 
@@ -23,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from harness.control import Message
+    from harness.control import ControlChannel, Message
     from harness.knobs import Setting
     from harness.target import Progress
     from harness.training.trainer import TrainerSpec
@@ -31,7 +27,6 @@ if TYPE_CHECKING:
 SILENCE_LIMIT_S = 1800.0  # an epoch longer than this looks like a trainer that hangs
 STOP_TIMEOUT_S = 5.0
 USAGE = 2
-LAST_LINES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +58,8 @@ class TrainerProcess:
 
     def __init__(self, order: FitOrder, log: Path) -> None:
         self._order = order
-        self._log_path = log
-        self._log: BinaryIO | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._log = log
+        self._process: ChildProcess | None = None
         self._control: ControlChannel | None = None
 
     @property
@@ -76,21 +70,11 @@ class TrainerProcess:
     @property
     def exit_code(self) -> int | None:
         """None while it runs."""
-        return self._process.poll() if self._process else None
+        return self._process.exit_code if self._process else None
 
     def start(self) -> None:
         """Start it; it says by itself how far it is."""
-        self._control, inherited = ControlChannel.pair()
-        with inherited:
-            self._log = self._log_path.open("ab")
-            self._process = subprocess.Popen(
-                [*self._order.argv, "--control-fd", str(inherited.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=subprocess.STDOUT,
-                pass_fds=(inherited.fileno(),),
-                start_new_session=True,  # Ctrl-C is for the harness, which then stops it
-            )
+        self._process, self._control = ChildProcess.with_control(self._order.argv, log=self._log)
 
     def wait(self, progress: Progress, on_epoch: Callable[[Epoch], None]) -> str | None:
         """Until it has ended; None, or in words why the fit is not whole.
@@ -126,27 +110,18 @@ class TrainerProcess:
             raise UserError(complaint)
         if code == 0:
             return None
-        return f"the trainer died with exit code {code}: {complaint or self._last_words() or 'it said nothing'}"
-
-    def _last_words(self) -> str:
-        lines = self._log_path.read_text(errors="replace").strip().splitlines()
-        return " | ".join(line.strip() for line in lines[-LAST_LINES:])
+        said = complaint or (self._process.last_words() if self._process else "") or "it said nothing"
+        return f"the trainer died with exit code {code}: {said}"
 
     def stop(self) -> None:
         """Have it end; kill its process group where it does not. Nothing where it has ended."""
-        if self._process is not None and self._process.poll() is None:
-            for number in (signal.SIGTERM, signal.SIGKILL):
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(self._process.pid, number)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._process.wait(STOP_TIMEOUT_S)
-                    break
+        if self._process is not None:
+            if self._process.exit_code is None:
+                self._process.terminate(STOP_TIMEOUT_S)
+            self._process.close()
         if self._control is not None:
             self._control.close()
             self._control = None
-        if self._log is not None:
-            self._log.close()
-            self._log = None
 
     def __enter__(self) -> Self:
         self.start()

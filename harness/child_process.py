@@ -1,0 +1,124 @@
+"""A child process in a group of its own, its output in a log: started, listened to, ended with all that it started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+from typing import TYPE_CHECKING, BinaryIO, Self
+
+from harness.control import ControlChannel
+from harness.isolation import pin
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from harness.isolation import Cores
+
+LAST_LINES = 5
+LAST_BYTES = 4096
+
+
+class ChildProcess:
+    """One start of a program. Ctrl-C at the terminal does not reach it: who started it ends it in order.
+
+    Args:
+        argv: the program and its arguments.
+        log: where its output is appended; kept until `close` and then dropped where None.
+        cores: where it may run; everywhere where empty.
+        cwd, env: its working directory and environment; this process's own where None.
+        pass_fds: descriptors that it inherits.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        log: Path | None = None,
+        cores: Cores = (),
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
+        self._log_path = log
+        self._log: BinaryIO = log.open("ab") if log else tempfile.TemporaryFile()  # noqa: SIM115  (kept)
+        self._log_start = self._log.seek(0, os.SEEK_END)
+        try:
+            self._process = subprocess.Popen(
+                argv,
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=subprocess.STDOUT,
+                pass_fds=pass_fds,
+                start_new_session=True,
+            )
+        except OSError:
+            self._log.close()
+            raise
+        self.pid = self._process.pid
+        if cores:  # before the program has made any thread, so that all of them inherit it
+            pin(self.pid, cores)
+
+    @classmethod
+    def with_control(
+        cls, argv: Sequence[str], *, log: Path | None = None, cores: Cores = ()
+    ) -> tuple[Self, ControlChannel]:
+        """A program that takes `--control-fd`, and our end of that channel."""
+        control, inherited = ControlChannel.pair()
+        with inherited:
+            number = inherited.fileno()
+            return cls([*argv, "--control-fd", str(number)], log=log, cores=cores, pass_fds=(number,)), control
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Its exit code; None where it still runs after `timeout_s`."""
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def output(self) -> str:
+        """What this start has written so far."""
+        if self._log_path is None:
+            self._log.seek(0)
+            return self._log.read().decode(errors="replace")
+        with self._log_path.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode(errors="replace")
+
+    def last_words(self) -> str:
+        """The last lines of its output, in one line; empty where there are none."""
+        lines = [line.strip() for line in self.output()[-LAST_BYTES:].splitlines() if line.strip()]
+        return " | ".join(lines[-LAST_LINES:])
+
+    def signal(self, number: int) -> None:
+        """To its whole group."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    def terminate(self, timeout_s: float) -> None:
+        """Ask it to end; kill it where it has not within `timeout_s`."""
+        self.signal(signal.SIGTERM)
+        if self.wait(timeout_s) is None:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it at once, with whatever it has started and left behind."""
+        self.signal(signal.SIGKILL)
+        self._process.wait()
+
+    def close(self) -> None:
+        """Give the log back; the process has ended."""
+        self._log.close()
