@@ -1,6 +1,6 @@
 """The recorder: rows packed into preallocated buffers and appended to an Arrow IPC stream.
 
-A stream is readable up to its last whole record batch, so that what was flushed outlives `kill -9`.
+A stream is readable up to its last whole record batch, so that what was written outlives `kill -9`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.arrow_stream import ArrowStream, read_batches
 from harness.rows import ABSENT, COLUMN_NAMES, COLUMNS, row_dtype, row_schema, row_struct
 
 if TYPE_CHECKING:
@@ -47,16 +48,12 @@ class Recorder:
         self._buffer = bytearray(self._capacity_bytes)
         self._end = 0
         self._pack = packer.pack_into
-        self._sink: pa.NativeFile | None = None
-        self._writer: pa.RecordBatchStreamWriter | None = None
+        self._stream: ArrowStream | None = None
 
     def open(self) -> None:
         """Make the file and write its schema; a failure is kept in `error`."""
-        import pyarrow as pa
-
         try:
-            self._sink = pa.OSFile(str(self.path), "wb")
-            self._writer = pa.ipc.new_stream(self._sink, row_schema())
+            self._stream = ArrowStream(self.path, row_schema())
             to_batch(np.zeros(1, row_dtype()))  # what a first time costs is paid before the load starts
         except OSError as error:
             self._fail(error)
@@ -92,14 +89,13 @@ class Recorder:
 
     def write(self, rows: Rows) -> None:
         """Append `rows` to the file as one record batch."""
-        if self._writer is None or self._sink is None or self.error is not None:
+        if self._stream is None or self.error is not None:
             self.rows_lost += rows.size
             return
         if not rows.size:
             return
         try:
-            self._writer.write_batch(to_batch(rows))
-            self._sink.flush()
+            self._stream.append(to_batch(rows))
             self.rows_written += rows.size
         except OSError as error:
             self.rows_lost += rows.size
@@ -107,12 +103,11 @@ class Recorder:
 
     def close(self) -> None:
         """Write the end of the stream."""
-        writer, self._writer = self._writer, None
-        if writer is None or self._sink is None:
+        stream, self._stream = self._stream, None
+        if stream is None:
             return
         try:
-            writer.close()
-            self._sink.close()
+            stream.close()
         except OSError as error:
             self._fail(error)
 
@@ -156,25 +151,6 @@ def read_rows(path: Path) -> pa.Table:
     batches, unreadable = read_batches(path)
     table = _as_of_now(batches)
     return table.replace_schema_metadata({UNREADABLE_BYTES: str(unreadable)}) if unreadable else table
-
-
-def read_batches(path: Path) -> tuple[list[pa.RecordBatch], int]:
-    """The whole record batches of an Arrow stream, and how many bytes behind them cannot be read."""
-    import pyarrow as pa
-
-    batches: list[pa.RecordBatch] = []
-    read_bytes = 0
-    with pa.OSFile(str(path), "rb") as source:
-        try:
-            with pa.ipc.open_stream(source) as stream:
-                read_bytes = source.tell()
-                for batch in stream:
-                    batches.append(batch)
-                    read_bytes = source.tell()
-                read_bytes = source.tell()
-        except (pa.ArrowInvalid, OSError):
-            pass
-        return batches, source.size() - read_bytes
 
 
 def _as_of_now(batches: list[pa.RecordBatch]) -> pa.Table:

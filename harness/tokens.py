@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from harness.recorder import read_batches
+from harness.arrow_stream import ArrowStream, read_batches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,38 +44,32 @@ class TokenRecorder:
         self.path = path
         self.error: str | None = None
         self._worker = worker
-        self._sink: pa.NativeFile | None = None
-        self._writer: pa.RecordBatchStreamWriter | None = None
+        self._stream: ArrowStream | None = None
 
     def open(self) -> None:
         """Make the file and write its schema."""
-        import pyarrow as pa
-
         try:
-            self._sink = pa.OSFile(str(self.path), "wb")
-            self._writer = pa.ipc.new_stream(self._sink, token_schema())
+            self._stream = ArrowStream(self.path, token_schema())
             to_batch([TokenTimes(0, array("q", [0]))], 0)  # what a first time costs is paid before the load starts
         except OSError as error:
             self._fail(error)
 
     def write(self, streams: Sequence[TokenTimes]) -> None:
         """Append `streams` as one record batch."""
-        if self._writer is None or self._sink is None or not streams or self.error is not None:
+        if self._stream is None or not streams or self.error is not None:
             return
         try:
-            self._writer.write_batch(to_batch(streams, self._worker))
-            self._sink.flush()
+            self._stream.append(to_batch(streams, self._worker))
         except OSError as error:
             self._fail(error)
 
     def close(self) -> None:
         """Write the end of the stream."""
-        writer, self._writer = self._writer, None
-        if writer is None or self._sink is None:
+        stream, self._stream = self._stream, None
+        if stream is None:
             return
         try:
-            writer.close()
-            self._sink.close()
+            stream.close()
         except OSError as error:
             self._fail(error)
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from harness.cli.options import load_options, make_request
+from harness.cli.options import load_options
+from harness.cli.request import make_request
 from harness.errors import UserError
 
 SECONDS = "5s"  # of each rate: near the border, percentiles settle slowly

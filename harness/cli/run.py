@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from harness.cli.options import load_options, make_request, was_given
+from harness.cli.options import load_options
+from harness.cli.request import make_request, was_given
 from harness.errors import UserError
 
 

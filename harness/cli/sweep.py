@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from harness.cli.options import IntList, load_options, make_request, was_given
+from harness.cli.option_types import IntList
+from harness.cli.options import load_options
+from harness.cli.request import make_request, was_given
 from harness.cli.train import TARGET_ACCURACY_HELP
 from harness.errors import UserError
 

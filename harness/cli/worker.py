@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import DEFAULT_SCENARIO, TOKEN_OPTION, address
+from harness.cli.option_types import Address
+from harness.cli.options import DEFAULT_SCENARIO, TOKEN_OPTION
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import ExitCode, RunError
 from harness.scenario import find_scenario
@@ -23,7 +24,7 @@ STOP_LIMIT_S = 30.0
 
 
 @click.command()
-@click.argument("master", metavar="HOST:PORT")
+@click.argument("master", metavar="HOST:PORT", type=Address())
 @click.option("--scenario", default=DEFAULT_SCENARIO, show_default=True, help="The one that the run has.")
 @TOKEN_OPTION
 def command(master: str, scenario: str) -> int:
@@ -34,7 +35,7 @@ def command(master: str, scenario: str) -> int:
     \b
     python -m harness worker 10.0.0.1:5557
     """  # noqa: D301
-    host, _, port = address("HOST:PORT", master).rpartition(":")
+    host, _, port = master.rpartition(":")
     path = find_scenario(scenario)
     argv = [sys.executable, "-m", "locust", "-f", path, "--worker", "--master-host", host, "--master-port", port]
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Self
 
+from harness.arrow_stream import ArrowStream, read_batches
 from harness.clock import NS_PER_S
 from harness.samplers.columns import record_batch
 from harness.samples import sample_schema
@@ -25,11 +25,8 @@ class SampleWriter:
     """Appends samples to an Arrow IPC stream file, a record batch per second. Raises OSError where it cannot."""
 
     def __init__(self, path: Path) -> None:
-        import pyarrow as pa
-
         self._schema = sample_schema()
-        self._file = path.open("wb", buffering=0)  # what was handed over is the kernel's, and outlives this process
-        self._stream = pa.ipc.new_stream(self._file, self._schema)
+        self._stream = ArrowStream(path, self._schema)
         self._pending: list[Sample] = []
         self._flush_due_ns: int | None = None
 
@@ -44,14 +41,13 @@ class SampleWriter:
         """Write what is kept."""
         if not self._pending:
             return
-        self._stream.write_batch(record_batch(self._pending, self._schema))
+        self._stream.append(record_batch(self._pending, self._schema))
         self._pending = []
 
     def close(self) -> None:
         """Write what is kept and end the stream."""
         self.flush()
         self._stream.close()
-        self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -66,8 +62,5 @@ def read_samples(path: Path) -> pa.Table:
     """All whole batches of `samples.arrow`; a truncated tail is left out. Raises OSError where there is no file."""
     import pyarrow as pa
 
-    batches: list[pa.RecordBatch] = []
-    # Cut off in mid-message, the stream raises: the process was killed while it wrote. What came before stays.
-    with path.open("rb") as file, contextlib.suppress(pa.ArrowInvalid, OSError):
-        batches.extend(pa.ipc.open_stream(file))
+    batches, _ = read_batches(path)
     return pa.Table.from_batches(batches, schema=sample_schema())

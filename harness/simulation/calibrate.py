@@ -41,6 +41,7 @@ class Calibration:
     travel_ms: float
     batches: int
     busy_trials: int
+    largest_batch: int  # of those measured, in rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ def calibrate(plan: Plan, evidence: Iterable[TrialEvidence]) -> Calibration:
         travel_ms=min(trial.travel_ms(request_ms) for trial in trials),
         batches=int(rows.size),
         busy_trials=len(busy),
+        largest_batch=int(rows.max()),
     )
 
 

@@ -1,4 +1,4 @@
-"""How long a process computes on a batch: a straight line in its rows, times what it was measured to vary by."""
+"""How long a process computes on a batch: as measured for its size, times what that was measured to vary by."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_FACTORS = 4096
+FEWEST_BATCHES = 10  # of one size, for their median to be a point of the curve
 
 
 def _steady() -> NDArray[np.float64]:
@@ -19,23 +20,32 @@ def _steady() -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceTime:
-    """s(b) = `slope_ms` * b + `base_ms`, times one of `factors` (k,), whose mean is 1, drawn anew for each batch."""
+    """s(b), times one of `factors` (k,), whose mean is 1, drawn anew for each batch.
+
+    s(b) is `curve_ms[b - 1]`, and beyond the curve `slope_ms` more for each row; without a curve it is the line
+    `slope_ms` * b + `base_ms`. A model's own curve bends: small batches leave its vector units idle.
+    """
 
     slope_ms: float
     base_ms: float
     factors: NDArray[np.float64] = field(default_factory=_steady)
+    curve_ms: tuple[float, ...] = ()
 
-    def mean_ms(self, rows: float) -> float:
+    def mean_ms(self, rows: int) -> float:
         """s(b)."""
-        return self.slope_ms * rows + self.base_ms
+        if not self.curve_ms:
+            return self.slope_ms * rows + self.base_ms
+        beyond = max(0, rows - len(self.curve_ms))
+        return self.curve_ms[rows - beyond - 1] + self.slope_ms * beyond
 
     def scaled(self, share: float) -> ServiceTime:
         """A part of the model that takes `share` of the time."""
-        return replace(self, slope_ms=share * self.slope_ms, base_ms=share * self.base_ms)
+        curve_ms = tuple(share * value for value in self.curve_ms)
+        return replace(self, slope_ms=share * self.slope_ms, base_ms=share * self.base_ms, curve_ms=curve_ms)
 
 
 def fit_service(rows: NDArray[np.int64], times_ms: NDArray[np.float64]) -> ServiceTime:
-    """Least squares over the median time of each size of batch, then scaled to the mean of all times.
+    """The median time of each size of batch, and a line through them by least squares; scaled to the mean of all times.
 
     A few batches that lost their core for a while would tilt a line through the means; they stay in `factors`. A
     single size of batch gives a line through the origin; a slope or a base below zero is noise.
@@ -50,8 +60,25 @@ def fit_service(rows: NDArray[np.int64], times_ms: NDArray[np.float64]) -> Servi
         slope_ms, base_ms = 0.0, float(np.median(times_ms))
     if base_ms < 0:
         slope_ms, base_ms = float(np.median(times_ms / rows)), 0.0
-    factors = np.sort(times_ms / (slope_ms * rows + base_ms))
+    line_ms = slope_ms * np.arange(1, sizes[-1] + 1) + base_ms
+    curve_ms = _curve(line_ms, sizes[counts >= FEWEST_BATCHES], medians_ms[counts >= FEWEST_BATCHES])
+    expected_ms = curve_ms if curve_ms.size else line_ms
+    factors = np.sort(times_ms / expected_ms[rows - 1])
     mean = float(factors.mean())
     if factors.size > MAX_FACTORS:  # evenly over the distribution, so that its tail stays
         factors = factors[np.linspace(0, factors.size - 1, MAX_FACTORS).round().astype(np.int64)]
-    return ServiceTime(slope_ms=slope_ms * mean, base_ms=base_ms * mean, factors=factors / factors.mean())
+    found = ServiceTime(slope_ms=slope_ms, base_ms=base_ms, curve_ms=tuple(curve_ms.tolist())).scaled(mean)
+    return replace(found, factors=factors / factors.mean())
+
+
+def _curve(
+    line_ms: NDArray[np.float64], sizes: NDArray[np.int64], medians_ms: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Through the medians, along the line outside of them; empty where there are fewer than two."""
+    if sizes.size < 2:
+        return np.empty(0)
+    rows = np.arange(1, line_ms.size + 1)
+    curve_ms = np.interp(rows, sizes, medians_ms)
+    outside = (rows < sizes[0]) | (rows > sizes[-1])
+    curve_ms[outside] = line_ms[outside]
+    return curve_ms

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
+from harness.arrow_stream import ArrowStream, read_batches
+
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
@@ -52,11 +54,8 @@ class EpochWriter:
     """Appends epochs to an Arrow IPC stream file, each a record batch. Raises OSError where it cannot."""
 
     def __init__(self, path: Path) -> None:
-        import pyarrow as pa
-
         self._schema = epoch_schema()
-        self._file = path.open("wb", buffering=0)  # what was handed over is the kernel's, and outlives this process
-        self._stream = pa.ipc.new_stream(self._file, self._schema)
+        self._stream = ArrowStream(path, self._schema)
 
     def add(self, epoch: Epoch) -> None:
         """Write one epoch."""
@@ -64,7 +63,7 @@ class EpochWriter:
 
         values = msgspec.structs.asdict(epoch)
         columns = [pa.array([values[field.name]], type=field.type) for field in self._schema]
-        self._stream.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+        self._stream.append(pa.RecordBatch.from_arrays(columns, schema=self._schema))
 
     def __enter__(self) -> Self:
         return self
@@ -73,7 +72,6 @@ class EpochWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self._stream.close()
-        self._file.close()
 
 
 def read_epochs(path: Path) -> tuple[Epoch, ...]:
@@ -81,8 +79,7 @@ def read_epochs(path: Path) -> tuple[Epoch, ...]:
     import pyarrow as pa
 
     batches: list[pa.RecordBatch] = []
-    # Cut off in mid-message, the stream raises: the process was killed while it wrote. What came before stays.
-    with contextlib.suppress(pa.ArrowInvalid, OSError), path.open("rb") as file:
-        batches.extend(pa.ipc.open_stream(file))
+    with contextlib.suppress(OSError):
+        batches, _ = read_batches(path)
     rows = pa.Table.from_batches(batches, schema=epoch_schema()).to_pylist()
     return tuple(Epoch(**row) for row in rows)

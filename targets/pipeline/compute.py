@@ -3,17 +3,20 @@
 With one stage a process has at most one batch, so that a batch is formed as late as possible and never waits behind
 another while a process is idle: a queue with many servers. In a pipeline each process has one more before it, so that
 no stage idles until the process that listens has its turn. Slots are few: when they are used up, requests wait in the
-queue and batches grow.
+queue and batches grow. A process that hangs is killed: its batches fail, and the crew starts it again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
+import sys
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.clock import monotonic_ns
+from harness.clock import NS_PER_S, monotonic_ns
 from targets.pipeline.crew import jobs_per_process
 from targets.pipeline.errand import FAILED_NS, SIZE, Errand, parse
 from targets.servers.compute import MODEL_FAILED
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from targets.preprocessing.intake import Intake
     from targets.servers.compute import Batch, Result
 
+HUNG_AFTER_NS = 60 * NS_PER_S  # no client waits so long for one model call
+LOOK_S = 1.0
 PROCESS_DIED = ProtocolError(500, "the process that had this request died; it is being started again")
 
 
@@ -59,6 +64,7 @@ class PipelineCompute:
         self._places: list[list[Hand]] = [[] for _ in stages]  # a hand once for each job more that it would take
         self._waiting: list[deque[Job]] = [deque() for _ in stages]
         self._jobs: dict[Hand, deque[Job]] = {}  # in the order in which it does them
+        self._heard_ns: dict[Hand, int] = {}  # when each last gave something back, or was given its only job
         self._depth = jobs_per_process(len(crew.stages))
 
     def start(
@@ -70,6 +76,7 @@ class PipelineCompute:
         """Take over the hands that are ready, and those that come later."""
         self._loop, self._finish, self._on_free = loop, finish, on_free
         self._crew.watch(loop, self._welcome)
+        self._loop.call_later(LOOK_S, self._look_for_hung)
 
     def stop(self) -> None:
         """Let the processes go."""
@@ -102,6 +109,7 @@ class PipelineCompute:
     def _welcome(self, hand: Hand) -> None:
         self._hands[hand.stage].add(hand)
         self._jobs[hand] = deque()
+        self._heard_ns[hand] = monotonic_ns()
         self._places[hand.stage] += [hand] * self._depth
         hand.link.setblocking(False)
         self._loop.add_reader(hand.link.fileno(), self._read, hand)
@@ -114,6 +122,8 @@ class PipelineCompute:
             hand = min(places, key=lambda hand: len(self._jobs[hand]))
             places.remove(hand)
             job = waiting.popleft()
+            if not self._jobs[hand]:
+                self._heard_ns[hand] = monotonic_ns()
             self._jobs[hand].append(job)
             with contextlib.suppress(OSError):  # it has just died: reading will tell
                 Errand(job.slot, job.shape).send(hand.link)
@@ -129,6 +139,7 @@ class PipelineCompute:
             self._lost(hand)
             return
         job = self._jobs[hand].popleft()
+        self._heard_ns[hand] = monotonic_ns()
         self._places[hand.stage].append(hand)
         self._advance(job, hand.stage, parse(message))
         self._dispatch(hand.stage)
@@ -157,11 +168,22 @@ class PipelineCompute:
         """Its batches fail; so do those that wait for its stage where it was the last one."""
         stage = hand.stage
         self._let_go(hand)
+        self._heard_ns.pop(hand)
         for job in self._jobs.pop(hand):
             self._end(job, PROCESS_DIED)
         while self._waiting[stage] and not self._hands[stage]:
             self._end(self._waiting[stage].popleft(), PROCESS_DIED)
         self._on_free()
+
+    def _look_for_hung(self) -> None:
+        now_ns = monotonic_ns()
+        for hand, jobs in self._jobs.items():
+            if jobs and now_ns - self._heard_ns[hand] > HUNG_AFTER_NS:
+                said = f"stage {hand.stage + 1}: process {hand.pid} has given nothing back"
+                print(f"{said} for {HUNG_AFTER_NS // NS_PER_S} s and is killed", file=sys.stderr, flush=True)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(hand.pid, signal.SIGKILL)  # the end of its link is what tells
+        self._loop.call_later(LOOK_S, self._look_for_hung)
 
     def _let_go(self, hand: Hand) -> None:
         self._loop.remove_reader(hand.link.fileno())

@@ -119,8 +119,8 @@ HELD_OUT = ((4, 16), (16, 24))
 
 
 def test_the_simulation_predicts_what_it_was_not_fitted_to(tmp_path):
-    """Fitted to batches of up to 1 and 8 under 1 and 32 users; held against other batches under other loads."""
-    folder = RunDir.open(harness(tmp_path / "fit", "batch_size=1,8", "1,32"), "fit")
+    """Fitted to batches of up to 1, 8 and 32 under 1 and 32 users; held against others in between, under other loads."""
+    folder = RunDir.open(harness(tmp_path / "fit", "batch_size=1,8,32", "1,32"), "fit")
     plan = folder.read().plan
     found = calibrate(plan, folder.evidence(plan))
     print(f"\n{machine()}; deep-mlp, ONNX Runtime, one thread; s(b) = {found.service.slope_ms:.3f} b + ", end="")

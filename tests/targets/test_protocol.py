@@ -145,6 +145,30 @@ def test_v2_refuses_bad_binary(layer: ProtocolLayer, size: int, raw: bytes) -> N
     assert refused.value.status == 400
 
 
+@pytest.mark.parametrize(
+    ("raw", "max_rows"),
+    [(floats(1, 2), 8), (floats(1, 2, 3, 4), 8), (floats(1, float("nan"), 3), 8), (floats(1, 2, 3), 0)],
+    ids=["shorter", "longer", "NaN", "more rows than a batch takes now"],
+)
+def test_a_binary_request_is_looked_at_even_where_its_head_is_known(
+    layer: ProtocolLayer, raw: bytes, max_rows: int
+) -> None:
+    binary = {"name": "input", "shape": [1, 3], "datatype": "FP32", "parameters": {"binary_data_size": 12}}
+    head = json.dumps({"inputs": [binary]}).encode()
+    for values in (floats(1, 2, 3), floats(4, 5, 6)):
+        request = layer.decode(Action.V2_INFER, head + values, len(head), 8)
+        assert (request.tensor, request.rows, request.shape) == (values, 1, (3,))
+    with pytest.raises(ProtocolError) as refused:
+        layer.decode(Action.V2_INFER, head + raw, len(head), max_rows)
+    assert refused.value.status == 400
+
+
+def test_an_id_is_answered_with_its_own(layer: ProtocolLayer) -> None:
+    binary = {"name": "input", "shape": [1, 3], "datatype": "FP32", "parameters": {"binary_data_size": 12}}
+    forms = [v2(layer, {"id": name, "inputs": [binary]}, floats(1, 2, 3)).form for name in ("a", "b", "a")]
+    assert [json.loads(form.prefix + b"]}]}")["id"] for form in forms] == ["a", "b", "a"]
+
+
 def test_huge_but_finite_binary_values_are_right(layer: ProtocolLayer) -> None:
     """Their squares are not finite in float32, they are."""
     binary = {"name": "input", "shape": [1, 3], "datatype": "FP32", "parameters": {"binary_data_size": 12}}

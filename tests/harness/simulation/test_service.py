@@ -42,6 +42,17 @@ def test_what_cannot_be_is_noise(rows, times_ms, slope_ms, base_ms):
     assert np.mean([fit.mean_ms(size) for size in rows]) == pytest.approx(np.mean(times_ms), rel=0.1)
 
 
+def test_a_curve_that_bends_is_followed_and_goes_on_along_the_line():
+    rows = np.repeat([1, 4, 16, 32], [500, 400, 300, 3])
+    times_ms = np.select([rows == 1, rows == 4, rows == 16], [1.0, 2.5, 3.1], 5.0)
+    fit = fit_service(rows, times_ms)
+    assert [fit.mean_ms(size) for size in (1, 4, 16)] == pytest.approx([1.0, 2.5, 3.1], rel=0.02)
+    assert fit.mean_ms(10) == pytest.approx(2.8, rel=0.02)  # half way between 4 and 16
+    assert fit.mean_ms(40) - fit.mean_ms(36) == pytest.approx(4 * fit.slope_ms)  # 32: too few to be believed
+    half = fit.scaled(0.5)
+    assert [half.mean_ms(size) for size in (1, 10, 40)] == pytest.approx([fit.mean_ms(n) / 2 for n in (1, 10, 40)])
+
+
 def test_shares_of_stages_add_up_and_are_equal_where_nothing_is_known():
     assert stage_shares((1.0, 2.0, 1.0), 2) in ((0.25, 0.75), (0.75, 0.25))
     assert stage_shares((1.0, 2.0, 1.0), 3) == (0.25, 0.5, 0.25)
