@@ -21,14 +21,14 @@ MS_PER_S = 1e3
 
 def sentences(predictions: Sequence[Prediction], calibration: Calibration, pieces_ms: Sequence[float]) -> Iterator[str]:
     """When more replicas or stages pay, and what ends it."""
+    line = f"{figure(calibration.service.slope_ms)} b + {figure(calibration.service.base_ms)} ms"
     yield (
-        f"Each process is taken to have a core of its own. A batch of b takes about {figure(calibration.service.slope_ms)} "
-        f"b + {figure(calibration.service.base_ms)} ms ({grouped(calibration.batches)} batches measured), a request "
+        f"Each process is taken to have a core of its own. A batch of b takes about {line} ({grouped(calibration.batches)} batches measured), a request "
         f"{figure(calibration.request_ms)} ms beside it."
     )
     most_rows = calibration.largest_batch
     if any(each.mean_batch > most_rows for each in predictions):
-        yield f"No batch of more than {most_rows} rows was measured: what is said of larger ones goes on along that line."
+        yield f"No batch of more than {most_rows} rows was measured: for larger ones that line is followed."
     if not calibration.busy_trials:
         yield "No trial kept the process busy, so what a request costs beside the model is not known and taken as zero."
     for dispatch in (PORT, QUEUE):

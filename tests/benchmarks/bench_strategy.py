@@ -119,7 +119,7 @@ HELD_OUT = ((4, 16), (16, 24))
 
 
 def test_the_simulation_predicts_what_it_was_not_fitted_to(tmp_path):
-    """Fitted to batches of up to 1, 8 and 32 under 1 and 32 users; held against others in between, under other loads."""
+    """Fitted to batches of up to 1, 8 and 32 rows under 1 and 32 users; held against others in between."""
     folder = RunDir.open(harness(tmp_path / "fit", "batch_size=1,8,32", "1,32"), "fit")
     plan = folder.read().plan
     found = calibrate(plan, folder.evidence(plan))
