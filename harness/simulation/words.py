@@ -23,8 +23,8 @@ def sentences(predictions: Sequence[Prediction], calibration: Calibration, piece
     """When more replicas or stages pay, and what ends it."""
     line = f"{figure(calibration.service.slope_ms)} b + {figure(calibration.service.base_ms)} ms"
     yield (
-        f"Each process is taken to have a core of its own. A batch of b takes about {line} ({grouped(calibration.batches)} batches measured), a request "
-        f"{figure(calibration.request_ms)} ms beside it."
+        f"Each process is taken to have a core of its own. A batch of b takes about {line} "
+        f"({grouped(calibration.batches)} batches measured), a request {figure(calibration.request_ms)} ms beside it."
     )
     most_rows = calibration.largest_batch
     if any(each.mean_batch > most_rows for each in predictions):
