@@ -133,6 +133,7 @@ def test_v2_refuses(layer: ProtocolLayer, document: Any) -> None:
     assert refused.value.status == 400
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in dot")  # pytest undoes the module's own
 @pytest.mark.parametrize(
     ("size", "raw"),
     [(12, floats(1, 2)), (8, floats(1, 2)), (12, floats(1, float("nan"), 3)), (12, floats(1, float("inf"), 3))],
@@ -145,6 +146,7 @@ def test_v2_refuses_bad_binary(layer: ProtocolLayer, size: int, raw: bytes) -> N
     assert refused.value.status == 400
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in dot")  # pytest undoes the module's own
 @pytest.mark.parametrize(
     ("raw", "max_rows"),
     [(floats(1, 2), 8), (floats(1, 2, 3, 4), 8), (floats(1, float("nan"), 3), 8), (floats(1, 2, 3), 0)],
