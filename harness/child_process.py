@@ -64,8 +64,13 @@ class ChildProcess:
             self._log.close()
             raise
         self.pid = self._process.pid
-        if cores:  # before the program has made any thread, so that all of them inherit it
-            pin(self.pid, cores)
+        try:
+            if cores:  # before the program has made any thread, so that all of them inherit it
+                pin(self.pid, cores)
+        except OSError:
+            self.kill()
+            self._log.close()
+            raise
 
     @classmethod
     def with_control(
@@ -75,7 +80,12 @@ class ChildProcess:
         control, inherited = ControlChannel.pair()
         with inherited:
             number = inherited.fileno()
-            return cls([*argv, "--control-fd", str(number)], log=log, cores=cores, pass_fds=(number,)), control
+            try:
+                process = cls([*argv, "--control-fd", str(number)], log=log, cores=cores, pass_fds=(number,))
+            except OSError:
+                control.close()
+                raise
+        return process, control
 
     @property
     def exit_code(self) -> int | None:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from harness.arrivals import Closed, Constant, Gamma, Poisson, Replay, Stages, Users
 from harness.knobs import format_value
+from harness.scenario import scenario_name
 
 WORKER_WAIT_S = 600.0
+EVERYWHERE = ("0.0.0.0", "[::]", "*")  # noqa: S104  (addresses to bind to, of which none can be gone to)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +74,9 @@ def _processes(plan: Plan) -> list[str]:
 
 def worker_command(plan: Plan) -> str:
     """What is to be typed on the machine of each worker, from its own checkout."""
-    return f"python -m harness worker {plan.bind} --scenario {plan.scenario}"
+    host, _, port = plan.bind.rpartition(":")
+    here = socket.gethostname() if host in EVERYWHERE else host
+    return f"python -m harness worker {here}:{port} --scenario {scenario_name(plan.scenario)}"
 
 
 def free_port() -> int:

@@ -41,6 +41,12 @@ def find_scenario(name: str) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
+def scenario_name(path: str) -> str:
+    """What `find_scenario` finds the locustfile at `path` by, from any checkout; the path of one that is not ours."""
+    ours = Path(path).resolve().parent == SCENARIOS.resolve()
+    return Path(path).stem if ours else path
+
+
 def read_scenario(path: str) -> Scenario:
     """What the locustfile at `path` declares. Raises UserError where there is none, or it cannot be imported.
 

@@ -91,5 +91,5 @@ class Address(click.ParamType[str]):
         host, _, port = str(value).rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < MAX_PORT:
             flag = param.opts[0] if isinstance(param, click.Option) else "HOST:PORT"
-            raise UserError(f"{flag} {value}: give an address and a port, for example 0.0.0.0:5557")
+            raise UserError(f"{flag} {value}: give an address and a port, for example 10.0.0.1:5557")
         return str(value)

@@ -96,6 +96,7 @@ def _simulate(folder: RunDir, record: RunRecord, words: tuple[str, ...], offered
         pieces_ms=pieces_ms,
         predictions=predictions,
         sentences=tuple(sentences(predictions, calibration, pieces_ms)),
+        curve_ms=calibration.service.curve_ms,
     )
 
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from harness.cli.option_types import Address
 from harness.cli.options import DEFAULT_SCENARIO, TOKEN_OPTION
-from harness.clock import NS_PER_S, monotonic_ns
-from harness.errors import ExitCode, RunError
+from harness.clock import NS_PER_S, MonotonicClock
+from harness.errors import ExitCode, UserError
 from harness.scenario import find_scenario
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-AT_ONCE_NS = 10 * NS_PER_S  # no trial is over, and no master given up, so soon
-MOST_AT_ONCE = 3
+QUICK_NS = 10 * NS_PER_S
+LONGEST_PAUSE_S = 32
 STOP_LIMIT_S = 30.0
 
 
@@ -37,32 +40,46 @@ def command(master: str, scenario: str) -> int:
     """  # noqa: D301
     host, _, port = master.rpartition(":")
     path = find_scenario(scenario)
+    if not Path(path).is_file():
+        raise UserError(f"--scenario {path}: no such file; run from the checkout, or give its path")
     argv = [sys.executable, "-m", "locust", "-f", path, "--worker", "--master-host", host, "--master-port", port]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         _work(argv)
-    except KeyboardInterrupt:
-        return ExitCode.OK
-    raise RunError(f"{path}: the worker ended at once {MOST_AT_ONCE} times; its last lines say why")
+    return ExitCode.OK
 
 
-def _work(argv: Sequence[str]) -> None:
-    """One process for each trial; returns where they end without having worked."""
-    at_once = 0
-    while at_once < MOST_AT_ONCE:
-        start_ns = monotonic_ns()
+def _work(argv: Sequence[str]) -> NoReturn:
+    """One process for each trial. Where they fail quickly one after the other, they are started ever more rarely."""
+    clock = MonotonicClock()
+    pause_s = 1
+    while True:
+        start_ns = clock.now_ns()
         code = _run(argv)
-        at_once = at_once + 1 if code and monotonic_ns() - start_ns < AT_ONCE_NS else 0
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S) if code and clock.now_ns() - start_ns < QUICK_NS else 1
+        if code:
+            print(f"the worker ended with exit code {code}; it is started again in {pause_s} s", file=sys.stderr)
+            clock.sleep_until_ns(clock.now_ns() + pause_s * NS_PER_S)
 
 
 def _run(argv: Sequence[str]) -> int:
-    process = subprocess.Popen(argv)
+    guard = shutil.which("setpriv")  # ends the worker where this process is killed and cannot
+    process = subprocess.Popen([guard, "--pdeathsig", "TERM", *argv] if guard else argv)
     try:
         return process.wait()
-    except KeyboardInterrupt:
-        process.terminate()  # Ctrl-C has reached it too; a signal to this process alone has not
-        try:
-            process.wait(STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        raise
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ctrl-C has reached it too, a signal to this process alone has not. Impatience does not leave it behind."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1 << 16
 MAX_CHUNK_BYTES = 1 << 20
+MOST_READS = 8  # in a row, of one connection
 CLOSED_SILENTLY = "the server closed the connection without an answer"
 # Edge-triggered: the kernel looks once at what has come instead of twice. Who is told must read until nothing is left,
 # and is told of the server's good-bye with the bytes that came before it.
@@ -164,7 +165,8 @@ class Connection:
         parser = self._parser
         missing = parser.missing_bytes
         try:
-            data = self._recv(CHUNK_BYTES if missing <= CHUNK_BYTES else min(missing, MAX_CHUNK_BYTES))
+            # One byte more than is missing: what comes behind the answer, unasked, must not wait for the next one.
+            data = self._recv(CHUNK_BYTES if missing < CHUNK_BYTES else min(missing + 1, MAX_CHUNK_BYTES))
         except BlockingIOError:
             return False
         except OSError as error:
@@ -189,6 +191,13 @@ class Connection:
         self._finish(answer, now_ns)
         return False
 
+    def receive_more(self) -> None:
+        """`receive` said that there may be more. After some reads others have their turn: asking anew tells again."""
+        for _ in range(MOST_READS):
+            if not self.receive():
+                return
+        self._owner.watch(self, self._reading)
+
     def _finish(self, answer: Answer, now_ns: int) -> None:
         if answer.keep_alive and self.state == AWAITING and not (self._ends or self._parser.started):
             self.state = IDLE
@@ -206,8 +215,8 @@ class Connection:
         elif self.state == CONNECTING:
             self._connected()
         elif events & ~select.EPOLLOUT:
-            while self.receive():
-                pass
+            if self.receive():
+                self.receive_more()
         else:
             self._send_rest()
 

@@ -190,8 +190,8 @@ class Engine:
                 if connection is None:
                     self._on_timer(fd)
                 elif mask == EPOLLIN and connection.state == AWAITING:
-                    while connection.receive():
-                        pass
+                    if connection.receive():
+                        connection.receive_more()
                 else:
                     connection.on_event(mask)
             now_ns = monotonic_ns()

@@ -98,7 +98,7 @@ class GrpcConnection(Connection):
         self._owner.on_answer(self, answer, now_ns)
 
     def on_event(self, events: int) -> None:
-        """What the poller saw, in any state but AWAITING: an idle server may still ping or take its leave."""
+        """What the poller saw other than bytes of an answer: an idle server may still ping or take its leave."""
         if self.state == IDLE:
             self._listen()
         else:

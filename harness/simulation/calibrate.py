@@ -41,7 +41,7 @@ class Calibration:
     travel_ms: float
     batches: int
     busy_trials: int
-    largest_batch: int  # of those measured, in rows
+    largest_batch: int  # in rows, of which enough were measured to say how long they take
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +89,14 @@ def calibrate(plan: Plan, evidence: Iterable[TrialEvidence]) -> Calibration:
     rows, times_ms = (np.concatenate([getattr(trial, name) for trial in trials]) for name in ("rows", "times_ms"))
     busy = [trial.own_ms for trial in trials if trial.busy]
     request_ms = float(np.median(busy)) if busy else 0.0
+    service = fit_service(rows, times_ms)
     return Calibration(
-        service=fit_service(rows, times_ms),
+        service=service,
         request_ms=request_ms,
         travel_ms=min(trial.travel_ms(request_ms) for trial in trials),
         batches=int(rows.size),
         busy_trials=len(busy),
-        largest_batch=int(rows.max()),
+        largest_batch=len(service.curve_ms) or int(rows.max()),
     )
 
 

@@ -42,6 +42,7 @@ class Simulation(msgspec.Struct, frozen=True, kw_only=True):
     pieces_ms: tuple[float, ...]  # of the model, measured; none: stages are taken to be equally long
     predictions: tuple[Prediction, ...]
     sentences: tuple[str, ...]
+    curve_ms: tuple[float, ...] = ()  # of batches of 1, 2, ... rows; beyond, `slope_ms` more for each row
 
 
 def read_simulation(run_dir: Path) -> Simulation | None:

@@ -60,25 +60,21 @@ def fit_service(rows: NDArray[np.int64], times_ms: NDArray[np.float64]) -> Servi
         slope_ms, base_ms = 0.0, float(np.median(times_ms))
     if base_ms < 0:
         slope_ms, base_ms = float(np.median(times_ms / rows)), 0.0
-    line_ms = slope_ms * np.arange(1, sizes[-1] + 1) + base_ms
-    curve_ms = _curve(line_ms, sizes[counts >= FEWEST_BATCHES], medians_ms[counts >= FEWEST_BATCHES])
-    expected_ms = curve_ms if curve_ms.size else line_ms
-    factors = np.sort(times_ms / expected_ms[rows - 1])
+    believed = counts >= FEWEST_BATCHES
+    curve_ms = _curve(sizes[believed], medians_ms[believed], slope_ms)
+    found = ServiceTime(slope_ms=slope_ms, base_ms=base_ms, curve_ms=curve_ms)
+    factors = np.sort(times_ms / np.array([found.mean_ms(size) for size in sizes.tolist()])[which])
     mean = float(factors.mean())
     if factors.size > MAX_FACTORS:  # evenly over the distribution, so that its tail stays
         factors = factors[np.linspace(0, factors.size - 1, MAX_FACTORS).round().astype(np.int64)]
-    found = ServiceTime(slope_ms=slope_ms, base_ms=base_ms, curve_ms=tuple(curve_ms.tolist())).scaled(mean)
-    return replace(found, factors=factors / factors.mean())
+    return replace(found.scaled(mean), factors=factors / factors.mean())
 
 
-def _curve(
-    line_ms: NDArray[np.float64], sizes: NDArray[np.int64], medians_ms: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Through the medians, along the line outside of them; empty where there are fewer than two."""
+def _curve(sizes: NDArray[np.int64], medians_ms: NDArray[np.float64], slope_ms: float) -> tuple[float, ...]:
+    """Through the medians; below the first of them `slope_ms` less for each row. Empty for fewer than two."""
     if sizes.size < 2:
-        return np.empty(0)
-    rows = np.arange(1, line_ms.size + 1)
-    curve_ms = np.interp(rows, sizes, medians_ms)
-    outside = (rows < sizes[0]) | (rows > sizes[-1])
-    curve_ms[outside] = line_ms[outside]
-    return curve_ms
+        return ()
+    rows = np.arange(1, int(sizes[-1]) + 1)
+    below = np.maximum(sizes[0] - rows, 0)
+    curve_ms = np.interp(rows, sizes, medians_ms) - slope_ms * below
+    return tuple(np.maximum(curve_ms, medians_ms[0] * rows / sizes[0] * (below > 0)).tolist())

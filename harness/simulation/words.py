@@ -27,8 +27,11 @@ def sentences(predictions: Sequence[Prediction], calibration: Calibration, piece
         f"({grouped(calibration.batches)} batches measured), a request {figure(calibration.request_ms)} ms beside it."
     )
     most_rows = calibration.largest_batch
-    if any(each.mean_batch > most_rows for each in predictions):
-        yield f"No batch of more than {most_rows} rows was measured: for larger ones that line is followed."
+    if any(each.mean_batch > most_rows / 2 and int(each.setting["batch_size"]) > most_rows for each in predictions):
+        yield (
+            f"Too few batches of more than {most_rows} rows were measured: each row beyond is taken to add "
+            f"{figure(calibration.service.slope_ms)} ms."
+        )
     if not calibration.busy_trials:
         yield "No trial kept the process busy, so what a request costs beside the model is not known and taken as zero."
     for dispatch in (PORT, QUEUE):

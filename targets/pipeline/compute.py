@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from targets.preprocessing.intake import Intake
     from targets.servers.compute import Batch, Result
 
-HUNG_AFTER_NS = 60 * NS_PER_S  # no client waits so long for one model call
+HUNG_AFTER_NS = 300 * NS_PER_S  # a model call that takes longer is taken for one that never ends
 LOOK_S = 1.0
+LATE_LOOK_NS = 5 * NS_PER_S  # a look that comes so much later: this very process stood still, and so may have all
 PROCESS_DIED = ProtocolError(500, "the process that had this request died; it is being started again")
 
 
@@ -65,6 +66,7 @@ class PipelineCompute:
         self._waiting: list[deque[Job]] = [deque() for _ in stages]
         self._jobs: dict[Hand, deque[Job]] = {}  # in the order in which it does them
         self._heard_ns: dict[Hand, int] = {}  # when each last gave something back, or was given its only job
+        self._looked_ns = 0
         self._depth = jobs_per_process(len(crew.stages))
 
     def start(
@@ -76,6 +78,7 @@ class PipelineCompute:
         """Take over the hands that are ready, and those that come later."""
         self._loop, self._finish, self._on_free = loop, finish, on_free
         self._crew.watch(loop, self._welcome)
+        self._looked_ns = monotonic_ns()
         self._loop.call_later(LOOK_S, self._look_for_hung)
 
     def stop(self) -> None:
@@ -177,6 +180,9 @@ class PipelineCompute:
 
     def _look_for_hung(self) -> None:
         now_ns = monotonic_ns()
+        if now_ns - self._looked_ns > LATE_LOOK_NS:
+            self._heard_ns = dict.fromkeys(self._heard_ns, now_ns)
+        self._looked_ns = now_ns
         for hand, jobs in self._jobs.items():
             if jobs and now_ns - self._heard_ns[hand] > HUNG_AFTER_NS:
                 said = f"stage {hand.stage + 1}: process {hand.pid} has given nothing back"

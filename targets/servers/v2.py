@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from targets.servers.inference import BatchAnswers, ReplyForm
     from targets.servers.wire_model import Shape, WireModel
 
-KEPT_HEADS = 256
+KEPT_HEADS = 256  # the first that came, for good
 KEPT_HEAD_BYTES = 1024
 
 

@@ -33,7 +33,7 @@ def free_port():
 def served():
     port = free_port()
     server = start("serve", "null", "--port", port, SWEEPSPOT_TOKEN=SECRET)
-    assert "is listening" in server.stdout.readline() or server.poll() is None
+    assert any("Ctrl-C stops it" in line for line in server.stdout)
     yield f"http://127.0.0.1:{port}"
     server.send_signal(signal.SIGINT)
     server.communicate(timeout=30)
@@ -60,7 +60,15 @@ def test_one_worker_takes_part_in_every_trial(tmp_path, served):
     assert SECRET not in heard
 
 
-def test_a_worker_that_cannot_begin_says_so():
-    worker = start("worker", "10.0.0.1")
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("worker", "10.0.0.1"), "HOST:PORT 10.0.0.1: give an address and a port"),
+        (("worker", "10.0.0.1:5557", "--scenario", "my.py"), "--scenario my.py: no such file"),
+    ],
+    ids=["no port", "no scenario"],
+)
+def test_a_worker_that_cannot_begin_says_so(words, complaint):
+    worker = start(*words)
     said, _ = worker.communicate(timeout=30)
-    assert (worker.returncode, "HOST:PORT 10.0.0.1: give an address and a port" in said) == (2, True), said
+    assert (worker.returncode, complaint in said) == (2, True), said

@@ -1,6 +1,7 @@
 import json
 import socket
 import struct
+import threading
 import time
 
 import numpy as np
@@ -198,15 +199,41 @@ def test_an_answer_and_the_servers_end_in_one_segment(serve, bench, answer, fram
     assert server.connections == report.sent
 
 
-def test_an_answer_of_many_reads(serve, bench, answer):
-    padding = b" " * (3 << 20)
+def test_what_comes_behind_a_large_answer_is_not_the_next_one(serve, bench, answer, monkeypatch):
+    """It ends the connection, also where it is there with the last bytes of the answer."""
+    plain = connection_module.Address.socket
+
+    def roomy(address):
+        sock = plain(address)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
+        return sock
+
+    monkeypatch.setattr(connection_module.Address, "socket", roomy)
+    begun, there = threading.Event(), threading.Event()
 
     def script(number, request, connection):
         _, _, body = answer.right(request).partition(b"\r\n\r\n")
-        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body) + len(padding), body + padding)
+        body += b" " * 200_000
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 21)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body[:1]))
+        if number == 0:
+            assert begun.wait(10)
+            connection.sendall(body[1:] + b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nOLD")
+            there.set()
+            return None
+        return body[1:]
 
-    _, report = bench(serve(script).url, arrivals=Closed(users=2)).run(4)
-    assert (report.ok, report.error) == (report.sent, 0), report.errors
+    server = serve(script)
+    ran = bench(server.url, arrivals=Closed(users=1, think_time_s=0.01))
+    ran.load.begin_phases(time.monotonic_ns())
+    ran.driver.add_user()
+    ran.turn_until(lambda: any(each._parser.missing_bytes for each in ran.driver.engine._connections.values()))
+    begun.set()
+    assert there.wait(10)
+    ran.turn_until(lambda: sum(ran.load.ledger.ended) >= 3)
+    _, report = ran.finish()
+    assert (report.ok, report.wrong, report.error) == (report.sent, 0, 0), report.errors
+    assert server.connections == 2
 
 
 def test_a_silent_server_is_a_timeout_and_the_connection_is_new_afterwards(serve, bench, answer):

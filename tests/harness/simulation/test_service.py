@@ -48,9 +48,18 @@ def test_a_curve_that_bends_is_followed_and_goes_on_along_the_line():
     fit = fit_service(rows, times_ms)
     assert [fit.mean_ms(size) for size in (1, 4, 16)] == pytest.approx([1.0, 2.5, 3.1], rel=0.02)
     assert fit.mean_ms(10) == pytest.approx(2.8, rel=0.02)  # half way between 4 and 16
-    assert fit.mean_ms(40) - fit.mean_ms(36) == pytest.approx(4 * fit.slope_ms)  # 32: too few to be believed
+    for size in (16, 24, 40):  # 32: too few to be believed
+        assert fit.mean_ms(size + 1) - fit.mean_ms(size) == pytest.approx(fit.slope_ms)
     half = fit.scaled(0.5)
     assert [half.mean_ms(size) for size in (1, 10, 40)] == pytest.approx([fit.mean_ms(n) / 2 for n in (1, 10, 40)])
+
+
+def test_below_the_smallest_batch_the_curve_goes_down_along_the_line_but_not_to_nothing():
+    rows = np.repeat([4, 8], 100)
+    fit = fit_service(rows, 1.0 * rows)
+    assert [fit.mean_ms(size) for size in (1, 2, 4, 8)] == pytest.approx([1.0, 2.0, 4.0, 8.0])
+    steep = fit_service(rows, np.where(rows == 4, 1.0, 9.0))
+    assert 0 < steep.mean_ms(1) < steep.mean_ms(2) < steep.mean_ms(4)
 
 
 def test_shares_of_stages_add_up_and_are_equal_where_nothing_is_known():

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from harness.clock import NS_PER_S
 from targets.pipeline import compute as module
 from targets.pipeline.compute import HUNG_AFTER_NS, PROCESS_DIED, PipelineCompute
 from targets.pipeline.crew import Hand
@@ -42,6 +43,13 @@ class Intake:
         return outputs
 
 
+def watched(look, clock, duration_ns):
+    """A look every second."""
+    for _ in range(duration_ns // NS_PER_S):
+        clock.ns += NS_PER_S
+        look()
+
+
 @pytest.fixture
 def clock(monkeypatch):
     now = SimpleNamespace(ns=0)
@@ -68,16 +76,16 @@ def test_a_process_that_hangs_is_killed_and_its_batch_fails(clock, process):
     ours, theirs = socket.socketpair()
     computing._welcome(Hand(0, ours, process.pid))
     ((_, look),) = loop.later
-    clock.ns = 10 * HUNG_AFTER_NS
-    look()
+    watched(look, clock, 2 * HUNG_AFTER_NS)
     assert process.poll() is None, "an idle process does not hang"
     computing.run(SimpleNamespace(requests=list))
     assert parse(theirs.recv(SIZE)).shape == (1, 2)
-    clock.ns += HUNG_AFTER_NS
+    clock.ns += 10 * HUNG_AFTER_NS
     look()
+    assert process.poll() is None, "everything stood still"
+    watched(look, clock, HUNG_AFTER_NS)
     assert process.poll() is None, "there is still time"
-    clock.ns += 1
-    look()
+    watched(look, clock, NS_PER_S)
     assert process.wait(20) == -9
     theirs.close()  # what the end of the process does
     loop.readers[ours.fileno()]()
@@ -98,7 +106,7 @@ def test_one_that_gives_something_back_now_and_then_is_not(clock, process, monke
     for _ in range(3):
         computing.run(SimpleNamespace(requests=list))
         slot = parse(theirs.recv(SIZE)).slot
-        clock.ns += HUNG_AFTER_NS
+        watched(loop.later[0][1], clock, HUNG_AFTER_NS)
         Errand(slot, (1, 2), 0, 1).send(theirs)
         loop.readers[ours.fileno()]()
         loop.later[0][1]()
