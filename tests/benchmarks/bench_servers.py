@@ -8,7 +8,8 @@ environment for the model's libraries, so that all execute the model with the ve
 JSON. The CNN is asked in binary, as far as a server takes that: ours and Triton the protocol's binary tensors, mosec,
 FastAPI and Ray Serve bare bytes, the others JSON. mosec speaks JSON by orjson, and in a second row by its own codec.
 
-BENCH_SECONDS and BENCH_REPEATS change length and number of runs, BENCH_PEERS='mosec;FastAPI' which peers take part.
+BENCH_SECONDS and BENCH_REPEATS change length and number of runs, BENCH_CONNECTIONS=8,128 their connections, and
+BENCH_PEERS='mosec;FastAPI' which peers take part.
 """
 
 import contextlib
@@ -42,7 +43,7 @@ from tests.benchmarks.served import (
     wrk,
 )
 
-CONNECTIONS = (1, 8, 32, 128)
+CONNECTIONS = tuple(int(word) for word in os.environ.get("BENCH_CONNECTIONS", "1,8,32,128").split(","))
 ENVIRONMENTS = Path.home() / ".cache" / "sweepspot" / "bench-envs"
 PEERS = Path(__file__).parent / "peers"
 TF, ONNX = "concrete-function", "onnxruntime"
