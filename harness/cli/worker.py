@@ -67,8 +67,9 @@ def _run(argv: Sequence[str]) -> int:
     process = subprocess.Popen([guard, "--pdeathsig", "TERM", *argv] if guard else argv)
     try:
         return process.wait()
-    finally:
+    except KeyboardInterrupt:
         _end(process)
+        raise
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -81,5 +82,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait(STOP_LIMIT_S)
     except subprocess.TimeoutExpired:
         process.kill()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -81,9 +81,9 @@ class Checker:
             return int(Outcome.WRONG), 1, predicted
         verdict = (int(Outcome.OK), 1, predicted)
         variants = self._right[payload]
-        if not variants and len(body) <= self._room_bytes:
-            self._usual[payload], self._usual_verdicts[payload] = body, verdict
         if len(variants) < MAX_VARIANTS and len(body) <= self._room_bytes:
+            if not variants:
+                self._usual[payload], self._usual_verdicts[payload] = body, verdict
             self._room_bytes -= len(body)
             variants[body] = verdict
         return verdict

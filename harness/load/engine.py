@@ -7,8 +7,7 @@ process lives.
 
 from __future__ import annotations
 
-import select
-from select import EPOLLIN
+from select import EPOLLET, EPOLLIN
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.clock import NS_PER_MS, NS_PER_S, NS_PER_US, monotonic_ns
@@ -113,8 +112,8 @@ class Engine:
         self._next_tick_ns = monotonic_ns() + TICK_NS
         self._tick_timer.arm(self._next_tick_ns, TICK_NS)
         self._ticks = 0
-        self._epoll.register(self._due_timer.fileno(), select.EPOLLIN | select.EPOLLET)
-        self._epoll.register(self._tick_timer.fileno(), select.EPOLLIN)
+        self._epoll.register(self._due_timer.fileno(), EPOLLIN | EPOLLET)
+        self._epoll.register(self._tick_timer.fileno(), EPOLLIN)
         self._timer_fds = (self._due_timer.fileno(), self._tick_timer.fileno())
 
     @property

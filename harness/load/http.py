@@ -2,8 +2,8 @@
 
 An answer whose head is that of the first one is one comparison and one slice. Another common one (status line,
 Content-Length, nothing odd) is one search for the end of the head, one look-up of a head seen before, one slice.
-Everything else goes through llhttp (`httptools`): chunked,
-close-delimited, informational, compressed, folded or repeated headers, HTTP/1.0.
+Everything else goes through llhttp (`httptools`): chunked, close-delimited, informational, compressed, folded or
+repeated headers, HTTP/1.0.
 """
 
 from __future__ import annotations
