@@ -75,6 +75,8 @@ def test_the_page_says_which_is_which_and_escapes_what_it_shows():
     html = page_html(simulated())
     assert html.count("<h2>Replicas and stages</h2>") == html.count("<h2>Simulated: more than was run</h2>") == 1
     assert "Nothing here was measured." in html
+    assert '<a href="#scaling">' in html
+    assert '<a href="#simulation">' in html
     assert NASTY not in html
     assert html.count("&lt;b&gt;two&lt;/b&gt;") >= 2
     assert "Simulated throughput against processes that compute" in html
@@ -84,5 +86,7 @@ def test_a_run_without_layouts_shows_neither():
     html = page_html(example.sweep())
     assert 'id="scaling"' not in html
     assert 'id="simulation"' not in html
+    assert "#scaling" not in html
+    assert "#simulation" not in html
     assert scaling_table(None, ()) is None
     assert simulation_table(None) is None
