@@ -35,5 +35,5 @@ class TrialEvidence:
     in_process: bool = False  # the model lives in the load process
     warmup_seconds: float = 0.0  # from the start of an open loop's schedule to that of the measure phase
     load_processes: int = 1  # how many should have written a report
-    statistics: ServerStatistics | None = None  # what a server that is not ours said of itself before and after
+    statistics: ServerStatistics | None = None  # what a server that is not ours said of itself, again and again
     envelope: Envelope | None = None  # of one load process on this machine; None where it was never calibrated

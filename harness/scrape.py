@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from harness.clock import monotonic_ns
 from harness.run_folder import write_whole
-from harness.server_statistics import FAMILIES, TRITON_STATISTICS, Family, Readings, ServerStatistics
+from harness.server_statistics import FAMILIES, TRITON_STATISTICS, Counters, Family, Reading, ServerStatistics
 from harness.wire.url import parse_url
 
 if TYPE_CHECKING:
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 2.0
 MAX_BYTES = 8 << 20
+INTERVAL_S = 0.25
+CPU_SHARE = 0.01  # of a core, at most, goes into reading: a server with long statistics is asked less often
 TRITON_METRICS_PORT = 8002
 OK = 200
 FILE = "server.json"
@@ -31,14 +36,14 @@ class Scraper:
         self.family = family
         self._model = model
 
-    def read(self) -> Readings | None:
+    def read(self) -> Counters | None:
         """The family's samples, labels added up; None where there is no answer or none of them is in it."""
         body = _get(self.url)
         if body is None:
             return None
         if self.family is TRITON_STATISTICS:
-            return _triton_readings(body)
-        return _prometheus_readings(body, self.family, self._model)
+            return _triton_counters(body)
+        return _prometheus_counters(body, self.family, self._model)
 
 
 def find_scraper(url: str, model: str, metrics_url: str = "") -> Scraper | None:
@@ -66,13 +71,39 @@ def _candidates(url: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def statistics_of(scraper: Scraper | None, folder: Path) -> Iterator[None]:
-    """Read before and after what is done inside, and keep both in `folder`; nothing where a reading fails."""
-    before = scraper.read() if scraper else None
-    yield
-    after = scraper.read() if scraper and before is not None else None
-    if scraper is not None and before is not None and after is not None:
-        found = ServerStatistics(family=scraper.family.name, url=scraper.url, before=before, after=after)
-        write_whole(folder / FILE, _encoded(found))
+    """Read again and again while what is inside is done, and keep that in `folder`; nothing where none is to be had."""
+    first = _reading(scraper) if scraper else None
+    if scraper is None or first is None:
+        yield
+        return
+    readings = [first]
+    stop = threading.Event()
+    reader = threading.Thread(target=_read_on, args=(scraper, readings, stop), name="server-statistics", daemon=True)
+    reader.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        reader.join()
+        if (last := _reading(scraper)) is not None:
+            readings.append(last)
+        if len(readings) > 1:
+            found = ServerStatistics(family=scraper.family.name, url=scraper.url, readings=tuple(readings))
+            write_whole(folder / FILE, _encoded(found))
+
+
+def _read_on(scraper: Scraper, readings: list[Reading], stop: threading.Event) -> None:
+    pause_s = INTERVAL_S
+    while not stop.wait(pause_s):
+        began_s = time.thread_time()
+        if (reading := _reading(scraper)) is not None:
+            readings.append(reading)
+        pause_s = max(INTERVAL_S, (time.thread_time() - began_s) / CPU_SHARE)
+
+
+def _reading(scraper: Scraper) -> Reading | None:
+    counters = scraper.read()
+    return None if counters is None else Reading(at_ns=monotonic_ns(), counters=counters)
 
 
 def read_statistics(folder: Path) -> ServerStatistics | None:
@@ -91,31 +122,31 @@ def _encoded(found: ServerStatistics) -> bytes:
     return msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
 
 
-def _triton_readings(body: bytes) -> Readings | None:
+def _triton_counters(body: bytes) -> Counters | None:
     try:
         statistics: dict[str, Any] = json.loads(body)["model_stats"][0]
-        readings = {name: float(statistics[name]) for name in ("inference_count", "execution_count")}
+        samples = {name: float(statistics[name]) for name in ("inference_count", "execution_count")}
         for name, duration in statistics["inference_stats"].items():
-            readings |= {f"{name}.ns": float(duration["ns"]), f"{name}.count": float(duration["count"])}
+            samples |= {f"{name}.ns": float(duration["ns"]), f"{name}.count": float(duration["count"])}
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         return None
-    return readings
+    return samples
 
 
-def _prometheus_readings(body: bytes, family: Family, model: str) -> Readings | None:
+def _prometheus_counters(body: bytes, family: Family, model: str) -> Counters | None:
     from prometheus_client.parser import text_string_to_metric_families
 
     wanted = family.samples()
-    readings: Readings = {}
+    samples: Counters = {}
     try:
         for metric in text_string_to_metric_families(body.decode(errors="replace")):
             for sample in metric.samples:
                 name = sample.name if sample.name in wanted else sample.name.removesuffix("_total")  # the parser's own
                 if name in wanted and _counts(sample.labels, family, model):
-                    readings[name] = readings.get(name, 0.0) + float(sample.value)
+                    samples[name] = samples.get(name, 0.0) + float(sample.value)
     except ValueError:
         return None
-    return readings or None
+    return samples or None
 
 
 def _counts(labels: dict[str, str], family: Family, model: str) -> bool:

@@ -1,16 +1,20 @@
-"""What a server that is not ours says of its own work: read before and after each trial, and taken apart.
+"""What a server that is not ours says of its own work: read again and again during a trial, and taken apart.
 
-Counters only grow, so a trial's share is the difference of two readings. Where a server gives a sum and a count, the
-mean per request (or per batch, where it counts those) is difference by difference.
+Counters only grow, so what happened between two readings is their difference. Where a server gives a sum and a count,
+the mean per request (or per batch, where it counts those) is difference by difference.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-Readings = dict[str, float]  # value by name of a sample, labels added up
+if TYPE_CHECKING:
+    from harness.measured import Window
+
+Counters = dict[str, float]  # value by name of a sample, labels added up
+COVERED = 0.5  # of the window, by readings inside it; below that, those around it are nearer to the truth
 
 
 class Part(NamedTuple):
@@ -112,44 +116,62 @@ FAMILIES = (
 )
 
 
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What the server said at one instant of CLOCK_MONOTONIC."""
+
+    at_ns: int
+    counters: Counters
+
+
 class ServerStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """What `server.json` of a trial holds: the readings before and after it, warm-up included."""
+    """What `server.json` of a trial holds: readings in the order they were made, the first before any request."""
 
     family: str
     url: str
-    before: Readings
-    after: Readings
+    readings: tuple[Reading, ...]
+
+    def over(self, window: Window) -> tuple[Reading, Reading]:
+        """The two readings whose difference is what happened in `window`.
+
+        Those inside it that lie farthest apart, so that no request of the warm-up counts; in a window too short for
+        that, the last before it and the first after it. Raises ValueError where there are no readings.
+        """
+        inside = [reading for reading in self.readings if window.start_ns <= reading.at_ns <= window.end_ns]
+        if inside and inside[-1].at_ns - inside[0].at_ns >= COVERED * (window.end_ns - window.start_ns):
+            return inside[0], inside[-1]
+        if not self.readings:
+            raise ValueError("no reading of the server's statistics")
+        before = [reading for reading in self.readings if reading.at_ns < window.start_ns] or self.readings[:1]
+        after = [reading for reading in self.readings if reading.at_ns > window.end_ns] or self.readings[-1:]
+        return before[-1], after[0]
 
 
 class ServerMeans(NamedTuple):
-    """Means over one trial, in milliseconds; None where the server did not say, or did nothing."""
+    """Means over one window, in milliseconds; None where the server did not say, or did nothing."""
 
     source: str
     parts_ms: dict[str, float]
     mean_batch: float | None
 
 
-def means_of(statistics: ServerStatistics) -> ServerMeans | None:
-    """The trial's own share of the readings; None for a family that this version does not know."""
+def means_of(statistics: ServerStatistics, window: Window) -> ServerMeans | None:
+    """The window's own share of the readings; None where there are none, or of a family that is not known here."""
     family = next((each for each in (TRITON_STATISTICS, *FAMILIES) if each.name == statistics.family), None)
-    if family is None:
+    if family is None or not statistics.readings:
         return None
-    parts_ms = {part.name: mean for part in family.parts if (mean := _mean_ms(statistics, part)) is not None}
-    return ServerMeans(family.name, parts_ms, _ratio(statistics, family.batched, family.batches))
+    grown = _growths(*statistics.over(window))
+    parts_ms = {part.name: mean for part in family.parts if (mean := _mean_ms(grown, part)) is not None}
+    batched, batches = grown.get(family.batched), grown.get(family.batches)
+    return ServerMeans(family.name, parts_ms, batched / batches if batched and batches else None)
 
 
-def _mean_ms(statistics: ServerStatistics, part: Part) -> float | None:
-    growths = [growth for name in part.totals if (growth := _growth(statistics, name)) is not None]
-    count = _growth(statistics, part.per)
-    return part.to_ms * sum(growths) / count if growths and count else None
+def _growths(first: Reading, last: Reading) -> Counters:
+    """What each sample grew by. One that fell is left out: the server was started again in between."""
+    growths = {name: value - first.counters.get(name, 0.0) for name, value in last.counters.items()}
+    return {name: growth for name, growth in growths.items() if growth >= 0}
 
 
-def _ratio(statistics: ServerStatistics, above: str, below: str) -> float | None:
-    over, under = _growth(statistics, above), _growth(statistics, below)
-    return over / under if over and under else None
-
-
-def _growth(statistics: ServerStatistics, name: str) -> float | None:
-    """None where it was not read both times, or fell: then the server was started again in between."""
-    before, after = statistics.before.get(name, 0.0), statistics.after.get(name)
-    return after - before if after is not None and after >= before else None
+def _mean_ms(grown: Counters, part: Part) -> float | None:
+    totals = [grown[name] for name in part.totals if name in grown]
+    count = grown.get(part.per)
+    return part.to_ms * sum(totals) / count if totals and count else None

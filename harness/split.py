@@ -9,7 +9,6 @@ import msgspec
 from harness.clock import NS_PER_MS
 from harness.metrics import Split
 from harness.rows import ABSENT
-from harness.server_statistics import means_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,19 +18,17 @@ if TYPE_CHECKING:
 
     from harness.measured import Columns
     from harness.metrics import TrialMetrics
-    from harness.server_statistics import ServerMeans, ServerStatistics
+    from harness.server_statistics import ServerMeans
 
 SERVER_PARTS = ("queue", "batch_wait", "preprocess", "compute", "serialise")
 PER_REQUEST = "Server-Timing"
 
 
-def trial_split(
-    good: Columns, statistics: ServerStatistics | None, stream_ms: Mapping[str, float] | None = None
-) -> Split:
+def trial_split(good: Columns, said: ServerMeans | None, stream_ms: Mapping[str, float] | None = None) -> Split:
     """Means over good answers; a server's part over those that carry it, and what is left in `rest`.
 
-    Where no answer carries any, the server's own statistics stand in, whose means include the warm-up; not where they
-    say that requests took longer than they did. With `stream_ms`, the time from sent to the first token and from that
+    Where no answer carries any, what the server `said` of itself as a whole stands in; not where that says that
+    requests took longer than they did. With `stream_ms`, the time from sent to the first token and from that
     to the last, answers are divided at their tokens instead, and the server is asked only how long it let them wait.
     """
     if not len(good):
@@ -42,7 +39,6 @@ def trial_split(
     send_ms -= client_ms or 0.0
     parts_ms = {name: part for name in SERVER_PARTS if (part := mean_ms_of(good[f"{name}_ns"])) is not None}
     source = PER_REQUEST if parts_ms else ""
-    said = _server_means(statistics)
     if not parts_ms and said is not None and send_ms + sum(said.parts_ms.values()) <= mean_ms:
         parts_ms, source = said.parts_ms, said.source
     if stream_ms:
@@ -54,13 +50,12 @@ def trial_split(
     return Split(send_ms=send_ms, client_ms=client_ms, rest_ms=rest_ms, source=source, **named)
 
 
-def trial_batch(good: Columns, statistics: ServerStatistics | None) -> float | None:
+def trial_batch(good: Columns, said: ServerMeans | None) -> float | None:
     """Requests per batch. Each of a batch's b requests says b: it stands for 1 / b batches."""
     sizes = good["batch_size"]
     sizes = sizes[sizes > 0]
     if sizes.size:
         return float(sizes.size / (1.0 / sizes).sum())
-    said = _server_means(statistics)
     return said.mean_batch if said else None
 
 
@@ -80,10 +75,6 @@ def weighted(values: Sequence[tuple[float | None, int]]) -> float | None:
     """The mean of those that are known, by weight; None where none is."""
     known = [(value, weight) for value, weight in values if value is not None and weight]
     return sum(value * weight for value, weight in known) / sum(weight for _, weight in known) if known else None
-
-
-def _server_means(statistics: ServerStatistics | None) -> ServerMeans | None:
-    return means_of(statistics) if statistics else None
 
 
 def mean_ms_of(durations_ns: NDArray[np.int64]) -> float | None:

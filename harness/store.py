@@ -5,7 +5,7 @@
     <run>/trials/<n>-<slug>/trial.json     TrialRecord, written last: a trial without it did not finish
                            /requests*.arrow, load*.json   by the load processes
                            /samples.arrow                 by the samplers
-                           /server.json           what a server that is not ours said of itself before and after
+                           /server.json           what a server that is not ours said of itself, again and again
                            /load.log, target.log
 
 Schema history: 1 = first.

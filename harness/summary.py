@@ -28,6 +28,7 @@ from harness.objectives import goodput_limit_ns, meets_slo
 from harness.precision import is_settled, with_precision
 from harness.rows import Outcome
 from harness.series import Samples
+from harness.server_statistics import means_of
 from harness.split import pooled_split, trial_batch, trial_split, weighted
 from harness.steps import pooled_steps, trial_steps
 from harness.streams import keeping, pooled_streams, stream_sample
@@ -151,6 +152,7 @@ def _metrics(
 ) -> TrialMetrics:
     response = trial_latency(trial.response)
     throughput_rps = trial_rate(rates_rps)
+    said = means_of(evidence.statistics, trial.window) if evidence.statistics else None
     return TrialMetrics(
         trial=evidence.trial.number,
         repeat=evidence.trial.repeat,
@@ -160,12 +162,12 @@ def _metrics(
         response=response,
         service=trial_latency(trial.service),
         lateness=trial_latency(trial.lateness),
-        split=trial_split(trial.good, evidence.statistics, stream.parts_ms if stream else None),
+        split=trial_split(trial.good, said, stream.parts_ms if stream else None),
         steps=trial_steps(trial.good),
         accuracy=accuracy([guesses(trial.due)]),
         usage=usage(samples, trial.window),
         timeline=timeline(trial, samples),
-        mean_batch=trial_batch(trial.good, evidence.statistics),
+        mean_batch=trial_batch(trial.good, said),
         in_flight_mean=None if response.mean_ms is None else throughput_rps.value * response.mean_ms / MS_PER_S,
         stream=stream.metrics if stream else None,
         verdict=Verdict.VALID,

@@ -96,7 +96,7 @@ def split_sources(points: Sequence[PointMetrics]) -> str:
         return (
             "" if told or not points else "This one said nothing: no Server-Timing, and no statistics that are known."
         )
-    return f"Here they are from {', '.join(sources)}: means over whole trials, warm-up included."
+    return f"Here they are from {', '.join(sources)}: means over all requests in the measured time."
 
 
 def _part(split: Split, part: str) -> float | None:

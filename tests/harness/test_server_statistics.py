@@ -6,12 +6,14 @@ import threading
 
 import numpy as np
 import pytest
-from evidence_of import MS, START, evidence_of, rows_of
+from evidence_of import MS, START, S, evidence_of, rows_of
 
 from harness.arrivals import Closed
+from harness.clock import monotonic_ns
+from harness.measured import Window
 from harness.plan import Point
 from harness.scrape import find_scraper, read_statistics, statistics_of
-from harness.server_statistics import ServerStatistics, means_of
+from harness.server_statistics import Reading, ServerStatistics, means_of
 from harness.summary import summarise_point
 
 TRITON = """
@@ -84,9 +86,10 @@ def server_of():
 def measured(server_of, folder, path, before, after):
     answers = {path: before}
     scraper = find_scraper(server_of(answers), "m")
+    start_ns = monotonic_ns()
     with statistics_of(scraper, folder):
         answers[path] = after
-    return means_of(read_statistics(folder))
+    return means_of(read_statistics(folder), Window(start_ns, monotonic_ns()))
 
 
 def test_tritons_metrics_of_our_model_and_of_this_trial_only(server_of, tmp_path):
@@ -170,7 +173,36 @@ def said(queue_ms, compute_ms):
         "nv_inference_queue_duration_us": 1e5 * queue_ms,
         "nv_inference_compute_infer_duration_us": 1e5 * compute_ms,
     }
-    return ServerStatistics(family="Triton's metrics", url="", before=dict.fromkeys(after, 0.0), after=after)
+    return statistics_at({0.0: dict.fromkeys(after, 0.0), 10.0: after})
+
+
+def statistics_at(counters_at_s):
+    readings = [Reading(at_ns=START + round(t_s * S), counters=each) for t_s, each in counters_at_s.items()]
+    return ServerStatistics(family="Triton's metrics", url="", readings=tuple(readings))
+
+
+def queued(n, total_ms):
+    return {"nv_inference_request_success": float(n), "nv_inference_queue_duration_us": 1e3 * total_ms}
+
+
+def test_the_warm_up_is_not_in_the_means():
+    # 10 requests waited 100 ms each in the warm-up, 80 of 2 ms in the window's readings, 10 of 50 ms in the drain
+    at_s = {
+        -1.0: queued(0, 0),
+        0.5: queued(10, 1000),
+        5.0: queued(50, 1080),
+        9.5: queued(90, 1160),
+        11: queued(100, 1660),
+    }
+    assert point_with(statistics_at(at_s)).split.queue_ms == pytest.approx(2)
+
+
+def test_a_window_without_readings_is_what_those_around_it_say():
+    window = Window(START + 4 * S, START + 5 * S)
+    at_s = {-1.0: queued(0, 0), 3.0: queued(10, 500), 4.5: queued(20, 600), 6.0: queued(30, 700), 9.0: queued(40, 5000)}
+    assert means_of(statistics_at(at_s), window).parts_ms == pytest.approx({"queue": 10})  # 200 ms over 20 requests
+    before_all = Window(START - 9 * S, START - 8 * S)
+    assert means_of(statistics_at(at_s), before_all).parts_ms == {}  # the first reading alone
 
 
 def test_the_split_of_a_server_that_says_nothing_per_request_comes_from_its_statistics():
