@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.errors import unknown_name
-from targets.models import deep_mlp, digits_cnn, digits_mlp, fashion_cnn, fashion_mlp, speech, text, wide_mlp
+from targets.models import (
+    deep_mlp,
+    digits_cnn,
+    digits_mlp,
+    fashion_cnn,
+    fashion_deep,
+    fashion_mlp,
+    speech,
+    text,
+    wide_mlp,
+)
 
 if TYPE_CHECKING:
     from harness.knobs import Setting
@@ -22,6 +32,7 @@ RECIPES: dict[str, Recipe] = {
         deep_mlp.RECIPE,
         fashion_mlp.RECIPE,
         fashion_cnn.RECIPE,
+        fashion_deep.RECIPE,
         speech.SMALL,
         speech.LARGE,
         text.SMALL,

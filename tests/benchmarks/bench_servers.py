@@ -191,7 +191,9 @@ print(sorted(best)[len(best) // 2])
 
 
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize(("name", "binary"), [("digits-mlp", False), ("digits-cnn", True), ("fashion-cnn", True)])
+@pytest.mark.parametrize(
+    ("name", "binary"), [("digits-mlp", False), ("digits-cnn", True), ("fashion-cnn", True), ("fashion-deep", True)]
+)
 def test_servers(tmp_path, name, binary):
     model = prepare(name, lambda *_: None)
     (ROOT / "results").mkdir(exist_ok=True)
