@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from harness.clock import NS_PER_S, monotonic_ns
 from targets.pipeline.crew import jobs_per_process
 from targets.pipeline.errand import FAILED_NS, SIZE, Errand, parse
-from targets.servers.compute import MODEL_FAILED
+from targets.servers.compute import MODEL_FAILED, Compute
 from targets.servers.errors import ProtocolError
 from targets.servers.work import Joining, reply
 
@@ -48,7 +48,7 @@ class Job:
     stage_ns: list[int] = field(default_factory=list)
 
 
-class PipelineCompute:
+class PipelineCompute(Compute):
     """Routes jobs over the hands of a crew that has been launched."""
 
     _loop: asyncio.AbstractEventLoop

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.clock import monotonic_ns
 from targets.batching import make_policy
+from targets.servers.backend import Backend
 from targets.servers.compute import Batch
 from targets.servers.errors import ProtocolError, expired
 from targets.servers.responses import timing_queue
@@ -29,7 +30,7 @@ def batching_of(setting: Setting) -> Batching:
     return Batching(int(setting["batch_size"]), round(float(setting["batch_wait_ms"]) * 1000) if waits else 0)
 
 
-class BatchedBackend:
+class BatchedBackend(Backend):
     """The dynamic batcher of one model, on the event loop; `compute` takes the batches through the model."""
 
     _loop: asyncio.AbstractEventLoop
@@ -69,6 +70,10 @@ class BatchedBackend:
         """Whether one row more may wait."""
         queue = self._queue
         return queue.rows < queue.queue_limit and self._compute.able()
+
+    def rest(self) -> None:
+        """As far as the model computes on the loop's core."""
+        self._compute.rest()
 
     def apply(self, setting: Setting) -> None:
         """Take new values of the live knobs; what waits is looked at again."""

@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     from targets.explain import Explainer
     from targets.loading import LoadedModel
     from targets.models.preparation import PreparedModel
+    from targets.servers.backend import Backend
     from targets.servers.compute import Compute
-    from targets.servers.http_connection import Backend
     from targets.servers.siblings import Siblings
 
 MAX_BODY_BYTES = 64 * 1024 * 1024

@@ -9,6 +9,7 @@ thread they include waiting for the interpreter lock, and would keep themselves 
 from __future__ import annotations
 
 import sys
+import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ INLINE_LIMIT_NS = 1 * NS_PER_MS
 WARM_BATCHES = (1, 2, 4, 8, 16, 32, 64)
 WARM_CALLS = 5
 SWITCH_INTERVAL_S = 0.0005
+REST_S = 0.002
 
 MODEL_FAILED = ProtocolError(500, "the model failed; the server's log says why")
 
@@ -98,12 +100,17 @@ class Compute(Protocol):
 
     def able(self) -> bool:
         """Whether anything can be computed now or soon; False while what it needs is being started again."""
+        return True
 
     def free(self) -> bool:
         """Whether another batch would begin at once."""
 
     def run(self, batch: Batch) -> None:
         """Begin; only while `free`. `finish` may be called before this returns."""
+
+    def rest(self) -> None:
+        """Block until the batch under way ends, `REST_S` at most; at once where it computes on other cores."""
+        return
 
 
 def warm_curve(engine: Engine, samples: Samples) -> Iterator[tuple[int, int]]:
@@ -119,7 +126,7 @@ def _timed_call_ns(engine: Engine, inputs: NDArray[Any]) -> int:
     return monotonic_ns() - start_ns
 
 
-class LocalCompute:
+class LocalCompute(Compute):
     """One engine in this process, one batch at a time."""
 
     _loop: asyncio.AbstractEventLoop
@@ -133,6 +140,7 @@ class LocalCompute:
         self._curve = ServiceCurve()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="compute")
         self._computing = False
+        self._ended = threading.Event()  # the batch that is on the thread
 
     def start(
         self,
@@ -151,10 +159,6 @@ class LocalCompute:
         """Give the thread back."""
         self._thread.shutdown()
 
-    def able(self) -> bool:
-        """Always: the model is in this process."""
-        return True
-
     def free(self) -> bool:
         """Whether no batch is being computed."""
         return not self._computing
@@ -165,7 +169,13 @@ class LocalCompute:
         if self._curve.predict_ns(batch.rows) <= INLINE_LIMIT_NS and not batch.explains():
             self._done(batch, self._work(batch))
         else:
+            self._ended.clear()
             self._thread.submit(self._work, batch).add_done_callback(lambda done: self._hand_over(batch, done))
+
+    def rest(self) -> None:
+        """Whoever reads and refuses meanwhile takes the core from the compute thread at each wake-up."""
+        if self._computing:
+            self._ended.wait(REST_S)
 
     def _work(self, batch: Batch) -> Result:
         try:
@@ -175,6 +185,7 @@ class LocalCompute:
             return MODEL_FAILED
 
     def _hand_over(self, batch: Batch, future: Future[Result]) -> None:
+        self._ended.set()
         self._loop.call_soon_threadsafe(self._done, batch, future.result())
 
     def _done(self, batch: Batch, result: Result) -> None:

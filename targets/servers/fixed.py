@@ -12,6 +12,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_MS, NS_PER_US, monotonic_ns
+from targets.servers.backend import Backend
 from targets.servers.errors import ProtocolError
 from targets.servers.null import CannedReplies
 from targets.servers.responses import OK, response, timing_queue, timing_work
@@ -44,7 +45,7 @@ class Leaving:
     pieces: list[bytes] | None = None
 
 
-class FixedBackend:
+class FixedBackend(Backend):
     """Holds each request until its planned instant."""
 
     _loop: asyncio.AbstractEventLoop
@@ -71,10 +72,6 @@ class FixedBackend:
             for _, _, leaving in sorted(self._waiting, key=lambda entry: entry[:2]):
                 self._log.write(leaving.exchange.arrived_ns, leaving.planned, None)
             self._log.close()
-
-    def able(self) -> bool:
-        """Always: it computes in this process."""
-        return True
 
     def has_room(self) -> bool:
         """Bounded, far above what a calibration needs."""

@@ -19,6 +19,7 @@ from targets.servers.routes import INFERENCE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from targets.servers.backend import Backend
     from targets.servers.http_head import Head, HeadParser
     from targets.servers.inference import InferRequest
     from targets.servers.routes import Action
@@ -29,25 +30,6 @@ MAX_PIPELINED = 64  # answers owed to one connection before it is no longer read
 MAX_CONNECTIONS = 10_000
 IDLE_LIMIT_NS = 75 * NS_PER_S
 SLOW_REQUEST_LIMIT_NS = 30 * NS_PER_S  # from a request's first byte to its last
-
-
-class Backend(Protocol):
-    """What answers inference requests on the event loop."""
-
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Called once, before the first request."""
-
-    def able(self) -> bool:
-        """Whether it can answer at all now."""
-
-    def has_room(self) -> bool:
-        """Whether one request more would be taken; asked before its body is read."""
-
-    def infer(self, exchange: Exchange, body: bytes) -> bool:
-        """Answer `exchange`, now or later; False where there is no room for it. May raise ProtocolError."""
-
-    def stop(self) -> None:
-        """Called once, after the last answer."""
 
 
 class Telemetry(Protocol):
@@ -88,7 +70,7 @@ class HttpService:
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Called once, before the first request."""
-        self.refusals.start(loop)
+        self.refusals.start(loop, self.backend.rest)
         self.backend.start(loop)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from targets.servers.backend import Backend
 from targets.servers.inference import BatchAnswers
 from targets.servers.responses import OK
 from targets.servers.routes import Action
@@ -37,7 +38,7 @@ class CannedReplies:
         return self._json if exchange.head.json_length is None else self._binary
 
 
-class NullBackend:
+class NullBackend(Backend):
     """Answers at once, whatever was asked."""
 
     def __init__(self, protocol: ProtocolLayer, row: NDArray[np.float32]) -> None:
@@ -49,10 +50,6 @@ class NullBackend:
 
     def stop(self) -> None:
         """Nothing to give back."""
-
-    def able(self) -> bool:
-        """Always: it computes in this process."""
-        return True
 
     def has_room(self) -> bool:
         """Always: nothing waits."""

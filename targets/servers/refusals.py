@@ -4,6 +4,9 @@ A client that comes back at once after each 503 costs the server as much as it l
 a third of the price of answering, would take the core away from the answers. So a refusal goes out at once while
 there are fewer than `REFUSALS_PER_S`, and waits for its turn above that. With N clients that come back without a
 pause a refusal takes N / REFUSALS_PER_S; honest clients, who wait as `Retry-After` says, are told at once.
+
+Reading of them costs too. Beyond that pace the loop rests after each turn, until the batch under way ends or for some
+milliseconds: nothing that comes before then can be let in, and what came meanwhile is read in one go.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from targets.servers.errors import queue_full
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from targets.servers.errors import ProtocolError
 
@@ -53,14 +57,17 @@ class TokenBucket:
 class PacedRefusals:
     """Says *the queue is full* to whom it is given, first come first told."""
 
+    _loop: asyncio.AbstractEventLoop
+    _rest: Callable[[], None]
+
     def __init__(self) -> None:
         self._waiting: deque[Refusable] = deque()
         self._bucket = TokenBucket(REFUSALS_PER_S, BURST, monotonic_ns())
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._rest_is_due = False  # at the end of this turn of the loop
 
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Called once, before the first request."""
-        self._loop = loop
+    def start(self, loop: asyncio.AbstractEventLoop, rest: Callable[[], None]) -> None:
+        """Called once, before the first request. `rest` blocks for a moment that the core is needed for answers."""
+        self._loop, self._rest = loop, rest
 
     def add(self, item: Refusable) -> None:
         """Refuse `item` now, or when its turn comes."""
@@ -70,10 +77,16 @@ class PacedRefusals:
         self._waiting.append(item)
         if len(self._waiting) == 1:
             self._wake_later()
+        if not self._rest_is_due:
+            self._rest_is_due = True
+            self._loop.call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        self._rest_is_due = False
+        self._rest()
 
     def _wake_later(self) -> None:
-        if self._loop is not None:
-            self._loop.call_later(TURN_S, self._send_due)
+        self._loop.call_later(TURN_S, self._send_due)
 
     def _send_due(self) -> None:
         now_ns = monotonic_ns()

@@ -15,6 +15,7 @@ from harness.clock import monotonic_ns, wall_time
 from targets.generation.language_model import Chunk
 from targets.generation.sampling import next_tokens
 from targets.generation.scheduler import Limits
+from targets.servers.backend import Backend
 from targets.servers.chat.frames import Frames, inside_json
 from targets.servers.chat.replies import StreamedReply, WholeReply
 from targets.servers.chat.requests import parse_chat
@@ -46,7 +47,7 @@ def limits_of(setting: Setting) -> Limits:
     )
 
 
-class ChatBackend:
+class ChatBackend(Backend):
     """Answers chat completions. Everything happens on the event loop."""
 
     _loop: asyncio.AbstractEventLoop
@@ -73,10 +74,6 @@ class ChatBackend:
     def stop(self) -> None:
         """No more steps; who still waits has gone."""
         self._stopped = True
-
-    def able(self) -> bool:
-        """Always: it computes in this process."""
-        return True
 
     def has_room(self) -> bool:
         """Whether one sequence more may wait."""
