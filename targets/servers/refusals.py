@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from targets.servers.errors import ProtocolError
 
-REFUSALS_PER_S = 3_000
+REFUSALS_PER_S = 2_000
 BURST = 50  # refusals in a row
 TURN_S = 0.01  # many at a time: each wake-up of the loop takes the core from the compute thread
 
