@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+TIME_NAMESPACE = Path("/proc/self/ns/time")  # containers may have clocks of their own
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,9 +48,9 @@ def offset_of(exchanges: Iterable[Exchange]) -> ClockOffset | None:
     return ClockOffset(offset_ns=best.theirs_ns - middle_ns, error_ns=(best.answered_ns - best.asked_ns) // 2 + 1)
 
 
-def boot_id() -> str:
-    """What tells this start of this machine from any other; empty where the system does not say."""
+def clock_id() -> str:
+    """What tells this machine's CLOCK_MONOTONIC from any other; empty where the system does not say."""
     try:
-        return BOOT_ID.read_text().strip()
+        return f"{BOOT_ID.read_text().strip()} {TIME_NAMESPACE.readlink()}"
     except OSError:
         return ""

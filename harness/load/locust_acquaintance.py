@@ -11,7 +11,7 @@ import gevent
 from gevent.event import AsyncResult
 
 from harness.clock import monotonic_ns
-from harness.clock_offset import SAME, ClockOffset, Exchange, boot_id, offset_of
+from harness.clock_offset import SAME, ClockOffset, Exchange, clock_id, offset_of
 from harness.errors import RunError
 from harness.load.locust_courier import is_here
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from locust.runners import MasterRunner, WorkerRunner
 
 ASK = "sweepspot_ask"  # to the master: {"number", "what": "clock" or "file", "path"}
-TOLD = "sweepspot_told"  # back: {"number", "master_ns", "boot_id", "data"}
+TOLD = "sweepspot_told"  # back: {"number", "master_ns", "clock_id", "data"}
 FIRST_EXCHANGES = 8
 INTERVAL_S = 5.0
 KEPT = 32
@@ -36,14 +36,14 @@ class MasterKnown:
         self._exchanges: deque[Exchange] = deque(maxlen=KEPT)
         self._waiting: dict[int, AsyncResult] = {}
         self._number = 0
-        self._same_machine = False
+        self._same_clock = False
         runner.register_message(TOLD, self._on_told)
         gevent.spawn(self._ask_the_time)
 
     @property
     def clock(self) -> ClockOffset | None:
         """What is added to our instants to get the master's; None where it has not answered yet."""
-        return SAME if self._same_machine else offset_of(self._exchanges)
+        return SAME if self._same_clock else offset_of(self._exchanges)
 
     def fetch(self, path: str, folder: Path) -> Path:
         """The master's file as one of ours. Raises RunError where the master does not give it."""
@@ -58,7 +58,7 @@ class MasterKnown:
         for _ in range(FIRST_EXCHANGES):
             self._exchange()
             gevent.sleep(0.01)
-        while not self._same_machine:
+        while not self._same_clock:
             gevent.sleep(INTERVAL_S)
             self._exchange()
 
@@ -68,12 +68,12 @@ class MasterKnown:
         if answer is not None:
             exchange = Exchange(asked_ns=asked_ns, theirs_ns=answer["master_ns"], answered_ns=answer["ns"])
             self._exchanges.append(exchange)
-            self._same_machine = bool(answer["boot_id"]) and answer["boot_id"] == boot_id()
+            self._same_clock = bool(answer["clock_id"]) and answer["clock_id"] == clock_id()
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any] | None:
         self._number += 1
         result = self._waiting[self._number] = AsyncResult()
-        self._runner.send_message(ASK, {**question, "number": self._number, "boot_id": boot_id()})
+        self._runner.send_message(ASK, {**question, "number": self._number, "clock_id": clock_id()})
         try:
             answer: dict[str, Any] = result.get(timeout=PATIENCE_S)
         except gevent.Timeout:
@@ -103,11 +103,11 @@ class WorkersKnown:
     def _on_ask(self, environment: Any, msg: Any, **_: Any) -> None:
         del environment
         asked = msg.data
-        self.all_here &= asked["boot_id"] == boot_id()
+        self.all_here &= asked["clock_id"] == clock_id()
         data = None
         if asked["what"] == "file" and asked["path"] in self._files:
             data = Path(asked["path"]).read_bytes()
-        told = {"number": asked["number"], "master_ns": monotonic_ns(), "boot_id": boot_id(), "data": data}
+        told = {"number": asked["number"], "master_ns": monotonic_ns(), "clock_id": clock_id(), "data": data}
         self._runner.send_message(TOLD, told, client_id=msg.node_id)
 
 

@@ -24,7 +24,7 @@ SHARD = "sweepspot_shard"  # to the master: {"name", "offset", "data"}
 INTERVAL_S = 2.0
 CHUNK_BYTES = 1 << 18
 WORKER_DIR = "SWEEPSPOT_WORKER_DIR"  # environment variable: where a worker keeps its rows until they travel
-_NAME = re.compile(r"((requests|tokens)-\d+\.arrow|load-\d+\.json)")
+_NAME = re.compile(r"((requests|tokens)(-\d+)?\.arrow|load(-\d+)?\.json)")  # without a number: of the only worker
 logger = logging.getLogger(__name__)
 
 

@@ -3,7 +3,7 @@
 import pytest
 from evidence_of import START, S, closed_loop, report_of
 
-from harness.clock_offset import Exchange, boot_id, offset_of
+from harness.clock_offset import Exchange, clock_id, offset_of
 from harness.masters_clock import INSTANTS, report_on_masters_clock, rows_on_masters_clock
 
 
@@ -20,7 +20,7 @@ def test_the_quickest_exchange_decides_and_the_truth_is_within_its_error():
 
 
 def test_a_machine_knows_itself():
-    assert boot_id() == boot_id() != ""
+    assert clock_id() == clock_id() != ""
 
 
 def test_rows_and_report_move_to_the_masters_clock_and_no_duration_changes():

@@ -59,3 +59,9 @@ def test_a_worker_that_keeps_to_its_folder_sees_nothing_of_the_masters(tmp_path,
     monkeypatch.setenv(WORKER_DIR, str(tmp_path / "mine"))
     assert not is_here(file)
     assert own_folder().parent == tmp_path / "mine"
+
+
+@pytest.mark.parametrize("name", ["requests.arrow", "load.json", "requests-12.arrow", "tokens.arrow", "load-3.json"])
+def test_the_names_of_workers_own_are_kept_with_a_number_and_without(tmp_path, name):
+    keep_shard(tmp_path, {"name": name, "offset": 0, "data": b"x"})
+    assert (tmp_path / name).read_bytes() == b"x"
