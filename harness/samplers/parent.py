@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Self
 
-from harness.control import ControlChannel
+from harness.child_process import ChildProcess
 from harness.errors import RunError
-from harness.isolation import pin
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from harness.control import ControlChannel
     from harness.isolation import Cores
 
 READY_TIMEOUT_S = 30.0
@@ -39,7 +38,7 @@ class SamplerProcess:
         self._words = ["--out", str(out), "--interval-ms", f"{interval_ms:g}"]
         self._words += [f"--target-pid={target_pid}"] if target_pid is not None else []
         self._words += [f"--load-pid={load_pid}"] if load_pid is not None else []
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ChildProcess | None = None
         self._control: ControlChannel | None = None
         self.failure: str | None = None  # set by `stop`: why it ended before it was told to, None where all went well
 
@@ -50,17 +49,8 @@ class SamplerProcess:
 
     def start(self) -> None:
         """Start it and return once its first samples are on disk. Raises RunError where it cannot."""
-        self._control, inherited = ControlChannel.pair()
-        with inherited:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "harness.samplers", *self._words, "--control-fd", str(inherited.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=(inherited.fileno(),),
-                start_new_session=True,  # Ctrl-C is for the harness, which then stops it
-            )
-        if self._cores:
-            pin(self._process.pid, self._cores)
+        argv = [sys.executable, "-m", "harness.samplers", *self._words]
+        self._process, self._control = ChildProcess.with_control(argv, cores=self._cores)
         try:
             message = self._control.receive(READY_TIMEOUT_S)
         except TimeoutError:
@@ -75,21 +65,14 @@ class SamplerProcess:
         if self._process is None or self._control is None:
             return
         self._control.send({"stop": True})
-        try:
-            code = self._process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
+        if self._process.wait(STOP_TIMEOUT_S) is None:
             self._process.kill()
-            code = self._process.wait()
-        if code != 0:
-            self.failure = self._last_words() or f"the samplers ended with exit code {code}"
+        if code := self._process.exit_code:
+            words = _error_told(self._control) or self._process.last_words()
+            self.failure = words or f"the samplers ended with exit code {code}"
         self._control.close()
+        self._process.close()
         self._process = self._control = None
-
-    def _last_words(self) -> str | None:
-        while self._control is not None and (message := self._control.receive(timeout_s=1.0)) is not None:
-            if message.get("event") == "error":
-                return str(message["message"])
-        return None
 
     def __enter__(self) -> Self:
         self.start()
@@ -99,3 +82,10 @@ class SamplerProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _error_told(control: ControlChannel) -> str | None:
+    while (message := control.receive(timeout_s=1.0)) is not None:
+        if message.get("event") == "error":
+            return str(message["message"])
+    return None
