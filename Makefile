@@ -64,7 +64,8 @@ test-all: test e2e
 
 bench: $(DEV_STAMP)
 	@echo "bench: figures depend on the machine; leave it alone meanwhile"
-	@$(BIN)/python -m pytest -q -s -o python_files='bench_*.py' tests/benchmarks
+	@$(BIN)/python -m pytest -q -s --timeout 0 -o python_files='bench_*.py' tests/benchmarks
+	@$(BIN)/python -m tests.benchmarks.bench_agent throughput scheduling agreement
 
 lint: $(DEV_STAMP)
 	@echo "lint: rules, format, types"
