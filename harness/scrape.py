@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 2.0
 MAX_BYTES = 8 << 20
+LAST_READING_LIMIT_S = 3 * TIMEOUT_S  # a server may drip
 INTERVAL_S = 0.25
 CPU_SHARE = 0.01  # of a core, at most, goes into reading: a server with long statistics is asked less often
 TRITON_METRICS_PORT = 8002
@@ -84,17 +85,17 @@ def statistics_of(scraper: Scraper | None, folder: Path) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        reader.join()
-        if (last := _reading(scraper)) is not None:
-            readings.append(last)
+        reader.join(LAST_READING_LIMIT_S)
         if len(readings) > 1:
             found = ServerStatistics(family=scraper.family.name, url=scraper.url, readings=tuple(readings))
             write_whole(folder / FILE, _encoded(found))
 
 
 def _read_on(scraper: Scraper, readings: list[Reading], stop: threading.Event) -> None:
-    pause_s = INTERVAL_S
-    while not stop.wait(pause_s):
+    """Until told to stop, and then once more."""
+    pause_s, last = INTERVAL_S, False
+    while not last:
+        last = stop.wait(pause_s)
         began_s = time.thread_time()
         if (reading := _reading(scraper)) is not None:
             readings.append(reading)
@@ -125,28 +126,28 @@ def _encoded(found: ServerStatistics) -> bytes:
 def _triton_counters(body: bytes) -> Counters | None:
     try:
         statistics: dict[str, Any] = json.loads(body)["model_stats"][0]
-        samples = {name: float(statistics[name]) for name in ("inference_count", "execution_count")}
+        counters = {name: float(statistics[name]) for name in ("inference_count", "execution_count")}
         for name, duration in statistics["inference_stats"].items():
-            samples |= {f"{name}.ns": float(duration["ns"]), f"{name}.count": float(duration["count"])}
+            counters |= {f"{name}.ns": float(duration["ns"]), f"{name}.count": float(duration["count"])}
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         return None
-    return samples
+    return counters
 
 
 def _prometheus_counters(body: bytes, family: Family, model: str) -> Counters | None:
     from prometheus_client.parser import text_string_to_metric_families
 
     wanted = family.samples()
-    samples: Counters = {}
+    counters: Counters = {}
     try:
         for metric in text_string_to_metric_families(body.decode(errors="replace")):
             for sample in metric.samples:
                 name = sample.name if sample.name in wanted else sample.name.removesuffix("_total")  # the parser's own
                 if name in wanted and _counts(sample.labels, family, model):
-                    samples[name] = samples.get(name, 0.0) + float(sample.value)
+                    counters[name] = counters.get(name, 0.0) + float(sample.value)
     except ValueError:
         return None
-    return samples or None
+    return counters or None
 
 
 def _counts(labels: dict[str, str], family: Family, model: str) -> bool:

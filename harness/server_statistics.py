@@ -134,13 +134,11 @@ class ServerStatistics(msgspec.Struct, frozen=True, kw_only=True):
         """The two readings whose difference is what happened in `window`.
 
         Those inside it that lie farthest apart, so that no request of the warm-up counts; in a window too short for
-        that, the last before it and the first after it. Raises ValueError where there are no readings.
+        that, the last before it and the first after it. There must be one at least.
         """
         inside = [reading for reading in self.readings if window.start_ns <= reading.at_ns <= window.end_ns]
         if inside and inside[-1].at_ns - inside[0].at_ns >= COVERED * (window.end_ns - window.start_ns):
             return inside[0], inside[-1]
-        if not self.readings:
-            raise ValueError("no reading of the server's statistics")
         before = [reading for reading in self.readings if reading.at_ns < window.start_ns] or self.readings[:1]
         after = [reading for reading in self.readings if reading.at_ns > window.end_ns] or self.readings[-1:]
         return before[-1], after[0]
