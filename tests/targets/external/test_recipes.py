@@ -41,8 +41,8 @@ def assert_split_is_what_the_server_says(source, out):
         assert point.split.source == source
         assert 0 < point.split.compute_ms < point.response.mean_ms
     assert 1 < point.mean_batch <= 4  # the last of them batches
-    # Four times a second, over 1.6 s.
-    assert all(len(read_statistics(folder).readings) > 4 for folder in out.glob("trials/*/"))
+    # Four times a second, over 3.1 s.
+    assert all(len(read_statistics(folder).readings) > 8 for folder in out.glob("trials/*/"))
     assert f"Here they are from {source}" in html.unescape((out / "report.html").read_text())
 
 
@@ -56,7 +56,7 @@ def test_a_knob_of_a_real_server_is_swept_and_every_answer_is_right(name, tmp_pa
     assert installed.returncode == 0, installed.stderr
     before = {process.pid for process in psutil.process_iter()}
     out = tmp_path / "run"
-    seconds = 1.5 if name in SPLIT else 0.4
+    seconds = 3 if name in SPLIT else 0.4  # many readings of a server's statistics: they are of most of the time then
     words = ("--concurrency", 4, "--seconds", seconds, "--warmup", "0.1s", "--repeats", 1, "--out", out)
     done = harness("sweep", SWEPT[name], "--target", name, *words)
     assert done.returncode in (0, 4), done.stderr
