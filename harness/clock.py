@@ -16,6 +16,7 @@ NS_PER_US = 1_000
 
 monotonic_ns = time.monotonic_ns
 cpu_ns = time.process_time_ns
+thread_cpu_ns = time.thread_time_ns
 
 
 class Clock(Protocol):

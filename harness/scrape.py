@@ -6,11 +6,10 @@ import contextlib
 import http.client
 import json
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from harness.clock import monotonic_ns
+from harness.clock import NS_PER_S, monotonic_ns, thread_cpu_ns
 from harness.run_folder import write_whole
 from harness.server_statistics import FAMILIES, TRITON_STATISTICS, Counters, Family, Reading, ServerStatistics
 from harness.wire.url import parse_url
@@ -96,10 +95,10 @@ def _read_on(scraper: Scraper, readings: list[Reading], stop: threading.Event) -
     pause_s, last = INTERVAL_S, False
     while not last:
         last = stop.wait(pause_s)
-        began_s = time.thread_time()
+        began_ns = thread_cpu_ns()
         if (reading := _reading(scraper)) is not None:
             readings.append(reading)
-        pause_s = max(INTERVAL_S, (time.thread_time() - began_s) / CPU_SHARE)
+        pause_s = max(INTERVAL_S, (thread_cpu_ns() - began_ns) / NS_PER_S / CPU_SHARE)
 
 
 def _reading(scraper: Scraper) -> Reading | None:
