@@ -35,8 +35,7 @@ def calibrate(job: CalibrationJob) -> Calibration:
         for exercise in fixed:
             _exercise(job, exercise, found)
         for exercise in idle:
-            found.envelope, step = _envelope(job, exercise)
-            found.steps.append(step)
+            _envelope(job, exercise, found)
     except KeyboardInterrupt:
         interrupted = True
     return Calibration(
@@ -59,40 +58,45 @@ class _Found:
     envelope: Envelope | None = None
 
 
+# What was found is kept before it is told: an interrupt may come with the telling.
+
+
 def _exercise(job: CalibrationJob, exercise: Exercise, found: _Found) -> None:
     ours = exercise_ours(job, exercise)
-    job.listener(StepEnded(exercise.name, ours.exercised.failure or _outcome(ours.claims)))
     found.steps.append(ours.exercised)
     found.claims.extend(ours.claims)
+    job.listener(StepEnded(exercise.name, ours.exercised.failure or _outcome(ours.claims)))
     for peer in job.peers:
         if ours.true and can_do(peer, exercise):
             try:
-                found.claims.extend(_beside(job, exercise, peer, ours.true))
+                _beside(job, exercise, peer, ours.true, found)
             except (RunError, UserError) as error:
                 found.complaints.append(f"{exercise.name}, {peer.name}: {error}")
 
 
-def _beside(job: CalibrationJob, exercise: Exercise, peer: Peer, true: dict[str, float | None]) -> list[Claim]:
+def _beside(job: CalibrationJob, exercise: Exercise, peer: Peer, true: dict[str, float | None], found: _Found) -> None:
     name = f"{exercise.name}, {peer.name}"
     job.listener(StepStarted(name))
     outcome = "failed"
     try:
         claims = exercise_peer(job, exercise, peer, true)
+        found.claims.extend(claims)
         outcome = _outcome(claims)
     finally:
         job.listener(StepEnded(name, outcome))
-    return claims
 
 
-def _envelope(job: CalibrationJob, exercise: Exercise) -> tuple[Envelope | None, Exercised]:
+def _envelope(job: CalibrationJob, exercise: Exercise, found: _Found) -> None:
     try:
         trials = Course(job, exercise).run()
-        envelope = envelope_of(trials, job.environment.fingerprint)
+        found.envelope = envelope_of(trials, job.environment.fingerprint)
     except RunError as error:
-        job.listener(StepEnded(exercise.name, str(error), len(exercise.loads)))
-        return None, failed(exercise, str(error))
-    job.listener(StepEnded(exercise.name, f"{envelope.greatest_rps:,.0f} requests/s at most", len(exercise.loads)))
-    return envelope, Exercised(name=exercise.name, doc=exercise.doc)
+        outcome = str(error)
+        found.steps.append(failed(exercise, outcome))
+    else:
+        outcome = f"{found.envelope.greatest_rps:,.0f} requests/s at most"
+        found.steps.append(Exercised(name=exercise.name, doc=exercise.doc))
+    job.listener(StepEnded(exercise.name, outcome, len(exercise.loads)))
 
 
 def _outcome(claims: list[Claim]) -> str:
