@@ -117,8 +117,8 @@ class EmbeddedSession:
             progress=lambda stage, done, total: self._listener(Preparing(stage, done, total)),
         )
         target.start()
+        self._target = target  # before anything is told: an interrupt may come with the telling
         self._listener(Prepared())
-        self._target = target
         self._scraper = None  # the last one read another process
         if target.ready.model is not None:
             self.cards[self._model_name] = target.ready.model
