@@ -335,6 +335,8 @@ def parse_stages(text: str) -> tuple[Stage, ...]:
         if stage.seconds <= 0:
             raise UserError(f"--stages {text}: {part.strip()!r} must last longer than nothing")
         stages.append(stage)
+    if not any(stage.start_rps or stage.end_rps for stage in stages):
+        raise UserError(f"--stages {text}: nothing comes, all of its numbers are 0")
     return tuple(stages)
 
 

@@ -163,6 +163,8 @@ class KnobSet:
         for word in words:
             name, equals, text = word.partition("=")
             knob = self[name]
+            if name in swept:
+                raise UserError(f"{name}: given twice; give all of its values at once, {name}=A,B")
             values = tuple(knob.parse(part) for part in text.split(",")) if equals else knob.swept
             swept[name] = tuple(dict.fromkeys(values))
         return swept

@@ -32,8 +32,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 
 def find_scenario(name: str) -> str:
     """The path of a locustfile: `name` itself, or that of the scenario called so. Raises UserError."""
-    if name.endswith(".py") or Path(name).is_file():
+    if name.endswith(".py"):
         return name
+    if Path(name).is_file():
+        raise UserError(f"--scenario {name}: a locustfile is a Python file, and ends in .py")
     known = sorted(file.stem for file in SCENARIOS.glob("*.py") if not file.stem.startswith("_"))
     if name not in known:
         raise unknown_name("--scenario", name, known)

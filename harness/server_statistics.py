@@ -6,6 +6,7 @@ the mean per request (or per batch, where it counts those) is difference by diff
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -153,20 +154,25 @@ class ServerMeans(NamedTuple):
 
 
 def means_of(statistics: ServerStatistics, window: Window) -> ServerMeans | None:
-    """The window's own share of the readings; None where there are none, or of a family that is not known here."""
+    """The window's own share of the readings.
+
+    None where there are none, of a family that is not known here, or where the server was started again meanwhile.
+    """
     family = next((each for each in (TRITON_STATISTICS, *FAMILIES) if each.name == statistics.family), None)
     if family is None or not statistics.readings:
         return None
-    grown = _growths(*statistics.over(window))
+    first, last = statistics.over(window)
+    between = [reading for reading in statistics.readings if first.at_ns <= reading.at_ns <= last.at_ns]
+    if any(_fell(earlier, later) for earlier, later in itertools.pairwise(between)):
+        return None
+    grown = {name: value - first.counters.get(name, 0.0) for name, value in last.counters.items()}
     parts_ms = {part.name: mean for part in family.parts if (mean := _mean_ms(grown, part)) is not None}
     batched, batches = grown.get(family.batched), grown.get(family.batches)
     return ServerMeans(family.name, parts_ms, batched / batches if batched and batches else None)
 
 
-def _growths(first: Reading, last: Reading) -> Counters:
-    """What each sample grew by. One that fell is left out: the server was started again in between."""
-    growths = {name: value - first.counters.get(name, 0.0) for name, value in last.counters.items()}
-    return {name: growth for name, growth in growths.items() if growth >= 0}
+def _fell(earlier: Reading, later: Reading) -> bool:
+    return any(value < earlier.counters.get(name, 0.0) for name, value in later.counters.items())
 
 
 def _mean_ms(grown: Counters, part: Part) -> float | None:

@@ -39,7 +39,7 @@ def trial_split(good: Columns, said: ServerMeans | None, stream_ms: Mapping[str,
     send_ms -= client_ms or 0.0
     parts_ms = {name: part for name in SERVER_PARTS if (part := mean_ms_of(good[f"{name}_ns"])) is not None}
     source = PER_REQUEST if parts_ms else ""
-    if not parts_ms and said is not None and send_ms + sum(said.parts_ms.values()) <= mean_ms:
+    if not parts_ms and said is not None and said.parts_ms and send_ms + sum(said.parts_ms.values()) <= mean_ms:
         parts_ms, source = said.parts_ms, said.source
     if stream_ms:
         parts_ms = {name: part for name, part in parts_ms.items() if name == "queue"}

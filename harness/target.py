@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from harness.errors import unknown_name
+from harness.errors import UserError, unknown_name
 from harness.server_recipe import load_recipe
 from harness.wire.protocols import HTTP_JSON
 
@@ -100,6 +100,8 @@ def find_target(name: str) -> TargetSpec:
     if name.endswith(".toml"):
         return spec_of(load_recipe(Path(name)))
     targets = known_targets()
+    if name not in targets and ":" in name:
+        raise UserError(f"--target {name}: a server is given by its URL, for example http://127.0.0.1:8000")
     if name not in targets:
         raise unknown_name("target", name, targets)
     return targets[name]

@@ -94,7 +94,7 @@ def split_sources(points: Sequence[PointMetrics]) -> str:
     if not sources:
         told = set(parts_seen(points)) - {"send", "rest"}
         return (
-            "" if told or not points else "This one said nothing: no Server-Timing, and no statistics that are known."
+            "" if told or not points else "This one said nothing: no Server-Timing, and no statistics that can be used."
         )
     return f"Here they are from {', '.join(sources)}: means over all requests in the measured time."
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from harness.cli.options import load_options
-from harness.cli.request import make_request
+from harness.cli.request import make_request, refuse_beside_resume
 from harness.errors import UserError
 
 SECONDS = "5s"  # of each rate: near the border, percentiles settle slowly
@@ -39,6 +39,7 @@ def command(knobs: tuple[str, ...], resume: Path | None, **given: Any) -> int:
     from harness.cli import execute
 
     if resume is not None:
+        refuse_beside_resume()
         return execute.resume(resume, as_json=given["as_json"])
     if given["rate"] is not None or given["arrivals_kind"] not in (None, "poisson"):
         raise UserError("--rate, --arrivals: `capacity` looks for the rate of Poisson arrivals itself; leave them out")

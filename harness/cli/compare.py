@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.option_types import Number
 from harness.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _FOLDER = click.Path(path_type=Path)
 @click.argument("after", type=_FOLDER, metavar="AFTER")
 @click.option(
     "--margin",
-    type=click.FloatRange(0, 100, max_open=True),
+    type=Number(least=0, most=99),
     default=5.0,
     show_default=True,
     metavar="PERCENT",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 
 import click
@@ -84,10 +85,13 @@ def main() -> int:
     try:
         result = cli.main(standalone_mode=False)
     except SweepspotError as error:
-        print(f"error: {error}", file=sys.stderr)
+        # What speaks to servers names Locust's option: here the same is --target.
+        print(f"error: {re.sub('^--host ', '--target ', str(error))}", file=sys.stderr)
         return error.exit_code
     except click.ClickException as error:
-        error.show()
+        context = getattr(error, "ctx", None)
+        see = f" (see: {context.command_path} --help)" if context else ""
+        print(f"error: {error.format_message()}{see}", file=sys.stderr)
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import click
@@ -11,10 +12,12 @@ from harness.errors import UserError
 from harness.slo import Slo, parse_slo
 
 MAX_PORT = 65_536
+WEEK_S = 7 * 86_400.0
+MOST_RPS = 1e7
 
 
 class Duration(click.ParamType[float]):
-    """Seconds, from `500ms`, `2s`, `1m` or a bare number of seconds."""
+    """Seconds, from `500ms`, `2s`, `1m` or a bare number of seconds; a week at most."""
 
     name = "duration"
 
@@ -23,7 +26,36 @@ class Duration(click.ParamType[float]):
         del ctx
         if isinstance(value, (int, float)):
             return float(value)
-        return parse_seconds(value, param.opts[0] if param else "duration")
+        flag = param.opts[0] if param else "duration"
+        seconds = parse_seconds(value, flag)
+        if seconds > WEEK_S:
+            raise UserError(f"{flag} {value}: give a week at most")
+        return seconds
+
+
+class Number(click.ParamType[float]):
+    """A finite number above `above`, or of at least `least`, and of `most` at most."""
+
+    name = "number"
+
+    def __init__(self, *, above: float | None = None, least: float | None = None, most: float) -> None:
+        self._above = above
+        self._least = least
+        self._most = most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """As a float; what is not a number is refused like one that is out of range."""
+        del ctx
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        high_enough = number > self._above if self._above is not None else number >= (self._least or 0.0)
+        if not (high_enough and number <= self._most):  # nor where it is nan
+            flag = param.opts[0] if param else "number"
+            low = f"above {self._above:g}" if self._above is not None else f"of {self._least or 0:g} or more"
+            raise UserError(f"{flag} {value}: give a number {low}, {self._most:g} at most")
+        return number
 
 
 class Share(click.ParamType[float]):

@@ -11,7 +11,7 @@ import click
 from harness.arrivals import KINDS
 from harness.cli.chat_options import CHAT_OPTIONS
 from harness.cli.foreign_options import FOREIGN_OPTIONS
-from harness.cli.option_types import Address, Duration, Share, SloType
+from harness.cli.option_types import MOST_RPS, Address, Duration, Number, Share, SloType
 from harness.scenario import find_scenario
 from harness.scenario_defaults import scenario_defaults
 from harness.wire.access import TLS_CA, TOKEN_FILE, Access
@@ -145,8 +145,14 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="closed (a number of users who wait for their answers), users (who come and go by --stages), or an open "
         "loop.  [default: closed; poisson with a rate]",
     ),
-    click.option("--rate", type=float, default=None, help="Requests/s of an open loop."),
-    click.option("--cv", type=float, default=2.0, show_default=True, help="Burstiness of --arrivals gamma."),
+    click.option("--rate", type=Number(above=0, most=MOST_RPS), default=None, help="Requests/s of an open loop."),
+    click.option(
+        "--cv",
+        type=Number(above=0, most=100),
+        default=2.0,
+        show_default=True,
+        help="Burstiness of --arrivals gamma.",
+    ),
     click.option(
         "--think-time",
         type=Duration(),
@@ -161,7 +167,13 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Steps, ramps and spikes: rates of --arrivals stages, or numbers of --arrivals users.",
     ),
     click.option("--trace", default=None, type=click.Path(), help="CSV of seconds for --arrivals replay."),
-    click.option("--speed", type=float, default=1.0, show_default=True, help="Divides the trace's times."),
+    click.option(
+        "--speed",
+        type=Number(above=0, most=1e6),
+        default=1.0,
+        show_default=True,
+        help="Divides the trace's times.",
+    ),
     click.option(
         "--slo",
         type=SloType(),
@@ -202,7 +214,11 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--isolate/--no-isolate", default=True, show_default=True, help="Pin target and load to separate cores."
     ),
     click.option(
-        "--seed", type=int, default=1, show_default=True, help="Makes order, payloads and arrivals repeatable."
+        "--seed",
+        type=click.IntRange(0, 2**31),
+        default=1,
+        show_default=True,
+        help="Makes order, payloads and arrivals repeatable.",
     ),
     click.option("--out", type=click.Path(), default=None, help="The run directory.  [default: results/<date>-<name>]"),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,9 +18,12 @@ from harness.slo import parse_slo
 from harness.wire.protocols import protocol_named
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from harness.target import TargetSpec
 
 DEFAULT_MAX_SECONDS = 60.0
+BESIDE_RESUME = {"resume", "as_json", "token_file", "tls_ca"}
 
 
 def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: int, given: dict[str, Any]) -> Request:
@@ -29,10 +33,11 @@ def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: 
     if given["precision"] is not None and was_given("repeats"):
         raise UserError("--repeats: --precision decides how often a point is run; leave one of the two out")
     target: str = given["target"]
-    is_url = "://" in target
+    is_url = "://" in target.rstrip("/")
     spec = None if is_url else find_target(target)
     if given["rate"] is not None:
         words = (*words, f"rate={given['rate']:g}")
+    _refuse_without_effect({word.partition("=")[0] for word in words}, spec, given)
     return Request(
         words=words,
         target=target.rstrip("/") if is_url else target,
@@ -71,6 +76,29 @@ def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: 
     )
 
 
+def _refuse_without_effect(named: set[str], spec: TargetSpec | None, given: dict[str, Any]) -> None:
+    """Raise UserError for an option that would change nothing: who gives it expects something else."""
+    kind = given["arrivals_kind"] or ("poisson" if "rate" in named else "closed")
+    foreign = spec is None or spec.server is not None
+    effects = (
+        ("stages", kind in ("stages", "users"), "--arrivals stages or --arrivals users"),
+        ("trace", kind == "replay", "--arrivals replay"),
+        ("speed", kind == "replay", "--arrivals replay"),
+        ("cv", kind == "gamma", "--arrivals gamma"),
+        ("think_time", kind in ("closed", "users"), "a closed loop, which has no rate"),
+        ("concurrency", kind == "closed", "a closed loop, which has no rate"),
+        ("concurrency", "concurrency" not in named, "levels that the knob concurrency does not give"),
+        ("payloads", foreign, "a server that is not ours"),
+        ("reference", foreign, "a server that is not ours"),
+        ("shape", foreign, "a server that is not ours"),
+        ("metrics", foreign, "a server that is not ours"),
+    )
+    for name, has_effect, of in effects:
+        if was_given(name) and not has_effect:
+            flag = "bank" if name == "payloads" else name.replace("_", "-")
+            raise UserError(f"--{flag}: it is for {of}; leave it out, or give that")
+
+
 def _model(name: str, spec: TargetSpec | None) -> str:
     """`name`, unless it is a scenario's default that a server by recipe does not have; empty: the target's own."""
     foreign = spec is not None and spec.server is not None and name not in spec.models
@@ -82,6 +110,19 @@ def was_given(name: str) -> bool:
     context = click.get_current_context(silent=True)
     source = context.get_parameter_source(name) if context else None
     return source not in (None, click.core.ParameterSource.DEFAULT, click.core.ParameterSource.DEFAULT_MAP)
+
+
+def refuse_options(names: Iterable[str], why: str, instead: str) -> None:
+    """Raise UserError for an option or argument of `names` that was given and would do nothing."""
+    for option in click.get_current_context().command.params:
+        if option.name in names and was_given(option.name):
+            raise UserError(f"{option.opts[0]}: {why}; leave it out ({instead} may be of use)")
+
+
+def refuse_beside_resume() -> None:
+    """Raise UserError for anything that is given to a run that goes on, but where to show it and how to reach it."""
+    names = {str(option.name) for option in click.get_current_context().command.params}
+    refuse_options(names - BESIDE_RESUME, "a run that goes on keeps its own plan", "a new run, without --resume,")
 
 
 def _warmup(given: dict[str, Any]) -> float:
@@ -104,7 +145,19 @@ def _remote_workers(given: dict[str, Any]) -> int:
         raise UserError("--workers: they take the place of --load-processes; leave one of the two out")
     if given["workers"] is None and was_given("bind"):
         raise UserError("--bind: it is where --workers reach this machine; give that too, or leave it out")
+    if given["workers"]:
+        _can_bind(given["bind"])
     return given["workers"] or 0
+
+
+def _can_bind(address: str) -> None:
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        family, kind, *_, socket_address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as tried:
+            tried.bind(socket_address)
+    except OSError as error:
+        raise UserError(f"--bind {address}: this machine has no such address ({error.strerror})") from error
 
 
 def _positive(flag: str, seconds: float) -> float:

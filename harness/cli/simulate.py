@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from harness.arrivals import Closed
+from harness.cli.option_types import MOST_RPS, Number
 from harness.errors import ExitCode, UserError
 from harness.simulation.result import Simulation, write_simulation
 from harness.target import find_target
@@ -31,8 +32,15 @@ DEFAULT_WORDS = ("replicas", "dispatch")
     default=None,
     help="Closed-loop users for each replica.  [default: the most that the run had]",
 )
-@click.option("--rate", type=float, default=None, help="Requests/s (Poisson) for all replicas together instead.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Makes the simulation repeatable.")
+@click.option(
+    "--rate",
+    type=Number(above=0, most=MOST_RPS),
+    default=None,
+    help="Requests/s (Poisson) for all replicas together instead.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**31), default=1, show_default=True, help="Makes the simulation repeatable."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 def command(
     run_dir: Path,
@@ -60,8 +68,6 @@ def command(
 
     if rate is not None and users_per_replica is not None:
         raise UserError("--rate: a rate has no users; leave out --users-per-replica")
-    if rate is not None and rate <= 0:
-        raise UserError(f"--rate {rate:g}: give more than zero")
     folder = RunDir.open(run_dir, "DIR")
     record = folder.read()
     offered = Offered(users_per_replica or _most_users(record.plan), rate)

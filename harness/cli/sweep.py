@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from harness.cli.option_types import IntList
 from harness.cli.options import load_options
-from harness.cli.request import make_request, was_given
+from harness.cli.request import make_request, refuse_beside_resume, refuse_options, was_given
 from harness.cli.train import TARGET_ACCURACY_HELP
 from harness.errors import UserError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 TRAINING_OPTIONS = ("seeds", "target_accuracy")  # of training knobs alone
 SHARED_OPTIONS = ("knobs", "model", "repeats", "seed", "out", "as_json", "dry_run", "resume")
@@ -73,6 +69,7 @@ def command(
     from harness.training.store import is_training
 
     if resume is not None:
+        refuse_beside_resume()
         if is_training(resume):
             return training.resume(resume, as_json=given["as_json"])
         return execute.resume(resume, as_json=given["as_json"])
@@ -80,7 +77,7 @@ def command(
         raise UserError("KNOB: say what to sweep, for example `sweep batch_size`; `harness knobs` lists them")
     if training.asks_for_training(knobs):
         return _train(knobs, given)
-    _refuse(TRAINING_OPTIONS, f"{knobs[0].partition('=')[0]} is a knob of serving", "--repeats")
+    refuse_options(TRAINING_OPTIONS, f"{knobs[0].partition('=')[0]} is a knob of serving", "--repeats")
     request = make_request(knobs, concurrency, repeats, given)
     if given["dry_run"]:
         return execute.dry_run(request, as_json=given["as_json"])
@@ -93,21 +90,10 @@ def _train(knobs: tuple[str, ...], given: dict[str, Any]) -> int:
 
     params = click.get_current_context().params
     serving = [name for name in params if name not in (*SHARED_OPTIONS, *TRAINING_OPTIONS)]
-    _refuse(serving, f"{knobs[0].partition('=')[0]} is a knob of training", "--seeds and --target-accuracy")
-    seeds = params["repeats" if _given("repeats") and not _given("seeds") else "seeds"]
+    refuse_options(serving, f"{knobs[0].partition('=')[0]} is a knob of training", "--seeds and --target-accuracy")
+    seeds = params["repeats" if was_given("repeats") and not was_given("seeds") else "seeds"]
     request = training.make_training_request(knobs, seeds, given)
     if given["dry_run"]:
         return training.dry_run(request, as_json=given["as_json"])
     gated = given["target_accuracy"] is not None
     return training.start(request, out=given["out"], gated=gated, as_json=given["as_json"])
-
-
-def _refuse(names: Iterable[str], why: str, instead: str) -> None:
-    """Raise UserError for an option that was given and would do nothing."""
-    for option in click.get_current_context().command.params:
-        if option.name in names and _given(option.name):
-            raise UserError(f"{option.opts[0]}: {why}; leave it out ({instead} may be of use)")
-
-
-def _given(name: str) -> bool:
-    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE

@@ -210,6 +210,9 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client sends no more, but may still read: the connection stays while answers are owed."""
         self._ended = True
+        if self._reader.in_request:
+            self._request_since_ns = None
+            self._reader.abort(ProtocolError(400, "the request ends before it has come whole"))
         return bool(self._owed)
 
     def data_received(self, data: bytes) -> None:

@@ -141,8 +141,12 @@ def test_mosecs_total_is_no_stage(server_of, tmp_path):
 def test_a_server_started_again_in_between_says_nothing(server_of, tmp_path):
     before = TRITON.format(n=300, batches=100, queue_us=1.4e6, compute_us=2.2e6)
     after = TRITON.format(n=100, batches=50, queue_us=1e6, compute_us=2e6)
-    found = measured(server_of, tmp_path, "/metrics", before, after)
-    assert (found.parts_ms, found.mean_batch) == ({}, None)
+    assert measured(server_of, tmp_path, "/metrics", before, after) is None
+
+
+def test_a_server_started_again_between_two_readings_says_nothing_however_far_it_came_since():
+    at_s = {0.0: queued(50, 100), 3.0: queued(60, 120), 6.0: queued(5, 10), 10.0: queued(90, 200)}
+    assert means_of(statistics_at(at_s), Window(START, START + 10 * S)) is None
 
 
 @pytest.mark.parametrize("text", ["", "# TYPE up gauge\nup 1\n", "}{ no metrics", "<html></html>"])
