@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import signal
 import sys
@@ -36,7 +37,7 @@ def begin(
     from harness.environment import capture
 
     started = wall_time()
-    folder = create(Path(out) if out else Path("results") / f"{started:%Y%m%d-%H%M%S}-{plan.name}")
+    folder = create(Path(out) if out else _unused(Path("results") / f"{started:%Y%m%d-%H%M%S}-{plan.name}"))
     return folder, record(
         plan=plan,
         command_line=shlex.join(["python", "-m", "harness", *sys.argv[1:]]),
@@ -45,6 +46,12 @@ def begin(
         environment=capture(),
         gated=gated,
     )
+
+
+def _unused(path: Path) -> Path:
+    """`path`, or with a number where another run began in the same second."""
+    numbered = (path.with_name(f"{path.name}-{number}") for number in itertools.count(2))
+    return next(each for each in itertools.chain((path,), numbered) if not each.exists())
 
 
 def measure(

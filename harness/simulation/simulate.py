@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MS_PER_S = 1e3
 WARMUP_SHARE = 0.1
+MOST_SENT = 10  # for each request that is to be answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,10 @@ class Outcome:
 
 
 def simulate(system: System, arrivals: Closed | Open, requests: int, seed: int) -> Outcome:
-    """Run until `requests` are answered; the first tenth is left out. Repeatable by `seed`."""
+    """Run until `requests` are answered, or ten times as many are sent: then the system is hopelessly behind.
+
+    The first tenth is left out. Repeatable by `seed`.
+    """
     import simpy
 
     env = simpy.Environment()
@@ -60,6 +64,7 @@ class _Run:
         self._fronts = [Front(env, system, rng, self._finish) for _ in range(system.layout.fronts)]
         self._route: list[Front] = []  # of each connection
         self._think_ms: float | None = None
+        self._sent = 0  # of an open loop
         self._done: list[tuple[float, float, float]] = []  # answered, response, wait
         self._batches: list[tuple[int, int]] = []  # requests answered before, rows
 
@@ -88,6 +93,10 @@ class _Run:
             return
 
         def send() -> None:
+            self._sent += 1
+            if self._sent >= MOST_SENT * self._requests and self._done:
+                self._end()
+                return
             self._send(Request(next(users), due_ms))
             self._send_next(offsets_ms, users)
 
@@ -107,7 +116,11 @@ class _Run:
             self._done.append((now_ms, now_ms - request.due_ms, request.taken_ms - request.admitted_ms))
             if self._think_ms is not None:
                 self._next_of(Request(request.user, now_ms + self._think_ms))
-        if len(self._done) >= self._requests and not self.ended.triggered:
+        if len(self._done) >= self._requests:
+            self._end()
+
+    def _end(self) -> None:
+        if not self.ended.triggered:
             self.ended.succeed()
 
     def _next_of(self, request: Request) -> None:

@@ -89,8 +89,6 @@ class HeadParser:
         headers = fields.headers
         action, refusal, json_length, timeout_ns = Action.LIVE, None, None, None
         content_length = int(headers.get(b"content-length", b"0"))
-        if content_length > self._max_body_bytes:
-            connection = CLOSE  # nobody waits for so much only to throw it away
         try:
             action = self._action(method, fields.target.decode("latin-1"), headers.get(b"authorization", b""))
             json_length = _whole(headers, b"inference-header-content-length")

@@ -125,12 +125,29 @@ def test_a_target_that_dies_is_reported_and_started_again(tmp_path):
         (("sweep", "batch_size", "--slo", "p99<fast"), "--slo"),
         (("sweep", "batch_size", "--target", "batch"), "did you mean 'batched'"),
         (("sweep", "batch_size", "--model", "digits"), "digits-"),
-        (("run", "--target", "http://127.0.0.1:9"), "is the server running"),
+        (("run", "--target", "http://127.0.0.1:9"), "--target http://127.0.0.1:9: no answer"),
         (("run", "--seconds", "soon"), "--seconds soon"),
         (("run", "--scenario", "scenarios/none.py"), "no such file"),
         (("report", "results/none"), "no run.json there"),
         (("sweep", "--resume", "results/none"), "no run.json there"),
         (("sweeep",), "did you mean 'sweep'"),
+        (("sweep", "--resume", "results/none", "--seconds", "3"), "--seconds: a run that goes on keeps its own plan"),
+        (("sweep", "concurrency=1,2", "--concurrency", "8"), "--concurrency: it is for"),
+        (("sweep", "batch_size=1", "batch_size=2"), "batch_size: given twice"),
+        (("run", "--seed", "-1"), "'--seed': -1 is not in the range"),
+        (("run", "--arrivals", "gamma", "--rate", "10", "--cv", "nan"), "--cv nan: give a number above 0"),
+        (("run", "--rate", "5", "--cv", "1"), "--cv: it is for --arrivals gamma"),
+        (("run", "--rate", "5", "--think-time", "1s"), "--think-time: it is for a closed loop"),
+        (("run", "--stages", "1s:0-5"), "--stages: it is for --arrivals stages"),
+        (("run", "--arrivals", "users", "--stages", "1s:0-0"), "nothing comes"),
+        (("run", "--seconds", "999999999h"), "give a week at most"),
+        (("run", "--bank", "mine.npz"), "--bank: it is for a server that is not ours"),
+        (("run", "--workers", "1", "--bind", "192.0.2.1:5557"), "--bind 192.0.2.1:5557: this machine has no such"),
+        (("run", "--target", "127.0.0.1:8000"), "a server is given by its URL"),
+        (("run", "--scenario", "README.md"), "ends in .py"),
+        (("run", "--nosuch"), "No such option"),
+        (("simulate", "results/none", "--rate", "inf"), "--rate inf: give a number above 0"),
+        (("compare", "a", "b", "--margin", "nan"), "--margin nan: give a number of 0 or more"),
     ],
 )
 def test_a_users_mistake_is_one_line_and_exit_code_2(words, message):
@@ -139,6 +156,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(words, message):
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert len([line for line in done.stderr.splitlines() if line.startswith("error:")]) == 1
+    assert done.stderr.splitlines()[-1].startswith("error:")
 
 
 def test_an_output_folder_in_use_is_refused(tmp_path):
