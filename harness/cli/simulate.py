@@ -101,7 +101,7 @@ def _simulate(folder: RunDir, record: RunRecord, words: tuple[str, ...], offered
         busy_trials=calibration.busy_trials,
         pieces_ms=pieces_ms,
         predictions=predictions,
-        sentences=tuple(sentences(predictions, calibration, pieces_ms)),
+        sentences=tuple(sentences(predictions, calibration, pieces_ms, offered.rate_rps)),
         curve_ms=calibration.service.curve_ms,
     )
 

@@ -16,11 +16,17 @@ if TYPE_CHECKING:
 
 PAYS_FROM = 0.5  # of each process added: below, more of them are mostly idle
 FULL = 0.9
+KEEPS_UP = 0.95  # of the rate that is asked for
 MS_PER_S = 1e3
 
 
-def sentences(predictions: Sequence[Prediction], calibration: Calibration, pieces_ms: Sequence[float]) -> Iterator[str]:
-    """When more replicas or stages pay, and what ends it."""
+def sentences(
+    predictions: Sequence[Prediction],
+    calibration: Calibration,
+    pieces_ms: Sequence[float],
+    rate_rps: float | None = None,
+) -> Iterator[str]:
+    """When more replicas or stages pay, what ends it, and which cannot keep up with `rate_rps`."""
     line = f"{figure(calibration.service.slope_ms)} b + {figure(calibration.service.base_ms)} ms"
     yield (
         f"Each process is taken to have a core of its own. A batch of b takes about {line} "
@@ -40,6 +46,18 @@ def sentences(predictions: Sequence[Prediction], calibration: Calibration, piece
             yield _how_far(several, dispatch, calibration)
     yield from _stages(predictions, pieces_ms)
     yield from _port_against_queue(predictions)
+    if rate_rps is not None:
+        yield from _behind(predictions, rate_rps)
+
+
+def _behind(predictions: Sequence[Prediction], rate_rps: float) -> Iterator[str]:
+    behind = [each for each in predictions if each.throughput_rps < KEEPS_UP * rate_rps]
+    if behind:
+        most_rps = max(each.throughput_rps for each in behind)
+        yield (
+            f"{len(behind)} of {len(predictions)} settings cannot keep up with {grouped(rate_rps)} req/s (they answer "
+            f"{grouped(most_rps)} at most): there requests wait ever longer, and the times are of the first ones only."
+        )
 
 
 def _how_far(several: Sequence[Prediction], dispatch: str, calibration: Calibration) -> str:
@@ -82,7 +100,11 @@ def _port_against_queue(predictions: Sequence[Prediction]) -> Iterator[str]:
     several = [(port, one) for port, one in pairs if int(port.setting["replicas"]) > 1]
     if several:
         port, one = max(several, key=lambda pair: abs(pair[0].p99_ms / pair[1].p99_ms - 1))
+        worse = port.p99_ms > one.p99_ms
+        uneven, single = (
+            (", where connections fall on replicas unevenly,", "") if worse else ("", ", where one listens")
+        )
         yield (
             f"They differ most at {port.setting['replicas']} replicas: a p99 of {milliseconds(port.p99_ms)} behind the "
-            f"port, where connections fall on replicas unevenly, and of {milliseconds(one.p99_ms)} behind the queue."
+            f"port{uneven} and of {milliseconds(one.p99_ms)} behind the queue{single}."
         )

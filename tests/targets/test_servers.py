@@ -322,6 +322,15 @@ def test_fixed_does_its_faults(serve: Callable[..., Served]) -> None:
         serve("fixed", reset_share=1.0).ask("POST", INFER, body)
 
 
+def test_a_request_that_ends_early_is_told_and_holds_nothing_up(batched: Served) -> None:
+    with socket.create_connection(("127.0.0.1", batched.port), 10) as client:
+        client.sendall(f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc".encode())
+        client.shutdown(socket.SHUT_WR)
+        said = b"".join(iter(lambda: client.recv(4096), b""))
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert b"before it has come whole" in said
+
+
 @pytest.mark.parametrize("word", ["signal", "control"])
 def test_a_drain_answers_every_accepted_request(serve: Callable[..., Served], word: str) -> None:
     fixed = serve("fixed", delay_ms=400.0)

@@ -89,3 +89,11 @@ def test_service_times_vary_as_they_were_measured():
     outcome = simulate(System(stages=(varying,)), Constant(rate_rps=100), 4_000, seed=1)
     assert set(np.round(outcome.responses_ms, 9)) == {1.0, 5.0}
     assert outcome.responses_ms.mean() == pytest.approx(2.0, rel=0.05)
+
+
+@pytest.mark.timeout(30)
+def test_a_rate_that_can_never_be_answered_ends_and_gives_what_the_server_can():
+    system = System(stages=(ServiceTime(slope_ms=0.2, base_ms=1.0),), batch_size=8)
+    outcome = simulate(system, Poisson(rate_rps=1000 * PER_S), 2_000, seed=4)
+    assert outcome.throughput_rps == pytest.approx(8 / 2.6 * PER_S, rel=0.2)  # full batches: 0.2 * 8 + 1 ms each
+    assert outcome.batch_sizes.mean() == pytest.approx(8, rel=0.01)
