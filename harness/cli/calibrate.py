@@ -46,6 +46,7 @@ def command(
     from harness.calibration.exercise import chosen
     from harness.calibration.peers import chosen_peers
     from harness.calibration.runner import calibrate
+    from harness.cli.measuring import new_path
     from harness.cli.progress import listening
     from harness.clock import wall_time
     from harness.envelope import keep
@@ -56,7 +57,7 @@ def command(
         raise UserError(f"--scenario {scenario}: no such file; run from the checkout, or give its path")
     peers = chosen_peers(beside)
     chosen(quick=quick, only=only)  # a wrong name is told before anything is made
-    folder = RunDir.create(Path(out) if out else Path("results") / f"{wall_time():%Y%m%d-%H%M%S}-calibrate")
+    folder = RunDir.create(new_path(out, "calibrate", wall_time()))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with listening() as listener:
         job = CalibrationJob(

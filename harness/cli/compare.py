@@ -22,7 +22,7 @@ _FOLDER = click.Path(path_type=Path)
 @click.argument("after", type=_FOLDER, metavar="AFTER")
 @click.option(
     "--margin",
-    type=Number(least=0, most=99),
+    type=Number(0, 100, max_open=True),
     default=5.0,
     show_default=True,
     metavar="PERCENT",

@@ -15,6 +15,7 @@ from harness.errors import ExitCode, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from harness.environment import Environment
     from harness.plan import Plan
@@ -37,7 +38,7 @@ def begin(
     from harness.environment import capture
 
     started = wall_time()
-    folder = create(Path(out) if out else _unused(Path("results") / f"{started:%Y%m%d-%H%M%S}-{plan.name}"))
+    folder = create(new_path(out, plan.name, started))
     return folder, record(
         plan=plan,
         command_line=shlex.join(["python", "-m", "harness", *sys.argv[1:]]),
@@ -48,8 +49,11 @@ def begin(
     )
 
 
-def _unused(path: Path) -> Path:
-    """`path`, or with a number where another run began in the same second."""
+def new_path(out: str | None, name: str, started: datetime) -> Path:
+    """`out`, or else a folder named after the time, with a number where another run began in the same second."""
+    if out:
+        return Path(out)
+    path = Path("results") / f"{started:%Y%m%d-%H%M%S}-{name}"
     numbered = (path.with_name(f"{path.name}-{number}") for number in itertools.count(2))
     return next(each for each in itertools.chain((path,), numbered) if not each.exists())
 

@@ -14,6 +14,7 @@ from harness.slo import Slo, parse_slo
 MAX_PORT = 65_536
 WEEK_S = 7 * 86_400.0
 MOST_RPS = 1e7
+SEED = click.IntRange(0, 2**31)
 
 
 class Duration(click.ParamType[float]):
@@ -33,28 +34,22 @@ class Duration(click.ParamType[float]):
         return seconds
 
 
-class Number(click.ParamType[float]):
-    """A finite number above `above`, or of at least `least`, and of `most` at most."""
+class Number(click.FloatRange):
+    """A number in a range with both ends; NaN, which click lets through, is in none."""
 
     name = "number"
 
-    def __init__(self, *, above: float | None = None, least: float | None = None, most: float) -> None:
-        self._above = above
-        self._least = least
-        self._most = most
-
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """As a float; what is not a number is refused like one that is out of range."""
-        del ctx
+        """As a float."""
         try:
-            number = float(value)
-        except ValueError:
+            number: float = super().convert(value, param, ctx)
+        except click.BadParameter:
             number = math.nan
-        high_enough = number > self._above if self._above is not None else number >= (self._least or 0.0)
-        if not (high_enough and number <= self._most):  # nor where it is nan
+        if math.isnan(number):
             flag = param.opts[0] if param else "number"
-            low = f"above {self._above:g}" if self._above is not None else f"of {self._least or 0:g} or more"
-            raise UserError(f"{flag} {value}: give a number {low}, {self._most:g} at most")
+            low = f"above {self.min:g}" if self.min_open else f"of {self.min:g} or more"
+            high = f"below {self.max:g}" if self.max_open else f"{self.max:g} at most"
+            raise UserError(f"{flag} {value}: give a number {low}, {high}")
         return number
 
 

@@ -11,7 +11,7 @@ import click
 from harness.arrivals import KINDS
 from harness.cli.chat_options import CHAT_OPTIONS
 from harness.cli.foreign_options import FOREIGN_OPTIONS
-from harness.cli.option_types import MOST_RPS, Address, Duration, Number, Share, SloType
+from harness.cli.option_types import MOST_RPS, SEED, Address, Duration, Number, Share, SloType
 from harness.scenario import find_scenario
 from harness.scenario_defaults import scenario_defaults
 from harness.wire.access import TLS_CA, TOKEN_FILE, Access
@@ -145,10 +145,10 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="closed (a number of users who wait for their answers), users (who come and go by --stages), or an open "
         "loop.  [default: closed; poisson with a rate]",
     ),
-    click.option("--rate", type=Number(above=0, most=MOST_RPS), default=None, help="Requests/s of an open loop."),
+    click.option("--rate", type=Number(0, MOST_RPS, min_open=True), default=None, help="Requests/s of an open loop."),
     click.option(
         "--cv",
-        type=Number(above=0, most=100),
+        type=Number(0, 100, min_open=True),
         default=2.0,
         show_default=True,
         help="Burstiness of --arrivals gamma.",
@@ -169,7 +169,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--trace", default=None, type=click.Path(), help="CSV of seconds for --arrivals replay."),
     click.option(
         "--speed",
-        type=Number(above=0, most=1e6),
+        type=Number(0, 1e6, min_open=True),
         default=1.0,
         show_default=True,
         help="Divides the trace's times.",
@@ -214,11 +214,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--isolate/--no-isolate", default=True, show_default=True, help="Pin target and load to separate cores."
     ),
     click.option(
-        "--seed",
-        type=click.IntRange(0, 2**31),
-        default=1,
-        show_default=True,
-        help="Makes order, payloads and arrivals repeatable.",
+        "--seed", type=SEED, default=1, show_default=True, help="Makes order, payloads and arrivals repeatable."
     ),
     click.option("--out", type=click.Path(), default=None, help="The run directory.  [default: results/<date>-<name>]"),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."),

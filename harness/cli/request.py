@@ -81,22 +81,17 @@ def _refuse_without_effect(named: set[str], spec: TargetSpec | None, given: dict
     kind = given["arrivals_kind"] or ("poisson" if "rate" in named else "closed")
     foreign = spec is None or spec.server is not None
     effects = (
-        ("stages", kind in ("stages", "users"), "--arrivals stages or --arrivals users"),
-        ("trace", kind == "replay", "--arrivals replay"),
-        ("speed", kind == "replay", "--arrivals replay"),
-        ("cv", kind == "gamma", "--arrivals gamma"),
-        ("think_time", kind in ("closed", "users"), "a closed loop, which has no rate"),
-        ("concurrency", kind == "closed", "a closed loop, which has no rate"),
-        ("concurrency", "concurrency" not in named, "levels that the knob concurrency does not give"),
-        ("payloads", foreign, "a server that is not ours"),
-        ("reference", foreign, "a server that is not ours"),
-        ("shape", foreign, "a server that is not ours"),
-        ("metrics", foreign, "a server that is not ours"),
+        (("stages",), kind in ("stages", "users"), "--arrivals stages or --arrivals users"),
+        (("trace", "speed"), kind == "replay", "--arrivals replay"),
+        (("cv",), kind == "gamma", "--arrivals gamma"),
+        (("think_time",), kind in ("closed", "users"), "a closed loop, which has no rate"),
+        (("concurrency",), kind == "closed", "a closed loop, which has no rate"),
+        (("concurrency",), "concurrency" not in named, "levels that the knob concurrency does not give"),
+        (("payloads", "reference", "shape", "metrics"), foreign, "a server that is not ours"),
     )
-    for name, has_effect, of in effects:
-        if was_given(name) and not has_effect:
-            flag = "bank" if name == "payloads" else name.replace("_", "-")
-            raise UserError(f"--{flag}: it is for {of}; leave it out, or give that")
+    for names, have_effect, of in effects:
+        if not have_effect:
+            refuse_options(names, f"it is for {of}")
 
 
 def _model(name: str, spec: TargetSpec | None) -> str:
@@ -112,11 +107,12 @@ def was_given(name: str) -> bool:
     return source not in (None, click.core.ParameterSource.DEFAULT, click.core.ParameterSource.DEFAULT_MAP)
 
 
-def refuse_options(names: Iterable[str], why: str, instead: str) -> None:
+def refuse_options(names: Iterable[str], why: str, instead: str = "") -> None:
     """Raise UserError for an option or argument of `names` that was given and would do nothing."""
+    perhaps = f" ({instead} may be of use)" if instead else ""
     for option in click.get_current_context().command.params:
         if option.name in names and was_given(option.name):
-            raise UserError(f"{option.opts[0]}: {why}; leave it out ({instead} may be of use)")
+            raise UserError(f"{option.opts[0]}: {why}; leave it out{perhaps}")
 
 
 def refuse_beside_resume() -> None:

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from harness.arrivals import Closed
-from harness.cli.option_types import MOST_RPS, Number
+from harness.cli.option_types import MOST_RPS, SEED, Number
 from harness.errors import ExitCode, UserError
 from harness.simulation.result import Simulation, write_simulation
 from harness.target import find_target
@@ -34,13 +34,11 @@ DEFAULT_WORDS = ("replicas", "dispatch")
 )
 @click.option(
     "--rate",
-    type=Number(above=0, most=MOST_RPS),
+    type=Number(0, MOST_RPS, min_open=True),
     default=None,
     help="Requests/s (Poisson) for all replicas together instead.",
 )
-@click.option(
-    "--seed", type=click.IntRange(0, 2**31), default=1, show_default=True, help="Makes the simulation repeatable."
-)
+@click.option("--seed", type=SEED, default=1, show_default=True, help="Makes the simulation repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 def command(
     run_dir: Path,

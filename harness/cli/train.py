@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from harness.cli.option_types import SEED
 from harness.errors import UserError
 
 DEFAULT_MODEL = "digits-mlp"
@@ -22,7 +23,7 @@ TARGET_ACCURACY_HELP = (
 @click.option(
     "--seeds", type=click.IntRange(1, 100), default=1, show_default=True, help="How many seeds to train from."
 )
-@click.option("--seed", type=click.IntRange(0, 2**31), default=1, show_default=True, help="The first of them.")
+@click.option("--seed", type=SEED, default=1, show_default=True, help="The first of them.")
 @click.option("--target-accuracy", type=click.FloatRange(0, 1), default=None, help=TARGET_ACCURACY_HELP)
 @click.option("--out", type=click.Path(), default=None, help="The run directory.  [default: results/<date>-train]")
 @click.option("--dry-run", is_flag=True, help="Print the plan; train nothing.")
