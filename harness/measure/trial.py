@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from harness.control import ControlChannel
     from harness.cpu_cores import Isolation
-    from harness.measure.load_command import Endpoint
+    from harness.measure.target.endpoint import Endpoint
     from harness.measure.target.session import Session
     from harness.plan.plan import Plan, Point, Trial
     from harness.record.live import Live
