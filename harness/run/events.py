@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from harness.judge.metrics import TrialMetrics
     from harness.plan.plan import Plan, Point, Trial
+    from harness.plan.target_spec import Progress
     from harness.record.live import Live
 
 
@@ -107,3 +108,12 @@ class Listener(Protocol):
 
     def __call__(self, event: Event) -> None:
         """Show or ignore one event."""
+
+
+def progress_events(listener: Listener) -> Progress:
+    """A function `(stage, done, total)` that reports each step of a long preparation to `listener`."""
+
+    def progress(stage: str, done: int, total: int) -> None:
+        listener(Prepared() if total and done >= total else Preparing(stage, done, total))
+
+    return progress
