@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from harness.control import ControlChannel, Message
+    from harness.child_process import ControlChannel, Message
     from harness.plan.knobs import KnobSet, Setting
     from targets.certificate import Certificate
     from targets.servers.build import Built, Server

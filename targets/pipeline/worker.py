@@ -23,7 +23,7 @@ from targets.servers.compute import warm_curve
 if TYPE_CHECKING:
     import socket
 
-    from harness.control import ControlChannel
+    from harness.child_process import ControlChannel
     from harness.plan.target_spec import Progress
     from targets.engines import Engine
     from targets.pipeline.stages import Stage

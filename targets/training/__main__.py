@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from harness.child_process import ControlChannel
 from harness.clock import NS_PER_S
-from harness.control import ControlChannel
 from harness.errors import UserError
 from harness.judge.metrics import ModelCard
 from harness.training.epochs import EpochWriter
