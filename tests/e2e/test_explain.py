@@ -32,6 +32,13 @@ def occluding():
     served.stop()
 
 
+@pytest.fixture(scope="module")
+def batched():
+    served = Served("batched")
+    yield served
+    served.stop()
+
+
 class Mlp:
     """The worked example from its weights alone: two relu layers and a softmax, forwards and backwards."""
 
