@@ -28,7 +28,7 @@ def command(model: str, form: str, *, as_json: bool) -> None:
     from harness.cli.parts.progress import preparing
     from harness.plan.target_spec import RecipeTarget
     from targets import TARGETS
-    from targets.models import prepare
+    from targets.preparation import prepare
 
     if model.endswith(".toml") or (model in TARGETS and isinstance(TARGETS[model], RecipeTarget)):
         _install(model)

@@ -21,7 +21,7 @@ from harness.judge.metrics import ModelCard
 from harness.training.epochs import EpochWriter
 from harness.training.fit_result import Fit
 from targets.engines.quiet import import_tensorflow
-from targets.models import find_recipe
+from targets.models.catalog import find_recipe
 from targets.training.devices import claim
 from targets.training.fitting import Fitting
 from targets.training.knobs import TRAINING

@@ -11,8 +11,6 @@ import pytest
 from harness.measure.target.embedded_server import EmbeddedServer
 from harness.plan.target_spec import find_target
 
-pytestmark = pytest.mark.e2e
-
 REMEDIES = ("apt-get install", "pip download")
 
 

@@ -12,6 +12,8 @@ from harness.measure.target.external_payloads import PayloadChoice, external_ban
 from harness.wire.first_request import ask_once
 from harness.wire.payload_bank import Bank, BankMeta
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def server_of():
