@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.plan.knobs import format_value
 from harness.plan.plan import MODEL
-from harness.wire.protocols import OPENAI
+from harness.wire.protocols import chats
 from reports.csv_file import append_csv, csv_text
 from reports.labels import reasons
 from reports.units import machine_number
@@ -107,7 +107,7 @@ _AFTER_KNOBS: dict[str, Callable[[PointMetrics], str]] = {
 def columns(plan: Plan) -> tuple[str, ...]:
     """Names of the columns: a swept knob that has a column already (`engine`) gets no second one."""
     knobs = (name for name in plan.swept if name not in _BEFORE_KNOBS and name not in _AFTER_KNOBS)
-    last = [name for name in _AFTER_KNOBS if name not in _STREAM or plan.protocol == OPENAI]
+    last = [name for name in _AFTER_KNOBS if name not in _STREAM or chats(plan.protocol)]
     return (*_BEFORE_KNOBS, *knobs, *last)
 
 

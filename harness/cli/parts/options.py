@@ -15,7 +15,7 @@ from harness.plan.arrivals import KINDS
 from harness.plan.scenario import find_scenario
 from harness.plan.scenario_defaults import scenario_defaults
 from harness.wire.credentials import TLS_CA, TOKEN_FILE, Access
-from harness.wire.protocols import AUTO
+from harness.wire.protocol import AUTO
 
 if TYPE_CHECKING:
     from collections.abc import Callable

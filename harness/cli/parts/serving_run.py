@@ -21,7 +21,7 @@ from harness.record.run_folder import pretty, write_whole
 from harness.run.capacity import run_capacity
 from harness.run.events import Note, progress_events
 from harness.run.sweep import SweepJob, run_sweep
-from harness.wire.protocols import OPENAI
+from harness.wire.protocols import chats
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -181,10 +181,10 @@ def _checked_plan(request: Request) -> Plan:
 
 def _refuse_what_cannot_talk(request: Request, scenario: Scenario) -> None:
     """Raise UserError where a scenario that chats has a target that does not, or the other way round."""
-    chats = CHAT in scenario.verbs(set(scenario.classes))
-    if request.spec is None or chats == (request.spec.protocol == OPENAI):
+    scenario_chats = CHAT in scenario.verbs(set(scenario.classes))
+    if request.spec is None or scenario_chats == chats(request.spec.protocol):
         return
-    if chats:
+    if scenario_chats:
         raise UserError(
             f"--target {request.target}: it does not chat; leave --target out, or choose another --scenario"
         )
