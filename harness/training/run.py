@@ -85,7 +85,7 @@ def _measure_fit(job: TrainingJob, trial: Trial, point: TrainingPoint, on_epoch:
     order = FitOrder(
         spec=job.trainer,
         model=job.plan.model,
-        setting=job.plan.setting(point),
+        setting=job.plan.setting_of(point),
         seed=trial.seed,
         folder=folder.path,
     )
