@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from harness.judge.metrics import TrialMetrics
     from harness.plan.plan import Plan, Point, Trial
-    from harness.record.live import Live
+    from harness.record.load_report import Live
 
 
 @dataclass(frozen=True, slots=True)

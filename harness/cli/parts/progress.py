@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from harness.judge.metrics import TrialMetrics
     from harness.plan.plan import Point
-    from harness.record.live import Live
+    from harness.record.load_report import Live
     from harness.run.events import Event, Listener, StepEvent, TrialEvent
 
 TELL_NS = 10 * NS_PER_S  # in a log: one line in so long a time of a trial that goes on
