@@ -8,8 +8,8 @@ from harness.plan.target_spec import TargetSpec
 from harness.training.trainer_spec import TrainerSpec
 from targets import knobs
 from targets.external import shipped
-from targets.generation import RECIPES as CHAT_RECIPES
-from targets.models import RECIPES, find_recipe
+from targets.generation.recipe import RECIPES as CHAT_RECIPES
+from targets.models.catalog import RECIPES, find_recipe
 from targets.training.knobs import SPEED_KNOBS, TRAINING
 
 if TYPE_CHECKING:

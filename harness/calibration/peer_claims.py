@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.calibration.exercise_run import CalibrationJob
     from harness.calibration.exercises import Exercise
     from harness.calibration.peers import Peer
-    from harness.measure.load_command import Endpoint
+    from harness.measure.target.endpoint import Endpoint
 
 
 def can_do(peer: Peer, exercise: Exercise) -> bool:

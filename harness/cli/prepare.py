@@ -27,7 +27,7 @@ def command(model: str, form: str, *, as_json: bool) -> None:
     """
     from harness.cli.parts.progress import preparing
     from targets import TARGETS
-    from targets.models import prepare
+    from targets.preparation import prepare
 
     if model.endswith(".toml") or (model in TARGETS and TARGETS[model].server is not None):
         _install(model)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.control import ControlChannel
+from harness.child_process import ControlChannel
 from harness.record.recorder import read_rows
 
 pytestmark = pytest.mark.e2e

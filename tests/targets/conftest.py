@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.control import ControlChannel
+from harness.child_process import ControlChannel
 from harness.judge.metrics import ModelCard
 from harness.wire.payload_bank import Bank, BankMeta
 

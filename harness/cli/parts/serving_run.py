@@ -62,11 +62,12 @@ def start(request: Request, *, out: str | None, gated: bool, as_json: bool) -> i
 
 def resume(path: Path, *, as_json: bool) -> int:
     """Run what is left of an earlier plan, then judge and show all of it."""
+    from harness.measure.samplers.gpu import describe_gpus
     from harness.record.environment import capture
 
     folder = RunDir.open(path, "--resume")
     record = folder.read()
-    warn_of_another_machine(record.environment, capture())
+    warn_of_another_machine(record.environment, capture(describe_gpus()))
     return _measure(folder, record, as_json=as_json)
 
 

@@ -17,7 +17,7 @@ from harness.judge.metrics import ModelCard
 from harness.wire.protocols import GRPC
 
 if TYPE_CHECKING:
-    from harness.control import ControlChannel, Message
+    from harness.child_process import ControlChannel, Message
     from harness.cpu_cores import Cores
     from harness.plan.knobs import Setting
     from harness.plan.target_spec import Progress, TargetSpec

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import os
 import re
 import shutil
 import signal
-import socket
 from typing import TYPE_CHECKING
 
 from harness.child_process import ChildProcess
@@ -19,7 +17,7 @@ from harness.measure.target.embedded import Ready
 from harness.measure.target.prepared_model import prepare_model
 from harness.measure.target.recipe_venv import python_of
 from harness.plan.server_recipe import PORTS, filled
-from harness.wire.server_url import parse_url
+from harness.wire.server_url import free_ports, parse_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,13 +161,6 @@ class ServerProcess:
 
 def _said(process: ChildProcess) -> str:
     return process.last_words() or "nothing"
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on just now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [sock.getsockname()[1] for sock in sockets]
 
 
 def _not_answering(url: str, path: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from harness.errors import UserError
-from harness.measure.load_command import Endpoint
+from harness.measure.target.endpoint import Endpoint
 from harness.measure.target.foreign_payloads import ForeignPayloads
 from harness.measure.target.prepared_model import prepare_bank
 from harness.measure.target.statistics_reader import find_scraper

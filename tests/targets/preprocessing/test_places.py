@@ -77,7 +77,7 @@ import json
 import numpy as np
 from targets.engines.quiet import import_tensorflow
 import_tensorflow()
-from targets.models import find_recipe
+from targets.models.catalog import find_recipe
 from targets.models.graph import with_preprocessing
 from targets.models.offline import offline_answers
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from harness.errors import RunError, UserError
-from harness.measure.target.recipe_server import ServerProcess, free_ports
+from harness.measure.target.recipe_server import ServerProcess
 from harness.plan.server_recipe import load_recipe
 
 SERVER = """
@@ -175,7 +175,3 @@ def test_a_server_does_not_outlive_a_killed_harness(make, tmp_path):
         os.kill(parent.pid, signal.SIGKILL)
         parent.wait()
     assert gone(pid)
-
-
-def test_free_ports_differ():
-    assert len(set(free_ports(3))) == 3

@@ -2,9 +2,7 @@ import pyarrow as pa
 import pytest
 
 from harness.clock import NS_PER_S
-from harness.measure.samplers.columns import record_batch
-from harness.measure.samplers.writer import SampleWriter, read_samples
-from harness.record.samples import Sample, sample_schema
+from harness.record.samples import Sample, SampleWriter, read_samples, record_batch, sample_schema
 
 
 def sample(t_ns, value=1.5, error=None, source="target"):
