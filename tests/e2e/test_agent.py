@@ -19,7 +19,6 @@ from harness.wire.prompt_bank import PromptBank
 from harness.wire.server_url import free_ports
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.e2e
 openai = pytest.importorskip("openai", reason="the package openai cannot be installed here")
 
 

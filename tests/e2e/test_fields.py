@@ -11,8 +11,6 @@ import pytest
 from harness.measure.target.embedded import EmbeddedTarget
 from harness.plan.target_spec import find_target
 
-pytestmark = pytest.mark.e2e
-
 REMEDIES = ("apt-get install", "pip download")
 
 

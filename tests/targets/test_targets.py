@@ -12,12 +12,14 @@ from targets import TARGETS
 HEAVY = ("numpy", "tensorflow", "keras", "sklearn", "uvloop", "httptools", "orjson", "prometheus_client")
 
 
+@pytest.mark.process
 def test_importing_the_descriptions_imports_nothing_heavy() -> None:
     script = f"import sys, targets; print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.process
 def test_preparing_what_is_there_imports_no_deep_learning_library() -> None:
     script = """
 import sys

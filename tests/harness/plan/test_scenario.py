@@ -37,6 +37,7 @@ def test_a_scenario_is_found_by_its_name_or_by_its_path(tmp_path):
         find_scenario("texts")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("name", "model"), [("image", "fashion-cnn"), ("speech", "speech-small"), ("text", "text-small")]
 )

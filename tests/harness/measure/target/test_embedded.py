@@ -9,6 +9,8 @@ from harness.measure.target.embedded import EmbeddedTarget
 from harness.plan.knobs import KnobSet
 from harness.plan.target_spec import TargetSpec, find_target
 
+pytestmark = pytest.mark.process
+
 
 def scripted(tmp_path, code):
     """A target whose process runs `code`; `control` is its end of the channel."""

@@ -15,6 +15,8 @@ from harness.errors import RunError, UserError
 from harness.measure.target.recipe_server import ServerProcess
 from harness.plan.server_recipe import load_recipe
 
+pytestmark = pytest.mark.process
+
 SERVER = """
 import http.server, json, os, signal, subprocess, sys
 

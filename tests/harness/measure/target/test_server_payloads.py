@@ -12,6 +12,8 @@ from harness.measure.target.server_payloads import PayloadOrder, foreign_bank
 from harness.wire.first_request import ask_once
 from harness.wire.payload_bank import Bank, BankMeta
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def server_of():
