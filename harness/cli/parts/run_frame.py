@@ -38,6 +38,7 @@ class RunFrame(ABC, Generic[FolderT]):
     @classmethod
     def begin(cls, plan: BasePlan[Any], *, out: str | None, gated: bool) -> Self:
         """A new run of `plan` in a new folder: `out`, or one named after the time. Raises UserError."""
+        from harness.measure.samplers.gpu import describe_gpus
         from harness.record.environment import capture
 
         started = wall_time()
@@ -48,7 +49,7 @@ class RunFrame(ABC, Generic[FolderT]):
                 command_line=shlex.join(["python", "-m", "harness", *sys.argv[1:]]),
                 started_at=started.isoformat(timespec="seconds"),
                 harness_version=__version__,
-                environment=capture(),
+                environment=capture(describe_gpus()),
                 gated=gated,
             )
         )
@@ -73,9 +74,10 @@ class RunFrame(ABC, Generic[FolderT]):
 
     def resume(self, *, as_json: bool) -> int:
         """Run what is left of the plan, then judge and show all of it."""
+        from harness.measure.samplers.gpu import describe_gpus
         from harness.record.environment import capture
 
-        warn_of_another_machine(self.folder.read().environment, capture())
+        warn_of_another_machine(self.folder.read().environment, capture(describe_gpus()))
         return self.measure(as_json=as_json)
 
     def measure(self, *, as_json: bool) -> int:

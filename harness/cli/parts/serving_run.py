@@ -17,7 +17,7 @@ from harness.plan.scenario import read_scenario
 from harness.record.run_dir import RunDir
 from harness.record.run_folder import pretty, write_whole
 from harness.run.capacity import run_capacity
-from harness.run.events import Note
+from harness.run.events import Note, progress_events
 from harness.run.sweep import SweepJob, run_sweep
 from harness.wire.protocols import OPENAI
 
@@ -65,7 +65,7 @@ class ServingRun(RunFrame[RunDir]):
         for reason in plan.left_out:
             listener(Note(f"left out: {reason}"))
         isolation = plan_isolation(isolate=plan.isolate and not plan.in_process, load_processes=plan.load_processes)
-        session = open_session(plan, isolation, listener)
+        session = open_session(plan, isolation, progress_events(listener))
         try:
             self._keep(isolation=isolation.text, isolated=isolation.isolated, target_cores=len(isolation.target_cores))
             if plan.remote_workers:

@@ -9,6 +9,8 @@ from harness.record.run_dir import RunDir
 from harness.record.run_folder import kind_of
 from harness.training.run_dir import FitRecord, TrainingDir, TrainingRecord
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def run(tmp_path):
