@@ -54,7 +54,7 @@ def command(before: Path, after: Path, *, margin: float, force: bool, as_json: b
 
 
 def _read(path: Path, argument: str) -> tuple[RunRecord, RunResult]:
-    from harness.judge.evaluation import evaluate
+    from harness.judge.run_result import evaluate
     from harness.record.run_dir import RunDir
 
     folder = RunDir.open(path, argument)

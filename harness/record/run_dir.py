@@ -87,17 +87,17 @@ class TrialDir(TrialFolder):
         except (FileNotFoundError, msgspec.DecodeError):
             return None
 
-    def evidence(self, plan: Plan, trial: Trial, point: Point, envelope: Envelope | None = None) -> TrialData:
+    def data(self, plan: Plan, trial: Trial, point: Point, envelope: Envelope | None = None) -> TrialData:
         """Everything measured in this trial, as far as it can be read."""
         from harness.record.recorder import read_rows
         from harness.record.samples import read_samples
         from harness.record.token_times import read_tokens
 
         record = self.read()
-        told = tuple(self._load_reports())
-        files = sorted(self.path.glob("requests*.arrow"))
-        shards, reports = align_classes([rows_to_master_time(read_rows(path), told) for path in files], told)
-        tokens = [tokens_to_master_time(read_tokens(path), told) for path in sorted(self.path.glob("tokens*.arrow"))]
+        reported = tuple(self._load_reports())
+        rows = [rows_to_master_time(read_rows(path), reported) for path in self._files("requests*.arrow")]
+        shards, reports = align_classes(rows, reported)
+        tokens = [tokens_to_master_time(read_tokens(path), reported) for path in self._files("tokens*.arrow")]
         return TrialData(
             trial=trial,
             point=point,
@@ -115,12 +115,15 @@ class TrialDir(TrialFolder):
             envelope=envelope,
         )
 
+    def _files(self, pattern: str) -> list[Path]:
+        return sorted(self.path.glob(pattern))
+
     def live(self, now_ns: int) -> Live | None:
-        """What the load processes have said until now."""
+        """The trial's progress by what its load processes have reported so far."""
         return live_of(list(self._load_reports()), now_ns)
 
     def _load_reports(self) -> Iterator[LoadReport]:
-        for path in sorted(self.path.glob("load*.json")):
+        for path in self._files("load*.json"):
             try:
                 yield report_to_master_time(msgspec.json.decode(path.read_bytes(), type=LoadReport))
             except msgspec.DecodeError:
@@ -154,14 +157,21 @@ class RunDir(RunFolder):
             if record is None or not record.finished:
                 yield trial, point
 
-    def evidence(self, plan: Plan, point_number: int | None = None) -> Iterator[TrialData]:
-        """What was measured, trial by trial, of one point or of all; trials never started are left out."""
-        envelope = read_envelope(self.envelope)
+    def begun(self, plan: Plan, point_number: int | None = None) -> Iterator[Trial]:
+        """The trials that have a folder, of one point or of all; no file is read."""
         for trial in plan.trials:
-            point = plan.point(trial.point)
-            folder = self.trial(trial, point)
-            if folder.path.is_dir() and point_number in (None, point.number):
-                yield folder.evidence(plan, trial, point, envelope)
+            wanted = point_number in (None, trial.point)
+            if wanted and self.trial(trial, plan.point(trial.point)).path.is_dir():
+                yield trial
+
+    def has_trials(self, plan: Plan, point_number: int | None = None) -> bool:
+        """Whether any trial has begun, of one point or of all; no file is read."""
+        return next(self.begun(plan, point_number), None) is not None
+
+    def trial_data(self, plan: Plan, trial: Trial) -> TrialData:
+        """Everything measured in one trial, as far as it can be read."""
+        point = plan.point(trial.point)
+        return self.trial(trial, point).data(plan, trial, point, read_envelope(self.envelope))
 
 
 def _concatenate(shards: list[object]) -> object:

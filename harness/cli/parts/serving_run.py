@@ -9,8 +9,9 @@ from harness.cli.parts.progress import listening
 from harness.cli.parts.run_frame import begin, measure, warn_of_another_machine
 from harness.cpu_cores import plan_isolation
 from harness.errors import ExitCode, UserError, unknown_name
-from harness.judge.evaluation import evaluate
 from harness.judge.findings import Verdict
+from harness.judge.run_result import evaluate
+from harness.judge.trial_summaries import TrialSummaries
 from harness.measure.load_command import worker_command
 from harness.measure.target.session import open_session
 from harness.plan.make_plan import estimated_seconds, make_plan, model_of
@@ -75,24 +76,25 @@ def report(path: Path, *, as_json: bool) -> int:
     """Judge and show what the folder holds."""
     folder = RunDir.open(path, "DIR")
     record = folder.read()
-    result = _show(folder, record, as_json=as_json)
-    return _exit_code(result, record)
+    return _exit_code(_show(folder, record, as_json=as_json), record)
 
 
 def _measure(folder: RunDir, record: RunRecord, *, as_json: bool) -> int:
+    summaries = TrialSummaries(folder)
+
     def run() -> None:
         with listening() as listener:
-            _run(folder, record.plan, listener)
+            _run(folder, record.plan, listener, summaries)
 
     def show() -> int:
-        # What was recorded meanwhile, the model's card for one, is in the folder.
+        # The run has written to its record meanwhile: the model card, a longer plan.
         recorded = folder.read()
-        return _exit_code(_show(folder, recorded, as_json=as_json), recorded)
+        return _exit_code(_show(folder, recorded, summaries, as_json=as_json), recorded)
 
-    return measure(folder, run=run, anything=lambda: any(folder.evidence(record.plan)), show=show)
+    return measure(folder, run=run, anything=lambda: folder.has_trials(record.plan), show=show)
 
 
-def _run(folder: RunDir, plan: Plan, listener: Listener) -> None:
+def _run(folder: RunDir, plan: Plan, listener: Listener, summaries: TrialSummaries) -> None:
     from reports.points_csv import append_point
 
     for reason in plan.left_out:
@@ -113,7 +115,7 @@ def _run(folder: RunDir, plan: Plan, listener: Listener) -> None:
             several = "s" if plan.remote_workers > 1 else ""
             start = f"on the machine of each: {worker_command(plan)}"
             listener(Note(f"waiting for {plan.remote_workers} worker{several}; {start}"))
-        job = SweepJob(plan, folder, session, isolation, listener, on_point)
+        job = SweepJob(plan, folder, session, isolation, listener, on_point, summaries)
         if plan.capacity:
             run_capacity(job, lambda longer: keep(plan=longer))
         else:
@@ -130,13 +132,13 @@ def _keep(folder: RunDir, **changes: Any) -> None:
     folder.write(msgspec.structs.replace(folder.read(), **changes))
 
 
-def write(folder: RunDir, record: RunRecord) -> ReportInput:
-    """Judge what the folder holds and write its reports."""
+def write(folder: RunDir, record: RunRecord, summaries: TrialSummaries | None = None) -> ReportInput:
+    """Judge what the folder holds and write its reports; a sweep that has just ended passes its `summaries`."""
     from reports import ReportInput, write_reports
 
     shown = ReportInput(
         plan=record.plan,
-        result=evaluate(folder, record),
+        result=evaluate(folder, record, summaries),
         environment=record.environment.sections(),
         command_line=record.command_line,
         started_at=record.started_at,
@@ -147,13 +149,13 @@ def write(folder: RunDir, record: RunRecord) -> ReportInput:
     return shown
 
 
-def _show(folder: RunDir, record: RunRecord, *, as_json: bool) -> RunResult:
-    """Write the reports and print the answer; the page's path comes last."""
+def _show(folder: RunDir, record: RunRecord, summaries: TrialSummaries | None = None, *, as_json: bool) -> RunResult:
+    """Write the reports and print the result; the page's path comes last."""
     import msgspec
 
     from reports.terminal_text import result_text
 
-    shown = write(folder, record)
+    shown = write(folder, record, summaries)
     if as_json:
         print(msgspec.json.encode({"run_dir": str(folder.path), "result": shown.result}).decode())
     else:
