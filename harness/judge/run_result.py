@@ -19,30 +19,26 @@ from harness.judge.numbers.accuracy import shares
 from harness.judge.numbers.class_metrics import with_slowdowns
 from harness.judge.simulation_result import read_simulation
 from harness.judge.summarise import summarise_point
-from harness.judge.trial_summaries import TrialSummaries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.judge.metrics import ModelCard, PointMetrics, Recommendation
     from harness.judge.summarise import TrialSummary
+    from harness.judge.trial_summaries import TrialSummaries
     from harness.plan.plan import Plan
-    from harness.record.run_dir import RunDir, RunRecord
+    from harness.record.run_dir import RunRecord
 
 
-def evaluate(run_dir: RunDir, record: RunRecord, summaries: TrialSummaries | None = None) -> RunResult:
-    """The result of everything in the folder; what it lacks is named in `missing`.
-
-    Pass the `summaries` of a sweep that has just ended, so that its rows are not read again.
-    """
-    every = (summaries or TrialSummaries(run_dir)).of_run(record.plan)
-    result = summarise_run(record.plan, every, record.model)
+def evaluate(record: RunRecord, summaries: TrialSummaries) -> RunResult:
+    """The result of everything in the run's folder; what it lacks is named in `missing`."""
+    result = summarise_run(record.plan, summaries.of_run(record.plan), record.model)
     pieces_ms = record.model.piece_ms if record.model else ()
     return msgspec.structs.replace(
         result,
         models=record.models,
         scaling=scaling(record.plan, result.points, record.target_cores, pieces_ms),
-        simulation=read_simulation(run_dir.path),
+        simulation=read_simulation(summaries.run_dir.path),
     )
 
 

@@ -70,9 +70,7 @@ class TrialSummary:
 def summarise_trial(data: TrialData, slo: Slo | None) -> TrialSummary:
     """The numbers of one trial, its verdict and its findings."""
     rows, samples = trial_rows(data), Samples(data.samples)
-    summary = (
-        _summary(data, rows, samples, slo) if rows else TrialSummary(point=data.point.number, metrics=_empty(data))
-    )
+    summary = _summary(data, rows, samples, slo) if rows else _empty(data)
     verdict, findings = judge_trial(TrialCase(data, rows, samples, summary.metrics))
     metrics = msgspec.structs.replace(summary.metrics, verdict=verdict, findings=findings)
     return replace(summary, metrics=metrics)

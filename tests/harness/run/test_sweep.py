@@ -77,13 +77,13 @@ def test_the_rows_of_a_trial_are_read_once(tmp_path, reads, precision):
         plan=plan, command_line="", started_at="2026-01-01T00:00:00+00:00", harness_version="0", environment=capture()
     )
     summaries, done = run(folder, plan)
-    result = evaluate(folder, record, summaries)
+    result = evaluate(record, summaries)
     assert [point.repeats for point in result.points] == [REPEATS, REPEATS]
     assert [point.point for point in done] == [0, 1]
     assert set(reads.values()) == {1}
     assert len(reads) == len(TRIALS)
     # A report of the folder has nothing in memory: it reads each trial, and comes to the same numbers.
-    assert evaluate(folder, record) == result
+    assert evaluate(record, TrialSummaries(folder)) == result
     assert set(reads.values()) == {2}
 
 
