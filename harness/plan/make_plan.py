@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.errors import UserError
-from harness.judge.answers.precision import FEWEST_REPEATS
 from harness.plan.arrivals import Closed, Constant, Gamma, Poisson, Replay, Stages, length_s, users_of
 from harness.plan.knobs import Apply, Knob, KnobSet, Setting, Value
 from harness.plan.load_knobs import LOAD_KNOBS
 from harness.plan.mixing import explaining, mixes
-from harness.plan.plan import MIX, MODEL, PROTOCOL, Plan, Point, order_trials
+from harness.plan.plan import FEWEST_REPEATS, MIX, MODEL, PROTOCOL, Plan, Point, order_trials
 from harness.plan.scenario import Scenario
 from harness.plan.target_spec import InProcessTarget, RecipeTarget, known_targets
 from harness.wire.protocol import AUTO

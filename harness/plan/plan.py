@@ -15,6 +15,7 @@ from harness.plan.slo import Slo
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+FEWEST_REPEATS = 3  # with --precision: only from three repeats on does an interval cover what differs between runs
 SCHEMA_VERSION = 1
 MODEL = "model"
 # The knobs in a setting that are the load's and not the target's.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.errors import RunError
-from harness.judge.metrics import ModelCard
+from harness.record.model_card import ModelCard
 from targets.generation.recipe import RECIPES
 from targets.generation.text import corpus_files, require_packages
 from targets.models.cache import CacheEntry
