@@ -107,7 +107,7 @@ _AFTER_KNOBS: dict[str, Callable[[PointMetrics], str]] = {
 def columns(plan: Plan) -> tuple[str, ...]:
     """Names of the columns: a swept knob that has a column already (`engine`) gets no second one."""
     knobs = (name for name in plan.swept if name not in _BEFORE_KNOBS and name not in _AFTER_KNOBS)
-    last = [name for name in _AFTER_KNOBS if name not in _STREAM or plan.protocol == OPENAI]
+    last = [name for name in _AFTER_KNOBS if name not in _STREAM or plan.load.protocol == OPENAI]
     return (*_BEFORE_KNOBS, *knobs, *last)
 
 

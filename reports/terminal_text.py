@@ -36,7 +36,7 @@ def result_text(report: ReportInput, *, terminal: bool | None = None) -> str:
 
 def plan_text(plan: Plan, seconds: float) -> str:
     """What `--dry-run` prints: what would be measured, how, and how long that takes."""
-    trial = f"{units.duration(plan.warmup_seconds)} + {units.duration(plan.seconds)}"
+    trial = f"{units.duration(plan.load.warmup_s)} + {units.duration(plan.seconds)}"
     most = "at most " if plan.precision is not None else ""
     size = f"{_several(len(plan.points), 'point')} x {most}{_several(plan.repeats, 'repeat')}"
     lines = [

@@ -8,7 +8,7 @@
                            /server.json           what a server that is not ours said of itself, again and again
                            /load.log, target.log
 
-Schema history: 1 = first.
+Schema history: 1 = first; 2 = the plan's settings of the load are in `plan.load`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import msgspec
 from harness.judge.metrics import ModelCard
 from harness.measure.target.statistics_reader import read_statistics
 from harness.plan.plan import SCHEMA_VERSION, Plan, Point, Trial
+from harness.plan.schema_1 import plan_of_schema_1
 from harness.record.envelope import read_envelope
 from harness.record.environment import Environment
 from harness.record.evidence import TrialEvidence
@@ -51,6 +52,10 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     isolated: bool = False
     target_cores: int = 1  # that the target was given
     gated: bool = False  # the user gave --slo: missing it is a failure
+    schema_version: int = SCHEMA_VERSION
+
+
+class _Version(msgspec.Struct):
     schema_version: int = SCHEMA_VERSION
 
 
@@ -106,7 +111,7 @@ class TrialDir(TrialFolder):
             target_died=record.target_died if record else False,
             isolated=record.isolated if record else False,
             load_processes=plan.workers,
-            warmup_seconds=plan.warmup_seconds,
+            warmup_seconds=plan.load.warmup_s,
             in_process=plan.in_process,
             statistics=read_statistics(self.path),
             envelope=envelope,
@@ -130,7 +135,11 @@ class RunDir(RunFolder):
     def read(self) -> RunRecord:
         """The run's record. Raises UserError where it is damaged or of a later version."""
         try:
-            return msgspec.json.decode((self.path / "run.json").read_bytes(), type=RunRecord)
+            content = (self.path / "run.json").read_bytes()
+            if msgspec.json.decode(content, type=_Version).schema_version == 1:
+                old = msgspec.json.decode(content)
+                content = msgspec.json.encode({**old, "plan": plan_of_schema_1(old["plan"]), "schema_version": 2})
+            return msgspec.json.decode(content, type=RunRecord)
         except msgspec.DecodeError as error:
             raise self.unreadable(SCHEMA_VERSION, error) from error
 

@@ -27,19 +27,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.judge.metrics import ModelCard, RunResult
-    from harness.plan.make_plan import Request
+    from harness.plan.make_plan import Draft
     from harness.plan.plan import Plan
     from harness.plan.scenario import Scenario
     from harness.run.events import Listener
     from reports import ReportInput
 
 
-def dry_run(request: Request, *, as_json: bool) -> int:
+def dry_run(draft: Draft, *, as_json: bool) -> int:
     """Print the plan and how long it will take."""
     from reports.terminal_text import plan_text
 
-    plan = _checked_plan(request)
-    seconds = estimated_seconds(plan, request.spec.knobs if request.spec else None)
+    plan = _checked_plan(draft)
+    seconds = estimated_seconds(plan, draft.spec.knobs if draft.spec else None)
     if as_json:
         import msgspec
 
@@ -49,11 +49,11 @@ def dry_run(request: Request, *, as_json: bool) -> int:
     return ExitCode.OK
 
 
-def start(request: Request, *, out: str | None, gated: bool, as_json: bool) -> int:
+def start(draft: Draft, *, out: str | None, gated: bool, as_json: bool) -> int:
     """Run a new plan into a new folder, then judge and show it."""
     from harness.record.envelope import kept
 
-    folder, record = begin(RunDir.create, RunRecord, _checked_plan(request), out=out, gated=gated)
+    folder, record = begin(RunDir.create, RunRecord, _checked_plan(draft), out=out, gated=gated)
     folder.write(record)
     if envelope := kept(record.environment.fingerprint):
         write_whole(folder.envelope, pretty(envelope))
@@ -169,25 +169,23 @@ def _exit_code(result: RunResult, record: RunRecord) -> int:
     return ExitCode.OK
 
 
-def _checked_plan(request: Request) -> Plan:
-    scenario = read_scenario(request.scenario)
-    _refuse_what_cannot_talk(request, scenario)
-    model = model_of(request, scenario)
-    if request.spec and model not in request.spec.models:
-        raise unknown_name(f"model of {request.target}", model, request.spec.models)
-    return make_plan(request, scenario)
+def _checked_plan(draft: Draft) -> Plan:
+    scenario = read_scenario(draft.plan.scenario)
+    _refuse_what_cannot_talk(draft, scenario)
+    model = model_of(draft, scenario)
+    if draft.spec and model not in draft.spec.models:
+        raise unknown_name(f"model of {draft.plan.target}", model, draft.spec.models)
+    return make_plan(draft, scenario)
 
 
-def _refuse_what_cannot_talk(request: Request, scenario: Scenario) -> None:
+def _refuse_what_cannot_talk(draft: Draft, scenario: Scenario) -> None:
     """Raise UserError where a scenario that chats has a target that does not, or the other way round."""
-    chats = CHAT in scenario.verbs(set(scenario.classes))
-    if request.spec is None or chats == (request.spec.protocol == OPENAI):
+    chats, target = CHAT in scenario.verbs("+".join(scenario.classes)), draft.plan.target
+    if draft.spec is None or chats == (draft.spec.protocol == OPENAI):
         return
     if chats:
-        raise UserError(
-            f"--target {request.target}: it does not chat; leave --target out, or choose another --scenario"
-        )
-    raise UserError(f"--target {request.target}: it chats, and {request.scenario} does not; add --scenario agent")
+        raise UserError(f"--target {target}: it does not chat; leave --target out, or choose another --scenario")
+    raise UserError(f"--target {target}: it chats, and {draft.plan.scenario} does not; add --scenario agent")
 
 
 def _with_cards(record: RunRecord, cards: dict[str, ModelCard]) -> RunRecord:

@@ -11,6 +11,7 @@ from harness.cli.train import DEFAULT_MODEL
 from harness.errors import ExitCode, UserError, unknown_name
 from harness.judge.findings import Verdict
 from harness.plan.load_knobs import LOAD_KNOBS
+from harness.plan.option_text import names_of
 from harness.plan.target_spec import known_targets
 from harness.training.plan import DEFAULT_TARGET_ACCURACY, TrainingRequest, make_training_plan
 from harness.training.run_dir import TrainingDir, TrainingRecord
@@ -29,7 +30,7 @@ def asks_for_training(words: Iterable[str]) -> bool:
 
     Raises UserError where they are of both kinds: what is trained has to be trained before it can be served.
     """
-    names = [word.partition("=")[0] for word in words]
+    names = names_of(words)
     training = {knob.name for spec in known_trainers().values() for knob in spec.knobs}
     serving = {knob.name for knobs in (LOAD_KNOBS, *_knobs_of_targets()) for knob in knobs} - training
     unknown = next((name for name in names if name not in (*training, *serving)), None)

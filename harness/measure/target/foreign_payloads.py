@@ -60,6 +60,6 @@ class ForeignPayloads:
             file=plan.payloads,
             reference=plan.reference,
             shape=plan.item_shape,
-            check=any(plan.check_at(point) != "off" for point in plan.points),
+            check=any(plan.load_at(point).check != "off" for point in plan.points),
             seed=plan.seed,
         )

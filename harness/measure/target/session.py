@@ -161,7 +161,7 @@ def open_session(plan: Plan, isolation: Isolation, listener: Listener) -> Sessio
 
 def protocols_of(plan: Plan) -> set[str]:
     """All that the plan's trials speak."""
-    return {plan.protocol_at(point) for point in plan.points}
+    return {plan.load_at(point).protocol for point in plan.points}
 
 
 class InProcessSession:
