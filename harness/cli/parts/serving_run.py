@@ -16,10 +16,11 @@ from harness.measure.target.session import open_session
 from harness.plan.make_plan import estimated_seconds, make_plan, model_of
 from harness.plan.request_mix import CHAT
 from harness.plan.scenario import read_scenario
+from harness.plan.target_spec import UrlTarget
 from harness.record.run_dir import RunDir, RunRecord
 from harness.record.run_folder import pretty, write_whole
 from harness.run.capacity import run_capacity
-from harness.run.events import Note
+from harness.run.events import Note, progress_events
 from harness.run.sweep import SweepJob, run_sweep
 from harness.wire.protocols import OPENAI
 
@@ -39,7 +40,7 @@ def dry_run(draft: Draft, *, as_json: bool) -> int:
     from reports.terminal_text import plan_text
 
     plan = _checked_plan(draft)
-    seconds = estimated_seconds(plan, draft.spec.knobs if draft.spec else None)
+    seconds = estimated_seconds(plan, None if isinstance(draft.spec, UrlTarget) else draft.spec.knobs)
     if as_json:
         import msgspec
 
@@ -62,11 +63,12 @@ def start(draft: Draft, *, out: str | None, gated: bool, as_json: bool) -> int:
 
 def resume(path: Path, *, as_json: bool) -> int:
     """Run what is left of an earlier plan, then judge and show all of it."""
+    from harness.measure.samplers.gpu import describe_gpus
     from harness.record.environment import capture
 
     folder = RunDir.open(path, "--resume")
     record = folder.read()
-    warn_of_another_machine(record.environment, capture())
+    warn_of_another_machine(record.environment, capture(describe_gpus()))
     return _measure(folder, record, as_json=as_json)
 
 
@@ -97,7 +99,7 @@ def _run(folder: RunDir, plan: Plan, listener: Listener) -> None:
     for reason in plan.left_out:
         listener(Note(f"left out: {reason}"))
     isolation = plan_isolation(isolate=plan.isolate and not plan.in_process, load_processes=plan.load_processes)
-    session = open_session(plan, isolation, listener)
+    session = open_session(plan, isolation, progress_events(listener))
     try:
         keep = partial(
             _keep,
@@ -173,7 +175,7 @@ def _checked_plan(draft: Draft) -> Plan:
     scenario = read_scenario(draft.plan.scenario)
     _refuse_what_cannot_talk(draft, scenario)
     model = model_of(draft, scenario)
-    if draft.spec and model not in draft.spec.models:
+    if draft.spec.models and model not in draft.spec.models:
         raise unknown_name(f"model of {draft.plan.target}", model, draft.spec.models)
     return make_plan(draft, scenario)
 
@@ -181,7 +183,7 @@ def _checked_plan(draft: Draft) -> Plan:
 def _refuse_what_cannot_talk(draft: Draft, scenario: Scenario) -> None:
     """Raise UserError where a scenario that chats has a target that does not, or the other way round."""
     chats, target = CHAT in scenario.verbs("+".join(scenario.classes)), draft.plan.target
-    if draft.spec is None or chats == (draft.spec.protocol == OPENAI):
+    if isinstance(draft.spec, UrlTarget) or chats == (draft.spec.protocol == OPENAI):
         return
     if chats:
         raise UserError(f"--target {target}: it does not chat; leave --target out, or choose another --scenario")
