@@ -79,6 +79,7 @@ class BasePlan(msgspec.Struct, Generic[PointT], frozen=True, kw_only=True):
     points: tuple[PointT, ...] = ()
     trials: tuple[Trial, ...] = ()  # in the order in which they run
     fixed: Setting = {}  # knobs set by the user but not swept
+    left_out: tuple[str, ...] = ()  # settings of the sweep that cannot run here, each with the reason
     seed: int = 0
 
     def point(self, number: int) -> PointT:
@@ -103,7 +104,6 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
 
     target: str  # the name of an embedded target, a recipe, or a URL
     scenario: str  # path of the locustfile
-    left_out: tuple[str, ...] = ()  # settings of the sweep that cannot run here, each with the reason
     load: LoadSettings = LoadSettings()
     repeats: int = 2  # of each point; with a precision: at most
     precision: float | None = None  # repeat each point until its intervals are within this share of their values
