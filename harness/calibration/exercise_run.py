@@ -14,7 +14,7 @@ from harness.measure.target.session import open_session
 from harness.measure.trial import TrialJob, run_trial
 from harness.plan.plan import Plan, Point, Trial
 from harness.record.run_dir import RunDir, RunRecord
-from harness.run.events import StepStarted
+from harness.run.events import TrialStarted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +77,7 @@ class Course:
             for trial in self.plan.trials:
                 point = self.plan.point(trial.point)
                 trial_dir = folder.trial(trial, point)
-                job.listener(StepStarted(f"{self.exercise.name}: {self.exercise.doc}"))
+                job.listener(TrialStarted(f"{self.exercise.name}: {self.exercise.doc}"))
                 record = run_trial(TrialJob(self.plan, trial, point, session, job.isolation, trial_dir))
                 if record.failure:
                     raise RunError(record.failure)
