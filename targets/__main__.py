@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.child_process import ControlChannel
 from targets.certificate import given_certificate
-from targets.serving import Address, Membership, run_child
+from targets.serving import ListenAddress, ReplicaIdentity, run_child
 
 
 def main() -> int:
@@ -28,8 +28,8 @@ def main() -> int:
     parser.add_argument("--tls-key", type=Path, help="its key in PEM")
     options = parser.parse_args()
     control = None if options.control_fd is None else ControlChannel.inherited(options.control_fd)
-    address = Address(options.host, options.port, given_certificate(options.tls_cert, options.tls_key))
-    replica = None if options.replica is None else Membership(options.replica, options.replica_dir)
+    address = ListenAddress(options.host, options.port, given_certificate(options.tls_cert, options.tls_key))
+    replica = None if options.replica is None else ReplicaIdentity(options.replica, options.replica_dir)
     return run_child(options.name, address, options.model, options.knobs, control, replica=replica)
 
 

@@ -26,25 +26,25 @@ class KerasInProcess:
 
     def __init__(self, loaded: LoadedModel) -> None:
         self._engine = loaded.engine
-        self._intake = loaded.intake
+        self._assembler = loaded.assembler
         self.bank = loaded.bank
 
     def prepare(self, inputs: NDArray[Any]) -> tuple[NDArray[Any], dict[str, int]]:
         """What `predict` takes, of items of one length as clients have them; what each step took, in ns."""
-        way = self._intake.way
+        way = self._assembler.way
         joined = way.wire.join([inputs], way.padding)
         return way.pipeline.apply(joined) if way.steps_here else (joined, {})
 
     def predict(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
         """Answers (n, *output_shape) to prepared inputs; from any thread."""
-        return self._intake.answers(self._engine.predict(inputs))
+        return self._assembler.answers(self._engine.predict(inputs))
 
 
 def open_model(model: str, setting: Setting) -> KerasInProcess:
     """Load `model`, trained first where it must be, and call it until it is warm. Raises UserError."""
     loaded = load_model(prepare_served(model, setting, _unwatched), setting, _unwatched)
     for _ in range(WARM_CALLS):
-        loaded.engine.predict(loaded.intake.sample_batch(1))
+        loaded.engine.predict(loaded.assembler.sample_batch(1))
     return KerasInProcess(loaded)
 
 

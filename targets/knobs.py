@@ -222,7 +222,7 @@ def _seconds(name: str, doc: str, swept: tuple[float, ...]) -> Knob:
     return Knob(name=name, doc=doc, default=0.0, swept=swept, unit="s", minimum=0, maximum=86_400)
 
 
-TRUTH_KNOBS = (
+FIXED_KNOBS = (
     Knob(
         name="delay_ms",
         doc="Service time of a request; the mean where service is exponential.",
@@ -338,4 +338,4 @@ BATCHED = KnobSet(
 )
 AGENT = KnobSet("agent", (*GENERATION_KNOBS, SEQUENCES_WAITING, TLS))
 NULL = KnobSet("null", (TLS,))
-FIXED = KnobSet("fixed", (*TRUTH_KNOBS, TLS))
+FIXED = KnobSet("fixed", (*FIXED_KNOBS, TLS))

@@ -13,7 +13,7 @@ from targets.engines.catalog import find_engine
 from targets.engines.exports import exports_of
 from targets.engines.precision import FLOAT32, TOLERANCE_FACTOR
 from targets.models.catalog import find_recipe
-from targets.preprocessing.intake import Intake
+from targets.preprocessing.input_assembler import InputAssembler
 from targets.preprocessing.place import preprocessing_of
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from harness.plan.knobs import Setting
     from harness.plan.target_spec import Progress
-    from targets.engines import Engine
+    from targets.engines import InferenceEngine
     from targets.models.preparation import PreparedModel
-    from targets.pipeline.stages import Stage
+    from targets.pipeline.stages import ModelStage
 
 ROWS_PER_CALL = 64
 
@@ -33,8 +33,8 @@ ROWS_PER_CALL = 64
 class LoadedModel:
     """An engine, the way of payloads into it, the model as this engine serves it, and its bank."""
 
-    engine: Engine
-    intake: Intake
+    engine: InferenceEngine
+    assembler: InputAssembler
     prepared: PreparedModel
     bank: Bank
 
@@ -71,19 +71,19 @@ def load_model(prepared: PreparedModel, setting: Setting, progress: Progress) ->
         precision=card.precision,
     )
     engine = find_engine(card.engine).open(prepared.path, options)
-    intake = Intake(way, bank.inputs)
+    assembler = InputAssembler(way, bank.inputs)
     if card.precision != FLOAT32 or not way.wire.ragged:  # items of all lengths would take many seconds at each start
-        answers = _offline(engine, intake, bank)
+        answers = _offline(engine, assembler, bank)
         card = msgspec.structs.replace(card, served_accuracy=_accuracy(answers, bank))
     if card.precision != FLOAT32:
         tolerance = bank.meta.tolerance * TOLERANCE_FACTOR[card.precision]
         bank = replace(bank, meta=msgspec.structs.replace(bank.meta, tolerance=tolerance), expected=answers)
         bank.save(served.bank_path)
     progress(stage, 1, 1)
-    return LoadedModel(engine, intake, replace(served, card=card), bank)
+    return LoadedModel(engine, assembler, replace(served, card=card), bank)
 
 
-def open_stage(stage: Stage, setting: Setting) -> Engine:
+def open_stage(stage: ModelStage, setting: Setting) -> InferenceEngine:
     """One stage of a model in the engine that the knob `engine` names. Raises UserError."""
     options = EngineOptions(
         input_shape=stage.input_shape,
@@ -95,13 +95,13 @@ def open_stage(stage: Stage, setting: Setting) -> Engine:
     return find_engine(str(setting["engine"])).open(stage.path, options)
 
 
-def _offline(engine: Engine, intake: Intake, bank: Bank) -> NDArray[np.float32]:
+def _offline(engine: InferenceEngine, assembler: InputAssembler, bank: Bank) -> NDArray[np.float32]:
     """The engine's answers to the bank's inputs (n, *output_shape)."""
     import numpy as np
 
     starts = range(0, len(bank.inputs), ROWS_PER_CALL)
     parts = (bank.inputs[start : start + ROWS_PER_CALL] for start in starts)
-    return np.concatenate([intake.offline(engine.predict, part) for part in parts])
+    return np.concatenate([assembler.offline(engine.predict, part) for part in parts])
 
 
 def _accuracy(answers: NDArray[np.float32], bank: Bank) -> float | None:

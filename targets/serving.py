@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ListenAddress:
     """Where to listen, and with which certificate of the user's; port 0 lets the kernel choose."""
 
     host: str
@@ -73,7 +73,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
+class ReplicaIdentity:
     """A process that is one of several replicas: its number, and the folder they share."""
 
     index: int
@@ -82,12 +82,12 @@ class Membership:
 
 def serve(
     name: str,
-    address: Address,
+    address: ListenAddress,
     model: str,
     setting: Setting,
     control: ControlChannel | None = None,
     *,
-    replica: Membership | None = None,
+    replica: ReplicaIdentity | None = None,
 ) -> None:
     """Serve `model` as target `name` until SIGTERM, SIGINT, or the parent's word or death.
 
@@ -97,29 +97,29 @@ def serve(
     complete = knobs.complete(setting)
     sock = _listening_socket(address, complete, replica)
     grpc_sock = _grpc_socket(address.host, complete, replica)
-    voice = _Voice(control)
+    voice = _ParentReporter(control)
     from targets.servers.build import build
+    from targets.servers.replica_counts import ReplicaCounts
     from targets.servers.server_order import ServerOrder
-    from targets.servers.siblings import Siblings
 
     grpc_address = "" if grpc_sock is None else _authority(grpc_sock)
     built_setting = complete if grpc_sock is None else {**complete, "grpc_port": grpc_sock.getsockname()[1]}
-    siblings = None if replica is None else Siblings(replica.directory, replica.index)
+    replica_counts = None if replica is None else ReplicaCounts(replica.directory, replica.index)
     with _certificate(address, complete) as certificate:
-        order = ServerOrder(name, model, built_setting, grpc_address, siblings, certificate, read_token())
+        order = ServerOrder(name, model, built_setting, grpc_address, replica_counts, certificate, read_token())
         built = build(order, voice.progress)
 
         def on_ready() -> None:
-            voice.ready(Ready(_authority(sock), order, built, complete))
+            voice.ready(ReadyReport(_authority(sock), order, built, complete))
             if control is not None:
-                ear = _Ear(built.server, knobs, complete, control)
+                ear = _ParentListener(built.server, knobs, complete, control)
                 control.watch(ear.hear, on_lost=built.server.stop)
 
         built.server.run(sock, on_ready)
 
 
 @contextlib.contextmanager
-def _certificate(address: Address, setting: Setting) -> Iterator[Certificate | None]:
+def _certificate(address: ListenAddress, setting: Setting) -> Iterator[Certificate | None]:
     """The user's own, one made for the time of serving where the knob `tls` is on, or none."""
     if address.certificate is not None or not setting.get("tls"):
         yield address.certificate
@@ -128,30 +128,30 @@ def _certificate(address: Address, setting: Setting) -> Iterator[Certificate | N
         yield made
 
 
-def _listening_socket(address: Address, setting: Setting, replica: Membership | None) -> socket.socket:
+def _listening_socket(address: ListenAddress, setting: Setting, replica: ReplicaIdentity | None) -> socket.socket:
     if replica is not None:
         return address.join()
     return address.bind() if int(setting.get("replicas", 1)) == 1 else address.reserve()
 
 
-def _grpc_socket(host: str, setting: Setting, replica: Membership | None) -> socket.socket | None:
+def _grpc_socket(host: str, setting: Setting, replica: ReplicaIdentity | None) -> socket.socket | None:
     port = int(setting.get("grpc_port", -1))
     if port < 0:
         return None
     if find_spec("grpc") is None:
         raise UserError("grpc_port: gRPC is not installed; pip install grpcio")
-    address = Address(host, port)
+    address = ListenAddress(host, port)
     return address.reserve() if replica is None else address.join()
 
 
 def run_child(
     name: str,
-    address: Address,
+    address: ListenAddress,
     model: str,
     setting: Setting,
     control: ControlChannel | None,
     *,
-    replica: Membership | None = None,
+    replica: ReplicaIdentity | None = None,
 ) -> int:
     """`serve`, with the exit code of a process: a failure is one line, on standard error and over `control`."""
     try:
@@ -177,7 +177,7 @@ def _authority(sock: socket.socket) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class ReadyReport:
     """What is there to tell once clients may come."""
 
     authority: str
@@ -202,7 +202,7 @@ class Ready:
         return self.order.certificate.authority if self.order.certificate else None
 
 
-class _Voice:
+class _ParentReporter:
     """Tells the parent, or else the user, how far it is."""
 
     def __init__(self, control: ControlChannel | None) -> None:
@@ -216,7 +216,7 @@ class _Voice:
             print(f"{stage} ...", file=sys.stderr, flush=True)
             self._last_stage = stage
 
-    def ready(self, ready: Ready) -> None:
+    def ready(self, ready: ReadyReport) -> None:
         built = ready.built
         if self._control is None:
             print(_welcome(ready), flush=True)
@@ -232,7 +232,7 @@ class _Voice:
         self._control.send(message)
 
 
-class _Ear:
+class _ParentListener:
     """Does what the parent says."""
 
     def __init__(self, server: Server, knobs: KnobSet, setting: Setting, control: ControlChannel) -> None:
@@ -264,13 +264,13 @@ class _Ear:
         self._server.set_knobs(setting, done)
 
 
-def _welcome(ready: Ready) -> str:
+def _welcome(ready: ReadyReport) -> str:
     name = ready.built.prepared.card.name
     grpc = f" and {ready.grpc_url}" if ready.grpc_url else ""
     return f"{name} at {ready.url}{grpc} (Ctrl-C stops it). Try:\n  {_example(ready)}"
 
 
-def _example(ready: Ready) -> str:
+def _example(ready: ReadyReport) -> str:
     """A request to try, for a terminal."""
     prepared = ready.built.prepared
     curl = f"curl --cacert {ready.tls_authority}" if ready.tls_authority else "curl"

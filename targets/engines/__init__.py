@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Engine(Protocol):
+class InferenceEngine(Protocol):
     """A loaded model. `predict` may be called from any thread."""
 
     def predict(self, inputs: NDArray[Any]) -> NDArray[np.float32]:

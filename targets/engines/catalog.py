@@ -13,7 +13,7 @@ from targets.engines.precision import BFLOAT16, FLOAT16, FLOAT32, INT8, PRECISIO
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from targets.engines import Engine, EngineOptions
+    from targets.engines import EngineOptions, InferenceEngine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +40,14 @@ class EngineSpec:
         install = f"pip install -c constraints.txt -e '.[{self.extra}]'"
         return f"{', '.join(missing)} is not installed; {install}" if missing else ""
 
-    def open(self, path: Path, options: EngineOptions) -> Engine:
+    def open(self, path: Path, options: EngineOptions) -> InferenceEngine:
         """Load a `.keras` file. Raises UserError where what it needs is not installed, or lacks the precision."""
         if remedy := self.remedy:
             raise UserError(f"engine={self.name}: {remedy}")
         if options.precision not in self.precisions:
             raise UserError(f"precision={options.precision}: {self.name} has {', '.join(self.precisions)}")
         module, _, function = self.opener.partition(":")
-        engine: Engine = getattr(importlib.import_module(f"targets.engines.{module}"), function)(path, options)
+        engine: InferenceEngine = getattr(importlib.import_module(f"targets.engines.{module}"), function)(path, options)
         if self.compiles_each_size:
             from targets.engines.padded import PaddedEngine
 

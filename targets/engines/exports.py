@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from targets.engines.quiet import import_tensorflow
+from targets.engines.quiet_import import import_tensorflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable

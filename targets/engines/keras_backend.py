@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import RunError
-from targets.engines.keras_model import load_model
+from targets.engines.keras_file import load_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from targets.engines import Engine, EngineOptions
+    from targets.engines import EngineOptions, InferenceEngine
 
 
-def open_torch(path: Path, options: EngineOptions) -> Engine:
+def open_torch(path: Path, options: EngineOptions) -> InferenceEngine:
     """Load a `.keras` file on PyTorch. Raises RunError where Keras was imported on another backend before."""
     model = _load("torch", path, options)
     import torch
@@ -31,7 +31,7 @@ def open_torch(path: Path, options: EngineOptions) -> Engine:
     return TorchEngine(model)
 
 
-def open_jax(path: Path, options: EngineOptions) -> Engine:
+def open_jax(path: Path, options: EngineOptions) -> InferenceEngine:
     """Load a `.keras` file on JAX, whose threads are its own matter. Raises RunError as `open_torch`."""
     return JaxEngine(_load("jax", path, options))
 

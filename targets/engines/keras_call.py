@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from targets.engines import Engine, EngineOptions
+    from targets.engines import EngineOptions, InferenceEngine
 
 
-def open_eager(path: Path, options: EngineOptions) -> Engine:
+def open_eager(path: Path, options: EngineOptions) -> InferenceEngine:
     """`model(x)`: every layer dispatched from Python."""
     return EagerEngine(load(path, options))
 
 
-def open_predict(path: Path, options: EngineOptions) -> Engine:
+def open_predict(path: Path, options: EngineOptions) -> InferenceEngine:
     """`model.predict(x)`: made for data sets; each call builds an input pipeline."""
     return PredictEngine(load(path, options))
 
 
-def open_predict_on_batch(path: Path, options: EngineOptions) -> Engine:
+def open_predict_on_batch(path: Path, options: EngineOptions) -> InferenceEngine:
     """`model.predict_on_batch(x)`: the traced step without the input pipeline."""
     return PredictOnBatchEngine(load(path, options))
 

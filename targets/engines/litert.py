@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from targets.engines import Engine, EngineOptions
+    from targets.engines import EngineOptions, InferenceEngine
 
 MAX_PREPARED_SIZES = 64
 
@@ -40,7 +40,7 @@ def export_litert(model: keras.Model, to: Path, precision: str) -> None:
         to.write_bytes(converter.convert())
 
 
-def open_engine(path: Path, options: EngineOptions) -> Engine:
+def open_engine(path: Path, options: EngineOptions) -> InferenceEngine:
     """Load a `.keras` file through its LiteRT conversion."""
     export = partial(export_litert, precision=options.precision)
     return LiteRtEngine(exported(path, f"{options.precision}.tflite", export), options)

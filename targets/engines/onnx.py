@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from targets.engines import Engine, EngineOptions
+    from targets.engines import EngineOptions, InferenceEngine
 
 
 def export_onnx(model: keras.Model, to: Path) -> None:
@@ -26,7 +26,7 @@ def export_onnx(model: keras.Model, to: Path) -> None:
         model.export(str(to), format="onnx", verbose=False)
 
 
-def open_engine(path: Path, options: EngineOptions) -> Engine:
+def open_engine(path: Path, options: EngineOptions) -> InferenceEngine:
     """Load a `.keras` file through its ONNX export."""
     plain = exported(path, "onnx", export_onnx)
     return OnnxEngine(CONVERSIONS[options.precision](plain), options)

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from targets.engines import Engine, EngineOptions
+    from targets.engines import EngineOptions, InferenceEngine
 
 
-def open_engine(path: Path, options: EngineOptions) -> Engine:
+def open_engine(path: Path, options: EngineOptions) -> InferenceEngine:
     """Load a `.keras` file through its ONNX export."""
     return OpenVinoEngine(exported(path, "onnx", export_onnx), options)
 

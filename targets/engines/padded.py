@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from targets.engines import Engine, EngineOptions
+    from targets.engines import EngineOptions, InferenceEngine
 
 WARM_SIZES = (1, 2, 4, 8, 16, 32, 64)
 
@@ -19,7 +19,7 @@ class PaddedEngine:
     The sizes up to 64 are compiled at once; a larger one at its first call.
     """
 
-    def __init__(self, engine: Engine, options: EngineOptions) -> None:
+    def __init__(self, engine: InferenceEngine, options: EngineOptions) -> None:
         self._engine = engine
         for size in WARM_SIZES:
             engine.predict(options.example(size))

@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from targets.engines import Engine
+    from targets.engines import InferenceEngine
 
 
 class SerialisedEngine:
     """Callers wait for each other."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: InferenceEngine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from targets.engines.keras_model import load_model
-from targets.engines.quiet import import_tensorflow
+from targets.engines.keras_file import load_model
+from targets.engines.quiet_import import import_tensorflow
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from targets.engines import Engine, EngineOptions
+    from targets.engines import EngineOptions, InferenceEngine
 
 
-def open_concrete(path: Path, options: EngineOptions) -> Engine:
+def open_concrete(path: Path, options: EngineOptions) -> InferenceEngine:
     """The traced function itself, without the look-up of its trace at each call."""
     model = load(path, options)
     return TfFunctionEngine(model, _traced(model, options).get_concrete_function())
 
 
-def open_function(path: Path, options: EngineOptions) -> Engine:
+def open_function(path: Path, options: EngineOptions) -> InferenceEngine:
     """What `@tf.function` gives: it looks its trace up by the arguments' types at each call."""
     model = load(path, options)
     return TfFunctionEngine(model, _traced(model, options))
 
 
-def open_xla(path: Path, options: EngineOptions) -> Engine:
+def open_xla(path: Path, options: EngineOptions) -> InferenceEngine:
     """The concrete function compiled by XLA."""
     model = load(path, options)
     return TfFunctionEngine(model, _traced(model, options, xla=True).get_concrete_function())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.plan.knobs import Setting
-    from targets.engines import Engine
+    from targets.engines import InferenceEngine
 
 OFF = "off"
 GRADIENTS = "integrated-gradients"
@@ -35,7 +35,9 @@ class Explainer(Protocol):
         """Attributions (n, *input_shape) of inputs (n, *input_shape)."""
 
 
-def open_explainer(path: Path, engine: Engine, input_shape: tuple[int, ...], setting: Setting) -> Explainer | None:
+def open_explainer(
+    path: Path, engine: InferenceEngine, input_shape: tuple[int, ...], setting: Setting
+) -> Explainer | None:
     """The explainer that the knobs ask for, warm; None where they ask for none. Raises UserError.
 
     Occlusion asks the engine. Gradients need the Keras model itself, on TensorFlow, whatever the engine is.

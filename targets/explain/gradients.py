@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
-from targets.engines.quiet import import_tensorflow
+from targets.engines.quiet_import import import_tensorflow
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from harness.wire.payload_bank import Bank
-from targets.engines.quiet import import_tensorflow
+from targets.engines.quiet_import import import_tensorflow
 from targets.explain import GRADIENTS, OUTPUT
 from targets.explain.occlusion import part_of_value
 

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnxruntime import InferenceSession
 
-    from targets.generation.recipe import Shape
+    from targets.generation.recipe import DecoderShape
 
 EPSILON = 1e-6
 OPSET = 18
 IR_VERSION = 10
 
 
-def dense_sessions(shape: Shape, weights: dict[str, NDArray[np.float32]]) -> list[InferenceSession]:
+def dense_sessions(shape: DecoderShape, weights: dict[str, NDArray[np.float32]]) -> list[InferenceSession]:
     """One session more than there are layers.
 
     The first takes `x` (n, width) to what attention needs; each later one takes `x` and `mixed`, what attention gave,

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 if TYPE_CHECKING:
-    from targets.generation.recipe import Shape
+    from targets.generation.recipe import DecoderShape
 
 EPSILON = 1e-6
 
@@ -22,7 +22,7 @@ def norm(x: Any) -> Any:
 class Block(keras.layers.Layer):
     """Attention and a ReLU network, each added to what comes in."""
 
-    def __init__(self, shape: Shape, number: int, window: int) -> None:
+    def __init__(self, shape: DecoderShape, number: int, window: int) -> None:
         super().__init__(name=f"block{number}")
         self._shape = shape
         distance = np.arange(window)[:, None] - np.arange(window)[None, :]
@@ -53,7 +53,7 @@ class Block(keras.layers.Layer):
 class ChatModel(keras.Model):
     """Tokens (batch, window) to the logits of each next token (batch, window, vocabulary)."""
 
-    def __init__(self, shape: Shape, window: int) -> None:
+    def __init__(self, shape: DecoderShape, window: int) -> None:
         super().__init__()
         self.embedding = self.add_weight(
             shape=(shape.vocabulary, shape.width),
@@ -70,7 +70,7 @@ class ChatModel(keras.Model):
         return ops.matmul(norm(x), ops.transpose(self.embedding))
 
 
-def build(shape: Shape, window: int) -> keras.Model:
+def build(shape: DecoderShape, window: int) -> keras.Model:
     """The untrained model."""
     model = ChatModel(shape, window)
     model(np.zeros((1, window), dtype=np.int32))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from targets.generation.recipe import Shape
+    from targets.generation.recipe import DecoderShape
 
     Floats = NDArray[np.float32]
 
@@ -41,7 +41,7 @@ class Chunk:
 class LanguageModel:
     """One model with room for `slots` sequences. One thread at a time."""
 
-    def __init__(self, shape: Shape, tokenizer: Tokenizer, weights: dict[str, Floats], slots: int) -> None:
+    def __init__(self, shape: DecoderShape, tokenizer: Tokenizer, weights: dict[str, Floats], slots: int) -> None:
         self.shape = shape
         self.tokenizer = tokenizer
         self._embedding = np.ascontiguousarray(weights["embedding"])
@@ -130,7 +130,7 @@ class _Past:
         return cls(slots, positions, ends, decoding, prefills)
 
 
-def load_language_model(folder: Path, shape: Shape, slots: int) -> LanguageModel:
+def load_language_model(folder: Path, shape: DecoderShape, slots: int) -> LanguageModel:
     """The model that `train` left in `folder`."""
     tokenizer = Tokenizer((folder / "tokens.model").read_bytes())
     with np.load(folder / "weights.npz", allow_pickle=False) as file:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class DecoderShape:
     """A decoder of `layers` blocks: `heads` query heads that share one key and one value head.
 
     One shared head keeps the cache small (multi-query attention: Shazeer 2019). Positions are told by a penalty
@@ -37,7 +37,7 @@ class ChatRecipe:
 
     name: str
     doc: str
-    shape: Shape
+    shape: DecoderShape
     epochs: int
     batch_size: int
     window: int  # tokens that are trained on at once
@@ -50,7 +50,7 @@ class ChatRecipe:
 CHAT_GPT = ChatRecipe(
     name="chat-gpt",
     doc="three blocks of width 128 on the English dialogues of chatterbot-corpus (0.65 M parameters)",
-    shape=Shape(),
+    shape=DecoderShape(),
     epochs=12,
     batch_size=16,
     window=64,

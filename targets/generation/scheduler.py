@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class BatchLimits:
     """What bounds a step and the queue."""
 
     max_sequences: int  # in the batch at a time
@@ -29,7 +29,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class ScheduledTokens:
     """The next `count` tokens of `sequence`, from its first that is not computed."""
 
     sequence: Sequence
@@ -44,7 +44,7 @@ class Work:
 class Scheduler:
     """First come, first served. `limits` may be changed at any time; who is in the batch stays."""
 
-    def __init__(self, limits: Limits, slots: int) -> None:
+    def __init__(self, limits: BatchLimits, slots: int) -> None:
         self.limits = limits
         self.waiting: deque[Sequence] = deque()
         self.running: list[Sequence] = []  # those that waited longest for a step first
@@ -69,14 +69,14 @@ class Scheduler:
         elif sequence in self.waiting:
             self.waiting.remove(sequence)
 
-    def next_step(self, now_ns: int) -> list[Work]:
+    def next_step(self, now_ns: int) -> list[ScheduledTokens]:
         """Who is admitted joins; then what goes through the model. Empty where there is nothing to do.
 
         Single tokens come first and longer chunks last, as the model wants them.
         """
         self._admit(now_ns)
         left = self.limits.max_batch_tokens
-        step: list[Work] = []
+        step: list[ScheduledTokens] = []
         for sequence in self.running:
             if not self.limits.kv_cache:
                 sequence.computed = 0
@@ -84,13 +84,13 @@ class Scheduler:
             # Without a cache there is nothing to keep of a part: all of it, or it waits.
             count = min(pending, left) if self.limits.kv_cache else pending
             if count and (count <= left or not step):
-                step.append(Work(sequence, count))
+                step.append(ScheduledTokens(sequence, count))
                 left -= count
         served = [work.sequence for work in step]
         self.running = [sequence for sequence in self.running if sequence not in served] + served
         return sorted(step, key=lambda work: work.count > 1)
 
-    def complete(self, step: list[Work]) -> list[Sequence]:
+    def complete(self, step: list[ScheduledTokens]) -> list[Sequence]:
         """The step is computed. Returns those who are to get their next token, in the order of the step."""
         due = []
         for work in step:

@@ -17,7 +17,7 @@ ROWS_PER_CALL = 256
 SMALLEST = 1e-7  # what Keras, too, takes the logarithm of at the least
 
 
-def offline_answers(model: keras.Model, pipeline: Pipeline, items: Items) -> NDArray[np.float32]:
+def offline_predictions(model: keras.Model, pipeline: Pipeline, items: Items) -> NDArray[np.float32]:
     """Answers (n, *output_shape) to raw items; with several views the mean of the answers to them."""
     views = pipeline.views.count
     ready = pipeline.prepare(items)

@@ -14,7 +14,7 @@ import msgspec
 from harness.judge.metrics import ModelCard
 from targets.models.cache import CacheEntry
 from targets.models.catalog import find_recipe
-from targets.models.making import run_maker
+from targets.models.maker_process import run_maker
 
 if TYPE_CHECKING:
     from harness.plan.target_spec import Progress

@@ -17,9 +17,9 @@ from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import UserError
 from harness.judge.metrics import ModelCard
 from harness.wire.payload_bank import Bank
-from targets.engines.quiet import import_tensorflow
+from targets.engines.quiet_import import import_tensorflow
 from targets.models.catalog import find_recipe
-from targets.models.offline import evaluate, offline_answers
+from targets.models.offline import evaluate, offline_predictions
 from targets.models.preparation import READY
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def train(recipe: Recipe, folder: Path, progress: Progress) -> ModelCard:
     _fit(model, recipe, examples, progress)
     seconds = (monotonic_ns() - start_ns) / NS_PER_S
     _without_optimizer(model, recipe).save(folder / "model.keras")
-    answers = offline_answers(model, recipe.pipeline, examples.test)
+    answers = offline_predictions(model, recipe.pipeline, examples.test)
     meta = recipe.pipeline.ready.meta(recipe.name, recipe.output_shape)
     Bank(meta, recipe.pipeline.prepare(examples.test), examples.test_labels, answers).save(folder / READY)
     loss, accuracy = evaluate(answers, examples.test_labels)

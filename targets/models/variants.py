@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from targets.models.cache import CacheEntry
-from targets.models.making import run_maker
+from targets.models.maker_process import run_maker
 from targets.models.preparation import say
 from targets.preprocessing.place import CLIENT, GRAPH, OFFLINE
 
@@ -32,7 +32,7 @@ def as_preprocessed(prepared: PreparedModel, way: Preprocessing, progress: Progr
 
     def make(folder: Path) -> None:
         progress(f"preparing {name} for {way.name}", 0, 1)
-        words = ["targets.models.variant", name, str(prepared.path), str(folder), json.dumps(way.choice)]
+        words = ["targets.models.make_variant", name, str(prepared.path), str(folder), json.dumps(way.choice)]
         run_maker(f"preparing {name}", words, progress)
 
     folder = CacheEntry(f"{prepared.path.parent.name}-{way.name}-{code}", say=say).ensure(make)

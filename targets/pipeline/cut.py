@@ -19,7 +19,7 @@ from harness.clock import NS_PER_MS, monotonic_ns
 from harness.errors import SweepspotError, UserError
 from harness.judge.simulation.balance import balance
 from harness.wire.payload_bank import FREE, Bank
-from targets.engines.quiet import import_tensorflow
+from targets.engines.quiet_import import import_tensorflow
 from targets.models.catalog import find_recipe
 from targets.preparation import prepare
 
@@ -82,7 +82,7 @@ def _row_shape(tensor: Any) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class LayerCall:
     """One layer's place in a model: what it is called with, symbolically, and what it gives."""
 
     layer: keras.Layer
@@ -101,7 +101,7 @@ class Graph:
     """A model as the calls of its layers, in an order in which they can be made."""
 
     first: Any  # the symbolic input
-    calls: list[Call]
+    calls: list[LayerCall]
 
     @classmethod
     def of(cls, model: keras.Model) -> Graph:
@@ -110,11 +110,11 @@ class Graph:
 
         if len(model.inputs) != 1 or len(model.outputs) != 1:
             raise UserError(f"stages: {model.name} has several inputs or outputs and cannot be cut")
-        calls: list[Call] = []
+        calls: list[LayerCall] = []
 
         def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
             output = layer(*args, **kwargs)
-            calls.append(Call(layer, (args, kwargs), output))
+            calls.append(LayerCall(layer, (args, kwargs), output))
             return output
 
         first = keras.Input(model.inputs[0].shape[1:], dtype=model.inputs[0].dtype)

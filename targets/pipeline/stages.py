@@ -31,7 +31,7 @@ FORMAT = 3  # raise it when cutting changes
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class ModelStage:
     """One part of a model: its Keras file, and the forms of one row that goes in and comes out."""
 
     path: Path
@@ -53,7 +53,7 @@ class Stage:
         return max(prod(self.longest if size == FREE else size for size in shape) for shape in shapes)
 
 
-def stages_of(prepared: PreparedModel, count: int, progress: Progress) -> tuple[Stage, ...]:
+def stages_of(prepared: PreparedModel, count: int, progress: Progress) -> tuple[ModelStage, ...]:
     """`prepared` in `count` stages; one: the model as it is. Raises UserError where it cannot be cut so."""
     form, meta = find_recipe(prepared.card.name).pipeline.ready, Bank.load(prepared.bank_path).meta
     shapes: tuple[tuple[int, ...], ...] = (form.shape, meta.output_shape)
@@ -64,7 +64,7 @@ def stages_of(prepared: PreparedModel, count: int, progress: Progress) -> tuple[
     example_length, longest = form.padded_length(form.shortest), form.padded_length(form.longest)
     dtypes = (form.dtype, *("<f4" for _ in paths[1:]))
     return tuple(
-        Stage(path, *ends, dtype, example_length, longest)
+        ModelStage(path, *ends, dtype, example_length, longest)
         for path, ends, dtype in zip(paths, pairwise(shapes), dtypes, strict=True)
     )
 

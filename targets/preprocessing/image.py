@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from targets.preprocessing.form import Form
 from targets.preprocessing.pipeline import Pipeline, Step, Views
+from targets.preprocessing.tensor_spec import TensorSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +25,8 @@ def image_pipeline(
     if clean:
         steps.insert(0, Step(name="clean", doc="stretch the contrast of each image", apply=_stretch(white)))
     return Pipeline(
-        raw=Form(datatype="UINT8", shape=(side, side)),
-        ready=Form(datatype="FP32", shape=(to * to,) if flat else (to, to)),
+        raw=TensorSpec(datatype="UINT8", shape=(side, side)),
+        ready=TensorSpec(datatype="FP32", shape=(to * to,) if flat else (to, to)),
         steps=tuple(steps),
         views=Views(doc="the image, and the image shifted by one pixel", apply=_shift, most=len(SHIFTS)),
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.plan.knobs import Knob, Owner
-from targets.preprocessing.form import PADDINGS
 from targets.preprocessing.place import OFFLINE, PLACES
+from targets.preprocessing.tensor_spec import PADDINGS
 
 if TYPE_CHECKING:
     from harness.plan.knobs import Setting

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from harness.plan.knobs import Setting
     from harness.wire.payload_bank import Items
-    from targets.preprocessing.form import Form
+    from targets.preprocessing.tensor_spec import TensorSpec
 
 SWITCHES = ("clean", "normalise")  # the steps that can be left out, by their knobs
 
@@ -58,8 +58,8 @@ class Views:
 class Pipeline:
     """From `raw` to `ready`."""
 
-    raw: Form
-    ready: Form
+    raw: TensorSpec
+    ready: TensorSpec
     steps: tuple[Step, ...]
     views: Views
 

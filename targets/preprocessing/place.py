@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from targets.preprocessing.form import LONGEST
+from targets.preprocessing.tensor_spec import LONGEST
 
 if TYPE_CHECKING:
     from harness.plan.knobs import Setting
-    from targets.preprocessing.form import Form
     from targets.preprocessing.pipeline import Pipeline
+    from targets.preprocessing.tensor_spec import TensorSpec
 
 OFFLINE, CLIENT, SERVER, BATCH, GRAPH = "offline", "client", "server", "batch", "graph"
 CHOSEN = ("clean", "normalise", "tta")
@@ -27,12 +27,12 @@ class Preprocessing:
     choice: Setting  # the knobs that decide the steps
 
     @property
-    def wire(self) -> Form:
+    def wire(self) -> TensorSpec:
         """What clients send."""
         return self.pipeline.ready if self.place in (OFFLINE, CLIENT) else self.pipeline.raw
 
     @property
-    def taken(self) -> Form:
+    def taken(self) -> TensorSpec:
         """What the model, as it is loaded, takes."""
         return self.pipeline.raw if self.place == GRAPH else self.pipeline.ready
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from targets.data.voices import LONGEST, RATE_HZ, SHORTEST
 from targets.data.voices import PAD as RAW_PAD
-from targets.preprocessing.form import Form
 from targets.preprocessing.pipeline import Pipeline, Step, Views
+from targets.preprocessing.tensor_spec import TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -125,7 +125,7 @@ def mel_weights() -> NDArray[np.float32]:
 
 
 SOUND_PIPELINE = Pipeline(
-    raw=Form(
+    raw=TensorSpec(
         datatype="INT16",
         shape=(-1,),
         shortest=SHORTEST,
@@ -134,7 +134,7 @@ SOUND_PIPELINE = Pipeline(
         quantum=QUANTUM * HOP,
         offset=FRAME - HOP,
     ),
-    ready=Form(
+    ready=TensorSpec(
         datatype="FP32",
         shape=(-1, BANDS),
         longest=(LONGEST - FRAME) // HOP + 1,

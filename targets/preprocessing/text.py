@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from targets.data.opinions import LONGEST
-from targets.preprocessing.form import Form
 from targets.preprocessing.pipeline import Pipeline, Step, Views
+from targets.preprocessing.tensor_spec import TensorSpec
 
 SPACE, APOSTROPHE = 32, 39
 LOWER = (97, 122)  # a..z
@@ -82,8 +82,8 @@ def _whole(xp: Any, batch: Any) -> Any:
 
 
 TEXT_PIPELINE = Pipeline(
-    raw=Form(datatype="UINT8", shape=(-1,), longest=LONGEST, pad=0),
-    ready=Form(datatype="INT32", shape=(-1,), longest=LONGEST // 2, pad=0),
+    raw=TensorSpec(datatype="UINT8", shape=(-1,), longest=LONGEST, pad=0),
+    ready=TensorSpec(datatype="INT32", shape=(-1,), longest=LONGEST // 2, pad=0),
     steps=(
         Step(name="clean", doc="lower case, letters only", apply=_letters),
         Step(name="transform", doc="words to numbers", apply=_words, graph=_words_in_place),

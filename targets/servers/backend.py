@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import asyncio
 
-    from targets.servers.http.exchange import Exchange
+    from targets.servers.http.exchange import HttpExchange
 
 
 class Backend(Protocol):
@@ -23,7 +23,7 @@ class Backend(Protocol):
     def has_room(self) -> bool:
         """Whether one request more would be taken; asked before its body is read."""
 
-    def infer(self, exchange: Exchange, body: bytes) -> bool:
+    def infer(self, exchange: HttpExchange, body: bytes) -> bool:
         """Answer `exchange`, now or later; False where there is no room for it. May raise ProtocolError."""
 
     def rest(self) -> None:

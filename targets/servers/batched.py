@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from harness.plan.knobs import Setting
     from targets.batching.queue import BatchQueue
-    from targets.servers.compute import Compute, Pending, Result
-    from targets.servers.http.exchange import Exchange
+    from targets.servers.compute import Compute, PendingRequest, Result
+    from targets.servers.http.exchange import HttpExchange
+    from targets.servers.model_call import BatchResult
     from targets.servers.protocols.protocol import ProtocolLayer
-    from targets.servers.work import Done
 
 
 def batching_of(setting: Setting) -> Batching:
@@ -36,7 +36,7 @@ class BatchedBackend(Backend):
     _loop: asyncio.AbstractEventLoop
     _timer: PreciseTimer
 
-    def __init__(self, protocol: ProtocolLayer, compute: Compute, queue: BatchQueue[Pending]) -> None:
+    def __init__(self, protocol: ProtocolLayer, compute: Compute, queue: BatchQueue[PendingRequest]) -> None:
         self._protocol = protocol
         self._telemetry = protocol.telemetry
         self._compute = compute
@@ -83,7 +83,7 @@ class BatchedBackend(Backend):
         self._protocol.batching = batching_of(setting)
         self._look_soon()
 
-    def infer(self, exchange: Exchange, body: bytes) -> bool:
+    def infer(self, exchange: HttpExchange, body: bytes) -> bool:
         """Decode, and let it wait for the next batch; False where the queue is full. Raises ProtocolError."""
         if not self.has_room():  # it was asked when the head came; others may have come since
             return False
@@ -96,7 +96,7 @@ class BatchedBackend(Backend):
             timeout_ns = min(head.timeout_ns, timeout_ns or head.timeout_ns)
         return self.offer(exchange, timeout_ns)
 
-    def offer(self, item: Pending, timeout_ns: int | None) -> bool:
+    def offer(self, item: PendingRequest, timeout_ns: int | None) -> bool:
         """Let a decoded request wait for the next batch; False where the queue is full."""
         if not self._queue.offer(item, monotonic_ns(), timeout_ns):
             return False
@@ -141,7 +141,7 @@ class BatchedBackend(Backend):
             self._queue.policy.observe(result.rows, result.compute_ns)
             self._answer(batch, result)
 
-    def _answer(self, batch: Batch, done: Done) -> None:
+    def _answer(self, batch: Batch, done: BatchResult) -> None:
         taken_ns = batch.taken_ns
         self._telemetry.answered(done, [taken_ns - item.arrived_ns for item in batch.items])
         # A batch begins to form when the model is free and its first row is there.

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.clock import NS_PER_MS, monotonic_ns
 from targets.batching.curve import ServiceCurve
+from targets.servers.model_call import work
 from targets.servers.protocols.errors import ProtocolError
-from targets.servers.work import work
 
 if TYPE_CHECKING:
     import asyncio
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from targets.engines import Engine
+    from targets.engines import InferenceEngine
     from targets.explain import Explainer
-    from targets.preprocessing.intake import Intake
+    from targets.preprocessing.input_assembler import InputAssembler
+    from targets.servers.model_call import BatchResult
     from targets.servers.protocols.inference import InferRequest
-    from targets.servers.work import Done
 
-    Result = Done | ProtocolError
+    Result = BatchResult | ProtocolError
 
 INLINE_LIMIT_NS = 1 * NS_PER_MS
 WARM_BATCHES = (1, 2, 4, 8, 16, 32, 64)
@@ -44,7 +44,7 @@ REST_S = 0.002
 MODEL_FAILED = ProtocolError(500, "the model failed; the server's log says why")
 
 
-class Pending(Protocol):
+class PendingRequest(Protocol):
     """A decoded request that waits for the model, whatever brought it."""
 
     request: InferRequest
@@ -59,7 +59,7 @@ class Pending(Protocol):
         """Send the protocol's error."""
 
 
-class Samples(Protocol):
+class SampleSource(Protocol):
     """Gives what an engine takes, to warm it up with."""
 
     def sample_batch(self, rows: int) -> NDArray[Any]:
@@ -70,7 +70,7 @@ class Samples(Protocol):
 class Batch:
     """Requests that go through the model together, and since when they could have."""
 
-    items: list[Pending]
+    items: list[PendingRequest]
     rows: int
     taken_ns: int
     free_since_ns: int  # when the model had last become free
@@ -113,14 +113,14 @@ class Compute(Protocol):
         return
 
 
-def warm_curve(engine: Engine, samples: Samples) -> Iterator[tuple[int, int]]:
+def warm_curve(engine: InferenceEngine, samples: SampleSource) -> Iterator[tuple[int, int]]:
     """(rows, shortest ns of some calls) for several batch sizes: the first call of each is made here."""
     for rows in WARM_BATCHES:
         inputs = samples.sample_batch(rows)
         yield rows, min(_timed_call_ns(engine, inputs) for _ in range(WARM_CALLS))
 
 
-def _timed_call_ns(engine: Engine, inputs: NDArray[Any]) -> int:
+def _timed_call_ns(engine: InferenceEngine, inputs: NDArray[Any]) -> int:
     start_ns = monotonic_ns()
     engine.predict(inputs)
     return monotonic_ns() - start_ns
@@ -133,10 +133,10 @@ class LocalCompute(Compute):
     _finish: Callable[[Batch, Result], None]
     _on_free: Callable[[], None]
 
-    def __init__(self, engine: Engine, intake: Intake, explainer: Explainer | None = None) -> None:
+    def __init__(self, engine: InferenceEngine, assembler: InputAssembler, explainer: Explainer | None = None) -> None:
         self._engine = engine
         self._explainer = explainer
-        self._intake = intake
+        self._assembler = assembler
         self._curve = ServiceCurve()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="compute")
         self._computing = False
@@ -152,7 +152,7 @@ class LocalCompute(Compute):
         self._loop, self._finish, self._on_free = loop, finish, on_free
         # The compute thread comes back from the model into a busy loop: by default it would wait 5 ms for its turn.
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        for rows, call_ns in warm_curve(self._engine, self._intake):
+        for rows, call_ns in warm_curve(self._engine, self._assembler):
             self._curve.observe(rows, call_ns)
 
     def stop(self) -> None:
@@ -179,7 +179,7 @@ class LocalCompute(Compute):
 
     def _work(self, batch: Batch) -> Result:
         try:
-            return work(self._engine, self._intake, batch.requests(), self._explainer)
+            return work(self._engine, self._assembler, batch.requests(), self._explainer)
         except Exception:  # noqa: BLE001  (the model is foreign code: its failure is the batch's, not the server's)
             traceback.print_exc(file=sys.stderr)
             return MODEL_FAILED

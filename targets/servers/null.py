@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from targets.servers.backend import Backend
 from targets.servers.http.responses import OK
 from targets.servers.http.routes import Action
-from targets.servers.protocols.inference import BatchAnswers
-from targets.servers.protocols.open_inference import V2Codec
+from targets.servers.protocols.inference import BatchOutputs
+from targets.servers.protocols.open_inference import V2Decoder
 from targets.servers.protocols.tf_serving import PREDICTIONS
 
 if TYPE_CHECKING:
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from targets.servers.http.exchange import Exchange
+    from targets.servers.http.exchange import HttpExchange
     from targets.servers.protocols.protocol import ProtocolLayer
 
 
-class CannedReplies:
+class CannedResponses:
     """One answer row in each form a client may want, written beforehand: (headers, body)."""
 
     def __init__(self, protocol: ProtocolLayer, row: NDArray[np.float32]) -> None:
-        answers = BatchAnswers(row[None])
-        codec = V2Codec(protocol.model)
+        answers = BatchOutputs(row[None])
+        codec = V2Decoder(protocol.model)
         self._json = codec.form({}).write(answers, 0, 1)
         self._binary = codec.form({"parameters": {"binary_data_output": True}}).write(answers, 0, 1)
         self._tfs = PREDICTIONS.write(answers, 0, 1)
 
-    def reply(self, exchange: Exchange) -> tuple[bytes, bytes]:
+    def reply(self, exchange: HttpExchange) -> tuple[bytes, bytes]:
         """The one that fits the request's path and headers; its body is not looked at."""
         if exchange.head.action is Action.TFS_PREDICT:
             return self._tfs
@@ -43,7 +43,7 @@ class NullBackend(Backend):
 
     def __init__(self, protocol: ProtocolLayer, row: NDArray[np.float32]) -> None:
         self._requests = protocol.telemetry.requests
-        self._canned = CannedReplies(protocol, row)
+        self._canned = CannedResponses(protocol, row)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Nothing to warm."""
@@ -55,7 +55,7 @@ class NullBackend(Backend):
         """Always: nothing waits."""
         return True
 
-    def infer(self, exchange: Exchange, body: bytes) -> bool:
+    def infer(self, exchange: HttpExchange, body: bytes) -> bool:
         """The canned answer."""
         del body
         self._requests["ok"] += 1

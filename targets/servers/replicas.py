@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import RunError
 from harness.plan.knobs import Apply
 from targets.cores import share_of
-from targets.servers.child import Child, Launch
+from targets.servers.restarting_child import Launch, RestartingChild
 
 if TYPE_CHECKING:
     import socket
@@ -53,9 +53,9 @@ class Supervisor:
         self._count = count
         self._progress = progress
         self._lock = threading.Lock()
-        self._replicas: list[Child] = []
-        self._ready: set[Child] = set()
-        self._owed: dict[Child, int] = {}  # acknowledgements of settings
+        self._replicas: list[RestartingChild] = []
+        self._ready: set[RestartingChild] = set()
+        self._owed: dict[RestartingChild, int] = {}  # acknowledgements of settings
         self._done: list[Callable[[], None]] = []
         self._all_ready = threading.Event()
         self._stopping = threading.Event()
@@ -68,7 +68,7 @@ class Supervisor:
             signal.signal(number, self._on_signal)
         with tempfile.TemporaryDirectory(prefix="sweepspot-replicas-") as directory:
             for index in range(self._count):
-                self._replicas.append(Child(partial(self._launch, sock, index, directory), self._hear))
+                self._replicas.append(RestartingChild(partial(self._launch, sock, index, directory), self._hear))
             for replica in self._replicas:
                 replica.start()
             self._all_ready.wait()
@@ -98,7 +98,7 @@ class Supervisor:
                 self._tell_live(replica)
         self._settle()
 
-    def _tell_live(self, replica: Child) -> None:
+    def _tell_live(self, replica: RestartingChild) -> None:
         order = self._order
         self._owed[replica] = self._owed.get(replica, 0) + 1
         replica.tell({"set": {knob.name: order.setting[knob.name] for knob in order.knobs if knob.apply is Apply.LIVE}})
@@ -119,7 +119,7 @@ class Supervisor:
             argv += ["--tls-cert", str(order.certificate.chain), "--tls-key", str(order.certificate.key)]
         return Launch(argv, cores=share_of(index, self._count))
 
-    def _hear(self, replica: Child, message: Message) -> None:
+    def _hear(self, replica: RestartingChild, message: Message) -> None:
         match message["event"]:
             case "ready":
                 self._on_replica_ready(replica, message)
@@ -130,7 +130,7 @@ class Supervisor:
             case "gone":
                 self._on_gone(replica, message)
 
-    def _on_replica_ready(self, replica: Child, message: Message) -> None:
+    def _on_replica_ready(self, replica: RestartingChild, message: Message) -> None:
         with self._lock:
             self._ready.add(replica)
             ready = len(self._ready)
@@ -142,7 +142,7 @@ class Supervisor:
         if ready == self._count:
             self._all_ready.set()
 
-    def _on_acknowledged(self, replica: Child) -> None:
+    def _on_acknowledged(self, replica: RestartingChild) -> None:
         with self._lock:
             if replica in self._owed:
                 self._owed[replica] -= 1
@@ -155,7 +155,7 @@ class Supervisor:
             self._failure = self._failure or text
             self.stop()
 
-    def _on_gone(self, replica: Child, message: dict[str, Any]) -> None:
+    def _on_gone(self, replica: RestartingChild, message: dict[str, Any]) -> None:
         with self._lock:
             self._ready.discard(replica)
             self._owed.pop(replica, None)

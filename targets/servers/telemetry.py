@@ -18,8 +18,8 @@ from targets.servers.exposition import HISTOGRAMS, Buckets, Exposition, Snapshot
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from targets.servers.siblings import Siblings
-    from targets.servers.work import Done
+    from targets.servers.model_call import BatchResult
+    from targets.servers.replica_counts import ReplicaCounts
 
 BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 SECONDS_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -29,7 +29,7 @@ EXPIRED = 504
 OUTCOMES = {UNAVAILABLE: "rejected", EXPIRED: "expired"}
 
 
-class Histogram:
+class PrometheusHistogram:
     """Counts per bucket (value <= bound), and the sum."""
 
     def __init__(self, bounds: Iterable[float], scale: float = 1.0) -> None:
@@ -67,19 +67,21 @@ class Calls:
 class Telemetry:
     """Counters of one server. One thread at a time."""
 
-    def __init__(self, queue_length: Callable[[], int] = lambda: 0, siblings: Siblings | None = None) -> None:
+    def __init__(
+        self, queue_length: Callable[[], int] = lambda: 0, replica_counts: ReplicaCounts | None = None
+    ) -> None:
         self.requests: Counter[str] = Counter({"ok": 0, "bad_request": 0, "rejected": 0, "expired": 0, "error": 0})
-        self.batch_size = Histogram(BATCH_BOUNDS)
-        self.queue_ns = Histogram(SECONDS_BOUNDS, NS_PER_S)
-        self.compute_ns = Histogram(SECONDS_BOUNDS, NS_PER_S)
+        self.batch_size = PrometheusHistogram(BATCH_BOUNDS)
+        self.queue_ns = PrometheusHistogram(SECONDS_BOUNDS, NS_PER_S)
+        self.compute_ns = PrometheusHistogram(SECONDS_BOUNDS, NS_PER_S)
         self.spent_ns = {"queue": 0, "compute_input": 0, "compute_infer": 0, "compute_output": 0}  # over requests
         self.batches: dict[int, Calls] = {}  # by rows
         self.stages: dict[int, Calls] = {}  # by the stage's number, from 1
         self.last_inference_ns = 0
         self._queue_length = queue_length
-        self.siblings = siblings
+        self.replica_counts = replica_counts
 
-    def answered(self, done: Done, waits_ns: list[int]) -> None:
+    def answered(self, done: BatchResult, waits_ns: list[int]) -> None:
         """Count one batch, whose requests waited so long each."""
         requests = len(waits_ns)
         self.requests["ok"] += requests
@@ -113,13 +115,13 @@ class Telemetry:
 
     def publish(self) -> None:
         """Let the other replicas see the counts; nothing where there are none. To be called about once a second."""
-        if self.siblings is not None:
-            self.siblings.publish(self.snapshot())
+        if self.replica_counts is not None:
+            self.replica_counts.publish(self.snapshot())
 
     def exposition(self) -> tuple[bytes, bytes]:
         """(content type, text) for a scrape: of all replicas, labelled, where there are several."""
         own = self.snapshot()
-        return Exposition([(None, own)] if self.siblings is None else self.siblings.all(own)).text()
+        return Exposition([(None, own)] if self.replica_counts is None else self.replica_counts.all(own)).text()
 
 
 def _count(calls: dict[int, Calls], key: int, compute_ns: int) -> None:

@@ -13,8 +13,8 @@ from harness.clock import NS_PER_S, MonotonicClock, monotonic_ns
 from targets.certificate import HANDSHAKE_LIMIT_S
 from targets.servers.http.responses import CLOSE, OK, refusal, response, timing_queue
 from targets.servers.http.routes import INFERENCE, Action
+from targets.servers.model_call import work
 from targets.servers.protocols.errors import ProtocolError
-from targets.servers.work import work
 
 if TYPE_CHECKING:
     import socket
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.plan.knobs import Setting
-    from targets.engines import Engine
-    from targets.preprocessing.intake import Intake
+    from targets.engines import InferenceEngine
+    from targets.preprocessing.input_assembler import InputAssembler
     from targets.servers.protocols.protocol import ProtocolLayer
 
 BACKLOG = 2048
@@ -39,10 +39,12 @@ MAX_ROWS = 4096  # of one request
 class ThreadedService:
     """What the threads of one server share."""
 
-    def __init__(self, protocol: ProtocolLayer, engine: Engine, intake: Intake, max_body_bytes: int) -> None:
+    def __init__(
+        self, protocol: ProtocolLayer, engine: InferenceEngine, assembler: InputAssembler, max_body_bytes: int
+    ) -> None:
         self.protocol = protocol
         self.engine = engine
-        self.intake = intake
+        self.assembler = assembler
         self.max_body_bytes = max_body_bytes
         self.draining = False
         self._lock = threading.Lock()
@@ -56,7 +58,7 @@ class ThreadedService:
         arrived_ns = monotonic_ns()
         request = self.protocol.decode(action, body, json_length, MAX_ROWS)
         began_ns = monotonic_ns()
-        done = work(self.engine, self.intake, [request], self.protocol.explainer)
+        done = work(self.engine, self.assembler, [request], self.protocol.explainer)
         with self._lock:
             self.protocol.telemetry.answered(done, [began_ns - arrived_ns])
         headers, content = done.replies[0]
@@ -119,7 +121,7 @@ class ThreadedServer:
 
     def _warm(self) -> None:
         for _ in range(WARM_CALLS):
-            self._service.engine.predict(self._service.intake.sample_batch(1))
+            self._service.engine.predict(self._service.assembler.sample_batch(1))
 
     def _drain(self, server: _Listener) -> None:
         self._service.draining = True

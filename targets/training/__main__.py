@@ -20,7 +20,7 @@ from harness.errors import UserError
 from harness.judge.metrics import ModelCard
 from harness.training.epochs import EpochWriter
 from harness.training.fit_result import Fit
-from targets.engines.quiet import import_tensorflow
+from targets.engines.quiet_import import import_tensorflow
 from targets.models.catalog import find_recipe
 from targets.training.devices import claim
 from targets.training.fitting import Fitting
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from harness.training.epochs import Epoch
     from targets.models.recipe import Recipe
     from targets.training.fitting import Fitted
-    from targets.training.split import Split
+    from targets.training.split import TrainingSplit
 
 USAGE = 2
 
@@ -106,7 +106,7 @@ def _unset(recipe: Recipe) -> Setting:
     return {**{knob.name: knob.default for knob in TRAINING if knob.name not in layers}, **recipe.training}
 
 
-def _card(recipe: Recipe, fitted: Fitted, split: Split, rows: list[Epoch]) -> ModelCard:
+def _card(recipe: Recipe, fitted: Fitted, split: TrainingSplit, rows: list[Epoch]) -> ModelCard:
     from targets.models.train import describe
 
     finite = bool(np.isfinite(fitted.test_loss))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.plan.knobs import Setting
     from targets.models.recipe import Recipe
     from targets.training.devices import Devices
-    from targets.training.split import Examples, Split
+    from targets.training.split import FitExamples, TrainingSplit
 
 JUDGE_BATCH = 1024  # examples per call where nothing is fitted
 
@@ -37,7 +37,7 @@ class Fitted:
 class Fitting:
     """A model, compiled for its devices, and the data in the form that its loss takes."""
 
-    def __init__(self, recipe: Recipe, setting: Setting, devices: Devices, split: Split) -> None:
+    def __init__(self, recipe: Recipe, setting: Setting, devices: Devices, split: TrainingSplit) -> None:
         import keras
 
         self._setting = setting
@@ -97,7 +97,7 @@ class Fitting:
             validation_accuracy=validation_accuracy,
         )
 
-    def _judge(self, examples: Examples) -> tuple[float, float]:
+    def _judge(self, examples: FitExamples) -> tuple[float, float]:
         """Loss and accuracy without dropout, noise and the L2 term.
 
         By direct calls: `keras.Model.evaluate` takes ten times as long, and gives the same where L2 is 0.
@@ -111,5 +111,5 @@ class Fitting:
             right.append(self._to_numpy(answers).argmax(axis=-1) == examples.labels[part])
         return float(np.concatenate(losses).mean()), float(np.concatenate(right).mean())
 
-    def _one_hot(self, examples: Examples) -> NDArray[np.float32]:
+    def _one_hot(self, examples: FitExamples) -> NDArray[np.float32]:
         return np.eye(self._classes, dtype=np.float32)[examples.labels]

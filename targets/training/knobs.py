@@ -37,7 +37,7 @@ L2 = _training(
 )
 TRAIN_BATCH_SIZE = _training(
     name="train_batch_size",
-    doc="Examples per step of the optimizer, over all devices together.",
+    doc="FitExamples per step of the optimizer, over all devices together.",
     default=32,
     swept=(8, 32, 128, 512),
     unit="examples",

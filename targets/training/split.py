@@ -18,7 +18,7 @@ SPLIT_SEED = 11  # the validation examples are the same in every fit: seeds and 
 
 
 @dataclass(frozen=True, slots=True)
-class Examples:
+class FitExamples:
     """What the model takes (n, *input_shape), padded to one length where lengths differ, and classes (n,) int64."""
 
     inputs: NDArray[Any]
@@ -29,15 +29,15 @@ class Examples:
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class TrainingSplit:
     """Three sets that share no example, each class in the same share in all of them."""
 
-    train: Examples
-    validation: Examples
-    test: Examples
+    train: FitExamples
+    validation: FitExamples
+    test: FitExamples
 
 
-def split_of(recipe: Recipe, validation_share: float) -> Split:
+def split_of(recipe: Recipe, validation_share: float) -> TrainingSplit:
     """The recipe's data, prepared; `validation_share` of its training examples is kept out of the fit.
 
     Raises UserError where either side would have fewer examples than there are classes.
@@ -55,10 +55,10 @@ def split_of(recipe: Recipe, validation_share: float) -> Split:
         stratify=data.train_labels,
         random_state=SPLIT_SEED,
     )
-    return Split(
-        train=Examples(train_inputs, train_labels),
-        validation=Examples(validation_inputs, validation_labels),
-        test=Examples(_ready(recipe, data.test), data.test_labels),
+    return TrainingSplit(
+        train=FitExamples(train_inputs, train_labels),
+        validation=FitExamples(validation_inputs, validation_labels),
+        test=FitExamples(_ready(recipe, data.test), data.test_labels),
     )
 
 

@@ -28,7 +28,7 @@ async def sized_pool(app: FastAPI) -> AsyncIterator[None]:
 app = FastAPI(lifespan=sized_pool)
 
 
-class Request(BaseModel):
+class PredictRequest(BaseModel):
     """Rows."""
 
     inputs: list[list[float]]
@@ -41,7 +41,7 @@ def health() -> dict[str, bool]:
 
 
 @app.post("/predict")
-def predict(request: Request) -> dict[str, list[list[float]]]:
+def predict(request: PredictRequest) -> dict[str, list[list[float]]]:
     """One answer per row."""
     try:
         rows = np.asarray(request.inputs, np.float32).reshape(-1, *model_input.shape[1:])

@@ -11,7 +11,7 @@ import onnxruntime
 BATCH_SIZE = int(os.environ["BATCH_SIZE"])
 
 
-class Model(litserve.LitAPI):
+class LitServeModel(litserve.LitAPI):
     """One row per request; LitServe stacks them."""
 
     def setup(self, device: str) -> None:
@@ -35,6 +35,6 @@ class Model(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    api = Model(max_batch_size=BATCH_SIZE, batch_timeout=float(os.environ["BATCH_WAIT_MS"]) / 1000)
+    api = LitServeModel(max_batch_size=BATCH_SIZE, batch_timeout=float(os.environ["BATCH_WAIT_MS"]) / 1000)
     server = litserve.LitServer(api, accelerator="cpu", workers_per_device=int(os.environ["WORKERS"]))
     server.run(host="127.0.0.1", port=int(sys.argv[1]), generate_client_file=False, log_level="warning")

@@ -12,7 +12,7 @@ NAME = os.environ["MODEL_NAME"]
 BATCH_SIZE = int(os.environ["BATCH_SIZE"])
 
 
-class Model(Worker):
+class MosecModel(Worker):
     """Reads and writes the protocol's JSON; mosec hands over a list of requests."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ if __name__ == "__main__":
 
     server = Server()
     runtime = Runtime(
-        Model,
+        MosecModel,
         num=int(os.environ["WORKERS"]),
         max_batch_size=BATCH_SIZE,
         max_wait_time=int(os.environ["BATCH_WAIT_MS"]),

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from targets.data.voices import VOICES
-from targets.models.masked import halved, masked_mean, presence
+from targets.models.masked_layers import halved, masked_mean, presence
 from targets.models.recipe import Recipe
 from targets.preprocessing.sound import BANDS, SOUND_PIPELINE
 

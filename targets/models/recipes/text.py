@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from targets.data.opinions import OPINIONS
-from targets.models.masked import masked_mean, presence
+from targets.models.masked_layers import masked_mean, presence
 from targets.models.recipe import Recipe
 from targets.preprocessing.text import TEXT_PIPELINE, WORDS
 

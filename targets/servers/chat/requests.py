@@ -12,7 +12,7 @@ from targets.generation.text import Message
 from targets.servers.protocols.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from targets.generation.recipe import Shape
+    from targets.generation.recipe import DecoderShape
     from targets.generation.text import Tokenizer
 
 ROLES = ("system", "developer", "user", "assistant")
@@ -68,7 +68,7 @@ class ChatRequest:
     include_usage: bool
 
 
-def parse_chat(body: bytes, model: str, tokenizer: Tokenizer, shape: Shape, token_limit: int) -> ChatRequest:
+def parse_chat(body: bytes, model: str, tokenizer: Tokenizer, shape: DecoderShape, token_limit: int) -> ChatRequest:
     """The request in `body`. Without `max_tokens` an answer may have `token_limit` tokens, as far as there is room.
 
     Raises ProtocolError: 404 for another model, 400 for what cannot be answered.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_S
-from targets.servers.telemetry import EXPIRED, OUTCOMES, SERVER_ERROR, Histogram
+from targets.servers.telemetry import EXPIRED, OUTCOMES, SERVER_ERROR, PrometheusHistogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,10 +35,10 @@ class ChatTelemetry:
         self.requests: Counter[str] = Counter(dict.fromkeys(kinds, 0))
         self.tokens = _Tokens()
         self._scheduler = scheduler
-        self.step_tokens = Histogram(STEP_BOUNDS)
-        self.step_ns = Histogram(SECONDS_BOUNDS, NS_PER_S)
-        self.queue_ns = Histogram(SECONDS_BOUNDS, NS_PER_S)
-        self.first_token_ns = Histogram(SECONDS_BOUNDS, NS_PER_S)
+        self.step_tokens = PrometheusHistogram(STEP_BOUNDS)
+        self.step_ns = PrometheusHistogram(SECONDS_BOUNDS, NS_PER_S)
+        self.queue_ns = PrometheusHistogram(SECONDS_BOUNDS, NS_PER_S)
+        self.first_token_ns = PrometheusHistogram(SECONDS_BOUNDS, NS_PER_S)
 
     def refused(self, status: int) -> None:
         """Count one request that was answered with an error status."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.plan.knobs import Value
 
 
-class Fate(StrEnum):
+class FaultOutcome(StrEnum):
     """How a request is to end."""
 
     OK = "ok"
@@ -31,12 +31,12 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedResponse:
     """One request's truth, in nanoseconds on the clock of its arrival; a hang has the instant it would have left."""
 
     start_ns: int
     due_ns: int
-    fate: Fate
+    outcome: FaultOutcome
 
 
 class FixedSchedule:
@@ -48,15 +48,19 @@ class FixedSchedule:
         self._stall_every_ns = round(float(setting["stall_every_s"]) * NS_PER_S)
         self._stall_ns = round(float(setting["stall_s"]) * NS_PER_S)
         self._hang_after_ns = round(float(setting["hang_after_s"]) * NS_PER_S)
-        shares = [(Fate.ERROR, "error_share"), (Fate.WRONG, "wrong_share"), (Fate.RESET, "reset_share")]
-        self._shares = [(fate, float(setting[knob])) for fate, knob in shares]
+        shares = [
+            (FaultOutcome.ERROR, "error_share"),
+            (FaultOutcome.WRONG, "wrong_share"),
+            (FaultOutcome.RESET, "reset_share"),
+        ]
+        self._shares = [(outcome, float(setting[knob])) for outcome, knob in shares]
         # A seed for each random dimension, so that turning one knob leaves the other's draws alone.
         self._service_draws = random.Random(f"service {setting['seed']}")  # noqa: S311  (a simulation)
-        self._fate_draws = random.Random(f"fate {setting['seed']}")  # noqa: S311
+        self._outcome_draws = random.Random(f"outcome {setting['seed']}")  # noqa: S311
         self._free_ns = [0] * int(setting["servers"])  # a heap: when each server is free; empty means unlimited
         self._first_ns: int | None = None
 
-    def plan(self, arrived_ns: int) -> Planned:
+    def plan(self, arrived_ns: int) -> PlannedResponse:
         """The truth for a request that arrives now; arrivals come in order."""
         if self._first_ns is None:
             self._first_ns = arrived_ns
@@ -64,7 +68,7 @@ class FixedSchedule:
         due_ns = self._after_stall(start_ns + self._draw_service_ns(), self._first_ns)
         if self._free_ns:
             heapq.heapreplace(self._free_ns, due_ns)
-        return Planned(start_ns, due_ns, self._draw_fate(due_ns - self._first_ns))
+        return PlannedResponse(start_ns, due_ns, self._draw_outcome(due_ns - self._first_ns))
 
     def _draw_service_ns(self) -> int:
         if not self._exponential:
@@ -78,12 +82,12 @@ class FixedSchedule:
         stalled = periods >= 1 and into_ns < self._stall_ns
         return due_ns - into_ns + self._stall_ns if stalled else due_ns
 
-    def _draw_fate(self, since_first_ns: int) -> Fate:
+    def _draw_outcome(self, since_first_ns: int) -> FaultOutcome:
         if self._hang_after_ns and since_first_ns >= self._hang_after_ns:
-            return Fate.HANG
-        draw = self._fate_draws.random()
-        for fate, share in self._shares:
+            return FaultOutcome.HANG
+        draw = self._outcome_draws.random()
+        for outcome, share in self._shares:
             if draw < share:
-                return fate
+                return outcome
             draw -= share
-        return Fate.OK
+        return FaultOutcome.OK

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from harness.errors import UserError
 
 if TYPE_CHECKING:
-    from targets.servers.fixed.schedule import Planned
+    from targets.servers.fixed.schedule import PlannedResponse
 
-HEADER = b"arrived_ns,start_ns,due_ns,answered_ns,fate\n"
+HEADER = b"arrived_ns,start_ns,due_ns,answered_ns,outcome\n"
 BUFFER_BYTES = 1 << 20
 FLUSH_EVERY = 1000
 
@@ -30,11 +30,11 @@ class TruthLog:
         self._file.write(HEADER)
         self._since_flush = 0
 
-    def write(self, arrived_ns: int, planned: Planned, answered_ns: int | None) -> None:
+    def write(self, arrived_ns: int, planned: PlannedResponse, answered_ns: int | None) -> None:
         """One request."""
         answered = b"" if answered_ns is None else b"%d" % answered_ns
-        fate = planned.fate.encode()
-        self._file.write(b"%d,%d,%d,%s,%s\n" % (arrived_ns, planned.start_ns, planned.due_ns, answered, fate))
+        outcome = planned.outcome.encode()
+        self._file.write(b"%d,%d,%d,%s,%s\n" % (arrived_ns, planned.start_ns, planned.due_ns, answered, outcome))
         self._since_flush += 1
         if self._since_flush >= FLUSH_EVERY:
             self.flush()

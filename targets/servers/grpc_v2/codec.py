@@ -15,23 +15,23 @@ from targets.servers.protocols.open_inference import check_rows, timeout_of_us
 from targets.servers.protocols.wire_model import OUTPUT_DATATYPE, VERSION
 
 if TYPE_CHECKING:
-    from targets.servers.protocols.inference import BatchAnswers
+    from targets.servers.protocols.inference import BatchOutputs
     from targets.servers.protocols.wire_model import WireModel
 
 
 @dataclass(frozen=True, slots=True)
-class RawForm:
-    """The output tensor's bytes alone; the message around them is made by `GrpcCodec.encode`."""
+class GrpcForm:
+    """The output tensor's bytes alone; the message around them is made by `GrpcServerCodec.encode`."""
 
-    def write(self, answers: BatchAnswers, start: int, stop: int) -> tuple[bytes, bytes]:
+    def write(self, answers: BatchOutputs, start: int, stop: int) -> tuple[bytes, bytes]:
         """No header lines, and the rows."""
         return b"", answers.raw(start, stop)
 
 
-RAW = RawForm()
+RAW = GrpcForm()
 
 
-class GrpcCodec:
+class GrpcServerCodec:
     """Decodes and encodes for one model."""
 
     def __init__(self, model: WireModel) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from harness.clock import NS_PER_S
 from harness.errors import UserError
 from harness.wire.grpc.messages import SERVICE, filled, message
-from targets.servers.grpc_v2.codec import GrpcCodec
+from targets.servers.grpc_v2.codec import GrpcServerCodec
 from targets.servers.http.routes import Action
 from targets.servers.protocols.errors import ProtocolError, queue_full
 from targets.servers.protocols.protocol import EXTENSIONS, SERVER_NAME, SERVER_VERSION
@@ -57,7 +57,7 @@ class GrpcExchange:
             self._answer.set_exception(error)
 
 
-class GrpcFront:
+class GrpcFrontEnd:
     """`GRPCInferenceService` on `address` (host:port), which is free or reserved with SO_REUSEPORT by this process."""
 
     _server: Any
@@ -65,7 +65,7 @@ class GrpcFront:
     def __init__(self, protocol: ProtocolLayer, backend: BatchedBackend, order: ServerOrder, max_bytes: int) -> None:
         self._protocol = protocol
         self._backend = backend
-        self._codec = GrpcCodec(protocol.model)
+        self._codec = GrpcServerCodec(protocol.model)
         self._address = order.grpc_address
         self._certificate = order.certificate
         self._max_bytes = max_bytes

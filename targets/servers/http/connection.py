@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol, cast
 
 from harness.clock import NS_PER_S, monotonic_ns
-from targets.servers.http.exchange import Exchange
+from targets.servers.http.exchange import HttpExchange
 from targets.servers.http.head import broken
 from targets.servers.http.reader import RequestReader
 from targets.servers.http.refusals import PacedRefusals
@@ -28,7 +28,7 @@ IDLE_LIMIT_NS = 75 * NS_PER_S
 SLOW_REQUEST_LIMIT_NS = 30 * NS_PER_S  # from a request's first byte to its last
 
 
-class Telemetry(Protocol):
+class ConnectionTelemetry(Protocol):
     """What counts, as far as connections know."""
 
     def refused(self, status: int) -> None:
@@ -38,11 +38,11 @@ class Telemetry(Protocol):
         """Let the other replicas see the counts."""
 
 
-class ProtocolFront(Protocol):
+class HttpProtocol(Protocol):
     """A protocol, as far as connections know it."""
 
     @property
-    def telemetry(self) -> Telemetry:
+    def telemetry(self) -> ConnectionTelemetry:
         """Where refusals are counted."""
 
     def document(self, action: Action, *, ready: bool) -> tuple[bytes, bytes]:
@@ -55,12 +55,12 @@ class ProtocolFront(Protocol):
 class HttpService:
     """What the connections of one server share."""
 
-    def __init__(self, protocol: ProtocolFront, backend: Backend, heads: HeadParser, max_body_bytes: int) -> None:
+    def __init__(self, protocol: HttpProtocol, backend: Backend, heads: HeadParser, max_body_bytes: int) -> None:
         self.protocol = protocol
         self.backend = backend
         self.heads = heads
         self.max_body_bytes = max_body_bytes
-        self.connections: set[Connection] = set()
+        self.connections: set[ServerConnection] = set()
         self.refusals = PacedRefusals()
         self.draining = False
 
@@ -74,9 +74,9 @@ class HttpService:
         """What health checks are told."""
         return not self.draining and self.backend.able()
 
-    def connect(self) -> Connection:
+    def connect(self) -> ServerConnection:
         """A protocol object for the event loop."""
-        return Connection(self)
+        return ServerConnection(self)
 
     def drain(self) -> None:
         """From now on every answer closes its connection."""
@@ -90,13 +90,13 @@ class HttpService:
             connection.close_if_stale(now_ns)
 
 
-class Connection(asyncio.Protocol):
+class ServerConnection(asyncio.Protocol):
     """Implements `RequestSink` for its reader."""
 
     def __init__(self, service: HttpService) -> None:
         self.service = service
-        self._reader: RequestReader[Exchange] = RequestReader(service.heads, self, service.max_body_bytes)
-        self._owed: deque[Exchange] = deque()
+        self._reader: RequestReader[HttpExchange] = RequestReader(service.heads, self, service.max_body_bytes)
+        self._owed: deque[HttpExchange] = deque()
         self._held = 0  # of them, how many wait to be refused
         self._transport: asyncio.Transport | None = None
         self._ended = False  # the client sends no more
@@ -155,9 +155,9 @@ class Connection(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
-    def begin(self, head: Head) -> Exchange | None:
+    def begin(self, head: Head) -> HttpExchange | None:
         """Answer what needs no body; None then."""
-        exchange = Exchange(self, head)
+        exchange = HttpExchange(self, head)
         self._owed.append(exchange)
         error = head.refusal
         if error is None and head.action in INFERENCE:
@@ -172,7 +172,7 @@ class Connection(asyncio.Protocol):
             self._answer_document(exchange)
         return None
 
-    def complete(self, exchange: Exchange, body: bytes) -> None:
+    def complete(self, exchange: HttpExchange, body: bytes) -> None:
         """An inference request has come whole."""
         try:
             if not self.service.backend.infer(exchange, body):
@@ -180,18 +180,18 @@ class Connection(asyncio.Protocol):
         except ProtocolError as error:
             exchange.refuse(error)
 
-    def _hold(self, exchange: Exchange) -> None:
+    def _hold(self, exchange: HttpExchange) -> None:
         # Nothing more is read of a client that waits for its refusal: neither its body nor its next request.
         self._held += 1
         exchange.held = True
         self.service.refusals.add(exchange)
 
-    def fail(self, exchange: Exchange, error: ProtocolError) -> None:
+    def fail(self, exchange: HttpExchange, error: ProtocolError) -> None:
         """The rest of the connection cannot be understood."""
         exchange.head = broken(error)
         exchange.refuse(error)
 
-    def _answer_document(self, exchange: Exchange) -> None:
+    def _answer_document(self, exchange: HttpExchange) -> None:
         try:
             kind, body = self.service.protocol.document(exchange.head.action, ready=self.service.ready)
         except ProtocolError as error:
@@ -199,12 +199,12 @@ class Connection(asyncio.Protocol):
         else:
             exchange.respond(OK + b"content-type: %s\r\n" % kind, body)
 
-    def send(self, exchange: Exchange, status_and_headers: bytes, body: bytes) -> None:
+    def send(self, exchange: HttpExchange, status_and_headers: bytes, body: bytes) -> None:
         """Write the answer."""
         last = self._ended or self.service.draining
         self.finish(exchange, response(status_and_headers, body, CLOSE if last else exchange.head.connection))
 
-    def send_part(self, exchange: Exchange, part: bytes) -> bool:
+    def send_part(self, exchange: HttpExchange, part: bytes) -> bool:
         """Write some of an answer, if it is the next that is owed."""
         if self._owed and self._owed[0] is not exchange:
             return False
@@ -212,12 +212,12 @@ class Connection(asyncio.Protocol):
             self._transport.write(part)
         return True
 
-    def send_error(self, exchange: Exchange, error: ProtocolError) -> None:
+    def send_error(self, exchange: HttpExchange, error: ProtocolError) -> None:
         """Write the protocol's error response and count it."""
         self.service.protocol.telemetry.refused(error.status)
         self.send(exchange, *self.service.protocol.refusal(error))
 
-    def finish(self, exchange: Exchange, rest: bytes) -> None:
+    def finish(self, exchange: HttpExchange, rest: bytes) -> None:
         """Write the (rest of the) answer, and those that waited behind it, in the order of the requests."""
         exchange.payload = rest
         if exchange.held:
@@ -227,13 +227,13 @@ class Connection(asyncio.Protocol):
                 self.resume_writing()
         self._write_whole_answers()
 
-    def open_stream(self, exchange: Exchange, status_and_headers: bytes, data: bytes) -> None:
+    def open_stream(self, exchange: HttpExchange, status_and_headers: bytes, data: bytes) -> None:
         """Begin a stream; where the connection cannot go on behind it, its end is that of the connection."""
         exchange.chunked = not (self._ended or self.service.draining or exchange.head.connection)
         head = stream_head(status_and_headers, chunked=exchange.chunked)
         self.write_part(exchange, head + (chunk(data) if exchange.chunked and data else data))
 
-    def write_part(self, exchange: Exchange, data: bytes) -> None:
+    def write_part(self, exchange: HttpExchange, data: bytes) -> None:
         """Write it now, or once all earlier requests of the connection are answered."""
         if self._transport is None or self._transport.is_closing():
             return
@@ -242,7 +242,7 @@ class Connection(asyncio.Protocol):
         else:
             exchange.written += data
 
-    def close_stream(self, exchange: Exchange, data: bytes) -> None:
+    def close_stream(self, exchange: HttpExchange, data: bytes) -> None:
         """Write the last part, and what waited behind it."""
         self.finish(exchange, exchange.written + data)
 
@@ -272,7 +272,7 @@ class Connection(asyncio.Protocol):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
 
-    def forget(self, exchange: Exchange) -> None:
+    def forget(self, exchange: HttpExchange) -> None:
         """The exchange will never be answered; the client finds out by itself."""
         if exchange in self._owed:
             self._owed.remove(exchange)

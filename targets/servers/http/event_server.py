@@ -29,7 +29,7 @@ DRAIN_LIMIT_NS = 30 * NS_PER_S
 FORCED_EXIT = 130
 
 
-class Front(Protocol):
+class FrontEnd(Protocol):
     """Another protocol's front end on the same loop."""
 
     async def start(self) -> None:
@@ -46,7 +46,7 @@ class EventServer:
         self,
         service: HttpService,
         apply: Callable[[Setting], None],
-        fronts: Sequence[Front] = (),
+        fronts: Sequence[FrontEnd] = (),
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._service = service

@@ -45,7 +45,7 @@ class Head:
         return self.connection is CLOSE
 
 
-class Routes(Protocol):
+class RouteTable(Protocol):
     """Which path means what."""
 
     def find(self, method: str, target: str) -> Action:
@@ -55,7 +55,7 @@ class Routes(Protocol):
 class HeadParser:
     """Parses heads for one model's routes; `max_body_bytes` bounds what may follow."""
 
-    def __init__(self, routes: Routes, max_body_bytes: int, guard: Guard | None = None) -> None:
+    def __init__(self, routes: RouteTable, max_body_bytes: int, guard: Guard | None = None) -> None:
         self._routes = routes
         self._guard = guard or Guard()
         self._max_body_bytes = max_body_bytes

@@ -39,7 +39,7 @@ EXPLANATION = frozenset({Action.V2_EXPLAIN, Action.TFS_EXPLAIN})
 INFERENCE = frozenset({Action.V2_INFER, Action.TFS_PREDICT, Action.CHAT}) | EXPLANATION
 
 
-class Routes:
+class ModelRoutes:
     """The paths of one model, with and without a version."""
 
     def __init__(self, model: str) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class BatchAnswers:
+class BatchOutputs:
     """The model's outputs (n, *output_shape) for one batch, serialised once for all requests in it."""
 
     def __init__(self, outputs: NDArray[np.float32]) -> None:
@@ -41,10 +41,10 @@ class BatchAnswers:
         return self.outputs.astype("<f4", copy=False).tobytes()
 
 
-class ReplyForm(Protocol):
+class ResponseForm(Protocol):
     """How one client wants its answer written."""
 
-    def write(self, answers: BatchAnswers, start: int, stop: int) -> tuple[bytes, bytes]:
+    def write(self, answers: BatchOutputs, start: int, stop: int) -> tuple[bytes, bytes]:
         """(header lines, body) for the rows from `start` to before `stop`."""
 
 
@@ -55,7 +55,7 @@ class InferRequest:
     rows: int
     tensor: bytes
     shape: tuple[int, ...]
-    form: ReplyForm
+    form: ResponseForm
     timeout_ns: int | None = None
     views: int = 1  # of each row, that go through the model
     spent_ns: dict[str, int] = field(default_factory=dict)  # on steps of preprocessing of this request alone

@@ -18,7 +18,7 @@ from targets.servers.protocols.inference import JSON_HEADERS, InferRequest
 from targets.servers.protocols.wire_model import OUTPUT_DATATYPE, VERSION, refuse_booleans
 
 if TYPE_CHECKING:
-    from targets.servers.protocols.inference import BatchAnswers, ReplyForm
+    from targets.servers.protocols.inference import BatchOutputs, ResponseForm
     from targets.servers.protocols.wire_model import Shape, WireModel
 
 KEPT_HEADS = 256  # the first that came, for good
@@ -26,26 +26,26 @@ KEPT_HEAD_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class JsonForm:
+class V2JsonForm:
     """One output tensor as JSON; `prefix` runs to the shape's batch axis."""
 
     prefix: bytes
     shape_tail: bytes  # of the shape, after the batch axis
 
-    def write(self, answers: BatchAnswers, start: int, stop: int) -> tuple[bytes, bytes]:
+    def write(self, answers: BatchOutputs, start: int, stop: int) -> tuple[bytes, bytes]:
         """Flat data, row after row."""
         data = b",".join(answers.json_rows[start:stop])
         return JSON_HEADERS, b'%s%d%s],"data":[%s]}]}' % (self.prefix, stop - start, self.shape_tail, data)
 
 
 @dataclass(frozen=True, slots=True)
-class BinaryForm:
+class V2BinaryForm:
     """One output tensor as raw bytes behind a JSON header."""
 
     prefix: bytes
     shape_tail: bytes
 
-    def write(self, answers: BatchAnswers, start: int, stop: int) -> tuple[bytes, bytes]:
+    def write(self, answers: BatchOutputs, start: int, stop: int) -> tuple[bytes, bytes]:
         """JSON header, then the rows."""
         raw = answers.raw(start, stop)
         headers, json = _before_raw(self, stop - start, len(raw))
@@ -53,7 +53,7 @@ class BinaryForm:
 
 
 @lru_cache(maxsize=256)
-def _before_raw(form: BinaryForm, rows: int, raw_bytes: int) -> tuple[bytes, bytes]:
+def _before_raw(form: V2BinaryForm, rows: int, raw_bytes: int) -> tuple[bytes, bytes]:
     parameters = b'],"parameters":{"binary_data_size":%d}}]}' % raw_bytes
     json = b"%s%d%s%s" % (form.prefix, rows, form.shape_tail, parameters)
     lengths = b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n" % len(json)
@@ -66,19 +66,19 @@ class KnownHead:
 
     rows: int
     shape: Shape
-    form: ReplyForm
+    form: ResponseForm
     timeout_ns: int | None
     raw_bytes: int
 
 
-class V2Codec:
+class V2Decoder:
     """Decodes infer requests for one model."""
 
     def __init__(self, model: WireModel) -> None:
         self._model = model
         self._tail = b"".join(b",%d" % dim for dim in model.meta.output_shape)
-        self._plain = JsonForm(self._prefix({}), self._tail)
-        self._plain_binary = BinaryForm(self._plain.prefix, self._tail)
+        self._plain = V2JsonForm(self._prefix({}), self._tail)
+        self._plain_binary = V2BinaryForm(self._plain.prefix, self._tail)
         self._known: dict[bytes, KnownHead] = {}
 
     def decode(self, body: bytes, json_length: int | None, max_rows: int) -> InferRequest:
@@ -134,7 +134,7 @@ class V2Codec:
         refuse_booleans(body, values)
         return self._model.pack_flat(values, rows, shape)
 
-    def form(self, document: dict[str, Any]) -> JsonForm | BinaryForm:
+    def form(self, document: dict[str, Any]) -> V2JsonForm | V2BinaryForm:
         """How the answer to `document` is to be written."""
         if len(document) <= 1 and "parameters" not in document:
             return self._plain
@@ -145,7 +145,7 @@ class V2Codec:
         if "id" not in document:
             return self._plain_binary if binary else self._plain
         prefix = self._prefix(document)
-        return BinaryForm(prefix, self._tail) if binary else JsonForm(prefix, self._tail)
+        return V2BinaryForm(prefix, self._tail) if binary else V2JsonForm(prefix, self._tail)
 
     def _requested(self, outputs: Any, binary: bool) -> bool:
         name = self._model.meta.output_name

@@ -9,10 +9,10 @@ import orjson
 from harness.wire.datatypes import DATATYPES
 from targets.servers.http.guard import Guard
 from targets.servers.http.responses import refusal
-from targets.servers.http.routes import EXPLANATION, Action, Routes
+from targets.servers.http.routes import EXPLANATION, Action, ModelRoutes
 from targets.servers.protocols.errors import ProtocolError
-from targets.servers.protocols.open_inference import V2Codec
-from targets.servers.protocols.tf_serving import EXPLANATIONS, PREDICTIONS, SIGNATURE, TfsCodec
+from targets.servers.protocols.open_inference import V2Decoder
+from targets.servers.protocols.tf_serving import EXPLANATIONS, PREDICTIONS, SIGNATURE, TfsDecoder
 from targets.servers.protocols.triton_documents import Batching, model_config, model_statistics
 from targets.servers.protocols.wire_model import OUTPUT_DATATYPE, VERSION, explained
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from targets.explain import Explainer
-    from targets.preprocessing.intake import Intake
+    from targets.preprocessing.input_assembler import InputAssembler
     from targets.servers.protocols.inference import InferRequest
     from targets.servers.protocols.wire_model import WireModel
     from targets.servers.telemetry import Telemetry
@@ -36,14 +36,14 @@ class ProtocolLayer:
     def __init__(self, model: WireModel, telemetry: Telemetry) -> None:
         self.model = model
         self.telemetry = telemetry
-        self.routes = Routes(model.name)
-        self._v2 = V2Codec(model)
-        self._tfs = TfsCodec(model)
+        self.routes = ModelRoutes(model.name)
+        self._v2 = V2Decoder(model)
+        self._tfs = TfsDecoder(model)
         self.batching = Batching(max_rows=1)
         self.guard = Guard()
         self.explainer: Explainer | None = None
-        self.intake: Intake | None = None  # None: nothing is done to single requests
-        self._v2_explain = V2Codec(explained(model))
+        self.assembler: InputAssembler | None = None  # None: nothing is done to single requests
+        self._v2_explain = V2Decoder(explained(model))
 
     def decode(self, action: Action, body: bytes, json_length: int | None, max_rows: int) -> InferRequest:
         """The valid inference request in `body`. Raises ProtocolError."""
@@ -55,8 +55,8 @@ class ProtocolLayer:
 
     def admitted(self, request: InferRequest) -> InferRequest:
         """`request` itself, preprocessed where that is done for each request."""
-        if self.intake is not None:
-            self.intake.admit(request)
+        if self.assembler is not None:
+            self.assembler.admit(request)
         return request
 
     def _explanation(self, action: Action, body: bytes, json_length: int | None, max_rows: int) -> InferRequest:

@@ -11,7 +11,7 @@ from targets.servers.protocols.open_inference import check_rows, parse_object
 from targets.servers.protocols.wire_model import refuse_booleans
 
 if TYPE_CHECKING:
-    from targets.servers.protocols.inference import BatchAnswers
+    from targets.servers.protocols.inference import BatchOutputs
     from targets.servers.protocols.wire_model import WireModel
 
 SIGNATURE = "serving_default"
@@ -23,7 +23,7 @@ class TfsForm:
 
     key: bytes
 
-    def write(self, answers: BatchAnswers, start: int, stop: int) -> tuple[bytes, bytes]:
+    def write(self, answers: BatchOutputs, start: int, stop: int) -> tuple[bytes, bytes]:
         """Nested by the output shape, the batch axis first."""
         return JSON_HEADERS, b'{"%s":%s}' % (self.key, answers.nested_json(start, stop))
 
@@ -33,7 +33,7 @@ EXPLANATIONS = TfsForm(b"explanations")
 OUTPUTS = TfsForm(b"outputs")
 
 
-class TfsCodec:
+class TfsDecoder:
     """Decodes predict requests for one model."""
 
     def __init__(self, model: WireModel) -> None:

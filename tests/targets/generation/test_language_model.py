@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from targets.generation.language_model import Chunk, LanguageModel
-from targets.generation.recipe import Shape
+from targets.generation.recipe import DecoderShape
 from targets.generation.sampling import next_tokens
 from targets.generation.sequence import Sequence
 from targets.generation.text import Message, Tokenizer, train_tokenizer
 
-SHAPE = Shape(vocabulary=96, width=32, layers=2, heads=4, context=128)
+SHAPE = DecoderShape(vocabulary=96, width=32, layers=2, heads=4, context=128)
 DIALOGUES = [
     ("what is water", "a liquid that falls from clouds"),
     ("who wrote this letter", "nobody knows who it was"),

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[3]
 SCRIPT = """
 import tempfile
 from pathlib import Path
-from targets.engines.quiet import import_tensorflow
+from targets.engines.quiet_import import import_tensorflow
 import_tensorflow()
 import keras, numpy as np
 from keras import layers as L

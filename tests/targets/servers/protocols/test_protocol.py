@@ -8,7 +8,7 @@ import pytest
 
 from targets.servers.http.routes import Action
 from targets.servers.protocols.errors import ProtocolError
-from targets.servers.protocols.inference import BatchAnswers
+from targets.servers.protocols.inference import BatchOutputs
 from targets.servers.protocols.protocol import ProtocolLayer
 from targets.servers.protocols.wire_model import WireModel
 from targets.servers.telemetry import Telemetry
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.judge.metrics import ModelCard
     from harness.wire.payload_bank import BankMeta
 
-ANSWERS = BatchAnswers(np.array([[0.25, 0.75], [0.5, 0.5], [1.0, 0.0]], np.float32))
+ANSWERS = BatchOutputs(np.array([[0.25, 0.75], [0.5, 0.5], [1.0, 0.0]], np.float32))
 
 
 @pytest.fixture

@@ -36,14 +36,14 @@ class Launch:
     cores: Cores = ()
 
 
-class Child:
+class RestartingChild:
     """One child, started again and again until `stop`. Its thread reads what it says, and tells of its end.
 
     Every start takes a new `launch()`. `hear` gets the child's own messages and, at its end,
     `{"event": "gone", "pid": ..., "code": ...}`; it is called from the child's thread.
     """
 
-    def __init__(self, launch: Callable[[], Launch], hear: Callable[[Child, Message], None]) -> None:
+    def __init__(self, launch: Callable[[], Launch], hear: Callable[[RestartingChild, Message], None]) -> None:
         self._launch = launch
         self._hear = hear
         self._control: ControlChannel | None = None

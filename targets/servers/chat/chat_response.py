@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from targets.generation.sequence import Sequence
     from targets.generation.text import Tokenizer
     from targets.servers.chat.frames import Frames
-    from targets.servers.http.exchange import Exchange
+    from targets.servers.http.exchange import HttpExchange
     from targets.servers.protocols.errors import ProtocolError
 
 STREAM_HEADERS = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-store\r\n"
 
 
-class Reply(Protocol):
+class ChatResponse(Protocol):
     """Called in this order: `begin` with the first token, `token` for each, `finish`; or `fail` at any time."""
 
     def begin(self, sequence: Sequence, now_ns: int) -> None:
@@ -36,10 +36,10 @@ class Reply(Protocol):
         """There will be no (more) answer."""
 
 
-class StreamedReply:
+class StreamedResponse:
     """Server-sent events. The head goes out with the first token, so that it can say how long that took."""
 
-    def __init__(self, exchange: Exchange, frames: Frames, texts: Several[bytes], *, include_usage: bool) -> None:
+    def __init__(self, exchange: HttpExchange, frames: Frames, texts: Several[bytes], *, include_usage: bool) -> None:
         self._exchange = exchange
         self._frames = frames
         self._texts = texts
@@ -74,10 +74,10 @@ class StreamedReply:
             self._exchange.refuse(error)
 
 
-class WholeReply:
+class WholeResponse:
     """One JSON document, once it is complete."""
 
-    def __init__(self, exchange: Exchange, frames: Frames, tokenizer: Tokenizer) -> None:
+    def __init__(self, exchange: HttpExchange, frames: Frames, tokenizer: Tokenizer) -> None:
         self._exchange = exchange
         self._frames = frames
         self._tokenizer = tokenizer

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Siblings:
+class ReplicaCounts:
     """The replica number `index`, and the folder it shares with the others."""
 
     directory: Path

@@ -21,7 +21,7 @@ LONGEST, BUCKET, FULL = PADDINGS = ("longest", "bucket", "full")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
+class TensorSpec:
     """One item's form. Where the first axis is `FREE`, items have from `shortest` to `longest` there.
 
     Items of different lengths are padded with `pad` to a common length, which is `offset` plus a multiple of `quantum`:

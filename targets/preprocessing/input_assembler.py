@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.wire.payload_bank import Items
-    from targets.preprocessing.form import Form
     from targets.preprocessing.place import Preprocessing
+    from targets.preprocessing.tensor_spec import TensorSpec
     from targets.servers.protocols.inference import InferRequest
 
     Spent = dict[str, int]  # ns by step
@@ -25,14 +25,14 @@ NOTHING: Spent = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
+class InputAssembler:
     """What the server does to rows before the model sees them. `bank_items` are the bank's, to warm up with."""
 
     way: Preprocessing
     bank_items: Items
 
     @property
-    def of_requests(self) -> Intake | None:
+    def of_requests(self) -> InputAssembler | None:
         """Itself where `admit` has something to do."""
         return self if self.way.steps_here else None
 
@@ -88,5 +88,5 @@ class Intake:
         return outputs if views == 1 else outputs.reshape(-1, views, *outputs.shape[1:]).mean(axis=1)
 
 
-def _block(request: InferRequest, form: Form) -> NDArray[Any]:
+def _block(request: InferRequest, form: TensorSpec) -> NDArray[Any]:
     return np.frombuffer(request.tensor, dtype=form.dtype).reshape(-1, *request.shape)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from harness.clock import monotonic_ns
 from targets.servers.http.responses import timing_work
-from targets.servers.protocols.inference import BatchAnswers
+from targets.servers.protocols.inference import BatchOutputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from targets.engines import Engine
+    from targets.engines import InferenceEngine
     from targets.explain import Explainer
-    from targets.preprocessing.intake import Intake
+    from targets.preprocessing.input_assembler import InputAssembler
     from targets.servers.protocols.inference import InferRequest
 
     Call = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
-class Joining(NamedTuple):
+class JoinTimes(NamedTuple):
     """How long it took to make one input of a batch, and in it the steps of preprocessing, by name; in ns."""
 
     whole_ns: int
@@ -31,7 +31,7 @@ class Joining(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class BatchResult:
     """What one model call gave: (headers, body) per request, in order, and how long it took."""
 
     replies: list[tuple[bytes, bytes]]
@@ -54,21 +54,26 @@ class Done:
         return timing_work(self.preprocess_ns + sum(own_ns.values()), self.stages_ns, self.serialise_ns, own_ns)
 
 
-def work(engine: Engine, intake: Intake, requests: Sequence[InferRequest], explainer: Explainer | None = None) -> Done:
+def work(
+    engine: InferenceEngine,
+    assembler: InputAssembler,
+    requests: Sequence[InferRequest],
+    explainer: Explainer | None = None,
+) -> BatchResult:
     """Run the model on all rows of `requests`, predictions at once and then explanations at once; any thread."""
     if explainer is None:
-        return _work(engine.predict, intake, requests)
+        return _work(engine.predict, assembler, requests)
     predictions = [request for request in requests if not request.steps]
     explanations = [request for request in requests if request.steps]
     parts = [
-        _work(call, intake, some)
+        _work(call, assembler, some)
         for call, some in ((engine.predict, predictions), (explainer.explain, explanations))
         if some
     ]
     return parts[0] if len(parts) == 1 else _joined(parts, requests)
 
 
-def _joined(parts: list[Done], requests: Sequence[InferRequest]) -> Done:
+def _joined(parts: list[BatchResult], requests: Sequence[InferRequest]) -> BatchResult:
     """Predictions and explanations of one batch, answered together in the order of the requests."""
     replies = [iter(part.replies) for part in parts]
     in_order = [next(replies[bool(request.steps)]) for request in requests]
@@ -76,30 +81,30 @@ def _joined(parts: list[Done], requests: Sequence[InferRequest]) -> Done:
         sum(getattr(part, name) for part in parts) for name in ("preprocess_ns", "compute_ns", "serialise_ns")
     )
     timing = timing_work(preprocess_ns, (compute_ns,), serialise_ns)
-    return Done(in_order, sum(part.rows for part in parts), preprocess_ns, (compute_ns,), serialise_ns, timing)
+    return BatchResult(in_order, sum(part.rows for part in parts), preprocess_ns, (compute_ns,), serialise_ns, timing)
 
 
-def _work(call: Call, intake: Intake, requests: Sequence[InferRequest]) -> Done:
+def _work(call: Call, assembler: InputAssembler, requests: Sequence[InferRequest]) -> BatchResult:
     start_ns = monotonic_ns()
-    inputs, steps_ns = intake.batch(requests)
+    inputs, steps_ns = assembler.batch(requests)
     joined_ns = monotonic_ns()
-    outputs = intake.answers(call(inputs))
-    return reply(outputs, requests, Joining(joined_ns - start_ns, steps_ns), (monotonic_ns() - joined_ns,))
+    outputs = assembler.answers(call(inputs))
+    return reply(outputs, requests, JoinTimes(joined_ns - start_ns, steps_ns), (monotonic_ns() - joined_ns,))
 
 
 def reply(
-    outputs: NDArray[np.float32], requests: Sequence[InferRequest], joining: Joining, stages_ns: tuple[int, ...]
-) -> Done:
+    outputs: NDArray[np.float32], requests: Sequence[InferRequest], join_times: JoinTimes, stages_ns: tuple[int, ...]
+) -> BatchResult:
     """What the `outputs` (rows, *output_shape) say to each request, after so long in each of the model's stages."""
     start_ns = monotonic_ns()
-    replies = _replies(BatchAnswers(outputs), requests)
+    replies = _replies(BatchOutputs(outputs), requests)
     serialised_ns = monotonic_ns() - start_ns
-    timing = timing_work(joining.whole_ns, stages_ns, serialised_ns, joining.steps_ns)
+    timing = timing_work(join_times.whole_ns, stages_ns, serialised_ns, join_times.steps_ns)
     rows = sum(request.weight for request in requests)
-    return Done(replies, rows, joining.whole_ns, stages_ns, serialised_ns, timing)
+    return BatchResult(replies, rows, join_times.whole_ns, stages_ns, serialised_ns, timing)
 
 
-def _replies(answers: BatchAnswers, requests: Sequence[InferRequest]) -> list[tuple[bytes, bytes]]:
+def _replies(answers: BatchOutputs, requests: Sequence[InferRequest]) -> list[tuple[bytes, bytes]]:
     replies = []
     start = 0
     for request in requests:

@@ -1,6 +1,6 @@
 """A trained model under other steps of preprocessing: its answers, its held-out accuracy, and the model from raw items.
 
-    python -m targets.models.variant NAME MODEL FOLDER STEPS
+    python -m targets.models.make_variant NAME MODEL FOLDER STEPS
 
 STEPS is JSON: {"clean": true, "normalise": true, "tta": 1}. A process of its own, like training.
 """
@@ -16,10 +16,10 @@ import msgspec
 
 from harness.errors import UserError
 from harness.wire.payload_bank import Bank, ClientWork
-from targets.engines.quiet import import_tensorflow
+from targets.engines.quiet_import import import_tensorflow
 from targets.models.catalog import find_recipe
-from targets.models.graph import with_preprocessing
-from targets.models.offline import evaluate, offline_answers
+from targets.models.offline import evaluate, offline_predictions
+from targets.models.preprocessing_graph import with_preprocessing
 
 if TYPE_CHECKING:
     from harness.plan.knobs import Setting
@@ -38,7 +38,7 @@ def make(recipe: Recipe, model_file: Path, folder: Path, steps: Setting) -> None
 
     model = keras.models.load_model(model_file, compile=False)
     with_preprocessing(model, pipeline).save(folder / GRAPH_MODEL)
-    answers = offline_answers(model, pipeline, examples.test)
+    answers = offline_predictions(model, pipeline, examples.test)
     raw = pipeline.raw.meta(recipe.name, recipe.output_shape)
     ready = pipeline.ready.meta(recipe.name, recipe.output_shape)
     client = msgspec.structs.replace(ready, client=ClientWork(target=CLIENT_TARGET, setting=steps))
