@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from targets.models.preparation import PreparedModel
     from targets.preprocessing.place import Preprocessing
 
-CODE = ("variant.py", "graph.py", "offline.py")
+CODE = ("make_variant.py", "preprocessing_graph.py", "offline.py")
 
 
 def as_preprocessed(prepared: PreparedModel, way: Preprocessing, progress: Progress) -> PreparedModel:
