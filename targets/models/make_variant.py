@@ -1,8 +1,8 @@
-"""A trained model under other steps of preprocessing: its answers, its held-out accuracy, and the model from raw items.
+"""Evaluates a trained model under other preprocessing steps: payload banks, held-out accuracy, and the raw-item graph.
 
     python -m targets.models.make_variant NAME MODEL FOLDER STEPS
 
-STEPS is JSON: {"clean": true, "normalise": true, "tta": 1}. A process of its own, like training.
+STEPS is JSON: {"clean": true, "normalise": true, "tta": 1}. Runs as a separate process, like training.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CLIENT_TARGET = "batched"  # any target that knows the reference models
 
 
 def make(recipe: Recipe, model_file: Path, folder: Path, steps: Setting) -> None:
-    """Write banks of raw items, for servers and for clients that prepare them, the graph, and loss and accuracy."""
+    """Write banks of raw items (for a server or a client that preprocesses), the graph, and loss and accuracy."""
     pipeline = recipe.pipeline.choose(steps)
     examples = recipe.data.load()
     import_tensorflow()
@@ -38,18 +38,18 @@ def make(recipe: Recipe, model_file: Path, folder: Path, steps: Setting) -> None
 
     model = keras.models.load_model(model_file, compile=False)
     with_preprocessing(model, pipeline).save(folder / GRAPH_MODEL)
-    answers = offline_predictions(model, pipeline, examples.test)
+    outputs = offline_predictions(model, pipeline, examples.test)
     raw = pipeline.raw.meta(recipe.name, recipe.output_shape)
     ready = pipeline.ready.meta(recipe.name, recipe.output_shape)
     client = msgspec.structs.replace(ready, client=ClientWork(target=CLIENT_TARGET, setting=steps))
     for meta, name in ((raw, RAW), (client, CLIENT)):
-        Bank(meta, examples.test, examples.test_labels, answers).save(folder / name)
-    loss, accuracy = evaluate(answers, examples.test_labels)
+        Bank(meta, examples.test, examples.test_labels, outputs).save(folder / name)
+    loss, accuracy = evaluate(outputs, examples.test_labels)
     (folder / FIGURES).write_text(json.dumps({"test_loss": loss, "test_accuracy": accuracy}))
 
 
 def main(name: str, model_file: Path, folder: Path, steps: Setting) -> int:
-    """`make`; a failure that the user can mend is one line and exit code 2."""
+    """Run `make`. A user error is printed as one line and gives exit code 2."""
     try:
         make(find_recipe(name), model_file, folder, steps)
     except UserError as error:

@@ -1,4 +1,7 @@
-"""A process that makes files: it says how far it is, or what the user can mend, as lines of JSON."""
+"""Runs a child process that makes files and reports progress or a user error as lines of JSON.
+
+A line is `[stage, done, total]` or `{"error": message}`.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,17 @@ if TYPE_CHECKING:
 
 
 def run_maker(what: str, words: list[str], progress: Progress) -> None:
-    """Run `python -m WORDS...`. Raises UserError with what it says the user can mend, RunError where it fails."""
+    """Run `python -m WORDS...`. Raises UserError with the error that the child reports, RunError where it fails."""
     argv = [sys.executable, "-m", *words]
-    complaint = ""
+    user_error = ""
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as maker:
         for line in maker.stdout or ():
-            said = json.loads(line)
-            if isinstance(said, dict):
-                complaint = str(said["error"])
+            message = json.loads(line)
+            if isinstance(message, dict):
+                user_error = str(message["error"])
             else:
-                progress(*said)
-    if complaint:
-        raise UserError(complaint)
+                progress(*message)
+    if user_error:
+        raise UserError(user_error)
     if maker.returncode:
-        raise RunError(f"{what} failed with exit code {maker.returncode}; its own words are above")
+        raise RunError(f"{what} failed with exit code {maker.returncode}; its output is above")
