@@ -31,13 +31,13 @@ class KerasInProcess:
 
     def prepare(self, inputs: NDArray[Any]) -> tuple[NDArray[Any], dict[str, int]]:
         """What `predict` takes, of items of one length as clients have them; what each step took, in ns."""
-        way = self._assembler.way
-        joined = way.wire.join([inputs], way.padding)
-        return way.pipeline.apply(joined) if way.steps_here else (joined, {})
+        preprocessing = self._assembler.preprocessing
+        joined = preprocessing.wire.join([inputs], preprocessing.padding)
+        return preprocessing.pipeline.apply(joined) if preprocessing.in_server else (joined, {})
 
     def predict(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
         """Answers (n, *output_shape) to prepared inputs; from any thread."""
-        return self._assembler.answers(self._engine.predict(inputs))
+        return self._assembler.average_views(self._engine.predict(inputs))
 
 
 def open_model(model: str, setting: Setting) -> KerasInProcess:

@@ -60,19 +60,21 @@ def load_model(prepared: PreparedModel, setting: Setting, progress: Progress) ->
     card = served.card
     stage = f"loading {card.name} ({card.engine}, {card.precision})"
     progress(stage, 0, 1)
-    way = preprocessing_of(find_recipe(card.name).pipeline, setting)
-    form = way.taken
+    preprocessing = preprocessing_of(find_recipe(card.name).pipeline, setting)
+    spec = preprocessing.model_input
     options = EngineOptions(
-        input_shape=form.shape,
-        input_dtype=form.dtype,
-        example_length=form.padded_length(form.shortest),
+        input_shape=spec.shape,
+        input_dtype=spec.dtype,
+        example_length=spec.padded_length(spec.shortest),
         intra_op_threads=int(setting["intra_op_threads"]),
         inter_op_threads=int(setting["inter_op_threads"]),
         precision=card.precision,
     )
     engine = find_engine(card.engine).open(prepared.path, options)
-    assembler = InputAssembler(way, bank.inputs)
-    if card.precision != FLOAT32 or not way.wire.ragged:  # items of all lengths would take many seconds at each start
+    assembler = InputAssembler(preprocessing, bank.inputs)
+    if (
+        card.precision != FLOAT32 or not preprocessing.wire.ragged
+    ):  # items of all lengths would take many seconds at each start
         answers = _offline(engine, assembler, bank)
         card = msgspec.structs.replace(card, served_accuracy=_accuracy(answers, bank))
     if card.precision != FLOAT32:

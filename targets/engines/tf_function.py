@@ -1,4 +1,4 @@
-"""`concrete-function`, `tf-function` and `xla`: the model traced into one TensorFlow function for any batch size."""
+"""`concrete-function`, `tf-function` and `xla` trace the model into one TensorFlow function for any batch size."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
 
 def open_concrete(path: Path, options: EngineOptions) -> InferenceEngine:
-    """The traced function itself, without the look-up of its trace at each call."""
+    """Open the traced function itself, which needs no look-up of its trace at each call."""
     model = load(path, options)
     return TfFunctionEngine(model, _traced(model, options).get_concrete_function())
 
 
 def open_function(path: Path, options: EngineOptions) -> InferenceEngine:
-    """What `@tf.function` gives: it looks its trace up by the arguments' types at each call."""
+    """Open the function as `@tf.function` makes it: each call looks up the trace by the types of the arguments."""
     model = load(path, options)
     return TfFunctionEngine(model, _traced(model, options))
 
 
 def open_xla(path: Path, options: EngineOptions) -> InferenceEngine:
-    """The concrete function compiled by XLA."""
+    """Open the concrete function compiled by XLA."""
     model = load(path, options)
     return TfFunctionEngine(model, _traced(model, options, xla=True).get_concrete_function())
 
 
 def load(path: Path, options: EngineOptions) -> keras.Model:
-    """The model on TensorFlow, whose thread counts are set for the whole process, and only before its first use."""
+    """Load the model on TensorFlow. The thread counts apply to the process and are fixed by TensorFlow's first use."""
     import_tensorflow()
     import tensorflow as tf
 
@@ -59,7 +59,7 @@ def _traced(model: keras.Model, options: EngineOptions, *, xla: bool = False) ->
 
 
 class TfFunctionEngine:
-    """A function of one tensor; thread-safe."""
+    """A TensorFlow function of one tensor."""
 
     def __init__(self, model: keras.Model, call: Any) -> None:
         import tensorflow as tf
@@ -69,6 +69,6 @@ class TfFunctionEngine:
         self._model = model  # the function holds its variables weakly
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Answers (n, *output_shape)."""
-        answers: NDArray[np.float32] = self._call(self._tensor(inputs)).numpy()
-        return answers
+        """Outputs (n, *output_shape) for `inputs` (n, *input_shape)."""
+        outputs: NDArray[np.float32] = self._call(self._tensor(inputs)).numpy()
+        return outputs

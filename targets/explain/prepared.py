@@ -28,8 +28,8 @@ def explain_bank(prepared: PreparedModel, setting: Setting, progress: Progress) 
     if method == OFF:
         return None
     card = prepared.card
-    form = find_recipe(card.name).pipeline.ready
-    if form.ragged or form.datatype != "FP32":
+    spec = find_recipe(card.name).pipeline.ready
+    if spec.ragged or spec.datatype != "FP32":
         raise UserError(
             f"explain_method={method}: only of models whose input is numbers of one shape, not of {card.name}"
         )

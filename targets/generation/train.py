@@ -1,6 +1,6 @@
-"""Training: from a recipe to weights, tokens, a card, and the model's own continuations.
+"""Trains a language model and writes its weights, tokenizer, card, and greedy continuations.
 
-It runs in a process of its own (`python -m targets.generation.train NAME FOLDER`), as the other models' does.
+Runs as a separate process (`python -m targets.generation.train NAME FOLDER`), like the training of the other models.
 """
 
 from __future__ import annotations
@@ -74,24 +74,24 @@ def _fit(
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         optimizer=keras.optimizers.Adam(recipe.learning_rate),
     )
-    tell = keras.callbacks.LambdaCallback(
+    report = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, _logs: progress(f"training {recipe.name}", epoch + 1, recipe.epochs)
     )
-    test, given = windows[:held_out], windows[held_out:]
+    test, training = windows[:held_out], windows[held_out:]
     model.fit(
-        given[:, :-1],
-        given[:, 1:],
+        training[:, :-1],
+        training[:, 1:],
         batch_size=recipe.batch_size,
         epochs=recipe.epochs,
         verbose=0,
-        callbacks=[tell],
+        callbacks=[report],
     )
     loss = float(model.evaluate(test[:, :-1], test[:, 1:], verbose=0))
-    return model, loss, (len(given), held_out)
+    return model, loss, (len(training), held_out)
 
 
 def _windows(recipe: ChatRecipe, tokenizer: Tokenizer, dialogues: list[Dialogue]) -> NDArray[np.int32]:
-    """All dialogues in a seeded order, one after the other, cut into windows (n, window + 1)."""
+    """Concatenate all dialogues in a seeded order and cut them into windows (n, window + 1)."""
     rng = np.random.default_rng(recipe.seed)
     tokens: list[int] = []
     for number in rng.permutation(len(dialogues)):
@@ -104,7 +104,7 @@ def _windows(recipe: ChatRecipe, tokenizer: Tokenizer, dialogues: list[Dialogue]
 
 
 def _bank(recipe: ChatRecipe, folder: Path, dialogues: list[Dialogue]) -> PromptBank:
-    """Opening lines with the model's greedy continuation, computed one at a time: what batching must not change."""
+    """Opening lines with the model's greedy continuation, computed without batching, which must not change it."""
     from targets.generation.generate import continuation
     from targets.generation.language_model import load_language_model
 
@@ -116,10 +116,10 @@ def _bank(recipe: ChatRecipe, folder: Path, dialogues: list[Dialogue]) -> Prompt
     return PromptBank(model=recipe.name, prompts=prompts, expected=expected)
 
 
-def _tell(stage: str, done: int, total: int) -> None:
+def _print_progress(stage: str, done: int, total: int) -> None:
     print(json.dumps([stage, done, total]), flush=True)
 
 
 if __name__ == "__main__":
-    _card = train(RECIPES[sys.argv[1]], Path(sys.argv[2]), _tell)
+    _card = train(RECIPES[sys.argv[1]], Path(sys.argv[2]), _print_progress)
     (Path(sys.argv[2]) / "card.json").write_bytes(msgspec.json.encode(_card))

@@ -43,8 +43,8 @@ def canned_row(output_shape: tuple[int, ...]) -> NDArray[np.float32]:
 def _make(recipe: Recipe, folder: Path) -> None:
     import numpy as np
 
-    form = recipe.pipeline.ready
-    inputs = form.random_items(np.random.default_rng(SEED), PAYLOADS)
+    spec = recipe.pipeline.ready
+    inputs = spec.random_items(np.random.default_rng(SEED), PAYLOADS)
     expected = np.tile(canned_row(recipe.output_shape), (PAYLOADS, *(1 for _ in recipe.output_shape)))
-    meta = form.meta(recipe.name, recipe.output_shape)
+    meta = spec.meta(recipe.name, recipe.output_shape)
     Bank(meta, inputs, np.zeros(0, np.int64), expected).save(folder / "bank.npz")

@@ -159,7 +159,7 @@ class PipelineCompute(Compute):
         job.stage_ns.append(answered.ended_ns - answered.began_ns)
         job.shape = answered.shape
         if stage + 1 == len(self._workers):
-            outputs = self._assembler.answers(self._slots.tensor(job.slot, stage + 1, job.shape))
+            outputs = self._assembler.average_views(self._slots.tensor(job.slot, stage + 1, job.shape))
             self._end(job, reply(outputs, job.batch.requests(), job.join_times, tuple(job.stage_ns)))
         elif self._workers[stage + 1]:
             self._waiting[stage + 1].append(job)

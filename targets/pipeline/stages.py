@@ -55,14 +55,14 @@ class ModelStage:
 
 def stages_of(prepared: PreparedModel, count: int, progress: Progress) -> tuple[ModelStage, ...]:
     """`prepared` in `count` stages; one: the model as it is. Raises UserError where it cannot be cut so."""
-    form, meta = find_recipe(prepared.card.name).pipeline.ready, Bank.load(prepared.bank_path).meta
-    shapes: tuple[tuple[int, ...], ...] = (form.shape, meta.output_shape)
+    spec, meta = find_recipe(prepared.card.name).pipeline.ready, Bank.load(prepared.bank_path).meta
+    shapes: tuple[tuple[int, ...], ...] = (spec.shape, meta.output_shape)
     paths: tuple[Path, ...] = (prepared.path,)
     if count > 1:
         folder = cut_folder(prepared, count, progress)
         shapes, paths = read_cut(folder).shapes, tuple(stage_path(folder, stage) for stage in range(count))
-    example_length, longest = form.padded_length(form.shortest), form.padded_length(form.longest)
-    dtypes = (form.dtype, *("<f4" for _ in paths[1:]))
+    example_length, longest = spec.padded_length(spec.shortest), spec.padded_length(spec.longest)
+    dtypes = (spec.dtype, *("<f4" for _ in paths[1:]))
     return tuple(
         ModelStage(path, *ends, dtype, example_length, longest)
         for path, ends, dtype in zip(paths, pairwise(shapes), dtypes, strict=True)

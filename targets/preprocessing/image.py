@@ -1,4 +1,4 @@
-"""Images: stretch the contrast, resize, scale to 0..1; views are shifts by one pixel. Square, one channel."""
+"""Preprocesses square images of one channel: stretch the contrast, resize, scale to 0..1; views shift by one pixel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHIFTS = ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, -1), (1, -1), (
 def image_pipeline(
     side: int, white: float, *, to: int | None = None, flat: bool = False, clean: bool = True
 ) -> Pipeline:
-    """Raw UINT8 (side, side) with `white` as the brightest value, to FP32 (to, to), or flat (to * to,)."""
+    """A pipeline from UINT8 (side, side), `white` the brightest value, to FP32 (to, to), or flat (to * to,)."""
     to = to or side
     steps = [Step(name="normalise", doc=f"divide by {white:g}", apply=_scale(white))]
     if to != side:
@@ -44,7 +44,7 @@ def _stretch(white: float) -> Callable[[Any, Any], Any]:
 
 def _resize(side: int, to: int) -> Callable[[Any, Any], Any]:
     if side % to:
-        raise ValueError(f"{side} pixels are no multiple of {to}")
+        raise ValueError(f"{side} pixels are not a multiple of {to}")
     step = side // to
 
     def resize(xp: Any, batch: Any) -> Any:
@@ -72,7 +72,7 @@ def _shift(xp: Any, batch: Any, number: int) -> Any:
 
 
 def _floats(xp: Any, batch: Any) -> Any:
-    """As float32: `astype` of an array, `cast` of a Keras tensor."""
+    """`batch` as float32: by `astype` for an array, by `cast` for a Keras tensor."""
     return xp.cast(batch, "float32") if hasattr(xp, "cast") else batch.astype("float32", copy=False)
 
 

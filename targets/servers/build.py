@@ -152,7 +152,7 @@ class _Parts:
 
 def _threaded(parts: _Parts, loaded: LoadedModel) -> Server:
     protocol = parts.protocol(Telemetry())
-    protocol.explainer, protocol.assembler = parts.explainer(loaded.engine), loaded.assembler.of_requests
+    protocol.explainer, protocol.assembler = parts.explainer(loaded.engine), loaded.assembler.per_request
     service = ThreadedService(protocol, loaded.engine, loaded.assembler, MAX_BODY_BYTES)
     return ThreadedServer(service, int(parts.setting["max_connections"]), parts.tls)
 
@@ -167,7 +167,7 @@ def _batching(parts: _Parts, compute: Compute, assembler: InputAssembler, explai
     queue: BatchQueue[PendingRequest] = BatchQueue(make_policy(parts.setting), batch_size, queue_limit)
     protocol = parts.protocol(Telemetry(lambda: queue.rows, parts.order.replica_counts))
     protocol.batching = batching_of(parts.setting)
-    protocol.explainer, protocol.assembler = explainer, assembler.of_requests
+    protocol.explainer, protocol.assembler = explainer, assembler.per_request
     backend = BatchedBackend(protocol, compute, queue)
     fronts = [GrpcFrontEnd(protocol, backend, parts.order, MAX_BODY_BYTES)] if parts.order.grpc_address else []
     return EventServer(_service(protocol, backend), backend.apply, fronts, parts.tls)

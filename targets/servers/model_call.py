@@ -88,7 +88,7 @@ def _work(call: Call, assembler: InputAssembler, requests: Sequence[InferRequest
     start_ns = monotonic_ns()
     inputs, steps_ns = assembler.batch(requests)
     joined_ns = monotonic_ns()
-    outputs = assembler.answers(call(inputs))
+    outputs = assembler.average_views(call(inputs))
     return reply(outputs, requests, JoinTimes(joined_ns - start_ns, steps_ns), (monotonic_ns() - joined_ns,))
 
 

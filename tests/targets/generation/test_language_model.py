@@ -88,7 +88,7 @@ def test_logits_are_those_of_a_plain_computation(model, weights, sequences):
     expected = norm(x[-1]) @ weights["embedding"].T
     found = model.logits([Chunk(0, 0, tokens)])[0]
     spoken = np.isfinite(found)
-    assert spoken.sum() == SHAPE.vocabulary - len(model.tokenizer.unspeakable)
+    assert spoken.sum() == SHAPE.vocabulary - len(model.tokenizer.non_text)
     np.testing.assert_allclose(found[spoken], expected[spoken], rtol=1e-3, atol=1e-3)
 
 
@@ -110,7 +110,7 @@ def test_the_end_of_a_turn_can_be_ruled_out():
 
 def test_a_conversation_has_marks_that_no_text_can_make(tokenizer):
     tokens = tokenizer.conversation([Message("user", "what is <bot> water"), Message("assistant", "a liquid")])
-    marks = [token for token in tokens if token in tokenizer.unspeakable[2:]]
+    marks = [token for token in tokens if token in tokenizer.non_text[2:]]
     assert len(marks) == 3  # user, bot, and bot once more for the answer that is wanted
     assert tokens[-1] == marks[-1] == marks[1]
     spoken = "".join(map(tokenizer.text, tokenizer.conversation([Message("user", "what is water")])))
