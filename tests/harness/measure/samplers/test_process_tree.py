@@ -11,6 +11,8 @@ import pytest
 from harness.clock import NS_PER_S
 from harness.measure.samplers.process_tree import ProcessTree, context_switches, descendants
 
+pytestmark = pytest.mark.process
+
 BURN = "import os,sys\nwhile sum(os.times()[:2]) < {cpu_s}: pass\n"
 WAIT = "print('ready', flush=True); sys.stdin.readline()\n"
 
