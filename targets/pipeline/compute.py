@@ -1,9 +1,9 @@
-"""`Compute` by a pool: batches go from stage to stage, each to the process of its next stage that has the least.
+"""Runs batches on a pool of worker processes, from stage to stage, each on the least loaded worker of its next stage.
 
-With one stage a process has at most one batch, so that a batch is formed as late as possible and never waits behind
-another while a process is idle: a queue with many servers. In a pipeline each process has one more before it, so that
-no stage idles until the process that listens has its turn. Slots are few: when they are used up, requests wait in the
-queue and batches grow. A process that hangs is killed: its batches fail, and the pool starts it again.
+With one stage a worker has at most one batch, so that a batch is formed as late as possible and never waits while a
+worker is idle (a queue with several servers). In a pipeline one more batch waits at each worker, so that no stage idles
+until the event loop runs. Slots are few: when all are in use, requests wait in the queue and batches grow. A worker
+that hangs is killed; its batches fail, and the pool starts it again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from harness.clock import NS_PER_S, monotonic_ns
 from targets.pipeline.job import FAILED_NS, SIZE, Job, parse
 from targets.pipeline.worker_pool import jobs_per_process
 from targets.servers.compute import MODEL_FAILED, Compute
-from targets.servers.model_call import JoinTimes, reply
+from targets.servers.model_call import JoinTimes, serialise
 from targets.servers.protocols.errors import ProtocolError
 
 if TYPE_CHECKING:
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from targets.preprocessing.input_assembler import InputAssembler
     from targets.servers.compute import Batch, Result
 
-HUNG_AFTER_NS = 300 * NS_PER_S  # a model call that takes longer is taken for one that never ends
+HUNG_AFTER_NS = 300 * NS_PER_S  # a model call that takes longer counts as hung
 LOOK_S = 1.0
-LATE_LOOK_NS = 5 * NS_PER_S  # a look that comes so much later: this very process stood still, and so may have all
-PROCESS_DIED = ProtocolError(500, "the process that had this request died; it is being started again")
+LATE_LOOK_NS = 5 * NS_PER_S  # after such a gap between two looks this process, and perhaps all, were suspended
+PROCESS_DIED = ProtocolError(500, "the process that computed this request died; it is being started again")
 
 
 @dataclass(slots=True)
 class BatchInFlight:
-    """A batch under way: its slot, the tensor there, what join_times its rows took, and each stage until now."""
+    """A batch in the pipeline: its slot, the shape of its tensor, and the times of joining and of each stage so far."""
 
     batch: Batch
     slot: int
@@ -49,7 +49,7 @@ class BatchInFlight:
 
 
 class PipelineCompute(Compute):
-    """Routes jobs over the workers of a pool that has been launched."""
+    """Distributes batches over the workers of a launched pool."""
 
     _loop: asyncio.AbstractEventLoop
     _finish: Callable[[Batch, Result], None]
@@ -62,12 +62,11 @@ class PipelineCompute(Compute):
         self._free_slots = list(range(pool.slots.geometry.slots))
         stages = range(len(pool.stages))
         self._workers: list[set[PipelineWorker]] = [set() for _ in stages]
-        self._places: list[list[PipelineWorker]] = [
-            [] for _ in stages
-        ]  # a worker once for each further job that it takes
+        # A worker is in the list once for each further job that it can take.
+        self._places: list[list[PipelineWorker]] = [[] for _ in stages]
         self._waiting: list[deque[BatchInFlight]] = [deque() for _ in stages]
-        self._jobs: dict[PipelineWorker, deque[BatchInFlight]] = {}  # in the order in which it does them
-        self._heard_ns: dict[PipelineWorker, int] = {}  # when each last gave something back, or was given its only job
+        self._jobs: dict[PipelineWorker, deque[BatchInFlight]] = {}  # in the order of execution
+        self._heard_ns: dict[PipelineWorker, int] = {}  # when each last returned a job, or got a job while idle
         self._looked_ns = 0
         self._depth = jobs_per_process(len(pool.stages))
 
@@ -77,28 +76,28 @@ class PipelineCompute(Compute):
         finish: Callable[[Batch, Result], None],
         on_free: Callable[[], None],
     ) -> None:
-        """Take over the workers that are ready, and those that come later."""
+        """Use the workers that are ready, and each further one once it is ready."""
         self._loop, self._finish, self._on_free = loop, finish, on_free
-        self._pool.watch(loop, self._welcome)
+        self._pool.watch(loop, self._add_worker)
         self._looked_ns = monotonic_ns()
         self._loop.call_later(LOOK_S, self._look_for_hung)
 
     def stop(self) -> None:
-        """Let the processes go."""
+        """End the workers."""
         for worker in [worker for workers in self._workers for worker in workers]:
-            self._let_go(worker)
+            self._remove_worker(worker)
         self._pool.stop()
 
     def able(self) -> bool:
-        """Whether every stage has a process that lives."""
+        """Whether every stage has a live worker."""
         return all(self._workers)
 
     def free(self) -> bool:
-        """Whether a process of the first stage would take a batch, and there is a slot."""
+        """Whether a worker of the first stage can take a batch and a slot is free."""
         return bool(self._places[0] and self._free_slots)
 
     def run(self, batch: Batch) -> None:
-        """Write the rows into a slot and send it on its way."""
+        """Write the rows into a slot and send the job to the first stage."""
         start_ns = monotonic_ns()
         inputs, steps_ns = self._assembler.batch(batch.requests())
         slot = self._free_slots.pop()
@@ -113,7 +112,7 @@ class PipelineCompute(Compute):
         )
         self._dispatch(0)
 
-    def _welcome(self, worker: PipelineWorker) -> None:
+    def _add_worker(self, worker: PipelineWorker) -> None:
         self._workers[worker.stage].add(worker)
         self._jobs[worker] = deque()
         self._heard_ns[worker] = monotonic_ns()
@@ -132,7 +131,7 @@ class PipelineCompute(Compute):
             if not self._jobs[worker]:
                 self._heard_ns[worker] = monotonic_ns()
             self._jobs[worker].append(job)
-            with contextlib.suppress(OSError):  # it has just died: reading will tell
+            with contextlib.suppress(OSError):  # it has just died: `_read` handles that
                 Job(job.slot, job.shape).send(worker.link)
 
     def _read(self, worker: PipelineWorker) -> None:
@@ -142,8 +141,8 @@ class PipelineCompute(Compute):
             return
         except OSError:
             message = b""
-        if len(message) != SIZE:  # what is sent in one piece over such a socket comes in one piece
-            self._lost(worker)
+        if len(message) != SIZE:  # such a short message arrives whole or not at all
+            self._on_worker_died(worker)
             return
         job = self._jobs[worker].popleft()
         self._heard_ns[worker] = monotonic_ns()
@@ -152,29 +151,30 @@ class PipelineCompute(Compute):
         self._dispatch(worker.stage)
         self._on_free()
 
-    def _advance(self, job: BatchInFlight, stage: int, answered: Job) -> None:
-        if answered.ended_ns == FAILED_NS:
-            self._end(job, MODEL_FAILED)
+    def _advance(self, in_flight: BatchInFlight, stage: int, job: Job) -> None:
+        if job.ended_ns == FAILED_NS:
+            self._end(in_flight, MODEL_FAILED)
             return
-        job.stage_ns.append(answered.ended_ns - answered.began_ns)
-        job.shape = answered.shape
+        in_flight.stage_ns.append(job.ended_ns - job.began_ns)
+        in_flight.shape = job.shape
         if stage + 1 == len(self._workers):
-            outputs = self._assembler.average_views(self._slots.tensor(job.slot, stage + 1, job.shape))
-            self._end(job, reply(outputs, job.batch.requests(), job.join_times, tuple(job.stage_ns)))
+            outputs = self._assembler.average_views(self._slots.tensor(in_flight.slot, stage + 1, in_flight.shape))
+            requests, stages_ns = in_flight.batch.requests(), tuple(in_flight.stage_ns)
+            self._end(in_flight, serialise(outputs, requests, in_flight.join_times, stages_ns))
         elif self._workers[stage + 1]:
-            self._waiting[stage + 1].append(job)
+            self._waiting[stage + 1].append(in_flight)
             self._dispatch(stage + 1)
         else:
-            self._end(job, PROCESS_DIED)
+            self._end(in_flight, PROCESS_DIED)
 
     def _end(self, job: BatchInFlight, result: Result) -> None:
         self._free_slots.append(job.slot)
         self._finish(job.batch, result)
 
-    def _lost(self, worker: PipelineWorker) -> None:
-        """Its batches fail; so do those that wait for its stage where it was the last one."""
+    def _on_worker_died(self, worker: PipelineWorker) -> None:
+        """Fail the batches of a dead worker, and those that wait for its stage where it was the last worker."""
         stage = worker.stage
-        self._let_go(worker)
+        self._remove_worker(worker)
         self._heard_ns.pop(worker)
         for job in self._jobs.pop(worker):
             self._end(job, PROCESS_DIED)
@@ -189,13 +189,15 @@ class PipelineCompute(Compute):
         self._looked_ns = now_ns
         for worker, jobs in self._jobs.items():
             if jobs and now_ns - self._heard_ns[worker] > HUNG_AFTER_NS:
-                said = f"stage {worker.stage + 1}: process {worker.pid} has given nothing back"
-                print(f"{said} for {HUNG_AFTER_NS // NS_PER_S} s and is killed", file=sys.stderr, flush=True)
+                silent = f"returned nothing for {HUNG_AFTER_NS // NS_PER_S} s"
+                print(
+                    f"stage {worker.stage + 1}: process {worker.pid} {silent}: killing it", file=sys.stderr, flush=True
+                )
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(worker.pid, signal.SIGKILL)  # the end of its link is what tells
+                    os.kill(worker.pid, signal.SIGKILL)  # `_read` then sees the end of its link
         self._loop.call_later(LOOK_S, self._look_for_hung)
 
-    def _let_go(self, worker: PipelineWorker) -> None:
+    def _remove_worker(self, worker: PipelineWorker) -> None:
         self._loop.remove_reader(worker.link.fileno())
         worker.link.close()
         self._workers[worker.stage].discard(worker)

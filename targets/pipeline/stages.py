@@ -1,4 +1,4 @@
-"""The stages of a prepared model: cut the first time, found afterwards."""
+"""Cuts a prepared model into stages on first use; afterwards finds them in the cache."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ FORMAT = 3  # raise it when cutting changes
 
 @dataclass(frozen=True, slots=True)
 class ModelStage:
-    """One part of a model: its Keras file, and the forms of one row that goes in and comes out."""
+    """One part of a model: its Keras file, and the shapes of one input row and one output row."""
 
     path: Path
-    input_shape: tuple[int, ...]  # -1 where it is free
+    input_shape: tuple[int, ...]  # -1 for a free axis
     output_shape: tuple[int, ...]
     input_dtype: str = "<f4"
     example_length: int = 1  # a legal size of the free axis
-    longest: int = 1  # the most of it
+    longest: int = 1  # the largest size of the free axis
 
     def sample_batch(self, rows: int) -> NDArray[Any]:
-        """Zeros that the stage takes."""
+        """Zeros (rows, *input_shape)."""
         shape = (self.example_length if size == FREE else size for size in self.input_shape)
         return np.zeros((rows, *shape), self.input_dtype)
 
     @property
     def width(self) -> int:
-        """The most numbers that one row of input or output has."""
+        """The maximum numbers per row of input or output."""
         shapes = (self.input_shape, self.output_shape)
         return max(prod(self.longest if size == FREE else size for size in shape) for shape in shapes)
 
 
 def stages_of(prepared: PreparedModel, count: int, progress: Progress) -> tuple[ModelStage, ...]:
-    """`prepared` in `count` stages; one: the model as it is. Raises UserError where it cannot be cut so."""
+    """Cut `prepared` into `count` stages; one stage is the model itself. Raises UserError where it cannot be cut."""
     spec, meta = find_recipe(prepared.card.name).pipeline.ready, Bank.load(prepared.bank_path).meta
     shapes: tuple[tuple[int, ...], ...] = (spec.shape, meta.output_shape)
     paths: tuple[Path, ...] = (prepared.path,)
@@ -70,13 +70,13 @@ def stages_of(prepared: PreparedModel, count: int, progress: Progress) -> tuple[
 
 
 def cut_folder(prepared: PreparedModel, count: int, progress: Progress) -> Path:
-    """Where the stages of `prepared` and `cut.json` are."""
+    """The folder with the stages of `prepared` and `cut.json`, made on first use."""
     entry = CacheEntry(f"{prepared.path.parent.name}-in-{count}-stages-{FORMAT}", say=say)
     return entry.ensure(lambda partial: _make(prepared, count, partial, progress))
 
 
 def measured_pieces(prepared: PreparedModel) -> tuple[float, ...]:
-    """What the model's smallest parts take, in ms, if it was ever cut on this machine."""
+    """The times of the model's smallest parts, in ms; empty where it was never cut on this machine."""
     pattern = f"{prepared.path.parent.name}-in-*-stages-{FORMAT}/cut.json"
     for path in sorted(prepared.path.parent.parent.glob(pattern)):
         return read_cut(path.parent).piece_ms
@@ -84,7 +84,7 @@ def measured_pieces(prepared: PreparedModel) -> tuple[float, ...]:
 
 
 def read_cut(folder: Path) -> Cut:
-    """How the model was cut."""
+    """Read `cut.json`."""
     return msgspec.json.decode((folder / "cut.json").read_bytes(), type=Cut)
 
 
@@ -96,5 +96,5 @@ def _make(prepared: PreparedModel, count: int, folder: Path, progress: Progress)
     if done.returncode == ExitCode.USAGE:
         raise UserError(done.stdout.strip())
     if done.returncode:
-        raise RunError(f"{stage} failed with exit code {done.returncode}; its own words are above")
+        raise RunError(f"{stage} failed with exit code {done.returncode}; its output is above")
     progress(stage, 1, 1)

@@ -1,4 +1,4 @@
-"""One process that computes: it loads its stage, says so, and runs jobs until the other side is gone."""
+"""A worker process: it loads its stage, reports that it is ready, and runs jobs until the server closes the link."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class WorkerOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What a computing process is started with."""
+    """The start parameters of a worker process."""
 
     model: str
     setting: Setting  # complete
@@ -39,7 +39,7 @@ class WorkerOrder(msgspec.Struct, frozen=True, kw_only=True):
     geometry: Geometry
 
     def load(self, progress: Progress) -> tuple[ModelStage, InferenceEngine]:
-        """The stage and its engine. Raises UserError."""
+        """Load the stage and its engine. Raises UserError."""
         prepared = prepare_served(self.model, self.setting, progress)
         stage = stages_of(prepared, self.stages, progress)[self.stage]
         if self.stages == 1:
@@ -48,7 +48,7 @@ class WorkerOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StageRunner:
-    """A loaded stage over shared memory."""
+    """Runs a loaded stage on tensors in shared memory."""
 
     def __init__(self, number: int, stage: ModelStage, engine: InferenceEngine, slots: Slots) -> None:
         self._number = number
@@ -57,7 +57,7 @@ class StageRunner:
         self._slots = slots
 
     def run(self, job: Job) -> Job:
-        """Compute, and leave the output where the next stage reads it."""
+        """Run the model and write the output to where the next stage reads it."""
         number, stage = self._number, self._stage
         inputs = self._slots.tensor(job.slot, number, job.shape, stage.input_dtype)
         began_ns = monotonic_ns()
@@ -71,20 +71,20 @@ class StageRunner:
 
 
 def work(order: WorkerOrder, memory: int, link: socket.socket, control: ControlChannel) -> int:
-    """Load, warm up, say *ready* with the service-time curve, and run jobs. The exit code of the process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that listens, which then lets go of us
+    """Load, warm up, report `ready` with the service-time curve, and run jobs. Returns the exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that listens, which then ends its workers
     try:
-        stage, engine = order.load(_unwatched)
-        worker = StageRunner(order.stage, stage, engine, Slots.attach(memory, order.geometry))
+        stage, engine = order.load(_no_progress)
+        runner = StageRunner(order.stage, stage, engine, Slots.attach(memory, order.geometry))
     except SweepspotError as error:
         control.send({"event": "error", "message": str(error)})
         return int(error.exit_code)
     curve = list(warm_curve(engine, stage))
     control.send({"event": "ready", "pid": os.getpid(), "curve": curve})
     while (job := receive(link)) is not None:
-        worker.run(job).send(link)
+        runner.run(job).send(link)
     return 0
 
 
-def _unwatched(stage: str, done: int, total: int) -> None:
+def _no_progress(stage: str, done: int, total: int) -> None:
     del stage, done, total

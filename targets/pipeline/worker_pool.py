@@ -1,4 +1,4 @@
-"""The pool: the processes that compute for one server, kept alive."""
+"""A pool of worker processes for one server; a worker that dies is started again."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STOP_LIMIT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class PipelineWorker:
-    """One process that has loaded its stage, from then until it ends, and the socket that jobs go by."""
+    """A worker process that has loaded its stage, and the socket that carries its jobs."""
 
     stage: int
     link: socket.socket
@@ -45,7 +45,7 @@ class PipelineWorker:
 
 @dataclass(frozen=True, slots=True)
 class PoolOrder:
-    """What the pool computes: a model, its knobs (complete), and how often each stage is there."""
+    """The parameters of a pool: a model, its complete knobs, and the number of workers per stage."""
 
     model: str
     setting: Setting
@@ -53,19 +53,19 @@ class PoolOrder:
 
 
 def jobs_per_process(stages: int) -> int:
-    """How many batches a process takes at a time: in a pipeline one waits before it."""
+    """The number of batches that a worker has at a time: in a pipeline one of them waits."""
     return 1 if stages == 1 else 2
 
 
 def geometry_of(stages: Sequence[ModelStage], replicas: int) -> Geometry:
-    """As many slots as batches that processes take."""
+    """A slot for each batch that the workers can have."""
     most_rows = int(BATCH_SIZE.maximum or BATCH_SIZE.default)
     slots = replicas * len(stages) * jobs_per_process(len(stages))
     return Geometry(slots=slots, rows=most_rows, width=max(stage.width for stage in stages))
 
 
 class WorkerPool:
-    """`replicas` processes for each of `stages`. Whoever dies is started again."""
+    """`replicas` worker processes for each of `stages`. A worker that dies is started again."""
 
     def __init__(self, order: PoolOrder, stages: Sequence[ModelStage], progress: Progress) -> None:
         self.stages = stages
@@ -75,9 +75,9 @@ class WorkerPool:
         self._memory = create_memory(geometry)
         self.slots = Slots.attach(self._memory, geometry)
         self._lock = threading.Lock()
-        self._links: dict[RestartingChild, socket.socket] = {}  # our end, until the child is ready
-        self._ready: list[PipelineWorker] = []  # not yet welcomed
-        self._welcome: Callable[[PipelineWorker], None] | None = None
+        self._links: dict[RestartingChild, socket.socket] = {}  # this side's end, until the child is ready
+        self._ready: list[PipelineWorker] = []  # ready before `watch` was called
+        self._on_worker: Callable[[PipelineWorker], None] | None = None
         self._settled = threading.Event()
         self._failure: RunError | UserError | None = None
         self._stopping = False
@@ -85,7 +85,7 @@ class WorkerPool:
         self._children = [self._child(index, count) for index in range(count)]
 
     def launch(self) -> None:
-        """Start all and wait until they are ready. Raises UserError or RunError where one cannot begin."""
+        """Start all workers and wait until they are ready. Raises UserError or RunError where one cannot start."""
         for child in self._children:
             child.start()
         self._settled.wait()
@@ -93,16 +93,16 @@ class WorkerPool:
             self.stop()
             raise self._failure
 
-    def watch(self, loop: asyncio.AbstractEventLoop, welcome: Callable[[PipelineWorker], None]) -> None:
-        """From now on `welcome` is called on `loop` for each process that is ready, now or later."""
+    def watch(self, loop: asyncio.AbstractEventLoop, on_worker: Callable[[PipelineWorker], None]) -> None:
+        """Call `on_worker` on `loop` for each worker that is ready now or becomes ready later."""
         with self._lock:
-            self._welcome = lambda worker: _call_soon(loop, welcome, worker)
+            self._on_worker = lambda worker: _call_soon(loop, on_worker, worker)
             ready, self._ready = self._ready, []
         for worker in ready:
-            welcome(worker)
+            on_worker(worker)
 
     def stop(self) -> None:
-        """End all; whoever owns their links has closed them."""
+        """End all workers. Their links must have been closed by their owner."""
         self._stopping = True
         for child in self._children:
             child.stop()
@@ -113,7 +113,7 @@ class WorkerPool:
 
     def _child(self, index: int, count: int) -> RestartingChild:
         stage = index % len(self.stages)
-        return RestartingChild(partial(self._launch, stage, index, count), partial(self._hear, stage))
+        return RestartingChild(partial(self._launch, stage, index, count), partial(self._on_message, stage))
 
     def _launch(self, stage: int, index: int, count: int) -> Launch:
         ours, theirs = socket.socketpair()
@@ -129,7 +129,7 @@ class WorkerPool:
         argv += ["--memory-fd", str(self._memory), "--link-fd", str(theirs.fileno())]
         return Launch(argv, (theirs,), (self._memory,), share_of(index, count))
 
-    def _hear(self, stage: int, child: RestartingChild, message: Message) -> None:
+    def _on_message(self, stage: int, child: RestartingChild, message: Message) -> None:
         match message["event"]:
             case "ready":
                 self._on_ready(PipelineWorker(stage, self._links.pop(child), int(message["pid"])))
@@ -140,15 +140,15 @@ class WorkerPool:
 
     def _on_ready(self, worker: PipelineWorker) -> None:
         with self._lock:
-            welcome = self._welcome
-            if welcome is None:
+            on_worker = self._on_worker
+            if on_worker is None:
                 self._ready.append(worker)
             ready = len(self._ready)
-        if welcome is not None:
+        if on_worker is not None:
             print(f"stage {worker.stage + 1}: process {worker.pid} is ready", file=sys.stderr, flush=True)
-            welcome(worker)
+            on_worker(worker)
             return
-        self._progress("starting processes that compute", ready, len(self._children))
+        self._progress("starting worker processes", ready, len(self._children))
         if ready == len(self._children):
             self._settled.set()
 
@@ -159,9 +159,13 @@ class WorkerPool:
             return
         code, pid = message["code"], message["pid"]
         if not self._settled.is_set():
-            self._fail(RunError(f"a process of stage {stage + 1} ended with {code} before it was ready"))
+            self._fail(RunError(f"a worker of stage {stage + 1} ended with exit code {code} before it was ready"))
             return
-        print(f"stage {stage + 1}: process {pid} ended with {code}; starting it again", file=sys.stderr, flush=True)
+        print(
+            f"stage {stage + 1}: process {pid} ended with exit code {code}; starting it again",
+            file=sys.stderr,
+            flush=True,
+        )
 
     def _fail(self, error: RunError | UserError) -> None:
         if not self._settled.is_set():
@@ -170,7 +174,7 @@ class WorkerPool:
 
 
 def _call_soon(
-    loop: asyncio.AbstractEventLoop, welcome: Callable[[PipelineWorker], None], worker: PipelineWorker
+    loop: asyncio.AbstractEventLoop, on_worker: Callable[[PipelineWorker], None], worker: PipelineWorker
 ) -> None:
     with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-        loop.call_soon_threadsafe(welcome, worker)
+        loop.call_soon_threadsafe(on_worker, worker)

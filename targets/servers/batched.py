@@ -146,7 +146,7 @@ class BatchedBackend(Backend):
         self._telemetry.answered(done, [taken_ns - item.arrived_ns for item in batch.items])
         # A batch begins to form when the model is free and its first row is there.
         forming_ns = max(batch.free_since_ns, batch.items[0].arrived_ns)
-        for item, (headers, body) in zip(batch.items, done.replies, strict=True):
+        for item, (headers, body) in zip(batch.items, done.responses, strict=True):
             arrived_ns = item.arrived_ns
             began_ns = max(arrived_ns, forming_ns)
             timing = timing_queue(began_ns - arrived_ns, taken_ns - began_ns, done.rows)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.clock import NS_PER_MS, monotonic_ns
 from targets.batching.curve import ServiceCurve
-from targets.servers.model_call import work
+from targets.servers.model_call import run_batch
 from targets.servers.protocols.errors import ProtocolError
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class LocalCompute(Compute):
 
     def _work(self, batch: Batch) -> Result:
         try:
-            return work(self._engine, self._assembler, batch.requests(), self._explainer)
+            return run_batch(self._engine, self._assembler, batch.requests(), self._explainer)
         except Exception:  # noqa: BLE001  (the model is foreign code: its failure is the batch's, not the server's)
             traceback.print_exc(file=sys.stderr)
             return MODEL_FAILED

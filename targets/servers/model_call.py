@@ -1,4 +1,4 @@
-"""One model call for a batch of requests: join, compute, serialise, each timed."""
+"""Runs the model for a batch of requests: joins the rows, computes, and serialises the outputs, each timed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class JoinTimes(NamedTuple):
-    """How long it took to make one input of a batch, and in it the steps of preprocessing, by name; in ns."""
+    """The time to assemble the input of a batch, and the part of each preprocessing step by name, in ns."""
 
     whole_ns: int
     steps_ns: dict[str, int]
@@ -32,9 +32,9 @@ class JoinTimes(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What one model call gave: (headers, body) per request, in order, and how long it took."""
+    """The result of one model call: (headers, body) per request, in order, and the durations."""
 
-    replies: list[tuple[bytes, bytes]]
+    responses: list[tuple[bytes, bytes]]
     rows: int
     preprocess_ns: int
     stages_ns: tuple[int, ...]  # of the model call, per stage of the model
@@ -43,30 +43,30 @@ class BatchResult:
 
     @property
     def compute_ns(self) -> int:
-        """What the model call took, without waiting between stages."""
+        """The duration of the model call, without waiting between stages."""
         return sum(self.stages_ns)
 
     def timing_of(self, request: InferRequest) -> bytes:
-        """The end of Server-Timing for one of the requests: what it was preprocessed alone is its own."""
+        """The end of Server-Timing for one request, including the preprocessing of this request alone."""
         own_ns = request.spent_ns
         if not own_ns:
             return self.timing
         return timing_work(self.preprocess_ns + sum(own_ns.values()), self.stages_ns, self.serialise_ns, own_ns)
 
 
-def work(
+def run_batch(
     engine: InferenceEngine,
     assembler: InputAssembler,
     requests: Sequence[InferRequest],
     explainer: Explainer | None = None,
 ) -> BatchResult:
-    """Run the model on all rows of `requests`, predictions at once and then explanations at once; any thread."""
+    """Run the model on all rows of `requests`: all predictions in one call, all explanations in another. Any thread."""
     if explainer is None:
-        return _work(engine.predict, assembler, requests)
+        return _run(engine.predict, assembler, requests)
     predictions = [request for request in requests if not request.steps]
     explanations = [request for request in requests if request.steps]
     parts = [
-        _work(call, assembler, some)
+        _run(call, assembler, some)
         for call, some in ((engine.predict, predictions), (explainer.explain, explanations))
         if some
     ]
@@ -74,9 +74,9 @@ def work(
 
 
 def _joined(parts: list[BatchResult], requests: Sequence[InferRequest]) -> BatchResult:
-    """Predictions and explanations of one batch, answered together in the order of the requests."""
-    replies = [iter(part.replies) for part in parts]
-    in_order = [next(replies[bool(request.steps)]) for request in requests]
+    """Merge the predictions and explanations of one batch in the order of the requests."""
+    responses = [iter(part.responses) for part in parts]
+    in_order = [next(responses[bool(request.steps)]) for request in requests]
     preprocess_ns, compute_ns, serialise_ns = (
         sum(getattr(part, name) for part in parts) for name in ("preprocess_ns", "compute_ns", "serialise_ns")
     )
@@ -84,31 +84,31 @@ def _joined(parts: list[BatchResult], requests: Sequence[InferRequest]) -> Batch
     return BatchResult(in_order, sum(part.rows for part in parts), preprocess_ns, (compute_ns,), serialise_ns, timing)
 
 
-def _work(call: Call, assembler: InputAssembler, requests: Sequence[InferRequest]) -> BatchResult:
+def _run(call: Call, assembler: InputAssembler, requests: Sequence[InferRequest]) -> BatchResult:
     start_ns = monotonic_ns()
     inputs, steps_ns = assembler.batch(requests)
     joined_ns = monotonic_ns()
     outputs = assembler.average_views(call(inputs))
-    return reply(outputs, requests, JoinTimes(joined_ns - start_ns, steps_ns), (monotonic_ns() - joined_ns,))
+    return serialise(outputs, requests, JoinTimes(joined_ns - start_ns, steps_ns), (monotonic_ns() - joined_ns,))
 
 
-def reply(
+def serialise(
     outputs: NDArray[np.float32], requests: Sequence[InferRequest], join_times: JoinTimes, stages_ns: tuple[int, ...]
 ) -> BatchResult:
-    """What the `outputs` (rows, *output_shape) say to each request, after so long in each of the model's stages."""
+    """Serialise `outputs` (rows, *output_shape) per request; `stages_ns` are the durations of the model's stages."""
     start_ns = monotonic_ns()
-    replies = _replies(BatchOutputs(outputs), requests)
+    responses = _responses(BatchOutputs(outputs), requests)
     serialised_ns = monotonic_ns() - start_ns
     timing = timing_work(join_times.whole_ns, stages_ns, serialised_ns, join_times.steps_ns)
     rows = sum(request.weight for request in requests)
-    return BatchResult(replies, rows, join_times.whole_ns, stages_ns, serialised_ns, timing)
+    return BatchResult(responses, rows, join_times.whole_ns, stages_ns, serialised_ns, timing)
 
 
-def _replies(answers: BatchOutputs, requests: Sequence[InferRequest]) -> list[tuple[bytes, bytes]]:
-    replies = []
+def _responses(outputs: BatchOutputs, requests: Sequence[InferRequest]) -> list[tuple[bytes, bytes]]:
+    responses = []
     start = 0
     for request in requests:
         stop = start + request.rows
-        replies.append(request.form.write(answers, start, stop))
+        responses.append(request.form.write(outputs, start, stop))
         start = stop
-    return replies
+    return responses

@@ -13,7 +13,7 @@ from harness.clock import NS_PER_S, MonotonicClock, monotonic_ns
 from targets.certificate import HANDSHAKE_LIMIT_S
 from targets.servers.http.responses import CLOSE, OK, refusal, response, timing_queue
 from targets.servers.http.routes import INFERENCE, Action
-from targets.servers.model_call import work
+from targets.servers.model_call import run_batch
 from targets.servers.protocols.errors import ProtocolError
 
 if TYPE_CHECKING:
@@ -58,10 +58,10 @@ class ThreadedService:
         arrived_ns = monotonic_ns()
         request = self.protocol.decode(action, body, json_length, MAX_ROWS)
         began_ns = monotonic_ns()
-        done = work(self.engine, self.assembler, [request], self.protocol.explainer)
+        done = run_batch(self.engine, self.assembler, [request], self.protocol.explainer)
         with self._lock:
             self.protocol.telemetry.answered(done, [began_ns - arrived_ns])
-        headers, content = done.replies[0]
+        headers, content = done.responses[0]
         return OK + headers + timing_queue(0, 0, done.rows) + done.timing_of(request), content
 
     def refuse(self, error: ProtocolError) -> tuple[bytes, bytes]:

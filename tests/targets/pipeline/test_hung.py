@@ -102,7 +102,7 @@ def test_one_that_gives_something_back_now_and_then_is_not(clock, process, monke
     loop = Loop()
     computing = PipelineCompute(pool, InputAssembler())
     computing.start(loop, lambda *_: None, lambda: None)
-    monkeypatch.setattr(module, "reply", lambda *_: None)
+    monkeypatch.setattr(module, "serialise", lambda *_: None)
     ours, theirs = socket.socketpair()
     computing._welcome(PipelineWorker(0, ours, process.pid))
     for _ in range(3):
