@@ -1,4 +1,7 @@
-"""From a target's name to a server that is ready to run."""
+"""Builds the server of a target: prepares and loads the model, and connects the parts.
+
+A new embedded server is one entry in `BUILDERS` (with a model) or `CANNED` (without).
+"""
 
 from __future__ import annotations
 
@@ -60,29 +63,29 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 
 
 class Server(Protocol):
-    """A server that has its model and lacks only its socket."""
+    """A server with a loaded model, ready to serve on a socket."""
 
     def run(self, sock: socket.socket, on_ready: Callable[[], None]) -> None:
-        """Serve until stopped, then answer what is owed and return; `on_ready` once clients may come."""
+        """Serve until stopped, send the pending responses and return. Calls `on_ready` once clients can connect."""
 
     def stop(self) -> None:
-        """Begin to drain; from any thread."""
+        """Begin to drain. From any thread."""
 
     def set_knobs(self, setting: Setting, done: Callable[[], None]) -> None:
-        """Apply the live knobs of the complete `setting`, then call `done`; from any thread."""
+        """Apply the live knobs of the complete `setting`, then call `done`. From any thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A server and the model it answers for."""
+    """A server and its model."""
 
     server: Server
     prepared: PreparedModel
-    class_banks: dict[str, Path] = field(default_factory=dict)  # of verbs beside predict
+    class_banks: dict[str, Path] = field(default_factory=dict)  # by verb, for verbs other than predict
 
 
 def build(order: ServerOrder, progress: Progress) -> Built:
-    """Prepare the model and load it. Raises UserError."""
+    """Prepare and load the model and build its server. Raises UserError."""
     name, setting = order.target, order.setting
     if name in CANNED:
         prepared = prepare_canned(order.model)
@@ -107,14 +110,14 @@ def build(order: ServerOrder, progress: Progress) -> Built:
 
 
 def _one_front(order: ServerOrder, layout: Layout) -> ReplicaOrder:
-    """What each of several processes behind the port is told: it is the only one, on the cores it was given."""
+    """The parameters of one replica: a single process on its own share of the cores."""
     own: Setting = {"strategy": CUSTOM, "replicas": 1, "stages": layout.stages, "cores": 0}
     knobs = TARGETS[order.target].knobs
     return ReplicaOrder(order.target, order.model, knobs, {**order.setting, **own}, order.certificate)
 
 
 def _build_apart(order: ServerOrder, prepared: PreparedModel, layout: Layout, progress: Progress) -> Built:
-    """A batching front end here, the model in other processes."""
+    """Build a batching front end in this process, with the model in other processes."""
     pool = WorkerPool(
         PoolOrder(order.model, order.setting, layout.replicas), stages_of(prepared, layout.stages, progress), progress
     )

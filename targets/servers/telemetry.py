@@ -1,7 +1,7 @@
-"""What a server counts of itself.
+"""Counts requests, batches and durations of a server.
 
-Counted in plain Python, once per batch where it can be, and turned into Prometheus families only when
-`/metrics` is asked: updating the client library's own objects would cost several times as much per request.
+Counters are plain Python, updated once per batch where possible, and become Prometheus families only for `/metrics`:
+updating the objects of the client library would cost several times as much per request.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ OUTCOMES = {UNAVAILABLE: "rejected", EXPIRED: "expired"}
 
 
 class PrometheusHistogram:
-    """Counts per bucket (value <= bound), and the sum."""
+    """A histogram: counts per bucket (value <= bound), and the sum."""
 
     def __init__(self, bounds: Iterable[float], scale: float = 1.0) -> None:
         self._labels = [f"{bound:g}" for bound in bounds]
@@ -40,7 +40,7 @@ class PrometheusHistogram:
         self.total = 0.0
 
     def observe(self, value: float, count: int = 1) -> None:
-        """Add `count` times `value`, in the unit of the bounds times `scale`."""
+        """Add `value` `count` times. Its unit is that of the bounds divided by `scale`."""
         self._counts[bisect_left(self._bounds, value)] += count
         self.total += value * count
 
@@ -52,20 +52,20 @@ class PrometheusHistogram:
             self.total += value
 
     def buckets(self) -> Buckets:
-        """What was observed, in the unit of the bounds."""
+        """The buckets in the unit of the bounds."""
         return Buckets(bounds=self._labels, counts=list(self._counts), sum=self.total / self._scale)
 
 
 @dataclass(slots=True)
 class Calls:
-    """The model calls of one batch size, or of one stage."""
+    """The number and total time of the model calls of one batch size or one stage."""
 
     calls: int = 0
     compute_ns: int = 0
 
 
 class Telemetry:
-    """Counters of one server. One thread at a time."""
+    """The counters of one server. Not thread-safe."""
 
     def __init__(
         self, queue_length: Callable[[], int] = lambda: 0, replica_counts: ReplicaCounts | None = None
@@ -82,7 +82,7 @@ class Telemetry:
         self.replica_counts = replica_counts
 
     def answered(self, done: BatchResult, waits_ns: list[int]) -> None:
-        """Count one batch, whose requests waited so long each."""
+        """Count one batch; `waits_ns` are the queue times of its requests."""
         requests = len(waits_ns)
         self.requests["ok"] += requests
         self.batch_size.observe(done.rows)
@@ -99,11 +99,11 @@ class Telemetry:
         self.last_inference_ns = monotonic_ns()
 
     def refused(self, status: int) -> None:
-        """Count one request that was answered with an error status."""
+        """Count one error response."""
         self.requests[OUTCOMES.get(status, "error" if status >= SERVER_ERROR else "bad_request")] += 1
 
     def snapshot(self) -> Snapshot:
-        """What was counted until now."""
+        """A copy of the counters."""
         histograms = (self.batch_size, self.queue_ns, self.compute_ns)
         return Snapshot(
             pid=os.getpid(),
@@ -114,12 +114,12 @@ class Telemetry:
         )
 
     def publish(self) -> None:
-        """Let the other replicas see the counts; nothing where there are none. To be called about once a second."""
+        """Share the counters with the other replicas, if there are any. Call it about once a second."""
         if self.replica_counts is not None:
             self.replica_counts.publish(self.snapshot())
 
     def exposition(self) -> tuple[bytes, bytes]:
-        """(content type, text) for a scrape: of all replicas, labelled, where there are several."""
+        """(content type, text) of the response to a scrape; with replicas it covers all of them, labelled."""
         own = self.snapshot()
         return Exposition([(None, own)] if self.replica_counts is None else self.replica_counts.all(own)).text()
 

@@ -1,7 +1,7 @@
-"""A timer for one absolute instant at a time, more precise than the event loop's own.
+"""A timer for one absolute instant at a time, more precise than the timers of the event loop.
 
 uvloop's timers count in milliseconds. A timer descriptor armed in absolute CLOCK_MONOTONIC time wakes the
-loop within about 0.1 ms. (`os.timerfd_create` is there from Python 3.13 on.)
+loop within about 0.1 ms. (`os.timerfd_create` exists from Python 3.13 on.)
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _TimerSpec(ctypes.Structure):
 
 
 class PreciseTimer:
-    """Calls `on_due` from the event loop at or after the instant it was last armed for."""
+    """Calls `on_due` from the event loop at or after the instant of the last `arm`."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_due: Callable[[], None]) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -46,7 +46,7 @@ class PreciseTimer:
         loop.add_reader(self._descriptor, self._ring)
 
     def arm(self, due_ns: int) -> None:
-        """Ring at `due_ns`, whatever was armed before; at once where it has passed."""
+        """Call `on_due` at `due_ns` (at once where it has passed). Replaces the previous instant."""
         if due_ns == self.due_ns:
             return
         self.due_ns = due_ns
@@ -55,12 +55,12 @@ class PreciseTimer:
         self._libc.timerfd_settime(self._descriptor, TFD_TIMER_ABSTIME, ctypes.byref(self._spec), None)
 
     def close(self) -> None:
-        """Stop, and give the descriptor back."""
+        """Stop, and close the descriptor."""
         self._loop.remove_reader(self._descriptor)
         os.close(self._descriptor)
 
     def _ring(self) -> None:
-        # Armed anew between the wake-up and this call, it has nothing to read.
+        # If it was armed again between the wake-up and this call, there is nothing to read.
         with contextlib.suppress(BlockingIOError):
             os.read(self._descriptor, 8)
             self.due_ns = None

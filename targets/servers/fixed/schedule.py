@@ -1,7 +1,7 @@
-"""When a `fixed` server answers: a pure function of arrivals, settings and seeds.
+"""Computes when a `fixed` server responds, as a pure function of arrivals, settings and seeds.
 
-Departures of a first-in-first-out queue: start = max(arrival, earliest free server), end = start + service.
-During a stall nothing leaves: what would end in it ends with it.
+A FIFO queue: start = max(arrival, earliest free server), end = start + service time. During a stall no response leaves:
+a service that would end in a stall ends with it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class FaultOutcome(StrEnum):
-    """How a request is to end."""
+    """How a request ends: with a right response or with an injected fault."""
 
     OK = "ok"
     WRONG = "wrong"
@@ -32,7 +32,7 @@ class FaultOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlannedResponse:
-    """One request's truth, in nanoseconds on the clock of its arrival; a hang has the instant it would have left."""
+    """The planned response to a request, in ns on the clock of its arrival; a hang has the time it would have left."""
 
     start_ns: int
     due_ns: int
@@ -40,7 +40,7 @@ class PlannedResponse:
 
 
 class FixedSchedule:
-    """Plans each arrival in turn; the stalls and the hang count from the first one."""
+    """Plans the response to each arrival; stalls and the hang are timed from the first arrival."""
 
     def __init__(self, setting: Mapping[str, Value]) -> None:
         self._service_ns = float(setting["delay_ms"]) * NS_PER_MS
@@ -54,14 +54,16 @@ class FixedSchedule:
             (FaultOutcome.RESET, "reset_share"),
         ]
         self._shares = [(outcome, float(setting[knob])) for outcome, knob in shares]
-        # A seed for each random dimension, so that turning one knob leaves the other's draws alone.
+        # Separate generators, so that a knob of one does not change the draws of the other.
         self._service_draws = random.Random(f"service {setting['seed']}")  # noqa: S311  (a simulation)
         self._outcome_draws = random.Random(f"outcome {setting['seed']}")  # noqa: S311
-        self._free_ns = [0] * int(setting["servers"])  # a heap: when each server is free; empty means unlimited
+        self._free_ns = [0] * int(
+            setting["servers"]
+        )  # a heap of the times at which servers become free; empty: no limit
         self._first_ns: int | None = None
 
     def plan(self, arrived_ns: int) -> PlannedResponse:
-        """The truth for a request that arrives now; arrivals come in order."""
+        """Plan the response to a request that arrives at `arrived_ns`; arrivals are in order."""
         if self._first_ns is None:
             self._first_ns = arrived_ns
         start_ns = max(arrived_ns, self._free_ns[0]) if self._free_ns else arrived_ns

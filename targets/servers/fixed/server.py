@@ -1,7 +1,7 @@
-"""`fixed`: a server whose truth is known: exact delays, injected faults, and a log of every instant.
+"""`fixed`: a server with exact delays, injected faults, and a log of the true instants.
 
-Requests leave by a schedule computed on arrival, so an answer that goes out late delays no other. With `drip_ms` an
-answer leaves in pieces, the first when its service ends, the last so much later; only then is it answered.
+Responses leave by a schedule computed on arrival, so that a late response delays no other. With `drip_ms` a response
+leaves in pieces: the first when its service ends, the last `drip_ms` later; the log has the time of the last.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from targets.servers.http.exchange import HttpExchange
     from targets.servers.protocols.protocol import ProtocolLayer
 
-SPIN_NS = 150 * NS_PER_US  # a timer wakes up about this late: the last part is waited for awake
+SPIN_NS = 150 * NS_PER_US  # the timer wakes up about this late, so the last part is a busy wait
 MAX_WAITING = 100_000
 PIECES = 8
 
 
 @dataclass(slots=True)
 class HeldRequest:
-    """A request on its way out. `pieces`: what is left to send of an answer that drips; None: nothing has left yet."""
+    """A request that waits for its planned response. `pieces`: the unsent parts of a dripping response."""
 
     exchange: HttpExchange
     planned: PlannedResponse
@@ -46,7 +46,7 @@ class HeldRequest:
 
 
 class FixedBackend(Backend):
-    """Holds each request until its planned instant."""
+    """Responds to each request at its planned instant."""
 
     _loop: asyncio.AbstractEventLoop
     _timer: PreciseTimer
@@ -58,15 +58,15 @@ class FixedBackend(Backend):
         self._schedule = FixedSchedule(setting)
         self._log = TruthLog(str(setting["log_path"])) if setting["log_path"] else None
         self._drip_ns = round(float(setting["drip_ms"]) * NS_PER_MS)
-        self._waiting: list[tuple[int, int, HeldRequest]] = []  # a heap by instant, then order of entry
+        self._waiting: list[tuple[int, int, HeldRequest]] = []  # a heap by instant, then by order of entry
         self._order = count()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Make the timer."""
+        """Create the timer."""
         self._timer = PreciseTimer(loop, self._on_due)
 
     def stop(self) -> None:
-        """Write what is left of the log."""
+        """Log the unanswered requests and close the log."""
         self._timer.close()
         if self._log is not None:
             for _, _, held in sorted(self._waiting, key=lambda entry: entry[:2]):
@@ -74,11 +74,11 @@ class FixedBackend(Backend):
             self._log.close()
 
     def has_room(self) -> bool:
-        """Bounded, far above what a calibration needs."""
+        """Whether fewer than `MAX_WAITING` requests wait, far more than a calibration needs."""
         return len(self._waiting) < MAX_WAITING
 
     def infer(self, exchange: HttpExchange, body: bytes) -> bool:
-        """Plan the answer; the body is not looked at."""
+        """Plan the response; the body is ignored."""
         del body
         arrived_ns = exchange.arrived_ns = monotonic_ns()
         planned = self._schedule.plan(arrived_ns)
@@ -100,21 +100,21 @@ class FixedBackend(Backend):
             while monotonic_ns() < due_ns:
                 pass
             if held.pieces is None:
-                self._let_go(held)
+                self._leave(held)
             else:
                 self._drip(due_ns, held)
         self._arm()
 
-    def _let_go(self, held: HeldRequest) -> None:
+    def _leave(self, held: HeldRequest) -> None:
         exchange, planned = held.exchange, held.planned
         answered_ns: int | None = monotonic_ns()
         match planned.outcome:
             case FaultOutcome.OK | FaultOutcome.WRONG if self._drip_ns:
-                held.pieces = _cut(response(*self._answer(exchange, planned), exchange.head.connection))
+                held.pieces = _cut(response(*self._response(exchange, planned), exchange.head.connection))
                 self._drip(planned.due_ns, held)
                 return
             case FaultOutcome.OK | FaultOutcome.WRONG:
-                exchange.respond(*self._answer(exchange, planned))
+                exchange.respond(*self._response(exchange, planned))
             case FaultOutcome.ERROR:
                 exchange.refuse(ProtocolError(500, "an injected error"))
             case FaultOutcome.RESET:
@@ -126,7 +126,7 @@ class FixedBackend(Backend):
         self._write(held, answered_ns)
 
     def _drip(self, due_ns: int, held: HeldRequest) -> None:
-        """Send the next piece; the last one ends the answer."""
+        """Send the next piece; the last one ends the response."""
         pieces = held.pieces or []
         if len(pieces) > 1:
             if held.exchange.send_part(pieces[0]):
@@ -141,17 +141,17 @@ class FixedBackend(Backend):
         if self._log is not None:
             self._log.write(held.exchange.arrived_ns, held.planned, answered_ns)
 
-    def _answer(self, exchange: HttpExchange, planned: PlannedResponse) -> tuple[bytes, bytes]:
-        """Status and headers, and the body."""
+    def _response(self, exchange: HttpExchange, planned: PlannedResponse) -> tuple[bytes, bytes]:
+        """(status line and headers, body) of a right or wrong response."""
         self._telemetry.requests["ok"] += 1
-        headers, body = (self._wrong if planned.outcome is FaultOutcome.WRONG else self._right).reply(exchange)
+        headers, body = (self._wrong if planned.outcome is FaultOutcome.WRONG else self._right).response_to(exchange)
         queue = timing_queue(planned.start_ns - exchange.arrived_ns, 0, 1)
         timing = queue + timing_work(0, (planned.due_ns - planned.start_ns,), 0)
         return b"%s%s%s" % (OK, headers, timing), body
 
 
-def _cut(answer: bytes) -> list[bytes]:
-    """`PIECES` pieces, the first the longest by what does not divide."""
-    step = len(answer) // PIECES
-    first = len(answer) - step * (PIECES - 1)
-    return [answer[:first], *(answer[at : at + step] for at in range(first, len(answer), step))]
+def _cut(response_bytes: bytes) -> list[bytes]:
+    """Cut a response into `PIECES` pieces; the first one is longer by the remainder."""
+    step = len(response_bytes) // PIECES
+    first = len(response_bytes) - step * (PIECES - 1)
+    return [response_bytes[:first], *(response_bytes[at : at + step] for at in range(first, len(response_bytes), step))]

@@ -1,4 +1,4 @@
-"""Which path means what. One server serves one model, so its paths are a table."""
+"""Maps paths to actions. A server has one model, so its paths are a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from targets.servers.protocols.wire_model import VERSION
 
 
 class Action(Enum):
-    """What a path asks for."""
+    """The meaning of a path."""
 
     SERVER = auto()
     LIVE = auto()
@@ -27,11 +27,11 @@ class Action(Enum):
     CHAT = auto()
     MODELS = auto()
 
-    __hash__ = object.__hash__  # Enum's own is Python code, called for each look into a set
+    __hash__ = object.__hash__  # Enum's own hash is Python code, called for each look-up in a set
 
     @property
     def method(self) -> str:
-        """The one method it takes."""
+        """The only HTTP method of the path."""
         return "POST" if self in INFERENCE else "GET"
 
 

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST form: `instances` (row by row) or `inputs` (one tensor) in, JSON out."""
+"""Decodes requests of TensorFlow Serving's REST protocol: `instances` (row by row) or `inputs` (one tensor)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SIGNATURE = "serving_default"
 
 @dataclass(frozen=True, slots=True)
 class TfsForm:
-    """`{"predictions": ...}` (of `:explain`: `explanations`) for instances, `{"outputs": ...}` for inputs."""
+    """A response `{"predictions": ...}` (`explanations` for `:explain`) to instances, `{"outputs": ...}` to inputs."""
 
     key: bytes
 
-    def write(self, answers: BatchOutputs, start: int, stop: int) -> tuple[bytes, bytes]:
-        """Nested by the output shape, the batch axis first."""
-        return JSON_HEADERS, b'{"%s":%s}' % (self.key, answers.nested_json(start, stop))
+    def write(self, outputs: BatchOutputs, start: int, stop: int) -> tuple[bytes, bytes]:
+        """(header lines, body), nested by the output shape, the batch axis first."""
+        return JSON_HEADERS, b'{"%s":%s}' % (self.key, outputs.nested_json(start, stop))
 
 
 PREDICTIONS = TfsForm(b"predictions")
@@ -40,7 +40,7 @@ class TfsDecoder:
         self._model = model
 
     def decode(self, body: bytes, max_rows: int) -> InferRequest:
-        """The request in `body`."""
+        """Decode the request in `body`. Raises ProtocolError."""
         document = parse_object(body)
         if document.get("signature_name", SIGNATURE) != SIGNATURE:
             raise ProtocolError(400, f"signature_name: the model's only signature is {SIGNATURE!r}")
