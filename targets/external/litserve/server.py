@@ -1,4 +1,4 @@
-"""LitServe in front of one ONNX model."""
+"""Serves one ONNX model with LitServe."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ BATCH_SIZE = int(os.environ["BATCH_SIZE"])
 
 
 class LitServeModel(litserve.LitAPI):
-    """One row per request; LitServe stacks them."""
+    """Predicts one row per request; LitServe stacks the rows of a batch."""
 
     def setup(self, device: str) -> None:
         del device
@@ -27,8 +27,8 @@ class LitServeModel(litserve.LitAPI):
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         rows = x if BATCH_SIZE > 1 else x[None]
-        answers = self.session.run(None, {self.model_input.name: rows})[0]
-        return answers if BATCH_SIZE > 1 else answers[0]
+        outputs = self.session.run(None, {self.model_input.name: rows})[0]
+        return outputs if BATCH_SIZE > 1 else outputs[0]
 
     def encode_response(self, output: np.ndarray) -> dict[str, Any]:
         return {"output": output.tolist()}

@@ -1,4 +1,4 @@
-"""mosec serving one ONNX model at the path of the Open Inference Protocol."""
+"""Serves one ONNX model with mosec at the path of the Open Inference Protocol."""
 
 import os
 from typing import Any
@@ -13,7 +13,7 @@ BATCH_SIZE = int(os.environ["BATCH_SIZE"])
 
 
 class MosecModel(Worker):
-    """Reads and writes the protocol's JSON; mosec hands over a list of requests."""
+    """Decodes and encodes the protocol's JSON; mosec passes a list of requests."""
 
     def __init__(self) -> None:
         options = onnxruntime.SessionOptions()
@@ -35,7 +35,9 @@ class MosecModel(Worker):
         return list(self.session.run(None, {self.input.name: np.stack(rows)})[0])
 
     def forward(self, data: Any) -> Any:
-        return self.run(data) if BATCH_SIZE > 1 else self.run([data])[0]  # without batching there is no list
+        return (
+            self.run(data) if BATCH_SIZE > 1 else self.run([data])[0]
+        )  # without batching mosec passes a single request
 
     def serialize(self, data: np.ndarray) -> bytes:
         output = {"name": "output", "datatype": "FP32", "shape": [1, *data.shape], "data": data.reshape(-1)}
