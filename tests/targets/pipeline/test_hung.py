@@ -76,7 +76,7 @@ def test_a_process_that_hangs_is_killed_and_its_batch_fails(clock, process):
     computing = PipelineCompute(pool, InputAssembler())
     computing.start(loop, lambda batch, result: finished.append(result), lambda: None)
     ours, theirs = socket.socketpair()
-    computing._welcome(PipelineWorker(0, ours, process.pid))
+    computing._add_worker(PipelineWorker(0, ours, process.pid))
     ((_, look),) = loop.later
     watched(look, clock, 2 * HUNG_AFTER_NS)
     assert process.poll() is None, "an idle process does not hang"
@@ -104,7 +104,7 @@ def test_one_that_gives_something_back_now_and_then_is_not(clock, process, monke
     computing.start(loop, lambda *_: None, lambda: None)
     monkeypatch.setattr(module, "serialise", lambda *_: None)
     ours, theirs = socket.socketpair()
-    computing._welcome(PipelineWorker(0, ours, process.pid))
+    computing._add_worker(PipelineWorker(0, ours, process.pid))
     for _ in range(3):
         computing.run(SimpleNamespace(requests=list))
         slot = parse(theirs.recv(SIZE)).slot

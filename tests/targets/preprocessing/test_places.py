@@ -51,9 +51,9 @@ def test_for_each_request_and_for_a_batch_the_model_gets_the_same(views):
 def test_answers_to_views_are_averaged_where_the_server_made_them():
     outputs = np.arange(12, dtype=np.float32).reshape(6, 2)
     served = way(SOUND_PIPELINE, CLIPS, preprocess="batch", tta=3).assembler
-    assert served.answers(outputs).tolist() == [[2, 3], [8, 9]]
+    assert served.average_views(outputs).tolist() == [[2, 3], [8, 9]]
     client = way(SOUND_PIPELINE, CLIPS, preprocess="client", tta=3).assembler
-    assert client.answers(outputs) is outputs
+    assert client.average_views(outputs) is outputs
 
 
 @pytest.mark.parametrize(("padding", "frames"), [("longest", 16), ("bucket", 16), ("full", 800)])

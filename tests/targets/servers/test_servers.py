@@ -330,7 +330,7 @@ def test_a_request_that_ends_early_is_told_and_holds_nothing_up(batched: Served)
         client.shutdown(socket.SHUT_WR)
         said = b"".join(iter(lambda: client.recv(4096), b""))
     assert said.startswith(b"HTTP/1.1 400 ")
-    assert b"before it has come whole" in said
+    assert b"the request is incomplete" in said
 
 
 @pytest.mark.parametrize("word", ["signal", "control"])
