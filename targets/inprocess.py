@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from targets.loading import load_model
-from targets.preparation import prepare_served
+from targets.preparation import no_progress, prepare_served
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,11 +42,7 @@ class KerasInProcess:
 
 def open_model(model: str, setting: Setting) -> KerasInProcess:
     """Load `model` (and train it on first use) and warm it up. Raises UserError."""
-    loaded = load_model(prepare_served(model, setting, _no_progress), setting, _no_progress)
+    loaded = load_model(prepare_served(model, setting, no_progress), setting, no_progress)
     for _ in range(WARM_CALLS):
         loaded.engine.predict(loaded.assembler.sample_batch(1))
     return KerasInProcess(loaded)
-
-
-def _no_progress(stage: str, done: int, total: int) -> None:
-    del stage, done, total

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
-from harness.errors import RunError, UserError
+from harness.errors import UserError
 from targets.explain import OFF
 from targets.models.cache import CacheEntry
 from targets.models.catalog import find_recipe
+from targets.models.maker_process import run_maker
 from targets.models.preparation import say
 
 if TYPE_CHECKING:
@@ -37,8 +36,6 @@ def explain_bank(prepared: PreparedModel, setting: Setting, progress: Progress) 
     def make(folder: Path) -> None:
         progress(f"explaining the payloads of {card.name}", 0, 1)
         words = [str(prepared.path), str(prepared.bank_path), method, steps, str(folder / BANK)]
-        done = subprocess.run([sys.executable, "-m", "targets.explain.reference", *words], check=False)
-        if done.returncode:
-            raise RunError(f"explaining {card.name} failed with exit code {done.returncode}; its output is above")
+        run_maker(f"explaining {card.name}", ["targets.explain.reference", *words], progress)
 
     return CacheEntry(f"explain-{card.name}-{card.hash}-{method}-{steps}", say=say).ensure(make) / BANK

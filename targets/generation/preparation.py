@@ -6,15 +6,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from harness.judge.metrics import ModelCard
 from targets.generation.recipe import RECIPES
 from targets.generation.text import corpus_files, require_packages
-from targets.models.cache import CacheEntry, sha256_of
+from targets.models.cache import sha256_of
 from targets.models.fingerprint import fingerprint
-from targets.models.maker_process import run_maker
-from targets.models.preparation import PreparedModel, say
+from targets.models.preparation import PreparedModel, trained
 
 if TYPE_CHECKING:
     from harness.plan.target_spec import Progress
@@ -31,19 +27,8 @@ def prepare_chat(model_name: str, progress: Progress) -> PreparedModel:
     """
     require_packages()
     recipe = RECIPES[model_name]
-    hash_of_model = _fingerprint(recipe)
-    entry = CacheEntry(f"{recipe.name}-{hash_of_model}", say=say)
-    folder = entry.ensure(lambda partial: _make(recipe, hash_of_model, partial, progress))
-    card = msgspec.json.decode((folder / "card.json").read_bytes(), type=ModelCard)
+    folder, card = trained(recipe.name, _fingerprint(recipe), "targets.generation.train", progress)
     return PreparedModel(folder, card, folder / "prompts.json")
-
-
-def _make(recipe: ChatRecipe, hash_of_model: str, folder: Path, progress: Progress) -> None:
-    run_maker(f"training {recipe.name}", ["targets.generation.train", recipe.name, str(folder)], progress)
-    card_file = folder / "card.json"
-    card = msgspec.json.decode(card_file.read_bytes(), type=ModelCard)
-    card = msgspec.structs.replace(card, hash=hash_of_model, engine="onnx")
-    card_file.write_bytes(msgspec.json.format(msgspec.json.encode(card)))
 
 
 def _fingerprint(recipe: ChatRecipe) -> str:

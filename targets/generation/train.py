@@ -5,7 +5,6 @@ Runs as a separate process (`python -m targets.generation.train NAME FOLDER`), l
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from harness.wire.prompt_bank import PromptBank
 from targets.engines.quiet_import import import_tensorflow
 from targets.generation.recipe import RECIPES
 from targets.generation.text import SOURCE, Message, Tokenizer, load_dialogues, train_tokenizer
+from targets.models.maker_process import report_progress
 
 if TYPE_CHECKING:
     import keras
@@ -50,6 +50,7 @@ def train(recipe: ChatRecipe, folder: Path, progress: Progress) -> ModelCard:
         train_count=windows[0],
         test_count=windows[1],
         test_loss=loss,
+        engine="onnx",
         trained_seconds=round(seconds, 2),
         layers=(
             f"Embedding({recipe.shape.vocabulary}, {recipe.shape.width})",
@@ -116,10 +117,6 @@ def _bank(recipe: ChatRecipe, folder: Path, dialogues: list[Dialogue]) -> Prompt
     return PromptBank(model=recipe.name, prompts=prompts, expected=expected)
 
 
-def _print_progress(stage: str, done: int, total: int) -> None:
-    print(json.dumps([stage, done, total]), flush=True)
-
-
 if __name__ == "__main__":
-    _card = train(RECIPES[sys.argv[1]], Path(sys.argv[2]), _print_progress)
+    _card = train(RECIPES[sys.argv[1]], Path(sys.argv[2]), report_progress)
     (Path(sys.argv[2]) / "card.json").write_bytes(msgspec.json.encode(_card))

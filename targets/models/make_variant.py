@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.errors import UserError
 from harness.wire.payload_bank import Bank, ClientWork
 from targets.engines.quiet_import import import_tensorflow
 from targets.models.catalog import find_recipe
+from targets.models.maker_process import exit_code_of
 from targets.models.offline import evaluate, offline_predictions
 from targets.models.preprocessing_graph import with_preprocessing
 
@@ -48,15 +48,6 @@ def make(recipe: Recipe, model_file: Path, folder: Path, steps: Setting) -> None
     (folder / FIGURES).write_text(json.dumps({"test_loss": loss, "test_accuracy": accuracy}))
 
 
-def main(name: str, model_file: Path, folder: Path, steps: Setting) -> int:
-    """Run `make`. A user error is printed as one line and gives exit code 2."""
-    try:
-        make(find_recipe(name), model_file, folder, steps)
-    except UserError as error:
-        print(json.dumps({"error": str(error)}), flush=True)
-        return int(error.exit_code)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), json.loads(sys.argv[4])))
+    _name, _model_file, _folder, _steps = sys.argv[1:]
+    sys.exit(exit_code_of(lambda: make(find_recipe(_name), Path(_model_file), Path(_folder), json.loads(_steps))))

@@ -1,6 +1,6 @@
 """Runs a child process that makes files and reports progress or a user error as lines of JSON.
 
-A line is `[stage, done, total]` or `{"error": message}`.
+A line is `[stage, done, total]` or `{"error": message}`. The child calls `report_progress` and `exit_code_of`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from harness.errors import RunError, UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.plan.target_spec import Progress
 
 
@@ -31,3 +33,18 @@ def run_maker(what: str, words: list[str], progress: Progress) -> None:
         raise UserError(user_error)
     if maker.returncode:
         raise RunError(f"{what} failed with exit code {maker.returncode}; its output is above")
+
+
+def report_progress(stage: str, done: int, total: int) -> None:
+    """Report progress to the parent."""
+    print(json.dumps([stage, done, total]), flush=True)
+
+
+def exit_code_of(make: Callable[[], None]) -> int:
+    """Run `make` and return the exit code of the child; a user error is reported to the parent."""
+    try:
+        make()
+    except UserError as error:
+        print(json.dumps({"error": str(error)}), flush=True)
+        return int(error.exit_code)
+    return 0

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.plan.target_spec import Progress
     from targets.models.recipe import Recipe
 
+CARD = "card.json"
 READY = "bank.npz"  # the held-out items as the model takes them
 
 
@@ -39,18 +40,24 @@ def prepare_reference(model_name: str, progress: Progress) -> PreparedModel:
     disk) or RunError (training).
     """
     recipe = find_recipe(model_name)
-    hash_of_model = _fingerprint(recipe)
-    entry = CacheEntry(f"{recipe.name}-{hash_of_model}", say=say)
-    folder = entry.ensure(lambda partial: _make(recipe, hash_of_model, partial, progress))
-    card = msgspec.json.decode((folder / "card.json").read_bytes(), type=ModelCard)
+    folder, card = trained(recipe.name, _fingerprint(recipe), "targets.models.train", progress)
     return PreparedModel(folder / "model.keras", card, folder / READY)
 
 
-def _make(recipe: Recipe, hash_of_model: str, folder: Path, progress: Progress) -> None:
-    run_maker(f"training {recipe.name}", ["targets.models.train", recipe.name, str(folder)], progress)
-    card_file = folder / "card.json"
-    card = msgspec.json.decode(card_file.read_bytes(), type=ModelCard)
-    card_file.write_bytes(msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(card, hash=hash_of_model))))
+def trained(name: str, code_hash: str, module: str, progress: Progress) -> tuple[Path, ModelCard]:
+    """The folder and the card of a model, made on first use by `python -m MODULE NAME FOLDER`."""
+
+    def make(partial: Path) -> None:
+        run_maker(f"training {name}", [module, name, str(partial)], progress)
+        card = msgspec.structs.replace(_card(partial), hash=code_hash)
+        (partial / CARD).write_bytes(msgspec.json.format(msgspec.json.encode(card)))
+
+    folder = CacheEntry(f"{name}-{code_hash}", say=say).ensure(make)
+    return folder, _card(folder)
+
+
+def _card(folder: Path) -> ModelCard:
+    return msgspec.json.decode((folder / CARD).read_bytes(), type=ModelCard)
 
 
 def _fingerprint(recipe: Recipe) -> str:

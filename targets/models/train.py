@@ -6,7 +6,6 @@ be changed after it has computed, and because gevent may have patched the caller
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +13,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.clock import NS_PER_S, monotonic_ns
-from harness.errors import UserError
 from harness.judge.metrics import ModelCard
 from harness.wire.payload_bank import Bank
 from targets.engines.quiet_import import import_tensorflow
 from targets.models.catalog import find_recipe
+from targets.models.maker_process import exit_code_of, report_progress
 from targets.models.offline import evaluate, offline_predictions
 from targets.models.preparation import READY
 
@@ -100,20 +99,11 @@ def describe(layer: keras.Layer) -> str:
     return f"{type(layer).__name__}({', '.join(words)})"
 
 
-def _print_progress(stage: str, done: int, total: int) -> None:
-    print(json.dumps([stage, done, total]), flush=True)
-
-
-def main(name: str, folder: Path) -> int:
-    """Train and write the card. A user error is printed as one line and gives exit code 2."""
-    try:
-        card = train(find_recipe(name), folder, _print_progress)
-    except UserError as error:
-        print(json.dumps({"error": str(error)}), flush=True)
-        return int(error.exit_code)
+def main(name: str, folder: Path) -> None:
+    """Train and write the card."""
+    card = train(find_recipe(name), folder, report_progress)
     (folder / "card.json").write_bytes(msgspec.json.encode(card))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], Path(sys.argv[2])))
+    sys.exit(exit_code_of(lambda: main(sys.argv[1], Path(sys.argv[2]))))

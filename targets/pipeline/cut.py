@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.clock import NS_PER_MS, monotonic_ns
-from harness.errors import SweepspotError, UserError
+from harness.errors import UserError
 from harness.judge.simulation.balance import balance
 from harness.wire.payload_bank import FREE, Bank
 from targets.engines.quiet_import import import_tensorflow
 from targets.models.catalog import find_recipe
-from targets.preparation import prepare
+from targets.models.maker_process import exit_code_of
+from targets.preparation import no_progress, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -203,23 +204,18 @@ def _check(model: keras.Model, parts: list[keras.Model], inputs: NDArray[Any]) -
         raise UserError(f"stages={len(parts)}: cutting changes the outputs of {model.name}; serve it with stages=1")
 
 
-def main(name: str, stages: int, folder: Path) -> int:
-    """Cut the model and write `cut.json` next to the stages. Returns the exit code; prints a user error."""
+def main(name: str, stages: int, folder: Path) -> None:
+    """Cut the model and write `cut.json` next to the stages."""
     import_tensorflow()
     import keras
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
-    prepared = prepare(name, lambda *_: None)
+    prepared = prepare(name, no_progress)
     batch = find_recipe(name).pipeline.ready.stack(Bank.load(prepared.bank_path).inputs[:CHECKED_ROWS])
-    try:
-        made = cut(keras.models.load_model(prepared.path, compile=False), batch, stages, folder)
-    except SweepspotError as error:
-        print(error, flush=True)
-        return int(error.exit_code)
+    made = cut(keras.models.load_model(prepared.path, compile=False), batch, stages, folder)
     (folder / "cut.json").write_bytes(msgspec.json.format(msgspec.json.encode(made)))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])))
+    sys.exit(exit_code_of(lambda: main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
@@ -12,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from harness.errors import ExitCode, RunError, UserError
 from harness.wire.payload_bank import FREE, Bank
 from targets.models.cache import CacheEntry
 from targets.models.catalog import find_recipe
+from targets.models.maker_process import run_maker
 from targets.models.preparation import say
 from targets.pipeline.cut import Cut, stage_path
 
@@ -91,10 +89,6 @@ def read_cut(folder: Path) -> Cut:
 def _make(prepared: PreparedModel, count: int, folder: Path, progress: Progress) -> None:
     stage = f"cutting {prepared.card.name} into {count} stages"
     progress(stage, 0, 1)
-    argv = [sys.executable, "-m", "targets.pipeline.cut", prepared.card.name, str(count), str(folder)]
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode == ExitCode.USAGE:
-        raise UserError(done.stdout.strip())
-    if done.returncode:
-        raise RunError(f"{stage} failed with exit code {done.returncode}; its output is above")
+    words = ["targets.pipeline.cut", prepared.card.name, str(count), str(folder)]
+    run_maker(stage, words, progress)
     progress(stage, 1, 1)

@@ -17,7 +17,7 @@ from targets.loading import load_model, open_stage
 from targets.pipeline.job import FAILED_NS, Job, receive
 from targets.pipeline.slots import Geometry, Slots
 from targets.pipeline.stages import stages_of
-from targets.preparation import prepare_served
+from targets.preparation import no_progress, prepare_served
 from targets.servers.compute import warm_curve
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def work(order: WorkerOrder, memory: int, link: socket.socket, control: ControlC
     """Load, warm up, report `ready` with the service-time curve, and run jobs. Returns the exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that listens, which then ends its workers
     try:
-        stage, engine = order.load(_no_progress)
+        stage, engine = order.load(no_progress)
         runner = StageRunner(order.stage, stage, engine, Slots.attach(memory, order.geometry))
     except SweepspotError as error:
         control.send({"event": "error", "message": str(error)})
@@ -84,7 +84,3 @@ def work(order: WorkerOrder, memory: int, link: socket.socket, control: ControlC
     while (job := receive(link)) is not None:
         runner.run(job).send(link)
     return 0
-
-
-def _no_progress(stage: str, done: int, total: int) -> None:
-    del stage, done, total

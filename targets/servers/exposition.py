@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from prometheus_client.core import Metric
+    from prometheus_client.registry import Collector
 
 HISTOGRAMS = {
     "sweepspot_batch_size": "Rows per model call.",
@@ -86,9 +87,14 @@ class Exposition:
 
     def text(self) -> tuple[bytes, bytes]:
         """(content type, text) of the response to a scrape."""
-        from prometheus_client import CollectorRegistry, generate_latest
-        from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+        return prometheus_text(self)
 
-        registry = CollectorRegistry()
-        registry.register(self)
-        return CONTENT_TYPE_PLAIN_0_0_4.encode(), generate_latest(registry)
+
+def prometheus_text(collector: Collector) -> tuple[bytes, bytes]:
+    """(content type, text) of the metrics of a collector."""
+    from prometheus_client import CollectorRegistry, generate_latest
+    from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+    registry = CollectorRegistry()
+    registry.register(collector)
+    return CONTENT_TYPE_PLAIN_0_0_4.encode(), generate_latest(registry)

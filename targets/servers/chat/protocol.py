@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from targets.servers.http.routes import Action
+from targets.servers.http.routes import Action, find_action
 from targets.servers.protocols.errors import ProtocolError
 from targets.servers.protocols.inference import JSON_HEADERS
 
@@ -34,13 +34,11 @@ class ChatRoutes:
 
     def find(self, method: str, target: str) -> Action:
         """The action of a request line. Raises ProtocolError: 404, or 405 with the right method."""
-        path = target.partition("?")[0]
-        action = self._table.get(path if path == "/" else path.rstrip("/"))
-        if action is None:
-            raise ProtocolError(404, f"unknown path {path!r}; completions are at /v1/chat/completions")
-        if method != action.method:
-            raise ProtocolError(405, f"{path} takes {action.method}", f"allow: {action.method}\r\n".encode())
-        return action
+        return find_action(self._table, method, target, _unknown)
+
+
+def _unknown(path: str) -> str:
+    return f"unknown path {path!r}; completions are at /v1/chat/completions"
 
 
 class ChatProtocol:

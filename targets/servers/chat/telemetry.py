@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_S
+from targets.servers.exposition import prometheus_text
 from targets.servers.telemetry import EXPIRED, OUTCOMES, SERVER_ERROR, PrometheusHistogram
 
 if TYPE_CHECKING:
@@ -50,12 +51,7 @@ class ChatTelemetry:
 
     def exposition(self) -> tuple[bytes, bytes]:
         """(content type, text) of the response to a scrape."""
-        from prometheus_client import CollectorRegistry, generate_latest
-        from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-
-        registry = CollectorRegistry()
-        registry.register(self)
-        return CONTENT_TYPE_PLAIN_0_0_4.encode(), generate_latest(registry)
+        return prometheus_text(self)
 
     def collect(self) -> Iterator[Metric]:
         """The metric families, as `prometheus_client` requests them from a collector."""
