@@ -112,19 +112,18 @@ class GrpcFrontEnd:
         }
 
     def _handler(self, name: str, call: Callable[[Any, Any], Awaitable[Any]]) -> Any:
-        async def respond(request: Any, context: Any) -> Any:
+        async def respond(raw: bytes, context: Any) -> Any:
             try:
                 self._protocol.guard.check(_authorization(context), UNGUARDED_CALLS.get(name))
-                return await call(request, context)
+                return await call(_decoded(f"{name}Request", raw), context)
             except ProtocolError as error:
                 self._protocol.telemetry.refused(error.status)
                 code = getattr(self._grpc.StatusCode, STATUS.get(error.status, "INTERNAL"))
                 await context.abort(code, str(error))
 
+        # Without a deserializer gRPC passes the bytes: its own reply to a malformed message would be UNKNOWN.
         return self._grpc.unary_unary_rpc_method_handler(
-            respond,
-            request_deserializer=message(f"{name}Request").FromString,
-            response_serializer=message(f"{name}Response").SerializeToString,
+            respond, response_serializer=message(f"{name}Response").SerializeToString
         )
 
     @property
@@ -176,6 +175,16 @@ class GrpcFrontEnd:
         name, _, value = timing.decode().rstrip().partition(": ")
         context.set_trailing_metadata(((name, value),))
         return self._codec.encode(request.id, decoded.rows, raw)
+
+
+def _decoded(kind: str, raw: bytes) -> Any:
+    """The message in `raw`. Raises ProtocolError where the bytes are not a protobuf message of this kind."""
+    from google.protobuf.message import DecodeError
+
+    try:
+        return message(kind).FromString(raw)
+    except DecodeError as error:
+        raise ProtocolError(400, f"the request is not a valid {kind} message") from error
 
 
 def _authorization(context: Any) -> bytes:
