@@ -143,7 +143,7 @@ class BatchedBackend(Backend):
 
     def _respond(self, batch: Batch, done: BatchResult) -> None:
         taken_ns = batch.taken_ns
-        self._telemetry.answered(done, [taken_ns - item.arrived_ns for item in batch.items])
+        self._telemetry.count_batch(done, [taken_ns - item.arrived_ns for item in batch.items])
         # A batch begins to form when the model is free and the first row has arrived.
         forming_ns = max(batch.free_since_ns, batch.items[0].arrived_ns)
         for item, (headers, body) in zip(batch.items, done.responses, strict=True):

@@ -81,7 +81,7 @@ class Telemetry:
         self._queue_length = queue_length
         self.replica_counts = replica_counts
 
-    def answered(self, done: BatchResult, waits_ns: list[int]) -> None:
+    def count_batch(self, done: BatchResult, waits_ns: list[int]) -> None:
         """Count one batch; `waits_ns` are the queue times of its requests."""
         requests = len(waits_ns)
         self.requests["ok"] += requests
@@ -98,7 +98,7 @@ class Telemetry:
             _count(self.stages, stage, stage_ns)
         self.last_inference_ns = monotonic_ns()
 
-    def refused(self, status: int) -> None:
+    def count_error(self, status: int) -> None:
         """Count one error response."""
         self.requests[OUTCOMES.get(status, "error" if status >= SERVER_ERROR else "bad_request")] += 1
 

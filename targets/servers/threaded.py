@@ -60,14 +60,14 @@ class ThreadedService:
         began_ns = monotonic_ns()
         done = run_batch(self.engine, self.assembler, [request], self.protocol.explainer)
         with self._lock:
-            self.protocol.telemetry.answered(done, [began_ns - arrived_ns])
+            self.protocol.telemetry.count_batch(done, [began_ns - arrived_ns])
         headers, content = done.responses[0]
         return OK + headers + timing_queue(0, 0, done.rows) + done.timing_of(request), content
 
     def refuse(self, error: ProtocolError) -> tuple[bytes, bytes]:
         """The protocol's error response. Counts it."""
         with self._lock:
-            self.protocol.telemetry.refused(error.status)
+            self.protocol.telemetry.count_error(error.status)
         return refusal(error)
 
     def enter(self) -> None:

@@ -41,7 +41,7 @@ class ChatTelemetry:
         self.queue_ns = PrometheusHistogram(SECONDS_BOUNDS, NS_PER_S)
         self.first_token_ns = PrometheusHistogram(SECONDS_BOUNDS, NS_PER_S)
 
-    def refused(self, status: int) -> None:
+    def count_error(self, status: int) -> None:
         """Count one error response."""
         known = OUTCOMES.get(status) if status != EXPIRED else None
         self.requests[known or ("error" if status >= SERVER_ERROR else "bad_request")] += 1

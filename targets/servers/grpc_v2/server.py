@@ -117,7 +117,7 @@ class GrpcFrontEnd:
                 self._protocol.guard.check(_authorization(context), UNGUARDED_CALLS.get(name))
                 return await call(_decoded(f"{name}Request", raw), context)
             except ProtocolError as error:
-                self._protocol.telemetry.refused(error.status)
+                self._protocol.telemetry.count_error(error.status)
                 code = getattr(self._grpc.StatusCode, STATUS.get(error.status, "INTERNAL"))
                 await context.abort(code, str(error))
 

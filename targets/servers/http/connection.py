@@ -31,7 +31,7 @@ SLOW_REQUEST_LIMIT_NS = 30 * NS_PER_S  # from the first byte of a request to its
 class ConnectionTelemetry(Protocol):
     """The part of the telemetry that connections use."""
 
-    def refused(self, status: int) -> None:
+    def count_error(self, status: int) -> None:
         """Count one error response."""
 
     def publish(self) -> None:
@@ -214,7 +214,7 @@ class ServerConnection(asyncio.Protocol):
 
     def send_error(self, exchange: HttpExchange, error: ProtocolError) -> None:
         """Write the protocol's error response and count it."""
-        self.service.protocol.telemetry.refused(error.status)
+        self.service.protocol.telemetry.count_error(error.status)
         self.send(exchange, *self.service.protocol.refusal(error))
 
     def finish(self, exchange: HttpExchange, rest: bytes) -> None:

@@ -244,8 +244,8 @@ def test_ready_says_no_while_it_stops(layer: ProtocolLayer) -> None:
 def test_metrics_have_the_counted_values(layer: ProtocolLayer) -> None:
     telemetry = layer.telemetry
     telemetry.requests["ok"] += 3
-    telemetry.refused(503)
-    telemetry.refused(404)
+    telemetry.count_error(503)
+    telemetry.count_error(404)
     telemetry.batch_size.observe(3)
     telemetry.compute_ns.observe(2_000_000)
     lines = layer.document(Action.METRICS, ready=True)[1].decode().splitlines()
