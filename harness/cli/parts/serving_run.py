@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from harness.cli.parts.run_frame import RunFrame, show_plan
 from harness.cpu_cores import plan_isolation
 from harness.errors import UserError, unknown_name
-from harness.judge.evaluation import evaluate
+from harness.judge.run_result import evaluate
+from harness.judge.trial_summaries import TrialSummaries
 from harness.measure.load_command import worker_command
 from harness.measure.target.session import open_session
 from harness.plan.make_plan import estimated_seconds, make_plan, model_of
@@ -19,7 +20,7 @@ from harness.record.run_folder import pretty, write_whole
 from harness.run.capacity import run_capacity
 from harness.run.events import Note, progress_events
 from harness.run.sweep import SweepJob, run_sweep
-from harness.wire.protocols import OPENAI
+from harness.wire.protocols import chats
 
 if TYPE_CHECKING:
     from harness.judge.metrics import ModelCard
@@ -50,6 +51,10 @@ class ServingRun(RunFrame[RunDir]):
 
     folder_type = RunDir
 
+    def __init__(self, folder: RunDir) -> None:
+        super().__init__(folder)
+        self._summaries = TrialSummaries(folder)
+
     def keep_envelope(self) -> None:
         """Copy what a load process can do on this machine into the folder, where that was calibrated."""
         from harness.record.envelope import kept
@@ -73,7 +78,7 @@ class ServingRun(RunFrame[RunDir]):
                 start = f"on the machine of each: {worker_command(plan)}"
                 listener(Note(f"waiting for {plan.remote_workers} worker{several}; {start}"))
             on_point = partial(append_point, self.folder.path, plan)
-            job = SweepJob(plan, self.folder, session, isolation, listener, on_point)
+            job = SweepJob(plan, self.folder, session, isolation, listener, on_point, self._summaries)
             if plan.capacity:
                 run_capacity(job, lambda longer: self._keep(plan=longer))
             else:
@@ -90,7 +95,7 @@ class ServingRun(RunFrame[RunDir]):
 
     def has_data(self) -> bool:
         """Whether any trial has begun."""
-        return any(folder.path.is_dir() for _, _, folder in self.folder.trials(self.folder.read().plan))
+        return self.folder.has_trials(self.folder.read().plan)
 
     def report(self) -> ReportInput:
         """Judge everything that the folder holds."""
@@ -99,7 +104,7 @@ class ServingRun(RunFrame[RunDir]):
         record = self.folder.read()  # as it is now: the model's card may have been added by the trials
         return ReportInput(
             plan=record.plan,
-            result=evaluate(self.folder, record),
+            result=evaluate(record, self._summaries),
             environment=record.environment.sections(),
             command_line=record.command_line,
             started_at=record.started_at,
@@ -119,10 +124,10 @@ def _checked_plan(request: Request) -> Plan:
 
 def _refuse_what_cannot_talk(request: Request, scenario: Scenario) -> None:
     """Raise UserError where a scenario that chats has a target that does not, or the other way round."""
-    chats = CHAT in scenario.verbs(set(scenario.classes))
-    if request.spec is None or chats == (request.spec.protocol == OPENAI):
+    scenario_chats = CHAT in scenario.verbs(set(scenario.classes))
+    if request.spec is None or scenario_chats == chats(request.spec.protocol):
         return
-    if chats:
+    if scenario_chats:
         raise UserError(
             f"--target {request.target}: it does not chat; leave --target out, or choose another --scenario"
         )
