@@ -17,7 +17,7 @@ from harness.plan.option_text import names_of
 from harness.plan.plan import MODEL, Plan, Point, order_trials
 from harness.plan.scenario import Scenario
 from harness.plan.target_spec import InProcessTarget, RecipeTarget, UrlTarget, known_targets
-from harness.wire.protocols import AUTO, GRPC
+from harness.wire.protocol import AUTO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -183,8 +183,9 @@ def _check_protocols(draft: Draft, values: dict[str, tuple[Value, ...]]) -> None
         return
     if isinstance(spec, InProcessTarget):
         raise UserError(f"protocol: {spec.name} lives in the load process, where nothing is sent; leave it out")
-    if GRPC in protocols and not spec.speaks(GRPC):
-        raise UserError(f"protocol: {spec.name} does not speak gRPC; leave grpc out, or take --target batched")
+    for protocol in protocols:
+        if not spec.speaks(str(protocol)):
+            raise UserError(f"protocol: {spec.name} does not speak {protocol}; leave it out, or take --target batched")
 
 
 def _restart_groups(points: Sequence[Point], knobs: KnobSet) -> list[int]:

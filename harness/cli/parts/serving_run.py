@@ -21,7 +21,7 @@ from harness.record.run_folder import pretty, write_whole
 from harness.run.capacity import run_capacity
 from harness.run.events import Note, progress_events
 from harness.run.sweep import SweepJob, run_sweep
-from harness.wire.protocols import OPENAI
+from harness.wire.protocols import chats
 
 if TYPE_CHECKING:
     from harness.judge.metrics import ModelCard
@@ -125,10 +125,10 @@ def _checked_plan(draft: Draft) -> Plan:
 
 def _refuse_what_cannot_talk(draft: Draft, scenario: Scenario) -> None:
     """Raise UserError where a scenario that chats has a target that does not, or the other way round."""
-    chats, target = CHAT in scenario.verbs("+".join(scenario.classes)), draft.plan.target
-    if isinstance(draft.spec, UrlTarget) or chats == (draft.spec.protocol == OPENAI):
+    scenario_chats, target = CHAT in scenario.verbs("+".join(scenario.classes)), draft.plan.target
+    if isinstance(draft.spec, UrlTarget) or scenario_chats == chats(draft.spec.protocol):
         return
-    if chats:
+    if scenario_chats:
         raise UserError(f"--target {target}: it does not chat; leave --target out, or choose another --scenario")
     raise UserError(f"--target {target}: it chats, and {draft.plan.scenario} does not; add --scenario agent")
 

@@ -25,7 +25,8 @@ TRIALS = tuple(Trial(number=n, point=n % 2, repeat=n // 2, seed=n) for n in rang
 
 def plan_of(**changes):
     return Plan(
-        name="sweep", target="batched", scenario="s.py", model="m", points=POINTS, trials=TRIALS, load=LoadSettings(measure_s=2.0), repeats=REPEATS, seed=1, **changes,
+        name="sweep", target="batched", scenario="s.py", model="m", points=POINTS, trials=TRIALS,
+        load=LoadSettings(measure_s=2.0), repeats=REPEATS, seed=1, **changes,
     )  # fmt: skip
 
 

@@ -15,8 +15,9 @@ from harness.measure.target.session import server_of
 from harness.plan.request_mix import CHAT
 from harness.plan.scenario import DEFAULT_METHOD, EXPLAIN, EXPLAIN_METHOD
 from harness.plan.target_spec import InProcessTarget, find_named
+from harness.wire.chat_completions import OPENAI
 from harness.wire.credentials import Access
-from harness.wire.protocols import AUTO, OPENAI
+from harness.wire.protocol import AUTO
 from harness.wire.server_probe import settle_protocol
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def resolve_target(environment: Environment, load: TrialLoad) -> ResolvedTarget:
     if not environment.host:
         return _start(environment, load)
     if any(share.request_class.verb == CHAT for share in load.classes):
-        return ResolvedTarget(None, {"protocol": OPENAI})
+        return ResolvedTarget(None, {"protocol": OPENAI.name})
     bank = load.bank
     if bank is None and load.check != "off":
         logger.info("Preparing the payloads of %s", load.model)
