@@ -121,7 +121,7 @@ FAMILIES = (
 )
 
 
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
+class StatisticsReading(msgspec.Struct, frozen=True, kw_only=True):
     """What the server said at one instant of CLOCK_MONOTONIC."""
 
     at_ns: int
@@ -133,9 +133,9 @@ class ServerStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
     family: str
     url: str
-    readings: tuple[Reading, ...]
+    readings: tuple[StatisticsReading, ...]
 
-    def over(self, window: Window) -> tuple[Reading, Reading]:
+    def over(self, window: Window) -> tuple[StatisticsReading, StatisticsReading]:
         """The two readings whose difference is what happened in `window`.
 
         Those inside it that lie farthest apart, so that no request of the warm-up counts; in a window too short for

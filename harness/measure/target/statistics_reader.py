@@ -1,4 +1,4 @@
-"""Reading a server's statistics: Triton's own document, or Prometheus' text."""
+"""Reads a server's statistics: Triton's own document, or Prometheus' text."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from harness.record.server_statistics import (
     TRITON_STATISTICS,
     Counters,
     Family,
-    Reading,
     ServerStatistics,
+    StatisticsReading,
 )
 from harness.wire.bounded_http import OK, NoResponseError, get
 from harness.wire.server_url import parse_url
@@ -96,7 +96,7 @@ def statistics_of(scraper: Scraper | None, folder: Path) -> Iterator[None]:
             write_whole(folder / FILE, pretty(found))
 
 
-def _read_on(scraper: Scraper, readings: list[Reading], stop: threading.Event) -> None:
+def _read_on(scraper: Scraper, readings: list[StatisticsReading], stop: threading.Event) -> None:
     """Until told to stop, and then once more."""
     pause_s, last = INTERVAL_S, False
     while not last:
@@ -107,9 +107,9 @@ def _read_on(scraper: Scraper, readings: list[Reading], stop: threading.Event) -
         pause_s = max(INTERVAL_S, (thread_cpu_ns() - began_ns) / NS_PER_S / CPU_SHARE)
 
 
-def _reading(scraper: Scraper) -> Reading | None:
+def _reading(scraper: Scraper) -> StatisticsReading | None:
     counters = scraper.read()
-    return None if counters is None else Reading(at_ns=monotonic_ns(), counters=counters)
+    return None if counters is None else StatisticsReading(at_ns=monotonic_ns(), counters=counters)
 
 
 def _triton_counters(body: bytes) -> Counters | None:

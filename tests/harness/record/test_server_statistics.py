@@ -14,7 +14,7 @@ from harness.measure.target.statistics_reader import find_scraper, statistics_of
 from harness.plan.arrivals import Closed
 from harness.plan.plan import Point
 from harness.record.rows import Window
-from harness.record.server_statistics import Reading, ServerStatistics, read_statistics
+from harness.record.server_statistics import ServerStatistics, StatisticsReading, read_statistics
 
 TRITON = """
 # TYPE nv_inference_request_success counter
@@ -189,7 +189,7 @@ def said(queue_ms, compute_ms):
 
 
 def statistics_at(counters_at_s):
-    readings = [Reading(at_ns=START + round(t_s * S), counters=each) for t_s, each in counters_at_s.items()]
+    readings = [StatisticsReading(at_ns=START + round(t_s * S), counters=each) for t_s, each in counters_at_s.items()]
     return ServerStatistics(family="Triton's metrics", url="", readings=tuple(readings))
 
 
