@@ -134,10 +134,14 @@ class RunFolder(ABC, Generic[RunRecordT, TrialFolderT]):
         """Write `run.json` whole or not at all."""
         write_whole(self.path / "run.json", pretty(record))
 
+    def upgrade(self, content: bytes) -> bytes:
+        """The content of a `run.json` in the present schema. Raises msgspec.DecodeError."""
+        return content
+
     def read(self) -> RunRecordT:
         """The run's record. Raises UserError where it is damaged, of a later version or of another kind."""
         try:
-            return msgspec.json.decode((self.path / "run.json").read_bytes(), type=self.record_type)
+            return msgspec.json.decode(self.upgrade((self.path / "run.json").read_bytes()), type=self.record_type)
         except msgspec.DecodeError as error:
             if (found := kind_of(self.path)) not in (None, self.kind):
                 text = f"{self.path}: holds a run of {found}; give the folder of a run of {self.kind}"
@@ -156,6 +160,16 @@ class RunFolder(ABC, Generic[RunRecordT, TrialFolderT]):
         for trial in plan.trials:
             point = plan.point(trial.point)
             yield trial, point, self.trial(trial, point)
+
+    def begun(self, plan: BasePlan[Any], point_number: int | None = None) -> Iterator[Trial]:
+        """The trials that have a folder, of one point or of all; no file is read."""
+        for trial, _, folder in self.trials(plan):
+            if point_number in (None, trial.point) and folder.path.is_dir():
+                yield trial
+
+    def has_trials(self, plan: BasePlan[Any], point_number: int | None = None) -> bool:
+        """Whether any trial has begun, of one point or of all; no file is read."""
+        return next(self.begun(plan, point_number), None) is not None
 
     def unfinished(self, plan: BasePlan[PointT]) -> Iterator[tuple[Trial, PointT]]:
         """The trials still to be run, in their order."""
