@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from harness.cpu_cores import plan_isolation
 from harness.errors import ExitCode, UserError, unknown_name
 from harness.judge.evaluation import evaluate
 from harness.judge.findings import Verdict
+from harness.measure.load.locust.pairing import PAIRING, new_secret
 from harness.measure.load_command import worker_command
 from harness.measure.target.session import open_session
 from harness.plan.make_plan import estimated_seconds, make_plan, model_of
@@ -112,6 +114,8 @@ def _run(folder: RunDir, plan: Plan, listener: Listener) -> None:
             several = "s" if plan.remote_workers > 1 else ""
             start = f"on the machine of each: {worker_command(plan)}"
             listener(Note(f"waiting for {plan.remote_workers} worker{several}; {start}"))
+            secret = os.environ.setdefault(PAIRING, new_secret())  # the load process inherits it
+            listener(Note(f"they ask for the pairing secret, which is in no file: {secret}"))
         job = SweepJob(plan, folder, session, isolation, listener, on_point)
         if plan.capacity:
             run_capacity(job, lambda longer: keep(plan=longer))

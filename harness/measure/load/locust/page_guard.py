@@ -34,10 +34,11 @@ def guard_page(environment: Environment) -> None:
     names = host_names(page.host)
     fields = LOCUST_FIELDS.union(ui_extra_args_dict())
 
-    @page.app.before_request
     def refuse() -> Any:
-        reason = foreign_request(request.method, request.headers, names) or private_field(request.form, fields)
+        reason = foreign_request(request.method, dict(request.headers), names) or private_field(request.form, fields)
         return ({"success": False, "message": reason}, 403) if reason else None
+
+    page.app.before_request(refuse)
 
 
 def host_names(bound_to: str) -> frozenset[str]:

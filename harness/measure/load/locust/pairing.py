@@ -59,7 +59,8 @@ def secure_sockets(argv: Sequence[str]) -> None:
     """
     from locust.rpc import zmqrpc
 
-    if not os.environ.get(PAIRING) and any(word.partition("=")[0] == "--processes" for word in argv):
+    forks = "LOCUST_PROCESSES" in os.environ or any(word.partition("=")[0] == "--processes" for word in argv)
+    if forks and not os.environ.get(PAIRING):
         os.environ[PAIRING] = new_secret()
     open_socket = zmqrpc.BaseSocket.__init__
     if getattr(open_socket, "is_paired", False):
