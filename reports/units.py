@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from harness.judge.number_text import figure, grouped
 
 if TYPE_CHECKING:
-    from harness.judge.metrics import Estimate, Quantile
+    from harness.judge.interval import Interval
+    from harness.judge.metrics import Quantile
 
 ABSENT = "\u2013"
 THIN = "\u202f"
@@ -23,6 +24,11 @@ def number(value: float | None, digits: int = 3) -> str:
 def count(value: int | None) -> str:
     """A whole number with its thousands set apart."""
     return ABSENT if value is None else grouped(value)
+
+
+def several(number: int, thing: str) -> str:
+    """`1 point`, `3 points`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def percent(value: float | None) -> str:
@@ -47,7 +53,7 @@ def interval(low: float | None, high: float | None, digits: int = 3) -> str:
     return f"{AT_LEAST}{THIN}{figure(low, digits)}" if low is not None else ""
 
 
-def estimate(value: Estimate | None, digits: int = 3) -> tuple[str, str]:
+def estimate(value: Interval | None, digits: int = 3) -> tuple[str, str]:
     """The value and its interval."""
     return (number(value.value, digits), interval(value.low, value.high, digits)) if value else (ABSENT, "")
 

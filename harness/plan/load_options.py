@@ -24,7 +24,7 @@ from harness.plan.option_text import (
     parse_switch,
     whole,
 )
-from harness.wire.protocols import protocol_named
+from harness.wire.protocols import PROTOCOLS, protocol_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -94,8 +94,8 @@ SETTINGS = (
         "--protocol",
         "protocol",
         _parse_protocol,
-        "the protocol: http-json (v2), http-binary (v2-binary), grpc, tfs, openai, or plain JSON such as "
-        "json:/predict?send=inputs[]&take=outputs.0; auto asks the server",
+        f"the protocol: {', '.join(PROTOCOLS)}, or plain JSON such as json:/predict?send=inputs[]&take=outputs.0; auto "
+        "asks the server",
         "NAME",
     ),
     LoadOption(

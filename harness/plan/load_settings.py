@@ -18,7 +18,7 @@ from harness.plan.chat_shape import ChatShape
 from harness.plan.knobs import Setting
 from harness.plan.request_mix import ONLY_PREDICT, ClassShare
 from harness.plan.scenario import DEFAULT_MODEL
-from harness.wire.protocols import AUTO
+from harness.wire.protocol import AUTO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,8 +16,8 @@ from harness.plan.load_knobs import CONCURRENCY, LEVELS, LOAD_KNOBS, MIX, PROTOC
 from harness.plan.option_text import names_of
 from harness.plan.plan import MODEL, Plan, Point, order_trials
 from harness.plan.scenario import Scenario
-from harness.plan.target_spec import known_targets
-from harness.wire.protocols import AUTO, GRPC
+from harness.plan.target_spec import InProcessTarget, RecipeTarget, UrlTarget, known_targets
+from harness.wire.protocol import AUTO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ class Draft:
     """A plan without points, and what its points are to be made of."""
 
     plan: Plan
-    spec: TargetSpec | None  # of the plan's target; None for a URL
+    spec: TargetSpec  # the plan's target
     words: tuple[str, ...]  # "batch_size", "concurrency=1,8", ...
     concurrency: tuple[int, ...]  # users of the closed-loop levels, where no knob gives them
     kind: str = ""  # of arrivals; empty: closed, or poisson where a rate is given
@@ -53,7 +53,7 @@ def make_plan(draft: Draft, scenario: Scenario | None = None) -> Plan:
     scenario, plan, spec = scenario or Scenario(), draft.plan, draft.spec
     model = model_of(draft, scenario)
     _refuse_knobs_of_others(draft)
-    target_knobs = spec.knobs if spec else KnobSet(f"a target given by URL ({plan.target})", ())
+    target_knobs = spec.knobs
     knobs = KnobSet(target_knobs.owner_name, (*with_load_knobs(target_knobs), model_knob(model, spec)))
     values = _values(draft, scenario, target_knobs, knobs)
     load_values = {name: values.pop(name) for name in LEVELS if name in values}
@@ -79,7 +79,7 @@ def make_plan(draft: Draft, scenario: Scenario | None = None) -> Plan:
         left_out=(*_not_here(target_knobs, draft.words), *conflicts),
         load=msgspec.structs.replace(plan.load, measure_s=seconds),
         repeats=repeats,
-        in_process=spec is not None and spec.command is None,
+        in_process=isinstance(spec, InProcessTarget),
     )
 
 
@@ -97,7 +97,7 @@ def _values(draft: Draft, scenario: Scenario, target_knobs: KnobSet, knobs: Knob
 
 def model_of(draft: Draft, scenario: Scenario) -> str:
     """The model that the user named, or the scenario's; the target's first where it does not have that one."""
-    if draft.plan.model or draft.spec is None or scenario.model in draft.spec.models:
+    if draft.plan.model or not draft.spec.models or scenario.model in draft.spec.models:
         return draft.plan.model or scenario.model
     return draft.spec.models[0]
 
@@ -130,11 +130,9 @@ def _repeats(draft: Draft, seconds: float) -> int:
 
 def _refuse_knobs_of_others(draft: Draft) -> None:
     """Raise UserError for a knob that only other targets have."""
-    if draft.spec is None:
-        return
     own = {MODEL, *(knob.name for knob in with_load_knobs(draft.spec.knobs))}
     for name in names_of(draft.words):
-        ours = [other for other in known_targets().values() if other.server is None]
+        ours = [other for other in known_targets().values() if not isinstance(other, RecipeTarget)]
         owners = [other.name for other in ours if any(knob.name == name for knob in other.knobs)]
         if name not in own and owners:
             raise UserError(f"{name}: {draft.spec.name} has no such knob; --target {' or '.join(owners)} has it")
@@ -168,7 +166,7 @@ def model_knob(model: str, spec: TargetSpec | None) -> Knob:
         default=model,
         swept=spec.rivals(model) if spec and model in spec.models else (model,),
         choices=spec.models if spec else (),
-        apply=Apply.RESTART if spec else Apply.LIVE,
+        apply=Apply.LIVE if spec is None or isinstance(spec, UrlTarget) else Apply.RESTART,
     )
 
 
@@ -181,12 +179,13 @@ def _check_protocols(draft: Draft, values: dict[str, tuple[Value, ...]]) -> None
     """Raise UserError where the target does not speak a protocol of the load."""
     spec = draft.spec
     protocols = values.get(PROTOCOL, (draft.plan.load.protocol,))
-    if spec is None or protocols == (AUTO,):
+    if protocols == (AUTO,):
         return
-    if spec.command is None:
+    if isinstance(spec, InProcessTarget):
         raise UserError(f"protocol: {spec.name} lives in the load process, where nothing is sent; leave it out")
-    if GRPC in protocols and not spec.speaks_grpc:
-        raise UserError(f"protocol: {spec.name} does not speak gRPC; leave grpc out, or take --target batched")
+    for protocol in protocols:
+        if not spec.speaks(str(protocol)):
+            raise UserError(f"protocol: {spec.name} does not speak {protocol}; leave it out, or take --target batched")
 
 
 def _restart_groups(points: Sequence[Point], knobs: KnobSet) -> list[int]:

@@ -25,7 +25,7 @@ import openai
 
 from harness.measure.load.assemble import assemble
 from harness.measure.load.phases import NEVER_NS
-from harness.measure.target.embedded import EmbeddedTarget
+from harness.measure.target.embedded_server import EmbeddedServer
 from harness.plan.load_options import chat_of
 from harness.plan.load_settings import TrialLoad
 from harness.plan.request_mix import ClassShare, RequestClass
@@ -169,7 +169,7 @@ def agree(name, url, model, words, tokens):
 def agreement():
     spec = find_target("agent")
     setting = spec.knobs.complete({"max_batch_tokens": 1})
-    with EmbeddedTarget(spec, "chat-gpt", setting) as target:
+    with EmbeddedServer(spec, "chat-gpt", setting) as target:
         agree("embedded agent", target.ready.url, "chat-gpt", 90, 40)
 
 

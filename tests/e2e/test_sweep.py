@@ -13,8 +13,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-pytestmark = pytest.mark.e2e
-
 ROOT = Path(__file__).parents[2]
 SHORT = ("--seconds", "0.4", "--warmup", "0.1s", "--repeats", "1", "--concurrency", "2,4", "--timeout", "2s")
 
@@ -138,7 +136,7 @@ def test_a_target_that_dies_is_reported_and_started_again(tmp_path):
         (("run", "--arrivals", "gamma", "--rate", "10", "--cv", "nan"), "--cv nan: give a number above 0"),
         (("run", "--rate", "5", "--cv", "1"), "--cv: it is for --arrivals gamma"),
         (("run", "--rate", "5", "--think-time", "1s"), "--think-time: it is for --arrivals closed"),
-        (("run", "--stages", "1s:0-5"), "--stages: it is for --arrivals stages"),
+        (("run", "--stages", "1s:0-5"), "--stages: it is for --arrivals users"),
         (("run", "--arrivals", "users", "--stages", "1s:0-0"), "nothing arrives"),
         (("run", "--seconds", "999999999h"), "give a week at most"),
         (("run", "--bank", "mine.npz"), "--bank: it is for a server that is not ours"),

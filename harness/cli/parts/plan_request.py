@@ -17,7 +17,7 @@ from harness.plan.option_text import names_of
 from harness.plan.plan import Plan
 from harness.plan.scenario import find_scenario
 from harness.plan.slo import parse_slo
-from harness.plan.target_spec import find_target
+from harness.plan.target_spec import RecipeTarget, UrlTarget, find_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,9 +32,7 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
     """The draft of the plan that the options describe. Raises UserError."""
     if given["precision"] is not None and was_given("repeats"):
         raise UserError("--repeats: --precision decides how often a point is run; leave one of the two out")
-    target: str = given["target"]
-    is_url = "://" in target.rstrip("/")
-    spec = None if is_url else find_target(target)
+    spec = find_target(given["target"])
     arrivals = values_of(ARRIVALS, given)
     kind = arrivals.pop("kind", "")
     if (rate := arrivals.pop("rate_rps", None)) is not None:
@@ -44,7 +42,7 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
     if warmup_s is None:
         warmup_s = 0.0 if kind in OWN_PLAN else DEFAULT_WARMUP_SECONDS
     plan = Plan(
-        target=target.rstrip("/") if is_url else target,
+        target=spec.name if isinstance(spec, UrlTarget) else given["target"],
         scenario=find_scenario(given["scenario"]),
         model=given["model"],
         load=settings_of(given, warmup_s=warmup_s, measure_s=given["seconds"]),
@@ -70,7 +68,7 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
     )
 
 
-def _refuse_without_effect(words: tuple[str, ...], kind: str, spec: TargetSpec | None) -> None:
+def _refuse_without_effect(words: tuple[str, ...], kind: str, spec: TargetSpec) -> None:
     """Raise UserError for an option that would change nothing: a user who gives it expects something else."""
     named = names_of(words)
     kind = kind or ("poisson" if "rate" in named else "closed")
@@ -78,11 +76,11 @@ def _refuse_without_effect(words: tuple[str, ...], kind: str, spec: TargetSpec |
         if option.name not in ("arrivals", "rate") and not has_field(kind, option.field):
             kinds = " or ".join(f"--arrivals {other}" for other in KINDS if has_field(other, option.field))
             refuse_options((option.name,), f"it is for {kinds}")
-    foreign = spec is None or spec.server is not None
+    external = isinstance(spec, RecipeTarget | UrlTarget)
     effects = (
         (("concurrency",), kind == "closed", "a closed loop, which has no rate"),
         (("concurrency",), "concurrency" not in named, "levels that the knob concurrency does not give"),
-        (("payloads", "reference", "shape", "metrics"), foreign, "a server that is not ours"),
+        (("payloads", "reference", "shape", "metrics"), external, "a server that is not ours"),
     )
     for names, have_effect, of in effects:
         if not have_effect:

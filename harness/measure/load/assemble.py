@@ -23,11 +23,11 @@ from harness.measure.load.payloads.payload_sets import PayloadSet, mixed_order, 
 from harness.measure.load.user_schedule import Crowd
 from harness.plan.arrivals import Closed, Users, comings_and_goings, length_s, mean_rate_rps, schedule, stripe
 from harness.plan.request_mix import CHAT, RequestClass
-from harness.plan.target_spec import find_target
-from harness.wire.codec import make_codec
+from harness.plan.target_spec import InProcessTarget, find_named
 from harness.wire.credentials import Access
 from harness.wire.grpc.header_blocks import HeaderBlocks
-from harness.wire.protocols import GRPC, HTTP_JSON
+from harness.wire.protocol import DEFAULT, Transport
+from harness.wire.protocols import find_protocol, make_codec
 from harness.wire.server_probe import settle_protocol
 from harness.wire.server_url import parse_url
 
@@ -135,7 +135,7 @@ def _over_http(settings: TrialLoad, host: str) -> tuple[list[PayloadSet], Connec
     url = parse_url(host, access)
     address = resolve(url)
     # Users who make their requests themselves may ask whatever they like: nothing is found out about the server.
-    protocol = settle_protocol(settings.protocol, host, settings.model, access) if settings.classes else HTTP_JSON
+    protocol = settle_protocol(settings.protocol, host, settings.model, access) if settings.classes else DEFAULT
     sets = []
     for share in settings.classes:
         bank = in_rows(class_bank(settings, share, url, protocol), share, protocol)
@@ -146,7 +146,7 @@ def _over_http(settings: TrialLoad, host: str) -> tuple[list[PayloadSet], Connec
 
 def _connection_maker(protocol: str, address: Address) -> ConnectionMaker:
     """What answers have in common and was seen before is shared by all connections."""
-    if protocol == GRPC:
+    if find_protocol(protocol).transport is Transport.GRPC:
         blocks = HeaderBlocks()
         return lambda engine, user: GrpcConnection(address, engine, blocks, user)
     heads: dict[bytes, Any] = {}
@@ -154,8 +154,8 @@ def _connection_maker(protocol: str, address: Address) -> ConnectionMaker:
 
 
 def _in_process(settings: TrialLoad, original: Callable[[str, str], Any]) -> tuple[list[PayloadSet], ConnectionMaker]:
-    spec = find_target(settings.target or "")
-    if spec.open_model is None:
+    spec = find_named(settings.target or "")
+    if not isinstance(spec, InProcessTarget):
         raise UserError(f"--target {spec.name}: it does not live in the load process; leave --target out with --host")
     if [share.request_class for share in settings.classes] != [RequestClass()]:
         raise UserError(f"--target {spec.name}: it only predicts; leave --mix out, or choose a target with a server")

@@ -14,12 +14,12 @@ from harness.plan.make_plan import (
     restart_count,
 )
 from harness.plan.plan import Plan, order_trials
-from harness.plan.target_spec import TargetSpec
+from harness.plan.target_spec import EmbeddedTarget, InProcessTarget, UrlTarget
 
 LIVE = Knob(name="batch_size", doc="", default=32, swept=(1, 4, 16), minimum=1, apply=Apply.LIVE)
 COLD = Knob(name="replicas", doc="", default=1, swept=(1, 2), minimum=1)
-SPEC = TargetSpec(name="toy", doc="", knobs=KnobSet("toy", (LIVE, COLD)), models=("m",), command=("-m", "toy"))
-INSIDE = TargetSpec(name="toy", doc="", knobs=KnobSet("toy", ()), models=("m",), open_model=lambda *_: None)
+SPEC = EmbeddedTarget(name="toy", doc="", knobs=KnobSet("toy", (LIVE, COLD)), models=("m",), command=("-m", "toy"))
+INSIDE = InProcessTarget(name="toy", doc="", knobs=KnobSet("toy", ()), models=("m",), open_model=lambda *_: None)
 
 
 def draft(*words, spec=SPEC, concurrency=(1, 8), kind="", protocol="auto", **given):
@@ -68,15 +68,19 @@ def test_what_the_load_speaks_and_checks_are_knobs_of_the_load():
 @pytest.mark.parametrize(
     ("words", "given", "message"),
     [
-        (("protocol",), {}, "toy does not speak gRPC"),
+        (("protocol",), {}, "toy does not speak grpc"),
         (("protocol=v3",), {}, "protocol takes http-json"),
         (("protocol=tfs",), {"spec": INSIDE}, "toy lives in the load process"),
-        ((), {"protocol": "grpc"}, "toy does not speak gRPC"),
+        ((), {"protocol": "grpc"}, "toy does not speak grpc"),
         (("batchsize",), {}, "did you mean 'batch_size'"),
         (("delay_ms",), {}, "toy has no such knob; --target fixed has it"),
         (("batch_size=0",), {}, "batch_size takes a whole number, 1 or more"),
         (("batch_size=many",), {}, "batch_size=many: not legal"),
-        (("batch_size",), {"spec": None, "target": "http://127.0.0.1:1"}, "given by URL"),
+        (
+            ("batch_size",),
+            {"spec": UrlTarget("http://127.0.0.1:1"), "target": "http://127.0.0.1:1"},
+            "has no such knob; --target batched has it",
+        ),
         (("rate=5",), {"kind": "closed"}, "a closed loop has no rate"),
         (("concurrency=5",), {"kind": "poisson"}, "have no users"),
         ((), {"kind": "gamma"}, "needs --rate"),
@@ -90,7 +94,9 @@ def test_a_wrong_request_names_the_remedy(words, given, message):
 def pair(conflict=lambda _: None):
     engine = Knob(name="engine", doc="", default="a", swept=("a", "b"), unavailable=(("c", "install c"),))
     bits = Knob(name="bits", doc="", default=32, swept=(32, 8))
-    return TargetSpec(name="toy", doc="", knobs=KnobSet("toy", (engine, bits), conflict), models=("m",), command=("x",))
+    return EmbeddedTarget(
+        name="toy", doc="", knobs=KnobSet("toy", (engine, bits), conflict), models=("m",), command=("x",)
+    )
 
 
 def test_what_cannot_be_run_is_left_out_of_a_grid_and_listed():

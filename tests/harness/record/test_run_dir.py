@@ -9,7 +9,7 @@ from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, Trial
 from harness.record.environment import capture
-from harness.record.load_report import GeneratorReport
+from harness.record.load_report import LoadReport
 from harness.record.run_dir import RunDir, RunRecord, TrialRecord
 from harness.record.run_folder import write_whole
 
@@ -37,6 +37,7 @@ def end_trial(run, number, *, finished=True):
     return folder
 
 
+@pytest.mark.process
 def test_a_run_is_read_as_it_was_written(tmp_path):
     run = RunDir.create(tmp_path / "run")
     run.write(record())
@@ -54,6 +55,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
         RunDir.open(tmp_path, "--resume")
 
 
+@pytest.mark.process
 def test_a_damaged_run_is_the_users_to_know(tmp_path):
     run = RunDir.create(tmp_path / "run")
     run.write(record())
@@ -83,7 +85,7 @@ def test_an_unfinished_trial_is_set_aside_and_kept(tmp_path):
 def test_evidence_is_of_the_trials_that_were_begun(tmp_path):
     run = RunDir.create(tmp_path / "run")
     folder = end_trial(run, 1)
-    report = GeneratorReport(
+    report = LoadReport(
         worker=0, pid=1, final=True, stop_reason="measured", start_ns=0, measure_start_ns=0, measure_end_ns=1,
         drain_end_ns=1, scheduled=0, not_sent=0, sent=0, ok=0, wrong=0, error=0, timeout=0, rejected=0, aborted=0,
         rows_written=0,
@@ -92,7 +94,7 @@ def test_evidence_is_of_the_trials_that_were_begun(tmp_path):
 
     (folder.path / "load.json").write_bytes(msgspec.json.encode(report))
     (folder.path / "load-1.json").write_bytes(b"{")  # cut off: a worker that is missing
-    (evidence,) = run.evidence(PLAN)
+    evidence = run.trial_data(PLAN, next(run.begun(PLAN)))
     assert evidence.trial.number == 1
     assert evidence.reports == (report,)
     assert evidence.rows is None

@@ -17,8 +17,8 @@ from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 from locust.stats import CSV_STATS_INTERVAL_SEC
 
+from harness.child_process import ControlChannel
 from harness.clock import NS_PER_MS, monotonic_ns
-from harness.control import ControlChannel
 from harness.errors import ExitCode, SweepspotError
 from harness.measure.load.generator import make_folder
 from harness.measure.load.locust.file_transfer import SHARD, keep_shard

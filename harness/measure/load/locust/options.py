@@ -19,7 +19,7 @@ from harness.plan.arrivals import arrivals_of
 from harness.plan.load_options import ARRIVALS, CHAT, SETTINGS, LoadOption, settings_of, values_of
 from harness.plan.load_settings import TrialLoad, read_trial_load
 from harness.plan.option_text import number, parse_path, parse_positive_seconds, split_word, whole
-from harness.plan.target_spec import find_target
+from harness.plan.target_spec import InProcessTarget, find_named
 from harness.wire.credentials import TOKEN_FILE
 
 if TYPE_CHECKING:
@@ -126,8 +126,8 @@ def _from_options(parsed: Namespace, trial_dir: str) -> TrialLoad:
 
 def _in_process(parsed: Namespace) -> dict[str, Any]:
     """The target inside this process, with its knobs; nothing where requests are sent to a server."""
-    spec = find_target(parsed.target) if parsed.target else None
-    if spec is None or spec.open_model is None:
+    spec = find_named(parsed.target) if parsed.target else None
+    if not isinstance(spec, InProcessTarget):
         return {}
     return {"target": spec.name, "setting": target_setting(parsed, spec)}
 

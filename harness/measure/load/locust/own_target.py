@@ -11,19 +11,20 @@ from harness.cpu_cores import pin, plan_isolation
 from harness.errors import UserError
 from harness.measure.load.locust.options import default_target, target_setting
 from harness.measure.target.prepared_model import prepare_bank
-from harness.measure.target.target_process import target_process
+from harness.measure.target.session import server_of
 from harness.plan.request_mix import CHAT
 from harness.plan.scenario import DEFAULT_METHOD, EXPLAIN, EXPLAIN_METHOD
-from harness.plan.target_spec import GRPC_PORT, find_target
+from harness.plan.target_spec import InProcessTarget, find_named
+from harness.wire.chat_completions import OPENAI
 from harness.wire.credentials import Access
-from harness.wire.protocols import AUTO, GRPC, OPENAI
+from harness.wire.protocol import AUTO
 from harness.wire.server_probe import settle_protocol
 
 if TYPE_CHECKING:
     from locust.env import Environment
 
-    from harness.measure.target.embedded import EmbeddedTarget
-    from harness.measure.target.recipe_server import ServerProcess
+    from harness.measure.target.embedded_server import EmbeddedServer
+    from harness.measure.target.recipe_server import RecipeServer
     from harness.plan.knobs import Setting
     from harness.plan.load_settings import TrialLoad
     from harness.plan.target_spec import TargetSpec
@@ -34,7 +35,7 @@ logger = logging.getLogger(__name__)
 class ResolvedTarget(NamedTuple):
     """A target, and the settings of the load that follow from it."""
 
-    process: EmbeddedTarget | ServerProcess | None  # what this process started, and must stop
+    process: EmbeddedServer | RecipeServer | None  # what this process started, and must stop
     settings: dict[str, Any]  # fields of TrialLoad
 
 
@@ -53,7 +54,7 @@ def resolve_target(environment: Environment, load: TrialLoad) -> ResolvedTarget:
     if not environment.host:
         return _start(environment, load)
     if any(share.request_class.verb == CHAT for share in load.classes):
-        return ResolvedTarget(None, {"protocol": OPENAI})
+        return ResolvedTarget(None, {"protocol": OPENAI.name})
     bank = load.bank
     if bank is None and load.check != "off":
         logger.info("Preparing the payloads of %s", load.model)
@@ -65,13 +66,14 @@ def resolve_target(environment: Environment, load: TrialLoad) -> ResolvedTarget:
 
 def _start(environment: Environment, load: TrialLoad) -> ResolvedTarget:
     options = environment.parsed_options
-    spec = find_target(default_target(options))
+    spec = find_named(default_target(options))
+    if isinstance(spec, InProcessTarget):
+        raise UserError(f"--target {spec.name}: it lives in the load process and cannot be started on its own")
     protocol = spec.protocol if load.protocol == AUTO else load.protocol
-    base: Setting = {GRPC_PORT: 0} if protocol == GRPC and spec.speaks_grpc and not spec.server else {}
     given = _with_explanations(load, spec, target_setting(options, spec))
-    setting = spec.knobs.complete({**base, **given})
+    setting = spec.knobs.complete({**spec.setting_for({protocol}), **given})
     isolation = plan_isolation(load_processes=options.processes or 1)
-    target = target_process(spec, load.model, setting, cores=isolation.target_cores, progress=_Progress())
+    target = server_of(spec, load.model, setting, cores=isolation.target_cores, progress=_Progress())
     logger.info("Starting the target %s with %s", spec.name, load.model)
     ready = target.start()
     pin(os.getpid(), isolation.load_cores)

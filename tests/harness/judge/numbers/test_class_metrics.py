@@ -5,9 +5,8 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
-from evidence_of import MS, START, evidence_of, report_of, rows_of
+from evidence_of import MS, START, evidence_of, report_of, rows_of, summarise_point, summarise_run
 
-from harness.judge.summarise import summarise_point, summarise_run
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, order_trials
@@ -74,7 +73,7 @@ def test_the_slowdown_is_against_the_point_where_the_class_was_alone(two_points)
     first, second = summarise_run(plan, evidence).points
     assert first.classes[0].slowdown is None
     predict, explain = second.classes
-    found = summarise_run(plan, evidence).answer
+    found = summarise_run(plan, evidence).recommendation
     assert found.sentence.startswith("Beside 20 % explain at 1 user, predict has a p99 of 20")
     assert found.best_point is None
     # p99 alone 10 ms, beside explanations 20 ms
