@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.files import pretty, write_whole
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import TrialLoad
 from harness.plan.scenario import scenario_name
-from harness.record.run_folder import pretty, write_whole
 from harness.wire.server_url import free_ports
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.cli.parts.run_frame import RunFrame, show_plan
 from harness.cpu_cores import plan_isolation
 from harness.errors import UserError, unknown_name
+from harness.files import pretty, write_whole
 from harness.judge.run_result import evaluate
 from harness.judge.trial_summaries import TrialSummaries
 from harness.measure.load.locust.pairing import PAIRING, new_secret
@@ -19,17 +20,16 @@ from harness.plan.request_mix import CHAT
 from harness.plan.scenario import read_scenario
 from harness.plan.target_spec import UrlTarget
 from harness.record.run_dir import RunDir
-from harness.record.run_folder import pretty, write_whole
 from harness.run.capacity import run_capacity
 from harness.run.events import Note, progress_events
 from harness.run.sweep import SweepJob, run_sweep
 from harness.wire.protocols import chats
 
 if TYPE_CHECKING:
-    from harness.judge.metrics import ModelCard
     from harness.plan.make_plan import Draft
     from harness.plan.plan import Plan
     from harness.plan.scenario import Scenario
+    from harness.record.model_card import ModelCard
     from harness.record.run_dir import RunRecord
     from harness.run.events import Listener
     from reports.report_input import ReportInput

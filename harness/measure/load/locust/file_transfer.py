@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
+from harness.files import replacing
+
 if TYPE_CHECKING:
     from locust.runners import WorkerRunner
 
@@ -87,9 +89,8 @@ def keep_shard(folder: Path, shard: dict[str, Any], suffix: str) -> None:
     path = folder / name
     try:
         if name.endswith(".json"):
-            partial = path.with_name(f".{name}.partial")
-            partial.write_bytes(data)
-            partial.replace(path)
+            with replacing(path) as partial:
+                partial.write_bytes(data)
         else:
             with path.open("r+b" if path.exists() else "wb") as file:
                 file.seek(offset)
