@@ -25,7 +25,7 @@ _OUTPUTS = {"predict": "predictions", "explain": "explanations"}
 _TYPES = {datatype.tensorflow: name for name, datatype in DATATYPES.items()}
 
 
-class TfsCodec(HttpCodec):
+class TfServingCodec(HttpCodec):
     """`instances` in, `predictions` or `explanations` out."""
 
     name = "tfs"
@@ -79,9 +79,9 @@ def _meta(model: str, document: Any) -> BankMeta:
 
 
 TFS = WireProtocol(
-    name=TfsCodec.name,
+    name=TfServingCodec.name,
     doc="TensorFlow Serving's REST interface, `:predict` in rows",
-    make_codec=TfsCodec,
+    make_codec=TfServingCodec,
     post_path=lambda model: f"/v1/models/{quote(model)}:predict",
     is_spoken=_is_spoken,
     read_meta=_read_meta,

@@ -60,7 +60,7 @@ class Own:
         return readings
 
 
-class Note:
+class ReaderNote:
     """Something to say once, at the first tick, as a sample without a value."""
 
     def __init__(self, text: str) -> None:
@@ -82,7 +82,7 @@ def make_readers(target_pid: int | None, load_pid: int | None) -> list[Reader]:
     try:
         readers.append(Gpus())
     except GpuAbsentError as absent:
-        readers.append(Note(f"no GPU samples: {absent}"))
+        readers.append(ReaderNote(f"no GPU samples: {absent}"))
     return readers
 
 

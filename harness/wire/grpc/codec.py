@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.wire.server_url import ServerUrl
 
 
-class GrpcCodec:
+class OpenInferenceGrpcCodec:
     """Requests and responses of `ModelInfer`."""
 
     name = "grpc"
@@ -93,10 +93,10 @@ def _read_meta(url: ServerUrl, model: str) -> BankMeta:
 
 
 GRPC = WireProtocol(
-    name=GrpcCodec.name,
+    name=OpenInferenceGrpcCodec.name,
     doc="Open Inference Protocol v2 over gRPC, tensors as bytes",
     transport=Transport.GRPC,
-    make_codec=GrpcCodec,
+    make_codec=OpenInferenceGrpcCodec,
     is_spoken=_is_spoken,
     read_meta=_read_meta,
     takes_rows=True,

@@ -67,7 +67,7 @@ class NotTakenError(Http2Error):
     """The server says that it has not begun with the call, so that it may be made again (RFC 9113, section 6.8)."""
 
 
-class Reply(NamedTuple):
+class UnaryResponse(NamedTuple):
     """How a call ended."""
 
     code: int  # of `Code`
@@ -150,12 +150,12 @@ class UnaryCalls:
         self._window -= size
         return b"%b%b\0\x01%b%b" % (head, size.to_bytes(3, "big"), stream, request[end:])
 
-    def feed(self, data: bytes) -> Reply | None:
+    def feed(self, data: bytes) -> UnaryResponse | None:
         """Take the next bytes; how the call ended, once it has. Raises Http2Error."""
         if self._held:
             data = self._held + data
             self._held = b""
-        reply = None
+        response = None
         at, size = 0, len(data)
         while size - at >= 9:
             high, low, kind, flags, stream = _FRAME.unpack_from(data, at)
@@ -164,17 +164,17 @@ class UnaryCalls:
             if stop > size and length <= MAX_FRAME_BYTES:
                 break
             try:
-                reply = self._on_frame(kind, flags, stream, data[at + 9 : stop], length) or reply
+                response = self._on_frame(kind, flags, stream, data[at + 9 : stop], length) or response
             except Http2Error:
-                if reply is None:
+                if response is None:
                     raise
                 self.closing = True  # the call has ended well; nothing more can come over this connection
-                return reply
+                return response
             at = stop
         self._held = data[at:]
-        return reply
+        return response
 
-    def _on_frame(self, kind: int, flags: int, stream: int, payload: bytes, length: int) -> Reply | None:
+    def _on_frame(self, kind: int, flags: int, stream: int, payload: bytes, length: int) -> UnaryResponse | None:
         if length > MAX_FRAME_BYTES:
             raise Http2Error(f"not HTTP/2, or a frame of {length} bytes")
         if kind == _DATA:
@@ -189,20 +189,20 @@ class UnaryCalls:
 
     # Frames of the call.
 
-    def _on_data(self, flags: int, payload: bytes) -> Reply | None:
+    def _on_data(self, flags: int, payload: bytes) -> UnaryResponse | None:
         self.answering = True
         self._message.append(_unpadded(flags, payload))
         if self._size > MAX_MESSAGE_BYTES:
             raise Http2Error(f"the answer is longer than {MAX_MESSAGE_BYTES} bytes")
         return self._end(Code.UNKNOWN, "the answer ends without a status") if flags & _END_STREAM else None
 
-    def _on_headers(self, flags: int, payload: bytes) -> Reply | None:
+    def _on_headers(self, flags: int, payload: bytes) -> UnaryResponse | None:
         self.answering = True
         payload = _unpadded(flags, payload)
         self._block = [payload[5:] if flags & _PRIORITY else payload, b"\x01" if flags & _END_STREAM else b""]
         return self._end_headers() if flags & _END_HEADERS else None
 
-    def _on_continuation(self, flags: int, payload: bytes) -> Reply | None:
+    def _on_continuation(self, flags: int, payload: bytes) -> UnaryResponse | None:
         if self._block is None:
             raise Http2Error("headers go on that have not begun")
         self._block.insert(-1, payload)
@@ -210,7 +210,7 @@ class UnaryCalls:
             raise Http2Error(f"the headers are longer than {MAX_BLOCK_BYTES} bytes")
         return self._end_headers() if flags & _END_HEADERS else None
 
-    def _end_headers(self) -> Reply | None:
+    def _end_headers(self) -> UnaryResponse | None:
         *parts, last = self._block or [b""]
         self._block = None
         headers, timing = self._blocks.read(parts[0] if len(parts) == 1 else b"".join(parts))
@@ -224,13 +224,13 @@ class UnaryCalls:
                 return self._end(*_not_grpc(status))
         return self._end(*_status(headers)) if last else None
 
-    def _on_reset(self, flags: int, payload: bytes) -> Reply | None:
+    def _on_reset(self, flags: int, payload: bytes) -> UnaryResponse | None:
         del flags
         reason = int.from_bytes(payload, "big")
         code = _CODE_OF_RESET.get(reason, Code.INTERNAL)
         return self._end(code, f"the server gave the call up (HTTP/2 error {reason})")
 
-    def _end(self, code: int, detail: str) -> Reply:
+    def _end(self, code: int, detail: str) -> UnaryResponse:
         self._open = False
         if self._unsent:
             self._unsent = memoryview(b"")
@@ -242,7 +242,7 @@ class UnaryCalls:
             if len(whole) < 5 or whole[0] or len(message) != int.from_bytes(whole[1:5], "big"):
                 code, detail, message = Code.INTERNAL, "the answer is not one plain message", b""
         self._message = []
-        return Reply(code, message, detail, self._timing, self._size)
+        return UnaryResponse(code, message, detail, self._timing, self._size)
 
     # Frames of the connection.
 
