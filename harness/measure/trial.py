@@ -87,7 +87,7 @@ def run_trial(job: TrialJob) -> TrialRecord:
 
 
 def _longest_ns(plan: Plan) -> int:
-    seconds = plan.warmup_seconds + plan.seconds + plan.timeout_seconds + STARTUP_GRACE_S
+    seconds = plan.load.warmup_s + plan.seconds + plan.load.timeout_s + STARTUP_GRACE_S
     seconds += WORKER_WAIT_S if plan.remote_workers else 0.0
     return int(seconds * NS_PER_S)
 
@@ -138,7 +138,7 @@ class LoadProcess:
     def stop(self) -> None:
         """Ask it to end, and kill it where it does not."""
         self._control.send({"stop": True})
-        if self._process.wait(self._job.plan.timeout_seconds + STOP_GRACE_S) is None:
+        if self._process.wait(self._job.plan.load.timeout_s + STOP_GRACE_S) is None:
             self._process.kill()
 
     def close(self) -> None:

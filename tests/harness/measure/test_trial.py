@@ -38,7 +38,7 @@ def load(tmp_path):
 
     def start(code):
         folder = Folder(tmp_path)
-        plan = SimpleNamespace(timeout_seconds=10.0, load=SimpleNamespace(timeout_s=10.0))
+        plan = SimpleNamespace(load=SimpleNamespace(timeout_s=10.0))
         job = SimpleNamespace(plan=plan, folder=folder, clock=ManualClock(), watch=lambda live: None)
         process, control = ChildProcess.with_control([sys.executable, "-c", code], log=folder.load_log)
         started.append(LoadProcess(process, control, job))
