@@ -58,7 +58,7 @@ def run_trial(job: TrialJob) -> TrialRecord:
     samplers: SamplerProcess | None = None
     interrupted = True
     try:
-        endpoint = job.session.apply(job.plan.wanted(job.point), job.folder.path / "target.log")
+        endpoint = job.session.apply(job.plan.target_request(job.point), job.folder.path / "target.log")
         with (
             statistics_of(endpoint.scraper, job.folder.path),
             _load_process(job, endpoint) as load,

@@ -35,7 +35,7 @@ class OpenInferenceJsonCodec(HttpCodec):
         self._path = f"/v2/models/{quote(meta.model)}/{_PATHS[meta.verb]}"
 
     def encode(self, item: NDArray[Any]) -> bytes:
-        """One item, or several of one length along a batch axis."""
+        """The whole request for one item, or for several of one length along a batch axis."""
         rows = as_rows(item, self._meta)
         tensor = self._tensor(rows) | {"data": rows.reshape(-1)}
         body = orjson.dumps({"inputs": [tensor]}, option=orjson.OPT_SERIALIZE_NUMPY)
@@ -58,7 +58,7 @@ class OpenInferenceBinaryCodec(OpenInferenceJsonCodec):
     name = "http-binary"
 
     def encode(self, item: NDArray[Any]) -> bytes:
-        """Like OpenInferenceJsonCodec; asks for a binary response."""
+        """The whole request, which asks for a binary response."""
         rows = as_rows(item, self._meta)
         raw = rows.tobytes()
         tensor = self._tensor(rows) | {"parameters": {"binary_data_size": len(raw)}}
@@ -85,7 +85,7 @@ class OpenInferenceBinaryCodec(OpenInferenceJsonCodec):
 
 
 def as_rows(item: NDArray[Any], meta: BankMeta) -> NDArray[Any]:
-    """`item` in the wire's type with a batch axis in front, which an item of several rows has already."""
+    """`item` in the protocol's datatype, with a batch axis in front unless it has several rows already."""
     rows = item if item.ndim > len(meta.input_shape) else item[None]
     return np.ascontiguousarray(rows, dtype=DTYPES[meta.datatype])
 

@@ -73,7 +73,7 @@ def protocol_of(name: str) -> WireProtocol:
 
 
 class PlainJsonCodec(HttpCodec):
-    """One item per request."""
+    """Posts one item in each request."""
 
     def __init__(self, name: str, url: ServerUrl, meta: BankMeta) -> None:
         self.name = name

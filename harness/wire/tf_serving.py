@@ -26,7 +26,7 @@ _TYPES = {datatype.tensorflow: name for name, datatype in DATATYPES.items()}
 
 
 class TfServingCodec(HttpCodec):
-    """`instances` in, `predictions` or `explanations` out."""
+    """Sends `instances`, reads `predictions` or `explanations`."""
 
     name = "tfs"
 
@@ -37,7 +37,7 @@ class TfServingCodec(HttpCodec):
         self._output = _OUTPUTS[meta.verb]
 
     def encode(self, item: NDArray[Any]) -> bytes:
-        """One instance, or several of one length along a batch axis."""
+        """The whole request for one item, or for several of one length along a batch axis."""
         body = orjson.dumps({"instances": as_rows(item, self._meta)}, option=orjson.OPT_SERIALIZE_NUMPY)
         return http_post(self._url, self._path, "Content-Type: application/json\r\n", body)
 

@@ -1,4 +1,4 @@
-"""Have a model's bank ready without importing a deep-learning library into this process."""
+"""Prepares a reference model in a child process, so that this process imports no deep-learning library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Python environments of recipes: one for each requirements file, made once, kept in the user's cache folder."""
+"""Makes the Python environments of recipes: one for each requirements file, kept in the user's cache folder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def python_of(recipe: ServerRecipe) -> str:
 
 
 def environment_of(recipe: ServerRecipe) -> Path:
-    """The folder of its environment, whether it exists or not; named by what is in it."""
+    """The folder of its environment, whether it exists or not; a hash of its requirements is in the name."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     files = [_file(recipe, name) for name in (recipe.requirements, recipe.requirements_alone) if name]
     made_of = b"".join(file.read_bytes() for file in files) + recipe.interpreter.encode()

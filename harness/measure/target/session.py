@@ -34,7 +34,7 @@ class Session(Protocol):
     cards: dict[str, ModelCard]  # of the models that were served, by name
 
     def apply(self, request: TargetRequest, log: Path) -> Endpoint:
-        """Make the target as `wanted`, restarting it where that is needed, and return its endpoint.
+        """Make the target serve `request`, with a restart where that is needed, and return its endpoint.
 
         Raises UserError where the target does not speak the protocol.
         """
@@ -218,7 +218,7 @@ class UrlSession:
         self._scraper = find_scraper(target.url, plan.model, plan.metrics)
 
     def apply(self, request: TargetRequest, log: Path) -> Endpoint:
-        """The same endpoint each time, with the payloads of the wanted model: there are no knobs to turn."""
+        """The same endpoint each time, with the payloads of the requested model: there are no knobs to turn."""
         del log
         spoken = self._spoken.get(request.protocol, request.protocol)
         bank = self._payloads.bank_for(self._url, spoken, request.model)

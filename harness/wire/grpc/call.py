@@ -1,4 +1,4 @@
-"""Calls of the inference service over gRPC, and a blocking one for questions before a load."""
+"""Writes calls of the inference service, and makes single blocking ones before a load."""
 
 from __future__ import annotations
 

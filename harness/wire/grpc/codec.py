@@ -34,7 +34,7 @@ class OpenInferenceGrpcCodec:
         self._parse = message("ModelInferResponse").FromString
 
     def encode(self, item: NDArray[Any]) -> bytes:
-        """One item, or several of one length along a batch axis."""
+        """The whole request for one item, or for several of one length along a batch axis."""
         meta = self._meta
         rows = as_rows(item, meta)
         tensor = {"name": meta.input_name, "datatype": meta.datatype, "shape": list(rows.shape)}
