@@ -17,6 +17,7 @@ from harness.plan.slo import Slo
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+FEWEST_REPEATS = 3  # with --precision: only from three repeats on does an interval cover what differs between runs
 SCHEMA_VERSION = 2
 MODEL = "model"
 OF_THE_LOAD = (MIX, PROTOCOL, CHECK, SKEW)  # knobs in a setting that the target does not have

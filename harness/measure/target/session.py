@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.cpu_cores import Cores, Isolation
-    from harness.judge.metrics import ModelCard
     from harness.measure.target.statistics_reader import Scraper
     from harness.plan.knobs import Setting
     from harness.plan.plan import Plan, TargetRequest
     from harness.plan.target_spec import Progress, StartedTarget
+    from harness.record.model_card import ModelCard
 
 
 class Session(Protocol):
