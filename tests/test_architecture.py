@@ -158,14 +158,9 @@ def reachable(start: str, graph: dict[str, set[str]]) -> set[str]:
 
 def public_classes(sources: dict[str, str]) -> list[str]:
     """Names of public classes; programs in `targets/external` run in environments of their own."""
-    return [
-        node.name
-        for module, source in sources.items()
-        for node in ast.parse(source).body
-        if isinstance(node, ast.ClassDef)
-        and not node.name.startswith("_")
-        and not module.startswith("targets.external")
-    ]
+    ours = [source for module, source in sources.items() if not module.startswith("targets.external")]
+    classes = [node for source in ours for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+    return [each.name for each in classes if not each.name.startswith("_")]
 
 
 @pytest.fixture(scope="module")

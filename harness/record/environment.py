@@ -87,7 +87,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         sections = {
             "CPU": _words(msgspec.structs.asdict(self.cpu)),
             "System": _words(msgspec.structs.asdict(self.system)),
-            "CgroupLimits": _words(msgspec.structs.asdict(self.limits)),
+            "Limits": _words(msgspec.structs.asdict(self.limits)),
             "Software": {"Python": self.python, **_of_note(self.packages)},
             "Threads": dict(self.threads),
         }

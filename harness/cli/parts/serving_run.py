@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from harness.errors import UserError, unknown_name
 from harness.files import pretty, write_whole
 from harness.judge.run_result import evaluate
 from harness.judge.trial_summaries import TrialSummaries
+from harness.measure.load.locust.pairing import PAIRING, new_secret
 from harness.measure.load_command import worker_command
 from harness.measure.target.session import open_session
 from harness.plan.make_plan import estimated_seconds, make_plan, model_of
@@ -78,6 +80,8 @@ class ServingRun(RunFrame[RunDir]):
                 several = "s" if plan.remote_workers > 1 else ""
                 start = f"on the machine of each: {worker_command(plan)}"
                 listener(Note(f"waiting for {plan.remote_workers} worker{several}; {start}"))
+                secret = os.environ.setdefault(PAIRING, new_secret())  # the load process inherits it
+                listener(Note(f"they ask for the pairing secret, which is in no file: {secret}"))
             on_point = partial(append_point, self.folder.path, plan)
             job = SweepJob(plan, self.folder, session, isolation, listener, on_point, self._summaries)
             if plan.capacity:

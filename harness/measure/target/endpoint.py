@@ -1,4 +1,4 @@
-"""What is known of a target that is ready: the server that was started, and the endpoint that the load is given."""
+"""Describes a target that is ready: the server that was started, and the endpoint that the load is given."""
 
 from __future__ import annotations
 
