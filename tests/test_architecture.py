@@ -39,7 +39,7 @@ KNOWN_CIRCLES = {
     "harness.measure.load.payloads.request_classes",
 }
 KNOWN_FULL = {"harness/measure/load/locust", "harness/plan", "harness/record", "harness/wire", "reports"}
-KNOWN_TWICE = {"Address", "Note", "Owner", "Prepared", "Reading", "Reply"}
+KNOWN_TWICE = {"Address", "Owner", "Reading"}
 HOMES = {  # a library, and the only files that may import it
     ("locust", "gevent", "greenlet"): ("harness/measure/load/locust/*", "scenarios/*"),
     ("keras", "tensorflow", "torch", "jax", "onnxruntime", "openvino", "ai_edge_litert"): ("targets/*",),
