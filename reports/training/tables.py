@@ -71,7 +71,7 @@ def fits_table(report: TrainingInput, most: int) -> Table:
 
 def _fit_cells(point: TrainingPointMetrics, fit: FitMetrics) -> Iterator[Cell]:
     yield Cell(label(point), key=label(point), kind="point")
-    kinds = ", ".join(finding.kind.value.replace("_", " ") for finding in fit.findings)
+    kinds = ", ".join(finding.kind.replace("_", " ") for finding in fit.findings)
     yield Cell(fit.verdict.value, kinds, key=fit.verdict.value, kind="verdict")
     yield Cell(str(fit.seed), key=str(fit.seed))
     yield Cell(f"{fit.epochs} of {fit.planned_epochs}", key=str(fit.epochs))

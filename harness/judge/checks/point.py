@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from harness.judge.findings import Finding
     from harness.judge.metrics import PointMetrics
 
+TOO_FEW_SAMPLES = FindingKind("too_few_samples", "Too few samples for some percentiles")
+REPEATS_DISAGREE = FindingKind("repeats_disagree", "Repeats disagree")
 DISAGREE_BY = 1.05  # repeats that differ by less than this factor are near enough, whatever their intervals
 HEADLINE_PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 
@@ -48,7 +50,7 @@ def too_few_samples(metrics: PointMetrics) -> Iterator[Finding]:
     )
     seconds = metrics.seconds / metrics.repeats * (1 + needed / count)
     remedy = f"Some {figure(needed)} more requests would do: measure for {figure(seconds)} s (--seconds) or repeat."
-    yield finding(FindingKind.TOO_FEW_SAMPLES, Verdict.DEGRADED, text, remedy, needed=needed)
+    yield finding(TOO_FEW_SAMPLES, Verdict.DEGRADED, text, remedy, needed=needed)
 
 
 def repeats_disagree(metrics: PointMetrics) -> Iterator[Finding]:
@@ -69,7 +71,7 @@ def repeats_disagree(metrics: PointMetrics) -> Iterator[Finding]:
 
 def _disagreement(text: str, values: list[float]) -> Finding:
     remedy = "Something outside the plan changed: free the machine of other work and use more --repeats."
-    return finding(FindingKind.REPEATS_DISAGREE, Verdict.DEGRADED, text, remedy, spread=_spread(values))
+    return finding(REPEATS_DISAGREE, Verdict.DEGRADED, text, remedy, spread=_spread(values))
 
 
 def _spread(values: list[float]) -> float:

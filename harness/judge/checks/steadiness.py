@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from harness.judge.numbers.trial_rows import TrialRows
     from harness.judge.stats.steady_state import SteadyState
 
+UNSTEADY = FindingKind("unsteady", "No steady state")
 MOST_WINDOWS = 120
 REQUESTS_PER_WINDOW = 50
 ROUNDS_PER_WINDOW = 5  # each user's answers in a window, so that the rhythm of batches does not look like change
@@ -48,11 +49,11 @@ def _finding(what: str, state: SteadyState, window_s: float) -> Finding:
             f"There was no steady state: {what} was {state.motion} ({_signed(state.change)} within the measured time)."
         )
         remedy = "Warm up longer (--warmup) and measure longer (--seconds); look for what else the machine was doing."
-        return finding(FindingKind.UNSTEADY, Verdict.DEGRADED, text, remedy, change=state.change)
+        return finding(UNSTEADY, Verdict.DEGRADED, text, remedy, change=state.change)
     start_s = state.start * window_s
     text = f"In the first {figure(start_s)} s {what} was {state.motion} ({_signed(state.change)} on the whole)."
     remedy = f"Warm up for {figure(start_s)} s more (--warmup)."
-    return finding(FindingKind.UNSTEADY, Verdict.DEGRADED, text, remedy, change=state.change, start_s=start_s)
+    return finding(UNSTEADY, Verdict.DEGRADED, text, remedy, change=state.change, start_s=start_s)
 
 
 def _signed(change: float) -> str:
