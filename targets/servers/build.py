@@ -31,10 +31,10 @@ from targets.servers.batched import BatchedBackend, batching_of
 from targets.servers.compute import LocalCompute, PendingRequest
 from targets.servers.fixed.server import FixedBackend
 from targets.servers.grpc_v2.server import GrpcFrontEnd
-from targets.servers.http.connection import HttpService
 from targets.servers.http.event_server import EventServer
 from targets.servers.http.guard import Guard
 from targets.servers.http.head import HeadParser
+from targets.servers.http.service import HttpService
 from targets.servers.null import NullBackend
 from targets.servers.protocols.protocol import ProtocolLayer
 from targets.servers.protocols.wire_model import WireModel
