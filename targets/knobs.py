@@ -17,18 +17,11 @@ from targets.pipeline.knobs import LAYOUT_KNOBS, STRATEGY
 from targets.preprocessing.knobs import PREPROCESSING_KNOBS, preprocessing_conflict
 from targets.preprocessing.place import GRAPH
 from targets.servers.fixed.knobs import FIXED_KNOBS
+from targets.servers.front_ends import FRONT_ENDS
 
 if TYPE_CHECKING:
     from harness.plan.knobs import Setting
 
-GRPC_PORT = Knob(
-    name="grpc_port",
-    doc="Port of the Open Inference Protocol over gRPC; 0: a free port, -1: no gRPC.",
-    default=-1,
-    swept=(-1,),
-    minimum=-1,
-    maximum=65_535,
-)
 TLS = Knob(
     name="tls",
     doc="Serve over TLS with a temporary certificate (or that of --tls-cert).",
@@ -66,11 +59,12 @@ def _conflict(setting: Setting) -> str | None:
     return precision_conflict(setting) or preprocessing_conflict(setting)
 
 
+FRONT_END_PORTS = tuple(spec.port for spec in FRONT_ENDS)
 MODEL_KNOBS = (*PREPROCESSING_KNOBS, *ENGINE_KNOBS)
 INPROCESS = KnobSet("inprocess", MODEL_KNOBS, _conflict)
 THREADED = KnobSet("threaded", (MAX_CONNECTIONS, TLS, *EXPLAIN_KNOBS, *MODEL_KNOBS), _conflict)
 BATCHED = KnobSet(
-    "batched", (*BATCHING_KNOBS, *LAYOUT_KNOBS, GRPC_PORT, TLS, *EXPLAIN_KNOBS, *MODEL_KNOBS), _batched_conflict
+    "batched", (*BATCHING_KNOBS, *LAYOUT_KNOBS, *FRONT_END_PORTS, TLS, *EXPLAIN_KNOBS, *MODEL_KNOBS), _batched_conflict
 )
 AGENT = KnobSet("agent", (*GENERATION_KNOBS, TLS))
 NULL = KnobSet("null", (TLS,))

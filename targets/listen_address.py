@@ -52,3 +52,8 @@ def authority_of(sock: socket.socket) -> str:
     """The address of a bound socket as `host:port`."""
     host, port = sock.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def port_of(sock: socket.socket) -> int:
+    """The port of a bound socket."""
+    return int(sock.getsockname()[1])

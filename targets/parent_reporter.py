@@ -36,10 +36,10 @@ class ReadyReport:
         return f"{'https' if self.order.certificate else 'http'}://{self.authority}"
 
     @property
-    def grpc_url(self) -> str:
-        """The gRPC URL; empty without gRPC."""
-        scheme = "grpcs" if self.order.certificate else "grpc"
-        return f"{scheme}://{self.order.grpc_address}" if self.order.grpc_address else ""
+    def front_end_urls(self) -> dict[str, str]:
+        """The URLs of further front ends by their names, such as `grpc`."""
+        tls = "s" if self.order.certificate else ""
+        return {name: f"{name}{tls}://{authority}" for name, authority in self.order.front_ends.items()}
 
     @property
     def tls_authority(self) -> Path | None:
@@ -69,8 +69,7 @@ class ParentReporter:
             print(_welcome(ready), flush=True)
             return
         message: dict[str, Any] = {"event": "ready", "url": ready.url, "pid": os.getpid(), "knobs": ready.setting}
-        if ready.grpc_url:
-            message["grpc_url"] = ready.grpc_url
+        message |= {f"{name}_url": url for name, url in ready.front_end_urls.items()}
         if ready.tls_authority:
             message["tls_ca"] = str(ready.tls_authority)
         message["model"] = msgspec.to_builtins(built.prepared.card)
@@ -81,8 +80,8 @@ class ParentReporter:
 
 def _welcome(ready: ReadyReport) -> str:
     name = ready.built.prepared.card.name
-    grpc = f" and {ready.grpc_url}" if ready.grpc_url else ""
-    return f"{name} at {ready.url}{grpc} (Ctrl-C stops it). Try:\n  {_example(ready)}"
+    urls = " and ".join([ready.url, *ready.front_end_urls.values()])
+    return f"{name} at {urls} (Ctrl-C stops it). Try:\n  {_example(ready)}"
 
 
 def _example(ready: ReadyReport) -> str:

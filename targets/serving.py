@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import sys
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from harness.errors import SweepspotError, UserError, unknown_name
@@ -17,8 +16,9 @@ from harness.plan.target_spec import EmbeddedTarget
 from harness.wire.credentials import read_token
 from targets import TARGETS
 from targets.certificate import made_certificate
-from targets.listen_address import ListenAddress, authority_of
+from targets.listen_address import ListenAddress, authority_of, port_of
 from targets.parent_reporter import ParentReporter, ReadyReport
+from targets.servers.front_ends import FRONT_ENDS
 
 if TYPE_CHECKING:
     import socket
@@ -55,17 +55,17 @@ def serve(
     knobs = _servable(name)
     complete = knobs.complete(setting)
     sock = _listening_socket(address, complete, replica)
-    grpc_sock = _grpc_socket(address.host, complete, replica)
+    front_sockets = _front_end_sockets(address.host, complete, replica)
     reporter = ParentReporter(control)
     from targets.servers.build import build
     from targets.servers.replica_counts import ReplicaCounts
     from targets.servers.server_order import ServerOrder
 
-    grpc_address = "" if grpc_sock is None else authority_of(grpc_sock)
-    built_setting = complete if grpc_sock is None else {**complete, "grpc_port": grpc_sock.getsockname()[1]}
+    ports = {spec.port.name: port_of(front_sockets[spec.name]) for spec in FRONT_ENDS if spec.name in front_sockets}
+    front_ends = {name: authority_of(front) for name, front in front_sockets.items()}
     replica_counts = None if replica is None else ReplicaCounts(replica.directory, replica.index)
     with _certificate(address, complete) as certificate:
-        order = ServerOrder(name, model, built_setting, grpc_address, replica_counts, certificate, read_token())
+        order = ServerOrder(name, model, {**complete, **ports}, front_ends, replica_counts, certificate, read_token())
         built = build(order, reporter.progress)
 
         def on_ready() -> None:
@@ -93,14 +93,12 @@ def _listening_socket(address: ListenAddress, setting: Setting, replica: Replica
     return address.bind() if int(setting.get("replicas", 1)) == 1 else address.reserve()
 
 
-def _grpc_socket(host: str, setting: Setting, replica: ReplicaIdentity | None) -> socket.socket | None:
-    port = int(setting.get("grpc_port", -1))
-    if port < 0:
-        return None
-    if find_spec("grpc") is None:
-        raise UserError("grpc_port: gRPC is not installed; pip install grpcio")
-    address = ListenAddress(host, port)
-    return address.reserve() if replica is None else address.join()
+def _front_end_sockets(host: str, setting: Setting, replica: ReplicaIdentity | None) -> dict[str, socket.socket]:
+    """A bound socket for each further front end that `setting` turns on, by its name. Raises UserError."""
+    addresses = {
+        spec.name: ListenAddress(host, int(setting[spec.port.name])) for spec in FRONT_ENDS if spec.is_on(setting)
+    }
+    return {name: address.reserve() if replica is None else address.join() for name, address in addresses.items()}
 
 
 def run_child(
