@@ -120,5 +120,5 @@ def csv_columns(plan: Plan) -> Columns[PointMetrics]:
         "concurrency": lambda point: machine_number(point.concurrency),
         "rate_target": lambda point: machine_number(point.rate_target_rps),
     }
-    after = {name: cell for name, cell in _AFTER_KNOBS.items() if name not in _STREAM or chats(plan.protocol)}
+    after = {name: cell for name, cell in _AFTER_KNOBS.items() if name not in _STREAM or chats(plan.load.protocol)}
     return {**before, **knob_columns(plan, {**before, **_AFTER_KNOBS}), **after}

@@ -75,7 +75,7 @@ class ExternalPayloads:
             file=plan.payloads,
             reference=plan.reference,
             shape=plan.item_shape,
-            check=any(plan.check_at(point) != "off" for point in plan.points),
+            check=any(plan.load_at(point).check != "off" for point in plan.points),
             seed=plan.seed,
         )
 

@@ -172,8 +172,8 @@ class ManagedTargetSession:
 
 
 def protocols_of(plan: Plan) -> set[str]:
-    """Every protocol that the plan's trials speak, `auto` included."""
-    return {plan.protocol_at(point) for point in plan.points}
+    """All that the plan's trials speak."""
+    return {plan.load_at(point).protocol for point in plan.points}
 
 
 class InProcessSession:
