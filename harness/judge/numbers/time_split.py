@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.judge.metrics import TrialMetrics
     from harness.judge.numbers.trial_rows import RowColumns
     from harness.record.rows import Window
-    from harness.record.server_statistics import Counters, Part, Reading, ServerStatistics
+    from harness.record.server_statistics import CounterReading, Counters, Part, ServerStatistics
 
 SERVER_PARTS = ("queue", "batch_wait", "preprocess", "compute", "serialise")
 PER_REQUEST = "Server-Timing"
@@ -129,7 +129,7 @@ def means_of(statistics: ServerStatistics, window: Window) -> ServerMeans | None
     return ServerMeans(family.name, parts_ms, batched / batches if batched and batches else None)
 
 
-def _fell(earlier: Reading, later: Reading) -> bool:
+def _fell(earlier: CounterReading, later: CounterReading) -> bool:
     return any(value < earlier.counters.get(name, 0.0) for name, value in later.counters.items())
 
 
