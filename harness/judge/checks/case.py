@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.judge.metrics import TrialMetrics
-    from harness.judge.numbers.sample_series import Samples
+    from harness.judge.numbers.sample_series import SampleSeries
     from harness.judge.numbers.trial_rows import TrialRows
     from harness.record.trial_data import TrialData
 
@@ -30,7 +30,7 @@ class TrialCase:
 
     data: TrialData
     rows: TrialRows | None
-    samples: Samples
+    samples: SampleSeries
     metrics: TrialMetrics
 
     @property
