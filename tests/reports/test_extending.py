@@ -1,4 +1,4 @@
-"""A new check and a new column, added in a module of this test as CONTRIBUTING describes it, and found in the reports."""
+"""A new check and a new column, added in a module of this test as CONTRIBUTING says, and found in the reports."""
 
 import importlib
 import sys

@@ -77,7 +77,7 @@ class ProcessTree:
         living = {pid: process for pid, process in self._members.items() if process.is_running()}
         for pid in [self._pid, *descendants(self._pid)]:
             if pid in living or (pid == self._pid and self._members):
-                continue  # a root that is gone stays gone, whoever has its number now
+                continue  # a root that has ended is not replaced by another process with its id
             try:
                 living[pid] = psutil.Process(pid)
             except psutil.Error:
