@@ -1,0 +1,1 @@
+"""Judging: records in, numbers and doubts out."""

@@ -1,0 +1,1 @@
+"""Makes one trial happen."""
