@@ -85,7 +85,7 @@ def batched(users: int, base_s: float, per_row_s: float, most: int, wander: floa
 
 def pausing(users: int, mean_s: float, every: int, pause_s: float):
     def serve(rng, _arrivals, seconds):
-        """Garbage collection stops it for `pause_s` after some `every` requests: slow by itself."""
+        """Garbage collection stops it for `pause_s` now and then: slow by itself."""
         count = int(seconds / mean_s * 1.2)
         service = rng.exponential(mean_s, count)
         service[rng.random(count) < 1 / every] += pause_s
@@ -201,7 +201,7 @@ def _real(instants, knots, work):
 
 
 def figures(trial: Trial, clean: CleanTime | None, true: np.ndarray | None = None) -> np.ndarray:
-    """p50 and p99 in ms and the rate; with `true`, also whether each 95 % interval holds it (NaN: none given)."""
+    """p50 and p99 in ms and the rate; with `true`, also whether each 95 % interval holds it (NaN: none)."""
     start, end = trial.window_ns
     inside = (trial.due_ns >= start) & (trial.due_ns < end)
     done_ns = trial.done_ns[(trial.done_ns >= start) & (trial.done_ns < end)]

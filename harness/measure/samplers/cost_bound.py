@@ -1,0 +1,29 @@
+"""How often a costly reading may be made, so that it takes no more than a small share of one core."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.clock import Clock
+
+
+class CostBound:
+    """Says when a reading is due, at the earliest `every_ns` after the last and never above `share` of the time."""
+
+    def __init__(self, clock: Clock, *, share: float, every_ns: int = 0) -> None:
+        self._clock = clock
+        self._share = share
+        self._every_ns = every_ns
+        self._due_ns: int | None = None
+        self._began_ns = 0
+
+    def begin(self) -> bool:
+        """Whether the reading is due now; if so, its time is counted until `end`."""
+        self._began_ns = self._clock.now_ns()
+        return self._due_ns is None or self._began_ns >= self._due_ns
+
+    def end(self) -> None:
+        """The reading is made."""
+        cost_ns = self._clock.now_ns() - self._began_ns
+        self._due_ns = self._began_ns + max(self._every_ns, int(cost_ns / self._share))

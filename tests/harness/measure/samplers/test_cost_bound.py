@@ -1,0 +1,27 @@
+"""How often a costly reading is due."""
+
+from harness.clock import ManualClock
+from harness.measure.samplers.cost_bound import CostBound
+
+
+def test_a_costly_reading_is_made_less_often():
+    clock = ManualClock(0)
+    bound = CostBound(clock, share=0.01, every_ns=100)
+    assert bound.begin()
+    clock.advance_ns(5)
+    bound.end()  # 5 of 500 are 1 %
+    clock.advance_ns(494)
+    assert not bound.begin()
+    clock.advance_ns(1)
+    assert bound.begin()
+
+
+def test_a_cheap_one_no_oftener_than_asked():
+    clock = ManualClock(0)
+    bound = CostBound(clock, share=0.5, every_ns=100)
+    bound.begin()
+    bound.end()
+    clock.advance_ns(99)
+    assert not bound.begin()
+    clock.advance_ns(1)
+    assert bound.begin()
