@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from targets.loading import load_model
-from targets.models import prepare_served
+from targets.preparation import prepare_served
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.knobs import Setting
+    from harness.plan.knobs import Setting
     from targets.loading import LoadedModel
 
 WARM_CALLS = 5

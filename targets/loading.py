@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.bank import Bank
+from harness.wire.payload_bank import Bank
 from targets.engines import EngineOptions
 from targets.engines.catalog import find_engine
 from targets.engines.exports import exports_of
 from targets.engines.precision import FLOAT32, TOLERANCE_FACTOR
-from targets.models import find_recipe
+from targets.models.catalog import find_recipe
 from targets.preprocessing.intake import Intake
 from targets.preprocessing.place import preprocessing_of
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.knobs import Setting
-    from harness.target import Progress
+    from harness.plan.knobs import Setting
+    from harness.plan.target_spec import Progress
     from targets.engines import Engine
     from targets.models.preparation import PreparedModel
     from targets.pipeline.stages import Stage

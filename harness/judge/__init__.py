@@ -1,1 +1,5 @@
+<<<<<<< HEAD
 """Judging: records in, numbers and doubts out."""
+=======
+"""Turns a run's records into figures, findings and a recommendation."""
+>>>>>>> main

@@ -1,1 +1,1 @@
-"""Makes one trial happen."""
+"""Runs one trial: target, load and samplers. It computes no figure."""

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from harness.errors import RunError, UserError
 from targets.explain import OFF
-from targets.models import find_recipe
 from targets.models.cache import CacheEntry
+from targets.models.catalog import find_recipe
 from targets.models.preparation import say
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.knobs import Setting
-    from harness.target import Progress
+    from harness.plan.knobs import Setting
+    from harness.plan.target_spec import Progress
     from targets.models.preparation import PreparedModel
 
 BANK = "bank.npz"

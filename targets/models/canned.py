@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.bank import Bank
-from harness.metrics import ModelCard
-from targets.models import find_recipe
+from harness.judge.metrics import ModelCard
+from harness.wire.payload_bank import Bank
 from targets.models.cache import CacheEntry
+from targets.models.catalog import find_recipe
 from targets.models.preparation import PreparedModel, say
 
 if TYPE_CHECKING:

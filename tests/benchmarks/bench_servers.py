@@ -26,8 +26,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.bank import Bank
-from targets.models import prepare
+from harness.wire.payload_bank import Bank
+from targets.preparation import prepare
 from tests.benchmarks.served import (
     CORES,
     NO_MODEL,
@@ -169,9 +169,9 @@ def offline_rps(name, engine):
     """Rows per second of the engine alone, in batches of 64 on the servers' core."""
     code = f"""
 import time, numpy as np
-from harness.bank import Bank
+from harness.wire.payload_bank import Bank
 from targets.loading import load_model
-from targets.models import prepare
+from targets.preparation import prepare
 from targets import TARGETS
 setting = TARGETS["batched"].knobs.complete({{"engine": {engine!r}, "intra_op_threads": 1, "inter_op_threads": 1}})
 loaded = load_model(prepare({name!r}, lambda *_: None), setting, lambda *_: None)

@@ -19,14 +19,14 @@ import numpy as np
 import psutil
 import pytest
 
-from harness.bank import Bank
+from harness.child_process import ControlChannel
 from harness.clock import NS_PER_S, MonotonicClock
-from harness.control import ControlChannel
+from harness.wire.payload_bank import Bank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness.control import Message
+    from harness.child_process import Message
 
 pytestmark = pytest.mark.e2e
 

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from harness.knobs import Apply
-from harness.target import known_targets
+from harness.plan.knobs import Apply
+from harness.plan.target_spec import known_targets
 from targets import TARGETS
 
 HEAVY = ("numpy", "tensorflow", "keras", "sklearn", "uvloop", "httptools", "orjson", "prometheus_client")
@@ -21,7 +21,7 @@ def test_importing_the_descriptions_imports_nothing_heavy() -> None:
 def test_preparing_what_is_there_imports_no_deep_learning_library() -> None:
     script = """
 import sys
-from targets.models import prepare
+from targets.preparation import prepare
 prepare("digits-mlp", print)
 prepared = prepare("digits-mlp", print)
 assert prepared.path.is_file() and prepared.bank_path.is_file() and prepared.card.test_count == 360

@@ -1,1 +1,1 @@
-"""Starts and stops what is measured."""
+"""Starts, reaches and stops what is measured."""

@@ -5,24 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.clock import wall_time
-from targets.generation import RECIPES
 from targets.generation.language_model import load_language_model
+from targets.generation.recipe import RECIPES
 from targets.generation.scheduler import Scheduler
 from targets.servers.chat.backend import SLOTS, ChatBackend, limits_of
 from targets.servers.chat.protocol import ChatProtocol
 from targets.servers.chat.telemetry import ChatTelemetry
-from targets.servers.event_server import EventServer
-from targets.servers.guard import Guard
-from targets.servers.http_connection import HttpService
-from targets.servers.http_head import HeadParser
+from targets.servers.http.connection import HttpService
+from targets.servers.http.event_server import EventServer
+from targets.servers.http.guard import Guard
+from targets.servers.http.head import HeadParser
 
 if TYPE_CHECKING:
-    from harness.target import Progress
+    from harness.plan.target_spec import Progress
     from targets.models.preparation import PreparedModel
-    from targets.servers.build import Order
+    from targets.servers.server_order import ServerOrder
 
 
-def build_chat(prepared: PreparedModel, order: Order, progress: Progress, max_body_bytes: int) -> EventServer:
+def build_chat(prepared: PreparedModel, order: ServerOrder, progress: Progress, max_body_bytes: int) -> EventServer:
     """The server of `prepared`, whose path is the folder that training left."""
     setting = order.setting
     stage = f"loading {prepared.card.name}"

@@ -21,11 +21,11 @@ BACKENDS = {
 }
 ANSWERS = """
 import json, sys
-from harness.bank import Bank
+from harness.wire.payload_bank import Bank
 from targets import TARGETS
 from targets.engines.catalog import find_engine
 from targets.loading import load_model
-from targets.models import prepare
+from targets.preparation import prepare
 
 found = []
 for model in ("digits-mlp", "digits-cnn"):
