@@ -9,21 +9,27 @@ if TYPE_CHECKING:
 
 
 class CostBound:
-    """Says when a reading is due, at the earliest `every_ns` after the last and never above `share` of the time."""
+    """Says when a reading is due, at the earliest `every_ns` after the last and never above `share` of the time.
 
-    def __init__(self, clock: Clock, *, share: float, every_ns: int = 0) -> None:
+    A reading that took longer than `most_ns` is not made again: in one go it would hold up the load.
+    """
+
+    def __init__(self, clock: Clock, *, share: float, every_ns: int = 0, most_ns: int | None = None) -> None:
         self._clock = clock
         self._share = share
         self._every_ns = every_ns
+        self._most_ns = most_ns
         self._due_ns: int | None = None
+        self._too_costly = False
         self._began_ns = 0
 
     def begin(self) -> bool:
         """Whether the reading is due now; if so, its time is counted until `end`."""
         self._began_ns = self._clock.now_ns()
-        return self._due_ns is None or self._began_ns >= self._due_ns
+        return not self._too_costly and (self._due_ns is None or self._began_ns >= self._due_ns)
 
     def end(self) -> None:
         """The reading is made."""
         cost_ns = self._clock.now_ns() - self._began_ns
+        self._too_costly = self._most_ns is not None and cost_ns > self._most_ns
         self._due_ns = self._began_ns + max(self._every_ns, int(cost_ns / self._share))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from harness.clock import NS_PER_S, cpu_ns, monotonic_ns
+from harness.clock import NS_PER_S, MonotonicClock, cpu_ns, monotonic_ns
+from harness.measure.samplers.core_use import CoreUse, Strangers
 from harness.measure.samplers.cpu import Machine
 from harness.measure.samplers.gpu import GpuAbsentError, Gpus
 from harness.measure.samplers.process_tree import ProcessTree
@@ -14,6 +15,7 @@ from harness.record.samples import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from harness.clock import Clock
     from harness.measure.samplers.reading import Reader
@@ -73,11 +75,14 @@ class Note:
         return [Reading("sampler", "note", None, text)] if text else []
 
 
-def make_readers(target_pid: int | None, load_pid: int | None) -> list[Reader]:
+def make_readers(target_pid: int | None, load_pid: int | None, target_group: Path | None = None) -> list[Reader]:
     """All that this machine has to be read; a missing GPU leaves one note."""
-    readers: list[Reader] = [
-        ProcessTree(source, pid) for source, pid in (("target", target_pid), ("load", load_pid)) if pid is not None
-    ]
+    clock, trees = MonotonicClock(), []
+    if target_pid is not None:
+        trees.append(ProcessTree("target", target_pid, target_group, clock))
+    if load_pid is not None:
+        trees.append(ProcessTree("load", load_pid, clock=clock))
+    readers: list[Reader] = [*trees, CoreUse(trees, clock), Strangers(trees, clock)]
     readers.append(Machine())
     try:
         readers.append(Gpus())

@@ -25,3 +25,13 @@ def test_a_cheap_one_no_oftener_than_asked():
     assert not bound.begin()
     clock.advance_ns(1)
     assert bound.begin()
+
+
+def test_one_that_takes_too_long_is_made_once():
+    clock = ManualClock(0)
+    bound = CostBound(clock, share=0.5, most_ns=10)
+    assert bound.begin()
+    clock.advance_ns(11)
+    bound.end()
+    clock.advance_ns(10**12)
+    assert not bound.begin()

@@ -7,7 +7,6 @@ from consumers import ALONE, consumer, said
 
 from harness.measure.samplers.foreign_processes import ForeignProcesses
 
-
 NAMED = "open('/proc/self/comm', 'w').write('odd-stranger')\n" + ALONE
 
 

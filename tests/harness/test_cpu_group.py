@@ -3,7 +3,7 @@
 import pytest
 from consumers import UNWAITED, consumer, said
 
-from harness.measure.cpu_group import CpuGroup, group_cpu_ns, group_pids
+from harness.cpu_group import CpuGroup, group_cpu_ns, group_pids
 
 
 def test_children_that_nobody_waits_for_are_counted():
