@@ -21,6 +21,7 @@ import threading
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from harness.cpu_cores import pin
+from harness.cpu_group import CpuGroup, group_pids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -138,6 +139,10 @@ class ChildProcess:
             self._log.close()
             raise
         self.pid = self._process.pid
+        # As early as it can be: what it starts is then counted with it and ended with it.
+        self._group = CpuGroup.make()
+        if self._group:
+            self._group.add(self.pid)
         try:
             if cores:  # before the program has made any thread, so that all of them inherit it
                 pin(self.pid, cores)
@@ -201,8 +206,13 @@ class ChildProcess:
     def kill(self) -> None:
         """End it at once, with whatever it has started and left behind."""
         self.signal(signal.SIGKILL)
+        for pid in group_pids(self._group.path) if self._group else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)  # what had left its process group
         self._process.wait()
 
     def close(self) -> None:
-        """Give the log back; the process has ended."""
+        """Give the log and the control group back; the process has ended."""
         self._log.close()
+        if self._group:
+            self._group.remove()

@@ -1,7 +1,7 @@
-"""A control group of the target's own, which counts the CPU time of all that it ever started.
+"""A control group of a child process's own, which counts the CPU time of all that it ever started.
 
 A process's own counters miss children that nobody waits for: those whose parent ignores SIGCHLD, and orphans. A control
-group counts every thread in nanoseconds, and costs the target nothing. Making one takes the right to write to
+group counts every thread in nanoseconds, and costs the process nothing. Making one takes the right to write to
 /sys/fs/cgroup, as root has it outside of containers, and users in a delegated group; without that there is none.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 ROOT = Path("/sys/fs/cgroup")
-_V1_CONTROLLERS = ("cpuacct", "cpu,cpuacct")
+_PREFIX = "sweepspot-"
 _NUMBERS = count(1)
 
 
@@ -31,7 +31,8 @@ class CpuGroup:
     def make(cls, root: Path = ROOT, membership: Path = Path("/proc/self/cgroup")) -> Self | None:
         """A new group below this process's own; None where that is not allowed or there are no control groups."""
         for parent in _parents(root, membership):
-            path = parent / f"sweepspot-{os.getpid()}-{next(_NUMBERS)}"
+            _remove_left_over(parent)
+            path = parent / f"{_PREFIX}{os.getpid()}-{next(_NUMBERS)}"
             try:
                 path.mkdir()
             except OSError:
@@ -64,6 +65,14 @@ class CpuGroup:
         self.remove()
 
 
+def group_of(pid: int, root: Path = ROOT) -> Path | None:
+    """The folder of the group that `CpuGroup.make` made for a process; None where it has none."""
+    for path in _parents(root, Path(f"/proc/{pid}/cgroup")):
+        if path.name.startswith(_PREFIX):
+            return path
+    return None
+
+
 def group_cpu_ns(path: Path) -> int | None:
     """CPU time of all that ever ran in a group and in those below it; None where the group does not count it."""
     with contextlib.suppress(OSError):
@@ -83,13 +92,29 @@ def group_pids(path: Path) -> list[int]:
         return []
 
 
+def _remove_left_over(parent: Path) -> None:
+    """Remove the empty groups of runs that were killed; the kernel refuses it for those in use."""
+    for path in parent.glob(f"{_PREFIX}*"):
+        if not Path(f"/proc/{path.name.split('-')[1]}").exists():
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
 def _parents(root: Path, membership: Path) -> list[Path]:
-    """The group of this process in each hierarchy that counts CPU time, version 1 first: where both are, it counts."""
+    """A process's group in each hierarchy that counts CPU time without sharing it out, version 1 first."""
     try:
         lines = [line.split(":", 2) for line in membership.read_text().splitlines()]
     except OSError:
         return []
-    own = {name: path.strip("/") for _, controllers, path in lines for name in (controllers, *controllers.split(","))}
-    version1 = [root / name / own[name] for name in _V1_CONTROLLERS if name in own]
+    own = {controllers: path.strip("/") for _, controllers, path in lines}
+    version1 = [root / "cpuacct" / own["cpuacct"]] if "cpuacct" in own else []
     version2 = [base / own[""] for base in (root, root / "unified") if "" in own]
-    return [path for path in (*version1, *version2) if (path / "cgroup.procs").exists()]
+    return [path for path in (*version1, *version2) if (path / "cgroup.procs").exists() and not _schedules(path)]
+
+
+def _schedules(path: Path) -> bool:
+    """Whether a group below this one would be given CPU time as a group, which is not to be changed."""
+    try:
+        return "cpu" in (path / "cgroup.subtree_control").read_text().split()
+    except OSError:
+        return False

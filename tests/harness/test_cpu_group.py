@@ -3,7 +3,7 @@
 import pytest
 from consumers import UNWAITED, consumer, said
 
-from harness.cpu_group import CpuGroup, group_cpu_ns, group_pids
+from harness.cpu_group import CpuGroup, group_cpu_ns, group_of, group_pids
 
 
 def test_children_that_nobody_waits_for_are_counted():
@@ -21,6 +21,7 @@ def test_children_that_nobody_waits_for_are_counted():
             assert group_cpu_ns(group.path) == pytest.approx(used_ns, abs=start_up_ns)
             assert group_cpu_ns(group.path) > 8 * 30_000_000
             assert process.pid in group_pids(group.path)
+            assert group_of(process.pid) == group.path
         assert group_pids(group.path) == []
     assert not group.path.exists()
 
@@ -39,3 +40,26 @@ def test_no_group_where_it_may_not_be_made(tmp_path):
     membership.write_text("0::/\n")
     assert CpuGroup.make(tmp_path, membership) is None
     assert CpuGroup.make(tmp_path, tmp_path / "absent") is None
+
+
+def test_what_a_killed_run_left_is_removed():
+    group = CpuGroup.make()
+    if group is None:
+        pytest.skip("this user may not make a control group")
+    left = group.path.parent / "sweepspot-4194305-1"  # no process has that number
+    left.mkdir()
+    with CpuGroup.make() as other, group:
+        assert other.path.exists()
+        assert not left.exists()
+        assert group.path.exists()
+    assert group_of(1) is None
+
+
+def test_no_group_where_it_would_change_who_gets_cpu_time(tmp_path):
+    membership = tmp_path / "membership"
+    membership.write_text("3:cpu,cpuacct:/\n0::/own\n")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "cgroup.procs").write_text("")
+    (tmp_path / "own" / "cgroup.subtree_control").write_text("cpu memory\n")
+    assert CpuGroup.make(tmp_path, membership) is None
+    assert list((tmp_path / "own").glob("sweepspot-*")) == []

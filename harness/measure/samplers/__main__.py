@@ -24,7 +24,7 @@ def main() -> int:
     control.watch(lambda message: clock.stop() if message.get("stop") else None, clock.stop)
     signal.signal(signal.SIGTERM, lambda *_: clock.stop())
     try:
-        sampler = Sampler(clock, make_readers(options.target_pid, options.load_pid, options.target_group))
+        sampler = Sampler(clock, make_readers(options.target_pid, options.load_pid))
         with SampleWriter(options.out) as writer:
             timer = Timer(clock, int(options.interval_ms * NS_PER_MS))
             run(sampler, timer, writer, lambda: clock.stopped, lambda: control.send({"event": "ready"}))
@@ -37,7 +37,6 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m harness.measure.samplers", description=__doc__)
     parser.add_argument("--target-pid", type=int, help="the target's process; absent where it is not ours")
-    parser.add_argument("--target-group", type=Path, help="the folder of the target's own control group")
     parser.add_argument("--load-pid", type=int, help="the load process")
     parser.add_argument("--interval-ms", type=float, default=100.0, help="from one reading to the next")
     parser.add_argument("--out", type=Path, required=True, help="Arrow IPC stream file to write")

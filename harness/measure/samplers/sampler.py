@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_S, MonotonicClock, cpu_ns, monotonic_ns
+from harness.cpu_group import group_of
 from harness.measure.samplers.core_use import CoreUse, Strangers
 from harness.measure.samplers.cpu import Machine
 from harness.measure.samplers.gpu import GpuAbsentError, Gpus
@@ -15,7 +16,6 @@ from harness.record.samples import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from harness.clock import Clock
     from harness.measure.samplers.reading import Reader
@@ -75,13 +75,10 @@ class Note:
         return [Reading("sampler", "note", None, text)] if text else []
 
 
-def make_readers(target_pid: int | None, load_pid: int | None, target_group: Path | None = None) -> list[Reader]:
+def make_readers(target_pid: int | None, load_pid: int | None) -> list[Reader]:
     """All that this machine has to be read; a missing GPU leaves one note."""
-    clock, trees = MonotonicClock(), []
-    if target_pid is not None:
-        trees.append(ProcessTree("target", target_pid, target_group, clock))
-    if load_pid is not None:
-        trees.append(ProcessTree("load", load_pid, clock=clock))
+    clock, known = MonotonicClock(), {"target": target_pid, "load": load_pid}
+    trees = [ProcessTree(source, pid, group_of(pid), clock) for source, pid in known.items() if pid is not None]
     readers: list[Reader] = [*trees, CoreUse(trees, clock), Strangers(trees, clock)]
     readers.append(Machine())
     try:

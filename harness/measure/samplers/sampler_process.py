@@ -26,27 +26,18 @@ class SamplerProcess:
         out: where the samples go (Arrow IPC stream).
         target_pid: the target's process; None where it is not ours or lives in the load process.
         load_pid: the load process.
-        target_group: the control group that counts all that the target starts; None where it has none of its own.
         cores: where the sampler may run, that is not on the target's; all where empty.
         interval_ms: from one reading to the next.
     """
 
     def __init__(
-        self,
-        *,
-        out: Path,
-        target_pid: int | None,
-        load_pid: int | None,
-        target_group: Path | None = None,
-        cores: Cores = (),
-        interval_ms: float = 100.0,
+        self, *, out: Path, target_pid: int | None, load_pid: int | None, cores: Cores = (), interval_ms: float = 100.0
     ) -> None:
         self._out = out
         self._cores = cores
         self._words = ["--out", str(out), "--interval-ms", f"{interval_ms:g}"]
         self._words += [f"--target-pid={target_pid}"] if target_pid is not None else []
         self._words += [f"--load-pid={load_pid}"] if load_pid is not None else []
-        self._words += [f"--target-group={target_group}"] if target_group is not None else []
         self._process: ChildProcess | None = None
         self._control: ControlChannel | None = None
         self.failure: str | None = None  # set by `stop`: why it ended before it was told to, None where all went well
