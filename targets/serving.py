@@ -20,6 +20,7 @@ import orjson
 
 from harness.errors import SweepspotError, UserError, unknown_name
 from harness.plan.knobs import Apply
+from harness.plan.target_spec import EmbeddedTarget
 from harness.wire.credentials import read_token
 from harness.wire.payload_bank import Bank
 from targets import TARGETS
@@ -165,7 +166,7 @@ def run_child(
 
 
 def _servable(name: str) -> KnobSet:
-    servable = [spec.name for spec in TARGETS.values() if spec.command is not None]
+    servable = [spec.name for spec in TARGETS.values() if isinstance(spec, EmbeddedTarget)]
     if name not in servable:
         raise unknown_name("server", name, servable)
     return TARGETS[name].knobs

@@ -14,7 +14,7 @@ from harness.measure.target.session import open_session
 from harness.measure.trial import TrialJob, run_trial
 from harness.plan.plan import Plan, Point, Trial
 from harness.record.run_dir import RunDir, RunRecord
-from harness.run.events import TrialStarted
+from harness.run.events import TrialStarted, progress_events
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +71,7 @@ class Course:
                 isolated=job.isolation.isolated,
             )
         )
-        session = open_session(self.plan, job.isolation, job.listener)
+        session = open_session(self.plan, job.isolation, progress_events(job.listener))
         evidence = []
         try:
             for trial in self.plan.trials:

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.plan.target_spec import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +81,12 @@ class Note:
 TrialEvent = TrialStarted | TrialProgress | TrialEnded | TrialSkipped
 Event = Preparing | Prepared | RunStarted | TrialEvent | Note
 Listener = Callable[[Event], None]  # called in the process that runs the trials, as the events happen
+
+
+def progress_events(listener: Listener) -> Progress:
+    """A function `(stage, done, total)` that reports the steps of a long preparation to `listener`."""
+
+    def progress(stage: str, done: int, total: int) -> None:
+        listener(Prepared() if total and done >= total else Preparing(stage, done, total))
+
+    return progress

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from harness.child_process import Message
 
-pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[2]
 MODEL = "digits-mlp"

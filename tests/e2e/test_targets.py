@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from harness.child_process import Message
 
-pytestmark = pytest.mark.e2e
 
 MODEL = "digits-mlp"
 

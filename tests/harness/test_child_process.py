@@ -60,6 +60,7 @@ sys.exit(7 if lost else 1)
 """
 
 
+@pytest.mark.process
 def test_a_child_notices_that_its_parent_is_gone():
     ours, theirs = ControlChannel.pair()
     with theirs:

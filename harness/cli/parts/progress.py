@@ -16,6 +16,7 @@ from harness.run.events import (
     TrialProgress,
     TrialSkipped,
     TrialStarted,
+    progress_events,
 )
 
 if TYPE_CHECKING:
@@ -182,4 +183,4 @@ def listening() -> Iterator[Listener]:
 def preparing() -> Iterator[Callable[[str, int, int], None]]:
     """A listener as the plain function `(stage, done, total)` that targets call."""
     with listening() as listener:
-        yield lambda stage, done, total: listener(Preparing(stage, done, total))
+        yield progress_events(listener)

@@ -39,6 +39,7 @@ def test_samples_reach_the_disk_each_second_without_a_close(tmp_path):
     assert read_samples(path).num_rows == 3
 
 
+@pytest.mark.slow
 def test_a_file_cut_off_anywhere_keeps_its_whole_batches(tmp_path):
     path, cut = tmp_path / "samples.arrow", tmp_path / "cut.arrow"
     with SampleWriter(path) as writer:

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from locust.env import Environment
 
     from harness.measure.load.locust.load_run import LoadRun
-    from harness.measure.target.embedded import EmbeddedTarget
-    from harness.measure.target.recipe_server import ServerProcess
+    from harness.measure.target.embedded_server import EmbeddedServer
+    from harness.measure.target.recipe_server import RecipeServer
 
 WATCH_INTERVAL_S = 0.1
 MARKER = ".master"  # in the trial's folder while the test runs: a worker that sees it writes there itself
@@ -48,7 +48,7 @@ class Principal(Role):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.target: EmbeddedTarget | ServerProcess | None = None
+        self.target: EmbeddedServer | RecipeServer | None = None
 
     def prepare(self) -> None:
         """Check the options and have a target; ends the process where that fails."""

@@ -95,6 +95,7 @@ def test_absence_is_noted_once(monkeypatch):
     assert note.read(1) == []
 
 
+@pytest.mark.process
 def test_nvml_is_imported_only_when_asked():
     modules = "harness.measure.samplers.gpu, harness.measure.samplers.sampler_process"
     code = f"import sys, {modules}; sys.exit('pynvml' in sys.modules)"

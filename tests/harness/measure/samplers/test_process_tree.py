@@ -13,6 +13,8 @@ from harness.clock import NS_PER_S
 from harness.cpu_group import CpuGroup
 from harness.measure.samplers.process_tree import ProcessTree, context_switches, descendants
 
+pytestmark = pytest.mark.process
+
 BURN = "import os,sys\nwhile sum(os.times()[:2]) < {cpu_s}: pass\n"
 WAIT = "print('ready', flush=True); sys.stdin.readline()\n"
 

@@ -12,6 +12,8 @@ from harness.errors import RunError
 from harness.measure.samplers.sampler_process import SamplerProcess
 from harness.record.samples import read_samples
 
+pytestmark = pytest.mark.process
+
 
 def metrics_of(path):
     return {(row["source"], row["metric"]) for row in read_samples(path).to_pylist()}

@@ -5,13 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from harness.record.recorder import read_rows
 from harness.record.rows import Outcome
 from harness.wire.server_url import free_ports
 
-pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
 
 OWN = """
