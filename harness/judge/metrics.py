@@ -136,7 +136,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     cpu_target_cores: float | None = None
     cpu_load_cores: float | None = None
     cpu_machine_percent: tuple[float, ...] = ()  # per core
-    rss_target_mb: float | None = None
+    rss_target_mb: float | None = None  # a page that two processes share counts twice
+    pss_target_mb: float | None = None  # once in all
     rss_load_mb: float | None = None
     threads_target: float | None = None
     context_switches_per_s: float | None = None
@@ -179,6 +180,16 @@ class ClassMetrics(msgspec.Struct, frozen=True, kw_only=True):
     alone_point: int | None = None  # the same setting and load, where this class was alone
 
 
+class Outage(msgspec.Struct, frozen=True, kw_only=True):
+    """A time in which the target did not serve, in seconds since the measured window began."""
+
+    kind: str  # "silent", "refusing", "failing"
+    start_s: float
+    end_s: float
+    requests: int  # that waited, or that were turned away
+    ended: bool  # the target served again within the window
+
+
 class TrialMetrics(msgspec.Struct, frozen=True, kw_only=True):
     """One trial: one point, run once."""
 
@@ -198,6 +209,8 @@ class TrialMetrics(msgspec.Struct, frozen=True, kw_only=True):
     mean_batch: float | None
     in_flight_mean: float | None  # Little's law: throughput x mean response
     stream: StreamMetrics | None = None  # None where answers are not streamed
+    usable_share: float = 1.0  # of the window: what others did not harm; too little of it, and all of it is judged
+    outages: tuple[Outage, ...] = ()  # when the target did not serve
     verdict: Verdict
     findings: tuple[Finding, ...]
 

@@ -25,6 +25,7 @@ from harness.judge.metrics import Counts, PointMetrics, RunResult, Split, Timeli
 from harness.judge.numbers.accuracy import accuracy, predictions, shares
 from harness.judge.numbers.class_metrics import class_names, class_samples, only_class, pooled_classes, with_slowdowns
 from harness.judge.numbers.latency import NOTHING, pooled_latency, trial_latency
+from harness.judge.numbers.outages import outages_of, trial_availability
 from harness.judge.numbers.resource_usage import mean_usage, usage
 from harness.judge.numbers.sample_series import Samples
 from harness.judge.numbers.steps import pooled_steps, trial_steps
@@ -33,6 +34,7 @@ from harness.judge.numbers.time_split import pooled_split, trial_batch, trial_sp
 from harness.judge.numbers.timeline import timeline
 from harness.judge.numbers.token_latency import pooled_streams, rows_within_slo, stream_sample
 from harness.judge.numbers.trial_rows import lost_requests, trial_rows
+from harness.judge.numbers.usable_time import usable_time
 from harness.judge.slo_check import goodput_limit_ns, meets_slo
 from harness.judge.stats.mean_intervals import batch_means_interval
 from harness.plan.arrivals import Closed
@@ -131,6 +133,9 @@ def _missing(plan: Plan, points: Sequence[PointMetrics]) -> Iterable[str]:
 def _summarise(evidence: TrialData, slo: Slo | None) -> _Summary:
     trial = trial_rows(evidence)
     samples = Samples(evidence.samples)
+    usable = usable_time(evidence, trial, samples) if trial else None
+    if trial and usable and usable.harmed_share and usable.enough:
+        trial = replace(trial, clean=usable)
     if trial is None:
         summary = _Summary(_nothing(evidence), {}, NO_RATES, NO_RATES)
     else:
@@ -151,8 +156,15 @@ def _summarise(evidence: TrialData, slo: Slo | None) -> _Summary:
             classes,
             stream,
         )
-    verdict, findings = judge_trial(TrialCase(evidence, trial, samples, summary.metrics))
-    metrics = msgspec.structs.replace(summary.metrics, verdict=verdict, findings=findings)
+    served = trial_availability(trial, usable) if trial else None
+    verdict, findings = judge_trial(TrialCase(evidence, trial, samples, summary.metrics, usable, served))
+    metrics = msgspec.structs.replace(
+        summary.metrics,
+        verdict=verdict,
+        findings=findings,
+        usable_share=usable.usable_share if usable else 1.0,
+        outages=outages_of(served) if served else (),
+    )
     return replace(summary, metrics=metrics)
 
 

@@ -78,6 +78,19 @@ class Stretches:
             Culprit.GENERATOR: self.late,
         }
 
+    @property
+    def watched(self) -> bool:
+        """Whether it is known what others ran."""
+        return bool(np.isfinite(self.foreign_cores).any())
+
+    def hindered_share(self, start_ns: int, end_ns: int) -> float:
+        """The share of a span in which threads of the target or the load could not run though they were ready to."""
+        lengths = np.clip(self.edges_ns[1:], start_ns, end_ns) - np.clip(self.edges_ns[:-1], start_ns, end_ns)
+        waited = np.where(np.isnan(self.waited_cores), self.harmed()[Culprit.PROCESSES], self.waited_cores)
+        hindered = np.clip(waited + np.nan_to_num(self.stolen_cores), 0, 1)
+        hindered[self.silent | self.late] = 1
+        return float((lengths * hindered).sum()) / max(1, end_ns - start_ns)
+
     def _crowded(self) -> Mask:
         """Where others ran, if threads waited longer there than elsewhere or nobody counted how long they waited."""
         shared: Mask = self.foreign_cores > (FOREIGN_CORES if self.exactly else FOREIGN_CORES_BY_TICKS)
@@ -107,6 +120,7 @@ class CleanTime:
     Attributes:
         harmed_share: share of the window that was harmed, without what follows from it.
         culprits: share of the window that each harmed; several may have harmed one stretch.
+        stretches: what it follows from.
         guard_ns: no request that is due within it before the end of a piece counts; 0 where nothing was harmed.
         worked_off: by how many more requests ended than came, in all pieces of an open loop together: a backlog's
             rest, which is not what the target sustains. 0 where nothing was harmed.
@@ -118,6 +132,7 @@ class CleanTime:
     guard_ns: int
     harmed_share: float
     culprits: dict[Culprit, float]
+    stretches: Stretches
     worked_off: int = 0
 
     @cached_property
@@ -178,6 +193,7 @@ def clean_time(window_ns: tuple[int, int], stretches: Stretches, requests: Reque
         guard_ns=0,
         harmed_share=_share(edges_ns, harmed, window_ns),
         culprits={culprit: share for culprit, share in shares.items() if share > 0},
+        stretches=stretches,
     )
     if not harmed.any() or not requests.due_ns.size:
         return untouched
