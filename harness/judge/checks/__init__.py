@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.judge.checks import arrivals, envelope, generator, machine, point, records, steadiness, target
+from harness.judge.checks import (
+    arrivals,
+    envelope,
+    generator,
+    harm,
+    machine,
+    point,
+    records,
+    service,
+    steadiness,
+    target,
+)
 from harness.judge.checks.case import Check, TrialCase, worst
 from harness.judge.findings import Verdict
 
@@ -27,6 +38,8 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     records.conservation,
     records.clock_step,
     records.clock_offset,
+    harm.harmed,
+    service.unavailable,
     target.errors,
     target.rejections,
     generator.not_sent,
@@ -39,6 +52,10 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     generator.littles_law,
     envelope.outside_envelope,
     steadiness.unsteady,
+    steadiness.slower_and_slower,
+    service.unequal_users,
+    service.cached,
+    service.slow_first,
     target.saturated,
     machine.not_isolated,
     machine.steal,
@@ -53,7 +70,7 @@ Judgement = tuple[Verdict, tuple["Finding", ...]]
 
 def judge_trial(case: TrialCase) -> Judgement:
     """The verdict on one trial, and the findings behind it."""
-    findings = tuple(finding for check in TRIAL_CHECKS if (finding := check(case)) is not None)
+    findings = harm.without_consequences([finding for check in TRIAL_CHECKS if (finding := check(case)) is not None])
     return worst(finding.verdict for finding in findings), findings
 
 
