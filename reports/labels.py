@@ -56,6 +56,7 @@ _TITLES = {
     FindingKind.SATURATED: "The target was saturated",
     FindingKind.NOT_ISOLATED: "Target and generator shared cores",
     FindingKind.ENVELOPE: "Outside the calibrated envelope",
+    FindingKind.LEFT_OUT: "A repeat is left out",
     FindingKind.REPEATS_DISAGREE: "Repeats disagree",
     FindingKind.IMPRECISE: "Not as precise as asked for",
     FindingKind.DIVERGED: "Training diverged",

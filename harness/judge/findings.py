@@ -51,6 +51,7 @@ class FindingKind(StrEnum):
     SATURATED = "saturated"
     NOT_ISOLATED = "not_isolated"
     ENVELOPE = "envelope"
+    LEFT_OUT = "left_out"
     REPEATS_DISAGREE = "repeats_disagree"
     IMPRECISE = "imprecise"
     DIVERGED = "diverged"

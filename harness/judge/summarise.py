@@ -18,7 +18,7 @@ from harness.judge.answers.accuracy_trade_off import accuracy_trade_off, trade_s
 from harness.judge.answers.class_interference import with_class_interference
 from harness.judge.answers.precision import is_settled, with_precision
 from harness.judge.answers.recommendation import recommend
-from harness.judge.checks import TrialCase, judge_point, judge_trial, worst
+from harness.judge.checks import TrialCase, judge_point, judge_trial, standing_trials, worst
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.judge.metrics import Counts, PointMetrics, RunResult, Split, Timeline, TrialMetrics, Usage
@@ -220,16 +220,17 @@ def _nothing(evidence: TrialData) -> TrialMetrics:
 def _combine(point: Point, summaries: Sequence[_Summary], slo: Slo | None) -> PointMetrics:
     """The point's numbers from its repeats: rows are put together, never percentiles averaged."""
     trials = tuple(summary.metrics for summary in summaries)
-    runs = [summary for summary in summaries if summary.durations]
-    counts = _added(summary.metrics.counts for summary in summaries)
+    standing = standing_trials(trials)
+    runs = [summary for summary in summaries if summary.durations and summary.metrics in standing]
+    counts = _added(trial.counts for trial in standing)
     metrics = PointMetrics(
         point=point.number,
         setting=point.setting,
         arrivals=type(point.arrivals).__name__.lower(),
         concurrency=point.arrivals.users if isinstance(point.arrivals, Closed) else None,
         rate_target_rps=getattr(point.arrivals, "rate_rps", None),
-        repeats=len(trials),
-        seconds=sum(trial.seconds for trial in trials),
+        repeats=len(standing),
+        seconds=sum(trial.seconds for trial in standing),
         counts=counts,
         throughput_rps=pooled_rate([run.rates_rps for run in runs]),
         goodput_rps=pooled_rate([run.good_rates_rps for run in runs]) if slo else None,

@@ -10,7 +10,7 @@ from harness.cli.parts.run_frame import begin, measure, warn_of_another_machine
 from harness.cpu_cores import plan_isolation
 from harness.errors import ExitCode, UserError, unknown_name
 from harness.judge.evaluation import evaluate
-from harness.judge.findings import Verdict
+from harness.judge.findings import FindingKind, Verdict
 from harness.measure.load_command import worker_command
 from harness.measure.target.session import open_session
 from harness.plan.make_plan import estimated_seconds, make_plan, model_of
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from harness.plan.scenario import Scenario
     from harness.run.events import Listener
     from reports import ReportInput
+
+
+AVAILABLE = 0.99  # of the time
 
 
 def dry_run(request: Request, *, as_json: bool) -> int:
@@ -167,7 +170,18 @@ def _exit_code(result: RunResult, record: RunRecord) -> int:
         return ExitCode.INVALID
     if record.gated and not any(point.meets_slo for point in result.points):
         return ExitCode.SLO_MISSED
-    return ExitCode.OK
+    return ExitCode.UNAVAILABLE if _unavailable(result) else ExitCode.OK
+
+
+def _unavailable(result: RunResult) -> bool:
+    """Whether the target did not serve all the time at the recommended point, or at any where there is none."""
+    best = result.recommendation.best_point
+    looked_at = [point for point in result.points if best is None or point.point == best]
+    return any(
+        found.kind is FindingKind.UNAVAILABLE and found.data["available"] < AVAILABLE
+        for point in looked_at
+        for found in point.findings
+    )
 
 
 def _checked_plan(request: Request) -> Plan:

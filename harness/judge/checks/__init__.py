@@ -21,13 +21,14 @@ from harness.judge.checks import (
     target,
 )
 from harness.judge.checks.case import Check, TrialCase, worst
+from harness.judge.checks.point import standing_trials
 from harness.judge.findings import Verdict
 
 if TYPE_CHECKING:
     from harness.judge.findings import Finding
     from harness.judge.metrics import PointMetrics
 
-__all__ = ["TRIAL_CHECKS", "TrialCase", "judge_point", "judge_trial", "worst"]
+__all__ = ["TRIAL_CHECKS", "TrialCase", "judge_point", "judge_trial", "standing_trials", "worst"]
 
 TRIAL_CHECKS: tuple[Check, ...] = (
     target.wrong_answers,
@@ -63,7 +64,7 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     machine.sampler,
     target.unchecked,
 )
-POINT_CHECKS = (point.of_its_trials, point.too_few_samples, point.repeats_disagree)
+POINT_CHECKS = (point.of_its_trials, point.left_out, point.too_few_samples, point.repeats_disagree)
 
 Judgement = tuple[Verdict, tuple["Finding", ...]]
 
