@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import msgspec
 
-from harness.judge.findings import Finding, Verdict
+from harness.judge.findings import Finding, FindingKind, Verdict
 from harness.judge.interval import Interval
 from harness.judge.simulation_result import Simulation
 from harness.plan.knobs import Setting
 from harness.plan.slo import Slo
+
+
+AVAILABLE = 0.99  # of the time
 
 
 class Quantile(msgspec.Struct, frozen=True, kw_only=True):
@@ -319,3 +322,19 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     scaling: Scaling | None = None  # where layouts of processes were swept
     simulation: Simulation | None = None  # where `simulate` was called
     missing: tuple[str, ...] = ()  # what the run directory lacks, in words
+
+    @property
+    def unavailable(self) -> bool:
+        """Whether the target did not serve all the time at the recommended point, or at any where there is none."""
+        best = self.recommendation.best_point
+        looked_at = [point for point in self.points if best is None or point.point == best]
+        return any(
+            found.kind is FindingKind.UNAVAILABLE and found.data["available"] < AVAILABLE
+            for point in looked_at
+            for found in point.findings
+        )
+
+    @property
+    def keeps_limit(self) -> bool:
+        """Whether any point meets the SLO."""
+        return any(point.meets_slo for point in self.points)
