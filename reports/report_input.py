@@ -46,6 +46,7 @@ class ReportInput(BaseReportInput):
 
     @property
     def target_unavailable(self) -> bool:
+        """Whether the server did not serve for a part of the time, where the answer rests on it."""
         return self.result.unavailable
 
 

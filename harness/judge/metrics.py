@@ -14,7 +14,6 @@ from harness.judge.simulation_result import Simulation
 from harness.plan.knobs import Setting
 from harness.plan.slo import Slo
 
-
 AVAILABLE = 0.99  # of the time
 
 

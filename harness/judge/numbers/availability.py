@@ -112,7 +112,8 @@ def _silences(exchanges: Exchanges, window_ns: tuple[int, int], limit_ns: int) -
     answered_ns = np.where(exchanges.answered, exchanges.done_ns, _NEVER)
     instants = np.sort(answered_ns[(answered_ns < end_ns) & exchanges.answered])
     first = max(0, int(np.searchsorted(instants, start_ns)) - 1)
-    before_ns = np.concatenate(([start_ns - limit_ns], instants[first:]))  # nothing is known of before the first answer
+    begun_ns = int(exchanges.sent_ns.min(initial=start_ns))
+    before_ns = np.concatenate(([min(begun_ns, start_ns)] if first == 0 else [instants[first]], instants[first:]))
     after_ns = np.concatenate((instants[first:], [end_ns]))
     outages = []
     for index in np.flatnonzero(after_ns - before_ns > limit_ns):

@@ -16,7 +16,7 @@ CACHED_RATIO = 4.0
 FIRST_RATIO = 10.0
 FIRST_NS = 20_000_000  # a connection takes that long to be made on a busy machine
 FEWEST_FIRSTS = 20
-NEIGHBOURS = 50  # requests that came at the same time
+NEIGHBOURS = 100  # requests that came at the same time
 FEWEST_REPEATS = 5
 
 
@@ -34,13 +34,14 @@ def unseen_payloads(payload: Column, due_ns: Column, service_ns: Column) -> Firs
     """Payloads at their first request against repeated ones (n,) of the whole trial, warm-up included.
 
     Each first one is compared with the repeats among the requests that came at the same time: a server that is slow
-    while it warms up is slow for both. None below `FEWEST_FIRSTS` that can be compared.
+    while it warms up is slow for both. Of the very first requests that cannot be told, so they do not count. None below
+    `FEWEST_FIRSTS` that can be compared.
     """
     order = np.argsort(due_ns, kind="stable")
     payload, service_ns = payload[order], service_ns[order].astype(np.float64)
     first = np.zeros(payload.size, dtype=bool)
     first[np.unique(payload, return_index=True)[1]] = True
-    starts = np.arange(0, payload.size, NEIGHBOURS)
+    starts = np.arange(NEIGHBOURS, payload.size, NEIGHBOURS // 2)  # overlapping: all first ones may come in a row
     ratios, repeats_ns = [], []
     for start in starts:
         group = slice(start, start + NEIGHBOURS)

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from harness.judge.numbers.harmed_time import CleanTime
     from harness.judge.numbers.trial_rows import TrialRows
 
-HINDERED = 0.1  # a silence in which threads could not run for more than this share of it is the machine's
+# Silence begins at 50 median service times. Who cannot run for this share of the time takes five times as long; a
+# silence in which target and load could run more than that is not the machine's.
+HINDERED = 0.8
 
 
 def trial_availability(rows: TrialRows, usable: CleanTime | None) -> Availability:

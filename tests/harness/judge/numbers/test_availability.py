@@ -77,10 +77,15 @@ def test_a_slow_server_is_not_silent_between_its_answers():
 
 
 def test_a_trial_that_begins_in_silence():
-    outages, _ = found([(-3000, 2000, "good"), *user(2000, 10_500)])
-    assert outages == []  # sent so long before that nobody knows what came of others then
-    outages, _ = found([(-100, 2000, "good"), *user(2000, 10_500)])
-    assert outages == [(OutageKind.SILENT, 0, 2000, 1)]
+    assert found([(-3000, 2000, "good"), *user(2000, 10_500)])[0] == [(OutageKind.SILENT, 0, 2000, 1)]
+    rows = [*user(-3000, -1000), (-1000, 2000, "good"), *user(2000, 10_500)]
+    assert found(rows)[0] == [(OutageKind.SILENT, 0, 2000, 1)]
+
+
+def test_a_target_that_never_answers():
+    outages, result = found([(-1000, None, "lost"), (-900, 2100, "lost"), (2100, None, "lost")])
+    assert [each[:3] for each in outages] == [(OutageKind.SILENT, 0, 10_000)]
+    assert result.share == 0.0
 
 
 def test_a_burst_of_refusals():
