@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.parts.option_types import Number
+from harness.cli.parts.option_types import Parsed
 from harness.errors import ExitCode, UserError
+from harness.plan.option_text import number
 
 if TYPE_CHECKING:
     from harness.judge.metrics import RunResult
@@ -22,7 +23,7 @@ _FOLDER = click.Path(path_type=Path)
 @click.argument("after", type=_FOLDER, metavar="AFTER")
 @click.option(
     "--margin",
-    type=Number(0, 100, max_open=True),
+    type=Parsed(number(0, 100, below=True), "number"),
     default=5.0,
     show_default=True,
     metavar="PERCENT",
@@ -54,12 +55,13 @@ def command(before: Path, after: Path, *, margin: float, force: bool, as_json: b
 
 
 def _read(path: Path, argument: str) -> tuple[RunRecord, RunResult]:
-    from harness.judge.evaluation import evaluate
+    from harness.judge.run_result import evaluate
+    from harness.judge.trial_summaries import TrialSummaries
     from harness.record.run_dir import RunDir
 
     folder = RunDir.open(path, argument)
     record = folder.read()
-    return record, evaluate(folder, record)
+    return record, evaluate(record, TrialSummaries(folder))
 
 
 def _refuse_other_machine(before: RunRecord, after: RunRecord, *, force: bool) -> None:

@@ -8,7 +8,7 @@
                            /server.json           what a server that is not ours said of itself, again and again
                            /load.log, target.log
 
-Schema history: 1 = first.
+Schema history: 1 = first; 2 = the plan's settings of the load are in `plan.load`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.judge.metrics import ModelCard
-from harness.measure.target.statistics_reader import read_statistics
 from harness.plan.plan import SCHEMA_VERSION, Plan, Point, Trial
+from harness.plan.schema_1 import plan_of_schema_1
 from harness.record.envelope import read_envelope
 from harness.record.load_report import LoadReport, live_of
 from harness.record.merge_workers import (
@@ -28,7 +27,9 @@ from harness.record.merge_workers import (
     rows_to_master_time,
     tokens_to_master_time,
 )
+from harness.record.model_card import ModelCard
 from harness.record.run_folder import BaseRunRecord, BaseTrialRecord, RunFolder, TrialFolder
+from harness.record.server_statistics import read_statistics
 from harness.record.trial_data import TrialData
 
 if TYPE_CHECKING:
@@ -73,17 +74,17 @@ class TrialDir(TrialFolder[TrialRecord]):
         """What the load process prints."""
         return self.path / "load.log"
 
-    def evidence(self, plan: Plan, trial: Trial, point: Point, envelope: Envelope | None = None) -> TrialData:
+    def data(self, plan: Plan, trial: Trial, point: Point, envelope: Envelope | None = None) -> TrialData:
         """Everything measured in this trial, as far as it can be read."""
         from harness.record.recorder import read_rows
         from harness.record.samples import read_samples
         from harness.record.token_times import read_tokens
 
         record = self.read()
-        told = tuple(self._load_reports())
-        files = sorted(self.path.glob("requests*.arrow"))
-        shards, reports = align_classes([rows_to_master_time(read_rows(path), told) for path in files], told)
-        tokens = [tokens_to_master_time(read_tokens(path), told) for path in sorted(self.path.glob("tokens*.arrow"))]
+        reported = tuple(self._load_reports())
+        rows = [rows_to_master_time(read_rows(path), reported) for path in self._files("requests*.arrow")]
+        shards, reports = align_classes(rows, reported)
+        tokens = [tokens_to_master_time(read_tokens(path), reported) for path in self._files("tokens*.arrow")]
         return TrialData(
             trial=trial,
             point=point,
@@ -95,18 +96,21 @@ class TrialDir(TrialFolder[TrialRecord]):
             target_died=record.target_died if record else False,
             isolated=record.isolated if record else False,
             load_processes=plan.workers,
-            warmup_seconds=plan.warmup_seconds,
+            warmup_seconds=plan.load.warmup_s,
             in_process=plan.in_process,
             statistics=read_statistics(self.path),
             envelope=envelope,
         )
 
+    def _files(self, pattern: str) -> list[Path]:
+        return sorted(self.path.glob(pattern))
+
     def live(self, now_ns: int) -> Live | None:
-        """What the load processes have said until now."""
+        """The trial's progress by what its load processes have reported so far."""
         return live_of(list(self._load_reports()), now_ns)
 
     def _load_reports(self) -> Iterator[LoadReport]:
-        for path in sorted(self.path.glob("load*.json")):
+        for path in self._files("load*.json"):
             try:
                 yield report_to_master_time(msgspec.json.decode(path.read_bytes(), type=LoadReport))
             except msgspec.DecodeError:
@@ -118,6 +122,13 @@ class RunDir(RunFolder[RunRecord, TrialDir]):
 
     record_type = RunRecord
 
+    def upgrade(self, content: bytes) -> bytes:
+        """A record of schema 1 in the present schema."""
+        old = msgspec.json.decode(content)
+        if not isinstance(old, dict) or old.get("schema_version") != 1 or "plan" not in old:
+            return content
+        return msgspec.json.encode({**old, "plan": plan_of_schema_1(old["plan"]), "schema_version": SCHEMA_VERSION})
+
     @property
     def envelope(self) -> Path:
         """Where it is kept what a load process can do on this machine, as far as that was known at the start."""
@@ -127,12 +138,10 @@ class RunDir(RunFolder[RunRecord, TrialDir]):
         """The folder of one trial."""
         return TrialDir(self.path / "trials" / f"{trial.number:03d}-{point.slug}-r{trial.repeat}")
 
-    def evidence(self, plan: Plan, point_number: int | None = None) -> Iterator[TrialData]:
-        """What was measured, trial by trial, of one point or of all; trials never started are left out."""
-        envelope = read_envelope(self.envelope)
-        for trial, point, folder in self.trials(plan):
-            if folder.path.is_dir() and point_number in (None, point.number):
-                yield folder.evidence(plan, trial, point, envelope)
+    def trial_data(self, plan: Plan, trial: Trial) -> TrialData:
+        """Everything measured in one trial, as far as it can be read."""
+        point = plan.point(trial.point)
+        return self.trial(trial, point).data(plan, trial, point, read_envelope(self.envelope))
 
 
 def _concatenate(shards: list[object]) -> object:

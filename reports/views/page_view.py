@@ -15,8 +15,9 @@ from reports.views.points_table import points_table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.judge.metrics import ModelCard, PointMetrics, Recommendation, RunResult
+    from harness.judge.metrics import PointMetrics, Recommendation, RunResult
     from harness.plan.plan import Plan
+    from harness.record.model_card import ModelCard
     from reports.report_input import ReportInput
     from reports.views.points_table import Table
 
@@ -179,14 +180,14 @@ def _method(report: ReportInput) -> Iterator[tuple[str, str]]:
         yield "Left out", "; ".join(plan.left_out)
     yield (
         "Each trial",
-        f"{units.duration(plan.warmup_seconds)} of warm-up, then {units.duration(plan.seconds)} measured",
+        f"{units.duration(plan.load.warmup_s)} of warm-up, then {units.duration(plan.seconds)} measured",
     )
     most = "at most " if plan.precision is not None else ""
     yield "Repeats", f"{most}{plan.repeats} per point; {len(plan.trials)} trials in shuffled blocks, seed {plan.seed}"
     if plan.precision is not None:
         yield "Precision", f"throughput and p99 to \u00b1{units.percent(100 * plan.precision)}"
     yield "Objective (SLO)", str(plan.slo) if plan.slo else "none given"
-    yield "Time-out", units.duration(plan.timeout_seconds)
+    yield "Time-out", units.duration(plan.load.timeout_s)
     yield "Load processes", str(plan.load_processes)
     yield "Isolation", report.isolation or ("asked for" if plan.isolate else "none: target and load shared the machine")
     yield "Answers checked", _checked(plan, points)
@@ -208,7 +209,7 @@ def _checked(plan: Plan, points: Sequence[PointMetrics]) -> str:
     checked = sum(point.counts.checked for point in points)
     answers = sum(point.counts.ok + point.counts.wrong for point in points)
     wrong = sum(point.counts.wrong for point in points)
-    if plan.check == "off":
+    if plan.load.check == "off":
         return "none (--check off)"
-    compared = f"{units.share(checked, answers)} against the model\u2019s own prediction (--check {plan.check})"
+    compared = f"{units.share(checked, answers)} against the model\u2019s own prediction (--check {plan.load.check})"
     return f"{compared}; {units.count(wrong)} wrong"

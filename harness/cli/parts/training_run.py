@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.cli.parts.run_frame import RunFrame, show_plan
 from harness.errors import UserError, unknown_name
 from harness.plan.load_knobs import LOAD_KNOBS
+from harness.plan.option_text import names_of
 from harness.plan.target_spec import known_targets
 from harness.training.plan import DEFAULT_MODEL, DEFAULT_TARGET_ACCURACY, TrainingRequest, make_training_plan
 from harness.training.run_dir import TrainingDir
@@ -27,7 +28,7 @@ def asks_for_training(words: Iterable[str]) -> bool:
 
     Raises UserError where they are of both kinds: what is trained has to be trained before it can be served.
     """
-    names = [word.partition("=")[0] for word in words]
+    names = names_of(words)
     training = {knob.name for spec in known_trainers().values() for knob in spec.knobs}
     offered = [LOAD_KNOBS, *(spec.knobs for spec in known_targets().values())]
     serving = {knob.name for knobs in offered for knob in knobs} - training
@@ -61,7 +62,7 @@ def training_plan(words: tuple[str, ...], seeds: int, given: dict[str, Any]) -> 
 
 def train(plan: TrainingPlan, given: dict[str, Any]) -> int:
     """Run the plan, or print it with --dry-run. Returns the exit code."""
-    from reports.training.text import plan_text
+    from reports.terminal_text import plan_text
 
     if given["dry_run"]:
         return show_plan({"plan": plan}, plan_text(plan), as_json=given["as_json"])
@@ -77,7 +78,7 @@ class TrainingRun(RunFrame[TrainingDir]):
     def run_trials(self, listener: Listener) -> None:
         """Fit what is left of the plan."""
         from harness.training.run import TrainingJob, run_training
-        from reports.training.points import append_point
+        from reports.points_csv import append_point
 
         plan = self.folder.read().plan
         on_point = partial(append_point, self.folder.path, plan)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import RunError, UserError
+from harness.files import cache_folder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.plan.server_recipe import ServerRecipe
 
 INSTALL_TIMEOUT_S = 900.0
@@ -31,10 +32,9 @@ def python_of(recipe: ServerRecipe) -> str:
 
 def environment_of(recipe: ServerRecipe) -> Path:
     """The folder of its environment, whether it exists or not; named by what is in it."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     files = [_file(recipe, name) for name in (recipe.requirements, recipe.requirements_alone) if name]
     made_of = b"".join(file.read_bytes() for file in files) + recipe.interpreter.encode()
-    return Path(home) / "sweepspot" / "servers" / f"{recipe.name}-{hashlib.sha256(made_of).hexdigest()[:12]}"
+    return cache_folder("servers") / f"{recipe.name}-{hashlib.sha256(made_of).hexdigest()[:12]}"
 
 
 def install(recipe: ServerRecipe) -> Path:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from harness.clock import NS_PER_S, monotonic_ns, thread_cpu_ns
-from harness.record.run_folder import write_whole
-from harness.record.server_statistics import FAMILIES, TRITON_STATISTICS, Counters, Family, Reading, ServerStatistics
+from harness.files import pretty, write_whole
+from harness.record.server_statistics import (
+    FAMILIES,
+    FILE,
+    TRITON_STATISTICS,
+    Counters,
+    Family,
+    Reading,
+    ServerStatistics,
+)
+from harness.wire.bounded_http import OK, NoResponseError, get
 from harness.wire.server_url import parse_url
 
 if TYPE_CHECKING:
@@ -24,8 +32,6 @@ LAST_READING_LIMIT_S = 3 * TIMEOUT_S  # a server may drip
 INTERVAL_S = 0.25
 CPU_SHARE = 0.01  # of a core, at most, goes into reading: a server with long statistics is asked less often
 TRITON_METRICS_PORT = 8002
-OK = 200
-FILE = "server.json"
 
 
 class Scraper:
@@ -87,7 +93,7 @@ def statistics_of(scraper: Scraper | None, folder: Path) -> Iterator[None]:
         reader.join(LAST_READING_LIMIT_S)
         if len(readings) > 1:
             found = ServerStatistics(family=scraper.family.name, url=scraper.url, readings=tuple(readings))
-            write_whole(folder / FILE, _encoded(found))
+            write_whole(folder / FILE, pretty(found))
 
 
 def _read_on(scraper: Scraper, readings: list[Reading], stop: threading.Event) -> None:
@@ -104,22 +110,6 @@ def _read_on(scraper: Scraper, readings: list[Reading], stop: threading.Event) -
 def _reading(scraper: Scraper) -> Reading | None:
     counters = scraper.read()
     return None if counters is None else Reading(at_ns=monotonic_ns(), counters=counters)
-
-
-def read_statistics(folder: Path) -> ServerStatistics | None:
-    """What `statistics_of` kept; None where it kept nothing that can be read."""
-    import msgspec
-
-    try:
-        return msgspec.json.decode((folder / FILE).read_bytes(), type=ServerStatistics)
-    except (OSError, msgspec.DecodeError):
-        return None
-
-
-def _encoded(found: ServerStatistics) -> bytes:
-    import msgspec
-
-    return msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
 
 
 def _triton_counters(body: bytes) -> Counters | None:
@@ -158,15 +148,8 @@ def _counts(labels: dict[str, str], family: Family, model: str) -> bool:
 
 
 def _get(url: str) -> bytes | None:
-    server = parse_url(url)
-    token = {"Authorization": server.access.authorization} if server.access.token else {}
-    connection = server.http_connection(TIMEOUT_S)
     try:
-        connection.request("GET", server.prefix or "/", headers=token)
-        answer = connection.getresponse()
-        body = answer.read(MAX_BYTES)
-    except (OSError, http.client.HTTPException):
+        response = get(parse_url(url), timeout_s=TIMEOUT_S, limit_bytes=MAX_BYTES)
+    except NoResponseError:
         return None
-    finally:
-        connection.close()
-    return body if answer.status == OK else None
+    return response.body if response.status == OK else None

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.judge.metrics import ModelCard
+from harness.record.model_card import ModelCard
 from harness.wire.open_inference import V2BinaryCodec, V2Codec
 from harness.wire.payload_bank import BankMeta
 from harness.wire.server_url import ServerUrl

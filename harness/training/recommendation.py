@@ -1,0 +1,219 @@
+"""Which setting to train with, in one or two sentences: the best of those that can be believed, and against what."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.judge.checks.case import worst
+from harness.judge.findings import FindingKind, Verdict
+from harness.judge.number_text import figure, grouped
+from harness.judge.stats.mean_intervals import FEWEST_RUNS, run_mean
+from harness.plan.knobs import format_value
+from harness.training.metrics import TrainingRecommendation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.judge.interval import Interval
+    from harness.training.metrics import TrainingPointMetrics
+    from harness.training.plan import TrainingPlan
+
+_TO = "\u2013"
+_TIMES = "\u00d7"
+MUCH_FASTER = 0.8  # of the time: worth a word beside an equal accuracy
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """The recommended point, what cannot be told from it, and what it gains over the baseline."""
+
+    best: TrainingPointMetrics
+    tied: tuple[TrainingPointMetrics, ...]
+    baseline: TrainingPointMetrics | None
+    gain: Interval | None
+
+
+def recommend_training(points: Sequence[TrainingPointMetrics], plan: TrainingPlan) -> TrainingRecommendation:
+    """The recommendation over all `points`, in the order of the plan.
+
+    Best is the highest mean accuracy on the validation examples among the points that are not INVALID; the test
+    examples have no part in the choice. The test examples then say whether it is better than another: seed by seed,
+    where the 95 % interval of the difference lies above zero. Where the swept knobs are a matter of speed, best is the
+    fastest of those that cannot be told from the most accurate. The baseline is the plan's: what the model has where
+    nothing is set, or the value swept first.
+    """
+    if not points:
+        return TrainingRecommendation(sentence="No answer: nothing was trained.")
+    believed = [point for point in points if point.verdict is not Verdict.INVALID and point.validation_accuracy]
+    if not believed:
+        return TrainingRecommendation(sentence=_why_all_invalid(points))
+    choice = _choose(believed, plan)
+    return TrainingRecommendation(
+        sentence=" ".join(_sentences(choice, points, plan)),
+        best_point=choice.best.point,
+        baseline_point=choice.baseline.point if choice.baseline else None,
+        gain=choice.gain,
+        tied_points=tuple(point.point for point in choice.tied),
+    )
+
+
+def _choose(believed: Sequence[TrainingPointMetrics], plan: TrainingPlan) -> _Choice:
+    best = max(believed, key=_validation)
+    equals = [point for point in believed if point is best or not _beats(best, point)]
+    if plan.by_speed:
+        best = max(equals, key=_speed)
+    baseline = next((point for point in believed if point.point == plan.baseline), None)
+    return _Choice(
+        best=best,
+        tied=tuple(point for point in equals if point is not best),
+        baseline=baseline,
+        gain=_gain(baseline, best) if baseline and baseline is not best else None,
+    )
+
+
+def _speed(point: TrainingPointMetrics) -> float:
+    return point.samples_per_s.value if point.samples_per_s else 0.0
+
+
+def training_verdict(found: TrainingRecommendation, points: Sequence[TrainingPointMetrics]) -> Verdict:
+    """The verdict on the recommendation: the worst of the points that it names.
+
+    A setting that diverged cannot be the best, so leaving it out costs nothing; one that was cut off might.
+    """
+    by_number = {point.point: point for point in points}
+    if found.best_point is None:
+        return Verdict.INVALID
+    cut_off = any(point.verdict is Verdict.INVALID and not _diverges(point) for point in points)
+    named = [number for number in (found.best_point, found.baseline_point) if number is not None]
+    left_out = Verdict.DEGRADED if cut_off else Verdict.VALID
+    return worst([left_out, *(by_number[number].verdict for number in named)])
+
+
+def _diverges(point: TrainingPointMetrics) -> bool:
+    return any(finding.kind is FindingKind.DIVERGED for finding in point.findings)
+
+
+def _validation(point: TrainingPointMetrics) -> float:
+    return point.validation_accuracy.value if point.validation_accuracy else -1.0
+
+
+def _beats(best: TrainingPointMetrics, other: TrainingPointMetrics) -> bool:
+    gain = _gain(other, best)
+    return gain is not None and gain.low is not None and gain.low > 0
+
+
+def _gain(baseline: TrainingPointMetrics, best: TrainingPointMetrics) -> Interval | None:
+    before, after = ({fit.seed: fit.test_accuracy for fit in point.fits if fit.whole} for point in (baseline, best))
+    differences = [(after[seed] or 0.0) - (before[seed] or 0.0) for seed in sorted(set(before) & set(after))]
+    return run_mean(differences) if differences else None
+
+
+def _sentences(choice: _Choice, points: Sequence[TrainingPointMetrics], plan: TrainingPlan) -> Iterable[str]:
+    if plan.by_speed:
+        yield from _speed_sentences(choice)
+        return
+    best, gain = choice.best, choice.gain
+    test = best.test_accuracy if best.seeds >= FEWEST_RUNS else best.test_sampling
+    right = f"{_accuracy(test)} of the test examples" if test else "an unknown share of the test examples"
+    if len(plan.points) == 1:
+        yield f"{plan.model} gets {right} right after {best.epochs} epoch{'s' if best.epochs > 1 else ''}."
+    else:
+        against = f", {_points(gain)} than {_name(choice.baseline)}" if gain else ""
+        claim = "is ahead" if choice.tied else "generalises best"
+        yield f"{_name(best)} {claim}: it gets {right} right{against}."
+    yield _fit_words(best)
+    yield from _tie_words(best, choice.tied)
+    if best.seeds < FEWEST_RUNS and len(points) > 1:
+        seeds = "One seed" if best.seeds == 1 else "Two seeds"
+        yield f"{seeds} cannot tell a better value from a luckier start: use --seeds {FEWEST_RUNS}."
+    diverged = [_name(point) for point in points if _diverges(point)]
+    if diverged:
+        yield f"{_listed(diverged)} diverged."
+
+
+def _speed_sentences(choice: _Choice) -> Iterable[str]:
+    """The fastest, how much faster than each of the others, and whether it costs accuracy."""
+    best = choice.best
+    rate = best.samples_per_s
+    interval = f" ({figure(rate.low)}{_TO}{figure(rate.high)})" if rate and rate.low and rate.high else ""
+    yield f"{_name(best)} trains fastest: {figure(_speed(best))} examples/s{interval}."
+    against = [
+        f"{figure(_speed(best) / _speed(point))}{_TIMES} {_name(point)}" for point in choice.tied if _speed(point)
+    ]
+    if against:
+        yield f"That is {_listed(against)}, and their accuracies cannot be told apart."
+
+
+def _fit_words(point: TrainingPointMetrics) -> str:
+    """Whether the model knows too much of its training examples, too little, or neither."""
+    kinds = {finding.kind for finding in point.findings}
+    gap = _in_points(point.gap.value) if point.gap else ""
+    if FindingKind.OVERFITTING in kinds:
+        return f"It overfits: the training examples are {gap} ahead of the validation examples."
+    if {FindingKind.UNDERFITTING, FindingKind.UNCONVERGED} <= kinds:
+        return "It underfits and was still learning at the end: more epochs may do better."
+    if FindingKind.UNDERFITTING in kinds:
+        return "It underfits: even the training examples are not learned."
+    if FindingKind.UNCONVERGED in kinds:
+        return f"It was still learning at the end ({gap} of generalisation gap): more epochs may do better."
+    return f"The generalisation gap is {gap}: neither over- nor underfitting shows."
+
+
+def _tie_words(best: TrainingPointMetrics, tied: Sequence[TrainingPointMetrics]) -> Iterable[str]:
+    if not tied:
+        return
+    yield f"{_listed([_name(point) for point in tied])} cannot be told apart from it here."
+    times = [(point.seconds.value, point) for point in tied if point.seconds and _surely_faster(point, best)]
+    if best.seconds and times:
+        seconds, fastest = min(times, key=lambda pair: pair[0])
+        yield f"{_name(fastest)} trains {figure(best.seconds.value / seconds)}{_TIMES} as fast."
+
+
+def _surely_faster(point: TrainingPointMetrics, best: TrainingPointMetrics) -> bool:
+    """By a fifth or more, with intervals apart: settings that do the same work differ by what else the machine did."""
+    if point.seconds is None or best.seconds is None or point.seconds.high is None or best.seconds.low is None:
+        return False
+    return point.seconds.high < best.seconds.low and point.seconds.value < MUCH_FASTER * best.seconds.value
+
+
+def _accuracy(estimate: Interval) -> str:
+    """`97.2 % (96.1-98.4)`."""
+    value = f"{100 * estimate.value:.1f}\u202f%"
+    if estimate.low is None or estimate.high is None:
+        return value
+    return f"{value} ({100 * estimate.low:.1f}{_TO}{100 * estimate.high:.1f})"
+
+
+def _points(gain: Interval) -> str:
+    """`2.1 points (1.2-3.0) more`."""
+    words = "more" if gain.value >= 0 else "fewer"
+    interval = ""
+    if gain.low is not None and gain.high is not None:
+        low, high = sorted((gain.low, gain.high)) if gain.value >= 0 else sorted((-gain.low, -gain.high))
+        interval = f" ({100 * low:.1f} to {100 * high:.1f})"
+    return f"{abs(100 * gain.value):.1f} points{interval} {words}"
+
+
+def _in_points(share: float) -> str:
+    return f"{100 * share:.1f} points"
+
+
+def _name(point: TrainingPointMetrics | None) -> str:
+    setting = point.setting if point else {}
+    return ", ".join(f"{name}={format_value(value)}" for name, value in setting.items()) or "the model"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _why_all_invalid(points: Sequence[TrainingPointMetrics]) -> str:
+    reasons = [finding for point in points for finding in point.findings if finding.verdict is Verdict.INVALID]
+    if not reasons:
+        return "No answer: no fit came to its end."
+    (kind, count), *_ = Counter(finding.kind for finding in reasons).most_common(1)
+    example = next(finding for finding in reasons if finding.kind is kind)
+    of = f"{grouped(count)} of {grouped(len(points))}" if len(points) > 1 else "and"
+    return f"No answer: every fit is INVALID, {of} for this reason: {example.text} {example.remedy}"
