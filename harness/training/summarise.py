@@ -16,7 +16,7 @@ from harness.clock import NS_PER_S
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.judge.numbers.resource_usage import mean_usage, usage
-from harness.judge.numbers.sample_series import Samples
+from harness.judge.numbers.sample_series import SampleSeries
 from harness.judge.stats.mean_intervals import run_mean, share_interval
 from harness.record.rows import Window
 from harness.training.checks import judge_fit, judge_together, judge_training_point
@@ -61,7 +61,9 @@ def summarise_fit(evidence: FitEvidence, plan: TrainingPlan) -> FitMetrics:
         loss_rise=_rise(lowest, last),
         samples_per_s=_samples_per_s(rows),
         seconds_to_target=_seconds_to(plan.target_accuracy, rows),
-        usage=usage(Samples(evidence.samples), Window(rows[0].begin_ns, rows[-1].end_ns)) if rows else mean_usage([]),
+        usage=usage(SampleSeries(evidence.samples), Window(rows[0].begin_ns, rows[-1].end_ns))
+        if rows
+        else mean_usage([]),
         verdict=Verdict.VALID,
         findings=(),
     )
