@@ -28,6 +28,9 @@ class LoopHealth(msgspec.Struct, frozen=True, kw_only=True):
     loop_lag_max_ns: int | None = None
     gc_pause_ns: int = 0
     gc_collections: int = 0
+    stalls_ns: tuple[
+        tuple[int, int], ...
+    ] = ()  # from and until when that ticker was more than 20 ms late; at most 1 000
 
 
 class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
