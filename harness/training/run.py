@@ -63,7 +63,8 @@ def run_fit(job: TrainingJob, trial: Trial, point: TrainingPoint, time_left: Tim
     folder = job.run_dir.trial(trial, point)
 
     def on_epoch(row: Epoch) -> None:
-        job.listener(Prepared())  # the trainer has started
+        if row.epoch == 1:
+            job.listener(Prepared())  # the trainer has started
         time_left.epoch_ended(row)
         figures = f"epoch {row.epoch}/{epochs}: {epoch_text(row)}"
         job.listener(TrialProgress(name, figures, step=row.epoch, left_s=time_left.seconds))
