@@ -15,7 +15,7 @@ OWN = """
 import gevent
 import numpy as np
 from locust import task
-from harness.measure.load.locust.task_users import SweepspotUser
+from harness.users import SweepspotUser
 
 class Own(SweepspotUser):
     def on_start(self):
@@ -40,7 +40,7 @@ class Own(SweepspotUser):
 
 OTHERS = """
 from locust import FastHttpUser, HttpUser, constant, task
-from harness.measure.load.locust import master as locust_roles
+import harness.users
 
 class Fast(FastHttpUser):
     wait_time = constant(0.01)

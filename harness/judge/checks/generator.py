@@ -107,7 +107,7 @@ def gc_pause(case: TrialCase) -> Finding | None:
 
 def littles_law(case: TrialCase) -> Finding | None:
     """Closed loop: users = throughput x (response time + think time), or users were missing or rows were lost."""
-    if case.rows is None or case.closed is None or any(report.own_pace for report in case.data.reports):
+    if case.rows is None or case.closed is None or any(report.user_paced for report in case.data.reports):
         return None
     due = case.rows.due
     done = due["done_ns"] != ABSENT

@@ -1,6 +1,6 @@
-"""`python -m harness.measure.load.locust.describe_scenario SCENARIO`: what a scenario declares, as JSON.
+"""`python -m harness.measure.load.locust.describe_scenario SCENARIO` prints what a scenario declares, as JSON.
 
-A process of its own, because importing a scenario imports Locust, which patches the whole interpreter.
+It is a process of its own, because importing a scenario imports Locust, which patches the whole interpreter.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ import sys
 import msgspec
 from locust.util.load_locustfile import load_locustfile
 
-from harness.measure.load.locust.mixed_classes import PREDICT
-from harness.plan.scenario import DEFAULT_MODEL, Scenario
+from harness.measure.load.locust.scenario_user import PREDICT, declared
+from harness.plan.scenario import Scenario
 
 
 def main() -> int:
-    """Print what the file declares."""
+    """Print the declarations."""
     users = load_locustfile(sys.argv[1])[0]
-    declared = next((user for user in users.values() if hasattr(user, "request_classes")), None)
+    user = next((each for each in users.values() if getattr(each, "request_classes", None)), declared())
     scenario = Scenario(
-        classes=dict(getattr(declared, "request_classes", PREDICT)),
-        mix=getattr(declared, "mix", ""),
-        model=getattr(declared, "default_model", DEFAULT_MODEL),
-        knobs=tuple(getattr(declared, "default_knobs", ())),
-        defaults=dict(getattr(declared, "default_options", {})),
+        classes=dict(user.request_classes or PREDICT),
+        mix=user.mix,
+        model=user.default_model,
+        knobs=tuple(user.default_knobs),
+        defaults=dict(user.default_options),
     )
     print(msgspec.json.encode(scenario).decode())
     return 0

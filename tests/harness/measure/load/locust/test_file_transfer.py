@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.measure.load.locust.file_transfer import WORKER_DIR, Courier, is_here, keep_shard, own_folder
+from harness.measure.load.locust.file_transfer import WORKER_DIR, FileTransfer, exists_locally, keep_shard, own_folder
 
 
 class Wire:
@@ -27,12 +27,12 @@ def test_files_arrive_whole_whatever_the_order(tmp_path, monkeypatch):
     there.mkdir()
     here.mkdir()
     wire = Wire(here)
-    courier = Courier(wire, there)
+    courier = FileTransfer(wire, there)
     content = bytes(range(256)) * 40
     (there / "requests-1.arrow").write_bytes(content[:3000])
     (there / "load-1.json").write_text("{}")
     (there / "tokens-1.arrow").write_bytes(b"tokens")
-    courier._bring()
+    courier._send_new()
     before = len(wire.sent)
     (there / "requests-1.arrow").write_bytes(content)
     courier.finish()
@@ -54,10 +54,10 @@ def test_a_name_that_is_not_a_workers_own_is_refused(tmp_path, name):
 def test_a_worker_that_keeps_to_its_folder_sees_nothing_of_the_masters(tmp_path, monkeypatch):
     file = tmp_path / "bank.npz"
     file.write_text("")
-    assert is_here(file)
-    assert not is_here(tmp_path / "other")
+    assert exists_locally(file)
+    assert not exists_locally(tmp_path / "other")
     monkeypatch.setenv(WORKER_DIR, str(tmp_path / "mine"))
-    assert not is_here(file)
+    assert not exists_locally(file)
     assert own_folder().parent == tmp_path / "mine"
 
 
