@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.judge.interval import Interval
-from harness.plan.knobs import format_value
+from harness.plan.knobs import format_value, setting_text
 from reports.charts.xy import Chart, draw
-from reports.labels import setting_label
 from reports.views.curves import Axis, Curves, Line
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def trade_charts(report: ReportInput, lines: Curves) -> list[tuple[str, Markup]]
     chosen = [points[each.point] for each in result.trade_off]
     front = [points[each.point] for each in result.trade_off if each.on_front]
     of_point = {point.point: line.index or 0 for line in lines.lines for point in line.points}
-    marks = [Line(setting_label(point.setting), (point,), of_point[point.point]) for point in chosen]
+    marks = [Line(setting_text(point.setting), (point,), of_point[point.point]) for point in chosen]
     found = []
     rated = {each.point: each.accuracy for each in result.trade_off}
     for chart in _charts(report, rated):

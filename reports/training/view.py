@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.plan.knobs import format_value
+from harness.plan.knobs import format_value, setting_text
 from reports import units
-from reports.labels import VERDICT_MEANING, setting_label, verdict_counts
+from reports.labels import VERDICT_MEANING, verdict_counts
 from reports.training.texts import fit_words, label, share, shares
 from reports.views.page_view import Figure, instant, model_facts
 
@@ -114,10 +114,10 @@ def _method(report: TrainingInput) -> Iterator[tuple[str, str]]:
     )
     yield "Swept", "; ".join(swept) or "nothing: one setting"
     if plan.fixed:
-        yield "Set", setting_label(plan.fixed)
+        yield "Set", setting_text(plan.fixed)
     unset = {name: value for name, value in result.setting.items() if name not in (*plan.swept, *plan.fixed)}
     if unset:
-        yield "Left as it is", setting_label(unset)
+        yield "Left as it is", setting_text(unset)
     seeds = f"{plan.seed}" if plan.seeds == 1 else f"{plan.seed} to {plan.seed + plan.seeds - 1}"
     yield "Seeds", f"{seeds}, the same for every point; {len(plan.trials)} fits in shuffled blocks"
     if result.validation_count:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.plan.knobs import format_value
+from harness.plan.knobs import format_value, setting_text
 from reports import units
 from reports.labels import VERDICT_MEANING, point_label, verdict_counts
 from reports.views.points_table import points_table
@@ -15,8 +15,9 @@ from reports.views.points_table import points_table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.judge.metrics import ModelCard, PointMetrics, Recommendation, RunResult
+    from harness.judge.metrics import PointMetrics, Recommendation, RunResult
     from harness.plan.plan import Plan
+    from harness.record.model_card import ModelCard
     from reports.report_input import ReportInput
     from reports.views.points_table import Table
 
@@ -174,7 +175,7 @@ def _method(report: ReportInput) -> Iterator[tuple[str, str]]:
     yield "Arrivals", _arrivals(points)
     yield "Swept", "; ".join(_swept(plan)) or "nothing: one setting"
     if plan.fixed:
-        yield "Set", ", ".join(f"{name}={format_value(value)}" for name, value in plan.fixed.items())
+        yield "Set", setting_text(plan.fixed)
     if plan.left_out:
         yield "Left out", "; ".join(plan.left_out)
     yield (

@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
+from harness.files import replacing
+
 if TYPE_CHECKING:
     from locust.runners import WorkerRunner
 
 SHARD = "sweepspot_shard"  # to the master: {"name", "offset", "data"}
 INTERVAL_S = 2.0
 CHUNK_BYTES = 1 << 18
-WORKER_DIR = (
-    "SWEEPSPOT_WORKER_DIR"  # environment variable: the folder where a worker keeps its rows until they are sent
-)
-_NAME = re.compile(r"((requests|tokens)(-\d+)?\.arrow|load(-\d+)?\.json)")  # without a number: from the only worker
+MOST_FILE_BYTES = 1 << 34  # of one worker's file: some 100 million rows
+WORKER_DIR = "SWEEPSPOT_WORKER_DIR"  # environment variable: where a worker keeps its rows until they are sent
+_NAME = re.compile(r"(?:(?:requests|tokens)(-\d+)?\.arrow|load(-\d+)?\.json)")
 logger = logging.getLogger(__name__)
 
 
@@ -35,11 +36,6 @@ def own_folder() -> Path:
     if parent:
         Path(parent).mkdir(parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(prefix="sweepspot-", dir=parent))
-
-
-def exists_locally(path: Path | str) -> bool:
-    """Whether a file of the master is on this machine, and this worker has no folder of its own (WORKER_DIR)."""
-    return WORKER_DIR not in os.environ and Path(path).is_file()
 
 
 class FileTransfer:
@@ -77,18 +73,23 @@ class FileTransfer:
         self._runner.send_message(SHARD, {"name": name, "offset": offset, "data": data})
 
 
-def keep_shard(folder: Path, shard: dict[str, Any]) -> None:
-    """Write a piece that a worker sent into the master's folder. A name that no worker uses is refused."""
+def keep_shard(folder: Path, shard: dict[str, Any], suffix: str) -> None:
+    """Write a part of a worker's file into the master's folder.
+
+    suffix: of that worker's file names (`TrialLoad.suffix`). A file of another name, or beyond `MOST_FILE_BYTES`, is
+    refused.
+    """
     name, offset, data = str(shard["name"]), int(shard["offset"]), bytes(shard["data"])
-    if not _NAME.fullmatch(name):
-        logger.error("A worker sent a file called %r, which is not kept", name)
+    match = _NAME.fullmatch(name)
+    own = match is not None and (match[1] or match[2] or "") == suffix
+    if not own or not 0 <= offset <= MOST_FILE_BYTES - len(data):
+        logger.error("A worker sent a part of %r at byte %d, which is not kept", name, offset)
         return
     path = folder / name
     try:
         if name.endswith(".json"):
-            partial = path.with_name(f".{name}.partial")
-            partial.write_bytes(data)
-            partial.replace(path)
+            with replacing(path) as partial:
+                partial.write_bytes(data)
         else:
             with path.open("r+b" if path.exists() else "wb") as file:
                 file.seek(offset)

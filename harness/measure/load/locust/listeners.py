@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -12,12 +13,17 @@ from locust.runners import MasterRunner, WorkerRunner
 from harness.measure.load.locust.current_run import play, role_in
 from harness.measure.load.locust.master import Local, Master
 from harness.measure.load.locust.options import remember_token_file
+from harness.measure.load.locust.page_guard import guard_page
+from harness.measure.load.locust.pairing import secure_sockets
 from harness.measure.load.locust.worker import Worker
 
 if TYPE_CHECKING:
     from locust.env import Environment
 
     from harness.measure.load.locust.role import Role
+
+
+secure_sockets(sys.argv)  # before Locust makes a runner, which opens its socket
 
 
 @events.init.add_listener
@@ -29,6 +35,7 @@ def _on_init(environment: Environment, runner: Any, **_: Any) -> None:
     else:
         principal = Master(environment) if isinstance(runner, MasterRunner) else Local(environment)
         principal.prepare()
+        guard_page(environment)
         environment.events.quitting.add_listener(lambda **_: principal.on_quit_announced())
         role = principal
     play(environment, role)

@@ -22,6 +22,7 @@ from harness.measure.load.locust.own_target import ResolvedTarget, resolve_targe
 from harness.measure.load.locust.role import Role
 from harness.measure.load.locust.worker_barrier import ENDED, Barrier, Orders, kill_frozen_children
 from harness.plan.arrivals import Closed
+from harness.wire.credentials import require_token_host
 
 if TYPE_CHECKING:
     from locust.env import Environment
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from harness.plan.load_settings import TrialLoad
 
 WATCH_INTERVAL_S = 0.1
-MARKER = ".master"  # in the trial's folder while the test runs; a worker that can see it writes there itself
 START_DELAY_NS = {True: 300 * NS_PER_MS, False: 3000 * NS_PER_MS}  # by whether all workers are on this machine
 
 
@@ -39,6 +39,7 @@ class Principal(Role):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.resolved = ResolvedTarget(None, {})
+        self._token_hosts: tuple[str, ...] = ()  # of the command line or the scenario; empty before they are known
 
     def prepare(self) -> None:
         """Check the settings and settle the target. Ends the process where that fails."""
@@ -48,6 +49,7 @@ class Principal(Role):
                 channel = ControlChannel.inherited(self._options.control_fd)
                 channel.watch(self._on_message, lambda: self.stop("the parent process has ended"))
             self.resolved = resolve_target(self._environment, load)
+            self._token_hosts = (self._environment.host or "",)
         except SweepspotError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(int(error.exit_code))
@@ -65,8 +67,19 @@ class Principal(Role):
             self.resolved.process.stop()
 
     def _load(self, trial_dir: str = "") -> TrialLoad:
-        """The settings of the next test. Raises UserError."""
+        """The settings of the next test. Raises UserError, also where a page asks for a host that gets no token."""
+        if self._token_hosts:
+            require_token_host(self._environment.host or "", self._token_hosts)
         return msgspec.structs.replace(trial_load(self._environment, trial_dir), **self.resolved.settings)
+
+    def _load_or_fail(self) -> TrialLoad | None:
+        """The settings of a test that begins now; None where they cannot be used, which ends the test."""
+        try:
+            return self._load(self._trial_dir())
+        except SweepspotError as error:
+            self.fail(error)
+            self.begun.set()
+            return None
 
     def _on_message(self, message: dict[str, Any]) -> None:
         if message.get("stop"):
@@ -78,7 +91,8 @@ class Local(Principal):
 
     def on_test_start(self) -> None:
         """Begin at once."""
-        self._begin(Orders(load=self._load(self._trial_dir())))
+        if (load := self._load_or_fail()) is not None:
+            self._begin(Orders(load=load))
 
     def on_quitting(self) -> None:
         """Print where the rows are."""
@@ -101,16 +115,17 @@ class Master(Principal):
 
     def on_test_start(self) -> None:
         """Put the workers' orders into the options, which Locust sends to the workers with the users."""
-        load = self._load(self._trial_dir())
+        load = self._load_or_fail()
+        if load is None:
+            return
         load = msgspec.structs.replace(load, trial_dir=str(Path(load.trial_dir).resolve()))
         self._dir, self._timeout_s = load.trial_dir, load.timeout_s
         self._barrier.reset()
         make_folder(Path(self._dir))
-        (Path(self._dir) / MARKER).touch()
         self._workers.offer(load.files)
         origin_ns = monotonic_ns() + START_DELAY_NS[self._workers.on_this_machine]
         self._options.sweepspot_orders = self._barrier.orders(
-            load, marker=MARKER, origin_ns=None if isinstance(load.arrivals, Closed) else origin_ns
+            load, origin_ns=None if isinstance(load.arrivals, Closed) else origin_ns
         )
         if self._watch is not None:
             self._watch.kill()
@@ -130,7 +145,6 @@ class Master(Principal):
         super().on_quitting()
         kill_frozen_children()
         if self._dir:
-            (Path(self._dir) / MARKER).unlink(missing_ok=True)
             print(f"rows: {self._dir}")
 
     def _on_ended(self, environment: Environment, msg: Any, **_: Any) -> None:
@@ -139,7 +153,9 @@ class Master(Principal):
 
     def _on_shard(self, environment: Environment, msg: Any, **_: Any) -> None:
         del environment
-        keep_shard(Path(self._dir), msg.data)
+        suffix = self._barrier.suffix_of(msg.node_id)
+        if suffix is not None:
+            keep_shard(Path(self._dir), msg.data, suffix)
 
     def _await_workers(self) -> None:
         """End the test once all live workers have ended; a lost worker must not delay it."""
