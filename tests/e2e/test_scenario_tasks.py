@@ -76,7 +76,7 @@ def run(tmp_path, text, *words):
     assert sum(report["rows_written"] for report in reports) == len(rows)
     total = next(line.split() for line in output.splitlines() if "Aggregated" in line)
     # What a client of Locust's own still had open when the test ended is told too late, and said to be.
-    assert int(total[1]) == len(rows) + output.count("after the books were closed")
+    assert int(total[1]) == len(rows) + output.count("after the rows were closed")
     return done.returncode, reports, rows
 
 
