@@ -5,8 +5,8 @@ the requests of all users, also of those of other classes such as Locust's own H
 """
 
 from harness.measure.load.locust import listeners as _listeners  # noqa: F401  (registers them)
-from harness.measure.load.locust.inference_user import InferenceUser
-from harness.measure.load.locust.task_users import Inference, LeanHttpUser, SweepspotUser
+from harness.measure.load.locust.users.inference_user import InferenceUser
+from harness.measure.load.locust.users.task_users import Inference, LeanHttpUser, SweepspotUser
 from harness.plan.request_mix import RequestClass
 
 __all__ = ["Inference", "InferenceUser", "LeanHttpUser", "RequestClass", "SweepspotUser"]

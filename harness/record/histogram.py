@@ -39,7 +39,7 @@ def counted(values: NDArray[np.int64]) -> dict[int, int]:
     return dict(zip(unique.tolist(), counts.tolist(), strict=True))
 
 
-class Histogram:
+class DurationHistogram:
     """Counts of durations by bucket number."""
 
     def __init__(self, counts: Mapping[int, int] | None = None) -> None:
@@ -70,7 +70,7 @@ class Histogram:
         return None
 
     @classmethod
-    def sum_of(cls, parts: Iterable[Mapping[int, int]]) -> Histogram:
+    def sum_of(cls, parts: Iterable[Mapping[int, int]]) -> DurationHistogram:
         """The histogram of all counts together."""
         total = cls()
         for counts in parts:

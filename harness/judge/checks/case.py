@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.judge.metrics import TrialMetrics
-    from harness.judge.numbers.sample_series import Samples
+    from harness.judge.numbers.machine.harmed_time import CleanTime
+    from harness.judge.numbers.sample_series import SampleSeries
+    from harness.judge.numbers.target.availability import Availability
     from harness.judge.numbers.trial_rows import TrialRows
     from harness.record.trial_data import TrialData
 
@@ -30,8 +32,10 @@ class TrialCase:
 
     data: TrialData
     rows: TrialRows | None
-    samples: Samples
+    samples: SampleSeries
     metrics: TrialMetrics
+    usable: CleanTime | None = None  # None: the samplers saw nothing of the machine
+    availability: Availability | None = None  # None where `rows` is
 
     @property
     def closed(self) -> Closed | None:

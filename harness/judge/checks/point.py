@@ -12,20 +12,51 @@ from harness.judge.number_text import figure, grouped
 from harness.judge.numbers.throughput import disjoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from harness.judge.findings import Finding
-    from harness.judge.metrics import PointMetrics
+    from harness.judge.metrics import PointMetrics, TrialMetrics
 
 DISAGREE_BY = 1.05  # repeats that differ by less than this factor are near enough, whatever their intervals
+FAULTS_OF_TARGET = (
+    FindingKind.WRONG_ANSWERS,
+    FindingKind.ERRORS,
+    FindingKind.TARGET_DIED,
+    FindingKind.UNAVAILABLE,
+)
 HEADLINE_PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 
 
+def standing_trials(trials: Sequence[TrialMetrics]) -> tuple[TrialMetrics, ...]:
+    """The repeats by which a point is judged: all but INVALID ones, as long as one is left.
+
+    A repeat that is INVALID by a fault of the target's stays: it is evidence, and not noise.
+    """
+    standing = tuple(trial for trial in trials if trial.verdict is not Verdict.INVALID or _fault_of_target(trial))
+    return standing or tuple(trials)
+
+
+def left_out(metrics: PointMetrics) -> Iterator[Finding]:
+    """Repeats are INVALID and the point is judged by the others."""
+    standing = standing_trials(metrics.trials)
+    out = [trial for trial in metrics.trials if trial not in standing]
+    if not out:
+        return
+    grave = next(each for trial in out for each in trial.findings if each.verdict is Verdict.INVALID)
+    verb = "is" if len(out) == 1 else "are"
+    text = f"{len(out)} of {len(metrics.trials)} repeats {verb} INVALID and left out: {grave.text}"
+    yield finding(FindingKind.LEFT_OUT, Verdict.DEGRADED, text, grave.remedy, left_out=len(out))
+
+
+def _fault_of_target(trial: TrialMetrics) -> bool:
+    return any(each.verdict is Verdict.INVALID and each.kind in FAULTS_OF_TARGET for each in trial.findings)
+
+
 def of_its_trials(metrics: PointMetrics) -> Iterator[Finding]:
-    """What was found in the repeats, one finding of each kind: the worst."""
-    for shown, _, count in worst_of_each_kind([trial.findings for trial in metrics.trials]):
-        repeats = len(metrics.trials)
-        where = f"In {count} of {repeats} repeats, at worst: " if repeats > 1 else ""
+    """What was found in the repeats by which it is judged, one finding of each kind: the worst."""
+    trials = standing_trials(metrics.trials)
+    for shown, _, count in worst_of_each_kind([trial.findings for trial in trials]):
+        where = f"In {count} of {len(trials)} repeats, at worst: " if len(trials) > 1 else ""
         yield msgspec.structs.replace(shown, text=where + shown.text)
 
 
@@ -53,7 +84,7 @@ def too_few_samples(metrics: PointMetrics) -> Iterator[Finding]:
 
 def repeats_disagree(metrics: PointMetrics) -> Iterator[Finding]:
     """Two repeats differ by more than chance inside them allows: something outside the plan changed."""
-    trials = [trial for trial in metrics.trials if trial.seconds]
+    trials = [trial for trial in standing_trials(metrics.trials) if trial.seconds]
     throughputs = [trial.throughput_rps.value for trial in trials]
     if disjoint([trial.throughput_rps for trial in trials]) and _spread(throughputs) > DISAGREE_BY:
         listed = ", ".join(figure(value, 3) for value in throughputs)

@@ -22,7 +22,7 @@ from harness.measure.load.ledger import Ledger
 from harness.measure.load.loop_health import LoopMonitor
 from harness.measure.load.payloads.request_classes import RequestClassTable
 from harness.measure.load.phases import NEVER_NS, Phases
-from harness.record.histogram import Histogram
+from harness.record.histogram import DurationHistogram
 from harness.record.load_report import LoadReport
 from harness.record.recorder import Recorder
 from harness.record.rows import NOTED, Outcome, Phase
@@ -84,7 +84,7 @@ class Load:
         self.classes = RequestClassTable(sets, settings.model)
         self.ledger = make_ledger(self.recorder, reader, self.classes.places, self.phases, settings.worker)
         self.stop_reason: str | None = None
-        self.response_times = Histogram()
+        self.response_times = DurationHistogram()
         self.clock: ClockOffset | None = SAME  # to the master's clock; None: not known yet
         self.codec = sets[0].codec if sets else None
         self.access = Access.find(Path(settings.tls_ca) if settings.tls_ca else None)

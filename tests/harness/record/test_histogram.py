@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from evidence_of import START, S, closed_loop, report_of
 
-from harness.record.histogram import RELATIVE_ERROR, Histogram
+from harness.record.histogram import RELATIVE_ERROR, DurationHistogram
 from harness.record.load_report import LoadReport, live_of
 
 MS = 1_000_000
 
 
 def of(values):
-    histogram = Histogram()
+    histogram = DurationHistogram()
     histogram.add(np.asarray(values, dtype=np.int64))
     return histogram
 
@@ -31,8 +31,8 @@ def test_a_percentile_is_within_the_stated_error(values, p):
 def test_eight_parts_are_the_whole_in_any_order(values):
     parts = [of(part).counts for part in np.array_split(values, 8)]
     whole = of(values)
-    assert Histogram.sum_of(parts).counts == Histogram.sum_of(reversed(parts)).counts == whole.counts
-    assert Histogram.sum_of(parts).count == values.size
+    assert DurationHistogram.sum_of(parts).counts == DurationHistogram.sum_of(reversed(parts)).counts == whole.counts
+    assert DurationHistogram.sum_of(parts).count == values.size
 
 
 def test_it_survives_the_report(values):
@@ -53,8 +53,8 @@ def test_a_duration_of_nothing_counts_in_the_lowest_bucket():
 
 
 def test_an_empty_one_has_no_percentile():
-    assert Histogram().quantile_ms(0.5) is None
-    assert Histogram.sum_of([]).count == 0
+    assert DurationHistogram().quantile_ms(0.5) is None
+    assert DurationHistogram.sum_of([]).count == 0
 
 
 def test_a_running_trial_is_the_sum_of_its_load_processes():

@@ -14,8 +14,8 @@ from harness.measure.load.locust.current_run import play, role_in
 from harness.measure.load.locust.master import Local, Master
 from harness.measure.load.locust.options import remember_token_file
 from harness.measure.load.locust.page_guard import guard_page
-from harness.measure.load.locust.pairing import secure_sockets
-from harness.measure.load.locust.worker import Worker
+from harness.measure.load.locust.workers.pairing import secure_sockets
+from harness.measure.load.locust.workers.worker import Worker
 
 if TYPE_CHECKING:
     from locust.env import Environment

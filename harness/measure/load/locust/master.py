@@ -14,13 +14,13 @@ from harness.child_process import ControlChannel
 from harness.clock import NS_PER_MS, monotonic_ns
 from harness.errors import ExitCode, SweepspotError
 from harness.measure.load.generator import make_folder
-from harness.measure.load.locust.file_transfer import SHARD, keep_shard
 from harness.measure.load.locust.load_run import INTERRUPT_DRAIN_S
-from harness.measure.load.locust.master_questions import KnownWorkers
 from harness.measure.load.locust.options import trial_load
 from harness.measure.load.locust.own_target import ResolvedTarget, resolve_target
 from harness.measure.load.locust.role import Role
-from harness.measure.load.locust.worker_barrier import ENDED, Barrier, Orders, kill_frozen_children
+from harness.measure.load.locust.workers.file_transfer import SHARD, keep_shard
+from harness.measure.load.locust.workers.master_questions import KnownWorkers
+from harness.measure.load.locust.workers.worker_barrier import ENDED, Barrier, Orders, kill_frozen_children
 from harness.plan.arrivals import Closed
 from harness.wire.credentials import require_token_host
 

@@ -14,7 +14,7 @@ import msgspec
 from locust import events
 
 from harness.errors import UserError
-from harness.measure.load.locust.scenario_user import classes_of, declared
+from harness.measure.load.locust.users.scenario_user import classes_of, declared
 from harness.plan.arrivals import arrivals_of
 from harness.plan.load_options import ARRIVALS, CHAT, SETTINGS, LoadOption, settings_of, values_of
 from harness.plan.load_settings import TrialLoad, read_trial_load

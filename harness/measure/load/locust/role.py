@@ -15,14 +15,14 @@ from harness.errors import ExitCode, SweepspotError
 from harness.measure.load.assemble import assemble
 from harness.measure.load.clock_offset import SAME
 from harness.measure.load.locust.load_run import INTERRUPT_DRAIN_S, LoadRun
-from harness.measure.load.locust.other_clients import OtherClientRecorder
+from harness.measure.load.locust.users.other_clients import OtherClientRecorder
 from harness.plan.arrivals import Closed
 
 if TYPE_CHECKING:
     from locust.env import Environment
 
     from harness.measure.load.clock_offset import ClockOffset
-    from harness.measure.load.locust.worker_barrier import Orders
+    from harness.measure.load.locust.workers.worker_barrier import Orders
 
 BEGIN_LIMIT_S = 60.0
 logger = logging.getLogger(__name__)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from harness.measure.load.payloads.request_classes import StatisticsKey
     from harness.record.recorder import Rows
 
-OWN_PACKAGES = ("locust.runners", str(__package__))  # whose listeners need not be told of our own requests
+OWN_PACKAGES = ("locust.runners", str(__package__))  # their listeners do not wait for reports of our own requests
 logger = logging.getLogger(__name__)
 
 

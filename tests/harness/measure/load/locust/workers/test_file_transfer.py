@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.measure.load.locust.file_transfer import MOST_FILE_BYTES, FileTransfer, keep_shard
+from harness.measure.load.locust.workers.file_transfer import MOST_FILE_BYTES, FileTransfer, keep_shard
 
 
 class Wire:
@@ -22,7 +22,7 @@ class Wire:
 
 
 def test_files_arrive_whole_whatever_the_order(tmp_path, monkeypatch):
-    monkeypatch.setattr("harness.measure.load.locust.file_transfer.CHUNK_BYTES", 1000)
+    monkeypatch.setattr("harness.measure.load.locust.workers.file_transfer.CHUNK_BYTES", 1000)
     there, here = tmp_path / "there", tmp_path / "here"
     there.mkdir()
     here.mkdir()

@@ -20,8 +20,8 @@ from locust.exception import StopUser
 
 from harness.errors import UserError
 from harness.measure.load.locust.current_run import run_of
-from harness.measure.load.locust.http_client import LeanClient
-from harness.measure.load.locust.scenario_user import PREDICT, ScenarioUser
+from harness.measure.load.locust.users.http_client import LeanClient
+from harness.measure.load.locust.users.scenario_user import PREDICT, ScenarioUser
 from harness.measure.load.payloads.response_check import unchecked
 from harness.measure.load.task_calls import Call, Caller
 from harness.wire.server_url import parse_url

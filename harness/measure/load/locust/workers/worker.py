@@ -8,10 +8,10 @@ import gevent
 import msgspec
 
 from harness.errors import RunError, SweepspotError
-from harness.measure.load.locust.file_transfer import FileTransfer, own_folder
-from harness.measure.load.locust.master_questions import KnownMaster, local_copies
 from harness.measure.load.locust.role import Role
-from harness.measure.load.locust.worker_barrier import END, ENDED, Orders
+from harness.measure.load.locust.workers.file_transfer import FileTransfer, own_folder
+from harness.measure.load.locust.workers.master_questions import KnownMaster, local_copies
+from harness.measure.load.locust.workers.worker_barrier import END, ENDED, Orders
 from harness.wire.credentials import require_token_host, token_targets
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from gevent.event import Event
 from locust import task
 
 from harness.measure.load.locust.current_run import run_of
-from harness.measure.load.locust.scenario_user import PREDICT, ScenarioUser
+from harness.measure.load.locust.users.scenario_user import PREDICT, ScenarioUser
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""`python -m harness.measure.load.locust.describe_scenario SCENARIO` prints what a scenario declares, as JSON.
+"""`python -m harness.measure.load.locust.users.describe_scenario SCENARIO` prints what a scenario declares, as JSON.
 
 It is a process of its own, because importing a scenario imports Locust, which patches the whole interpreter.
 """
@@ -10,7 +10,7 @@ import sys
 import msgspec
 from locust.util.load_locustfile import load_locustfile
 
-from harness.measure.load.locust.scenario_user import PREDICT, declared
+from harness.measure.load.locust.users.scenario_user import PREDICT, declared
 from harness.plan.scenario import Scenario
 
 
