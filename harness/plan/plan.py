@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import msgspec
 import numpy as np
 
+from harness.errors import UserError
 from harness.plan.arrivals import Arrivals, Closed
 from harness.plan.knobs import Setting, format_value
 from harness.plan.load_knobs import CHECK, MIX, PROTOCOL, SKEW
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 FEWEST_REPEATS = 3  # with --precision: only from three repeats on does an interval cover what differs between runs
 SCHEMA_VERSION = 2
+MAX_TRIALS = 10_000
 MODEL = "model"
 OF_THE_LOAD = (MIX, PROTOCOL, CHECK, SKEW)  # knobs in a setting that the target does not have
 
@@ -163,7 +165,10 @@ def order_trials(groups: Sequence[int], repeats: int, seed: int) -> tuple[Trial,
     `groups[i]` is the restart group of point i: points of a group share one start of the target and are run
     one after the other. Blocks keep a slow drift of the machine from favouring a point (randomised block
     design); `seed` makes the order, and each trial's own seed, repeatable.
+    Raises UserError for more than `MAX_TRIALS`.
     """
+    if len(groups) * repeats > MAX_TRIALS:
+        raise UserError(f"{len(groups)} points x {repeats} trials each are too many; sweep fewer values")
     rng = np.random.default_rng(seed)
     trials: list[Trial] = []
     for repeat in range(repeats):
