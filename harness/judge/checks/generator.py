@@ -114,7 +114,7 @@ def gc_pause(case: TrialCase) -> Finding | None:
 
 def littles_law(case: TrialCase) -> Finding | None:
     """Closed loop: all users have a request open or think, all the time, or users were missing or rows were lost."""
-    if case.rows is None or case.closed is None or any(report.own_pace for report in case.data.reports):
+    if case.rows is None or case.closed is None or any(report.user_paced for report in case.data.reports):
         return None
     due, window = case.rows.due, case.rows.window
     refused = due.outcome_is(Outcome.ERROR, Outcome.REJECTED)  # after which a user may pause

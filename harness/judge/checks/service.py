@@ -65,7 +65,7 @@ def _what_it_did(outage: OutageSpan) -> str:
 
 def unequal_users(case: TrialCase) -> Finding | None:
     """Closed loop: some users were served worse than the others, all the time."""
-    if case.rows is None or case.closed is None or any(report.own_pace for report in case.data.reports):
+    if case.rows is None or case.closed is None or any(report.user_paced for report in case.data.reports):
         return None
     good = case.rows.good
     good = good.where(good["user"] != ABSENT)
