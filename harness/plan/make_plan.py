@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.errors import UserError
-from harness.plan.arrivals import Closed, arrivals_of, has_field, length_s
+from harness.plan.arrivals import Closed, arrivals_of, has_field
 from harness.plan.knobs import Apply, Knob, KnobSet, Setting, Value, cross
 from harness.plan.load_knobs import CONCURRENCY, LEVELS, LOAD_KNOBS, MIX, PROTOCOL, RATE
 from harness.plan.option_text import names_of
@@ -101,7 +101,7 @@ def _seconds(plan: Plan, loads: Sequence[Arrivals]) -> float:
     """The measured time: the user's, or what the arrivals take by themselves, or the default."""
     if plan.load.measure_s is not None:
         return plan.load.measure_s
-    lengths_s = [length for load in loads if (length := length_s(load)) is not None]
+    lengths_s = [length for load in loads if (length := load.length_s) is not None]
     if not lengths_s:
         return DEFAULT_SECONDS if plan.precision is None else DEFAULT_PRECISE_SECONDS
     seconds = max(lengths_s) - plan.load.warmup_s
