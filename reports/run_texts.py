@@ -12,8 +12,8 @@ from reports.labels import reasons
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from harness.judge.findings import JudgedPoint
     from harness.plan.plan import BasePlan, Trial
-    from reports.labels import JudgedPoint
 
 PointT = TypeVar("PointT", bound="JudgedPoint")
 Cell = Callable[[PointT], str]  # a point's text in one column

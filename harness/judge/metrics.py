@@ -89,7 +89,7 @@ class StreamMetrics(msgspec.Struct, frozen=True, kw_only=True):
     in_flight: float | None  # streams open at a time, on average over the window
 
 
-class Split(msgspec.Struct, frozen=True, kw_only=True):
+class TimeSplit(msgspec.Struct, frozen=True, kw_only=True):
     """Where the mean response time goes, in milliseconds; None where the server did not say.
 
     send: due to sent, without what clients spent on preprocessing (client). rest: what is left (network, parsing,
@@ -204,7 +204,7 @@ class TrialMetrics(msgspec.Struct, frozen=True, kw_only=True):
     response: Latency  # done - due of good answers (and >= for open ones)
     service: Latency  # done - sent
     lateness: Latency  # sent - due
-    split: Split
+    split: TimeSplit
     steps: Steps | None = None
     accuracy: Accuracy | None = None
     usage: Usage
@@ -234,7 +234,7 @@ class PointMetrics(msgspec.Struct, frozen=True, kw_only=True):
     response: Latency
     service: Latency
     lateness: Latency
-    split: Split
+    split: TimeSplit
     steps: Steps | None = None
     accuracy: Accuracy | None = None
     usage: Usage

@@ -16,13 +16,13 @@ import numpy as np
 from harness.judge.checks import TrialCase, judge_point, judge_trial, standing_trials
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
-from harness.judge.metrics import Counts, PointMetrics, Split, Timeline, TrialMetrics, Usage
+from harness.judge.metrics import Counts, PointMetrics, Timeline, TimeSplit, TrialMetrics, Usage
 from harness.judge.numbers.accuracy import accuracy, predictions
 from harness.judge.numbers.class_metrics import class_names, class_samples, only_class, pooled_classes
 from harness.judge.numbers.latency import NOTHING, pooled_latency, trial_latency
 from harness.judge.numbers.outages import outages_of, trial_availability
 from harness.judge.numbers.resource_usage import mean_usage, usage
-from harness.judge.numbers.sample_series import Samples
+from harness.judge.numbers.sample_series import SampleSeries
 from harness.judge.numbers.throughput import NO_RATES, pooled_rate
 from harness.judge.numbers.time_split import (
     means_of,
@@ -77,7 +77,7 @@ class TrialSummary:
 
 def summarise_trial(data: TrialData, slo: Slo | None) -> TrialSummary:
     """The numbers of one trial, its verdict and its findings."""
-    rows, samples = trial_rows(data), Samples(data.samples)
+    rows, samples = trial_rows(data), SampleSeries(data.samples)
     usable = usable_time(data, rows, samples) if rows else None
     if rows and usable and usable.harmed_share and usable.enough:
         rows = replace(rows, clean=usable)
@@ -94,7 +94,7 @@ def summarise_trial(data: TrialData, slo: Slo | None) -> TrialSummary:
     return replace(summary, metrics=metrics)
 
 
-def _summary(data: TrialData, rows: TrialRows, samples: Samples, slo: Slo | None) -> TrialSummary:
+def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo | None) -> TrialSummary:
     stream = stream_sample(data, rows)
     predicted = predictions(rows.due)
     rates_rps = rows.rates_rps()
@@ -145,7 +145,7 @@ def _empty(data: TrialData) -> TrialSummary:
         response=NOTHING,
         service=NOTHING,
         lateness=NOTHING,
-        split=Split(send_ms=0.0),
+        split=TimeSplit(send_ms=0.0),
         usage=Usage(),
         timeline=Timeline(bin_s=1.0, t_s=(), throughput_rps=(), p50_ms=(), p99_ms=()),
         mean_batch=None,

@@ -47,11 +47,14 @@ class Access:
 
     @property
     def header_line(self) -> str:
-        """The same as a line of HTTP/1.1; empty without a token."""
+        """The header `Authorization` as a line of HTTP/1.1; empty without a token."""
         return f"Authorization: {self.authorization}\r\n" if self.token else ""
 
     def tls_context(self, protocol: str) -> ssl.SSLContext:
-        """Verifies the server's certificate and its name; offers `protocol` (`http/1.1` or `h2`). Raises UserError."""
+        """A TLS context that verifies the server's certificate and name, and offers `protocol` (`http/1.1` or `h2`).
+
+        Raises UserError where the certificate authority cannot be read.
+        """
         import ssl
 
         try:

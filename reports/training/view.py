@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.plan.knobs import format_value
+from harness.plan.knobs import format_value, setting_text
 from reports import units
-from reports.labels import VERDICT_MEANING, setting_label, verdict_counts
+from reports.labels import VERDICT_MEANING, verdict_counts
 from reports.training.texts import fit_words, label, share, shares
-from reports.views.page_view import Figure, instant, model_facts
+from reports.views.page_view import HeadlineFigure, instant, model_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ class TrainingPage:
     verdict: str
     verdict_words: str
     missing: tuple[str, ...]
-    headline: tuple[Figure, ...]
+    headline: tuple[HeadlineFigure, ...]
     headline_of: str
     intervals: str
     model: tuple[tuple[str, str], ...]
@@ -71,38 +71,40 @@ def _intervals(best: TrainingPointMetrics | None) -> str:
     return "the range is what chance allows with so many test examples (95 %)"
 
 
-def _headline(point: TrainingPointMetrics, report: TrainingInput) -> Iterator[Figure]:
+def _headline(point: TrainingPointMetrics, report: TrainingInput) -> Iterator[HeadlineFigure]:
     value, interval = shares(point.test_accuracy)
     sampling = shares(point.test_sampling)[1]
     if interval and sampling:
         sampling = f"chance in so many test examples: {sampling}"
-    yield Figure("Test accuracy", value, "%", tuple(note for note in (interval, sampling) if note))
+    yield HeadlineFigure("Test accuracy", value, "%", tuple(note for note in (interval, sampling) if note))
     yield _of("Test loss", units.estimate(point.test_loss), "")
     value, interval = shares(point.gap)
-    yield Figure("Generalisation gap", value, "points", tuple(note for note in (interval, fit_words(point)) if note))
+    yield HeadlineFigure(
+        "Generalisation gap", value, "points", tuple(note for note in (interval, fit_words(point)) if note)
+    )
     gain = report.result.recommendation.gain
     if gain is not None:
         sign = "+" if gain.value > 0 else ""
         baseline = next(p for p in report.result.points if p.point == report.result.recommendation.baseline_point)
         value, interval = shares(gain)
         notes = tuple(note for note in (interval, f"test accuracy over {label(baseline)}") if note)
-        yield Figure("Gain", f"{sign}{value}", "points", notes)
+        yield HeadlineFigure("Gain", f"{sign}{value}", "points", notes)
     yield _of("Training throughput", units.estimate(point.samples_per_s), "examples/s")
     target = share(report.plan.target_accuracy).removesuffix(".0")
     if point.seconds_to_target is not None:
         yield _of(f"Until {target}{units.THIN}% right", units.estimate(point.seconds_to_target), "s")
     elif point.seeds:
         reached = f"{point.reached_target} of {point.seeds} seed{'s' if point.seeds > 1 else ''} got there"
-        yield Figure(f"Until {target}{units.THIN}% right", units.ABSENT, "", (reached,))
+        yield HeadlineFigure(f"Until {target}{units.THIN}% right", units.ABSENT, "", (reached,))
     if point.usage.cpu_target_cores is not None:
-        yield Figure("CPU of the trainer", units.number(point.usage.cpu_target_cores, 2), "cores")
+        yield HeadlineFigure("CPU of the trainer", units.number(point.usage.cpu_target_cores, 2), "cores")
     if point.usage.gpu_utilization_percent is not None:
-        yield Figure("GPU use", units.number(point.usage.gpu_utilization_percent, 2), "%")
+        yield HeadlineFigure("GPU use", units.number(point.usage.gpu_utilization_percent, 2), "%")
 
 
-def _of(name: str, texts: tuple[str, str], unit: str) -> Figure:
+def _of(name: str, texts: tuple[str, str], unit: str) -> HeadlineFigure:
     value, interval = texts
-    return Figure(name, value, "" if value == units.ABSENT else unit, (interval,) if interval else ())
+    return HeadlineFigure(name, value, "" if value == units.ABSENT else unit, (interval,) if interval else ())
 
 
 def _method(report: TrainingInput) -> Iterator[tuple[str, str]]:
@@ -114,10 +116,10 @@ def _method(report: TrainingInput) -> Iterator[tuple[str, str]]:
     )
     yield "Swept", "; ".join(swept) or "nothing: one setting"
     if plan.fixed:
-        yield "Set", setting_label(plan.fixed)
+        yield "Set", setting_text(plan.fixed)
     unset = {name: value for name, value in result.setting.items() if name not in (*plan.swept, *plan.fixed)}
     if unset:
-        yield "Left as it is", setting_label(unset)
+        yield "Left as it is", setting_text(unset)
     seeds = f"{plan.seed}" if plan.seeds == 1 else f"{plan.seed} to {plan.seed + plan.seeds - 1}"
     yield "Seeds", f"{seeds}, the same for every point; {len(plan.trials)} fits in shuffled blocks"
     if result.validation_count:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.plan.knobs import format_value
+from harness.plan.knobs import format_value, setting_text
 from reports import units
 from reports.labels import VERDICT_MEANING, point_label, verdict_counts
 from reports.views.points_table import points_table
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class HeadlineFigure:
     """A headline figure."""
 
     name: str
@@ -51,7 +51,7 @@ class Page:
     verdict_words: str
     slo: str
     missing: tuple[str, ...]
-    headline: tuple[Figure, ...]
+    headline: tuple[HeadlineFigure, ...]
     headline_of: str
     points: Table
     conserved: tuple[Conserved, ...]
@@ -94,32 +94,32 @@ def instant(iso: str) -> str:
     return f"{iso[:10]} {iso[11:16]} UTC" if iso.endswith("+00:00") else iso
 
 
-def _headline(point: PointMetrics, answer: Recommendation) -> Iterator[Figure]:
+def _headline(point: PointMetrics, answer: Recommendation) -> Iterator[HeadlineFigure]:
     value, interval = units.estimate(point.throughput_rps)
-    yield Figure("Throughput", value, "req/s", _notes(interval))
+    yield HeadlineFigure("Throughput", value, "req/s", _notes(interval))
     if answer.speedup is not None:
         value, interval = units.estimate(answer.speedup, 2)
-        yield Figure("Over the baseline", f"{value}\u00d7", "", _notes(interval))
+        yield HeadlineFigure("Over the baseline", f"{value}\u00d7", "", _notes(interval))
     for p in (0.5, 0.99):
         value, interval = units.milliseconds(point.response.at(p))
         service, _ = units.milliseconds(point.service.at(p))
         unit = "" if value == units.ABSENT else "ms"
         notes = _notes(interval, f"service {service}{units.THIN}ms" if service != units.ABSENT else "")
-        yield Figure(f"{units.percentile_name(p)} response", value, unit, notes)
+        yield HeadlineFigure(f"{units.percentile_name(p)} response", value, unit, notes)
     if point.goodput_rps is not None:
         value, interval = units.estimate(point.goodput_rps)
-        yield Figure("Goodput", value, "req/s", _notes(interval))
+        yield HeadlineFigure("Goodput", value, "req/s", _notes(interval))
     if point.stream is not None:
         value, interval = units.estimate(point.stream.tokens_per_s)
-        yield Figure("Tokens", value, "/s", _notes(interval))
+        yield HeadlineFigure("Tokens", value, "/s", _notes(interval))
         for kind, p in (("ttft", 0.9), ("itl", 0.99)):
             value, interval = units.milliseconds(getattr(point.stream, kind).at(p))
             unit = "" if value == units.ABSENT else "ms"
-            yield Figure(f"{units.percentile_name(p)} {kind.upper()}", value, unit, _notes(interval))
+            yield HeadlineFigure(f"{units.percentile_name(p)} {kind.upper()}", value, unit, _notes(interval))
     if point.mean_batch is not None:
-        yield Figure("Mean batch", units.number(point.mean_batch), "requests")
+        yield HeadlineFigure("Mean batch", units.number(point.mean_batch), "requests")
     if point.usage.cpu_target_cores is not None:
-        yield Figure("CPU of the target", units.number(point.usage.cpu_target_cores, 2), "cores")
+        yield HeadlineFigure("CPU of the target", units.number(point.usage.cpu_target_cores, 2), "cores")
 
 
 def _notes(*texts: str) -> tuple[str, ...]:
@@ -175,7 +175,7 @@ def _method(report: ReportInput) -> Iterator[tuple[str, str]]:
     yield "Arrivals", _arrivals(points)
     yield "Swept", "; ".join(_swept(plan)) or "nothing: one setting"
     if plan.fixed:
-        yield "Set", ", ".join(f"{name}={format_value(value)}" for name, value in plan.fixed.items())
+        yield "Set", setting_text(plan.fixed)
     if plan.left_out:
         yield "Left out", "; ".join(plan.left_out)
     yield (

@@ -11,7 +11,7 @@ from reports.labels import point_label
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from harness.judge.metrics import PointMetrics, Split, Usage
+    from harness.judge.metrics import PointMetrics, TimeSplit, Usage
 
 PARTS = ("send", "queue", "batch_wait", "preprocess", "compute", "serialise", "rest", "client", "prefill", "decode")
 PART_MEANING = {
@@ -99,7 +99,7 @@ def split_sources(points: Sequence[PointMetrics]) -> str:
     return f"Here they are from {', '.join(sources)}: means over all requests in the measured time."
 
 
-def _part(split: Split, part: str) -> float | None:
+def _part(split: TimeSplit, part: str) -> float | None:
     value: float | None = getattr(split, f"{part}_ms")
     return value
 

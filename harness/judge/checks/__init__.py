@@ -20,12 +20,11 @@ from harness.judge.checks import (
     steadiness,
     target,
 )
-from harness.judge.checks.case import Check, TrialCase, worst
+from harness.judge.checks.case import Check, TrialCase, judged, worst
 from harness.judge.checks.point import standing_trials
-from harness.judge.findings import Verdict
 
 if TYPE_CHECKING:
-    from harness.judge.findings import Finding
+    from harness.judge.checks.case import Judgement
     from harness.judge.metrics import PointMetrics
 
 __all__ = ["TRIAL_CHECKS", "TrialCase", "judge_point", "judge_trial", "standing_trials", "worst"]
@@ -66,16 +65,12 @@ TRIAL_CHECKS: tuple[Check, ...] = (
 )
 POINT_CHECKS = (point.of_its_trials, point.left_out, point.too_few_samples, point.repeats_disagree)
 
-Judgement = tuple[Verdict, tuple["Finding", ...]]
-
 
 def judge_trial(case: TrialCase) -> Judgement:
     """The verdict on one trial, and the findings behind it."""
-    findings = harm.without_consequences([finding for check in TRIAL_CHECKS if (finding := check(case)) is not None])
-    return worst(finding.verdict for finding in findings), findings
+    return judged(harm.without_consequences([found for check in TRIAL_CHECKS if (found := check(case)) is not None]))
 
 
 def judge_point(metrics: PointMetrics) -> Judgement:
     """The verdict on a point over its repeats, and the findings behind it."""
-    findings = tuple(finding for check in POINT_CHECKS for finding in check(metrics))
-    return worst(finding.verdict for finding in findings), findings
+    return judged(each for check in POINT_CHECKS for each in check(metrics))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.judge.checks.case import finding, worst
+from harness.judge.checks.case import finding, worst_of_each_kind
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, grouped
 from harness.judge.numbers.throughput import disjoint
@@ -54,16 +54,10 @@ def _fault_of_target(trial: TrialMetrics) -> bool:
 
 def of_its_trials(metrics: PointMetrics) -> Iterator[Finding]:
     """What was found in the repeats by which it is judged, one finding of each kind: the worst."""
-    trials = standing_trials(metrics.trials)
-    kinds = dict.fromkeys(each.kind for trial in trials for each in trial.findings)
-    for kind in kinds:
-        found = [each for trial in trials for each in trial.findings if each.kind is kind]
-        severe = worst(each.verdict for each in found)
-        shown = next(each for each in found if each.verdict is severe)
-        if len(trials) > 1:
-            where = f"In {len(found)} of {len(trials)} repeats, at worst: "
-            shown = msgspec.structs.replace(shown, text=where + shown.text)
-        yield shown
+    repeats = standing_trials(metrics.trials)
+    for shown, _, count in worst_of_each_kind([trial.findings for trial in repeats]):
+        where = f"In {count} of {len(repeats)} repeats, at worst: " if len(repeats) > 1 else ""
+        yield msgspec.structs.replace(shown, text=where + shown.text)
 
 
 def too_few_samples(metrics: PointMetrics) -> Iterator[Finding]:

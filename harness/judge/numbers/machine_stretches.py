@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.judge.numbers.sample_series import Samples, Series
+    from harness.judge.numbers.sample_series import SampleSeries, Series
 
 SILENT_GAPS = 2.5  # the usual time between two ticks of the samplers; one that is missing is no silence
 STRANGER_CORES = 0.02  # who used less is not named
 
 
 def machine_stretches(
-    samples: Samples, stalls_ns: Iterable[tuple[int, int]] = (), *, in_process: bool = False
+    samples: SampleSeries, stalls_ns: Iterable[tuple[int, int]] = (), *, in_process: bool = False
 ) -> Stretches | None:
     """The stretches between the samplers' readings; None where there are fewer than two.
 
@@ -66,7 +66,7 @@ class Stranger(NamedTuple):
         return f"{self.name} (pid {self.pid}{f' in {self.group}' if self.group else ''})"
 
 
-def strangers(samples: Samples, window_ns: tuple[int, int]) -> list[Stranger]:
+def strangers(samples: SampleSeries, window_ns: tuple[int, int]) -> list[Stranger]:
     """Who ran within the window, the busiest first; those are missing that live for less than a second."""
     start_ns, end_ns = window_ns
     found: dict[str, Stranger] = {}
@@ -82,7 +82,7 @@ def strangers(samples: Samples, window_ns: tuple[int, int]) -> list[Stranger]:
     return sorted(found.values(), key=lambda stranger: -stranger.cores)
 
 
-def _busy_cores(samples: Samples, edges_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+def _busy_cores(samples: SampleSeries, edges_ns: NDArray[np.int64]) -> NDArray[np.float64]:
     """Busy time of all cores, in cores; by readings of which each tells of the time since the last."""
     cores = [samples.series(core, "cpu_percent") for core in samples.numbered("cpu")]
     if not cores or any(core.t_ns.size < 2 for core in cores):

@@ -13,14 +13,14 @@ from harness.record.rows import ABSENT
 
 if TYPE_CHECKING:
     from harness.judge.numbers.harmed_time import CleanTime
-    from harness.judge.numbers.sample_series import Samples
+    from harness.judge.numbers.sample_series import SampleSeries
     from harness.judge.numbers.trial_rows import TrialRows
     from harness.record.trial_data import TrialData
 
 NEVER_NS = 1 << 62  # later than any instant, and small enough to subtract from
 
 
-def usable_time(data: TrialData, rows: TrialRows, samples: Samples) -> CleanTime | None:
+def usable_time(data: TrialData, rows: TrialRows, samples: SampleSeries) -> CleanTime | None:
     """The clean time of a trial's window; None where the samplers saw nothing of the machine."""
     stalls_ns = [stall for report in data.reports if report.health for stall in report.health.stalls_ns]
     stretches = machine_stretches(samples, stalls_ns, in_process=data.in_process)

@@ -1,4 +1,4 @@
-"""The Python environments of recipes: one for each requirements file, made once, kept in the user's cache folder."""
+"""Makes the Python environments of recipes: one for each requirements file, kept in the user's cache folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def python_of(recipe: ServerRecipe) -> str:
 
 
 def environment_of(recipe: ServerRecipe) -> Path:
-    """The folder of its environment, whether it exists or not; named by what is in it."""
+    """The folder of its environment, whether it exists or not; a hash of its requirements is in the name."""
     files = [_file(recipe, name) for name in (recipe.requirements, recipe.requirements_alone) if name]
     made_of = b"".join(file.read_bytes() for file in files) + recipe.interpreter.encode()
     return cache_folder("servers") / f"{recipe.name}-{hashlib.sha256(made_of).hexdigest()[:12]}"

@@ -1,11 +1,11 @@
-"""Samples written by hand, and what they say of others."""
+"""SampleSeries written by hand, and what they say of others."""
 
 import numpy as np
 import pytest
 from evidence_of import START, S, samples_of
 
 from harness.judge.numbers.machine_stretches import machine_stretches, strangers
-from harness.judge.numbers.sample_series import Samples
+from harness.judge.numbers.sample_series import SampleSeries
 
 
 def counter(*steps, every_s=0.1):
@@ -30,7 +30,7 @@ def seen(**changes):
         ("machine", "steal_s"): counter(0.0, 0.02, 0.0),
     }
     named = {tuple(key.split("__")): value for key, value in changes.items()}
-    return Samples(samples_of({key: value for key, value in {**series, **named}.items() if value is not None}))
+    return SampleSeries(samples_of({key: value for key, value in {**series, **named}.items() if value is not None}))
 
 
 def test_what_others_ran_is_the_rest():
@@ -63,7 +63,7 @@ def test_ticks_where_nothing_counts_exactly():
 
 
 def test_an_older_run_tells_of_steal_alone():
-    older = Samples(samples_of({("sampler", "cpu_s"): flat(), ("machine", "steal_s"): counter(0.0, 0.0, 0.05)}))
+    older = SampleSeries(samples_of({("sampler", "cpu_s"): flat(), ("machine", "steal_s"): counter(0.0, 0.0, 0.05)}))
     found = machine_stretches(older)
     assert np.isnan(found.foreign_cores).all()
     assert found.stolen_cores.tolist() == pytest.approx([0.0, 0.0, 0.5])
@@ -71,7 +71,7 @@ def test_an_older_run_tells_of_steal_alone():
 
 def test_silence_of_the_samplers():
     at = [0.0, 0.1, 0.2, 0.9, 1.0]
-    found = machine_stretches(Samples(samples_of({("sampler", "cpu_s"): [(t_s, 0.0) for t_s in at]})))
+    found = machine_stretches(SampleSeries(samples_of({("sampler", "cpu_s"): [(t_s, 0.0) for t_s in at]})))
     assert found.silent.tolist() == [False, False, True, False]
 
 
@@ -81,11 +81,11 @@ def test_stalls_of_the_load():
 
 
 def test_no_samples_no_stretches():
-    assert machine_stretches(Samples(None)) is None
+    assert machine_stretches(SampleSeries(None)) is None
 
 
 def test_strangers_by_what_they_used_in_the_window():
-    samples = Samples(
+    samples = SampleSeries(
         samples_of(
             {
                 ("process:python3:7:", "cpu_s"): [(0, 0.5), (1, 1.0), (2, 2.0), (3, 9.0)],
