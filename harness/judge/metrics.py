@@ -183,7 +183,7 @@ class ClassMetrics(msgspec.Struct, frozen=True, kw_only=True):
     alone_point: int | None = None  # the same setting and load, where this class was alone
 
 
-class Outage(msgspec.Struct, frozen=True, kw_only=True):
+class TrialOutage(msgspec.Struct, frozen=True, kw_only=True):
     """A time in which the target did not serve, in seconds since the measured window began."""
 
     kind: str  # "silent", "refusing", "failing"
@@ -213,7 +213,7 @@ class TrialMetrics(msgspec.Struct, frozen=True, kw_only=True):
     in_flight_mean: float | None  # Little's law: throughput x mean response
     stream: StreamMetrics | None = None  # None where answers are not streamed
     usable_share: float = 1.0  # of the window: what others did not harm; too little of it, and all of it is judged
-    outages: tuple[Outage, ...] = ()  # when the target did not serve
+    outages: tuple[TrialOutage, ...] = ()  # when the target did not serve
     verdict: Verdict
     findings: tuple[Finding, ...]
 

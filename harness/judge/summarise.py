@@ -19,10 +19,11 @@ from harness.judge.interval import Interval
 from harness.judge.metrics import Counts, PointMetrics, Timeline, TimeSplit, TrialMetrics, Usage
 from harness.judge.numbers.accuracy import accuracy, predictions
 from harness.judge.numbers.class_metrics import class_names, class_samples, only_class, pooled_classes
+from harness.judge.numbers.harm.usable_time import usable_time
 from harness.judge.numbers.latency import NOTHING, pooled_latency, trial_latency
-from harness.judge.numbers.outages import outages_of, trial_availability
 from harness.judge.numbers.resource_usage import mean_usage, usage
 from harness.judge.numbers.sample_series import SampleSeries
+from harness.judge.numbers.service.outages import outages_of, trial_availability
 from harness.judge.numbers.throughput import NO_RATES, pooled_rate
 from harness.judge.numbers.time_split import (
     means_of,
@@ -36,7 +37,6 @@ from harness.judge.numbers.time_split import (
 from harness.judge.numbers.timeline import timeline
 from harness.judge.numbers.token_latency import pooled_streams, rows_within_slo, stream_sample
 from harness.judge.numbers.trial_rows import lost_requests, trial_rows
-from harness.judge.numbers.usable_time import usable_time
 from harness.judge.slo_check import goodput_limit_ns, meets_slo
 from harness.judge.stats.mean_intervals import batch_means_interval
 from harness.plan.arrivals import Closed

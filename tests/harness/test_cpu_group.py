@@ -5,6 +5,8 @@ from consumers import UNWAITED, consumer, said
 
 from harness.cpu_group import CpuGroup, group_cpu_ns, group_of, group_pids
 
+pytestmark = pytest.mark.process
+
 
 def test_children_that_nobody_waits_for_are_counted():
     group = CpuGroup.make()
@@ -17,7 +19,7 @@ def test_children_that_nobody_waits_for_are_counted():
             process.stdin.flush()
             used_ns, children = said(process)
             assert children == 8
-            start_up_ns = 50_000_000  # the interpreter began before it was in the group
+            start_up_ns = 100_000_000  # the interpreter began before it was in the group
             assert group_cpu_ns(group.path) == pytest.approx(used_ns, abs=start_up_ns)
             assert group_cpu_ns(group.path) > 8 * 30_000_000
             assert process.pid in group_pids(group.path)

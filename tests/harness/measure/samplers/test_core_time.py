@@ -8,6 +8,8 @@ from consumers import ALONE, consumer, said
 
 from harness.measure.samplers.core_time import CoreTime
 
+pytestmark = pytest.mark.process
+
 
 def test_it_holds_at_least_what_a_process_used_and_at_most_the_time_there_was():
     cores = os.sched_getaffinity(0)

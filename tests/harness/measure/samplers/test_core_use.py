@@ -10,6 +10,8 @@ from harness.measure.samplers.core_use import CoreUse, Strangers
 from harness.measure.samplers.process_tree import ProcessTree
 from harness.measure.samplers.thread_times import HAS_SCHEDSTAT
 
+pytestmark = pytest.mark.process
+
 
 def values(readings):
     return {(reading.source, reading.metric): reading.value for reading in readings}

@@ -7,6 +7,8 @@ from consumers import ALONE, consumer, said
 
 from harness.measure.samplers.foreign_processes import ForeignProcesses
 
+pytestmark = pytest.mark.process
+
 NAMED = "open('/proc/self/comm', 'w').write('odd-stranger')\n" + ALONE
 
 

@@ -6,6 +6,8 @@ from consumers import SHARED, consumer, said
 
 from harness.measure.samplers.shared_memory import pss_bytes
 
+pytestmark = pytest.mark.process
+
 
 def test_forks_share_what_they_share():
     with consumer(SHARED) as process:

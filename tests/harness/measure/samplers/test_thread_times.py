@@ -8,7 +8,10 @@ from consumers import ALONE, THREADS, consumer, said
 
 from harness.measure.samplers.thread_times import HAS_SCHEDSTAT, ThreadTimes
 
-pytestmark = pytest.mark.skipif(not HAS_SCHEDSTAT, reason="this kernel counts no thread's times")
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(not HAS_SCHEDSTAT, reason="this kernel counts no thread's times"),
+]
 MS = 1_000_000
 
 

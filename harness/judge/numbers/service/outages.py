@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.metrics import Outage
-from harness.judge.numbers.availability import Availability, Exchanges, OutageKind, availability
-from harness.judge.numbers.usable_time import NEVER_NS
+from harness.judge.metrics import TrialOutage
+from harness.judge.numbers.harm.usable_time import NEVER_NS
+from harness.judge.numbers.service.availability import Availability, Exchanges, OutageKind, availability
 from harness.record.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
-    from harness.judge.numbers.harmed_time import CleanTime
+    from harness.judge.numbers.harm.harmed_time import CleanTime
     from harness.judge.numbers.trial_rows import TrialRows
 
 # Silence begins at 50 median service times. Who cannot run for this share of the time takes five times as long; a
@@ -45,11 +45,11 @@ def trial_availability(rows: TrialRows, usable: CleanTime | None) -> Availabilit
     return Availability(found.window_ns, own)
 
 
-def outages_of(found: Availability) -> tuple[Outage, ...]:
+def outages_of(found: Availability) -> tuple[TrialOutage, ...]:
     """The same for a report, in seconds since the window began."""
     start_ns, end_ns = found.window_ns
     return tuple(
-        Outage(
+        TrialOutage(
             kind=outage.kind,
             start_s=(outage.start_ns - start_ns) / 1e9,
             end_s=(outage.end_ns - start_ns) / 1e9,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.judge.numbers.harmed_time import Culprit, Requests, Stretches, clean_time
+from harness.judge.numbers.harm.harmed_time import Culprit, Requests, Stretches, clean_time
 
 MS = 1_000_000
 WINDOW = (0, 1000 * MS)

@@ -1,0 +1,1 @@
+"""Which part of a trial others harmed, and what is left of it."""
