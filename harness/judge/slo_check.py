@@ -24,6 +24,7 @@ _LENGTHENING = frozenset(
         FindingKind.GC_PAUSE,
         FindingKind.GENERATOR_CPU,
         FindingKind.STEAL,
+        FindingKind.HARMED,
     }
 )
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
