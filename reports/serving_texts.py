@@ -21,6 +21,7 @@ def serving_texts(plan: Plan) -> RunTexts[PointMetrics]:
     """The texts of `plan`."""
     most = "at most " if plan.precision is not None else ""
     return RunTexts(
+        subject=plan.target,
         label=point_label,
         seconds=lambda point: point.seconds,
         limit=f"SLO: {plan.slo or ''}",

@@ -247,14 +247,19 @@ class PointMetrics(msgspec.Struct, frozen=True, kw_only=True):
     classes: tuple[ClassMetrics, ...] = ()  # one for each request class in the load
 
 
-class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
+class BaseRecommendation(msgspec.Struct, frozen=True, kw_only=True):
     """Which setting to use, and how sure that is. `sentence` is what a user reads first."""
 
     sentence: str
     best_point: int | None = None
     baseline_point: int | None = None
-    speedup: Interval | None = None  # throughput of best over baseline
     tied_points: tuple[int, ...] = ()  # points that the data cannot tell from the best
+
+
+class Recommendation(BaseRecommendation, frozen=True, kw_only=True):
+    """Which setting to serve with."""
+
+    speedup: Interval | None = None  # throughput of best over baseline
 
 
 class TradeOffPoint(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from harness.judge.findings import Finding
     from harness.training.metrics import Curve, FitMetrics, TrainingPointMetrics
     from harness.training.plan import TrainingPlan
-    from harness.training.run_dir import FitEvidence
+    from harness.training.run_dir import FitData
 
 OVERFITTING_GAP = 0.05  # training accuracy over validation accuracy
 OVERFITTING_RISE = 0.1  # validation loss at the end over its lowest
@@ -34,15 +34,15 @@ STILL_FALLING = 0.03  # of the validation loss, from one tenth of the epochs to 
 _POINTS = 100.0
 
 
-def judge_fit(metrics: FitMetrics, evidence: FitEvidence, plan: TrainingPlan) -> Judgement:
+def judge_fit(metrics: FitMetrics, data: FitData, plan: TrainingPlan) -> Judgement:
     """The verdict on one fit, and the findings behind it."""
     return judged((
         _diverged(metrics),
-        _trainer_died(evidence),
-        _epochs_missing(metrics, evidence),
+        _trainer_died(data),
+        _epochs_missing(metrics, data),
         _steal(metrics, plan),
         _sampler(metrics),
-        _not_learned(metrics, evidence),
+        _not_learned(metrics, data),
     ))  # fmt: skip
 
 
@@ -74,17 +74,17 @@ def _diverged(metrics: FitMetrics) -> Finding | None:
     return finding(FindingKind.DIVERGED, Verdict.INVALID, text, remedy, epoch=epoch)
 
 
-def _trainer_died(evidence: FitEvidence) -> Finding | None:
-    if not evidence.trainer_died:
+def _trainer_died(data: FitData) -> Finding | None:
+    if not data.trainer_died:
         return None
     remedy = "Its own words are in trainer.log; go on with --resume, which trains it again."
-    return finding(FindingKind.TRAINER_DIED, Verdict.INVALID, f"{evidence.failure}.".capitalize(), remedy)
+    return finding(FindingKind.TRAINER_DIED, Verdict.INVALID, f"{data.failure}.".capitalize(), remedy)
 
 
-def _epochs_missing(metrics: FitMetrics, evidence: FitEvidence) -> Finding | None:
-    if evidence.failure is None or evidence.trainer_died:
+def _epochs_missing(metrics: FitMetrics, data: FitData) -> Finding | None:
+    if data.failure is None or data.trainer_died:
         return None
-    text = f"{metrics.epochs} of {metrics.planned_epochs} epochs are there: {evidence.failure}."
+    text = f"{metrics.epochs} of {metrics.planned_epochs} epochs are there: {data.failure}."
     return finding(FindingKind.EPOCHS_MISSING, Verdict.INVALID, text, "Go on with --resume, which trains it again.")
 
 
@@ -104,11 +104,11 @@ def _sampler(metrics: FitMetrics) -> Finding | None:
     return finding(FindingKind.SAMPLER, Verdict.VALID, text, remedy)
 
 
-def _not_learned(metrics: FitMetrics, evidence: FitEvidence) -> Finding | None:
+def _not_learned(metrics: FitMetrics, data: FitData) -> Finding | None:
     """No better than naming the commonest class, by less than two standard errors of that share."""
-    if metrics.test_accuracy is None or evidence.fit is None:
+    if metrics.test_accuracy is None or data.fit is None:
         return None
-    guess, count = evidence.fit.majority_share, evidence.fit.model.test_count or 1
+    guess, count = data.fit.majority_share, data.fit.model.test_count or 1
     if metrics.test_accuracy > guess + 2 * math.sqrt(guess * (1 - guess) / count):
         return None
     text = (

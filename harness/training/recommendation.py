@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.judge.answers.recommendation import why_all_invalid
-from harness.judge.checks.case import worst
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, listed
+from harness.judge.run_result import run_verdict
 from harness.judge.stats.mean_intervals import FEWEST_RUNS, run_mean
 from harness.plan.knobs import setting_text
 from harness.training.metrics import TrainingRecommendation
@@ -78,17 +78,8 @@ def _speed(point: TrainingPointMetrics) -> float:
 
 
 def training_verdict(found: TrainingRecommendation, points: Sequence[TrainingPointMetrics]) -> Verdict:
-    """The verdict on the recommendation: the worst of the points that it names.
-
-    A setting that diverged cannot be the best, so leaving it out costs nothing; one that was cut off might.
-    """
-    by_number = {point.point: point for point in points}
-    if found.best_point is None:
-        return Verdict.INVALID
-    cut_off = any(point.verdict is Verdict.INVALID and not _diverges(point) for point in points)
-    named = [number for number in (found.best_point, found.baseline_point) if number is not None]
-    left_out = Verdict.DEGRADED if cut_off else Verdict.VALID
-    return worst([left_out, *(by_number[number].verdict for number in named)])
+    """The verdict on the recommendation. A setting that diverged is left out at no cost: it cannot be the best."""
+    return run_verdict(found, [point for point in points if not _diverges(point)])
 
 
 def _diverges(point: TrainingPointMetrics) -> bool:

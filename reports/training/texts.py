@@ -56,6 +56,7 @@ def training_texts(plan: TrainingPlan) -> RunTexts[TrainingPointMetrics]:
     target = f"s to {100 * plan.target_accuracy:g} %"
     epochs = sum(plan.epochs[trial.point] for trial in plan.trials)
     return RunTexts(
+        subject="training",
         label=label,
         seconds=lambda point: point.seconds.value if point.seconds else 0.0,
         limit=f"target accuracy: {plan.target_accuracy:g}",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from harness.plan.knobs import format_value, setting_text
 from reports import units
-from reports.labels import VERDICT_MEANING, point_label, verdict_counts
-from reports.views.points_table import points_table
+from reports.kinds import texts_of
+from reports.labels import VERDICT_MEANING, verdict_counts
+from reports.views.points_table import Table, points_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from harness.judge.metrics import PointMetrics, Recommendation, RunResult
     from harness.plan.plan import Plan
     from harness.record.model_card import ModelCard
-    from reports.report_input import ReportInput
-    from reports.views.points_table import Table
+    from harness.training.metrics import TrainingResult
+    from harness.training.plan import TrainingPlan
+    from reports.report_input import BaseReportInput, ReportInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,49 +42,56 @@ class Conserved:
     holds: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Everything a page says beside its charts, timelines and findings."""
+    """Everything that the page of any kind of run says beside its charts, tables of detail and findings."""
 
     name: str
     subtitle: str
     sentence: str
     verdict: str
     verdict_words: str
-    slo: str
     missing: tuple[str, ...]
-    headline: tuple[HeadlineFigure, ...]
-    headline_of: str
-    points: Table
-    conserved: tuple[Conserved, ...]
     model: tuple[tuple[str, str], ...]
-    method: tuple[tuple[str, str], ...]
+    headline_of: str
+    headline: tuple[HeadlineFigure, ...] = ()
+    ranges: str = "ranges are 95 % intervals"  # what the ranges beside the figures are
+    points: Table = field(default_factory=lambda: Table((), ()))
+    method: tuple[tuple[str, str], ...] = ()
+    slo: str = ""
+    conserved: tuple[Conserved, ...] = ()
 
 
-def page(report: ReportInput) -> Page:
-    """The view of a run."""
-    plan, result = report.plan, report.result
-    best = next((point for point in result.points if point.point == result.recommendation.best_point), None)
-    if best is None and len(result.points) == 1:
-        best = result.points[0]
+def common_page(report: BaseReportInput) -> Page:
+    """The page without what each kind of run adds: headline, points, method."""
+    plan, result, texts = report.plan, report.result, texts_of(report.plan)
+    row = report.headline_row
     return Page(
         name=plan.name,
-        subtitle=", ".join(part for part in (plan.target, plan.model, instant(report.started_at)) if part),
+        subtitle=", ".join(part for part in (texts.subject, plan.model, instant(report.started_at)) if part),
         sentence=result.recommendation.sentence,
         verdict=result.verdict.value,
         verdict_words=_verdict_words(result),
-        slo=str(plan.slo) if plan.slo else "",
         missing=result.missing,
-        headline=tuple(_headline(best, result.recommendation)) if best else (),
-        headline_of=point_label(best) if best else "",
-        points=points_table(result, plan),
-        conserved=tuple(_conserved(result)),
         model=tuple(model_facts(_common(result.model, plan))),
-        method=tuple(_method(report)),
+        headline_of="" if row is None else texts.label(result.points[row]),
     )
 
 
-def _verdict_words(result: RunResult) -> str:
+def page(report: ReportInput) -> Page:
+    """The page of a run that measured a server."""
+    plan, result, row = report.plan, report.result, report.headline_row
+    return replace(
+        common_page(report),
+        headline=() if row is None else tuple(_headline(result.points[row], result.recommendation)),
+        points=points_table(result, plan),
+        method=tuple(_method(report)),
+        slo=str(plan.slo) if plan.slo else "",
+        conserved=tuple(_conserved(result)),
+    )
+
+
+def _verdict_words(result: RunResult | TrainingResult) -> str:
     counts = verdict_counts(result.points)
     if len({point.verdict for point in result.points}) > 1:
         return f"{counts}; the run\u2019s verdict is that of its answer"
@@ -136,7 +145,7 @@ def _conserved(result: RunResult) -> Iterator[Conserved]:
         yield Conserved(f"{units.count(total[whole])} {whole} {sign} {listed}", holds)
 
 
-def _common(model: ModelCard | None, plan: Plan) -> ModelCard | None:
+def _common(model: ModelCard | None, plan: Plan | TrainingPlan) -> ModelCard | None:
     """The card without what differs from point to point where the engine or its precision was swept."""
     if model is None or not {"engine", "precision"} & set(plan.swept):
         return model
@@ -173,11 +182,7 @@ def _method(report: ReportInput) -> Iterator[tuple[str, str]]:
     yield "Target", plan.target
     yield "Scenario", plan.scenario
     yield "Arrivals", _arrivals(points)
-    yield "Swept", "; ".join(_swept(plan)) or "nothing: one setting"
-    if plan.fixed:
-        yield "Set", setting_text(plan.fixed)
-    if plan.left_out:
-        yield "Left out", "; ".join(plan.left_out)
+    yield from settings_facts(plan)
     yield (
         "Each trial",
         f"{units.duration(plan.load.warmup_s)} of warm-up, then {units.duration(plan.seconds)} measured",
@@ -199,10 +204,17 @@ def _arrivals(points: Sequence[PointMetrics]) -> str:
     return "; ".join(words.get(kind, f"open loop, {kind}: requests come whatever the answers do") for kind in kinds)
 
 
-def _swept(plan: Plan) -> Iterator[str]:
-    for name in plan.swept:
-        values = dict.fromkeys(format_value(point.setting[name]) for point in plan.points)
-        yield f"{name} = {', '.join(values)}"
+def settings_facts(plan: Plan | TrainingPlan) -> Iterator[tuple[str, str]]:
+    """Which knobs were swept, set and left out."""
+    swept = [
+        f"{name} = {', '.join(dict.fromkeys(format_value(point.setting[name]) for point in plan.points))}"
+        for name in plan.swept
+    ]
+    yield "Swept", "; ".join(swept) or "nothing: one setting"
+    if plan.fixed:
+        yield "Set", setting_text(plan.fixed)
+    if plan.left_out:
+        yield "Left out", "; ".join(plan.left_out)
 
 
 def _checked(plan: Plan, points: Sequence[PointMetrics]) -> str:

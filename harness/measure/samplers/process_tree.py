@@ -110,7 +110,7 @@ class ProcessTree:
         counted = group_pids(self.group) if self.group else []
         for pid in dict.fromkeys([self.pid, *descendants(self.pid), *counted]):
             if pid in living or (pid == self.pid and self._members):
-                continue  # a root that is gone stays gone, whoever has its number now
+                continue  # a root that has ended is not replaced by another process with its id
             try:
                 living[pid] = psutil.Process(pid)
             except psutil.Error:
