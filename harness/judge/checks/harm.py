@@ -22,8 +22,9 @@ MOSTLY_USABLE = 0.5
 HINDERED = 0.1  # of the time: above it, figures of the whole time are those of another, slower machine
 K = FindingKind
 # What is seen of the whole window and follows from harm. Lateness and steadiness are judged by what is left of it.
-_OF_THE_WHOLE = frozenset({K.STEAL, K.NEIGHBOURS, K.SAMPLER, K.LOOP_LAG, K.RATE, K.ARRIVAL_PROCESS, K.GENERATOR_CPU})
+_OF_THE_WHOLE = frozenset({K.STEAL, K.NEIGHBOURS, K.SAMPLER, K.LOOP_LAG, K.RATE, K.ARRIVAL_PROCESS})
 _OF_THE_REST = frozenset({K.LATENESS, K.UNSTEADY})
+_OF_A_BUSY_GENERATOR = frozenset({K.LOOP_LAG, K.RATE, K.ARRIVAL_PROCESS, K.LATENESS})
 _SEVERITY = (Verdict.VALID, Verdict.DEGRADED, Verdict.INVALID)
 
 
@@ -55,14 +56,17 @@ def harmed(case: TrialCase) -> Finding | None:
 def without_consequences(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """The findings without those that follow from harm by others, which has a finding of its own.
 
-    Where too little is left to judge by, one that weighs more than the harm stays.
+    A load generator that is busy by itself is late by itself. Where too little is left to judge by, what weighs more
+    than the harm stays.
     """
     harm = next((each for each in findings if each.kind is K.HARMED), None)
     if harm is None:
         return tuple(findings)
+    busy = any(each.kind is K.GENERATOR_CPU for each in findings)
+    unexplained = _OF_A_BUSY_GENERATOR if busy else frozenset()
     if harm.data["enough"]:
-        return tuple(each for each in findings if each.kind not in _OF_THE_WHOLE)
-    explained = _OF_THE_WHOLE | _OF_THE_REST
+        return tuple(each for each in findings if each.kind not in _OF_THE_WHOLE - unexplained)
+    explained = (_OF_THE_WHOLE | _OF_THE_REST) - unexplained
     worse = _SEVERITY[_SEVERITY.index(harm.verdict) + 1 :]
     return tuple(each for each in findings if each.kind not in explained or each.verdict in worse)
 
