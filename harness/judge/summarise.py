@@ -19,11 +19,11 @@ from harness.judge.interval import Interval
 from harness.judge.metrics import Counts, PointMetrics, Timeline, TimeSplit, TrialMetrics, Usage
 from harness.judge.numbers.accuracy import accuracy, predictions
 from harness.judge.numbers.class_metrics import class_names, class_samples, only_class, pooled_classes
-from harness.judge.numbers.harm.usable_time import usable_time
 from harness.judge.numbers.latency import NOTHING, pooled_latency, trial_latency
+from harness.judge.numbers.machine.usable_time import usable_time
 from harness.judge.numbers.resource_usage import mean_usage, usage
 from harness.judge.numbers.sample_series import SampleSeries
-from harness.judge.numbers.service.outages import outages_of, trial_availability
+from harness.judge.numbers.target.outages import outages_of, trial_availability
 from harness.judge.numbers.throughput import NO_RATES, pooled_rate
 from harness.judge.numbers.time_split import (
     means_of,

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.judge.metrics import TrialMetrics
-    from harness.judge.numbers.harm.harmed_time import CleanTime
+    from harness.judge.numbers.machine.harmed_time import CleanTime
     from harness.judge.numbers.sample_series import SampleSeries
-    from harness.judge.numbers.service.availability import Availability
+    from harness.judge.numbers.target.availability import Availability
     from harness.judge.numbers.trial_rows import TrialRows
     from harness.record.trial_data import TrialData
 

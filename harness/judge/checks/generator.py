@@ -10,7 +10,7 @@ from harness.clock import NS_PER_MS
 from harness.judge.checks.case import finding, grade, worst
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, grouped, milliseconds, percent
-from harness.judge.numbers.service.users_at_work import users_at_work
+from harness.judge.numbers.target.users_at_work import users_at_work
 from harness.judge.stats.quantiles import quantile
 from harness.record.rows import ABSENT, Outcome
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from harness.judge.checks.case import finding
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import percent
-from harness.judge.numbers.harm.harmed_time import Culprit
-from harness.judge.numbers.harm.machine_stretches import strangers
+from harness.judge.numbers.machine.harmed_time import Culprit
+from harness.judge.numbers.machine.machine_stretches import strangers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.judge.checks.case import TrialCase
     from harness.judge.findings import Finding
-    from harness.judge.numbers.harm.harmed_time import CleanTime
+    from harness.judge.numbers.machine.harmed_time import CleanTime
 
 FEW_HARMED = 0.01  # of the window: left out without a word
 MOSTLY_USABLE = 0.5

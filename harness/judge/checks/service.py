@@ -10,21 +10,21 @@ from harness.clock import NS_PER_MS
 from harness.judge.checks.case import finding
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, grouped, milliseconds, percent
-from harness.judge.numbers.service.availability import OutageKind
-from harness.judge.numbers.service.first_answers import (
+from harness.judge.numbers.target.availability import OutageKind
+from harness.judge.numbers.target.first_answers import (
     CACHED_RATIO,
     FIRST_NS,
     FIRST_RATIO,
     first_of_connections,
     unseen_payloads,
 )
-from harness.judge.numbers.service.user_inequality import user_inequality
+from harness.judge.numbers.target.user_inequality import user_inequality
 from harness.record.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
     from harness.judge.checks.case import TrialCase
     from harness.judge.findings import Finding
-    from harness.judge.numbers.service.availability import Outage
+    from harness.judge.numbers.target.availability import Outage
     from harness.judge.numbers.trial_rows import RowColumns
 
 _USERS_OF_A_WORKER = 1 << 20

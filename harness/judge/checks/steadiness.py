@@ -11,7 +11,7 @@ from harness.judge.checks.case import finding
 from harness.judge.checks.target import saturated
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, milliseconds, percent
-from harness.judge.numbers.service.slowdown import slowdown
+from harness.judge.numbers.target.slowdown import slowdown
 from harness.judge.stats.steady_state import find_steady_state
 from harness.record.rows import ABSENT, Outcome
 

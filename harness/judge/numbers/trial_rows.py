@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from harness.judge.numbers.harm.harmed_time import CleanTime
+    from harness.judge.numbers.machine.harmed_time import CleanTime
     from harness.record.load_report import LoadReport
     from harness.record.rows import Column, Mask
     from harness.record.trial_data import TrialData

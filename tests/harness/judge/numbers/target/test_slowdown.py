@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.judge.numbers.service.slowdown import slowdown
+from harness.judge.numbers.target.slowdown import slowdown
 
 TIME = np.arange(40)
 NOISE = np.random.default_rng(1).normal(1, 0.03, 40)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.judge.numbers.service.availability import Exchanges, Outage, OutageKind, availability
+from harness.judge.numbers.target.availability import Exchanges, Outage, OutageKind, availability
 
 MS = 1_000_000
 NEVER = 10**15

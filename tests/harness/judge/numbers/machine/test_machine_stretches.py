@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from evidence_of import START, S, samples_of
 
-from harness.judge.numbers.harm.machine_stretches import machine_stretches, strangers
+from harness.judge.numbers.machine.machine_stretches import machine_stretches, strangers
 from harness.judge.numbers.sample_series import SampleSeries
 
 

@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.numbers.harm.backlog import Backlog
+from harness.judge.numbers.machine.backlog import Backlog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from harness.judge.numbers.harm.backlog import Requests
+    from harness.judge.numbers.machine.backlog import Requests
 
     Instants = NDArray[np.int64]
     Mask = NDArray[np.bool_]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.judge.numbers.service.first_answers import first_of_connections, unseen_payloads
+from harness.judge.numbers.target.first_answers import first_of_connections, unseen_payloads
 
 MS = 1_000_000
 

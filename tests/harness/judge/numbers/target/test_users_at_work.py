@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.judge.numbers.service.users_at_work import users_at_work
+from harness.judge.numbers.target.users_at_work import users_at_work
 
 S = 1_000_000_000
 NEVER = 10**15

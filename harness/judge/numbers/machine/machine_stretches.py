@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from harness.judge.numbers.harm.harmed_time import Stretches
+from harness.judge.numbers.machine.harmed_time import Stretches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

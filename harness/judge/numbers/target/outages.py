@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.judge.metrics import TrialOutage
-from harness.judge.numbers.harm.usable_time import NEVER_NS
-from harness.judge.numbers.service.availability import Availability, Exchanges, OutageKind, availability
+from harness.judge.numbers.machine.usable_time import NEVER_NS
+from harness.judge.numbers.target.availability import Availability, Exchanges, OutageKind, availability
 from harness.record.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
-    from harness.judge.numbers.harm.harmed_time import CleanTime
+    from harness.judge.numbers.machine.harmed_time import CleanTime
     from harness.judge.numbers.trial_rows import TrialRows
 
 # Silence begins at 50 median service times. Who cannot run for this share of the time takes five times as long; a

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.judge.numbers.service.user_inequality import user_inequality
+from harness.judge.numbers.target.user_inequality import user_inequality
 
 MS = 1_000_000
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.numbers.harm.backlog import Requests
-from harness.judge.numbers.harm.harmed_time import clean_time
-from harness.judge.numbers.harm.machine_stretches import machine_stretches
+from harness.judge.numbers.machine.backlog import Requests
+from harness.judge.numbers.machine.harmed_time import clean_time
+from harness.judge.numbers.machine.machine_stretches import machine_stretches
 from harness.plan.arrivals import Closed, Users
 from harness.record.rows import ABSENT
 
 if TYPE_CHECKING:
-    from harness.judge.numbers.harm.harmed_time import CleanTime
+    from harness.judge.numbers.machine.harmed_time import CleanTime
     from harness.judge.numbers.sample_series import SampleSeries
     from harness.judge.numbers.trial_rows import TrialRows
     from harness.record.trial_data import TrialData

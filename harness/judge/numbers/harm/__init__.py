@@ -1,1 +1,0 @@
-"""Which part of a trial others harmed, and what is left of it."""

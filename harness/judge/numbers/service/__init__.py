@@ -1,1 +1,0 @@
-"""How a target served: in time, user by user, and from the first request to the last."""
