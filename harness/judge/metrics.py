@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from harness.judge.findings import Finding, FindingKind, Verdict
+from harness.judge.findings import Finding, Verdict
 from harness.judge.interval import Interval
 from harness.judge.simulation_result import Simulation
 from harness.plan.knobs import Setting
@@ -183,7 +183,7 @@ class ClassMetrics(msgspec.Struct, frozen=True, kw_only=True):
     alone_point: int | None = None  # the same setting and load, where this class was alone
 
 
-class TrialOutage(msgspec.Struct, frozen=True, kw_only=True):
+class Outage(msgspec.Struct, frozen=True, kw_only=True):
     """A time in which the target did not serve, in seconds since the measured window began."""
 
     kind: str  # "silent", "refusing", "failing"
@@ -213,7 +213,7 @@ class TrialMetrics(msgspec.Struct, frozen=True, kw_only=True):
     in_flight_mean: float | None  # Little's law: throughput x mean response
     stream: StreamMetrics | None = None  # None where answers are not streamed
     usable_share: float = 1.0  # of the window: what others did not harm; too little of it, and all of it is judged
-    outages: tuple[TrialOutage, ...] = ()  # when the target did not serve
+    outages: tuple[Outage, ...] = ()  # when the target did not serve
     verdict: Verdict
     findings: tuple[Finding, ...]
 
@@ -314,11 +314,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the target did not serve all the time at the recommended point, or at any where there is none."""
         best = self.recommendation.best_point
         looked_at = [point for point in self.points if best is None or point.point == best]
-        return any(
-            found.kind is FindingKind.UNAVAILABLE and found.data["available"] < AVAILABLE
-            for point in looked_at
-            for found in point.findings
-        )
+        return any(found.data.get("available", 1.0) < AVAILABLE for point in looked_at for found in point.findings)
 
     @property
     def keeps_limit(self) -> bool:

@@ -129,17 +129,17 @@ def stripe(blocks: Iterator[Offsets], worker: int, workers: int) -> Iterator[Off
         first = (first - len(block)) % workers
 
 
-def comings_and_goings(stages: tuple[UserStage, ...]) -> list[tuple[int, int, bool]]:
+def user_events(stages: tuple[UserStage, ...]) -> list[tuple[int, int, bool]]:
     """(nanoseconds since the start, number of the user, whether it comes), in order of time.
 
     User k is there while the stages' line is at k + 1 or above it.
     """
     most = math.floor(max((max(stage.start_users, stage.end_users) for stage in stages), default=0.0))
-    events = [event for user in range(most) for event in _comings_and_goings(stages, user)]
+    events = [event for user in range(most) for event in _user_events(stages, user)]
     return sorted(events)
 
 
-def _comings_and_goings(stages: tuple[UserStage, ...], user: int) -> Iterator[tuple[int, int, bool]]:
+def _user_events(stages: tuple[UserStage, ...], user: int) -> Iterator[tuple[int, int, bool]]:
     level = user + 1
     begins_s, present = 0.0, False
     for stage in stages:

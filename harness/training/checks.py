@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.judge.checks.case import finding, judged, worst_of_each_kind
-from harness.judge.checks.machine import stolen_time
+from harness.judge.checks.machine import SAMPLER, stolen_time
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, percent
 from harness.judge.stats.mean_intervals import FEWEST_RUNS
@@ -27,6 +27,15 @@ if TYPE_CHECKING:
     from harness.training.plan import TrainingPlan
     from harness.training.run_dir import FitData
 
+DIVERGED = FindingKind("diverged", "Training diverged")
+TRAINER_DIED = FindingKind("trainer_died", "The trainer died")
+EPOCHS_MISSING = FindingKind("epochs_missing", "Epochs are missing")
+NOT_LEARNED = FindingKind("not_learned", "Nothing was learned")
+TOO_FEW_SEEDS = FindingKind("too_few_seeds", "Too few seeds")
+OVERFITTING = FindingKind("overfitting", "Overfitting")
+UNCONVERGED = FindingKind("unconverged", "Still learning at the end")
+UNDERFITTING = FindingKind("underfitting", "Underfitting")
+UNEQUAL_SEEDS = FindingKind("unequal_seeds", "Values were not trained from the same seeds")
 OVERFITTING_GAP = 0.05  # training accuracy over validation accuracy
 OVERFITTING_RISE = 0.1  # validation loss at the end over its lowest
 UNDERFITTING_BY = 0.05  # training accuracy below what is within reach
@@ -71,21 +80,21 @@ def _diverged(metrics: FitMetrics) -> Finding | None:
         return None
     text = f"The loss was no finite number after epoch {epoch}: the fit diverged, and has no accuracy to give."
     remedy = "Lower learning_rate (a tenth is a good next try), or take another loss or activation."
-    return finding(FindingKind.DIVERGED, Verdict.INVALID, text, remedy, epoch=epoch)
+    return finding(DIVERGED, Verdict.INVALID, text, remedy, epoch=epoch)
 
 
 def _trainer_died(data: FitData) -> Finding | None:
     if not data.trainer_died:
         return None
     remedy = "Its own words are in trainer.log; go on with --resume, which trains it again."
-    return finding(FindingKind.TRAINER_DIED, Verdict.INVALID, f"{data.failure}.".capitalize(), remedy)
+    return finding(TRAINER_DIED, Verdict.INVALID, f"{data.failure}.".capitalize(), remedy)
 
 
 def _epochs_missing(metrics: FitMetrics, data: FitData) -> Finding | None:
     if data.failure is None or data.trainer_died:
         return None
     text = f"{metrics.epochs} of {metrics.planned_epochs} epochs are there: {data.failure}."
-    return finding(FindingKind.EPOCHS_MISSING, Verdict.INVALID, text, "Go on with --resume, which trains it again.")
+    return finding(EPOCHS_MISSING, Verdict.INVALID, text, "Go on with --resume, which trains it again.")
 
 
 def _steal(metrics: FitMetrics, plan: TrainingPlan) -> Finding | None:
@@ -101,7 +110,7 @@ def _sampler(metrics: FitMetrics) -> Finding | None:
         return None
     text = "There are fewer than two resource samples of this fit: CPU, memory and GPU are unknown."
     remedy = "A fit of a second or more has some; otherwise trial.json says why the samplers ended."
-    return finding(FindingKind.SAMPLER, Verdict.VALID, text, remedy)
+    return finding(SAMPLER, Verdict.VALID, text, remedy)
 
 
 def _not_learned(metrics: FitMetrics, data: FitData) -> Finding | None:
@@ -116,7 +125,7 @@ def _not_learned(metrics: FitMetrics, data: FitData) -> Finding | None:
         f"would do as well ({percent(guess)})."
     )
     remedy = "Change learning_rate by a factor of ten either way; then train longer (epochs)."
-    return finding(FindingKind.NOT_LEARNED, Verdict.DEGRADED, text, remedy, accuracy=metrics.test_accuracy, guess=guess)
+    return finding(NOT_LEARNED, Verdict.DEGRADED, text, remedy, accuracy=metrics.test_accuracy, guess=guess)
 
 
 def _of_its_fits(metrics: TrainingPointMetrics) -> Iterator[Finding]:
@@ -128,7 +137,7 @@ def _of_its_fits(metrics: TrainingPointMetrics) -> Iterator[Finding]:
     for shown, number, count in worst_of_each_kind([fit.findings for fit in metrics.fits]):
         fits, seed = len(metrics.fits), metrics.fits[number].seed
         where = f"From {count} of {fits} seeds, first from seed {seed}: " if fits > 1 else ""
-        costs_a_seed = shown.kind in (FindingKind.EPOCHS_MISSING, FindingKind.TRAINER_DIED) and metrics.seeds
+        costs_a_seed = shown.kind in (EPOCHS_MISSING.name, TRAINER_DIED.name) and metrics.seeds
         verdict = Verdict.DEGRADED if costs_a_seed else shown.verdict
         yield msgspec.structs.replace(shown, text=where + shown.text, verdict=verdict)
 
@@ -143,7 +152,7 @@ def _too_few_seeds(metrics: TrainingPointMetrics, plan: TrainingPlan) -> Finding
     )
     remedy = f"Train from {FEWEST_RUNS} seeds or more (--seeds {FEWEST_RUNS})."
     verdict = Verdict.VALID if alone else Verdict.DEGRADED
-    return finding(FindingKind.TOO_FEW_SEEDS, verdict, text, remedy, seeds=metrics.seeds)
+    return finding(TOO_FEW_SEEDS, verdict, text, remedy, seeds=metrics.seeds)
 
 
 def _overfitting(metrics: TrainingPointMetrics) -> Finding | None:
@@ -159,7 +168,7 @@ def _overfitting(metrics: TrainingPointMetrics) -> Finding | None:
     if rise >= OVERFITTING_RISE:
         text += f"; the validation loss has risen by {percent(rise)} since epoch {turn}"
         remedy = f"Stop earlier (epochs={turn}), or regularise: more dropout, l2 or input_noise."
-    return finding(FindingKind.OVERFITTING, Verdict.VALID, f"{text}.", remedy, gap=gap.value, rise=rise)
+    return finding(OVERFITTING, Verdict.VALID, f"{text}.", remedy, gap=gap.value, rise=rise)
 
 
 def _turn(loss: Curve) -> tuple[float, int]:
@@ -187,7 +196,7 @@ def _unconverged(metrics: TrainingPointMetrics) -> Finding | None:
         return None
     text = f"The validation loss was still falling at the end: by {percent(fall)} over the last {_epochs(tenth)}."
     remedy = f"Train longer (epochs={2 * metrics.epochs}), or take larger steps (learning_rate)."
-    return finding(FindingKind.UNCONVERGED, Verdict.VALID, text, remedy, fall=fall)
+    return finding(UNCONVERGED, Verdict.VALID, text, remedy, fall=fall)
 
 
 def _epochs(count: int) -> str:
@@ -199,7 +208,7 @@ def _underfitting(
 ) -> Finding | None:
     """Even the training examples are not learned: well below the target, or below what another value reaches."""
     train, gap = metrics.train_accuracy, metrics.gap
-    learned_nothing = any(finding.kind is FindingKind.NOT_LEARNED for finding in metrics.findings)
+    learned_nothing = any(finding.kind == NOT_LEARNED.name for finding in metrics.findings)
     if train is None or gap is None or gap.value >= OVERFITTING_GAP or learned_nothing:
         return None
     others = {other.train_accuracy.value: other for other in points if other.train_accuracy is not None}
@@ -211,7 +220,7 @@ def _underfitting(
         text += f", against {percent(within_reach)} with {setting_text(others[within_reach].setting)}"
     remedy = "Less dropout, l2 or input_noise, another learning_rate, more epochs, or a larger model (--model)."
     by = _POINTS * (within_reach - train.value)
-    return finding(FindingKind.UNDERFITTING, Verdict.VALID, f"{text}.", remedy, below_by_points=float(figure(by, 3)))
+    return finding(UNDERFITTING, Verdict.VALID, f"{text}.", remedy, below_by_points=float(figure(by, 3)))
 
 
 def _unequal_seeds(metrics: TrainingPointMetrics, points: Sequence[TrainingPointMetrics]) -> Finding | None:
@@ -224,4 +233,4 @@ def _unequal_seeds(metrics: TrainingPointMetrics, points: Sequence[TrainingPoint
     listed = ", ".join(str(seed) for seed in lacking)
     text = f"Seed{'s' if len(lacking) > 1 else ''} {listed} of the other values {'are' if len(lacking) > 1 else 'is'} "
     remedy = "Go on with --resume; where a seed diverged, the value cannot be relied on."
-    return finding(FindingKind.UNEQUAL_SEEDS, Verdict.DEGRADED, f"{text}missing here.", remedy, missing=len(lacking))
+    return finding(UNEQUAL_SEEDS, Verdict.DEGRADED, f"{text}missing here.", remedy, missing=len(lacking))

@@ -30,7 +30,7 @@ def result_text(metrics: FitMetrics) -> str:
     """`test accuracy 0.964, loss 0.13`, with the verdict where it is not VALID."""
     verdict = "" if metrics.verdict == "VALID" else f" {metrics.verdict}"
     if metrics.test_accuracy is None:
-        kinds = ", ".join(finding.kind.value.replace("_", " ") for finding in metrics.findings)
+        kinds = ", ".join(finding.kind.replace("_", " ") for finding in metrics.findings)
         return f"{kinds or 'no test'}{verdict}"
     loss = "" if metrics.test_loss is None else f", loss {figure(metrics.test_loss, 3)}"
     rate = "" if metrics.samples_per_s is None else f", {figure(metrics.samples_per_s)} examples/s"

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.judge.answers.recommendation import why_all_invalid
-from harness.judge.findings import FindingKind, Verdict
+from harness.judge.findings import Verdict
 from harness.judge.number_text import figure, listed
 from harness.judge.run_result import run_verdict
 from harness.judge.stats.mean_intervals import FEWEST_RUNS, run_mean
 from harness.plan.knobs import setting_text
+from harness.training.checks import DIVERGED, OVERFITTING, UNCONVERGED, UNDERFITTING
 from harness.training.metrics import TrainingRecommendation
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def training_verdict(found: TrainingRecommendation, points: Sequence[TrainingPoi
 
 
 def _diverges(point: TrainingPointMetrics) -> bool:
-    return any(finding.kind is FindingKind.DIVERGED for finding in point.findings)
+    return any(finding.kind == DIVERGED.name for finding in point.findings)
 
 
 def _validation(point: TrainingPointMetrics) -> float:
@@ -141,13 +142,13 @@ def _fit_words(point: TrainingPointMetrics) -> str:
     """Whether the model knows too much of its training examples, too little, or neither."""
     kinds = {finding.kind for finding in point.findings}
     gap = _in_points(point.gap.value) if point.gap else ""
-    if FindingKind.OVERFITTING in kinds:
+    if OVERFITTING.name in kinds:
         return f"It overfits: the training examples are {gap} ahead of the validation examples."
-    if {FindingKind.UNDERFITTING, FindingKind.UNCONVERGED} <= kinds:
+    if {UNDERFITTING.name, UNCONVERGED.name} <= kinds:
         return "It underfits and was still learning at the end: more epochs may do better."
-    if FindingKind.UNDERFITTING in kinds:
+    if UNDERFITTING.name in kinds:
         return "It underfits: even the training examples are not learned."
-    if FindingKind.UNCONVERGED in kinds:
+    if UNCONVERGED.name in kinds:
         return f"It was still learning at the end ({gap} of generalisation gap): more epochs may do better."
     return f"The generalisation gap is {gap}: neither over- nor underfitting shows."
 

@@ -11,7 +11,7 @@ from harness.run.events import Prepared, RunStarted, TrialEnded, TrialProgress, 
 from harness.training.progress import TimeLeft, epoch_text, fit_text, result_text
 from harness.training.run_dir import FitRecord
 from harness.training.summarise import summarise_fit, summarise_training_point
-from harness.training.trainer_process import FitOrder, start_trainer
+from harness.training.trainer_process import start_trainer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,19 +83,13 @@ def _measure_fit(job: TrainingJob, trial: Trial, point: TrainingPoint, on_epoch:
     """Run the trainer with the samplers beside it."""
     folder = job.run_dir.trial(trial, point)
     folder.create()
-    order = FitOrder(
-        spec=job.trainer,
-        model=job.plan.model,
-        setting=job.plan.setting_of(point),
-        seed=trial.seed,
-        folder=folder.path,
-    )
+    argv = job.trainer.argv(job.plan.model, job.plan.setting_of(point), trial.seed, folder.path)
     failure: str | None = "interrupted"
     trainer: TrainerProcess | None = None
     samplers: SamplerProcess | None = None
     try:
         with (
-            start_trainer(order, folder.log) as trainer,
+            start_trainer(argv, folder.log) as trainer,
             SamplerProcess(out=folder.samples, target_pid=trainer.process.pid, load_pid=None) as samplers,
         ):
             failure = trainer.wait(progress_events(job.listener), on_epoch)

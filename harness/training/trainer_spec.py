@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ from harness.plan.target_spec import installed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from harness.plan.knobs import KnobSet, Setting, Value
 
@@ -20,10 +23,10 @@ DEFAULT_TRAINER = "keras"
 class TrainerSpec:
     """Something that fits models.
 
-    `command` is what follows the interpreter's name to fit one model once (`-m targets.training`), to which the
-    harness adds `--model --knobs JSON --seed N --out FOLDER --control-fd N`. `models` are the models it can train,
-    each with the values of its own that a knob has where the user sets none. `speed_knobs` are those that leave what
-    is learned as it is.
+    `command` is what follows the interpreter's name to fit one model once (`-m targets.training`), to which `argv`
+    and the control channel add `--model --knobs JSON --seed N --out FOLDER --control-fd N`. `models` are the models
+    that it can train, each with the values that its own knobs have where the user sets none. `speed_knobs` are those
+    that change the speed of training and not what is learned.
     """
 
     name: str
@@ -32,6 +35,11 @@ class TrainerSpec:
     models: Mapping[str, Setting]
     command: tuple[str, ...]
     speed_knobs: frozenset[str] = frozenset()
+
+    def argv(self, model: str, setting: Setting, seed: int, folder: Path) -> list[str]:
+        """The command line that fits `model` once and leaves `epochs.arrow` and `fit.json` in `folder`."""
+        fit = ("--model", model, "--seed", str(seed), "--knobs", json.dumps(setting), "--out", str(folder))
+        return [sys.executable, *self.command, *fit]
 
     def complete(self, model: str, setting: Mapping[str, Value]) -> Setting:
         """`setting` with the model's own values for what it leaves out. Raises UserError for an unknown model."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from harness.judge.checks.case import TrialCase
     from harness.judge.findings import Finding
 
+RATE = FindingKind("rate", "The asked rate was not reached")
+ARRIVAL_PROCESS = FindingKind("arrival_process", "Arrivals were not the process asked for", lengthens=True)
 # (degraded above, invalid above)
 RATE_SHARE = (0.005, 0.02)
 KS_DISTANCE = (0.02, 0.05)
@@ -61,7 +63,7 @@ def rate(case: TrialCase) -> Finding | None:
         return None
     seconds = case.rows.window.seconds
     found, asked = figure(sent.at.size / seconds, 3), figure(sent.expected / seconds, 3)
-    return finding(FindingKind.RATE, verdict, f"{found} requests/s went out instead of {asked}.", MORE_POWER, off=off)
+    return finding(RATE, verdict, f"{found} requests/s went out instead of {asked}.", MORE_POWER, off=off)
 
 
 def arrival_process(case: TrialCase) -> Finding | None:
@@ -88,7 +90,7 @@ def arrival_process(case: TrialCase) -> Finding | None:
         f"The arrivals were not what was asked for: {figure(distance)} away from an even spread (Kolmogorov-Smirnov), "
         f"with a coefficient of variation of {figure(found_cv)} instead of {figure(cv)}."
     )
-    return finding(FindingKind.ARRIVAL_PROCESS, verdict, text, MORE_POWER, distance=distance, cv=found_cv)
+    return finding(ARRIVAL_PROCESS, verdict, text, MORE_POWER, distance=distance, cv=found_cv)
 
 
 def _sent(case: TrialCase) -> _Sent | None:

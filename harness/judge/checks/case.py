@@ -1,8 +1,8 @@
-"""What a check looks at, and what it says."""
+"""The input of a check, and the finding that it returns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,11 @@ from harness.judge.findings import Finding, FindingKind, Verdict
 from harness.plan.arrivals import Closed, Replay, Stages, Users
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from harness.judge.metrics import TrialMetrics
+    from harness.judge.metrics import PointMetrics, TrialMetrics
     from harness.judge.numbers.machine.harmed_time import CleanTime
     from harness.judge.numbers.sample_series import SampleSeries
     from harness.judge.numbers.target.availability import Availability
@@ -45,12 +45,12 @@ class TrialCase:
 
     @property
     def open_loop(self) -> bool:
-        """Whether requests come whatever the answers do."""
+        """Whether requests are sent at their own times, whether or not responses come."""
         return not isinstance(self.data.point.arrivals, Closed | Users)
 
     @property
     def stationary(self) -> bool:
-        """Whether the load asked for is the same all the time."""
+        """Whether the requested load is constant over the trial."""
         return not isinstance(self.data.point.arrivals, Users | Stages | Replay)
 
     @property
@@ -65,11 +65,12 @@ class TrialCase:
 
 
 Check = Callable[[TrialCase], Finding | None]
+PointCheck = Callable[["PointMetrics"], Iterable[Finding]]
 Judgement = tuple[Verdict, tuple[Finding, ...]]
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """The least trusting of several verdicts; VALID where there is none."""
+    """The worst of several verdicts; VALID where there is none."""
     return max(verdicts, key=_SEVERITY.__getitem__, default=Verdict.VALID)
 
 
@@ -89,13 +90,21 @@ def worst_of_each_kind(trials: Sequence[Sequence[Finding]]) -> Iterator[tuple[Fi
 
 
 def grade(value: float, degraded_above: float, invalid_above: float) -> Verdict:
-    """The verdict for a figure that should be small."""
+    """The verdict on a figure that should be small."""
     if value > invalid_above:
         return Verdict.INVALID
     return Verdict.DEGRADED if value > degraded_above else Verdict.VALID
 
 
 def finding(kind: FindingKind, verdict: Verdict, text: str, remedy: str, **data: float) -> Finding:
-    """A finding with its figures."""
+    """A finding of `kind` with its figures."""
     plain = {name: float(value) for name, value in data.items()}  # NumPy's numbers cannot be written as JSON
-    return Finding(kind=kind, verdict=verdict, text=text, remedy=remedy, data=plain)
+    return Finding(
+        kind=kind.name,
+        title=kind.title,
+        verdict=verdict,
+        text=text,
+        remedy=remedy,
+        data=plain,
+        lengthens=kind.lengthens,
+    )

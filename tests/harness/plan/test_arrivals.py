@@ -17,12 +17,12 @@ from harness.plan.arrivals import (
     Users,
     UserStage,
     arrivals_of,
-    comings_and_goings,
     expected_by,
     length_s,
     mean_rate_rps,
     schedule,
     stripe,
+    user_events,
 )
 from harness.plan.load_options import ARRIVALS, parse_stages, values_of
 from harness.plan.option_text import parse_seconds
@@ -196,7 +196,7 @@ def there(events, at_s):
 
 def test_users_come_and_go_along_the_line():
     # Up to 4 within 4 s, 4 for a second, then at once 2, and down to none within 2 s.
-    events = comings_and_goings(users((4, 0, 4), (1, 4, 4), (2, 2, 0)).stages)
+    events = user_events(users((4, 0, 4), (1, 4, 4), (2, 2, 0)).stages)
     assert [(offset // S, user) for offset, user, comes in events if comes] == [(1, 0), (2, 1), (3, 2), (4, 3)]
     assert there(events, 0.5) == set()
     assert there(events, 2.5) == {0, 1}
@@ -206,7 +206,7 @@ def test_users_come_and_go_along_the_line():
 
 
 def test_a_step_and_a_spike_of_users():
-    events = comings_and_goings(users((1, 3, 3), (1, 5, 5), (1, 3, 3)).stages)
+    events = user_events(users((1, 3, 3), (1, 5, 5), (1, 3, 3)).stages)
     assert events[:3] == [(0, 0, True), (0, 1, True), (0, 2, True)]
     assert events[3:] == [(S, 3, True), (S, 4, True), (2 * S, 3, False), (2 * S, 4, False)]
 
@@ -214,7 +214,7 @@ def test_a_step_and_a_spike_of_users():
 def test_the_line_is_followed_everywhere():
     rng = np.random.default_rng(3)
     stages = [(1.0, float(a), float(b)) for a, b in rng.uniform(0, 30, (8, 2))]
-    events = comings_and_goings(users(*stages).stages)
+    events = user_events(users(*stages).stages)
     assert [event[0] for event in events] == sorted(event[0] for event in events)
     for number, (_, start, end) in enumerate(stages):
         for share in (0.21, 0.5, 0.83):

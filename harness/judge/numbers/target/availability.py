@@ -35,7 +35,7 @@ class OutageKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outage:
+class OutageSpan:
     """A span within the window in which nothing good came. `requests`: those that waited, or that were turned away."""
 
     kind: OutageKind
@@ -64,7 +64,7 @@ class Availability:
     """The outages of a window, in order and apart."""
 
     window_ns: tuple[int, int]
-    outages: tuple[Outage, ...]
+    outages: tuple[OutageSpan, ...]
 
     @property
     def share(self) -> float:
@@ -76,7 +76,7 @@ class Availability:
         """How long it was out in this way, in all."""
         return sum(outage.end_ns - outage.start_ns for outage in self.outages if outage.kind is kind) / 1e9
 
-    def longest(self) -> Outage | None:
+    def longest(self) -> OutageSpan | None:
         """The longest outage; None where there was none."""
         return max(self.outages, key=lambda outage: outage.end_ns - outage.start_ns, default=None)
 
@@ -107,7 +107,7 @@ def availability(exchanges: Exchanges, window_ns: tuple[int, int]) -> Availabili
     return Availability(window_ns, tuple(_apart(sorted([*silences, *failures], key=lambda each: each.start_ns))))
 
 
-def _silences(exchanges: Exchanges, window_ns: tuple[int, int], limit_ns: int) -> list[Outage]:
+def _silences(exchanges: Exchanges, window_ns: tuple[int, int], limit_ns: int) -> list[OutageSpan]:
     start_ns, end_ns = window_ns
     answered_ns = np.where(exchanges.answered, exchanges.done_ns, _NEVER)
     instants = np.sort(answered_ns[(answered_ns < end_ns) & exchanges.answered])
@@ -124,7 +124,7 @@ def _silences(exchanges: Exchanges, window_ns: tuple[int, int], limit_ns: int) -
         from_ns = max(last_ns, int(exchanges.sent_ns[waiting].min()))
         if next_ns - from_ns > limit_ns and next_ns > start_ns:
             kind = _kind(exchanges, waiting, next_ns, limit_ns)
-            outages.append(Outage(kind, max(from_ns, start_ns), next_ns, int(np.count_nonzero(waiting))))
+            outages.append(OutageSpan(kind, max(from_ns, start_ns), next_ns, int(np.count_nonzero(waiting))))
     return outages
 
 
@@ -137,7 +137,7 @@ def _kind(exchanges: Exchanges, waiting: Mask, next_ns: int, limit_ns: int) -> O
     return OutageKind.FAILING if soon else OutageKind.SILENT
 
 
-def _failures(exchanges: Exchanges, window_ns: tuple[int, int], limit_ns: int) -> list[Outage]:
+def _failures(exchanges: Exchanges, window_ns: tuple[int, int], limit_ns: int) -> list[OutageSpan]:
     ended = (exchanges.done_ns >= window_ns[0]) & (exchanges.done_ns < window_ns[1])
     order = np.flatnonzero(ended)[np.argsort(exchanges.done_ns[ended], kind="stable")]
     turns = np.diff(np.concatenate(([False], ~exchanges.good[order], [False])).astype(np.int8))
@@ -149,15 +149,15 @@ def _failures(exchanges: Exchanges, window_ns: tuple[int, int], limit_ns: int) -
             continue
         refusing = np.count_nonzero(exchanges.rejected[run]) * 2 >= run.size
         kind = OutageKind.REFUSING if refusing else OutageKind.FAILING
-        outages.append(Outage(kind, from_ns, until_ns, int(run.size)))
+        outages.append(OutageSpan(kind, from_ns, until_ns, int(run.size)))
     return outages
 
 
-def _apart(outages: list[Outage]) -> list[Outage]:
+def _apart(outages: list[OutageSpan]) -> list[OutageSpan]:
     """Each without what an earlier one covers already."""
-    apart: list[Outage] = []
+    apart: list[OutageSpan] = []
     for outage in outages:
         from_ns = max(outage.start_ns, apart[-1].end_ns if apart else outage.start_ns)
         if outage.end_ns > from_ns:
-            apart.append(Outage(outage.kind, from_ns, outage.end_ns, outage.requests))
+            apart.append(OutageSpan(outage.kind, from_ns, outage.end_ns, outage.requests))
     return apart

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.metrics import TrialOutage
+from harness.judge.metrics import Outage
 from harness.judge.numbers.machine.usable_time import NEVER_NS
 from harness.judge.numbers.target.availability import Availability, Exchanges, OutageKind, availability
 from harness.record.rows import ABSENT, Outcome
@@ -45,11 +45,11 @@ def trial_availability(rows: TrialRows, usable: CleanTime | None) -> Availabilit
     return Availability(found.window_ns, own)
 
 
-def outages_of(found: Availability) -> tuple[TrialOutage, ...]:
+def outages_of(found: Availability) -> tuple[Outage, ...]:
     """The same for a report, in seconds since the window began."""
     start_ns, end_ns = found.window_ns
     return tuple(
-        TrialOutage(
+        Outage(
             kind=outage.kind,
             start_s=(outage.start_ns - start_ns) / 1e9,
             end_s=(outage.end_ns - start_ns) / 1e9,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.judge.numbers.target.availability import Exchanges, Outage, OutageKind, availability
+from harness.judge.numbers.target.availability import Exchanges, OutageKind, OutageSpan, availability
 
 MS = 1_000_000
 NEVER = 10**15
@@ -109,5 +109,5 @@ def test_single_refusals_among_good_answers_are_no_outage():
 
 def test_outages_do_not_overlap():
     result = availability(exchanges(user(-500, 3000) + [(3000, None, "lost")] * 2), WINDOW)
-    assert all(isinstance(outage, Outage) for outage in result.outages)
+    assert all(isinstance(outage, OutageSpan) for outage in result.outages)
     assert result.longest().start_ns == 3000 * MS
