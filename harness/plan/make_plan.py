@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.errors import UserError
-from harness.plan.arrivals import Closed, arrivals_of, has_field, length_s
+from harness.plan.arrivals import Closed, arrivals_of, has_field
 from harness.plan.knobs import Apply, Knob, KnobSet, Setting, Value, cross
 from harness.plan.load_knobs import CONCURRENCY, LEVELS, LOAD_KNOBS, MIX, PROTOCOL, RATE
 from harness.plan.option_text import names_of
 from harness.plan.plan import FEWEST_REPEATS, MODEL, Plan, Point, order_trials
 from harness.plan.scenario import Scenario
-from harness.plan.target_spec import InProcessTarget, RecipeTarget, UrlTarget, known_targets
+from harness.plan.target_spec import InProcessTarget, UrlTarget, project_targets
 from harness.wire.protocol import AUTO
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _seconds(plan: Plan, loads: Sequence[Arrivals]) -> float:
     """The measured time: the user's, or what the arrivals take by themselves, or the default."""
     if plan.load.measure_s is not None:
         return plan.load.measure_s
-    lengths_s = [length for load in loads if (length := length_s(load)) is not None]
+    lengths_s = [length for load in loads if (length := load.length_s) is not None]
     if not lengths_s:
         return DEFAULT_SECONDS if plan.precision is None else DEFAULT_PRECISE_SECONDS
     seconds = max(lengths_s) - plan.load.warmup_s
@@ -127,8 +127,7 @@ def _refuse_knobs_of_others(draft: Draft) -> None:
     """Raise UserError for a knob that only other targets have."""
     own = {MODEL, *(knob.name for knob in with_load_knobs(draft.spec.knobs))}
     for name in names_of(draft.words):
-        ours = [other for other in known_targets().values() if not isinstance(other, RecipeTarget)]
-        owners = [other.name for other in ours if any(knob.name == name for knob in other.knobs)]
+        owners = [other.name for other in project_targets().values() if any(knob.name == name for knob in other.knobs)]
         if name not in own and owners:
             raise UserError(f"{name}: {draft.spec.name} has no such knob; --target {' or '.join(owners)} has it")
 

@@ -1,7 +1,7 @@
-"""From epochs to a verdict on a fit, on a point, and on a point beside the others.
+"""Judges fits and points: findings and a verdict for each fit, each point, and each point compared with the others.
 
-What a setting does to a model (it overfits, it is still learning) is an insight and takes nothing away from the
-measurement; a fit that diverged or was cut off has no accuracy to give. The thresholds are constants.
+What a setting does to a model (it overfits, it is still learning) is an insight and leaves the verdict VALID. A fit
+that diverged or was cut off has no accuracy and is INVALID. The thresholds are constants.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def judge_training_point(metrics: TrainingPointMetrics, plan: TrainingPlan) -> J
 
 
 def judge_together(points: Sequence[TrainingPointMetrics], plan: TrainingPlan) -> tuple[TrainingPointMetrics, ...]:
-    """The points with what only shows beside the others."""
+    """The points with the findings that only a comparison with the other points shows."""
     return tuple(_beside_others(point, points, plan) for point in points)
 
 
@@ -98,7 +98,7 @@ def _epochs_missing(metrics: FitMetrics, data: FitData) -> Finding | None:
 
 
 def _steal(metrics: FitMetrics, plan: TrainingPlan) -> Finding | None:
-    """Accuracy does not suffer from a slow machine; what is timed does, and counts where speed was asked for."""
+    """Stolen CPU time changes the timings and not the accuracy: it degrades only a run that compares speed."""
     found = stolen_time(metrics.usage)
     if found is None:
         return None
@@ -114,7 +114,7 @@ def _sampler(metrics: FitMetrics) -> Finding | None:
 
 
 def _not_learned(metrics: FitMetrics, data: FitData) -> Finding | None:
-    """No better than naming the commonest class, by less than two standard errors of that share."""
+    """The test accuracy is within two standard errors of that of always naming the most frequent class."""
     if metrics.test_accuracy is None or data.fit is None:
         return None
     guess, count = data.fit.majority_share, data.fit.model.test_count or 1
@@ -129,7 +129,7 @@ def _not_learned(metrics: FitMetrics, data: FitData) -> Finding | None:
 
 
 def _of_its_fits(metrics: TrainingPointMetrics) -> Iterator[Finding]:
-    """What was found in the fits, one finding of each kind: the worst.
+    """The worst finding of each kind over the fits.
 
     A fit that is not whole for reasons outside the setting costs the point its seed, not its verdict, as long as
     others are whole. A setting that diverges from any seed cannot be relied on.
@@ -156,7 +156,7 @@ def _too_few_seeds(metrics: TrainingPointMetrics, plan: TrainingPlan) -> Finding
 
 
 def _overfitting(metrics: TrainingPointMetrics) -> Finding | None:
-    """The training examples are known better than the others, or the validation loss has turned and risen."""
+    """The accuracy on the training examples is higher, or the validation loss has risen from its minimum."""
     train, validation, gap = metrics.train_accuracy, metrics.validation_accuracy, metrics.gap
     if train is None or validation is None or gap is None:
         return None
@@ -172,7 +172,7 @@ def _overfitting(metrics: TrainingPointMetrics) -> Finding | None:
 
 
 def _turn(loss: Curve) -> tuple[float, int]:
-    """By how much the loss rose from its lowest to its end, as a share, and the epoch of the lowest.
+    """The rise of the loss from its minimum to its end, as a share of the minimum, and the epoch of the minimum.
 
     Both are means over a tenth of the epochs, as single epochs jump.
     """
@@ -185,7 +185,7 @@ def _turn(loss: Curve) -> tuple[float, int]:
 
 
 def _unconverged(metrics: TrainingPointMetrics) -> Finding | None:
-    """The validation loss of the last tenth of the epochs (one at least) is still well below that before it."""
+    """The mean validation loss fell by `STILL_FALLING` or more from one tenth of the epochs to the last tenth."""
     loss = metrics.curves.validation_loss.values
     tenth = max(1, len(loss) // 10)
     if len(loss) < 2 * tenth or not metrics.seeds:
@@ -206,7 +206,7 @@ def _epochs(count: int) -> str:
 def _underfitting(
     metrics: TrainingPointMetrics, points: Sequence[TrainingPointMetrics], plan: TrainingPlan
 ) -> Finding | None:
-    """Even the training examples are not learned: well below the target, or below what another value reaches."""
+    """The accuracy on the training examples is well below the target, or below that of another setting."""
     train, gap = metrics.train_accuracy, metrics.gap
     learned_nothing = any(finding.kind == NOT_LEARNED.name for finding in metrics.findings)
     if train is None or gap is None or gap.value >= OVERFITTING_GAP or learned_nothing:
@@ -224,7 +224,7 @@ def _underfitting(
 
 
 def _unequal_seeds(metrics: TrainingPointMetrics, points: Sequence[TrainingPointMetrics]) -> Finding | None:
-    """A comparison seed by seed needs the same seeds on both sides."""
+    """Seeds of other points are missing here: points are compared seed by seed."""
     own = {fit.seed for fit in metrics.fits if fit.whole}
     every = {fit.seed for point in points for fit in point.fits if fit.whole}
     lacking = sorted(every - own)

@@ -1,4 +1,4 @@
-"""A plan of training: which settings are fitted, from which seeds, in which order."""
+"""The plan of a training run: which settings are fitted, from which seeds, in which order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines of progress of a training run: the name and the result of a fit, the figures of an epoch, the time left."""
+"""Text for the progress of a training run: name and result of a fit, figures of an epoch, time left."""
 
 from __future__ import annotations
 

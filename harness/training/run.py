@@ -1,4 +1,4 @@
-"""A training run: for every trial of the plan that is not finished, fit it and keep it before the next."""
+"""Runs a training plan: fits every unfinished trial and records it before the next begins."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ MAX_FAILURES_IN_A_ROW = 3
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
-    """What to fit, where to keep it, and who is told."""
+    """What to fit, where to record it, and what to call with events and finished points."""
 
     plan: TrainingPlan
     run_dir: TrainingDir
     trainer: TrainerSpec
     listener: Listener
-    on_point: Callable[[TrainingPointMetrics], None]  # called once a point has had its last seed
+    on_point: Callable[[TrainingPointMetrics], None]  # called after the last seed of a point
 
 
 def run_training(job: TrainingJob) -> None:
@@ -63,7 +63,8 @@ def run_fit(job: TrainingJob, trial: Trial, point: TrainingPoint, time_left: Tim
     folder = job.run_dir.trial(trial, point)
 
     def on_epoch(row: Epoch) -> None:
-        job.listener(Prepared())  # the trainer has started
+        if row.epoch == 1:
+            job.listener(Prepared())  # the trainer has started
         time_left.epoch_ended(row)
         figures = f"epoch {row.epoch}/{epochs}: {epoch_text(row)}"
         job.listener(TrialProgress(name, figures, step=row.epoch, left_s=time_left.seconds))

@@ -30,7 +30,7 @@ class TrainerProcess:
     control: ControlChannel
 
     def wait(self, progress: Progress, on_epoch: Callable[[Epoch], None]) -> str | None:
-        """Wait for its end and report its epochs until then. None, or in words why the fit is not whole.
+        """Pass each epoch to `on_epoch` until the trainer ends. Returns why the fit is not whole, None where it is.
 
         Raises UserError where the trainer reports a mistake that the user can mend.
         """
@@ -61,6 +61,6 @@ def start_trainer(argv: Sequence[str], log: Path) -> Iterator[TrainerProcess]:
 
 
 def _epoch(row: Message) -> Epoch:
-    """A row as it came over the channel; JSON has no NaN, so that a number without a value is null there."""
+    """The epoch in a message. JSON has no NaN: a loss that is not finite arrives as null."""
     whole = {name: float("nan") if value is None else value for name, value in row.items()}
     return msgspec.convert(whole, Epoch)

@@ -1,4 +1,4 @@
-"""What the harness knows of a trainer: its name, its knobs, the models it can train, and how it is started."""
+"""Describes a trainer: its name, its knobs, the models that it can train, and its command line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEFAULT_TRAINER = "keras"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainerSpec:
-    """Something that fits models.
+    """A trainer that an installed package offers.
 
     `command` is what follows the interpreter's name to fit one model once (`-m targets.training`), to which `argv`
     and the control channel add `--model --knobs JSON --seed N --out FOLDER --control-fd N`. `models` are the models
@@ -55,7 +55,7 @@ def known_trainers() -> dict[str, TrainerSpec]:
 
 
 def find_trainer(name: str = DEFAULT_TRAINER) -> TrainerSpec:
-    """The trainer called `name`. Raises UserError that names the nearest."""
+    """The trainer called `name`. Raises UserError, which suggests the nearest name."""
     trainers = known_trainers()
     if not trainers:
         raise UserError("no trainer is installed: install this project anew (pip install -e .)")

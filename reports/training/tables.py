@@ -1,4 +1,4 @@
-"""The tables of a training report, cell by cell."""
+"""The tables of a training run's page."""
 
 from __future__ import annotations
 

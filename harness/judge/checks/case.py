@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.judge.findings import Finding, FindingKind, Verdict
-from harness.plan.arrivals import Closed, Replay, Stages, Users
+from harness.plan.arrivals import Closed, OpenProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,12 +46,12 @@ class TrialCase:
     @property
     def open_loop(self) -> bool:
         """Whether requests are sent at their own times, whether or not responses come."""
-        return not isinstance(self.data.point.arrivals, Closed | Users)
+        return isinstance(self.data.point.arrivals, OpenProcess)
 
     @property
     def stationary(self) -> bool:
         """Whether the requested load is constant over the trial."""
-        return not isinstance(self.data.point.arrivals, Users | Stages | Replay)
+        return self.data.point.arrivals.steady
 
     @property
     def response_ns(self) -> NDArray[np.int64]:

@@ -21,7 +21,7 @@ from harness.measure.load.payloads.client_preprocessing import ClientPreprocesso
 from harness.measure.load.payloads.payload_sets import PayloadSet, mixed_order, response_reader
 from harness.measure.load.payloads.request_classes import places_of
 from harness.measure.load.user_schedule import UserSchedule
-from harness.plan.arrivals import Closed, Users, length_s, mean_rate_rps, schedule, stripe, user_events
+from harness.plan.arrivals import Closed, Users, stripe, user_events
 from harness.plan.request_mix import CHAT, RequestClass
 from harness.plan.target_spec import InProcessTarget, find_named
 from harness.wire.credentials import Access
@@ -54,9 +54,9 @@ def assemble(settings: TrialLoad, host: str, original: Callable[[str, str], Any]
     elif isinstance(arrivals, Users):
         load.attach(engine, _user_schedule(arrivals, settings, engine, load))
     else:
-        blocks = stripe(schedule(arrivals, settings.seed), settings.worker, settings.workers)
+        blocks = stripe(arrivals.schedule(settings.seed), settings.worker, settings.workers)
         loop = OpenLoop(engine, load.phases, blocks, -(-settings.max_in_flight // settings.workers))
-        load.attach(engine, loop, mean_rate_rps(arrivals) / settings.workers)
+        load.attach(engine, loop, arrivals.max_rate_rps / settings.workers)
     return load
 
 
@@ -81,7 +81,7 @@ def _user_schedule(arrivals: Users, settings: TrialLoad, engine: Engine, load: L
     """Every `workers`-th of the users, from number `worker` on."""
     events = [event for event in user_events(arrivals.stages) if event[1] % settings.workers == settings.worker]
     closed = ClosedLoop(engine, load.phases, round(arrivals.think_time_s * NS_PER_S))
-    return UserSchedule(closed, events, round((length_s(arrivals) or 0.0) * NS_PER_S))
+    return UserSchedule(closed, events, round((arrivals.length_s or 0.0) * NS_PER_S))
 
 
 def _over_http(settings: TrialLoad, host: str) -> tuple[list[PayloadSet], ConnectionMaker]:

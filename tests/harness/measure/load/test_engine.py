@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.measure.load.connections import connection as connection_module
-from harness.plan.arrivals import Closed, Constant, Poisson, schedule
+from harness.plan.arrivals import Closed, Constant, Poisson
 from harness.record.rows import Outcome, Phase
 
 pytestmark = pytest.mark.process
@@ -361,7 +361,7 @@ def test_an_open_loop_keeps_to_its_schedule_whatever_the_answers_do(serve, bench
     ran.load.loop.start(origin)
     ran.turn_until(lambda: time.monotonic_ns() > origin + 520 * MS)
     rows, report = ran.finish()
-    offsets = next(schedule(arrivals, 11))
+    offsets = next(arrivals.schedule(11))
     expected = (origin + offsets[offsets < 500 * MS]).tolist()
     assert sorted(of(rows, "due_ns")) == expected
     assert (report.ok, report.not_sent) == (len(expected), 0)
@@ -414,7 +414,7 @@ def test_two_workers_send_the_schedule_together(serve, bench, answer):
         assert ran.load.recorder.path.name == f"requests-{worker}.arrow"
         assert report.worker == worker
         dues += [row["due_ns"] - origin for row in rows]
-    offsets = next(schedule(Poisson(rate_rps=300.0), 5))
+    offsets = next(Poisson(rate_rps=300.0).schedule(5))
     assert sorted(dues) == offsets[offsets < 300 * MS].tolist()
 
 
