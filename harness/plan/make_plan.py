@@ -15,7 +15,7 @@ from harness.plan.load_knobs import CONCURRENCY, LEVELS, LOAD_KNOBS, MIX, PROTOC
 from harness.plan.option_text import names_of
 from harness.plan.plan import FEWEST_REPEATS, MODEL, Plan, Point, order_trials
 from harness.plan.scenario import Scenario
-from harness.plan.target_spec import InProcessTarget, RecipeTarget, UrlTarget, known_targets
+from harness.plan.target_spec import InProcessTarget, UrlTarget, project_targets
 from harness.wire.protocol import AUTO
 
 if TYPE_CHECKING:
@@ -127,8 +127,7 @@ def _refuse_knobs_of_others(draft: Draft) -> None:
     """Raise UserError for a knob that only other targets have."""
     own = {MODEL, *(knob.name for knob in with_load_knobs(draft.spec.knobs))}
     for name in names_of(draft.words):
-        ours = [other for other in known_targets().values() if not isinstance(other, RecipeTarget)]
-        owners = [other.name for other in ours if any(knob.name == name for knob in other.knobs)]
+        owners = [other.name for other in project_targets().values() if any(knob.name == name for knob in other.knobs)]
         if name not in own and owners:
             raise UserError(f"{name}: {draft.spec.name} has no such knob; --target {' or '.join(owners)} has it")
 

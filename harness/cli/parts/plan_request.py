@@ -17,7 +17,7 @@ from harness.plan.option_text import names_of
 from harness.plan.plan import Plan
 from harness.plan.scenario import find_scenario
 from harness.plan.slo import parse_slo
-from harness.plan.target_spec import RecipeTarget, UrlTarget, find_target
+from harness.plan.target_spec import ExternalTarget, UrlTarget, find_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,7 +76,7 @@ def _refuse_without_effect(words: tuple[str, ...], kind: str, spec: TargetSpec) 
         if option.name not in ("arrivals", "rate") and not has_field(kind, option.field):
             kinds = " or ".join(f"--arrivals {other}" for other in KINDS if has_field(other, option.field))
             refuse_options((option.name,), f"it is for {kinds}")
-    external = isinstance(spec, RecipeTarget | UrlTarget)
+    external = isinstance(spec, ExternalTarget)
     effects = (
         (("concurrency",), kind == "closed", "a closed loop, which has no rate"),
         (("concurrency",), "concurrency" not in named, "levels that the knob concurrency does not give"),

@@ -69,7 +69,7 @@ def unequal_users(case: TrialCase) -> Finding | None:
         return None
     good = case.rows.good
     good = good.where(good["user"] != ABSENT)
-    if not len(good) or np.unique(good["request_class"]).size > 1:
+    if not len(good) or np.ptp(good["request_class"]):
         return None
     user = good["worker"] * _USERS_OF_A_WORKER + good["user"]
     found = user_inequality(user, good["done_ns"] - good["due_ns"], case.closed.users)
