@@ -1,4 +1,4 @@
-"""What a reader of the recommendation must know of the point that it names: one short sentence for each fault."""
+"""Caveats of the recommended point: one short sentence for each fault that it shows."""
 
 from __future__ import annotations
 

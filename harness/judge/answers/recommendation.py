@@ -1,4 +1,4 @@
-"""Which setting to use, in one sentence: the best of the points that can be trusted, and against what."""
+"""Recommends a setting, in one sentence: the best of the points that pass the checks, and its gain."""
 
 from __future__ import annotations
 
