@@ -1,4 +1,4 @@
-"""Makes a plan of a draft: knobs and load levels are crossed, ordered and seeded."""
+"""Makes a plan from a draft: it crosses knobs with load levels and puts the trials into a seeded order."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DEFAULT_MAX_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A plan without points, and what its points are to be made of."""
+    """A plan without points, and the knobs and load levels of which its points are made."""
 
     plan: Plan
     spec: TargetSpec  # the plan's target
@@ -135,7 +135,7 @@ def _refuse_knobs_of_others(draft: Draft) -> None:
 
 
 def _split(knobs: KnobSet, fixed: Setting, grid: list[Setting]) -> tuple[list[Setting], list[str]]:
-    """The settings of the grid that can be, and of the others why they cannot. Raises UserError where none can."""
+    """The settings of the grid that are possible, and why the others are not. Raises UserError where none is."""
     conflicts = [knobs.conflict_in({**fixed, **setting}) for setting in grid]
     possible = [setting for setting, conflict in zip(grid, conflicts, strict=True) if conflict is None]
     reasons = [conflict for conflict in dict.fromkeys(conflicts) if conflict is not None]
@@ -145,13 +145,13 @@ def _split(knobs: KnobSet, fixed: Setting, grid: list[Setting]) -> tuple[list[Se
 
 
 def _not_here(knobs: KnobSet, words: Sequence[str]) -> list[str]:
-    """Of the knobs swept by their bare names: the values that this machine lacks, and how to get them."""
+    """The values that this machine lacks, of knobs swept by their bare names, and how to get them."""
     bare = [knob for knob in knobs if knob.name in words]
     return [f"{knob.name}={value}: {remedy}" for knob in bare for value, remedy in knob.unavailable]
 
 
 def model_knob(model: str, spec: TargetSpec | None) -> Knob:
-    """Which model is served; a plain sweep compares those of the same task."""
+    """The knob for the model that is served; a plain sweep compares the models of the same task."""
     return Knob(
         name=MODEL,
         doc="The model that is served; a plain sweep takes all that were trained on the same data.",
@@ -163,7 +163,7 @@ def model_knob(model: str, spec: TargetSpec | None) -> Knob:
 
 
 def with_load_knobs(knobs: KnobSet) -> KnobSet:
-    """All that can be swept on a target: its own knobs and the load's."""
+    """The knobs of a target together with those of the load."""
     return KnobSet(knobs.owner_name, (*knobs, *LOAD_KNOBS))
 
 
@@ -181,7 +181,7 @@ def _check_protocols(draft: Draft, values: dict[str, tuple[Value, ...]]) -> None
 
 
 def _restart_groups(points: Sequence[Point], knobs: KnobSet) -> list[int]:
-    """One number per point, equal where the target need not be started again between them."""
+    """One number per point, equal for points that share one start of the target."""
     restarting = {MODEL, *(knob.name for knob in knobs if knob.apply is Apply.RESTART)}
     groups: dict[tuple[Value, ...], int] = {}
     return [
@@ -191,13 +191,13 @@ def _restart_groups(points: Sequence[Point], knobs: KnobSet) -> list[int]:
 
 
 def restart_count(plan: Plan, knobs: KnobSet) -> int:
-    """How often the target is started again between trials, in the plan's order."""
+    """How often the target is restarted between trials, in the plan's order."""
     groups = _restart_groups([plan.point(trial.point) for trial in plan.trials], with_load_knobs(knobs))
     return sum(before != after for before, after in itertools.pairwise(groups))
 
 
 def estimated_seconds(plan: Plan, knobs: KnobSet | None) -> float:
-    """How long a plan will take, target starts included; `knobs` None: the target is not ours to start."""
+    """How long a plan will take, target starts included; `knobs` None: the harness does not start the target."""
     trial_seconds = plan.load.warmup_s + plan.seconds + TRIAL_OVERHEAD_SECONDS
     starts = 1 + restart_count(plan, knobs) if knobs else 0
     return len(plan.trials) * trial_seconds + starts * TARGET_START_SECONDS
