@@ -1,4 +1,4 @@
-"""Where the time goes and what it costs, per point: figures with bars."""
+"""Parts of the response time and resource usage per point: figures with bars."""
 
 from __future__ import annotations
 
