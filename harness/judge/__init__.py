@@ -1,0 +1,1 @@
+"""From what was recorded to numbers, doubts and a recommendation."""

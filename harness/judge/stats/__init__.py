@@ -1,0 +1,1 @@
+"""Pure functions over NumPy arrays: no project types, no files, no clocks."""

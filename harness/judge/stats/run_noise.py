@@ -1,0 +1,155 @@
+"""How much one run of a setting differs from the next, estimated from all points of a sweep together.
+
+Two runs of the same setting differ by more than what happens inside each of them: another placement of threads, other
+neighbours, another clock rate. An interval that is made from the inside of runs alone is too narrow, and the longer
+the runs, the more so.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.stats.correlation import autocorrelation_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+PRIOR_SIGMA = 0.05  # what repeats differ by on a machine of which nothing is known
+PRIOR_FREEDOM = 4.0  # the prior stands for that many degrees of freedom, less those that the repeats bring
+STRETCHES = 20
+_UPPER = 0.975
+_LEAST_VARIANCE, _GREATEST_VARIANCE = 1e-10, 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class RunLevel:
+    """The logarithm of one run's level (of its rate, or of its response times), and its standard error in the run."""
+
+    log_value: float
+    error: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunNoise:
+    """Standard deviation of the logarithm of a level from run to run, known with `freedom` degrees of freedom."""
+
+    sigma: float
+    freedom: float
+
+    def half_width(self, repeats: int, upper: float = _UPPER) -> float:
+        """How far, on logarithms, the mean of `repeats` runs may lie from the typical run at quantile `upper`."""
+        from scipy.stats import t
+
+        return float(t.ppf(upper, self.freedom)) * self.sigma / math.sqrt(repeats)
+
+    def run_factors(self, levels: Sequence[RunLevel]) -> NDArray[np.float64]:
+        """By what factor (runs,) each run is slower or faster than the typical run.
+
+        The differences between the runs are shrunk by the share of them that the run noise explains (best linear
+        unbiased prediction; Robinson, Statistical Science 6, 1991): where levels are uncertain by what happens inside
+        the runs, the factors are near 1.
+        """
+        logs = np.array([level.log_value for level in levels])
+        total = self.sigma**2 + _variance_inside(levels)
+        share = self.sigma**2 / total if total else 0.0
+        factors: NDArray[np.float64] = np.exp(share * (logs - logs.mean()))
+        return factors
+
+
+PRIOR_NOISE = RunNoise(PRIOR_SIGMA, PRIOR_FREEDOM)
+
+
+def mean_error(stretches: ArrayLike) -> float:
+    """Standard error of the mean of equally long stretches of one run; 0 where there is only one.
+
+    The autocorrelation time of the stretches is accounted for, so that a speed that wanders more slowly than a stretch
+    is long does not pass for precision.
+    """
+    values = np.asarray(stretches, dtype=np.float64)
+    if values.size < 2:
+        return 0.0
+    return float(values.std(ddof=1)) * math.sqrt(autocorrelation_time(values) / values.size)
+
+
+def rate_level(rates: ArrayLike) -> RunLevel | None:
+    """The level of a run by its rates in equal stretches; None where the rate is 0."""
+    values = np.asarray(rates, dtype=np.float64)
+    mean = float(values.mean()) if values.size else 0.0
+    return RunLevel(math.log(mean), mean_error(values) / mean) if mean > 0 else None
+
+
+def duration_level(values: ArrayLike) -> RunLevel | None:
+    """The level of a run by the mean logarithm of its durations, in arrival order; None where there is none."""
+    durations = np.asarray(values, dtype=np.float64)
+    if not durations.size:
+        return None
+    logs = np.log(np.maximum(durations, 1.0))
+    stretches = [stretch.mean() for stretch in np.array_split(logs, min(STRETCHES, logs.size))]
+    return RunLevel(float(logs.mean()), mean_error(stretches))
+
+
+def rate_over_runs(runs: Sequence[ArrayLike], noise: RunNoise = PRIOR_NOISE) -> tuple[float, float, float]:
+    """(mean, low, high) of the rates of several runs, each given in equal stretches; (0, 0, 0) where it is 0."""
+    from scipy.stats import t
+
+    rates = [np.asarray(run, dtype=np.float64) for run in runs]
+    value = float(np.mean([run.mean() for run in rates])) if rates else 0.0
+    if value <= 0:
+        return 0.0, 0.0, 0.0
+    error = math.sqrt(sum(mean_error(run) ** 2 for run in rates)) / len(rates) / value
+    freedom = sum(run.size - 1 for run in rates)
+    inside = float(t.ppf(_UPPER, freedom)) * error if freedom else math.inf
+    half_width = math.hypot(inside, noise.half_width(len(rates)))
+    return value, value * math.exp(-half_width), value * math.exp(half_width)
+
+
+def run_noise(points: Sequence[Sequence[RunLevel]]) -> RunNoise:
+    """The run noise that explains the scatter of the repeats of all `points`.
+
+    Solved for sigma: sum over the repeats of (level - mean of its point)^2 / (sigma^2 + error^2) = degrees of freedom
+    (Paule and Mandel, J. Res. NBS 87, 1982). Where the repeats bring fewer than `PRIOR_FREEDOM`, counted by what they
+    tell about a sigma of `PRIOR_SIGMA`, the prior brings the others.
+    """
+    points = [levels for levels in points if len(levels) > 1]
+    if not points:
+        return PRIOR_NOISE
+    freedom = np.array([len(levels) - 1 for levels in points])
+    squares = freedom * np.array([np.var([level.log_value for level in levels], ddof=1) for levels in points])
+    inside = np.array([_variance_inside(levels) for levels in points])
+    known = float((freedom * (PRIOR_SIGMA**2 / (PRIOR_SIGMA**2 + inside)) ** 2).sum())
+    prior = max(0.0, PRIOR_FREEDOM - known)
+
+    def excess(variance: float) -> float:
+        scatter = float((squares / (variance + inside)).sum()) + prior * PRIOR_SIGMA**2 / variance
+        return scatter - float(freedom.sum()) - prior
+
+    return RunNoise(math.sqrt(_root(excess)), max(PRIOR_FREEDOM, known))
+
+
+def _variance_inside(levels: Sequence[RunLevel]) -> float:
+    """What the runs of a point cannot know about their own levels, on average: a single run may have been lucky."""
+    return float(np.mean([level.error**2 for level in levels]))
+
+
+def _root(excess: Callable[[float], float]) -> float:
+    """The variance at which the falling `excess` is 0; 0 where it is below that everywhere."""
+    from scipy.optimize import brentq
+
+    if excess(_LEAST_VARIANCE) <= 0:
+        return 0.0
+    return float(brentq(excess, _LEAST_VARIANCE, _GREATEST_VARIANCE))
+
+
+def widened(value: float, low: float, high: float, half_width: float) -> tuple[float, float]:
+    """The interval (low, high) of a positive value, widened on logarithms in quadrature by `half_width`."""
+    below = math.inf if low <= 0 else math.log(value / low)
+    return (
+        value * math.exp(-math.hypot(below, half_width)),
+        value * math.exp(math.hypot(math.log(high / value), half_width)),
+    )
