@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,7 +54,8 @@ def slow_time(runs: Sequence[NDArray[np.float64]]) -> float:
     """Tau >= 1 of the means of stretches of several runs, by their first autocorrelation.
 
     The sample's is too small by (1 + 3 rho) / n (Kendall, Biometrika 41, 1954) and is corrected for that: a speed that
-    wanders with a memory of a sixth of a run would otherwise pass for twice as well known as it is.
+    wanders with a memory of a sixth of a run would otherwise pass for twice as well known as it is. What does not exceed
+    its own standard error counts as none.
     """
     covariance = variance = count = 0.0
     for run in runs:
@@ -65,4 +67,4 @@ def slow_time(runs: Sequence[NDArray[np.float64]]) -> float:
         return 1.0
     length = count / len(runs)
     rho = min(_GREATEST_RHO, (covariance / variance * length + 1.0) / (length - 3.0))
-    return max(1.0, (1.0 + rho) / (1.0 - rho))
+    return (1.0 + rho) / (1.0 - rho) if rho > 1.0 / math.sqrt(count) else 1.0

@@ -27,6 +27,7 @@ _ANGLES = (0.0, 0.25 * math.pi, 0.5 * math.pi)
 _FEW_CLUSTERS = 10.0  # fewer do not show how they cluster
 _LOWER_QUANTILES = (0.95, 0.99)
 _BATCHES = 20
+_HALVINGS = (1, 2, 3)
 
 
 class LimitDecision(StrEnum):
@@ -83,6 +84,7 @@ class _Rows:
     values: list[NDArray[np.float64]]
     still_open: list[NDArray[np.bool_]]
     count: int
+    median: float
     floor: float
 
     @classmethod
@@ -91,7 +93,7 @@ class _Rows:
         ordered = np.sort(np.concatenate(values))
         at = [float(ordered[int(p * ordered.size)]) for p in _LOWER_QUANTILES]
         seen = [dependence([each > quantile for each in values]) for quantile in at]
-        return cls(values, [run.still_open for run in runs], ordered.size, max(users or 1, *seen))
+        return cls(values, [run.still_open for run in runs], ordered.size, float(ordered[ordered.size // 2]), max(users or 1, *seen))
 
     def above(self, limit: float, *, open_counts: bool) -> tuple[float, float]:
         """How many independent responses are slower than `limit`, of how many in all."""
@@ -106,17 +108,21 @@ class _Rows:
 
 
 def _upper(rows: _Rows, limit: float, noise: RunNoise) -> tuple[float, float]:
-    """The bound from above of the share slower than `limit`, and what the sample is worth.
+    """The bound from above of the share slower than `limit`, and what the sample is worth there.
 
-    Where no response took even half the limit, half the bound of the share slower than that will do: a tail of which
-    nothing was seen is taken to fall at least as fast as 1 / x from there on.
+    Where no response was slower than the limit, the share above half, a quarter, ... of the limit is bounded too (both
+    counted from the median), and that above the limit is taken to be at most 1 / 4, 1 / 16, ... of it: of a tail of
+    which nothing was seen it is supposed that it falls at least as fast as 1 / x^2, as all do that have a variance.
     """
     bound, worth = 0.0, math.inf
     for confidence, factor in _splits(rows, noise):
-        slow, total = rows.above(limit / factor, open_counts=True)
+        at = limit / factor
+        slow, total = rows.above(at, open_counts=True)
         share = clopper_pearson_upper(slow, total, confidence)
-        if not rows.above(limit / factor / 2, open_counts=True)[0]:
-            share /= 2
+        if not slow:
+            nearer = [rows.median + (at - rows.median) / 2**halvings for halvings in _HALVINGS]
+            above = [clopper_pearson_upper(*rows.above(each, open_counts=True), confidence) for each in nearer]
+            share = min(share, *(each / 4**halvings for each, halvings in zip(above, _HALVINGS, strict=True)))
         bound, worth = max(bound, share), min(worth, total)
     return bound, worth
 

@@ -68,6 +68,16 @@ def percentiles(runs: Sequence[RunDurations], ps: Sequence[float], noise: RunNoi
     return _monotone(found)
 
 
+def share_within(runs: Sequence[RunDurations], limits: Sequence[float], noise: RunNoise) -> list[float]:
+    """The shares of rows that take no longer than each of `limits`, in runs brought to the level of the typical run."""
+    runs = [run for run in runs if run.values.size]
+    if not runs:
+        return [0.0 for _ in limits]
+    factors = run_factors(runs, noise)
+    ordered = np.sort(np.concatenate([run.values / factor for run, factor in zip(runs, factors, strict=True)]))
+    return [float(np.searchsorted(ordered, limit, "right")) / ordered.size for limit in limits]
+
+
 def run_factors(runs: Sequence[RunDurations], noise: RunNoise) -> NDArray[np.float64]:
     """By what factor (runs,) each of the non-empty runs is slower than the typical run."""
     levels = [level for run in runs if (level := duration_level(run.values))]
