@@ -14,7 +14,7 @@ from harness.measure.target.session import open_session
 from harness.measure.trial import TrialJob, run_trial
 from harness.plan.plan import Plan, Point, Trial
 from harness.record.run_dir import RunDir, RunRecord
-from harness.run.events import StepStarted
+from harness.run.events import TrialStarted, progress_events
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from harness.calibration.peers import Peer
     from harness.cpu_cores import Isolation
     from harness.record.environment import Environment
-    from harness.record.evidence import TrialEvidence
+    from harness.record.trial_data import TrialData
     from harness.run.events import Listener
 
 MODEL = "digits-mlp"
@@ -56,7 +56,7 @@ class Course:
         self.plan = exercise_plan(job, exercise, self.truth_log)
         self._job = job
 
-    def run(self) -> list[TrialEvidence]:
+    def run(self) -> list[TrialData]:
         """Drive the server with every load in turn. Raises RunError where a trial does not end in order."""
         job = self._job
         folder = RunDir.create(self.path)
@@ -71,13 +71,13 @@ class Course:
                 isolated=job.isolation.isolated,
             )
         )
-        session = open_session(self.plan, job.isolation, job.listener)
+        session = open_session(self.plan, job.isolation, progress_events(job.listener))
         evidence = []
         try:
             for trial in self.plan.trials:
                 point = self.plan.point(trial.point)
                 trial_dir = folder.trial(trial, point)
-                job.listener(StepStarted(f"{self.exercise.name}: {self.exercise.doc}"))
+                job.listener(TrialStarted(f"{self.exercise.name}: {self.exercise.doc}"))
                 record = run_trial(TrialJob(self.plan, trial, point, session, job.isolation, trial_dir))
                 if record.failure:
                     raise RunError(record.failure)

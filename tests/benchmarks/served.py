@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from harness.control import ControlChannel
+from harness.child_process import ControlChannel
 from harness.wire.payload_bank import Bank
 from harness.wire.server_url import free_ports
 

@@ -13,13 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.measure.target.embedded import EmbeddedTarget
+from harness.measure.target.embedded_server import EmbeddedServer
 from harness.plan.target_spec import find_target
 from harness.wire.prompt_bank import PromptBank
 from harness.wire.server_url import free_ports
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.e2e
 openai = pytest.importorskip("openai", reason="the package openai cannot be installed here")
 
 
@@ -54,7 +53,7 @@ class Agent:
 @pytest.fixture(scope="module")
 def agent():
     spec = find_target("agent")
-    with EmbeddedTarget(spec, "chat-gpt", spec.knobs.complete({})) as target:
+    with EmbeddedServer(spec, "chat-gpt", spec.knobs.complete({})) as target:
         yield Agent(target)
 
 

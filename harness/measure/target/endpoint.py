@@ -1,16 +1,41 @@
-"""Where a trial's load goes, and what the load process must know to send it there."""
+"""What is known of a target that is ready: the server that was started, and the endpoint that the load is given."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from harness.errors import UserError
+from harness.wire.protocols import GRPC
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from harness.judge.metrics import ModelCard
     from harness.measure.target.statistics_reader import Scraper
     from harness.plan.knobs import Setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyServer:
+    """A server that was started and is ready: its URLs, its model, its payloads."""
+
+    url: str
+    grpc_url: str | None = None
+    bank: Path | None = None  # None: there are no expected predictions
+    class_banks: Mapping[str, Path] = field(default_factory=dict)  # by verb, for the verbs other than predict
+    model: ModelCard | None = None
+    metrics_url: str | None = None  # of Prometheus metrics, where they are not at one of the usual paths
+    tls_ca: Path | None = None  # the authority of a certificate that the server made for itself
+
+    def url_for(self, protocol: str) -> str:
+        """The URL at which `protocol` is served. Raises UserError where it is not."""
+        if protocol != GRPC:
+            return self.url
+        if self.grpc_url is None:
+            raise UserError(f"--protocol {GRPC}: this target speaks no gRPC; give it grpc_port=0, or another protocol")
+        return self.grpc_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,11 @@
 import socket
 
+import pytest
+
 from harness.wire.server_url import free_ports
 
 
+@pytest.mark.process
 def test_free_ports_differ_and_can_be_listened_on():
     ports = free_ports(3)
 

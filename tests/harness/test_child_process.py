@@ -1,0 +1,77 @@
+"""The control channel between a parent and a child it started."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from harness.child_process import MAX_LINE_BYTES, ControlChannel
+
+
+@pytest.fixture
+def channel():
+    ours, theirs = ControlChannel.pair()
+    child = ControlChannel(theirs)
+    yield ours, child
+    ours.close()
+    child.close()
+
+
+def test_messages_arrive_whole_and_in_order(channel):
+    ours, child = channel
+    child.send({"event": "progress", "done": 1})
+    child.send({"event": "ready"})
+    assert ours.receive(5) == {"event": "progress", "done": 1}
+    assert ours.receive(5) == {"event": "ready"}
+
+
+def test_a_message_cut_by_a_time_out_is_kept(channel):
+    ours, child = channel
+    child._socket.sendall(b'{"ev')
+    with pytest.raises(TimeoutError):
+        ours.receive(0.001)
+    child._socket.sendall(b'ent": "ready"}\n')
+    assert ours.receive(5) == {"event": "ready"}
+
+
+def test_the_end_of_the_other_side_is_none(channel):
+    ours, child = channel
+    child.close()
+    assert ours.receive(5) is None
+    ours.send({"stop": True})  # to nobody: not an error, the end was seen already
+
+
+def test_a_line_without_end_is_refused(channel):
+    ours, child = channel
+    sender = threading.Thread(target=child.send, args=({"text": "x" * (2 * MAX_LINE_BYTES)},), daemon=True)
+    sender.start()
+    assert ours.receive(5) is None
+
+
+CHILD = """
+import sys
+from harness.child_process import ControlChannel
+channel = ControlChannel.inherited(int(sys.argv[1]))
+lost = []
+channel.send({"event": "ready"})
+channel.watch(lambda message: channel.send({"echo": message}), lambda: lost.append(1)).join(30)
+sys.exit(7 if lost else 1)
+"""
+
+
+@pytest.mark.process
+def test_a_child_notices_that_its_parent_is_gone():
+    ours, theirs = ControlChannel.pair()
+    with theirs:
+        descriptor = theirs.fileno()
+        child = subprocess.Popen([sys.executable, "-c", CHILD, str(descriptor)], pass_fds=(descriptor,))
+    try:
+        assert ours.receive(20) == {"event": "ready"}
+        ours.send({"set": {"batch_size": 2}})
+        assert ours.receive(20) == {"echo": {"set": {"batch_size": 2}}}
+        ours.close()
+        assert child.wait(20) == 7
+    finally:
+        child.kill()
+        child.wait()
