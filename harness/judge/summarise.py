@@ -24,18 +24,19 @@ from harness.judge.interval import Interval
 from harness.judge.metrics import Counts, PointMetrics, RunResult, Split, Timeline, TrialMetrics, Usage
 from harness.judge.numbers.accuracy import accuracy, predictions, shares
 from harness.judge.numbers.class_metrics import class_names, class_samples, only_class, pooled_classes, with_slowdowns
-from harness.judge.numbers.latency import NOTHING, pooled_latency, trial_latency
+from harness.judge.numbers.latency import NOTHING, pooled_latency
 from harness.judge.numbers.resource_usage import mean_usage, usage
+from harness.judge.numbers.run_noises import run_noises
 from harness.judge.numbers.sample_series import Samples
 from harness.judge.numbers.steps import pooled_steps, trial_steps
-from harness.judge.numbers.throughput import NO_RATES, pooled_rate
+from harness.judge.numbers.throughput import NO_RATES, pooled_goodput, pooled_rate
 from harness.judge.numbers.time_split import pooled_split, trial_batch, trial_split, weighted
 from harness.judge.numbers.timeline import timeline
 from harness.judge.numbers.token_latency import pooled_streams, rows_within_slo, stream_sample
 from harness.judge.numbers.trial_rows import lost_requests, trial_rows
-from harness.judge.slo_check import goodput_limit_ns, meets_slo
-from harness.judge.stats.mean_intervals import batch_means_interval
+from harness.judge.slo_check import SloRows, goodput_limit_ns, meets_slo
 from harness.plan.arrivals import Closed
+from harness.plan.slo import STREAM_KINDS
 from harness.record.rows import Outcome
 from harness.record.server_statistics import means_of
 
@@ -44,17 +45,20 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.judge.metrics import ClassMetrics, Latency, ModelCard, Recommendation
+    from harness.judge.metrics import ClassMetrics, ModelCard, Recommendation
     from harness.judge.numbers.class_metrics import ClassSample
+    from harness.judge.numbers.run_noises import RunNoises
     from harness.judge.numbers.throughput import Rates
     from harness.judge.numbers.token_latency import StreamSample
-    from harness.judge.numbers.trial_rows import Durations, TrialRows
+    from harness.judge.numbers.trial_rows import TrialRows
+    from harness.judge.stats.durations import Durations
     from harness.plan.plan import Plan, Point
     from harness.plan.slo import Slo
     from harness.record.trial_data import TrialData
 
 MS_PER_S = 1e3
 DURATIONS = ("response", "service", "lateness")
+DECIDED = ("response", *STREAM_KINDS)  # what a bound of an objective can be about
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,8 @@ def summarise_trial(evidence: TrialData, slo: Slo | None) -> TrialMetrics:
 
 def summarise_point(point: Point, trials: Sequence[TrialData], slo: Slo | None) -> PointMetrics:
     """The numbers of one point over its repeats (at least one)."""
-    return _combine(point, [_summarise(trial, slo) for trial in trials], slo)
+    summaries = [_summarise(trial, slo) for trial in trials]
+    return _combine(point, summaries, slo, _noises([summaries]))
 
 
 def summarise_run(plan: Plan, evidence: Iterable[TrialData], model: ModelCard | None = None) -> RunResult:
@@ -86,7 +91,13 @@ def summarise_run(plan: Plan, evidence: Iterable[TrialData], model: ModelCard | 
     by_point: dict[int, list[_Summary]] = defaultdict(list)
     for trial in evidence:
         by_point[trial.point.number].append(_summarise(trial, plan.slo))
-    combined = (_combine(point, by_point[point.number], plan.slo) for point in plan.points if by_point[point.number])
+    shared = _noises(list(by_point.values()))
+    combined = (
+        # A point that is run until it is precise was judged by its own repeats each time, and is so now.
+        _combine(point, summaries, plan.slo, _noises([summaries]) if plan.precision else shared)
+        for point in plan.points
+        if (summaries := by_point.get(point.number))
+    )
     points = with_precision(with_slowdowns(combined), plan)
     # A search begins with a closed loop, which shows no capacity: it waits for the target.
     tried = [point for point in points if point.rate_target_rps is not None] if plan.capacity else points
@@ -159,8 +170,8 @@ def _summarise(evidence: TrialData, slo: Slo | None) -> _Summary:
 def _metrics(
     evidence: TrialData, trial: TrialRows, samples: Samples, rates_rps: Rates, stream: StreamSample | None
 ) -> TrialMetrics:
-    response = trial_latency(trial.response)
-    throughput_rps = batch_means_interval(rates_rps)
+    response = pooled_latency([trial.response])
+    throughput_rps = pooled_rate([rates_rps])
     said = means_of(evidence.statistics, trial.window) if evidence.statistics else None
     return TrialMetrics(
         trial=evidence.trial.number,
@@ -169,8 +180,8 @@ def _metrics(
         counts=_counts(evidence, trial),
         throughput_rps=throughput_rps,
         response=response,
-        service=trial_latency(trial.service),
-        lateness=trial_latency(trial.lateness),
+        service=pooled_latency([trial.service]),
+        lateness=pooled_latency([trial.lateness]),
         split=trial_split(trial.good, said, stream.parts_ms if stream else None),
         steps=trial_steps(trial.good),
         accuracy=accuracy([predictions(trial.due)]),
@@ -205,7 +216,7 @@ def _nothing(evidence: TrialData) -> TrialMetrics:
     )
 
 
-def _combine(point: Point, summaries: Sequence[_Summary], slo: Slo | None) -> PointMetrics:
+def _combine(point: Point, summaries: Sequence[_Summary], slo: Slo | None, noises: RunNoises) -> PointMetrics:
     """The point's numbers from its repeats: rows are put together, never percentiles averaged."""
     trials = tuple(summary.metrics for summary in summaries)
     runs = [summary for summary in summaries if summary.durations]
@@ -219,11 +230,11 @@ def _combine(point: Point, summaries: Sequence[_Summary], slo: Slo | None) -> Po
         repeats=len(trials),
         seconds=sum(trial.seconds for trial in trials),
         counts=counts,
-        throughput_rps=pooled_rate([run.rates_rps for run in runs]),
-        goodput_rps=pooled_rate([run.good_rates_rps for run in runs]) if slo else None,
-        response=_pooled(runs, "response"),
-        service=_pooled(runs, "service"),
-        lateness=_pooled(runs, "lateness"),
+        throughput_rps=pooled_rate([run.rates_rps for run in runs], noises.throughput),
+        goodput_rps=_goodput(runs, slo, noises) if slo else None,
+        response=pooled_latency(_of_kind(runs, "response"), noises.of("response")),
+        service=pooled_latency(_of_kind(runs, "service"), noises.of("service")),
+        lateness=pooled_latency(_of_kind(runs, "lateness"), noises.of("lateness")),
         split=pooled_split([run.metrics for run in runs]),
         steps=pooled_steps([run.metrics for run in runs]),
         accuracy=accuracy([run.predictions for run in runs]),
@@ -233,23 +244,42 @@ def _combine(point: Point, summaries: Sequence[_Summary], slo: Slo | None) -> Po
         verdict=Verdict.VALID,
         findings=(),
         trials=trials,
-        stream=pooled_streams([run.stream for run in runs if run.stream]),
+        stream=pooled_streams([run.stream for run in runs if run.stream], noises),
     )
     verdict, findings = judge_point(metrics)
-    met = meets_slo(metrics, slo) if slo else None
+    rows = SloRows({kind: _of_kind(runs, kind) for kind in DECIDED}, noises, metrics.concurrency)
+    met = meets_slo(metrics, slo, rows) if slo else None
     judged = msgspec.structs.replace(metrics, meets_slo=met, verdict=verdict, findings=findings)
-    return msgspec.structs.replace(judged, classes=_classes(judged, runs, slo))
+    return msgspec.structs.replace(judged, classes=_classes(judged, runs, slo, noises))
 
 
-def _classes(point: PointMetrics, runs: Sequence[_Summary], slo: Slo | None) -> tuple[ClassMetrics, ...]:
-    mixed = pooled_classes([run.classes for run in runs if run.classes])
+def _classes(
+    point: PointMetrics, runs: Sequence[_Summary], slo: Slo | None, noises: RunNoises
+) -> tuple[ClassMetrics, ...]:
+    mixed = pooled_classes([run.classes for run in runs if run.classes], noises, point.concurrency)
     if mixed or not runs or len(runs[0].class_names) != 1:
         return mixed
     return (only_class(runs[0].class_names[0], point, slo),)
 
 
-def _pooled(runs: Sequence[_Summary], kind: str) -> Latency:
-    return pooled_latency([run.durations[kind] for run in runs], [getattr(run.metrics, kind) for run in runs])
+def _noises(points: Sequence[Sequence[_Summary]]) -> RunNoises:
+    """The run noise of a sweep, or of a single point."""
+    return run_noises(
+        [[summary.rates_rps for summary in summaries] for summaries in points],
+        {kind: [_of_kind(summaries, kind) for summaries in points] for kind in (*DURATIONS, *STREAM_KINDS)},
+    )
+
+
+def _of_kind(summaries: Sequence[_Summary], kind: str) -> list[Durations]:
+    """One kind of duration of every repeat that has it."""
+    if kind in STREAM_KINDS:
+        return [getattr(summary.stream, kind) for summary in summaries if summary.stream]
+    return [summary.durations[kind] for summary in summaries if summary.durations]
+
+
+def _goodput(runs: Sequence[_Summary], slo: Slo, noises: RunNoises) -> Interval:
+    good = [run.good_rates_rps for run in runs]
+    return pooled_goodput(good, goodput_limit_ns(slo), _of_kind(runs, "response"), noises)
 
 
 def _counts(evidence: TrialData, trial: TrialRows) -> Counts:

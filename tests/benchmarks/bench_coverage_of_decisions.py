@@ -22,8 +22,9 @@ from functools import cached_property, partial
 import numpy as np
 from scipy.signal import lfilter
 
+from harness.judge.stats.durations import Durations
 from harness.judge.stats.limit_decision import LimitDecision, decide_limit
-from harness.judge.stats.percentile_intervals import RunDurations, percentiles, share_within
+from harness.judge.stats.percentile_intervals import percentiles, share_within
 from harness.judge.stats.run_noise import RunNoise, duration_level, rate_level, rate_over_runs, run_noise
 
 SECONDS = 2.0
@@ -226,7 +227,7 @@ class Run:
     @property
     def durations(self):
         values = self.process.runs_s[self.index] * self.slower * 1e9
-        return RunDurations(values, np.zeros(values.size, dtype=bool))
+        return Durations(values, np.zeros(values.size, dtype=bool))
 
     @property
     def rates(self):
@@ -256,7 +257,7 @@ class Noises:
     def of(cls, sweep):
         return cls(
             run_noise([[rate_level(run.rates) for run in runs] for runs in sweep]),
-            run_noise([[duration_level(run.durations.values) for run in runs] for runs in sweep]),
+            run_noise([[duration_level(run.durations.values_ns) for run in runs] for runs in sweep]),
         )
 
 
@@ -266,21 +267,21 @@ FIGURES = ("throughput", "goodput", "speed-up", *(f"p{100 * p:g}" for p in PERCE
 def published(runs, noises):
     """(figure, low, high, truth) of one point; high is infinite where there is only a bound from below."""
     process = runs[0].process
-    value, low, high = rate_over_runs([run.rates for run in runs], noises.rate)
-    yield "throughput", low, high, process.rate
+    rate = rate_over_runs([run.rates for run in runs], noises.rate)
+    yield "throughput", *rate.ends, process.rate
     # The same process, 1.2 times as fast by construction, in runs of its own, would have an interval like this one.
-    yield "speed-up", *_speed_up(runs, noises, (value, low, high))
+    yield "speed-up", *_speed_up(runs, noises, rate)
     limit = process.limit_s * 1e9
     shift = math.exp(noises.duration.half_width(len(runs)))
     durations = [run.durations for run in runs]
     at, slower, faster = share_within(durations, (limit, limit / shift, limit * shift), noises.duration)
-    _, low, high = rate_over_runs(
+    good = rate_over_runs(
         [run.good_rates for run in runs],
         noises.rate,
         share_if_slower=slower / at if at else 1.0,
         share_if_faster=faster / at if at else 1.0,
     )
-    yield "goodput", low, high, process.good_rate
+    yield "goodput", *good.ends, process.good_rate
     for each in percentiles(durations, PERCENTILES, noises.duration):
         high = math.inf if each.high is None else each.high
         yield f"p{100 * each.p:g}", each.low, high, process.percentile(each.p) * 1e9
@@ -289,10 +290,10 @@ def published(runs, noises):
 def _speed_up(runs, noises, base):
     """(low, high, truth) of the throughput of the next runs of the library, made 1.2 times as fast, over these."""
     others = [Run(run.process, (run.index + 7) % LIBRARY, run.partner / 1.2) for run in runs]
-    value, low, high = rate_over_runs([run.rates for run in others], noises.rate)
-    ratio = value / base[0]
-    below = math.hypot(math.log(value / low), math.log(base[2] / base[0]))
-    above = math.hypot(math.log(high / value), math.log(base[0] / base[1]))
+    other = rate_over_runs([run.rates for run in others], noises.rate)
+    ratio = other.value / base.value
+    below = math.hypot(math.log(other.value / other.low), math.log(base.high / base.value))
+    above = math.hypot(math.log(other.high / other.value), math.log(base.value / base.low))
     return ratio * math.exp(-below), ratio * math.exp(above), 1.2
 
 
@@ -346,7 +347,7 @@ RATIOS = (0.5, 0.8, 0.9, 0.95, 1.05, 1.1, 1.25, 1.5, 2.0, 3.0)
 def limits(processes, rng, sweeps):
     """The table of what is decided at limits around the true p99."""
     processes = [process for process in processes if process.name != RARE.__name__]
-    print("\nLimit as a multiple of the true p99; kept / missed / not yet. Below 1 `kept` is wrong, above 1 `missed`.\n")
+    print("\nkept / missed / not yet by limit / true p99; below 1 `kept` is wrong, above 1 `missed`\n")
     print(f"| repeats | run noise | {' | '.join(f'{ratio:g}' for ratio in RATIOS)} |\n|{'---|' * (2 + len(RATIOS))}")
     for repeats in (1, 2, 3):
         for sigma in (0.0, 0.05, 0.10):
@@ -395,9 +396,10 @@ def default_sweeps():
     rates = np.linspace(0.1, 0.9, 16)
     yield "M/M/1, 1 ms", [(partial(mm1, rho=rho), None) for rho in rates]
     yield "M/D/1, 1 ms", [(partial(md1, rho=rho), None) for rho in rates]
-    yield "Pareto 1.5 from 0.2 to 20 ms on", [
-        (partial(_pareto_from, from_s=each), None) for each in np.geomspace(0.0002, 0.02, 16)
-    ]
+    yield (
+        "Pareto 1.5 from 0.2 to 20 ms on",
+        [(partial(_pareto_from, from_s=each), None) for each in np.geomspace(0.0002, 0.02, 16)],
+    )
 
 
 def _pareto_from(rng, from_s):
@@ -424,7 +426,7 @@ def decided_sweeps(rng, sweeps, limit_ms=50.0):
                     ]
                     for library in libraries
                 ]
-                noise = run_noise([[duration_level(run.values) for run in runs] for runs in sweep])
+                noise = run_noise([[duration_level(run.values_ns) for run in runs] for runs in sweep])
                 for number, (runs, (_, users), missed) in enumerate(zip(sweep, points, truths, strict=True)):
                     said = decide_limit(runs, limit_ms * 1e6, 0.01, users, noise).decision
                     right = LimitDecision.MISSED if missed else LimitDecision.KEPT
@@ -436,7 +438,7 @@ def decided_sweeps(rng, sweeps, limit_ms=50.0):
 
 
 def _durations(values_s):
-    return RunDurations(values_s * 1e9, np.zeros(values_s.size, dtype=bool))
+    return Durations(values_s * 1e9, np.zeros(values_s.size, dtype=bool))
 
 
 def main(arguments=None):

@@ -54,8 +54,8 @@ def slow_time(runs: Sequence[NDArray[np.float64]]) -> float:
     """Tau >= 1 of the means of stretches of several runs, by their first autocorrelation.
 
     The sample's is too small by (1 + 3 rho) / n (Kendall, Biometrika 41, 1954) and is corrected for that: a speed that
-    wanders with a memory of a sixth of a run would otherwise pass for twice as well known as it is. What does not exceed
-    its own standard error counts as none.
+    wanders with a memory of a sixth of a run would otherwise pass for twice as well known as it is. What does not
+    exceed its own standard error counts as none.
     """
     covariance = variance = count = 0.0
     for run in runs:

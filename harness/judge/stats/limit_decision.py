@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.judge.stats.dependence import dependence
-from harness.judge.stats.percentile_intervals import RunDurations, run_factors
+from harness.judge.stats.percentile_intervals import run_factors
+from harness.judge.stats.quantiles import quantile
 from harness.judge.stats.run_noise import PRIOR_NOISE, RunNoise
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_CONFIDENCE = 0.95  # of each of the two bounds: a wrong decision is as likely as 1 in 20 where the truth is at the limit
+    from harness.judge.stats.durations import Durations
+
+_CONFIDENCE = 0.95  # of each of the two bounds: 1 decision in 20 is wrong where the truth is just beside the limit
 _ANGLES = (0.0, 0.25 * math.pi, 0.5 * math.pi)
 _FEW_CLUSTERS = 10.0  # fewer do not show how they cluster
 _LOWER_QUANTILES = (0.95, 0.99)
@@ -54,7 +57,7 @@ class ShareAbove:
 
 
 def decide_limit(
-    runs: Sequence[RunDurations],
+    runs: Sequence[Durations],
     limit: float,
     allowed: float,
     users: int | None = None,
@@ -66,14 +69,15 @@ def decide_limit(
     response of each user slow, so where few slow responses were seen, as many requests count as one. A request that is
     still open counts as slow once it has waited longer than the limit; before that it may be either.
     """
-    runs = [run for run in runs if run.values.size]
+    runs = [run for run in runs if run.values_ns.size]
     if not runs:
         return ShareAbove(LimitDecision.NOT_YET, 0.0, 0.0, 1.0, 0.0)
     rows = _Rows.of(runs, noise, users)
     high, worth = _upper(rows, limit, noise)
     low = _lower(rows, limit, noise)
-    decision = LimitDecision.KEPT if high < allowed else LimitDecision.MISSED if low > allowed else LimitDecision.NOT_YET
-    share = sum(int(np.count_nonzero(run.values > limit)) for run in runs) / rows.count
+    certain = LimitDecision.KEPT if high < allowed else LimitDecision.MISSED
+    decision = certain if high < allowed or low > allowed else LimitDecision.NOT_YET
+    share = sum(int(np.count_nonzero(run.values_ns > limit)) for run in runs) / rows.count
     return ShareAbove(decision, share, min(low, share), max(high, share), worth)
 
 
@@ -88,12 +92,12 @@ class _Rows:
     floor: float
 
     @classmethod
-    def of(cls, runs: Sequence[RunDurations], noise: RunNoise, users: int | None) -> _Rows:
-        values = [run.values / factor for run, factor in zip(runs, run_factors(runs, noise), strict=True)]
+    def of(cls, runs: Sequence[Durations], noise: RunNoise, users: int | None) -> _Rows:
+        values = [run.values_ns / factor for run, factor in zip(runs, run_factors(runs, noise), strict=True)]
         ordered = np.sort(np.concatenate(values))
-        at = [float(ordered[int(p * ordered.size)]) for p in _LOWER_QUANTILES]
-        seen = [dependence([each > quantile for each in values]) for quantile in at]
-        return cls(values, [run.still_open for run in runs], ordered.size, float(ordered[ordered.size // 2]), max(users or 1, *seen))
+        seen = [dependence([each > quantile(ordered, p) for each in values]) for p in _LOWER_QUANTILES]
+        floor = max(float(users or 1), *seen)
+        return cls(values, [run.still_open for run in runs], ordered.size, quantile(ordered, 0.5), floor)
 
     def above(self, limit: float, *, open_counts: bool) -> tuple[float, float]:
         """How many independent responses are slower than `limit`, of how many in all."""

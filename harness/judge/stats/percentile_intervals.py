@@ -14,34 +14,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.judge.stats.dependence import dependence
-from harness.judge.stats.run_noise import PRIOR_NOISE, RunNoise, duration_level, widened
 from harness.judge.stats.quantiles import quantile
+from harness.judge.stats.run_noise import PRIOR_NOISE, RunNoise, duration_level, widened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from harness.judge.stats.durations import Durations
+
 _UPPER = 0.975
 _BATCHES = 20
 FOREVER = np.inf  # what a request that is still open may yet take
-
-
-@dataclass(frozen=True)
-class RunDurations:
-    """Durations of one run in arrival order; where `still_open`, the truth is at least the value."""
-
-    values: NDArray[np.int64 | np.float64]
-    still_open: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Percentile:
     """The `p`-quantile: what was observed, and between which bounds the typical run's lies with 95 % confidence.
 
-    `high` is None where the sample is too small for an upper bound: the percentile is then at least `low`, which holds
-    with 97.5 % confidence, and `needed` more requests of this kind would do. `effective_samples` is how many
-    independent requests the sample is worth.
+    `high` is None where there is no upper bound: the percentile is then at least `low`, which holds with 97.5 %
+    confidence. Where the sample is too small for one, `needed` more requests of this kind would do; otherwise requests
+    that are still open reach into it. `effective_samples` is how many independent requests the sample is worth.
     """
 
     p: float
@@ -52,35 +46,35 @@ class Percentile:
     needed: int | None = None
 
 
-def percentiles(runs: Sequence[RunDurations], ps: Sequence[float], noise: RunNoise = PRIOR_NOISE) -> list[Percentile]:
+def percentiles(runs: Sequence[Durations], ps: Sequence[float], noise: RunNoise = PRIOR_NOISE) -> list[Percentile]:
     """The quantiles `ps` (ascending) of all runs together; none where no run has a row.
 
     Bounds are made monotone: a bound from below holds for every greater p, one from above for every smaller p.
     """
-    runs = [run for run in runs if run.values.size]
+    runs = [run for run in runs if run.values_ns.size]
     if not runs:
         return []
     factors = run_factors(runs, noise)
-    aligned = [run.values / factor for run, factor in zip(runs, factors, strict=True)]
+    aligned = [run.values_ns / factor for run, factor in zip(runs, factors, strict=True)]
     together = _Together.of(runs, aligned)
     half_width = noise.half_width(len(runs))
     found = [_percentile(together, aligned, p, half_width) for p in ps]
     return _monotone(found)
 
 
-def share_within(runs: Sequence[RunDurations], limits: Sequence[float], noise: RunNoise) -> list[float]:
+def share_within(runs: Sequence[Durations], limits: Sequence[float], noise: RunNoise) -> list[float]:
     """The shares of rows that take no longer than each of `limits`, in runs brought to the level of the typical run."""
-    runs = [run for run in runs if run.values.size]
+    runs = [run for run in runs if run.values_ns.size]
     if not runs:
         return [0.0 for _ in limits]
     factors = run_factors(runs, noise)
-    ordered = np.sort(np.concatenate([run.values / factor for run, factor in zip(runs, factors, strict=True)]))
+    ordered = np.sort(np.concatenate([run.values_ns / factor for run, factor in zip(runs, factors, strict=True)]))
     return [float(np.searchsorted(ordered, limit, "right")) / ordered.size for limit in limits]
 
 
-def run_factors(runs: Sequence[RunDurations], noise: RunNoise) -> NDArray[np.float64]:
+def run_factors(runs: Sequence[Durations], noise: RunNoise) -> NDArray[np.float64]:
     """By what factor (runs,) each of the non-empty runs is slower than the typical run."""
-    levels = [level for run in runs if (level := duration_level(run.values))]
+    levels = [level for run in runs if (level := duration_level(run.values_ns))]
     return noise.run_factors(levels)
 
 
@@ -93,17 +87,15 @@ class _Together:
     ceiling: NDArray[np.float64]
 
     @classmethod
-    def of(cls, runs: Sequence[RunDurations], aligned: Sequence[NDArray[np.float64]]) -> _Together:
-        observed = np.sort(np.concatenate([run.values for run in runs]))
+    def of(cls, runs: Sequence[Durations], aligned: Sequence[NDArray[np.float64]]) -> _Together:
+        observed = np.sort(np.concatenate([run.values_ns for run in runs]))
         rows = np.concatenate(aligned)
         still_open = np.concatenate([run.still_open for run in runs])
         common = np.sort(rows)
         return cls(observed, common, np.sort(np.where(still_open, FOREVER, rows)) if still_open.any() else common)
 
 
-def _percentile(
-    together: _Together, aligned: Sequence[NDArray[np.float64]], p: float, half_width: float
-) -> Percentile:
+def _percentile(together: _Together, aligned: Sequence[NDArray[np.float64]], p: float, half_width: float) -> Percentile:
     """`half_width`: of the run noise, on logarithms."""
     at = quantile(together.common, p)
     effective = together.common.size / dependence([values > at for values in aligned])
@@ -113,7 +105,8 @@ def _percentile(
     high = quantile(together.ceiling, p + reach) if p + reach < 1.0 else FOREVER
     low, high = widened(at, low, high, half_width) if at > 0 else (0.0, high)
     if high == FOREVER:
-        return Percentile(p, value, min(low, value), None, effective, _needed(p, effective, together.common.size))
+        needed = _needed(p, effective, together.common.size, len(aligned))
+        return Percentile(p, value, min(low, value), None, effective, needed)
     return Percentile(p, value, min(low, value), max(high, value), effective)
 
 
@@ -129,12 +122,12 @@ def _reach(p: float, effective_samples: float, runs: int) -> float:
     return float(t.ppf(_UPPER, freedom)) * math.sqrt(p * (1.0 - p) / effective_samples)
 
 
-def _needed(p: float, effective_samples: float, rows: int) -> int:
-    """How many more rows of the same worth bring p + reach below 1; at least 1 (open requests may be what lacks)."""
+def _needed(p: float, effective_samples: float, rows: int, runs: int) -> int | None:
+    """How many more rows of the same worth bring p + reach below 1; None where it is: requests are still open."""
     worth = effective_samples
-    while p + _reach(p, worth, 1) >= 1.0:
+    while p + _reach(p, worth, runs) >= 1.0:
         worth *= 1.02
-    return max(1, math.ceil(rows * (worth / effective_samples - 1.0)))
+    return math.ceil(rows * (worth / effective_samples - 1.0)) or None
 
 
 def _monotone(found: list[Percentile]) -> list[Percentile]:

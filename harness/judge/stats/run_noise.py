@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.judge.interval import Interval
 from harness.judge.stats.dependence import slow_time, stretch_means
 
 if TYPE_CHECKING:
@@ -94,35 +95,40 @@ def duration_level(values: ArrayLike) -> RunLevel | None:
 
 
 def rate_over_runs(
-    runs: Sequence[ArrayLike], noise: RunNoise = PRIOR_NOISE, *, share_if_slower: float = 1.0, share_if_faster: float = 1.0
-) -> tuple[float, float, float]:
-    """(mean, low, high) of the rates of several runs, each given in equal stretches; (0, 0, 0) where it is 0.
+    runs: Sequence[NDArray[np.float64]],
+    noise: RunNoise = PRIOR_NOISE,
+    *,
+    share_if_slower: float = 1.0,
+    share_if_faster: float = 1.0,
+) -> Interval:
+    """The mean rate of several runs, each given in equal stretches; without an interval where it is 0.
 
     For a rate that counts only what is within a limit, `share_if_slower` and `share_if_faster` say what becomes of it,
     beside the rate itself, where the typical run is slower or faster by what the run noise allows.
     """
     from scipy.stats import t
 
-    rates = [np.asarray(run, dtype=np.float64) for run in runs]
-    value = float(np.mean([run.mean() for run in rates])) if rates else 0.0
+    value = float(np.mean([run.mean() for run in runs])) if runs else 0.0
     if value <= 0:
-        return 0.0, 0.0, 0.0
-    errors = [mean_error(run) for run in rates]
+        return Interval(0.0)
+    errors = [mean_error(run) for run in runs]
     freedom = sum(each for _, each in errors)
-    error = math.sqrt(sum(each**2 for each, _ in errors)) / len(rates) / value
-    inside = float(t.ppf(_UPPER, freedom)) * error if freedom else math.inf
-    between = noise.half_width(len(rates))
+    if not freedom:
+        return Interval(value)
+    error = math.sqrt(sum(each**2 for each, _ in errors)) / len(runs) / value
+    inside = float(t.ppf(_UPPER, freedom)) * error
+    between = noise.half_width(len(runs))
     below = between - math.log(share_if_slower) if share_if_slower > 0 else math.inf
     above = between + math.log(share_if_faster)
-    return value, value * math.exp(-math.hypot(inside, below)), value * math.exp(math.hypot(inside, above))
+    return Interval(value, value * math.exp(-math.hypot(inside, below)), value * math.exp(math.hypot(inside, above)))
 
 
 def run_noise(points: Sequence[Sequence[RunLevel]]) -> RunNoise:
     """The run noise that explains the scatter of the repeats of all `points`.
 
-    Solved for sigma: sum over the repeats of (level - mean of its point)^2 / (sigma^2 + error^2) = degrees of freedom
-    (Paule and Mandel, J. Res. NBS 87, 1982). Where the repeats bring fewer than `PRIOR_FREEDOM`, counted by what they
-    tell about a sigma of `PRIOR_SIGMA`, the prior brings the others.
+    By restricted maximum likelihood with known errors inside the runs: a point counts the less, the less its runs know
+    their own levels (DerSimonian and Laird, Contemporary Clinical Trials 28, 2007). Where the repeats bring fewer than
+    `PRIOR_FREEDOM` degrees of freedom about a sigma of `PRIOR_SIGMA`, the prior brings the others.
     """
     points = [levels for levels in points if len(levels) > 1]
     if not points:
@@ -130,14 +136,19 @@ def run_noise(points: Sequence[Sequence[RunLevel]]) -> RunNoise:
     freedom = np.array([len(levels) - 1 for levels in points])
     squares = freedom * np.array([np.var([level.log_value for level in levels], ddof=1) for levels in points])
     inside = np.array([_variance_inside(levels) for levels in points])
-    known = float((freedom * (PRIOR_SIGMA**2 / (PRIOR_SIGMA**2 + inside)) ** 2).sum())
-    prior = max(0.0, PRIOR_FREEDOM - known)
+
+    def known(variance: float) -> float:
+        return float((freedom * (variance / (variance + inside)) ** 2).sum())
+
+    prior = max(0.0, PRIOR_FREEDOM - known(PRIOR_SIGMA**2))
 
     def excess(variance: float) -> float:
-        scatter = float((squares / (variance + inside)).sum()) + prior * PRIOR_SIGMA**2 / variance
-        return scatter - float(freedom.sum()) - prior
+        total = variance + inside
+        score = float(((squares / total - freedom) / total).sum())
+        return score + prior * (PRIOR_SIGMA**2 / variance - 1.0) / variance
 
-    return RunNoise(math.sqrt(_root(excess)), max(PRIOR_FREEDOM, known))
+    variance = _root(excess)
+    return RunNoise(math.sqrt(variance), max(PRIOR_FREEDOM, known(variance)))
 
 
 def _variance_inside(levels: Sequence[RunLevel]) -> float:
@@ -146,7 +157,7 @@ def _variance_inside(levels: Sequence[RunLevel]) -> float:
 
 
 def _root(excess: Callable[[float], float]) -> float:
-    """The variance at which the falling `excess` is 0; 0 where it is below that everywhere."""
+    """The variance at which `excess` is 0; 0 where it is below that from the start."""
     from scipy.optimize import brentq
 
     if excess(_LEAST_VARIANCE) <= 0:
