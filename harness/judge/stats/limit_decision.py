@@ -83,12 +83,16 @@ def decide_limit(
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows of the runs at a common level; `floor`: the least dependence where few slow responses were seen."""
+    """Rows of the runs at a common level; `users`: how many may be slow together, 1 in an open loop.
+
+    `floor` is the least dependence where few slow responses were seen.
+    """
 
     values: list[NDArray[np.float64]]
     still_open: list[NDArray[np.bool_]]
     count: int
     median: float
+    users: int
     floor: float
 
     @classmethod
@@ -96,8 +100,9 @@ class _Rows:
         values = [run.values_ns / factor for run, factor in zip(runs, run_factors(runs, noise), strict=True)]
         ordered = np.sort(np.concatenate(values))
         seen = [dependence([each > quantile(ordered, p) for each in values]) for p in _LOWER_QUANTILES]
-        floor = max(float(users or 1), *seen)
-        return cls(values, [run.still_open for run in runs], ordered.size, quantile(ordered, 0.5), floor)
+        together = users or 1
+        floor = max(float(together), *seen)
+        return cls(values, [run.still_open for run in runs], ordered.size, quantile(ordered, 0.5), together, floor)
 
     def above(self, limit: float, *, open_counts: bool) -> tuple[float, float]:
         """How many independent responses are slower than `limit`, of how many in all."""
@@ -112,23 +117,29 @@ class _Rows:
 
 
 def _upper(rows: _Rows, limit: float, noise: RunNoise) -> tuple[float, float]:
-    """The bound from above of the share slower than `limit`, and what the sample is worth there.
-
-    Where no response was slower than the limit, the share above half, a quarter, ... of the limit is bounded too (both
-    counted from the median), and that above the limit is taken to be at most 1 / 4, 1 / 16, ... of it: of a tail of
-    which nothing was seen it is supposed that it falls at least as fast as 1 / x^2, as all do that have a variance.
-    """
+    """The bound from above of the share slower than `limit`, and what the sample is worth there."""
     bound, worth = 0.0, math.inf
     for confidence, factor in _splits(rows, noise):
         at = limit / factor
         slow, total = rows.above(at, open_counts=True)
-        share = clopper_pearson_upper(slow, total, confidence)
-        if not slow:
-            nearer = [rows.median + (at - rows.median) / 2**halvings for halvings in _HALVINGS]
-            above = [clopper_pearson_upper(*rows.above(each, open_counts=True), confidence) for each in nearer]
-            share = min(share, *(each / 4**halvings for each, halvings in zip(above, _HALVINGS, strict=True)))
+        share = clopper_pearson_upper(slow, total, confidence) if slow else _unseen(rows, at, total, confidence)
         bound, worth = max(bound, share), min(worth, total)
     return bound, worth
+
+
+def _unseen(rows: _Rows, limit: float, total: float, confidence: float) -> float:
+    """The bound where no response was slower than the limit.
+
+    The share above half, a quarter, ... of the limit (counted from the median) is bounded too, and that above the limit
+    is taken to be at most 1 / 4, 1 / 16, ... of it: of a tail of which nothing was seen it is supposed that it falls at
+    least as fast as 1 / x^2, as all do that have a variance. Stalls that make one response of each user slow need not fall so; the bound is never
+    below a share of them that would have shown in half of such samples.
+    """
+    bounds = [clopper_pearson_upper(0.0, total, confidence)]
+    for halvings in _HALVINGS:
+        nearer = rows.median + (limit - rows.median) / 2**halvings
+        bounds.append(clopper_pearson_upper(*rows.above(nearer, open_counts=True), confidence) / 4**halvings)
+    return max(min(bounds), clopper_pearson_upper(0.0, rows.count / rows.users, 0.5))
 
 
 def _lower(rows: _Rows, limit: float, noise: RunNoise) -> float:
