@@ -1,4 +1,4 @@
-"""Where every number of a report is computed: evidence in, metrics out.
+"""Where every number of a report is computed: rows in, metrics out.
 
 Response times are those of good answers due in the measure phase, counted from when they were due. Requests that
 timed out or were given up count with the time they had waited, as "at least". Errors and rejections have no place
@@ -7,26 +7,21 @@ in a latency distribution and are counted beside it. Throughput is good answers 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
-from harness.judge.answers.accuracy_trade_off import accuracy_trade_off, trade_sentence
-from harness.judge.answers.class_interference import with_class_interference
-from harness.judge.answers.precision import is_settled, with_precision
-from harness.judge.answers.recommendation import recommend
-from harness.judge.checks import TrialCase, judge_point, judge_trial, worst
+from harness.judge.checks import TrialCase, judge_point, judge_trial
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
-from harness.judge.metrics import Counts, PointMetrics, RunResult, Split, Timeline, TrialMetrics, Usage
-from harness.judge.numbers.accuracy import accuracy, predictions, shares
-from harness.judge.numbers.class_metrics import class_names, class_samples, only_class, pooled_classes, with_slowdowns
+from harness.judge.metrics import Counts, PointMetrics, Split, Timeline, TrialMetrics, Usage
+from harness.judge.numbers.accuracy import accuracy, predictions
+from harness.judge.numbers.class_metrics import class_names, class_samples, only_class, pooled_classes
 from harness.judge.numbers.latency import NOTHING, pooled_latency
 from harness.judge.numbers.resource_usage import mean_usage, usage
-from harness.judge.numbers.run_noises import run_noises
+from harness.judge.numbers.run_noises import THROUGHPUT, run_levels, run_noises
 from harness.judge.numbers.sample_series import Samples
 from harness.judge.numbers.steps import pooled_steps, trial_steps
 from harness.judge.numbers.throughput import NO_RATES, pooled_goodput, pooled_rate
@@ -45,14 +40,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.judge.metrics import ClassMetrics, ModelCard, Recommendation
+    from harness.judge.metrics import ClassMetrics
     from harness.judge.numbers.class_metrics import ClassSample
-    from harness.judge.numbers.run_noises import RunNoises
+    from harness.judge.numbers.run_noises import Levels, RunNoises
     from harness.judge.numbers.throughput import Rates
     from harness.judge.numbers.token_latency import StreamSample
     from harness.judge.numbers.trial_rows import TrialRows
     from harness.judge.stats.durations import Durations
-    from harness.plan.plan import Plan, Point
+    from harness.plan.plan import Point
     from harness.plan.slo import Slo
     from harness.record.trial_data import TrialData
 
@@ -61,145 +56,79 @@ DURATIONS = ("response", "service", "lateness")
 DECIDED = ("response", *STREAM_KINDS)  # what a bound of an objective can be about
 
 
-@dataclass(frozen=True, slots=True)
-class _Summary:
-    """A trial's metrics, and what its point pools with the other repeats."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialSummary:
+    """A trial's metrics, and the arrays that its point pools with those of the other repeats. It holds no rows."""
 
+    point: int
     metrics: TrialMetrics
-    durations: dict[str, Durations]  # "response", "service", "lateness"; empty where nothing was measured
-    rates_rps: Rates
-    good_rates_rps: Rates
+    levels: Levels = field(default_factory=dict)
+    durations: dict[str, Durations] = field(default_factory=dict)  # by DURATIONS; empty where nothing was measured
+    rates_rps: Rates = field(default_factory=lambda: NO_RATES)
+    good_rates_rps: Rates = field(default_factory=lambda: NO_RATES)
     predictions: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     class_names: tuple[str, ...] = ()
     classes: tuple[ClassSample, ...] = ()  # where there are several
     stream: StreamSample | None = None
 
 
-def summarise_trial(evidence: TrialData, slo: Slo | None) -> TrialMetrics:
-    """The numbers of one trial and what they are worth."""
-    return _summarise(evidence, slo).metrics
-
-
-def summarise_point(point: Point, trials: Sequence[TrialData], slo: Slo | None) -> PointMetrics:
-    """The numbers of one point over its repeats (at least one)."""
-    summaries = [_summarise(trial, slo) for trial in trials]
-    return _combine(point, summaries, slo, _noises([summaries]))
-
-
-def summarise_run(plan: Plan, evidence: Iterable[TrialData], model: ModelCard | None = None) -> RunResult:
-    """All points that were measured, the answer to the question that the run asked, and what is missing."""
-    by_point: dict[int, list[_Summary]] = defaultdict(list)
-    for trial in evidence:
-        by_point[trial.point.number].append(_summarise(trial, plan.slo))
-    shared = _noises(list(by_point.values()))
-    combined = (
-        # A point that is run until it is precise was judged by its own repeats each time, and is so now.
-        _combine(point, summaries, plan.slo, _noises([summaries]) if plan.precision else shared)
-        for point in plan.points
-        if (summaries := by_point.get(point.number))
-    )
-    points = with_precision(with_slowdowns(combined), plan)
-    # A search begins with a closed loop, which shows no capacity: it waits for the target.
-    tried = [point for point in points if point.rate_target_rps is not None] if plan.capacity else points
-    asked = {number: shares([each.predictions for each in summaries]) for number, summaries in by_point.items()}
-    found, trade = recommend(tried or points, plan.slo), accuracy_trade_off(tried or points, plan.slo, asked)
-    if said := trade_sentence(trade, points, found.best_point, asked):
-        found = msgspec.structs.replace(found, sentence=f"{found.sentence} {said}")
-    found = with_class_interference(found, points)
-    return RunResult(
-        points=points,
-        recommendation=found,
-        verdict=run_verdict(found, points),
-        model=model,
-        missing=tuple(_missing(plan, points)),
-        trade_off=trade,
-    )
-
-
-def run_verdict(found: Recommendation, points: Sequence[PointMetrics]) -> Verdict:
-    """What the run's answer is worth: that of the points it stands on.
-
-    A point left out as INVALID might have changed the answer, so it costs the run its VALID; a run whose points are
-    all INVALID, or that has none, gives no answer at all.
-    """
-    by_number = {point.point: point.verdict for point in points}
-    if all(verdict is Verdict.INVALID for verdict in by_number.values()):
-        return Verdict.INVALID
-    left_out = Verdict.DEGRADED if Verdict.INVALID in by_number.values() else Verdict.VALID
-    named = [number for number in (found.best_point, found.baseline_point) if number is not None]
-    stands_on = [by_number[number] for number in named or by_number]
-    return worst([left_out, *(verdict for verdict in stands_on if verdict is not Verdict.INVALID)])
-
-
-def _missing(plan: Plan, points: Sequence[PointMetrics]) -> Iterable[str]:
-    done = {(metrics.point, trial.repeat) for metrics in points for trial in metrics.trials}
-    settled = {metrics.point for metrics in points if is_settled(metrics, plan)}
-    for trial in plan.trials:
-        if trial.point not in settled and (trial.point, trial.repeat) not in done:
-            yield f"{plan.point(trial.point).slug}, repeat {trial.repeat + 1}: not measured"
-
-
-def _summarise(evidence: TrialData, slo: Slo | None) -> _Summary:
-    trial = trial_rows(evidence)
-    samples = Samples(evidence.samples)
-    if trial is None:
-        summary = _Summary(_nothing(evidence), {}, NO_RATES, NO_RATES)
-    else:
-        rates_rps = trial.rates_rps()
-        kept = rows_within_slo(evidence, trial, slo) if slo else None
-        good_rates_rps = trial.rates_rps(goodput_limit_ns(slo), kept) if slo else NO_RATES
-        stream = stream_sample(evidence, trial)
-        durations = {kind: getattr(trial, kind) for kind in DURATIONS}
-        metrics = _metrics(evidence, trial, samples, rates_rps, stream)
-        classes = class_samples(evidence, trial, slo)
-        summary = _Summary(
-            metrics,
-            durations,
-            rates_rps,
-            good_rates_rps,
-            predictions(trial.due),
-            class_names(evidence),
-            classes,
-            stream,
-        )
-    verdict, findings = judge_trial(TrialCase(evidence, trial, samples, summary.metrics))
+def summarise_trial(data: TrialData, slo: Slo | None) -> TrialSummary:
+    """The numbers of one trial, its verdict and its findings."""
+    rows, samples = trial_rows(data), Samples(data.samples)
+    summary = _summary(data, rows, samples, slo) if rows else _empty(data)
+    verdict, findings = judge_trial(TrialCase(data, rows, samples, summary.metrics))
     metrics = msgspec.structs.replace(summary.metrics, verdict=verdict, findings=findings)
     return replace(summary, metrics=metrics)
 
 
-def _metrics(
-    evidence: TrialData, trial: TrialRows, samples: Samples, rates_rps: Rates, stream: StreamSample | None
-) -> TrialMetrics:
-    response = pooled_latency([trial.response])
-    throughput_rps = pooled_rate([rates_rps])
-    said = means_of(evidence.statistics, trial.window) if evidence.statistics else None
-    return TrialMetrics(
-        trial=evidence.trial.number,
-        repeat=evidence.trial.repeat,
-        seconds=trial.window.seconds,
-        counts=_counts(evidence, trial),
+def _summary(data: TrialData, rows: TrialRows, samples: Samples, slo: Slo | None) -> TrialSummary:
+    stream = stream_sample(data, rows)
+    predicted = predictions(rows.due)
+    rates_rps = rows.rates_rps()
+    within_slo = rows_within_slo(data, rows, slo) if slo else None
+    response, throughput_rps = pooled_latency([rows.response]), pooled_rate([rates_rps])
+    means = means_of(data.statistics, rows.window) if data.statistics else None
+    metrics = TrialMetrics(
+        trial=data.trial.number,
+        repeat=data.trial.repeat,
+        seconds=rows.window.seconds,
+        counts=_counts(data, rows),
         throughput_rps=throughput_rps,
         response=response,
-        service=pooled_latency([trial.service]),
-        lateness=pooled_latency([trial.lateness]),
-        split=trial_split(trial.good, said, stream.parts_ms if stream else None),
-        steps=trial_steps(trial.good),
-        accuracy=accuracy([predictions(trial.due)]),
-        usage=usage(samples, trial.window),
-        timeline=timeline(trial, samples),
-        mean_batch=trial_batch(trial.good, said),
+        service=pooled_latency([rows.service]),
+        lateness=pooled_latency([rows.lateness]),
+        split=trial_split(rows.good, means, stream.parts_ms if stream else None),
+        steps=trial_steps(rows.good),
+        accuracy=accuracy([predicted]),
+        usage=usage(samples, rows.window),
+        timeline=timeline(rows, samples),
+        mean_batch=trial_batch(rows.good, means),
         in_flight_mean=None if response.mean_ms is None else throughput_rps.value * response.mean_ms / MS_PER_S,
         stream=stream.metrics if stream else None,
         verdict=Verdict.VALID,
         findings=(),
     )
+    durations: dict[str, Durations] = {kind: getattr(rows, kind) for kind in DURATIONS}
+    streamed = {kind: getattr(stream, kind) for kind in STREAM_KINDS} if stream else {}
+    return TrialSummary(
+        point=data.point.number,
+        metrics=metrics,
+        levels=run_levels(rates_rps, durations | streamed),
+        durations=durations,
+        rates_rps=rates_rps,
+        good_rates_rps=rows.rates_rps(goodput_limit_ns(slo), within_slo) if slo else NO_RATES,
+        predictions=predicted,
+        class_names=class_names(data),
+        classes=class_samples(data, rows, slo),
+        stream=stream,
+    )
 
 
-def _nothing(evidence: TrialData) -> TrialMetrics:
-    """A trial of which no measured row is left."""
-    return TrialMetrics(
-        trial=evidence.trial.number,
-        repeat=evidence.trial.repeat,
+def _empty(data: TrialData) -> TrialSummary:
+    """The summary of a trial without a row in the measured window."""
+    metrics = TrialMetrics(
+        trial=data.trial.number,
+        repeat=data.trial.repeat,
         seconds=0.0,
         counts=Counts(),
         throughput_rps=Interval(value=0.0),
@@ -214,10 +143,22 @@ def _nothing(evidence: TrialData) -> TrialMetrics:
         verdict=Verdict.INVALID,
         findings=(),
     )
+    return TrialSummary(point=data.point.number, metrics=metrics)
 
 
-def _combine(point: Point, summaries: Sequence[_Summary], slo: Slo | None, noises: RunNoises) -> PointMetrics:
-    """The point's numbers from its repeats: rows are put together, never percentiles averaged."""
+def noises_of(points: Iterable[Sequence[TrialSummary]]) -> RunNoises:
+    """What the repeats of all `points` say of how much one run differs from the next."""
+    return run_noises([[summary.levels for summary in summaries] for summaries in points])
+
+
+def summarise_point(
+    point: Point, summaries: Sequence[TrialSummary], slo: Slo | None, noises: RunNoises | None = None
+) -> PointMetrics:
+    """The numbers of one point over its repeats (at least one): rows are pooled, never percentiles averaged.
+
+    `noises` is what runs of the sweep differ by; without it, what the repeats of this point alone say.
+    """
+    noises = noises or noises_of([summaries])
     trials = tuple(summary.metrics for summary in summaries)
     runs = [summary for summary in summaries if summary.durations]
     counts = _added(summary.metrics.counts for summary in summaries)
@@ -230,7 +171,7 @@ def _combine(point: Point, summaries: Sequence[_Summary], slo: Slo | None, noise
         repeats=len(trials),
         seconds=sum(trial.seconds for trial in trials),
         counts=counts,
-        throughput_rps=pooled_rate([run.rates_rps for run in runs], noises.throughput),
+        throughput_rps=pooled_rate([run.rates_rps for run in runs], noises.of(THROUGHPUT)),
         goodput_rps=_goodput(runs, slo, noises) if slo else None,
         response=pooled_latency(_of_kind(runs, "response"), noises.of("response")),
         service=pooled_latency(_of_kind(runs, "service"), noises.of("service")),
@@ -254,7 +195,7 @@ def _combine(point: Point, summaries: Sequence[_Summary], slo: Slo | None, noise
 
 
 def _classes(
-    point: PointMetrics, runs: Sequence[_Summary], slo: Slo | None, noises: RunNoises
+    point: PointMetrics, runs: Sequence[TrialSummary], slo: Slo | None, noises: RunNoises
 ) -> tuple[ClassMetrics, ...]:
     mixed = pooled_classes([run.classes for run in runs if run.classes], noises, point.concurrency)
     if mixed or not runs or len(runs[0].class_names) != 1:
@@ -262,38 +203,30 @@ def _classes(
     return (only_class(runs[0].class_names[0], point, slo),)
 
 
-def _noises(points: Sequence[Sequence[_Summary]]) -> RunNoises:
-    """The run noise of a sweep, or of a single point."""
-    return run_noises(
-        [[summary.rates_rps for summary in summaries] for summaries in points],
-        {kind: [_of_kind(summaries, kind) for summaries in points] for kind in (*DURATIONS, *STREAM_KINDS)},
-    )
-
-
-def _of_kind(summaries: Sequence[_Summary], kind: str) -> list[Durations]:
+def _of_kind(summaries: Sequence[TrialSummary], kind: str) -> list[Durations]:
     """One kind of duration of every repeat that has it."""
     if kind in STREAM_KINDS:
         return [getattr(summary.stream, kind) for summary in summaries if summary.stream]
-    return [summary.durations[kind] for summary in summaries if summary.durations]
+    return [summary.durations[kind] for summary in summaries]
 
 
-def _goodput(runs: Sequence[_Summary], slo: Slo, noises: RunNoises) -> Interval:
+def _goodput(runs: Sequence[TrialSummary], slo: Slo, noises: RunNoises) -> Interval:
     good = [run.good_rates_rps for run in runs]
     return pooled_goodput(good, goodput_limit_ns(slo), _of_kind(runs, "response"), noises)
 
 
-def _counts(evidence: TrialData, trial: TrialRows) -> Counts:
+def _counts(data: TrialData, rows: TrialRows) -> Counts:
     """The requests due in the measure phase; `unknown` are those that a lost worker sent but left no row of."""
-    found = np.bincount(trial.due["outcome"], minlength=len(Outcome))
+    found = np.bincount(rows.due["outcome"], minlength=len(Outcome))
     by_outcome = {outcome.name.lower(): int(found[outcome]) for outcome in Outcome}
-    unknown = lost_requests(evidence.reports, trial.everything)
-    sent = len(trial.due) - by_outcome["not_sent"] + unknown
+    unknown = lost_requests(data.reports, rows.everything)
+    sent = len(rows.due) - by_outcome["not_sent"] + unknown
     return Counts(
         **by_outcome,
         scheduled=sent + by_outcome["not_sent"],
         sent=sent,
         unknown=unknown,
-        checked=int(trial.due["checked"].clip(min=0).sum()),
+        checked=int(rows.due["checked"].clip(min=0).sum()),
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from harness.plan.knobs import Apply, Knob, KnobSet, Owner
-from harness.wire.protocols import GRPC, HTTP_BINARY, HTTP_JSON, PROTOCOLS
+from harness.wire.protocol import DEFAULT
+from harness.wire.protocols import PROTOCOLS
 
 LOAD_KNOBS = KnobSet(
     "the load",
@@ -41,11 +42,12 @@ LOAD_KNOBS = KnobSet(
         ),
         Knob(
             name="protocol",
-            doc="What is spoken: Open Inference Protocol v2 as JSON, with binary tensors, or over gRPC; "
-            "or TensorFlow Serving's REST.",
-            default=HTTP_JSON,
-            swept=(HTTP_JSON, HTTP_BINARY, GRPC),
-            choices=PROTOCOLS,
+            doc="The protocol of the requests. "
+            + "; ".join(f"{protocol.name}: {protocol.doc}" for protocol in PROTOCOLS.values())
+            + ".",
+            default=DEFAULT,
+            swept=tuple(protocol.name for protocol in PROTOCOLS.values() if protocol.swept),
+            choices=tuple(PROTOCOLS),
             owner=Owner.LOAD,
             apply=Apply.LIVE,
         ),

@@ -15,7 +15,7 @@ from harness.plan.mixing import explaining, mixes
 from harness.plan.plan import MIX, MODEL, PROTOCOL, Plan, Point, order_trials
 from harness.plan.scenario import Scenario
 from harness.plan.target_spec import InProcessTarget, RecipeTarget, known_targets
-from harness.wire.protocols import AUTO, GRPC
+from harness.wire.protocol import AUTO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -232,8 +232,9 @@ def _check_protocols(request: Request, values: dict[str, tuple[Value, ...]]) -> 
         return
     if isinstance(spec, InProcessTarget):
         raise UserError(f"protocol: {spec.name} lives in the load process, where nothing is sent; leave it out")
-    if GRPC in protocols and not spec.speaks(GRPC):
-        raise UserError(f"protocol: {spec.name} does not speak gRPC; leave grpc out, or take --target batched")
+    for protocol in protocols:
+        if not spec.speaks(str(protocol)):
+            raise UserError(f"protocol: {spec.name} does not speak {protocol}; leave it out, or take --target batched")
 
 
 def _restart_groups(points: Sequence[Point], knobs: KnobSet) -> list[int]:

@@ -21,7 +21,6 @@ from scipy.stats import norm
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 
 import queueing
-
 from harness.judge.stats.quantile_interval import T_95, effective_sample_sizes, quantile_interval
 
 if TYPE_CHECKING:

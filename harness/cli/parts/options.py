@@ -15,7 +15,8 @@ from harness.plan.arrivals import KINDS
 from harness.plan.scenario import find_scenario
 from harness.plan.scenario_defaults import scenario_defaults
 from harness.wire.credentials import TLS_CA, TOKEN_FILE, Access
-from harness.wire.protocols import AUTO
+from harness.wire.protocol import AUTO
+from harness.wire.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,8 +70,8 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         default=AUTO,
         show_default=True,
         metavar="NAME",
-        help="http-json (v2), http-binary (v2-binary), grpc, tfs, or plain JSON such as "
-        "json:/predict?send=inputs[]&take=outputs.0; auto asks a URL. Also a knob: `sweep protocol`.",
+        help=f"{', '.join(PROTOCOLS)}, or plain JSON such as json:/predict?send=inputs[]&take=outputs.0; auto asks a "
+        "URL. Also a knob: `sweep protocol`.",
     ),
     click.option(
         "--scenario",

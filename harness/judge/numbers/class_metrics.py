@@ -11,6 +11,7 @@ import numpy as np
 from harness.judge.interval import Interval
 from harness.judge.metrics import ClassMetrics, Counts
 from harness.judge.numbers.latency import pooled_latency
+from harness.judge.numbers.run_noises import THROUGHPUT
 from harness.judge.numbers.throughput import NO_RATES, pooled_goodput, pooled_rate
 from harness.judge.slo_check import SloRows, goodput_limit_ns, meets_slo
 from harness.plan.plan import MIX
@@ -102,7 +103,7 @@ def _pooled(repeats: Sequence[ClassSample], total: int, noises: RunNoises, users
         name=first.name,
         share=counts.scheduled / total,
         counts=counts,
-        throughput_rps=pooled_rate([each.rates_rps for each in repeats], noises.throughput),
+        throughput_rps=pooled_rate([each.rates_rps for each in repeats], noises.of(THROUGHPUT)),
         goodput_rps=_goodput(repeats, first.slo, noises) if first.slo else None,
         response=pooled_latency([each.response for each in repeats], noises.of("response")),
         service=pooled_latency([each.service for each in repeats], noises.of("service")),

@@ -1,11 +1,11 @@
-"""What the repeats of a sweep say of how much one run differs from the next."""
+"""What the repeats of a sweep say of how much one run differs from the next, for each kind of figure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.judge.stats.run_noise import PRIOR_NOISE, RunNoise, duration_level, rate_level, run_noise
+from harness.judge.stats.run_noise import PRIOR_NOISE, RunLevel, RunNoise, duration_level, rate_level, run_noise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,25 +13,32 @@ if TYPE_CHECKING:
     from harness.judge.numbers.throughput import Rates
     from harness.judge.stats.durations import Durations
 
+    Levels = Mapping[str, RunLevel]  # of one run, by kind of figure; without those that it has none of
+
+THROUGHPUT = "throughput"
+
 
 @dataclass(frozen=True, slots=True)
 class RunNoises:
     """The run noise of throughput, and that of each kind of duration ("response", "service", "ttft", ...)."""
 
-    throughput: RunNoise
-    durations: Mapping[str, RunNoise]
+    by_kind: Mapping[str, RunNoise]
 
     def of(self, kind: str) -> RunNoise:
-        """That of a kind of duration; the prior where no run had any."""
-        return self.durations.get(kind, PRIOR_NOISE)
+        """That of one kind of figure; the prior where no run had any."""
+        return self.by_kind.get(kind, PRIOR_NOISE)
 
 
-def run_noises(rates: Sequence[Sequence[Rates]], durations: Mapping[str, Sequence[Sequence[Durations]]]) -> RunNoises:
-    """From the rates, and the durations of each kind, of every run of every point."""
-    return RunNoises(
-        run_noise([[level for run in point if (level := rate_level(run))] for point in rates]),
-        {
-            kind: run_noise([[level for run in point if (level := duration_level(run.values_ns))] for point in points])
-            for kind, points in durations.items()
-        },
-    )
+def run_levels(rates: Rates, durations: Mapping[str, Durations]) -> Levels:
+    """The level of one run's throughput, and of each kind of duration."""
+    found = {THROUGHPUT: rate_level(rates)}
+    found |= {kind: duration_level(each.values_ns) for kind, each in durations.items()}
+    return {kind: level for kind, level in found.items() if level is not None}
+
+
+def run_noises(points: Sequence[Sequence[Levels]]) -> RunNoises:
+    """The run noise of each kind of figure, from every run of every point."""
+    kinds = dict.fromkeys(kind for levels in points for run in levels for kind in run)
+    return RunNoises({
+        kind: run_noise([[run[kind] for run in levels if kind in run] for levels in points]) for kind in kinds
+    })  # fmt: skip

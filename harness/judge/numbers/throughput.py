@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.judge.numbers.run_noises import THROUGHPUT
 from harness.judge.stats.percentile_intervals import share_within
 from harness.judge.stats.run_noise import PRIOR_NOISE, RunNoise, rate_over_runs
 
@@ -37,7 +38,7 @@ def pooled_goodput(
     Where the typical run is slower or faster than these, not only the rate differs: another share of the responses
     keeps the limit.
     """
-    noise, slowness = noises.throughput, noises.of("response")
+    noise, slowness = noises.of(THROUGHPUT), noises.of("response")
     if limit_ns is None:
         return rate_over_runs(good, noise)
     shift = math.exp(slowness.half_width(max(1, len(durations))))

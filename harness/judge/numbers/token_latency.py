@@ -15,6 +15,7 @@ import numpy as np
 from harness.clock import NS_PER_MS
 from harness.judge.metrics import StreamMetrics
 from harness.judge.numbers.latency import pooled_latency
+from harness.judge.numbers.run_noises import THROUGHPUT
 from harness.judge.numbers.throughput import pooled_rate
 from harness.judge.numbers.time_split import weighted
 from harness.judge.numbers.trial_rows import OPEN_OUTCOMES
@@ -100,7 +101,7 @@ def pooled_streams(samples: Sequence[StreamSample], noises: RunNoises) -> Stream
     }
     return StreamMetrics(
         **latencies,
-        tokens_per_s=pooled_rate([sample.token_rates for sample in samples], noises.throughput),
+        tokens_per_s=pooled_rate([sample.token_rates for sample in samples], noises.of(THROUGHPUT)),
         prompt_tokens=weighted([(sample.prompt_tokens, sample.good) for sample in samples]),
         output_tokens=weighted([(sample.output_tokens, sample.good) for sample in samples]),
         in_flight=sum(sample.in_flight for sample in samples) / len(samples),

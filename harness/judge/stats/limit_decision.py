@@ -132,8 +132,8 @@ def _unseen(rows: _Rows, limit: float, total: float, confidence: float) -> float
 
     The share above half, a quarter, ... of the limit (counted from the median) is bounded too, and that above the limit
     is taken to be at most 1 / 4, 1 / 16, ... of it: of a tail of which nothing was seen it is supposed that it falls at
-    least as fast as 1 / x^2, as all do that have a variance. Stalls that make one response of each user slow need not fall so; the bound is never
-    below a share of them that would have shown in half of such samples.
+    least as fast as 1 / x^2, as all do that have a variance. Stalls that make one response of each user slow need not
+    fall so; the bound is never below a share of them that would have shown in half of such samples.
     """
     bounds = [clopper_pearson_upper(0.0, total, confidence)]
     for halvings in _HALVINGS:

@@ -23,10 +23,10 @@ from harness.measure.load.user_schedule import Crowd
 from harness.plan.arrivals import Closed, Users, comings_and_goings, length_s, mean_rate_rps, schedule, stripe
 from harness.plan.request_mix import CHAT, RequestClass
 from harness.plan.target_spec import InProcessTarget, find_named
-from harness.wire.codec import make_codec
 from harness.wire.credentials import Access
 from harness.wire.grpc.header_blocks import HeaderBlocks
-from harness.wire.protocols import GRPC, HTTP_JSON
+from harness.wire.protocol import DEFAULT, Transport
+from harness.wire.protocols import find_protocol, make_codec
 from harness.wire.server_probe import settle_protocol
 from harness.wire.server_url import parse_url
 
@@ -134,7 +134,7 @@ def _over_http(options: LoadOptions, host: str) -> tuple[list[PayloadSet], Conne
     url = parse_url(host, access)
     address = resolve(url)
     # Users who make their requests themselves may ask whatever they like: nothing is found out about the server.
-    protocol = settle_protocol(options.protocol, host, options.model, access) if options.classes else HTTP_JSON
+    protocol = settle_protocol(options.protocol, host, options.model, access) if options.classes else DEFAULT
     sets = []
     for share in options.classes:
         bank = in_rows(class_bank(options, share, url, protocol), share, protocol)
@@ -145,7 +145,7 @@ def _over_http(options: LoadOptions, host: str) -> tuple[list[PayloadSet], Conne
 
 def _connection_maker(protocol: str, address: Address) -> ConnectionMaker:
     """What answers have in common and was seen before is shared by all connections."""
-    if protocol == GRPC:
+    if find_protocol(protocol).transport is Transport.GRPC:
         blocks = HeaderBlocks()
         return lambda engine, user: GrpcConnection(address, engine, blocks, user)
     heads: dict[bytes, Any] = {}

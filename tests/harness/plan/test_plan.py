@@ -68,10 +68,10 @@ def test_what_the_load_speaks_and_checks_are_knobs_of_the_load():
 @pytest.mark.parametrize(
     ("words", "given", "message"),
     [
-        (("protocol",), {}, "toy does not speak gRPC"),
+        (("protocol",), {}, "toy does not speak grpc"),
         (("protocol=v3",), {}, "protocol takes http-json"),
         (("protocol=tfs",), {"spec": INSIDE}, "toy lives in the load process"),
-        ((), {"protocol": "grpc"}, "toy does not speak gRPC"),
+        ((), {"protocol": "grpc"}, "toy does not speak grpc"),
         (("batchsize",), {}, "did you mean 'batch_size'"),
         (("delay_ms",), {}, "toy has no such knob; --target fixed has it"),
         (("batch_size=0",), {}, "batch_size takes a whole number, 1 or more"),

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import pytest
-
 from harness.judge.stats.quantile_interval import effective_sample_sizes, quantile_interval
+
 from harness.plan.arrivals import Closed, Poisson
 from harness.run.capacity_search import CapacitySearch, Probe
 

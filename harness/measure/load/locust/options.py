@@ -16,7 +16,8 @@ from harness.measure.load.payloads.response_check import MODES
 from harness.plan.arrivals import parse_arrivals, parse_seconds
 from harness.plan.chat_shape import OUTPUT, TURNS, parse_chat
 from harness.plan.target_spec import InProcessTarget, find_named
-from harness.wire.protocols import AUTO, protocol_named
+from harness.wire.protocol import AUTO
+from harness.wire.protocols import PROTOCOLS, protocol_named
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -39,7 +40,7 @@ _OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
         "payloads and right answers of a request class, as name=file",
         {"action": "append", "default": [], **_PRIVATE},
     ),
-    ("--protocol", "auto, http-json (v2), http-binary (v2-binary), grpc or tfs", {"default": AUTO}),
+    ("--protocol", f"auto, {', '.join(PROTOCOLS)}, or json:PATH", {"default": AUTO}),
     ("--tls-ca", "file of certificates to believe, in PEM, in place of the system's", _PRIVATE),
     ("--token-file", "file with the bearer token (or the token itself in the environment: SWEEPSPOT_TOKEN)", _PRIVATE),
     ("--check", "which answers to compare with the right ones: all, sample or off", {"default": "all"}),

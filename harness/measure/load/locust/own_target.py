@@ -16,8 +16,10 @@ from harness.measure.target.session import server_of
 from harness.plan.mixing import DEFAULT_METHOD, EXPLAIN_METHOD
 from harness.plan.request_mix import CHAT
 from harness.plan.target_spec import InProcessTarget, find_named
+from harness.wire.chat_completions import OPENAI
 from harness.wire.credentials import Access
-from harness.wire.protocols import AUTO, OPENAI, protocol_named
+from harness.wire.protocol import AUTO
+from harness.wire.protocols import protocol_named
 from harness.wire.server_probe import settle_protocol
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def aim(environment: Environment) -> EmbeddedServer | RecipeServer | None:
     if environment.host and not classes_of(environment):
         return None
     if environment.host and _chats(environment):
-        options.protocol = OPENAI
+        options.protocol = OPENAI.name
         return None
     if environment.host:
         if not options.bank and options.check != "off":

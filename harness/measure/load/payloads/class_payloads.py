@@ -9,9 +9,8 @@ import msgspec
 import numpy as np
 
 from harness.errors import UserError
-from harness.wire.payload_bank import Bank
-from harness.wire.payloads import random_bank
-from harness.wire.protocols import GRPC, HTTP_BINARY, HTTP_JSON
+from harness.wire.payload_bank import Bank, random_bank
+from harness.wire.protocols import find_protocol
 from harness.wire.server_probe import read_meta
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def in_rows(bank: Bank, share: ClassShare, protocol: str) -> Bank:
     rows = share.request_class.rows
     if rows == 1:
         return bank
-    if protocol not in (HTTP_JSON, HTTP_BINARY, GRPC) or isinstance(bank.inputs, tuple) or bank.meta.client:
+    if not find_protocol(protocol).takes_rows or isinstance(bank.inputs, tuple) or bank.meta.client:
         raise UserError(
             f"request class {share.name}: rows={rows} needs the Open Inference Protocol and items of one shape that "
             "are sent as they are; write rows=1"
