@@ -31,6 +31,7 @@ _FEW_CLUSTERS = 10.0  # fewer do not show how they cluster
 _LOWER_QUANTILES = (0.95, 0.99)
 _BATCHES = 20
 _HALVINGS = (1, 2, 3)
+_TAIL = 0.25
 
 
 class LimitDecision(StrEnum):
@@ -130,15 +131,18 @@ def _upper(rows: _Rows, limit: float, noise: RunNoise) -> tuple[float, float]:
 def _unseen(rows: _Rows, limit: float, total: float, confidence: float) -> float:
     """The bound where no response was slower than the limit.
 
-    The share above half, a quarter, ... of the limit (counted from the median) is bounded too, and that above the limit
-    is taken to be at most 1 / 4, 1 / 16, ... of it: of a tail of which nothing was seen it is supposed that it falls at
-    least as fast as 1 / x^2, as all do that have a variance. Stalls that make one response of each user slow need not
-    fall so; the bound is never below a share of them that would have shown in half of such samples.
+    The share above half, a quarter, ... of the limit (counted from the median) is bounded too where that is in the tail
+    (`_TAIL` of the responses or fewer), and the share above the limit is taken to be at most 1 / 4, 1 / 16, ... of it:
+    of a tail of which nothing was seen it is supposed that it falls at least as fast as 1 / x^2, as all do that have a
+    variance. Stalls that make one response of each user slow need not fall so; the bound is never below a share of them
+    that would have shown in half of such samples.
     """
     bounds = [clopper_pearson_upper(0.0, total, confidence)]
     for halvings in _HALVINGS:
         nearer = rows.median + (limit - rows.median) / 2**halvings
-        bounds.append(clopper_pearson_upper(*rows.above(nearer, open_counts=True), confidence) / 4**halvings)
+        slow, of = rows.above(nearer, open_counts=True)
+        if slow <= _TAIL * of:
+            bounds.append(clopper_pearson_upper(slow, of, confidence) / 4**halvings)
     return max(min(bounds), clopper_pearson_upper(0.0, rows.count / rows.users, 0.5))
 
 

@@ -85,7 +85,7 @@ def test_the_error_of_stretches():
     # Four of 9 and 11 in turn: standard deviation 1.1547, a half of it for the mean, and three degrees of freedom.
     assert mean_error([9.0, 11.0, 9.0, 11.0]) == pytest.approx((1.1547 / 2, 3.0), rel=1e-4)
     assert mean_error([10.0]) == (0.0, 0.0)
-    # One change in 20 stretches: rho is taken for 0.9, tau is 19, and 20 of them are worth 20 / 19. So is their variance.
+    # One change in 20 stretches: rho is taken for 0.9 and tau is 19, so they are worth 20 / 19; so is the variance.
     assert mean_error([9.0] * 10 + [11.0] * 10) == pytest.approx((1.0, 1.0))
 
 
