@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure
-from harness.plan.knobs import format_value
+from harness.plan.knobs import setting_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from harness.judge.findings import Finding
+    from harness.judge.findings import JudgedPoint
     from harness.judge.metrics import PointMetrics
-    from harness.plan.knobs import Value
 
 SEVERITY = {Verdict.INVALID: 0, Verdict.DEGRADED: 1, Verdict.VALID: 2}
 VERDICT_MEANING = {
@@ -64,30 +63,9 @@ _TITLES = {
 }
 
 
-class JudgedPoint(Protocol):
-    """What every kind of point has."""
-
-    @property
-    def point(self) -> int:
-        """Its number."""
-
-    @property
-    def verdict(self) -> Verdict:
-        """What its figures are worth."""
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """Why."""
-
-
 def finding_title(kind: FindingKind) -> str:
     """What a kind of finding is called in a heading."""
     return _TITLES.get(kind) or kind.value.replace("_", " ").capitalize()
-
-
-def setting_label(setting: Mapping[str, Value]) -> str:
-    """`batch_size=4, replicas=2`; empty where nothing was swept."""
-    return ", ".join(f"{name}={format_value(value)}" for name, value in setting.items())
 
 
 def load_label(point: PointMetrics) -> str:
@@ -106,7 +84,7 @@ def load_number(point: PointMetrics) -> float | None:
 
 def point_label(point: PointMetrics) -> str:
     """`batch_size=4, 32 users`."""
-    return ", ".join(part for part in (setting_label(point.setting), load_label(point)) if part)
+    return ", ".join(part for part in (setting_text(point.setting), load_label(point)) if part)
 
 
 def reasons(point: JudgedPoint) -> list[str]:

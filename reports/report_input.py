@@ -33,6 +33,11 @@ class BaseReportInput:
         return numbers.index(best) if best in numbers else None
 
     @property
+    def headline_row(self) -> int | None:
+        """The point whose figures stand in the headline: the recommended one, or the only one."""
+        return 0 if self.best_row is None and len(self.result.points) == 1 else self.best_row
+
+    @property
     def gate_missed(self) -> bool:
         """Whether the user gave a limit and no point keeps it."""
         return self.gated and not self.result.keeps_limit

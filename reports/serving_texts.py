@@ -21,6 +21,7 @@ def serving_texts(plan: Plan) -> RunTexts[PointMetrics]:
     """The texts of `plan`."""
     most = "at most " if plan.precision is not None else ""
     return RunTexts(
+        subject=plan.target,
         label=point_label,
         seconds=lambda point: point.seconds,
         limit=f"SLO: {plan.slo or ''}",
@@ -52,7 +53,7 @@ def serving_texts(plan: Plan) -> RunTexts[PointMetrics]:
 
 
 def _plan_lines(plan: Plan) -> list[str]:
-    trial = f"{units.duration(plan.warmup_seconds)} + {units.duration(plan.seconds)}"
+    trial = f"{units.duration(plan.load.warmup_s)} + {units.duration(plan.seconds)}"
     most = "at most " if plan.precision is not None else ""
     size = f"{units.several(len(plan.points), 'point')} x {most}{units.several(plan.repeats, 'repeat')}"
     return [

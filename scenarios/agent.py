@@ -13,22 +13,19 @@ lines are compared with the model's offline continuations.
 from typing import ClassVar
 
 from harness.measure.load.locust.inference_user import InferenceUser
-from harness.measure.load.locust.options import set_defaults
 from harness.plan.request_mix import RequestClass
-
-DEFAULTS = {
-    "target": "agent",
-    "model": "chat-gpt",
-    "protocol": "openai",
-    "slo": "ttft_p90<500ms,itl_p99<50ms",
-    "seconds": "4s",
-    "warmup": "1s",
-    "timeout": "30s",
-}
-set_defaults(DEFAULTS)
 
 
 class Agent(InferenceUser):
     """Holds one conversation after the other."""
 
     request_classes: ClassVar = {"chat": RequestClass(verb="chat")}
+    default_model = "chat-gpt"
+    default_options: ClassVar = {
+        "target": "agent",
+        "protocol": "openai",
+        "slo": "ttft_p90<500ms,itl_p99<50ms",
+        "seconds": "4s",
+        "warmup": "1s",
+        "timeout": "30s",
+    }

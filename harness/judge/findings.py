@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Protocol
 
 import msgspec
 
@@ -66,3 +67,16 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     remedy: str = ""
     data: dict[str, float] = {}
+
+
+class JudgedPoint(Protocol):
+    """What the points of every kind of run have: a number, a verdict, and the findings behind it."""
+
+    @property
+    def point(self) -> int: ...  # noqa: D102
+
+    @property
+    def verdict(self) -> Verdict: ...  # noqa: D102
+
+    @property
+    def findings(self) -> tuple[Finding, ...]: ...  # noqa: D102

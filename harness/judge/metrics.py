@@ -13,6 +13,7 @@ from harness.judge.interval import Interval
 from harness.judge.simulation_result import Simulation
 from harness.plan.knobs import Setting
 from harness.plan.slo import Slo
+from harness.record.model_card import ModelCard
 
 
 class Quantile(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +97,7 @@ class StreamMetrics(msgspec.Struct, frozen=True, kw_only=True):
     in_flight: float | None  # streams open at a time, on average over the window
 
 
-class Split(msgspec.Struct, frozen=True, kw_only=True):
+class TimeSplit(msgspec.Struct, frozen=True, kw_only=True):
     """Where the mean response time goes, in milliseconds; None where the server did not say.
 
     send: due to sent, without what clients spent on preprocessing (client). rest: what is left (network, parsing,
@@ -200,7 +201,7 @@ class TrialMetrics(msgspec.Struct, frozen=True, kw_only=True):
     response: Latency  # done - due of good answers (and >= for open ones)
     service: Latency  # done - sent
     lateness: Latency  # sent - due
-    split: Split
+    split: TimeSplit
     steps: Steps | None = None
     accuracy: Accuracy | None = None
     usage: Usage
@@ -228,7 +229,7 @@ class PointMetrics(msgspec.Struct, frozen=True, kw_only=True):
     response: Latency
     service: Latency
     lateness: Latency
-    split: Split
+    split: TimeSplit
     steps: Steps | None = None
     accuracy: Accuracy | None = None
     usage: Usage
@@ -259,25 +260,6 @@ class TradeOffPoint(msgspec.Struct, frozen=True, kw_only=True):
     meets_slo: bool | None  # None without an SLO, or where it cannot be said
     accuracy: Accuracy  # on the payloads that every setting was asked
     on_front: bool  # no other setting is as accurate and as fast, and better in one of both
-
-
-class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
-    """What a target says of the model it serves."""
-
-    name: str
-    parameters: int | None = None
-    data: str = ""
-    train_count: int | None = None
-    test_count: int | None = None
-    test_loss: float | None = None
-    test_accuracy: float | None = None
-    trained_seconds: float | None = None
-    layers: tuple[str, ...] = ()
-    engine: str = ""
-    precision: str = ""
-    served_accuracy: float | None = None  # held out, of the answers that this engine gives in this precision
-    hash: str = ""
-    piece_ms: tuple[float, ...] = ()  # of the smallest parts it can be cut into, one call of 16 rows; if it was cut
 
 
 class LayoutMetrics(msgspec.Struct, frozen=True, kw_only=True):

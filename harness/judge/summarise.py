@@ -16,16 +16,23 @@ import numpy as np
 from harness.judge.checks import TrialCase, judge_point, judge_trial
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
-from harness.judge.metrics import Counts, PointMetrics, Split, Timeline, TrialMetrics, Usage
+from harness.judge.metrics import Counts, PointMetrics, Timeline, TimeSplit, TrialMetrics, Usage
 from harness.judge.numbers.accuracy import accuracy, predictions
 from harness.judge.numbers.class_metrics import class_names, class_samples, only_class, pooled_classes
 from harness.judge.numbers.latency import NOTHING, pooled_latency
 from harness.judge.numbers.resource_usage import mean_usage, usage
 from harness.judge.numbers.run_noises import THROUGHPUT, run_levels, run_noises
-from harness.judge.numbers.sample_series import Samples
-from harness.judge.numbers.steps import pooled_steps, trial_steps
+from harness.judge.numbers.sample_series import SampleSeries
 from harness.judge.numbers.throughput import NO_RATES, pooled_goodput, pooled_rate
-from harness.judge.numbers.time_split import pooled_split, trial_batch, trial_split, weighted
+from harness.judge.numbers.time_split import (
+    means_of,
+    pooled_split,
+    pooled_steps,
+    trial_batch,
+    trial_split,
+    trial_steps,
+    weighted,
+)
 from harness.judge.numbers.timeline import timeline
 from harness.judge.numbers.token_latency import pooled_streams, rows_within_slo, stream_sample
 from harness.judge.numbers.trial_rows import lost_requests, trial_rows
@@ -33,7 +40,6 @@ from harness.judge.slo_check import SloRows, goodput_limit_ns, meets_slo
 from harness.plan.arrivals import Closed
 from harness.plan.slo import STREAM_KINDS
 from harness.record.rows import Outcome
-from harness.record.server_statistics import means_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -74,14 +80,14 @@ class TrialSummary:
 
 def summarise_trial(data: TrialData, slo: Slo | None) -> TrialSummary:
     """The numbers of one trial, its verdict and its findings."""
-    rows, samples = trial_rows(data), Samples(data.samples)
+    rows, samples = trial_rows(data), SampleSeries(data.samples)
     summary = _summary(data, rows, samples, slo) if rows else _empty(data)
     verdict, findings = judge_trial(TrialCase(data, rows, samples, summary.metrics))
     metrics = msgspec.structs.replace(summary.metrics, verdict=verdict, findings=findings)
     return replace(summary, metrics=metrics)
 
 
-def _summary(data: TrialData, rows: TrialRows, samples: Samples, slo: Slo | None) -> TrialSummary:
+def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo | None) -> TrialSummary:
     stream = stream_sample(data, rows)
     predicted = predictions(rows.due)
     rates_rps = rows.rates_rps()
@@ -135,7 +141,7 @@ def _empty(data: TrialData) -> TrialSummary:
         response=NOTHING,
         service=NOTHING,
         lateness=NOTHING,
-        split=Split(send_ms=0.0),
+        split=TimeSplit(send_ms=0.0),
         usage=Usage(),
         timeline=Timeline(bin_s=1.0, t_s=(), throughput_rps=(), p50_ms=(), p99_ms=()),
         mean_batch=None,

@@ -1,4 +1,4 @@
-"""A knob: one typed, tunable setting. The only module that parses a knob's text."""
+"""A knob: one typed setting that can be tuned."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from harness.errors import UserError, unknown_name
+from harness.plan.option_text import split_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,7 +17,7 @@ Setting = dict[str, Value]
 
 
 class Owner(StrEnum):
-    """Whose setting a knob is."""
+    """The part of a run that a knob belongs to."""
 
     TARGET = "target"
     ENGINE = "engine"
@@ -26,7 +27,7 @@ class Owner(StrEnum):
 
 
 class Apply(StrEnum):
-    """Whether a running target takes a new value, or must be started again for it."""
+    """Whether a running target accepts a new value, or must be restarted for it."""
 
     LIVE = "live"
     RESTART = "restart"
@@ -50,7 +51,7 @@ class Knob:
 
     @property
     def legal(self) -> str:
-        """The legal values in words, for help and errors."""
+        """The legal values as text, for help and errors."""
         if self.choices:
             return ", ".join(format_value(choice) for choice in self.choices)
         kind = {bool: "on or off", int: "a whole number", float: "a number", str: "a text"}[type(self.default)]
@@ -97,17 +98,22 @@ _PARSERS: dict[type, Callable[[str], Value]] = {bool: _parse_bool, int: int, flo
 
 
 def format_value(value: Value) -> str:
-    """The text a user would type for `value`."""
+    """The text that a user types for `value`."""
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def setting_text(setting: Mapping[str, Value]) -> str:
+    """`batch_size=4, replicas=2`; empty where nothing is set."""
+    return ", ".join(f"{name}={format_value(value)}" for name, value in setting.items())
+
+
 @dataclass(frozen=True, slots=True)
 class KnobSet:
-    """The knobs something has, by name.
+    """The knobs of one owner, by name.
 
-    `conflict` says in words why the values of a complete setting do not go together; None where they do.
+    `conflict` says why the values of a complete setting exclude each other; None where they do not.
     """
 
     owner_name: str
@@ -135,21 +141,21 @@ class KnobSet:
         return {**self.defaults(), **checked}
 
     def conflict_in(self, setting: Mapping[str, Value]) -> str | None:
-        """Why `setting`, with the defaults for what it leaves out, cannot be; None where it can."""
+        """Why `setting`, with the defaults for what it leaves out, is impossible; None where it is possible."""
         return self.conflict({**self.defaults(), **setting})
 
     def known_words(self, words: Iterable[str]) -> list[str]:
         """Those of `words` (name=value) that name a knob of this set."""
         names = {knob.name for knob in self.knobs}
-        return [word for word in words if word.partition("=")[0] in names]
+        return [word for word in words if split_word(word)[0] in names]
 
     def parse_setting(self, words: Iterable[str]) -> Setting:
         """`["batch_size=32", ...]` as a setting. Raises UserError for a word without `=` or an illegal value."""
         setting: Setting = {}
         for word in words:
-            name, equals, text = word.partition("=")
+            name, text = split_word(word)
             knob = self[name]
-            if not equals:
+            if text is None:
                 raise UserError(f"{name}: give it a value, for example {name}={format_value(knob.default)}")
             setting[name] = knob.parse(text)
         return setting
@@ -161,10 +167,10 @@ class KnobSet:
         """
         swept: dict[str, tuple[Value, ...]] = {}
         for word in words:
-            name, equals, text = word.partition("=")
+            name, text = split_word(word)
             knob = self[name]
             if name in swept:
                 raise UserError(f"{name}: given twice; give all of its values at once, {name}=A,B")
-            values = tuple(knob.parse(part) for part in text.split(",")) if equals else knob.swept
+            values = knob.swept if text is None else tuple(knob.parse(part) for part in text.split(","))
             swept[name] = tuple(dict.fromkeys(values))
         return swept

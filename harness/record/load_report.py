@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.clock import NS_PER_S
-from harness.record.histogram import Histogram
+from harness.record.histogram import DurationHistogram
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +88,9 @@ def live_of(reports: Sequence[LoadReport], now_ns: int) -> Live | None:
     begun = [report.measure_start_ns for report in reports if report.measure_start_ns is not None]
     if not begun or (since_ns := now_ns - min(begun)) <= 0:
         return None
-    total = Histogram.sum_of(Histogram.decode(report.responses) for report in reports if report.responses)
+    total = DurationHistogram.sum_of(
+        DurationHistogram.decode(report.responses) for report in reports if report.responses
+    )
     failed = sum(
         report.wrong + report.error + report.timeout + report.rejected + report.aborted + report.not_sent
         for report in reports

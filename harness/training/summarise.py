@@ -6,6 +6,7 @@ and its interval are over seeds: they say how far a setting's result depends on 
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,9 @@ from harness.clock import NS_PER_S
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.judge.numbers.resource_usage import mean_usage, usage
-from harness.judge.numbers.sample_series import Samples
-from harness.judge.numbers.trial_rows import Window
+from harness.judge.numbers.sample_series import SampleSeries
 from harness.judge.stats.mean_intervals import run_mean, share_interval
+from harness.record.rows import Window
 from harness.training.checks import judge_fit, judge_together, judge_training_point
 from harness.training.curves import curves, finite
 from harness.training.metrics import FitMetrics, TrainingPointMetrics, TrainingResult
@@ -60,7 +61,9 @@ def summarise_fit(evidence: FitEvidence, plan: TrainingPlan) -> FitMetrics:
         loss_rise=_rise(lowest, last),
         samples_per_s=_samples_per_s(rows),
         seconds_to_target=_seconds_to(plan.target_accuracy, rows),
-        usage=usage(Samples(evidence.samples), Window(rows[0].begin_ns, rows[-1].end_ns)) if rows else mean_usage([]),
+        usage=usage(SampleSeries(evidence.samples), Window(rows[0].begin_ns, rows[-1].end_ns))
+        if rows
+        else mean_usage([]),
         verdict=Verdict.VALID,
         findings=(),
     )
@@ -74,7 +77,7 @@ def summarise_training_point(
     """The numbers of one setting over its seeds (at least one fit)."""
     fits = tuple(summarise_fit(each, plan) for each in evidence)
     whole = [fit for fit in fits if fit.whole]
-    shares = {name: _share(_known(whole, name)) for name in _SHARES}
+    shares = {name: _mean(_known(whole, name), highest=1.0) for name in _SHARES}
     test = shares["test_accuracy"]
     times = _known(whole, "seconds_to_target")
     metrics = TrainingPointMetrics(
@@ -83,8 +86,8 @@ def summarise_training_point(
         seeds=len(whole),
         epochs=plan.epochs[point.number],
         test_sampling=_sampling(test, evidence),
-        gap=_mean(_known(whole, "gap")),
-        seconds_to_target=_positive(times) if whole and len(times) == len(whole) else None,
+        gap=_mean(_known(whole, "gap"), lowest=-math.inf),
+        seconds_to_target=_mean(times) if whole and len(times) == len(whole) else None,
         reached_target=len(times),
         meets_target=None if test is None else test.value >= plan.target_accuracy,
         curves=curves([each.epochs for each, fit in zip(evidence, fits, strict=True) if fit.whole or not whole]),
@@ -93,7 +96,7 @@ def summarise_training_point(
         findings=(),
         fits=fits,
         **shares,
-        **{name: _positive(_known(whole, name)) for name in _OVER_SEEDS},
+        **{name: _mean(_known(whole, name)) for name in _OVER_SEEDS},
     )
     verdict, findings = judge_training_point(metrics, plan)
     return msgspec.structs.replace(metrics, verdict=verdict, findings=findings)
@@ -153,16 +156,8 @@ def _known(fits: Sequence[FitMetrics], name: str) -> list[float]:
     return [value for fit in fits if (value := getattr(fit, name)) is not None]
 
 
-def _mean(values: Sequence[float]) -> Interval | None:
-    return run_mean(values) if values else None
-
-
-def _positive(values: Sequence[float]) -> Interval | None:
-    return run_mean(values).clipped(0.0) if values else None
-
-
-def _share(values: Sequence[float]) -> Interval | None:
-    return run_mean(values).clipped(0.0, 1.0) if values else None
+def _mean(values: Sequence[float], lowest: float = 0.0, highest: float = math.inf) -> Interval | None:
+    return run_mean(values).clipped(lowest, highest) if values else None
 
 
 def _sampling(accuracy: Interval | None, evidence: Sequence[FitEvidence]) -> Interval | None:

@@ -1,4 +1,4 @@
-"""Single HTTP exchanges before and beside a load, bounded in time and in bytes."""
+"""Makes single HTTP requests before and beside a load, bounded in time and in bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHUNK_BYTES = 1 << 16
 
 
 class NoResponseError(Exception):
-    """No response came: the connection failed, the time was over, or the bytes are no HTTP. The message says which."""
+    """The connection failed, the response took too long, or its bytes are no HTTP. The message says which."""
 
 
 class BoundedResponse(NamedTuple):
@@ -48,7 +48,7 @@ def get(
 def exchange(
     url: ServerUrl, request: bytes, *, timeout_s: float = TIMEOUT_S, limit_bytes: int = LIMIT_BYTES
 ) -> BoundedResponse:
-    """The response to a whole request, which ends at the latest `timeout_s` after its head has come.
+    """The response to a whole request. Its body must be complete within `timeout_s` of its head.
 
     Raises NoResponseError; UserError where the certificate authority cannot be read.
     """
@@ -64,6 +64,8 @@ def exchange(
                 body += chunk
                 left_s = (deadline_ns - monotonic_ns()) / NS_PER_S
                 connection.sock.settimeout(max(left_s, 0.001))
+            if response.length and len(body) < limit_bytes:
+                raise http.client.IncompleteRead(body, response.length)  # `read1` does not notice
     except (OSError, http.client.HTTPException) as error:
         raise NoResponseError(getattr(error, "strerror", None) or str(error) or type(error).__name__) from error
     return BoundedResponse(response.status, body)

@@ -8,7 +8,7 @@ from reports import units
 from reports.charts.gallery import Drawing, against_load
 from reports.charts.xy import draw
 from reports.labels import point_label
-from reports.views.points_table import Cell, Table
+from reports.views.points_table import Cell, Table, percentile_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.judge.metrics import Latency, PointMetrics, StreamMetrics
     from harness.plan.plan import Plan
     from reports.charts.xy import Read
-    from reports.views.curves import Curves
+    from reports.views.curves import PointCurves
 
 _COLUMNS = (
     "Point", "TTFT p50 ms", "TTFT p90 ms", "TTFT p99 ms", "ITL p50 ms", "ITL p99 ms", "TPOT p50 ms",
@@ -35,14 +35,13 @@ def streams_table(points: Iterable[PointMetrics]) -> Table | None:
 def _cells(point: PointMetrics, stream: StreamMetrics) -> Iterator[Cell]:
     yield Cell(point_label(point), key=point_label(point), kind="point")
     for kind, p in (("ttft", 0.5), ("ttft", 0.9), ("ttft", 0.99), ("itl", 0.5), ("itl", 0.99), ("tpot", 0.5)):
-        quantile = getattr(stream, kind).at(p)
-        yield Cell(*units.milliseconds(quantile), key=units.machine_number(quantile.value_ms if quantile else None))
+        yield percentile_cell(getattr(stream, kind).at(p))
     yield Cell(*units.estimate(stream.tokens_per_s), key=units.machine_number(stream.tokens_per_s.value))
     for number in (stream.in_flight, stream.prompt_tokens, stream.output_tokens):
         yield Cell(units.number(number), key=units.machine_number(number))
 
 
-def stream_charts(plan: Plan, lines: Curves) -> list[Drawing]:
+def stream_charts(plan: Plan, lines: PointCurves) -> list[Drawing]:
     """First tokens, gaps and tokens per second along the load; none where fewer than two points have them."""
     limits = {bound.metric: (bound.limit, f"SLO: {bound}") for bound in plan.slo.bounds} if plan.slo else {}
     charts = [

@@ -22,7 +22,8 @@ HEADLESS = [*LOCUST, "--headless", "--only-summary"]
 
 
 def environment():
-    return {name: value for name, value in os.environ.items() if not name.startswith(("LOCUST_", "SWEEPSPOT_"))}
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("LOCUST_", "SWEEPSPOT_"))}
+    return {**own, "SWEEPSPOT_PAIRING": "a secret that both share"}
 
 
 def start(argv, folder, **more):
@@ -281,7 +282,7 @@ def make_small_bank(path):
         (["--measure", "0s"], "--measure"),
         (["--target", "null", "--knob", "speed=1"], "speed"),
         (["--target", "null", "--host", "http://127.0.0.1:1"], "--target null"),
-        (["--host", "http://127.0.0.1:1", "--check", "off"], "no answer"),
+        (["--host", "http://127.0.0.1:1", "--check", "off"], "no response"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, words, why):

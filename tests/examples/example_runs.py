@@ -16,19 +16,20 @@ from harness.judge.interval import Interval
 from harness.judge.metrics import (
     Counts,
     Latency,
-    ModelCard,
     PointMetrics,
     Quantile,
     Recommendation,
     RunResult,
-    Split,
     Timeline,
+    TimeSplit,
     TrialMetrics,
     Usage,
 )
 from harness.plan.arrivals import Closed, Poisson
+from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, order_trials
 from harness.plan.slo import parse_slo
+from harness.record.model_card import ModelCard
 from reports import ReportInput, write_reports
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
@@ -76,14 +77,15 @@ UNCHECKED = Finding(
 
 
 def latency_of(median_ms, spread, count, *, carried=0.999):
-    """A log-normal shape; percentiles above `carried` are withheld."""
+    """A log-normal shape; of percentiles above `carried` only a lower bound is known."""
     z = {0.5: 0.0, 0.9: 1.2816, 0.95: 1.6449, 0.99: 2.3263, 0.999: 3.0902}
     quantiles = []
     for p in PERCENTILES:
         value = median_ms * math.exp(spread * z[p])
         half = value * 0.6 * math.sqrt(p * (1 - p) / max(count, 1) * 40) * (1 + z[p])
         if p > carried:
-            quantiles.append(Quantile(p=p, value_ms=None, effective_samples=count / 5, needed=9800))
+            low_ms = max(0.9 * value, quantiles[-1].value_ms)
+            quantiles.append(Quantile(p=p, value_ms=value, low_ms=low_ms, effective_samples=count / 5, needed=9800))
         else:
             quantiles.append(
                 Quantile(p=p, value_ms=value, low_ms=value - half, high_ms=value + half, effective_samples=count / 5)
@@ -135,7 +137,7 @@ def trial_of(number, repeat, rate, median_ms, batched, *, findings=(), verdict=V
         response=response,
         service=latency_of(median_ms * 0.97, 0.27, count, carried=0.99 if count > 4000 else 0.95),
         lateness=latency_of(0.03, 0.5, count, carried=0.95),
-        split=Split(
+        split=TimeSplit(
             send_ms=0.03,
             queue_ms=0.8 * wait,
             batch_wait_ms=0.2 * wait,
@@ -210,8 +212,7 @@ def plan_of(points, repeats=2, **changes):
         "points": tuple(Point(number=p.point, setting=p.setting, arrivals=_arrivals(p)) for p in points),
         "trials": order_trials([0] * len(points), repeats, 0),
         "fixed": {"batch_wait_ms": 1.0},
-        "seconds": SECONDS,
-        "warmup_seconds": 0.5,
+        "load": LoadSettings(warmup_s=0.5, measure_s=SECONDS),
         "repeats": repeats,
         "slo": parse_slo("p99<50ms"),
         "seed": 0,
@@ -321,7 +322,7 @@ def ugly():
         response=nothing,
         service=nothing,
         lateness=nothing,
-        split=Split(send_ms=0.0),
+        split=TimeSplit(send_ms=0.0),
         usage=Usage(),
         timeline=Timeline(bin_s=1.0, t_s=(), throughput_rps=(), p50_ms=(), p99_ms=()),
         mean_batch=None,
@@ -339,7 +340,7 @@ def ugly():
         response=nothing,
         service=nothing,
         lateness=nothing,
-        split=Split(send_ms=0.0),
+        split=TimeSplit(send_ms=0.0),
         usage=Usage(),
         mean_batch=None,
         meets_slo=False,

@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.judge.checks import arrivals, envelope, generator, machine, point, records, steadiness, target
-from harness.judge.checks.case import Check, TrialCase, worst
-from harness.judge.findings import Verdict
+from harness.judge.checks.case import Check, TrialCase, judged, worst
 
 if TYPE_CHECKING:
-    from harness.judge.findings import Finding
+    from harness.judge.checks.case import Judgement
     from harness.judge.metrics import PointMetrics
 
 __all__ = ["TRIAL_CHECKS", "TrialCase", "judge_point", "judge_trial", "worst"]
@@ -48,16 +47,12 @@ TRIAL_CHECKS: tuple[Check, ...] = (
 )
 POINT_CHECKS = (point.of_its_trials, point.too_few_samples, point.repeats_disagree)
 
-Judgement = tuple[Verdict, tuple["Finding", ...]]
-
 
 def judge_trial(case: TrialCase) -> Judgement:
     """The verdict on one trial, and the findings behind it."""
-    findings = tuple(finding for check in TRIAL_CHECKS if (finding := check(case)) is not None)
-    return worst(finding.verdict for finding in findings), findings
+    return judged(check(case) for check in TRIAL_CHECKS)
 
 
 def judge_point(metrics: PointMetrics) -> Judgement:
     """The verdict on a point over its repeats, and the findings behind it."""
-    findings = tuple(finding for check in POINT_CHECKS for finding in check(metrics))
-    return worst(finding.verdict for finding in findings), findings
+    return judged(each for check in POINT_CHECKS for each in check(metrics))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.judge.checks.case import finding, worst
+from harness.judge.checks.case import finding, worst_of_each_kind
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, grouped
 from harness.judge.numbers.throughput import disjoint
@@ -23,15 +23,10 @@ HEADLINE_PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 
 def of_its_trials(metrics: PointMetrics) -> Iterator[Finding]:
     """What was found in the repeats, one finding of each kind: the worst."""
-    kinds = dict.fromkeys(each.kind for trial in metrics.trials for each in trial.findings)
-    for kind in kinds:
-        found = [each for trial in metrics.trials for each in trial.findings if each.kind is kind]
-        severe = worst(each.verdict for each in found)
-        shown = next(each for each in found if each.verdict is severe)
-        if len(metrics.trials) > 1:
-            where = f"In {len(found)} of {len(metrics.trials)} repeats, at worst: "
-            shown = msgspec.structs.replace(shown, text=where + shown.text)
-        yield shown
+    for shown, _, count in worst_of_each_kind([trial.findings for trial in metrics.trials]):
+        repeats = len(metrics.trials)
+        where = f"In {count} of {repeats} repeats, at worst: " if repeats > 1 else ""
+        yield msgspec.structs.replace(shown, text=where + shown.text)
 
 
 def too_few_samples(metrics: PointMetrics) -> Iterator[Finding]:

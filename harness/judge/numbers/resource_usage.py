@@ -14,13 +14,13 @@ from harness.judge.stats.quantiles import quantile
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from harness.judge.numbers.sample_series import Samples
-    from harness.judge.numbers.trial_rows import Window
+    from harness.judge.numbers.sample_series import SampleSeries
+    from harness.record.rows import Window
 
 BYTES_PER_MB = 1e6
 
 
-def usage(samples: Samples, window: Window) -> Usage:
+def usage(samples: SampleSeries, window: Window) -> Usage:
     """Means of gauges and rates of counters over `window`; None where nothing was read in it."""
 
     def mean(source: str, metric: str) -> float | None:

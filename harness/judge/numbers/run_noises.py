@@ -10,7 +10,9 @@ from harness.judge.stats.run_noise import PRIOR_NOISE, RunLevel, RunNoise, durat
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from harness.judge.numbers.throughput import Rates
+    import numpy as np
+    from numpy.typing import NDArray
+
     from harness.judge.stats.durations import Durations
 
     Levels = Mapping[str, RunLevel]  # of one run, by kind of figure; without those that it has none of
@@ -29,9 +31,9 @@ class RunNoises:
         return self.by_kind.get(kind, PRIOR_NOISE)
 
 
-def run_levels(rates: Rates, durations: Mapping[str, Durations]) -> Levels:
+def run_levels(rates_rps: NDArray[np.float64], durations: Mapping[str, Durations]) -> Levels:
     """The level of one run's throughput, and of each kind of duration."""
-    found = {THROUGHPUT: rate_level(rates)}
+    found = {THROUGHPUT: rate_level(rates_rps)}
     found |= {kind: duration_level(each.values_ns) for kind, each in durations.items()}
     return {kind: level for kind, level in found.items() if level is not None}
 

@@ -1,4 +1,4 @@
-"""`python -m harness.measure.samplers`: the sampler process. The harness starts it beside every trial.
+"""`python -m harness.measure.samplers` runs the sampler process, which the harness starts beside every trial.
 
 It ends on {"stop": true}, on SIGTERM, and when the process that started it is gone.
 """
@@ -17,7 +17,7 @@ from harness.record.samples import SampleWriter
 
 
 def main() -> int:
-    """Sample until told to stop; a failure is sent to the parent and is exit code 1."""
+    """Sample until the parent asks to stop. A failure is sent to the parent, with exit code 1."""
     options = _options()
     control = ControlChannel.inherited(options.control_fd)
     clock = StoppableClock()
@@ -36,7 +36,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m harness.measure.samplers", description=__doc__)
-    parser.add_argument("--target-pid", type=int, help="the target's process; absent where it is not ours")
+    parser.add_argument("--target-pid", type=int, help="the target's process; absent: there is none")
     parser.add_argument("--load-pid", type=int, help="the load process")
     parser.add_argument("--interval-ms", type=float, default=200.0, help="from one reading to the next")
     parser.add_argument("--out", type=Path, required=True, help="Arrow IPC stream file to write")

@@ -1,4 +1,4 @@
-"""What is known of a target that is ready: the server that was started, and the endpoint that the load is given."""
+"""Describes a target that is ready: the server that was started, and the endpoint that the load is given."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from harness.judge.metrics import ModelCard
-    from harness.measure.target.statistics_reader import Scraper
+    from harness.measure.target.statistics_reader import StatisticsReader
     from harness.plan.knobs import Setting
+    from harness.record.model_card import ModelCard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,6 @@ class Endpoint:
     protocol: str
     setting: Setting  # every knob of the target, complete
     known: bool = True  # whether the bank holds expected predictions
-    scraper: Scraper | None = None  # reads the statistics of a server that is not ours
+    statistics_reader: StatisticsReader | None = None  # None: the server has no statistics that can be read
     class_banks: Mapping[str, Path] = field(default_factory=dict)  # by verb, for the verbs other than predict
     tls_ca: Path | None = None  # the certificate authority of the target's own certificate

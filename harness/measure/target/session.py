@@ -10,7 +10,7 @@ from harness.measure.target.endpoint import Endpoint
 from harness.measure.target.external_payloads import ExternalPayloads
 from harness.measure.target.prepared_model import prepare_bank
 from harness.measure.target.recipe_server import RecipeServer
-from harness.measure.target.statistics_reader import find_scraper
+from harness.measure.target.statistics_reader import find_statistics_reader
 from harness.plan.knobs import Apply
 from harness.plan.target_spec import EmbeddedTarget, InProcessTarget, RecipeTarget, UrlTarget, find_target
 from harness.wire.protocol import AUTO
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.cpu_cores import Cores, Isolation
-    from harness.judge.metrics import ModelCard
-    from harness.measure.target.statistics_reader import Scraper
+    from harness.measure.target.statistics_reader import StatisticsReader
     from harness.plan.knobs import Setting
-    from harness.plan.plan import Plan, Wanted
+    from harness.plan.plan import Plan, TargetRequest
     from harness.plan.target_spec import Progress, StartedTarget
+    from harness.record.model_card import ModelCard
 
 
 class Session(Protocol):
@@ -33,8 +33,8 @@ class Session(Protocol):
 
     cards: dict[str, ModelCard]  # of the models that were served, by name
 
-    def apply(self, wanted: Wanted, log: Path) -> Endpoint:
-        """Make the target as `wanted`, restarting it where that is needed, and return its endpoint.
+    def apply(self, request: TargetRequest, log: Path) -> Endpoint:
+        """Make the target serve `request`, with a restart where that is needed, and return its endpoint.
 
         Raises UserError where the target does not speak the protocol.
         """
@@ -99,21 +99,21 @@ class ManagedTargetSession:
         self._setting: Setting = {}
         self._payloads = ExternalPayloads(plan) if isinstance(target, RecipeTarget) else None
         self._metrics_url = plan.metrics
-        self._scraper: Scraper | None = None
+        self._statistics_reader: StatisticsReader | None = None
         self.cards: dict[str, ModelCard] = {}
 
-    def apply(self, wanted: Wanted, log: Path) -> Endpoint:
+    def apply(self, request: TargetRequest, log: Path) -> Endpoint:
         """Live knobs are sent over the control channel; any other change restarts the server."""
-        complete = self._target.knobs.complete({**self._base, **wanted.setting})
+        complete = self._target.knobs.complete({**self._base, **request.setting})
         changed = {name: value for name, value in complete.items() if self._setting.get(name) != value}
-        if self._server is not None and (wanted.model != self._model or not self._server.alive()):
+        if self._server is not None and (request.model != self._model or not self._server.alive()):
             self._stop_server()
         if self._server is None or any(self._target.knobs[name].apply is Apply.RESTART for name in changed):
-            self._server = self._start(wanted.model, complete, log)
+            self._server = self._start(request.model, complete, log)
         elif changed:
             self._server.set_knobs(changed)
         self._setting = complete
-        return self._endpoint(self._server, wanted.protocol)
+        return self._endpoint(self._server, request.protocol)
 
     def _start(self, model: str, setting: Setting, log: Path) -> EmbeddedServer | RecipeServer:
         self._stop_server()
@@ -124,7 +124,7 @@ class ManagedTargetSession:
         ready = server.start()
         self._server, self._model = server, model  # before progress is reported: Ctrl-C may arrive during the report
         self._progress(starting, 1, 1)
-        self._scraper = None  # the last one read another process
+        self._statistics_reader = None  # the last one read another process
         if ready.model is not None:
             self.cards[model] = ready.model
         return server
@@ -138,7 +138,9 @@ class ManagedTargetSession:
             bank, known = self._payloads.bank_for(url, spoken, self._model, ready.bank)
             # Some servers have no statistics before their first response, which the payloads have just asked for.
             metrics_url = self._metrics_url or ready.metrics_url or ""
-            self._scraper = self._scraper or find_scraper(ready.url, self._model, metrics_url)
+            self._statistics_reader = self._statistics_reader or find_statistics_reader(
+                ready.url, self._model, metrics_url
+            )
         return Endpoint(
             url=url,
             bank=bank,
@@ -147,7 +149,7 @@ class ManagedTargetSession:
             known=known,
             class_banks=ready.class_banks,
             tls_ca=ready.tls_ca,
-            scraper=self._scraper,
+            statistics_reader=self._statistics_reader,
         )
 
     @property
@@ -172,8 +174,8 @@ class ManagedTargetSession:
 
 
 def protocols_of(plan: Plan) -> set[str]:
-    """Every protocol that the plan's trials speak, `auto` included."""
-    return {plan.protocol_at(point) for point in plan.points}
+    """All that the plan's trials speak."""
+    return {plan.load_at(point).protocol for point in plan.points}
 
 
 class InProcessSession:
@@ -185,11 +187,11 @@ class InProcessSession:
         self.cards: dict[str, ModelCard] = {}
         self._target = target
 
-    def apply(self, wanted: Wanted, log: Path) -> Endpoint:
+    def apply(self, request: TargetRequest, log: Path) -> Endpoint:
         """The knobs for the load process, without a URL."""
         del log
-        setting = self._target.knobs.complete(wanted.setting)
-        return Endpoint(url=None, bank=None, protocol=wanted.protocol, setting=setting)
+        setting = self._target.knobs.complete(request.setting)
+        return Endpoint(url=None, bank=None, protocol=request.protocol, setting=setting)
 
     def died(self) -> bool:
         """False: it ends with the load process, which is watched by itself."""
@@ -215,20 +217,20 @@ class UrlSession:
             for model in plan.models:
                 self._payloads.bank_for(self._url, protocol, model)
         # Some servers have no statistics before their first response.
-        self._scraper = find_scraper(target.url, plan.model, plan.metrics)
+        self._statistics_reader = find_statistics_reader(target.url, plan.model, plan.metrics)
 
-    def apply(self, wanted: Wanted, log: Path) -> Endpoint:
-        """The same endpoint each time, with the payloads of the wanted model: there are no knobs to turn."""
+    def apply(self, request: TargetRequest, log: Path) -> Endpoint:
+        """The same endpoint each time, with the payloads of the requested model: there are no knobs to turn."""
         del log
-        spoken = self._spoken.get(wanted.protocol, wanted.protocol)
-        bank = self._payloads.bank_for(self._url, spoken, wanted.model)
+        spoken = self._spoken.get(request.protocol, request.protocol)
+        bank = self._payloads.bank_for(self._url, spoken, request.model)
         return Endpoint(
             url=self._url,
             bank=bank.path,
             protocol=spoken,
-            setting=wanted.setting,
+            setting=request.setting,
             known=bank.known,
-            scraper=self._scraper,
+            statistics_reader=self._statistics_reader,
         )
 
     def died(self) -> bool:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.wire.server_url import ServerUrl
 
 
-class GrpcCodec:
+class OpenInferenceGrpcCodec:
     """Requests and responses of `ModelInfer`."""
 
     name = "grpc"
@@ -34,7 +34,7 @@ class GrpcCodec:
         self._parse = message("ModelInferResponse").FromString
 
     def encode(self, item: NDArray[Any]) -> bytes:
-        """One item, or several of one length along a batch axis."""
+        """The whole request for one item, or for several of one length along a batch axis."""
         meta = self._meta
         rows = as_rows(item, meta)
         tensor = {"name": meta.input_name, "datatype": meta.datatype, "shape": list(rows.shape)}
@@ -50,10 +50,10 @@ class GrpcCodec:
         from google.protobuf.message import DecodeError
 
         try:
-            answer = self._parse(body)
-            for number, tensor in enumerate(answer.outputs):
+            response = self._parse(body)
+            for number, tensor in enumerate(response.outputs):
                 if tensor.name == self._meta.output_name:
-                    return _numbers(answer, number, tensor)
+                    return _numbers(response, number, tensor)
         except (DecodeError, KeyError, IndexError, ValueError) as error:
             raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
         raise WireError(f"the response has no output {self._meta.output_name!r}")
@@ -64,9 +64,9 @@ class GrpcCodec:
         return f"gRPC {body.decode(errors='replace')}"
 
 
-def _numbers(answer: Any, number: int, tensor: Any) -> NDArray[np.float64]:
-    if answer.raw_output_contents:
-        return np.frombuffer(answer.raw_output_contents[number], DTYPES[tensor.datatype]).astype(np.float64)
+def _numbers(response: Any, number: int, tensor: Any) -> NDArray[np.float64]:
+    if response.raw_output_contents:
+        return np.frombuffer(response.raw_output_contents[number], DTYPES[tensor.datatype]).astype(np.float64)
     return np.array(getattr(tensor.contents, str(DATATYPES[tensor.datatype].grpc)), dtype=np.float64)
 
 
@@ -93,10 +93,10 @@ def _read_meta(url: ServerUrl, model: str) -> BankMeta:
 
 
 GRPC = WireProtocol(
-    name=GrpcCodec.name,
+    name=OpenInferenceGrpcCodec.name,
     doc="Open Inference Protocol v2 over gRPC, tensors as bytes",
     transport=Transport.GRPC,
-    make_codec=GrpcCodec,
+    make_codec=OpenInferenceGrpcCodec,
     is_spoken=_is_spoken,
     read_meta=_read_meta,
     takes_rows=True,

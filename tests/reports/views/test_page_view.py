@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from harness.judge.findings import Verdict
-from harness.judge.metrics import Split, Timeline, Usage
+from harness.judge.metrics import Timeline, TimeSplit, Usage
 from harness.plan.arrivals import Closed
 from reports.charts.gallery import MARKS, colours
 from reports.charts.xy import MARKERS
@@ -35,7 +35,8 @@ def test_the_table_has_a_row_per_point_and_says_what_a_percentile_needs():
     assert view.points.best == 15
     assert all(len(row) == len(view.points.columns) for row in view.points.rows)
     cell = view.points.rows[0][view.points.columns.index("p99.9 ms")]
-    assert (cell.text, cell.note, cell.key) == ("\u2013", "needs 9\u202f800 more", "")
+    low_ms = example.sweep().result.points[0].response.at(0.999).low_ms
+    assert (cell.text, cell.note, cell.muted) == (f"\u2265\u202f{low_ms:.3g}", "needs 9\u202f800 more", True)
 
 
 def test_requests_are_conserved_or_it_is_said():
@@ -109,7 +110,7 @@ def test_what_cannot_be_believed_is_hollow():
 
 
 def test_the_parts_of_a_bar_fill_it():
-    split = Split(send_ms=1.0, queue_ms=2.0, compute_ms=5.0, rest_ms=2.0)
+    split = TimeSplit(send_ms=1.0, queue_ms=2.0, compute_ms=5.0, rest_ms=2.0)
     (row,) = split_rows([replace(example.one_point().result.points[0], split=split)])
     assert [(segment.part, segment.start, segment.width) for segment in row.segments] == [
         ("send", 0.0, 10.0),
