@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
     INVALID = 4
     SLO_MISSED = 5
     REGRESSION = 6
+    UNAVAILABLE = 7
     INTERRUPTED = 130
 
 

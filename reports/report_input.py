@@ -42,6 +42,11 @@ class BaseReportInput:
         """Whether the user gave a limit and no point keeps it."""
         return self.gated and not self.result.keeps_limit
 
+    @property
+    def target_unavailable(self) -> bool:
+        """Whether a server did not serve for a part of the time, where the answer rests on it."""
+        return False
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportInput(BaseReportInput):
@@ -50,6 +55,11 @@ class ReportInput(BaseReportInput):
     plan: Plan
     result: RunResult
     isolation: str = ""  # one sentence: which cores target and load had
+
+    @property
+    def target_unavailable(self) -> bool:
+        """Whether the server did not serve for a part of the time, where the answer rests on it."""
+        return self.result.unavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

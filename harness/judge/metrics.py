@@ -15,6 +15,8 @@ from harness.plan.knobs import Setting
 from harness.plan.slo import Slo
 from harness.record.model_card import ModelCard
 
+AVAILABLE = 0.99  # of the time
+
 
 class Quantile(msgspec.Struct, frozen=True, kw_only=True):
     """One percentile over all rows, and between which ends that of the typical run lies.
@@ -147,7 +149,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     cpu_target_cores: float | None = None
     cpu_load_cores: float | None = None
     cpu_machine_percent: tuple[float, ...] = ()  # per core
-    rss_target_mb: float | None = None
+    rss_target_mb: float | None = None  # a page that two processes share counts twice
+    pss_target_mb: float | None = None  # once in all
     rss_load_mb: float | None = None
     threads_target: float | None = None
     context_switches_per_s: float | None = None
@@ -190,6 +193,16 @@ class ClassMetrics(msgspec.Struct, frozen=True, kw_only=True):
     alone_point: int | None = None  # the same setting and load, where this class was alone
 
 
+class Outage(msgspec.Struct, frozen=True, kw_only=True):
+    """A time in which the target did not serve, in seconds since the measured window began."""
+
+    kind: str  # "silent", "refusing", "failing"
+    start_s: float
+    end_s: float
+    requests: int  # that waited, or that were turned away
+    ended: bool  # the target served again within the window
+
+
 class TrialMetrics(msgspec.Struct, frozen=True, kw_only=True):
     """One trial: one point, run once."""
 
@@ -209,6 +222,8 @@ class TrialMetrics(msgspec.Struct, frozen=True, kw_only=True):
     mean_batch: float | None
     in_flight_mean: float | None  # Little's law: throughput x mean response
     stream: StreamMetrics | None = None  # None where answers are not streamed
+    usable_share: float = 1.0  # of the window: what others did not harm; too little of it, and all of it is judged
+    outages: tuple[Outage, ...] = ()  # when the target did not serve
     verdict: Verdict
     findings: tuple[Finding, ...]
 
@@ -242,14 +257,19 @@ class PointMetrics(msgspec.Struct, frozen=True, kw_only=True):
     classes: tuple[ClassMetrics, ...] = ()  # one for each request class in the load
 
 
-class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
+class BaseRecommendation(msgspec.Struct, frozen=True, kw_only=True):
     """Which setting to use, and how sure that is. `sentence` is what a user reads first."""
 
     sentence: str
     best_point: int | None = None
     baseline_point: int | None = None
-    speedup: Interval | None = None  # throughput of best over baseline
     tied_points: tuple[int, ...] = ()  # points that the data cannot tell from the best
+
+
+class Recommendation(BaseRecommendation, frozen=True, kw_only=True):
+    """Which setting to serve with."""
+
+    speedup: Interval | None = None  # throughput of best over baseline
 
 
 class TradeOffPoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -298,6 +318,13 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     scaling: Scaling | None = None  # where layouts of processes were swept
     simulation: Simulation | None = None  # where `simulate` was called
     missing: tuple[str, ...] = ()  # what the run directory lacks, in words
+
+    @property
+    def unavailable(self) -> bool:
+        """Whether the target did not serve all the time at the recommended point, or at any where there is none."""
+        best = self.recommendation.best_point
+        looked_at = [point for point in self.points if best is None or point.point == best]
+        return any(found.data.get("available", 1.0) < AVAILABLE for point in looked_at for found in point.findings)
 
     @property
     def keeps_limit(self) -> bool:

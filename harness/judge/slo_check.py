@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_MS
-from harness.judge.findings import FindingKind, Verdict
+from harness.judge.checks.point import standing_trials
+from harness.judge.findings import Verdict
 from harness.judge.stats.limit_decision import LimitDecision, decide_limit
 
 if TYPE_CHECKING:
@@ -17,18 +18,7 @@ if TYPE_CHECKING:
     from harness.judge.stats.durations import Durations
     from harness.plan.slo import Bound, Slo
 
-# All that these mean for an open loop is that response times came out too long: who leaves late leaves in bursts,
-# which a server bears worse than the arrivals that were asked for.
-_LENGTHENING = frozenset(
-    {
-        FindingKind.LATENESS,
-        FindingKind.ARRIVAL_PROCESS,
-        FindingKind.LOOP_LAG,
-        FindingKind.GC_PAUSE,
-        FindingKind.GENERATOR_CPU,
-        FindingKind.STEAL,
-    }
-)
+MOST_FAILED = 0.01
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 
 
@@ -52,9 +42,29 @@ _KEPT = {LimitDecision.KEPT: True, LimitDecision.MISSED: False, LimitDecision.NO
 def meets_slo(metrics: PointMetrics | ClassMetrics, slo: Slo, rows: SloRows) -> bool | None:
     """False where one bound is broken, True where all are kept, None where it cannot be said."""
     kept = [_keeps(bound, metrics, rows) for bound in slo.bounds]
-    if False in kept:
+    if False in kept or _fails_too_often(metrics.counts, slo):
         return False
     return None if None in kept else True
+
+
+def _fails_too_often(counts: Counts, slo: Slo) -> bool:
+    """Whether more than 1 % of what was sent brought nothing good, where `slo` has no bound of its own for that."""
+    bounded = any(bound.metric == "errors" for bound in slo.bounds)
+    bad = counts.wrong + counts.error + counts.timeout + counts.rejected + counts.aborted
+    return not bounded and bad > MOST_FAILED * counts.sent
+
+
+def slow_share(metrics: PointMetrics | ClassMetrics, limit_ms: float) -> float:
+    """The share of the time at which a user who came would have waited longer than the limit, or for nothing.
+
+    Only outages count. Percentiles of a closed loop do not show them, since users who wait send nothing.
+    """
+    trials = standing_trials(getattr(metrics, "trials", ()))
+    seconds = sum(trial.seconds for trial in trials)
+    waits_s = [outage.end_s - outage.start_s for trial in trials for outage in trial.outages]
+    ends = [outage.ended and outage.kind == "silent" for trial in trials for outage in trial.outages]
+    slow_s = sum(max(0.0, wait_s - limit_ms / 1e3 * end) for wait_s, end in zip(waits_s, ends, strict=True))
+    return slow_s / seconds if seconds else 0.0
 
 
 def trusted(point: PointMetrics) -> bool:
@@ -65,8 +75,8 @@ def trusted(point: PointMetrics) -> bool:
     """
     if point.verdict is not Verdict.INVALID:
         return True
-    grave = {finding.kind for finding in point.findings if finding.verdict is Verdict.INVALID}
-    return bool(point.meets_slo) and point.rate_target_rps is not None and grave <= _LENGTHENING
+    grave = [finding for finding in point.findings if finding.verdict is Verdict.INVALID]
+    return bool(point.meets_slo) and point.rate_target_rps is not None and all(each.lengthens for each in grave)
 
 
 def surely_missed(point: PointMetrics, slo: Slo) -> bool:
@@ -96,6 +106,8 @@ def _keeps(bound: Bound, metrics: PointMetrics | ClassMetrics, rows: SloRows) ->
     if not latency.count:
         return False if metrics.counts.scheduled else None
     if statistic in QUANTILES:
+        if not kind and slow_share(metrics, bound.limit) > 1 - QUANTILES[statistic]:
+            return False
         return rows.decide(kind or "response", QUANTILES[statistic], bound.limit)
     value_ms = latency.mean_ms if statistic == "mean" else latency.max_ms
     return None if value_ms is None else value_ms <= bound.limit

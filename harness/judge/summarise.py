@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from harness.judge.checks import TrialCase, judge_point, judge_trial
+from harness.judge.checks import TrialCase, judge_point, judge_trial, standing_trials
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.judge.metrics import Counts, PointMetrics, Timeline, TimeSplit, TrialMetrics, Usage
 from harness.judge.numbers.accuracy import accuracy, predictions
 from harness.judge.numbers.class_metrics import class_names, class_samples, only_class, pooled_classes
 from harness.judge.numbers.latency import NOTHING, pooled_latency
+from harness.judge.numbers.machine.usable_time import usable_time
 from harness.judge.numbers.resource_usage import mean_usage, usage
 from harness.judge.numbers.run_noises import THROUGHPUT, run_levels, run_noises
 from harness.judge.numbers.sample_series import SampleSeries
+from harness.judge.numbers.target.outages import outages_of, trial_availability
 from harness.judge.numbers.throughput import NO_RATES, pooled_goodput, pooled_rate
 from harness.judge.numbers.time_split import (
     means_of,
@@ -81,9 +83,19 @@ class TrialSummary:
 def summarise_trial(data: TrialData, slo: Slo | None) -> TrialSummary:
     """The numbers of one trial, its verdict and its findings."""
     rows, samples = trial_rows(data), SampleSeries(data.samples)
+    usable = usable_time(data, rows, samples) if rows else None
+    if rows and usable and usable.harmed_share and usable.enough:
+        rows = replace(rows, clean=usable)
     summary = _summary(data, rows, samples, slo) if rows else _empty(data)
-    verdict, findings = judge_trial(TrialCase(data, rows, samples, summary.metrics))
-    metrics = msgspec.structs.replace(summary.metrics, verdict=verdict, findings=findings)
+    served = trial_availability(rows, usable) if rows else None
+    verdict, findings = judge_trial(TrialCase(data, rows, samples, summary.metrics, usable, served))
+    metrics = msgspec.structs.replace(
+        summary.metrics,
+        verdict=verdict,
+        findings=findings,
+        usable_share=usable.usable_share if usable else 1.0,
+        outages=outages_of(served) if served else (),
+    )
     return replace(summary, metrics=metrics)
 
 
@@ -154,7 +166,13 @@ def _empty(data: TrialData) -> TrialSummary:
 
 def noises_of(points: Iterable[Sequence[TrialSummary]]) -> RunNoises:
     """What the repeats of all `points` say of how much one run differs from the next."""
-    return run_noises([[summary.levels for summary in summaries] for summaries in points])
+    return run_noises([[summary.levels for summary in _standing(summaries)] for summaries in points])
+
+
+def _standing(summaries: Sequence[TrialSummary]) -> list[TrialSummary]:
+    """The repeats by which their point is judged."""
+    standing = standing_trials([summary.metrics for summary in summaries])
+    return [summary for summary in summaries if summary.metrics in standing]
 
 
 def summarise_point(
@@ -166,16 +184,17 @@ def summarise_point(
     """
     noises = noises or noises_of([summaries])
     trials = tuple(summary.metrics for summary in summaries)
-    runs = [summary for summary in summaries if summary.durations]
-    counts = _added(summary.metrics.counts for summary in summaries)
+    standing = standing_trials(trials)
+    runs = [summary for summary in _standing(summaries) if summary.durations]
+    counts = _added(trial.counts for trial in standing)
     metrics = PointMetrics(
         point=point.number,
         setting=point.setting,
         arrivals=type(point.arrivals).__name__.lower(),
         concurrency=point.arrivals.users if isinstance(point.arrivals, Closed) else None,
         rate_target_rps=getattr(point.arrivals, "rate_rps", None),
-        repeats=len(trials),
-        seconds=sum(trial.seconds for trial in trials),
+        repeats=len(standing),
+        seconds=sum(trial.seconds for trial in standing),
         counts=counts,
         throughput_rps=pooled_rate([run.rates_rps for run in runs], noises.of(THROUGHPUT)),
         goodput_rps=_goodput(runs, slo, noises) if slo else None,

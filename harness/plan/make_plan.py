@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.errors import UserError
-from harness.plan.arrivals import Closed, arrivals_of, has_field, length_s
-from harness.plan.knobs import Apply, Knob, KnobSet, Setting, Value
+from harness.plan.arrivals import Closed, arrivals_of, has_field
+from harness.plan.knobs import Apply, Knob, KnobSet, Setting, Value, cross
 from harness.plan.load_knobs import CONCURRENCY, LEVELS, LOAD_KNOBS, MIX, PROTOCOL, RATE
 from harness.plan.option_text import names_of
 from harness.plan.plan import FEWEST_REPEATS, MODEL, Plan, Point, order_trials
 from harness.plan.scenario import Scenario
-from harness.plan.target_spec import InProcessTarget, RecipeTarget, UrlTarget, known_targets
+from harness.plan.target_spec import InProcessTarget, UrlTarget, project_targets
 from harness.wire.protocol import AUTO
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 # What a trial costs beside its seconds: starting Locust, ending it, reading its rows. Measured, rounded up.
 TRIAL_OVERHEAD_SECONDS = 2.5
 TARGET_START_SECONDS = 10.0
-MAX_TRIALS = 10_000
 DEFAULT_SECONDS = 2.0
 DEFAULT_PRECISE_SECONDS = 5.0
 DEFAULT_WARMUP_SECONDS = 0.5
@@ -56,18 +55,15 @@ def make_plan(draft: Draft, scenario: Scenario | None = None) -> Plan:
     knobs = KnobSet(target_knobs.owner_name, (*with_load_knobs(target_knobs), model_knob(model, spec)))
     values = _values(draft, scenario, target_knobs, knobs)
     load_values = {name: values.pop(name) for name in LEVELS if name in values}
-    swept = {name: several for name, several in values.items() if len(several) > 1}
-    fixed = {name: several[0] for name, several in values.items() if len(several) == 1}
+    fixed, grid = cross(values)
     loads = _load_levels(draft, load_values)
-    settings, conflicts = _split(target_knobs, fixed, _grid(swept))
+    settings, conflicts = _split(target_knobs, fixed, grid)
     points = tuple(
         Point(number=number, setting=setting, arrivals=arrivals)
         for number, (setting, arrivals) in enumerate(itertools.product(settings, loads))
     )
     seconds = _seconds(plan, loads)
     repeats = _repeats(draft, seconds)
-    if len(points) * repeats > MAX_TRIALS:
-        raise UserError(f"{len(points)} points x {repeats} repeats are too many; sweep fewer values")
     return msgspec.structs.replace(
         plan,
         name=_name(draft),
@@ -105,7 +101,7 @@ def _seconds(plan: Plan, loads: Sequence[Arrivals]) -> float:
     """The measured time: the user's, or what the arrivals take by themselves, or the default."""
     if plan.load.measure_s is not None:
         return plan.load.measure_s
-    lengths_s = [length for load in loads if (length := length_s(load)) is not None]
+    lengths_s = [length for load in loads if (length := load.length_s) is not None]
     if not lengths_s:
         return DEFAULT_SECONDS if plan.precision is None else DEFAULT_PRECISE_SECONDS
     seconds = max(lengths_s) - plan.load.warmup_s
@@ -131,14 +127,9 @@ def _refuse_knobs_of_others(draft: Draft) -> None:
     """Raise UserError for a knob that only other targets have."""
     own = {MODEL, *(knob.name for knob in with_load_knobs(draft.spec.knobs))}
     for name in names_of(draft.words):
-        ours = [other for other in known_targets().values() if not isinstance(other, RecipeTarget)]
-        owners = [other.name for other in ours if any(knob.name == name for knob in other.knobs)]
+        owners = [other.name for other in project_targets().values() if any(knob.name == name for knob in other.knobs)]
         if name not in own and owners:
             raise UserError(f"{name}: {draft.spec.name} has no such knob; --target {' or '.join(owners)} has it")
-
-
-def _grid(swept: dict[str, tuple[Value, ...]]) -> list[Setting]:
-    return [dict(zip(swept, combination, strict=True)) for combination in itertools.product(*swept.values())]
 
 
 def _split(knobs: KnobSet, fixed: Setting, grid: list[Setting]) -> tuple[list[Setting], list[str]]:

@@ -1,4 +1,4 @@
-"""A training run: for every trial of the plan that is not finished, fit it and keep it before the next."""
+"""Runs a training plan: fits every unfinished trial and records it before the next begins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.run.events import Prepared, RunStarted, TrialEnded, TrialProgress, 
 from harness.training.progress import TimeLeft, epoch_text, fit_text, result_text
 from harness.training.run_dir import FitRecord
 from harness.training.summarise import summarise_fit, summarise_training_point
-from harness.training.trainer_process import FitOrder, start_trainer
+from harness.training.trainer_process import start_trainer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,13 +30,13 @@ MAX_FAILURES_IN_A_ROW = 3
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
-    """What to fit, where to keep it, and who is told."""
+    """What to fit, where to record it, and what to call with events and finished points."""
 
     plan: TrainingPlan
     run_dir: TrainingDir
     trainer: TrainerSpec
     listener: Listener
-    on_point: Callable[[TrainingPointMetrics], None]  # called once a point has had its last seed
+    on_point: Callable[[TrainingPointMetrics], None]  # called after the last seed of a point
 
 
 def run_training(job: TrainingJob) -> None:
@@ -50,7 +50,7 @@ def run_training(job: TrainingJob) -> None:
     for trial, point in left:
         record = run_fit(job, trial, point, time_left)
         if trial.number == last_trial[point.number]:
-            fits = list(job.run_dir.evidence(plan, point.number))
+            fits = list(job.run_dir.data(plan, point.number))
             job.on_point(summarise_training_point(plan, point, fits))
         failures_in_a_row = 0 if record.failure is None else failures_in_a_row + 1
         if failures_in_a_row == MAX_FAILURES_IN_A_ROW:
@@ -63,7 +63,8 @@ def run_fit(job: TrainingJob, trial: Trial, point: TrainingPoint, time_left: Tim
     folder = job.run_dir.trial(trial, point)
 
     def on_epoch(row: Epoch) -> None:
-        job.listener(Prepared())  # the trainer has started
+        if row.epoch == 1:
+            job.listener(Prepared())  # the trainer has started
         time_left.epoch_ended(row)
         figures = f"epoch {row.epoch}/{epochs}: {epoch_text(row)}"
         job.listener(TrialProgress(name, figures, step=row.epoch, left_s=time_left.seconds))
@@ -71,10 +72,10 @@ def run_fit(job: TrainingJob, trial: Trial, point: TrainingPoint, time_left: Tim
     job.listener(TrialStarted(name, steps=epochs))
     time_left.fit_started()
     record = _measure_fit(job, trial, point, on_epoch)
-    evidence = folder.evidence(plan, trial, point)
-    time_left.fit_ended(skipped_epochs=epochs - len(evidence.epochs))
-    failure = record.failure or (None if evidence.epochs else "the trainer left no epoch")
-    result = result_text(summarise_fit(evidence, plan)) if evidence.epochs else ""
+    data = folder.data(plan, trial, point)
+    time_left.fit_ended(skipped_epochs=epochs - len(data.epochs))
+    failure = record.failure or (None if data.epochs else "the trainer left no epoch")
+    result = result_text(summarise_fit(data, plan)) if data.epochs else ""
     job.listener(TrialEnded(name, result, failure, left_s=time_left.seconds))
     return record
 
@@ -83,19 +84,13 @@ def _measure_fit(job: TrainingJob, trial: Trial, point: TrainingPoint, on_epoch:
     """Run the trainer with the samplers beside it."""
     folder = job.run_dir.trial(trial, point)
     folder.create()
-    order = FitOrder(
-        spec=job.trainer,
-        model=job.plan.model,
-        setting=job.plan.setting_of(point),
-        seed=trial.seed,
-        folder=folder.path,
-    )
+    argv = job.trainer.argv(job.plan.model, job.plan.setting_of(point), trial.seed, folder.path)
     failure: str | None = "interrupted"
     trainer: TrainerProcess | None = None
     samplers: SamplerProcess | None = None
     try:
         with (
-            start_trainer(order, folder.log) as trainer,
+            start_trainer(argv, folder.log) as trainer,
             SamplerProcess(out=folder.samples, target_pid=trainer.process.pid, load_pid=None) as samplers,
         ):
             failure = trainer.wait(progress_events(job.listener), on_epoch)

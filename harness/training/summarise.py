@@ -1,4 +1,4 @@
-"""Where every number of a training report is computed: epochs and fits in, metrics out.
+"""Computes every number of a training report: epochs and fits in, metrics out.
 
 Settings are chosen by their accuracy on the validation examples; the test examples judge what was chosen. A mean
 and its interval are over seeds: they say how far a setting's result depends on the start and the order of examples.
@@ -29,25 +29,25 @@ if TYPE_CHECKING:
 
     from harness.training.epochs import Epoch
     from harness.training.plan import TrainingPlan, TrainingPoint
-    from harness.training.run_dir import FitEvidence
+    from harness.training.run_dir import FitData
 
 _OVER_SEEDS = ("seconds", "test_loss", "samples_per_s")
 _SHARES = ("test_accuracy", "validation_accuracy", "train_accuracy")
 
 
-def summarise_fit(evidence: FitEvidence, plan: TrainingPlan) -> FitMetrics:
-    """The numbers of one fit and what they are worth."""
-    rows, fit = evidence.epochs, evidence.fit
+def summarise_fit(data: FitData, plan: TrainingPlan) -> FitMetrics:
+    """The metrics of one fit, with its verdict."""
+    rows, fit = data.epochs, data.fit
     diverged = next((row.epoch for row in rows if not finite(row)), None)
     last = rows[-1] if rows and diverged is None else None
     lowest = min(rows, key=lambda row: row.validation_loss) if last else None
-    whole = fit is not None and diverged is None and evidence.failure is None
+    whole = fit is not None and diverged is None and data.failure is None
     metrics = FitMetrics(
-        trial=evidence.trial.number,
-        repeat=evidence.trial.repeat,
-        seed=evidence.trial.seed,
+        trial=data.trial.number,
+        repeat=data.trial.repeat,
+        seed=data.trial.seed,
         epochs=len(rows),
-        planned_epochs=evidence.planned_epochs,
+        planned_epochs=data.planned_epochs,
         diverged_epoch=diverged,
         seconds=_fit_seconds(rows),
         train_loss=last.train_loss if last else None,
@@ -61,21 +61,17 @@ def summarise_fit(evidence: FitEvidence, plan: TrainingPlan) -> FitMetrics:
         loss_rise=_rise(lowest, last),
         samples_per_s=_samples_per_s(rows),
         seconds_to_target=_seconds_to(plan.target_accuracy, rows),
-        usage=usage(SampleSeries(evidence.samples), Window(rows[0].begin_ns, rows[-1].end_ns))
-        if rows
-        else mean_usage([]),
+        usage=usage(SampleSeries(data.samples), Window(rows[0].begin_ns, rows[-1].end_ns)) if rows else mean_usage([]),
         verdict=Verdict.VALID,
         findings=(),
     )
-    verdict, findings = judge_fit(metrics, evidence, plan)
+    verdict, findings = judge_fit(metrics, data, plan)
     return msgspec.structs.replace(metrics, verdict=verdict, findings=findings)
 
 
-def summarise_training_point(
-    plan: TrainingPlan, point: TrainingPoint, evidence: Sequence[FitEvidence]
-) -> TrainingPointMetrics:
-    """The numbers of one setting over its seeds (at least one fit)."""
-    fits = tuple(summarise_fit(each, plan) for each in evidence)
+def summarise_training_point(plan: TrainingPlan, point: TrainingPoint, data: Sequence[FitData]) -> TrainingPointMetrics:
+    """The metrics of one setting over its seeds (at least one fit), with its verdict."""
+    fits = tuple(summarise_fit(each, plan) for each in data)
     whole = [fit for fit in fits if fit.whole]
     shares = {name: _mean(_known(whole, name), highest=1.0) for name in _SHARES}
     test = shares["test_accuracy"]
@@ -85,12 +81,12 @@ def summarise_training_point(
         setting=point.setting,
         seeds=len(whole),
         epochs=plan.epochs[point.number],
-        test_sampling=_sampling(test, evidence),
+        test_sampling=_sampling(test, data),
         gap=_mean(_known(whole, "gap"), lowest=-math.inf),
         seconds_to_target=_mean(times) if whole and len(times) == len(whole) else None,
         reached_target=len(times),
         meets_target=None if test is None else test.value >= plan.target_accuracy,
-        curves=curves([each.epochs for each, fit in zip(evidence, fits, strict=True) if fit.whole or not whole]),
+        curves=curves([each.epochs for each, fit in zip(data, fits, strict=True) if fit.whole or not whole]),
         usage=mean_usage([fit.usage for fit in fits if fit.epochs]),
         verdict=Verdict.VALID,
         findings=(),
@@ -102,10 +98,10 @@ def summarise_training_point(
     return msgspec.structs.replace(metrics, verdict=verdict, findings=findings)
 
 
-def summarise_training(plan: TrainingPlan, evidence: Iterable[FitEvidence]) -> TrainingResult:
-    """All points that were fitted, the recommendation, and what is missing."""
-    by_point: dict[int, list[FitEvidence]] = defaultdict(list)
-    for each in evidence:
+def summarise_training(plan: TrainingPlan, data: Iterable[FitData]) -> TrainingResult:
+    """All points that were fitted, the recommendation, and the trials that are missing."""
+    by_point: dict[int, list[FitData]] = defaultdict(list)
+    for each in data:
         by_point[each.point.number].append(each)
     fitted = [point for point in plan.points if by_point[point.number]]
     points = judge_together([summarise_training_point(plan, p, by_point[p.number]) for p in fitted], plan)
@@ -136,7 +132,7 @@ def _fit_seconds(rows: Sequence[Epoch]) -> float:
 
 
 def _samples_per_s(rows: Sequence[Epoch]) -> float | None:
-    """Over all epochs but the first, in which the trainer compiles its step."""
+    """The rate over all epochs but the first, in which the trainer compiles its step."""
     seconds = _fit_seconds(rows[1:])
     return sum(row.examples for row in rows[1:]) / seconds if seconds > 0 else None
 
@@ -160,8 +156,8 @@ def _mean(values: Sequence[float], lowest: float = 0.0, highest: float = math.in
     return run_mean(values).clipped(lowest, highest) if values else None
 
 
-def _sampling(accuracy: Interval | None, evidence: Sequence[FitEvidence]) -> Interval | None:
-    count = next((each.fit.model.test_count for each in evidence if each.fit), None)
+def _sampling(accuracy: Interval | None, data: Sequence[FitData]) -> Interval | None:
+    count = next((each.fit.model.test_count for each in data if each.fit), None)
     if accuracy is None or not count:
         return None
     low, high = share_interval(round(accuracy.value * count), count)

@@ -121,7 +121,9 @@ class RunFrame(ABC, Generic[FolderT]):
             print(f"report: {self.folder.path / 'report.html'}")
         if report.result.verdict is Verdict.INVALID:
             return ExitCode.INVALID
-        return ExitCode.SLO_MISSED if report.gate_missed else ExitCode.OK
+        if report.gate_missed:
+            return ExitCode.SLO_MISSED
+        return ExitCode.UNAVAILABLE if report.target_unavailable else ExitCode.OK
 
 
 def show_plan(document: dict[str, Any], text: str, *, as_json: bool) -> int:

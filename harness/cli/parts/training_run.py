@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def asks_for_training(words: Iterable[str]) -> bool:
     """Whether the knobs on the command line are those of training.
 
-    Raises UserError where they are of both kinds: what is trained has to be trained before it can be served.
+    Raises UserError where they are of both kinds: a model must be trained before it can be served.
     """
     names = names_of(words)
     training = {knob.name for spec in known_trainers().values() for knob in spec.knobs}
@@ -86,7 +86,7 @@ class TrainingRun(RunFrame[TrainingDir]):
 
     def has_data(self) -> bool:
         """Whether any epoch has ended."""
-        return any(evidence.epochs for evidence in self.folder.evidence(self.folder.read().plan))
+        return any(data.epochs for data in self.folder.data(self.folder.read().plan))
 
     def report(self) -> TrainingInput:
         """Judge everything that the folder holds."""
@@ -96,7 +96,7 @@ class TrainingRun(RunFrame[TrainingDir]):
         record = self.folder.read()
         return TrainingInput(
             plan=record.plan,
-            result=summarise_training(record.plan, self.folder.evidence(record.plan)),
+            result=summarise_training(record.plan, self.folder.data(record.plan)),
             environment=record.environment.sections(),
             command_line=record.command_line,
             started_at=record.started_at,

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.judge.answers.caveats import caveats
 from harness.judge.findings import Verdict
 from harness.judge.metrics import Recommendation
 from harness.judge.number_text import figure, listed, milliseconds
@@ -105,6 +106,7 @@ def _sentences(
     else:
         p99 = f" with a p99 of {_tail_text(tail)}" if tail and tail.value_ms is not None else ""
         yield f"{_capital(_name(best))} gives the highest throughput: {rate}{p99}{_comparison(choice, points, slo)}."
+    yield from caveats(best)
     too_much = _next_rate(best, points)
     if too_much is not None:
         yield f"The next higher rate that was tried, {figure(too_much, 3)} req/s, does not keep it."
@@ -200,6 +202,8 @@ def _why_none_meets(standing: Sequence[PointMetrics], slo: Slo | None) -> str:
         return f"No setting meets {slo} at any load that was tried."
     lowest_ms, nearest = min(known, key=lambda pair: pair[0])
     where = f"{_name(nearest)} {_load(nearest)}".strip()
+    why = " ".join(caveats(nearest))
     return (
-        f"No setting meets {slo} at any load that was tried; the lowest p99 is {milliseconds(lowest_ms)}, of {where}."
-    )
+        f"No setting meets {slo} at any load that was tried; the lowest p99 is {milliseconds(lowest_ms)}, of {where}. "
+        f"{why}"
+    ).strip()

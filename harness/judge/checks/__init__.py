@@ -1,21 +1,34 @@
-"""From evidence to a verdict: every check is one named function; the worst finding decides.
+"""Checks a trial and a point: every check is one named function, and the worst finding is the verdict.
 
-A finding whose own verdict is VALID is an insight and takes nothing away. The thresholds are constants beside the
-checks; a check that meets its own limits says nothing.
+A new check is a function, the `FindingKind` of what it finds beside it (name and title for reports), and an entry in
+`TRIAL_CHECKS` or `POINT_CHECKS`. A check that finds nothing returns None; its thresholds are constants beside it. A
+finding whose own verdict is VALID is an insight and takes nothing away.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.judge.checks import arrivals, envelope, generator, machine, point, records, steadiness, target
-from harness.judge.checks.case import Check, TrialCase, judged, worst
+from harness.judge.checks import (
+    arrivals,
+    envelope,
+    generator,
+    harm,
+    machine,
+    point,
+    records,
+    service,
+    steadiness,
+    target,
+)
+from harness.judge.checks.case import Check, PointCheck, TrialCase, judged, worst
+from harness.judge.checks.point import standing_trials
 
 if TYPE_CHECKING:
     from harness.judge.checks.case import Judgement
     from harness.judge.metrics import PointMetrics
 
-__all__ = ["TRIAL_CHECKS", "TrialCase", "judge_point", "judge_trial", "worst"]
+__all__ = ["TRIAL_CHECKS", "TrialCase", "judge_point", "judge_trial", "standing_trials", "worst"]
 
 TRIAL_CHECKS: tuple[Check, ...] = (
     target.wrong_answers,
@@ -26,6 +39,8 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     records.conservation,
     records.clock_step,
     records.clock_offset,
+    harm.harmed,
+    service.unavailable,
     target.errors,
     target.rejections,
     generator.not_sent,
@@ -38,6 +53,10 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     generator.littles_law,
     envelope.outside_envelope,
     steadiness.unsteady,
+    steadiness.slower_and_slower,
+    service.unequal_users,
+    service.cached,
+    service.slow_first,
     target.saturated,
     machine.not_isolated,
     machine.steal,
@@ -45,12 +64,17 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     machine.sampler,
     target.unchecked,
 )
-POINT_CHECKS = (point.of_its_trials, point.too_few_samples, point.repeats_disagree)
+POINT_CHECKS: tuple[PointCheck, ...] = (
+    point.of_its_trials,
+    point.left_out,
+    point.too_few_samples,
+    point.repeats_disagree,
+)
 
 
 def judge_trial(case: TrialCase) -> Judgement:
     """The verdict on one trial, and the findings behind it."""
-    return judged(check(case) for check in TRIAL_CHECKS)
+    return judged(harm.without_consequences([each for check in TRIAL_CHECKS if (each := check(case)) is not None]))
 
 
 def judge_point(metrics: PointMetrics) -> Judgement:

@@ -7,25 +7,57 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.judge.checks.case import finding, worst_of_each_kind
+from harness.judge.checks.records import TARGET_DIED
+from harness.judge.checks.service import UNAVAILABLE
+from harness.judge.checks.target import ERRORS, WRONG_ANSWERS
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, grouped
 from harness.judge.numbers.throughput import disjoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from harness.judge.findings import Finding
-    from harness.judge.metrics import PointMetrics
+    from harness.judge.metrics import PointMetrics, TrialMetrics
 
+TOO_FEW_SAMPLES = FindingKind("too_few_samples", "Too few samples for some percentiles")
+LEFT_OUT = FindingKind("left_out", "A repeat is left out")
+REPEATS_DISAGREE = FindingKind("repeats_disagree", "Repeats disagree")
 DISAGREE_BY = 1.05  # repeats that differ by less than this factor are near enough, whatever their intervals
+FAULTS_OF_TARGET = {kind.name for kind in (WRONG_ANSWERS, ERRORS, TARGET_DIED, UNAVAILABLE)}
 HEADLINE_PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 
 
+def standing_trials(trials: Sequence[TrialMetrics]) -> tuple[TrialMetrics, ...]:
+    """The repeats by which a point is judged: all but INVALID ones, as long as one is left.
+
+    A repeat that is INVALID by a fault of the target's stays: it is evidence, and not noise.
+    """
+    standing = tuple(trial for trial in trials if trial.verdict is not Verdict.INVALID or _fault_of_target(trial))
+    return standing or tuple(trials)
+
+
+def left_out(metrics: PointMetrics) -> Iterator[Finding]:
+    """Repeats are INVALID and the point is judged by the others."""
+    standing = standing_trials(metrics.trials)
+    out = [trial for trial in metrics.trials if trial not in standing]
+    if not out:
+        return
+    grave = next(each for trial in out for each in trial.findings if each.verdict is Verdict.INVALID)
+    verb = "is" if len(out) == 1 else "are"
+    text = f"{len(out)} of {len(metrics.trials)} repeats {verb} INVALID and left out: {grave.text}"
+    yield finding(LEFT_OUT, Verdict.DEGRADED, text, grave.remedy, left_out=len(out))
+
+
+def _fault_of_target(trial: TrialMetrics) -> bool:
+    return any(each.verdict is Verdict.INVALID and each.kind in FAULTS_OF_TARGET for each in trial.findings)
+
+
 def of_its_trials(metrics: PointMetrics) -> Iterator[Finding]:
-    """What was found in the repeats, one finding of each kind: the worst."""
-    for shown, _, count in worst_of_each_kind([trial.findings for trial in metrics.trials]):
-        repeats = len(metrics.trials)
-        where = f"In {count} of {repeats} repeats, at worst: " if repeats > 1 else ""
+    """What was found in the repeats by which it is judged, one finding of each kind: the worst."""
+    trials = standing_trials(metrics.trials)
+    for shown, _, count in worst_of_each_kind([trial.findings for trial in trials]):
+        where = f"In {count} of {len(trials)} repeats, at worst: " if len(trials) > 1 else ""
         yield msgspec.structs.replace(shown, text=where + shown.text)
 
 
@@ -49,12 +81,12 @@ def too_few_samples(metrics: PointMetrics) -> Iterator[Finding]:
     )
     seconds = metrics.seconds / metrics.repeats * (1 + needed / count)
     remedy = f"Some {figure(needed)} more requests would do: measure for {figure(seconds)} s (--seconds) or repeat."
-    yield finding(FindingKind.TOO_FEW_SAMPLES, Verdict.DEGRADED, text, remedy, needed=needed)
+    yield finding(TOO_FEW_SAMPLES, Verdict.DEGRADED, text, remedy, needed=needed)
 
 
 def repeats_disagree(metrics: PointMetrics) -> Iterator[Finding]:
     """Two repeats differ by more than chance inside them allows: something outside the plan changed."""
-    trials = [trial for trial in metrics.trials if trial.seconds]
+    trials = [trial for trial in standing_trials(metrics.trials) if trial.seconds]
     throughputs = [trial.throughput_rps.value for trial in trials]
     if disjoint([trial.throughput_rps for trial in trials]) and _spread(throughputs) > DISAGREE_BY:
         listed = ", ".join(figure(value, 3) for value in throughputs)
@@ -70,7 +102,7 @@ def repeats_disagree(metrics: PointMetrics) -> Iterator[Finding]:
 
 def _disagreement(text: str, values: list[float]) -> Finding:
     remedy = "Something outside the plan changed: free the machine of other work and use more --repeats."
-    return finding(FindingKind.REPEATS_DISAGREE, Verdict.DEGRADED, text, remedy, spread=_spread(values))
+    return finding(REPEATS_DISAGREE, Verdict.DEGRADED, text, remedy, spread=_spread(values))
 
 
 def _spread(values: list[float]) -> float:

@@ -89,6 +89,10 @@ class SampleSeries:
         """All readings of one metric; empty where there is none."""
         return self._series.get((source, metric), NO_READINGS)
 
+    def sources(self, prefix: str) -> list[str]:
+        """The sources whose name begins with `prefix`, sorted."""
+        return sorted({source for source, _ in self._series if source.startswith(prefix)})
+
     def numbered(self, kind: str) -> list[str]:
         """The sources `cpu0`, `cpu1`, ... (or `gpu0`, ...) in order of their number."""
         found = {source for source, _ in self._series if source.startswith(kind) and source[len(kind) :].isdigit()}

@@ -31,7 +31,7 @@ class SamplerProcess:
     """
 
     def __init__(
-        self, *, out: Path, target_pid: int | None, load_pid: int | None, cores: Cores = (), interval_ms: float = 200.0
+        self, *, out: Path, target_pid: int | None, load_pid: int | None, cores: Cores = (), interval_ms: float = 100.0
     ) -> None:
         self._out = out
         self._cores = cores

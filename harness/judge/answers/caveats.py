@@ -1,0 +1,46 @@
+"""What a reader of the recommendation must know of the point that it names: one short sentence for each fault."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.judge.checks.harm import HARMED
+from harness.judge.checks.service import CACHED, UNAVAILABLE, UNEQUAL_USERS
+from harness.judge.checks.steadiness import SLOWDOWN
+from harness.judge.findings import Verdict
+from harness.judge.number_text import figure, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.judge.findings import Finding
+    from harness.judge.metrics import PointMetrics
+
+FEW = 0.01
+
+
+def caveats(point: PointMetrics) -> Iterator[str]:
+    """Failures, outages, unequal users, caches, a slow-down and harm by others, as far as the point shows them."""
+    counts, found = point.counts, {each.kind: each for each in point.findings}
+    if counts.sent and counts.rejected > FEW * counts.sent:
+        yield f"It rejected {percent(counts.rejected / counts.sent)} of the requests."
+    unanswered = counts.error + counts.timeout + counts.aborted
+    if counts.sent and unanswered > FEW * counts.sent:
+        yield f"{percent(unanswered / counts.sent)} of the requests brought no answer."
+    if outage := found.get(UNAVAILABLE.name):
+        yield f"It was available for {percent(outage.data['available'])} of the time."
+    if unequal := found.get(UNEQUAL_USERS.name):
+        yield _unequal(unequal)
+    if cached := found.get(CACHED.name):
+        yield f"A cache answered: payloads asked for the first time took {figure(cached.data['ratio'])} times as long."
+    if SLOWDOWN.name in found:
+        yield "It became slower all the time."
+    harm = found.get(HARMED.name)
+    if harm is not None and harm.verdict is not Verdict.VALID:
+        yield f"Others kept the machine busy: {percent(harm.data['usable'])} of the time was free of that."
+
+
+def _unequal(unequal: Finding) -> str:
+    users = round(max(unequal.data["slow"], unequal.data["starved"]))
+    were = "was" if users == 1 else "were"
+    return f"{users} of {round(unequal.data['users'])} users {were} served much worse than the others."
