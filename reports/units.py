@@ -66,7 +66,7 @@ def milliseconds(value: Quantile | None) -> tuple[str, str]:
     if value is None or value.value_ms is None:
         return ABSENT, ""
     if value.only_bound:
-        return interval(value.low_ms, None) or ABSENT, ""
+        return interval(value.low_ms or None, None) or ABSENT, ""  # at least 0 says nothing
     sign = f"{AT_LEAST}{THIN}" if value.at_least else ""
     return f"{sign}{figure(value.value_ms, 3)}", interval(value.low_ms, value.high_ms)
 

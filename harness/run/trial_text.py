@@ -37,7 +37,7 @@ def _milliseconds(quantile: Quantile) -> str:
     """`21.3 ms`, or `\u2265 18.2 ms` where the sample gives only a lower bound, or `-` for neither."""
     value_ms = quantile.low_ms if quantile.only_bound else quantile.value_ms
     sign = "\u2265 " if quantile.only_bound or quantile.at_least else ""
-    return "-" if value_ms is None else f"{sign}{value_ms:.3g} ms"
+    return "-" if not value_ms else f"{sign}{value_ms:.3g} ms"
 
 
 def live_text(live: Live) -> str:
