@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.clock import NS_PER_S
+from harness.judge.stats.durations import Durations
 from harness.judge.stats.mean_intervals import BATCHES, MINIMUM_PER_BATCH, batch_rates
 from harness.record.rows import ABSENT, Outcome, Phase, Window
 
@@ -67,19 +68,6 @@ class RowColumns:
         """Which rows ended in one of `outcomes`."""
         mask: Mask = np.isin(self["outcome"], outcomes)
         return mask
-
-
-@dataclass(frozen=True)
-class Durations:
-    """Durations in nanoseconds in arrival order; where `still_open`, the truth is at least the value."""
-
-    values_ns: Column
-    still_open: Mask
-
-    @cached_property
-    def ordered_ns(self) -> Column:
-        """The values, ascending."""
-        return np.sort(self.values_ns)
 
 
 @dataclass(frozen=True)
