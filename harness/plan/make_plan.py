@@ -12,7 +12,7 @@ from harness.errors import UserError
 from harness.plan.arrivals import Closed, arrivals_of, has_field
 from harness.plan.knobs import Apply, Knob, KnobSet, Setting, Value, cross
 from harness.plan.load_knobs import CONCURRENCY, LEVELS, LOAD_KNOBS, MIX, PROTOCOL, RATE
-from harness.plan.option_text import names_of
+from harness.plan.option_text import names_of, seconds_text
 from harness.plan.plan import FEWEST_REPEATS, MODEL, Plan, Point, order_trials
 from harness.plan.scenario import Scenario
 from harness.plan.target_spec import InProcessTarget, UrlTarget, project_targets
@@ -106,7 +106,9 @@ def _seconds(plan: Plan, loads: Sequence[Arrivals]) -> float:
         return DEFAULT_SECONDS if plan.precision is None else DEFAULT_PRECISE_SECONDS
     seconds = max(lengths_s) - plan.load.warmup_s
     if seconds <= 0:
-        raise UserError(f"--warmup {plan.load.warmup_s:g}s: nothing is left to measure of {max(lengths_s):g} s")
+        raise UserError(
+            f"--warmup {seconds_text(plan.load.warmup_s)}: nothing is left to measure of {max(lengths_s):g} s"
+        )
     return seconds
 
 
@@ -117,8 +119,8 @@ def _repeats(draft: Draft, seconds: float) -> int:
     repeats = int(draft.max_seconds / seconds + 1e-9)
     if repeats < FEWEST_REPEATS:
         raise UserError(
-            f"--max-seconds {draft.max_seconds:g}s: a precision takes {FEWEST_REPEATS} repeats or more of --seconds "
-            f"{seconds:g}s; give {FEWEST_REPEATS * seconds:g}s or more"
+            f"--max-seconds {seconds_text(draft.max_seconds)}: a precision takes {FEWEST_REPEATS} repeats or more of "
+            f"--seconds {seconds_text(seconds)}; give {FEWEST_REPEATS * seconds:g}s or more"
         )
     return repeats
 
