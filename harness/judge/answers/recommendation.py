@@ -1,4 +1,4 @@
-"""Which setting to use, in one sentence: the best of the points that can be trusted, and against what."""
+"""Recommends a setting, in one sentence: the best of the points that pass the checks, and its gain."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.judge.answers.caveats import caveats
+from harness.judge.answers.caveats import caveats, outages
 from harness.judge.findings import Verdict
 from harness.judge.metrics import Recommendation
 from harness.judge.number_text import figure, listed, milliseconds
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from harness.judge.findings import JudgedPoint
     from harness.judge.interval import Interval
-    from harness.judge.metrics import PointMetrics
+    from harness.judge.metrics import PointMetrics, Quantile
     from harness.plan.slo import Slo
 
 _TIMES = "\u00d7"
@@ -49,7 +49,8 @@ def recommend(points: Sequence[PointMetrics], slo: Slo | None) -> Recommendation
         return Recommendation(sentence="No answer: nothing was measured.")
     standing = [point for point in points if trusted(point) and point.counts.ok]
     if not standing:
-        return Recommendation(sentence=why_all_invalid(points) or "No answer: no point brought a good answer.")
+        why = why_all_invalid(points) or "No answer: no point brought a good answer."
+        return Recommendation(sentence=" ".join([why, *outages(points)]))
     eligible = [point for point in standing if slo is None or point.meets_slo]
     if not eligible:
         return Recommendation(sentence=_why_none_meets(standing, slo))
@@ -104,7 +105,7 @@ def _sentences(
     if slo is not None:
         yield f"At {slo} {_name(best)} sustains {rate}{_comparison(choice, points, slo)}."
     else:
-        p99 = f" with a p99 of {milliseconds(tail.value_ms)}" if tail and tail.value_ms is not None else ""
+        p99 = f" with a p99 of {_tail_text(tail)}" if tail and tail.value_ms is not None else ""
         yield f"{_capital(_name(best))} gives the highest throughput: {rate}{p99}{_comparison(choice, points, slo)}."
     yield from caveats(best)
     too_much = _next_rate(best, points)
@@ -123,6 +124,12 @@ def _sentences(
     left_out = len(points) - len(standing)
     if left_out:
         yield f"{left_out} of {len(points)} points are INVALID and left out."
+
+
+def _tail_text(tail: Quantile) -> str:
+    if tail.only_bound and tail.low_ms is not None:
+        return f"at least {milliseconds(tail.low_ms)}"
+    return milliseconds(tail.value_ms or 0.0)
 
 
 def _next_rate(best: PointMetrics, points: Sequence[PointMetrics]) -> float | None:

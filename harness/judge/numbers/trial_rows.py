@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.clock import NS_PER_S
+from harness.judge.stats.durations import Durations
 from harness.judge.stats.mean_intervals import BATCHES, MINIMUM_PER_BATCH, batch_rates
 from harness.record.rows import ABSENT, Outcome, Phase, Window
 
@@ -26,32 +27,41 @@ OPEN_OUTCOMES = (Outcome.TIMEOUT, Outcome.ABORTED)  # their true response time i
 
 
 class RowColumns:
-    """Rows of a table, by column: int64 arrays (n,) in which an absent number is `ABSENT`."""
+    """Rows of a table, by column: int64 arrays (n,) in which an absent number is `ABSENT`.
 
-    def __init__(self, table: pa.Table, index: NDArray[np.int64] | None = None) -> None:
+    A column is converted once for the table and all choices of its rows.
+    """
+
+    def __init__(self, table: pa.Table) -> None:
         self._table = table
-        self._index = index
-        self._arrays: dict[str, Column] = {}
+        self._whole: dict[str, Column] = {}  # of the table
+        self._index: NDArray[np.int64] | None = None
+        self._arrays = self._whole
 
     def __len__(self) -> int:
         return self._table.num_rows if self._index is None else self._index.size
 
     def __getitem__(self, name: str) -> Column:
+        if name not in self._whole:
+            self._whole[name] = _converted(self._table.column(name))
         if name not in self._arrays:
-            column = self._table.column(name).fill_null(ABSENT).combine_chunks()
-            array = np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.int64)
-            self._arrays[name] = array if self._index is None else array[self._index]
+            self._arrays[name] = self._whole[name][self._index]
         return self._arrays[name]
+
+    def _chosen(self, index: NDArray[np.int64]) -> RowColumns:
+        rows = RowColumns(self._table)
+        rows._whole = self._whole
+        rows._index = index if self._index is None else self._index[index]
+        rows._arrays = {}
+        return rows
 
     def where(self, mask: Mask) -> RowColumns:
         """The rows for which `mask` holds, in the same order."""
-        chosen = np.flatnonzero(mask)
-        return RowColumns(self._table, chosen if self._index is None else self._index[chosen])
+        return self._chosen(np.flatnonzero(mask))
 
     def by(self, name: str) -> RowColumns:
         """The same rows in ascending order of `name`; ties keep their order."""
-        order = np.argsort(self[name], kind="stable")
-        return RowColumns(self._table, order if self._index is None else self._index[order])
+        return self._chosen(np.argsort(self[name], kind="stable"))
 
     def outcome_is(self, *outcomes: Outcome) -> Mask:
         """Which rows ended in one of `outcomes`."""
@@ -59,17 +69,11 @@ class RowColumns:
         return mask
 
 
-@dataclass(frozen=True)
-class Durations:
-    """Durations in nanoseconds in arrival order; where `still_open`, the truth is at least the value."""
-
-    values_ns: Column
-    still_open: Mask
-
-    @cached_property
-    def ordered_ns(self) -> Column:
-        """The values, ascending."""
-        return np.sort(self.values_ns)
+def _converted(column: pa.ChunkedArray) -> Column:
+    if column.null_count == len(column):  # most columns of most runs
+        return np.full(len(column), ABSENT, dtype=np.int64)
+    known = column.fill_null(ABSENT) if column.null_count else column
+    return np.asarray(known.combine_chunks().to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 @dataclass(frozen=True)

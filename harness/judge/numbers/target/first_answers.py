@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.judge.stats.distinct import is_first
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -39,14 +41,15 @@ def unseen_payloads(payload: Column, due_ns: Column, service_ns: Column) -> Firs
     """
     order = np.argsort(due_ns, kind="stable")
     payload, service_ns = payload[order], service_ns[order].astype(np.float64)
-    first = np.zeros(payload.size, dtype=bool)
-    first[np.unique(payload, return_index=True)[1]] = True
+    first = is_first(payload)
     starts = np.arange(NEIGHBOURS, payload.size, NEIGHBOURS // 2)  # overlapping: all first ones may come in a row
+    before = np.concatenate(([0], np.cumsum(first)))
+    starts = starts[before[np.minimum(starts + NEIGHBOURS, payload.size)] > before[starts]]  # with a first one
     ratios, repeats_ns = [], []
     for start in starts:
         group = slice(start, start + NEIGHBOURS)
         repeated = service_ns[group][~first[group]]
-        if repeated.size >= FEWEST_REPEATS and first[group].any():
+        if repeated.size >= FEWEST_REPEATS:
             usual_ns = float(np.median(repeated))
             repeats_ns.append(usual_ns)
             ratios.append(service_ns[group][first[group]] / max(usual_ns, 1.0))
@@ -64,8 +67,7 @@ def first_of_connections(user: Column, sent_ns: Column, service_ns: Column) -> F
     """
     order = np.argsort(sent_ns, kind="stable")
     service_ns = service_ns[order]
-    first = np.zeros(user.size, dtype=bool)
-    first[np.unique(user[order], return_index=True)[1]] = True
+    first = is_first(user[order])
     if not first.any() or first.all():
         return None
     first_ns, other_ns = float(np.median(service_ns[first])), float(np.median(service_ns[~first]))
