@@ -19,6 +19,7 @@ from harness.judge.checks import (
     records,
     service,
     steadiness,
+    streams,
     target,
 )
 from harness.judge.checks.case import Check, PointCheck, TrialCase, judged, worst
@@ -57,6 +58,10 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     service.unequal_users,
     service.cached,
     service.slow_first,
+    streams.unstreamed,
+    streams.undercounted,
+    streams.off_length,
+    streams.several_tokens,
     target.saturated,
     machine.not_isolated,
     machine.steal,

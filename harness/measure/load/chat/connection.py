@@ -20,7 +20,7 @@ class StreamConnection(Connection):
     """Sends the turns of one conversation after the other; a turn that fails ends its conversation."""
 
     edge_triggered = False  # a response comes in many pieces: reading until EAGAIN would double the calls
-    __slots__ = ("_codec", "_conversation", "_source", "opening", "stream")
+    __slots__ = ("_codec", "_conversation", "_source", "asked_tokens", "opening", "stream")
 
     def __init__(
         self,
@@ -34,6 +34,7 @@ class StreamConnection(Connection):
         self._codec = codec
         self._conversation: Conversation | None = None
         self.stream: ChatStream = codec.new_stream()
+        self.asked_tokens = ABSENT  # of a response that is to have exactly that length
         self.opening = False  # the request is the first turn of its conversation
         super().__init__(address, listener, {}, user)
 
@@ -48,6 +49,7 @@ class StreamConnection(Connection):
         turn = conversation.next_turn()
         self.payload = turn.payload
         self.opening = turn.opening
+        self.asked_tokens = turn.max_tokens if self._codec.ignores_eos else ABSENT
         self.stream = self._codec.new_stream()
         super().begin(self._codec.encode(turn.messages, turn.max_tokens), due_ns)
 
