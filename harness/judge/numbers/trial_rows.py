@@ -43,8 +43,7 @@ class RowColumns:
 
     def __getitem__(self, name: str) -> Column:
         if name not in self._whole:
-            column = self._table.column(name).fill_null(ABSENT).combine_chunks()
-            self._whole[name] = np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.int64)
+            self._whole[name] = _converted(self._table.column(name))
         if name not in self._arrays:
             self._arrays[name] = self._whole[name][self._index]
         return self._arrays[name]
@@ -68,6 +67,13 @@ class RowColumns:
         """Which rows ended in one of `outcomes`."""
         mask: Mask = np.isin(self["outcome"], outcomes)
         return mask
+
+
+def _converted(column: pa.ChunkedArray) -> Column:
+    if column.null_count == len(column):  # most columns of most runs
+        return np.full(len(column), ABSENT, dtype=np.int64)
+    known = column.fill_null(ABSENT) if column.null_count else column
+    return np.asarray(known.combine_chunks().to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 @dataclass(frozen=True)
