@@ -1,0 +1,232 @@
+"""The decision of a race: the best point with its figure and how sure it is, or how much more it takes to say."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import t as student
+
+from harness.run.race_chances import Limit, chances
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.run.race_chances import Chances
+    from harness.run.race_levels import Levels, Look
+
+NEAR, NEARER = 0.05, 0.02  # shares of the best that count as being the best
+SAID = 0.5  # a point is named where it is within NEAR of the best with this probability
+TAIL = 0.025  # on each side of a 95 % interval
+TIED_COST = 0.05  # a smaller setting is offered where it costs no more than this, as far as can be seen
+MAY_BE_BETTER = 0.05  # a badly measured point is listed where it is better with this probability
+CONFIRMING_TRIALS = 6  # that a race which had none needs at least
+TIMES_AS_LONG = (1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 32.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A point in a race.
+
+    setting: its place among the settings, smallest first. start: points that share a start of the target share it.
+    """
+
+    setting: int
+    start: int = 0
+
+
+class Status(StrEnum):
+    """What kind of answer a race came to."""
+
+    SAID = "said"
+    NOT_YET = "cannot be said yet"
+    NONE_KEEPS = "no point keeps the limit"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A value with its 95 % interval, in the unit of the values."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def half_width(self) -> float:
+        """Of the interval, as a share of the value."""
+        return math.sqrt(self.high / self.low) - 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A smaller setting that may do as well: its point, and what it costs as a share of the best (95 % interval)."""
+
+    point: int
+    cost: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A point that may be better and could not be measured well. `up_to`: by which share; None: not even that."""
+
+    point: int
+    harmed: int  # trials that noise spoiled
+    limit: Limit
+    up_to: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer. `certainty`: probability that `best` is within 2 % of the best; `near`: within 5 %."""
+
+    status: Status
+    best: int | None = None
+    figure: Figure | None = None
+    certainty: float = 0.0
+    near: float = 0.0
+    smaller: Alternative | None = None
+    open_points: tuple[Open, ...] = ()
+    more_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """What a race knows when it is asked."""
+
+    candidates: tuple[Candidate, ...]
+    known: tuple[Levels, Chances] | None  # None: no trial is usable
+    looks: tuple[Look, ...]
+    fresh: tuple[Look, ...]  # those of the confirming trials
+    limits: tuple[Limit, ...]
+    failed: frozenset[int]
+    harmed: tuple[int, ...]  # the point of every harmed trial
+    spent_s: float
+    trial_s: float
+
+    def looks_at(self, point: int) -> int:
+        """How many usable trials the point has."""
+        return sum(look.point == point for look in self.looks)
+
+    def fresh_at(self, point: int) -> list[Look]:
+        """The confirming trials of the point."""
+        return [look for look in self.fresh if look.point == point]
+
+    @property
+    def running(self) -> list[int]:
+        """The points that may be the best as far as the limit goes."""
+        numbers = range(len(self.candidates))
+        return [n for n in numbers if self.limits[n] is not Limit.MISSED and n not in self.failed]
+
+
+def decide(stand: Stand) -> Decision:
+    """What can be said."""
+    if not stand.running:
+        return Decision(Status.NONE_KEEPS)
+    best = _named(stand)
+    if best is None or stand.levels is None or stand.chances is None:
+        return Decision(Status.NOT_YET, open_points=_open_points(stand, None), more_s=_more_s(stand, None))
+    fresh = stand.fresh_at(best)
+    near = stand.chances.within(best, NEAR)
+    said = bool(fresh) and near >= SAID
+    return Decision(
+        status=Status.SAID if said else Status.NOT_YET,
+        best=best,
+        figure=published_figure(fresh, stand.levels) if fresh else None,
+        certainty=stand.chances.within(best, NEARER),
+        near=near,
+        smaller=_smaller(stand, best),
+        open_points=_open_points(stand, best),
+        more_s=None if said else _more_s(stand, best),
+    )
+
+
+def published_figure(fresh: Sequence[Look], levels: Levels) -> Figure:
+    """Mean of the confirming trials of one point (at least one), with the scatter between runs and between blocks.
+
+    The degrees of freedom are those of the sum of two variances (Satterthwaite, 1946).
+    """
+    count = len(fresh)
+    mean = float(np.mean([look.log_value for look in fresh]))
+    own = float(np.mean([look.standard_error**2 for look in fresh]))
+    run, block = (levels.noise**2 + own) / count, levels.drift**2 / count
+    df = (run + block) ** 2 / (run**2 / levels.df + block**2 / levels.drift_df)
+    reach = float(student.ppf(1.0 - TAIL, df)) * math.sqrt(run + block)
+    return Figure(math.exp(mean), math.exp(mean - reach), math.exp(mean + reach))
+
+
+def _named(stand: Stand) -> int | None:
+    """The best point that is known to keep the limit, of those with most fresh trials."""
+    if stand.levels is None:
+        return None
+    kept = [number for number in stand.running if stand.limits[number] is Limit.KEPT and stand.looks_at(number)]
+    most = max((len(stand.fresh_at(number)) for number in kept), default=0)
+    confirmed = [number for number in kept if len(stand.fresh_at(number)) >= min(most, 2)]
+    mean = stand.levels.mean
+    return max(confirmed, key=lambda number: mean[number], default=None)
+
+
+def _smaller(stand: Stand, best: int) -> Alternative | None:
+    """The smallest setting that cannot be told from the best, at its best load level."""
+    by_setting: dict[int, int] = {}
+    for number in stand.running:
+        if stand.limits[number] is Limit.KEPT and stand.looks_at(number) and stand.levels is not None:
+            setting = stand.candidates[number].setting
+            by_setting[setting] = max(by_setting.get(setting, number), number, key=lambda n: stand.levels.mean[n])
+    for setting in sorted(by_setting):
+        if setting >= stand.candidates[best].setting:
+            return None
+        alternative = _alternative(stand, best, by_setting[setting])
+        if alternative.low <= 0.0 and alternative.cost <= TIED_COST:
+            return alternative
+    return None
+
+
+def _alternative(stand: Stand, best: int, other: int) -> Alternative:
+    gain = stand.chances.gain(best, other)
+    low, middle, high = np.quantile(gain, (TAIL, 0.5, 1.0 - TAIL))
+    return Alternative(other, cost=-math.expm1(middle), low=-math.expm1(high), high=-math.expm1(low))
+
+
+def _open_points(stand: Stand, best: int | None) -> tuple[Open, ...]:
+    """The points that may be better than `best` and could not be measured well, or may or may not keep the limit."""
+    found = []
+    for number in stand.running:
+        harmed, looks = stand.harmed.count(number), stand.looks_at(number)
+        badly = looks == 0 or harmed > looks or stand.limits[number] is Limit.NOT_YET
+        if number == best or not badly:
+            continue
+        up_to = None
+        if looks and best is not None and stand.chances is not None:
+            gain = stand.chances.gain(best, number)
+            if gain.size == 0 or (gain > 0.0).mean() < MAY_BE_BETTER:
+                continue
+            up_to = math.expm1(float(np.quantile(gain, 1.0 - TAIL)))
+        found.append(Open(number, harmed, stand.limits[number], up_to))
+    return tuple(found)
+
+
+def _more_s(stand: Stand, best: int | None) -> float:
+    """About how many more seconds an answer takes."""
+    open_points = _open_points(stand, best)
+    undecided = [point for point in open_points if stand.looks_at(point.point)]
+    seconds = stand.trial_s * (len(open_points) + sum(stand.looks_at(point.point) for point in undecided))
+    if best is None or not stand.fresh_at(best):
+        seconds += CONFIRMING_TRIALS * stand.trial_s
+    if best is not None and stand.levels is not None:
+        seconds += stand.spent_s * (_times_as_long(stand, stand.levels, best) - 1.0)
+    return max(seconds, stand.trial_s)
+
+
+def _times_as_long(stand: Stand, levels: Levels, best: int) -> float:
+    """How many times the trials so far it takes until `best`, or what then is the best, can be named."""
+    out = np.isin(np.arange(len(stand.candidates)), list(stand.failed))
+    for times in (1.0, *TIMES_AS_LONG):
+        tighter = replace(levels, covariance=levels.covariance / times, df=levels.df * times)
+        if chances(tighter, stand.limits, out, seed=0).within(best, NEAR) >= SAID:
+            return times
+    return TIMES_AS_LONG[-1]
