@@ -10,13 +10,13 @@ import tempfile
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from harness.control import ControlChannel
-from harness.isolation import pin
+from harness.cpu_cores import pin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from harness.isolation import Cores
+    from harness.cpu_cores import Cores
 
 LAST_LINES = 5
 LAST_BYTES = 4096

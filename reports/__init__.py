@@ -1,4 +1,4 @@
-"""Reports: a finished run as pages and tables. Nothing is computed here; numbers come from `harness.metrics`."""
+"""Reports: a finished run as pages and tables. Nothing is computed here; numbers come from `harness.judge.metrics`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def write_reports(run_dir: Path, report_input: ReportInput) -> None:
 
     Raises RunError where the folder cannot be written to.
     """
-    from harness.run_folder import write_whole
-    from reports.classes_view import classes_csv
+    from harness.record.run_folder import write_whole
     from reports.junit import junit_xml
     from reports.page import page_html
-    from reports.points import points_csv
-    from reports.summary import summary_markdown
+    from reports.points_csv import points_csv
+    from reports.summary_md import summary_markdown
+    from reports.views.classes import classes_csv
 
     # The cheap ones first: should the page fail, the figures are there.
     write_whole(run_dir / "points.csv", points_csv(report_input.result.points, report_input.plan).encode())

@@ -6,17 +6,17 @@ import io
 import sys
 from typing import TYPE_CHECKING
 
-from harness.calibration.figures import FIGURES
+from harness.calibration.claims import FIGURES
 from harness.calibration.result import OURS
-from harness.figures import figure
+from harness.judge.number_text import figure
 from reports import units
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from harness.calibration.figures import Claim
+    from harness.calibration.claims import Claim
     from harness.calibration.result import Calibration, Exercised
-    from harness.envelope import Envelope
+    from harness.record.envelope import Envelope
 
 _PLAIN_WIDTH = 160
 _EXACT = 1e-4

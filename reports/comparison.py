@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.compare import Change
+from harness.judge.significance import Change
 from reports import units
 from reports.labels import load_label, point_label
-from reports.terminal import Terminal
+from reports.terminal_table import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.compare import Comparison
-    from harness.run_comparison import PointComparison, RunComparison
+    from harness.judge.answers.run_comparison import PointComparison, RunComparison
+    from harness.judge.significance import Comparison
 
 _WORDS = {
     Change.REGRESSION: "worse",

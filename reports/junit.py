@@ -7,15 +7,15 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.findings import Verdict
+from harness.judge.findings import Verdict
 from reports.labels import finding_title, point_label, reasons
 from reports.units import machine_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from harness.findings import Finding
-    from harness.metrics import PointMetrics
+    from harness.judge.findings import Finding
+    from harness.judge.metrics import PointMetrics
     from reports.report_input import ReportInput
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from harness.figures import figure
-from harness.findings import FindingKind, Verdict
-from harness.knobs import format_value
+from harness.judge.findings import FindingKind, Verdict
+from harness.judge.number_text import figure
+from harness.plan.knobs import format_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from harness.findings import Finding
-    from harness.knobs import Value
-    from harness.metrics import PointMetrics
+    from harness.judge.findings import Finding
+    from harness.judge.metrics import PointMetrics
+    from harness.plan.knobs import Value
 
 SEVERITY = {Verdict.INVALID: 0, Verdict.DEGRADED: 1, Verdict.VALID: 2}
 VERDICT_MEANING = {

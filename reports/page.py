@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from reports.charts.gallery import MARKS, colours, gallery
 from reports.charts.simulated import draw_simulated
 from reports.charts.trade import trade_charts
-from reports.classes_view import classes_table, isolation_sentences
-from reports.findings_view import finding_groups
 from reports.labels import point_label
 from reports.rendering import render
-from reports.scaling_view import scaling_table
-from reports.simulation_view import simulation_table
-from reports.stream_view import stream_charts, streams_table
-from reports.timeline_view import timelines
-from reports.trade_view import steps_table, trade_table
-from reports.usage_view import PART_MEANING, PARTS, gpu_words, parts_seen, split_rows, split_sources, usage_table
-from reports.view import page
+from reports.views.classes import classes_table, isolation_sentences
+from reports.views.findings import finding_groups
+from reports.views.layouts import scaling_table
+from reports.views.page_view import page
+from reports.views.simulation import simulation_table
+from reports.views.streams import stream_charts, streams_table
+from reports.views.timeline import timelines
+from reports.views.trade_off import steps_table, trade_table
+from reports.views.usage import PART_MEANING, PARTS, gpu_words, parts_seen, split_rows, split_sources, usage_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

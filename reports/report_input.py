@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from harness.metrics import RunResult
-    from harness.plan import Plan
+    from harness.judge.metrics import RunResult
+    from harness.plan.plan import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.figures import figure, grouped
+from harness.judge.number_text import figure, grouped
 
 if TYPE_CHECKING:
-    from harness.metrics import Estimate, Quantile
+    from harness.judge.metrics import Estimate, Quantile
 
 ABSENT = "\u2013"
 THIN = "\u202f"

@@ -12,9 +12,9 @@ lines are compared with the model's own.
 
 from typing import ClassVar
 
-from harness.load.locust_options import set_defaults
-from harness.load.locust_user import InferenceUser
-from harness.mix import RequestClass
+from harness.measure.load.locust.inference_user import InferenceUser
+from harness.measure.load.locust.options import set_defaults
+from harness.plan.request_mix import RequestClass
 
 DEFAULTS = {
     "target": "agent",

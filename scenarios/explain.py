@@ -11,8 +11,8 @@ compared with attributions worked out another way. `--mix predict:99+explain:1` 
 
 from typing import ClassVar
 
-from harness.load.locust_user import InferenceUser
-from harness.mix import RequestClass
+from harness.measure.load.locust.inference_user import InferenceUser
+from harness.plan.request_mix import RequestClass
 
 
 class Explain(InferenceUser):

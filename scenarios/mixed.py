@@ -10,8 +10,8 @@ weight. The report shows each class by itself, and what the others do to it wher
 
 from typing import ClassVar
 
-from harness.load.locust_user import InferenceUser
-from harness.mix import RequestClass
+from harness.measure.load.locust.inference_user import InferenceUser
+from harness.plan.request_mix import RequestClass
 
 
 class Mixed(InferenceUser):

@@ -8,7 +8,7 @@ Users send real payloads of `--model` in a seeded random order; every answer is 
 offline prediction. `locust -f scenarios/predict.py --help` lists the options under their SWEEPSPOT_ names.
 """
 
-from harness.load.locust_user import InferenceUser
+from harness.measure.load.locust.inference_user import InferenceUser
 
 
 class Predict(InferenceUser):

@@ -15,7 +15,7 @@ as the trainer's; it is no benchmark of language identification.
 
 from typing import ClassVar
 
-from harness.load.locust_user import InferenceUser
+from harness.measure.load.locust.inference_user import InferenceUser
 
 
 class Speech(InferenceUser):

@@ -10,7 +10,7 @@ scenarios/README.md says more.
 
 from locust import task
 
-from harness.load.locust_tasks import SweepspotUser
+from harness.measure.load.locust.task_users import SweepspotUser
 
 
 class Visitor(SweepspotUser):

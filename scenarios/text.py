@@ -11,7 +11,7 @@ which pip fetches the first time (2.5 MB).
 
 from typing import ClassVar
 
-from harness.load.locust_user import InferenceUser
+from harness.measure.load.locust.inference_user import InferenceUser
 
 
 class Text(InferenceUser):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.target import TargetSpec
-from harness.training.trainer import TrainerSpec
+from harness.plan.target_spec import TargetSpec
+from harness.training.trainer_spec import TrainerSpec
 from targets import knobs
 from targets.external import shipped
 from targets.generation import RECIPES as CHAT_RECIPES
@@ -13,8 +13,8 @@ from targets.models import RECIPES, find_recipe
 from targets.training.knobs import SPEED_KNOBS, TRAINING
 
 if TYPE_CHECKING:
-    from harness.knobs import Setting
-    from harness.target import ClientSide, InProcessModel
+    from harness.plan.knobs import Setting
+    from harness.plan.target_spec import ClientSide, InProcessModel
 
 
 def _open_inprocess(model: str, setting: Setting) -> InProcessModel:

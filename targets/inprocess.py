@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.knobs import Setting
+    from harness.plan.knobs import Setting
     from targets.loading import LoadedModel
 
 WARM_CALLS = 5

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.knobs import Apply, Knob, KnobSet, Owner
+from harness.plan.knobs import Apply, Knob, KnobSet, Owner
 from targets.engines.catalog import CATALOG, available, find_engine, not_available
 from targets.engines.precision import FLOAT32, PRECISIONS
 from targets.preprocessing.knobs import PREPROCESSING_KNOBS, preprocessing_conflict
 from targets.preprocessing.place import GRAPH
 
 if TYPE_CHECKING:
-    from harness.knobs import Setting
+    from harness.plan.knobs import Setting
 
 BATCH_SIZE = Knob(
     name="batch_size",

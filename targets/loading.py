@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.bank import Bank
+from harness.wire.payload_bank import Bank
 from targets.engines import EngineOptions
 from targets.engines.catalog import find_engine
 from targets.engines.exports import exports_of
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.knobs import Setting
-    from harness.target import Progress
+    from harness.plan.knobs import Setting
+    from harness.plan.target_spec import Progress
     from targets.engines import Engine
     from targets.models.preparation import PreparedModel
     from targets.pipeline.stages import Stage

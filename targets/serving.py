@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import orjson
 
-from harness.bank import Bank
 from harness.errors import SweepspotError, UserError, unknown_name
-from harness.knobs import Apply
-from harness.wire.access import read_token
+from harness.plan.knobs import Apply
+from harness.wire.credentials import read_token
+from harness.wire.payload_bank import Bank
 from targets import TARGETS
 from targets.certificate import made_certificate
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.control import ControlChannel, Message
-    from harness.knobs import KnobSet, Setting
+    from harness.plan.knobs import KnobSet, Setting
     from targets.certificate import Certificate
     from targets.servers.build import Built, Order, Server
 

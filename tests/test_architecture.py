@@ -11,9 +11,9 @@ FOLDERS = ("harness", "targets", "scenarios", "reports")
 COMPOSITION_ROOT = ("harness/__main__.py", "harness/cli/*")
 MAY_IMPORT = {"harness": (), "targets": ("harness",), "scenarios": ("harness",), "reports": ("harness",)}
 HOMES = {  # a library, and the only files that may import it
-    ("locust", "gevent", "greenlet"): ("harness/load/locust_*.py", "scenarios/*"),
+    ("locust", "gevent", "greenlet"): ("harness/measure/load/locust/*", "scenarios/*"),
     ("keras", "tensorflow", "torch", "jax", "onnxruntime", "openvino", "ai_edge_litert"): ("targets/*",),
-    ("pynvml",): ("harness/samplers/gpu.py",),
+    ("pynvml",): ("harness/measure/samplers/gpu.py",),
     ("matplotlib", "jinja2"): ("reports/*",),
 }
 CLOCKS = ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time",
@@ -34,7 +34,7 @@ def violations(path: str, source: str) -> list[str]:
             found.append(f"{path} imports {module}")
         found += [f"{path} imports {module}" for libraries, homes in HOMES.items()
                   if top in libraries and not among(path, homes)]  # fmt: skip
-        if home == "reports" and module.startswith("harness.stats"):
+        if home == "reports" and module.startswith("harness.judge.stats"):
             found.append(f"{path} imports {module}: a report computes no number")
     aliases = {alias.asname: alias.name for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)
                for alias in node.names if alias.asname}  # fmt: skip
@@ -90,19 +90,19 @@ def test_there_is_something_to_check():
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("harness/measured.py", "import keras"),
-        ("harness/measured.py", "def f():\n    from tensorflow.keras import layers"),
-        ("harness/measured.py", "import importlib\nimportlib.import_module('torch.nn')"),
-        ("harness/measured.py", "from reports import text"),
-        ("harness/measured.py", "import targets.batched"),
-        ("harness/measured.py", "if TYPE_CHECKING:\n    from scenarios import predict"),
-        ("harness/measured.py", "import gevent.hub"),
-        ("harness/load/client.py", "import locust"),
-        ("harness/samplers/process.py", "import pynvml"),
-        ("harness/measured.py", "import matplotlib.pyplot as plt"),
+        ("harness/judge/numbers/trial_rows.py", "import keras"),
+        ("harness/judge/numbers/trial_rows.py", "def f():\n    from tensorflow.keras import layers"),
+        ("harness/judge/numbers/trial_rows.py", "import importlib\nimportlib.import_module('torch.nn')"),
+        ("harness/judge/numbers/trial_rows.py", "from reports import text"),
+        ("harness/judge/numbers/trial_rows.py", "import targets.batched"),
+        ("harness/judge/numbers/trial_rows.py", "if TYPE_CHECKING:\n    from scenarios import predict"),
+        ("harness/judge/numbers/trial_rows.py", "import gevent.hub"),
+        ("harness/measure/load/client.py", "import locust"),
+        ("harness/measure/samplers/process_tree.py", "import pynvml"),
+        ("harness/judge/numbers/trial_rows.py", "import matplotlib.pyplot as plt"),
         ("harness/cli/main.py", "import jinja2"),
         ("harness/cli/main.py", "import keras"),
-        ("harness/measured.py", "import time\ntime.monotonic_ns()"),
+        ("harness/judge/numbers/trial_rows.py", "import time\ntime.monotonic_ns()"),
         ("targets/batched.py", "from time import perf_counter"),
         ("targets/batched.py", "import time as t\nt.monotonic()"),
         ("scenarios/predict.py", "from datetime import datetime as D\nD.now()"),
@@ -114,8 +114,8 @@ def test_there_is_something_to_check():
         ("reports/page.py", "import numpy as np\nnp.percentile([1, 2], 99)"),
         ("reports/page.py", "rows.latency.quantile(0.99)"),
         ("reports/page.py", "from statistics import quantiles"),
-        ("reports/page.py", "from harness.stats.quantiles import anything"),
-        ("reports/page.py", "from harness import stats"),
+        ("reports/page.py", "from harness.judge.stats.quantiles import anything"),
+        ("reports/page.py", "from harness.judge import stats"),
     ],
 )
 def test_the_check_turns_red(path, source):
@@ -125,14 +125,14 @@ def test_the_check_turns_red(path, source):
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("harness/cli/sweep.py", "from reports import page\nfrom targets import TARGETS\nimport harness.plan"),
-        ("harness/load/locust_users.py", "import gevent\nfrom locust import User"),
+        ("harness/cli/sweep.py", "from reports import page\nfrom targets import TARGETS\nimport harness.plan.plan"),
+        ("harness/measure/load/locust/users.py", "import gevent\nfrom locust import User"),
         ("harness/clock.py", "import time\ntime.monotonic_ns()"),
-        ("harness/measured.py", "import time\ntime.sleep(1)\nfrom datetime import timedelta"),
-        ("harness/samplers/gpu.py", "import pynvml"),
-        ("scenarios/predict.py", "from locust import User\nfrom harness.load import users"),
+        ("harness/judge/numbers/trial_rows.py", "import time\ntime.sleep(1)\nfrom datetime import timedelta"),
+        ("harness/measure/samplers/gpu.py", "import pynvml"),
+        ("scenarios/predict.py", "from locust import User\nfrom harness.measure.load import users"),
         ("targets/batched.py", "import keras\nfrom harness.clock import monotonic_ns\nfrom targets import models"),
-        ("reports/page.py", "import jinja2\nfrom harness.metrics import PointResult\npoint.p99.value"),
+        ("reports/page.py", "import jinja2\nfrom harness.judge.metrics import PointResult\npoint.p99.value"),
     ],
 )
 def test_the_check_stays_green_where_nothing_is_wrong(path, source):

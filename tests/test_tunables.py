@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.training import asks_for_training
+from harness.cli.parts.training_run import asks_for_training
 
 ROOT = Path(__file__).parents[1]
 HEADING = "What you can tune"

@@ -10,15 +10,15 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.cpu_cores import pin
 from harness.errors import UserError, unknown_name
-from harness.isolation import pin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from harness.calibration.figures import Values
-    from harness.isolation import Cores
+    from harness.calibration.claims import Values
+    from harness.cpu_cores import Cores
 
 PACED_USERS = 50  # connections over which a generator that can keep a rate spreads it: what `hey` does by default
 GRACE_S = 60.0

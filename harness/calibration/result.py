@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from harness.calibration.figures import Claim
-from harness.envelope import Envelope
-from harness.findings import Verdict
+from harness.calibration.claims import Claim
+from harness.judge.findings import Verdict
+from harness.record.envelope import Envelope
 
 OURS = "sweepspot"
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.calibration.truth import durations_ms
-from harness.rows import ABSENT
+from harness.calibration.true_values import durations_ms
+from harness.record.rows import ABSENT
 
 if TYPE_CHECKING:
-    from harness.calibration.figures import Values
-    from harness.measured import Measured
-    from harness.metrics import TrialMetrics
+    from harness.calibration.claims import Values
+    from harness.judge.metrics import TrialMetrics
+    from harness.judge.numbers.trial_rows import Measured
 
 _PERCENTILES = {"p50_ms": 0.5, "p99_ms": 0.99}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import DEFAULT_SCENARIO
+from harness.cli.parts.options import DEFAULT_SCENARIO
 from harness.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -42,16 +42,16 @@ def command(
     python -m harness calibrate --quick
     python -m harness calibrate --beside all
     """  # noqa: D301
-    from harness.calibration.course import CalibrationJob
-    from harness.calibration.exercise import chosen
+    from harness.calibration.calibrate import calibrate
+    from harness.calibration.exercise_run import CalibrationJob
+    from harness.calibration.exercises import chosen
     from harness.calibration.peers import chosen_peers
-    from harness.calibration.runner import calibrate
-    from harness.cli.measuring import new_path
-    from harness.cli.progress import listening
+    from harness.cli.parts.progress import listening
+    from harness.cli.parts.run_frame import new_path
     from harness.clock import wall_time
-    from harness.envelope import keep
-    from harness.environment import capture
-    from harness.store import RunDir
+    from harness.record.envelope import keep
+    from harness.record.environment import capture
+    from harness.record.run_dir import RunDir
 
     if not Path(scenario).is_file():
         raise UserError(f"--scenario {scenario}: no such file; run from the checkout, or give its path")
@@ -81,7 +81,7 @@ def command(
 def _show(calibration: Calibration, folder: Path, kept: Path | None, *, as_json: bool) -> None:
     import msgspec
 
-    from harness.run_folder import write_whole
+    from harness.record.run_folder import write_whole
     from reports.calibration import calibration_markdown, calibration_text
 
     content = msgspec.json.format(msgspec.json.encode(calibration), indent=2) + b"\n"

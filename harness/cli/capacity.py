@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from harness.cli.options import load_options
-from harness.cli.request import make_request, refuse_beside_resume
+from harness.cli.parts.options import load_options
+from harness.cli.parts.plan_request import make_request, refuse_beside_resume
 from harness.errors import UserError
 
 SECONDS = "5s"  # of each rate: near the border, percentiles settle slowly
@@ -35,8 +35,8 @@ def command(knobs: tuple[str, ...], resume: Path | None, **given: Any) -> int:
     python -m harness capacity batch_size=1,16 --slo 'p99<20ms,errors<0.1%' --seconds 10s
     python -m harness capacity --target http://127.0.0.1:8000 --check off
     """  # noqa: D301
-    from harness.capacity import FIRST_USERS
-    from harness.cli import execute
+    from harness.cli.parts import serving_run as execute
+    from harness.run.capacity import FIRST_USERS
 
     if resume is not None:
         refuse_beside_resume()

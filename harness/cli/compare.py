@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.option_types import Number
+from harness.cli.parts.option_types import Number
 from harness.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
-    from harness.metrics import RunResult
-    from harness.store import RunRecord
+    from harness.judge.metrics import RunResult
+    from harness.record.run_dir import RunRecord
 
 _FOLDER = click.Path(path_type=Path)
 
@@ -37,8 +37,8 @@ def command(before: Path, after: Path, *, margin: float, force: bool, as_json: b
     """
     import msgspec
 
-    from harness.compare import Change
-    from harness.run_comparison import compare_runs
+    from harness.judge.answers.run_comparison import compare_runs
+    from harness.judge.significance import Change
     from reports.comparison import comparison_json, comparison_text
 
     (earlier, old), (later, new) = _read(before, "BEFORE"), _read(after, "AFTER")
@@ -54,8 +54,8 @@ def command(before: Path, after: Path, *, margin: float, force: bool, as_json: b
 
 
 def _read(path: Path, argument: str) -> tuple[RunRecord, RunResult]:
-    from harness.evaluation import evaluate
-    from harness.store import RunDir
+    from harness.judge.evaluation import evaluate
+    from harness.record.run_dir import RunDir
 
     folder = RunDir.open(path, argument)
     record = folder.read()

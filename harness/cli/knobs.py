@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.knobs import format_value
-from harness.load_knobs import LOAD_KNOBS
-from harness.planning import model_knob
-from harness.scenario import DEFAULT_MODEL
-from harness.target import find_target, known_targets
-from harness.training.trainer import known_trainers
+from harness.plan.knobs import format_value
+from harness.plan.load_knobs import LOAD_KNOBS
+from harness.plan.make_plan import model_knob
+from harness.plan.scenario import DEFAULT_MODEL
+from harness.plan.target_spec import find_target, known_targets
+from harness.training.trainer_spec import known_trainers
 
 if TYPE_CHECKING:
-    from harness.knobs import Knob
+    from harness.plan.knobs import Knob
 
 TRAINING = "training"
 

@@ -25,7 +25,7 @@ def command(model: str, form: str, *, as_json: bool) -> None:
 
     Given the name of a RECIPE, or its TOML file: install the server in an environment of its own.
     """
-    from harness.cli.progress import preparing
+    from harness.cli.parts.progress import preparing
     from targets import TARGETS
     from targets.models import prepare
 
@@ -64,8 +64,8 @@ def _file(path: Path, form: str) -> Path:
 
 
 def _install(name: str) -> None:
-    from harness.server_venv import install
-    from harness.target import find_target
+    from harness.measure.target.recipe_venv import install
+    from harness.plan.target_spec import find_target
 
     recipe = find_target(name).server
     if recipe is None or not recipe.requirements:

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from harness.cli.options import load_options
-from harness.cli.request import make_request, was_given
+from harness.cli.parts.options import load_options
+from harness.cli.parts.plan_request import make_request, was_given
 from harness.errors import UserError
 
 
@@ -25,7 +25,7 @@ def command(knobs: tuple[str, ...], concurrency: int, repeats: int, **given: Any
     python -m harness run batch_size=32 --concurrency 64 --seconds 5s
     python -m harness run --target http://127.0.0.1:8000 --arrivals poisson --rate 500
     """  # noqa: D301
-    from harness.cli import execute
+    from harness.cli.parts import serving_run as execute
 
     several = [word for word in knobs if "=" not in word or "," in word]
     if several:

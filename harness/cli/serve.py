@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import TOKEN_OPTION
+from harness.cli.parts.options import TOKEN_OPTION
 from harness.errors import UserError
-from harness.target import find_target
+from harness.plan.target_spec import find_target
 
 PemFile = click.Path(exists=True, dir_okay=False, path_type=Path)
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from harness.arrivals import Closed
-from harness.cli.option_types import MOST_RPS, SEED, Number
+from harness.cli.parts.option_types import MOST_RPS, SEED, Number
 from harness.errors import ExitCode, UserError
-from harness.simulation.result import Simulation, write_simulation
-from harness.target import find_target
+from harness.judge.simulation_result import Simulation, write_simulation
+from harness.plan.arrivals import Closed
+from harness.plan.target_spec import find_target
 
 if TYPE_CHECKING:
-    from harness.knobs import Setting
-    from harness.plan import Plan
-    from harness.simulation.prediction import Offered
-    from harness.store import RunDir, RunRecord
+    from harness.judge.simulation.prediction import Offered
+    from harness.plan.knobs import Setting
+    from harness.plan.plan import Plan
+    from harness.record.run_dir import RunDir, RunRecord
 
 DEFAULT_WORDS = ("replicas", "dispatch")
 
@@ -59,10 +59,10 @@ def command(
     python -m harness simulate results/my-run replicas=1,2,4,8 stages=1,2 --users-per-replica 64
     python -m harness simulate results/my-run replicas=8 batch_size=1,8,64 --rate 5000
     """  # noqa: D301
-    from harness.cli.execute import write
-    from harness.simulation.prediction import Offered
-    from harness.store import RunDir
-    from reports.simulation_view import simulation_text
+    from harness.cli.parts.serving_run import write
+    from harness.judge.simulation.prediction import Offered
+    from harness.record.run_dir import RunDir
+    from reports.views.simulation import simulation_text
 
     if rate is not None and users_per_replica is not None:
         raise UserError("--rate: a rate has no users; leave out --users-per-replica")
@@ -81,9 +81,9 @@ def command(
 
 
 def _simulate(folder: RunDir, record: RunRecord, words: tuple[str, ...], offered: Offered, seed: int) -> Simulation:
-    from harness.simulation.calibrate import calibrate
-    from harness.simulation.prediction import SIMULATED, predict, settings_of
-    from harness.simulation.words import sentences
+    from harness.judge.simulation.fit import calibrate
+    from harness.judge.simulation.prediction import SIMULATED, predict, settings_of
+    from harness.judge.simulation.sentences import sentences
 
     calibration = calibrate(record.plan, folder.evidence(record.plan))
     swept = SIMULATED.parse_sweep(words or DEFAULT_WORDS)

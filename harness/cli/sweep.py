@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from harness.cli.option_types import IntList
-from harness.cli.options import load_options
-from harness.cli.request import make_request, refuse_beside_resume, refuse_options, was_given
+from harness.cli.parts.option_types import IntList
+from harness.cli.parts.options import load_options
+from harness.cli.parts.plan_request import make_request, refuse_beside_resume, refuse_options, was_given
 from harness.cli.train import TARGET_ACCURACY_HELP
 from harness.errors import UserError
 
@@ -65,8 +65,9 @@ def command(
     python -m harness sweep rate=100,200,400 --arrivals poisson --target http://127.0.0.1:8000
     python -m harness sweep learning_rate --seeds 5
     """  # noqa: D301
-    from harness.cli import execute, training
-    from harness.training.store import is_training
+    from harness.cli.parts import serving_run as execute
+    from harness.cli.parts import training_run as training
+    from harness.training.run_dir import is_training
 
     if resume is not None:
         refuse_beside_resume()
@@ -86,7 +87,7 @@ def command(
 
 def _train(knobs: tuple[str, ...], given: dict[str, Any]) -> int:
     """Sweep training knobs; `--repeats` is another word for `--seeds` there."""
-    from harness.cli import training
+    from harness.cli.parts import training_run as training
 
     params = click.get_current_context().params
     serving = [name for name in params if name not in (*SHARED_OPTIONS, *TRAINING_OPTIONS)]

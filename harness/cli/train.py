@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.cli.option_types import SEED
+from harness.cli.parts.option_types import SEED
 from harness.errors import UserError
 
 DEFAULT_MODEL = "digits-mlp"
@@ -46,7 +46,7 @@ def command(knobs: tuple[str, ...], seeds: int, resume: Path | None, **given: An
     python -m harness train learning_rate=0.01 epochs=20 --seeds 3
     python -m harness train --model digits-cnn --target-accuracy 0.97
     """  # noqa: D301
-    from harness.cli import training
+    from harness.cli.parts import training_run as training
 
     if resume is not None:
         return training.resume(resume, as_json=given["as_json"])

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from harness.cli.option_types import Address
-from harness.cli.options import DEFAULT_SCENARIO, TOKEN_OPTION
+from harness.cli.parts.option_types import Address
+from harness.cli.parts.options import DEFAULT_SCENARIO, TOKEN_OPTION
 from harness.clock import NS_PER_S, MonotonicClock
 from harness.errors import ExitCode, UserError
-from harness.scenario import find_scenario
+from harness.plan.scenario import find_scenario
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,1 +1,1 @@
-"""Which trial comes next: a fixed grid, a race within a budget, a search for capacity."""
+"""Decides which trial comes next and runs it."""

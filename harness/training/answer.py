@@ -6,12 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.checks.case import worst
-from harness.figures import figure, grouped
-from harness.findings import FindingKind, Verdict
-from harness.knobs import format_value
-from harness.metrics import Estimate
-from harness.stats.means import FEWEST_FOR_INTERVAL, run_mean
+from harness.judge.checks.case import worst
+from harness.judge.findings import FindingKind, Verdict
+from harness.judge.metrics import Estimate
+from harness.judge.number_text import figure, grouped
+from harness.judge.stats.means import FEWEST_FOR_INTERVAL, run_mean
+from harness.plan.knobs import format_value
 from harness.training.metrics import TrainingAnswer
 
 if TYPE_CHECKING:

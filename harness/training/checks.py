@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.checks.case import doubt, worst
-from harness.checks.machine import stolen_time
-from harness.figures import figure, percent
-from harness.findings import FindingKind, Verdict
-from harness.knobs import format_value
-from harness.stats.means import FEWEST_FOR_INTERVAL
+from harness.judge.checks.case import doubt, worst
+from harness.judge.checks.machine import stolen_time
+from harness.judge.findings import FindingKind, Verdict
+from harness.judge.number_text import figure, percent
+from harness.judge.stats.means import FEWEST_FOR_INTERVAL
+from harness.plan.knobs import format_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.findings import Finding
+    from harness.judge.findings import Finding
     from harness.training.metrics import Curve, FitMetrics, TrainingPointMetrics
     from harness.training.plan import TrainingPlan
-    from harness.training.store import FitEvidence
+    from harness.training.run_dir import FitEvidence
 
 OVERFITTING_GAP = 0.05  # training accuracy over validation accuracy
 OVERFITTING_RISE = 0.1  # validation loss at the end over its lowest

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from harness.arrow_stream import ArrowStream, read_batches
+from harness.record.arrow_stream import ArrowStream, read_batches
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,14 +1,14 @@
-"""What a training run tells whoever watches it, beside what `harness.events` has for every run."""
+"""What a training run tells whoever watches it, beside what `harness.run.events` has for every run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from harness.events import Note, Prepared, Preparing
+from harness.run.events import Note, Prepared, Preparing
 
 if TYPE_CHECKING:
-    from harness.plan import Trial
+    from harness.plan.plan import Trial
     from harness.training.epochs import Epoch
     from harness.training.metrics import FitMetrics
     from harness.training.plan import TrainingPlan, TrainingPoint

@@ -1,4 +1,4 @@
-"""The numbers a training report may show. Types only: `harness/training/summary.py` is where they are computed.
+"""The numbers a training report may show. Types only: `harness/training/summarise.py` is where they are computed.
 
 Accuracies and gaps are shares of 1. A number that the fits cannot support is None, never zero; an interval over
 seeds needs three of them.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import msgspec
 
-from harness.findings import Finding, Verdict
-from harness.knobs import Setting
-from harness.metrics import Estimate, ModelCard, Usage
+from harness.judge.findings import Finding, Verdict
+from harness.judge.metrics import Estimate, ModelCard, Usage
+from harness.plan.knobs import Setting
 
 
 class Curve(msgspec.Struct, frozen=True, kw_only=True):

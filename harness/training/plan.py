@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.errors import UserError
-from harness.knobs import Setting, format_value
-from harness.plan import Trial, order_trials
+from harness.plan.knobs import Setting, format_value
+from harness.plan.plan import Trial, order_trials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.knobs import Value
-    from harness.training.trainer import TrainerSpec
+    from harness.plan.knobs import Value
+    from harness.training.trainer_spec import TrainerSpec
 
 TRAINING_SCHEMA_VERSION = 1
 MAX_TRIALS = 10_000

@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import RunError, UserError
-from harness.events import Prepared, Preparing
-from harness.samplers.parent import SamplerProcess
+from harness.measure.samplers.sampler_process import SamplerProcess
+from harness.run.events import Prepared, Preparing
 from harness.training.events import EpochEnded, FitEnded, FitStarted, TrainingStarted
-from harness.training.process import FitOrder, TrainerProcess
-from harness.training.store import FitRecord
-from harness.training.summary import summarise_fit, summarise_training_point
+from harness.training.run_dir import FitRecord
+from harness.training.summarise import summarise_fit, summarise_training_point
+from harness.training.trainer_process import FitOrder, TrainerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.plan import Trial
+    from harness.plan.plan import Trial
     from harness.training.events import TrainingListener
     from harness.training.metrics import TrainingPointMetrics
     from harness.training.plan import TrainingPlan, TrainingPoint
-    from harness.training.store import FitDir, TrainingDir
-    from harness.training.trainer import TrainerSpec
+    from harness.training.run_dir import FitDir, TrainingDir
+    from harness.training.trainer_spec import TrainerSpec
 
 MAX_FAILURES_IN_A_ROW = 3
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.bank import BankMeta
-    from harness.wire.url import ServerUrl
+    from harness.wire.payload_bank import BankMeta
+    from harness.wire.server_url import ServerUrl
 
 
 class WireError(Exception):
@@ -48,11 +48,11 @@ class HttpCodec:
 
 def make_codec(protocol: str, url: ServerUrl, meta: BankMeta) -> Codec:
     """The codec called `protocol`. Raises UserError for a name that is not known."""
-    from harness.wire.bodies import BODY, BodyCodec
-    from harness.wire.grpc import GrpcCodec
+    from harness.wire.grpc.codec import GrpcCodec
+    from harness.wire.open_inference import V2BinaryCodec, V2Codec
     from harness.wire.plain_json import PlainJsonCodec
-    from harness.wire.tfs import TfsCodec
-    from harness.wire.v2 import V2BinaryCodec, V2Codec
+    from harness.wire.raw_bodies import BODY, BodyCodec
+    from harness.wire.tf_serving import TfsCodec
 
     if protocol == OPENAI:
         raise UserError(f"--protocol {OPENAI}: this scenario does not chat; take --scenario scenarios/agent.py")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from harness.errors import UserError
 from harness.wire.codec import WireError, make_codec
 from harness.wire.protocols import GRPC
-from harness.wire.url import parse_url
+from harness.wire.server_url import parse_url
 
 if TYPE_CHECKING:
-    from harness.bank import Bank
     from harness.wire.codec import Codec
+    from harness.wire.payload_bank import Bank
 
 TIMEOUT_S = 30.0  # the first request may load the model
 _ADVICE = "check --model, the payloads (--bank, --reference, --shape) and --protocol"

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.bank import FREE, Bank
 from harness.errors import UserError
 from harness.wire.datatypes import DTYPES
+from harness.wire.payload_bank import FREE, Bank
 
 if TYPE_CHECKING:
-    from harness.bank import BankMeta
+    from harness.wire.payload_bank import BankMeta
 
 PAYLOADS = 256
 

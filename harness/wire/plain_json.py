@@ -15,14 +15,14 @@ import orjson
 
 from harness.errors import UserError
 from harness.wire.codec import HttpCodec, WireError, http_post
-from harness.wire.v2 import as_rows, flat_numbers
+from harness.wire.open_inference import as_rows, flat_numbers
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.bank import BankMeta
-    from harness.wire.url import ServerUrl
+    from harness.wire.payload_bank import BankMeta
+    from harness.wire.server_url import ServerUrl
 
 PREFIX = "json:"
 EXAMPLE = "json:/predict?send=inputs[]&take=outputs.0"

@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from harness.metrics import Estimate
+from harness.judge.metrics import Estimate
 from reports.charts.xy import Chart, draw
-from reports.curves import curves
+from reports.views.curves import curves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from markupsafe import Markup
 
-    from harness.metrics import PointMetrics
-    from harness.plan import Plan
+    from harness.judge.metrics import PointMetrics
+    from harness.plan.plan import Plan
     from reports.charts.xy import Read
-    from reports.curves import Axis, Curves
     from reports.report_input import ReportInput
+    from reports.views.curves import Axis, Curves
 
 _OKABE_ITO = (  # colour-blind safe, without the yellow and black that one of the two backgrounds swallows
     ("#0072b2", "#56b4e9"),

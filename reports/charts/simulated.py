@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.figures import figure
+from harness.judge.number_text import figure
 from reports.charts.ends import label_ends
 from reports.charts.svg import ACCENT, GREY, LIMIT, MUTED, drawing, to_svg
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
-    from harness.simulation.result import Prediction, Simulation
+    from harness.judge.simulation_result import Prediction, Simulation
 
 _COLOURS = {"port": ACCENT, "queue": LIMIT}
 _KEY, _TITLE = "simulated", "Simulated throughput against processes that compute"

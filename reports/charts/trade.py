@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.metrics import Estimate
+from harness.judge.metrics import Estimate
 from reports.charts.xy import Chart, draw
-from reports.curves import Axis, Curves, Line
 from reports.labels import setting_label
+from reports.views.curves import Axis, Curves, Line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from markupsafe import Markup
 
-    from harness.metrics import Accuracy, PointMetrics
+    from harness.judge.metrics import Accuracy, PointMetrics
     from reports.charts.xy import Read
     from reports.report_input import ReportInput
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from harness.figures import figure
+from harness.judge.number_text import figure
 from reports.charts.nines import scale_nines
 from reports.charts.svg import ACCENT, MUTED, SURFACE, drawing, series_colour, to_svg
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.axes import Axes
 
-    from harness.metrics import Estimate
+    from harness.judge.metrics import Estimate
 
 _ROOM = 0.12  # of the range, above and below
 _MOST_NAMES = 8  # side by side; more are slanted

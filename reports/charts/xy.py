@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.figures import figure
+from harness.judge.number_text import figure
 from reports.charts.ends import label_ends
 from reports.charts.svg import ACCENT, GREY, LIMIT, MUTED, SURFACE, drawing, series_colour, to_svg
-from reports.curves import hollow
+from reports.views.curves import hollow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import XAxis, YAxis
 
-    from harness.metrics import Estimate, PointMetrics
-    from reports.curves import Axis, Curves, Line
+    from harness.judge.metrics import Estimate, PointMetrics
+    from reports.views.curves import Axis, Curves, Line
 
     Read = Callable[[PointMetrics], Estimate | None]
 

@@ -32,7 +32,7 @@ def write_training_reports(run_dir: Path, report: TrainingInput) -> None:
 
     Raises RunError where the folder cannot be written to.
     """
-    from harness.run_folder import write_whole
+    from harness.record.run_folder import write_whole
     from reports.training.junit import junit_xml
     from reports.training.page import page_html
     from reports.training.points import points_csv

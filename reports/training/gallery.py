@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.findings import Verdict
-from harness.knobs import format_value
-from harness.metrics import Estimate
+from harness.judge.findings import Verdict
+from harness.judge.metrics import Estimate
+from harness.plan.knobs import format_value
 from reports.charts.epochs import EpochChart, EpochLine, draw_epochs
 from reports.charts.gallery import Colour, Drawing, palette
 from reports.charts.values import Scale, ValueChart, ValueDot, draw_values
-from reports.curves import MAX_LINES
+from reports.views.curves import MAX_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reports.findings_view import groups_of
 from reports.rendering import render
 from reports.training.gallery import gallery
 from reports.training.tables import fits_table, points_table, resources_table
 from reports.training.view import page
 from reports.training.words import label
-from reports.usage_view import gpu_words
+from reports.views.findings import groups_of
+from reports.views.usage import gpu_words
 
 if TYPE_CHECKING:
     from reports.training import TrainingInput

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.knobs import format_value
+from harness.plan.knobs import format_value
 from reports.csv_file import append_csv, csv_text
 from reports.labels import reasons
 from reports.training.words import fit_words

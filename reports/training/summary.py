@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reports import units
-from reports.findings_view import groups_of
 from reports.labels import verdict_counts
-from reports.summary import MAX_POINTS, SIGNS, finding_lines, missing_lines, plain
+from reports.summary_md import MAX_POINTS, SIGNS, finding_lines, missing_lines, plain
 from reports.training.words import fit_words, label, shares
+from reports.views.findings import groups_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

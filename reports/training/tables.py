@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.knobs import format_value
+from harness.plan.knobs import format_value
 from reports import units
 from reports.labels import reasons
-from reports.points_view import Cell, Table
 from reports.training.words import fit_words, label, share, shares
+from reports.views.points_table import Cell, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from harness.metrics import Estimate, Usage
+    from harness.judge.metrics import Estimate, Usage
     from harness.training.metrics import FitMetrics, TrainingPointMetrics
     from reports.training import TrainingInput
 

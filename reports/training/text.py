@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.knobs import format_value
+from harness.plan.knobs import format_value
 from reports import units
 from reports.labels import printable, reasons, setting_label, verdict_counts
-from reports.terminal import Terminal
+from reports.terminal_table import Terminal
 from reports.training.words import fit_words, share, shares
 
 if TYPE_CHECKING:

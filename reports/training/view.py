@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.knobs import format_value
+from harness.plan.knobs import format_value
 from reports import units
 from reports.labels import VERDICT_MEANING, setting_label, verdict_counts
 from reports.training.words import fit_words, label, share, shares
-from reports.view import Figure, instant, model_facts
+from reports.views.page_view import Figure, instant, model_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.findings import FindingKind
+from harness.judge.findings import FindingKind
 from reports import units
 from reports.labels import setting_label
 
 if TYPE_CHECKING:
-    from harness.metrics import Estimate
+    from harness.judge.metrics import Estimate
     from harness.training.metrics import TrainingPointMetrics
 
 _FIT_WORDS = {

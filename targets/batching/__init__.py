@@ -11,7 +11,7 @@ from targets.batching.slo import SloPolicy
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from harness.knobs import Value
+    from harness.plan.knobs import Value
     from targets.batching.policy import BatchPolicy
 
 POLICIES: dict[str, Callable[[Mapping[str, Value]], BatchPolicy]] = {

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.bank import Items
+    from harness.wire.payload_bank import Items
 
 
 @dataclass(frozen=True, slots=True)

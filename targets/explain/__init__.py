@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.knobs import Setting
+    from harness.plan.knobs import Setting
     from targets.engines import Engine
 
 OFF = "off"

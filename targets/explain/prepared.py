@@ -15,8 +15,8 @@ from targets.models.preparation import say
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.knobs import Setting
-    from harness.target import Progress
+    from harness.plan.knobs import Setting
+    from harness.plan.target_spec import Progress
     from targets.models.preparation import PreparedModel
 
 BANK = "bank.npz"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from harness.bank import Bank
+from harness.wire.payload_bank import Bank
 from targets.engines.quiet import import_tensorflow
 from targets.explain import GRADIENTS, OUTPUT
 from targets.explain.occlusion import part_of_value

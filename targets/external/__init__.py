@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.server_recipe import load_recipe
-from harness.target import TargetSpec, spec_of
+from harness.plan.server_recipe import load_recipe
+from harness.plan.target_spec import TargetSpec, spec_of
 
 
 def shipped() -> tuple[TargetSpec, ...]:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.errors import RunError
-from harness.metrics import ModelCard
+from harness.judge.metrics import ModelCard
 from targets.generation import RECIPES
 from targets.generation.text import corpus_files, require_packages
 from targets.models.cache import CacheEntry
 from targets.models.preparation import PreparedModel, say
 
 if TYPE_CHECKING:
-    from harness.target import Progress
+    from harness.plan.target_spec import Progress
     from targets.generation.recipe import ChatRecipe
 
 LIBRARIES = ("keras", "numpy", "sentencepiece")

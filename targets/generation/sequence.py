@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from harness.rows import ABSENT
+from harness.record.rows import ABSENT
 
 
 @dataclass(slots=True, eq=False)

@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 
 from harness.clock import NS_PER_S, monotonic_ns
-from harness.metrics import ModelCard
-from harness.prompts import PromptBank
+from harness.judge.metrics import ModelCard
+from harness.wire.prompt_bank import PromptBank
 from targets.engines.quiet import import_tensorflow
 from targets.generation import RECIPES
 from targets.generation.text import SOURCE, Message, Tokenizer, load_dialogues, train_tokenizer
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-    from harness.target import Progress
+    from harness.plan.target_spec import Progress
     from targets.generation.recipe import ChatRecipe
     from targets.generation.text import Dialogue
 

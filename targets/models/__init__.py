@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.errors import unknown_name
-from targets.models import (
+from targets.models.recipes import (
     deep_mlp,
     digits_cnn,
     digits_mlp,
@@ -18,8 +18,8 @@ from targets.models import (
 )
 
 if TYPE_CHECKING:
-    from harness.knobs import Setting
-    from harness.target import Progress
+    from harness.plan.knobs import Setting
+    from harness.plan.target_spec import Progress
     from targets.models.preparation import PreparedModel
     from targets.models.recipe import Recipe
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.bank import Bank
-from harness.metrics import ModelCard
+from harness.judge.metrics import ModelCard
+from harness.wire.payload_bank import Bank
 from targets.models import find_recipe
 from targets.models.cache import CacheEntry
 from targets.models.preparation import PreparedModel, say

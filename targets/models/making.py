@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from harness.errors import RunError, UserError
 
 if TYPE_CHECKING:
-    from harness.target import Progress
+    from harness.plan.target_spec import Progress
 
 
 def run_maker(what: str, words: list[str], progress: Progress) -> None:

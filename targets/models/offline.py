@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-    from harness.bank import Items
+    from harness.wire.payload_bank import Items
     from targets.preprocessing.pipeline import Pipeline
 
 ROWS_PER_CALL = 256

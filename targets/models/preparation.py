@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.metrics import ModelCard
+from harness.judge.metrics import ModelCard
 from targets.models import find_recipe
 from targets.models.cache import CacheEntry
 from targets.models.making import run_maker
 
 if TYPE_CHECKING:
-    from harness.target import Progress
+    from harness.plan.target_spec import Progress
     from targets.models.recipe import Recipe
 
 READY = "bank.npz"  # the held-out items as the model takes them

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     import keras
 
-    from harness.knobs import Setting
+    from harness.plan.knobs import Setting
     from targets.data.source import DataSource
     from targets.preprocessing.pipeline import Pipeline
 

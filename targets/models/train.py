@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.bank import Bank
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import UserError
-from harness.metrics import ModelCard
+from harness.judge.metrics import ModelCard
+from harness.wire.payload_bank import Bank
 from targets.engines.quiet import import_tensorflow
 from targets.models import find_recipe
 from targets.models.offline import evaluate, offline_answers
@@ -25,7 +25,7 @@ from targets.models.preparation import READY
 if TYPE_CHECKING:
     import keras
 
-    from harness.target import Progress
+    from harness.plan.target_spec import Progress
     from targets.data.source import Examples
     from targets.models.recipe import Recipe
 

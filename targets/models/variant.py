@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.bank import Bank, ClientWork
 from harness.errors import UserError
+from harness.wire.payload_bank import Bank, ClientWork
 from targets.engines.quiet import import_tensorflow
 from targets.models import find_recipe
 from targets.models.graph import with_preprocessing
 from targets.models.offline import evaluate, offline_answers
 
 if TYPE_CHECKING:
-    from harness.knobs import Setting
+    from harness.plan.knobs import Setting
     from targets.models.recipe import Recipe
 
 RAW, CLIENT, GRAPH_MODEL, FIGURES = "raw.npz", "client.npz", "graph.keras", "figures.json"

@@ -16,7 +16,7 @@ from targets.models.preparation import say
 from targets.preprocessing.place import CLIENT, GRAPH, OFFLINE
 
 if TYPE_CHECKING:
-    from harness.target import Progress
+    from harness.plan.target_spec import Progress
     from targets.models.preparation import PreparedModel
     from targets.preprocessing.place import Preprocessing
 

@@ -17,17 +17,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_S, monotonic_ns
-from targets.pipeline.crew import jobs_per_process
-from targets.pipeline.errand import FAILED_NS, SIZE, Errand, parse
+from targets.pipeline.job import FAILED_NS, SIZE, Errand, parse
+from targets.pipeline.worker_pool import jobs_per_process
 from targets.servers.compute import MODEL_FAILED, Compute
-from targets.servers.errors import ProtocolError
+from targets.servers.protocols.errors import ProtocolError
 from targets.servers.work import Joining, reply
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from targets.pipeline.crew import Crew, Hand
+    from targets.pipeline.worker_pool import Crew, Hand
     from targets.preprocessing.intake import Intake
     from targets.servers.compute import Batch, Result
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from harness.bank import FREE, Bank
 from harness.clock import NS_PER_MS, monotonic_ns
 from harness.errors import SweepspotError, UserError
-from harness.simulation.balance import balance
+from harness.judge.simulation.balance import balance
+from harness.wire.payload_bank import FREE, Bank
 from targets.engines.quiet import import_tensorflow
 from targets.models import find_recipe, prepare
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from harness.bank import FREE, Bank
 from harness.errors import ExitCode, RunError, UserError
+from harness.wire.payload_bank import FREE, Bank
 from targets.models import find_recipe
 from targets.models.cache import CacheEntry
 from targets.models.preparation import say
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.target import Progress
+    from harness.plan.target_spec import Progress
     from targets.models.preparation import PreparedModel
 
 FORMAT = 3  # raise it when cutting changes

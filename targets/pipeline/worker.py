@@ -12,10 +12,10 @@ import msgspec
 
 from harness.clock import monotonic_ns
 from harness.errors import SweepspotError
-from harness.knobs import Setting
+from harness.plan.knobs import Setting
 from targets.loading import load_model, open_stage
 from targets.models import prepare_served
-from targets.pipeline.errand import FAILED_NS, Errand, receive
+from targets.pipeline.job import FAILED_NS, Errand, receive
 from targets.pipeline.slots import Geometry, Slots
 from targets.pipeline.stages import stages_of
 from targets.servers.compute import warm_curve
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import socket
 
     from harness.control import ControlChannel
-    from harness.target import Progress
+    from harness.plan.target_spec import Progress
     from targets.engines import Engine
     from targets.pipeline.stages import Stage
 

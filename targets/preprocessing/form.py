@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.bank import FREE, BankMeta
 from harness.wire.datatypes import DTYPES
+from harness.wire.payload_bank import FREE, BankMeta
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.bank import Items
+    from harness.wire.payload_bank import Items
 
 LONGEST, BUCKET, FULL = PADDINGS = ("longest", "bucket", "full")
 

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.bank import Items
+    from harness.wire.payload_bank import Items
     from targets.preprocessing.form import Form
     from targets.preprocessing.place import Preprocessing
-    from targets.servers.inference import InferRequest
+    from targets.servers.protocols.inference import InferRequest
 
     Spent = dict[str, int]  # ns by step
 

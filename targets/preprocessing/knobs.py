@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.knobs import Knob, Owner
+from harness.plan.knobs import Knob, Owner
 from targets.preprocessing.form import PADDINGS
 from targets.preprocessing.place import OFFLINE, PLACES
 
 if TYPE_CHECKING:
-    from harness.knobs import Setting
+    from harness.plan.knobs import Setting
 
 PREPROCESS = Knob(
     name="preprocess",

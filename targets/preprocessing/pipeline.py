@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.bank import Items
-    from harness.knobs import Setting
+    from harness.plan.knobs import Setting
+    from harness.wire.payload_bank import Items
     from targets.preprocessing.form import Form
 
 SWITCHES = ("clean", "normalise")  # the steps that can be left out, by their knobs

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from targets.preprocessing.form import LONGEST
 
 if TYPE_CHECKING:
-    from harness.knobs import Setting
+    from harness.plan.knobs import Setting
     from targets.preprocessing.form import Form
     from targets.preprocessing.pipeline import Pipeline
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import asyncio
 
-    from targets.servers.http_connection import Exchange
+    from targets.servers.http.connection import Exchange
 
 
 class Backend(Protocol):

@@ -8,19 +8,19 @@ from harness.clock import monotonic_ns
 from targets.batching import make_policy
 from targets.servers.backend import Backend
 from targets.servers.compute import Batch
-from targets.servers.errors import ProtocolError, expired
-from targets.servers.responses import timing_queue
+from targets.servers.http.responses import timing_queue
+from targets.servers.protocols.errors import ProtocolError, expired
+from targets.servers.protocols.triton_documents import Batching
 from targets.servers.timer import PreciseTimer
-from targets.servers.triton_documents import Batching
 
 if TYPE_CHECKING:
     import asyncio
 
-    from harness.knobs import Setting
+    from harness.plan.knobs import Setting
     from targets.batching.queue import BatchQueue
     from targets.servers.compute import Compute, Pending, Result
-    from targets.servers.http_connection import Exchange
-    from targets.servers.protocol import ProtocolLayer
+    from targets.servers.http.connection import Exchange
+    from targets.servers.protocols.protocol import ProtocolLayer
     from targets.servers.work import Done
 
 

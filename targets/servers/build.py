@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from harness.bank import Bank
-from harness.layout import CUSTOM, layout_of
+from harness.plan.process_layout import CUSTOM, layout_of
+from harness.wire.payload_bank import Bank
 from targets import TARGETS
 from targets.batching import make_policy
 from targets.batching.queue import BatchQueue
@@ -19,24 +19,24 @@ from targets.loading import as_served, load_model
 from targets.models import find_recipe, prepare_served
 from targets.models.canned import canned_row, prepare_canned
 from targets.pipeline.compute import PipelineCompute
-from targets.pipeline.crew import Crew, CrewOrder
 from targets.pipeline.stages import measured_pieces, stages_of
+from targets.pipeline.worker_pool import Crew, CrewOrder
 from targets.preprocessing.intake import Intake
 from targets.preprocessing.place import preprocessing_of
 from targets.servers.batched import BatchedBackend, batching_of
 from targets.servers.compute import LocalCompute, Pending
-from targets.servers.event_server import EventServer
-from targets.servers.fixed import FixedBackend
+from targets.servers.fixed.server import FixedBackend
 from targets.servers.grpc_v2.server import GrpcFront
-from targets.servers.guard import Guard
-from targets.servers.http_connection import HttpService
-from targets.servers.http_head import HeadParser
+from targets.servers.http.connection import HttpService
+from targets.servers.http.event_server import EventServer
+from targets.servers.http.guard import Guard
+from targets.servers.http.head import HeadParser
 from targets.servers.null import NullBackend
-from targets.servers.protocol import ProtocolLayer
+from targets.servers.protocols.protocol import ProtocolLayer
+from targets.servers.protocols.wire_model import WireModel
 from targets.servers.replicas import ReplicaOrder, Supervisor
 from targets.servers.telemetry import Telemetry
 from targets.servers.threaded import ThreadedServer, ThreadedService
-from targets.servers.wire_model import WireModel
 
 if TYPE_CHECKING:
     import socket
@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from harness.knobs import Setting
-    from harness.layout import Layout
-    from harness.target import Progress
+    from harness.plan.knobs import Setting
+    from harness.plan.process_layout import Layout
+    from harness.plan.target_spec import Progress
     from targets.certificate import Certificate
     from targets.engines import Engine
     from targets.explain import Explainer

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.control import ControlChannel
-from harness.isolation import pin
+from harness.cpu_cores import pin
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
     from harness.control import Message
-    from harness.isolation import Cores
+    from harness.cpu_cores import Cores
 
 RESTART_PAUSE_S = 0.5
 MAX_PAUSE_S = 30.0

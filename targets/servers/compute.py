@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.clock import NS_PER_MS, monotonic_ns
 from targets.batching.curve import ServiceCurve
-from targets.servers.errors import ProtocolError
+from targets.servers.protocols.errors import ProtocolError
 from targets.servers.work import work
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from targets.engines import Engine
     from targets.explain import Explainer
     from targets.preprocessing.intake import Intake
-    from targets.servers.inference import InferRequest
+    from targets.servers.protocols.inference import InferRequest
     from targets.servers.work import Done
 
     Result = Done | ProtocolError

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from targets.servers.backend import Backend
-from targets.servers.inference import BatchAnswers
-from targets.servers.responses import OK
-from targets.servers.routes import Action
-from targets.servers.tfs import PREDICTIONS
-from targets.servers.v2 import V2Codec
+from targets.servers.http.responses import OK
+from targets.servers.http.routes import Action
+from targets.servers.protocols.inference import BatchAnswers
+from targets.servers.protocols.open_inference import V2Codec
+from targets.servers.protocols.tf_serving import PREDICTIONS
 
 if TYPE_CHECKING:
     import asyncio
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from targets.servers.http_connection import Exchange
-    from targets.servers.protocol import ProtocolLayer
+    from targets.servers.http.connection import Exchange
+    from targets.servers.protocols.protocol import ProtocolLayer
 
 
 class CannedReplies:

@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import RunError
-from harness.knobs import Apply
+from harness.plan.knobs import Apply
 from targets.cores import share_of
 from targets.servers.child import Child, Launch
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.control import Message
-    from harness.knobs import KnobSet, Setting
-    from harness.target import Progress
+    from harness.plan.knobs import KnobSet, Setting
+    from harness.plan.target_spec import Progress
     from targets.certificate import Certificate
 
 DRAIN_LIMIT_S = 35.0

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from harness.clock import NS_PER_S, MonotonicClock, monotonic_ns
 from targets.certificate import HANDSHAKE_LIMIT_S
-from targets.servers.errors import ProtocolError
-from targets.servers.responses import CLOSE, OK, refusal, response, timing_queue
-from targets.servers.routes import INFERENCE, Action
+from targets.servers.http.responses import CLOSE, OK, refusal, response, timing_queue
+from targets.servers.http.routes import INFERENCE, Action
+from targets.servers.protocols.errors import ProtocolError
 from targets.servers.work import work
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from harness.knobs import Setting
+    from harness.plan.knobs import Setting
     from targets.engines import Engine
     from targets.preprocessing.intake import Intake
-    from targets.servers.protocol import ProtocolLayer
+    from targets.servers.protocols.protocol import ProtocolLayer
 
 BACKLOG = 2048
 DISCARD_BYTES = 64 * 1024

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.clock import monotonic_ns
-from targets.servers.inference import BatchAnswers
-from targets.servers.responses import timing_work
+from targets.servers.http.responses import timing_work
+from targets.servers.protocols.inference import BatchAnswers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from targets.engines import Engine
     from targets.explain import Explainer
     from targets.preprocessing.intake import Intake
-    from targets.servers.inference import InferRequest
+    from targets.servers.protocols.inference import InferRequest
 
     Call = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 

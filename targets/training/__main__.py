@@ -17,9 +17,9 @@ import numpy as np
 from harness.clock import NS_PER_S
 from harness.control import ControlChannel
 from harness.errors import UserError
-from harness.metrics import ModelCard
+from harness.judge.metrics import ModelCard
 from harness.training.epochs import EpochWriter
-from harness.training.fit import Fit
+from harness.training.fit_result import Fit
 from targets.engines.quiet import import_tensorflow
 from targets.models import find_recipe
 from targets.training.devices import claim
@@ -28,7 +28,7 @@ from targets.training.knobs import TRAINING
 from targets.training.split import split_of
 
 if TYPE_CHECKING:
-    from harness.knobs import Setting
+    from harness.plan.knobs import Setting
     from harness.training.epochs import Epoch
     from targets.models.recipe import Recipe
     from targets.training.fitting import Fitted

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import keras
 
-    from harness.knobs import Setting
+    from harness.plan.knobs import Setting
 
 MOMENTUM = 0.9
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-    from harness.knobs import Setting
+    from harness.plan.knobs import Setting
     from targets.models.recipe import Recipe
     from targets.training.devices import Devices
     from targets.training.split import Examples, Split

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from harness.knobs import Knob, KnobSet, Owner
+from harness.plan.knobs import Knob, KnobSet, Owner
 
 _training = partial(Knob, owner=Owner.TRAINING)
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.bank import Items
+    from harness.wire.payload_bank import Items
     from targets.models.recipe import Recipe
 
 SPLIT_SEED = 11  # the validation examples are the same in every fit: seeds and settings differ, never what judges them

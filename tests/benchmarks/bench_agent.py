@@ -23,13 +23,13 @@ from pathlib import Path
 
 import openai
 
-from harness.chat import parse_chat
-from harness.embedded import EmbeddedTarget
-from harness.load.assemble import assemble
-from harness.load.options import LoadOptions
-from harness.load.phases import NEVER_NS
-from harness.mix import ClassShare, RequestClass
-from harness.target import find_target
+from harness.measure.load.assemble import assemble
+from harness.measure.load.options import LoadOptions
+from harness.measure.load.phases import NEVER_NS
+from harness.measure.target.embedded import EmbeddedTarget
+from harness.plan.chat_shape import parse_chat
+from harness.plan.request_mix import ClassShare, RequestClass
+from harness.plan.target_spec import find_target
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 30

@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.bank import Bank, BankMeta
+from harness.wire.payload_bank import Bank, BankMeta
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.wire.header_blocks import HeaderBlocks, encode_block
-from harness.wire.http2 import UnaryCalls, frame, unary_request
+from harness.wire.grpc.header_blocks import HeaderBlocks, encode_block
+from harness.wire.grpc.http2 import UnaryCalls, frame, unary_request
 
 CALLS = 3000
 REQUEST = [

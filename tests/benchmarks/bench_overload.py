@@ -9,7 +9,7 @@ connections, in turns with the overload. The queue holds `QUEUE_LIMIT` rows, so 
 accepted requests waited is read from the server's histogram; they should wait no longer than the rows before them
 take, those of the queue and those of the batch under way.
 
-A server refuses at once up to some thousands a second (`targets/servers/refusals.py`), and paces itself beyond that.
+A server refuses at once up to some thousands a second (`targets/servers/http/refusals.py`), and paces itself beyond.
 `deep-mlp` one at a time is so slow that four times its throughput is below that; four times that of the wide MLP is far
 beyond, so that requests in flight reach the load's limit, and the rest is not sent.
 """
@@ -25,8 +25,8 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from harness.recorder import read_rows
-from harness.rows import Outcome
+from harness.record.recorder import read_rows
+from harness.record.rows import Outcome
 from tests.benchmarks.served import CORES, REPEATS, ROOT, SECONDS, ours, wrk
 
 QUEUE_LIMIT = 128

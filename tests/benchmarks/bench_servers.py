@@ -26,7 +26,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.bank import Bank
+from harness.wire.payload_bank import Bank
 from targets.models import prepare
 from tests.benchmarks.served import (
     CORES,
@@ -169,7 +169,7 @@ def offline_rps(name, engine):
     """Rows per second of the engine alone, in batches of 64 on the servers' core."""
     code = f"""
 import time, numpy as np
-from harness.bank import Bank
+from harness.wire.payload_bank import Bank
 from targets.loading import load_model
 from targets.models import prepare
 from targets import TARGETS

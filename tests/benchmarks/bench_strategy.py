@@ -18,20 +18,20 @@ from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 
+import exact
 import psutil
 import pytest
 
-from harness.arrivals import Closed, Poisson
-from harness.layout import QUEUE
-from harness.simulation.calibrate import calibrate
-from harness.simulation.prediction import system_of
-from harness.simulation.service import ServiceTime
-from harness.simulation.simulate import simulate
-from harness.simulation.system import System
-from harness.stats.quantiles import quantile
-from harness.store import RunDir
+from harness.judge.simulation.fit import calibrate
+from harness.judge.simulation.prediction import system_of
+from harness.judge.simulation.service_time import ServiceTime
+from harness.judge.simulation.simulate import simulate
+from harness.judge.simulation.system import System
+from harness.judge.stats.quantiles import quantile
+from harness.plan.arrivals import Closed, Poisson
+from harness.plan.process_layout import QUEUE
+from harness.record.run_dir import RunDir
 from tests.benchmarks.served import CORES, REPEATS, ROOT, SECONDS, ours, scrape, v2_binary, wrk
-from tests.harness.simulation import exact
 
 pytestmark = pytest.mark.timeout(1800)
 CONNECTIONS = 8

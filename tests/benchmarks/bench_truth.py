@@ -21,17 +21,17 @@ import time
 from pathlib import Path
 
 import numpy as np
+import queueing
 
-from harness.arrivals import Poisson
-from harness.calibration.truth import Driven, ServerLog, lateness_ns, true_values
-from harness.compare import compare_throughput
-from harness.embedded import EmbeddedTarget
-from harness.measured import measured
-from harness.recorder import read_rows
-from harness.store import RunDir
-from harness.summary import summarise_point, summarise_trial
-from harness.target import find_target
-from tests.harness.stats import queueing
+from harness.calibration.true_values import Driven, ServerLog, lateness_ns, true_values
+from harness.judge.numbers.trial_rows import measured
+from harness.judge.significance import compare_throughput
+from harness.judge.summarise import summarise_point, summarise_trial
+from harness.measure.target.embedded import EmbeddedTarget
+from harness.plan.arrivals import Poisson
+from harness.plan.target_spec import find_target
+from harness.record.recorder import read_rows
+from harness.record.run_dir import RunDir
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

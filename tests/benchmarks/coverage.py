@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import norm
 
-sys.path.append(str(Path(__file__).parents[1] / "harness" / "stats"))
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
 
 import queueing
 
-from harness.stats.quantile_interval import T_95, effective_sample_sizes, quantile_interval
+from harness.judge.stats.quantile_interval import T_95, effective_sample_sizes, quantile_interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -20,9 +20,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import hpack
 
-from harness.load.http import AnswerParser, HttpError
-from harness.wire.header_blocks import HeaderBlocks, Http2Error
-from harness.wire.http2 import UnaryCalls, frame, unary_request
+from harness.measure.load.connections.http_parser import AnswerParser, HttpError
+from harness.wire.grpc.header_blocks import HeaderBlocks, Http2Error
+from harness.wire.grpc.http2 import UnaryCalls, frame, unary_request
 
 MAX_CASE_S = 1.0  # of CPU
 REQUEST = unary_request([(":method", "POST"), (":path", "/s/m")], b"q")

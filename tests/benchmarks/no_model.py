@@ -2,7 +2,7 @@
 
 import sys
 
-from harness.bank import Bank
+from harness.wire.payload_bank import Bank
 from targets import loading
 from targets.__main__ import main
 

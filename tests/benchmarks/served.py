@@ -14,8 +14,8 @@ from pathlib import Path
 
 import psutil
 
-from harness.bank import Bank
 from harness.control import ControlChannel
+from harness.wire.payload_bank import Bank
 
 ROOT = Path(__file__).parents[2]
 SECONDS = float(os.environ.get("BENCH_SECONDS", "3"))  # whole ones: wrk knows no others

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.embedded import EmbeddedTarget
-from harness.load_command import free_port
-from harness.prompts import PromptBank
-from harness.target import find_target
+from harness.measure.load_command import free_port
+from harness.measure.target.embedded import EmbeddedTarget
+from harness.plan.target_spec import find_target
+from harness.wire.prompt_bank import PromptBank
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.e2e

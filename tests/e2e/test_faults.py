@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.recorder import read_rows
+from harness.record.recorder import read_rows
 
 pytestmark = pytest.mark.e2e
 

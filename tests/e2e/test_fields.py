@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from harness.embedded import EmbeddedTarget
-from harness.target import find_target
+from harness.measure.target.embedded import EmbeddedTarget
+from harness.plan.target_spec import find_target
 
 pytestmark = pytest.mark.e2e
 

@@ -19,9 +19,9 @@ import numpy as np
 import psutil
 import pytest
 
-from harness.bank import Bank
 from harness.clock import NS_PER_S, MonotonicClock
 from harness.control import ControlChannel
+from harness.wire.payload_bank import Bank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from harness.bank import Bank
 from harness.clock import NS_PER_S, MonotonicClock
 from harness.control import ControlChannel
+from harness.wire.payload_bank import Bank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -20,7 +20,7 @@ import numpy as np
 import psutil
 import pytest
 
-from harness.recorder import read_rows
+from harness.record.recorder import read_rows
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]

@@ -1,9 +1,9 @@
 """A calibration as people read it."""
 
-from harness.calibration.figures import compare
+from harness.calibration.claims import compare
 from harness.calibration.result import OURS, Calibration, Exercised
-from harness.envelope import Envelope, Lateness
-from harness.findings import Verdict
+from harness.judge.findings import Verdict
+from harness.record.envelope import Envelope, Lateness
 from reports.calibration import calibration_markdown, calibration_text
 
 TRUE = {"rows": 1200.0, "p99_ms": 981.0, "failed_share": 0.667}

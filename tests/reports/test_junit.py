@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ET
 import example_runs as example
 import msgspec
 
-from harness.findings import Verdict
+from harness.judge.findings import Verdict
 from reports import ReportInput
 from reports.junit import junit_xml
 

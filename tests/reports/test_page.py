@@ -5,11 +5,11 @@ from html.parser import HTMLParser
 import example_runs as example
 import pytest
 
-from harness.arrivals import Stage, Stages
+from harness.plan.arrivals import Stage, Stages
 from reports import write_reports
 from reports.page import page_html
-from reports.summary import summary_markdown
-from reports.text import plan_text, result_json, result_text
+from reports.summary_md import summary_markdown
+from reports.terminal_text import plan_text, result_json, result_text
 
 VOID = {"meta", "link", "br", "rect", "path", "circle", "polyline", "use"}
 

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.metrics import Estimate, Quantile
+from harness.judge.metrics import Estimate, Quantile
 from reports import units
 
 

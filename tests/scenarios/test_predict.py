@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.control import ControlChannel
-from harness.recorder import read_rows
+from harness.record.recorder import read_rows
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
@@ -266,7 +266,7 @@ def test_failures_give_locusts_exit_code(tmp_path):
 def make_small_bank(path):
     import numpy as np
 
-    from harness.bank import Bank, BankMeta
+    from harness.wire.payload_bank import Bank, BankMeta
 
     meta = BankMeta(model="m", input_shape=(2,), output_shape=(1,))
     Bank(meta, np.ones((3, 2), np.float32), np.zeros(0, np.int64), np.ones((3, 1), np.float32)).save(path)
@@ -334,7 +334,7 @@ def test_csv_and_listeners_of_the_request_event_see_every_request(tmp_path):
     scenario.write_text(
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
         "from locust import events\n"
-        "from harness.load.locust_user import InferenceUser\n"
+        "from harness.measure.load.locust.inference_user import InferenceUser\n"
         "class Mine(InferenceUser):\n    pass\n"
         "seen = []\n"
         "@events.request.add_listener\n"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.load_command import free_port
-from harness.recorder import read_rows
-from harness.rows import Outcome
+from harness.measure.load_command import free_port
+from harness.record.recorder import read_rows
+from harness.record.rows import Outcome
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
@@ -18,7 +18,7 @@ OWN = """
 import gevent
 import numpy as np
 from locust import task
-from harness.load.locust_tasks import SweepspotUser
+from harness.measure.load.locust.task_users import SweepspotUser
 
 class Own(SweepspotUser):
     def on_start(self):
@@ -43,7 +43,7 @@ class Own(SweepspotUser):
 
 OTHERS = """
 from locust import FastHttpUser, HttpUser, constant, task
-from harness.load import locust_roles
+from harness.measure.load.locust import master as locust_roles
 
 class Fast(FastHttpUser):
     wait_time = constant(0.01)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.bank import Bank, BankMeta
 from harness.control import ControlChannel
-from harness.metrics import ModelCard
+from harness.judge.metrics import ModelCard
+from harness.wire.payload_bank import Bank, BankMeta
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.errors import UserError
-from harness.layout import Layout, layout_of
+from harness.plan.process_layout import Layout, layout_of
 from targets import cores as target_cores
 from targets.cores import share_of, take_cores
 from targets.knobs import BATCHED

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from harness.knobs import Apply
-from harness.target import known_targets
+from harness.plan.knobs import Apply
+from harness.plan.target_spec import known_targets
 from targets import TARGETS
 
 HEAVY = ("numpy", "tensorflow", "keras", "sklearn", "uvloop", "httptools", "orjson", "prometheus_client")

@@ -19,19 +19,19 @@ from targets.servers.backend import Backend
 from targets.servers.chat.frames import Frames, inside_json
 from targets.servers.chat.replies import StreamedReply, WholeReply
 from targets.servers.chat.requests import parse_chat
-from targets.servers.errors import ProtocolError
+from targets.servers.protocols.errors import ProtocolError
 
 if TYPE_CHECKING:
     import asyncio
 
-    from harness.knobs import Setting
+    from harness.plan.knobs import Setting
     from targets.generation.language_model import LanguageModel
     from targets.generation.scheduler import Scheduler, Work
     from targets.generation.sequence import Sequence
     from targets.servers.chat.protocol import ChatProtocol
     from targets.servers.chat.replies import Reply
     from targets.servers.chat.telemetry import ChatTelemetry
-    from targets.servers.http_connection import Exchange
+    from targets.servers.http.connection import Exchange
 
 WARM_SEQUENCES = (1, 4, 16)
 

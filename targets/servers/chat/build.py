@@ -11,13 +11,13 @@ from targets.generation.scheduler import Scheduler
 from targets.servers.chat.backend import SLOTS, ChatBackend, limits_of
 from targets.servers.chat.protocol import ChatProtocol
 from targets.servers.chat.telemetry import ChatTelemetry
-from targets.servers.event_server import EventServer
-from targets.servers.guard import Guard
-from targets.servers.http_connection import HttpService
-from targets.servers.http_head import HeadParser
+from targets.servers.http.connection import HttpService
+from targets.servers.http.event_server import EventServer
+from targets.servers.http.guard import Guard
+from targets.servers.http.head import HeadParser
 
 if TYPE_CHECKING:
-    from harness.target import Progress
+    from harness.plan.target_spec import Progress
     from targets.models.preparation import PreparedModel
     from targets.servers.build import Order
 

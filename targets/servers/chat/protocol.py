@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from targets.servers.errors import ProtocolError
-from targets.servers.inference import JSON_HEADERS
-from targets.servers.routes import Action
+from targets.servers.http.routes import Action
+from targets.servers.protocols.errors import ProtocolError
+from targets.servers.protocols.inference import JSON_HEADERS
 
 if TYPE_CHECKING:
-    from harness.metrics import ModelCard
+    from harness.judge.metrics import ModelCard
     from targets.servers.chat.telemetry import ChatTelemetry
 
 OWNER = "sweepspot"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from harness.clock import NS_PER_MS
-from targets.servers.inference import JSON_HEADERS
-from targets.servers.responses import OK
+from targets.servers.http.responses import OK
+from targets.servers.protocols.inference import JSON_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence as Several
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from targets.generation.sequence import Sequence
     from targets.generation.text import Tokenizer
     from targets.servers.chat.frames import Frames
-    from targets.servers.errors import ProtocolError
-    from targets.servers.http_connection import Exchange
+    from targets.servers.http.connection import Exchange
+    from targets.servers.protocols.errors import ProtocolError
 
 STREAM_HEADERS = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-store\r\n"
 

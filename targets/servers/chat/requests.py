@@ -9,7 +9,7 @@ import msgspec
 
 from targets.generation.sequence import Sequence
 from targets.generation.text import Message
-from targets.servers.errors import ProtocolError
+from targets.servers.protocols.errors import ProtocolError
 
 if TYPE_CHECKING:
     from targets.generation.recipe import Shape

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.wire.datatypes import DATATYPES
-from harness.wire.grpc_v2.messages import message
-from targets.servers.errors import ProtocolError
-from targets.servers.inference import InferRequest
-from targets.servers.v2 import check_rows, timeout_of_us
-from targets.servers.wire_model import OUTPUT_DATATYPE, VERSION
+from harness.wire.grpc.messages import message
+from targets.servers.protocols.errors import ProtocolError
+from targets.servers.protocols.inference import InferRequest
+from targets.servers.protocols.open_inference import check_rows, timeout_of_us
+from targets.servers.protocols.wire_model import OUTPUT_DATATYPE, VERSION
 
 if TYPE_CHECKING:
-    from targets.servers.inference import BatchAnswers
-    from targets.servers.wire_model import WireModel
+    from targets.servers.protocols.inference import BatchAnswers
+    from targets.servers.protocols.wire_model import WireModel
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from harness.clock import NS_PER_S
 from harness.errors import UserError
-from harness.wire.grpc_v2.messages import SERVICE, filled, message
-from targets.servers.errors import ProtocolError, queue_full
+from harness.wire.grpc.messages import SERVICE, filled, message
 from targets.servers.grpc_v2.codec import GrpcCodec
-from targets.servers.protocol import EXTENSIONS, SERVER_NAME, SERVER_VERSION
-from targets.servers.routes import Action
+from targets.servers.http.routes import Action
+from targets.servers.protocols.errors import ProtocolError, queue_full
+from targets.servers.protocols.protocol import EXTENSIONS, SERVER_NAME, SERVER_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from targets.servers.batched import BatchedBackend
     from targets.servers.build import Order
-    from targets.servers.inference import InferRequest
-    from targets.servers.protocol import ProtocolLayer
+    from targets.servers.protocols.inference import InferRequest
+    from targets.servers.protocols.protocol import ProtocolLayer
 
 DRAIN_LIMIT_S = 30
 UNGUARDED_CALLS = {"ServerLive": Action.LIVE, "ServerReady": Action.READY}

@@ -4,7 +4,7 @@ import itertools
 import os
 import time
 
-from harness.load.ledger import Ledger
+from harness.measure.load.ledger import Ledger
 from scenarios.predict import *  # noqa: F403
 
 BUSY_S = float(os.environ["FAULT_MS"]) / 1e3

@@ -2,8 +2,8 @@
 
 from fits_of import cut_off, epochs_of, fits_of, plan_of, with_
 
-from harness.findings import Verdict
-from harness.training.summary import summarise_training
+from harness.judge.findings import Verdict
+from harness.training.summarise import summarise_training
 
 
 def sweep(accuracies, *words, seeds=3, noise=0.001, test_offset=0.01, luck=0.0):

@@ -3,13 +3,13 @@ import json
 import numpy as np
 import pytest
 
-from harness.bank import BankMeta
 from harness.errors import UserError
 from harness.wire.codec import WireError, error_text, make_codec
-from harness.wire.grpc_v2.messages import message
+from harness.wire.grpc.messages import message
+from harness.wire.open_inference import json_end
+from harness.wire.payload_bank import BankMeta
 from harness.wire.payloads import random_bank
-from harness.wire.url import ServerUrl, parse_url
-from harness.wire.v2 import json_end
+from harness.wire.server_url import ServerUrl, parse_url
 
 META = BankMeta(model="my model", input_shape=(2, 3), output_shape=(2,), input_name="x", output_name="y")
 URL = ServerUrl("127.0.0.1", 8000)

@@ -3,11 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from harness.bank import BankMeta
 from harness.errors import UserError
 from harness.wire.codec import WireError, make_codec
+from harness.wire.payload_bank import BankMeta
 from harness.wire.protocols import protocol_named
-from harness.wire.url import parse_url
+from harness.wire.server_url import parse_url
 
 META = BankMeta(model="m", input_shape=(2,), output_shape=(1,))
 ITEM = np.array([1, 2], np.float32)

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from fits_of import epochs_of, fits_of, plan_of, with_
 
-from harness.training.summary import summarise_training
+from harness.training.summarise import summarise_training
 from reports.training import TrainingInput, write_training_reports
 from reports.training.gallery import gallery
 from reports.training.junit import junit_xml

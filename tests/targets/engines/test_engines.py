@@ -21,7 +21,7 @@ BACKENDS = {
 }
 ANSWERS = """
 import json, sys
-from harness.bank import Bank
+from harness.wire.payload_bank import Bank
 from targets import TARGETS
 from targets.engines.catalog import find_engine
 from targets.loading import load_model

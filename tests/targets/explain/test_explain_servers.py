@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from harness.bank import Bank
+from harness.wire.payload_bank import Bank
 
 pytestmark = pytest.mark.e2e
 STEPS = 32

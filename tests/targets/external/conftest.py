@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.prepare import prepare_model
+from harness.measure.target.prepared_model import prepare_model
 
 SERVER = """
 import json, sys

@@ -96,7 +96,7 @@ def test_every_command_of_the_document_works(own_server, served):
 def test_every_placeholder_and_option_of_the_document_is_real():
     from harness.cli.run import command as run_command
     from harness.cli.sweep import command as sweep_command
-    from harness.server_recipe import PLACEHOLDERS
+    from harness.plan.server_recipe import PLACEHOLDERS
 
     named = set(re.findall(r"`\{(\w+)\}`", DOCUMENT)) - {"knob"}
     assert named == set(PLACEHOLDERS)

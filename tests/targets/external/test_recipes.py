@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.evaluation import evaluate
-from harness.scrape import read_statistics
-from harness.store import RunDir
+from harness.judge.evaluation import evaluate
+from harness.measure.target.statistics_reader import read_statistics
+from harness.record.run_dir import RunDir
 from targets.external import shipped
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]

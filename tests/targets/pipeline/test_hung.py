@@ -11,9 +11,9 @@ import pytest
 from harness.clock import NS_PER_S
 from targets.pipeline import compute as module
 from targets.pipeline.compute import HUNG_AFTER_NS, PROCESS_DIED, PipelineCompute
-from targets.pipeline.crew import Hand
-from targets.pipeline.errand import SIZE, Errand, parse
+from targets.pipeline.job import SIZE, Errand, parse
 from targets.pipeline.slots import Geometry, Slots, create_memory
+from targets.pipeline.worker_pool import Hand
 
 
 class Loop:

@@ -12,7 +12,7 @@ from targets.preprocessing.intake import Intake
 from targets.preprocessing.place import preprocessing_of
 from targets.preprocessing.sound import SOUND_PIPELINE
 from targets.preprocessing.text import TEXT_PIPELINE
-from targets.servers.inference import InferRequest
+from targets.servers.protocols.inference import InferRequest
 
 RNG = np.random.default_rng(2)
 CLIPS = tuple(RNG.integers(-5000, 5000, samples).astype(np.int16) for samples in (900, 5000, 2000))

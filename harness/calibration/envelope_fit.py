@@ -1,0 +1,41 @@
+"""The generator against a server that does nothing: all that is measured there is its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.calibration.exercises import ALONE, FASTEST
+from harness.clock import NS_PER_MS, wall_time
+from harness.errors import RunError
+from harness.judge.numbers.trial_rows import measured
+from harness.judge.stats.quantiles import quantile
+from harness.plan.arrivals import Open, mean_rate_rps
+from harness.record.envelope import Envelope, Lateness
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.record.evidence import TrialEvidence
+
+
+def envelope_of(trials: Sequence[TrialEvidence], fingerprint: str) -> Envelope:
+    """What the trials against `null` show. Raises RunError where one of them has no rows."""
+    measured_by_load = {evidence.point.arrivals: measured(evidence) for evidence in trials}
+    found = {load: trial for load, trial in measured_by_load.items() if trial is not None}
+    if len(found) < len(trials):
+        raise RunError("null: nothing was measured")
+    return Envelope(
+        fingerprint=fingerprint,
+        measured_at=wall_time().isoformat(timespec="seconds"),
+        greatest_rps=float(found[FASTEST].rates_rps().mean()),
+        floor_ms=quantile(found[ALONE].response.ordered_ns, 0.5) / NS_PER_MS,
+        lateness=tuple(
+            Lateness(
+                rate_rps=mean_rate_rps(load),
+                p50_ms=quantile(trial.lateness.ordered_ns, 0.5) / NS_PER_MS,
+                p99_ms=quantile(trial.lateness.ordered_ns, 0.99) / NS_PER_MS,
+            )
+            for load, trial in found.items()
+            if isinstance(load, Open)
+        ),
+    )

@@ -1,0 +1,1 @@
+"""What the verbs share: options, progress and the frame of a run."""

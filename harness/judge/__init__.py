@@ -1,0 +1,1 @@
+"""Turns a run's records into figures, findings and a recommendation."""

@@ -1,0 +1,1 @@
+"""What a whole run says: the recommendation and what stands beside it."""

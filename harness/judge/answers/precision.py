@@ -1,0 +1,80 @@
+"""Measuring until the intervals are tight: how tight a point's are, and whether that is what was asked for.
+
+A point is run again and again, interleaved with the others, until the 95 % intervals of its throughput and of its p99
+reach no further from their value than the asked share of it, or until its time is used up. At least three repeats,
+since only from three on an interval covers what differs between runs. Looking after every repeat makes an interval a
+little too hopeful; its being the wider of the pooled rows' and the repeats' own scatter makes up for that.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness.judge.checks.case import doubt, worst
+from harness.judge.findings import FindingKind, Verdict
+from harness.judge.number_text import figure, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from harness.judge.findings import Finding
+    from harness.judge.metrics import PointMetrics
+    from harness.plan.plan import Plan
+
+FEWEST_REPEATS = 3
+TAIL = 0.99
+
+
+def half_widths(metrics: PointMetrics) -> dict[str, float]:
+    """How far the interval reaches from its value, as a share of it, by figure; infinite where there is no interval."""
+    rate, tail = metrics.throughput_rps, metrics.response.at(TAIL)
+    return {
+        "throughput": _half_width(rate.value, rate.low, rate.high),
+        "p99": _half_width(tail.value_ms, tail.low_ms, tail.high_ms) if tail else math.inf,
+    }
+
+
+def is_settled(metrics: PointMetrics, plan: Plan) -> bool:
+    """Whether the point needs no further repeat; never where no precision was asked for."""
+    if plan.precision is None or metrics.repeats < FEWEST_REPEATS:
+        return False
+    return max(half_widths(metrics).values()) <= plan.precision
+
+
+def with_precision(points: Iterable[PointMetrics], plan: Plan) -> tuple[PointMetrics, ...]:
+    """The points, those marked that were not measured as precisely as was asked for."""
+    return tuple(_marked(point, plan) for point in points)
+
+
+def _marked(point: PointMetrics, plan: Plan) -> PointMetrics:
+    if plan.precision is None or is_settled(point, plan):
+        return point
+    finding = _imprecise(point, plan.precision)
+    return msgspec.structs.replace(
+        point, findings=(*point.findings, finding), verdict=worst((point.verdict, finding.verdict))
+    )
+
+
+def _imprecise(point: PointMetrics, asked: float) -> Finding:
+    widths = half_widths(point)
+    known = {name: width for name, width in widths.items() if math.isfinite(width)}
+    parts = [f"{name} is known to \u00b1{percent(width)}" for name, width in known.items()]
+    parts += [f"{name} has no interval yet" for name in widths if name not in known]
+    text = (
+        f"After {figure(point.seconds)} s in {point.repeats} repeats {' and '.join(parts)}; "
+        f"\u00b1{percent(asked)} was asked for."
+    )
+    remedy = "Measure longer (--max-seconds)."
+    if len(known) == len(widths) and point.repeats >= FEWEST_REPEATS:
+        seconds = point.seconds * (max(known.values()) / asked) ** 2  # an interval shrinks with the root of the time
+        remedy = f"Some {figure(seconds)} s would do (--max-seconds)."
+    return doubt(FindingKind.IMPRECISE, Verdict.DEGRADED, text, remedy, asked=asked, **known)
+
+
+def _half_width(value: float | None, low: float | None, high: float | None) -> float:
+    if not value or low is None or high is None:
+        return math.inf
+    return max(value - low, high - value) / value

@@ -1,0 +1,200 @@
+"""Which setting to use, in one sentence: the best of the points that can be believed, and against what."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.judge.findings import Verdict
+from harness.judge.metrics import Answer, Estimate
+from harness.judge.number_text import figure, milliseconds
+from harness.judge.significance import compare_throughput
+from harness.judge.slo_check import believed
+from harness.plan.knobs import format_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.judge.metrics import PointMetrics
+    from harness.plan.slo import Slo
+
+_TIMES = "\u00d7"
+_TO = "\u2013"
+_THREE_DIGITS = 0.025  # an interval this narrow, relative to its value, deserves a third digit
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """The recommended point, what cannot be told from it, and the baseline at its own best load."""
+
+    best: PointMetrics
+    tied: tuple[PointMetrics, ...]
+    baseline: PointMetrics | None  # None: at no load does it meet the objective, or can it be believed
+    speedup: Estimate | None
+
+
+def answer(points: Sequence[PointMetrics], slo: Slo | None) -> Answer:
+    """The recommendation over all `points`, in the order of the plan.
+
+    Every setting competes at its best load: the point with the highest throughput among those that are not INVALID
+    and meet `slo`. Of the settings that the data cannot tell from the best, the smallest is recommended. The baseline
+    is the setting that was swept first, at its own best load under the same objective, or else at the best load for
+    which the data cannot say whether it holds.
+    """
+    if not points:
+        return Answer(sentence="No answer: nothing was measured.")
+    standing = [point for point in points if believed(point) and point.counts.ok]
+    if not standing:
+        return Answer(sentence=_why_all_invalid(points))
+    eligible = [point for point in standing if slo is None or point.meets_slo]
+    if not eligible:
+        return Answer(sentence=_why_none_meets(standing, slo))
+    possible = [point for point in standing if slo is None or point.meets_slo is not False]
+    choice = _choose(points[0], eligible, possible)
+    return Answer(
+        sentence=" ".join(_sentences(choice, points, standing, slo)),
+        best_point=choice.best.point,
+        baseline_point=choice.baseline.point if choice.baseline else None,
+        speedup=choice.speedup,
+        tied_points=tuple(point.point for point in choice.tied),
+    )
+
+
+def _choose(first: PointMetrics, eligible: Sequence[PointMetrics], possible: Sequence[PointMetrics]) -> _Choice:
+    contenders = _best_by_setting(eligible)
+    fastest = max(contenders, key=lambda point: point.throughput_rps.value)
+    equals = [point for point in contenders if point is fastest or not compare_throughput(point, fastest).different]
+    best = min(equals, key=_cost)
+    baseline = _of_setting(first, contenders) or _of_setting(first, _best_by_setting(possible))
+    return _Choice(
+        best=best,
+        tied=tuple(sorted((point for point in equals if point is not best), key=_cost)),
+        baseline=baseline,
+        speedup=compare_throughput(baseline, best).ratio if baseline and baseline is not best else None,
+    )
+
+
+def _best_by_setting(points: Sequence[PointMetrics]) -> list[PointMetrics]:
+    best: dict[tuple[object, ...], PointMetrics] = {}
+    for point in sorted(points, key=lambda point: point.throughput_rps.value):
+        best[tuple(point.setting.items())] = point
+    return list(best.values())
+
+
+def _of_setting(first: PointMetrics, points: Sequence[PointMetrics]) -> PointMetrics | None:
+    return next((point for point in points if point.setting == first.setting), None)
+
+
+def _cost(point: PointMetrics) -> tuple[tuple[float, ...], int]:
+    """Smaller values first; values that are not numbers in the order they were swept."""
+    numbers = tuple(float(value) for value in point.setting.values() if not isinstance(value, str))
+    return numbers, point.point
+
+
+def _sentences(
+    choice: _Choice, points: Sequence[PointMetrics], standing: Sequence[PointMetrics], slo: Slo | None
+) -> Iterable[str]:
+    best = choice.best
+    rate = f"{_rate(best)} {_load(best)}".strip()
+    tail = best.response.at(0.99)
+    if slo is not None:
+        yield f"At {slo} {_name(best)} sustains {rate}{_comparison(choice, points, slo)}."
+    else:
+        p99 = f" with a p99 of {milliseconds(tail.value_ms)}" if tail and tail.value_ms is not None else ""
+        yield f"{_capital(_name(best))} gives the highest throughput: {rate}{p99}{_comparison(choice, points, slo)}."
+    too_much = _next_rate(best, points)
+    if too_much is not None:
+        yield f"The next higher rate that was tried, {figure(too_much, 3)} req/s, does not keep it."
+    if choice.tied:
+        yield f"{_capital(_listed([_name(point) for point in choice.tied]))} cannot be told apart from it here."
+    uncertain = [
+        point
+        for point in standing
+        if slo is not None and point.meets_slo is None and point.throughput_rps.value > best.throughput_rps.value
+    ]
+    if uncertain:
+        names = _listed(list(dict.fromkeys(_name(point) for point in uncertain)))
+        yield f"{_capital(names)} may do better, but not enough was measured to say whether {slo} holds there."
+    left_out = len(points) - len(standing)
+    if left_out:
+        yield f"{left_out} of {len(points)} points are INVALID and left out."
+
+
+def _next_rate(best: PointMetrics, points: Sequence[PointMetrics]) -> float | None:
+    """The lowest rate above that of `best` at which the same setting broke the objective; None in a closed loop."""
+    asked_rps = best.rate_target_rps
+    if asked_rps is None:
+        return None
+    broken = [point for point in points if point.setting == best.setting and point.meets_slo is False]
+    higher = [point.rate_target_rps for point in broken if point.rate_target_rps and point.rate_target_rps > asked_rps]
+    return min(higher, default=None)
+
+
+def _comparison(choice: _Choice, points: Sequence[PointMetrics], slo: Slo | None) -> str:
+    first = points[0]
+    if choice.best.setting == first.setting:
+        return ""
+    if choice.baseline is None or choice.speedup is None:
+        tried = [point for point in points if point.setting == first.setting]
+        missed = all(point.verdict is not Verdict.INVALID and point.meets_slo is False for point in tried)
+        return f", which {_name(first)} does not meet at any load" if slo and missed else ""
+    unsaid = slo is not None and choice.baseline.meets_slo is None
+    doubt = ", for which not enough was measured to say whether it holds" if unsaid else ""
+    return f", {figure(choice.speedup.value)}{_TIMES}{_range(choice.speedup, 2)} {_name(first)}{doubt}"
+
+
+def _rate(point: PointMetrics) -> str:
+    rate = point.throughput_rps
+    narrow = rate.low is not None and rate.high is not None and rate.high - rate.low < 2 * _THREE_DIGITS * rate.value
+    digits = 3 if narrow else 2
+    return f"{figure(rate.value, digits)} req/s{_range(rate, digits)}"
+
+
+def _range(estimate: Estimate, digits: int) -> str:
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f" ({figure(estimate.low, digits)}{_TO}{figure(estimate.high, digits)})"
+
+
+def _name(point: PointMetrics) -> str:
+    return ", ".join(f"{name}={format_value(value)}" for name, value in point.setting.items()) or "the target"
+
+
+def _load(point: PointMetrics) -> str:
+    if point.concurrency is not None:
+        return f"at {point.concurrency} user{'s' if point.concurrency != 1 else ''}"
+    return f"of {figure(point.rate_target_rps, 3)} asked for" if point.rate_target_rps is not None else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _capital(text: str) -> str:
+    """A capital for the words of a sentence, none for a knob, whose name is what a user types."""
+    return text[0].upper() + text[1:] if text.startswith("the ") else text
+
+
+def _why_all_invalid(points: Sequence[PointMetrics]) -> str:
+    reasons = [finding for point in points for finding in point.findings if finding.verdict is Verdict.INVALID]
+    if not reasons:
+        return "No answer: no point brought a good answer."
+    (kind, count), *_ = Counter(finding.kind for finding in reasons).most_common(1)
+    example = next(finding for finding in reasons if finding.kind is kind)
+    return (
+        f"No answer: every point is INVALID, {count} of {len(points)} for this reason: {example.text} {example.remedy}"
+    )
+
+
+def _why_none_meets(standing: Sequence[PointMetrics], slo: Slo | None) -> str:
+    if any(point.meets_slo is None for point in standing):
+        return f"No answer: not enough was measured to say whether any setting meets {slo}; measure longer (--seconds)."
+    known = [(tail.value_ms, point) for point in standing if (tail := point.response.at(0.99)) and tail.value_ms]
+    if not known:
+        return f"No setting meets {slo} at any load that was tried."
+    lowest_ms, nearest = min(known, key=lambda pair: pair[0])
+    where = f"{_name(nearest)} {_load(nearest)}".strip()
+    return (
+        f"No setting meets {slo} at any load that was tried; the lowest p99 is {milliseconds(lowest_ms)}, of {where}."
+    )

@@ -1,0 +1,122 @@
+"""Open loop: did the requests go out as the arrival process says?
+
+Tested in operational time: an instant counts as the number of requests that were to be sent by then. A process of any
+rate, ramps and steps included, is then one of a constant rate, which is even over the window.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.clock import NS_PER_S
+from harness.judge.checks.case import doubt, graded, worst
+from harness.judge.checks.generator import MORE_POWER
+from harness.judge.findings import FindingKind, Verdict
+from harness.judge.number_text import figure
+from harness.judge.stats.mean_intervals import batch_rates
+from harness.plan.arrivals import Constant, Gamma, expected_by
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from harness.judge.checks.case import TrialCase
+    from harness.judge.findings import Finding
+
+# (degraded above, invalid above)
+RATE_SHARE = (0.005, 0.02)
+KS_DISTANCE = (0.02, 0.05)
+SCATTER_OFF = (0.1, 0.3)  # of the coefficient of variation
+PER_STRETCH = 50
+FEWEST_STRETCHES = 10
+_TICKS = 1_000_000  # per expected request: operational time as whole numbers
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What went out in the window, in operational time."""
+
+    at: NDArray[np.int64]  # ascending, in millionths of a request
+    start: int
+    end: int
+
+    @property
+    def expected(self) -> float:
+        """How many were to be sent."""
+        return (self.end - self.start) / _TICKS
+
+
+def rate(case: TrialCase) -> Finding | None:
+    """More or fewer requests went out than were asked for."""
+    sent = _sent(case)
+    if sent is None or case.trial is None or sent.expected <= 0:
+        return None
+    chance = 3 * _gap_cv(case) / math.sqrt(sent.expected) + 1 / sent.expected
+    off = abs(sent.at.size - sent.expected) / sent.expected
+    verdict = graded(off, max(RATE_SHARE[0], chance), max(RATE_SHARE[1], 2 * chance))
+    if verdict is Verdict.VALID:
+        return None
+    seconds = case.trial.window.seconds
+    found, asked = figure(sent.at.size / seconds, 3), figure(sent.expected / seconds, 3)
+    return doubt(FindingKind.RATE, verdict, f"{found} requests/s went out instead of {asked}.", MORE_POWER, off=off)
+
+
+def arrival_process(case: TrialCase) -> Finding | None:
+    """The requests were not spread as the process says, or did not scatter as it does.
+
+    Their instants must be even over the window (Kolmogorov-Smirnov), and the counts in stretches of some 50 requests
+    must scatter as the process does; single gaps are not looked at, since a timer's error of 0.1 ms shows in them at
+    any high rate and matters no more than its lateness.
+    """
+    sent = _sent(case)
+    if sent is None or (stretches := sent.at.size // PER_STRETCH) < FEWEST_STRETCHES:
+        return None
+    cv = _gap_cv(case)
+    distance = _uniform_distance(sent)
+    counts = batch_rates(sent.at, sent.start, sent.end, stretches)
+    counts = counts / counts.mean() * sent.at.size / stretches
+    found_cv = math.sqrt(float(counts.var(ddof=1) / counts.mean()))
+    by_distance = graded(distance, *(max(limit, 1.95 * cv / math.sqrt(sent.at.size)) for limit in KS_DISTANCE))
+    by_scatter = graded(abs(found_cv - cv), *(limit + 3 * cv / math.sqrt(2 * stretches) for limit in SCATTER_OFF))
+    verdict = worst((by_distance, by_scatter))
+    if verdict is Verdict.VALID:
+        return None
+    text = (
+        f"The arrivals were not what was asked for: {figure(distance)} away from an even spread (Kolmogorov-Smirnov), "
+        f"with a coefficient of variation of {figure(found_cv)} instead of {figure(cv)}."
+    )
+    return doubt(FindingKind.ARRIVAL_PROCESS, verdict, text, MORE_POWER, distance=distance, cv=found_cv)
+
+
+def _sent(case: TrialCase) -> _Sent | None:
+    if case.trial is None:
+        return None
+    window = case.trial.window
+    sent_ns = case.trial.everything["sent_ns"]
+    instants_ns = np.concatenate(([window.start_ns, window.end_ns], np.sort(sent_ns[window.holds(sent_ns)])))
+    offsets_s = (instants_ns - window.start_ns) / NS_PER_S + case.evidence.warmup_seconds
+    expected = expected_by(case.evidence.point.arrivals, offsets_s)
+    if expected is None:
+        return None
+    at = np.rint(expected * _TICKS).astype(np.int64)
+    return _Sent(at[2:], int(at[0]), int(at[1]))
+
+
+def _gap_cv(case: TrialCase) -> float:
+    """Coefficient of variation of the gaps that the arrival process has."""
+    arrivals = case.evidence.point.arrivals
+    if isinstance(arrivals, Gamma):
+        return arrivals.cv
+    return 0.0 if isinstance(arrivals, Constant) else 1.0
+
+
+def _uniform_distance(sent: _Sent) -> float:
+    """Kolmogorov-Smirnov distance to the uniform distribution on [start, end)."""
+    at = (sent.at - sent.start) / (sent.end - sent.start)
+    count = at.size
+    above = np.arange(1, count + 1) / count - at
+    below = at - np.arange(count) / count
+    return float(max(above.max(), below.max()))

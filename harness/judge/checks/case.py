@@ -1,0 +1,81 @@
+"""What a check looks at, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.judge.findings import Finding, FindingKind, Verdict
+from harness.plan.arrivals import Closed, Replay, Stages, Users
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from harness.judge.metrics import TrialMetrics
+    from harness.judge.numbers.sample_series import Samples
+    from harness.judge.numbers.trial_rows import Measured
+    from harness.record.evidence import TrialEvidence
+
+_SEVERITY = {Verdict.VALID: 0, Verdict.DEGRADED: 1, Verdict.INVALID: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class TrialCase:
+    """One trial before its verdict; `trial` is None where no measured row is left."""
+
+    evidence: TrialEvidence
+    trial: Measured | None
+    samples: Samples
+    metrics: TrialMetrics
+
+    @property
+    def closed(self) -> Closed | None:
+        """The arrivals, where they are a closed loop."""
+        arrivals = self.evidence.point.arrivals
+        return arrivals if isinstance(arrivals, Closed) else None
+
+    @property
+    def open_loop(self) -> bool:
+        """Whether requests come whatever the answers do."""
+        return not isinstance(self.evidence.point.arrivals, Closed | Users)
+
+    @property
+    def stationary(self) -> bool:
+        """Whether the load asked for is the same all the time."""
+        return not isinstance(self.evidence.point.arrivals, Users | Stages | Replay)
+
+    @property
+    def response_ns(self) -> NDArray[np.int64]:
+        """Response times (n,), ascending; a check may look at percentiles that are too uncertain to publish."""
+        return self.trial.response.ordered_ns if self.trial else np.empty(0, dtype=np.int64)
+
+    @property
+    def lateness_ns(self) -> NDArray[np.int64]:
+        """Lateness of sending (n,), ascending."""
+        return self.trial.lateness.ordered_ns if self.trial else np.empty(0, dtype=np.int64)
+
+
+Check = Callable[[TrialCase], Finding | None]
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The least trusting of several verdicts; VALID where there is none."""
+    return max(verdicts, key=_SEVERITY.__getitem__, default=Verdict.VALID)
+
+
+def graded(value: float, degraded_above: float, invalid_above: float) -> Verdict:
+    """The verdict for a figure that should be small."""
+    if value > invalid_above:
+        return Verdict.INVALID
+    return Verdict.DEGRADED if value > degraded_above else Verdict.VALID
+
+
+def doubt(kind: FindingKind, verdict: Verdict, text: str, remedy: str, **data: float) -> Finding:
+    """A finding with its figures."""
+    plain = {name: float(value) for name, value in data.items()}  # NumPy's numbers cannot be written as JSON
+    return Finding(kind=kind, verdict=verdict, text=text, remedy=remedy, data=plain)

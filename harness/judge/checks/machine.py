@@ -1,0 +1,94 @@
+"""Did the machine play fair? Isolation, steal, and the samplers' own health."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.clock import NS_PER_S
+from harness.judge.checks.case import doubt, graded
+from harness.judge.findings import FindingKind, Verdict
+from harness.judge.number_text import figure, milliseconds, percent
+
+if TYPE_CHECKING:
+    from harness.judge.checks.case import TrialCase
+    from harness.judge.findings import Finding
+    from harness.judge.metrics import Usage
+
+STEAL_DEGRADED_PERCENT = 1.0
+STEAL_INVALID_PERCENT = 5.0
+FOREIGN_SHARE = 0.1  # of all cores; the kernel's own work for the run stays well below it
+SAMPLER_GAP_S = 2.0
+SAMPLER_LATE_MS = 250.0
+
+
+def not_isolated(case: TrialCase) -> Finding | None:
+    """Target and load generator competed for cores."""
+    if case.evidence.isolated:
+        return None
+    text = "Target and load generator shared cores: each slowed the other down."
+    remedy = "Use a machine with two cores or more and leave --isolate on, or put the target on another machine."
+    if case.evidence.in_process:
+        text = "The model ran inside the load process: its numbers include the generator's work."
+        remedy = "That is what this target is for; compare it with others only for the order of magnitude."
+        return doubt(FindingKind.NOT_ISOLATED, Verdict.VALID, text, remedy)
+    return doubt(FindingKind.NOT_ISOLATED, Verdict.DEGRADED, text, remedy)
+
+
+def steal(case: TrialCase) -> Finding | None:
+    """The hypervisor gave the cores to somebody else."""
+    return stolen_time(case.metrics.usage)
+
+
+def stolen_time(used: Usage) -> Finding | None:
+    """The same of any measured window."""
+    stolen = used.steal_percent
+    if stolen is None or stolen <= STEAL_DEGRADED_PERCENT:
+        return None
+    text = f"The hypervisor took {figure(stolen)} % of the machine's time away."
+    remedy = "Measure at a quieter time or on a dedicated host."
+    verdict = graded(stolen, STEAL_DEGRADED_PERCENT, STEAL_INVALID_PERCENT)
+    return doubt(FindingKind.STEAL, verdict, text, remedy, percent=stolen)
+
+
+def neighbours(case: TrialCase) -> Finding | None:
+    """Processes that have nothing to do with the run worked on this machine: all cores' time less target's and load's.
+
+    Silent where the target's share is not known: a server by URL may be the one that works here.
+    """
+    used = case.metrics.usage
+    target = 0.0 if case.evidence.in_process else used.cpu_target_cores
+    if target is None or used.cpu_load_cores is None or not used.cpu_machine_percent:
+        return None
+    ours = target + used.cpu_load_cores + (used.sampler_cpu_percent or 0.0) / 100
+    foreign = sum(used.cpu_machine_percent) / 100 - ours
+    share = foreign / len(used.cpu_machine_percent)
+    if share <= FOREIGN_SHARE:
+        return None
+    text = f"Other processes took {figure(foreign)} cores' time, {percent(share)} of this machine."
+    remedy = "End them, or measure at a quieter time: they make the target slower and its answers later."
+    return doubt(FindingKind.NEIGHBOURS, Verdict.DEGRADED, text, remedy, cores=foreign, share=share)
+
+
+def sampler(case: TrialCase) -> Finding | None:
+    """Resource readings are missing, late or failed; latencies are not concerned unless the machine stood still."""
+    if case.trial is None:
+        return None
+    window = case.trial.window
+    read_ns = case.samples.t_ns[window.holds(case.samples.t_ns)]
+    if not read_ns.size:
+        text = "There are no resource samples of this trial: CPU, memory and GPU are unknown."
+        return doubt(FindingKind.SAMPLER, Verdict.VALID, text, "Look into load.log for why the samplers ended.")
+    edges_ns = np.concatenate(([window.start_ns], read_ns, [window.end_ns]))
+    gap_s = float(np.diff(edges_ns).max()) / NS_PER_S
+    late_ms = case.metrics.usage.sampler_late_p99_ms or 0.0
+    if gap_s > SAMPLER_GAP_S or late_ms > SAMPLER_LATE_MS:
+        text = f"The samplers were {milliseconds(late_ms)} late (p99) and once silent for {figure(gap_s)} s."
+        remedy = "The machine was overloaded or stood still: free it of other work and measure again."
+        return doubt(FindingKind.SAMPLER, Verdict.DEGRADED, text, remedy, gap_s=gap_s, late_p99_ms=late_ms)
+    failed = [text for t_ns, text in case.samples.errors if window.start_ns <= t_ns < window.end_ns]
+    if failed:
+        text = f"{len(failed)} resource readings failed, the first: {failed[0]}."
+        return doubt(FindingKind.SAMPLER, Verdict.VALID, text, "Those readings are left out.", failed=len(failed))
+    return None

@@ -1,0 +1,86 @@
+"""Doubts about a point as a whole: over its repeats."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness.judge.checks.case import doubt, worst
+from harness.judge.findings import FindingKind, Verdict
+from harness.judge.number_text import figure, grouped
+from harness.judge.numbers.throughput import disagree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.judge.findings import Finding
+    from harness.judge.metrics import Estimate, PointMetrics, Quantile
+
+DISAGREE_BY = 1.05  # repeats that differ by less than this factor are near enough, whatever their intervals
+HEADLINE_PERCENTILES = (0.5, 0.9, 0.95, 0.99)
+
+
+def of_its_trials(metrics: PointMetrics) -> Iterator[Finding]:
+    """What was found in the repeats, one finding of each kind: the worst."""
+    kinds = dict.fromkeys(finding.kind for trial in metrics.trials for finding in trial.findings)
+    for kind in kinds:
+        found = [finding for trial in metrics.trials for finding in trial.findings if finding.kind is kind]
+        severe = worst(finding.verdict for finding in found)
+        finding = next(finding for finding in found if finding.verdict is severe)
+        if len(metrics.trials) > 1:
+            where = f"In {len(found)} of {len(metrics.trials)} repeats, at worst: "
+            finding = msgspec.structs.replace(finding, text=where + finding.text)
+        yield finding
+
+
+def too_few_samples(metrics: PointMetrics) -> Iterator[Finding]:
+    """A percentile up to p99 cannot be given."""
+    withheld = [
+        quantile
+        for p in HEADLINE_PERCENTILES
+        if (quantile := metrics.response.at(p)) is not None and quantile.value_ms is None
+    ]
+    if not withheld:
+        return
+    needed = max(quantile.needed or 0 for quantile in withheld)
+    names = " and ".join(f"p{100 * quantile.p:g}" for quantile in withheld)
+    count = metrics.response.count
+    worth = withheld[-1].effective_samples or 0.0
+    text = (
+        f"{names} cannot be given: {grouped(count)} requests that depend on each other are worth only "
+        f"{figure(worth, 3)} independent ones."
+    )
+    seconds = metrics.seconds / metrics.repeats * (1 + needed / count)
+    remedy = f"Some {figure(needed)} more requests would do: measure for {figure(seconds)} s (--seconds) or repeat."
+    yield doubt(FindingKind.TOO_FEW_SAMPLES, Verdict.DEGRADED, text, remedy, needed=needed)
+
+
+def repeats_disagree(metrics: PointMetrics) -> Iterator[Finding]:
+    """Two repeats differ by more than chance inside them allows: something outside the plan changed."""
+    trials = [trial for trial in metrics.trials if trial.seconds]
+    throughputs = [trial.throughput_rps.value for trial in trials]
+    if disagree([trial.throughput_rps for trial in trials]) and _spread(throughputs) > DISAGREE_BY:
+        listed = ", ".join(figure(value, 3) for value in throughputs)
+        yield _disagreement(f"The repeats disagree: {listed} requests/s.", throughputs)
+        return
+    tails = [tail for trial in trials if (tail := trial.response.at(0.99)) is not None and tail.value_ms is not None]
+    values_ms = [tail.value_ms or 0.0 for tail in tails]
+    if disagree([_estimate(tail) for tail in tails]) and _spread(values_ms) > DISAGREE_BY:
+        listed = ", ".join(figure(value, 3) for value in values_ms)
+        yield _disagreement(f"The repeats disagree: p99 was {listed} ms.", values_ms)
+
+
+def _disagreement(text: str, values: list[float]) -> Finding:
+    remedy = "Something outside the plan changed: free the machine of other work and use more --repeats."
+    return doubt(FindingKind.REPEATS_DISAGREE, Verdict.DEGRADED, text, remedy, spread=_spread(values))
+
+
+def _spread(values: list[float]) -> float:
+    return max(values) / max(min(values), 1e-9)
+
+
+def _estimate(quantile: Quantile) -> Estimate:
+    from harness.judge.metrics import Estimate
+
+    return Estimate(value=quantile.value_ms or 0.0, low=quantile.low_ms, high=quantile.high_ms)

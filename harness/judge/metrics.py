@@ -1,0 +1,292 @@
+"""The numbers a report may show. Types only: `harness/judge/summarise.py` is where they are computed.
+
+A number the sample cannot support is None, never zero. Latencies are in milliseconds, intervals are
+nominal 95 %.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from harness.judge.findings import Finding, Verdict
+from harness.judge.simulation_result import Simulation
+from harness.plan.knobs import Setting
+from harness.plan.slo import Slo
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """A value with its interval; `low`/`high` None where no interval can be given."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Quantile(msgspec.Struct, frozen=True, kw_only=True):
+    """One percentile. `value_ms` None: the sample cannot carry it, and `needed` more requests would."""
+
+    p: float  # 0.5, 0.9, 0.95, 0.99, 0.999
+    value_ms: float | None
+    low_ms: float | None = None
+    high_ms: float | None = None
+    effective_samples: float | None = None  # after discounting autocorrelation
+    needed: int | None = None
+    at_least: bool = False  # True: requests still open at the end reach into it, so the truth is >= value_ms
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """A distribution of durations, in milliseconds."""
+
+    count: int
+    mean_ms: float | None
+    max_ms: float | None
+    quantiles: tuple[Quantile, ...]
+
+    def at(self, p: float) -> Quantile | None:
+        """The percentile `p`, None where it was not computed."""
+        return next((quantile for quantile in self.quantiles if abs(quantile.p - p) < 1e-9), None)
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """scheduled = sent + not_sent; sent = ok + wrong + error + timeout + rejected + aborted + unknown."""
+
+    scheduled: int = 0
+    not_sent: int = 0
+    sent: int = 0
+    ok: int = 0
+    wrong: int = 0
+    error: int = 0
+    timeout: int = 0
+    rejected: int = 0
+    aborted: int = 0
+    unknown: int = 0  # sent by a worker that was lost
+    checked: int = 0
+
+
+class StreamMetrics(msgspec.Struct, frozen=True, kw_only=True):
+    """Streamed answers: how soon they begin and how steadily they go on."""
+
+    ttft: Latency  # time to first token: first piece of text - due
+    itl: Latency  # inter-token latency: every gap between two successive tokens of a stream
+    tpot: Latency  # time per output token, one for each answer: (last - first) / (tokens - 1)
+    tokens_per_s: Estimate  # output tokens that came in the measured window
+    prompt_tokens: float | None  # mean per answer, as the server counted
+    output_tokens: float | None
+    in_flight: float | None  # streams open at a time, on average over the window
+
+
+class Split(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the mean response time goes, in milliseconds; None where the server did not say.
+
+    send: due to sent, without what clients spent on preprocessing (client). rest: what is left (network, parsing,
+    generator). The parts sum to the mean.
+    """
+
+    send_ms: float
+    client_ms: float | None = None  # in the load process: preprocessing and encoding, where clients do it
+    queue_ms: float | None = None
+    batch_wait_ms: float | None = None
+    preprocess_ms: float | None = None
+    compute_ms: float | None = None
+    prefill_ms: float | None = None  # of a stream: from sent, less what the server waited, to its first token
+    decode_ms: float | None = None  # of a stream: from its first token to its last
+    serialise_ms: float | None = None
+    rest_ms: float | None = None
+    source: str = ""  # who said what the server's parts are
+
+
+class Steps(msgspec.Struct, frozen=True, kw_only=True):
+    """What each step of preprocessing took of the mean response time, in ms, in whichever part of the split it ran."""
+
+    clean_ms: float | None = None
+    transform_ms: float | None = None
+    normalise_ms: float | None = None
+    augment_ms: float | None = None
+
+
+class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
+    """The share of payloads whose served answers named the right class, each payload counted once."""
+
+    value: float
+    low: float
+    high: float
+    payloads: int  # distinct ones that were asked
+    answers: int
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """Resources over the measured window; None where there was no sample (no GPU, say)."""
+
+    cpu_target_cores: float | None = None
+    cpu_load_cores: float | None = None
+    cpu_machine_percent: tuple[float, ...] = ()  # per core
+    rss_target_mb: float | None = None
+    rss_load_mb: float | None = None
+    threads_target: float | None = None
+    context_switches_per_s: float | None = None
+    steal_percent: float | None = None
+    gpu_utilization_percent: float | None = None
+    gpu_memory_mb: float | None = None
+    gpu_power_w: float | None = None
+    gpu_energy_j: float | None = None
+    gpu_clock_mhz: float | None = None
+    sampler_cpu_percent: float | None = None
+    sampler_late_p99_ms: float | None = None
+
+
+class Timeline(msgspec.Struct, frozen=True, kw_only=True):
+    """One trial second by second (or finer): equal-length columns, None where a bin is empty."""
+
+    bin_s: float
+    t_s: tuple[float, ...]  # middle of the bin, seconds since the measure phase began (warm-up is negative)
+    throughput_rps: tuple[float, ...]
+    p50_ms: tuple[float | None, ...]
+    p99_ms: tuple[float | None, ...]
+    cpu_target_cores: tuple[float | None, ...] = ()
+    cpu_load_cores: tuple[float | None, ...] = ()
+    errors_rps: tuple[float, ...] = ()
+
+
+class ClassMetrics(msgspec.Struct, frozen=True, kw_only=True):
+    """One request class of a point, over all its repeats."""
+
+    name: str
+    share: float  # of the requests due, from 0 to 1
+    counts: Counts
+    throughput_rps: Estimate
+    goodput_rps: Estimate | None  # None without an SLO
+    response: Latency
+    service: Latency
+    slo: Slo | None  # the class's own, or the run's
+    meets_slo: bool | None  # None without an SLO or where it cannot be said
+    slowdown: Estimate | None = None  # p99 here over p99 at `alone_point`
+    alone_point: int | None = None  # the same setting and load, where this class was alone
+
+
+class TrialMetrics(msgspec.Struct, frozen=True, kw_only=True):
+    """One trial: one point, run once."""
+
+    trial: int
+    repeat: int
+    seconds: float  # of the measured window
+    counts: Counts
+    throughput_rps: Estimate  # good answers per second
+    response: Latency  # done - due of good answers (and >= for open ones)
+    service: Latency  # done - sent
+    lateness: Latency  # sent - due
+    split: Split
+    steps: Steps | None = None
+    accuracy: Accuracy | None = None
+    usage: Usage
+    timeline: Timeline
+    mean_batch: float | None
+    in_flight_mean: float | None  # Little's law: throughput x mean response
+    stream: StreamMetrics | None = None  # None where answers are not streamed
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+
+
+class PointMetrics(msgspec.Struct, frozen=True, kw_only=True):
+    """One point: a knob setting at one load level, over all its repeats."""
+
+    point: int
+    setting: Setting  # the swept knobs only
+    arrivals: str  # "closed", "poisson", ...
+    concurrency: int | None
+    rate_target_rps: float | None
+    repeats: int
+    seconds: float
+    counts: Counts
+    throughput_rps: Estimate
+    goodput_rps: Estimate | None  # good answers within the SLO per second; None without an SLO
+    response: Latency
+    service: Latency
+    lateness: Latency
+    split: Split
+    steps: Steps | None = None
+    accuracy: Accuracy | None = None
+    usage: Usage
+    mean_batch: float | None
+    meets_slo: bool | None  # None without an SLO or where it cannot be said
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    trials: tuple[TrialMetrics, ...]
+    stream: StreamMetrics | None = None  # None where answers are not streamed
+    classes: tuple[ClassMetrics, ...] = ()  # one for each request class in the load
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """Which setting to use, and how sure we are. `sentence` is what a user reads first."""
+
+    sentence: str
+    best_point: int | None = None
+    baseline_point: int | None = None
+    speedup: Estimate | None = None  # throughput of best over baseline
+    tied_points: tuple[int, ...] = ()  # points that the data cannot tell from the best
+
+
+class Bargain(msgspec.Struct, frozen=True, kw_only=True):
+    """One setting at its best load, where settings differ in accuracy on the same payloads."""
+
+    point: int
+    setting: Setting
+    meets_slo: bool | None  # None without an SLO, or where it cannot be said
+    accuracy: Accuracy  # on the payloads that every setting was asked
+    on_front: bool  # no other setting is as accurate and as fast, and better in one of both
+
+
+class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
+    """What a target says of the model it serves."""
+
+    name: str
+    parameters: int | None = None
+    data: str = ""
+    train_count: int | None = None
+    test_count: int | None = None
+    test_loss: float | None = None
+    test_accuracy: float | None = None
+    trained_seconds: float | None = None
+    layers: tuple[str, ...] = ()
+    engine: str = ""
+    precision: str = ""
+    served_accuracy: float | None = None  # held out, of the answers that this engine gives in this precision
+    hash: str = ""
+    piece_ms: tuple[float, ...] = ()  # of the smallest parts it can be cut into, one call of 16 rows; if it was cut
+
+
+class LayoutMetrics(msgspec.Struct, frozen=True, kw_only=True):
+    """What one point's layout gave. Absent where the point has too little to say it."""
+
+    point: int
+    replicas: int
+    stages: int
+    dispatch: str
+    processes: int  # that compute
+    batches_in_flight: float | None
+    bubble: float | None  # (S - 1) / (M + S - 1); None without stages
+    busy_share: float | None  # of the time of the processes that compute, in model calls
+    speedup: Estimate | None  # throughput over that of the fewest processes at this load; None for itself
+    efficiency: float | None  # speedup per process that computes
+    most_speedup: float | None  # that the measured parts of the model allow; None where it was never cut
+
+
+class Scaling(msgspec.Struct, frozen=True, kw_only=True):
+    """How the layouts of a run compare, load by load."""
+
+    cores: int  # of the target, unless the knob says otherwise
+    layouts: tuple[LayoutMetrics, ...]
+    sentences: tuple[str, ...]
+
+
+class RunResult(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a report shows of one run, plan and environment excepted."""
+
+    points: tuple[PointMetrics, ...]
+    answer: Answer
+    verdict: Verdict
+    model: ModelCard | None = None
+    models: tuple[ModelCard, ...] = ()  # all that were served, by name
+    bargains: tuple[Bargain, ...] = ()  # accuracy against throughput, where settings differ in accuracy
+    scaling: Scaling | None = None  # where layouts of processes were swept
+    simulation: Simulation | None = None  # where `simulate` was called
+    missing: tuple[str, ...] = ()  # what the run directory lacks, in words

@@ -1,0 +1,80 @@
+"""One trial over time, in bins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.clock import NS_PER_MS, NS_PER_S
+from harness.judge.metrics import Timeline
+from harness.judge.stats.quantiles import nearest_rank
+from harness.record.rows import ABSENT, Outcome
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from harness.judge.numbers.sample_series import Samples
+    from harness.judge.numbers.trial_rows import Columns, Measured
+
+MOST_BINS = 120
+_STEPS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
+_FAILURES = (Outcome.WRONG, Outcome.ERROR, Outcome.TIMEOUT, Outcome.REJECTED, Outcome.ABORTED)
+
+
+def timeline(trial: Measured, samples: Samples) -> Timeline:
+    """The whole trial, warm-up and drain included, in at most `MOST_BINS` bins by the instant of the answer."""
+    done = trial.everything.where(trial.everything["done_ns"] != ABSENT)
+    edges_ns, bin_s = _edges(trial, done)
+    count = edges_ns.size - 1
+    bins = (done["done_ns"] - edges_ns[0]) // (edges_ns[1] - edges_ns[0])
+    good = done.outcome_is(Outcome.OK)
+    failed = done.outcome_is(*_FAILURES)
+    response_ns = np.maximum(done["done_ns"] - done["due_ns"], 0)
+    quantiles_ms = _quantiles_per_bin(bins[good], response_ns[good], count)
+    middles_ns = (edges_ns[:-1] + edges_ns[1:]) // 2 - trial.window.start_ns
+    return Timeline(
+        bin_s=bin_s,
+        t_s=tuple((middles_ns / NS_PER_S).tolist()),
+        throughput_rps=tuple((np.bincount(bins[good], minlength=count) / bin_s).tolist()),
+        p50_ms=quantiles_ms[0.5],
+        p99_ms=quantiles_ms[0.99],
+        cpu_target_cores=_known(samples.series("target", "cpu_s").rates_between(edges_ns)),
+        cpu_load_cores=_known(samples.series("load", "cpu_s").rates_between(edges_ns)),
+        errors_rps=tuple((np.bincount(bins[failed], minlength=count) / bin_s).tolist()),
+    )
+
+
+def _edges(trial: Measured, done: Columns) -> tuple[NDArray[np.int64], float]:
+    """Bin edges (bins + 1,) of which one falls on the start of the window, and the width of a bin in seconds."""
+    first_ns = min(int(trial.everything["due_ns"].min()), trial.window.start_ns)
+    last_ns = max(int(done["done_ns"].max(initial=0)), trial.window.end_ns)
+    seconds = (last_ns - first_ns) / NS_PER_S
+    bin_s = next((step for step in _STEPS_S if seconds / step <= MOST_BINS - 2), seconds / (MOST_BINS - 2))
+    bin_ns = int(bin_s * NS_PER_S)
+    before = -(-(trial.window.start_ns - first_ns) // bin_ns)
+    after = (last_ns - trial.window.start_ns) // bin_ns + 1
+    edges_ns = trial.window.start_ns + bin_ns * np.arange(-before, after + 1, dtype=np.int64)
+    return edges_ns, bin_s
+
+
+def _quantiles_per_bin(
+    bins: NDArray[np.int64], values_ns: NDArray[np.int64], count: int
+) -> dict[float, tuple[float | None, ...]]:
+    # One sort by bin, then value: both packed into one number, which is faster than sorting by two keys.
+    span_ns = int(values_ns.max(initial=0)) + 1
+    ordered_ms = np.sort(bins * span_ns + values_ns) % span_ns / NS_PER_MS
+    sizes = np.bincount(bins, minlength=count)
+    starts = np.cumsum(sizes) - sizes
+    result = {}
+    for p in (0.5, 0.99):
+        at = np.minimum(starts + nearest_rank(np.maximum(sizes, 1), p), max(0, ordered_ms.size - 1))
+        enough = sizes >= 1 / (1 - p)
+        result[p] = tuple(float(ordered_ms[index]) if known else None for index, known in zip(at, enough, strict=True))
+    return result
+
+
+def _known(values: NDArray[np.float64]) -> tuple[float | None, ...]:
+    if np.isnan(values).all():
+        return ()
+    return tuple(None if np.isnan(value) else float(value) for value in values)

@@ -1,0 +1,187 @@
+"""The rows of one trial as NumPy columns, cut to what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.clock import NS_PER_S
+from harness.judge.stats.mean_intervals import BATCHES, MINIMUM_PER_BATCH, batch_rates
+from harness.record.rows import ABSENT, Outcome, Phase
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from harness.record.evidence import TrialEvidence
+    from harness.record.load_report import GeneratorReport
+
+    Column = NDArray[np.int64]
+    Mask = NDArray[np.bool_]
+
+OPEN_OUTCOMES = (Outcome.TIMEOUT, Outcome.ABORTED)  # their true response time is longer than what was waited
+
+
+class Columns:
+    """Rows of a table, by column: int64 arrays (n,) in which an absent number is `ABSENT`."""
+
+    def __init__(self, table: pa.Table, index: NDArray[np.int64] | None = None) -> None:
+        self._table = table
+        self._index = index
+        self._arrays: dict[str, Column] = {}
+
+    def __len__(self) -> int:
+        return self._table.num_rows if self._index is None else self._index.size
+
+    def __getitem__(self, name: str) -> Column:
+        if name not in self._arrays:
+            column = self._table.column(name).fill_null(ABSENT).combine_chunks()
+            array = np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.int64)
+            self._arrays[name] = array if self._index is None else array[self._index]
+        return self._arrays[name]
+
+    def where(self, mask: Mask) -> Columns:
+        """The rows for which `mask` holds, in the same order."""
+        chosen = np.flatnonzero(mask)
+        return Columns(self._table, chosen if self._index is None else self._index[chosen])
+
+    def by(self, name: str) -> Columns:
+        """The same rows in ascending order of `name`; ties keep their order."""
+        order = np.argsort(self[name], kind="stable")
+        return Columns(self._table, order if self._index is None else self._index[order])
+
+    def outcome_is(self, *outcomes: Outcome) -> Mask:
+        """Which rows ended in one of `outcomes`."""
+        mask: Mask = np.isin(self["outcome"], outcomes)
+        return mask
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The stretch of time that is measured, on CLOCK_MONOTONIC."""
+
+    start_ns: int
+    end_ns: int
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return (self.end_ns - self.start_ns) / NS_PER_S
+
+    def holds(self, instants_ns: Column) -> Mask:
+        """Which instants lie in it (start included, end excluded)."""
+        inside: Mask = (instants_ns >= self.start_ns) & (instants_ns < self.end_ns)
+        return inside
+
+
+@dataclass(frozen=True)
+class Durations:
+    """Durations in nanoseconds in arrival order; where `still_open`, the truth is at least the value."""
+
+    values_ns: Column
+    still_open: Mask
+
+    @cached_property
+    def ordered_ns(self) -> Column:
+        """The values, ascending."""
+        return np.sort(self.values_ns)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One trial's rows: all of them, and those due in the measure phase in the order they were due."""
+
+    everything: Columns
+    due: Columns
+    window: Window
+    _good: Mask = field(repr=False)
+
+    def of_class(self, number: int) -> Measured:
+        """The rows of one request class."""
+        chosen = self.due["request_class"] == number
+        everything = self.everything.where(self.everything["request_class"] == number)
+        return Measured(everything, self.due.where(chosen), self.window, self._good[chosen])
+
+    @cached_property
+    def good(self) -> Columns:
+        """The good answers among `due`."""
+        return self.due.where(self._good)
+
+    @cached_property
+    def response(self) -> Durations:
+        """Done - due of good answers; for requests still open at the end, how long they had been waiting."""
+        return self._until_done("due_ns")
+
+    @cached_property
+    def service(self) -> Durations:
+        """Done - sent, of the same requests."""
+        return self._until_done("sent_ns")
+
+    @cached_property
+    def lateness(self) -> Durations:
+        """Sent - due of everything that was sent, whatever became of it, less what clients spent on preprocessing."""
+        sent = self.due.where(self.due["sent_ns"] != ABSENT)
+        prepared_ns = np.maximum(sent["client_ns"], 0)
+        return Durations(sent["sent_ns"] - sent["due_ns"] - prepared_ns, np.zeros(len(sent), dtype=np.bool_))
+
+    def rates_rps(self, limit_ns: int | None = None, kept: Mask | None = None) -> NDArray[np.float64]:
+        """Good answers per second (batches,) in equal stretches of the window, whichever phase they were due in.
+
+        With `limit_ns`, only those that came within it of their due time; with `kept`, only those of `everything` for
+        which it holds.
+        """
+        rows, window = self.everything, self.window
+        done_ns = rows["done_ns"]
+        counted = rows.outcome_is(Outcome.OK) & window.holds(done_ns)
+        if limit_ns is not None:
+            counted &= done_ns - rows["due_ns"] <= limit_ns
+        if kept is not None:
+            counted &= kept
+        instants_ns = np.sort(done_ns[counted])
+        batches = max(1, min(BATCHES, instants_ns.size // MINIMUM_PER_BATCH))
+        return batch_rates(instants_ns, window.start_ns, window.end_ns, batches)
+
+    def _until_done(self, since: str) -> Durations:
+        still_open = self.due.outcome_is(*OPEN_OUTCOMES)
+        counted = (self._good | still_open) & (self.due[since] != ABSENT)
+        done_ns = np.where(self.due["done_ns"] == ABSENT, self.window.end_ns, self.due["done_ns"])
+        waited_ns = np.maximum(done_ns - self.due[since], 0)
+        return Durations(waited_ns[counted], still_open[counted])
+
+
+def measured(evidence: TrialEvidence) -> Measured | None:
+    """The trial's rows in columns; None where nothing was due in a measure phase."""
+    if evidence.rows is None:
+        return None
+    everything = Columns(evidence.rows)
+    due = everything.where(everything["phase"] == Phase.MEASURE).by("due_ns")
+    if not len(due):
+        return None
+    window = _window(evidence.reports, due)
+    return Measured(everything, due, window, due.outcome_is(Outcome.OK))
+
+
+def _window(reports: tuple[GeneratorReport, ...], due: Columns) -> Window:
+    """The time in which every worker that ended in order was measuring; by the rows where none says."""
+    spans = [
+        (report.measure_start_ns, report.measure_end_ns)
+        for report in reports
+        if report.measure_start_ns is not None and report.measure_end_ns is not None
+    ]
+    if spans and max(start for start, _ in spans) < min(end for _, end in spans):
+        return Window(max(start for start, _ in spans), min(end for _, end in spans))
+    return Window(int(due["due_ns"][0]), int(max(due["due_ns"][-1], due["done_ns"].max())) + 1)
+
+
+def unaccounted(reports: tuple[GeneratorReport, ...], rows: Columns) -> int:
+    """Requests that a worker had sent by its last, not final report, and of which no row reached the disk."""
+    lost = 0
+    for report in reports:
+        if not report.final:
+            of_worker = rows["worker"] == report.worker
+            sent = int(np.count_nonzero(of_worker & (rows["outcome"] != Outcome.NOT_SENT)))
+            lost += max(0, report.sent - sent)
+    return lost

@@ -1,0 +1,137 @@
+"""Is one thing faster than another? Compared by runs, one number each, never by requests.
+
+Requests of one run share everything that differs between runs; treating them as independent calls identical servers
+different in a third to four fifths of all cases.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import stdev
+from typing import TYPE_CHECKING
+
+from harness.judge.metrics import Estimate
+from harness.judge.stats.ratio_intervals import RatioInterval, independent_ratio, paired_ratio, sign_flip_p_value
+
+if TYPE_CHECKING:
+    from harness.judge.metrics import PointMetrics
+
+FEWEST_PAIRS = 3
+RUN_NOISE = 0.03  # coefficient of variation assumed between runs where they do not show a greater one
+SMALLEST_DIFFERENCE = 0.01  # identical runs differ by so much for reasons that nobody controls
+EQUIVALENCE_MARGIN = 0.05
+_SIGNIFICANT = 0.05
+
+
+class Change(StrEnum):
+    """What the runs say of `after` against `before`."""
+
+    REGRESSION = "REGRESSION"
+    IMPROVED = "IMPROVED"
+    EQUIVALENT = "EQUIVALENT"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """One figure of one thing over its runs, in the order of the blocks they were run in.
+
+    overall: the pooled figure with the interval inside the runs; it decides where there are too few runs.
+    """
+
+    values: tuple[float, ...]
+    overall: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The ratio after / before with its 95 % interval, and what follows from it."""
+
+    ratio: Estimate
+    change: Change
+    runs: int
+    p_value: float | None = None
+
+    @property
+    def different(self) -> bool:
+        """Whether the two can be told apart."""
+        return self.change in (Change.REGRESSION, Change.IMPROVED)
+
+
+def compare_throughput(before: PointMetrics, after: PointMetrics) -> Comparison:
+    """Two points of one run by their throughput; both have answered something."""
+    return compare(_throughput(before), _throughput(after))
+
+
+def _throughput(point: PointMetrics) -> Runs:
+    return Runs(tuple(trial.throughput_rps.value for trial in point.trials), point.throughput_rps)
+
+
+def compare(before: Runs, after: Runs, *, higher_is_better: bool = True) -> Comparison:
+    """Compare block by block where there are three or more of both, otherwise by the pooled figures.
+
+    Different: the whole interval of the ratio lies more than `SMALLEST_DIFFERENCE` from 1, and from six pairs on
+    the sign-flip test agrees. Equivalent (two one-sided tests): its 90 % interval lies within `EQUIVALENCE_MARGIN`.
+    """
+    pairs = min(len(before.values), len(after.values))
+    p_value = None
+    if pairs >= FEWEST_PAIRS and min(*before.values, *after.values) > 0:
+        ratio = paired_ratio(before.values[:pairs], after.values[:pairs])
+        p_value = sign_flip_p_value(before.values[:pairs], after.values[:pairs])
+    else:
+        ratio = _pooled_ratio(before, after)
+    change = _change(ratio, p_value, higher_is_better)
+    estimate = Estimate(value=ratio.value, low=ratio.low, high=ratio.high)
+    return Comparison(estimate, change, pairs, p_value)
+
+
+def compare_apart(
+    before: Runs, after: Runs, *, higher_is_better: bool = True, margin: float = EQUIVALENCE_MARGIN
+) -> Comparison:
+    """Compare what was measured at two times, and so in no common block: by the pooled figures.
+
+    Different: the whole interval of the ratio lies beyond `margin` (0.05: 5 %), which is left for what a machine
+    drifts by between two times. Equivalent: its 90 % interval lies within it.
+    """
+    ratio = _pooled_ratio(before, after)
+    change = _change(ratio, None, higher_is_better, least=margin, margin=margin)
+    runs = min(len(before.values), len(after.values))
+    return Comparison(Estimate(value=ratio.value, low=ratio.low, high=ratio.high), change, runs)
+
+
+def _pooled_ratio(before: Runs, after: Runs) -> RatioInterval:
+    return independent_ratio(
+        (before.overall.value, _relative_error(before)),
+        (after.overall.value, _relative_error(after)),
+    )
+
+
+def _relative_error(runs: Runs) -> float:
+    """Standard error of the logarithm: what the interval says, and what runs differ by beside it."""
+    overall = runs.overall
+    count = max(1, len(runs.values))
+    seen = stdev(map(math.log, runs.values)) if count > 1 and min(runs.values) > 0 else 0.0
+    between = max(RUN_NOISE, seen) / math.sqrt(count)
+    if overall.low is None or overall.high is None or overall.value <= 0:
+        return math.inf
+    return math.hypot((overall.high - overall.low) / (2 * 1.96 * overall.value), between)
+
+
+def _change(
+    ratio: RatioInterval,
+    p_value: float | None,
+    higher_is_better: bool,
+    *,
+    least: float = SMALLEST_DIFFERENCE,
+    margin: float = EQUIVALENCE_MARGIN,
+) -> Change:
+    surely = p_value is None or p_value < _SIGNIFICANT
+    if surely and ratio.low > 1 + least:
+        return Change.IMPROVED if higher_is_better else Change.REGRESSION
+    if surely and ratio.high < 1 / (1 + least):
+        return Change.REGRESSION if higher_is_better else Change.IMPROVED
+    if ratio.low_90 > 1 / (1 + margin) and ratio.high_90 < 1 + margin:
+        return Change.EQUIVALENT
+    return Change.INCONCLUSIVE

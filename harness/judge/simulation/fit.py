@@ -1,0 +1,123 @@
+"""From a run's rows to a system that can be simulated: what one process, with the whole model, was measured to take.
+
+The service time is fitted over the batches that the rows tell of. What a request costs beside its share of a batch
+(reading, decoding, writing) shows in trials that kept the process busy: there a batch of b rows every b / throughput
+seconds took s(b) and b such costs. What is left of the response time under the lightest load is the way to the client
+and back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.clock import NS_PER_MS, NS_PER_S
+from harness.errors import UserError
+from harness.judge.numbers.trial_rows import measured
+from harness.judge.simulation.service_time import ServiceTime, fit_service
+from harness.plan.process_layout import WHOLE, layout_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from harness.judge.numbers.trial_rows import Measured
+    from harness.plan.plan import Plan
+    from harness.record.evidence import TrialEvidence
+
+MS_PER_S = NS_PER_S / NS_PER_MS
+BUSY_WAIT_SHARE = 0.5  # of a batch's time: who waits so long for the model finds it at work
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What the simulation takes from a run; `busy_trials` 0: nothing shows what a request costs beside the model."""
+
+    service: ServiceTime
+    request_ms: float
+    travel_ms: float
+    batches: int
+    busy_trials: int
+    largest_batch: int  # in rows, of which enough were measured to say how long they take
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """Means of one trial: times per batch or per request, in ms."""
+
+    rows: NDArray[np.int64]  # (batches,)
+    times_ms: NDArray[np.float64]  # (batches,)
+    throughput_rps: float
+    wait_ms: float
+    response_ms: float
+
+    @property
+    def mean_rows(self) -> float:
+        return float(self.rows.mean())
+
+    @property
+    def mean_time_ms(self) -> float:
+        return float(self.times_ms.mean())
+
+    @property
+    def busy(self) -> bool:
+        return self.wait_ms > BUSY_WAIT_SHARE * self.mean_time_ms
+
+    @property
+    def own_ms(self) -> float:
+        """Per request, beside the model."""
+        return max(0.0, MS_PER_S / self.throughput_rps - self.mean_time_ms / self.mean_rows)
+
+    def travel_ms(self, own_ms: float) -> float:
+        """Of the mean response, what is neither waiting nor the batch's own time."""
+        per_request_ms = float(np.average(self.times_ms, weights=self.rows))
+        mean_rows = float(np.average(self.rows, weights=self.rows))
+        return max(0.0, self.response_ms - self.wait_ms - per_request_ms - own_ms * mean_rows)
+
+
+def calibrate(plan: Plan, evidence: Iterable[TrialEvidence]) -> Calibration:
+    """Fit to the trials with one replica of the whole model. Raises UserError where none tells of its batches."""
+    trials = [trial for each in evidence if _is_whole(plan, each) and (trial := _trial(measured(each))) is not None]
+    if not trials:
+        raise UserError(
+            "DIR: no trial of one replica, one stage and dispatch=port says how long its batches took; "
+            "run one, for example `sweep batch_size=1,8,32 --concurrency 1,64`"
+        )
+    rows, times_ms = (np.concatenate([getattr(trial, name) for trial in trials]) for name in ("rows", "times_ms"))
+    busy = [trial.own_ms for trial in trials if trial.busy]
+    request_ms = float(np.median(busy)) if busy else 0.0
+    service = fit_service(rows, times_ms)
+    return Calibration(
+        service=service,
+        request_ms=request_ms,
+        travel_ms=min(trial.travel_ms(request_ms) for trial in trials),
+        batches=int(rows.size),
+        busy_trials=len(busy),
+        largest_batch=len(service.curve_ms) or int(rows.max()),
+    )
+
+
+def _is_whole(plan: Plan, evidence: TrialEvidence) -> bool:
+    return layout_of(plan.setting_of(evidence.point), cores=2) == WHOLE
+
+
+def _trial(trial: Measured | None) -> _Trial | None:
+    if trial is None:
+        return None
+    good = trial.good
+    told = good.where((good["compute_ns"] >= 0) & (good["batch_size"] > 0))
+    if not len(told):
+        return None
+    # All requests of a batch tell its time to the nanosecond, so that equal pairs are one batch.
+    pairs = np.unique(np.stack([told["compute_ns"], told["batch_size"]]), axis=1)
+    waits_ns = np.maximum(told["queue_ns"], 0) + np.maximum(told["batch_wait_ns"], 0)
+    return _Trial(
+        rows=pairs[1],
+        times_ms=pairs[0] / NS_PER_MS,
+        throughput_rps=len(good) / trial.window.seconds,
+        wait_ms=float(waits_ns.mean()) / NS_PER_MS,
+        response_ms=float((told["done_ns"] - told["due_ns"]).mean()) / NS_PER_MS,
+    )

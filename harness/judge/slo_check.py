@@ -1,0 +1,123 @@
+"""Does a point meet its objective? Yes, no, or the data cannot say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.clock import NS_PER_MS
+from harness.judge.findings import FindingKind, Verdict
+
+if TYPE_CHECKING:
+    from harness.judge.metrics import ClassMetrics, Counts, Latency, PointMetrics, StreamMetrics
+    from harness.plan.slo import Bound, Slo
+
+FEWEST_FOR_ALL = 0.9
+# All that these mean for an open loop is that response times came out too long: who leaves late leaves in bursts,
+# which a server bears worse than the arrivals that were asked for.
+_LENGTHENING = frozenset(
+    {
+        FindingKind.LATENESS,
+        FindingKind.ARRIVAL_PROCESS,
+        FindingKind.LOOP_LAG,
+        FindingKind.GC_PAUSE,
+        FindingKind.GENERATOR_CPU,
+        FindingKind.STEAL,
+    }
+)
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
+
+
+def meets_slo(metrics: PointMetrics | ClassMetrics, slo: Slo) -> bool | None:
+    """False where one bound is broken, True where all are kept, None where it cannot be said."""
+    kept = [_keeps(bound, metrics) for bound in slo.bounds]
+    if False in kept:
+        return False
+    return None if None in kept else True
+
+
+def believed(point: PointMetrics) -> bool:
+    """Whether an answer may stand on a point: it is not INVALID, or its doubts speak for it.
+
+    A generator that is late makes the response times of an open loop longer, never shorter, since they count from when
+    requests were due: an objective that is kept all the same is kept.
+    """
+    if point.verdict is not Verdict.INVALID:
+        return True
+    grave = {finding.kind for finding in point.findings if finding.verdict is Verdict.INVALID}
+    return bool(point.meets_slo) and point.rate_target_rps is not None and grave <= _LENGTHENING
+
+
+def surely_missed(point: PointMetrics, slo: Slo) -> bool:
+    """Whether a bound on a percentile is broken by the service times alone, in which no generator's lateness is."""
+    return any(
+        _quantile_keeps(QUANTILES[bound.metric], bound.limit, point.service) is False
+        for bound in slo.bounds
+        if bound.metric in QUANTILES
+    )
+
+
+def goodput_limit_ns(slo: Slo) -> int | None:
+    """The tightest bound of response times, which every good answer must keep; None where there is none."""
+    limits_ms = [bound.limit for bound in slo.bounds if bound.metric != "errors" and "_" not in bound.metric]
+    return round(min(limits_ms) * NS_PER_MS) if limits_ms else None
+
+
+def failed_share(counts: Counts) -> float:
+    """The share of scheduled requests that brought no good answer."""
+    return (counts.scheduled - counts.ok) / counts.scheduled if counts.scheduled else 0.0
+
+
+def _keeps(bound: Bound, metrics: PointMetrics | ClassMetrics) -> bool | None:
+    if bound.metric == "errors":
+        return failed_share(metrics.counts) <= bound.limit
+    kind, _, statistic = bound.metric.rpartition("_")
+    latency = _latency(kind, metrics)
+    if latency is None:
+        return None
+    if not latency.count:
+        return False if metrics.counts.scheduled else None
+    if statistic in QUANTILES:
+        return _quantile_keeps(QUANTILES[statistic], bound.limit, latency)
+    value_ms = latency.mean_ms if statistic == "mean" else latency.max_ms
+    return None if value_ms is None else value_ms <= bound.limit
+
+
+def _latency(kind: str, metrics: PointMetrics | ClassMetrics) -> Latency | None:
+    """What a bound is about; None where answers were not streamed."""
+    if not kind:
+        return metrics.response
+    stream: StreamMetrics | None = getattr(metrics, "stream", None)
+    found: Latency | None = getattr(stream, kind, None)
+    return found
+
+
+def _quantile_keeps(p: float, limit_ms: float, latency: Latency) -> bool | None:
+    """The whole interval on one side of the limit decides; an interval across it cannot.
+
+    A percentile that is withheld counts as kept where every single request kept the limit, in a sample that can
+    carry at least `FEWEST_FOR_ALL`.
+    """
+    quantile = latency.at(p)
+    if quantile is None:
+        return None
+    if quantile.low_ms is not None and quantile.low_ms > limit_ms:
+        return False
+    if quantile.value_ms is None:
+        smaller = latency.at(FEWEST_FOR_ALL)
+        enough = smaller is not None and smaller.value_ms is not None and not quantile.at_least
+        return True if enough and latency.max_ms is not None and latency.max_ms <= limit_ms else None
+    if quantile.at_least and quantile.value_ms > limit_ms:
+        return False
+    return True if quantile.high_ms is not None and quantile.high_ms <= limit_ms else None
+
+
+def worst_tail_ratio(metrics: PointMetrics, slo: Slo) -> float | None:
+    """The greatest percentile / limit of the latency bounds; None where the sample cannot carry one of them."""
+    ratios = []
+    for bound in slo.bounds:
+        if bound.metric in QUANTILES:
+            quantile = metrics.response.at(QUANTILES[bound.metric])
+            if quantile is None or quantile.value_ms is None:
+                return None
+            ratios.append(quantile.value_ms / bound.limit)
+    return max(ratios, default=None)

@@ -1,0 +1,1 @@
+"""Runs one trial: target, load and samplers. It computes no figure."""

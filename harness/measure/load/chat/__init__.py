@@ -1,0 +1,1 @@
+"""Load that streams chat completions."""

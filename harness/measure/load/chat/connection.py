@@ -1,0 +1,60 @@
+"""A connection that carries a conversation: its answers are streams, and its requests grow with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.clock import NS_PER_S
+from harness.measure.load.chat.parser import StreamParser
+from harness.measure.load.connections.connection import Connection
+from harness.measure.load.engine import Timeouts
+from harness.record.rows import ABSENT
+from harness.wire.chat_completions import ChatStream
+
+if TYPE_CHECKING:
+    from harness.measure.load.chat.conversations import Conversation, ConversationSource
+    from harness.measure.load.connections.connection import Address, Owner
+    from harness.wire.chat_completions import ChatCodec
+
+
+class StreamConnection(Connection):
+    """Sends the turns of one conversation after the other; a turn that fails ends its conversation."""
+
+    edge_triggered = False  # an answer comes in many pieces: reading until nothing is left would double the calls
+    __slots__ = ("_codec", "_conversation", "_source", "opening", "stream")
+
+    def __init__(self, address: Address, owner: Owner, source: ConversationSource, codec: ChatCodec, user: int) -> None:
+        self._source = source
+        self._codec = codec
+        self._conversation: Conversation | None = None
+        self.stream = ChatStream()
+        self.opening = False  # the request is the first turn of its conversation
+        super().__init__(address, owner, {}, user)
+
+    def begin(self, request: bytes, due_ns: int) -> None:
+        """Send the next turn; the conversation knows it, and not `request`."""
+        del request
+        conversation = self._conversation
+        if conversation is not None and not (self.stream.done or self.stream.finish):
+            conversation = None
+        if conversation is None or not conversation.goes_on(self.stream.text):
+            conversation = self._conversation = self._source.open()
+        turn = conversation.next_turn()
+        self.payload = turn.payload
+        self.opening = turn.opening
+        self.stream = ChatStream()
+        super().begin(self._codec.encode(turn.messages, turn.max_tokens), due_ns)
+
+    def _new_parser(self) -> StreamParser:
+        return StreamParser(self)
+
+
+class StreamTimeouts(Timeouts):
+    """As `Timeouts`, but the limit to the first byte is one to the first token: a head alone is no answer."""
+
+    def exceeded(self, connection: Connection, now_ns: int) -> str | None:
+        """Which limit the request of `connection` is beyond, in words."""
+        waits = isinstance(connection, StreamConnection) and connection.stream.first_ns == ABSENT
+        if waits and now_ns - connection.started_ns >= self.first_byte_ns:
+            return f"timeout: no first token within {self.first_byte_ns / NS_PER_S:g} s"
+        return super().exceeded(connection, now_ns)

@@ -1,0 +1,87 @@
+"""The closed loop: each user's next request is due when its last answer came, plus think time."""
+
+from __future__ import annotations
+
+import heapq
+from itertools import count
+from typing import TYPE_CHECKING
+
+from harness.clock import NS_PER_MS, monotonic_ns
+from harness.measure.load.connections.connection import CLOSED, IDLE
+from harness.measure.load.phases import NEVER_NS
+from harness.record.rows import ABSENT
+
+if TYPE_CHECKING:
+    from harness.measure.load.connections.connection import Connection
+    from harness.measure.load.engine import Engine
+    from harness.measure.load.phases import Phases
+
+BACK_OFF_NS = 100 * NS_PER_MS  # after a refused connection, which must not become a busy loop
+
+
+class ClosedLoop:
+    """Users that come and go; each has a connection of its own."""
+
+    def __init__(self, engine: Engine, phases: Phases, think_ns: int) -> None:
+        self.next_due_ns = NEVER_NS
+        self._engine = engine
+        self._phases = phases
+        self._think_ns = think_ns
+        self._users: dict[int, Connection] = {}
+        self._thinking: list[tuple[int, int, Connection]] = []  # a heap by due time, then order of entry
+        self._entries = count()
+        self._next_user = 0
+        self._stopped = False
+
+    def add_user(self) -> int:
+        """A user arrives, with its first request due at once. Returns its number."""
+        user = self._next_user
+        self._next_user += 1
+        connection = self._users[user] = self._engine.connection(user)
+        self._schedule(connection, monotonic_ns())
+        self._engine.wake()
+        return user
+
+    def remove_user(self, user: int) -> None:
+        """A user leaves; an open request is still waited for."""
+        connection = self._users.pop(user, None)
+        if connection is None:
+            return
+        connection.leaving = True
+        if connection.state in (IDLE, CLOSED):
+            connection.close()
+
+    def wake(self) -> None:
+        """Have the engine look at what is due."""
+        self._engine.wake()
+
+    def stop(self) -> None:
+        """Nothing is due any more."""
+        self._stopped = True
+        self._thinking.clear()
+        self.next_due_ns = NEVER_NS
+
+    def on_due(self, now_ns: int) -> None:
+        """Send what is due."""
+        thinking = self._thinking
+        while thinking and thinking[0][0] <= now_ns:
+            due_ns, _, connection = heapq.heappop(thinking)
+            if not connection.leaving and due_ns < self._phases.measure_end_ns:
+                self._engine.launch(connection, due_ns)
+        self.next_due_ns = thinking[0][0] if thinking else NEVER_NS
+
+    def on_free(self, connection: Connection, done_ns: int, *, failed: bool) -> None:
+        """The user thinks, if it does, and sends again."""
+        if connection.leaving or self._stopped:
+            connection.close()
+        elif failed and connection.sent_ns == ABSENT:
+            self._schedule(connection, done_ns + max(self._think_ns, BACK_OFF_NS))
+        elif self._think_ns:
+            self._schedule(connection, done_ns + self._think_ns)
+        elif done_ns < self._phases.measure_end_ns:
+            self._engine.launch(connection, done_ns)
+
+    def _schedule(self, connection: Connection, due_ns: int) -> None:
+        if not self._stopped:
+            heapq.heappush(self._thinking, (due_ns, next(self._entries), connection))
+            self.next_due_ns = self._thinking[0][0]

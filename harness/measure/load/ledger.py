@@ -1,0 +1,199 @@
+"""The books of a load process: counters, rows and errors, kept apart from each other on purpose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.measure.load.server_timing import SplitReader
+from harness.record.rows import ABSENT, NOTED, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from harness.measure.load.connections.connection import Connection
+    from harness.measure.load.connections.http_parser import Answer
+    from harness.measure.load.payloads.payload_sets import Reading
+    from harness.measure.load.payloads.response_check import Check
+    from harness.measure.load.phases import Phases
+    from harness.record.recorder import Recorder, Rows
+
+    Places = Sequence[tuple[int, int, int]]  # of each payload: its request class, its number within it, its label
+
+MAX_ERROR_TEXTS = 100
+OTHER = "other"
+HIDDEN = b"[token]"
+REJECTED_STATUS = (429, 503)
+_OK, _ERROR, _REJECTED, _NOT_SENT = (int(o) for o in (Outcome.OK, Outcome.ERROR, Outcome.REJECTED, Outcome.NOT_SENT))
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What another client says of a request it made."""
+
+    outcome: Outcome
+    error: str  # empty where there was none
+    status: int  # ABSENT where no answer came
+    size_bytes: int
+    start_ns: int
+    done_ns: int
+
+
+class Ledger:
+    """Counts each request when it is scheduled, sent and ended, and writes its row."""
+
+    def __init__(self, recorder: Recorder, reading: Reading, places: Places, phases: Phases, worker: int) -> None:
+        self.recorder = recorder
+        self.phases = phases
+        self.worker = worker
+        self.scheduled = 0
+        self.sent = 0
+        self.resent = 0
+        self.checked = 0
+        self.ended = [0] * len(Outcome)  # by outcome
+        self.secret = b""  # the token that requests carry: a server may repeat it in a complaint
+        self.own_pace = False  # users wait in code of their own
+        self.errors: dict[str, int] = {}
+        self.observed_errors: dict[str, int] = {}  # of other clients, which have told Locust themselves
+        self._check, self._describe = reading
+        self._places = places
+        self._place_table = np.empty((0, 3), np.int64)
+        self._add = recorder.add
+        self._rows_taken = 0
+        self._row = 0  # of the next row, since the last `take`
+        self._timed_rows: list[int] = []  # with `_timings`: two flat lists, which make the collector no work
+        self._timings: list[bytes] = []
+        self._split_reader = SplitReader()
+        self._prepared: list[tuple[int, dict[str, int]]] = []  # row, ns by step that the client took
+
+    @property
+    def open_requests(self) -> int:
+        """Those sent and not ended."""
+        return self.sent - sum(self.ended) + self.ended[_NOT_SENT]
+
+    def open(self) -> None:
+        """Make the file."""
+        self.recorder.open()
+
+    def write(self, rows: Rows) -> None:
+        """Append rows that were taken."""
+        self.recorder.write(rows)
+
+    def close(self) -> None:
+        """End the file."""
+        self.recorder.close()
+
+    def answered(self, connection: Connection, answer: Answer, done_ns: int, check: Check | None = None) -> int:
+        """An answer came, good or bad: its outcome. `check` stands in for the bank's."""
+        status, body, timing, _, size_bytes = answer
+        checked, predicted = 0, ABSENT
+        if 200 <= status < 300:
+            outcome, checked, predicted = (check or self._check)(connection.payload, body)
+            self.checked += checked
+            if outcome:
+                self._count_error("a wrong answer")
+        else:
+            outcome = _REJECTED if status in REJECTED_STATUS else _ERROR
+            self._count_error(self._describe(status, body.replace(self.secret, HIDDEN) if self.secret else body))
+        if timing:
+            self._timed_rows.append(self._row)
+            self._timings.append(timing)
+        self._write(connection, outcome, done_ns, size_bytes, status, checked, predicted)
+        return outcome
+
+    def failed(self, connection: Connection, outcome: Outcome, text: str, done_ns: int) -> None:
+        """No answer came."""
+        self._count_error(text)
+        self._write(connection, int(outcome), done_ns, ABSENT, ABSENT, 0, ABSENT)
+
+    def observed(self, seen: Observed, place: int) -> None:
+        """A request that another client made and timed. The clock's resolution bounds its instants."""
+        self.own_pace = True
+        self.scheduled += 1
+        self.sent += 1
+        self.ended[seen.outcome] += 1
+        if seen.error:
+            _count(self.observed_errors, seen.error)
+        known = {
+            "due_ns": seen.start_ns,
+            "sent_ns": seen.start_ns,
+            "done_ns": seen.done_ns,
+            "response_bytes": seen.size_bytes,
+            "payload": place,
+            "status": seen.status,
+            "outcome": int(seen.outcome),
+            "checked": 0,
+        }
+        self._add(*(known.get(name, ABSENT) for name in NOTED))
+        self._row += 1
+
+    def not_sent(self, due_ns: int, payload: int) -> None:
+        """A request was due while too many were open."""
+        self._count_error("not sent: too many requests open")
+        self.ended[_NOT_SENT] += 1
+        known = {"due_ns": due_ns, "payload": payload, "outcome": _NOT_SENT, "checked": 0}
+        self._add(*(known.get(name, ABSENT) for name in NOTED))
+        self._row += 1
+
+    def _write(  # noqa: PLR0917  (a tuple for each request would cost more than it tidies)
+        self,
+        connection: Connection,
+        outcome: int,
+        done_ns: int,
+        size_bytes: int,
+        status: int,
+        checked: int,
+        predicted: int,
+    ) -> None:
+        self.ended[outcome] += 1
+        self._add(
+            connection.due_ns,
+            connection.sent_ns,
+            connection.first_byte_ns,
+            done_ns,
+            len(connection.request),
+            size_bytes,
+            connection.user,
+            connection.payload,
+            predicted,
+            status,
+            outcome,
+            checked,
+        )
+        if connection.spent_ns:
+            self._prepared.append((self._row, connection.spent_ns))
+        self._row += 1
+
+    def take(self) -> Rows:
+        """The rows since the last `take`, with all that follows from what was noted, and the servers' own splits."""
+        rows = self.recorder.take()
+        rows["request"] = np.arange(self._rows_taken, self._rows_taken + rows.size)
+        rows["worker"] = self.worker
+        rows["phase"] = self.phases.of(rows["due_ns"])
+        rows["request_class"], rows["payload"], rows["label"] = self._table()[rows["payload"]].T
+        self._split_reader.fill(rows, zip(self._timed_rows, self._timings, strict=True))
+        for row, spent_ns in self._prepared:
+            for name, ns in spent_ns.items():
+                rows[f"{name}_ns"][row] = ns
+        self._rows_taken += rows.size
+        self._timed_rows, self._timings, self._prepared, self._row = [], [], [], 0
+        return rows
+
+    def _table(self) -> NDArray[np.int64]:
+        """The places as an array; users' own code may have added some."""
+        if len(self._place_table) < len(self._places):
+            self._place_table = np.array(self._places, np.int64)
+        return self._place_table
+
+    def _count_error(self, text: str) -> None:
+        _count(self.errors, text)
+
+
+def _count(errors: dict[str, int], text: str) -> None:
+    if text not in errors and len(errors) >= MAX_ERROR_TEXTS - 1:
+        text = OTHER
+    errors[text] = errors.get(text, 0) + 1

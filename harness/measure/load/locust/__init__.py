@@ -1,0 +1,1 @@
+"""The load inside Locust: users, options, master and workers."""

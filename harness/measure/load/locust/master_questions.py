@@ -1,0 +1,120 @@
+"""What a worker asks its master before and during a test: the time on its clock, and files that are not here."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from gevent.event import AsyncResult
+
+from harness.clock import monotonic_ns
+from harness.errors import RunError
+from harness.measure.load.locust.clock_offset import SAME, ClockOffset, Exchange, clock_id, offset_of
+from harness.measure.load.locust.file_transfer import is_here
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from locust.runners import MasterRunner, WorkerRunner
+
+ASK = "sweepspot_ask"  # to the master: {"number", "what": "clock" or "file", "path"}
+TOLD = "sweepspot_told"  # back: {"number", "master_ns", "clock_id", "data"}
+FIRST_EXCHANGES = 8
+INTERVAL_S = 5.0
+KEPT = 32
+PATIENCE_S = 10.0
+
+
+class MasterKnown:
+    """A worker's side: keeps asking for the time, and fetches files."""
+
+    def __init__(self, runner: WorkerRunner) -> None:
+        self._runner = runner
+        self._exchanges: deque[Exchange] = deque(maxlen=KEPT)
+        self._waiting: dict[int, AsyncResult] = {}
+        self._number = 0
+        self._same_clock = False
+        runner.register_message(TOLD, self._on_told)
+        gevent.spawn(self._ask_the_time)
+
+    @property
+    def clock(self) -> ClockOffset | None:
+        """What is added to our instants to get the master's; None where it has not answered yet."""
+        return SAME if self._same_clock else offset_of(self._exchanges)
+
+    def fetch(self, path: str, folder: Path) -> Path:
+        """The master's file as one of ours. Raises RunError where the master does not give it."""
+        answer = self._ask({"what": "file", "path": path})
+        if answer is None or answer.get("data") is None:
+            raise RunError(f"{path}: it is not on this machine, and the master did not send it")
+        copy = folder / Path(path).name
+        copy.write_bytes(answer["data"])
+        return copy
+
+    def _ask_the_time(self) -> None:
+        for _ in range(FIRST_EXCHANGES):
+            self._exchange()
+            gevent.sleep(0.01)
+        while not self._same_clock:
+            gevent.sleep(INTERVAL_S)
+            self._exchange()
+
+    def _exchange(self) -> None:
+        asked_ns = monotonic_ns()
+        answer = self._ask({"what": "clock"})
+        if answer is not None:
+            exchange = Exchange(asked_ns=asked_ns, theirs_ns=answer["master_ns"], answered_ns=answer["ns"])
+            self._exchanges.append(exchange)
+            self._same_clock = bool(answer["clock_id"]) and answer["clock_id"] == clock_id()
+
+    def _ask(self, question: dict[str, Any]) -> dict[str, Any] | None:
+        self._number += 1
+        result = self._waiting[self._number] = AsyncResult()
+        self._runner.send_message(ASK, {**question, "number": self._number, "clock_id": clock_id()})
+        try:
+            answer: dict[str, Any] = result.get(timeout=PATIENCE_S)
+        except gevent.Timeout:
+            return None
+        return answer
+
+    def _on_told(self, environment: Any, msg: Any, **_: Any) -> None:
+        del environment
+        result = self._waiting.pop(msg.data["number"], None)
+        if result is not None:
+            result.set({**msg.data, "ns": monotonic_ns()})
+
+
+class WorkersKnown:
+    """The master's side: answers, and knows whether all workers are on this machine."""
+
+    def __init__(self, runner: MasterRunner) -> None:
+        self.all_here = True
+        self._runner = runner
+        self._files: set[str] = set()
+        runner.register_message(ASK, self._on_ask)
+
+    def offer(self, paths: Iterable[str]) -> None:
+        """From now on workers may have these files, and no others."""
+        self._files = set(paths)
+
+    def _on_ask(self, environment: Any, msg: Any, **_: Any) -> None:
+        del environment
+        asked = msg.data
+        self.all_here &= asked["clock_id"] == clock_id()
+        data = None
+        if asked["what"] == "file" and asked["path"] in self._files:
+            data = Path(asked["path"]).read_bytes()
+        told = {"number": asked["number"], "master_ns": monotonic_ns(), "clock_id": clock_id(), "data": data}
+        self._runner.send_message(TOLD, told, client_id=msg.node_id)
+
+
+def local_copies(paths: Iterable[str], master: MasterKnown) -> dict[str, str]:
+    """Those of the master's files that are not here, each with the copy that was fetched. Raises RunError."""
+    missing = [path for path in paths if not is_here(path)]
+    if not missing:
+        return {}
+    folder = Path(tempfile.mkdtemp(prefix="sweepspot-payloads-"))
+    return {path: str(master.fetch(path, folder)) for path in missing}

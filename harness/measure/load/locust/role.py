@@ -1,0 +1,155 @@
+"""What local, master and worker processes have in common in a test."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gevent
+import gevent.monkey
+import msgspec
+from gevent.event import Event
+
+from harness.clock import wall_time
+from harness.errors import ExitCode, SweepspotError
+from harness.measure.load.assemble import assemble
+from harness.measure.load.locust.clock_offset import SAME
+from harness.measure.load.locust.load_run import INTERRUPT_DRAIN_S, LoadRun
+from harness.measure.load.locust.mixed_classes import classes_of
+from harness.measure.load.locust.options import load_options
+from harness.measure.load.locust.other_clients import Recording
+from harness.plan.arrivals import Closed
+
+if TYPE_CHECKING:
+    from locust.env import Environment
+
+    from harness.measure.load.locust.clock_offset import ClockOffset
+    from harness.measure.load.locust.worker_barrier import Orders
+    from harness.measure.load.options import LoadOptions
+
+BEGIN_LIMIT_S = 60.0
+logger = logging.getLogger(__name__)
+
+
+class Role:
+    """What all three have in common."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.run: LoadRun | None = None
+        self.begun = Event()  # `run` is there, or never will be
+        self._environment = environment
+        self._reason = ""  # why the test is ending, where something told us
+        self._tests = 0
+        self._recording: Recording | None = None
+        self._spawned = False  # all users are there
+        environment.events.request.add_listener(self._on_foreign_request)
+
+    def on_test_start(self) -> None:
+        """A test begins; users come next."""
+
+    def on_spawning_complete(self) -> None:
+        """All users are there."""
+        self._spawned = True
+        if self.run is not None:
+            self.run.all_users_are_there()
+
+    def on_test_stopping(self) -> None:
+        """The test ends: time is over, someone pressed stop, or the process is quitting."""
+        if self.run is not None:
+            self.run.end(self._reason or self._stop_reason(), INTERRUPT_DRAIN_S if self._reason else None)
+
+    def on_quitting(self) -> None:
+        """The process ends, by itself or by a signal that Locust caught."""
+        if self.run is not None:
+            self.run.end(self._reason or "SIGTERM", INTERRUPT_DRAIN_S)
+
+    def _on_foreign_request(self, **told: Any) -> None:
+        """A client that is not ours has made a request."""
+        if self.run is None or self._recording is None:
+            return
+        if self.run.ended:
+            logger.warning("A request of a client of Locust's own ended after the books were closed: it is in no row")
+        else:
+            self._recording.on_request(**told)
+
+    def stop(self, reason: str) -> None:
+        """End the test, and the process where nobody sits at a page."""
+        self._reason = self._reason or reason
+        gevent.spawn(self._runner.quit if self._options.headless else self._runner.stop)
+
+    def interrupt(self) -> None:
+        """Ctrl-C. Raised where Locust waits for it, and not wherever the engine happens to be."""
+        self._reason = self._reason or "SIGINT"
+        gevent.get_hub().parent.throw(KeyboardInterrupt())
+
+    def fail(self, error: SweepspotError) -> None:
+        """The test cannot begin: say so in one line."""
+        logger.error("%s", error)
+        self._environment.process_exit_code = int(error.exit_code)
+        self.stop("it could not begin")
+
+    def _begin(self, orders: Orders) -> None:
+        self._spawned = False
+        self._try_to_begin(orders)
+        self.begun.set()
+
+    def _try_to_begin(self, orders: Orders) -> None:
+        try:
+            options = msgspec.structs.replace(
+                load_options(self._options, Path(orders.trial_dir), orders.worker, orders.workers),
+                classes=classes_of(self._environment),
+            )
+            options = self._adapted(options)
+            load, driver = assemble(options, self._environment.host or "", gevent.monkey.get_original)
+        except SweepspotError as error:
+            self.fail(error)
+            return
+        except Exception:  # Locust would log it, and go on without a load
+            logger.exception("The load could not begin")
+            self._environment.process_exit_code = int(ExitCode.BUG)
+            self.stop("it could not begin")
+            return
+        self.run = LoadRun(self._environment, load, driver)
+        self._recording = Recording(load)
+        self.run.start(self._on_measured)
+        load.clock = self._clock()
+        if not isinstance(options.arrivals, Closed):
+            self.run.start_arrivals(self._on_own_clock(orders.origin_ns))
+
+    def _adapted(self, options: LoadOptions) -> LoadOptions:
+        """What is different here from what the options say."""
+        return options
+
+    def _clock(self) -> ClockOffset | None:
+        """What is added to instants of this machine to get the master's; SAME for a process on its own."""
+        return SAME
+
+    def _on_own_clock(self, master_ns: int | None) -> int | None:
+        clock = self._clock()
+        return None if master_ns is None or clock is None else master_ns - clock.offset_ns
+
+    def _on_measured(self) -> None:
+        self.stop("measured")
+
+    def _stop_reason(self) -> str:
+        return "time" if self._options.run_time else "stopped"
+
+    def _trial_dir(self) -> str:
+        """Where this test's rows go; a second test in the same process gets a folder of its own."""
+        given = self._options.trial_dir
+        number = self._tests
+        self._tests += 1
+        if given:
+            return str(given) if not number else f"{given}-{number}"
+        if not number:
+            self._results = Path("results") / f"{wall_time().astimezone():%Y-%m-%d-%H%M%S}-locust"
+        return str((self._results / "trials" / str(number)).resolve())
+
+    @property
+    def _options(self) -> Any:
+        return self._environment.parsed_options
+
+    @property
+    def _runner(self) -> Any:
+        return self._environment.runner

@@ -1,0 +1,152 @@
+"""Feeds Locust's own statistics in batches: firing `events.request` for each would cost more than the request.
+
+Replaces `locust.stats.bucket_response_time` on import, so that Locust's percentiles are right to 0.5 % instead
+of being rounded to whole milliseconds or two digits.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import locust.stats
+import numpy as np
+from locust.exception import StopTest
+from locust.stats import StatsEntry, StatsError
+
+from harness.clock import NS_PER_MS, NS_PER_S, monotonic_ns, wall_time
+from harness.record.rows import ABSENT, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from locust.env import Environment
+    from numpy.typing import NDArray
+
+    from harness.measure.load.payloads.request_classes import StatisticsKey
+    from harness.record.recorder import Rows
+
+BUCKETS_PER_E = 100  # buckets are 1 % wide: a percentile is off by at most 0.5 %
+OWN_MODULES = ("locust.runners", "harness.measure.load.locust.role")
+logger = logging.getLogger(__name__)
+
+
+def bucket_ms(response_time_ms: float) -> float:
+    """The middle of the bucket that a response time falls in."""
+    if response_time_ms <= 0:
+        return 0
+    return float(_buckets_ms(np.array([response_time_ms]))[0])
+
+
+def _buckets_ms(response_times_ms: NDArray[np.float64]) -> NDArray[np.float64]:
+    number = np.rint(np.log(np.maximum(response_times_ms, 1e-6)) * BUCKETS_PER_E)
+    middle: NDArray[np.float64] = np.round(np.exp(number / BUCKETS_PER_E), 6)
+    return middle
+
+
+locust.stats.bucket_response_time = bucket_ms
+
+
+class StatisticsFeed:
+    """Brings rows into the statistics of one environment."""
+
+    def __init__(self, environment: Environment, keys: Sequence[StatisticsKey | None]) -> None:
+        self._environment = environment
+        self._keys = keys  # by request class; it may grow
+        self._errors_fed: dict[str, int] = {}
+        # Instants are monotonic; Locust counts per second of wall time.
+        self._wall_offset_s = wall_time().timestamp() - monotonic_ns() / NS_PER_S
+
+    def feed(self, rows: Rows, errors: dict[str, int]) -> None:
+        """Count `rows`; `errors` are the texts of all failures so far."""
+        stats = self._environment.stats
+        if rows.size:
+            for number, key in enumerate(self._keys):
+                its_own = rows["request_class"] == number
+                of_class = rows if its_own.all() else rows[its_own]  # a copy of whole rows is dear
+                if of_class.size and key is not None:
+                    entry = self._entry(key, of_class)
+                    stats.total.extend(entry)
+                    stats.entries[key].extend(entry)
+        self._feed_errors(errors)
+        listeners = self._foreign_listeners()
+        if listeners:
+            self._fire(rows, listeners)
+
+    def _entry(self, key: StatisticsKey, rows: Rows) -> StatsEntry:
+        stats = self._environment.stats
+        timed = rows["done_ns"] != ABSENT
+        times_ms = (rows["done_ns"] - rows["due_ns"])[timed] / NS_PER_MS
+        seconds = (np.where(timed, rows["done_ns"], rows["due_ns"]) / NS_PER_S + self._wall_offset_s).astype(np.int64)
+        failed = rows["outcome"] != Outcome.OK
+        entry = StatsEntry(stats, key.name, key.method)
+        entry.start_time = stats.start_time
+        entry.num_requests = int(rows.size)
+        entry.num_none_requests = int(rows.size - timed.sum())
+        entry.num_failures = int(failed.sum())
+        entry.total_response_time = float(times_ms.sum())
+        entry.min_response_time = float(times_ms.min()) if times_ms.size else None
+        entry.max_response_time = float(times_ms.max()) if times_ms.size else 0
+        entry.response_times = _counted(_buckets_ms(times_ms))
+        entry.num_reqs_per_sec = _counted(seconds)
+        entry.num_fail_per_sec = _counted(seconds[failed])
+        entry.total_content_length = int(np.maximum(rows["response_bytes"], 0).sum())
+        entry.last_request_timestamp = float(rows["done_ns"].max() / NS_PER_S + self._wall_offset_s)
+        return entry
+
+    def _feed_errors(self, errors: dict[str, int]) -> None:
+        known = self._environment.stats.errors
+        for text, count in errors.items():
+            new = count - self._errors_fed.get(text, 0)
+            if new:
+                self._errors_fed[text] = count
+                first = next(each for each in self._keys if each is not None)
+                key = StatsError.create_key(first.method, first.name, text)
+                error = known.setdefault(key, StatsError(first.method, first.name, text))
+                error.occurrences += new - 1
+                error.occurred()
+
+    def _foreign_listeners(self) -> list[Any]:
+        handlers = self._environment.events.request._handlers  # noqa: SLF001  (Locust offers no way to ask)
+        return [handler for handler in handlers if handler.__module__ not in OWN_MODULES]
+
+    def _fire(self, rows: Rows, listeners: list[Any]) -> None:
+        """Tell listeners that a user registered of each request, as Locust's own clients would."""
+        for row in rows:
+            key = self._keys[int(row["request_class"])]
+            if key is None:
+                continue
+            outcome = Outcome(int(row["outcome"]))
+            timed = row["done_ns"] != ABSENT
+            told: dict[str, Any] = {
+                "request_type": key.method,
+                "name": key.name,
+                "response_time": float(row["done_ns"] - row["due_ns"]) / NS_PER_MS if timed else None,
+                "response_length": max(0, int(row["response_bytes"])),
+                "exception": None if outcome is Outcome.OK else RequestFailedError(outcome, int(row["status"])),
+                "context": {},
+                "response": None,
+                "start_time": float(row["due_ns"]) / NS_PER_S + self._wall_offset_s,
+                "url": None,
+            }
+            for listener in listeners:
+                try:
+                    listener(**told)
+                except StopTest:
+                    raise
+                except Exception:
+                    logger.exception("Uncaught exception in event handler")
+                    locust.log.unhandled_greenlet_exception = True
+
+
+class RequestFailedError(Exception):
+    """What a listener of `events.request` gets for a request that did not end well."""
+
+    def __init__(self, outcome: Outcome, status: int) -> None:
+        super().__init__(f"{outcome.name.lower()}, HTTP {status}" if status != ABSENT else outcome.name.lower())
+        self.outcome = outcome
+
+
+def _counted(values: NDArray[Any]) -> dict[Any, int]:
+    unique, counts = np.unique(values, return_counts=True)
+    return dict(zip(unique.tolist(), counts.tolist(), strict=True))

@@ -1,0 +1,84 @@
+"""The payloads of one request class: from its own file, from the load's, or made from the server's metadata."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from harness.errors import UserError
+from harness.wire.payload_bank import Bank
+from harness.wire.payloads import random_bank
+from harness.wire.protocols import GRPC, HTTP_BINARY, HTTP_JSON
+from harness.wire.server_probe import read_meta
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.measure.load.options import LoadOptions
+    from harness.plan.request_mix import ClassShare
+    from harness.wire.server_url import ServerUrl
+
+VERB_OUTPUTS = {"explain": "attributions"}
+
+
+def class_bank(options: LoadOptions, share: ClassShare, url: ServerUrl, protocol: str) -> Bank:
+    """The bank of `share`'s class. Raises UserError where answers are to be checked and nobody knows the right ones."""
+    path = _file(options, share)
+    if path is not None:
+        return Bank.load(path)
+    if options.check != "off":
+        raise UserError(_advice(share))
+    verb, model = share.request_class.verb, share.request_class.model
+    if options.bank is not None and model in (None, options.model):
+        bank = Bank.load(options.bank)
+    else:
+        bank = random_bank(read_meta(str(url), model or options.model, protocol, url.access), options.seed)
+    return bank if verb == "predict" else _asking(bank, verb)
+
+
+def in_rows(bank: Bank, share: ClassShare, protocol: str) -> Bank:
+    """`bank` with as many items in each payload as the class asks for: each item once first, then those after it.
+
+    Raises UserError where the protocol or the model takes one item at a time.
+    """
+    rows = share.request_class.rows
+    if rows == 1:
+        return bank
+    if protocol not in (HTTP_JSON, HTTP_BINARY, GRPC) or isinstance(bank.inputs, tuple) or bank.meta.client:
+        raise UserError(
+            f"request class {share.name}: rows={rows} needs the Open Inference Protocol and items of one shape that "
+            "are sent as they are; write rows=1"
+        )
+    count = len(bank.inputs)
+    together = (np.arange(count)[:, None] + np.arange(rows)) % count
+    expected = bank.expected[together] if len(bank.expected) else bank.expected
+    return replace(bank, inputs=bank.inputs[together], labels=bank.labels[:0], expected=expected)
+
+
+def _file(options: LoadOptions, share: ClassShare) -> Path | None:
+    """A file of the class's own, of its verb, or the load's where the class asks nothing else."""
+    verb, model = share.request_class.verb, share.request_class.model
+    found = options.class_banks.get(share.name)
+    if found is None and model in (None, options.model):
+        found = options.class_banks.get(verb, options.bank if verb == "predict" else None)
+    return found
+
+
+def _advice(share: ClassShare) -> str:
+    if share.request_class == type(share.request_class)():
+        return "--check needs --bank, a file of payloads with their right answers; or say --check off"
+    return (
+        f"request class {share.name}: nobody knows the right answers; give them with --class-bank {share.name}=FILE, "
+        "or say --check off"
+    )
+
+
+def _asking(bank: Bank, verb: str) -> Bank:
+    """The same payloads, for another verb of the model; an attribution is as large as an input."""
+    meta = msgspec.structs.replace(
+        bank.meta, verb=verb, output_name=VERB_OUTPUTS[verb], output_shape=bank.meta.input_shape
+    )
+    return replace(bank, meta=meta, expected=np.zeros(0, np.float32))

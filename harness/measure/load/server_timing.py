@@ -1,0 +1,112 @@
+"""The server's own split, read from `Server-Timing` headers in bulk.
+
+Headers of one server differ only in their digits. So each is looked up by its form (every digit replaced by 0),
+which tells where the numbers stand; a form is parsed once.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from harness.clock import NS_PER_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from harness.record.recorder import Rows
+
+COLUMN_OF = {
+    b"queue": "queue_ns",
+    b"batch": "batch_wait_ns",
+    b"preprocess": "preprocess_ns",
+    b"compute": "compute_ns",
+    b"serialise": "serialise_ns",
+    b"clean": "clean_ns",
+    b"transform": "transform_ns",
+    b"normalise": "normalise_ns",
+    b"augment": "augment_ns",
+}
+BATCH_SIZE = "batch_size"
+MAX_FORMS = 4096
+MAX_DIGITS = 15  # of a number that is believed; float64 holds as many exactly
+
+_FORM = bytes.maketrans(b"123456789", b"000000000")
+_ENTRY = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)((?:\s*;\s*[A-Za-z]+\s*=\s*(?:\"[^\"]*\"|[^\",;\s]*))*)\s*(?:,|$)")
+_DUR = re.compile(rb";\s*dur\s*=\s*\"?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\"?\s*(?=;|$)")
+_ITEMS = re.compile(rb";\s*desc\s*=\s*\"?n=([0-9]+)\"?")
+
+
+class Place(NamedTuple):
+    """Where a number stands in headers of one form, and what its characters weigh (a point weighs nothing)."""
+
+    column: str
+    start: int
+    stop: int
+    weights: NDArray[np.float64]  # (stop - start,)
+    points: float  # what the characters' codes add beyond their digits
+
+
+class SplitReader:
+    """Turns Server-Timing headers into columns of rows."""
+
+    def __init__(self) -> None:
+        self._forms: dict[bytes, tuple[Place, ...]] = {}
+
+    def fill(self, rows: Rows, headers: Iterable[tuple[int, bytes]]) -> None:
+        """Write each header (index of its row, value) into `rows`. Unknown names and odd values are left out."""
+        alike: dict[bytes, tuple[list[int], list[bytes]]] = {}
+        for index, header in headers:
+            form = header.translate(_FORM)
+            group = alike.get(form)
+            if group is None:
+                group = alike[form] = ([], [])
+            group[0].append(index)
+            group[1].append(header)
+        for form, (indices, group_headers) in alike.items():
+            characters = np.frombuffer(b"".join(group_headers), np.uint8).reshape(len(indices), len(form))
+            for place in self._places(form):
+                numbers = characters[:, place.start : place.stop].astype(np.float64) @ place.weights - place.points
+                rows[place.column][indices] = np.rint(numbers)
+
+    def _places(self, form: bytes) -> tuple[Place, ...]:
+        places = self._forms.get(form)
+        if places is None:
+            if len(self._forms) >= MAX_FORMS:
+                self._forms.clear()
+            places = self._forms[form] = find_places(form)
+        return places
+
+
+def find_places(form: bytes) -> tuple[Place, ...]:
+    """Where the known numbers of a form stand; the first entry of a name counts."""
+    places: dict[str, Place] = {}
+    for entry in _ENTRY.finditer(form):
+        column = COLUMN_OF.get(entry[1])
+        if column is None:
+            continue
+        duration = _DUR.search(entry[2])
+        if duration is not None and column not in places:
+            places[column] = _place(column, form, entry.start(2) + duration.start(1), entry.start(2) + duration.end(1))
+        items = _ITEMS.search(entry[2]) if entry[1] == b"batch" else None
+        if items is not None and BATCH_SIZE not in places:
+            places[BATCH_SIZE] = _place(
+                BATCH_SIZE, form, entry.start(2) + items.start(1), entry.start(2) + items.end(1)
+            )
+    return tuple(place for place in places.values() if place.stop - place.start <= MAX_DIGITS)
+
+
+def _place(column: str, form: bytes, start: int, stop: int) -> Place:
+    """Durations are in milliseconds and become nanoseconds."""
+    text = form[start:stop]
+    whole, _, fraction = text.partition(b".")
+    unit = 1 if column == BATCH_SIZE else NS_PER_MS
+    digits = [unit * 10.0**power for power in range(len(whole) - 1, -len(fraction) - 1, -1)]
+    weights = np.array(digits)
+    if b"." in text:
+        weights = np.insert(weights, len(whole), 0.0)
+    return Place(column, start, stop, weights, float(weights.sum() * ord("0")))

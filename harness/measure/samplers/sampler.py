@@ -1,0 +1,123 @@
+"""The sampler: asks every reader at every tick, and keeps account of itself."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from harness.clock import NS_PER_S, cpu_ns, monotonic_ns
+from harness.measure.samplers.cpu import Machine
+from harness.measure.samplers.gpu import GpuAbsentError, Gpus
+from harness.measure.samplers.process_tree import ProcessTree
+from harness.measure.samplers.reading import Reading
+from harness.record.samples import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from harness.clock import Clock
+    from harness.measure.samplers.reading import Reader
+    from harness.measure.samplers.ticks import Tick, Timer
+    from harness.measure.samplers.writer import SampleWriter
+
+
+class StoppableClock:
+    """CLOCK_MONOTONIC whose sleep ends early once `stop` was called."""
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the machine started."""
+        return monotonic_ns()
+
+    def sleep_until_ns(self, deadline_ns: int) -> None:
+        """Sleep until the deadline or the stop, whichever is first."""
+        self._stopped.wait(max(0, deadline_ns - monotonic_ns()) / NS_PER_S)
+
+    def stop(self) -> None:
+        """Wake the sleeper; callable from any thread or signal handler."""
+        self._stopped.set()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopped.is_set()
+
+
+class Own:
+    """The sampler's own cost, and the ticks that were skipped (`skipped`, only where there were any)."""
+
+    def __init__(self) -> None:
+        self.skipped = 0
+
+    def read(self, now_ns: int) -> list[Reading]:
+        """`cpu_s` of this process since it began, imports included."""
+        del now_ns
+        readings = [Reading("sampler", "cpu_s", cpu_ns() / NS_PER_S)]
+        if self.skipped:
+            readings.append(Reading("sampler", "skipped", float(self.skipped)))
+        return readings
+
+
+class Note:
+    """Something to say once, at the first tick, as a sample without a value."""
+
+    def __init__(self, text: str) -> None:
+        self._text: str | None = text
+
+    def read(self, now_ns: int) -> list[Reading]:
+        """The note, then nothing."""
+        del now_ns
+        text, self._text = self._text, None
+        return [Reading("sampler", "note", None, text)] if text else []
+
+
+def make_readers(target_pid: int | None, load_pid: int | None) -> list[Reader]:
+    """All that this machine has to be read; a missing GPU leaves one note."""
+    readers: list[Reader] = [
+        ProcessTree(source, pid) for source, pid in (("target", target_pid), ("load", load_pid)) if pid is not None
+    ]
+    readers.append(Machine())
+    try:
+        readers.append(Gpus())
+    except GpuAbsentError as absent:
+        readers.append(Note(f"no GPU samples: {absent}"))
+    return readers
+
+
+class Sampler:
+    """Reads all `readers` at every tick of a timer."""
+
+    def __init__(self, clock: Clock, readers: Sequence[Reader]) -> None:
+        self._clock = clock
+        self._own = Own()
+        self._readers = [*readers, self._own]  # itself last: the tick's own cost is in it
+
+    def samples(self, tick: Tick) -> list[Sample]:
+        """One sample per reading, each with the instant at which its reader was asked."""
+        self._own.skipped = tick.skipped
+        samples: list[Sample] = []
+        for reader in self._readers:
+            now_ns = self._clock.now_ns()
+            late_ns = max(0, now_ns - tick.due_ns)  # the last reading, at the stop, is ahead of its deadline
+            samples += [
+                Sample(t_ns=now_ns, late_ns=late_ns, source=source, metric=metric, value=value, error=error)
+                for source, metric, value, error in reader.read(now_ns)
+            ]
+        return samples
+
+
+def run(
+    sampler: Sampler, timer: Timer, writer: SampleWriter, stopped: Callable[[], bool], ready: Callable[[], None]
+) -> None:
+    """Sample until `stopped`, with a last sample then; call `ready` once the first is on disk."""
+    first = True
+    for tick in timer:
+        samples = sampler.samples(tick)
+        writer.add(samples, samples[0].t_ns)
+        if first:
+            ready()
+            first = False
+        if stopped():
+            return

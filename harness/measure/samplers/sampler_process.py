@@ -1,0 +1,91 @@
+"""The parent's side of the sampler process."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Self
+
+from harness.child_process import ChildProcess
+from harness.errors import RunError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from harness.control import ControlChannel
+    from harness.cpu_cores import Cores
+
+READY_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 5.0
+
+
+class SamplerProcess:
+    """A sampler that runs beside a trial.
+
+    Args:
+        out: where the samples go (Arrow IPC stream).
+        target_pid: the target's process; None where it is not ours or lives in the load process.
+        load_pid: the load process.
+        cores: where the sampler may run, that is not on the target's; all where empty.
+        interval_ms: from one reading to the next.
+    """
+
+    def __init__(
+        self, *, out: Path, target_pid: int | None, load_pid: int | None, cores: Cores = (), interval_ms: float = 200.0
+    ) -> None:
+        self._out = out
+        self._cores = cores
+        self._words = ["--out", str(out), "--interval-ms", f"{interval_ms:g}"]
+        self._words += [f"--target-pid={target_pid}"] if target_pid is not None else []
+        self._words += [f"--load-pid={load_pid}"] if load_pid is not None else []
+        self._process: ChildProcess | None = None
+        self._control: ControlChannel | None = None
+        self.failure: str | None = None  # set by `stop`: why it ended before it was told to, None where all went well
+
+    @property
+    def pid(self) -> int | None:
+        """The sampler's process, None where it does not run."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start it and return once its first samples are on disk. Raises RunError where it cannot."""
+        argv = [sys.executable, "-m", "harness.measure.samplers", *self._words]
+        self._process, self._control = ChildProcess.with_control(argv, cores=self._cores)
+        try:
+            message = self._control.receive(READY_TIMEOUT_S)
+        except TimeoutError:
+            message = {"message": f"no reading within {READY_TIMEOUT_S:g} s"}
+        if message is None or message.get("event") != "ready":
+            self.stop()
+            self.failure = (message or {}).get("message", "it ended at once")
+            raise RunError(f"the samplers did not start ({self._out}): {self.failure}")
+
+    def stop(self) -> None:
+        """Have it write the last samples and end; then kill it. Does nothing a second time."""
+        if self._process is None or self._control is None:
+            return
+        self._control.send({"stop": True})
+        if self._process.wait(STOP_TIMEOUT_S) is None:
+            self._process.kill()
+        if code := self._process.exit_code:
+            words = _error_told(self._control) or self._process.last_words()
+            self.failure = words or f"the samplers ended with exit code {code}"
+        self._control.close()
+        self._process.close()
+        self._process = self._control = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def _error_told(control: ControlChannel) -> str | None:
+    while (message := control.receive(timeout_s=1.0)) is not None:
+        if message.get("event") == "error":
+            return str(message["message"])
+    return None

@@ -1,0 +1,1 @@
+"""Starts, reaches and stops what is measured."""

@@ -1,0 +1,186 @@
+"""Somebody else's server as a child process: started by its recipe, awaited, stopped with all that it started."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+from harness.child_process import ChildProcess
+from harness.clock import NS_PER_S, MonotonicClock, monotonic_ns
+from harness.cpu_cores import usable_cores
+from harness.errors import RunError, UserError
+from harness.measure.target.embedded import Ready
+from harness.measure.target.prepared_model import prepare_model
+from harness.measure.target.recipe_venv import python_of
+from harness.plan.server_recipe import PORTS, filled
+from harness.wire.server_url import parse_url
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.cpu_cores import Cores
+    from harness.plan.knobs import Setting
+    from harness.plan.server_recipe import ServerRecipe
+    from harness.plan.target_spec import Progress
+
+POLL_S = 0.05
+ASK_TIMEOUT_S = 2.0
+OK = 200
+
+
+class ServerProcess:
+    """One start of a server, in a process group of its own. It is told to end when this process dies.
+
+    Args:
+        recipe: how it is started.
+        model: which of the recipe's models it serves.
+        setting: its knobs, complete.
+        cores: where it may run; everywhere where empty.
+        log: where its output goes; dropped (but for its last lines, if it dies at start) where None.
+        progress: told of long steps before it is ready.
+    """
+
+    def __init__(
+        self,
+        recipe: ServerRecipe,
+        model: str,
+        setting: Setting,
+        *,
+        cores: Cores = (),
+        log: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._recipe = recipe
+        self._model = model
+        self._setting = setting
+        self._cores = cores
+        self._log = log
+        self._progress = progress or (lambda *_: None)
+        self._process: ChildProcess | None = None
+        self._ready: Ready | None = None
+        self._clock = MonotonicClock()
+
+    @property
+    def ready(self) -> Ready:
+        """Where it is and what it serves."""
+        if self._ready is None:
+            raise RuntimeError("start() comes first")
+        return self._ready
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None before `start`."""
+        return self._process.pid if self._process else None
+
+    def alive(self) -> bool:
+        """Whether its process runs."""
+        return self._process is not None and self._process.exit_code is None
+
+    def start(self) -> Ready:
+        """Start it and wait until it is ready. Raises UserError (recipe, installation), RunError (death, silence)."""
+        recipe = self._recipe
+        reference = filled(recipe.reference, {"model": self._model})
+        prepared = prepare_model(reference, recipe.model_format) if reference else None
+        values = self._values(prepared.file if prepared else None)
+        argv = [word for word in (filled(word, values) for word in recipe.command) if word]
+        url, grpc_url, metrics = (filled(each, values) for each in (recipe.url, recipe.grpc_url, recipe.metrics))
+        self._progress(f"waiting for {recipe.name}", 0, 1)
+        self._process = self._spawn(argv, {**os.environ, **{k: filled(v, values) for k, v in recipe.env.items()}})
+        try:
+            self._await_ready(self._process, url, filled(recipe.ready.path, values))
+        except BaseException:
+            self.stop()
+            raise
+        self._progress(f"waiting for {recipe.name}", 1, 1)
+        bank = prepared.bank if prepared else None
+        self._ready = Ready(url, bank, None, grpc_url or None, metrics_url=metrics or None)
+        return self._ready
+
+    def _values(self, model_file: Path | None) -> dict[str, object]:
+        recipe = self._recipe
+        return {
+            **self._setting,
+            **dict(zip(PORTS, free_ports(len(PORTS)), strict=True)),
+            "model": self._model,
+            "model_file": model_file or "",
+            "python": python_of(recipe),
+            "recipe_dir": recipe.folder,
+            "cores": len(self._cores or usable_cores()) or 1,
+        }
+
+    def _spawn(self, argv: list[str], env: dict[str, str]) -> ChildProcess:
+        guard = shutil.which("setpriv")  # ends the server where this process is killed and cannot
+        try:
+            return ChildProcess(
+                [guard, "--pdeathsig", "TERM", *argv] if guard else argv,
+                log=self._log,
+                cores=self._cores,
+                cwd=self._recipe.folder / self._recipe.directory,
+                env=env,
+            )
+        except OSError as error:
+            raise UserError(f"{self._recipe.name}: cannot start {argv[0]} ({error.strerror}); see command in "
+                            f"{self._recipe.path}") from error  # fmt: skip
+
+    def _await_ready(self, process: ChildProcess, url: str, path: str) -> None:
+        check = self._recipe.ready
+        deadline_ns = monotonic_ns() + round(check.timeout_s * NS_PER_S)
+        line = re.compile(check.line) if check.line else None
+        while True:
+            if (code := process.exit_code) is not None:
+                raise RunError(f"{self._recipe.name}: died at start with exit code {code}: {_said(process)}")
+            missing = _not_answering(url, path) if path else ""
+            if not missing and line is not None and not line.search(process.output()):
+                missing = f"no line of its output matches {check.line!r}"
+            if not missing:
+                return
+            if monotonic_ns() > deadline_ns:
+                raise RunError(
+                    f"{self._recipe.name}: not ready after {check.timeout_s:g} s ({missing}); it said: "
+                    f"{_said(process)}; if it needs longer, raise ready.timeout_s in {self._recipe.path}"
+                )
+            self._clock.sleep_until_ns(monotonic_ns() + round(POLL_S * NS_PER_S))
+
+    def set_knobs(self, changes: Setting) -> None:
+        """No knob of a recipe is live."""
+        raise UserError(f"{', '.join(changes)}: takes a restart of {self._recipe.name}")
+
+    def stop(self) -> None:
+        """Ask it to end, then end its whole process group. Nothing where it was not started."""
+        process, order = self._process, self._recipe.stop
+        if process is not None:
+            process.signal(getattr(signal, order.signal))
+            process.wait(order.timeout_s)
+            process.kill()  # and whatever it started and left behind
+            process.close()
+
+
+def _said(process: ChildProcess) -> str:
+    return process.last_words() or "nothing"
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that nobody listens on just now."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [sock.getsockname()[1] for sock in sockets]
+
+
+def _not_answering(url: str, path: str) -> str:
+    """Why GET `path` does not answer 200, in words; empty where it does."""
+    server = parse_url(url)
+    connection = server.http_connection(ASK_TIMEOUT_S)
+    try:
+        connection.request("GET", server.prefix + path)
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        return f"GET {path}: {getattr(error, 'strerror', None) or error or type(error).__name__}"
+    finally:
+        connection.close()
+    return "" if status == OK else f"GET {path} answers {status}"

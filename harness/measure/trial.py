@@ -1,0 +1,173 @@
+"""One trial: a load process and the samplers beside it, against a target that stands ready.
+
+It measures and records. It computes nothing: the rows are on disk before anything is judged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.child_process import ChildProcess
+from harness.clock import NS_PER_S, MonotonicClock, monotonic_ns
+from harness.errors import SweepspotError
+from harness.measure.load_command import WORKER_WAIT_S, load_command
+from harness.measure.samplers.sampler_process import SamplerProcess
+from harness.measure.target.statistics_reader import statistics_of
+from harness.record.run_dir import TrialRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from harness.control import ControlChannel
+    from harness.cpu_cores import Isolation
+    from harness.measure.load_command import Endpoint
+    from harness.measure.target.session import Session
+    from harness.plan.plan import Plan, Point, Trial
+    from harness.record.live import Live
+    from harness.record.run_dir import TrialDir
+
+STARTUP_GRACE_S = 60.0  # Locust, and for an in-process target the deep-learning library, must import first
+STOP_GRACE_S = 10.0
+POLL_S = 0.05
+LOOK_NS = NS_PER_S
+
+
+@dataclass(frozen=True, slots=True)
+class TrialJob:
+    """What to run, against what, and where to keep it."""
+
+    plan: Plan
+    trial: Trial
+    point: Point
+    session: Session
+    isolation: Isolation
+    folder: TrialDir
+    watch: Callable[[Live], None] | None = None  # told once a second how it goes
+
+
+def run_trial(job: TrialJob) -> TrialRecord:
+    """Run one trial and write its record. Raises KeyboardInterrupt after an orderly stop."""
+    job.folder.create()
+    failure: str | None = None
+    exit_code: int | None = None
+    endpoint: Endpoint | None = None
+    samplers: SamplerProcess | None = None
+    interrupted = True
+    try:
+        endpoint = job.session.apply(job.plan.wanted(job.point), job.folder.path / "target.log")
+        with (
+            statistics_of(endpoint.scraper, job.folder.path),
+            _load_process(job, endpoint) as load,
+            _samplers(job, load.pid) as samplers,
+        ):
+            failure = load.wait(job.session, _deadline_ns(job.plan))
+            exit_code = load.exit_code
+        interrupted = False
+    except SweepspotError as error:
+        interrupted, failure = False, str(error)
+        raise
+    finally:
+        record = TrialRecord(
+            trial=job.trial,
+            point=job.point,
+            finished=not interrupted and failure is None,
+            failure="interrupted" if interrupted else failure,
+            target_died=job.session.died(),
+            load_exit_code=exit_code,
+            sampler_failure=samplers.failure if samplers else None,
+            target_url=endpoint.url if endpoint else None,
+            isolated=job.isolation.isolated,
+        )
+        job.folder.write(record)
+    return record
+
+
+def _deadline_ns(plan: Plan) -> int:
+    seconds = plan.warmup_seconds + plan.seconds + plan.timeout_seconds + STARTUP_GRACE_S
+    seconds += WORKER_WAIT_S if plan.remote_workers else 0.0
+    return monotonic_ns() + int(seconds * NS_PER_S)
+
+
+class LoadProcess:
+    """A running `locust`, its lifeline and its log."""
+
+    def __init__(self, process: ChildProcess, control: ControlChannel, job: TrialJob) -> None:
+        self._process = process
+        self._control = control
+        self._job = job
+        self._clock = MonotonicClock()
+        self._next_look_ns = monotonic_ns() + LOOK_NS
+        self.pid = process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._process.exit_code
+
+    def wait(self, session: Session, deadline_ns: int) -> str | None:
+        """Until it ends by itself; otherwise stop it and say why in words."""
+        while (code := self._process.exit_code) is None:
+            if session.died():
+                self.stop()
+                return "the target died during the trial; see target.log"
+            if monotonic_ns() > deadline_ns:
+                self.stop()
+                return "the load process did not end in time and was stopped; see load.log"
+            self._look(monotonic_ns())
+            self._clock.sleep_until_ns(monotonic_ns() + int(POLL_S * NS_PER_S))
+        # Locust exits with 1 when any request failed: that is the target's matter, and in the rows.
+        if code not in (0, 1):
+            return f"the load process ended with exit code {code}: {self._last_log_line()}"
+        if not any(self._job.folder.path.glob("load*.json")):
+            return f"the load process left no report: {self._last_log_line()}"
+        return None
+
+    def _look(self, now_ns: int) -> None:
+        if self._job.watch is None or now_ns < self._next_look_ns:
+            return
+        self._next_look_ns = now_ns + LOOK_NS
+        live = self._job.folder.live(now_ns)
+        if live is not None:
+            self._job.watch(live)
+
+    def stop(self) -> None:
+        """Ask it to end in order, then make it."""
+        self._control.send({"stop": True})
+        if self._process.wait(self._job.plan.timeout_seconds + STOP_GRACE_S) is None:
+            self._process.kill()
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self._process.exit_code is None:
+            self.stop()
+        self._process.close()
+        self._control.close()
+
+    def _last_log_line(self) -> str:
+        """The last error that it logged, else the last line."""
+        lines = self._job.folder.load_log.read_text(errors="replace").strip().splitlines()
+        errors = [line.partition("/ERROR/")[2].partition(": ")[2] for line in lines if "/ERROR/harness" in line]
+        return (errors or lines or ["nothing in load.log"])[-1]
+
+
+@contextlib.contextmanager
+def _load_process(job: TrialJob, endpoint: Endpoint) -> Iterator[LoadProcess]:
+    argv = load_command(job.plan, job.trial, job.point, endpoint, job.folder.path)
+    job.folder.load_log.unlink(missing_ok=True)  # of an attempt that was given up
+    process, control = ChildProcess.with_control(argv, log=job.folder.load_log, cores=job.isolation.load_cores)
+    load = LoadProcess(process, control, job)
+    try:
+        yield load
+    finally:
+        load.close()
+
+
+def _samplers(job: TrialJob, load_pid: int) -> SamplerProcess:
+    return SamplerProcess(
+        out=job.folder.samples,
+        target_pid=job.session.pid,
+        load_pid=load_pid,
+        cores=job.isolation.load_cores,
+    )

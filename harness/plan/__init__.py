@@ -1,0 +1,1 @@
+"""What will be measured: knobs, load, scenario and target, decided before a run begins."""

@@ -1,0 +1,59 @@
+"""How the processes of one target are laid out: how many replicas and stages, and who feeds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.plan.knobs import Setting
+
+CUSTOM = "custom"
+HYBRID_STAGES = 2
+PORT, QUEUE = "port", "queue"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """`replicas` whole models, each cut into `stages` processes, fed through the port or from one queue."""
+
+    replicas: int = 1
+    stages: int = 1
+    dispatch: str = PORT
+
+    @property
+    def fronts(self) -> int:
+        """Processes that listen at the port, each with a queue of its own."""
+        return self.replicas if self.dispatch == PORT else 1
+
+    @property
+    def computes_apart(self) -> bool:
+        """Whether the model runs in other processes than the one that listens."""
+        return self.stages > 1 or self.dispatch == QUEUE
+
+    @property
+    def processes(self) -> int:
+        """Those that compute, and beside them those that only listen."""
+        return self.replicas * self.stages + (self.fronts if self.computes_apart else 0)
+
+
+WHOLE = Layout()  # one process with the whole model
+
+
+def layout_of(setting: Setting, cores: int) -> Layout:
+    """What `setting` asks for on that many cores; a target without such knobs is one process.
+
+    `strategy` names the corners of the space at equal cores. single: one process whose operations use all cores.
+    data: a replica per core. model: a stage per core. hybrid: two stages in each replica, a process per core.
+    """
+    replicas, stages = int(setting.get("replicas", 1)), int(setting.get("stages", 1))
+    dispatch, strategy = str(setting.get("dispatch", PORT)), str(setting.get("strategy", CUSTOM))
+    if strategy == CUSTOM:
+        return Layout(replicas, stages, dispatch)
+    named = {
+        "single": Layout(1, 1, dispatch),
+        "data": Layout(cores, 1, dispatch),
+        "model": Layout(1, max(2, cores), dispatch),
+        "hybrid": Layout(max(2, cores // HYBRID_STAGES), HYBRID_STAGES, dispatch),
+    }
+    return named[strategy]

@@ -1,0 +1,167 @@
+"""A recipe: how to start, await and stop somebody else's server, and which of its settings are knobs. One TOML file.
+
+    name = "mosec"
+    doc = "mosec with dynamic batching"
+    models = ["digits-mlp"]                 # what it serves; the first is the default
+    protocol = "http-json"
+    command = ["{python}", "server.py", "--port", "{port}", "--batch", "{batch_size}"]
+
+    [ready]
+    path = "/v2/health/ready"
+
+    [knobs.batch_size]
+    doc = "The most requests in one call of the model."
+    default = 32
+    values = [1, 8, 32]
+
+Words of the command, values of `env`, `url`, `grpc_url`, `metrics` and `ready.path` may hold placeholders:
+`{name of a knob}`, `{port}`, `{port2}`, `{port3}` (free ones), `{model}`, `{model_file}` (the reference model in
+`model_format`), `{python}` (of the recipe's own environment where it has `requirements`, else of this one),
+`{recipe_dir}`, `{cores}` (how many the server has). A word that becomes empty is left out. A true or false is written
+so.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness.errors import UserError, unknown_name
+from harness.plan.knobs import Knob, KnobSet, Value
+from harness.wire.protocols import HTTP_JSON
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PORTS = ("port", "port2", "port3")
+PLACEHOLDERS = (*PORTS, "model", "model_file", "python", "recipe_dir", "cores")
+_PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
+
+
+class ReadyCheck(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Ready once GET `path` answers 200 and a line of the output matches `line`, as far as they are given."""
+
+    path: str = ""
+    line: str = ""
+    timeout_s: float = 60.0
+
+
+class StopOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The signal that asks it to end, and how long it may take before its process group is killed."""
+
+    signal: str = "SIGTERM"
+    timeout_s: float = 10.0
+
+
+class RecipeKnob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One setting of the server; `values` are swept by default."""
+
+    doc: str
+    default: int | float | bool | str
+    values: tuple[int | float | bool | str, ...] = ()
+    choices: tuple[int | float | bool | str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    unit: str = ""
+
+
+class ServerRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the TOML file says; see the module."""
+
+    name: str
+    doc: str
+    command: tuple[str, ...]
+    models: tuple[str, ...]
+    protocol: str = HTTP_JSON
+    reference: str = ""  # the reference model that answers are compared with ("{model}": of the same name), or none
+    model_format: str = ""  # "onnx" or "keras": what {model_file} is
+    url: str = "http://127.0.0.1:{port}"
+    grpc_url: str = ""  # "grpc://127.0.0.1:{port2}", where it speaks that too
+    metrics: str = ""  # URL of Prometheus' metrics, where it is not found by itself
+    directory: str = "."  # the working directory, from the recipe's
+    requirements: str = ""  # a pip requirements file beside the recipe: the server gets an environment of its own
+    requirements_alone: str = ""  # a second one, of packages to install without what they depend on
+    interpreter: str = ""  # the Python for that environment, where it cannot be ours
+    env: dict[str, str] = {}
+    ready: ReadyCheck = ReadyCheck()
+    stop: StopOrder = StopOrder()
+    knobs: dict[str, RecipeKnob] = {}
+    path: str = ""  # where the recipe was read from
+
+    @property
+    def folder(self) -> Path:
+        """The recipe's own folder."""
+        return Path(self.path).parent
+
+    def knob_set(self) -> KnobSet:
+        """Its knobs, each of which takes a restart."""
+        return KnobSet(self.name, tuple(_knob(name, knob) for name, knob in self.knobs.items()))
+
+
+def load_recipe(path: Path) -> ServerRecipe:
+    """The recipe in a TOML file. Raises UserError that names the file and the field."""
+    try:
+        recipe = msgspec.toml.decode(path.read_bytes(), type=ServerRecipe)
+    except OSError as error:
+        raise UserError(f"--target {path}: cannot be read ({error.strerror}); give the path of a recipe") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"--target {path}: not a recipe: {error}") from error
+    recipe = msgspec.structs.replace(recipe, path=str(path.resolve()))
+    _check(recipe)
+    return recipe
+
+
+def filled(text: str, values: Mapping[str, object]) -> str:
+    """`text` with its placeholders replaced."""
+    return _PLACEHOLDER.sub(lambda match: _word(values[match[1]]), text)
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _check(recipe: ServerRecipe) -> None:
+    where = f"--target {recipe.path}"
+    if not recipe.command or not recipe.models:
+        raise UserError(f"{where}: {'models' if recipe.command else 'command'} is empty; give at least one")
+    known = (*recipe.knobs, *PLACEHOLDERS)
+    reserved = sorted(set(recipe.knobs) & set(PLACEHOLDERS))
+    if reserved:
+        raise UserError(f"{where}: knob {reserved[0]} has the name of a placeholder; choose another")
+    texts = [*recipe.command, *recipe.env.values(), *_addresses(recipe), recipe.reference]
+    for name in (match[1] for text in texts for match in _PLACEHOLDER.finditer(text)):
+        if name not in known:
+            raise unknown_name(f"placeholder in {recipe.path}", f"{{{name}}}", [f"{{{each}}}" for each in known])
+    unused = [name for name in recipe.knobs if not any(f"{{{name}}}" in text for text in texts)]
+    if unused:
+        raise UserError(f"{where}: knob {unused[0]} does nothing; use {{{unused[0]}}} in command or env")
+    if not (recipe.ready.path or recipe.ready.line):
+        raise UserError(f"{where}: ready needs a path (answers 200) or a line (of its output)")
+
+
+def _addresses(recipe: ServerRecipe) -> tuple[str, ...]:
+    return recipe.url, recipe.grpc_url, recipe.metrics, recipe.ready.path
+
+
+def _knob(name: str, given: RecipeKnob) -> Knob:
+    default = _like(given.default, given.values)
+    swept = tuple(_like(value, given.values) for value in given.values) or (default,)
+    return Knob(
+        name=name,
+        doc=given.doc,
+        default=default,
+        swept=swept,
+        unit=given.unit,
+        minimum=given.minimum,
+        maximum=given.maximum,
+        choices=given.choices,
+    )
+
+
+def _like(value: Value, others: tuple[Value, ...]) -> Value:
+    """A whole number among fractions is one of them."""
+    fractions = any(isinstance(other, float) for other in others)
+    return float(value) if fractions and type(value) is int else value

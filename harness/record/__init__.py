@@ -1,0 +1,1 @@
+"""The files of a run: all that passes from measuring to judging."""

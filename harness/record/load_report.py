@@ -1,0 +1,58 @@
+"""What a load process says of itself at the end of a trial: its counts, phases and health.
+
+The counts are kept apart from the rows on purpose: conservation is checked by comparing the two.
+Written as `load.json` (`load-<worker>.json` where there are several) in the trial's folder.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class LoopHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """Could the generator keep up? Durations in nanoseconds, over the measure phase."""
+
+    cpu_ns: int  # CPU time of the load process
+    wall_ns: int
+    loop_lag_p50_ns: int | None = None  # how late a 10 ms ticker in the same event loop ran
+    loop_lag_p99_ns: int | None = None
+    loop_lag_max_ns: int | None = None
+    gc_pause_ns: int = 0
+    gc_collections: int = 0
+
+
+class GeneratorReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One load process, one trial."""
+
+    worker: int
+    pid: int
+    final: bool  # False in a snapshot, True when the process ended in order
+    sequence: int = 0
+    stop_reason: str  # "measured", "time", "SIGINT", "SIGTERM", "target died", ...
+    start_ns: int  # instants on CLOCK_MONOTONIC
+    measure_start_ns: int | None
+    measure_end_ns: int | None
+    drain_end_ns: int | None
+    scheduled: int
+    not_sent: int
+    sent: int
+    ok: int
+    wrong: int
+    error: int
+    timeout: int
+    rejected: int
+    aborted: int
+    rows_written: int
+    recorder_error: str | None = None
+    resent: int = 0  # sent again because the idle connection had been closed; counted once in `sent`
+    checked: int = 0  # answers fully decoded and compared (or identical to one that was)
+    request_classes: tuple[str, ...] = ("predict",)
+    class_slos: tuple[str, ...] = ()  # of each request class, "" where it has none of its own
+    errors: dict[str, int] = {}  # text of the failure -> count; at most 100 texts, the rest under "other"
+    protocol: str = ""
+    own_pace: bool = False  # users wait in code of their own between requests, nobody knows for how long
+    health: LoopHealth | None = None
+    versions: dict[str, str] = {}
+    responses: str = ""  # `harness.record.histogram`: response times of good answers due in the measure phase
+    clock_offset_ns: int = 0  # added to instants of this worker's machine to get those of the master's
+    clock_error_ns: int | None = 0  # how far that may be off; None: the master's clock is not known here

@@ -1,0 +1,167 @@
+"""The run directory: the only thing that passes from measuring to judging and showing.
+
+    <run>/run.json                         RunRecord: plan, command line, environment, model card
+         /envelope.json                    Envelope of a load process on this machine, where it was calibrated before
+    <run>/trials/<n>-<slug>/trial.json     TrialRecord, written last: a trial without it did not finish
+                           /requests*.arrow, load*.json   by the load processes
+                           /samples.arrow                 by the samplers
+                           /server.json           what a server that is not ours said of itself, again and again
+                           /load.log, target.log
+
+Schema history: 1 = first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness.judge.metrics import ModelCard
+from harness.measure.target.statistics_reader import read_statistics
+from harness.plan.plan import SCHEMA_VERSION, Plan, Point, Trial
+from harness.record.envelope import read_envelope
+from harness.record.environment import Environment
+from harness.record.evidence import TrialEvidence
+from harness.record.live import live_of
+from harness.record.load_report import GeneratorReport
+from harness.record.masters_clock import report_on_masters_clock, rows_on_masters_clock, tokens_on_masters_clock
+from harness.record.run_folder import RunFolder, TrialFolder
+from harness.record.shards import align_classes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from harness.record.envelope import Envelope
+    from harness.record.live import Live
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What `run.json` holds."""
+
+    plan: Plan
+    command_line: str
+    started_at: str  # ISO 8601, UTC
+    harness_version: str
+    environment: Environment
+    model: ModelCard | None = None
+    models: tuple[ModelCard, ...] = ()  # all that were served, where the model was swept
+    isolation: str = ""  # which cores target and load had, in words
+    isolated: bool = False
+    target_cores: int = 1  # that the target was given
+    gated: bool = False  # the user gave --slo: missing it is a failure
+    schema_version: int = SCHEMA_VERSION
+
+
+class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What `trial.json` holds."""
+
+    trial: Trial
+    point: Point
+    finished: bool  # False: interrupted or failed, and to be run again on --resume
+    failure: str | None = None  # in words, for the report
+    target_died: bool = False
+    load_exit_code: int | None = None
+    sampler_failure: str | None = None
+    target_url: str | None = None
+    isolated: bool = False
+    schema_version: int = SCHEMA_VERSION
+
+
+class TrialDir(TrialFolder):
+    """One trial's folder."""
+
+    @property
+    def load_log(self) -> Path:
+        """What the load process prints."""
+        return self.path / "load.log"
+
+    def read(self) -> TrialRecord | None:
+        """The trial's record; None where the trial never got to write one."""
+        try:
+            return msgspec.json.decode((self.path / "trial.json").read_bytes(), type=TrialRecord)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+
+    def evidence(self, plan: Plan, trial: Trial, point: Point, envelope: Envelope | None = None) -> TrialEvidence:
+        """Everything measured in this trial, as far as it can be read."""
+        from harness.measure.samplers.writer import read_samples
+        from harness.record.recorder import read_rows
+        from harness.record.token_times import read_tokens
+
+        record = self.read()
+        told = tuple(self._generator_reports())
+        files = sorted(self.path.glob("requests*.arrow"))
+        shards, reports = align_classes([rows_on_masters_clock(read_rows(path), told) for path in files], told)
+        tokens = [tokens_on_masters_clock(read_tokens(path), told) for path in sorted(self.path.glob("tokens*.arrow"))]
+        return TrialEvidence(
+            trial=trial,
+            point=point,
+            rows=_concatenate(shards),
+            samples=read_samples(self.samples) if self.samples.exists() else None,
+            tokens=_concatenate(tokens),
+            reports=tuple(reports),
+            failure=record.failure if record else "the trial was cut off before its end",
+            target_died=record.target_died if record else False,
+            isolated=record.isolated if record else False,
+            load_processes=plan.workers,
+            warmup_seconds=plan.warmup_seconds,
+            in_process=plan.in_process,
+            statistics=read_statistics(self.path),
+            envelope=envelope,
+        )
+
+    def live(self, now_ns: int) -> Live | None:
+        """What the load processes have said until now."""
+        return live_of(list(self._generator_reports()), now_ns)
+
+    def _generator_reports(self) -> Iterator[GeneratorReport]:
+        for path in sorted(self.path.glob("load*.json")):
+            try:
+                yield report_on_masters_clock(msgspec.json.decode(path.read_bytes(), type=GeneratorReport))
+            except msgspec.DecodeError:
+                continue  # its absence is what the lost-worker check looks for
+
+
+class RunDir(RunFolder):
+    """One run's folder."""
+
+    def read(self) -> RunRecord:
+        """The run's record. Raises UserError where it is damaged or of a later version."""
+        try:
+            return msgspec.json.decode((self.path / "run.json").read_bytes(), type=RunRecord)
+        except msgspec.DecodeError as error:
+            raise self.unreadable(SCHEMA_VERSION, error) from error
+
+    @property
+    def envelope(self) -> Path:
+        """Where it is kept what a load process can do on this machine, as far as that was known at the start."""
+        return self.path / "envelope.json"
+
+    def trial(self, trial: Trial, point: Point) -> TrialDir:
+        """The folder of one trial."""
+        return TrialDir(self.path / "trials" / f"{trial.number:03d}-{point.slug}-r{trial.repeat}")
+
+    def unfinished(self, plan: Plan) -> Iterator[tuple[Trial, Point]]:
+        """The trials still to be run, in their order."""
+        for trial in plan.trials:
+            point = plan.point(trial.point)
+            record = self.trial(trial, point).read()
+            if record is None or not record.finished:
+                yield trial, point
+
+    def evidence(self, plan: Plan, point_number: int | None = None) -> Iterator[TrialEvidence]:
+        """What was measured, trial by trial, of one point or of all; trials never started are left out."""
+        envelope = read_envelope(self.envelope)
+        for trial in plan.trials:
+            point = plan.point(trial.point)
+            folder = self.trial(trial, point)
+            if folder.path.is_dir() and point_number in (None, point.number):
+                yield folder.evidence(plan, trial, point, envelope)
+
+
+def _concatenate(shards: list[object]) -> object:
+    import pyarrow as pa
+
+    return pa.concat_tables(shards) if shards else None

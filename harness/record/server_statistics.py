@@ -1,0 +1,181 @@
+"""What a server that is not ours says of its own work: read again and again during a trial, and taken apart.
+
+Counters only grow, so what happened between two readings is their difference. Where a server gives a sum and a count,
+the mean per request (or per batch, where it counts those) is difference by difference.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+if TYPE_CHECKING:
+    from harness.judge.numbers.trial_rows import Window
+
+Counters = dict[str, float]  # value by name of a sample, labels added up
+COVERED = 0.5  # of the window, by readings inside it; below that, those around it are nearer to the truth
+
+
+class Part(NamedTuple):
+    """A part of the split: the growth of `totals`, by that of `per`, in units of `to_ms` milliseconds."""
+
+    name: str  # "queue", "batch_wait", "preprocess", "compute" or "serialise"
+    totals: tuple[str, ...]
+    per: str
+    to_ms: float
+
+
+class Family(NamedTuple):
+    """The names that one kind of server uses. `batched` and `batches` give the mean batch."""
+
+    name: str
+    parts: tuple[Part, ...]
+    batched: str = ""
+    batches: str = ""
+    without_labels: tuple[tuple[str, str], ...] = ()  # samples with one of these labels are sums of others
+
+    def samples(self) -> set[str]:
+        """Every sample that is read."""
+        parts = {name for part in self.parts for name in (*part.totals, part.per)}
+        return parts | ({self.batched, self.batches} - {""})
+
+
+def _triton(part: str, what: str) -> Part:
+    return Part(part, (f"nv_inference_{what}_duration_us",), "nv_inference_request_success", 1e-3)
+
+
+def _triton_json(part: str, what: str) -> Part:
+    return Part(part, (f"{what}.ns",), f"{what}.count", 1e-6)
+
+
+def _seconds(part: str, *names: str) -> Part:
+    return Part(part, tuple(f"{name}_sum" for name in names), f"{names[0]}_count", 1e3)
+
+
+TRITON_STATISTICS = Family(
+    "Triton's statistics",
+    (
+        _triton_json("queue", "queue"),
+        _triton_json("preprocess", "compute_input"),
+        _triton_json("compute", "compute_infer"),
+        _triton_json("serialise", "compute_output"),
+    ),
+    batched="inference_count",
+    batches="execution_count",
+)
+FAMILIES = (
+    Family(
+        "Triton's metrics",
+        (
+            _triton("queue", "queue"),
+            _triton("preprocess", "compute_input"),
+            _triton("compute", "compute_infer"),
+            _triton("serialise", "compute_output"),
+        ),
+        batched="nv_inference_count",
+        batches="nv_inference_exec_count",
+    ),
+    Family(
+        "vLLM's metrics",
+        (
+            _seconds("queue", "vllm:request_queue_time_seconds"),
+            _seconds("preprocess", "vllm:request_prefill_time_seconds"),
+            _seconds("compute", "vllm:request_decode_time_seconds"),
+        ),
+    ),
+    Family(
+        "TensorFlow Serving's metrics",
+        (
+            Part(
+                "queue",
+                (":tensorflow:serving:batching_session:queuing_latency_sum",),
+                ":tensorflow:serving:batching_session:queuing_latency_count",
+                1e-3,
+            ),
+            Part(
+                "compute",
+                (":tensorflow:serving:runtime_latency_sum",),
+                ":tensorflow:serving:runtime_latency_count",
+                1e-3,
+            ),
+        ),
+        batched=":tensorflow:serving:batching_session:processed_batch_size_sum",
+        batches=":tensorflow:serving:batching_session:processed_batch_size_count",
+    ),
+    Family(
+        "mosec's metrics",
+        (
+            _seconds("batch_wait", "mosec_service_batch_duration_second"),
+            _seconds("compute", "mosec_service_process_duration_second"),
+        ),
+        batched="mosec_service_batch_size_sum",
+        batches="mosec_service_batch_size_count",
+        without_labels=(("stage", "total"),),
+    ),
+)
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What the server said at one instant of CLOCK_MONOTONIC."""
+
+    at_ns: int
+    counters: Counters
+
+
+class ServerStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """What `server.json` of a trial holds: readings in the order they were made, the first before any request."""
+
+    family: str
+    url: str
+    readings: tuple[Reading, ...]
+
+    def over(self, window: Window) -> tuple[Reading, Reading]:
+        """The two readings whose difference is what happened in `window`.
+
+        Those inside it that lie farthest apart, so that no request of the warm-up counts; in a window too short for
+        that, the last before it and the first after it. There must be one at least.
+        """
+        inside = [reading for reading in self.readings if window.start_ns <= reading.at_ns <= window.end_ns]
+        if inside and inside[-1].at_ns - inside[0].at_ns >= COVERED * (window.end_ns - window.start_ns):
+            return inside[0], inside[-1]
+        before = [reading for reading in self.readings if reading.at_ns < window.start_ns] or self.readings[:1]
+        after = [reading for reading in self.readings if reading.at_ns > window.end_ns] or self.readings[-1:]
+        return before[-1], after[0]
+
+
+class ServerMeans(NamedTuple):
+    """Means over one window, in milliseconds; None where the server did not say, or did nothing."""
+
+    source: str
+    parts_ms: dict[str, float]
+    mean_batch: float | None
+
+
+def means_of(statistics: ServerStatistics, window: Window) -> ServerMeans | None:
+    """The window's own share of the readings.
+
+    None where there are none, of a family that is not known here, or where the server was started again meanwhile.
+    """
+    family = next((each for each in (TRITON_STATISTICS, *FAMILIES) if each.name == statistics.family), None)
+    if family is None or not statistics.readings:
+        return None
+    first, last = statistics.over(window)
+    between = [reading for reading in statistics.readings if first.at_ns <= reading.at_ns <= last.at_ns]
+    if any(_fell(earlier, later) for earlier, later in itertools.pairwise(between)):
+        return None
+    grown = {name: value - first.counters.get(name, 0.0) for name, value in last.counters.items()}
+    parts_ms = {part.name: mean for part in family.parts if (mean := _mean_ms(grown, part)) is not None}
+    batched, batches = grown.get(family.batched), grown.get(family.batches)
+    return ServerMeans(family.name, parts_ms, batched / batches if batched and batches else None)
+
+
+def _fell(earlier: Reading, later: Reading) -> bool:
+    return any(value < earlier.counters.get(name, 0.0) for name, value in later.counters.items())
+
+
+def _mean_ms(grown: Counters, part: Part) -> float | None:
+    totals = [grown[name] for name in part.totals if name in grown]
+    count = grown.get(part.per)
+    return part.to_ms * sum(totals) / count if totals and count else None

@@ -1,0 +1,106 @@
+"""When each token of a streamed answer came: `tokens.arrow`, a line per stream beside the rows.
+
+An Arrow stream like the rows, readable up to its last whole batch. `request` and `worker` say which row it belongs to.
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from harness.record.arrow_stream import ArrowStream, read_batches
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+
+class TokenTimes(NamedTuple):
+    """The instants (CLOCK_MONOTONIC, nanoseconds) of one stream's tokens; `request` is the row's running number."""
+
+    request: int
+    instants_ns: array[int]
+
+
+def token_schema() -> pa.Schema:
+    """The columns of the file."""
+    import pyarrow as pa
+
+    return pa.schema([
+        pa.field("worker", pa.int16(), nullable=False),
+        pa.field("request", pa.int64(), nullable=False),
+        pa.field("instants_ns", pa.list_(pa.field("item", pa.int64(), nullable=False)), nullable=False),
+    ])  # fmt: skip
+
+
+class TokenRecorder:
+    """Appends streams to the file. A write that fails is kept in `error`."""
+
+    def __init__(self, path: Path, worker: int) -> None:
+        self.path = path
+        self.error: str | None = None
+        self._worker = worker
+        self._stream: ArrowStream | None = None
+
+    def open(self) -> None:
+        """Make the file and write its schema."""
+        try:
+            self._stream = ArrowStream(self.path, token_schema())
+            to_batch([TokenTimes(0, array("q", [0]))], 0)  # what a first time costs is paid before the load starts
+        except OSError as error:
+            self._fail(error)
+
+    def write(self, streams: Sequence[TokenTimes]) -> None:
+        """Append `streams` as one record batch."""
+        if self._stream is None or not streams or self.error is not None:
+            return
+        try:
+            self._stream.append(to_batch(streams, self._worker))
+        except OSError as error:
+            self._fail(error)
+
+    def close(self) -> None:
+        """Write the end of the stream."""
+        stream, self._stream = self._stream, None
+        if stream is None:
+            return
+        try:
+            stream.close()
+        except OSError as error:
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        self.error = self.error or f"{self.path.name}: {error.strerror or error}"
+
+
+def to_batch(streams: Sequence[TokenTimes], worker: int) -> pa.RecordBatch:
+    """`streams` as Arrow columns."""
+    import pyarrow as pa
+
+    schema = token_schema()
+    count = len(streams)
+    ends = np.cumsum([0, *(len(stream.instants_ns) for stream in streams)]).astype(np.int32)
+    instants = np.frombuffer(b"".join(stream.instants_ns.tobytes() for stream in streams), np.int64)
+    values = pa.Array.from_buffers(pa.int64(), int(ends[-1]), [None, pa.py_buffer(instants)])
+    lists = pa.Array.from_buffers(
+        schema.field("instants_ns").type, count, [None, pa.py_buffer(ends)], children=[values]
+    )
+    requests = np.array([stream.request for stream in streams], np.int64)
+    columns = [
+        pa.Array.from_buffers(pa.int16(), count, [None, pa.py_buffer(np.full(count, worker, np.int16))]),
+        pa.Array.from_buffers(pa.int64(), count, [None, pa.py_buffer(requests)]),
+        lists,
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def read_tokens(path: Path) -> pa.Table:
+    """The streams of a file, up to its last whole record batch."""
+    import pyarrow as pa
+
+    batches, _ = read_batches(path)
+    return pa.Table.from_batches(batches, schema=token_schema())

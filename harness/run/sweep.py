@@ -1,0 +1,88 @@
+"""A sweep: for every trial of the plan that is not finished, run it and keep it before the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.errors import RunError
+from harness.judge.answers.precision import is_settled, with_precision
+from harness.judge.summarise import summarise_point, summarise_trial
+from harness.measure.trial import TrialJob, run_trial
+from harness.run.events import RunStarted, TrialEnded, TrialGoes, TrialSpared, TrialStarted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.cpu_cores import Isolation
+    from harness.judge.metrics import PointMetrics, TrialMetrics
+    from harness.measure.target.session import Session
+    from harness.plan.plan import Plan, Point
+    from harness.record.live import Live
+    from harness.record.run_dir import RunDir, TrialRecord
+    from harness.run.events import Listener
+
+MAX_FAILURES_IN_A_ROW = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SweepJob:
+    """What to run, where to keep it, and who is told."""
+
+    plan: Plan
+    run_dir: RunDir
+    session: Session
+    isolation: Isolation
+    listener: Listener
+    on_point: Callable[[PointMetrics], None]  # called once a point has had its last repeat
+
+
+def run_sweep(job: SweepJob) -> None:
+    """Run the unfinished trials. Raises RunError after three failures in a row: the target is past saving."""
+    plan, run_dir, listener = job.plan, job.run_dir, job.listener
+    left = list(run_dir.unfinished(plan))
+    listener(RunStarted(plan, len(left)))
+    last_trial = {trial.point: trial.number for trial in plan.trials}
+    settled = _settled_before(job)
+    failures_in_a_row = 0
+    for trial, point in left:
+        if point.number in settled:
+            listener(TrialSpared(trial, point))
+            continue
+        listener(TrialStarted(trial, point))
+        folder = run_dir.trial(trial, point)
+        watch = _teller(listener, point)
+        record = run_trial(TrialJob(plan, trial, point, job.session, job.isolation, folder, watch))
+        listener(TrialEnded(trial, point, _trial_metrics(job, record), record.failure))
+        if plan.precision is not None or trial.number == last_trial[point.number]:
+            metrics = _point_metrics(job, point)
+            if is_settled(metrics, plan):
+                settled.add(point.number)
+            if point.number in settled or trial.number == last_trial[point.number]:
+                job.on_point(metrics)
+        failures_in_a_row = 0 if record.failure is None else failures_in_a_row + 1
+        if failures_in_a_row == MAX_FAILURES_IN_A_ROW:
+            raise RunError(f"{failures_in_a_row} trials in a row failed, the last: {record.failure}")
+
+
+def _teller(listener: Listener, point: Point) -> Callable[[Live], None]:
+    return lambda live: listener(TrialGoes(point, live))
+
+
+def _trial_metrics(job: SweepJob, record: TrialRecord) -> TrialMetrics | None:
+    evidence = job.run_dir.trial(record.trial, record.point).evidence(job.plan, record.trial, record.point)
+    return summarise_trial(evidence, job.plan.slo) if evidence.rows is not None and evidence.reports else None
+
+
+def _point_metrics(job: SweepJob, point: Point) -> PointMetrics:
+    metrics = summarise_point(point, list(job.run_dir.evidence(job.plan, point.number)), job.plan.slo)
+    return with_precision([metrics], job.plan)[0]
+
+
+def _settled_before(job: SweepJob) -> set[int]:
+    """The points that need no further trial, where a run goes on that was stopped."""
+    plan = job.plan
+    if plan.precision is None:
+        return set()
+    begun = [point for point in plan.points if any(job.run_dir.evidence(plan, point.number))]
+    return {point.number for point in begun if is_settled(_point_metrics(job, point), plan)}

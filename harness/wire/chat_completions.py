@@ -1,0 +1,152 @@
+"""OpenAI's chat completions from the client's side: requests, and what the events of a stream say."""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING
+
+import msgspec
+import orjson
+
+from harness.wire.codec import HttpCodec, http_post
+from harness.wire.protocols import OPENAI
+from harness.wire.sse import SseError, SseParser
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.wire.server_url import ServerUrl
+
+PATH = "/v1/chat/completions"
+HEADERS = "Content-Type: application/json\r\nAccept: text/event-stream\r\n"
+DONE = b"[DONE]"
+ABSENT = -1
+
+Message = dict[str, str]  # role, content
+
+
+class StreamError(Exception):
+    """What came is no chat completion, or an incomplete one."""
+
+
+class ChatCodec(HttpCodec):
+    """Requests for one model of one server."""
+
+    name = OPENAI
+
+    def __init__(self, url: ServerUrl, model: str, *, ignore_eos: bool) -> None:
+        self._url = url
+        self._rest: dict[str, object] = {
+            "model": model,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "temperature": 0,
+        }
+        if ignore_eos:
+            self._rest["ignore_eos"] = True
+
+    def encode(self, messages: Sequence[Message], max_tokens: int) -> bytes:
+        """The whole HTTP request, head included."""
+        body = orjson.dumps({**self._rest, "messages": messages, "max_tokens": max_tokens})
+        return http_post(self._url, PATH, HEADERS, body)
+
+
+class _Delta(msgspec.Struct):
+    content: str | None = None
+    reasoning_content: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta = msgspec.field(default_factory=_Delta)
+    finish_reason: str | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int = ABSENT
+    completion_tokens: int = ABSENT
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice] = []
+    usage: _Usage | None = None
+    error: object = None
+
+
+_DECODER = msgspec.json.Decoder(_Chunk)
+
+
+class ChatStream:
+    """What one streamed answer has said so far.
+
+    `instants_ns` has the instant at which each piece of text came; servers send one per token. `prompt_tokens` and
+    `output_tokens` are the server's own count where it gives one; without it the pieces are counted.
+    """
+
+    __slots__ = ("_counted", "_sse", "_texts", "done", "finish", "instants_ns", "prompt_tokens")
+
+    def __init__(self) -> None:
+        self._sse = SseParser()
+        self._texts: list[str] = []
+        self._counted = ABSENT
+        self.instants_ns = array("q")
+        self.prompt_tokens = ABSENT
+        self.finish = ""
+        self.done = False
+
+    @property
+    def text(self) -> str:
+        """The answer, without what a model only thought."""
+        return "".join(self._texts)
+
+    @property
+    def first_ns(self) -> int:
+        """When the first piece came; ABSENT while none has."""
+        return self.instants_ns[0] if self.instants_ns else ABSENT
+
+    @property
+    def output_tokens(self) -> int:
+        """Tokens answered."""
+        return self._counted if self._counted != ABSENT else len(self.instants_ns)
+
+    def feed(self, data: bytes, now_ns: int) -> None:
+        """Take the next bytes of the body, which came at `now_ns`. Raises StreamError."""
+        try:
+            events = self._sse.feed(data)
+        except SseError as error:
+            raise StreamError(str(error)) from error
+        for event in events:
+            self._take(event, now_ns)
+
+    def end(self) -> None:
+        """The body is over. Raises StreamError where the answer is not."""
+        if self.done or (self.finish and not self._sse.pending):
+            return
+        if self.instants_ns:
+            raise StreamError("the stream was cut: it ended without [DONE] or a finish reason")
+        raise StreamError("the stream ended before its first token")
+
+    def _take(self, event: bytes, now_ns: int) -> None:
+        if event == DONE:
+            self.done = True
+            return
+        try:
+            chunk = _DECODER.decode(event)
+        except msgspec.DecodeError as error:
+            raise StreamError("the stream holds an event that is no chat completion chunk") from error
+        if chunk.error is not None:
+            raise StreamError(f"the stream says: {_message(chunk.error)}")
+        if chunk.usage is not None:
+            self.prompt_tokens, self._counted = chunk.usage.prompt_tokens, chunk.usage.completion_tokens
+        for choice in chunk.choices:
+            if choice.delta.content:
+                self.instants_ns.append(now_ns)
+                self._texts.append(choice.delta.content)
+            elif choice.delta.reasoning_content:
+                self.instants_ns.append(now_ns)
+            if choice.finish_reason:
+                self.finish = choice.finish_reason
+
+
+def _message(error: object) -> str:
+    message = error.get("message", error) if isinstance(error, dict) else error
+    return " ".join(str(message)[:120].split())

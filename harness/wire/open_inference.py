@@ -1,0 +1,125 @@
+"""Open Inference Protocol v2 over HTTP: JSON, and the binary tensor extension."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import numpy as np
+import orjson
+
+from harness.wire.codec import HttpCodec, WireError, http_post
+from harness.wire.datatypes import DTYPES
+from harness.wire.protocols import HTTP_BINARY, HTTP_JSON
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from harness.wire.payload_bank import BankMeta
+    from harness.wire.server_url import ServerUrl
+
+_JSON = "Content-Type: application/json\r\n"
+_PATHS = {"predict": "infer", "explain": "explain"}  # the protocol has no word for an explanation; KServe's path
+
+
+class V2Codec(HttpCodec):
+    """Tensors as JSON numbers."""
+
+    name = HTTP_JSON
+
+    def __init__(self, url: ServerUrl, meta: BankMeta) -> None:
+        self._url = url
+        self._meta = meta
+        self._path = f"/v2/models/{quote(meta.model)}/{_PATHS[meta.verb]}"
+
+    def encode(self, item: NDArray[Any]) -> bytes:
+        """One item, or several of one length along a batch axis."""
+        rows = as_rows(item, self._meta)
+        tensor = self._tensor(rows) | {"data": rows.reshape(-1)}
+        body = orjson.dumps({"inputs": [tensor]}, option=orjson.OPT_SERIALIZE_NUMPY)
+        return http_post(self._url, self._path, _JSON, body)
+
+    def decode(self, body: bytes) -> NDArray[np.float64]:
+        """The data of the model's output. Raises WireError."""
+        try:
+            return flat_numbers(_output(orjson.loads(body), self._meta.output_name)["data"])
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            raise WireError(f"not an answer of the Open Inference Protocol: {error}") from error
+
+    def _tensor(self, rows: NDArray[Any]) -> dict[str, Any]:
+        return {"name": self._meta.input_name, "shape": list(rows.shape), "datatype": self._meta.datatype}
+
+
+class V2BinaryCodec(V2Codec):
+    """Tensors as bytes after a JSON head (`binary_tensor_data`). The answer may be binary or JSON."""
+
+    name = HTTP_BINARY
+
+    def encode(self, item: NDArray[Any]) -> bytes:
+        """The same; asks for a binary answer."""
+        rows = as_rows(item, self._meta)
+        raw = rows.tobytes()
+        tensor = self._tensor(rows) | {"parameters": {"binary_data_size": len(raw)}}
+        head = orjson.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}})
+        headers = f"Content-Type: application/octet-stream\r\nInference-Header-Content-Length: {len(head)}\r\n"
+        return http_post(self._url, self._path, headers, head + raw)
+
+    def decode(self, body: bytes) -> NDArray[np.float64]:
+        """The data of the model's output. Raises WireError."""
+        end = json_end(body)
+        try:
+            document = orjson.loads(body[:end])
+            offset = end
+            for tensor in document["outputs"]:
+                size = tensor.get("parameters", {}).get("binary_data_size")
+                if tensor["name"] == self._meta.output_name:
+                    if size is None:
+                        return flat_numbers(tensor["data"])
+                    return np.frombuffer(body[offset : offset + size], DTYPES[tensor["datatype"]]).astype(np.float64)
+                offset += size or 0
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise WireError(f"not an answer of the Open Inference Protocol: {error}") from error
+        raise WireError(f"the answer has no output {self._meta.output_name!r}")
+
+
+def as_rows(item: NDArray[Any], meta: BankMeta) -> NDArray[Any]:
+    """`item` in the wire's type with a batch axis in front, which an item of several rows has already."""
+    rows = item if item.ndim > len(meta.input_shape) else item[None]
+    return np.ascontiguousarray(rows, dtype=DTYPES[meta.datatype])
+
+
+def json_end(body: bytes) -> int:
+    """Where the JSON object that `body` starts with ends: binary tensors come right after it.
+
+    (The header Inference-Header-Content-Length says the same; the object's own end needs no header.)
+    """
+    depth, in_text, escaped = 0, False, False
+    for position, byte in enumerate(body):
+        if in_text:
+            in_text = escaped or byte != 0x22
+            escaped = byte == 0x5C and not escaped
+        elif byte == 0x22:
+            in_text = True
+        elif byte in b"{[":
+            depth += 1
+        elif byte in b"}]":
+            depth -= 1
+            if depth == 0:
+                return position + 1
+    return len(body)
+
+
+def flat_numbers(data: object) -> NDArray[np.float64]:
+    """Nested or flat JSON numbers as one axis. Raises TypeError or ValueError for anything else."""
+    numbers = np.asarray(data)
+    if numbers.dtype.kind not in "iufb" or not numbers.size:
+        raise TypeError("its data are not numbers of one shape")
+    return numbers.astype(np.float64).reshape(-1)
+
+
+def _output(document: dict[str, Any], name: str) -> dict[str, Any]:
+    for tensor in document["outputs"]:
+        if tensor["name"] == name:
+            found: dict[str, Any] = tensor
+            return found
+    raise KeyError(f"no output {name!r}")

@@ -1,0 +1,68 @@
+"""Where a server is."""
+
+from __future__ import annotations
+
+import http.client
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from harness.errors import UserError
+from harness.wire.credentials import OPEN, Access
+
+_SECURE = {"http": False, "https": True, "grpc": False, "grpcs": True}
+_PORTS = {False: 80, True: 443}
+_EXAMPLE = "write for example http://127.0.0.1:8000"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerUrl:
+    """Host, port and the path that comes before the protocol's own paths (empty, or `/prefix`)."""
+
+    host: str
+    port: int
+    prefix: str = ""
+    scheme: str = "http"  # or https, grpc, grpcs
+    access: Access = field(default=OPEN, compare=False, repr=False)
+
+    @property
+    def secure(self) -> bool:
+        """Whether it is spoken over TLS."""
+        return _SECURE[self.scheme]
+
+    @property
+    def is_grpc(self) -> bool:
+        """Whether the URL itself says that gRPC is spoken."""
+        return self.scheme.startswith("grpc")
+
+    @property
+    def authority(self) -> str:
+        """What the Host header says."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def http_connection(self, timeout_s: float) -> http.client.HTTPConnection:
+        """A blocking connection, for what is asked before a load begins. Raises UserError."""
+        if not self.secure:
+            return http.client.HTTPConnection(self.host, self.port, timeout=timeout_s)
+        context = self.access.tls_context("http/1.1")
+        return http.client.HTTPSConnection(self.host, self.port, timeout=timeout_s, context=context)
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.prefix}"
+
+
+def parse_url(text: str, access: Access | None = None) -> ServerUrl:
+    """`http://host:port/prefix`, also https, grpc and grpcs (gRPC over TLS). Raises UserError for anything else.
+
+    `access` is by default what the environment says.
+    """
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise UserError(f"--host {text}: {error}; {_EXAMPLE}") from error
+    if parts.scheme not in _SECURE or not parts.hostname:
+        raise UserError(f"--host {text}: only http, https, grpc and grpcs are spoken; {_EXAMPLE}")
+    if parts.query or parts.fragment or parts.username:
+        raise UserError(f"--host {text}: give only host, port and path, for example http://127.0.0.1:8000")
+    port = port or _PORTS[_SECURE[parts.scheme]]
+    return ServerUrl(parts.hostname, port, parts.path.rstrip("/"), parts.scheme, access or Access.find())

@@ -1,0 +1,98 @@
+"""A run, or a plan, as text for a terminal or a log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.plan.knobs import format_value
+from reports import units
+from reports.labels import load_number, printable, reasons, setting_label, verdict_counts
+from reports.terminal_table import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from harness.judge.metrics import PointMetrics
+    from harness.plan.plan import Plan
+    from reports.report_input import ReportInput
+
+MAX_MISSING = 10
+
+
+def result_text(report: ReportInput, *, terminal: bool | None = None) -> str:
+    """The table of points and the answer; coloured, and as wide as the terminal, where there is one.
+
+    `terminal` None: whether standard output is one decides.
+    """
+    result = report.result
+    lines = [_points_table(report, terminal=terminal)] if result.points else []
+    missing = [f"missing: {item}" for item in result.missing[:MAX_MISSING]]
+    if len(result.missing) > MAX_MISSING:
+        missing.append(f"missing: {len(result.missing) - MAX_MISSING} more")
+    verdict = f"{result.verdict} ({verdict_counts(result.points)})"
+    return "\n".join([*lines, *map(printable, missing), verdict, printable(result.answer.sentence)])
+
+
+def plan_text(plan: Plan, seconds: float) -> str:
+    """What `--dry-run` prints: what would be measured, how, and how long that takes."""
+    trial = f"{units.duration(plan.warmup_seconds)} + {units.duration(plan.seconds)}"
+    most = "at most " if plan.precision is not None else ""
+    size = f"{_several(len(plan.points), 'point')} x {most}{_several(plan.repeats, 'repeat')}"
+    lines = [
+        f"{plan.name}: {plan.target}, {plan.model}, {plan.scenario}",
+        f"{size} = {_several(len(plan.trials), 'trial')} of {trial}, seed {plan.seed}",
+        f"objective: {plan.slo or 'none'}",
+    ]
+    if plan.fixed:
+        lines.append(f"set: {setting_label(plan.fixed)}")
+    lines += [f"left out: {reason}" for reason in plan.left_out]
+    lines += [f"  {number:>3}  {plan.point(trial.point).slug}" for number, trial in enumerate(plan.trials, 1)]
+    lines.append(f"{most or 'about '}{units.duration(seconds)}")
+    return "\n".join(map(printable, lines))
+
+
+def result_json(report: ReportInput, run_dir: Path) -> str:
+    """What `--json` prints: where the run is, its plan and its result; absent numbers are null."""
+    import msgspec
+
+    return msgspec.json.encode({"run_dir": str(run_dir), "plan": report.plan, "result": report.result}).decode()
+
+
+def _several(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def _columns(report: ReportInput, *, narrow: bool) -> dict[str, Callable[[PointMetrics], str]]:
+    """What a table of points shows by title; `narrow` leaves out what an answer can be read without."""
+    knobs = {name: _knob(name) for name in report.plan.swept}
+    closed = any(point.concurrency is not None for point in report.result.points)
+    shown: dict[str, Callable[[PointMetrics], str]] = {
+        **knobs,
+        "users" if closed else "asked /s": lambda point: units.number(load_number(point), 4),
+        "req/s": lambda point: units.number(point.throughput_rps.value),
+        "p50 ms": lambda point: units.milliseconds(point.response.at(0.5))[0],
+        "p99 ms": lambda point: units.milliseconds(point.response.at(0.99))[0],
+        "p99 95 %": lambda point: units.milliseconds(point.response.at(0.99))[1],
+        "batch": lambda point: units.number(point.mean_batch),
+        "failed": lambda point: units.count(point.counts.scheduled - point.counts.ok),
+        "verdict": lambda point: ": ".join(filter(None, (point.verdict.value, ", ".join(reasons(point))))),
+    }
+    return {title: read for title, read in shown.items() if not (narrow and title in ("p99 95 %", "batch"))}
+
+
+def _knob(name: str) -> Callable[[PointMetrics], str]:
+    return lambda point: format_value(point.setting[name])
+
+
+def _points_table(report: ReportInput, *, terminal: bool | None) -> str:
+    paper = Terminal(terminal)
+    points = report.result.points
+    columns = _columns(report, narrow=paper.narrow)
+    best = next((n for n, point in enumerate(points) if point.point == report.result.answer.best_point), None)
+    return paper.table(
+        {title: [read(point) for point in points] for title, read in columns.items()},
+        [point.verdict for point in points],
+        text={*report.plan.swept, "verdict"},
+        best=best,
+    )

@@ -1,0 +1,1 @@
+"""The parts of the page as data: text and cells, nothing computed."""

@@ -1,0 +1,105 @@
+"""Request classes side by side: what each got, and what the others cost it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from harness.plan.knobs import format_value
+from reports import units
+from reports.labels import point_label, setting_label
+from reports.views.points_table import SLO_WORDS, Cell, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from harness.judge.metrics import ClassMetrics, Latency, PointMetrics
+    from harness.plan.plan import Plan
+
+_COLUMNS = (
+    "Point", "Class", "Of the load", "Throughput /s", "p50 ms", "p99 ms", "p99 over alone", "Good", "Failed", "SLO",
+)  # fmt: skip
+_CSV_LATENCIES = (("response", 0.5), ("response", 0.9), ("response", 0.95), ("response", 0.99), ("service", 0.99))
+
+
+def classes_table(points: Iterable[PointMetrics]) -> Table | None:
+    """One row per class of each point; None where no point mixes classes."""
+    given = list(points)
+    if not any(len(point.classes) > 1 for point in given):
+        return None
+    rows = tuple(tuple(_cells(point, each)) for point in given for each in point.classes)
+    return Table(_COLUMNS, rows, text_columns=2)
+
+
+def _cells(point: PointMetrics, each: ClassMetrics) -> Iterator[Cell]:
+    yield Cell(point_label(point), key=point_label(point), kind="point")
+    yield Cell(each.name, key=each.name, kind="point")
+    yield Cell(units.percent(100 * each.share), key=units.machine_number(each.share))
+    yield Cell(*units.estimate(each.throughput_rps), key=units.machine_number(each.throughput_rps.value))
+    for p in (0.5, 0.99):
+        quantile = each.response.at(p)
+        yield Cell(*units.milliseconds(quantile), key=units.machine_number(quantile.value_ms if quantile else None))
+    text, interval = units.estimate(each.slowdown)
+    key = units.machine_number(each.slowdown.value) if each.slowdown else ""
+    yield Cell(text if not each.slowdown else f"{text}\u00d7", interval, key=key)
+    yield Cell(units.count(each.counts.ok), key=str(each.counts.ok))
+    failed = each.counts.scheduled - each.counts.ok
+    yield Cell(units.count(failed), key=str(failed))
+    words = SLO_WORDS[each.meets_slo] if each.slo else units.ABSENT
+    yield Cell(words, str(each.slo) if each.slo else "", key=words, kind="text")
+
+
+def isolation_sentences(points: Iterable[PointMetrics]) -> Iterator[str]:
+    """What the others do to each class whose p99 alone is known."""
+    given = list(points)
+    numbered = {point.point: point for point in given}
+    for point in given:
+        others = ", ".join(f"{units.percent(100 * other.share)} {other.name}" for other in point.classes[1:])
+        for each in point.classes:
+            if each.slowdown is None or each.alone_point is None:
+                continue
+            alone = numbered[each.alone_point].response.at(0.99)
+            here = each.response.at(0.99)
+            yield (
+                f"{each.name} at {setting_label(point.setting) or point_label(point)}"
+                f"{f' (with {others})' if each is point.classes[0] and others else ''}: "
+                f"p99 {units.milliseconds(alone)[0]}{units.THIN}ms alone, {units.milliseconds(here)[0]}{units.THIN}ms "
+                f"here: {units.number(each.slowdown.value)}\u00d7 "
+                f"({units.interval(each.slowdown.low, each.slowdown.high) or 'no interval'})."
+            )
+
+
+def classes_csv(points: Iterable[PointMetrics], plan: Plan) -> str:
+    """classes.csv: a line per class of each point; latencies in ms, an absent number is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    latencies = [
+        f"{'' if kind == 'response' else kind + '_'}{units.percentile_name(p)}_ms" for kind, p in _CSV_LATENCIES
+    ]
+    head = ("point", *plan.swept, "arrivals", "concurrency", "rate_target", "class", "share", "throughput_rps")
+    writer.writerow((*head, *latencies, "p99_over_alone", "ok", "failed", "slo", "meets_slo"))
+    for point in points:
+        for each in point.classes:
+            writer.writerow((
+                point.point,
+                *(format_value(point.setting[name]) for name in plan.swept),
+                point.arrivals,
+                point.concurrency or "",
+                units.machine_number(point.rate_target_rps),
+                each.name,
+                units.machine_number(each.share),
+                units.machine_number(each.throughput_rps.value),
+                *(_percentile(getattr(each, kind), p) for kind, p in _CSV_LATENCIES),
+                units.machine_number(each.slowdown.value if each.slowdown else None),
+                each.counts.ok,
+                each.counts.scheduled - each.counts.ok,
+                str(each.slo or ""),
+                SLO_WORDS[each.meets_slo] if each.slo else "",
+            ))  # fmt: skip
+    return text.getvalue()
+
+
+def _percentile(latency: Latency, p: float) -> str:
+    quantile = latency.at(p)
+    return units.machine_number(quantile.value_ms if quantile else None)

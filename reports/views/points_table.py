@@ -1,0 +1,106 @@
+"""The table of all points, cell by cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.judge.metrics import Estimate
+from harness.plan.knobs import format_value
+from reports import units
+from reports.labels import load_label, reasons
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.judge.metrics import Accuracy, PointMetrics, RunResult
+    from harness.plan.plan import Plan
+
+SLO_WORDS = {True: "met", False: "missed", None: "cannot be said"}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of a table; `key` is what a column is sorted by, "" where there is nothing to sort."""
+
+    text: str
+    note: str = ""
+    key: str = ""
+    kind: str = "number"  # "number", "text", "verdict" (`note` holds the reasons), "point"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Column titles with units, and rows of cells; `best` is the index of the recommended row."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    best: int | None = None
+    text_columns: int = 0  # the first so many are read from the left
+
+
+def points_table(result: RunResult, plan: Plan) -> Table:
+    """All points in the order of the plan."""
+    swept = plan.swept
+    slo = ("SLO",) if plan.slo else ()
+    goodput = ("Goodput /s",) if plan.slo else ()
+    accuracy = ("Accuracy %",) if any(point.accuracy for point in result.points) else ()
+    columns = (
+        *swept, "Load", "Verdict", "Throughput /s", "p50 ms", "p90 ms", "p95 ms", "p99 ms", "p99.9 ms", *goodput,
+        "Service p50 ms", "Service p99 ms", "Sent late p99 ms", "Good", "Failed", "Not sent",
+        *accuracy, "Mean batch", *slo,
+    )  # fmt: skip
+    rows = tuple(tuple(_point_cells(point, plan, accuracy=bool(accuracy))) for point in result.points)
+    numbers = [point.point for point in result.points]
+    best = result.answer.best_point
+    return Table(columns, rows, numbers.index(best) if best in numbers else None, len(swept) + 2)
+
+
+def _point_cells(point: PointMetrics, plan: Plan, *, accuracy: bool) -> Iterator[Cell]:
+    for name in plan.swept:
+        value = point.setting[name]
+        text = format_value(value)
+        yield Cell(text, key=text, kind="point")
+    yield Cell(load_label(point), key=units.machine_number(point.concurrency or point.rate_target_rps), kind="point")
+    why = ", ".join(kind.replace("_", " ") for kind in reasons(point))
+    yield Cell(point.verdict.value, why, key=point.verdict.value, kind="verdict")
+    yield _cell(units.estimate(point.throughput_rps), point.throughput_rps.value)
+    for p in (0.5, 0.9, 0.95, 0.99, 0.999):
+        yield _percentile(point, "response", p)
+    if plan.slo:
+        yield _cell(units.estimate(point.goodput_rps), point.goodput_rps.value if point.goodput_rps else None)
+    yield _percentile(point, "service", 0.5)
+    yield _percentile(point, "service", 0.99)
+    yield _percentile(point, "lateness", 0.99)
+    counts = point.counts
+    failures = {name: getattr(counts, name) for name in ("wrong", "error", "timeout", "rejected", "aborted", "unknown")}
+    listed = ", ".join(f"{units.count(number)} {name}" for name, number in failures.items() if number)
+    yield Cell(units.count(counts.ok), key=str(counts.ok))
+    yield Cell(units.count(sum(failures.values())), listed, key=str(sum(failures.values())))
+    yield Cell(units.count(counts.not_sent), key=str(counts.not_sent))
+    if accuracy:
+        yield accuracy_cell(point.accuracy)
+    yield _cell((units.number(point.mean_batch), ""), point.mean_batch)
+    if plan.slo:
+        yield Cell(SLO_WORDS[point.meets_slo], key=SLO_WORDS[point.meets_slo], kind="text")
+
+
+def accuracy_cell(accuracy: Accuracy | None) -> Cell:
+    """The share of payloads whose class was right, in percent, with its interval."""
+    if accuracy is None:
+        return Cell(units.ABSENT)
+    percent = Estimate(value=100 * accuracy.value, low=100 * accuracy.low, high=100 * accuracy.high)
+    text, interval = units.estimate(percent, 3)
+    return Cell(text, interval, key=units.machine_number(percent.value))
+
+
+def _cell(texts: tuple[str, str], key: float | None) -> Cell:
+    return Cell(*texts, key=units.machine_number(key))
+
+
+def _percentile(point: PointMetrics, kind: str, p: float) -> Cell:
+    quantile = getattr(point, kind).at(p)
+    text, note = units.milliseconds(quantile)
+    if quantile is None or quantile.value_ms is not None:
+        return Cell(text, note, key=units.machine_number(quantile.value_ms) if quantile else "")
+    return Cell(text, f"needs {units.number(quantile.needed, 2)} more" if quantile.needed else "too few requests")

@@ -1,0 +1,74 @@
+"""Streamed answers: how soon they begin, how steadily they go on, how many tokens there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.judge.metrics import Estimate
+from reports import units
+from reports.charts.gallery import Drawing, against_load
+from reports.charts.xy import draw
+from reports.labels import point_label
+from reports.views.points_table import Cell, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from harness.judge.metrics import PointMetrics, StreamMetrics
+    from harness.plan.plan import Plan
+    from reports.charts.xy import Read
+    from reports.views.curves import Curves
+
+_COLUMNS = (
+    "Point", "TTFT p50 ms", "TTFT p90 ms", "TTFT p99 ms", "ITL p50 ms", "ITL p99 ms", "TPOT p50 ms",
+    "Tokens /s", "In flight", "Prompt tokens", "Answer tokens",
+)  # fmt: skip
+KINDS = {"ttft": "Time to first token", "itl": "Inter-token latency", "tpot": "Time per output token"}
+
+
+def streams_table(points: Iterable[PointMetrics]) -> Table | None:
+    """One row per point; None where no answers were streamed."""
+    rows = tuple(tuple(_cells(point, point.stream)) for point in points if point.stream)
+    return Table(_COLUMNS, rows, text_columns=1) if rows else None
+
+
+def _cells(point: PointMetrics, stream: StreamMetrics) -> Iterator[Cell]:
+    yield Cell(point_label(point), key=point_label(point), kind="point")
+    for kind, p in (("ttft", 0.5), ("ttft", 0.9), ("ttft", 0.99), ("itl", 0.5), ("itl", 0.99), ("tpot", 0.5)):
+        quantile = getattr(stream, kind).at(p)
+        yield Cell(*units.milliseconds(quantile), key=units.machine_number(quantile.value_ms if quantile else None))
+    yield Cell(*units.estimate(stream.tokens_per_s), key=units.machine_number(stream.tokens_per_s.value))
+    for number in (stream.in_flight, stream.prompt_tokens, stream.output_tokens):
+        yield Cell(units.number(number), key=units.machine_number(number))
+
+
+def stream_charts(plan: Plan, lines: Curves) -> list[Drawing]:
+    """First tokens, gaps and tokens per second along the load; none where fewer than two points have them."""
+    limits = {bound.metric: (bound.limit, f"SLO: {bound}") for bound in plan.slo.bounds} if plan.slo else {}
+    charts = [
+        against_load("Tokens", "Output tokens, 1/s", _of(lambda stream: stream.tokens_per_s), lines.axis),
+        *(
+            against_load(
+                f"{KINDS[kind]}, {name}", f"{kind.upper()} {name}, ms", _percentile(kind, p), lines.axis,
+                limits.get(f"{kind}_{name}"),
+            )
+            for kind in ("ttft", "itl")
+            for p, name in ((0.5, "p50"), (0.9, "p90"), (0.99, "p99"))
+        ),
+    ]  # fmt: skip
+    drawn = ((chart.title, draw(chart, lines)) for chart in charts)
+    return [Drawing(title, svg) for title, svg in drawn if svg is not None]
+
+
+def _of(read: Callable[[StreamMetrics], Estimate | None]) -> Read:
+    return lambda point: read(point.stream) if point.stream else None
+
+
+def _percentile(kind: str, p: float) -> Read:
+    def read(stream: StreamMetrics) -> Estimate | None:
+        found = getattr(stream, kind).at(p)
+        if found is None or found.value_ms is None:
+            return None
+        return Estimate(value=found.value_ms, low=found.low_ms, high=found.high_ms)
+
+    return _of(read)

@@ -1,0 +1,1 @@
+"""The reference models, a module for each family."""

@@ -1,0 +1,1 @@
+"""`fixed`: a server whose delays and faults are known."""

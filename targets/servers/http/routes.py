@@ -1,0 +1,81 @@
+"""Which path means what. One server serves one model, so its paths are a table."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from targets.servers.protocols.errors import ProtocolError
+from targets.servers.protocols.wire_model import VERSION
+
+
+class Action(Enum):
+    """What a path asks for."""
+
+    SERVER = auto()
+    LIVE = auto()
+    READY = auto()
+    MODEL = auto()
+    MODEL_CONFIG = auto()
+    MODEL_STATISTICS = auto()
+    V2_INFER = auto()
+    TFS_STATUS = auto()
+    TFS_METADATA = auto()
+    TFS_PREDICT = auto()
+    V2_EXPLAIN = auto()
+    TFS_EXPLAIN = auto()
+    METRICS = auto()
+    CHAT = auto()
+    MODELS = auto()
+
+    __hash__ = object.__hash__  # Enum's own is Python code, called for each look into a set
+
+    @property
+    def method(self) -> str:
+        """The one method it takes."""
+        return "POST" if self in INFERENCE else "GET"
+
+
+EXPLANATION = frozenset({Action.V2_EXPLAIN, Action.TFS_EXPLAIN})
+INFERENCE = frozenset({Action.V2_INFER, Action.TFS_PREDICT, Action.CHAT}) | EXPLANATION
+
+
+class Routes:
+    """The paths of one model, with and without a version."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self._table = {
+            "/v2": Action.SERVER,
+            "/v2/health/live": Action.LIVE,
+            "/v2/health/ready": Action.READY,
+            "/v2/models/stats": Action.MODEL_STATISTICS,
+            "/metrics": Action.METRICS,
+        }
+        for version in ("", f"/versions/{VERSION}"):
+            v2, tfs = f"/v2/models/{self.model}{version}", f"/v1/models/{self.model}{version}"
+            self._table |= {v2: Action.MODEL, f"{v2}/ready": Action.READY, f"{v2}/infer": Action.V2_INFER}
+            self._table |= {f"{v2}/config": Action.MODEL_CONFIG, f"{v2}/stats": Action.MODEL_STATISTICS}
+            self._table |= {tfs: Action.TFS_STATUS, f"{tfs}/metadata": Action.TFS_METADATA}
+            self._table |= {f"{tfs}:predict": Action.TFS_PREDICT, f"{tfs}:explain": Action.TFS_EXPLAIN}
+            self._table |= {f"{v2}/explain": Action.V2_EXPLAIN}
+
+    def find(self, method: str, target: str) -> Action:
+        """The action of a request line. Raises ProtocolError: 404, or 405 with the right method."""
+        path = target.partition("?")[0]
+        action = self._table.get(path if path == "/" else path.rstrip("/"))
+        if action is None:
+            raise ProtocolError(404, self._unknown(path))
+        if method != action.method:
+            raise ProtocolError(405, f"{path} takes {action.method}", f"allow: {action.method}\r\n".encode())
+        return action
+
+    def _unknown(self, path: str) -> str:
+        for start in ("/v2/models/", "/v1/models/"):
+            if path.startswith(start):
+                name, _, rest = path.removeprefix(start).partition("/")
+                name = name.partition(":")[0]
+                if name != self.model:
+                    return f"unknown model {name!r}: this server has {self.model!r}"
+                if rest.startswith("versions/"):
+                    return f"model {name!r} has only version {VERSION}"
+        return f"unknown path {path!r}"

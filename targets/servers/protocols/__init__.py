@@ -1,0 +1,1 @@
+"""The inference protocols, without any I/O."""

@@ -1,0 +1,72 @@
+"""What Triton's clients ask beyond the Open Inference Protocol: a model's configuration and its statistics.
+
+Fields as in Triton's extensions *model configuration* and *statistics*; durations are cumulative nanoseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.clock import NS_PER_MS, monotonic_ns, wall_time
+from targets.servers.protocols.wire_model import VERSION
+
+if TYPE_CHECKING:
+    from targets.servers.protocols.wire_model import WireModel
+    from targets.servers.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """What the configuration says of batching: the most rows of one model call, and how long a row may wait."""
+
+    max_rows: int
+    max_wait_us: int = 0
+
+
+def model_config(model: WireModel, batching: Batching) -> dict[str, Any]:
+    """Triton's `ModelConfig` as JSON; dims are without the batch axis."""
+    meta = model.meta
+    return {
+        "name": meta.model,
+        "platform": f"keras_{model.card.engine or 'none'}",
+        "backend": "keras",
+        "version_policy": {"latest": {"num_versions": 1}},
+        "max_batch_size": batching.max_rows,
+        "input": [{"name": meta.input_name, "data_type": f"TYPE_{meta.datatype}", "dims": list(meta.input_shape)}],
+        "output": [{"name": meta.output_name, "data_type": "TYPE_FP32", "dims": list(meta.output_shape)}],
+        "dynamic_batching": {"max_queue_delay_microseconds": batching.max_wait_us},
+        "instance_group": [{"name": meta.model, "kind": "KIND_CPU", "count": 1}],
+    }
+
+
+def model_statistics(model: WireModel, telemetry: Telemetry) -> dict[str, Any]:
+    """Triton's `model_stats` for the one model. Every request of a batch counts the batch's whole durations."""
+    requests, spent_ns = telemetry.requests, telemetry.spent_ns
+    ok = requests["ok"]
+    failed = sum(requests.values()) - ok
+    stats = {"success": {"count": ok, "ns": sum(spent_ns.values())}, "fail": {"count": failed, "ns": 0}}
+    stats |= {name: {"count": ok, "ns": ns} for name, ns in spent_ns.items()}
+    batches = [
+        {"batch_size": rows, "compute_infer": {"count": seen.calls, "ns": seen.compute_ns}}
+        for rows, seen in sorted(telemetry.batches.items())
+    ]
+    return {
+        "model_stats": [
+            {
+                "name": model.name,
+                "version": VERSION,
+                "last_inference": _wall_ms(telemetry.last_inference_ns),
+                "inference_count": sum(rows * seen.calls for rows, seen in telemetry.batches.items()),
+                "execution_count": sum(seen.calls for seen in telemetry.batches.values()),
+                "inference_stats": stats,
+                "batch_stats": batches,
+            }
+        ]
+    }
+
+
+def _wall_ms(instant_ns: int) -> int:
+    if not instant_ns:
+        return 0
+    return round(wall_time().timestamp() * 1000) - (monotonic_ns() - instant_ns) // NS_PER_MS

@@ -1,0 +1,184 @@
+"""The served model as clients see it: names, shapes, and how its rows are packed.
+
+A row travels as its little-endian bytes; a request is the concatenation of its rows, which are of one shape. Where
+the first axis of a row is free, each request says how long its rows are.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import warnings
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from harness.wire.datatypes import DATATYPES
+from targets.explain import OUTPUT
+from targets.servers.protocols.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from harness.judge.metrics import ModelCard
+    from harness.wire.payload_bank import BankMeta
+
+# What `_finite` asks for. Turning it off for each request (`np.errstate`) costs more than the question itself.
+warnings.filterwarnings("ignore", "invalid value encountered in dot", RuntimeWarning)
+
+OUTPUT_DATATYPE = "FP32"
+VERSION = "1"
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class WireModel:
+    """One model on the wire; `meta` has names and shapes without the batch axis."""
+
+    meta: BankMeta
+    card: ModelCard
+
+    @property
+    def name(self) -> str:
+        """Its name in every path."""
+        return self.meta.model
+
+    @property
+    def datatype(self) -> str:
+        """Of its input, in the Open Inference Protocol's words."""
+        return self.meta.datatype
+
+    @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """Of its input."""
+        return np.dtype(DATATYPES[self.meta.datatype].numpy)
+
+    @cached_property
+    def row_shape(self) -> list[int]:
+        """The input shape without the batch axis, as JSON writes it; -1 where it is free."""
+        return list(self.meta.input_shape)
+
+    @cached_property
+    def _one_row(self) -> list[int]:
+        return [] if self.meta.ragged else [1, *self.row_shape]  # what nearly all requests say
+
+    @cached_property
+    def _zeros(self) -> NDArray[Any]:
+        return np.zeros(math.prod(self.meta.input_shape) if not self.meta.ragged else 0, self.dtype)
+
+    @cached_property
+    def _packers(self) -> dict[int, struct.Struct]:
+        return {}  # by count, of rows of a fixed shape
+
+    def check_datatype(self, datatype: Any) -> None:
+        """Raise ProtocolError unless it is the input's own."""
+        if datatype != self.meta.datatype:
+            raise ProtocolError(400, f"input {self.meta.input_name!r}: datatype must be {self.meta.datatype}")
+
+    def rows_of_shape(self, shape: Any) -> tuple[int, Shape]:
+        """The k of a shape [k, *row], and the row's own shape. Raises ProtocolError for one that does not fit."""
+        if shape == self._one_row and type(shape[0]) is int:
+            return 1, self.meta.input_shape
+        if not isinstance(shape, list) or any(type(size) is not int for size in shape) or not self._fits(shape):
+            raise ProtocolError(400, f"input {self.meta.input_name!r}: shape must be [k, {self._dims}] with k >= 1")
+        return shape[0], tuple(shape[1:])
+
+    def _fits(self, shape: list[int]) -> bool:
+        if not shape or shape[0] < 1:
+            return False
+        if not self.meta.ragged:
+            return shape[1:] == self.row_shape
+        inside = len(shape) > 1 and self.meta.shortest <= shape[1] <= self.meta.longest
+        return inside and shape[2:] == self.row_shape[1:]
+
+    def pack_flat(self, values: Any, rows: int, shape: Shape) -> bytes:
+        """The bytes of `rows` rows given as one flat list of numbers, or nested by the shape."""
+        if isinstance(values, list) and values and isinstance(values[0], list):
+            if len(values) != rows:
+                raise ProtocolError(400, f"input {self.meta.input_name!r}: {rows} rows declared, {len(values)} given")
+            return b"".join([self.pack_row(row, shape) for row in values])
+        return self._pack(values, rows * math.prod(shape))
+
+    def pack_rows(self, rows: list[Any]) -> tuple[bytes, Shape]:
+        """The bytes of rows that are nested by their shape, and that shape, which all of them have."""
+        shape = tuple(self.row_shape)
+        if self.meta.ragged:
+            length = len(rows[0]) if isinstance(rows[0], list) else 0
+            _, shape = self.rows_of_shape([len(rows), length, *shape[1:]])
+        return b"".join([self.pack_row(row, shape) for row in rows]), shape
+
+    def pack_row(self, row: Any, shape: Shape) -> bytes:
+        """The bytes of one row, nested by `shape`."""
+        values = row if len(shape) == 1 else _flatten(row, shape)
+        return self._pack(values, math.prod(shape))
+
+    def check_binary(self, tensor: bytes, rows: int, shape: Shape) -> bytes:
+        """`tensor` itself. Raises ProtocolError where it has another length or a value that is not finite."""
+        expected_bytes = rows * math.prod(shape) * self.dtype.itemsize
+        if len(tensor) != expected_bytes:
+            raise ProtocolError(400, f"binary tensor has {len(tensor)} bytes, its shape takes {expected_bytes}")
+        if self.dtype.kind == "f" and not self._finite(np.frombuffer(tensor, self.dtype)):
+            raise ProtocolError(400, f"input {self.meta.input_name!r}: NaN and Infinity are refused")
+        return tensor
+
+    def _finite(self, values: NDArray[Any]) -> bool:
+        if len(values) == len(self._zeros):  # one row: NaN and Infinity times zero are NaN, and one call says so
+            return bool(values.dot(self._zeros) == 0)
+        return bool(np.isfinite(values).all())
+
+    def _pack(self, values: Any, count: int) -> bytes:
+        packer = self._packers.get(count)
+        if packer is None:
+            # Standard sizes ("<") refuse a number that the type cannot hold; native packing would make it infinite.
+            packer = struct.Struct(f"<{count}{DATATYPES[self.meta.datatype].struct}")
+            if not self.meta.ragged:
+                self._packers[count] = packer
+        try:
+            return packer.pack(*values)
+        except (struct.error, OverflowError, TypeError):
+            kind = "finite" if self.dtype.kind == "f" else "whole"
+            raise ProtocolError(
+                400,
+                f"input {self.meta.input_name!r}: needs {count} {kind} numbers of {self.dtype.name} "
+                f"(a row is [{self._dims}])",
+            ) from None
+
+    @cached_property
+    def _dims(self) -> str:
+        if not self.meta.ragged:
+            return ", ".join(map(str, self.row_shape))
+        free = f"{self.meta.shortest}..{self.meta.longest}"
+        return ", ".join([free, *map(str, self.row_shape[1:])])
+
+
+def explained(model: WireModel) -> WireModel:
+    """The model as `explain` answers for it: the output has the shape of the input."""
+    meta = msgspec.structs.replace(model.meta, output_name=OUTPUT, output_shape=model.meta.input_shape)
+    return replace(model, meta=meta)
+
+
+def refuse_booleans(body: bytes, values: Any) -> None:
+    """Raise ProtocolError where JSON's true or false stands among the numbers: Python would take them for 1 and 0.
+
+    Bodies without the letters of either word, which is nearly all of them, cost two memory scans.
+    """
+    if (b"r" in body or b"l" in body) and _has_boolean(values):
+        raise ProtocolError(400, "true and false are not numbers")
+
+
+def _has_boolean(values: Any) -> bool:
+    if isinstance(values, list):
+        return any(_has_boolean(value) for value in values)
+    return isinstance(values, bool)
+
+
+def _flatten(nested: Any, shape: Shape) -> list[Any]:
+    if not isinstance(nested, list) or len(nested) != shape[0]:
+        raise ProtocolError(400, f"expected a list of {shape[0]} at the level of shape {list(shape)}")
+    if len(shape) == 1:
+        return nested
+    return [value for part in nested for value in _flatten(part, shape[1:])]

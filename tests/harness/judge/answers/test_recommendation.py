@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import pytest
+from answers_of import invalid, point_of, quantile_of
+
+from harness.judge.answers.recommendation import answer
+from harness.judge.number_text import figure, milliseconds, percent
+from harness.plan.slo import parse_slo
+
+TO, TIMES = "\u2013", "\u00d7"
+SLO = parse_slo("p99<50ms")
+
+
+def sentence(points, slo=None):
+    return answer(points, slo).sentence.replace("\u202f", " ")
+
+
+def test_with_an_objective():
+    points = [
+        point_of(1000, number=0, setting={"batch_size": 1}, users=8, meets=True),
+        point_of(1468, number=1, setting={"batch_size": 1}, users=32, meets=True),
+        point_of(2000, number=2, setting={"batch_size": 1}, users=128, meets=False),
+        point_of(5000, number=3, setting={"batch_size": 64}, users=32, meets=True),
+        point_of(9100, number=4, setting={"batch_size": 64}, users=128, half=400, meets=True),
+    ]
+    found = answer(points, SLO)
+    # 9100 / 1468 = 6.199; the baseline is batch_size=1 at its own best load that keeps the objective.
+    assert sentence(points, SLO).startswith(
+        f"At p99 ≤ 50 ms batch_size=64 sustains 9 100 req/s (8 700{TO}9 500) at 128 users, 6.2{TIMES} ("
+    )
+    assert sentence(points, SLO).endswith(") batch_size=1.")
+    assert (found.best_point, found.baseline_point, found.tied_points) == (4, 1, ())
+    assert found.speedup.value == pytest.approx(6.199, abs=0.001)
+    assert found.speedup.low < 6.199 < found.speedup.high
+
+
+def test_without_an_objective_the_highest_throughput_and_its_price():
+    points = [
+        point_of(1000, number=0, setting={"batch_size": 1}),
+        point_of(3000, number=1, setting={"batch_size": 4}, users=1, tail=quantile_of(31.4, 30, 33)),
+    ]
+    text = sentence(points)
+    assert text.startswith(f"batch_size=4 gives the highest throughput: 3 000 req/s (2 970{TO}3 030) at 1 user")
+    assert f"with a p99 of 31 ms, 3{TIMES} (" in text
+
+
+def test_what_cannot_be_told_apart_is_named_and_the_smaller_recommended():
+    points = [
+        point_of(1000, number=0, setting={"batch_size": 1}),
+        point_of(9000, number=1, setting={"batch_size": 16}),
+        point_of(9100, number=2, setting={"batch_size": 64}),
+        point_of(9050, number=3, setting={"batch_size": 256}),
+    ]
+    found = answer(points, None)
+    assert (found.best_point, found.tied_points) == (1, (2, 3))
+    assert "batch_size=64 and batch_size=256 cannot be told apart from it here." in found.sentence
+
+
+def test_repeats_can_tell_what_one_run_cannot():
+    points = [
+        point_of(1000, number=0, setting={"batch_size": 16}, rates=[990, 1000, 1010, 1000, 995, 1005]),
+        point_of(1050, number=1, setting={"batch_size": 64}, rates=[1040, 1052, 1061, 1049, 1045, 1055]),
+    ]
+    assert answer(points, None).best_point == 1
+    single = [
+        point_of(1000, number=0, setting={"batch_size": 16}),
+        point_of(1050, number=1, setting={"batch_size": 64}),
+    ]
+    assert answer(single, None).tied_points == (1,)
+
+
+def test_invalid_points_are_never_the_answer():
+    points = [point_of(1000, number=0), point_of(9000, number=1, setting={"batch_size": 4}, findings=(invalid(),))]
+    found = answer(points, None)
+    assert found.best_point == 0
+    assert "1 of 2 points are INVALID and left out." in found.sentence
+
+
+def test_all_invalid_says_why():
+    points = [point_of(1000, number=n, findings=(invalid(),)) for n in range(3)]
+    found = answer(points, SLO)
+    assert found.best_point is None
+    assert found.sentence == (
+        "No answer: every point is INVALID, 3 of 3 for this reason: The generator was busy 97 % of the time. "
+        "Use more cores."
+    )
+
+
+def test_nobody_meets_the_objective():
+    points = [
+        point_of(1000, number=0, meets=False, tail=quantile_of(63.0, 60, 66), users=1),
+        point_of(2000, number=1, meets=False, tail=quantile_of(90.0, 88, 95)),
+    ]
+    assert sentence(points, SLO) == (
+        "No setting meets p99 ≤ 50 ms at any load that was tried; the lowest p99 is 63 ms, of batch_size=1 at 1 user."
+    )
+
+
+def test_it_cannot_be_said():
+    assert "not enough was measured to say whether" in answer([point_of(1000, meets=None)], SLO).sentence
+    points = [point_of(1000, number=0, meets=True), point_of(5000, number=1, setting={"batch_size": 4}, meets=None)]
+    found = answer(points, SLO)
+    assert found.best_point == 0
+    assert "batch_size=4 may do better, but not enough was measured" in found.sentence
+
+
+def test_the_baseline_misses_the_objective():
+    points = [
+        point_of(1000, number=0, setting={"batch_size": 1}, meets=False),
+        point_of(5000, number=1, setting={"batch_size": 4}, meets=True),
+    ]
+    found = answer(points, SLO)
+    assert (found.baseline_point, found.speedup) == (None, None)
+    assert found.sentence.endswith(", which batch_size=1 does not meet at any load.")
+
+
+def test_a_baseline_of_which_too_little_was_measured_does_not_count_as_missing_the_objective():
+    points = [
+        point_of(900, number=0, setting={"batch_size": 1}, users=1, meets=None),
+        point_of(1000, number=1, setting={"batch_size": 1}, meets=None),
+        point_of(2000, number=2, setting={"batch_size": 1}, users=128, meets=False),
+        point_of(5000, number=3, setting={"batch_size": 4}, meets=True),
+    ]
+    found = answer(points, SLO)
+    # 5000 / 1000: the best load of the baseline that may keep the objective.
+    assert found.baseline_point == 1
+    assert found.speedup.value == pytest.approx(5, rel=0.001)
+    assert found.sentence.endswith(" batch_size=1, for which not enough was measured to say whether it holds.")
+
+
+def test_nothing_is_said_of_a_baseline_that_cannot_be_believed():
+    points = [
+        point_of(1000, number=0, setting={"batch_size": 1}, meets=False, findings=(invalid(),)),
+        point_of(5000, number=1, setting={"batch_size": 4}, meets=True),
+    ]
+    assert "does not meet" not in sentence(points, SLO)
+
+
+def test_the_baseline_itself_is_best():
+    points = [point_of(5000, number=0, setting={"batch_size": 1}), point_of(1000, number=1, setting={"batch_size": 4})]
+    found = answer(points, None)
+    assert (found.best_point, found.speedup) == (0, None)
+    assert TIMES not in found.sentence
+
+
+def test_only_the_load_was_swept():
+    points = [point_of(1000, number=n, setting={}, users=users) for n, users in enumerate((1, 8))]
+    assert sentence(points).startswith("The target gives the highest throughput: 1 000 req/s")
+
+
+def test_nothing():
+    assert answer([], None).sentence == "No answer: nothing was measured."
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (9137.2, 2, "9 100"),
+        (9137.2, 3, "9 140"),
+        (1_234_567, 2, "1 200 000"),
+        (52.4, 2, "52"),
+        (147.6, 2, "148"),
+        (6.199, 2, "6.2"),
+        (3.0, 2, "3"),
+        (0.03149, 2, "0.031"),
+        (99.96, 3, "100"),
+        (0, 2, "0"),
+        (-12.3, 2, "-12"),
+    ],
+)
+def test_figures(value, digits, text):
+    assert figure(value, digits).replace("\u202f", " ") == text
+
+
+def test_units():
+    assert milliseconds(31.4).replace("\u202f", " ") == "31 ms"
+    assert milliseconds(12_300).replace("\u202f", " ") == "12 s"
+    assert percent(0.0042).replace("\u202f", " ") == "0.42 %"
+
+
+def test_the_fastest_is_found_whatever_the_slow_loads_of_a_setting_were():
+    # The setting that is fastest at its best load has the slowest point of all, the other one lies between.
+    points = [
+        point_of(2000.0, number=0, setting={"batch_size": 1}, users=1, meets=True),
+        point_of(1000.0, number=1, setting={"batch_size": 64}, users=1, meets=True),
+        point_of(30000.0, number=2, setting={"batch_size": 64}, users=128, meets=True),
+    ]
+    found = answer(points, parse_slo("p99<50ms"))
+    assert (found.best_point, found.baseline_point) == (2, 0)
+    assert found.speedup.value == pytest.approx(15.0)

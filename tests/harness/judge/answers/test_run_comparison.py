@@ -1,0 +1,95 @@
+"""Two runs compared point by point."""
+
+from __future__ import annotations
+
+import pytest
+from answers_of import invalid, point_of, quantile_of
+
+from harness.judge.answers.run_comparison import compare_runs
+from harness.judge.findings import Verdict
+from harness.judge.metrics import Answer, RunResult
+from harness.judge.significance import Change
+from harness.plan.arrivals import Closed
+from harness.plan.plan import Plan, Point
+from reports.comparison import comparison_json, comparison_text
+
+
+def run_of(*points, fixed=None):
+    """A run of points at 8 users."""
+    plan = Plan(
+        name="sweep-batch_size",
+        target="batched",
+        scenario="scenarios/predict.py",
+        model="digits-mlp",
+        points=tuple(Point(number=each.point, setting=each.setting, arrivals=Closed(users=8)) for each in points),
+        trials=(),
+        fixed=fixed or {},
+        seconds=2.0,
+        warmup_seconds=0.5,
+        repeats=1,
+        seed=0,
+    )
+    return plan, RunResult(points=points, answer=Answer(sentence=""), verdict=Verdict.VALID)
+
+
+def point(rate, tail_ms, number=0, batch_size=1, **more):
+    """Throughput and p99, both known to 1 %."""
+    tail = quantile_of(tail_ms, 0.99 * tail_ms, 1.01 * tail_ms)
+    return point_of(rate, number=number, setting={"batch_size": batch_size}, tail=tail, **more)
+
+
+def test_each_figure_counts_in_its_own_direction():
+    before = run_of(point(1000, 10), point(1000, 10, 1, 4), point(1000, 10, 2, 16))
+    after = run_of(point(1500, 10), point(1000, 15, 1, 4), point(1500, 5, 2, 16))
+    comparison = compare_runs(before, after)
+    found = [(each.throughput_rps.change, each.p99_ms.change) for each in comparison.points]
+    assert found[0][0] is Change.IMPROVED
+    assert found[1][1] is Change.REGRESSION
+    assert found[2] == (Change.IMPROVED, Change.IMPROVED)
+    assert comparison.points[1].p99_ms.ratio.value == pytest.approx(1.5)
+    assert comparison.change is Change.REGRESSION
+
+
+def test_a_change_within_the_margin_is_none():
+    # 1 % from inside the run and 3 % between runs on both sides: the interval of 1.2 ends at 1.2 * exp(-0.084) = 1.10.
+    before, after = run_of(point(1000, 10)), run_of(point(1200, 10))
+    assert compare_runs(before, after, margin=0.05).points[0].throughput_rps.change is Change.IMPROVED
+    assert compare_runs(before, after, margin=0.15).points[0].throughput_rps.change is not Change.IMPROVED
+
+
+def test_points_are_matched_by_knobs_and_load_and_not_by_number():
+    before = run_of(point(1000, 10), point(2000, 10, 1, 4))
+    after = run_of(point(2000, 10, 0, 4), point(3000, 10, 1, 8))
+    comparison = compare_runs(before, after)
+    assert [each.before.throughput_rps.value for each in comparison.points] == [2000]
+    assert (comparison.only_before, comparison.only_after) == (1, 1)
+
+
+def test_a_knob_that_was_fixed_counts_as_one_that_was_swept():
+    swept = run_of(point(1000, 10, batch_size=4))
+    plan, result = run_of(point_of(1000, setting={}), fixed={"batch_size": 4})
+    assert len(compare_runs(swept, (plan, result)).points) == 1
+
+
+def test_an_invalid_point_says_nothing():
+    comparison = compare_runs(run_of(point(1000, 10)), run_of(point(100, 99, findings=(invalid(),))))
+    assert comparison.points[0].throughput_rps is None
+    assert comparison.change is Change.INCONCLUSIVE
+
+
+def test_a_withheld_percentile_leaves_the_throughput():
+    before = run_of(point_of(1000, tail=quantile_of(None)))
+    comparison = compare_runs(before, run_of(point_of(2000, tail=quantile_of(10.0, 9.0, 11.0))))
+    assert comparison.points[0].p99_ms is None
+    assert comparison.change is Change.IMPROVED
+
+
+def test_text_and_json_say_the_same():
+    comparison = compare_runs(run_of(point(1000, 10)), run_of(point(500, 10)))
+    text = comparison_text(comparison)
+    assert "batch_size=1, 8 users" in text
+    assert "\u00d70.5 (" in text
+    assert text.endswith("REGRESSION: 1 worse")
+    (found,) = comparison_json(comparison)["points"]
+    assert found["throughput_rps"]["ratio"] == pytest.approx(0.5)
+    assert found["change"] is Change.REGRESSION

@@ -1,0 +1,466 @@
+"""Faults put into good evidence one at a time: each turns exactly the finding that is meant to see it."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pytest
+from answers_of import point_of, quantile_of, trial_of
+from evidence_of import MS, START, S, closed_loop, evidence_of, report_of, rows_of, samples_of
+
+from harness.judge.checks import judge_point
+from harness.judge.findings import Finding, FindingKind, Verdict
+from harness.judge.metrics import Latency
+from harness.judge.summarise import summarise_point, summarise_trial
+from harness.plan.arrivals import Closed, Constant, Gamma, Poisson, Stage, Stages, Users, UserStage
+from harness.record.envelope import Envelope
+from harness.record.load_report import LoopHealth
+from harness.record.rows import Outcome
+
+K = FindingKind
+V = Verdict
+RATE = 1000.0
+
+
+def found(evidence):
+    """kind -> verdict of all findings."""
+    return {finding.kind: finding.verdict for finding in summarise_trial(evidence, None).findings}
+
+
+def open_loop(*, count=20_000, response_ms=5.0, seed=1, gaps_s=None, **columns):
+    """A Poisson process at 1 000/s against a server without a queue."""
+    rng = np.random.default_rng(seed)
+    due_s = np.cumsum(rng.exponential(1 / RATE, count) if gaps_s is None else gaps_s)
+    due_ns = START + (due_s[due_s < 15] * S).astype(np.int64)
+    response_ns = rng.gamma(25, response_ms / 25 * MS, due_ns.size).astype(np.int64) + MS
+    return rows_of(
+        due_ns,
+        response_ns,
+        **{name: value[: due_ns.size] if np.ndim(value) else value for name, value in columns.items()},
+    )
+
+
+def open_evidence(rows, *, seconds=15.0, arrivals=None, **changes):
+    return evidence_of(rows, seconds=seconds, arrivals=arrivals or Poisson(rate_rps=RATE), **changes)
+
+
+def with_health(rows, seconds=10.0, **changes):
+    health = LoopHealth(**{"cpu_ns": 2 * S, "wall_ns": 10 * S, "loop_lag_p99_ns": 10_000, **changes})
+    return (report_of(rows, seconds, health=health),)
+
+
+def test_good_evidence_has_no_finding():
+    assert found(evidence_of(closed_loop())) == {}
+    assert found(open_evidence(open_loop())) == {}
+    gaps_s = np.random.default_rng(2).gamma(0.25, 4 / RATE, 20_000)
+    assert found(open_evidence(open_loop(gaps_s=gaps_s), arrivals=Gamma(rate_rps=RATE, cv=2.0))) == {}
+    constant = open_loop(gaps_s=np.full(20_000, 1 / RATE))
+    assert found(open_evidence(constant, arrivals=Constant(rate_rps=RATE))) == {}
+
+
+ROWS = closed_loop()
+REPORT = report_of(ROWS, 10.0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scheduled": REPORT.scheduled + 1},
+        {"sent": REPORT.sent - 1, "scheduled": REPORT.scheduled - 1},
+        {"ok": REPORT.ok + 1, "sent": REPORT.sent + 1, "scheduled": REPORT.scheduled + 1},
+        {"rows_written": REPORT.rows_written + 1},
+        {"ok": REPORT.ok - 1, "error": 1},  # the sum is right and the kinds are not
+    ],
+)
+def test_any_imbalance_is_a_conservation_fault(changes):
+    assert found(evidence_of(ROWS, reports=(msgspec.structs.replace(REPORT, **changes),))) == {
+        K.CONSERVATION: V.INVALID
+    }
+
+
+def test_a_row_lost_or_doubled_on_disk_is_a_conservation_fault():
+    for rows in (ROWS.slice(0, ROWS.num_rows - 1), pa.concat_tables([ROWS, ROWS.slice(5, 1)])):
+        assert found(evidence_of(rows, reports=(REPORT,)))[K.CONSERVATION] is V.INVALID
+
+
+def test_a_recorder_that_failed():
+    report = msgspec.structs.replace(REPORT, recorder_error="no space left on device")
+    assert found(evidence_of(ROWS, reports=(report,))) == {K.RECORDER: V.INVALID}
+
+
+def test_a_worker_killed_and_one_that_never_wrote():
+    snapshot = msgspec.structs.replace(REPORT, final=False, sent=REPORT.sent + 7, scheduled=REPORT.scheduled + 7)
+    trial = summarise_trial(evidence_of(ROWS, reports=(snapshot,)), None)
+    assert {finding.kind: finding.verdict for finding in trial.findings} == {K.LOST_WORKER: V.INVALID}
+    assert trial.counts.unknown == 7
+    assert trial.counts.sent == trial.counts.ok + trial.counts.unknown
+    assert found(evidence_of(ROWS, load_processes=2)) == {K.LOST_WORKER: V.INVALID}
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "verdict"),
+    [
+        ({"target_died": True}, K.TARGET_DIED, V.INVALID),
+        ({"failure": "the load process ended with exit code 2"}, K.LOAD_DIED, V.INVALID),
+        ({"failure": "interrupted"}, K.LOAD_DIED, V.DEGRADED),
+        ({"isolated": False}, K.NOT_ISOLATED, V.DEGRADED),
+        ({"isolated": False, "in_process": True}, K.NOT_ISOLATED, V.VALID),
+    ],
+)
+def test_what_the_trial_says_of_itself(changes, kind, verdict):
+    assert found(evidence_of(ROWS, **changes)) == {kind: verdict}
+
+
+def test_time_that_runs_backwards():
+    early = np.zeros(ROWS.num_rows, dtype=np.int64)
+    early[7] = -2 * MS
+    assert found(evidence_of(closed_loop(lateness_ns=early))) == {K.CLOCK_STEP: V.INVALID}
+    early[7] = -MS // 2  # within what a timer may be early
+    assert found(evidence_of(closed_loop(lateness_ns=early))) == {}
+
+
+@pytest.mark.parametrize(("lateness_ms", "verdict"), [(0.4, None), (0.55, V.DEGRADED), (0.9, V.INVALID)])
+def test_lateness_against_a_median_response_of_6_ms(lateness_ms, verdict):
+    # 7 % of the response, but no more than a timer's own error; 9 %; 15 %.
+    rows = open_loop(lateness_ns=int(lateness_ms * MS))
+    assert found(open_evidence(rows)) == ({K.LATENESS: verdict} if verdict else {})
+
+
+def test_a_few_very_late_requests_are_lateness_too():
+    late_ns = np.where(np.arange(20_000) % 40 == 0, 1100_000, 0)  # 2.5 % are 1.1 ms late: 12 % of the p99
+    assert found(open_evidence(open_loop(lateness_ns=late_ns))) == {K.LATENESS: V.DEGRADED}
+
+
+def test_a_block_of_200_ms_in_the_generator_is_seen():
+    """A fault in the generator: it stands still for 200 ms of 15 s, and sends what was due when it wakes up."""
+    rows = open_loop()
+    due_ns = rows["due_ns"].to_numpy()
+    stop_ns = START + 7 * S
+    late_ns = np.where((due_ns >= stop_ns) & (due_ns < stop_ns + 200 * MS), stop_ns + 200 * MS - due_ns, 0)
+    response_ns = rows["done_ns"].to_numpy() - due_ns + late_ns
+    kinds = found(open_evidence(rows_of(due_ns, response_ns, lateness_ns=late_ns)))
+    assert kinds[K.LATENESS] is V.INVALID
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.001, V.DEGRADED), (0.05, V.INVALID)])
+def test_not_sent(share, verdict):
+    outcome = np.where(np.arange(20_000) % round(1 / share) == 0, Outcome.NOT_SENT, Outcome.OK)
+    rows = open_loop(outcome=outcome)
+    absent = outcome[: rows.num_rows] == Outcome.NOT_SENT
+    columns = {name: np.where(absent, -1, rows[name].to_numpy()) for name in ("sent_ns", "first_byte_ns", "done_ns")}
+    rows = rows_of(rows["due_ns"].to_numpy(), 0, outcome=outcome[: rows.num_rows], **columns)
+    assert found(open_evidence(rows))[K.NOT_SENT] is verdict
+
+
+@pytest.mark.parametrize(("rate", "verdict"), [(1030.0, V.DEGRADED), (1200.0, V.INVALID)])
+def test_another_rate_than_asked(rate, verdict):
+    # 15 000 requests: chance allows 3 / sqrt(15 000) = 2.4 %.
+    assert found(open_evidence(open_loop(), arrivals=Poisson(rate_rps=rate))) == {K.RATE: verdict}
+
+
+def test_the_error_of_a_timer_is_no_other_process():
+    late_ns = np.random.default_rng(4).integers(0, 400_000, 20_000)  # at 1 000/s, gaps vary by 16 %
+    rows = open_loop(gaps_s=np.full(20_000, 1 / RATE), lateness_ns=late_ns)
+    assert found(open_evidence(rows, arrivals=Constant(rate_rps=RATE))) == {}
+
+
+def test_false_alarms_of_the_arrival_process_are_rare():
+    rng = np.random.default_rng(5)
+    alarms = [
+        K.ARRIVAL_PROCESS in found(open_evidence(open_loop(count=3_000, seed=seed), seconds=2.9))
+        for seed in rng.integers(1e6, size=60)
+    ]
+    assert sum(alarms) <= 2
+
+
+def test_another_process_than_asked():
+    bursts = np.random.default_rng(2).gamma(0.25, 4 / RATE, 20_000)
+    assert found(open_evidence(open_loop(gaps_s=bursts)))[K.ARRIVAL_PROCESS] is V.INVALID
+    regular = np.full(20_000, 1 / RATE)
+    assert found(open_evidence(open_loop(gaps_s=regular))) == {K.ARRIVAL_PROCESS: V.INVALID}
+
+
+def test_arrivals_that_slow_down_are_not_the_process():
+    # As many as asked for, but 1 300/s at first and 700/s at last.
+    u = np.random.default_rng(3).random(15_000)
+    instants = np.sort((1.3 - np.sqrt(1.69 - 1.2 * u)) / 0.6) * 15
+    kinds = found(open_evidence(open_loop(gaps_s=np.diff(instants, prepend=0.0))))
+    assert kinds[K.ARRIVAL_PROCESS] is V.INVALID
+
+
+@pytest.mark.parametrize(("busy", "verdict"), [(0.65, None), (0.75, V.DEGRADED), (0.95, V.INVALID)])
+def test_generator_cpu(busy, verdict):
+    reports = with_health(ROWS, cpu_ns=round(busy * 10 * S))
+    assert found(evidence_of(ROWS, reports=reports)) == ({K.GENERATOR_CPU: verdict} if verdict else {})
+    assert found(evidence_of(ROWS, reports=reports, in_process=True)) == {}
+
+
+def test_a_generator_that_spins_towards_due_times_is_not_condemned_for_it():
+    rows = open_loop()
+    assert found(open_evidence(rows, reports=with_health(rows, 15.0, cpu_ns=round(9.9 * S)))) == {
+        K.GENERATOR_CPU: V.DEGRADED
+    }
+
+
+@pytest.mark.parametrize(("lag_ms", "verdict"), [(0.1, None), (7.0, V.DEGRADED), (25.0, V.INVALID)])
+def test_loop_lag(lag_ms, verdict):
+    reports = with_health(ROWS, loop_lag_p99_ns=round(lag_ms * MS))
+    assert found(evidence_of(ROWS, reports=reports)) == ({K.LOOP_LAG: verdict} if verdict else {})
+
+
+@pytest.mark.parametrize(("pause_ms", "verdict"), [(5, None), (50, V.DEGRADED), (500, V.INVALID)])
+def test_gc_pauses(pause_ms, verdict):
+    reports = with_health(ROWS, gc_pause_ns=pause_ms * MS)
+    assert found(evidence_of(ROWS, reports=reports)) == ({K.GC_PAUSE: verdict} if verdict else {})
+
+
+def test_littles_law_misses_users():
+    assert found(evidence_of(ROWS, arrivals=Closed(users=2))) == {K.LITTLES_LAW: V.INVALID}
+    thinking = rows_of(START + np.arange(500) * 20 * MS, np.full(500, 10 * MS))
+    assert found(evidence_of(thinking, arrivals=Closed(users=1, think_time_s=0.010))) == {}
+    assert found(evidence_of(thinking, arrivals=Closed(users=1))) == {K.LITTLES_LAW: V.INVALID}
+
+
+def test_littles_law_sees_rows_that_were_dropped_silently():
+    # One in six of a busy user's rows is missing everywhere: the books balance, the law does not.
+    rows = closed_loop(seconds=30)
+    kept = rows.filter(pa.array(np.arange(rows.num_rows) % 6 != 0))
+    assert found(evidence_of(kept, seconds=30.0)) == {K.LITTLES_LAW: V.INVALID}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "every", "kind", "verdict"),
+    [
+        (Outcome.ERROR, 100, K.ERRORS, V.DEGRADED),
+        (Outcome.ERROR, 10, K.ERRORS, V.INVALID),
+        (Outcome.TIMEOUT, 10, K.ERRORS, V.INVALID),
+        (Outcome.ABORTED, 500, K.ERRORS, V.DEGRADED),
+        (Outcome.REJECTED, 10, K.REJECTIONS, V.DEGRADED),
+        (Outcome.WRONG, 900, K.WRONG_ANSWERS, V.INVALID),
+    ],
+)
+def test_bad_answers(outcome, every, kind, verdict):
+    outcomes = np.where(np.arange(ROWS.num_rows) % every == every // 2, outcome, Outcome.OK)
+    assert found(evidence_of(closed_loop(outcome=outcomes))) == {kind: verdict}
+
+
+def test_errors_name_the_most_frequent():
+    outcomes = np.where(np.arange(ROWS.num_rows) % 10 == 0, Outcome.ERROR, Outcome.OK)
+    rows = closed_loop(outcome=outcomes)
+    report = report_of(rows, 10.0, errors={"refused": 3, "reset by peer": 90})
+    finding = summarise_trial(evidence_of(rows, reports=(report,)), None).findings[0]
+    failed = np.count_nonzero(outcomes)
+    assert f"({failed} failed; most often: reset by peer)" in finding.text
+    assert finding.data["share"] == pytest.approx(failed / ROWS.num_rows)
+
+
+@pytest.mark.parametrize(("every", "verdict"), [(10, None), (100, V.VALID), (0, V.DEGRADED)])
+def test_unchecked(every, verdict):
+    checked = (np.arange(ROWS.num_rows) % every == 0).astype(int) if every else 0
+    assert found(evidence_of(closed_loop(checked=checked))) == ({K.UNCHECKED: verdict} if verdict else {})
+
+
+def test_a_target_that_cannot_keep_up_is_saturated():
+    rows = open_loop()
+    due_ns = rows["due_ns"].to_numpy()
+    # Each answer takes 1.2 ms of a server that gets a request every ms: the queue grows by 167 requests per second.
+    answered_ns = START + (np.arange(1, due_ns.size + 1) * 1.2 * MS).astype(np.int64)
+    kinds = found(open_evidence(rows_of(due_ns, np.maximum(answered_ns - due_ns, MS))))
+    assert kinds == {K.SATURATED: V.DEGRADED, K.UNSTEADY: V.DEGRADED}
+
+
+def test_unsteady():
+    slower = np.where(np.arange(20_000) > 10_000, 1.3, 1.0)
+    rows = open_loop()
+    response_ns = ((rows["done_ns"].to_numpy() - rows["due_ns"].to_numpy()) * slower[: rows.num_rows]).astype(np.int64)
+    rows = rows_of(rows["due_ns"].to_numpy(), response_ns)
+    trial = summarise_trial(open_evidence(rows), None)
+    assert {finding.kind: finding.verdict for finding in trial.findings} == {K.UNSTEADY: V.DEGRADED}
+    assert "no steady state" in trial.findings[0].text
+
+
+def test_a_warm_up_that_was_too_short_names_how_much_longer():
+    rows = open_loop()
+    due_ns = rows["due_ns"].to_numpy()
+    response_ns = rows["done_ns"].to_numpy() - due_ns
+    cold = due_ns < START + 3 * S
+    finding = summarise_trial(
+        open_evidence(rows_of(due_ns, np.where(cold, 2 * response_ns, response_ns))), None
+    ).findings[0]
+    assert finding.kind is K.UNSTEADY
+    assert finding.data["start_s"] == pytest.approx(3.0, abs=0.7)
+    assert "--warmup" in finding.remedy
+
+
+def test_samplers():
+    assert found(evidence_of(ROWS, samples=samples_of({}))) == {K.SAMPLER: V.VALID}
+    gap = samples_of({("target", "cpu_s"): [(t, t) for t in (0, 1, 2, 7, 8, 9, 10)]})
+    assert found(evidence_of(ROWS, samples=gap)) == {K.SAMPLER: V.DEGRADED}
+
+
+def test_a_reading_that_failed_is_told_only_where_it_was_measured():
+    good = samples_of({("target", "cpu_s"): [(t / 2, t / 4) for t in range(21)]}).to_pylist()
+    failed = {"late_ns": 0, "source": "gpu0", "metric": "power_w", "value": None, "error": "NVML: not supported"}
+    schema = samples_of({}).schema
+    during = pa.Table.from_pylist([*good, {"t_ns": START + S, **failed}], schema=schema)
+    afterwards = pa.Table.from_pylist([*good, {"t_ns": START + 11 * S, **failed}], schema=schema)
+    assert found(evidence_of(ROWS, samples=during)) == {K.SAMPLER: V.VALID}
+    assert found(evidence_of(ROWS, samples=afterwards)) == {}
+
+
+@pytest.mark.parametrize(("stolen_s", "verdict"), [(0.1, None), (0.4, V.DEGRADED), (2.0, V.INVALID)])
+def test_steal_of_two_cores(stolen_s, verdict):
+    steal = [(t / 2, stolen_s * t / 20) for t in range(21)]
+    cores = {(f"cpu{core}", "cpu_percent"): [(1, 50.0)] for core in range(2)}
+    samples = samples_of({("machine", "steal_s"): steal, **cores})
+    assert found(evidence_of(ROWS, samples=samples)) == ({K.STEAL: verdict} if verdict else {})
+
+
+def test_too_few_samples_says_how_many_more():
+    point = summarise_point(evidence_of(ROWS).point, [evidence_of(closed_loop(seconds=2), seconds=2.0)], None)
+    finding = next(finding for finding in point.findings if finding.kind is K.TOO_FEW_SAMPLES)
+    assert point.verdict is V.DEGRADED
+    assert finding.text.startswith("p99 cannot be given")
+    assert finding.data["needed"] == point.response.at(0.99).needed
+    assert "--seconds" in finding.remedy
+
+
+def test_repeats_that_disagree():
+    tail = Latency(count=1, mean_ms=1.0, max_ms=1.0, quantiles=(quantile_of(30, 29, 31),))
+    shifted = Latency(count=1, mean_ms=1.0, max_ms=1.0, quantiles=(quantile_of(40, 39, 41),))
+
+    def verdict(*trials):
+        metrics = msgspec.structs.replace(point_of(), repeats=len(trials), trials=trials)
+        return judge_point(metrics)
+
+    assert verdict(trial_of(100, 5), trial_of(108, 5)) == (V.VALID, ())
+    assert verdict(trial_of(100, 0.1), trial_of(104, 0.1)) == (V.VALID, ())  # told apart, but 4 % are near enough
+    severity, (finding,) = verdict(trial_of(100, 5), trial_of(120, 5))
+    assert (severity, finding.kind) == (V.DEGRADED, K.REPEATS_DISAGREE)
+    with_tails = [msgspec.structs.replace(trial_of(100, 5), response=latency) for latency in (tail, shifted)]
+    assert "p99 was 30, 40 ms" in verdict(*with_tails)[1][0].text
+
+
+def test_a_point_names_how_many_repeats_a_finding_is_of():
+    steal = Finding(kind=K.STEAL, verdict=V.DEGRADED, text="Taken: 2 %.")
+    worse = Finding(kind=K.STEAL, verdict=V.INVALID, text="Taken: 9 %.")
+    trials = (trial_of(100, 5, findings=(steal,)), trial_of(100, 5), trial_of(100, 5, findings=(worse,)))
+    severity, (finding,) = judge_point(msgspec.structs.replace(point_of(), repeats=3, trials=trials))
+    assert severity is V.INVALID
+    assert finding.text == "In 2 of 3 repeats, at worst: Taken: 9 %."
+
+
+def test_every_finding_has_a_sentence_and_a_remedy():
+    outcome = np.where(np.arange(ROWS.num_rows) % 9 == 0, Outcome.WRONG, Outcome.OK)
+    evidence = evidence_of(
+        closed_loop(outcome=outcome, checked=0),
+        reports=(),
+        target_died=True,
+        isolated=False,
+        samples=samples_of({}),
+        arrivals=Closed(users=5),
+    )
+    findings = summarise_trial(evidence, None).findings
+    assert len(findings) >= 5
+    for finding in findings:
+        assert finding.text.endswith(".")
+        assert finding.remedy.endswith(".")
+
+
+def envelope(greatest_rps, floor_ms):
+    return Envelope(fingerprint="x", measured_at="", greatest_rps=greatest_rps, floor_ms=floor_ms, lateness=())
+
+
+@pytest.mark.parametrize(
+    ("greatest_rps", "floor_ms", "verdict"),
+    [
+        (1_000, 0.1, None),  # 100/s at 10 ms: a tenth of the rate, a hundredth of the time
+        (150, 0.1, V.DEGRADED),  # two thirds of the greatest rate
+        (105, 0.1, V.INVALID),  # 95 % of it
+        (1_000, 8.0, V.DEGRADED),  # a server that does nothing takes 8 of the 10 ms
+        (1_000, 14.0, V.INVALID),  # and here more than was measured
+    ],
+)
+def test_a_point_outside_the_envelope_is_marked(greatest_rps, floor_ms, verdict):
+    evidence = evidence_of(closed_loop(), envelope=envelope(greatest_rps, floor_ms))
+    assert found(evidence).get(K.ENVELOPE) == verdict
+
+
+def test_two_load_processes_can_do_twice_as_much():
+    reports = (report_of(closed_loop(), 10.0), report_of(closed_loop(), 10.0, worker=1, scheduled=0, sent=0))
+    evidence = evidence_of(closed_loop(), reports=reports, load_processes=2, envelope=envelope(150, 0.1))
+    assert K.ENVELOPE not in found(evidence)
+
+
+@pytest.mark.parametrize(
+    ("error_ns", "verdict"), [(0, None), (200_000, V.VALID), (80_000_000, V.DEGRADED), (None, V.DEGRADED)]
+)
+def test_clocks_of_other_machines_are_stated_with_what_is_known_of_them(error_ns, verdict):
+    rows = closed_loop()
+    reports = (report_of(rows, 10.0, clock_offset_ns=7 * S if error_ns else 0, clock_error_ns=error_ns),)
+    assert found(evidence_of(rows, reports=reports)).get(K.CLOCK_OFFSET) == verdict
+
+
+RAMP = Stages(
+    stages=(Stage(seconds=5.0, start_rps=0.0, end_rps=2000.0), Stage(seconds=10.0, start_rps=500.0, end_rps=500.0))
+)
+
+
+def ramped(seed=1):
+    """Due times of RAMP by thinning: an independent way to the same process. 5 000 in the ramp, 5 000 after it."""
+    rng = np.random.default_rng(seed)
+    at_s = np.sort(rng.uniform(0, 15, rng.poisson(2000 * 15)))
+    rate = np.where(at_s < 5, 400 * at_s, 500)
+    return at_s[rng.uniform(0, 2000, at_s.size) < rate]
+
+
+def test_a_ramp_is_tested_against_its_own_rate():
+    gaps_s = np.diff(ramped(), prepend=0.0)
+    rows = open_loop(gaps_s=gaps_s)
+    assert found(open_evidence(rows, arrivals=RAMP)) == {}
+    even = open_loop(gaps_s=np.full(10_000, 0.0015))
+    wrong = found(open_evidence(even, arrivals=RAMP))
+    assert wrong[K.ARRIVAL_PROCESS] is V.INVALID
+    few = found(open_evidence(open_loop(gaps_s=2 * gaps_s), arrivals=RAMP))
+    assert few[K.RATE] is V.INVALID
+
+
+def test_users_who_come_and_go_are_neither_unsteady_nor_saturating():
+    # The median doubles in the second half, as it may where more users have come.
+    rows = closed_loop()
+    late = np.arange(rows.num_rows) > rows.num_rows // 2
+    due_ns = rows["due_ns"].to_numpy()
+    slower = rows_of(due_ns, rows["done_ns"].to_numpy() - due_ns + late * 10 * MS)
+    arrivals = Users(stages=(UserStage(seconds=10.0, start_users=1.0, end_users=2.0),))
+    assert K.UNSTEADY in found(evidence_of(slower))
+    assert {K.UNSTEADY, K.SATURATED, K.LITTLES_LAW}.isdisjoint(found(evidence_of(slower, arrivals=arrivals)))
+
+
+def machine_samples(*, core_percent, target=0.25, load=0.25):
+    """Ten seconds of two cores, of which target and load use so much each."""
+    cumulative = {("target", "cpu_s"): target, ("load", "cpu_s"): load}
+    series = {key: [(t / 2, each * t / 2) for t in range(21)] for key, each in cumulative.items()}
+    return samples_of(series | {(f"cpu{n}", "cpu_percent"): [(t / 2, core_percent) for t in range(21)] for n in (0, 1)})
+
+
+@pytest.mark.parametrize(
+    ("core_percent", "more", "verdict"),
+    [
+        (30.0, {}, None),  # 0.6 cores, of which 0.5 are the run's: 5 % of the machine are others'
+        (60.0, {}, V.DEGRADED),  # 1.2 cores: 35 % are others'
+        (30.0, {"load": 0.0}, V.DEGRADED),
+        (60.0, {"target": 0.9}, None),
+    ],
+)
+def test_others_who_work_on_the_machine_are_told(core_percent, more, verdict):
+    evidence = evidence_of(closed_loop(), samples=machine_samples(core_percent=core_percent, **more))
+    assert found(evidence).get(K.NEIGHBOURS) == verdict
+
+
+def test_a_target_whose_work_is_not_known_is_no_neighbour():
+    rates = {
+        ("load", "cpu_s"): [(t / 2, t / 8) for t in range(21)],
+        ("cpu0", "cpu_percent"): [(t / 2, 90.0) for t in range(21)],
+    }
+    assert K.NEIGHBOURS not in found(evidence_of(closed_loop(), samples=samples_of(rates)))

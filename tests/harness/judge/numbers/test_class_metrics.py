@@ -1,0 +1,121 @@
+"""Figures of request classes, worked out by hand."""
+
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pytest
+from evidence_of import MS, START, evidence_of, report_of, rows_of
+
+from harness.judge.summarise import summarise_point, summarise_run
+from harness.plan.arrivals import Closed
+from harness.plan.plan import Plan, Point, order_trials
+from harness.plan.slo import parse_slo
+
+SLO = parse_slo("p99<50ms")
+
+
+def slow_share(count):
+    """Which of `count` requests take twice as long: one in twenty, anywhere."""
+    return np.random.default_rng(3).permutation(count) % 20 == 0
+
+
+def mixed(predict_ms=10, explain_ms=40, slos=("", "p99<100ms"), seconds=10, repeat=0, setting=None):
+    """A request each 10 ms, every fifth an explanation; one in twenty takes twice as long."""
+    number = np.arange(seconds * 100)
+    request_class = (number % 5 == 4).astype(int)
+    times_ms = np.where(request_class, explain_ms, predict_ms) * np.where(slow_share(number.size), 2, 1)
+    rows = rows_of(START + number * 10 * MS, times_ms * MS, request_class=request_class)
+    report = report_of(rows, seconds, request_classes=("predict", "explain"), class_slos=slos)
+    return evidence_of(rows, seconds=float(seconds), reports=(report,), repeat=repeat, setting=setting)
+
+
+def point_of(number=0, setting=None):
+    return Point(number=number, setting=setting or {}, arrivals=Closed(users=1))
+
+
+def test_each_class_has_its_own_counts_rates_latency_and_objective():
+    metrics = summarise_point(point_of(), [mixed(repeat=repeat) for repeat in (0, 1)], SLO)
+    predict, explain = metrics.classes
+    assert (predict.name, explain.name) == ("predict", "explain")
+    assert (predict.counts.ok, explain.counts.ok) == (1600, 400)
+    assert (predict.share, explain.share) == pytest.approx((0.8, 0.2))
+    # 4 of 5 requests per 50 ms; the last of each trial end after its window
+    assert predict.throughput_rps.value == pytest.approx(80, rel=0.02)
+    assert explain.throughput_rps.value == pytest.approx(20, rel=0.02)
+    assert predict.response.at(0.5).value_ms == pytest.approx(10)
+    assert explain.response.at(0.5).value_ms == pytest.approx(40)
+    assert (str(predict.slo), str(explain.slo)) == ("p99 ≤ 50 ms", "p99 ≤ 100 ms")
+    assert predict.meets_slo is True
+    assert metrics.counts.ok == 2000
+    # The whole load is judged by the run's objective, which explanations at 80 ms break.
+    assert metrics.response.max_ms == pytest.approx(80)
+
+
+def test_a_class_can_miss_its_own_objective_where_the_other_meets_its():
+    metrics = summarise_point(point_of(), [mixed(slos=("p99<5ms", "p99<200ms"))], SLO)
+    assert [each.meets_slo for each in metrics.classes] == [False, True]
+
+
+def test_a_load_of_one_class_has_the_points_own_figures():
+    rows = rows_of(START + np.arange(500) * 20 * MS, 10 * MS)
+    metrics = summarise_point(point_of(), [evidence_of(rows)], SLO)
+    (only,) = metrics.classes
+    assert only.name == "predict"
+    assert only.response == metrics.response
+    assert only.share == 1
+
+
+def test_the_slowdown_is_against_the_point_where_the_class_was_alone(two_points):
+    plan = two_points
+    alone_rows = rows_of(START + np.arange(6000) * 10 * MS, np.where(slow_share(6000), 10, 5) * MS)
+    evidence = [at(plan, 0, evidence_of(alone_rows, seconds=60.0)), at(plan, 1, mixed(seconds=60))]
+    first, second = summarise_run(plan, evidence).points
+    assert first.classes[0].slowdown is None
+    predict, explain = second.classes
+    found = summarise_run(plan, evidence).answer
+    assert found.sentence.startswith("Beside 20 % explain at 1 user, predict has a p99 of 20")
+    assert found.best_point is None
+    # p99 alone 10 ms, beside explanations 20 ms
+    assert predict.slowdown.value == pytest.approx(2.0)
+    assert predict.alone_point == first.point
+    assert explain.slowdown is None
+
+
+def test_another_load_level_is_no_comparison(two_points):
+    plan = msgspec.structs.replace(
+        two_points,
+        points=(
+            two_points.points[0],
+            msgspec.structs.replace(two_points.points[1], arrivals=Closed(users=2)),
+        ),
+    )
+    rows = rows_of(START + np.arange(6000) * 10 * MS, np.where(slow_share(6000), 10, 5) * MS)
+    evidence = [at(plan, 0, evidence_of(rows, seconds=60.0)), at(plan, 1, mixed(seconds=60))]
+    assert all(each.slowdown is None for point in summarise_run(plan, evidence).points for each in point.classes)
+
+
+def at(plan, number, evidence):
+    return replace(evidence, point=plan.points[number], trial=plan.trials[number])
+
+
+@pytest.fixture
+def two_points():
+    points = tuple(
+        Point(number=number, setting={"mix": mix}, arrivals=Closed(users=1))
+        for number, mix in enumerate(("predict", "predict:4+explain:1"))
+    )
+    trials = tuple(sorted(order_trials([0, 0], 1, 1), key=lambda trial: trial.point))
+    return Plan(
+        name="sweep-mix",
+        target="batched",
+        scenario="scenarios/mixed.py",
+        model="digits-mlp",
+        points=points,
+        trials=trials,
+        seconds=10.0,
+        warmup_seconds=0.0,
+        repeats=1,
+        slo=SLO,
+        seed=1,
+    )

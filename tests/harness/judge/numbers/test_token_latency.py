@@ -1,0 +1,149 @@
+"""The numbers of streams, from tokens whose instants are written here."""
+
+from array import array
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from evidence_of import MS, START, S, evidence_of, rows_of
+
+from harness.errors import UserError
+from harness.judge.slo_check import meets_slo
+from harness.judge.summarise import summarise_point, summarise_trial
+from harness.plan.slo import parse_slo
+from harness.record.rows import Outcome
+from harness.record.token_times import TokenTimes, to_batch
+
+
+def streams(*, due_ms, first_ms, gaps_ms, outcome=Outcome.OK, **columns):
+    """One row and one stream for each due time: `first_ms` after it the first token, then one after each gap."""
+    due_ns = START + np.array(due_ms) * MS
+    instants = [
+        due + np.cumsum([first, *gaps]) * MS for due, first, gaps in zip(due_ns, first_ms, gaps_ms, strict=True)
+    ]
+    done_ns = np.array([each[-1] for each in instants])
+    rows = rows_of(
+        due_ns, done_ns - due_ns, outcome=outcome, first_token_ns=[each[0] for each in instants],
+        output_tokens=[len(each) for each in instants], **{"prompt_tokens": 7, **columns},
+    )  # fmt: skip
+    return rows, tokens_of(instants)
+
+
+def tokens_of(instants):
+    batch = to_batch(
+        [TokenTimes(number, array("q", map(int, each))) for number, each in enumerate(instants) if len(each)], 0
+    )
+    return pa.Table.from_batches([batch])
+
+
+def steady(count=2000, *, first_ms=20, gap_ms=5, tokens=4):
+    gaps = [[gap_ms] * (tokens - 1)] * count
+    return streams(due_ms=[4 * number for number in range(count)], first_ms=[first_ms] * count, gaps_ms=gaps)
+
+
+def test_first_tokens_gaps_and_rates_by_hand():
+    rows, tokens = streams(due_ms=[0, 100, 200], first_ms=[10, 30, 20], gaps_ms=[[5, 7], [9], []])
+    stream = summarise_trial(evidence_of(rows, seconds=1.0, tokens=tokens), None).stream
+    assert (stream.ttft.count, stream.ttft.mean_ms, stream.ttft.max_ms) == (3, 20.0, 30.0)
+    assert (stream.itl.count, stream.itl.mean_ms, stream.itl.max_ms) == (3, 7.0, 9.0)
+    assert (stream.tpot.count, stream.tpot.mean_ms) == (2, pytest.approx((6 + 9) / 2))
+    assert stream.tokens_per_s.value == pytest.approx(6.0)  # 3 + 2 + 1 tokens in a second
+    assert (stream.prompt_tokens, stream.output_tokens) == (7.0, 2.0)
+    # 22 + 39 + 20 ms of streams in a window of 1000 ms.
+    assert stream.in_flight == pytest.approx(0.081)
+
+
+def test_percentiles_are_those_of_every_gap():
+    rows, tokens = steady(gap_ms=5)
+    stream = summarise_trial(evidence_of(rows, tokens=tokens), None).stream
+    assert stream.itl.count == 6000
+    assert stream.itl.at(0.99).value_ms == 5.0
+    assert stream.ttft.at(0.5).value_ms == 20.0
+
+
+def test_where_the_time_goes_sums_to_the_mean():
+    rows, tokens = streams(due_ms=[0, 100], first_ms=[10, 20], gaps_ms=[[5], [15]], lateness_ns=1 * MS, queue_ns=2 * MS)
+    metrics = summarise_trial(evidence_of(rows, seconds=1.0, tokens=tokens), None)
+    split = metrics.split
+    # From sent (1 ms late) to the first token 9 and 19 ms, of which the server says that 2 were waiting.
+    assert (split.send_ms, split.queue_ms, split.prefill_ms, split.decode_ms) == (1.0, 2.0, 12.0, 10.0)
+    assert split.rest_ms == pytest.approx(0.0)
+    assert metrics.response.mean_ms == pytest.approx(25.0)
+
+
+def test_a_stream_without_its_first_token_counts_as_at_least_its_age():
+    rows, _ = streams(due_ms=[0, 10], first_ms=[10, 10], gaps_ms=[[5], [5]])
+    waits = rows_of([START + 20 * MS], 900 * MS, outcome=Outcome.TIMEOUT, request=[2])
+    tokens = tokens_of([START + np.array([10, 15]) * MS, START + np.array([20, 25]) * MS])
+    stream = summarise_trial(evidence_of(pa.concat_tables([rows, waits]), tokens=tokens), None).stream
+    assert (stream.ttft.count, stream.ttft.max_ms) == (3, 900.0)
+    assert stream.itl.count == 2
+
+
+def test_the_open_gap_of_a_stalled_stream_counts():
+    rows, _ = streams(due_ms=[0], first_ms=[10], gaps_ms=[[5]], outcome=Outcome.TIMEOUT)
+    stalled = rows.set_column(
+        rows.schema.get_field_index("done_ns"), "done_ns", pa.array([START + 2 * S], pa.int64())
+    ).cast(rows.schema)
+    good, _ = streams(due_ms=[0], first_ms=[10], gaps_ms=[[5]])
+    both = pa.concat_tables([stalled, good.set_column(0, good.schema.field(0), pa.array([1], pa.int64()))])
+    instants = START + np.array([10, 15]) * MS
+    stream = summarise_trial(evidence_of(both, tokens=tokens_of([instants, instants])), None).stream
+    assert stream.itl.max_ms == pytest.approx(2000 - 15)
+
+
+def test_a_server_that_sends_several_tokens_at_once_is_taken_at_its_count():
+    rows, tokens = streams(due_ms=[0], first_ms=[10], gaps_ms=[[5, 5]])
+    rows = rows.set_column(rows.schema.get_field_index("output_tokens"), rows.schema.field("output_tokens"),
+                           pa.array([12], pa.int32()))  # fmt: skip
+    stream = summarise_trial(evidence_of(rows, seconds=1.0, tokens=tokens), None).stream
+    assert stream.tokens_per_s.value == pytest.approx(12.0)
+    assert stream.tpot.mean_ms == pytest.approx(10 / 11, rel=1e-3)
+
+
+def test_other_loads_have_no_streams():
+    rows = rows_of(START + np.arange(10) * MS, 5 * MS)
+    assert summarise_trial(evidence_of(rows), None).stream is None
+
+
+def point_of(rows, tokens, slo):
+    evidence = evidence_of(rows, seconds=8.0, tokens=tokens)
+    return summarise_point(evidence.point, [evidence], slo)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("ttft_p99<21ms,itl_p99<6ms", True),
+        ("ttft_p99<19ms,itl_p99<6ms", False),
+        ("ttft_p99<21ms,itl_p99<4ms", False),
+        ("ttft_p99<21ms,tpot_mean<6ms,p99<50ms,errors<1%", True),
+        ("itl_max<4ms", False),
+    ],
+)
+def test_several_limits_hold_at_once(text, kept):
+    slo = parse_slo(text)
+    point = point_of(*steady(), slo)
+    assert point.meets_slo is kept
+    assert meets_slo(point, slo) is kept
+
+
+def test_goodput_counts_the_streams_that_keep_every_limit_themselves():
+    quick, slow = [5, 5, 5, 5], [5, 5, 5, 40]
+    count = 1000
+    rows, tokens = streams(
+        due_ms=[8 * number for number in range(count)],
+        first_ms=[20 if number % 4 else 80 for number in range(count)],  # every fourth begins late
+        gaps_ms=[slow if number % 4 == 1 else quick for number in range(count)],  # another fourth stalls once
+    )
+    every = point_of(rows, tokens, parse_slo("ttft_p99<500ms"))
+    both = point_of(rows, tokens, parse_slo("ttft_p99<50ms,itl_p99<10ms"))
+    median = point_of(rows, tokens, parse_slo("ttft_p99<50ms,itl_p50<10ms"))
+    assert both.goodput_rps.value == pytest.approx(every.goodput_rps.value / 2, rel=0.02)
+    assert median.goodput_rps.value == pytest.approx(every.goodput_rps.value * 3 / 4, rel=0.02)
+
+
+@pytest.mark.parametrize("text", ["ttft<5ms", "itl_p98<5ms", "ttft_p99<5%", "ttft_errors<1%"])
+def test_a_limit_that_is_none_is_refused(text):
+    with pytest.raises(UserError, match=r"ttft_p99<500ms,itl_p99<50ms|needs us, ms or s"):
+        parse_slo(text)

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.judge.stats.growth import growth
+from harness.judge.stats.mean_intervals import batch_means_interval, batch_rates, replicate_interval
+
+S = 1_000_000_000
+
+
+def test_batch_rates_by_hand():
+    instants = np.array([0, 1, 2, 9]) * S // 10
+    assert batch_rates(instants, 0, S, 2).tolist() == [6.0, 2.0]  # 3 and 1 in half a second each
+    assert batch_rates(np.array([S]), 0, S, 1).tolist() == [0.0]  # the end is not inside
+    assert batch_rates(np.empty(0, dtype=np.int64), 0, S, 2).tolist() == [0.0, 0.0]
+
+
+def test_batch_means_by_hand():
+    # 8, 12: mean 10, standard error 2, t(1; .975) = 12.706; a rate is never negative.
+    mean = batch_means_interval([8.0, 12.0])
+    assert (mean.value, mean.low, mean.high) == pytest.approx((10.0, 0.0, 10 + 12.706 * 2), rel=1e-3)
+    assert batch_means_interval([8.0]).low is None
+    assert batch_means_interval([5.0] * 20).high == 5.0
+
+
+def test_replicates_by_hand():
+    # ln of 1, e, e^2: mean 1, standard error 1 / sqrt(3), t(2; .975) = 4.3027.
+    low, high = replicate_interval([1.0, np.e, np.e**2])
+    half = 4.3027 / np.sqrt(3)
+    assert (np.log(low), np.log(high)) == pytest.approx((1 - half, 1 + half), rel=1e-4)
+    assert replicate_interval([1.0, 2.0]) is None
+    assert replicate_interval([0.0, 1.0, 2.0]) is None
+
+
+def test_coverage_of_the_rate_of_bursty_arrivals():
+    # Events come in bursts of 10 at Poisson instants of rate 20/s: 200/s, and counts vary 10 times more than Poisson's.
+    rng = np.random.default_rng(3)
+    covered = []
+    for _ in range(200):
+        bursts = np.cumsum(rng.exponential(1 / 20, 2000))
+        instants = np.repeat(bursts[bursts < 60], 10) * S
+        mean = batch_means_interval(batch_rates(instants.astype(np.int64), 0, 60 * S))
+        covered.append(mean.low <= 200 <= mean.high)
+    assert 0.90 <= np.mean(covered) <= 0.99
+
+
+@pytest.mark.parametrize(("rho", "grows"), [(0.7, False), (0.9, False), (1.1, True), (1.2, True)])
+def test_growth_tells_an_overloaded_queue(rho, grows):
+    rng = np.random.default_rng(4)
+    found = []
+    for _ in range(40):
+        arrived = np.cumsum(rng.exponential(1 / rho, 20_000))
+        service = rng.exponential(1.0, 20_000)
+        walk = np.concatenate(([0.0], np.cumsum(service[:-1] - np.diff(arrived))))
+        left = arrived + service + walk - np.minimum.accumulate(walk)
+        queue = growth((arrived * S).astype(np.int64), np.sort((left * S).astype(np.int64)), 0, int(arrived[-1] * S))
+        kept_up = np.mean(left <= arrived[-1])
+        found.append(queue.index > 1.5 and queue.slope_z > 2 and kept_up < 0.99)
+    assert np.mean(found) >= 0.95 if grows else np.mean(found) <= 0.05
+
+
+def test_growth_by_hand():
+    nothing = np.empty(0, dtype=np.int64)
+    assert growth(nothing, nothing, 0, S) is None
+    line = growth(np.arange(0, S, S // 1000), nothing, 0, S)  # one more every millisecond, none leaves
+    assert line.index == pytest.approx(2 * 39 / 40, rel=0.01)
+    assert line.slope_z > 100

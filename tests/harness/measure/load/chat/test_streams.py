@@ -1,0 +1,189 @@
+"""Conversations against scripted servers: good streams, and every way a stream can go wrong."""
+
+import json
+
+import pytest
+
+from harness.measure.load.assemble import assemble
+from harness.measure.load.options import LoadOptions
+from harness.plan.chat_shape import parse_chat
+from harness.plan.request_mix import ClassShare, RequestClass
+from harness.record.token_times import read_tokens
+from harness.wire.prompt_bank import PromptBank
+from tests.harness.measure.load.conftest import Bench
+
+CHAT = (ClassShare(name="chat", request_class=RequestClass(verb="chat")),)
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+BANK = PromptBank(model="m", prompts=("one", "two"), expected=("Hello world", "Hello world"))
+
+
+def chunk(data):
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def event(document):
+    return b"data: " + json.dumps(document).encode() + b"\n\n"
+
+
+def token(text, finish=None):
+    return event({"choices": [{"delta": {"content": text}, "finish_reason": finish}]})
+
+
+USAGE = event({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}})
+DONE = b"data: [DONE]\n\n"
+GOOD = [HEAD, chunk(token("Hello")), chunk(token(" world", "length")), chunk(USAGE + DONE), b"0\r\n\r\n"]
+
+
+class ChatBench(Bench):
+    def __init__(self, folder, url, *, words=None, bank=BANK, **options):
+        bank.save(folder / "prompts.json")
+        chat = parse_chat({"turns": "1", **(words or {})})
+        given = {"model": "m", "protocol": "openai", "bank": folder / "prompts.json", "classes": CHAT, "chat": chat}
+        self.folder = folder
+        self._start(LoadOptions(trial_dir=folder, **given | {"timeout_s": 5.0} | options), url)
+
+    def _start(self, options, url):
+        import select
+
+        self.options = options
+        self.load, self.driver = assemble(options, url, lambda module, name: getattr(__import__(module), name))
+        self.load.open()
+        self.poller = select.epoll()
+        self.poller.register(self.driver.engine.fileno(), select.EPOLLIN)
+
+    def tokens(self):
+        table = read_tokens(self.folder / "tokens.arrow")
+        return {line["request"]: line["instants_ns"] for line in table.to_pylist()}
+
+
+@pytest.fixture
+def chat(tmp_path):
+    return lambda server, **options: ChatBench(tmp_path, server.url, **options)
+
+
+def test_a_stream_has_its_tokens_on_record(serve, chat):
+    load = chat(serve(lambda number, request, connection: GOOD))
+    rows, report = load.run(2)
+    row = rows[0]
+    assert (report.ok, row["prompt_tokens"], row["output_tokens"], row["checked"]) == (len(rows), 3, 2, 1)
+    instants = load.tokens()[row["request"]]
+    assert row["sent_ns"] <= row["first_byte_ns"] <= row["first_token_ns"] == instants[0] <= instants[1]
+    assert instants[1] <= row["done_ns"]
+    assert report.request_classes == ("chat",)
+
+
+def test_an_event_split_over_packets_is_one_event(serve, chat):
+    whole = b"".join(GOOD)
+    pieces = [whole[start : start + 7] for start in range(0, len(whole), 7)]
+    rows, report = chat(serve(lambda number, request, connection: pieces)).run(1)
+    assert (report.ok, report.error) == (len(rows), 0)
+    assert rows[0]["output_tokens"] == 2
+
+
+def test_without_usage_tokens_are_counted_and_the_prompt_is_not_known(serve, chat):
+    answer = [HEAD, chunk(token("Hello")), chunk(token(" world", "stop") + DONE), b"0\r\n\r\n"]
+    rows, _ = chat(serve(lambda number, request, connection: answer)).run(1)
+    assert (rows[0]["prompt_tokens"], rows[0]["output_tokens"]) == (None, 2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        ([*GOOD[:2], "close"], "the stream was cut: the connection was closed in the middle"),
+        ([*GOOD[:2], b"0\r\n\r\n"], "the stream was cut: it ended without [DONE] or a finish reason"),
+        ([HEAD, chunk(DONE[:5]), b"0\r\n\r\n"], "the stream ended before its first token"),
+        ([HEAD, chunk(b"data: {oops}\n\n")], "the stream holds an event that is no chat completion chunk"),
+        ([HEAD, chunk(event({"error": "gone"}))], "the stream says: gone"),
+        (
+            [b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"],
+            "the answer is no event stream, but application/json; does the server stream?",
+        ),
+        ([HEAD, b"nonsense\r\n"], "not an HTTP answer"),
+    ],
+)
+def test_a_bad_stream_is_counted_in_words_and_the_next_one_is_good(serve, chat, answer, complaint):
+    def script(number, request, connection):
+        if number:
+            return GOOD
+        for piece in answer:
+            if piece == "close":
+                return "close"
+            connection.sendall(piece)
+        return []
+
+    rows, report = chat(serve(script)).run(2)
+    assert report.error == 1
+    assert report.ok == len(rows) - 1
+    assert any(text.startswith(complaint) for text in report.errors)
+
+
+def test_tokens_of_a_cut_stream_are_kept(serve, chat):
+    def script(number, request, connection):
+        connection.sendall(b"".join(GOOD[:2]))
+        return "close"
+
+    load = chat(serve(script))
+    rows, _ = load.run(1)
+    assert rows[0]["output_tokens"] == 1
+    assert len(load.tokens()[rows[0]["request"]]) == 1
+
+
+def test_a_head_without_a_token_is_a_timeout(serve, chat):
+    rows, report = chat(serve(lambda number, request, connection: [HEAD]), timeout_s=0.2).run(1)
+    assert report.timeout >= 1
+    assert "timeout: no first token within 0.2 s" in report.errors
+    assert rows[0]["first_token_ns"] is None
+
+
+def test_a_refusal_is_a_refusal(serve, chat):
+    body = b'{"error":{"message":"the queue is full"}}'
+    answer = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    _, report = chat(serve(lambda number, request, connection: answer)).run(1)
+    assert report.rejected >= 1
+    assert "HTTP 503: the queue is full" in report.errors
+
+
+def test_another_text_than_the_models_own_is_wrong(serve, chat):
+    answer = [HEAD, chunk(token("Help", "stop") + DONE), b"0\r\n\r\n"]
+    _, report = chat(serve(lambda number, request, connection: answer)).run(1)
+    assert report.wrong >= 1
+
+
+def asked(server):
+    return [json.loads(request.partition(b"\r\n\r\n")[2]) for request in server.requests]
+
+
+def test_the_context_grows_with_the_turns_and_a_conversation_ends(serve, chat):
+    server = serve(lambda number, request, connection: GOOD)
+    chat(server, words={"turns": "3"}).run(4)
+    first, second, third, fourth = asked(server)[:4]
+    assert [len(each["messages"]) for each in (first, second, third, fourth)] == [1, 3, 5, 1]
+    assert second["messages"][:2] == [*first["messages"], {"role": "assistant", "content": "Hello world"}]
+    assert third["messages"][:3] == second["messages"]
+
+
+def test_a_turn_that_fails_ends_its_conversation(serve, chat):
+    server = serve(lambda number, request, connection: "close" if number == 1 else GOOD)
+    chat(server, words={"turns": "5"}).run(3)
+    assert [len(each["messages"]) for each in asked(server)[:3]] == [1, 3, 1]
+
+
+def test_lengths_come_from_the_trace_in_its_order(serve, chat, tmp_path):
+    (tmp_path / "lengths.csv").write_text("seconds,prompt,output\n0.0,2,5\n0.5,4,9\n")
+    server = serve(lambda number, request, connection: GOOD)
+    rows, report = chat(server, words={"lengths": str(tmp_path / "lengths.csv")}).run(3)
+    sizes = [(len(each["messages"][0]["content"].split()), each["max_tokens"]) for each in asked(server)[:3]]
+    assert sizes == [(2, 5), (4, 9), (2, 5)]
+    assert report.wrong == 0  # nobody knows the right answer to a prompt that was made up
+    assert rows[0]["checked"] == 0
+
+
+def test_the_same_seed_says_the_same(serve, chat):
+    def said(seed):
+        server = serve(lambda number, request, connection: GOOD)
+        chat(server, words={"turns": "1-4", "prompt_words": "1-9", "output_tokens": "lognormal:20,0.8"}, seed=seed).run(
+            8
+        )
+        return [(each["messages"], each["max_tokens"]) for each in asked(server)[:8]]
+
+    assert said(1) == said(1) != said(2)

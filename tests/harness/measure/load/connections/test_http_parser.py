@@ -1,0 +1,251 @@
+import gzip
+import http.client
+import io
+import zlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.measure.load.connections import http_parser as http_module
+from harness.measure.load.connections.http_parser import AnswerParser, HttpError, parse_head, split_timing
+
+TIMING = b'queue;dur=1.234, batch;dur=0.400;desc="n=8", compute;dur=3.1'
+
+
+def parsed(pieces, *, close=False):
+    """All answers that the pieces hold, and whether the parser was left with something unfinished."""
+    parser = AnswerParser()
+    answers = []
+    for piece in pieces:
+        answer = parser.feed(piece)
+        while answer is not None:
+            answers.append((answer.status, answer.body, answer.timing, answer.keep_alive))
+            answer = parser.feed(b"") if parser.started else None
+    if close:
+        answer = parser.eof()
+        if answer is not None:
+            answers.append((answer.status, answer.body, answer.timing, answer.keep_alive))
+    return answers, parser.started
+
+
+def by_the_standard_library(raw):
+    class Socket:
+        def makefile(self, mode):
+            assert mode == "rb"
+            return io.BytesIO(raw)
+
+    answer = http.client.HTTPResponse(Socket(), method="POST")
+    answer.begin()
+    body = answer.read()
+    if answer.headers.get("Content-Encoding") == "gzip":
+        body = gzip.decompress(body)
+    timing = ", ".join(answer.headers.get_all("Server-Timing") or []).encode()
+    return answer.status, body, timing, not answer.will_close
+
+
+def chunked(body, sizes):
+    out, at = [], 0
+    for size in sizes:
+        part = body[at : at + size]
+        if part:
+            out.append(b"%x;ext=1\r\n%b\r\n" % (len(part), part))
+        at += size
+    rest = body[at:]
+    if rest:
+        out.append(b"%X\r\n%b\r\n" % (len(rest), rest))
+    return b"".join(out) + b"0\r\nX-Trailer: t\r\n\r\n"
+
+
+@st.composite
+def answers(draw):
+    """(bytes, ends by close) of one answer in one of many forms."""
+    body = draw(st.binary(max_size=200))
+    status = draw(st.sampled_from([b"200 OK", b"200", b"503 Service Unavailable", b"500 a\xe9b", b"404 "]))
+    version = draw(st.sampled_from([b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.0"]))
+    headers = draw(
+        st.lists(
+            st.sampled_from(
+                [
+                    b"Date: Tue, 24 Nov 2026 04:00:00 GMT",
+                    b"x-request-id:7",
+                    b"Connection: keep-alive",
+                    b'ETag:  "a:b" ',
+                    b"Server-Timing: " + TIMING,
+                    b"server-timing:queue;dur=9",
+                    b"X-Empty:",
+                    b"Connection: close",
+                ]
+            ),
+            unique_by=lambda line: line.split(b":")[0],
+            max_size=4,
+        )
+    )
+    if draw(st.booleans()) and any(line.startswith(b"Server-Timing") for line in headers):
+        headers.append(b"Server-Timing: second;dur=1")
+    if draw(st.booleans()):
+        headers.append(b"Content-Encoding: gzip")
+        body = gzip.compress(body, mtime=0)
+    framing = draw(st.sampled_from(["length", "length", "LENGTH", "chunked", "close"]))
+    if framing == "chunked" and version == b"HTTP/1.1":
+        headers.append(b"Transfer-Encoding: chunked")
+        wire = chunked(body, draw(st.lists(st.integers(1, 50), max_size=4)))
+    elif framing == "close" or framing == "chunked":
+        headers = [line for line in headers if not line.lower().startswith(b"connection")] + [b"Connection: close"]
+        wire = body
+        framing = "close"
+    else:
+        headers.append(b"%b: %d" % (b"content-length" if framing == "length" else b"Content-Length", len(body)))
+        wire = body
+    headers = draw(st.permutations(headers))
+    informational = draw(st.sampled_from([b"", b"", b"HTTP/1.1 100 Continue\r\n\r\n"]))
+    head = b"\r\n".join([version + b" " + status, *headers]) + b"\r\n\r\n"
+    return informational + head + wire, framing == "close"
+
+
+@settings(max_examples=150, deadline=None)
+@given(answers())
+def test_every_split_gives_what_the_standard_library_reads(case):
+    raw, close = case
+    status, body, timing, keep_alive = by_the_standard_library(raw)
+    expected = [(status, body, timing, keep_alive)]
+    assert parsed([raw], close=close) == (expected, False)
+    for at in range(1, len(raw)):
+        assert parsed([raw[:at], raw[at:]], close=close) == (expected, False)
+    assert parsed([raw[at : at + 1] for at in range(len(raw))], close=close) == (expected, False)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(answers().filter(lambda case: not case[1]), min_size=2, max_size=3), st.data())
+def test_answers_behind_one_another_come_in_order(cases, data):
+    alive = [raw for raw, _ in cases if by_the_standard_library(raw)[3]]
+    raw = b"".join(alive)
+    cut = data.draw(st.integers(0, len(raw)))
+    got, unfinished = parsed([raw[:cut], raw[cut:]])
+    assert got == [by_the_standard_library(one) for one in alive]
+    assert not unfinished
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=300), st.integers(0, 300))
+def test_noise_is_an_error_or_unfinished_but_nothing_else(noise, cut):
+    parser = AnswerParser()
+    try:
+        for piece in (noise[:cut], noise[cut:]):
+            if piece:
+                parser.feed(piece)
+        parser.eof()
+    except HttpError:
+        pass
+
+
+@settings(max_examples=300, deadline=None)
+@given(answers(), st.data())
+def test_a_damaged_answer_is_never_taken_for_a_longer_or_shorter_one(case, data):
+    raw, close = case
+    head_end = raw.index(b"\r\n\r\n")
+    at = data.draw(st.integers(0, head_end))
+    damaged = raw[:at] + bytes([data.draw(st.integers(0, 255))]) + raw[at + 1 :]
+    try:
+        whole = parsed([damaged], close=close)
+    except HttpError:
+        whole = None
+    try:
+        byte_by_byte = parsed([damaged[n : n + 1] for n in range(len(damaged))], close=close)
+    except HttpError:
+        byte_by_byte = None
+    if whole is not None and byte_by_byte is not None:
+        assert whole[0][:1] == byte_by_byte[0][:1]
+
+
+def test_a_common_head_takes_the_fast_path_and_an_odd_one_does_not():
+    common = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 12"
+    assert parse_head(common) == (200, 12, True)
+    assert parse_head(common + b"\r\nConnection: Close") == (200, 12, False)
+    for odd in (
+        b"\r\nContent-Length: 12",
+        b"\r\nTransfer-Encoding: chunked",
+        b"\r\ncontent-encoding: gzip",
+        b"\r\n folded",
+        b"\r\nUpgrade: h2c",
+        b"\r\nconnection: upgrade",
+        b"\r\nbad name: 1",
+        b"\r\nx: a\x00b",
+        b"\r\nserver-timing: a",
+    ):
+        assert parse_head(common + odd) is None, odd
+    assert parse_head(b"HTTP/1.0 200 OK\r\nContent-Length: 1") is None
+    assert parse_head(b"HTTP/1.1 204 No Content\r\nContent-Length: 0") is None
+    assert parse_head(b"HTTP/1.1 200 OK") is None
+    assert parse_head(b"HTTP/1.1 200 OK\r\nContent-Length: -1") is None
+    assert parse_head(b"HTTP/1.1 200 OK\r\nContent-Length: 1_0") is None
+
+
+def test_server_timing_is_cut_out_of_the_head():
+    assert split_timing(b"S\r\nServer-Timing: a;dur=1\r\nX: 1") == (b"S\r\nX: 1", b"a;dur=1")
+    assert split_timing(b"S\r\nX: 1\r\nserver-timing:a;dur=1 ") == (b"S\r\nX: 1", b"a;dur=1")
+    assert split_timing(b"S\r\nX: 1") == (b"S\r\nX: 1", b"")
+
+
+def test_heads_are_learnt_once_and_bounded(monkeypatch):
+    monkeypatch.setattr(http_module, "MAX_KNOWN_HEADS", 4)
+    heads = {}
+    for number in range(20):
+        answer = AnswerParser(heads).feed(b"HTTP/1.1 200 OK\r\nx: %d\r\ncontent-length: 1\r\n\r\n!" % number)
+        assert answer.body == b"!"
+        assert len(heads) <= 4
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 1\r\n\r\nx",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nxyz",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"x" * (70 << 10),
+        b"HTTP/1.1 200 OK\r\ny: " + b"x" * (70 << 10) + b"\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\ny: " + b"x" * (70 << 10),
+    ],
+)
+def test_what_is_beyond_the_bounds_is_an_error(raw):
+    with pytest.raises(HttpError):
+        parsed([raw], close=True)
+
+
+def test_the_bound_on_a_compressed_body_holds_for_the_plain_one(monkeypatch):
+    monkeypatch.setattr(http_module, "MAX_BODY_BYTES", 1000)
+    for body, encoding in ((gzip.compress(b"0" * 5000), b"gzip"), (zlib.compress(b"0" * 5000), b"deflate")):
+        with pytest.raises(HttpError, match="too long"):
+            parsed(
+                [
+                    b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n%b"
+                    % (encoding, len(body), body)
+                ]
+            )
+
+
+def test_a_cut_answer_is_an_error_at_the_end():
+    ok = b"HTTP/1.1 200 OK\r\n"
+    for raw in (
+        ok + b"Content-Length: 5\r\n\r\nhell",
+        b"HTTP/1.1 200",
+        ok + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhel",
+    ):
+        with pytest.raises(HttpError):
+            parsed([raw], close=True)
+    assert parsed([], close=True) == ([], False)
+
+
+def test_the_size_on_the_wire_is_known():
+    raw = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+    assert AnswerParser().feed(raw).size_bytes == len(raw)
+    parser = AnswerParser()
+    parser.feed(raw[:-2])
+    assert parser.missing_bytes == 2
+    assert parser.feed(raw[-2:]).size_bytes == len(raw)
+    odd = raw.replace(b"Content", b"Connection: keep-alive, x\r\nContent")
+    assert AnswerParser().feed(odd).size_bytes == len(odd)

@@ -1,0 +1,67 @@
+"""What a worker sends of its files, and what the master keeps of it."""
+
+import pytest
+
+from harness.measure.load.locust.file_transfer import WORKER_DIR, Courier, is_here, keep_shard, own_folder
+
+
+class Wire:
+    """A master at the other end that keeps what comes, in any order, twice."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.sent = []
+
+    def send_message(self, kind, data):
+        assert kind == "sweepspot_shard"
+        self.sent.append(data)
+
+    def deliver(self):
+        for shard in [*reversed(self.sent), *self.sent]:
+            keep_shard(self.folder, shard)
+
+
+def test_files_arrive_whole_whatever_the_order(tmp_path, monkeypatch):
+    monkeypatch.setattr("harness.measure.load.locust.file_transfer.CHUNK_BYTES", 1000)
+    there, here = tmp_path / "there", tmp_path / "here"
+    there.mkdir()
+    here.mkdir()
+    wire = Wire(here)
+    courier = Courier(wire, there)
+    content = bytes(range(256)) * 40
+    (there / "requests-1.arrow").write_bytes(content[:3000])
+    (there / "load-1.json").write_text("{}")
+    (there / "tokens-1.arrow").write_bytes(b"tokens")
+    courier._bring()
+    before = len(wire.sent)
+    (there / "requests-1.arrow").write_bytes(content)
+    courier.finish()
+    assert sum(len(shard["data"]) for shard in wire.sent if shard["name"] == "requests-1.arrow") == len(content)
+    assert before < len(wire.sent)
+    assert not there.exists()
+    wire.deliver()
+    assert (here / "requests-1.arrow").read_bytes() == content
+    assert (here / "tokens-1.arrow").read_bytes() == b"tokens"
+    assert (here / "load-1.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize("name", ["../evil.arrow", "run.json", "requests-1.arrow/x", "/etc/passwd", "load-1.json.bak"])
+def test_a_name_that_is_not_a_workers_own_is_refused(tmp_path, name):
+    keep_shard(tmp_path, {"name": name, "offset": 0, "data": b"x"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_that_keeps_to_its_folder_sees_nothing_of_the_masters(tmp_path, monkeypatch):
+    file = tmp_path / "bank.npz"
+    file.write_text("")
+    assert is_here(file)
+    assert not is_here(tmp_path / "other")
+    monkeypatch.setenv(WORKER_DIR, str(tmp_path / "mine"))
+    assert not is_here(file)
+    assert own_folder().parent == tmp_path / "mine"
+
+
+@pytest.mark.parametrize("name", ["requests.arrow", "load.json", "requests-12.arrow", "tokens.arrow", "load-3.json"])
+def test_the_names_of_workers_own_are_kept_with_a_number_and_without(tmp_path, name):
+    keep_shard(tmp_path, {"name": name, "offset": 0, "data": b"x"})
+    assert (tmp_path / name).read_bytes() == b"x"

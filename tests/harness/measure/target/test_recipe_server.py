@@ -1,0 +1,181 @@
+"""Servers by recipe: real processes that start, die, stay silent, refuse to end, and leave children behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.errors import RunError, UserError
+from harness.measure.target.recipe_server import ServerProcess, free_ports
+from harness.plan.server_recipe import load_recipe
+
+SERVER = """
+import http.server, json, os, signal, subprocess, sys
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = json.dumps({"argv": sys.argv[2:], "env": os.environ.get("MODE"), "cwd": os.getcwd()}).encode()
+        self.send_response(503 if "busy" in sys.argv else 200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+if "stubborn" in sys.argv:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if "parent" in sys.argv:
+    print(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]).pid, flush=True)
+if "dies" in sys.argv:
+    sys.exit("cannot open the model file")
+print("model is loaded", flush=True)
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+RECIPE = """
+name = "toy"
+doc = "a toy"
+models = ["m"]
+command = ["{python}", "server.py", "{port}", "{word}", "{flag}"]
+env = { MODE = "mode-{word}" }
+
+[ready]
+path = "/"
+timeout_s = 10
+
+[stop]
+timeout_s = 0.5
+
+[knobs.word]
+doc = "A word."
+default = "plain"
+
+[knobs.flag]
+doc = "A switch."
+default = ""
+"""
+
+
+@pytest.fixture
+def make(tmp_path):
+    started = []
+
+    def start(text=RECIPE, log=None, **setting):
+        (tmp_path / "server.py").write_text(SERVER)
+        (tmp_path / "recipe.toml").write_text(text)
+        recipe = load_recipe(tmp_path / "recipe.toml")
+        complete = recipe.knob_set().complete(setting)
+        started.append(ServerProcess(recipe, "m", complete, log=log))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+def ask(url):
+    from urllib.request import urlopen
+
+    with urlopen(url, timeout=5) as answer:
+        return json.load(answer)
+
+
+def gone(pid, limit_s=5):
+    deadline = time.monotonic() + limit_s
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def test_a_server_gets_its_knobs_and_its_own_folder(make, tmp_path):
+    log = tmp_path / "target.log"
+    server = make(word="hello", log=log)
+    ready = server.start()
+    # A word that became empty is left out.
+    assert ask(ready.url) == {"argv": ["hello"], "env": "mode-hello", "cwd": str(tmp_path)}
+    assert ready.bank is None
+    assert server.alive()
+    assert "model is loaded" in log.read_text()
+    server.stop()
+    assert not server.alive()
+
+
+def test_one_that_dies_says_its_last_words(make, tmp_path):
+    with pytest.raises(RunError, match=r"toy: died at start with exit code 1: cannot open the model file"):
+        make(word="dies", log=tmp_path / "target.log").start()
+
+
+def test_one_that_never_gets_ready_says_what_was_missing_and_where_to_wait_longer(make):
+    server = make(RECIPE.replace("timeout_s = 10", "timeout_s = 1"), word="busy")
+    with pytest.raises(RunError, match=r"not ready after 1 s \(GET / answers 503\).*model is loaded.*ready\.timeout_s"):
+        server.start()
+    assert not server.alive()
+
+
+def test_a_line_of_the_output_can_be_waited_for(make, tmp_path):
+    waits = RECIPE.replace('path = "/"', 'path = "/"\nline = "model is (loaded|there)"')
+    assert make(waits, log=tmp_path / "target.log").start()
+    never = waits.replace("loaded|there", "gone").replace("timeout_s = 10", "timeout_s = 1")
+    with pytest.raises(RunError, match=r"no line of its output matches"):
+        make(never).start()
+
+
+def test_a_line_that_an_earlier_start_wrote_does_not_count(make, tmp_path):
+    log = tmp_path / "target.log"
+    log.write_text("model is loaded\n")
+    with pytest.raises(RunError, match="died at start"):
+        make(RECIPE.replace('path = "/"', 'line = "loaded"'), word="dies", log=log).start()
+
+
+def test_one_that_ignores_the_signal_is_killed_with_its_children(make, tmp_path):
+    log = tmp_path / "target.log"
+    server = make(word="stubborn", flag="parent", log=log)
+    server.start()
+    child = int(log.read_text().split()[0])
+    pid = server.pid
+    server.stop()
+    assert gone(pid)
+    assert gone(child)
+
+
+def test_a_command_that_is_not_there_is_the_users_to_mend(make):
+    with pytest.raises((UserError, RunError), match=r"toy.*(no-such-program)"):
+        make(RECIPE.replace('"{python}"', '"no-such-program"')).start()
+
+
+def test_a_server_that_is_not_installed_says_how(make, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "needs.txt").write_text("nothing\n")
+    with pytest.raises(UserError, match=r"toy: not installed; run `python -m harness prepare .*recipe\.toml`"):
+        make(RECIPE.replace('doc = "a toy"', 'doc = "a toy"\nrequirements = "needs.txt"')).start()
+
+
+def test_a_server_does_not_outlive_a_killed_harness(make, tmp_path):
+    server = make()
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from harness.measure.target.recipe_server import ServerProcess\n"
+        "from harness.plan.server_recipe import load_recipe\n"
+        "recipe = load_recipe(Path(sys.argv[1]))\n"
+        "server = ServerProcess(recipe, 'm', recipe.knob_set().complete({}))\n"
+        "server.start(); print(server.pid, flush=True); sys.stdin.read()\n"
+    )
+    del server
+    argv = [sys.executable, "-c", code, str(tmp_path / "recipe.toml")]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[4]) as parent:
+        pid = int(parent.stdout.readline())
+        os.kill(parent.pid, signal.SIGKILL)
+        parent.wait()
+    assert gone(pid)
+
+
+def test_free_ports_differ():
+    assert len(set(free_ports(3))) == 3

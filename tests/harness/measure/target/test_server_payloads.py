@@ -1,0 +1,174 @@
+"""Payloads for servers that are not ours, and the one request that is sent before any load."""
+
+import http.server
+import json
+import threading
+
+import numpy as np
+import pytest
+
+from harness.errors import UserError
+from harness.measure.target.server_payloads import PayloadOrder, foreign_bank
+from harness.wire.first_request import ask_once
+from harness.wire.payload_bank import Bank, BankMeta
+
+
+@pytest.fixture
+def server_of():
+    """A server that describes `m` with these inputs, and answers posts with `reply(body)`: (status, document)."""
+    servers = []
+
+    def start(inputs=None, outputs=None, reply=lambda body: (200, {})):
+        described = {
+            "inputs": inputs or [tensor("in", [-1, 4])],
+            "outputs": outputs or [tensor("out", [-1, 2])],
+        }
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.answer(*((200, described) if self.path == "/v2/models/m" else (404, {"error": "?"})))
+
+            def do_POST(self):
+                self.answer(*reply(self.rfile.read(int(self.headers["content-length"]))))
+
+            def answer(self, status, document):
+                body = json.dumps(document).encode()
+                self.send_response(status)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+        threading.Thread(target=servers[-1].serve_forever, args=(0.01,), daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def tensor(name, shape, datatype="FP32"):
+    return {"name": name, "shape": shape, "datatype": datatype}
+
+
+def order_of(url, **changes):
+    return PayloadOrder(**{"url": url, "model": "m", "protocol": "http-json", "check": False} | changes)
+
+
+def output_of(*numbers):
+    return {"outputs": [{"name": "out", "data": list(numbers)}]}
+
+
+def test_without_anything_else_numbers_of_the_right_shape_are_made(server_of):
+    bank = foreign_bank(order_of(server_of(inputs=[tensor("in", [-1, 3, 5])])))
+    assert bank.inputs.shape[1:] == (3, 5)
+    assert len(bank.expected) == 0
+    assert bank.meta.input_name == "in"
+
+
+def test_a_free_size_is_asked_for_and_taken(server_of):
+    url = server_of(inputs=[tensor("in", [-1, -1, -1, 3])])
+    with pytest.raises(UserError, match=r"'in' is of free size \(-1,-1,3\).*--shape 8,8,3.*--bank"):
+        foreign_bank(order_of(url))
+    assert foreign_bank(order_of(url, shape=(6, 7, 3))).inputs.shape[1:] == (6, 7, 3)
+    with pytest.raises(UserError, match=r"--shape 6,7,4: m says it takes -1,-1,3"):
+        foreign_bank(order_of(url, shape=(6, 7, 4)))
+
+
+def test_several_inputs_are_named_with_the_remedy(server_of):
+    with pytest.raises(UserError, match=r"takes 2 inputs \(ids, mask\).*--bank FILE\.jsonl"):
+        foreign_bank(order_of(server_of(inputs=[tensor("ids", [-1, 8]), tensor("mask", [-1, 8])])))
+
+
+def test_text_is_no_number(server_of):
+    with pytest.raises(UserError, match=r"BYTES.*--bank"):
+        foreign_bank(order_of(server_of(inputs=[tensor("in", [-1, 1], "BYTES")])))
+
+
+def test_arrays_of_the_users_own_are_sent_under_the_servers_names(server_of, tmp_path):
+    inputs = np.arange(12, dtype=np.float32).reshape(3, 4)
+    np.savez(tmp_path / "mine.npz", inputs=inputs, expected=inputs[:, :2])
+    bank = foreign_bank(order_of(server_of(), file=str(tmp_path / "mine.npz"), check=True))
+    np.testing.assert_array_equal(bank.inputs, inputs)
+    np.testing.assert_array_equal(bank.expected, inputs[:, :2])
+    assert (bank.meta.model, bank.meta.input_name, bank.meta.output_name) == ("m", "in", "out")
+
+
+def test_arrays_without_answers_are_sent_and_not_checked(server_of, tmp_path):
+    np.savez(tmp_path / "mine.npz", inputs=np.ones((3, 4)))
+    assert len(foreign_bank(order_of(server_of(), file=str(tmp_path / "mine.npz"))).expected) == 0
+
+
+@pytest.mark.parametrize(
+    ("arrays", "says"),
+    [
+        ({"inputs": np.ones((3, 5))}, r"items are 5, but m .* takes 4"),
+        ({"inputs": np.ones((3, 4)), "expected": np.ones((3, 7))}, r"items are 7, but m .* gives 2"),
+        ({"inputs": np.ones((3, 4)), "expected": np.ones((2, 2))}, "3 inputs, but 2 expected"),
+        ({"x": np.ones((3, 4))}, r"not a file of payloads.*np\.savez"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused_with_the_remedy(server_of, tmp_path, arrays, says):
+    np.savez(tmp_path / "mine.npz", **arrays)
+    with pytest.raises(UserError, match=says):
+        foreign_bank(order_of(server_of(), file=str(tmp_path / "mine.npz"), check=True))
+
+
+def test_bodies_are_sent_as_they_are(server_of, tmp_path):
+    seen = []
+
+    def reply(body):
+        seen.append(body)
+        return 200, {}
+
+    (tmp_path / "mine.jsonl").write_text('{"a":  1}\n\n{"b": [2]}\n')
+    url = server_of(reply=reply)
+    bank = foreign_bank(order_of(url, file=str(tmp_path / "mine.jsonl")))
+    assert len(bank.inputs) == 2
+    ask_once(url, "http-json", bank)
+    assert seen == [b'{"a":  1}']
+    bank.save(tmp_path / "kept.npz")
+    assert Bank.load(tmp_path / "kept.npz").inputs[1].tobytes() == b'{"b": [2]}'
+
+
+@pytest.mark.parametrize(("text", "says"), [('{"a": 1}\n{"b"\n', "line 2 is not JSON"), ("\n", "it is empty")])
+def test_bodies_that_are_no_json_are_named_by_their_line(server_of, tmp_path, text, says):
+    (tmp_path / "mine.jsonl").write_text(text)
+    with pytest.raises(UserError, match=says):
+        foreign_bank(order_of(server_of(), file=str(tmp_path / "mine.jsonl")))
+
+
+def test_plain_json_needs_payloads_from_somewhere(server_of):
+    with pytest.raises(UserError, match=r"plain JSON says nothing.*--bank.*--reference"):
+        foreign_bank(order_of(server_of(), protocol="json:/predict"))
+
+
+def known(expected=(1.0, 2.0)):
+    meta = BankMeta(model="m", input_name="in", output_name="out", input_shape=(4,), output_shape=(len(expected),))
+    return Bank(meta, np.ones((1, 4), np.float32), np.zeros(0, np.int64), np.array([expected], np.float32))
+
+
+def test_a_first_answer_that_is_as_it_should_be_is_no_trouble(server_of):
+    ask_once(server_of(reply=lambda body: (200, output_of(5, 6))), "http-json", known())
+
+
+@pytest.mark.parametrize(
+    ("reply", "says"),
+    [
+        ((400, {"error": "expected shape [3]"}), r"refused \(HTTP 400: expected shape \[3\]\).*--shape"),
+        ((200, output_of(1, 2, 3)), "has 3 numbers, but the right one has 2"),
+        ((200, {"outputs": []}), "cannot be read"),
+    ],
+)
+def test_metadata_that_lies_is_found_out_by_the_first_request(server_of, reply, says):
+    with pytest.raises(UserError, match=says):
+        ask_once(server_of(reply=lambda body: reply), "http-json", known())
+
+
+def test_a_server_that_is_not_there_is_named():
+    with pytest.raises(UserError, match=r"127\.0\.0\.1:1.*no answer"):
+        ask_once("http://127.0.0.1:1", "http-json", known())

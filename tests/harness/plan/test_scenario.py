@@ -1,0 +1,78 @@
+"""What a scenario brings: its place, its model, and knobs for the targets that have them."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.errors import UserError
+from harness.plan.knobs import Apply, Knob, KnobSet
+from harness.plan.make_plan import Request, make_plan, model_of, restart_count
+from harness.plan.scenario import Scenario, find_scenario, read_scenario
+from harness.plan.target_spec import TargetSpec
+
+WHERE = Knob(
+    name="preprocess", doc="", default="offline", swept=("server", "batch"), choices=("offline", "server", "batch")
+)
+SIZE = Knob(name="batch_size", doc="", default=32, swept=(1, 4), minimum=1, apply=Apply.LIVE)
+SPEC = TargetSpec(
+    name="toy",
+    doc="",
+    knobs=KnobSet("toy", (WHERE, SIZE)),
+    models=("small", "large", "other"),
+    command=("-m", "toy"),
+    rivals=lambda model: ("other",) if model == "other" else ("small", "large"),
+)
+PLAIN = replace(SPEC, knobs=KnobSet("plain", (SIZE,)))
+TEXT = Scenario(model="small", knobs=("preprocess=batch",))
+
+
+def request(*words, spec=SPEC, model=""):
+    return Request(words=words, target="toy", spec=spec, scenario="s.py", model=model, concurrency=(8,))
+
+
+def test_a_scenario_is_found_by_its_name_or_by_its_path(tmp_path):
+    assert find_scenario("text").endswith("scenarios/text.py")
+    assert find_scenario("mine/own.py") == "mine/own.py"
+    with pytest.raises(UserError, match="unknown --scenario 'texts': did you mean 'text'"):
+        find_scenario("texts")
+
+
+@pytest.mark.parametrize(
+    ("name", "model"), [("image", "fashion-cnn"), ("speech", "speech-small"), ("text", "text-small")]
+)
+def test_each_field_has_a_scenario_with_a_model_of_its_own(name, model):
+    scenario = read_scenario(find_scenario(name))
+    assert (scenario.model, scenario.knobs) == (model, ("preprocess=batch",))
+
+
+def test_its_model_and_knobs_count_where_the_user_says_nothing():
+    plan = make_plan(request(), TEXT)
+    assert (plan.model, plan.fixed) == ("small", {"preprocess": "batch"})
+    assert make_plan(request("preprocess=server", model="large"), TEXT).fixed == {"preprocess": "server"}
+    assert make_plan(request("preprocess"), TEXT).swept == ("preprocess",)
+
+
+def test_its_knobs_are_left_out_where_the_target_has_none_such():
+    assert make_plan(request(spec=PLAIN), TEXT).fixed == {}
+
+
+def test_a_target_without_its_model_serves_its_own():
+    chat = replace(SPEC, models=("chat",))
+    assert model_of(request(spec=chat), TEXT) == "chat"
+    assert model_of(request(spec=chat, model="small"), TEXT) == "small"
+
+
+def test_the_model_is_a_knob_whose_plain_sweep_takes_the_rivals():
+    plan = make_plan(request("model"), TEXT)
+    assert plan.models == ("small", "large")
+    assert [plan.wanted(point).model for point in plan.points] == ["small", "large"]
+    assert all("model" not in plan.wanted(point).setting for point in plan.points)
+    assert make_plan(request("model", model="other"), TEXT).models == ("other",)
+    with pytest.raises(UserError, match="model=huge: not legal; model takes small, large, other"):
+        make_plan(request("model=small,huge"), TEXT)
+
+
+def test_another_model_is_another_start_of_the_target():
+    plan = make_plan(replace(request("model", "batch_size"), repeats=1), TEXT)
+    assert len(plan.trials) == 4
+    assert restart_count(plan, SPEC.knobs) == 1

@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UserError
+from harness.plan.server_recipe import filled, load_recipe
+from harness.plan.target_spec import find_target
+from targets import TARGETS
+from targets.external import shipped
+
+GOOD = """
+name = "mine"
+doc = "a server of mine"
+models = ["m"]
+command = ["{python}", "server.py", "{port}", "--batch", "{batch}"]
+
+[ready]
+path = "/health"
+
+[knobs.batch]
+doc = "The most rows in one call."
+default = 4
+values = [1, 4, 16]
+minimum = 1
+"""
+
+
+def recipe_of(folder, text):
+    path = folder / "recipe.toml"
+    path.write_text(text)
+    return load_recipe(path)
+
+
+def test_a_recipe_becomes_a_target_with_its_knobs(tmp_path):
+    recipe_of(tmp_path, GOOD)
+    spec = find_target(str(tmp_path / "recipe.toml"))
+    assert (spec.name, spec.models, spec.protocol) == ("mine", ("m",), "http-json")
+    (knob,) = spec.knobs
+    assert (knob.name, knob.default, knob.swept, knob.legal) == ("batch", 4, (1, 4, 16), "a whole number, 1 or more")
+
+
+def test_a_whole_default_among_fractions_is_a_fraction(tmp_path):
+    spec = recipe_of(tmp_path, GOOD.replace("default = 4\nvalues = [1, 4, 16]", "default = 4\nvalues = [0.5, 4]"))
+    (knob,) = spec.knob_set()
+    assert (knob.default, knob.swept) == (4.0, (0.5, 4.0))
+    assert all(isinstance(value, float) for value in (knob.default, *knob.swept))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("name =", "nam =", "nam"),
+        ('doc = "The', 'dok = "The', "dok"),
+        ("{batch}", "{batsh}", r"\{batsh\}.*\{batch\}"),
+        ('"--batch", "{batch}"', '"x"', "knob batch does nothing"),
+        ('path = "/health"', "", "ready needs a path"),
+        ('command = ["{python}", "server.py", "{port}", "--batch", "{batch}"]', "command = []", "command is empty"),
+        ('models = ["m"]', "models = []", "models is empty"),
+        ("default = 4", 'default = "4', "not a recipe"),
+        ("[ready]", "[ready", "not a recipe"),
+    ],
+)
+def test_a_recipe_that_is_wrong_names_the_file_and_the_field(tmp_path, before, after, says):
+    with pytest.raises(UserError, match=says) as raised:
+        recipe_of(tmp_path, GOOD.replace(before, after))
+    assert "recipe.toml" in str(raised.value)
+
+
+def test_a_knob_may_not_hide_a_placeholder(tmp_path):
+    with pytest.raises(UserError, match="knob port has the name of a placeholder"):
+        recipe_of(tmp_path, GOOD.replace("[knobs.batch]", "[knobs.port]").replace("{batch}", "{port}"))
+
+
+def test_a_recipe_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"nowhere\.toml.*No such file"):
+        find_target(str(tmp_path / "nowhere.toml"))
+
+
+def test_placeholders_are_filled_and_json_is_left_alone():
+    text = '--on {flag} --config {"a": 1} -n {count}'
+    assert filled(text, {"flag": True, "count": 3}) == '--on true --config {"a": 1} -n 3'
+
+
+@pytest.mark.parametrize("spec", shipped(), ids=lambda spec: spec.name)
+def test_a_shipped_recipe_is_found_by_its_name(spec):
+    assert TARGETS[spec.name].server == spec.server
+    assert find_target(spec.name).knobs.defaults() == spec.knobs.defaults()
+    assert Path(spec.server.path).parent.name == spec.name
+    for knob in spec.knobs:
+        assert [knob.check(value) for value in knob.swept] == list(knob.swept)

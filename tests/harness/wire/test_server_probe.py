@@ -1,0 +1,92 @@
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from harness.errors import UserError
+from harness.wire.server_probe import detect_protocol, read_meta
+
+
+@pytest.fixture
+def server_with():
+    servers = []
+
+    def start(documents):
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                known = self.path in documents
+                body = json.dumps(documents.get(self.path, {"error": "?"})).encode()
+                self.send_response(200 if known else 404)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+        threading.Thread(target=servers[-1].serve_forever, args=(0.01,), daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+V2 = {"name": "m", "inputs": [{"name": "in", "datatype": "FP32", "shape": [-1, 28, -1]}],
+      "outputs": [{"name": "out", "datatype": "FP32", "shape": [-1, 10]}]}  # fmt: skip
+
+
+def tfs_tensor(*sizes):
+    return {"dtype": "DT_FLOAT", "tensor_shape": {"dim": [{"size": str(size)} for size in sizes]}}
+
+
+TFS = {"metadata": {"signature_def": {"signature_def": {"serving_default": {
+    "inputs": {"in": tfs_tensor(-1, 64)}, "outputs": {"out": tfs_tensor(-1, 10)}}}}}}  # fmt: skip
+
+
+def test_each_protocol_is_recognised_by_its_own_paths(server_with):
+    assert detect_protocol(server_with({"/v2/health/ready": {}}), "m") == "http-json"
+    assert detect_protocol(server_with({"/v2": {}}), "m") == "http-json"
+    assert detect_protocol(server_with({"/v1/models/m": {}}), "m") == "tfs"
+    assert detect_protocol(server_with({"/x/v1/models/m": {}}) + "/x/", "m") == "tfs"
+
+
+def test_a_chat_server_is_none_of_tensorflows(server_with):
+    models = {"object": "list", "data": [{"id": "m", "object": "model"}]}
+    assert detect_protocol(server_with({"/v1/models": models}), "m") == "openai"
+    assert detect_protocol(server_with({"/v1/models": models, "/v1/models/m": models["data"][0]}), "m") == "openai"
+
+
+def test_neither_is_told_with_the_remedy(server_with):
+    with pytest.raises(UserError, match=r"speaks neither.*--protocol"):
+        detect_protocol(server_with({"/v1/models/other": {}}), "m")
+
+
+def test_nobody_there():
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(UserError, match=r"no answer .*refused"):
+        detect_protocol(f"http://127.0.0.1:{port}", "m")
+
+
+def test_metadata_of_both(server_with):
+    meta = read_meta(server_with({"/v2/models/m": V2}), "m", "v2")
+    assert (meta.input_name, meta.input_shape, meta.output_shape) == ("in", (28, -1), (10,))
+    meta = read_meta(server_with({"/v1/models/m/metadata": TFS}), "m", "tfs")
+    assert (meta.input_name, meta.datatype, meta.input_shape, meta.output_name) == ("in", "FP32", (64,), "out")
+
+
+@pytest.mark.parametrize("document", [{}, [], {"inputs": []}, {"inputs": [{"name": 1}], "outputs": [{}]}, "text", None])
+def test_metadata_that_cannot_be_read(server_with, document):
+    with pytest.raises(UserError, match="--bank"):
+        read_meta(server_with({"/v2/models/m": document}), "m", "v2")
+
+
+def test_a_model_that_is_not_there(server_with):
+    with pytest.raises(UserError, match="--model m"):
+        read_meta(server_with({}), "m", "v2")

@@ -1,6 +1,0 @@
-"""Makes the example runs importable: tests are no package."""
-
-import sys
-from pathlib import Path
-
-sys.path.append(str(Path(__file__).parent))

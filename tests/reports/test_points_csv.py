@@ -1,0 +1,140 @@
+import csv
+import io
+
+import example_runs as example
+import msgspec
+import pytest
+
+from harness.judge.findings import FindingKind, Verdict
+from harness.judge.metrics import Accuracy, Counts, Estimate, Latency, Quantile, Split, Steps, Usage
+from reports.points_csv import append_point, points_csv
+
+DESIGN = """
+    target scenario model engine arrivals concurrency rate_target batch_size repeats seconds throughput_rps
+    throughput_rps_lo throughput_rps_hi p50_ms p90_ms p95_ms p99_ms p99_ms_lo p99_ms_hi service_p50_ms service_p99_ms
+    ok wrong error timeout rejected aborted not_sent mean_batch cpu_target cpu_load verdict reasons
+    accuracy accuracy_lo accuracy_hi client_ms preprocess_ms clean_ms transform_ms normalise_ms augment_ms
+""".split()  # noqa: SIM905  (as one reads them)
+
+
+def lines_of(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.fixture
+def known():
+    """A point whose every figure is written here."""
+    response = Latency(
+        count=900,
+        mean_ms=5.0,
+        max_ms=40.0,
+        quantiles=(
+            Quantile(p=0.5, value_ms=4.25),
+            Quantile(p=0.9, value_ms=7.0),
+            Quantile(p=0.95, value_ms=1234567.0),
+            Quantile(p=0.99, value_ms=12.5, low_ms=11.0, high_ms=14.0),
+        ),
+    )
+    service = Latency(
+        count=900, mean_ms=4.0, max_ms=9.0, quantiles=(Quantile(p=0.5, value_ms=4.0), Quantile(p=0.99, value_ms=None))
+    )
+    point = example.sweep().result.points[5]
+    return msgspec.structs.replace(
+        point,
+        repeats=3,
+        seconds=6.0,
+        throughput_rps=Estimate(value=1000.125, low=None, high=None),
+        response=response,
+        service=service,
+        counts=Counts(
+            scheduled=1010, not_sent=10, sent=1000, ok=900, wrong=1, error=2, timeout=3, rejected=4, aborted=90
+        ),
+        mean_batch=None,
+        accuracy=Accuracy(value=0.875, low=0.8, high=0.9375, payloads=360, answers=900),
+        split=Split(send_ms=0.0, client_ms=0.25, preprocess_ms=0.5),
+        steps=Steps(clean_ms=0.125, normalise_ms=0.0625),
+        usage=Usage(cpu_target_cores=0.75),
+        verdict=Verdict.INVALID,
+        findings=(example.TOO_FEW, example.BUSY, example.UNCHECKED),
+    )
+
+
+def test_columns_are_those_of_the_design_in_that_order():
+    report = example.sweep()
+    assert points_csv([], report.plan).splitlines() == [",".join(DESIGN)]
+
+
+def test_every_value_stands_in_its_column_and_what_is_absent_is_empty(known):
+    (line,) = lines_of(points_csv([known], example.sweep().plan))
+    assert line == {
+        "target": "batched",
+        "scenario": "scenarios/predict.py",
+        "model": "digits-mlp",
+        "engine": "",
+        "arrivals": "closed",
+        "concurrency": "8",
+        "rate_target": "",
+        "batch_size": "4",
+        "repeats": "3",
+        "seconds": "6",
+        "throughput_rps": "1000.12",
+        "throughput_rps_lo": "",
+        "throughput_rps_hi": "",
+        "p50_ms": "4.25",
+        "p90_ms": "7",
+        "p95_ms": "1234567",
+        "p99_ms": "12.5",
+        "p99_ms_lo": "11",
+        "p99_ms_hi": "14",
+        "service_p50_ms": "4",
+        "service_p99_ms": "",
+        "ok": "900",
+        "wrong": "1",
+        "error": "2",
+        "timeout": "3",
+        "rejected": "4",
+        "aborted": "90",
+        "not_sent": "10",
+        "mean_batch": "",
+        "cpu_target": "0.75",
+        "cpu_load": "",
+        "verdict": "INVALID",
+        "reasons": "generator_cpu;too_few_samples",
+        "accuracy": "0.875",
+        "accuracy_lo": "0.8",
+        "accuracy_hi": "0.9375",
+        "client_ms": "0.25",
+        "preprocess_ms": "0.5",
+        "clean_ms": "0.125",
+        "transform_ms": "",
+        "normalise_ms": "0.0625",
+        "augment_ms": "",
+    }
+
+
+def test_a_swept_engine_has_one_column_and_a_fixed_one_fills_it(known):
+    plan = example.sweep([{"engine": "a"}, {"engine": "b"}]).plan
+    assert points_csv([], plan).strip().split(",").count("engine") == 1
+    fixed = msgspec.structs.replace(example.sweep().plan, fixed={"engine": "onnx"})
+    assert lines_of(points_csv([known], fixed))[0]["engine"] == "onnx"
+
+
+def test_open_loop_has_a_rate_and_no_users():
+    report = example.open_loop()
+    line = lines_of(points_csv(report.result.points, report.plan))[0]
+    assert (line["arrivals"], line["concurrency"], line["rate_target"]) == ("poisson", "", "500")
+
+
+def test_points_added_one_by_one_make_the_same_file(tmp_path):
+    report = example.sweep()
+    for point in report.result.points:
+        append_point(tmp_path, report.plan, point)
+    assert (tmp_path / "points.csv").read_text() == points_csv(report.result.points, report.plan)
+
+
+def test_hostile_values_stay_in_their_cells():
+    report = example.ugly()
+    lines = lines_of(points_csv(report.result.points, report.plan))
+    (name,) = report.plan.swept
+    assert [line[name] for line in lines] == [report.result.points[0].setting[name]] * 3
+    assert lines[1]["reasons"] == FindingKind.TARGET_DIED.value

@@ -1,0 +1,182 @@
+import dataclasses
+import itertools
+
+import example_runs as example
+import msgspec
+import pytest
+
+from harness.judge.findings import Verdict
+from harness.judge.metrics import Split, Timeline, Usage
+from harness.plan.arrivals import Closed
+from reports.charts.gallery import MARKS, colours
+from reports.charts.xy import MARKERS
+from reports.views.curves import MAX_LINES, curves, hollow
+from reports.views.findings import finding_groups
+from reports.views.page_view import page
+from reports.views.timeline import HEIGHT, WIDTH, timelines
+from reports.views.usage import gpu_words, split_rows, usage_table
+
+replace = msgspec.structs.replace
+
+
+def test_the_headline_is_the_recommended_point_with_service_beside_response():
+    report = example.sweep()
+    figures = {figure.name: figure for figure in page(report).headline}
+    best = report.result.points[15]
+    assert page(report).headline_of == "batch_size=64, 128 users"
+    assert figures["Over the baseline"].value == "6.2\u00d7"
+    assert figures["p99 response"].value == f"{best.response.at(0.99).value_ms:.1f}"
+    assert figures["p99 response"].notes[1] == f"service {best.service.at(0.99).value_ms:.3g}\u202fms"
+
+
+def test_the_table_has_a_row_per_point_and_says_what_a_percentile_needs():
+    view = page(example.sweep())
+    assert len(view.points.rows) == 16
+    assert view.points.best == 15
+    assert all(len(row) == len(view.points.columns) for row in view.points.rows)
+    cell = view.points.rows[0][view.points.columns.index("p99.9 ms")]
+    assert (cell.text, cell.note, cell.key) == ("\u2013", "needs 9\u202f800 more", "")
+
+
+def test_requests_are_conserved_or_it_is_said():
+    lost, accounted = page(example.ugly()).conserved, page(example.sweep()).conserved
+    assert [line.holds for line in accounted] == [True, True]
+    assert [line.holds for line in lost] == [True, True]
+    broken = example.one_point()
+    point = broken.result.points[0]
+    counts = replace(point.counts, sent=point.counts.sent - 1)
+    result = replace(broken.result, points=(replace(point, counts=counts),))
+    view = page(example.ReportInput(plan=broken.plan, result=result))
+    assert [line.holds for line in view.conserved] == [False, False]
+    assert "\u2260" in view.conserved[0].text
+
+
+def test_an_unknown_instant_is_left_as_it_is():
+    assert "2026-11-24 04:12 UTC" in page(example.sweep()).subtitle
+
+
+def test_the_same_finding_on_many_points_is_one_paragraph():
+    groups = finding_groups(example.sweep().result.points)
+    assert [(group.title, group.where) for group in groups] == [
+        ("Too few samples for some percentiles", "4 of 16 points"),
+        ("Answers were not all checked", "batch_size=64, 128 users"),
+    ]
+    assert [point for point, _, _ in groups[0].details][1] == "batch_size=4, 1 user"
+    assert groups[1].details == ()
+
+
+def test_the_worst_finding_comes_first():
+    groups = finding_groups(example.ugly().result.points)
+    assert [group.verdict for group in groups] == ["INVALID", "INVALID", "DEGRADED"]
+
+
+def test_a_line_per_setting_over_load():
+    lines = curves(example.sweep().result)
+    assert lines.title == "batch_size"
+    assert [line.name for line in lines.lines] == ["1", "4", "16", "64"]
+    assert [point.concurrency for point in lines.lines[0].points] == [1, 8, 32, 128]
+
+
+def test_over_the_knob_where_there_is_one_load():
+    lines = curves(example.one_load().result)
+    assert lines.axis.knob == "batch_size"
+    assert [lines.axis.text(point) for point in lines.lines[0].points] == ["1", "2", "4", "8", "16", "32", "64"]
+
+
+def test_more_lines_than_colours_leave_the_slow_ones_grey():
+    report = example.grid()
+    lines = curves(report.result)
+    coloured = {line.name for line in lines.coloured}
+    assert len(lines.lines) == 20
+    assert len(coloured) == MAX_LINES == len(MARKS) == len(MARKERS)
+    names = {point.point: line.name for line in lines.lines for point in line.points}
+    assert {names[report.result.answer.best_point], names[report.result.answer.baseline_point]} <= coloured
+    fastest = max(report.result.points, key=lambda point: point.throughput_rps.value)
+    assert names[fastest.point] in coloured
+
+
+@pytest.mark.parametrize("report", [example.sweep(), example.grid(), example.one_load()])
+def test_colours_differ(report):
+    found = colours(curves(report.result))
+    assert all(a.light != b.light and a.dark != b.dark for a, b in itertools.combinations(found, 2))
+
+
+def test_what_cannot_be_believed_is_hollow():
+    assert [hollow(point) for point in example.open_loop().result.points] == [False] * 4 + [True] * 2
+
+
+def test_the_parts_of_a_bar_fill_it():
+    split = Split(send_ms=1.0, queue_ms=2.0, compute_ms=5.0, rest_ms=2.0)
+    (row,) = split_rows([replace(example.one_point().result.points[0], split=split)])
+    assert [(segment.part, segment.start, segment.width) for segment in row.segments] == [
+        ("send", 0.0, 10.0),
+        ("queue", 10.0, 20.0),
+        ("compute", 30.0, 50.0),
+        ("rest", 80.0, 20.0),
+    ]
+    assert row.parts == ("1", "2", "\u2013", "\u2013", "5", "\u2013", "2", "\u2013", "\u2013", "\u2013")
+
+
+def test_a_column_that_nobody_has_is_left_out_and_an_absent_gpu_is_said():
+    points = example.sweep().result.points
+    assert not any("GPU" in column for column in usage_table(points).columns)
+    assert gpu_words([point.usage for point in points], {}) == "No GPU on this machine."
+    assert "no readings" in gpu_words([point.usage for point in points], {"GPU 0": {}})
+    with_gpu = (*points[:1], replace(points[1], usage=example.gpu_usage()))
+    table = usage_table(with_gpu)
+    assert gpu_words([point.usage for point in with_gpu], {}) == ""
+    column = table.columns.index("GPU power, W")
+    assert [row.cells[column] for row in table.rows] == ["\u2013", "212"]
+
+
+def test_no_samples_draw_no_bar():
+    (row,) = usage_table([replace(example.one_point().result.points[0], usage=Usage())]).rows
+    assert (row.target_bar, row.load_bar, row.cores) == (0.0, 0.0, ())
+
+
+def test_a_timeline_is_scaled_and_cut_where_bins_are_empty():
+    line = Timeline(
+        bin_s=1.0,
+        t_s=(-0.5, 0.5, 1.5, 2.5),
+        throughput_rps=(0.0, 50.0, 100.0, 100.0),
+        p50_ms=(None, 1.0, None, 2.0),
+        p99_ms=(None,) * 4,
+    )
+    report = example.one_point()
+    point = report.result.points[0]
+    trial = replace(point.trials[0], timeline=line, seconds=2.0)
+    (view,) = timelines([replace(point, trials=(trial,))])
+    (shown,) = view.trials
+    assert (shown.window_x, shown.window_width) == (WIDTH / 4, WIDTH / 2)
+    throughput, response = shown.panels
+    assert throughput.traces[0].lines == (f"37.5,{HEIGHT:g} 112.5,32 187.5,4 262.5,4",)
+    assert response.traces[0].dots == ((112.5, 32.0), (262.5, 4.0))
+    assert response.top == "2"
+
+
+def test_a_run_of_one_verdict_says_what_it_means():
+    assert page(example.one_point()).verdict_words == "believe it; 1 point VALID"
+    mixed = page(example.sweep()).verdict_words
+    assert mixed == "12 points VALID, 4 DEGRADED; the run\u2019s verdict is that of its answer"
+    assert page(example.nothing()).verdict == Verdict.INVALID
+
+
+def test_users_are_singular_and_plural():
+    points = [example.point_of(0, {}, Closed(users=users)) for users in (1, 2)]
+    result = replace(example.one_point().result, points=tuple(points))
+    view = page(example.ReportInput(plan=example.plan_of(points), result=result))
+    assert [row[0].text for row in view.points.rows] == ["1 user", "2 users"]
+
+
+def test_the_card_does_not_speak_of_one_engine_where_engines_were_swept():
+    served = {"engine": "onnxruntime", "precision": "int8", "served_accuracy": 0.97}
+
+    def card_of(report):
+        result = replace(report.result, model=replace(example.MODEL, **served))
+        return dict(page(dataclasses.replace(report, result=result)).model)
+
+    assert card_of(example.sweep())["Engine"] == "onnxruntime int8"
+    swept = card_of(example.sweep(settings=[{"engine": "litert"}, {"engine": "xla"}]))
+    assert "Held-out accuracy" in swept
+    assert "Engine" not in swept
+    assert "Held-out accuracy as served" not in swept
