@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.run.race_chances import Chances, Limit, chances
-from harness.run.race_decision import Candidate, Decision, Stand, decide, published_figure
-from harness.run.race_levels import Levels, Look, estimate
-from harness.run.race_pace import Pace
+from harness.judge.answers.chances import Chances, Limit, chances
+from harness.judge.answers.decision import Candidate, Decision, Stand, decide, published_figure
+from harness.judge.stats.levels import Levels, Look, estimate
+from harness.run.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -160,11 +160,9 @@ class Race:
         return decide(self._stand())
 
     def _stand(self) -> Stand:
-        levels, found = self._so_far() if self._looks() else (None, None)
         return Stand(
             candidates=self._candidates,
-            levels=levels,
-            chances=found,
+            known=self._so_far() if self._looks() else None,
             looks=tuple(self._looks()),
             fresh=tuple(self._looks(Phase.CONFIRM)),
             limits=tuple(self._limits),

@@ -62,7 +62,8 @@ class Levels:
         root = vectors * np.sqrt(values.clip(min=0.0))
         normal = rng.standard_normal((count, len(self.mean))) @ root.T
         scale = np.sqrt(self.df / rng.chisquare(self.df, size=(count, 1)))
-        return self.mean + normal * scale
+        found: Floats = self.mean + normal * scale
+        return found
 
 
 def estimate(looks: Sequence[Look], points: int) -> Levels:
@@ -74,37 +75,43 @@ def estimate(looks: Sequence[Look], points: int) -> Levels:
     design = np.zeros((len(looks), points + len(blocks)))
     design[np.arange(len(looks)), at] = 1.0
     design[np.arange(len(looks)), points + block_of] = 1.0
+    noise_sq, df = _noise_squared(design, values, own_variance)
+    weights = 1.0 / (noise_sq + own_variance)
     centre = float(values.mean())
-    spread_sq = _spread_squared(at, values - centre)
-    prior = _prior_precision(points, len(blocks), spread_sq)
-    noise_sq = PRIOR_NOISE**2
-    residual_df = max(len(looks) - len(np.unique(at)) - len(blocks) + 1, 0)
-    for _ in range(PASSES):
-        weights = 1.0 / (noise_sq + own_variance)
-        covariance = np.linalg.inv((design.T * weights) @ design + prior)
-        solution = covariance @ (design.T @ (weights * (values - centre)))
-        residuals = values - centre - design @ solution
-        scale = (PRIOR_NOISE_DF * PRIOR_NOISE**2 / noise_sq + float(weights @ residuals**2)) / (
-            PRIOR_NOISE_DF + residual_df
-        )
-        noise_sq = max(noise_sq * scale, SMALLEST_NOISE**2)
-    levels, block_levels = solution[:points], solution[points:]
-    drift, drift_df = _drift(block_levels, covariance[points:, points:])
+    prior = _prior_precision(points, len(blocks), _spread_squared(at, values, weights))
+    covariance = np.linalg.inv((design.T * weights) @ design + prior)
+    solution = covariance @ (design.T @ (weights * (values - centre)))
+    drift, drift_df = _drift(solution[points:], covariance[points:, points:])
     return Levels(
-        mean=levels + centre,
-        covariance=covariance[:points, :points],
-        df=PRIOR_NOISE_DF + residual_df,
+        mean=solution[:points] + centre,
+        covariance=covariance[:points, :points].astype(np.float64),
+        df=df,
         noise=float(np.sqrt(noise_sq)),
         drift=drift,
         drift_df=drift_df,
     )
 
 
-def _spread_squared(at: NDArray[np.int64], values: Floats) -> float:
-    """Variance between points. Their run noise is left in it, which errs towards points that differ more."""
-    means = np.array([values[at == point].mean() for point in np.unique(at)])
-    scatter = float(((means - means.mean()) ** 2).sum())
-    return (PRIOR_SPREAD_DF * PRIOR_SPREAD**2 + scatter) / (PRIOR_SPREAD_DF + len(means) - 1)
+def _noise_squared(design: Floats, values: Floats, own_variance: Floats) -> tuple[float, float]:
+    """Variance from run to run beyond what the trials themselves show, and the degrees of freedom behind it."""
+    noise_sq, df = PRIOR_NOISE**2, PRIOR_NOISE_DF
+    for _ in range(PASSES):
+        root = 1.0 / np.sqrt(noise_sq + own_variance)
+        solution, _, rank, _ = np.linalg.lstsq(design * root[:, np.newaxis], values * root, rcond=None)
+        residuals = (values - design @ solution) * root
+        df = PRIOR_NOISE_DF + len(values) - int(rank)
+        scatter = PRIOR_NOISE_DF * PRIOR_NOISE**2 + noise_sq * float(residuals @ residuals)
+        noise_sq = max(scatter / df, SMALLEST_NOISE**2)
+    return noise_sq, df
+
+
+def _spread_squared(at: NDArray[np.int64], values: Floats, weights: Floats) -> float:
+    """Variance between points, beyond what the noise of their trials explains."""
+    measured = np.unique(at)
+    means = np.array([np.average(values[at == point], weights=weights[at == point]) for point in measured])
+    explained = sum(1.0 / float(weights[at == point].sum()) for point in measured) * (1.0 - 1.0 / len(measured))
+    scatter = max(float(((means - means.mean()) ** 2).sum()) - explained, 0.0)
+    return (PRIOR_SPREAD_DF * PRIOR_SPREAD**2 + scatter) / (PRIOR_SPREAD_DF + len(measured) - 1)
 
 
 def _prior_precision(points: int, blocks: int, spread_sq: float) -> Floats:
@@ -115,7 +122,7 @@ def _prior_precision(points: int, blocks: int, spread_sq: float) -> Floats:
     return precision
 
 
-def _drift(levels: Floats, covariance: Floats) -> tuple[float, float]:
+def _drift(levels: NDArray[np.floating], covariance: NDArray[np.floating]) -> tuple[float, float]:
     """Deviation of the machine's level between blocks, beyond what run noise explains, and its degrees of freedom."""
     blocks = len(levels)
     centred = np.eye(blocks) - 1.0 / blocks

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import t as student
 
-from harness.run.race_chances import Limit, chances
+from harness.judge.answers.chances import Limit, chances
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.run.race_chances import Chances
-    from harness.run.race_levels import Levels, Look
+    from harness.judge.answers.chances import Chances
+    from harness.judge.stats.levels import Levels, Look
 
 NEAR, NEARER = 0.05, 0.02  # shares of the best that count as being the best
 SAID = 0.5  # a point is named where it is within NEAR of the best with this probability
@@ -128,18 +128,19 @@ def decide(stand: Stand) -> Decision:
     if not stand.running:
         return Decision(Status.NONE_KEEPS)
     best = _named(stand)
-    if best is None or stand.levels is None or stand.chances is None:
+    if best is None or stand.known is None:
         return Decision(Status.NOT_YET, open_points=_open_points(stand, None), more_s=_more_s(stand, None))
+    levels, found = stand.known
     fresh = stand.fresh_at(best)
-    near = stand.chances.within(best, NEAR)
+    near = found.within(best, NEAR)
     said = bool(fresh) and near >= SAID
     return Decision(
         status=Status.SAID if said else Status.NOT_YET,
         best=best,
-        figure=published_figure(fresh, stand.levels) if fresh else None,
-        certainty=stand.chances.within(best, NEARER),
+        figure=published_figure(fresh, levels) if fresh else None,
+        certainty=found.within(best, NEARER),
         near=near,
-        smaller=_smaller(stand, best),
+        smaller=_smaller(stand, levels, found, best),
         open_points=_open_points(stand, best),
         more_s=None if said else _more_s(stand, best),
     )
@@ -160,36 +161,30 @@ def published_figure(fresh: Sequence[Look], levels: Levels) -> Figure:
 
 
 def _named(stand: Stand) -> int | None:
-    """The best point that is known to keep the limit, of those with most fresh trials."""
-    if stand.levels is None:
+    """The best point that is known to keep the limit, of those with fresh trials where there are any."""
+    if stand.known is None:
         return None
+    mean = stand.known[0].mean
     kept = [number for number in stand.running if stand.limits[number] is Limit.KEPT and stand.looks_at(number)]
     most = max((len(stand.fresh_at(number)) for number in kept), default=0)
     confirmed = [number for number in kept if len(stand.fresh_at(number)) >= min(most, 2)]
-    mean = stand.levels.mean
     return max(confirmed, key=lambda number: mean[number], default=None)
 
 
-def _smaller(stand: Stand, best: int) -> Alternative | None:
+def _smaller(stand: Stand, levels: Levels, found: Chances, best: int) -> Alternative | None:
     """The smallest setting that cannot be told from the best, at its best load level."""
     by_setting: dict[int, int] = {}
-    for number in stand.running:
-        if stand.limits[number] is Limit.KEPT and stand.looks_at(number) and stand.levels is not None:
-            setting = stand.candidates[number].setting
-            by_setting[setting] = max(by_setting.get(setting, number), number, key=lambda n: stand.levels.mean[n])
+    for number in sorted(stand.running, key=lambda number: levels.mean[number]):
+        if stand.limits[number] is Limit.KEPT and stand.looks_at(number):
+            by_setting[stand.candidates[number].setting] = number
     for setting in sorted(by_setting):
         if setting >= stand.candidates[best].setting:
             return None
-        alternative = _alternative(stand, best, by_setting[setting])
-        if alternative.low <= 0.0 and alternative.cost <= TIED_COST:
-            return alternative
+        other = by_setting[setting]
+        low, middle, high = np.quantile(found.gain(best, other), (TAIL, 0.5, 1.0 - TAIL))
+        if high >= 0.0 and -math.expm1(middle) <= TIED_COST:
+            return Alternative(other, cost=-math.expm1(middle), low=-math.expm1(high), high=-math.expm1(low))
     return None
-
-
-def _alternative(stand: Stand, best: int, other: int) -> Alternative:
-    gain = stand.chances.gain(best, other)
-    low, middle, high = np.quantile(gain, (TAIL, 0.5, 1.0 - TAIL))
-    return Alternative(other, cost=-math.expm1(middle), low=-math.expm1(high), high=-math.expm1(low))
 
 
 def _open_points(stand: Stand, best: int | None) -> tuple[Open, ...]:
@@ -201,8 +196,8 @@ def _open_points(stand: Stand, best: int | None) -> tuple[Open, ...]:
         if number == best or not badly:
             continue
         up_to = None
-        if looks and best is not None and stand.chances is not None:
-            gain = stand.chances.gain(best, number)
+        if looks and best is not None and stand.known is not None:
+            gain = stand.known[1].gain(best, number)
             if gain.size == 0 or (gain > 0.0).mean() < MAY_BE_BETTER:
                 continue
             up_to = math.expm1(float(np.quantile(gain, 1.0 - TAIL)))
@@ -213,17 +208,16 @@ def _open_points(stand: Stand, best: int | None) -> tuple[Open, ...]:
 def _more_s(stand: Stand, best: int | None) -> float:
     """About how many more seconds an answer takes."""
     open_points = _open_points(stand, best)
-    undecided = [point for point in open_points if stand.looks_at(point.point)]
-    seconds = stand.trial_s * (len(open_points) + sum(stand.looks_at(point.point) for point in undecided))
+    seconds = stand.trial_s * sum(1 + stand.looks_at(point.point) for point in open_points)
     if best is None or not stand.fresh_at(best):
         seconds += CONFIRMING_TRIALS * stand.trial_s
-    if best is not None and stand.levels is not None:
-        seconds += stand.spent_s * (_times_as_long(stand, stand.levels, best) - 1.0)
+    if best is not None and stand.known is not None:
+        seconds += stand.spent_s * (_times_as_long(stand, stand.known[0], best) - 1.0)
     return max(seconds, stand.trial_s)
 
 
 def _times_as_long(stand: Stand, levels: Levels, best: int) -> float:
-    """How many times the trials so far it takes until `best`, or what then is the best, can be named."""
+    """How many times the trials so far it takes until `best` can be named, if it is what it seems."""
     out = np.isin(np.arange(len(stand.candidates)), list(stand.failed))
     for times in (1.0, *TIMES_AS_LONG):
         tighter = replace(levels, covariance=levels.covariance / times, df=levels.df * times)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.run.race_levels import Floats, Levels
+    from harness.judge.stats.levels import Floats, Levels
 
 DRAWS = 2000
 UNDECIDED_KEEPS = 0.5  # probability that a point keeps the limit, where its trials do not say
