@@ -28,10 +28,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEAST_USABLE = 0.3  # share of a trial that must be unharmed for it to count
-TRIES_IN_BLOCK = 2  # of a point whose trial was harmed
 FAILURES = 2  # trials that could not be run, after which a point is out
 COVER = 0.9  # the points that explored further hold the best with this probability
-ROUNDS_LEFT = 2  # the next block takes at most this part of the time that is left for exploring
+ROUNDS_LEFT = 3  # the next block takes at most this part of the time that is left for exploring
 SURE = 0.95  # probability of being within TOLERANCE of the best at which a race ends early
 TOLERANCE = 0.02
 TIGHT = 0.05  # half-width of the published figure at which a race ends early, as a share
@@ -138,8 +137,6 @@ class Race:
         self._history.append((trial, outcome))
         if not outcome.harmed and outcome.log_value is not None:
             self._limits[trial.point] = outcome.limit
-        elif self._worth_another_try(trial):
-            self._queue.append(trial)
 
     def standings(self) -> list[float]:
         """For each point the probability that it is the best, as far as is known."""
@@ -253,12 +250,6 @@ class Race:
         )
         longer = undecided if self._limits[number] is Limit.NOT_YET else 0
         return float(self._rules.seconds * min(2**longer, LONGEST))
-
-    def _worth_another_try(self, trial: RaceTrial) -> bool:
-        tries = sum(other.point == trial.point and other.block == trial.block for other, _ in self._history)
-        reserve_s = self._reserve_s() if trial.phase is Phase.EXPLORE else 0.0
-        affordable = self._cost_s(trial) + reserve_s <= self.left_s
-        return tries < TRIES_IN_BLOCK and not self._out()[trial.point] and affordable
 
     def _looks(self, phase: Phase | None = None) -> list[Look]:
         return [

@@ -54,7 +54,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Found:
-    """What a method ends with; `named` None: it says that it cannot say."""
+    """What a method ends with; `named` None: it has no name to give."""
 
     named: int | None
     low: float = 0.0
@@ -62,6 +62,7 @@ class Found:
     spent_s: float = 0.0
     certainty: float | None = None
     near: float | None = None
+    said: bool = True  # False: it adds that it cannot say yet
 
 
 class Machine:
@@ -104,10 +105,8 @@ def race(machine: Machine, seed: int) -> Found:
         value, harmed, spent_s = machine.trial(trial.point, (trial.phase, trial.block))
         run.observe(trial, Outcome(value, Limit.KEPT, spent_s, usable=0.0 if harmed else 1.0))
     said = run.decision()
-    if said.status is not Status.SAID or said.figure is None:
-        return Found(None, spent_s=run.spent_s, certainty=said.certainty, near=said.near)
-    low, high = math.log(said.figure.low), math.log(said.figure.high)
-    return Found(said.best, low, high, run.spent_s, said.certainty, said.near)
+    low, high = (math.log(said.figure.low), math.log(said.figure.high)) if said.figure else (-math.inf, math.inf)
+    return Found(said.best, low, high, run.spent_s, said.certainty, said.near, said.status is Status.SAID)
 
 
 def grid(machine: Machine, seed: int, *, smallest: bool) -> Found:
@@ -247,7 +246,7 @@ def _tried(case: Case, method: Callable[[Machine, int], Found], seed: int) -> tu
 
 
 def _row(case: Case, name: str, results: Sequence[tuple[Found, float, bool]]) -> str:
-    said = [(found, gap, holds) for found, gap, holds in results if found.named is not None]
+    said = [(found, gap, holds) for found, gap, holds in results if found.named is not None and found.said]
     near = [np.mean([gap >= math.log1p(-share) for _, gap, _ in results]) for share in (0.02, 0.05)]
     holds = np.mean([holds for *_, holds in said]) if said else math.nan
     half = np.median([(found.high - found.low) / 2 for found, *_ in said]) if said else math.nan

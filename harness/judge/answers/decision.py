@@ -167,7 +167,7 @@ def _named(stand: Stand) -> int | None:
     mean = stand.known[0].mean
     kept = [number for number in stand.running if stand.limits[number] is Limit.KEPT and stand.looks_at(number)]
     most = max((len(stand.fresh_at(number)) for number in kept), default=0)
-    confirmed = [number for number in kept if len(stand.fresh_at(number)) >= min(most, 2)]
+    confirmed = [number for number in kept if len(stand.fresh_at(number)) >= min(most, 1)]
     return max(confirmed, key=lambda number: mean[number], default=None)
 
 
