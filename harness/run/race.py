@@ -199,15 +199,13 @@ class Race:
         """The points of the next confirming block: the leader and those that may be better."""
         chance = self._so_far()[1].of_being_best()
         leader = self.leader()
-        rivals = [
-            number
-            for number in sorted(np.flatnonzero(chance).tolist(), key=lambda number: -chance[number])
-            if number != leader
-        ]
-        first = [leader] if leader is not None else []
+        order = sorted(np.flatnonzero(chance).tolist(), key=lambda number: -chance[number])
+        if leader is None:
+            return order[:FINALISTS]
+        rivals = [number for number in order if number != leader]
         second = [number for number in rivals[:1] if chance[number] > 1.0 - SURE]
         third = [number for number in rivals[1:] if chance[number] >= FINALIST_CHANCE]
-        return [*first, *second, *third][:FINALISTS]
+        return [leader, *second, *third][:FINALISTS]
 
     def _stands(self) -> bool:
         """Whether nothing is left that a further trial would decide."""
