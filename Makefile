@@ -1,10 +1,10 @@
 # The verbs of this project. Everything lives in .venv; nothing else on the machine is changed.
 #
 #   make demo         the environment, then a first sweep and its report
-#   make test         quick tests             make e2e        tests that drive whole processes
-#   make test-all     all there are           make bench      benchmarks
-#   make lint         what CI lints           make venv       the environment alone
-#   make constraints  pin anew what is installed in .venv
+#   make unit         tests without a process make test       those and tests of single processes
+#   make e2e          tests of whole processes make test-all   all there are
+#   make lint         what CI lints           make bench      benchmarks
+#   make venv         the environment alone   make constraints  pin anew what is installed in .venv
 #
 # Another interpreter: make venv PYTHON=python3.12
 
@@ -19,7 +19,7 @@ RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DELETE_ON_ERROR:
-.PHONY: help venv dev test e2e test-all lint bench demo constraints
+.PHONY: help venv dev unit test e2e test-all lint bench demo constraints
 
 help:
 	@sed -n '3,9s/^# \{0,3\}//p' Makefile
@@ -50,9 +50,14 @@ $(DEV_STAMP): pyproject.toml constraints.txt | $(CREATED)
 demo: $(RUN_STAMP)
 	@$(BIN)/python -m harness sweep batch_size
 
+unit: $(DEV_STAMP)
+	@echo "unit: quick tests that open no socket and start no process, on all cores"
+	@$(BIN)/python -m pytest -q -n auto -m "not slow and not process and not e2e and not long"
+
 test: $(DEV_STAMP)
-	@echo "test: quick tests"
-	@$(BIN)/python -m pytest -q -m "not e2e and not long"
+	@echo "test: all quick tests; first those without a process, on all cores"
+	@$(BIN)/python -m pytest -q -n auto -m "not process and not e2e and not long"
+	@$(BIN)/python -m pytest -q -m process
 
 e2e: $(DEV_STAMP)
 	@echo "e2e: tests that drive whole processes (they need the programs wrk and chromium)"

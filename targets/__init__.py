@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.plan.target_spec import TargetSpec
+from harness.plan.target_spec import EmbeddedTarget, InProcessTarget
 from harness.training.trainer_spec import TrainerSpec
 from targets import knobs
 from targets.external import shipped
-from targets.generation import RECIPES as CHAT_RECIPES
-from targets.models import RECIPES, find_recipe
+from targets.generation.recipe import RECIPES as CHAT_RECIPES
+from targets.models.catalog import RECIPES, find_recipe
 from targets.training.knobs import SPEED_KNOBS, TRAINING
 
 if TYPE_CHECKING:
     from harness.plan.knobs import Setting
-    from harness.plan.target_spec import ClientSide, InProcessModel
+    from harness.plan.target_spec import ClientSide, InProcessModel, NamedTarget
 
 
 def _open_inprocess(model: str, setting: Setting) -> InProcessModel:
@@ -34,65 +34,64 @@ def _rivals(model: str) -> tuple[str, ...]:
 
 _MODELS = tuple(RECIPES)
 
-TARGETS: dict[str, TargetSpec] = {
-    spec.name: spec
-    for spec in (
-        TargetSpec(
-            name="inprocess",
-            doc="the Keras model inside the load process, called from its threads",
-            knobs=knobs.INPROCESS,
-            models=_MODELS,
-            rivals=_rivals,
-            open_client=_open_client,
-            open_model=_open_inprocess,
-        ),
-        TargetSpec(
-            name="threaded",
-            doc="a threaded HTTP server, one model call per request",
-            knobs=knobs.THREADED,
-            models=_MODELS,
-            rivals=_rivals,
-            open_client=_open_client,
-            command=("-m", "targets", "threaded"),
-        ),
-        TargetSpec(
-            name="batched",
-            doc="an event-loop HTTP server that batches dynamically",
-            knobs=knobs.BATCHED,
-            models=_MODELS,
-            rivals=_rivals,
-            open_client=_open_client,
-            command=("-m", "targets", "batched"),
-        ),
-        TargetSpec(
-            name="agent",
-            doc="a language model behind OpenAI's chat completions, streamed, with continuous batching",
-            knobs=knobs.AGENT,
-            models=tuple(CHAT_RECIPES),
-            command=("-m", "targets", "agent"),
-            protocol="openai",
-        ),
-        TargetSpec(
-            name="null",
-            doc="answers at once without a model: the ceiling of the front end and of the load generator",
-            knobs=knobs.NULL,
-            models=_MODELS,
-            rivals=_rivals,
-            open_client=_open_client,
-            command=("-m", "targets", "null"),
-        ),
-        TargetSpec(
-            name="fixed",
-            doc="answers after a known delay, with faults on order: the truth that the instrument is held against",
-            knobs=knobs.FIXED,
-            models=_MODELS,
-            rivals=_rivals,
-            open_client=_open_client,
-            command=("-m", "targets", "fixed"),
-        ),
-        *shipped(),
-    )
-}
+_TARGETS: tuple[NamedTarget, ...] = (
+    InProcessTarget(
+        name="inprocess",
+        doc="the Keras model inside the load process, called from its threads",
+        knobs=knobs.INPROCESS,
+        models=_MODELS,
+        rivals=_rivals,
+        open_client=_open_client,
+        open_model=_open_inprocess,
+    ),
+    EmbeddedTarget(
+        name="threaded",
+        doc="a threaded HTTP server, one model call per request",
+        knobs=knobs.THREADED,
+        models=_MODELS,
+        rivals=_rivals,
+        open_client=_open_client,
+        command=("-m", "targets", "threaded"),
+    ),
+    EmbeddedTarget(
+        name="batched",
+        doc="an event-loop HTTP server that batches dynamically",
+        knobs=knobs.BATCHED,
+        models=_MODELS,
+        rivals=_rivals,
+        open_client=_open_client,
+        command=("-m", "targets", "batched"),
+    ),
+    EmbeddedTarget(
+        name="agent",
+        doc="a language model behind OpenAI's chat completions, streamed, with continuous batching",
+        knobs=knobs.AGENT,
+        models=tuple(CHAT_RECIPES),
+        command=("-m", "targets", "agent"),
+        protocol="openai",
+    ),
+    EmbeddedTarget(
+        name="null",
+        doc="answers at once without a model: the ceiling of the front end and of the load generator",
+        knobs=knobs.NULL,
+        models=_MODELS,
+        rivals=_rivals,
+        open_client=_open_client,
+        command=("-m", "targets", "null"),
+    ),
+    EmbeddedTarget(
+        name="fixed",
+        doc="answers after a known delay, with faults on order: the truth that the instrument is held against",
+        knobs=knobs.FIXED,
+        models=_MODELS,
+        rivals=_rivals,
+        open_client=_open_client,
+        command=("-m", "targets", "fixed"),
+    ),
+    *shipped(),
+)
+
+TARGETS: dict[str, NamedTarget] = {target.name: target for target in _TARGETS}
 
 TRAINERS: dict[str, TrainerSpec] = {
     "keras": TrainerSpec(

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness.control import ControlChannel
+from harness.child_process import ControlChannel
 from targets.certificate import given_certificate
 from targets.serving import Address, Membership, run_child
 

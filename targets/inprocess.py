@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from targets.loading import load_model
-from targets.models import prepare_served
+from targets.preparation import prepare_served
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,7 +12,7 @@ from targets.engines import EngineOptions
 from targets.engines.catalog import find_engine
 from targets.engines.exports import exports_of
 from targets.engines.precision import FLOAT32, TOLERANCE_FACTOR
-from targets.models import find_recipe
+from targets.models.catalog import find_recipe
 from targets.preprocessing.intake import Intake
 from targets.preprocessing.place import preprocessing_of
 

@@ -20,6 +20,7 @@ import orjson
 
 from harness.errors import SweepspotError, UserError, unknown_name
 from harness.plan.knobs import Apply
+from harness.plan.target_spec import EmbeddedTarget
 from harness.wire.credentials import read_token
 from harness.wire.payload_bank import Bank
 from targets import TARGETS
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from harness.control import ControlChannel, Message
+    from harness.child_process import ControlChannel, Message
     from harness.plan.knobs import KnobSet, Setting
     from targets.certificate import Certificate
-    from targets.servers.build import Built, Order, Server
+    from targets.servers.build import Built, Server
+    from targets.servers.server_order import ServerOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +99,15 @@ def serve(
     sock = _listening_socket(address, complete, replica)
     grpc_sock = _grpc_socket(address.host, complete, replica)
     voice = _Voice(control)
-    from targets.servers.build import Order, build
+    from targets.servers.build import build
+    from targets.servers.server_order import ServerOrder
     from targets.servers.siblings import Siblings
 
     grpc_address = "" if grpc_sock is None else _authority(grpc_sock)
     built_setting = complete if grpc_sock is None else {**complete, "grpc_port": grpc_sock.getsockname()[1]}
     siblings = None if replica is None else Siblings(replica.directory, replica.index)
     with _certificate(address, complete) as certificate:
-        order = Order(name, model, built_setting, grpc_address, siblings, certificate, read_token())
+        order = ServerOrder(name, model, built_setting, grpc_address, siblings, certificate, read_token())
         built = build(order, voice.progress)
 
         def on_ready() -> None:
@@ -163,7 +166,7 @@ def run_child(
 
 
 def _servable(name: str) -> KnobSet:
-    servable = [spec.name for spec in TARGETS.values() if spec.command is not None]
+    servable = [spec.name for spec in TARGETS.values() if isinstance(spec, EmbeddedTarget)]
     if name not in servable:
         raise unknown_name("server", name, servable)
     return TARGETS[name].knobs
@@ -179,7 +182,7 @@ class Ready:
     """What is there to tell once clients may come."""
 
     authority: str
-    order: Order
+    order: ServerOrder
     built: Built
     setting: Setting
 

@@ -12,7 +12,7 @@ from harness.calibration.own_claims import exercise_ours, failed
 from harness.calibration.peer_claims import can_do, exercise_peer
 from harness.calibration.result import Calibration, Exercised
 from harness.errors import RunError, UserError
-from harness.run.events import StepEnded, StepsStarted, StepStarted
+from harness.run.events import RunStarted, TrialEnded, TrialStarted
 
 if TYPE_CHECKING:
     from harness.calibration.claims import Claim
@@ -28,7 +28,7 @@ def calibrate(job: CalibrationJob) -> Calibration:
     fixed = [exercise for exercise in exercises if exercise.target == FIXED]
     idle = [exercise for exercise in exercises if exercise.target == NULL]
     peer_runs = sum(can_do(peer, exercise) for peer in job.peers for exercise in fixed)
-    job.listener(StepsStarted(len(fixed) + peer_runs + sum(len(exercise.loads) for exercise in idle)))
+    job.listener(RunStarted(len(fixed) + peer_runs + sum(len(exercise.loads) for exercise in idle)))
     found = _Found()
     interrupted = False
     try:
@@ -65,7 +65,7 @@ def _exercise(job: CalibrationJob, exercise: Exercise, found: _Found) -> None:
     ours = exercise_ours(job, exercise)
     found.steps.append(ours.exercised)
     found.claims.extend(ours.claims)
-    job.listener(StepEnded(exercise.name, ours.exercised.failure or _outcome(ours.claims)))
+    job.listener(TrialEnded(exercise.name, ours.exercised.failure or _outcome(ours.claims)))
     for peer in job.peers:
         if ours.true and can_do(peer, exercise):
             try:
@@ -76,14 +76,14 @@ def _exercise(job: CalibrationJob, exercise: Exercise, found: _Found) -> None:
 
 def _beside(job: CalibrationJob, exercise: Exercise, peer: Peer, true: dict[str, float | None], found: _Found) -> None:
     name = f"{exercise.name}, {peer.name}"
-    job.listener(StepStarted(name))
+    job.listener(TrialStarted(name))
     outcome = "failed"
     try:
         claims = exercise_peer(job, exercise, peer, true)
         found.claims.extend(claims)
         outcome = _outcome(claims)
     finally:
-        job.listener(StepEnded(name, outcome))
+        job.listener(TrialEnded(name, outcome))
 
 
 def _envelope(job: CalibrationJob, exercise: Exercise, found: _Found) -> None:
@@ -96,7 +96,7 @@ def _envelope(job: CalibrationJob, exercise: Exercise, found: _Found) -> None:
     else:
         outcome = f"{found.envelope.greatest_rps:,.0f} requests/s at most"
         found.steps.append(Exercised(name=exercise.name, doc=exercise.doc))
-    job.listener(StepEnded(exercise.name, outcome, len(exercise.loads)))
+    job.listener(TrialEnded(exercise.name, outcome, trials=len(exercise.loads)))
 
 
 def _outcome(claims: list[Claim]) -> str:

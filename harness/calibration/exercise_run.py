@@ -14,7 +14,7 @@ from harness.measure.target.session import open_session
 from harness.measure.trial import TrialJob, run_trial
 from harness.plan.plan import Plan, Point, Trial
 from harness.record.run_dir import RunDir, RunRecord
-from harness.run.events import StepStarted
+from harness.run.events import TrialStarted, progress_events
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,13 +71,13 @@ class Course:
                 isolated=job.isolation.isolated,
             )
         )
-        session = open_session(self.plan, job.isolation, job.listener)
+        session = open_session(self.plan, job.isolation, progress_events(job.listener))
         evidence = []
         try:
             for trial in self.plan.trials:
                 point = self.plan.point(trial.point)
                 trial_dir = folder.trial(trial, point)
-                job.listener(StepStarted(f"{self.exercise.name}: {self.exercise.doc}"))
+                job.listener(TrialStarted(f"{self.exercise.name}: {self.exercise.doc}"))
                 record = run_trial(TrialJob(self.plan, trial, point, session, job.isolation, trial_dir))
                 if record.failure:
                     raise RunError(record.failure)

@@ -12,6 +12,7 @@ from harness.errors import RunError
 from harness.measure.target.session import open_session
 from harness.plan.arrivals import Closed
 from harness.plan.plan import Wanted
+from harness.run.events import progress_events
 from harness.wire.codec import make_codec
 from harness.wire.payload_bank import Bank
 from harness.wire.server_url import parse_url
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from harness.calibration.exercise_run import CalibrationJob
     from harness.calibration.exercises import Exercise
     from harness.calibration.peers import Peer
-    from harness.measure.load_command import Endpoint
+    from harness.measure.target.endpoint import Endpoint
 
 
 def can_do(peer: Peer, exercise: Exercise) -> bool:
@@ -37,7 +38,7 @@ def exercise_peer(job: CalibrationJob, exercise: Exercise, peer: Peer, true: Val
     """
     log = job.out / exercise.name / f"{peer.name}.csv"
     plan = exercise_plan(job, exercise, log)
-    session = open_session(plan, job.isolation, job.listener)
+    session = open_session(plan, job.isolation, progress_events(job.listener))
     try:
         endpoint = session.apply(Wanted(plan.model, plan.fixed, "v2"), log.with_suffix(".log"))
         run = _peer_run(job, exercise, peer, endpoint)

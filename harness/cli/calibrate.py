@@ -49,6 +49,7 @@ def command(
     from harness.cli.parts.progress import listening
     from harness.cli.parts.run_frame import new_path
     from harness.clock import wall_time
+    from harness.measure.samplers.gpu import describe_gpus
     from harness.record.envelope import keep
     from harness.record.environment import capture
     from harness.record.run_dir import RunDir
@@ -66,7 +67,7 @@ def command(
             only=only,
             peers=peers,
             scenario=scenario,
-            environment=capture(),
+            environment=capture(describe_gpus()),
             command_line=shlex.join(["python", "-m", "harness", *sys.argv[1:]]),
             listener=listener,
         )

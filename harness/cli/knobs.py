@@ -10,7 +10,7 @@ from harness.plan.knobs import format_value
 from harness.plan.load_knobs import LOAD_KNOBS
 from harness.plan.make_plan import model_knob
 from harness.plan.scenario import DEFAULT_MODEL
-from harness.plan.target_spec import find_target, known_targets
+from harness.plan.target_spec import RecipeTarget, find_named, known_targets
 from harness.training.trainer_spec import known_trainers
 
 if TYPE_CHECKING:
@@ -37,18 +37,18 @@ def command(name: str | None, target: str | None, *, as_json: bool) -> None:
         return
     _print_table(rows)
     if not chosen:
-        recipes = ", ".join(key for key, spec in known_targets().items() if spec.server)
+        recipes = ", ".join(key for key, spec in known_targets().items() if isinstance(spec, RecipeTarget))
         print(f"\nServers that are not ours, by recipe (`harness knobs NAME`): {recipes}")
 
 
 def _of_serving(chosen: str | None) -> list[tuple[Knob, list[str]]]:
-    ours = {key: spec for key, spec in known_targets().items() if not spec.server}
-    targets = {chosen: find_target(chosen)} if chosen else ours
+    ours = {key: spec for key, spec in known_targets().items() if not isinstance(spec, RecipeTarget)}
+    targets = {chosen: find_named(chosen)} if chosen else ours
     owners: dict[str, tuple[Knob, list[str]]] = {}
     for spec in targets.values():
         for knob in spec.knobs:
             owners.setdefault(knob.name, (knob, []))[1].append(spec.name)
-    of_any = (*LOAD_KNOBS, model_knob(DEFAULT_MODEL, find_target(chosen) if chosen else None))
+    of_any = (*LOAD_KNOBS, model_knob(DEFAULT_MODEL, find_named(chosen) if chosen else None))
     return [*owners.values(), *((knob, ["any target"]) for knob in of_any)]
 
 

@@ -26,10 +26,11 @@ def command(model: str, form: str, *, as_json: bool) -> None:
     Given the name of a RECIPE, or its TOML file: install the server in an environment of its own.
     """
     from harness.cli.parts.progress import preparing
+    from harness.plan.target_spec import RecipeTarget
     from targets import TARGETS
-    from targets.models import prepare
+    from targets.preparation import prepare
 
-    if model.endswith(".toml") or (model in TARGETS and TARGETS[model].server is not None):
+    if model.endswith(".toml") or (model in TARGETS and isinstance(TARGETS[model], RecipeTarget)):
         _install(model)
         return
     with preparing() as show:
@@ -65,10 +66,11 @@ def _file(path: Path, form: str) -> Path:
 
 def _install(name: str) -> None:
     from harness.measure.target.recipe_venv import install
-    from harness.plan.target_spec import find_target
+    from harness.plan.target_spec import RecipeTarget, find_named
 
-    recipe = find_target(name).server
-    if recipe is None or not recipe.requirements:
+    target = find_named(name)
+    if not isinstance(target, RecipeTarget) or not target.recipe.requirements:
         raise UserError(f"{name}: its recipe names no requirements; there is nothing to install")
+    recipe = target.recipe
     print(f"{recipe.name}: installing {recipe.requirements} ...", file=sys.stderr, flush=True)
     print(f"{recipe.name}: installed in {install(recipe)}")

@@ -8,7 +8,7 @@ import click
 
 from harness.cli.parts.options import TOKEN_OPTION
 from harness.errors import UserError
-from harness.plan.target_spec import find_target
+from harness.plan.target_spec import InProcessTarget, find_named
 
 PemFile = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -38,8 +38,8 @@ def command(  # noqa: PLR0917  (what a server is started with)
     SWEEPSPOT_TOKEN=... python -m harness serve batched --tls-cert cert.pem --tls-key key.pem
     python -m harness serve batched tls=on          with a certificate made on the spot
     """  # noqa: D301
-    spec = find_target(target)
-    if spec.command is None:
+    spec = find_named(target)
+    if isinstance(spec, InProcessTarget):
         raise UserError(f"{target}: it lives in the load process and cannot be served; choose another target")
     setting = spec.knobs.complete(spec.knobs.parse_setting(knobs))
     if model not in spec.models:

@@ -106,7 +106,7 @@ def _simulate(folder: RunDir, record: RunRecord, words: tuple[str, ...], offered
 
 def _measured(plan: Plan) -> Setting:
     """The batching that the run had, where it swept none: its own words, or the target's defaults."""
-    defaults = find_target(plan.target).knobs.defaults() if "://" not in plan.target else {}
+    defaults = find_target(plan.target).knobs.defaults()
     return {**{name: defaults[name] for name in ("batch_size", "batch_wait_ms") if name in defaults}, **plan.fixed}
 
 

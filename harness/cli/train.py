@@ -9,8 +9,8 @@ import click
 
 from harness.cli.parts.option_types import SEED
 from harness.errors import UserError
+from harness.training.plan import DEFAULT_MODEL
 
-DEFAULT_MODEL = "digits-mlp"
 TARGET_ACCURACY_HELP = (
     "Share of examples to get right, for the time until it is reached; when given, missing it is exit code 5.  "
     "[default: 0.9, not enforced]"

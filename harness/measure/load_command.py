@@ -4,38 +4,22 @@ from __future__ import annotations
 
 import socket
 import sys
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.plan.arrivals import Closed, Constant, Gamma, Poisson, Replay, Stages, Users
 from harness.plan.knobs import format_value
 from harness.plan.scenario import scenario_name
+from harness.wire.server_url import free_ports
 
 WORKER_WAIT_S = 600.0
 EVERYWHERE = ("0.0.0.0", "[::]", "*")  # noqa: S104  (addresses to bind to, of which none can be gone to)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-    from harness.measure.target.statistics_reader import Scraper
+    from harness.measure.target.endpoint import Endpoint
     from harness.plan.arrivals import Arrivals
-    from harness.plan.knobs import Setting
     from harness.plan.plan import Plan, Point, Trial
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """Where the load goes: a URL, or a target that lives in the load process (`url` None)."""
-
-    url: str | None
-    bank: Path | None
-    protocol: str
-    setting: Setting  # every knob of the target, complete
-    known: bool = True  # whether the bank holds the right answers
-    scraper: Scraper | None = None  # where a server that is not ours keeps its statistics
-    class_banks: Mapping[str, Path] = field(default_factory=dict)  # by verb, where it is not predict
-    tls_ca: Path | None = None  # the certificate authority of the target's own certificate
 
 
 def load_command(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, trial_dir: Path) -> list[str]:
@@ -68,7 +52,7 @@ def _processes(plan: Plan) -> list[str]:
         return ["--master", "--master-bind-host", host, "--master-bind-port", port, *waiting]
     if plan.load_processes == 1:
         return []
-    port = str(free_port())
+    port = str(free_ports(1)[0])
     return ["--processes", str(plan.load_processes), "--master-bind-port", port, "--master-port", port]
 
 
@@ -77,13 +61,6 @@ def worker_command(plan: Plan) -> str:
     host, _, port = plan.bind.rpartition(":")
     here = socket.gethostname() if host in EVERYWHERE else host
     return f"python -m harness worker {here}:{port} --scenario {scenario_name(plan.scenario)}"
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens at now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _parts_of_timeout(plan: Plan) -> list[str]:

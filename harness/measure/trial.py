@@ -20,9 +20,9 @@ from harness.record.run_dir import TrialRecord
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness.control import ControlChannel
+    from harness.child_process import ControlChannel
     from harness.cpu_cores import Isolation
-    from harness.measure.load_command import Endpoint
+    from harness.measure.target.endpoint import Endpoint
     from harness.measure.target.session import Session
     from harness.plan.plan import Plan, Point, Trial
     from harness.record.live import Live

@@ -14,7 +14,7 @@ from harness.plan.load_knobs import LOAD_KNOBS
 from harness.plan.mixing import explaining, mixes
 from harness.plan.plan import MIX, MODEL, PROTOCOL, Plan, Point, order_trials
 from harness.plan.scenario import Scenario
-from harness.plan.target_spec import known_targets
+from harness.plan.target_spec import InProcessTarget, RecipeTarget, known_targets
 from harness.wire.protocols import AUTO, GRPC
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def make_plan(request: Request, scenario: Scenario | None = None) -> Plan:
         slo=request.slo,
         capacity=request.capacity,
         isolate=request.isolate,
-        in_process=request.spec is not None and request.spec.command is None,
+        in_process=isinstance(request.spec, InProcessTarget),
         load_processes=request.load_processes,
         remote_workers=request.remote_workers,
         bind=request.bind,
@@ -181,7 +181,7 @@ def _repeats(request: Request, seconds: float) -> int:
 def _refuse_knobs_of_others(words: Iterable[str], spec: TargetSpec) -> None:
     own = {MODEL, *(knob.name for knob in with_load_knobs(spec.knobs))}
     for name in [word.partition("=")[0] for word in words]:
-        ours = [other for other in known_targets().values() if other.server is None]
+        ours = [other for other in known_targets().values() if not isinstance(other, RecipeTarget)]
         owners = [other.name for other in ours if any(knob.name == name for knob in other.knobs)]
         if name not in own and owners:
             raise UserError(f"{name}: {spec.name} has no such knob; --target {' or '.join(owners)} has it")
@@ -230,9 +230,9 @@ def _check_protocols(request: Request, values: dict[str, tuple[Value, ...]]) -> 
     protocols = values.get(PROTOCOL, (request.protocol,))
     if spec is None or protocols == (AUTO,):
         return
-    if spec.command is None:
+    if isinstance(spec, InProcessTarget):
         raise UserError(f"protocol: {spec.name} lives in the load process, where nothing is sent; leave it out")
-    if GRPC in protocols and not spec.speaks_grpc:
+    if GRPC in protocols and not spec.speaks(GRPC):
         raise UserError(f"protocol: {spec.name} does not speak gRPC; leave grpc out, or take --target batched")
 
 

@@ -1,25 +1,30 @@
-"""What the harness knows of a target, embedded or not: its name, its knobs, and how it is started."""
+"""The four kinds of target, and what is known of each before it is started.
+
+A target is *embedded* where its server belongs to this project, and *external* where the server is somebody else's:
+started by a recipe, or running already and given by its URL.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from harness.errors import UserError, unknown_name
+from harness.plan.knobs import KnobSet
 from harness.plan.server_recipe import load_recipe
-from harness.wire.protocols import HTTP_JSON
+from harness.wire.protocols import AUTO, GRPC, HTTP_JSON
 
 GRPC_PORT = "grpc_port"  # the knob of a target that can also speak gRPC: its port, 0 for a free one
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.plan.knobs import KnobSet, Setting
+    from harness.plan.knobs import Setting
     from harness.plan.server_recipe import ServerRecipe
     from harness.wire.payload_bank import Bank
 
@@ -27,78 +32,174 @@ if TYPE_CHECKING:
 
 
 class InProcessModel(Protocol):
-    """A model that lives in the load process. Calls come from native threads, several at once."""
+    """A model inside the load process. Native threads call it, several at once."""
 
     bank: Bank
 
     def prepare(self, inputs: NDArray[Any]) -> tuple[NDArray[Any], dict[str, int]]:
-        """What `predict` takes, of items (n, *input_shape) in the bank's datatype; and ns by step of preprocessing."""
+        """Preprocess items (n, *input_shape) in the bank's datatype for `predict`; with the ns of each step."""
 
     def predict(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """Answers (n, *output_shape) to prepared inputs."""
+        """Predictions (n, *output_shape) for preprocessed inputs."""
 
 
 class ClientSide(Protocol):
-    """What a client does to an item before it is sent."""
+    """The preprocessing that a client does to an item before it sends it."""
 
     def __call__(self, item: NDArray[Any]) -> tuple[NDArray[Any], dict[str, int]]:
-        """The item as it is sent, or several views of it along a batch axis; and ns by step of preprocessing."""
+        """The item as it is sent, or several views of it along a batch axis; with the ns of each step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TargetSpec:
-    """A target that this project can start.
+class _ProjectTarget:
+    """What the targets of this project have in common.
 
-    `command` is what follows the interpreter's name to serve it (`-m targets batched`), to which the
-    harness adds `--host --port --model --knobs JSON --control-fd N`; None for a target that lives in the
-    load process, which is opened by `open_model` instead. `protocol` is what clients are to speak to it.
+    `models` are the models it can serve, the default first. `rivals(model)` are the models of the same task, itself
+    included. `open_client(model, setting)` is the preprocessing of its clients; None where it has none.
     """
 
     name: str
     doc: str
     knobs: KnobSet
     models: tuple[str, ...]
-    command: tuple[str, ...] | None = None
-    open_model: Callable[[str, Setting], InProcessModel] | None = None
+    rivals: Callable[[str], tuple[str, ...]] = lambda model: (model,)
+    open_client: Callable[[str, Setting], ClientSide] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InProcessTarget(_ProjectTarget):
+    """A model inside the load process: no server, nothing is sent."""
+
+    protocol: ClassVar[str] = ""
+    open_model: Callable[[str, Setting], InProcessModel]
+
+    def speaks(self, protocol: str) -> bool:
+        """No protocol at all."""
+        del protocol
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedTarget(_ProjectTarget):
+    """A server of this project.
+
+    `command` follows the interpreter's name (`-m targets batched`); the harness adds `--host --port --model
+    --knobs JSON --control-fd N`. Clients speak `protocol` to it by default.
+    """
+
+    command: tuple[str, ...]
     protocol: str = HTTP_JSON
-    server: ServerRecipe | None = None  # of a server that is not ours; `command` is then empty
-    open_client: Callable[[str, Setting], ClientSide] | None = None  # of a model, with the knobs that decide the steps
-    rivals: Callable[[str], tuple[str, ...]] = lambda model: (model,)  # models of the same task, itself included
+
+    def speaks(self, protocol: str) -> bool:
+        """Whether it serves `protocol`: gRPC only where it has the knob `grpc_port`."""
+        return protocol != GRPC or any(knob.name == GRPC_PORT for knob in self.knobs)
+
+    def setting_for(self, protocols: Collection[str]) -> Setting:
+        """The knobs without which it does not serve `protocols`."""
+        return {GRPC_PORT: 0} if GRPC in protocols and self.speaks(GRPC) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeTarget:
+    """Somebody else's server, which the harness starts by a recipe. Every knob takes a restart."""
+
+    recipe: ServerRecipe
 
     @property
-    def speaks_grpc(self) -> bool:
-        """Whether it has the knob `grpc_port`, or its recipe says where."""
-        if self.server is not None:
-            return bool(self.server.grpc_url)
-        return any(knob.name == GRPC_PORT for knob in self.knobs)
+    def name(self) -> str:
+        """The recipe's name."""
+        return self.recipe.name
+
+    @property
+    def doc(self) -> str:
+        """One line that says what it is."""
+        return self.recipe.doc
+
+    @property
+    def knobs(self) -> KnobSet:
+        """The settings that the recipe names."""
+        return self.recipe.knob_set()
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models it can serve, the default first."""
+        return self.recipe.models
+
+    @property
+    def protocol(self) -> str:
+        """What clients speak to it by default; `auto`: what it is found to speak."""
+        return self.recipe.protocol
+
+    def rivals(self, model: str) -> tuple[str, ...]:
+        """The model alone: a recipe does not say which models have the same task."""
+        return (model,)
+
+    def speaks(self, protocol: str) -> bool:
+        """Whether the recipe says where `protocol` is served: gRPC has a URL of its own."""
+        return protocol != GRPC or bool(self.recipe.grpc_url)
+
+    def setting_for(self, protocols: Collection[str]) -> Setting:
+        """Empty: no knob of a recipe decides what it speaks."""
+        del protocols
+        return {}
 
 
-def spec_of(recipe: ServerRecipe) -> TargetSpec:
-    """A recipe as a target like any other."""
-    return TargetSpec(
-        name=recipe.name,
-        doc=recipe.doc,
-        knobs=recipe.knob_set(),
-        models=recipe.models,
-        command=(),
-        protocol=recipe.protocol,
-        server=recipe,
-    )
+@dataclass(frozen=True, slots=True)
+class UrlTarget:
+    """Somebody else's server that runs already. It has no knobs, and its models are unknown."""
+
+    url: str
+    doc: ClassVar[str] = "a server that runs already"
+    models: ClassVar[tuple[str, ...]] = ()
+    protocol: ClassVar[str] = AUTO
+
+    @property
+    def name(self) -> str:
+        """Its URL."""
+        return self.url
+
+    @property
+    def knobs(self) -> KnobSet:
+        """None."""
+        return KnobSet(f"a target given by its URL ({self.url})", ())
+
+    def rivals(self, model: str) -> tuple[str, ...]:
+        """The model alone."""
+        return (model,)
+
+    def speaks(self, protocol: str) -> bool:
+        """Unknown before it is asked, so any protocol may be tried."""
+        del protocol
+        return True
 
 
-def known_targets() -> dict[str, TargetSpec]:
+StartedTarget = EmbeddedTarget | RecipeTarget  # the harness starts its server
+NamedTarget = InProcessTarget | EmbeddedTarget | RecipeTarget
+ExternalTarget = RecipeTarget | UrlTarget
+TargetSpec = InProcessTarget | EmbeddedTarget | RecipeTarget | UrlTarget
+
+
+def known_targets() -> dict[str, NamedTarget]:
     """Every target that an installed package offers (entry-point group `sweepspot.targets`: a mapping by name)."""
-    targets: dict[str, TargetSpec] = {}
+    targets: dict[str, NamedTarget] = {}
     for entry in entry_points(group="sweepspot.targets"):
-        offered: Mapping[str, TargetSpec] = entry.load()
+        offered: Mapping[str, NamedTarget] = entry.load()
         targets.update(offered)
     return targets
 
 
-def find_target(name: str) -> TargetSpec:
-    """The target called `name`, or that of the recipe in a file. Raises UserError that names the nearest."""
+def find_target(text: str) -> TargetSpec:
+    """The target that `--target` names: a URL, the TOML file of a recipe, or a name. Raises UserError."""
+    url = text.rstrip("/")
+    if "://" in url:
+        return UrlTarget(url)
+    return find_named(text)
+
+
+def find_named(name: str) -> NamedTarget:
+    """The target called `name`, or that of the recipe in a TOML file. Raises UserError, with the nearest name."""
     if name.endswith(".toml"):
-        return spec_of(load_recipe(Path(name)))
+        return RecipeTarget(load_recipe(Path(name)))
     targets = known_targets()
     if name not in targets and ":" in name:
         raise UserError(f"--target {name}: a server is given by its URL, for example http://127.0.0.1:8000")

@@ -97,15 +97,13 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         return {name: section for name, section in sections.items() if section}
 
 
-def capture() -> Environment:
-    """Look around. Imports nothing heavy and takes a few hundredths of a second; slower where a driver wakes up."""
-    from harness.measure.samplers.gpu import describe_gpus
-
+def capture(gpus: tuple[Gpu, ...] = ()) -> Environment:
+    """Describe this machine, with `gpus` as found by the caller. Takes a few hundredths of a second."""
     return Environment(
         cpu=read_cpu(),
         system=read_system(),
         limits=read_limits(),
-        gpus=tuple(Gpu(name=g.name, driver=g.driver, memory_bytes=g.memory_bytes) for g in describe_gpus()),
+        gpus=gpus,
         python=f"{platform.python_implementation()} {platform.python_version()}",
         packages=dict(_installed()),
         threads={name: _harmless(os.environ[name]) for name in THREAD_VARIABLES if name in os.environ},

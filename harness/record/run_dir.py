@@ -86,8 +86,8 @@ class TrialDir(TrialFolder):
 
     def evidence(self, plan: Plan, trial: Trial, point: Point, envelope: Envelope | None = None) -> TrialEvidence:
         """Everything measured in this trial, as far as it can be read."""
-        from harness.measure.samplers.writer import read_samples
         from harness.record.recorder import read_rows
+        from harness.record.samples import read_samples
         from harness.record.token_times import read_tokens
 
         record = self.read()

@@ -1,19 +1,21 @@
-"""What a run tells whoever watches it. Progress on a terminal is one listener; silence is another."""
+"""Events of a run, for whoever watches it. A terminal's progress display is one listener; a listener may ignore them.
+
+Names and results are text that is ready to show: a listener needs to know nothing about what is measured.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.judge.metrics import TrialMetrics
-    from harness.plan.plan import Plan, Point, Trial
-    from harness.record.live import Live
+    from harness.plan.target_spec import Progress
 
 
 @dataclass(frozen=True, slots=True)
 class Preparing:
-    """Something long before the measuring: training a model, starting a target. `total` 0: unknown."""
+    """A step before the measurement goes on: training a model, starting a target. `total` 0: unknown."""
 
     stage: str
     done: int = 0
@@ -22,72 +24,51 @@ class Preparing:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What was being prepared stands ready."""
+    """The preparation has ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """The plan stands and `trials_left` trials are to be run."""
+    """`trials` are about to run; None where their number is not known (a capacity search)."""
 
-    plan: Plan
-    trials_left: int
+    trials: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class TrialStarted:
-    """A trial begins."""
+    """A trial begins. `steps`: how many it has (epochs of a fit), 0 where it has none."""
 
-    trial: Trial
-    point: Point
+    name: str
+    steps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class TrialGoes:
-    """A trial is being measured, and this is how it goes."""
+class TrialProgress:
+    """A trial is running. `step`: the step that has just ended, from 1; `left_s`: estimated time left of the run."""
 
-    point: Point
-    live: Live
+    name: str
+    figures: str
+    step: int = 0
+    left_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TrialEnded:
-    """A trial's rows are on disk; `metrics` None where it failed."""
+    """A trial has ended and is on disk. `failure`: why it failed, None where it did not.
 
-    trial: Trial
-    point: Point
-    metrics: TrialMetrics | None
-    failure: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class TrialSpared:
-    """A trial is not needed: its point is known as precisely as was asked for."""
-
-    trial: Trial
-    point: Point
-
-
-@dataclass(frozen=True, slots=True)
-class StepsStarted:
-    """Work other than a plan's trials begins, in so many steps."""
-
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
-class StepStarted:
-    """One step begins."""
+    `trials`: for how many it counts; `left_s`: estimated time left of the run, None where the run makes no estimate.
+    """
 
     name: str
+    result: str
+    failure: str | None = None
+    trials: int = 1
+    left_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class StepEnded:
-    """A step ended, which may count for several."""
-
-    name: str
-    outcome: str
-    steps: int = 1
+class TrialSkipped:
+    """A trial is not needed: its point is already as precise as requested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +78,15 @@ class Note:
     text: str
 
 
-TrialEvent = RunStarted | TrialStarted | TrialGoes | TrialEnded | TrialSpared
-StepEvent = StepsStarted | StepStarted | StepEnded
-Event = Preparing | Prepared | TrialEvent | StepEvent | Note
+TrialEvent = TrialStarted | TrialProgress | TrialEnded | TrialSkipped
+Event = Preparing | Prepared | RunStarted | TrialEvent | Note
+Listener = Callable[[Event], None]  # called in the process that runs the trials, as the events happen
 
 
-class Listener(Protocol):
-    """Takes the events as they happen, in the process that runs the sweep."""
+def progress_events(listener: Listener) -> Progress:
+    """A function `(stage, done, total)` that reports the steps of a long preparation to `listener`."""
 
-    def __call__(self, event: Event) -> None:
-        """Show or ignore one event."""
+    def progress(stage: str, done: int, total: int) -> None:
+        listener(Prepared() if total and done >= total else Preparing(stage, done, total))
+
+    return progress

@@ -9,7 +9,8 @@ from harness.errors import RunError
 from harness.judge.answers.precision import is_settled, with_precision
 from harness.judge.summarise import summarise_point, summarise_trial
 from harness.measure.trial import TrialJob, run_trial
-from harness.run.events import RunStarted, TrialEnded, TrialGoes, TrialSpared, TrialStarted
+from harness.run.events import RunStarted, TrialEnded, TrialProgress, TrialSkipped, TrialStarted
+from harness.run.trial_text import live_text, point_text, result_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,19 +42,19 @@ def run_sweep(job: SweepJob) -> None:
     """Run the unfinished trials. Raises RunError after three failures in a row: the target is past saving."""
     plan, run_dir, listener = job.plan, job.run_dir, job.listener
     left = list(run_dir.unfinished(plan))
-    listener(RunStarted(plan, len(left)))
+    listener(RunStarted(None if plan.capacity else len(left)))
     last_trial = {trial.point: trial.number for trial in plan.trials}
     settled = _settled_before(job)
     failures_in_a_row = 0
     for trial, point in left:
         if point.number in settled:
-            listener(TrialSpared(trial, point))
+            listener(TrialSkipped())
             continue
-        listener(TrialStarted(trial, point))
+        listener(TrialStarted(point_text(point)))
         folder = run_dir.trial(trial, point)
-        watch = _teller(listener, point)
+        watch = _live_reporter(listener, point)
         record = run_trial(TrialJob(plan, trial, point, job.session, job.isolation, folder, watch))
-        listener(TrialEnded(trial, point, _trial_metrics(job, record), record.failure))
+        listener(_ended(record, _trial_metrics(job, record)))
         if plan.precision is not None or trial.number == last_trial[point.number]:
             metrics = _point_metrics(job, point)
             if is_settled(metrics, plan):
@@ -65,8 +66,13 @@ def run_sweep(job: SweepJob) -> None:
             raise RunError(f"{failures_in_a_row} trials in a row failed, the last: {record.failure}")
 
 
-def _teller(listener: Listener, point: Point) -> Callable[[Live], None]:
-    return lambda live: listener(TrialGoes(point, live))
+def _live_reporter(listener: Listener, point: Point) -> Callable[[Live], None]:
+    return lambda live: listener(TrialProgress(point_text(point), live_text(live)))
+
+
+def _ended(record: TrialRecord, metrics: TrialMetrics | None) -> TrialEnded:
+    failure = record.failure or ("no request was recorded" if metrics is None else None)
+    return TrialEnded(point_text(record.point), result_text(metrics) if metrics else "", failure)
 
 
 def _trial_metrics(job: SweepJob, record: TrialRecord) -> TrialMetrics | None:

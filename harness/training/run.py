@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from harness.errors import RunError, UserError
 from harness.measure.samplers.sampler_process import SamplerProcess
-from harness.run.events import Prepared, Preparing
-from harness.training.events import EpochEnded, FitEnded, FitStarted, TrainingStarted
+from harness.run.events import Prepared, Preparing, RunStarted, TrialEnded, TrialProgress, TrialStarted
+from harness.training.progress import TimeLeft, epoch_text, fit_text, result_text
 from harness.training.run_dir import FitRecord
 from harness.training.summarise import summarise_fit, summarise_training_point
 from harness.training.trainer_process import FitOrder, TrainerProcess
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.plan.plan import Trial
-    from harness.training.events import TrainingListener
+    from harness.run.events import Listener
+    from harness.training.epochs import Epoch
     from harness.training.metrics import TrainingPointMetrics
     from harness.training.plan import TrainingPlan, TrainingPoint
-    from harness.training.run_dir import FitDir, TrainingDir
+    from harness.training.run_dir import TrainingDir
     from harness.training.trainer_spec import TrainerSpec
 
 MAX_FAILURES_IN_A_ROW = 3
@@ -33,7 +34,7 @@ class TrainingJob:
     plan: TrainingPlan
     run_dir: TrainingDir
     trainer: TrainerSpec
-    listener: TrainingListener
+    listener: Listener
     on_point: Callable[[TrainingPointMetrics], None]  # called once a point has had its last seed
 
 
@@ -41,16 +42,12 @@ def run_training(job: TrainingJob) -> None:
     """Run the unfinished trials. Raises RunError after three failures in a row, UserError where a knob does not fit."""
     plan = job.plan
     left = list(job.run_dir.unfinished(plan))
-    job.listener(TrainingStarted(plan, len(left), sum(plan.epochs[point.number] for _, point in left)))
+    time_left = TimeLeft(len(left), sum(plan.epochs[point.number] for _, point in left))
+    job.listener(RunStarted(len(left)))
     last_trial = {trial.point: trial.number for trial in plan.trials}
     failures_in_a_row = 0
     for trial, point in left:
-        job.listener(FitStarted(trial, point, plan.epochs[point.number]))
-        folder = job.run_dir.trial(trial, point)
-        record = run_fit(job, trial, point, folder)
-        evidence = folder.evidence(plan, trial, point)
-        metrics = summarise_fit(evidence, plan) if evidence.epochs else None
-        job.listener(FitEnded(trial, point, metrics, record.failure))
+        record = run_fit(job, trial, point, time_left)
         if trial.number == last_trial[point.number]:
             fits = list(job.run_dir.evidence(plan, point.number))
             job.on_point(summarise_training_point(plan, point, fits))
@@ -59,8 +56,31 @@ def run_training(job: TrainingJob) -> None:
             raise RunError(f"{failures_in_a_row} fits in a row failed, the last: {record.failure}")
 
 
-def run_fit(job: TrainingJob, trial: Trial, point: TrainingPoint, folder: FitDir) -> FitRecord:
-    """Fit once, with the samplers beside it, and write the trial's record. Raises KeyboardInterrupt after a stop."""
+def run_fit(job: TrainingJob, trial: Trial, point: TrainingPoint, time_left: TimeLeft) -> FitRecord:
+    """Fit once, write the trial's record and report the result. Raises KeyboardInterrupt after a stop."""
+    plan, name, epochs = job.plan, fit_text(trial, point), job.plan.epochs[point.number]
+    folder = job.run_dir.trial(trial, point)
+
+    def on_epoch(row: Epoch) -> None:
+        job.listener(Prepared())  # the trainer has started
+        time_left.epoch_ended(row)
+        figures = f"epoch {row.epoch}/{epochs}: {epoch_text(row)}"
+        job.listener(TrialProgress(name, figures, step=row.epoch, left_s=time_left.seconds))
+
+    job.listener(TrialStarted(name, steps=epochs))
+    time_left.fit_started()
+    record = _measure_fit(job, trial, point, on_epoch)
+    evidence = folder.evidence(plan, trial, point)
+    time_left.fit_ended(skipped_epochs=epochs - len(evidence.epochs))
+    failure = record.failure or (None if evidence.epochs else "the trainer left no epoch")
+    result = result_text(summarise_fit(evidence, plan)) if evidence.epochs else ""
+    job.listener(TrialEnded(name, result, failure, left_s=time_left.seconds))
+    return record
+
+
+def _measure_fit(job: TrainingJob, trial: Trial, point: TrainingPoint, on_epoch: Callable[[Epoch], None]) -> FitRecord:
+    """Run the trainer with the samplers beside it."""
+    folder = job.run_dir.trial(trial, point)
     folder.create()
     order = FitOrder(
         spec=job.trainer,
@@ -74,11 +94,7 @@ def run_fit(job: TrainingJob, trial: Trial, point: TrainingPoint, folder: FitDir
     samplers: SamplerProcess | None = None
     try:
         with trainer, SamplerProcess(out=folder.samples, target_pid=trainer.pid, load_pid=None) as samplers:
-            failure = trainer.wait(
-                lambda stage, done, total: job.listener(Preparing(stage, done, total)),
-                lambda row: job.listener(EpochEnded(row)),
-            )
-            job.listener(Prepared())
+            failure = trainer.wait(lambda stage, done, total: job.listener(Preparing(stage, done, total)), on_epoch)
     except UserError as error:
         failure = str(error)
         raise

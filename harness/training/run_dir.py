@@ -98,7 +98,7 @@ class FitDir(TrialFolder):
 
     def evidence(self, plan: TrainingPlan, trial: Trial, point: TrainingPoint) -> FitEvidence:
         """Everything measured in this trial, as far as it can be read."""
-        from harness.measure.samplers.writer import read_samples
+        from harness.record.samples import read_samples
 
         record = self.read()
         return FitEvidence(

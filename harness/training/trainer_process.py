@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from harness.control import ControlChannel, Message
+    from harness.child_process import ControlChannel, Message
     from harness.plan.knobs import Setting
     from harness.plan.target_spec import Progress
     from harness.training.trainer_spec import TrainerSpec

@@ -1,8 +1,10 @@
-"""Where a server is."""
+"""The URL of a server, and free ports for one that is yet to be started."""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import socket
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -66,3 +68,10 @@ def parse_url(text: str, access: Access | None = None) -> ServerUrl:
         raise UserError(f"--host {text}: give only host, port and path, for example http://127.0.0.1:8000")
     port = port or _PORTS[_SECURE[parts.scheme]]
     return ServerUrl(parts.hostname, port, parts.path.rstrip("/"), parts.scheme, access or Access.find())
+
+
+def free_ports(count: int) -> list[int]:
+    """Different TCP ports of 127.0.0.1 that no process listens on at present."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [sock.getsockname()[1] for sock in sockets]

@@ -76,5 +76,10 @@ def serve(
         policy.observe(len(batch), spent_ns)
         for item in batch:
             item.taken_ns, item.done_ns = turn_ns or 0, free_ns
-    columns = (np.array([getattr(item, name) for item in items]) for name in ("arrived_ns", "taken_ns", "done_ns"))
-    return Served(*columns, np.array(batches), busy_ns)
+    return Served(
+        arrived_ns=np.array([item.arrived_ns for item in items]),
+        taken_ns=np.array([item.taken_ns for item in items]),
+        done_ns=np.array([item.done_ns for item in items]),
+        batch_rows=np.array(batches),
+        busy_ns=busy_ns,
+    )

@@ -68,8 +68,11 @@ class JaxEngine:
         import jax.numpy as jnp
 
         weights = ([v.value for v in model.trainable_variables], [v.value for v in model.non_trainable_variables])
-        call = lambda inputs: model.stateless_call(*weights, inputs, training=False)[0]  # noqa: E731  (to be traced)
-        self._call = jax.jit(lambda inputs: call(inputs).astype(jnp.float32))
+
+        def call(inputs: Any) -> Any:
+            return model.stateless_call(*weights, inputs, training=False)[0].astype(jnp.float32)
+
+        self._call = jax.jit(call)
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Answers (n, *output_shape)."""

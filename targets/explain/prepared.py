@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from harness.errors import RunError, UserError
 from targets.explain import OFF
-from targets.models import find_recipe
 from targets.models.cache import CacheEntry
+from targets.models.catalog import find_recipe
 from targets.models.preparation import say
 
 if TYPE_CHECKING:

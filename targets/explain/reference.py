@@ -30,7 +30,7 @@ SMALLEST_TOLERANCE = 1e-4
 
 def reference_bank(model: Any, bank: Bank, method: str, steps: int) -> Bank:
     """The first payloads of `bank` with their attributions in place of the answers."""
-    inputs = bank.inputs[:MAX_PAYLOADS]
+    inputs = np.asarray(bank.inputs[:MAX_PAYLOADS])  # explained models take items of one shape
     right = (integrated_gradients if method == GRADIENTS else occlusion)(model, inputs, steps)
     tolerance = max(SMALLEST_TOLERANCE, RELATIVE_TOLERANCE * float(np.abs(right).max()))
     meta = msgspec.structs.replace(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.plan.server_recipe import load_recipe
-from harness.plan.target_spec import TargetSpec, spec_of
+from harness.plan.target_spec import RecipeTarget
 
 
-def shipped() -> tuple[TargetSpec, ...]:
+def shipped() -> tuple[RecipeTarget, ...]:
     """A target for each recipe in this folder, by name."""
-    return tuple(spec_of(load_recipe(path)) for path in sorted(Path(__file__).parent.glob("*/recipe.toml")))
+    return tuple(RecipeTarget(load_recipe(path)) for path in sorted(Path(__file__).parent.glob("*/recipe.toml")))

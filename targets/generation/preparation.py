@@ -14,7 +14,7 @@ import msgspec
 
 from harness.errors import RunError
 from harness.judge.metrics import ModelCard
-from targets.generation import RECIPES
+from targets.generation.recipe import RECIPES
 from targets.generation.text import corpus_files, require_packages
 from targets.models.cache import CacheEntry
 from targets.models.preparation import PreparedModel, say

@@ -17,7 +17,7 @@ from harness.clock import NS_PER_S, monotonic_ns
 from harness.judge.metrics import ModelCard
 from harness.wire.prompt_bank import PromptBank
 from targets.engines.quiet import import_tensorflow
-from targets.generation import RECIPES
+from targets.generation.recipe import RECIPES
 from targets.generation.text import SOURCE, Message, Tokenizer, load_dialogues, train_tokenizer
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from harness.judge.metrics import ModelCard
 from harness.wire.payload_bank import Bank
-from targets.models import find_recipe
 from targets.models.cache import CacheEntry
+from targets.models.catalog import find_recipe
 from targets.models.preparation import PreparedModel, say
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ def offline_answers(model: keras.Model, pipeline: Pipeline, items: Items) -> NDA
     if not isinstance(ready, tuple):
         parts = [model(ready[start : start + ROWS_PER_CALL], training=False).numpy() for start in _starts(len(ready))]
         answers = np.concatenate(parts)
-        return answers.reshape(-1, views, *answers.shape[1:]).mean(axis=1)
+        mean: NDArray[np.float32] = answers.reshape(-1, views, *answers.shape[1:]).mean(axis=1)
+        return mean
     singles = [model(item if views > 1 else item[None], training=False).numpy().mean(axis=0) for item in ready]
     return np.stack(singles)
 

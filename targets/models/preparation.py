@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.judge.metrics import ModelCard
-from targets.models import find_recipe
 from targets.models.cache import CacheEntry
+from targets.models.catalog import find_recipe
 from targets.models.making import run_maker
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class PreparedModel:
     bank_path: Path
 
 
-def prepare(model_name: str, progress: Progress) -> PreparedModel:
+def prepare_reference(model_name: str, progress: Progress) -> PreparedModel:
     """Train `model_name` if this machine has not done so yet.
 
     Nothing heavy is imported where the files are there. Raises UserError (unknown model, missing or corrupt data, disk)

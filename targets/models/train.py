@@ -18,7 +18,7 @@ from harness.errors import UserError
 from harness.judge.metrics import ModelCard
 from harness.wire.payload_bank import Bank
 from targets.engines.quiet import import_tensorflow
-from targets.models import find_recipe
+from targets.models.catalog import find_recipe
 from targets.models.offline import evaluate, offline_answers
 from targets.models.preparation import READY
 

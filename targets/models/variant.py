@@ -17,7 +17,7 @@ import msgspec
 from harness.errors import UserError
 from harness.wire.payload_bank import Bank, ClientWork
 from targets.engines.quiet import import_tensorflow
-from targets.models import find_recipe
+from targets.models.catalog import find_recipe
 from targets.models.graph import with_preprocessing
 from targets.models.offline import evaluate, offline_answers
 

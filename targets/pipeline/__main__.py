@@ -9,7 +9,7 @@ import sys
 
 import msgspec
 
-from harness.control import ControlChannel
+from harness.child_process import ControlChannel
 from targets.pipeline.worker import WorkOrder, work
 
 

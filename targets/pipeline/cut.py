@@ -20,7 +20,8 @@ from harness.errors import SweepspotError, UserError
 from harness.judge.simulation.balance import balance
 from harness.wire.payload_bank import FREE, Bank
 from targets.engines.quiet import import_tensorflow
-from targets.models import find_recipe, prepare
+from targets.models.catalog import find_recipe
+from targets.preparation import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable

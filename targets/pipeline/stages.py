@@ -14,8 +14,8 @@ import numpy as np
 
 from harness.errors import ExitCode, RunError, UserError
 from harness.wire.payload_bank import FREE, Bank
-from targets.models import find_recipe
 from targets.models.cache import CacheEntry
+from targets.models.catalog import find_recipe
 from targets.models.preparation import say
 from targets.pipeline.cut import Cut, stage_path
 

@@ -14,16 +14,16 @@ from harness.clock import monotonic_ns
 from harness.errors import SweepspotError
 from harness.plan.knobs import Setting
 from targets.loading import load_model, open_stage
-from targets.models import prepare_served
 from targets.pipeline.job import FAILED_NS, Errand, receive
 from targets.pipeline.slots import Geometry, Slots
 from targets.pipeline.stages import stages_of
+from targets.preparation import prepare_served
 from targets.servers.compute import warm_curve
 
 if TYPE_CHECKING:
     import socket
 
-    from harness.control import ControlChannel
+    from harness.child_process import ControlChannel
     from harness.plan.target_spec import Progress
     from targets.engines import Engine
     from targets.pipeline.stages import Stage

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Sequence
 
-    from harness.control import Message
+    from harness.child_process import Message
     from harness.plan.knobs import Setting
     from harness.plan.target_spec import Progress
     from targets.pipeline.stages import Stage

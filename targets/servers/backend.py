@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import asyncio
 
-    from targets.servers.http.connection import Exchange
+    from targets.servers.http.exchange import Exchange
 
 
 class Backend(Protocol):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.plan.knobs import Setting
     from targets.batching.queue import BatchQueue
     from targets.servers.compute import Compute, Pending, Result
-    from targets.servers.http.connection import Exchange
+    from targets.servers.http.exchange import Exchange
     from targets.servers.protocols.protocol import ProtocolLayer
     from targets.servers.work import Done
 

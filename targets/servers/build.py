@@ -16,11 +16,12 @@ from targets.cores import take_cores
 from targets.explain import open_explainer
 from targets.explain.prepared import explain_bank
 from targets.loading import as_served, load_model
-from targets.models import find_recipe, prepare_served
 from targets.models.canned import canned_row, prepare_canned
+from targets.models.catalog import find_recipe
 from targets.pipeline.compute import PipelineCompute
 from targets.pipeline.stages import measured_pieces, stages_of
 from targets.pipeline.worker_pool import Crew, CrewOrder
+from targets.preparation import prepare_served
 from targets.preprocessing.intake import Intake
 from targets.preprocessing.place import preprocessing_of
 from targets.servers.batched import BatchedBackend, batching_of
@@ -47,14 +48,13 @@ if TYPE_CHECKING:
     from harness.plan.knobs import Setting
     from harness.plan.process_layout import Layout
     from harness.plan.target_spec import Progress
-    from targets.certificate import Certificate
     from targets.engines import Engine
     from targets.explain import Explainer
     from targets.loading import LoadedModel
     from targets.models.preparation import PreparedModel
     from targets.servers.backend import Backend
     from targets.servers.compute import Compute
-    from targets.servers.siblings import Siblings
+    from targets.servers.server_order import ServerOrder
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 
@@ -73,19 +73,6 @@ class Server(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What to build. `setting` is complete."""
-
-    target: str
-    model: str
-    setting: Setting
-    grpc_address: str = ""  # host:port, reserved; empty: no gRPC
-    siblings: Siblings | None = None  # of a replica
-    certificate: Certificate | None = None  # None: without TLS
-    token: str = field(default="", repr=False)  # what clients must show; empty: nothing
-
-
-@dataclass(frozen=True, slots=True)
 class Built:
     """A server and the model it answers for."""
 
@@ -94,7 +81,7 @@ class Built:
     class_banks: dict[str, Path] = field(default_factory=dict)  # of verbs beside predict
 
 
-def build(order: Order, progress: Progress) -> Built:
+def build(order: ServerOrder, progress: Progress) -> Built:
     """Prepare the model and load it. Raises UserError."""
     name, setting = order.target, order.setting
     if name in CANNED:
@@ -119,14 +106,14 @@ def build(order: Order, progress: Progress) -> Built:
     return Built(BUILDERS[name](parts, loaded), loaded.prepared, banks)
 
 
-def _one_front(order: Order, layout: Layout) -> ReplicaOrder:
+def _one_front(order: ServerOrder, layout: Layout) -> ReplicaOrder:
     """What each of several processes behind the port is told: it is the only one, on the cores it was given."""
     own: Setting = {"strategy": CUSTOM, "replicas": 1, "stages": layout.stages, "cores": 0}
     knobs = TARGETS[order.target].knobs
     return ReplicaOrder(order.target, order.model, knobs, {**order.setting, **own}, order.certificate)
 
 
-def _build_apart(order: Order, prepared: PreparedModel, layout: Layout, progress: Progress) -> Built:
+def _build_apart(order: ServerOrder, prepared: PreparedModel, layout: Layout, progress: Progress) -> Built:
     """A batching front end here, the model in other processes."""
     crew = Crew(
         CrewOrder(order.model, order.setting, layout.replicas), stages_of(prepared, layout.stages, progress), progress
@@ -144,7 +131,7 @@ def _build_apart(order: Order, prepared: PreparedModel, layout: Layout, progress
 class _Parts:
     prepared: PreparedModel
     bank: Bank
-    order: Order
+    order: ServerOrder
 
     @property
     def setting(self) -> Setting:
@@ -186,7 +173,7 @@ def _batching(parts: _Parts, compute: Compute, intake: Intake, explainer: Explai
     return EventServer(_service(protocol, backend), backend.apply, fronts, parts.tls)
 
 
-def _agent(prepared: PreparedModel, order: Order, progress: Progress) -> Server:
+def _agent(prepared: PreparedModel, order: ServerOrder, progress: Progress) -> Server:
     from targets.servers.chat.build import build_chat
 
     return build_chat(prepared, order, progress, MAX_BODY_BYTES)

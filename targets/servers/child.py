@@ -7,15 +7,15 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.child_process import ControlChannel
 from harness.clock import NS_PER_S, monotonic_ns
-from harness.control import ControlChannel
 from harness.cpu_cores import pin
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from harness.control import Message
+    from harness.child_process import Message
     from harness.cpu_cores import Cores
 
 RESTART_PAUSE_S = 0.5

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from targets.servers.http.connection import Exchange
+    from targets.servers.http.exchange import Exchange
     from targets.servers.protocols.protocol import ProtocolLayer
 
 
@@ -60,5 +60,5 @@ class NullBackend(Backend):
         del body
         self._requests["ok"] += 1
         headers, canned = self._canned.reply(exchange)
-        exchange.answer(OK + headers, canned)
+        exchange.respond(OK + headers, canned)
         return True

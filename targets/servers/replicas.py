@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from harness.control import Message
+    from harness.child_process import Message
     from harness.plan.knobs import KnobSet, Setting
     from harness.plan.target_spec import Progress
     from targets.certificate import Certificate

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from harness.child_process import ControlChannel
 from harness.clock import NS_PER_S
-from harness.control import ControlChannel
 from harness.errors import UserError
 from harness.judge.metrics import ModelCard
 from harness.training.epochs import EpochWriter
 from harness.training.fit_result import Fit
 from targets.engines.quiet import import_tensorflow
-from targets.models import find_recipe
+from targets.models.catalog import find_recipe
 from targets.training.devices import claim
 from targets.training.fitting import Fitting
 from targets.training.knobs import TRAINING

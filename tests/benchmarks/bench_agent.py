@@ -26,7 +26,7 @@ import openai
 from harness.measure.load.assemble import assemble
 from harness.measure.load.options import LoadOptions
 from harness.measure.load.phases import NEVER_NS
-from harness.measure.target.embedded import EmbeddedTarget
+from harness.measure.target.embedded_server import EmbeddedServer
 from harness.plan.chat_shape import parse_chat
 from harness.plan.request_mix import ClassShare, RequestClass
 from harness.plan.target_spec import find_target
@@ -169,7 +169,7 @@ def agree(name, url, model, words, tokens):
 def agreement():
     spec = find_target("agent")
     setting = spec.knobs.complete({"max_batch_tokens": 1})
-    with EmbeddedTarget(spec, "chat-gpt", setting) as target:
+    with EmbeddedServer(spec, "chat-gpt", setting) as target:
         agree("embedded agent", target.ready.url, "chat-gpt", 90, 40)
 
 

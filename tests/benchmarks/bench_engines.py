@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 import pytest
 
 from targets.engines.catalog import CATALOG, available, not_available
-from targets.models import prepare
+from targets.preparation import prepare
 from tests.benchmarks.served import CORES, ROOT
 
 MODELS = os.environ.get("BENCH_MODELS", "digits-mlp,digits-cnn").split(",")
@@ -30,7 +30,7 @@ import numpy as np
 from targets import TARGETS
 from targets.engines.catalog import find_engine
 from targets.loading import load_model
-from targets.models import prepare
+from targets.preparation import prepare
 
 found = []
 for model in sys.argv[2].split(","):

@@ -54,7 +54,7 @@ def measured_curve():
 import time, numpy as np
 from targets import TARGETS
 from targets.loading import load_model
-from targets.models import prepare
+from targets.preparation import prepare
 setting = TARGETS["batched"].knobs.complete({{"engine": {ENGINE!r}, "intra_op_threads": 1, "inter_op_threads": 1}})
 loaded = load_model(prepare({MODEL!r}, lambda *_: None), setting, lambda *_: None)
 for rows in (1, 2, 4, 8, 16, 32, 64):

@@ -27,7 +27,7 @@ from pathlib import Path
 import pytest
 
 from harness.wire.payload_bank import Bank
-from targets.models import prepare
+from targets.preparation import prepare
 from tests.benchmarks.served import (
     CORES,
     NO_MODEL,
@@ -171,7 +171,7 @@ def offline_rps(name, engine):
 import time, numpy as np
 from harness.wire.payload_bank import Bank
 from targets.loading import load_model
-from targets.models import prepare
+from targets.preparation import prepare
 from targets import TARGETS
 setting = TARGETS["batched"].knobs.complete({{"engine": {engine!r}, "intra_op_threads": 1, "inter_op_threads": 1}})
 loaded = load_model(prepare({name!r}, lambda *_: None), setting, lambda *_: None)

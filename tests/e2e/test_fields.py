@@ -8,10 +8,8 @@ import sys
 
 import pytest
 
-from harness.measure.target.embedded import EmbeddedTarget
+from harness.measure.target.embedded_server import EmbeddedServer
 from harness.plan.target_spec import find_target
-
-pytestmark = pytest.mark.e2e
 
 REMEDIES = ("apt-get install", "pip download")
 
@@ -89,7 +87,7 @@ def ask(port, model, shape, datatype, data):
 def test_texts_without_words_and_empty_ones_have_a_defined_answer(place):
     if not has_data("text-small"):
         return
-    with EmbeddedTarget(find_target("batched"), "text-small", {"preprocess": place}) as target:
+    with EmbeddedServer(find_target("batched"), "text-small", {"preprocess": place}) as target:
         port = int(target.ready.url.rpartition(":")[2])
         status, answer = ask(port, "text-small", [1, 3], "UINT8", list(b"?!?"))
         assert status == 200
@@ -104,7 +102,7 @@ def test_texts_without_words_and_empty_ones_have_a_defined_answer(place):
 def test_sounds_of_no_length_are_refused():
     if not has_data("speech-small"):
         return
-    with EmbeddedTarget(find_target("batched"), "speech-small", {"preprocess": "batch", "padding": "bucket"}) as target:
+    with EmbeddedServer(find_target("batched"), "speech-small", {"preprocess": "batch", "padding": "bucket"}) as target:
         port = int(target.ready.url.rpartition(":")[2])
         for samples in (0, 799):
             status, answer = ask(port, "speech-small", [1, samples], "INT16", [0] * samples)

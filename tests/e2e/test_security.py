@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
 HARNESS = [sys.executable, "-m", "harness"]
 SECRET = "pl4nted.s3cret-in.the.t0ken"

@@ -19,16 +19,15 @@ import numpy as np
 import psutil
 import pytest
 
+from harness.child_process import ControlChannel
 from harness.clock import NS_PER_S, MonotonicClock
-from harness.control import ControlChannel
 from harness.wire.payload_bank import Bank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness.control import Message
+    from harness.child_process import Message
 
-pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[2]
 MODEL = "digits-mlp"

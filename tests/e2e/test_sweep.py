@@ -13,8 +13,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-pytestmark = pytest.mark.e2e
-
 ROOT = Path(__file__).parents[2]
 SHORT = ("--seconds", "0.4", "--warmup", "0.1s", "--repeats", "1", "--concurrency", "2,4", "--timeout", "2s")
 

@@ -15,8 +15,6 @@ import pytest
 
 from harness.training.epochs import read_epochs
 
-pytestmark = pytest.mark.e2e
-
 ROOT = Path(__file__).parents[2]
 
 

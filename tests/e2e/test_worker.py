@@ -22,7 +22,6 @@ import pytest
 
 from harness.record.recorder import read_rows
 
-pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
 HARNESS = [sys.executable, "-m", "harness"]
 SECRET = "pl4nted.s3cret-of-a-worker"

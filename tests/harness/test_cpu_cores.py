@@ -74,6 +74,7 @@ def test_siblings_are_read_from_the_topology_and_default_to_the_core_itself(tmp_
     assert smt_siblings(4, tmp_path) == (4,)
 
 
+@pytest.mark.process
 def test_pin_moves_a_process_and_what_it_starts():
     core = usable_cores()[-1]
     code = "import sys,os; sys.stdin.read(); print(os.sched_getaffinity(0))"
@@ -85,6 +86,7 @@ def test_pin_moves_a_process_and_what_it_starts():
     assert out.strip() == str({core})
 
 
+@pytest.mark.process
 def test_pin_leaves_a_process_that_is_gone_alone():
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()

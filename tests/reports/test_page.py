@@ -124,6 +124,7 @@ def test_no_curves_for_a_single_point():
     assert 'class="chart"' not in page_of("one_point")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sweep", "ugly"])
 def test_the_same_run_gives_the_same_bytes(name, tmp_path):
     build = example.EXAMPLES[name]

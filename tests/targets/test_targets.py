@@ -6,22 +6,24 @@ import sys
 import pytest
 
 from harness.plan.knobs import Apply
-from harness.plan.target_spec import known_targets
+from harness.plan.target_spec import RecipeTarget, known_targets
 from targets import TARGETS
 
 HEAVY = ("numpy", "tensorflow", "keras", "sklearn", "uvloop", "httptools", "orjson", "prometheus_client")
 
 
+@pytest.mark.process
 def test_importing_the_descriptions_imports_nothing_heavy() -> None:
     script = f"import sys, targets; print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.process
 def test_preparing_what_is_there_imports_no_deep_learning_library() -> None:
     script = """
 import sys
-from targets.models import prepare
+from targets.preparation import prepare
 prepare("digits-mlp", print)
 prepared = prepare("digits-mlp", print)
 assert prepared.path.is_file() and prepared.bank_path.is_file() and prepared.card.test_count == 360
@@ -33,7 +35,7 @@ print([name for name in ("tensorflow", "keras", "sklearn") if name in sys.module
 
 def test_the_harness_finds_every_target() -> None:
     assert set(TARGETS) <= set(known_targets())
-    ours = {name for name, spec in TARGETS.items() if spec.server is None}
+    ours = {name for name, spec in TARGETS.items() if not isinstance(spec, RecipeTarget)}
     assert ours == {"inprocess", "threaded", "batched", "agent", "null", "fixed"}
 
 

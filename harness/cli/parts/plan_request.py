@@ -15,6 +15,7 @@ from harness.plan.arrivals import parse_stages
 from harness.plan.make_plan import DEFAULT_WARMUP_SECONDS, ArrivalChoice, Request
 from harness.plan.scenario import find_scenario
 from harness.plan.slo import parse_slo
+from harness.plan.target_spec import RecipeTarget
 from harness.wire.protocols import protocol_named
 
 if TYPE_CHECKING:
@@ -28,13 +29,13 @@ BESIDE_RESUME = {"resume", "as_json", "token_file", "tls_ca"}
 
 def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: int, given: dict[str, Any]) -> Request:
     """The request that the options amount to. Raises UserError."""
-    from harness.plan.target_spec import find_target
+    from harness.plan.target_spec import find_named
 
     if given["precision"] is not None and was_given("repeats"):
         raise UserError("--repeats: --precision decides how often a point is run; leave one of the two out")
     target: str = given["target"]
     is_url = "://" in target.rstrip("/")
-    spec = None if is_url else find_target(target)
+    spec = None if is_url else find_named(target)
     if given["rate"] is not None:
         words = (*words, f"rate={given['rate']:g}")
     _refuse_without_effect({word.partition("=")[0] for word in words}, spec, given)
@@ -79,7 +80,7 @@ def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: 
 def _refuse_without_effect(named: set[str], spec: TargetSpec | None, given: dict[str, Any]) -> None:
     """Raise UserError for an option that would change nothing: who gives it expects something else."""
     kind = given["arrivals_kind"] or ("poisson" if "rate" in named else "closed")
-    foreign = spec is None or spec.server is not None
+    foreign = spec is None or isinstance(spec, RecipeTarget)
     effects = (
         (("stages",), kind in ("stages", "users"), "--arrivals stages or --arrivals users"),
         (("trace", "speed"), kind == "replay", "--arrivals replay"),
@@ -96,7 +97,7 @@ def _refuse_without_effect(named: set[str], spec: TargetSpec | None, given: dict
 
 def _model(name: str, spec: TargetSpec | None) -> str:
     """`name`, unless it is a scenario's default that a server by recipe does not have; empty: the target's own."""
-    foreign = spec is not None and spec.server is not None and name not in spec.models
+    foreign = isinstance(spec, RecipeTarget) and name not in spec.models
     return "" if foreign and not was_given("model") else name
 
 

@@ -1,4 +1,4 @@
-"""Live progress: rich on a terminal, plain lines elsewhere. All of it goes to standard error."""
+"""Live progress on standard error: bars where it is a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -7,20 +7,16 @@ import sys
 from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_S, monotonic_ns
-from harness.plan.arrivals import Closed
-from harness.plan.knobs import format_value
 from harness.run.events import (
     Note,
     Prepared,
     Preparing,
     RunStarted,
-    StepEnded,
-    StepsStarted,
-    StepStarted,
     TrialEnded,
-    TrialGoes,
-    TrialSpared,
+    TrialProgress,
+    TrialSkipped,
     TrialStarted,
+    progress_events,
 )
 
 if TYPE_CHECKING:
@@ -28,48 +24,26 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from harness.judge.metrics import TrialMetrics
-    from harness.plan.plan import Point
-    from harness.record.live import Live
-    from harness.run.events import Event, Listener, StepEvent, TrialEvent
+    from harness.run.events import Event, Listener, TrialEvent
 
-TELL_NS = 10 * NS_PER_S  # in a log: one line in so long a time of a trial that goes on
+LINE_INTERVAL_NS = 10 * NS_PER_S  # in a log, between two lines of the same trial
+LINES_PER_TRIAL = 10  # in a log, of a run that has one trial, whose steps are counted
 
 
-def point_words(point: Point) -> str:
-    """`batch_size=4, 32 users`, for a line of progress."""
-    words = [f"{name}={format_value(value)}" for name, value in point.setting.items()]
-    if isinstance(point.arrivals, Closed):
-        words.append(f"{point.arrivals.users} user{'s' if point.arrivals.users > 1 else ''}")
-    else:
-        rate = getattr(point.arrivals, "rate_rps", None)
-        words.append(f"{type(point.arrivals).__name__.lower()}{f' {rate:g}/s' if rate else ''}")
-    return ", ".join(words)
-
-
-def result_words(metrics: TrialMetrics) -> str:
-    """`9 104 req/s, p99 21.3 ms`, with the verdict where it is not VALID."""
-    p99 = metrics.response.at(0.99)
-    tail = f"p99 {p99.value_ms:.3g} ms" if p99 and p99.value_ms is not None else "p99 not supported by the sample"
-    verdict = "" if metrics.verdict == "VALID" else f", {metrics.verdict}"
-    rate = f"{metrics.throughput_rps.value:,.0f}".replace(",", "\u2009")
-    return f"{rate} req/s, {tail}{verdict}"
-
-
-def live_words(live: Live) -> str:
-    """`480 req/s, p50 5.1 ms, p99 9.3 ms, 3 failed`: so far."""
-    words = [f"{live.rate_rps:,.0f} req/s".replace(",", "\u2009")]
-    words += [f"{name} {value:.3g} ms" for name, value in (("p50", live.p50_ms), ("p99", live.p99_ms)) if value]
-    return ", ".join([*words, *([f"{live.failed} failed"] if live.failed else [])])
+def clock_text(seconds: float) -> str:
+    """`1:05`: minutes and seconds."""
+    whole = round(seconds)
+    return f"{whole // 60}:{whole % 60:02d}"
 
 
 class PlainProgress:
-    """One line per event, for logs."""
+    """Prints lines for a log: one per trial, and some while a trial is running."""
 
     def __init__(self) -> None:
-        self._total: int | None = 0  # None: nobody knows
+        self._trials: int | None = 0  # None: their number is not known
         self._ended = 0
-        self._started_ns = self._told_ns = monotonic_ns()
+        self._steps = 0
+        self._started_ns = self._last_line_ns = monotonic_ns()
         self._stage = ""
 
     def __call__(self, event: Event) -> None:
@@ -78,37 +52,36 @@ class PlainProgress:
             case Preparing(stage=stage) if stage != self._stage:
                 self._stage = stage
                 self._print(f"{stage} ...")
-            case RunStarted(plan=plan, trials_left=left):
-                self._start(None if plan.capacity else left)
-            case StepsStarted(total=total):
-                self._start(total)
-            case TrialStarted():
-                self._told_ns = monotonic_ns()
-            case TrialGoes(point=point, live=live) if monotonic_ns() - self._told_ns >= TELL_NS:
-                self._told_ns = monotonic_ns()
-                self._print(f"  {point_words(point)}, after {live.seconds:.0f} s: {live_words(live)}")
-            case TrialEnded(point=point, metrics=metrics, failure=failure):
-                self._ended += 1
-                result = f"FAILED: {failure}" if failure or metrics is None else result_words(metrics)
-                self._print(f"[{self._place()}] {point_words(point)}: {result}")
-            case TrialSpared() if self._total is not None:
-                self._total -= 1
-            case StepEnded(name=name, outcome=outcome, steps=steps):
-                self._ended += steps
-                self._print(f"[{self._place()}] {name}: {outcome}")
+            case RunStarted(trials=trials):
+                self._trials, self._started_ns = trials, monotonic_ns()
+            case TrialStarted(name=name, steps=steps):
+                self._steps, self._last_line_ns = steps, monotonic_ns()
+                if steps:
+                    self._print(f"[{self._ended + 1}/{self._trials}] {name} ...")
+            case TrialProgress(name=name, figures=figures, step=step, left_s=left_s) if self._is_due(step):
+                self._last_line_ns = monotonic_ns()
+                left = "" if left_s is None else f", {clock_text(left_s)} left"
+                self._print(f"  {name}, {figures}{left}")
+            case TrialEnded(name=name, result=result, failure=failure, trials=trials, left_s=left_s):
+                self._ended += trials
+                self._print(f"[{self._place(left_s)}] {name}: {f'FAILED: {failure}' if failure else result}")
+            case TrialSkipped() if self._trials is not None:
+                self._trials -= 1
             case Note(text=text):
                 self._print(text)
 
-    def _start(self, total: int | None) -> None:
-        self._total = total
-        self._started_ns = monotonic_ns()
+    def _is_due(self, step: int) -> bool:
+        if self._steps and self._trials == 1:
+            return step % max(1, self._steps // LINES_PER_TRIAL) == 0 or step in (1, self._steps)
+        return monotonic_ns() - self._last_line_ns >= LINE_INTERVAL_NS
 
-    def _place(self) -> str:
-        if self._total is None:
+    def _place(self, left_s: float | None) -> str:
+        if self._trials is None:
             return str(self._ended)
-        elapsed_s = (monotonic_ns() - self._started_ns) / NS_PER_S
-        seconds = round(elapsed_s / self._ended * (self._total - self._ended))
-        return f"{self._ended}/{self._total}, {seconds // 60}:{seconds % 60:02d} left"
+        if left_s is None:
+            elapsed_s = (monotonic_ns() - self._started_ns) / NS_PER_S
+            left_s = elapsed_s / self._ended * (self._trials - self._ended)
+        return f"{self._ended}/{self._trials}, {clock_text(left_s)} left"
 
     @staticmethod
     def _print(line: str) -> None:
@@ -116,11 +89,12 @@ class PlainProgress:
 
 
 class RichProgress:
-    """Bars for a terminal: the run, and what is being prepared."""
+    """Bars for a terminal: the run, the steps of the trial that is running, and what is being prepared."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._run: TaskID | None = None
+        self._trial: TaskID | None = None  # a bar of its own where the trial has steps
         self._stage: TaskID | None = None
         self._stage_name = ""
 
@@ -133,48 +107,41 @@ class RichProgress:
                 self._end_stage()
             case Note(text=text):
                 self._progress.console.print(text, highlight=False)
-            case _:
-                self._on_run(event)
+            case RunStarted(trials=trials):
+                if self._run is None:
+                    self._run = self._progress.add_task("", total=trials, last="", left_s=None)
+            case _ if self._run is not None:
+                self._on_trial(self._run, event)
 
-    def _on_run(self, event: TrialEvent | StepEvent) -> None:
+    def _on_trial(self, run: TaskID, event: TrialEvent) -> None:
         match event:
-            case RunStarted(plan=plan, trials_left=left) if self._run is None:
-                self._run = self._progress.add_task("", total=None if plan.capacity else left, last="")
-            case StepsStarted(total=total):
-                self._run = self._progress.add_task("", total=total, last="")
-            case TrialStarted(point=point):
-                self._begin(point_words(point))
-            case TrialGoes(live=live) if self._run is not None:
-                self._progress.update(self._run, last=live_words(live))
-            case TrialEnded(point=point, metrics=metrics, failure=failure):
-                result = f"[red]failed: {failure}" if failure or metrics is None else result_words(metrics)
-                self._end(point_words(point), result)
-            case TrialSpared():
-                self._advance(1)
-            case StepStarted(name=name):
-                self._begin(name)
-            case StepEnded(name=name, outcome=outcome, steps=steps):
-                self._end(name, outcome, steps)
+            case TrialStarted(name=name, steps=steps):
+                self._progress.update(run, description=name)
+                self._trial = self._progress.add_task("", total=steps, last="", left_s=None) if steps else None
+            case TrialProgress(figures=figures, step=step, left_s=left_s):
+                self._progress.update(run, last=figures, left_s=left_s)
+                if self._trial is not None:
+                    self._progress.update(self._trial, completed=step)
+            case TrialEnded():
+                self._end(run, event)
+            case TrialSkipped():
+                self._progress.update(run, advance=1)
 
-    def _begin(self, words: str) -> None:
-        if self._run is not None:
-            self._progress.update(self._run, description=words)
+    def _end(self, run: TaskID, event: TrialEnded) -> None:
+        from rich.text import Text
 
-    def _end(self, words: str, result: str, steps: int = 1) -> None:
-        self._advance(steps)
-        if self._run is not None:
-            self._progress.update(self._run, last=result)
-        self._progress.console.print(f"{words}: {result}", highlight=False)
-
-    def _advance(self, steps: int) -> None:
-        if self._run is not None:
-            self._progress.update(self._run, advance=steps)
+        if self._trial is not None:
+            self._progress.remove_task(self._trial)
+            self._trial = None
+        result = f"failed: {event.failure}" if event.failure else event.result
+        self._progress.update(run, advance=event.trials, last=result, left_s=event.left_s)
+        self._progress.console.print(Text(f"{event.name}: {result}", style="red" if event.failure else ""))
 
     def _prepare(self, stage: str, done: int, total: int) -> None:
         if stage != self._stage_name:
             self._end_stage()
             self._stage_name = stage
-            self._stage = self._progress.add_task(stage, total=total or None, last="")
+            self._stage = self._progress.add_task(stage, total=total or None, last="", left_s=None)
         if self._stage is not None and total:
             self._progress.update(self._stage, completed=done, total=total)
 
@@ -191,14 +158,22 @@ def listening() -> Iterator[Listener]:
         yield PlainProgress()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class TimeLeftColumn(TimeRemainingColumn):
+        """The run's own estimate where it makes one, otherwise Rich's, from the speed of the bar."""
+
+        def render(self, task: Task) -> Text:
+            left_s = task.fields["left_s"]
+            return super().render(task) if left_s is None else Text(clock_text(left_s), style="progress.remaining")
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[last]}"),
+        TimeLeftColumn(),
+        TextColumn("{task.fields[last]}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         yield RichProgress(progress)
@@ -208,4 +183,4 @@ def listening() -> Iterator[Listener]:
 def preparing() -> Iterator[Callable[[str, int, int], None]]:
     """A listener as the plain function `(stage, done, total)` that targets call."""
     with listening() as listener:
-        yield lambda stage, done, total: listener(Preparing(stage, done, total))
+        yield progress_events(listener)

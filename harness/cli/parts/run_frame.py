@@ -35,6 +35,7 @@ def begin(
     gated: bool,
 ) -> tuple[FolderT, RecordT]:
     """A new folder for `plan`, `out` or one named after the time, and what is to be its first record."""
+    from harness.measure.samplers.gpu import describe_gpus
     from harness.record.environment import capture
 
     started = wall_time()
@@ -44,7 +45,7 @@ def begin(
         command_line=shlex.join(["python", "-m", "harness", *sys.argv[1:]]),
         started_at=started.isoformat(timespec="seconds"),
         harness_version=__version__,
-        environment=capture(),
+        environment=capture(describe_gpus()),
         gated=gated,
     )
 

@@ -19,7 +19,7 @@ from harness.plan.scenario import read_scenario
 from harness.record.run_dir import RunDir, RunRecord
 from harness.record.run_folder import pretty, write_whole
 from harness.run.capacity import run_capacity
-from harness.run.events import Note
+from harness.run.events import Note, progress_events
 from harness.run.sweep import SweepJob, run_sweep
 from harness.wire.protocols import OPENAI
 
@@ -62,11 +62,12 @@ def start(request: Request, *, out: str | None, gated: bool, as_json: bool) -> i
 
 def resume(path: Path, *, as_json: bool) -> int:
     """Run what is left of an earlier plan, then judge and show all of it."""
+    from harness.measure.samplers.gpu import describe_gpus
     from harness.record.environment import capture
 
     folder = RunDir.open(path, "--resume")
     record = folder.read()
-    warn_of_another_machine(record.environment, capture())
+    warn_of_another_machine(record.environment, capture(describe_gpus()))
     return _measure(folder, record, as_json=as_json)
 
 
@@ -97,7 +98,7 @@ def _run(folder: RunDir, plan: Plan, listener: Listener) -> None:
     for reason in plan.left_out:
         listener(Note(f"left out: {reason}"))
     isolation = plan_isolation(isolate=plan.isolate and not plan.in_process, load_processes=plan.load_processes)
-    session = open_session(plan, isolation, listener)
+    session = open_session(plan, isolation, progress_events(listener))
     try:
         keep = partial(
             _keep,

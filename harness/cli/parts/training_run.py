@@ -7,12 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.parts.run_frame import begin, measure, warn_of_another_machine
-from harness.cli.train import DEFAULT_MODEL
 from harness.errors import ExitCode, UserError, unknown_name
 from harness.judge.findings import Verdict
 from harness.plan.load_knobs import LOAD_KNOBS
 from harness.plan.target_spec import known_targets
-from harness.training.plan import DEFAULT_TARGET_ACCURACY, TrainingRequest, make_training_plan
+from harness.training.plan import DEFAULT_MODEL, DEFAULT_TARGET_ACCURACY, TrainingRequest, make_training_plan
 from harness.training.run_dir import TrainingDir, TrainingRecord
 from harness.training.trainer_spec import find_trainer, known_trainers
 
@@ -86,11 +85,12 @@ def start(request: TrainingRequest, *, out: str | None, gated: bool, as_json: bo
 
 def resume(path: Path, *, as_json: bool) -> int:
     """Run what is left of an earlier plan, then judge and show all of it."""
+    from harness.measure.samplers.gpu import describe_gpus
     from harness.record.environment import capture
 
     folder = TrainingDir.open(path, "--resume")
     record = folder.read()
-    warn_of_another_machine(record.environment, capture())
+    warn_of_another_machine(record.environment, capture(describe_gpus()))
     return _measure(folder, record, as_json=as_json)
 
 
@@ -101,7 +101,7 @@ def report(path: Path, *, as_json: bool) -> int:
 
 
 def _measure(folder: TrainingDir, record: TrainingRecord, *, as_json: bool) -> int:
-    from harness.cli.parts.training_progress import listening
+    from harness.cli.parts.progress import listening
     from harness.training.run import TrainingJob, run_training
     from reports.training.points import append_point
 

@@ -22,7 +22,7 @@ from harness.measure.load.payloads.payload_sets import PayloadSet, mixed_order, 
 from harness.measure.load.user_schedule import Crowd
 from harness.plan.arrivals import Closed, Users, comings_and_goings, length_s, mean_rate_rps, schedule, stripe
 from harness.plan.request_mix import CHAT, RequestClass
-from harness.plan.target_spec import find_target
+from harness.plan.target_spec import InProcessTarget, find_named
 from harness.wire.codec import make_codec
 from harness.wire.credentials import Access
 from harness.wire.grpc.header_blocks import HeaderBlocks
@@ -153,8 +153,8 @@ def _connection_maker(protocol: str, address: Address) -> ConnectionMaker:
 
 
 def _in_process(options: LoadOptions, original: Callable[[str, str], Any]) -> tuple[list[PayloadSet], ConnectionMaker]:
-    spec = find_target(options.target or "")
-    if spec.open_model is None:
+    spec = find_named(options.target or "")
+    if not isinstance(spec, InProcessTarget):
         raise UserError(f"--target {spec.name}: it does not live in the load process; leave --target out with --host")
     if [share.request_class for share in options.classes] != [RequestClass()]:
         raise UserError(f"--target {spec.name}: it only predicts; leave --mix out, or choose a target with a server")

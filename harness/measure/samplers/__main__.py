@@ -9,11 +9,11 @@ import argparse
 import signal
 from pathlib import Path
 
+from harness.child_process import ControlChannel
 from harness.clock import NS_PER_MS
-from harness.control import ControlChannel
 from harness.measure.samplers.sampler import Sampler, StoppableClock, make_readers, run
 from harness.measure.samplers.ticks import Timer
-from harness.measure.samplers.writer import SampleWriter
+from harness.record.samples import SampleWriter
 
 
 def main() -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.measure.samplers.reading import Reading
+from harness.record.environment import Gpu
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,15 +13,6 @@ if TYPE_CHECKING:
 
 class GpuAbsentError(Exception):
     """There is no NVML or no GPU on this machine; the message says which."""
-
-
-@dataclass(frozen=True, slots=True)
-class GpuDescription:
-    """What a GPU is, for the fingerprint."""
-
-    name: str
-    driver: str
-    memory_bytes: int | None  # None where it shares the machine's
 
 
 class Gpus:
@@ -58,11 +49,11 @@ class Gpus:
         except self._nvml.NVMLError as error:
             return Reading(source, metric, None, f"NVML: {error}")
 
-    def describe(self) -> tuple[GpuDescription, ...]:
+    def describe(self) -> tuple[Gpu, ...]:
         """Names and drivers, in NVML's order."""
         driver = self._nvml.nvmlSystemGetDriverVersion()
         return tuple(
-            GpuDescription(self._nvml.nvmlDeviceGetName(handle), driver, self._memory_bytes(handle))
+            Gpu(name=self._nvml.nvmlDeviceGetName(handle), driver=driver, memory_bytes=self._memory_bytes(handle))
             for handle in self._handles
         )
 
@@ -77,7 +68,7 @@ class Gpus:
         self._nvml.nvmlShutdown()
 
 
-def describe_gpus() -> tuple[GpuDescription, ...]:
+def describe_gpus() -> tuple[Gpu, ...]:
     """The GPUs of this machine; none where NVML or they are absent."""
     try:
         gpus = Gpus()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.clock import Clock
     from harness.measure.samplers.reading import Reader
     from harness.measure.samplers.ticks import Tick, Timer
-    from harness.measure.samplers.writer import SampleWriter
+    from harness.record.samples import SampleWriter
 
 
 class StoppableClock:

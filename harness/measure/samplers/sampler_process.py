@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from harness.control import ControlChannel
+    from harness.child_process import ControlChannel
     from harness.cpu_cores import Cores
 
 READY_TIMEOUT_S = 30.0

@@ -1,29 +1,28 @@
-"""Somebody else's server as a child process: started by its recipe, awaited, stopped with all that it started."""
+"""Starts an external server by its recipe, waits until it is ready, stops it with everything that it started."""
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import os
 import re
 import shutil
 import signal
-import socket
 from typing import TYPE_CHECKING
 
 from harness.child_process import ChildProcess
-from harness.clock import NS_PER_S, MonotonicClock, monotonic_ns
+from harness.clock import NS_PER_S, MonotonicClock
 from harness.cpu_cores import usable_cores
 from harness.errors import RunError, UserError
-from harness.measure.target.embedded import Ready
+from harness.measure.target.endpoint import ReadyServer
 from harness.measure.target.prepared_model import prepare_model
 from harness.measure.target.recipe_venv import python_of
 from harness.plan.server_recipe import PORTS, filled
-from harness.wire.server_url import parse_url
+from harness.wire.server_url import free_ports, parse_url
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.clock import Clock
     from harness.cpu_cores import Cores
     from harness.plan.knobs import Setting
     from harness.plan.server_recipe import ServerRecipe
@@ -34,16 +33,17 @@ ASK_TIMEOUT_S = 2.0
 OK = 200
 
 
-class ServerProcess:
-    """One start of a server, in a process group of its own. It is told to end when this process dies.
+class RecipeServer:
+    """One start of a recipe's server, in its own process group. It gets SIGTERM when this process dies.
 
     Args:
-        recipe: how it is started.
+        recipe: says how it is started.
         model: which of the recipe's models it serves.
-        setting: its knobs, complete.
-        cores: where it may run; everywhere where empty.
-        log: where its output goes; dropped (but for its last lines, if it dies at start) where None.
-        progress: told of long steps before it is ready.
+        setting: all of its knobs.
+        cores: the CPU cores it may use; all where empty.
+        log: the file its output is appended to; None: only the last lines are kept, for errors.
+        progress: called during long steps before it is ready.
+        clock: bounds the wait until it is ready.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class ServerProcess:
         cores: Cores = (),
         log: Path | None = None,
         progress: Progress | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._recipe = recipe
         self._model = model
@@ -63,12 +64,12 @@ class ServerProcess:
         self._log = log
         self._progress = progress or (lambda *_: None)
         self._process: ChildProcess | None = None
-        self._ready: Ready | None = None
-        self._clock = MonotonicClock()
+        self._ready: ReadyServer | None = None
+        self._clock = clock or MonotonicClock()
 
     @property
-    def ready(self) -> Ready:
-        """Where it is and what it serves."""
+    def ready(self) -> ReadyServer:
+        """Its URLs and what it serves. Raises RuntimeError before `start`."""
         if self._ready is None:
             raise RuntimeError("start() comes first")
         return self._ready
@@ -82,7 +83,7 @@ class ServerProcess:
         """Whether its process runs."""
         return self._process is not None and self._process.exit_code is None
 
-    def start(self) -> Ready:
+    def start(self) -> ReadyServer:
         """Start it and wait until it is ready. Raises UserError (recipe, installation), RunError (death, silence)."""
         recipe = self._recipe
         reference = filled(recipe.reference, {"model": self._model})
@@ -99,7 +100,7 @@ class ServerProcess:
             raise
         self._progress(f"waiting for {recipe.name}", 1, 1)
         bank = prepared.bank if prepared else None
-        self._ready = Ready(url, bank, None, grpc_url or None, metrics_url=metrics or None)
+        self._ready = ReadyServer(url=url, grpc_url=grpc_url or None, bank=bank, metrics_url=metrics or None)
         return self._ready
 
     def _values(self, model_file: Path | None) -> dict[str, object]:
@@ -130,29 +131,29 @@ class ServerProcess:
 
     def _await_ready(self, process: ChildProcess, url: str, path: str) -> None:
         check = self._recipe.ready
-        deadline_ns = monotonic_ns() + round(check.timeout_s * NS_PER_S)
+        deadline_ns = self._clock.now_ns() + round(check.timeout_s * NS_PER_S)
         line = re.compile(check.line) if check.line else None
         while True:
             if (code := process.exit_code) is not None:
-                raise RunError(f"{self._recipe.name}: died at start with exit code {code}: {_said(process)}")
+                raise RunError(f"{self._recipe.name}: died at start with exit code {code}: {_last_output(process)}")
             missing = _not_answering(url, path) if path else ""
             if not missing and line is not None and not line.search(process.output()):
                 missing = f"no line of its output matches {check.line!r}"
             if not missing:
                 return
-            if monotonic_ns() > deadline_ns:
+            if self._clock.now_ns() > deadline_ns:
                 raise RunError(
-                    f"{self._recipe.name}: not ready after {check.timeout_s:g} s ({missing}); it said: "
-                    f"{_said(process)}; if it needs longer, raise ready.timeout_s in {self._recipe.path}"
+                    f"{self._recipe.name}: not ready after {check.timeout_s:g} s ({missing}); its output: "
+                    f"{_last_output(process)}; if it needs longer, raise ready.timeout_s in {self._recipe.path}"
                 )
-            self._clock.sleep_until_ns(monotonic_ns() + round(POLL_S * NS_PER_S))
+            self._clock.sleep_until_ns(self._clock.now_ns() + round(POLL_S * NS_PER_S))
 
     def set_knobs(self, changes: Setting) -> None:
-        """No knob of a recipe is live."""
+        """Raises UserError: no knob of a recipe is live."""
         raise UserError(f"{', '.join(changes)}: takes a restart of {self._recipe.name}")
 
     def stop(self) -> None:
-        """Ask it to end, then end its whole process group. Nothing where it was not started."""
+        """Ask it to end, then kill its whole process group. Does nothing where it was not started."""
         process, order = self._process, self._recipe.stop
         if process is not None:
             process.signal(getattr(signal, order.signal))
@@ -161,15 +162,8 @@ class ServerProcess:
             process.close()
 
 
-def _said(process: ChildProcess) -> str:
+def _last_output(process: ChildProcess) -> str:
     return process.last_words() or "nothing"
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on just now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [sock.getsockname()[1] for sock in sockets]
 
 
 def _not_answering(url: str, path: str) -> str:

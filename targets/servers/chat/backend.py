@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from targets.servers.chat.protocol import ChatProtocol
     from targets.servers.chat.replies import Reply
     from targets.servers.chat.telemetry import ChatTelemetry
-    from targets.servers.http.connection import Exchange
+    from targets.servers.http.exchange import Exchange
 
 WARM_SEQUENCES = (1, 4, 16)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.clock import wall_time
-from targets.generation import RECIPES
 from targets.generation.language_model import load_language_model
+from targets.generation.recipe import RECIPES
 from targets.generation.scheduler import Scheduler
 from targets.servers.chat.backend import SLOTS, ChatBackend, limits_of
 from targets.servers.chat.protocol import ChatProtocol
@@ -19,10 +19,10 @@ from targets.servers.http.head import HeadParser
 if TYPE_CHECKING:
     from harness.plan.target_spec import Progress
     from targets.models.preparation import PreparedModel
-    from targets.servers.build import Order
+    from targets.servers.server_order import ServerOrder
 
 
-def build_chat(prepared: PreparedModel, order: Order, progress: Progress, max_body_bytes: int) -> EventServer:
+def build_chat(prepared: PreparedModel, order: ServerOrder, progress: Progress, max_body_bytes: int) -> EventServer:
     """The server of `prepared`, whose path is the folder that training left."""
     setting = order.setting
     stage = f"loading {prepared.card.name}"

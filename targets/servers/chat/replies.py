@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from targets.generation.sequence import Sequence
     from targets.generation.text import Tokenizer
     from targets.servers.chat.frames import Frames
-    from targets.servers.http.connection import Exchange
+    from targets.servers.http.exchange import Exchange
     from targets.servers.protocols.errors import ProtocolError
 
 STREAM_HEADERS = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-store\r\n"
@@ -94,7 +94,7 @@ class WholeReply:
 
     def finish(self, sequence: Sequence) -> None:
         """Send it all."""
-        self._exchange.answer(OK + JSON_HEADERS + self._timing, self._frames.whole(sequence, "".join(self._texts)))
+        self._exchange.respond(OK + JSON_HEADERS + self._timing, self._frames.whole(sequence, "".join(self._texts)))
 
     def fail(self, error: ProtocolError) -> None:
         """Say so."""

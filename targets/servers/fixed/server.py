@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from harness.plan.knobs import Setting
     from targets.servers.fixed.schedule import Planned
-    from targets.servers.http.connection import Exchange
+    from targets.servers.http.exchange import Exchange
     from targets.servers.protocols.protocol import ProtocolLayer
 
 SPIN_NS = 150 * NS_PER_US  # a timer wakes up about this late: the last part is waited for awake
@@ -114,7 +114,7 @@ class FixedBackend(Backend):
                 self._drip(planned.due_ns, leaving)
                 return
             case Fate.OK | Fate.WRONG:
-                exchange.answer(*self._answer(exchange, planned))
+                exchange.respond(*self._answer(exchange, planned))
             case Fate.ERROR:
                 exchange.refuse(ProtocolError(500, "an injected error"))
             case Fate.RESET:
@@ -129,12 +129,12 @@ class FixedBackend(Backend):
         """Send the next piece; the last one ends the answer."""
         pieces = leaving.pieces or []
         if len(pieces) > 1:
-            if leaving.exchange.dribble(pieces[0]):
+            if leaving.exchange.send_part(pieces[0]):
                 del pieces[0]
             self._hold(due_ns + self._drip_ns // (PIECES - 1), leaving)
             return
         answered_ns = monotonic_ns()
-        leaving.exchange.end(pieces[0])
+        leaving.exchange.finish(pieces[0])
         self._write(leaving, answered_ns)
 
     def _write(self, leaving: Leaving, answered_ns: int | None) -> None:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from targets.servers.batched import BatchedBackend
-    from targets.servers.build import Order
     from targets.servers.protocols.inference import InferRequest
     from targets.servers.protocols.protocol import ProtocolLayer
+    from targets.servers.server_order import ServerOrder
 
 DRAIN_LIMIT_S = 30
 UNGUARDED_CALLS = {"ServerLive": Action.LIVE, "ServerReady": Action.READY}
@@ -62,7 +62,7 @@ class GrpcFront:
 
     _server: Any
 
-    def __init__(self, protocol: ProtocolLayer, backend: BatchedBackend, order: Order, max_bytes: int) -> None:
+    def __init__(self, protocol: ProtocolLayer, backend: BatchedBackend, order: ServerOrder, max_bytes: int) -> None:
         self._protocol = protocol
         self._backend = backend
         self._codec = GrpcCodec(protocol.model)

@@ -9,22 +9,18 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol, cast
 
 from harness.clock import NS_PER_S, monotonic_ns
+from targets.servers.http.exchange import Exchange
 from targets.servers.http.head import broken
 from targets.servers.http.reader import RequestReader
 from targets.servers.http.refusals import PacedRefusals
-from targets.servers.http.responses import CLOSE, CONTINUE, LAST_CHUNK, OK, chunk, response, stream_head
+from targets.servers.http.responses import CLOSE, CONTINUE, OK, chunk, response, stream_head
 from targets.servers.http.routes import INFERENCE
 from targets.servers.protocols.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from targets.servers.backend import Backend
     from targets.servers.http.head import Head, HeadParser
     from targets.servers.http.routes import Action
-    from targets.servers.protocols.inference import InferRequest
-
-    Gone = Callable[[], None]
 
 MAX_PIPELINED = 64  # answers owed to one connection before it is no longer read
 MAX_CONNECTIONS = 10_000
@@ -92,84 +88,6 @@ class HttpService:
         now_ns = monotonic_ns()
         for connection in list(self.connections):
             connection.close_if_stale(now_ns)
-
-
-class Exchange:
-    """One request and the answer owed to it. While it waits for the model it is the queue's item."""
-
-    __slots__ = (
-        "_connection",
-        "arrived_ns",
-        "chunked",
-        "expires_ns",
-        "head",
-        "held",
-        "on_gone",
-        "payload",
-        "request",
-        "rows",
-        "written",
-    )
-
-    request: InferRequest
-    rows: int
-    arrived_ns: int
-    expires_ns: int
-
-    def __init__(self, connection: Connection, head: Head) -> None:
-        self._connection = connection
-        self.head = head
-        self.held = False  # it waits to be refused
-        self.payload: bytes | None = None  # what is still to be sent, once that is all
-        self.chunked: bool | None = None  # of a stream: False where it ends with the connection
-        self.written = b""  # of a stream: what waits behind answers to earlier requests
-        self.on_gone: Gone | None = None  # called where the client goes before its answer is whole
-
-    def deliver(self, headers: bytes, timing: bytes, body: bytes) -> None:
-        """Send what the model said, after the two parts of the head that are the request's own."""
-        self._connection.send(self, b"%s%s%s" % (OK, headers, timing), body)
-
-    def answer(self, status_and_headers: bytes, body: bytes) -> None:
-        """Send this once all earlier requests of the connection are answered. Nothing where the client has gone."""
-        self._connection.send(self, status_and_headers, body)
-
-    def dribble(self, part: bytes) -> bool:
-        """Send the next bytes of an answer whose end is still to come; False where earlier answers are owed first."""
-        return self._connection.send_part(self, part)
-
-    def end(self, rest: bytes) -> None:
-        """Send the last bytes of an answer that was begun with `dribble`."""
-        self._connection.finish(self, rest)
-
-    def refuse(self, error: ProtocolError) -> None:
-        """Send the protocol's error and count it."""
-        self._connection.service.protocol.telemetry.refused(error.status)
-        self.answer(*self._connection.service.protocol.refusal(error))
-
-    def open_stream(self, status_and_headers: bytes, data: bytes) -> None:
-        """Begin an answer of unknown length with `data`; `write` and `close_stream` follow."""
-        self._connection.open_stream(self, status_and_headers, data)
-
-    def write(self, data: bytes) -> None:
-        """The next part of a stream. Nothing where the client has gone."""
-        self._connection.write_part(self, chunk(data) if self.chunked else data)
-
-    def close_stream(self, data: bytes) -> None:
-        """The last part."""
-        self._connection.close_stream(self, chunk(data) + LAST_CHUNK if self.chunked else data)
-
-    @property
-    def closes(self) -> bool:
-        """Whether the connection ends with the answer."""
-        return self.head.closes or self.chunked is False
-
-    def reset(self) -> None:
-        """Break the connection without an answer (TCP RST)."""
-        self._connection.reset()
-
-    def forget(self) -> None:
-        """Owe no answer any more, and leave the connection as it is."""
-        self._connection.forget(self)
 
 
 class Connection(asyncio.Protocol):
@@ -279,7 +197,7 @@ class Connection(asyncio.Protocol):
         except ProtocolError as error:
             exchange.refuse(error)
         else:
-            exchange.answer(OK + b"content-type: %s\r\n" % kind, body)
+            exchange.respond(OK + b"content-type: %s\r\n" % kind, body)
 
     def send(self, exchange: Exchange, status_and_headers: bytes, body: bytes) -> None:
         """Write the answer."""
@@ -293,6 +211,11 @@ class Connection(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(part)
         return True
+
+    def send_error(self, exchange: Exchange, error: ProtocolError) -> None:
+        """Write the protocol's error response and count it."""
+        self.service.protocol.telemetry.refused(error.status)
+        self.send(exchange, *self.service.protocol.refusal(error))
 
     def finish(self, exchange: Exchange, rest: bytes) -> None:
         """Write the (rest of the) answer, and those that waited behind it, in the order of the requests."""

@@ -34,6 +34,7 @@ def test_sign_flip_is_exact():
     assert sign_flip_p_value(before[:5], after[:5]) is None
 
 
+@pytest.mark.slow
 def test_identical_things_are_called_different_in_at_most_one_of_twenty():
     rng = np.random.default_rng(1)
     alarms = [compare(*drifting(rng, 8)).different for _ in range(400)]
@@ -56,6 +57,7 @@ def test_two_repeats_that_differ_by_much_tell_nothing_apart():
     assert not compare(before, after).different
 
 
+@pytest.mark.slow
 def test_a_difference_of_5_percent_is_found():
     rng = np.random.default_rng(3)
     found = [compare(*drifting(rng, 12, 1.05)).change for _ in range(200)]

@@ -317,6 +317,7 @@ def test_only_errors():
     assert (point.verdict, point.response.quantiles) == (Verdict.INVALID, ())
 
 
+@pytest.mark.slow
 def test_a_million_rows_are_no_loop_over_rows():
     from harness.clock import cpu_ns
 

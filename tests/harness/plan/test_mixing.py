@@ -64,6 +64,7 @@ def test_a_mix_that_the_scenario_does_not_have_is_refused_before_anything_starts
         plan_of(word, scenario=scenario)
 
 
+@pytest.mark.process
 def test_a_scenario_is_asked_for_its_classes():
     declared = read_scenario("scenarios/explain.py")
     assert {name: each.verb for name, each in declared.classes.items()} == {"predict": "predict", "explain": "explain"}
@@ -76,6 +77,7 @@ def test_a_scenario_without_classes_only_predicts_and_is_not_imported(tmp_path):
     assert read_scenario(str(file)) == Scenario()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("text", "says"), [("request_classes = nonsense\n", "nonsense"), (None, "no such file")], ids=["broken", "missing"]
 )

@@ -14,12 +14,12 @@ from harness.plan.make_plan import (
     restart_count,
 )
 from harness.plan.plan import Plan, order_trials
-from harness.plan.target_spec import TargetSpec
+from harness.plan.target_spec import EmbeddedTarget, InProcessTarget
 
 LIVE = Knob(name="batch_size", doc="", default=32, swept=(1, 4, 16), minimum=1, apply=Apply.LIVE)
 COLD = Knob(name="replicas", doc="", default=1, swept=(1, 2), minimum=1)
-SPEC = TargetSpec(name="toy", doc="", knobs=KnobSet("toy", (LIVE, COLD)), models=("m",), command=("-m", "toy"))
-INSIDE = TargetSpec(name="toy", doc="", knobs=KnobSet("toy", ()), models=("m",), open_model=lambda *_: None)
+SPEC = EmbeddedTarget(name="toy", doc="", knobs=KnobSet("toy", (LIVE, COLD)), models=("m",), command=("-m", "toy"))
+INSIDE = InProcessTarget(name="toy", doc="", knobs=KnobSet("toy", ()), models=("m",), open_model=lambda *_: None)
 
 
 def request(*words, **given):
@@ -90,7 +90,9 @@ def test_a_wrong_request_names_the_remedy(words, given, message):
 def pair(conflict=lambda _: None):
     engine = Knob(name="engine", doc="", default="a", swept=("a", "b"), unavailable=(("c", "install c"),))
     bits = Knob(name="bits", doc="", default=32, swept=(32, 8))
-    return TargetSpec(name="toy", doc="", knobs=KnobSet("toy", (engine, bits), conflict), models=("m",), command=("x",))
+    return EmbeddedTarget(
+        name="toy", doc="", knobs=KnobSet("toy", (engine, bits), conflict), models=("m",), command=("x",)
+    )
 
 
 def test_what_cannot_be_run_is_left_out_of_a_grid_and_listed():

@@ -8,13 +8,13 @@ from harness.errors import UserError
 from harness.plan.knobs import Apply, Knob, KnobSet
 from harness.plan.make_plan import Request, make_plan, model_of, restart_count
 from harness.plan.scenario import Scenario, find_scenario, read_scenario
-from harness.plan.target_spec import TargetSpec
+from harness.plan.target_spec import EmbeddedTarget
 
 WHERE = Knob(
     name="preprocess", doc="", default="offline", swept=("server", "batch"), choices=("offline", "server", "batch")
 )
 SIZE = Knob(name="batch_size", doc="", default=32, swept=(1, 4), minimum=1, apply=Apply.LIVE)
-SPEC = TargetSpec(
+SPEC = EmbeddedTarget(
     name="toy",
     doc="",
     knobs=KnobSet("toy", (WHERE, SIZE)),
@@ -37,6 +37,7 @@ def test_a_scenario_is_found_by_its_name_or_by_its_path(tmp_path):
         find_scenario("texts")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("name", "model"), [("image", "fashion-cnn"), ("speech", "speech-small"), ("text", "text-small")]
 )

@@ -83,8 +83,8 @@ def test_placeholders_are_filled_and_json_is_left_alone():
 
 @pytest.mark.parametrize("spec", shipped(), ids=lambda spec: spec.name)
 def test_a_shipped_recipe_is_found_by_its_name(spec):
-    assert TARGETS[spec.name].server == spec.server
+    assert TARGETS[spec.name] == spec
     assert find_target(spec.name).knobs.defaults() == spec.knobs.defaults()
-    assert Path(spec.server.path).parent.name == spec.name
+    assert Path(spec.recipe.path).parent.name == spec.name
     for knob in spec.knobs:
         assert [knob.check(value) for value in knob.swept] == list(knob.swept)

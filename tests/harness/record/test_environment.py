@@ -13,6 +13,8 @@ import pytest
 from harness.record.environment import Environment, capture, read_checkout
 from harness.record.host import FLAGS_OF_NOTE
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def here():

@@ -63,6 +63,7 @@ def test_taken_rows_are_not_written_over(tmp_path):
     assert recorder.take().size == 0
 
 
+@pytest.mark.slow
 def test_a_truncated_tail_costs_only_the_last_batch(tmp_path):
     path = tmp_path / "requests.arrow"
     recorder = Recorder(path)
@@ -93,6 +94,7 @@ def test_a_cut_and_a_whole_shard_can_be_put_together(tmp_path):
     assert pa.concat_tables([read_rows(tmp_path / "a"), read_rows(tmp_path / "b")]).num_rows in (2, 3)
 
 
+@pytest.mark.process
 def test_the_file_outlives_kill_9(tmp_path):
     path = tmp_path / "requests.arrow"
     code = f"""
@@ -116,6 +118,7 @@ def test_the_file_outlives_kill_9(tmp_path):
     assert read_rows(path).column("request").to_pylist() == [7] * 1000
 
 
+@pytest.mark.process
 def test_a_full_disk_is_kept_and_counted(tmp_path):
     path = tmp_path / "requests.arrow"
     code = f"""

@@ -36,6 +36,7 @@ def end_trial(run, number, *, finished=True):
     return folder
 
 
+@pytest.mark.process
 def test_a_run_is_read_as_it_was_written(tmp_path):
     run = RunDir.create(tmp_path / "run")
     run.write(record())
@@ -53,6 +54,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
         RunDir.open(tmp_path, "--resume")
 
 
+@pytest.mark.process
 def test_a_damaged_run_is_the_users_to_know(tmp_path):
     run = RunDir.create(tmp_path / "run")
     run.write(record())

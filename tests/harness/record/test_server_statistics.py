@@ -92,6 +92,7 @@ def measured(server_of, folder, path, before, after):
     return means_of(read_statistics(folder), Window(start_ns, monotonic_ns()))
 
 
+@pytest.mark.process
 def test_tritons_metrics_of_our_model_and_of_this_trial_only(server_of, tmp_path):
     before = TRITON.format(n=100, batches=50, queue_us=1e6, compute_us=2e6)
     after = TRITON.format(n=300, batches=100, queue_us=1.4e6, compute_us=2.2e6)
@@ -102,6 +103,7 @@ def test_tritons_metrics_of_our_model_and_of_this_trial_only(server_of, tmp_path
     assert found.mean_batch == 4
 
 
+@pytest.mark.process
 def test_tritons_own_document_is_preferred(server_of, tmp_path):
     def document(n, batches, queue_ns, infer_ns):
         durations = {name: {"count": n, "ns": 0} for name in ("success", "compute_input", "compute_output")}
@@ -117,6 +119,7 @@ def test_tritons_own_document_is_preferred(server_of, tmp_path):
     assert (found.parts_ms["queue"], found.parts_ms["compute"], found.mean_batch) == (2.0, 0.5, 4.0)
 
 
+@pytest.mark.process
 def test_vllm(server_of, tmp_path):
     before = VLLM.format(n=0, queue_s=0, prefill_s=0, decode_s=0)
     after = VLLM.format(n=10, queue_s=0.5, prefill_s=1, decode_s=20)
@@ -124,12 +127,14 @@ def test_vllm(server_of, tmp_path):
     assert found.parts_ms == pytest.approx({"queue": 50, "preprocess": 100, "compute": 2000})
 
 
+@pytest.mark.process
 def test_tensorflow_serving(server_of, tmp_path):
     path = "/monitoring/prometheus/metrics"
     found = measured(server_of, tmp_path, path, TFS.format(n=0, compute_us=0), TFS.format(n=4, compute_us=10_000))
     assert (found.source, found.parts_ms) == ("TensorFlow Serving's metrics", {"compute": 2.5})
 
 
+@pytest.mark.process
 def test_mosecs_total_is_no_stage(server_of, tmp_path):
     before = MOSEC.format(n=0, batches=0, compute_s=0, wait_s=0)
     after = MOSEC.format(n=80, batches=20, compute_s=0.1, wait_s=0.04)
@@ -138,6 +143,7 @@ def test_mosecs_total_is_no_stage(server_of, tmp_path):
     assert found.mean_batch == 4
 
 
+@pytest.mark.process
 def test_a_server_started_again_in_between_says_nothing(server_of, tmp_path):
     before = TRITON.format(n=300, batches=100, queue_us=1.4e6, compute_us=2.2e6)
     after = TRITON.format(n=100, batches=50, queue_us=1e6, compute_us=2e6)
@@ -149,6 +155,7 @@ def test_a_server_started_again_between_two_readings_says_nothing_however_far_it
     assert means_of(statistics_at(at_s), Window(START, START + 10 * S)) is None
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("text", ["", "# TYPE up gauge\nup 1\n", "}{ no metrics", "<html></html>"])
 def test_where_there_is_nothing_known_nothing_is_read(server_of, tmp_path, text):
     scraper = find_scraper(server_of({"/metrics": text}), "m")
@@ -158,6 +165,7 @@ def test_where_there_is_nothing_known_nothing_is_read(server_of, tmp_path, text)
     assert read_statistics(tmp_path) is None
 
 
+@pytest.mark.process
 def test_a_server_that_stops_answering_leaves_no_half_reading(server_of, tmp_path):
     answers = {"/metrics": VLLM.format(n=0, queue_s=0, prefill_s=0, decode_s=0)}
     with statistics_of(find_scraper(server_of(answers), "m"), tmp_path):

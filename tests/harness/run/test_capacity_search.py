@@ -49,6 +49,7 @@ def run(rng, seconds=20.0):
     return search, sum(tries.values())
 
 
+@pytest.mark.slow
 def test_the_capacity_of_a_known_queue_is_found():
     rng = np.random.default_rng(5)
     found = [run(rng) for _ in range(40)]

@@ -8,6 +8,8 @@ from harness.record.environment import capture
 from harness.record.run_dir import RunDir
 from harness.training.run_dir import FitRecord, TrainingDir, TrainingRecord, is_training
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def run(tmp_path):

@@ -7,6 +7,8 @@ import pytest
 from harness.errors import UserError
 from harness.wire.server_probe import detect_protocol, read_meta
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def server_with():

@@ -35,6 +35,7 @@ def report_of(*words, seeds=3, gated=False, target_accuracy=0.9):
 SWEEP = report_of("learning_rate")
 
 
+@pytest.mark.slow
 def test_all_files_are_written_and_the_same_again(tmp_path):
     write_training_reports(tmp_path, SWEEP)
     names = ("points.csv", "junit.xml", "summary.md", "report.html")
@@ -63,6 +64,7 @@ def test_a_swept_knob_that_is_a_column_already_gets_no_second_one():
     assert columns(plan_of("epochs")).count("epochs") == 1
 
 
+@pytest.mark.slow
 def test_the_page_has_curves_for_every_value_and_figures_for_those_that_learned():
     charts = gallery(SWEEP)
     assert [colour.name for colour in charts.colours] == ["0.001", "0.01", "0.1"]

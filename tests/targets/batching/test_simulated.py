@@ -22,6 +22,7 @@ def poisson(rate_per_ms, count, seed=1):
     return np.cumsum(np.random.default_rng(seed).exponential(MS / rate_per_ms, count)).astype(np.int64)
 
 
+@pytest.mark.slow
 # Mean response in ms and mean batch from the exact Markov chain on the queue at the start of each batch.
 @pytest.mark.parametrize(
     ("rate_per_ms", "batch_size", "response_ms", "mean_batch", "count"),
@@ -67,6 +68,7 @@ def share_within_slo(served):
     return (served.response_ns <= SLO_MS * MS).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate_per_ms", [0.3, 0.8, 1.3, 1.8, 2.2])
 def test_waiting_as_long_as_the_objective_allows_costs_no_capacity(rate_per_ms):
     arrivals = poisson(rate_per_ms, 20_000)
@@ -79,6 +81,7 @@ def test_waiting_as_long_as_the_objective_allows_costs_no_capacity(rate_per_ms):
     assert slo.busy_ns <= greedy.busy_ns, "larger batches, less compute"
 
 
+@pytest.mark.slow
 def test_on_a_daily_wave_it_misses_half_as_often_as_a_batch_size_that_is_too_small():
     rate_per_ms = 1.3 + np.sin(np.linspace(0, 4 * np.pi, 60_000))
     arrivals = np.cumsum(np.random.default_rng(5).exponential(MS / rate_per_ms)).astype(np.int64)

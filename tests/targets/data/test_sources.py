@@ -137,6 +137,7 @@ def test_a_damaged_archive_is_named_with_the_remedy(sdist, content):
         opinions.load()
 
 
+@pytest.mark.process
 def test_what_cannot_be_fetched_is_said_with_the_command(sdist, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", "/nowhere")

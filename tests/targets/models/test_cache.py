@@ -85,6 +85,7 @@ def test_a_cache_that_cannot_be_written_is_the_users_error(cache_home: Path) -> 
         CacheEntry("thing-1", print).ensure(Maker())
 
 
+@pytest.mark.process
 def test_two_processes_at_once_make_it_once(tmp_path: Path) -> None:
     log = tmp_path / "log"
     argv = [sys.executable, "-c", MAKE_ONCE, str(log)]

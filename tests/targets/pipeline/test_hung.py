@@ -15,6 +15,8 @@ from targets.pipeline.job import SIZE, Errand, parse
 from targets.pipeline.slots import Geometry, Slots, create_memory
 from targets.pipeline.worker_pool import Hand
 
+pytestmark = pytest.mark.process
+
 
 class Loop:
     """Calls nothing by itself."""

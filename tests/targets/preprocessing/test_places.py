@@ -77,7 +77,7 @@ import json
 import numpy as np
 from targets.engines.quiet import import_tensorflow
 import_tensorflow()
-from targets.models import find_recipe
+from targets.models.catalog import find_recipe
 from targets.models.graph import with_preprocessing
 from targets.models.offline import offline_answers
 
@@ -107,6 +107,7 @@ print(json.dumps(worst))
 """
 
 
+@pytest.mark.process
 def test_inside_the_graph_every_model_answers_the_same():
     done = subprocess.run([sys.executable, "-c", GRAPH], capture_output=True, text=True, check=True)
     worst = json.loads(done.stdout.splitlines()[-1])

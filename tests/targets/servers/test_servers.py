@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.targets.conftest import Served
+    from served_target import Served
+
+pytestmark = pytest.mark.process
 
 INFER = "/v2/models/digits-mlp/infer"
 PREDICT = "/v1/models/digits-mlp:predict"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
 ROOT = Path(__file__).parents[3]
 
 SCRIPT = """
@@ -16,7 +17,7 @@ from targets.engines.quiet import import_tensorflow
 import_tensorflow()
 import keras
 from harness.errors import UserError
-from targets.models import find_recipe
+from targets.models.catalog import find_recipe
 from targets.training.assembly import assemble, make_optimizer, with_noise
 from targets.training.devices import claim
 from targets.training.fitting import Fitting

@@ -16,8 +16,8 @@ from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 from locust.stats import CSV_STATS_INTERVAL_SEC
 
+from harness.child_process import ControlChannel
 from harness.clock import NS_PER_MS, monotonic_ns
-from harness.control import ControlChannel
 from harness.errors import ExitCode, SweepspotError
 from harness.measure.load.generator import make_folder
 from harness.measure.load.locust.file_transfer import SHARD, keep_shard
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from locust.env import Environment
 
     from harness.measure.load.locust.load_run import LoadRun
-    from harness.measure.target.embedded import EmbeddedTarget
-    from harness.measure.target.recipe_server import ServerProcess
+    from harness.measure.target.embedded_server import EmbeddedServer
+    from harness.measure.target.recipe_server import RecipeServer
 
 WATCH_INTERVAL_S = 0.1
 MARKER = ".master"  # in the trial's folder while the test runs: a worker that sees it writes there itself
@@ -48,7 +48,7 @@ class Principal(Role):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.target: EmbeddedTarget | ServerProcess | None = None
+        self.target: EmbeddedServer | RecipeServer | None = None
 
     def prepare(self) -> None:
         """Check the options and have a target; ends the process where that fails."""

@@ -15,7 +15,7 @@ from harness.measure.load.options import LoadOptions
 from harness.measure.load.payloads.response_check import MODES
 from harness.plan.arrivals import parse_arrivals, parse_seconds
 from harness.plan.chat_shape import OUTPUT, TURNS, parse_chat
-from harness.plan.target_spec import find_target
+from harness.plan.target_spec import InProcessTarget, find_named
 from harness.wire.protocols import AUTO, protocol_named
 
 if TYPE_CHECKING:
@@ -134,8 +134,8 @@ def load_options(parsed: Namespace, trial_dir: Path, worker: int = 0, workers: i
 
 def _in_process(parsed: Namespace) -> dict[str, Any]:
     """The target that lives in this process, with its knobs; nothing where requests go over the wire."""
-    spec = find_target(parsed.target) if parsed.target else None
-    if spec is None or spec.open_model is None:
+    spec = find_named(parsed.target) if parsed.target else None
+    if not isinstance(spec, InProcessTarget):
         return {}
     return {"target": spec.name, "setting": target_setting(parsed, spec)}
 

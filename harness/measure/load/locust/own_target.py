@@ -12,26 +12,26 @@ from harness.errors import UserError
 from harness.measure.load.locust.mixed_classes import classes_of
 from harness.measure.load.locust.options import load_options, scenario_target, target_setting
 from harness.measure.target.prepared_model import prepare_bank
-from harness.measure.target.target_process import target_process
+from harness.measure.target.session import server_of
 from harness.plan.mixing import DEFAULT_METHOD, EXPLAIN_METHOD
 from harness.plan.request_mix import CHAT
-from harness.plan.target_spec import GRPC_PORT, find_target
+from harness.plan.target_spec import InProcessTarget, find_named
 from harness.wire.credentials import Access
-from harness.wire.protocols import AUTO, GRPC, OPENAI, protocol_named
+from harness.wire.protocols import AUTO, OPENAI, protocol_named
 from harness.wire.server_probe import settle_protocol
 
 if TYPE_CHECKING:
     from locust.env import Environment
 
-    from harness.measure.target.embedded import EmbeddedTarget
-    from harness.measure.target.recipe_server import ServerProcess
+    from harness.measure.target.embedded_server import EmbeddedServer
+    from harness.measure.target.recipe_server import RecipeServer
     from harness.plan.knobs import Setting
     from harness.plan.target_spec import TargetSpec
 
 logger = logging.getLogger(__name__)
 
 
-def aim(environment: Environment) -> EmbeddedTarget | ServerProcess | None:
+def aim(environment: Environment) -> EmbeddedServer | RecipeServer | None:
     """Settle host, bank and protocol in the environment and its options. Returns the target that was started, if any.
 
     Called once per run, by the local process or the master: workers get all three from the master.
@@ -41,7 +41,7 @@ def aim(environment: Environment) -> EmbeddedTarget | ServerProcess | None:
     environment.host = environment.host or next((each.host for each in environment.user_classes if each.host), None)
     if environment.host and options.target:
         raise UserError(f"--target {options.target} and --host {environment.host}: give one of them")
-    if options.target and find_target(options.target).open_model is not None:
+    if options.target and isinstance(find_named(options.target), InProcessTarget):
         return None
     if environment.host and not classes_of(environment):
         return None
@@ -63,15 +63,16 @@ def _chats(environment: Environment) -> bool:
     return any(share.request_class.verb == CHAT for share in classes_of(environment))
 
 
-def _start(environment: Environment) -> EmbeddedTarget | ServerProcess:
+def _start(environment: Environment) -> EmbeddedServer | RecipeServer:
     options = environment.parsed_options
-    spec = find_target(options.target or scenario_target["name"])
+    spec = find_named(options.target or scenario_target["name"])
+    if isinstance(spec, InProcessTarget):
+        raise UserError(f"--target {spec.name}: it lives in the load process and cannot be started on its own")
     protocol = spec.protocol if options.protocol == AUTO else protocol_named(options.protocol)
-    base: Setting = {GRPC_PORT: 0} if protocol == GRPC and spec.speaks_grpc and not spec.server else {}
     given = _with_explanations(environment, spec, target_setting(options, spec))
-    setting = spec.knobs.complete({**base, **given})
+    setting = spec.knobs.complete({**spec.setting_for({protocol}), **given})
     isolation = plan_isolation(load_processes=options.processes or 1)
-    target = target_process(spec, options.model, setting, cores=isolation.target_cores, progress=_Progress())
+    target = server_of(spec, options.model, setting, cores=isolation.target_cores, progress=_Progress())
     logger.info("Starting the target %s with %s", spec.name, options.model)
     ready = target.start()
     pin(os.getpid(), isolation.load_cores)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.clock import monotonic_ns
 from harness.errors import UserError
-from harness.plan.target_spec import find_target
+from harness.plan.target_spec import RecipeTarget, find_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,10 +25,10 @@ def client_side_of(meta: BankMeta) -> ClientSide | None:
     """What the bank says that clients do; None where items are sent as they are. Raises UserError."""
     if meta.client is None:
         return None
-    open_client = find_target(meta.client.target).open_client
-    if open_client is None:
+    target = find_named(meta.client.target)
+    if isinstance(target, RecipeTarget) or target.open_client is None:
         raise UserError(f"--bank: target {meta.client.target} cannot say how its clients prepare {meta.model}")
-    return open_client(meta.model, meta.client.setting)
+    return target.open_client(meta.model, meta.client.setting)
 
 
 class Preparer:

@@ -15,6 +15,7 @@ ONE_MS = ServiceTime(slope_ms=0.0, base_ms=1.0)
 PER_S = 1e3  # rates per ms
 
 
+@pytest.mark.slow
 def test_the_exact_truths_agree_with_published_figures():
     assert exact.mdc_mean_wait(0.8, 1) == pytest.approx(2.0, abs=1e-4)  # Pollaczek-Khinchine: rho / (2 (1 - rho))
     assert exact.mdc_mean_wait(3.2, 4) == pytest.approx(queueing.mdc_mean_wait(0.8, 4), rel=0.01)  # Cosmetatos: to 1 %
@@ -24,6 +25,7 @@ def test_the_exact_truths_agree_with_published_figures():
     assert exact.batching_means(2.0, 0.2, 1.0, 1000)[0] == pytest.approx(2.7719, abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("servers", [1, 4])
 def test_mean_wait_of_md1_and_md4(servers):
     # At this load the mean of so many waits scatters by 0.6 % (one server) and 1 % (four); at 0.8 by twice that.
@@ -35,6 +37,7 @@ def test_mean_wait_of_md1_and_md4(servers):
     assert outcome.busy_share == pytest.approx(rho, rel=0.01)
 
 
+@pytest.mark.slow
 def test_mean_wait_and_batch_of_the_batching_chain():
     system = System(stages=(ServiceTime(slope_ms=0.2, base_ms=1.0),), batch_size=8)
     outcome = simulate(system, Poisson(rate_rps=2.0 * PER_S), 200_000, seed=2)
@@ -44,6 +47,7 @@ def test_mean_wait_and_batch_of_the_batching_chain():
     assert outcome.batch_sizes.mean() == pytest.approx(rows, rel=0.02)
 
 
+@pytest.mark.slow
 def test_a_queue_for_all_waits_less_than_a_queue_each():
     arrivals = Poisson(rate_rps=3.2 * PER_S)
     shared = simulate(System(stages=(ONE_MS,), replicas=4, dispatch=QUEUE), arrivals, 40_000, seed=3)

@@ -58,6 +58,7 @@ def test_a_percentile_that_the_sample_cannot_carry_is_withheld():
     assert interval.low == 969  # rank ceil(1000 (0.99 - 2.093 sqrt(0.0099 / 100))) = 970th of 0..999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p", [0.5, 0.99])
 @pytest.mark.parametrize("rho", [0.5, 0.8])
 def test_coverage_on_a_queue_with_exponential_service(rho, p):

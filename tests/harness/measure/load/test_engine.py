@@ -11,6 +11,8 @@ from harness.measure.load.connections import connection as connection_module
 from harness.plan.arrivals import Closed, Constant, Poisson, schedule
 from harness.record.rows import Outcome, Phase
 
+pytestmark = pytest.mark.process
+
 MS = 1_000_000
 
 

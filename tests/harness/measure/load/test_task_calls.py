@@ -2,9 +2,13 @@
 
 import time
 
+import pytest
+
 from harness.measure.load.payloads.response_check import unchecked
 from harness.measure.load.task_calls import Call, Caller
 from harness.record.rows import Outcome
+
+pytestmark = pytest.mark.process
 
 GET = b"GET /x HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
 

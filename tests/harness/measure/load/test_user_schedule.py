@@ -6,6 +6,8 @@ import pytest
 
 from harness.plan.arrivals import Users, UserStage
 
+pytestmark = pytest.mark.process
+
 MS = 1_000_000
 
 

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import pynvml
 import pytest
 
-from harness.measure.samplers.gpu import GpuAbsentError, GpuDescription, Gpus
+from harness.measure.samplers.gpu import GpuAbsentError, Gpus
 from harness.measure.samplers.sampler import make_readers
+from harness.record.environment import Gpu
 
 
 class FakeNvml:
@@ -68,8 +69,8 @@ def test_every_metric_in_its_unit_and_a_failing_one_as_an_error():
 
 def test_descriptions():
     assert Gpus(FakeNvml()).describe() == (
-        GpuDescription("GPU 0", "570.00", 80_000),
-        GpuDescription("GPU 1", "570.00", 80_000),
+        Gpu(name="GPU 0", driver="570.00", memory_bytes=80_000),
+        Gpu(name="GPU 1", driver="570.00", memory_bytes=80_000),
     )
 
 
@@ -94,6 +95,7 @@ def test_absence_is_noted_once(monkeypatch):
     assert note.read(1) == []
 
 
+@pytest.mark.process
 def test_nvml_is_imported_only_when_asked():
     modules = "harness.measure.samplers.gpu, harness.measure.samplers.sampler_process"
     code = f"import sys, {modules}; sys.exit('pynvml' in sys.modules)"

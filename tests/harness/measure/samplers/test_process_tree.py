@@ -9,8 +9,9 @@ import psutil
 import pytest
 
 from harness.clock import NS_PER_S
-from harness.measure.samplers.process_tree import ProcessTree
-from harness.measure.samplers.procfs import context_switches, descendants
+from harness.measure.samplers.process_tree import ProcessTree, context_switches, descendants
+
+pytestmark = pytest.mark.process
 
 BURN = "import os,sys\nwhile sum(os.times()[:2]) < {cpu_s}: pass\n"
 WAIT = "print('ready', flush=True); sys.stdin.readline()\n"

@@ -2,7 +2,7 @@ from harness.clock import ManualClock
 from harness.measure.samplers.reading import Reading
 from harness.measure.samplers.sampler import Sampler, run
 from harness.measure.samplers.ticks import Tick, Timer
-from harness.measure.samplers.writer import SampleWriter, read_samples
+from harness.record.samples import SampleWriter, read_samples
 
 
 class Slow:

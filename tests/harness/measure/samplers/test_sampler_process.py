@@ -10,7 +10,9 @@ import pytest
 from harness.cpu_cores import usable_cores
 from harness.errors import RunError
 from harness.measure.samplers.sampler_process import SamplerProcess
-from harness.measure.samplers.writer import read_samples
+from harness.record.samples import read_samples
+
+pytestmark = pytest.mark.process
 
 
 def metrics_of(path):

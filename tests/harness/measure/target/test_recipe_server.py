@@ -12,8 +12,10 @@ import psutil
 import pytest
 
 from harness.errors import RunError, UserError
-from harness.measure.target.recipe_server import ServerProcess, free_ports
+from harness.measure.target.recipe_server import RecipeServer
 from harness.plan.server_recipe import load_recipe
+
+pytestmark = pytest.mark.process
 
 SERVER = """
 import http.server, json, os, signal, subprocess, sys
@@ -71,7 +73,7 @@ def make(tmp_path):
         (tmp_path / "recipe.toml").write_text(text)
         recipe = load_recipe(tmp_path / "recipe.toml")
         complete = recipe.knob_set().complete(setting)
-        started.append(ServerProcess(recipe, "m", complete, log=log))
+        started.append(RecipeServer(recipe, "m", complete, log=log))
         return started[-1]
 
     yield start
@@ -162,10 +164,10 @@ def test_a_server_does_not_outlive_a_killed_harness(make, tmp_path):
     server = make()
     code = (
         "import sys; from pathlib import Path\n"
-        "from harness.measure.target.recipe_server import ServerProcess\n"
+        "from harness.measure.target.recipe_server import RecipeServer\n"
         "from harness.plan.server_recipe import load_recipe\n"
         "recipe = load_recipe(Path(sys.argv[1]))\n"
-        "server = ServerProcess(recipe, 'm', recipe.knob_set().complete({}))\n"
+        "server = RecipeServer(recipe, 'm', recipe.knob_set().complete({}))\n"
         "server.start(); print(server.pid, flush=True); sys.stdin.read()\n"
     )
     del server
@@ -175,7 +177,3 @@ def test_a_server_does_not_outlive_a_killed_harness(make, tmp_path):
         os.kill(parent.pid, signal.SIGKILL)
         parent.wait()
     assert gone(pid)
-
-
-def test_free_ports_differ():
-    assert len(set(free_ports(3))) == 3

@@ -12,6 +12,8 @@ from harness.record.token_times import read_tokens
 from harness.wire.prompt_bank import PromptBank
 from tests.harness.measure.load.conftest import Bench
 
+pytestmark = pytest.mark.process
+
 CHAT = (ClassShare(name="chat", request_class=RequestClass(verb="chat")),)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 BANK = PromptBank(model="m", prompts=("one", "two"), expected=("Hello world", "Hello world"))

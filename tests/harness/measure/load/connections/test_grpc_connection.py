@@ -17,6 +17,8 @@ from harness.wire.grpc.http2 import OPENING, frame
 from harness.wire.grpc.messages import SERVICE, message
 from harness.wire.server_probe import detect_protocol, read_meta, settle_protocol
 
+pytestmark = pytest.mark.process
+
 TIMING = 'queue;dur=1.25, batch;dur=0.4;desc="n=8", compute;dur=3.1'
 
 

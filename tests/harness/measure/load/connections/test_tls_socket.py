@@ -12,6 +12,8 @@ from harness.plan.arrivals import Closed
 from harness.wire.server_probe import detect_protocol
 from tests.harness.measure.load.conftest import ScriptedServer
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):

@@ -12,6 +12,8 @@ from harness.plan.request_mix import ClassShare, RequestClass
 from harness.record.rows import Outcome
 from harness.wire.payload_bank import Bank, BankMeta
 
+pytestmark = pytest.mark.process
+
 TRIPLE = BankMeta(model="triple", input_shape=(1,), output_shape=(1,))
 
 

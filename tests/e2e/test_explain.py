@@ -8,10 +8,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from served_target import Served
 
 from harness.wire.payload_bank import Bank
 
-pytestmark = pytest.mark.e2e
 STEPS = 32
 TFS = "/v1/models/digits-mlp:explain"
 V2 = "/v2/models/digits-mlp/explain"
@@ -19,15 +19,22 @@ PREDICT = "/v1/models/digits-mlp:predict"
 
 
 @pytest.fixture(scope="module")
-def gradients(served_class):
-    served = served_class("batched", explain_method="integrated-gradients", explain_steps=STEPS, batch_size=64)
+def gradients():
+    served = Served("batched", explain_method="integrated-gradients", explain_steps=STEPS, batch_size=64)
     yield served
     served.stop()
 
 
 @pytest.fixture(scope="module")
-def occluding(served_class):
-    served = served_class("threaded", explain_method="occlusion", explain_steps=64)
+def occluding():
+    served = Served("threaded", explain_method="occlusion", explain_steps=64)
+    yield served
+    served.stop()
+
+
+@pytest.fixture(scope="module")
+def batched():
+    served = Served("batched")
     yield served
     served.stop()
 

@@ -2,9 +2,7 @@ import pyarrow as pa
 import pytest
 
 from harness.clock import NS_PER_S
-from harness.measure.samplers.columns import record_batch
-from harness.measure.samplers.writer import SampleWriter, read_samples
-from harness.record.samples import Sample, sample_schema
+from harness.record.samples import Sample, SampleWriter, read_samples, record_batch, sample_schema
 
 
 def sample(t_ns, value=1.5, error=None, source="target"):
@@ -41,6 +39,7 @@ def test_samples_reach_the_disk_each_second_without_a_close(tmp_path):
     assert read_samples(path).num_rows == 3
 
 
+@pytest.mark.slow
 def test_a_file_cut_off_anywhere_keeps_its_whole_batches(tmp_path):
     path, cut = tmp_path / "samples.arrow", tmp_path / "cut.arrow"
     with SampleWriter(path) as writer:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 FOREGROUND = {  # commands that stay until they are stopped, and the address that answers once they are there
     "python -m harness serve": "http://127.0.0.1:8000/v2/health/ready",
@@ -91,7 +91,6 @@ def test_the_readme_names_the_test_command_that_ci_runs():
     assert re.search(r"^make .*\btest$", (ROOT / ".ci/run").read_text(), re.MULTILINE)
 
 
-@pytest.mark.e2e
 @pytest.mark.timeout(600)
 def test_every_command_of_the_readme_works(checkout):
     waiting = []

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from harness.control import MAX_LINE_BYTES, ControlChannel
+from harness.child_process import MAX_LINE_BYTES, ControlChannel
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_line_without_end_is_refused(channel):
 
 CHILD = """
 import sys
-from harness.control import ControlChannel
+from harness.child_process import ControlChannel
 channel = ControlChannel.inherited(int(sys.argv[1]))
 lost = []
 channel.send({"event": "ready"})
@@ -60,6 +60,7 @@ sys.exit(7 if lost else 1)
 """
 
 
+@pytest.mark.process
 def test_a_child_notices_that_its_parent_is_gone():
     ours, theirs = ControlChannel.pair()
     with theirs:

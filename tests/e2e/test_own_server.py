@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "targets/external/README.md").read_text()
 QUICK = "--seconds 0.5 --warmup 0.1s"
 LONG = ("python -m harness sweep", "python -m harness run")
@@ -74,7 +74,6 @@ def served(tmp_path):
         process.wait(30)
 
 
-@pytest.mark.e2e
 @pytest.mark.timeout(500)
 def test_every_command_of_the_document_works(own_server, served):
     (recipe,) = blocks("toml")

@@ -5,13 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from harness.measure.load_command import free_port
 from harness.record.recorder import read_rows
 from harness.record.rows import Outcome
+from harness.wire.server_url import free_ports
 
-pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
 
 OWN = """
@@ -103,7 +100,7 @@ def test_tasks_call_wait_and_are_written_down(tmp_path):
 
 
 def test_two_processes_record_both(tmp_path):
-    port = str(free_port())  # Locust's own is for one run on a machine
+    port = str(free_ports(1)[0])  # Locust's own is for one run on a machine
     _, reports, rows = run(tmp_path, OWN, "--target", "null", "--measure", "1s", "--processes", "2",
                            "--master-bind-port", port, "--master-port", port)  # fmt: skip
     assert len(reports) == 2

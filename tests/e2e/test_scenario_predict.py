@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.control import ControlChannel
+from harness.child_process import ControlChannel
 from harness.record.recorder import read_rows
 
-pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
 LOCUST = [sys.executable, "-m", "locust", "-f", str(ROOT / "scenarios/predict.py")]
 HEADLESS = [*LOCUST, "--headless", "--only-summary"]

@@ -64,5 +64,5 @@ def own_server(tmp_path):
         arrays |= {f"b{number}": np.array(layer["1"]) for number, layer in enumerate(layers)}
     np.savez(tmp_path / "weights.npz", **arrays)
     (tmp_path / "server.py").write_text(SERVER)
-    (tmp_path / "scenarios").symlink_to(Path(__file__).parents[3] / "scenarios")
+    (tmp_path / "scenarios").symlink_to(Path(__file__).parents[2] / "scenarios")
     return tmp_path

@@ -30,7 +30,6 @@ FLAGS = """
 """.split()  # noqa: SIM905  (as one would type them)
 
 
-@pytest.mark.e2e
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("name", ["sweep", "grid", "one_point", "ugly"])
 def test_the_page_fits_and_the_console_is_empty(name, width, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 
 from harness.cli.parts.training_run import asks_for_training
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 HEADING = "What you can tune"
 BIN = Path(sys.executable).parent
 MEASURING = {"sweep": "--seconds 0.3 --warmup 0.1s --repeats 1", "run": "--seconds 0.3 --warmup 0.1s"}

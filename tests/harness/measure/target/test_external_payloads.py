@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from harness.errors import UserError
-from harness.measure.target.server_payloads import PayloadOrder, foreign_bank
+from harness.measure.target.external_payloads import PayloadChoice, external_bank
 from harness.wire.first_request import ask_once
 from harness.wire.payload_bank import Bank, BankMeta
+
+pytestmark = pytest.mark.process
 
 
 @pytest.fixture
@@ -55,8 +57,8 @@ def tensor(name, shape, datatype="FP32"):
     return {"name": name, "shape": shape, "datatype": datatype}
 
 
-def order_of(url, **changes):
-    return PayloadOrder(**{"url": url, "model": "m", "protocol": "http-json", "check": False} | changes)
+def choice_of(url, **changes):
+    return PayloadChoice(**{"url": url, "model": "m", "protocol": "http-json", "check": False} | changes)
 
 
 def output_of(*numbers):
@@ -64,7 +66,7 @@ def output_of(*numbers):
 
 
 def test_without_anything_else_numbers_of_the_right_shape_are_made(server_of):
-    bank = foreign_bank(order_of(server_of(inputs=[tensor("in", [-1, 3, 5])])))
+    bank = external_bank(choice_of(server_of(inputs=[tensor("in", [-1, 3, 5])])))
     assert bank.inputs.shape[1:] == (3, 5)
     assert len(bank.expected) == 0
     assert bank.meta.input_name == "in"
@@ -73,26 +75,26 @@ def test_without_anything_else_numbers_of_the_right_shape_are_made(server_of):
 def test_a_free_size_is_asked_for_and_taken(server_of):
     url = server_of(inputs=[tensor("in", [-1, -1, -1, 3])])
     with pytest.raises(UserError, match=r"'in' is of free size \(-1,-1,3\).*--shape 8,8,3.*--bank"):
-        foreign_bank(order_of(url))
-    assert foreign_bank(order_of(url, shape=(6, 7, 3))).inputs.shape[1:] == (6, 7, 3)
+        external_bank(choice_of(url))
+    assert external_bank(choice_of(url, shape=(6, 7, 3))).inputs.shape[1:] == (6, 7, 3)
     with pytest.raises(UserError, match=r"--shape 6,7,4: m says it takes -1,-1,3"):
-        foreign_bank(order_of(url, shape=(6, 7, 4)))
+        external_bank(choice_of(url, shape=(6, 7, 4)))
 
 
 def test_several_inputs_are_named_with_the_remedy(server_of):
     with pytest.raises(UserError, match=r"takes 2 inputs \(ids, mask\).*--bank FILE\.jsonl"):
-        foreign_bank(order_of(server_of(inputs=[tensor("ids", [-1, 8]), tensor("mask", [-1, 8])])))
+        external_bank(choice_of(server_of(inputs=[tensor("ids", [-1, 8]), tensor("mask", [-1, 8])])))
 
 
 def test_text_is_no_number(server_of):
     with pytest.raises(UserError, match=r"BYTES.*--bank"):
-        foreign_bank(order_of(server_of(inputs=[tensor("in", [-1, 1], "BYTES")])))
+        external_bank(choice_of(server_of(inputs=[tensor("in", [-1, 1], "BYTES")])))
 
 
 def test_arrays_of_the_users_own_are_sent_under_the_servers_names(server_of, tmp_path):
     inputs = np.arange(12, dtype=np.float32).reshape(3, 4)
     np.savez(tmp_path / "mine.npz", inputs=inputs, expected=inputs[:, :2])
-    bank = foreign_bank(order_of(server_of(), file=str(tmp_path / "mine.npz"), check=True))
+    bank = external_bank(choice_of(server_of(), file=str(tmp_path / "mine.npz"), check=True))
     np.testing.assert_array_equal(bank.inputs, inputs)
     np.testing.assert_array_equal(bank.expected, inputs[:, :2])
     assert (bank.meta.model, bank.meta.input_name, bank.meta.output_name) == ("m", "in", "out")
@@ -100,7 +102,7 @@ def test_arrays_of_the_users_own_are_sent_under_the_servers_names(server_of, tmp
 
 def test_arrays_without_answers_are_sent_and_not_checked(server_of, tmp_path):
     np.savez(tmp_path / "mine.npz", inputs=np.ones((3, 4)))
-    assert len(foreign_bank(order_of(server_of(), file=str(tmp_path / "mine.npz"))).expected) == 0
+    assert len(external_bank(choice_of(server_of(), file=str(tmp_path / "mine.npz"))).expected) == 0
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_arrays_without_answers_are_sent_and_not_checked(server_of, tmp_path):
 def test_arrays_that_do_not_fit_are_refused_with_the_remedy(server_of, tmp_path, arrays, says):
     np.savez(tmp_path / "mine.npz", **arrays)
     with pytest.raises(UserError, match=says):
-        foreign_bank(order_of(server_of(), file=str(tmp_path / "mine.npz"), check=True))
+        external_bank(choice_of(server_of(), file=str(tmp_path / "mine.npz"), check=True))
 
 
 def test_bodies_are_sent_as_they_are(server_of, tmp_path):
@@ -127,7 +129,7 @@ def test_bodies_are_sent_as_they_are(server_of, tmp_path):
 
     (tmp_path / "mine.jsonl").write_text('{"a":  1}\n\n{"b": [2]}\n')
     url = server_of(reply=reply)
-    bank = foreign_bank(order_of(url, file=str(tmp_path / "mine.jsonl")))
+    bank = external_bank(choice_of(url, file=str(tmp_path / "mine.jsonl")))
     assert len(bank.inputs) == 2
     ask_once(url, "http-json", bank)
     assert seen == [b'{"a":  1}']
@@ -139,12 +141,12 @@ def test_bodies_are_sent_as_they_are(server_of, tmp_path):
 def test_bodies_that_are_no_json_are_named_by_their_line(server_of, tmp_path, text, says):
     (tmp_path / "mine.jsonl").write_text(text)
     with pytest.raises(UserError, match=says):
-        foreign_bank(order_of(server_of(), file=str(tmp_path / "mine.jsonl")))
+        external_bank(choice_of(server_of(), file=str(tmp_path / "mine.jsonl")))
 
 
 def test_plain_json_needs_payloads_from_somewhere(server_of):
     with pytest.raises(UserError, match=r"plain JSON says nothing.*--bank.*--reference"):
-        foreign_bank(order_of(server_of(), protocol="json:/predict"))
+        external_bank(choice_of(server_of(), protocol="json:/predict"))
 
 
 def known(expected=(1.0, 2.0)):

@@ -1,0 +1,52 @@
+"""What is known of a target that is ready: the server that was started, and the endpoint that the load is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.errors import UserError
+from harness.wire.protocols import GRPC
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from harness.judge.metrics import ModelCard
+    from harness.measure.target.statistics_reader import Scraper
+    from harness.plan.knobs import Setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyServer:
+    """A server that was started and is ready: its URLs, its model, its payloads."""
+
+    url: str
+    grpc_url: str | None = None
+    bank: Path | None = None  # None: there are no expected predictions
+    class_banks: Mapping[str, Path] = field(default_factory=dict)  # by verb, for the verbs other than predict
+    model: ModelCard | None = None
+    metrics_url: str | None = None  # of Prometheus metrics, where they are not at one of the usual paths
+    tls_ca: Path | None = None  # the authority of a certificate that the server made for itself
+
+    def url_for(self, protocol: str) -> str:
+        """The URL at which `protocol` is served. Raises UserError where it is not."""
+        if protocol != GRPC:
+            return self.url
+        if self.grpc_url is None:
+            raise UserError(f"--protocol {GRPC}: this target speaks no gRPC; give it grpc_port=0, or another protocol")
+        return self.grpc_url
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A URL, or a model inside the load process (`url` None), with its payloads and the protocol to speak."""
+
+    url: str | None
+    bank: Path | None  # None: the load process makes its own payloads
+    protocol: str
+    setting: Setting  # every knob of the target, complete
+    known: bool = True  # whether the bank holds expected predictions
+    scraper: Scraper | None = None  # reads the statistics of a server that is not ours
+    class_banks: Mapping[str, Path] = field(default_factory=dict)  # by verb, for the verbs other than predict
+    tls_ca: Path | None = None  # the certificate authority of the target's own certificate

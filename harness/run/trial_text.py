@@ -1,0 +1,41 @@
+"""Names and results of trials as short text, for lines of progress."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.plan.arrivals import Closed
+from harness.plan.knobs import format_value
+
+if TYPE_CHECKING:
+    from harness.judge.metrics import TrialMetrics
+    from harness.plan.plan import Point
+    from harness.record.live import Live
+
+
+def point_text(point: Point) -> str:
+    """`batch_size=4, 32 users`."""
+    words = [f"{name}={format_value(value)}" for name, value in point.setting.items()]
+    if isinstance(point.arrivals, Closed):
+        words.append(f"{point.arrivals.users} user{'s' if point.arrivals.users > 1 else ''}")
+    else:
+        rate = getattr(point.arrivals, "rate_rps", None)
+        words.append(f"{type(point.arrivals).__name__.lower()}{f' {rate:g}/s' if rate else ''}")
+    return ", ".join(words)
+
+
+def result_text(metrics: TrialMetrics) -> str:
+    """`9 104 req/s, p99 21.3 ms`, with the verdict where it is not VALID."""
+    p99 = metrics.response.at(0.99)
+    tail = f"p99 {p99.value_ms:.3g} ms" if p99 and p99.value_ms is not None else "p99 not supported by the sample"
+    verdict = "" if metrics.verdict == "VALID" else f", {metrics.verdict}"
+    rate = f"{metrics.throughput_rps.value:,.0f}".replace(",", "\u2009")
+    return f"{rate} req/s, {tail}{verdict}"
+
+
+def live_text(live: Live) -> str:
+    """`after 12 s: 480 req/s, p50 5.1 ms, p99 9.3 ms, 3 failed`."""
+    words = [f"{live.rate_rps:,.0f} req/s".replace(",", "\u2009")]
+    words += [f"{name} {value:.3g} ms" for name, value in (("p50", live.p50_ms), ("p99", live.p99_ms)) if value]
+    words += [f"{live.failed} failed"] if live.failed else []
+    return f"after {live.seconds:.0f} s: {', '.join(words)}"

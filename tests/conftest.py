@@ -1,0 +1,30 @@
+"""Sorts the tests: end-to-end by folder, and unit tests by what they may not do."""
+
+import sys
+
+import pytest
+
+SYSTEM_CALLS = {"socket.bind", "socket.connect", "subprocess.Popen", "os.fork", "os.posix_spawn"}
+made: list[str] = []  # system calls of the test that runs
+sys.addaudithook(lambda event, _: made.append(event) if event in SYSTEM_CALLS else None)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "/e2e/" in item.path.as_posix() and item.get_closest_marker("long") is None:
+            item.add_marker("e2e")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """Fail a unit test, or its fixtures, that opened a socket or started a process."""
+    result = yield
+    if made and not any(item.get_closest_marker(name) for name in ("process", "e2e", "long")):
+        pytest.fail(f"needs the mark `process`: {', '.join(sorted(set(made)))}")
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    made.clear()
+    return (yield)
