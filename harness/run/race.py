@@ -34,6 +34,7 @@ ROUNDS_LEFT = 3  # the next block takes at most this part of the time that is le
 SURE = 0.95  # probability of being within TOLERANCE of the best at which a race ends early
 TOLERANCE = 0.02
 TIGHT = 0.05  # half-width of the published figure at which a race ends early, as a share
+LEAST_DF = 10  # degrees of freedom of the run noise at which a race may end early: fewer make it look small by luck
 CONFIRMING = 3  # fresh trials of each finalist
 FINALISTS = 3
 FINALIST_CHANCE = 0.05  # a third finalist must be the best with this probability
@@ -196,27 +197,29 @@ class Race:
         return list(dict.fromkeys([*missing, *order[:size]]))[:affordable]
 
     def _finalists(self) -> list[int]:
-        """The points of the next confirming block: the leader and those that may be better."""
-        chance = self._so_far()[1].of_being_best()
-        leader = self.leader()
-        order = sorted(np.flatnonzero(chance).tolist(), key=lambda number: -chance[number])
-        if leader is None:
-            return order[:FINALISTS]
-        rivals = [number for number in order if number != leader]
-        second = [number for number in rivals[:1] if chance[number] > 1.0 - SURE]
+        """The points of the next confirming block: the leader, its likeliest rival, and a third that may be better.
+
+        The rival runs even where it is hardly the best: two points in a block show the run noise, one does not.
+        """
+        levels, found = self._so_far()
+        chance, leader = found.of_being_best(), self.leader()
+        out = self._out()
+        rivals = [number for number, limit in enumerate(self._limits) if limit is not Limit.MISSED and not out[number]]
+        rivals = sorted({*rivals} - {leader}, key=lambda number: (-chance[number], -levels.mean[number]))
+        first = [] if leader is None else [leader]
         third = [number for number in rivals[1:] if chance[number] >= FINALIST_CHANCE]
-        return [leader, *second, *third][:FINALISTS]
+        return [*first, *rivals[:1], *third][:FINALISTS]
 
     def _stands(self) -> bool:
         """Whether nothing is left that a further trial would decide."""
         leader = self.leader()
-        found = self._so_far()[1]
+        levels, found = self._so_far()
         if leader is None:
             return not found.of_being_best().any()
         fresh = [look for look in self._looks(Phase.CONFIRM) if look.point == leader]
-        if len(fresh) < CONFIRMING or found.within(leader, TOLERANCE) < SURE:
+        if len(fresh) < CONFIRMING or levels.df < LEAST_DF or found.within(leader, TOLERANCE) < SURE:
             return False
-        return published_figure(fresh, self._so_far()[0]).half_width <= TIGHT
+        return published_figure(fresh, levels).half_width <= TIGHT
 
     def _reserve_s(self) -> float:
         """What the finalists' fresh trials will take."""

@@ -12,6 +12,7 @@ the race claimed against what came true.
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -253,7 +254,8 @@ def _row(case: Case, name: str, results: Sequence[tuple[Found, float, bool]]) ->
     spent_s = np.mean([found.spent_s for found, *_ in results])
     return (
         f"{case.settings:8d}  {case.noise:5.0%}  {case.harmed:6.0%}  {case.restart_s:7.0f}  {case.budget_s:6.0f} | "
-        f"{name:20s} {near[0]:.2f}/{near[1]:.2f}  {holds:.2f}  {half:5.1%}  {spent_s:5.0f}  {1 - len(said) / len(results):.2f}"
+        f"{name:20s} {near[0]:.2f}/{near[1]:.2f}  {holds:.2f}  {half:5.1%}  {spent_s:5.0f}  "
+        f"{1 - len(said) / len(results):.2f}"
     )
 
 
@@ -262,13 +264,12 @@ def _reliability(title: str, claims: Sequence[tuple[float, bool]]) -> None:
         return
     print(f"\n{title}: claimed, came true, races")
     edges = [0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.001]
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in itertools.pairwise(edges):
         inside = [(claim, true) for claim, true in claims if low <= claim < high]
         if inside:
             print(f"  {np.mean([c for c, _ in inside]):.2f}  {np.mean([t for _, t in inside]):.2f}  {len(inside)}")
-    print(
-        f"  all {np.mean([claim for claim, _ in claims]):.3f}  {np.mean([true for _, true in claims]):.3f}  {len(claims)}"
-    )
+    claimed, true = np.mean(claims, axis=0)
+    print(f"  all {claimed:.3f}  {true:.3f}  {len(claims)}")
 
 
 if __name__ == "__main__":

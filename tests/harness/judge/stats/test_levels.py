@@ -9,7 +9,7 @@ from harness.judge.stats.levels import PRIOR_NOISE, PRIOR_NOISE_DF, Look, estima
 
 
 def test_blocks_are_taken_out_and_the_noise_is_what_is_left():
-    # Residuals of 2 points x 2 blocks are +-d/4 each, where d = (a0 - b0) - (a1 - b1) = 0.04: their squares sum to d^2/4.
+    # The residuals of 2 points x 2 blocks are +-d/4, d = (a0 - b0) - (a1 - b1) = 0.04: their squares sum to d^2/4.
     looks = [Look(0, 0, 1.00), Look(1, 0, 1.10), Look(0, 1, 1.20), Look(1, 1, 1.34)]
     found = estimate(looks, 2)
     assert found.df == PRIOR_NOISE_DF + 1
