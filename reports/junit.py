@@ -53,7 +53,7 @@ def junit_xml(report: ReportInput) -> str:
     """
     plan, result = report.plan, report.result
     properties = {
-        "answer": result.answer.sentence,
+        "answer": result.recommendation.sentence,
         "verdict": result.verdict.value,
         "target": plan.target,
         "model": plan.model,

@@ -89,6 +89,7 @@ _AFTER_KNOBS: dict[str, Callable[[PointMetrics], str]] = {
     "service_p50_ms": _percentile("service", 0.5),
     "service_p99_ms": _percentile("service", 0.99),
     **{name: _outcome(name) for name in _OUTCOMES},
+    "failed": lambda point: str(point.counts.failed),
     "mean_batch": lambda point: machine_number(point.mean_batch),
     "cpu_target": lambda point: machine_number(point.usage.cpu_target_cores),
     "cpu_load": lambda point: machine_number(point.usage.cpu_load_cores),

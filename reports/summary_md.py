@@ -30,7 +30,7 @@ def summary_markdown(report: ReportInput) -> str:
     """Answer, table of points, findings and how it was measured; under 100 KB whatever the run."""
     result, plan = report.result, report.plan
     lines = [
-        f"## {SIGNS[result.verdict]} {plain(result.answer.sentence)}",
+        f"## {SIGNS[result.verdict]} {plain(result.recommendation.sentence)}",
         "",
         f"**{result.verdict}** ({verdict_counts(result.points)}). {', '.join(_plan_words(plan))}.",
         "",
@@ -80,7 +80,7 @@ def _table(report: ReportInput) -> Iterator[str]:
 
 def _cells(point: PointMetrics, report: ReportInput) -> Iterator[str]:
     name = plain(point_label(point))
-    yield f"**{name}**" if point.point == report.result.answer.best_point else name
+    yield f"**{name}**" if point.point == report.result.recommendation.best_point else name
     for value, interval in (
         units.estimate(point.throughput_rps),
         units.milliseconds(point.response.at(0.5)),
@@ -89,8 +89,7 @@ def _cells(point: PointMetrics, report: ReportInput) -> Iterator[str]:
         yield f"{value} ({interval})" if interval else value
     yield units.milliseconds(point.service.at(0.99))[0]
     yield units.number(point.mean_batch)
-    counts = point.counts
-    yield units.count(counts.scheduled - counts.ok)
+    yield units.count(point.counts.failed)
     yield SLO_WORDS[point.meets_slo] if report.plan.slo else units.ABSENT
     yield f"{SIGNS[point.verdict]} {point.verdict}"
 

@@ -11,7 +11,6 @@ from reports.terminal_table import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from harness.judge.metrics import PointMetrics
     from harness.plan.plan import Plan
@@ -31,7 +30,7 @@ def result_text(report: ReportInput, *, terminal: bool | None = None) -> str:
     if len(result.missing) > MAX_MISSING:
         missing.append(f"missing: {len(result.missing) - MAX_MISSING} more")
     verdict = f"{result.verdict} ({verdict_counts(result.points)})"
-    return "\n".join([*lines, *map(printable, missing), verdict, printable(result.answer.sentence)])
+    return "\n".join([*lines, *map(printable, missing), verdict, printable(result.recommendation.sentence)])
 
 
 def plan_text(plan: Plan, seconds: float) -> str:
@@ -52,13 +51,6 @@ def plan_text(plan: Plan, seconds: float) -> str:
     return "\n".join(map(printable, lines))
 
 
-def result_json(report: ReportInput, run_dir: Path) -> str:
-    """What `--json` prints: where the run is, its plan and its result; absent numbers are null."""
-    import msgspec
-
-    return msgspec.json.encode({"run_dir": str(run_dir), "plan": report.plan, "result": report.result}).decode()
-
-
 def _several(count: int, thing: str) -> str:
     return f"{count} {thing}{'' if count == 1 else 's'}"
 
@@ -75,7 +67,7 @@ def _columns(report: ReportInput, *, narrow: bool) -> dict[str, Callable[[PointM
         "p99 ms": lambda point: units.milliseconds(point.response.at(0.99))[0],
         "p99 95 %": lambda point: units.milliseconds(point.response.at(0.99))[1],
         "batch": lambda point: units.number(point.mean_batch),
-        "failed": lambda point: units.count(point.counts.scheduled - point.counts.ok),
+        "failed": lambda point: units.count(point.counts.failed),
         "verdict": lambda point: ": ".join(filter(None, (point.verdict.value, ", ".join(reasons(point))))),
     }
     return {title: read for title, read in shown.items() if not (narrow and title in ("p99 95 %", "batch"))}
@@ -89,7 +81,7 @@ def _points_table(report: ReportInput, *, terminal: bool | None) -> str:
     paper = Terminal(terminal)
     points = report.result.points
     columns = _columns(report, narrow=paper.narrow)
-    best = next((n for n, point in enumerate(points) if point.point == report.result.answer.best_point), None)
+    best = next((n for n, point in enumerate(points) if point.point == report.result.recommendation.best_point), None)
     return paper.table(
         {title: [read(point) for point in points] for title, read in columns.items()},
         [point.verdict for point in points],

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from harness.judge.number_text import figure, grouped
 
 if TYPE_CHECKING:
-    from harness.judge.metrics import Estimate, Quantile
+    from harness.judge.interval import Interval
+    from harness.judge.metrics import Quantile
 
 ABSENT = "\u2013"
 THIN = "\u202f"
@@ -47,7 +48,7 @@ def interval(low: float | None, high: float | None, digits: int = 3) -> str:
     return f"{AT_LEAST}{THIN}{figure(low, digits)}" if low is not None else ""
 
 
-def estimate(value: Estimate | None, digits: int = 3) -> tuple[str, str]:
+def estimate(value: Interval | None, digits: int = 3) -> tuple[str, str]:
     """The value and its interval."""
     return (number(value.value, digits), interval(value.low, value.high, digits)) if value else (ABSENT, "")
 

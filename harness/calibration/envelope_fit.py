@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from harness.calibration.exercises import ALONE, FASTEST
 from harness.clock import NS_PER_MS, wall_time
 from harness.errors import RunError
-from harness.judge.numbers.trial_rows import measured
+from harness.judge.numbers.trial_rows import trial_rows
 from harness.judge.stats.quantiles import quantile
 from harness.plan.arrivals import Open, mean_rate_rps
 from harness.record.envelope import Envelope, Lateness
@@ -15,12 +15,12 @@ from harness.record.envelope import Envelope, Lateness
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.record.evidence import TrialEvidence
+    from harness.record.trial_data import TrialData
 
 
-def envelope_of(trials: Sequence[TrialEvidence], fingerprint: str) -> Envelope:
+def envelope_of(trials: Sequence[TrialData], fingerprint: str) -> Envelope:
     """What the trials against `null` show. Raises RunError where one of them has no rows."""
-    measured_by_load = {evidence.point.arrivals: measured(evidence) for evidence in trials}
+    measured_by_load = {evidence.point.arrivals: trial_rows(evidence) for evidence in trials}
     found = {load: trial for load, trial in measured_by_load.items() if trial is not None}
     if len(found) < len(trials):
         raise RunError("null: nothing was measured")

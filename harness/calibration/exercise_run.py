@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from harness.calibration.peers import Peer
     from harness.cpu_cores import Isolation
     from harness.record.environment import Environment
-    from harness.record.evidence import TrialEvidence
+    from harness.record.trial_data import TrialData
     from harness.run.events import Listener
 
 MODEL = "digits-mlp"
@@ -56,7 +56,7 @@ class Course:
         self.plan = exercise_plan(job, exercise, self.truth_log)
         self._job = job
 
-    def run(self) -> list[TrialEvidence]:
+    def run(self) -> list[TrialData]:
         """Drive the server with every load in turn. Raises RunError where a trial does not end in order."""
         job = self._job
         folder = RunDir.create(self.path)

@@ -14,7 +14,7 @@ from harness.calibration.said import said_values, withheld
 from harness.calibration.true_values import Driven, ServerLog, origin_ns, true_values
 from harness.errors import RunError
 from harness.judge.findings import Verdict
-from harness.judge.numbers.trial_rows import measured
+from harness.judge.numbers.trial_rows import trial_rows
 from harness.judge.summarise import summarise_trial
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def exercise_ours(job: CalibrationJob, exercise: Exercise) -> Ours:
         (evidence,) = course.run()
     except RunError as error:
         return Ours(failed(exercise, str(error)), [], {})
-    trial = measured(evidence)
+    trial = trial_rows(evidence)
     if trial is None:
         return Ours(failed(exercise, "nothing was measured"), [], {})
     metrics = summarise_trial(evidence, None)

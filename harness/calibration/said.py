@@ -12,12 +12,12 @@ from harness.record.rows import ABSENT
 if TYPE_CHECKING:
     from harness.calibration.claims import Values
     from harness.judge.metrics import TrialMetrics
-    from harness.judge.numbers.trial_rows import Measured
+    from harness.judge.numbers.trial_rows import TrialRows
 
 _PERCENTILES = {"p50_ms": 0.5, "p99_ms": 0.99}
 
 
-def said_values(trial: Measured, metrics: TrialMetrics) -> Values:
+def said_values(trial: TrialRows, metrics: TrialMetrics) -> Values:
     """The figures of one trial. A percentile that the report withholds is computed all the same: it must be right."""
     counts = metrics.counts
     failed = counts.error + counts.timeout + counts.rejected + counts.aborted

@@ -9,17 +9,10 @@ from __future__ import annotations
 import msgspec
 
 from harness.judge.findings import Finding, Verdict
+from harness.judge.interval import Interval
 from harness.judge.simulation_result import Simulation
 from harness.plan.knobs import Setting
 from harness.plan.slo import Slo
-
-
-class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """A value with its interval; `low`/`high` None where no interval can be given."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
 
 
 class Quantile(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +26,11 @@ class Quantile(msgspec.Struct, frozen=True, kw_only=True):
     needed: int | None = None
     at_least: bool = False  # True: requests still open at the end reach into it, so the truth is >= value_ms
 
+    @property
+    def interval_ms(self) -> Interval | None:
+        """The value and its ends; None where the value is withheld."""
+        return None if self.value_ms is None else Interval(self.value_ms, self.low_ms, self.high_ms)
+
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
     """A distribution of durations, in milliseconds."""
@@ -45,6 +43,9 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     def at(self, p: float) -> Quantile | None:
         """The percentile `p`, None where it was not computed."""
         return next((quantile for quantile in self.quantiles if abs(quantile.p - p) < 1e-9), None)
+
+
+_FAILURES = ("wrong", "error", "timeout", "rejected", "aborted", "unknown", "not_sent")
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +63,16 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     unknown: int = 0  # sent by a worker that was lost
     checked: int = 0
 
+    @property
+    def failed(self) -> int:
+        """Scheduled requests that brought no good response, those that were never sent included."""
+        return self.scheduled - self.ok
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """`failed` by its causes, in a fixed order; those that did not happen have 0."""
+        return {name: getattr(self, name) for name in _FAILURES}
+
 
 class StreamMetrics(msgspec.Struct, frozen=True, kw_only=True):
     """Streamed answers: how soon they begin and how steadily they go on."""
@@ -69,7 +80,7 @@ class StreamMetrics(msgspec.Struct, frozen=True, kw_only=True):
     ttft: Latency  # time to first token: first piece of text - due
     itl: Latency  # inter-token latency: every gap between two successive tokens of a stream
     tpot: Latency  # time per output token, one for each answer: (last - first) / (tokens - 1)
-    tokens_per_s: Estimate  # output tokens that came in the measured window
+    tokens_per_s: Interval  # output tokens that came in the measured window
     prompt_tokens: float | None  # mean per answer, as the server counted
     output_tokens: float | None
     in_flight: float | None  # streams open at a time, on average over the window
@@ -113,6 +124,11 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
     payloads: int  # distinct ones that were asked
     answers: int
 
+    @property
+    def interval(self) -> Interval:
+        """The share with the ends of its interval."""
+        return Interval(self.value, self.low, self.high)
+
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Resources over the measured window; None where there was no sample (no GPU, say)."""
@@ -153,13 +169,13 @@ class ClassMetrics(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     share: float  # of the requests due, from 0 to 1
     counts: Counts
-    throughput_rps: Estimate
-    goodput_rps: Estimate | None  # None without an SLO
+    throughput_rps: Interval
+    goodput_rps: Interval | None  # None without an SLO
     response: Latency
     service: Latency
     slo: Slo | None  # the class's own, or the run's
     meets_slo: bool | None  # None without an SLO or where it cannot be said
-    slowdown: Estimate | None = None  # p99 here over p99 at `alone_point`
+    slowdown: Interval | None = None  # p99 here over p99 at `alone_point`
     alone_point: int | None = None  # the same setting and load, where this class was alone
 
 
@@ -170,7 +186,7 @@ class TrialMetrics(msgspec.Struct, frozen=True, kw_only=True):
     repeat: int
     seconds: float  # of the measured window
     counts: Counts
-    throughput_rps: Estimate  # good answers per second
+    throughput_rps: Interval  # good answers per second
     response: Latency  # done - due of good answers (and >= for open ones)
     service: Latency  # done - sent
     lateness: Latency  # sent - due
@@ -197,8 +213,8 @@ class PointMetrics(msgspec.Struct, frozen=True, kw_only=True):
     repeats: int
     seconds: float
     counts: Counts
-    throughput_rps: Estimate
-    goodput_rps: Estimate | None  # good answers within the SLO per second; None without an SLO
+    throughput_rps: Interval
+    goodput_rps: Interval | None  # good answers within the SLO per second; None without an SLO
     response: Latency
     service: Latency
     lateness: Latency
@@ -215,17 +231,17 @@ class PointMetrics(msgspec.Struct, frozen=True, kw_only=True):
     classes: tuple[ClassMetrics, ...] = ()  # one for each request class in the load
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """Which setting to use, and how sure we are. `sentence` is what a user reads first."""
+class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
+    """Which setting to use, and how sure that is. `sentence` is what a user reads first."""
 
     sentence: str
     best_point: int | None = None
     baseline_point: int | None = None
-    speedup: Estimate | None = None  # throughput of best over baseline
+    speedup: Interval | None = None  # throughput of best over baseline
     tied_points: tuple[int, ...] = ()  # points that the data cannot tell from the best
 
 
-class Bargain(msgspec.Struct, frozen=True, kw_only=True):
+class TradeOffPoint(msgspec.Struct, frozen=True, kw_only=True):
     """One setting at its best load, where settings differ in accuracy on the same payloads."""
 
     point: int
@@ -265,7 +281,7 @@ class LayoutMetrics(msgspec.Struct, frozen=True, kw_only=True):
     batches_in_flight: float | None
     bubble: float | None  # (S - 1) / (M + S - 1); None without stages
     busy_share: float | None  # of the time of the processes that compute, in model calls
-    speedup: Estimate | None  # throughput over that of the fewest processes at this load; None for itself
+    speedup: Interval | None  # throughput over that of the fewest processes at this load; None for itself
     efficiency: float | None  # speedup per process that computes
     most_speedup: float | None  # that the measured parts of the model allow; None where it was never cut
 
@@ -282,11 +298,11 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """All that a report shows of one run, plan and environment excepted."""
 
     points: tuple[PointMetrics, ...]
-    answer: Answer
+    recommendation: Recommendation = msgspec.field(name="answer")  # its name in the JSON that users read
     verdict: Verdict
     model: ModelCard | None = None
     models: tuple[ModelCard, ...] = ()  # all that were served, by name
-    bargains: tuple[Bargain, ...] = ()  # accuracy against throughput, where settings differ in accuracy
+    trade_off: tuple[TradeOffPoint, ...] = ()  # accuracy against throughput, where settings differ in accuracy
     scaling: Scaling | None = None  # where layouts of processes were swept
     simulation: Simulation | None = None  # where `simulate` was called
     missing: tuple[str, ...] = ()  # what the run directory lacks, in words

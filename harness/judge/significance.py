@@ -12,11 +12,12 @@ from enum import StrEnum
 from statistics import stdev
 from typing import TYPE_CHECKING
 
-from harness.judge.metrics import Estimate
-from harness.judge.stats.ratio_intervals import RatioInterval, independent_ratio, paired_ratio, sign_flip_p_value
+from harness.judge.stats.ratio_intervals import independent_ratio, paired_ratio, sign_flip_p_value
 
 if TYPE_CHECKING:
+    from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics
+    from harness.judge.stats.ratio_intervals import Ratio
 
 FEWEST_PAIRS = 3
 RUN_NOISE = 0.03  # coefficient of variation assumed between runs where they do not show a greater one
@@ -42,14 +43,14 @@ class Runs:
     """
 
     values: tuple[float, ...]
-    overall: Estimate
+    overall: Interval
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """The ratio after / before with its 95 % interval, and what follows from it."""
 
-    ratio: Estimate
+    ratio: Interval
     change: Change
     runs: int
     p_value: float | None = None
@@ -82,9 +83,7 @@ def compare(before: Runs, after: Runs, *, higher_is_better: bool = True) -> Comp
         p_value = sign_flip_p_value(before.values[:pairs], after.values[:pairs])
     else:
         ratio = _pooled_ratio(before, after)
-    change = _change(ratio, p_value, higher_is_better)
-    estimate = Estimate(value=ratio.value, low=ratio.low, high=ratio.high)
-    return Comparison(estimate, change, pairs, p_value)
+    return Comparison(ratio.interval, _change(ratio, p_value, higher_is_better), pairs, p_value)
 
 
 def compare_apart(
@@ -98,10 +97,10 @@ def compare_apart(
     ratio = _pooled_ratio(before, after)
     change = _change(ratio, None, higher_is_better, least=margin, margin=margin)
     runs = min(len(before.values), len(after.values))
-    return Comparison(Estimate(value=ratio.value, low=ratio.low, high=ratio.high), change, runs)
+    return Comparison(ratio.interval, change, runs)
 
 
-def _pooled_ratio(before: Runs, after: Runs) -> RatioInterval:
+def _pooled_ratio(before: Runs, after: Runs) -> Ratio:
     return independent_ratio(
         (before.overall.value, _relative_error(before)),
         (after.overall.value, _relative_error(after)),
@@ -114,13 +113,13 @@ def _relative_error(runs: Runs) -> float:
     count = max(1, len(runs.values))
     seen = stdev(map(math.log, runs.values)) if count > 1 and min(runs.values) > 0 else 0.0
     between = max(RUN_NOISE, seen) / math.sqrt(count)
-    if overall.low is None or overall.high is None or overall.value <= 0:
+    if overall.value <= 0:
         return math.inf
-    return math.hypot((overall.high - overall.low) / (2 * 1.96 * overall.value), between)
+    return math.hypot(overall.width / (2 * 1.96 * overall.value), between)
 
 
 def _change(
-    ratio: RatioInterval,
+    ratio: Ratio,
     p_value: float | None,
     higher_is_better: bool,
     *,
@@ -128,9 +127,10 @@ def _change(
     margin: float = EQUIVALENCE_MARGIN,
 ) -> Change:
     surely = p_value is None or p_value < _SIGNIFICANT
-    if surely and ratio.low > 1 + least:
+    low, high = ratio.interval.ends
+    if surely and low > 1 + least:
         return Change.IMPROVED if higher_is_better else Change.REGRESSION
-    if surely and ratio.high < 1 / (1 + least):
+    if surely and high < 1 / (1 + least):
         return Change.REGRESSION if higher_is_better else Change.IMPROVED
     if ratio.low_90 > 1 / (1 + margin) and ratio.high_90 < 1 + margin:
         return Change.EQUIVALENT

@@ -35,8 +35,8 @@ def meets_slo(metrics: PointMetrics | ClassMetrics, slo: Slo) -> bool | None:
     return None if None in kept else True
 
 
-def believed(point: PointMetrics) -> bool:
-    """Whether an answer may stand on a point: it is not INVALID, or its doubts speak for it.
+def trusted(point: PointMetrics) -> bool:
+    """Whether a recommendation may rest on a point: it is not INVALID, or its findings can only have harmed it.
 
     A generator that is late makes the response times of an open loop longer, never shorter, since they count from when
     requests were due: an objective that is kept all the same is kept.
@@ -64,7 +64,7 @@ def goodput_limit_ns(slo: Slo) -> int | None:
 
 def failed_share(counts: Counts) -> float:
     """The share of scheduled requests that brought no good answer."""
-    return (counts.scheduled - counts.ok) / counts.scheduled if counts.scheduled else 0.0
+    return counts.failed / counts.scheduled if counts.scheduled else 0.0
 
 
 def _keeps(bound: Bound, metrics: PointMetrics | ClassMetrics) -> bool | None:

@@ -14,25 +14,27 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from harness.judge.answers.accuracy_trade_off import bargains, trade_sentence
-from harness.judge.answers.class_interference import with_isolation
+from harness.judge.answers.accuracy_trade_off import accuracy_trade_off, trade_sentence
+from harness.judge.answers.class_interference import with_class_interference
 from harness.judge.answers.precision import is_settled, with_precision
-from harness.judge.answers.recommendation import answer
+from harness.judge.answers.recommendation import recommend
 from harness.judge.checks import TrialCase, judge_point, judge_trial, worst
 from harness.judge.findings import Verdict
-from harness.judge.metrics import Counts, Estimate, PointMetrics, RunResult, Split, Timeline, TrialMetrics, Usage
-from harness.judge.numbers.accuracy import accuracy, guesses, shares
+from harness.judge.interval import Interval
+from harness.judge.metrics import Counts, PointMetrics, RunResult, Split, Timeline, TrialMetrics, Usage
+from harness.judge.numbers.accuracy import accuracy, predictions, shares
 from harness.judge.numbers.class_metrics import class_names, class_samples, only_class, pooled_classes, with_slowdowns
 from harness.judge.numbers.latency import NOTHING, pooled_latency, trial_latency
 from harness.judge.numbers.resource_usage import mean_usage, usage
 from harness.judge.numbers.sample_series import Samples
 from harness.judge.numbers.steps import pooled_steps, trial_steps
-from harness.judge.numbers.throughput import NO_RATES, pooled_rate, trial_rate
+from harness.judge.numbers.throughput import NO_RATES, pooled_rate
 from harness.judge.numbers.time_split import pooled_split, trial_batch, trial_split, weighted
 from harness.judge.numbers.timeline import timeline
-from harness.judge.numbers.token_latency import keeping, pooled_streams, stream_sample
-from harness.judge.numbers.trial_rows import measured, unaccounted
+from harness.judge.numbers.token_latency import pooled_streams, rows_within_slo, stream_sample
+from harness.judge.numbers.trial_rows import lost_requests, trial_rows
 from harness.judge.slo_check import goodput_limit_ns, meets_slo
+from harness.judge.stats.mean_intervals import batch_means_interval
 from harness.plan.arrivals import Closed
 from harness.record.rows import Outcome
 from harness.record.server_statistics import means_of
@@ -42,14 +44,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.judge.metrics import Answer, ClassMetrics, Latency, ModelCard
+    from harness.judge.metrics import ClassMetrics, Latency, ModelCard, Recommendation
     from harness.judge.numbers.class_metrics import ClassSample
     from harness.judge.numbers.throughput import Rates
     from harness.judge.numbers.token_latency import StreamSample
-    from harness.judge.numbers.trial_rows import Durations, Measured
+    from harness.judge.numbers.trial_rows import Durations, TrialRows
     from harness.plan.plan import Plan, Point
     from harness.plan.slo import Slo
-    from harness.record.evidence import TrialEvidence
+    from harness.record.trial_data import TrialData
 
 MS_PER_S = 1e3
 DURATIONS = ("response", "service", "lateness")
@@ -63,23 +65,23 @@ class _Summary:
     durations: dict[str, Durations]  # "response", "service", "lateness"; empty where nothing was measured
     rates_rps: Rates
     good_rates_rps: Rates
-    guesses: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    predictions: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     class_names: tuple[str, ...] = ()
     classes: tuple[ClassSample, ...] = ()  # where there are several
     stream: StreamSample | None = None
 
 
-def summarise_trial(evidence: TrialEvidence, slo: Slo | None) -> TrialMetrics:
+def summarise_trial(evidence: TrialData, slo: Slo | None) -> TrialMetrics:
     """The numbers of one trial and what they are worth."""
     return _summarise(evidence, slo).metrics
 
 
-def summarise_point(point: Point, trials: Sequence[TrialEvidence], slo: Slo | None) -> PointMetrics:
+def summarise_point(point: Point, trials: Sequence[TrialData], slo: Slo | None) -> PointMetrics:
     """The numbers of one point over its repeats (at least one)."""
     return _combine(point, [_summarise(trial, slo) for trial in trials], slo)
 
 
-def summarise_run(plan: Plan, evidence: Iterable[TrialEvidence], model: ModelCard | None = None) -> RunResult:
+def summarise_run(plan: Plan, evidence: Iterable[TrialData], model: ModelCard | None = None) -> RunResult:
     """All points that were measured, the answer to the question that the run asked, and what is missing."""
     by_point: dict[int, list[_Summary]] = defaultdict(list)
     for trial in evidence:
@@ -88,22 +90,22 @@ def summarise_run(plan: Plan, evidence: Iterable[TrialEvidence], model: ModelCar
     points = with_precision(with_slowdowns(combined), plan)
     # A search begins with a closed loop, which shows no capacity: it waits for the target.
     tried = [point for point in points if point.rate_target_rps is not None] if plan.capacity else points
-    asked = {number: shares([each.guesses for each in summaries]) for number, summaries in by_point.items()}
-    found, trade = answer(tried or points, plan.slo), bargains(tried or points, plan.slo, asked)
+    asked = {number: shares([each.predictions for each in summaries]) for number, summaries in by_point.items()}
+    found, trade = recommend(tried or points, plan.slo), accuracy_trade_off(tried or points, plan.slo, asked)
     if said := trade_sentence(trade, points, found.best_point, asked):
         found = msgspec.structs.replace(found, sentence=f"{found.sentence} {said}")
-    found = with_isolation(found, points)
+    found = with_class_interference(found, points)
     return RunResult(
         points=points,
-        answer=found,
+        recommendation=found,
         verdict=run_verdict(found, points),
         model=model,
         missing=tuple(_missing(plan, points)),
-        bargains=trade,
+        trade_off=trade,
     )
 
 
-def run_verdict(found: Answer, points: Sequence[PointMetrics]) -> Verdict:
+def run_verdict(found: Recommendation, points: Sequence[PointMetrics]) -> Verdict:
     """What the run's answer is worth: that of the points it stands on.
 
     A point left out as INVALID might have changed the answer, so it costs the run its VALID; a run whose points are
@@ -126,21 +128,28 @@ def _missing(plan: Plan, points: Sequence[PointMetrics]) -> Iterable[str]:
             yield f"{plan.point(trial.point).slug}, repeat {trial.repeat + 1}: not measured"
 
 
-def _summarise(evidence: TrialEvidence, slo: Slo | None) -> _Summary:
-    trial = measured(evidence)
+def _summarise(evidence: TrialData, slo: Slo | None) -> _Summary:
+    trial = trial_rows(evidence)
     samples = Samples(evidence.samples)
     if trial is None:
         summary = _Summary(_nothing(evidence), {}, NO_RATES, NO_RATES)
     else:
         rates_rps = trial.rates_rps()
-        kept = keeping(evidence, trial, slo) if slo else None
+        kept = rows_within_slo(evidence, trial, slo) if slo else None
         good_rates_rps = trial.rates_rps(goodput_limit_ns(slo), kept) if slo else NO_RATES
         stream = stream_sample(evidence, trial)
         durations = {kind: getattr(trial, kind) for kind in DURATIONS}
         metrics = _metrics(evidence, trial, samples, rates_rps, stream)
         classes = class_samples(evidence, trial, slo)
         summary = _Summary(
-            metrics, durations, rates_rps, good_rates_rps, guesses(trial.due), class_names(evidence), classes, stream
+            metrics,
+            durations,
+            rates_rps,
+            good_rates_rps,
+            predictions(trial.due),
+            class_names(evidence),
+            classes,
+            stream,
         )
     verdict, findings = judge_trial(TrialCase(evidence, trial, samples, summary.metrics))
     metrics = msgspec.structs.replace(summary.metrics, verdict=verdict, findings=findings)
@@ -148,10 +157,10 @@ def _summarise(evidence: TrialEvidence, slo: Slo | None) -> _Summary:
 
 
 def _metrics(
-    evidence: TrialEvidence, trial: Measured, samples: Samples, rates_rps: Rates, stream: StreamSample | None
+    evidence: TrialData, trial: TrialRows, samples: Samples, rates_rps: Rates, stream: StreamSample | None
 ) -> TrialMetrics:
     response = trial_latency(trial.response)
-    throughput_rps = trial_rate(rates_rps)
+    throughput_rps = batch_means_interval(rates_rps)
     said = means_of(evidence.statistics, trial.window) if evidence.statistics else None
     return TrialMetrics(
         trial=evidence.trial.number,
@@ -164,7 +173,7 @@ def _metrics(
         lateness=trial_latency(trial.lateness),
         split=trial_split(trial.good, said, stream.parts_ms if stream else None),
         steps=trial_steps(trial.good),
-        accuracy=accuracy([guesses(trial.due)]),
+        accuracy=accuracy([predictions(trial.due)]),
         usage=usage(samples, trial.window),
         timeline=timeline(trial, samples),
         mean_batch=trial_batch(trial.good, said),
@@ -175,14 +184,14 @@ def _metrics(
     )
 
 
-def _nothing(evidence: TrialEvidence) -> TrialMetrics:
+def _nothing(evidence: TrialData) -> TrialMetrics:
     """A trial of which no measured row is left."""
     return TrialMetrics(
         trial=evidence.trial.number,
         repeat=evidence.trial.repeat,
         seconds=0.0,
         counts=Counts(),
-        throughput_rps=Estimate(value=0.0),
+        throughput_rps=Interval(value=0.0),
         response=NOTHING,
         service=NOTHING,
         lateness=NOTHING,
@@ -217,7 +226,7 @@ def _combine(point: Point, summaries: Sequence[_Summary], slo: Slo | None) -> Po
         lateness=_pooled(runs, "lateness"),
         split=pooled_split([run.metrics for run in runs]),
         steps=pooled_steps([run.metrics for run in runs]),
-        accuracy=accuracy([run.guesses for run in runs]),
+        accuracy=accuracy([run.predictions for run in runs]),
         usage=mean_usage([run.metrics.usage for run in runs]),
         mean_batch=weighted([(run.metrics.mean_batch, run.metrics.counts.ok) for run in runs]),
         meets_slo=None,
@@ -243,11 +252,11 @@ def _pooled(runs: Sequence[_Summary], kind: str) -> Latency:
     return pooled_latency([run.durations[kind] for run in runs], [getattr(run.metrics, kind) for run in runs])
 
 
-def _counts(evidence: TrialEvidence, trial: Measured) -> Counts:
+def _counts(evidence: TrialData, trial: TrialRows) -> Counts:
     """The requests due in the measure phase; `unknown` are those that a lost worker sent but left no row of."""
     found = np.bincount(trial.due["outcome"], minlength=len(Outcome))
     by_outcome = {outcome.name.lower(): int(found[outcome]) for outcome in Outcome}
-    unknown = unaccounted(evidence.reports, trial.everything)
+    unknown = lost_requests(evidence.reports, trial.everything)
     sent = len(trial.due) - by_outcome["not_sent"] + unknown
     return Counts(
         **by_outcome,

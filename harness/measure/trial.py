@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from harness.measure.target.endpoint import Endpoint
     from harness.measure.target.session import Session
     from harness.plan.plan import Plan, Point, Trial
-    from harness.record.live import Live
+    from harness.record.load_report import Live
     from harness.record.run_dir import TrialDir
 
 STARTUP_GRACE_S = 60.0  # Locust, and for an in-process target the deep-learning library, must import first

@@ -1,4 +1,4 @@
-"""What a load process says of itself at the end of a trial: its counts, phases and health.
+"""The report of a load process on one trial: its counts, phases and health; and a running trial's progress.
 
 The counts are kept apart from the rows on purpose: conservation is checked by comparing the two.
 Written as `load.json` (`load-<worker>.json` where there are several) in the trial's folder.
@@ -6,7 +6,16 @@ Written as `load.json` (`load-<worker>.json` where there are several) in the tri
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import msgspec
+
+from harness.clock import NS_PER_S
+from harness.record.histogram import Histogram
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class LoopHealth(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,7 +30,7 @@ class LoopHealth(msgspec.Struct, frozen=True, kw_only=True):
     gc_collections: int = 0
 
 
-class GeneratorReport(msgspec.Struct, frozen=True, kw_only=True):
+class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     """One load process, one trial."""
 
     worker: int
@@ -56,3 +65,32 @@ class GeneratorReport(msgspec.Struct, frozen=True, kw_only=True):
     responses: str = ""  # `harness.record.histogram`: response times of good answers due in the measure phase
     clock_offset_ns: int = 0  # added to instants of this worker's machine to get those of the master's
     clock_error_ns: int | None = 0  # how far that may be off; None: the master's clock is not known here
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Progress of a trial since its measure phase began; percentiles of the response time to within 1 %."""
+
+    seconds: float
+    answered: int  # good answers to requests due in the measure phase
+    failed: int  # in all phases
+    p50_ms: float | None
+    p99_ms: float | None
+
+    @property
+    def rate_rps(self) -> float:
+        """Good answers per second."""
+        return self.answered / self.seconds
+
+
+def live_of(reports: Sequence[LoadReport], now_ns: int) -> Live | None:
+    """The progress by the newest report of every load process; None before the measure phase."""
+    begun = [report.measure_start_ns for report in reports if report.measure_start_ns is not None]
+    if not begun or (since_ns := now_ns - min(begun)) <= 0:
+        return None
+    total = Histogram.sum_of(Histogram.decode(report.responses) for report in reports if report.responses)
+    failed = sum(
+        report.wrong + report.error + report.timeout + report.rejected + report.aborted + report.not_sent
+        for report in reports
+    )
+    return Live(since_ns / NS_PER_S, total.count, failed, total.quantile_ms(0.5), total.quantile_ms(0.99))

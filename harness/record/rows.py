@@ -76,7 +76,7 @@ COLUMNS: tuple[tuple[str, str, str, bool], ...] = (
     ("predicted", "i", "int32", True),  # the class that the answer gives the highest score, where it was looked at
     ("status", "h", "int16", True),
     ("worker", "h", "int16", False),
-    ("request_class", "h", "int16", False),  # index into GeneratorReport.request_classes
+    ("request_class", "h", "int16", False),  # index into LoadReport.request_classes
     ("outcome", "b", "int8", False),
     ("phase", "b", "int8", False),
     ("checked", "b", "int8", False),  # 1 where the whole answer was compared with the expected one

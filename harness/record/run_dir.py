@@ -22,19 +22,22 @@ from harness.measure.target.statistics_reader import read_statistics
 from harness.plan.plan import SCHEMA_VERSION, Plan, Point, Trial
 from harness.record.envelope import read_envelope
 from harness.record.environment import Environment
-from harness.record.evidence import TrialEvidence
-from harness.record.live import live_of
-from harness.record.load_report import GeneratorReport
-from harness.record.masters_clock import report_on_masters_clock, rows_on_masters_clock, tokens_on_masters_clock
+from harness.record.load_report import LoadReport, live_of
+from harness.record.merge_workers import (
+    align_classes,
+    report_to_master_time,
+    rows_to_master_time,
+    tokens_to_master_time,
+)
 from harness.record.run_folder import RunFolder, TrialFolder
-from harness.record.shards import align_classes
+from harness.record.trial_data import TrialData
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from harness.record.envelope import Envelope
-    from harness.record.live import Live
+    from harness.record.load_report import Live
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,18 +87,18 @@ class TrialDir(TrialFolder):
         except (FileNotFoundError, msgspec.DecodeError):
             return None
 
-    def evidence(self, plan: Plan, trial: Trial, point: Point, envelope: Envelope | None = None) -> TrialEvidence:
+    def evidence(self, plan: Plan, trial: Trial, point: Point, envelope: Envelope | None = None) -> TrialData:
         """Everything measured in this trial, as far as it can be read."""
         from harness.record.recorder import read_rows
         from harness.record.samples import read_samples
         from harness.record.token_times import read_tokens
 
         record = self.read()
-        told = tuple(self._generator_reports())
+        told = tuple(self._load_reports())
         files = sorted(self.path.glob("requests*.arrow"))
-        shards, reports = align_classes([rows_on_masters_clock(read_rows(path), told) for path in files], told)
-        tokens = [tokens_on_masters_clock(read_tokens(path), told) for path in sorted(self.path.glob("tokens*.arrow"))]
-        return TrialEvidence(
+        shards, reports = align_classes([rows_to_master_time(read_rows(path), told) for path in files], told)
+        tokens = [tokens_to_master_time(read_tokens(path), told) for path in sorted(self.path.glob("tokens*.arrow"))]
+        return TrialData(
             trial=trial,
             point=point,
             rows=_concatenate(shards),
@@ -114,12 +117,12 @@ class TrialDir(TrialFolder):
 
     def live(self, now_ns: int) -> Live | None:
         """What the load processes have said until now."""
-        return live_of(list(self._generator_reports()), now_ns)
+        return live_of(list(self._load_reports()), now_ns)
 
-    def _generator_reports(self) -> Iterator[GeneratorReport]:
+    def _load_reports(self) -> Iterator[LoadReport]:
         for path in sorted(self.path.glob("load*.json")):
             try:
-                yield report_on_masters_clock(msgspec.json.decode(path.read_bytes(), type=GeneratorReport))
+                yield report_to_master_time(msgspec.json.decode(path.read_bytes(), type=LoadReport))
             except msgspec.DecodeError:
                 continue  # its absence is what the lost-worker check looks for
 
@@ -151,7 +154,7 @@ class RunDir(RunFolder):
             if record is None or not record.finished:
                 yield trial, point
 
-    def evidence(self, plan: Plan, point_number: int | None = None) -> Iterator[TrialEvidence]:
+    def evidence(self, plan: Plan, point_number: int | None = None) -> Iterator[TrialData]:
         """What was measured, trial by trial, of one point or of all; trials never started are left out."""
         envelope = read_envelope(self.envelope)
         for trial in plan.trials:

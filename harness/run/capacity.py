@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.judge.slo_check import believed, surely_missed, worst_tail_ratio
+from harness.judge.slo_check import surely_missed, trusted, worst_tail_ratio
 from harness.judge.summarise import summarise_point
 from harness.plan.arrivals import Poisson
 from harness.plan.plan import Point, Trial
@@ -110,7 +110,7 @@ def _probes(plan: Plan, points: list[Point], metrics: dict[int, PointMetrics]) -
 
 
 def _met(found: PointMetrics, slo: Slo | None) -> bool | None:
-    if believed(found):
+    if trusted(found):
         return found.meets_slo
     return False if slo is not None and surely_missed(found, slo) else None
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.judge.metrics import PointMetrics, TrialMetrics
     from harness.measure.target.session import Session
     from harness.plan.plan import Plan, Point
-    from harness.record.live import Live
+    from harness.record.load_report import Live
     from harness.record.run_dir import RunDir, TrialRecord
     from harness.run.events import Listener
 

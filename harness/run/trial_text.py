@@ -10,7 +10,7 @@ from harness.plan.knobs import format_value
 if TYPE_CHECKING:
     from harness.judge.metrics import TrialMetrics
     from harness.plan.plan import Point
-    from harness.record.live import Live
+    from harness.record.load_report import Live
 
 
 def point_text(point: Point) -> str:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from harness.judge.checks.case import worst
 from harness.judge.findings import FindingKind, Verdict
-from harness.judge.metrics import Estimate
 from harness.judge.number_text import figure, grouped
-from harness.judge.stats.means import FEWEST_FOR_INTERVAL, run_mean
+from harness.judge.stats.mean_intervals import FEWEST_RUNS, run_mean
 from harness.plan.knobs import format_value
 from harness.training.metrics import TrainingAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from harness.judge.interval import Interval
     from harness.training.metrics import TrainingPointMetrics
     from harness.training.plan import TrainingPlan
 
@@ -32,7 +32,7 @@ class _Choice:
     best: TrainingPointMetrics
     tied: tuple[TrainingPointMetrics, ...]
     baseline: TrainingPointMetrics | None
-    gain: Estimate | None
+    gain: Interval | None
 
 
 def training_answer(points: Sequence[TrainingPointMetrics], plan: TrainingPlan) -> TrainingAnswer:
@@ -104,13 +104,10 @@ def _beats(best: TrainingPointMetrics, other: TrainingPointMetrics) -> bool:
     return gain is not None and gain.low is not None and gain.low > 0
 
 
-def _gain(baseline: TrainingPointMetrics, best: TrainingPointMetrics) -> Estimate | None:
+def _gain(baseline: TrainingPointMetrics, best: TrainingPointMetrics) -> Interval | None:
     before, after = ({fit.seed: fit.test_accuracy for fit in point.fits if fit.whole} for point in (baseline, best))
     differences = [(after[seed] or 0.0) - (before[seed] or 0.0) for seed in sorted(set(before) & set(after))]
-    if not differences:
-        return None
-    mean = run_mean(differences)
-    return Estimate(value=mean.value, low=mean.low, high=mean.high)
+    return run_mean(differences) if differences else None
 
 
 def _sentences(choice: _Choice, points: Sequence[TrainingPointMetrics], plan: TrainingPlan) -> Iterable[str]:
@@ -118,7 +115,7 @@ def _sentences(choice: _Choice, points: Sequence[TrainingPointMetrics], plan: Tr
         yield from _speed_sentences(choice)
         return
     best, gain = choice.best, choice.gain
-    test = best.test_accuracy if best.seeds >= FEWEST_FOR_INTERVAL else best.test_sampling
+    test = best.test_accuracy if best.seeds >= FEWEST_RUNS else best.test_sampling
     right = f"{_accuracy(test)} of the test examples" if test else "an unknown share of the test examples"
     if len(plan.points) == 1:
         yield f"{plan.model} gets {right} right after {best.epochs} epoch{'s' if best.epochs > 1 else ''}."
@@ -128,9 +125,9 @@ def _sentences(choice: _Choice, points: Sequence[TrainingPointMetrics], plan: Tr
         yield f"{_name(best)} {claim}: it gets {right} right{against}."
     yield _fit_words(best)
     yield from _tie_words(best, choice.tied)
-    if best.seeds < FEWEST_FOR_INTERVAL and len(points) > 1:
+    if best.seeds < FEWEST_RUNS and len(points) > 1:
         seeds = "One seed" if best.seeds == 1 else "Two seeds"
-        yield f"{seeds} cannot tell a better value from a luckier start: use --seeds {FEWEST_FOR_INTERVAL}."
+        yield f"{seeds} cannot tell a better value from a luckier start: use --seeds {FEWEST_RUNS}."
     diverged = [_name(point) for point in points if _diverges(point)]
     if diverged:
         yield f"{_listed(diverged)} diverged."
@@ -181,7 +178,7 @@ def _surely_faster(point: TrainingPointMetrics, best: TrainingPointMetrics) -> b
     return point.seconds.high < best.seconds.low and point.seconds.value < MUCH_FASTER * best.seconds.value
 
 
-def _accuracy(estimate: Estimate) -> str:
+def _accuracy(estimate: Interval) -> str:
     """`97.2 % (96.1-98.4)`."""
     value = f"{100 * estimate.value:.1f}\u202f%"
     if estimate.low is None or estimate.high is None:
@@ -189,7 +186,7 @@ def _accuracy(estimate: Estimate) -> str:
     return f"{value} ({100 * estimate.low:.1f}{_TO}{100 * estimate.high:.1f})"
 
 
-def _points(gain: Estimate) -> str:
+def _points(gain: Interval) -> str:
     """`2.1 points (1.2-3.0) more`."""
     words = "more" if gain.value >= 0 else "fewer"
     interval = ""

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.judge.checks.case import doubt, worst
+from harness.judge.checks.case import finding, worst
 from harness.judge.checks.machine import stolen_time
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, percent
-from harness.judge.stats.means import FEWEST_FOR_INTERVAL
+from harness.judge.stats.mean_intervals import FEWEST_RUNS
 from harness.plan.knobs import format_value
 
 if TYPE_CHECKING:
@@ -69,21 +69,21 @@ def _diverged(metrics: FitMetrics) -> Finding | None:
         return None
     text = f"The loss was no finite number after epoch {epoch}: the fit diverged, and has no accuracy to give."
     remedy = "Lower learning_rate (a tenth is a good next try), or take another loss or activation."
-    return doubt(FindingKind.DIVERGED, Verdict.INVALID, text, remedy, epoch=epoch)
+    return finding(FindingKind.DIVERGED, Verdict.INVALID, text, remedy, epoch=epoch)
 
 
 def _trainer_died(evidence: FitEvidence) -> Finding | None:
     if not evidence.trainer_died:
         return None
     remedy = "Its own words are in trainer.log; go on with --resume, which trains it again."
-    return doubt(FindingKind.TRAINER_DIED, Verdict.INVALID, f"{evidence.failure}.".capitalize(), remedy)
+    return finding(FindingKind.TRAINER_DIED, Verdict.INVALID, f"{evidence.failure}.".capitalize(), remedy)
 
 
 def _epochs_missing(metrics: FitMetrics, evidence: FitEvidence) -> Finding | None:
     if evidence.failure is None or evidence.trainer_died:
         return None
     text = f"{metrics.epochs} of {metrics.planned_epochs} epochs are there: {evidence.failure}."
-    return doubt(FindingKind.EPOCHS_MISSING, Verdict.INVALID, text, "Go on with --resume, which trains it again.")
+    return finding(FindingKind.EPOCHS_MISSING, Verdict.INVALID, text, "Go on with --resume, which trains it again.")
 
 
 def _steal(metrics: FitMetrics, plan: TrainingPlan) -> Finding | None:
@@ -99,7 +99,7 @@ def _sampler(metrics: FitMetrics) -> Finding | None:
         return None
     text = "There are fewer than two resource samples of this fit: CPU, memory and GPU are unknown."
     remedy = "A fit of a second or more has some; otherwise trial.json says why the samplers ended."
-    return doubt(FindingKind.SAMPLER, Verdict.VALID, text, remedy)
+    return finding(FindingKind.SAMPLER, Verdict.VALID, text, remedy)
 
 
 def _not_learned(metrics: FitMetrics, evidence: FitEvidence) -> Finding | None:
@@ -114,7 +114,7 @@ def _not_learned(metrics: FitMetrics, evidence: FitEvidence) -> Finding | None:
         f"would do as well ({percent(guess)})."
     )
     remedy = "Change learning_rate by a factor of ten either way; then train longer (epochs)."
-    return doubt(FindingKind.NOT_LEARNED, Verdict.DEGRADED, text, remedy, accuracy=metrics.test_accuracy, guess=guess)
+    return finding(FindingKind.NOT_LEARNED, Verdict.DEGRADED, text, remedy, accuracy=metrics.test_accuracy, guess=guess)
 
 
 def _of_its_fits(metrics: TrainingPointMetrics) -> Iterator[Finding]:
@@ -123,29 +123,29 @@ def _of_its_fits(metrics: TrainingPointMetrics) -> Iterator[Finding]:
     A fit that is not whole for reasons outside the setting costs the point its seed, not its verdict, as long as
     others are whole. A setting that diverges from any seed cannot be relied on.
     """
-    for kind in dict.fromkeys(finding.kind for fit in metrics.fits for finding in fit.findings):
-        found = [(fit, finding) for fit in metrics.fits for finding in fit.findings if finding.kind is kind]
-        severe = worst(finding.verdict for _, finding in found)
-        fit, finding = next(pair for pair in found if pair[1].verdict is severe)
+    for kind in dict.fromkeys(each.kind for fit in metrics.fits for each in fit.findings):
+        found = [(fit, each) for fit in metrics.fits for each in fit.findings if each.kind is kind]
+        severe = worst(each.verdict for _, each in found)
+        fit, worst_one = next(pair for pair in found if pair[1].verdict is severe)
         if len(metrics.fits) > 1:
             where = f"From {len(found)} of {len(metrics.fits)} seeds, first from seed {fit.seed}: "
-            finding = msgspec.structs.replace(finding, text=where + finding.text)
+            worst_one = msgspec.structs.replace(worst_one, text=where + worst_one.text)
         if kind in (FindingKind.EPOCHS_MISSING, FindingKind.TRAINER_DIED) and metrics.seeds:
-            finding = msgspec.structs.replace(finding, verdict=Verdict.DEGRADED)
-        yield finding
+            worst_one = msgspec.structs.replace(worst_one, verdict=Verdict.DEGRADED)
+        yield worst_one
 
 
 def _too_few_seeds(metrics: TrainingPointMetrics, plan: TrainingPlan) -> Finding | None:
-    if not metrics.seeds or metrics.seeds >= FEWEST_FOR_INTERVAL:
+    if not metrics.seeds or metrics.seeds >= FEWEST_RUNS:
         return None
     alone = len(plan.points) == 1
     several = "s" if metrics.seeds > 1 else ""
     text = f"{metrics.seeds} seed{several}: how far the result depends on the start cannot be said" + (
         "." if alone else ", nor whether a value is better or was luckier."
     )
-    remedy = f"Train from {FEWEST_FOR_INTERVAL} seeds or more (--seeds {FEWEST_FOR_INTERVAL})."
+    remedy = f"Train from {FEWEST_RUNS} seeds or more (--seeds {FEWEST_RUNS})."
     verdict = Verdict.VALID if alone else Verdict.DEGRADED
-    return doubt(FindingKind.TOO_FEW_SEEDS, verdict, text, remedy, seeds=metrics.seeds)
+    return finding(FindingKind.TOO_FEW_SEEDS, verdict, text, remedy, seeds=metrics.seeds)
 
 
 def _overfitting(metrics: TrainingPointMetrics) -> Finding | None:
@@ -161,7 +161,7 @@ def _overfitting(metrics: TrainingPointMetrics) -> Finding | None:
     if rise >= OVERFITTING_RISE:
         text += f"; the validation loss has risen by {percent(rise)} since epoch {turn}"
         remedy = f"Stop earlier (epochs={turn}), or regularise: more dropout, l2 or input_noise."
-    return doubt(FindingKind.OVERFITTING, Verdict.VALID, f"{text}.", remedy, gap=gap.value, rise=rise)
+    return finding(FindingKind.OVERFITTING, Verdict.VALID, f"{text}.", remedy, gap=gap.value, rise=rise)
 
 
 def _turn(loss: Curve) -> tuple[float, int]:
@@ -189,7 +189,7 @@ def _unconverged(metrics: TrainingPointMetrics) -> Finding | None:
         return None
     text = f"The validation loss was still falling at the end: by {percent(fall)} over the last {_epochs(tenth)}."
     remedy = f"Train longer (epochs={2 * metrics.epochs}), or take larger steps (learning_rate)."
-    return doubt(FindingKind.UNCONVERGED, Verdict.VALID, text, remedy, fall=fall)
+    return finding(FindingKind.UNCONVERGED, Verdict.VALID, text, remedy, fall=fall)
 
 
 def _epochs(count: int) -> str:
@@ -213,7 +213,7 @@ def _underfitting(
         text += f", against {percent(within_reach)} with {_name(others[within_reach])}"
     remedy = "Less dropout, l2 or input_noise, another learning_rate, more epochs, or a larger model (--model)."
     by = _POINTS * (within_reach - train.value)
-    return doubt(FindingKind.UNDERFITTING, Verdict.VALID, f"{text}.", remedy, below_by_points=float(figure(by, 3)))
+    return finding(FindingKind.UNDERFITTING, Verdict.VALID, f"{text}.", remedy, below_by_points=float(figure(by, 3)))
 
 
 def _unequal_seeds(metrics: TrainingPointMetrics, points: Sequence[TrainingPointMetrics]) -> Finding | None:
@@ -226,7 +226,7 @@ def _unequal_seeds(metrics: TrainingPointMetrics, points: Sequence[TrainingPoint
     listed = ", ".join(str(seed) for seed in lacking)
     text = f"Seed{'s' if len(lacking) > 1 else ''} {listed} of the other values {'are' if len(lacking) > 1 else 'is'} "
     remedy = "Go on with --resume; where a seed diverged, the value cannot be relied on."
-    return doubt(FindingKind.UNEQUAL_SEEDS, Verdict.DEGRADED, f"{text}missing here.", remedy, missing=len(lacking))
+    return finding(FindingKind.UNEQUAL_SEEDS, Verdict.DEGRADED, f"{text}missing here.", remedy, missing=len(lacking))
 
 
 def _name(point: TrainingPointMetrics) -> str:

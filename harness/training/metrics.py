@@ -9,7 +9,8 @@ from __future__ import annotations
 import msgspec
 
 from harness.judge.findings import Finding, Verdict
-from harness.judge.metrics import Estimate, ModelCard, Usage
+from harness.judge.interval import Interval
+from harness.judge.metrics import ModelCard, Usage
 from harness.plan.knobs import Setting
 
 
@@ -69,15 +70,15 @@ class TrainingPointMetrics(msgspec.Struct, frozen=True, kw_only=True):
     setting: Setting  # the swept knobs only
     seeds: int  # fits that came to their end
     epochs: int  # planned
-    seconds: Estimate | None  # spent fitting
-    test_accuracy: Estimate | None
-    test_sampling: Estimate | None  # the mean with the interval that so many test examples allow (Wilson)
-    test_loss: Estimate | None
-    validation_accuracy: Estimate | None
-    train_accuracy: Estimate | None
-    gap: Estimate | None
-    samples_per_s: Estimate | None
-    seconds_to_target: Estimate | None  # None unless every seed reached the target
+    seconds: Interval | None  # spent fitting
+    test_accuracy: Interval | None
+    test_sampling: Interval | None  # the mean with the interval that so many test examples allow (Wilson)
+    test_loss: Interval | None
+    validation_accuracy: Interval | None
+    train_accuracy: Interval | None
+    gap: Interval | None
+    samples_per_s: Interval | None
+    seconds_to_target: Interval | None  # None unless every seed reached the target
     reached_target: int  # seeds that did
     meets_target: bool | None  # mean test accuracy against the target; None where there is none
     curves: Curves
@@ -93,7 +94,7 @@ class TrainingAnswer(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
     best_point: int | None = None
     baseline_point: int | None = None
-    gain: Estimate | None = None  # test accuracy of best minus baseline, seed by seed
+    gain: Interval | None = None  # test accuracy of best minus baseline, seed by seed
     tied_points: tuple[int, ...] = ()  # points that the data cannot tell from the best
 
 

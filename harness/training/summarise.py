@@ -13,11 +13,11 @@ import msgspec
 
 from harness.clock import NS_PER_S
 from harness.judge.findings import Verdict
-from harness.judge.metrics import Estimate
+from harness.judge.interval import Interval
 from harness.judge.numbers.resource_usage import mean_usage, usage
 from harness.judge.numbers.sample_series import Samples
 from harness.judge.numbers.trial_rows import Window
-from harness.judge.stats.means import run_mean, share_interval
+from harness.judge.stats.mean_intervals import run_mean, share_interval
 from harness.training.answer import training_answer, training_verdict
 from harness.training.checks import judge_fit, judge_together, judge_training_point
 from harness.training.curves import curves, finite
@@ -153,32 +153,21 @@ def _known(fits: Sequence[FitMetrics], name: str) -> list[float]:
     return [value for fit in fits if (value := getattr(fit, name)) is not None]
 
 
-def _mean(values: Sequence[float]) -> Estimate | None:
-    if not values:
-        return None
-    mean = run_mean(values)
-    return Estimate(value=mean.value, low=mean.low, high=mean.high)
+def _mean(values: Sequence[float]) -> Interval | None:
+    return run_mean(values) if values else None
 
 
-def _positive(values: Sequence[float]) -> Estimate | None:
-    return _within(_mean(values), 0.0, None)
+def _positive(values: Sequence[float]) -> Interval | None:
+    return run_mean(values).clipped(0.0) if values else None
 
 
-def _share(values: Sequence[float]) -> Estimate | None:
-    return _within(_mean(values), 0.0, 1.0)
+def _share(values: Sequence[float]) -> Interval | None:
+    return run_mean(values).clipped(0.0, 1.0) if values else None
 
 
-def _within(estimate: Estimate | None, lowest: float, highest: float | None) -> Estimate | None:
-    """The interval, which knows of no bounds, cut to what is possible."""
-    if estimate is None or estimate.low is None or estimate.high is None:
-        return estimate
-    high = estimate.high if highest is None else min(estimate.high, highest)
-    return Estimate(value=estimate.value, low=max(estimate.low, lowest), high=high)
-
-
-def _sampling(accuracy: Estimate | None, evidence: Sequence[FitEvidence]) -> Estimate | None:
+def _sampling(accuracy: Interval | None, evidence: Sequence[FitEvidence]) -> Interval | None:
     count = next((each.fit.model.test_count for each in evidence if each.fit), None)
     if accuracy is None or not count:
         return None
     low, high = share_interval(round(accuracy.value * count), count)
-    return Estimate(value=accuracy.value, low=low, high=high)
+    return Interval(value=accuracy.value, low=low, high=high)

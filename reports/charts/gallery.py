@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from harness.judge.metrics import Estimate
+from harness.judge.interval import Interval
 from reports.charts.xy import Chart, draw
 from reports.views.curves import curves
 
@@ -133,14 +133,12 @@ def against_load(what: str, y_label: str, y: Read, axis: Axis, limit: tuple[floa
 
 
 def _percentile(p: float) -> Read:
-    def read(point: PointMetrics) -> Estimate | None:
+    def read(point: PointMetrics) -> Interval | None:
         found = point.response.at(p)
-        if found is None or found.value_ms is None:
-            return None
-        return Estimate(value=found.value_ms, low=found.low_ms, high=found.high_ms)
+        return found.interval_ms if found else None
 
     return read
 
 
 def _plain(read: Callable[[PointMetrics], float | None]) -> Read:
-    return lambda point: None if (value := read(point)) is None else Estimate(value=value)
+    return lambda point: None if (value := read(point)) is None else Interval(value=value)

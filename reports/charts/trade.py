@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.judge.metrics import Estimate
+from harness.judge.interval import Interval
+from harness.plan.knobs import format_value
 from reports.charts.xy import Chart, draw
 from reports.labels import setting_label
 from reports.views.curves import Axis, Curves, Line
@@ -28,7 +29,7 @@ class _Names(Axis):
 
     def text(self, point: PointMetrics) -> str:
         """The setting's values, without the knobs' names."""
-        return ", ".join(label.partition("=")[2] for label in setting_label(point.setting).split(", "))
+        return ", ".join(format_value(value) for value in point.setting.values())
 
 
 def trade_charts(report: ReportInput, lines: Curves) -> list[tuple[str, Markup]]:
@@ -38,16 +39,16 @@ def trade_charts(report: ReportInput, lines: Curves) -> list[tuple[str, Markup]]
     """
     result = report.result
     points = {point.point: point for point in result.points}
-    chosen = [points[bargain.point] for bargain in result.bargains]
-    front = [points[bargain.point] for bargain in result.bargains if bargain.on_front]
+    chosen = [points[each.point] for each in result.trade_off]
+    front = [points[each.point] for each in result.trade_off if each.on_front]
     of_point = {point.point: line.index or 0 for line in lines.lines for point in line.points}
     marks = [Line(setting_label(point.setting), (point,), of_point[point.point]) for point in chosen]
     found = []
-    rated = {bargain.point: bargain.accuracy for bargain in result.bargains}
+    rated = {each.point: each.accuracy for each in result.trade_off}
     for chart in _charts(report, rated):
         along = sorted(front, key=lambda point: each.value if (each := chart.x(point)) else 0.0)
         line = [Line("Pareto front", tuple(along), None)] if len(along) > 1 else []
-        curves = Curves("", (*line, *marks), _Names(""), ordered=False, best=result.answer.best_point)
+        curves = Curves("", (*line, *marks), _Names(""), ordered=False, best=result.recommendation.best_point)
         svg = draw(chart, curves)
         if svg is not None:
             found.append((chart.title, svg))
@@ -77,13 +78,13 @@ def _charts(report: ReportInput, rated: Mapping[int, Accuracy]) -> Iterator[Char
 
 
 def _wrong(rated: Mapping[int, Accuracy]) -> Read:
-    def read(point: PointMetrics) -> Estimate | None:
+    def read(point: PointMetrics) -> Interval | None:
         found = rated[point.point]
-        return Estimate(value=100 * (1 - found.value), low=100 * (1 - found.high), high=100 * (1 - found.low))
+        return Interval(100 * (1 - found.value), 100 * (1 - found.high), 100 * (1 - found.low))
 
     return read
 
 
-def _p99(point: PointMetrics) -> Estimate | None:
+def _p99(point: PointMetrics) -> Interval | None:
     tail = point.response.at(0.99)
-    return None if tail is None or tail.value_ms is None else Estimate(value=tail.value_ms)
+    return None if tail is None or tail.value_ms is None else Interval(tail.value_ms)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.axes import Axes
 
-    from harness.judge.metrics import Estimate
+    from harness.judge.interval import Interval
 
 _ROOM = 0.12  # of the range, above and below
 _MOST_NAMES = 8  # side by side; more are slanted
@@ -36,7 +36,7 @@ class ValueDot:
     """One setting: its name, its mean, and the figures of its seeds."""
 
     name: str
-    estimate: Estimate
+    estimate: Interval
     seeds: tuple[float, ...]
     best: bool = False
     hollow: bool = False

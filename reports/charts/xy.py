@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import XAxis, YAxis
 
-    from harness.judge.metrics import Estimate, PointMetrics
+    from harness.judge.interval import Interval
+    from harness.judge.metrics import PointMetrics
     from reports.views.curves import Axis, Curves, Line
 
-    Read = Callable[[PointMetrics], Estimate | None]
+    Read = Callable[[PointMetrics], Interval | None]
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 _LONGEST_BAR = 2.0  # times the largest figure of a chart
@@ -49,8 +50,8 @@ class _Place:
     """A point on the paper."""
 
     point: PointMetrics
-    x: Estimate
-    y: Estimate
+    x: Interval
+    y: Interval
 
 
 def draw(chart: Chart, curves: Curves) -> Markup | None:
@@ -100,7 +101,7 @@ def _scale(axes: Axes, chart: Chart, axis: Axis, shown: Sequence[_Place]) -> Non
         axes.locator_params(axis="x", nbins=5)
 
 
-def _reach(estimates: Sequence[Estimate]) -> float:
+def _reach(estimates: Sequence[Interval]) -> float:
     """The largest figure with its error bar; bars that would dwarf the figures are cut."""
     largest = max(each.value for each in estimates)
     return min(max(each.high or each.value for each in estimates), _LONGEST_BAR * largest)

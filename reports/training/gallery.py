@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.judge.findings import Verdict
-from harness.judge.metrics import Estimate
 from harness.plan.knobs import format_value
 from reports.charts.epochs import EpochChart, EpochLine, draw_epochs
 from reports.charts.gallery import Colour, Drawing, palette
@@ -18,10 +17,11 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
+    from harness.judge.interval import Interval
     from harness.training.metrics import FitMetrics, TrainingPointMetrics
     from reports.training import TrainingInput
 
-    OfPoint = Callable[[TrainingPointMetrics], Estimate | None]
+    OfPoint = Callable[[TrainingPointMetrics], Interval | None]
     OfFit = Callable[[FitMetrics], float | None]
 
 _MOST_VALUES = 4  # charts, in the order of their weight
@@ -144,11 +144,8 @@ def _plain(name: str) -> tuple[OfPoint, OfFit]:
 def _points(name: str) -> tuple[OfPoint, OfFit]:
     """Shares as points of a hundred: a matter of the unit, not of the number."""
 
-    def of_point(point: TrainingPointMetrics) -> Estimate | None:
-        share: Estimate | None = getattr(point, name)
-        if share is None:
-            return None
-        low, high = (None if end is None else 100 * end for end in (share.low, share.high))
-        return Estimate(value=100 * share.value, low=low, high=high)
+    def of_point(point: TrainingPointMetrics) -> Interval | None:
+        share: Interval | None = getattr(point, name)
+        return None if share is None else share.times(100)
 
     return of_point, lambda fit: None if (value := getattr(fit, name)) is None else 100 * value

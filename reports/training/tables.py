@@ -13,7 +13,8 @@ from reports.views.points_table import Cell, Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from harness.judge.metrics import Estimate, Usage
+    from harness.judge.interval import Interval
+    from harness.judge.metrics import Usage
     from harness.training.metrics import FitMetrics, TrainingPointMetrics
     from reports.training import TrainingInput
 
@@ -50,11 +51,11 @@ def _point_cells(point: TrainingPointMetrics, report: TrainingInput) -> Iterator
     yield Cell(f"{point.reached_target} of {point.seeds}", key=str(point.reached_target))
 
 
-def _estimate(estimate: Estimate | None) -> Cell:
+def _estimate(estimate: Interval | None) -> Cell:
     return Cell(*units.estimate(estimate), key=_key(estimate))
 
 
-def _key(estimate: Estimate | None) -> str:
+def _key(estimate: Interval | None) -> str:
     return units.machine_number(estimate.value if estimate else None)
 
 

@@ -9,7 +9,7 @@ from reports import units
 from reports.labels import setting_label
 
 if TYPE_CHECKING:
-    from harness.judge.metrics import Estimate
+    from harness.judge.interval import Interval
     from harness.training.metrics import TrainingPointMetrics
 
 _FIT_WORDS = {
@@ -38,7 +38,7 @@ def share(value: float | None) -> str:
     return units.ABSENT if value is None else f"{100 * value:.1f}"
 
 
-def shares(estimate: Estimate | None) -> tuple[str, str]:
+def shares(estimate: Interval | None) -> tuple[str, str]:
     """A share in percent and its interval."""
     if estimate is None:
         return units.ABSENT, ""

@@ -44,8 +44,7 @@ def _cells(point: PointMetrics, each: ClassMetrics) -> Iterator[Cell]:
     key = units.machine_number(each.slowdown.value) if each.slowdown else ""
     yield Cell(text if not each.slowdown else f"{text}\u00d7", interval, key=key)
     yield Cell(units.count(each.counts.ok), key=str(each.counts.ok))
-    failed = each.counts.scheduled - each.counts.ok
-    yield Cell(units.count(failed), key=str(failed))
+    yield Cell(units.count(each.counts.failed), key=str(each.counts.failed))
     words = SLO_WORDS[each.meets_slo] if each.slo else units.ABSENT
     yield Cell(words, str(each.slo) if each.slo else "", key=words, kind="text")
 
@@ -93,7 +92,7 @@ def classes_csv(points: Iterable[PointMetrics], plan: Plan) -> str:
                 *(_percentile(getattr(each, kind), p) for kind, p in _CSV_LATENCIES),
                 units.machine_number(each.slowdown.value if each.slowdown else None),
                 each.counts.ok,
-                each.counts.scheduled - each.counts.ok,
+                each.counts.failed,
                 str(each.slo or ""),
                 SLO_WORDS[each.meets_slo] if each.slo else "",
             ))  # fmt: skip

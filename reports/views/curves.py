@@ -82,7 +82,7 @@ def curves(result: RunResult) -> Curves:
     names = list(points[0].setting) if points else []
     if len(loads) == 1 and len(names) == 1 and len(settings) > 1:
         line = Line(next(iter(loads)), _along(points, Axis(names[0], knob=names[0])), 0)
-        return Curves("", (line,), Axis(names[0], knob=names[0]), ordered=True, best=result.answer.best_point)
+        return Curves("", (line,), Axis(names[0], knob=names[0]), ordered=True, best=result.recommendation.best_point)
     by_setting: dict[tuple[str, ...], list[PointMetrics]] = defaultdict(list)
     for point in points:
         by_setting[_key(point.setting.values())].append(point)
@@ -93,7 +93,7 @@ def curves(result: RunResult) -> Curves:
         for key, members in by_setting.items()
     )
     numeric = not any(isinstance(value, str) for point in points for value in point.setting.values())
-    return Curves(", ".join(names), lines, axis, ordered=numeric, best=result.answer.best_point)
+    return Curves(", ".join(names), lines, axis, ordered=numeric, best=result.recommendation.best_point)
 
 
 def _of_one_kind(points: Sequence[PointMetrics]) -> Sequence[PointMetrics]:
@@ -123,7 +123,7 @@ def _most_telling(
     by_setting: dict[tuple[str, ...], list[PointMetrics]], result: RunResult
 ) -> dict[tuple[str, ...], int]:
     """The lines that get a colour, in the order of the plan: best and baseline, then those with most throughput."""
-    named = {result.answer.best_point, result.answer.baseline_point}
+    named = {result.recommendation.best_point, result.recommendation.baseline_point}
 
     def rank(key: tuple[str, ...]) -> tuple[bool, float]:
         members = by_setting[key]

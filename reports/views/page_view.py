@@ -15,7 +15,7 @@ from reports.views.points_table import points_table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.judge.metrics import Answer, ModelCard, PointMetrics, RunResult
+    from harness.judge.metrics import ModelCard, PointMetrics, Recommendation, RunResult
     from harness.plan.plan import Plan
     from reports.report_input import ReportInput
     from reports.views.points_table import Table
@@ -61,18 +61,18 @@ class Page:
 def page(report: ReportInput) -> Page:
     """The view of a run."""
     plan, result = report.plan, report.result
-    best = next((point for point in result.points if point.point == result.answer.best_point), None)
+    best = next((point for point in result.points if point.point == result.recommendation.best_point), None)
     if best is None and len(result.points) == 1:
         best = result.points[0]
     return Page(
         name=plan.name,
         subtitle=", ".join(part for part in (plan.target, plan.model, instant(report.started_at)) if part),
-        sentence=result.answer.sentence,
+        sentence=result.recommendation.sentence,
         verdict=result.verdict.value,
         verdict_words=_verdict_words(result),
         slo=str(plan.slo) if plan.slo else "",
         missing=result.missing,
-        headline=tuple(_headline(best, result.answer)) if best else (),
+        headline=tuple(_headline(best, result.recommendation)) if best else (),
         headline_of=point_label(best) if best else "",
         points=points_table(result, plan),
         conserved=tuple(_conserved(result)),
@@ -93,7 +93,7 @@ def instant(iso: str) -> str:
     return f"{iso[:10]} {iso[11:16]} UTC" if iso.endswith("+00:00") else iso
 
 
-def _headline(point: PointMetrics, answer: Answer) -> Iterator[Figure]:
+def _headline(point: PointMetrics, answer: Recommendation) -> Iterator[Figure]:
     value, interval = units.estimate(point.throughput_rps)
     yield Figure("Throughput", value, "req/s", _notes(interval))
     if answer.speedup is not None:

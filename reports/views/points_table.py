@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.judge.metrics import Estimate
 from harness.plan.knobs import format_value
 from reports import units
 from reports.labels import load_label, reasons
@@ -47,12 +46,12 @@ def points_table(result: RunResult, plan: Plan) -> Table:
     accuracy = ("Accuracy %",) if any(point.accuracy for point in result.points) else ()
     columns = (
         *swept, "Load", "Verdict", "Throughput /s", "p50 ms", "p90 ms", "p95 ms", "p99 ms", "p99.9 ms", *goodput,
-        "Service p50 ms", "Service p99 ms", "Sent late p99 ms", "Good", "Failed", "Not sent",
+        "Service p50 ms", "Service p99 ms", "Sent late p99 ms", "Good", "Failed",
         *accuracy, "Mean batch", *slo,
     )  # fmt: skip
     rows = tuple(tuple(_point_cells(point, plan, accuracy=bool(accuracy))) for point in result.points)
     numbers = [point.point for point in result.points]
-    best = result.answer.best_point
+    best = result.recommendation.best_point
     return Table(columns, rows, numbers.index(best) if best in numbers else None, len(swept) + 2)
 
 
@@ -73,11 +72,13 @@ def _point_cells(point: PointMetrics, plan: Plan, *, accuracy: bool) -> Iterator
     yield _percentile(point, "service", 0.99)
     yield _percentile(point, "lateness", 0.99)
     counts = point.counts
-    failures = {name: getattr(counts, name) for name in ("wrong", "error", "timeout", "rejected", "aborted", "unknown")}
-    listed = ", ".join(f"{units.count(number)} {name}" for name, number in failures.items() if number)
+    causes = ((name.replace("_", " "), number) for name, number in counts.failures.items() if number)
     yield Cell(units.count(counts.ok), key=str(counts.ok))
-    yield Cell(units.count(sum(failures.values())), listed, key=str(sum(failures.values())))
-    yield Cell(units.count(counts.not_sent), key=str(counts.not_sent))
+    yield Cell(
+        units.count(counts.failed),
+        ", ".join(f"{units.count(number)} {name}" for name, number in causes),
+        key=str(counts.failed),
+    )
     if accuracy:
         yield accuracy_cell(point.accuracy)
     yield _cell((units.number(point.mean_batch), ""), point.mean_batch)
@@ -89,7 +90,7 @@ def accuracy_cell(accuracy: Accuracy | None) -> Cell:
     """The share of payloads whose class was right, in percent, with its interval."""
     if accuracy is None:
         return Cell(units.ABSENT)
-    percent = Estimate(value=100 * accuracy.value, low=100 * accuracy.low, high=100 * accuracy.high)
+    percent = accuracy.interval.times(100)
     text, interval = units.estimate(percent, 3)
     return Cell(text, interval, key=units.machine_number(percent.value))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.judge.metrics import Estimate
 from reports import units
 from reports.charts.gallery import Drawing, against_load
 from reports.charts.xy import draw
@@ -14,7 +13,8 @@ from reports.views.points_table import Cell, Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from harness.judge.metrics import PointMetrics, StreamMetrics
+    from harness.judge.interval import Interval
+    from harness.judge.metrics import Latency, PointMetrics, StreamMetrics
     from harness.plan.plan import Plan
     from reports.charts.xy import Read
     from reports.views.curves import Curves
@@ -60,15 +60,14 @@ def stream_charts(plan: Plan, lines: Curves) -> list[Drawing]:
     return [Drawing(title, svg) for title, svg in drawn if svg is not None]
 
 
-def _of(read: Callable[[StreamMetrics], Estimate | None]) -> Read:
+def _of(read: Callable[[StreamMetrics], Interval | None]) -> Read:
     return lambda point: read(point.stream) if point.stream else None
 
 
 def _percentile(kind: str, p: float) -> Read:
-    def read(stream: StreamMetrics) -> Estimate | None:
-        found = getattr(stream, kind).at(p)
-        if found is None or found.value_ms is None:
-            return None
-        return Estimate(value=found.value_ms, low=found.low_ms, high=found.high_ms)
+    def read(stream: StreamMetrics) -> Interval | None:
+        latency: Latency = getattr(stream, kind)
+        found = latency.at(p)
+        return found.interval_ms if found else None
 
     return _of(read)

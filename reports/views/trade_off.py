@@ -14,7 +14,7 @@ from reports.views.points_table import SLO_WORDS, Cell, Table, accuracy_cell
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.judge.metrics import Bargain, ModelCard, PointMetrics, RunResult
+    from harness.judge.metrics import ModelCard, PointMetrics, RunResult, TradeOffPoint
     from harness.plan.plan import Plan
 
 STEPS = ("clean", "transform", "normalise", "augment")
@@ -22,16 +22,16 @@ STEPS = ("clean", "transform", "normalise", "augment")
 
 def trade_table(result: RunResult, plan: Plan) -> Table | None:
     """A row for each setting at its best load; None where accuracy does not depend on the setting."""
-    if not result.bargains:
+    if not result.trade_off:
         return None
     cards = {card.name: card for card in result.models} if MODEL in plan.swept else {}
     model = ("Parameters", "Held out %") if cards else ()
     limit = ("SLO",) if plan.slo else ()
     columns = (*plan.swept, "Load", "Accuracy %", *model, "Throughput /s", "p99 ms", *limit, "Pareto front")
     points = {point.point: point for point in result.points}
-    rows = tuple(tuple(_cells(each, points[each.point], plan, cards)) for each in result.bargains)
-    numbers = [each.point for each in result.bargains]
-    best = result.answer.best_point
+    rows = tuple(tuple(_cells(each, points[each.point], plan, cards)) for each in result.trade_off)
+    numbers = [each.point for each in result.trade_off]
+    best = result.recommendation.best_point
     return Table(columns, rows, numbers.index(best) if best in numbers else None, len(plan.swept) + 1)
 
 
@@ -49,12 +49,12 @@ def steps_table(points: Sequence[PointMetrics]) -> Table | None:
     return Table(("Point", *(f"{name.capitalize()} ms" for name in names)), tuple(rows), None, 1)
 
 
-def _cells(bargain: Bargain, point: PointMetrics, plan: Plan, cards: dict[str, ModelCard]) -> Iterator[Cell]:
+def _cells(each: TradeOffPoint, point: PointMetrics, plan: Plan, cards: dict[str, ModelCard]) -> Iterator[Cell]:
     for name in plan.swept:
         text = format_value(point.setting[name])
         yield Cell(text, key=text, kind="point")
     yield Cell(load_label(point), key=units.machine_number(point.concurrency or point.rate_target_rps), kind="point")
-    yield accuracy_cell(bargain.accuracy)
+    yield accuracy_cell(each.accuracy)
     if cards:
         yield from _card_cells(cards.get(str(point.setting[MODEL])))
     value, interval = units.estimate(point.throughput_rps)
@@ -63,8 +63,8 @@ def _cells(bargain: Bargain, point: PointMetrics, plan: Plan, cards: dict[str, M
     text, note = units.milliseconds(tail)
     yield Cell(text, note, key=units.machine_number(tail.value_ms) if tail else "")
     if plan.slo:
-        yield Cell(SLO_WORDS[bargain.meets_slo], key=SLO_WORDS[bargain.meets_slo], kind="text")
-    front = "on it" if bargain.on_front else ""
+        yield Cell(SLO_WORDS[each.meets_slo], key=SLO_WORDS[each.meets_slo], kind="text")
+    front = "on it" if each.on_front else ""
     yield Cell(front or units.ABSENT, key=front, kind="text")
 
 

@@ -24,7 +24,7 @@ import numpy as np
 import queueing
 
 from harness.calibration.true_values import Driven, ServerLog, lateness_ns, true_values
-from harness.judge.numbers.trial_rows import measured
+from harness.judge.numbers.trial_rows import trial_rows
 from harness.judge.significance import compare_throughput
 from harness.judge.summarise import summarise_point, summarise_trial
 from harness.measure.target.embedded_server import EmbeddedServer
@@ -80,7 +80,7 @@ def logged(out):
     folder = RunDir.open(out, "DIR")
     plan = folder.read().plan
     (evidence,) = folder.evidence(plan)
-    window = measured(evidence).window
+    window = trial_rows(evidence).window
     driven = Driven(plan.points[0].arrivals, evidence.trial.seed, window.start_ns - round(5e9), window)
     return true_values(ServerLog.read(Path(f"{out}.csv")), driven)
 
@@ -147,7 +147,7 @@ def test_sending(tmp_path):
     subprocess.run(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=300, check=False)
     folder = RunDir.open(out, "DIR")
     (evidence,) = folder.evidence(folder.read().plan)
-    trial = measured(evidence)
+    trial = trial_rows(evidence)
     driven = Driven(Poisson(rate_rps=1000.0), evidence.trial.seed, trial.window.start_ns - 10**9, trial.window)
     server = ServerLog.read(log)
     late_ms = lateness_ns(server, driven) / 1e6

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from harness.judge.findings import Finding, FindingKind, Verdict
+from harness.judge.interval import Interval
 from harness.judge.metrics import (
     Counts,
-    Estimate,
     Latency,
     PointMetrics,
     Quantile,
@@ -31,7 +31,7 @@ def trial_of(rate, half=0.0, *, findings=(), verdict=Verdict.VALID, repeat=0):
         repeat=repeat,
         seconds=10.0,
         counts=Counts(),
-        throughput_rps=Estimate(value=rate, low=rate - half, high=rate + half),
+        throughput_rps=Interval(value=rate, low=rate - half, high=rate + half),
         response=NOTHING,
         service=NOTHING,
         lateness=NOTHING,
@@ -71,7 +71,7 @@ def point_of(
         repeats=len(rates),
         seconds=10.0 * len(rates),
         counts=counts or Counts(scheduled=10_000, sent=10_000, ok=10_000, checked=10_000),
-        throughput_rps=Estimate(value=rate, low=rate - half, high=rate + half),
+        throughput_rps=Interval(value=rate, low=rate - half, high=rate + half),
         goodput_rps=None,
         response=latency,
         service=latency,

@@ -7,10 +7,10 @@ import pyarrow as pa
 
 from harness.plan.arrivals import Closed
 from harness.plan.plan import Point, Trial
-from harness.record.evidence import TrialEvidence
-from harness.record.load_report import GeneratorReport, LoopHealth
+from harness.record.load_report import LoadReport, LoopHealth
 from harness.record.rows import ABSENT, Outcome, Phase, row_schema
 from harness.record.samples import sample_schema
+from harness.record.trial_data import TrialData
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -62,7 +62,7 @@ def report_of(rows, seconds, *, worker=0, **changes):
         "checked": mine.num_rows,
         "health": LoopHealth(cpu_ns=2 * S, wall_ns=10 * S, loop_lag_p50_ns=1000, loop_lag_p99_ns=10_000),
     }
-    return GeneratorReport(**{**fields, **changes})
+    return LoadReport(**{**fields, **changes})
 
 
 def samples_of(series):
@@ -81,7 +81,7 @@ def evidence_of(rows, *, seconds=10.0, arrivals=None, reports=None, samples=None
     if samples is None:
         steady = {("target", "cpu_s"): [(t / 2, t / 4) for t in range(int(2 * seconds) + 1)]}
         samples = samples_of(steady)
-    return TrialEvidence(
+    return TrialData(
         trial=Trial(number=repeat, point=0, repeat=repeat, seed=1),
         point=point,
         rows=rows,

@@ -12,14 +12,14 @@ import sys
 from pathlib import Path
 
 from harness.judge.findings import Finding, FindingKind, Verdict
+from harness.judge.interval import Interval
 from harness.judge.metrics import (
-    Answer,
     Counts,
-    Estimate,
     Latency,
     ModelCard,
     PointMetrics,
     Quantile,
+    Recommendation,
     RunResult,
     Split,
     Timeline,
@@ -131,7 +131,7 @@ def trial_of(number, repeat, rate, median_ms, batched, *, findings=(), verdict=V
         repeat=repeat,
         seconds=seconds,
         counts=Counts(scheduled=count, sent=count, ok=count, checked=count),
-        throughput_rps=Estimate(value=rate, low=0.97 * rate, high=1.03 * rate),
+        throughput_rps=Interval(value=rate, low=0.97 * rate, high=1.03 * rate),
         response=response,
         service=latency_of(median_ms * 0.97, 0.27, count, carried=0.99 if count > 4000 else 0.95),
         lateness=latency_of(0.03, 0.5, count, carried=0.95),
@@ -186,8 +186,8 @@ def point_of(number, setting, arrivals, repeats=2, *, findings=(), slo_ms=None, 
         repeats=repeats,
         seconds=SECONDS * repeats,
         counts=Counts(scheduled=count, sent=count, ok=count, checked=count),
-        throughput_rps=Estimate(value=value, low=0.97 * value, high=1.03 * value),
-        goodput_rps=Estimate(value=0.99 * value, low=0.95 * value, high=value) if slo_ms else None,
+        throughput_rps=Interval(value=value, low=0.97 * value, high=1.03 * value),
+        goodput_rps=Interval(value=0.99 * value, low=0.95 * value, high=value) if slo_ms else None,
         response=response,
         service=latency_of(median_ms * 0.97, 0.27, count, carried=0.99 if count > 4000 else 0.95),
         lateness=latency_of(0.03, 0.5, count, carried=0.95),
@@ -236,14 +236,14 @@ def sweep(settings=None, loads=(1, 8, 32, 128), **plan_changes):
             findings = (UNCHECKED,)
         points.append(point_of(number, setting, Closed(users=users), findings=findings, slo_ms=50.0))
     best = max((p for p in points if p.meets_slo is not False), key=lambda p: p.throughput_rps.value)
-    answer = Answer(
+    answer = Recommendation(
         sentence="At p99 \u2264 50 ms batch_size=64 sustains 19\u202f700 req/s (19\u202f100\u201320\u202f300) "
         "at 128 users, 6.2\u00d7 (6.0\u20136.5) batch_size=1.",
         best_point=best.point,
         baseline_point=3,
-        speedup=Estimate(value=6.2, low=6.0, high=6.5),
+        speedup=Interval(value=6.2, low=6.0, high=6.5),
     )
-    result = RunResult(points=tuple(points), answer=answer, verdict=Verdict.DEGRADED, model=MODEL)
+    result = RunResult(points=tuple(points), recommendation=answer, verdict=Verdict.DEGRADED, model=MODEL)
     return ReportInput(
         plan=plan_of(points, **plan_changes),
         result=result,
@@ -278,11 +278,11 @@ def open_loop():
         findings = (SATURATED,) if number >= 4 else ()
         point = point_of(number, {}, Poisson(rate_rps=rate), users=users, findings=findings, slo_ms=20.0)
         reached = min(rate, 5600.0 + 100 * number)
-        points.append(_replace(point, throughput_rps=Estimate(value=reached, low=0.98 * reached, high=1.02 * reached)))
-    answer = Answer(
+        points.append(_replace(point, throughput_rps=Interval(value=reached, low=0.98 * reached, high=1.02 * reached)))
+    answer = Recommendation(
         sentence="At p99 \u2264 20 ms the target sustains 4\u202f000 req/s of 4\u202f000 asked for.", best_point=3
     )
-    result = RunResult(points=tuple(points), answer=answer, verdict=Verdict.INVALID, model=MODEL)
+    result = RunResult(points=tuple(points), recommendation=answer, verdict=Verdict.INVALID, model=MODEL)
     plan = plan_of(points, name="sweep-rate", slo=parse_slo("p99<20ms"))
     return ReportInput(
         plan=plan, result=result, environment=ENVIRONMENT, command_line="python -m harness sweep rate --target ..."
@@ -292,8 +292,10 @@ def open_loop():
 def one_point():
     """`harness run`."""
     point = point_of(0, {}, Closed(users=32), 1)
-    answer = Answer(sentence="The target gives the highest throughput: 9\u202f400 req/s at 32 users.", best_point=0)
-    result = RunResult(points=(point,), answer=answer, verdict=Verdict.VALID, model=MODEL)
+    answer = Recommendation(
+        sentence="The target gives the highest throughput: 9\u202f400 req/s at 32 users.", best_point=0
+    )
+    result = RunResult(points=(point,), recommendation=answer, verdict=Verdict.VALID, model=MODEL)
     plan = plan_of([point], 1, name="run", slo=None, fixed={})
     return ReportInput(plan=plan, result=result, environment=ENVIRONMENT, command_line="python -m harness run")
 
@@ -315,7 +317,7 @@ def ugly():
     empty_trial = _replace(
         plain.trials[0],
         counts=Counts(scheduled=9, sent=9, error=9),
-        throughput_rps=Estimate(value=0.0),
+        throughput_rps=Interval(value=0.0),
         response=nothing,
         service=nothing,
         lateness=nothing,
@@ -332,7 +334,7 @@ def ugly():
         point=1,
         concurrency=128,
         counts=Counts(scheduled=9, sent=9, error=9),
-        throughput_rps=Estimate(value=0.0),
+        throughput_rps=Interval(value=0.0),
         goodput_rps=None,
         response=nothing,
         service=nothing,
@@ -369,7 +371,7 @@ def ugly():
     plan = plan_of(points, name=NASTY, target=f"http://127.0.0.1:8000/{NASTY}", model=NASTY, fixed={})
     result = RunResult(
         points=points,
-        answer=Answer(sentence=f"No answer: every point is INVALID {NASTY}."),
+        recommendation=Recommendation(sentence=f"No answer: every point is INVALID {NASTY}."),
         verdict=Verdict.INVALID,
         missing=("batch_size=4-users=32, repeat 2: not measured", f"{NASTY}: not measured"),
     )
@@ -394,7 +396,7 @@ def nothing():
     planned = sweep()
     result = RunResult(
         points=(),
-        answer=Answer(sentence="No answer: nothing was measured."),
+        recommendation=Recommendation(sentence="No answer: nothing was measured."),
         verdict=Verdict.INVALID,
         missing=tuple(f"{point.slug}, repeat 1: not measured" for point in planned.plan.points),
     )

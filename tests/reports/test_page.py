@@ -9,7 +9,7 @@ from harness.plan.arrivals import Stage, Stages
 from reports import write_reports
 from reports.page import page_html
 from reports.summary_md import summary_markdown
-from reports.terminal_text import plan_text, result_json, result_text
+from reports.terminal_text import plan_text, result_text
 
 VOID = {"meta", "link", "br", "rect", "path", "circle", "polyline", "use"}
 
@@ -174,7 +174,7 @@ def test_the_summary_is_small_whatever_the_run():
 def test_text_for_a_log_and_for_a_terminal():
     report = example.sweep()
     plain, fancy = result_text(report, terminal=False), result_text(report, terminal=True)
-    assert plain.splitlines()[-1] == report.result.answer.sentence
+    assert plain.splitlines()[-1] == report.result.recommendation.sentence
     assert "\x1b" not in plain
     assert "\x1b[" in fancy
     row = next(line for line in plain.splitlines() if line.split()[:2] == ["64", "128"])
@@ -195,15 +195,6 @@ def test_a_plan_in_words():
     text = plan_text(example.sweep().plan, 200.0)
     assert "16 points x 2 repeats = 32 trials of 0.5\u202fs + 2\u202fs, seed 0" in text
     assert text.endswith("about 3\u202fmin 20\u202fs")
-
-
-def test_json_has_null_for_what_is_absent(tmp_path):
-    import json
-
-    data = json.loads(result_json(example.sweep(), tmp_path))
-    assert data["run_dir"] == str(tmp_path)
-    assert data["result"]["points"][0]["response"]["quantiles"][4]["value_ms"] is None
-    assert data["plan"]["name"] == "sweep-batch_size"
 
 
 def test_open_requests_are_explained_where_they_matter_and_nowhere_else():

@@ -6,13 +6,14 @@ import msgspec
 import pytest
 
 from harness.judge.findings import FindingKind, Verdict
-from harness.judge.metrics import Accuracy, Counts, Estimate, Latency, Quantile, Split, Steps, Usage
+from harness.judge.interval import Interval
+from harness.judge.metrics import Accuracy, Counts, Latency, Quantile, Split, Steps, Usage
 from reports.points_csv import append_point, points_csv
 
 DESIGN = """
     target scenario model engine arrivals concurrency rate_target batch_size repeats seconds throughput_rps
     throughput_rps_lo throughput_rps_hi p50_ms p90_ms p95_ms p99_ms p99_ms_lo p99_ms_hi service_p50_ms service_p99_ms
-    ok wrong error timeout rejected aborted not_sent mean_batch cpu_target cpu_load verdict reasons
+    ok wrong error timeout rejected aborted not_sent failed mean_batch cpu_target cpu_load verdict reasons
     accuracy accuracy_lo accuracy_hi client_ms preprocess_ms clean_ms transform_ms normalise_ms augment_ms
 """.split()  # noqa: SIM905  (as one reads them)
 
@@ -43,7 +44,7 @@ def known():
         point,
         repeats=3,
         seconds=6.0,
-        throughput_rps=Estimate(value=1000.125, low=None, high=None),
+        throughput_rps=Interval(value=1000.125, low=None, high=None),
         response=response,
         service=service,
         counts=Counts(
@@ -95,6 +96,7 @@ def test_every_value_stands_in_its_column_and_what_is_absent_is_empty(known):
         "rejected": "4",
         "aborted": "90",
         "not_sent": "10",
+        "failed": "110",
         "mean_batch": "",
         "cpu_target": "0.75",
         "cpu_load": "",

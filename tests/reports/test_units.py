@@ -1,6 +1,7 @@
 import pytest
 
-from harness.judge.metrics import Estimate, Quantile
+from harness.judge.interval import Interval
+from harness.judge.metrics import Quantile
 from reports import units
 
 
@@ -37,7 +38,7 @@ def test_text_of_numbers(text, expected):
 
 
 def test_an_estimate_and_a_percentile_come_with_their_intervals():
-    assert units.estimate(Estimate(value=9100.0, low=8700.0, high=9500.0)) == (
+    assert units.estimate(Interval(value=9100.0, low=8700.0, high=9500.0)) == (
         "9\u202f100",
         "8\u202f700\u20139\u202f500",
     )

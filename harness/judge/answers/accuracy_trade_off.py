@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.judge.findings import Verdict
-from harness.judge.metrics import Bargain
+from harness.judge.metrics import TradeOffPoint
 from harness.judge.number_text import figure, milliseconds
-from harness.judge.numbers.accuracy import accuracy_of, in_common, told_apart
+from harness.judge.numbers.accuracy import accuracy_of, in_common, significantly_different
 from harness.plan.knobs import format_value
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     Rated = tuple[PointMetrics, Accuracy]
 
 
-def bargains(points: Sequence[PointMetrics], slo: Slo | None, asked: Mapping[int, Shares]) -> tuple[Bargain, ...]:
+def accuracy_trade_off(
+    points: Sequence[PointMetrics], slo: Slo | None, asked: Mapping[int, Shares]
+) -> tuple[TradeOffPoint, ...]:
     """Each setting at its best load under `slo`, with its accuracy; none where accuracy does not depend on the setting.
 
     Accuracies are those on the payloads that every setting was asked (`asked` has them by point), so that no setting
@@ -39,7 +41,7 @@ def bargains(points: Sequence[PointMetrics], slo: Slo | None, asked: Mapping[int
     ]
     able = [each for each in rated if slo is None or each[0].meets_slo]
     return tuple(
-        Bargain(
+        TradeOffPoint(
             point=point.point,
             setting=point.setting,
             meets_slo=point.meets_slo if slo else None,
@@ -51,7 +53,7 @@ def bargains(points: Sequence[PointMetrics], slo: Slo | None, asked: Mapping[int
 
 
 def trade_sentence(
-    found: Sequence[Bargain], points: Sequence[PointMetrics], best: int | None, asked: Mapping[int, Shares]
+    found: Sequence[TradeOffPoint], points: Sequence[PointMetrics], best: int | None, asked: Mapping[int, Shares]
 ) -> str:
     """What the most accurate setting of the front costs, or that the recommended one is the most accurate itself."""
     by_number = {point.point: point for point in points}
@@ -64,7 +66,7 @@ def trade_sentence(
         return f"It is also right most often: for {_percent(rated[best])} of payloads."
     more = figure(100 * (rated[sure].value - rated[best].value), 2)
     speed = figure(by_number[sure].throughput_rps.value / by_number[best].throughput_rps.value, 2)
-    apart = told_apart(*in_common([asked[sure], asked[best]]))
+    apart = significantly_different(*in_common([asked[sure], asked[best]]))
     doubt = "" if apart else f"; on {rated[sure].payloads} payloads the two accuracies cannot be told apart"
     return (
         f"The trade: {_name(by_number[sure])} is right for {_percent(rated[sure])} of payloads instead of "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.judge.metrics import Answer
+from harness.judge.metrics import Recommendation
 from harness.judge.number_text import figure, milliseconds
 from harness.plan.plan import MIX
 
@@ -17,7 +17,7 @@ MOST = 3
 P99 = 0.99
 
 
-def with_isolation(found: Answer, points: Sequence[PointMetrics]) -> Answer:
+def with_class_interference(found: Recommendation, points: Sequence[PointMetrics]) -> Recommendation:
     """The answer, which for a sweep of nothing but the mix is what the classes do to each other.
 
     Mixes are different work: none of them is a setting to recommend. Told is what becomes of the class that the first
@@ -29,11 +29,11 @@ def with_isolation(found: Answer, points: Sequence[PointMetrics]) -> Answer:
     first = points[0].classes[0].name if points[0].classes else ""
     told = [text for name, text in effects if name == first] or [text for _, text in effects]
     if not told:
-        return Answer(
+        return Recommendation(
             sentence="No answer: not enough was measured to compare the p99 of a class with what it is alone; that "
             "needs a mix of this class alone, and measuring longer (--seconds)."
         )
-    return Answer(sentence=" ".join(told[:MOST]))
+    return Recommendation(sentence=" ".join(told[:MOST]))
 
 
 def _effects(points: Sequence[PointMetrics]) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.judge.checks.case import doubt, worst
+from harness.judge.checks.case import finding, worst
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, percent
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from harness.judge.findings import Finding
+    from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics
     from harness.plan.plan import Plan
 
@@ -30,11 +31,8 @@ TAIL = 0.99
 
 def half_widths(metrics: PointMetrics) -> dict[str, float]:
     """How far the interval reaches from its value, as a share of it, by figure; infinite where there is no interval."""
-    rate, tail = metrics.throughput_rps, metrics.response.at(TAIL)
-    return {
-        "throughput": _half_width(rate.value, rate.low, rate.high),
-        "p99": _half_width(tail.value_ms, tail.low_ms, tail.high_ms) if tail else math.inf,
-    }
+    tail = metrics.response.at(TAIL)
+    return {"throughput": _half_width(metrics.throughput_rps), "p99": _half_width(tail.interval_ms if tail else None)}
 
 
 def is_settled(metrics: PointMetrics, plan: Plan) -> bool:
@@ -52,9 +50,9 @@ def with_precision(points: Iterable[PointMetrics], plan: Plan) -> tuple[PointMet
 def _marked(point: PointMetrics, plan: Plan) -> PointMetrics:
     if plan.precision is None or is_settled(point, plan):
         return point
-    finding = _imprecise(point, plan.precision)
+    imprecise = _imprecise(point, plan.precision)
     return msgspec.structs.replace(
-        point, findings=(*point.findings, finding), verdict=worst((point.verdict, finding.verdict))
+        point, findings=(*point.findings, imprecise), verdict=worst((point.verdict, imprecise.verdict))
     )
 
 
@@ -71,10 +69,11 @@ def _imprecise(point: PointMetrics, asked: float) -> Finding:
     if len(known) == len(widths) and point.repeats >= FEWEST_REPEATS:
         seconds = point.seconds * (max(known.values()) / asked) ** 2  # an interval shrinks with the root of the time
         remedy = f"Some {figure(seconds)} s would do (--max-seconds)."
-    return doubt(FindingKind.IMPRECISE, Verdict.DEGRADED, text, remedy, asked=asked, **known)
+    return finding(FindingKind.IMPRECISE, Verdict.DEGRADED, text, remedy, asked=asked, **known)
 
 
-def _half_width(value: float | None, low: float | None, high: float | None) -> float:
-    if not value or low is None or high is None:
+def _half_width(interval: Interval | None) -> float:
+    if interval is None or not interval.value:
         return math.inf
-    return max(value - low, high - value) / value
+    low, high = interval.ends
+    return max(interval.value - low, high - interval.value) / interval.value

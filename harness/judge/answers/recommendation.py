@@ -1,4 +1,4 @@
-"""Which setting to use, in one sentence: the best of the points that can be believed, and against what."""
+"""Which setting to use, in one sentence: the best of the points that can be trusted, and against what."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.judge.findings import Verdict
-from harness.judge.metrics import Answer, Estimate
+from harness.judge.metrics import Recommendation
 from harness.judge.number_text import figure, milliseconds
 from harness.judge.significance import compare_throughput
-from harness.judge.slo_check import believed
+from harness.judge.slo_check import trusted
 from harness.plan.knobs import format_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics
     from harness.plan.slo import Slo
 
@@ -30,11 +31,11 @@ class _Choice:
 
     best: PointMetrics
     tied: tuple[PointMetrics, ...]
-    baseline: PointMetrics | None  # None: at no load does it meet the objective, or can it be believed
-    speedup: Estimate | None
+    baseline: PointMetrics | None  # None: at no load does it meet the objective, or can it be trusted
+    speedup: Interval | None
 
 
-def answer(points: Sequence[PointMetrics], slo: Slo | None) -> Answer:
+def recommend(points: Sequence[PointMetrics], slo: Slo | None) -> Recommendation:
     """The recommendation over all `points`, in the order of the plan.
 
     Every setting competes at its best load: the point with the highest throughput among those that are not INVALID
@@ -43,16 +44,16 @@ def answer(points: Sequence[PointMetrics], slo: Slo | None) -> Answer:
     which the data cannot say whether it holds.
     """
     if not points:
-        return Answer(sentence="No answer: nothing was measured.")
-    standing = [point for point in points if believed(point) and point.counts.ok]
+        return Recommendation(sentence="No answer: nothing was measured.")
+    standing = [point for point in points if trusted(point) and point.counts.ok]
     if not standing:
-        return Answer(sentence=_why_all_invalid(points))
+        return Recommendation(sentence=_why_all_invalid(points))
     eligible = [point for point in standing if slo is None or point.meets_slo]
     if not eligible:
-        return Answer(sentence=_why_none_meets(standing, slo))
+        return Recommendation(sentence=_why_none_meets(standing, slo))
     possible = [point for point in standing if slo is None or point.meets_slo is not False]
     choice = _choose(points[0], eligible, possible)
-    return Answer(
+    return Recommendation(
         sentence=" ".join(_sentences(choice, points, standing, slo)),
         best_point=choice.best.point,
         baseline_point=choice.baseline.point if choice.baseline else None,
@@ -151,7 +152,7 @@ def _rate(point: PointMetrics) -> str:
     return f"{figure(rate.value, digits)} req/s{_range(rate, digits)}"
 
 
-def _range(estimate: Estimate, digits: int) -> str:
+def _range(estimate: Interval, digits: int) -> str:
     if estimate.low is None or estimate.high is None:
         return ""
     return f" ({figure(estimate.low, digits)}{_TO}{figure(estimate.high, digits)})"

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.judge.findings import Verdict
-from harness.judge.metrics import Estimate
 from harness.judge.significance import EQUIVALENCE_MARGIN, Change, Runs, compare_apart
 
 if TYPE_CHECKING:
     from typing import TypeGuard
 
+    from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics, Quantile, RunResult
     from harness.judge.significance import Comparison
     from harness.plan.arrivals import Arrivals
@@ -103,10 +103,10 @@ def _p99(point: PointMetrics) -> Runs | None:
     return Runs(tuple(single.value for single in singles if single is not None), pooled)
 
 
-def _estimate(quantile: Quantile | None) -> Estimate | None:
+def _estimate(quantile: Quantile | None) -> Interval | None:
     if quantile is None or quantile.value_ms is None or quantile.value_ms <= 0 or quantile.at_least:
         return None
-    return Estimate(value=quantile.value_ms, low=quantile.low_ms, high=quantile.high_ms)
+    return quantile.interval_ms
 
 
 def _worst(changes: list[Change]) -> Change:

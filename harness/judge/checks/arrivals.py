@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.clock import NS_PER_S
-from harness.judge.checks.case import doubt, graded, worst
+from harness.judge.checks.case import finding, grade, worst
 from harness.judge.checks.generator import MORE_POWER
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure
@@ -52,16 +52,16 @@ class _Sent:
 def rate(case: TrialCase) -> Finding | None:
     """More or fewer requests went out than were asked for."""
     sent = _sent(case)
-    if sent is None or case.trial is None or sent.expected <= 0:
+    if sent is None or case.rows is None or sent.expected <= 0:
         return None
     chance = 3 * _gap_cv(case) / math.sqrt(sent.expected) + 1 / sent.expected
     off = abs(sent.at.size - sent.expected) / sent.expected
-    verdict = graded(off, max(RATE_SHARE[0], chance), max(RATE_SHARE[1], 2 * chance))
+    verdict = grade(off, max(RATE_SHARE[0], chance), max(RATE_SHARE[1], 2 * chance))
     if verdict is Verdict.VALID:
         return None
-    seconds = case.trial.window.seconds
+    seconds = case.rows.window.seconds
     found, asked = figure(sent.at.size / seconds, 3), figure(sent.expected / seconds, 3)
-    return doubt(FindingKind.RATE, verdict, f"{found} requests/s went out instead of {asked}.", MORE_POWER, off=off)
+    return finding(FindingKind.RATE, verdict, f"{found} requests/s went out instead of {asked}.", MORE_POWER, off=off)
 
 
 def arrival_process(case: TrialCase) -> Finding | None:
@@ -79,8 +79,8 @@ def arrival_process(case: TrialCase) -> Finding | None:
     counts = batch_rates(sent.at, sent.start, sent.end, stretches)
     counts = counts / counts.mean() * sent.at.size / stretches
     found_cv = math.sqrt(float(counts.var(ddof=1) / counts.mean()))
-    by_distance = graded(distance, *(max(limit, 1.95 * cv / math.sqrt(sent.at.size)) for limit in KS_DISTANCE))
-    by_scatter = graded(abs(found_cv - cv), *(limit + 3 * cv / math.sqrt(2 * stretches) for limit in SCATTER_OFF))
+    by_distance = grade(distance, *(max(limit, 1.95 * cv / math.sqrt(sent.at.size)) for limit in KS_DISTANCE))
+    by_scatter = grade(abs(found_cv - cv), *(limit + 3 * cv / math.sqrt(2 * stretches) for limit in SCATTER_OFF))
     verdict = worst((by_distance, by_scatter))
     if verdict is Verdict.VALID:
         return None
@@ -88,17 +88,17 @@ def arrival_process(case: TrialCase) -> Finding | None:
         f"The arrivals were not what was asked for: {figure(distance)} away from an even spread (Kolmogorov-Smirnov), "
         f"with a coefficient of variation of {figure(found_cv)} instead of {figure(cv)}."
     )
-    return doubt(FindingKind.ARRIVAL_PROCESS, verdict, text, MORE_POWER, distance=distance, cv=found_cv)
+    return finding(FindingKind.ARRIVAL_PROCESS, verdict, text, MORE_POWER, distance=distance, cv=found_cv)
 
 
 def _sent(case: TrialCase) -> _Sent | None:
-    if case.trial is None:
+    if case.rows is None:
         return None
-    window = case.trial.window
-    sent_ns = case.trial.everything["sent_ns"]
+    window = case.rows.window
+    sent_ns = case.rows.everything["sent_ns"]
     instants_ns = np.concatenate(([window.start_ns, window.end_ns], np.sort(sent_ns[window.holds(sent_ns)])))
-    offsets_s = (instants_ns - window.start_ns) / NS_PER_S + case.evidence.warmup_seconds
-    expected = expected_by(case.evidence.point.arrivals, offsets_s)
+    offsets_s = (instants_ns - window.start_ns) / NS_PER_S + case.data.warmup_seconds
+    expected = expected_by(case.data.point.arrivals, offsets_s)
     if expected is None:
         return None
     at = np.rint(expected * _TICKS).astype(np.int64)
@@ -107,7 +107,7 @@ def _sent(case: TrialCase) -> _Sent | None:
 
 def _gap_cv(case: TrialCase) -> float:
     """Coefficient of variation of the gaps that the arrival process has."""
-    arrivals = case.evidence.point.arrivals
+    arrivals = case.data.point.arrivals
     if isinstance(arrivals, Gamma):
         return arrivals.cv
     return 0.0 if isinstance(arrivals, Constant) else 1.0

@@ -18,46 +18,46 @@ if TYPE_CHECKING:
 
     from harness.judge.metrics import TrialMetrics
     from harness.judge.numbers.sample_series import Samples
-    from harness.judge.numbers.trial_rows import Measured
-    from harness.record.evidence import TrialEvidence
+    from harness.judge.numbers.trial_rows import TrialRows
+    from harness.record.trial_data import TrialData
 
 _SEVERITY = {Verdict.VALID: 0, Verdict.DEGRADED: 1, Verdict.INVALID: 2}
 
 
 @dataclass(frozen=True, slots=True)
 class TrialCase:
-    """One trial before its verdict; `trial` is None where no measured row is left."""
+    """One trial before its verdict; `rows` is None where no request was due in the measured window."""
 
-    evidence: TrialEvidence
-    trial: Measured | None
+    data: TrialData
+    rows: TrialRows | None
     samples: Samples
     metrics: TrialMetrics
 
     @property
     def closed(self) -> Closed | None:
         """The arrivals, where they are a closed loop."""
-        arrivals = self.evidence.point.arrivals
+        arrivals = self.data.point.arrivals
         return arrivals if isinstance(arrivals, Closed) else None
 
     @property
     def open_loop(self) -> bool:
         """Whether requests come whatever the answers do."""
-        return not isinstance(self.evidence.point.arrivals, Closed | Users)
+        return not isinstance(self.data.point.arrivals, Closed | Users)
 
     @property
     def stationary(self) -> bool:
         """Whether the load asked for is the same all the time."""
-        return not isinstance(self.evidence.point.arrivals, Users | Stages | Replay)
+        return not isinstance(self.data.point.arrivals, Users | Stages | Replay)
 
     @property
     def response_ns(self) -> NDArray[np.int64]:
         """Response times (n,), ascending; a check may look at percentiles that are too uncertain to publish."""
-        return self.trial.response.ordered_ns if self.trial else np.empty(0, dtype=np.int64)
+        return self.rows.response.ordered_ns if self.rows else np.empty(0, dtype=np.int64)
 
     @property
     def lateness_ns(self) -> NDArray[np.int64]:
         """Lateness of sending (n,), ascending."""
-        return self.trial.lateness.ordered_ns if self.trial else np.empty(0, dtype=np.int64)
+        return self.rows.lateness.ordered_ns if self.rows else np.empty(0, dtype=np.int64)
 
 
 Check = Callable[[TrialCase], Finding | None]
@@ -68,14 +68,14 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return max(verdicts, key=_SEVERITY.__getitem__, default=Verdict.VALID)
 
 
-def graded(value: float, degraded_above: float, invalid_above: float) -> Verdict:
+def grade(value: float, degraded_above: float, invalid_above: float) -> Verdict:
     """The verdict for a figure that should be small."""
     if value > invalid_above:
         return Verdict.INVALID
     return Verdict.DEGRADED if value > degraded_above else Verdict.VALID
 
 
-def doubt(kind: FindingKind, verdict: Verdict, text: str, remedy: str, **data: float) -> Finding:
+def finding(kind: FindingKind, verdict: Verdict, text: str, remedy: str, **data: float) -> Finding:
     """A finding with its figures."""
     plain = {name: float(value) for name, value in data.items()}  # NumPy's numbers cannot be written as JSON
     return Finding(kind=kind, verdict=verdict, text=text, remedy=remedy, data=plain)

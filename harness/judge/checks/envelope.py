@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_MS
-from harness.judge.checks.case import doubt, graded, worst
+from harness.judge.checks.case import finding, grade, worst
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, milliseconds, percent
 from harness.judge.stats.quantiles import quantile
@@ -21,14 +21,14 @@ FLOOR_NOISE = 1.25  # the floor of a later run may be that much lower than the c
 
 def outside_envelope(case: TrialCase) -> Finding | None:
     """The rate is near the generator's greatest, or the response time near the least that it can see."""
-    envelope = case.evidence.envelope
-    if envelope is None or case.evidence.in_process or not case.response_ns.size:
+    envelope = case.data.envelope
+    if envelope is None or case.data.in_process or not case.response_ns.size:
         return None
-    greatest_rps = envelope.greatest_rps * max(1, case.evidence.load_processes)
+    greatest_rps = envelope.greatest_rps * max(1, case.data.load_processes)
     rate_share = case.metrics.throughput_rps.value / greatest_rps
     p50_ms = quantile(case.response_ns, 0.5) / NS_PER_MS
     floor_share = envelope.floor_ms / FLOOR_NOISE / max(p50_ms, 1e-9)
-    verdicts = graded(rate_share, *RATE_SHARE), graded(floor_share, *FLOOR_SHARE)
+    verdicts = grade(rate_share, *RATE_SHARE), grade(floor_share, *FLOOR_SHARE)
     if worst(verdicts) is Verdict.VALID:
         return None
     parts = []
@@ -40,4 +40,4 @@ def outside_envelope(case: TrialCase) -> Finding | None:
     text = f"At the edge of what this load generator was calibrated to do on this machine: {' and '.join(parts)}."
     remedy = "The target may be faster than this shows: use --load-processes 2 or a second machine, or a larger model."
     data = {"rate_share": rate_share, "floor_share": floor_share}
-    return doubt(FindingKind.ENVELOPE, worst(verdicts), text, remedy, **data)
+    return finding(FindingKind.ENVELOPE, worst(verdicts), text, remedy, **data)

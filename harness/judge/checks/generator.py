@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.clock import NS_PER_MS
-from harness.judge.checks.case import doubt, graded, worst
+from harness.judge.checks.case import finding, grade, worst
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, grouped, milliseconds, percent
 from harness.judge.stats.quantiles import quantile
@@ -42,7 +42,7 @@ def lateness(case: TrialCase) -> Finding | None:
     for p, limits in ((0.5, LATE_P50_SHARE), (0.99, LATE_P99_SHARE)):
         late_ms = quantile(late_ns, p) / NS_PER_MS
         shares[p] = late_ms / max(quantile(response_ns, p) / NS_PER_MS, 1e-9)
-        verdicts.append(graded(shares[p], *limits) if late_ms > LATE_FLOOR_MS[p] else Verdict.VALID)
+        verdicts.append(grade(shares[p], *limits) if late_ms > LATE_FLOOR_MS[p] else Verdict.VALID)
     verdict = worst(verdicts)
     if verdict is Verdict.VALID:
         return None
@@ -51,7 +51,7 @@ def lateness(case: TrialCase) -> Finding | None:
         f"{milliseconds(quantile(late_ns, 0.99) / NS_PER_MS)} at p99, which is {percent(shares[0.5])} and "
         f"{percent(shares[0.99])} of the response times."
     )
-    return doubt(FindingKind.LATENESS, verdict, text, MORE_POWER, p50_share=shares[0.5], p99_share=shares[0.99])
+    return finding(FindingKind.LATENESS, verdict, text, MORE_POWER, p50_share=shares[0.5], p99_share=shares[0.99])
 
 
 def not_sent(case: TrialCase) -> Finding | None:
@@ -62,22 +62,22 @@ def not_sent(case: TrialCase) -> Finding | None:
     share = counts.not_sent / counts.scheduled
     text = f"{grouped(counts.not_sent)} requests ({percent(share)}) were due but not sent: too many were open already."
     remedy = "The target is slower than the rate asks: lower --rate, or raise --max-in-flight if so many may wait."
-    return doubt(FindingKind.NOT_SENT, graded(share, *NOT_SENT_SHARE), text, remedy, share=share)
+    return finding(FindingKind.NOT_SENT, grade(share, *NOT_SENT_SHARE), text, remedy, share=share)
 
 
 def generator_cpu(case: TrialCase) -> Finding | None:
     """A load process had little or no time left, so that it may be what was measured."""
-    if case.evidence.in_process:
+    if case.data.in_process:
         return None
     share = max((health.cpu_ns / health.wall_ns for health in _healths(case) if health.wall_ns), default=0.0)
-    verdict = graded(share, *CPU_SHARE)
+    verdict = grade(share, *CPU_SHARE)
     if verdict is Verdict.VALID:
         return None
     if case.open_loop:
         # An open loop may spin towards due times; whether it kept up, lateness says directly.
         verdict = Verdict.DEGRADED
     text = f"The load generator was busy {percent(share)} of the time: part of what was measured may be its own limit."
-    return doubt(FindingKind.GENERATOR_CPU, verdict, text, MORE_POWER, share=share)
+    return finding(FindingKind.GENERATOR_CPU, verdict, text, MORE_POWER, share=share)
 
 
 def loop_lag(case: TrialCase) -> Finding | None:
@@ -86,41 +86,41 @@ def loop_lag(case: TrialCase) -> Finding | None:
     if not lag_ms or not case.response_ns.size:
         return None
     share = lag_ms / max(quantile(case.response_ns, 0.99) / NS_PER_MS, 1e-9)
-    by_time, by_share = graded(lag_ms, *LOOP_LAG_MS), graded(share, *LOOP_LAG_SHARE)
+    by_time, by_share = grade(lag_ms, *LOOP_LAG_MS), grade(share, *LOOP_LAG_SHARE)
     if Verdict.VALID in (by_time, by_share):
         return None
     verdict = Verdict.INVALID if by_time is by_share is Verdict.INVALID else Verdict.DEGRADED
     text = f"The generator's event loop was {milliseconds(lag_ms)} late at p99, {percent(share)} of the response p99."
-    return doubt(FindingKind.LOOP_LAG, verdict, text, MORE_POWER, lag_p99_ms=lag_ms, share=share)
+    return finding(FindingKind.LOOP_LAG, verdict, text, MORE_POWER, lag_p99_ms=lag_ms, share=share)
 
 
 def gc_pause(case: TrialCase) -> Finding | None:
     """Garbage collection stopped the generator."""
     share = max((health.gc_pause_ns / health.wall_ns for health in _healths(case) if health.wall_ns), default=0.0)
-    verdict = graded(share, *GC_SHARE)
-    if verdict is Verdict.VALID or case.evidence.in_process:
+    verdict = grade(share, *GC_SHARE)
+    if verdict is Verdict.VALID or case.data.in_process:
         return None
     text = f"Garbage collection stopped the generator for {percent(share)} of the time."
     remedy = "Make fewer objects in the scenario's tasks, or use the built-in client, which makes none per request."
-    return doubt(FindingKind.GC_PAUSE, verdict, text, remedy, share=share)
+    return finding(FindingKind.GC_PAUSE, verdict, text, remedy, share=share)
 
 
 def littles_law(case: TrialCase) -> Finding | None:
     """Closed loop: users = throughput x (response time + think time), or users were missing or rows were lost."""
-    if case.trial is None or case.closed is None or any(report.own_pace for report in case.evidence.reports):
+    if case.rows is None or case.closed is None or any(report.own_pace for report in case.data.reports):
         return None
-    due = case.trial.due
+    due = case.rows.due
     done = due["done_ns"] != ABSENT
     failed = 1 - np.count_nonzero(due["outcome"] == Outcome.OK) / len(due)
     if not done.any() or failed > FEW_FAILURES:
         return None
     response_s = float((due["done_ns"][done] - due["due_ns"][done]).mean()) / 1e9
-    everything_done_ns = case.trial.everything["done_ns"]
-    answers = int(np.count_nonzero(case.trial.window.holds(everything_done_ns)))
-    users = answers / case.trial.window.seconds * (response_s + case.closed.think_time_s)
+    everything_done_ns = case.rows.everything["done_ns"]
+    answers = int(np.count_nonzero(case.rows.window.holds(everything_done_ns)))
+    users = answers / case.rows.window.seconds * (response_s + case.closed.think_time_s)
     off = abs(users - case.closed.users) / case.closed.users
     edge = 2 * case.closed.users / max(answers, 1)
-    verdict = graded(off, *(limit + edge for limit in LITTLE_OFF))
+    verdict = grade(off, *(limit + edge for limit in LITTLE_OFF))
     if verdict is Verdict.VALID:
         return None
     text = (
@@ -128,8 +128,8 @@ def littles_law(case: TrialCase) -> Finding | None:
         "(Little's law)."
     )
     remedy = "Users were not all running, or waited where nobody measured: warm up longer (--warmup)."
-    return doubt(FindingKind.LITTLES_LAW, verdict, text, remedy, users=users, off=off)
+    return finding(FindingKind.LITTLES_LAW, verdict, text, remedy, users=users, off=off)
 
 
 def _healths(case: TrialCase) -> list[LoopHealth]:
-    return [report.health for report in case.evidence.reports if report.health is not None]
+    return [report.health for report in case.data.reports if report.health is not None]

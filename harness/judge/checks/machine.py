@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.clock import NS_PER_S
-from harness.judge.checks.case import doubt, graded
+from harness.judge.checks.case import finding, grade
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, milliseconds, percent
 
@@ -25,15 +25,15 @@ SAMPLER_LATE_MS = 250.0
 
 def not_isolated(case: TrialCase) -> Finding | None:
     """Target and load generator competed for cores."""
-    if case.evidence.isolated:
+    if case.data.isolated:
         return None
     text = "Target and load generator shared cores: each slowed the other down."
     remedy = "Use a machine with two cores or more and leave --isolate on, or put the target on another machine."
-    if case.evidence.in_process:
+    if case.data.in_process:
         text = "The model ran inside the load process: its numbers include the generator's work."
         remedy = "That is what this target is for; compare it with others only for the order of magnitude."
-        return doubt(FindingKind.NOT_ISOLATED, Verdict.VALID, text, remedy)
-    return doubt(FindingKind.NOT_ISOLATED, Verdict.DEGRADED, text, remedy)
+        return finding(FindingKind.NOT_ISOLATED, Verdict.VALID, text, remedy)
+    return finding(FindingKind.NOT_ISOLATED, Verdict.DEGRADED, text, remedy)
 
 
 def steal(case: TrialCase) -> Finding | None:
@@ -48,8 +48,8 @@ def stolen_time(used: Usage) -> Finding | None:
         return None
     text = f"The hypervisor took {figure(stolen)} % of the machine's time away."
     remedy = "Measure at a quieter time or on a dedicated host."
-    verdict = graded(stolen, STEAL_DEGRADED_PERCENT, STEAL_INVALID_PERCENT)
-    return doubt(FindingKind.STEAL, verdict, text, remedy, percent=stolen)
+    verdict = grade(stolen, STEAL_DEGRADED_PERCENT, STEAL_INVALID_PERCENT)
+    return finding(FindingKind.STEAL, verdict, text, remedy, percent=stolen)
 
 
 def neighbours(case: TrialCase) -> Finding | None:
@@ -58,7 +58,7 @@ def neighbours(case: TrialCase) -> Finding | None:
     Silent where the target's share is not known: a server by URL may be the one that works here.
     """
     used = case.metrics.usage
-    target = 0.0 if case.evidence.in_process else used.cpu_target_cores
+    target = 0.0 if case.data.in_process else used.cpu_target_cores
     if target is None or used.cpu_load_cores is None or not used.cpu_machine_percent:
         return None
     ours = target + used.cpu_load_cores + (used.sampler_cpu_percent or 0.0) / 100
@@ -68,27 +68,27 @@ def neighbours(case: TrialCase) -> Finding | None:
         return None
     text = f"Other processes took {figure(foreign)} cores' time, {percent(share)} of this machine."
     remedy = "End them, or measure at a quieter time: they make the target slower and its answers later."
-    return doubt(FindingKind.NEIGHBOURS, Verdict.DEGRADED, text, remedy, cores=foreign, share=share)
+    return finding(FindingKind.NEIGHBOURS, Verdict.DEGRADED, text, remedy, cores=foreign, share=share)
 
 
 def sampler(case: TrialCase) -> Finding | None:
     """Resource readings are missing, late or failed; latencies are not concerned unless the machine stood still."""
-    if case.trial is None:
+    if case.rows is None:
         return None
-    window = case.trial.window
+    window = case.rows.window
     read_ns = case.samples.t_ns[window.holds(case.samples.t_ns)]
     if not read_ns.size:
         text = "There are no resource samples of this trial: CPU, memory and GPU are unknown."
-        return doubt(FindingKind.SAMPLER, Verdict.VALID, text, "Look into load.log for why the samplers ended.")
+        return finding(FindingKind.SAMPLER, Verdict.VALID, text, "Look into load.log for why the samplers ended.")
     edges_ns = np.concatenate(([window.start_ns], read_ns, [window.end_ns]))
     gap_s = float(np.diff(edges_ns).max()) / NS_PER_S
     late_ms = case.metrics.usage.sampler_late_p99_ms or 0.0
     if gap_s > SAMPLER_GAP_S or late_ms > SAMPLER_LATE_MS:
         text = f"The samplers were {milliseconds(late_ms)} late (p99) and once silent for {figure(gap_s)} s."
         remedy = "The machine was overloaded or stood still: free it of other work and measure again."
-        return doubt(FindingKind.SAMPLER, Verdict.DEGRADED, text, remedy, gap_s=gap_s, late_p99_ms=late_ms)
+        return finding(FindingKind.SAMPLER, Verdict.DEGRADED, text, remedy, gap_s=gap_s, late_p99_ms=late_ms)
     failed = [text for t_ns, text in case.samples.errors if window.start_ns <= t_ns < window.end_ns]
     if failed:
         text = f"{len(failed)} resource readings failed, the first: {failed[0]}."
-        return doubt(FindingKind.SAMPLER, Verdict.VALID, text, "Those readings are left out.", failed=len(failed))
+        return finding(FindingKind.SAMPLER, Verdict.VALID, text, "Those readings are left out.", failed=len(failed))
     return None

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.judge.checks.case import doubt, worst
+from harness.judge.checks.case import finding, worst
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, grouped
-from harness.judge.numbers.throughput import disagree
+from harness.judge.numbers.throughput import disjoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.judge.findings import Finding
-    from harness.judge.metrics import Estimate, PointMetrics, Quantile
+    from harness.judge.metrics import PointMetrics
 
 DISAGREE_BY = 1.05  # repeats that differ by less than this factor are near enough, whatever their intervals
 HEADLINE_PERCENTILES = (0.5, 0.9, 0.95, 0.99)
@@ -23,15 +23,15 @@ HEADLINE_PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 
 def of_its_trials(metrics: PointMetrics) -> Iterator[Finding]:
     """What was found in the repeats, one finding of each kind: the worst."""
-    kinds = dict.fromkeys(finding.kind for trial in metrics.trials for finding in trial.findings)
+    kinds = dict.fromkeys(each.kind for trial in metrics.trials for each in trial.findings)
     for kind in kinds:
-        found = [finding for trial in metrics.trials for finding in trial.findings if finding.kind is kind]
-        severe = worst(finding.verdict for finding in found)
-        finding = next(finding for finding in found if finding.verdict is severe)
+        found = [each for trial in metrics.trials for each in trial.findings if each.kind is kind]
+        severe = worst(each.verdict for each in found)
+        shown = next(each for each in found if each.verdict is severe)
         if len(metrics.trials) > 1:
             where = f"In {len(found)} of {len(metrics.trials)} repeats, at worst: "
-            finding = msgspec.structs.replace(finding, text=where + finding.text)
-        yield finding
+            shown = msgspec.structs.replace(shown, text=where + shown.text)
+        yield shown
 
 
 def too_few_samples(metrics: PointMetrics) -> Iterator[Finding]:
@@ -53,34 +53,29 @@ def too_few_samples(metrics: PointMetrics) -> Iterator[Finding]:
     )
     seconds = metrics.seconds / metrics.repeats * (1 + needed / count)
     remedy = f"Some {figure(needed)} more requests would do: measure for {figure(seconds)} s (--seconds) or repeat."
-    yield doubt(FindingKind.TOO_FEW_SAMPLES, Verdict.DEGRADED, text, remedy, needed=needed)
+    yield finding(FindingKind.TOO_FEW_SAMPLES, Verdict.DEGRADED, text, remedy, needed=needed)
 
 
 def repeats_disagree(metrics: PointMetrics) -> Iterator[Finding]:
     """Two repeats differ by more than chance inside them allows: something outside the plan changed."""
     trials = [trial for trial in metrics.trials if trial.seconds]
     throughputs = [trial.throughput_rps.value for trial in trials]
-    if disagree([trial.throughput_rps for trial in trials]) and _spread(throughputs) > DISAGREE_BY:
+    if disjoint([trial.throughput_rps for trial in trials]) and _spread(throughputs) > DISAGREE_BY:
         listed = ", ".join(figure(value, 3) for value in throughputs)
         yield _disagreement(f"The repeats disagree: {listed} requests/s.", throughputs)
         return
-    tails = [tail for trial in trials if (tail := trial.response.at(0.99)) is not None and tail.value_ms is not None]
-    values_ms = [tail.value_ms or 0.0 for tail in tails]
-    if disagree([_estimate(tail) for tail in tails]) and _spread(values_ms) > DISAGREE_BY:
+    quantiles = [quantile for trial in trials if (quantile := trial.response.at(0.99)) is not None]
+    tails = [quantile.interval_ms for quantile in quantiles if quantile.interval_ms is not None]
+    values_ms = [tail.value for tail in tails]
+    if disjoint(tails) and _spread(values_ms) > DISAGREE_BY:
         listed = ", ".join(figure(value, 3) for value in values_ms)
         yield _disagreement(f"The repeats disagree: p99 was {listed} ms.", values_ms)
 
 
 def _disagreement(text: str, values: list[float]) -> Finding:
     remedy = "Something outside the plan changed: free the machine of other work and use more --repeats."
-    return doubt(FindingKind.REPEATS_DISAGREE, Verdict.DEGRADED, text, remedy, spread=_spread(values))
+    return finding(FindingKind.REPEATS_DISAGREE, Verdict.DEGRADED, text, remedy, spread=_spread(values))
 
 
 def _spread(values: list[float]) -> float:
     return max(values) / max(min(values), 1e-9)
-
-
-def _estimate(quantile: Quantile) -> Estimate:
-    from harness.judge.metrics import Estimate
-
-    return Estimate(value=quantile.value_ms or 0.0, low=quantile.low_ms, high=quantile.high_ms)

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.clock import NS_PER_MS
-from harness.judge.checks.case import doubt
+from harness.judge.checks.case import finding
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import grouped, milliseconds
-from harness.judge.numbers.trial_rows import Columns, unaccounted
+from harness.judge.numbers.trial_rows import RowColumns, lost_requests
 from harness.record.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
     from harness.judge.checks.case import TrialCase
     from harness.judge.findings import Finding
-    from harness.record.load_report import GeneratorReport
+    from harness.record.load_report import LoadReport
 
 EARLY_NS = -1_000_000
 CLOCK_ERROR_MS = 50.0  # beyond it even counts in windows of a second are off by some percent
@@ -25,67 +25,69 @@ _COUNTED = ("ok", "wrong", "error", "timeout", "rejected", "aborted", "not_sent"
 
 def target_died(case: TrialCase) -> Finding | None:
     """The target's process was gone at the end."""
-    if not case.evidence.target_died:
+    if not case.data.target_died:
         return None
     text = "The target died during the trial."
-    return doubt(FindingKind.TARGET_DIED, Verdict.INVALID, text, "Its last words are in target.log.")
+    return finding(FindingKind.TARGET_DIED, Verdict.INVALID, text, "Its last words are in target.log.")
 
 
 def load_died(case: TrialCase) -> Finding | None:
     """The trial did not run to its end, or nothing was measured in it."""
-    failure = case.evidence.failure
-    if failure and case.trial and failure.startswith("interrupted"):
+    failure = case.data.failure
+    if failure and case.rows and failure.startswith("interrupted"):
         text = f"The trial was interrupted after {case.metrics.seconds:.1f} s of measuring."
-        return doubt(FindingKind.LOAD_DIED, Verdict.DEGRADED, text, "Go on with --resume to measure it in full.")
-    if failure and not case.evidence.target_died:
+        return finding(FindingKind.LOAD_DIED, Verdict.DEGRADED, text, "Go on with --resume to measure it in full.")
+    if failure and not case.data.target_died:
         remedy = "Look into load.log; --resume runs this trial again."
-        return doubt(FindingKind.LOAD_DIED, Verdict.INVALID, f"The trial did not end in order: {failure}.", remedy)
-    if case.trial is None:
+        return finding(FindingKind.LOAD_DIED, Verdict.INVALID, f"The trial did not end in order: {failure}.", remedy)
+    if case.rows is None:
         text = "No request was due in the measured window."
         remedy = "Measure longer (--seconds), and look into load.log."
-        return doubt(FindingKind.LOAD_DIED, Verdict.INVALID, text, remedy)
+        return finding(FindingKind.LOAD_DIED, Verdict.INVALID, text, remedy)
     return None
 
 
 def lost_worker(case: TrialCase) -> Finding | None:
     """A load process left no report, or only a snapshot from before its end."""
-    reports = case.evidence.reports
+    reports = case.data.reports
     unfinished = [report.worker for report in reports if not report.final]
-    absent = max(0, case.evidence.load_processes - len(reports))
+    absent = max(0, case.data.load_processes - len(reports))
     if not unfinished and not absent:
         return None
     names = ", ".join(map(str, unfinished))
     parts = [f"worker {names} ended without its last report"] if unfinished else []
-    parts += [f"{absent} of {case.evidence.load_processes} load processes left no report"] if absent else []
-    unknown = unaccounted(reports, case.trial.everything) if case.trial else 0
+    parts += [f"{absent} of {case.data.load_processes} load processes left no report"] if absent else []
+    unknown = lost_requests(reports, case.rows.everything) if case.rows else 0
     text = f"Part of the load was lost: {' and '.join(parts)}; {grouped(unknown)} sent requests have no row."
     remedy = "Look into load.log for a killed or hanging worker, and measure again."
-    return doubt(FindingKind.LOST_WORKER, Verdict.INVALID, text, remedy, lost=len(unfinished) + absent, unknown=unknown)
+    return finding(
+        FindingKind.LOST_WORKER, Verdict.INVALID, text, remedy, lost=len(unfinished) + absent, unknown=unknown
+    )
 
 
 def recorder(case: TrialCase) -> Finding | None:
     """A row could not be written."""
-    errors = [report.recorder_error for report in case.evidence.reports if report.recorder_error]
+    errors = [report.recorder_error for report in case.data.reports if report.recorder_error]
     if not errors:
         return None
     text = f"Rows were lost because the recorder failed: {errors[0]}."
-    return doubt(FindingKind.RECORDER, Verdict.INVALID, text, "Make room on the disk and measure again.")
+    return finding(FindingKind.RECORDER, Verdict.INVALID, text, "Make room on the disk and measure again.")
 
 
 def conservation(case: TrialCase) -> Finding | None:
     """Scheduled = sent + not_sent, sent = the sum of all outcomes, and the counters agree with the rows on disk."""
-    if case.evidence.rows is None:
+    if case.data.rows is None:
         return None
-    rows = Columns(case.evidence.rows)
-    broken = [text for report in case.evidence.reports if report.final for text in _imbalances(report, rows)]
+    rows = RowColumns(case.data.rows)
+    broken = [text for report in case.data.reports if report.final for text in _imbalances(report, rows)]
     if not broken:
         return None
     text = f"The books do not balance: {broken[0]}" + (f" (and {len(broken) - 1} more)." if broken[1:] else ".")
     remedy = "Do not use these numbers: requests were lost or counted twice on the way to the disk. Measure again."
-    return doubt(FindingKind.CONSERVATION, Verdict.INVALID, text, remedy, imbalances=len(broken))
+    return finding(FindingKind.CONSERVATION, Verdict.INVALID, text, remedy, imbalances=len(broken))
 
 
-def _imbalances(report: GeneratorReport, rows: Columns) -> list[str]:
+def _imbalances(report: LoadReport, rows: RowColumns) -> list[str]:
     name = f"worker {report.worker}"
     outcomes = sum(getattr(report, outcome) for outcome in _COUNTED if outcome != "not_sent")
     of_worker = rows["outcome"][rows["worker"] == report.worker]
@@ -111,14 +113,14 @@ def clock_offset(case: TrialCase) -> Finding | None:
 
     No latency is concerned, since each is computed from instants of one machine.
     """
-    reports = [report for report in case.evidence.reports if report.clock_error_ns != 0]
+    reports = [report for report in case.data.reports if report.clock_error_ns != 0]
     if not reports:
         return None
     unknown = [report.worker for report in reports if report.clock_error_ns is None]
     if unknown:
         names = ", ".join(map(str, unknown))
         text = f"How far the clock of worker {names} is from the master's is not known: what it did is at a wrong time."
-        return doubt(FindingKind.CLOCK_OFFSET, Verdict.DEGRADED, text, "Look for why the master did not answer it.")
+        return finding(FindingKind.CLOCK_OFFSET, Verdict.DEGRADED, text, "Look for why the master did not answer it.")
     worst_ms = max(report.clock_error_ns or 0 for report in reports) / NS_PER_MS
     apart_ms = max(abs(report.clock_offset_ns) for report in reports) / NS_PER_MS
     text = (
@@ -127,14 +129,14 @@ def clock_offset(case: TrialCase) -> Finding | None:
     )
     verdict = Verdict.DEGRADED if worst_ms > CLOCK_ERROR_MS else Verdict.VALID
     remedy = "Rates and time lines are blurred by so much; response times are not concerned."
-    return doubt(FindingKind.CLOCK_OFFSET, verdict, text, remedy, error_ms=worst_ms, apart_ms=apart_ms)
+    return finding(FindingKind.CLOCK_OFFSET, verdict, text, remedy, error_ms=worst_ms, apart_ms=apart_ms)
 
 
 def clock_step(case: TrialCase) -> Finding | None:
     """An instant lies before one that must come first."""
-    if case.trial is None:
+    if case.rows is None:
         return None
-    rows = case.trial.everything
+    rows = case.rows.everything
     due, sent, first, done = (rows[name] for name in ("due_ns", "sent_ns", "first_byte_ns", "done_ns"))
     known = sent != ABSENT
     backward = (known & (sent - due < EARLY_NS)) | (known & (done != ABSENT) & (done < sent))
@@ -144,4 +146,4 @@ def clock_step(case: TrialCase) -> Finding | None:
         return None
     text = f"In {grouped(count)} rows time runs backwards (sent more than 1 ms early, or answered before sent)."
     remedy = "All workers of a trial must run on one machine with a steady clock; measure again there."
-    return doubt(FindingKind.CLOCK_STEP, Verdict.INVALID, text, remedy, rows=count)
+    return finding(FindingKind.CLOCK_STEP, Verdict.INVALID, text, remedy, rows=count)

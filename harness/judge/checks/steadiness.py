@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.clock import NS_PER_S
-from harness.judge.checks.case import doubt
+from harness.judge.checks.case import finding
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, percent
 from harness.judge.stats.mean_intervals import batch_rates
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from harness.judge.checks.case import TrialCase
     from harness.judge.findings import Finding
-    from harness.judge.numbers.trial_rows import Measured
+    from harness.judge.numbers.trial_rows import TrialRows
     from harness.judge.stats.steady_state import SteadyState
 
 MOST_WINDOWS = 120
@@ -29,16 +29,16 @@ ROUNDS_PER_WINDOW = 5  # each user's answers in a window, so that the rhythm of 
 
 def unsteady(case: TrialCase) -> Finding | None:
     """Under a load that does not change, throughput or the median response time did."""
-    if case.trial is None or not case.stationary:
+    if case.rows is None or not case.stationary:
         return None
     users = case.closed.users if case.closed else 1
     per_window = max(REQUESTS_PER_WINDOW, ROUNDS_PER_WINDOW * users)
-    count = min(MOST_WINDOWS, len(case.trial.due) // per_window)
-    series = {"throughput": _throughput(case.trial, count), "the median response time": _medians(case.trial, count)}
+    count = min(MOST_WINDOWS, len(case.rows.due) // per_window)
+    series = {"throughput": _throughput(case.rows, count), "the median response time": _medians(case.rows, count)}
     for what, windows in series.items():
         state = find_steady_state(windows)
         if state is not None and state.start != 0:
-            return _finding(what, state, case.trial.window.seconds / count)
+            return _finding(what, state, case.rows.window.seconds / count)
     return None
 
 
@@ -48,24 +48,24 @@ def _finding(what: str, state: SteadyState, window_s: float) -> Finding:
             f"There was no steady state: {what} was {state.motion} ({_signed(state.change)} within the measured time)."
         )
         remedy = "Warm up longer (--warmup) and measure longer (--seconds); look for what else the machine was doing."
-        return doubt(FindingKind.UNSTEADY, Verdict.DEGRADED, text, remedy, change=state.change)
+        return finding(FindingKind.UNSTEADY, Verdict.DEGRADED, text, remedy, change=state.change)
     start_s = state.start * window_s
     text = f"In the first {figure(start_s)} s {what} was {state.motion} ({_signed(state.change)} on the whole)."
     remedy = f"Warm up for {figure(start_s)} s more (--warmup)."
-    return doubt(FindingKind.UNSTEADY, Verdict.DEGRADED, text, remedy, change=state.change, start_s=start_s)
+    return finding(FindingKind.UNSTEADY, Verdict.DEGRADED, text, remedy, change=state.change, start_s=start_s)
 
 
 def _signed(change: float) -> str:
     return f"{'+' if change > 0 else '-'}{percent(abs(change))}"
 
 
-def _throughput(trial: Measured, count: int) -> NDArray[np.float64]:
+def _throughput(trial: TrialRows, count: int) -> NDArray[np.float64]:
     rows = trial.everything
     done_ns = np.sort(rows["done_ns"][rows.outcome_is(Outcome.OK)])
     return batch_rates(done_ns, trial.window.start_ns, trial.window.end_ns, count) if count else np.empty(0)
 
 
-def _medians(trial: Measured, count: int) -> NDArray[np.float64]:
+def _medians(trial: TrialRows, count: int) -> NDArray[np.float64]:
     """Median response in seconds (count,) of equally many consecutive requests."""
     known = trial.due.where(trial.due["done_ns"] != ABSENT)
     response_s = (known["done_ns"] - known["due_ns"]) / NS_PER_S

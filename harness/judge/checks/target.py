@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.checks.case import doubt, graded
+from harness.judge.checks.case import finding, grade
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import grouped, percent
 from harness.judge.stats.growth import growth
@@ -30,26 +30,26 @@ def wrong_answers(case: TrialCase) -> Finding | None:
         return None
     text = f"{grouped(counts.wrong)} of {grouped(counts.checked)} checked answers were wrong."
     remedy = "A server that answers wrongly has no speed: mend it (or its --model, its precision knob) first."
-    return doubt(FindingKind.WRONG_ANSWERS, Verdict.INVALID, text, remedy, wrong=counts.wrong)
+    return finding(FindingKind.WRONG_ANSWERS, Verdict.INVALID, text, remedy, wrong=counts.wrong)
 
 
 def errors(case: TrialCase) -> Finding | None:
     """Requests failed, ran into the time-out, or were still open when the trial had to end."""
     counts = case.metrics.counts
-    failed = counts.error + counts.timeout + counts.aborted
-    if not failed or not counts.sent:
+    unanswered = counts.error + counts.timeout + counts.aborted
+    if not unanswered or not counts.sent:
         return None
-    share = failed / counts.sent
+    share = unanswered / counts.sent
     kinds = [("failed", counts.error), ("timed out", counts.timeout), ("unanswered at the end", counts.aborted)]
     listed = ", ".join(f"{grouped(count)} {what}" for what, count in kinds if count)
     texts: dict[str, int] = {}
-    for report in case.evidence.reports:
+    for report in case.data.reports:
         for message, count in report.errors.items():
             texts[message] = texts.get(message, 0) + count
     most = f"; most often: {max(texts, key=texts.__getitem__)}" if texts else ""
     text = f"{percent(share)} of the requests brought no answer ({listed}{most})."
     remedy = "Look into target.log; lower the load, or raise --timeout if the target is only slow."
-    return doubt(FindingKind.ERRORS, graded(share, 0.0, ERRORS_INVALID), text, remedy, share=share)
+    return finding(FindingKind.ERRORS, grade(share, 0.0, ERRORS_INVALID), text, remedy, share=share)
 
 
 def rejections(case: TrialCase) -> Finding | None:
@@ -60,7 +60,7 @@ def rejections(case: TrialCase) -> Finding | None:
     share = counts.rejected / counts.sent
     text = f"The target rejected {percent(share)} of the requests; latencies are those of the accepted ones."
     remedy = "It is over its limit: lower the load, or raise its queue limit if waiting longer is acceptable."
-    return doubt(FindingKind.REJECTIONS, Verdict.DEGRADED, text, remedy, share=share)
+    return finding(FindingKind.REJECTIONS, Verdict.DEGRADED, text, remedy, share=share)
 
 
 def unchecked(case: TrialCase) -> Finding | None:
@@ -72,21 +72,21 @@ def unchecked(case: TrialCase) -> Finding | None:
     if counts.checked == 0:
         text = "No answer was compared with the right one: a server that answers nonsense fast would look as good."
         remedy = "Use --check sample or --check all, if the model's right answers are known."
-        return doubt(FindingKind.UNCHECKED, Verdict.DEGRADED, text, remedy, share=0.0)
+        return finding(FindingKind.UNCHECKED, Verdict.DEGRADED, text, remedy, share=0.0)
     if share < FEW_CHECKED:
         text = f"Only {percent(share)} of the answers were compared in full."
-        return doubt(FindingKind.UNCHECKED, Verdict.VALID, text, "Use --check all to compare each.", share=share)
+        return finding(FindingKind.UNCHECKED, Verdict.VALID, text, "Use --check all to compare each.", share=share)
     return None
 
 
 def saturated(case: TrialCase) -> Finding | None:
     """Open loop: the target cannot keep up, so that latency depends on how long one measures."""
-    if case.trial is None or not case.open_loop or not case.stationary:
+    if case.rows is None or not case.open_loop or not case.stationary:
         return None
-    due_ns, done_ns = case.trial.due["due_ns"], case.trial.due["done_ns"]
-    window = case.trial.window
+    due_ns, done_ns = case.rows.due["due_ns"], case.rows.due["done_ns"]
+    window = case.rows.window
     queue = growth(due_ns, np.sort(done_ns[done_ns != ABSENT]), window.start_ns, window.end_ns)
-    kept_up = np.count_nonzero(window.holds(done_ns)) / len(case.trial.due)
+    kept_up = np.count_nonzero(window.holds(done_ns)) / len(case.rows.due)
     if queue is None or queue.index <= _GROWTH or queue.slope_z <= _GROWTH_Z or kept_up >= _KEPT_UP:
         return None
     text = (
@@ -94,4 +94,4 @@ def saturated(case: TrialCase) -> Finding | None:
         f"{queue.index:.1f} times as many requests were waiting as on average."
     )
     remedy = "There is no steady latency at this rate: lower --rate below the throughput seen here."
-    return doubt(FindingKind.SATURATED, Verdict.DEGRADED, text, remedy, growth=queue.index, kept_up=kept_up)
+    return finding(FindingKind.SATURATED, Verdict.DEGRADED, text, remedy, growth=queue.index, kept_up=kept_up)

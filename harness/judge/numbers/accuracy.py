@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from harness.judge.metrics import Accuracy
-from harness.judge.stats.means import share_interval
+from harness.judge.stats.mean_intervals import share_interval
 from harness.record.rows import ABSENT
 
 if TYPE_CHECKING:
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.judge.numbers.trial_rows import Columns
+    from harness.judge.numbers.trial_rows import RowColumns
 
 _CLASS = 1 << 32  # payloads are numbered within their request class
 
 
-def guesses(due: Columns) -> NDArray[np.int64]:
+def predictions(due: RowColumns) -> NDArray[np.int64]:
     """(n, 2) of every answer whose class was looked at: its payload, and 1 where the class was right."""
     looked_at = (due["label"] != ABSENT) & (due["predicted"] != ABSENT)
     rows = due.where(looked_at)
@@ -64,7 +64,7 @@ def in_common(points: Sequence[Shares]) -> list[NDArray[np.float64]]:
     return [point.right[np.isin(point.payloads, common, assume_unique=True)] for point in points]
 
 
-def told_apart(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+def significantly_different(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
     """Whether two accuracies on the same payloads differ by more than chance (McNemar's exact test, 5 %)."""
     from scipy.stats import binomtest
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from harness.judge.metrics import ClassMetrics, Counts, Estimate
+from harness.judge.interval import Interval
+from harness.judge.metrics import ClassMetrics, Counts
 from harness.judge.numbers.latency import pooled_latency, trial_latency
 from harness.judge.numbers.throughput import NO_RATES, pooled_rate
 from harness.judge.slo_check import goodput_limit_ns, meets_slo
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 
     from harness.judge.metrics import Latency, PointMetrics
     from harness.judge.numbers.throughput import Rates
-    from harness.judge.numbers.trial_rows import Columns, Durations, Measured
+    from harness.judge.numbers.trial_rows import Durations, RowColumns, TrialRows
     from harness.plan.slo import Slo
-    from harness.record.evidence import TrialEvidence
+    from harness.record.trial_data import TrialData
 
 P99 = 0.99
 
@@ -43,12 +44,12 @@ class ClassSample:
     good_rates_rps: Rates
 
 
-def class_names(evidence: TrialEvidence) -> tuple[str, ...]:
+def class_names(evidence: TrialData) -> tuple[str, ...]:
     """The request classes that the load had; all its processes have the same."""
     return evidence.reports[0].request_classes if evidence.reports else ()
 
 
-def class_samples(evidence: TrialEvidence, trial: Measured, slo: Slo | None) -> tuple[ClassSample, ...]:
+def class_samples(evidence: TrialData, trial: TrialRows, slo: Slo | None) -> tuple[ClassSample, ...]:
     """Each class of a mixed load; none where there is only one, whose numbers are the trial's."""
     names = class_names(evidence)
     if len(names) < 2:
@@ -60,7 +61,7 @@ def class_samples(evidence: TrialEvidence, trial: Measured, slo: Slo | None) -> 
     )
 
 
-def _sample(name: str, slo: Slo | None, rows: Measured) -> ClassSample:
+def _sample(name: str, slo: Slo | None, rows: TrialRows) -> ClassSample:
     return ClassSample(
         name=name,
         slo=slo,
@@ -74,7 +75,7 @@ def _sample(name: str, slo: Slo | None, rows: Measured) -> ClassSample:
     )
 
 
-def _counts(due: Columns) -> Counts:
+def _counts(due: RowColumns) -> Counts:
     """What became of the requests; what a lost worker sent is of no known class."""
     found = np.bincount(due["outcome"], minlength=len(Outcome))
     by_outcome = {outcome.name.lower(): int(found[outcome]) for outcome in Outcome}
@@ -152,7 +153,7 @@ def _compared(mixed: ClassMetrics, alone: PointMetrics | None) -> ClassMetrics:
     here, there = mixed.response.at(P99), alone.response.at(P99)
     if here is None or there is None or here.value_ms is None or not there.value_ms:
         return mixed
-    slowdown = Estimate(
+    slowdown = Interval(
         value=here.value_ms / there.value_ms,
         low=here.low_ms / there.high_ms if here.low_ms is not None and there.high_ms else None,
         high=here.high_ms / there.low_ms if here.high_ms is not None and there.low_ms else None,

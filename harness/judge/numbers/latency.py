@@ -10,7 +10,7 @@ import numpy as np
 from harness.clock import NS_PER_MS
 from harness.judge.metrics import Latency, Quantile
 from harness.judge.stats.mean_intervals import replicate_interval
-from harness.judge.stats.quantile_interval import effective_sample_sizes, quantile_interval
+from harness.judge.stats.quantile_interval import effective_sample_sizes, quantile_interval, samples_needed
 from harness.judge.stats.quantiles import quantile
 
 if TYPE_CHECKING:
@@ -63,15 +63,16 @@ def _latency(runs: Sequence[Durations], sizes: Sequence[float]) -> Latency:
 
 def _quantile(ordered: NDArray[np.int64], ceiling: NDArray[np.int64], p: float, effective_samples: float) -> Quantile:
     """`ordered` holds open requests at their age, `ceiling` at infinity: the truth lies between the two."""
-    estimate = quantile_interval(ordered, p, effective_samples)
-    highest = quantile_interval(ceiling, p, effective_samples).high if ceiling is not ordered else estimate.high
+    found = quantile_interval(ordered, p, effective_samples)
+    highest = quantile_interval(ceiling, p, effective_samples).high if ceiling is not ordered else found.high
+    needed = samples_needed(ordered.size, p, effective_samples)
     return Quantile(
         p=p,
-        value_ms=_ms(estimate.value),
-        low_ms=_ms(estimate.low),
+        value_ms=None if needed else _ms(found.value),
+        low_ms=_ms(found.low),
         high_ms=None if highest == float(_FOREVER) else _ms(highest),
         effective_samples=effective_samples,
-        needed=estimate.needed,
+        needed=needed,
         at_least=quantile(ceiling, p) > quantile(ordered, p) * (1 + OPEN_TOLERANCE),
     )
 
@@ -80,12 +81,10 @@ def _widened(pooled: Quantile, latencies: Sequence[Latency]) -> Quantile:
     """The wider of the pooled interval and that of the repeats' own values, where each repeat can carry its own."""
     values = [own.value_ms for latency in latencies if (own := latency.at(pooled.p)) and own.value_ms is not None]
     between = replicate_interval(values) if len(values) == len(latencies) else None
-    if pooled.value_ms is None or pooled.low_ms is None or between is None:
+    if pooled.interval_ms is None or between is None:
         return pooled
-    if pooled.high_ms is None or between[1] - between[0] <= pooled.high_ms - pooled.low_ms:
-        return pooled
-    low_ms, high_ms = min(between[0], pooled.value_ms), max(between[1], pooled.value_ms)
-    return msgspec.structs.replace(pooled, low_ms=low_ms, high_ms=high_ms)
+    wider = pooled.interval_ms.at_least(*between.ends)
+    return msgspec.structs.replace(pooled, low_ms=wider.low, high_ms=wider.high)
 
 
 def _effective(latency: Latency, p: float) -> float:

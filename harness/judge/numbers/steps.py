@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.judge.metrics import TrialMetrics
-    from harness.judge.numbers.trial_rows import Columns
+    from harness.judge.numbers.trial_rows import RowColumns
 
 STEPS = ("clean", "transform", "normalise", "augment")
 
 
-def trial_steps(good: Columns) -> Steps | None:
+def trial_steps(good: RowColumns) -> Steps | None:
     """Means over good answers of each step of preprocessing; None where no step was timed."""
     steps_ms = {f"{name}_ms": mean_ms_of(good[f"{name}_ns"]) for name in STEPS} if len(good) else {}
     return Steps(**steps_ms) if any(ms is not None for ms in steps_ms.values()) else None

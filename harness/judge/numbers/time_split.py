@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.judge.metrics import TrialMetrics
-    from harness.judge.numbers.trial_rows import Columns
+    from harness.judge.numbers.trial_rows import RowColumns
     from harness.record.server_statistics import ServerMeans
 
 SERVER_PARTS = ("queue", "batch_wait", "preprocess", "compute", "serialise")
 PER_REQUEST = "Server-Timing"
 
 
-def trial_split(good: Columns, said: ServerMeans | None, stream_ms: Mapping[str, float] | None = None) -> Split:
+def trial_split(good: RowColumns, said: ServerMeans | None, stream_ms: Mapping[str, float] | None = None) -> Split:
     """Means over good answers; a server's part over those that carry it, and what is left in `rest`.
 
     Where no answer carries any, what the server `said` of itself as a whole stands in; not where that says that
@@ -50,7 +50,7 @@ def trial_split(good: Columns, said: ServerMeans | None, stream_ms: Mapping[str,
     return Split(send_ms=send_ms, client_ms=client_ms, rest_ms=rest_ms, source=source, **named)
 
 
-def trial_batch(good: Columns, said: ServerMeans | None) -> float | None:
+def trial_batch(good: RowColumns, said: ServerMeans | None) -> float | None:
     """Requests per batch. Each of a batch's b requests says b: it stands for 1 / b batches."""
     sizes = good["batch_size"]
     sizes = sizes[sizes > 0]

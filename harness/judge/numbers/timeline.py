@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.judge.numbers.sample_series import Samples
-    from harness.judge.numbers.trial_rows import Columns, Measured
+    from harness.judge.numbers.trial_rows import RowColumns, TrialRows
 
 MOST_BINS = 120
 _STEPS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
 _FAILURES = (Outcome.WRONG, Outcome.ERROR, Outcome.TIMEOUT, Outcome.REJECTED, Outcome.ABORTED)
 
 
-def timeline(trial: Measured, samples: Samples) -> Timeline:
+def timeline(trial: TrialRows, samples: Samples) -> Timeline:
     """The whole trial, warm-up and drain included, in at most `MOST_BINS` bins by the instant of the answer."""
     done = trial.everything.where(trial.everything["done_ns"] != ABSENT)
     edges_ns, bin_s = _edges(trial, done)
@@ -45,7 +45,7 @@ def timeline(trial: Measured, samples: Samples) -> Timeline:
     )
 
 
-def _edges(trial: Measured, done: Columns) -> tuple[NDArray[np.int64], float]:
+def _edges(trial: TrialRows, done: RowColumns) -> tuple[NDArray[np.int64], float]:
     """Bin edges (bins + 1,) of which one falls on the start of the window, and the width of a bin in seconds."""
     first_ns = min(int(trial.everything["due_ns"].min()), trial.window.start_ns)
     last_ns = max(int(done["done_ns"].max(initial=0)), trial.window.end_ns)

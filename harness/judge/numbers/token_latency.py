@@ -15,11 +15,11 @@ import numpy as np
 from harness.clock import NS_PER_MS
 from harness.judge.metrics import StreamMetrics
 from harness.judge.numbers.latency import pooled_latency, trial_latency
-from harness.judge.numbers.throughput import pooled_rate, trial_rate
+from harness.judge.numbers.throughput import pooled_rate
 from harness.judge.numbers.time_split import weighted
 from harness.judge.numbers.trial_rows import OPEN_OUTCOMES, Durations
 from harness.judge.slo_check import QUANTILES
-from harness.judge.stats.mean_intervals import BATCHES, batch_rates
+from harness.judge.stats.mean_intervals import BATCHES, batch_means_interval, batch_rates
 from harness.judge.stats.quantiles import nearest_rank
 from harness.plan.slo import STREAM_KINDS
 from harness.record.rows import ABSENT, Outcome
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.judge.numbers.throughput import Rates
-    from harness.judge.numbers.trial_rows import Column, Columns, Mask, Measured, Window
+    from harness.judge.numbers.trial_rows import Column, Mask, RowColumns, TrialRows, Window
     from harness.plan.slo import Bound, Slo
-    from harness.record.evidence import TrialEvidence
+    from harness.record.trial_data import TrialData
 
     Index = NDArray[np.intp]
 
@@ -61,7 +61,7 @@ class StreamSample:
             ttft=trial_latency(self.ttft),
             itl=trial_latency(self.itl),
             tpot=trial_latency(self.tpot),
-            tokens_per_s=trial_rate(self.token_rates),
+            tokens_per_s=batch_means_interval(self.token_rates),
             prompt_tokens=self.prompt_tokens,
             output_tokens=self.output_tokens,
             in_flight=self.in_flight,
@@ -69,7 +69,7 @@ class StreamSample:
         object.__setattr__(self, "metrics", metrics)
 
 
-def stream_sample(evidence: TrialEvidence, trial: Measured) -> StreamSample | None:
+def stream_sample(evidence: TrialData, trial: TrialRows) -> StreamSample | None:
     """The streams of one trial; None where answers were not streamed."""
     if evidence.tokens is None:
         return None
@@ -108,7 +108,7 @@ def pooled_streams(samples: Sequence[StreamSample]) -> StreamMetrics | None:
     )
 
 
-def keeping(evidence: TrialEvidence, trial: Measured, slo: Slo) -> Mask | None:
+def rows_within_slo(evidence: TrialData, trial: TrialRows, slo: Slo) -> Mask | None:
     """Which of all rows keep every stream bound of `slo` on their own; None where it has none.
 
     Of its gaps a stream must keep the statistic that the bound names: `itl_p99` is the 99th percentile of its own.
@@ -138,7 +138,7 @@ class _Tokens:
         self._order = np.argsort(keys, kind="stable")
         self._keys = keys[self._order]
 
-    def of(self, rows: Columns) -> Index:
+    def of(self, rows: RowColumns) -> Index:
         """The stream of each row (rows,); -1 where no token came."""
         keys = (rows["worker"] << _WORKER_BITS) + rows["request"]
         if not self._keys.size:
@@ -160,7 +160,7 @@ class _Tokens:
         return self.instants_ns[end] - self.instants_ns[end - 1], self.instants_ns[end], place
 
 
-def _ttft(due: Columns) -> Durations:
+def _ttft(due: RowColumns) -> Durations:
     first_ns = due["first_token_ns"]
     came = first_ns != ABSENT
     waits = due.outcome_is(*OPEN_OUTCOMES) & ~came
@@ -169,7 +169,7 @@ def _ttft(due: Columns) -> Durations:
     return Durations(np.maximum(until_ns - due["due_ns"], 0)[counted], waits[counted])
 
 
-def _itl(tokens: _Tokens, good: Columns, still_open: Columns) -> Durations:
+def _itl(tokens: _Tokens, good: RowColumns, still_open: RowColumns) -> Durations:
     """Gaps between tokens; the last one of a stream still open is at least as long as it was waited for."""
     open_streams = tokens.of(still_open)
     begun = open_streams >= 0
@@ -182,13 +182,13 @@ def _itl(tokens: _Tokens, good: Columns, still_open: Columns) -> Durations:
     return Durations(np.maximum(values_ns, 0)[order], censored[order])
 
 
-def _tpot(tokens: _Tokens, good: Columns) -> Durations:
+def _tpot(tokens: _Tokens, good: RowColumns) -> Durations:
     values_ns = _tpot_ns(tokens, good)
     values_ns = values_ns[values_ns >= 0]
     return Durations(values_ns, np.zeros(values_ns.size, dtype=np.bool_))
 
 
-def _tpot_ns(tokens: _Tokens, rows: Columns) -> Column:
+def _tpot_ns(tokens: _Tokens, rows: RowColumns) -> Column:
     """Time per output token of each row; -1 where there are not two tokens."""
     streams = tokens.of(rows)
     several = (rows["output_tokens"] > 1) & (streams >= 0)
@@ -198,7 +198,7 @@ def _tpot_ns(tokens: _Tokens, rows: Columns) -> Column:
     return values_ns
 
 
-def _token_rates(tokens: _Tokens, trial: Measured, good: Columns) -> Rates:
+def _token_rates(tokens: _Tokens, trial: TrialRows, good: RowColumns) -> Rates:
     """Tokens per second; a server that sends several at once is taken at its own count."""
     streams = tokens.of(good)
     pieces = int(tokens.counts[streams].sum())
@@ -208,14 +208,14 @@ def _token_rates(tokens: _Tokens, trial: Measured, good: Columns) -> Rates:
     return rates
 
 
-def _in_flight(rows: Columns, window: Window) -> float:
+def _in_flight(rows: RowColumns, window: Window) -> float:
     sent = rows.where((rows["sent_ns"] != ABSENT) & (rows["done_ns"] != ABSENT))
     begin_ns = np.maximum(sent["sent_ns"], window.start_ns)
     end_ns = np.minimum(sent["done_ns"], window.end_ns)
     return float(np.maximum(end_ns - begin_ns, 0).sum() / (window.end_ns - window.start_ns))
 
 
-def _parts_ms(tokens: _Tokens, good: Columns) -> dict[str, float]:
+def _parts_ms(tokens: _Tokens, good: RowColumns) -> dict[str, float]:
     """Means over good answers: from sent to the first token, and from that to the last."""
     if not len(good):
         return {}
@@ -224,7 +224,7 @@ def _parts_ms(tokens: _Tokens, good: Columns) -> dict[str, float]:
     return {"first_token": float(first_ns.mean()) / NS_PER_MS, "decode": float(decode_ns.mean()) / NS_PER_MS}
 
 
-def _own_value_ns(bound: Bound, tokens: _Tokens, rows: Columns) -> NDArray[np.float64]:
+def _own_value_ns(bound: Bound, tokens: _Tokens, rows: RowColumns) -> NDArray[np.float64]:
     """The statistic that `bound` is about, of each row by itself; infinite where it never had a token."""
     kind, _, statistic = bound.metric.partition("_")
     first_ns = rows["first_token_ns"]
@@ -238,7 +238,7 @@ def _own_value_ns(bound: Bound, tokens: _Tokens, rows: Columns) -> NDArray[np.fl
     return value_ns
 
 
-def _own_gap_ns(statistic: str, tokens: _Tokens, rows: Columns) -> NDArray[np.float64]:
+def _own_gap_ns(statistic: str, tokens: _Tokens, rows: RowColumns) -> NDArray[np.float64]:
     """A statistic of each row's own gaps (rows,); 0 where it has none."""
     streams = tokens.of(rows)
     begun = np.flatnonzero(streams >= 0)

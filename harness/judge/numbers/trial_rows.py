@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from harness.record.evidence import TrialEvidence
-    from harness.record.load_report import GeneratorReport
+    from harness.record.load_report import LoadReport
+    from harness.record.trial_data import TrialData
 
     Column = NDArray[np.int64]
     Mask = NDArray[np.bool_]
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 OPEN_OUTCOMES = (Outcome.TIMEOUT, Outcome.ABORTED)  # their true response time is longer than what was waited
 
 
-class Columns:
+class RowColumns:
     """Rows of a table, by column: int64 arrays (n,) in which an absent number is `ABSENT`."""
 
     def __init__(self, table: pa.Table, index: NDArray[np.int64] | None = None) -> None:
@@ -43,15 +43,15 @@ class Columns:
             self._arrays[name] = array if self._index is None else array[self._index]
         return self._arrays[name]
 
-    def where(self, mask: Mask) -> Columns:
+    def where(self, mask: Mask) -> RowColumns:
         """The rows for which `mask` holds, in the same order."""
         chosen = np.flatnonzero(mask)
-        return Columns(self._table, chosen if self._index is None else self._index[chosen])
+        return RowColumns(self._table, chosen if self._index is None else self._index[chosen])
 
-    def by(self, name: str) -> Columns:
+    def by(self, name: str) -> RowColumns:
         """The same rows in ascending order of `name`; ties keep their order."""
         order = np.argsort(self[name], kind="stable")
-        return Columns(self._table, order if self._index is None else self._index[order])
+        return RowColumns(self._table, order if self._index is None else self._index[order])
 
     def outcome_is(self, *outcomes: Outcome) -> Mask:
         """Which rows ended in one of `outcomes`."""
@@ -91,22 +91,22 @@ class Durations:
 
 
 @dataclass(frozen=True)
-class Measured:
+class TrialRows:
     """One trial's rows: all of them, and those due in the measure phase in the order they were due."""
 
-    everything: Columns
-    due: Columns
+    everything: RowColumns
+    due: RowColumns
     window: Window
     _good: Mask = field(repr=False)
 
-    def of_class(self, number: int) -> Measured:
+    def of_class(self, number: int) -> TrialRows:
         """The rows of one request class."""
         chosen = self.due["request_class"] == number
         everything = self.everything.where(self.everything["request_class"] == number)
-        return Measured(everything, self.due.where(chosen), self.window, self._good[chosen])
+        return TrialRows(everything, self.due.where(chosen), self.window, self._good[chosen])
 
     @cached_property
-    def good(self) -> Columns:
+    def good(self) -> RowColumns:
         """The good answers among `due`."""
         return self.due.where(self._good)
 
@@ -152,19 +152,19 @@ class Measured:
         return Durations(waited_ns[counted], still_open[counted])
 
 
-def measured(evidence: TrialEvidence) -> Measured | None:
+def trial_rows(evidence: TrialData) -> TrialRows | None:
     """The trial's rows in columns; None where nothing was due in a measure phase."""
     if evidence.rows is None:
         return None
-    everything = Columns(evidence.rows)
+    everything = RowColumns(evidence.rows)
     due = everything.where(everything["phase"] == Phase.MEASURE).by("due_ns")
     if not len(due):
         return None
     window = _window(evidence.reports, due)
-    return Measured(everything, due, window, due.outcome_is(Outcome.OK))
+    return TrialRows(everything, due, window, due.outcome_is(Outcome.OK))
 
 
-def _window(reports: tuple[GeneratorReport, ...], due: Columns) -> Window:
+def _window(reports: tuple[LoadReport, ...], due: RowColumns) -> Window:
     """The time in which every worker that ended in order was measuring; by the rows where none says."""
     spans = [
         (report.measure_start_ns, report.measure_end_ns)
@@ -176,7 +176,7 @@ def _window(reports: tuple[GeneratorReport, ...], due: Columns) -> Window:
     return Window(int(due["due_ns"][0]), int(max(due["due_ns"][-1], due["done_ns"].max())) + 1)
 
 
-def unaccounted(reports: tuple[GeneratorReport, ...], rows: Columns) -> int:
+def lost_requests(reports: tuple[LoadReport, ...], rows: RowColumns) -> int:
     """Requests that a worker had sent by its last, not final report, and of which no row reached the disk."""
     lost = 0
     for report in reports:

@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.clock import NS_PER_MS, NS_PER_S
 from harness.errors import UserError
-from harness.judge.numbers.trial_rows import measured
+from harness.judge.numbers.trial_rows import trial_rows
 from harness.judge.simulation.service_time import ServiceTime, fit_service
 from harness.plan.process_layout import WHOLE, layout_of
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.judge.numbers.trial_rows import Measured
+    from harness.judge.numbers.trial_rows import TrialRows
     from harness.plan.plan import Plan
-    from harness.record.evidence import TrialEvidence
+    from harness.record.trial_data import TrialData
 
 MS_PER_S = NS_PER_S / NS_PER_MS
 BUSY_WAIT_SHARE = 0.5  # of a batch's time: who waits so long for the model finds it at work
@@ -78,9 +78,9 @@ class _Trial:
         return max(0.0, self.response_ms - self.wait_ms - per_request_ms - own_ms * mean_rows)
 
 
-def calibrate(plan: Plan, evidence: Iterable[TrialEvidence]) -> Calibration:
+def calibrate(plan: Plan, evidence: Iterable[TrialData]) -> Calibration:
     """Fit to the trials with one replica of the whole model. Raises UserError where none tells of its batches."""
-    trials = [trial for each in evidence if _is_whole(plan, each) and (trial := _trial(measured(each))) is not None]
+    trials = [trial for each in evidence if _is_whole(plan, each) and (trial := _trial(trial_rows(each))) is not None]
     if not trials:
         raise UserError(
             "DIR: no trial of one replica, one stage and dispatch=port says how long its batches took; "
@@ -100,11 +100,11 @@ def calibrate(plan: Plan, evidence: Iterable[TrialEvidence]) -> Calibration:
     )
 
 
-def _is_whole(plan: Plan, evidence: TrialEvidence) -> bool:
+def _is_whole(plan: Plan, evidence: TrialData) -> bool:
     return layout_of(plan.setting_of(evidence.point), cores=2) == WHOLE
 
 
-def _trial(trial: Measured | None) -> _Trial | None:
+def _trial(trial: TrialRows | None) -> _Trial | None:
     if trial is None:
         return None
     good = trial.good

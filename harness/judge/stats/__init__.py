@@ -1,1 +1,1 @@
-"""Pure functions over NumPy arrays: no project types, no files, no clocks."""
+"""Statistical formulas: pure functions over NumPy arrays that know no project type but `Interval`."""

@@ -1,11 +1,12 @@
-"""Intervals of a mean rate that hold for autocorrelated completions."""
+"""95 % intervals of means: of a rate within one run, and of a figure over a few independent runs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from harness.judge.interval import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,17 +15,8 @@ if TYPE_CHECKING:
 
 BATCHES = 20
 MINIMUM_PER_BATCH = 5
+FEWEST_RUNS = 3  # two have one degree of freedom, whose interval (12.7 standard errors) is useless
 _UPPER = 0.975
-
-
-@dataclass(frozen=True, slots=True)
-class MeanInterval:
-    """A mean with its standard error and 95 % interval; None where they cannot be given."""
-
-    value: float
-    standard_error: float | None = None
-    low: float | None = None
-    high: float | None = None
 
 
 def batch_rates(
@@ -37,32 +29,46 @@ def batch_rates(
     return rates
 
 
-def batch_means_interval(rates: ArrayLike) -> MeanInterval:
-    """Mean of equally long stretches with a Student t interval.
+def batch_means_interval(rates: ArrayLike) -> Interval:
+    """The mean rate (>= 0) of equally long stretches with a Student t interval.
 
     Stretches that are long against the correlation of what happens in them are nearly independent, whatever
     happens inside (Law, Simulation Modeling and Analysis, 9.5.3). One stretch has no interval.
     """
+    return _student(np.asarray(rates, dtype=np.float64), fewest=2).clipped(0.0)
+
+
+def run_mean(values: Sequence[float]) -> Interval:
+    """The mean of at least one run, with its 95 % Student t interval from three runs on."""
+    return _student(np.asarray(values, dtype=np.float64), fewest=FEWEST_RUNS)
+
+
+def replicate_interval(values: Sequence[float]) -> Interval | None:
+    """The typical value over independent runs by a t interval on logarithms; None below 3 runs or at zero."""
+    if len(values) < FEWEST_RUNS or min(values) <= 0:
+        return None
+    logs = _student(np.log(values), fewest=FEWEST_RUNS)
+    low, high = logs.ends
+    return Interval(float(np.exp(logs.value)), float(np.exp(low)), float(np.exp(high)))
+
+
+def share_interval(good: int, total: int) -> tuple[float, float]:
+    """The ends of the 95 % interval of a share of independent examples (Wilson 1927); (0, 1) where there are none."""
+    from scipy.stats import binomtest
+
+    if not total:
+        return 0.0, 1.0
+    interval = binomtest(good, total).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def _student(values: NDArray[np.float64], fewest: int) -> Interval:
+    """The mean with its 95 % Student t interval; without one below `fewest` values."""
     from scipy.stats import t
 
-    values = np.asarray(rates, dtype=np.float64)
     mean = float(values.mean())
-    if values.size < 2:
-        return MeanInterval(mean)
+    if values.size < fewest:
+        return Interval(mean)
     error = float(values.std(ddof=1)) / float(np.sqrt(values.size))
     half = float(t.ppf(_UPPER, values.size - 1)) * error
-    return MeanInterval(mean, error, max(0.0, mean - half), mean + half)
-
-
-def replicate_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """95 % t interval of the typical value over independent runs, on logarithms; None below 3 runs or at zero.
-
-    Two runs have one degree of freedom, whose interval (12.7 standard errors) says nothing.
-    """
-    from scipy.stats import t
-
-    if len(values) < 3 or min(values) <= 0:
-        return None
-    logs = np.log(values)
-    half = float(t.ppf(_UPPER, logs.size - 1)) * float(logs.std(ddof=1)) / float(np.sqrt(logs.size))
-    return float(np.exp(logs.mean() - half)), float(np.exp(logs.mean() + half))
+    return Interval(mean, mean - half, mean + half)

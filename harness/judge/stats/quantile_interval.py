@@ -9,11 +9,11 @@ autocorrelation time of the indicator "longer than the percentile" in arrival or
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.judge.interval import Interval
 from harness.judge.stats.autocorrelation import autocorrelation_time, batch_means_time
 from harness.judge.stats.quantiles import quantile
 
@@ -56,26 +56,20 @@ def effective_sample_sizes(
     return sizes
 
 
-@dataclass(frozen=True, slots=True)
-class QuantileInterval:
-    """A quantile with its 95 % interval.
+def quantile_interval(ordered: NDArray[np.generic], p: float, effective_samples: float) -> Interval:
+    """The `p`-quantile of `ordered` (ascending, not empty), which is worth `effective_samples` independent ones.
 
-    Too few samples: `value` and `high` None, `low` still a lower bound where there is one, and `needed` says how many
-    more samples of this kind would do.
+    Too few samples: `high` is None, and the value is not fit to be published; `low` is still a lower bound.
     """
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    needed: int | None = None
-
-
-def quantile_interval(ordered: NDArray[np.generic], p: float, effective_samples: float) -> QuantileInterval:
-    """The `p`-quantile of `ordered` (ascending, not empty), which is worth `effective_samples` independent ones."""
     half = T_95 * math.sqrt(p * (1.0 - p) / effective_samples)
     low = quantile(ordered, p - half) if p > half else None
+    enough = effective_samples >= required_effective_samples(p)
+    return Interval(quantile(ordered, p), low, quantile(ordered, min(1.0, p + half)) if enough else None)
+
+
+def samples_needed(count: int, p: float, effective_samples: float) -> int | None:
+    """How many more samples like these `count` would give the `p`-quantile an interval; None where it has one."""
     required = required_effective_samples(p)
-    if effective_samples < required:
-        more = ordered.size * (required / effective_samples - 1.0)
-        return QuantileInterval(None, low, needed=max(1, math.ceil(more)))
-    return QuantileInterval(quantile(ordered, p), low, quantile(ordered, min(1.0, p + half)))
+    if effective_samples >= required:
+        return None
+    return max(1, math.ceil(count * (required / effective_samples - 1.0)))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from harness.judge.interval import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,18 +15,15 @@ if TYPE_CHECKING:
 FEWEST_FOR_SIGN_FLIP = 6  # five pairs cannot reach p < 0.05: their smallest p is 2 / 2**5
 
 
-@dataclass(frozen=True, slots=True)
-class RatioInterval:
-    """A ratio with its 95 % and its 90 % interval; infinitely wide where nothing is known."""
+class Ratio(NamedTuple):
+    """A ratio with its 95 % interval, and the ends of its 90 % interval; from 0 to infinity where nothing is known."""
 
-    value: float
-    low: float
-    high: float
+    interval: Interval
     low_90: float
     high_90: float
 
 
-def paired_ratio(before: Sequence[float], after: Sequence[float]) -> RatioInterval:
+def paired_ratio(before: Sequence[float], after: Sequence[float]) -> Ratio:
     """Typical after / before of pairs (at least 2) by Student's t on the logarithms of their ratios."""
     from scipy.stats import t
 
@@ -35,11 +33,11 @@ def paired_ratio(before: Sequence[float], after: Sequence[float]) -> RatioInterv
     return _interval(float(logs.mean()), half, half_90)
 
 
-def independent_ratio(before: tuple[float, float], after: tuple[float, float]) -> RatioInterval:
+def independent_ratio(before: tuple[float, float], after: tuple[float, float]) -> Ratio:
     """After / before of two (value, standard error of its logarithm); values above 0."""
     error = math.hypot(before[1], after[1])
     if not math.isfinite(error):
-        return RatioInterval(after[0] / before[0], 0.0, math.inf, 0.0, math.inf)
+        return Ratio(Interval(after[0] / before[0], 0.0, math.inf), 0.0, math.inf)
     return _interval(math.log(after[0] / before[0]), 1.959964 * error, 1.644854 * error)
 
 
@@ -58,6 +56,6 @@ def sign_flip_p_value(before: Sequence[float], after: Sequence[float]) -> float 
     return float(result.pvalue)
 
 
-def _interval(log_value: float, half: float, half_90: float) -> RatioInterval:
+def _interval(log_value: float, half: float, half_90: float) -> Ratio:
     low, high, low_90, high_90 = (math.exp(log_value + step) for step in (-half, half, -half_90, half_90))
-    return RatioInterval(math.exp(log_value), low, high, low_90, high_90)
+    return Ratio(Interval(math.exp(log_value), low, high), low_90, high_90)

@@ -19,7 +19,7 @@ from harness.measure.load.loop_health import HealthMeter
 from harness.measure.load.payloads.request_classes import ClassBook
 from harness.measure.load.phases import NEVER_NS, Phases
 from harness.record.histogram import Histogram
-from harness.record.load_report import GeneratorReport
+from harness.record.load_report import LoadReport
 from harness.record.recorder import Recorder
 from harness.record.rows import NOTED, Outcome, Phase
 from harness.wire.credentials import Access
@@ -149,11 +149,11 @@ class Load:
         driver.close()
         return rows
 
-    def report(self, *, final: bool) -> GeneratorReport:
+    def report(self, *, final: bool) -> LoadReport:
         """What this process says of itself now."""
         ledger, phases = self.ledger, self.phases
         ended: dict[str, Any] = {outcome.name.lower(): ledger.ended[outcome] for outcome in Outcome}
-        return GeneratorReport(
+        return LoadReport(
             worker=self.options.worker,
             pid=os.getpid(),
             final=final,

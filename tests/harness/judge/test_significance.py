@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
-from harness.judge.metrics import Estimate
+from harness.judge.interval import Interval
 from harness.judge.significance import Change, Runs, compare
 from harness.judge.stats.ratio_intervals import paired_ratio, sign_flip_p_value
 
@@ -11,7 +12,7 @@ from harness.judge.stats.ratio_intervals import paired_ratio, sign_flip_p_value
 def runs_of(*values, half=None):
     mean = float(np.mean(values))
     half = 0.001 * mean if half is None else half
-    return Runs(tuple(map(float, values)), Estimate(value=mean, low=mean - half, high=mean + half))
+    return Runs(tuple(map(float, values)), Interval(value=mean, low=mean - half, high=mean + half))
 
 
 def drifting(rng, count, factor=1.0, noise=0.02):
@@ -24,7 +25,8 @@ def test_paired_ratio_by_hand():
     # ln ratios ln 2, ln 2, ln 2 + 0.3: mean ln 2 + 0.1, standard error 0.1, t(2) = 4.3027 and 2.9200.
     ratio = paired_ratio([1, 10, 100], [2, 20, 200 * np.exp(0.3)])
     expected = 2 * np.exp([0.1, 0.1 - 0.43027, 0.1 + 0.43027, 0.1 - 0.292, 0.1 + 0.292])
-    assert (ratio.value, ratio.low, ratio.high, ratio.low_90, ratio.high_90) == pytest.approx(expected, rel=1e-4)
+    value, low, high = msgspec.structs.astuple(ratio.interval)
+    assert (value, low, high, ratio.low_90, ratio.high_90) == pytest.approx(expected, rel=1e-4)
 
 
 def test_sign_flip_is_exact():
@@ -88,5 +90,5 @@ def test_what_follows(after, higher_is_better, change):
 
 
 def test_without_an_interval_nothing_can_be_said():
-    unknown = Runs((100.0,), Estimate(value=100.0))
+    unknown = Runs((100.0,), Interval(value=100.0))
     assert compare(unknown, runs_of(500)).change is Change.INCONCLUSIVE

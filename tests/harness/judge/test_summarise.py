@@ -12,7 +12,7 @@ from answers_of import point_of
 from evidence_of import MS, START, S, closed_loop, evidence_of, report_of, rows_of, samples_of
 
 from harness.judge.findings import FindingKind, Verdict
-from harness.judge.metrics import Answer, ModelCard
+from harness.judge.metrics import ModelCard, Recommendation
 from harness.judge.summarise import run_verdict, summarise_point, summarise_run, summarise_trial
 from harness.plan.arrivals import Closed, Poisson
 from harness.plan.plan import Plan, Point, Trial
@@ -283,7 +283,7 @@ def test_a_run():
     assert [metrics.point for metrics in result.points] == [0]
     assert result.missing == ("batch_size=1-users=1, repeat 2: not measured",)
     assert result.model is model
-    assert "batch_size=1 gives the highest throughput: 100" in result.answer.sentence
+    assert "batch_size=1 gives the highest throughput: 100" in result.recommendation.sentence
     assert msgspec.json.decode(msgspec.json.encode(result), type=type(result)) == result
 
 
@@ -351,4 +351,4 @@ def test_a_runs_verdict_is_that_of_its_answer(best, verdicts, expected):
         msgspec.structs.replace(point_of(number=number), verdict=Verdict(word))
         for number, word in enumerate(verdicts.split())
     ]
-    assert run_verdict(Answer(sentence="", best_point=best), points) == expected
+    assert run_verdict(Recommendation(sentence="", best_point=best), points) == expected

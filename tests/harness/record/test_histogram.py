@@ -5,7 +5,7 @@ import pytest
 from evidence_of import START, S, closed_loop, report_of
 
 from harness.record.histogram import HIGHEST_NS, LOWEST_NS, RELATIVE_ERROR, Histogram
-from harness.record.live import live_of
+from harness.record.load_report import live_of
 
 MS = 1_000_000
 

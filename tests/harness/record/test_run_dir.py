@@ -8,7 +8,7 @@ from harness.errors import RunError, UserError
 from harness.plan.arrivals import Closed
 from harness.plan.plan import Plan, Point, Trial
 from harness.record.environment import capture
-from harness.record.load_report import GeneratorReport
+from harness.record.load_report import LoadReport
 from harness.record.run_dir import RunDir, RunRecord, TrialRecord
 from harness.record.run_folder import write_whole
 
@@ -84,7 +84,7 @@ def test_an_unfinished_trial_is_set_aside_and_kept(tmp_path):
 def test_evidence_is_of_the_trials_that_were_begun(tmp_path):
     run = RunDir.create(tmp_path / "run")
     folder = end_trial(run, 1)
-    report = GeneratorReport(
+    report = LoadReport(
         worker=0, pid=1, final=True, stop_reason="measured", start_ns=0, measure_start_ns=0, measure_end_ns=1,
         drain_end_ns=1, scheduled=0, not_sent=0, sent=0, ok=0, wrong=0, error=0, timeout=0, rejected=0, aborted=0,
         rows_written=0,

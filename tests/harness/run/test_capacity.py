@@ -9,7 +9,7 @@ import pytest
 from answers_of import invalid, point_of, quantile_of
 
 from harness.judge.findings import Finding, FindingKind, Verdict
-from harness.judge.slo_check import believed, worst_tail_ratio
+from harness.judge.slo_check import trusted, worst_tail_ratio
 from harness.plan.arrivals import Closed, Poisson
 from harness.plan.plan import Plan, Point, Trial
 from harness.plan.slo import parse_slo
@@ -103,12 +103,12 @@ def test_a_point_that_could_not_be_run_is_too_much():
 
 def test_lateness_speaks_for_an_objective_that_is_kept_in_an_open_loop():
     kept = msgspec.structs.replace(point_of(meets=True, findings=(LATE,)), rate_target_rps=1000.0)
-    assert believed(kept)
-    assert not believed(msgspec.structs.replace(kept, meets_slo=False))
-    assert not believed(msgspec.structs.replace(kept, rate_target_rps=None))
+    assert trusted(kept)
+    assert not trusted(msgspec.structs.replace(kept, meets_slo=False))
+    assert not trusted(msgspec.structs.replace(kept, rate_target_rps=None))
     unsent = Finding(kind=FindingKind.RATE, verdict=Verdict.INVALID, text="", remedy="")
-    assert not believed(msgspec.structs.replace(kept, findings=(LATE, unsent)))
-    assert not believed(msgspec.structs.replace(point_of(meets=True, findings=(invalid(),)), rate_target_rps=None))
+    assert not trusted(msgspec.structs.replace(kept, findings=(LATE, unsent)))
+    assert not trusted(msgspec.structs.replace(point_of(meets=True, findings=(invalid(),)), rate_target_rps=None))
 
 
 def test_the_worst_bound_leads_the_search():

@@ -36,7 +36,7 @@ def probe(rng, load, seconds=20.0, tries=1):
         met = False
     else:
         met = True if found.high is not None and found.high <= LIMIT_MS else None
-    ratio = None if found.value is None else found.value / LIMIT_MS
+    ratio = None if found.high is None else found.value / LIMIT_MS
     return Probe(load, load.rate_rps, met, ratio, tries)
 
 

@@ -5,7 +5,8 @@ import dataclasses
 import example_runs as example
 import msgspec
 
-from harness.judge.metrics import Estimate, LayoutMetrics, Scaling
+from harness.judge.interval import Interval
+from harness.judge.metrics import LayoutMetrics, Scaling
 from harness.judge.simulation_result import Prediction, Simulation
 from reports.page import page_html
 from reports.views.layouts import scaling_table
@@ -23,7 +24,7 @@ def measured():
     )  # fmt: skip
     two = msgspec.structs.replace(
         alone, point=1, stages=2, processes=2, bubble=0.4, busy_share=None,
-        speedup=Estimate(value=1.6, low=1.5, high=1.7), efficiency=0.8, most_speedup=1.85,
+        speedup=Interval(value=1.6, low=1.5, high=1.7), efficiency=0.8, most_speedup=1.85,
     )  # fmt: skip
     scaling = Scaling(cores=2, layouts=(alone, two), sentences=(f"At 32 users {NASTY} stages give most.",))
     return dataclasses.replace(report, result=msgspec.structs.replace(report.result, scaling=scaling))

@@ -90,7 +90,10 @@ def test_more_lines_than_colours_leave_the_slow_ones_grey():
     assert len(lines.lines) == 20
     assert len(coloured) == MAX_LINES == len(MARKS) == len(MARKERS)
     names = {point.point: line.name for line in lines.lines for point in line.points}
-    assert {names[report.result.answer.best_point], names[report.result.answer.baseline_point]} <= coloured
+    assert {
+        names[report.result.recommendation.best_point],
+        names[report.result.recommendation.baseline_point],
+    } <= coloured
     fastest = max(report.result.points, key=lambda point: point.throughput_rps.value)
     assert names[fastest.point] in coloured
 

@@ -5,7 +5,7 @@ import dataclasses
 import example_runs as example
 import msgspec
 
-from harness.judge.metrics import Accuracy, Bargain, ModelCard, Steps
+from harness.judge.metrics import Accuracy, ModelCard, Steps, TradeOffPoint
 from reports.page import page_html
 from reports.views.trade_off import steps_table, trade_table
 
@@ -23,10 +23,12 @@ def models():
         points.append(msgspec.structs.replace(point, accuracy=accuracy, steps=steps))
         if point.concurrency == 32:
             found.append(
-                Bargain(point=point.point, setting=point.setting, meets_slo=True, accuracy=accuracy, on_front=True)
+                TradeOffPoint(
+                    point=point.point, setting=point.setting, meets_slo=True, accuracy=accuracy, on_front=True
+                )
             )
     cards = tuple(ModelCard(name=name, parameters=13_258, test_accuracy=share) for name, share in shares.items())
-    result = msgspec.structs.replace(report.result, points=tuple(points), bargains=tuple(found), models=cards)
+    result = msgspec.structs.replace(report.result, points=tuple(points), trade_off=tuple(found), models=cards)
     return dataclasses.replace(report, result=result)
 
 

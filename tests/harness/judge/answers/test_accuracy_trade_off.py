@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 from answers_of import point_of, quantile_of
 
-from harness.judge.answers.accuracy_trade_off import bargains, trade_sentence
+from harness.judge.answers.accuracy_trade_off import accuracy_trade_off, trade_sentence
 from harness.judge.findings import Verdict
 from harness.judge.metrics import Accuracy
-from harness.judge.numbers.accuracy import Shares, told_apart
+from harness.judge.numbers.accuracy import Shares, significantly_different
 from harness.plan.slo import parse_slo
 
 SLO = parse_slo("p99<50ms")
@@ -30,14 +30,14 @@ class Asked(dict):
         self.points.append(msgspec.structs.replace(point, accuracy=found, verdict=verdict))
         return self
 
-    def bargains(self, slo=SLO):
-        return bargains(self.points, slo, self)
+    def trade_off(self, slo=SLO):
+        return accuracy_trade_off(self.points, slo, self)
 
     def front(self, slo=SLO):
-        return [each.setting["model"] for each in self.bargains(slo) if each.on_front]
+        return [each.setting["model"] for each in self.trade_off(slo) if each.on_front]
 
     def sentence(self, best=0):
-        return trade_sentence(self.bargains(), self.points, best, self).replace("\u202f", " ")
+        return trade_sentence(self.trade_off(), self.points, best, self).replace("\u202f", " ")
 
 
 def test_the_front_has_what_no_other_beats_in_both():
@@ -47,22 +47,22 @@ def test_the_front_has_what_no_other_beats_in_both():
 
 def test_a_setting_competes_at_its_best_load_within_the_objective():
     asked = Asked().model("small", 4000, 0.84).model("large", 1000, 0.90).model("large", 3000, 0.90, meets=False)
-    found = asked.model("late", 9000, 0.99, meets=False).bargains()
+    found = asked.model("late", 9000, 0.99, meets=False).trade_off()
     assert [each.point for each in found] == [0, 1, 3]
     assert [each.on_front for each in found] == [True, True, False]
     assert asked.front(None) == ["late"]
 
 
 def test_nothing_is_traded_where_accuracy_is_the_same_or_not_known():
-    assert Asked().model("a", 1, 0.9).model("b", 2, 0.9).bargains() == ()
-    assert bargains([point_of(1000), point_of(2000, number=1)], SLO, {}) == ()
-    assert Asked().model("a", 1, 0.9).model("b", 2, 0.8, verdict=Verdict.INVALID).bargains() == ()
+    assert Asked().model("a", 1, 0.9).model("b", 2, 0.9).trade_off() == ()
+    assert accuracy_trade_off([point_of(1000), point_of(2000, number=1)], SLO, {}) == ()
+    assert Asked().model("a", 1, 0.9).model("b", 2, 0.8, verdict=Verdict.INVALID).trade_off() == ()
 
 
 def test_settings_are_compared_on_the_payloads_that_all_were_asked():
     easy, hard = np.arange(300), np.arange(200, COUNT)
-    assert Asked().model("a", 1, 0.9, payloads=easy).model("b", 2, 0.9, payloads=hard).bargains() == ()
-    found = Asked().model("a", 1, 0.5, payloads=easy).model("b", 2, 0.9, payloads=hard).bargains()
+    assert Asked().model("a", 1, 0.9, payloads=easy).model("b", 2, 0.9, payloads=hard).trade_off() == ()
+    found = Asked().model("a", 1, 0.5, payloads=easy).model("b", 2, 0.9, payloads=hard).trade_off()
     assert [(each.accuracy.payloads, each.accuracy.value) for each in found] == [(100, 0.5), (100, 1.0)]
 
 
@@ -91,4 +91,4 @@ def test_accuracies_are_told_apart_by_mcnemars_exact_test(better, worse, apart):
     # Two-sided: 2 * 0.5**6 = 0.031, 2 * 0.5**5 = 0.063.
     one = np.array([1.0] * better + [0.0] * worse + [1.0] * 50)
     other = np.array([0.0] * better + [1.0] * worse + [1.0] * 50)
-    assert told_apart(one, other) is apart
+    assert significantly_different(one, other) is apart

@@ -8,7 +8,7 @@ from answers_of import point_of, quantile_of
 
 from harness.judge.answers.precision import half_widths, is_settled, with_precision
 from harness.judge.findings import FindingKind, Verdict
-from harness.judge.metrics import Estimate
+from harness.judge.interval import Interval
 from harness.judge.summarise import summarise_run
 from harness.plan.arrivals import Closed
 from harness.plan.plan import Plan, Point, order_trials
@@ -30,7 +30,7 @@ def test_the_half_width_is_the_longer_arm_relative_to_the_value():
     assert half_widths(precise()) == pytest.approx({"throughput": 0.02, "p99": 0.05})
     withheld = point_of(1000.0, half=20.0, tail=quantile_of(None, 20.0, None))
     assert half_widths(withheld)["p99"] == math.inf
-    no_rate = msgspec.structs.replace(precise(), throughput_rps=Estimate(value=0.0))
+    no_rate = msgspec.structs.replace(precise(), throughput_rps=Interval(value=0.0))
     assert half_widths(no_rate)["throughput"] == math.inf
 
 

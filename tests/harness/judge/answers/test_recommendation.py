@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from answers_of import invalid, point_of, quantile_of
 
-from harness.judge.answers.recommendation import answer
+from harness.judge.answers.recommendation import recommend
 from harness.judge.number_text import figure, milliseconds, percent
 from harness.plan.slo import parse_slo
 
@@ -12,7 +12,7 @@ SLO = parse_slo("p99<50ms")
 
 
 def sentence(points, slo=None):
-    return answer(points, slo).sentence.replace("\u202f", " ")
+    return recommend(points, slo).sentence.replace("\u202f", " ")
 
 
 def test_with_an_objective():
@@ -23,7 +23,7 @@ def test_with_an_objective():
         point_of(5000, number=3, setting={"batch_size": 64}, users=32, meets=True),
         point_of(9100, number=4, setting={"batch_size": 64}, users=128, half=400, meets=True),
     ]
-    found = answer(points, SLO)
+    found = recommend(points, SLO)
     # 9100 / 1468 = 6.199; the baseline is batch_size=1 at its own best load that keeps the objective.
     assert sentence(points, SLO).startswith(
         f"At p99 ≤ 50 ms batch_size=64 sustains 9 100 req/s (8 700{TO}9 500) at 128 users, 6.2{TIMES} ("
@@ -51,7 +51,7 @@ def test_what_cannot_be_told_apart_is_named_and_the_smaller_recommended():
         point_of(9100, number=2, setting={"batch_size": 64}),
         point_of(9050, number=3, setting={"batch_size": 256}),
     ]
-    found = answer(points, None)
+    found = recommend(points, None)
     assert (found.best_point, found.tied_points) == (1, (2, 3))
     assert "batch_size=64 and batch_size=256 cannot be told apart from it here." in found.sentence
 
@@ -61,24 +61,24 @@ def test_repeats_can_tell_what_one_run_cannot():
         point_of(1000, number=0, setting={"batch_size": 16}, rates=[990, 1000, 1010, 1000, 995, 1005]),
         point_of(1050, number=1, setting={"batch_size": 64}, rates=[1040, 1052, 1061, 1049, 1045, 1055]),
     ]
-    assert answer(points, None).best_point == 1
+    assert recommend(points, None).best_point == 1
     single = [
         point_of(1000, number=0, setting={"batch_size": 16}),
         point_of(1050, number=1, setting={"batch_size": 64}),
     ]
-    assert answer(single, None).tied_points == (1,)
+    assert recommend(single, None).tied_points == (1,)
 
 
 def test_invalid_points_are_never_the_answer():
     points = [point_of(1000, number=0), point_of(9000, number=1, setting={"batch_size": 4}, findings=(invalid(),))]
-    found = answer(points, None)
+    found = recommend(points, None)
     assert found.best_point == 0
     assert "1 of 2 points are INVALID and left out." in found.sentence
 
 
 def test_all_invalid_says_why():
     points = [point_of(1000, number=n, findings=(invalid(),)) for n in range(3)]
-    found = answer(points, SLO)
+    found = recommend(points, SLO)
     assert found.best_point is None
     assert found.sentence == (
         "No answer: every point is INVALID, 3 of 3 for this reason: The generator was busy 97 % of the time. "
@@ -97,9 +97,9 @@ def test_nobody_meets_the_objective():
 
 
 def test_it_cannot_be_said():
-    assert "not enough was measured to say whether" in answer([point_of(1000, meets=None)], SLO).sentence
+    assert "not enough was measured to say whether" in recommend([point_of(1000, meets=None)], SLO).sentence
     points = [point_of(1000, number=0, meets=True), point_of(5000, number=1, setting={"batch_size": 4}, meets=None)]
-    found = answer(points, SLO)
+    found = recommend(points, SLO)
     assert found.best_point == 0
     assert "batch_size=4 may do better, but not enough was measured" in found.sentence
 
@@ -109,7 +109,7 @@ def test_the_baseline_misses_the_objective():
         point_of(1000, number=0, setting={"batch_size": 1}, meets=False),
         point_of(5000, number=1, setting={"batch_size": 4}, meets=True),
     ]
-    found = answer(points, SLO)
+    found = recommend(points, SLO)
     assert (found.baseline_point, found.speedup) == (None, None)
     assert found.sentence.endswith(", which batch_size=1 does not meet at any load.")
 
@@ -121,7 +121,7 @@ def test_a_baseline_of_which_too_little_was_measured_does_not_count_as_missing_t
         point_of(2000, number=2, setting={"batch_size": 1}, users=128, meets=False),
         point_of(5000, number=3, setting={"batch_size": 4}, meets=True),
     ]
-    found = answer(points, SLO)
+    found = recommend(points, SLO)
     # 5000 / 1000: the best load of the baseline that may keep the objective.
     assert found.baseline_point == 1
     assert found.speedup.value == pytest.approx(5, rel=0.001)
@@ -138,7 +138,7 @@ def test_nothing_is_said_of_a_baseline_that_cannot_be_believed():
 
 def test_the_baseline_itself_is_best():
     points = [point_of(5000, number=0, setting={"batch_size": 1}), point_of(1000, number=1, setting={"batch_size": 4})]
-    found = answer(points, None)
+    found = recommend(points, None)
     assert (found.best_point, found.speedup) == (0, None)
     assert TIMES not in found.sentence
 
@@ -149,7 +149,7 @@ def test_only_the_load_was_swept():
 
 
 def test_nothing():
-    assert answer([], None).sentence == "No answer: nothing was measured."
+    assert recommend([], None).sentence == "No answer: nothing was measured."
 
 
 @pytest.mark.parametrize(
@@ -185,6 +185,6 @@ def test_the_fastest_is_found_whatever_the_slow_loads_of_a_setting_were():
         point_of(1000.0, number=1, setting={"batch_size": 64}, users=1, meets=True),
         point_of(30000.0, number=2, setting={"batch_size": 64}, users=128, meets=True),
     ]
-    found = answer(points, parse_slo("p99<50ms"))
+    found = recommend(points, parse_slo("p99<50ms"))
     assert (found.best_point, found.baseline_point) == (2, 0)
     assert found.speedup.value == pytest.approx(15.0)

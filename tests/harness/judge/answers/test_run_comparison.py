@@ -7,7 +7,7 @@ from answers_of import invalid, point_of, quantile_of
 
 from harness.judge.answers.run_comparison import compare_runs
 from harness.judge.findings import Verdict
-from harness.judge.metrics import Answer, RunResult
+from harness.judge.metrics import Recommendation, RunResult
 from harness.judge.significance import Change
 from harness.plan.arrivals import Closed
 from harness.plan.plan import Plan, Point
@@ -29,7 +29,7 @@ def run_of(*points, fixed=None):
         repeats=1,
         seed=0,
     )
-    return plan, RunResult(points=points, answer=Answer(sentence=""), verdict=Verdict.VALID)
+    return plan, RunResult(points=points, recommendation=Recommendation(sentence=""), verdict=Verdict.VALID)
 
 
 def point(rate, tail_ms, number=0, batch_size=1, **more):

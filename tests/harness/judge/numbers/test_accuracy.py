@@ -1,32 +1,32 @@
 import numpy as np
 import pyarrow as pa
 
-from harness.judge.numbers.accuracy import accuracy, guesses
-from harness.judge.numbers.trial_rows import Columns
+from harness.judge.numbers.accuracy import accuracy, predictions
+from harness.judge.numbers.trial_rows import RowColumns
 
 
 def rows(*given):
     """(payload, label, predicted) of answers; None where nothing is known."""
     names = ("payload", "label", "predicted")
     columns = {name: pa.array([row[number] for row in given], pa.int64()) for number, name in enumerate(names)}
-    return Columns(pa.table({**columns, "request_class": [0] * len(given)}))
+    return RowColumns(pa.table({**columns, "request_class": [0] * len(given)}))
 
 
 def test_every_payload_counts_once_however_often_it_was_asked():
-    found = accuracy([guesses(rows((0, 1, 1), (0, 1, 1), (0, 1, 1), (1, 2, 0), (2, 0, 0), (2, 0, 1)))])
+    found = accuracy([predictions(rows((0, 1, 1), (0, 1, 1), (0, 1, 1), (1, 2, 0), (2, 0, 0), (2, 0, 1)))])
     assert found.value == (1 + 0 + 0.5) / 3
     assert (found.payloads, found.answers) == (3, 6)
 
 
 def test_answers_that_were_not_looked_at_tell_nothing():
-    looked_at = guesses(rows((0, 1, None), (1, None, 1), (2, 0, 0)))
+    looked_at = predictions(rows((0, 1, None), (1, None, 1), (2, 0, 0)))
     assert looked_at.tolist() == [[2, 1]]
-    assert accuracy([guesses(rows((0, 1, None)))]) is None
+    assert accuracy([predictions(rows((0, 1, None)))]) is None
     assert accuracy([]) is None
 
 
 def test_trials_are_put_together_and_the_interval_is_for_the_payloads():
     right, wrong = [(number, 1, 1) for number in range(90)], [(number, 1, 0) for number in range(90, 100)]
-    found = accuracy([guesses(rows(*right, *wrong)), guesses(rows(*right, *wrong))])
+    found = accuracy([predictions(rows(*right, *wrong)), predictions(rows(*right, *wrong))])
     assert found.value == 0.9
     assert np.allclose([found.low, found.high], [0.8256, 0.9448], atol=1e-4)  # Wilson, 90 of 100

@@ -73,7 +73,7 @@ def test_the_slowdown_is_against_the_point_where_the_class_was_alone(two_points)
     first, second = summarise_run(plan, evidence).points
     assert first.classes[0].slowdown is None
     predict, explain = second.classes
-    found = summarise_run(plan, evidence).answer
+    found = summarise_run(plan, evidence).recommendation
     assert found.sentence.startswith("Beside 20 % explain at 1 user, predict has a p99 of 20")
     assert found.best_point is None
     # p99 alone 10 ms, beside explanations 20 ms

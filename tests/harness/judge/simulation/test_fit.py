@@ -9,7 +9,7 @@ from harness.judge.simulation.fit import calibrate
 from harness.judge.simulation.prediction import Offered, predict, settings_of
 from harness.plan.arrivals import Closed
 from harness.plan.plan import Plan, Point, Trial
-from harness.record.evidence import TrialEvidence
+from harness.record.trial_data import TrialData
 
 SLOPE_MS, BASE_MS, OWN_MS, TRAVEL_MS = 0.5, 2.0, 0.1, 0.3
 
@@ -45,7 +45,7 @@ def trial_of(plan, number, rows_per_batch, *, busy):
     seconds = float(cycle_ns.sum()) / S
     point = plan.points[number]
     trial = Trial(number=number, point=number, repeat=0, seed=1)
-    return TrialEvidence(trial=trial, point=point, rows=table, reports=(report_of(table, seconds),))
+    return TrialData(trial=trial, point=point, rows=table, reports=(report_of(table, seconds),))
 
 
 def test_what_made_the_rows_is_found():

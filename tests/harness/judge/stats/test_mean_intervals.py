@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from harness.judge.stats.growth import growth
-from harness.judge.stats.mean_intervals import batch_means_interval, batch_rates, replicate_interval
+from harness.judge.stats.mean_intervals import (
+    batch_means_interval,
+    batch_rates,
+    replicate_interval,
+    run_mean,
+    share_interval,
+)
 
 S = 1_000_000_000
 
@@ -26,7 +32,7 @@ def test_batch_means_by_hand():
 
 def test_replicates_by_hand():
     # ln of 1, e, e^2: mean 1, standard error 1 / sqrt(3), t(2; .975) = 4.3027.
-    low, high = replicate_interval([1.0, np.e, np.e**2])
+    low, high = replicate_interval([1.0, np.e, np.e**2]).ends
     half = 4.3027 / np.sqrt(3)
     assert (np.log(low), np.log(high)) == pytest.approx((1 - half, 1 + half), rel=1e-4)
     assert replicate_interval([1.0, 2.0]) is None
@@ -66,3 +72,19 @@ def test_growth_by_hand():
     line = growth(np.arange(0, S, S // 1000), nothing, 0, S)  # one more every millisecond, none leaves
     assert line.index == pytest.approx(2 * 39 / 40, rel=0.01)
     assert line.slope_z > 100
+    mean = run_mean([1.0, 2.0, 3.0])
+    # t(0.975, 2) = 4.302653; the standard error is 1 / sqrt(3).
+    assert (mean.value, mean.low, mean.high) == (2.0, pytest.approx(-0.484138), pytest.approx(4.484138))
+
+
+@pytest.mark.parametrize("values", [[5.0], [4.0, 6.0]])
+def test_fewer_runs_have_none(values):
+    mean = run_mean(values)
+    assert (mean.value, mean.low, mean.high) == (5.0, None, None)
+
+
+def test_a_share_has_wilsons_interval():
+    # Newcombe (1998), table I: 81 of 263 gives 0.2553 to 0.3662; 0 of 20 gives 0 to 0.1611.
+    assert share_interval(81, 263) == (pytest.approx(0.2553, abs=5e-5), pytest.approx(0.3662, abs=5e-5))
+    assert share_interval(0, 20) == (0.0, pytest.approx(0.1611, abs=5e-5))
+    assert share_interval(0, 0) == (0.0, 1.0)

@@ -4,7 +4,7 @@ import pytest
 from evidence_of import START, S, closed_loop, report_of
 
 from harness.measure.load.locust.clock_offset import Exchange, clock_id, offset_of
-from harness.record.masters_clock import INSTANTS, report_on_masters_clock, rows_on_masters_clock
+from harness.record.merge_workers import INSTANTS, report_to_master_time, rows_to_master_time
 
 
 def test_the_quickest_exchange_decides_and_the_truth_is_within_its_error():
@@ -26,22 +26,22 @@ def test_a_machine_knows_itself():
 def test_rows_and_report_move_to_the_masters_clock_and_no_duration_changes():
     rows = closed_loop(seconds=1)
     there = report_of(rows, 1.0, clock_offset_ns=-5 * S, clock_error_ns=200)
-    here = report_on_masters_clock(there)
+    here = report_to_master_time(there)
     assert here.measure_start_ns == START - 5 * S
     assert here.clock_offset_ns == there.clock_offset_ns
-    moved = rows_on_masters_clock(rows, (here,))
+    moved = rows_to_master_time(rows, (here,))
     for name in INSTANTS:
         there_ns = rows[name].to_pylist()
         assert moved[name].to_pylist() == [None if at is None else at - 5 * S for at in there_ns]
     assert moved.schema.equals(rows.schema)
     other = report_of(rows, 1.0, worker=3, clock_offset_ns=S)
-    assert rows_on_masters_clock(rows, (other,)).equals(rows)
-    assert report_on_masters_clock(report_of(rows, 1.0)) == report_of(rows, 1.0)
+    assert rows_to_master_time(rows, (other,)).equals(rows)
+    assert report_to_master_time(report_of(rows, 1.0)) == report_of(rows, 1.0)
 
 
 @pytest.mark.parametrize("name", ["due_ns", "done_ns"])
 def test_an_instant_that_is_absent_stays_absent(name):
     rows = closed_loop(seconds=1, sent_ns=-1)
-    moved = rows_on_masters_clock(rows, (report_of(rows, 1.0, clock_offset_ns=S),))
+    moved = rows_to_master_time(rows, (report_of(rows, 1.0, clock_offset_ns=S),))
     assert moved["sent_ns"].null_count == rows.num_rows
     assert moved[name].null_count == 0

@@ -1,9 +1,9 @@
 import numpy as np
 import pyarrow as pa
 
-from harness.record.load_report import GeneratorReport
+from harness.record.load_report import LoadReport
+from harness.record.merge_workers import align_classes
 from harness.record.rows import row_schema
-from harness.record.shards import align_classes
 
 COUNTS = dict.fromkeys(
     ["scheduled", "not_sent", "sent", "ok", "wrong", "error", "timeout", "rejected", "aborted", "rows_written"], 0
@@ -12,7 +12,7 @@ INSTANTS = dict.fromkeys(["measure_start_ns", "measure_end_ns", "drain_end_ns"])
 
 
 def report(worker, *classes):
-    return GeneratorReport(
+    return LoadReport(
         worker=worker, pid=1, final=True, stop_reason="", start_ns=0, **INSTANTS, **COUNTS,
         request_classes=classes, class_slos=("",) * len(classes),
     )  # fmt: skip

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
     from harness.plan.plan import Point, Trial
     from harness.record.envelope import Envelope
-    from harness.record.load_report import GeneratorReport
+    from harness.record.load_report import LoadReport
     from harness.record.server_statistics import ServerStatistics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialEvidence:
+class TrialData:
     """What one trial left behind.
 
     rows: `harness.record.rows.row_schema()`, all shards and phases, in any order; None where no shard could be read.
@@ -28,7 +28,7 @@ class TrialEvidence:
     rows: pa.Table | None = None
     samples: pa.Table | None = None
     tokens: pa.Table | None = None  # `harness.record.token_times.token_schema()`; None where answers were not streamed
-    reports: tuple[GeneratorReport, ...] = ()
+    reports: tuple[LoadReport, ...] = ()
     failure: str | None = None  # why the trial did not end in order, in words
     target_died: bool = False
     isolated: bool = True  # target and load each had cores of their own
