@@ -21,9 +21,10 @@ import numpy as np
 
 from harness.judge.answers.chances import Limit
 from harness.judge.answers.decision import Candidate, Status
+from harness.judge.answers.race_record import Outcome
 from harness.judge.numbers.throughput import pooled_rate
 from harness.judge.significance import Runs, compare
-from harness.run.race import Outcome, Race, Rules
+from harness.run.race import Race, Rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -107,7 +108,7 @@ def race(machine: Machine, seed: int) -> Found:
         run.observe(trial, Outcome(value, Limit.KEPT, spent_s, usable=0.0 if harmed else 1.0))
     said = run.decision()
     low, high = (math.log(said.figure.low), math.log(said.figure.high)) if said.figure else (-math.inf, math.inf)
-    return Found(said.best, low, high, run.spent_s, said.certainty, said.near, said.status is Status.SAID)
+    return Found(said.best, low, high, run.record.spent_s, said.certainty, said.near, said.status is Status.SAID)
 
 
 def grid(machine: Machine, seed: int, *, smallest: bool) -> Found:

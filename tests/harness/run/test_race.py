@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from harness.judge.answers.chances import Limit
 from harness.judge.answers.decision import Candidate, Status
-from harness.run.race import CONFIRMING, Outcome, Phase, Race, Rules
+from harness.judge.answers.race_record import Outcome, Phase
+from harness.run.race import CONFIRMING, Race, Rules
 
 OVERHEAD_S = 3.0
 RULES = Rules(budget_s=180.0, seconds=2.0, overhead_s=OVERHEAD_S)
@@ -47,7 +48,7 @@ def test_a_clear_best_is_confirmed_and_ends_the_race_early():
     assert (said.status, said.best) == (Status.SAID, 2)
     assert said.figure.low < 400.0 < said.figure.high
     assert points_of(history, Phase.CONFIRM).count(2) >= CONFIRMING
-    assert race.spent_s < 0.7 * RULES.budget_s
+    assert race.record.spent_s < 0.7 * RULES.budget_s
 
 
 def test_the_published_figure_is_that_of_the_fresh_trials_only():
@@ -89,7 +90,7 @@ def test_a_point_that_is_harmed_for_ever_is_neither_dropped_nor_named():
     said = race.decision()
     assert said.best == 1
     assert [point.point for point in said.open_points] == [2]
-    assert race.spent_s > 0.9 * RULES.budget_s  # it went on trying
+    assert race.record.spent_s > 0.9 * RULES.budget_s  # it went on trying
 
 
 def test_everything_harmed_cannot_be_said_yet():
@@ -178,7 +179,7 @@ def any_race(case):
 def test_the_budget_is_kept_and_every_point_is_seen_before_any_is_dropped(case):
     race, history = any_race(case)
     longest_s = max((outcome.spent_s for _, outcome in history), default=0.0)
-    assert race.spent_s <= case["budget_s"] + longest_s
+    assert race.record.spent_s <= case["budget_s"] + longest_s
     first = points_of(history)[: case["count"]]
     assert len(set(first)) == len(first)
     race.decision()
