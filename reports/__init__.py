@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reports.report_input import ReportInput
+from reports.report_input import BaseReportInput, ReportInput, TrainingInput
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["ReportInput", "write_reports"]
+__all__ = ["ReportInput", "TrainingInput", "write_reports"]
 
 
-def write_reports(run_dir: Path, report_input: ReportInput) -> None:
+def write_reports(run_dir: Path, report: BaseReportInput) -> None:
     """Write `report.html`, `points.csv`, `summary.md` and `junit.xml` into `run_dir`, each whole or not at all.
 
     A load that mixes request classes has `classes.csv` beside them.
 
     Raises RunError where the folder cannot be written to.
     """
+    if isinstance(report, TrainingInput):
+        from reports.training import write_training_reports
+
+        write_training_reports(run_dir, report)
+    elif isinstance(report, ReportInput):
+        _write_serving_reports(run_dir, report)
+
+
+def _write_serving_reports(run_dir: Path, report_input: ReportInput) -> None:
     from harness.record.run_folder import write_whole
     from reports.junit import junit_xml
     from reports.page import page_html

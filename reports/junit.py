@@ -67,7 +67,7 @@ def junit_xml(report: ReportInput) -> str:
             properties=properties,
             cases=[_case(point, report) for point in result.points],
             missing=result.missing,
-            gate_missed=report.gated and not any(point.meets_slo for point in result.points),
+            gate_missed=report.gate_missed,
         )
     )
 

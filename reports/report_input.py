@@ -1,4 +1,4 @@
-"""What every report is made from."""
+"""What the reports of a run are made from."""
 
 from __future__ import annotations
 
@@ -10,16 +10,39 @@ if TYPE_CHECKING:
 
     from harness.judge.metrics import RunResult
     from harness.plan.plan import Plan
+    from harness.training.metrics import TrainingResult
+    from harness.training.plan import TrainingPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportInput:
+class BaseReportInput:
     """A finished (or interrupted) run: what was planned, what came out, and where it ran."""
 
-    plan: Plan
-    result: RunResult
+    plan: Plan | TrainingPlan
+    result: RunResult | TrainingResult
     environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # value by name, by section
     command_line: str = ""
     started_at: str = ""  # ISO 8601
+    gated: bool = False  # the user gave a limit (--slo, --target-accuracy): missing it is a failure
+
+    @property
+    def gate_missed(self) -> bool:
+        """Whether the user gave a limit and no point keeps it."""
+        return self.gated and not self.result.keeps_limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportInput(BaseReportInput):
+    """A run of a server."""
+
+    plan: Plan
+    result: RunResult
     isolation: str = ""  # one sentence: which cores target and load had
-    gated: bool = False  # the user gave --slo: missing it is a failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingInput(BaseReportInput):
+    """A training run."""
+
+    plan: TrainingPlan
+    result: TrainingResult

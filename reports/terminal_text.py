@@ -14,9 +14,19 @@ if TYPE_CHECKING:
 
     from harness.judge.metrics import PointMetrics
     from harness.plan.plan import Plan
-    from reports.report_input import ReportInput
+    from reports.report_input import BaseReportInput, ReportInput
 
 MAX_MISSING = 10
+
+
+def text_of(report: BaseReportInput) -> str:
+    """The result of a run of either kind."""
+    from reports.report_input import ReportInput, TrainingInput
+    from reports.training.text import result_text as training_text
+
+    if isinstance(report, TrainingInput):
+        return training_text(report)
+    return result_text(report) if isinstance(report, ReportInput) else ""
 
 
 def result_text(report: ReportInput, *, terminal: bool | None = None) -> str:

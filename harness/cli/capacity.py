@@ -35,14 +35,14 @@ def command(knobs: tuple[str, ...], resume: Path | None, **given: Any) -> int:
     python -m harness capacity batch_size=1,16 --slo 'p99<20ms,errors<0.1%' --seconds 10s
     python -m harness capacity --target http://127.0.0.1:8000 --check off
     """  # noqa: D301
-    from harness.cli.parts import serving_run as execute
+    from harness.cli.parts.serving_run import ServingRun, run_or_plan
     from harness.run.capacity import FIRST_USERS
 
     if resume is not None:
         refuse_beside_resume()
-        return execute.resume(resume, as_json=given["as_json"])
+        return ServingRun.open(resume, "--resume").resume(as_json=given["as_json"])
     if given["rate"] is not None or given["arrivals_kind"] not in (None, "poisson"):
         raise UserError("--rate, --arrivals: `capacity` looks for the rate of Poisson arrivals itself; leave them out")
     given |= {"arrivals_kind": "closed", "capacity": True}  # it begins with what a closed loop reaches
     request = make_request(knobs, (FIRST_USERS,), 1, given)
-    return execute.start(request, out=given["out"], gated=given["slo"] is not None, as_json=given["as_json"])
+    return run_or_plan(request, given, gated=given["slo"] is not None)

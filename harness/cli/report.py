@@ -12,10 +12,6 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 def command(run_dir: Path, *, as_json: bool) -> int:
     """Make the report of the run in DIR again, from its rows."""
-    from harness.cli.parts import serving_run as execute
-    from harness.cli.parts import training_run as training
-    from harness.training.run_dir import is_training
+    from harness.cli.parts.open_run import open_run
 
-    if is_training(run_dir):
-        return training.report(run_dir, as_json=as_json)
-    return execute.report(run_dir, as_json=as_json)
+    return open_run(run_dir, "DIR").show(as_json=as_json)

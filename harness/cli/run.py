@@ -25,10 +25,10 @@ def command(knobs: tuple[str, ...], concurrency: int, repeats: int, **given: Any
     python -m harness run batch_size=32 --concurrency 64 --seconds 5s
     python -m harness run --target http://127.0.0.1:8000 --arrivals poisson --rate 500
     """  # noqa: D301
-    from harness.cli.parts import serving_run as execute
+    from harness.cli.parts.serving_run import run_or_plan
 
     several = [word for word in knobs if "=" not in word or "," in word]
     if several:
         raise UserError(f"{several[0]}: `run` takes one value for each knob (name=value); `sweep` takes several")
     request = make_request(knobs, (concurrency,), repeats, given)
-    return execute.start(request, out=given["out"], gated=was_given("slo"), as_json=given["as_json"])
+    return run_or_plan(request, given, gated=was_given("slo"))

@@ -59,9 +59,10 @@ def command(
     python -m harness simulate results/my-run replicas=1,2,4,8 stages=1,2 --users-per-replica 64
     python -m harness simulate results/my-run replicas=8 batch_size=1,8,64 --rate 5000
     """  # noqa: D301
-    from harness.cli.parts.serving_run import write
+    from harness.cli.parts.serving_run import ServingRun
     from harness.judge.simulation.prediction import Offered
     from harness.record.run_dir import RunDir
+    from reports import write_reports
     from reports.views.simulation import simulation_text
 
     if rate is not None and users_per_replica is not None:
@@ -71,7 +72,7 @@ def command(
     offered = Offered(users_per_replica or _most_users(record.plan), rate)
     simulation = _simulate(folder, record, knobs, offered, seed)
     write_simulation(folder.path, simulation)
-    write(folder, record)
+    write_reports(folder.path, ServingRun(folder).report())
     if as_json:
         print(msgspec.json.encode(simulation).decode())
     else:

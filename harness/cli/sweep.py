@@ -65,36 +65,28 @@ def command(
     python -m harness sweep rate=100,200,400 --arrivals poisson --target http://127.0.0.1:8000
     python -m harness sweep learning_rate --seeds 5
     """  # noqa: D301
-    from harness.cli.parts import serving_run as execute
-    from harness.cli.parts import training_run as training
-    from harness.training.run_dir import is_training
+    from harness.cli.parts.open_run import open_run
+    from harness.cli.parts.serving_run import run_or_plan
+    from harness.cli.parts.training_run import asks_for_training
 
     if resume is not None:
         refuse_beside_resume()
-        if is_training(resume):
-            return training.resume(resume, as_json=given["as_json"])
-        return execute.resume(resume, as_json=given["as_json"])
+        return open_run(resume, "--resume").resume(as_json=given["as_json"])
     if not knobs:
         raise UserError("KNOB: say what to sweep, for example `sweep batch_size`; `harness knobs` lists them")
-    if training.asks_for_training(knobs):
+    if asks_for_training(knobs):
         return _train(knobs, given)
     refuse_options(TRAINING_OPTIONS, f"{knobs[0].partition('=')[0]} is a knob of serving", "--repeats")
     request = make_request(knobs, concurrency, repeats, given)
-    if given["dry_run"]:
-        return execute.dry_run(request, as_json=given["as_json"])
-    return execute.start(request, out=given["out"], gated=was_given("slo"), as_json=given["as_json"])
+    return run_or_plan(request, given, gated=was_given("slo"))
 
 
 def _train(knobs: tuple[str, ...], given: dict[str, Any]) -> int:
-    """Sweep training knobs; `--repeats` is another word for `--seeds` there."""
-    from harness.cli.parts import training_run as training
+    """Sweep training knobs; `--repeats` means `--seeds` there."""
+    from harness.cli.parts.training_run import train, training_plan
 
     params = click.get_current_context().params
     serving = [name for name in params if name not in (*SHARED_OPTIONS, *TRAINING_OPTIONS)]
     refuse_options(serving, f"{knobs[0].partition('=')[0]} is a knob of training", "--seeds and --target-accuracy")
     seeds = params["repeats" if was_given("repeats") and not was_given("seeds") else "seeds"]
-    request = training.make_training_request(knobs, seeds, given)
-    if given["dry_run"]:
-        return training.dry_run(request, as_json=given["as_json"])
-    gated = given["target_accuracy"] is not None
-    return training.start(request, out=given["out"], gated=gated, as_json=given["as_json"])
+    return train(training_plan(knobs, seeds, given), given)

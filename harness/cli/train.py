@@ -46,16 +46,12 @@ def command(knobs: tuple[str, ...], seeds: int, resume: Path | None, **given: An
     python -m harness train learning_rate=0.01 epochs=20 --seeds 3
     python -m harness train --model digits-cnn --target-accuracy 0.97
     """  # noqa: D301
-    from harness.cli.parts import training_run as training
+    from harness.cli.parts.training_run import TrainingRun, asks_for_training, train, training_plan
 
     if resume is not None:
-        return training.resume(resume, as_json=given["as_json"])
+        return TrainingRun.open(resume, "--resume").resume(as_json=given["as_json"])
     several = [word for word in knobs if "=" not in word or "," in word]
     if several:
         raise UserError(f"{several[0]}: `train` takes one value for each knob (name=value); `sweep` takes several")
-    training.asks_for_training(knobs)
-    request = training.make_training_request(knobs, seeds, given)
-    if given["dry_run"]:
-        return training.dry_run(request, as_json=given["as_json"])
-    gated = given["target_accuracy"] is not None
-    return training.start(request, out=given["out"], gated=gated, as_json=given["as_json"])
+    asks_for_training(knobs)
+    return train(training_plan(knobs, seeds, given), given)

@@ -306,3 +306,8 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     scaling: Scaling | None = None  # where layouts of processes were swept
     simulation: Simulation | None = None  # where `simulate` was called
     missing: tuple[str, ...] = ()  # what the run directory lacks, in words
+
+    @property
+    def keeps_limit(self) -> bool:
+        """Whether any point meets the SLO."""
+        return any(point.meets_slo for point in self.points)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 import numpy as np
 
 from harness.plan.arrivals import Arrivals, Closed
-from harness.plan.knobs import Setting
+from harness.plan.knobs import Setting, format_value
 from harness.plan.slo import Slo
 
 if TYPE_CHECKING:
@@ -30,27 +30,32 @@ class Wanted:
     protocol: str
 
 
-class Point(msgspec.Struct, frozen=True, kw_only=True):
-    """One setting of the swept knobs at one load level."""
+class BasePoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One setting of the swept knobs."""
 
     number: int
     setting: Setting
-    arrivals: Arrivals
 
     @property
     def slug(self) -> str:
         """A short name fit for a folder: `batch_size=4-users=32`."""
-        from harness.plan.knobs import format_value
-
-        parts = [f"{name}={format_value(value)}" for name, value in self.setting.items()]
-        if isinstance(self.arrivals, Closed):
-            parts.append(f"users={self.arrivals.users}")
-        else:
-            parts.append(type(self.arrivals).__name__.lower())
-            rate = getattr(self.arrivals, "rate_rps", None)
-            if rate is not None:
-                parts[-1] += f"={rate:g}"
+        parts = [*(f"{name}={format_value(value)}" for name, value in self.setting.items()), *self._load_words()]
         return "".join(c if c.isalnum() or c in "=.-_" else "-" for c in "-".join(parts))
+
+    def _load_words(self) -> list[str]:
+        return []
+
+
+class Point(BasePoint, frozen=True, kw_only=True):
+    """One setting of the swept knobs at one load level."""
+
+    arrivals: Arrivals
+
+    def _load_words(self) -> list[str]:
+        if isinstance(self.arrivals, Closed):
+            return [f"users={self.arrivals.users}"]
+        rate_rps = getattr(self.arrivals, "rate_rps", None)
+        return [type(self.arrivals).__name__.lower() + ("" if rate_rps is None else f"={rate_rps:g}")]
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,16 +67,38 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What is measured, how, and in which order."""
+PointT = TypeVar("PointT", bound=BasePoint)
+
+
+class BasePlan(msgspec.Struct, Generic[PointT], frozen=True, kw_only=True):
+    """What every plan holds: the points, and in which order each is measured how often."""
 
     name: str
-    target: str  # the name of an embedded target, or a URL
-    scenario: str  # path of the locustfile
     model: str
-    points: tuple[Point, ...]
+    points: tuple[PointT, ...]
     trials: tuple[Trial, ...]  # in the order they are run
     fixed: Setting = {}  # knobs set by the user but not swept
+    seed: int
+
+    def point(self, number: int) -> PointT:
+        """The point with that number."""
+        return self.points[number]
+
+    def setting_of(self, point: PointT) -> Setting:
+        """All knobs that the user set for `point`, swept or fixed."""
+        return {**self.fixed, **point.setting}
+
+    @property
+    def swept(self) -> tuple[str, ...]:
+        """Names of the knobs that differ between points, in the order they were given."""
+        return tuple(self.points[0].setting) if self.points else ()
+
+
+class Plan(BasePlan[Point], frozen=True, kw_only=True):
+    """What is measured of a server, how, and in which order."""
+
+    target: str  # the name of an embedded target, or a URL
+    scenario: str  # path of the locustfile
     left_out: tuple[str, ...] = ()  # settings of the sweep that cannot be run here, and why
     chat: dict[str, str] = {}  # what the user said of conversations, by option name
     protocol: str = "auto"  # a name of harness.wire.protocols
@@ -95,20 +122,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     payloads: str = ""  # the user's own file of payloads for a foreign server
     item_shape: tuple[int, ...] = ()  # sizes that a foreign server leaves open
     metrics: str = ""  # URL of a foreign server's Prometheus metrics; empty: where they are looked for
-    seed: int
     schema_version: int = SCHEMA_VERSION
-
-    def point(self, number: int) -> Point:
-        """The point with that number."""
-        return self.points[number]
 
     def target_setting(self, point: Point) -> Setting:
         """The target's knobs at `point`, as far as the user set them."""
         return {name: value for name, value in self.setting_of(point).items() if name not in (MODEL, *LOADS_OWN)}
-
-    def setting_of(self, point: Point) -> Setting:
-        """All knobs that the user set for `point`, swept or fixed, the target's and the load's."""
-        return {**self.fixed, **point.setting}
 
     def model_at(self, point: Point) -> str:
         """The model that is asked for at `point`."""
@@ -144,11 +162,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def workers(self) -> int:
         """How many load processes share the load, whoever starts them."""
         return self.remote_workers or self.load_processes
-
-    @property
-    def swept(self) -> tuple[str, ...]:
-        """Names of the knobs that differ between points, in the order they were given."""
-        return tuple(self.points[0].setting) if self.points else ()
 
 
 def order_trials(groups: Sequence[int], repeats: int, seed: int) -> tuple[Trial, ...]:

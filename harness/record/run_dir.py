@@ -21,7 +21,6 @@ from harness.judge.metrics import ModelCard
 from harness.measure.target.statistics_reader import read_statistics
 from harness.plan.plan import SCHEMA_VERSION, Plan, Point, Trial
 from harness.record.envelope import read_envelope
-from harness.record.environment import Environment
 from harness.record.load_report import LoadReport, live_of
 from harness.record.merge_workers import (
     align_classes,
@@ -29,63 +28,50 @@ from harness.record.merge_workers import (
     rows_to_master_time,
     tokens_to_master_time,
 )
-from harness.record.run_folder import RunFolder, TrialFolder
+from harness.record.run_folder import BaseRunRecord, BaseTrialRecord, RunFolder, TrialFolder
 from harness.record.trial_data import TrialData
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from harness.plan.plan import BasePoint
     from harness.record.envelope import Envelope
     from harness.record.load_report import Live
 
 
-class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+class RunRecord(BaseRunRecord, frozen=True, kw_only=True):
     """What `run.json` holds."""
 
     plan: Plan
-    command_line: str
-    started_at: str  # ISO 8601, UTC
-    harness_version: str
-    environment: Environment
     model: ModelCard | None = None
     models: tuple[ModelCard, ...] = ()  # all that were served, where the model was swept
     isolation: str = ""  # which cores target and load had, in words
     isolated: bool = False
     target_cores: int = 1  # that the target was given
-    gated: bool = False  # the user gave --slo: missing it is a failure
     schema_version: int = SCHEMA_VERSION
 
 
-class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
+class TrialRecord(BaseTrialRecord, frozen=True, kw_only=True):
     """What `trial.json` holds."""
 
-    trial: Trial
     point: Point
-    finished: bool  # False: interrupted or failed, and to be run again on --resume
-    failure: str | None = None  # in words, for the report
     target_died: bool = False
     load_exit_code: int | None = None
-    sampler_failure: str | None = None
     target_url: str | None = None
     isolated: bool = False
     schema_version: int = SCHEMA_VERSION
 
 
-class TrialDir(TrialFolder):
+class TrialDir(TrialFolder[TrialRecord]):
     """One trial's folder."""
+
+    record_type = TrialRecord
 
     @property
     def load_log(self) -> Path:
         """What the load process prints."""
         return self.path / "load.log"
-
-    def read(self) -> TrialRecord | None:
-        """The trial's record; None where the trial never got to write one."""
-        try:
-            return msgspec.json.decode((self.path / "trial.json").read_bytes(), type=TrialRecord)
-        except (FileNotFoundError, msgspec.DecodeError):
-            return None
 
     def evidence(self, plan: Plan, trial: Trial, point: Point, envelope: Envelope | None = None) -> TrialData:
         """Everything measured in this trial, as far as it can be read."""
@@ -127,39 +113,24 @@ class TrialDir(TrialFolder):
                 continue  # its absence is what the lost-worker check looks for
 
 
-class RunDir(RunFolder):
+class RunDir(RunFolder[RunRecord, TrialDir]):
     """One run's folder."""
 
-    def read(self) -> RunRecord:
-        """The run's record. Raises UserError where it is damaged or of a later version."""
-        try:
-            return msgspec.json.decode((self.path / "run.json").read_bytes(), type=RunRecord)
-        except msgspec.DecodeError as error:
-            raise self.unreadable(SCHEMA_VERSION, error) from error
+    record_type = RunRecord
 
     @property
     def envelope(self) -> Path:
         """Where it is kept what a load process can do on this machine, as far as that was known at the start."""
         return self.path / "envelope.json"
 
-    def trial(self, trial: Trial, point: Point) -> TrialDir:
+    def trial(self, trial: Trial, point: BasePoint) -> TrialDir:
         """The folder of one trial."""
         return TrialDir(self.path / "trials" / f"{trial.number:03d}-{point.slug}-r{trial.repeat}")
-
-    def unfinished(self, plan: Plan) -> Iterator[tuple[Trial, Point]]:
-        """The trials still to be run, in their order."""
-        for trial in plan.trials:
-            point = plan.point(trial.point)
-            record = self.trial(trial, point).read()
-            if record is None or not record.finished:
-                yield trial, point
 
     def evidence(self, plan: Plan, point_number: int | None = None) -> Iterator[TrialData]:
         """What was measured, trial by trial, of one point or of all; trials never started are left out."""
         envelope = read_envelope(self.envelope)
-        for trial in plan.trials:
-            point = plan.point(trial.point)
-            folder = self.trial(trial, point)
+        for trial, point, folder in self.trials(plan):
             if folder.path.is_dir() and point_number in (None, point.number):
                 yield folder.evidence(plan, trial, point, envelope)
 

@@ -1,4 +1,4 @@
-"""What every run directory is, whatever was measured: a folder with a `run.json` and a folder per trial.
+"""What all run directories have in common, whatever was measured: a `run.json` and a folder per trial.
 
 <run>/run.json                        what was planned, and where
 <run>/trials/<n>-<slug>/trial.json    written last: a trial without it did not finish
@@ -9,21 +9,57 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from typing import TYPE_CHECKING, Self
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import msgspec
 
 from harness.errors import RunError, UserError
+from harness.plan.plan import Trial
+from harness.record.environment import Environment
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from harness.plan.plan import BasePlan, BasePoint, PointT
 
-class TrialFolder:
+
+class BaseRunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What `run.json` holds of every run, beside its plan."""
+
+    command_line: str
+    started_at: str  # ISO 8601, UTC
+    harness_version: str
+    environment: Environment
+    gated: bool = False  # the user gave a limit (--slo, --target-accuracy): missing it is a failure
+
+
+class BaseTrialRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What `trial.json` holds of every trial, beside its point."""
+
+    trial: Trial
+    finished: bool  # False: interrupted or failed, and to be run again on --resume
+    failure: str | None = None  # in words, for the report
+    sampler_failure: str | None = None
+
+
+RunRecordT = TypeVar("RunRecordT", bound=BaseRunRecord)
+TrialRecordT = TypeVar("TrialRecordT", bound=BaseTrialRecord)
+_T = TypeVar("_T")
+
+
+class TrialFolder(Generic[TrialRecordT]):
     """One trial's folder."""
+
+    record_type: type[TrialRecordT]
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    def read(self) -> TrialRecordT | None:
+        """The trial's record; None where the trial never got to write one."""
+        return read_if_whole(self.path / "trial.json", self.record_type)
 
     def create(self) -> None:
         """Make the folder; what an unfinished earlier try left is kept beside it under another name."""
@@ -39,7 +75,7 @@ class TrialFolder:
         """Where the samplers write."""
         return self.path / "samples.arrow"
 
-    def write(self, record: msgspec.Struct) -> None:
+    def write(self, record: TrialRecordT) -> None:
         """Write `trial.json` whole or not at all."""
         write_whole(self.path / "trial.json", pretty(record))
 
@@ -56,10 +92,14 @@ def kind_of(run_dir: Path) -> str | None:
         return None
 
 
-class RunFolder:
+TrialFolderT = TypeVar("TrialFolderT", bound=TrialFolder[Any])
+
+
+class RunFolder(ABC, Generic[RunRecordT, TrialFolderT]):
     """One run's folder."""
 
     kind = "serving"
+    record_type: type[RunRecordT]
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -90,18 +130,39 @@ class RunFolder:
         except BlockingIOError:
             raise UserError(f"{self.path}: another run is writing here; wait for it, or stop it first") from None
 
-    def write(self, record: msgspec.Struct) -> None:
+    def write(self, record: RunRecordT) -> None:
         """Write `run.json` whole or not at all."""
         write_whole(self.path / "run.json", pretty(record))
 
-    def unreadable(self, schema_version: int, error: msgspec.DecodeError) -> UserError:
-        """What to raise where `run.json` does not hold the record that was expected."""
-        if (found := kind_of(self.path)) not in (None, self.kind):
-            return UserError(f"{self.path}: holds a run of {found}; give the folder of a run of {self.kind}")
-        return UserError(
-            f"{self.path / 'run.json'}: cannot be read as a run of schema {schema_version} "
-            f"({error}); it is damaged or was written by another version"
-        )
+    def read(self) -> RunRecordT:
+        """The run's record. Raises UserError where it is damaged, of a later version or of another kind."""
+        try:
+            return msgspec.json.decode((self.path / "run.json").read_bytes(), type=self.record_type)
+        except msgspec.DecodeError as error:
+            if (found := kind_of(self.path)) not in (None, self.kind):
+                text = f"{self.path}: holds a run of {found}; give the folder of a run of {self.kind}"
+                raise UserError(text) from error
+            raise UserError(
+                f"{self.path / 'run.json'}: cannot be read as a run of {self.kind} "
+                f"({error}); it is damaged or was written by another version"
+            ) from error
+
+    @abstractmethod
+    def trial(self, trial: Trial, point: BasePoint) -> TrialFolderT:
+        """The folder of one trial."""
+
+    def trials(self, plan: BasePlan[PointT]) -> Iterator[tuple[Trial, PointT, TrialFolderT]]:
+        """Every trial of the plan in its order, with its point and its folder, which may not exist yet."""
+        for trial in plan.trials:
+            point = plan.point(trial.point)
+            yield trial, point, self.trial(trial, point)
+
+    def unfinished(self, plan: BasePlan[PointT]) -> Iterator[tuple[Trial, PointT]]:
+        """The trials still to be run, in their order."""
+        for trial, point, folder in self.trials(plan):
+            record = folder.read()
+            if record is None or not record.finished:
+                yield trial, point
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -117,6 +178,14 @@ def write_whole(path: Path, content: bytes) -> None:
             f"cannot write {path}: {error.strerror} ({free_mb:.0f} MB free); what was measured until "
             "then is in its folder: make room and go on with --resume"
         ) from error
+
+
+def read_if_whole(path: Path, kind: type[_T]) -> _T | None:
+    """The JSON file as a `kind`; None where it is missing or damaged."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
 
 
 def pretty(record: msgspec.Struct) -> bytes:

@@ -109,3 +109,8 @@ class TrainingResult(msgspec.Struct, frozen=True, kw_only=True):
     validation_count: int | None = None
     devices: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()  # what the run directory lacks, in words
+
+    @property
+    def keeps_limit(self) -> bool:
+        """Whether any point reaches the target accuracy."""
+        return any(point.meets_target for point in self.points)

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.errors import UserError
-from harness.plan.knobs import Setting, format_value
-from harness.plan.plan import Trial, order_trials
+from harness.plan.plan import BasePlan, BasePoint, order_trials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.plan.knobs import Value
+    from harness.plan.knobs import Setting, Value
     from harness.training.trainer_spec import TrainerSpec
 
 TRAINING_SCHEMA_VERSION = 1
@@ -24,52 +23,27 @@ DEFAULT_MODEL = "digits-mlp"
 DEFAULT_TARGET_ACCURACY = 0.9
 
 
-class TrainingPoint(msgspec.Struct, frozen=True, kw_only=True):
+class TrainingPoint(BasePoint, frozen=True, kw_only=True):
     """One setting of the swept knobs."""
 
-    number: int
-    setting: Setting
-
-    @property
-    def slug(self) -> str:
-        """A short name fit for a folder: `learning_rate=0.01`."""
-        parts = [f"{name}={format_value(value)}" for name, value in self.setting.items()] or ["train"]
-        return "".join(c if c.isalnum() or c in "=.-_" else "-" for c in "-".join(parts))
+    def _load_words(self) -> list[str]:
+        return [] if self.setting else ["train"]
 
 
-class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
+class TrainingPlan(BasePlan[TrainingPoint], frozen=True, kw_only=True):
     """What is fitted, how, and in which order. A trial's seed is `seed` plus its repeat: the same for every point.
 
     Points that share their seeds start from the same weights and see the examples in the same order, so that their
     difference is the setting's.
     """
 
-    name: str
     trainer: str
-    model: str
-    points: tuple[TrainingPoint, ...]
-    trials: tuple[Trial, ...]  # in the order they are run
     epochs: tuple[int, ...]  # of each point
-    fixed: Setting = {}  # knobs set by the user but not swept
-    baseline: int = 0  # the point that the others are held against
+    baseline: int = 0  # the point that the others are compared with
     seeds: int
-    seed: int
     target_accuracy: float = DEFAULT_TARGET_ACCURACY
-    by_speed: bool = False  # what is swept leaves what is learned as it is: the fastest is asked for
+    by_speed: bool = False  # the swept knobs leave what is learned as it is: the fastest is asked for
     schema_version: int = TRAINING_SCHEMA_VERSION
-
-    def point(self, number: int) -> TrainingPoint:
-        """The point with that number."""
-        return self.points[number]
-
-    def setting(self, point: TrainingPoint) -> Setting:
-        """All knobs that the user set for a point, swept or fixed."""
-        return {**self.fixed, **point.setting}
-
-    @property
-    def swept(self) -> tuple[str, ...]:
-        """Names of the knobs that differ between points, in the order they were given."""
-        return tuple(self.points[0].setting) if self.points else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

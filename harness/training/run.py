@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import RunError, UserError
 from harness.measure.samplers.sampler_process import SamplerProcess
-from harness.run.events import Prepared, Preparing, RunStarted, TrialEnded, TrialProgress, TrialStarted
+from harness.run.events import Prepared, RunStarted, TrialEnded, TrialProgress, TrialStarted, progress_events
 from harness.training.progress import TimeLeft, epoch_text, fit_text, result_text
 from harness.training.run_dir import FitRecord
 from harness.training.summarise import summarise_fit, summarise_training_point
@@ -85,7 +85,7 @@ def _measure_fit(job: TrainingJob, trial: Trial, point: TrainingPoint, on_epoch:
     order = FitOrder(
         spec=job.trainer,
         model=job.plan.model,
-        setting=job.plan.setting(point),
+        setting=job.plan.setting_of(point),
         seed=trial.seed,
         folder=folder.path,
     )
@@ -94,7 +94,7 @@ def _measure_fit(job: TrainingJob, trial: Trial, point: TrainingPoint, on_epoch:
     samplers: SamplerProcess | None = None
     try:
         with trainer, SamplerProcess(out=folder.samples, target_pid=trainer.pid, load_pid=None) as samplers:
-            failure = trainer.wait(lambda stage, done, total: job.listener(Preparing(stage, done, total)), on_epoch)
+            failure = trainer.wait(progress_events(job.listener), on_epoch)
     except UserError as error:
         failure = str(error)
         raise

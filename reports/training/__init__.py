@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-    from harness.training.metrics import TrainingResult
-    from harness.training.plan import TrainingPlan
-
-__all__ = ["TrainingInput", "write_training_reports"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingInput:
-    """A finished (or interrupted) training run: what was planned, what came out, and where it ran."""
-
-    plan: TrainingPlan
-    result: TrainingResult
-    environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # value by name, by section
-    command_line: str = ""
-    started_at: str = ""  # ISO 8601
-    gated: bool = False  # the user gave --target-accuracy: missing it is a failure
+    from reports.report_input import TrainingInput
 
 
 def write_training_reports(run_dir: Path, report: TrainingInput) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from harness.judge.interval import Interval
     from harness.training.metrics import FitMetrics, TrainingPointMetrics
-    from reports.training import TrainingInput
+    from reports.report_input import TrainingInput
 
     OfPoint = Callable[[TrainingPointMetrics], Interval | None]
     OfFit = Callable[[FitMetrics], float | None]

@@ -10,7 +10,7 @@ from reports.training.words import label
 
 if TYPE_CHECKING:
     from harness.training.metrics import TrainingPointMetrics
-    from reports.training import TrainingInput
+    from reports.report_input import TrainingInput
 
 
 def junit_xml(report: TrainingInput) -> str:
@@ -31,7 +31,7 @@ def junit_xml(report: TrainingInput) -> str:
             properties=properties,
             cases=[_case(point, report) for point in result.points],
             missing=result.missing,
-            gate_missed=report.gated and not any(point.meets_target for point in result.points),
+            gate_missed=report.gate_missed,
         )
     )
 

@@ -13,7 +13,7 @@ from reports.views.findings import groups_of
 from reports.views.usage import gpu_words
 
 if TYPE_CHECKING:
-    from reports.training import TrainingInput
+    from reports.report_input import TrainingInput
 
 MAX_FITS = 300  # rows; more are left to the run directory
 

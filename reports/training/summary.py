@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.training.metrics import TrainingPointMetrics
-    from reports.training import TrainingInput
+    from reports.report_input import TrainingInput
 
 
 def summary_markdown(report: TrainingInput) -> str:

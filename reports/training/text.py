@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from harness.training.metrics import TrainingPointMetrics
     from harness.training.plan import TrainingPlan
-    from reports.training import TrainingInput
+    from reports.report_input import TrainingInput
 
     Read = Callable[[TrainingPointMetrics], str]
 

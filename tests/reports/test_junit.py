@@ -1,10 +1,10 @@
+import dataclasses
 import xml.etree.ElementTree as ET
 
 import example_runs as example
 import msgspec
 
 from harness.judge.findings import Verdict
-from reports import ReportInput
 from reports.junit import junit_xml
 
 
@@ -16,11 +16,7 @@ def suite_of(report):
 
 def with_points(report, **changes):
     points = tuple(msgspec.structs.replace(point, **changes) for point in report.result.points)
-    return changed(report, result=msgspec.structs.replace(report.result, points=points))
-
-
-def changed(report, **changes):
-    return ReportInput(**{name: getattr(report, name) for name in ReportInput.__slots__} | changes)
+    return dataclasses.replace(report, result=msgspec.structs.replace(report.result, points=points))
 
 
 def test_a_case_per_point_and_a_note_for_the_degraded_ones():
@@ -48,10 +44,10 @@ def test_invalid_points_fail_and_what_was_not_measured_is_skipped():
 def test_a_missed_slo_fails_only_a_gated_run_in_which_no_point_met_it():
     some = example.sweep()
     none = with_points(some, meets_slo=False)
-    assert suite_of(changed(some, gated=True)).attrib["failures"] == "0"
+    assert suite_of(dataclasses.replace(some, gated=True)).attrib["failures"] == "0"
     assert suite_of(none).attrib["failures"] == "0"
     assert "SLO missed: p99 \u2264 50 ms" in suite_of(none).find("testcase/system-out").text
-    gated = suite_of(changed(none, gated=True))
+    gated = suite_of(dataclasses.replace(none, gated=True))
     assert gated.attrib["failures"] == "16"
     assert gated.find("testcase/failure").attrib["type"] == "SLO"
 

@@ -1,4 +1,4 @@
-"""What every verb that measures has in common, whatever it measures."""
+"""What every verb that measures does, whatever it measures: begin or resume a run, measure, judge, show, exit code."""
 
 from __future__ import annotations
 
@@ -6,48 +6,130 @@ import itertools
 import shlex
 import signal
 import sys
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self, TypeVar
 
 from harness import __version__
 from harness.clock import wall_time
-from harness.errors import ExitCode, RunError
+from harness.errors import ExitCode, RunError, SweepspotError
+from harness.judge.findings import Verdict
+from harness.record.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
-    from harness.plan.plan import Plan
+    from harness.plan.plan import BasePlan
     from harness.record.environment import Environment
-    from harness.record.run_folder import RunFolder
-    from harness.training.plan import TrainingPlan
+    from harness.run.events import Listener
+    from reports.report_input import BaseReportInput
 
-FolderT = TypeVar("FolderT")
-RecordT = TypeVar("RecordT")
+FolderT = TypeVar("FolderT", bound=RunFolder[Any, Any])
 
 
-def begin(
-    create: Callable[[Path], FolderT],
-    record: Callable[..., RecordT],
-    plan: Plan | TrainingPlan,
-    *,
-    out: str | None,
-    gated: bool,
-) -> tuple[FolderT, RecordT]:
-    """A new folder for `plan`, `out` or one named after the time, and what is to be its first record."""
-    from harness.measure.samplers.gpu import describe_gpus
-    from harness.record.environment import capture
+class RunFrame(ABC, Generic[FolderT]):
+    """A run in its folder. A subclass is one kind of run: how its trials are run, and how they are judged."""
 
-    started = wall_time()
-    folder = create(new_path(out, plan.name, started))
-    return folder, record(
-        plan=plan,
-        command_line=shlex.join(["python", "-m", "harness", *sys.argv[1:]]),
-        started_at=started.isoformat(timespec="seconds"),
-        harness_version=__version__,
-        environment=capture(describe_gpus()),
-        gated=gated,
-    )
+    folder_type: ClassVar[type[Any]]  # FolderT, which a class variable cannot name
+
+    def __init__(self, folder: FolderT) -> None:
+        self.folder = folder
+
+    @classmethod
+    def begin(cls, plan: BasePlan[Any], *, out: str | None, gated: bool) -> Self:
+        """A new run of `plan` in a new folder: `out`, or one named after the time. Raises UserError."""
+        from harness.measure.samplers.gpu import describe_gpus
+        from harness.record.environment import capture
+
+        started = wall_time()
+        folder = cls.folder_type.create(new_path(out, plan.name, started))
+        folder.write(
+            cls.folder_type.record_type(
+                plan=plan,
+                command_line=shlex.join(["python", "-m", "harness", *sys.argv[1:]]),
+                started_at=started.isoformat(timespec="seconds"),
+                harness_version=__version__,
+                environment=capture(describe_gpus()),
+                gated=gated,
+            )
+        )
+        return cls(folder)
+
+    @classmethod
+    def open(cls, path: Path, flag: str) -> Self:
+        """The run in the folder at `path`, which the user gave with `flag`. Raises UserError where there is none."""
+        return cls(cls.folder_type.open(path, flag))
+
+    @abstractmethod
+    def run_trials(self, listener: Listener) -> None:
+        """Run the trials that are left. Raises RunError, UserError."""
+
+    @abstractmethod
+    def has_data(self) -> bool:
+        """Whether there is anything to judge."""
+
+    @abstractmethod
+    def report(self) -> BaseReportInput:
+        """Judge everything that the folder holds."""
+
+    def resume(self, *, as_json: bool) -> int:
+        """Run what is left of the plan, then judge and show all of it."""
+        from harness.measure.samplers.gpu import describe_gpus
+        from harness.record.environment import capture
+
+        warn_of_another_machine(self.folder.read().environment, capture(describe_gpus()))
+        return self.measure(as_json=as_json)
+
+    def measure(self, *, as_json: bool) -> int:
+        """Run what is left of the plan and, whatever happens, show what was measured.
+
+        Returns the exit code. Raises what ended the trials, a RunError or a UserError, after showing.
+        """
+        from harness.cli.parts.progress import listening
+
+        self.folder.lock()
+        signal.signal(signal.SIGTERM, _interrupt)
+        stopped: BaseException | None = None
+        try:
+            with listening() as listener:
+                self.run_trials(listener)
+        except (SweepspotError, KeyboardInterrupt) as error:
+            stopped = error
+        if not self.has_data():
+            raise stopped or RunError("nothing was measured")
+        code = self.show(as_json=as_json)
+        if isinstance(stopped, KeyboardInterrupt):
+            print(f"interrupted; go on with: python -m harness sweep --resume {self.folder.path}", file=sys.stderr)
+            return ExitCode.INTERRUPTED
+        if stopped is not None:
+            raise stopped
+        return code
+
+    def show(self, *, as_json: bool) -> int:
+        """Write the reports, print the result and return the exit code; the path of the page is printed last."""
+        import msgspec
+
+        from reports import write_reports
+        from reports.terminal_text import text_of
+
+        report = self.report()
+        write_reports(self.folder.path, report)
+        if as_json:
+            print(msgspec.json.encode({"run_dir": str(self.folder.path), "result": report.result}).decode())
+        else:
+            print(text_of(report))
+            print(f"report: {self.folder.path / 'report.html'}")
+        if report.result.verdict is Verdict.INVALID:
+            return ExitCode.INVALID
+        return ExitCode.SLO_MISSED if report.gate_missed else ExitCode.OK
+
+
+def show_plan(document: dict[str, Any], text: str, *, as_json: bool) -> int:
+    """Print what --dry-run shows: the plan as JSON, or as text."""
+    import msgspec
+
+    print(msgspec.json.encode(document).decode() if as_json else text)
+    return ExitCode.OK
 
 
 def new_path(out: str | None, name: str, started: datetime) -> Path:
@@ -57,31 +139,6 @@ def new_path(out: str | None, name: str, started: datetime) -> Path:
     path = Path("results") / f"{started:%Y%m%d-%H%M%S}-{name}"
     numbered = (path.with_name(f"{path.name}-{number}") for number in itertools.count(2))
     return next(each for each in itertools.chain((path,), numbered) if not each.exists())
-
-
-def measure(
-    folder: RunFolder, *, run: Callable[[], None], anything: Callable[[], bool], show: Callable[[], int]
-) -> int:
-    """Hold the folder, `run`, and whatever happens, `show` what was measured where there is `anything`.
-
-    The exit code is that of `show`, or INTERRUPTED. Raises the RunError that ended `run`, after showing.
-    """
-    folder.lock()
-    signal.signal(signal.SIGTERM, _interrupt)
-    stopped: BaseException | None = None
-    try:
-        run()
-    except (RunError, KeyboardInterrupt) as error:
-        stopped = error
-    if not anything():
-        raise stopped or RunError("nothing was measured")
-    code = show()
-    if isinstance(stopped, KeyboardInterrupt):
-        print(f"interrupted; go on with: python -m harness sweep --resume {folder.path}", file=sys.stderr)
-        return ExitCode.INTERRUPTED
-    if stopped is not None:
-        raise stopped
-    return code
 
 
 def warn_of_another_machine(began_on: Environment, here: Environment) -> None:

@@ -1,22 +1,20 @@
-"""What `sweep`, `run` and `report` do once their options are read: prepare, measure, judge, show."""
+"""A run of a server from the command line: its plan, its trials, its report."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.parts.progress import listening
-from harness.cli.parts.run_frame import begin, measure, warn_of_another_machine
+from harness.cli.parts.run_frame import RunFrame, show_plan
 from harness.cpu_cores import plan_isolation
-from harness.errors import ExitCode, UserError, unknown_name
+from harness.errors import UserError, unknown_name
 from harness.judge.evaluation import evaluate
-from harness.judge.findings import Verdict
 from harness.measure.load_command import worker_command
 from harness.measure.target.session import open_session
 from harness.plan.make_plan import estimated_seconds, make_plan, model_of
 from harness.plan.request_mix import CHAT
 from harness.plan.scenario import read_scenario
-from harness.record.run_dir import RunDir, RunRecord
+from harness.record.run_dir import RunDir
 from harness.record.run_folder import pretty, write_whole
 from harness.run.capacity import run_capacity
 from harness.run.events import Note, progress_events
@@ -24,150 +22,90 @@ from harness.run.sweep import SweepJob, run_sweep
 from harness.wire.protocols import OPENAI
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from harness.judge.metrics import ModelCard, RunResult
+    from harness.judge.metrics import ModelCard
     from harness.plan.make_plan import Request
     from harness.plan.plan import Plan
     from harness.plan.scenario import Scenario
+    from harness.record.run_dir import RunRecord
     from harness.run.events import Listener
-    from reports import ReportInput
+    from reports.report_input import ReportInput
 
 
-def dry_run(request: Request, *, as_json: bool) -> int:
-    """Print the plan and how long it will take."""
+def run_or_plan(request: Request, given: dict[str, Any], *, gated: bool) -> int:
+    """Run the plan of the request, or print it with --dry-run. Returns the exit code. Raises UserError."""
     from reports.terminal_text import plan_text
 
     plan = _checked_plan(request)
-    seconds = estimated_seconds(plan, request.spec.knobs if request.spec else None)
-    if as_json:
+    if given.get("dry_run"):
+        seconds = estimated_seconds(plan, request.spec.knobs if request.spec else None)
+        document = {"plan": plan, "estimated_seconds": seconds}
+        return show_plan(document, plan_text(plan, seconds), as_json=given["as_json"])
+    run = ServingRun.begin(plan, out=given["out"], gated=gated)
+    run.keep_envelope()
+    return run.measure(as_json=given["as_json"])
+
+
+class ServingRun(RunFrame[RunDir]):
+    """A run that measures a server."""
+
+    folder_type = RunDir
+
+    def keep_envelope(self) -> None:
+        """Copy what a load process can do on this machine into the folder, where that was calibrated."""
+        from harness.record.envelope import kept
+
+        if envelope := kept(self.folder.read().environment.fingerprint):
+            write_whole(self.folder.envelope, pretty(envelope))
+
+    def run_trials(self, listener: Listener) -> None:
+        """Start the target and run what is left of the plan against it."""
+        from reports.points_csv import append_point
+
+        plan = self.folder.read().plan
+        for reason in plan.left_out:
+            listener(Note(f"left out: {reason}"))
+        isolation = plan_isolation(isolate=plan.isolate and not plan.in_process, load_processes=plan.load_processes)
+        session = open_session(plan, isolation, progress_events(listener))
+        try:
+            self._keep(isolation=isolation.text, isolated=isolation.isolated, target_cores=len(isolation.target_cores))
+            if plan.remote_workers:
+                several = "s" if plan.remote_workers > 1 else ""
+                start = f"on the machine of each: {worker_command(plan)}"
+                listener(Note(f"waiting for {plan.remote_workers} worker{several}; {start}"))
+            on_point = partial(append_point, self.folder.path, plan)
+            job = SweepJob(plan, self.folder, session, isolation, listener, on_point)
+            if plan.capacity:
+                run_capacity(job, lambda longer: self._keep(plan=longer))
+            else:
+                run_sweep(job)
+        finally:
+            self.folder.write(_with_cards(self.folder.read(), session.cards))
+            session.close()
+
+    def _keep(self, **changes: Any) -> None:
+        """Write what has become known into the run's record."""
         import msgspec
 
-        print(msgspec.json.encode({"plan": plan, "estimated_seconds": seconds}).decode())
-    else:
-        print(plan_text(plan, seconds))
-    return ExitCode.OK
+        self.folder.write(msgspec.structs.replace(self.folder.read(), **changes))
 
+    def has_data(self) -> bool:
+        """Whether any trial has begun."""
+        return any(folder.path.is_dir() for _, _, folder in self.folder.trials(self.folder.read().plan))
 
-def start(request: Request, *, out: str | None, gated: bool, as_json: bool) -> int:
-    """Run a new plan into a new folder, then judge and show it."""
-    from harness.record.envelope import kept
+    def report(self) -> ReportInput:
+        """Judge everything that the folder holds."""
+        from reports.report_input import ReportInput
 
-    folder, record = begin(RunDir.create, RunRecord, _checked_plan(request), out=out, gated=gated)
-    folder.write(record)
-    if envelope := kept(record.environment.fingerprint):
-        write_whole(folder.envelope, pretty(envelope))
-    return _measure(folder, record, as_json=as_json)
-
-
-def resume(path: Path, *, as_json: bool) -> int:
-    """Run what is left of an earlier plan, then judge and show all of it."""
-    from harness.measure.samplers.gpu import describe_gpus
-    from harness.record.environment import capture
-
-    folder = RunDir.open(path, "--resume")
-    record = folder.read()
-    warn_of_another_machine(record.environment, capture(describe_gpus()))
-    return _measure(folder, record, as_json=as_json)
-
-
-def report(path: Path, *, as_json: bool) -> int:
-    """Judge and show what the folder holds."""
-    folder = RunDir.open(path, "DIR")
-    record = folder.read()
-    result = _show(folder, record, as_json=as_json)
-    return _exit_code(result, record)
-
-
-def _measure(folder: RunDir, record: RunRecord, *, as_json: bool) -> int:
-    def run() -> None:
-        with listening() as listener:
-            _run(folder, record.plan, listener)
-
-    def show() -> int:
-        # What was recorded meanwhile, the model's card for one, is in the folder.
-        recorded = folder.read()
-        return _exit_code(_show(folder, recorded, as_json=as_json), recorded)
-
-    return measure(folder, run=run, anything=lambda: any(folder.evidence(record.plan)), show=show)
-
-
-def _run(folder: RunDir, plan: Plan, listener: Listener) -> None:
-    from reports.points_csv import append_point
-
-    for reason in plan.left_out:
-        listener(Note(f"left out: {reason}"))
-    isolation = plan_isolation(isolate=plan.isolate and not plan.in_process, load_processes=plan.load_processes)
-    session = open_session(plan, isolation, progress_events(listener))
-    try:
-        keep = partial(
-            _keep,
-            folder,
-            isolation=isolation.text,
-            isolated=isolation.isolated,
-            target_cores=len(isolation.target_cores),
+        record = self.folder.read()  # as it is now: the model's card may have been added by the trials
+        return ReportInput(
+            plan=record.plan,
+            result=evaluate(self.folder, record),
+            environment=record.environment.sections(),
+            command_line=record.command_line,
+            started_at=record.started_at,
+            isolation=record.isolation,
+            gated=record.gated,
         )
-        keep()
-        on_point = partial(append_point, folder.path, plan)
-        if plan.remote_workers:
-            several = "s" if plan.remote_workers > 1 else ""
-            start = f"on the machine of each: {worker_command(plan)}"
-            listener(Note(f"waiting for {plan.remote_workers} worker{several}; {start}"))
-        job = SweepJob(plan, folder, session, isolation, listener, on_point)
-        if plan.capacity:
-            run_capacity(job, lambda longer: keep(plan=longer))
-        else:
-            run_sweep(job)
-    finally:
-        folder.write(_with_cards(folder.read(), session.cards))
-        session.close()
-
-
-def _keep(folder: RunDir, **changes: Any) -> None:
-    """Write what has become known into the run's record."""
-    import msgspec
-
-    folder.write(msgspec.structs.replace(folder.read(), **changes))
-
-
-def write(folder: RunDir, record: RunRecord) -> ReportInput:
-    """Judge what the folder holds and write its reports."""
-    from reports import ReportInput, write_reports
-
-    shown = ReportInput(
-        plan=record.plan,
-        result=evaluate(folder, record),
-        environment=record.environment.sections(),
-        command_line=record.command_line,
-        started_at=record.started_at,
-        isolation=record.isolation,
-        gated=record.gated,
-    )
-    write_reports(folder.path, shown)
-    return shown
-
-
-def _show(folder: RunDir, record: RunRecord, *, as_json: bool) -> RunResult:
-    """Write the reports and print the answer; the page's path comes last."""
-    import msgspec
-
-    from reports.terminal_text import result_text
-
-    shown = write(folder, record)
-    if as_json:
-        print(msgspec.json.encode({"run_dir": str(folder.path), "result": shown.result}).decode())
-    else:
-        print(result_text(shown))
-        print(f"report: {folder.path / 'report.html'}")
-    return shown.result
-
-
-def _exit_code(result: RunResult, record: RunRecord) -> int:
-    if result.verdict is Verdict.INVALID:
-        return ExitCode.INVALID
-    if record.gated and not any(point.meets_slo for point in result.points):
-        return ExitCode.SLO_MISSED
-    return ExitCode.OK
 
 
 def _checked_plan(request: Request) -> Plan:

@@ -1,4 +1,4 @@
-"""What `train`, and `sweep` and `report` of training knobs, do once their options are read."""
+"""A training run from the command line: which knobs ask for one, its plan, its trials, its report."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.parts.run_frame import begin, measure, warn_of_another_machine
-from harness.errors import ExitCode, UserError, unknown_name
-from harness.judge.findings import Verdict
+from harness.cli.parts.run_frame import RunFrame, show_plan
+from harness.errors import UserError, unknown_name
 from harness.plan.load_knobs import LOAD_KNOBS
 from harness.plan.target_spec import known_targets
 from harness.training.plan import DEFAULT_MODEL, DEFAULT_TARGET_ACCURACY, TrainingRequest, make_training_plan
-from harness.training.run_dir import TrainingDir, TrainingRecord
+from harness.training.run_dir import TrainingDir
 from harness.training.trainer_spec import find_trainer, known_trainers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
-    from harness.plan.knobs import KnobSet
-    from harness.training.metrics import TrainingResult
+    from harness.run.events import Listener
+    from harness.training.plan import TrainingPlan
+    from reports.report_input import TrainingInput
 
 
 def asks_for_training(words: Iterable[str]) -> bool:
@@ -30,7 +29,8 @@ def asks_for_training(words: Iterable[str]) -> bool:
     """
     names = [word.partition("=")[0] for word in words]
     training = {knob.name for spec in known_trainers().values() for knob in spec.knobs}
-    serving = {knob.name for knobs in (LOAD_KNOBS, *_knobs_of_targets()) for knob in knobs} - training
+    offered = [LOAD_KNOBS, *(spec.knobs for spec in known_targets().values())]
+    serving = {knob.name for knobs in offered for knob in knobs} - training
     unknown = next((name for name in names if name not in (*training, *serving)), None)
     if unknown is not None and training.intersection(get_close_matches(unknown, training | serving, n=1)):
         raise unknown_name("knob", unknown, training | serving)
@@ -44,117 +44,60 @@ def asks_for_training(words: Iterable[str]) -> bool:
     return bool(trained)
 
 
-def _knobs_of_targets() -> list[KnobSet]:
-    return [spec.knobs for spec in known_targets().values()]
-
-
-def make_training_request(words: tuple[str, ...], seeds: int, given: dict[str, Any]) -> TrainingRequest:
-    """The request that the options amount to. Raises UserError."""
+def training_plan(words: tuple[str, ...], seeds: int, given: dict[str, Any]) -> TrainingPlan:
+    """The plan that the options amount to. Raises UserError."""
     target: float | None = given["target_accuracy"]
-    return TrainingRequest(
-        words=words,
-        trainer=find_trainer(),
-        model=given["model"] or DEFAULT_MODEL,
-        seeds=seeds,
-        seed=given["seed"],
-        target_accuracy=DEFAULT_TARGET_ACCURACY if target is None else target,
+    return make_training_plan(
+        TrainingRequest(
+            words=words,
+            trainer=find_trainer(),
+            model=given["model"] or DEFAULT_MODEL,
+            seeds=seeds,
+            seed=given["seed"],
+            target_accuracy=DEFAULT_TARGET_ACCURACY if target is None else target,
+        )
     )
 
 
-def dry_run(request: TrainingRequest, *, as_json: bool) -> int:
-    """Print the plan."""
+def train(plan: TrainingPlan, given: dict[str, Any]) -> int:
+    """Run the plan, or print it with --dry-run. Returns the exit code."""
     from reports.training.text import plan_text
 
-    plan = make_training_plan(request)
-    if as_json:
-        import msgspec
-
-        print(msgspec.json.encode({"plan": plan}).decode())
-    else:
-        print(plan_text(plan))
-    return ExitCode.OK
+    if given["dry_run"]:
+        return show_plan({"plan": plan}, plan_text(plan), as_json=given["as_json"])
+    gated = given["target_accuracy"] is not None
+    return TrainingRun.begin(plan, out=given["out"], gated=gated).measure(as_json=given["as_json"])
 
 
-def start(request: TrainingRequest, *, out: str | None, gated: bool, as_json: bool) -> int:
-    """Run a new plan into a new folder, then judge and show it."""
-    plan = make_training_plan(request)
-    folder, record = begin(TrainingDir.create, TrainingRecord, plan, out=out, gated=gated)
-    folder.write(record)
-    return _measure(folder, record, as_json=as_json)
+class TrainingRun(RunFrame[TrainingDir]):
+    """A run that trains models."""
 
+    folder_type = TrainingDir
 
-def resume(path: Path, *, as_json: bool) -> int:
-    """Run what is left of an earlier plan, then judge and show all of it."""
-    from harness.measure.samplers.gpu import describe_gpus
-    from harness.record.environment import capture
+    def run_trials(self, listener: Listener) -> None:
+        """Fit what is left of the plan."""
+        from harness.training.run import TrainingJob, run_training
+        from reports.training.points import append_point
 
-    folder = TrainingDir.open(path, "--resume")
-    record = folder.read()
-    warn_of_another_machine(record.environment, capture(describe_gpus()))
-    return _measure(folder, record, as_json=as_json)
+        plan = self.folder.read().plan
+        on_point = partial(append_point, self.folder.path, plan)
+        run_training(TrainingJob(plan, self.folder, find_trainer(plan.trainer), listener, on_point))
 
+    def has_data(self) -> bool:
+        """Whether any epoch has ended."""
+        return any(evidence.epochs for evidence in self.folder.evidence(self.folder.read().plan))
 
-def report(path: Path, *, as_json: bool) -> int:
-    """Judge and show what the folder holds."""
-    folder = TrainingDir.open(path, "DIR")
-    return _show(folder, folder.read(), as_json=as_json)
+    def report(self) -> TrainingInput:
+        """Judge everything that the folder holds."""
+        from harness.training.summarise import summarise_training
+        from reports.report_input import TrainingInput
 
-
-def _measure(folder: TrainingDir, record: TrainingRecord, *, as_json: bool) -> int:
-    from harness.cli.parts.progress import listening
-    from harness.training.run import TrainingJob, run_training
-    from reports.training.points import append_point
-
-    plan = record.plan
-
-    def run() -> None:
-        on_point = partial(append_point, folder.path, plan)
-        try:
-            with listening() as listener:
-                run_training(TrainingJob(plan, folder, find_trainer(plan.trainer), listener, on_point))
-        except UserError:  # one value does not fit: what the others brought is shown first
-            if anything():
-                show()
-            raise
-
-    def anything() -> bool:
-        return any(evidence.epochs for evidence in folder.evidence(plan))
-
-    def show() -> int:
-        return _show(folder, record, as_json=as_json)
-
-    return measure(folder, run=run, anything=anything, show=show)
-
-
-def _show(folder: TrainingDir, record: TrainingRecord, *, as_json: bool) -> int:
-    """Write the reports and print the answer; the page's path comes last."""
-    import msgspec
-
-    from harness.training.summarise import summarise_training
-    from reports.training import TrainingInput, write_training_reports
-    from reports.training.text import result_text
-
-    result = summarise_training(record.plan, folder.evidence(record.plan))
-    shown = TrainingInput(
-        plan=record.plan,
-        result=result,
-        environment=record.environment.sections(),
-        command_line=record.command_line,
-        started_at=record.started_at,
-        gated=record.gated,
-    )
-    write_training_reports(folder.path, shown)
-    if as_json:
-        print(msgspec.json.encode({"run_dir": str(folder.path), "result": result}).decode())
-    else:
-        print(result_text(shown))
-        print(f"report: {folder.path / 'report.html'}")
-    return _exit_code(result, record)
-
-
-def _exit_code(result: TrainingResult, record: TrainingRecord) -> int:
-    if result.verdict is Verdict.INVALID:
-        return ExitCode.INVALID
-    if record.gated and not any(point.meets_target for point in result.points):
-        return ExitCode.SLO_MISSED
-    return ExitCode.OK
+        record = self.folder.read()
+        return TrainingInput(
+            plan=record.plan,
+            result=summarise_training(record.plan, self.folder.evidence(record.plan)),
+            environment=record.environment.sections(),
+            command_line=record.command_line,
+            started_at=record.started_at,
+            gated=record.gated,
+        )

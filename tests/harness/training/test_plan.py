@@ -15,7 +15,7 @@ def test_a_grid_holds_every_combination_and_sets_what_has_one_value():
         {"learning_rate": 0.2, "optimizer": "sgd"},
     ]
     assert plan.fixed == {"dropout": 0.3}
-    assert plan.setting(plan.points[1]) == {"dropout": 0.3, "learning_rate": 0.1, "optimizer": "sgd"}
+    assert plan.setting_of(plan.points[1]) == {"dropout": 0.3, "learning_rate": 0.1, "optimizer": "sgd"}
 
 
 def test_every_point_is_trained_from_the_same_seeds_in_blocks():

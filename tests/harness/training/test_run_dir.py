@@ -6,7 +6,8 @@ from fits_of import plan_of
 from harness.errors import UserError
 from harness.record.environment import capture
 from harness.record.run_dir import RunDir
-from harness.training.run_dir import FitRecord, TrainingDir, TrainingRecord, is_training
+from harness.record.run_folder import kind_of
+from harness.training.run_dir import FitRecord, TrainingDir, TrainingRecord
 
 pytestmark = pytest.mark.process
 
@@ -28,7 +29,7 @@ def run(tmp_path):
 def test_a_record_is_read_as_it_was_written(run):
     folder, record = run
     assert folder.read() == record
-    assert is_training(folder.path)
+    assert kind_of(folder.path) == "training"
 
 
 def test_a_folder_of_the_other_kind_is_refused_in_words(run):
@@ -41,7 +42,7 @@ def test_a_folder_of_the_other_kind_is_refused_in_words(run):
     (folder.path / "run.json").write_text("{")
     with pytest.raises(UserError, match="damaged"):
         folder.read()
-    assert not is_training(folder.path / "none")
+    assert kind_of(folder.path / "none") is None
 
 
 def test_what_has_no_record_or_did_not_finish_is_to_be_trained_again(run):

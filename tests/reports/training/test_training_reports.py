@@ -9,7 +9,7 @@ import pytest
 from fits_of import epochs_of, fits_of, plan_of, with_
 
 from harness.training.summarise import summarise_training
-from reports.training import TrainingInput, write_training_reports
+from reports import TrainingInput, write_reports
 from reports.training.gallery import gallery
 from reports.training.junit import junit_xml
 from reports.training.page import page_html
@@ -37,10 +37,10 @@ SWEEP = report_of("learning_rate")
 
 @pytest.mark.slow
 def test_all_files_are_written_and_the_same_again(tmp_path):
-    write_training_reports(tmp_path, SWEEP)
+    write_reports(tmp_path, SWEEP)
     names = ("points.csv", "junit.xml", "summary.md", "report.html")
     before = [(tmp_path / name).read_bytes() for name in names]
-    write_training_reports(tmp_path, SWEEP)
+    write_reports(tmp_path, SWEEP)
     assert [(tmp_path / name).read_bytes() for name in names] == before
 
 
