@@ -19,6 +19,7 @@ from harness.judge.answers.class_interference import with_class_interference
 from harness.judge.answers.precision import is_settled, with_precision
 from harness.judge.answers.recommendation import recommend
 from harness.judge.checks import TrialCase, judge_point, judge_trial, worst
+from harness.judge.checks.point import is_left_out
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.judge.metrics import Counts, PointMetrics, RunResult, Split, Timeline, TrialMetrics, Usage
@@ -206,10 +207,14 @@ def _nothing(evidence: TrialData) -> TrialMetrics:
 
 
 def _combine(point: Point, summaries: Sequence[_Summary], slo: Slo | None) -> PointMetrics:
-    """The point's numbers from its repeats: rows are put together, never percentiles averaged."""
+    """The point's numbers from its repeats: rows are put together, never percentiles averaged.
+
+    Repeats that are no measurement of the target are left out where others stand.
+    """
     trials = tuple(summary.metrics for summary in summaries)
-    runs = [summary for summary in summaries if summary.durations]
-    counts = _added(summary.metrics.counts for summary in summaries)
+    used = [summary for summary in summaries if not is_left_out(summary.metrics)] or summaries
+    runs = [summary for summary in used if summary.durations]
+    counts = _added(summary.metrics.counts for summary in used)
     metrics = PointMetrics(
         point=point.number,
         setting=point.setting,
@@ -217,7 +222,7 @@ def _combine(point: Point, summaries: Sequence[_Summary], slo: Slo | None) -> Po
         concurrency=point.arrivals.users if isinstance(point.arrivals, Closed) else None,
         rate_target_rps=getattr(point.arrivals, "rate_rps", None),
         repeats=len(trials),
-        seconds=sum(trial.seconds for trial in trials),
+        seconds=sum(summary.metrics.seconds for summary in used),
         counts=counts,
         throughput_rps=pooled_rate([run.rates_rps for run in runs]),
         goodput_rps=pooled_rate([run.good_rates_rps for run in runs]) if slo else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
@@ -58,6 +59,13 @@ class Point(BasePoint, frozen=True, kw_only=True):
         return [type(self.arrivals).__name__.lower() + ("" if rate_rps is None else f"={rate_rps:g}")]
 
 
+class TrialKind(StrEnum):
+    """What a trial within a budget is for: finding the best points, or confirming them."""
+
+    EXPLORE = "explore"
+    CONFIRM = "confirm"
+
+
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """One point, run once."""
 
@@ -65,6 +73,10 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     point: int
     repeat: int
     seed: int
+    # Within a budget only:
+    kind: TrialKind | None = None
+    block: int = 0  # trials of a block are interleaved and compared with each other
+    seconds: float | None = None  # measured time, None: the plan's
 
 
 PointT = TypeVar("PointT", bound=BasePoint)
@@ -110,6 +122,10 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
     first_byte_timeout_seconds: float | None = None
     repeats: int  # with a precision: at most
     precision: float | None = None  # measure each point until its intervals are within this share of their values
+    budget_seconds: float | None = (
+        None  # for everything; trials are added to the plan as the race between points goes on
+    )
+    starts: tuple[int, ...] = ()  # with a budget: of each point, equal where the target need not be started again
     slo: Slo | None = None
     capacity: bool = False  # points are added as the search for each setting's capacity goes on
     isolate: bool = True

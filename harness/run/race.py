@@ -18,13 +18,15 @@ import numpy as np
 
 from harness.judge.answers.chances import Limit
 from harness.judge.answers.decision import published_figure
-from harness.judge.answers.race_record import Outcome, Phase, RaceRecord, RaceTrial
+from harness.judge.answers.race_record import RaceRecord, RaceTrial
+from harness.plan.plan import TrialKind
 from harness.run.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.judge.answers.decision import Candidate, Decision
+    from harness.judge.answers.race_record import Outcome
 
 COVER = 0.9  # the points that explored further hold the best with this probability
 ROUNDS_LEFT = 3  # the next block takes at most this part of the time that is left for exploring
@@ -95,10 +97,11 @@ class Race:
     def contenders(self) -> list[int]:
         """The points that the next block would be drawn from: those that may be the best, the likeliest first."""
         if not self.record.looks():
-            return list(range(len(self._candidates)))
+            return self.record.running()
         chance = self.record.so_far()[1].of_being_best()
-        order = sorted(np.flatnonzero(chance).tolist(), key=lambda number: -chance[number])
-        needed = max(int(np.searchsorted(np.cumsum(chance[order]), COVER * chance.sum())) + 1, 2)
+        running = [number for number in self.record.running() if chance[number]]
+        order = sorted(running, key=lambda number: -chance[number])
+        needed = max(int(np.searchsorted(np.cumsum(chance[order]), COVER * chance[order].sum())) + 1, 2)
         return list(dict.fromkeys([*order[:needed], *self.record.unmeasured()]))
 
     def decision(self) -> Decision:
@@ -108,14 +111,14 @@ class Race:
     def _next_block(self) -> list[RaceTrial]:
         """The trials of the next block in their order; none where the answer stands."""
         if self._blocks == 0:
-            return self._ordered(range(len(self._candidates)), Phase.EXPLORE)
+            return self._ordered(range(len(self._candidates)), TrialKind.EXPLORE)
         if not self.record.looks():
-            return self._ordered(self.record.unmeasured(), Phase.EXPLORE)
-        exploring = not any(trial.phase is Phase.CONFIRM for trial, _ in self.record.history)
+            return self._ordered(self.record.unmeasured(), TrialKind.EXPLORE)
+        exploring = not any(trial.kind is TrialKind.CONFIRM for trial, _ in self.record.history)
         points = self._to_explore() if exploring else []
         if points:
-            return self._ordered(points, Phase.EXPLORE)
-        return [] if self._stands() else self._ordered(self._finalists(), Phase.CONFIRM)
+            return self._ordered(points, TrialKind.EXPLORE)
+        return [] if self._stands() else self._ordered(self._finalists(), TrialKind.CONFIRM)
 
     def _to_explore(self) -> list[int]:
         """The points of the next exploring block; none where the finalists' turn has come."""
@@ -147,7 +150,7 @@ class Race:
         levels, found = self.record.so_far()
         if leader is None:
             return not found.of_being_best().any()
-        fresh = [look for look in self.record.looks(Phase.CONFIRM) if look.point == leader]
+        fresh = [look for look in self.record.looks(TrialKind.CONFIRM) if look.point == leader]
         if len(fresh) < CONFIRMING or levels.df < LEAST_DF or found.within(leader, TOLERANCE) < SURE:
             return False
         return published_figure(fresh, levels).half_width <= TIGHT
@@ -165,14 +168,14 @@ class Race:
         changed = self._candidates[trial.point].start != self._start
         return self._pace.trial_s(trial.seconds, restarts=float(changed))
 
-    def _ordered(self, points: Iterable[int], phase: Phase) -> list[RaceTrial]:
+    def _ordered(self, points: Iterable[int], kind: TrialKind) -> list[RaceTrial]:
         """One trial of each point, those of one start of the target together, beginning with the one that runs."""
         rng = np.random.default_rng((self._rules.seed, self._blocks))
         shuffled = [int(number) for number in rng.permutation(sorted(points))]
         starts = dict.fromkeys(self._candidates[number].start for number in shuffled)
         rank = {start: place for place, start in enumerate(sorted(starts, key=lambda start: start != self._start))}
         shuffled.sort(key=lambda number: rank[self._candidates[number].start])
-        return [RaceTrial(number, self._seconds(number), phase, self._blocks) for number in shuffled]
+        return [RaceTrial(number, self._seconds(number), kind, self._blocks) for number in shuffled]
 
     def _seconds(self, number: int) -> float:
         """Longer where the trials so far could not say whether the limit is kept."""

@@ -104,7 +104,7 @@ def race(machine: Machine, seed: int) -> Found:
     candidates = [Candidate(number, start) for number, start in enumerate(starts)]
     run = Race(candidates, Rules(case.budget_s, SECONDS, OVERHEAD_S, case.restart_s, seed))
     while (trial := run.next()) is not None:
-        value, harmed, spent_s = machine.trial(trial.point, (trial.phase, trial.block))
+        value, harmed, spent_s = machine.trial(trial.point, (trial.kind, trial.block))
         run.observe(trial, Outcome(value, Limit.KEPT, spent_s, usable=0.0 if harmed else 1.0))
     said = run.decision()
     low, high = (math.log(said.figure.low), math.log(said.figure.high)) if said.figure else (-math.inf, math.inf)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from harness.judge.answers.chances import Limit, chances
 from harness.judge.answers.decision import Candidate, Decision, Stand, decide
 from harness.judge.stats.levels import Look, estimate
+from harness.plan.plan import TrialKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,13 +22,7 @@ if TYPE_CHECKING:
 
 LEAST_USABLE = 0.3  # share of a trial that must be unharmed for it to count
 FAILURES = 2  # trials that could not be run, after which a point is out
-
-
-class Phase(StrEnum):
-    """What a trial is for."""
-
-    EXPLORE = "explore"
-    CONFIRM = "confirm"
+HARMED_TRIALS = 4  # after so many, and none that is usable, a point is not run again
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +31,7 @@ class RaceTrial:
 
     point: int
     seconds: float
-    phase: Phase
+    kind: TrialKind
     block: int
 
 
@@ -81,12 +75,12 @@ class RaceRecord:
         """What all trials took."""
         return sum(outcome.spent_s for _, outcome in self.history)
 
-    def looks(self, phase: Phase | None = None) -> list[Look]:
-        """The usable trials, of one phase or of all."""
+    def looks(self, kind: TrialKind | None = None) -> list[Look]:
+        """The usable trials, of one kind or of all."""
         return [
             Look(trial.point, trial.block, outcome.log_value, outcome.standard_error)
             for trial, outcome in self.history
-            if outcome.log_value is not None and not outcome.harmed and phase in (None, trial.phase)
+            if outcome.log_value is not None and not outcome.harmed and kind in (None, trial.kind)
         ]
 
     def limits(self) -> list[Limit]:
@@ -105,13 +99,13 @@ class RaceRecord:
         return (failures >= FAILURES) & ~np.isin(np.arange(len(failures)), list(self._measured()))
 
     def running(self) -> list[int]:
-        """The points that may still be the best as far as the limit goes."""
-        out = self.out()
+        """The points that are worth another trial: they may keep the limit, and something may come of it."""
+        out = self.out() | self._given_up()
         return [n for n, limit in enumerate(self.limits()) if limit is not Limit.MISSED and not out[n]]
 
     def unmeasured(self) -> list[int]:
         """The points that have no usable trial yet, though they can be run."""
-        known, out = self._measured(), self.out()
+        known, out = self._measured(), self.out() | self._given_up()
         return [number for number in range(len(self.candidates)) if number not in known and not out[number]]
 
     def leader(self) -> int | None:
@@ -135,7 +129,7 @@ class RaceRecord:
                 candidates=self.candidates,
                 known=self.so_far() if looks else None,
                 looks=looks,
-                fresh=tuple(self.looks(Phase.CONFIRM)),
+                fresh=tuple(self.looks(TrialKind.CONFIRM)),
                 limits=tuple(self.limits()),
                 failed=frozenset(np.flatnonzero(self.out()).tolist()),
                 harmed=tuple(self._harmed()),
@@ -146,6 +140,10 @@ class RaceRecord:
 
     def _measured(self) -> set[int]:
         return {look.point for look in self.looks()}
+
+    def _given_up(self) -> NDArray[np.bool_]:
+        harmed = np.bincount(np.array([*self._harmed()], np.int64), minlength=len(self.candidates))
+        return (harmed >= HARMED_TRIALS) & ~np.isin(np.arange(len(harmed)), list(self._measured()))
 
     def _harmed(self) -> Iterator[int]:
         return (trial.point for trial, outcome in self.history if outcome.harmed)

@@ -15,22 +15,37 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.judge.findings import Finding
-    from harness.judge.metrics import PointMetrics
+    from harness.judge.metrics import PointMetrics, TrialMetrics
 
 DISAGREE_BY = 1.05  # repeats that differ by less than this factor are near enough, whatever their intervals
+_TARGETS_FAULTS = frozenset({FindingKind.WRONG_ANSWERS, FindingKind.TARGET_DIED})
 HEADLINE_PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 
 
+def is_left_out(trial: TrialMetrics) -> bool:
+    """Whether a trial is no measurement of the target, and that is not the target's own fault."""
+    grave = {each.kind for each in trial.findings if each.verdict is Verdict.INVALID}
+    return trial.verdict is Verdict.INVALID and not grave & _TARGETS_FAULTS
+
+
 def of_its_trials(metrics: PointMetrics) -> Iterator[Finding]:
-    """What was found in the repeats, one finding of each kind: the worst."""
-    kinds = dict.fromkeys(each.kind for trial in metrics.trials for each in trial.findings)
-    for kind in kinds:
-        found = [each for trial in metrics.trials for each in trial.findings if each.kind is kind]
+    """What was found in the repeats, one finding of each kind: the worst.
+
+    An INVALID repeat beside others that stand is left out of the point's figures, so it costs them no more than that.
+    """
+    some_stand = any(not is_left_out(trial) for trial in metrics.trials)
+    for kind in dict.fromkeys(each.kind for trial in metrics.trials for each in trial.findings):
+        with_it = [trial for trial in metrics.trials if any(each.kind is kind for each in trial.findings)]
+        used = [trial for trial in with_it if not (some_stand and is_left_out(trial))]
+        found = [each for trial in used or with_it for each in trial.findings if each.kind is kind]
         severe = worst(each.verdict for each in found)
         shown = next(each for each in found if each.verdict is severe)
         if len(metrics.trials) > 1:
-            where = f"In {len(found)} of {len(metrics.trials)} repeats, at worst: "
+            left_out = "" if used else " (left out of the figures)"
+            where = f"In {len(with_it)} of {len(metrics.trials)} repeats{left_out}, at worst: "
             shown = msgspec.structs.replace(shown, text=where + shown.text)
+        if not used and severe is Verdict.INVALID:
+            shown = msgspec.structs.replace(shown, verdict=Verdict.DEGRADED)
         yield shown
 
 
@@ -58,7 +73,7 @@ def too_few_samples(metrics: PointMetrics) -> Iterator[Finding]:
 
 def repeats_disagree(metrics: PointMetrics) -> Iterator[Finding]:
     """Two repeats differ by more than chance inside them allows: something outside the plan changed."""
-    trials = [trial for trial in metrics.trials if trial.seconds]
+    trials = [trial for trial in metrics.trials if trial.seconds and not is_left_out(trial)]
     throughputs = [trial.throughput_rps.value for trial in trials]
     if disjoint([trial.throughput_rps for trial in trials]) and _spread(throughputs) > DISAGREE_BY:
         listed = ", ".join(figure(value, 3) for value in throughputs)

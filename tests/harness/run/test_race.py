@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from harness.judge.answers.chances import Limit
 from harness.judge.answers.decision import Candidate, Status
-from harness.judge.answers.race_record import Outcome, Phase
+from harness.judge.answers.race_record import Outcome
+from harness.plan.plan import TrialKind
 from harness.run.race import CONFIRMING, Race, Rules
 
 OVERHEAD_S = 3.0
@@ -37,8 +38,8 @@ def run(race, rates, *, noise=0.0, seed=0, limits=None, harmed=lambda trial: Fal
     return history
 
 
-def points_of(history, phase=None, block=None):
-    return [t.point for t, _ in history if phase in (None, t.phase) and block in (None, t.block)]
+def points_of(history, kind=None, block=None):
+    return [t.point for t, _ in history if kind in (None, t.kind) and block in (None, t.block)]
 
 
 def test_a_clear_best_is_confirmed_and_ends_the_race_early():
@@ -47,20 +48,20 @@ def test_a_clear_best_is_confirmed_and_ends_the_race_early():
     said = race.decision()
     assert (said.status, said.best) == (Status.SAID, 2)
     assert said.figure.low < 400.0 < said.figure.high
-    assert points_of(history, Phase.CONFIRM).count(2) >= CONFIRMING
+    assert points_of(history, TrialKind.CONFIRM).count(2) >= CONFIRMING
     assert race.record.spent_s < 0.7 * RULES.budget_s
 
 
 def test_the_published_figure_is_that_of_the_fresh_trials_only():
     race = Race(candidates_of(2), RULES)
     history = run(race, [100.0, 200.0], noise=0.05, seed=3)
-    fresh = [outcome.log_value for trial, outcome in history if trial.phase is Phase.CONFIRM and trial.point == 1]
+    fresh = [outcome.log_value for trial, outcome in history if trial.kind is TrialKind.CONFIRM and trial.point == 1]
     assert race.decision().figure.value == pytest.approx(math.exp(np.mean(fresh)))
 
 
 def test_more_trials_go_to_those_that_may_be_the_best():
     history = run(Race(candidates_of(8), RULES), [50.0, 60.0, 70.0, 80.0, 99.0, 100.0, 98.0, 40.0], noise=0.03)
-    looks = [points_of(history, Phase.EXPLORE).count(point) for point in range(8)]
+    looks = [points_of(history, TrialKind.EXPLORE).count(point) for point in range(8)]
     assert max(looks[:4] + looks[7:]) < min(looks[4:7])
 
 
@@ -144,7 +145,7 @@ def test_a_budget_too_small_for_one_look_at_each_point_is_reported():
 def test_a_single_point_is_measured_until_its_figure_is_tight():
     race = Race(candidates_of(1), RULES)
     history = run(race, [100.0], noise=0.01)
-    assert len(points_of(history, Phase.CONFIRM)) >= CONFIRMING
+    assert len(points_of(history, TrialKind.CONFIRM)) >= CONFIRMING
     assert race.decision().certainty == 1.0
 
 
