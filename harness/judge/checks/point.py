@@ -73,7 +73,8 @@ def too_few_samples(metrics: PointMetrics) -> Iterator[Finding]:
 
 def repeats_disagree(metrics: PointMetrics) -> Iterator[Finding]:
     """Two repeats differ by more than chance inside them allows: something outside the plan changed."""
-    trials = [trial for trial in metrics.trials if trial.seconds and not is_left_out(trial)]
+    standing = [trial for trial in metrics.trials if not is_left_out(trial)] or metrics.trials
+    trials = [trial for trial in standing if trial.seconds]
     throughputs = [trial.throughput_rps.value for trial in trials]
     if disjoint([trial.throughput_rps for trial in trials]) and _spread(throughputs) > DISAGREE_BY:
         listed = ", ".join(figure(value, 3) for value in throughputs)
