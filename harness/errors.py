@@ -24,6 +24,7 @@ class ExitCode(IntEnum):
     INVALID = 4
     SLO_MISSED = 5
     REGRESSION = 6
+    CANNOT_BE_SAID = 7
     INTERRUPTED = 130
 
 

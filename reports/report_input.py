@@ -30,6 +30,11 @@ class BaseReportInput:
         """Whether the user gave a limit and no point keeps it."""
         return self.gated and not self.result.keeps_limit
 
+    @property
+    def undecided(self) -> bool:
+        """Whether more has to be measured for an answer."""
+        return False
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportInput(BaseReportInput):
@@ -38,6 +43,11 @@ class ReportInput(BaseReportInput):
     plan: Plan
     result: RunResult
     isolation: str = ""  # one sentence: which cores target and load had
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the budget did not do for an answer."""
+        return self.result.recommendation.more_seconds is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

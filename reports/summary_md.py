@@ -47,8 +47,11 @@ def _plan_words(plan: Plan) -> Iterator[str]:
     yield f"Target {plain(plan.target)}"
     yield f"model {plain(plan.model)}"
     yield f"{units.duration(plan.seconds)} per trial"
-    most = "at most " if plan.precision is not None else ""
-    yield f"{most}{plan.repeats} repeat{'' if plan.repeats == 1 else 's'}"
+    if plan.budget_seconds is not None:
+        yield f"{len(plan.trials)} trials within a budget of {units.duration(plan.budget_seconds)}"
+    else:
+        most = "at most " if plan.precision is not None else ""
+        yield f"{most}{plan.repeats} repeat{'' if plan.repeats == 1 else 's'}"
     if plan.slo:
         yield f"objective {plain(str(plan.slo))}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.plan.budget import first_look_seconds, trial_overhead_seconds
 from harness.plan.knobs import format_value
 from reports import units
 from reports.labels import load_number, printable, reasons, setting_label, verdict_counts
@@ -45,20 +46,34 @@ def result_text(report: ReportInput, *, terminal: bool | None = None) -> str:
 
 def plan_text(plan: Plan, seconds: float) -> str:
     """What `--dry-run` prints: what would be measured, how, and how long that takes."""
-    trial = f"{units.duration(plan.warmup_seconds)} + {units.duration(plan.seconds)}"
-    most = "at most " if plan.precision is not None else ""
-    size = f"{_several(len(plan.points), 'point')} x {most}{_several(plan.repeats, 'repeat')}"
     lines = [
         f"{plan.name}: {plan.target}, {plan.model}, {plan.scenario}",
-        f"{size} = {_several(len(plan.trials), 'trial')} of {trial}, seed {plan.seed}",
+        f"{_size(plan)}, seed {plan.seed}",
         f"objective: {plan.slo or 'none'}",
     ]
     if plan.fixed:
         lines.append(f"set: {setting_label(plan.fixed)}")
     lines += [f"left out: {reason}" for reason in plan.left_out]
-    lines += [f"  {number:>3}  {plan.point(trial.point).slug}" for number, trial in enumerate(plan.trials, 1)]
-    lines.append(f"{most or 'about '}{units.duration(seconds)}")
+    listed = plan.points if plan.budget_seconds else [plan.point(trial.point) for trial in plan.trials]
+    lines += [f"  {number:>3}  {point.slug}" for number, point in enumerate(listed, 1)]
+    at_most = plan.precision is not None or plan.budget_seconds is not None
+    lines.append(f"{'at most' if at_most else 'about'} {units.duration(seconds)}")
     return "\n".join(map(printable, lines))
+
+
+def _size(plan: Plan) -> str:
+    trial = f"{units.duration(plan.warmup_seconds)} + {units.duration(plan.seconds)}"
+    points = _several(len(plan.points), "point")
+    if plan.budget_seconds is None:
+        most = "at most " if plan.precision is not None else ""
+        repeats = f"{most}{_several(plan.repeats, 'repeat')}"
+        return f"{points} x {repeats} = {_several(len(plan.trials), 'trial')} of {trial}"
+    first_s = first_look_seconds(plan)
+    left = int((plan.budget_seconds - first_s) / (plan.seconds + trial_overhead_seconds(plan)))
+    return (
+        f"{points} in trials of {trial}: one of each takes about {units.duration(first_s)}; then up to {left} more "
+        "where they decide which is best"
+    )
 
 
 def _several(count: int, thing: str) -> str:

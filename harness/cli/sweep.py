@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.cli.parts.option_types import IntList
+from harness.cli.parts.option_types import Duration, IntList
 from harness.cli.parts.options import load_options
 from harness.cli.parts.plan_request import make_request, refuse_beside_resume, refuse_options, was_given
 from harness.cli.train import TARGET_ACCURACY_HELP
@@ -22,11 +22,19 @@ DEFAULT_SEEDS = 3
 @click.argument("knobs", nargs=-1, metavar="KNOB[=V,V...]...")
 @click.option("--concurrency", type=IntList(), default="1,8,32,128", show_default=True, help="Closed-loop users.")
 @click.option(
+    "--budget",
+    type=Duration(),
+    default="3m",
+    show_default=True,
+    metavar="DURATION",
+    help="Time for everything. Every point gets a look; the rest goes to trials that decide which is best, and ends "
+    "early where that is clear.",
+)
+@click.option(
     "--repeats",
     type=click.IntRange(1, 100),
     default=2,
-    show_default=True,
-    help="How often each point is run, interleaved.",
+    help="In place of --budget: how often each point is run, interleaved.  [default: 2 with --seconds]",
 )
 @load_options
 @click.option(
@@ -45,7 +53,7 @@ DEFAULT_SEEDS = 3
     type=click.Path(path_type=Path),
     default=None,
     metavar="DIR",
-    help="Go on with a run that was stopped; its own plan counts.",
+    help="Go on with a run that was stopped; its own plan counts. With a longer --budget: measure on.",
 )
 def command(
     knobs: tuple[str, ...],
@@ -71,7 +79,10 @@ def command(
 
     if resume is not None:
         refuse_beside_resume()
-        return open_run(resume, "--resume").resume(as_json=given["as_json"])
+        run = open_run(resume, "--resume")
+        if was_given("budget"):
+            run.set_budget(given["budget"])
+        return run.resume(as_json=given["as_json"])
     if not knobs:
         raise UserError("KNOB: say what to sweep, for example `sweep batch_size`; `harness knobs` lists them")
     if asks_for_training(knobs):

@@ -17,6 +17,7 @@ import numpy as np
 from harness.judge.answers.accuracy_trade_off import accuracy_trade_off, trade_sentence
 from harness.judge.answers.class_interference import with_class_interference
 from harness.judge.answers.precision import is_settled, with_precision
+from harness.judge.answers.race_recommendation import recommend_within_budget
 from harness.judge.answers.recommendation import recommend
 from harness.judge.checks import TrialCase, judge_point, judge_trial, worst
 from harness.judge.checks.point import is_left_out
@@ -92,7 +93,8 @@ def summarise_run(plan: Plan, evidence: Iterable[TrialData], model: ModelCard | 
     # A search begins with a closed loop, which shows no capacity: it waits for the target.
     tried = [point for point in points if point.rate_target_rps is not None] if plan.capacity else points
     asked = {number: shares([each.predictions for each in summaries]) for number, summaries in by_point.items()}
-    found, trade = recommend(tried or points, plan.slo), accuracy_trade_off(tried or points, plan.slo, asked)
+    found = _recommend(plan, tried or points)
+    trade = accuracy_trade_off(tried or points, plan.slo, asked)
     if said := trade_sentence(trade, points, found.best_point, asked):
         found = msgspec.structs.replace(found, sentence=f"{found.sentence} {said}")
     found = with_class_interference(found, points)
@@ -104,6 +106,12 @@ def summarise_run(plan: Plan, evidence: Iterable[TrialData], model: ModelCard | 
         missing=tuple(_missing(plan, points)),
         trade_off=trade,
     )
+
+
+def _recommend(plan: Plan, points: Sequence[PointMetrics]) -> Recommendation:
+    if plan.budget_seconds is None or not points:
+        return recommend(points, plan.slo)
+    return recommend_within_budget(plan, points, plan.budget_seconds / max(len(plan.trials), 1))
 
 
 def run_verdict(found: Recommendation, points: Sequence[PointMetrics]) -> Verdict:

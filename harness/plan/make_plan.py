@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from harness.errors import UserError
 from harness.judge.answers.precision import FEWEST_REPEATS
 from harness.plan.arrivals import Closed, Constant, Gamma, Poisson, Replay, Stages, length_s, users_of
+from harness.plan.budget import TARGET_START_SECONDS, trial_overhead_seconds, within_budget
 from harness.plan.knobs import Apply, Knob, KnobSet, Setting, Value
 from harness.plan.load_knobs import LOAD_KNOBS
 from harness.plan.mixing import explaining, mixes
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from harness.plan.slo import Slo
     from harness.plan.target_spec import TargetSpec
 
-# What a trial costs beside its seconds: starting Locust, ending it, reading its rows. Measured, rounded up.
-TRIAL_OVERHEAD_SECONDS = 2.5
-TARGET_START_SECONDS = 10.0
 MAX_TRIALS = 10_000
 DEFAULT_SECONDS = 2.0
 DEFAULT_PRECISE_SECONDS = 5.0
@@ -68,6 +66,8 @@ class Request:
     repeats: int = 2
     precision: float | None = None
     max_seconds: float = 60.0  # of each point, with a precision
+    budget_seconds: float | None = None  # for everything, in place of repeats
+    budget_given: bool = False
     slo: Slo | None = None
     capacity: bool = False  # look for each setting's capacity; the load levels are only what it begins with
     isolate: bool = True
@@ -110,7 +110,7 @@ def make_plan(request: Request, scenario: Scenario | None = None) -> Plan:
     repeats = _repeats(request, seconds)
     if len(points) * repeats > MAX_TRIALS:
         raise UserError(f"{len(points)} points x {repeats} repeats are too many; sweep fewer values")
-    return Plan(
+    plan = Plan(
         name=_name(request),
         target=request.target,
         scenario=request.scenario,
@@ -143,6 +143,10 @@ def make_plan(request: Request, scenario: Scenario | None = None) -> Plan:
         metrics=request.metrics,
         seed=request.seed,
     )
+    if request.budget_seconds is None or set(swept) == {MIX}:  # mixes are different work, none of which is the best
+        return plan
+    starts = tuple(_restart_groups(points, knobs))
+    return within_budget(plan, request.budget_seconds, starts, given=request.budget_given)
 
 
 def model_of(request: Request, scenario: Scenario) -> str:
@@ -254,7 +258,9 @@ def restart_count(plan: Plan, knobs: KnobSet) -> int:
 
 def estimated_seconds(plan: Plan, knobs: KnobSet | None) -> float:
     """How long a plan will take, target starts included; `knobs` None: the target is not ours to start."""
-    trial_seconds = plan.warmup_seconds + plan.seconds + TRIAL_OVERHEAD_SECONDS
+    if plan.budget_seconds is not None:
+        return plan.budget_seconds
+    trial_seconds = plan.seconds + trial_overhead_seconds(plan)
     starts = 1 + restart_count(plan, knobs) if knobs else 0
     return len(plan.trials) * trial_seconds + starts * TARGET_START_SECONDS
 

@@ -104,6 +104,10 @@ class Race:
         needed = max(int(np.searchsorted(np.cumsum(chance[order]), COVER * chance[order].sum())) + 1, 2)
         return list(dict.fromkeys([*order[:needed], *self.record.unmeasured()]))
 
+    def planned_points(self) -> list[int]:
+        """The points of the block that is being run, as far as they are still to be run."""
+        return [trial.point for trial in self._queue]
+
     def decision(self) -> Decision:
         """What can be said by now."""
         return self.record.decision()

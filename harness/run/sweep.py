@@ -52,11 +52,11 @@ def run_sweep(job: SweepJob) -> None:
             continue
         listener(TrialStarted(point_text(point)))
         folder = run_dir.trial(trial, point)
-        watch = _live_reporter(listener, point)
+        watch = live_reporter(listener, point)
         record = run_trial(TrialJob(plan, trial, point, job.session, job.isolation, folder, watch))
-        listener(_ended(record, _trial_metrics(job, record)))
+        listener(trial_ended(record, _trial_metrics(job, record)))
         if plan.precision is not None or trial.number == last_trial[point.number]:
-            metrics = _point_metrics(job, point)
+            metrics = point_metrics(job, point)
             if is_settled(metrics, plan):
                 settled.add(point.number)
             if point.number in settled or trial.number == last_trial[point.number]:
@@ -66,11 +66,13 @@ def run_sweep(job: SweepJob) -> None:
             raise RunError(f"{failures_in_a_row} trials in a row failed, the last: {record.failure}")
 
 
-def _live_reporter(listener: Listener, point: Point) -> Callable[[Live], None]:
+def live_reporter(listener: Listener, point: Point) -> Callable[[Live], None]:
+    """A function that passes on how the trial of `point` goes."""
     return lambda live: listener(TrialProgress(point_text(point), live_text(live)))
 
 
-def _ended(record: TrialRecord, metrics: TrialMetrics | None) -> TrialEnded:
+def trial_ended(record: TrialRecord, metrics: TrialMetrics | None) -> TrialEnded:
+    """The event that says how a trial ended."""
     failure = record.failure or ("no request was recorded" if metrics is None else None)
     return TrialEnded(point_text(record.point), result_text(metrics) if metrics else "", failure)
 
@@ -80,7 +82,8 @@ def _trial_metrics(job: SweepJob, record: TrialRecord) -> TrialMetrics | None:
     return summarise_trial(evidence, job.plan.slo) if evidence.rows is not None and evidence.reports else None
 
 
-def _point_metrics(job: SweepJob, point: Point) -> PointMetrics:
+def point_metrics(job: SweepJob, point: Point) -> PointMetrics:
+    """The point's numbers over the trials that it has had (at least one)."""
     metrics = summarise_point(point, list(job.run_dir.evidence(job.plan, point.number)), job.plan.slo)
     return with_precision([metrics], job.plan)[0]
 
@@ -91,4 +94,4 @@ def _settled_before(job: SweepJob) -> set[int]:
     if plan.precision is None:
         return set()
     begun = [point for point in plan.points if any(job.run_dir.evidence(plan, point.number))]
-    return {point.number for point in begun if is_settled(_point_metrics(job, point), plan)}
+    return {point.number for point in begun if is_settled(point_metrics(job, point), plan)}

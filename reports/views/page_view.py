@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.plan.knobs import format_value
+from harness.plan.plan import TrialKind
 from reports import units
 from reports.labels import VERDICT_MEANING, point_label, verdict_counts
 from reports.views.points_table import points_table
@@ -181,8 +182,7 @@ def _method(report: ReportInput) -> Iterator[tuple[str, str]]:
         "Each trial",
         f"{units.duration(plan.warmup_seconds)} of warm-up, then {units.duration(plan.seconds)} measured",
     )
-    most = "at most " if plan.precision is not None else ""
-    yield "Repeats", f"{most}{plan.repeats} per point; {len(plan.trials)} trials in shuffled blocks, seed {plan.seed}"
+    yield "Repeats", _repeats(plan)
     if plan.precision is not None:
         yield "Precision", f"throughput and p99 to \u00b1{units.percent(100 * plan.precision)}"
     yield "Objective (SLO)", str(plan.slo) if plan.slo else "none given"
@@ -190,6 +190,17 @@ def _method(report: ReportInput) -> Iterator[tuple[str, str]]:
     yield "Load processes", str(plan.load_processes)
     yield "Isolation", report.isolation or ("asked for" if plan.isolate else "none: target and load shared the machine")
     yield "Answers checked", _checked(plan, points)
+
+
+def _repeats(plan: Plan) -> str:
+    if plan.budget_seconds is None:
+        most = "at most " if plan.precision is not None else ""
+        return f"{most}{plan.repeats} per point; {len(plan.trials)} trials in shuffled blocks, seed {plan.seed}"
+    fresh = sum(trial.kind is TrialKind.CONFIRM for trial in plan.trials)
+    return (
+        f"{len(plan.trials)} trials in shuffled blocks within a budget of {units.duration(plan.budget_seconds)}, mostly "
+        f"of points that may be the best; {fresh} confirm those; seed {plan.seed}"
+    )
 
 
 def _arrivals(points: Sequence[PointMetrics]) -> str:

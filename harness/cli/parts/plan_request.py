@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.plan.target_spec import TargetSpec
 
 DEFAULT_MAX_SECONDS = 60.0
-BESIDE_RESUME = {"resume", "as_json", "token_file", "tls_ca"}
+BESIDE_RESUME = {"resume", "budget", "as_json", "token_file", "tls_ca"}
 
 
 def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: int, given: dict[str, Any]) -> Request:
@@ -65,6 +65,8 @@ def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: 
         connect_timeout_seconds=_positive_or_none("--connect-timeout", given["connect_timeout"]),
         first_byte_timeout_seconds=_positive_or_none("--first-byte-timeout", given["first_byte_timeout"]),
         repeats=repeats,
+        budget_seconds=_budget(given),
+        budget_given=was_given("budget"),
         slo=given["slo"] or parse_slo(DEFAULT_SLO),
         capacity=given.get("capacity", False),
         isolate=given["isolate"],
@@ -135,6 +137,18 @@ def _max_seconds(given: dict[str, Any]) -> float:
     if given["precision"] is None:
         raise UserError("--max-seconds: it bounds a measurement until --precision is reached; give that, or --seconds")
     return _positive("--max-seconds", given["max_seconds"])
+
+
+def _budget(given: dict[str, Any]) -> float | None:
+    """None where the user fixes how often, how long or how precisely each point is measured, or the verb has none."""
+    if given.get("budget") is None:
+        return None
+    fixing = [name for name in ("seconds", "repeats", "precision", "max_seconds") if was_given(name)]
+    if not fixing:
+        return _positive("--budget", given["budget"])
+    if was_given("budget"):
+        raise UserError(f"--budget: --{fixing[0].replace('_', '-')} fixes how each point is measured; leave one out")
+    return None
 
 
 def _remote_workers(given: dict[str, Any]) -> int:

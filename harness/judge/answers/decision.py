@@ -90,6 +90,8 @@ class Decision:
     certainty: float = 0.0
     near: float = 0.0
     smaller: Alternative | None = None
+    baseline: int | None = None  # the best point of the setting that was swept first, where that is another
+    speedup: Figure | None = None  # of the best over the baseline
     open_points: tuple[Open, ...] = ()
     more_s: float | None = None
 
@@ -134,6 +136,7 @@ def decide(stand: Stand) -> Decision:
     fresh = stand.fresh_at(best)
     near = found.within(best, NEAR)
     said = bool(fresh) and near >= SAID
+    baseline = _baseline(stand, levels, best)
     return Decision(
         status=Status.SAID if said else Status.NOT_YET,
         best=best,
@@ -141,6 +144,8 @@ def decide(stand: Stand) -> Decision:
         certainty=found.within(best, NEARER),
         near=near,
         smaller=_smaller(stand, levels, found, best),
+        baseline=baseline,
+        speedup=None if baseline is None else _speedup(found, best, baseline),
         open_points=_open_points(stand, best),
         more_s=None if said else _more_s(stand, best),
     )
@@ -173,10 +178,7 @@ def _named(stand: Stand) -> int | None:
 
 def _smaller(stand: Stand, levels: Levels, found: Chances, best: int) -> Alternative | None:
     """The smallest setting that cannot be told from the best, at its best load level."""
-    by_setting: dict[int, int] = {}
-    for number in sorted(stand.running, key=lambda number: levels.mean[number]):
-        if stand.limits[number] is Limit.KEPT and stand.looks_at(number):
-            by_setting[stand.candidates[number].setting] = number
+    by_setting = _best_by_setting(stand, levels)
     for setting in sorted(by_setting):
         if setting >= stand.candidates[best].setting:
             return None
@@ -185,6 +187,25 @@ def _smaller(stand: Stand, levels: Levels, found: Chances, best: int) -> Alterna
         if high >= 0.0 and -math.expm1(middle) <= TIED_COST:
             return Alternative(other, cost=-math.expm1(middle), low=-math.expm1(high), high=-math.expm1(low))
     return None
+
+
+def _best_by_setting(stand: Stand, levels: Levels) -> dict[int, int]:
+    """For each setting its best point that keeps the limit."""
+    best: dict[int, int] = {}
+    for number in sorted(stand.running, key=lambda number: levels.mean[number]):
+        if stand.limits[number] is Limit.KEPT and stand.looks_at(number):
+            best[stand.candidates[number].setting] = number
+    return best
+
+
+def _baseline(stand: Stand, levels: Levels, best: int) -> int | None:
+    first = stand.candidates[0].setting
+    return None if first == stand.candidates[best].setting else _best_by_setting(stand, levels).get(first)
+
+
+def _speedup(found: Chances, best: int, baseline: int) -> Figure:
+    low, middle, high = np.exp(np.quantile(found.gain(baseline, best), (TAIL, 0.5, 1.0 - TAIL)))
+    return Figure(float(middle), float(low), float(high))
 
 
 def _open_points(stand: Stand, best: int | None) -> tuple[Open, ...]:

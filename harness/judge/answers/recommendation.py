@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics
+    from harness.plan.knobs import Setting
     from harness.plan.slo import Slo
 
 _TIMES = "\u00d7"
@@ -47,10 +48,10 @@ def recommend(points: Sequence[PointMetrics], slo: Slo | None) -> Recommendation
         return Recommendation(sentence="No answer: nothing was measured.")
     standing = [point for point in points if trusted(point) and point.counts.ok]
     if not standing:
-        return Recommendation(sentence=_why_all_invalid(points))
+        return Recommendation(sentence=why_all_invalid(points))
     eligible = [point for point in standing if slo is None or point.meets_slo]
     if not eligible:
-        return Recommendation(sentence=_why_none_meets(standing, slo))
+        return Recommendation(sentence=why_none_meets(standing, slo))
     possible = [point for point in standing if slo is None or point.meets_slo is not False]
     choice = _choose(points[0], eligible, possible)
     return Recommendation(
@@ -97,7 +98,7 @@ def _sentences(
     choice: _Choice, points: Sequence[PointMetrics], standing: Sequence[PointMetrics], slo: Slo | None
 ) -> Iterable[str]:
     best = choice.best
-    rate = f"{_rate(best)} {_load(best)}".strip()
+    rate = f"{_rate(best)} {load_text(best)}".strip()
     tail = best.response.at(0.99)
     if slo is not None:
         yield f"At {slo} {_name(best)} sustains {rate}{_comparison(choice, points, slo)}."
@@ -142,27 +143,34 @@ def _comparison(choice: _Choice, points: Sequence[PointMetrics], slo: Slo | None
         return f", which {_name(first)} does not meet at any load" if slo and missed else ""
     unsaid = slo is not None and choice.baseline.meets_slo is None
     doubt = ", for which not enough was measured to say whether it holds" if unsaid else ""
-    return f", {figure(choice.speedup.value)}{_TIMES}{_range(choice.speedup, 2)} {_name(first)}{doubt}"
+    return f", {figure(choice.speedup.value)}{_TIMES}{range_text(choice.speedup, 2)} {_name(first)}{doubt}"
 
 
 def _rate(point: PointMetrics) -> str:
     rate = point.throughput_rps
     narrow = rate.low is not None and rate.high is not None and rate.high - rate.low < 2 * _THREE_DIGITS * rate.value
     digits = 3 if narrow else 2
-    return f"{figure(rate.value, digits)} req/s{_range(rate, digits)}"
+    return f"{figure(rate.value, digits)} req/s{range_text(rate, digits)}"
 
 
-def _range(estimate: Interval, digits: int) -> str:
+def range_text(estimate: Interval, digits: int) -> str:
+    """` (480-510)`, or nothing where there is no interval."""
     if estimate.low is None or estimate.high is None:
         return ""
     return f" ({figure(estimate.low, digits)}{_TO}{figure(estimate.high, digits)})"
 
 
 def _name(point: PointMetrics) -> str:
-    return ", ".join(f"{name}={format_value(value)}" for name, value in point.setting.items()) or "the target"
+    return setting_text(point.setting)
 
 
-def _load(point: PointMetrics) -> str:
+def setting_text(setting: Setting) -> str:
+    """`batch_size=4, engine=onnxruntime`, or "the target" where nothing was swept."""
+    return ", ".join(f"{name}={format_value(value)}" for name, value in setting.items()) or "the target"
+
+
+def load_text(point: PointMetrics) -> str:
+    """`at 32 users`, or `of 480 asked for` in an open loop."""
     if point.concurrency is not None:
         return f"at {point.concurrency} user{'s' if point.concurrency != 1 else ''}"
     return f"of {figure(point.rate_target_rps, 3)} asked for" if point.rate_target_rps is not None else ""
@@ -177,7 +185,8 @@ def _capital(text: str) -> str:
     return text[0].upper() + text[1:] if text.startswith("the ") else text
 
 
-def _why_all_invalid(points: Sequence[PointMetrics]) -> str:
+def why_all_invalid(points: Sequence[PointMetrics]) -> str:
+    """The sentence where no point can be trusted, with the most frequent reason."""
     reasons = [finding for point in points for finding in point.findings if finding.verdict is Verdict.INVALID]
     if not reasons:
         return "No answer: no point brought a good answer."
@@ -188,14 +197,15 @@ def _why_all_invalid(points: Sequence[PointMetrics]) -> str:
     )
 
 
-def _why_none_meets(standing: Sequence[PointMetrics], slo: Slo | None) -> str:
+def why_none_meets(standing: Sequence[PointMetrics], slo: Slo | None) -> str:
+    """The sentence where no point is known to keep the limit."""
     if any(point.meets_slo is None for point in standing):
         return f"No answer: not enough was measured to say whether any setting meets {slo}; measure longer (--seconds)."
     known = [(tail.value_ms, point) for point in standing if (tail := point.response.at(0.99)) and tail.value_ms]
     if not known:
         return f"No setting meets {slo} at any load that was tried."
     lowest_ms, nearest = min(known, key=lambda pair: pair[0])
-    where = f"{_name(nearest)} {_load(nearest)}".strip()
+    where = f"{_name(nearest)} {load_text(nearest)}".strip()
     return (
         f"No setting meets {slo} at any load that was tried; the lowest p99 is {milliseconds(lowest_ms)}, of {where}."
     )

@@ -1,0 +1,134 @@
+"""The recommendation of a run within a budget, in sentences: the best, what a smaller setting costs, how sure it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.judge.answers.chances import Limit
+from harness.judge.answers.decision import Status
+from harness.judge.answers.race_answer import race_record
+from harness.judge.answers.recommendation import load_text, range_text, setting_text, why_all_invalid, why_none_meets
+from harness.judge.interval import Interval
+from harness.judge.metrics import Recommendation
+from harness.judge.number_text import figure, milliseconds, percent
+from harness.judge.slo_check import trusted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from harness.judge.answers.decision import Decision, Figure
+    from harness.judge.metrics import PointMetrics
+    from harness.plan.plan import Plan, Point
+
+MOST_LISTED = 3
+ALL_BUT_SURE = 0.99
+TIMES = "\u00d7"
+TO = "\u2013"
+
+
+def recommend_within_budget(plan: Plan, points: Sequence[PointMetrics], trial_s: float) -> Recommendation:
+    """The recommendation over the points that were measured; `trial_s`: what a trial takes in all."""
+    decision = race_record(plan, points, trial_s).decision()
+    by_number = {point.point: point for point in points}
+    if decision.status is Status.NONE_KEEPS:
+        standing = [point for point in points if trusted(point) and point.counts.ok]
+        return Recommendation(sentence=why_none_meets(standing, plan.slo) if standing else why_all_invalid(points))
+    best = None if decision.best is None else by_number[decision.best]
+    sentences = _said(plan, decision, best) if decision.status is Status.SAID else _not_yet(plan, decision, best)
+    named = decision.status is Status.SAID and best is not None
+    return Recommendation(
+        sentence=" ".join([*sentences, *_open(plan, decision)]),
+        best_point=best.point if named and best else None,
+        baseline_point=decision.baseline if named else None,
+        speedup=_interval(decision.speedup) if named else None,
+        tied_points=(decision.smaller.point,) if named and decision.smaller else (),
+        rate_rps=_interval(decision.figure) if named else None,
+        certainty=decision.certainty if decision.best is not None else None,
+        open_points=tuple(each.point for each in decision.open_points),
+        more_seconds=decision.more_s,
+    )
+
+
+def _said(plan: Plan, decision: Decision, best: PointMetrics | None) -> Iterator[str]:
+    if best is None or decision.figure is None:
+        return
+    rate = f"{_rate(decision.figure)} {load_text(best)}".strip()
+    against = _speedup(plan, decision)
+    if plan.slo is not None:
+        yield f"At {plan.slo} {setting_text(best.setting)} sustains {rate}{against}."
+    else:
+        tail = best.response.at(0.99)
+        p99 = f" with a p99 of {milliseconds(tail.value_ms)}" if tail and tail.value_ms is not None else ""
+        yield f"{setting_text(best.setting)} gives the highest throughput: {rate}{p99}{against}."
+    if len(plan.points) > 1:
+        yield f"It is within 2\u202f% of the best with {_certainty(decision.certainty)} certainty."
+    if decision.smaller is not None:
+        smaller, other = decision.smaller, plan.point(decision.smaller.point)
+        yield (
+            f"{setting_text(other.setting)} may do as well: it costs {figure(100 * smaller.cost)}\u202f% "
+            f"({figure(100 * smaller.low)} to {figure(100 * smaller.high)}\u202f%)."
+        )
+
+
+def _not_yet(plan: Plan, decision: Decision, best: PointMetrics | None) -> Iterator[str]:
+    more = "" if decision.more_s is None else f": about {figure(decision.more_s)} more seconds would do"
+    yield f"Cannot be said yet{more}."
+    if best is None:
+        yield f"No point is known to keep {plan.slo}." if plan.slo else "No point could be measured."
+        return
+    rate = f" with {_rate(decision.figure)}" if decision.figure else ""
+    yield (
+        f"{setting_text(best.setting)} {load_text(best)} is ahead{rate}; it is within 2\u202f% of the best with "
+        f"{_certainty(decision.certainty)} certainty."
+    )
+
+
+def _open(plan: Plan, decision: Decision) -> Iterator[str]:
+    """The points that may be better, and why they are not known better."""
+    shown = sorted(decision.open_points, key=lambda each: each.up_to is not None and -each.up_to)[:MOST_LISTED]
+    for each in shown:
+        by = "" if each.up_to is None else f" by up to {percent(each.up_to)}"
+        if each.harmed:
+            why = f"noise on the machine spoiled {each.harmed} of its trials"
+        elif each.limit is Limit.NOT_YET and each.up_to is not None:
+            why = f"not enough was measured to say whether it keeps {plan.slo}"
+        else:
+            why = "it was not measured"
+        yield f"{_point_text(plan.point(each.point))} may be better{by}: {why}."
+    if len(decision.open_points) > len(shown):
+        yield f"So may {len(decision.open_points) - len(shown)} more points."
+
+
+def _speedup(plan: Plan, decision: Decision) -> str:
+    if decision.speedup is None or decision.baseline is None:
+        return ""
+    span = f"{figure(decision.speedup.low)}{TO}{figure(decision.speedup.high)}"
+    first = setting_text(plan.point(decision.baseline).setting)
+    return f", {figure(decision.speedup.value)}{TIMES} ({span}) {first}"
+
+
+def _rate(rate: Figure) -> str:
+    interval = _interval(rate)
+    digits = 3 if rate.half_width < 0.025 else 2
+    return f"{figure(rate.value, digits)} req/s{range_text(interval, digits) if interval else ''}"
+
+
+def _certainty(share: float) -> str:
+    return f"more than {percent(ALL_BUT_SURE)}" if share > ALL_BUT_SURE else percent(share)
+
+
+def _point_text(point: Point) -> str:
+    users = getattr(point.arrivals, "users", None)
+    rate_rps = getattr(point.arrivals, "rate_rps", None)
+    at = (
+        f" at {users} user{'' if users == 1 else 's'}"
+        if users
+        else f" at {figure(rate_rps, 3)} req/s"
+        if rate_rps
+        else ""
+    )
+    return f"{setting_text(point.setting)}{at}"
+
+
+def _interval(found: Figure | None) -> Interval | None:
+    return None if found is None else Interval(value=found.value, low=found.low, high=found.high)
