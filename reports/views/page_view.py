@@ -198,7 +198,7 @@ def _repeats(plan: Plan) -> str:
         return f"{most}{plan.repeats} per point; {len(plan.trials)} trials in shuffled blocks, seed {plan.seed}"
     fresh = sum(trial.kind is TrialKind.CONFIRM for trial in plan.trials)
     return (
-        f"{len(plan.trials)} trials in shuffled blocks within a budget of {units.duration(plan.budget_seconds)}, mostly "
+        f"{len(plan.trials)} trials in shuffled blocks within a budget of {units.duration(plan.budget_seconds)}, most "
         f"of points that may be the best; {fresh} confirm those; seed {plan.seed}"
     )
 

@@ -217,11 +217,11 @@ def _open_points(stand: Stand, best: int | None) -> tuple[Open, ...]:
         if number == best or not badly:
             continue
         up_to = None
-        if looks and best is not None and stand.known is not None:
+        if best is not None and stand.known is not None:
             gain = stand.known[1].gain(best, number)
             if gain.size == 0 or (gain > 0.0).mean() < MAY_BE_BETTER:
                 continue
-            up_to = math.expm1(float(np.quantile(gain, 1.0 - TAIL)))
+            up_to = math.expm1(float(np.quantile(gain, 1.0 - TAIL))) if looks else None
         found.append(Open(number, harmed, stand.limits[number], up_to))
     return tuple(found)
 
@@ -232,16 +232,18 @@ def _more_s(stand: Stand, best: int | None) -> float:
     seconds = stand.trial_s * sum(1 + stand.looks_at(point.point) for point in open_points)
     if best is None or not stand.fresh_at(best):
         seconds += CONFIRMING_TRIALS * stand.trial_s
-    if best is not None and stand.known is not None:
-        seconds += stand.spent_s * (_times_as_long(stand, stand.known[0], best) - 1.0)
+    if stand.known is not None:
+        seconds += stand.spent_s * (_times_as_long(stand, stand.known[0]) - 1.0)
     return max(seconds, stand.trial_s)
 
 
-def _times_as_long(stand: Stand, levels: Levels, best: int) -> float:
-    """How many times the trials so far it takes until `best` can be named, if it is what it seems."""
+def _times_as_long(stand: Stand, levels: Levels) -> float:
+    """How many times the trials so far it takes until the point that seems best can be named, if it keeps the limit."""
     out = np.isin(np.arange(len(stand.candidates)), list(stand.failed))
+    limits = [Limit.MISSED if limit is Limit.MISSED else Limit.KEPT for limit in stand.limits]
+    likely = max(stand.running, key=lambda number: levels.mean[number])
     for times in (1.0, *TIMES_AS_LONG):
         tighter = replace(levels, covariance=levels.covariance / times, df=levels.df * times)
-        if chances(tighter, stand.limits, out, seed=0).within(best, NEAR) >= SAID:
+        if chances(tighter, limits, out, seed=0).within(likely, NEAR) >= SAID:
             return times
     return TIMES_AS_LONG[-1]

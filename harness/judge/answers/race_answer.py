@@ -55,13 +55,11 @@ def outcome_of(trial: TrialMetrics | None, limit: Limit, spent_s: float) -> Outc
     if trial is None:
         return Outcome(None, limit, spent_s)
     harmed = is_left_out(trial)
-    failed = trial.verdict is Verdict.INVALID and not harmed
     rate = trial.throughput_rps
-    known = rate.value > 0 and not failed
-    error = (
-        0.0 if rate.low is None or rate.high is None else (rate.high - rate.low) / (2 * Z_95 * max(rate.value, 1e-9))
-    )
-    return Outcome(math.log(rate.value) if known else None, limit, spent_s, 0.0 if harmed else 1.0, error)
+    if not rate.value or (trial.verdict is Verdict.INVALID and not harmed):
+        return Outcome(None, limit, spent_s, 0.0 if harmed else 1.0)
+    error = 0.0 if rate.low is None or rate.high is None else (rate.high - rate.low) / (2 * Z_95 * rate.value)
+    return Outcome(math.log(rate.value), limit, spent_s, 0.0 if harmed else 1.0, error)
 
 
 def limit_of(point: PointMetrics, slo: Slo | None) -> Limit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from harness.judge.answers.chances import Limit
@@ -71,7 +72,7 @@ def _said(plan: Plan, decision: Decision, best: PointMetrics | None) -> Iterator
 
 
 def _not_yet(plan: Plan, decision: Decision, best: PointMetrics | None) -> Iterator[str]:
-    more = "" if decision.more_s is None else f": about {figure(decision.more_s)} more seconds would do"
+    more = "" if decision.more_s is None else f": about {_duration(decision.more_s)} more would do"
     yield f"Cannot be said yet{more}."
     if best is None:
         yield f"No point is known to keep {plan.slo}." if plan.slo else "No point could be measured."
@@ -88,10 +89,10 @@ def _open(plan: Plan, decision: Decision) -> Iterator[str]:
     shown = sorted(decision.open_points, key=lambda each: each.up_to is not None and -each.up_to)[:MOST_LISTED]
     for each in shown:
         by = "" if each.up_to is None else f" by up to {percent(each.up_to)}"
-        if each.harmed:
-            why = f"noise on the machine spoiled {each.harmed} of its trials"
-        elif each.limit is Limit.NOT_YET and each.up_to is not None:
+        if each.limit is Limit.NOT_YET and each.up_to is not None:
             why = f"not enough was measured to say whether it keeps {plan.slo}"
+        elif each.harmed:
+            why = f"noise on the machine spoiled {each.harmed} of its trials"
         else:
             why = "it was not measured"
         yield f"{_point_text(plan.point(each.point))} may be better{by}: {why}."
@@ -111,6 +112,13 @@ def _rate(rate: Figure) -> str:
     interval = _interval(rate)
     digits = 3 if rate.half_width < 0.025 else 2
     return f"{figure(rate.value, digits)} req/s{range_text(interval, digits) if interval else ''}"
+
+
+def _duration(seconds: float) -> str:
+    """Rounded up, since it is an estimate: to 10 s, or from 2 minutes on to minutes."""
+    if seconds <= 110:
+        return f"{10 * math.ceil(seconds / 10)} seconds"
+    return f"{math.ceil(seconds / 60)} minutes"
 
 
 def _certainty(share: float) -> str:

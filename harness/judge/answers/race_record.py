@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LEAST_USABLE = 0.3  # share of a trial that must be unharmed for it to count
 FAILURES = 2  # trials that could not be run, after which a point is out
+HARM = 0.7  # standard error of the log of what a harmed trial reached: a factor of 4 is two of them
 HARMED_TRIALS = 4  # after so many, and none that is usable, a point is not run again
 
 
@@ -116,7 +117,7 @@ class RaceRecord:
     def so_far(self) -> tuple[Levels, Chances]:
         """Levels and chances of all points, where there is a usable trial."""
         if self._known is None or self._known[0] != len(self.history):
-            levels = estimate(self.looks(), len(self.candidates))
+            levels = estimate([*self.looks(), *self._hints()], len(self.candidates))
             found = levels, chances(levels, self.limits(), self.out(), self.seed)
             self._known = len(self.history), found
         return self._known[1]
@@ -140,6 +141,13 @@ class RaceRecord:
 
     def _measured(self) -> set[int]:
         return {look.point for look in self.looks()}
+
+    def _hints(self) -> Iterator[Look]:
+        """What harmed trials reached, of points that have nothing better: it says little, but more than nothing."""
+        measured = self._measured()
+        for trial, outcome in self.history:
+            if outcome.harmed and outcome.log_value is not None and trial.point not in measured:
+                yield Look(trial.point, trial.block, outcome.log_value, HARM)
 
     def _given_up(self) -> NDArray[np.bool_]:
         harmed = np.bincount(np.array([*self._harmed()], np.int64), minlength=len(self.candidates))
