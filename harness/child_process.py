@@ -21,6 +21,7 @@ import threading
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from harness.cpu_cores import pin
+from harness.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +40,7 @@ class ControlChannel:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
+        self.complaint = ""  # the last error that `next_event` received
         self._received = b""
         self._send_lock = threading.Lock()
 
@@ -77,6 +79,20 @@ class ControlChannel:
                 return None
         line, _, self._received = self._received.partition(b"\n")
         message: Message = json.loads(line)
+        return message
+
+    def next_event(self, timeout_s: float, progress: Callable[[str, int, int], None] | None) -> Message | None:
+        """The next message that is neither progress, which goes to `progress`, nor an error, kept as `complaint`.
+
+        None when the other side is gone. Raises TimeoutError after `timeout_s` of silence.
+        """
+        while (message := self.receive(timeout_s)) is not None:
+            if message.get("event") == "error":
+                self.complaint = str(message["message"])
+            elif message.get("event") != "progress":
+                break
+            elif progress is not None:
+                progress(message["stage"], message["done"], message["total"])
         return message
 
     def watch(self, on_message: Callable[[Message], None], on_lost: Callable[[], None]) -> threading.Thread:
@@ -186,6 +202,18 @@ class ChildProcess:
         """The last lines of its output, in one line; empty where there are none."""
         lines = [line.strip() for line in self.output()[-LAST_BYTES:].splitlines() if line.strip()]
         return " | ".join(lines[-LAST_LINES:])
+
+    def failure(self, complaint: str, timeout_s: float) -> str | None:
+        """Wait for its end: how it died, with its `complaint` or its last words; None where it ended in order.
+
+        Raises UserError where its exit code says that the user can mend what it complains of.
+        """
+        code = self.wait(timeout_s)
+        if complaint and code == ExitCode.USAGE:
+            raise UserError(complaint)
+        if code == 0:
+            return None
+        return f"died with exit code {code}: {complaint or self.last_words() or 'it wrote nothing'}"
 
     def signal(self, number: int) -> None:
         """To its whole group."""

@@ -1,4 +1,4 @@
-"""Reports: a finished run as pages and tables. Nothing is computed here; numbers come from `harness.judge.metrics`."""
+"""Reports: a finished run as pages and tables. Nothing is computed here; the numbers come from judging."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from reports.report_input import BaseReportInput, ReportInput, TrainingInput
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = ["ReportInput", "TrainingInput", "write_reports"]
@@ -15,30 +16,30 @@ __all__ = ["ReportInput", "TrainingInput", "write_reports"]
 def write_reports(run_dir: Path, report: BaseReportInput) -> None:
     """Write `report.html`, `points.csv`, `summary.md` and `junit.xml` into `run_dir`, each whole or not at all.
 
-    A load that mixes request classes has `classes.csv` beside them.
-
-    Raises RunError where the folder cannot be written to.
+    A load that mixes request classes has `classes.csv` beside them. Raises RunError where the folder cannot be
+    written to.
     """
-    if isinstance(report, TrainingInput):
-        from reports.training import write_training_reports
-
-        write_training_reports(run_dir, report)
-    elif isinstance(report, ReportInput):
-        _write_serving_reports(run_dir, report)
-
-
-def _write_serving_reports(run_dir: Path, report_input: ReportInput) -> None:
     from harness.record.run_folder import write_whole
+
+    for name, text in _files(report):
+        write_whole(run_dir / name, text.encode())
+
+
+def _files(report: BaseReportInput) -> Iterator[tuple[str, str]]:
+    """Names and contents. The cheap ones come first: should the page fail, the figures are there."""
     from reports.junit import junit_xml
     from reports.page import page_html
     from reports.points_csv import points_csv
     from reports.summary_md import summary_markdown
+    from reports.training.page import training_page_html
     from reports.views.classes import classes_csv
 
-    # The cheap ones first: should the page fail, the figures are there.
-    write_whole(run_dir / "points.csv", points_csv(report_input.result.points, report_input.plan).encode())
-    if any(len(point.classes) > 1 for point in report_input.result.points):
-        write_whole(run_dir / "classes.csv", classes_csv(report_input.result.points, report_input.plan).encode())
-    write_whole(run_dir / "junit.xml", junit_xml(report_input).encode())
-    write_whole(run_dir / "summary.md", summary_markdown(report_input).encode())
-    write_whole(run_dir / "report.html", page_html(report_input).encode())
+    yield "points.csv", points_csv(report.result.points, report.plan)
+    if isinstance(report, ReportInput) and any(len(point.classes) > 1 for point in report.result.points):
+        yield "classes.csv", classes_csv(report.result.points, report.plan)
+    yield "junit.xml", junit_xml(report)
+    yield "summary.md", summary_markdown(report)
+    if isinstance(report, ReportInput):
+        yield "report.html", page_html(report)
+    elif isinstance(report, TrainingInput):
+        yield "report.html", training_page_html(report)

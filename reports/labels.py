@@ -64,7 +64,7 @@ _TITLES = {
 }
 
 
-class Judged(Protocol):
+class JudgedPoint(Protocol):
     """What every kind of point has."""
 
     @property
@@ -109,7 +109,7 @@ def point_label(point: PointMetrics) -> str:
     return ", ".join(part for part in (setting_label(point.setting), load_label(point)) if part)
 
 
-def reasons(point: Judged) -> list[str]:
+def reasons(point: JudgedPoint) -> list[str]:
     """The kinds of the findings that took trust away, each once, the worst first."""
     doubts = sorted(
         (finding for finding in point.findings if finding.verdict is not Verdict.VALID),
@@ -123,7 +123,7 @@ def printable(text: str) -> str:
     return "".join(sign if sign.isprintable() or sign in _THIN else " " for sign in text)
 
 
-def verdict_counts(points: Iterable[Judged]) -> str:
+def verdict_counts(points: Iterable[JudgedPoint]) -> str:
     """`14 points VALID, 2 DEGRADED`."""
     verdicts = [point.verdict for point in points]
     found = [(verdicts.count(verdict), verdict) for verdict in Verdict if verdict in verdicts]

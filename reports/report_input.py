@@ -26,6 +26,13 @@ class BaseReportInput:
     gated: bool = False  # the user gave a limit (--slo, --target-accuracy): missing it is a failure
 
     @property
+    def best_row(self) -> int | None:
+        """Where the recommended point stands among the points of the result; None where there is none."""
+        numbers = [point.point for point in self.result.points]
+        best = self.result.recommendation.best_point
+        return numbers.index(best) if best in numbers else None
+
+    @property
     def gate_missed(self) -> bool:
         """Whether the user gave a limit and no point keeps it."""
         return self.gated and not self.result.keeps_limit

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.judge.findings import Verdict
-from reports import units
-from reports.labels import point_label, printable, verdict_counts
-from reports.views.findings import finding_groups
-from reports.views.points_table import SLO_WORDS
+from reports.kinds import texts_of
+from reports.labels import printable, verdict_counts
+from reports.views.findings import groups_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.judge.metrics import PointMetrics
-    from harness.plan.plan import Plan
-    from reports.report_input import ReportInput
+    from reports.labels import JudgedPoint
+    from reports.report_input import BaseReportInput
+    from reports.run_texts import RunTexts
     from reports.views.findings import FindingGroup
 
 MAX_POINTS = 100
@@ -26,37 +25,25 @@ _NOTE = "\u2139\ufe0f"
 SIGNS = {"VALID": "\u2705", "DEGRADED": "\u26a0\ufe0f", "INVALID": "\u274c"}
 
 
-def summary_markdown(report: ReportInput) -> str:
-    """Answer, table of points, findings and how it was measured; under 100 KB whatever the run."""
-    result, plan = report.result, report.plan
+def summary_markdown(report: BaseReportInput) -> str:
+    """Recommendation, table of points, findings and how it was measured; under 100 KB whatever the run."""
+    result, texts = report.result, texts_of(report.plan)
+    method = ", ".join(plain(part) for part in texts.method)
     lines = [
         f"## {SIGNS[result.verdict]} {plain(result.recommendation.sentence)}",
         "",
-        f"**{result.verdict}** ({verdict_counts(result.points)}). {', '.join(_plan_words(plan))}.",
+        f"**{result.verdict}** ({verdict_counts(result.points)}). {method}.",
         "",
-        *missing_lines(report.result.missing),
-        *_table(report),
-        *finding_lines(finding_groups(report.result.points)),
+        *_missing_lines(result.missing),
+        *_table(report, texts),
+        *_finding_lines(groups_of(result.points, texts.label)),
     ]
     if report.command_line:
         lines += [f"<sub>{plain(report.command_line)}</sub>", ""]
     return "\n".join(lines)
 
 
-def _plan_words(plan: Plan) -> Iterator[str]:
-    yield f"Target {plain(plan.target)}"
-    yield f"model {plain(plan.model)}"
-    yield f"{units.duration(plan.seconds)} per trial"
-    if plan.budget_seconds is not None:
-        yield f"{len(plan.trials)} trials within a budget of {units.duration(plan.budget_seconds)}"
-    else:
-        most = "at most " if plan.precision is not None else ""
-        yield f"{most}{plan.repeats} repeat{'' if plan.repeats == 1 else 's'}"
-    if plan.slo:
-        yield f"objective {plain(str(plan.slo))}"
-
-
-def missing_lines(missing: Sequence[str]) -> Iterator[str]:
+def _missing_lines(missing: Sequence[str]) -> Iterator[str]:
     """What the run directory lacks."""
     if missing:
         yield f"**Not complete**: {len(missing)} missing."
@@ -67,37 +54,24 @@ def missing_lines(missing: Sequence[str]) -> Iterator[str]:
         yield ""
 
 
-def _table(report: ReportInput) -> Iterator[str]:
-    points = report.result.points
+def _table(report: BaseReportInput, texts: RunTexts[Any]) -> Iterator[str]:
+    points: Sequence[JudgedPoint] = report.result.points
+    columns = texts.markdown_columns
     if not points:
         return
-    yield "| point | req/s | p50 ms | p99 ms | service p99 ms | batch | failed | SLO | verdict |"
-    yield "|---|--:|--:|--:|--:|--:|--:|---|---|"
-    for point in points[:MAX_POINTS]:
-        yield f"| {' | '.join(_cells(point, report))} |"
+    yield f"| {' | '.join(('point', *columns, 'verdict'))} |"
+    yield f"|---|{''.join('---|' if title in texts.text_columns else '--:|' for title in columns)}---|"
+    for row, point in enumerate(points[:MAX_POINTS]):
+        name = plain(texts.label(point))
+        cells = [f"**{name}**" if row == report.best_row else name, *(cell(point) for cell in columns.values())]
+        yield f"| {' | '.join([*cells, f'{SIGNS[point.verdict]} {point.verdict}'])} |"
     if len(points) > MAX_POINTS:
         yield ""
         yield f"{len(points) - MAX_POINTS} more points are in points.csv."
     yield ""
 
 
-def _cells(point: PointMetrics, report: ReportInput) -> Iterator[str]:
-    name = plain(point_label(point))
-    yield f"**{name}**" if point.point == report.result.recommendation.best_point else name
-    for value, interval in (
-        units.estimate(point.throughput_rps),
-        units.milliseconds(point.response.at(0.5)),
-        units.milliseconds(point.response.at(0.99)),
-    ):
-        yield f"{value} ({interval})" if interval else value
-    yield units.milliseconds(point.service.at(0.99))[0]
-    yield units.number(point.mean_batch)
-    yield units.count(point.counts.failed)
-    yield SLO_WORDS[point.meets_slo] if report.plan.slo else units.ABSENT
-    yield f"{SIGNS[point.verdict]} {point.verdict}"
-
-
-def finding_lines(groups: Sequence[FindingGroup]) -> Iterator[str]:
+def _finding_lines(groups: Sequence[FindingGroup]) -> Iterator[str]:
     """The findings, a line per kind."""
     if groups:
         yield "### Findings"

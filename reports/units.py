@@ -26,6 +26,11 @@ def count(value: int | None) -> str:
     return ABSENT if value is None else grouped(value)
 
 
+def several(number: int, thing: str) -> str:
+    """`1 point`, `3 points`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def percent(value: float | None) -> str:
     """A figure that is in percent already."""
     return ABSENT if value is None else f"{figure(value, 2)}{THIN}%"

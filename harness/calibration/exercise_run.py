@@ -81,7 +81,7 @@ class Course:
                 record = run_trial(TrialJob(self.plan, trial, point, session, job.isolation, trial_dir))
                 if record.failure:
                     raise RunError(record.failure)
-                evidence.append(trial_dir.evidence(self.plan, trial, point))
+                evidence.append(trial_dir.data(self.plan, trial, point))
         finally:
             session.close()  # which has the server write the rest of its log
         return evidence

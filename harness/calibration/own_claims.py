@@ -43,7 +43,7 @@ def exercise_ours(job: CalibrationJob, exercise: Exercise) -> Ours:
     trial = trial_rows(evidence)
     if trial is None:
         return Ours(failed(exercise, "nothing was measured"), [], {})
-    metrics = summarise_trial(evidence, None)
+    metrics = summarise_trial(evidence, None).metrics
     origin = origin_ns(trial.window.start_ns, WARMUP_SECONDS)
     driven = Driven(exercise.load, evidence.trial.seed, origin, trial.window)
     true = true_values(ServerLog.read(course.truth_log), driven)

@@ -54,12 +54,13 @@ def command(before: Path, after: Path, *, margin: float, force: bool, as_json: b
 
 
 def _read(path: Path, argument: str) -> tuple[RunRecord, RunResult]:
-    from harness.judge.evaluation import evaluate
+    from harness.judge.run_result import evaluate
+    from harness.judge.trial_summaries import TrialSummaries
     from harness.record.run_dir import RunDir
 
     folder = RunDir.open(path, argument)
     record = folder.read()
-    return record, evaluate(folder, record)
+    return record, evaluate(record, TrialSummaries(folder))
 
 
 def _refuse_other_machine(before: RunRecord, after: RunRecord, *, force: bool) -> None:

@@ -86,7 +86,7 @@ def _simulate(folder: RunDir, record: RunRecord, words: tuple[str, ...], offered
     from harness.judge.simulation.prediction import SIMULATED, predict, settings_of
     from harness.judge.simulation.sentences import sentences
 
-    calibration = calibrate(record.plan, folder.evidence(record.plan))
+    calibration = calibrate(record.plan, (folder.trial_data(record.plan, trial) for trial in folder.begun(record.plan)))
     swept = SIMULATED.parse_sweep(words or DEFAULT_WORDS)
     pieces_ms = record.model.piece_ms if record.model else ()
     settings = settings_of(swept, _measured(record.plan))

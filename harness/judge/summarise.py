@@ -1,4 +1,4 @@
-"""Where every number of a report is computed: evidence in, metrics out.
+"""Where every number of a report is computed: rows in, metrics out.
 
 Response times are those of good answers due in the measure phase, counted from when they were due. Requests that
 timed out or were given up count with the time they had waited, as "at least". Errors and rejections have no place
@@ -7,25 +7,19 @@ in a latency distribution and are counted beside it. Throughput is good answers 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
-from harness.judge.answers.accuracy_trade_off import accuracy_trade_off, trade_sentence
-from harness.judge.answers.class_interference import with_class_interference
-from harness.judge.answers.precision import is_settled, with_precision
-from harness.judge.answers.race_recommendation import recommend_within_budget
-from harness.judge.answers.recommendation import recommend
-from harness.judge.checks import TrialCase, judge_point, judge_trial, worst
+from harness.judge.checks import TrialCase, judge_point, judge_trial
 from harness.judge.checks.point import is_left_out
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
-from harness.judge.metrics import Counts, PointMetrics, RunResult, Split, Timeline, TrialMetrics, Usage
-from harness.judge.numbers.accuracy import accuracy, predictions, shares
-from harness.judge.numbers.class_metrics import class_names, class_samples, only_class, pooled_classes, with_slowdowns
+from harness.judge.metrics import Counts, PointMetrics, Split, Timeline, TrialMetrics, Usage
+from harness.judge.numbers.accuracy import accuracy, predictions
+from harness.judge.numbers.class_metrics import class_names, class_samples, only_class, pooled_classes
 from harness.judge.numbers.latency import NOTHING, pooled_latency, trial_latency
 from harness.judge.numbers.resource_usage import mean_usage, usage
 from harness.judge.numbers.sample_series import Samples
@@ -46,12 +40,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.judge.metrics import ClassMetrics, Latency, ModelCard, Recommendation
+    from harness.judge.metrics import ClassMetrics, Latency
     from harness.judge.numbers.class_metrics import ClassSample
     from harness.judge.numbers.throughput import Rates
     from harness.judge.numbers.token_latency import StreamSample
     from harness.judge.numbers.trial_rows import Durations, TrialRows
-    from harness.plan.plan import Plan, Point
+    from harness.plan.plan import Point
     from harness.plan.slo import Slo
     from harness.record.trial_data import TrialData
 
@@ -59,145 +53,75 @@ MS_PER_S = 1e3
 DURATIONS = ("response", "service", "lateness")
 
 
-@dataclass(frozen=True, slots=True)
-class _Summary:
-    """A trial's metrics, and what its point pools with the other repeats."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialSummary:
+    """A trial's metrics, and the arrays that its point pools with those of the other repeats. It holds no rows."""
 
+    point: int
     metrics: TrialMetrics
-    durations: dict[str, Durations]  # "response", "service", "lateness"; empty where nothing was measured
-    rates_rps: Rates
-    good_rates_rps: Rates
+    durations: dict[str, Durations] = field(default_factory=dict)  # by DURATIONS; empty where nothing was measured
+    rates_rps: Rates = field(default_factory=lambda: NO_RATES)
+    good_rates_rps: Rates = field(default_factory=lambda: NO_RATES)
     predictions: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     class_names: tuple[str, ...] = ()
     classes: tuple[ClassSample, ...] = ()  # where there are several
     stream: StreamSample | None = None
 
 
-def summarise_trial(evidence: TrialData, slo: Slo | None) -> TrialMetrics:
-    """The numbers of one trial and what they are worth."""
-    return _summarise(evidence, slo).metrics
-
-
-def summarise_point(point: Point, trials: Sequence[TrialData], slo: Slo | None) -> PointMetrics:
-    """The numbers of one point over its repeats (at least one)."""
-    return _combine(point, [_summarise(trial, slo) for trial in trials], slo)
-
-
-def summarise_run(plan: Plan, evidence: Iterable[TrialData], model: ModelCard | None = None) -> RunResult:
-    """All points that were measured, the answer to the question that the run asked, and what is missing."""
-    by_point: dict[int, list[_Summary]] = defaultdict(list)
-    for trial in evidence:
-        by_point[trial.point.number].append(_summarise(trial, plan.slo))
-    combined = (_combine(point, by_point[point.number], plan.slo) for point in plan.points if by_point[point.number])
-    points = with_precision(with_slowdowns(combined), plan)
-    # A search begins with a closed loop, which shows no capacity: it waits for the target.
-    tried = [point for point in points if point.rate_target_rps is not None] if plan.capacity else points
-    asked = {number: shares([each.predictions for each in summaries]) for number, summaries in by_point.items()}
-    found = _recommend(plan, tried or points)
-    trade = accuracy_trade_off(tried or points, plan.slo, asked)
-    if said := trade_sentence(trade, points, found.best_point, asked):
-        found = msgspec.structs.replace(found, sentence=f"{found.sentence} {said}")
-    found = with_class_interference(found, points)
-    return RunResult(
-        points=points,
-        recommendation=found,
-        verdict=run_verdict(found, points),
-        model=model,
-        missing=tuple(_missing(plan, points)),
-        trade_off=trade,
-    )
-
-
-def _recommend(plan: Plan, points: Sequence[PointMetrics]) -> Recommendation:
-    if plan.budget_seconds is None or not points:
-        return recommend(points, plan.slo)
-    return recommend_within_budget(plan, points, plan.budget_seconds / max(len(plan.trials), 1))
-
-
-def run_verdict(found: Recommendation, points: Sequence[PointMetrics]) -> Verdict:
-    """What the run's answer is worth: that of the points it stands on.
-
-    A point left out as INVALID might have changed the answer, so it costs the run its VALID; a run whose points are
-    all INVALID, or that has none, gives no answer at all.
-    """
-    by_number = {point.point: point.verdict for point in points}
-    if all(verdict is Verdict.INVALID for verdict in by_number.values()):
-        return Verdict.INVALID
-    left_out = Verdict.DEGRADED if Verdict.INVALID in by_number.values() else Verdict.VALID
-    named = [number for number in (found.best_point, found.baseline_point) if number is not None]
-    stands_on = [by_number[number] for number in named or by_number]
-    return worst([left_out, *(verdict for verdict in stands_on if verdict is not Verdict.INVALID)])
-
-
-def _missing(plan: Plan, points: Sequence[PointMetrics]) -> Iterable[str]:
-    done = {(metrics.point, trial.repeat) for metrics in points for trial in metrics.trials}
-    settled = {metrics.point for metrics in points if is_settled(metrics, plan)}
-    for trial in plan.trials:
-        if trial.point not in settled and (trial.point, trial.repeat) not in done:
-            yield f"{plan.point(trial.point).slug}, repeat {trial.repeat + 1}: not measured"
-
-
-def _summarise(evidence: TrialData, slo: Slo | None) -> _Summary:
-    trial = trial_rows(evidence)
-    samples = Samples(evidence.samples)
-    if trial is None:
-        summary = _Summary(_nothing(evidence), {}, NO_RATES, NO_RATES)
-    else:
-        rates_rps = trial.rates_rps()
-        kept = rows_within_slo(evidence, trial, slo) if slo else None
-        good_rates_rps = trial.rates_rps(goodput_limit_ns(slo), kept) if slo else NO_RATES
-        stream = stream_sample(evidence, trial)
-        durations = {kind: getattr(trial, kind) for kind in DURATIONS}
-        metrics = _metrics(evidence, trial, samples, rates_rps, stream)
-        classes = class_samples(evidence, trial, slo)
-        summary = _Summary(
-            metrics,
-            durations,
-            rates_rps,
-            good_rates_rps,
-            predictions(trial.due),
-            class_names(evidence),
-            classes,
-            stream,
-        )
-    verdict, findings = judge_trial(TrialCase(evidence, trial, samples, summary.metrics))
+def summarise_trial(data: TrialData, slo: Slo | None) -> TrialSummary:
+    """The numbers of one trial, its verdict and its findings."""
+    rows, samples = trial_rows(data), Samples(data.samples)
+    summary = _summary(data, rows, samples, slo) if rows else _empty(data)
+    verdict, findings = judge_trial(TrialCase(data, rows, samples, summary.metrics))
     metrics = msgspec.structs.replace(summary.metrics, verdict=verdict, findings=findings)
     return replace(summary, metrics=metrics)
 
 
-def _metrics(
-    evidence: TrialData, trial: TrialRows, samples: Samples, rates_rps: Rates, stream: StreamSample | None
-) -> TrialMetrics:
-    response = trial_latency(trial.response)
-    throughput_rps = batch_means_interval(rates_rps)
-    said = means_of(evidence.statistics, trial.window) if evidence.statistics else None
-    return TrialMetrics(
-        trial=evidence.trial.number,
-        repeat=evidence.trial.repeat,
-        seconds=trial.window.seconds,
-        counts=_counts(evidence, trial),
+def _summary(data: TrialData, rows: TrialRows, samples: Samples, slo: Slo | None) -> TrialSummary:
+    stream = stream_sample(data, rows)
+    predicted = predictions(rows.due)
+    rates_rps = rows.rates_rps()
+    within_slo = rows_within_slo(data, rows, slo) if slo else None
+    response, throughput_rps = trial_latency(rows.response), batch_means_interval(rates_rps)
+    means = means_of(data.statistics, rows.window) if data.statistics else None
+    metrics = TrialMetrics(
+        trial=data.trial.number,
+        repeat=data.trial.repeat,
+        seconds=rows.window.seconds,
+        counts=_counts(data, rows),
         throughput_rps=throughput_rps,
         response=response,
-        service=trial_latency(trial.service),
-        lateness=trial_latency(trial.lateness),
-        split=trial_split(trial.good, said, stream.parts_ms if stream else None),
-        steps=trial_steps(trial.good),
-        accuracy=accuracy([predictions(trial.due)]),
-        usage=usage(samples, trial.window),
-        timeline=timeline(trial, samples),
-        mean_batch=trial_batch(trial.good, said),
+        service=trial_latency(rows.service),
+        lateness=trial_latency(rows.lateness),
+        split=trial_split(rows.good, means, stream.parts_ms if stream else None),
+        steps=trial_steps(rows.good),
+        accuracy=accuracy([predicted]),
+        usage=usage(samples, rows.window),
+        timeline=timeline(rows, samples),
+        mean_batch=trial_batch(rows.good, means),
         in_flight_mean=None if response.mean_ms is None else throughput_rps.value * response.mean_ms / MS_PER_S,
         stream=stream.metrics if stream else None,
         verdict=Verdict.VALID,
         findings=(),
     )
+    return TrialSummary(
+        point=data.point.number,
+        metrics=metrics,
+        durations={kind: getattr(rows, kind) for kind in DURATIONS},
+        rates_rps=rates_rps,
+        good_rates_rps=rows.rates_rps(goodput_limit_ns(slo), within_slo) if slo else NO_RATES,
+        predictions=predicted,
+        class_names=class_names(data),
+        classes=class_samples(data, rows, slo),
+        stream=stream,
+    )
 
 
-def _nothing(evidence: TrialData) -> TrialMetrics:
-    """A trial of which no measured row is left."""
-    return TrialMetrics(
-        trial=evidence.trial.number,
-        repeat=evidence.trial.repeat,
+def _empty(data: TrialData) -> TrialSummary:
+    """The summary of a trial without a row in the measured window."""
+    metrics = TrialMetrics(
+        trial=data.trial.number,
+        repeat=data.trial.repeat,
         seconds=0.0,
         counts=Counts(),
         throughput_rps=Interval(value=0.0),
@@ -212,10 +136,11 @@ def _nothing(evidence: TrialData) -> TrialMetrics:
         verdict=Verdict.INVALID,
         findings=(),
     )
+    return TrialSummary(point=data.point.number, metrics=metrics)
 
 
-def _combine(point: Point, summaries: Sequence[_Summary], slo: Slo | None) -> PointMetrics:
-    """The point's numbers from its repeats: rows are put together, never percentiles averaged.
+def summarise_point(point: Point, summaries: Sequence[TrialSummary], slo: Slo | None) -> PointMetrics:
+    """The numbers of one point over its repeats (at least one): rows are pooled, never percentiles averaged.
 
     Repeats that are no measurement of the target are left out where others stand.
     """
@@ -254,29 +179,29 @@ def _combine(point: Point, summaries: Sequence[_Summary], slo: Slo | None) -> Po
     return msgspec.structs.replace(judged, classes=_classes(judged, runs, slo))
 
 
-def _classes(point: PointMetrics, runs: Sequence[_Summary], slo: Slo | None) -> tuple[ClassMetrics, ...]:
+def _classes(point: PointMetrics, runs: Sequence[TrialSummary], slo: Slo | None) -> tuple[ClassMetrics, ...]:
     mixed = pooled_classes([run.classes for run in runs if run.classes])
     if mixed or not runs or len(runs[0].class_names) != 1:
         return mixed
     return (only_class(runs[0].class_names[0], point, slo),)
 
 
-def _pooled(runs: Sequence[_Summary], kind: str) -> Latency:
+def _pooled(runs: Sequence[TrialSummary], kind: str) -> Latency:
     return pooled_latency([run.durations[kind] for run in runs], [getattr(run.metrics, kind) for run in runs])
 
 
-def _counts(evidence: TrialData, trial: TrialRows) -> Counts:
+def _counts(data: TrialData, rows: TrialRows) -> Counts:
     """The requests due in the measure phase; `unknown` are those that a lost worker sent but left no row of."""
-    found = np.bincount(trial.due["outcome"], minlength=len(Outcome))
+    found = np.bincount(rows.due["outcome"], minlength=len(Outcome))
     by_outcome = {outcome.name.lower(): int(found[outcome]) for outcome in Outcome}
-    unknown = lost_requests(evidence.reports, trial.everything)
-    sent = len(trial.due) - by_outcome["not_sent"] + unknown
+    unknown = lost_requests(data.reports, rows.everything)
+    sent = len(rows.due) - by_outcome["not_sent"] + unknown
     return Counts(
         **by_outcome,
         scheduled=sent + by_outcome["not_sent"],
         sent=sent,
         unknown=unknown,
-        checked=int(trial.due["checked"].clip(min=0).sum()),
+        checked=int(rows.due["checked"].clip(min=0).sum()),
     )
 
 

@@ -90,6 +90,7 @@ class BasePlan(msgspec.Struct, Generic[PointT], frozen=True, kw_only=True):
     points: tuple[PointT, ...]
     trials: tuple[Trial, ...]  # in the order they are run
     fixed: Setting = {}  # knobs set by the user but not swept
+    left_out: tuple[str, ...] = ()  # settings of the sweep that cannot be run here, and why
     seed: int
 
     def point(self, number: int) -> PointT:
@@ -111,7 +112,6 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
 
     target: str  # the name of an embedded target, or a URL
     scenario: str  # path of the locustfile
-    left_out: tuple[str, ...] = ()  # settings of the sweep that cannot be run here, and why
     chat: dict[str, str] = {}  # what the user said of conversations, by option name
     protocol: str = "auto"  # a name of harness.wire.protocols
     check: str = "all"  # "all", "sample" or "off"

@@ -19,7 +19,7 @@ from harness.wire.protocols import AUTO, GRPC, HTTP_JSON
 GRPC_PORT = "grpc_port"  # the knob of a target that can also speak gRPC: its port, 0 for a free one
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
 
     import numpy as np
     from numpy.typing import NDArray
@@ -179,13 +179,14 @@ ExternalTarget = RecipeTarget | UrlTarget
 TargetSpec = InProcessTarget | EmbeddedTarget | RecipeTarget | UrlTarget
 
 
+def installed(group: str) -> dict[str, Any]:
+    """What the installed packages offer in an entry-point group, of which each entry is a mapping by name."""
+    return {name: spec for entry in entry_points(group=group) for name, spec in entry.load().items()}
+
+
 def known_targets() -> dict[str, NamedTarget]:
-    """Every target that an installed package offers (entry-point group `sweepspot.targets`: a mapping by name)."""
-    targets: dict[str, NamedTarget] = {}
-    for entry in entry_points(group="sweepspot.targets"):
-        offered: Mapping[str, NamedTarget] = entry.load()
-        targets.update(offered)
-    return targets
+    """Every target that an installed package offers, by name."""
+    return installed("sweepspot.targets")
 
 
 def find_target(text: str) -> TargetSpec:

@@ -74,17 +74,17 @@ class TrialDir(TrialFolder[TrialRecord]):
         """What the load process prints."""
         return self.path / "load.log"
 
-    def evidence(self, plan: Plan, trial: Trial, point: Point, envelope: Envelope | None = None) -> TrialData:
+    def data(self, plan: Plan, trial: Trial, point: Point, envelope: Envelope | None = None) -> TrialData:
         """Everything measured in this trial, as far as it can be read."""
         from harness.record.recorder import read_rows
         from harness.record.samples import read_samples
         from harness.record.token_times import read_tokens
 
         record = self.read()
-        told = tuple(self._load_reports())
-        files = sorted(self.path.glob("requests*.arrow"))
-        shards, reports = align_classes([rows_to_master_time(read_rows(path), told) for path in files], told)
-        tokens = [tokens_to_master_time(read_tokens(path), told) for path in sorted(self.path.glob("tokens*.arrow"))]
+        reported = tuple(self._load_reports())
+        rows = [rows_to_master_time(read_rows(path), reported) for path in self._files("requests*.arrow")]
+        shards, reports = align_classes(rows, reported)
+        tokens = [tokens_to_master_time(read_tokens(path), reported) for path in self._files("tokens*.arrow")]
         return TrialData(
             trial=trial,
             point=point,
@@ -102,12 +102,15 @@ class TrialDir(TrialFolder[TrialRecord]):
             envelope=envelope,
         )
 
+    def _files(self, pattern: str) -> list[Path]:
+        return sorted(self.path.glob(pattern))
+
     def live(self, now_ns: int) -> Live | None:
-        """What the load processes have said until now."""
+        """The trial's progress by what its load processes have reported so far."""
         return live_of(list(self._load_reports()), now_ns)
 
     def _load_reports(self) -> Iterator[LoadReport]:
-        for path in sorted(self.path.glob("load*.json")):
+        for path in self._files("load*.json"):
             try:
                 yield report_to_master_time(msgspec.json.decode(path.read_bytes(), type=LoadReport))
             except msgspec.DecodeError:
@@ -128,12 +131,10 @@ class RunDir(RunFolder[RunRecord, TrialDir]):
         """The folder of one trial."""
         return TrialDir(self.path / "trials" / f"{trial.number:03d}-{point.slug}-r{trial.repeat}")
 
-    def evidence(self, plan: Plan, point_number: int | None = None) -> Iterator[TrialData]:
-        """What was measured, trial by trial, of one point or of all; trials never started are left out."""
-        envelope = read_envelope(self.envelope)
-        for trial, point, folder in self.trials(plan):
-            if folder.path.is_dir() and point_number in (None, point.number):
-                yield folder.evidence(plan, trial, point, envelope)
+    def trial_data(self, plan: Plan, trial: Trial) -> TrialData:
+        """Everything measured in one trial, as far as it can be read."""
+        point = plan.point(trial.point)
+        return self.trial(trial, point).data(plan, trial, point, read_envelope(self.envelope))
 
 
 def _concatenate(shards: list[object]) -> object:

@@ -157,6 +157,16 @@ class RunFolder(ABC, Generic[RunRecordT, TrialFolderT]):
             point = plan.point(trial.point)
             yield trial, point, self.trial(trial, point)
 
+    def begun(self, plan: BasePlan[Any], point_number: int | None = None) -> Iterator[Trial]:
+        """The trials that have a folder, of one point or of all; no file is read."""
+        for trial, _, folder in self.trials(plan):
+            if point_number in (None, trial.point) and folder.path.is_dir():
+                yield trial
+
+    def has_trials(self, plan: BasePlan[Any], point_number: int | None = None) -> bool:
+        """Whether any trial has begun, of one point or of all; no file is read."""
+        return next(self.begun(plan, point_number), None) is not None
+
     def unfinished(self, plan: BasePlan[PointT]) -> Iterator[tuple[Trial, PointT]]:
         """The trials still to be run, in their order."""
         for trial, point, folder in self.trials(plan):

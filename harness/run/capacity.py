@@ -1,7 +1,7 @@
-"""A capacity run: for each setting, the highest rate of Poisson arrivals that keeps the objective.
+"""Runs a capacity search: for each setting, the highest rate of Poisson arrivals at which the SLO is met.
 
-The plan grows: after each trial the search is told all that was measured, and the next load is added to the plan
-before it is run. So a capacity run that was stopped goes on where it was, and its report is made like any other.
+The plan grows: after each trial the search gets everything measured so far, and the next load is added to the plan
+before it runs. A capacity run that was stopped therefore resumes, and is reported, like any other.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.judge.slo_check import surely_missed, trusted, worst_tail_ratio
-from harness.judge.summarise import summarise_point
 from harness.plan.arrivals import Poisson
 from harness.plan.plan import Point, Trial
 from harness.run.capacity_search import LADDER, MAX_TRIES, CapacitySearch, Probe
-from harness.run.sweep import run_sweep
+from harness.run.sweep import point_metrics, run_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,12 +51,10 @@ def _metrics(job: SweepJob, known: dict[tuple[int, int], PointMetrics]) -> dict[
     found = {}
     for point in job.plan.points:
         key = (point.number, sum(trial.point == point.number for trial in job.plan.trials))
-        if key not in known:
-            evidence = list(job.run_dir.evidence(job.plan, point.number))
-            if not evidence:
-                continue
-            known[key] = summarise_point(point, evidence, job.plan.slo)
-        found[point.number] = known[key]
+        if key not in known and job.run_dir.has_trials(job.plan, point.number):
+            known[key] = point_metrics(job, point)
+        if key in known:
+            found[point.number] = known[key]
     return found
 
 

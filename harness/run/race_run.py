@@ -96,13 +96,14 @@ class _RaceRun:
         plan = msgspec.structs.replace(job.plan, seconds=trial.seconds or job.plan.seconds)
         watch = live_reporter(job.listener, point)
         record = run_trial(TrialJob(plan, trial, point, job.session, job.isolation, self._folder(trial), watch))
+        summary = job.summaries.read(job.plan, trial)
         metrics = self._judge(trial)
         now_ns = monotonic_ns()
         record = msgspec.structs.replace(record, spent_seconds=(now_ns - self._last_ns) / NS_PER_S)
         self._last_ns = now_ns
         self._folder(trial).write(record)
         self._tell(trial, metrics, record)
-        job.listener(replace(trial_ended(record, metrics), left_s=self.race.left_s))
+        job.listener(replace(trial_ended(record, summary), left_s=self.race.left_s))
         self._failed = [] if record.failure is None else [*self._failed, trial.point]
         self._give_up_perhaps(record)
 

@@ -1,4 +1,4 @@
-"""A sweep: for every trial of the plan that is not finished, run it and keep it before the next."""
+"""Runs a sweep: every trial of the plan that has not finished, one after the other, each stored before the next."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import RunError
 from harness.judge.answers.precision import is_settled, with_precision
-from harness.judge.summarise import summarise_point, summarise_trial
+from harness.judge.summarise import summarise_point
 from harness.measure.trial import TrialJob, run_trial
 from harness.run.events import RunStarted, TrialEnded, TrialProgress, TrialSkipped, TrialStarted
 from harness.run.trial_text import live_text, point_text, result_text
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.cpu_cores import Isolation
-    from harness.judge.metrics import PointMetrics, TrialMetrics
+    from harness.judge.metrics import PointMetrics
+    from harness.judge.summarise import TrialSummary
+    from harness.judge.trial_summaries import TrialSummaries
     from harness.measure.target.session import Session
     from harness.plan.plan import Plan, Point
     from harness.record.load_report import Live
@@ -28,7 +30,7 @@ MAX_FAILURES_IN_A_ROW = 3
 
 @dataclass(frozen=True, slots=True)
 class SweepJob:
-    """What to run, where to keep it, and who is told."""
+    """What to run, where to store it, and what to call with events and finished points."""
 
     plan: Plan
     run_dir: RunDir
@@ -36,6 +38,7 @@ class SweepJob:
     isolation: Isolation
     listener: Listener
     on_point: Callable[[PointMetrics], None]  # called once a point has had its last repeat
+    summaries: TrialSummaries  # of the trials that have ended
 
 
 def run_sweep(job: SweepJob) -> None:
@@ -54,7 +57,7 @@ def run_sweep(job: SweepJob) -> None:
         folder = run_dir.trial(trial, point)
         watch = live_reporter(listener, point)
         record = run_trial(TrialJob(plan, trial, point, job.session, job.isolation, folder, watch))
-        listener(trial_ended(record, _trial_metrics(job, record)))
+        listener(trial_ended(record, job.summaries.read(plan, trial)))
         if plan.precision is not None or trial.number == last_trial[point.number]:
             metrics = point_metrics(job, point)
             if is_settled(metrics, plan):
@@ -67,31 +70,26 @@ def run_sweep(job: SweepJob) -> None:
 
 
 def live_reporter(listener: Listener, point: Point) -> Callable[[Live], None]:
-    """A function that passes on how the trial of `point` goes."""
+    """A function that reports how the trial of `point` goes."""
     return lambda live: listener(TrialProgress(point_text(point), live_text(live)))
 
 
-def trial_ended(record: TrialRecord, metrics: TrialMetrics | None) -> TrialEnded:
+def trial_ended(record: TrialRecord, summary: TrialSummary) -> TrialEnded:
     """The event that says how a trial ended."""
-    failure = record.failure or ("no request was recorded" if metrics is None else None)
-    return TrialEnded(point_text(record.point), result_text(metrics) if metrics else "", failure)
-
-
-def _trial_metrics(job: SweepJob, record: TrialRecord) -> TrialMetrics | None:
-    evidence = job.run_dir.trial(record.trial, record.point).evidence(job.plan, record.trial, record.point)
-    return summarise_trial(evidence, job.plan.slo) if evidence.rows is not None and evidence.reports else None
+    failure = record.failure or (None if summary.durations else "no request was measured")
+    return TrialEnded(point_text(record.point), result_text(summary.metrics) if summary.durations else "", failure)
 
 
 def point_metrics(job: SweepJob, point: Point) -> PointMetrics:
     """The point's numbers over the trials that it has had (at least one)."""
-    metrics = summarise_point(point, list(job.run_dir.evidence(job.plan, point.number)), job.plan.slo)
+    metrics = summarise_point(point, job.summaries.of_point(job.plan, point.number), job.plan.slo)
     return with_precision([metrics], job.plan)[0]
 
 
 def _settled_before(job: SweepJob) -> set[int]:
-    """The points that need no further trial, where a run goes on that was stopped."""
+    """The points of a resumed run that need no further trial."""
     plan = job.plan
     if plan.precision is None:
         return set()
-    begun = [point for point in plan.points if any(job.run_dir.evidence(plan, point.number))]
+    begun = [point for point in plan.points if job.run_dir.has_trials(plan, point.number)]
     return {point.number for point in begun if is_settled(point_metrics(job, point), plan)}

@@ -88,7 +88,7 @@ class TrainingPointMetrics(msgspec.Struct, frozen=True, kw_only=True):
     fits: tuple[FitMetrics, ...]
 
 
-class TrainingAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class TrainingRecommendation(msgspec.Struct, frozen=True, kw_only=True):
     """Which setting to train with, and how sure we are. `sentence` is what a user reads first."""
 
     sentence: str
@@ -102,7 +102,7 @@ class TrainingResult(msgspec.Struct, frozen=True, kw_only=True):
     """All that a report shows of one training run, plan and environment excepted."""
 
     points: tuple[TrainingPointMetrics, ...]
-    answer: TrainingAnswer
+    recommendation: TrainingRecommendation = msgspec.field(name="answer")
     verdict: Verdict
     model: ModelCard | None = None  # of the recommended point's first seed
     setting: Setting = {}  # every knob of that fit

@@ -11,7 +11,7 @@ from harness.run.events import Prepared, RunStarted, TrialEnded, TrialProgress, 
 from harness.training.progress import TimeLeft, epoch_text, fit_text, result_text
 from harness.training.run_dir import FitRecord
 from harness.training.summarise import summarise_fit, summarise_training_point
-from harness.training.trainer_process import FitOrder, TrainerProcess
+from harness.training.trainer_process import FitOrder, start_trainer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from harness.training.metrics import TrainingPointMetrics
     from harness.training.plan import TrainingPlan, TrainingPoint
     from harness.training.run_dir import TrainingDir
+    from harness.training.trainer_process import TrainerProcess
     from harness.training.trainer_spec import TrainerSpec
 
 MAX_FAILURES_IN_A_ROW = 3
@@ -90,22 +91,26 @@ def _measure_fit(job: TrainingJob, trial: Trial, point: TrainingPoint, on_epoch:
         folder=folder.path,
     )
     failure: str | None = "interrupted"
-    trainer = TrainerProcess(order, folder.log)
+    trainer: TrainerProcess | None = None
     samplers: SamplerProcess | None = None
     try:
-        with trainer, SamplerProcess(out=folder.samples, target_pid=trainer.pid, load_pid=None) as samplers:
+        with (
+            start_trainer(order, folder.log) as trainer,
+            SamplerProcess(out=folder.samples, target_pid=trainer.process.pid, load_pid=None) as samplers,
+        ):
             failure = trainer.wait(progress_events(job.listener), on_epoch)
     except UserError as error:
         failure = str(error)
         raise
     finally:
+        exit_code = trainer.process.exit_code if trainer else None
         record = FitRecord(
             trial=trial,
             point=point,
             finished=failure is None,
             failure=failure,
-            trainer_died=failure is not None and trainer.exit_code not in (0, None) and failure != "interrupted",
-            exit_code=trainer.exit_code,
+            trainer_died=failure not in (None, "interrupted") and exit_code not in (0, None),
+            exit_code=exit_code,
             sampler_failure=samplers.failure if samplers else None,
         )
         folder.write(record)

@@ -18,10 +18,10 @@ from harness.judge.numbers.resource_usage import mean_usage, usage
 from harness.judge.numbers.sample_series import Samples
 from harness.judge.numbers.trial_rows import Window
 from harness.judge.stats.mean_intervals import run_mean, share_interval
-from harness.training.answer import training_answer, training_verdict
 from harness.training.checks import judge_fit, judge_together, judge_training_point
 from harness.training.curves import curves, finite
 from harness.training.metrics import FitMetrics, TrainingPointMetrics, TrainingResult
+from harness.training.recommendation import recommend_training, training_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -100,19 +100,19 @@ def summarise_training_point(
 
 
 def summarise_training(plan: TrainingPlan, evidence: Iterable[FitEvidence]) -> TrainingResult:
-    """All points that were fitted, the answer to the question that the run asked, and what is missing."""
+    """All points that were fitted, the recommendation, and what is missing."""
     by_point: dict[int, list[FitEvidence]] = defaultdict(list)
     for each in evidence:
         by_point[each.point.number].append(each)
     fitted = [point for point in plan.points if by_point[point.number]]
     points = judge_together([summarise_training_point(plan, p, by_point[p.number]) for p in fitted], plan)
-    answer = training_answer(points, plan)
-    shown = answer.best_point if answer.best_point is not None else next(iter(by_point), None)
+    found = recommend_training(points, plan)
+    shown = found.best_point if found.best_point is not None else next(iter(by_point), None)
     fit = next((each.fit for each in by_point.get(shown, ()) if each.fit), None) if shown is not None else None
     return TrainingResult(
         points=points,
-        answer=answer,
-        verdict=training_verdict(answer, points),
+        recommendation=found,
+        verdict=training_verdict(found, points),
         model=fit.model if fit else None,
         setting=fit.setting if fit else {},
         validation_count=fit.validation_count if fit else None,

@@ -1,23 +1,21 @@
-"""A trainer as a child process: it fits one model once, says how far it is, and ends with its parent."""
+"""Runs a trainer as a child process, which fits one model once, and receives its epochs."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from harness.child_process import ChildProcess
-from harness.clock import NS_PER_S, monotonic_ns
-from harness.errors import UserError
 from harness.training.epochs import Epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
-    from types import TracebackType
 
     from harness.child_process import ControlChannel, Message
     from harness.plan.knobs import Setting
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 
 SILENCE_LIMIT_S = 1800.0  # an epoch longer than this looks like a trainer that hangs
 STOP_TIMEOUT_S = 5.0
-USAGE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,89 +45,39 @@ class FitOrder:
         ]
 
 
+@dataclass(frozen=True, slots=True)
 class TrainerProcess:
-    """One start of a trainer, in a process group of its own. It ends when this process does, even by kill -9.
+    """A trainer that is running, and our end of its control channel."""
 
-    Args:
-        order: what it is to fit.
-        log: where its output goes.
-    """
-
-    def __init__(self, order: FitOrder, log: Path) -> None:
-        self._order = order
-        self._log = log
-        self._process: ChildProcess | None = None
-        self._control: ControlChannel | None = None
-
-    @property
-    def pid(self) -> int | None:
-        """Its process id; None before it was started."""
-        return self._process.pid if self._process else None
-
-    @property
-    def exit_code(self) -> int | None:
-        """None while it runs."""
-        return self._process.exit_code if self._process else None
-
-    def start(self) -> None:
-        """Start it; it says by itself how far it is."""
-        self._process, self._control = ChildProcess.with_control(self._order.argv, log=self._log)
+    process: ChildProcess
+    control: ControlChannel
 
     def wait(self, progress: Progress, on_epoch: Callable[[Epoch], None]) -> str | None:
-        """Until it has ended; None, or in words why the fit is not whole.
+        """Wait for its end and report its epochs until then. None, or in words why the fit is not whole.
 
-        Raises UserError where the trainer says that the user can mend it.
+        Raises UserError where the trainer reports a mistake that the user can mend.
         """
-        complaint = ""
-        deadline_ns = monotonic_ns() + int(SILENCE_LIMIT_S * NS_PER_S)
-        while True:
-            try:
-                message = self._receive(deadline_ns)
-            except TimeoutError:
-                self.stop()
-                return f"the trainer was silent for {SILENCE_LIMIT_S:.0f} s and was stopped; see trainer.log"
-            if message is None:
-                return self._ended(complaint)
-            deadline_ns = monotonic_ns() + int(SILENCE_LIMIT_S * NS_PER_S)
-            if message.get("event") == "progress":
-                progress(message["stage"], message["done"], message["total"])
-            elif message.get("event") == "epoch":
+        try:
+            while (message := self.control.next_event(SILENCE_LIMIT_S, progress)) is not None:
                 on_epoch(_epoch(message["row"]))
-            elif message.get("event") == "error":
-                complaint = str(message["message"])
+        except TimeoutError:
+            self.process.terminate(STOP_TIMEOUT_S)
+            return f"the trainer was silent for {SILENCE_LIMIT_S:.0f} s and was stopped; see trainer.log"
+        failure = self.process.failure(self.control.complaint, STOP_TIMEOUT_S)
+        return failure and f"the trainer {failure}"
 
-    def _receive(self, deadline_ns: int) -> Message | None:
-        if self._control is None:
-            raise RuntimeError("start() comes first")
-        return self._control.receive(max((deadline_ns - monotonic_ns()) / NS_PER_S, 0.001))
 
-    def _ended(self, complaint: str) -> str | None:
-        code = self._process.wait(STOP_TIMEOUT_S) if self._process else 0
-        if complaint and code == USAGE:
-            raise UserError(complaint)
-        if code == 0:
-            return None
-        said = complaint or (self._process.last_words() if self._process else "") or "it said nothing"
-        return f"the trainer died with exit code {code}: {said}"
-
-    def stop(self) -> None:
-        """Have it end; kill its process group where it does not. Nothing where it has ended."""
-        if self._process is not None:
-            if self._process.exit_code is None:
-                self._process.terminate(STOP_TIMEOUT_S)
-            self._process.close()
-        if self._control is not None:
-            self._control.close()
-            self._control = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        self.stop()
+@contextlib.contextmanager
+def start_trainer(order: FitOrder, log: Path) -> Iterator[TrainerProcess]:
+    """Start a trainer whose output goes to `log`. It is stopped, where it is still running, at the end of the block."""
+    process, control = ChildProcess.with_control(order.argv, log=log)
+    try:
+        yield TrainerProcess(process, control)
+    finally:
+        if process.exit_code is None:
+            process.terminate(STOP_TIMEOUT_S)
+        process.close()
+        control.close()
 
 
 def _epoch(row: Message) -> Epoch:

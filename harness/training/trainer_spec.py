@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from harness.errors import UserError, unknown_name
+from harness.plan.target_spec import installed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,12 +42,8 @@ class TrainerSpec:
 
 
 def known_trainers() -> dict[str, TrainerSpec]:
-    """Every trainer that an installed package offers (entry-point group `sweepspot.trainers`: a mapping by name)."""
-    trainers: dict[str, TrainerSpec] = {}
-    for entry in entry_points(group="sweepspot.trainers"):
-        offered: Mapping[str, TrainerSpec] = entry.load()
-        trainers.update(offered)
-    return trainers
+    """Every trainer that an installed package offers, by name."""
+    return installed("sweepspot.trainers")
 
 
 def find_trainer(name: str = DEFAULT_TRAINER) -> TrainerSpec:

@@ -124,7 +124,7 @@ def _chart(report: TrainingInput, title: str, y_label: str, read: tuple[OfPoint,
         mean = of_point(point)
         if mean is not None:
             seeds = tuple(value for fit in point.fits if fit.whole and (value := of_fit(fit)) is not None)
-            best = point.point == report.result.answer.best_point
+            best = point.point == report.result.recommendation.best_point
             dots.append(ValueDot(_value(point), mean, seeds, best, point.verdict is Verdict.INVALID))
     return ValueChart(
         key=f"{title.split(maxsplit=1)[0].lower()}-{title.rsplit(maxsplit=1)[-1].lower()}-values",

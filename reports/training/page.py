@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from reports.rendering import render
 from reports.training.gallery import gallery
 from reports.training.tables import fits_table, points_table, resources_table
+from reports.training.texts import label
 from reports.training.view import page
-from reports.training.words import label
 from reports.views.findings import groups_of
 from reports.views.usage import gpu_words
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAX_FITS = 300  # rows; more are left to the run directory
 
 
-def page_html(report: TrainingInput) -> str:
+def training_page_html(report: TrainingInput) -> str:
     """The whole page; the same bytes for the same input."""
     points = report.result.points
     return render(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from harness.plan.knobs import format_value
 from reports import units
 from reports.labels import reasons
-from reports.training.words import fit_words, label, share, shares
+from reports.training.texts import fit_words, label, share, shares
 from reports.views.points_table import Cell, Table
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def points_table(report: TrainingInput) -> Table:
     )  # fmt: skip
     rows = tuple(tuple(_point_cells(point, report)) for point in report.result.points)
     numbers = [point.point for point in report.result.points]
-    best = report.result.answer.best_point
+    best = report.result.recommendation.best_point
     stressed = numbers.index(best) if best in numbers and len(numbers) > 1 else None
     return Table(columns, rows, stressed, len(swept or ("",)) + 1)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.plan.knobs import format_value
 from reports import units
 from reports.labels import VERDICT_MEANING, setting_label, verdict_counts
-from reports.training.words import fit_words, label, share, shares
+from reports.training.texts import fit_words, label, share, shares
 from reports.views.page_view import Figure, instant, model_facts
 
 if TYPE_CHECKING:
@@ -38,13 +38,13 @@ class TrainingPage:
 def page(report: TrainingInput) -> TrainingPage:
     """The view of a run."""
     plan, result = report.plan, report.result
-    best = next((point for point in result.points if point.point == result.answer.best_point), None)
+    best = next((point for point in result.points if point.point == result.recommendation.best_point), None)
     if best is None and len(result.points) == 1:
         best = result.points[0]
     return TrainingPage(
         name=plan.name,
         subtitle=", ".join(part for part in ("training", plan.model, instant(report.started_at)) if part),
-        sentence=result.answer.sentence,
+        sentence=result.recommendation.sentence,
         verdict=result.verdict.value,
         verdict_words=_verdict_words(report),
         missing=result.missing,
@@ -80,10 +80,10 @@ def _headline(point: TrainingPointMetrics, report: TrainingInput) -> Iterator[Fi
     yield _of("Test loss", units.estimate(point.test_loss), "")
     value, interval = shares(point.gap)
     yield Figure("Generalisation gap", value, "points", tuple(note for note in (interval, fit_words(point)) if note))
-    gain = report.result.answer.gain
+    gain = report.result.recommendation.gain
     if gain is not None:
         sign = "+" if gain.value > 0 else ""
-        baseline = next(p for p in report.result.points if p.point == report.result.answer.baseline_point)
+        baseline = next(p for p in report.result.points if p.point == report.result.recommendation.baseline_point)
         value, interval = shares(gain)
         notes = tuple(note for note in (interval, f"test accuracy over {label(baseline)}") if note)
         yield Figure("Gain", f"{sign}{value}", "points", notes)

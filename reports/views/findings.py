@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from harness.judge.findings import Finding, FindingKind
     from harness.judge.metrics import PointMetrics
-    from reports.labels import Judged
+    from reports.labels import JudgedPoint
 
-_Point = TypeVar("_Point", bound="Judged")
+_Point = TypeVar("_Point", bound="JudgedPoint")
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,11 +75,16 @@ def queue_run(kind, rho, out):
     return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
+def trials_of(folder):
+    plan = folder.read().plan
+    return [folder.trial_data(plan, trial) for trial in folder.begun(plan)]
+
+
 def logged(out):
     """What truly happened, by the server's log and the schedule."""
     folder = RunDir.open(out, "DIR")
     plan = folder.read().plan
-    (evidence,) = folder.evidence(plan)
+    (evidence,) = trials_of(folder)
     window = trial_rows(evidence).window
     driven = Driven(plan.points[0].arrivals, evidence.trial.seed, window.start_ns - round(5e9), window)
     return true_values(ServerLog.read(Path(f"{out}.csv")), driven)
@@ -146,7 +151,7 @@ def test_sending(tmp_path):
     argv = harness(*words, "--seconds", SENDING_SECONDS, "--warmup", "1s", "--out", out, "--json")
     subprocess.run(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=300, check=False)
     folder = RunDir.open(out, "DIR")
-    (evidence,) = folder.evidence(folder.read().plan)
+    (evidence,) = trials_of(folder)
     trial = trial_rows(evidence)
     driven = Driven(Poisson(rate_rps=1000.0), evidence.trial.seed, trial.window.start_ns - 10**9, trial.window)
     server = ServerLog.read(log)
@@ -156,7 +161,7 @@ def test_sending(tmp_path):
     response_ms = (trial.response.ordered_ns / 1e6)[int(0.5 * len(trial.response.ordered_ns))]
     left_ms = trial.lateness.ordered_ns / 1e6
     own = np.quantile(left_ms, [0.5, 0.99], method="inverted_cdf")
-    used = summarise_trial(evidence, None).usage
+    used = summarise_trial(evidence, None).metrics.usage
     others = sum(used.cpu_machine_percent) / 100 - used.cpu_target_cores - used.cpu_load_cores
     lines = [
         f"Poisson, 1 000 requests/s, {SENDING_SECONDS:g} s, one load process on one core",
@@ -238,13 +243,14 @@ def test_same(tmp_path):
         argv = harness(*words, "--repeats", PAIRS * REPEATS, "--seed", part, "--out", out, "--json")
         subprocess.run(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=900, check=False)
         folder = RunDir.open(out, "DIR")
-        evidence += list(folder.evidence(folder.read().plan))
+        evidence += trials_of(folder)
     assert all(one.rows.num_rows for one in evidence), "a trial has no rows; its load.log says why"
     changes = []
     for pair in range(PAIRS):
         block = evidence[2 * REPEATS * pair : 2 * REPEATS * (pair + 1)]
         # Interleaved, as a sweep runs its points.
-        points = [summarise_point(block[0].point, block[side::2], None) for side in (0, 1)]
+        summaries = [summarise_trial(each, None) for each in block]
+        points = [summarise_point(block[0].point, summaries[side::2], None) for side in (0, 1)]
         changes.append(compare_throughput(*points))
     called = sum(change.different for change in changes)
     ratios = sorted(change.ratio.value for change in changes)

@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.judge.evaluation import evaluate
+from harness.judge.run_result import evaluate
+from harness.judge.trial_summaries import TrialSummaries
 from harness.measure.target.statistics_reader import read_statistics
 from harness.record.run_dir import RunDir
 from targets.external import shipped
@@ -37,7 +38,7 @@ def harness(*words, limit_s=300):
 
 def assert_split_is_what_the_server_says(source, out):
     run = RunDir.open(out, "DIR")
-    for point in evaluate(run, run.read()).points:
+    for point in evaluate(run.read(), TrialSummaries(run)).points:
         assert point.split.source == source
         assert 0 < point.split.compute_ms < point.response.mean_ms
     assert 1 < point.mean_batch <= 4  # the last of them batches

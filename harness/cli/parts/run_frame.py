@@ -114,14 +114,14 @@ class RunFrame(ABC, Generic[FolderT]):
         import msgspec
 
         from reports import write_reports
-        from reports.terminal_text import text_of
+        from reports.terminal_text import result_text
 
         report = self.report()
         write_reports(self.folder.path, report)
         if as_json:
             print(msgspec.json.encode({"run_dir": str(self.folder.path), "result": report.result}).decode())
         else:
-            print(text_of(report))
+            print(result_text(report))
             print(f"report: {self.folder.path / 'report.html'}")
         if report.result.verdict is Verdict.INVALID:
             return ExitCode.INVALID

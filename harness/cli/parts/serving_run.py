@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from harness.cli.parts.run_frame import RunFrame, show_plan
 from harness.cpu_cores import plan_isolation
 from harness.errors import UserError, unknown_name
-from harness.judge.evaluation import evaluate
+from harness.judge.run_result import evaluate
+from harness.judge.trial_summaries import TrialSummaries
 from harness.measure.load_command import worker_command
 from harness.measure.target.session import open_session
 from harness.plan.make_plan import estimated_seconds, make_plan, model_of
@@ -51,6 +52,10 @@ class ServingRun(RunFrame[RunDir]):
 
     folder_type = RunDir
 
+    def __init__(self, folder: RunDir) -> None:
+        super().__init__(folder)
+        self._summaries = TrialSummaries(folder)
+
     def keep_envelope(self) -> None:
         """Copy what a load process can do on this machine into the folder, where that was calibrated."""
         from harness.record.envelope import kept
@@ -74,7 +79,7 @@ class ServingRun(RunFrame[RunDir]):
                 start = f"on the machine of each: {worker_command(plan)}"
                 listener(Note(f"waiting for {plan.remote_workers} worker{several}; {start}"))
             on_point = partial(append_point, self.folder.path, plan)
-            job = SweepJob(plan, self.folder, session, isolation, listener, on_point)
+            job = SweepJob(plan, self.folder, session, isolation, listener, on_point, self._summaries)
             if plan.capacity:
                 run_capacity(job, lambda longer: self._keep(plan=longer))
             elif plan.budget_seconds is not None:
@@ -102,7 +107,7 @@ class ServingRun(RunFrame[RunDir]):
 
     def has_data(self) -> bool:
         """Whether any trial has begun."""
-        return any(folder.path.is_dir() for _, _, folder in self.folder.trials(self.folder.read().plan))
+        return self.folder.has_trials(self.folder.read().plan)
 
     def report(self) -> ReportInput:
         """Judge everything that the folder holds."""
@@ -111,7 +116,7 @@ class ServingRun(RunFrame[RunDir]):
         record = self.folder.read()  # as it is now: the model's card may have been added by the trials
         return ReportInput(
             plan=record.plan,
-            result=evaluate(self.folder, record),
+            result=evaluate(record, self._summaries),
             environment=record.environment.sections(),
             command_line=record.command_line,
             started_at=record.started_at,

@@ -61,7 +61,7 @@ def training_plan(words: tuple[str, ...], seeds: int, given: dict[str, Any]) -> 
 
 def train(plan: TrainingPlan, given: dict[str, Any]) -> int:
     """Run the plan, or print it with --dry-run. Returns the exit code."""
-    from reports.training.text import plan_text
+    from reports.terminal_text import plan_text
 
     if given["dry_run"]:
         return show_plan({"plan": plan}, plan_text(plan), as_json=given["as_json"])
@@ -77,7 +77,7 @@ class TrainingRun(RunFrame[TrainingDir]):
     def run_trials(self, listener: Listener) -> None:
         """Fit what is left of the plan."""
         from harness.training.run import TrainingJob, run_training
-        from reports.training.points import append_point
+        from reports.points_csv import append_point
 
         plan = self.folder.read().plan
         on_point = partial(append_point, self.folder.path, plan)

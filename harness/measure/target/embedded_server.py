@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 READY_TIMEOUT_S = 300.0  # without a sign of life; importing TensorFlow takes over 10 s, training may take a minute
 SET_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
-USAGE = 2
 
 
 class EmbeddedServer:
@@ -92,27 +91,14 @@ class EmbeddedServer:
         return self._ready
 
     def _await_ready(self, timeout_s: float) -> ReadyServer:
-        complaint = ""
-        while True:
-            try:
-                message = self._channel.receive(timeout_s)
-            except TimeoutError as error:
-                raise RunError(f"target {self._name}: not ready after {timeout_s:.0f} s of silence") from error
-            if message is None:
-                self._raise_death(complaint)
-            elif message.get("event") == "progress" and self._progress is not None:
-                self._progress(message["stage"], message["done"], message["total"])
-            elif message.get("event") == "error":
-                complaint = str(message["message"])
-            elif message.get("event") == "ready":
-                return _ready_server(message)
-
-    def _raise_death(self, complaint: str) -> None:
-        code = self._process.wait(STOP_TIMEOUT_S) if self._process else 0
-        if complaint and code == USAGE:
-            raise UserError(complaint)
-        output = complaint or self.last_words() or "it wrote nothing"
-        raise RunError(f"target {self._name}: died at start with exit code {code}: {output}")
+        try:
+            message = self._channel.next_event(timeout_s, self._progress)
+        except TimeoutError as error:
+            raise RunError(f"target {self._name}: not ready after {timeout_s:.0f} s of silence") from error
+        if message is None:
+            how = self._process.failure(self._channel.complaint, STOP_TIMEOUT_S) if self._process else None
+            raise RunError(f"target {self._name}: not ready: {how or 'it ended with exit code 0'}")
+        return _ready_server(message)
 
     def last_words(self) -> str:
         """The last lines of its output, as one line."""

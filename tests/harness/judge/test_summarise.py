@@ -9,11 +9,23 @@ import numpy as np
 import pytest
 import queueing
 from answers_of import point_of
-from evidence_of import MS, START, S, closed_loop, evidence_of, report_of, rows_of, samples_of
+from evidence_of import (
+    MS,
+    START,
+    S,
+    closed_loop,
+    evidence_of,
+    report_of,
+    rows_of,
+    samples_of,
+    summarise_point,
+    summarise_run,
+    summarise_trial,
+)
 
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.metrics import ModelCard, Recommendation
-from harness.judge.summarise import run_verdict, summarise_point, summarise_run, summarise_trial
+from harness.judge.run_result import run_verdict
 from harness.plan.arrivals import Closed, Poisson
 from harness.plan.plan import Plan, Point, Trial
 from harness.plan.slo import parse_slo

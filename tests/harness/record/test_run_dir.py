@@ -93,7 +93,7 @@ def test_evidence_is_of_the_trials_that_were_begun(tmp_path):
 
     (folder.path / "load.json").write_bytes(msgspec.json.encode(report))
     (folder.path / "load-1.json").write_bytes(b"{")  # cut off: a worker that is missing
-    (evidence,) = run.evidence(PLAN)
+    evidence = run.trial_data(PLAN, next(run.begun(PLAN)))
     assert evidence.trial.number == 1
     assert evidence.reports == (report,)
     assert evidence.rows is None

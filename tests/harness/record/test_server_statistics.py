@@ -6,11 +6,10 @@ import threading
 
 import numpy as np
 import pytest
-from evidence_of import MS, START, S, evidence_of, rows_of
+from evidence_of import MS, START, S, evidence_of, rows_of, summarise_point
 
 from harness.clock import monotonic_ns
 from harness.judge.numbers.trial_rows import Window
-from harness.judge.summarise import summarise_point
 from harness.measure.target.statistics_reader import find_scraper, read_statistics, statistics_of
 from harness.plan.arrivals import Closed
 from harness.plan.plan import Point

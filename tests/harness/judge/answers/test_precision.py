@@ -5,11 +5,11 @@ import math
 import msgspec
 import pytest
 from answers_of import point_of, quantile_of
+from evidence_of import summarise_run
 
 from harness.judge.answers.precision import half_widths, is_settled, with_precision
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.interval import Interval
-from harness.judge.summarise import summarise_run
 from harness.plan.arrivals import Closed
 from harness.plan.plan import Plan, Point, order_trials
 

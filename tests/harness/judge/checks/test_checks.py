@@ -7,12 +7,22 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from answers_of import point_of, quantile_of, trial_of
-from evidence_of import MS, START, S, closed_loop, evidence_of, report_of, rows_of, samples_of
+from evidence_of import (
+    MS,
+    START,
+    S,
+    closed_loop,
+    evidence_of,
+    report_of,
+    rows_of,
+    samples_of,
+    summarise_point,
+    summarise_trial,
+)
 
 from harness.judge.checks import judge_point
 from harness.judge.findings import Finding, FindingKind, Verdict
 from harness.judge.metrics import Latency
-from harness.judge.summarise import summarise_point, summarise_trial
 from harness.plan.arrivals import Closed, Constant, Gamma, Poisson, Stage, Stages, Users, UserStage
 from harness.record.envelope import Envelope
 from harness.record.load_report import LoopHealth

@@ -5,9 +5,8 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
-from evidence_of import MS, START, evidence_of, report_of, rows_of
+from evidence_of import MS, START, evidence_of, report_of, rows_of, summarise_point, summarise_run
 
-from harness.judge.summarise import summarise_point, summarise_run
 from harness.plan.arrivals import Closed
 from harness.plan.plan import Plan, Point, order_trials
 from harness.plan.slo import parse_slo

@@ -5,11 +5,10 @@ from array import array
 import numpy as np
 import pyarrow as pa
 import pytest
-from evidence_of import MS, START, S, evidence_of, rows_of
+from evidence_of import MS, START, S, evidence_of, rows_of, summarise_point, summarise_trial
 
 from harness.errors import UserError
 from harness.judge.slo_check import meets_slo
-from harness.judge.summarise import summarise_point, summarise_trial
 from harness.plan.slo import parse_slo
 from harness.record.rows import Outcome
 from harness.record.token_times import TokenTimes, to_batch

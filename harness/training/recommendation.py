@@ -11,7 +11,7 @@ from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, grouped
 from harness.judge.stats.mean_intervals import FEWEST_RUNS, run_mean
 from harness.plan.knobs import format_value
-from harness.training.metrics import TrainingAnswer
+from harness.training.metrics import TrainingRecommendation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,7 +35,7 @@ class _Choice:
     gain: Interval | None
 
 
-def training_answer(points: Sequence[TrainingPointMetrics], plan: TrainingPlan) -> TrainingAnswer:
+def recommend_training(points: Sequence[TrainingPointMetrics], plan: TrainingPlan) -> TrainingRecommendation:
     """The recommendation over all `points`, in the order of the plan.
 
     Best is the highest mean accuracy on the validation examples among the points that are not INVALID; the test
@@ -45,12 +45,12 @@ def training_answer(points: Sequence[TrainingPointMetrics], plan: TrainingPlan) 
     nothing is set, or the value swept first.
     """
     if not points:
-        return TrainingAnswer(sentence="No answer: nothing was trained.")
+        return TrainingRecommendation(sentence="No answer: nothing was trained.")
     believed = [point for point in points if point.verdict is not Verdict.INVALID and point.validation_accuracy]
     if not believed:
-        return TrainingAnswer(sentence=_why_all_invalid(points))
+        return TrainingRecommendation(sentence=_why_all_invalid(points))
     choice = _choose(believed, plan)
-    return TrainingAnswer(
+    return TrainingRecommendation(
         sentence=" ".join(_sentences(choice, points, plan)),
         best_point=choice.best.point,
         baseline_point=choice.baseline.point if choice.baseline else None,
@@ -77,16 +77,16 @@ def _speed(point: TrainingPointMetrics) -> float:
     return point.samples_per_s.value if point.samples_per_s else 0.0
 
 
-def training_verdict(answer: TrainingAnswer, points: Sequence[TrainingPointMetrics]) -> Verdict:
-    """What the run's answer is worth: that of the points it stands on.
+def training_verdict(found: TrainingRecommendation, points: Sequence[TrainingPointMetrics]) -> Verdict:
+    """The verdict on the recommendation: the worst of the points that it names.
 
     A setting that diverged cannot be the best, so leaving it out costs nothing; one that was cut off might.
     """
     by_number = {point.point: point for point in points}
-    if answer.best_point is None:
+    if found.best_point is None:
         return Verdict.INVALID
     cut_off = any(point.verdict is Verdict.INVALID and not _diverges(point) for point in points)
-    named = [number for number in (answer.best_point, answer.baseline_point) if number is not None]
+    named = [number for number in (found.best_point, found.baseline_point) if number is not None]
     left_out = Verdict.DEGRADED if cut_off else Verdict.VALID
     return worst([left_out, *(by_number[number].verdict for number in named)])
 

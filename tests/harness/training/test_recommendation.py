@@ -24,7 +24,7 @@ def sweep(accuracies, *words, seeds=3, noise=0.001, test_offset=0.01, luck=0.0):
 
 def test_the_best_is_chosen_on_validation_examples_and_told_with_its_gain():
     _, result = sweep([0.5, 0.8, 0.9], "learning_rate")
-    answer = result.answer
+    answer = result.recommendation
     assert answer.best_point == 2
     assert answer.baseline_point == 1
     assert round(answer.gain.value, 6) == 0.1
@@ -36,28 +36,28 @@ def test_the_best_is_chosen_on_validation_examples_and_told_with_its_gain():
 
 def test_what_cannot_be_told_apart_is_said():
     _, result = sweep([0.5, 0.9, 0.9005], "learning_rate", luck=0.01)
-    assert result.answer.tied_points == (1,)
-    assert "learning_rate=0.01 cannot be told apart from it here." in result.answer.sentence
+    assert result.recommendation.tied_points == (1,)
+    assert "learning_rate=0.01 cannot be told apart from it here." in result.recommendation.sentence
 
 
 def test_one_seed_tells_nothing_apart():
     _, result = sweep([0.5, 0.8, 0.9], "learning_rate", seeds=1)
-    assert set(result.answer.tied_points) == {0, 1}
-    assert "One seed cannot tell a better value from a luckier start" in result.answer.sentence
+    assert set(result.recommendation.tied_points) == {0, 1}
+    assert "One seed cannot tell a better value from a luckier start" in result.recommendation.sentence
     assert result.verdict is Verdict.DEGRADED
 
 
 def test_a_setting_that_diverged_is_named_and_costs_no_trust():
     _, result = sweep([0.8, 0.9, None], "learning_rate")
-    assert result.answer.best_point == 1
-    assert "learning_rate=0.1 diverged." in result.answer.sentence
+    assert result.recommendation.best_point == 1
+    assert "learning_rate=0.1 diverged." in result.recommendation.sentence
     assert result.verdict is Verdict.VALID
 
 
 def test_where_everything_diverged_there_is_no_answer():
     _, result = sweep([None, None, None], "learning_rate")
-    assert result.answer.best_point is None
-    assert result.answer.sentence.startswith("No answer: every fit is INVALID")
+    assert result.recommendation.best_point is None
+    assert result.recommendation.sentence.startswith("No answer: every fit is INVALID")
     assert result.verdict is Verdict.INVALID
 
 
@@ -66,7 +66,7 @@ def test_a_setting_that_was_cut_off_might_have_been_the_best():
     every = list(fits_of(plan, lambda point, _: (epochs_of([0.5, 0.7 + point.number / 10]), 0.7 + point.number / 10)))
     evidence = [cut_off(each) if each.point.number == 0 else each for each in every]
     result = summarise_training(plan, evidence)
-    assert result.answer.best_point == 2
+    assert result.recommendation.best_point == 2
     assert result.verdict is Verdict.DEGRADED
 
 
@@ -74,10 +74,11 @@ def test_a_single_model_is_told_with_what_chance_allows():
     _, result = sweep([0.91], seeds=1, test_offset=0.0)
     # Wilson's interval of 364 out of 400.
     assert (
-        "toy-mlp gets 91.0\u202f% (87.8\u201393.4) of the test examples right after 4 epochs." in result.answer.sentence
+        "toy-mlp gets 91.0\u202f% (87.8\u201393.4) of the test examples right after 4 epochs."
+        in result.recommendation.sentence
     )
-    assert result.answer.baseline_point == result.answer.best_point
-    assert result.answer.gain is None
+    assert result.recommendation.baseline_point == result.recommendation.best_point
+    assert result.recommendation.gain is None
 
 
 def test_where_the_knob_is_a_matter_of_speed_the_fastest_of_equals_is_the_answer():
@@ -88,7 +89,7 @@ def test_where_the_knob_is_a_matter_of_speed_the_fastest_of_equals_is_the_answer
     def results(point, seed):
         return epochs_of([0.5, 0.9, 0.9], seconds=1.0 if point.number else 2.0), 0.9 + 0.001 * seed
 
-    answer = summarise_training(plan, fits_of(plan, results)).answer
+    answer = summarise_training(plan, fits_of(plan, results)).recommendation
     assert answer.best_point == 1
     assert answer.tied_points == (0,)
     assert answer.sentence == (
@@ -105,6 +106,6 @@ def test_an_equal_that_surely_trains_faster_is_named():
         accuracy = 0.9 + 0.001 * (seed * (point.number + 1) % 3) + 0.0005 * point.number
         return epochs_of([0.5, accuracy], seconds=jitter * (1 + point.number)), accuracy
 
-    answer = summarise_training(plan, fits_of(plan, results)).answer
+    answer = summarise_training(plan, fits_of(plan, results)).recommendation
     assert answer.best_point == 1
     assert "dropout=0 cannot be told apart from it here. dropout=0 trains 2\u00d7 as fast." in answer.sentence

@@ -1,0 +1,124 @@
+"""The columns of points.csv for a run that measured a server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.plan.knobs import format_value
+from harness.plan.plan import MODEL
+from harness.wire.protocols import OPENAI
+from reports.labels import reasons
+from reports.run_texts import knob_columns
+from reports.units import machine_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.judge.metrics import Latency, PointMetrics, StreamMetrics
+    from harness.plan.knobs import Setting
+    from harness.plan.plan import Plan
+    from reports.run_texts import Cell, Columns
+
+_OUTCOMES = ("ok", "wrong", "error", "timeout", "rejected", "aborted", "not_sent")
+
+
+def _percentile(kind: str, p: float, end: str = "value_ms") -> Cell[PointMetrics]:
+    def read(point: PointMetrics) -> str:
+        latency: Latency = getattr(point, kind)
+        quantile = latency.at(p)
+        # The interval of a percentile that is withheld is withheld too.
+        known = quantile is not None and quantile.value_ms is not None
+        return machine_number(getattr(quantile, end)) if known else ""
+
+    return read
+
+
+def _outcome(name: str) -> Cell[PointMetrics]:
+    return lambda point: str(getattr(point.counts, name))
+
+
+def _step(name: str) -> Cell[PointMetrics]:
+    return lambda point: machine_number(getattr(point.steps, f"{name}_ms", None))
+
+
+def _stream(kind: str, p: float, end: str = "value_ms") -> Cell[PointMetrics]:
+    def read(point: PointMetrics) -> str:
+        quantile = getattr(point.stream, kind).at(p) if point.stream else None
+        known = quantile is not None and quantile.value_ms is not None
+        return machine_number(getattr(quantile, end)) if known else ""
+
+    return read
+
+
+def _of_stream(read: Callable[[StreamMetrics], float | None]) -> Cell[PointMetrics]:
+    return lambda point: machine_number(read(point.stream) if point.stream else None)
+
+
+_STREAM: dict[str, Cell[PointMetrics]] = {  # columns of runs that chat
+    "ttft_p50_ms": _stream("ttft", 0.5),
+    "ttft_p99_ms": _stream("ttft", 0.99),
+    "ttft_p99_ms_lo": _stream("ttft", 0.99, "low_ms"),
+    "ttft_p99_ms_hi": _stream("ttft", 0.99, "high_ms"),
+    "itl_p50_ms": _stream("itl", 0.5),
+    "itl_p99_ms": _stream("itl", 0.99),
+    "itl_p99_ms_lo": _stream("itl", 0.99, "low_ms"),
+    "itl_p99_ms_hi": _stream("itl", 0.99, "high_ms"),
+    "tpot_p50_ms": _stream("tpot", 0.5),
+    "tpot_p99_ms": _stream("tpot", 0.99),
+    "tokens_per_s": _of_stream(lambda stream: stream.tokens_per_s.value),
+    "tokens_per_s_lo": _of_stream(lambda stream: stream.tokens_per_s.low),
+    "tokens_per_s_hi": _of_stream(lambda stream: stream.tokens_per_s.high),
+    "streams_in_flight": _of_stream(lambda stream: stream.in_flight),
+    "prompt_tokens": _of_stream(lambda stream: stream.prompt_tokens),
+    "output_tokens": _of_stream(lambda stream: stream.output_tokens),
+    "prefill_ms": lambda point: machine_number(point.split.prefill_ms),
+    "decode_ms": lambda point: machine_number(point.split.decode_ms),
+}
+_AFTER_KNOBS: dict[str, Cell[PointMetrics]] = {
+    "repeats": lambda point: str(point.repeats),
+    "seconds": lambda point: machine_number(point.seconds),
+    "throughput_rps": lambda point: machine_number(point.throughput_rps.value),
+    "throughput_rps_lo": lambda point: machine_number(point.throughput_rps.low),
+    "throughput_rps_hi": lambda point: machine_number(point.throughput_rps.high),
+    "p50_ms": _percentile("response", 0.5),
+    "p90_ms": _percentile("response", 0.9),
+    "p95_ms": _percentile("response", 0.95),
+    "p99_ms": _percentile("response", 0.99),
+    "p99_ms_lo": _percentile("response", 0.99, "low_ms"),
+    "p99_ms_hi": _percentile("response", 0.99, "high_ms"),
+    "service_p50_ms": _percentile("service", 0.5),
+    "service_p99_ms": _percentile("service", 0.99),
+    **{name: _outcome(name) for name in _OUTCOMES},
+    "failed": lambda point: str(point.counts.failed),
+    "mean_batch": lambda point: machine_number(point.mean_batch),
+    "cpu_target": lambda point: machine_number(point.usage.cpu_target_cores),
+    "cpu_load": lambda point: machine_number(point.usage.cpu_load_cores),
+    "verdict": lambda point: point.verdict.value,
+    "reasons": lambda point: ";".join(reasons(point)),
+    "accuracy": lambda point: machine_number(point.accuracy.value if point.accuracy else None),
+    "accuracy_lo": lambda point: machine_number(point.accuracy.low if point.accuracy else None),
+    "accuracy_hi": lambda point: machine_number(point.accuracy.high if point.accuracy else None),
+    "client_ms": lambda point: machine_number(point.split.client_ms),
+    "preprocess_ms": lambda point: machine_number(point.split.preprocess_ms),
+    **{f"{name}_ms": _step(name) for name in ("clean", "transform", "normalise", "augment")},
+    **_STREAM,
+}
+
+
+def csv_columns(plan: Plan) -> Columns[PointMetrics]:
+    """CPU in cores, latencies in ms. A swept knob that has a column already (`engine`) gets no second one."""
+
+    def setting(point: PointMetrics) -> Setting:
+        return {**plan.fixed, **point.setting}
+
+    before: dict[str, Cell[PointMetrics]] = {
+        "target": lambda _: plan.target,
+        "scenario": lambda _: plan.scenario,
+        "model": lambda point: str(setting(point).get(MODEL, plan.model)),
+        "engine": lambda point: format_value(setting(point).get("engine", "")),
+        "arrivals": lambda point: point.arrivals,
+        "concurrency": lambda point: machine_number(point.concurrency),
+        "rate_target": lambda point: machine_number(point.rate_target_rps),
+    }
+    after = {name: cell for name, cell in _AFTER_KNOBS.items() if name not in _STREAM or plan.protocol == OPENAI}
+    return {**before, **knob_columns(plan, {**before, **_AFTER_KNOBS}), **after}

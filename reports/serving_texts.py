@@ -1,0 +1,94 @@
+"""The texts of a run that measured a server: names and columns of its points."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.plan.arrivals import Closed
+from harness.plan.budget import first_look_seconds, trial_overhead_seconds
+from reports import units
+from reports.csv_columns import csv_columns
+from reports.labels import load_number, point_label
+from reports.run_texts import RunTexts, knob_columns, verdict_cell, with_interval
+from reports.views.points_table import SLO_WORDS
+
+if TYPE_CHECKING:
+    from harness.judge.metrics import PointMetrics
+    from harness.plan.plan import Plan
+    from reports.run_texts import Columns
+
+
+def serving_texts(plan: Plan) -> RunTexts[PointMetrics]:
+    """The texts of `plan`."""
+    return RunTexts(
+        label=point_label,
+        seconds=lambda point: point.seconds,
+        limit=f"SLO: {plan.slo or ''}",
+        keeps_limit=lambda point: point.meets_slo,
+        properties={"target": plan.target, "model": plan.model, "slo": str(plan.slo or "")},
+        method=[
+            f"Target {plan.target}",
+            f"model {plan.model}",
+            f"{units.duration(plan.seconds)} per trial",
+            _repeats(plan),
+            *([f"objective {plan.slo}"] if plan.slo else []),
+        ],
+        plan_lines=_plan_lines(plan),
+        trial=lambda trial: plan.point(trial.point).slug,
+        csv_columns=csv_columns(plan),
+        terminal_columns=_terminal_columns(plan),
+        not_narrow=frozenset({"p99 95 %", "batch"}),
+        text_columns=frozenset({"SLO"}),
+        markdown_columns={
+            "req/s": lambda point: with_interval(units.estimate(point.throughput_rps)),
+            "p50 ms": lambda point: with_interval(units.milliseconds(point.response.at(0.5))),
+            "p99 ms": lambda point: with_interval(units.milliseconds(point.response.at(0.99))),
+            "service p99 ms": lambda point: units.milliseconds(point.service.at(0.99))[0],
+            "batch": lambda point: units.number(point.mean_batch),
+            "failed": lambda point: units.count(point.counts.failed),
+            "SLO": lambda point: SLO_WORDS[point.meets_slo] if plan.slo else units.ABSENT,
+        },
+    )
+
+
+def _repeats(plan: Plan) -> str:
+    if plan.budget_seconds is not None:
+        return f"{units.several(len(plan.trials), 'trial')} within a budget of {units.duration(plan.budget_seconds)}"
+    return f"{'at most ' if plan.precision is not None else ''}{units.several(plan.repeats, 'repeat')}"
+
+
+def _plan_lines(plan: Plan) -> list[str]:
+    lines = [
+        f"{plan.name}: {plan.target}, {plan.model}, {plan.scenario}",
+        f"{_size(plan)}, seed {plan.seed}",
+        f"objective: {plan.slo or 'none'}",
+    ]
+    if plan.budget_seconds is None:
+        return lines
+    first_s = first_look_seconds(plan)
+    left = int((plan.budget_seconds - first_s) / (plan.seconds + trial_overhead_seconds(plan)))
+    rest = f"the rest, up to {units.several(left, 'trial')}, goes to the points that may be the best"
+    return [*lines, f"budget: one trial of each takes about {units.duration(first_s)}; {rest}"]
+
+
+def _size(plan: Plan) -> str:
+    trial = f"{units.duration(plan.warmup_seconds)} + {units.duration(plan.seconds)}"
+    points = units.several(len(plan.points), "point")
+    if plan.budget_seconds is not None:
+        return f"{points} within {units.duration(plan.budget_seconds)}, in trials of {trial}"
+    return f"{points} x {_repeats(plan)} = {units.several(len(plan.trials), 'trial')} of {trial}"
+
+
+def _terminal_columns(plan: Plan) -> Columns[PointMetrics]:
+    closed = any(isinstance(point.arrivals, Closed) for point in plan.points)
+    return {
+        **knob_columns(plan),
+        "users" if closed else "asked /s": lambda point: units.number(load_number(point), 4),
+        "req/s": lambda point: units.number(point.throughput_rps.value),
+        "p50 ms": lambda point: units.milliseconds(point.response.at(0.5))[0],
+        "p99 ms": lambda point: units.milliseconds(point.response.at(0.99))[0],
+        "p99 95 %": lambda point: units.milliseconds(point.response.at(0.99))[1],
+        "batch": lambda point: units.number(point.mean_batch),
+        "failed": lambda point: units.count(point.counts.failed),
+        "verdict": verdict_cell,
+    }
