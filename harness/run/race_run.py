@@ -18,7 +18,7 @@ from harness.judge.answers.race_answer import candidates_of, limit_of, outcome_o
 from harness.judge.number_text import figure
 from harness.measure.trial import TrialJob, run_trial
 from harness.plan.budget import TARGET_START_SECONDS, trial_overhead_seconds
-from harness.plan.plan import Trial
+from harness.plan.plan import Trial, TrialKind
 from harness.run.events import Note, RunStarted, TrialStarted
 from harness.run.race import Race, Rules
 from harness.run.sweep import MAX_FAILURES_IN_A_ROW, live_reporter, point_metrics, trial_ended
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from harness.record.run_dir import TrialDir, TrialRecord
     from harness.run.sweep import SweepJob
 
+WHAT_FOR = {None: "left", TrialKind.EXPLORE: "measured on", TrialKind.CONFIRM: "confirmed by fresh trials"}
 INTERRUPTED = (None, "interrupted")  # failures of a trial that is to be run again
 
 
@@ -41,9 +42,9 @@ def run_race(job: SweepJob, keep_plan: Callable[[Plan], None]) -> None:
 
     Raises RunError after three failures in a row: the target is past saving.
     """
+    job.listener(RunStarted(None))
     run = _RaceRun(job, keep_plan)
     run.take_up()
-    job.listener(RunStarted(None))
     while (trial := run.race.next()) is not None:
         run.measure(run.add(trial))
 
@@ -64,11 +65,12 @@ class _RaceRun:
     def take_up(self) -> None:
         """Judge the trials that are on disk; run those again that were cut off."""
         for trial in self.job.plan.trials:
+            self.race.next()  # so that it plans what it planned then
             record = self._folder(trial).read()
             if record is None or (not record.finished and record.failure in INTERRUPTED):
                 self.measure(trial)
             else:
-                self._observe(trial, record)
+                self._tell(trial, self._judge(trial), record)
 
     def add(self, trial: RaceTrial) -> Trial:
         """Write the plan with one trial more."""
@@ -107,11 +109,6 @@ class _RaceRun:
         self._failed = [] if record.failure is None else [*self._failed, trial.point]
         self._give_up_perhaps(record)
 
-    def _observe(self, trial: Trial, record: TrialRecord) -> None:
-        """Take a trial from disk."""
-        self.race.next()  # so that it plans what it planned then
-        self._tell(trial, self._judge(trial), record)
-
     def _judge(self, trial: Trial) -> TrialMetrics | None:
         """The trial's metrics; those of its point are brought up to date. None where it recorded nothing."""
         point = self.job.plan.point(trial.point)
@@ -140,9 +137,8 @@ class _RaceRun:
         if leader is not None and leader in self._points:
             rate = figure(self._points[leader].throughput_rps.value, 3)
             ahead = f"{point_text(plan.point(leader))} is ahead with {rate} req/s"
-        what = "confirming" if trial.kind == "confirm" else "still in the race"
         several = len(race.planned_points())
-        self.job.listener(Note(f"{what}: {several} of {len(plan.points)} points; {ahead}"))
+        self.job.listener(Note(f"{several} of {len(plan.points)} points are {WHAT_FOR[trial.kind]}; {ahead}"))
 
     def _give_up_perhaps(self, record: TrialRecord) -> None:
         settings = {tuple(self.job.plan.point(number).setting.items()) for number in self._failed}

@@ -96,8 +96,9 @@ def _open(plan: Plan, decision: Decision) -> Iterator[str]:
         else:
             why = "it was not measured"
         yield f"{_point_text(plan.point(each.point))} may be better{by}: {why}."
-    if len(decision.open_points) > len(shown):
-        yield f"So may {len(decision.open_points) - len(shown)} more points."
+    more = len(decision.open_points) - len(shown)
+    if more:
+        yield f"So may {more} more point{'' if more == 1 else 's'}."
 
 
 def _speedup(plan: Plan, decision: Decision) -> str:
