@@ -1,7 +1,8 @@
-"""The three kinds of failure and the exit code of each.
+"""The three kinds of failure, and the exit code of each.
 
-The user's (`UserError`, exit 2) name the flag or field and the remedy. The run's (`RunError`, exit 3)
-are recorded in the run directory before they are raised. Anything else is ours and keeps its traceback.
+A mistake of the user (`UserError`, exit 2) names the option or field and the remedy. A failure of the run (`RunError`,
+exit 3) is recorded in the run directory before it is raised. Anything else is a fault of this program and keeps its
+traceback.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 class ExitCode(IntEnum):
-    """What `python -m harness` answers to its shell."""
+    """The exit codes of `python -m harness`."""
 
     OK = 0
     BUG = 1
@@ -35,9 +36,23 @@ class SweepspotError(Exception):
 
 
 class UserError(SweepspotError):
-    """The command line or a file of the user's is wrong; the message names it and the remedy."""
+    """The command line or a file of the user's is wrong. The message begins with what is wrong and ends with a remedy.
+
+    `subject` is the kind of thing that is wrong ("server", "model", ...), where whoever raises the error does not know
+    by which option the user gave it: the front end knows, and puts the option in front (`message`).
+    """
 
     exit_code = ExitCode.USAGE
+
+    def __init__(self, text: str, subject: str = "") -> None:
+        super().__init__(f"{subject} {text}" if subject else text)
+        self.text = text
+        self.subject = subject
+
+    def message(self, options: Mapping[str, str]) -> str:
+        """The text, after the option that gives its subject; after the subject itself where `options` has none."""
+        before = options.get(self.subject, self.subject)
+        return f"{before} {self.text}" if before else self.text
 
 
 class RunError(SweepspotError):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.plan.knobs import format_value
 from harness.plan.plan import MODEL
-from harness.wire.protocols import OPENAI
+from harness.wire.protocols import chats
 from reports.labels import reasons
 from reports.run_texts import knob_columns
 from reports.units import machine_number
@@ -120,5 +120,5 @@ def csv_columns(plan: Plan) -> Columns[PointMetrics]:
         "concurrency": lambda point: machine_number(point.concurrency),
         "rate_target": lambda point: machine_number(point.rate_target_rps),
     }
-    after = {name: cell for name, cell in _AFTER_KNOBS.items() if name not in _STREAM or plan.protocol == OPENAI}
+    after = {name: cell for name, cell in _AFTER_KNOBS.items() if name not in _STREAM or chats(plan.load.protocol)}
     return {**before, **knob_columns(plan, {**before, **_AFTER_KNOBS}), **after}

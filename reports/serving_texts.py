@@ -72,7 +72,7 @@ def _plan_lines(plan: Plan) -> list[str]:
 
 
 def _size(plan: Plan) -> str:
-    trial = f"{units.duration(plan.warmup_seconds)} + {units.duration(plan.seconds)}"
+    trial = f"{units.duration(plan.load.warmup_s)} + {units.duration(plan.seconds)}"
     points = units.several(len(plan.points), "point")
     if plan.budget_seconds is not None:
         return f"{points} within {units.duration(plan.budget_seconds)}, in trials of {trial}"

@@ -1,1 +1,1 @@
-"""Locust files: what users send, and how answers are checked."""
+"""Locust files: what users send, and how responses are checked."""

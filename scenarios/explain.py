@@ -1,12 +1,12 @@
-"""What does an explanation cost, and what does it do to the predictions beside it?
+"""What does an explanation cost, and how does it affect concurrent predictions?
 
     python -m harness sweep mix --scenario scenarios/explain.py --slo 'p99<50ms'
     python -m harness sweep explain_steps=8,32 mix=explain --scenario scenarios/explain.py
     locust -f scenarios/explain.py --headless -u 32 -r 32 --measure 10s
 
-One request in ten asks `:explain`: how much each input value added to the output of the predicted class. Answers are
-compared with attributions worked out another way. `--mix predict:99+explain:1` changes the shares; a point with
-`mix=predict` beside it shows what explanations do to the predictions' p99.
+One request in ten calls `:explain`, which returns how much each input value contributed to the output of the predicted
+class. Responses are compared with attributions computed independently. `--mix predict:99+explain:1` changes the
+shares; another point with `mix=predict` shows the effect of explanations on the p99 of predictions.
 """
 
 from typing import ClassVar
@@ -16,7 +16,7 @@ from harness.plan.request_mix import RequestClass
 
 
 class Explain(InferenceUser):
-    """Asks for predictions, and now and then why."""
+    """Requests predictions and some explanations."""
 
     request_classes: ClassVar = {
         "predict": RequestClass(),

@@ -1,11 +1,11 @@
-"""Several kinds of request against one server at the same time: copy this file and make it yours.
+"""Sends several kinds of request to one server at the same time. Copy this file and adapt it.
 
     python -m harness sweep mix=interactive,interactive:80+bulk:15+why:5 --scenario scenarios/mixed.py
     locust -f scenarios/mixed.py --headless -u 32 -r 32 --measure 10s --mix interactive:1+why:1
 
-Each class says what it asks (`verb`), of which model (`model`; by default that of `--model`), how many items a request
-has (`rows`), and the limit it is held to (`slo`; by default the run's). `mix` says how much there is of each, by
-weight. The report shows each class by itself, and what the others do to it where a point has it alone.
+Each class sets its `verb`, its `model` (by default that of `--model`), the items per request (`rows`), and its
+objective (`slo`, by default that of the run). `mix` sets the weights of the classes. The report shows each class
+separately, and the effect of the other classes where a point has one class alone.
 """
 
 from typing import ClassVar
@@ -15,7 +15,7 @@ from harness.plan.request_mix import RequestClass
 
 
 class Mixed(InferenceUser):
-    """Users who want different things of the same server."""
+    """Sends interactive, bulk and explanation requests to the same server."""
 
     request_classes: ClassVar = {
         "interactive": RequestClass(slo="p99<20ms"),

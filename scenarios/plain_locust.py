@@ -1,4 +1,4 @@
-"""Plain Locust as its documentation writes it: what `python -m harness calibrate --beside locust` runs beside ours."""
+"""A plain Locust user, as in Locust's documentation. `python -m harness calibrate --beside locust` runs it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ HEADERS = {"Content-Type": "application/json"}
 
 @events.init_command_line_parser.add_listener
 def _add_options(parser: Any) -> None:
-    parser.add_argument("--url", help="where to post to")
-    parser.add_argument("--body", help="file of what is posted")
-    parser.add_argument("--network-timeout", type=float, default=60.0, help="seconds until a request is given up")
+    parser.add_argument("--url", help="URL to post to")
+    parser.add_argument("--body", help="file with the request body")
+    parser.add_argument("--network-timeout", type=float, default=60.0, help="timeout of a request in seconds")
     parser.add_argument("--per-user-rate", type=float, help="requests per second of each user (default: no pause)")
 
 
 class Plain(FastHttpUser):
-    """Posts one body again and again."""
+    """Posts the same body repeatedly."""
 
     host = "http://127.0.0.1"
 
@@ -35,10 +35,10 @@ class Plain(FastHttpUser):
         self._pace = constant_throughput(options.per_user_rate) if options.per_user_rate else constant(0)
 
     def wait_time(self) -> float:
-        """Seconds to wait so that the rate is kept, as far as the answers allow."""
+        """Seconds to wait so that the rate per user is kept, where responses are fast enough."""
         return float(self._pace(self))
 
     @task
     def predict(self) -> None:
-        """One request."""
+        """Send one request."""
         self.client.post(self._url, data=self._body, headers=HEADERS, name="predict")

@@ -1,11 +1,11 @@
-"""The same question as scenarios/predict.py, asked by users whose behaviour is Python code of their own.
+"""Like scenarios/predict.py, but with users whose behaviour is Python code.
 
     locust -f scenarios/tasks.py --headless -u 32 -r 32 --measure 10s
     python -m harness run --scenario scenarios/tasks.py --concurrency 32
 
-A user here is a greenlet over the same connections, checks and rows; it costs a few times as much as a user of
-predict.py. Copy this file when users have to do what no option says: sessions, branches, several endpoints.
-scenarios/README.md says more.
+A user is a greenlet that uses the same connections, checks and rows, and costs a few times as much as a user of
+predict.py. Copy this file for behaviour that no option covers: sessions, branches, several endpoints. See
+scenarios/README.md.
 """
 
 from locust import task
@@ -14,14 +14,14 @@ from harness.measure.load.locust.task_users import SweepspotUser
 
 
 class Visitor(SweepspotUser):
-    """Asks for predictions, and looks now and then whether the server is well."""
+    """Requests predictions, and now and then the health of the server."""
 
     @task(99)
     def predict(self) -> None:
-        """One prediction of the load's payloads; a wrong one is counted as such."""
+        """Send the next payload; a wrong prediction counts as wrong."""
         self.infer()
 
     @task(1)
-    def look(self) -> None:
-        """Any other request has a row of its own class."""
+    def check_health(self) -> None:
+        """Send another request; its name is its request class in the rows."""
         self.client.get("/v2/health/ready", name="health")

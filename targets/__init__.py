@@ -1,4 +1,7 @@
-"""Things to measure, ours and those of others by recipe; and the trainer. Importing this imports nothing heavy."""
+"""The registry of targets (embedded ones and recipes of external servers) and of trainers.
+
+Importing this imports nothing heavy.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +75,7 @@ _TARGETS: tuple[NamedTarget, ...] = (
     ),
     EmbeddedTarget(
         name="null",
-        doc="answers at once without a model: the ceiling of the front end and of the load generator",
+        doc="responds at once without a model: the upper bound of the front end and of the load generator",
         knobs=knobs.NULL,
         models=_MODELS,
         rivals=_rivals,
@@ -81,7 +84,7 @@ _TARGETS: tuple[NamedTarget, ...] = (
     ),
     EmbeddedTarget(
         name="fixed",
-        doc="answers after a known delay, with faults on order: the truth that the instrument is held against",
+        doc="responds after a known delay, with injected faults, to calibrate the load generator",
         knobs=knobs.FIXED,
         models=_MODELS,
         rivals=_rivals,
@@ -96,7 +99,7 @@ TARGETS: dict[str, NamedTarget] = {target.name: target for target in _TARGETS}
 TRAINERS: dict[str, TrainerSpec] = {
     "keras": TrainerSpec(
         name="keras",
-        doc="the reference models, fitted by Keras in a process of its own",
+        doc="the reference models, fitted by Keras in a separate process",
         knobs=TRAINING,
         models={name: recipe.training for name, recipe in RECIPES.items()},
         command=("-m", "targets.training"),

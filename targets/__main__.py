@@ -1,4 +1,4 @@
-"""`python -m targets NAME`: one embedded target as a process of its own."""
+"""`python -m targets NAME` serves one embedded target."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 from harness.child_process import ControlChannel
 from targets.certificate import given_certificate
-from targets.serving import Address, Membership, run_child
+from targets.serving import ListenAddress, ReplicaIdentity, run_child
 
 
 def main() -> int:
-    """Parse, serve, and answer with an exit code: 0 after an orderly stop, 2 where the user can mend it."""
+    """Parse the arguments, serve, and return an exit code: 0 after an orderly stop, 2 after a user error."""
     parser = argparse.ArgumentParser(prog="python -m targets", description=__doc__)
     parser.add_argument("name", help="agent, batched, threaded, null or fixed")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
@@ -24,12 +24,12 @@ def main() -> int:
     parser.add_argument("--control-fd", type=int, help="descriptor of the parent's control channel")
     parser.add_argument("--replica", type=int, help="number of this process among the replicas of one server")
     parser.add_argument("--replica-dir", type=Path, help="folder that the replicas share")
-    parser.add_argument("--tls-cert", type=Path, help="certificate chain in PEM; clients must then come by https")
-    parser.add_argument("--tls-key", type=Path, help="its key in PEM")
+    parser.add_argument("--tls-cert", type=Path, help="certificate chain in PEM; clients must then use https")
+    parser.add_argument("--tls-key", type=Path, help="private key in PEM")
     options = parser.parse_args()
     control = None if options.control_fd is None else ControlChannel.inherited(options.control_fd)
-    address = Address(options.host, options.port, given_certificate(options.tls_cert, options.tls_key))
-    replica = None if options.replica is None else Membership(options.replica, options.replica_dir)
+    address = ListenAddress(options.host, options.port, given_certificate(options.tls_cert, options.tls_key))
+    replica = None if options.replica is None else ReplicaIdentity(options.replica, options.replica_dir)
     return run_child(options.name, address, options.model, options.knobs, control, replica=replica)
 
 

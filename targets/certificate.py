@@ -1,4 +1,4 @@
-"""The certificate of a server: the user's own, or one made on the spot with an authority that lives as long."""
+"""The certificate of a server: the user's, or a temporary one with a temporary authority."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ HANDSHAKE_LIMIT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Files in PEM: the chain, its key, and the authority of one that we have made."""
+    """PEM files: the chain, its key, and the authority of a temporary certificate."""
 
     chain: Path
     key: Path
     authority: Path | None = None
 
     def context(self) -> ssl.SSLContext:
-        """For a server of HTTP/1.1. Raises UserError."""
+        """The TLS context of an HTTP/1.1 server. Raises UserError."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
@@ -40,7 +40,7 @@ class Certificate:
 
 
 def given_certificate(chain: Path | None, key: Path | None) -> Certificate | None:
-    """The user's own; None where there is none. Raises UserError for one without the other."""
+    """The user's certificate; None where none is given. Raises UserError for one file without the other."""
     if (chain is None) != (key is None):
         missing = "--tls-key" if key is None else "--tls-cert"
         raise UserError(f"{missing}: is missing; a server needs both the certificate and its key")
@@ -49,9 +49,9 @@ def given_certificate(chain: Path | None, key: Path | None) -> Certificate | Non
 
 @contextlib.contextmanager
 def made_certificate(host: str) -> Iterator[Certificate]:
-    """One for `host` and the loopback addresses, in a folder that only this user can read and that goes with it.
+    """Make a certificate for `host` and the loopback addresses in a temporary folder that only this user can read.
 
-    The key of its authority is nowhere but in memory, so no other certificate can ever be made with it.
+    The authority's key stays in memory, so no other certificate can be made with it.
     """
     import trustme
 

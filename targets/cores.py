@@ -1,4 +1,4 @@
-"""Which of the target's cores its processes get."""
+"""Assigns the target's CPU cores to its processes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def take_cores(wanted: int) -> int:
-    """Keep this process and its children to `wanted` of its cores (0: all) and say how many. Raises UserError.
+    """Restrict this process and its children to `wanted` of its cores (0: all) and return their number.
 
-    To be called before anything made threads.
+    Call it before any thread exists. Raises UserError where there are fewer cores.
     """
     cores = usable_cores()
     if wanted > len(cores):
@@ -26,7 +26,7 @@ def take_cores(wanted: int) -> int:
 
 
 def share_of(index: int, count: int) -> Cores:
-    """The cores of process `index` of `count` that share this one's: equal parts, or one core in turn to each."""
+    """The cores of process `index` of `count`: equal parts of this process's cores, or one core in turn to each."""
     cores = usable_cores()
     if count >= len(cores):
         return cores[index % len(cores) : index % len(cores) + 1] if cores else ()

@@ -1,4 +1,7 @@
-"""The knobs of the embedded targets. Importing this imports nothing heavy."""
+"""The knobs of the embedded targets. Importing this imports nothing heavy.
+
+A new knob is one `Knob` and one entry in the `KnobSet` of its target.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 BATCH_SIZE = Knob(
     name="batch_size",
-    doc="The most rows that go through the model in one call.",
+    doc="Max batch size: the most rows in one model call.",
     default=32,
     swept=(1, 4, 16, 64),
     unit="rows",
@@ -25,7 +28,7 @@ BATCH_SIZE = Knob(
 )
 BATCH_WAIT = Knob(
     name="batch_wait_ms",
-    doc="How long an incomplete batch waits for company, counted from its oldest row; 0: not at all.",
+    doc="Max queue delay: how long an incomplete batch waits for more rows, from the arrival of its oldest row.",
     default=0.0,
     swept=(0.0, 0.5, 1.0, 2.0, 5.0),
     unit="ms",
@@ -35,7 +38,7 @@ BATCH_WAIT = Knob(
 )
 BATCH_POLICY = Knob(
     name="batch_policy",
-    doc="greedy: take what is there at once; fixed: wait up to batch_wait_ms; slo: wait as long as slo_ms allows.",
+    doc="greedy: never wait; fixed: wait up to batch_wait_ms; slo: wait as long as slo_ms allows.",
     default="fixed",
     swept=("greedy", "fixed", "slo"),
     choices=("greedy", "fixed", "slo"),
@@ -43,7 +46,7 @@ BATCH_POLICY = Knob(
 )
 SLO = Knob(
     name="slo_ms",
-    doc="For batch_policy=slo: what a request may take in the server, from admission to the end of its batch.",
+    doc="For batch_policy=slo: the latency objective, from the admission of a request to the end of its batch.",
     default=20.0,
     swept=(5.0, 10.0, 20.0, 50.0),
     unit="ms",
@@ -53,7 +56,7 @@ SLO = Knob(
 )
 QUEUE_LIMIT = Knob(
     name="queue_limit",
-    doc="Rows that may wait for the model; the next request is refused with 503.",
+    doc="The most rows that wait for the model; further requests are refused with 503.",
     default=1024,
     swept=(64, 256, 1024, 4096),
     unit="rows",
@@ -63,7 +66,7 @@ QUEUE_LIMIT = Knob(
 )
 GRPC_PORT = Knob(
     name="grpc_port",
-    doc="Port of the Open Inference Protocol over gRPC; 0: a free one, -1: none.",
+    doc="Port of the Open Inference Protocol over gRPC; 0: a free port, -1: no gRPC.",
     default=-1,
     swept=(-1,),
     minimum=-1,
@@ -71,7 +74,7 @@ GRPC_PORT = Knob(
 )
 REPLICAS = Knob(
     name="replicas",
-    doc="Processes with the whole model each (data parallel), on equal shares of the cores; dispatch feeds them.",
+    doc="Processes, each with the whole model (data parallel), on equal shares of the cores.",
     default=1,
     swept=(1, 2, 4),
     unit="processes",
@@ -80,7 +83,7 @@ REPLICAS = Knob(
 )
 STAGES = Knob(
     name="stages",
-    doc="Processes that the model is cut over by layers (model parallel): batches go through them as in a pipeline.",
+    doc="Processes over which the layers of the model are divided (model parallel); batches pass as in a pipeline.",
     default=1,
     swept=(1, 2, 3),
     unit="processes",
@@ -89,15 +92,15 @@ STAGES = Knob(
 )
 DISPATCH = Knob(
     name="dispatch",
-    doc="How replicas are fed. port: each listens at the port, with its own queue of queue_limit rows, and the kernel "
-    "spreads connections; queue: one process listens and batches for whichever replica is idle.",
+    doc="How requests reach the replicas. port: each replica listens at the port and has its own queue, and the kernel "
+    "distributes connections; queue: one process listens and gives batches to idle replicas.",
     default="port",
     swept=("port", "queue"),
     choices=("port", "queue"),
 )
 CORES = Knob(
     name="cores",
-    doc="Cores that the target may use, of those it was given; 0: all of them.",
+    doc="The number of its cores that the target uses; 0: all.",
     default=0,
     swept=(1, 2),
     unit="cores",
@@ -106,9 +109,9 @@ CORES = Knob(
 )
 STRATEGY = Knob(
     name="strategy",
-    doc="How its cores are used. single: one process, threads inside operations; data: a replica per core; model: a "
-    "stage per core, at least 2; hybrid: a replica of 2 stages per 2 cores, at least 2; custom: as replicas and "
-    "stages say.",
+    doc="How the cores are used. single: one process, threads inside operations; data: a replica per core; model: a "
+    "stage per core, at least 2; hybrid: a replica of 2 stages per 2 cores, at least 2; custom: the values of "
+    "replicas and stages.",
     default="custom",
     swept=("single", "data", "model", "hybrid"),
     choices=("custom", "single", "data", "model", "hybrid"),
@@ -118,13 +121,13 @@ LAYOUT_KNOBS = (REPLICAS, STAGES, DISPATCH, CORES, STRATEGY)
 
 TLS = Knob(
     name="tls",
-    doc="Whether clients come over TLS, with a certificate made at the start (or the one of --tls-cert).",
+    doc="Serve over TLS with a temporary certificate (or that of --tls-cert).",
     default=False,
     swept=(False, True),
 )
 MAX_CONNECTIONS = Knob(
     name="max_connections",
-    doc="Connections, and so threads, at a time; the next one is refused with 503.",
+    doc="The most concurrent connections, and so threads; further connections are refused with 503.",
     default=256,
     swept=(16, 64, 256),
     unit="connections",
@@ -133,7 +136,7 @@ MAX_CONNECTIONS = Knob(
 )
 ENGINE = Knob(
     name="engine",
-    doc=f"How the Keras model is executed ({', '.join(f'{spec.name}: {spec.doc}' for spec in CATALOG)}).",
+    doc=f"The engine that executes the Keras model ({', '.join(f'{spec.name}: {spec.doc}' for spec in CATALOG)}).",
     default="concrete-function",
     swept=available(),
     choices=tuple(spec.name for spec in CATALOG),
@@ -142,7 +145,7 @@ ENGINE = Knob(
 )
 PRECISION = Knob(
     name="precision",
-    doc="The numbers the engine computes in, as far as it has them; the model card says what accuracy is left.",
+    doc="The number format in which the engine computes; the model card has the resulting accuracy.",
     default=FLOAT32,
     swept=PRECISIONS,
     choices=PRECISIONS,
@@ -150,7 +153,7 @@ PRECISION = Knob(
 )
 INTRA_OP_THREADS = Knob(
     name="intra_op_threads",
-    doc="Threads inside one operation of the model; 0: as many as the cores the process may use.",
+    doc="Threads inside one operation of the model; 0: as many as the cores that the process may use.",
     default=0,
     swept=(1, 2, 4),
     unit="threads",
@@ -160,7 +163,7 @@ INTRA_OP_THREADS = Knob(
 )
 INTER_OP_THREADS = Knob(
     name="inter_op_threads",
-    doc="Threads over independent operations of the model; 0: as many as the cores the process may use.",
+    doc="Threads over independent operations of the model; 0: as many as the cores that the process may use.",
     default=0,
     swept=(1, 2, 4),
     unit="threads",
@@ -170,15 +173,15 @@ INTER_OP_THREADS = Knob(
 )
 EXPLAIN_METHOD = Knob(
     name="explain_method",
-    doc="What :explain answers with (integrated-gradients: slopes along the way from a baseline of zeros; occlusion: "
-    "what the class loses when a part of the input is hidden); off: nothing.",
+    doc="Method of :explain. integrated-gradients: gradients on the path from a baseline of zeros; occlusion: the loss "
+    "of the predicted class when a part of the input is hidden; off: no explanations.",
     default="off",
     swept=("integrated-gradients", "occlusion"),
     choices=("off", "integrated-gradients", "occlusion"),
 )
 EXPLAIN_STEPS = Knob(
     name="explain_steps",
-    doc="Model rows per explanation: points on the way from the baseline, or parts that are hidden in turn.",
+    doc="Model rows per explanation: points on the path from the baseline, or parts that are hidden in turn.",
     default=16,
     swept=(8, 16, 32, 64),
     unit="rows",
@@ -193,20 +196,22 @@ def _precision_conflict(setting: Setting) -> str | None:
     engine = find_engine(str(setting["engine"]))
     if setting["precision"] in engine.precisions:
         return None
-    return f"precision={setting['precision']}: engine={engine.name} computes in {', '.join(engine.precisions)}"
+    return f"precision={setting['precision']}: engine={engine.name} supports {', '.join(engine.precisions)}"
 
 
 def _batched_conflict(setting: Setting) -> str | None:
     strategy, precision, method = setting["strategy"], setting["precision"], setting["explain_method"]
     if strategy != STRATEGY.default and (setting["replicas"], setting["stages"]) != (1, 1):
-        return f"strategy={strategy}: it decides replicas and stages itself; leave them out"
+        return f"strategy={strategy}: sets replicas and stages itself; leave them out"
     cut = int(setting["stages"]) > 1 or strategy in ("model", "hybrid")
     if cut and precision != FLOAT32:
-        return f"precision={precision}: a model cut into stages computes in {FLOAT32}"
+        return f"precision={precision}: a model in stages supports only {FLOAT32}"
     if method != EXPLAIN_METHOD.default and (cut or setting["dispatch"] == "queue"):
-        return f"explain_method={method}: not with stages or dispatch=queue, where the model is elsewhere"
+        return (
+            f"explain_method={method}: does not work with stages or dispatch=queue, where other processes run the model"
+        )
     if setting["preprocess"] == GRAPH and (cut or setting["dispatch"] == "queue"):
-        return f"preprocess={GRAPH}: not with stages or dispatch=queue, where only the model itself is"
+        return f"preprocess={GRAPH}: does not work with stages or dispatch=queue"
     return _conflict(setting)
 
 
@@ -222,10 +227,10 @@ def _seconds(name: str, doc: str, swept: tuple[float, ...]) -> Knob:
     return Knob(name=name, doc=doc, default=0.0, swept=swept, unit="s", minimum=0, maximum=86_400)
 
 
-TRUTH_KNOBS = (
+FIXED_KNOBS = (
     Knob(
         name="delay_ms",
-        doc="Service time of a request; the mean where service is exponential.",
+        doc="Service time of a request; its mean where service is exponential.",
         default=5.0,
         swept=(1.0, 5.0, 20.0),
         unit="ms",
@@ -234,7 +239,7 @@ TRUTH_KNOBS = (
     ),
     Knob(
         name="servers",
-        doc="Requests served at the same time, first come first served; 0: without limit.",
+        doc="Servers of the FIFO queue: requests served at the same time; 0: no limit.",
         default=0,
         swept=(0, 1, 4),
         minimum=0,
@@ -248,24 +253,24 @@ TRUTH_KNOBS = (
         choices=("constant", "exponential"),
     ),
     Knob(name="seed", doc="Seed of the drawn service times and faults.", default=1, swept=(1, 2, 3), minimum=0),
-    _seconds("stall_every_s", "Every so many seconds nothing is answered for stall_s; 0: never.", (0.0, 10.0)),
-    _seconds("stall_s", "Length of each stall.", (0.0, 1.0)),
-    _seconds("hang_after_s", "So long after the first request nothing is answered any more; 0: never.", (0.0, 3.0)),
+    _seconds("stall_every_s", "Period of the stalls, during which no response leaves; 0: no stalls.", (0.0, 10.0)),
+    _seconds("stall_s", "Duration of each stall.", (0.0, 1.0)),
+    _seconds("hang_after_s", "Time after the first request from which no response leaves; 0: never.", (0.0, 3.0)),
     Knob(
         name="drip_ms",
-        doc="An answer leaves in 8 pieces over this time, counted from the end of its service; 0: at once.",
+        doc="Duration over which a response leaves in 8 pieces, from the end of its service; 0: at once.",
         default=0.0,
         swept=(0.0, 40.0),
         unit="ms",
         minimum=0,
         maximum=600_000,
     ),
-    _share("error_share", "Share of requests answered with status 500."),
-    _share("wrong_share", "Share of requests answered with other numbers than the bank expects."),
-    _share("reset_share", "Share of requests whose connection is broken in place of an answer."),
+    _share("error_share", "Share of requests that get status 500."),
+    _share("wrong_share", "Share of requests that get a prediction other than the expected one."),
+    _share("reset_share", "Share of requests whose connection is reset instead of a response."),
     Knob(
         name="log_path",
-        doc="CSV file that gets every request's true instants; none where empty.",
+        doc="CSV file for the true instants of every request; empty: no file.",
         default="",
         swept=("",),
     ),
@@ -274,7 +279,7 @@ TRUTH_KNOBS = (
 GENERATION_KNOBS = (
     Knob(
         name="max_sequences",
-        doc="Sequences in the batch at a time.",
+        doc="The most sequences in the batch.",
         default=16,
         swept=(1, 4, 16, 32),
         unit="sequences",
@@ -284,7 +289,7 @@ GENERATION_KNOBS = (
     ),
     Knob(
         name="max_batch_tokens",
-        doc="Tokens that go through the model in one step; a longer prompt is cut in chunks.",
+        doc="The most tokens in one model step; a longer prompt is cut into chunks.",
         default=256,
         swept=(16, 64, 256, 1024),
         unit="tokens",
@@ -302,14 +307,14 @@ GENERATION_KNOBS = (
     ),
     Knob(
         name="kv_cache",
-        doc="Keep the keys and values of earlier tokens; off: every token is computed from the first one on.",
+        doc="Cache the keys and values of earlier tokens; off: each step recomputes them.",
         default=True,
         swept=(True, False),
         apply=Apply.LIVE,
     ),
     Knob(
         name="token_limit",
-        doc="The most tokens a request may ask for, and what it gets when it does not say.",
+        doc="The largest max_tokens of a request, and its default.",
         default=256,
         swept=(64, 256),
         unit="tokens",
@@ -320,7 +325,7 @@ GENERATION_KNOBS = (
 )
 SEQUENCES_WAITING = Knob(
     name="queue_limit",
-    doc="Sequences that may wait to join the batch; the next request is refused with 503.",
+    doc="The most sequences that wait to join the batch; further requests are refused with 503.",
     default=256,
     swept=(16, 64, 256),
     unit="sequences",
@@ -338,4 +343,4 @@ BATCHED = KnobSet(
 )
 AGENT = KnobSet("agent", (*GENERATION_KNOBS, SEQUENCES_WAITING, TLS))
 NULL = KnobSet("null", (TLS,))
-FIXED = KnobSet("fixed", (*TRUTH_KNOBS, TLS))
+FIXED = KnobSet("fixed", (*FIXED_KNOBS, TLS))

@@ -1,4 +1,4 @@
-"""From a prepared model and a knob setting to an engine that runs it, and what is known of its answers."""
+"""Loads a prepared model into the engine that the knobs select, and computes its served accuracy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from targets.engines.catalog import find_engine
 from targets.engines.exports import exports_of
 from targets.engines.precision import FLOAT32, TOLERANCE_FACTOR
 from targets.models.catalog import find_recipe
-from targets.preprocessing.intake import Intake
+from targets.preprocessing.input_assembler import InputAssembler
 from targets.preprocessing.place import preprocessing_of
 
 if TYPE_CHECKING:
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
 
     from harness.plan.knobs import Setting
     from harness.plan.target_spec import Progress
-    from targets.engines import Engine
+    from targets.engines import InferenceEngine
     from targets.models.preparation import PreparedModel
-    from targets.pipeline.stages import Stage
+    from targets.pipeline.stages import ModelStage
 
 ROWS_PER_CALL = 64
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """An engine, the way of payloads into it, the model as this engine serves it, and its bank."""
+    """An engine, the assembler of its input, the model as this engine serves it, and the payload bank."""
 
-    engine: Engine
-    intake: Intake
+    engine: InferenceEngine
+    assembler: InputAssembler
     prepared: PreparedModel
     bank: Bank
 
 
 def as_served(prepared: PreparedModel, setting: Setting) -> PreparedModel:
-    """What the knobs `engine` and `precision` make of it: the card names both.
+    """`prepared` with the card and the bank that belong to the knobs `engine` and `precision`.
 
-    In float32 every engine must answer as the model did offline. In fewer bits an answer is right if the engine gives
-    it offline too, and the bank is one of its own answers, which `load_model` writes: what fewer bits cost is not the
-    server's fault, and shows as accuracy.
+    In float32 every engine must give the offline predictions of the model. In fewer bits a prediction is right if the
+    engine also gives it offline, so the bank holds the engine's own outputs, which `load_model` writes: the effect of
+    fewer bits is not the server's fault and shows as accuracy.
     """
     engine, precision = str(setting["engine"]), str(setting["precision"])
     card = msgspec.structs.replace(prepared.card, engine=engine, precision=precision)
@@ -55,36 +55,36 @@ def as_served(prepared: PreparedModel, setting: Setting) -> PreparedModel:
 
 
 def load_model(prepared: PreparedModel, setting: Setting, progress: Progress) -> LoadedModel:
-    """Load the model, as `prepare_served` gave it, into the engine that the knob `engine` names. Raises UserError."""
+    """Load a model from `prepare_served` into the engine that the knob `engine` names. Raises UserError."""
     served, bank = as_served(prepared, setting), Bank.load(prepared.bank_path)
     card = served.card
     stage = f"loading {card.name} ({card.engine}, {card.precision})"
     progress(stage, 0, 1)
-    way = preprocessing_of(find_recipe(card.name).pipeline, setting)
-    form = way.taken
+    preprocessing = preprocessing_of(find_recipe(card.name).pipeline, setting)
+    spec = preprocessing.model_input
     options = EngineOptions(
-        input_shape=form.shape,
-        input_dtype=form.dtype,
-        example_length=form.padded_length(form.shortest),
+        input_shape=spec.shape,
+        input_dtype=spec.dtype,
+        example_length=spec.padded_length(spec.shortest),
         intra_op_threads=int(setting["intra_op_threads"]),
         inter_op_threads=int(setting["inter_op_threads"]),
         precision=card.precision,
     )
     engine = find_engine(card.engine).open(prepared.path, options)
-    intake = Intake(way, bank.inputs)
-    if card.precision != FLOAT32 or not way.wire.ragged:  # items of all lengths would take many seconds at each start
-        answers = _offline(engine, intake, bank)
-        card = msgspec.structs.replace(card, served_accuracy=_accuracy(answers, bank))
+    assembler = InputAssembler(preprocessing, bank.inputs)
+    if card.precision != FLOAT32 or not preprocessing.wire.ragged:  # all lengths would take many seconds at each start
+        outputs = _offline(engine, assembler, bank)
+        card = msgspec.structs.replace(card, served_accuracy=_accuracy(outputs, bank))
     if card.precision != FLOAT32:
         tolerance = bank.meta.tolerance * TOLERANCE_FACTOR[card.precision]
-        bank = replace(bank, meta=msgspec.structs.replace(bank.meta, tolerance=tolerance), expected=answers)
+        bank = replace(bank, meta=msgspec.structs.replace(bank.meta, tolerance=tolerance), expected=outputs)
         bank.save(served.bank_path)
     progress(stage, 1, 1)
-    return LoadedModel(engine, intake, replace(served, card=card), bank)
+    return LoadedModel(engine, assembler, replace(served, card=card), bank)
 
 
-def open_stage(stage: Stage, setting: Setting) -> Engine:
-    """One stage of a model in the engine that the knob `engine` names. Raises UserError."""
+def open_stage(stage: ModelStage, setting: Setting) -> InferenceEngine:
+    """Load one stage of a model into the engine that the knob `engine` names. Raises UserError."""
     options = EngineOptions(
         input_shape=stage.input_shape,
         input_dtype=stage.input_dtype,
@@ -95,17 +95,17 @@ def open_stage(stage: Stage, setting: Setting) -> Engine:
     return find_engine(str(setting["engine"])).open(stage.path, options)
 
 
-def _offline(engine: Engine, intake: Intake, bank: Bank) -> NDArray[np.float32]:
-    """The engine's answers to the bank's inputs (n, *output_shape)."""
+def _offline(engine: InferenceEngine, assembler: InputAssembler, bank: Bank) -> NDArray[np.float32]:
+    """The engine's outputs (n, *output_shape) for the bank's inputs."""
     import numpy as np
 
     starts = range(0, len(bank.inputs), ROWS_PER_CALL)
     parts = (bank.inputs[start : start + ROWS_PER_CALL] for start in starts)
-    return np.concatenate([intake.offline(engine.predict, part) for part in parts])
+    return np.concatenate([assembler.offline(engine.predict, part) for part in parts])
 
 
-def _accuracy(answers: NDArray[np.float32], bank: Bank) -> float | None:
-    """The share of labelled inputs whose class has the largest answer; None where there are no classes."""
-    if len(bank.labels) != len(answers) or answers.ndim != 2:
+def _accuracy(outputs: NDArray[np.float32], bank: Bank) -> float | None:
+    """The share of labelled inputs whose class has the largest output; None where there are no classes."""
+    if len(bank.labels) != len(outputs) or outputs.ndim != 2:
         return None
-    return float((answers.argmax(axis=1) == bank.labels).mean())
+    return float((outputs.argmax(axis=1) == bank.labels).mean())

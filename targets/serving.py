@@ -1,7 +1,6 @@
-"""The life of a target process: bind, prepare, serve, listen to its parent, end.
+"""The main loop of a target process: bind the socket, load the model, serve, obey the control channel, shut down.
 
-The same for `python -m targets NAME` (a child with a control channel) and `python -m harness serve NAME`
-(in the foreground of a terminal).
+`python -m targets NAME` uses it as a child with a control channel, `python -m harness serve NAME` in a terminal.
 """
 
 from __future__ import annotations
@@ -38,24 +37,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen, and with which certificate of the user's; port 0 lets the kernel choose."""
+class ListenAddress:
+    """The host and port to listen on (0: a free port), and the user's certificate if there is one."""
 
     host: str
     port: int
     certificate: Certificate | None = None
 
     def bind(self) -> socket.socket:
-        """A bound socket that doesn't listen yet: clients are refused until the model is ready. Raises UserError."""
+        """Bind a socket that does not listen yet: clients are refused until the model is ready. Raises UserError."""
         return self._bind(socket.SO_REUSEADDR)
 
     def reserve(self) -> socket.socket:
-        """The same for a port on which other sockets of this user will listen too (SO_REUSEPORT)."""
-        self.bind().close()  # who else is there is not joined by mistake
+        """Bind a port on which further sockets of this user will listen (SO_REUSEPORT). Raises UserError."""
+        self.bind().close()  # fails where another server uses the port
         return self.join()
 
     def join(self) -> socket.socket:
-        """A bound socket on a port that the parent has reserved."""
+        """Bind a port that the parent has reserved. Raises UserError."""
         return self._bind(socket.SO_REUSEADDR, socket.SO_REUSEPORT)
 
     def _bind(self, *options: int) -> socket.socket:
@@ -74,8 +73,8 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
-    """A process that is one of several replicas: its number, and the folder they share."""
+class ReplicaIdentity:
+    """The number of this process among the replicas of a server, and the folder that the replicas share."""
 
     index: int
     directory: Path
@@ -83,45 +82,45 @@ class Membership:
 
 def serve(
     name: str,
-    address: Address,
+    address: ListenAddress,
     model: str,
     setting: Setting,
     control: ControlChannel | None = None,
     *,
-    replica: Membership | None = None,
+    replica: ReplicaIdentity | None = None,
 ) -> None:
-    """Serve `model` as target `name` until SIGTERM, SIGINT, or the parent's word or death.
+    """Serve `model` as target `name` until SIGTERM, SIGINT, a stop message or the death of the parent.
 
-    Tells the parent over `control`, or the user on standard output, when it is ready. Raises UserError.
+    Reports readiness to the parent over `control`, or to the user on standard output. Raises UserError.
     """
     knobs = _servable(name)
     complete = knobs.complete(setting)
     sock = _listening_socket(address, complete, replica)
     grpc_sock = _grpc_socket(address.host, complete, replica)
-    voice = _Voice(control)
+    reporter = _ParentReporter(control)
     from targets.servers.build import build
+    from targets.servers.replica_counts import ReplicaCounts
     from targets.servers.server_order import ServerOrder
-    from targets.servers.siblings import Siblings
 
     grpc_address = "" if grpc_sock is None else _authority(grpc_sock)
     built_setting = complete if grpc_sock is None else {**complete, "grpc_port": grpc_sock.getsockname()[1]}
-    siblings = None if replica is None else Siblings(replica.directory, replica.index)
+    replica_counts = None if replica is None else ReplicaCounts(replica.directory, replica.index)
     with _certificate(address, complete) as certificate:
-        order = ServerOrder(name, model, built_setting, grpc_address, siblings, certificate, read_token())
-        built = build(order, voice.progress)
+        order = ServerOrder(name, model, built_setting, grpc_address, replica_counts, certificate, read_token())
+        built = build(order, reporter.progress)
 
         def on_ready() -> None:
-            voice.ready(Ready(_authority(sock), order, built, complete))
+            reporter.ready(ReadyReport(_authority(sock), order, built, complete))
             if control is not None:
-                ear = _Ear(built.server, knobs, complete, control)
-                control.watch(ear.hear, on_lost=built.server.stop)
+                listener = _ParentListener(built.server, knobs, complete, control)
+                control.watch(listener.on_message, on_lost=built.server.stop)
 
         built.server.run(sock, on_ready)
 
 
 @contextlib.contextmanager
-def _certificate(address: Address, setting: Setting) -> Iterator[Certificate | None]:
-    """The user's own, one made for the time of serving where the knob `tls` is on, or none."""
+def _certificate(address: ListenAddress, setting: Setting) -> Iterator[Certificate | None]:
+    """The user's certificate, a temporary one where the knob `tls` is on, or None."""
     if address.certificate is not None or not setting.get("tls"):
         yield address.certificate
         return
@@ -129,32 +128,32 @@ def _certificate(address: Address, setting: Setting) -> Iterator[Certificate | N
         yield made
 
 
-def _listening_socket(address: Address, setting: Setting, replica: Membership | None) -> socket.socket:
+def _listening_socket(address: ListenAddress, setting: Setting, replica: ReplicaIdentity | None) -> socket.socket:
     if replica is not None:
         return address.join()
     return address.bind() if int(setting.get("replicas", 1)) == 1 else address.reserve()
 
 
-def _grpc_socket(host: str, setting: Setting, replica: Membership | None) -> socket.socket | None:
+def _grpc_socket(host: str, setting: Setting, replica: ReplicaIdentity | None) -> socket.socket | None:
     port = int(setting.get("grpc_port", -1))
     if port < 0:
         return None
     if find_spec("grpc") is None:
         raise UserError("grpc_port: gRPC is not installed; pip install grpcio")
-    address = Address(host, port)
+    address = ListenAddress(host, port)
     return address.reserve() if replica is None else address.join()
 
 
 def run_child(
     name: str,
-    address: Address,
+    address: ListenAddress,
     model: str,
     setting: Setting,
     control: ControlChannel | None,
     *,
-    replica: Membership | None = None,
+    replica: ReplicaIdentity | None = None,
 ) -> int:
-    """`serve`, with the exit code of a process: a failure is one line, on standard error and over `control`."""
+    """Run `serve` and return an exit code. An error is one line on standard error and over `control`."""
     try:
         serve(name, address, model, setting, control, replica=replica)
     except SweepspotError as error:
@@ -178,8 +177,8 @@ def _authority(sock: socket.socket) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """What is there to tell once clients may come."""
+class ReadyReport:
+    """What a server reports once clients can connect."""
 
     authority: str
     order: ServerOrder
@@ -188,23 +187,23 @@ class Ready:
 
     @property
     def url(self) -> str:
-        """Where HTTP is spoken."""
+        """The HTTP URL."""
         return f"{'https' if self.order.certificate else 'http'}://{self.authority}"
 
     @property
     def grpc_url(self) -> str:
-        """Where gRPC is spoken; empty where it is not."""
+        """The gRPC URL; empty without gRPC."""
         scheme = "grpcs" if self.order.certificate else "grpc"
         return f"{scheme}://{self.order.grpc_address}" if self.order.grpc_address else ""
 
     @property
     def tls_authority(self) -> Path | None:
-        """What clients have to believe, where we have made the certificate."""
+        """The authority that clients must trust, for a temporary certificate."""
         return self.order.certificate.authority if self.order.certificate else None
 
 
-class _Voice:
-    """Tells the parent, or else the user, how far it is."""
+class _ParentReporter:
+    """Reports progress and readiness to the parent, or to the user where there is no parent."""
 
     def __init__(self, control: ControlChannel | None) -> None:
         self._control = control
@@ -217,7 +216,7 @@ class _Voice:
             print(f"{stage} ...", file=sys.stderr, flush=True)
             self._last_stage = stage
 
-    def ready(self, ready: Ready) -> None:
+    def ready(self, ready: ReadyReport) -> None:
         built = ready.built
         if self._control is None:
             print(_welcome(ready), flush=True)
@@ -233,8 +232,8 @@ class _Voice:
         self._control.send(message)
 
 
-class _Ear:
-    """Does what the parent says."""
+class _ParentListener:
+    """Executes the messages of the parent: stop, and set live knobs."""
 
     def __init__(self, server: Server, knobs: KnobSet, setting: Setting, control: ControlChannel) -> None:
         self._server = server
@@ -243,7 +242,7 @@ class _Ear:
         self._control = control
         self._lock = threading.Lock()
 
-    def hear(self, message: Message) -> None:
+    def on_message(self, message: Message) -> None:
         if message.get("stop"):
             self._server.stop()
         elif isinstance(message.get("set"), dict):
@@ -255,7 +254,7 @@ class _Ear:
     def _set(self, changes: Setting) -> None:
         frozen = [name for name in changes if self._knobs[name].apply is not Apply.LIVE]
         if frozen:
-            raise UserError(f"{', '.join(frozen)}: takes effect only at a restart of the target")
+            raise UserError(f"{', '.join(frozen)}: can only change with a restart of the target")
         setting = self._knobs.complete({**self._setting, **changes})
 
         def done() -> None:
@@ -265,20 +264,20 @@ class _Ear:
         self._server.set_knobs(setting, done)
 
 
-def _welcome(ready: Ready) -> str:
+def _welcome(ready: ReadyReport) -> str:
     name = ready.built.prepared.card.name
     grpc = f" and {ready.grpc_url}" if ready.grpc_url else ""
     return f"{name} at {ready.url}{grpc} (Ctrl-C stops it). Try:\n  {_example(ready)}"
 
 
-def _example(ready: Ready) -> str:
-    """A request to try, for a terminal."""
+def _example(ready: ReadyReport) -> str:
+    """A curl command that sends one request."""
     prepared = ready.built.prepared
     curl = f"curl --cacert {ready.tls_authority}" if ready.tls_authority else "curl"
     if ready.order.token:
         curl += ' -H "Authorization: Bearer $SWEEPSPOT_TOKEN"'
     if prepared.bank_path.suffix == ".json":
-        question = '{"messages":[{"role":"user","content":"What is AI?"}],"max_tokens":40,"stream":true}'
-        return f"{curl} -N {ready.url}/v1/chat/completions -d '{question}'"
+        body = '{"messages":[{"role":"user","content":"What is AI?"}],"max_tokens":40,"stream":true}'
+        return f"{curl} -N {ready.url}/v1/chat/completions -d '{body}'"
     item = orjson.dumps(Bank.load(prepared.bank_path).inputs[0], option=orjson.OPT_SERIALIZE_NUMPY).decode()
     return f"{curl} {ready.url}/v1/models/{prepared.card.name}:predict -d '{{\"instances\":[{item}]}}'"

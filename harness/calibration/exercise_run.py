@@ -12,6 +12,7 @@ from harness.cpu_cores import plan_isolation
 from harness.errors import RunError
 from harness.measure.target.session import open_session
 from harness.measure.trial import TrialJob, run_trial
+from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, Trial
 from harness.record.run_dir import RunDir, RunRecord
 from harness.run.events import TrialStarted, progress_events
@@ -99,9 +100,11 @@ def exercise_plan(job: CalibrationJob, exercise: Exercise, log: Path) -> Plan:
         points=points,
         trials=tuple(Trial(number=point.number, point=point.number, repeat=0, seed=point.number) for point in points),
         fixed={**exercise.setting, **logged},
-        seconds=exercise.lasting(quick=job.quick),
-        warmup_seconds=WARMUP_SECONDS,
-        timeout_seconds=exercise.timeout_seconds,
+        load=LoadSettings(
+            warmup_s=WARMUP_SECONDS,
+            measure_s=exercise.lasting(quick=job.quick),
+            timeout_s=exercise.timeout_seconds,
+        ),
         repeats=1,
         seed=0,
     )

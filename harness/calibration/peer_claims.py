@@ -13,8 +13,8 @@ from harness.measure.target.session import open_session
 from harness.plan.arrivals import Closed
 from harness.plan.plan import Wanted
 from harness.run.events import progress_events
-from harness.wire.codec import make_codec
 from harness.wire.payload_bank import Bank
+from harness.wire.protocols import make_codec
 from harness.wire.server_url import parse_url
 
 if TYPE_CHECKING:

@@ -29,21 +29,25 @@ OK, WRONG = "ok", "wrong"
 
 @dataclass(frozen=True)
 class ServerLog:
-    """Every request a server got, in the order of arrival: instants (n,) and fates (n,)."""
+    """Every request a server got, in the order of arrival: instants (n,) and outcomes (n,)."""
 
     arrived_ns: Instants
     answered_ns: Instants  # ABSENT: never, or its connection was broken
-    fates: NDArray[np.str_]
+    outcomes: NDArray[np.str_]
 
     @classmethod
     def read(cls, path: Path) -> ServerLog:
         """Read the CSV that the server wrote."""
         with path.open(newline="") as text:
-            lines = [(line["arrived_ns"], line["answered_ns"] or ABSENT, line["fate"]) for line in csv.DictReader(text)]
+            lines = [
+                (line["arrived_ns"], line["answered_ns"] or ABSENT, line["outcome"]) for line in csv.DictReader(text)
+            ]
         arrived_ns = np.array([int(arrived) for arrived, _, _ in lines], dtype=np.int64)
         answered_ns = np.array([int(answered) for _, answered, _ in lines], dtype=np.int64)
         order = np.argsort(arrived_ns, kind="stable")
-        return cls(arrived_ns[order], answered_ns[order], np.array([fate for _, _, fate in lines], dtype=str)[order])
+        return cls(
+            arrived_ns[order], answered_ns[order], np.array([outcome for _, _, outcome in lines], dtype=str)[order]
+        )
 
     def __len__(self) -> int:
         return self.arrived_ns.size
@@ -89,14 +93,14 @@ def true_values(log: ServerLog, driven: Driven) -> Values:
         due_ns = due_times_ns(driven, count)
         count = due_ns.size
     inside = driven.window.holds(due_ns)
-    answered_ns, fates = log.answered_ns[:count][inside], log.fates[:count][inside]
-    good = (fates == OK) & (answered_ns != ABSENT)
+    answered_ns, outcomes = log.answered_ns[:count][inside], log.outcomes[:count][inside]
+    good = (outcomes == OK) & (answered_ns != ABSENT)
     good_ns = np.sort(answered_ns[good] - due_ns[inside][good])
-    completed = (log.fates == OK) & driven.window.holds(log.answered_ns)
+    completed = (log.outcomes == OK) & driven.window.holds(log.answered_ns)
     values: Values = {
         "rows": float(len(log)),
         "throughput_rps": float(np.count_nonzero(completed)) / driven.window.seconds,
-        **_shares(fates),
+        **_shares(outcomes),
     }
     return values | durations_ms(good_ns)
 
@@ -108,22 +112,22 @@ def closed_values(log: ServerLog, seconds: float) -> Values:
     """
     if not len(log):
         return {}
-    good = (log.fates == OK) & (log.answered_ns != ABSENT)
+    good = (log.outcomes == OK) & (log.answered_ns != ABSENT)
     end_ns = int(log.arrived_ns[0]) + round(seconds * NS_PER_S)
     values: Values = {
         "rows": float(len(log)),
         "throughput_rps": float(np.count_nonzero(good & (log.answered_ns < end_ns))) / seconds,
-        **_shares(log.fates),
+        **_shares(log.outcomes),
     }
     return values | durations_ms(np.sort(log.answered_ns[good] - log.arrived_ns[good]))
 
 
-def _shares(fates: NDArray[np.str_]) -> Values:
-    if not fates.size:
+def _shares(outcomes: NDArray[np.str_]) -> Values:
+    if not outcomes.size:
         return {}
     return {
-        "failed_share": float(np.mean(~np.isin(fates, (OK, WRONG)))),
-        "wrong_share": float(np.mean(fates == WRONG)),
+        "failed_share": float(np.mean(~np.isin(outcomes, (OK, WRONG)))),
+        "wrong_share": float(np.mean(outcomes == WRONG)),
     }
 
 

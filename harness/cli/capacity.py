@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from harness.cli.parts.options import load_options
-from harness.cli.parts.plan_request import make_request, refuse_beside_resume
+from harness.cli.parts.plan_request import make_draft, refuse_beside_resume
 from harness.errors import UserError
 
 SECONDS = "5s"  # of each rate: near the border, percentiles settle slowly
@@ -41,8 +41,8 @@ def command(knobs: tuple[str, ...], resume: Path | None, **given: Any) -> int:
     if resume is not None:
         refuse_beside_resume()
         return ServingRun.open(resume, "--resume").resume(as_json=given["as_json"])
-    if given["rate"] is not None or given["arrivals_kind"] not in (None, "poisson"):
+    if given["rate"] is not None or given["arrivals"] not in (None, "poisson"):
         raise UserError("--rate, --arrivals: `capacity` looks for the rate of Poisson arrivals itself; leave them out")
-    given |= {"arrivals_kind": "closed", "capacity": True}  # it begins with what a closed loop reaches
-    request = make_request(knobs, (FIRST_USERS,), 1, given)
-    return run_or_plan(request, given, gated=given["slo"] is not None)
+    given |= {"arrivals": "closed", "capacity": True}  # it begins with what a closed loop reaches
+    draft = make_draft(knobs, (FIRST_USERS,), 1, given)
+    return run_or_plan(draft, given, gated=given["slo"] is not None)

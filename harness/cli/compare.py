@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.parts.option_types import Number
+from harness.cli.parts.option_types import Parsed
 from harness.errors import ExitCode, UserError
+from harness.plan.option_text import number
 
 if TYPE_CHECKING:
     from harness.judge.metrics import RunResult
@@ -22,7 +23,7 @@ _FOLDER = click.Path(path_type=Path)
 @click.argument("after", type=_FOLDER, metavar="AFTER")
 @click.option(
     "--margin",
-    type=Number(0, 100, max_open=True),
+    type=Parsed(number(0, 100, below=True), "number"),
     default=5.0,
     show_default=True,
     metavar="PERCENT",

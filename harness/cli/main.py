@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import re
 import sys
 
 import click
 
 from harness import __version__
-from harness.errors import ExitCode, SweepspotError
+from harness.errors import ExitCode, SweepspotError, UserError
 
 Resolved = tuple[str | None, click.Command | None, list[str]]
 
@@ -27,6 +26,17 @@ VERBS = {
     "worker": "Take part in the load of a run on another machine.",
     "prepare": "Train a reference model, if it is not in the cache.",
     "calibrate": "Does the load generator tell the truth? Against servers whose truth is known.",
+}
+
+# The option that gives the subject of an error.
+OPTIONS = {
+    "server": "--target",
+    "model": "--model",
+    "protocol": "--protocol",
+    "payloads": "--bank",
+    "prompts": "--bank",
+    "certificate authority": "--tls-ca",
+    "token file": "--token-file",
 }
 
 
@@ -85,8 +95,7 @@ def main() -> int:
     try:
         result = cli.main(standalone_mode=False)
     except SweepspotError as error:
-        # What speaks to servers names Locust's option: here the same is --target.
-        print(f"error: {re.sub('^--host ', '--target ', str(error))}", file=sys.stderr)
+        print(f"error: {error.message(OPTIONS) if isinstance(error, UserError) else error}", file=sys.stderr)
         return error.exit_code
     except click.ClickException as error:
         context = getattr(error, "ctx", None)

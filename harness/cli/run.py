@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from harness.cli.parts.options import load_options
-from harness.cli.parts.plan_request import make_request, was_given
+from harness.cli.parts.plan_request import make_draft, was_given
 from harness.errors import UserError
 
 
@@ -30,5 +30,5 @@ def command(knobs: tuple[str, ...], concurrency: int, repeats: int, **given: Any
     several = [word for word in knobs if "=" not in word or "," in word]
     if several:
         raise UserError(f"{several[0]}: `run` takes one value for each knob (name=value); `sweep` takes several")
-    request = make_request(knobs, (concurrency,), repeats, given)
-    return run_or_plan(request, given, gated=was_given("slo"))
+    draft = make_draft(knobs, (concurrency,), repeats, given)
+    return run_or_plan(draft, given, gated=was_given("slo"))

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from harness.cli.parts.option_types import MOST_RPS, SEED, Number
+from harness.cli.parts.option_types import SEED, Parsed
 from harness.errors import ExitCode, UserError
 from harness.judge.simulation_result import Simulation, write_simulation
 from harness.plan.arrivals import Closed
+from harness.plan.load_options import MOST_RPS
+from harness.plan.option_text import number
 from harness.plan.target_spec import find_target
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ DEFAULT_WORDS = ("replicas", "dispatch")
 )
 @click.option(
     "--rate",
-    type=Number(0, MOST_RPS, min_open=True),
+    type=Parsed(number(0, MOST_RPS, above=True), "number"),
     default=None,
     help="Requests/s (Poisson) for all replicas together instead.",
 )

@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
-from harness.cli.parts.option_types import Duration, IntList
+from harness.cli.parts.option_types import DURATION, IntList
 from harness.cli.parts.options import load_options
-from harness.cli.parts.plan_request import make_request, refuse_beside_resume, refuse_options, was_given
+from harness.cli.parts.plan_request import make_draft, refuse_beside_resume, refuse_options, was_given
 from harness.cli.train import TARGET_ACCURACY_HELP
 from harness.errors import UserError
+from harness.plan.option_text import split_word
 
 TRAINING_OPTIONS = ("seeds", "target_accuracy")  # of training knobs alone
 SHARED_OPTIONS = ("knobs", "model", "repeats", "seed", "out", "as_json", "dry_run", "resume")
@@ -23,7 +24,7 @@ DEFAULT_SEEDS = 3
 @click.option("--concurrency", type=IntList(), default="1,8,32,128", show_default=True, help="Closed-loop users.")
 @click.option(
     "--budget",
-    type=Duration(),
+    type=DURATION,
     default="3m",
     show_default=True,
     metavar="DURATION",
@@ -87,9 +88,9 @@ def command(
         raise UserError("KNOB: say what to sweep, for example `sweep batch_size`; `harness knobs` lists them")
     if asks_for_training(knobs):
         return _train(knobs, given)
-    refuse_options(TRAINING_OPTIONS, f"{knobs[0].partition('=')[0]} is a knob of serving", "--repeats")
-    request = make_request(knobs, concurrency, repeats, given)
-    return run_or_plan(request, given, gated=was_given("slo"))
+    refuse_options(TRAINING_OPTIONS, f"{split_word(knobs[0])[0]} is a knob of serving", "--repeats")
+    draft = make_draft(knobs, concurrency, repeats, given)
+    return run_or_plan(draft, given, gated=was_given("slo"))
 
 
 def _train(knobs: tuple[str, ...], given: dict[str, Any]) -> int:
@@ -98,6 +99,6 @@ def _train(knobs: tuple[str, ...], given: dict[str, Any]) -> int:
 
     params = click.get_current_context().params
     serving = [name for name in params if name not in (*SHARED_OPTIONS, *TRAINING_OPTIONS)]
-    refuse_options(serving, f"{knobs[0].partition('=')[0]} is a knob of training", "--seeds and --target-accuracy")
+    refuse_options(serving, f"{split_word(knobs[0])[0]} is a knob of training", "--seeds and --target-accuracy")
     seeds = params["repeats" if was_given("repeats") and not was_given("seeds") else "seeds"]
     return train(training_plan(knobs, seeds, given), given)

@@ -1,4 +1,7 @@
-"""The command line of a load process: the same `locust -f scenarios/...` that a user runs by hand."""
+"""The command line of a load process: the same `locust -f scenarios/...` that a user runs by hand.
+
+All settings of the load are in one file in the trial's folder; beside it only Locust's own flags are given.
+"""
 
 from __future__ import annotations
 
@@ -6,42 +9,58 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
-from harness.plan.arrivals import Closed, Constant, Gamma, Poisson, Replay, Stages, Users
-from harness.plan.knobs import format_value
-from harness.plan.scenario import scenario_name
-from harness.wire.server_url import free_ports
+import msgspec
 
-WORKER_WAIT_S = 600.0
-EVERYWHERE = ("0.0.0.0", "[::]", "*")  # noqa: S104  (addresses to bind to, of which none can be gone to)
+from harness.plan.arrivals import Closed
+from harness.plan.load_settings import TrialLoad
+from harness.plan.scenario import scenario_name
+from harness.record.run_folder import pretty, write_whole
+from harness.wire.server_url import free_ports
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.measure.target.endpoint import Endpoint
-    from harness.plan.arrivals import Arrivals
     from harness.plan.plan import Plan, Point, Trial
+
+WORKER_WAIT_S = 600.0
+SETTINGS = "settings.json"
+ALL_ADDRESSES = ("0.0.0.0", "[::]", "*")  # noqa: S104  (a process can bind to them, but no client can connect to them)
 
 
 def load_command(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, trial_dir: Path) -> list[str]:
-    """The load process's argument vector for one trial."""
+    """The load process's argument vector for one trial. Writes the settings of the load into the trial's folder."""
     users = point.arrivals.users if isinstance(point.arrivals, Closed) else 1
+    load = trial_load(plan, trial, point, endpoint, trial_dir)
+    write_whole(trial_dir / SETTINGS, pretty(load))
     return [
         *(sys.executable, "-m", "locust", "-f", plan.scenario, "--headless", "--only-summary"),
-        *("-u", str(users), "-r", str(users)),
-        *("--trial-dir", str(trial_dir), "--seed", str(trial.seed)),
-        *("--warmup", f"{plan.warmup_seconds!r}s", "--measure", f"{plan.seconds!r}s"),
-        *("--timeout", f"{plan.timeout_seconds:g}s", "--stop-timeout", f"{plan.timeout_seconds + 5:g}"),
-        *_parts_of_timeout(plan),
-        *("--check", plan.check_at(point) if endpoint.known else "off"),
-        *("--protocol", endpoint.protocol, "--model", plan.model_at(point)),
-        *(("--skew", f"{skew:g}") if (skew := plan.skew_at(point)) else ()),
-        *_where(plan, endpoint),
-        *_mix(plan, point, endpoint),
-        *_chat(plan),
-        *_arrivals(point.arrivals),
-        *("--max-in-flight", str(-(-plan.max_in_flight // plan.workers))),
+        *("-u", str(users), "-r", str(users), "--stop-timeout", f"{load.timeout_s + 5:g}"),
+        *("--settings", str(trial_dir / SETTINGS)),
+        *(("--host", endpoint.url) if endpoint.url else ()),
         *_processes(plan),
     ]
+
+
+def trial_load(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, trial_dir: Path) -> TrialLoad:
+    """The settings of one trial's load."""
+    chosen = plan.load_at(point)
+    return TrialLoad(
+        **{
+            **msgspec.structs.asdict(chosen),
+            "protocol": endpoint.protocol,
+            "check": chosen.check if endpoint.known else "off",
+        },
+        trial_dir=str(trial_dir),
+        arrivals=point.arrivals,
+        model=plan.model_at(point),
+        target=plan.target if endpoint.url is None else None,
+        setting=endpoint.setting if endpoint.url is None else {},
+        bank=str(endpoint.bank) if endpoint.bank else None,
+        class_banks={name: str(path) for name, path in endpoint.class_banks.items()},
+        tls_ca=str(endpoint.tls_ca) if endpoint.tls_ca else None,
+        seed=trial.seed,
+    )
 
 
 def _processes(plan: Plan) -> list[str]:
@@ -59,53 +78,5 @@ def _processes(plan: Plan) -> list[str]:
 def worker_command(plan: Plan) -> str:
     """What is to be typed on the machine of each worker, from its own checkout."""
     host, _, port = plan.bind.rpartition(":")
-    here = socket.gethostname() if host in EVERYWHERE else host
+    here = socket.gethostname() if host in ALL_ADDRESSES else host
     return f"python -m harness worker {here}:{port} --scenario {scenario_name(plan.scenario)}"
-
-
-def _parts_of_timeout(plan: Plan) -> list[str]:
-    parts = {
-        "--connect-timeout": plan.connect_timeout_seconds,
-        "--first-byte-timeout": plan.first_byte_timeout_seconds,
-    }
-    return [word for flag, seconds in parts.items() if seconds is not None for word in (flag, f"{seconds:g}s")]
-
-
-def _where(plan: Plan, endpoint: Endpoint) -> list[str]:
-    bank = plan.chat.get("prompts") or endpoint.bank
-    words = ["--bank", str(bank)] if bank else []
-    if endpoint.url:
-        return [*words, "--host", endpoint.url, *(("--tls-ca", str(endpoint.tls_ca)) if endpoint.tls_ca else ())]
-    knobs = [word for name, value in endpoint.setting.items() for word in ("--knob", f"{name}={format_value(value)}")]
-    return [*words, "--target", plan.target, *knobs]
-
-
-def _mix(plan: Plan, point: Point, endpoint: Endpoint) -> list[str]:
-    mix = plan.mix(point)
-    banks = [word for name, path in endpoint.class_banks.items() for word in ("--class-bank", f"{name}={path}")]
-    return [*banks, *(("--mix", mix) if mix else ())]
-
-
-def _chat(plan: Plan) -> list[str]:
-    said = {name: value for name, value in plan.chat.items() if name != "prompts"}
-    return [word for name, value in said.items() for word in (f"--{name.replace('_', '-')}", value)]
-
-
-def _arrivals(arrivals: Arrivals) -> list[str]:  # noqa: PLR0911  (one for each kind)
-    match arrivals:
-        case Closed(think_time_s=think_time_s):
-            return ["--arrivals", "closed", *(("--think-time", f"{think_time_s!r}s") if think_time_s else ())]
-        case Users(stages=levels, think_time_s=think_time_s):
-            text = ",".join(f"{level.seconds!r}s:{level.start_users!r}-{level.end_users!r}" for level in levels)
-            return ["--arrivals", "users", "--stages", text, "--think-time", f"{think_time_s!r}s"]
-        case Constant(rate_rps=rate_rps):
-            return ["--arrivals", "constant", "--rate", repr(rate_rps)]
-        case Poisson(rate_rps=rate_rps):
-            return ["--arrivals", "poisson", "--rate", repr(rate_rps)]
-        case Gamma(rate_rps=rate_rps, cv=cv):
-            return ["--arrivals", "gamma", "--rate", repr(rate_rps), "--cv", repr(cv)]
-        case Stages(stages=stages):
-            text = ",".join(f"{stage.seconds!r}s:{stage.start_rps!r}-{stage.end_rps!r}" for stage in stages)
-            return ["--arrivals", "stages", "--stages", text]
-        case Replay(path=path, speed=speed):
-            return ["--arrivals", "replay", "--trace", path, "--speed", repr(speed)]

@@ -85,7 +85,7 @@ def run_trial(job: TrialJob) -> TrialRecord:
 
 
 def _deadline_ns(plan: Plan) -> int:
-    seconds = plan.warmup_seconds + plan.seconds + plan.timeout_seconds + STARTUP_GRACE_S
+    seconds = plan.load.warmup_s + plan.seconds + plan.load.timeout_s + STARTUP_GRACE_S
     seconds += WORKER_WAIT_S if plan.remote_workers else 0.0
     return monotonic_ns() + int(seconds * NS_PER_S)
 
@@ -135,7 +135,7 @@ class LoadProcess:
     def stop(self) -> None:
         """Ask it to end in order, then make it."""
         self._control.send({"stop": True})
-        if self._process.wait(self._job.plan.timeout_seconds + STOP_GRACE_S) is None:
+        if self._process.wait(self._job.plan.load.timeout_s + STOP_GRACE_S) is None:
             self._process.kill()
 
     def close(self) -> None:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import csv
 import math
-import re
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
@@ -68,7 +67,7 @@ class Gamma(msgspec.Struct, frozen=True, kw_only=True, tag="gamma"):
     """Independent gamma gaps with mean 1 / `rate_rps` and coefficient of variation `cv`; cv > 1 is bursty."""
 
     rate_rps: float
-    cv: float
+    cv: float = 2.0
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +96,12 @@ Arrivals = Closed | Users | Constant | Poisson | Gamma | Stages | Replay
 
 BLOCK = 4096
 MOST_USERS = 100_000
-KINDS = ("closed", "users", "constant", "poisson", "gamma", "stages", "replay")
+KINDS: dict[str, Any] = {kind.__struct_config__.tag: kind for kind in get_args(Arrivals)}
+REQUIRED = {  # fields without a default, with an example of their flag
+    "rate_rps": "--rate, for example --rate 100",
+    "stages": "--stages, for example --stages 10s:0-200,20s:200",
+    "path": "--trace FILE.csv",
+}
 
 
 def schedule(arrivals: Open, seed: int) -> Iterator[Offsets]:
@@ -288,92 +292,32 @@ def _trace_instants(chunk: list[list[str]], path: Path, *, first: bool) -> NDArr
     return instants
 
 
-def parse_arrivals(  # noqa: PLR0911  (one for each kind)
-    kind: str, words: Mapping[str, str | None], users: int = 1
-) -> Arrivals:
-    """Arrivals from what a user wrote: `words` by option name (rate, cv, stages, trace, speed, think_time).
+def has_field(kind: str, name: str) -> bool:
+    """Whether arrivals of that kind have the field `name`."""
+    return name in KINDS[kind].__struct_fields__
 
-    Raises UserError that names the option.
+
+def arrivals_of(kind: str, given: Mapping[str, Any]) -> Arrivals:
+    """The arrivals of that kind, from the fields in `given` that the kind has; others are ignored.
+
+    `stages` are `Stage`s in any case. Raises UserError that names the flag of a field that is missing.
     """
-    match kind:
-        case "closed":
-            return Closed(users=users, think_time_s=parse_seconds(words.get("think_time") or "0", "--think-time"))
-        case "users":
-            stages = parse_stages(_needed(words, "stages", kind))
-            return users_of(stages, parse_seconds(words.get("think_time") or "0", "--think-time"))
-        case "constant":
-            return Constant(rate_rps=_positive(words, "rate", kind))
-        case "poisson":
-            return Poisson(rate_rps=_positive(words, "rate", kind))
-        case "gamma":
-            return Gamma(rate_rps=_positive(words, "rate", kind), cv=_positive(words, "cv", kind))
-        case "stages":
-            return Stages(stages=parse_stages(_needed(words, "stages", kind)))
-        case "replay":
-            speed = _positive({"speed": words.get("speed") or "1"}, "speed", kind)
-            return Replay(path=_needed(words, "trace", kind), speed=speed)
-        case _:
-            raise unknown_name("--arrivals", kind, KINDS)
+    if kind not in KINDS:
+        raise unknown_name("--arrivals", kind, KINDS)
+    fields = {name: value for name, value in given.items() if has_field(kind, name)}
+    for name, example in REQUIRED.items():
+        if has_field(kind, name) and name not in fields:
+            raise UserError(f"--arrivals {kind} needs {example}")
+    if kind == "users":
+        fields["stages"] = _user_stages(fields["stages"])
+    return KINDS[kind](**fields)  # type: ignore[no-any-return]
 
 
-_STAGE = re.compile(r"\s*([^:]+):(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?\s*")
-_TIME = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(us|ms|s|m|h)?")
-_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
-
-
-def parse_stages(text: str) -> tuple[Stage, ...]:
-    """`10s:0-100,30s:100` as stages. Raises UserError."""
-    stages = []
-    for part in text.split(","):
-        match = _STAGE.fullmatch(part)
-        if match is None:
-            raise UserError(
-                f"--stages {text}: cannot read {part.strip()!r}; write length:rate-rate, for example 10s:0-100,30s:100"
-            )
-        length, start, end = match.groups()
-        stage = Stage(seconds=parse_seconds(length, "--stages"), start_rps=float(start), end_rps=float(end or start))
-        if stage.seconds <= 0:
-            raise UserError(f"--stages {text}: {part.strip()!r} must last longer than nothing")
-        stages.append(stage)
-    if not any(stage.start_rps or stage.end_rps for stage in stages):
-        raise UserError(f"--stages {text}: nothing comes, all of its numbers are 0")
-    return tuple(stages)
-
-
-def users_of(stages: tuple[Stage, ...], think_time_s: float) -> Users:
-    """What was written as stages of a rate, read as stages of users. Raises UserError where they are too many."""
+def _user_stages(stages: tuple[Stage, ...]) -> tuple[UserStage, ...]:
+    """Stages that were written as those of a rate, as stages of users. Raises UserError for too many users."""
     most = max(max(stage.start_rps, stage.end_rps) for stage in stages)
     if most > MOST_USERS:
         raise UserError(f"--stages: {most:g} users are too many; at most {MOST_USERS:,} can be at the same time")
-    return Users(
-        stages=tuple(
-            UserStage(seconds=stage.seconds, start_users=stage.start_rps, end_users=stage.end_rps) for stage in stages
-        ),
-        think_time_s=think_time_s,
+    return tuple(
+        UserStage(seconds=stage.seconds, start_users=stage.start_rps, end_users=stage.end_rps) for stage in stages
     )
-
-
-def parse_seconds(text: str, flag: str) -> float:
-    """`500ms`, `2s`, `1.5m` or plain seconds. Raises UserError that names `flag`."""
-    match = _TIME.fullmatch(str(text).strip())
-    if match is None:
-        raise UserError(f"{flag} {text}: not a length of time; write for example 500ms, 2s or 1m")
-    return float(match[1]) * _SECONDS[match[2]]
-
-
-def _needed(words: Mapping[str, str | None], name: str, kind: str) -> str:
-    text = words.get(name)
-    if not text:
-        raise UserError(f"--arrivals {kind} needs --{name}")
-    return text
-
-
-def _positive(words: Mapping[str, str | None], name: str, kind: str) -> float:
-    text = _needed(words, name, kind)
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not (0 < number < math.inf):
-        raise UserError(f"--{name} {text}: takes a number greater than 0")
-    return number

@@ -20,27 +20,28 @@ ROOM = 1.6  # a default budget grows to this many times what one look at each po
 MINUTE_S = 60.0
 
 
-def within_budget(plan: Plan, budget_s: float, starts: tuple[int, ...], *, given: bool) -> Plan:
-    """The plan without trials and with a budget.
+def within_budget(plan: Plan, starts: tuple[int, ...], *, given: bool) -> Plan:
+    """The plan, which has a budget, without trials.
 
     `starts`: for each point a number, equal where the target need not be started again. A default budget (not `given`)
-    grows where it would not do for one look at each point. Raises UserError where a given one would not.
+    grows where one look at each point would take most of it. Raises UserError where a given one would not do for that.
     """
-    planned = msgspec.structs.replace(plan, trials=(), repeats=1, budget_seconds=budget_s, starts=starts)
+    planned = msgspec.structs.replace(plan, trials=(), repeats=1, starts=starts)
+    budget_s = plan.budget_seconds or 0.0
     needed_s = first_look_seconds(planned)
-    if needed_s <= budget_s:
-        return planned
-    if given:
+    if given and needed_s > budget_s:
         raise UserError(
             f"--budget {budget_s:g}s: a look at each of {len(plan.points)} points takes about {math.ceil(needed_s)} s; "
             "give more, or sweep fewer values"
         )
+    if given or ROOM * needed_s <= budget_s:
+        return planned
     return msgspec.structs.replace(planned, budget_seconds=MINUTE_S * math.ceil(ROOM * needed_s / MINUTE_S))
 
 
 def trial_overhead_seconds(plan: Plan) -> float:
     """What a trial takes beside its measured seconds."""
-    return plan.warmup_seconds + TRIAL_OVERHEAD_SECONDS
+    return plan.load.warmup_s + TRIAL_OVERHEAD_SECONDS
 
 
 def first_look_seconds(plan: Plan) -> float:

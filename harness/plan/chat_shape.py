@@ -1,42 +1,96 @@
-"""What conversations are like: how many turns, how long, as a user asks for them."""
+"""The shape of conversations: number of turns, and lengths of prompts and responses."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import csv
+import math
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.plan.lengths import Length, parse_length
+from harness.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from pathlib import Path
+    from random import Random
 
-TURNS, OUTPUT = "1-3", "8-64"
+MOST = 1_000_000
+_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+_LOGNORMAL = re.compile(r"lognormal:(\d+),(\d+(?:\.\d+)?)")
+
+
+class Length(msgspec.Struct, frozen=True, kw_only=True):
+    """A length, drawn uniformly from `low` to `high`; with `sigma`, lognormal with median `low`, cut at `high`."""
+
+    low: int
+    high: int
+    sigma: float = 0.0
+
+    def draw(self, rng: Random) -> int:
+        """One length, 1 or more."""
+        if self.sigma:
+            return max(1, min(self.high, round(self.low * math.exp(rng.gauss(0.0, self.sigma)))))
+        return rng.randint(self.low, self.high)
+
+    def __str__(self) -> str:
+        if self.sigma:
+            return f"lognormal:{self.low},{self.sigma:g}"
+        return f"{self.low}" if self.low == self.high else f"{self.low}-{self.high}"
 
 
 class ChatShape(msgspec.Struct, frozen=True, kw_only=True):
     """The conversations of a load.
 
-    `turns` per conversation, whose context grows with each. `prompt_words` of each user's message (None: the lines
-    of the bank as they are) and `output_tokens` of each answer; or both from the file `lengths`, line after line.
-    `ignore_eos` asks the server to go on to the last token asked for, so that lengths are those that were drawn.
+    A conversation has `turns` turns, and its context grows with each. A user's message has `prompt_words` words (None:
+    a line of the prompt bank, unchanged) and its response at most `output_tokens` tokens; or both come from the file
+    `lengths`, line after line. `ignore_eos` asks the server to generate all of these tokens, so that responses have the
+    lengths that were drawn.
     """
 
     turns: Length = Length(low=1, high=3)
     prompt_words: Length | None = None
     output_tokens: Length = Length(low=8, high=64)
-    lengths: Path | None = None
+    lengths: str | None = None  # path of a CSV file
     ignore_eos: bool = True
+    prompts: str | None = None  # path of a text file with a message per line
 
 
-def parse_chat(words: Mapping[str, str | None]) -> ChatShape:
-    """`words` by option name: turns, prompt_words, output_tokens, lengths, ignore_eos. Raises UserError."""
-    prompt, lengths = words.get("prompt_words"), words.get("lengths")
-    return ChatShape(
-        turns=parse_length(words.get("turns") or TURNS, "--turns"),
-        prompt_words=parse_length(prompt, "--prompt-words") if prompt else None,
-        output_tokens=parse_length(words.get("output_tokens") or OUTPUT, "--output-tokens"),
-        lengths=Path(lengths) if lengths else None,
-        ignore_eos=(words.get("ignore_eos") or "on") == "on",
-    )
+def parse_length(text: str, flag: str) -> Length:
+    """`64`, `8-64` (uniform) or `lognormal:64,0.5` (median, sigma). Raises UserError that names `flag`."""
+    match = _RANGE.fullmatch(text.strip())
+    if match is not None:
+        low, high = int(match[1]), int(match[2] or match[1])
+        if 1 <= low <= high <= MOST:
+            return Length(low=low, high=high)
+    match = _LOGNORMAL.fullmatch(text.strip())
+    if match is not None and 1 <= int(match[1]) <= MOST:
+        return Length(low=int(match[1]), high=MOST, sigma=float(match[2]))
+    raise UserError(f"{flag} {text}: write for example 64, 8-64 or lognormal:64,0.5 (median, sigma)")
+
+
+def read_lengths(path: Path, flag: str) -> list[tuple[int, int]]:
+    """The last two columns of a CSV file: words of the prompt and tokens of the response. A heading is skipped.
+
+    A trace of instants, prompts and responses therefore serves as `--trace` and as `--lengths`. Raises UserError that
+    names `flag`.
+    """
+    try:
+        with path.open(newline="") as text:
+            lines = [line for line in csv.reader(text) if line]
+    except OSError as error:
+        raise UserError(f"{flag} {path}: cannot read it ({error.strerror})") from error
+    pairs = []
+    for number, line in enumerate(lines):
+        try:
+            prompt, output = (int(float(word)) for word in line[-2:])
+        except ValueError:
+            if number == 0:
+                continue
+            raise UserError(f"{flag} {path}: line {number + 1} must end with two numbers: prompt, response") from None
+        if prompt < 1 or output < 1:
+            raise UserError(f"{flag} {path}: line {number + 1}: lengths are 1 or more")
+        pairs.append((prompt, output))
+    if not pairs:
+        raise UserError(f"{flag} {path}: it holds no lengths; write a line `prompt,response` for each request")
+    return pairs

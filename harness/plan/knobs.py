@@ -1,4 +1,4 @@
-"""A knob: one typed, tunable setting. The only module that parses a knob's text."""
+"""A knob: one typed setting that can be tuned."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from harness.errors import UserError, unknown_name
+from harness.plan.option_text import split_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -141,15 +142,15 @@ class KnobSet:
     def known_words(self, words: Iterable[str]) -> list[str]:
         """Those of `words` (name=value) that name a knob of this set."""
         names = {knob.name for knob in self.knobs}
-        return [word for word in words if word.partition("=")[0] in names]
+        return [word for word in words if split_word(word)[0] in names]
 
     def parse_setting(self, words: Iterable[str]) -> Setting:
         """`["batch_size=32", ...]` as a setting. Raises UserError for a word without `=` or an illegal value."""
         setting: Setting = {}
         for word in words:
-            name, equals, text = word.partition("=")
+            name, text = split_word(word)
             knob = self[name]
-            if not equals:
+            if text is None:
                 raise UserError(f"{name}: give it a value, for example {name}={format_value(knob.default)}")
             setting[name] = knob.parse(text)
         return setting
@@ -161,10 +162,10 @@ class KnobSet:
         """
         swept: dict[str, tuple[Value, ...]] = {}
         for word in words:
-            name, equals, text = word.partition("=")
+            name, text = split_word(word)
             knob = self[name]
             if name in swept:
                 raise UserError(f"{name}: given twice; give all of its values at once, {name}=A,B")
-            values = tuple(knob.parse(part) for part in text.split(",")) if equals else knob.swept
+            values = knob.swept if text is None else tuple(knob.parse(part) for part in text.split(","))
             swept[name] = tuple(dict.fromkeys(values))
         return swept

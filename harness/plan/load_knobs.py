@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from harness.plan.knobs import Apply, Knob, KnobSet, Owner
-from harness.wire.protocols import GRPC, HTTP_BINARY, HTTP_JSON, PROTOCOLS
+from harness.wire.protocol import DEFAULT
+from harness.wire.protocols import PROTOCOLS
+
+CONCURRENCY, RATE, MIX, PROTOCOL, CHECK, SKEW = "concurrency", "rate", "mix", "protocol", "check", "skew"
+LEVELS = (CONCURRENCY, RATE)  # these two make a load level; any other is part of a point's setting
 
 LOAD_KNOBS = KnobSet(
     "the load",
     (
         Knob(
-            name="concurrency",
+            name=CONCURRENCY,
             doc="Users in a closed loop: each sends its next request when its last answer came.",
             default=32,
             swept=(1, 8, 32, 128),
@@ -20,7 +24,7 @@ LOAD_KNOBS = KnobSet(
             apply=Apply.LIVE,
         ),
         Knob(
-            name="rate",
+            name=RATE,
             doc="Requests per second of an open loop, whatever the answers do (--arrivals says how they are spread).",
             default=100.0,
             swept=(50.0, 100.0, 200.0, 400.0, 800.0),
@@ -31,7 +35,7 @@ LOAD_KNOBS = KnobSet(
             apply=Apply.LIVE,
         ),
         Knob(
-            name="mix",
+            name=MIX,
             doc="How much of each request class of the scenario a load has, by weight: predict:95+explain:5. Without "
             "values: the scenario's first class alone, then its own mix.",
             default="predict",
@@ -40,17 +44,18 @@ LOAD_KNOBS = KnobSet(
             apply=Apply.LIVE,
         ),
         Knob(
-            name="protocol",
-            doc="What is spoken: Open Inference Protocol v2 as JSON, with binary tensors, or over gRPC; "
-            "or TensorFlow Serving's REST.",
-            default=HTTP_JSON,
-            swept=(HTTP_JSON, HTTP_BINARY, GRPC),
-            choices=PROTOCOLS,
+            name=PROTOCOL,
+            doc="The protocol of the requests. "
+            + "; ".join(f"{protocol.name}: {protocol.doc}" for protocol in PROTOCOLS.values())
+            + ".",
+            default=DEFAULT,
+            swept=tuple(protocol.name for protocol in PROTOCOLS.values() if protocol.swept),
+            choices=tuple(PROTOCOLS),
             owner=Owner.LOAD,
             apply=Apply.LIVE,
         ),
         Knob(
-            name="skew",
+            name=SKEW,
             doc="How unequally the payloads are asked for: exponent of Zipf's law; 0: all alike.",
             default=0.0,
             swept=(0.0, 1.0, 2.0),
@@ -60,7 +65,7 @@ LOAD_KNOBS = KnobSet(
             apply=Apply.LIVE,
         ),
         Knob(
-            name="check",
+            name=CHECK,
             doc="Which answers are compared with the right ones: all; sample: the first of each payload and 5 %; "
             "or none (off).",
             default="all",

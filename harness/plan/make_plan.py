@@ -1,194 +1,146 @@
-"""From what a user asked for to a plan: knobs and load levels crossed, ordered, seeded."""
+"""Makes a plan of a draft: knobs and load levels are crossed, ordered and seeded."""
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from harness.errors import UserError
 from harness.judge.answers.precision import FEWEST_REPEATS
-from harness.plan.arrivals import Closed, Constant, Gamma, Poisson, Replay, Stages, length_s, users_of
+from harness.plan.arrivals import Closed, arrivals_of, has_field, length_s
 from harness.plan.budget import TARGET_START_SECONDS, trial_overhead_seconds, within_budget
 from harness.plan.knobs import Apply, Knob, KnobSet, Setting, Value
-from harness.plan.load_knobs import LOAD_KNOBS
-from harness.plan.mixing import explaining, mixes
-from harness.plan.plan import MIX, MODEL, PROTOCOL, Plan, Point, order_trials
+from harness.plan.load_knobs import CONCURRENCY, LEVELS, LOAD_KNOBS, MIX, PROTOCOL, RATE
+from harness.plan.option_text import names_of
+from harness.plan.plan import MODEL, Plan, Point, order_trials
 from harness.plan.scenario import Scenario
-from harness.plan.target_spec import InProcessTarget, RecipeTarget, known_targets
-from harness.wire.protocols import AUTO, GRPC
+from harness.plan.target_spec import InProcessTarget, RecipeTarget, UrlTarget, known_targets
+from harness.wire.protocol import AUTO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from harness.plan.arrivals import Arrivals, Stage
-    from harness.plan.slo import Slo
+    from harness.plan.arrivals import Arrivals
     from harness.plan.target_spec import TargetSpec
 
 MAX_TRIALS = 10_000
 DEFAULT_SECONDS = 2.0
 DEFAULT_PRECISE_SECONDS = 5.0
 DEFAULT_WARMUP_SECONDS = 0.5
-LEVELS = ("concurrency", "rate")  # load knobs that make a load level; any other is part of a point's setting
+DEFAULT_MAX_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ArrivalChoice:
-    """How requests are to come, without the load level."""
+class Draft:
+    """A plan without points, and what its points are to be made of."""
 
-    kind: str | None = None  # None: closed, or poisson where a rate is swept
-    cv: float = 2.0
-    think_time_s: float = 0.0
-    stages: tuple[Stage, ...] = ()  # of a rate or of users
-    trace: str | None = None
-    speed: float = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What a user asked for, as typed on the command line."""
-
-    words: Sequence[str]  # "batch_size", "concurrency=1,8", ...
-    target: str
-    spec: TargetSpec | None  # None for a URL
-    scenario: str
-    model: str  # empty: the scenario's own
-    concurrency: tuple[int, ...]
-    arrivals: ArrivalChoice = field(default_factory=ArrivalChoice)
-    chat: dict[str, str] = field(default_factory=dict)
-    protocol: str = "auto"
-    check: str = "all"
-    seconds: float | None = 2.0  # None: as long as the arrivals last by themselves, else DEFAULT_SECONDS
-    warmup_seconds: float = 0.5
-    timeout_seconds: float = 10.0
-    connect_timeout_seconds: float | None = None
-    first_byte_timeout_seconds: float | None = None
-    repeats: int = 2
-    precision: float | None = None
-    max_seconds: float = 60.0  # of each point, with a precision
-    budget_seconds: float | None = None  # for everything, in place of repeats
-    budget_given: bool = False
-    slo: Slo | None = None
-    capacity: bool = False  # look for each setting's capacity; the load levels are only what it begins with
-    isolate: bool = True
-    load_processes: int = 1
-    remote_workers: int = 0
-    bind: str = "127.0.0.1:5557"
-    max_in_flight: int = 1024
-    reference: str = ""
-    payloads: str = ""
-    item_shape: tuple[int, ...] = ()
-    metrics: str = ""
-    seed: int = 0
+    plan: Plan
+    spec: TargetSpec  # the plan's target
+    words: tuple[str, ...]  # "batch_size", "concurrency=1,8", ...
+    concurrency: tuple[int, ...]  # users of the closed-loop levels, where no knob gives them
+    kind: str = ""  # of arrivals; empty: closed, or poisson where a rate is given
+    arrivals: Mapping[str, Any] = field(default_factory=dict)  # fields of the arrivals but their level
+    max_seconds: float = DEFAULT_MAX_SECONDS  # the longest that each point is measured, with a precision
+    budget_given: bool = False  # the user gave the plan's budget; it is not the default one
 
 
-def make_plan(request: Request, scenario: Scenario | None = None) -> Plan:
-    """The plan of a request. Raises UserError for an unknown knob, an illegal value, or too many trials."""
-    scenario = scenario or Scenario()
-    model = model_of(request, scenario)
-    if request.spec is not None:
-        _refuse_knobs_of_others(request.words, request.spec)
-    target_knobs = request.spec.knobs if request.spec else KnobSet(f"a target given by URL ({request.target})", ())
-    knobs = KnobSet(target_knobs.owner_name, (*with_load_knobs(target_knobs), model_knob(model, request.spec)))
-    values = {
-        **target_knobs.parse_sweep(target_knobs.known_words(scenario.knobs)),
-        **knobs.parse_sweep(request.words),
-    }
+def make_plan(draft: Draft, scenario: Scenario | None = None) -> Plan:
+    """The plan of a draft. Raises UserError for an unknown knob, an illegal value, or too many trials."""
+    scenario, plan, spec = scenario or Scenario(), draft.plan, draft.spec
+    model = model_of(draft, scenario)
+    _refuse_knobs_of_others(draft)
+    target_knobs = spec.knobs
+    knobs = KnobSet(target_knobs.owner_name, (*with_load_knobs(target_knobs), model_knob(model, spec)))
+    values = _values(draft, scenario, target_knobs, knobs)
     load_values = {name: values.pop(name) for name in LEVELS if name in values}
-    values |= mixes(request, scenario, values.pop(MIX, None))
-    values = {**explaining(target_knobs, scenario, values), **values}
-    _check_protocols(request, values)
     swept = {name: several for name, several in values.items() if len(several) > 1}
     fixed = {name: several[0] for name, several in values.items() if len(several) == 1}
-    loads = _load_levels(request, load_values)
+    loads = _load_levels(draft, load_values)
     settings, conflicts = _split(target_knobs, fixed, _grid(swept))
     points = tuple(
         Point(number=number, setting=setting, arrivals=arrivals)
         for number, (setting, arrivals) in enumerate(itertools.product(settings, loads))
     )
-    seconds = _seconds(request, loads)
-    repeats = _repeats(request, seconds)
+    seconds = _seconds(plan, loads)
+    repeats = _repeats(draft, seconds)
     if len(points) * repeats > MAX_TRIALS:
         raise UserError(f"{len(points)} points x {repeats} repeats are too many; sweep fewer values")
-    plan = Plan(
-        name=_name(request),
-        target=request.target,
-        scenario=request.scenario,
+    groups = _restart_groups(points, knobs)
+    made = msgspec.structs.replace(
+        plan,
+        name=_name(draft),
         model=model,
         points=points,
-        trials=order_trials(_restart_groups(points, knobs), repeats, request.seed),
+        trials=order_trials(groups, repeats, plan.seed),
         fixed=fixed,
-        left_out=(*_not_here(target_knobs, request.words), *conflicts),
-        chat=request.chat,
-        protocol=request.protocol,
-        check=request.check,
-        seconds=seconds,
-        warmup_seconds=request.warmup_seconds,
-        timeout_seconds=request.timeout_seconds,
-        connect_timeout_seconds=request.connect_timeout_seconds,
-        first_byte_timeout_seconds=request.first_byte_timeout_seconds,
+        left_out=(*_not_here(target_knobs, draft.words), *conflicts),
+        load=msgspec.structs.replace(plan.load, measure_s=seconds),
         repeats=repeats,
-        precision=request.precision,
-        slo=request.slo,
-        capacity=request.capacity,
-        isolate=request.isolate,
-        in_process=isinstance(request.spec, InProcessTarget),
-        load_processes=request.load_processes,
-        remote_workers=request.remote_workers,
-        bind=request.bind,
-        max_in_flight=request.max_in_flight,
-        reference=request.reference,
-        payloads=request.payloads,
-        item_shape=request.item_shape,
-        metrics=request.metrics,
-        seed=request.seed,
+        in_process=isinstance(spec, InProcessTarget),
     )
-    if request.budget_seconds is None or set(swept) == {MIX}:  # mixes are different work, none of which is the best
-        return plan
-    starts = tuple(_restart_groups(points, knobs))
-    return within_budget(plan, request.budget_seconds, starts, given=request.budget_given)
+    if made.budget_seconds is None:
+        return made
+    if set(swept) == {MIX}:  # mixes are different work: none of them is the best
+        return msgspec.structs.replace(made, budget_seconds=None)
+    return within_budget(made, tuple(groups), given=draft.budget_given)
 
 
-def model_of(request: Request, scenario: Scenario) -> str:
+def _values(draft: Draft, scenario: Scenario, target_knobs: KnobSet, knobs: KnobSet) -> dict[str, tuple[Value, ...]]:
+    """Every value of every knob that the user or the scenario sets."""
+    values = {
+        **target_knobs.parse_sweep(target_knobs.known_words(scenario.knobs)),
+        **knobs.parse_sweep(draft.words),
+    }
+    values |= scenario.swept_mixes(values.pop(MIX, None), bare=MIX in draft.words)
+    values = {**scenario.explain_method(target_knobs, values), **values}
+    _check_protocols(draft, values)
+    return values
+
+
+def model_of(draft: Draft, scenario: Scenario) -> str:
     """The model that the user named, or the scenario's; the target's first where it does not have that one."""
-    if request.model or request.spec is None or scenario.model in request.spec.models:
-        return request.model or scenario.model
-    return request.spec.models[0]
+    if draft.plan.model or not draft.spec.models or scenario.model in draft.spec.models:
+        return draft.plan.model or scenario.model
+    return draft.spec.models[0]
 
 
-def _seconds(request: Request, loads: Sequence[Arrivals]) -> float:
-    """How long is measured: as long as was said, or as the arrivals last, or the default."""
-    if request.seconds is not None:
-        return request.seconds
+def _seconds(plan: Plan, loads: Sequence[Arrivals]) -> float:
+    """The measured time: the user's, or what the arrivals take by themselves, or the default."""
+    if plan.load.measure_s is not None:
+        return plan.load.measure_s
     lengths_s = [length for load in loads if (length := length_s(load)) is not None]
     if not lengths_s:
-        return DEFAULT_SECONDS if request.precision is None else DEFAULT_PRECISE_SECONDS
-    seconds = max(lengths_s) - request.warmup_seconds
+        return DEFAULT_SECONDS if plan.precision is None else DEFAULT_PRECISE_SECONDS
+    seconds = max(lengths_s) - plan.load.warmup_s
     if seconds <= 0:
-        raise UserError(f"--warmup {request.warmup_seconds:g}s: nothing is left to measure of {max(lengths_s):g} s")
+        raise UserError(f"--warmup {plan.load.warmup_s:g}s: nothing is left to measure of {max(lengths_s):g} s")
     return seconds
 
 
-def _repeats(request: Request, seconds: float) -> int:
-    """How often each point is run; with a precision: at most."""
-    if request.precision is None:
-        return request.repeats
-    repeats = int(request.max_seconds / seconds + 1e-9)
+def _repeats(draft: Draft, seconds: float) -> int:
+    """The number of trials of each point; with a precision: at most."""
+    if draft.plan.precision is None:
+        return draft.plan.repeats
+    repeats = int(draft.max_seconds / seconds + 1e-9)
     if repeats < FEWEST_REPEATS:
         raise UserError(
-            f"--max-seconds {request.max_seconds:g}s: a precision takes {FEWEST_REPEATS} repeats or more of --seconds "
+            f"--max-seconds {draft.max_seconds:g}s: a precision takes {FEWEST_REPEATS} repeats or more of --seconds "
             f"{seconds:g}s; give {FEWEST_REPEATS * seconds:g}s or more"
         )
     return repeats
 
 
-def _refuse_knobs_of_others(words: Iterable[str], spec: TargetSpec) -> None:
-    own = {MODEL, *(knob.name for knob in with_load_knobs(spec.knobs))}
-    for name in [word.partition("=")[0] for word in words]:
+def _refuse_knobs_of_others(draft: Draft) -> None:
+    """Raise UserError for a knob that only other targets have."""
+    own = {MODEL, *(knob.name for knob in with_load_knobs(draft.spec.knobs))}
+    for name in names_of(draft.words):
         ours = [other for other in known_targets().values() if not isinstance(other, RecipeTarget)]
         owners = [other.name for other in ours if any(knob.name == name for knob in other.knobs)]
         if name not in own and owners:
-            raise UserError(f"{name}: {spec.name} has no such knob; --target {' or '.join(owners)} has it")
+            raise UserError(f"{name}: {draft.spec.name} has no such knob; --target {' or '.join(owners)} has it")
 
 
 def _grid(swept: dict[str, tuple[Value, ...]]) -> list[Setting]:
@@ -219,7 +171,7 @@ def model_knob(model: str, spec: TargetSpec | None) -> Knob:
         default=model,
         swept=spec.rivals(model) if spec and model in spec.models else (model,),
         choices=spec.models if spec else (),
-        apply=Apply.RESTART if spec else Apply.LIVE,
+        apply=Apply.LIVE if spec is None or isinstance(spec, UrlTarget) else Apply.RESTART,
     )
 
 
@@ -228,16 +180,17 @@ def with_load_knobs(knobs: KnobSet) -> KnobSet:
     return KnobSet(knobs.owner_name, (*knobs, *LOAD_KNOBS))
 
 
-def _check_protocols(request: Request, values: dict[str, tuple[Value, ...]]) -> None:
-    """Raise UserError where a target does not speak what the load would."""
-    spec = request.spec
-    protocols = values.get(PROTOCOL, (request.protocol,))
-    if spec is None or protocols == (AUTO,):
+def _check_protocols(draft: Draft, values: dict[str, tuple[Value, ...]]) -> None:
+    """Raise UserError where the target does not speak a protocol of the load."""
+    spec = draft.spec
+    protocols = values.get(PROTOCOL, (draft.plan.load.protocol,))
+    if protocols == (AUTO,):
         return
     if isinstance(spec, InProcessTarget):
         raise UserError(f"protocol: {spec.name} lives in the load process, where nothing is sent; leave it out")
-    if GRPC in protocols and not spec.speaks(GRPC):
-        raise UserError(f"protocol: {spec.name} does not speak gRPC; leave grpc out, or take --target batched")
+    for protocol in protocols:
+        if not spec.speaks(str(protocol)):
+            raise UserError(f"protocol: {spec.name} does not speak {protocol}; leave it out, or take --target batched")
 
 
 def _restart_groups(points: Sequence[Point], knobs: KnobSet) -> list[int]:
@@ -265,39 +218,23 @@ def estimated_seconds(plan: Plan, knobs: KnobSet | None) -> float:
     return len(plan.trials) * trial_seconds + starts * TARGET_START_SECONDS
 
 
-def _name(request: Request) -> str:
-    names = [word.partition("=")[0] for word in request.words]
-    if request.capacity:
+def _name(draft: Draft) -> str:
+    names = names_of(draft.words)
+    if draft.plan.capacity:
         return "-".join(("capacity", *names))
     return "-".join(("sweep", *names)) if names else "run"
 
 
-def _load_levels(request: Request, load_values: dict[str, tuple[Value, ...]]) -> list[Arrivals]:
-    kind = request.arrivals.kind or ("poisson" if "rate" in load_values else "closed")
-    if kind == "closed":
-        if "rate" in load_values:
+def _load_levels(draft: Draft, load_values: dict[str, tuple[Value, ...]]) -> list[Arrivals]:
+    """The arrivals of each load level: the levels of a closed loop are users, those of an open loop rates."""
+    kind = draft.kind or ("poisson" if RATE in load_values else "closed")
+    if kind == Closed.__struct_config__.tag:
+        if RATE in load_values:
             raise UserError("rate: a closed loop has no rate; leave out --arrivals closed, or sweep concurrency")
-        users = load_values.get("concurrency", request.concurrency)
-        return [Closed(users=int(count), think_time_s=request.arrivals.think_time_s) for count in users]
-    if "concurrency" in load_values:
+        users = load_values.get(CONCURRENCY, draft.concurrency)
+        return [arrivals_of(kind, {**draft.arrivals, "users": int(count)}) for count in users]
+    if CONCURRENCY in load_values:
         raise UserError(f"concurrency: open-loop arrivals ({kind}) have no users; sweep rate, or use --arrivals closed")
-    return _open_levels(kind, request.arrivals, load_values.get("rate"))
-
-
-def _open_levels(kind: str, choice: ArrivalChoice, rates: tuple[Value, ...] | None) -> list[Arrivals]:
-    if kind in ("stages", "users"):
-        if not choice.stages:
-            raise UserError(f"--arrivals {kind}: say which, for example --stages 10s:0-200,20s:200")
-        return [Stages(stages=choice.stages) if kind == "stages" else users_of(choice.stages, choice.think_time_s)]
-    if kind == "replay":
-        if choice.trace is None:
-            raise UserError("--arrivals replay: say which timestamps, with --trace FILE.csv")
-        return [Replay(path=choice.trace, speed=choice.speed)]
-    if rates is None:
-        raise UserError(f"--arrivals {kind}: give a rate in requests/s, with --rate or rate=100,200")
-    numbers = [float(rate) for rate in rates]
-    if kind == "constant":
-        return [Constant(rate_rps=rate) for rate in numbers]
-    if kind == "poisson":
-        return [Poisson(rate_rps=rate) for rate in numbers]
-    return [Gamma(rate_rps=rate, cv=choice.cv) for rate in numbers]
+    if RATE in load_values and has_field(kind, "rate_rps"):
+        return [arrivals_of(kind, {**draft.arrivals, "rate_rps": float(rate)}) for rate in load_values[RATE]]
+    return [arrivals_of(kind, draft.arrivals)]

@@ -11,15 +11,16 @@ import numpy as np
 
 from harness.plan.arrivals import Arrivals, Closed
 from harness.plan.knobs import Setting, format_value
+from harness.plan.load_knobs import CHECK, MIX, PROTOCOL, SKEW
+from harness.plan.load_settings import LoadSettings
 from harness.plan.slo import Slo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MODEL = "model"
-# The knobs in a setting that are the load's and not the target's.
-LOADS_OWN = MIX, PROTOCOL, CHECK, SKEW = "mix", "protocol", "check", "skew"
+OF_THE_LOAD = (MIX, PROTOCOL, CHECK, SKEW)  # knobs in a setting that the target does not have
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +86,13 @@ PointT = TypeVar("PointT", bound=BasePoint)
 class BasePlan(msgspec.Struct, Generic[PointT], frozen=True, kw_only=True):
     """What every plan holds: the points, and in which order each is measured how often."""
 
-    name: str
-    model: str
-    points: tuple[PointT, ...]
-    trials: tuple[Trial, ...]  # in the order they are run
+    name: str = ""
+    model: str = ""
+    points: tuple[PointT, ...] = ()
+    trials: tuple[Trial, ...] = ()  # in the order in which they run
     fixed: Setting = {}  # knobs set by the user but not swept
-    left_out: tuple[str, ...] = ()  # settings of the sweep that cannot be run here, and why
-    seed: int
+    left_out: tuple[str, ...] = ()  # settings of the sweep that cannot run here, each with the reason
+    seed: int = 0
 
     def point(self, number: int) -> PointT:
         """The point with that number."""
@@ -108,41 +109,41 @@ class BasePlan(msgspec.Struct, Generic[PointT], frozen=True, kw_only=True):
 
 
 class Plan(BasePlan[Point], frozen=True, kw_only=True):
-    """What is measured of a server, how, and in which order."""
+    """What is measured of a server, how, and in which order.
 
-    target: str  # the name of an embedded target, or a URL
+    The command line fills the fields of this class; `make_plan` adds points, trials, knobs and a model.
+    """
+
+    target: str  # the name of an embedded target, a recipe, or a URL
     scenario: str  # path of the locustfile
-    chat: dict[str, str] = {}  # what the user said of conversations, by option name
-    protocol: str = "auto"  # a name of harness.wire.protocols
-    check: str = "all"  # "all", "sample" or "off"
-    seconds: float
-    warmup_seconds: float
-    timeout_seconds: float = 10.0
-    connect_timeout_seconds: float | None = None  # None: as long as the whole
-    first_byte_timeout_seconds: float | None = None
-    repeats: int  # with a precision: at most
-    precision: float | None = None  # measure each point until its intervals are within this share of their values
-    budget_seconds: float | None = (
-        None  # for everything; trials are added to the plan as the race between points goes on
-    )
-    starts: tuple[int, ...] = ()  # with a budget: of each point, equal where the target need not be started again
+    load: LoadSettings = LoadSettings()
+    repeats: int = 2  # of each point; with a precision: at most
+    precision: float | None = None  # repeat each point until its intervals are within this share of their values
+    budget_seconds: float | None = None  # for the whole run, to which trials are added where they decide most
+    starts: tuple[int, ...] = ()  # with a budget: for each point a number, equal where no restart lies between
     slo: Slo | None = None
-    capacity: bool = False  # points are added as the search for each setting's capacity goes on
-    isolate: bool = True
+    capacity: bool = False  # the search for each setting's capacity adds points
+    isolate: bool = True  # pin target and load to separate cores
     in_process: bool = False  # the model lives in the load process
     load_processes: int = 1
-    remote_workers: int = 0  # load processes that somebody else starts, here or on other machines
-    bind: str = "127.0.0.1:5557"  # where they reach us
-    max_in_flight: int = 1024  # open loop: requests open at once, over all load processes
-    reference: str = ""  # the model that a foreign server's answers are compared with
-    payloads: str = ""  # the user's own file of payloads for a foreign server
-    item_shape: tuple[int, ...] = ()  # sizes that a foreign server leaves open
-    metrics: str = ""  # URL of a foreign server's Prometheus metrics; empty: where they are looked for
+    remote_workers: int = 0  # load processes that a user starts, on this or other machines
+    bind: str = "127.0.0.1:5557"  # the address at which they reach this machine
+    reference: str = ""  # model whose predictions are expected of a server of others
+    payloads: str = ""  # the user's own file of payloads for a server of others
+    item_shape: tuple[int, ...] = ()  # sizes that a server of others leaves open
+    metrics: str = ""  # URL of such a server's Prometheus metrics; empty: they are looked for
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def seconds(self) -> float:
+        """The measured time of each trial. Raises RuntimeError before `make_plan` has set it."""
+        if self.load.measure_s is None:
+            raise RuntimeError("this plan has no length yet")
+        return self.load.measure_s
 
     def target_setting(self, point: Point) -> Setting:
         """The target's knobs at `point`, as far as the user set them."""
-        return {name: value for name, value in self.setting_of(point).items() if name not in (MODEL, *LOADS_OWN)}
+        return {name: value for name, value in self.setting_of(point).items() if name not in (MODEL, *OF_THE_LOAD)}
 
     def model_at(self, point: Point) -> str:
         """The model that is asked for at `point`."""
@@ -155,24 +156,12 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
 
     def wanted(self, point: Point) -> Wanted:
         """What the target is to be at `point`."""
-        return Wanted(self.model_at(point), self.target_setting(point), self.protocol_at(point))
+        return Wanted(self.model_at(point), self.target_setting(point), self.load_at(point).protocol)
 
-    def protocol_at(self, point: Point) -> str:
-        """What the load speaks at `point`, `auto` included."""
-        return str(self.setting_of(point).get(PROTOCOL, self.protocol))
-
-    def check_at(self, point: Point) -> str:
-        """Which answers are checked at `point`."""
-        return str(self.setting_of(point).get(CHECK, self.check))
-
-    def skew_at(self, point: Point) -> float:
-        """Zipf exponent of the payloads' popularity at `point`."""
-        return float(self.setting_of(point).get(SKEW, 0.0))
-
-    def mix(self, point: Point) -> str | None:
-        """How the request classes are mixed at `point`; None: as the scenario says."""
-        text = self.setting_of(point).get(MIX)
-        return None if text is None else str(text)
+    def load_at(self, point: Point) -> LoadSettings:
+        """The settings of the load at `point`: those of the plan, with the load's knobs that the user set."""
+        setting = self.setting_of(point)
+        return msgspec.structs.replace(self.load, **{name: setting[name] for name in OF_THE_LOAD if name in setting})
 
     @property
     def workers(self) -> int:

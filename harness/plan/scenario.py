@@ -1,19 +1,31 @@
-"""What a scenario declares, asked without importing Locust into this process."""
+"""A scenario: what its locustfile declares, read without importing Locust into this process."""
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from harness.errors import UserError, unknown_name
-from harness.plan.request_mix import RequestClass
+from harness.plan.load_knobs import MIX
+from harness.plan.request_mix import RequestClass, parse_mix
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.plan.knobs import KnobSet, Value
+
+    Values = dict[str, tuple[Value, ...]]
 
 ASK_TIMEOUT_S = 60.0
+EXPLAIN, EXPLAIN_METHOD = "explain", "explain_method"
+DEFAULT_METHOD = "integrated-gradients"
 DEFAULT_MODEL = "digits-mlp"
-DECLARED = ("request_classes", "default_model", "default_knobs")
+DECLARED = ("request_classes", "default_model", "default_knobs", "default_options")
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
 
@@ -23,11 +35,37 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     classes: dict[str, RequestClass] = msgspec.field(default_factory=lambda: {"predict": RequestClass()})
     mix: str = ""
     model: str = DEFAULT_MODEL  # where the user names none
-    knobs: tuple[str, ...] = ()  # name=value of the target, where the user does not say otherwise
+    knobs: tuple[str, ...] = ()  # name=value, for targets that have the knob; where the user sets none
+    defaults: dict[str, str] = {}  # texts of options by name, where the user gives none
 
-    def verbs(self, names: set[str]) -> set[str]:
-        """What the classes called `names` ask for."""
-        return {self.classes[name].verb for name in names}
+    @property
+    def own_mix(self) -> str:
+        """The mix that the scenario itself has: all of its classes."""
+        return self.mix or "+".join(self.classes)
+
+    def verbs(self, mix: str) -> set[str]:
+        """The verbs of the request classes in `mix`. Raises UserError for a class that the scenario does not have."""
+        return {self.classes[name].verb for name in parse_mix(mix, self.classes)}
+
+    def swept_mixes(self, given: tuple[Value, ...] | None, *, bare: bool) -> Values:
+        """The mixes that a plan measures, as values of the knob `mix`; empty where the user did not name that knob.
+
+        A `bare` word `mix` means the scenario's first class alone, and then its own mix. Raises UserError.
+        """
+        if given is None:
+            return {}
+        if len(self.classes) < 2:
+            raise UserError("mix: this scenario has only one request class; choose --scenario explain or mixed")
+        texts = (next(iter(self.classes)), self.own_mix) if bare else tuple(map(str, given))
+        for text in texts:
+            parse_mix(text, self.classes)
+        return {MIX: texts}
+
+    def explain_method(self, knobs: KnobSet, values: Mapping[str, tuple[Value, ...]]) -> Values:
+        """A value of the knob `explain_method`, where the load asks for explanations and the user chose no method."""
+        asked = {verb for text in values.get(MIX, (self.own_mix,)) for verb in self.verbs(str(text))}
+        able = any(knob.name == EXPLAIN_METHOD for knob in knobs)
+        return {EXPLAIN_METHOD: (DEFAULT_METHOD,)} if able and EXPLAIN in asked and EXPLAIN_METHOD not in values else {}
 
 
 def find_scenario(name: str) -> str:
@@ -52,13 +90,19 @@ def scenario_name(path: str) -> str:
 def read_scenario(path: str) -> Scenario:
     """What the locustfile at `path` declares. Raises UserError where there is none, or it cannot be imported.
 
-    Importing Locust takes a second: a file that declares nothing of its own is not asked.
+    Importing Locust takes a second, so a file that declares nothing of its own is not imported.
     """
     file = Path(path)
     if not file.is_file():
         raise UserError(f"--scenario {path}: no such file; run from the checkout, or give its path")
     if not any(name in file.read_text(encoding="utf-8") for name in DECLARED):
         return Scenario()
+    return _import_scenario(path, file.stat().st_mtime_ns)
+
+
+@functools.cache
+def _import_scenario(path: str, modified_ns: int) -> Scenario:
+    del modified_ns  # part of the key: a file that was changed is imported again
     argv = [sys.executable, "-m", "harness.measure.load.locust.describe_scenario", path]
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=ASK_TIMEOUT_S, check=False)

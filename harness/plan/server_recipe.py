@@ -31,7 +31,7 @@ import msgspec
 
 from harness.errors import UserError, unknown_name
 from harness.plan.knobs import Knob, KnobSet, Value
-from harness.wire.protocols import HTTP_JSON
+from harness.wire.protocol import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +75,7 @@ class ServerRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     doc: str
     command: tuple[str, ...]
     models: tuple[str, ...]
-    protocol: str = HTTP_JSON
+    protocol: str = DEFAULT
     reference: str = ""  # the reference model that answers are compared with ("{model}": of the same name), or none
     model_format: str = ""  # "onnx" or "keras": what {model_file} is
     url: str = "http://127.0.0.1:{port}"

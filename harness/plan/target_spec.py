@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from harness.errors import UserError, unknown_name
 from harness.plan.knobs import KnobSet
 from harness.plan.server_recipe import load_recipe
-from harness.wire.protocols import AUTO, GRPC, HTTP_JSON
+from harness.wire.protocol import AUTO, DEFAULT, Transport
 
 GRPC_PORT = "grpc_port"  # the knob of a target that can also speak gRPC: its port, 0 for a free one
 
@@ -88,15 +88,16 @@ class EmbeddedTarget(_ProjectTarget):
     """
 
     command: tuple[str, ...]
-    protocol: str = HTTP_JSON
+    protocol: str = DEFAULT
 
     def speaks(self, protocol: str) -> bool:
         """Whether it serves `protocol`: gRPC only where it has the knob `grpc_port`."""
-        return protocol != GRPC or any(knob.name == GRPC_PORT for knob in self.knobs)
+        return not _is_grpc(protocol) or any(knob.name == GRPC_PORT for knob in self.knobs)
 
     def setting_for(self, protocols: Collection[str]) -> Setting:
         """The knobs without which it does not serve `protocols`."""
-        return {GRPC_PORT: 0} if GRPC in protocols and self.speaks(GRPC) else {}
+        wanted = any(_is_grpc(protocol) and self.speaks(protocol) for protocol in protocols)
+        return {GRPC_PORT: 0} if wanted else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ class RecipeTarget:
 
     def speaks(self, protocol: str) -> bool:
         """Whether the recipe says where `protocol` is served: gRPC has a URL of its own."""
-        return protocol != GRPC or bool(self.recipe.grpc_url)
+        return not _is_grpc(protocol) or bool(self.recipe.grpc_url)
 
     def setting_for(self, protocols: Collection[str]) -> Setting:
         """Empty: no knob of a recipe decides what it speaks."""
@@ -171,6 +172,12 @@ class UrlTarget:
         """Unknown before it is asked, so any protocol may be tried."""
         del protocol
         return True
+
+
+def _is_grpc(protocol: str) -> bool:
+    from harness.wire.protocols import find_protocol
+
+    return protocol != AUTO and find_protocol(protocol).transport is Transport.GRPC
 
 
 StartedTarget = EmbeddedTarget | RecipeTarget  # the harness starts its server

@@ -8,7 +8,7 @@
                            /server.json           what a server that is not ours said of itself, again and again
                            /load.log, target.log
 
-Schema history: 1 = first.
+Schema history: 1 = first; 2 = the plan's settings of the load are in `plan.load`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import msgspec
 from harness.judge.metrics import ModelCard
 from harness.measure.target.statistics_reader import read_statistics
 from harness.plan.plan import SCHEMA_VERSION, Plan, Point, Trial
+from harness.plan.schema_1 import plan_of_schema_1
 from harness.record.envelope import read_envelope
 from harness.record.load_report import LoadReport, live_of
 from harness.record.merge_workers import (
@@ -96,7 +97,7 @@ class TrialDir(TrialFolder[TrialRecord]):
             target_died=record.target_died if record else False,
             isolated=record.isolated if record else False,
             load_processes=plan.workers,
-            warmup_seconds=plan.warmup_seconds,
+            warmup_seconds=plan.load.warmup_s,
             in_process=plan.in_process,
             statistics=read_statistics(self.path),
             envelope=envelope,
@@ -121,6 +122,13 @@ class RunDir(RunFolder[RunRecord, TrialDir]):
     """One run's folder."""
 
     record_type = RunRecord
+
+    def upgrade(self, content: bytes) -> bytes:
+        """A record of schema 1 in the present schema."""
+        old = msgspec.json.decode(content)
+        if not isinstance(old, dict) or old.get("schema_version") != 1 or "plan" not in old:
+            return content
+        return msgspec.json.encode({**old, "plan": plan_of_schema_1(old["plan"]), "schema_version": SCHEMA_VERSION})
 
     @property
     def envelope(self) -> Path:

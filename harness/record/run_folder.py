@@ -134,10 +134,14 @@ class RunFolder(ABC, Generic[RunRecordT, TrialFolderT]):
         """Write `run.json` whole or not at all."""
         write_whole(self.path / "run.json", pretty(record))
 
+    def upgrade(self, content: bytes) -> bytes:
+        """The content of a `run.json` in the present schema. Raises msgspec.DecodeError."""
+        return content
+
     def read(self) -> RunRecordT:
         """The run's record. Raises UserError where it is damaged, of a later version or of another kind."""
         try:
-            return msgspec.json.decode((self.path / "run.json").read_bytes(), type=self.record_type)
+            return msgspec.json.decode(self.upgrade((self.path / "run.json").read_bytes()), type=self.record_type)
         except msgspec.DecodeError as error:
             if (found := kind_of(self.path)) not in (None, self.kind):
                 text = f"{self.path}: holds a run of {found}; give the folder of a run of {self.kind}"

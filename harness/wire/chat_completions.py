@@ -1,4 +1,4 @@
-"""OpenAI's chat completions from the client's side: requests, and what the events of a stream say."""
+"""OpenAI's chat completions, streamed: writes requests, and reads the events of a response."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import orjson
 
+from harness.wire.bounded_http import OK
 from harness.wire.codec import HttpCodec, http_post
-from harness.wire.protocols import OPENAI
+from harness.wire.model_metadata import ask
+from harness.wire.protocol import Transport, WireProtocol
 from harness.wire.sse import SseError, SseParser
 
 if TYPE_CHECKING:
@@ -26,13 +28,13 @@ Message = dict[str, str]  # role, content
 
 
 class StreamError(Exception):
-    """What came is no chat completion, or an incomplete one."""
+    """The response is no chat completion, or an incomplete one."""
 
 
 class ChatCodec(HttpCodec):
     """Requests for one model of one server."""
 
-    name = OPENAI
+    name = "openai"
 
     def __init__(self, url: ServerUrl, model: str, *, ignore_eos: bool) -> None:
         self._url = url
@@ -76,9 +78,9 @@ _DECODER = msgspec.json.Decoder(_Chunk)
 
 
 class ChatStream:
-    """What one streamed answer has said so far.
+    """One streamed response, as far as it has arrived.
 
-    `instants_ns` has the instant at which each piece of text came; servers send one per token. `prompt_tokens` and
+    `instants_ns` has the arrival time of each piece of text; servers send one per token. `prompt_tokens` and
     `output_tokens` are the server's own count where it gives one; without it the pieces are counted.
     """
 
@@ -95,21 +97,21 @@ class ChatStream:
 
     @property
     def text(self) -> str:
-        """The answer, without what a model only thought."""
+        """The text of the response, without the model's reasoning."""
         return "".join(self._texts)
 
     @property
     def first_ns(self) -> int:
-        """When the first piece came; ABSENT while none has."""
+        """Arrival time of the first piece; ABSENT while there is none."""
         return self.instants_ns[0] if self.instants_ns else ABSENT
 
     @property
     def output_tokens(self) -> int:
-        """Tokens answered."""
+        """Number of tokens in the response."""
         return self._counted if self._counted != ABSENT else len(self.instants_ns)
 
     def feed(self, data: bytes, now_ns: int) -> None:
-        """Take the next bytes of the body, which came at `now_ns`. Raises StreamError."""
+        """Read the next bytes of the body, which arrived at `now_ns`. Raises StreamError."""
         try:
             events = self._sse.feed(data)
         except SseError as error:
@@ -118,7 +120,7 @@ class ChatStream:
             self._take(event, now_ns)
 
     def end(self) -> None:
-        """The body is over. Raises StreamError where the answer is not."""
+        """Call this when the body has ended. Raises StreamError where the completion has not."""
         if self.done or (self.finish and not self._sse.pending):
             return
         if self.instants_ns:
@@ -150,3 +152,18 @@ class ChatStream:
 def _message(error: object) -> str:
     message = error.get("message", error) if isinstance(error, dict) else error
     return " ".join(str(message)[:120].split())
+
+
+def _is_spoken(url: ServerUrl, model: str) -> bool:
+    del model
+    response = ask(url, "/v1/models")
+    document = response.document()
+    return response.status == OK and isinstance(document, dict) and "data" in document
+
+
+OPENAI = WireProtocol(
+    name=ChatCodec.name,
+    doc="OpenAI's chat completions, streamed",
+    transport=Transport.EVENT_STREAM,
+    is_spoken=_is_spoken,
+)

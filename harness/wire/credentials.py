@@ -1,7 +1,7 @@
-"""What lets a client in: the certificate authority that it believes, and a bearer token.
+"""A client's credentials: the certificate authority that it trusts, and its bearer token.
 
-Neither stands on a command line, where every user of the machine could read it: the token comes from the
-environment (`SWEEPSPOT_TOKEN`) or from a file whose path may be given anywhere (`SWEEPSPOT_TOKEN_FILE`).
+The token is never on a command line, which every user of the machine could read. It comes from the environment
+(`SWEEPSPOT_TOKEN`) or from a file, whose path is no secret (`SWEEPSPOT_TOKEN_FILE`).
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*")  # RFC 6750, section 2.1
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One way in. The token shows in no representation of it."""
+    """The credentials for one server. No representation of it shows the token."""
 
     token: str = field(default="", repr=False)
-    ca: Path | None = None  # believed instead of the system's authorities
+    ca: Path | None = None  # trusted instead of the system's authorities
 
     @classmethod
     def find(cls, ca: Path | None = None, token_file: Path | None = None) -> Access:
-        """From the given paths, or else from the environment. Raises UserError."""
+        """The credentials at the given paths, or else in the environment. Raises UserError."""
         environment = os.environ.get(TLS_CA)
         return cls(read_token(token_file), ca or (Path(environment) if environment else None))
 
@@ -55,7 +55,8 @@ class Access:
             context = ssl.create_default_context(cafile=str(self.ca) if self.ca else None)
         except OSError as error:
             reason = error.strerror or str(error)
-            raise UserError(f"--tls-ca {self.ca}: cannot be read as certificates in PEM ({reason})") from error
+            text = f"{self.ca}: cannot be read as certificates in PEM ({reason})"
+            raise UserError(text, "certificate authority") from error
         context.set_alpn_protocols([protocol])
         return context
 
@@ -70,19 +71,19 @@ def read_token(file: Path | None = None) -> str:
     """
     named = file or (Path(os.environ[TOKEN_FILE]) if os.environ.get(TOKEN_FILE) else None)
     if named is None:
-        return _checked(os.environ.get(TOKEN, ""), TOKEN, may_lack=True)
+        token = os.environ.get(TOKEN, "")
+        return _checked(token, TOKEN) if token else token
     try:
         with named.open(encoding="ascii") as content:
             text = content.read(MAX_TOKEN_BYTES + 2)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no ASCII text"
-        raise UserError(f"--token-file {named}: cannot be read ({reason})") from error
-    return _checked(text.strip(), f"--token-file {named}")
+        raise UserError(f"{named}: cannot be read ({reason})", "token file") from error
+    return _checked(text.strip(), str(named), "token file")
 
 
-def _checked(token: str, source: str, *, may_lack: bool = False) -> str:
-    if not token and may_lack:
-        return token
+def _checked(token: str, source: str, subject: str = "") -> str:
     if len(token) > MAX_TOKEN_BYTES or _TOKEN68.fullmatch(token) is None:
-        raise UserError(f"{source}: holds no bearer token; one line of letters, digits and -._~+/= is expected")
+        text = f"{source}: holds no bearer token; one line of letters, digits and -._~+/= is expected"
+        raise UserError(text, subject)
     return token

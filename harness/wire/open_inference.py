@@ -1,4 +1,4 @@
-"""Open Inference Protocol v2 over HTTP: JSON, and the binary tensor extension."""
+"""The Open Inference Protocol v2 over HTTP: tensors as JSON, or as bytes by its binary tensor extension."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from urllib.parse import quote
 import numpy as np
 import orjson
 
+from harness.wire.bounded_http import OK
 from harness.wire.codec import HttpCodec, WireError, http_post
 from harness.wire.datatypes import DTYPES
-from harness.wire.protocols import HTTP_BINARY, HTTP_JSON
+from harness.wire.model_metadata import ask, item_shape, only_input, read_document
+from harness.wire.payload_bank import BankMeta
+from harness.wire.protocol import WireProtocol
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.wire.payload_bank import BankMeta
     from harness.wire.server_url import ServerUrl
 
 _JSON = "Content-Type: application/json\r\n"
@@ -25,7 +27,7 @@ _PATHS = {"predict": "infer", "explain": "explain"}  # the protocol has no word 
 class V2Codec(HttpCodec):
     """Tensors as JSON numbers."""
 
-    name = HTTP_JSON
+    name = "http-json"
 
     def __init__(self, url: ServerUrl, meta: BankMeta) -> None:
         self._url = url
@@ -44,19 +46,19 @@ class V2Codec(HttpCodec):
         try:
             return flat_numbers(_output(orjson.loads(body), self._meta.output_name)["data"])
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            raise WireError(f"not an answer of the Open Inference Protocol: {error}") from error
+            raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
 
     def _tensor(self, rows: NDArray[Any]) -> dict[str, Any]:
         return {"name": self._meta.input_name, "shape": list(rows.shape), "datatype": self._meta.datatype}
 
 
 class V2BinaryCodec(V2Codec):
-    """Tensors as bytes after a JSON head (`binary_tensor_data`). The answer may be binary or JSON."""
+    """Tensors as bytes after a JSON head (`binary_tensor_data`). The response may be binary or JSON."""
 
-    name = HTTP_BINARY
+    name = "http-binary"
 
     def encode(self, item: NDArray[Any]) -> bytes:
-        """The same; asks for a binary answer."""
+        """Like V2Codec; asks for a binary response."""
         rows = as_rows(item, self._meta)
         raw = rows.tobytes()
         tensor = self._tensor(rows) | {"parameters": {"binary_data_size": len(raw)}}
@@ -78,7 +80,7 @@ class V2BinaryCodec(V2Codec):
                     return np.frombuffer(body[offset : offset + size], DTYPES[tensor["datatype"]]).astype(np.float64)
                 offset += size or 0
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise WireError(f"not an answer of the Open Inference Protocol: {error}") from error
+            raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
         raise WireError(f"the answer has no output {self._meta.output_name!r}")
 
 
@@ -123,3 +125,52 @@ def _output(document: dict[str, Any], name: str) -> dict[str, Any]:
             found: dict[str, Any] = tensor
             return found
     raise KeyError(f"no output {name!r}")
+
+
+def _post_path(model: str) -> str:
+    return f"/v2/models/{quote(model)}/infer"
+
+
+def _is_spoken(url: ServerUrl, model: str) -> bool:
+    del model
+    return any(ask(url, path).status == OK for path in ("/v2/health/ready", "/v2"))
+
+
+def _read_meta(url: ServerUrl, model: str) -> BankMeta:
+    return read_document(url, model, f"/v2/models/{quote(model)}", _meta)
+
+
+def _meta(model: str, document: Any) -> BankMeta:
+    only_input(model, [each["name"] for each in document["inputs"]])
+    given, output = document["inputs"][0], document["outputs"][0]
+    return BankMeta(
+        model=model,
+        input_name=given["name"],
+        output_name=output["name"],
+        datatype=given["datatype"],
+        input_shape=item_shape(given["shape"]),
+        output_shape=item_shape(output["shape"]),
+    )
+
+
+HTTP_JSON = WireProtocol(
+    name=V2Codec.name,
+    doc="Open Inference Protocol v2, tensors as JSON numbers",
+    aliases=("v2",),
+    make_codec=V2Codec,
+    post_path=_post_path,
+    is_spoken=_is_spoken,
+    read_meta=_read_meta,
+    takes_rows=True,
+    swept=True,
+)
+HTTP_BINARY = WireProtocol(
+    name=V2BinaryCodec.name,
+    doc="Open Inference Protocol v2 with its binary tensor extension",
+    aliases=("v2-binary",),
+    make_codec=V2BinaryCodec,
+    post_path=_post_path,
+    read_meta=_read_meta,
+    takes_rows=True,
+    swept=True,
+)

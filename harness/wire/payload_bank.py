@@ -1,8 +1,8 @@
-"""A bank of payloads: real inputs with the model's own offline answers to them.
+"""A payload bank: real inputs, with the predictions that the model itself made for them offline.
 
-Targets write it when they prepare a model; the load process reads it without importing any
-deep-learning library. One `.npz` file, read with `allow_pickle=False`. Items of different lengths are
-kept end to end in `values`, with the shape of each in `shapes`.
+Targets write it when they prepare a model; the load process reads it without importing a deep-learning library. It is
+one `.npz` file, read with `allow_pickle=False`. Items of different lengths are kept end to end in `values`, with the
+shape of each in `shapes`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.errors import UserError
-from harness.plan.knobs import Setting
+from harness.wire.datatypes import DTYPES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     Items = NDArray[Any] | tuple[NDArray[Any], ...]
 
 FREE = -1  # the size of an axis that differs from item to item
+RANDOM_ITEMS = 256
 
 
 class ClientWork(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client does to an item before it is sent: the target that knows how, and its knobs."""
+    """The preprocessing that a client does to an item before it sends it: the target that has it, and its knobs."""
 
     target: str
-    setting: Setting = {}
+    setting: dict[str, int | float | str | bool] = {}
 
 
 class BankMeta(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +44,7 @@ class BankMeta(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     model: str
-    verb: str = "predict"  # what is asked of the model; the expected answers are to that
+    verb: str = "predict"  # what the request asks of the model; the expected outputs are for it
     input_name: str = "input"
     output_name: str = "output"
     datatype: str = "FP32"  # Open Inference Protocol's name
@@ -52,7 +53,7 @@ class BankMeta(msgspec.Struct, frozen=True, kw_only=True):
     shortest: int = 1
     longest: int = 1 << 20
     client: ClientWork | None = None  # None: items are sent as they are
-    tolerance: float = 1e-3  # greatest absolute difference of a right answer
+    tolerance: float = 1e-3  # greatest absolute difference of a correct prediction
 
     @property
     def ragged(self) -> bool:
@@ -62,7 +63,7 @@ class BankMeta(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Bank:
-    """Inputs, labels (n,) or empty, expected answers (n, *output_shape) or empty, in one order.
+    """Inputs, labels (n,) or empty, expected predictions (n, *output_shape) or empty, in one order.
 
     Inputs are one array (n, *input_shape), or a tuple of arrays where the first axis is free; in any dtype that holds
     the wire's `datatype`.
@@ -94,8 +95,8 @@ class Bank:
                 return cls(meta, _unpacked(parts), parts["labels"], parts["expected"])
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
             raise UserError(
-                f"--bank {path}: not a readable payload bank ({error}); "
-                "make it again with `python -m harness prepare MODEL`"
+                f"{path}: not a readable payload bank ({error}); make it again with `python -m harness prepare MODEL`",
+                "payloads",
             ) from error
 
 
@@ -119,3 +120,19 @@ def _unpacked(parts: Any) -> Items:
     if ends[-1] != values.size:
         raise ValueError("its shapes do not add up to its values")
     return tuple(part.reshape(shape) for part, shape in zip(np.split(values, ends[:-1]), shapes, strict=True))
+
+
+def random_bank(meta: BankMeta, seed: int, count: int = RANDOM_ITEMS) -> Bank:
+    """`count` items uniform on [0, 1) (0 or 1 for whole-number types), without labels and expected predictions.
+
+    Raises UserError where a size is free, or the datatype is no number.
+    """
+    import numpy as np
+
+    if FREE in meta.input_shape or meta.datatype not in DTYPES:
+        what = f"of free size ({meta.input_shape})" if FREE in meta.input_shape else f"{meta.datatype}, no numbers"
+        raise UserError(f"{meta.model}: input {meta.input_name!r} is {what}; give payloads of your own", "model")
+    inputs = np.random.default_rng(seed).random((count, *meta.input_shape), dtype=np.float32)
+    if not meta.datatype.startswith("FP"):
+        inputs = np.round(inputs)
+    return Bank(meta, inputs, np.zeros(0, np.int64), np.zeros((0, *meta.output_shape), np.float32))

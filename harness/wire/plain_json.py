@@ -1,8 +1,9 @@
-"""Plain JSON, for servers that speak no protocol: where to post, what to send, and where the numbers of an answer are.
+"""Plain JSON, for servers that speak no known protocol. The protocol's name says how it is used.
 
-A form is written `json:/predict?send=inputs[]&take=outputs.0`. `send` says what the item stands under: `input` makes
-{"input": item}, `inputs[]` makes {"inputs": [item]}, `[]` makes [item], and nothing makes the item itself. `take` says
-the way to the answer's numbers, names and positions with dots between; nothing takes the whole document.
+It is written `json:/predict?send=inputs[]&take=outputs.0`: the path to post to, the shape of the request, and the place
+of the numbers in the response. `send=input` makes {"input": item}, `send=inputs[]` makes {"inputs": [item]}, `send=[]`
+makes [item], and without `send` the item itself is sent. `take` is the way to the numbers, names and positions with
+dots between; without it they are the whole document.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import orjson
 from harness.errors import UserError
 from harness.wire.codec import HttpCodec, WireError, http_post
 from harness.wire.open_inference import as_rows, flat_numbers
+from harness.wire.protocol import WireProtocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +33,7 @@ _HEADERS = "Content-Type: application/json\r\n"
 
 @dataclass(frozen=True, slots=True)
 class JsonForm:
-    """One server's requests and answers."""
+    """Where one server takes requests, and how requests and responses are made up."""
 
     path: str
     send: str = ""
@@ -44,19 +46,30 @@ class JsonForm:
         return {name: content} if name else content
 
     def find(self, document: Any) -> Any:
-        """The part of an answer that holds the numbers. Raises KeyError, IndexError, TypeError where there is none."""
+        """The part of a response that holds the numbers. Raises KeyError, IndexError, TypeError where there is none."""
         for step in self.take.split(".") if self.take else ():
             document = document[int(step)] if isinstance(document, list) else document[step]
         return document
 
 
 def parse_form(name: str) -> JsonForm:
-    """The form that a protocol's name holds. Raises UserError."""
+    """The form that the name of a protocol holds. Raises UserError."""
     parts = urlsplit(name.removeprefix(PREFIX))
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
     if not parts.path.startswith("/") or set(given) - {"send", "take"}:
-        raise UserError(f"--protocol {name}: write it like {EXAMPLE!r} (path, then send and take)")
+        raise UserError(f"{name}: write it like {EXAMPLE!r} (path, then send and take)", "protocol")
     return JsonForm(parts.path, given.get("send", ""), given.get("take", ""))
+
+
+def protocol_of(name: str) -> WireProtocol:
+    """The protocol that has the form in `name`. Raises UserError."""
+    form = parse_form(name)
+    return WireProtocol(
+        name=name,
+        doc="plain JSON",
+        make_codec=lambda url, meta: PlainJsonCodec(name, url, meta),
+        post_path=lambda _model: form.path,
+    )
 
 
 class PlainJsonCodec(HttpCodec):
@@ -79,4 +92,4 @@ class PlainJsonCodec(HttpCodec):
         try:
             return flat_numbers(self._form.find(orjson.loads(body)))
         except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, ValueError) as error:
-            raise WireError(f"no numbers at {self._form.take or 'the top'} of the answer: {error}") from error
+            raise WireError(f"no numbers at {self._form.take or 'the top'} of the response: {error}") from error

@@ -1,4 +1,4 @@
-"""A bank of prompts: opening lines of conversations, with the model's own greedy continuations where it has them."""
+"""A prompt bank: opening lines of conversations, with the model's greedy continuations where they are known."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class PromptBank(msgspec.Struct, frozen=True, kw_only=True):
-    """Opening lines, and what follows each when a token that ends the turn is ruled out.
+    """Prompts with their greedy continuation (end-of-turn token suppressed), to check responses of any length.
 
-    A right greedy answer to an opening line is where its continuation begins, however long it may be.
+    A correct greedy response to a prompt is the beginning of its continuation.
     """
 
     model: str
@@ -40,11 +40,12 @@ class PromptBank(msgspec.Struct, frozen=True, kw_only=True):
             return _checked(msgspec.json.decode(content, type=cls), path)
         except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
             raise UserError(
-                f"--bank {path}: not a readable bank of prompts ({error}); give a text file with a prompt per line"
+                f"{path}: not a readable bank of prompts ({error}); give a text file with a prompt per line",
+                "prompts",
             ) from error
 
 
 def _checked(bank: PromptBank, path: Path) -> PromptBank:
     if not bank.prompts or len(bank.expected) not in (0, len(bank.prompts)):
-        raise UserError(f"--bank {path}: it holds no prompts; give a text file with a prompt per line")
+        raise UserError(f"{path}: it holds no prompts; give a text file with a prompt per line", "prompts")
     return bank

@@ -1,30 +1,68 @@
-"""The protocols that a load speaks, by name."""
+"""The registry of protocols. A new protocol is a module with a `WireProtocol`, and its entry in `PROTOCOLS`."""
 
 from __future__ import annotations
 
-from harness.errors import unknown_name
+from typing import TYPE_CHECKING
 
-HTTP_JSON = "http-json"  # Open Inference Protocol v2, tensors as JSON numbers
-HTTP_BINARY = "http-binary"  # the same with its binary tensor extension
-GRPC = "grpc"  # Open Inference Protocol v2 over gRPC
-TFS = "tfs"  # TensorFlow Serving's REST
-PLAIN_JSON = "json:"  # followed by where to post and what; see harness.wire.plain_json
-OPENAI = "openai"  # OpenAI's chat completions, streamed
-AUTO = "auto"  # ask the server
+from harness.errors import UserError, unknown_name
+from harness.wire import plain_json
+from harness.wire.chat_completions import OPENAI
+from harness.wire.grpc.codec import GRPC
+from harness.wire.open_inference import HTTP_BINARY, HTTP_JSON
+from harness.wire.protocol import AUTO, WireProtocol
+from harness.wire.raw_bodies import BODY, BodyCodec
+from harness.wire.tf_serving import TFS
 
-PROTOCOLS = (HTTP_JSON, HTTP_BINARY, GRPC, TFS, OPENAI)
-ALIASES = {"v2": HTTP_JSON, "v2-binary": HTTP_BINARY}
-NAMES = (AUTO, *PROTOCOLS, *ALIASES)
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.wire.codec import Codec
+    from harness.wire.payload_bank import BankMeta
+    from harness.wire.server_url import ServerUrl
+
+# In the order in which a server is asked which of them it speaks.
+PROTOCOLS: dict[str, WireProtocol] = {
+    protocol.name: protocol for protocol in (HTTP_JSON, HTTP_BINARY, GRPC, TFS, OPENAI)
+}
+# Protocols whose name holds a form, by the prefix of the name.
+FAMILIES: dict[str, Callable[[str], WireProtocol]] = {plain_json.PREFIX: plain_json.protocol_of}
+
+
+def find_protocol(name: str) -> WireProtocol:
+    """The protocol with that name or alias. Raises UserError that names the nearest."""
+    for prefix, protocol_of in FAMILIES.items():
+        if name.startswith(prefix):
+            return protocol_of(name)
+    by_name = PROTOCOLS | {alias: protocol for protocol in PROTOCOLS.values() for alias in protocol.aliases}
+    if name not in by_name:
+        raise unknown_name("protocol", name, (AUTO, *by_name))
+    return by_name[name]
 
 
 def protocol_named(name: str) -> str:
-    """The protocol that `name` stands for. Raises UserError."""
-    if name.startswith(PLAIN_JSON):
-        from harness.wire.plain_json import parse_form
+    """The full name of the protocol that `name` is an alias of; `auto` stays. Raises UserError."""
+    return AUTO if name == AUTO else find_protocol(name).name
 
-        parse_form(name)
-        return name
-    protocol = ALIASES.get(name, name)
-    if protocol not in (AUTO, *PROTOCOLS):
-        raise unknown_name("--protocol", name, NAMES)
-    return protocol
+
+def chats(name: str) -> bool:
+    """Whether the protocol carries conversations; False for `auto` and for the empty name."""
+    return name not in ("", AUTO) and find_protocol(name).chats
+
+
+def make_codec(name: str, url: ServerUrl, meta: BankMeta) -> Codec:
+    """The codec of a protocol for one model. Raises UserError where it does not carry the payloads of `meta`."""
+    protocol = find_protocol(name)
+    if protocol.make_codec is None:
+        raise UserError(
+            f"{protocol.name}: it carries conversations; choose a scenario that has some, such as scenarios/agent.py",
+            subject="protocol",
+        )
+    if meta.datatype != BODY:
+        return protocol.make_codec(url, meta)
+    if protocol.post_path is None:
+        able = [each.name for each in PROTOCOLS.values() if each.post_path]
+        raise UserError(
+            f"{protocol.name}: it does not carry whole request bodies; choose {', '.join(able)} or json:PATH",
+            subject="protocol",
+        )
+    return BodyCodec(protocol.name, url, protocol.post_path(meta.model))

@@ -1,4 +1,4 @@
-"""Whole request bodies that the user gives: sent as they are to where the protocol posts, answers left unread."""
+"""Whole request bodies of the user's own, which are sent unchanged; responses are not read."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ class BodyCodec(HttpCodec):
         return http_post(self._url, self._path, _HEADERS, item.tobytes())
 
     def decode(self, body: bytes) -> NDArray[np.float64]:
-        """Never: nobody knows what an answer to the user's own body looks like."""
+        """Raises WireError: the form of the response is unknown."""
         del body
-        raise WireError("answers to bodies of the user's own are not read")
+        raise WireError("responses to request bodies of the user's own are not read")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import re
 import socket
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from harness.wire.credentials import OPEN, Access
 
 _SECURE = {"http": False, "https": True, "grpc": False, "grpcs": True}
 _PORTS = {False: 80, True: 443}
+_PATH = re.compile(r"[!-~]*")  # printable ASCII
 _EXAMPLE = "write for example http://127.0.0.1:8000"
 
 
@@ -28,21 +30,21 @@ class ServerUrl:
 
     @property
     def secure(self) -> bool:
-        """Whether it is spoken over TLS."""
+        """Whether the connection uses TLS."""
         return _SECURE[self.scheme]
 
     @property
     def is_grpc(self) -> bool:
-        """Whether the URL itself says that gRPC is spoken."""
+        """Whether the scheme is that of gRPC."""
         return self.scheme.startswith("grpc")
 
     @property
     def authority(self) -> str:
-        """What the Host header says."""
+        """The value of the Host header."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def http_connection(self, timeout_s: float) -> http.client.HTTPConnection:
-        """A blocking connection, for what is asked before a load begins. Raises UserError."""
+        """A blocking connection, for questions before a load. Raises UserError."""
         if not self.secure:
             return http.client.HTTPConnection(self.host, self.port, timeout=timeout_s)
         context = self.access.tls_context("http/1.1")
@@ -55,17 +57,17 @@ class ServerUrl:
 def parse_url(text: str, access: Access | None = None) -> ServerUrl:
     """`http://host:port/prefix`, also https, grpc and grpcs (gRPC over TLS). Raises UserError for anything else.
 
-    `access` is by default what the environment says.
+    Without `access` the credentials come from the environment.
     """
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
-        raise UserError(f"--host {text}: {error}; {_EXAMPLE}") from error
+        raise UserError(f"{text}: {error}; {_EXAMPLE}", "server") from error
     if parts.scheme not in _SECURE or not parts.hostname:
-        raise UserError(f"--host {text}: only http, https, grpc and grpcs are spoken; {_EXAMPLE}")
-    if parts.query or parts.fragment or parts.username:
-        raise UserError(f"--host {text}: give only host, port and path, for example http://127.0.0.1:8000")
+        raise UserError(f"{text}: only http, https, grpc and grpcs are spoken; {_EXAMPLE}", "server")
+    if parts.query or parts.fragment or parts.username or not _PATH.fullmatch(parts.path):
+        raise UserError(f"{text}: give only host, port and path, for example http://127.0.0.1:8000", "server")
     port = port or _PORTS[_SECURE[parts.scheme]]
     return ServerUrl(parts.hostname, port, parts.path.rstrip("/"), parts.scheme, access or Access.find())
 

@@ -7,30 +7,34 @@ from urllib.parse import quote
 
 import orjson
 
+from harness.wire.bounded_http import OK
 from harness.wire.codec import HttpCodec, WireError, http_post
+from harness.wire.datatypes import DATATYPES
+from harness.wire.model_metadata import ask, item_shape, only_input, read_document
 from harness.wire.open_inference import as_rows, flat_numbers
-from harness.wire.protocols import TFS
+from harness.wire.payload_bank import BankMeta
+from harness.wire.protocol import WireProtocol
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.wire.payload_bank import BankMeta
     from harness.wire.server_url import ServerUrl
 
-_ANSWERS = {"predict": "predictions", "explain": "explanations"}
+_OUTPUTS = {"predict": "predictions", "explain": "explanations"}
+_TYPES = {datatype.tensorflow: name for name, datatype in DATATYPES.items()}
 
 
 class TfsCodec(HttpCodec):
     """`instances` in, `predictions` or `explanations` out."""
 
-    name = TFS
+    name = "tfs"
 
     def __init__(self, url: ServerUrl, meta: BankMeta) -> None:
         self._url = url
         self._meta = meta
         self._path = f"/v1/models/{quote(meta.model)}:{meta.verb}"
-        self._answer = _ANSWERS[meta.verb]
+        self._output = _OUTPUTS[meta.verb]
 
     def encode(self, item: NDArray[Any]) -> bytes:
         """One instance, or several of one length along a batch axis."""
@@ -40,9 +44,45 @@ class TfsCodec(HttpCodec):
     def decode(self, body: bytes) -> NDArray[np.float64]:
         """The first prediction; of a model with several outputs, the one the bank names. Raises WireError."""
         try:
-            prediction = orjson.loads(body)[self._answer][0]
+            prediction = orjson.loads(body)[self._output][0]
             if isinstance(prediction, dict):
                 prediction = prediction[self._meta.output_name]
             return flat_numbers(prediction)
         except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, ValueError) as error:
-            raise WireError(f"not an answer of TensorFlow Serving: {error}") from error
+            raise WireError(f"not a response of TensorFlow Serving: {error}") from error
+
+
+def _is_spoken(url: ServerUrl, model: str) -> bool:
+    response = ask(url, f"/v1/models/{quote(model)}")
+    document = response.document()
+    is_openai = isinstance(document, dict) and document.get("object") == "model"  # the same path in OpenAI's API
+    return response.status == OK and not is_openai
+
+
+def _read_meta(url: ServerUrl, model: str) -> BankMeta:
+    return read_document(url, model, f"/v1/models/{quote(model)}/metadata", _meta)
+
+
+def _meta(model: str, document: Any) -> BankMeta:
+    signature = document["metadata"]["signature_def"]["signature_def"]["serving_default"]
+    only_input(model, list(signature["inputs"]))
+    (input_name, given), *_ = signature["inputs"].items()
+    (output_name, output), *_ = signature["outputs"].items()
+    return BankMeta(
+        model=model,
+        input_name=input_name,
+        output_name=output_name,
+        datatype=_TYPES[given["dtype"]],
+        input_shape=item_shape([int(dim["size"]) for dim in given["tensor_shape"]["dim"]]),
+        output_shape=item_shape([int(dim["size"]) for dim in output["tensor_shape"]["dim"]]),
+    )
+
+
+TFS = WireProtocol(
+    name=TfsCodec.name,
+    doc="TensorFlow Serving's REST interface, `:predict` in rows",
+    make_codec=TfsCodec,
+    post_path=lambda model: f"/v1/models/{quote(model)}:predict",
+    is_spoken=_is_spoken,
+    read_meta=_read_meta,
+)

@@ -180,13 +180,13 @@ def _method(report: ReportInput) -> Iterator[tuple[str, str]]:
         yield "Left out", "; ".join(plan.left_out)
     yield (
         "Each trial",
-        f"{units.duration(plan.warmup_seconds)} of warm-up, then {units.duration(plan.seconds)} measured",
+        f"{units.duration(plan.load.warmup_s)} of warm-up, then {units.duration(plan.seconds)} measured",
     )
     yield "Repeats", _repeats(plan)
     if plan.precision is not None:
         yield "Precision", f"throughput and p99 to \u00b1{units.percent(100 * plan.precision)}"
     yield "Objective (SLO)", str(plan.slo) if plan.slo else "none given"
-    yield "Time-out", units.duration(plan.timeout_seconds)
+    yield "Time-out", units.duration(plan.load.timeout_s)
     yield "Load processes", str(plan.load_processes)
     yield "Isolation", report.isolation or ("asked for" if plan.isolate else "none: target and load shared the machine")
     yield "Answers checked", _checked(plan, points)
@@ -219,7 +219,7 @@ def _checked(plan: Plan, points: Sequence[PointMetrics]) -> str:
     checked = sum(point.counts.checked for point in points)
     answers = sum(point.counts.ok + point.counts.wrong for point in points)
     wrong = sum(point.counts.wrong for point in points)
-    if plan.check == "off":
+    if plan.load.check == "off":
         return "none (--check off)"
-    compared = f"{units.share(checked, answers)} against the model\u2019s own prediction (--check {plan.check})"
+    compared = f"{units.share(checked, answers)} against the model\u2019s own prediction (--check {plan.load.check})"
     return f"{compared}; {units.count(wrong)} wrong"

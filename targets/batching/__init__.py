@@ -1,4 +1,4 @@
-"""Dynamic batching without I/O: a bounded queue, and policies that say how long an incomplete batch may wait."""
+"""Dynamic batching without I/O: a bounded queue, and policies that decide how long an incomplete batch waits."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ POLICIES: dict[str, Callable[[Mapping[str, Value]], BatchPolicy]] = {
 
 
 def make_policy(setting: Mapping[str, Value]) -> BatchPolicy:
-    """The policy that the knob `batch_policy` names."""
+    """Make the policy that the knob `batch_policy` names."""
     return POLICIES[str(setting["batch_policy"])](setting)

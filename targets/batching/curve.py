@@ -1,4 +1,4 @@
-"""The service-time curve s(b) = a*b + t0 of a model, learned by least squares from its last batches."""
+"""The service-time curve s(b) = a*b + t0 of a model, fitted by least squares to its last batches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WINDOW_BATCHES = 50
 class ServiceCurve:
     """Predicts how long a batch of b rows takes, in nanoseconds.
 
-    With a single distinct b there is no slope to fit; the mean stands in for every b then.
+    Where all batches have the same b there is no slope to fit, and the prediction is the mean.
     """
 
     def __init__(self) -> None:
@@ -19,12 +19,12 @@ class ServiceCurve:
         self._intercept_ns = 0.0
 
     def observe(self, rows: int, compute_ns: int) -> None:
-        """Add one batch, forget the one 50 batches ago, fit again at the next prediction."""
+        """Add one batch and drop the one 50 batches ago; the next prediction fits the curve again."""
         self._seen.append((rows, compute_ns))
         self._slope_ns = -1.0
 
     def predict_ns(self, rows: int) -> float:
-        """a*rows + t0; 0 before anything was seen."""
+        """The service time a*rows + t0; 0 before the first batch."""
         if self._slope_ns < 0:
             self._fit()
         return self._slope_ns * rows + self._intercept_ns

@@ -1,4 +1,4 @@
-"""`greedy`: take what is there at once. Under load the batch fills by itself while the model is busy."""
+"""`greedy`: an idle model takes all waiting rows at once. Under load, batches fill while the model is busy."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ class GreedyPolicy:
     """Never waits."""
 
     def due_ns(self, oldest_ns: int, rows: int) -> int:
-        """The arrival of the oldest row: it was due when it came."""
+        """The arrival of the oldest row: a batch is due at once."""
         del rows
         return oldest_ns
 
     def observe(self, rows: int, compute_ns: int) -> None:
-        """Nothing to learn."""
+        """Do nothing: the policy does not adapt."""

@@ -1,6 +1,6 @@
-"""The bounded queue of waiting requests, from which batches are taken in order of arrival.
+"""The bounded FIFO queue of waiting requests, from which batches are taken.
 
-It does no I/O and reads no clock: every call is told the time. One thread at a time.
+It does no I/O and reads no clock: callers pass the time. Not thread-safe.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class Item(Protocol):
-    """What can wait in the queue."""
+    """A request that can wait in the queue."""
 
-    rows: int  # how many rows of a batch it takes, at least 1
+    rows: int  # of the batch, at least 1
     arrived_ns: int  # set by `offer`
-    expires_ns: int  # set by `offer`: from then on nobody wants it any more
+    expires_ns: int  # set by `offer`: from then on the request is not worth computing
 
 
 NEVER_NS = 1 << 63
@@ -26,9 +26,9 @@ ItemT = TypeVar("ItemT", bound=Item)
 
 
 class BatchQueue(Generic[ItemT]):
-    """First in, first out; at most `queue_limit` rows wait, and at most `batch_size` rows leave together.
+    """A FIFO queue in which at most `queue_limit` rows wait and from which at most `batch_size` rows leave together.
 
-    All three public attributes may be changed at any time; what already waits stays.
+    `policy`, `batch_size` and `queue_limit` may be changed at any time; waiting items stay.
     """
 
     def __init__(self, policy: BatchPolicy, batch_size: int, queue_limit: int) -> None:
@@ -37,14 +37,14 @@ class BatchQueue(Generic[ItemT]):
         self.queue_limit = queue_limit
         self._items: deque[ItemT] = deque()
         self.rows = 0  # waiting now
-        self._first_expiry_ns = NEVER_NS  # no item that waits expires before
+        self._first_expiry_ns = NEVER_NS  # a lower bound on the expiry of the waiting items
 
     def has_room(self, rows: int = 1) -> bool:
-        """Whether `rows` more rows may wait."""
+        """Whether the queue can take `rows` more rows."""
         return self.rows + rows <= self.queue_limit
 
     def offer(self, item: ItemT, now_ns: int, timeout_ns: int | None = None) -> bool:
-        """Let `item` wait, for the model at most `timeout_ns`; False where the queue is full."""
+        """Append `item`, which expires after `timeout_ns`; False where the queue is full."""
         rows = self.rows + item.rows
         if rows > self.queue_limit:
             return False
@@ -56,7 +56,7 @@ class BatchQueue(Generic[ItemT]):
         return True
 
     def drop_expired(self, now_ns: int) -> list[ItemT]:
-        """Remove and return what nobody wants any more; to be asked before `take`."""
+        """Remove and return the expired items. Call it before `take`."""
         if now_ns < self._first_expiry_ns:
             return []
         expired = [item for item in self._items if item.expires_ns <= now_ns]
@@ -66,12 +66,12 @@ class BatchQueue(Generic[ItemT]):
         return expired
 
     def take(self, now_ns: int) -> list[ItemT] | None:
-        """The next batch if it is full or has waited long enough, else None."""
+        """The next batch if it is full or due, else None."""
         due_ns = self._due_ns()
         return None if due_ns is None or now_ns < due_ns else self._pop()
 
     def deadline_ns(self) -> int | None:
-        """The instant from which `take` gives a batch or `drop_expired` something; None while nothing waits."""
+        """The instant from which `take` or `drop_expired` returns items; None while the queue is empty."""
         due_ns = self._due_ns()
         return None if due_ns is None else min(due_ns, self._first_expiry_ns)
 
@@ -88,7 +88,7 @@ class BatchQueue(Generic[ItemT]):
             self.rows = 0
             self._first_expiry_ns = NEVER_NS
             return batch
-        batch = [self._items.popleft()]  # goes even where `batch_size` was lowered below its rows meanwhile
+        batch = [self._items.popleft()]  # leaves even where `batch_size` was lowered below its rows
         rows = batch[0].rows
         while self._items and rows + self._items[0].rows <= self.batch_size:
             item = self._items.popleft()

@@ -1,7 +1,7 @@
-"""The queue and a policy in simulated time: what becomes of arrivals where a model takes s(b) for b rows.
+"""Simulates the batch queue and a policy for given arrivals and a model that takes s(b) for b rows.
 
-The very objects that serve are driven here, by arrivals and deadlines as the event loop drives them; only the model
-is a function and the clock a number. So policies can be compared on hours of traffic in seconds, free of noise.
+The simulation drives the same queue and policy objects as the server; only the model is a function and the clock a
+number. So policies can be compared on hours of traffic within seconds and without noise.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False, slots=True)
 class Arrival:
-    """One row."""
+    """One row in the simulated queue."""
 
     arrived_ns: int
     rows: int = 1
@@ -34,7 +34,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What became of the arrivals, in their order; times (n,) in nanoseconds, `batch_rows` (batches,)."""
+    """The simulated times (n,) of the arrivals in their order, in nanoseconds; `batch_rows` has shape (batches,)."""
 
     arrived_ns: NDArray[np.int64]
     taken_ns: NDArray[np.int64]
@@ -44,19 +44,19 @@ class Served:
 
     @property
     def response_ns(self) -> NDArray[np.int64]:
-        """Arrival to the end of the batch."""
+        """The times from arrival to the end of the batch, in nanoseconds."""
         return self.done_ns - self.arrived_ns
 
     @property
     def busy_share(self) -> float:
-        """Of the time from the first arrival to the last answer."""
+        """The share of the time from the first arrival to the last batch end in which the model was busy."""
         return self.busy_ns / int(self.done_ns.max() - self.arrived_ns.min())
 
 
 def serve(
     arrivals_ns: NDArray[np.int64], policy: BatchPolicy, batch_size: int, service_ns: Callable[[int], float]
 ) -> Served:
-    """Run all arrivals (ascending) through one model, one batch at a time, from an unbounded queue."""
+    """Simulate ascending `arrivals_ns` (n,) with one model, one batch at a time, and an unbounded queue."""
     items = [Arrival(int(arrived_ns)) for arrived_ns in arrivals_ns]
     queue: BatchQueue[Arrival] = BatchQueue(policy, batch_size, queue_limit=len(items))
     batches: list[int] = []

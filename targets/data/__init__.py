@@ -1,1 +1,1 @@
-"""Real data for the reference models, out of installed packages. Importing this imports no library of theirs."""
+"""The data sets of the reference models, from installed packages. Importing this imports none of their libraries."""

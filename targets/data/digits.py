@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: 1797 real images of 8x8 pixels in 10 classes."""
+"""scikit-learn's handwritten digits: 1797 images of 8x8 pixels in 10 classes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SPLIT_SEED = 7
 
 
 def load() -> Examples:
-    """Images (n, 8, 8) uint8 in 0..16: 1437 to train on, 360 held out, each class in the same share in both."""
+    """Load images (n, 8, 8) uint8 in 0..16: 1437 for training, 360 held out; both with the same class shares."""
     import numpy as np
     from sklearn import datasets
     from sklearn.model_selection import train_test_split
@@ -33,7 +33,7 @@ def load() -> Examples:
 
 
 def files() -> tuple[Path, ...]:
-    """Where the installed package keeps the digits; found without importing it."""
+    """The file of the digits, found without importing scikit-learn. Raises UserError where it is not installed."""
     spec = find_spec("sklearn")
     if spec is None or spec.origin is None:
         raise UserError("scikit-learn is not installed; it holds the digits: pip install scikit-learn")

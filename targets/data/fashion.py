@@ -1,4 +1,4 @@
-"""Fashion-MNIST: real photographs of clothes, 28x28 pixels in 10 classes, out of a Debian package (MIT, Zalando)."""
+"""Fashion-MNIST: photographs of clothes, 28x28 pixels in 10 classes, from a Debian package (MIT, Zalando)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ IMAGES_HEAD, LABELS_HEAD = 16, 8  # bytes before the values, in the idx format
 
 
 def load() -> Examples:
-    """Images (n, 28, 28) uint8: the first 12 000 to train on, the first 2 000 of the test set held out."""
+    """Load images (n, 28, 28) uint8: the first 12 000 for training, the first 2 000 of the test set held out."""
     train_images, train_labels, test_images, test_labels = files()
     with intact(f"Fashion-MNIST in {train_images.parent}", INSTALL.replace("install", "install --reinstall")):
         return Examples(
@@ -43,7 +43,7 @@ def files() -> tuple[Path, ...]:
     folder = share("datasets/fashion-mnist")
     found = tuple((folder or Path()) / name for name in NAMES)
     if folder is None or not all(file.is_file() for file in found):
-        raise UserError(f"Fashion-MNIST is not installed: {INSTALL}; without it take --model digits-cnn or digits-mlp")
+        raise UserError(f"Fashion-MNIST is not installed: {INSTALL}; without it use --model digits-cnn or digits-mlp")
     return found
 
 

@@ -1,8 +1,7 @@
-"""Sentences that people rated from -4 to 4 (Hutto & Gilbert, ICWSM 2014), out of vaderSentiment's source distribution.
+"""Sentences that people rated from -4 to 4 (Hutto & Gilbert, ICWSM 2014), from vaderSentiment's source distribution.
 
-Only the source distribution holds them (the wheel has lexicons alone), so pip fetches that file, checked by its hash,
-into the user's cache. The sentences are other people's reviews, tweets and editorials: they are read from there and
-kept nowhere else but in the model cache.
+The wheel holds only lexicons, so pip fetches the source distribution, verified by its hash, into the user's cache. The
+sentences are other people's reviews, tweets and editorials; no copy is kept except in the model cache.
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ if TYPE_CHECKING:
 VERSION = "3.3.2"
 SHA256 = "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9"
 PARTS = ("movieReviewSnippets", "amazonReviewSnippets", "tweets")
-CLEAR = 1.0  # a rating nearer to zero than this is left out
-LONGEST = 512  # bytes of a text; what is longer is cut
+CLEAR = 1.0  # sentences with a rating nearer to zero are left out
+LONGEST = 512  # bytes of a text; longer texts are cut
 TEST_SHARE = 0.15
 SPLIT_SEED = 7
 FETCH_TIMEOUT_S = 180
 
 
 def load() -> Examples:
-    """Texts as UTF-8 bytes uint8 (length,), and whether they are negative (0) or positive (1)."""
+    """Load texts as UTF-8 bytes uint8 (length,), labelled negative (0) or positive (1)."""
     import numpy as np
 
     (sdist,) = files()
@@ -54,7 +53,7 @@ def load() -> Examples:
 
 
 def files() -> tuple[Path, ...]:
-    """The source distribution, fetched by pip the first time. Raises UserError where that fails."""
+    """The source distribution, fetched by pip on first use. Raises UserError where fetching fails."""
     sdist = _folder() / f"vaderSentiment-{VERSION}.tar.gz"
     if not sdist.is_file():
         _fetch(sdist.parent)
@@ -76,16 +75,16 @@ def _fetch(folder: Path) -> None:
             done = subprocess.run(argv, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=False)
             failure = "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["no message"])[-1]
         except subprocess.TimeoutExpired:
-            failure = f"no answer within {FETCH_TIMEOUT_S} s"
+            failure = f"no response within {FETCH_TIMEOUT_S} s"
     if failure:
         raise UserError(
-            f"the rated sentences could not be fetched ({failure}); where there is a network: python -m pip "
-            f"{' '.join(command)} vaderSentiment=={VERSION}; without them take scenarios/image.py"
+            f"the rated sentences could not be fetched ({failure}); on a machine with a network: python -m pip "
+            f"{' '.join(command)} vaderSentiment=={VERSION}; without them use scenarios/image.py"
         )
 
 
 def _rated(sdist: Path) -> Iterator[tuple[str, float]]:
-    """(text, mean rating) of every sentence that has a letter or another sign."""
+    """(text, mean rating) of every sentence that is not blank."""
     inner = f"vaderSentiment-{VERSION}/additional_resources/hutto_ICWSM_2014.tar.gz"
     with tarfile.open(sdist) as outer, tarfile.open(fileobj=outer.extractfile(inner)) as archive:
         for part in PARTS:

@@ -1,4 +1,4 @@
-"""Where installed packages keep their data, and how to say that they are missing or damaged."""
+"""Finds the data of installed packages and reports missing or corrupt files."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def share(folder: str) -> Path | None:
-    """`folder` in the first of XDG_DATA_DIRS that has it; None where none has.
+    """The path of `folder` in the first of XDG_DATA_DIRS that has it; None where none has it.
 
-    A package that may not be installed can be unpacked instead (`dpkg -x PACKAGE.deb D`), and found with
+    A package that cannot be installed can be unpacked (`dpkg -x PACKAGE.deb D`) and found with
     XDG_DATA_DIRS=D/usr/share.
     """
     roots = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
@@ -26,9 +26,9 @@ def share(folder: str) -> Path | None:
 
 @contextlib.contextmanager
 def intact(what: str, remedy: str) -> Iterator[None]:
-    """Raise UserError with the remedy where reading fails inside."""
+    """Raise UserError with `remedy` where reading the data inside the block fails."""
     try:
         yield
     except (OSError, EOFError, ValueError, KeyError, IndexError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{what} is corrupt ({reason}); get it again: {remedy}") from error
+        raise UserError(f"{what} is corrupt ({reason}); replace it: {remedy}") from error

@@ -1,4 +1,4 @@
-"""A source of data: labelled items as a user would have them, split into training and held-out."""
+"""A data set: labelled raw items, split into training and held-out items."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Raw items and their classes (n,) int64: to train on, and held out."""
+    """Raw items and their classes (n,) int64: training items, and held-out (`test`) items."""
 
     train: Items
     train_labels: NDArray[np.int64]
@@ -30,11 +30,11 @@ class DataSource:
     """One data set.
 
     Attributes:
-        name: of the data set.
-        doc: what it is, how much of it, from where; stands in reports.
-        classes: names of the classes, in the order of the labels.
-        files: the installed files that hold it. Raises UserError that says how to get them where they are missing.
-        load: read and split; always the same split. Raises UserError where files are missing or corrupt.
+        name: the name of the data set.
+        doc: content, size and origin; reports show it.
+        classes: the names of the classes, in the order of the labels.
+        files: returns the installed files. Raises UserError with the command that installs them where they are missing.
+        load: reads and splits the data, always in the same way. Raises UserError where files are missing or corrupt.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""Spoken telephone prompts in five languages, out of Debian's Asterisk packages (8 kHz, CC-BY-SA; ru CC-BY).
+"""Spoken telephone prompts in five languages, from Debian's Asterisk packages (8 kHz, CC-BY-SA; ru CC-BY).
 
-The task is which language is spoken. There is one speaker per language (English and Spanish share theirs), so a model
-may recognise a voice or a recording as well as a language: it is a load to be served, no benchmark of language
-identification, and its accuracy says whether answers are still right, not how well it would do on other speakers.
+The task is to classify the language. There is one speaker per language (English and Spanish share theirs), so a model
+may recognise a voice or a recording instead of a language. Its accuracy shows whether responses are as good as offline
+predictions; it does not show how well other speakers would be classified.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ FOLDERS = {
 RATE_HZ = 8000
 WINDOW = 16_120  # samples of a training window: 200 frames of 25 ms every 10 ms
 SHORTEST = 800  # samples: a tenth of a second
-LONGEST = 64_120  # samples: eight seconds; what is longer is cut
-PAD = -32768  # no recording has this value: -32767 stands for it
+LONGEST = 64_120  # samples: eight seconds; longer clips are cut
+PAD = -32768  # no clip has this value: it is replaced by -32767
 TEST_SHARE = 0.2
 SPLIT_SEED = 7
 
 
 def load() -> Examples:
-    """Clips int16 (samples,). Training: windows (n, WINDOW), padded with PAD; held out: whole clips, one in five.
+    """Load int16 audio. Training: windows (n, WINDOW) of clips, padded with PAD; held out: one whole clip in five.
 
-    Windows of one clip are all on the same side of the split.
+    All windows of a clip are on the same side of the split.
     """
     import numpy as np
 
@@ -60,14 +60,14 @@ def load() -> Examples:
 
 
 def files() -> tuple[Path, ...]:
-    """Every recording of every language. Raises UserError where a package is not installed."""
+    """All recordings of all languages. Raises UserError where a package is not installed."""
     folders = {language: share(f"asterisk/sounds/{name}") for language, name in FOLDERS.items()}
     missing = [language for language, folder in folders.items() if folder is None]
     if missing:
         packages = " ".join(f"asterisk-core-sounds-{language}-wav" for language in missing)
         raise UserError(
-            f"recorded speech is not installed: apt-get install {packages}; made-up sounds would say nothing, so there "
-            "is no stand-in: without it take scenarios/image.py or scenarios/text.py"
+            f"recorded speech is not installed: apt-get install {packages}; there is no synthetic substitute: "
+            "without it use scenarios/image.py or scenarios/text.py"
         )
     return tuple(file for folder in folders.values() if folder for file in sorted(folder.rglob("*.wav")))
 
@@ -110,8 +110,8 @@ def _windows(clip: Clip) -> list[Clip]:
 
 VOICES = DataSource(
     name="voices",
-    doc="Asterisk's spoken prompts (2831 clips, 5 languages; one speaker per language, so no measure of how well "
-    "languages are told apart)",
+    doc="Asterisk's spoken prompts (2831 clips, 5 languages; one speaker per language, so the accuracy does not "
+    "measure language identification)",
     classes=tuple(FOLDERS),
     files=files,
     load=load,

@@ -1,4 +1,4 @@
-"""Engines: how a Keras model is executed. One file each; importing this imports none of their libraries."""
+"""Engines execute a Keras model, each in a file of its own. Importing this imports none of their libraries."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Engine(Protocol):
-    """A loaded model. `predict` may be called from any thread."""
+class InferenceEngine(Protocol):
+    """A loaded model. `predict` is thread-safe."""
 
     def predict(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """Answers (n, *output_shape) to inputs (n, *input_shape), for any n >= 1 and any size of a free axis."""
+        """Outputs (n, *output_shape) for `inputs` (n, *input_shape), with any n >= 1 and any size of a free axis."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
-    """What every engine is told. Zero threads: as many as the cores this process may use."""
+    """The options of every engine. Zero threads means as many as the cores that this process may use."""
 
-    input_shape: tuple[int, ...]  # of an item; -1 where it is free
+    input_shape: tuple[int, ...]  # of an item; -1 for a free axis
     input_dtype: str = "<f4"
     example_length: int = 1  # a legal size of the free axis
     intra_op_threads: int = 0
@@ -32,13 +32,13 @@ class EngineOptions:
     precision: str = FLOAT32
 
     def example(self, rows: int) -> NDArray[Any]:
-        """Zeros (rows, *input_shape); a free axis has `example_length`."""
+        """Zeros (rows, *input_shape); a free axis has the size `example_length`."""
         import numpy as np
 
         return np.zeros(
             (rows, *(self.example_length if size < 0 else size for size in self.input_shape)), self.input_dtype
         )
 
-    def threads(self, asked: int) -> int:
-        """`asked`, or the cores this process may use where it is 0."""
-        return asked or len(os.sched_getaffinity(0))
+    def threads(self, requested: int) -> int:
+        """`requested`, or where that is 0 the number of cores that this process may use."""
+        return requested or len(os.sched_getaffinity(0))

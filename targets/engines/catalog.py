@@ -1,4 +1,7 @@
-"""Every engine by name: what it is, what must be installed for it, and who opens it. Data only: importing is cheap."""
+"""The registry of engines: what each is, which modules it needs, and its opener. Importing this is cheap.
+
+A new engine is one module in this package and one entry in `CATALOG`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from targets.engines.precision import BFLOAT16, FLOAT16, FLOAT32, INT8, PRECISIO
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from targets.engines import Engine, EngineOptions
+    from targets.engines import EngineOptions, InferenceEngine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,31 +26,31 @@ class EngineSpec:
     name: str
     doc: str
     needs: tuple[str, ...]  # importable modules
-    extra: str = ""  # of this distribution, which installs them
-    opener: str  # "module:function" of this package
+    extra: str = ""  # the extra of this distribution that installs them
+    opener: str  # "module:function" in this package
     thread_safe: bool = True
     compiles_each_size: bool = False
     precisions: tuple[str, ...] = PRECISIONS
 
     def missing(self) -> tuple[str, ...]:
-        """The modules that are not installed."""
+        """The needed modules that are not installed."""
         return tuple(module for module in self.needs if find_spec(module) is None)
 
     @property
     def remedy(self) -> str:
-        """What is not installed and how to get it; empty where nothing is missing."""
+        """Which modules are missing and how to install them; empty where none is missing."""
         missing = self.missing()
         install = f"pip install -c constraints.txt -e '.[{self.extra}]'"
         return f"{', '.join(missing)} is not installed; {install}" if missing else ""
 
-    def open(self, path: Path, options: EngineOptions) -> Engine:
-        """Load a `.keras` file. Raises UserError where what it needs is not installed, or lacks the precision."""
+    def open(self, path: Path, options: EngineOptions) -> InferenceEngine:
+        """Load a `.keras` file. Raises UserError where a needed module or the precision is missing."""
         if remedy := self.remedy:
             raise UserError(f"engine={self.name}: {remedy}")
         if options.precision not in self.precisions:
-            raise UserError(f"precision={options.precision}: {self.name} has {', '.join(self.precisions)}")
+            raise UserError(f"precision={options.precision}: engine={self.name} supports {', '.join(self.precisions)}")
         module, _, function = self.opener.partition(":")
-        engine: Engine = getattr(importlib.import_module(f"targets.engines.{module}"), function)(path, options)
+        engine: InferenceEngine = getattr(importlib.import_module(f"targets.engines.{module}"), function)(path, options)
         if self.compiles_each_size:
             from targets.engines.padded import PaddedEngine
 
@@ -71,7 +74,7 @@ CATALOG = (
     ),
     EngineSpec(
         name="tf-function",
-        doc="the same behind @tf.function, which looks its trace up at each call",
+        doc="the same behind @tf.function, which looks up its trace at each call",
         needs=_TF,
         opener="tf_function:open_function",
     ),
@@ -82,7 +85,9 @@ CATALOG = (
         opener="tf_function:open_xla",
         compiles_each_size=True,
     ),
-    EngineSpec(name="eager", doc="model(x), layer by layer from Python", needs=_TF, opener="keras_call:open_eager"),
+    EngineSpec(
+        name="eager", doc="model(x), dispatched layer by layer from Python", needs=_TF, opener="keras_call:open_eager"
+    ),
     EngineSpec(
         name="predict-on-batch",
         doc="model.predict_on_batch(x)",
@@ -92,7 +97,7 @@ CATALOG = (
     ),
     EngineSpec(
         name="predict",
-        doc="model.predict(x), made for data sets: an input pipeline per call",
+        doc="model.predict(x), which builds an input pipeline per call",
         needs=_TF,
         opener="keras_call:open_predict",
         thread_safe=False,
@@ -136,7 +141,7 @@ CATALOG = (
 
 
 def find_engine(name: str) -> EngineSpec:
-    """The engine called `name`. Raises UserError that names the nearest."""
+    """The engine called `name`. Raises UserError that names the most similar engine."""
     for spec in CATALOG:
         if spec.name == name:
             return spec
@@ -144,10 +149,10 @@ def find_engine(name: str) -> EngineSpec:
 
 
 def available() -> tuple[str, ...]:
-    """The engines whose libraries are installed, in the order of the catalog."""
+    """The names of the engines whose modules are installed, in the order of `CATALOG`."""
     return tuple(spec.name for spec in CATALOG if not spec.missing())
 
 
 def not_available() -> tuple[tuple[str, str], ...]:
-    """The other engines, each with what is missing and how to get it."""
+    """(name, remedy) of the other engines: which modules are missing and how to install them."""
     return tuple((spec.name, spec.remedy) for spec in CATALOG if spec.missing())

@@ -1,11 +1,11 @@
-"""Exported forms of a Keras model (ONNX, LiteRT, ...), made once and kept beside the cached model."""
+"""Exports of a Keras model (ONNX, LiteRT, ...), made on first use and kept next to the cached model."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
 
-from targets.engines.quiet import import_tensorflow
+from targets.engines.quiet_import import import_tensorflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,32 +13,32 @@ if TYPE_CHECKING:
 
     import keras
 
-EXAMPLE_LENGTH = 1000  # of a free axis
+EXAMPLE_LENGTH = 1000  # the size of a free axis
 
 
 MODEL_STEM = "model"
 
 
 def exported(path: Path, suffix: str, export: Callable[[keras.Model, Path], None]) -> Path:
-    """`<model>.<suffix>` in the `exports` folder beside the model's own, made by `export` where it is missing.
+    """The path of `<model>.<suffix>` in the `exports` folder next to the model's folder; `export` makes a missing file.
 
-    Written under another name first, so that two processes and a killed one do no harm. The model's folder name
-    holds a hash of what made it, so an export never outlives its model.
+    The file is written under another name and then renamed, so that concurrent or killed processes leave no partial
+    file. The name of the model's folder holds a hash of its code, so an export never outlives its model.
     """
-    part = "" if path.stem == MODEL_STEM else f".{path.stem}"  # a folder may hold a model's stages
+    part = "" if path.stem == MODEL_STEM else f".{path.stem}"  # a folder may hold the stages of a model
     found = exports_of(path) / f"{path.parent.name}{part}.{suffix}"
     return _made(found, lambda partial: export(load_keras(path), partial))
 
 
 def exports_of(path: Path) -> Path:
-    """The folder for all that is made from the model in the file `path`."""
+    """The folder for files derived from the model at `path`."""
     folder = path.parent.parent.parent / "exports"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def converted(export: Path, suffix: str, convert: Callable[[Path], None]) -> Path:
-    """An export converted further: `<name>.<suffix>` beside it in place of its own last suffix."""
+    """The path of `export` with its last suffix replaced by `suffix`; `convert` makes a missing file."""
     return _made(export.with_suffix(f".{suffix}"), convert)
 
 
@@ -51,7 +51,7 @@ def _made(found: Path, make: Callable[[Path], None]) -> Path:
 
 
 def load_keras(path: Path) -> keras.Model:
-    """The Keras model, called once so that every exporter knows its shapes."""
+    """Load a Keras model and call it once, so that every exporter knows its shapes."""
     import_tensorflow()
     import keras
     import numpy as np

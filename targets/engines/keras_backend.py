@@ -1,7 +1,7 @@
-"""`keras-torch` and `keras-jax`: the same Keras model on another backend.
+"""`keras-torch` and `keras-jax` run the Keras model on another backend.
 
-The backend is chosen by an environment variable before Keras is first imported, so these are for a process that
-has not imported it: a target's own.
+An environment variable selects the backend before Keras is first imported, so these engines need a process that has
+not imported Keras, such as a target process.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import RunError
-from targets.engines.keras_model import load_model
+from targets.engines.keras_file import load_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from targets.engines import Engine, EngineOptions
+    from targets.engines import EngineOptions, InferenceEngine
 
 
-def open_torch(path: Path, options: EngineOptions) -> Engine:
-    """Load a `.keras` file on PyTorch. Raises RunError where Keras was imported on another backend before."""
+def open_torch(path: Path, options: EngineOptions) -> InferenceEngine:
+    """Load a `.keras` file on PyTorch. Raises RunError where Keras already runs on another backend."""
     model = _load("torch", path, options)
     import torch
 
@@ -31,14 +31,14 @@ def open_torch(path: Path, options: EngineOptions) -> Engine:
     return TorchEngine(model)
 
 
-def open_jax(path: Path, options: EngineOptions) -> Engine:
-    """Load a `.keras` file on JAX, whose threads are its own matter. Raises RunError as `open_torch`."""
+def open_jax(path: Path, options: EngineOptions) -> InferenceEngine:
+    """Load a `.keras` file on JAX, which ignores the thread options. Raises RunError like `open_torch`."""
     return JaxEngine(_load("jax", path, options))
 
 
 def _load(backend: str, path: Path, options: EngineOptions) -> Any:
     if "keras" in sys.modules and os.environ.get("KERAS_BACKEND") != backend:
-        raise RunError(f"Keras was imported on another backend before {backend}; start the target anew")
+        raise RunError(f"Keras already runs on another backend than {backend}; restart the target")
     os.environ["KERAS_BACKEND"] = backend
     return load_model(path, options.precision)
 
@@ -54,14 +54,14 @@ class TorchEngine:
         self._no_grad = torch.no_grad
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Answers (n, *output_shape)."""
+        """Outputs (n, *output_shape) for `inputs` (n, *input_shape)."""
         with self._no_grad():
-            answers: NDArray[np.float32] = self._model(self._from_numpy(inputs.copy()), training=False).float().numpy()
-        return answers
+            outputs: NDArray[np.float32] = self._model(self._from_numpy(inputs.copy()), training=False).float().numpy()
+        return outputs
 
 
 class JaxEngine:
-    """A jitted stateless call; compiled anew for each batch size; thread-safe."""
+    """A jitted stateless call, compiled for each batch size; thread-safe."""
 
     def __init__(self, model: Any) -> None:
         import jax
@@ -75,8 +75,8 @@ class JaxEngine:
         self._call = jax.jit(call)
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Answers (n, *output_shape)."""
+        """Outputs (n, *output_shape) for `inputs` (n, *input_shape)."""
         import numpy as np
 
-        answers: NDArray[np.float32] = np.asarray(self._call(inputs))
-        return answers
+        outputs: NDArray[np.float32] = np.asarray(self._call(inputs))
+        return outputs

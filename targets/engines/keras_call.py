@@ -1,4 +1,4 @@
-"""`eager`, `predict` and `predict-on-batch`: the three ways a Keras model is usually called."""
+"""`eager`, `predict` and `predict-on-batch` call the Keras model in the three usual ways."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from targets.engines import Engine, EngineOptions
+    from targets.engines import EngineOptions, InferenceEngine
 
 
-def open_eager(path: Path, options: EngineOptions) -> Engine:
-    """`model(x)`: every layer dispatched from Python."""
+def open_eager(path: Path, options: EngineOptions) -> InferenceEngine:
+    """Open `model(x)`: Python dispatches every layer."""
     return EagerEngine(load(path, options))
 
 
-def open_predict(path: Path, options: EngineOptions) -> Engine:
-    """`model.predict(x)`: made for data sets; each call builds an input pipeline."""
+def open_predict(path: Path, options: EngineOptions) -> InferenceEngine:
+    """Open `model.predict(x)`, which builds an input pipeline in each call."""
     return PredictEngine(load(path, options))
 
 
-def open_predict_on_batch(path: Path, options: EngineOptions) -> Engine:
-    """`model.predict_on_batch(x)`: the traced step without the input pipeline."""
+def open_predict_on_batch(path: Path, options: EngineOptions) -> InferenceEngine:
+    """Open `model.predict_on_batch(x)`: the traced step without the input pipeline."""
     return PredictOnBatchEngine(load(path, options))
 
 
 class EagerEngine:
-    """Thread-safe: a forward pass changes nothing."""
+    """Thread-safe: a forward pass modifies nothing."""
 
     def __init__(self, model: keras.Model) -> None:
         self._model = model
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Answers (n, *output_shape)."""
+        """Outputs (n, *output_shape) for `inputs` (n, *input_shape)."""
         return as_float32(self._model(inputs, training=False).numpy())
 
 
@@ -49,23 +49,23 @@ class PredictEngine:
         self._model = model
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Answers (n, *output_shape)."""
+        """Outputs (n, *output_shape) for `inputs` (n, *input_shape)."""
         return as_float32(self._model.predict(inputs, batch_size=len(inputs), verbose=0))
 
 
 class PredictOnBatchEngine:
-    """Not thread-safe: the traced step is kept in the model."""
+    """Not thread-safe: the model keeps the traced step."""
 
     def __init__(self, model: keras.Model) -> None:
         self._model = model
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Answers (n, *output_shape)."""
+        """Outputs (n, *output_shape) for `inputs` (n, *input_shape)."""
         return as_float32(self._model.predict_on_batch(inputs))
 
 
-def as_float32(answers: NDArray[np.floating]) -> NDArray[np.float32]:
-    """`answers` as every engine gives them; itself where it is so already."""
+def as_float32(outputs: NDArray[np.floating]) -> NDArray[np.float32]:
+    """`outputs` as float32, without a copy where they are float32 already."""
     import numpy as np
 
-    return answers.astype(np.float32, copy=False)
+    return outputs.astype(np.float32, copy=False)

@@ -1,4 +1,4 @@
-"""`litert`: the model converted to a LiteRT flat buffer and run by its interpreter."""
+"""`litert` converts the model to a LiteRT flat buffer and runs it in the LiteRT interpreter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from targets.engines import Engine, EngineOptions
+    from targets.engines import EngineOptions, InferenceEngine
 
 MAX_PREPARED_SIZES = 64
 
@@ -25,8 +25,8 @@ MAX_PREPARED_SIZES = 64
 def export_litert(model: keras.Model, to: Path, precision: str) -> None:
     """Write `model` as a flat buffer with a free batch axis.
 
-    float16: the weights are kept so, and computed with in float32. int8: the weights, and activations where a kernel
-    takes both (dynamic range quantisation).
+    float16 stores the weights in float16 and computes in float32. int8 applies to the weights, and to activations where
+    a kernel supports both (dynamic range quantisation).
     """
     import tensorflow as tf
 
@@ -40,14 +40,14 @@ def export_litert(model: keras.Model, to: Path, precision: str) -> None:
         to.write_bytes(converter.convert())
 
 
-def open_engine(path: Path, options: EngineOptions) -> Engine:
+def open_engine(path: Path, options: EngineOptions) -> InferenceEngine:
     """Load a `.keras` file through its LiteRT conversion."""
     export = partial(export_litert, precision=options.precision)
     return LiteRtEngine(exported(path, f"{options.precision}.tflite", export), options)
 
 
 class LiteRtEngine:
-    """One interpreter per shape of a batch (resizing costs more than running), one call at a time."""
+    """Keeps one interpreter per batch shape, as resizing costs more than running; one call at a time."""
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
         self._content = path.read_bytes()
@@ -56,7 +56,7 @@ class LiteRtEngine:
         self._lock = threading.Lock()
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Answers (n, *output_shape); calls wait for each other."""
+        """Outputs (n, *output_shape) for `inputs` (n, *input_shape); concurrent calls wait for each other."""
         with self._lock:
             interpreter = self._interpreters.get(inputs.shape)
             if interpreter is None:
@@ -67,7 +67,7 @@ class LiteRtEngine:
 
 
 class Interpreter:
-    """An interpreter whose tensors have one shape."""
+    """A LiteRT interpreter for one input shape."""
 
     def __init__(self, content: bytes, inputs: NDArray[np.float32], threads: int) -> None:
         from ai_edge_litert.interpreter import Interpreter as LiteRtInterpreter
@@ -79,8 +79,8 @@ class Interpreter:
         self._interpreter.allocate_tensors()
 
     def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Answers to inputs of the prepared shape."""
+        """Outputs for inputs of the prepared shape."""
         self._interpreter.set_tensor(self._input, inputs)
         self._interpreter.invoke()
-        answers: NDArray[np.float32] = self._interpreter.get_tensor(self._output)
-        return answers
+        outputs: NDArray[np.float32] = self._interpreter.get_tensor(self._output)
+        return outputs

@@ -1,4 +1,4 @@
-"""`openvino`: the model's ONNX export compiled by OpenVINO for this processor."""
+"""`openvino` compiles the model's ONNX export with OpenVINO for this processor."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from targets.engines import Engine, EngineOptions
+    from targets.engines import EngineOptions, InferenceEngine
 
 
-def open_engine(path: Path, options: EngineOptions) -> Engine:
+def open_engine(path: Path, options: EngineOptions) -> InferenceEngine:
     """Load a `.keras` file through its ONNX export."""
     return OpenVinoEngine(exported(path, "onnx", export_onnx), options)
 
@@ -33,22 +33,22 @@ class OpenVinoEngine:
     def __init__(self, path: Path, options: EngineOptions) -> None:
         import openvino
 
-        # Left to itself the plugin takes bfloat16 where the processor has it, and answers differ by 1 %.
+        # By default the plugin computes in bfloat16 where the processor supports it, and outputs differ by 1 %.
         hints = {
             "INFERENCE_NUM_THREADS": options.threads(options.intra_op_threads),
             "INFERENCE_PRECISION_HINT": HINTS[options.precision],
             "PERFORMANCE_HINT": "LATENCY",
         }
         self._compiled = openvino.Core().compile_model(path, "CPU", hints)
-        taken = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
-        if taken != HINTS[options.precision]:
-            raise UserError(f"precision={options.precision}: on this processor OpenVINO computes in {taken} instead")
+        actual = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        if actual != HINTS[options.precision]:
+            raise UserError(f"precision={options.precision}: on this processor OpenVINO computes in {actual} instead")
         self._local = threading.local()
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Answers (n, *output_shape); thread-safe."""
+        """Outputs (n, *output_shape) for `inputs` (n, *input_shape); thread-safe."""
         request = getattr(self._local, "request", None)
         if request is None:
             request = self._local.request = self._compiled.create_infer_request()
-        answers: NDArray[np.float32] = request.infer([inputs])[0]
-        return answers
+        outputs: NDArray[np.float32] = request.infer([inputs])[0]
+        return outputs

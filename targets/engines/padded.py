@@ -1,4 +1,4 @@
-"""An engine that is compiled for each batch size it meets, called with few of them: the powers of two."""
+"""Pads batches to powers of two for an engine that compiles each batch size."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from targets.engines import Engine, EngineOptions
+    from targets.engines import EngineOptions, InferenceEngine
 
 WARM_SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class PaddedEngine:
-    """Pads a batch with zeros to the next power of two and drops the answers to the padding.
+    """Pads a batch with zeros to the next power of two and drops the outputs of the padding.
 
-    The sizes up to 64 are compiled at once; a larger one at its first call.
+    The sizes up to 64 are compiled at the start, a larger one at its first call.
     """
 
-    def __init__(self, engine: Engine, options: EngineOptions) -> None:
+    def __init__(self, engine: InferenceEngine, options: EngineOptions) -> None:
         self._engine = engine
         for size in WARM_SIZES:
             engine.predict(options.example(size))
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Answers (n, *output_shape); as thread-safe as the engine."""
+        """Outputs (n, *output_shape) for `inputs` (n, *input_shape); as thread-safe as the engine."""
         import numpy as np
 
         count = len(inputs)

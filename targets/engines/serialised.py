@@ -1,4 +1,4 @@
-"""An engine that is not thread-safe, called by one thread at a time."""
+"""Makes an engine thread-safe with a lock."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from targets.engines import Engine
+    from targets.engines import InferenceEngine
 
 
 class SerialisedEngine:
-    """Callers wait for each other."""
+    """Runs one call of the engine at a time."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: InferenceEngine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Answers (n, *output_shape); thread-safe."""
+        """Outputs (n, *output_shape) for `inputs` (n, *input_shape); thread-safe."""
         with self._lock:
             return self._engine.predict(inputs)

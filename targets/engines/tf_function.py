@@ -1,11 +1,11 @@
-"""`concrete-function`, `tf-function` and `xla`: the model traced into one TensorFlow function for any batch size."""
+"""`concrete-function`, `tf-function` and `xla` trace the model into one TensorFlow function for any batch size."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from targets.engines.keras_model import load_model
-from targets.engines.quiet import import_tensorflow
+from targets.engines.keras_file import load_model
+from targets.engines.quiet_import import import_tensorflow
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from targets.engines import Engine, EngineOptions
+    from targets.engines import EngineOptions, InferenceEngine
 
 
-def open_concrete(path: Path, options: EngineOptions) -> Engine:
-    """The traced function itself, without the look-up of its trace at each call."""
+def open_concrete(path: Path, options: EngineOptions) -> InferenceEngine:
+    """Open the traced function itself, which needs no look-up of its trace at each call."""
     model = load(path, options)
     return TfFunctionEngine(model, _traced(model, options).get_concrete_function())
 
 
-def open_function(path: Path, options: EngineOptions) -> Engine:
-    """What `@tf.function` gives: it looks its trace up by the arguments' types at each call."""
+def open_function(path: Path, options: EngineOptions) -> InferenceEngine:
+    """Open the function as `@tf.function` makes it: each call looks up the trace by the types of the arguments."""
     model = load(path, options)
     return TfFunctionEngine(model, _traced(model, options))
 
 
-def open_xla(path: Path, options: EngineOptions) -> Engine:
-    """The concrete function compiled by XLA."""
+def open_xla(path: Path, options: EngineOptions) -> InferenceEngine:
+    """Open the concrete function compiled by XLA."""
     model = load(path, options)
     return TfFunctionEngine(model, _traced(model, options, xla=True).get_concrete_function())
 
 
 def load(path: Path, options: EngineOptions) -> keras.Model:
-    """The model on TensorFlow, whose thread counts are set for the whole process, and only before its first use."""
+    """Load the model on TensorFlow. The thread counts apply to the process and are fixed by TensorFlow's first use."""
     import_tensorflow()
     import tensorflow as tf
 
@@ -59,7 +59,7 @@ def _traced(model: keras.Model, options: EngineOptions, *, xla: bool = False) ->
 
 
 class TfFunctionEngine:
-    """A function of one tensor; thread-safe."""
+    """A TensorFlow function of one tensor."""
 
     def __init__(self, model: keras.Model, call: Any) -> None:
         import tensorflow as tf
@@ -69,6 +69,6 @@ class TfFunctionEngine:
         self._model = model  # the function holds its variables weakly
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Answers (n, *output_shape)."""
-        answers: NDArray[np.float32] = self._call(self._tensor(inputs)).numpy()
-        return answers
+        """Outputs (n, *output_shape) for `inputs` (n, *input_shape)."""
+        outputs: NDArray[np.float32] = self._call(self._tensor(inputs)).numpy()
+        return outputs

@@ -1,7 +1,7 @@
-"""Explanations: how much each input value added to the output of the class that the model predicts.
+"""Explains predictions: how much each input value contributed to the output of the predicted class.
 
-Attributions have the shape of the input. Both methods compare an input x with a baseline of zeros, which for the
-reference models is a black image, silence, or no pixel at all.
+Attributions have the shape of the input. Both methods compare an input with a baseline of zeros, which for the
+reference models is a black image or silence.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.plan.knobs import Setting
-    from targets.engines import Engine
+    from targets.engines import InferenceEngine
 
 OFF = "off"
 GRADIENTS = "integrated-gradients"
@@ -27,18 +27,20 @@ _FOREIGN_BACKENDS = ("keras-torch", "keras-jax")
 
 
 class Explainer(Protocol):
-    """Explains predictions; from any thread."""
+    """Explains predictions; thread-safe."""
 
-    steps: int  # rows that go through the model for each row that is explained
+    steps: int  # model rows per explained row
 
     def explain(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Attributions (n, *input_shape) of inputs (n, *input_shape)."""
+        """Attributions (n, *input_shape) of `inputs` (n, *input_shape)."""
 
 
-def open_explainer(path: Path, engine: Engine, input_shape: tuple[int, ...], setting: Setting) -> Explainer | None:
-    """The explainer that the knobs ask for, warm; None where they ask for none. Raises UserError.
+def open_explainer(
+    path: Path, engine: InferenceEngine, input_shape: tuple[int, ...], setting: Setting
+) -> Explainer | None:
+    """Open and warm up the explainer that the knobs select; None where they select none. Raises UserError.
 
-    Occlusion asks the engine. Gradients need the Keras model itself, on TensorFlow, whatever the engine is.
+    Occlusion calls the engine. Gradients need the Keras model on TensorFlow, whatever the engine is.
     """
     method, steps = str(setting["explain_method"]), int(setting["explain_steps"])
     if method == OFF:

@@ -1,9 +1,9 @@
-"""Integrated gradients (Sundararajan, Taly and Yan, 2017) in one batched TensorFlow function.
+"""Computes integrated gradients (Sundararajan, Taly and Yan, 2017) in one batched TensorFlow function.
 
     attribution_i = (x_i - x'_i) * mean over k of dF_c(x' + (k + 1/2) / steps * (x - x')) / dx_i
 
-F_c is the output of the class c that the model predicts for x, x' the baseline of zeros; the mean over midpoints
-approximates the integral. Completeness: the attributions of x sum to F_c(x) - F_c(x'), the better the more steps.
+F_c is the output of the class c that the model predicts for x, and x' the baseline of zeros. The mean over midpoints
+approximates the integral. The attributions of x sum to F_c(x) - F_c(x') (completeness), more exactly with more steps.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
-from targets.engines.quiet import import_tensorflow
+from targets.engines.quiet_import import import_tensorflow
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 
 def open_gradients(path: Path, input_shape: tuple[int, ...], steps: int) -> IntegratedGradients:
-    """Load a `.keras` file. Raises UserError where the model's output has no gradient by its input (token numbers)."""
+    """Load a `.keras` file. Raises UserError where the model takes integers, which have no gradient."""
     import_tensorflow()
     import keras
 
     model = keras.models.load_model(path, compile=False)
     if any(not keras.backend.is_float_dtype(given.dtype) for given in model.inputs):
         raise UserError(
-            f"explain_method=integrated-gradients: {path.parent.name} takes whole numbers, by which nothing can be "
-            "differentiated; choose explain_method=occlusion"
+            f"explain_method=integrated-gradients: {path.parent.name} takes integers, which have no gradient; "
+            "choose explain_method=occlusion"
         )
     return IntegratedGradients(model, input_shape, steps)
 
 
 class IntegratedGradients:
-    """Traced once for any number of rows; all steps of all rows go through the model together."""
+    """A function traced for any number of rows; all steps of all rows are one model call."""
 
     def __init__(self, model: Any, input_shape: tuple[int, ...], steps: int) -> None:
         import numpy as np

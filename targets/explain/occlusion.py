@@ -1,4 +1,4 @@
-"""Occlusion: hide a part of the input and see what the predicted class loses (Zeiler and Fergus, 2014)."""
+"""Explains by occlusion: hides a part of the input and measures the loss of the class (Zeiler and Fergus, 2014)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 
 
 class Occlusion:
-    """The input, flattened, is cut into `parts` of nearly the same size; each in turn is set to the baseline.
+    """Divides the flattened input into `parts` of nearly the same size and sets each in turn to the baseline.
 
-    Every value of a part gets the part's whole loss: output of the predicted class as it is, less the output with
-    the part hidden.
+    The attribution of every value in a part is the output of the predicted class minus its output with the part hidden.
     """
 
     def __init__(self, predict: Predict, parts: int) -> None:
@@ -32,8 +31,8 @@ class Occlusion:
         parts = int(part_of[-1]) + 1
         hidden = part_of == np.arange(parts)[:, None]  # (parts, values)
         variants = np.where(hidden, np.float32(0), inputs.reshape(count, 1, values))
-        asked = np.concatenate([inputs.reshape(count, 1, values), variants], axis=1)
-        outputs = self._predict(asked.reshape(-1, *inputs.shape[1:])).reshape(count, parts + 1, -1)
+        rows = np.concatenate([inputs.reshape(count, 1, values), variants], axis=1)
+        outputs = self._predict(rows.reshape(-1, *inputs.shape[1:])).reshape(count, parts + 1, -1)
         chosen = outputs[:, 0].argmax(axis=1)
         of_class = outputs[np.arange(count), :, chosen]  # (n, parts + 1)
         losses = of_class[:, :1] - of_class[:, 1:]
@@ -41,5 +40,5 @@ class Occlusion:
 
 
 def part_of_value(values: int, parts: int) -> NDArray[np.int64]:
-    """Which part each of `values` flattened values belongs to (values,); no more parts than values."""
+    """The part of each flattened value (values,); there are at most as many parts as values."""
     return np.arange(values) * min(parts, values) // values

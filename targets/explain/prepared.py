@@ -1,15 +1,14 @@
-"""The bank of right attributions of a prepared model: worked out the first time, found afterwards."""
+"""Computes the expected attributions of a model's payloads on first use; afterwards finds them in the cache."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
-from harness.errors import RunError, UserError
+from harness.errors import UserError
 from targets.explain import OFF
 from targets.models.cache import CacheEntry
 from targets.models.catalog import find_recipe
+from targets.models.maker_process import run_maker
 from targets.models.preparation import say
 
 if TYPE_CHECKING:
@@ -23,22 +22,20 @@ BANK = "bank.npz"
 
 
 def explain_bank(prepared: PreparedModel, setting: Setting, progress: Progress) -> Path | None:
-    """The file of payloads and attributions; None where `setting` explains nothing. Raises UserError, RunError."""
+    """The bank of payloads and attributions; None where explanations are off. Raises UserError, RunError."""
     method, steps = str(setting.get("explain_method", OFF)), str(setting.get("explain_steps", ""))
     if method == OFF:
         return None
     card = prepared.card
-    form = find_recipe(card.name).pipeline.ready
-    if form.ragged or form.datatype != "FP32":
+    spec = find_recipe(card.name).pipeline.ready
+    if spec.ragged or spec.datatype != "FP32":
         raise UserError(
-            f"explain_method={method}: only of models whose input is numbers of one shape, not of {card.name}"
+            f"explain_method={method}: works for models with float inputs of one shape, not for {card.name}"
         )
 
     def make(folder: Path) -> None:
         progress(f"explaining the payloads of {card.name}", 0, 1)
         words = [str(prepared.path), str(prepared.bank_path), method, steps, str(folder / BANK)]
-        done = subprocess.run([sys.executable, "-m", "targets.explain.reference", *words], check=False)
-        if done.returncode:
-            raise RunError(f"explaining {card.name} failed with exit code {done.returncode}; its own words are above")
+        run_maker(f"explaining {card.name}", ["targets.explain.reference", *words], progress)
 
     return CacheEntry(f"explain-{card.name}-{card.hash}-{method}-{steps}", say=say).ensure(make) / BANK

@@ -1,8 +1,8 @@
-"""The right attributions of a bank's payloads, worked out step by step in eager TensorFlow.
+"""Computes the expected attributions of a bank's payloads step by step in eager TensorFlow.
 
-Another way than the servers': one pass over all payloads per step or hidden part, nothing traced, sums in float64.
-It runs in a process of its own (`python -m targets.explain.reference MODEL.keras BANK.npz METHOD STEPS OUT.npz`):
-TensorFlow's thread counts cannot be set any more once it has computed.
+The method is independent of the servers': one pass over all payloads per step or hidden part, no tracing, sums in
+float64. Runs as a separate process (`python -m targets.explain.reference MODEL.keras BANK.npz METHOD STEPS OUT.npz`),
+because TensorFlow's thread counts cannot be changed after it has computed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from harness.wire.payload_bank import Bank
-from targets.engines.quiet import import_tensorflow
+from targets.engines.quiet_import import import_tensorflow
 from targets.explain import GRADIENTS, OUTPUT
 from targets.explain.occlusion import part_of_value
 
@@ -29,18 +29,18 @@ SMALLEST_TOLERANCE = 1e-4
 
 
 def reference_bank(model: Any, bank: Bank, method: str, steps: int) -> Bank:
-    """The first payloads of `bank` with their attributions in place of the answers."""
+    """A bank of the first payloads of `bank` that expects their attributions instead of predictions."""
     inputs = np.asarray(bank.inputs[:MAX_PAYLOADS])  # explained models take items of one shape
-    right = (integrated_gradients if method == GRADIENTS else occlusion)(model, inputs, steps)
-    tolerance = max(SMALLEST_TOLERANCE, RELATIVE_TOLERANCE * float(np.abs(right).max()))
+    expected = (integrated_gradients if method == GRADIENTS else occlusion)(model, inputs, steps)
+    tolerance = max(SMALLEST_TOLERANCE, RELATIVE_TOLERANCE * float(np.abs(expected).max()))
     meta = msgspec.structs.replace(
         bank.meta, verb="explain", output_name=OUTPUT, output_shape=bank.meta.input_shape, tolerance=tolerance
     )
-    return replace(bank, meta=meta, inputs=inputs, labels=bank.labels[:MAX_PAYLOADS], expected=right)
+    return replace(bank, meta=meta, inputs=inputs, labels=bank.labels[:MAX_PAYLOADS], expected=expected)
 
 
 def integrated_gradients(model: Any, inputs: NDArray[np.float32], steps: int) -> NDArray[np.float32]:
-    """Attributions (n, *input_shape)."""
+    """Attributions (n, *input_shape) of `inputs`."""
     import tensorflow as tf
 
     chosen = _predicted(model, inputs)
@@ -55,18 +55,18 @@ def integrated_gradients(model: Any, inputs: NDArray[np.float32], steps: int) ->
 
 
 def occlusion(model: Any, inputs: NDArray[np.float32], parts: int) -> NDArray[np.float32]:
-    """Attributions (n, *input_shape)."""
+    """Attributions (n, *input_shape) of `inputs`."""
     chosen = _predicted(model, inputs)
     rows = np.arange(len(inputs))
     whole = _flat(model(inputs, training=False)).numpy()[rows, chosen]
     part_of = part_of_value(inputs[0].size, parts)
-    right = np.zeros((len(inputs), inputs[0].size), np.float32)
+    losses = np.zeros((len(inputs), inputs[0].size), np.float32)
     for part in range(int(part_of[-1]) + 1):
         without = inputs.reshape(len(inputs), -1).copy()
         without[:, part_of == part] = 0
         left = _flat(model(without.reshape(inputs.shape), training=False)).numpy()[rows, chosen]
-        right[:, part_of == part] = (whole - left)[:, None]
-    return right.reshape(inputs.shape)
+        losses[:, part_of == part] = (whole - left)[:, None]
+    return losses.reshape(inputs.shape)
 
 
 def _predicted(model: Any, inputs: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Servers that are not ours, by recipe: a folder each, with `recipe.toml` and what the server needs to run."""
+"""Recipes of external servers: a folder each, with `recipe.toml` and the files that the server needs."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from harness.plan.target_spec import RecipeTarget
 
 
 def shipped() -> tuple[RecipeTarget, ...]:
-    """A target for each recipe in this folder, by name."""
+    """A target for each recipe in this folder, sorted by name."""
     return tuple(RecipeTarget(load_recipe(path)) for path in sorted(Path(__file__).parent.glob("*/recipe.toml")))

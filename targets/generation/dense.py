@@ -1,7 +1,7 @@
-"""The products with weights, as ONNX graphs: all that lies between one attention and the next is one call.
+"""The dense layers of the language model as ONNX graphs: one call covers everything between two attentions.
 
-Measured on one core, 128 wide: 16 rows cost 2.6 times one row here and 6.6 times one row in NumPy, which packs
-the weights anew in every call.
+Measured on one core at width 128: 16 rows cost 2.6 times one row here, and 6.6 times one row in NumPy, which packs
+the weights in every call.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnxruntime import InferenceSession
 
-    from targets.generation.recipe import Shape
+    from targets.generation.recipe import DecoderShape
 
 EPSILON = 1e-6
 OPSET = 18
 IR_VERSION = 10
 
 
-def dense_sessions(shape: Shape, weights: dict[str, NDArray[np.float32]]) -> list[InferenceSession]:
-    """One session more than there are layers.
+def dense_sessions(shape: DecoderShape, weights: dict[str, NDArray[np.float32]]) -> list[InferenceSession]:
+    """Build `layers + 1` sessions.
 
-    The first takes `x` (n, width) to what attention needs; each later one takes `x` and `mixed`, what attention gave,
-    to the same for the next layer (after the last: logits) and the new `x`.
+    The first maps `x` (n, width) to the queries, keys and values of layer 0. Each later one maps `x` and `mixed`, the
+    output of attention, to those of the next layer (after the last layer: to logits) and to the new `x`.
     """
     first = _Graph()
     first.finish(first.norm("x"), weights["attend0"])
@@ -42,7 +42,7 @@ def dense_sessions(shape: Shape, weights: dict[str, NDArray[np.float32]]) -> lis
 
 
 class _Graph:
-    """Names nodes, and collects them with their constants."""
+    """Builds one ONNX graph: names the nodes and collects them with their constants."""
 
     def __init__(self) -> None:
         self._nodes: list[Any] = []
@@ -80,7 +80,7 @@ class _Graph:
         self.node("MatMul", x, self.constant(weight.astype(np.float32)), name="projected")
 
     def session(self, width: int, *more_inputs: str, carries: bool = False) -> InferenceSession:
-        """A session on one thread: a step is too short to share."""
+        """A session on one thread: a step is too short to gain from more."""
         import onnxruntime
         from onnx import TensorProto, helper
 

@@ -1,4 +1,4 @@
-"""Generation without a server: one sequence, one token after the other."""
+"""Greedy decoding of one sequence without a server, token by token."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def continuation(model: LanguageModel, prompt: str, count: int) -> str:
-    """The `count` tokens that are likeliest one after the other, as text; the mark that ends a turn is ruled out."""
+    """Decode `count` tokens greedily, as text. The end-of-turn token is suppressed."""
     tokenizer = model.tokenizer
     tokens = tokenizer.conversation([Message("user", prompt)])
     text, start = "", 0

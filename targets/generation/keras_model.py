@@ -1,4 +1,4 @@
-"""The model as Keras trains it. `language_model.py` runs the same arithmetic step by step, with a cache."""
+"""The language model for training in Keras. `language_model.py` runs the same arithmetic with a KV cache."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import numpy as np
 from keras import ops
 
 if TYPE_CHECKING:
-    from targets.generation.recipe import Shape
+    from targets.generation.recipe import DecoderShape
 
 EPSILON = 1e-6
 
 
 def norm(x: Any) -> Any:
-    """`x` scaled to a root mean square of 1 (Zhang and Sennrich 2019), without a gain of its own."""
+    """RMS normalisation without a gain (Zhang and Sennrich 2019): `x` scaled to a root mean square of 1."""
     return x / ops.sqrt(ops.mean(x * x, axis=-1, keepdims=True) + EPSILON)
 
 
 class Block(keras.layers.Layer):
-    """Attention and a ReLU network, each added to what comes in."""
+    """One decoder block: attention and a ReLU network, each with a residual connection."""
 
-    def __init__(self, shape: Shape, number: int, window: int) -> None:
+    def __init__(self, shape: DecoderShape, number: int, window: int) -> None:
         super().__init__(name=f"block{number}")
         self._shape = shape
         distance = np.arange(window)[:, None] - np.arange(window)[None, :]
@@ -38,7 +38,7 @@ class Block(keras.layers.Layer):
         return self.add_weight(shape=shape, name=f"{name}{number}", initializer="glorot_uniform")
 
     def call(self, x: Any) -> Any:
-        """(batch, window, width) to the same."""
+        """Map (batch, window, width) to the same shape."""
         d, heads, key = self._shape.width, self._shape.heads, self._shape.head_width
         window = ops.shape(x)[1]
         y = ops.matmul(norm(x), self.attend)
@@ -51,9 +51,9 @@ class Block(keras.layers.Layer):
 
 
 class ChatModel(keras.Model):
-    """Tokens (batch, window) to the logits of each next token (batch, window, vocabulary)."""
+    """Maps tokens (batch, window) to the logits of each next token (batch, window, vocabulary)."""
 
-    def __init__(self, shape: Shape, window: int) -> None:
+    def __init__(self, shape: DecoderShape, window: int) -> None:
         super().__init__()
         self.embedding = self.add_weight(
             shape=(shape.vocabulary, shape.width),
@@ -63,15 +63,15 @@ class ChatModel(keras.Model):
         self.blocks = [Block(shape, number, window) for number in range(shape.layers)]
 
     def call(self, tokens: Any) -> Any:
-        """The embedding serves at both ends (Press and Wolf 2017)."""
+        """Compute logits; the embedding is also the output projection (Press and Wolf 2017)."""
         x = ops.take(self.embedding, tokens, axis=0)
         for block in self.blocks:
             x = block(x)
         return ops.matmul(norm(x), ops.transpose(self.embedding))
 
 
-def build(shape: Shape, window: int) -> keras.Model:
-    """The untrained model."""
+def build(shape: DecoderShape, window: int) -> keras.Model:
+    """Build the untrained model."""
     model = ChatModel(shape, window)
     model(np.zeros((1, window), dtype=np.int32))
     return model

@@ -1,9 +1,9 @@
-"""The model as it is served: rows of tokens in, logits out, keys and values of earlier tokens kept in slots.
+"""The served language model: tokens in, logits out, with a KV cache in slots.
 
-What a token's logits are must not depend on what else is in the batch, or greedy answers would change with the
-load. Three things see to that: ONNX Runtime multiplies each row with packed weights in the same order whatever
-the number of rows; attention is one small product per token; and its length is rounded up to a multiple of
-`STRIDE`, so that no vector loop has a remainder (what is beyond the token weighs exactly nothing).
+A token's logits must not depend on the rest of the batch, or greedy responses would change with the load. Three rules
+ensure that: ONNX Runtime multiplies each row with packed weights in the same order whatever the number of rows;
+attention is one small product per token; and its length is rounded up to a multiple of `STRIDE`, so that no vector
+loop has a remainder (positions beyond the token have weight 0).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from targets.generation.recipe import Shape
+    from targets.generation.recipe import DecoderShape
 
     Floats = NDArray[np.float32]
 
@@ -31,7 +31,7 @@ STRIDE = 32
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Successive tokens of one sequence, the first at position `start`; its past is in `slot`."""
+    """Consecutive tokens of one sequence, the first at position `start`; its cached keys and values are in `slot`."""
 
     slot: int
     start: int
@@ -39,14 +39,14 @@ class Chunk:
 
 
 class LanguageModel:
-    """One model with room for `slots` sequences. One thread at a time."""
+    """A model with KV cache slots for `slots` sequences. Not thread-safe."""
 
-    def __init__(self, shape: Shape, tokenizer: Tokenizer, weights: dict[str, Floats], slots: int) -> None:
+    def __init__(self, shape: DecoderShape, tokenizer: Tokenizer, weights: dict[str, Floats], slots: int) -> None:
         self.shape = shape
         self.tokenizer = tokenizer
         self._embedding = np.ascontiguousarray(weights["embedding"])
         self._dense = dense_sessions(shape, weights)
-        # Memory that nobody has written to is not there yet: a slot costs what its longest sequence took.
+        # Pages take memory only once written: a slot costs what its longest sequence so far needed.
         rows = -(-shape.context // STRIDE) * STRIDE
         self._keys = np.zeros((shape.layers, slots, rows, shape.head_width), np.float32)
         self._values = np.zeros_like(self._keys)
@@ -54,10 +54,10 @@ class LanguageModel:
         self._places = np.arange(rows, dtype=np.float32)
         self._ones = np.ones(rows, np.float32)
         self._scale = np.float32(shape.head_width**-0.5)
-        self._never = np.array(tokenizer.unspeakable)
+        self._suppressed = np.array(tokenizer.non_text)
 
     def logits(self, chunks: Sequence[Chunk]) -> Floats:
-        """Logits (chunks, vocabulary) of the token that follows each chunk; tokens that are no text are ruled out."""
+        """Logits (chunks, vocabulary) of the token after each chunk. Tokens that are not text get -inf."""
         tokens = np.concatenate([chunk.tokens for chunk in chunks])
         past = _Past.of(chunks)
         x = self._embedding[tokens]
@@ -69,11 +69,11 @@ class LanguageModel:
                 x, mixed = x[last], mixed[last]
             projected, x = self._dense[layer + 1].run(None, {"x": x, "mixed": mixed})
         result: Floats = projected
-        result[:, self._never] = -np.inf
+        result[:, self._suppressed] = -np.inf
         return result
 
     def _attend(self, layer: int, projected: Floats, past: _Past) -> Floats:
-        """What each token takes from those before it (tokens, width)."""
+        """The attention output of each token (tokens, width); also writes keys and values to the cache."""
         d, key = self.shape.width, self.shape.head_width
         keys, values = self._keys[layer], self._values[layer]
         keys[past.slots, past.positions] = projected[:, d : d + key]
@@ -106,12 +106,12 @@ class LanguageModel:
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """Where the tokens of a step lie: single tokens first, one sequence each, then longer chunks."""
+    """The cache positions of a step's tokens: single tokens first, one per sequence, then longer chunks."""
 
     slots: NDArray[np.intp]  # (tokens,)
     positions: NDArray[np.intp]  # (tokens,)
-    ends: NDArray[np.intp]  # (chunks,): behind the last token of each
-    decoding: int  # how many of the first chunks have a single token
+    ends: NDArray[np.intp]  # (chunks,): the index after the last token of each
+    decoding: int  # the number of leading chunks with a single token
     prefills: list[tuple[slice, int]]  # the tokens of every other chunk, and its slot
 
     @classmethod
@@ -130,8 +130,8 @@ class _Past:
         return cls(slots, positions, ends, decoding, prefills)
 
 
-def load_language_model(folder: Path, shape: Shape, slots: int) -> LanguageModel:
-    """The model that `train` left in `folder`."""
+def load_language_model(folder: Path, shape: DecoderShape, slots: int) -> LanguageModel:
+    """Load the model that `train` wrote to `folder`."""
     tokenizer = Tokenizer((folder / "tokens.model").read_bytes())
     with np.load(folder / "weights.npz", allow_pickle=False) as file:
         weights: dict[str, Any] = {name: file[name] for name in file.files}

@@ -1,4 +1,4 @@
-"""From logits to the next token of each sequence."""
+"""Samples the next token of each sequence from its logits."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def next_tokens(logits: NDArray[np.float32], sequences: Several[Sequence], end: int) -> list[int]:
-    """The next token of each sequence from its logits (sequences, vocabulary), which are changed.
+    """Sample the next token of each sequence from its logits (sequences, vocabulary), which are modified.
 
-    Greedy where the temperature is 0. Otherwise drawn by the Gumbel maximum, seeded by the sequence's own seed and
-    the place of the token, so that a draw does not depend on what else is in the batch.
+    Greedy where the temperature is 0, otherwise by the Gumbel-max trick. The draw is seeded by the sequence's seed and
+    the position of the token, so that it does not depend on the rest of the batch.
     """
     for row in [row for row, sequence in enumerate(sequences) if sequence.ignore_end]:
         logits[row, end] = -np.inf

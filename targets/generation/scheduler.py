@@ -1,9 +1,8 @@
-"""Which tokens of which sequences go through the model in the next step. No I/O, no clock, no model.
+"""Chooses the tokens and sequences of the next model step. No I/O, no clock, no model.
 
-*Continuous* batching (Orca: Yu et al., OSDI 2022): a sequence joins and leaves at any token. *Static* batching: those
-that start together stay together, and nobody joins until the last of them has ended. A step is bounded by a budget
-of tokens; a prompt that does not fit is cut in chunks (Sarathi: Agrawal et al. 2023), so that long prompts do not hold
-up the tokens of others.
+*Continuous* batching (Orca: Yu et al., OSDI 2022): a sequence joins and leaves the batch at any token. *Static*
+batching: no sequence joins until all sequences of the batch have ended. A step has a token budget. A prompt that
+exceeds it is cut into chunks (Sarathi: Agrawal et al. 2023), so that long prompts do not delay the tokens of others.
 """
 
 from __future__ import annotations
@@ -18,44 +17,44 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What bounds a step and the queue."""
+class BatchLimits:
+    """The limits of a step, of the batch and of the queue."""
 
     max_sequences: int  # in the batch at a time
-    max_batch_tokens: int  # in a step, prompts and answers together
+    max_batch_tokens: int  # in a step, prompt and output tokens together
     queue_limit: int  # sequences that may wait
     continuous: bool = True
-    kv_cache: bool = True  # False: every step computes every sequence from its beginning
+    kv_cache: bool = True  # False: every step recomputes every sequence from its first token
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """The next `count` tokens of `sequence`, from its first that is not computed."""
+class ScheduledTokens:
+    """The next `count` tokens of `sequence`, starting at the first one that is not computed."""
 
     sequence: Sequence
     count: int
 
     @property
     def completes(self) -> bool:
-        """Whether the model then knows all tokens there are, and gives the next one."""
+        """Whether all tokens of the sequence are computed after the step, so that the model yields the next one."""
         return self.sequence.computed + self.count == len(self.sequence.tokens)
 
 
 class Scheduler:
-    """First come, first served. `limits` may be changed at any time; who is in the batch stays."""
+    """A FIFO scheduler. Changing `limits` does not evict sequences that are already in the batch."""
 
-    def __init__(self, limits: Limits, slots: int) -> None:
+    def __init__(self, limits: BatchLimits, slots: int) -> None:
         self.limits = limits
         self.waiting: deque[Sequence] = deque()
-        self.running: list[Sequence] = []  # those that waited longest for a step first
+        self.running: list[Sequence] = []  # the one that waited longest for a step first
         self._free_slots = list(range(slots))
 
     def has_room(self) -> bool:
-        """Whether one sequence more may wait."""
+        """Whether the queue can take one more sequence."""
         return len(self.waiting) < self.limits.queue_limit
 
     def offer(self, sequence: Sequence, now_ns: int) -> bool:
-        """Let `sequence` wait; False where the queue is full."""
+        """Append `sequence` to the queue; False where the queue is full."""
         if not self.has_room():
             return False
         sequence.arrived_ns = now_ns
@@ -63,35 +62,35 @@ class Scheduler:
         return True
 
     def cancel(self, sequence: Sequence) -> None:
-        """Nobody wants it any more: it leaves now. Nothing where it has left."""
+        """Remove `sequence` from the batch or the queue. Does nothing where it has left already."""
         if sequence in self.running:
             self._leave(sequence)
         elif sequence in self.waiting:
             self.waiting.remove(sequence)
 
-    def next_step(self, now_ns: int) -> list[Work]:
-        """Who is admitted joins; then what goes through the model. Empty where there is nothing to do.
+    def next_step(self, now_ns: int) -> list[ScheduledTokens]:
+        """Admit waiting sequences, then choose the tokens of the next step; empty where there is nothing to do.
 
-        Single tokens come first and longer chunks last, as the model wants them.
+        Single tokens come first and longer chunks last, as the model requires.
         """
         self._admit(now_ns)
         left = self.limits.max_batch_tokens
-        step: list[Work] = []
+        step: list[ScheduledTokens] = []
         for sequence in self.running:
             if not self.limits.kv_cache:
                 sequence.computed = 0
             pending = len(sequence.tokens) - sequence.computed
-            # Without a cache there is nothing to keep of a part: all of it, or it waits.
+            # Without a cache a part cannot be kept: the whole sequence is computed, or it waits.
             count = min(pending, left) if self.limits.kv_cache else pending
             if count and (count <= left or not step):
-                step.append(Work(sequence, count))
+                step.append(ScheduledTokens(sequence, count))
                 left -= count
         served = [work.sequence for work in step]
         self.running = [sequence for sequence in self.running if sequence not in served] + served
         return sorted(step, key=lambda work: work.count > 1)
 
-    def complete(self, step: list[Work]) -> list[Sequence]:
-        """The step is computed. Returns those who are to get their next token, in the order of the step."""
+    def complete(self, step: list[ScheduledTokens]) -> list[Sequence]:
+        """Mark the step as computed. Returns the sequences whose next token is due, in the order of the step."""
         due = []
         for work in step:
             if work.completes:
@@ -100,7 +99,7 @@ class Scheduler:
         return due
 
     def retire(self, sequences: list[Sequence]) -> None:
-        """Those whose answer is whole leave the batch."""
+        """Remove the finished sequences from the batch."""
         for sequence in sequences:
             if sequence.finish and sequence in self.running:
                 self._leave(sequence)

@@ -1,4 +1,4 @@
-"""A sequence: the tokens of one request, how far they are computed, and when it is over."""
+"""One sequence in generation: its tokens, how many are computed, and when it has finished."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from harness.record.rows import ABSENT
 
 @dataclass(slots=True, eq=False)
 class Sequence:
-    """One request on its way through the model. Instants in nanoseconds, as told by the scheduler's caller.
+    """One request in generation. Instants are nanoseconds, as passed to the scheduler.
 
-    `tokens` begins with the prompt; the first `computed` of them have their keys and values in `slot`. `finish` is
-    `stop` (the model ended its turn) or `length` once the answer is whole.
+    `tokens` begins with the prompt; the keys and values of the first `computed` tokens are in `slot`. Once the
+    completion has ended, `finish` is `stop` (the model ended its turn) or `length`.
     """
 
     prompt: list[int]
     max_tokens: int
-    ignore_end: bool = False  # the token that ends a turn is ruled out
-    temperature: float = 0.0  # 0: always the likeliest token
-    seed: int = 0  # of the draws where it is not
+    ignore_end: bool = False  # the end-of-turn token is suppressed
+    temperature: float = 0.0  # 0: greedy
+    seed: int = 0  # of the draws where the temperature is above 0
     tokens: list[int] = field(init=False)
     computed: int = 0
     slot: int = ABSENT
@@ -32,11 +32,11 @@ class Sequence:
 
     @property
     def output_count(self) -> int:
-        """Tokens answered so far."""
+        """Tokens generated so far."""
         return len(self.tokens) - len(self.prompt)
 
     def accept(self, token: int, end: int) -> bool:
-        """Take the model's next token; False where it is the one that ends the turn, which is no text."""
+        """Append the model's next token; False where it is the end-of-turn token, which is not text."""
         if token == end:
             self.finish = "stop"
             return False

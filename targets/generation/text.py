@@ -1,4 +1,4 @@
-"""The text: dialogues that the package chatterbot-corpus ships, and their tokens."""
+"""The training text (dialogues of the package chatterbot-corpus) and its tokenizer."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 SOURCE = "chatterbot-corpus, English (dialogues of two turns and more)"
 PACKAGES = ("chatterbot_corpus", "yaml", "sentencepiece", "onnxruntime", "onnx")
-USER, BOT = "<user>", "<bot>"  # control symbols: no text encodes to them
-SPACE = "\u2581"  # what sentencepiece writes for a space
+USER, BOT = "<user>", "<bot>"  # control symbols, which no text encodes to
+SPACE = "\u2581"  # how sentencepiece writes a space
 
 Dialogue = tuple[str, ...]
 
 
 def require_packages() -> None:
-    """Raises UserError where a package of the extra `agent` is missing."""
+    """Raise UserError where a package of the extra `agent` is missing."""
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
         raise UserError(f"target agent: {', '.join(missing)} not installed; pip install -e '.[agent]'")
 
 
 def corpus_files() -> list[Path]:
-    """The files of the corpus; found without importing it."""
+    """The files of the corpus, found without importing it."""
     spec = find_spec("chatterbot_corpus")
     if spec is None or spec.origin is None:
         require_packages()
@@ -38,7 +38,7 @@ def corpus_files() -> list[Path]:
 
 
 def load_dialogues() -> list[Dialogue]:
-    """Every dialogue once (the corpus repeats some a hundred times), in one order."""
+    """Load the distinct dialogues (the corpus repeats some a hundred times) in a fixed order."""
     import yaml
 
     found: dict[Dialogue, None] = {}
@@ -50,7 +50,7 @@ def load_dialogues() -> list[Dialogue]:
 
 
 def train_tokenizer(dialogues: Iterable[Dialogue], vocabulary: int) -> bytes:
-    """A byte-pair model of the text (Sennrich et al. 2016), in sentencepiece's own format."""
+    """Train a byte-pair encoding (Sennrich et al. 2016), in the format of sentencepiece."""
     import sentencepiece
 
     model = io.BytesIO()
@@ -76,7 +76,7 @@ class Message:
 
 
 class Tokenizer:
-    """Text to tokens and back, with the marks that tell the turns of a conversation apart."""
+    """Encodes text and conversations to tokens and decodes tokens; control symbols separate the turns."""
 
     def __init__(self, model: bytes) -> None:
         import sentencepiece
@@ -85,11 +85,11 @@ class Tokenizer:
         self.size = int(self._model.get_piece_size())
         self.end = int(self._model.eos_id())
         self._user, self._bot = (int(self._model.piece_to_id(mark)) for mark in (USER, BOT))
-        self.unspeakable = (int(self._model.unk_id()), int(self._model.bos_id()), self._user, self._bot)
+        self.non_text = (int(self._model.unk_id()), int(self._model.bos_id()), self._user, self._bot)
         self._texts = [self._text_of(token) for token in range(self.size)]
 
     def conversation(self, messages: Sequence[Message]) -> list[int]:
-        """The tokens of a conversation up to the mark after which the model answers."""
+        """Encode a conversation, up to the control symbol after which the model continues."""
         tokens: list[int] = []
         for message in messages:
             mark = self._bot if message.role == "assistant" else self._user
@@ -99,7 +99,7 @@ class Tokenizer:
         return [*tokens, self._bot]
 
     def text(self, token: int) -> str:
-        """The text of one token. An answer is the texts of its tokens, one after the other."""
+        """The text of one token. A completion is the concatenated texts of its tokens."""
         return self._texts[token]
 
     def _text_of(self, token: int) -> str:

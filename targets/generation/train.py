@@ -1,11 +1,10 @@
-"""Training: from a recipe to weights, tokens, a card, and the model's own continuations.
+"""Trains a language model and writes its weights, tokenizer, card, and greedy continuations.
 
-It runs in a process of its own (`python -m targets.generation.train NAME FOLDER`), as the other models' does.
+Runs as a separate process (`python -m targets.generation.train NAME FOLDER`), like the training of the other models.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +15,10 @@ import numpy as np
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.judge.metrics import ModelCard
 from harness.wire.prompt_bank import PromptBank
-from targets.engines.quiet import import_tensorflow
+from targets.engines.quiet_import import import_tensorflow
 from targets.generation.recipe import RECIPES
 from targets.generation.text import SOURCE, Message, Tokenizer, load_dialogues, train_tokenizer
+from targets.models.maker_process import report_progress
 
 if TYPE_CHECKING:
     import keras
@@ -50,6 +50,7 @@ def train(recipe: ChatRecipe, folder: Path, progress: Progress) -> ModelCard:
         train_count=windows[0],
         test_count=windows[1],
         test_loss=loss,
+        engine="onnx",
         trained_seconds=round(seconds, 2),
         layers=(
             f"Embedding({recipe.shape.vocabulary}, {recipe.shape.width})",
@@ -74,24 +75,24 @@ def _fit(
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         optimizer=keras.optimizers.Adam(recipe.learning_rate),
     )
-    tell = keras.callbacks.LambdaCallback(
+    report = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, _logs: progress(f"training {recipe.name}", epoch + 1, recipe.epochs)
     )
-    test, given = windows[:held_out], windows[held_out:]
+    test, training = windows[:held_out], windows[held_out:]
     model.fit(
-        given[:, :-1],
-        given[:, 1:],
+        training[:, :-1],
+        training[:, 1:],
         batch_size=recipe.batch_size,
         epochs=recipe.epochs,
         verbose=0,
-        callbacks=[tell],
+        callbacks=[report],
     )
     loss = float(model.evaluate(test[:, :-1], test[:, 1:], verbose=0))
-    return model, loss, (len(given), held_out)
+    return model, loss, (len(training), held_out)
 
 
 def _windows(recipe: ChatRecipe, tokenizer: Tokenizer, dialogues: list[Dialogue]) -> NDArray[np.int32]:
-    """All dialogues in a seeded order, one after the other, cut into windows (n, window + 1)."""
+    """Concatenate all dialogues in a seeded order and cut them into windows (n, window + 1)."""
     rng = np.random.default_rng(recipe.seed)
     tokens: list[int] = []
     for number in rng.permutation(len(dialogues)):
@@ -104,7 +105,7 @@ def _windows(recipe: ChatRecipe, tokenizer: Tokenizer, dialogues: list[Dialogue]
 
 
 def _bank(recipe: ChatRecipe, folder: Path, dialogues: list[Dialogue]) -> PromptBank:
-    """Opening lines with the model's greedy continuation, computed one at a time: what batching must not change."""
+    """Opening lines with the model's greedy continuation, computed without batching, which must not change it."""
     from targets.generation.generate import continuation
     from targets.generation.language_model import load_language_model
 
@@ -116,10 +117,6 @@ def _bank(recipe: ChatRecipe, folder: Path, dialogues: list[Dialogue]) -> Prompt
     return PromptBank(model=recipe.name, prompts=prompts, expected=expected)
 
 
-def _tell(stage: str, done: int, total: int) -> None:
-    print(json.dumps([stage, done, total]), flush=True)
-
-
 if __name__ == "__main__":
-    _card = train(RECIPES[sys.argv[1]], Path(sys.argv[2]), _tell)
+    _card = train(RECIPES[sys.argv[1]], Path(sys.argv[2]), report_progress)
     (Path(sys.argv[2]) / "card.json").write_bytes(msgspec.json.encode(_card))

@@ -1,6 +1,7 @@
-"""A folder per prepared thing, named by a hash of what made it: written at once, checked when read.
+"""A cache of folders, each named by a hash of what made it.
 
-Two processes may want the same entry at the same time: one makes it under a lock, the other waits and finds it.
+An entry appears in one step and its checksums are verified at each use. Where two processes want the same missing
+entry, one makes it under a lock and the other waits.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ def cache_root() -> Path:
 
 
 class CacheEntry:
-    """One folder: there, whole and unchanged, or made anew by `make`."""
+    """A cache folder. `ensure` returns it if its checksums match and rebuilds it otherwise."""
 
     def __init__(self, key: str, say: Callable[[str], None]) -> None:
         self.path = cache_root() / key
         self._say = say
 
     def ensure(self, make: Callable[[Path], None]) -> Path:
-        """The folder's path; `make` fills a new one where it is missing or corrupt. Raises UserError (disk, rights)."""
+        """The folder's path; `make` fills a new folder where it is missing or corrupt. Raises UserError (disk)."""
         if self._is_whole():
             return self.path
         try:
@@ -53,13 +54,13 @@ class CacheEntry:
     def _is_whole(self) -> bool:
         try:
             sums = (self.path / CHECKSUMS).read_text().splitlines()
-            return bool(sums) and all(_sha256(self.path / line[66:]) == line[:64] for line in sums)
+            return bool(sums) and all(sha256_of(self.path / line[66:]) == line[:64] for line in sums)
         except OSError:
             return False
 
     def _discard(self) -> None:
         if self.path.exists():
-            self._say(f"model cache {self.path} is corrupt; making it again")
+            self._say(f"model cache {self.path} is corrupt; rebuilding it")
             shutil.rmtree(self.path)
 
     def _make(self, make: Callable[[Path], None]) -> None:
@@ -67,7 +68,7 @@ class CacheEntry:
         try:
             make(partial)
             files = sorted(file for file in partial.iterdir() if file.is_file())
-            (partial / CHECKSUMS).write_text("".join(f"{_sha256(file)}  {file.name}\n" for file in files))
+            (partial / CHECKSUMS).write_text("".join(f"{sha256_of(file)}  {file.name}\n" for file in files))
             partial.rename(self.path)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -79,6 +80,7 @@ class CacheEntry:
             yield
 
 
-def _sha256(file: Path) -> str:
+def sha256_of(file: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

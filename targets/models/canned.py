@@ -1,4 +1,4 @@
-"""The stand-in for a model in `null` and `fixed`: seeded inputs of its shape, and one answer to all of them."""
+"""The payload bank of `null` and `fixed`: seeded inputs of a model's shape, and one canned prediction for all."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ FORMAT = 1  # raise it when the bank's content changes
 
 
 def prepare_canned(model_name: str) -> PreparedModel:
-    """A bank under `model_name` whose every expected answer is `canned_row`. Raises UserError (unknown model, disk)."""
+    """A bank for `model_name` that expects `canned_row` for every input. Raises UserError (unknown model, disk)."""
     recipe = find_recipe(model_name)
     folder = CacheEntry(f"canned-{recipe.name}-{FORMAT}", say).ensure(lambda partial: _make(recipe, partial))
-    card = ModelCard(name=recipe.name, data=f"none: {PAYLOADS} seeded inputs, one canned answer", engine="none")
+    card = ModelCard(name=recipe.name, data=f"none: {PAYLOADS} seeded inputs, one canned prediction", engine="none")
     return PreparedModel(folder / "bank.npz", card, folder / "bank.npz")
 
 
 def canned_row(output_shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """A distribution over classes, each value different from the next."""
+    """A probability distribution of `output_shape` in which all values differ."""
     import numpy as np
 
     values = np.arange(1, 1 + int(np.prod(output_shape)), dtype=np.float32)
@@ -43,8 +43,8 @@ def canned_row(output_shape: tuple[int, ...]) -> NDArray[np.float32]:
 def _make(recipe: Recipe, folder: Path) -> None:
     import numpy as np
 
-    form = recipe.pipeline.ready
-    inputs = form.random_items(np.random.default_rng(SEED), PAYLOADS)
+    spec = recipe.pipeline.ready
+    inputs = spec.random_items(np.random.default_rng(SEED), PAYLOADS)
     expected = np.tile(canned_row(recipe.output_shape), (PAYLOADS, *(1 for _ in recipe.output_shape)))
-    meta = form.meta(recipe.name, recipe.output_shape)
+    meta = spec.meta(recipe.name, recipe.output_shape)
     Bank(meta, inputs, np.zeros(0, np.int64), expected).save(folder / "bank.npz")

@@ -1,8 +1,7 @@
-"""From a model's name to files on disk: trained the first time, found afterwards."""
+"""Trains a reference model on first use; afterwards finds its files in the cache."""
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,18 +13,20 @@ import msgspec
 from harness.judge.metrics import ModelCard
 from targets.models.cache import CacheEntry
 from targets.models.catalog import find_recipe
-from targets.models.making import run_maker
+from targets.models.fingerprint import fingerprint
+from targets.models.maker_process import run_maker
 
 if TYPE_CHECKING:
     from harness.plan.target_spec import Progress
     from targets.models.recipe import Recipe
 
+CARD = "card.json"
 READY = "bank.npz"  # the held-out items as the model takes them
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedModel:
-    """A trained model: its Keras file, its card, and the bank of payloads with its own answers."""
+    """A trained model: its Keras file, its card, and the bank of payloads with its offline predictions."""
 
     path: Path
     card: ModelCard
@@ -35,26 +36,32 @@ class PreparedModel:
 def prepare_reference(model_name: str, progress: Progress) -> PreparedModel:
     """Train `model_name` if this machine has not done so yet.
 
-    Nothing heavy is imported where the files are there. Raises UserError (unknown model, missing or corrupt data, disk)
-    or RunError (training).
+    Imports no deep-learning library where the files exist. Raises UserError (unknown model, missing or corrupt data,
+    disk) or RunError (training).
     """
     recipe = find_recipe(model_name)
-    fingerprint = _fingerprint(recipe)
-    entry = CacheEntry(f"{recipe.name}-{fingerprint}", say=say)
-    folder = entry.ensure(lambda partial: _make(recipe, fingerprint, partial, progress))
-    card = msgspec.json.decode((folder / "card.json").read_bytes(), type=ModelCard)
+    folder, card = trained(recipe.name, _fingerprint(recipe), "targets.models.train", progress)
     return PreparedModel(folder / "model.keras", card, folder / READY)
 
 
-def _make(recipe: Recipe, fingerprint: str, folder: Path, progress: Progress) -> None:
-    run_maker(f"training {recipe.name}", ["targets.models.train", recipe.name, str(folder)], progress)
-    card_file = folder / "card.json"
-    card = msgspec.json.decode(card_file.read_bytes(), type=ModelCard)
-    card_file.write_bytes(msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(card, hash=fingerprint))))
+def trained(name: str, code_hash: str, module: str, progress: Progress) -> tuple[Path, ModelCard]:
+    """The folder and the card of a model, made on first use by `python -m MODULE NAME FOLDER`."""
+
+    def make(partial: Path) -> None:
+        run_maker(f"training {name}", [module, name, str(partial)], progress)
+        card = msgspec.structs.replace(_card(partial), hash=code_hash)
+        (partial / CARD).write_bytes(msgspec.json.format(msgspec.json.encode(card)))
+
+    folder = CacheEntry(f"{name}-{code_hash}", say=say).ensure(make)
+    return folder, _card(folder)
+
+
+def _card(folder: Path) -> ModelCard:
+    return msgspec.json.decode((folder / CARD).read_bytes(), type=ModelCard)
 
 
 def _fingerprint(recipe: Recipe) -> str:
-    """A hash of what decides the weights: recipe, training code, data and preprocessing, data files, libraries."""
+    """Hash what decides the weights: the code of recipe, training, data and preprocessing, data files, libraries."""
     here = Path(__file__).parent
     shared = tuple(here / name for name in ("train.py", "offline.py"))
     uses = (
@@ -63,16 +70,12 @@ def _fingerprint(recipe: Recipe) -> str:
         *(step.apply for step in recipe.pipeline.steps),
     )
     modules = dict.fromkeys(Path(str(sys.modules[function.__module__].__file__)) for function in uses)
-    made_of = hashlib.sha256()
-    for file in (*modules, *shared):
-        made_of.update(hashlib.sha256(file.read_bytes()).digest())
-    for file in recipe.data.files():
-        found = file.stat()  # the content of hundreds of megabytes would take longer to read than all else takes
-        made_of.update(f"{file.name} {found.st_size} {found.st_mtime_ns}".encode())
-    made_of.update(f"keras {version('keras')} numpy {version('numpy')} seed {recipe.seed}".encode())
-    return made_of.hexdigest()[:12]
+    # Reading hundreds of megabytes of data would take longer than everything else: size and time stand for the content.
+    data = [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in recipe.data.files()]
+    libraries = f"keras {version('keras')} numpy {version('numpy')} seed {recipe.seed}"
+    return fingerprint((*modules, *shared), *data, libraries)
 
 
 def say(line: str) -> None:
-    """Tell the user one line, beside the answers on standard output."""
+    """Print one line to standard error; standard output belongs to results."""
     print(line, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""A recipe: what a reference model is made of, before anything heavy is imported."""
+"""The recipe of a reference model. Importing this imports no deep-learning library."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """One reference model: its data, the way from a raw item to its input, its layers, how it is trained.
+    """One reference model: its data, its preprocessing, its layers, and its training.
 
-    `build` returns the untrained, uncompiled model, which ends in a softmax over the data's classes; it imports Keras
-    when called.
+    `build` returns the untrained, uncompiled model, which ends in a softmax over the data's classes. It imports Keras
+    when it is called.
     """
 
     name: str
     doc: str
-    field: str  # "image", "speech" or "text": models of one field are rivals in `sweep model`
+    field: str  # "image", "speech" or "text": `sweep model` compares models of one field
     data: DataSource
     pipeline: Pipeline
     build: Callable[[], keras.Model]
@@ -36,15 +36,15 @@ class Recipe:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Of one ready item; the first axis is -1 where items differ in length."""
+        """The shape of one preprocessed item; the first axis is -1 where items differ in length."""
         return self.pipeline.ready.shape
 
     @property
     def output_shape(self) -> tuple[int, ...]:
-        """One score per class."""
+        """The shape of one output: a probability per class."""
         return (len(self.data.classes),)
 
     @property
     def training(self) -> Setting:
-        """Its own values of the training knobs."""
+        """The recipe's values of the training knobs."""
         return {"learning_rate": self.learning_rate, "epochs": self.epochs, "train_batch_size": self.batch_size}

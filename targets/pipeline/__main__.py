@@ -1,4 +1,4 @@
-"""`python -m targets.pipeline ORDER`: one process that computes for a server that started it."""
+"""`python -m targets.pipeline ORDER` runs one worker process for the server that started it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import sys
 import msgspec
 
 from harness.child_process import ControlChannel
-from targets.pipeline.worker import WorkOrder, work
+from targets.pipeline.worker import WorkerOrder, work
 
 
 def main() -> int:
-    """Work until the server is gone; 2 where its user can mend what is wrong."""
+    """Work until the server ends. The exit code is 2 after a user error."""
     parser = argparse.ArgumentParser(prog="python -m targets.pipeline", description=__doc__)
     parser.add_argument("order", help="what to compute, as JSON")
     parser.add_argument("--memory-fd", type=int, required=True, help="descriptor of the shared memory")
-    parser.add_argument("--link-fd", type=int, required=True, help="descriptor of the socket that errands come by")
+    parser.add_argument("--link-fd", type=int, required=True, help="descriptor of the socket that carries the jobs")
     parser.add_argument("--control-fd", type=int, required=True, help="descriptor of the parent's control channel")
     options = parser.parse_args()
-    order = msgspec.json.decode(options.order, type=WorkOrder)
+    order = msgspec.json.decode(options.order, type=WorkerOrder)
     control = ControlChannel.inherited(options.control_fd)
     with socket.socket(fileno=options.link_fd) as link, contextlib.suppress(BrokenPipeError):
         return work(order, options.memory_fd, link, control)

@@ -1,9 +1,9 @@
-"""`Compute` by a crew: batches go from stage to stage, each to the process of its next stage that has the least.
+"""Runs batches on a pool of worker processes, from stage to stage, each on the least loaded worker of its next stage.
 
-With one stage a process has at most one batch, so that a batch is formed as late as possible and never waits behind
-another while a process is idle: a queue with many servers. In a pipeline each process has one more before it, so that
-no stage idles until the process that listens has its turn. Slots are few: when they are used up, requests wait in the
-queue and batches grow. A process that hangs is killed: its batches fail, and the crew starts it again.
+With one stage a worker has at most one batch, so that a batch is formed as late as possible and never waits while a
+worker is idle (a queue with several servers). In a pipeline one more batch waits at each worker, so that no stage idles
+until the event loop runs. Slots are few: when all are in use, requests wait in the queue and batches grow. A worker
+that hangs is killed; its batches fail, and the pool starts it again.
 """
 
 from __future__ import annotations
@@ -17,57 +17,58 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_S, monotonic_ns
-from targets.pipeline.job import FAILED_NS, SIZE, Errand, parse
+from targets.pipeline.job import FAILED_NS, SIZE, Job, parse
 from targets.pipeline.worker_pool import jobs_per_process
 from targets.servers.compute import MODEL_FAILED, Compute
+from targets.servers.model_call import JoinTimes, serialise
 from targets.servers.protocols.errors import ProtocolError
-from targets.servers.work import Joining, reply
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from targets.pipeline.worker_pool import Crew, Hand
-    from targets.preprocessing.intake import Intake
+    from targets.pipeline.worker_pool import PipelineWorker, WorkerPool
+    from targets.preprocessing.input_assembler import InputAssembler
     from targets.servers.compute import Batch, Result
 
-HUNG_AFTER_NS = 300 * NS_PER_S  # a model call that takes longer is taken for one that never ends
+HUNG_AFTER_NS = 300 * NS_PER_S  # a model call that takes longer counts as hung
 LOOK_S = 1.0
-LATE_LOOK_NS = 5 * NS_PER_S  # a look that comes so much later: this very process stood still, and so may have all
-PROCESS_DIED = ProtocolError(500, "the process that had this request died; it is being started again")
+LATE_LOOK_NS = 5 * NS_PER_S  # after such a gap between two looks this process, and perhaps all, were suspended
+PROCESS_DIED = ProtocolError(500, "the process that computed this request died; it is being started again")
 
 
 @dataclass(slots=True)
-class Job:
-    """A batch under way: its slot, the tensor there, what joining its rows took, and each stage until now."""
+class BatchInFlight:
+    """A batch in the pipeline: its slot, the shape of its tensor, and the times of joining and of each stage so far."""
 
     batch: Batch
     slot: int
     shape: tuple[int, ...]
-    joining: Joining
+    join_times: JoinTimes
     stage_ns: list[int] = field(default_factory=list)
 
 
 class PipelineCompute(Compute):
-    """Routes jobs over the hands of a crew that has been launched."""
+    """Distributes batches over the workers of a launched pool."""
 
     _loop: asyncio.AbstractEventLoop
     _finish: Callable[[Batch, Result], None]
     _on_free: Callable[[], None]
 
-    def __init__(self, crew: Crew, intake: Intake) -> None:
-        self._crew = crew
-        self._intake = intake
-        self._slots = crew.slots
-        self._free_slots = list(range(crew.slots.geometry.slots))
-        stages = range(len(crew.stages))
-        self._hands: list[set[Hand]] = [set() for _ in stages]
-        self._places: list[list[Hand]] = [[] for _ in stages]  # a hand once for each job more that it would take
-        self._waiting: list[deque[Job]] = [deque() for _ in stages]
-        self._jobs: dict[Hand, deque[Job]] = {}  # in the order in which it does them
-        self._heard_ns: dict[Hand, int] = {}  # when each last gave something back, or was given its only job
+    def __init__(self, pool: WorkerPool, assembler: InputAssembler) -> None:
+        self._pool = pool
+        self._assembler = assembler
+        self._slots = pool.slots
+        self._free_slots = list(range(pool.slots.geometry.slots))
+        stages = range(len(pool.stages))
+        self._workers: list[set[PipelineWorker]] = [set() for _ in stages]
+        # A worker is in the list once for each further job that it can take.
+        self._places: list[list[PipelineWorker]] = [[] for _ in stages]
+        self._waiting: list[deque[BatchInFlight]] = [deque() for _ in stages]
+        self._jobs: dict[PipelineWorker, deque[BatchInFlight]] = {}  # in the order of execution
+        self._heard_ns: dict[PipelineWorker, int] = {}  # when each last returned a job, or got a job while idle
         self._looked_ns = 0
-        self._depth = jobs_per_process(len(crew.stages))
+        self._depth = jobs_per_process(len(pool.stages))
 
     def start(
         self,
@@ -75,106 +76,109 @@ class PipelineCompute(Compute):
         finish: Callable[[Batch, Result], None],
         on_free: Callable[[], None],
     ) -> None:
-        """Take over the hands that are ready, and those that come later."""
+        """Use the workers that are ready, and each further one once it is ready."""
         self._loop, self._finish, self._on_free = loop, finish, on_free
-        self._crew.watch(loop, self._welcome)
+        self._pool.watch(loop, self._add_worker)
         self._looked_ns = monotonic_ns()
         self._loop.call_later(LOOK_S, self._look_for_hung)
 
     def stop(self) -> None:
-        """Let the processes go."""
-        for hand in [hand for hands in self._hands for hand in hands]:
-            self._let_go(hand)
-        self._crew.stop()
+        """End the workers."""
+        for worker in [worker for workers in self._workers for worker in workers]:
+            self._remove_worker(worker)
+        self._pool.stop()
 
     def able(self) -> bool:
-        """Whether every stage has a process that lives."""
-        return all(self._hands)
+        """Whether every stage has a live worker."""
+        return all(self._workers)
 
     def free(self) -> bool:
-        """Whether a process of the first stage would take a batch, and there is a slot."""
+        """Whether a worker of the first stage can take a batch and a slot is free."""
         return bool(self._places[0] and self._free_slots)
 
     def run(self, batch: Batch) -> None:
-        """Write the rows into a slot and send it on its way."""
+        """Write the rows into a slot and send the job to the first stage."""
         start_ns = monotonic_ns()
-        inputs, steps_ns = self._intake.batch(batch.requests())
+        inputs, steps_ns = self._assembler.batch(batch.requests())
         slot = self._free_slots.pop()
         try:
-            self._slots.tensor(slot, 0, inputs.shape, self._crew.stages[0].input_dtype)[:] = inputs
+            self._slots.tensor(slot, 0, inputs.shape, self._pool.stages[0].input_dtype)[:] = inputs
         except ValueError as error:
             self._free_slots.append(slot)
             self._finish(batch, ProtocolError(413, str(error)))
             return
-        self._waiting[0].append(Job(batch, slot, inputs.shape, Joining(monotonic_ns() - start_ns, steps_ns)))
+        self._waiting[0].append(
+            BatchInFlight(batch, slot, inputs.shape, JoinTimes(monotonic_ns() - start_ns, steps_ns))
+        )
         self._dispatch(0)
 
-    def _welcome(self, hand: Hand) -> None:
-        self._hands[hand.stage].add(hand)
-        self._jobs[hand] = deque()
-        self._heard_ns[hand] = monotonic_ns()
-        self._places[hand.stage] += [hand] * self._depth
-        hand.link.setblocking(False)
-        self._loop.add_reader(hand.link.fileno(), self._read, hand)
-        self._dispatch(hand.stage)
+    def _add_worker(self, worker: PipelineWorker) -> None:
+        self._workers[worker.stage].add(worker)
+        self._jobs[worker] = deque()
+        self._heard_ns[worker] = monotonic_ns()
+        self._places[worker.stage] += [worker] * self._depth
+        worker.link.setblocking(False)
+        self._loop.add_reader(worker.link.fileno(), self._read, worker)
+        self._dispatch(worker.stage)
         self._on_free()
 
     def _dispatch(self, stage: int) -> None:
         places, waiting = self._places[stage], self._waiting[stage]
         while places and waiting:
-            hand = min(places, key=lambda hand: len(self._jobs[hand]))
-            places.remove(hand)
+            worker = min(places, key=lambda worker: len(self._jobs[worker]))
+            places.remove(worker)
             job = waiting.popleft()
-            if not self._jobs[hand]:
-                self._heard_ns[hand] = monotonic_ns()
-            self._jobs[hand].append(job)
-            with contextlib.suppress(OSError):  # it has just died: reading will tell
-                Errand(job.slot, job.shape).send(hand.link)
+            if not self._jobs[worker]:
+                self._heard_ns[worker] = monotonic_ns()
+            self._jobs[worker].append(job)
+            with contextlib.suppress(OSError):  # it has just died: `_read` handles that
+                Job(job.slot, job.shape).send(worker.link)
 
-    def _read(self, hand: Hand) -> None:
+    def _read(self, worker: PipelineWorker) -> None:
         try:
-            message = hand.link.recv(SIZE)
+            message = worker.link.recv(SIZE)
         except BlockingIOError:
             return
         except OSError:
             message = b""
-        if len(message) != SIZE:  # what is sent in one piece over such a socket comes in one piece
-            self._lost(hand)
+        if len(message) != SIZE:  # such a short message arrives whole or not at all
+            self._on_worker_died(worker)
             return
-        job = self._jobs[hand].popleft()
-        self._heard_ns[hand] = monotonic_ns()
-        self._places[hand.stage].append(hand)
-        self._advance(job, hand.stage, parse(message))
-        self._dispatch(hand.stage)
+        job = self._jobs[worker].popleft()
+        self._heard_ns[worker] = monotonic_ns()
+        self._places[worker.stage].append(worker)
+        self._advance(job, worker.stage, parse(message))
+        self._dispatch(worker.stage)
         self._on_free()
 
-    def _advance(self, job: Job, stage: int, errand: Errand) -> None:
-        if errand.ended_ns == FAILED_NS:
-            self._end(job, MODEL_FAILED)
+    def _advance(self, in_flight: BatchInFlight, stage: int, job: Job) -> None:
+        if job.ended_ns == FAILED_NS:
+            self._end(in_flight, MODEL_FAILED)
             return
-        job.stage_ns.append(errand.ended_ns - errand.began_ns)
-        job.shape = errand.shape
-        if stage + 1 == len(self._hands):
-            outputs = self._intake.answers(self._slots.tensor(job.slot, stage + 1, job.shape))
-            self._end(job, reply(outputs, job.batch.requests(), job.joining, tuple(job.stage_ns)))
-        elif self._hands[stage + 1]:
-            self._waiting[stage + 1].append(job)
+        in_flight.stage_ns.append(job.ended_ns - job.began_ns)
+        in_flight.shape = job.shape
+        if stage + 1 == len(self._workers):
+            outputs = self._assembler.average_views(self._slots.tensor(in_flight.slot, stage + 1, in_flight.shape))
+            requests, stages_ns = in_flight.batch.requests(), tuple(in_flight.stage_ns)
+            self._end(in_flight, serialise(outputs, requests, in_flight.join_times, stages_ns))
+        elif self._workers[stage + 1]:
+            self._waiting[stage + 1].append(in_flight)
             self._dispatch(stage + 1)
         else:
-            self._end(job, PROCESS_DIED)
+            self._end(in_flight, PROCESS_DIED)
 
-    def _end(self, job: Job, result: Result) -> None:
+    def _end(self, job: BatchInFlight, result: Result) -> None:
         self._free_slots.append(job.slot)
         self._finish(job.batch, result)
 
-    def _lost(self, hand: Hand) -> None:
-        """Its batches fail; so do those that wait for its stage where it was the last one."""
-        stage = hand.stage
-        self._let_go(hand)
-        self._heard_ns.pop(hand)
-        for job in self._jobs.pop(hand):
+    def _on_worker_died(self, worker: PipelineWorker) -> None:
+        """Fail the batches of a dead worker, and those that wait for its stage where it was the last worker."""
+        stage = worker.stage
+        self._remove_worker(worker)
+        self._heard_ns.pop(worker)
+        for job in self._jobs.pop(worker):
             self._end(job, PROCESS_DIED)
-        while self._waiting[stage] and not self._hands[stage]:
+        while self._waiting[stage] and not self._workers[stage]:
             self._end(self._waiting[stage].popleft(), PROCESS_DIED)
         self._on_free()
 
@@ -183,16 +187,18 @@ class PipelineCompute(Compute):
         if now_ns - self._looked_ns > LATE_LOOK_NS:
             self._heard_ns = dict.fromkeys(self._heard_ns, now_ns)
         self._looked_ns = now_ns
-        for hand, jobs in self._jobs.items():
-            if jobs and now_ns - self._heard_ns[hand] > HUNG_AFTER_NS:
-                said = f"stage {hand.stage + 1}: process {hand.pid} has given nothing back"
-                print(f"{said} for {HUNG_AFTER_NS // NS_PER_S} s and is killed", file=sys.stderr, flush=True)
+        for worker, jobs in self._jobs.items():
+            if jobs and now_ns - self._heard_ns[worker] > HUNG_AFTER_NS:
+                silent = f"returned nothing for {HUNG_AFTER_NS // NS_PER_S} s"
+                print(
+                    f"stage {worker.stage + 1}: process {worker.pid} {silent}: killing it", file=sys.stderr, flush=True
+                )
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(hand.pid, signal.SIGKILL)  # the end of its link is what tells
+                    os.kill(worker.pid, signal.SIGKILL)  # `_read` then sees the end of its link
         self._loop.call_later(LOOK_S, self._look_for_hung)
 
-    def _let_go(self, hand: Hand) -> None:
-        self._loop.remove_reader(hand.link.fileno())
-        hand.link.close()
-        self._hands[hand.stage].discard(hand)
-        self._places[hand.stage][:] = [other for other in self._places[hand.stage] if other is not hand]
+    def _remove_worker(self, worker: PipelineWorker) -> None:
+        self._loop.remove_reader(worker.link.fileno())
+        worker.link.close()
+        self._workers[worker.stage].discard(worker)
+        self._places[worker.stage][:] = [other for other in self._places[worker.stage] if other is not worker]

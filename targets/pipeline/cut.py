@@ -1,8 +1,7 @@
-"""Cutting: from a Keras model to a file per stage, about equally long by the measured time of its layers.
+"""Cuts a Keras model into stages of about equal duration, by the measured time of its layers.
 
-It runs in a process of its own (`python -m targets.pipeline.cut MODEL STAGES FOLDER`), so that the process
-which listens never imports TensorFlow. A model can be cut wherever a single float32 tensor is all that later
-layers need of earlier ones.
+Runs as a separate process (`python -m targets.pipeline.cut MODEL STAGES FOLDER`), so that the process which listens
+never imports TensorFlow. A model can be cut wherever later layers need exactly one float32 tensor of earlier layers.
 """
 
 from __future__ import annotations
@@ -16,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.clock import NS_PER_MS, monotonic_ns
-from harness.errors import SweepspotError, UserError
+from harness.errors import UserError
 from harness.judge.simulation.balance import balance
 from harness.wire.payload_bank import FREE, Bank
-from targets.engines.quiet import import_tensorflow
+from targets.engines.quiet_import import import_tensorflow
 from targets.models.catalog import find_recipe
-from targets.preparation import prepare
+from targets.models.maker_process import exit_code_of
+from targets.preparation import no_progress, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,16 +35,16 @@ CHECKED_ROWS = 64
 
 
 class Cut(msgspec.Struct, frozen=True, kw_only=True):
-    """A model in stages. Shapes are of one row; times are those of one call with `MEASURED_ROWS` rows on one thread."""
+    """A model in stages. Shapes are of one row; times are of one call with `MEASURED_ROWS` rows on one thread."""
 
     shapes: tuple[tuple[int, ...], ...]  # of the input, of each tensor between stages, of the output; FREE as in banks
-    layers: tuple[tuple[str, ...], ...]  # per stage, in words
+    layers: tuple[tuple[str, ...], ...]  # the names of the layers of each stage
     stage_ms: tuple[float, ...]
-    piece_ms: tuple[float, ...]  # of the smallest parts that the model can be cut into
+    piece_ms: tuple[float, ...]  # of the smallest parts into which the model can be cut
 
     @property
     def stages(self) -> int:
-        """How many."""
+        """The number of stages."""
         return len(self.stage_ms)
 
 
@@ -54,9 +54,9 @@ def stage_path(folder: Path, stage: int) -> Path:
 
 
 def cut(model: keras.Model, batch: NDArray[Any], stages: int, folder: Path) -> Cut:
-    """Write `model`'s stages into `folder`; `batch` are real inputs, to measure and to check with.
+    """Write the stages of `model` to `folder`. `batch` (n, *item) are inputs for measuring and checking.
 
-    Raises UserError where it cannot be cut so, or not without changing it.
+    Raises UserError where the model has too few parts, or where cutting changes its outputs.
     """
     graph = Graph.of(model)
     bounds = graph.bounds()
@@ -82,8 +82,8 @@ def _row_shape(tensor: Any) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One layer's place in a model: what it is called with, symbolically, and what it gives."""
+class LayerCall:
+    """One call of a layer in a model: its symbolic arguments and its output."""
 
     layer: keras.Layer
     arguments: Any  # (args, kwargs)
@@ -98,23 +98,23 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A model as the calls of its layers, in an order in which they can be made."""
+    """A model as the calls of its layers, in an executable order."""
 
     first: Any  # the symbolic input
-    calls: list[Call]
+    calls: list[LayerCall]
 
     @classmethod
     def of(cls, model: keras.Model) -> Graph:
-        """The layers called once more on symbolic tensors. Raises UserError where there are several inputs."""
+        """Record the calls of the layers on symbolic tensors. Raises UserError for several inputs or outputs."""
         import keras
 
         if len(model.inputs) != 1 or len(model.outputs) != 1:
             raise UserError(f"stages: {model.name} has several inputs or outputs and cannot be cut")
-        calls: list[Call] = []
+        calls: list[LayerCall] = []
 
         def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> Any:
             output = layer(*args, **kwargs)
-            calls.append(Call(layer, (args, kwargs), output))
+            calls.append(LayerCall(layer, (args, kwargs), output))
             return output
 
         first = keras.Input(model.inputs[0].shape[1:], dtype=model.inputs[0].dtype)
@@ -128,14 +128,14 @@ class Graph:
         return cls(first, calls)
 
     def bounds(self) -> list[int]:
-        """0, each number of calls after which one float32 tensor is all that is still needed, and the number of all."""
+        """The indices of calls between which the model can be cut, with 0 and the number of all calls at the ends."""
         inner = [index for index in range(1, len(self.calls)) if self._crossing(index) is not None]
         return [0, *inner, len(self.calls)]
 
     def _crossing(self, index: int) -> Any:
-        """The one tensor that calls from `index` on need of what was before; None where there are several."""
+        """The one tensor that the calls from `index` on need of earlier calls; None where they need several."""
         if index == 0:
-            return self.first  # in whichever datatype clients send
+            return self.first  # in any datatype that clients send
         made = {id(tensor): tensor for tensor in (self.first, *(call.output for call in self.calls[:index]))}
         needed = {id(tensor) for call in self.calls[index:] for tensor in call.inputs()}
         open_tensors = [tensor for key, tensor in made.items() if key in needed]
@@ -143,7 +143,7 @@ class Graph:
         return open_tensors[0] if one else None
 
     def part(self, start: int, end: int) -> keras.Model:
-        """The calls from `start` to before `end`, both of them bounds, as a model of its own."""
+        """A model of the calls from `start` to before `end`; both are bounds."""
         import keras
 
         source = self._crossing(start)
@@ -157,9 +157,9 @@ class Graph:
 
 
 def _piece_times_ms(pieces: list[keras.Model], rows: NDArray[Any]) -> list[float]:
-    """What each piece takes beyond a call that does nothing, on what the pieces before it make of `rows`.
+    """The duration of each piece minus that of an empty call; its input is the output of the pieces before it.
 
-    The shortest of many calls, in rounds over all pieces: what else the machine does then meets all of them alike.
+    Takes the minimum of many calls, in rounds over all pieces, so that disturbances affect all pieces alike.
     """
     calls = []
     tensor: Any = rows
@@ -177,7 +177,7 @@ def _unchanged(tensor: Any, *, training: bool) -> Any:
 
 
 def _traced(function: Callable[..., Any], tensor: Any) -> Callable[[], int]:
-    """Times one call of it, in ns."""
+    """A function that times one call of `function`, in ns."""
     import tensorflow as tf
 
     inputs = tf.constant(tensor)
@@ -194,33 +194,28 @@ def _timed_ns(traced: Callable[[Any], Any], inputs: Any) -> int:
 
 
 def _check(model: keras.Model, parts: list[keras.Model], inputs: NDArray[Any]) -> None:
-    """Masks, for one, do not pass from part to part: then the parts together are another model."""
+    """Raise UserError where the parts compute something else together; masks do not pass between parts."""
     import numpy as np
 
-    answers: Any = inputs
+    outputs: Any = inputs
     for part in parts:
-        answers = np.asarray(part(answers, training=False))  # numbers alone, as between processes
-    if not np.allclose(answers, model(inputs, training=False), atol=1e-5):
-        raise UserError(f"stages={len(parts)}: {model.name} answers otherwise when it is cut; serve it whole")
+        outputs = np.asarray(part(outputs, training=False))  # plain arrays, as between processes
+    if not np.allclose(outputs, model(inputs, training=False), atol=1e-5):
+        raise UserError(f"stages={len(parts)}: cutting changes the outputs of {model.name}; serve it with stages=1")
 
 
-def main(name: str, stages: int, folder: Path) -> int:
-    """Cut, and write `cut.json` beside the stages; the exit code, with the reason on standard output."""
+def main(name: str, stages: int, folder: Path) -> None:
+    """Cut the model and write `cut.json` next to the stages."""
     import_tensorflow()
     import keras
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
-    prepared = prepare(name, lambda *_: None)
+    prepared = prepare(name, no_progress)
     batch = find_recipe(name).pipeline.ready.stack(Bank.load(prepared.bank_path).inputs[:CHECKED_ROWS])
-    try:
-        made = cut(keras.models.load_model(prepared.path, compile=False), batch, stages, folder)
-    except SweepspotError as error:
-        print(error, flush=True)
-        return int(error.exit_code)
+    made = cut(keras.models.load_model(prepared.path, compile=False), batch, stages, folder)
     (folder / "cut.json").write_bytes(msgspec.json.format(msgspec.json.encode(made)))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])))
+    sys.exit(exit_code_of(lambda: main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))))

@@ -1,7 +1,7 @@
-"""Shared memory in slots: one per batch under way. A stage reads its input in one half and writes the other.
+"""Shared memory in slots, one per batch in flight. A stage reads its input from one half and writes to the other.
 
-The memory is a file without a name (memfd), handed on as a descriptor: nothing is left behind when its processes
-are killed, and the size of /dev/shm does not matter. Pages take memory once they are written to.
+The memory is an anonymous file (memfd), inherited as a descriptor: nothing remains when its processes are killed, and
+the size of /dev/shm does not matter. Pages take memory once they are written.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HALVES = 2
 
 
 class Geometry(msgspec.Struct, frozen=True, kw_only=True):
-    """How many slots there are, the most rows in one, and the most numbers that a row has between any two stages."""
+    """The number of slots, the maximum rows of a slot, and the maximum numbers per row between any two stages."""
 
     slots: int
     rows: int
@@ -35,18 +35,18 @@ class Geometry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def half_bytes(self) -> int:
-        """Size of one half, a whole number of pages; at most `HALF_LIMIT_BYTES`."""
+        """The size of one half: whole pages, at most `HALF_LIMIT_BYTES`."""
         wanted = min(self.rows * self.width * NUMBER_BYTES, HALF_LIMIT_BYTES)
         return -(-wanted // mmap.PAGESIZE) * mmap.PAGESIZE
 
     @property
     def size_bytes(self) -> int:
-        """Size of the whole."""
+        """The size of all slots."""
         return self.slots * HALVES * self.half_bytes
 
 
 def create_memory(geometry: Geometry) -> int:
-    """A descriptor of enough memory, all zeros. Raises RunError."""
+    """Create the shared memory, filled with zeros, and return its descriptor. Raises RunError."""
     try:
         descriptor = os.memfd_create("sweepspot") if hasattr(os, "memfd_create") else _unnamed_file()
         os.ftruncate(descriptor, geometry.size_bytes)
@@ -62,7 +62,7 @@ def _unnamed_file() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """The memory behind a descriptor, as arrays."""
+    """The shared memory as arrays."""
 
     geometry: Geometry
     memory: mmap.mmap
@@ -76,9 +76,9 @@ class Slots:
             raise RunError(f"shared memory of {geometry.size_bytes / 2**30:.1f} GiB: {error}") from error
 
     def tensor(self, slot: int, stage: int, shape: tuple[int, ...], dtype: str = "<f4") -> NDArray[Any]:
-        """The input of `stage`, which is the output of the stage before it: a view of `shape`, rows first.
+        """A view of the input of `stage`, which is the output of the stage before, with `shape` (rows first).
 
-        Raises ValueError where so much does not fit.
+        Raises ValueError where the tensor does not fit.
         """
         count = prod(shape)
         if count * np.dtype(dtype).itemsize > self.geometry.half_bytes:

@@ -1,1 +1,1 @@
-"""What happens to data between the user and the model: steps, and where they run. Importing this is cheap."""
+"""Preprocessing: the steps from a raw item to the model's input, and where they run. Importing this is cheap."""

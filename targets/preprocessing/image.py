@@ -1,12 +1,12 @@
-"""Images: stretch the contrast, resize, scale to 0..1; views are shifts by one pixel. Square, one channel."""
+"""Preprocesses square images of one channel: stretch the contrast, resize, scale to 0..1; views shift by one pixel."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
 
-from targets.preprocessing.form import Form
 from targets.preprocessing.pipeline import Pipeline, Step, Views
+from targets.preprocessing.tensor_spec import TensorSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ SHIFTS = ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, -1), (1, -1), (
 def image_pipeline(
     side: int, white: float, *, to: int | None = None, flat: bool = False, clean: bool = True
 ) -> Pipeline:
-    """Raw UINT8 (side, side) with `white` as the brightest value, to FP32 (to, to), or flat (to * to,)."""
+    """A pipeline from UINT8 (side, side), `white` the brightest value, to FP32 (to, to), or flat (to * to,)."""
     to = to or side
     steps = [Step(name="normalise", doc=f"divide by {white:g}", apply=_scale(white))]
     if to != side:
@@ -25,8 +25,8 @@ def image_pipeline(
     if clean:
         steps.insert(0, Step(name="clean", doc="stretch the contrast of each image", apply=_stretch(white)))
     return Pipeline(
-        raw=Form(datatype="UINT8", shape=(side, side)),
-        ready=Form(datatype="FP32", shape=(to * to,) if flat else (to, to)),
+        raw=TensorSpec(datatype="UINT8", shape=(side, side)),
+        ready=TensorSpec(datatype="FP32", shape=(to * to,) if flat else (to, to)),
         steps=tuple(steps),
         views=Views(doc="the image, and the image shifted by one pixel", apply=_shift, most=len(SHIFTS)),
     )
@@ -44,7 +44,7 @@ def _stretch(white: float) -> Callable[[Any, Any], Any]:
 
 def _resize(side: int, to: int) -> Callable[[Any, Any], Any]:
     if side % to:
-        raise ValueError(f"{side} pixels are no multiple of {to}")
+        raise ValueError(f"{side} pixels are not a multiple of {to}")
     step = side // to
 
     def resize(xp: Any, batch: Any) -> Any:
@@ -72,7 +72,7 @@ def _shift(xp: Any, batch: Any, number: int) -> Any:
 
 
 def _floats(xp: Any, batch: Any) -> Any:
-    """As float32: `astype` of an array, `cast` of a Keras tensor."""
+    """`batch` as float32: by `astype` for an array, by `cast` for a Keras tensor."""
     return xp.cast(batch, "float32") if hasattr(xp, "cast") else batch.astype("float32", copy=False)
 
 

@@ -1,7 +1,7 @@
-"""A pipeline: the steps from a user's raw item to what the model takes.
+"""A preprocessing pipeline: the steps from a raw item to the model's input.
 
-A step is written once, against the functions that NumPy and `keras.ops` share under the same names: with NumPy it
-runs in a client, per request or per batch; with `keras.ops` it becomes part of the model's own graph.
+A step is written once, against the functions that NumPy and `keras.ops` share under the same names. With NumPy it runs
+in a client, per request or per batch; with `keras.ops` it becomes part of the model's graph.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
     from harness.plan.knobs import Setting
     from harness.wire.payload_bank import Items
-    from targets.preprocessing.form import Form
+    from targets.preprocessing.tensor_spec import TensorSpec
 
-SWITCHES = ("clean", "normalise")  # the steps that can be left out, by their knobs
+SWITCHES = ("clean", "normalise")  # steps that a knob of the same name turns off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One step, named after its column.
+    """One step; its name is also that of its column in the rows.
 
     Attributes:
         name: `clean`, `transform` or `normalise`.
-        doc: what it does, in words.
-        apply: `(xp, batch (n, *item)) -> batch (n, *item)` with xp NumPy or `keras.ops`; padding stays padding.
-        graph: instead of `apply` inside a model: Keras tensor in, Keras tensor out.
+        doc: a description.
+        apply: `(xp, batch (n, *item)) -> batch (n, *item)` with xp NumPy or `keras.ops`; it must keep padding as it is.
+        graph: replaces `apply` inside a model: Keras tensor in, Keras tensor out.
     """
 
     name: str
@@ -43,9 +43,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Views:
-    """Test-time augmentation: the model's answers to `count` views of an item are averaged. View 0 is the item.
+    """Test-time augmentation: the model's outputs for `count` views of an item are averaged. View 0 is the item.
 
-    `apply` is `(xp, ready batch, number of the view) -> ready batch`.
+    `apply` is `(xp, preprocessed batch, number of the view) -> preprocessed batch`.
     """
 
     doc: str
@@ -56,18 +56,18 @@ class Views:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """From `raw` to `ready`."""
+    """The steps from `raw` to `ready` (preprocessed) items."""
 
-    raw: Form
-    ready: Form
+    raw: TensorSpec
+    ready: TensorSpec
     steps: tuple[Step, ...]
     views: Views
 
     def choose(self, setting: Setting) -> Pipeline:
-        """The same without the steps that are switched off, and with `tta` views. Raises UserError."""
+        """The pipeline without the steps that `setting` turns off, and with `tta` views. Raises UserError."""
         tta = int(setting.get("tta", 1))
         if tta > self.views.most:
-            raise UserError(f"tta={tta}: there are at most {self.views.most} views here ({self.views.doc})")
+            raise UserError(f"tta={tta}: this model has at most {self.views.most} views ({self.views.doc})")
         dropped = {name for name in SWITCHES if not setting.get(name, True)}
         unknown = dropped - {step.name for step in self.steps}
         if unknown:
@@ -76,7 +76,7 @@ class Pipeline:
         return replace(self, steps=steps, views=replace(self.views, count=tta))
 
     def apply(self, batch: NDArray[Any]) -> tuple[NDArray[Any], dict[str, int]]:
-        """A ready batch (n * views, *ready item), an item's views side by side; and what each step took, in ns."""
+        """Preprocess a batch: (n * views, *ready item), the views of an item next to each other, and ns per step."""
         import numpy as np
 
         spent_ns: dict[str, int] = {}
@@ -95,7 +95,7 @@ class Pipeline:
         return batch, spent_ns
 
     def prepare(self, items: Items) -> Items:
-        """Ready items, each made on its own: what the other ways to run the steps are held against."""
+        """Preprocess items one by one (the reference for the other places where the steps can run)."""
         import numpy as np
 
         if isinstance(items, tuple):
@@ -103,7 +103,7 @@ class Pipeline:
         return np.concatenate([self.apply(chunk)[0] for chunk in _chunks(items)])
 
     def prepare_one(self, item: NDArray[Any]) -> tuple[NDArray[Any], dict[str, int]]:
-        """The item made ready (several views: along a batch axis), and what each step took, in ns."""
+        """Preprocess one item (several views: along a batch axis). Also returns ns per step."""
         ready, spent_ns = self.apply(self.raw.join([item[None]]))
         return (ready[0] if self.views.count == 1 else ready), spent_ns
 

@@ -1,16 +1,16 @@
-"""Where a model's preprocessing happens, as the knobs say: what travels on the wire, and what the model takes."""
+"""Where a model's preprocessing runs, and hence what clients send and what the model takes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from targets.preprocessing.form import LONGEST
+from targets.preprocessing.tensor_spec import LONGEST
 
 if TYPE_CHECKING:
     from harness.plan.knobs import Setting
-    from targets.preprocessing.form import Form
     from targets.preprocessing.pipeline import Pipeline
+    from targets.preprocessing.tensor_spec import TensorSpec
 
 OFFLINE, CLIENT, SERVER, BATCH, GRAPH = "offline", "client", "server", "batch", "graph"
 CHOSEN = ("clean", "normalise", "tta")
@@ -19,7 +19,7 @@ PLACES = (OFFLINE, CLIENT, SERVER, BATCH, GRAPH)
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """The steps that are taken, and where: `place` is one of PLACES."""
+    """The chosen steps, and where they run: `place` is one of PLACES."""
 
     place: str
     pipeline: Pipeline
@@ -27,28 +27,28 @@ class Preprocessing:
     choice: Setting  # the knobs that decide the steps
 
     @property
-    def wire(self) -> Form:
-        """What clients send."""
+    def wire(self) -> TensorSpec:
+        """The items that clients send."""
         return self.pipeline.ready if self.place in (OFFLINE, CLIENT) else self.pipeline.raw
 
     @property
-    def taken(self) -> Form:
-        """What the model, as it is loaded, takes."""
+    def model_input(self) -> TensorSpec:
+        """The items that the loaded model takes."""
         return self.pipeline.raw if self.place == GRAPH else self.pipeline.ready
 
     @property
-    def steps_here(self) -> bool:
-        """Whether the server takes the steps, outside the model."""
+    def in_server(self) -> bool:
+        """Whether the server runs the steps outside the model."""
         return self.place in (SERVER, BATCH)
 
     @property
     def name(self) -> str:
-        """Fit for a file: which steps are taken, and how many views are averaged."""
+        """A name for files: the chosen steps and the number of views."""
         return "-".join([*(step.name for step in self.pipeline.steps), f"tta{self.pipeline.views.count}"])
 
 
 def preprocessing_of(pipeline: Pipeline, setting: Setting) -> Preprocessing:
-    """What `setting` makes of `pipeline`; a target without such knobs takes what is ready. Raises UserError."""
+    """`pipeline` as `setting` chooses; a target without these knobs takes preprocessed items. Raises UserError."""
     choice = {name: setting[name] for name in CHOSEN if name in setting}
     place, padding = str(setting.get("preprocess", OFFLINE)), str(setting.get("padding", LONGEST))
     return Preprocessing(place, pipeline.choose(choice), padding, choice)

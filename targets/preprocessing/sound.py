@@ -1,7 +1,7 @@
-"""Speech: boost high frequencies, take log-mel spectra, take out each band's mean; views are shifts over the bands.
+"""Preprocesses speech: boost high frequencies, log-mel spectra, subtract each band's mean; views shift over the bands.
 
-Sounds of different lengths are padded with a value that no sample has, so that padding can be told from silence
-wherever it is dealt with: `RAW_PAD` in samples, `PAD` in scaled samples, rows of zeros in spectra.
+Padding is a value that no sample has, so that it differs from silence at every step: `RAW_PAD` in samples, `PAD` in
+scaled samples, rows of zeros in spectra.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from targets.data.voices import LONGEST, RATE_HZ, SHORTEST
 from targets.data.voices import PAD as RAW_PAD
-from targets.preprocessing.form import Form
 from targets.preprocessing.pipeline import Pipeline, Step, Views
+from targets.preprocessing.tensor_spec import TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,14 +31,14 @@ SHIFTS = (0, 1, -1, 2, -2)  # bands
 
 
 def _boost(xp: Any, batch: Any) -> Any:
-    """y[t] = x[t] - 0.97 x[t - 1] of scaled samples."""
+    """Pre-emphasis of scaled samples: y[t] = x[t] - 0.97 x[t - 1]."""
     sound = _scaled(xp, batch)
     before = xp.pad(sound[:, :-1], ((0, 0), (1, 0)))
     return xp.where(xp.not_equal(sound, PAD), sound - BOOST * before, PAD)
 
 
 def _scaled(xp: Any, batch: Any) -> Any:
-    """Samples within -1..1 as float32, padding as `PAD`; itself where that is so already."""
+    """Samples scaled to -1..1 as float32, padding as `PAD`; float32 input is returned unchanged."""
     if str(batch.dtype) == "float32":
         return batch
     values = xp.cast(batch, "float32") if hasattr(xp, "cast") else batch.astype("float32")
@@ -46,7 +46,7 @@ def _scaled(xp: Any, batch: Any) -> Any:
 
 
 def _log_mel(xp: Any, batch: Any) -> Any:
-    """Spectra (n, frames, BANDS); a frame that reaches into the padding is a row of zeros."""
+    """Log-mel spectra (n, frames, BANDS); a frame that contains padding is a row of zeros."""
     sound = _scaled(xp, batch)
     frames = xp.lib.stride_tricks.sliding_window_view(sound, FRAME, axis=1)[:, ::HOP]
     power = xp.square(xp.abs(xp.fft.rfft(frames * window(), FFT))).astype("float32")
@@ -55,7 +55,7 @@ def _log_mel(xp: Any, batch: Any) -> Any:
 
 
 def _log_mel_layers(sound: Any) -> Any:
-    """The same as a convolution with the Fourier transform's own sines and cosines, for a model's graph."""
+    """The same for a model's graph: a convolution with the sines and cosines of the Fourier transform."""
     import keras
     from keras import ops
 
@@ -74,7 +74,7 @@ def _log_mel_layers(sound: Any) -> Any:
 
 
 def _centre(xp: Any, batch: Any) -> Any:
-    """Less each band's mean over time, scaled; padding stays zero."""
+    """Subtract each band's mean over time and scale; padding stays zero."""
     present = _as_float(xp, xp.any(xp.not_equal(batch, 0.0), axis=-1, keepdims=True))
     count = xp.maximum(xp.sum(present, axis=1, keepdims=True), 1.0)
     mean = xp.sum(batch, axis=1, keepdims=True) / count
@@ -95,7 +95,7 @@ def _as_float(xp: Any, mask: Any) -> Any:
 
 @lru_cache(maxsize=1)
 def window() -> NDArray[np.float32]:
-    """Hann window (FRAME,)."""
+    """The Hann window (FRAME,)."""
     import numpy as np
 
     return np.hanning(FRAME).astype(np.float32)
@@ -103,7 +103,7 @@ def window() -> NDArray[np.float32]:
 
 @lru_cache(maxsize=1)
 def fourier_kernel() -> NDArray[np.float32]:
-    """(FRAME, 1, 2 * bins): cosines, then sines, of the FFT's frequencies under the window."""
+    """Kernel (FRAME, 1, 2 * bins): windowed cosines, then sines, at the frequencies of the FFT."""
     import numpy as np
 
     angles = 2 * math.pi * np.outer(np.arange(FRAME), np.arange(FFT // 2 + 1)) / FFT
@@ -113,7 +113,7 @@ def fourier_kernel() -> NDArray[np.float32]:
 
 @lru_cache(maxsize=1)
 def mel_weights() -> NDArray[np.float32]:
-    """(bins, BANDS): triangles, evenly spaced on the mel scale 2595 log10(1 + f / 700) (O'Shaughnessy 1987)."""
+    """Weights (bins, BANDS): triangles evenly spaced on the mel scale 2595 log10(1 + f / 700) (O'Shaughnessy 1987)."""
     import numpy as np
 
     lowest, highest = (2595 * math.log10(1 + hertz / 700) for hertz in (LOWEST_HZ, RATE_HZ / 2))
@@ -125,7 +125,7 @@ def mel_weights() -> NDArray[np.float32]:
 
 
 SOUND_PIPELINE = Pipeline(
-    raw=Form(
+    raw=TensorSpec(
         datatype="INT16",
         shape=(-1,),
         shortest=SHORTEST,
@@ -134,7 +134,7 @@ SOUND_PIPELINE = Pipeline(
         quantum=QUANTUM * HOP,
         offset=FRAME - HOP,
     ),
-    ready=Form(
+    ready=TensorSpec(
         datatype="FP32",
         shape=(-1, BANDS),
         longest=(LONGEST - FRAME) // HOP + 1,
@@ -143,7 +143,7 @@ SOUND_PIPELINE = Pipeline(
     steps=(
         Step(name="clean", doc="boost high frequencies (pre-emphasis)", apply=_boost),
         Step(name="transform", doc="40 log-mel bands every 10 ms", apply=_log_mel, graph=_log_mel_layers),
-        Step(name="normalise", doc="take out each band's mean", apply=_centre),
+        Step(name="normalise", doc="subtract each band's mean", apply=_centre),
     ),
     views=Views(doc="the spectrum, and the spectrum shifted over the bands", apply=_shift, most=len(SHIFTS)),
 )

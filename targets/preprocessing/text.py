@@ -1,7 +1,7 @@
-"""Text: lower-case letters only, words to numbers by a hash; views leave some of the words out.
+"""Preprocesses text: lower-case letters only, words to numbers by a hash; views drop some of the words.
 
-Words are numbered by their hash (the hashing trick, Weinberger et al. 2009), so that no vocabulary has to be kept and
-none is unknown; a text without any letter has no word, and gets the model's answer to nothing.
+A word's number is its hash (the hashing trick, Weinberger et al. 2009), so there is no vocabulary and no unknown word.
+A text without letters has no words; the model's prediction for an empty input applies to it.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from __future__ import annotations
 from typing import Any
 
 from targets.data.opinions import LONGEST
-from targets.preprocessing.form import Form
 from targets.preprocessing.pipeline import Pipeline, Step, Views
+from targets.preprocessing.tensor_spec import TensorSpec
 
 SPACE, APOSTROPHE = 32, 39
 LOWER = (97, 122)  # a..z
 UPPER = (65, 90)
 FACTOR, BUCKETS = 31, 8191  # (h * 31 + letter) mod 8191 fits in 32 bits
-WORDS = BUCKETS + 1  # with 0 for no word
-LETTERS = 12  # of a word that its hash takes in, counted from its end
+WORDS = BUCKETS + 1  # 0 is padding
+LETTERS = 12  # the hash covers the last 12 letters of a word
 MOST_VIEWS = 4
 
 
 def _letters(xp: Any, batch: Any) -> Any:
-    """Bytes in lower case; what is neither a letter nor an apostrophe becomes a space."""
+    """Bytes in lower case; every other byte than a letter or an apostrophe becomes a space."""
     values = _whole(xp, batch)
     lower = xp.where(_within(xp, values, UPPER), values + 32, values)
     kept = xp.logical_or(_within(xp, lower, LOWER), xp.equal(lower, APOSTROPHE))
@@ -30,7 +30,7 @@ def _letters(xp: Any, batch: Any) -> Any:
 
 
 def _words(xp: Any, batch: Any) -> Any:
-    """Numbers of words (n, words) in the order of the text, padded with 0."""
+    """The numbers of the words (n, words) in the order of the text, padded with 0."""
     ends = _word_ends(xp, batch)
     counts = (ends > 0).sum(axis=1)
     words = xp.zeros((len(ends), max(1, counts.max())), xp.int32)
@@ -39,7 +39,7 @@ def _words(xp: Any, batch: Any) -> Any:
 
 
 def _words_in_place(batch: Any) -> Any:
-    """The same inside a model: each number stands where its word ends, zeros between count for nothing."""
+    """The same inside a model: each number is at the end of its word; the zeros between are padding to the model."""
     from keras import ops
 
     return _word_ends(ops, batch)
@@ -59,12 +59,12 @@ def _word_ends(xp: Any, batch: Any) -> Any:
 
 
 def _earlier(xp: Any, values: Any, back: int) -> Any:
-    """values[t - back]; zero where there is none."""
+    """values[t - back]; zero before the start."""
     return xp.pad(values, ((0, 0), (back, 0)))[:, :-back]
 
 
 def _thin(xp: Any, batch: Any, number: int) -> Any:
-    """View 0: all words; view k: without every (k + 1)-th."""
+    """View 0 has all words; view k drops every (k + 1)-th word."""
     if not number:
         return batch
     present = xp.greater(batch, 0)
@@ -77,13 +77,13 @@ def _within(xp: Any, values: Any, ends: tuple[int, int]) -> Any:
 
 
 def _whole(xp: Any, batch: Any) -> Any:
-    """As int32: `astype` of an array, `cast` of a Keras tensor."""
+    """`batch` as int32: by `astype` for an array, by `cast` for a Keras tensor."""
     return xp.cast(batch, "int32") if hasattr(xp, "cast") else batch.astype("int32", copy=False)
 
 
 TEXT_PIPELINE = Pipeline(
-    raw=Form(datatype="UINT8", shape=(-1,), longest=LONGEST, pad=0),
-    ready=Form(datatype="INT32", shape=(-1,), longest=LONGEST // 2, pad=0),
+    raw=TensorSpec(datatype="UINT8", shape=(-1,), longest=LONGEST, pad=0),
+    ready=TensorSpec(datatype="INT32", shape=(-1,), longest=LONGEST // 2, pad=0),
     steps=(
         Step(name="clean", doc="lower case, letters only", apply=_letters),
         Step(name="transform", doc="words to numbers", apply=_words, graph=_words_in_place),

@@ -1,1 +1,1 @@
-"""The embedded HTTP servers, and the protocol layer they share."""
+"""The embedded servers, and the protocol layer that they share."""

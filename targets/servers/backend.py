@@ -1,4 +1,4 @@
-"""What answers inference requests on the event loop, whatever protocol they came by."""
+"""The interface of backends, which respond to inference requests on the event loop."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import asyncio
 
-    from targets.servers.http.exchange import Exchange
+    from targets.servers.http.exchange import HttpExchange
 
 
 class Backend(Protocol):
-    """Everything is called from the event loop."""
+    """Responds to the inference requests of one server. All methods are called from the event loop."""
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Called once, before the first request."""
 
     def able(self) -> bool:
-        """Whether it can answer at all now; always, where it computes in this process."""
+        """Whether the backend can compute at all now; always true where it computes in this process."""
         return True
 
     def has_room(self) -> bool:
-        """Whether one request more would be taken; asked before its body is read."""
+        """Whether the backend would accept one more request. Called before the body is read."""
 
-    def infer(self, exchange: Exchange, body: bytes) -> bool:
-        """Answer `exchange`, now or later; False where there is no room for it. May raise ProtocolError."""
+    def infer(self, exchange: HttpExchange, body: bytes) -> bool:
+        """Respond to `exchange`, now or later; False where there is no room for it. May raise ProtocolError."""
 
     def rest(self) -> None:
-        """Leave the core to the batch under way for a moment, if it computes on this one; called in overload."""
+        """Block briefly so that a batch that computes on this core gets it. Called in overload."""
         return
 
     def stop(self) -> None:
-        """Called once, after the last answer."""
+        """Called once, after the last response."""

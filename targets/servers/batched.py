@@ -1,4 +1,4 @@
-"""`batched`: requests wait in one bounded queue and go through the model together."""
+"""`batched`: requests wait in one bounded queue and are computed in batches."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
     from harness.plan.knobs import Setting
     from targets.batching.queue import BatchQueue
-    from targets.servers.compute import Compute, Pending, Result
-    from targets.servers.http.exchange import Exchange
+    from targets.servers.compute import Compute, PendingRequest, Result
+    from targets.servers.http.exchange import HttpExchange
+    from targets.servers.model_call import BatchResult
     from targets.servers.protocols.protocol import ProtocolLayer
-    from targets.servers.work import Done
 
 
 def batching_of(setting: Setting) -> Batching:
-    """What the model's configuration says of `setting`."""
+    """The batching part of the model configuration for `setting`."""
     waits = setting["batch_policy"] == "fixed"
     return Batching(int(setting["batch_size"]), round(float(setting["batch_wait_ms"]) * 1000) if waits else 0)
 
 
 class BatchedBackend(Backend):
-    """The dynamic batcher of one model, on the event loop; `compute` takes the batches through the model."""
+    """The dynamic batcher of one model, on the event loop; `compute` runs the batches."""
 
     _loop: asyncio.AbstractEventLoop
     _timer: PreciseTimer
 
-    def __init__(self, protocol: ProtocolLayer, compute: Compute, queue: BatchQueue[Pending]) -> None:
+    def __init__(self, protocol: ProtocolLayer, compute: Compute, queue: BatchQueue[PendingRequest]) -> None:
         self._protocol = protocol
         self._telemetry = protocol.telemetry
         self._compute = compute
@@ -46,46 +46,46 @@ class BatchedBackend(Backend):
         self._free_since_ns = 0
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Have the model ready before the first request comes."""
+        """Start `compute`, which warms up the model, before the first request."""
         self._loop = loop
         self._timer = PreciseTimer(loop, self._turn)
         self._compute.start(loop, self._finish, self._on_free)
 
     def stop(self) -> None:
-        """Give the model and the timer back; who still waits has gone."""
+        """Stop `compute` and close the timer. Clients of the waiting requests have disconnected by then."""
         self._stopped = True
         self._compute.stop()
         self._timer.close()
 
     @property
     def max_rows(self) -> int:
-        """The most rows that one request may have."""
+        """The most rows of one request."""
         return self._queue.batch_size
 
     def able(self) -> bool:
-        """Whether there is a process that lives for each part of the model."""
+        """Whether every stage of the model has a live process."""
         return self._compute.able()
 
     def has_room(self) -> bool:
-        """Whether one row more may wait."""
+        """Whether the queue can take one more row."""
         queue = self._queue
         return queue.rows < queue.queue_limit and self._compute.able()
 
     def rest(self) -> None:
-        """As far as the model computes on the loop's core."""
+        """Block briefly where the model computes on the core of the event loop."""
         self._compute.rest()
 
     def apply(self, setting: Setting) -> None:
-        """Take new values of the live knobs; what waits is looked at again."""
+        """Apply new values of the live knobs; they also apply to waiting requests."""
         self._queue.batch_size = int(setting["batch_size"])
         self._queue.queue_limit = int(setting["queue_limit"])
         self._queue.policy = make_policy(setting)
         self._protocol.batching = batching_of(setting)
-        self._look_soon()
+        self._schedule_turn()
 
-    def infer(self, exchange: Exchange, body: bytes) -> bool:
-        """Decode, and let it wait for the next batch; False where the queue is full. Raises ProtocolError."""
-        if not self.has_room():  # it was asked when the head came; others may have come since
+    def infer(self, exchange: HttpExchange, body: bytes) -> bool:
+        """Decode the request and queue it; False where the queue is full. Raises ProtocolError."""
+        if not self.has_room():  # also checked when the head arrived; other requests may have arrived since
             return False
         head = exchange.head
         request = self._protocol.decode(head.action, body, head.json_length, self._queue.batch_size)
@@ -96,16 +96,16 @@ class BatchedBackend(Backend):
             timeout_ns = min(head.timeout_ns, timeout_ns or head.timeout_ns)
         return self.offer(exchange, timeout_ns)
 
-    def offer(self, item: Pending, timeout_ns: int | None) -> bool:
-        """Let a decoded request wait for the next batch; False where the queue is full."""
+    def offer(self, item: PendingRequest, timeout_ns: int | None) -> bool:
+        """Queue a decoded request; False where the queue is full."""
         if not self._queue.offer(item, monotonic_ns(), timeout_ns):
             return False
         if not self._turn_is_due:
-            self._look_soon()
+            self._schedule_turn()
         return True
 
-    def _look_soon(self) -> None:
-        # After all connections that are ready now have been read: what came together leaves together.
+    def _schedule_turn(self) -> None:
+        # Runs after all readable connections have been read: requests that arrive together share a batch.
         if self._compute.free():
             self._turn_is_due = True
             self._loop.call_soon(self._turn)
@@ -126,12 +126,12 @@ class BatchedBackend(Backend):
         rows = sum([item.rows for item in items])
         self._compute.run(Batch(items, rows, now_ns, self._free_since_ns))
         if self._queue.rows and not self._turn_is_due:
-            self._look_soon()
+            self._schedule_turn()
 
     def _on_free(self) -> None:
         self._free_since_ns = monotonic_ns()
         if self._queue.rows and not self._turn_is_due:
-            self._look_soon()
+            self._schedule_turn()
 
     def _finish(self, batch: Batch, result: Result) -> None:
         if isinstance(result, ProtocolError):
@@ -139,14 +139,14 @@ class BatchedBackend(Backend):
                 item.refuse(result)
         else:
             self._queue.policy.observe(result.rows, result.compute_ns)
-            self._answer(batch, result)
+            self._respond(batch, result)
 
-    def _answer(self, batch: Batch, done: Done) -> None:
+    def _respond(self, batch: Batch, done: BatchResult) -> None:
         taken_ns = batch.taken_ns
-        self._telemetry.answered(done, [taken_ns - item.arrived_ns for item in batch.items])
-        # A batch begins to form when the model is free and its first row is there.
+        self._telemetry.count_batch(done, [taken_ns - item.arrived_ns for item in batch.items])
+        # A batch begins to form when the model is free and the first row has arrived.
         forming_ns = max(batch.free_since_ns, batch.items[0].arrived_ns)
-        for item, (headers, body) in zip(batch.items, done.replies, strict=True):
+        for item, (headers, body) in zip(batch.items, done.responses, strict=True):
             arrived_ns = item.arrived_ns
             began_ns = max(arrived_ns, forming_ns)
             timing = timing_queue(began_ns - arrived_ns, taken_ns - began_ns, done.rows)

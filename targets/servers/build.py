@@ -1,4 +1,7 @@
-"""From a target's name to a server that is ready to run."""
+"""Builds the server of a target: prepares and loads the model, and connects the parts.
+
+A new embedded server is one entry in `BUILDERS` (with a model) or `CANNED` (without).
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,14 @@ from targets.models.canned import canned_row, prepare_canned
 from targets.models.catalog import find_recipe
 from targets.pipeline.compute import PipelineCompute
 from targets.pipeline.stages import measured_pieces, stages_of
-from targets.pipeline.worker_pool import Crew, CrewOrder
+from targets.pipeline.worker_pool import PoolOrder, WorkerPool
 from targets.preparation import prepare_served
-from targets.preprocessing.intake import Intake
+from targets.preprocessing.input_assembler import InputAssembler
 from targets.preprocessing.place import preprocessing_of
 from targets.servers.batched import BatchedBackend, batching_of
-from targets.servers.compute import LocalCompute, Pending
+from targets.servers.compute import LocalCompute, PendingRequest
 from targets.servers.fixed.server import FixedBackend
-from targets.servers.grpc_v2.server import GrpcFront
+from targets.servers.grpc_v2.server import GrpcFrontEnd
 from targets.servers.http.connection import HttpService
 from targets.servers.http.event_server import EventServer
 from targets.servers.http.guard import Guard
@@ -48,7 +51,7 @@ if TYPE_CHECKING:
     from harness.plan.knobs import Setting
     from harness.plan.process_layout import Layout
     from harness.plan.target_spec import Progress
-    from targets.engines import Engine
+    from targets.engines import InferenceEngine
     from targets.explain import Explainer
     from targets.loading import LoadedModel
     from targets.models.preparation import PreparedModel
@@ -60,29 +63,29 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 
 
 class Server(Protocol):
-    """A server that has its model and lacks only its socket."""
+    """A server with a loaded model, ready to serve on a socket."""
 
     def run(self, sock: socket.socket, on_ready: Callable[[], None]) -> None:
-        """Serve until stopped, then answer what is owed and return; `on_ready` once clients may come."""
+        """Serve until stopped, send the pending responses and return. Calls `on_ready` once clients can connect."""
 
     def stop(self) -> None:
-        """Begin to drain; from any thread."""
+        """Begin to drain. From any thread."""
 
     def set_knobs(self, setting: Setting, done: Callable[[], None]) -> None:
-        """Apply the live knobs of the complete `setting`, then call `done`; from any thread."""
+        """Apply the live knobs of the complete `setting`, then call `done`. From any thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A server and the model it answers for."""
+    """A server and its model."""
 
     server: Server
     prepared: PreparedModel
-    class_banks: dict[str, Path] = field(default_factory=dict)  # of verbs beside predict
+    class_banks: dict[str, Path] = field(default_factory=dict)  # by verb, for verbs other than predict
 
 
 def build(order: ServerOrder, progress: Progress) -> Built:
-    """Prepare the model and load it. Raises UserError."""
+    """Prepare and load the model and build its server. Raises UserError."""
     name, setting = order.target, order.setting
     if name in CANNED:
         prepared = prepare_canned(order.model)
@@ -107,24 +110,24 @@ def build(order: ServerOrder, progress: Progress) -> Built:
 
 
 def _one_front(order: ServerOrder, layout: Layout) -> ReplicaOrder:
-    """What each of several processes behind the port is told: it is the only one, on the cores it was given."""
+    """The parameters of one replica: a single process on its own share of the cores."""
     own: Setting = {"strategy": CUSTOM, "replicas": 1, "stages": layout.stages, "cores": 0}
     knobs = TARGETS[order.target].knobs
     return ReplicaOrder(order.target, order.model, knobs, {**order.setting, **own}, order.certificate)
 
 
 def _build_apart(order: ServerOrder, prepared: PreparedModel, layout: Layout, progress: Progress) -> Built:
-    """A batching front end here, the model in other processes."""
-    crew = Crew(
-        CrewOrder(order.model, order.setting, layout.replicas), stages_of(prepared, layout.stages, progress), progress
+    """Build a batching front end in this process, with the model in other processes."""
+    pool = WorkerPool(
+        PoolOrder(order.model, order.setting, layout.replicas), stages_of(prepared, layout.stages, progress), progress
     )
-    crew.launch()
+    pool.launch()
     card = msgspec.structs.replace(prepared.card, piece_ms=measured_pieces(prepared))
     prepared = replace(prepared, card=card)
     bank = Bank.load(prepared.bank_path)
     served = as_served(prepared, order.setting)
-    intake = Intake(preprocessing_of(find_recipe(order.model).pipeline, order.setting), bank.inputs)
-    return Built(_batching(_Parts(served, bank, order), PipelineCompute(crew, intake), intake), served)
+    assembler = InputAssembler(preprocessing_of(find_recipe(order.model).pipeline, order.setting), bank.inputs)
+    return Built(_batching(_Parts(served, bank, order), PipelineCompute(pool, assembler), assembler), served)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,30 +149,30 @@ class _Parts:
     def tls(self) -> ssl.SSLContext | None:
         return self.order.certificate.context() if self.order.certificate else None
 
-    def explainer(self, engine: Engine) -> Explainer | None:
+    def explainer(self, engine: InferenceEngine) -> Explainer | None:
         return open_explainer(self.prepared.path, engine, self.bank.meta.input_shape, self.setting)
 
 
 def _threaded(parts: _Parts, loaded: LoadedModel) -> Server:
     protocol = parts.protocol(Telemetry())
-    protocol.explainer, protocol.intake = parts.explainer(loaded.engine), loaded.intake.of_requests
-    service = ThreadedService(protocol, loaded.engine, loaded.intake, MAX_BODY_BYTES)
+    protocol.explainer, protocol.assembler = parts.explainer(loaded.engine), loaded.assembler.per_request
+    service = ThreadedService(protocol, loaded.engine, loaded.assembler, MAX_BODY_BYTES)
     return ThreadedServer(service, int(parts.setting["max_connections"]), parts.tls)
 
 
 def _batched(parts: _Parts, loaded: LoadedModel) -> Server:
     explainer = parts.explainer(loaded.engine)
-    return _batching(parts, LocalCompute(loaded.engine, loaded.intake, explainer), loaded.intake, explainer)
+    return _batching(parts, LocalCompute(loaded.engine, loaded.assembler, explainer), loaded.assembler, explainer)
 
 
-def _batching(parts: _Parts, compute: Compute, intake: Intake, explainer: Explainer | None = None) -> Server:
+def _batching(parts: _Parts, compute: Compute, assembler: InputAssembler, explainer: Explainer | None = None) -> Server:
     batch_size, queue_limit = int(parts.setting["batch_size"]), int(parts.setting["queue_limit"])
-    queue: BatchQueue[Pending] = BatchQueue(make_policy(parts.setting), batch_size, queue_limit)
-    protocol = parts.protocol(Telemetry(lambda: queue.rows, parts.order.siblings))
+    queue: BatchQueue[PendingRequest] = BatchQueue(make_policy(parts.setting), batch_size, queue_limit)
+    protocol = parts.protocol(Telemetry(lambda: queue.rows, parts.order.replica_counts))
     protocol.batching = batching_of(parts.setting)
-    protocol.explainer, protocol.intake = explainer, intake.of_requests
+    protocol.explainer, protocol.assembler = explainer, assembler.per_request
     backend = BatchedBackend(protocol, compute, queue)
-    fronts = [GrpcFront(protocol, backend, parts.order, MAX_BODY_BYTES)] if parts.order.grpc_address else []
+    fronts = [GrpcFrontEnd(protocol, backend, parts.order, MAX_BODY_BYTES)] if parts.order.grpc_address else []
     return EventServer(_service(protocol, backend), backend.apply, fronts, parts.tls)
 
 

@@ -1,9 +1,9 @@
-"""Where a batch goes through the model. Here: in the process that listens.
+"""The interface that runs batches on the model, and its implementation in the process that listens.
 
-A short model call runs on the event loop's own turn: handing it to a thread and back costs about as much.
-A long one runs on the one compute thread, so that the loop goes on reading and refusing meanwhile. The
-service-time curve measured at warm-up decides, batch by batch. (It does not learn from later calls: on the
-thread they include waiting for the interpreter lock, and would keep themselves there.)
+A short model call runs on the event loop, because handing it to a thread and back would cost about as much. A long one
+runs on the compute thread, so that the loop continues to read and refuse requests. The service-time curve measured at
+warm-up decides for each batch. (Later calls do not update it: on the thread they include waiting for the interpreter
+lock, which would keep further calls on the thread.)
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.clock import NS_PER_MS, monotonic_ns
 from targets.batching.curve import ServiceCurve
+from targets.servers.model_call import run_batch
 from targets.servers.protocols.errors import ProtocolError
-from targets.servers.work import work
 
 if TYPE_CHECKING:
     import asyncio
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from targets.engines import Engine
+    from targets.engines import InferenceEngine
     from targets.explain import Explainer
-    from targets.preprocessing.intake import Intake
+    from targets.preprocessing.input_assembler import InputAssembler
+    from targets.servers.model_call import BatchResult
     from targets.servers.protocols.inference import InferRequest
-    from targets.servers.work import Done
 
-    Result = Done | ProtocolError
+    Result = BatchResult | ProtocolError
 
 INLINE_LIMIT_NS = 1 * NS_PER_MS
 WARM_BATCHES = (1, 2, 4, 8, 16, 32, 64)
@@ -44,8 +44,8 @@ REST_S = 0.002
 MODEL_FAILED = ProtocolError(500, "the model failed; the server's log says why")
 
 
-class Pending(Protocol):
-    """A decoded request that waits for the model, whatever brought it."""
+class PendingRequest(Protocol):
+    """A decoded request that waits for the model, from any protocol."""
 
     request: InferRequest
     rows: int
@@ -53,14 +53,14 @@ class Pending(Protocol):
     expires_ns: int
 
     def deliver(self, headers: bytes, timing: bytes, body: bytes) -> None:
-        """Send what the model said: header lines of the form, `Server-Timing`, body."""
+        """Send the prediction: header lines of the form, the `Server-Timing` line, and the body."""
 
     def refuse(self, error: ProtocolError) -> None:
-        """Send the protocol's error."""
+        """Send the protocol's error response."""
 
 
-class Samples(Protocol):
-    """Gives what an engine takes, to warm it up with."""
+class SampleSource(Protocol):
+    """Provides inputs for warming up an engine."""
 
     def sample_batch(self, rows: int) -> NDArray[Any]:
         """Inputs (rows, *item)."""
@@ -68,24 +68,24 @@ class Samples(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Requests that go through the model together, and since when they could have."""
+    """The requests of one batch."""
 
-    items: list[Pending]
+    items: list[PendingRequest]
     rows: int
     taken_ns: int
-    free_since_ns: int  # when the model had last become free
+    free_since_ns: int  # when the model last became free
 
     def requests(self) -> list[InferRequest]:
         """The requests of the items, in order."""
         return [item.request for item in self.items]
 
     def explains(self) -> bool:
-        """Whether any is an explanation, whose cost is not on a curve of predictions."""
+        """Whether any request is an explanation, to which the service-time curve does not apply."""
         return any(item.request.steps for item in self.items)
 
 
 class Compute(Protocol):
-    """Takes batches through the model. Everything is called from the event loop, and calls back on it."""
+    """Runs batches on the model. All methods are called from the event loop, and so are the callbacks."""
 
     def start(
         self,
@@ -93,34 +93,34 @@ class Compute(Protocol):
         finish: Callable[[Batch, Result], None],
         on_free: Callable[[], None],
     ) -> None:
-        """Called once. `finish` gets every batch back; `on_free` says that `free` may have become true."""
+        """Called once. `finish` gets the result of every batch; `on_free` means that `free` may have become true."""
 
     def stop(self) -> None:
         """Called once, after the last batch."""
 
     def able(self) -> bool:
-        """Whether anything can be computed now or soon; False while what it needs is being started again."""
+        """Whether batches can be computed now or soon; False while a needed process is being started again."""
         return True
 
     def free(self) -> bool:
-        """Whether another batch would begin at once."""
+        """Whether another batch would start at once."""
 
     def run(self, batch: Batch) -> None:
-        """Begin; only while `free`. `finish` may be called before this returns."""
+        """Start a batch; only while `free` is true. `finish` may be called before this returns."""
 
     def rest(self) -> None:
-        """Block until the batch under way ends, `REST_S` at most; at once where it computes on other cores."""
+        """Block until the running batch ends, at most `REST_S`; does nothing where it computes on other cores."""
         return
 
 
-def warm_curve(engine: Engine, samples: Samples) -> Iterator[tuple[int, int]]:
-    """(rows, shortest ns of some calls) for several batch sizes: the first call of each is made here."""
+def warm_curve(engine: InferenceEngine, samples: SampleSource) -> Iterator[tuple[int, int]]:
+    """(rows, minimum ns of some calls) for several batch sizes; makes the slow first call of each."""
     for rows in WARM_BATCHES:
         inputs = samples.sample_batch(rows)
         yield rows, min(_timed_call_ns(engine, inputs) for _ in range(WARM_CALLS))
 
 
-def _timed_call_ns(engine: Engine, inputs: NDArray[Any]) -> int:
+def _timed_call_ns(engine: InferenceEngine, inputs: NDArray[Any]) -> int:
     start_ns = monotonic_ns()
     engine.predict(inputs)
     return monotonic_ns() - start_ns
@@ -133,14 +133,14 @@ class LocalCompute(Compute):
     _finish: Callable[[Batch, Result], None]
     _on_free: Callable[[], None]
 
-    def __init__(self, engine: Engine, intake: Intake, explainer: Explainer | None = None) -> None:
+    def __init__(self, engine: InferenceEngine, assembler: InputAssembler, explainer: Explainer | None = None) -> None:
         self._engine = engine
         self._explainer = explainer
-        self._intake = intake
+        self._assembler = assembler
         self._curve = ServiceCurve()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="compute")
         self._computing = False
-        self._ended = threading.Event()  # the batch that is on the thread
+        self._ended = threading.Event()  # set when the batch on the thread has ended
 
     def start(
         self,
@@ -148,23 +148,23 @@ class LocalCompute(Compute):
         finish: Callable[[Batch, Result], None],
         on_free: Callable[[], None],
     ) -> None:
-        """Make the first call of each batch size here and not in a client's request, and learn the curve."""
+        """Make the slow first call of each batch size before any request, and fit the service-time curve."""
         self._loop, self._finish, self._on_free = loop, finish, on_free
-        # The compute thread comes back from the model into a busy loop: by default it would wait 5 ms for its turn.
+        # After the model call the compute thread competes with a busy loop: by default it would wait up to 5 ms.
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        for rows, call_ns in warm_curve(self._engine, self._intake):
+        for rows, call_ns in warm_curve(self._engine, self._assembler):
             self._curve.observe(rows, call_ns)
 
     def stop(self) -> None:
-        """Give the thread back."""
+        """End the thread."""
         self._thread.shutdown()
 
     def free(self) -> bool:
-        """Whether no batch is being computed."""
+        """Whether no batch is running."""
         return not self._computing
 
     def run(self, batch: Batch) -> None:
-        """On the loop's own turn or on the thread."""
+        """Run a short batch at once on the event loop, a long one on the thread."""
         self._computing = True
         if self._curve.predict_ns(batch.rows) <= INLINE_LIMIT_NS and not batch.explains():
             self._done(batch, self._work(batch))
@@ -173,13 +173,13 @@ class LocalCompute(Compute):
             self._thread.submit(self._work, batch).add_done_callback(lambda done: self._hand_over(batch, done))
 
     def rest(self) -> None:
-        """Whoever reads and refuses meanwhile takes the core from the compute thread at each wake-up."""
+        """Wait for the running batch: reading and refusing would take the core from the compute thread."""
         if self._computing:
             self._ended.wait(REST_S)
 
     def _work(self, batch: Batch) -> Result:
         try:
-            return work(self._engine, self._intake, batch.requests(), self._explainer)
+            return run_batch(self._engine, self._assembler, batch.requests(), self._explainer)
         except Exception:  # noqa: BLE001  (the model is foreign code: its failure is the batch's, not the server's)
             traceback.print_exc(file=sys.stderr)
             return MODEL_FAILED

@@ -1,4 +1,4 @@
-"""Prometheus text from what servers counted of themselves; with replicas, each is labelled with its number."""
+"""Formats the counters of a server as Prometheus text; replicas are labelled with their numbers."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from prometheus_client.core import Metric
+    from prometheus_client.registry import Collector
 
 HISTOGRAMS = {
     "sweepspot_batch_size": "Rows per model call.",
@@ -22,50 +23,52 @@ HISTOGRAMS = {
 
 
 class Buckets(msgspec.Struct, frozen=True):
-    """A histogram: upper bounds as text, how many fell into each and above the last, and the sum."""
+    """A histogram: upper bounds as text, the count per bucket (the last one unbounded), and the sum."""
 
     bounds: list[str]
     counts: list[int]
     sum: float
 
     def cumulative(self) -> list[tuple[str, float]]:
-        """(upper bound, cumulative count), the last one infinite."""
+        """(upper bound, cumulative count) per bucket; the last bound is infinite."""
         return list(zip([*self.bounds, "+Inf"], map(float, accumulate(self.counts)), strict=True))
 
 
 class StageCounts(msgspec.Struct, frozen=True):
-    """The calls of one stage of the model, and what they took together."""
+    """The number of calls of one stage of the model, and their total time."""
 
     calls: int
     compute_ns: int
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """What one server process counted until now."""
+    """The counters of one server process."""
 
     pid: int
     requests: dict[str, int]
     queue_length: int
-    stages: dict[int, StageCounts]  # by number, from 1; a model that is not cut is one stage
+    stages: dict[int, StageCounts]  # by number, from 1; a model that is not cut has one stage
     histograms: dict[str, Buckets]
 
 
 class Exposition:
-    """A collector for `prometheus_client`: one snapshot per replica, by its number; `None` where there is only one."""
+    """A collector for `prometheus_client`: one (replica number, snapshot) each; the number is None without replicas."""
 
     def __init__(self, snapshots: Sequence[tuple[int | None, Snapshot]]) -> None:
         self._labelled = [([] if replica is None else [str(replica)], snapshot) for replica, snapshot in snapshots]
         self._names = ["replica"] if any(labels for labels, _ in self._labelled) else []
 
     def collect(self) -> Iterator[Metric]:
-        """The families."""
+        """The metric families."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
         requests = CounterMetricFamily("sweepspot_requests", "Requests by outcome.", labels=["outcome", *self._names])
         length = GaugeMetricFamily("sweepspot_queue_length", "Rows waiting now.", labels=self._names)
-        pid = GaugeMetricFamily("sweepspot_process_pid", "Process that serves.", labels=self._names)
+        pid = GaugeMetricFamily("sweepspot_process_pid", "Process id.", labels=self._names)
         calls = CounterMetricFamily("sweepspot_stage_calls", "Model calls.", labels=["stage", *self._names])
-        spent = CounterMetricFamily("sweepspot_stage_compute_seconds", "In them.", labels=["stage", *self._names])
+        spent = CounterMetricFamily(
+            "sweepspot_stage_compute_seconds", "Total time of the model calls.", labels=["stage", *self._names]
+        )
         for labels, snapshot in self._labelled:
             for stage, counts in snapshot.stages.items():
                 calls.add_metric([str(stage), *labels], counts.calls)
@@ -83,10 +86,15 @@ class Exposition:
             yield family
 
     def text(self) -> tuple[bytes, bytes]:
-        """(content type, text) for a scrape."""
-        from prometheus_client import CollectorRegistry, generate_latest
-        from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+        """(content type, text) of the response to a scrape."""
+        return prometheus_text(self)
 
-        registry = CollectorRegistry()
-        registry.register(self)
-        return CONTENT_TYPE_PLAIN_0_0_4.encode(), generate_latest(registry)
+
+def prometheus_text(collector: Collector) -> tuple[bytes, bytes]:
+    """(content type, text) of the metrics of a collector."""
+    from prometheus_client import CollectorRegistry, generate_latest
+    from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+    registry = CollectorRegistry()
+    registry.register(collector)
+    return CONTENT_TYPE_PLAIN_0_0_4.encode(), generate_latest(registry)

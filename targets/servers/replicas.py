@@ -1,7 +1,7 @@
-"""`replicas`: several processes behind one port, each with its own model and queue, and the parent that keeps them.
+"""Supervises replicas: several processes behind one port, each with its own model and queue.
 
-The kernel spreads new connections over the processes that listen (SO_REUSEPORT). The parent holds the port
-without listening, starts again who died, passes on what it is told, and answers no request itself.
+The kernel distributes new connections over the processes that listen (SO_REUSEPORT). The supervisor binds the port
+without listening, starts dead replicas again, forwards knob changes, and serves no request itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import RunError
 from harness.plan.knobs import Apply
 from targets.cores import share_of
-from targets.servers.child import Child, Launch
+from targets.servers.restarting_child import Launch, RestartingChild
 
 if TYPE_CHECKING:
     import socket
@@ -36,7 +36,7 @@ FORCED_EXIT = 130
 
 @dataclass(frozen=True, slots=True)
 class ReplicaOrder:
-    """What every replica is started with."""
+    """The start parameters of every replica."""
 
     target: str
     model: str
@@ -46,16 +46,16 @@ class ReplicaOrder:
 
 
 class Supervisor:
-    """A `Server` made of replicas."""
+    """A `Server` that consists of replicas."""
 
     def __init__(self, order: ReplicaOrder, count: int, progress: Progress) -> None:
         self._order = order
         self._count = count
         self._progress = progress
         self._lock = threading.Lock()
-        self._replicas: list[Child] = []
-        self._ready: set[Child] = set()
-        self._owed: dict[Child, int] = {}  # acknowledgements of settings
+        self._replicas: list[RestartingChild] = []
+        self._ready: set[RestartingChild] = set()
+        self._unacknowledged: dict[RestartingChild, int] = {}  # by replica: knob changes that it has not acknowledged
         self._done: list[Callable[[], None]] = []
         self._all_ready = threading.Event()
         self._stopping = threading.Event()
@@ -63,12 +63,12 @@ class Supervisor:
         self._served = False
 
     def run(self, sock: socket.socket, on_ready: Callable[[], None]) -> None:
-        """Serve until `stop`, SIGTERM or SIGINT; a second signal ends all at once. Raises RunError."""
+        """Serve until `stop`, SIGTERM or SIGINT; a second signal kills all replicas. Raises RunError."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         with tempfile.TemporaryDirectory(prefix="sweepspot-replicas-") as directory:
             for index in range(self._count):
-                self._replicas.append(Child(partial(self._launch, sock, index, directory), self._hear))
+                self._replicas.append(RestartingChild(partial(self._launch, sock, index, directory), self._on_message))
             for replica in self._replicas:
                 replica.start()
             self._all_ready.wait()
@@ -84,28 +84,28 @@ class Supervisor:
             raise RunError(self._failure)
 
     def stop(self) -> None:
-        """Begin to drain; from any thread, any number of times."""
+        """Begin to drain. May be called from any thread and repeatedly."""
         self._stopping.set()
         self._all_ready.set()
 
     def set_knobs(self, setting: Setting, done: Callable[[], None]) -> None:
-        """Tell all replicas; `done` is called when the last one has said yes. From any thread."""
+        """Send the live knobs to all replicas and call `done` after the last acknowledgement. From any thread."""
         live = {knob.name: setting[knob.name] for knob in self._order.knobs if knob.apply is Apply.LIVE}
         with self._lock:
             self._order = replace(self._order, setting={**self._order.setting, **live})
             self._done.append(done)
             for replica in self._ready:
-                self._tell_live(replica)
+                self._send_live_knobs(replica)
         self._settle()
 
-    def _tell_live(self, replica: Child) -> None:
+    def _send_live_knobs(self, replica: RestartingChild) -> None:
         order = self._order
-        self._owed[replica] = self._owed.get(replica, 0) + 1
-        replica.tell({"set": {knob.name: order.setting[knob.name] for knob in order.knobs if knob.apply is Apply.LIVE}})
+        self._unacknowledged[replica] = self._unacknowledged.get(replica, 0) + 1
+        replica.send({"set": {knob.name: order.setting[knob.name] for knob in order.knobs if knob.apply is Apply.LIVE}})
 
     def _settle(self) -> None:
         with self._lock:
-            finished, self._done = ([], self._done) if self._owed else (self._done, [])
+            finished, self._done = ([], self._done) if self._unacknowledged else (self._done, [])
         for done in finished:
             done()
 
@@ -119,7 +119,7 @@ class Supervisor:
             argv += ["--tls-cert", str(order.certificate.chain), "--tls-key", str(order.certificate.key)]
         return Launch(argv, cores=share_of(index, self._count))
 
-    def _hear(self, replica: Child, message: Message) -> None:
+    def _on_message(self, replica: RestartingChild, message: Message) -> None:
         match message["event"]:
             case "ready":
                 self._on_replica_ready(replica, message)
@@ -130,11 +130,11 @@ class Supervisor:
             case "gone":
                 self._on_gone(replica, message)
 
-    def _on_replica_ready(self, replica: Child, message: Message) -> None:
+    def _on_replica_ready(self, replica: RestartingChild, message: Message) -> None:
         with self._lock:
             self._ready.add(replica)
             ready = len(self._ready)
-            self._tell_live(replica)  # what was set while it started
+            self._send_live_knobs(replica)  # knobs may have changed while it started
         if self._served:
             print(f"replica {message['pid']} is ready", file=sys.stderr, flush=True)
         else:
@@ -142,12 +142,12 @@ class Supervisor:
         if ready == self._count:
             self._all_ready.set()
 
-    def _on_acknowledged(self, replica: Child) -> None:
+    def _on_acknowledged(self, replica: RestartingChild) -> None:
         with self._lock:
-            if replica in self._owed:
-                self._owed[replica] -= 1
-                if not self._owed[replica]:
-                    del self._owed[replica]
+            if replica in self._unacknowledged:
+                self._unacknowledged[replica] -= 1
+                if not self._unacknowledged[replica]:
+                    del self._unacknowledged[replica]
         self._settle()
 
     def _on_error(self, text: str) -> None:
@@ -155,16 +155,20 @@ class Supervisor:
             self._failure = self._failure or text
             self.stop()
 
-    def _on_gone(self, replica: Child, message: dict[str, Any]) -> None:
+    def _on_gone(self, replica: RestartingChild, message: dict[str, Any]) -> None:
         with self._lock:
             self._ready.discard(replica)
-            self._owed.pop(replica, None)
+            self._unacknowledged.pop(replica, None)
         self._settle()
         if self._stopping.is_set():
             return
-        print(f"replica {message['pid']} ended with {message['code']}; starting it again", file=sys.stderr, flush=True)
+        print(
+            f"replica {message['pid']} ended with exit code {message['code']}; starting it again",
+            file=sys.stderr,
+            flush=True,
+        )
         if not self._served:
-            self._on_error(f"a replica ended with {message['code']} before it was ready")
+            self._on_error(f"a replica ended with exit code {message['code']} before it was ready")
 
     def _on_signal(self, number: int, frame: object) -> None:
         del number, frame

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from harness.plan.knobs import Setting
     from targets.certificate import Certificate
-    from targets.servers.siblings import Siblings
+    from targets.servers.replica_counts import ReplicaCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,6 @@ class ServerOrder:
     model: str
     setting: Setting
     grpc_address: str = ""  # host:port, reserved; empty: no gRPC
-    siblings: Siblings | None = None  # of a replica
+    replica_counts: ReplicaCounts | None = None  # of a replica
     certificate: Certificate | None = None  # None: without TLS
     token: str = field(default="", repr=False)  # the bearer token that clients must send; empty: none

@@ -1,7 +1,7 @@
-"""What a server counts of itself.
+"""Counts requests, batches and durations of a server.
 
-Counted in plain Python, once per batch where it can be, and turned into Prometheus families only when
-`/metrics` is asked: updating the client library's own objects would cost several times as much per request.
+Counters are plain Python, updated once per batch where possible, and become Prometheus families only for `/metrics`:
+updating the objects of the client library would cost several times as much per request.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from targets.servers.exposition import HISTOGRAMS, Buckets, Exposition, Snapshot
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from targets.servers.siblings import Siblings
-    from targets.servers.work import Done
+    from targets.servers.model_call import BatchResult
+    from targets.servers.replica_counts import ReplicaCounts
 
 BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 SECONDS_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -29,8 +29,8 @@ EXPIRED = 504
 OUTCOMES = {UNAVAILABLE: "rejected", EXPIRED: "expired"}
 
 
-class Histogram:
-    """Counts per bucket (value <= bound), and the sum."""
+class PrometheusHistogram:
+    """A histogram: counts per bucket (value <= bound), and the sum."""
 
     def __init__(self, bounds: Iterable[float], scale: float = 1.0) -> None:
         self._labels = [f"{bound:g}" for bound in bounds]
@@ -40,7 +40,7 @@ class Histogram:
         self.total = 0.0
 
     def observe(self, value: float, count: int = 1) -> None:
-        """Add `count` times `value`, in the unit of the bounds times `scale`."""
+        """Add `value` `count` times. Its unit is that of the bounds divided by `scale`."""
         self._counts[bisect_left(self._bounds, value)] += count
         self.total += value * count
 
@@ -52,35 +52,37 @@ class Histogram:
             self.total += value
 
     def buckets(self) -> Buckets:
-        """What was observed, in the unit of the bounds."""
+        """The buckets in the unit of the bounds."""
         return Buckets(bounds=self._labels, counts=list(self._counts), sum=self.total / self._scale)
 
 
 @dataclass(slots=True)
 class Calls:
-    """The model calls of one batch size, or of one stage."""
+    """The number and total time of the model calls of one batch size or one stage."""
 
     calls: int = 0
     compute_ns: int = 0
 
 
 class Telemetry:
-    """Counters of one server. One thread at a time."""
+    """The counters of one server. Not thread-safe."""
 
-    def __init__(self, queue_length: Callable[[], int] = lambda: 0, siblings: Siblings | None = None) -> None:
+    def __init__(
+        self, queue_length: Callable[[], int] = lambda: 0, replica_counts: ReplicaCounts | None = None
+    ) -> None:
         self.requests: Counter[str] = Counter({"ok": 0, "bad_request": 0, "rejected": 0, "expired": 0, "error": 0})
-        self.batch_size = Histogram(BATCH_BOUNDS)
-        self.queue_ns = Histogram(SECONDS_BOUNDS, NS_PER_S)
-        self.compute_ns = Histogram(SECONDS_BOUNDS, NS_PER_S)
+        self.batch_size = PrometheusHistogram(BATCH_BOUNDS)
+        self.queue_ns = PrometheusHistogram(SECONDS_BOUNDS, NS_PER_S)
+        self.compute_ns = PrometheusHistogram(SECONDS_BOUNDS, NS_PER_S)
         self.spent_ns = {"queue": 0, "compute_input": 0, "compute_infer": 0, "compute_output": 0}  # over requests
         self.batches: dict[int, Calls] = {}  # by rows
         self.stages: dict[int, Calls] = {}  # by the stage's number, from 1
         self.last_inference_ns = 0
         self._queue_length = queue_length
-        self.siblings = siblings
+        self.replica_counts = replica_counts
 
-    def answered(self, done: Done, waits_ns: list[int]) -> None:
-        """Count one batch, whose requests waited so long each."""
+    def count_batch(self, done: BatchResult, waits_ns: list[int]) -> None:
+        """Count one batch; `waits_ns` are the queue times of its requests."""
         requests = len(waits_ns)
         self.requests["ok"] += requests
         self.batch_size.observe(done.rows)
@@ -96,12 +98,12 @@ class Telemetry:
             _count(self.stages, stage, stage_ns)
         self.last_inference_ns = monotonic_ns()
 
-    def refused(self, status: int) -> None:
-        """Count one request that was answered with an error status."""
+    def count_error(self, status: int) -> None:
+        """Count one error response."""
         self.requests[OUTCOMES.get(status, "error" if status >= SERVER_ERROR else "bad_request")] += 1
 
     def snapshot(self) -> Snapshot:
-        """What was counted until now."""
+        """A copy of the counters."""
         histograms = (self.batch_size, self.queue_ns, self.compute_ns)
         return Snapshot(
             pid=os.getpid(),
@@ -112,14 +114,14 @@ class Telemetry:
         )
 
     def publish(self) -> None:
-        """Let the other replicas see the counts; nothing where there are none. To be called about once a second."""
-        if self.siblings is not None:
-            self.siblings.publish(self.snapshot())
+        """Share the counters with the other replicas, if there are any. Call it about once a second."""
+        if self.replica_counts is not None:
+            self.replica_counts.publish(self.snapshot())
 
     def exposition(self) -> tuple[bytes, bytes]:
-        """(content type, text) for a scrape: of all replicas, labelled, where there are several."""
+        """(content type, text) of the response to a scrape; with replicas it covers all of them, labelled."""
         own = self.snapshot()
-        return Exposition([(None, own)] if self.siblings is None else self.siblings.all(own)).text()
+        return Exposition([(None, own)] if self.replica_counts is None else self.replica_counts.all(own)).text()
 
 
 def _count(calls: dict[int, Calls], key: int, compute_ns: int) -> None:

@@ -1,4 +1,4 @@
-"""`threaded`: a thread per connection, a model call per request: the server most people write first."""
+"""`threaded`: one thread per connection and one model call per request."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from harness.clock import NS_PER_S, MonotonicClock, monotonic_ns
 from targets.certificate import HANDSHAKE_LIMIT_S
 from targets.servers.http.responses import CLOSE, OK, refusal, response, timing_queue
 from targets.servers.http.routes import INFERENCE, Action
+from targets.servers.model_call import run_batch
 from targets.servers.protocols.errors import ProtocolError
-from targets.servers.work import work
 
 if TYPE_CHECKING:
     import socket
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.plan.knobs import Setting
-    from targets.engines import Engine
-    from targets.preprocessing.intake import Intake
+    from targets.engines import InferenceEngine
+    from targets.preprocessing.input_assembler import InputAssembler
     from targets.servers.protocols.protocol import ProtocolLayer
 
 BACKLOG = 2048
 DISCARD_BYTES = 64 * 1024
-DRAIN_GRACE_NS = NS_PER_S // 2  # for idle connections: a request may be on its way already
+DRAIN_GRACE_NS = NS_PER_S // 2  # for idle connections: a request may already be in transit
 DRAIN_LIMIT_NS = 30 * NS_PER_S
 DRAIN_POLL_NS = NS_PER_S // 100
 WARM_CALLS = 5
@@ -37,18 +37,20 @@ MAX_ROWS = 4096  # of one request
 
 
 class ThreadedService:
-    """What the threads of one server share."""
+    """The state that the threads of one server share."""
 
-    def __init__(self, protocol: ProtocolLayer, engine: Engine, intake: Intake, max_body_bytes: int) -> None:
+    def __init__(
+        self, protocol: ProtocolLayer, engine: InferenceEngine, assembler: InputAssembler, max_body_bytes: int
+    ) -> None:
         self.protocol = protocol
         self.engine = engine
-        self.intake = intake
+        self.assembler = assembler
         self.max_body_bytes = max_body_bytes
         self.draining = False
         self._lock = threading.Lock()
-        self.busy = 0  # requests being answered
+        self.busy = 0  # requests in progress
 
-    def answer(self, action: Action, body: bytes, json_length: int | None) -> tuple[bytes, bytes]:
+    def respond(self, action: Action, body: bytes, json_length: int | None) -> tuple[bytes, bytes]:
         """(status line and headers, body). Raises ProtocolError."""
         if action not in INFERENCE:
             kind, document = self.protocol.document(action, ready=not self.draining)
@@ -56,25 +58,25 @@ class ThreadedService:
         arrived_ns = monotonic_ns()
         request = self.protocol.decode(action, body, json_length, MAX_ROWS)
         began_ns = monotonic_ns()
-        done = work(self.engine, self.intake, [request], self.protocol.explainer)
+        done = run_batch(self.engine, self.assembler, [request], self.protocol.explainer)
         with self._lock:
-            self.protocol.telemetry.answered(done, [began_ns - arrived_ns])
-        headers, content = done.replies[0]
+            self.protocol.telemetry.count_batch(done, [began_ns - arrived_ns])
+        headers, content = done.responses[0]
         return OK + headers + timing_queue(0, 0, done.rows) + done.timing_of(request), content
 
     def refuse(self, error: ProtocolError) -> tuple[bytes, bytes]:
-        """The protocol's error, counted."""
+        """The protocol's error response. Counts it."""
         with self._lock:
-            self.protocol.telemetry.refused(error.status)
+            self.protocol.telemetry.count_error(error.status)
         return refusal(error)
 
     def enter(self) -> None:
-        """A request begins."""
+        """Count a request that begins."""
         with self._lock:
             self.busy += 1
 
     def leave(self) -> None:
-        """A request is answered."""
+        """Count a request that has ended."""
         with self._lock:
             self.busy -= 1
 
@@ -103,11 +105,11 @@ class ThreadedServer:
         self._drain(server)
 
     def stop(self) -> None:
-        """Begin to drain; from any thread, any number of times."""
+        """Begin to drain. May be called from any thread and repeatedly."""
         self._stopping.set()
 
     def set_knobs(self, setting: Setting, done: Callable[[], None]) -> None:
-        """No knob of this server is live."""
+        """Do nothing: no knob of this server is live."""
         del setting
         done()
 
@@ -119,7 +121,7 @@ class ThreadedServer:
 
     def _warm(self) -> None:
         for _ in range(WARM_CALLS):
-            self._service.engine.predict(self._service.intake.sample_batch(1))
+            self._service.engine.predict(self._service.assembler.sample_batch(1))
 
     def _drain(self, server: _Listener) -> None:
         self._service.draining = True
@@ -134,7 +136,7 @@ class ThreadedServer:
 
 
 class _Listener(ThreadingHTTPServer):
-    """Accepts up to a number of connections, and refuses the rest with 503."""
+    """Accepts up to `max_connections` connections, and refuses further ones with 503."""
 
     daemon_threads = True
     block_on_close = False
@@ -153,7 +155,7 @@ class _Listener(ThreadingHTTPServer):
         sock.listen(BACKLOG)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """A thread for the connection, if one is left."""
+        """Start a thread for the connection, or refuse it."""
         with self._lock:
             admitted = self.connections < self._max_connections
             self.connections += admitted
@@ -165,11 +167,11 @@ class _Listener(ThreadingHTTPServer):
         self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """The life of one connection."""
+        """Serve one connection."""
         try:
             super().process_request_thread(self._secured(request), client_address)
         except OSError:
-            self.shutdown_request(request)  # no TLS came about
+            self.shutdown_request(request)  # the TLS handshake failed
         finally:
             with self._lock:
                 self.connections -= 1
@@ -181,13 +183,13 @@ class _Listener(ThreadingHTTPServer):
         return self._tls.wrap_socket(request, server_side=True)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that breaks its connection is no error of ours; anything else is shown."""
+        """Print errors, except those of clients that disconnect."""
         if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection; the standard library reads its heads."""
+    """Serves one connection; the standard library parses the heads."""
 
     server: _Listener
     protocol_version = "HTTP/1.1"
@@ -195,21 +197,21 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def handle_one(self) -> None:
-        """Answer the request whose head has been read."""
+        """Respond to the request whose head has been read."""
         service = self.server.service
         service.enter()
         try:
-            self._reply(*self._answer(service))
+            self._reply(*self._response(service))
         finally:
             service.leave()
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = handle_one  # noqa: N815  (http.server's names)
 
-    def _answer(self, service: ThreadedService) -> tuple[bytes, bytes]:
+    def _response(self, service: ThreadedService) -> tuple[bytes, bytes]:
         try:
             body = self._read_body(service.max_body_bytes)
             action = self._action(service.protocol)
-            return service.answer(action, body, self._whole("inference-header-content-length"))
+            return service.respond(action, body, self._whole_number("inference-header-content-length"))
         except ProtocolError as error:
             return service.refuse(error)
         except Exception as error:  # noqa: BLE001  (the model is foreign code: its failure is the request's)
@@ -221,7 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             action = protocol.routes.find(self.command, self.path)
         except ProtocolError:
-            protocol.guard.check(authorization)  # who may not ask is not told what there is
+            protocol.guard.check(authorization)  # a client without the token must not learn which paths exist
             raise
         protocol.guard.check(authorization, action)
         return action
@@ -230,7 +232,7 @@ class _Handler(BaseHTTPRequestHandler):
         if "transfer-encoding" in self.headers:
             self.close_connection = True
             raise ProtocolError(411, "this server needs a content-length")
-        length = self._whole("content-length") or 0
+        length = self._whole_number("content-length") or 0
         if length > max_bytes:
             self._discard(length)
             raise ProtocolError(413, f"the body is larger than {max_bytes} bytes")
@@ -240,7 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
         while length > 0 and (part := self.rfile.read(min(length, DISCARD_BYTES))):
             length -= len(part)
 
-    def _whole(self, header: str) -> int | None:
+    def _whole_number(self, header: str) -> int | None:
         text = self.headers.get(header)
         if text is None:
             return None
@@ -255,15 +257,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(response(status_and_headers, body, CLOSE if self.close_connection else b""))
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What the standard library refuses by itself (a malformed head, an unknown method), in our shape."""
+        """Send the errors that the standard library detects (malformed head, unknown method) in this server's form."""
         del explain
         self.close_connection = True
         status = 405 if code == 501 else int(code)
         self._reply(*self.server.service.refuse(ProtocolError(status, message or "malformed HTTP request")))
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (http.server's name)
-        """Requests are counted, not logged."""
+        """Do nothing: requests are counted, not logged."""
 
     def log_error(self, format: str, *args: Any) -> None:  # noqa: A002  (http.server's name)
-        """Only what went wrong."""
+        """Log an error."""
         BaseHTTPRequestHandler.log_message(self, format, *args)

@@ -1,4 +1,1 @@
-"""The Keras trainer: a recipe, the training knobs, and a fit that leaves a row per epoch.
-
-Importing this imports no deep-learning library.
-"""
+"""The Keras trainer: its knobs, and a fit that writes one row per epoch. Importing this imports nothing heavy."""

@@ -1,6 +1,6 @@
-"""`python -m targets.training`: one fit as a process of its own. The harness starts it for every trial.
+"""`python -m targets.training` runs one fit. The harness starts such a process for every trial.
 
-It ends when the process that started it is gone.
+The process ends when its parent ends.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from harness.errors import UserError
 from harness.judge.metrics import ModelCard
 from harness.training.epochs import EpochWriter
 from harness.training.fit_result import Fit
-from targets.engines.quiet import import_tensorflow
+from targets.engines.quiet_import import import_tensorflow
 from targets.models.catalog import find_recipe
 from targets.training.devices import claim
 from targets.training.fitting import Fitting
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from harness.training.epochs import Epoch
     from targets.models.recipe import Recipe
     from targets.training.fitting import Fitted
-    from targets.training.split import Split
+    from targets.training.split import TrainingSplit
 
 USAGE = 2
 
 
 def main() -> int:
-    """Fit, and answer with an exit code: 0 after the last epoch, 2 where the user can mend it."""
+    """Fit and return an exit code: 0 after the last epoch, 2 after a user error."""
     options = _options()
     control = ControlChannel.inherited(options.control_fd)
     control.watch(lambda message: os._exit(1) if message.get("stop") else None, lambda: os._exit(1))
@@ -54,16 +54,16 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m targets.training", description=__doc__)
     parser.add_argument("--model", required=True, help="model to train")
     parser.add_argument("--knobs", type=json.loads, default={}, help='JSON object, for example {"dropout": 0.2}')
-    parser.add_argument("--seed", type=int, default=1, help="of weights, order of examples, dropout and noise")
-    parser.add_argument("--out", type=Path, required=True, help="folder that gets epochs.arrow and fit.json")
+    parser.add_argument("--seed", type=int, default=1, help="seed of weights, order of examples, dropout and noise")
+    parser.add_argument("--out", type=Path, required=True, help="folder for epochs.arrow and fit.json")
     parser.add_argument("--control-fd", type=int, required=True, help="descriptor of the parent's control channel")
     return parser.parse_args()
 
 
 def _fit(options: argparse.Namespace, control: ControlChannel) -> None:
     recipe = find_recipe(options.model)
-    setting: Setting = {**_unset(recipe), **options.knobs}
-    _refuse_what_cannot_be(setting)
+    setting: Setting = {**_defaults_of(recipe), **options.knobs}
+    _refuse_small_batches(setting)
     control.send({"event": "progress", "stage": "starting the trainer", "done": 0, "total": 0})
     import_tensorflow()
     import keras
@@ -92,21 +92,21 @@ def _fit(options: argparse.Namespace, control: ControlChannel) -> None:
     (options.out / "fit.json").write_bytes(msgspec.json.encode(fit))
 
 
-def _refuse_what_cannot_be(setting: Setting) -> None:
+def _refuse_small_batches(setting: Setting) -> None:
     if int(setting["train_devices"]) > int(setting["train_batch_size"]):
         raise UserError(
             f"train_devices={setting['train_devices']}: a batch of train_batch_size={setting['train_batch_size']} "
-            "cannot be divided over so many; use larger batches"
+            "has fewer examples than devices; use larger batches"
         )
 
 
-def _unset(recipe: Recipe) -> Setting:
-    """The defaults of every knob that is not a matter of the model's own layers, and the recipe's own values."""
+def _defaults_of(recipe: Recipe) -> Setting:
+    """The default of every knob except those of the model's layers, overridden by the recipe's values."""
     layers = ("dropout", "activation")
     return {**{knob.name: knob.default for knob in TRAINING if knob.name not in layers}, **recipe.training}
 
 
-def _card(recipe: Recipe, fitted: Fitted, split: Split, rows: list[Epoch]) -> ModelCard:
+def _card(recipe: Recipe, fitted: Fitted, split: TrainingSplit, rows: list[Epoch]) -> ModelCard:
     from targets.models.train import describe
 
     finite = bool(np.isfinite(fitted.test_loss))

@@ -1,4 +1,4 @@
-"""From a recipe's model and the training knobs to a model that can be fitted."""
+"""Applies the training knobs to a recipe's model."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ MOMENTUM = 0.9
 
 
 def assemble(model: keras.Model, setting: Setting) -> keras.Model:
-    """`model` anew with the dropout, activation and L2 of `setting`; what it leaves out stays the model's own.
+    """Clone `model` with the dropout, activation and L2 of `setting`; knobs that are not set keep the model's values.
 
-    Raises UserError where the model has nothing that a knob could turn.
+    Raises UserError where a knob of `setting` applies to no layer of the model.
     """
     import keras
 
-    turned: set[str] = set()
+    applied: set[str] = set()
     last = model.layers[-1]
 
     def clone(layer: keras.Layer) -> keras.Layer:
         config = layer.get_config()
         for name, value in _changes(layer, setting, output=layer is last).items():
-            turned.add(name)
+            applied.add(name)
             config[_FIELD[name]] = keras.regularizers.L2(value) if name == "l2" else value
         return type(layer).from_config(config)
 
-    anew = keras.models.clone_model(model, clone_function=clone)
+    cloned = keras.models.clone_model(model, clone_function=clone)
     for name in _FIELD:
-        if name in setting and name not in turned and not (name == "l2" and not setting["l2"]):
+        if name in setting and name not in applied and not (name == "l2" and not setting["l2"]):
             raise UserError(f"{name}: {model.name.replace('_', '-')} has {_LACKS[name]}; leave {name} out")
-    return anew
+    return cloned
 
 
 _FIELD = {"dropout": "rate", "activation": "activation", "l2": "kernel_regularizer"}
@@ -61,9 +61,9 @@ def _changes(layer: keras.Layer, setting: Setting, *, output: bool) -> dict[str,
 
 
 def with_noise(model: keras.Model, noise: float) -> keras.Model:
-    """`model` behind a layer that adds noise of standard deviation `noise` while training; itself where it is 0.
+    """`model` with a first layer that adds Gaussian noise of standard deviation `noise` in training; 0 adds no layer.
 
-    Raises UserError where the inputs are no magnitudes: half a token more is no other token.
+    Raises UserError where the inputs are token numbers, to which noise cannot be added.
     """
     if not noise:
         return model
@@ -71,13 +71,13 @@ def with_noise(model: keras.Model, noise: float) -> keras.Model:
 
     if "int" in model.inputs[0].dtype:
         name = model.name.replace("_", "-")
-        raise UserError(f"input_noise: the inputs of {name} are whole numbers that stand for things; leave it out")
+        raise UserError(f"input_noise: the inputs of {name} are token numbers; leave it out")
     inputs = keras.Input(model.input_shape[1:])
     return keras.Model(inputs, model(keras.layers.GaussianNoise(noise)(inputs)))
 
 
 def make_optimizer(name: str, learning_rate: float) -> keras.Optimizer:
-    """The optimizer that the knob names."""
+    """Make the optimizer that the knob names."""
     import keras
 
     sgd: dict[str, Callable[[], keras.Optimizer]] = {

@@ -1,4 +1,4 @@
-"""Where a fit runs: threads, and data parallelism over GPUs or over parts of the CPU."""
+"""Sets the devices of a fit: threads, and data parallelism over GPUs or over parts of the CPU."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """The names of the devices, and the scope in which model and optimizer have to be made for them."""
+    """The names of the devices, and the scope in which model and optimizer must be created."""
 
     names: tuple[str, ...]
     scope: AbstractContextManager[Any]
 
 
 def claim(count: int, threads: int) -> Devices:
-    """`count` devices for a synchronous data-parallel fit (`tf.distribute.MirroredStrategy`).
+    """Configure `count` devices for a synchronous data-parallel fit (`tf.distribute.MirroredStrategy`).
 
-    GPUs where there are as many; otherwise the CPU is divided into `count` logical devices, which share its cores.
-    To be called before TensorFlow has run anything.
+    Uses GPUs where there are enough; otherwise divides the CPU into `count` logical devices, which share its cores.
+    Call it before TensorFlow has computed.
     """
     import tensorflow as tf
 
@@ -37,6 +37,6 @@ def claim(count: int, threads: int) -> Devices:
         (cpu, *_) = tf.config.list_physical_devices("CPU")
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
     names = tuple(f"{kind}:{number}" for number in range(count))
-    reduction = tf.distribute.ReductionToOneDevice() if kind == "CPU" else None  # NCCL knows GPUs only
+    reduction = tf.distribute.ReductionToOneDevice() if kind == "CPU" else None  # NCCL supports only GPUs
     strategy = tf.distribute.MirroredStrategy(names, cross_device_ops=reduction)
     return Devices(names, strategy.scope())

@@ -1,4 +1,4 @@
-"""One fit: epoch by epoch, each judged and on disk before the next begins."""
+"""Fits a model epoch by epoch; each epoch is evaluated and on disk before the next begins."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from harness.plan.knobs import Setting
     from targets.models.recipe import Recipe
     from targets.training.devices import Devices
-    from targets.training.split import Examples, Split
+    from targets.training.split import FitExamples, TrainingSplit
 
-JUDGE_BATCH = 1024  # examples per call where nothing is fitted
+EVALUATION_BATCH = 1024  # examples per call in evaluation
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """The model as it stands after the last epoch, and what it makes of the test examples."""
+    """The model after the last epoch, and its loss and accuracy on the test examples."""
 
     model: keras.Model
     test_loss: float
@@ -35,9 +35,9 @@ class Fitted:
 
 
 class Fitting:
-    """A model, compiled for its devices, and the data in the form that its loss takes."""
+    """A compiled model and its data."""
 
-    def __init__(self, recipe: Recipe, setting: Setting, devices: Devices, split: Split) -> None:
+    def __init__(self, recipe: Recipe, setting: Setting, devices: Devices, split: TrainingSplit) -> None:
         import keras
 
         self._setting = setting
@@ -54,7 +54,7 @@ class Fitting:
             )
 
     def run(self, on_epoch: Callable[[Epoch], None]) -> Fitted:
-        """Fit all epochs, or up to the first whose loss is no finite number; `on_epoch` gets each as it ends."""
+        """Fit all epochs, or until a loss is not finite; `on_epoch` gets each epoch as it ends."""
         import keras
 
         train, began_ns = self._split.train, 0
@@ -78,12 +78,12 @@ class Fitting:
             verbose=0,
             callbacks=[keras.callbacks.LambdaCallback(on_epoch_begin=begin, on_epoch_end=end)],
         )
-        loss, accuracy = self._judge(self._split.test)
+        loss, accuracy = self._evaluate(self._split.test)
         return Fitted(self._core, loss, accuracy)
 
     def _row(self, number: int, begin_ns: int, fitted_ns: int) -> Epoch:
-        train_loss, train_accuracy = self._judge(self._split.train)
-        validation_loss, validation_accuracy = self._judge(self._split.validation)
+        train_loss, train_accuracy = self._evaluate(self._split.train)
+        validation_loss, validation_accuracy = self._evaluate(self._split.validation)
         return Epoch(
             epoch=number,
             begin_ns=begin_ns,
@@ -97,19 +97,19 @@ class Fitting:
             validation_accuracy=validation_accuracy,
         )
 
-    def _judge(self, examples: Examples) -> tuple[float, float]:
+    def _evaluate(self, examples: FitExamples) -> tuple[float, float]:
         """Loss and accuracy without dropout, noise and the L2 term.
 
-        By direct calls: `keras.Model.evaluate` takes ten times as long, and gives the same where L2 is 0.
+        Calls the model directly: `keras.Model.evaluate` takes ten times as long and gives the same where L2 is 0.
         """
-        losses, right = [], []
+        losses, correct = [], []
         truth = self._one_hot(examples)
-        for start in range(0, len(examples), JUDGE_BATCH):
-            part = slice(start, start + JUDGE_BATCH)
-            answers = self._core(examples.inputs[part], training=False)
-            losses.append(self._to_numpy(self._loss(truth[part], answers)))
-            right.append(self._to_numpy(answers).argmax(axis=-1) == examples.labels[part])
-        return float(np.concatenate(losses).mean()), float(np.concatenate(right).mean())
+        for start in range(0, len(examples), EVALUATION_BATCH):
+            part = slice(start, start + EVALUATION_BATCH)
+            outputs = self._core(examples.inputs[part], training=False)
+            losses.append(self._to_numpy(self._loss(truth[part], outputs)))
+            correct.append(self._to_numpy(outputs).argmax(axis=-1) == examples.labels[part])
+        return float(np.concatenate(losses).mean()), float(np.concatenate(correct).mean())
 
-    def _one_hot(self, examples: Examples) -> NDArray[np.float32]:
+    def _one_hot(self, examples: FitExamples) -> NDArray[np.float32]:
         return np.eye(self._classes, dtype=np.float32)[examples.labels]

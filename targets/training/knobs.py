@@ -1,6 +1,6 @@
 """The knobs of training. Importing this imports nothing heavy.
 
-A default is that of the worked example; a model whose recipe says otherwise keeps its own value until it is set.
+The defaults are those of `digits-mlp`; a recipe with other values keeps them until a knob is set.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _training = partial(Knob, owner=Owner.TRAINING)
 
 LEARNING_RATE = _training(
     name="learning_rate",
-    doc="Length of the optimizer's steps.",
+    doc="Step size of the optimizer.",
     default=0.001,
     swept=(0.0001, 0.001, 0.01, 0.1),
     minimum=1e-9,
@@ -21,7 +21,7 @@ LEARNING_RATE = _training(
 )
 DROPOUT = _training(
     name="dropout",
-    doc="Share of its inputs that every dropout layer drops while training; unset: each layer's own.",
+    doc="Share of the inputs that each dropout layer drops in training; not set: each layer's own value.",
     default=0.5,
     swept=(0.0, 0.25, 0.5, 0.75),
     minimum=0,
@@ -37,7 +37,7 @@ L2 = _training(
 )
 TRAIN_BATCH_SIZE = _training(
     name="train_batch_size",
-    doc="Examples per step of the optimizer, over all devices together.",
+    doc="Examples per step of the optimizer, summed over all devices.",
     default=32,
     swept=(8, 32, 128, 512),
     unit="examples",
@@ -55,7 +55,7 @@ EPOCHS = _training(
 )
 LOSS = _training(
     name="loss",
-    doc="What the optimizer makes small: cross-entropy, mean squared error (mse) or absolute error (mae), ...",
+    doc="Loss that the optimizer minimises: cross-entropy, mean squared error (mse), mean absolute error (mae), ...",
     default="categorical_crossentropy",
     swept=("categorical_crossentropy", "mse", "categorical_hinge"),
     choices=(
@@ -77,14 +77,14 @@ ACTIVATION = _training(
 )
 OPTIMIZER = _training(
     name="optimizer",
-    doc="How gradients become steps; momentum and nesterov are sgd with a momentum of 0.9.",
+    doc="Optimizer; momentum and nesterov are sgd with a momentum of 0.9.",
     default="adam",
     swept=("adam", "sgd", "momentum", "rmsprop"),
     choices=("adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad", "lion", "sgd", "momentum", "nesterov"),
 )
 INPUT_NOISE = _training(
     name="input_noise",
-    doc="Augmentation: standard deviation of the noise added to the inputs, drawn anew for every example and epoch.",
+    doc="Augmentation: standard deviation of the Gaussian noise added to the inputs in training.",
     default=0.0,
     swept=(0.0, 0.1, 0.3),
     minimum=0,
@@ -92,7 +92,7 @@ INPUT_NOISE = _training(
 )
 VALIDATION_SHARE = _training(
     name="validation_share",
-    doc="Share of the training examples kept out of the fit and judged after every epoch; always the same ones.",
+    doc="Share of the training examples used for validation after every epoch; the split is always the same.",
     default=0.2,
     swept=(0.1, 0.2, 0.4),
     minimum=0.01,
@@ -100,8 +100,8 @@ VALIDATION_SHARE = _training(
 )
 TRAIN_DEVICES = _training(
     name="train_devices",
-    doc="Data parallelism: GPUs, or where there are too few, equal parts of the CPU, that each fit a part of every "
-    "batch and add up their gradients.",
+    doc="Devices for data parallelism: GPUs, or where there are too few, equal parts of the CPU. Each computes the "
+    "gradients of a part of every batch; the gradients are summed.",
     default=1,
     swept=(1, 2),
     unit="devices",
@@ -110,7 +110,7 @@ TRAIN_DEVICES = _training(
 )
 TRAIN_THREADS = _training(
     name="train_threads",
-    doc="Threads inside one operation while training; 0: as many as the cores the process may use.",
+    doc="Threads inside one operation in training; 0: as many as the cores that the process may use.",
     default=0,
     swept=(1, 2),
     unit="threads",
@@ -118,7 +118,7 @@ TRAIN_THREADS = _training(
     maximum=1024,
 )
 
-SPEED_KNOBS = frozenset({TRAIN_DEVICES.name, TRAIN_THREADS.name})  # the steps are the same, up to rounding
+SPEED_KNOBS = frozenset({TRAIN_DEVICES.name, TRAIN_THREADS.name})  # they leave the steps the same, up to rounding
 
 TRAINING = KnobSet(
     "training",

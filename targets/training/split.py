@@ -1,4 +1,4 @@
-"""What a fit learns from, what it is judged on after every epoch, and what it is judged on once at the end."""
+"""Splits the data of a recipe into training, validation and test examples."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from harness.wire.payload_bank import Items
     from targets.models.recipe import Recipe
 
-SPLIT_SEED = 11  # the validation examples are the same in every fit: seeds and settings differ, never what judges them
+SPLIT_SEED = 11  # the validation examples are the same in every fit, whatever its seed and settings
 
 
 @dataclass(frozen=True, slots=True)
-class Examples:
-    """What the model takes (n, *input_shape), padded to one length where lengths differ, and classes (n,) int64."""
+class FitExamples:
+    """Model inputs (n, *input_shape), padded where lengths differ, and classes (n,) int64."""
 
     inputs: NDArray[Any]
     labels: NDArray[np.int64]
@@ -29,18 +29,18 @@ class Examples:
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
-    """Three sets that share no example, each class in the same share in all of them."""
+class TrainingSplit:
+    """Three disjoint sets with the same class shares."""
 
-    train: Examples
-    validation: Examples
-    test: Examples
+    train: FitExamples
+    validation: FitExamples
+    test: FitExamples
 
 
-def split_of(recipe: Recipe, validation_share: float) -> Split:
-    """The recipe's data, prepared; `validation_share` of its training examples is kept out of the fit.
+def split_of(recipe: Recipe, validation_share: float) -> TrainingSplit:
+    """Load and preprocess the recipe's data; `validation_share` of its training examples becomes the validation set.
 
-    Raises UserError where either side would have fewer examples than there are classes.
+    Raises UserError where either set would have fewer examples than there are classes.
     """
     from sklearn.model_selection import train_test_split
 
@@ -55,10 +55,10 @@ def split_of(recipe: Recipe, validation_share: float) -> Split:
         stratify=data.train_labels,
         random_state=SPLIT_SEED,
     )
-    return Split(
-        train=Examples(train_inputs, train_labels),
-        validation=Examples(validation_inputs, validation_labels),
-        test=Examples(_ready(recipe, data.test), data.test_labels),
+    return TrainingSplit(
+        train=FitExamples(train_inputs, train_labels),
+        validation=FitExamples(validation_inputs, validation_labels),
+        test=FitExamples(_ready(recipe, data.test), data.test_labels),
     )
 
 

@@ -24,10 +24,10 @@ from pathlib import Path
 import openai
 
 from harness.measure.load.assemble import assemble
-from harness.measure.load.options import LoadOptions
 from harness.measure.load.phases import NEVER_NS
 from harness.measure.target.embedded_server import EmbeddedServer
-from harness.plan.chat_shape import parse_chat
+from harness.plan.load_options import chat_of
+from harness.plan.load_settings import TrialLoad
 from harness.plan.request_mix import ClassShare, RequestClass
 from harness.plan.target_spec import find_target
 
@@ -99,15 +99,15 @@ class Ours:
 
     def __init__(self, folder, url, model, prompts, tokens):
         (folder / "prompts.txt").write_text("\n".join(prompts))
-        options = LoadOptions(
-            trial_dir=folder,
+        options = TrialLoad(
+            trial_dir=str(folder),
             model=model,
             protocol="openai",
-            bank=folder / "prompts.txt",
+            bank=str(folder / "prompts.txt"),
             check="off",
             timeout_s=60.0,
             classes=(ClassShare(name="chat", request_class=RequestClass(verb="chat")),),
-            chat=parse_chat({"turns": "1", "output_tokens": str(tokens)}),
+            chat=chat_of({"turns": "1", "output_tokens": str(tokens)}),
         )
         self.load, self.driver = assemble(options, url, lambda module, name: getattr(__import__(module), name))
         self.load.open()

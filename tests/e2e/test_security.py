@@ -112,7 +112,7 @@ def test_a_wrong_certificate_fails_closed(tmp_path):
         code, output = run(*words, tmp_path / "wrong")
         assert code == 2
         assert "CERTIFICATE_VERIFY_FAILED" in output
-        assert "--tls-ca" in output
+        assert "give the authority of its certificate" in output
         authority = advice.split("--cacert ")[1].split()[0]
         code, output = run(*words, tmp_path / "right", "--tls-ca", authority)
         assert code in (0, 4), output

@@ -113,6 +113,20 @@ def test_tritonclient_over_grpc_gets_right_answers(ready: Message, served: tuple
         np.testing.assert_allclose(answer.as_numpy("output"), bank.expected[:16], atol=bank.meta.tolerance)
 
 
+@pytest.mark.parametrize("call", ["ModelInfer", "ModelReady", "ServerLive"])
+@pytest.mark.parametrize("raw", [b"\xff\xff\xff", b"\x0a\x7fshort"], ids=["no tag", "cut"])
+def test_grpc_says_invalid_argument_to_what_is_no_protobuf(ready: Message, call: str, raw: bytes) -> None:
+    import grpc
+
+    with grpc.insecure_channel(ready["grpc_url"].removeprefix("grpc://")) as channel:
+        with pytest.raises(grpc.RpcError) as e:
+            channel.unary_unary(f"/inference.GRPCInferenceService/{call}")(raw, timeout=20)
+        assert e.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert e.value.details() == f"the request is not a valid {call}Request message"
+        live = channel.unary_unary("/inference.GRPCInferenceService/ServerLive")(b"", timeout=20)
+    assert live == b"\x08\x01"  # field 1, true
+
+
 def test_grpc_refuses_what_is_wrong_with_the_protocols_codes(ready: Message) -> None:
     from tritonclient import grpc
 

@@ -27,6 +27,7 @@ from harness.judge.metrics import (
     Usage,
 )
 from harness.plan.arrivals import Closed, Poisson
+from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, order_trials
 from harness.plan.slo import parse_slo
 from reports import ReportInput, write_reports
@@ -210,8 +211,7 @@ def plan_of(points, repeats=2, **changes):
         "points": tuple(Point(number=p.point, setting=p.setting, arrivals=_arrivals(p)) for p in points),
         "trials": order_trials([0] * len(points), repeats, 0),
         "fixed": {"batch_wait_ms": 1.0},
-        "seconds": SECONDS,
-        "warmup_seconds": 0.5,
+        "load": LoadSettings(warmup_s=0.5, measure_s=SECONDS),
         "repeats": repeats,
         "slo": parse_slo("p99<50ms"),
         "seed": 0,

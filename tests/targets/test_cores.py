@@ -59,9 +59,9 @@ def test_more_cores_than_there_are_is_one_clear_line(monkeypatch):
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ({"strategy": "data", "replicas": 2}, "it decides replicas and stages itself"),
-        ({"stages": 2, "precision": "int8"}, "computes in float32"),
-        ({"strategy": "hybrid", "precision": "float16"}, "computes in float32"),
+        ({"strategy": "data", "replicas": 2}, "sets replicas and stages itself"),
+        ({"stages": 2, "precision": "int8"}, "supports only float32"),
+        ({"strategy": "hybrid", "precision": "float16"}, "supports only float32"),
     ],
 )
 def test_what_cannot_be_together_says_so(setting, words):

@@ -1,56 +1,36 @@
-"""What the values of options may look like, and what becomes of them."""
+"""Types of command-line options: each parses a text or raises a UserError that names the flag."""
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.errors import UserError
-from harness.plan.arrivals import parse_seconds
+from harness.plan.option_text import parse_positive_seconds
 from harness.plan.slo import Slo, parse_slo
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 MAX_PORT = 65_536
-WEEK_S = 7 * 86_400.0
-MOST_RPS = 1e7
 SEED = click.IntRange(0, 2**31)
 
 
-class Duration(click.ParamType[float]):
-    """Seconds, from `500ms`, `2s`, `1m` or a bare number of seconds; a week at most."""
+class Parsed(click.ParamType[Any]):
+    """A value that a parser of `harness.plan.option_text`, or one like them, makes of a text and its flag."""
 
-    name = "duration"
+    def __init__(self, parse: Callable[[str, str], Any], name: str) -> None:
+        self.name = name
+        self._parse = parse
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Seconds as a float."""
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The parsed value; one that is no text stays as it is."""
         del ctx
-        if isinstance(value, (int, float)):
-            return float(value)
-        flag = param.opts[0] if param else "duration"
-        seconds = parse_seconds(value, flag)
-        if seconds > WEEK_S:
-            raise UserError(f"{flag} {value}: give a week at most")
-        return seconds
+        return self._parse(value, param.opts[0] if param else self.name) if isinstance(value, str) else value
 
 
-class Number(click.FloatRange):
-    """A number in a range with both ends; NaN, which click lets through, is in none."""
-
-    name = "number"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """As a float."""
-        try:
-            number: float = super().convert(value, param, ctx)
-        except click.BadParameter:
-            number = math.nan
-        if math.isnan(number):
-            flag = param.opts[0] if param else "number"
-            low = f"above {self.min:g}" if self.min_open else f"of {self.min:g} or more"
-            high = f"below {self.max:g}" if self.max_open else f"{self.max:g} at most"
-            raise UserError(f"{flag} {value}: give a number {low}, {high}")
-        return number
+DURATION = Parsed(parse_positive_seconds, "duration")
 
 
 class Share(click.ParamType[float]):

@@ -1,4 +1,4 @@
-"""The options that `sweep` and `run` share."""
+"""The options that `sweep`, `run` and `capacity` share."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.parts.chat_options import CHAT_OPTIONS
-from harness.cli.parts.option_types import MOST_RPS, SEED, Address, Duration, Number, Share, SloType
+from harness.cli.parts.option_types import DURATION, SEED, Address, Parsed, Share, SloType
 from harness.cli.parts.own_server_options import FOREIGN_OPTIONS
-from harness.plan.arrivals import KINDS
-from harness.plan.scenario import find_scenario
-from harness.plan.scenario_defaults import scenario_defaults
+from harness.plan.load_options import ARRIVALS, CHAT, SETTINGS
+from harness.plan.scenario import find_scenario, read_scenario
 from harness.wire.credentials import TLS_CA, TOKEN_FILE, Access
-from harness.wire.protocols import AUTO
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from harness.plan.load_options import LoadOption
 
 DEFAULT_SCENARIO = "scenarios/predict.py"
 DEFAULT_SLO = "p99<50ms"
 
 
 def _for_children(name: str, path: str | None) -> str | None:
-    """Name the file in the environment, from which this process and its children take it."""
+    """Put the path into the environment, where this process and its children look for it."""
     if path:
         os.environ[name] = path
     Access.find()
@@ -43,10 +42,22 @@ TOKEN_OPTION = click.option(
 
 
 def _take_defaults(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """What the scenario wants stands in for the defaults here; what the user writes counts more than either."""
+    """Use the scenario's defaults in place of those of the options; an option on the command line overrides both."""
     del param
-    ctx.default_map = {**(ctx.default_map or {}), **scenario_defaults(Path(find_scenario(value)))}
+    path = find_scenario(value)
+    if Path(path).is_file():
+        ctx.default_map = {**(ctx.default_map or {}), **read_scenario(path).defaults}
     return value
+
+
+def _option_of(option: LoadOption) -> Callable[[Any], Any]:
+    return click.option(
+        option.flag,
+        type=Parsed(option.parse, option.name),
+        default=None,
+        metavar=option.metavar,
+        help=f"{option.help[0].upper()}{option.help[1:]}.",
+    )
 
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
@@ -65,14 +76,6 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     *FOREIGN_OPTIONS,
     click.option(
-        "--protocol",
-        default=AUTO,
-        show_default=True,
-        metavar="NAME",
-        help="http-json (v2), http-binary (v2-binary), grpc, tfs, or plain JSON such as "
-        "json:/predict?send=inputs[]&take=outputs.0; auto asks a URL. Also a knob: `sweep protocol`.",
-    ),
-    click.option(
         "--scenario",
         default=DEFAULT_SCENARIO,
         show_default=True,
@@ -81,13 +84,6 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         is_eager=True,
         callback=_take_defaults,
         help="What is sent: predict, image, speech, text, agent, ... or a locustfile; it may have defaults of its own.",
-    ),
-    click.option(
-        "--check",
-        type=click.Choice(["all", "sample", "off"]),
-        default="all",
-        show_default=True,
-        help="Compare answers with the model's own offline ones; off for a foreign model.",
     ),
     click.option(
         "--tls-ca",
@@ -99,7 +95,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     TOKEN_OPTION,
     click.option(
         "--seconds",
-        type=Duration(),
+        type=DURATION,
         default=None,
         help="Measured time of each trial.  [default: 2s; 5s with --precision; all of stages or a trace]",
     ),
@@ -112,68 +108,11 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option(
         "--max-seconds",
-        type=Duration(),
+        type=DURATION,
         default=None,
         help="With --precision: the longest that each point is measured.  [default: 60s]",
     ),
-    click.option(
-        "--warmup",
-        type=Duration(),
-        default=None,
-        help="Load before the measured time, kept in the rows.  [default: 0.5s; 0s for stages, users and a trace]",
-    ),
-    click.option(
-        "--timeout", type=Duration(), default="10s", show_default=True, help="An answer later than this is a time-out."
-    ),
-    click.option(
-        "--connect-timeout",
-        type=Duration(),
-        default=None,
-        help="A connection not open after this time is a time-out.  [default: --timeout]",
-    ),
-    click.option(
-        "--first-byte-timeout",
-        type=Duration(),
-        default=None,
-        help="An answer not begun after this time is a time-out.  [default: --timeout]",
-    ),
-    click.option(
-        "--arrivals",
-        "arrivals_kind",
-        type=click.Choice(KINDS),
-        default=None,
-        help="closed (a number of users who wait for their answers), users (who come and go by --stages), or an open "
-        "loop.  [default: closed; poisson with a rate]",
-    ),
-    click.option("--rate", type=Number(0, MOST_RPS, min_open=True), default=None, help="Requests/s of an open loop."),
-    click.option(
-        "--cv",
-        type=Number(0, 100, min_open=True),
-        default=2.0,
-        show_default=True,
-        help="Burstiness of --arrivals gamma.",
-    ),
-    click.option(
-        "--think-time",
-        type=Duration(),
-        default="0s",
-        show_default=True,
-        help="Pause of a closed-loop user after each answer.",
-    ),
-    click.option(
-        "--stages",
-        default=None,
-        metavar="10s:0-200,20s:200-200",
-        help="Steps, ramps and spikes: rates of --arrivals stages, or numbers of --arrivals users.",
-    ),
-    click.option("--trace", default=None, type=click.Path(), help="CSV of seconds for --arrivals replay."),
-    click.option(
-        "--speed",
-        type=Number(0, 1e6, min_open=True),
-        default=1.0,
-        show_default=True,
-        help="Divides the trace's times.",
-    ),
+    *map(_option_of, (*SETTINGS, *ARRIVALS)),
     click.option(
         "--slo",
         type=SloType(),
@@ -204,13 +143,6 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="With --workers: where they reach this machine.",
     ),
     click.option(
-        "--max-in-flight",
-        type=click.IntRange(1, 60_000),
-        default=1024,
-        show_default=True,
-        help="Open loop: requests open at once; one that is due beyond that is counted as not sent.",
-    ),
-    click.option(
         "--isolate/--no-isolate", default=True, show_default=True, help="Pin target and load to separate cores."
     ),
     click.option(
@@ -222,7 +154,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
 
 
 def load_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command all of the shared options."""
-    for option in reversed((*_OPTIONS, *CHAT_OPTIONS)):
+    """Add all of the shared options to a command."""
+    for option in reversed((*_OPTIONS, *map(_option_of, CHAT))):
         command = option(command)
     return command

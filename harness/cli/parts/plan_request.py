@@ -1,4 +1,4 @@
-"""From the options that were given to the request that they amount to."""
+"""Makes the draft of a plan from the options of the command line."""
 
 from __future__ import annotations
 
@@ -7,100 +7,86 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.parts.chat_options import chat_words
 from harness.cli.parts.options import DEFAULT_SLO
 from harness.cli.parts.own_server_options import foreign_fields
 from harness.errors import UserError
-from harness.plan.arrivals import parse_stages
-from harness.plan.make_plan import DEFAULT_WARMUP_SECONDS, ArrivalChoice, Request
+from harness.plan.arrivals import KINDS, has_field
+from harness.plan.load_options import ARRIVALS, settings_of, values_of
+from harness.plan.make_plan import DEFAULT_MAX_SECONDS, DEFAULT_WARMUP_SECONDS, Draft
+from harness.plan.option_text import names_of
+from harness.plan.plan import Plan
 from harness.plan.scenario import find_scenario
 from harness.plan.slo import parse_slo
-from harness.plan.target_spec import RecipeTarget
-from harness.wire.protocols import protocol_named
+from harness.plan.target_spec import RecipeTarget, UrlTarget, find_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from harness.plan.target_spec import TargetSpec
 
-DEFAULT_MAX_SECONDS = 60.0
 BESIDE_RESUME = {"resume", "budget", "as_json", "token_file", "tls_ca"}
+OWN_PLAN = ("stages", "users", "replay")  # arrivals that change over time: nothing of them is left out as warm-up
 
 
-def make_request(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: int, given: dict[str, Any]) -> Request:
-    """The request that the options amount to. Raises UserError."""
-    from harness.plan.target_spec import find_named
-
+def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: int, given: dict[str, Any]) -> Draft:
+    """The draft of the plan that the options describe. Raises UserError."""
     if given["precision"] is not None and was_given("repeats"):
         raise UserError("--repeats: --precision decides how often a point is run; leave one of the two out")
-    target: str = given["target"]
-    is_url = "://" in target.rstrip("/")
-    spec = None if is_url else find_named(target)
-    if given["rate"] is not None:
-        words = (*words, f"rate={given['rate']:g}")
-    _refuse_without_effect({word.partition("=")[0] for word in words}, spec, given)
-    return Request(
-        words=words,
-        target=target.rstrip("/") if is_url else target,
-        spec=spec,
+    spec = find_target(given["target"])
+    arrivals = values_of(ARRIVALS, given)
+    kind = arrivals.pop("kind", "")
+    if (rate := arrivals.pop("rate_rps", None)) is not None:
+        words = (*words, f"rate={rate!r}")
+    _refuse_without_effect(words, kind, spec)
+    warmup_s = given.pop("warmup")
+    if warmup_s is None:
+        warmup_s = 0.0 if kind in OWN_PLAN else DEFAULT_WARMUP_SECONDS
+    plan = Plan(
+        target=spec.name if isinstance(spec, UrlTarget) else given["target"],
         scenario=find_scenario(given["scenario"]),
-        model=_model(given["model"], spec),
-        concurrency=concurrency,
-        arrivals=ArrivalChoice(
-            kind=given["arrivals_kind"],
-            cv=given["cv"],
-            think_time_s=given["think_time"],
-            stages=parse_stages(given["stages"]) if given["stages"] else (),
-            trace=given["trace"],
-            speed=given["speed"],
-        ),
-        chat=chat_words(given),
-        protocol=protocol_named(given["protocol"]),
-        check=given["check"],
-        seconds=None if given["seconds"] is None else _positive("--seconds", given["seconds"]),
-        precision=given["precision"],
-        max_seconds=_max_seconds(given),
-        warmup_seconds=_warmup(given),
-        timeout_seconds=_positive("--timeout", given["timeout"]),
-        connect_timeout_seconds=_positive_or_none("--connect-timeout", given["connect_timeout"]),
-        first_byte_timeout_seconds=_positive_or_none("--first-byte-timeout", given["first_byte_timeout"]),
+        model=given["model"],
+        load=settings_of(given, warmup_s=warmup_s, measure_s=given["seconds"]),
         repeats=repeats,
+        precision=given["precision"],
         budget_seconds=_budget(given),
-        budget_given=was_given("budget"),
         slo=given["slo"] or parse_slo(DEFAULT_SLO),
         capacity=given.get("capacity", False),
         isolate=given["isolate"],
         load_processes=given["load_processes"],
         remote_workers=_remote_workers(given),
         bind=given["bind"],
-        max_in_flight=given["max_in_flight"],
         seed=given["seed"],
         **foreign_fields(given),
     )
+    return Draft(
+        plan=plan,
+        spec=spec,
+        words=words,
+        concurrency=concurrency,
+        kind=kind,
+        arrivals=arrivals,
+        max_seconds=_max_seconds(given),
+        budget_given=was_given("budget"),
+    )
 
 
-def _refuse_without_effect(named: set[str], spec: TargetSpec | None, given: dict[str, Any]) -> None:
-    """Raise UserError for an option that would change nothing: who gives it expects something else."""
-    kind = given["arrivals_kind"] or ("poisson" if "rate" in named else "closed")
-    foreign = spec is None or isinstance(spec, RecipeTarget)
+def _refuse_without_effect(words: tuple[str, ...], kind: str, spec: TargetSpec) -> None:
+    """Raise UserError for an option that would change nothing: a user who gives it expects something else."""
+    named = names_of(words)
+    kind = kind or ("poisson" if "rate" in named else "closed")
+    for option in ARRIVALS:
+        if option.name not in ("arrivals", "rate") and not has_field(kind, option.field):
+            kinds = " or ".join(f"--arrivals {other}" for other in KINDS if has_field(other, option.field))
+            refuse_options((option.name,), f"it is for {kinds}")
+    external = isinstance(spec, RecipeTarget | UrlTarget)
     effects = (
-        (("stages",), kind in ("stages", "users"), "--arrivals stages or --arrivals users"),
-        (("trace", "speed"), kind == "replay", "--arrivals replay"),
-        (("cv",), kind == "gamma", "--arrivals gamma"),
-        (("think_time",), kind in ("closed", "users"), "a closed loop, which has no rate"),
         (("concurrency",), kind == "closed", "a closed loop, which has no rate"),
         (("concurrency",), "concurrency" not in named, "levels that the knob concurrency does not give"),
-        (("payloads", "reference", "shape", "metrics"), foreign, "a server that is not ours"),
+        (("payloads", "reference", "shape", "metrics"), external, "a server that is not ours"),
     )
     for names, have_effect, of in effects:
         if not have_effect:
             refuse_options(names, f"it is for {of}")
-
-
-def _model(name: str, spec: TargetSpec | None) -> str:
-    """`name`, unless it is a scenario's default that a server by recipe does not have; empty: the target's own."""
-    foreign = isinstance(spec, RecipeTarget) and name not in spec.models
-    return "" if foreign and not was_given("model") else name
 
 
 def was_given(name: str) -> bool:
@@ -124,19 +110,12 @@ def refuse_beside_resume() -> None:
     refuse_options(names - BESIDE_RESUME, "a run that goes on keeps its own plan", "a new run, without --resume,")
 
 
-def _warmup(given: dict[str, Any]) -> float:
-    """None by default where the load changes by a plan of its own, all of which is to be seen."""
-    if given["warmup"] is not None:
-        return float(given["warmup"])
-    return 0.0 if given["arrivals_kind"] in ("stages", "users", "replay") else DEFAULT_WARMUP_SECONDS
-
-
 def _max_seconds(given: dict[str, Any]) -> float:
     if given["max_seconds"] is None:
         return DEFAULT_MAX_SECONDS
     if given["precision"] is None:
         raise UserError("--max-seconds: it bounds a measurement until --precision is reached; give that, or --seconds")
-    return _positive("--max-seconds", given["max_seconds"])
+    return float(given["max_seconds"])
 
 
 def _budget(given: dict[str, Any]) -> float | None:
@@ -144,11 +123,9 @@ def _budget(given: dict[str, Any]) -> float | None:
     if given.get("budget") is None:
         return None
     fixing = [name for name in ("seconds", "repeats", "precision", "max_seconds") if was_given(name)]
-    if not fixing:
-        return _positive("--budget", given["budget"])
-    if was_given("budget"):
+    if fixing and was_given("budget"):
         raise UserError(f"--budget: --{fixing[0].replace('_', '-')} fixes how each point is measured; leave one out")
-    return None
+    return None if fixing else float(given["budget"])
 
 
 def _remote_workers(given: dict[str, Any]) -> int:
@@ -169,13 +146,3 @@ def _can_bind(address: str) -> None:
             tried.bind(socket_address)
     except OSError as error:
         raise UserError(f"--bind {address}: this machine has no such address ({error.strerror})") from error
-
-
-def _positive(flag: str, seconds: float) -> float:
-    if seconds <= 0:
-        raise UserError(f"{flag} {seconds:g}s: give more than zero")
-    return seconds
-
-
-def _positive_or_none(flag: str, seconds: float | None) -> float | None:
-    return None if seconds is None else _positive(flag, seconds)

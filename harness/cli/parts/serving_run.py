@@ -15,17 +15,18 @@ from harness.measure.target.session import open_session
 from harness.plan.make_plan import estimated_seconds, make_plan, model_of
 from harness.plan.request_mix import CHAT
 from harness.plan.scenario import read_scenario
+from harness.plan.target_spec import UrlTarget
 from harness.record.run_dir import RunDir
 from harness.record.run_folder import pretty, write_whole
 from harness.run.capacity import run_capacity
 from harness.run.events import Note, progress_events
 from harness.run.race_run import run_race
 from harness.run.sweep import SweepJob, run_sweep
-from harness.wire.protocols import OPENAI
+from harness.wire.protocols import chats
 
 if TYPE_CHECKING:
     from harness.judge.metrics import ModelCard
-    from harness.plan.make_plan import Request
+    from harness.plan.make_plan import Draft
     from harness.plan.plan import Plan
     from harness.plan.scenario import Scenario
     from harness.record.run_dir import RunRecord
@@ -33,13 +34,13 @@ if TYPE_CHECKING:
     from reports.report_input import ReportInput
 
 
-def run_or_plan(request: Request, given: dict[str, Any], *, gated: bool) -> int:
-    """Run the plan of the request, or print it with --dry-run. Returns the exit code. Raises UserError."""
+def run_or_plan(draft: Draft, given: dict[str, Any], *, gated: bool) -> int:
+    """Run the plan of the draft, or print it with --dry-run. Returns the exit code. Raises UserError."""
     from reports.terminal_text import plan_text
 
-    plan = _checked_plan(request)
+    plan = _checked_plan(draft)
     if given.get("dry_run"):
-        seconds = estimated_seconds(plan, request.spec.knobs if request.spec else None)
+        seconds = estimated_seconds(plan, None if isinstance(draft.spec, UrlTarget) else draft.spec.knobs)
         document = {"plan": plan, "estimated_seconds": seconds}
         return show_plan(document, plan_text(plan, seconds), as_json=given["as_json"])
     run = ServingRun.begin(plan, out=given["out"], gated=gated)
@@ -125,25 +126,23 @@ class ServingRun(RunFrame[RunDir]):
         )
 
 
-def _checked_plan(request: Request) -> Plan:
-    scenario = read_scenario(request.scenario)
-    _refuse_what_cannot_talk(request, scenario)
-    model = model_of(request, scenario)
-    if request.spec and model not in request.spec.models:
-        raise unknown_name(f"model of {request.target}", model, request.spec.models)
-    return make_plan(request, scenario)
+def _checked_plan(draft: Draft) -> Plan:
+    scenario = read_scenario(draft.plan.scenario)
+    _refuse_what_cannot_talk(draft, scenario)
+    model = model_of(draft, scenario)
+    if draft.spec.models and model not in draft.spec.models:
+        raise unknown_name(f"model of {draft.plan.target}", model, draft.spec.models)
+    return make_plan(draft, scenario)
 
 
-def _refuse_what_cannot_talk(request: Request, scenario: Scenario) -> None:
+def _refuse_what_cannot_talk(draft: Draft, scenario: Scenario) -> None:
     """Raise UserError where a scenario that chats has a target that does not, or the other way round."""
-    chats = CHAT in scenario.verbs(set(scenario.classes))
-    if request.spec is None or chats == (request.spec.protocol == OPENAI):
+    scenario_chats, target = CHAT in scenario.verbs("+".join(scenario.classes)), draft.plan.target
+    if isinstance(draft.spec, UrlTarget) or scenario_chats == chats(draft.spec.protocol):
         return
-    if chats:
-        raise UserError(
-            f"--target {request.target}: it does not chat; leave --target out, or choose another --scenario"
-        )
-    raise UserError(f"--target {request.target}: it chats, and {request.scenario} does not; add --scenario agent")
+    if scenario_chats:
+        raise UserError(f"--target {target}: it does not chat; leave --target out, or choose another --scenario")
+    raise UserError(f"--target {target}: it chats, and {draft.plan.scenario} does not; add --scenario agent")
 
 
 def _with_cards(record: RunRecord, cards: dict[str, ModelCard]) -> RunRecord:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.cli.parts.run_frame import RunFrame, show_plan
 from harness.errors import UserError, unknown_name
 from harness.plan.load_knobs import LOAD_KNOBS
+from harness.plan.option_text import names_of
 from harness.plan.target_spec import known_targets
 from harness.training.plan import DEFAULT_MODEL, DEFAULT_TARGET_ACCURACY, TrainingRequest, make_training_plan
 from harness.training.run_dir import TrainingDir
@@ -27,7 +28,7 @@ def asks_for_training(words: Iterable[str]) -> bool:
 
     Raises UserError where they are of both kinds: what is trained has to be trained before it can be served.
     """
-    names = [word.partition("=")[0] for word in words]
+    names = names_of(words)
     training = {knob.name for spec in known_trainers().values() for knob in spec.knobs}
     offered = [LOAD_KNOBS, *(spec.knobs for spec in known_targets().values())]
     serving = {knob.name for knobs in offered for knob in knobs} - training

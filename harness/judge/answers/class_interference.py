@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.judge.metrics import Recommendation
 from harness.judge.number_text import figure, milliseconds
-from harness.plan.plan import MIX
+from harness.plan.load_knobs import MIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

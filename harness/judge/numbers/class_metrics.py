@@ -13,7 +13,7 @@ from harness.judge.metrics import ClassMetrics, Counts
 from harness.judge.numbers.latency import pooled_latency, trial_latency
 from harness.judge.numbers.throughput import NO_RATES, pooled_rate
 from harness.judge.slo_check import goodput_limit_ns, meets_slo
-from harness.plan.plan import MIX
+from harness.plan.load_knobs import MIX
 from harness.plan.slo import parse_slo
 from harness.record.rows import Outcome
 

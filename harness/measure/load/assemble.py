@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.clock import NS_PER_S
@@ -23,10 +24,10 @@ from harness.measure.load.user_schedule import Crowd
 from harness.plan.arrivals import Closed, Users, comings_and_goings, length_s, mean_rate_rps, schedule, stripe
 from harness.plan.request_mix import CHAT, RequestClass
 from harness.plan.target_spec import InProcessTarget, find_named
-from harness.wire.codec import make_codec
 from harness.wire.credentials import Access
 from harness.wire.grpc.header_blocks import HeaderBlocks
-from harness.wire.protocols import GRPC, HTTP_JSON
+from harness.wire.protocol import DEFAULT, Transport
+from harness.wire.protocols import find_protocol, make_codec
 from harness.wire.server_probe import settle_protocol
 from harness.wire.server_url import parse_url
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from harness.measure.load.connections.connection import Address
     from harness.measure.load.engine import ConnectionMaker
-    from harness.measure.load.options import LoadOptions
+    from harness.plan.load_settings import TrialLoad
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,39 +82,39 @@ class EngineDriver:
         self.engine.close()
 
 
-def assemble(options: LoadOptions, host: str, original: Callable[[str, str], Any]) -> tuple[Load, EngineDriver]:
-    """A load against the server at `host`, or the model that `options.target` names. Raises UserError.
+def assemble(settings: TrialLoad, host: str, original: Callable[[str, str], Any]) -> tuple[Load, EngineDriver]:
+    """A load against the server at `host`, or the model that `settings.target` names. Raises UserError.
 
     `original(module, name)` is that name of the standard library as it was before gevent replaced it.
     """
-    if not options.target and options.classes and options.classes[0].request_class.verb == CHAT:
-        load, engine = assemble_chat(options, host, original)
+    if not settings.target and settings.classes and settings.classes[0].request_class.verb == CHAT:
+        load, engine = assemble_chat(settings, host, original)
     else:
-        load, engine = _assemble_payloads(options, host, original)
+        load, engine = _assemble_payloads(settings, host, original)
     loop: ClosedLoop | OpenLoop | Crowd
-    if isinstance(options.arrivals, Closed):
-        loop = ClosedLoop(engine, load.phases, round(options.arrivals.think_time_s * 1e9))
+    if isinstance(settings.arrivals, Closed):
+        loop = ClosedLoop(engine, load.phases, round(settings.arrivals.think_time_s * 1e9))
         engine.attach(loop)
-    elif isinstance(options.arrivals, Users):
-        loop = _crowd(options.arrivals, options, engine, load)
+    elif isinstance(settings.arrivals, Users):
+        loop = _crowd(settings.arrivals, settings, engine, load)
         engine.attach(loop)
     else:
-        blocks = stripe(schedule(options.arrivals, options.seed), options.worker, options.workers)
-        loop = OpenLoop(engine, load.phases, blocks, options.max_in_flight)
-        engine.attach(loop, mean_rate_rps(options.arrivals) / options.workers)
+        blocks = stripe(schedule(settings.arrivals, settings.seed), settings.worker, settings.workers)
+        loop = OpenLoop(engine, load.phases, blocks, -(-settings.max_in_flight // settings.workers))
+        engine.attach(loop, mean_rate_rps(settings.arrivals) / settings.workers)
     return load, EngineDriver(engine, loop)
 
 
-def _assemble_payloads(options: LoadOptions, host: str, original: Callable[[str, str], Any]) -> tuple[Load, Engine]:
-    sets, make_connection = _in_process(options, original) if options.target else _over_http(options, host)
-    make_folder(options.trial_dir)
-    load = Load(options, sets, reading_of(sets, options.seed))
+def _assemble_payloads(settings: TrialLoad, host: str, original: Callable[[str, str], Any]) -> tuple[Load, Engine]:
+    sets, make_connection = _in_process(settings, original) if settings.target else _over_http(settings, host)
+    make_folder(Path(settings.trial_dir))
+    load = Load(settings, sets, reading_of(sets, settings.seed))
     engine = Engine(
         make_connection,
         [request for each in sets for request in each.requests()],
-        mixed_order(sets, options),
+        mixed_order(sets, settings),
         load.ledger,
-        Timeouts(*options.timeouts_ns),
+        Timeouts(*settings.timeouts_ns),
         load.health,
         original("select", "epoll"),
     )
@@ -122,44 +123,44 @@ def _assemble_payloads(options: LoadOptions, host: str, original: Callable[[str,
     return load, engine
 
 
-def _crowd(arrivals: Users, options: LoadOptions, engine: Engine, load: Load) -> Crowd:
+def _crowd(arrivals: Users, settings: TrialLoad, engine: Engine, load: Load) -> Crowd:
     """Every `workers`-th of the users, from number `worker` on."""
-    events = [event for event in comings_and_goings(arrivals.stages) if event[1] % options.workers == options.worker]
+    events = [event for event in comings_and_goings(arrivals.stages) if event[1] % settings.workers == settings.worker]
     closed = ClosedLoop(engine, load.phases, round(arrivals.think_time_s * NS_PER_S))
     return Crowd(closed, events, round((length_s(arrivals) or 0.0) * NS_PER_S))
 
 
-def _over_http(options: LoadOptions, host: str) -> tuple[list[PayloadSet], ConnectionMaker]:
-    access = Access.find(options.tls_ca, options.token_file)
+def _over_http(settings: TrialLoad, host: str) -> tuple[list[PayloadSet], ConnectionMaker]:
+    access = Access.find(Path(settings.tls_ca) if settings.tls_ca else None)
     url = parse_url(host, access)
     address = resolve(url)
     # Users who make their requests themselves may ask whatever they like: nothing is found out about the server.
-    protocol = settle_protocol(options.protocol, host, options.model, access) if options.classes else HTTP_JSON
+    protocol = settle_protocol(settings.protocol, host, settings.model, access) if settings.classes else DEFAULT
     sets = []
-    for share in options.classes:
-        bank = in_rows(class_bank(options, share, url, protocol), share, protocol)
+    for share in settings.classes:
+        bank = in_rows(class_bank(settings, share, url, protocol), share, protocol)
         codec = make_codec(protocol, url, bank.meta)
-        sets.append(PayloadSet(share, codec, bank, options.check, client_side_of(bank.meta)))
+        sets.append(PayloadSet(share, codec, bank, settings.check, client_side_of(bank.meta)))
     return sets, _connection_maker(protocol, address)
 
 
 def _connection_maker(protocol: str, address: Address) -> ConnectionMaker:
     """What answers have in common and was seen before is shared by all connections."""
-    if protocol == GRPC:
+    if find_protocol(protocol).transport is Transport.GRPC:
         blocks = HeaderBlocks()
         return lambda engine, user: GrpcConnection(address, engine, blocks, user)
     heads: dict[bytes, Any] = {}
     return lambda engine, user: Connection(address, engine, heads, user)
 
 
-def _in_process(options: LoadOptions, original: Callable[[str, str], Any]) -> tuple[list[PayloadSet], ConnectionMaker]:
-    spec = find_named(options.target or "")
+def _in_process(settings: TrialLoad, original: Callable[[str, str], Any]) -> tuple[list[PayloadSet], ConnectionMaker]:
+    spec = find_named(settings.target or "")
     if not isinstance(spec, InProcessTarget):
         raise UserError(f"--target {spec.name}: it does not live in the load process; leave --target out with --host")
-    if [share.request_class for share in options.classes] != [RequestClass()]:
+    if [share.request_class for share in settings.classes] != [RequestClass()]:
         raise UserError(f"--target {spec.name}: it only predicts; leave --mix out, or choose a target with a server")
-    model = spec.open_model(options.model, spec.knobs.complete(options.setting))
+    model = spec.open_model(settings.model, spec.knobs.complete(settings.setting))
     start_thread = original("_thread", "start_new_thread")
     meta = model.bank.meta
-    sets = [PayloadSet(options.classes[0], RawCodec(meta), model.bank, options.check, client_side_of(meta))]
+    sets = [PayloadSet(settings.classes[0], RawCodec(meta), model.bank, settings.check, client_side_of(meta))]
     return sets, partial(InProcessConnection, model, start_thread)

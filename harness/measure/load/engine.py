@@ -14,8 +14,8 @@ from harness.clock import NS_PER_MS, NS_PER_S, NS_PER_US, monotonic_ns
 from harness.measure.load.connections.connection import AWAITING, CONNECTING, IDLE
 from harness.measure.load.loop_health import TICK_NS
 from harness.measure.load.phases import NEVER_NS
-from harness.measure.load.timerfd import TimerFd
 from harness.record.rows import ABSENT, Outcome
+from harness.timerfd import TimerFd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

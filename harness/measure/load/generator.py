@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -26,13 +27,12 @@ from harness.wire.credentials import Access
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from harness.measure.load.ledger import Places
     from harness.measure.load.locust.clock_offset import ClockOffset
-    from harness.measure.load.options import LoadOptions
     from harness.measure.load.payloads.payload_sets import Reading
     from harness.measure.load.payloads.request_classes import RequestSet
+    from harness.plan.load_settings import TrialLoad
     from harness.record.recorder import Rows
 
 _PACKAGES = ("locust", "gevent", "httptools", "hpack", "protobuf", "numpy", "orjson")
@@ -66,24 +66,25 @@ class Load:
 
     def __init__(
         self,
-        options: LoadOptions,
+        settings: TrialLoad,
         sets: Sequence[RequestSet],
         reading: Reading,
         make_ledger: Callable[[Recorder, Reading, Places, Phases, int], Ledger] = Ledger,
     ) -> None:
-        self.options = options
+        self.settings = settings
+        folder = Path(settings.trial_dir)
         self.phases = Phases()
         self.health = HealthMeter()
-        self.recorder = Recorder(options.trial_dir / f"requests{options.suffix}.arrow", noted=NOTED)
-        self.classes = ClassBook(sets, options.model)
-        self.ledger = make_ledger(self.recorder, reading, self.classes.places, self.phases, options.worker)
+        self.recorder = Recorder(folder / f"requests{settings.suffix}.arrow", noted=NOTED)
+        self.classes = ClassBook(sets, settings.model)
+        self.ledger = make_ledger(self.recorder, reading, self.classes.places, self.phases, settings.worker)
         self.stop_reason: str | None = None
         self.responses = Histogram()
         self.clock: ClockOffset | None = SAME  # of the master, where there is one; None: not known
         self.codec = sets[0].codec if sets else None
-        self.access = Access.find(options.tls_ca, options.token_file)
+        self.access = Access.find(Path(settings.tls_ca) if settings.tls_ca else None)
         self.ledger.secret = self.access.token.encode()
-        self._report_path = options.trial_dir / f"load{options.suffix}.json"
+        self._report_path = folder / f"load{settings.suffix}.json"
         self._start_ns = monotonic_ns()
         self._drain_end_ns: int | None = None
         self._sequence = 0
@@ -98,9 +99,9 @@ class Load:
     def begin_phases(self, origin_ns: int) -> None:
         """Warm-up starts at `origin_ns`; later calls change nothing."""
         if self.phases.measure_start_ns == NEVER_NS:
-            self.phases.measure_start_ns = origin_ns + round(self.options.warmup_s * NS_PER_S)
-            if self.options.measure_s is not None:
-                end_ns = self.phases.measure_start_ns + round(self.options.measure_s * NS_PER_S)
+            self.phases.measure_start_ns = origin_ns + round(self.settings.warmup_s * NS_PER_S)
+            if self.settings.measure_s is not None:
+                end_ns = self.phases.measure_start_ns + round(self.settings.measure_s * NS_PER_S)
                 self.phases.measure_end_ns = min(self.phases.measure_end_ns, end_ns)
 
     def keep_phases(self, now_ns: int) -> bool:
@@ -154,7 +155,7 @@ class Load:
         ledger, phases = self.ledger, self.phases
         ended: dict[str, Any] = {outcome.name.lower(): ledger.ended[outcome] for outcome in Outcome}
         return LoadReport(
-            worker=self.options.worker,
+            worker=self.settings.worker,
             pid=os.getpid(),
             final=final,
             sequence=self._sequence,

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.errors import UserError
-from harness.wire.protocols import GRPC
+from harness.wire.protocol import Transport
+from harness.wire.protocols import find_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,10 +32,12 @@ class ReadyServer:
 
     def url_for(self, protocol: str) -> str:
         """The URL at which `protocol` is served. Raises UserError where it is not."""
-        if protocol != GRPC:
+        if find_protocol(protocol).transport is not Transport.GRPC:
             return self.url
         if self.grpc_url is None:
-            raise UserError(f"--protocol {GRPC}: this target speaks no gRPC; give it grpc_port=0, or another protocol")
+            raise UserError(
+                f"{protocol}: this target has no gRPC port; give it grpc_port=0, or another protocol", "protocol"
+            )
         return self.grpc_url
 
 

@@ -16,10 +16,10 @@ import msgspec
 from harness.errors import UserError
 from harness.measure.target.prepared_model import prepare_bank
 from harness.plan.target_spec import RecipeTarget, known_targets
-from harness.wire.first_request import ask_once
-from harness.wire.payload_bank import FREE, Bank, BankMeta
-from harness.wire.protocols import OPENAI, PLAIN_JSON
-from harness.wire.server_probe import read_meta
+from harness.wire.payload_bank import FREE, Bank, BankMeta, random_bank
+from harness.wire.protocols import chats, find_protocol
+from harness.wire.raw_bodies import BODY
+from harness.wire.server_probe import ask_once, read_meta
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +50,7 @@ class ExternalPayloads:
 
         Its first payload is sent once, because a server's metadata may be wrong.
         """
-        if protocol == OPENAI:  # the prompts of conversations come from elsewhere
+        if chats(protocol):  # the prompts of conversations come from elsewhere
             return BankFile(None, known=False)
         key = url, protocol, model
         if key not in self._made:
@@ -75,7 +75,7 @@ class ExternalPayloads:
             file=plan.payloads,
             reference=plan.reference,
             shape=plan.item_shape,
-            check=any(plan.check_at(point) != "off" for point in plan.points),
+            check=any(plan.load_at(point).check != "off" for point in plan.points),
             seed=plan.seed,
         )
 
@@ -106,17 +106,15 @@ def external_bank(choice: PayloadChoice) -> Bank:
         return _served(Bank.load(prepare_bank(reference)), meta, choice, f"--reference {reference}")
     if meta is None:
         raise UserError(
-            f"--protocol {choice.protocol}: plain JSON says nothing of what the model takes; give payloads with --bank "
+            f"--protocol {choice.protocol}: it does not say what the model takes; give payloads with --bank "
             "FILE, or a model that takes the same with --reference MODEL"
         )
-    from harness.wire.payloads import random_bank
-
     return random_bank(_sized(meta, choice), choice.seed)
 
 
 def _metadata(choice: PayloadChoice) -> BankMeta | None:
     """What the server reports of its model; None where it reports nothing."""
-    if choice.protocol.startswith(PLAIN_JSON):
+    if find_protocol(choice.protocol).read_meta is None:
         return None
     try:
         return read_meta(choice.url, choice.model, choice.protocol)
@@ -201,8 +199,6 @@ def _plain(
 def _bodies(choice: PayloadChoice) -> Bank:
     """Whole request bodies, a JSON document per line, sent as they are: for models with several inputs, or texts."""
     import numpy as np
-
-    from harness.wire.raw_bodies import BODY
 
     try:
         lines = [line for line in Path(choice.file).read_bytes().splitlines() if line.strip()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import re
 import shutil
@@ -17,6 +16,7 @@ from harness.measure.target.endpoint import ReadyServer
 from harness.measure.target.prepared_model import prepare_model
 from harness.measure.target.recipe_venv import python_of
 from harness.plan.server_recipe import PORTS, filled
+from harness.wire.bounded_http import OK, NoResponseError, get
 from harness.wire.server_url import free_ports, parse_url
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 POLL_S = 0.05
 ASK_TIMEOUT_S = 2.0
-OK = 200
 
 
 class RecipeServer:
@@ -168,13 +167,8 @@ def _last_output(process: ChildProcess) -> str:
 
 def _not_answering(url: str, path: str) -> str:
     """Why GET `path` does not answer 200, in words; empty where it does."""
-    server = parse_url(url)
-    connection = server.http_connection(ASK_TIMEOUT_S)
     try:
-        connection.request("GET", server.prefix + path)
-        status = connection.getresponse().status
-    except (OSError, http.client.HTTPException) as error:
-        return f"GET {path}: {getattr(error, 'strerror', None) or error or type(error).__name__}"
-    finally:
-        connection.close()
+        status = get(parse_url(url), path, timeout_s=ASK_TIMEOUT_S).status
+    except NoResponseError as error:
+        return f"GET {path}: {error}"
     return "" if status == OK else f"GET {path} answers {status}"

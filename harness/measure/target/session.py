@@ -13,7 +13,8 @@ from harness.measure.target.recipe_server import RecipeServer
 from harness.measure.target.statistics_reader import find_scraper
 from harness.plan.knobs import Apply
 from harness.plan.target_spec import EmbeddedTarget, InProcessTarget, RecipeTarget, UrlTarget, find_target
-from harness.wire.protocols import AUTO, OPENAI
+from harness.wire.protocol import AUTO
+from harness.wire.protocols import chats
 from harness.wire.server_probe import settle_protocol
 
 if TYPE_CHECKING:
@@ -171,8 +172,8 @@ class ManagedTargetSession:
 
 
 def protocols_of(plan: Plan) -> set[str]:
-    """Every protocol that the plan's trials speak, `auto` included."""
-    return {plan.protocol_at(point) for point in plan.points}
+    """All that the plan's trials speak."""
+    return {plan.load_at(point).protocol for point in plan.points}
 
 
 class InProcessSession:
@@ -207,8 +208,8 @@ class UrlSession:
         self.cards: dict[str, ModelCard] = {}
         self._url = target.url
         self._spoken = {name: settle_protocol(name, target.url, plan.model) for name in protocols_of(plan)}
-        if OPENAI in self._spoken.values() and OPENAI not in self._spoken:
-            raise UserError(f"--target {target.url}: it speaks OpenAI's chat completions; add --scenario agent")
+        if any(chats(spoken) and not chats(name) for name, spoken in self._spoken.items()):
+            raise UserError(f"--target {target.url}: it carries conversations; add --scenario agent")
         self._payloads = ExternalPayloads(plan)
         for protocol in self._spoken.values():
             for model in plan.models:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import threading
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from urllib.parse import quote, urlsplit
 from harness.clock import NS_PER_S, monotonic_ns, thread_cpu_ns
 from harness.record.run_folder import write_whole
 from harness.record.server_statistics import FAMILIES, TRITON_STATISTICS, Counters, Family, Reading, ServerStatistics
+from harness.wire.bounded_http import OK, NoResponseError, get
 from harness.wire.server_url import parse_url
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ LAST_READING_LIMIT_S = 3 * TIMEOUT_S  # a server may drip
 INTERVAL_S = 0.25
 CPU_SHARE = 0.01  # of a core, at most, goes into reading: a server with long statistics is asked less often
 TRITON_METRICS_PORT = 8002
-OK = 200
 FILE = "server.json"
 
 
@@ -158,15 +157,8 @@ def _counts(labels: dict[str, str], family: Family, model: str) -> bool:
 
 
 def _get(url: str) -> bytes | None:
-    server = parse_url(url)
-    token = {"Authorization": server.access.authorization} if server.access.token else {}
-    connection = server.http_connection(TIMEOUT_S)
     try:
-        connection.request("GET", server.prefix or "/", headers=token)
-        answer = connection.getresponse()
-        body = answer.read(MAX_BYTES)
-    except (OSError, http.client.HTTPException):
+        response = get(parse_url(url), timeout_s=TIMEOUT_S, limit_bytes=MAX_BYTES)
+    except NoResponseError:
         return None
-    finally:
-        connection.close()
-    return body if answer.status == OK else None
+    return response.body if response.status == OK else None

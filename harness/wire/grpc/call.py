@@ -1,4 +1,4 @@
-"""One blocking gRPC call, for what is asked before a load begins."""
+"""Calls of the inference service over gRPC, and a blocking one for questions before a load."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
-from harness.wire.grpc.codec import call
 from harness.wire.grpc.header_blocks import HeaderBlocks, Http2Error
-from harness.wire.grpc.http2 import Code, UnaryCalls
-from harness.wire.grpc.messages import message
+from harness.wire.grpc.http2 import Code, UnaryCalls, unary_request
+from harness.wire.grpc.messages import SERVICE, message
 
 if TYPE_CHECKING:
     from harness.wire.grpc.http2 import Reply
@@ -20,25 +19,36 @@ TIMEOUT_S = 5.0
 CHUNK_BYTES = 1 << 16
 
 
-class CallError(Exception):
-    """The server answers, but not with what was asked for."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(f"{Code(reply.code).name} ({reply.detail})")
-        self.code = reply.code
+def request_of(url: ServerUrl, method: str, content: Any) -> bytes:
+    """The request for a call of the service's `method`, as `UnaryCalls.call` takes it."""
+    headers = [
+        (":method", "POST"),
+        (":scheme", "https" if url.secure else "http"),
+        (":path", f"/{SERVICE}/{method}"),
+        (":authority", url.authority),
+        ("te", "trailers"),
+        ("content-type", "application/grpc"),
+    ]
+    if url.access.token:
+        headers.append(("authorization", url.access.authorization))
+    return unary_request(headers, content.SerializeToString())
 
 
 def ask(url: ServerUrl, method: str, **fields: Any) -> Any:
-    """The answer message to `method` of the inference service. Raises CallError; UserError where nobody answers."""
-    request = call(url, method, message(f"{method}Request")(**fields))
+    """The response message of the service's `method`. Raises UserError where there is none, or an error."""
+    request = request_of(url, method, message(f"{method}Request")(**fields))
     try:
         with contextlib.closing(_connected(url)) as sock:
             reply = _exchange(sock, request)
     except (OSError, Http2Error) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise UserError(f"--host {url}: no answer over gRPC ({reason}); is this the port of its gRPC?") from error
+        raise UserError(f"{url}: no answer over gRPC ({reason}); is this the port of its gRPC?", "server") from error
     if reply.code != Code.OK:
-        raise CallError(reply)
+        raise UserError(
+            f"{url}: {method} answers {Code(reply.code).name} ({reply.detail}); does it speak the Open Inference "
+            "Protocol, and does it have this model?",
+            "server",
+        )
     return message(f"{method}Response").FromString(reply.message)
 
 

@@ -1,4 +1,4 @@
-"""Open Inference Protocol v2 over gRPC: tensors as bytes in a message."""
+"""The Open Inference Protocol v2 over gRPC: tensors as bytes in a message."""
 
 from __future__ import annotations
 
@@ -6,36 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.errors import UserError
 from harness.wire.codec import WireError
 from harness.wire.datatypes import DATATYPES, DTYPES
-from harness.wire.grpc.http2 import unary_request
-from harness.wire.grpc.messages import SERVICE, message
+from harness.wire.grpc.call import ask, request_of
+from harness.wire.grpc.messages import message
+from harness.wire.model_metadata import item_shape, only_input
 from harness.wire.open_inference import as_rows
+from harness.wire.payload_bank import BankMeta
+from harness.wire.protocol import Transport, WireProtocol
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.wire.payload_bank import BankMeta
     from harness.wire.server_url import ServerUrl
 
 
-def call(url: ServerUrl, method: str, content: Any) -> bytes:
-    """A call of the service's `method` as `UnaryCalls.call` takes it."""
-    headers = [
-        (":method", "POST"),
-        (":scheme", "https" if url.secure else "http"),
-        (":path", f"/{SERVICE}/{method}"),
-        (":authority", url.authority),
-        ("te", "trailers"),
-        ("content-type", "application/grpc"),
-    ]
-    if url.access.token:
-        headers.append(("authorization", url.access.authorization))
-    return unary_request(headers, content.SerializeToString())
-
-
 class GrpcCodec:
-    """`ModelInfer`."""
+    """Requests and responses of `ModelInfer`."""
 
     name = "grpc"
 
@@ -51,7 +39,7 @@ class GrpcCodec:
         rows = as_rows(item, meta)
         tensor = {"name": meta.input_name, "datatype": meta.datatype, "shape": list(rows.shape)}
         raw = rows.tobytes()
-        return call(
+        return request_of(
             self._url,
             "ModelInfer",
             self._request(model_name=meta.model, inputs=[tensor], raw_input_contents=[raw]),
@@ -67,11 +55,11 @@ class GrpcCodec:
                 if tensor.name == self._meta.output_name:
                     return _numbers(answer, number, tensor)
         except (DecodeError, KeyError, IndexError, ValueError) as error:
-            raise WireError(f"not an answer of the Open Inference Protocol: {error}") from error
-        raise WireError(f"the answer has no output {self._meta.output_name!r}")
+            raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
+        raise WireError(f"the response has no output {self._meta.output_name!r}")
 
     def describe(self, status: int, body: bytes) -> str:
-        """What the server says of a call that failed; the status is in the text, by gRPC's name."""
+        """The error of a failed call; the text holds the status by gRPC's name."""
         del status
         return f"gRPC {body.decode(errors='replace')}"
 
@@ -80,3 +68,37 @@ def _numbers(answer: Any, number: int, tensor: Any) -> NDArray[np.float64]:
     if answer.raw_output_contents:
         return np.frombuffer(answer.raw_output_contents[number], DTYPES[tensor.datatype]).astype(np.float64)
     return np.array(getattr(tensor.contents, str(DATATYPES[tensor.datatype].grpc)), dtype=np.float64)
+
+
+def _is_spoken(url: ServerUrl, model: str) -> bool:
+    del model
+    ask(url, "ServerReady")
+    return True
+
+
+def _read_meta(url: ServerUrl, model: str) -> BankMeta:
+    document = ask(url, "ModelMetadata", name=model)
+    if not document.inputs or not document.outputs:
+        raise UserError(f"{url}: {model} has no inputs or no outputs; give payloads of your own", "server")
+    only_input(model, [each.name for each in document.inputs])
+    given, output = document.inputs[0], document.outputs[0]
+    return BankMeta(
+        model=model,
+        input_name=given.name,
+        output_name=output.name,
+        datatype=given.datatype,
+        input_shape=item_shape(given.shape),
+        output_shape=item_shape(output.shape),
+    )
+
+
+GRPC = WireProtocol(
+    name=GrpcCodec.name,
+    doc="Open Inference Protocol v2 over gRPC, tensors as bytes",
+    transport=Transport.GRPC,
+    make_codec=GrpcCodec,
+    is_spoken=_is_spoken,
+    read_meta=_read_meta,
+    takes_rows=True,
+    swept=True,
+)

@@ -1,4 +1,4 @@
-"""FastAPI in front of one ONNX model: plain JSON in, plain JSON out."""
+"""Serves one ONNX model with FastAPI: plain JSON in, plain JSON out."""
 
 import os
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ model_input = session.get_inputs()[0]
 
 @asynccontextmanager
 async def sized_pool(app: FastAPI) -> AsyncIterator[None]:
-    """Handlers that are plain functions run in this many threads."""
+    """Set the number of threads that run plain functions as handlers."""
     del app
     anyio.to_thread.current_default_thread_limiter().total_tokens = int(os.environ["POOL"])
     yield
@@ -28,21 +28,21 @@ async def sized_pool(app: FastAPI) -> AsyncIterator[None]:
 app = FastAPI(lifespan=sized_pool)
 
 
-class Request(BaseModel):
-    """Rows."""
+class PredictRequest(BaseModel):
+    """The body of a request: rows (n, *item)."""
 
     inputs: list[list[float]]
 
 
 @app.get("/health")
 def health() -> dict[str, bool]:
-    """Ready once the model is loaded."""
+    """Report ready; the model was loaded at import."""
     return {"ready": True}
 
 
 @app.post("/predict")
-def predict(request: Request) -> dict[str, list[list[float]]]:
-    """One answer per row."""
+def predict(request: PredictRequest) -> dict[str, list[list[float]]]:
+    """Predict one output per row."""
     try:
         rows = np.asarray(request.inputs, np.float32).reshape(-1, *model_input.shape[1:])
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""LitServe in front of one ONNX model."""
+"""Serves one ONNX model with LitServe."""
 
 import os
 import sys
@@ -11,8 +11,8 @@ import onnxruntime
 BATCH_SIZE = int(os.environ["BATCH_SIZE"])
 
 
-class Model(litserve.LitAPI):
-    """One row per request; LitServe stacks them."""
+class LitServeModel(litserve.LitAPI):
+    """Predicts one row per request; LitServe stacks the rows of a batch."""
 
     def setup(self, device: str) -> None:
         del device
@@ -27,14 +27,14 @@ class Model(litserve.LitAPI):
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         rows = x if BATCH_SIZE > 1 else x[None]
-        answers = self.session.run(None, {self.model_input.name: rows})[0]
-        return answers if BATCH_SIZE > 1 else answers[0]
+        outputs = self.session.run(None, {self.model_input.name: rows})[0]
+        return outputs if BATCH_SIZE > 1 else outputs[0]
 
     def encode_response(self, output: np.ndarray) -> dict[str, Any]:
         return {"output": output.tolist()}
 
 
 if __name__ == "__main__":
-    api = Model(max_batch_size=BATCH_SIZE, batch_timeout=float(os.environ["BATCH_WAIT_MS"]) / 1000)
+    api = LitServeModel(max_batch_size=BATCH_SIZE, batch_timeout=float(os.environ["BATCH_WAIT_MS"]) / 1000)
     server = litserve.LitServer(api, accelerator="cpu", workers_per_device=int(os.environ["WORKERS"]))
     server.run(host="127.0.0.1", port=int(sys.argv[1]), generate_client_file=False, log_level="warning")

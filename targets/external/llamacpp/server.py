@@ -1,4 +1,4 @@
-"""llama.cpp's own HTTP server (OpenAI's API, continuous batching) with SmolLM2-135M."""
+"""Runs llama.cpp's HTTP server (OpenAI's API, continuous batching) with SmolLM2-135M."""
 
 import os
 import threading

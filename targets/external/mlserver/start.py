@@ -1,4 +1,4 @@
-"""Writes the settings that MLServer reads from a folder, and becomes MLServer."""
+"""Writes MLServer's settings to a folder and replaces itself with MLServer."""
 
 import json
 import os

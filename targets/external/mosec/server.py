@@ -1,4 +1,4 @@
-"""mosec serving one ONNX model at the path of the Open Inference Protocol."""
+"""Serves one ONNX model with mosec at the path of the Open Inference Protocol."""
 
 import os
 from typing import Any
@@ -12,8 +12,8 @@ NAME = os.environ["MODEL_NAME"]
 BATCH_SIZE = int(os.environ["BATCH_SIZE"])
 
 
-class Model(Worker):
-    """Reads and writes the protocol's JSON; mosec hands over a list of requests."""
+class MosecModel(Worker):
+    """Decodes and encodes the protocol's JSON; mosec passes a list of requests."""
 
     def __init__(self) -> None:
         options = onnxruntime.SessionOptions()
@@ -35,7 +35,9 @@ class Model(Worker):
         return list(self.session.run(None, {self.input.name: np.stack(rows)})[0])
 
     def forward(self, data: Any) -> Any:
-        return self.run(data) if BATCH_SIZE > 1 else self.run([data])[0]  # without batching there is no list
+        return (
+            self.run(data) if BATCH_SIZE > 1 else self.run([data])[0]
+        )  # without batching mosec passes a single request
 
     def serialize(self, data: np.ndarray) -> bytes:
         output = {"name": "output", "datatype": "FP32", "shape": [1, *data.shape], "data": data.reshape(-1)}
@@ -47,7 +49,7 @@ if __name__ == "__main__":
 
     server = Server()
     runtime = Runtime(
-        Model,
+        MosecModel,
         num=int(os.environ["WORKERS"]),
         max_batch_size=BATCH_SIZE,
         max_wait_time=int(os.environ["BATCH_WAIT_MS"]),

@@ -1,4 +1,4 @@
-"""Triton in front of one ONNX model, through PyTriton."""
+"""Serves one ONNX model with Triton through PyTriton."""
 
 import os
 
@@ -13,13 +13,13 @@ options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = int(env["THREADS"])
 options.add_session_config_entry("session.intra_op.allow_spinning", "0")
 session = onnxruntime.InferenceSession(env["MODEL_FILE"], options)
-given, answer = session.get_inputs()[0], session.get_outputs()[0]
+model_input, model_output = session.get_inputs()[0], session.get_outputs()[0]
 
 
 @batch
 def infer(**inputs: np.ndarray) -> dict[str, np.ndarray]:
-    """The model's answers to a batch."""
-    return {"output": session.run(None, {given.name: inputs["input"]})[0]}
+    """The model's outputs for a batch."""
+    return {"output": session.run(None, {model_input.name: inputs["input"]})[0]}
 
 
 config = TritonConfig(
@@ -35,8 +35,8 @@ with Triton(config=config) as triton:
     triton.bind(
         model_name=env["MODEL_NAME"],
         infer_func=infer,
-        inputs=[Tensor(name="input", dtype=np.float32, shape=tuple(given.shape[1:]))],
-        outputs=[Tensor(name="output", dtype=np.float32, shape=tuple(answer.shape[1:]))],
+        inputs=[Tensor(name="input", dtype=np.float32, shape=tuple(model_input.shape[1:]))],
+        outputs=[Tensor(name="output", dtype=np.float32, shape=tuple(model_output.shape[1:]))],
         config=ModelConfig(
             max_batch_size=int(env["BATCH_SIZE"]),
             batcher=DynamicBatcher(max_queue_delay_microseconds=waiting_us),

@@ -1,1 +1,1 @@
-"""The reference models, a module for each family."""
+"""The recipes of the reference models, one module per model family."""

@@ -1,4 +1,4 @@
-"""`deep-mlp`: four equal layers that take nearly all of the time, so that it can be cut into even stages."""
+"""`deep-mlp`: four equal layers take nearly all of the time, so that it can be cut into even stages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def build() -> keras.Model:
-    """Dense 1600 five times, softmax 10; 10 366 410 parameters (41 MB of float32)."""
+    """Build Dense 1600 five times, softmax 10; 10 366 410 parameters (41 MB of float32)."""
     import keras
     from keras.layers import Dense
 

@@ -1,4 +1,4 @@
-"""`digits-cnn`: a small convolutional network on the same images, for when compute matters a little."""
+"""`digits-cnn`: a small convolutional network on the digits; the model call has a noticeable cost."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def build() -> keras.Model:
-    """Two 3x3 convolutions on 8x8 pixels, pooling, Dense 64, softmax 10; 85 066 parameters.
+    """Build two 3x3 convolutions on 8x8 pixels, pooling, Dense 64, softmax 10; 85 066 parameters.
 
-    The input stays the flat vector of 64, so that every reference model takes the same payload.
+    The input is the flat vector of 64, as for the other models of the digits.
     """
     import keras
     from keras.layers import Conv2D, Dense, Dropout, Flatten, MaxPooling2D, Reshape

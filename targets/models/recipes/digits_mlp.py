@@ -1,4 +1,4 @@
-"""`digits-mlp`: the worked example, two hidden layers with dropout. A call costs less than its HTTP request."""
+"""`digits-mlp`: two hidden layers with dropout. A model call costs less than its HTTP request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def build() -> keras.Model:
-    """Dense 64, Dense 32, softmax 10; 6 570 parameters."""
+    """Build Dense 64, Dense 32, softmax 10; 6 570 parameters."""
     import keras
     from keras.layers import Dense, Dropout
 

@@ -1,4 +1,4 @@
-"""`fashion-cnn`: clothes at all their pixels, through two convolutions."""
+"""`fashion-cnn`: two convolutions on photographs of clothes at full resolution."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def build() -> keras.Model:
-    """Two 3x3 convolutions, each with pooling, Dense 64, softmax 10; 220 234 parameters."""
+    """Build two 3x3 convolutions, each with pooling, Dense 64, softmax 10; 220 234 parameters."""
     import keras
     from keras.layers import Conv2D, Dense, Dropout, Flatten, MaxPooling2D, Reshape
 

@@ -1,4 +1,4 @@
-"""`fashion-deep`: clothes at all their pixels, through six convolutions: computing outweighs transport."""
+"""`fashion-deep`: six convolutions on photographs of clothes; computing costs more than transport."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def build() -> keras.Model:
-    """Three blocks of two normalised 3x3 convolutions and pooling, softmax 10; 299 306 parameters."""
+    """Build three blocks of two normalised 3x3 convolutions and pooling, softmax 10; 299 306 parameters."""
     import keras
     from keras.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, MaxPooling2D, ReLU, Reshape
 

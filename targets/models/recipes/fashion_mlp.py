@@ -1,4 +1,4 @@
-"""`fashion-mlp`: clothes at a quarter of their pixels: the resizing costs more than the network."""
+"""`fashion-mlp`: a network on photographs of clothes at a quarter of their pixels; resizing costs more than it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def build() -> keras.Model:
-    """Flatten 14x14, Dense 64, softmax 10; 13 258 parameters."""
+    """Build Flatten 14x14, Dense 64, softmax 10; 13 258 parameters."""
     import keras
     from keras.layers import Dense, Dropout, Flatten
 

@@ -1,4 +1,4 @@
-"""`speech-small` and `speech-large`: which language is spoken, by convolutions over log-mel spectra of any length."""
+"""`speech-small` and `speech-large`: classify the spoken language by convolutions over log-mel spectra."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from targets.data.voices import VOICES
-from targets.models.masked import halved, masked_mean, presence
+from targets.models.masked_layers import halved, masked_mean, presence
 from targets.models.recipe import Recipe
 from targets.preprocessing.sound import BANDS, SOUND_PIPELINE
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def build(channels: int, name: str) -> keras.Model:
-    """Three convolutions of `channels` over time, each halving it; mean over what is no padding; softmax 5."""
+    """Build three convolutions of `channels`, each halving the time axis; a mean that leaves out padding; softmax 5."""
     import keras
     from keras.layers import Conv1D, Dense, Dropout
 

@@ -1,11 +1,11 @@
-"""`text-small` and `text-large`: is a sentence's opinion negative or positive, by its words, in whatever order."""
+"""`text-small` and `text-large`: classify a sentence as negative or positive by its words, whatever their order."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from targets.data.opinions import OPINIONS
-from targets.models.masked import masked_mean, presence
+from targets.models.masked_layers import masked_mean, presence
 from targets.models.recipe import Recipe
 from targets.preprocessing.text import TEXT_PIPELINE, WORDS
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def build_small() -> keras.Model:
-    """The mean of the words' 16 numbers each, softmax 2; 131 106 parameters."""
+    """Build the mean of word embeddings of 16, softmax 2; 131 106 parameters."""
     import keras
     from keras.layers import Dense, Dropout, Embedding
 
@@ -24,7 +24,7 @@ def build_small() -> keras.Model:
 
 
 def build_large() -> keras.Model:
-    """Two layers on each word's 64 numbers, a learned weight per word, softmax 2; 532 995 parameters."""
+    """Build two layers on word embeddings of 64, a mean with learned weights, softmax 2; 532 995 parameters."""
     import keras
     from keras import ops
     from keras.layers import Dense, Dropout, Embedding
@@ -32,7 +32,7 @@ def build_large() -> keras.Model:
     words = keras.Input((None,), dtype="int32")
     present = presence(words)
     values = Dense(128, activation="relu")(Dropout(0.4)(Embedding(WORDS, 64)(words)))
-    # Bounded scores need no subtraction of the largest, which is none where a text has no word.
+    # Scores bounded by tanh need no subtraction of the maximum, which does not exist for a text without words.
     weights = ops.exp(Dense(1, activation="tanh")(values)) * present
     total = ops.maximum(ops.sum(weights, axis=1), 1e-6)
     mean = Dropout(0.4)(ops.sum(values * weights, axis=1) / total)

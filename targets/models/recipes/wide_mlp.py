@@ -1,4 +1,4 @@
-"""`wide-mlp`: about ten million parameters, for when compute and memory bandwidth matter."""
+"""`wide-mlp`: about ten million parameters; compute and memory bandwidth decide the time of a call."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def build() -> keras.Model:
-    """Dense 3200, Dense 3200, softmax 10; 10 483 210 parameters (42 MB of float32)."""
+    """Build Dense 3200, Dense 3200, softmax 10; 10 483 210 parameters (42 MB of float32)."""
     import keras
     from keras.layers import Dense, Dropout
 

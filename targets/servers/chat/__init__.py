@@ -1,1 +1,1 @@
-"""The server of a language model: OpenAI's chat completions, streamed or whole."""
+"""The server of a language model: OpenAI's chat completions, streamed or as a whole."""

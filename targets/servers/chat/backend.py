@@ -1,7 +1,7 @@
-"""`agent`: sequences share the steps of one language model, and every token goes out as soon as it is there.
+"""`agent`: sequences share the steps of one language model, and every token is sent as soon as it exists.
 
-A step runs on the event loop's own turn: it takes about a millisecond, and a token boundary is the only place where
-anything can change anyway. Between two steps the loop reads, accepts and refuses.
+A step runs on the event loop: it takes about a millisecond, and the batch can only change between steps anyway.
+Between two steps the loop reads, accepts and refuses requests.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from harness.clock import monotonic_ns, wall_time
 from targets.generation.language_model import Chunk
 from targets.generation.sampling import next_tokens
-from targets.generation.scheduler import Limits
+from targets.generation.scheduler import BatchLimits
 from targets.servers.backend import Backend
+from targets.servers.chat.chat_response import StreamedResponse, WholeResponse
 from targets.servers.chat.frames import Frames, inside_json
-from targets.servers.chat.replies import StreamedReply, WholeReply
 from targets.servers.chat.requests import parse_chat
 from targets.servers.protocols.errors import ProtocolError
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
     from harness.plan.knobs import Setting
     from targets.generation.language_model import LanguageModel
-    from targets.generation.scheduler import Scheduler, Work
+    from targets.generation.scheduler import ScheduledTokens, Scheduler
     from targets.generation.sequence import Sequence
+    from targets.servers.chat.chat_response import ChatResponse
     from targets.servers.chat.protocol import ChatProtocol
-    from targets.servers.chat.replies import Reply
     from targets.servers.chat.telemetry import ChatTelemetry
-    from targets.servers.http.exchange import Exchange
+    from targets.servers.http.exchange import HttpExchange
 
 WARM_SEQUENCES = (1, 4, 16)
 
 
-def limits_of(setting: Setting) -> Limits:
-    """What the knobs say of batching."""
-    return Limits(
+def limits_of(setting: Setting) -> BatchLimits:
+    """The batch limits that the knobs set."""
+    return BatchLimits(
         max_sequences=int(setting["max_sequences"]),
         max_batch_tokens=int(setting["max_batch_tokens"]),
         queue_limit=int(setting["queue_limit"]),
@@ -48,7 +48,7 @@ def limits_of(setting: Setting) -> Limits:
 
 
 class ChatBackend(Backend):
-    """Answers chat completions. Everything happens on the event loop."""
+    """Responds to chat completion requests, on the event loop."""
 
     _loop: asyncio.AbstractEventLoop
 
@@ -58,61 +58,61 @@ class ChatBackend(Backend):
         self._model = model
         self._scheduler = scheduler
         self._token_limit = token_limit
-        self._replies: dict[Sequence, Reply] = {}
+        self._responses: dict[Sequence, ChatResponse] = {}
         self._texts = [inside_json(model.tokenizer.text(token)) for token in range(model.tokenizer.size)]
         self._numbers = count()
         self._turn_is_due = False
         self._stopped = False
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Make the first steps here and not in a client's request."""
+        """Make the slow first steps before any request."""
         self._loop = loop
         for sequences in WARM_SEQUENCES:
             self._model.logits([Chunk(slot, 0, (0, 0)) for slot in range(sequences)])
             self._model.logits([Chunk(slot, 2, (0,)) for slot in range(sequences)])
 
     def stop(self) -> None:
-        """No more steps; who still waits has gone."""
+        """Run no more steps. Clients of the waiting requests have disconnected by then."""
         self._stopped = True
 
     def has_room(self) -> bool:
-        """Whether one sequence more may wait."""
+        """Whether the queue can take one more sequence."""
         return self._scheduler.has_room()
 
     def apply(self, setting: Setting) -> None:
-        """Take new values of the live knobs."""
+        """Apply new values of the live knobs."""
         self._scheduler.limits = limits_of(setting)
         self._token_limit = int(setting["token_limit"])
-        self._look_soon()
+        self._schedule_turn()
 
-    def infer(self, exchange: Exchange, body: bytes) -> bool:
-        """Let the request wait for the batch; False where the queue is full. Raises ProtocolError."""
+    def infer(self, exchange: HttpExchange, body: bytes) -> bool:
+        """Decode the request and queue it; False where the queue is full. Raises ProtocolError."""
         if not self._scheduler.has_room():
             return False
         model = self._model
-        asked = parse_chat(body, self._protocol.card.name, model.tokenizer, model.shape, self._token_limit)
+        request = parse_chat(body, self._protocol.card.name, model.tokenizer, model.shape, self._token_limit)
         frames = Frames(next(self._numbers), self._protocol.card.name, int(wall_time().timestamp()))
-        reply: Reply
-        if asked.stream:
-            reply = StreamedReply(exchange, frames, self._texts, include_usage=asked.include_usage)
+        response: ChatResponse
+        if request.stream:
+            response = StreamedResponse(exchange, frames, self._texts, include_usage=request.include_usage)
         else:
-            reply = WholeReply(exchange, frames, model.tokenizer)
-        sequence = asked.sequence
+            response = WholeResponse(exchange, frames, model.tokenizer)
+        sequence = request.sequence
         self._scheduler.offer(sequence, monotonic_ns())
-        self._replies[sequence] = reply
+        self._responses[sequence] = response
         exchange.on_gone = lambda: self._cancel(sequence)
-        self._look_soon()
+        self._schedule_turn()
         return True
 
     def _cancel(self, sequence: Sequence) -> None:
-        """The client has gone: its place in the batch is free at once."""
-        if self._replies.pop(sequence, None) is not None:
+        """Free the place of a client that has disconnected."""
+        if self._responses.pop(sequence, None) is not None:
             self._scheduler.cancel(sequence)
             self._telemetry.requests["cancelled"] += 1
-            self._look_soon()
+            self._schedule_turn()
 
-    def _look_soon(self) -> None:
-        # After all connections that are ready now have been read: what came together joins together.
+    def _schedule_turn(self) -> None:
+        # Runs after all readable connections have been read: requests that arrive together join together.
         if not self._turn_is_due and not self._stopped:
             self._turn_is_due = True
             self._loop.call_soon(self._turn)
@@ -127,10 +127,10 @@ class ChatBackend(Backend):
             self._advance(step, start_ns)
         except Exception:  # noqa: BLE001  (the model is foreign code: its failure is the batch's, not the server's)
             traceback.print_exc(file=sys.stderr)
-            self._give_up(step)
-        self._look_soon()
+            self._fail_batch(step)
+        self._schedule_turn()
 
-    def _advance(self, step: list[Work], start_ns: int) -> None:
+    def _advance(self, step: list[ScheduledTokens], start_ns: int) -> None:
         chunks = [
             Chunk(sequence.slot, sequence.computed, sequence.tokens[sequence.computed : sequence.computed + work.count])
             for work in step
@@ -149,28 +149,28 @@ class ChatBackend(Backend):
     def _deliver(self, due: list[Sequence], tokens: list[int], now_ns: int) -> None:
         telemetry, end = self._telemetry, self._model.tokenizer.end
         for sequence, token in zip(due, tokens, strict=True):
-            reply = self._replies.get(sequence)
-            if reply is None:
-                continue  # cancelled by a write to one before it
+            response = self._responses.get(sequence)
+            if response is None:
+                continue  # cancelled by a write to an earlier one
             if sequence.output_count == 0:
                 telemetry.queue_ns.observe(sequence.admitted_ns - sequence.arrived_ns)
                 telemetry.first_token_ns.observe(now_ns - sequence.arrived_ns)
-                reply.begin(sequence, now_ns)
+                response.begin(sequence, now_ns)
             if sequence.accept(token, end):
                 telemetry.tokens.output += 1
-                reply.token(token)
+                response.token(token)
             if sequence.finish:
-                self._replies.pop(sequence, None)
+                self._responses.pop(sequence, None)
                 telemetry.tokens.prompt += len(sequence.prompt)
                 telemetry.requests["ok"] += 1
-                reply.finish(sequence)
+                response.finish(sequence)
 
-    def _give_up(self, step: list[Work]) -> None:
+    def _fail_batch(self, step: list[ScheduledTokens]) -> None:
         for sequence in [work.sequence for work in step]:
             self._scheduler.cancel(sequence)
-            reply = self._replies.pop(sequence, None)
-            if reply is not None:
-                reply.fail(ProtocolError(500, "the model failed; the server's log says why"))
+            response = self._responses.pop(sequence, None)
+            if response is not None:
+                response.fail(ProtocolError(500, "the model failed; the server's log says why"))
 
 
 SLOTS = 256  # the most that the knob max_sequences allows

@@ -1,4 +1,4 @@
-"""From a prepared language model to its server."""
+"""Builds the server of a prepared language model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def build_chat(prepared: PreparedModel, order: ServerOrder, progress: Progress, max_body_bytes: int) -> EventServer:
-    """The server of `prepared`, whose path is the folder that training left."""
+    """Build the server of `prepared`, whose path is the folder that training wrote."""
     setting = order.setting
     stage = f"loading {prepared.card.name}"
     progress(stage, 0, 1)

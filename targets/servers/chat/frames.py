@@ -1,4 +1,4 @@
-"""Answers as bytes: the events of a stream, and the whole document. No clock, no socket."""
+"""Builds chat completions as bytes: the events of a stream, or one document. No clock, no socket."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 class Frames:
-    """The events of one answer. What is the same in all of them is written once."""
+    """The events of one chat completion. Their common parts are serialised once."""
 
     def __init__(self, number: int, model: str, created_s: int) -> None:
         self._base: dict[str, Any] = {
@@ -33,19 +33,19 @@ class Frames:
         return {**self._base, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
 
     def token(self, text_json: bytes, *, first: bool) -> bytes:
-        """One more token, its text written as the inside of a JSON string."""
+        """The event of one token. `text_json` is its text as the inside of a JSON string."""
         before, after = self._first if first else self._later
         return before + text_json + after
 
     def end(self, sequence: Sequence, *, include_usage: bool) -> bytes:
-        """What follows the last token."""
+        """The events after the last token."""
         events = _event(self._chunk({}, sequence.finish))
         if include_usage:
             events += _event({**self._base, "choices": [], "usage": usage(sequence)})
         return events + DONE
 
     def whole(self, sequence: Sequence, text: str) -> bytes:
-        """The answer that is not streamed."""
+        """The document of a completion that is not streamed."""
         message = {"role": "assistant", "content": text}
         choice = {"index": 0, "message": message, "finish_reason": sequence.finish}
         return orjson.dumps({
@@ -54,7 +54,7 @@ class Frames:
 
 
 def usage(sequence: Sequence) -> dict[str, int]:
-    """How many tokens it took."""
+    """The token counts of a completion."""
     prompt, output = len(sequence.prompt), sequence.output_count
     return {"prompt_tokens": prompt, "completion_tokens": output, "total_tokens": prompt + output}
 

@@ -1,4 +1,4 @@
-"""Which path means what on a chat server, and every answer that is no completion."""
+"""The paths of a chat server, and all responses other than completions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from targets.servers.http.routes import Action
+from targets.servers.http.routes import Action, find_action
 from targets.servers.protocols.errors import ProtocolError
 from targets.servers.protocols.inference import JSON_HEADERS
 
@@ -34,17 +34,15 @@ class ChatRoutes:
 
     def find(self, method: str, target: str) -> Action:
         """The action of a request line. Raises ProtocolError: 404, or 405 with the right method."""
-        path = target.partition("?")[0]
-        action = self._table.get(path if path == "/" else path.rstrip("/"))
-        if action is None:
-            raise ProtocolError(404, f"unknown path {path!r}; completions are at /v1/chat/completions")
-        if method != action.method:
-            raise ProtocolError(405, f"{path} takes {action.method}", f"allow: {action.method}\r\n".encode())
-        return action
+        return find_action(self._table, method, target, _unknown)
+
+
+def _unknown(path: str) -> str:
+    return f"unknown path {path!r}; completions are at /v1/chat/completions"
 
 
 class ChatProtocol:
-    """What `HttpService` asks of a protocol."""
+    """The `HttpProtocol` of a language model."""
 
     def __init__(self, card: ModelCard, created_s: int, telemetry: ChatTelemetry) -> None:
         self.card = card
@@ -53,7 +51,7 @@ class ChatProtocol:
         self._model = {"id": card.name, "object": "model", "created": created_s, "owned_by": OWNER}
 
     def document(self, action: Action, *, ready: bool) -> tuple[bytes, bytes]:
-        """(content type, body) of a path that is no completion. Raises ProtocolError where it is *not ready*."""
+        """(content type, body) for a path that is not a completion. Raises ProtocolError where it is not ready."""
         if action is Action.METRICS:
             return self.telemetry.exposition()
         if action is Action.READY and not ready:
@@ -67,7 +65,7 @@ class ChatProtocol:
         return b"application/json", orjson.dumps(documents[action])
 
     def refusal(self, error: ProtocolError) -> tuple[bytes, bytes]:
-        """(status line and headers, body) of an error, as OpenAI writes it."""
+        """(status line and headers, body) of an error response in OpenAI's form."""
         phrase = HTTPStatus(error.status).phrase.encode()
         head = b"HTTP/1.1 %d %s\r\n%s%s" % (error.status, phrase, JSON_HEADERS, error.headers)
         kind = _TYPES.get(error.status, "invalid_request_error")

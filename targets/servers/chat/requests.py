@@ -1,4 +1,4 @@
-"""What a client asks of `/v1/chat/completions`."""
+"""Decodes requests to `/v1/chat/completions`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from targets.generation.text import Message
 from targets.servers.protocols.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from targets.generation.recipe import Shape
+    from targets.generation.recipe import DecoderShape
     from targets.generation.text import Tokenizer
 
 ROLES = ("system", "developer", "user", "assistant")
@@ -48,8 +48,8 @@ class _Body(msgspec.Struct):
     stream_options: _StreamOptions | None = None
     temperature: float | None = None
     seed: int | None = None
-    ignore_eos: bool = False  # an extension that vLLM, SGLang and llama.cpp know
-    # What would change the answer, and is not done here.
+    ignore_eos: bool = False  # an extension of vLLM, SGLang and llama.cpp
+    # These would change the completion and are not supported.
     n: int | None = None
     stop: Any = None
     tools: Any = None
@@ -61,51 +61,55 @@ _DECODER = msgspec.json.Decoder(_Body)
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A valid request: its sequence, and how its answer is to be written."""
+    """A valid request: its sequence, and the form of its response."""
 
     sequence: Sequence
     stream: bool
     include_usage: bool
 
 
-def parse_chat(body: bytes, model: str, tokenizer: Tokenizer, shape: Shape, token_limit: int) -> ChatRequest:
-    """The request in `body`. Without `max_tokens` an answer may have `token_limit` tokens, as far as there is room.
+def parse_chat(body: bytes, model: str, tokenizer: Tokenizer, shape: DecoderShape, token_limit: int) -> ChatRequest:
+    """Decode the request in `body`. The default of `max_tokens` is `token_limit`, or what is left of the context.
 
-    Raises ProtocolError: 404 for another model, 400 for what cannot be answered.
+    Raises ProtocolError: 404 for another model, 400 for an invalid or unsupported request.
     """
     try:
-        asked = _DECODER.decode(body)
+        request = _DECODER.decode(body)
     except msgspec.DecodeError as error:
         raise ProtocolError(400, f"not a chat completion request: {error}") from error
-    _check(asked, model)
-    prompt = tokenizer.conversation([Message(message.role, message.text) for message in asked.messages])
+    _check(request, model)
+    prompt = tokenizer.conversation([Message(message.role, message.text) for message in request.messages])
     room = shape.context - len(prompt)
-    wanted = asked.max_completion_tokens or asked.max_tokens
-    most = min(token_limit, room) if wanted is None else wanted
-    if most > room or room < 1:
+    requested = request.max_completion_tokens or request.max_tokens
+    max_tokens = min(token_limit, room) if requested is None else requested
+    if max_tokens > room or room < 1:
         raise ProtocolError(
             400,
-            f"this model's context is {shape.context} tokens; the messages have {len(prompt)} and the answer may have "
-            f"{max(most, 1)}: shorten either",
+            f"this model's context is {shape.context} tokens; the messages have {len(prompt)} and the completion may "
+            f"have {max(max_tokens, 1)}: shorten either",
         )
-    if most < 1 or most > token_limit:
+    if max_tokens < 1 or max_tokens > token_limit:
         raise ProtocolError(400, f"max_tokens must be from 1 to {token_limit}")
     sequence = Sequence(
-        prompt, most, ignore_end=asked.ignore_eos, temperature=asked.temperature or 0.0, seed=asked.seed or 0
+        prompt,
+        max_tokens,
+        ignore_end=request.ignore_eos,
+        temperature=request.temperature or 0.0,
+        seed=request.seed or 0,
     )
-    usage = asked.stream_options is not None and asked.stream_options.include_usage
-    return ChatRequest(sequence, asked.stream, usage)
+    usage = request.stream_options is not None and request.stream_options.include_usage
+    return ChatRequest(sequence, request.stream, usage)
 
 
-def _check(asked: _Body, model: str) -> None:
-    if asked.model not in ("", model):
-        raise ProtocolError(404, f"the model {asked.model!r} does not exist: this server has {model!r}")
-    if not asked.messages:
-        raise ProtocolError(400, "messages must have at least one")
-    unknown = [message.role for message in asked.messages if message.role not in ROLES]
+def _check(request: _Body, model: str) -> None:
+    if request.model not in ("", model):
+        raise ProtocolError(404, f"the model {request.model!r} does not exist: this server has {model!r}")
+    if not request.messages:
+        raise ProtocolError(400, "messages must have at least one message")
+    unknown = [message.role for message in request.messages if message.role not in ROLES]
     if unknown:
-        raise ProtocolError(400, f"role {unknown[0]!r} is not supported; there are {', '.join(ROLES)}")
-    if asked.n not in (None, 1) or asked.stop or asked.tools or asked.logprobs:
+        raise ProtocolError(400, f"role {unknown[0]!r} is not supported; the roles are {', '.join(ROLES)}")
+    if request.n not in (None, 1) or request.stop or request.tools or request.logprobs:
         raise ProtocolError(400, "n, stop, tools and logprobs are not supported")
-    if asked.temperature is not None and not 0 <= asked.temperature <= MOST_TEMPERATURE:
+    if request.temperature is not None and not 0 <= request.temperature <= MOST_TEMPERATURE:
         raise ProtocolError(400, f"temperature must be from 0 to {MOST_TEMPERATURE:g}")

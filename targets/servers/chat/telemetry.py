@@ -1,4 +1,4 @@
-"""What a chat server counts of itself, for Prometheus."""
+"""Counts requests, tokens and durations of a chat server, for Prometheus."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_S
-from targets.servers.telemetry import EXPIRED, OUTCOMES, SERVER_ERROR, Histogram
+from targets.servers.exposition import prometheus_text
+from targets.servers.telemetry import EXPIRED, OUTCOMES, SERVER_ERROR, PrometheusHistogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,56 +29,56 @@ class _Tokens:
 
 
 class ChatTelemetry:
-    """Counters of one server. One thread at a time."""
+    """The counters of one server. Not thread-safe."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         kinds = ("ok", "bad_request", "rejected", CANCELLED, "error")
         self.requests: Counter[str] = Counter(dict.fromkeys(kinds, 0))
         self.tokens = _Tokens()
         self._scheduler = scheduler
-        self.step_tokens = Histogram(STEP_BOUNDS)
-        self.step_ns = Histogram(SECONDS_BOUNDS, NS_PER_S)
-        self.queue_ns = Histogram(SECONDS_BOUNDS, NS_PER_S)
-        self.first_token_ns = Histogram(SECONDS_BOUNDS, NS_PER_S)
+        self.step_tokens = PrometheusHistogram(STEP_BOUNDS)
+        self.step_ns = PrometheusHistogram(SECONDS_BOUNDS, NS_PER_S)
+        self.queue_ns = PrometheusHistogram(SECONDS_BOUNDS, NS_PER_S)
+        self.first_token_ns = PrometheusHistogram(SECONDS_BOUNDS, NS_PER_S)
 
-    def refused(self, status: int) -> None:
-        """Count one request that was answered with an error status."""
+    def count_error(self, status: int) -> None:
+        """Count one error response."""
         known = OUTCOMES.get(status) if status != EXPIRED else None
         self.requests[known or ("error" if status >= SERVER_ERROR else "bad_request")] += 1
 
     def publish(self) -> None:
-        """There are no replicas to tell."""
+        """Do nothing: there are no replicas."""
 
     def exposition(self) -> tuple[bytes, bytes]:
-        """(content type, text) for a scrape."""
-        from prometheus_client import CollectorRegistry, generate_latest
-        from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-
-        registry = CollectorRegistry()
-        registry.register(self)
-        return CONTENT_TYPE_PLAIN_0_0_4.encode(), generate_latest(registry)
+        """(content type, text) of the response to a scrape."""
+        return prometheus_text(self)
 
     def collect(self) -> Iterator[Metric]:
-        """The families, as `prometheus_client` asks a collector for them."""
+        """The metric families, as `prometheus_client` requests them from a collector."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
         requests = CounterMetricFamily("sweepspot_requests", "Requests by outcome.", labels=["outcome"])
         for outcome, count in self.requests.items():
             requests.add_metric([outcome], count)
         yield requests
-        yield CounterMetricFamily("sweepspot_prompt_tokens", "Tokens of prompts answered.", value=self.tokens.prompt)
+        yield CounterMetricFamily(
+            "sweepspot_prompt_tokens", "Prompt tokens of finished requests.", value=self.tokens.prompt
+        )
         yield CounterMetricFamily("sweepspot_output_tokens", "Tokens generated.", value=self.tokens.output)
         gauges: dict[str, tuple[str, Callable[[], int]]] = {
             "sweepspot_sequences_running": ("Sequences in the batch.", lambda: len(self._scheduler.running)),
-            "sweepspot_sequences_waiting": ("Sequences that wait to join.", lambda: len(self._scheduler.waiting)),
+            "sweepspot_sequences_waiting": (
+                "Sequences that wait to join the batch.",
+                lambda: len(self._scheduler.waiting),
+            ),
         }
         for name, (doc, read) in gauges.items():
             yield GaugeMetricFamily(name, doc, value=read())
         histograms = {
             "sweepspot_step_tokens": ("Tokens per step.", self.step_tokens),
             "sweepspot_step_duration_seconds": ("Duration of a step.", self.step_ns),
-            "sweepspot_queue_duration_seconds": ("Admission of a request to the batch.", self.queue_ns),
-            "sweepspot_time_to_first_token_seconds": ("Arrival of a request to its first token.", self.first_token_ns),
+            "sweepspot_queue_duration_seconds": ("Time from arrival to admission to the batch.", self.queue_ns),
+            "sweepspot_time_to_first_token_seconds": ("Time from arrival to the first token.", self.first_token_ns),
         }
         for name, (doc, histogram) in histograms.items():
             buckets = histogram.buckets()

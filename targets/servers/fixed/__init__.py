@@ -1,1 +1,1 @@
-"""`fixed`: a server whose delays and faults are known."""
+"""`fixed`: a server with known delays and injected faults."""

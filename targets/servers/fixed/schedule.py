@@ -1,7 +1,7 @@
-"""When a `fixed` server answers: a pure function of arrivals, settings and seeds.
+"""Computes when a `fixed` server responds, as a pure function of arrivals, settings and seeds.
 
-Departures of a first-in-first-out queue: start = max(arrival, earliest free server), end = start + service.
-During a stall nothing leaves: what would end in it ends with it.
+A FIFO queue: start = max(arrival, earliest free server), end = start + service time. During a stall no response leaves:
+a service that would end in a stall ends with it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from harness.plan.knobs import Value
 
 
-class Fate(StrEnum):
-    """How a request is to end."""
+class FaultOutcome(StrEnum):
+    """How a request ends: with a right response or with an injected fault."""
 
     OK = "ok"
     WRONG = "wrong"
@@ -31,16 +31,16 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """One request's truth, in nanoseconds on the clock of its arrival; a hang has the instant it would have left."""
+class PlannedResponse:
+    """The planned response to a request, in ns on the clock of its arrival; a hang has the time it would have left."""
 
     start_ns: int
     due_ns: int
-    fate: Fate
+    outcome: FaultOutcome
 
 
 class FixedSchedule:
-    """Plans each arrival in turn; the stalls and the hang count from the first one."""
+    """Plans the response to each arrival; stalls and the hang are timed from the first arrival."""
 
     def __init__(self, setting: Mapping[str, Value]) -> None:
         self._service_ns = float(setting["delay_ms"]) * NS_PER_MS
@@ -48,23 +48,29 @@ class FixedSchedule:
         self._stall_every_ns = round(float(setting["stall_every_s"]) * NS_PER_S)
         self._stall_ns = round(float(setting["stall_s"]) * NS_PER_S)
         self._hang_after_ns = round(float(setting["hang_after_s"]) * NS_PER_S)
-        shares = [(Fate.ERROR, "error_share"), (Fate.WRONG, "wrong_share"), (Fate.RESET, "reset_share")]
-        self._shares = [(fate, float(setting[knob])) for fate, knob in shares]
-        # A seed for each random dimension, so that turning one knob leaves the other's draws alone.
+        shares = [
+            (FaultOutcome.ERROR, "error_share"),
+            (FaultOutcome.WRONG, "wrong_share"),
+            (FaultOutcome.RESET, "reset_share"),
+        ]
+        self._shares = [(outcome, float(setting[knob])) for outcome, knob in shares]
+        # Separate generators, so that a knob of one does not change the draws of the other.
         self._service_draws = random.Random(f"service {setting['seed']}")  # noqa: S311  (a simulation)
-        self._fate_draws = random.Random(f"fate {setting['seed']}")  # noqa: S311
-        self._free_ns = [0] * int(setting["servers"])  # a heap: when each server is free; empty means unlimited
+        self._outcome_draws = random.Random(f"outcome {setting['seed']}")  # noqa: S311
+        self._free_ns = [0] * int(
+            setting["servers"]
+        )  # a heap of the times at which servers become free; empty: no limit
         self._first_ns: int | None = None
 
-    def plan(self, arrived_ns: int) -> Planned:
-        """The truth for a request that arrives now; arrivals come in order."""
+    def plan(self, arrived_ns: int) -> PlannedResponse:
+        """Plan the response to a request that arrives at `arrived_ns`; arrivals are in order."""
         if self._first_ns is None:
             self._first_ns = arrived_ns
         start_ns = max(arrived_ns, self._free_ns[0]) if self._free_ns else arrived_ns
         due_ns = self._after_stall(start_ns + self._draw_service_ns(), self._first_ns)
         if self._free_ns:
             heapq.heapreplace(self._free_ns, due_ns)
-        return Planned(start_ns, due_ns, self._draw_fate(due_ns - self._first_ns))
+        return PlannedResponse(start_ns, due_ns, self._draw_outcome(due_ns - self._first_ns))
 
     def _draw_service_ns(self) -> int:
         if not self._exponential:
@@ -78,12 +84,12 @@ class FixedSchedule:
         stalled = periods >= 1 and into_ns < self._stall_ns
         return due_ns - into_ns + self._stall_ns if stalled else due_ns
 
-    def _draw_fate(self, since_first_ns: int) -> Fate:
+    def _draw_outcome(self, since_first_ns: int) -> FaultOutcome:
         if self._hang_after_ns and since_first_ns >= self._hang_after_ns:
-            return Fate.HANG
-        draw = self._fate_draws.random()
-        for fate, share in self._shares:
+            return FaultOutcome.HANG
+        draw = self._outcome_draws.random()
+        for outcome, share in self._shares:
             if draw < share:
-                return fate
+                return outcome
             draw -= share
-        return Fate.OK
+        return FaultOutcome.OK

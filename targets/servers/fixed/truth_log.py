@@ -1,7 +1,7 @@
-"""The log of a `fixed` server: what truly happened, for checking what a load generator says happened.
+"""The log of a `fixed` server: the true instants of every request, to calibrate a load generator.
 
-CSV with a header line; instants in nanoseconds on CLOCK_MONOTONIC; `answered_ns` is empty for a request that was
-never answered or whose connection was broken.
+CSV with a header line; instants in nanoseconds on CLOCK_MONOTONIC. `answered_ns` is empty for a request without a
+response or with a reset connection.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from harness.errors import UserError
 
 if TYPE_CHECKING:
-    from targets.servers.fixed.schedule import Planned
+    from targets.servers.fixed.schedule import PlannedResponse
 
-HEADER = b"arrived_ns,start_ns,due_ns,answered_ns,fate\n"
+HEADER = b"arrived_ns,start_ns,due_ns,answered_ns,outcome\n"
 BUFFER_BYTES = 1 << 20
 FLUSH_EVERY = 1000
 
@@ -30,20 +30,20 @@ class TruthLog:
         self._file.write(HEADER)
         self._since_flush = 0
 
-    def write(self, arrived_ns: int, planned: Planned, answered_ns: int | None) -> None:
-        """One request."""
+    def write(self, arrived_ns: int, planned: PlannedResponse, answered_ns: int | None) -> None:
+        """Append one request."""
         answered = b"" if answered_ns is None else b"%d" % answered_ns
-        fate = planned.fate.encode()
-        self._file.write(b"%d,%d,%d,%s,%s\n" % (arrived_ns, planned.start_ns, planned.due_ns, answered, fate))
+        outcome = planned.outcome.encode()
+        self._file.write(b"%d,%d,%d,%s,%s\n" % (arrived_ns, planned.start_ns, planned.due_ns, answered, outcome))
         self._since_flush += 1
         if self._since_flush >= FLUSH_EVERY:
             self.flush()
 
     def flush(self) -> None:
-        """Hand what is buffered to the kernel."""
+        """Pass buffered lines to the kernel."""
         self._file.flush()
         self._since_flush = 0
 
     def close(self) -> None:
-        """Write the rest."""
+        """Write buffered lines and close the file."""
         self._file.close()

@@ -1,1 +1,1 @@
-"""The Open Inference Protocol over gRPC: codec, and the server that feeds the batch queue."""
+"""The Open Inference Protocol over gRPC: the codec, and the front end that feeds the batch queue."""

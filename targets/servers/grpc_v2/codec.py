@@ -1,4 +1,4 @@
-"""Inference requests and their answers as gRPC messages of the Open Inference Protocol."""
+"""Decodes inference requests from, and encodes responses to, gRPC messages of the Open Inference Protocol."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from targets.servers.protocols.open_inference import check_rows, timeout_of_us
 from targets.servers.protocols.wire_model import OUTPUT_DATATYPE, VERSION
 
 if TYPE_CHECKING:
-    from targets.servers.protocols.inference import BatchAnswers
+    from targets.servers.protocols.inference import BatchOutputs
     from targets.servers.protocols.wire_model import WireModel
 
 
 @dataclass(frozen=True, slots=True)
-class RawForm:
-    """The output tensor's bytes alone; the message around them is made by `GrpcCodec.encode`."""
+class GrpcForm:
+    """The bytes of the output tensor; `GrpcServerCodec.encode` makes the message around them."""
 
-    def write(self, answers: BatchAnswers, start: int, stop: int) -> tuple[bytes, bytes]:
-        """No header lines, and the rows."""
-        return b"", answers.raw(start, stop)
-
-
-RAW = RawForm()
+    def write(self, outputs: BatchOutputs, start: int, stop: int) -> tuple[bytes, bytes]:
+        """(no header lines, the rows as bytes)."""
+        return b"", outputs.raw(start, stop)
 
 
-class GrpcCodec:
-    """Decodes and encodes for one model."""
+RAW = GrpcForm()
+
+
+class GrpcServerCodec:
+    """Decodes requests and encodes responses for one model."""
 
     def __init__(self, model: WireModel) -> None:
         self._model = model
         self._response = message("ModelInferResponse")
 
     def decode(self, request: Any, max_rows: int) -> InferRequest:
-        """The inference request in a `ModelInferRequest`. Raises ProtocolError."""
+        """Decode a `ModelInferRequest`. Raises ProtocolError."""
         self.check_model(request.model_name, request.model_version)
         meta = self._model.meta
         if len(request.inputs) != 1:
@@ -61,11 +61,11 @@ class GrpcCodec:
         if not request.raw_input_contents:
             return self._narrowed(typed)
         if typed or len(request.raw_input_contents) != 1:
-            raise ProtocolError(400, "the tensor is either in contents or, alone, in raw_input_contents")
+            raise ProtocolError(400, "the tensor must be either in contents or, as the only one, in raw_input_contents")
         return bytes(request.raw_input_contents[0])
 
     def _narrowed(self, typed: Any) -> bytes:
-        # Small integers travel as 32 bits: one that the model's type cannot hold is refused, not cut off.
+        # Small integers are transmitted as 32 bits: one out of the range of the model's type is refused.
         dtype = self._model.dtype
         values = np.array(typed, dtype=dtype if dtype.kind == "f" else np.int64)
         if not np.array_equal(values, narrow := values.astype(dtype), equal_nan=dtype.kind == "f"):
@@ -73,14 +73,14 @@ class GrpcCodec:
         return narrow.tobytes()
 
     def check_model(self, name: str, version: str) -> None:
-        """Raise ProtocolError unless the one model is meant."""
+        """Raise ProtocolError unless name and version are those of the model."""
         if name != self._model.name:
             raise ProtocolError(404, f"unknown model {name!r}: this server has {self._model.name!r}")
         if version not in ("", VERSION):
             raise ProtocolError(404, f"model {name!r} has only version {VERSION}")
 
     def encode(self, request_id: str, rows: int, raw: bytes) -> Any:
-        """The `ModelInferResponse` with the output's bytes."""
+        """The `ModelInferResponse` with the bytes of the output."""
         meta = self._model.meta
         return self._response(
             model_name=self._model.name,

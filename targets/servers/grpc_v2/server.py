@@ -1,4 +1,4 @@
-"""The gRPC front of the batched server: on the same event loop, into the same queue."""
+"""The gRPC front end of the batched server, on the same event loop and the same queue."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from harness.clock import NS_PER_S
 from harness.errors import UserError
 from harness.wire.grpc.messages import SERVICE, filled, message
-from targets.servers.grpc_v2.codec import GrpcCodec
+from targets.servers.grpc_v2.codec import GrpcServerCodec
 from targets.servers.http.routes import Action
 from targets.servers.protocols.errors import ProtocolError, queue_full
 from targets.servers.protocols.protocol import EXTENSIONS, SERVER_NAME, SERVER_VERSION
@@ -33,31 +33,31 @@ STATUS = {
 
 
 class GrpcExchange:
-    """One call and the answer owed to it; while it waits for the model it is the queue's item."""
+    """One call and its pending response. While it waits for the model it is an item of the batch queue."""
 
-    __slots__ = ("_answer", "arrived_ns", "expires_ns", "request", "rows")
+    __slots__ = ("_response", "arrived_ns", "expires_ns", "request", "rows")
 
     arrived_ns: int
     expires_ns: int
 
-    def __init__(self, request: InferRequest, answer: asyncio.Future[tuple[bytes, bytes]]) -> None:
+    def __init__(self, request: InferRequest, response: asyncio.Future[tuple[bytes, bytes]]) -> None:
         self.request = request
         self.rows = request.weight
-        self._answer = answer
+        self._response = response
 
     def deliver(self, headers: bytes, timing: bytes, body: bytes) -> None:
-        """Give (timing, output bytes) to the waiting call. Nothing where the client has gone."""
+        """Pass (timing, output bytes) to the waiting call. Does nothing where the client has gone."""
         del headers
-        if not self._answer.done():
-            self._answer.set_result((timing, body))
+        if not self._response.done():
+            self._response.set_result((timing, body))
 
     def refuse(self, error: ProtocolError) -> None:
-        """Let the waiting call end with `error`."""
-        if not self._answer.done():
-            self._answer.set_exception(error)
+        """End the waiting call with `error`."""
+        if not self._response.done():
+            self._response.set_exception(error)
 
 
-class GrpcFront:
+class GrpcFrontEnd:
     """`GRPCInferenceService` on `address` (host:port), which is free or reserved with SO_REUSEPORT by this process."""
 
     _server: Any
@@ -65,14 +65,14 @@ class GrpcFront:
     def __init__(self, protocol: ProtocolLayer, backend: BatchedBackend, order: ServerOrder, max_bytes: int) -> None:
         self._protocol = protocol
         self._backend = backend
-        self._codec = GrpcCodec(protocol.model)
+        self._codec = GrpcServerCodec(protocol.model)
         self._address = order.grpc_address
         self._certificate = order.certificate
         self._max_bytes = max_bytes
         self._draining = False
 
     async def start(self) -> None:
-        """Serve; on the event loop. Raises UserError."""
+        """Start to serve on the event loop. Raises UserError."""
         import grpc
 
         self._grpc = grpc
@@ -95,7 +95,7 @@ class GrpcFront:
         self._server.add_secure_port(self._address, grpc.ssl_server_credentials([pair]))
 
     async def drain(self) -> None:
-        """Take no more calls; return when those under way are answered."""
+        """Accept no more calls; return when all pending responses are sent."""
         self._draining = True
         await self._server.stop(DRAIN_LIMIT_S)
 
@@ -112,19 +112,18 @@ class GrpcFront:
         }
 
     def _handler(self, name: str, call: Callable[[Any, Any], Awaitable[Any]]) -> Any:
-        async def answer(request: Any, context: Any) -> Any:
+        async def respond(raw: bytes, context: Any) -> Any:
             try:
                 self._protocol.guard.check(_authorization(context), UNGUARDED_CALLS.get(name))
-                return await call(request, context)
+                return await call(_decoded(f"{name}Request", raw), context)
             except ProtocolError as error:
-                self._protocol.telemetry.refused(error.status)
+                self._protocol.telemetry.count_error(error.status)
                 code = getattr(self._grpc.StatusCode, STATUS.get(error.status, "INTERNAL"))
                 await context.abort(code, str(error))
 
+        # Without a deserializer gRPC passes the bytes: its own reply to a malformed message would be UNKNOWN.
         return self._grpc.unary_unary_rpc_method_handler(
-            answer,
-            request_deserializer=message(f"{name}Request").FromString,
-            response_serializer=message(f"{name}Response").SerializeToString,
+            respond, response_serializer=message(f"{name}Response").SerializeToString
         )
 
     @property
@@ -160,7 +159,7 @@ class GrpcFront:
 
     async def _model_statistics(self, request: Any, context: Any) -> Any:
         del context
-        if request.name:  # empty: of all models
+        if request.name:  # empty: all models
             self._codec.check_model(request.name, request.version)
         return filled("ModelStatisticsResponse", self._protocol.model_statistics())
 
@@ -168,14 +167,24 @@ class GrpcFront:
         if not self._backend.has_room():
             raise queue_full()
         decoded = self._protocol.admitted(self._codec.decode(request, self._backend.max_rows))
-        answer: asyncio.Future[tuple[bytes, bytes]] = asyncio.get_running_loop().create_future()
+        response: asyncio.Future[tuple[bytes, bytes]] = asyncio.get_running_loop().create_future()
         timeout_ns = _shortest(decoded.timeout_ns, context.time_remaining())
-        if not self._backend.offer(GrpcExchange(decoded, answer), timeout_ns):
+        if not self._backend.offer(GrpcExchange(decoded, response), timeout_ns):
             raise queue_full()
-        timing, raw = await answer
+        timing, raw = await response
         name, _, value = timing.decode().rstrip().partition(": ")
         context.set_trailing_metadata(((name, value),))
         return self._codec.encode(request.id, decoded.rows, raw)
+
+
+def _decoded(kind: str, raw: bytes) -> Any:
+    """The message in `raw`. Raises ProtocolError where the bytes are not a protobuf message of this kind."""
+    from google.protobuf.message import DecodeError
+
+    try:
+        return message(kind).FromString(raw)
+    except DecodeError as error:
+        raise ProtocolError(400, f"the request is not a valid {kind} message") from error
 
 
 def _authorization(context: Any) -> bytes:
@@ -184,7 +193,7 @@ def _authorization(context: Any) -> bytes:
 
 
 def _shortest(timeout_ns: int | None, call_remaining_s: float | None) -> int | None:
-    """Of the request's own timeout and what is left of the call's deadline."""
+    """The minimum of the request's timeout and the time left until the call's deadline."""
     if call_remaining_s is None:
         return timeout_ns
     remaining_ns = max(0, round(call_remaining_s * NS_PER_S))

@@ -1,4 +1,4 @@
-"""One client connection on the event loop: requests in, answers out in the order of the requests."""
+"""Serves one client connection on the event loop: responses leave in the order of the requests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol, cast
 
 from harness.clock import NS_PER_S, monotonic_ns
-from targets.servers.http.exchange import Exchange
+from targets.servers.http.exchange import HttpExchange
 from targets.servers.http.head import broken
 from targets.servers.http.reader import RequestReader
 from targets.servers.http.refusals import PacedRefusals
@@ -22,45 +22,45 @@ if TYPE_CHECKING:
     from targets.servers.http.head import Head, HeadParser
     from targets.servers.http.routes import Action
 
-MAX_PIPELINED = 64  # answers owed to one connection before it is no longer read
+MAX_PIPELINED = 64  # pending responses of a connection above which it is not read
 MAX_CONNECTIONS = 10_000
 IDLE_LIMIT_NS = 75 * NS_PER_S
-SLOW_REQUEST_LIMIT_NS = 30 * NS_PER_S  # from a request's first byte to its last
+SLOW_REQUEST_LIMIT_NS = 30 * NS_PER_S  # from the first byte of a request to its last
 
 
-class Telemetry(Protocol):
-    """What counts, as far as connections know."""
+class ConnectionTelemetry(Protocol):
+    """The part of the telemetry that connections use."""
 
-    def refused(self, status: int) -> None:
-        """Count one request that was answered with an error status."""
+    def count_error(self, status: int) -> None:
+        """Count one error response."""
 
     def publish(self) -> None:
-        """Let the other replicas see the counts."""
+        """Share the counters with the other replicas."""
 
 
-class ProtocolFront(Protocol):
-    """A protocol, as far as connections know it."""
+class HttpProtocol(Protocol):
+    """The part of a protocol that connections use."""
 
     @property
-    def telemetry(self) -> Telemetry:
-        """Where refusals are counted."""
+    def telemetry(self) -> ConnectionTelemetry:
+        """The telemetry that counts error responses."""
 
     def document(self, action: Action, *, ready: bool) -> tuple[bytes, bytes]:
-        """(content type, body) of a path that is no inference. May raise ProtocolError."""
+        """(content type, body) for a path that is not inference. May raise ProtocolError."""
 
     def refusal(self, error: ProtocolError) -> tuple[bytes, bytes]:
-        """(status line and headers, body) of an error."""
+        """(status line and headers, body) of an error response."""
 
 
 class HttpService:
-    """What the connections of one server share."""
+    """The state that the connections of one server share."""
 
-    def __init__(self, protocol: ProtocolFront, backend: Backend, heads: HeadParser, max_body_bytes: int) -> None:
+    def __init__(self, protocol: HttpProtocol, backend: Backend, heads: HeadParser, max_body_bytes: int) -> None:
         self.protocol = protocol
         self.backend = backend
         self.heads = heads
         self.max_body_bytes = max_body_bytes
-        self.connections: set[Connection] = set()
+        self.connections: set[ServerConnection] = set()
         self.refusals = PacedRefusals()
         self.draining = False
 
@@ -71,70 +71,70 @@ class HttpService:
 
     @property
     def ready(self) -> bool:
-        """What health checks are told."""
+        """The readiness that health checks report."""
         return not self.draining and self.backend.able()
 
-    def connect(self) -> Connection:
-        """A protocol object for the event loop."""
-        return Connection(self)
+    def connect(self) -> ServerConnection:
+        """Create a protocol object for the event loop."""
+        return ServerConnection(self)
 
     def drain(self) -> None:
-        """From now on every answer closes its connection."""
+        """Let every further response close its connection."""
         self.draining = True
 
     def tick(self) -> None:
-        """Close connections that are idle, or too slow with a request, for too long. Called every second or so."""
+        """Close connections that are idle or slow for too long. Called about once a second."""
         self.protocol.telemetry.publish()
         now_ns = monotonic_ns()
         for connection in list(self.connections):
             connection.close_if_stale(now_ns)
 
 
-class Connection(asyncio.Protocol):
-    """Implements `RequestSink` for its reader."""
+class ServerConnection(asyncio.Protocol):
+    """Reads requests (as the `RequestSink` of its reader) and writes responses (as their `ResponseChannel`)."""
 
     def __init__(self, service: HttpService) -> None:
         self.service = service
-        self._reader: RequestReader[Exchange] = RequestReader(service.heads, self, service.max_body_bytes)
-        self._owed: deque[Exchange] = deque()
-        self._held = 0  # of them, how many wait to be refused
+        self._reader: RequestReader[HttpExchange] = RequestReader(service.heads, self, service.max_body_bytes)
+        self._pending: deque[HttpExchange] = deque()
+        self._held = 0  # the number of pending exchanges that wait for a paced refusal
         self._transport: asyncio.Transport | None = None
-        self._ended = False  # the client sends no more
-        self._active = True  # since the last look of `close_if_stale`
+        self._ended = False  # the client has closed its sending side
+        self._active = True  # since the last call of `close_if_stale`
         self._idle_since_ns = 0
         self._request_since_ns: int | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client has come; uvloop has set TCP_NODELAY."""
+        """Register the connection; uvloop has set TCP_NODELAY."""
         self._transport = cast("asyncio.Transport", transport)
         self.service.connections.add(self)
         if len(self.service.connections) > MAX_CONNECTIONS:
             self.begin(broken(ProtocolError(503, "too many connections", b"retry-after: 1\r\n")))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has gone; answers still owed to it are dropped, computed or not."""
+        """Drop the pending responses of a client that has disconnected."""
         del exc
         self._transport = None
         self.service.connections.discard(self)
         self._abandon()
 
     def _abandon(self) -> None:
-        """Nobody waits for what is owed any more."""
-        owed, self._owed = self._owed, deque()
-        for exchange in owed:
+        """Drop all pending responses and notify their exchanges."""
+        pending, self._pending = self._pending, deque()
+        for exchange in pending:
             if exchange.on_gone is not None:
                 exchange.on_gone()
 
     def eof_received(self) -> bool:
-        """The client sends no more, but may still read: the connection stays while answers are owed."""
+        """Keep the connection while responses are pending: a client that closed its sending side may still read."""
         self._ended = True
         if self._reader.in_request:
             self._request_since_ns = None
-            self._reader.abort(ProtocolError(400, "the request ends before it has come whole"))
-        return bool(self._owed)
+            self._reader.abort(ProtocolError(400, "the request is incomplete"))
+        return bool(self._pending)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes from the client."""
+        """Parse bytes from the client."""
         self._active = True
         reader = self._reader
         reader.feed(data)
@@ -142,56 +142,56 @@ class Connection(asyncio.Protocol):
             self._request_since_ns = self._request_since_ns or monotonic_ns()
         else:
             self._request_since_ns = None
-        if len(self._owed) > MAX_PIPELINED or (self._held and reader.in_request):
+        if len(self._pending) > MAX_PIPELINED or (self._held and reader.in_request):
             self.pause_writing()
 
     def pause_writing(self) -> None:
-        """The client doesn't read its answers: read no more of its requests."""
+        """Stop reading requests of a client that does not read its responses."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """The client reads again."""
+        """Resume reading requests."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
-    def begin(self, head: Head) -> Exchange | None:
-        """Answer what needs no body; None then."""
-        exchange = Exchange(self, head)
-        self._owed.append(exchange)
+    def begin(self, head: Head) -> HttpExchange | None:
+        """Respond at once where no body is needed, and return None; else return the exchange."""
+        exchange = HttpExchange(self, head)
+        self._pending.append(exchange)
         error = head.refusal
         if error is None and head.action in INFERENCE:
             if self.service.backend.has_room():
-                if head.expects_continue and len(self._owed) == 1 and self._transport is not None:
+                if head.expects_continue and len(self._pending) == 1 and self._transport is not None:
                     self._transport.write(CONTINUE)
                 return exchange
             self._hold(exchange)
         elif error is not None:
             exchange.refuse(error)
         else:
-            self._answer_document(exchange)
+            self._send_document(exchange)
         return None
 
-    def complete(self, exchange: Exchange, body: bytes) -> None:
-        """An inference request has come whole."""
+    def complete(self, exchange: HttpExchange, body: bytes) -> None:
+        """Pass a complete inference request to the backend."""
         try:
             if not self.service.backend.infer(exchange, body):
                 self._hold(exchange)
         except ProtocolError as error:
             exchange.refuse(error)
 
-    def _hold(self, exchange: Exchange) -> None:
-        # Nothing more is read of a client that waits for its refusal: neither its body nor its next request.
+    def _hold(self, exchange: HttpExchange) -> None:
+        # While a client waits for its refusal, nothing more is read: neither the body nor its next request.
         self._held += 1
         exchange.held = True
         self.service.refusals.add(exchange)
 
-    def fail(self, exchange: Exchange, error: ProtocolError) -> None:
-        """The rest of the connection cannot be understood."""
+    def fail(self, exchange: HttpExchange, error: ProtocolError) -> None:
+        """Refuse the exchange and close: the rest of the connection cannot be parsed."""
         exchange.head = broken(error)
         exchange.refuse(error)
 
-    def _answer_document(self, exchange: Exchange) -> None:
+    def _send_document(self, exchange: HttpExchange) -> None:
         try:
             kind, body = self.service.protocol.document(exchange.head.action, ready=self.service.ready)
         except ProtocolError as error:
@@ -199,103 +199,103 @@ class Connection(asyncio.Protocol):
         else:
             exchange.respond(OK + b"content-type: %s\r\n" % kind, body)
 
-    def send(self, exchange: Exchange, status_and_headers: bytes, body: bytes) -> None:
-        """Write the answer."""
+    def send(self, exchange: HttpExchange, status_and_headers: bytes, body: bytes) -> None:
+        """Write a whole response."""
         last = self._ended or self.service.draining
         self.finish(exchange, response(status_and_headers, body, CLOSE if last else exchange.head.connection))
 
-    def send_part(self, exchange: Exchange, part: bytes) -> bool:
-        """Write some of an answer, if it is the next that is owed."""
-        if self._owed and self._owed[0] is not exchange:
+    def send_part(self, exchange: HttpExchange, part: bytes) -> bool:
+        """Write a part of a response; False where an earlier response is pending."""
+        if self._pending and self._pending[0] is not exchange:
             return False
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(part)
         return True
 
-    def send_error(self, exchange: Exchange, error: ProtocolError) -> None:
+    def send_error(self, exchange: HttpExchange, error: ProtocolError) -> None:
         """Write the protocol's error response and count it."""
-        self.service.protocol.telemetry.refused(error.status)
+        self.service.protocol.telemetry.count_error(error.status)
         self.send(exchange, *self.service.protocol.refusal(error))
 
-    def finish(self, exchange: Exchange, rest: bytes) -> None:
-        """Write the (rest of the) answer, and those that waited behind it, in the order of the requests."""
+    def finish(self, exchange: HttpExchange, rest: bytes) -> None:
+        """Write the rest of a response, and complete responses that waited behind it, in the order of the requests."""
         exchange.payload = rest
         if exchange.held:
             self._held -= 1
             exchange.held = False
             if self._reader.in_request:
                 self.resume_writing()
-        self._write_whole_answers()
+        self._write_complete_responses()
 
-    def open_stream(self, exchange: Exchange, status_and_headers: bytes, data: bytes) -> None:
-        """Begin a stream; where the connection cannot go on behind it, its end is that of the connection."""
+    def open_stream(self, exchange: HttpExchange, status_and_headers: bytes, data: bytes) -> None:
+        """Begin a stream; where the connection closes after it, closing ends the stream instead of a last chunk."""
         exchange.chunked = not (self._ended or self.service.draining or exchange.head.connection)
         head = stream_head(status_and_headers, chunked=exchange.chunked)
         self.write_part(exchange, head + (chunk(data) if exchange.chunked and data else data))
 
-    def write_part(self, exchange: Exchange, data: bytes) -> None:
-        """Write it now, or once all earlier requests of the connection are answered."""
+    def write_part(self, exchange: HttpExchange, data: bytes) -> None:
+        """Write `data` now, or after all earlier responses of the connection."""
         if self._transport is None or self._transport.is_closing():
             return
-        if self._owed and self._owed[0] is exchange:
+        if self._pending and self._pending[0] is exchange:
             self._transport.write(data)
         else:
             exchange.written += data
 
-    def close_stream(self, exchange: Exchange, data: bytes) -> None:
-        """Write the last part, and what waited behind it."""
+    def close_stream(self, exchange: HttpExchange, data: bytes) -> None:
+        """Write the last part, and complete responses that waited behind it."""
         self.finish(exchange, exchange.written + data)
 
-    def _write_whole_answers(self) -> None:
+    def _write_complete_responses(self) -> None:
         last = self._ended or self.service.draining
-        owed = self._owed
-        if len(owed) > MAX_PIPELINED:
+        pending = self._pending
+        if len(pending) > MAX_PIPELINED:
             self.resume_writing()
-        while owed and (payload := owed[0].payload) is not None:
-            first = owed.popleft()
+        while pending and (payload := pending[0].payload) is not None:
+            first = pending.popleft()
             transport = self._transport
             if transport is not None and not transport.is_closing():
                 transport.write(payload)
                 if first.closes:
                     transport.close()
-        if owed and owed[0].written and self._transport is not None:
-            self._transport.write(owed[0].written)  # a stream that has begun behind the answer
-            owed[0].written = b""
-        if last and not owed:
+        if pending and pending[0].written and self._transport is not None:
+            self._transport.write(pending[0].written)  # a stream that began while an earlier response was pending
+            pending[0].written = b""
+        if last and not pending:
             self.close()
 
     def reset(self) -> None:
-        """Drop everything and break the connection."""
+        """Drop all pending responses and abort the connection (TCP RST)."""
         self._abandon()
         if self._transport is not None:
             sock = self._transport.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
 
-    def forget(self, exchange: Exchange) -> None:
-        """The exchange will never be answered; the client finds out by itself."""
-        if exchange in self._owed:
-            self._owed.remove(exchange)
-        if self._ended and not self._owed:
+    def forget(self, exchange: HttpExchange) -> None:
+        """Drop an exchange without a response; its client has to time out."""
+        if exchange in self._pending:
+            self._pending.remove(exchange)
+        if self._ended and not self._pending:
             self.close()
 
     def close(self) -> None:
-        """Close once what was written is sent."""
+        """Close after the written bytes are sent."""
         if self._transport is not None:
             self._transport.close()
 
     @property
     def busy(self) -> bool:
-        """Whether an answer is owed or a request is coming in."""
-        return bool(self._owed) or self._reader.in_request
+        """Whether a response is pending or a request is incomplete."""
+        return bool(self._pending) or self._reader.in_request
 
     def close_if_stale(self, now_ns: int) -> None:
-        """Say 408 to a slow request, close an idle connection."""
+        """Send 408 to a slow request; close an idle connection."""
         if self._request_since_ns is not None:
             if now_ns - self._request_since_ns > SLOW_REQUEST_LIMIT_NS:
                 self._request_since_ns = None
-                self._reader.abort(ProtocolError(408, "the request took too long to come"))
-        elif self._active or self._owed:
+                self._reader.abort(ProtocolError(408, "the request took too long to arrive"))
+        elif self._active or self._pending:
             self._active = False
             self._idle_since_ns = now_ns
         elif now_ns - self._idle_since_ns > IDLE_LIMIT_NS:

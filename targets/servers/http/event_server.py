@@ -1,4 +1,4 @@
-"""The event-loop front end: accepts, serves until told to stop, then answers what it owes and ends."""
+"""The event-loop server: accepts connections, serves until `stop`, sends the pending responses, and ends."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 BACKLOG = 2048
 HOUSEKEEPING_S = 1.0
 DRAIN_POLL_S = 0.01
-DRAIN_GRACE_NS = NS_PER_S // 2  # for idle connections: a request may be on its way already
+DRAIN_GRACE_NS = NS_PER_S // 2  # for idle connections: a request may already be in transit
 DRAIN_LIMIT_NS = 30 * NS_PER_S
 FORCED_EXIT = 130
 
 
-class Front(Protocol):
-    """Another protocol's front end on the same loop."""
+class FrontEnd(Protocol):
+    """The front end of another protocol on the same event loop."""
 
     async def start(self) -> None:
-        """Serve."""
+        """Start to serve."""
 
     async def drain(self) -> None:
-        """Take no more, and return when what is owed is answered."""
+        """Accept no more requests, and return when all pending responses are sent."""
 
 
 class EventServer:
@@ -46,7 +46,7 @@ class EventServer:
         self,
         service: HttpService,
         apply: Callable[[Setting], None],
-        fronts: Sequence[Front] = (),
+        fronts: Sequence[FrontEnd] = (),
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._service = service
@@ -67,17 +67,17 @@ class EventServer:
             self._loop.close()
 
     def stop(self) -> None:
-        """Begin to drain; from any thread, any number of times."""
+        """Begin to drain. May be called from any thread and repeatedly."""
         self._loop.call_soon_threadsafe(self._stopping.set)
 
     def set_knobs(self, setting: Setting, done: Callable[[], None]) -> None:
-        """Apply live knobs between two turns of the loop, then call `done`; from any thread."""
+        """Apply live knobs on the event loop, then call `done`. From any thread."""
 
-        def between_turns() -> None:
+        def on_loop() -> None:
             self._apply(setting)
             done()
 
-        self._loop.call_soon_threadsafe(between_turns)
+        self._loop.call_soon_threadsafe(on_loop)
 
     def _on_signal(self) -> None:
         if self._stopping.is_set():
@@ -93,7 +93,7 @@ class EventServer:
         for front in self._fronts:
             await front.start()
         self._service.tick()
-        # What lives now lives on: a full collection would only stop the loop to walk over it.
+        # The objects that exist now are permanent: a full collection would only stop the loop to visit them.
         gc.collect()
         gc.freeze()
         on_ready()

@@ -19,35 +19,35 @@ if TYPE_CHECKING:
 class ResponseChannel(Protocol):
     """A connection that writes responses in the order of their requests."""
 
-    def send(self, exchange: Exchange, status_and_headers: bytes, body: bytes) -> None:
+    def send(self, exchange: HttpExchange, status_and_headers: bytes, body: bytes) -> None:
         """Write a whole response."""
 
-    def send_error(self, exchange: Exchange, error: ProtocolError) -> None:
+    def send_error(self, exchange: HttpExchange, error: ProtocolError) -> None:
         """Write the protocol's error response and count it."""
 
-    def send_part(self, exchange: Exchange, part: bytes) -> bool:
+    def send_part(self, exchange: HttpExchange, part: bytes) -> bool:
         """Write a part of a response; False where earlier responses of the connection are still pending."""
 
-    def finish(self, exchange: Exchange, rest: bytes) -> None:
+    def finish(self, exchange: HttpExchange, rest: bytes) -> None:
         """Write the last bytes of a response."""
 
-    def open_stream(self, exchange: Exchange, status_and_headers: bytes, data: bytes) -> None:
+    def open_stream(self, exchange: HttpExchange, status_and_headers: bytes, data: bytes) -> None:
         """Write the head of a response of unknown length, and its first `data`."""
 
-    def write_part(self, exchange: Exchange, data: bytes) -> None:
+    def write_part(self, exchange: HttpExchange, data: bytes) -> None:
         """Write the next part of a stream."""
 
-    def close_stream(self, exchange: Exchange, data: bytes) -> None:
+    def close_stream(self, exchange: HttpExchange, data: bytes) -> None:
         """Write the last part of a stream."""
 
     def reset(self) -> None:
         """Abort the connection (TCP RST)."""
 
-    def forget(self, exchange: Exchange) -> None:
+    def forget(self, exchange: HttpExchange) -> None:
         """Remove `exchange` from the pending ones without a response."""
 
 
-class Exchange:
+class HttpExchange:
     """One request and its pending response. While it waits for the model it is an item of the batch queue."""
 
     __slots__ = (

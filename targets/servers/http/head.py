@@ -1,7 +1,7 @@
-"""The head of an HTTP/1.1 request, parsed once per distinct text.
+"""Parses the heads of HTTP/1.1 requests, each distinct head once.
 
-A client repeats its heads byte for byte, so a parsed head is kept under its bytes: node's C parser, called
-through Python callbacks, costs 4 microseconds, and the look-up a tenth of that.
+A client repeats its heads byte for byte, so parsed heads are cached by their bytes: Node's C parser, called through
+Python callbacks, costs 4 microseconds, the look-up a tenth of that.
 """
 
 from __future__ import annotations
@@ -18,51 +18,51 @@ from targets.servers.http.routes import Action
 from targets.servers.protocols.errors import ProtocolError
 
 MAX_HEAD_BYTES = 64 * 1024
-KEEP_ALIVE = {"1.1": b"", "1.0": b"connection: keep-alive\r\n"}  # what an answer says to keep the connection
-# Milliseconds that the client gives the request; 0 is none. The second is what Envoy tells the server behind it.
+KEEP_ALIVE = {"1.1": b"", "1.0": b"connection: keep-alive\r\n"}  # header lines of a response that keeps the connection
+# The timeout of the request in milliseconds; 0 is none. Envoy sends the second header to the server behind it.
 TIMEOUT_HEADERS = (b"x-request-timeout-ms", b"x-envoy-expected-rq-timeout-ms")
 MAX_DIGITS = 15
 KEPT_HEADS = 1024
-KEPT_HEAD_BYTES = 4 * 1024  # longer heads are rare, and would make the memory large
+KEPT_HEAD_BYTES = 4 * 1024  # longer heads are rare and would make the cache large
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """What the server needs of a request's head. `refusal` is set where it is answered without its body."""
+    """The parsed head of a request. `refusal` is set where the request is refused without reading its body."""
 
     action: Action = Action.LIVE
     content_length: int = 0
     chunked: bool = False
-    connection: bytes = b""  # header line of the answer: empty, `connection: close` or `connection: keep-alive`
+    connection: bytes = b""  # header line of the response: empty, `connection: close` or `connection: keep-alive`
     expects_continue: bool = False
     json_length: int | None = None  # Inference-Header-Content-Length
-    timeout_ns: int | None = None  # how long the answer is worth waiting for
+    timeout_ns: int | None = None  # from the arrival of the request
     refusal: ProtocolError | None = None
 
     @property
     def closes(self) -> bool:
-        """Whether the connection ends with the answer."""
+        """Whether the connection ends with the response."""
         return self.connection is CLOSE
 
 
-class Routes(Protocol):
-    """Which path means what."""
+class RouteTable(Protocol):
+    """Maps paths to actions."""
 
     def find(self, method: str, target: str) -> Action:
         """The action of a request line. Raises ProtocolError: 404 or 405."""
 
 
 class HeadParser:
-    """Parses heads for one model's routes; `max_body_bytes` bounds what may follow."""
+    """Parses heads for the routes of one server. `max_body_bytes` bounds the body."""
 
-    def __init__(self, routes: Routes, max_body_bytes: int, guard: Guard | None = None) -> None:
+    def __init__(self, routes: RouteTable, max_body_bytes: int, guard: Guard | None = None) -> None:
         self._routes = routes
         self._guard = guard or Guard()
         self._max_body_bytes = max_body_bytes
         self._known: dict[bytes, Head] = {}
 
     def parse(self, raw: bytes) -> Head:
-        """`raw` runs to the empty line, included. A head that is no HTTP gives a refusal that closes."""
+        """Parse a head, including its final empty line. A malformed head gives a refusal that closes the connection."""
         head = self._known.get(raw)
         if head is None:
             head = self._parse(raw)
@@ -91,7 +91,7 @@ class HeadParser:
         content_length = int(headers.get(b"content-length", b"0"))
         try:
             action = self._action(method, fields.target.decode("latin-1"), headers.get(b"authorization", b""))
-            json_length = _whole(headers, b"inference-header-content-length")
+            json_length = _whole_number(headers, b"inference-header-content-length")
             timeout_ns = _timeout_ns(headers)
             self._check_body(content_length, headers.get(b"content-encoding", b"identity"))
         except ProtocolError as error:
@@ -111,7 +111,7 @@ class HeadParser:
         try:
             action = self._routes.find(method, target)
         except ProtocolError:
-            self._guard.check(authorization)  # who may not ask is not told what there is
+            self._guard.check(authorization)  # a client without the token must not learn which paths exist
             raise
         self._guard.check(authorization, action)
         return action
@@ -124,11 +124,11 @@ class HeadParser:
 
 
 def broken(error: ProtocolError) -> Head:
-    """The head of a request after which nothing on the connection can be trusted."""
+    """The head of a request after which the connection must be closed."""
     return Head(connection=CLOSE, refusal=error)
 
 
-def _whole(headers: dict[bytes, bytes], name: bytes) -> int | None:
+def _whole_number(headers: dict[bytes, bytes], name: bytes) -> int | None:
     text = headers.get(name)
     if text is None:
         return None
@@ -138,12 +138,12 @@ def _whole(headers: dict[bytes, bytes], name: bytes) -> int | None:
 
 
 def _timeout_ns(headers: dict[bytes, bytes]) -> int | None:
-    timeouts_ms = [ms for name in TIMEOUT_HEADERS if (ms := _whole(headers, name))]
+    timeouts_ms = [ms for name in TIMEOUT_HEADERS if (ms := _whole_number(headers, name))]
     return min(timeouts_ms) * NS_PER_MS if timeouts_ms else None
 
 
 class _Fields:
-    """Collects what the C parser calls back with."""
+    """Collects the callbacks of the C parser."""
 
     def __init__(self) -> None:
         self.parser: httptools.HttpRequestParser = None
@@ -158,5 +158,5 @@ class _Fields:
         self.headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
-        # Asked later, after an empty body, the parser has forgotten.
+        # After an empty body the parser no longer knows this.
         self.keep_alive = self.parser.should_keep_alive()

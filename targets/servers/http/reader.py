@@ -1,7 +1,7 @@
-"""Cuts a connection's bytes into requests, without I/O.
+"""Splits the bytes of a connection into requests, without I/O.
 
-Heads go through the C parser (`http_head`); framing by `Content-Length` or chunks (RFC 9112, sections 6 and 7)
-is done here, so that a request can be refused before its body is kept.
+`HeadParser` parses the heads. This module does the framing by `Content-Length` or chunks (RFC 9112, sections 6 and 7),
+so that a request can be refused before its body is stored.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ ExchangeT = TypeVar("ExchangeT")
 
 
 class RequestSink(Protocol[ExchangeT]):
-    """Who takes the requests."""
+    """The receiver of the requests."""
 
     def begin(self, head: Head) -> ExchangeT | None:
-        """A head has come. None: the request is answered already, its body is to be thrown away."""
+        """Called for each head. None means that the request has its response already and its body is discarded."""
 
     def complete(self, exchange: ExchangeT, body: bytes) -> None:
-        """The body of a request that `begin` wanted has come."""
+        """Called with the complete body of a request for which `begin` returned an exchange."""
 
     def fail(self, exchange: ExchangeT, error: ProtocolError) -> None:
-        """The body of `exchange` is malformed; the connection cannot go on."""
+        """Called where the body of `exchange` is malformed and the connection must close."""
 
 
 class RequestReader(Generic[ExchangeT]):
-    """A small state machine: head, body, chunks, then the next head."""
+    """A state machine: head, body or chunks, then the next head."""
 
     def __init__(self, heads: HeadParser, sink: RequestSink[ExchangeT], max_body_bytes: int) -> None:
         self._heads = heads
         self._sink = sink
         self._max_body_bytes = max_body_bytes
-        self._between: Callable[[bytes], bytes] = self._read_head  # bound once: comparing it costs less
+        self._between: Callable[[bytes], bytes] = self._read_head  # bound once, which makes comparisons cheaper
         self._read: Callable[[bytes], bytes] = self._between
         self._partial = b""  # of a head, or of a chunk's line
         self._body = bytearray()
@@ -49,16 +49,16 @@ class RequestReader(Generic[ExchangeT]):
 
     @property
     def in_request(self) -> bool:
-        """Whether a request has begun and not yet come whole."""
+        """Whether a request is incomplete."""
         return self._read is not self._between or bool(self._partial)
 
     def feed(self, data: bytes) -> None:
-        """Take what came; calls the sink for each head and each whole request in it."""
+        """Parse bytes, and call the sink for each head and each complete request."""
         while data:
             data = self._read(data)
 
     def abort(self, error: ProtocolError) -> None:
-        """Give up what is being read: the sink hears of it, and all further bytes are ignored."""
+        """Fail the current request with `error` and ignore all further bytes."""
         self._fail(error)
 
     def _read_head(self, data: bytes) -> bytes:

@@ -1,12 +1,12 @@
-"""Refusals for want of room, paced: they may take only a small part of the loop's time.
+"""Paces refusals of a full queue, so that they take only a small part of the event loop's time.
 
-A client that comes back at once after each 503 costs the server as much as it likes, so that refusing, at about
-a third of the price of answering, would take the core away from the answers. So a refusal goes out at once while
-there are fewer than `REFUSALS_PER_S`, and waits for its turn above that. With N clients that come back without a
-pause a refusal takes N / REFUSALS_PER_S; honest clients, who wait as `Retry-After` says, are told at once.
+A refusal costs about a third of a prediction, so clients that retry at once after each 503 could take the core away
+from predictions. Up to `REFUSALS_PER_S` a refusal is sent at once; above that rate it waits for its turn. With N
+clients that retry without a pause a refusal takes N / REFUSALS_PER_S seconds; clients that obey `Retry-After` are
+refused at once.
 
-Reading of them costs too. Beyond that pace the loop rests after each turn, until the batch under way ends or for some
-milliseconds: nothing that comes before then can be let in, and what came meanwhile is read in one go.
+Reading their requests costs time, too. Above that rate the loop blocks after each turn until the running batch ends, or
+for some milliseconds: no request could be accepted earlier, and the requests of that time are read together.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     from targets.servers.protocols.errors import ProtocolError
 
 REFUSALS_PER_S = 2_000
-BURST = 50  # refusals in a row
-TURN_S = 0.01  # many at a time: each wake-up of the loop takes the core from the compute thread
+BURST = 50  # refusals at once
+TURN_S = 0.01  # long, because each wake-up of the loop takes the core from the compute thread
 
 FULL = queue_full()
 
 
 class Refusable(Protocol):
-    """What can be refused."""
+    """A request that can be refused."""
 
     def refuse(self, error: ProtocolError) -> None:
-        """Answer with the protocol's error."""
+        """Send the protocol's error response."""
 
 
 class TokenBucket:
-    """Allows `rate_per_s` in the long run and `burst` at once. It reads no clock."""
+    """A token bucket: allows `rate_per_s` on average and `burst` at once. It reads no clock."""
 
     def __init__(self, rate_per_s: int, burst: int, now_ns: int) -> None:
         self._interval_ns = NS_PER_S // rate_per_s
@@ -46,7 +46,7 @@ class TokenBucket:
         self._spent_until_ns = now_ns - self._burst_ns
 
     def take(self, now_ns: int) -> bool:
-        """Whether one more is allowed now; it is counted if so."""
+        """Take a token; False where none is left."""
         start_ns = max(self._spent_until_ns, now_ns - self._burst_ns)
         if start_ns + self._interval_ns > now_ns:
             return False
@@ -55,7 +55,7 @@ class TokenBucket:
 
 
 class PacedRefusals:
-    """Says *the queue is full* to whom it is given, first come first told."""
+    """Sends "queue full" responses in arrival order, at a limited rate."""
 
     _loop: asyncio.AbstractEventLoop
     _rest: Callable[[], None]
@@ -66,11 +66,11 @@ class PacedRefusals:
         self._rest_is_due = False  # at the end of this turn of the loop
 
     def start(self, loop: asyncio.AbstractEventLoop, rest: Callable[[], None]) -> None:
-        """Called once, before the first request. `rest` blocks for a moment that the core is needed for answers."""
+        """Called once, before the first request. `rest` blocks briefly, so that the running batch gets the core."""
         self._loop, self._rest = loop, rest
 
     def add(self, item: Refusable) -> None:
-        """Refuse `item` now, or when its turn comes."""
+        """Refuse `item` now, or later in arrival order."""
         if not self._waiting and self._bucket.take(monotonic_ns()):
             item.refuse(FULL)
             return

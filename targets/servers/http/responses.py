@@ -1,4 +1,4 @@
-"""Answers as bytes: status line, headers, body. No clock, no socket."""
+"""Builds HTTP responses as bytes: status line, headers, body. No clock, no socket."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CLOSE = b"connection: close\r\n"
 
 
 def response(status_and_headers: bytes, body: bytes, connection: bytes = b"") -> bytes:
-    """A whole answer. `status_and_headers` and `connection` end with their line break."""
+    """A whole response. `status_and_headers` and `connection` end with their line break."""
     return b"%scontent-length: %d\r\n%s\r\n%s" % (status_and_headers, len(body), connection, body)
 
 
@@ -30,7 +30,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 
 def stream_head(status_and_headers: bytes, *, chunked: bool) -> bytes:
-    """The head of an answer whose length nobody knows yet: sent in chunks, or ended by closing the connection."""
+    """The head of a response of unknown length, sent in chunks or ended by closing the connection."""
     return b"%s%s\r\n" % (status_and_headers, b"transfer-encoding: chunked\r\n" if chunked else CLOSE)
 
 
@@ -51,7 +51,7 @@ def _refusal(status: int, message: str, headers: bytes) -> tuple[bytes, bytes]:
 
 
 def timing_queue(queue_ns: int, batch_ns: int, rows: int) -> bytes:
-    """The start of `Server-Timing`, which differs from request to request in one batch; durations in milliseconds."""
+    """The start of the `Server-Timing` line (in ms), which differs between the requests of a batch."""
     return b'server-timing: queue;dur=%.6f, batch;dur=%.6f;desc="n=%d", ' % (
         queue_ns / NS_PER_MS,
         batch_ns / NS_PER_MS,
@@ -62,7 +62,7 @@ def timing_queue(queue_ns: int, batch_ns: int, rows: int) -> bytes:
 def timing_work(
     preprocess_ns: int, stages_ns: tuple[int, ...], serialise_ns: int, steps_ns: Mapping[str, int] | None = None
 ) -> bytes:
-    """The rest of `Server-Timing`, with its line break; `steps_ns` are parts of `preprocess_ns`, by their names."""
+    """The rest of the `Server-Timing` line (in ms). `steps_ns` are the parts of `preprocess_ns` by name."""
     parts = b"preprocess;dur=%.6f, compute;dur=%.6f, serialise;dur=%.6f" % (
         preprocess_ns / NS_PER_MS,
         sum(stages_ns) / NS_PER_MS,

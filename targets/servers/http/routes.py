@@ -1,15 +1,19 @@
-"""Which path means what. One server serves one model, so its paths are a table."""
+"""Maps paths to actions. A server has one model, so its paths are a table."""
 
 from __future__ import annotations
 
 from enum import Enum, auto
+from typing import TYPE_CHECKING
 
 from targets.servers.protocols.errors import ProtocolError
 from targets.servers.protocols.wire_model import VERSION
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
 
 class Action(Enum):
-    """What a path asks for."""
+    """The meaning of a path."""
 
     SERVER = auto()
     LIVE = auto()
@@ -27,11 +31,11 @@ class Action(Enum):
     CHAT = auto()
     MODELS = auto()
 
-    __hash__ = object.__hash__  # Enum's own is Python code, called for each look into a set
+    __hash__ = object.__hash__  # Enum's own hash is Python code, called for each look-up in a set
 
     @property
     def method(self) -> str:
-        """The one method it takes."""
+        """The only HTTP method of the path."""
         return "POST" if self in INFERENCE else "GET"
 
 
@@ -39,7 +43,7 @@ EXPLANATION = frozenset({Action.V2_EXPLAIN, Action.TFS_EXPLAIN})
 INFERENCE = frozenset({Action.V2_INFER, Action.TFS_PREDICT, Action.CHAT}) | EXPLANATION
 
 
-class Routes:
+class ModelRoutes:
     """The paths of one model, with and without a version."""
 
     def __init__(self, model: str) -> None:
@@ -61,13 +65,7 @@ class Routes:
 
     def find(self, method: str, target: str) -> Action:
         """The action of a request line. Raises ProtocolError: 404, or 405 with the right method."""
-        path = target.partition("?")[0]
-        action = self._table.get(path if path == "/" else path.rstrip("/"))
-        if action is None:
-            raise ProtocolError(404, self._unknown(path))
-        if method != action.method:
-            raise ProtocolError(405, f"{path} takes {action.method}", f"allow: {action.method}\r\n".encode())
-        return action
+        return find_action(self._table, method, target, self._unknown)
 
     def _unknown(self, path: str) -> str:
         for start in ("/v2/models/", "/v1/models/"):
@@ -79,3 +77,14 @@ class Routes:
                 if rest.startswith("versions/"):
                     return f"model {name!r} has only version {VERSION}"
         return f"unknown path {path!r}"
+
+
+def find_action(table: Mapping[str, Action], method: str, target: str, unknown: Callable[[str], str]) -> Action:
+    """Look up a request line in `table`. Raises ProtocolError: 404 with the text of `unknown`, or 405."""
+    path = target.partition("?")[0]
+    action = table.get(path if path == "/" else path.rstrip("/"))
+    if action is None:
+        raise ProtocolError(404, unknown(path))
+    if method != action.method:
+        raise ProtocolError(405, f"{path} takes {action.method}", f"allow: {action.method}\r\n".encode())
+    return action

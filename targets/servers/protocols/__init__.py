@@ -1,1 +1,1 @@
-"""The inference protocols, without any I/O."""
+"""The inference protocols, without I/O."""

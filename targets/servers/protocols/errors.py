@@ -1,12 +1,12 @@
-"""A request that cannot be answered as asked: it carries the status that says so."""
+"""Errors of inference protocols, with their HTTP status."""
 
 from __future__ import annotations
 
 
 class ProtocolError(Exception):
-    """The client's mistake, or a refusal. Both protocols answer it as `{"error": message}`.
+    """A client error or a refusal; the response body is `{"error": message}`.
 
-    `headers` are whole extra header lines, each with its line break.
+    `headers` are additional header lines, each with its line break.
     """
 
     def __init__(self, status: int, message: str, headers: bytes = b"") -> None:
@@ -16,14 +16,14 @@ class ProtocolError(Exception):
 
 
 def expired() -> ProtocolError:
-    """The answer to a request that nobody waits for any more: its time was over before its turn came."""
-    return ProtocolError(504, "the request's timeout was over before its turn came")
+    """The error of a request whose timeout ended while it waited in the queue."""
+    return ProtocolError(504, "the request's timeout ended while it waited in the queue")
 
 
 def queue_full() -> ProtocolError:
-    """The refusal of a full queue."""
+    """The error of a request that the queue cannot take."""
     return ProtocolError(
         503,
-        "no room now: the queue is full, or a process of the model is being started again; try again",
+        "the queue is full, or a process of the model is being started again; try again",
         b"retry-after: 1\r\n",
     )

@@ -1,4 +1,4 @@
-"""What an inference request is once its protocol is peeled off, and what its answer is made from."""
+"""A decoded inference request, and the batch outputs from which responses are serialised."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class BatchAnswers:
-    """The model's outputs (n, *output_shape) for one batch, serialised once for all requests in it."""
+class BatchOutputs:
+    """The model's outputs (n, *output_shape) for one batch, serialised once for all its requests."""
 
     def __init__(self, outputs: NDArray[np.float32]) -> None:
         self.outputs = outputs
 
     @cached_property
     def json_rows(self) -> list[bytes]:
-        """Each row's numbers as JSON, flat and without brackets."""
+        """The numbers of each row as JSON, flat and without brackets."""
         flat = self.outputs.reshape(len(self.outputs), -1)
         return orjson.dumps(flat, option=orjson.OPT_SERIALIZE_NUMPY)[2:-2].split(b"],[")
 
@@ -41,29 +41,29 @@ class BatchAnswers:
         return self.outputs.astype("<f4", copy=False).tobytes()
 
 
-class ReplyForm(Protocol):
-    """How one client wants its answer written."""
+class ResponseForm(Protocol):
+    """The form in which a client wants the response."""
 
-    def write(self, answers: BatchAnswers, start: int, stop: int) -> tuple[bytes, bytes]:
+    def write(self, outputs: BatchOutputs, start: int, stop: int) -> tuple[bytes, bytes]:
         """(header lines, body) for the rows from `start` to before `stop`."""
 
 
 @dataclass(slots=True)
 class InferRequest:
-    """`rows` valid rows of `shape` as little-endian bytes, the form of the answer, and how long it may wait."""
+    """`rows` valid rows of `shape` as little-endian bytes, the form of the response, and the timeout."""
 
     rows: int
     tensor: bytes
     shape: tuple[int, ...]
-    form: ReplyForm
+    form: ResponseForm
     timeout_ns: int | None = None
-    views: int = 1  # of each row, that go through the model
-    spent_ns: dict[str, int] = field(default_factory=dict)  # on steps of preprocessing of this request alone
-    steps: int = 0  # of an explanation: rows that go through the model for each row; 0: a prediction
+    views: int = 1  # model rows per row (test-time augmentation)
+    spent_ns: dict[str, int] = field(default_factory=dict)  # by preprocessing step that ran for this request alone
+    steps: int = 0  # of an explanation: model rows per row; 0: a prediction
 
     @property
     def weight(self) -> int:
-        """How many rows of a batch it takes."""
+        """The number of rows in the batch."""
         return self.rows * self.views * (self.steps or 1)
 
 

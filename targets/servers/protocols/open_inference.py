@@ -1,7 +1,7 @@
-"""The Open Inference Protocol, version 2: JSON, and the binary tensor extension.
+"""Decodes requests of the Open Inference Protocol, version 2: JSON, and the binary tensor extension.
 
-With the extension a body is JSON followed by raw tensors; the header `Inference-Header-Content-Length`
-says where the JSON ends, and `binary_data_size` how long a tensor is. Either side may use it alone.
+With the extension a body is JSON followed by raw tensors. The header `Inference-Header-Content-Length` has the length
+of the JSON, and `binary_data_size` that of a tensor. Requests and responses can use it independently.
 """
 
 from __future__ import annotations
@@ -18,42 +18,42 @@ from targets.servers.protocols.inference import JSON_HEADERS, InferRequest
 from targets.servers.protocols.wire_model import OUTPUT_DATATYPE, VERSION, refuse_booleans
 
 if TYPE_CHECKING:
-    from targets.servers.protocols.inference import BatchAnswers, ReplyForm
+    from targets.servers.protocols.inference import BatchOutputs, ResponseForm
     from targets.servers.protocols.wire_model import Shape, WireModel
 
-KEPT_HEADS = 256  # the first that came, for good
+KEPT_HEADS = 256  # the first ones, permanently
 KEPT_HEAD_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class JsonForm:
-    """One output tensor as JSON; `prefix` runs to the shape's batch axis."""
+class V2JsonForm:
+    """A response with the output tensor as JSON. `prefix` ends before the batch axis of the shape."""
 
     prefix: bytes
     shape_tail: bytes  # of the shape, after the batch axis
 
-    def write(self, answers: BatchAnswers, start: int, stop: int) -> tuple[bytes, bytes]:
-        """Flat data, row after row."""
-        data = b",".join(answers.json_rows[start:stop])
+    def write(self, outputs: BatchOutputs, start: int, stop: int) -> tuple[bytes, bytes]:
+        """(header lines, body) with the rows as one flat list."""
+        data = b",".join(outputs.json_rows[start:stop])
         return JSON_HEADERS, b'%s%d%s],"data":[%s]}]}' % (self.prefix, stop - start, self.shape_tail, data)
 
 
 @dataclass(frozen=True, slots=True)
-class BinaryForm:
-    """One output tensor as raw bytes behind a JSON header."""
+class V2BinaryForm:
+    """A response with the output tensor as raw bytes after a JSON header."""
 
     prefix: bytes
     shape_tail: bytes
 
-    def write(self, answers: BatchAnswers, start: int, stop: int) -> tuple[bytes, bytes]:
-        """JSON header, then the rows."""
-        raw = answers.raw(start, stop)
+    def write(self, outputs: BatchOutputs, start: int, stop: int) -> tuple[bytes, bytes]:
+        """(header lines, body) with the JSON header, then the rows."""
+        raw = outputs.raw(start, stop)
         headers, json = _before_raw(self, stop - start, len(raw))
         return headers, json + raw
 
 
 @lru_cache(maxsize=256)
-def _before_raw(form: BinaryForm, rows: int, raw_bytes: int) -> tuple[bytes, bytes]:
+def _before_raw(form: V2BinaryForm, rows: int, raw_bytes: int) -> tuple[bytes, bytes]:
     parameters = b'],"parameters":{"binary_data_size":%d}}]}' % raw_bytes
     json = b"%s%d%s%s" % (form.prefix, rows, form.shape_tail, parameters)
     lengths = b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n" % len(json)
@@ -62,23 +62,23 @@ def _before_raw(form: BinaryForm, rows: int, raw_bytes: int) -> tuple[bytes, byt
 
 @dataclass(frozen=True, slots=True)
 class KnownHead:
-    """What the JSON before a binary tensor says. A client repeats it byte for byte, so that it is read once."""
+    """The parsed JSON before a binary tensor. A client repeats it byte for byte, so it is parsed once."""
 
     rows: int
     shape: Shape
-    form: ReplyForm
+    form: ResponseForm
     timeout_ns: int | None
     raw_bytes: int
 
 
-class V2Codec:
-    """Decodes infer requests for one model."""
+class V2Decoder:
+    """Decodes inference requests for one model."""
 
     def __init__(self, model: WireModel) -> None:
         self._model = model
         self._tail = b"".join(b",%d" % dim for dim in model.meta.output_shape)
-        self._plain = JsonForm(self._prefix({}), self._tail)
-        self._plain_binary = BinaryForm(self._plain.prefix, self._tail)
+        self._plain = V2JsonForm(self._prefix({}), self._tail)
+        self._plain_binary = V2BinaryForm(self._plain.prefix, self._tail)
         self._known: dict[bytes, KnownHead] = {}
 
     def decode(self, body: bytes, json_length: int | None, max_rows: int) -> InferRequest:
@@ -98,7 +98,7 @@ class V2Codec:
         return InferRequest(known.rows, tensor, known.shape, known.form, known.timeout_ns)
 
     def _keep(self, head: bytes, raw: bytes, request: InferRequest) -> None:
-        """Where it carries nothing of one request alone, an id for example."""
+        """Cache the JSON header, unless it has data of one request alone, such as an id."""
         plain = request.form is self._plain or request.form is self._plain_binary
         if raw and plain and len(head) <= KEPT_HEAD_BYTES and len(self._known) < KEPT_HEADS:
             self._known[head] = KnownHead(request.rows, request.shape, request.form, request.timeout_ns, len(raw))
@@ -134,8 +134,8 @@ class V2Codec:
         refuse_booleans(body, values)
         return self._model.pack_flat(values, rows, shape)
 
-    def form(self, document: dict[str, Any]) -> JsonForm | BinaryForm:
-        """How the answer to `document` is to be written."""
+    def form(self, document: dict[str, Any]) -> V2JsonForm | V2BinaryForm:
+        """The form of the response that `document` requests."""
         if len(document) <= 1 and "parameters" not in document:
             return self._plain
         binary = _flag(document, "binary_data_output")
@@ -145,7 +145,7 @@ class V2Codec:
         if "id" not in document:
             return self._plain_binary if binary else self._plain
         prefix = self._prefix(document)
-        return BinaryForm(prefix, self._tail) if binary else JsonForm(prefix, self._tail)
+        return V2BinaryForm(prefix, self._tail) if binary else V2JsonForm(prefix, self._tail)
 
     def _requested(self, outputs: Any, binary: bool) -> bool:
         name = self._model.meta.output_name
@@ -164,7 +164,7 @@ class V2Codec:
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """`body` as a JSON object. NaN and Infinity are no JSON, and are refused with the rest."""
+    """Parse `body` as a JSON object. NaN and Infinity are not JSON and are refused."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -175,7 +175,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def check_rows(rows: int, max_rows: int) -> None:
-    """Raise ProtocolError where one request has more rows than a batch may have: it is refused, not cut up."""
+    """Raise ProtocolError where one request has more rows than a batch: a request is never divided."""
     if rows > max_rows:
         raise ProtocolError(400, f"{rows} rows in one request, but batch_size is {max_rows}")
 
@@ -186,7 +186,7 @@ def _timeout_ns(document: dict[str, Any]) -> int | None:
 
 
 def timeout_of_us(timeout_us: Any) -> int | None:
-    """The parameter `timeout` in nanoseconds; 0 is none, as Triton reads it. Raises ProtocolError."""
+    """The parameter `timeout` in nanoseconds; as in Triton, 0 means none. Raises ProtocolError."""
     if type(timeout_us) is not int or timeout_us < 0:
         raise ProtocolError(400, "parameters.timeout: needs a whole number of microseconds, 0 for none")
     return timeout_us * NS_PER_US or None

@@ -1,4 +1,4 @@
-"""The protocol layer that all servers share: V2 and TensorFlow Serving for one model, without any I/O."""
+"""The protocol layer of all servers with a model: Open Inference Protocol and TensorFlow Serving REST, without I/O."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import orjson
 from harness.wire.datatypes import DATATYPES
 from targets.servers.http.guard import Guard
 from targets.servers.http.responses import refusal
-from targets.servers.http.routes import EXPLANATION, Action, Routes
+from targets.servers.http.routes import EXPLANATION, Action, ModelRoutes
 from targets.servers.protocols.errors import ProtocolError
-from targets.servers.protocols.open_inference import V2Codec
-from targets.servers.protocols.tf_serving import EXPLANATIONS, PREDICTIONS, SIGNATURE, TfsCodec
+from targets.servers.protocols.open_inference import V2Decoder
+from targets.servers.protocols.tf_serving import EXPLANATIONS, PREDICTIONS, SIGNATURE, TfsDecoder
 from targets.servers.protocols.triton_documents import Batching, model_config, model_statistics
 from targets.servers.protocols.wire_model import OUTPUT_DATATYPE, VERSION, explained
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from targets.explain import Explainer
-    from targets.preprocessing.intake import Intake
+    from targets.preprocessing.input_assembler import InputAssembler
     from targets.servers.protocols.inference import InferRequest
     from targets.servers.protocols.wire_model import WireModel
     from targets.servers.telemetry import Telemetry
@@ -31,22 +31,22 @@ EXTENSIONS = ["binary_tensor_data", "model_configuration", "statistics"]
 
 
 class ProtocolLayer:
-    """Says what a path means, decodes inference requests, and answers all others."""
+    """Routes paths, decodes inference requests, and builds the documents of all other paths."""
 
     def __init__(self, model: WireModel, telemetry: Telemetry) -> None:
         self.model = model
         self.telemetry = telemetry
-        self.routes = Routes(model.name)
-        self._v2 = V2Codec(model)
-        self._tfs = TfsCodec(model)
+        self.routes = ModelRoutes(model.name)
+        self._v2 = V2Decoder(model)
+        self._tfs = TfsDecoder(model)
         self.batching = Batching(max_rows=1)
         self.guard = Guard()
         self.explainer: Explainer | None = None
-        self.intake: Intake | None = None  # None: nothing is done to single requests
-        self._v2_explain = V2Codec(explained(model))
+        self.assembler: InputAssembler | None = None  # None: single requests are not preprocessed
+        self._v2_explain = V2Decoder(explained(model))
 
     def decode(self, action: Action, body: bytes, json_length: int | None, max_rows: int) -> InferRequest:
-        """The valid inference request in `body`. Raises ProtocolError."""
+        """Decode the inference request in `body`. Raises ProtocolError."""
         if action is Action.V2_INFER:
             return self.admitted(self._v2.decode(body, json_length, max_rows))
         if action in EXPLANATION:
@@ -54,14 +54,16 @@ class ProtocolLayer:
         return self.admitted(self._tfs.decode(body, max_rows))
 
     def admitted(self, request: InferRequest) -> InferRequest:
-        """`request` itself, preprocessed where that is done for each request."""
-        if self.intake is not None:
-            self.intake.admit(request)
+        """Preprocess `request` where that is done per request, and return it."""
+        if self.assembler is not None:
+            self.assembler.admit(request)
         return request
 
     def _explanation(self, action: Action, body: bytes, json_length: int | None, max_rows: int) -> InferRequest:
         if self.explainer is None:
-            raise ProtocolError(404, "this server does not explain: start it with explain_method=integrated-gradients")
+            raise ProtocolError(
+                404, "this server has no explanations: start it with explain_method=integrated-gradients"
+            )
         if action is Action.V2_EXPLAIN:
             request = self._v2_explain.decode(body, json_length, max_rows)
         else:
@@ -71,15 +73,15 @@ class ProtocolLayer:
         return request
 
     def refusal(self, error: ProtocolError) -> tuple[bytes, bytes]:
-        """(status line and headers, body) of an error."""
+        """(status line and headers, body) of an error response."""
         return refusal(error)
 
     def document(self, action: Action, *, ready: bool) -> tuple[bytes, bytes]:
-        """(content type, body) of a path that is no inference. Raises ProtocolError where the answer is *not ready*."""
+        """(content type, body) for a path that is not inference. Raises ProtocolError where the server is not ready."""
         if action is Action.METRICS:
             return self.telemetry.exposition()
         if action is Action.READY and not ready:
-            raise ProtocolError(503, "the server is stopping, or a part of it is being started again")
+            raise ProtocolError(503, "the server is stopping, or one of its processes is being started again")
         return b"application/json", orjson.dumps(self._describe(action))
 
     def _describe(self, action: Action) -> dict[str, Any]:
@@ -96,7 +98,7 @@ class ProtocolLayer:
         return documents[action]()
 
     def v2_metadata(self) -> dict[str, Any]:
-        """The model as the Open Inference Protocol describes it."""
+        """The model metadata of the Open Inference Protocol."""
         meta = self.model.meta
         return {
             "name": meta.model,
@@ -107,11 +109,11 @@ class ProtocolLayer:
         }
 
     def model_config(self) -> dict[str, Any]:
-        """The model's configuration as Triton's clients know it."""
+        """The model's configuration in Triton's form."""
         return model_config(self.model, self.batching)
 
     def model_statistics(self) -> dict[str, Any]:
-        """What the model has done, as Triton's clients know it."""
+        """The model's statistics in Triton's form."""
         return model_statistics(self.model, self.telemetry)
 
     def _tfs_metadata(self) -> dict[str, Any]:

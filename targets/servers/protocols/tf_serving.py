@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST form: `instances` (row by row) or `inputs` (one tensor) in, JSON out."""
+"""Decodes requests of TensorFlow Serving's REST protocol: `instances` (row by row) or `inputs` (one tensor)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from targets.servers.protocols.open_inference import check_rows, parse_object
 from targets.servers.protocols.wire_model import refuse_booleans
 
 if TYPE_CHECKING:
-    from targets.servers.protocols.inference import BatchAnswers
+    from targets.servers.protocols.inference import BatchOutputs
     from targets.servers.protocols.wire_model import WireModel
 
 SIGNATURE = "serving_default"
@@ -19,13 +19,13 @@ SIGNATURE = "serving_default"
 
 @dataclass(frozen=True, slots=True)
 class TfsForm:
-    """`{"predictions": ...}` (of `:explain`: `explanations`) for instances, `{"outputs": ...}` for inputs."""
+    """A response `{"predictions": ...}` (`explanations` for `:explain`) to instances, `{"outputs": ...}` to inputs."""
 
     key: bytes
 
-    def write(self, answers: BatchAnswers, start: int, stop: int) -> tuple[bytes, bytes]:
-        """Nested by the output shape, the batch axis first."""
-        return JSON_HEADERS, b'{"%s":%s}' % (self.key, answers.nested_json(start, stop))
+    def write(self, outputs: BatchOutputs, start: int, stop: int) -> tuple[bytes, bytes]:
+        """(header lines, body), nested by the output shape, the batch axis first."""
+        return JSON_HEADERS, b'{"%s":%s}' % (self.key, outputs.nested_json(start, stop))
 
 
 PREDICTIONS = TfsForm(b"predictions")
@@ -33,14 +33,14 @@ EXPLANATIONS = TfsForm(b"explanations")
 OUTPUTS = TfsForm(b"outputs")
 
 
-class TfsCodec:
+class TfsDecoder:
     """Decodes predict requests for one model."""
 
     def __init__(self, model: WireModel) -> None:
         self._model = model
 
     def decode(self, body: bytes, max_rows: int) -> InferRequest:
-        """The request in `body`."""
+        """Decode the request in `body`. Raises ProtocolError."""
         document = parse_object(body)
         if document.get("signature_name", SIGNATURE) != SIGNATURE:
             raise ProtocolError(400, f"signature_name: the model's only signature is {SIGNATURE!r}")

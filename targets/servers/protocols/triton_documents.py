@@ -1,6 +1,6 @@
-"""What Triton's clients ask beyond the Open Inference Protocol: a model's configuration and its statistics.
+"""Documents for Triton's clients beyond the Open Inference Protocol: model configuration and statistics.
 
-Fields as in Triton's extensions *model configuration* and *statistics*; durations are cumulative nanoseconds.
+The fields are those of Triton's extensions *model configuration* and *statistics*; durations are in cumulative ns.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Batching:
-    """What the configuration says of batching: the most rows of one model call, and how long a row may wait."""
+    """The batching of a model: max batch size and max queue delay."""
 
     max_rows: int
     max_wait_us: int = 0
 
 
 def model_config(model: WireModel, batching: Batching) -> dict[str, Any]:
-    """Triton's `ModelConfig` as JSON; dims are without the batch axis."""
+    """Triton's `ModelConfig` as a JSON object; dims do not include the batch axis."""
     meta = model.meta
     return {
         "name": meta.model,
@@ -41,7 +41,7 @@ def model_config(model: WireModel, batching: Batching) -> dict[str, Any]:
 
 
 def model_statistics(model: WireModel, telemetry: Telemetry) -> dict[str, Any]:
-    """Triton's `model_stats` for the one model. Every request of a batch counts the batch's whole durations."""
+    """Triton's `model_stats` for the model. Every request of a batch counts the full durations of the batch."""
     requests, spent_ns = telemetry.requests, telemetry.spent_ns
     ok = requests["ok"]
     failed = sum(requests.values()) - ok

@@ -1,7 +1,7 @@
-"""The served model as clients see it: names, shapes, and how its rows are packed.
+"""The served model as clients see it: names, shapes, and the packing of rows to bytes.
 
-A row travels as its little-endian bytes; a request is the concatenation of its rows, which are of one shape. Where
-the first axis of a row is free, each request says how long its rows are.
+A row is packed to little-endian bytes. A request is the concatenation of its rows, which have one shape; where the
+first axis of a row is free, each request sets its size.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from harness.judge.metrics import ModelCard
     from harness.wire.payload_bank import BankMeta
 
-# What `_finite` asks for. Turning it off for each request (`np.errstate`) costs more than the question itself.
+# `_finite` provokes this warning. Suppressing it per call (`np.errstate`) would cost more than the check.
 warnings.filterwarnings("ignore", "invalid value encountered in dot", RuntimeWarning)
 
 OUTPUT_DATATYPE = "FP32"
@@ -37,34 +37,34 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class WireModel:
-    """One model on the wire; `meta` has names and shapes without the batch axis."""
+    """A served model; `meta` has names and shapes without the batch axis."""
 
     meta: BankMeta
     card: ModelCard
 
     @property
     def name(self) -> str:
-        """Its name in every path."""
+        """The name of the model in paths."""
         return self.meta.model
 
     @property
     def datatype(self) -> str:
-        """Of its input, in the Open Inference Protocol's words."""
+        """The input datatype, as the Open Inference Protocol names it."""
         return self.meta.datatype
 
     @cached_property
     def dtype(self) -> np.dtype[Any]:
-        """Of its input."""
+        """The input datatype, as NumPy names it."""
         return np.dtype(DATATYPES[self.meta.datatype].numpy)
 
     @cached_property
     def row_shape(self) -> list[int]:
-        """The input shape without the batch axis, as JSON writes it; -1 where it is free."""
+        """The input shape without the batch axis, as in JSON; -1 for a free axis."""
         return list(self.meta.input_shape)
 
     @cached_property
     def _one_row(self) -> list[int]:
-        return [] if self.meta.ragged else [1, *self.row_shape]  # what nearly all requests say
+        return [] if self.meta.ragged else [1, *self.row_shape]  # the shape of nearly all requests
 
     @cached_property
     def _zeros(self) -> NDArray[Any]:
@@ -72,15 +72,15 @@ class WireModel:
 
     @cached_property
     def _packers(self) -> dict[int, struct.Struct]:
-        return {}  # by count, of rows of a fixed shape
+        return {}  # by count of numbers, for a fixed row shape
 
     def check_datatype(self, datatype: Any) -> None:
-        """Raise ProtocolError unless it is the input's own."""
+        """Raise ProtocolError unless `datatype` is that of the input."""
         if datatype != self.meta.datatype:
             raise ProtocolError(400, f"input {self.meta.input_name!r}: datatype must be {self.meta.datatype}")
 
     def rows_of_shape(self, shape: Any) -> tuple[int, Shape]:
-        """The k of a shape [k, *row], and the row's own shape. Raises ProtocolError for one that does not fit."""
+        """(k, row shape) of a shape [k, *row]. Raises ProtocolError where it does not fit the model."""
         if shape == self._one_row and type(shape[0]) is int:
             return 1, self.meta.input_shape
         if not isinstance(shape, list) or any(type(size) is not int for size in shape) or not self._fits(shape):
@@ -96,7 +96,7 @@ class WireModel:
         return inside and shape[2:] == self.row_shape[1:]
 
     def pack_flat(self, values: Any, rows: int, shape: Shape) -> bytes:
-        """The bytes of `rows` rows given as one flat list of numbers, or nested by the shape."""
+        """Pack `rows` rows, given as one flat list of numbers or nested by `shape`."""
         if isinstance(values, list) and values and isinstance(values[0], list):
             if len(values) != rows:
                 raise ProtocolError(400, f"input {self.meta.input_name!r}: {rows} rows declared, {len(values)} given")
@@ -104,7 +104,7 @@ class WireModel:
         return self._pack(values, rows * math.prod(shape))
 
     def pack_rows(self, rows: list[Any]) -> tuple[bytes, Shape]:
-        """The bytes of rows that are nested by their shape, and that shape, which all of them have."""
+        """Pack rows that are nested by their common shape. Also returns that shape."""
         shape = tuple(self.row_shape)
         if self.meta.ragged:
             length = len(rows[0]) if isinstance(rows[0], list) else 0
@@ -112,12 +112,12 @@ class WireModel:
         return b"".join([self.pack_row(row, shape) for row in rows]), shape
 
     def pack_row(self, row: Any, shape: Shape) -> bytes:
-        """The bytes of one row, nested by `shape`."""
+        """Pack one row that is nested by `shape`."""
         values = row if len(shape) == 1 else _flatten(row, shape)
         return self._pack(values, math.prod(shape))
 
     def check_binary(self, tensor: bytes, rows: int, shape: Shape) -> bytes:
-        """`tensor` itself. Raises ProtocolError where it has another length or a value that is not finite."""
+        """Return `tensor`. Raises ProtocolError where its length is wrong or a value is not finite."""
         expected_bytes = rows * math.prod(shape) * self.dtype.itemsize
         if len(tensor) != expected_bytes:
             raise ProtocolError(400, f"binary tensor has {len(tensor)} bytes, its shape takes {expected_bytes}")
@@ -126,14 +126,14 @@ class WireModel:
         return tensor
 
     def _finite(self, values: NDArray[Any]) -> bool:
-        if len(values) == len(self._zeros):  # one row: NaN and Infinity times zero are NaN, and one call says so
+        if len(values) == len(self._zeros):  # one row: NaN and Infinity times zero are NaN, so one call suffices
             return bool(values.dot(self._zeros) == 0)
         return bool(np.isfinite(values).all())
 
     def _pack(self, values: Any, count: int) -> bytes:
         packer = self._packers.get(count)
         if packer is None:
-            # Standard sizes ("<") refuse a number that the type cannot hold; native packing would make it infinite.
+            # Standard sizes ("<") refuse a number out of the range of the type; native packing would make it infinite.
             packer = struct.Struct(f"<{count}{DATATYPES[self.meta.datatype].struct}")
             if not self.meta.ragged:
                 self._packers[count] = packer
@@ -156,15 +156,15 @@ class WireModel:
 
 
 def explained(model: WireModel) -> WireModel:
-    """The model as `explain` answers for it: the output has the shape of the input."""
+    """The model as `explain` serves it: the output has the shape of the input."""
     meta = msgspec.structs.replace(model.meta, output_name=OUTPUT, output_shape=model.meta.input_shape)
     return replace(model, meta=meta)
 
 
 def refuse_booleans(body: bytes, values: Any) -> None:
-    """Raise ProtocolError where JSON's true or false stands among the numbers: Python would take them for 1 and 0.
+    """Raise ProtocolError where true or false is among the numbers, which Python would treat as 1 and 0.
 
-    Bodies without the letters of either word, which is nearly all of them, cost two memory scans.
+    Nearly all bodies contain neither r nor l and cost only two memory scans.
     """
     if (b"r" in body or b"l" in body) and _has_boolean(values):
         raise ProtocolError(400, "true and false are not numbers")

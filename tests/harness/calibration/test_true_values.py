@@ -9,7 +9,7 @@ from harness.plan.arrivals import Closed, Constant, schedule
 
 MS = 1_000_000
 S = 1_000_000_000
-HEADER = "arrived_ns,start_ns,due_ns,answered_ns,fate\n"
+HEADER = "arrived_ns,start_ns,due_ns,answered_ns,outcome\n"
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def log(tmp_path):
     def write(*lines):
         path = tmp_path / "truth.csv"
         text = "".join(
-            f"{arrived},{arrived},0,{'' if done is None else done},{fate}\n" for arrived, done, fate in lines
+            f"{arrived},{arrived},0,{'' if done is None else done},{outcome}\n" for arrived, done, outcome in lines
         )
         path.write_text(HEADER + text)
         return ServerLog.read(path)
@@ -46,10 +46,10 @@ def test_only_what_was_due_in_the_window_counts_and_every_row_does(log):
 
 
 def test_shares_are_of_the_requests_due_in_the_window(log):
-    fates = [("ok", 5), ("wrong", 5), ("hang", None), ("error", 5)]
+    outcomes = [("ok", 5), ("wrong", 5), ("hang", None), ("error", 5)]
     lines = [
-        (S + number * MS, None if ms is None else S + (number + ms) * MS, fate)
-        for number, (fate, ms) in enumerate(fates)
+        (S + number * MS, None if ms is None else S + (number + ms) * MS, outcome)
+        for number, (outcome, ms) in enumerate(outcomes)
     ]
     true = true_values(log(*lines), Driven(Closed(users=1), 0, S, Window(S, 2 * S)))
     assert true["failed_share"] == 0.5

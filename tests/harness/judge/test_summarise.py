@@ -27,6 +27,7 @@ from harness.judge.findings import FindingKind, Verdict
 from harness.judge.metrics import ModelCard, Recommendation
 from harness.judge.run_result import run_verdict
 from harness.plan.arrivals import Closed, Poisson
+from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, Trial
 from harness.plan.slo import parse_slo
 from harness.record.rows import ABSENT, Outcome, Phase
@@ -280,8 +281,7 @@ def plan_of(points, trials):
         model="m",
         points=points,
         trials=trials,
-        seconds=10,
-        warmup_seconds=1,
+        load=LoadSettings(warmup_s=1, measure_s=10),
         repeats=2,
         seed=1,
     )

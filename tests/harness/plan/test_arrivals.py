@@ -16,18 +16,26 @@ from harness.plan.arrivals import (
     Stages,
     Users,
     UserStage,
+    arrivals_of,
     comings_and_goings,
     expected_by,
     length_s,
     mean_rate_rps,
-    parse_arrivals,
-    parse_seconds,
-    parse_stages,
     schedule,
     stripe,
 )
+from harness.plan.load_options import ARRIVALS, parse_stages, values_of
+from harness.plan.option_text import parse_seconds
 
 S = 1_000_000_000
+
+
+def stages_of(text):
+    return parse_stages(text, "--stages")
+
+
+def parse_arrivals(kind, texts, **more):
+    return arrivals_of(kind, {**more, **values_of(ARRIVALS, texts)})
 
 
 def offsets(arrivals, count, seed=1):
@@ -68,7 +76,7 @@ def test_gamma_with_variation_one_is_poisson():
 def test_stages_have_the_integrated_rate_in_each_stretch():
     # 0 to 400/s in 10 s: 2000 arrivals, a quarter of them in the first half. 10 s at 400/s: 4000. 5 s of nothing.
     # 400 to 100 in 4 s: 1000.
-    stages = parse_stages("10s:0-400,10s:400,5s:0,4s:400-100")
+    stages = stages_of("10s:0-400,10s:400,5s:0,4s:400-100")
     counts = []
     for seed in range(30):
         at = offsets(Stages(stages=stages), 10**9, seed) / S
@@ -168,7 +176,7 @@ def test_lengths_of_time():
 
 
 def test_the_greatest_rate_is_known():
-    assert mean_rate_rps(Stages(stages=parse_stages("1s:5-80,1s:10"))) == 80
+    assert mean_rate_rps(Stages(stages=stages_of("1s:5-80,1s:10"))) == 80
     assert mean_rate_rps(Constant(rate_rps=7.0)) == 7
 
 
@@ -217,7 +225,7 @@ def test_how_long_arrivals_last_by_themselves(tmp_path):
     trace = tmp_path / "trace.csv"
     trace.write_text("5.0\n6.5\n7.0\n")
     assert length_s(users((2, 0, 5), (3, 5, 5))) == 5
-    assert length_s(Stages(stages=parse_stages("10s:0-100,500ms:100"))) == 10.5
+    assert length_s(Stages(stages=stages_of("10s:0-100,500ms:100"))) == 10.5
     assert length_s(Replay(path=str(trace), speed=2.0)) == pytest.approx(1.0, abs=1e-6)
     assert length_s(Poisson(rate_rps=5.0)) is length_s(Closed(users=1)) is None
 
@@ -225,7 +233,7 @@ def test_how_long_arrivals_last_by_themselves(tmp_path):
 def test_what_is_expected_of_an_open_loop_by_an_instant():
     at_s = np.array([0.0, 5.0, 10.0, 12.0, 99.0])
     assert expected_by(Constant(rate_rps=20.0), at_s).tolist() == [0, 100, 200, 240, 1980]
-    stages = Stages(stages=parse_stages("10s:0-100,2s:50,1s:0"))
+    stages = Stages(stages=stages_of("10s:0-100,2s:50,1s:0"))
     assert expected_by(stages, at_s).tolist() == [0, 125, 500, 600, 600]
     assert expected_by(Closed(users=3), at_s) is expected_by(users((1, 1, 1)), at_s) is None
 

@@ -1,7 +1,8 @@
 import pytest
 
 from harness.errors import UserError
-from harness.plan.make_plan import Request, make_plan
+from harness.plan.make_plan import Draft, make_plan
+from harness.plan.plan import Plan
 from harness.plan.request_mix import RequestClass
 from harness.plan.scenario import Scenario, read_scenario
 from targets import TARGETS
@@ -12,21 +13,13 @@ EXPLAIN = Scenario(
 
 
 def plan_of(*words, scenario=EXPLAIN, target="batched"):
-    request = Request(
-        words=words,
-        target=target,
-        spec=TARGETS[target],
-        scenario="scenarios/explain.py",
-        model="digits-mlp",
-        concurrency=(2,),
-        repeats=1,
-    )
-    return make_plan(request, scenario)
+    plan = Plan(target=target, scenario="scenarios/explain.py", model="digits-mlp", repeats=1)
+    return make_plan(Draft(plan=plan, spec=TARGETS[target], words=words, concurrency=(2,)), scenario)
 
 
 def test_a_bare_mix_is_the_first_class_alone_and_the_scenarios_own():
     plan = plan_of("mix")
-    assert [plan.mix(point) for point in plan.points] == ["predict", "predict:9+explain:1"]
+    assert [plan.load_at(point).mix for point in plan.points] == ["predict", "predict:9+explain:1"]
     assert plan.swept == ("mix",)
 
 

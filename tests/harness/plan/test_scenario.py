@@ -6,7 +6,8 @@ import pytest
 
 from harness.errors import UserError
 from harness.plan.knobs import Apply, Knob, KnobSet
-from harness.plan.make_plan import Request, make_plan, model_of, restart_count
+from harness.plan.make_plan import Draft, make_plan, model_of, restart_count
+from harness.plan.plan import Plan
 from harness.plan.scenario import Scenario, find_scenario, read_scenario
 from harness.plan.target_spec import EmbeddedTarget
 
@@ -26,8 +27,9 @@ PLAIN = replace(SPEC, knobs=KnobSet("plain", (SIZE,)))
 TEXT = Scenario(model="small", knobs=("preprocess=batch",))
 
 
-def request(*words, spec=SPEC, model=""):
-    return Request(words=words, target="toy", spec=spec, scenario="s.py", model=model, concurrency=(8,))
+def draft(*words, spec=SPEC, model="", repeats=2):
+    plan = Plan(target="toy", scenario="s.py", model=model, repeats=repeats)
+    return Draft(plan=plan, spec=spec, words=words, concurrency=(8,))
 
 
 def test_a_scenario_is_found_by_its_name_or_by_its_path(tmp_path):
@@ -47,33 +49,33 @@ def test_each_field_has_a_scenario_with_a_model_of_its_own(name, model):
 
 
 def test_its_model_and_knobs_count_where_the_user_says_nothing():
-    plan = make_plan(request(), TEXT)
+    plan = make_plan(draft(), TEXT)
     assert (plan.model, plan.fixed) == ("small", {"preprocess": "batch"})
-    assert make_plan(request("preprocess=server", model="large"), TEXT).fixed == {"preprocess": "server"}
-    assert make_plan(request("preprocess"), TEXT).swept == ("preprocess",)
+    assert make_plan(draft("preprocess=server", model="large"), TEXT).fixed == {"preprocess": "server"}
+    assert make_plan(draft("preprocess"), TEXT).swept == ("preprocess",)
 
 
 def test_its_knobs_are_left_out_where_the_target_has_none_such():
-    assert make_plan(request(spec=PLAIN), TEXT).fixed == {}
+    assert make_plan(draft(spec=PLAIN), TEXT).fixed == {}
 
 
 def test_a_target_without_its_model_serves_its_own():
     chat = replace(SPEC, models=("chat",))
-    assert model_of(request(spec=chat), TEXT) == "chat"
-    assert model_of(request(spec=chat, model="small"), TEXT) == "small"
+    assert model_of(draft(spec=chat), TEXT) == "chat"
+    assert model_of(draft(spec=chat, model="small"), TEXT) == "small"
 
 
 def test_the_model_is_a_knob_whose_plain_sweep_takes_the_rivals():
-    plan = make_plan(request("model"), TEXT)
+    plan = make_plan(draft("model"), TEXT)
     assert plan.models == ("small", "large")
     assert [plan.wanted(point).model for point in plan.points] == ["small", "large"]
     assert all("model" not in plan.wanted(point).setting for point in plan.points)
-    assert make_plan(request("model", model="other"), TEXT).models == ("other",)
+    assert make_plan(draft("model", model="other"), TEXT).models == ("other",)
     with pytest.raises(UserError, match="model=huge: not legal; model takes small, large, other"):
-        make_plan(request("model=small,huge"), TEXT)
+        make_plan(draft("model=small,huge"), TEXT)
 
 
 def test_another_model_is_another_start_of_the_target():
-    plan = make_plan(replace(request("model", "batch_size"), repeats=1), TEXT)
+    plan = make_plan(draft("model", "batch_size", repeats=1), TEXT)
     assert len(plan.trials) == 4
     assert restart_count(plan, SPEC.knobs) == 1

@@ -6,6 +6,7 @@ import pytest
 
 from harness.errors import RunError, UserError
 from harness.plan.arrivals import Closed
+from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, Trial
 from harness.record.environment import capture
 from harness.record.load_report import LoadReport
@@ -19,7 +20,7 @@ POINTS = (
 TRIALS = tuple(Trial(number=number, point=number, repeat=0, seed=number) for number in range(2))
 PLAN = Plan(
     name="sweep-batch_size", target="batched", scenario="s.py", model="m", points=POINTS, trials=TRIALS,
-    seconds=1.0, warmup_seconds=0.0, repeats=1, seed=1,
+    load=LoadSettings(measure_s=1.0), repeats=1, seed=1,
 )  # fmt: skip
 
 

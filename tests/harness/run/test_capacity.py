@@ -11,6 +11,7 @@ from answers_of import invalid, point_of, quantile_of
 from harness.judge.findings import Finding, FindingKind, Verdict
 from harness.judge.slo_check import trusted, worst_tail_ratio
 from harness.plan.arrivals import Closed, Poisson
+from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, Trial
 from harness.plan.slo import parse_slo
 from harness.run.capacity import CONFIRMING_TRIALS, FIRST_USERS, longer
@@ -32,8 +33,7 @@ def plan_of(*sizes):
         model="digits-mlp",
         points=points,
         trials=tuple(Trial(number=each.number, point=each.number, repeat=0, seed=each.number) for each in points),
-        seconds=2.0,
-        warmup_seconds=0.5,
+        load=LoadSettings(warmup_s=0.5, measure_s=2.0),
         repeats=1,
         slo=SLO,
         capacity=True,

@@ -9,6 +9,7 @@ import harness.record.recorder
 from harness.judge.run_result import evaluate
 from harness.judge.trial_summaries import TrialSummaries
 from harness.plan.arrivals import Closed
+from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, Trial
 from harness.record.environment import capture
 from harness.record.recorder import Recorder, read_rows
@@ -24,8 +25,8 @@ TRIALS = tuple(Trial(number=n, point=n % 2, repeat=n // 2, seed=n) for n in rang
 
 def plan_of(**changes):
     return Plan(
-        name="sweep", target="batched", scenario="s.py", model="m", points=POINTS, trials=TRIALS, seconds=2.0,
-        warmup_seconds=0.0, repeats=REPEATS, seed=1, **changes,
+        name="sweep", target="batched", scenario="s.py", model="m", points=POINTS, trials=TRIALS,
+        load=LoadSettings(measure_s=2.0), repeats=REPEATS, seed=1, **changes,
     )  # fmt: skip
 
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from harness.errors import UserError
-from harness.wire.codec import WireError, error_text, make_codec
+from harness.wire.codec import WireError, error_text
 from harness.wire.grpc.messages import message
 from harness.wire.open_inference import json_end
-from harness.wire.payload_bank import BankMeta
-from harness.wire.payloads import random_bank
+from harness.wire.payload_bank import BankMeta, random_bank
+from harness.wire.protocols import make_codec
 from harness.wire.server_url import ServerUrl, parse_url
 
 META = BankMeta(model="my model", input_shape=(2, 3), output_shape=(2,), input_name="x", output_name="y")
@@ -136,7 +136,7 @@ def test_protocols_have_other_names_too():
 
 
 def test_an_unknown_protocol_names_the_nearest():
-    with pytest.raises(UserError, match=r"--protocol 'v3'.*v2"):
+    with pytest.raises(UserError, match=r"unknown protocol 'v3'.*v2"):
         make_codec("v3", URL, META)
 
 
@@ -150,9 +150,10 @@ def test_urls():
     assert parse_url("http://[::1]:81/a/") == ServerUrl("::1", 81, "/a")
     assert parse_url("http://x") == ServerUrl("x", 80)
     assert ServerUrl("::1", 81).authority == "[::1]:81"
-    for bad in ("x:80", "smtp://x", "http://", "http://x:99999", "http://x?q=1", "ftp://x"):
-        with pytest.raises(UserError, match="--host"):
+    for bad in ("x:80", "smtp://x", "http://", "http://x:99999", "http://x?q=1", "ftp://x", "http://x/ü"):
+        with pytest.raises(UserError) as caught:
             parse_url(bad)
+        assert caught.value.message({"server": "--host"}).startswith(f"--host {bad}: ")
 
 
 def test_random_payloads_are_seeded_and_of_the_right_shape():

@@ -1,10 +1,9 @@
 import pytest
 
 from harness.errors import UserError
-from harness.wire.codec import make_codec
 from harness.wire.credentials import Access, read_token
-from harness.wire.payload_bank import BankMeta
-from harness.wire.payloads import random_bank
+from harness.wire.payload_bank import BankMeta, random_bank
+from harness.wire.protocols import make_codec
 from harness.wire.server_url import parse_url
 
 SECRET = "s3cret-token.value~1/2+3=="
@@ -33,13 +32,13 @@ def test_the_token_comes_from_a_file_or_the_environment(tmp_path, monkeypatch):
 def test_what_is_no_token_is_refused_without_repeating_it(tmp_path, text):
     file = tmp_path / "token"
     file.write_text(text)
-    with pytest.raises(UserError, match="--token-file") as caught:
+    with pytest.raises(UserError, match=f"^token file {file}: ") as caught:
         read_token(file)
     assert not text.strip() or text.strip() not in str(caught.value)
 
 
 def test_a_missing_file_is_the_users_mistake(tmp_path):
-    with pytest.raises(UserError, match=r"--token-file .*none"):
+    with pytest.raises(UserError, match=r"token file .*none"):
         read_token(tmp_path / "none")
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from harness.errors import UserError
-from harness.wire.codec import WireError, make_codec
+from harness.wire.codec import WireError
 from harness.wire.payload_bank import BankMeta
-from harness.wire.protocols import protocol_named
+from harness.wire.protocols import make_codec, protocol_named
 from harness.wire.server_url import parse_url
 
 META = BankMeta(model="m", input_shape=(2,), output_shape=(1,))

@@ -29,7 +29,7 @@ def write_fashion(folder, images=12_000):
 
 
 def test_missing_fashion_says_how_to_get_it_and_what_to_take_instead(shared):
-    with pytest.raises(UserError, match=r"apt-get install dataset-fashion-mnist; without it take --model digits-cnn"):
+    with pytest.raises(UserError, match=r"apt-get install dataset-fashion-mnist; without it use --model digits-cnn"):
         fashion.load()
 
 
@@ -69,7 +69,7 @@ def write_voices(root, languages):
 def test_missing_languages_are_named_in_one_command(shared):
     write_voices(shared, ["en", "fr"])
     packages = "asterisk-core-sounds-es-wav asterisk-core-sounds-it-wav asterisk-core-sounds-ru-wav"
-    with pytest.raises(UserError, match=f"apt-get install {packages}; .* no stand-in"):
+    with pytest.raises(UserError, match=f"apt-get install {packages}; .* no synthetic substitute"):
         voices.load()
 
 

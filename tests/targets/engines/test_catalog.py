@@ -23,7 +23,7 @@ def test_an_engine_that_is_not_installed_says_how_to_get_it():
 
 
 def test_an_engine_without_the_precision_says_which_it_has():
-    with pytest.raises(UserError, match="precision=int8: openvino has float32, float16, bfloat16"):
+    with pytest.raises(UserError, match="precision=int8: engine=openvino supports float32, float16, bfloat16"):
         find_engine("openvino").open(Path("model.keras"), EngineOptions(input_shape=(64,), precision="int8"))
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from targets.generation.language_model import Chunk, LanguageModel
-from targets.generation.recipe import Shape
+from targets.generation.recipe import DecoderShape
 from targets.generation.sampling import next_tokens
 from targets.generation.sequence import Sequence
 from targets.generation.text import Message, Tokenizer, train_tokenizer
 
-SHAPE = Shape(vocabulary=96, width=32, layers=2, heads=4, context=128)
+SHAPE = DecoderShape(vocabulary=96, width=32, layers=2, heads=4, context=128)
 DIALOGUES = [
     ("what is water", "a liquid that falls from clouds"),
     ("who wrote this letter", "nobody knows who it was"),
@@ -88,7 +88,7 @@ def test_logits_are_those_of_a_plain_computation(model, weights, sequences):
     expected = norm(x[-1]) @ weights["embedding"].T
     found = model.logits([Chunk(0, 0, tokens)])[0]
     spoken = np.isfinite(found)
-    assert spoken.sum() == SHAPE.vocabulary - len(model.tokenizer.unspeakable)
+    assert spoken.sum() == SHAPE.vocabulary - len(model.tokenizer.non_text)
     np.testing.assert_allclose(found[spoken], expected[spoken], rtol=1e-3, atol=1e-3)
 
 
@@ -110,7 +110,7 @@ def test_the_end_of_a_turn_can_be_ruled_out():
 
 def test_a_conversation_has_marks_that_no_text_can_make(tokenizer):
     tokens = tokenizer.conversation([Message("user", "what is <bot> water"), Message("assistant", "a liquid")])
-    marks = [token for token in tokens if token in tokenizer.unspeakable[2:]]
+    marks = [token for token in tokens if token in tokenizer.non_text[2:]]
     assert len(marks) == 3  # user, bot, and bot once more for the answer that is wanted
     assert tokens[-1] == marks[-1] == marks[1]
     spoken = "".join(map(tokenizer.text, tokenizer.conversation([Message("user", "what is water")])))

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.clock import ManualClock
-from targets.generation.scheduler import Limits, Scheduler
+from targets.generation.scheduler import BatchLimits, Scheduler
 from targets.generation.sequence import Sequence
 
 END, WORD = 2, 9
-CONTINUOUS = Limits(max_sequences=2, max_batch_tokens=100, queue_limit=10)
+CONTINUOUS = BatchLimits(max_sequences=2, max_batch_tokens=100, queue_limit=10)
 STATIC = replace(CONTINUOUS, continuous=False)
 
 
@@ -126,7 +126,7 @@ def test_the_end_of_a_turn_is_no_token():
 
 
 limits = st.builds(
-    Limits,
+    BatchLimits,
     max_sequences=st.integers(1, 5),
     max_batch_tokens=st.integers(1, 20),
     queue_limit=st.just(100),
@@ -150,7 +150,7 @@ def test_everyone_is_served_within_the_bounds(given_limits, sizes):
 
 @pytest.mark.parametrize(("continuous", "last_ms"), [(True, 11), (False, 41)])
 def test_continuous_batching_brings_first_tokens_sooner(continuous, last_ms):
-    machine = Machine(Limits(max_sequences=4, max_batch_tokens=100, queue_limit=12, continuous=continuous))
+    machine = Machine(BatchLimits(max_sequences=4, max_batch_tokens=100, queue_limit=12, continuous=continuous))
     for number in range(12):
         machine.offer(answer=20 if number % 4 == 0 else 2)
     machine.run()

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[3]
 SCRIPT = """
 import tempfile
 from pathlib import Path
-from targets.engines.quiet import import_tensorflow
+from targets.engines.quiet_import import import_tensorflow
 import_tensorflow()
 import keras, numpy as np
 from keras import layers as L
@@ -54,7 +54,7 @@ assert "at most 3" in refusal(branched, inputs, 4)
 tokens = (inputs * 3).astype("int32").astype("float32")
 embed = L.Embedding(3, 5, mask_zero=True)
 masked = keras.Sequential([keras.Input((8,)), embed, L.GlobalAveragePooling1D(), L.Dense(4)])
-assert "answers otherwise" in refusal(masked, tokens, 3)
+assert "cutting changes the outputs" in refusal(masked, tokens, 3)
 
 # Tokens are whole numbers; from the embedding on everything is float32.
 numbers = keras.Input((8,), dtype="int32")

@@ -11,9 +11,9 @@ import pytest
 from harness.clock import NS_PER_S
 from targets.pipeline import compute as module
 from targets.pipeline.compute import HUNG_AFTER_NS, PROCESS_DIED, PipelineCompute
-from targets.pipeline.job import SIZE, Errand, parse
+from targets.pipeline.job import SIZE, Job, parse
 from targets.pipeline.slots import Geometry, Slots, create_memory
-from targets.pipeline.worker_pool import Hand
+from targets.pipeline.worker_pool import PipelineWorker
 
 pytestmark = pytest.mark.process
 
@@ -35,13 +35,13 @@ class Loop:
         self.readers.pop(descriptor, None)
 
 
-class Intake:
+class InputAssembler:
     """One row of two numbers, whatever was asked."""
 
     def batch(self, requests):
         return np.ones((1, 2), np.float32), {}
 
-    def answers(self, outputs):
+    def average_views(self, outputs):
         return outputs
 
 
@@ -71,12 +71,12 @@ def test_a_process_that_hangs_is_killed_and_its_batch_fails(clock, process):
     geometry = Geometry(slots=1, rows=1, width=2)
     stage = SimpleNamespace(input_dtype="<f4")
     slots = Slots.attach(create_memory(geometry), geometry)
-    crew = SimpleNamespace(slots=slots, stages=[stage], watch=lambda loop, welcome: None)
+    pool = SimpleNamespace(slots=slots, stages=[stage], watch=lambda loop, welcome: None)
     loop, finished = Loop(), []
-    computing = PipelineCompute(crew, Intake())
+    computing = PipelineCompute(pool, InputAssembler())
     computing.start(loop, lambda batch, result: finished.append(result), lambda: None)
     ours, theirs = socket.socketpair()
-    computing._welcome(Hand(0, ours, process.pid))
+    computing._add_worker(PipelineWorker(0, ours, process.pid))
     ((_, look),) = loop.later
     watched(look, clock, 2 * HUNG_AFTER_NS)
     assert process.poll() is None, "an idle process does not hang"
@@ -98,18 +98,18 @@ def test_a_process_that_hangs_is_killed_and_its_batch_fails(clock, process):
 def test_one_that_gives_something_back_now_and_then_is_not(clock, process, monkeypatch):
     geometry = Geometry(slots=1, rows=1, width=2)
     slots = Slots.attach(create_memory(geometry), geometry)
-    crew = SimpleNamespace(slots=slots, stages=[SimpleNamespace(input_dtype="<f4")], watch=lambda *_: None)
+    pool = SimpleNamespace(slots=slots, stages=[SimpleNamespace(input_dtype="<f4")], watch=lambda *_: None)
     loop = Loop()
-    computing = PipelineCompute(crew, Intake())
+    computing = PipelineCompute(pool, InputAssembler())
     computing.start(loop, lambda *_: None, lambda: None)
-    monkeypatch.setattr(module, "reply", lambda *_: None)
+    monkeypatch.setattr(module, "serialise", lambda *_: None)
     ours, theirs = socket.socketpair()
-    computing._welcome(Hand(0, ours, process.pid))
+    computing._add_worker(PipelineWorker(0, ours, process.pid))
     for _ in range(3):
         computing.run(SimpleNamespace(requests=list))
         slot = parse(theirs.recv(SIZE)).slot
         watched(loop.later[0][1], clock, HUNG_AFTER_NS)
-        Errand(slot, (1, 2), 0, 1).send(theirs)
+        Job(slot, (1, 2), 0, 1).send(theirs)
         loop.readers[ours.fileno()]()
         loop.later[0][1]()
     assert process.poll() is None

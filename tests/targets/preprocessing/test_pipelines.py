@@ -117,5 +117,5 @@ def test_silence_is_no_padding():
 def test_steps_that_a_model_does_not_have_and_too_many_views_are_refused():
     with pytest.raises(UserError, match="clean=off: this model's preprocessing has no such step"):
         DIGITS_PIPELINE.choose({"clean": False})
-    with pytest.raises(UserError, match="tta=9: there are at most 5 views"):
+    with pytest.raises(UserError, match="tta=9: this model has at most 5 views"):
         SOUND_PIPELINE.choose({"tta": 9})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from targets.preprocessing.intake import Intake
+from targets.preprocessing.input_assembler import InputAssembler
 from targets.preprocessing.place import preprocessing_of
 from targets.preprocessing.sound import SOUND_PIPELINE
 from targets.preprocessing.text import TEXT_PIPELINE
@@ -20,19 +20,19 @@ CLIPS = tuple(RNG.integers(-5000, 5000, samples).astype(np.int16) for samples in
 
 @dataclass
 class Way:
-    intake: Intake
+    assembler: InputAssembler
     setting: dict
 
     def inputs(self, blocks):
         requests = [InferRequest(len(block), block.tobytes(), block.shape[1:], form=None) for block in blocks]
         for request in requests:
-            self.intake.admit(request)
-        batch, steps_ns = self.intake.batch(requests)
+            self.assembler.admit(request)
+        batch, steps_ns = self.assembler.batch(requests)
         return batch, steps_ns, requests
 
 
 def way(pipeline, items, **setting):
-    return Way(Intake(preprocessing_of(pipeline, setting), items), setting)
+    return Way(InputAssembler(preprocessing_of(pipeline, setting), items), setting)
 
 
 @pytest.mark.parametrize("views", [1, 3])
@@ -50,10 +50,10 @@ def test_for_each_request_and_for_a_batch_the_model_gets_the_same(views):
 
 def test_answers_to_views_are_averaged_where_the_server_made_them():
     outputs = np.arange(12, dtype=np.float32).reshape(6, 2)
-    served = way(SOUND_PIPELINE, CLIPS, preprocess="batch", tta=3).intake
-    assert served.answers(outputs).tolist() == [[2, 3], [8, 9]]
-    client = way(SOUND_PIPELINE, CLIPS, preprocess="client", tta=3).intake
-    assert client.answers(outputs) is outputs
+    served = way(SOUND_PIPELINE, CLIPS, preprocess="batch", tta=3).assembler
+    assert served.average_views(outputs).tolist() == [[2, 3], [8, 9]]
+    client = way(SOUND_PIPELINE, CLIPS, preprocess="client", tta=3).assembler
+    assert client.average_views(outputs) is outputs
 
 
 @pytest.mark.parametrize(("padding", "frames"), [("longest", 16), ("bucket", 16), ("full", 800)])
@@ -65,21 +65,21 @@ def test_padding_decides_how_long_a_batch_is(padding, frames):
 
 def test_what_a_server_warms_up_with_is_what_its_model_takes():
     for place in ("client", "server", "batch"):
-        assert way(TEXT_PIPELINE, (np.array([97, 32, 98], np.uint8),), preprocess=place).intake.sample_batch(
+        assert way(TEXT_PIPELINE, (np.array([97, 32, 98], np.uint8),), preprocess=place).assembler.sample_batch(
             5
         ).shape == (5, 2)
-    graph = way(TEXT_PIPELINE, (np.array([97, 32, 98], np.uint8),), preprocess="graph").intake
+    graph = way(TEXT_PIPELINE, (np.array([97, 32, 98], np.uint8),), preprocess="graph").assembler
     assert graph.sample_batch(5).dtype == np.uint8
 
 
 GRAPH = """
 import json
 import numpy as np
-from targets.engines.quiet import import_tensorflow
+from targets.engines.quiet_import import import_tensorflow
 import_tensorflow()
 from targets.models.catalog import find_recipe
-from targets.models.graph import with_preprocessing
-from targets.models.offline import offline_answers
+from targets.models.preprocessing_graph import with_preprocessing
+from targets.models.offline import offline_predictions
 
 rng = np.random.default_rng(3)
 texts = [b"A good thing", b"?!", b"not as Bad as it's said to be, really", b"x" * 40]
@@ -99,7 +99,7 @@ for name, some in items.items():
     for choice in choices:
         pipeline = recipe.pipeline.choose(choice)
         whole = with_preprocessing(model, pipeline)
-        right = offline_answers(model, pipeline, some)
+        right = offline_predictions(model, pipeline, some)
         answers = whole(pipeline.raw.stack(some)).numpy()
         assert np.isfinite(answers).all(), (name, choice)
         worst[f"{name} {choice}"] = float(abs(answers - right).max())

@@ -25,12 +25,12 @@ class Held:
 
 @pytest.fixture
 def computing():
-    intake, called = Held(), threading.Event()
+    assembler, called = Held(), threading.Event()
     loop = SimpleNamespace(call_soon_threadsafe=lambda *_: called.set())
-    local = LocalCompute(SimpleNamespace(predict=None), intake)
+    local = LocalCompute(SimpleNamespace(predict=None), assembler)
     local._loop = loop
-    yield local, intake, called
-    intake.release.set()
+    yield local, assembler, called
+    assembler.release.set()
     local.stop()
 
 
@@ -40,13 +40,13 @@ def a_long_batch():
 
 
 def test_the_loop_rests_until_the_batch_ends_and_no_longer(computing, monkeypatch, capfd):
-    local, intake, called = computing
+    local, assembler, called = computing
     monkeypatch.setattr(compute, "REST_S", LONG_S)
     local.run(a_long_batch())
     rested = threading.Thread(target=local.rest)
     rested.start()
     assert rested.is_alive()
-    intake.release.set()
+    assembler.release.set()
     rested.join(LONG_S / 2)
     assert not rested.is_alive()
     assert called.wait(LONG_S)
@@ -54,12 +54,12 @@ def test_the_loop_rests_until_the_batch_ends_and_no_longer(computing, monkeypatc
 
 
 def test_a_batch_that_goes_on_ends_the_rest_by_time(computing, monkeypatch):
-    local, intake, called = computing
+    local, assembler, called = computing
     monkeypatch.setattr(compute, "REST_S", 0.0)
     local.run(a_long_batch())
     local.rest()
     assert not called.is_set()
-    assert not intake.release.is_set()
+    assert not assembler.release.is_set()
 
 
 def test_there_is_no_rest_where_nothing_computes(computing, monkeypatch):

@@ -289,7 +289,7 @@ def test_fixed_logs_its_truth(serve: Callable[..., Served], tmp_path: Path) -> N
         np.testing.assert_allclose(answer["outputs"][0]["data"], fixed.bank.expected[0])
         assert TIMING.fullmatch(headers["server-timing"])[2] == "2.000000"
     assert fixed.stop() == 0
-    rows = [{name: int(row[name]) for name in row if name != "fate"} for row in csv.DictReader(log.open())]
+    rows = [{name: int(row[name]) for name in row if name != "outcome"} for row in csv.DictReader(log.open())]
     assert len(rows) == 5
     for row in rows:
         assert row["arrived_ns"] == row["start_ns"] == row["due_ns"] - 2_000_000
@@ -330,7 +330,7 @@ def test_a_request_that_ends_early_is_told_and_holds_nothing_up(batched: Served)
         client.shutdown(socket.SHUT_WR)
         said = b"".join(iter(lambda: client.recv(4096), b""))
     assert said.startswith(b"HTTP/1.1 400 ")
-    assert b"before it has come whole" in said
+    assert b"the request is incomplete" in said
 
 
 @pytest.mark.parametrize("word", ["signal", "control"])

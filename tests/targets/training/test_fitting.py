@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3]
 SCRIPT = """
 import json, sys
 import numpy as np
-from targets.engines.quiet import import_tensorflow
+from targets.engines.quiet_import import import_tensorflow
 import_tensorflow()
 import keras
 from harness.errors import UserError

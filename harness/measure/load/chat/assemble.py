@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import repeat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.measure.load.chat.connection import StreamConnection, StreamTimeouts
@@ -15,7 +16,7 @@ from harness.measure.load.engine import Engine
 from harness.measure.load.generator import Load, make_folder
 from harness.measure.load.payloads.payload_sets import Reading
 from harness.measure.load.payloads.response_check import PLAUSIBLE, RIGHT, WRONG
-from harness.plan.lengths import read_lengths
+from harness.plan.chat_shape import read_lengths
 from harness.record.rows import ABSENT
 from harness.wire.chat_completions import ChatCodec
 from harness.wire.credentials import Access
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from harness.measure.load.options import LoadOptions
     from harness.measure.load.payloads.response_check import Check, Verdict
+    from harness.plan.load_settings import TrialLoad
     from harness.plan.request_mix import ClassShare
 
 
@@ -44,24 +45,25 @@ class PromptSet:
         return [ABSENT] * len(self.bank.prompts)
 
 
-def assemble_chat(options: LoadOptions, host: str, original: Callable[[str, str], Any]) -> tuple[Load, Engine]:
+def assemble_chat(settings: TrialLoad, host: str, original: Callable[[str, str], Any]) -> tuple[Load, Engine]:
     """A load of conversations and the engine that drives it. Raises UserError."""
-    url = parse_url(host, Access.find(options.tls_ca, options.token_file))
+    url = parse_url(host, Access.find(Path(settings.tls_ca) if settings.tls_ca else None))
     address = resolve(url)
-    bank = PromptBank.load(options.bank) if options.bank else PromptBank(model="", prompts=QUESTIONS)
-    codec = ChatCodec(url, options.model, ignore_eos=options.chat.ignore_eos)
-    pairs = read_lengths(options.chat.lengths, "--lengths") if options.chat.lengths else []
-    source = ConversationSource(bank, options.chat, pairs, options.seed, options.worker)
-    prompts = PromptSet(options.classes[0], codec, bank)
-    make_folder(options.trial_dir)
-    reading = Reading(continuation_check(bank, options.check), codec.describe)
-    load = Load(options, [prompts], reading, StreamLedger)
+    prompts_file = settings.chat.prompts or settings.bank
+    bank = PromptBank.load(Path(prompts_file)) if prompts_file else PromptBank(model="", prompts=QUESTIONS)
+    codec = ChatCodec(url, settings.model, ignore_eos=settings.chat.ignore_eos)
+    pairs = read_lengths(Path(settings.chat.lengths), "--lengths") if settings.chat.lengths else []
+    source = ConversationSource(bank, settings.chat, pairs, settings.seed, settings.worker)
+    prompts = PromptSet(settings.classes[0], codec, bank)
+    make_folder(Path(settings.trial_dir))
+    reading = Reading(continuation_check(bank, settings.check), codec.describe)
+    load = Load(settings, [prompts], reading, StreamLedger)
     engine = Engine(
         lambda owner, user: StreamConnection(address, owner, source, codec, user),
         [b""],  # a conversation knows its own requests
         repeat(0),
         load.ledger,
-        StreamTimeouts(*options.timeouts_ns),
+        StreamTimeouts(*settings.timeouts_ns),
         load.health,
         original("select", "epoll"),
     )

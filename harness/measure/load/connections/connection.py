@@ -70,7 +70,7 @@ def resolve(url: ServerUrl) -> Address:
     try:
         family, _, _, _, where = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
-        raise UserError(f"--host {url}: {error.strerror or error}; is the name right?") from error
+        raise UserError(f"{url}: {error.strerror or error}; is the name right?", "server") from error
     tls = url.access.tls_context("h2" if url.is_grpc else "http/1.1") if url.secure else None
     return Address(int(family), where, url.host, tls)
 

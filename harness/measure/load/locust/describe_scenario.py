@@ -23,6 +23,7 @@ def main() -> int:
         mix=getattr(declared, "mix", ""),
         model=getattr(declared, "default_model", DEFAULT_MODEL),
         knobs=tuple(getattr(declared, "default_knobs", ())),
+        defaults=dict(getattr(declared, "default_options", {})),
     )
     print(msgspec.json.encode(scenario).decode())
     return 0

@@ -31,9 +31,10 @@ class InferenceUser(User):
 
     abstract = True
     request_classes: ClassVar[Mapping[str, RequestClass]] = PREDICT
-    default_model: ClassVar[str] = DEFAULT_MODEL  # --model says otherwise
-    default_knobs: ClassVar[tuple[str, ...]] = ()  # name=value, for targets that have the knob; --knob says otherwise
-    mix: ClassVar[str] = ""  # how much of each class; empty: of all the same; --mix says otherwise
+    default_model: ClassVar[str] = DEFAULT_MODEL  # --model overrides it
+    default_knobs: ClassVar[tuple[str, ...]] = ()  # name=value, for targets that have the knob; --knob overrides it
+    default_options: ClassVar[Mapping[str, str]] = {}  # text by name of an option; the command line overrides it
+    mix: ClassVar[str] = ""  # weights of the classes; empty: all the same; --mix overrides it
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)

@@ -62,7 +62,7 @@ class LoadRun:
     @property
     def trial_dir(self) -> str:
         """Where the rows are."""
-        return str(self._load.options.trial_dir)
+        return self._load.settings.trial_dir
 
     def start(self, on_measured: Callable[[], None]) -> None:
         """Begin: users may arrive. `on_measured` is called when the load has come to its own end."""
@@ -102,7 +102,7 @@ class LoadRun:
         load.stop_reason = load.stop_reason or reason
         load.phases.end(monotonic_ns())
         self._driver.stop()
-        limit_s = load.options.timeout_s + 1.0 if drain_s is None else drain_s
+        limit_s = load.settings.timeout_s + 1.0 if drain_s is None else drain_s
         deadline_ns = monotonic_ns() + round(limit_s * NS_PER_S)
         while self._driver.in_flight and monotonic_ns() < deadline_ns:
             gevent.sleep(STEP_S)

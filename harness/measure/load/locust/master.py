@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gevent
+import msgspec
 from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 from locust.stats import CSV_STATS_INTERVAL_SEC
@@ -23,9 +24,8 @@ from harness.measure.load.generator import make_folder
 from harness.measure.load.locust.file_transfer import SHARD, keep_shard
 from harness.measure.load.locust.load_run import INTERRUPT_DRAIN_S
 from harness.measure.load.locust.master_questions import WorkersKnown
-from harness.measure.load.locust.mixed_classes import classes_of
-from harness.measure.load.locust.options import load_options
-from harness.measure.load.locust.own_target import aim
+from harness.measure.load.locust.options import remember_token_file, trial_load
+from harness.measure.load.locust.own_target import ResolvedTarget, resolve_target
 from harness.measure.load.locust.role import BEGIN_LIMIT_S, Role
 from harness.measure.load.locust.worker import Worker
 from harness.measure.load.locust.worker_barrier import ENDED, Barrier, Orders, kill_frozen_children
@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from locust.env import Environment
 
     from harness.measure.load.locust.load_run import LoadRun
-    from harness.measure.target.embedded_server import EmbeddedServer
-    from harness.measure.target.recipe_server import RecipeServer
+    from harness.plan.load_settings import TrialLoad
 
 WATCH_INTERVAL_S = 0.1
 MARKER = ".master"  # in the trial's folder while the test runs: a worker that sees it writes there itself
@@ -48,17 +47,16 @@ class Principal(Role):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.target: EmbeddedServer | RecipeServer | None = None
+        self.resolved = ResolvedTarget(None, {})
 
     def prepare(self) -> None:
-        """Check the options and have a target; ends the process where that fails."""
+        """Check the options and settle the target; ends the process where that fails."""
         try:
-            load_options(self._options, Path())
-            classes_of(self._environment)
+            load = self._load()
             if self._options.control_fd is not None:
                 channel = ControlChannel.inherited(self._options.control_fd)
                 channel.watch(self._on_message, lambda: self.stop("the parent is gone"))
-            self.target = aim(self._environment)
+            self.resolved = resolve_target(self._environment, load)
         except SweepspotError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(int(error.exit_code))
@@ -72,8 +70,12 @@ class Principal(Role):
         super().on_quitting()
         if self._options.csv_prefix:
             gevent.sleep(CSV_STATS_INTERVAL_SEC + 0.2)  # Locust closes them without a last line
-        if self.target is not None:
-            self.target.stop()
+        if self.resolved.process is not None:
+            self.resolved.process.stop()
+
+    def _load(self, trial_dir: str = "") -> TrialLoad:
+        """The settings of the next test. Raises UserError."""
+        return msgspec.structs.replace(trial_load(self._environment, trial_dir), **self.resolved.settings)
 
     def _on_message(self, message: dict[str, Any]) -> None:
         if message.get("stop"):
@@ -85,8 +87,7 @@ class Local(Principal):
 
     def on_test_start(self) -> None:
         """Begin at once."""
-        orders = Orders(trial_dir=self._trial_dir())
-        self._begin(orders)
+        self._begin(Orders(load=self._load(self._trial_dir())))
 
     def on_quitting(self) -> None:
         """Say where the rows are."""
@@ -104,25 +105,21 @@ class Master(Principal):
         self._workers = WorkersKnown(environment.runner)
         self._runner.register_message(ENDED, self._on_ended)
         self._runner.register_message(SHARD, self._on_shard)
-        self._dir = ""
+        self._dir, self._timeout_s = "", 0.0
         self._watch: gevent.Greenlet | None = None
 
     def on_test_start(self) -> None:
         """Put the workers' orders where Locust sends them along with the users."""
-        self._dir = self._trial_dir()
+        load = self._load(self._trial_dir())
+        load = msgspec.structs.replace(load, trial_dir=str(Path(load.trial_dir).resolve()))
+        self._dir, self._timeout_s = load.trial_dir, load.timeout_s
         self._barrier.reset()
-        options = load_options(self._options, Path(self._dir))
-        make_folder(options.trial_dir)
-        marker = options.trial_dir / MARKER
-        marker.touch()
-        files = [str(path) for path in (options.bank, options.tls_ca, *options.class_banks.values()) if path]
-        self._workers.offer(files)
+        make_folder(Path(self._dir))
+        (Path(self._dir) / MARKER).touch()
+        self._workers.offer(load.files)
         origin_ns = monotonic_ns() + START_DELAY_NS[self._workers.all_here]
         self._options.sweepspot_orders = self._barrier.orders(
-            str(options.trial_dir.resolve()),
-            files=files,
-            marker=MARKER,
-            origin_ns=None if isinstance(options.arrivals, Closed) else origin_ns,
+            load, marker=MARKER, origin_ns=None if isinstance(load.arrivals, Closed) else origin_ns
         )
         if self._watch is not None:
             self._watch.kill()
@@ -130,9 +127,8 @@ class Master(Principal):
 
     def on_test_stopping(self) -> None:
         """Wait until every worker that lives has drained and reported: Locust itself would not."""
-        options = load_options(self._options, Path())
         drain_s = INTERRUPT_DRAIN_S if self._reason and self._reason != "measured" else None
-        self._barrier.end_workers(self._reason or self._stop_reason(), drain_s, options.timeout_s)
+        self._barrier.end_workers(self._reason or self._stop_reason(), drain_s, self._timeout_s)
         if self._barrier.lost:
             self._environment.process_exit_code = int(ExitCode.RUN_FAILED)
 
@@ -174,6 +170,7 @@ _roles: dict[int, Role] = {}
 
 @events.init.add_listener
 def _on_init(environment: Environment, runner: Any, **_: Any) -> None:
+    remember_token_file(environment.parsed_options)
     role: Role
     if isinstance(runner, WorkerRunner):
         role = Worker(environment)

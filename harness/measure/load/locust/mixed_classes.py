@@ -1,4 +1,4 @@
-"""The request classes of a scenario, and how much of each a load has."""
+"""The request classes of the scenario that Locust has imported, with their weights."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 PREDICT = {"predict": RequestClass()}
 
 
-def classes_of(environment: Environment) -> tuple[ClassShare, ...]:
-    """The classes of the scenario's users, weighed by `--mix`, or else by the scenario itself. Raises UserError.
+def classes_of(environment: Environment, mix: str | None) -> tuple[ClassShare, ...]:
+    """The classes of the scenario's users, weighted by `mix`, or else by the scenario itself. Raises UserError.
 
-    None where all users make their requests themselves.
+    Empty where all users make their requests themselves.
     """
     user: Any = next((each for each in environment.user_classes if getattr(each, "request_classes", None)), None)
     known: dict[str, RequestClass] = getattr(user, "request_classes", {})
     if not known:
         return ()
-    text: str = getattr(environment.parsed_options, "mix", None) or getattr(user, "mix", "") or "+".join(known)
+    text: str = mix or getattr(user, "mix", "") or "+".join(known)
     return tuple(
         ClassShare(name=name, weight=weight, request_class=known[name])
         for name, weight in parse_mix(text, known).items()

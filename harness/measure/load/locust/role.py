@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 import gevent.monkey
-import msgspec
 from gevent.event import Event
 
 from harness.clock import wall_time
@@ -16,8 +15,6 @@ from harness.errors import ExitCode, SweepspotError
 from harness.measure.load.assemble import assemble
 from harness.measure.load.locust.clock_offset import SAME
 from harness.measure.load.locust.load_run import INTERRUPT_DRAIN_S, LoadRun
-from harness.measure.load.locust.mixed_classes import classes_of
-from harness.measure.load.locust.options import load_options
 from harness.measure.load.locust.other_clients import Recording
 from harness.plan.arrivals import Closed
 
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
 
     from harness.measure.load.locust.clock_offset import ClockOffset
     from harness.measure.load.locust.worker_barrier import Orders
-    from harness.measure.load.options import LoadOptions
 
 BEGIN_LIMIT_S = 60.0
 logger = logging.getLogger(__name__)
@@ -96,12 +92,7 @@ class Role:
 
     def _try_to_begin(self, orders: Orders) -> None:
         try:
-            options = msgspec.structs.replace(
-                load_options(self._options, Path(orders.trial_dir), orders.worker, orders.workers),
-                classes=classes_of(self._environment),
-            )
-            options = self._adapted(options)
-            load, driver = assemble(options, self._environment.host or "", gevent.monkey.get_original)
+            load, driver = assemble(orders.load, self._environment.host or "", gevent.monkey.get_original)
         except SweepspotError as error:
             self.fail(error)
             return
@@ -114,12 +105,8 @@ class Role:
         self._recording = Recording(load)
         self.run.start(self._on_measured)
         load.clock = self._clock()
-        if not isinstance(options.arrivals, Closed):
+        if not isinstance(orders.load.arrivals, Closed):
             self.run.start_arrivals(self._on_own_clock(orders.origin_ns))
-
-    def _adapted(self, options: LoadOptions) -> LoadOptions:
-        """What is different here from what the options say."""
-        return options
 
     def _clock(self) -> ClockOffset | None:
         """What is added to instants of this machine to get the master's; SAME for a process on its own."""

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from locust.env import Environment
 
     from harness.measure.load.locust.clock_offset import ClockOffset
-    from harness.measure.load.options import LoadOptions
 
 
 class Worker(Role):
@@ -28,7 +27,6 @@ class Worker(Role):
         super().__init__(environment)
         self._master = MasterKnown(self._runner)
         self._courier: Courier | None = None
-        self._copies: dict[str, str] = {}  # of the master's files that are not here
         self._runner.register_message(END, self._on_end, concurrent=True)
         # Registered after Locust's own listener, so that it runs before it: results first, then "I quit".
         environment.events.quitting.add_listener(lambda **_: self.on_quitting())
@@ -37,37 +35,27 @@ class Worker(Role):
         """Begin with the master's orders, once the files that they name are here."""
         self.begun.clear()
         orders = Orders.of(self._options.sweepspot_orders, self._runner)
-        if all(is_here(path) for path in orders.files):
+        if all(is_here(path) for path in orders.load.files):
             self._begin_here(orders)
         else:
-            gevent.spawn(self._begin_abroad, orders)  # this very greenlet is the one that receives messages
+            gevent.spawn(self._begin_remote, orders)  # this greenlet is the one that receives messages
 
-    def _begin_abroad(self, orders: Orders) -> None:
+    def _begin_remote(self, orders: Orders) -> None:
+        """Fetch the files from the master first."""
         try:
-            self._copies = local_copies(orders.files, self._master)
+            copies = local_copies(orders.load.files, self._master)
         except RunError as error:
             self.fail(error)
             self.begun.set()
             return
-        self._begin_here(orders)
+        self._begin_here(msgspec.structs.replace(orders, load=orders.load.with_files(copies)))
 
     def _begin_here(self, orders: Orders) -> None:
-        if not is_here(Path(orders.trial_dir) / orders.marker):
+        if not is_here(Path(orders.load.trial_dir) / orders.marker):
             folder = own_folder()
-            orders = msgspec.structs.replace(orders, trial_dir=str(folder))
+            orders = msgspec.structs.replace(orders, load=msgspec.structs.replace(orders.load, trial_dir=str(folder)))
             self._courier = Courier(self._runner, folder)
         self._begin(orders)
-
-    def _adapted(self, options: LoadOptions) -> LoadOptions:
-        """The options with the files that are here in place of the master's."""
-        if not self._copies:
-            return options
-        banks = {name: self._here(path) or path for name, path in options.class_banks.items()}
-        one = {name: self._here(getattr(options, name)) for name in ("bank", "tls_ca")}
-        return msgspec.structs.replace(options, class_banks=banks, **one)
-
-    def _here(self, path: Path | None) -> Path | None:
-        return path and Path(self._copies.get(str(path), str(path)))
 
     def _clock(self) -> ClockOffset | None:
         return self._master.clock

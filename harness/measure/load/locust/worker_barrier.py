@@ -12,6 +12,7 @@ import psutil
 from locust.runners import STATE_MISSING
 
 from harness.clock import NS_PER_S, monotonic_ns
+from harness.plan.load_settings import TrialLoad
 
 if TYPE_CHECKING:
     from locust.runners import MasterRunner, WorkerRunner
@@ -23,28 +24,20 @@ logger = logging.getLogger(__name__)
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
-    """What a load process is told that is not on its own command line."""
+    """What a load process must know to begin a test."""
 
-    trial_dir: str
-    worker: int = 0
-    workers: int = 1
+    load: TrialLoad  # with the number of this worker
     origin_ns: int | None = None  # when an open loop starts, on the master's clock; None: at once
-    marker: str = ""  # file in the master's `trial_dir`
-    files: tuple[str, ...] = ()  # the master's files that the options name
+    marker: str = ""  # file in the master's trial folder
 
     @classmethod
     def of(cls, sent: dict[str, Any], runner: WorkerRunner) -> Orders:
         """A worker's own orders among those that the master sent to all."""
         numbers: dict[str, int] = sent["numbers"]
         number = numbers.get(runner.client_id, runner.worker_index)
-        return cls(
-            trial_dir=sent["trial_dir"],
-            worker=number,
-            workers=max(len(numbers), number + 1),
-            origin_ns=sent["origin_ns"],
-            marker=sent["marker"],
-            files=tuple(sent["files"]),
-        )
+        load = msgspec.convert(sent["load"], TrialLoad)
+        load = msgspec.structs.replace(load, worker=number, workers=max(len(numbers), number + 1))
+        return cls(load=load, origin_ns=sent["origin_ns"], marker=sent["marker"])
 
 
 class Barrier:
@@ -60,11 +53,11 @@ class Barrier:
         self._ended = set()
         self._numbers = {}
 
-    def orders(self, trial_dir: str, **more: Any) -> dict[str, Any]:
-        """For all workers that are there: which number each has, and what `Orders` has besides."""
+    def orders(self, load: TrialLoad, **more: Any) -> dict[str, Any]:
+        """For all connected workers: the number of each, and the fields of `Orders`, as builtin types."""
         workers = sorted(self._living(), key=self._runner.get_worker_index)
         self._numbers = {worker: number for number, worker in enumerate(workers)}
-        return {"trial_dir": trial_dir, "numbers": self._numbers, **more}
+        return {"load": msgspec.to_builtins(load), "numbers": self._numbers, **more}
 
     def ended(self, worker: str) -> None:
         """`worker` has handed over."""

@@ -3,39 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from harness.errors import UserError
-from harness.wire.payload_bank import Bank
-from harness.wire.payloads import random_bank
-from harness.wire.protocols import GRPC, HTTP_BINARY, HTTP_JSON
+from harness.wire.payload_bank import Bank, random_bank
+from harness.wire.protocols import find_protocol
 from harness.wire.server_probe import read_meta
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from harness.measure.load.options import LoadOptions
+    from harness.plan.load_settings import TrialLoad
     from harness.plan.request_mix import ClassShare
     from harness.wire.server_url import ServerUrl
 
 VERB_OUTPUTS = {"explain": "attributions"}
 
 
-def class_bank(options: LoadOptions, share: ClassShare, url: ServerUrl, protocol: str) -> Bank:
+def class_bank(settings: TrialLoad, share: ClassShare, url: ServerUrl, protocol: str) -> Bank:
     """The bank of `share`'s class. Raises UserError where answers are to be checked and nobody knows the right ones."""
-    path = _file(options, share)
+    path = _file(settings, share)
     if path is not None:
-        return Bank.load(path)
-    if options.check != "off":
+        return Bank.load(Path(path))
+    if settings.check != "off":
         raise UserError(_advice(share))
     verb, model = share.request_class.verb, share.request_class.model
-    if options.bank is not None and model in (None, options.model):
-        bank = Bank.load(options.bank)
+    if settings.bank is not None and model in (None, settings.model):
+        bank = Bank.load(Path(settings.bank))
     else:
-        bank = random_bank(read_meta(str(url), model or options.model, protocol, url.access), options.seed)
+        bank = random_bank(read_meta(str(url), model or settings.model, protocol, url.access), settings.seed)
     return bank if verb == "predict" else _asking(bank, verb)
 
 
@@ -47,7 +45,7 @@ def in_rows(bank: Bank, share: ClassShare, protocol: str) -> Bank:
     rows = share.request_class.rows
     if rows == 1:
         return bank
-    if protocol not in (HTTP_JSON, HTTP_BINARY, GRPC) or isinstance(bank.inputs, tuple) or bank.meta.client:
+    if not find_protocol(protocol).takes_rows or isinstance(bank.inputs, tuple) or bank.meta.client:
         raise UserError(
             f"request class {share.name}: rows={rows} needs the Open Inference Protocol and items of one shape that "
             "are sent as they are; write rows=1"
@@ -58,12 +56,12 @@ def in_rows(bank: Bank, share: ClassShare, protocol: str) -> Bank:
     return replace(bank, inputs=bank.inputs[together], labels=bank.labels[:0], expected=expected)
 
 
-def _file(options: LoadOptions, share: ClassShare) -> Path | None:
+def _file(settings: TrialLoad, share: ClassShare) -> str | None:
     """A file of the class's own, of its verb, or the load's where the class asks nothing else."""
     verb, model = share.request_class.verb, share.request_class.model
-    found = options.class_banks.get(share.name)
-    if found is None and model in (None, options.model):
-        found = options.class_banks.get(verb, options.bank if verb == "predict" else None)
+    found = settings.class_banks.get(share.name)
+    if found is None and model in (None, settings.model):
+        found = settings.class_banks.get(verb, settings.bank if verb == "predict" else None)
     return found
 
 

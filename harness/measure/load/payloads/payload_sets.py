@@ -16,9 +16,9 @@ from harness.wire.codec import HttpCodec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from harness.measure.load.options import LoadOptions
     from harness.measure.load.payloads.request_classes import RequestSet
     from harness.measure.load.payloads.response_check import Check, Verdict
+    from harness.plan.load_settings import TrialLoad
     from harness.plan.request_mix import ClassShare
     from harness.plan.target_spec import ClientSide
     from harness.wire.codec import Codec
@@ -88,11 +88,11 @@ def payload_check(sets: Sequence[PayloadSet], seed: int) -> Check:
     return check
 
 
-def mixed_order(sets: Sequence[PayloadSet], options: LoadOptions) -> Iterator[int]:
+def mixed_order(sets: Sequence[PayloadSet], settings: TrialLoad) -> Iterator[int]:
     """Endless payload numbers: the class is drawn by weight, its payloads come in their own seeded order."""
     counts = [len(each.bank.inputs) for each in sets]
-    seed, worker = options.seed, options.worker
-    orders = [payload_order(count, seed, worker, options.skew) for count in counts]
+    seed, worker = settings.seed, settings.worker
+    orders = [payload_order(count, seed, worker, settings.skew) for count in counts]
     if len(sets) == 1:
         yield from orders[0]
     starts = [0, *accumulate(counts)]

@@ -11,6 +11,7 @@ from harness.judge.answers.precision import half_widths, is_settled, with_precis
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.interval import Interval
 from harness.plan.arrivals import Closed
+from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, order_trials
 
 
@@ -18,7 +19,7 @@ def plan_of(precision, repeats=6):
     point = Point(number=0, setting={}, arrivals=Closed(users=8))
     return Plan(
         name="x", target="fixed", scenario="s", model="m", points=(point,), trials=order_trials([0], repeats, 1),
-        seconds=1.0, warmup_seconds=0.0, repeats=repeats, precision=precision, seed=1,
+        load=LoadSettings(measure_s=1.0), repeats=repeats, precision=precision, seed=1,
     )  # fmt: skip
 
 

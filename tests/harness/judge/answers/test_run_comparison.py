@@ -10,6 +10,7 @@ from harness.judge.findings import Verdict
 from harness.judge.metrics import Recommendation, RunResult
 from harness.judge.significance import Change
 from harness.plan.arrivals import Closed
+from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point
 from reports.comparison import comparison_json, comparison_text
 
@@ -24,8 +25,7 @@ def run_of(*points, fixed=None):
         points=tuple(Point(number=each.point, setting=each.setting, arrivals=Closed(users=8)) for each in points),
         trials=(),
         fixed=fixed or {},
-        seconds=2.0,
-        warmup_seconds=0.5,
+        load=LoadSettings(warmup_s=0.5, measure_s=2.0),
         repeats=1,
         seed=0,
     )

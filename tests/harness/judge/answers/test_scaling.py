@@ -7,6 +7,7 @@ from answers_of import point_of
 from harness.judge.answers.scaling import bubble, scaling
 from harness.judge.metrics import Split
 from harness.plan.arrivals import Closed
+from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point
 
 PIECES_MS = (1.0, 2.0, 1.0)  # cut in two: 1 and 3, or 3 and 1; in three: 1, 2, 1
@@ -25,8 +26,7 @@ def run_of(settings, rates, *, users=(16,), mean_batch=4.0, compute_ms=5.0, **fi
         ),
         trials=(),
         fixed=fixed,
-        seconds=1,
-        warmup_seconds=0,
+        load=LoadSettings(measure_s=1),
         repeats=1,
         seed=1,
     )

@@ -8,6 +8,7 @@ import pytest
 from evidence_of import MS, START, evidence_of, report_of, rows_of, summarise_point, summarise_run
 
 from harness.plan.arrivals import Closed
+from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, order_trials
 from harness.plan.slo import parse_slo
 
@@ -112,8 +113,7 @@ def two_points():
         model="digits-mlp",
         points=points,
         trials=trials,
-        seconds=10.0,
-        warmup_seconds=0.0,
+        load=LoadSettings(measure_s=10.0),
         repeats=1,
         slo=SLO,
         seed=1,

@@ -8,6 +8,7 @@ from harness.errors import UserError
 from harness.judge.simulation.fit import calibrate
 from harness.judge.simulation.prediction import Offered, predict, settings_of
 from harness.plan.arrivals import Closed
+from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, Trial
 from harness.record.trial_data import TrialData
 
@@ -20,7 +21,7 @@ def plan_of(*settings):
         for number, (setting, users) in enumerate(settings)
     )
     return Plan(
-        name="p", target="batched", scenario="s", model="m", points=points, trials=(), seconds=1, warmup_seconds=0,
+        name="p", target="batched", scenario="s", model="m", points=points, trials=(), load=LoadSettings(measure_s=1),
         repeats=1, seed=1,
     )  # fmt: skip
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from harness.measure.load.assemble import assemble
-from harness.measure.load.options import LoadOptions
 from harness.plan.arrivals import Closed
+from harness.plan.load_settings import TrialLoad
 from harness.record.recorder import read_rows
 from harness.wire.payload_bank import Bank, BankMeta
 
@@ -110,8 +110,14 @@ class Bench:
     def __init__(self, folder: Path, url: str, **options):
         bank = folder / "bank.npz"
         make_bank().save(bank)
-        given = {"trial_dir": folder, "arrivals": Closed(users=1), "model": "sum", "protocol": "v2", "bank": bank}
-        self.options = LoadOptions(**given | options)
+        given = {
+            "trial_dir": str(folder),
+            "arrivals": Closed(users=1),
+            "model": "sum",
+            "protocol": "v2",
+            "bank": str(bank),
+        }
+        self.options = TrialLoad(**given | options)
         self.load, self.driver = assemble(self.options, url, lambda module, name: getattr(__import__(module), name))
         self.load.open()
         self.poller = select.epoll()

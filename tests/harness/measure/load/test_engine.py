@@ -243,7 +243,7 @@ def test_a_silent_server_is_a_timeout_and_the_connection_is_new_afterwards(serve
     rows, report = bench(server.url, timeout_s=0.1).run(3)
     assert (report.timeout, report.error) == (1, 0)
     assert rows[0]["outcome"] == Outcome.TIMEOUT
-    assert rows[0]["done_ns"] - rows[0]["sent_ns"] >= 100 * MS
+    assert rows[0]["done_ns"] - rows[0]["due_ns"] >= 100 * MS
     assert rows[0]["first_byte_ns"] is None
     assert server.connections == 2
     assert any("no whole answer within 0.1 s" in text for text in report.errors)

@@ -9,8 +9,8 @@ import pytest
 
 from harness.errors import UserError
 from harness.measure.target.external_payloads import PayloadChoice, external_bank
-from harness.wire.first_request import ask_once
 from harness.wire.payload_bank import Bank, BankMeta
+from harness.wire.server_probe import ask_once
 
 pytestmark = pytest.mark.process
 
@@ -82,12 +82,12 @@ def test_a_free_size_is_asked_for_and_taken(server_of):
 
 
 def test_several_inputs_are_named_with_the_remedy(server_of):
-    with pytest.raises(UserError, match=r"takes 2 inputs \(ids, mask\).*--bank FILE\.jsonl"):
+    with pytest.raises(UserError, match=r"takes 2 inputs \(ids, mask\).*request bodies in a \.jsonl file"):
         external_bank(choice_of(server_of(inputs=[tensor("ids", [-1, 8]), tensor("mask", [-1, 8])])))
 
 
 def test_text_is_no_number(server_of):
-    with pytest.raises(UserError, match=r"BYTES.*--bank"):
+    with pytest.raises(UserError, match=r"BYTES.*payloads of your own"):
         external_bank(choice_of(server_of(inputs=[tensor("in", [-1, 1], "BYTES")])))
 
 
@@ -145,7 +145,7 @@ def test_bodies_that_are_no_json_are_named_by_their_line(server_of, tmp_path, te
 
 
 def test_plain_json_needs_payloads_from_somewhere(server_of):
-    with pytest.raises(UserError, match=r"plain JSON says nothing.*--bank.*--reference"):
+    with pytest.raises(UserError, match=r"it does not say what the model takes.*--bank.*--reference"):
         external_bank(choice_of(server_of(), protocol="json:/predict"))
 
 
@@ -161,8 +161,8 @@ def test_a_first_answer_that_is_as_it_should_be_is_no_trouble(server_of):
 @pytest.mark.parametrize(
     ("reply", "says"),
     [
-        ((400, {"error": "expected shape [3]"}), r"refused \(HTTP 400: expected shape \[3\]\).*--shape"),
-        ((200, output_of(1, 2, 3)), "has 3 numbers, but the right one has 2"),
+        ((400, {"error": "expected shape [3]"}), r"refused \(HTTP 400: expected shape \[3\]\); check model, payloads"),
+        ((200, output_of(1, 2, 3)), "has 3 numbers, but 2 are expected"),
         ((200, {"outputs": []}), "cannot be read"),
     ],
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from targets.knobs import FIXED
-from targets.servers.fixed.schedule import Fate, FixedSchedule
+from targets.servers.fixed.schedule import FaultOutcome, FixedSchedule
 
 if TYPE_CHECKING:
     from harness.plan.knobs import Value
@@ -60,16 +60,16 @@ def test_what_would_leave_in_a_stall_leaves_at_its_end() -> None:
 
 def test_it_hangs_for_good_after_the_given_time() -> None:
     fixed = schedule(delay_ms=5.0, hang_after_s=3.0)
-    fates = [fixed.plan(arrived_ms * MS).fate for arrived_ms in (100, 3_094, 3_095, 99_000)]
-    assert fates == [Fate.OK, Fate.OK, Fate.HANG, Fate.HANG]
+    outcomes = [fixed.plan(arrived_ms * MS).outcome for arrived_ms in (100, 3_094, 3_095, 99_000)]
+    assert outcomes == [FaultOutcome.OK, FaultOutcome.OK, FaultOutcome.HANG, FaultOutcome.HANG]
 
 
 def test_faults_have_their_shares() -> None:
     fixed = schedule(error_share=0.1, wrong_share=0.2, reset_share=0.05)
-    fates = Counter(fixed.plan(0).fate for _ in range(20_000))
-    assert {fate: round(times / 20_000, 2) for fate, times in fates.items()} == {
-        Fate.OK: 0.65,
-        Fate.ERROR: 0.1,
-        Fate.WRONG: 0.2,
-        Fate.RESET: 0.05,
+    outcomes = Counter(fixed.plan(0).outcome for _ in range(20_000))
+    assert {outcome: round(times / 20_000, 2) for outcome, times in outcomes.items()} == {
+        FaultOutcome.OK: 0.65,
+        FaultOutcome.ERROR: 0.1,
+        FaultOutcome.WRONG: 0.2,
+        FaultOutcome.RESET: 0.05,
     }

@@ -2,13 +2,15 @@ import pytest
 
 from targets.servers.http.guard import Guard
 from targets.servers.http.head import HeadParser
-from targets.servers.http.routes import Action, Routes
+from targets.servers.http.routes import Action, ModelRoutes
 from targets.servers.protocols.errors import ProtocolError
 
 
 def status_of(guard, path, *headers, method="GET"):
     lines = "".join(f"{header}\r\n" for header in headers)
-    head = HeadParser(Routes("m"), 1000, guard).parse(f"{method} {path} HTTP/1.1\r\nHost: h\r\n{lines}\r\n".encode())
+    head = HeadParser(ModelRoutes("m"), 1000, guard).parse(
+        f"{method} {path} HTTP/1.1\r\nHost: h\r\n{lines}\r\n".encode()
+    )
     return 200 if head.refusal is None else head.refusal.status
 
 

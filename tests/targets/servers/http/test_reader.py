@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from targets.servers.http.head import MAX_HEAD_BYTES, Head, HeadParser
 from targets.servers.http.reader import RequestReader
-from targets.servers.http.routes import Action, Routes
+from targets.servers.http.routes import Action, ModelRoutes
 
 if TYPE_CHECKING:
     from targets.servers.protocols.errors import ProtocolError
@@ -40,7 +40,7 @@ class Sink:
 
 def read(*parts: bytes) -> tuple[Sink, RequestReader[Head]]:
     sink = Sink()
-    reader = RequestReader(HeadParser(Routes("tiny"), MAX_BODY_BYTES), sink, MAX_BODY_BYTES)
+    reader = RequestReader(HeadParser(ModelRoutes("tiny"), MAX_BODY_BYTES), sink, MAX_BODY_BYTES)
     for part in parts:
         reader.feed(part)
     return sink, reader

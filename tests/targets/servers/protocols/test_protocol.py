@@ -8,7 +8,7 @@ import pytest
 
 from targets.servers.http.routes import Action
 from targets.servers.protocols.errors import ProtocolError
-from targets.servers.protocols.inference import BatchAnswers
+from targets.servers.protocols.inference import BatchOutputs
 from targets.servers.protocols.protocol import ProtocolLayer
 from targets.servers.protocols.wire_model import WireModel
 from targets.servers.telemetry import Telemetry
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.judge.metrics import ModelCard
     from harness.wire.payload_bank import BankMeta
 
-ANSWERS = BatchAnswers(np.array([[0.25, 0.75], [0.5, 0.5], [1.0, 0.0]], np.float32))
+ANSWERS = BatchOutputs(np.array([[0.25, 0.75], [0.5, 0.5], [1.0, 0.0]], np.float32))
 
 
 @pytest.fixture
@@ -244,8 +244,8 @@ def test_ready_says_no_while_it_stops(layer: ProtocolLayer) -> None:
 def test_metrics_have_the_counted_values(layer: ProtocolLayer) -> None:
     telemetry = layer.telemetry
     telemetry.requests["ok"] += 3
-    telemetry.refused(503)
-    telemetry.refused(404)
+    telemetry.count_error(503)
+    telemetry.count_error(404)
     telemetry.batch_size.observe(3)
     telemetry.compute_ns.observe(2_000_000)
     lines = layer.document(Action.METRICS, ready=True)[1].decode().splitlines()

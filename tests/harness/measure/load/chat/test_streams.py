@@ -5,8 +5,8 @@ import json
 import pytest
 
 from harness.measure.load.assemble import assemble
-from harness.measure.load.options import LoadOptions
-from harness.plan.chat_shape import parse_chat
+from harness.plan.load_options import chat_of
+from harness.plan.load_settings import TrialLoad
 from harness.plan.request_mix import ClassShare, RequestClass
 from harness.record.token_times import read_tokens
 from harness.wire.prompt_bank import PromptBank
@@ -39,10 +39,16 @@ GOOD = [HEAD, chunk(token("Hello")), chunk(token(" world", "length")), chunk(USA
 class ChatBench(Bench):
     def __init__(self, folder, url, *, words=None, bank=BANK, **options):
         bank.save(folder / "prompts.json")
-        chat = parse_chat({"turns": "1", **(words or {})})
-        given = {"model": "m", "protocol": "openai", "bank": folder / "prompts.json", "classes": CHAT, "chat": chat}
+        chat = chat_of({"turns": "1", **(words or {})})
+        given = {
+            "model": "m",
+            "protocol": "openai",
+            "bank": str(folder / "prompts.json"),
+            "classes": CHAT,
+            "chat": chat,
+        }
         self.folder = folder
-        self._start(LoadOptions(trial_dir=folder, **given | {"timeout_s": 5.0} | options), url)
+        self._start(TrialLoad(trial_dir=str(folder), **given | {"timeout_s": 5.0} | options), url)
 
     def _start(self, options, url):
         import select

@@ -1,4 +1,4 @@
-"""How an answer reaches its client: token by token, or whole."""
+"""Sends a completion to its client, token by token or as a whole."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ if TYPE_CHECKING:
     from targets.generation.sequence import Sequence
     from targets.generation.text import Tokenizer
     from targets.servers.chat.frames import Frames
-    from targets.servers.http.exchange import Exchange
+    from targets.servers.http.exchange import HttpExchange
     from targets.servers.protocols.errors import ProtocolError
 
 STREAM_HEADERS = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-store\r\n"
 
 
-class Reply(Protocol):
-    """Called in this order: `begin` with the first token, `token` for each, `finish`; or `fail` at any time."""
+class ChatResponse(Protocol):
+    """The response to one request. Calls come as `begin`, `token` for each token, `finish`; or `fail` at any time."""
 
     def begin(self, sequence: Sequence, now_ns: int) -> None:
-        """The model has its first token."""
+        """Called when the model has generated the first token."""
 
     def token(self, token: int) -> None:
-        """One more token."""
+        """Called with each token."""
 
     def finish(self, sequence: Sequence) -> None:
-        """The answer is whole."""
+        """Called when the completion has ended."""
 
     def fail(self, error: ProtocolError) -> None:
-        """There will be no (more) answer."""
+        """Called where the completion cannot continue."""
 
 
-class StreamedReply:
-    """Server-sent events. The head goes out with the first token, so that it can say how long that took."""
+class StreamedResponse:
+    """Sends server-sent events. The head is sent with the first token and has the time to it."""
 
-    def __init__(self, exchange: Exchange, frames: Frames, texts: Several[bytes], *, include_usage: bool) -> None:
+    def __init__(self, exchange: HttpExchange, frames: Frames, texts: Several[bytes], *, include_usage: bool) -> None:
         self._exchange = exchange
         self._frames = frames
         self._texts = texts
@@ -48,11 +48,11 @@ class StreamedReply:
         self._begun = False
 
     def begin(self, sequence: Sequence, now_ns: int) -> None:
-        """Make the head."""
+        """Build the head."""
         self._head = OK + STREAM_HEADERS + _timing(sequence, now_ns)
 
     def token(self, token: int) -> None:
-        """Send it."""
+        """Send one token."""
         frame = self._frames.token(self._texts[token], first=not self._begun)
         if self._begun:
             self._exchange.write(frame)
@@ -61,23 +61,23 @@ class StreamedReply:
             self._exchange.open_stream(self._head, frame)
 
     def finish(self, sequence: Sequence) -> None:
-        """Send how it ended."""
+        """Send the finish reason and end the stream."""
         if not self._begun:
             self._exchange.open_stream(self._head, b"")
         self._exchange.close_stream(self._frames.end(sequence, include_usage=self._include_usage))
 
     def fail(self, error: ProtocolError) -> None:
-        """Say so, or break the stream where it has begun: an end that looks like one would be a lie."""
+        """Send the error; where the stream has begun, reset the connection so that it does not look complete."""
         if self._begun:
             self._exchange.reset()
         else:
             self._exchange.refuse(error)
 
 
-class WholeReply:
-    """One JSON document, once it is complete."""
+class WholeResponse:
+    """Sends one JSON document when the completion has ended."""
 
-    def __init__(self, exchange: Exchange, frames: Frames, tokenizer: Tokenizer) -> None:
+    def __init__(self, exchange: HttpExchange, frames: Frames, tokenizer: Tokenizer) -> None:
         self._exchange = exchange
         self._frames = frames
         self._tokenizer = tokenizer
@@ -85,24 +85,24 @@ class WholeReply:
         self._timing = b""
 
     def begin(self, sequence: Sequence, now_ns: int) -> None:
-        """Note how long the first token took."""
+        """Store the time to the first token."""
         self._timing = _timing(sequence, now_ns)
 
     def token(self, token: int) -> None:
-        """Keep it."""
+        """Store one token."""
         self._texts.append(self._tokenizer.text(token))
 
     def finish(self, sequence: Sequence) -> None:
-        """Send it all."""
+        """Send the document."""
         self._exchange.respond(OK + JSON_HEADERS + self._timing, self._frames.whole(sequence, "".join(self._texts)))
 
     def fail(self, error: ProtocolError) -> None:
-        """Say so."""
+        """Send the error."""
         self._exchange.refuse(error)
 
 
 def _timing(sequence: Sequence, now_ns: int) -> bytes:
-    """`Server-Timing` of the time to the first token: waiting for the batch, then the prompt's way through it."""
+    """The `Server-Timing` line of the time to the first token: the wait for the batch, then prefill."""
     return b"server-timing: queue;dur=%.6f, prefill;dur=%.6f\r\n" % (
         (sequence.admitted_ns - sequence.arrived_ns) / NS_PER_MS,
         (now_ns - sequence.admitted_ns) / NS_PER_MS,

@@ -1,4 +1,4 @@
-"""The form of a tensor before or after preprocessing: datatype, shape of an item, and how items are padded."""
+"""The datatype and shape of an item before or after preprocessing, and the padding of items to one length."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ LONGEST, BUCKET, FULL = PADDINGS = ("longest", "bucket", "full")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
-    """One item's form. Where the first axis is `FREE`, items have from `shortest` to `longest` there.
+class TensorSpec:
+    """The datatype and shape of an item. Where the first axis is `FREE`, its size is from `shortest` to `longest`.
 
-    Items of different lengths are padded with `pad` to a common length, which is `offset` plus a multiple of `quantum`:
-    a network that halves its time axis twice wants multiples of four, whatever the batch.
+    Items of different lengths are padded with `pad` to a common length of `offset` plus a multiple of `quantum`: a
+    network that halves its time axis twice needs multiples of four in every batch.
     """
 
     datatype: str
@@ -43,11 +43,11 @@ class Form:
 
     @property
     def dtype(self) -> str:
-        """NumPy's name of the datatype."""
+        """The datatype as NumPy names it."""
         return DTYPES[self.datatype]
 
     def meta(self, model: str, output_shape: tuple[int, ...]) -> BankMeta:
-        """A model that takes this form, on the wire."""
+        """The bank metadata of a model that takes such items."""
         return BankMeta(
             model=model,
             datatype=self.datatype,
@@ -58,7 +58,7 @@ class Form:
         )
 
     def padded_length(self, length: int, padding: str = LONGEST) -> int:
-        """What `length` is padded to, under one of PADDINGS: as little as can be, the next power of two, the most."""
+        """Pad `length` under one of PADDINGS: to the next legal length, to the next power of two, or to the maximum."""
         if padding == FULL:
             length = self.longest
         quanta = max(1, math.ceil((length - self.offset) / self.quantum))
@@ -67,7 +67,7 @@ class Form:
         return self.offset + self.quantum * quanta
 
     def join(self, blocks: Sequence[NDArray[Any]], padding: str = LONGEST) -> NDArray[Any]:
-        """Blocks (k, *item) as one batch (sum of k, *item), padded at the end where they differ in length."""
+        """Concatenate blocks (k, *item) to a batch (sum of k, *item), padded at the end where lengths differ."""
         import numpy as np
 
         if not self.ragged:
@@ -84,11 +84,11 @@ class Form:
         return batch
 
     def stack(self, items: Items, padding: str = LONGEST) -> NDArray[Any]:
-        """Items as one batch."""
+        """Items as one batch (n, *item), padded where lengths differ."""
         return self.join([item[None] for item in items], padding) if isinstance(items, tuple) else items
 
     def random_items(self, rng: np.random.Generator, count: int) -> Items:
-        """`count` seeded items of this form, whose content means nothing."""
+        """`count` random items with this datatype and shape."""
         import numpy as np
 
         def one(length: int) -> NDArray[Any]:

@@ -1,7 +1,7 @@
-"""What the replicas of one server know of each other: each writes its counts to a file, any of them reads all.
+"""Shares the counters of the replicas of one server: each writes them to a file, and each reads all files.
 
-Written about once a second, so that a scrape, which reaches whichever replica the kernel chose, sees the
-others at most that late. A replica that is gone keeps its last counts until it is back.
+A scrape reaches the replica that the kernel chose. Files are written about once a second, so the counters of the other
+replicas are at most that old. The last counters of a dead replica stay until it is started again.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Siblings:
-    """The replica number `index`, and the folder it shares with the others."""
+class ReplicaCounts:
+    """The counters of all replicas; `index` is the number of this one, `directory` the shared folder."""
 
     directory: Path
     index: int
 
     def publish(self, snapshot: Snapshot) -> None:
-        """Replace this replica's file in one step."""
+        """Replace this replica's file atomically."""
         path = self.directory / f"{self.index}.json"
         fresh = path.with_suffix(".new")
         fresh.write_bytes(msgspec.json.encode(snapshot))
         fresh.replace(path)
 
     def all(self, own: Snapshot) -> list[tuple[int, Snapshot]]:
-        """Every replica's counts, in order; `own` are this one's."""
+        """(number, counters) of every replica, in order; `own` are the counters of this one."""
         found = {self.index: own}
         for path in self.directory.glob("*.json"):
             if int(path.stem) != self.index:

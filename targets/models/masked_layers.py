@@ -1,4 +1,4 @@
-"""Layers for items of different lengths: what is padding (zeros) changes no answer, and a mean over nothing is zero."""
+"""Layers for items of different lengths. Padding (zeros) changes no output; a mean over no step is zero."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def presence(inputs: keras.KerasTensor) -> keras.KerasTensor:
-    """1.0 where a step (n, time, ...) is not all zeros, as (n, time, 1)."""
+    """A mask (n, time, 1) of `inputs` (n, time, ...): 1.0 where a time step is not all zeros."""
     from keras import ops
 
     marks = ops.not_equal(inputs, 0)
@@ -18,7 +18,7 @@ def presence(inputs: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def masked_mean(values: keras.KerasTensor, present: keras.KerasTensor) -> keras.KerasTensor:
-    """Mean over time (n, channels) of (n, time, channels) where `present`; zeros where nothing is."""
+    """The mean over time (n, channels) of `values` (n, time, channels) where `present`; zeros where no step is."""
     from keras import ops
 
     count = ops.maximum(ops.sum(present, axis=1), 1.0)
@@ -26,7 +26,7 @@ def masked_mean(values: keras.KerasTensor, present: keras.KerasTensor) -> keras.
 
 
 def halved(values: keras.KerasTensor, present: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """Both with half the time steps, the larger of two neighbours each."""
+    """Both arguments with half the time steps: the maximum of each two neighbours."""
     from keras.layers import MaxPooling1D
 
     return MaxPooling1D(2)(values), MaxPooling1D(2)(present)

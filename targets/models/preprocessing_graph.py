@@ -1,4 +1,4 @@
-"""Preprocessing as the first layers of the model: one graph that takes raw items."""
+"""Puts the preprocessing in front of a model as its first layers, so that the graph takes raw items."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def with_preprocessing(model: keras.Model, pipeline: Pipeline) -> keras.Model:
-    """`model` behind the pipeline's steps; with several views it answers with the mean over them."""
+    """`model` behind the pipeline's steps. With several views its output is the mean over them."""
     import keras
     from keras import ops
 
@@ -25,6 +25,6 @@ def with_preprocessing(model: keras.Model, pipeline: Pipeline) -> keras.Model:
     values = ops.cast(values, model.inputs[0].dtype)
     if not pipeline.ready.ragged:
         values = ops.reshape(values, (-1, *pipeline.ready.shape))
-    answers = [model(pipeline.views.apply(ops, values, number)) for number in range(pipeline.views.count)]
-    mean = answers[0] if len(answers) == 1 else ops.mean(ops.stack(answers, axis=1), axis=1)
+    outputs = [model(pipeline.views.apply(ops, values, number)) for number in range(pipeline.views.count)]
+    mean = outputs[0] if len(outputs) == 1 else ops.mean(ops.stack(outputs, axis=1), axis=1)
     return keras.Model(raw, mean, name=f"{model.name}_raw")

@@ -1,4 +1,4 @@
-"""A Keras model as a file has it, or computing in fewer bits; on whichever backend Keras runs."""
+"""Loads a Keras file at a precision, on whichever backend Keras runs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def load_model(path: Path, precision: str = FLOAT32) -> keras.Model:
     """Load a `.keras` file, uncompiled.
 
-    float16 and bfloat16: weights and arithmetic of every layer. int8: weights, and the inputs of the layers that
-    Keras can quantise (`Model.quantize`: Dense, not convolutions); the others stay float32.
+    float16 and bfloat16 apply to weights and arithmetic of every layer. int8 applies to weights and inputs of the
+    layers that Keras can quantise (`Model.quantize`: Dense, not convolutions); the others stay float32.
     """
     import keras
 
@@ -31,7 +31,7 @@ def load_model(path: Path, precision: str = FLOAT32) -> keras.Model:
 def _quantised(model: keras.Model) -> keras.Model:
     import warnings
 
-    with warnings.catch_warnings():  # one per layer that cannot be quantised
+    with warnings.catch_warnings():  # Keras warns for each layer that cannot be quantised
         warnings.simplefilter("ignore")
         model.quantize("int8")
     return model

@@ -1,4 +1,4 @@
-"""TensorFlow's start-up chatter, off unless the user asked for it by setting TF_CPP_MIN_LOG_LEVEL."""
+"""Imports TensorFlow without its log messages, unless the user sets TF_CPP_MIN_LOG_LEVEL."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ STDERR = 2
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow and Keras without their notes; where the import fails, what it had written is shown.
+    """Import TensorFlow and Keras with standard error suppressed; where the import fails, the output is shown.
 
-    The libraries write to the descriptor before their own log level holds, so the descriptor is diverted.
+    The libraries write to the descriptor before their log level takes effect, so the descriptor is redirected.
     """
     if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         return

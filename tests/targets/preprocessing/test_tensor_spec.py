@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from targets.preprocessing.form import Form
+from targets.preprocessing.tensor_spec import TensorSpec
 
-SOUND = Form(datatype="INT16", shape=(-1,), shortest=2, longest=50, pad=-9, quantum=8, offset=4)
+SOUND = TensorSpec(datatype="INT16", shape=(-1,), shortest=2, longest=50, pad=-9, quantum=8, offset=4)
 
 
 @pytest.mark.parametrize(
@@ -39,4 +39,4 @@ def test_random_items_are_of_the_form_and_seeded():
     assert len({len(item) for item in items}) > 20
     again = SOUND.random_items(np.random.default_rng(1), 100)
     assert all(np.array_equal(a, b) for a, b in zip(items, again, strict=True))
-    assert Form(datatype="UINT8", shape=(2, 3)).random_items(np.random.default_rng(1), 5).shape == (5, 2, 3)
+    assert TensorSpec(datatype="UINT8", shape=(2, 3)).random_items(np.random.default_rng(1), 5).shape == (5, 2, 3)

@@ -1,4 +1,4 @@
-"""A child process that is kept: started again when it dies, with a pause that grows while it keeps dying."""
+"""Keeps a child process running: starts it again when it dies, after pauses that grow while it keeps dying."""
 
 from __future__ import annotations
 
@@ -20,87 +20,88 @@ if TYPE_CHECKING:
 
 RESTART_PAUSE_S = 0.5
 MAX_PAUSE_S = 30.0
-STEADY_NS = 10 * NS_PER_S  # who lived so long is started again without a longer pause
+STEADY_NS = 10 * NS_PER_S  # a child that lived so long is started again after the shortest pause
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How one start is done: the command line, what the child inherits beside its control channel, and its cores.
+    """How to start a child: the command line, what it inherits besides its control channel, and its cores.
 
-    `theirs` are closed here once the child has them. Without cores it runs where its parent may.
+    `child_sockets` are closed in this process after the start. Without `cores` the child runs on the cores of its
+    parent.
     """
 
     argv: list[str]
-    theirs: tuple[socket.socket, ...] = ()
+    child_sockets: tuple[socket.socket, ...] = ()
     descriptors: tuple[int, ...] = ()
     cores: Cores = ()
 
 
-class Child:
-    """One child, started again and again until `stop`. Its thread reads what it says, and tells of its end.
+class RestartingChild:
+    """Starts a child again whenever it ends, until `stop`. A thread per child reads its messages.
 
-    Every start takes a new `launch()`. `hear` gets the child's own messages and, at its end,
-    `{"event": "gone", "pid": ..., "code": ...}`; it is called from the child's thread.
+    Every start calls `launch()`. `on_message` gets the messages of the child and, when it ends,
+    `{"event": "gone", "pid": ..., "code": ...}`. It is called from the thread of the child.
     """
 
-    def __init__(self, launch: Callable[[], Launch], hear: Callable[[Child, Message], None]) -> None:
+    def __init__(self, launch: Callable[[], Launch], on_message: Callable[[RestartingChild, Message], None]) -> None:
         self._launch = launch
-        self._hear = hear
+        self._on_message = on_message
         self._control: ControlChannel | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="child", daemon=True)
+        self._thread = threading.Thread(target=self._keep_running, name="child", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the child and its thread."""
         self._thread.start()
 
-    def tell(self, message: Message) -> None:
-        """Send, if it is alive."""
+    def send(self, message: Message) -> None:
+        """Send a message where the child is alive."""
         if self._control is not None:
             self._control.send(message)
 
     def stop(self) -> None:
-        """Let it drain and not come back."""
+        """Ask the child to drain, and do not start it again."""
         self._stopping.set()
-        self.tell({"stop": True})
+        self.send({"stop": True})
 
     def join(self, timeout_s: float) -> None:
-        """Wait for its end; kill it when it takes longer."""
+        """Wait for the child to end; kill it after `timeout_s`."""
         self._thread.join(timeout_s)
         self.kill()
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the child."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
 
-    def _keep(self) -> None:
+    def _keep_running(self) -> None:
         pause_s = RESTART_PAUSE_S
         while not self._stopping.is_set():
             start_ns = monotonic_ns()
-            self._live()
+            self._run_once()
             if self._stopping.is_set():
                 return
             pause_s = RESTART_PAUSE_S if monotonic_ns() - start_ns > STEADY_NS else min(2 * pause_s, MAX_PAUSE_S)
             self._stopping.wait(pause_s)
 
-    def _live(self) -> None:
+    def _run_once(self) -> None:
         control, theirs = ControlChannel.pair()
         launch = self._launch()
         argv = [*launch.argv, "--control-fd", str(theirs.fileno())]
-        inherited = (theirs.fileno(), *(sock.fileno() for sock in launch.theirs), *launch.descriptors)
+        inherited = (theirs.fileno(), *(sock.fileno() for sock in launch.child_sockets), *launch.descriptors)
         process = subprocess.Popen(argv, pass_fds=inherited, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        for sock in (theirs, *launch.theirs):
+        for sock in (theirs, *launch.child_sockets):
             sock.close()
         if launch.cores:
             pin(process.pid, launch.cores)
         self._process, self._control = process, control
-        if self._stopping.is_set():  # asked between the loop's look and now
+        if self._stopping.is_set():  # `stop` was called between the check in `_keep_running` and now
             control.send({"stop": True})
         while (message := control.receive()) is not None:
-            self._hear(self, message)
+            self._on_message(self, message)
         code = process.wait()
         self._control = None
         control.close()
-        self._hear(self, {"event": "gone", "pid": process.pid, "code": code})
+        self._on_message(self, {"event": "gone", "pid": process.pid, "code": code})

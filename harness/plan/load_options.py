@@ -1,0 +1,216 @@
+"""The load settings as options of a command line: flag, help and parser of each, declared once.
+
+`python -m harness` makes click options of them and `locust -f scenarios/...` arguments of Locust's parser. Defaults
+are those of the structs whose fields the options fill.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from harness.errors import UserError
+from harness.plan.arrivals import KINDS, Stage
+from harness.plan.chat_shape import ChatShape, parse_length
+from harness.plan.load_settings import CHECK_MODES, LoadSettings
+from harness.plan.option_text import (
+    choice,
+    number,
+    parse_path,
+    parse_positive_seconds,
+    parse_seconds,
+    parse_switch,
+    whole,
+)
+from harness.wire.protocols import PROTOCOLS, protocol_named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+MOST_RPS = 1e7
+MOST_IN_FLIGHT = 60_000
+_STAGE = re.compile(r"\s*([^:]+):(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?\s*")
+
+
+class LoadOption(NamedTuple):
+    """One option: its flag, the field that it fills, and the parser of its text."""
+
+    flag: str
+    field: str
+    parse: Callable[[str, str], Any]  # text and flag to value; raises UserError
+    doc: str
+    metavar: str = "TEXT"
+
+    @property
+    def name(self) -> str:
+        """The flag as an identifier: `connect_timeout`."""
+        return self.flag.removeprefix("--").replace("-", "_")
+
+    @property
+    def help(self) -> str:
+        """What the option does, with its default where the doc does not state one."""
+        default = _default_text(self.field)
+        return f"{self.doc} (default: {default})" if default and "default:" not in self.doc else self.doc
+
+
+def parse_stages(text: str, flag: str) -> tuple[Stage, ...]:
+    """`10s:0-100,30s:100` as stages. Raises UserError."""
+    stages = []
+    for part in text.split(","):
+        match = _STAGE.fullmatch(part)
+        if match is None:
+            raise UserError(
+                f"{flag} {text}: cannot read {part.strip()!r}; write length:rate-rate, for example 10s:0-100,30s:100"
+            )
+        length, start, end = match.groups()
+        stage = Stage(seconds=parse_positive_seconds(length, flag), start_rps=float(start), end_rps=float(end or start))
+        stages.append(stage)
+    if not any(stage.start_rps or stage.end_rps for stage in stages):
+        raise UserError(f"{flag} {text}: nothing arrives, all of its numbers are 0")
+    return tuple(stages)
+
+
+def _parse_protocol(text: str, flag: str) -> str:
+    del flag
+    return protocol_named(text)
+
+
+def _default_text(field: str) -> str:
+    """The default of a field as a user would write it; empty where there is none."""
+    for struct in (LoadSettings, ChatShape, *KINDS.values()):
+        for known in msgspec.structs.fields(struct):
+            if known.name == field and known.default not in (msgspec.NODEFAULT, None):
+                value = known.default
+                if isinstance(value, bool):
+                    return "on" if value else "off"
+                return f"{value:g}" + ("s" if field.endswith("_s") else "") if isinstance(value, float) else str(value)
+    return ""
+
+
+SETTINGS = (
+    LoadOption(
+        "--protocol",
+        "protocol",
+        _parse_protocol,
+        f"the protocol: {', '.join(PROTOCOLS)}, or plain JSON such as json:/predict?send=inputs[]&take=outputs.0; auto "
+        "asks the server",
+        "NAME",
+    ),
+    LoadOption(
+        "--check",
+        "check",
+        choice(CHECK_MODES),
+        "which responses to compare with the model's own offline predictions: all, sample or off",
+        "|".join(CHECK_MODES),
+    ),
+    LoadOption("--timeout", "timeout_s", parse_positive_seconds, "a later response is a time-out", "DURATION"),
+    LoadOption(
+        "--connect-timeout",
+        "connect_timeout_s",
+        parse_positive_seconds,
+        "a connection that is not open after this time is a time-out (default: --timeout)",
+        "DURATION",
+    ),
+    LoadOption(
+        "--first-byte-timeout",
+        "first_byte_timeout_s",
+        parse_positive_seconds,
+        "a response that has not begun after this time is a time-out (default: --timeout)",
+        "DURATION",
+    ),
+    LoadOption(
+        "--warmup",
+        "warmup_s",
+        parse_seconds,
+        "load before the measured time; its rows are kept (default: 0.5s; 0s for stages, users and a trace, and in a "
+        "plain `locust`)",
+        "DURATION",
+    ),
+    LoadOption(
+        "--max-in-flight",
+        "max_in_flight",
+        whole(1, MOST_IN_FLIGHT),
+        "open loop: requests open at once; a request that is due beyond that is counted as not sent",
+        "N",
+    ),
+)
+ARRIVALS = (
+    LoadOption(
+        "--arrivals",
+        "kind",
+        choice(KINDS),
+        "how requests arrive: closed (a fixed number of users, each of whom waits for the response), users (whose "
+        "number follows --stages), "
+        f"or an open loop: {', '.join(kind for kind in KINDS if kind not in ('closed', 'users'))}",
+        "KIND",
+    ),
+    LoadOption("--rate", "rate_rps", number(0, MOST_RPS, above=True), "requests per second of an open loop", "NUMBER"),
+    LoadOption(
+        "--cv", "cv", number(0, 100, above=True), "--arrivals gamma: coefficient of variation of the gaps", "NUMBER"
+    ),
+    LoadOption(
+        "--think-time", "think_time_s", parse_seconds, "closed loop: pause of a user after each response", "DURATION"
+    ),
+    LoadOption(
+        "--stages",
+        "stages",
+        parse_stages,
+        "steps, ramps and spikes: rates of --arrivals stages, or numbers of users of --arrivals users",
+        "10s:0-200,20s:200",
+    ),
+    LoadOption("--trace", "path", parse_path, "--arrivals replay: CSV file whose first column is seconds", "FILE"),
+    LoadOption(
+        "--speed", "speed", number(0, 1e6, above=True), "--arrivals replay: divides the trace's times", "NUMBER"
+    ),
+)
+CHAT = (
+    LoadOption("--turns", "turns", parse_length, "chat: turns of a conversation", "LENGTH"),
+    LoadOption(
+        "--prompt-words",
+        "prompt_words",
+        parse_length,
+        "chat: words of each message: 20, 8-64 or lognormal:20,0.5 (default: lines of the prompts, unchanged)",
+        "LENGTH",
+    ),
+    LoadOption("--output-tokens", "output_tokens", parse_length, "chat: tokens of each response", "LENGTH"),
+    LoadOption(
+        "--lengths",
+        "lengths",
+        parse_path,
+        "chat: CSV whose last two columns are lengths of prompt (words) and response (tokens), in place of both",
+        "FILE",
+    ),
+    LoadOption(
+        "--ignore-eos",
+        "ignore_eos",
+        parse_switch,
+        "chat: on asks for all tokens that were drawn, off lets the model end its turn",
+        "on|off",
+    ),
+    LoadOption("--prompts", "prompts", parse_path, "chat: text file with a message per line", "FILE"),
+)
+
+
+def values_of(options: Iterable[LoadOption], texts: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that `options` fill, by name, from `texts` by option name; without those that were not given.
+
+    A text is parsed, any other value taken as it is. Raises UserError.
+    """
+    given = ((option, texts.get(option.name)) for option in options)
+    return {
+        option.field: option.parse(value, option.flag) if isinstance(value, str) else value
+        for option, value in given
+        if value not in (None, "")
+    }
+
+
+def settings_of(texts: Mapping[str, Any], **more: Any) -> LoadSettings:
+    """The load settings in the values of options, by option name; `more` are further fields. Raises UserError."""
+    return LoadSettings(**values_of(SETTINGS, texts), chat=chat_of(texts), **more)
+
+
+def chat_of(texts: Mapping[str, Any]) -> ChatShape:
+    """The conversations in the values of options, by option name. Raises UserError."""
+    return ChatShape(**values_of(CHAT, texts))

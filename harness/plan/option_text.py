@@ -1,0 +1,104 @@
+"""Parses the text of options and of `name=value` words. No other module splits or converts such text.
+
+Each parser takes the text and the flag that it was given to, and raises a UserError that names that flag.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING
+
+from harness.errors import UserError, unknown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+WEEK_S = 7 * 86_400.0
+_TIME = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(us|ms|s|m|h)?")
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
+
+
+def split_word(word: str) -> tuple[str, str | None]:
+    """`"batch_size=1,8"` as name and value; the value is None where the word has no `=`."""
+    name, equals, value = word.partition("=")
+    return name, value if equals else None
+
+
+def names_of(words: Iterable[str]) -> list[str]:
+    """The names in words such as `batch_size` or `batch_size=1,8`, in their order."""
+    return [split_word(word)[0] for word in words]
+
+
+def parse_seconds(text: str, flag: str) -> float:
+    """`500ms`, `2s`, `1.5m` or a bare number of seconds, as seconds; a week at most."""
+    match = _TIME.fullmatch(str(text).strip())
+    if match is None:
+        raise UserError(f"{flag} {text}: not a length of time; write for example 500ms, 2s or 1m")
+    seconds = float(match[1]) * _SECONDS[match[2]]
+    if seconds > WEEK_S:
+        raise UserError(f"{flag} {text}: give a week at most")
+    return seconds
+
+
+def parse_positive_seconds(text: str, flag: str) -> float:
+    """As `parse_seconds`, but more than zero."""
+    seconds = parse_seconds(text, flag)
+    if seconds <= 0:
+        raise UserError(f"{flag} {text}: give more than zero")
+    return seconds
+
+
+def number(low: float, high: float, *, above: bool = False, below: bool = False) -> Callable[[str, str], float]:
+    """A parser of numbers from `low` to `high`; with `above` and `below` without these ends. NaN is refused."""
+
+    def parse(text: str, flag: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (low < value if above else low <= value) or not (value < high if below else value <= high):
+            lowest = f"above {low:g}" if above else f"of {low:g} or more"
+            highest = f"below {high:g}" if below else f"{high:g} at most"
+            raise UserError(f"{flag} {text}: give a number {lowest}, {highest}")
+        return value
+
+    return parse
+
+
+def whole(low: int, high: int) -> Callable[[str, str], int]:
+    """A parser of whole numbers from `low` to `high`."""
+
+    def parse(text: str, flag: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise UserError(f"{flag} {text}: give a whole number from {low} to {high}")
+        return value
+
+    return parse
+
+
+def choice(known: Iterable[str]) -> Callable[[str, str], str]:
+    """A parser that accepts the `known` words and no other."""
+    words = tuple(known)
+
+    def parse(text: str, flag: str) -> str:
+        if text not in words:
+            raise unknown_name(flag, text, words)
+        return text
+
+    return parse
+
+
+def parse_switch(text: str, flag: str) -> bool:
+    """`on` or `off`."""
+    return choice(("on", "off"))(text, flag) == "on"
+
+
+def parse_path(text: str, flag: str) -> str:
+    """A path, as it was written."""
+    del flag
+    return text

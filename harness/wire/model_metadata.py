@@ -1,0 +1,67 @@
+"""A model's own metadata, as a server reports it before a load: names, shapes and datatype."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import UserError
+from harness.wire.bounded_http import OK, NoResponseError, get
+from harness.wire.credentials import TLS_CA, TOKEN, TOKEN_FILE
+from harness.wire.payload_bank import FREE, BankMeta
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from harness.wire.bounded_http import BoundedResponse
+    from harness.wire.server_url import ServerUrl
+
+REFUSED = (401, 403)
+
+
+def ask(url: ServerUrl, path: str) -> BoundedResponse:
+    """The response to GET `path`. Raises UserError where there is none."""
+    try:
+        return get(url, path)
+    except NoResponseError as error:
+        remedy = "is the server running, and is this its port?"
+        if isinstance(error.__cause__, ssl.SSLError):
+            remedy = f"give the authority of its certificate, for example in {TLS_CA}"
+        raise UserError(f"{url}: no answer ({error}); {remedy}", subject="server") from error
+
+
+def read_document(url: ServerUrl, model: str, path: str, parse: Callable[[str, Any], BankMeta]) -> BankMeta:
+    """What `parse(model, document)` finds in the JSON document at `path`. Raises UserError."""
+    response = ask(url, path)
+    if response.status in REFUSED:
+        raise UserError(
+            f"{url}: HTTP {response.status}: it asks for a bearer token, which is missing, wrong or expired; "
+            f"set {TOKEN}, or {TOKEN_FILE} to the path of a file",
+            subject="server",
+        )
+    if response.status != OK:
+        raise UserError(
+            f"{model}: {url}{path} answers {response.status}; which models does this server have?", subject="model"
+        )
+    try:
+        return parse(model, response.document())
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"{url}: cannot read what {model} takes from {path} ({error!r}); give payloads of your own",
+            subject="server",
+        ) from error
+
+
+def only_input(model: str, names: Sequence[object]) -> None:
+    """Raise UserError where a model has several inputs: payloads hold one tensor."""
+    if len(names) > 1:
+        raise UserError(
+            f"{model}: it takes {len(names)} inputs ({', '.join(map(str, names))}), and payloads hold one; give whole "
+            "request bodies in a .jsonl file, one JSON document a line",
+            subject="model",
+        )
+
+
+def item_shape(shape: Iterable[int]) -> tuple[int, ...]:
+    """The shape of one item, without the batch axis; sizes that the server leaves open are FREE."""
+    return tuple(int(size) if int(size) > 0 else FREE for size in list(shape)[1:])
