@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.answers.chances import Limit
+from harness.judge.answers.chances import NEARER, Limit
 from harness.judge.answers.decision import published_figure
 from harness.judge.answers.race_record import RaceRecord, RaceTrial
 from harness.plan.plan import TrialKind
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
 COVER = 0.9  # the points that explored further hold the best with this probability
 ROUNDS_LEFT = 3  # the next block takes at most this part of the time that is left for exploring
-SURE = 0.95  # probability of being within TOLERANCE of the best at which a race ends early
-TOLERANCE = 0.02
+SURE = 0.95  # probability of being within 2 % of the best at which a race ends early
 TIGHT = 0.05  # half-width of the published figure at which a race ends early, as a share
 LEAST_DF = 10  # degrees of freedom of the run noise at which a race may end early: fewer make it look small by luck
 CONFIRMING = 3  # fresh trials of each finalist
@@ -128,7 +127,7 @@ class Race:
         """The points of the next exploring block; none where the finalists' turn has come."""
         affordable = int((self.left_s - self._reserve_s()) / self._trial_s())
         missing, leader = self.record.unmeasured(), self.record.leader()
-        sure = leader is not None and self.record.so_far()[1].within(leader, TOLERANCE) >= SURE
+        sure = leader is not None and self.record.so_far()[1].certainty(leader, NEARER) >= SURE
         if (sure and not missing) or affordable < 2:
             return []
         likely = [number for number in self.contenders() if number not in missing]
@@ -155,7 +154,7 @@ class Race:
         if leader is None:
             return not found.of_being_best().any()
         fresh = [look for look in self.record.looks(TrialKind.CONFIRM) if look.point == leader]
-        if len(fresh) < CONFIRMING or levels.df < LEAST_DF or found.within(leader, TOLERANCE) < SURE:
+        if len(fresh) < CONFIRMING or levels.df < LEAST_DF or found.certainty(leader, NEARER) < SURE:
             return False
         return published_figure(fresh, levels).half_width <= TIGHT
 

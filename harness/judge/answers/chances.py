@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from harness.judge.stats.levels import Floats, Levels
 
 DRAWS = 2000
+NEARER, NEAR = 0.02, 0.05  # shares below the best at which a point counts as being the best
+# Of a logistic regression of what came true on the log odds of `within` and on the log of how many points compete.
+CALIBRATION = {NEARER: (0.8, 0.2), NEAR: (0.8, 0.5)}
+LEAST_CHANCE = 0.002
 UNDECIDED_KEEPS = 0.5  # probability that a point keeps the limit, where its trials do not say
 
 
@@ -48,6 +53,21 @@ class Chances:
         """The probability that `point` reaches at least 1 - `tolerance` of the best."""
         reached = self.draws[:, point] >= self.draws.max(axis=1) + np.log1p(-tolerance)
         return float((reached & np.isfinite(self.draws[:, point])).mean())
+
+    def certainty(self, point: int, tolerance: float) -> float:
+        """`within`, corrected by what simulations show it to be worth (`tests/benchmarks/selection.py`).
+
+        The draws know neither that levels have an end nor how noise is estimated: where few points compete they are a
+        little too sure, where many compete too cautious. `tolerance` is one of those in CALIBRATION.
+        """
+        if self.draws.shape[1] == 1:
+            return self.within(point, tolerance)
+        shares = self.of_being_best()
+        shares = shares[shares > 0.0]
+        competing = float(-(shares * np.log(shares)).sum())  # the log of how many compete
+        slope, more = CALIBRATION[tolerance]
+        seen = min(max(self.within(point, tolerance), LEAST_CHANCE), 1.0 - LEAST_CHANCE)
+        return 1.0 / (1.0 + math.exp(-slope * math.log(seen / (1.0 - seen)) - more * competing))
 
     def gain(self, point: int, other: int) -> Floats:
         """The log ratio of `other` to `point`, over the draws in which both can be the best."""

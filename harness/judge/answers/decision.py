@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import t as student
 
-from harness.judge.answers.chances import Limit, chances
+from harness.judge.answers.chances import NEAR, NEARER, Limit, chances
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from harness.judge.answers.chances import Chances
     from harness.judge.stats.levels import Levels, Look
 
-NEAR, NEARER = 0.05, 0.02  # shares of the best that count as being the best
 SAID = 0.5  # a point is named where it is within NEAR of the best with this probability
 TAIL = 0.025  # on each side of a 95 % interval
 TIED_COST = 0.05  # a smaller setting is offered where it costs no more than this, as far as can be seen
@@ -134,14 +133,14 @@ def decide(stand: Stand) -> Decision:
         return Decision(Status.NOT_YET, open_points=_open_points(stand, None), more_s=_more_s(stand, None))
     levels, found = stand.known
     fresh = stand.fresh_at(best)
-    near = found.within(best, NEAR)
+    near = found.certainty(best, NEAR)
     said = bool(fresh) and near >= SAID
     baseline = _baseline(stand, levels, best)
     return Decision(
         status=Status.SAID if said else Status.NOT_YET,
         best=best,
         figure=published_figure(fresh, levels) if fresh else None,
-        certainty=found.within(best, NEARER),
+        certainty=found.certainty(best, NEARER),
         near=near,
         smaller=_smaller(stand, levels, found, best),
         baseline=baseline,
@@ -244,6 +243,6 @@ def _times_as_long(stand: Stand, levels: Levels) -> float:
     likely = max(stand.running, key=lambda number: levels.mean[number])
     for times in (1.0, *TIMES_AS_LONG):
         tighter = replace(levels, covariance=levels.covariance / times, df=levels.df * times)
-        if chances(tighter, limits, out, seed=0).within(likely, NEAR) >= SAID:
+        if chances(tighter, limits, out, seed=0).certainty(likely, NEAR) >= SAID:
             return times
     return TIMES_AS_LONG[-1]
