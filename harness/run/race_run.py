@@ -13,7 +13,6 @@ import msgspec
 
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import RunError
-from harness.judge.answers.chances import Limit
 from harness.judge.answers.race_answer import candidates_of, limit_of, outcome_of, race_trial
 from harness.judge.number_text import figure
 from harness.measure.trial import TrialJob, run_trial
@@ -110,22 +109,17 @@ class _RaceRun:
         self._failed = [] if record.failure is None else [*self._failed, trial.point]
         self._give_up_perhaps(record)
 
-    def _judge(self, trial: Trial) -> TrialMetrics | None:
-        """The trial's metrics; those of its point are brought up to date. None where it recorded nothing."""
-        point = self.job.plan.point(trial.point)
-        self._points[point.number] = found = point_metrics(self.job, point)
-        metrics = next((each for each in found.trials if each.trial == trial.number), None)
-        return metrics if metrics and metrics.seconds else None
+    def _judge(self, trial: Trial) -> TrialMetrics:
+        """The trial's metrics; those of its point are brought up to date."""
+        self._points[trial.point] = found = point_metrics(self.job, self.job.plan.point(trial.point))
+        return next(each for each in found.trials if each.trial == trial.number)
 
-    def _tell(self, trial: Trial, metrics: TrialMetrics | None, record: TrialRecord) -> None:
+    def _tell(self, trial: Trial, metrics: TrialMetrics, record: TrialRecord) -> None:
         plan = self.job.plan
-        found = self._points.get(trial.point)
-        limit = limit_of(found, plan.slo) if found else Limit.NOT_YET
+        limit = limit_of(self._points[trial.point], plan.slo)
         planned_s = (trial.seconds or plan.seconds) + trial_overhead_seconds(plan)
         spent_s = planned_s if record.spent_seconds is None else record.spent_seconds
-        self.race.observe(
-            race_trial(plan, trial), outcome_of(metrics if record.failure is None else None, limit, spent_s)
-        )
+        self.race.observe(race_trial(plan, trial), outcome_of(metrics, limit, spent_s))
 
     def _announce(self, trial: Trial) -> None:
         """Where a new block begins: which points are still in the race, and which is ahead."""

@@ -24,14 +24,14 @@ Z_95 = 1.96
 
 
 def race_record(plan: Plan, points: Sequence[PointMetrics], trial_s: float) -> RaceRecord:
-    """The record of a run within a budget; a trial that left no metrics counts as one that could not be run."""
+    """The record of a run within a budget: of its trials that have begun."""
     record = RaceRecord(candidates_of(plan), plan.seed, trial_s)
     by_point = {point.point: point for point in points}
     measured = {trial.trial: trial for point in points for trial in point.trials}
     for trial in plan.trials:
-        if trial.point in by_point:
+        if trial.number in measured:
             limit = limit_of(by_point[trial.point], plan.slo)
-            record.add(race_trial(plan, trial), outcome_of(measured.get(trial.number), limit, trial_s))
+            record.add(race_trial(plan, trial), outcome_of(measured[trial.number], limit, trial_s))
     return record
 
 
@@ -50,9 +50,9 @@ def race_trial(plan: Plan, trial: Trial) -> RaceTrial:
     return RaceTrial(trial.point, trial.seconds or plan.seconds, trial.kind or TrialKind.EXPLORE, trial.block)
 
 
-def outcome_of(trial: TrialMetrics | None, limit: Limit, spent_s: float) -> Outcome:
-    """What a trial says of its point; None: it could not be run."""
-    if trial is None:
+def outcome_of(trial: TrialMetrics, limit: Limit, spent_s: float) -> Outcome:
+    """What a trial says of its point. One without a measured second could not be run."""
+    if not trial.seconds:
         return Outcome(None, limit, spent_s)
     harmed = is_left_out(trial)
     rate = trial.throughput_rps
