@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -38,9 +39,9 @@ class BaseReportInput:
         return self.gated and not self.result.keeps_limit
 
     @property
-    def undecided(self) -> bool:
-        """Whether more has to be measured for an answer."""
-        return False
+    def enough_budget_s(self) -> int | None:
+        """The budget that would have done for a recommendation; None where nothing is missing."""
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +53,10 @@ class ReportInput(BaseReportInput):
     isolation: str = ""  # one sentence: which cores target and load had
 
     @property
-    def undecided(self) -> bool:
-        """Whether the budget did not do for an answer."""
-        return self.result.recommendation.more_seconds is not None
+    def enough_budget_s(self) -> int | None:
+        """About the budget that would have done for a recommendation, in whole 10 s; None where this one did."""
+        more_s = self.result.recommendation.more_seconds
+        return None if more_s is None else 10 * math.ceil(((self.plan.budget_seconds or 0.0) + more_s) / 10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

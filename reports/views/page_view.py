@@ -95,8 +95,10 @@ def instant(iso: str) -> str:
 
 
 def _headline(point: PointMetrics, answer: Recommendation) -> Iterator[Figure]:
-    value, interval = units.estimate(point.throughput_rps)
-    yield Figure("Throughput", value, "req/s", _notes(interval))
+    value, interval = units.estimate(answer.rate_rps or point.throughput_rps)
+    yield Figure("Throughput", value, "req/s", _notes(interval, "fresh trials only" if answer.rate_rps else ""))
+    if answer.certainty is not None and answer.rate_rps is not None:
+        yield Figure("Certainty", units.percent(100 * answer.certainty), "", ("of being within 2\u202f% of the best",))
     if answer.speedup is not None:
         value, interval = units.estimate(answer.speedup, 2)
         yield Figure("Over the baseline", f"{value}\u00d7", "", _notes(interval))

@@ -125,7 +125,9 @@ class RunFrame(ABC, Generic[FolderT]):
             print(f"report: {self.folder.path / 'report.html'}")
         if report.result.verdict is Verdict.INVALID:
             return ExitCode.INVALID
-        if report.undecided:
+        if report.enough_budget_s is not None:
+            longer = f"--resume {self.folder.path} --budget {report.enough_budget_s}s"
+            print(f"measure on with: python -m harness sweep {longer}", file=sys.stderr)
             return ExitCode.CANNOT_BE_SAID
         return ExitCode.SLO_MISSED if report.gate_missed else ExitCode.OK
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.judge.answers.chances import Chances
     from harness.judge.stats.levels import Levels, Look
 
-SAID = 0.5  # a point is named where it is within NEAR of the best with this probability
+SAID = 0.7  # a point is named where it is within NEAR of the best with this probability
 TAIL = 0.025  # on each side of a 95 % interval
 TIED_COST = 0.05  # a smaller setting is offered where it costs no more than this, as far as can be seen
 MAY_BE_BETTER = 0.05  # a badly measured point is listed where it is better with this probability
