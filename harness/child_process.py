@@ -57,7 +57,7 @@ class ControlChannel:
         return cls(socket.socket(fileno=descriptor))
 
     def send(self, message: Message) -> None:
-        """Send one message; silently nothing where the other side is gone (it will be noticed on receive)."""
+        """Send one message; does nothing where the other side is gone, which `receive` reports."""
         with self._send_lock:
             try:
                 self._socket.sendall(json.dumps(message).encode() + b"\n")
@@ -113,13 +113,13 @@ class ControlChannel:
 
 
 class ChildProcess:
-    """One start of a program. Ctrl-C at the terminal does not reach it: who started it ends it in order.
+    """A running program. Ctrl-C at the terminal does not reach it, so that this process can end it in order.
 
     Args:
         argv: the program and its arguments.
-        log: where its output is appended; kept until `close` and then dropped where None.
-        cores: where it may run; everywhere where empty.
-        cwd, env: its working directory and environment; this process's own where None.
+        log: the file its output is appended to; None: the output is kept until `close`.
+        cores: the CPU cores it may use; all where empty.
+        cwd, env: its working directory and environment; None: those of this process.
         pass_fds: descriptors that it inherits.
 
     Raises:
@@ -166,7 +166,7 @@ class ChildProcess:
     def with_control(
         cls, argv: Sequence[str], *, log: Path | None = None, cores: Cores = ()
     ) -> tuple[Self, ControlChannel]:
-        """A program that takes `--control-fd`, and our end of that channel."""
+        """Start a program that takes `--control-fd`; returns it with the parent's end of that channel."""
         control, inherited = ControlChannel.pair()
         with inherited:
             number = inherited.fileno()
@@ -179,7 +179,7 @@ class ChildProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs."""
+        """Its exit code; None while it runs."""
         return self._process.poll()
 
     def wait(self, timeout_s: float) -> int | None:
@@ -190,7 +190,7 @@ class ChildProcess:
             return None
 
     def output(self) -> str:
-        """What this start has written so far."""
+        """Its output so far."""
         if self._log_path is None:
             self._log.seek(0)
             return self._log.read().decode(errors="replace")
@@ -216,21 +216,21 @@ class ChildProcess:
         return f"died with exit code {code}: {complaint or self.last_words() or 'it wrote nothing'}"
 
     def signal(self, number: int) -> None:
-        """To its whole group."""
+        """Send a signal to its whole process group."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
     def terminate(self, timeout_s: float) -> None:
-        """Ask it to end; kill it where it has not within `timeout_s`."""
+        """Send SIGTERM, and kill it where it has not ended after `timeout_s`."""
         self.signal(signal.SIGTERM)
         if self.wait(timeout_s) is None:
             self.kill()
 
     def kill(self) -> None:
-        """End it at once, with whatever it has started and left behind."""
+        """Kill it with everything that it started."""
         self.signal(signal.SIGKILL)
         self._process.wait()
 
     def close(self) -> None:
-        """Give the log back; the process has ended."""
+        """Close the log; the process must have ended."""
         self._log.close()

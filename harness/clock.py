@@ -20,7 +20,7 @@ thread_cpu_ns = time.thread_time_ns
 
 
 class Clock(Protocol):
-    """What a policy may know of time."""
+    """A source of time that can be replaced, for code that decides by it."""
 
     def now_ns(self) -> int:
         """The present instant, in nanoseconds on the clock's own timeline."""
@@ -44,7 +44,7 @@ class MonotonicClock:
 
 
 class ManualClock:
-    """A clock for tests: it moves only when told to."""
+    """A clock for tests, which moves only when it is set or slept on."""
 
     def __init__(self, now_ns: int = 0) -> None:
         self._now_ns = now_ns

@@ -1,4 +1,4 @@
-"""Which cores the target and the load get, so that neither measures the other's hunger."""
+"""Assigns CPU cores to the target and to the load generator, so that they do not compete for CPU time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CPU_ROOT = Path("/sys/devices/system/cpu")
 
 
 class Isolation(msgspec.Struct, frozen=True, kw_only=True):
-    """The cores of the target, and those of load, samplers and harness; the same ones where all share."""
+    """The cores of the target, and those of load, samplers and harness; where they share, both have all cores."""
 
     target_cores: Cores
     load_cores: Cores
@@ -35,7 +35,7 @@ def divide_cores(
 ) -> Isolation:
     """Give the load about a quarter of `cores`, at most 4 or one per load process, and the target the rest.
 
-    The hardware threads of one physical core (`siblings`) stay on one side, unless there is but one such core.
+    The hardware threads of one physical core (`siblings`) stay on one side, unless there is only one such core.
     """
     if not isolate:
         return _shared(cores, "isolation is off")
@@ -56,9 +56,9 @@ def divide_cores(
 
 
 def pin(pid: int, cores: Iterable[int]) -> None:
-    """Keep process `pid`, and the threads and children it makes from now on, to `cores`; nothing where it is gone.
+    """Restrict process `pid` to `cores`, with its later threads and children. Does nothing where it is gone.
 
-    Threads it has made already stay where they were: call this right after the process was started.
+    Threads that it has already are not restricted: call this right after the process was started.
     """
     if not hasattr(os, "sched_setaffinity"):
         return  # then `usable_cores` was empty and nothing claims to be isolated
@@ -69,12 +69,12 @@ def pin(pid: int, cores: Iterable[int]) -> None:
 
 
 def usable_cores() -> Cores:
-    """The cores that this process may use, ascending; none where the system does not tell."""
+    """The cores that this process may use, ascending; none where the system does not report them."""
     return tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else ()
 
 
 def smt_siblings(core: int, root: Path = CPU_ROOT) -> Cores:
-    """The hardware threads of the physical core that `core` is one of; itself alone where /sys does not tell."""
+    """The hardware threads of the physical core of `core`; `core` alone where /sys does not list them."""
     try:
         return parse_core_list((root / f"cpu{core}/topology/thread_siblings_list").read_text())
     except (OSError, ValueError):

@@ -19,7 +19,7 @@ def write_reports(run_dir: Path, report: BaseReportInput) -> None:
     A load that mixes request classes has `classes.csv` beside them. Raises RunError where the folder cannot be
     written to.
     """
-    from harness.record.run_folder import write_whole
+    from harness.files import write_whole
 
     for name, text in _files(report):
         write_whole(run_dir / name, text.encode())

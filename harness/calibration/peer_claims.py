@@ -11,7 +11,7 @@ from harness.calibration.true_values import ServerLog, closed_values
 from harness.errors import RunError
 from harness.measure.target.session import open_session
 from harness.plan.arrivals import Closed
-from harness.plan.plan import Wanted
+from harness.plan.plan import TargetRequest
 from harness.run.events import progress_events
 from harness.wire.payload_bank import Bank
 from harness.wire.protocols import make_codec
@@ -40,7 +40,7 @@ def exercise_peer(job: CalibrationJob, exercise: Exercise, peer: Peer, true: Val
     plan = exercise_plan(job, exercise, log)
     session = open_session(plan, job.isolation, progress_events(job.listener))
     try:
-        endpoint = session.apply(Wanted(plan.model, plan.fixed, "v2"), log.with_suffix(".log"))
+        endpoint = session.apply(TargetRequest(plan.model, plan.fixed, "v2"), log.with_suffix(".log"))
         run = _peer_run(job, exercise, peer, endpoint)
         said = peer.drive(run, job.isolation.load_cores)
     finally:

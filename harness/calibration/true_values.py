@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.calibration.claims import Values
-    from harness.judge.numbers.trial_rows import Window
     from harness.plan.arrivals import Arrivals
+    from harness.record.rows import Window
 
     Instants = NDArray[np.int64]
 

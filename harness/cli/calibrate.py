@@ -82,7 +82,7 @@ def command(
 def _show(calibration: Calibration, folder: Path, kept: Path | None, *, as_json: bool) -> None:
     import msgspec
 
-    from harness.record.run_folder import write_whole
+    from harness.files import write_whole
     from reports.calibration import calibration_markdown, calibration_text
 
     content = msgspec.json.format(msgspec.json.encode(calibration), indent=2) + b"\n"

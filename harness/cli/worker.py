@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,9 @@ from harness.cli.parts.option_types import Address
 from harness.cli.parts.options import DEFAULT_SCENARIO, TOKEN_OPTION
 from harness.clock import NS_PER_S, MonotonicClock
 from harness.errors import ExitCode, UserError
+from harness.measure.load.locust.pairing import PAIRING, checked_secret
 from harness.plan.scenario import find_scenario
+from harness.wire.credentials import TOKEN_TARGETS, read_token
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,15 +32,34 @@ STOP_LIMIT_S = 30.0
 @click.command()
 @click.argument("master", metavar="HOST:PORT", type=Address())
 @click.option("--scenario", default=DEFAULT_SCENARIO, show_default=True, help="The one that the run has.")
+@click.option(
+    "--pairing-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File with the pairing secret that the run prints.  [default: SWEEPSPOT_PAIRING, else it is asked for]",
+)
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="URL",
+    help="Server that the bearer token may be sent to; may be repeated. Needed where there is a token.",
+)
 @TOKEN_OPTION
-def command(master: str, scenario: str) -> int:
+def command(master: str, scenario: str, pairing_file: Path | None, targets: tuple[str, ...]) -> int:
     """Take part in the load of a run elsewhere, trial after trial, until Ctrl-C.
 
-    HOST:PORT is what that run has as --bind. From a checkout of the same version; a bearer token is given here too.
+    HOST:PORT is what that run has as --bind. The run prints a pairing secret, by which it and its workers know each
+    other and encrypt what they exchange; the secret is never given on a command line. A bearer token is given here
+    too, with the --target that it is for. From a checkout of the same version.
 
     \b
     python -m harness worker 10.0.0.1:5557
+    python -m harness worker 10.0.0.1:5557 --pairing-file secret.txt --token-file token.txt --target http://10.0.0.9:8000
     """  # noqa: D301
+    os.environ[PAIRING] = _pairing_secret(pairing_file)
+    os.environ[TOKEN_TARGETS] = " ".join(targets)
+    if read_token() and not targets:
+        raise UserError("--target: name the server that the bearer token is for, for example http://10.0.0.9:8000")
     host, _, port = master.rpartition(":")
     path = find_scenario(scenario)
     if not Path(path).is_file():
@@ -47,6 +69,17 @@ def command(master: str, scenario: str) -> int:
     with contextlib.suppress(KeyboardInterrupt):
         _work(argv)
     return ExitCode.OK
+
+
+def _pairing_secret(file: Path | None) -> str:
+    """The secret of the file, else of the environment, else typed at the terminal. Raises UserError."""
+    if file is not None:
+        return checked_secret(file.read_text(errors="replace"))
+    if os.environ.get(PAIRING):
+        return checked_secret(os.environ[PAIRING])
+    if not sys.stdin.isatty():
+        raise UserError(f"the pairing secret that the run prints is missing: set {PAIRING}, or give --pairing-file")
+    return checked_secret(click.prompt("Pairing secret", hide_input=True))
 
 
 def _work(argv: Sequence[str]) -> NoReturn:

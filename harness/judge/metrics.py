@@ -13,6 +13,7 @@ from harness.judge.interval import Interval
 from harness.judge.simulation_result import Simulation
 from harness.plan.knobs import Setting
 from harness.plan.slo import Slo
+from harness.record.model_card import ModelCard
 
 
 class Quantile(msgspec.Struct, frozen=True, kw_only=True):
@@ -254,25 +255,6 @@ class TradeOffPoint(msgspec.Struct, frozen=True, kw_only=True):
     meets_slo: bool | None  # None without an SLO, or where it cannot be said
     accuracy: Accuracy  # on the payloads that every setting was asked
     on_front: bool  # no other setting is as accurate and as fast, and better in one of both
-
-
-class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
-    """What a target says of the model it serves."""
-
-    name: str
-    parameters: int | None = None
-    data: str = ""
-    train_count: int | None = None
-    test_count: int | None = None
-    test_loss: float | None = None
-    test_accuracy: float | None = None
-    trained_seconds: float | None = None
-    layers: tuple[str, ...] = ()
-    engine: str = ""
-    precision: str = ""
-    served_accuracy: float | None = None  # held out, of the answers that this engine gives in this precision
-    hash: str = ""
-    piece_ms: tuple[float, ...] = ()  # of the smallest parts it can be cut into, one call of 16 rows; if it was cut
 
 
 class LayoutMetrics(msgspec.Struct, frozen=True, kw_only=True):

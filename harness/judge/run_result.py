@@ -24,10 +24,11 @@ from harness.judge.summarise import summarise_point
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from harness.judge.metrics import ModelCard, PointMetrics, Recommendation
+    from harness.judge.metrics import PointMetrics, Recommendation
     from harness.judge.summarise import TrialSummary
     from harness.judge.trial_summaries import TrialSummaries
     from harness.plan.plan import Plan
+    from harness.record.model_card import ModelCard
     from harness.record.run_dir import RunRecord
 
 

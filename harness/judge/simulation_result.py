@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.files import write_whole
 from harness.plan.knobs import Setting
-from harness.record.run_folder import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,9 +23,16 @@ from harness.judge.numbers.class_metrics import class_names, class_samples, only
 from harness.judge.numbers.latency import NOTHING, pooled_latency, trial_latency
 from harness.judge.numbers.resource_usage import mean_usage, usage
 from harness.judge.numbers.sample_series import Samples
-from harness.judge.numbers.steps import pooled_steps, trial_steps
 from harness.judge.numbers.throughput import NO_RATES, pooled_rate
-from harness.judge.numbers.time_split import pooled_split, trial_batch, trial_split, weighted
+from harness.judge.numbers.time_split import (
+    means_of,
+    pooled_split,
+    pooled_steps,
+    trial_batch,
+    trial_split,
+    trial_steps,
+    weighted,
+)
 from harness.judge.numbers.timeline import timeline
 from harness.judge.numbers.token_latency import pooled_streams, rows_within_slo, stream_sample
 from harness.judge.numbers.trial_rows import lost_requests, trial_rows
@@ -33,7 +40,6 @@ from harness.judge.slo_check import goodput_limit_ns, meets_slo
 from harness.judge.stats.mean_intervals import batch_means_interval
 from harness.plan.arrivals import Closed
 from harness.record.rows import Outcome
-from harness.record.server_statistics import means_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

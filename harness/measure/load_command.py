@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.files import pretty, write_whole
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import TrialLoad
 from harness.plan.scenario import scenario_name
-from harness.record.run_folder import pretty, write_whole
 from harness.wire.server_url import free_ports
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _processes(plan: Plan) -> list[str]:
 
 
 def worker_command(plan: Plan) -> str:
-    """What is to be typed on the machine of each worker, from its own checkout."""
+    """What is to be typed on the machine of each worker, from its own checkout. It asks for the pairing secret."""
     host, _, port = plan.bind.rpartition(":")
     here = socket.gethostname() if host in ALL_ADDRESSES else host
     return f"python -m harness worker {here}:{port} --scenario {scenario_name(plan.scenario)}"

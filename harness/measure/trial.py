@@ -1,16 +1,16 @@
-"""One trial: a load process and the samplers beside it, against a target that stands ready.
+"""Runs one trial: a load process against a ready target, with the samplers beside it.
 
-It measures and records. It computes nothing: the rows are on disk before anything is judged.
+It measures and records, and computes nothing: the rows are on disk before they are judged.
 """
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.child_process import ChildProcess
-from harness.clock import NS_PER_S, MonotonicClock, monotonic_ns
+from harness.clock import NS_PER_S, MonotonicClock
 from harness.errors import SweepspotError
 from harness.measure.load_command import WORKER_WAIT_S, load_command
 from harness.measure.samplers.sampler_process import SamplerProcess
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.child_process import ControlChannel
+    from harness.clock import Clock
     from harness.cpu_cores import Isolation
     from harness.measure.target.endpoint import Endpoint
     from harness.measure.target.session import Session
@@ -36,7 +37,7 @@ LOOK_NS = NS_PER_S
 
 @dataclass(frozen=True, slots=True)
 class TrialJob:
-    """What to run, against what, and where to keep it."""
+    """A trial to run, its target, and the folder for its files."""
 
     plan: Plan
     trial: Trial
@@ -44,7 +45,8 @@ class TrialJob:
     session: Session
     isolation: Isolation
     folder: TrialDir
-    watch: Callable[[Live], None] | None = None  # told once a second how it goes
+    watch: Callable[[Live], None] | None = None  # called once a second with the state of the load
+    clock: Clock = field(default_factory=MonotonicClock)
 
 
 def run_trial(job: TrialJob) -> TrialRecord:
@@ -56,13 +58,13 @@ def run_trial(job: TrialJob) -> TrialRecord:
     samplers: SamplerProcess | None = None
     interrupted = True
     try:
-        endpoint = job.session.apply(job.plan.wanted(job.point), job.folder.path / "target.log")
+        endpoint = job.session.apply(job.plan.target_request(job.point), job.folder.path / "target.log")
         with (
             statistics_of(endpoint.scraper, job.folder.path),
             _load_process(job, endpoint) as load,
             _samplers(job, load.pid) as samplers,
         ):
-            failure = load.wait(job.session, _deadline_ns(job.plan))
+            failure = load.wait(job.session, job.clock.now_ns() + _longest_ns(job.plan))
             exit_code = load.exit_code
         interrupted = False
     except SweepspotError as error:
@@ -84,21 +86,21 @@ def run_trial(job: TrialJob) -> TrialRecord:
     return record
 
 
-def _deadline_ns(plan: Plan) -> int:
+def _longest_ns(plan: Plan) -> int:
     seconds = plan.load.warmup_s + plan.seconds + plan.load.timeout_s + STARTUP_GRACE_S
     seconds += WORKER_WAIT_S if plan.remote_workers else 0.0
-    return monotonic_ns() + int(seconds * NS_PER_S)
+    return int(seconds * NS_PER_S)
 
 
 class LoadProcess:
-    """A running `locust`, its lifeline and its log."""
+    """A running `locust` process, its control channel and its log."""
 
     def __init__(self, process: ChildProcess, control: ControlChannel, job: TrialJob) -> None:
         self._process = process
         self._control = control
         self._job = job
-        self._clock = MonotonicClock()
-        self._next_look_ns = monotonic_ns() + LOOK_NS
+        self._clock = job.clock
+        self._next_look_ns = self._clock.now_ns() + LOOK_NS
         self.pid = process.pid
 
     @property
@@ -107,17 +109,18 @@ class LoadProcess:
         return self._process.exit_code
 
     def wait(self, session: Session, deadline_ns: int) -> str | None:
-        """Until it ends by itself; otherwise stop it and say why in words."""
+        """Wait until it ends by itself; None where it succeeded, else what went wrong. Stops it where it must end."""
         while (code := self._process.exit_code) is None:
             if session.died():
                 self.stop()
                 return "the target died during the trial; see target.log"
-            if monotonic_ns() > deadline_ns:
+            now_ns = self._clock.now_ns()
+            if now_ns > deadline_ns:
                 self.stop()
                 return "the load process did not end in time and was stopped; see load.log"
-            self._look(monotonic_ns())
-            self._clock.sleep_until_ns(monotonic_ns() + int(POLL_S * NS_PER_S))
-        # Locust exits with 1 when any request failed: that is the target's matter, and in the rows.
+            self._look(now_ns)
+            self._clock.sleep_until_ns(now_ns + int(POLL_S * NS_PER_S))
+        # Locust exits with 1 when any request failed: the rows have that.
         if code not in (0, 1):
             return f"the load process ended with exit code {code}: {self._last_log_line()}"
         if not any(self._job.folder.path.glob("load*.json")):
@@ -133,20 +136,20 @@ class LoadProcess:
             self._job.watch(live)
 
     def stop(self) -> None:
-        """Ask it to end in order, then make it."""
+        """Ask it to end, and kill it where it does not."""
         self._control.send({"stop": True})
         if self._process.wait(self._job.plan.load.timeout_s + STOP_GRACE_S) is None:
             self._process.kill()
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Stop it where it still runs, and close log and channel."""
         if self._process.exit_code is None:
             self.stop()
         self._process.close()
         self._control.close()
 
     def _last_log_line(self) -> str:
-        """The last error that it logged, else the last line."""
+        """The last error in the log, else its last line."""
         lines = self._job.folder.load_log.read_text(errors="replace").strip().splitlines()
         errors = [line.partition("/ERROR/")[2].partition(": ")[2] for line in lines if "/ERROR/harness" in line]
         return (errors or lines or ["nothing in load.log"])[-1]
@@ -155,7 +158,7 @@ class LoadProcess:
 @contextlib.contextmanager
 def _load_process(job: TrialJob, endpoint: Endpoint) -> Iterator[LoadProcess]:
     argv = load_command(job.plan, job.trial, job.point, endpoint, job.folder.path)
-    job.folder.load_log.unlink(missing_ok=True)  # of an attempt that was given up
+    job.folder.load_log.unlink(missing_ok=True)  # of an earlier attempt
     process, control = ChildProcess.with_control(argv, log=job.folder.load_log, cores=job.isolation.load_cores)
     load = LoadProcess(process, control, job)
     try:

@@ -17,7 +17,7 @@ Setting = dict[str, Value]
 
 
 class Owner(StrEnum):
-    """Whose setting a knob is."""
+    """The part of a run that a knob belongs to."""
 
     TARGET = "target"
     ENGINE = "engine"
@@ -27,7 +27,7 @@ class Owner(StrEnum):
 
 
 class Apply(StrEnum):
-    """Whether a running target takes a new value, or must be started again for it."""
+    """Whether a running target accepts a new value, or must be restarted for it."""
 
     LIVE = "live"
     RESTART = "restart"
@@ -51,7 +51,7 @@ class Knob:
 
     @property
     def legal(self) -> str:
-        """The legal values in words, for help and errors."""
+        """The legal values as text, for help and errors."""
         if self.choices:
             return ", ".join(format_value(choice) for choice in self.choices)
         kind = {bool: "on or off", int: "a whole number", float: "a number", str: "a text"}[type(self.default)]
@@ -98,7 +98,7 @@ _PARSERS: dict[type, Callable[[str], Value]] = {bool: _parse_bool, int: int, flo
 
 
 def format_value(value: Value) -> str:
-    """The text a user would type for `value`."""
+    """The text that a user types for `value`."""
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -106,9 +106,9 @@ def format_value(value: Value) -> str:
 
 @dataclass(frozen=True, slots=True)
 class KnobSet:
-    """The knobs something has, by name.
+    """The knobs of one owner, by name.
 
-    `conflict` says in words why the values of a complete setting do not go together; None where they do.
+    `conflict` says why the values of a complete setting exclude each other; None where they do not.
     """
 
     owner_name: str
@@ -136,7 +136,7 @@ class KnobSet:
         return {**self.defaults(), **checked}
 
     def conflict_in(self, setting: Mapping[str, Value]) -> str | None:
-        """Why `setting`, with the defaults for what it leaves out, cannot be; None where it can."""
+        """Why `setting`, with the defaults for what it leaves out, is impossible; None where it is possible."""
         return self.conflict({**self.defaults(), **setting})
 
     def known_words(self, words: Iterable[str]) -> list[str]:

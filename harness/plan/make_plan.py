@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.errors import UserError
-from harness.judge.answers.precision import FEWEST_REPEATS
 from harness.plan.arrivals import Closed, arrivals_of, has_field, length_s
 from harness.plan.budget import TARGET_START_SECONDS, trial_overhead_seconds, within_budget
 from harness.plan.knobs import Apply, Knob, KnobSet, Setting, Value
 from harness.plan.load_knobs import CONCURRENCY, LEVELS, LOAD_KNOBS, MIX, PROTOCOL, RATE
 from harness.plan.option_text import names_of
-from harness.plan.plan import MODEL, Plan, Point, order_trials
+from harness.plan.plan import FEWEST_REPEATS, MODEL, Plan, Point, order_trials
 from harness.plan.scenario import Scenario
 from harness.plan.target_spec import InProcessTarget, RecipeTarget, UrlTarget, known_targets
 from harness.wire.protocol import AUTO

@@ -18,14 +18,15 @@ from harness.plan.slo import Slo
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+FEWEST_REPEATS = 3  # with --precision: only from three repeats on does an interval cover what differs between runs
 SCHEMA_VERSION = 2
 MODEL = "model"
 OF_THE_LOAD = (MIX, PROTOCOL, CHECK, SKEW)  # knobs in a setting that the target does not have
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a point asks of its target: a model, knobs as far as the user set them, and a protocol (or `auto`)."""
+class TargetRequest:
+    """What a target must serve: a model, knobs as far as the user set them, and a protocol (or `auto`)."""
 
     model: str
     setting: Setting
@@ -154,9 +155,9 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
         """Every model that the plan asks for, in the order of its points."""
         return tuple(dict.fromkeys(self.model_at(point) for point in self.points))
 
-    def wanted(self, point: Point) -> Wanted:
-        """What the target is to be at `point`."""
-        return Wanted(self.model_at(point), self.target_setting(point), self.load_at(point).protocol)
+    def target_request(self, point: Point) -> TargetRequest:
+        """What the target must serve at `point`."""
+        return TargetRequest(self.model_at(point), self.target_setting(point), self.load_at(point).protocol)
 
     def load_at(self, point: Point) -> LoadSettings:
         """The settings of the load at `point`: those of the plan, with the load's knobs that the user set."""

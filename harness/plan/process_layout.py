@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.plan.knobs import Setting
 
 CUSTOM = "custom"
@@ -57,3 +60,35 @@ def layout_of(setting: Setting, cores: int) -> Layout:
         "hybrid": Layout(max(2, cores // HYBRID_STAGES), HYBRID_STAGES, dispatch),
     }
     return named[strategy]
+
+
+def stage_shares(pieces_ms: Sequence[float], stages: int) -> tuple[float, ...]:
+    """Each stage's share of the model's time, cut as the target cuts; equal shares where the pieces are not known."""
+    if len(pieces_ms) < stages or sum(pieces_ms) <= 0:
+        return tuple(1 / stages for _ in range(stages))
+    ends = (0, *balance(pieces_ms, stages))
+    return tuple(sum(pieces_ms[start:end]) / sum(pieces_ms) for start, end in itertools.pairwise(ends))
+
+
+def balance(costs: Sequence[float], parts: int) -> tuple[int, ...]:
+    """Where to cut a chain so that its heaviest part is as light as possible.
+
+    Returns the ends (exclusive, ascending, the last is len(costs)) of `parts` runs of `costs`, none of them empty.
+
+    The largest sum is the smallest possible: dynamic programming over (pieces used, parts made).
+    """
+    if not 1 <= parts <= len(costs):
+        raise ValueError(f"{len(costs)} pieces cannot make {parts} parts")
+    before = [0.0, *itertools.accumulate(costs)]
+    best = {(0, 0): (0.0, 0)}  # (pieces, parts): (largest sum, start of the last part)
+    for part in range(1, parts + 1):
+        for end in range(part, len(costs) - (parts - part) + 1):
+            best[end, part] = min(
+                (max(best[start, part - 1][0], before[end] - before[start]), start)
+                for start in range(part - 1, end)
+                if (start, part - 1) in best
+            )
+    ends = [len(costs)]
+    for part in range(parts, 1, -1):
+        ends.append(best[ends[-1], part][1])
+    return tuple(reversed(ends))

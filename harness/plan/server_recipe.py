@@ -1,4 +1,4 @@
-"""A recipe: how to start, await and stop somebody else's server, and which of its settings are knobs. One TOML file.
+"""A recipe is a TOML file that says how an external server is started, awaited and stopped, and which knobs it has.
 
     name = "mosec"
     doc = "mosec with dynamic batching"
@@ -17,8 +17,8 @@
 Words of the command, values of `env`, `url`, `grpc_url`, `metrics` and `ready.path` may hold placeholders:
 `{name of a knob}`, `{port}`, `{port2}`, `{port3}` (free ones), `{model}`, `{model_file}` (the reference model in
 `model_format`), `{python}` (of the recipe's own environment where it has `requirements`, else of this one),
-`{recipe_dir}`, `{cores}` (how many the server has). A word that becomes empty is left out. A true or false is written
-so.
+`{recipe_dir}`, `{cores}` (the number of CPU cores of the server). A word that becomes empty is left out. A boolean is
+written as `true` or `false`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 
 
 class ReadyCheck(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Ready once GET `path` answers 200 and a line of the output matches `line`, as far as they are given."""
+    """Ready once GET `path` answers 200 and a line of the output matches `line`; an empty condition does not count."""
 
     path: str = ""
     line: str = ""
@@ -50,7 +50,7 @@ class ReadyCheck(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class StopOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The signal that asks it to end, and how long it may take before its process group is killed."""
+    """The signal that ends the server, and the time until its process group is killed."""
 
     signal: str = "SIGTERM"
     timeout_s: float = 10.0
@@ -69,7 +69,7 @@ class RecipeKnob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class ServerRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the TOML file says; see the module."""
+    """The content of the TOML file; the module's docstring describes it."""
 
     name: str
     doc: str

@@ -6,13 +6,15 @@ it are marked.
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from harness.errors import RunError
-from harness.record.run_folder import write_whole
+from harness.files import cache_folder, read_if_whole, write_whole
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Lateness(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,9 +36,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def envelope_path(fingerprint: str) -> Path:
-    """`sweepspot/envelopes/<fingerprint>.json` in the user's cache folder (XDG_CACHE_HOME, or ~/.cache)."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "sweepspot" / "envelopes" / f"{fingerprint}.json"
+    """`envelopes/<fingerprint>.json` in the user's cache folder."""
+    return cache_folder("envelopes") / f"{fingerprint}.json"
 
 
 def keep(envelope: Envelope) -> Path:
@@ -57,7 +58,4 @@ def kept(fingerprint: str) -> Envelope | None:
 
 def read_envelope(path: Path) -> Envelope | None:
     """The envelope in the file; None where there is none, or it cannot be read."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Envelope)
-    except (OSError, msgspec.DecodeError):
-        return None
+    return read_if_whole(path, Envelope)

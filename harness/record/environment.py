@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.record.cgroup import Limits, read_limits
-from harness.record.host import Cpu, System, read_cpu, read_system
+from harness.record.host import Cpu, Limits, System, read_cpu, read_limits, read_system
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CHECKOUT = Path(__file__).parents[2]
 PACKAGES = (
-    *("tensorflow", "keras", "torch", "jax", "onnxruntime", "openvino", "ai-edge-litert", "numpy", "scipy", "pandas"),
+    *("tensorflow", "keras", "torch", "jax", "onnxruntime", "openvino", "ai-edge-litert", "numpy", "scipy"),
     *("scikit-learn", "pyarrow", "locust", "gevent", "uvloop", "httptools", "orjson", "msgspec", "psutil"),
     "nvidia-ml-py",
 )
@@ -89,12 +88,17 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
             "CPU": _words(msgspec.structs.asdict(self.cpu)),
             "System": _words(msgspec.structs.asdict(self.system)),
             "Limits": _words(msgspec.structs.asdict(self.limits)),
-            "Software": {"Python": self.python, **self.packages},
+            "Software": {"Python": self.python, **_of_note(self.packages)},
             "Threads": dict(self.threads),
         }
         for number, gpu in enumerate(self.gpus):
             sections[f"GPU {number}"] = _words(msgspec.structs.asdict(gpu))
         return {name: section for name, section in sections.items() if section}
+
+
+def _of_note(packages: Mapping[str, str]) -> dict[str, str]:
+    """Those that a measurement depends on; an old run may have recorded others."""
+    return {name: number for name, number in packages.items() if name in PACKAGES}
 
 
 def capture(gpus: tuple[Gpu, ...] = ()) -> Environment:

@@ -135,7 +135,7 @@ def to_batch(rows: Rows) -> pa.RecordBatch:
     for field, (name, _, _, nullable) in zip(schema, COLUMNS, strict=True):
         values = np.ascontiguousarray(rows[name])
         present = values != ABSENT if nullable else None
-        # From buffers: `pa.array` would import pandas, which takes longer than any pause a load may have.
+        # From buffers: `pa.array` would import pandas where it is installed, which takes longer than a load may pause.
         bits = None if present is None or present.all() else pa.py_buffer(np.packbits(present, bitorder="little"))
         columns.append(pa.Array.from_buffers(field.type, values.size, [bits, pa.py_buffer(values)]))
     return pa.RecordBatch.from_arrays(columns, schema=schema)

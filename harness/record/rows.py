@@ -15,14 +15,21 @@ one came, and how many there were of prompt and answer; when each came is in `to
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
+
+from harness.clock import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
+
+    Column = NDArray[np.int64]
+    Mask = NDArray[np.bool_]
 
 ABSENT = -1
 
@@ -45,6 +52,24 @@ class Phase(IntEnum):
     WARMUP = 0
     MEASURE = 1
     DRAIN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The part of a trial that is measured: from `start_ns` to before `end_ns` on CLOCK_MONOTONIC."""
+
+    start_ns: int
+    end_ns: int
+
+    @property
+    def seconds(self) -> float:
+        """The length of the window."""
+        return (self.end_ns - self.start_ns) / NS_PER_S
+
+    def holds(self, instants_ns: Column) -> Mask:
+        """Which instants (n,) lie in the window."""
+        inside: Mask = (instants_ns >= self.start_ns) & (instants_ns < self.end_ns)
+        return inside
 
 
 # name, struct code, Arrow type, nullable. The order is the order in memory and on disk.

@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.judge.metrics import ModelCard
-from harness.measure.target.statistics_reader import read_statistics
 from harness.plan.plan import SCHEMA_VERSION, Plan, Point, Trial
 from harness.plan.schema_1 import plan_of_schema_1
 from harness.record.envelope import read_envelope
@@ -29,7 +27,9 @@ from harness.record.merge_workers import (
     rows_to_master_time,
     tokens_to_master_time,
 )
+from harness.record.model_card import ModelCard
 from harness.record.run_folder import BaseRunRecord, BaseTrialRecord, RunFolder, TrialFolder
+from harness.record.server_statistics import read_statistics
 from harness.record.trial_data import TrialData
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import msgspec
 
-from harness.errors import RunError, UserError
+from harness.errors import UserError
+from harness.files import pretty, read_if_whole, write_whole
 from harness.plan.plan import Trial
 from harness.record.environment import Environment
 
@@ -46,7 +46,6 @@ class BaseTrialRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 RunRecordT = TypeVar("RunRecordT", bound=BaseRunRecord)
 TrialRecordT = TypeVar("TrialRecordT", bound=BaseTrialRecord)
-_T = TypeVar("_T")
 
 
 class TrialFolder(Generic[TrialRecordT]):
@@ -177,31 +176,3 @@ class RunFolder(ABC, Generic[RunRecordT, TrialFolderT]):
             record = folder.read()
             if record is None or not record.finished:
                 yield trial, point
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace `path` atomically. Raises RunError where the disk is full or read-only."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        free_mb = shutil.disk_usage(path.parent).free / 1e6
-        raise RunError(
-            f"cannot write {path}: {error.strerror} ({free_mb:.0f} MB free); what was measured until "
-            "then is in its folder: make room and go on with --resume"
-        ) from error
-
-
-def read_if_whole(path: Path, kind: type[_T]) -> _T | None:
-    """The JSON file as a `kind`; None where it is missing or damaged."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (FileNotFoundError, msgspec.DecodeError):
-        return None
-
-
-def pretty(record: msgspec.Struct) -> bytes:
-    """A record as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"

@@ -6,14 +6,18 @@ the mean per request (or per batch, where it counts those) is difference by diff
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-if TYPE_CHECKING:
-    from harness.judge.numbers.trial_rows import Window
+from harness.files import read_if_whole
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.record.rows import Window
+
+FILE = "server.json"  # in the folder of a trial
 Counters = dict[str, float]  # value by name of a sample, labels added up
 COVERED = 0.5  # of the window, by readings inside it; below that, those around it are nearer to the truth
 
@@ -145,37 +149,6 @@ class ServerStatistics(msgspec.Struct, frozen=True, kw_only=True):
         return before[-1], after[0]
 
 
-class ServerMeans(NamedTuple):
-    """Means over one window, in milliseconds; None where the server did not say, or did nothing."""
-
-    source: str
-    parts_ms: dict[str, float]
-    mean_batch: float | None
-
-
-def means_of(statistics: ServerStatistics, window: Window) -> ServerMeans | None:
-    """The window's own share of the readings.
-
-    None where there are none, of a family that is not known here, or where the server was started again meanwhile.
-    """
-    family = next((each for each in (TRITON_STATISTICS, *FAMILIES) if each.name == statistics.family), None)
-    if family is None or not statistics.readings:
-        return None
-    first, last = statistics.over(window)
-    between = [reading for reading in statistics.readings if first.at_ns <= reading.at_ns <= last.at_ns]
-    if any(_fell(earlier, later) for earlier, later in itertools.pairwise(between)):
-        return None
-    grown = {name: value - first.counters.get(name, 0.0) for name, value in last.counters.items()}
-    parts_ms = {part.name: mean for part in family.parts if (mean := _mean_ms(grown, part)) is not None}
-    batched, batches = grown.get(family.batched), grown.get(family.batches)
-    return ServerMeans(family.name, parts_ms, batched / batches if batched and batches else None)
-
-
-def _fell(earlier: Reading, later: Reading) -> bool:
-    return any(value < earlier.counters.get(name, 0.0) for name, value in later.counters.items())
-
-
-def _mean_ms(grown: Counters, part: Part) -> float | None:
-    totals = [grown[name] for name in part.totals if name in grown]
-    count = grown.get(part.per)
-    return part.to_ms * sum(totals) / count if totals and count else None
+def read_statistics(folder: Path) -> ServerStatistics | None:
+    """The statistics in a trial's folder; None where there are none that can be read."""
+    return read_if_whole(folder / FILE, ServerStatistics)

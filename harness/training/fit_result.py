@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from harness.judge.metrics import ModelCard
 from harness.plan.knobs import Setting
+from harness.record.model_card import ModelCard
 
 
 class Fit(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,8 +10,9 @@ import msgspec
 
 from harness.judge.findings import Finding, Verdict
 from harness.judge.interval import Interval
-from harness.judge.metrics import ModelCard, Usage
+from harness.judge.metrics import Usage
 from harness.plan.knobs import Setting
+from harness.record.model_card import ModelCard
 
 
 class Curve(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from harness.record.run_folder import BaseRunRecord, BaseTrialRecord, RunFolder, TrialFolder, read_if_whole
+from harness.files import read_if_whole
+from harness.record.run_folder import BaseRunRecord, BaseTrialRecord, RunFolder, TrialFolder
 from harness.training.epochs import read_epochs
 from harness.training.fit_result import Fit
 from harness.training.plan import TRAINING_SCHEMA_VERSION, TrainingPlan, TrainingPoint

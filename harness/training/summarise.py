@@ -16,8 +16,8 @@ from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.judge.numbers.resource_usage import mean_usage, usage
 from harness.judge.numbers.sample_series import Samples
-from harness.judge.numbers.trial_rows import Window
 from harness.judge.stats.mean_intervals import run_mean, share_interval
+from harness.record.rows import Window
 from harness.training.checks import judge_fit, judge_together, judge_training_point
 from harness.training.curves import curves, finite
 from harness.training.metrics import FitMetrics, TrainingPointMetrics, TrainingResult

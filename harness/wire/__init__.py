@@ -1,1 +1,1 @@
-"""The client's side of the protocols: requests from payloads, answers to numbers, and which protocol a URL speaks."""
+"""The client's side of the protocols: writes requests, reads responses, finds out which protocol a server speaks."""

@@ -1,4 +1,4 @@
-"""Single HTTP exchanges before and beside a load, bounded in time and in bytes."""
+"""Makes single HTTP requests before and beside a load, bounded in time and in bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHUNK_BYTES = 1 << 16
 
 
 class NoResponseError(Exception):
-    """No response came: the connection failed, the time was over, or the bytes are no HTTP. The message says which."""
+    """The connection failed, the response took too long, or its bytes are no HTTP. The message says which."""
 
 
 class BoundedResponse(NamedTuple):
@@ -48,7 +48,7 @@ def get(
 def exchange(
     url: ServerUrl, request: bytes, *, timeout_s: float = TIMEOUT_S, limit_bytes: int = LIMIT_BYTES
 ) -> BoundedResponse:
-    """The response to a whole request, which ends at the latest `timeout_s` after its head has come.
+    """The response to a whole request. Its body must be complete within `timeout_s` of its head.
 
     Raises NoResponseError; UserError where the certificate authority cannot be read.
     """

@@ -16,7 +16,7 @@ class WireError(Exception):
 
 
 class Codec(Protocol):
-    """One protocol for one model."""
+    """Requests and responses of one protocol, for one model of one server."""
 
     name: str
 
@@ -48,7 +48,7 @@ def http_post(url: ServerUrl, path: str, headers: str, body: bytes) -> bytes:
 def error_text(body: bytes) -> str:
     """The message of an error response over HTTP (`{"error": ...}`), at most 120 characters; empty where there is none.
 
-    Digits are left in: a server that puts an id into every message is bounded by who counts the messages.
+    Numbers in it are kept, so each message may be different where a server puts an id into it.
     """
     import orjson
 

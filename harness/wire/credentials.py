@@ -11,15 +11,18 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from harness.errors import UserError
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Iterable
 
 TOKEN = "SWEEPSPOT_TOKEN"  # noqa: S105  (a name)
 TOKEN_FILE = "SWEEPSPOT_TOKEN_FILE"  # noqa: S105  (a name)
 TLS_CA = "SWEEPSPOT_TLS_CA"
+TOKEN_TARGETS = "SWEEPSPOT_TOKEN_TARGETS"  # noqa: S105  (a name: URLs that the token of a worker may be sent to)
 MAX_TOKEN_BYTES = 8192
 _TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*")  # RFC 6750, section 2.1
 
@@ -44,11 +47,14 @@ class Access:
 
     @property
     def header_line(self) -> str:
-        """The same as a line of HTTP/1.1; empty without a token."""
+        """The header `Authorization` as a line of HTTP/1.1; empty without a token."""
         return f"Authorization: {self.authorization}\r\n" if self.token else ""
 
     def tls_context(self, protocol: str) -> ssl.SSLContext:
-        """Verifies the server's certificate and its name; offers `protocol` (`http/1.1` or `h2`). Raises UserError."""
+        """A TLS context that verifies the server's certificate and name, and offers `protocol` (`http/1.1` or `h2`).
+
+        Raises UserError where the certificate authority cannot be read.
+        """
         import ssl
 
         try:
@@ -80,6 +86,22 @@ def read_token(file: Path | None = None) -> str:
         reason = getattr(error, "strerror", None) or "it is no ASCII text"
         raise UserError(f"{named}: cannot be read ({reason})", "token file") from error
     return _checked(text.strip(), str(named), "token file")
+
+
+def token_targets() -> tuple[str, ...]:
+    """The URLs to which a worker's token may be sent: what it was started with, and nothing that its master says."""
+    return tuple(os.environ.get(TOKEN_TARGETS, "").split())
+
+
+def require_token_host(url: str, allowed: Iterable[str]) -> None:
+    """Raise UserError where there is a token and `url` has another scheme, host or port than all of `allowed`."""
+    if read_token() and _origin(url) not in {_origin(each) for each in allowed}:
+        raise UserError(f"{url}: this process was not started for that host, and sends its token to no other")
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def _checked(token: str, source: str, subject: str = "") -> str:

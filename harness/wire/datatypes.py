@@ -1,4 +1,4 @@
-"""The Open Inference Protocol's datatypes of numbers, as NumPy and as `struct` name them; little-endian."""
+"""The numeric datatypes of the Open Inference Protocol, and their names elsewhere; all are little-endian."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Datatype(NamedTuple):
-    """One datatype in the words of others."""
+    """The names of one datatype in NumPy, `struct`, TensorFlow and gRPC."""
 
     numpy: str
     struct: str  # format character, with "<"

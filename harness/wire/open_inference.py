@@ -24,7 +24,7 @@ _JSON = "Content-Type: application/json\r\n"
 _PATHS = {"predict": "infer", "explain": "explain"}  # the protocol has no word for an explanation; KServe's path
 
 
-class V2Codec(HttpCodec):
+class OpenInferenceJsonCodec(HttpCodec):
     """Tensors as JSON numbers."""
 
     name = "http-json"
@@ -35,7 +35,7 @@ class V2Codec(HttpCodec):
         self._path = f"/v2/models/{quote(meta.model)}/{_PATHS[meta.verb]}"
 
     def encode(self, item: NDArray[Any]) -> bytes:
-        """One item, or several of one length along a batch axis."""
+        """The whole request for one item, or for several of one length along a batch axis."""
         rows = as_rows(item, self._meta)
         tensor = self._tensor(rows) | {"data": rows.reshape(-1)}
         body = orjson.dumps({"inputs": [tensor]}, option=orjson.OPT_SERIALIZE_NUMPY)
@@ -52,13 +52,13 @@ class V2Codec(HttpCodec):
         return {"name": self._meta.input_name, "shape": list(rows.shape), "datatype": self._meta.datatype}
 
 
-class V2BinaryCodec(V2Codec):
+class OpenInferenceBinaryCodec(OpenInferenceJsonCodec):
     """Tensors as bytes after a JSON head (`binary_tensor_data`). The response may be binary or JSON."""
 
     name = "http-binary"
 
     def encode(self, item: NDArray[Any]) -> bytes:
-        """Like V2Codec; asks for a binary response."""
+        """The whole request, which asks for a binary response."""
         rows = as_rows(item, self._meta)
         raw = rows.tobytes()
         tensor = self._tensor(rows) | {"parameters": {"binary_data_size": len(raw)}}
@@ -85,7 +85,7 @@ class V2BinaryCodec(V2Codec):
 
 
 def as_rows(item: NDArray[Any], meta: BankMeta) -> NDArray[Any]:
-    """`item` in the wire's type with a batch axis in front, which an item of several rows has already."""
+    """`item` in the protocol's datatype, with a batch axis in front unless it has several rows already."""
     rows = item if item.ndim > len(meta.input_shape) else item[None]
     return np.ascontiguousarray(rows, dtype=DTYPES[meta.datatype])
 
@@ -154,10 +154,10 @@ def _meta(model: str, document: Any) -> BankMeta:
 
 
 HTTP_JSON = WireProtocol(
-    name=V2Codec.name,
+    name=OpenInferenceJsonCodec.name,
     doc="Open Inference Protocol v2, tensors as JSON numbers",
     aliases=("v2",),
-    make_codec=V2Codec,
+    make_codec=OpenInferenceJsonCodec,
     post_path=_post_path,
     is_spoken=_is_spoken,
     read_meta=_read_meta,
@@ -165,10 +165,10 @@ HTTP_JSON = WireProtocol(
     swept=True,
 )
 HTTP_BINARY = WireProtocol(
-    name=V2BinaryCodec.name,
+    name=OpenInferenceBinaryCodec.name,
     doc="Open Inference Protocol v2 with its binary tensor extension",
     aliases=("v2-binary",),
-    make_codec=V2BinaryCodec,
+    make_codec=OpenInferenceBinaryCodec,
     post_path=_post_path,
     read_meta=_read_meta,
     takes_rows=True,

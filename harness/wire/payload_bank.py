@@ -7,7 +7,6 @@ shape of each in `shapes`.
 
 from __future__ import annotations
 
-import os
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.errors import UserError
+from harness.files import replacing
 from harness.wire.datatypes import DTYPES
 
 if TYPE_CHECKING:
@@ -79,10 +79,9 @@ class Bank:
         import numpy as np
 
         meta = np.frombuffer(msgspec.json.encode(self.meta), dtype=np.uint8)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.npz")
         parts: dict[str, Any] = {"meta": meta, "labels": self.labels, "expected": self.expected, **_packed(self.inputs)}
-        np.savez(partial, allow_pickle=False, **parts)
-        partial.replace(path)
+        with replacing(path) as partial:
+            np.savez(partial, allow_pickle=False, **parts)
 
     @classmethod
     def load(cls, path: Path) -> Bank:

@@ -32,7 +32,7 @@ _HEADERS = "Content-Type: application/json\r\n"
 
 
 @dataclass(frozen=True, slots=True)
-class JsonForm:
+class PlainJsonForm:
     """Where one server takes requests, and how requests and responses are made up."""
 
     path: str
@@ -52,13 +52,13 @@ class JsonForm:
         return document
 
 
-def parse_form(name: str) -> JsonForm:
+def parse_form(name: str) -> PlainJsonForm:
     """The form that the name of a protocol holds. Raises UserError."""
     parts = urlsplit(name.removeprefix(PREFIX))
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
     if not parts.path.startswith("/") or set(given) - {"send", "take"}:
         raise UserError(f"{name}: write it like {EXAMPLE!r} (path, then send and take)", "protocol")
-    return JsonForm(parts.path, given.get("send", ""), given.get("take", ""))
+    return PlainJsonForm(parts.path, given.get("send", ""), given.get("take", ""))
 
 
 def protocol_of(name: str) -> WireProtocol:
@@ -73,7 +73,7 @@ def protocol_of(name: str) -> WireProtocol:
 
 
 class PlainJsonCodec(HttpCodec):
-    """One item per request."""
+    """Posts one item in each request."""
 
     def __init__(self, name: str, url: ServerUrl, meta: BankMeta) -> None:
         self.name = name

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from harness.errors import UserError
+from harness.files import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,9 +25,8 @@ class PromptBank(msgspec.Struct, frozen=True, kw_only=True):
 
     def save(self, path: Path) -> None:
         """Write the bank atomically to `path` (`.json`)."""
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        partial.write_bytes(msgspec.json.encode(self))
-        partial.replace(path)
+        with replacing(path) as partial:
+            partial.write_bytes(msgspec.json.encode(self))
 
     @classmethod
     def load(cls, path: Path) -> PromptBank:

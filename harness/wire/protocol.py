@@ -1,4 +1,4 @@
-"""A protocol: how requests are written, how responses are read, how a server that speaks it is recognised."""
+"""Describes one protocol: how requests are written, how responses are read, how a server that speaks it is found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Server-sent events, parsed incrementally and without I/O (WHATWG HTML, section 9.2)."""
+"""Parses server-sent events incrementally and without I/O (WHATWG HTML, section 9.2)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class SseError(Exception):
-    """An event beyond the bounds."""
+    """An event is longer than MAX_EVENT_BYTES."""
 
 
 class SseParser:
-    """Feed it what the body brings, in whatever pieces; it yields the data of whole events, in order.
+    """Takes the body in pieces of any size, and returns the data of whole events, in order.
 
-    Lines end with LF, CRLF or CR. Comments and fields other than `data` are passed over, and so is an event without
-    data. `pending` tells whether an event has begun and not ended.
+    Lines end with LF, CRLF or CR. Comments, fields other than `data`, and events without data are
+    ignored. `pending` says whether an event has begun and not ended.
     """
 
     __slots__ = ("_data", "_fresh", "_held")

@@ -25,8 +25,8 @@ _OUTPUTS = {"predict": "predictions", "explain": "explanations"}
 _TYPES = {datatype.tensorflow: name for name, datatype in DATATYPES.items()}
 
 
-class TfsCodec(HttpCodec):
-    """`instances` in, `predictions` or `explanations` out."""
+class TfServingCodec(HttpCodec):
+    """Sends `instances`, reads `predictions` or `explanations`."""
 
     name = "tfs"
 
@@ -37,7 +37,7 @@ class TfsCodec(HttpCodec):
         self._output = _OUTPUTS[meta.verb]
 
     def encode(self, item: NDArray[Any]) -> bytes:
-        """One instance, or several of one length along a batch axis."""
+        """The whole request for one item, or for several of one length along a batch axis."""
         body = orjson.dumps({"instances": as_rows(item, self._meta)}, option=orjson.OPT_SERIALIZE_NUMPY)
         return http_post(self._url, self._path, "Content-Type: application/json\r\n", body)
 
@@ -79,9 +79,9 @@ def _meta(model: str, document: Any) -> BankMeta:
 
 
 TFS = WireProtocol(
-    name=TfsCodec.name,
+    name=TfServingCodec.name,
     doc="TensorFlow Serving's REST interface, `:predict` in rows",
-    make_codec=TfsCodec,
+    make_codec=TfServingCodec,
     post_path=lambda model: f"/v1/models/{quote(model)}:predict",
     is_spoken=_is_spoken,
     read_meta=_read_meta,

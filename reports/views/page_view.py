@@ -16,8 +16,9 @@ from reports.views.points_table import points_table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.judge.metrics import ModelCard, PointMetrics, Recommendation, RunResult
+    from harness.judge.metrics import PointMetrics, Recommendation, RunResult
     from harness.plan.plan import Plan
+    from harness.record.model_card import ModelCard
     from reports.report_input import ReportInput
     from reports.views.points_table import Table
 

@@ -14,8 +14,9 @@ from reports.views.points_table import SLO_WORDS, Cell, Table, accuracy_cell
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.judge.metrics import ModelCard, PointMetrics, RunResult, TradeOffPoint
+    from harness.judge.metrics import PointMetrics, RunResult, TradeOffPoint
     from harness.plan.plan import Plan
+    from harness.record.model_card import ModelCard
 
 STEPS = ("clean", "transform", "normalise", "augment")
 

@@ -6,20 +6,20 @@ sentences are other people's reviews, tweets and editorials; no copy is kept exc
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tarfile
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import UserError
+from harness.files import cache_folder
 from targets.data.packages import intact
 from targets.data.source import DataSource, Examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 VERSION = "3.3.2"
 SHA256 = "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9"
@@ -61,7 +61,7 @@ def files() -> tuple[Path, ...]:
 
 
 def _folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sweepspot" / "data"
+    return cache_folder("data")
 
 
 def _fetch(folder: Path) -> None:

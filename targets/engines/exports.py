@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
+from harness.files import replacing
 from targets.engines.quiet_import import import_tensorflow
 
 if TYPE_CHECKING:
@@ -44,9 +44,8 @@ def converted(export: Path, suffix: str, convert: Callable[[Path], None]) -> Pat
 
 def _made(found: Path, make: Callable[[Path], None]) -> Path:
     if not found.exists():
-        partial = found.with_name(f".{os.getpid()}.{found.name}")
-        make(partial)
-        partial.replace(found)
+        with replacing(found) as partial:
+            make(partial)
     return found
 
 

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from harness.clock import NS_PER_S, monotonic_ns
-from harness.judge.metrics import ModelCard
+from harness.record.model_card import ModelCard
 from harness.wire.prompt_bank import PromptBank
 from targets.engines.quiet_import import import_tensorflow
 from targets.generation.recipe import RECIPES

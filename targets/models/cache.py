@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import os
 import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import UserError
+from harness.files import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,9 +24,8 @@ CHECKSUMS = "SHA256SUMS"  # the format of `sha256sum -c`
 
 
 def cache_root() -> Path:
-    """`sweepspot/models` in the user's cache folder (XDG_CACHE_HOME, or ~/.cache)."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "sweepspot" / "models"
+    """`models` in the user's cache folder."""
+    return cache_folder("models")
 
 
 class CacheEntry:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.judge.metrics import ModelCard
+from harness.record.model_card import ModelCard
 from harness.wire.payload_bank import Bank
 from targets.models.cache import CacheEntry
 from targets.models.catalog import find_recipe

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.judge.metrics import ModelCard
+from harness.record.model_card import ModelCard
 from targets.models.cache import CacheEntry
 from targets.models.catalog import find_recipe
 from targets.models.fingerprint import fingerprint

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.clock import NS_PER_S, monotonic_ns
-from harness.judge.metrics import ModelCard
+from harness.record.model_card import ModelCard
 from harness.wire.payload_bank import Bank
 from targets.engines.quiet_import import import_tensorflow
 from targets.models.catalog import find_recipe

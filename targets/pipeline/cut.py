@@ -16,7 +16,7 @@ import msgspec
 
 from harness.clock import NS_PER_MS, monotonic_ns
 from harness.errors import UserError
-from harness.judge.simulation.balance import balance
+from harness.plan.process_layout import balance
 from harness.wire.payload_bank import FREE, Bank
 from targets.engines.quiet_import import import_tensorflow
 from targets.models.catalog import find_recipe

@@ -12,8 +12,8 @@ import pytest
 
 from harness.judge.run_result import evaluate
 from harness.judge.trial_summaries import TrialSummaries
-from harness.measure.target.statistics_reader import read_statistics
 from harness.record.run_dir import RunDir
+from harness.record.server_statistics import read_statistics
 from targets.external import shipped
 
 pytestmark = pytest.mark.timeout(600)

@@ -22,7 +22,8 @@ HEADLESS = [*LOCUST, "--headless", "--only-summary"]
 
 
 def environment():
-    return {name: value for name, value in os.environ.items() if not name.startswith(("LOCUST_", "SWEEPSPOT_"))}
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("LOCUST_", "SWEEPSPOT_"))}
+    return {**own, "SWEEPSPOT_PAIRING": "a secret that both share"}
 
 
 def start(argv, folder, **more):

@@ -25,6 +25,7 @@ from harness.record.recorder import read_rows
 ROOT = Path(__file__).parents[2]
 HARNESS = [sys.executable, "-m", "harness"]
 SECRET = "pl4nted.s3cret-of-a-worker"
+PAIRING = "the-secret-that-pairs-both"
 LOCAL = "127.0.0.1"
 HERE, THERE = "10.213.7.1", "10.213.7.2"  # ends of the pair that joins the other host
 AHEAD_S = 5000
@@ -32,7 +33,7 @@ SERVICE_MS = 5.0
 
 
 def start(*words, before=(), cwd=ROOT, **environment):
-    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "SWEEPSPOT_PAIRING": PAIRING, **environment}
     return subprocess.Popen(
         [*before, *HARNESS, *map(str, words)],
         cwd=cwd,
@@ -70,7 +71,8 @@ def test_one_worker_takes_part_in_every_trial(tmp_path, served):
     master, out = f"127.0.0.1:{free_port()}", tmp_path / "run"
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    worker = start("worker", master, "--scenario", ROOT / "scenarios/predict.py", cwd=elsewhere, SWEEPSPOT_TOKEN=SECRET)
+    own = ("--scenario", ROOT / "scenarios/predict.py", "--target", served)
+    worker = start("worker", master, *own, cwd=elsewhere, SWEEPSPOT_TOKEN=SECRET)
     load = ("--concurrency", "2", "--seconds", "1s", "--warmup", "0s", "--repeats", "2", "--out", out)
     words = ("run", "--target", served, "--model", "digits-mlp", "--workers", "1", "--bind", master, *load, "--json")
     run = start(*words, SWEEPSPOT_TOKEN=SECRET)
@@ -85,6 +87,7 @@ def test_one_worker_takes_part_in_every_trial(tmp_path, served):
     # `null` answers without a look: that its answers came at all shows that the token did.
     assert all(report["final"] and report["wrong"] == report["sent"] > 50 for report in reports), said
     assert SECRET not in heard
+    assert not [file for file in out.rglob("*") if file.is_file() and PAIRING.encode() in file.read_bytes()]
 
 
 def ip(*words):

@@ -16,7 +16,6 @@ from harness.judge.interval import Interval
 from harness.judge.metrics import (
     Counts,
     Latency,
-    ModelCard,
     PointMetrics,
     Quantile,
     Recommendation,
@@ -30,6 +29,7 @@ from harness.plan.arrivals import Closed, Poisson
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, order_trials
 from harness.plan.slo import parse_slo
+from harness.record.model_card import ModelCard
 from reports import ReportInput, write_reports
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99, 0.999)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from harness.judge.metrics import ModelCard
 from harness.plan.knobs import Knob, KnobSet, Owner
+from harness.record.model_card import ModelCard
 from harness.training.epochs import Epoch
 from harness.training.fit_result import Fit
 from harness.training.plan import TrainingRequest, make_training_plan

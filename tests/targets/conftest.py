@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from served_target import Served
 
-from harness.judge.metrics import ModelCard
+from harness.record.model_card import ModelCard
 from harness.wire.payload_bank import BankMeta
 
 if TYPE_CHECKING:

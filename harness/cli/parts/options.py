@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.parts.external_server_options import EXTERNAL_SERVER_OPTIONS
 from harness.cli.parts.option_types import DURATION, SEED, Address, Parsed, Share, SloType
-from harness.cli.parts.own_server_options import FOREIGN_OPTIONS
 from harness.plan.load_options import ARRIVALS, CHAT, SETTINGS
 from harness.plan.scenario import find_scenario, read_scenario
 from harness.wire.credentials import TLS_CA, TOKEN_FILE, Access
@@ -74,7 +74,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         default="",
         help="The model to serve, or its name on a URL.  [default: the scenario's, digits-mlp for predict]",
     ),
-    *FOREIGN_OPTIONS,
+    *EXTERNAL_SERVER_OPTIONS,
     click.option(
         "--scenario",
         default=DEFAULT_SCENARIO,

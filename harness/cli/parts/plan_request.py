@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.parts.external_server_options import external_server_fields
 from harness.cli.parts.options import DEFAULT_SLO
-from harness.cli.parts.own_server_options import foreign_fields
 from harness.errors import UserError
 from harness.plan.arrivals import KINDS, has_field
 from harness.plan.load_options import ARRIVALS, settings_of, values_of
@@ -56,7 +56,7 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
         remote_workers=_remote_workers(given),
         bind=given["bind"],
         seed=given["seed"],
-        **foreign_fields(given),
+        **external_server_fields(given),
     )
     return Draft(
         plan=plan,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.parts.run_frame import RunFrame, show_plan
 from harness.cpu_cores import plan_isolation
 from harness.errors import UserError, unknown_name
+from harness.files import pretty, write_whole
 from harness.judge.run_result import evaluate
 from harness.judge.trial_summaries import TrialSummaries
+from harness.measure.load.locust.pairing import PAIRING, new_secret
 from harness.measure.load_command import worker_command
 from harness.measure.target.session import open_session
 from harness.plan.make_plan import estimated_seconds, make_plan, model_of
@@ -17,7 +20,6 @@ from harness.plan.request_mix import CHAT
 from harness.plan.scenario import read_scenario
 from harness.plan.target_spec import UrlTarget
 from harness.record.run_dir import RunDir
-from harness.record.run_folder import pretty, write_whole
 from harness.run.capacity import run_capacity
 from harness.run.events import Note, progress_events
 from harness.run.race_run import run_race
@@ -25,10 +27,10 @@ from harness.run.sweep import SweepJob, run_sweep
 from harness.wire.protocols import chats
 
 if TYPE_CHECKING:
-    from harness.judge.metrics import ModelCard
     from harness.plan.make_plan import Draft
     from harness.plan.plan import Plan
     from harness.plan.scenario import Scenario
+    from harness.record.model_card import ModelCard
     from harness.record.run_dir import RunRecord
     from harness.run.events import Listener
     from reports.report_input import ReportInput
@@ -79,6 +81,8 @@ class ServingRun(RunFrame[RunDir]):
                 several = "s" if plan.remote_workers > 1 else ""
                 start = f"on the machine of each: {worker_command(plan)}"
                 listener(Note(f"waiting for {plan.remote_workers} worker{several}; {start}"))
+                secret = os.environ.setdefault(PAIRING, new_secret())  # the load process inherits it
+                listener(Note(f"they ask for the pairing secret, which is in no file: {secret}"))
             on_point = partial(append_point, self.folder.path, plan)
             job = SweepJob(plan, self.folder, session, isolation, listener, on_point, self._summaries)
             if plan.capacity:

@@ -16,6 +16,7 @@ import msgspec
 from harness.judge.checks.case import finding, worst
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, percent
+from harness.plan.plan import FEWEST_REPEATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from harness.judge.metrics import PointMetrics
     from harness.plan.plan import Plan
 
-FEWEST_REPEATS = 3
 TAIL = 0.99
 
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from harness.judge.metrics import LayoutMetrics, Scaling
 from harness.judge.number_text import figure, percent
 from harness.judge.significance import compare_throughput
-from harness.judge.simulation.shares import stage_shares
 from harness.plan.knobs import format_value
-from harness.plan.process_layout import layout_of
+from harness.plan.process_layout import layout_of, stage_shares
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from harness.judge.numbers.sample_series import Samples
-    from harness.judge.numbers.trial_rows import Window
+    from harness.record.rows import Window
 
 BYTES_PER_MB = 1e6
 

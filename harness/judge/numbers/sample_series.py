@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from harness.judge.numbers.trial_rows import Window
+    from harness.record.rows import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class Series:
         return rates
 
 
+_JOINT = "\n"  # between a source and a metric, in neither of which it occurs
 NO_READINGS = Series(np.empty(0, dtype=np.int64), np.empty(0))
 
 
@@ -69,14 +70,20 @@ class Samples:
             self._read(table)
 
     def _read(self, table: pa.Table) -> None:
-        frame = table.to_pandas().sort_values("t_ns", kind="stable")
-        self.t_ns = frame["t_ns"].to_numpy(dtype=np.int64)
-        self.late_ns = frame["late_ns"].to_numpy(dtype=np.int64)
-        failed = frame[frame["error"].notna()]
-        self.errors = tuple(zip(failed["t_ns"].astype(int), failed["error"].astype(str), strict=True))
-        for (source, metric), part in frame.dropna(subset=["value"]).groupby(["source", "metric"]):
-            series = Series(part["t_ns"].to_numpy(dtype=np.int64), part["value"].to_numpy(dtype=np.float64))
-            self._series[str(source), str(metric)] = series
+        import pyarrow.compute as pc
+
+        table = table.sort_by("t_ns").combine_chunks()  # a stable sort
+        self.t_ns, self.late_ns = (table[name].to_numpy() for name in ("t_ns", "late_ns"))
+        failed = table.filter(pc.is_valid(table["error"]))
+        self.errors = tuple(zip(failed["t_ns"].to_pylist(), failed["error"].to_pylist(), strict=True))
+        known = table.filter(pc.invert(pc.is_null(table["value"], nan_is_null=True)))
+        names = pc.binary_join_element_wise(known["source"], known["metric"], _JOINT).combine_chunks()
+        names = names.dictionary_encode()
+        numbers, t_ns, values = names.indices.to_numpy(), known["t_ns"].to_numpy(), known["value"].to_numpy()
+        for number, name in enumerate(names.dictionary.to_pylist()):
+            source, _, metric = name.partition(_JOINT)
+            chosen = numbers == number
+            self._series[source, metric] = Series(t_ns[chosen], values[chosen])
 
     def series(self, source: str, metric: str) -> Series:
         """All readings of one metric; empty where there is none."""

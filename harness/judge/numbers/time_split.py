@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import itertools
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from harness.clock import NS_PER_MS
-from harness.judge.metrics import Split
+from harness.judge.metrics import Split, Steps
 from harness.record.rows import ABSENT
+from harness.record.server_statistics import FAMILIES, TRITON_STATISTICS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
 
     from harness.judge.metrics import TrialMetrics
     from harness.judge.numbers.trial_rows import RowColumns
-    from harness.record.server_statistics import ServerMeans
+    from harness.record.rows import Window
+    from harness.record.server_statistics import Counters, Part, Reading, ServerStatistics
 
 SERVER_PARTS = ("queue", "batch_wait", "preprocess", "compute", "serialise")
 PER_REQUEST = "Server-Timing"
+STEPS = ("clean", "transform", "normalise", "augment")
 
 
 def trial_split(good: RowColumns, said: ServerMeans | None, stream_ms: Mapping[str, float] | None = None) -> Split:
@@ -81,3 +85,55 @@ def mean_ms_of(durations_ns: NDArray[np.int64]) -> float | None:
     """The mean of those that are known; None where none is."""
     present = durations_ns[durations_ns != ABSENT]
     return float(present.mean()) / NS_PER_MS if present.size else None
+
+
+def trial_steps(good: RowColumns) -> Steps | None:
+    """Means over good answers of each step of preprocessing; None where no step was timed."""
+    steps_ms = {f"{name}_ms": mean_ms_of(good[f"{name}_ns"]) for name in STEPS} if len(good) else {}
+    return Steps(**steps_ms) if any(ms is not None for ms in steps_ms.values()) else None
+
+
+def pooled_steps(trials: Sequence[TrialMetrics]) -> Steps | None:
+    """The mean over repeats, each weighing as many good answers as it has."""
+    timed = [trial for trial in trials if trial.steps]
+    means = {
+        name: weighted([(getattr(trial.steps, name), trial.counts.ok) for trial in timed])
+        for name in Steps.__struct_fields__
+    }
+    return Steps(**means) if timed else None
+
+
+class ServerMeans(NamedTuple):
+    """Means over one window, in milliseconds; None where the server did not say, or did nothing."""
+
+    source: str
+    parts_ms: dict[str, float]
+    mean_batch: float | None
+
+
+def means_of(statistics: ServerStatistics, window: Window) -> ServerMeans | None:
+    """The window's own share of the readings.
+
+    None where there are none, of a family that is not known here, or where the server was started again meanwhile.
+    """
+    family = next((each for each in (TRITON_STATISTICS, *FAMILIES) if each.name == statistics.family), None)
+    if family is None or not statistics.readings:
+        return None
+    first, last = statistics.over(window)
+    between = [reading for reading in statistics.readings if first.at_ns <= reading.at_ns <= last.at_ns]
+    if any(_fell(earlier, later) for earlier, later in itertools.pairwise(between)):
+        return None
+    grown = {name: value - first.counters.get(name, 0.0) for name, value in last.counters.items()}
+    parts_ms = {part.name: mean for part in family.parts if (mean := _mean_ms(grown, part)) is not None}
+    batched, batches = grown.get(family.batched), grown.get(family.batches)
+    return ServerMeans(family.name, parts_ms, batched / batches if batched and batches else None)
+
+
+def _fell(earlier: Reading, later: Reading) -> bool:
+    return any(value < earlier.counters.get(name, 0.0) for name, value in later.counters.items())
+
+
+def _mean_ms(grown: Counters, part: Part) -> float | None:
+    totals = [grown[name] for name in part.totals if name in grown]
+    count = grown.get(part.per)
+    return part.to_ms * sum(totals) / count if totals and count else None

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.judge.numbers.throughput import Rates
-    from harness.judge.numbers.trial_rows import Column, Mask, RowColumns, TrialRows, Window
+    from harness.judge.numbers.trial_rows import RowColumns, TrialRows
     from harness.plan.slo import Bound, Slo
+    from harness.record.rows import Column, Mask, Window
     from harness.record.trial_data import TrialData
 
     Index = NDArray[np.intp]

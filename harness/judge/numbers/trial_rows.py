@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.clock import NS_PER_S
 from harness.judge.stats.mean_intervals import BATCHES, MINIMUM_PER_BATCH, batch_rates
-from harness.record.rows import ABSENT, Outcome, Phase
+from harness.record.rows import ABSENT, Outcome, Phase, Window
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
     from harness.record.load_report import LoadReport
+    from harness.record.rows import Column, Mask
     from harness.record.trial_data import TrialData
 
-    Column = NDArray[np.int64]
-    Mask = NDArray[np.bool_]
 
 OPEN_OUTCOMES = (Outcome.TIMEOUT, Outcome.ABORTED)  # their true response time is longer than what was waited
 
@@ -57,24 +55,6 @@ class RowColumns:
         """Which rows ended in one of `outcomes`."""
         mask: Mask = np.isin(self["outcome"], outcomes)
         return mask
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The stretch of time that is measured, on CLOCK_MONOTONIC."""
-
-    start_ns: int
-    end_ns: int
-
-    @property
-    def seconds(self) -> float:
-        """Its length."""
-        return (self.end_ns - self.start_ns) / NS_PER_S
-
-    def holds(self, instants_ns: Column) -> Mask:
-        """Which instants lie in it (start included, end excluded)."""
-        inside: Mask = (instants_ns >= self.start_ns) & (instants_ns < self.end_ns)
-        return inside
 
 
 @dataclass(frozen=True)

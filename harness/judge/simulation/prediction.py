@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.simulation.shares import stage_shares
 from harness.judge.simulation.simulate import simulate
 from harness.judge.simulation.system import System
 from harness.judge.simulation_result import Prediction
 from harness.judge.stats.quantiles import quantile
 from harness.plan.arrivals import Closed, Poisson
 from harness.plan.knobs import Apply, Knob, KnobSet, Setting
-from harness.plan.process_layout import PORT, QUEUE
+from harness.plan.process_layout import PORT, QUEUE, stage_shares
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

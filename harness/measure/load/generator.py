@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from harness.clock import NS_PER_S, monotonic_ns
+from harness.files import replacing
 from harness.measure.load.ledger import Ledger
 from harness.measure.load.locust.clock_offset import SAME
 from harness.measure.load.loop_health import HealthMeter
@@ -186,10 +187,9 @@ class Load:
     def _write_report(self, *, final: bool) -> None:
         content = msgspec.json.encode(self.report(final=final))
         self._sequence += 1
-        partial = self._report_path.with_name(f".{self._report_path.name}.partial")
         try:
-            partial.write_bytes(content)
-            partial.replace(self._report_path)
+            with replacing(self._report_path) as partial:
+                partial.write_bytes(content)
         except OSError as error:
             self.recorder.error = self.recorder.error or f"{self._report_path.name}: {error.strerror or error}"
 

@@ -1,1 +1,1 @@
-"""The samplers: a process of its own that reads CPU, memory and GPU while a trial runs."""
+"""Samples CPU, memory and GPU while a trial runs, in a process of its own."""

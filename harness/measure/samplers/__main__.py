@@ -1,4 +1,4 @@
-"""`python -m harness.measure.samplers`: the sampler process. The harness starts it beside every trial.
+"""`python -m harness.measure.samplers` runs the sampler process, which the harness starts beside every trial.
 
 It ends on {"stop": true}, on SIGTERM, and when the process that started it is gone.
 """
@@ -17,7 +17,7 @@ from harness.record.samples import SampleWriter
 
 
 def main() -> int:
-    """Sample until told to stop; a failure is sent to the parent and is exit code 1."""
+    """Sample until the parent asks to stop. A failure is sent to the parent, with exit code 1."""
     options = _options()
     control = ControlChannel.inherited(options.control_fd)
     clock = StoppableClock()

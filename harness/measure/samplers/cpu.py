@@ -1,4 +1,4 @@
-"""The whole machine: how busy each core was, and what the hypervisor took away."""
+"""Reads how busy each core of the machine was, and the time that the hypervisor took away."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NVIDIA GPUs by NVML. Nothing else imports `pynvml`, and it does so only when asked."""
+"""Reads NVIDIA GPUs by NVML. Only this module imports `pynvml`, and only when a function is called."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Gpus:
             return None
 
     def close(self) -> None:
-        """Let NVML go."""
+        """Shut NVML down."""
         self._nvml.nvmlShutdown()
 
 

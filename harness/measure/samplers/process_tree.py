@@ -1,4 +1,4 @@
-"""CPU, memory and context switches of a process and of all that it started.
+"""Reads CPU time, memory and context switches of a process and of everything that it started.
 
 /proc is read directly: psutil finds children by reading every process of the machine and counts the context switches
 of the main thread only, and both matter beside a measurement. Where there is no /proc, psutil is used.
@@ -29,7 +29,7 @@ class _Usage(NamedTuple):
 
 
 class ProcessTree:
-    """Reads process `pid` and its descendants, which may come and go.
+    """Reads process `pid` and its descendants, which may start and end meanwhile.
 
     `cpu_s` is user and system time since each process began, with that of children that have ended and were
     waited for; it never falls. `rss_bytes` counts a page that two processes share twice. `context_switches`
@@ -102,7 +102,7 @@ def _usage(process: psutil.Process) -> _Usage:
 
 
 def descendants(pid: int) -> list[int]:
-    """Process ids of all that `pid` and its children started and that still descend from it; empty where it is gone."""
+    """Process ids of the living descendants of `pid`; empty where it is gone."""
     if not HAS_CHILDREN_FILE:
         try:
             return [child.pid for child in psutil.Process(pid).children(recursive=True)]

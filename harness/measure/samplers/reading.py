@@ -1,4 +1,4 @@
-"""A reading: what a reader says of one metric; the sampler adds when it was read."""
+"""A reading is one value of one metric, to which the sampler adds the time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Reading(NamedTuple):
 
 
 class Reader(Protocol):
-    """Something that is read at every tick."""
+    """A source of readings, read at every tick."""
 
     def read(self, now_ns: int) -> list[Reading]:
-        """What it shows now. Failures are readings with an error, never exceptions."""
+        """The present readings. A failure is a reading with an error, never an exception."""

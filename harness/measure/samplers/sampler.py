@@ -1,4 +1,4 @@
-"""The sampler: asks every reader at every tick, and keeps account of itself."""
+"""The sampler reads every reader at every tick, and records its own cost and lateness."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class StoppableClock:
 
 
 class Own:
-    """The sampler's own cost, and the ticks that were skipped (`skipped`, only where there were any)."""
+    """Reads the sampler's own CPU time, and the number of skipped ticks where there are any."""
 
     def __init__(self) -> None:
         self.skipped = 0
@@ -60,8 +60,8 @@ class Own:
         return readings
 
 
-class Note:
-    """Something to say once, at the first tick, as a sample without a value."""
+class ReaderNote:
+    """Reports a text once, at the first tick, as a sample without a value."""
 
     def __init__(self, text: str) -> None:
         self._text: str | None = text
@@ -74,7 +74,7 @@ class Note:
 
 
 def make_readers(target_pid: int | None, load_pid: int | None) -> list[Reader]:
-    """All that this machine has to be read; a missing GPU leaves one note."""
+    """The readers for this machine; where it has no GPU, a note instead."""
     readers: list[Reader] = [
         ProcessTree(source, pid) for source, pid in (("target", target_pid), ("load", load_pid)) if pid is not None
     ]
@@ -82,7 +82,7 @@ def make_readers(target_pid: int | None, load_pid: int | None) -> list[Reader]:
     try:
         readers.append(Gpus())
     except GpuAbsentError as absent:
-        readers.append(Note(f"no GPU samples: {absent}"))
+        readers.append(ReaderNote(f"no GPU samples: {absent}"))
     return readers
 
 

@@ -1,4 +1,4 @@
-"""The parent's side of the sampler process."""
+"""Starts and stops the sampler process."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ STOP_TIMEOUT_S = 5.0
 
 
 class SamplerProcess:
-    """A sampler that runs beside a trial.
+    """The sampler process beside a trial.
 
     Args:
         out: where the samples go (Arrow IPC stream).
-        target_pid: the target's process; None where it is not ours or lives in the load process.
+        target_pid: the target's process; None where the harness did not start one.
         load_pid: the load process.
-        cores: where the sampler may run, that is not on the target's; all where empty.
-        interval_ms: from one reading to the next.
+        cores: the CPU cores it may use, none of the target's; all where empty.
+        interval_ms: time from one reading to the next.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class SamplerProcess:
         self._words += [f"--load-pid={load_pid}"] if load_pid is not None else []
         self._process: ChildProcess | None = None
         self._control: ControlChannel | None = None
-        self.failure: str | None = None  # set by `stop`: why it ended before it was told to, None where all went well
+        self.failure: str | None = None  # set by `stop`: why it ended too early or with an error; None where it did not
 
     @property
     def pid(self) -> int | None:
@@ -61,7 +61,7 @@ class SamplerProcess:
             raise RunError(f"the samplers did not start ({self._out}): {self.failure}")
 
     def stop(self) -> None:
-        """Have it write the last samples and end; then kill it. Does nothing a second time."""
+        """Have it write the last samples and end; kill it where it does not. Does nothing a second time."""
         if self._process is None or self._control is None:
             return
         self._control.send({"stop": True})

@@ -1,4 +1,4 @@
-"""The sampler's timer: absolute deadlines, so that a late tick delays no later one."""
+"""The sampler's timer, with absolute deadlines: a late tick does not delay the next one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Tick:
 
 
 class Timer:
-    """Yields a tick at `start_ns + n * interval_ns`, for ever; where several have passed, only for the last of them."""
+    """Yields ticks at `start_ns + n * interval_ns` without end; where several have passed, only the last of them."""
 
     def __init__(self, clock: Clock, interval_ns: int, start_ns: int | None = None) -> None:
         if interval_ns <= 0:

@@ -12,8 +12,8 @@ import msgspec
 from harness.child_process import ChildProcess
 from harness.clock import NS_PER_S, MonotonicClock
 from harness.errors import RunError, UserError
-from harness.judge.metrics import ModelCard
 from harness.measure.target.endpoint import ReadyServer
+from harness.record.model_card import ModelCard
 
 if TYPE_CHECKING:
     from harness.child_process import ControlChannel, Message

@@ -1,4 +1,4 @@
-"""What is known of a target that is ready: the server that was started, and the endpoint that the load is given."""
+"""Describes a target that is ready: the server that was started, and the endpoint that the load is given."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from harness.judge.metrics import ModelCard
     from harness.measure.target.statistics_reader import Scraper
     from harness.plan.knobs import Setting
+    from harness.record.model_card import ModelCard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

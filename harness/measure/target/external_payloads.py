@@ -1,6 +1,6 @@
-"""Payloads for an external server, with expected predictions where there are any.
+"""Makes payloads for an external server, with expected predictions where there are any.
 
-They come from the first of these that there is: the user's own file (`--bank`); a reference model (`--reference`, or
+They come from the first of these that exists: the user's own file (`--bank`); a reference model (`--reference`, or
 the model's own name where this project has a model of that name); random numbers of the shape that the server reports.
 """
 
@@ -167,7 +167,7 @@ def _fits(ours: tuple[int, ...], theirs: tuple[int, ...]) -> bool:
 
 
 def _from_file(choice: PayloadChoice, meta: BankMeta | None) -> Bank:
-    """A bank of ours, or any `.npz` with `inputs` (n, ...) and perhaps `expected` (n, ...)."""
+    """A payload bank, or any `.npz` with `inputs` (n, ...) and perhaps `expected` (n, ...)."""
     import numpy as np
 
     path = Path(choice.file)

@@ -1,4 +1,4 @@
-"""Have a model's bank ready without importing a deep-learning library into this process."""
+"""Prepares a reference model in a child process, so that this process imports no deep-learning library."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PREPARE_TIMEOUT_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedModel:
     """A reference model on disk: its payload bank, and the model itself where a format was asked for."""
 
     bank: Path
@@ -29,7 +29,7 @@ def prepare_bank(model: str) -> Path:
     return prepare_model(model).bank
 
 
-def prepare_model(model: str, form: str = "") -> Prepared:
+def prepare_model(model: str, form: str = "") -> PreparedModel:
     """`model` with its bank, and as a file in `form` ("keras", "onnx"). Raises as `prepare_bank`."""
     argv = [sys.executable, "-m", "harness", "prepare", model, "--json", *(("--format", form) if form else ())]
     try:
@@ -40,4 +40,4 @@ def prepare_model(model: str, form: str = "") -> Prepared:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1].removeprefix("error: ")
         raise UserError(last) if done.returncode == 2 else RunError(f"preparing {model} failed: {last}")
     found = json.loads(done.stdout)
-    return Prepared(Path(found["bank"]), Path(found["file"]) if form else None)
+    return PreparedModel(Path(found["bank"]), Path(found["file"]) if form else None)

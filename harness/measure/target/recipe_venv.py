@@ -1,18 +1,19 @@
-"""The Python environments of recipes: one for each requirements file, made once, kept in the user's cache folder."""
+"""Makes the Python environments of recipes: one for each requirements file, kept in the user's cache folder."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import RunError, UserError
+from harness.files import cache_folder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.plan.server_recipe import ServerRecipe
 
 INSTALL_TIMEOUT_S = 900.0
@@ -30,11 +31,10 @@ def python_of(recipe: ServerRecipe) -> str:
 
 
 def environment_of(recipe: ServerRecipe) -> Path:
-    """The folder of its environment, whether it exists or not; named by what is in it."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    """The folder of its environment, whether it exists or not; a hash of its requirements is in the name."""
     files = [_file(recipe, name) for name in (recipe.requirements, recipe.requirements_alone) if name]
     made_of = b"".join(file.read_bytes() for file in files) + recipe.interpreter.encode()
-    return Path(home) / "sweepspot" / "servers" / f"{recipe.name}-{hashlib.sha256(made_of).hexdigest()[:12]}"
+    return cache_folder("servers") / f"{recipe.name}-{hashlib.sha256(made_of).hexdigest()[:12]}"
 
 
 def install(recipe: ServerRecipe) -> Path:

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.cpu_cores import Cores, Isolation
-    from harness.judge.metrics import ModelCard
     from harness.measure.target.statistics_reader import Scraper
     from harness.plan.knobs import Setting
-    from harness.plan.plan import Plan, Wanted
+    from harness.plan.plan import Plan, TargetRequest
     from harness.plan.target_spec import Progress, StartedTarget
+    from harness.record.model_card import ModelCard
 
 
 class Session(Protocol):
@@ -33,8 +33,8 @@ class Session(Protocol):
 
     cards: dict[str, ModelCard]  # of the models that were served, by name
 
-    def apply(self, wanted: Wanted, log: Path) -> Endpoint:
-        """Make the target as `wanted`, restarting it where that is needed, and return its endpoint.
+    def apply(self, request: TargetRequest, log: Path) -> Endpoint:
+        """Make the target serve `request`, with a restart where that is needed, and return its endpoint.
 
         Raises UserError where the target does not speak the protocol.
         """
@@ -102,18 +102,18 @@ class ManagedTargetSession:
         self._scraper: Scraper | None = None
         self.cards: dict[str, ModelCard] = {}
 
-    def apply(self, wanted: Wanted, log: Path) -> Endpoint:
+    def apply(self, request: TargetRequest, log: Path) -> Endpoint:
         """Live knobs are sent over the control channel; any other change restarts the server."""
-        complete = self._target.knobs.complete({**self._base, **wanted.setting})
+        complete = self._target.knobs.complete({**self._base, **request.setting})
         changed = {name: value for name, value in complete.items() if self._setting.get(name) != value}
-        if self._server is not None and (wanted.model != self._model or not self._server.alive()):
+        if self._server is not None and (request.model != self._model or not self._server.alive()):
             self._stop_server()
         if self._server is None or any(self._target.knobs[name].apply is Apply.RESTART for name in changed):
-            self._server = self._start(wanted.model, complete, log)
+            self._server = self._start(request.model, complete, log)
         elif changed:
             self._server.set_knobs(changed)
         self._setting = complete
-        return self._endpoint(self._server, wanted.protocol)
+        return self._endpoint(self._server, request.protocol)
 
     def _start(self, model: str, setting: Setting, log: Path) -> EmbeddedServer | RecipeServer:
         self._stop_server()
@@ -185,11 +185,11 @@ class InProcessSession:
         self.cards: dict[str, ModelCard] = {}
         self._target = target
 
-    def apply(self, wanted: Wanted, log: Path) -> Endpoint:
+    def apply(self, request: TargetRequest, log: Path) -> Endpoint:
         """The knobs for the load process, without a URL."""
         del log
-        setting = self._target.knobs.complete(wanted.setting)
-        return Endpoint(url=None, bank=None, protocol=wanted.protocol, setting=setting)
+        setting = self._target.knobs.complete(request.setting)
+        return Endpoint(url=None, bank=None, protocol=request.protocol, setting=setting)
 
     def died(self) -> bool:
         """False: it ends with the load process, which is watched by itself."""
@@ -217,16 +217,16 @@ class UrlSession:
         # Some servers have no statistics before their first response.
         self._scraper = find_scraper(target.url, plan.model, plan.metrics)
 
-    def apply(self, wanted: Wanted, log: Path) -> Endpoint:
-        """The same endpoint each time, with the payloads of the wanted model: there are no knobs to turn."""
+    def apply(self, request: TargetRequest, log: Path) -> Endpoint:
+        """The same endpoint each time, with the payloads of the requested model: there are no knobs to turn."""
         del log
-        spoken = self._spoken.get(wanted.protocol, wanted.protocol)
-        bank = self._payloads.bank_for(self._url, spoken, wanted.model)
+        spoken = self._spoken.get(request.protocol, request.protocol)
+        bank = self._payloads.bank_for(self._url, spoken, request.model)
         return Endpoint(
             url=self._url,
             bank=bank.path,
             protocol=spoken,
-            setting=wanted.setting,
+            setting=request.setting,
             known=bank.known,
             scraper=self._scraper,
         )

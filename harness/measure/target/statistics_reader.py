@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from harness.clock import NS_PER_S, monotonic_ns, thread_cpu_ns
-from harness.record.run_folder import write_whole
-from harness.record.server_statistics import FAMILIES, TRITON_STATISTICS, Counters, Family, Reading, ServerStatistics
+from harness.files import pretty, write_whole
+from harness.record.server_statistics import (
+    FAMILIES,
+    FILE,
+    TRITON_STATISTICS,
+    Counters,
+    Family,
+    Reading,
+    ServerStatistics,
+)
 from harness.wire.bounded_http import OK, NoResponseError, get
 from harness.wire.server_url import parse_url
 
@@ -24,7 +32,6 @@ LAST_READING_LIMIT_S = 3 * TIMEOUT_S  # a server may drip
 INTERVAL_S = 0.25
 CPU_SHARE = 0.01  # of a core, at most, goes into reading: a server with long statistics is asked less often
 TRITON_METRICS_PORT = 8002
-FILE = "server.json"
 
 
 class Scraper:
@@ -86,7 +93,7 @@ def statistics_of(scraper: Scraper | None, folder: Path) -> Iterator[None]:
         reader.join(LAST_READING_LIMIT_S)
         if len(readings) > 1:
             found = ServerStatistics(family=scraper.family.name, url=scraper.url, readings=tuple(readings))
-            write_whole(folder / FILE, _encoded(found))
+            write_whole(folder / FILE, pretty(found))
 
 
 def _read_on(scraper: Scraper, readings: list[Reading], stop: threading.Event) -> None:
@@ -103,22 +110,6 @@ def _read_on(scraper: Scraper, readings: list[Reading], stop: threading.Event) -
 def _reading(scraper: Scraper) -> Reading | None:
     counters = scraper.read()
     return None if counters is None else Reading(at_ns=monotonic_ns(), counters=counters)
-
-
-def read_statistics(folder: Path) -> ServerStatistics | None:
-    """What `statistics_of` kept; None where it kept nothing that can be read."""
-    import msgspec
-
-    try:
-        return msgspec.json.decode((folder / FILE).read_bytes(), type=ServerStatistics)
-    except (OSError, msgspec.DecodeError):
-        return None
-
-
-def _encoded(found: ServerStatistics) -> bytes:
-    import msgspec
-
-    return msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
 
 
 def _triton_counters(body: bytes) -> Counters | None:

@@ -1,1 +1,1 @@
-"""The messages of the Open Inference Protocol over gRPC, for both ends of the wire."""
+"""gRPC, and the Open Inference Protocol over it; the messages serve clients and servers."""

@@ -1,4 +1,4 @@
-"""Calls of the inference service over gRPC, and a blocking one for questions before a load."""
+"""Writes calls of the inference service, and makes single blocking ones before a load."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.wire.grpc.http2 import Code, UnaryCalls, unary_request
 from harness.wire.grpc.messages import SERVICE, message
 
 if TYPE_CHECKING:
-    from harness.wire.grpc.http2 import Reply
+    from harness.wire.grpc.http2 import UnaryResponse
     from harness.wire.server_url import ServerUrl
 
 TIMEOUT_S = 5.0
@@ -39,17 +39,17 @@ def ask(url: ServerUrl, method: str, **fields: Any) -> Any:
     request = request_of(url, method, message(f"{method}Request")(**fields))
     try:
         with contextlib.closing(_connected(url)) as sock:
-            reply = _exchange(sock, request)
+            response = _exchange(sock, request)
     except (OSError, Http2Error) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise UserError(f"{url}: no answer over gRPC ({reason}); is this the port of its gRPC?", "server") from error
-    if reply.code != Code.OK:
+    if response.code != Code.OK:
         raise UserError(
-            f"{url}: {method} answers {Code(reply.code).name} ({reply.detail}); does it speak the Open Inference "
+            f"{url}: {method} answers {Code(response.code).name} ({response.detail}); does it speak the Open Inference "
             "Protocol, and does it have this model?",
             "server",
         )
-    return message(f"{method}Response").FromString(reply.message)
+    return message(f"{method}Response").FromString(response.message)
 
 
 def _connected(url: ServerUrl) -> socket.socket:
@@ -63,13 +63,13 @@ def _connected(url: ServerUrl) -> socket.socket:
     return secure
 
 
-def _exchange(sock: socket.socket, request: bytes) -> Reply:
+def _exchange(sock: socket.socket, request: bytes) -> UnaryResponse:
     calls = UnaryCalls(HeaderBlocks())
     sock.sendall(calls.call(request))
     while data := sock.recv(CHUNK_BYTES):
-        reply = calls.feed(data)
+        response = calls.feed(data)
         sock.sendall(calls.output)
         calls.output = b""
-        if reply is not None:
-            return reply
+        if response is not None:
+            return response
     raise Http2Error("the server closed the connection")

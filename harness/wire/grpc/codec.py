@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.wire.server_url import ServerUrl
 
 
-class GrpcCodec:
+class OpenInferenceGrpcCodec:
     """Requests and responses of `ModelInfer`."""
 
     name = "grpc"
@@ -34,7 +34,7 @@ class GrpcCodec:
         self._parse = message("ModelInferResponse").FromString
 
     def encode(self, item: NDArray[Any]) -> bytes:
-        """One item, or several of one length along a batch axis."""
+        """The whole request for one item, or for several of one length along a batch axis."""
         meta = self._meta
         rows = as_rows(item, meta)
         tensor = {"name": meta.input_name, "datatype": meta.datatype, "shape": list(rows.shape)}
@@ -93,10 +93,10 @@ def _read_meta(url: ServerUrl, model: str) -> BankMeta:
 
 
 GRPC = WireProtocol(
-    name=GrpcCodec.name,
+    name=OpenInferenceGrpcCodec.name,
     doc="Open Inference Protocol v2 over gRPC, tensors as bytes",
     transport=Transport.GRPC,
-    make_codec=GrpcCodec,
+    make_codec=OpenInferenceGrpcCodec,
     is_spoken=_is_spoken,
     read_meta=_read_meta,
     takes_rows=True,

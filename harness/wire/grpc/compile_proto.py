@@ -1,4 +1,4 @@
-"""Writes `descriptors.py` from `open_inference.proto`; needs `pip install grpcio-tools`, which the server doesn't.
+"""Writes `descriptors.py` from `open_inference.proto`; needs `pip install grpcio-tools`, which nothing else needs.
 
 python -m harness.wire.grpc.compile_proto
 """

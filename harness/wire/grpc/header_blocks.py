@@ -1,6 +1,6 @@
-"""Blocks of HTTP/2 headers, compressed by `hpack` (RFC 7541), without a state from block to block.
+"""Header blocks of HTTP/2, compressed by `hpack` (RFC 7541), each independent of the others.
 
-The client allows the server a header table of no size. Then no block depends on those before it, and one that was
+The client sets the size of the server's header table to 0. Then no block depends on earlier ones, and a block that was
 seen before is looked up by its bytes.
 """
 
@@ -26,22 +26,22 @@ _LENGTH_BITS = 0x7F
 
 
 class Http2Error(Exception):
-    """The bytes are not HTTP/2, or the server gives the connection up."""
+    """The bytes are not HTTP/2, or the server gave up the connection."""
 
 
 def encode_block(headers: Iterable[tuple[str, str]]) -> bytes:
-    """A block that asks the server to keep none of its headers."""
+    """The block of these headers, none of which the server adds to its table."""
     return bytes(hpack.Encoder().encode([(name, value, True) for name, value in headers], huffman=False))
 
 
 class HeaderBlocks:
-    """Blocks of headers by their bytes, shared by all connections to one server."""
+    """Decoded header blocks by their bytes, shared by all connections to one server."""
 
     def __init__(self) -> None:
         self._known: dict[bytes, Headers] = {}
 
     def read(self, block: bytes) -> tuple[Headers, bytes]:
-        """The headers, and the value of `server-timing`, which differs from answer to answer. Raises Http2Error."""
+        """The headers, and the value of `server-timing`, which differs from response to response. Raises Http2Error."""
         known = self._known.get(block)
         if known is not None:
             return known, b""

@@ -1,7 +1,7 @@
-"""HTTP/2 as unary gRPC calls need it, on the client's side and without I/O: one call at a time over a connection.
+"""The part of HTTP/2 that unary gRPC calls need, for clients and without I/O: one call at a time over a connection.
 
-`h2`, the library made for HTTP/2, takes 100 microseconds for such a call, several times what all the rest of it costs
-the load process; so the frames (RFC 9113) are read and written here, and only what a unary call needs of them.
+The library `h2` takes 100 microseconds for such a call, several times what the rest of the call costs the load process.
+Therefore this module reads and writes the frames (RFC 9113) itself, and only those that a unary call needs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _HEADER_TABLE_SIZE, _ENABLE_PUSH, _INITIAL_WINDOW_SIZE = 1, 2, 4
 
 
 class Code(IntEnum):
-    """How a call ended (google.rpc.Code)."""
+    """The status of a call (google.rpc.Code)."""
 
     OK = 0
     CANCELLED = 1
@@ -58,27 +58,27 @@ class Code(IntEnum):
     UNAUTHENTICATED = 16
 
 
-# What an answer that is no gRPC means (gRPC's own table, doc/http-grpc-status-mapping.md).
+# The code of a response that is no gRPC (gRPC's own table, doc/http-grpc-status-mapping.md).
 _CODE_OF_HTTP = {400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}
 _CODE_OF_RESET = {7: Code.UNAVAILABLE, 8: Code.CANCELLED, 11: Code.RESOURCE_EXHAUSTED, 12: Code.PERMISSION_DENIED}
 
 
 class NotTakenError(Http2Error):
-    """The server says that it has not begun with the call, so that it may be made again (RFC 9113, section 6.8)."""
+    """The server has not begun with the call, so it may be made again (RFC 9113, section 6.8)."""
 
 
-class Reply(NamedTuple):
-    """How a call ended."""
+class UnaryResponse(NamedTuple):
+    """The response to one call, or its failure."""
 
     code: int  # of `Code`
     message: bytes  # serialised; empty where the call failed
-    detail: str  # what the server says of a failure
+    detail: str  # the server's text about a failure
     timing: bytes  # the metadata `server-timing`; empty where there is none
     size_bytes: int  # on the wire, all frames of the call
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    """One frame."""
+    """The bytes of one frame."""
     return _FRAME.pack(len(payload) >> 8, len(payload) & 0xFF, kind, flags, stream) + payload
 
 
@@ -101,7 +101,7 @@ OPENING = b"".join(
 class UnaryCalls:
     """The calls over one connection, one after the other.
 
-    `call` and `feed` may leave something in `output` that must be sent too. `answering` says whether the server has
+    `call` and `feed` may leave bytes in `output`, which must be sent too. `answering` says whether the server has
     begun to answer; `closing`, that no further call may be made.
     """
 
@@ -130,7 +130,7 @@ class UnaryCalls:
         self._headers_seen = False
 
     def call(self, request: bytes) -> bytes:
-        """What sends `request`, as far as the server's windows allow; the rest comes as `output` when they open."""
+        """The bytes to send for `request`, as far as the server's windows allow; the rest is in `output` later."""
         opening = OPENING if self._stream < 0 else b""
         self._stream += 2
         self._open = True
@@ -150,12 +150,12 @@ class UnaryCalls:
         self._window -= size
         return b"%b%b\0\x01%b%b" % (head, size.to_bytes(3, "big"), stream, request[end:])
 
-    def feed(self, data: bytes) -> Reply | None:
-        """Take the next bytes; how the call ended, once it has. Raises Http2Error."""
+    def feed(self, data: bytes) -> UnaryResponse | None:
+        """Read the next bytes; returns the response once it is complete. Raises Http2Error."""
         if self._held:
             data = self._held + data
             self._held = b""
-        reply = None
+        response = None
         at, size = 0, len(data)
         while size - at >= 9:
             high, low, kind, flags, stream = _FRAME.unpack_from(data, at)
@@ -164,17 +164,17 @@ class UnaryCalls:
             if stop > size and length <= MAX_FRAME_BYTES:
                 break
             try:
-                reply = self._on_frame(kind, flags, stream, data[at + 9 : stop], length) or reply
+                response = self._on_frame(kind, flags, stream, data[at + 9 : stop], length) or response
             except Http2Error:
-                if reply is None:
+                if response is None:
                     raise
                 self.closing = True  # the call has ended well; nothing more can come over this connection
-                return reply
+                return response
             at = stop
         self._held = data[at:]
-        return reply
+        return response
 
-    def _on_frame(self, kind: int, flags: int, stream: int, payload: bytes, length: int) -> Reply | None:
+    def _on_frame(self, kind: int, flags: int, stream: int, payload: bytes, length: int) -> UnaryResponse | None:
         if length > MAX_FRAME_BYTES:
             raise Http2Error(f"not HTTP/2, or a frame of {length} bytes")
         if kind == _DATA:
@@ -189,20 +189,20 @@ class UnaryCalls:
 
     # Frames of the call.
 
-    def _on_data(self, flags: int, payload: bytes) -> Reply | None:
+    def _on_data(self, flags: int, payload: bytes) -> UnaryResponse | None:
         self.answering = True
         self._message.append(_unpadded(flags, payload))
         if self._size > MAX_MESSAGE_BYTES:
             raise Http2Error(f"the answer is longer than {MAX_MESSAGE_BYTES} bytes")
         return self._end(Code.UNKNOWN, "the answer ends without a status") if flags & _END_STREAM else None
 
-    def _on_headers(self, flags: int, payload: bytes) -> Reply | None:
+    def _on_headers(self, flags: int, payload: bytes) -> UnaryResponse | None:
         self.answering = True
         payload = _unpadded(flags, payload)
         self._block = [payload[5:] if flags & _PRIORITY else payload, b"\x01" if flags & _END_STREAM else b""]
         return self._end_headers() if flags & _END_HEADERS else None
 
-    def _on_continuation(self, flags: int, payload: bytes) -> Reply | None:
+    def _on_continuation(self, flags: int, payload: bytes) -> UnaryResponse | None:
         if self._block is None:
             raise Http2Error("headers go on that have not begun")
         self._block.insert(-1, payload)
@@ -210,7 +210,7 @@ class UnaryCalls:
             raise Http2Error(f"the headers are longer than {MAX_BLOCK_BYTES} bytes")
         return self._end_headers() if flags & _END_HEADERS else None
 
-    def _end_headers(self) -> Reply | None:
+    def _end_headers(self) -> UnaryResponse | None:
         *parts, last = self._block or [b""]
         self._block = None
         headers, timing = self._blocks.read(parts[0] if len(parts) == 1 else b"".join(parts))
@@ -224,13 +224,13 @@ class UnaryCalls:
                 return self._end(*_not_grpc(status))
         return self._end(*_status(headers)) if last else None
 
-    def _on_reset(self, flags: int, payload: bytes) -> Reply | None:
+    def _on_reset(self, flags: int, payload: bytes) -> UnaryResponse | None:
         del flags
         reason = int.from_bytes(payload, "big")
         code = _CODE_OF_RESET.get(reason, Code.INTERNAL)
         return self._end(code, f"the server gave the call up (HTTP/2 error {reason})")
 
-    def _end(self, code: int, detail: str) -> Reply:
+    def _end(self, code: int, detail: str) -> UnaryResponse:
         self._open = False
         if self._unsent:
             self._unsent = memoryview(b"")
@@ -242,7 +242,7 @@ class UnaryCalls:
             if len(whole) < 5 or whole[0] or len(message) != int.from_bytes(whole[1:5], "big"):
                 code, detail, message = Code.INTERNAL, "the answer is not one plain message", b""
         self._message = []
-        return Reply(code, message, detail, self._timing, self._size)
+        return UnaryResponse(code, message, detail, self._timing, self._size)
 
     # Frames of the connection.
 

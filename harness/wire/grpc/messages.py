@@ -1,7 +1,7 @@
-"""The protocol's messages, made from their compiled description when the process starts.
+"""The protocol's messages, made from their compiled description at their first use.
 
-They live in a descriptor pool of their own: another library's copy of the same protocol in this process is
-no conflict, and no release of protobuf refuses them for the age of a generated module.
+They have a descriptor pool of their own. Thus another library in this process may have the same protocol, and no
+release of protobuf refuses them because a generated module is too old.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def message(name: str) -> Any:
 
 
 def filled(name: str, document: dict[str, Any]) -> Any:
-    """The message `name` with the fields of a JSON document, called as the protocol calls them."""
+    """The message `name` with the fields of a JSON document that has the protocol's names."""
     from google.protobuf.json_format import ParseDict
 
     return ParseDict(document, message(name)())

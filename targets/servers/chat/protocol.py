@@ -12,7 +12,7 @@ from targets.servers.protocols.errors import ProtocolError
 from targets.servers.protocols.inference import JSON_HEADERS
 
 if TYPE_CHECKING:
-    from harness.judge.metrics import ModelCard
+    from harness.record.model_card import ModelCard
     from targets.servers.chat.telemetry import ChatTelemetry
 
 OWNER = "sweepspot"

@@ -23,7 +23,7 @@ from targets.servers.protocols.errors import ProtocolError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.judge.metrics import ModelCard
+    from harness.record.model_card import ModelCard
     from harness.wire.payload_bank import BankMeta
 
 # `_finite` provokes this warning. Suppressing it per call (`np.errstate`) would cost more than the check.

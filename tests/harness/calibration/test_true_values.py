@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from harness.calibration.true_values import Driven, ServerLog, closed_values, due_times_ns, origin_ns, true_values
-from harness.judge.numbers.trial_rows import Window
 from harness.plan.arrivals import Closed, Constant, schedule
+from harness.record.rows import Window
 
 MS = 1_000_000
 S = 1_000_000_000

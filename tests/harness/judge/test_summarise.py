@@ -24,12 +24,13 @@ from evidence_of import (
 )
 
 from harness.judge.findings import FindingKind, Verdict
-from harness.judge.metrics import ModelCard, Recommendation
+from harness.judge.metrics import Recommendation
 from harness.judge.run_result import run_verdict
 from harness.plan.arrivals import Closed, Poisson
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, Trial
 from harness.plan.slo import parse_slo
+from harness.record.model_card import ModelCard
 from harness.record.rows import ABSENT, Outcome, Phase
 
 

@@ -68,8 +68,8 @@ def test_a_target_without_its_model_serves_its_own():
 def test_the_model_is_a_knob_whose_plain_sweep_takes_the_rivals():
     plan = make_plan(draft("model"), TEXT)
     assert plan.models == ("small", "large")
-    assert [plan.wanted(point).model for point in plan.points] == ["small", "large"]
-    assert all("model" not in plan.wanted(point).setting for point in plan.points)
+    assert [plan.target_request(point).model for point in plan.points] == ["small", "large"]
+    assert all("model" not in plan.target_request(point).setting for point in plan.points)
     assert make_plan(draft("model", model="other"), TEXT).models == ("other",)
     with pytest.raises(UserError, match="model=huge: not legal; model takes small, large, other"):
         make_plan(draft("model=small,huge"), TEXT)

@@ -5,13 +5,13 @@ import resource
 import pytest
 
 from harness.errors import RunError, UserError
+from harness.files import write_whole
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, Trial
 from harness.record.environment import capture
 from harness.record.load_report import LoadReport
 from harness.record.run_dir import RunDir, RunRecord, TrialRecord
-from harness.record.run_folder import write_whole
 
 POINTS = (
     Point(number=0, setting={"batch_size": 1}, arrivals=Closed(users=1)),

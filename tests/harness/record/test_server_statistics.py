@@ -9,11 +9,12 @@ import pytest
 from evidence_of import MS, START, S, evidence_of, rows_of, summarise_point
 
 from harness.clock import monotonic_ns
-from harness.judge.numbers.trial_rows import Window
-from harness.measure.target.statistics_reader import find_scraper, read_statistics, statistics_of
+from harness.judge.numbers.time_split import means_of
+from harness.measure.target.statistics_reader import find_scraper, statistics_of
 from harness.plan.arrivals import Closed
 from harness.plan.plan import Point
-from harness.record.server_statistics import Reading, ServerStatistics, means_of
+from harness.record.rows import Window
+from harness.record.server_statistics import Reading, ServerStatistics, read_statistics
 
 TRITON = """
 # TYPE nv_inference_request_success counter

@@ -21,7 +21,7 @@ from harness.wire.grpc.http2 import Code, NotTakenError, UnaryCalls
 if TYPE_CHECKING:
     from harness.measure.load.connections.connection import Address, Owner
     from harness.wire.grpc.header_blocks import HeaderBlocks
-    from harness.wire.grpc.http2 import Reply
+    from harness.wire.grpc.http2 import UnaryResponse
 
 # A row's status is a number of HTTP: google.rpc.Code by its documented HTTP equivalent.
 HTTP_STATUS = {
@@ -143,7 +143,7 @@ class GrpcConnection(Connection):
             self.close()  # the server does not even read what it asked for
 
 
-def _answer(reply: Reply, *, keep_alive: bool) -> Answer:
+def _answer(reply: UnaryResponse, *, keep_alive: bool) -> Answer:
     code = Code(reply.code)
     body = reply.message if code is Code.OK else f"{code.name}: {reply.detail}".encode()
     return Answer(HTTP_STATUS.get(code, OTHER_STATUS), body, reply.timing, keep_alive, reply.size_bytes)

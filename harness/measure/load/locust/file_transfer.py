@@ -17,14 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
+from harness.files import replacing
+
 if TYPE_CHECKING:
     from locust.runners import WorkerRunner
 
 SHARD = "sweepspot_shard"  # to the master: {"name", "offset", "data"}
 INTERVAL_S = 2.0
 CHUNK_BYTES = 1 << 18
-WORKER_DIR = "SWEEPSPOT_WORKER_DIR"  # environment variable: where a worker keeps its rows until they travel
-_NAME = re.compile(r"((requests|tokens)(-\d+)?\.arrow|load(-\d+)?\.json)")  # without a number: of the only worker
+MOST_FILE_BYTES = 1 << 34  # of one worker's file: some 100 million rows
+WORKER_DIR = "SWEEPSPOT_WORKER_DIR"  # environment variable: where a worker keeps its rows until they are sent
+_NAME = re.compile(r"(?:(?:requests|tokens)(-\d+)?\.arrow|load(-\d+)?\.json)")
 logger = logging.getLogger(__name__)
 
 
@@ -34,11 +37,6 @@ def own_folder() -> Path:
     if parent:
         Path(parent).mkdir(parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(prefix="sweepspot-", dir=parent))
-
-
-def is_here(path: Path | str) -> bool:
-    """Whether a file of the master's is on this machine too, and this worker was not told to keep to a folder."""
-    return WORKER_DIR not in os.environ and Path(path).is_file()
 
 
 class Courier:
@@ -76,18 +74,23 @@ class Courier:
         self._runner.send_message(SHARD, {"name": name, "offset": offset, "data": data})
 
 
-def keep_shard(folder: Path, shard: dict[str, Any]) -> None:
-    """Put what a worker sent into the master's folder. A name that is not a worker's own is refused."""
+def keep_shard(folder: Path, shard: dict[str, Any], suffix: str) -> None:
+    """Write a part of a worker's file into the master's folder.
+
+    suffix: of that worker's file names (`TrialLoad.suffix`). A file of another name, or beyond `MOST_FILE_BYTES`, is
+    refused.
+    """
     name, offset, data = str(shard["name"]), int(shard["offset"]), bytes(shard["data"])
-    if not _NAME.fullmatch(name):
-        logger.error("A worker sent a file called %r, which is not kept", name)
+    match = _NAME.fullmatch(name)
+    own = match is not None and (match[1] or match[2] or "") == suffix
+    if not own or not 0 <= offset <= MOST_FILE_BYTES - len(data):
+        logger.error("A worker sent a part of %r at byte %d, which is not kept", name, offset)
         return
     path = folder / name
     try:
         if name.endswith(".json"):
-            partial = path.with_name(f".{name}.partial")
-            partial.write_bytes(data)
-            partial.replace(path)
+            with replacing(path) as partial:
+                partial.write_bytes(data)
         else:
             with path.open("r+b" if path.exists() else "wb") as file:
                 file.seek(offset)

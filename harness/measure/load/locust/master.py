@@ -26,10 +26,13 @@ from harness.measure.load.locust.load_run import INTERRUPT_DRAIN_S
 from harness.measure.load.locust.master_questions import WorkersKnown
 from harness.measure.load.locust.options import remember_token_file, trial_load
 from harness.measure.load.locust.own_target import ResolvedTarget, resolve_target
+from harness.measure.load.locust.page_guard import guard_page
+from harness.measure.load.locust.pairing import secure_sockets
 from harness.measure.load.locust.role import BEGIN_LIMIT_S, Role
 from harness.measure.load.locust.worker import Worker
 from harness.measure.load.locust.worker_barrier import ENDED, Barrier, Orders, kill_frozen_children
 from harness.plan.arrivals import Closed
+from harness.wire.credentials import require_token_host
 
 if TYPE_CHECKING:
     from locust.env import Environment
@@ -38,7 +41,6 @@ if TYPE_CHECKING:
     from harness.plan.load_settings import TrialLoad
 
 WATCH_INTERVAL_S = 0.1
-MARKER = ".master"  # in the trial's folder while the test runs: a worker that sees it writes there itself
 START_DELAY_NS = {True: 300 * NS_PER_MS, False: 3000 * NS_PER_MS}  # for workers all here, or elsewhere
 
 
@@ -48,6 +50,7 @@ class Principal(Role):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.resolved = ResolvedTarget(None, {})
+        self._token_hosts: tuple[str, ...] = ()  # of the command line or the scenario; empty before they are known
 
     def prepare(self) -> None:
         """Check the options and settle the target; ends the process where that fails."""
@@ -57,6 +60,7 @@ class Principal(Role):
                 channel = ControlChannel.inherited(self._options.control_fd)
                 channel.watch(self._on_message, lambda: self.stop("the parent is gone"))
             self.resolved = resolve_target(self._environment, load)
+            self._token_hosts = (self._environment.host or "",)
         except SweepspotError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(int(error.exit_code))
@@ -74,8 +78,19 @@ class Principal(Role):
             self.resolved.process.stop()
 
     def _load(self, trial_dir: str = "") -> TrialLoad:
-        """The settings of the next test. Raises UserError."""
+        """The settings of the next test. Raises UserError, also where a page asks for a host that gets no token."""
+        if self._token_hosts:
+            require_token_host(self._environment.host or "", self._token_hosts)
         return msgspec.structs.replace(trial_load(self._environment, trial_dir), **self.resolved.settings)
+
+    def _load_or_fail(self) -> TrialLoad | None:
+        """The settings of a test that begins now; None where they cannot be used, which ends the test."""
+        try:
+            return self._load(self._trial_dir())
+        except SweepspotError as error:
+            self.fail(error)
+            self.begun.set()
+            return None
 
     def _on_message(self, message: dict[str, Any]) -> None:
         if message.get("stop"):
@@ -87,7 +102,8 @@ class Local(Principal):
 
     def on_test_start(self) -> None:
         """Begin at once."""
-        self._begin(Orders(load=self._load(self._trial_dir())))
+        if (load := self._load_or_fail()) is not None:
+            self._begin(Orders(load=load))
 
     def on_quitting(self) -> None:
         """Say where the rows are."""
@@ -110,16 +126,17 @@ class Master(Principal):
 
     def on_test_start(self) -> None:
         """Put the workers' orders where Locust sends them along with the users."""
-        load = self._load(self._trial_dir())
+        load = self._load_or_fail()
+        if load is None:
+            return
         load = msgspec.structs.replace(load, trial_dir=str(Path(load.trial_dir).resolve()))
         self._dir, self._timeout_s = load.trial_dir, load.timeout_s
         self._barrier.reset()
         make_folder(Path(self._dir))
-        (Path(self._dir) / MARKER).touch()
         self._workers.offer(load.files)
         origin_ns = monotonic_ns() + START_DELAY_NS[self._workers.all_here]
         self._options.sweepspot_orders = self._barrier.orders(
-            load, marker=MARKER, origin_ns=None if isinstance(load.arrivals, Closed) else origin_ns
+            load, origin_ns=None if isinstance(load.arrivals, Closed) else origin_ns
         )
         if self._watch is not None:
             self._watch.kill()
@@ -139,7 +156,6 @@ class Master(Principal):
         super().on_quitting()
         kill_frozen_children()
         if self._dir:
-            (Path(self._dir) / MARKER).unlink(missing_ok=True)
             print(f"rows: {self._dir}")
 
     def _on_ended(self, environment: Environment, msg: Any, **_: Any) -> None:
@@ -148,7 +164,9 @@ class Master(Principal):
 
     def _on_shard(self, environment: Environment, msg: Any, **_: Any) -> None:
         del environment
-        keep_shard(Path(self._dir), msg.data)
+        suffix = self._barrier.suffix_of(msg.node_id)
+        if suffix is not None:
+            keep_shard(Path(self._dir), msg.data, suffix)
 
     def _await_workers(self) -> None:
         """End the test once no worker that lives has anything left to do: a lost one must not hold it up."""
@@ -166,6 +184,7 @@ def run_of(environment: Environment) -> LoadRun | None:
 
 
 _roles: dict[int, Role] = {}
+secure_sockets(sys.argv)
 
 
 @events.init.add_listener
@@ -177,6 +196,7 @@ def _on_init(environment: Environment, runner: Any, **_: Any) -> None:
     else:
         principal = Master(environment) if isinstance(runner, MasterRunner) else Local(environment)
         principal.prepare()
+        guard_page(environment)
         environment.events.quitting.add_listener(lambda **_: principal.on_quit_announced())
         role = principal
     _roles[id(environment)] = role

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,6 @@ from gevent.event import AsyncResult
 from harness.clock import monotonic_ns
 from harness.errors import RunError
 from harness.measure.load.locust.clock_offset import SAME, ClockOffset, Exchange, clock_id, offset_of
-from harness.measure.load.locust.file_transfer import is_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,14 +43,12 @@ class MasterKnown:
         """What is added to our instants to get the master's; None where it has not answered yet."""
         return SAME if self._same_clock else offset_of(self._exchanges)
 
-    def fetch(self, path: str, folder: Path) -> Path:
-        """The master's file as one of ours. Raises RunError where the master does not give it."""
+    def fetch(self, path: str, copy: Path) -> None:
+        """Write the content of the master's file into `copy`. Raises RunError where the master does not send it."""
         answer = self._ask({"what": "file", "path": path})
-        if answer is None or answer.get("data") is None:
-            raise RunError(f"{path}: it is not on this machine, and the master did not send it")
-        copy = folder / Path(path).name
+        if answer is None or not isinstance(answer.get("data"), bytes):
+            raise RunError(f"{path}: the master did not send this file")
         copy.write_bytes(answer["data"])
-        return copy
 
     def _ask_the_time(self) -> None:
         for _ in range(FIRST_EXCHANGES):
@@ -111,10 +107,12 @@ class WorkersKnown:
         self._runner.send_message(TOLD, told, client_id=msg.node_id)
 
 
-def local_copies(paths: Iterable[str], master: MasterKnown) -> dict[str, str]:
-    """Those of the master's files that are not here, each with the copy that was fetched. Raises RunError."""
-    missing = [path for path in paths if not is_here(path)]
-    if not missing:
-        return {}
-    folder = Path(tempfile.mkdtemp(prefix="sweepspot-payloads-"))
-    return {path: str(master.fetch(path, folder)) for path in missing}
+def local_copies(paths: Iterable[str], master: MasterKnown, folder: Path) -> dict[str, str]:
+    """The master's files by path, each as a copy in `folder`. No path of the master's is opened here. Raises RunError.
+
+    A copy keeps the ending of the name, by which formats are told apart.
+    """
+    copies = {path: folder / f"{number}{Path(path).suffix}" for number, path in enumerate(paths)}
+    for path, copy in copies.items():
+        master.fetch(path, copy)
+    return {path: str(copy) for path, copy in copies.items()}

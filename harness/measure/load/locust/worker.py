@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gevent
 import msgspec
 
-from harness.errors import RunError
-from harness.measure.load.locust.file_transfer import Courier, is_here, own_folder
+from harness.errors import RunError, SweepspotError
+from harness.measure.load.locust.file_transfer import Courier, own_folder
 from harness.measure.load.locust.master_questions import MasterKnown, local_copies
 from harness.measure.load.locust.role import Role
 from harness.measure.load.locust.worker_barrier import END, ENDED, Orders
+from harness.wire.credentials import require_token_host, token_targets
 
 if TYPE_CHECKING:
     from locust.env import Environment
@@ -27,35 +27,41 @@ class Worker(Role):
         super().__init__(environment)
         self._master = MasterKnown(self._runner)
         self._courier: Courier | None = None
+        # A worker that the master forked shares its files; any other opens no path that the master names.
+        self._is_forked = bool(self._options.processes)
         self._runner.register_message(END, self._on_end, concurrent=True)
         # Registered after Locust's own listener, so that it runs before it: results first, then "I quit".
         environment.events.quitting.add_listener(lambda **_: self.on_quitting())
 
     def on_test_start(self) -> None:
-        """Begin with the master's orders, once the files that they name are here."""
+        """Begin with the master's orders, once copies of the files that they name are here."""
         self.begun.clear()
-        orders = Orders.of(self._options.sweepspot_orders, self._runner)
-        if all(is_here(path) for path in orders.load.files):
-            self._begin_here(orders)
-        else:
-            gevent.spawn(self._begin_remote, orders)  # this greenlet is the one that receives messages
-
-    def _begin_remote(self, orders: Orders) -> None:
-        """Fetch the files from the master first."""
         try:
-            copies = local_copies(orders.load.files, self._master)
+            orders = Orders.of(getattr(self._options, "sweepspot_orders", None), self._runner)
         except RunError as error:
             self.fail(error)
             self.begun.set()
             return
-        self._begin_here(msgspec.structs.replace(orders, load=orders.load.with_files(copies)))
+        if self._is_forked:
+            self._begin(orders)
+        else:
+            gevent.spawn(self._begin_remote, orders)  # this greenlet is the one that receives messages
 
-    def _begin_here(self, orders: Orders) -> None:
-        if not is_here(Path(orders.load.trial_dir) / orders.marker):
-            folder = own_folder()
-            orders = msgspec.structs.replace(orders, load=msgspec.structs.replace(orders.load, trial_dir=str(folder)))
-            self._courier = Courier(self._runner, folder)
-        self._begin(orders)
+    def _begin_remote(self, orders: Orders) -> None:
+        """Fetch the files, and keep rows in a folder of this worker's own until they are sent."""
+        folder = own_folder()
+        payloads = folder / "payloads"
+        payloads.mkdir()
+        try:
+            require_token_host(self._environment.host or "", token_targets())
+            copies = local_copies(orders.load.files, self._master, payloads)
+        except SweepspotError as error:
+            self.fail(error)
+            self.begun.set()
+            return
+        load = msgspec.structs.replace(orders.load.with_files(copies), trial_dir=str(folder))
+        self._courier = Courier(self._runner, folder)
+        self._begin(msgspec.structs.replace(orders, load=load))
 
     def _clock(self) -> ClockOffset | None:
         return self._master.clock

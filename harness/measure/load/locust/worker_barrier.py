@@ -12,6 +12,7 @@ import psutil
 from locust.runners import STATE_MISSING
 
 from harness.clock import NS_PER_S, monotonic_ns
+from harness.errors import RunError
 from harness.plan.load_settings import TrialLoad
 
 if TYPE_CHECKING:
@@ -28,16 +29,25 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
 
     load: TrialLoad  # with the number of this worker
     origin_ns: int | None = None  # when an open loop starts, on the master's clock; None: at once
-    marker: str = ""  # file in the master's trial folder
 
     @classmethod
-    def of(cls, sent: dict[str, Any], runner: WorkerRunner) -> Orders:
-        """A worker's own orders among those that the master sent to all."""
-        numbers: dict[str, int] = sent["numbers"]
-        number = numbers.get(runner.client_id, runner.worker_index)
-        load = msgspec.convert(sent["load"], TrialLoad)
-        load = msgspec.structs.replace(load, worker=number, workers=max(len(numbers), number + 1))
-        return cls(load=load, origin_ns=sent["origin_ns"], marker=sent["marker"])
+    def of(cls, sent: Any, runner: WorkerRunner) -> Orders:
+        """A worker's own orders among those that the master sent to all. Raises RunError where they are no orders."""
+        try:
+            every = msgspec.convert(sent, _OrdersForAll)
+        except msgspec.ValidationError as error:
+            raise RunError(f"the master's orders cannot be read: {error}") from error
+        number = every.numbers.get(runner.client_id, runner.worker_index)
+        load = msgspec.structs.replace(every.load, worker=number, workers=max(len(every.numbers), number + 1))
+        return cls(load=load, origin_ns=every.origin_ns)
+
+
+class _OrdersForAll(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the master sends to every worker: all that a worker takes from it."""
+
+    load: TrialLoad
+    numbers: dict[str, int]  # of each worker, by its id in Locust
+    origin_ns: int | None
 
 
 class Barrier:
@@ -53,11 +63,21 @@ class Barrier:
         self._ended = set()
         self._numbers = {}
 
-    def orders(self, load: TrialLoad, **more: Any) -> dict[str, Any]:
-        """For all connected workers: the number of each, and the fields of `Orders`, as builtin types."""
+    def orders(self, load: TrialLoad, origin_ns: int | None) -> dict[str, Any]:
+        """The orders for all connected workers, which get their numbers here, as builtin types."""
         workers = sorted(self._living(), key=self._runner.get_worker_index)
         self._numbers = {worker: number for number, worker in enumerate(workers)}
-        return {"load": msgspec.to_builtins(load), "numbers": self._numbers, **more}
+        orders: dict[str, Any] = msgspec.to_builtins(
+            _OrdersForAll(load=load, numbers=self._numbers, origin_ns=origin_ns)
+        )
+        return orders
+
+    def suffix_of(self, worker: str) -> str | None:
+        """The ending of that worker's file names; None where it has no part in the test."""
+        number = self._numbers.get(worker)
+        if number is None:
+            return None
+        return f"-{number}" if len(self._numbers) > 1 else ""
 
     def ended(self, worker: str) -> None:
         """`worker` has handed over."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.judge.simulation.service_time import fit_service
-from harness.judge.simulation.shares import stage_shares
+from harness.plan.process_layout import stage_shares
 
 
 def test_the_line_behind_noisy_batches_is_found():

@@ -14,7 +14,7 @@ from targets.servers.protocols.wire_model import WireModel
 from targets.servers.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from harness.judge.metrics import ModelCard
+    from harness.record.model_card import ModelCard
     from harness.wire.payload_bank import BankMeta
 
 ANSWERS = BatchOutputs(np.array([[0.25, 0.75], [0.5, 0.5], [1.0, 0.0]], np.float32))

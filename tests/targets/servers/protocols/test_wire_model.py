@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.judge.metrics import ModelCard
-from harness.wire.open_inference import V2BinaryCodec, V2Codec
+from harness.record.model_card import ModelCard
+from harness.wire.open_inference import OpenInferenceBinaryCodec, OpenInferenceJsonCodec
 from harness.wire.payload_bank import BankMeta
 from harness.wire.server_url import ServerUrl
-from harness.wire.tf_serving import TfsCodec
+from harness.wire.tf_serving import TfServingCodec
 from targets.servers.http.routes import Action
 from targets.servers.protocols.errors import ProtocolError
 from targets.servers.protocols.protocol import ProtocolLayer
@@ -33,11 +33,11 @@ def sent(meta: BankMeta, codec: Any, item: np.ndarray, max_rows: int = 8) -> Any
     """What the server makes of the whole request that the client's codec writes."""
     head, _, body = codec(URL, meta).encode(item).partition(b"\r\n\r\n")
     length = head.lower().partition(b"inference-header-content-length: ")[2].partition(b"\r\n")[0]
-    action = Action.TFS_PREDICT if codec is TfsCodec else Action.V2_INFER
+    action = Action.TFS_PREDICT if codec is TfServingCodec else Action.V2_INFER
     return layer_of(meta).decode(action, body, int(length) if length else None, max_rows)
 
 
-@pytest.mark.parametrize("codec", [V2Codec, V2BinaryCodec, TfsCodec])
+@pytest.mark.parametrize("codec", [OpenInferenceJsonCodec, OpenInferenceBinaryCodec, TfServingCodec])
 @pytest.mark.parametrize(
     ("meta", "item"),
     [
@@ -55,7 +55,7 @@ def test_client_and_server_agree(codec: Any, meta: BankMeta, item: np.ndarray) -
     assert request.tensor == rows.tobytes()
 
 
-@pytest.mark.parametrize("codec", [V2Codec, V2BinaryCodec, TfsCodec])
+@pytest.mark.parametrize("codec", [OpenInferenceJsonCodec, OpenInferenceBinaryCodec, TfServingCodec])
 @pytest.mark.parametrize("length", [0, 1, 6], ids=["empty", "too short", "too long"])
 def test_a_row_of_an_impossible_length_is_refused(codec: Any, length: int) -> None:
     with pytest.raises(ProtocolError, match=r"\[k, 2\.\.5\]") as refused:

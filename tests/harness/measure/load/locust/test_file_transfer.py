@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.measure.load.locust.file_transfer import WORKER_DIR, Courier, is_here, keep_shard, own_folder
+from harness.measure.load.locust.file_transfer import MOST_FILE_BYTES, Courier, keep_shard
 
 
 class Wire:
@@ -18,7 +18,7 @@ class Wire:
 
     def deliver(self):
         for shard in [*reversed(self.sent), *self.sent]:
-            keep_shard(self.folder, shard)
+            keep_shard(self.folder, shard, "-1")
 
 
 def test_files_arrive_whole_whatever_the_order(tmp_path, monkeypatch):
@@ -45,23 +45,39 @@ def test_files_arrive_whole_whatever_the_order(tmp_path, monkeypatch):
     assert (here / "load-1.json").read_text() == "{}"
 
 
-@pytest.mark.parametrize("name", ["../evil.arrow", "run.json", "requests-1.arrow/x", "/etc/passwd", "load-1.json.bak"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../evil-1.arrow",
+        "run.json",
+        "requests-1.arrow/x",
+        "/etc/passwd",
+        "load-1.json.bak",
+        "requests-2.arrow",
+        "load.json",
+    ],
+)
 def test_a_name_that_is_not_a_workers_own_is_refused(tmp_path, name):
-    keep_shard(tmp_path, {"name": name, "offset": 0, "data": b"x"})
+    keep_shard(tmp_path, {"name": name, "offset": 0, "data": b"x"}, "-1")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_worker_that_keeps_to_its_folder_sees_nothing_of_the_masters(tmp_path, monkeypatch):
-    file = tmp_path / "bank.npz"
-    file.write_text("")
-    assert is_here(file)
-    assert not is_here(tmp_path / "other")
-    monkeypatch.setenv(WORKER_DIR, str(tmp_path / "mine"))
-    assert not is_here(file)
-    assert own_folder().parent == tmp_path / "mine"
+@pytest.mark.parametrize("offset", [-1, MOST_FILE_BYTES, 1 << 62])
+def test_a_part_beyond_the_longest_file_is_refused(tmp_path, offset):
+    keep_shard(tmp_path, {"name": "requests-1.arrow", "offset": offset, "data": b"x"}, "-1")
+    assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["requests.arrow", "load.json", "requests-12.arrow", "tokens.arrow", "load-3.json"])
-def test_the_names_of_workers_own_are_kept_with_a_number_and_without(tmp_path, name):
-    keep_shard(tmp_path, {"name": name, "offset": 0, "data": b"x"})
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [
+        ("requests.arrow", ""),
+        ("load.json", ""),
+        ("requests-12.arrow", "-12"),
+        ("tokens.arrow", ""),
+        ("load-3.json", "-3"),
+    ],
+)
+def test_the_names_of_workers_own_are_kept_with_a_number_and_without(tmp_path, name, suffix):
+    keep_shard(tmp_path, {"name": name, "offset": 0, "data": b"x"}, suffix)
     assert (tmp_path / name).read_bytes() == b"x"

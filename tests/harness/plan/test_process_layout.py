@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.judge.simulation.balance import balance
+from harness.plan.process_layout import balance
 
 
 def heaviest(costs, ends):

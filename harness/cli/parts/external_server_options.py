@@ -1,4 +1,4 @@
-"""What `sweep` and `run` may be told of a server that is not ours."""
+"""Options of `sweep`, `run` and `capacity` for an external server: its payloads, and what its metadata leave open."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Shape(click.ParamType[tuple[int, ...]]):
-    """Sizes of one item: whole numbers of one or more."""
+class ItemShape(click.ParamType[tuple[int, ...]]):
+    """The shape of one item: sizes of 1 or more, separated by commas."""
 
     name = "n,n,..."
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """The sizes as they stand; a size may occur twice."""
+        """The sizes. Raises UserError."""
         del param, ctx
         if isinstance(value, tuple):
             return value
@@ -31,36 +31,39 @@ class Shape(click.ParamType[tuple[int, ...]]):
         return sizes
 
 
-FOREIGN_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+EXTERNAL_SERVER_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--reference",
         default="",
         metavar="MODEL",
-        help="Compare the answers of a server by URL with those of this model (see `harness prepare`).",
+        help="Compare the predictions of an external server with those of this model (see `harness prepare`).",
     ),
     click.option(
         "--bank",
         "payloads",
         default="",
         metavar="FILE",
-        help="Your own payloads for a server that is not ours: .npz with `inputs` and perhaps `expected`, or .jsonl of "
-        "whole request bodies.",
+        help="Your own payloads for an external server: .npz with `inputs` and perhaps `expected`, or .jsonl of whole "
+        "request bodies.",
     ),
     click.option(
         "--shape",
-        type=Shape(),
+        type=ItemShape(),
         default=(),
         metavar="N,N,...",
-        help="The shape of one item, where a server leaves sizes open.",
+        help="The shape of one item, where an external server leaves sizes open.",
     ),
     click.option(
-        "--metrics", default="", metavar="URL", help="A server's Prometheus metrics, where they are not found."
+        "--metrics",
+        default="",
+        metavar="URL",
+        help="Where an external server has its Prometheus metrics.",
     ),
 )
 
 
-def foreign_fields(given: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a request that these options fill."""
+def external_server_fields(given: dict[str, Any]) -> dict[str, Any]:
+    """The plan's fields that these options give."""
     return {
         "reference": given["reference"],
         "payloads": given["payloads"],

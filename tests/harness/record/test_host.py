@@ -1,6 +1,6 @@
 import pytest
 
-from harness.record.cgroup import Limits, read_limits
+from harness.record.host import Limits, read_limits
 
 
 @pytest.fixture

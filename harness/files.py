@@ -1,0 +1,66 @@
+"""Files that are replaced whole or not at all, and the user's cache folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from harness.errors import RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_T = TypeVar("_T")
+
+
+def cache_folder(name: str) -> Path:
+    """`sweepspot/<name>` in the user's cache folder (XDG_CACHE_HOME, or ~/.cache). It may not exist yet."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sweepspot" / name
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write a file or a folder to, which takes the place of `path` at the end of the block.
+
+    It has the suffix of `path` and is this process's own; it is removed where the block raises. Raises OSError.
+    """
+    partial = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield partial
+        partial.replace(path)
+    except BaseException:
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace `path` atomically. Raises RunError where the disk is full or read-only."""
+    try:
+        with replacing(path) as partial:
+            partial.write_bytes(content)
+    except OSError as error:
+        free_mb = shutil.disk_usage(path.parent).free / 1e6
+        raise RunError(
+            f"cannot write {path}: {error.strerror} ({free_mb:.0f} MB free); what was measured until "
+            "then is in its folder: make room and go on with --resume"
+        ) from error
+
+
+def read_if_whole(path: Path, kind: type[_T]) -> _T | None:
+    """The JSON file as a `kind`; None where it is missing or damaged."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def pretty(record: msgspec.Struct) -> bytes:
+    """A record as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"

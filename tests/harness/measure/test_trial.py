@@ -1,0 +1,91 @@
+"""The wait for a load process: on a clock of the test's own, with real child processes."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from harness.child_process import ChildProcess
+from harness.clock import NS_PER_S, ManualClock
+from harness.measure.trial import LoadProcess
+
+pytestmark = pytest.mark.process
+
+ENDS_WHEN_ASKED = """
+import sys
+from harness.child_process import ControlChannel
+print(ControlChannel.inherited(int(sys.argv[-1])).receive(30))
+"""
+
+
+class Folder:
+    """The parts of a TrialDir that the wait reads; it counts how often the state of the load is read."""
+
+    def __init__(self, path):
+        self.path = path
+        self.load_log = path / "load.log"
+        self.looks_ns = []
+
+    def live(self, now_ns):
+        self.looks_ns.append(now_ns)
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Starts a program as the load process of a trial whose clock moves only when it sleeps."""
+    started = []
+
+    def start(code):
+        folder = Folder(tmp_path)
+        plan = SimpleNamespace(load=SimpleNamespace(timeout_s=10.0))
+        job = SimpleNamespace(plan=plan, folder=folder, clock=ManualClock(), watch=lambda live: None)
+        process, control = ChildProcess.with_control([sys.executable, "-c", code], log=folder.load_log)
+        started.append(LoadProcess(process, control, job))
+        return started[-1], folder
+
+    yield start
+    for each in started:
+        each.close()
+
+
+def session(*, died=False):
+    return SimpleNamespace(died=lambda: died)
+
+
+def test_a_load_that_does_not_end_is_stopped_at_its_deadline_on_the_clock_given(load):
+    running, folder = load(ENDS_WHEN_ASKED)
+
+    failure = running.wait(session(), deadline_ns=5 * NS_PER_S)
+
+    assert failure == "the load process did not end in time and was stopped; see load.log"
+    assert running.exit_code == 0
+    assert "{'stop': True}" in folder.load_log.read_text()
+    assert folder.looks_ns == [n * NS_PER_S for n in range(1, 6)]  # once a second of that clock
+
+
+def test_a_target_that_died_ends_the_load(load):
+    running, _ = load(ENDS_WHEN_ASKED)
+
+    assert running.wait(session(died=True), 5 * NS_PER_S) == "the target died during the trial; see target.log"
+    assert running.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "report", "failure"),
+    [
+        ("print('one'); print('two'); raise SystemExit(3)", True, "the load process ended with exit code 3: two"),
+        ("print('[x] h/ERROR/harness.load: no memory'); print('bye'); raise SystemExit(2)", True,
+         "the load process ended with exit code 2: no memory"),
+        ("", False, "the load process left no report: nothing in load.log"),
+        ("raise SystemExit(1)", True, None),  # some requests failed, which the rows record
+        ("", True, None),
+    ],
+)  # fmt: skip
+def test_a_load_that_ends_by_itself_succeeds_or_says_why(load, code, report, failure):
+    running, folder = load(code)
+    if report:
+        Path(folder.path / "load.json").touch()
+    running._process.wait(30)
+
+    assert running.wait(session(), NS_PER_S) == failure
