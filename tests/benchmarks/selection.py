@@ -253,10 +253,15 @@ def _row(case: Case, name: str, results: Sequence[tuple[Found, float, bool]]) ->
     holds = np.mean([holds for *_, holds in said]) if said else math.nan
     half = np.median([(found.high - found.low) / 2 for found, *_ in said]) if said else math.nan
     spent_s = np.mean([found.spent_s for found, *_ in results])
+    claimed = [found for found, *_ in results if found.certainty is not None]
+    claims = ""
+    if claimed:
+        means = [np.mean([getattr(found, name) for found in claimed]) for name in ("certainty", "near")]
+        claims = f"  claims {means[0]:.2f}/{means[1]:.2f}"
     return (
         f"{case.settings:8d}  {case.noise:5.0%}  {case.harmed:6.0%}  {case.restart_s:7.0f}  {case.budget_s:6.0f} | "
         f"{name:20s} {near[0]:.2f}/{near[1]:.2f}  {holds:.2f}  {half:5.1%}  {spent_s:5.0f}  "
-        f"{1 - len(said) / len(results):.2f}"
+        f"{1 - len(said) / len(results):.2f}{claims}"
     )
 
 

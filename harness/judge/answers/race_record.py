@@ -117,7 +117,7 @@ class RaceRecord:
     def so_far(self) -> tuple[Levels, Chances]:
         """Levels and chances of all points, where there is a usable trial."""
         if self._known is None or self._known[0] != len(self.history):
-            levels = estimate([*self.looks(), *self._hints()], len(self.candidates))
+            levels = estimate(self.looks(), len(self.candidates), list(self._hints()))
             found = levels, chances(levels, self.limits(), self.out(), self.seed)
             self._known = len(self.history), found
         return self._known[1]

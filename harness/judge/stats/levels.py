@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 PRIOR_NOISE = 0.05  # run-to-run deviation that is expected before anything is measured, and
-PRIOR_NOISE_DF = 3.0  # how many degrees of freedom that expectation is worth
+PRIOR_NOISE_DF = 2.0  # how many degrees of freedom that expectation is worth
 PRIOR_SPREAD = 0.1  # likewise for the deviation between points
-PRIOR_SPREAD_DF = 2.0
+PRIOR_SPREAD_DF = 6.0
 BLOCK_SPREAD = 0.3  # so wide that a block says nothing of another: points are compared within blocks only
 PRIOR_DRIFT = 0.03  # deviation of the machine's level between blocks
 PRIOR_DRIFT_DF = 2.0
@@ -66,19 +66,17 @@ class Levels:
         return found
 
 
-def estimate(looks: Sequence[Look], points: int) -> Levels:
-    """The levels of points 0 to `points` - 1 from their trials (at least one)."""
-    at = np.array([look.point for look in looks])
-    blocks, block_of = np.unique([look.block for look in looks], return_inverse=True)
-    values = np.array([look.log_value for look in looks])
-    own_variance = np.array([look.standard_error for look in looks]) ** 2
-    design = np.zeros((len(looks), points + len(blocks)))
-    design[np.arange(len(looks)), at] = 1.0
-    design[np.arange(len(looks)), points + block_of] = 1.0
-    noise_sq, df = _noise_squared(design, values, own_variance)
+def estimate(looks: Sequence[Look], points: int, hints: Sequence[Look] = ()) -> Levels:
+    """The levels of points 0 to `points` - 1 from their trials: `looks`, or at least one of `hints`.
+
+    `hints` are trials with so great a standard error that they say nothing of the run noise.
+    """
+    noise_sq, df = _noise_squared(*_arrays(looks, points)) if looks else (PRIOR_NOISE**2, PRIOR_NOISE_DF)
+    design, values, own_variance = _arrays([*looks, *hints], points)
+    at = design[:, :points].argmax(axis=1)
     weights = 1.0 / (noise_sq + own_variance)
     centre = float(values.mean())
-    prior = _prior_precision(points, len(blocks), _spread_squared(at, values, weights))
+    prior = _prior_precision(points, design.shape[1] - points, _spread_squared(at, values, weights))
     covariance = np.linalg.inv((design.T * weights) @ design + prior)
     solution = covariance @ (design.T @ (weights * (values - centre)))
     drift, drift_df = _drift(solution[points:], covariance[points:, points:])
@@ -90,6 +88,16 @@ def estimate(looks: Sequence[Look], points: int) -> Levels:
         drift=drift,
         drift_df=drift_df,
     )
+
+
+def _arrays(looks: Sequence[Look], points: int) -> tuple[Floats, Floats, Floats]:
+    """Design (looks, points + blocks), values and variances of the looks."""
+    blocks, block_of = np.unique([look.block for look in looks], return_inverse=True)
+    design = np.zeros((len(looks), points + len(blocks)))
+    design[np.arange(len(looks)), [look.point for look in looks]] = 1.0
+    design[np.arange(len(looks)), points + block_of] = 1.0
+    values = np.array([look.log_value for look in looks])
+    return design, values, np.array([look.standard_error for look in looks]) ** 2
 
 
 def _noise_squared(design: Floats, values: Floats, own_variance: Floats) -> tuple[float, float]:
