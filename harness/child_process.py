@@ -21,6 +21,7 @@ import threading
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from harness.cpu_cores import pin
+from harness.cpu_group import CpuGroup, group_pids
 from harness.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -154,6 +155,10 @@ class ChildProcess:
             self._log.close()
             raise
         self.pid = self._process.pid
+        # As early as it can be: what it starts is then counted with it and ended with it.
+        self._group = CpuGroup.make()
+        if self._group:
+            self._group.add(self.pid)
         try:
             if cores:  # before the program has made any thread, so that all of them inherit it
                 pin(self.pid, cores)
@@ -229,8 +234,13 @@ class ChildProcess:
     def kill(self) -> None:
         """Kill it with everything that it started."""
         self.signal(signal.SIGKILL)
+        for pid in group_pids(self._group.path) if self._group else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)  # what had left its process group
         self._process.wait()
 
     def close(self) -> None:
-        """Close the log; the process must have ended."""
+        """Close the log and remove the control group; the process must have ended."""
         self._log.close()
+        if self._group:
+            self._group.remove()

@@ -25,7 +25,8 @@ class ExitCode(IntEnum):
     INVALID = 4
     SLO_MISSED = 5
     REGRESSION = 6
-    CANNOT_BE_SAID = 7
+    UNAVAILABLE = 7
+    CANNOT_BE_SAID = 8
     INTERRUPTED = 130
 
 

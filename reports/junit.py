@@ -12,7 +12,7 @@ from reports.labels import finding_title, reasons
 from reports.units import machine_number
 
 if TYPE_CHECKING:
-    from reports.labels import JudgedPoint
+    from harness.judge.findings import JudgedPoint
     from reports.report_input import BaseReportInput
     from reports.run_texts import RunTexts
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure
-from harness.plan.knobs import format_value
+from harness.plan.knobs import setting_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from harness.judge.findings import Finding
+    from harness.judge.findings import JudgedPoint
     from harness.judge.metrics import PointMetrics
-    from harness.plan.knobs import Value
 
 SEVERITY = {Verdict.INVALID: 0, Verdict.DEGRADED: 1, Verdict.VALID: 2}
 VERDICT_MEANING = {
@@ -36,6 +35,7 @@ _TITLES = {
     FindingKind.SAMPLER: "Resource samples are missing or late",
     FindingKind.STEAL: "The hypervisor took time away",
     FindingKind.NEIGHBOURS: "Others were busy on this machine",
+    FindingKind.HARMED: "Others kept target or load from running",
     FindingKind.LOST_WORKER: "A load worker was lost",
     FindingKind.CLOCK_STEP: "A clock stepped",
     FindingKind.CLOCK_OFFSET: "Workers have clocks of their own",
@@ -44,12 +44,18 @@ _TITLES = {
     FindingKind.ERRORS: "Requests failed",
     FindingKind.WRONG_ANSWERS: "Answers were wrong",
     FindingKind.REJECTIONS: "The target rejected requests",
+    FindingKind.UNAVAILABLE: "The target did not serve for a part of the time",
+    FindingKind.UNEQUAL_USERS: "Users were not served alike",
+    FindingKind.CACHED: "A cache answered",
+    FindingKind.SLOW_FIRST: "First requests were slower",
+    FindingKind.SLOWDOWN: "The target became slower and slower",
     FindingKind.UNCHECKED: "Answers were not all checked",
     FindingKind.TARGET_DIED: "The target died",
     FindingKind.LOAD_DIED: "The load generator died",
     FindingKind.SATURATED: "The target was saturated",
     FindingKind.NOT_ISOLATED: "Target and generator shared cores",
     FindingKind.ENVELOPE: "Outside the calibrated envelope",
+    FindingKind.LEFT_OUT: "A repeat is left out",
     FindingKind.REPEATS_DISAGREE: "Repeats disagree",
     FindingKind.IMPRECISE: "Not as precise as asked for",
     FindingKind.DIVERGED: "Training diverged",
@@ -64,30 +70,9 @@ _TITLES = {
 }
 
 
-class JudgedPoint(Protocol):
-    """What every kind of point has."""
-
-    @property
-    def point(self) -> int:
-        """Its number."""
-
-    @property
-    def verdict(self) -> Verdict:
-        """What its figures are worth."""
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """Why."""
-
-
 def finding_title(kind: FindingKind) -> str:
     """What a kind of finding is called in a heading."""
     return _TITLES.get(kind) or kind.value.replace("_", " ").capitalize()
-
-
-def setting_label(setting: Mapping[str, Value]) -> str:
-    """`batch_size=4, replicas=2`; empty where nothing was swept."""
-    return ", ".join(f"{name}={format_value(value)}" for name, value in setting.items())
 
 
 def load_label(point: PointMetrics) -> str:
@@ -106,7 +91,7 @@ def load_number(point: PointMetrics) -> float | None:
 
 def point_label(point: PointMetrics) -> str:
     """`batch_size=4, 32 users`."""
-    return ", ".join(part for part in (setting_label(point.setting), load_label(point)) if part)
+    return ", ".join(part for part in (setting_text(point.setting), load_label(point)) if part)
 
 
 def reasons(point: JudgedPoint) -> list[str]:

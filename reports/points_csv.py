@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from harness.judge.findings import JudgedPoint
     from harness.plan.plan import Plan
     from harness.training.plan import TrainingPlan
-    from reports.labels import JudgedPoint
 
 
 def points_csv(points: Iterable[JudgedPoint], plan: Plan | TrainingPlan, *, header: bool = True) -> str:

@@ -34,9 +34,19 @@ class BaseReportInput:
         return numbers.index(best) if best in numbers else None
 
     @property
+    def headline_row(self) -> int | None:
+        """The point whose figures stand in the headline: the recommended one, or the only one."""
+        return 0 if self.best_row is None and len(self.result.points) == 1 else self.best_row
+
+    @property
     def gate_missed(self) -> bool:
         """Whether the user gave a limit and no point keeps it."""
         return self.gated and not self.result.keeps_limit
+
+    @property
+    def target_unavailable(self) -> bool:
+        """Whether a server did not serve for a part of the time, where the answer rests on it."""
+        return False
 
     @property
     def enough_budget_s(self) -> int | None:
@@ -51,6 +61,11 @@ class ReportInput(BaseReportInput):
     plan: Plan
     result: RunResult
     isolation: str = ""  # one sentence: which cores target and load had
+
+    @property
+    def target_unavailable(self) -> bool:
+        """Whether the server did not serve for a part of the time, where the answer rests on it."""
+        return self.result.unavailable
 
     @property
     def enough_budget_s(self) -> int | None:

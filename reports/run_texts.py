@@ -12,8 +12,8 @@ from reports.labels import reasons
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from harness.judge.findings import JudgedPoint
     from harness.plan.plan import BasePlan, Trial
-    from reports.labels import JudgedPoint
 
 PointT = TypeVar("PointT", bound="JudgedPoint")
 Cell = Callable[[PointT], str]  # a point's text in one column
@@ -24,6 +24,7 @@ Columns = Mapping[str, Cell[PointT]]  # by the column's title, in their order
 class RunTexts(Generic[PointT]):
     """The names, the limit and the columns of a plan's points, all as text."""
 
+    subject: str  # what was measured: a target, or `training`
     label: Cell[PointT]  # `batch_size=4, 32 users`
     seconds: Callable[[PointT], float]  # how long the point was measured
     limit: str  # `SLO: p99 <= 50 ms`: a name and a value, the latter empty where there is none

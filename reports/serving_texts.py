@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def serving_texts(plan: Plan) -> RunTexts[PointMetrics]:
     """The texts of `plan`."""
     return RunTexts(
+        subject=plan.target,
         label=point_label,
         seconds=lambda point: point.seconds,
         limit=f"SLO: {plan.slo or ''}",

@@ -13,7 +13,7 @@ from reports.views.findings import groups_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from reports.labels import JudgedPoint
+    from harness.judge.findings import JudgedPoint
     from reports.report_input import BaseReportInput
     from reports.run_texts import RunTexts
     from reports.views.findings import FindingGroup

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.plan.knobs import setting_text
 from harness.plan.plan import Plan
 from reports import units
 from reports.kinds import texts_of
-from reports.labels import printable, setting_label, verdict_counts
+from reports.labels import printable, verdict_counts
 from reports.terminal_table import Terminal
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def plan_text(plan: Plan | TrainingPlan, seconds: float | None = None) -> str:
     texts = texts_of(plan)
     lines = [*texts.plan_lines]
     if plan.fixed:
-        lines.append(f"set: {setting_label(plan.fixed)}")
+        lines.append(f"set: {setting_text(plan.fixed)}")
     lines += [f"left out: {reason}" for reason in plan.left_out]
     listed = [texts.trial(trial) for trial in plan.trials] or [point.slug for point in plan.points]
     lines += [f"  {number:>3}  {text}" for number, text in enumerate(listed, 1)]

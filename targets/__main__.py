@@ -10,7 +10,8 @@ from typing import Any
 
 from harness.child_process import ControlChannel
 from targets.certificate import given_certificate
-from targets.serving import ListenAddress, ReplicaIdentity, run_child
+from targets.listen_address import ListenAddress
+from targets.serving import ReplicaIdentity, run_child
 
 
 def main() -> int:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.parts.options import load_options
+from harness.cli.parts.options import RESUME_OPTION, load_options
 from harness.cli.parts.plan_request import make_draft, refuse_beside_resume
 from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SECONDS = "5s"  # of each rate: near the border, percentiles settle slowly
 
@@ -17,13 +19,7 @@ SECONDS = "5s"  # of each rate: near the border, percentiles settle slowly
 @click.command(context_settings={"default_map": {"seconds": SECONDS}})
 @click.argument("knobs", nargs=-1, metavar="[KNOB=V,V...]...")
 @load_options
-@click.option(
-    "--resume",
-    type=click.Path(path_type=Path),
-    default=None,
-    metavar="DIR",
-    help="Go on with a search that was stopped.",
-)
+@RESUME_OPTION
 def command(knobs: tuple[str, ...], resume: Path | None, **given: Any) -> int:
     """Find the highest rate of requests that keeps the latency limit, for one setting or for each of several.
 

@@ -47,7 +47,8 @@ def command(  # noqa: PLR0917  (what a server is started with)
 
         raise unknown_name(f"model of {target}", model, spec.models)
     from targets.certificate import given_certificate
-    from targets.serving import ListenAddress, run_child
+    from targets.listen_address import ListenAddress
+    from targets.serving import run_child
 
     address = ListenAddress(host, port, given_certificate(tls_cert, tls_key))
     return run_child(spec.name, address, model, setting, None)

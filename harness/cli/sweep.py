@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.parts.option_types import DURATION, IntList
-from harness.cli.parts.options import load_options
+from harness.cli.parts.options import RESUME_OPTION, TARGET_ACCURACY_OPTION, load_options
 from harness.cli.parts.plan_request import make_draft, refuse_beside_resume, refuse_options, was_given
-from harness.cli.train import TARGET_ACCURACY_HELP
 from harness.errors import UserError
 from harness.plan.option_text import split_word
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TRAINING_OPTIONS = ("seeds", "target_accuracy")  # of training knobs alone
 SHARED_OPTIONS = ("knobs", "model", "repeats", "seed", "out", "as_json", "dry_run", "resume")
@@ -29,7 +30,7 @@ DEFAULT_SEEDS = 3
     show_default=True,
     metavar="DURATION",
     help="Time for everything. Every point gets a look; the rest goes to trials that decide which is best, and ends "
-    "early where that is clear.",
+    "early where that is clear. With --resume: measure on until so much is spent in all.",
 )
 @click.option(
     "--repeats",
@@ -45,17 +46,9 @@ DEFAULT_SEEDS = 3
     show_default=True,
     help="How many seeds each point is trained from (training knobs).",
 )
-@click.option(
-    "--target-accuracy", type=click.FloatRange(0, 1), default=None, help=f"Of training knobs. {TARGET_ACCURACY_HELP}"
-)
+@TARGET_ACCURACY_OPTION
 @click.option("--dry-run", is_flag=True, help="Print the plan and how long it will take; measure nothing.")
-@click.option(
-    "--resume",
-    type=click.Path(path_type=Path),
-    default=None,
-    metavar="DIR",
-    help="Go on with a run that was stopped; its own plan counts. With a longer --budget: measure on.",
-)
+@RESUME_OPTION
 def command(
     knobs: tuple[str, ...],
     concurrency: tuple[int, ...],

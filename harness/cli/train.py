@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.parts.option_types import SEED
+from harness.cli.parts.options import RESUME_OPTION, TARGET_ACCURACY_OPTION
 from harness.errors import UserError
 from harness.training.plan import DEFAULT_MODEL
 
-TARGET_ACCURACY_HELP = (
-    "Share of examples to get right, for the time until it is reached; when given, missing it is exit code 5.  "
-    "[default: 0.9, not enforced]"
-)
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()
@@ -24,16 +22,10 @@ TARGET_ACCURACY_HELP = (
     "--seeds", type=click.IntRange(1, 100), default=1, show_default=True, help="How many seeds to train from."
 )
 @click.option("--seed", type=SEED, default=1, show_default=True, help="The first of them.")
-@click.option("--target-accuracy", type=click.FloatRange(0, 1), default=None, help=TARGET_ACCURACY_HELP)
+@TARGET_ACCURACY_OPTION
 @click.option("--out", type=click.Path(), default=None, help="The run directory.  [default: results/<date>-train]")
 @click.option("--dry-run", is_flag=True, help="Print the plan; train nothing.")
-@click.option(
-    "--resume",
-    type=click.Path(path_type=Path),
-    default=None,
-    metavar="DIR",
-    help="Go on with a run that was stopped; its own plan counts.",
-)
+@RESUME_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 def command(knobs: tuple[str, ...], seeds: int, resume: Path | None, **given: Any) -> int:
     """Train a model on its real data, watch it, and print its loss and accuracy on the test examples.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Protocol
 
 import msgspec
 
@@ -31,6 +32,7 @@ class FindingKind(StrEnum):
     SAMPLER = "sampler"
     STEAL = "steal"
     NEIGHBOURS = "neighbours"
+    HARMED = "harmed"
     LOST_WORKER = "lost_worker"
     CLOCK_STEP = "clock_step"
     CLOCK_OFFSET = "clock_offset"
@@ -39,12 +41,18 @@ class FindingKind(StrEnum):
     ERRORS = "errors"
     WRONG_ANSWERS = "wrong_answers"
     REJECTIONS = "rejections"
+    UNAVAILABLE = "unavailable"
+    UNEQUAL_USERS = "unequal_users"
+    CACHED = "cached"
+    SLOW_FIRST = "slow_first"
+    SLOWDOWN = "slowdown"
     UNCHECKED = "unchecked"
     TARGET_DIED = "target_died"
     LOAD_DIED = "load_died"
     SATURATED = "saturated"
     NOT_ISOLATED = "not_isolated"
     ENVELOPE = "envelope"
+    LEFT_OUT = "left_out"
     REPEATS_DISAGREE = "repeats_disagree"
     IMPRECISE = "imprecise"
     DIVERGED = "diverged"
@@ -66,3 +74,16 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     remedy: str = ""
     data: dict[str, float] = {}
+
+
+class JudgedPoint(Protocol):
+    """What the points of every kind of run have: a number, a verdict, and the findings behind it."""
+
+    @property
+    def point(self) -> int: ...  # noqa: D102
+
+    @property
+    def verdict(self) -> Verdict: ...  # noqa: D102
+
+    @property
+    def findings(self) -> tuple[Finding, ...]: ...  # noqa: D102

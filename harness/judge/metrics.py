@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import msgspec
 
-from harness.judge.findings import Finding, Verdict
+from harness.judge.findings import Finding, FindingKind, Verdict
 from harness.judge.interval import Interval
 from harness.judge.simulation_result import Simulation
 from harness.plan.knobs import Setting
 from harness.plan.slo import Slo
 from harness.record.model_card import ModelCard
+
+AVAILABLE = 0.99  # of the time
 
 
 class Quantile(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +89,7 @@ class StreamMetrics(msgspec.Struct, frozen=True, kw_only=True):
     in_flight: float | None  # streams open at a time, on average over the window
 
 
-class Split(msgspec.Struct, frozen=True, kw_only=True):
+class TimeSplit(msgspec.Struct, frozen=True, kw_only=True):
     """Where the mean response time goes, in milliseconds; None where the server did not say.
 
     send: due to sent, without what clients spent on preprocessing (client). rest: what is left (network, parsing,
@@ -137,7 +139,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     cpu_target_cores: float | None = None
     cpu_load_cores: float | None = None
     cpu_machine_percent: tuple[float, ...] = ()  # per core
-    rss_target_mb: float | None = None
+    rss_target_mb: float | None = None  # a page that two processes share counts twice
+    pss_target_mb: float | None = None  # once in all
     rss_load_mb: float | None = None
     threads_target: float | None = None
     context_switches_per_s: float | None = None
@@ -180,6 +183,16 @@ class ClassMetrics(msgspec.Struct, frozen=True, kw_only=True):
     alone_point: int | None = None  # the same setting and load, where this class was alone
 
 
+class Outage(msgspec.Struct, frozen=True, kw_only=True):
+    """A time in which the target did not serve, in seconds since the measured window began."""
+
+    kind: str  # "silent", "refusing", "failing"
+    start_s: float
+    end_s: float
+    requests: int  # that waited, or that were turned away
+    ended: bool  # the target served again within the window
+
+
 class TrialMetrics(msgspec.Struct, frozen=True, kw_only=True):
     """One trial: one point, run once."""
 
@@ -191,7 +204,7 @@ class TrialMetrics(msgspec.Struct, frozen=True, kw_only=True):
     response: Latency  # done - due of good answers (and >= for open ones)
     service: Latency  # done - sent
     lateness: Latency  # sent - due
-    split: Split
+    split: TimeSplit
     steps: Steps | None = None
     accuracy: Accuracy | None = None
     usage: Usage
@@ -199,6 +212,8 @@ class TrialMetrics(msgspec.Struct, frozen=True, kw_only=True):
     mean_batch: float | None
     in_flight_mean: float | None  # Little's law: throughput x mean response
     stream: StreamMetrics | None = None  # None where answers are not streamed
+    usable_share: float = 1.0  # of the window: what others did not harm; too little of it, and all of it is judged
+    outages: tuple[Outage, ...] = ()  # when the target did not serve
     verdict: Verdict
     findings: tuple[Finding, ...]
 
@@ -219,7 +234,7 @@ class PointMetrics(msgspec.Struct, frozen=True, kw_only=True):
     response: Latency
     service: Latency
     lateness: Latency
-    split: Split
+    split: TimeSplit
     steps: Steps | None = None
     accuracy: Accuracy | None = None
     usage: Usage
@@ -232,14 +247,19 @@ class PointMetrics(msgspec.Struct, frozen=True, kw_only=True):
     classes: tuple[ClassMetrics, ...] = ()  # one for each request class in the load
 
 
-class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
+class BaseRecommendation(msgspec.Struct, frozen=True, kw_only=True):
     """Which setting to use, and how sure that is. `sentence` is what a user reads first."""
 
     sentence: str
     best_point: int | None = None
     baseline_point: int | None = None
-    speedup: Interval | None = None  # throughput of best over baseline
     tied_points: tuple[int, ...] = ()  # points that the data cannot tell from the best
+
+
+class Recommendation(BaseRecommendation, frozen=True, kw_only=True):
+    """Which setting to serve with."""
+
+    speedup: Interval | None = None  # throughput of best over baseline
     # Within a budget only:
     rate_rps: Interval | None = None  # throughput of the best, by fresh trials only
     certainty: float | None = None  # probability that the best is within 2 % of the best of all settings
@@ -293,6 +313,17 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     scaling: Scaling | None = None  # where layouts of processes were swept
     simulation: Simulation | None = None  # where `simulate` was called
     missing: tuple[str, ...] = ()  # what the run directory lacks, in words
+
+    @property
+    def unavailable(self) -> bool:
+        """Whether the target did not serve all the time at the recommended point, or at any where there is none."""
+        best = self.recommendation.best_point
+        looked_at = [point for point in self.points if best is None or point.point == best]
+        return any(
+            found.kind is FindingKind.UNAVAILABLE and found.data["available"] < AVAILABLE
+            for point in looked_at
+            for found in point.findings
+        )
 
     @property
     def keeps_limit(self) -> bool:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _THIN = "\u202f"
 
@@ -24,6 +28,11 @@ def grouped(value: float) -> str:
 def percent(share: float) -> str:
     """A share of 1 in percent: 0.4 %, 12 %."""
     return f"{figure(100 * share)}{_THIN}%"
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a, b and c`, of at least one name."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def milliseconds(value_ms: float) -> str:

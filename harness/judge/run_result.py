@@ -24,7 +24,8 @@ from harness.judge.summarise import summarise_point
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from harness.judge.metrics import PointMetrics, Recommendation
+    from harness.judge.findings import JudgedPoint
+    from harness.judge.metrics import BaseRecommendation, PointMetrics, Recommendation
     from harness.judge.summarise import TrialSummary
     from harness.judge.trial_summaries import TrialSummaries
     from harness.plan.plan import Plan
@@ -75,7 +76,7 @@ def _recommend(plan: Plan, points: Sequence[PointMetrics]) -> Recommendation:
     return recommend_within_budget(plan, points, plan.budget_seconds / max(len(plan.trials), 1))
 
 
-def run_verdict(found: Recommendation, points: Sequence[PointMetrics]) -> Verdict:
+def run_verdict(found: BaseRecommendation, points: Sequence[JudgedPoint]) -> Verdict:
     """The verdict on the run's recommendation: the worst of the points that it rests on.
 
     A point left out as INVALID might have changed the recommendation, so the run is DEGRADED at best; a run without

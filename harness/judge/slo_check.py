@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_MS
+from harness.judge.checks.point import standing_trials
 from harness.judge.findings import FindingKind, Verdict
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from harness.plan.slo import Bound, Slo
 
 FEWEST_FOR_ALL = 0.9
+MOST_FAILED = 0.01
 # All that these mean for an open loop is that response times came out too long: who leaves late leaves in bursts,
 # which a server bears worse than the arrivals that were asked for.
 _LENGTHENING = frozenset(
@@ -30,9 +32,29 @@ QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 def meets_slo(metrics: PointMetrics | ClassMetrics, slo: Slo) -> bool | None:
     """False where one bound is broken, True where all are kept, None where it cannot be said."""
     kept = [_keeps(bound, metrics) for bound in slo.bounds]
-    if False in kept:
+    if False in kept or _fails_too_often(metrics.counts, slo):
         return False
     return None if None in kept else True
+
+
+def _fails_too_often(counts: Counts, slo: Slo) -> bool:
+    """Whether more than 1 % of what was sent brought nothing good, where `slo` has no bound of its own for that."""
+    bounded = any(bound.metric == "errors" for bound in slo.bounds)
+    bad = counts.wrong + counts.error + counts.timeout + counts.rejected + counts.aborted
+    return not bounded and bad > MOST_FAILED * counts.sent
+
+
+def slow_share(metrics: PointMetrics | ClassMetrics, limit_ms: float) -> float:
+    """The share of the time at which a user who came would have waited longer than the limit, or for nothing.
+
+    Only outages count. Percentiles of a closed loop do not show them, since users who wait send nothing.
+    """
+    trials = standing_trials(getattr(metrics, "trials", ()))
+    seconds = sum(trial.seconds for trial in trials)
+    waits_s = [outage.end_s - outage.start_s for trial in trials for outage in trial.outages]
+    ends = [outage.ended and outage.kind == "silent" for trial in trials for outage in trial.outages]
+    slow_s = sum(max(0.0, wait_s - limit_ms / 1e3 * end) for wait_s, end in zip(waits_s, ends, strict=True))
+    return slow_s / seconds if seconds else 0.0
 
 
 def trusted(point: PointMetrics) -> bool:
@@ -77,6 +99,8 @@ def _keeps(bound: Bound, metrics: PointMetrics | ClassMetrics) -> bool | None:
     if not latency.count:
         return False if metrics.counts.scheduled else None
     if statistic in QUANTILES:
+        if not kind and slow_share(metrics, bound.limit) > 1 - QUANTILES[statistic]:
+            return False
         return _quantile_keeps(QUANTILES[statistic], bound.limit, latency)
     value_ms = latency.mean_ms if statistic == "mean" else latency.max_ms
     return None if value_ms is None else value_ms <= bound.limit

@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from harness.judge.checks import TrialCase, judge_point, judge_trial
-from harness.judge.checks.point import is_left_out
+from harness.judge.checks import TrialCase, judge_point, judge_trial, standing_trials
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
-from harness.judge.metrics import Counts, PointMetrics, Split, Timeline, TrialMetrics, Usage
+from harness.judge.metrics import Counts, PointMetrics, Timeline, TimeSplit, TrialMetrics, Usage
 from harness.judge.numbers.accuracy import accuracy, predictions
 from harness.judge.numbers.class_metrics import class_names, class_samples, only_class, pooled_classes
 from harness.judge.numbers.latency import NOTHING, pooled_latency, trial_latency
+from harness.judge.numbers.machine.usable_time import usable_time
 from harness.judge.numbers.resource_usage import mean_usage, usage
-from harness.judge.numbers.sample_series import Samples
+from harness.judge.numbers.sample_series import SampleSeries
+from harness.judge.numbers.target.outages import outages_of, trial_availability
 from harness.judge.numbers.throughput import NO_RATES, pooled_rate
 from harness.judge.numbers.time_split import (
     means_of,
@@ -76,14 +77,24 @@ class TrialSummary:
 
 def summarise_trial(data: TrialData, slo: Slo | None) -> TrialSummary:
     """The numbers of one trial, its verdict and its findings."""
-    rows, samples = trial_rows(data), Samples(data.samples)
+    rows, samples = trial_rows(data), SampleSeries(data.samples)
+    usable = usable_time(data, rows, samples) if rows else None
+    if rows and usable and usable.harmed_share and usable.enough:
+        rows = replace(rows, clean=usable)
     summary = _summary(data, rows, samples, slo) if rows else _empty(data)
-    verdict, findings = judge_trial(TrialCase(data, rows, samples, summary.metrics))
-    metrics = msgspec.structs.replace(summary.metrics, verdict=verdict, findings=findings)
+    served = trial_availability(rows, usable) if rows else None
+    verdict, findings = judge_trial(TrialCase(data, rows, samples, summary.metrics, usable, served))
+    metrics = msgspec.structs.replace(
+        summary.metrics,
+        verdict=verdict,
+        findings=findings,
+        usable_share=usable.usable_share if usable else 1.0,
+        outages=outages_of(served) if served else (),
+    )
     return replace(summary, metrics=metrics)
 
 
-def _summary(data: TrialData, rows: TrialRows, samples: Samples, slo: Slo | None) -> TrialSummary:
+def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo | None) -> TrialSummary:
     stream = stream_sample(data, rows)
     predicted = predictions(rows.due)
     rates_rps = rows.rates_rps()
@@ -134,7 +145,7 @@ def _empty(data: TrialData) -> TrialSummary:
         response=NOTHING,
         service=NOTHING,
         lateness=NOTHING,
-        split=Split(send_ms=0.0),
+        split=TimeSplit(send_ms=0.0),
         usage=Usage(),
         timeline=Timeline(bin_s=1.0, t_s=(), throughput_rps=(), p50_ms=(), p99_ms=()),
         mean_batch=None,
@@ -146,22 +157,19 @@ def _empty(data: TrialData) -> TrialSummary:
 
 
 def summarise_point(point: Point, summaries: Sequence[TrialSummary], slo: Slo | None) -> PointMetrics:
-    """The numbers of one point over its repeats (at least one): rows are pooled, never percentiles averaged.
-
-    Repeats that are no measurement of the target are left out where others stand.
-    """
+    """The numbers of one point over its repeats (at least one): rows are pooled, never percentiles averaged."""
     trials = tuple(summary.metrics for summary in summaries)
-    used = [summary for summary in summaries if not is_left_out(summary.metrics)] or summaries
-    runs = [summary for summary in used if summary.durations]
-    counts = _added(summary.metrics.counts for summary in used)
+    standing = standing_trials(trials)
+    runs = [summary for summary in summaries if summary.durations and summary.metrics in standing]
+    counts = _added(trial.counts for trial in standing)
     metrics = PointMetrics(
         point=point.number,
         setting=point.setting,
         arrivals=type(point.arrivals).__name__.lower(),
         concurrency=point.arrivals.users if isinstance(point.arrivals, Closed) else None,
         rate_target_rps=getattr(point.arrivals, "rate_rps", None),
-        repeats=len(trials),
-        seconds=sum(summary.metrics.seconds for summary in used),
+        repeats=len(standing),
+        seconds=sum(trial.seconds for trial in standing),
         counts=counts,
         throughput_rps=pooled_rate([run.rates_rps for run in runs]),
         goodput_rps=pooled_rate([run.good_rates_rps for run in runs]) if slo else None,

@@ -14,7 +14,7 @@ from harness.clock import NS_PER_S, MonotonicClock
 from harness.errors import SweepspotError
 from harness.measure.load_command import WORKER_WAIT_S, load_command
 from harness.measure.samplers.sampler_process import SamplerProcess
-from harness.measure.target.statistics_reader import statistics_of
+from harness.measure.target.statistics_reader import recorded_statistics
 from harness.record.run_dir import TrialRecord
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def run_trial(job: TrialJob) -> TrialRecord:
     try:
         endpoint = job.session.apply(job.plan.target_request(job.point), job.folder.path / "target.log")
         with (
-            statistics_of(endpoint.scraper, job.folder.path),
+            recorded_statistics(endpoint.statistics_reader, job.folder.path),
             _load_process(job, endpoint) as load,
             _samplers(job, load.pid) as samplers,
         ):

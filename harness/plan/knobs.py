@@ -104,6 +104,11 @@ def format_value(value: Value) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def setting_text(setting: Mapping[str, Value]) -> str:
+    """`batch_size=4, replicas=2`; empty where nothing is set."""
+    return ", ".join(f"{name}={format_value(value)}" for name, value in setting.items())
+
+
 @dataclass(frozen=True, slots=True)
 class KnobSet:
     """The knobs of one owner, by name.

@@ -76,7 +76,7 @@ class ServerRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     command: tuple[str, ...]
     models: tuple[str, ...]
     protocol: str = DEFAULT
-    reference: str = ""  # the reference model that answers are compared with ("{model}": of the same name), or none
+    reference: str = ""  # the reference model that predictions are compared with ("{model}": of the same name), or none
     model_format: str = ""  # "onnx" or "keras": what {model_file} is
     url: str = "http://127.0.0.1:{port}"
     grpc_url: str = ""  # "grpc://127.0.0.1:{port2}", where it speaks that too
@@ -84,7 +84,7 @@ class ServerRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     directory: str = "."  # the working directory, from the recipe's
     requirements: str = ""  # a pip requirements file beside the recipe: the server gets an environment of its own
     requirements_alone: str = ""  # a second one, of packages to install without what they depend on
-    interpreter: str = ""  # the Python for that environment, where it cannot be ours
+    interpreter: str = ""  # the Python for that environment; empty: the one of this process
     env: dict[str, str] = {}
     ready: ReadyCheck = ReadyCheck()
     stop: StopOrder = StopOrder()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.record.host import Cpu, Limits, System, read_cpu, read_limits, read_system
+from harness.record.host import CgroupLimits, Cpu, System, read_cpu, read_limits, read_system
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +54,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
     cpu: Cpu
     system: System
-    limits: Limits
+    limits: CgroupLimits
     gpus: tuple[Gpu, ...]
     python: str
     packages: dict[str, str]  # version by distribution, of those installed

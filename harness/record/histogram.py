@@ -25,7 +25,7 @@ RELATIVE_ERROR = 10.0**-DIGITS
 _KEPT_BITS = 8  # of a value's leading bits: finer than the buckets, and it makes a few values of many
 
 
-class Histogram:
+class DurationHistogram:
     """Durations in nanoseconds; those outside the range count as its nearest end."""
 
     def __init__(self, inner: HdrHistogram | None = None) -> None:
@@ -55,14 +55,14 @@ class Histogram:
         return str(self._inner.encode().decode("ascii"))
 
     @classmethod
-    def decode(cls, text: str) -> Histogram:
+    def decode(cls, text: str) -> DurationHistogram:
         """The opposite of `encode`."""
         from hdrh.histogram import HdrHistogram
 
         return cls(HdrHistogram.decode(text.encode("ascii")))
 
     @classmethod
-    def sum_of(cls, histograms: Iterable[Histogram]) -> Histogram:
+    def sum_of(cls, histograms: Iterable[DurationHistogram]) -> DurationHistogram:
         """All of them together."""
         total = cls()
         for histogram in histograms:

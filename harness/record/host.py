@@ -121,7 +121,7 @@ def _chosen(text: str | None) -> str | None:
     return text.partition("[")[2].partition("]")[0] or text if text else None
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class CgroupLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The tightest limit on the way from this process's group to the root; None where there is none."""
 
     cpu_quota: float | None = None  # in cores
@@ -129,7 +129,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     cpuset: str | None = None  # as the kernel writes it: 0-3,8
 
 
-def read_limits(root: Path = CGROUP_ROOT, membership: Path = Path("/proc/self/cgroup")) -> Limits:
+def read_limits(root: Path = CGROUP_ROOT, membership: Path = Path("/proc/self/cgroup")) -> CgroupLimits:
     """The limits of this process, of control groups version 1 or 2."""
     groups = _groups(membership)
     quotas = [_quota(folder) for folder in _upwards(root, groups, "cpu")]
@@ -139,7 +139,7 @@ def read_limits(root: Path = CGROUP_ROOT, membership: Path = Path("/proc/self/cg
         for folder in _upwards(root, groups, "cpuset")
         for name in ("cpuset.cpus.effective", "cpuset.effective_cpus")
     ]
-    return Limits(
+    return CgroupLimits(
         cpu_quota=min((quota for quota in quotas if quota is not None), default=None),
         memory_limit_bytes=min((limit for limit in memory if limit is not None), default=None),
         cpuset=next((cores for cores in cpusets if cores), None),

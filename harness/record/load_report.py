@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.clock import NS_PER_S
-from harness.record.histogram import Histogram
+from harness.record.histogram import DurationHistogram
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +28,9 @@ class LoopHealth(msgspec.Struct, frozen=True, kw_only=True):
     loop_lag_max_ns: int | None = None
     gc_pause_ns: int = 0
     gc_collections: int = 0
+    stalls_ns: tuple[
+        tuple[int, int], ...
+    ] = ()  # from and until when that ticker was more than 20 ms late; at most 1 000
 
 
 class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +91,9 @@ def live_of(reports: Sequence[LoadReport], now_ns: int) -> Live | None:
     begun = [report.measure_start_ns for report in reports if report.measure_start_ns is not None]
     if not begun or (since_ns := now_ns - min(begun)) <= 0:
         return None
-    total = Histogram.sum_of(Histogram.decode(report.responses) for report in reports if report.responses)
+    total = DurationHistogram.sum_of(
+        DurationHistogram.decode(report.responses) for report in reports if report.responses
+    )
     failed = sum(
         report.wrong + report.error + report.timeout + report.rejected + report.aborted + report.not_sent
         for report in reports

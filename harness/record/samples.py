@@ -29,10 +29,13 @@ FLUSH_EVERY_NS = NS_PER_S
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """One reading. `value` None: the reading failed, and `error` says why.
 
-    Sources: "target" and "load" (a process tree), "machine", "cpu0", "cpu1", ... (a core), "gpu0", ...,
-    "sampler" (the sampler's own cost). Metrics carry their unit: "cpu_s" (cumulative CPU seconds of the tree),
-    "rss_bytes", "threads", "context_switches" (cumulative), "cpu_percent" (a core, since the last sample),
-    "steal_s" (cumulative), "utilization_percent", "memory_bytes", "power_w", "energy_j" (cumulative), "clock_mhz".
+    Sources: "target" and "load" (a process tree), "machine", "cores" (those of target and load), "cpu0", "cpu1", ...
+    (a core), "gpu0", ..., "sampler" (the sampler's own cost), "process:NAME:PID:GROUP" (a program that is no part of
+    the run). Metrics carry their unit: "cpu_s" (cumulative CPU seconds of the tree), "ran_s" and "waited_s"
+    (cumulative, of threads: ran, and were ready but had no core), "rss_bytes", "pss_bytes", "threads",
+    "context_switches" (cumulative), "cpu_percent" (a core, since the last sample), "steal_s" (cumulative),
+    "utilization_percent", "memory_bytes", "power_w", "energy_j" (cumulative), "clock_mhz". Runs of earlier versions
+    lack the newer ones.
     """
 
     t_ns: int  # CLOCK_MONOTONIC, when it was read

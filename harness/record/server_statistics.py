@@ -1,4 +1,4 @@
-"""What a server that is not ours says of its own work: read again and again during a trial, and taken apart.
+"""The statistics that an external server keeps of its own work, as they were read during a trial.
 
 Counters only grow, so what happened between two readings is their difference. Where a server gives a sum and a count,
 the mean per request (or per batch, where it counts those) is difference by difference.
@@ -121,8 +121,8 @@ FAMILIES = (
 )
 
 
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """What the server said at one instant of CLOCK_MONOTONIC."""
+class CounterReading(msgspec.Struct, frozen=True, kw_only=True):
+    """The server's counters at one instant of CLOCK_MONOTONIC."""
 
     at_ns: int
     counters: Counters
@@ -133,9 +133,9 @@ class ServerStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
     family: str
     url: str
-    readings: tuple[Reading, ...]
+    readings: tuple[CounterReading, ...]
 
-    def over(self, window: Window) -> tuple[Reading, Reading]:
+    def over(self, window: Window) -> tuple[CounterReading, CounterReading]:
         """The two readings whose difference is what happened in `window`.
 
         Those inside it that lie farthest apart, so that no request of the warm-up counts; in a window too short for

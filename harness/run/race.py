@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.judge.answers.decision import Candidate, Decision
-    from harness.judge.answers.race_record import Outcome
+    from harness.judge.answers.race_record import TrialOutcome
 
 COVER = 0.9  # the points that explored further hold the best with this probability
 ROUNDS_LEFT = 3  # the next block takes at most this part of the time that is left for exploring
@@ -81,7 +81,7 @@ class Race:
             return None
         return self._queue[0]
 
-    def observe(self, trial: RaceTrial, outcome: Outcome) -> None:
+    def observe(self, trial: RaceTrial, outcome: TrialOutcome) -> None:
         """Take what came of `trial`: the one that `next` gave, or one on record when a race is taken up again."""
         planned = next((other for other in self._queue if other.point == trial.point), None)
         if planned is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.plan.arrivals import Closed
-from harness.plan.knobs import format_value
+from harness.plan.knobs import setting_text
 
 if TYPE_CHECKING:
     from harness.judge.metrics import TrialMetrics
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def point_text(point: Point) -> str:
     """`batch_size=4, 32 users`."""
-    words = [f"{name}={format_value(value)}" for name, value in point.setting.items()]
+    words = [setting_text(point.setting)] if point.setting else []
     if isinstance(point.arrivals, Closed):
         words.append(f"{point.arrivals.users} user{'s' if point.arrivals.users > 1 else ''}")
     else:

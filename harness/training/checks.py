@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.judge.checks.case import finding, worst
+from harness.judge.checks.case import finding, judged, worst_of_each_kind
 from harness.judge.checks.machine import stolen_time
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, percent
 from harness.judge.stats.mean_intervals import FEWEST_RUNS
-from harness.plan.knobs import format_value
+from harness.plan.knobs import setting_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from harness.judge.checks.case import Judgement
     from harness.judge.findings import Finding
     from harness.training.metrics import Curve, FitMetrics, TrainingPointMetrics
     from harness.training.plan import TrainingPlan
-    from harness.training.run_dir import FitEvidence
+    from harness.training.run_dir import FitData
 
 OVERFITTING_GAP = 0.05  # training accuracy over validation accuracy
 OVERFITTING_RISE = 0.1  # validation loss at the end over its lowest
@@ -32,35 +33,36 @@ UNDERFITTING_BY = 0.05  # training accuracy below what is within reach
 STILL_FALLING = 0.03  # of the validation loss, from one tenth of the epochs to the next
 _POINTS = 100.0
 
-Judgement = tuple[Verdict, tuple["Finding", ...]]
 
-
-def judge_fit(metrics: FitMetrics, evidence: FitEvidence, plan: TrainingPlan) -> Judgement:
+def judge_fit(metrics: FitMetrics, data: FitData, plan: TrainingPlan) -> Judgement:
     """The verdict on one fit, and the findings behind it."""
-    checks = (_diverged(metrics), _trainer_died(evidence), _epochs_missing(metrics, evidence), _steal(metrics, plan),
-              _sampler(metrics), _not_learned(metrics, evidence))  # fmt: skip
-    findings = tuple(finding for finding in checks if finding is not None)
-    return worst(finding.verdict for finding in findings), findings
+    return judged((
+        _diverged(metrics),
+        _trainer_died(data),
+        _epochs_missing(metrics, data),
+        _steal(metrics, plan),
+        _sampler(metrics),
+        _not_learned(metrics, data),
+    ))  # fmt: skip
 
 
 def judge_training_point(metrics: TrainingPointMetrics, plan: TrainingPlan) -> Judgement:
     """The verdict on a setting over its seeds, and the findings behind it."""
     checks = (_too_few_seeds(metrics, plan), _overfitting(metrics), _unconverged(metrics))
-    findings = (*_of_its_fits(metrics), *(finding for finding in checks if finding is not None))
-    return worst(finding.verdict for finding in findings), findings
+    return judged((*_of_its_fits(metrics), *checks))
 
 
 def judge_together(points: Sequence[TrainingPointMetrics], plan: TrainingPlan) -> tuple[TrainingPointMetrics, ...]:
     """The points with what only shows beside the others."""
-    return tuple(
-        _with(point, [found for found in (_unequal_seeds(point, points), _underfitting(point, points, plan)) if found])
-        for point in points
-    )
+    return tuple(_beside_others(point, points, plan) for point in points)
 
 
-def _with(point: TrainingPointMetrics, findings: Sequence[Finding]) -> TrainingPointMetrics:
-    every = (*point.findings, *findings)
-    return msgspec.structs.replace(point, findings=every, verdict=worst(finding.verdict for finding in every))
+def _beside_others(
+    point: TrainingPointMetrics, points: Sequence[TrainingPointMetrics], plan: TrainingPlan
+) -> TrainingPointMetrics:
+    checks = (_unequal_seeds(point, points), _underfitting(point, points, plan))
+    verdict, findings = judged((*point.findings, *checks))
+    return msgspec.structs.replace(point, verdict=verdict, findings=findings)
 
 
 def _diverged(metrics: FitMetrics) -> Finding | None:
@@ -72,17 +74,17 @@ def _diverged(metrics: FitMetrics) -> Finding | None:
     return finding(FindingKind.DIVERGED, Verdict.INVALID, text, remedy, epoch=epoch)
 
 
-def _trainer_died(evidence: FitEvidence) -> Finding | None:
-    if not evidence.trainer_died:
+def _trainer_died(data: FitData) -> Finding | None:
+    if not data.trainer_died:
         return None
     remedy = "Its own words are in trainer.log; go on with --resume, which trains it again."
-    return finding(FindingKind.TRAINER_DIED, Verdict.INVALID, f"{evidence.failure}.".capitalize(), remedy)
+    return finding(FindingKind.TRAINER_DIED, Verdict.INVALID, f"{data.failure}.".capitalize(), remedy)
 
 
-def _epochs_missing(metrics: FitMetrics, evidence: FitEvidence) -> Finding | None:
-    if evidence.failure is None or evidence.trainer_died:
+def _epochs_missing(metrics: FitMetrics, data: FitData) -> Finding | None:
+    if data.failure is None or data.trainer_died:
         return None
-    text = f"{metrics.epochs} of {metrics.planned_epochs} epochs are there: {evidence.failure}."
+    text = f"{metrics.epochs} of {metrics.planned_epochs} epochs are there: {data.failure}."
     return finding(FindingKind.EPOCHS_MISSING, Verdict.INVALID, text, "Go on with --resume, which trains it again.")
 
 
@@ -102,11 +104,11 @@ def _sampler(metrics: FitMetrics) -> Finding | None:
     return finding(FindingKind.SAMPLER, Verdict.VALID, text, remedy)
 
 
-def _not_learned(metrics: FitMetrics, evidence: FitEvidence) -> Finding | None:
+def _not_learned(metrics: FitMetrics, data: FitData) -> Finding | None:
     """No better than naming the commonest class, by less than two standard errors of that share."""
-    if metrics.test_accuracy is None or evidence.fit is None:
+    if metrics.test_accuracy is None or data.fit is None:
         return None
-    guess, count = evidence.fit.majority_share, evidence.fit.model.test_count or 1
+    guess, count = data.fit.majority_share, data.fit.model.test_count or 1
     if metrics.test_accuracy > guess + 2 * math.sqrt(guess * (1 - guess) / count):
         return None
     text = (
@@ -123,16 +125,12 @@ def _of_its_fits(metrics: TrainingPointMetrics) -> Iterator[Finding]:
     A fit that is not whole for reasons outside the setting costs the point its seed, not its verdict, as long as
     others are whole. A setting that diverges from any seed cannot be relied on.
     """
-    for kind in dict.fromkeys(each.kind for fit in metrics.fits for each in fit.findings):
-        found = [(fit, each) for fit in metrics.fits for each in fit.findings if each.kind is kind]
-        severe = worst(each.verdict for _, each in found)
-        fit, worst_one = next(pair for pair in found if pair[1].verdict is severe)
-        if len(metrics.fits) > 1:
-            where = f"From {len(found)} of {len(metrics.fits)} seeds, first from seed {fit.seed}: "
-            worst_one = msgspec.structs.replace(worst_one, text=where + worst_one.text)
-        if kind in (FindingKind.EPOCHS_MISSING, FindingKind.TRAINER_DIED) and metrics.seeds:
-            worst_one = msgspec.structs.replace(worst_one, verdict=Verdict.DEGRADED)
-        yield worst_one
+    for shown, number, count in worst_of_each_kind([fit.findings for fit in metrics.fits]):
+        fits, seed = len(metrics.fits), metrics.fits[number].seed
+        where = f"From {count} of {fits} seeds, first from seed {seed}: " if fits > 1 else ""
+        costs_a_seed = shown.kind in (FindingKind.EPOCHS_MISSING, FindingKind.TRAINER_DIED) and metrics.seeds
+        verdict = Verdict.DEGRADED if costs_a_seed else shown.verdict
+        yield msgspec.structs.replace(shown, text=where + shown.text, verdict=verdict)
 
 
 def _too_few_seeds(metrics: TrainingPointMetrics, plan: TrainingPlan) -> Finding | None:
@@ -210,7 +208,7 @@ def _underfitting(
         return None
     text = f"Only {percent(train.value)} of the training examples are right"
     if within_reach in others and others[within_reach] is not metrics:
-        text += f", against {percent(within_reach)} with {_name(others[within_reach])}"
+        text += f", against {percent(within_reach)} with {setting_text(others[within_reach].setting)}"
     remedy = "Less dropout, l2 or input_noise, another learning_rate, more epochs, or a larger model (--model)."
     by = _POINTS * (within_reach - train.value)
     return finding(FindingKind.UNDERFITTING, Verdict.VALID, f"{text}.", remedy, below_by_points=float(figure(by, 3)))
@@ -227,7 +225,3 @@ def _unequal_seeds(metrics: TrainingPointMetrics, points: Sequence[TrainingPoint
     text = f"Seed{'s' if len(lacking) > 1 else ''} {listed} of the other values {'are' if len(lacking) > 1 else 'is'} "
     remedy = "Go on with --resume; where a seed diverged, the value cannot be relied on."
     return finding(FindingKind.UNEQUAL_SEEDS, Verdict.DEGRADED, f"{text}missing here.", remedy, missing=len(lacking))
-
-
-def _name(point: TrainingPointMetrics) -> str:
-    return ", ".join(f"{name}={format_value(value)}" for name, value in point.setting.items())

@@ -10,7 +10,7 @@ import msgspec
 
 from harness.judge.findings import Finding, Verdict
 from harness.judge.interval import Interval
-from harness.judge.metrics import Usage
+from harness.judge.metrics import BaseRecommendation, Usage
 from harness.plan.knobs import Setting
 from harness.record.model_card import ModelCard
 
@@ -89,14 +89,10 @@ class TrainingPointMetrics(msgspec.Struct, frozen=True, kw_only=True):
     fits: tuple[FitMetrics, ...]
 
 
-class TrainingRecommendation(msgspec.Struct, frozen=True, kw_only=True):
-    """Which setting to train with, and how sure we are. `sentence` is what a user reads first."""
+class TrainingRecommendation(BaseRecommendation, frozen=True, kw_only=True):
+    """Which setting to train with."""
 
-    sentence: str
-    best_point: int | None = None
-    baseline_point: int | None = None
     gain: Interval | None = None  # test accuracy of best minus baseline, seed by seed
-    tied_points: tuple[int, ...] = ()  # points that the data cannot tell from the best
 
 
 class TrainingResult(msgspec.Struct, frozen=True, kw_only=True):

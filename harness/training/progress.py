@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.judge.number_text import figure
-from harness.plan.knobs import format_value
+from harness.plan.knobs import setting_text
 
 if TYPE_CHECKING:
     from harness.plan.plan import Trial
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 def fit_text(trial: Trial, point: TrainingPoint) -> str:
     """`learning_rate=0.01, seed 2`."""
-    words = [f"{name}={format_value(value)}" for name, value in point.setting.items()]
-    return ", ".join([*words, f"seed {trial.seed}"])
+    return ", ".join(filter(None, (setting_text(point.setting), f"seed {trial.seed}")))
 
 
 def epoch_text(row: Epoch) -> str:

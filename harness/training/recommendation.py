@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.judge.checks.case import worst
+from harness.judge.answers.recommendation import why_all_invalid
 from harness.judge.findings import FindingKind, Verdict
-from harness.judge.number_text import figure, grouped
+from harness.judge.number_text import figure, listed
+from harness.judge.run_result import run_verdict
 from harness.judge.stats.mean_intervals import FEWEST_RUNS, run_mean
-from harness.plan.knobs import format_value
+from harness.plan.knobs import setting_text
 from harness.training.metrics import TrainingRecommendation
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def recommend_training(points: Sequence[TrainingPointMetrics], plan: TrainingPla
         return TrainingRecommendation(sentence="No answer: nothing was trained.")
     believed = [point for point in points if point.verdict is not Verdict.INVALID and point.validation_accuracy]
     if not believed:
-        return TrainingRecommendation(sentence=_why_all_invalid(points))
+        return TrainingRecommendation(sentence=why_all_invalid(points, "fit") or "No answer: no fit came to its end.")
     choice = _choose(believed, plan)
     return TrainingRecommendation(
         sentence=" ".join(_sentences(choice, points, plan)),
@@ -78,17 +78,8 @@ def _speed(point: TrainingPointMetrics) -> float:
 
 
 def training_verdict(found: TrainingRecommendation, points: Sequence[TrainingPointMetrics]) -> Verdict:
-    """The verdict on the recommendation: the worst of the points that it names.
-
-    A setting that diverged cannot be the best, so leaving it out costs nothing; one that was cut off might.
-    """
-    by_number = {point.point: point for point in points}
-    if found.best_point is None:
-        return Verdict.INVALID
-    cut_off = any(point.verdict is Verdict.INVALID and not _diverges(point) for point in points)
-    named = [number for number in (found.best_point, found.baseline_point) if number is not None]
-    left_out = Verdict.DEGRADED if cut_off else Verdict.VALID
-    return worst([left_out, *(by_number[number].verdict for number in named)])
+    """The verdict on the recommendation. A setting that diverged is left out at no cost: it cannot be the best."""
+    return run_verdict(found, [point for point in points if not _diverges(point)])
 
 
 def _diverges(point: TrainingPointMetrics) -> bool:
@@ -130,7 +121,7 @@ def _sentences(choice: _Choice, points: Sequence[TrainingPointMetrics], plan: Tr
         yield f"{seeds} cannot tell a better value from a luckier start: use --seeds {FEWEST_RUNS}."
     diverged = [_name(point) for point in points if _diverges(point)]
     if diverged:
-        yield f"{_listed(diverged)} diverged."
+        yield f"{listed(diverged)} diverged."
 
 
 def _speed_sentences(choice: _Choice) -> Iterable[str]:
@@ -143,7 +134,7 @@ def _speed_sentences(choice: _Choice) -> Iterable[str]:
         f"{figure(_speed(best) / _speed(point))}{_TIMES} {_name(point)}" for point in choice.tied if _speed(point)
     ]
     if against:
-        yield f"That is {_listed(against)}, and their accuracies cannot be told apart."
+        yield f"That is {listed(against)}, and their accuracies cannot be told apart."
 
 
 def _fit_words(point: TrainingPointMetrics) -> str:
@@ -164,7 +155,7 @@ def _fit_words(point: TrainingPointMetrics) -> str:
 def _tie_words(best: TrainingPointMetrics, tied: Sequence[TrainingPointMetrics]) -> Iterable[str]:
     if not tied:
         return
-    yield f"{_listed([_name(point) for point in tied])} cannot be told apart from it here."
+    yield f"{listed([_name(point) for point in tied])} cannot be told apart from it here."
     times = [(point.seconds.value, point) for point in tied if point.seconds and _surely_faster(point, best)]
     if best.seconds and times:
         seconds, fastest = min(times, key=lambda pair: pair[0])
@@ -201,19 +192,4 @@ def _in_points(share: float) -> str:
 
 
 def _name(point: TrainingPointMetrics | None) -> str:
-    setting = point.setting if point else {}
-    return ", ".join(f"{name}={format_value(value)}" for name, value in setting.items()) or "the model"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _why_all_invalid(points: Sequence[TrainingPointMetrics]) -> str:
-    reasons = [finding for point in points for finding in point.findings if finding.verdict is Verdict.INVALID]
-    if not reasons:
-        return "No answer: no fit came to its end."
-    (kind, count), *_ = Counter(finding.kind for finding in reasons).most_common(1)
-    example = next(finding for finding in reasons if finding.kind is kind)
-    of = f"{grouped(count)} of {grouped(len(points))}" if len(points) > 1 else "and"
-    return f"No answer: every fit is INVALID, {of} for this reason: {example.text} {example.remedy}"
+    return setting_text(point.setting if point else {}) or "the model"

@@ -50,7 +50,7 @@ def run_training(job: TrainingJob) -> None:
     for trial, point in left:
         record = run_fit(job, trial, point, time_left)
         if trial.number == last_trial[point.number]:
-            fits = list(job.run_dir.evidence(plan, point.number))
+            fits = list(job.run_dir.data(plan, point.number))
             job.on_point(summarise_training_point(plan, point, fits))
         failures_in_a_row = 0 if record.failure is None else failures_in_a_row + 1
         if failures_in_a_row == MAX_FAILURES_IN_A_ROW:
@@ -71,10 +71,10 @@ def run_fit(job: TrainingJob, trial: Trial, point: TrainingPoint, time_left: Tim
     job.listener(TrialStarted(name, steps=epochs))
     time_left.fit_started()
     record = _measure_fit(job, trial, point, on_epoch)
-    evidence = folder.evidence(plan, trial, point)
-    time_left.fit_ended(skipped_epochs=epochs - len(evidence.epochs))
-    failure = record.failure or (None if evidence.epochs else "the trainer left no epoch")
-    result = result_text(summarise_fit(evidence, plan)) if evidence.epochs else ""
+    data = folder.data(plan, trial, point)
+    time_left.fit_ended(skipped_epochs=epochs - len(data.epochs))
+    failure = record.failure or (None if data.epochs else "the trainer left no epoch")
+    result = result_text(summarise_fit(data, plan)) if data.epochs else ""
     job.listener(TrialEnded(name, result, failure, left_s=time_left.seconds))
     return record
 

@@ -49,7 +49,7 @@ class FitRecord(BaseTrialRecord, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FitEvidence:
+class FitData:
     """Everything that one trial left behind, before anything is computed from it.
 
     samples: `harness.record.samples.sample_schema()`; None where the samplers wrote nothing.
@@ -76,12 +76,12 @@ class FitDir(TrialFolder[FitRecord]):
         """What the trainer prints."""
         return self.path / "trainer.log"
 
-    def evidence(self, plan: TrainingPlan, trial: Trial, point: TrainingPoint) -> FitEvidence:
+    def data(self, plan: TrainingPlan, trial: Trial, point: TrainingPoint) -> FitData:
         """Everything measured in this trial, as far as it can be read."""
         from harness.record.samples import read_samples
 
         record = self.read()
-        return FitEvidence(
+        return FitData(
             trial=trial,
             point=point,
             planned_epochs=plan.epochs[point.number],
@@ -103,8 +103,8 @@ class TrainingDir(RunFolder[TrainingRecord, FitDir]):
         """The folder of one trial."""
         return FitDir(self.path / "trials" / f"{trial.number:03d}-{point.slug}-s{trial.seed}")
 
-    def evidence(self, plan: TrainingPlan, point_number: int | None = None) -> Iterator[FitEvidence]:
+    def data(self, plan: TrainingPlan, point_number: int | None = None) -> Iterator[FitData]:
         """What was measured, trial by trial, of one point or of all; trials never started are left out."""
         for trial, point, folder in self.trials(plan):
             if folder.path.is_dir() and point_number in (None, point.number):
-                yield folder.evidence(plan, trial, point)
+                yield folder.data(plan, trial, point)

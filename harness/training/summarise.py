@@ -6,6 +6,7 @@ and its interval are over seeds: they say how far a setting's result depends on 
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from harness.clock import NS_PER_S
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.judge.numbers.resource_usage import mean_usage, usage
-from harness.judge.numbers.sample_series import Samples
+from harness.judge.numbers.sample_series import SampleSeries
 from harness.judge.stats.mean_intervals import run_mean, share_interval
 from harness.record.rows import Window
 from harness.training.checks import judge_fit, judge_together, judge_training_point
@@ -28,25 +29,25 @@ if TYPE_CHECKING:
 
     from harness.training.epochs import Epoch
     from harness.training.plan import TrainingPlan, TrainingPoint
-    from harness.training.run_dir import FitEvidence
+    from harness.training.run_dir import FitData
 
 _OVER_SEEDS = ("seconds", "test_loss", "samples_per_s")
 _SHARES = ("test_accuracy", "validation_accuracy", "train_accuracy")
 
 
-def summarise_fit(evidence: FitEvidence, plan: TrainingPlan) -> FitMetrics:
+def summarise_fit(data: FitData, plan: TrainingPlan) -> FitMetrics:
     """The numbers of one fit and what they are worth."""
-    rows, fit = evidence.epochs, evidence.fit
+    rows, fit = data.epochs, data.fit
     diverged = next((row.epoch for row in rows if not finite(row)), None)
     last = rows[-1] if rows and diverged is None else None
     lowest = min(rows, key=lambda row: row.validation_loss) if last else None
-    whole = fit is not None and diverged is None and evidence.failure is None
+    whole = fit is not None and diverged is None and data.failure is None
     metrics = FitMetrics(
-        trial=evidence.trial.number,
-        repeat=evidence.trial.repeat,
-        seed=evidence.trial.seed,
+        trial=data.trial.number,
+        repeat=data.trial.repeat,
+        seed=data.trial.seed,
         epochs=len(rows),
-        planned_epochs=evidence.planned_epochs,
+        planned_epochs=data.planned_epochs,
         diverged_epoch=diverged,
         seconds=_fit_seconds(rows),
         train_loss=last.train_loss if last else None,
@@ -60,21 +61,19 @@ def summarise_fit(evidence: FitEvidence, plan: TrainingPlan) -> FitMetrics:
         loss_rise=_rise(lowest, last),
         samples_per_s=_samples_per_s(rows),
         seconds_to_target=_seconds_to(plan.target_accuracy, rows),
-        usage=usage(Samples(evidence.samples), Window(rows[0].begin_ns, rows[-1].end_ns)) if rows else mean_usage([]),
+        usage=usage(SampleSeries(data.samples), Window(rows[0].begin_ns, rows[-1].end_ns)) if rows else mean_usage([]),
         verdict=Verdict.VALID,
         findings=(),
     )
-    verdict, findings = judge_fit(metrics, evidence, plan)
+    verdict, findings = judge_fit(metrics, data, plan)
     return msgspec.structs.replace(metrics, verdict=verdict, findings=findings)
 
 
-def summarise_training_point(
-    plan: TrainingPlan, point: TrainingPoint, evidence: Sequence[FitEvidence]
-) -> TrainingPointMetrics:
+def summarise_training_point(plan: TrainingPlan, point: TrainingPoint, data: Sequence[FitData]) -> TrainingPointMetrics:
     """The numbers of one setting over its seeds (at least one fit)."""
-    fits = tuple(summarise_fit(each, plan) for each in evidence)
+    fits = tuple(summarise_fit(each, plan) for each in data)
     whole = [fit for fit in fits if fit.whole]
-    shares = {name: _share(_known(whole, name)) for name in _SHARES}
+    shares = {name: _mean(_known(whole, name), highest=1.0) for name in _SHARES}
     test = shares["test_accuracy"]
     times = _known(whole, "seconds_to_target")
     metrics = TrainingPointMetrics(
@@ -82,27 +81,27 @@ def summarise_training_point(
         setting=point.setting,
         seeds=len(whole),
         epochs=plan.epochs[point.number],
-        test_sampling=_sampling(test, evidence),
-        gap=_mean(_known(whole, "gap")),
-        seconds_to_target=_positive(times) if whole and len(times) == len(whole) else None,
+        test_sampling=_sampling(test, data),
+        gap=_mean(_known(whole, "gap"), lowest=-math.inf),
+        seconds_to_target=_mean(times) if whole and len(times) == len(whole) else None,
         reached_target=len(times),
         meets_target=None if test is None else test.value >= plan.target_accuracy,
-        curves=curves([each.epochs for each, fit in zip(evidence, fits, strict=True) if fit.whole or not whole]),
+        curves=curves([each.epochs for each, fit in zip(data, fits, strict=True) if fit.whole or not whole]),
         usage=mean_usage([fit.usage for fit in fits if fit.epochs]),
         verdict=Verdict.VALID,
         findings=(),
         fits=fits,
         **shares,
-        **{name: _positive(_known(whole, name)) for name in _OVER_SEEDS},
+        **{name: _mean(_known(whole, name)) for name in _OVER_SEEDS},
     )
     verdict, findings = judge_training_point(metrics, plan)
     return msgspec.structs.replace(metrics, verdict=verdict, findings=findings)
 
 
-def summarise_training(plan: TrainingPlan, evidence: Iterable[FitEvidence]) -> TrainingResult:
+def summarise_training(plan: TrainingPlan, data: Iterable[FitData]) -> TrainingResult:
     """All points that were fitted, the recommendation, and what is missing."""
-    by_point: dict[int, list[FitEvidence]] = defaultdict(list)
-    for each in evidence:
+    by_point: dict[int, list[FitData]] = defaultdict(list)
+    for each in data:
         by_point[each.point.number].append(each)
     fitted = [point for point in plan.points if by_point[point.number]]
     points = judge_together([summarise_training_point(plan, p, by_point[p.number]) for p in fitted], plan)
@@ -153,20 +152,12 @@ def _known(fits: Sequence[FitMetrics], name: str) -> list[float]:
     return [value for fit in fits if (value := getattr(fit, name)) is not None]
 
 
-def _mean(values: Sequence[float]) -> Interval | None:
-    return run_mean(values) if values else None
+def _mean(values: Sequence[float], lowest: float = 0.0, highest: float = math.inf) -> Interval | None:
+    return run_mean(values).clipped(lowest, highest) if values else None
 
 
-def _positive(values: Sequence[float]) -> Interval | None:
-    return run_mean(values).clipped(0.0) if values else None
-
-
-def _share(values: Sequence[float]) -> Interval | None:
-    return run_mean(values).clipped(0.0, 1.0) if values else None
-
-
-def _sampling(accuracy: Interval | None, evidence: Sequence[FitEvidence]) -> Interval | None:
-    count = next((each.fit.model.test_count for each in evidence if each.fit), None)
+def _sampling(accuracy: Interval | None, data: Sequence[FitData]) -> Interval | None:
+    count = next((each.fit.model.test_count for each in data if each.fit), None)
     if accuracy is None or not count:
         return None
     low, high = share_interval(round(accuracy.value * count), count)

@@ -64,6 +64,8 @@ def exchange(
                 body += chunk
                 left_s = (deadline_ns - monotonic_ns()) / NS_PER_S
                 connection.sock.settimeout(max(left_s, 0.001))
+            if response.length and len(body) < limit_bytes:
+                raise http.client.IncompleteRead(body, response.length)  # `read1` does not notice
     except (OSError, http.client.HTTPException) as error:
         raise NoResponseError(getattr(error, "strerror", None) or str(error) or type(error).__name__) from error
     return BoundedResponse(response.status, body)

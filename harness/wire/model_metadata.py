@@ -27,7 +27,7 @@ def ask(url: ServerUrl, path: str) -> BoundedResponse:
         remedy = "is the server running, and is this its port?"
         if isinstance(error.__cause__, ssl.SSLError):
             remedy = f"give the authority of its certificate, for example in {TLS_CA}"
-        raise UserError(f"{url}: no answer ({error}); {remedy}", subject="server") from error
+        raise UserError(f"{url}: no response ({error}); {remedy}", subject="server") from error
 
 
 def read_document(url: ServerUrl, model: str, path: str, parse: Callable[[str, Any], BankMeta]) -> BankMeta:

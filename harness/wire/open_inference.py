@@ -81,7 +81,7 @@ class OpenInferenceBinaryCodec(OpenInferenceJsonCodec):
                 offset += size or 0
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
-        raise WireError(f"the answer has no output {self._meta.output_name!r}")
+        raise WireError(f"the response has no output {self._meta.output_name!r}")
 
 
 def as_rows(item: NDArray[Any], meta: BankMeta) -> NDArray[Any]:

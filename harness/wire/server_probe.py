@@ -67,7 +67,7 @@ def ask_once(url: str, protocol: str, bank: Bank) -> None:
     try:
         response = exchange(server, request, timeout_s=FIRST_TIMEOUT_S, limit_bytes=FIRST_LIMIT_BYTES)
     except NoResponseError as error:
-        raise UserError(f"{url}: the first request got no answer ({error}); is this its port?", "server") from error
+        raise UserError(f"{url}: the first request got no response ({error}); is this its port?", "server") from error
     if not 200 <= response.status < 300:
         reason = codec.describe(response.status, response.body)
         raise UserError(f"{url}: the first request of {bank.meta.model} was refused ({reason}); {_ADVICE}", "server")
@@ -79,10 +79,10 @@ def _check_size(url: str, codec: Codec, body: bytes, bank: Bank) -> None:
     try:
         count = codec.decode(body).size
     except WireError as error:
-        raise UserError(f"{url}: the first answer cannot be read ({error}); {_ADVICE}", "server") from error
+        raise UserError(f"{url}: the first response cannot be read ({error}); {_ADVICE}", "server") from error
     if count != bank.expected[0].size:
         raise UserError(
-            f"{url}: the first answer of {bank.meta.model} has {count} numbers, but {bank.expected[0].size} are "
+            f"{url}: the first response of {bank.meta.model} has {count} numbers, but {bank.expected[0].size} are "
             f"expected; {_ADVICE}, or check no predictions",
             "server",
         )

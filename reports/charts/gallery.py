@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.plan.plan import Plan
     from reports.charts.xy import Read
     from reports.report_input import ReportInput
-    from reports.views.curves import Axis, Curves
+    from reports.views.curves import Axis, PointCurves
 
 _OKABE_ITO = (  # colour-blind safe, without the yellow and black that one of the two backgrounds swallows
     ("#0072b2", "#56b4e9"),
@@ -60,7 +60,7 @@ class Colour:
     dark: str
 
 
-def gallery(report: ReportInput) -> tuple[Curves, list[Drawing]]:
+def gallery(report: ReportInput) -> tuple[PointCurves, list[Drawing]]:
     """The charts that have something to show; none for a single point."""
     lines = curves(report.result)
     if len(report.result.points) < 2:
@@ -69,7 +69,7 @@ def gallery(report: ReportInput) -> tuple[Curves, list[Drawing]]:
     return lines, [Drawing(title, svg) for title, svg in found if svg is not None]
 
 
-def colours(lines: Curves) -> list[Colour]:
+def colours(lines: PointCurves) -> list[Colour]:
     """A colour per line: from low to high where the names are numbers, else as different as can be."""
     return palette([line.name for line in lines.coloured], ordered=lines.ordered)
 

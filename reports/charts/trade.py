@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.judge.interval import Interval
-from harness.plan.knobs import format_value
+from harness.plan.knobs import format_value, setting_text
 from reports.charts.xy import Chart, draw
-from reports.labels import setting_label
-from reports.views.curves import Axis, Curves, Line
+from reports.views.curves import Axis, PointCurves, PointLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +31,7 @@ class _Names(Axis):
         return ", ".join(format_value(value) for value in point.setting.values())
 
 
-def trade_charts(report: ReportInput, lines: Curves) -> list[tuple[str, Markup]]:
+def trade_charts(report: ReportInput, lines: PointCurves) -> list[tuple[str, Markup]]:
     """(title, svg) of wrong answers against throughput and against p99; none where accuracy does not depend on it.
 
     Marks have the colours of their lines in the other charts, which are drawn from `lines`.
@@ -42,13 +41,13 @@ def trade_charts(report: ReportInput, lines: Curves) -> list[tuple[str, Markup]]
     chosen = [points[each.point] for each in result.trade_off]
     front = [points[each.point] for each in result.trade_off if each.on_front]
     of_point = {point.point: line.index or 0 for line in lines.lines for point in line.points}
-    marks = [Line(setting_label(point.setting), (point,), of_point[point.point]) for point in chosen]
+    marks = [PointLine(setting_text(point.setting), (point,), of_point[point.point]) for point in chosen]
     found = []
     rated = {each.point: each.accuracy for each in result.trade_off}
     for chart in _charts(report, rated):
         along = sorted(front, key=lambda point: each.value if (each := chart.x(point)) else 0.0)
-        line = [Line("Pareto front", tuple(along), None)] if len(along) > 1 else []
-        curves = Curves("", (*line, *marks), _Names(""), ordered=False, best=result.recommendation.best_point)
+        line = [PointLine("Pareto front", tuple(along), None)] if len(along) > 1 else []
+        curves = PointCurves("", (*line, *marks), _Names(""), ordered=False, best=result.recommendation.best_point)
         svg = draw(chart, curves)
         if svg is not None:
             found.append((chart.title, svg))

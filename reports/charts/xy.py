@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics
-    from reports.views.curves import Axis, Curves, Line
+    from reports.views.curves import Axis, PointCurves, PointLine
 
     Read = Callable[[PointMetrics], Interval | None]
 
@@ -54,7 +54,7 @@ class _Place:
     y: Interval
 
 
-def draw(chart: Chart, curves: Curves) -> Markup | None:
+def draw(chart: Chart, curves: PointCurves) -> Markup | None:
     """The chart as an `<svg>` element; None where fewer than two points have both figures."""
     placed = [(line, _places(line, chart)) for line in curves.lines]
     shown = [place for _, places in placed for place in places]
@@ -77,7 +77,7 @@ def draw(chart: Chart, curves: Curves) -> Markup | None:
         return to_svg(paper, chart.key, chart.title, _description(chart, curves))
 
 
-def _places(line: Line, chart: Chart) -> list[_Place]:
+def _places(line: PointLine, chart: Chart) -> list[_Place]:
     found = [(point, chart.x(point), chart.y(point)) for point in line.points]
     return [_Place(point, x, y) for point, x, y in found if x is not None and y is not None]
 
@@ -141,7 +141,7 @@ def _linear_labels(axis: XAxis | YAxis, largest: float) -> None:
         axis.set_major_formatter(lambda value, _: figure(value, 3))
 
 
-def _draw_line(axes: Axes, line: Line, places: Sequence[_Place]) -> None:
+def _draw_line(axes: Axes, line: PointLine, places: Sequence[_Place]) -> None:
     colour = series_colour(line.index)
     grey = line.index is None
     xs, ys = [place.x.value for place in places], [place.y.value for place in places]
@@ -192,7 +192,7 @@ def _mark_limit(axes: Axes, chart: Chart, shown: Sequence[_Place]) -> None:
         axes.plot(levels, levels, color=GREY, linewidth=1.2, linestyle=(0, (2, 2)), zorder=1)
 
 
-def _label_points(axes: Axes, placed: Sequence[Sequence[_Place]], curves: Curves) -> None:
+def _label_points(axes: Axes, placed: Sequence[Sequence[_Place]], curves: PointCurves) -> None:
     """The place of each point on its axis, beside it; left out where it would cover another label."""
     taken: list[tuple[float, float]] = []
     for places in placed:
@@ -207,7 +207,7 @@ def _label_points(axes: Axes, placed: Sequence[Sequence[_Place]], curves: Curves
                           textcoords="offset points", ha="right", fontsize=9, color=MUTED)  # fmt: skip
 
 
-def _description(chart: Chart, curves: Curves) -> str:
+def _description(chart: Chart, curves: PointCurves) -> str:
     lines = f"A line per {curves.title}: {', '.join(line.name for line in curves.coloured)}." if curves.title else ""
     others = len(curves.lines) - len(curves.coloured)
     grey = f" {others} more in grey." if others else ""

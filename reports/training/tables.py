@@ -8,7 +8,8 @@ from harness.plan.knobs import format_value
 from reports import units
 from reports.labels import reasons
 from reports.training.texts import fit_words, label, share, shares
-from reports.views.points_table import Cell, Table
+from reports.views.points_table import Cell, Table, verdict_cell
+from reports.views.usage import COLUMNS, known_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,17 +29,14 @@ def points_table(report: TrainingInput) -> Table:
         "Test loss", "Seeds", "Epochs", "Examples /s", "Fitting, s", f"s until {target} %", f"Seeds at {target} %",
     )  # fmt: skip
     rows = tuple(tuple(_point_cells(point, report)) for point in report.result.points)
-    numbers = [point.point for point in report.result.points]
-    best = report.result.recommendation.best_point
-    stressed = numbers.index(best) if best in numbers and len(numbers) > 1 else None
+    stressed = report.best_row if len(rows) > 1 else None
     return Table(columns, rows, stressed, len(swept or ("",)) + 1)
 
 
 def _point_cells(point: TrainingPointMetrics, report: TrainingInput) -> Iterator[Cell]:
     names = [format_value(point.setting[name]) for name in report.plan.swept] or [report.plan.model]
     yield from (Cell(text, key=text, kind="point") for text in names)
-    why = ", ".join(kind.replace("_", " ") for kind in reasons(point))
-    yield Cell(point.verdict.value, why, key=point.verdict.value, kind="verdict")
+    yield verdict_cell(point.verdict, reasons(point))
     for estimate in (point.test_accuracy, point.validation_accuracy, point.train_accuracy, point.gap):
         yield Cell(*shares(estimate), key=_key(estimate))
     yield Cell(fit_words(point), key=fit_words(point), kind="text")
@@ -71,8 +69,7 @@ def fits_table(report: TrainingInput, most: int) -> Table:
 
 def _fit_cells(point: TrainingPointMetrics, fit: FitMetrics) -> Iterator[Cell]:
     yield Cell(label(point), key=label(point), kind="point")
-    kinds = ", ".join(finding.kind.value.replace("_", " ") for finding in fit.findings)
-    yield Cell(fit.verdict.value, kinds, key=fit.verdict.value, kind="verdict")
+    yield verdict_cell(fit.verdict, [finding.kind.value for finding in fit.findings])
     yield Cell(str(fit.seed), key=str(fit.seed))
     yield Cell(f"{fit.epochs} of {fit.planned_epochs}", key=str(fit.epochs))
     yield Cell(share(fit.test_accuracy), key=units.machine_number(fit.test_accuracy))
@@ -85,24 +82,20 @@ def _fit_cells(point: TrainingPointMetrics, fit: FitMetrics) -> Iterator[Cell]:
 
 
 _RESOURCES: Mapping[str, Callable[[Usage], str]] = {
-    "CPU of the trainer, cores": lambda usage: units.number(usage.cpu_target_cores, 2),
+    "CPU of the trainer, cores": COLUMNS["CPU target, cores"],
     "Each core": lambda usage: ", ".join(units.percent(core) for core in usage.cpu_machine_percent[:8]) or units.ABSENT,
-    "Memory, MB": lambda usage: units.number(usage.rss_target_mb),
-    "Threads": lambda usage: units.number(usage.threads_target, 2),
-    "Context switches /s": lambda usage: units.number(usage.context_switches_per_s),
-    "Steal": lambda usage: units.percent(usage.steal_percent),
-    "GPU use": lambda usage: units.percent(usage.gpu_utilization_percent),
-    "GPU memory, MB": lambda usage: units.number(usage.gpu_memory_mb),
-    "GPU power, W": lambda usage: units.number(usage.gpu_power_w),
-    "GPU energy, J": lambda usage: units.number(usage.gpu_energy_j),
-    "Samplers, CPU": lambda usage: units.percent(usage.sampler_cpu_percent),
-}
+    "Memory, MB": COLUMNS["Memory target, MB"],
+    **{
+        title: COLUMNS[title]
+        for title in ("Threads", "Context switches /s", "Steal", "GPU use", "GPU memory, MB", "GPU power, W",
+                      "GPU energy, J", "Samplers, CPU")
+    },
+}  # fmt: skip
 
 
 def resources_table(points: Sequence[TrainingPointMetrics]) -> Table:
     """Usage per point while it was fitted and judged; a column that no point has is left out."""
-    read = {name: [cell(point.usage) for point in points] for name, cell in _RESOURCES.items()}
-    known = {name: cells for name, cells in read.items() if any(cell != units.ABSENT for cell in cells)}
+    known = known_columns(_RESOURCES, [point.usage for point in points])
     rows = tuple(
         (Cell(label(point), key=label(point), kind="point"), *(Cell(cells[number]) for cells in known.values()))
         for number, point in enumerate(points)

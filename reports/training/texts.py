@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.judge.findings import FindingKind
+from harness.plan.knobs import setting_text
 from reports import units
-from reports.labels import reasons, setting_label
+from reports.labels import reasons
 from reports.run_texts import RunTexts, knob_columns, verdict_cell, with_interval
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _FIT_WORDS = {
 
 def label(point: TrainingPointMetrics) -> str:
     """`learning_rate=0.01`."""
-    return setting_label(point.setting) or "the model"
+    return setting_text(point.setting) or "the model"
 
 
 def fit_words(point: TrainingPointMetrics) -> str:
@@ -55,6 +56,7 @@ def training_texts(plan: TrainingPlan) -> RunTexts[TrainingPointMetrics]:
     target = f"s to {100 * plan.target_accuracy:g} %"
     epochs = sum(plan.epochs[trial.point] for trial in plan.trials)
     return RunTexts(
+        subject="training",
         label=label,
         seconds=lambda point: point.seconds.value if point.seconds else 0.0,
         limit=f"target accuracy: {plan.target_accuracy:g}",

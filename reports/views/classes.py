@@ -6,9 +6,9 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from harness.plan.knobs import format_value
+from harness.plan.knobs import format_value, setting_text
 from reports import units
-from reports.labels import point_label, setting_label
+from reports.labels import point_label
 from reports.views.points_table import SLO_WORDS, Cell, Table
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def isolation_sentences(points: Iterable[PointMetrics]) -> Iterator[str]:
             alone = numbered[each.alone_point].response.at(0.99)
             here = each.response.at(0.99)
             yield (
-                f"{each.name} at {setting_label(point.setting) or point_label(point)}"
+                f"{each.name} at {setting_text(point.setting) or point_label(point)}"
                 f"{f' (with {others})' if each is point.classes[0] and others else ''}: "
                 f"p99 {units.milliseconds(alone)[0]}{units.THIN}ms alone, {units.milliseconds(here)[0]}{units.THIN}ms "
                 f"here: {units.number(each.slowdown.value)}\u00d7 "

@@ -21,7 +21,7 @@ MAX_LINES = 8  # more cannot be told apart; the rest is drawn grey
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PointLine:
     """Points that belong together, in the order of the axis; `index` picks its colour and its marker."""
 
     name: str
@@ -53,17 +53,17 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True)
-class Curves:
+class PointCurves:
     """All lines of a run; `ordered`: the names are numbers, so colours go from low to high."""
 
     title: str  # what distinguishes the lines: `batch_size`
-    lines: tuple[Line, ...]
+    lines: tuple[PointLine, ...]
     axis: Axis
     ordered: bool
     best: int | None  # number of the recommended point
 
     @property
-    def coloured(self) -> tuple[Line, ...]:
+    def coloured(self) -> tuple[PointLine, ...]:
         """The lines with a colour of their own."""
         return tuple(line for line in self.lines if line.index is not None)
 
@@ -74,26 +74,28 @@ def hollow(point: PointMetrics) -> bool:
     return point.verdict is Verdict.INVALID or saturated
 
 
-def curves(result: RunResult) -> Curves:
+def curves(result: RunResult) -> PointCurves:
     """Lines over load, one per setting; over the knob instead where only that was varied."""
     points = _of_one_kind(result.points)
     settings = list(dict.fromkeys(_key(point.setting.values()) for point in points))
     loads = dict.fromkeys(load_label(point) for point in points)
     names = list(points[0].setting) if points else []
     if len(loads) == 1 and len(names) == 1 and len(settings) > 1:
-        line = Line(next(iter(loads)), _along(points, Axis(names[0], knob=names[0])), 0)
-        return Curves("", (line,), Axis(names[0], knob=names[0]), ordered=True, best=result.recommendation.best_point)
+        line = PointLine(next(iter(loads)), _along(points, Axis(names[0], knob=names[0])), 0)
+        return PointCurves(
+            "", (line,), Axis(names[0], knob=names[0]), ordered=True, best=result.recommendation.best_point
+        )
     by_setting: dict[tuple[str, ...], list[PointMetrics]] = defaultdict(list)
     for point in points:
         by_setting[_key(point.setting.values())].append(point)
     axis = _load_axis(points)
     chosen = _most_telling(by_setting, result)
     lines = tuple(
-        Line(", ".join(key) or "the target", _along(members, axis), chosen.get(key))
+        PointLine(", ".join(key) or "the target", _along(members, axis), chosen.get(key))
         for key, members in by_setting.items()
     )
     numeric = not any(isinstance(value, str) for point in points for value in point.setting.values())
-    return Curves(", ".join(names), lines, axis, ordered=numeric, best=result.recommendation.best_point)
+    return PointCurves(", ".join(names), lines, axis, ordered=numeric, best=result.recommendation.best_point)
 
 
 def _of_one_kind(points: Sequence[PointMetrics]) -> Sequence[PointMetrics]:

@@ -11,9 +11,8 @@ from reports.labels import SEVERITY, finding_title, point_label
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from harness.judge.findings import Finding, FindingKind
+    from harness.judge.findings import Finding, FindingKind, JudgedPoint
     from harness.judge.metrics import PointMetrics
-    from reports.labels import JudgedPoint
 
 _Point = TypeVar("_Point", bound="JudgedPoint")
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.plan.knobs import format_value
-from harness.plan.plan import TrialKind
+from harness.plan.knobs import format_value, setting_text
 from reports import units
-from reports.labels import VERDICT_MEANING, point_label, verdict_counts
-from reports.views.points_table import points_table
+from reports.kinds import texts_of
+from reports.labels import VERDICT_MEANING, verdict_counts
+from reports.views.points_table import Table, points_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from harness.judge.metrics import PointMetrics, Recommendation, RunResult
     from harness.plan.plan import Plan
     from harness.record.model_card import ModelCard
-    from reports.report_input import ReportInput
-    from reports.views.points_table import Table
+    from harness.training.metrics import TrainingResult
+    from harness.training.plan import TrainingPlan
+    from reports.report_input import BaseReportInput, ReportInput
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class HeadlineFigure:
     """A headline figure."""
 
     name: str
@@ -41,49 +42,56 @@ class Conserved:
     holds: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Everything a page says beside its charts, timelines and findings."""
+    """Everything that the page of any kind of run says beside its charts, tables of detail and findings."""
 
     name: str
     subtitle: str
     sentence: str
     verdict: str
     verdict_words: str
-    slo: str
     missing: tuple[str, ...]
-    headline: tuple[Figure, ...]
-    headline_of: str
-    points: Table
-    conserved: tuple[Conserved, ...]
     model: tuple[tuple[str, str], ...]
-    method: tuple[tuple[str, str], ...]
+    headline_of: str
+    headline: tuple[HeadlineFigure, ...] = ()
+    ranges: str = "ranges are 95 % intervals"  # what the ranges beside the figures are
+    points: Table = field(default_factory=lambda: Table((), ()))
+    method: tuple[tuple[str, str], ...] = ()
+    slo: str = ""
+    conserved: tuple[Conserved, ...] = ()
 
 
-def page(report: ReportInput) -> Page:
-    """The view of a run."""
-    plan, result = report.plan, report.result
-    best = next((point for point in result.points if point.point == result.recommendation.best_point), None)
-    if best is None and len(result.points) == 1:
-        best = result.points[0]
+def common_page(report: BaseReportInput) -> Page:
+    """The page without what each kind of run adds: headline, points, method."""
+    plan, result, texts = report.plan, report.result, texts_of(report.plan)
+    row = report.headline_row
     return Page(
         name=plan.name,
-        subtitle=", ".join(part for part in (plan.target, plan.model, instant(report.started_at)) if part),
+        subtitle=", ".join(part for part in (texts.subject, plan.model, instant(report.started_at)) if part),
         sentence=result.recommendation.sentence,
         verdict=result.verdict.value,
         verdict_words=_verdict_words(result),
-        slo=str(plan.slo) if plan.slo else "",
         missing=result.missing,
-        headline=tuple(_headline(best, result.recommendation)) if best else (),
-        headline_of=point_label(best) if best else "",
-        points=points_table(result, plan),
-        conserved=tuple(_conserved(result)),
         model=tuple(model_facts(_common(result.model, plan))),
-        method=tuple(_method(report)),
+        headline_of="" if row is None else texts.label(result.points[row]),
     )
 
 
-def _verdict_words(result: RunResult) -> str:
+def page(report: ReportInput) -> Page:
+    """The page of a run that measured a server."""
+    plan, result, row = report.plan, report.result, report.headline_row
+    return replace(
+        common_page(report),
+        headline=() if row is None else tuple(_headline(result.points[row], result.recommendation)),
+        points=points_table(result, plan),
+        method=tuple(_method(report)),
+        slo=str(plan.slo) if plan.slo else "",
+        conserved=tuple(_conserved(result)),
+    )
+
+
+def _verdict_words(result: RunResult | TrainingResult) -> str:
     counts = verdict_counts(result.points)
     if len({point.verdict for point in result.points}) > 1:
         return f"{counts}; the run\u2019s verdict is that of its answer"
@@ -95,34 +103,35 @@ def instant(iso: str) -> str:
     return f"{iso[:10]} {iso[11:16]} UTC" if iso.endswith("+00:00") else iso
 
 
-def _headline(point: PointMetrics, answer: Recommendation) -> Iterator[Figure]:
+def _headline(point: PointMetrics, answer: Recommendation) -> Iterator[HeadlineFigure]:
     value, interval = units.estimate(answer.rate_rps or point.throughput_rps)
-    yield Figure("Throughput", value, "req/s", _notes(interval, "fresh trials only" if answer.rate_rps else ""))
+    yield HeadlineFigure("Throughput", value, "req/s", _notes(interval, "fresh trials only" if answer.rate_rps else ""))
     if answer.certainty is not None and answer.rate_rps is not None:
-        yield Figure("Certainty", units.percent(100 * answer.certainty), "", ("of being within 2\u202f% of the best",))
+        certainty = units.percent(100 * answer.certainty)
+        yield HeadlineFigure("Certainty", certainty, "", ("of being within 2\u202f% of the best",))
     if answer.speedup is not None:
         value, interval = units.estimate(answer.speedup, 2)
-        yield Figure("Over the baseline", f"{value}\u00d7", "", _notes(interval))
+        yield HeadlineFigure("Over the baseline", f"{value}\u00d7", "", _notes(interval))
     for p in (0.5, 0.99):
         value, interval = units.milliseconds(point.response.at(p))
         service, _ = units.milliseconds(point.service.at(p))
         unit = "" if value == units.ABSENT else "ms"
         notes = _notes(interval, f"service {service}{units.THIN}ms" if service != units.ABSENT else "")
-        yield Figure(f"{units.percentile_name(p)} response", value, unit, notes)
+        yield HeadlineFigure(f"{units.percentile_name(p)} response", value, unit, notes)
     if point.goodput_rps is not None:
         value, interval = units.estimate(point.goodput_rps)
-        yield Figure("Goodput", value, "req/s", _notes(interval))
+        yield HeadlineFigure("Goodput", value, "req/s", _notes(interval))
     if point.stream is not None:
         value, interval = units.estimate(point.stream.tokens_per_s)
-        yield Figure("Tokens", value, "/s", _notes(interval))
+        yield HeadlineFigure("Tokens", value, "/s", _notes(interval))
         for kind, p in (("ttft", 0.9), ("itl", 0.99)):
             value, interval = units.milliseconds(getattr(point.stream, kind).at(p))
             unit = "" if value == units.ABSENT else "ms"
-            yield Figure(f"{units.percentile_name(p)} {kind.upper()}", value, unit, _notes(interval))
+            yield HeadlineFigure(f"{units.percentile_name(p)} {kind.upper()}", value, unit, _notes(interval))
     if point.mean_batch is not None:
-        yield Figure("Mean batch", units.number(point.mean_batch), "requests")
+        yield HeadlineFigure("Mean batch", units.number(point.mean_batch), "requests")
     if point.usage.cpu_target_cores is not None:
-        yield Figure("CPU of the target", units.number(point.usage.cpu_target_cores, 2), "cores")
+        yield HeadlineFigure("CPU of the target", units.number(point.usage.cpu_target_cores, 2), "cores")
 
 
 def _notes(*texts: str) -> tuple[str, ...]:
@@ -139,7 +148,7 @@ def _conserved(result: RunResult) -> Iterator[Conserved]:
         yield Conserved(f"{units.count(total[whole])} {whole} {sign} {listed}", holds)
 
 
-def _common(model: ModelCard | None, plan: Plan) -> ModelCard | None:
+def _common(model: ModelCard | None, plan: Plan | TrainingPlan) -> ModelCard | None:
     """The card without what differs from point to point where the engine or its precision was swept."""
     if model is None or not {"engine", "precision"} & set(plan.swept):
         return model
@@ -176,16 +185,13 @@ def _method(report: ReportInput) -> Iterator[tuple[str, str]]:
     yield "Target", plan.target
     yield "Scenario", plan.scenario
     yield "Arrivals", _arrivals(points)
-    yield "Swept", "; ".join(_swept(plan)) or "nothing: one setting"
-    if plan.fixed:
-        yield "Set", ", ".join(f"{name}={format_value(value)}" for name, value in plan.fixed.items())
-    if plan.left_out:
-        yield "Left out", "; ".join(plan.left_out)
+    yield from settings_facts(plan)
     yield (
         "Each trial",
         f"{units.duration(plan.load.warmup_s)} of warm-up, then {units.duration(plan.seconds)} measured",
     )
-    yield "Repeats", _repeats(plan)
+    most = "at most " if plan.precision is not None else ""
+    yield "Repeats", f"{most}{plan.repeats} per point; {len(plan.trials)} trials in shuffled blocks, seed {plan.seed}"
     if plan.precision is not None:
         yield "Precision", f"throughput and p99 to \u00b1{units.percent(100 * plan.precision)}"
     yield "Objective (SLO)", str(plan.slo) if plan.slo else "none given"
@@ -195,27 +201,23 @@ def _method(report: ReportInput) -> Iterator[tuple[str, str]]:
     yield "Answers checked", _checked(plan, points)
 
 
-def _repeats(plan: Plan) -> str:
-    if plan.budget_seconds is None:
-        most = "at most " if plan.precision is not None else ""
-        return f"{most}{plan.repeats} per point; {len(plan.trials)} trials in shuffled blocks, seed {plan.seed}"
-    fresh = sum(trial.kind is TrialKind.CONFIRM for trial in plan.trials)
-    return (
-        f"{len(plan.trials)} trials in shuffled blocks within a budget of {units.duration(plan.budget_seconds)}, most "
-        f"of points that may be the best; {fresh} confirm those; seed {plan.seed}"
-    )
-
-
 def _arrivals(points: Sequence[PointMetrics]) -> str:
     kinds = list(dict.fromkeys(point.arrivals for point in points))
     words = {"closed": "closed loop: each user sends the next request when the last answer came"}
     return "; ".join(words.get(kind, f"open loop, {kind}: requests come whatever the answers do") for kind in kinds)
 
 
-def _swept(plan: Plan) -> Iterator[str]:
-    for name in plan.swept:
-        values = dict.fromkeys(format_value(point.setting[name]) for point in plan.points)
-        yield f"{name} = {', '.join(values)}"
+def settings_facts(plan: Plan | TrainingPlan) -> Iterator[tuple[str, str]]:
+    """Which knobs were swept, set and left out."""
+    swept = [
+        f"{name} = {', '.join(dict.fromkeys(format_value(point.setting[name]) for point in plan.points))}"
+        for name in plan.swept
+    ]
+    yield "Swept", "; ".join(swept) or "nothing: one setting"
+    if plan.fixed:
+        yield "Set", setting_text(plan.fixed)
+    if plan.left_out:
+        yield "Left out", "; ".join(plan.left_out)
 
 
 def _checked(plan: Plan, points: Sequence[PointMetrics]) -> str:

@@ -10,8 +10,9 @@ from reports import units
 from reports.labels import load_label, reasons
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from harness.judge.findings import Verdict
     from harness.judge.metrics import Accuracy, PointMetrics, RunResult
     from harness.plan.plan import Plan
 
@@ -61,8 +62,7 @@ def _point_cells(point: PointMetrics, plan: Plan, *, accuracy: bool) -> Iterator
         text = format_value(value)
         yield Cell(text, key=text, kind="point")
     yield Cell(load_label(point), key=units.machine_number(point.concurrency or point.rate_target_rps), kind="point")
-    why = ", ".join(kind.replace("_", " ") for kind in reasons(point))
-    yield Cell(point.verdict.value, why, key=point.verdict.value, kind="verdict")
+    yield verdict_cell(point.verdict, reasons(point))
     yield _cell(units.estimate(point.throughput_rps), point.throughput_rps.value)
     for p in (0.5, 0.9, 0.95, 0.99, 0.999):
         yield _percentile(point, "response", p)
@@ -84,6 +84,12 @@ def _point_cells(point: PointMetrics, plan: Plan, *, accuracy: bool) -> Iterator
     yield _cell((units.number(point.mean_batch), ""), point.mean_batch)
     if plan.slo:
         yield Cell(SLO_WORDS[point.meets_slo], key=SLO_WORDS[point.meets_slo], kind="text")
+
+
+def verdict_cell(verdict: Verdict, kinds: Sequence[str]) -> Cell:
+    """The verdict, with the kinds of findings behind it."""
+    why = ", ".join(kind.replace("_", " ") for kind in kinds)
+    return Cell(verdict.value, why, key=verdict.value, kind="verdict")
 
 
 def accuracy_cell(accuracy: Accuracy | None) -> Cell:

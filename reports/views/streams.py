@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.judge.metrics import Latency, PointMetrics, StreamMetrics
     from harness.plan.plan import Plan
     from reports.charts.xy import Read
-    from reports.views.curves import Curves
+    from reports.views.curves import PointCurves
 
 _COLUMNS = (
     "Point", "TTFT p50 ms", "TTFT p90 ms", "TTFT p99 ms", "ITL p50 ms", "ITL p99 ms", "TPOT p50 ms",
@@ -42,7 +42,7 @@ def _cells(point: PointMetrics, stream: StreamMetrics) -> Iterator[Cell]:
         yield Cell(units.number(number), key=units.machine_number(number))
 
 
-def stream_charts(plan: Plan, lines: Curves) -> list[Drawing]:
+def stream_charts(plan: Plan, lines: PointCurves) -> list[Drawing]:
     """First tokens, gaps and tokens per second along the load; none where fewer than two points have them."""
     limits = {bound.metric: (bound.limit, f"SLO: {bound}") for bound in plan.slo.bounds} if plan.slo else {}
     charts = [

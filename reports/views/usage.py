@@ -11,7 +11,7 @@ from reports.labels import point_label
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from harness.judge.metrics import PointMetrics, Split, Usage
+    from harness.judge.metrics import PointMetrics, TimeSplit, Usage
 
 PARTS = ("send", "queue", "batch_wait", "preprocess", "compute", "serialise", "rest", "client", "prefill", "decode")
 PART_MEANING = {
@@ -99,7 +99,7 @@ def split_sources(points: Sequence[PointMetrics]) -> str:
     return f"Here they are from {', '.join(sources)}: means over all requests in the measured time."
 
 
-def _part(split: Split, part: str) -> float | None:
+def _part(split: TimeSplit, part: str) -> float | None:
     value: float | None = getattr(split, f"{part}_ms")
     return value
 
@@ -118,7 +118,7 @@ def _split_row(point: PointMetrics, *, first: bool) -> SplitRow:
     return SplitRow(point_label(point), first, tuple(segments), units.number(point.response.mean_ms), texts, words)
 
 
-_COLUMNS: Mapping[str, Callable[[Usage], str]] = {
+COLUMNS: Mapping[str, Callable[[Usage], str]] = {
     "CPU target, cores": lambda usage: units.number(usage.cpu_target_cores, 2),
     "CPU load, cores": lambda usage: units.number(usage.cpu_load_cores, 2),
     "Memory target, MB": lambda usage: units.number(usage.rss_target_mb),
@@ -136,10 +136,15 @@ _COLUMNS: Mapping[str, Callable[[Usage], str]] = {
 }
 
 
+def known_columns(columns: Mapping[str, Callable[[Usage], str]], usages: Sequence[Usage]) -> dict[str, list[str]]:
+    """The cells of each column, top to bottom; a column without any figure is left out."""
+    read = {title: [cell(usage) for usage in usages] for title, cell in columns.items()}
+    return {title: cells for title, cells in read.items() if any(cell != units.ABSENT for cell in cells)}
+
+
 def usage_table(points: Sequence[PointMetrics]) -> UsageTable:
     """Usage per point; a column that no point has is left out."""
-    read = {name: [cell(point.usage) for point in points] for name, cell in _COLUMNS.items()}
-    known = {name: cells for name, cells in read.items() if any(cell != units.ABSENT for cell in cells)}
+    known = known_columns(COLUMNS, [point.usage for point in points])
     cores = [value for point in points for value in (point.usage.cpu_target_cores, point.usage.cpu_load_cores) if value]
     widest = max(cores, default=1.0)
     rows = tuple(

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.errors import RunError, UserError
+from targets.batching.knobs import BATCH_SIZE
 from targets.cores import share_of
-from targets.knobs import BATCH_SIZE
 from targets.pipeline.slots import Geometry, Slots, create_memory
 from targets.pipeline.worker import WorkerOrder
 from targets.servers.restarting_child import Launch, RestartingChild

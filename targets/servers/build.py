@@ -30,11 +30,11 @@ from targets.preprocessing.place import preprocessing_of
 from targets.servers.batched import BatchedBackend, batching_of
 from targets.servers.compute import LocalCompute, PendingRequest
 from targets.servers.fixed.server import FixedBackend
-from targets.servers.grpc_v2.server import GrpcFrontEnd
-from targets.servers.http.connection import HttpService
+from targets.servers.front_ends import FRONT_ENDS
 from targets.servers.http.event_server import EventServer
 from targets.servers.http.guard import Guard
 from targets.servers.http.head import HeadParser
+from targets.servers.http.service import HttpService
 from targets.servers.null import NullBackend
 from targets.servers.protocols.protocol import ProtocolLayer
 from targets.servers.protocols.wire_model import WireModel
@@ -172,7 +172,12 @@ def _batching(parts: _Parts, compute: Compute, assembler: InputAssembler, explai
     protocol.batching = batching_of(parts.setting)
     protocol.explainer, protocol.assembler = explainer, assembler.per_request
     backend = BatchedBackend(protocol, compute, queue)
-    fronts = [GrpcFrontEnd(protocol, backend, parts.order, MAX_BODY_BYTES)] if parts.order.grpc_address else []
+    order = parts.order
+    fronts = [
+        spec.open(protocol, backend, order.front_ends[spec.name], order.certificate, MAX_BODY_BYTES)
+        for spec in FRONT_ENDS
+        if spec.name in order.front_ends
+    ]
     return EventServer(_service(protocol, backend), backend.apply, fronts, parts.tls)
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from harness.plan.knobs import Setting
     from targets.certificate import Certificate
     from targets.servers.replica_counts import ReplicaCounts
@@ -18,7 +20,7 @@ class ServerOrder:
     target: str
     model: str
     setting: Setting
-    grpc_address: str = ""  # host:port, reserved; empty: no gRPC
+    front_ends: Mapping[str, str] = field(default_factory=dict)  # the reserved host:port of each further front end
     replica_counts: ReplicaCounts | None = None  # of a replica
     certificate: Certificate | None = None  # None: without TLS
     token: str = field(default="", repr=False)  # the bearer token that clients must send; empty: none

@@ -40,7 +40,7 @@ class PrometheusHistogram:
         self.total = 0.0
 
     def observe(self, value: float, count: int = 1) -> None:
-        """Add `value` `count` times. Its unit is that of the bounds divided by `scale`."""
+        """Add `value` `count` times. Its unit is 1 / `scale` of the unit of the bounds (ns for bounds in s)."""
         self._counts[bisect_left(self._bounds, value)] += count
         self.total += value * count
 

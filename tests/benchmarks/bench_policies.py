@@ -19,9 +19,9 @@ import numpy as np
 
 from targets.batching.fixed import FixedPolicy
 from targets.batching.greedy import GreedyPolicy
+from targets.batching.knobs import BATCH_SIZE
 from targets.batching.simulated import serve
 from targets.batching.slo import SloPolicy
-from targets.knobs import BATCH_SIZE
 from tests.benchmarks.served import CORES, REPEATS, ROOT, SECONDS, ours, wrk
 
 MODEL, ENGINE = "wide-mlp", "onnxruntime"

@@ -26,7 +26,7 @@ from harness.judge.simulation.fit import calibrate
 from harness.judge.simulation.prediction import system_of
 from harness.judge.simulation.service_time import ServiceTime
 from harness.judge.simulation.simulate import simulate
-from harness.judge.simulation.system import System
+from harness.judge.simulation.system import SimulatedSystem
 from harness.judge.stats.quantiles import quantile
 from harness.plan.arrivals import Closed, Poisson
 from harness.plan.process_layout import QUEUE
@@ -170,10 +170,10 @@ def test_mean_waits_at_a_high_load():
     """What the quick tests check at 0.6 and with fewer requests, at a utilisation of 0.8 and to 2 %."""
     one_ms = (ServiceTime(slope_ms=0.0, base_ms=1.0),)
     cases = {
-        "M/D/1, 0.8": (System(stages=one_ms), 800.0, exact.mdc_mean_wait(0.8, 1)),
-        "M/D/4, 0.8": (System(stages=one_ms, replicas=4, dispatch=QUEUE), 3200.0, exact.mdc_mean_wait(3.2, 4)),
+        "M/D/1, 0.8": (SimulatedSystem(stages=one_ms), 800.0, exact.mdc_mean_wait(0.8, 1)),
+        "M/D/4, 0.8": (SimulatedSystem(stages=one_ms, replicas=4, dispatch=QUEUE), 3200.0, exact.mdc_mean_wait(3.2, 4)),
         "batches of up to 8, 0.2 b + 1 ms, 2.8 per ms": (
-            System(stages=(ServiceTime(slope_ms=0.2, base_ms=1.0),), batch_size=8),
+            SimulatedSystem(stages=(ServiceTime(slope_ms=0.2, base_ms=1.0),), batch_size=8),
             2800.0,
             exact.batching_means(2.8, 0.2, 1.0, 8)[2],
         ),

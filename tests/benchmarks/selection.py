@@ -21,7 +21,7 @@ import numpy as np
 
 from harness.judge.answers.chances import Limit
 from harness.judge.answers.decision import Candidate, Status
-from harness.judge.answers.race_record import Outcome
+from harness.judge.answers.race_record import TrialOutcome
 from harness.judge.numbers.throughput import pooled_rate
 from harness.judge.significance import Runs, compare
 from harness.run.race import Race, Rules
@@ -105,7 +105,7 @@ def race(machine: Machine, seed: int) -> Found:
     run = Race(candidates, Rules(case.budget_s, SECONDS, OVERHEAD_S, case.restart_s, seed))
     while (trial := run.next()) is not None:
         value, harmed, spent_s = machine.trial(trial.point, (trial.kind, trial.block))
-        run.observe(trial, Outcome(value, Limit.KEPT, spent_s, usable=0.0 if harmed else 1.0))
+        run.observe(trial, TrialOutcome(value, Limit.KEPT, spent_s, usable=0.0 if harmed else 1.0))
     said = run.decision()
     low, high = (math.log(said.figure.low), math.log(said.figure.high)) if said.figure else (-math.inf, math.inf)
     return Found(said.best, low, high, run.record.spent_s, said.certainty, said.near, said.status is Status.SAID)

@@ -282,7 +282,7 @@ def make_small_bank(path):
         (["--measure", "0s"], "--measure"),
         (["--target", "null", "--knob", "speed=1"], "speed"),
         (["--target", "null", "--host", "http://127.0.0.1:1"], "--target null"),
-        (["--host", "http://127.0.0.1:1", "--check", "off"], "no answer"),
+        (["--host", "http://127.0.0.1:1", "--check", "off"], "no response"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, words, why):

@@ -123,7 +123,7 @@ def test_a_target_that_dies_is_reported_and_started_again(tmp_path):
         (("sweep", "batch_size", "--slo", "p99<fast"), "--slo"),
         (("sweep", "batch_size", "--target", "batch"), "did you mean 'batched'"),
         (("sweep", "batch_size", "--model", "digits"), "digits-"),
-        (("run", "--target", "http://127.0.0.1:9"), "--target http://127.0.0.1:9: no answer"),
+        (("run", "--target", "http://127.0.0.1:9"), "--target http://127.0.0.1:9: no response"),
         (("run", "--seconds", "soon"), "--seconds soon"),
         (("run", "--scenario", "scenarios/none.py"), "no such file"),
         (("report", "results/none"), "no run.json there"),

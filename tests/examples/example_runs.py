@@ -20,8 +20,8 @@ from harness.judge.metrics import (
     Quantile,
     Recommendation,
     RunResult,
-    Split,
     Timeline,
+    TimeSplit,
     TrialMetrics,
     Usage,
 )
@@ -136,7 +136,7 @@ def trial_of(number, repeat, rate, median_ms, batched, *, findings=(), verdict=V
         response=response,
         service=latency_of(median_ms * 0.97, 0.27, count, carried=0.99 if count > 4000 else 0.95),
         lateness=latency_of(0.03, 0.5, count, carried=0.95),
-        split=Split(
+        split=TimeSplit(
             send_ms=0.03,
             queue_ms=0.8 * wait,
             batch_wait_ms=0.2 * wait,
@@ -321,7 +321,7 @@ def ugly():
         response=nothing,
         service=nothing,
         lateness=nothing,
-        split=Split(send_ms=0.0),
+        split=TimeSplit(send_ms=0.0),
         usage=Usage(),
         timeline=Timeline(bin_s=1.0, t_s=(), throughput_rps=(), p50_ms=(), p99_ms=()),
         mean_batch=None,
@@ -339,7 +339,7 @@ def ugly():
         response=nothing,
         service=nothing,
         lateness=nothing,
-        split=Split(send_ms=0.0),
+        split=TimeSplit(send_ms=0.0),
         usage=Usage(),
         mean_batch=None,
         meets_slo=False,

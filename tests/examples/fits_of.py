@@ -9,7 +9,7 @@ from harness.record.model_card import ModelCard
 from harness.training.epochs import Epoch
 from harness.training.fit_result import Fit
 from harness.training.plan import TrainingRequest, make_training_plan
-from harness.training.run_dir import FitEvidence
+from harness.training.run_dir import FitData
 from harness.training.trainer_spec import TrainerSpec
 
 S = 1_000_000_000
@@ -86,13 +86,13 @@ def fits_of(plan, results):
             majority_share=0.1,
             devices=("CPU:0",),
         )
-        yield FitEvidence(trial=trial, point=point, planned_epochs=plan.epochs[point.number], epochs=epochs, fit=fit)
+        yield FitData(trial=trial, point=point, planned_epochs=plan.epochs[point.number], epochs=epochs, fit=fit)
 
 
 def cut_off(evidence, failure="interrupted", *, died=False):
     """The same fit, stopped before its end."""
     values = {name: getattr(evidence, name) for name in evidence.__slots__}
-    return FitEvidence(**{**values, "fit": None, "failure": failure, "trainer_died": died})
+    return FitData(**{**values, "fit": None, "failure": failure, "trainer_died": died})
 
 
 def with_(struct, **changes):

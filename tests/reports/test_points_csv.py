@@ -7,7 +7,7 @@ import pytest
 
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.interval import Interval
-from harness.judge.metrics import Accuracy, Counts, Latency, Quantile, Split, Steps, Usage
+from harness.judge.metrics import Accuracy, Counts, Latency, Quantile, Steps, TimeSplit, Usage
 from reports.points_csv import append_point, points_csv
 
 DESIGN = """
@@ -52,7 +52,7 @@ def known():
         ),
         mean_batch=None,
         accuracy=Accuracy(value=0.875, low=0.8, high=0.9375, payloads=360, answers=900),
-        split=Split(send_ms=0.0, client_ms=0.25, preprocess_ms=0.5),
+        split=TimeSplit(send_ms=0.0, client_ms=0.25, preprocess_ms=0.5),
         steps=Steps(clean_ms=0.125, normalise_ms=0.0625),
         usage=Usage(cpu_target_cores=0.75),
         verdict=Verdict.INVALID,

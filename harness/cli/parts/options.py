@@ -31,6 +31,20 @@ def _for_children(name: str, path: str | None) -> str | None:
     return path
 
 
+RESUME_OPTION = click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="DIR",
+    help="Go on with a run that was stopped; its own plan counts.",
+)
+TARGET_ACCURACY_OPTION = click.option(
+    "--target-accuracy",
+    type=click.FloatRange(0, 1),
+    default=None,
+    help="Training: the share of examples to get right, for the time until it is reached; when given, missing it is "
+    "exit code 5.  [default: 0.9, not enforced]",
+)
 TOKEN_OPTION = click.option(
     "--token-file",
     type=click.Path(exists=True, dir_okay=False, resolve_path=True),

@@ -123,13 +123,15 @@ class RunFrame(ABC, Generic[FolderT]):
         else:
             print(result_text(report))
             print(f"report: {self.folder.path / 'report.html'}")
-        if report.result.verdict is Verdict.INVALID:
-            return ExitCode.INVALID
         if report.enough_budget_s is not None:
             longer = f"--resume {self.folder.path} --budget {report.enough_budget_s}s"
             print(f"measure on with: python -m harness sweep {longer}", file=sys.stderr)
             return ExitCode.CANNOT_BE_SAID
-        return ExitCode.SLO_MISSED if report.gate_missed else ExitCode.OK
+        if report.result.verdict is Verdict.INVALID:
+            return ExitCode.INVALID
+        if report.gate_missed:
+            return ExitCode.SLO_MISSED
+        return ExitCode.UNAVAILABLE if report.target_unavailable else ExitCode.OK
 
 
 def show_plan(document: dict[str, Any], text: str, *, as_json: bool) -> int:

@@ -86,7 +86,7 @@ class TrainingRun(RunFrame[TrainingDir]):
 
     def has_data(self) -> bool:
         """Whether any epoch has ended."""
-        return any(evidence.epochs for evidence in self.folder.evidence(self.folder.read().plan))
+        return any(data.epochs for data in self.folder.data(self.folder.read().plan))
 
     def report(self) -> TrainingInput:
         """Judge everything that the folder holds."""
@@ -96,7 +96,7 @@ class TrainingRun(RunFrame[TrainingDir]):
         record = self.folder.read()
         return TrainingInput(
             plan=record.plan,
-            result=summarise_training(record.plan, self.folder.evidence(record.plan)),
+            result=summarise_training(record.plan, self.folder.data(record.plan)),
             environment=record.environment.sections(),
             command_line=record.command_line,
             started_at=record.started_at,

@@ -8,7 +8,7 @@ from harness.judge.findings import Verdict
 from harness.judge.metrics import TradeOffPoint
 from harness.judge.number_text import figure, milliseconds
 from harness.judge.numbers.accuracy import accuracy_of, in_common, significantly_different
-from harness.plan.knobs import format_value
+from harness.plan.knobs import setting_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,4 +106,4 @@ def _tails(sure: PointMetrics, fast: PointMetrics) -> str:
 
 
 def _name(point: PointMetrics) -> str:
-    return ", ".join(f"{name}={format_value(value)}" for name, value in point.setting.items())
+    return setting_text(point.setting)

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from harness.judge.answers.chances import NEAR, NEARER, Limit, chances
+from harness.judge.interval import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,20 +47,6 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """A value with its 95 % interval, in the unit of the values."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def half_width(self) -> float:
-        """Of the interval, as a share of the value."""
-        return math.sqrt(self.high / self.low) - 1.0
-
-
-@dataclass(frozen=True, slots=True)
 class Alternative:
     """A smaller setting that may do as well: its point, and what it costs as a share of the best (95 % interval)."""
 
@@ -85,12 +72,12 @@ class Decision:
 
     status: Status
     best: int | None = None
-    figure: Figure | None = None
+    figure: Interval | None = None
     certainty: float = 0.0
     near: float = 0.0
     smaller: Alternative | None = None
     baseline: int | None = None  # the best point of the setting that was swept first, where that is another
-    speedup: Figure | None = None  # of the best over the baseline
+    speedup: Interval | None = None  # of the best over the baseline
     open_points: tuple[Open, ...] = ()
     more_s: float | None = None
 
@@ -150,7 +137,7 @@ def decide(stand: Stand) -> Decision:
     )
 
 
-def published_figure(fresh: Sequence[Look], levels: Levels) -> Figure:
+def published_figure(fresh: Sequence[Look], levels: Levels) -> Interval:
     """Mean of the confirming trials of one point (at least one), with the scatter between runs and between blocks.
 
     The degrees of freedom are those of the sum of two variances (Satterthwaite, 1946).
@@ -161,7 +148,7 @@ def published_figure(fresh: Sequence[Look], levels: Levels) -> Figure:
     run, block = (levels.noise**2 + own) / count, levels.drift**2 / count
     df = (run + block) ** 2 / (run**2 / levels.df + block**2 / levels.drift_df)
     reach = float(student.ppf(1.0 - TAIL, df)) * math.sqrt(run + block)
-    return Figure(math.exp(mean), math.exp(mean - reach), math.exp(mean + reach))
+    return Interval(math.exp(mean), math.exp(mean - reach), math.exp(mean + reach))
 
 
 def _named(stand: Stand) -> int | None:
@@ -202,9 +189,9 @@ def _baseline(stand: Stand, levels: Levels, best: int) -> int | None:
     return None if first == stand.candidates[best].setting else _best_by_setting(stand, levels).get(first)
 
 
-def _speedup(found: Chances, best: int, baseline: int) -> Figure:
+def _speedup(found: Chances, best: int, baseline: int) -> Interval:
     low, middle, high = np.exp(np.quantile(found.gain(baseline, best), (TAIL, 0.5, 1.0 - TAIL)))
-    return Figure(float(middle), float(low), float(high))
+    return Interval(float(middle), float(low), float(high))
 
 
 def _open_points(stand: Stand, best: int | None) -> tuple[Open, ...]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from harness.judge.answers.chances import Limit
 from harness.judge.answers.decision import Candidate
-from harness.judge.answers.race_record import Outcome, RaceRecord, RaceTrial
-from harness.judge.checks.point import is_left_out
-from harness.judge.findings import Verdict
+from harness.judge.answers.race_record import RaceRecord, RaceTrial, TrialOutcome
+from harness.judge.checks.point import fault_of_target
+from harness.judge.findings import FindingKind, Verdict
 from harness.plan.plan import TrialKind
 
 if TYPE_CHECKING:
@@ -50,16 +50,28 @@ def race_trial(plan: Plan, trial: Trial) -> RaceTrial:
     return RaceTrial(trial.point, trial.seconds or plan.seconds, trial.kind or TrialKind.EXPLORE, trial.block)
 
 
-def outcome_of(trial: TrialMetrics, limit: Limit, spent_s: float) -> Outcome:
+def outcome_of(trial: TrialMetrics, limit: Limit, spent_s: float) -> TrialOutcome:
     """What a trial says of its point. One without a measured second could not be run."""
     if not trial.seconds:
-        return Outcome(None, limit, spent_s)
-    harmed = is_left_out(trial)
+        return TrialOutcome(None, limit, spent_s)
+    usable = usable_share(trial)
     rate = trial.throughput_rps
-    if not rate.value or (trial.verdict is Verdict.INVALID and not harmed):
-        return Outcome(None, limit, spent_s, 0.0 if harmed else 1.0)
+    if not rate.value or fault_of_target(trial):
+        return TrialOutcome(None, limit, spent_s, usable)
     error = 0.0 if rate.low is None or rate.high is None else (rate.high - rate.low) / (2 * Z_95 * rate.value)
-    return Outcome(math.log(rate.value), limit, spent_s, 0.0 if harmed else 1.0, error)
+    return TrialOutcome(math.log(rate.value), limit, spent_s, usable, error)
+
+
+def usable_share(trial: TrialMetrics) -> float:
+    """The share of a trial that tells of its point: 0 where it is no measurement of the target.
+
+    What others harmed is cut out of a trial's figures, which are then as good as any; only where too little would be
+    left are they those of the whole time.
+    """
+    if trial.verdict is Verdict.INVALID and not fault_of_target(trial):
+        return 0.0
+    uncut = any(each.kind is FindingKind.HARMED and not each.data["enough"] for each in trial.findings)
+    return trial.usable_share if uncut else 1.0
 
 
 def limit_of(point: PointMetrics, slo: Slo | None) -> Limit:

@@ -5,26 +5,29 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from harness.judge.answers.caveats import caveats
 from harness.judge.answers.chances import Limit
 from harness.judge.answers.decision import Status
 from harness.judge.answers.race_answer import race_record
-from harness.judge.answers.recommendation import load_text, range_text, setting_text, why_all_invalid, why_none_meets
-from harness.judge.interval import Interval
+from harness.judge.answers.recommendation import capital, load_text, range_text, why_all_invalid, why_none_meets
 from harness.judge.metrics import Recommendation
 from harness.judge.number_text import figure, milliseconds, percent
 from harness.judge.slo_check import trusted
+from harness.plan.knobs import setting_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.judge.answers.decision import Decision, Figure
+    from harness.judge.answers.decision import Decision
+    from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics
+    from harness.plan.knobs import Setting
     from harness.plan.plan import Plan, Point
 
 MOST_LISTED = 3
 ALL_BUT_SURE = 0.99
+NOTHING_GOOD = "No answer: no point brought a good answer."
 TIMES = "\u00d7"
-TO = "\u2013"
 
 
 def recommend_within_budget(plan: Plan, points: Sequence[PointMetrics], trial_s: float) -> Recommendation:
@@ -33,7 +36,9 @@ def recommend_within_budget(plan: Plan, points: Sequence[PointMetrics], trial_s:
     by_number = {point.point: point for point in points}
     if decision.status is Status.NONE_KEEPS:
         standing = [point for point in points if trusted(point) and point.counts.ok]
-        return Recommendation(sentence=why_none_meets(standing, plan.slo) if standing else why_all_invalid(points))
+        return Recommendation(
+            sentence=why_none_meets(standing, plan.slo) if standing else why_all_invalid(points) or NOTHING_GOOD
+        )
     best = None if decision.best is None else by_number[decision.best]
     sentences = _said(plan, decision, best) if decision.status is Status.SAID else _not_yet(plan, decision, best)
     named = decision.status is Status.SAID and best is not None
@@ -41,9 +46,9 @@ def recommend_within_budget(plan: Plan, points: Sequence[PointMetrics], trial_s:
         sentence=" ".join([*sentences, *_open(plan, decision)]),
         best_point=best.point if named and best else None,
         baseline_point=decision.baseline if named else None,
-        speedup=_interval(decision.speedup) if named else None,
+        speedup=decision.speedup if named else None,
         tied_points=(decision.smaller.point,) if named and decision.smaller else (),
-        rate_rps=_interval(decision.figure) if named else None,
+        rate_rps=decision.figure if named else None,
         certainty=decision.certainty if decision.best is not None else None,
         open_points=tuple(each.point for each in decision.open_points),
         more_seconds=decision.more_s,
@@ -56,17 +61,18 @@ def _said(plan: Plan, decision: Decision, best: PointMetrics | None) -> Iterator
     rate = f"{_rate(decision.figure)} {load_text(best)}".strip()
     against = _speedup(plan, decision)
     if plan.slo is not None:
-        yield f"At {plan.slo} {setting_text(best.setting)} sustains {rate}{against}."
+        yield f"At {plan.slo} {_name(best.setting)} sustains {rate}{against}."
     else:
         tail = best.response.at(0.99)
         p99 = f" with a p99 of {milliseconds(tail.value_ms)}" if tail and tail.value_ms is not None else ""
-        yield f"{setting_text(best.setting)} gives the highest throughput: {rate}{p99}{against}."
+        yield f"{capital(_name(best.setting))} gives the highest throughput: {rate}{p99}{against}."
+    yield from caveats(best)
     if len(plan.points) > 1:
         yield f"It is within 2\u202f% of the best with {_certainty(decision.certainty)} certainty."
     if decision.smaller is not None:
         smaller, other = decision.smaller, plan.point(decision.smaller.point)
         yield (
-            f"{setting_text(other.setting)} may do as well: it costs {figure(100 * smaller.cost)}\u202f% "
+            f"{_name(other.setting)} may do as well: it costs {figure(100 * smaller.cost)}\u202f% "
             f"({figure(100 * smaller.low)} to {figure(100 * smaller.high)}\u202f%)."
         )
 
@@ -79,7 +85,7 @@ def _not_yet(plan: Plan, decision: Decision, best: PointMetrics | None) -> Itera
         return
     rate = f" with {_rate(decision.figure)}" if decision.figure else ""
     yield (
-        f"{setting_text(best.setting)} {load_text(best)} is ahead{rate}; it is within 2\u202f% of the best with "
+        f"{capital(_name(best.setting))} {load_text(best)} is ahead{rate}; it is within 2\u202f% of the best with "
         f"{_certainty(decision.certainty)} certainty."
     )
 
@@ -95,7 +101,7 @@ def _open(plan: Plan, decision: Decision) -> Iterator[str]:
             why = f"noise on the machine spoiled {each.harmed} of its trials"
         else:
             why = "it was not measured"
-        yield f"{_point_text(plan.point(each.point))} may be better{by}: {why}."
+        yield f"{capital(_point_text(plan.point(each.point)))} may be better{by}: {why}."
     more = len(decision.open_points) - len(shown)
     if more:
         yield f"So may {more} more point{'' if more == 1 else 's'}."
@@ -104,15 +110,13 @@ def _open(plan: Plan, decision: Decision) -> Iterator[str]:
 def _speedup(plan: Plan, decision: Decision) -> str:
     if decision.speedup is None or decision.baseline is None:
         return ""
-    span = f"{figure(decision.speedup.low)}{TO}{figure(decision.speedup.high)}"
-    first = setting_text(plan.point(decision.baseline).setting)
-    return f", {figure(decision.speedup.value)}{TIMES} ({span}) {first}"
+    first = _name(plan.point(decision.baseline).setting)
+    return f", {figure(decision.speedup.value)}{TIMES}{range_text(decision.speedup, 2)} {first}"
 
 
-def _rate(rate: Figure) -> str:
-    interval = _interval(rate)
+def _rate(rate: Interval) -> str:
     digits = 3 if rate.half_width < 0.025 else 2
-    return f"{figure(rate.value, digits)} req/s{range_text(interval, digits) if interval else ''}"
+    return f"{figure(rate.value, digits)} req/s{range_text(rate, digits)}"
 
 
 def _duration(seconds: float) -> str:
@@ -120,6 +124,10 @@ def _duration(seconds: float) -> str:
     if seconds <= 110:
         return f"{10 * math.ceil(seconds / 10)} seconds"
     return f"{math.ceil(seconds / 60)} minutes"
+
+
+def _name(setting: Setting) -> str:
+    return setting_text(setting) or "the target"
 
 
 def _certainty(share: float) -> str:
@@ -136,8 +144,4 @@ def _point_text(point: Point) -> str:
         if rate_rps
         else ""
     )
-    return f"{setting_text(point.setting)}{at}"
-
-
-def _interval(found: Figure | None) -> Interval | None:
-    return None if found is None else Interval(value=found.value, low=found.low, high=found.high)
+    return f"{_name(point.setting)}{at}"

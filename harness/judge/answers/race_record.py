@@ -37,7 +37,7 @@ class RaceTrial:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TrialOutcome:
     """What came of a trial.
 
     log_value: of throughput or goodput; None where the trial could not be run or brought no good response.
@@ -64,10 +64,10 @@ class RaceRecord:
     candidates: tuple[Candidate, ...]
     seed: int
     trial_s: float  # what a trial takes on average, for estimates of what is still needed
-    history: list[tuple[RaceTrial, Outcome]] = field(default_factory=list)
+    history: list[tuple[RaceTrial, TrialOutcome]] = field(default_factory=list)
     _known: tuple[int, tuple[Levels, Chances]] | None = None  # after how many trials, and what
 
-    def add(self, trial: RaceTrial, outcome: Outcome) -> None:
+    def add(self, trial: RaceTrial, outcome: TrialOutcome) -> None:
         """Take what came of a trial."""
         self.history.append((trial, outcome))
 

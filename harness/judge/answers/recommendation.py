@@ -6,19 +6,20 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.judge.answers.caveats import caveats
 from harness.judge.findings import Verdict
 from harness.judge.metrics import Recommendation
-from harness.judge.number_text import figure, milliseconds
+from harness.judge.number_text import figure, listed, milliseconds
 from harness.judge.significance import compare_throughput
 from harness.judge.slo_check import trusted
-from harness.plan.knobs import format_value
+from harness.plan.knobs import setting_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from harness.judge.findings import JudgedPoint
     from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics
-    from harness.plan.knobs import Setting
     from harness.plan.slo import Slo
 
 _TIMES = "\u00d7"
@@ -48,7 +49,7 @@ def recommend(points: Sequence[PointMetrics], slo: Slo | None) -> Recommendation
         return Recommendation(sentence="No answer: nothing was measured.")
     standing = [point for point in points if trusted(point) and point.counts.ok]
     if not standing:
-        return Recommendation(sentence=why_all_invalid(points))
+        return Recommendation(sentence=why_all_invalid(points) or "No answer: no point brought a good answer.")
     eligible = [point for point in standing if slo is None or point.meets_slo]
     if not eligible:
         return Recommendation(sentence=why_none_meets(standing, slo))
@@ -104,20 +105,21 @@ def _sentences(
         yield f"At {slo} {_name(best)} sustains {rate}{_comparison(choice, points, slo)}."
     else:
         p99 = f" with a p99 of {milliseconds(tail.value_ms)}" if tail and tail.value_ms is not None else ""
-        yield f"{_capital(_name(best))} gives the highest throughput: {rate}{p99}{_comparison(choice, points, slo)}."
+        yield f"{capital(_name(best))} gives the highest throughput: {rate}{p99}{_comparison(choice, points, slo)}."
+    yield from caveats(best)
     too_much = _next_rate(best, points)
     if too_much is not None:
         yield f"The next higher rate that was tried, {figure(too_much, 3)} req/s, does not keep it."
     if choice.tied:
-        yield f"{_capital(_listed([_name(point) for point in choice.tied]))} cannot be told apart from it here."
+        yield f"{capital(listed([_name(point) for point in choice.tied]))} cannot be told apart from it here."
     uncertain = [
         point
         for point in standing
         if slo is not None and point.meets_slo is None and point.throughput_rps.value > best.throughput_rps.value
     ]
     if uncertain:
-        names = _listed(list(dict.fromkeys(_name(point) for point in uncertain)))
-        yield f"{_capital(names)} may do better, but not enough was measured to say whether {slo} holds there."
+        names = listed(list(dict.fromkeys(_name(point) for point in uncertain)))
+        yield f"{capital(names)} may do better, but not enough was measured to say whether {slo} holds there."
     left_out = len(points) - len(standing)
     if left_out:
         yield f"{left_out} of {len(points)} points are INVALID and left out."
@@ -161,12 +163,7 @@ def range_text(estimate: Interval, digits: int) -> str:
 
 
 def _name(point: PointMetrics) -> str:
-    return setting_text(point.setting)
-
-
-def setting_text(setting: Setting) -> str:
-    """`batch_size=4, engine=onnxruntime`, or "the target" where nothing was swept."""
-    return ", ".join(f"{name}={format_value(value)}" for name, value in setting.items()) or "the target"
+    return setting_text(point.setting) or "the target"
 
 
 def load_text(point: PointMetrics) -> str:
@@ -176,24 +173,20 @@ def load_text(point: PointMetrics) -> str:
     return f"of {figure(point.rate_target_rps, 3)} asked for" if point.rate_target_rps is not None else ""
 
 
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _capital(text: str) -> str:
-    """A capital for the words of a sentence, none for a knob, whose name is what a user types."""
+def capital(text: str) -> str:
+    """The text with a capital for the words of a sentence, none for a knob, whose name is what a user types."""
     return text[0].upper() + text[1:] if text.startswith("the ") else text
 
 
-def why_all_invalid(points: Sequence[PointMetrics]) -> str:
-    """The sentence where no point can be trusted, with the most frequent reason."""
+def why_all_invalid(points: Sequence[JudgedPoint], what: str = "point") -> str:
+    """Why no point can be recommended: the most frequent reason for INVALID; empty where no finding gives one."""
     reasons = [finding for point in points for finding in point.findings if finding.verdict is Verdict.INVALID]
     if not reasons:
-        return "No answer: no point brought a good answer."
+        return ""
     (kind, count), *_ = Counter(finding.kind for finding in reasons).most_common(1)
     example = next(finding for finding in reasons if finding.kind is kind)
     return (
-        f"No answer: every point is INVALID, {count} of {len(points)} for this reason: {example.text} {example.remedy}"
+        f"No answer: every {what} is INVALID, {count} of {len(points)} for this reason: {example.text} {example.remedy}"
     )
 
 
@@ -206,6 +199,8 @@ def why_none_meets(standing: Sequence[PointMetrics], slo: Slo | None) -> str:
         return f"No setting meets {slo} at any load that was tried."
     lowest_ms, nearest = min(known, key=lambda pair: pair[0])
     where = f"{_name(nearest)} {load_text(nearest)}".strip()
+    why = " ".join(caveats(nearest))
     return (
-        f"No setting meets {slo} at any load that was tried; the lowest p99 is {milliseconds(lowest_ms)}, of {where}."
-    )
+        f"No setting meets {slo} at any load that was tried; the lowest p99 is {milliseconds(lowest_ms)}, of {where}. "
+        f"{why}"
+    ).strip()

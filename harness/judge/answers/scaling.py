@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from harness.judge.metrics import LayoutMetrics, Scaling
 from harness.judge.number_text import figure, percent
 from harness.judge.significance import compare_throughput
-from harness.plan.knobs import format_value
+from harness.plan.knobs import setting_text
 from harness.plan.process_layout import layout_of, stage_shares
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _limits(point: PointMetrics, metrics: LayoutMetrics, cores: int) -> Iterator
 
 
 def _name(point: PointMetrics) -> str:
-    return ", ".join(f"{name}={format_value(value)}" for name, value in point.setting.items())
+    return setting_text(point.setting)
 
 
 def _load(point: PointMetrics) -> str:

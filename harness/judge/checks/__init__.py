@@ -8,15 +8,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.judge.checks import arrivals, envelope, generator, machine, point, records, steadiness, target
-from harness.judge.checks.case import Check, TrialCase, worst
-from harness.judge.findings import Verdict
+from harness.judge.checks import (
+    arrivals,
+    envelope,
+    generator,
+    harm,
+    machine,
+    point,
+    records,
+    service,
+    steadiness,
+    target,
+)
+from harness.judge.checks.case import Check, TrialCase, judged, worst
+from harness.judge.checks.point import standing_trials
 
 if TYPE_CHECKING:
-    from harness.judge.findings import Finding
+    from harness.judge.checks.case import Judgement
     from harness.judge.metrics import PointMetrics
 
-__all__ = ["TRIAL_CHECKS", "TrialCase", "judge_point", "judge_trial", "worst"]
+__all__ = ["TRIAL_CHECKS", "TrialCase", "judge_point", "judge_trial", "standing_trials", "worst"]
 
 TRIAL_CHECKS: tuple[Check, ...] = (
     target.wrong_answers,
@@ -27,6 +38,8 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     records.conservation,
     records.clock_step,
     records.clock_offset,
+    harm.harmed,
+    service.unavailable,
     target.errors,
     target.rejections,
     generator.not_sent,
@@ -39,6 +52,10 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     generator.littles_law,
     envelope.outside_envelope,
     steadiness.unsteady,
+    steadiness.slower_and_slower,
+    service.unequal_users,
+    service.cached,
+    service.slow_first,
     target.saturated,
     machine.not_isolated,
     machine.steal,
@@ -46,18 +63,14 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     machine.sampler,
     target.unchecked,
 )
-POINT_CHECKS = (point.of_its_trials, point.too_few_samples, point.repeats_disagree)
-
-Judgement = tuple[Verdict, tuple["Finding", ...]]
+POINT_CHECKS = (point.of_its_trials, point.left_out, point.too_few_samples, point.repeats_disagree)
 
 
 def judge_trial(case: TrialCase) -> Judgement:
     """The verdict on one trial, and the findings behind it."""
-    findings = tuple(finding for check in TRIAL_CHECKS if (finding := check(case)) is not None)
-    return worst(finding.verdict for finding in findings), findings
+    return judged(harm.without_consequences([each for check in TRIAL_CHECKS if (each := check(case)) is not None]))
 
 
 def judge_point(metrics: PointMetrics) -> Judgement:
     """The verdict on a point over its repeats, and the findings behind it."""
-    findings = tuple(finding for check in POINT_CHECKS for finding in check(metrics))
-    return worst(finding.verdict for finding in findings), findings
+    return judged(each for check in POINT_CHECKS for each in check(metrics))

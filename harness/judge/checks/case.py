@@ -12,12 +12,14 @@ from harness.judge.findings import Finding, FindingKind, Verdict
 from harness.plan.arrivals import Closed, Replay, Stages, Users
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from harness.judge.metrics import TrialMetrics
-    from harness.judge.numbers.sample_series import Samples
+    from harness.judge.numbers.machine.harmed_time import CleanTime
+    from harness.judge.numbers.sample_series import SampleSeries
+    from harness.judge.numbers.target.availability import Availability
     from harness.judge.numbers.trial_rows import TrialRows
     from harness.record.trial_data import TrialData
 
@@ -30,8 +32,10 @@ class TrialCase:
 
     data: TrialData
     rows: TrialRows | None
-    samples: Samples
+    samples: SampleSeries
     metrics: TrialMetrics
+    usable: CleanTime | None = None  # None: the samplers saw nothing of the machine
+    availability: Availability | None = None  # None where `rows` is
 
     @property
     def closed(self) -> Closed | None:
@@ -61,11 +65,27 @@ class TrialCase:
 
 
 Check = Callable[[TrialCase], Finding | None]
+Judgement = tuple[Verdict, tuple[Finding, ...]]
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """The least trusting of several verdicts; VALID where there is none."""
     return max(verdicts, key=_SEVERITY.__getitem__, default=Verdict.VALID)
+
+
+def judged(findings: Iterable[Finding | None]) -> Judgement:
+    """The findings that there are, and the verdict that they amount to."""
+    found = tuple(each for each in findings if each is not None)
+    return worst(each.verdict for each in found), found
+
+
+def worst_of_each_kind(trials: Sequence[Sequence[Finding]]) -> Iterator[tuple[Finding, int, int]]:
+    """Of the findings of several trials, for each kind: the first of the worst, its trial, and how many there are."""
+    for kind in dict.fromkeys(each.kind for findings in trials for each in findings):
+        found = [(number, each) for number, findings in enumerate(trials) for each in findings if each.kind is kind]
+        severest = worst(each.verdict for _, each in found)
+        number, shown = next(pair for pair in found if pair[1].verdict is severest)
+        yield shown, number, len(found)
 
 
 def grade(value: float, degraded_above: float, invalid_above: float) -> Verdict:

@@ -10,6 +10,7 @@ from harness.clock import NS_PER_MS
 from harness.judge.checks.case import finding, grade, worst
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, grouped, milliseconds, percent
+from harness.judge.numbers.target.users_at_work import users_at_work
 from harness.judge.stats.quantiles import quantile
 from harness.record.rows import ABSENT, Outcome
 
@@ -106,26 +107,25 @@ def gc_pause(case: TrialCase) -> Finding | None:
 
 
 def littles_law(case: TrialCase) -> Finding | None:
-    """Closed loop: users = throughput x (response time + think time), or users were missing or rows were lost."""
+    """Closed loop: all users have a request open or think, all the time, or users were missing or rows were lost."""
     if case.rows is None or case.closed is None or any(report.own_pace for report in case.data.reports):
         return None
-    due = case.rows.due
-    done = due["done_ns"] != ABSENT
-    failed = 1 - np.count_nonzero(due["outcome"] == Outcome.OK) / len(due)
-    if not done.any() or failed > FEW_FAILURES:
+    due, window = case.rows.due, case.rows.window
+    refused = due.outcome_is(Outcome.ERROR, Outcome.REJECTED)  # after which a user may pause
+    if np.count_nonzero(refused) > FEW_FAILURES * len(due):
         return None
-    response_s = float((due["done_ns"][done] - due["due_ns"][done]).mean()) / 1e9
-    everything_done_ns = case.rows.everything["done_ns"]
-    answers = int(np.count_nonzero(case.rows.window.holds(everything_done_ns)))
-    users = answers / case.rows.window.seconds * (response_s + case.closed.think_time_s)
+    rows = case.rows.everything.where(~case.rows.everything.outcome_is(Outcome.NOT_SENT))
+    done_ns = np.where(rows["done_ns"] == ABSENT, window.end_ns, rows["done_ns"])
+    answers = int(np.count_nonzero(window.holds(done_ns)))
+    users = users_at_work(rows["due_ns"], done_ns, (window.start_ns, window.end_ns), case.closed.think_time_s)
     off = abs(users - case.closed.users) / case.closed.users
     edge = 2 * case.closed.users / max(answers, 1)
     verdict = grade(off, *(limit + edge for limit in LITTLE_OFF))
     if verdict is Verdict.VALID:
         return None
     text = (
-        f"Throughput times response time accounts for {figure(users, 3)} users, but {case.closed.users} were asked for "
-        "(Little's law)."
+        f"Requests, those without an answer included, account for {figure(users, 3)} users at a time, but "
+        f"{case.closed.users} were asked for (Little's law)."
     )
     remedy = "Users were not all running, or waited where nobody measured: warm up longer (--warmup)."
     return finding(FindingKind.LITTLES_LAW, verdict, text, remedy, users=users, off=off)

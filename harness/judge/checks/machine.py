@@ -37,7 +37,7 @@ def not_isolated(case: TrialCase) -> Finding | None:
 
 
 def steal(case: TrialCase) -> Finding | None:
-    """The hypervisor gave the cores to somebody else."""
+    """The hypervisor gave the cores to somebody else, at times too short to be left out."""
     return stolen_time(case.metrics.usage)
 
 
@@ -55,7 +55,8 @@ def stolen_time(used: Usage) -> Finding | None:
 def neighbours(case: TrialCase) -> Finding | None:
     """Processes that have nothing to do with the run worked on this machine: all cores' time less target's and load's.
 
-    Silent where the target's share is not known: a server by URL may be the one that works here.
+    Silent where the target's share is not known: a server by URL may be the one that works here. It does no harm where
+    it is known that they kept nobody from running.
     """
     used = case.metrics.usage
     target = 0.0 if case.data.in_process else used.cpu_target_cores
@@ -68,6 +69,9 @@ def neighbours(case: TrialCase) -> Finding | None:
         return None
     text = f"Other processes took {figure(foreign)} cores' time, {percent(share)} of this machine."
     remedy = "End them, or measure at a quieter time: they make the target slower and its answers later."
+    if case.usable is not None and case.usable.stretches.watched:
+        text += " Threads of target and load did not wait for a core because of them."
+        return finding(FindingKind.NEIGHBOURS, Verdict.VALID, text, "", cores=foreign, share=share)
     return finding(FindingKind.NEIGHBOURS, Verdict.DEGRADED, text, remedy, cores=foreign, share=share)
 
 

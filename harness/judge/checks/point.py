@@ -6,47 +6,59 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.judge.checks.case import finding, worst
+from harness.judge.checks.case import finding, worst_of_each_kind
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, grouped
 from harness.judge.numbers.throughput import disjoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from harness.judge.findings import Finding
     from harness.judge.metrics import PointMetrics, TrialMetrics
 
 DISAGREE_BY = 1.05  # repeats that differ by less than this factor are near enough, whatever their intervals
-_TARGETS_FAULTS = frozenset({FindingKind.WRONG_ANSWERS, FindingKind.TARGET_DIED})
+FAULTS_OF_TARGET = (
+    FindingKind.WRONG_ANSWERS,
+    FindingKind.ERRORS,
+    FindingKind.TARGET_DIED,
+    FindingKind.UNAVAILABLE,
+)
 HEADLINE_PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 
 
-def is_left_out(trial: TrialMetrics) -> bool:
-    """Whether a trial is no measurement of the target, and that is not the target's own fault."""
-    grave = {each.kind for each in trial.findings if each.verdict is Verdict.INVALID}
-    return trial.verdict is Verdict.INVALID and not grave & _TARGETS_FAULTS
+def standing_trials(trials: Sequence[TrialMetrics]) -> tuple[TrialMetrics, ...]:
+    """The repeats by which a point is judged: all but INVALID ones, as long as one is left.
+
+    A repeat that is INVALID by a fault of the target's stays: it is evidence, and not noise.
+    """
+    standing = tuple(trial for trial in trials if trial.verdict is not Verdict.INVALID or fault_of_target(trial))
+    return standing or tuple(trials)
+
+
+def left_out(metrics: PointMetrics) -> Iterator[Finding]:
+    """Repeats are INVALID and the point is judged by the others."""
+    standing = standing_trials(metrics.trials)
+    out = [trial for trial in metrics.trials if trial not in standing]
+    if not out:
+        return
+    grave = next(each for trial in out for each in trial.findings if each.verdict is Verdict.INVALID)
+    verb = "is" if len(out) == 1 else "are"
+    text = f"{len(out)} of {len(metrics.trials)} repeats {verb} INVALID and left out: {grave.text}"
+    yield finding(FindingKind.LEFT_OUT, Verdict.DEGRADED, text, grave.remedy, left_out=len(out))
+
+
+def fault_of_target(trial: TrialMetrics) -> bool:
+    """Whether a trial is INVALID by what the target did, which no repeat would change."""
+    return any(each.verdict is Verdict.INVALID and each.kind in FAULTS_OF_TARGET for each in trial.findings)
 
 
 def of_its_trials(metrics: PointMetrics) -> Iterator[Finding]:
-    """What was found in the repeats, one finding of each kind: the worst.
-
-    An INVALID repeat beside others that stand is left out of the point's figures, so it costs them no more than that.
-    """
-    some_stand = any(not is_left_out(trial) for trial in metrics.trials)
-    for kind in dict.fromkeys(each.kind for trial in metrics.trials for each in trial.findings):
-        with_it = [trial for trial in metrics.trials if any(each.kind is kind for each in trial.findings)]
-        used = [trial for trial in with_it if not (some_stand and is_left_out(trial))]
-        found = [each for trial in used or with_it for each in trial.findings if each.kind is kind]
-        severe = worst(each.verdict for each in found)
-        shown = next(each for each in found if each.verdict is severe)
-        if len(metrics.trials) > 1:
-            left_out = "" if used else " (left out of the figures)"
-            where = f"In {len(with_it)} of {len(metrics.trials)} repeats{left_out}, at worst: "
-            shown = msgspec.structs.replace(shown, text=where + shown.text)
-        if not used and severe is Verdict.INVALID:
-            shown = msgspec.structs.replace(shown, verdict=Verdict.DEGRADED)
-        yield shown
+    """What was found in the repeats by which it is judged, one finding of each kind: the worst."""
+    trials = standing_trials(metrics.trials)
+    for shown, _, count in worst_of_each_kind([trial.findings for trial in trials]):
+        where = f"In {count} of {len(trials)} repeats, at worst: " if len(trials) > 1 else ""
+        yield msgspec.structs.replace(shown, text=where + shown.text)
 
 
 def too_few_samples(metrics: PointMetrics) -> Iterator[Finding]:
@@ -73,8 +85,7 @@ def too_few_samples(metrics: PointMetrics) -> Iterator[Finding]:
 
 def repeats_disagree(metrics: PointMetrics) -> Iterator[Finding]:
     """Two repeats differ by more than chance inside them allows: something outside the plan changed."""
-    standing = [trial for trial in metrics.trials if not is_left_out(trial)] or metrics.trials
-    trials = [trial for trial in standing if trial.seconds]
+    trials = [trial for trial in standing_trials(metrics.trials) if trial.seconds]
     throughputs = [trial.throughput_rps.value for trial in trials]
     if disjoint([trial.throughput_rps for trial in trials]) and _spread(throughputs) > DISAGREE_BY:
         listed = ", ".join(figure(value, 3) for value in throughputs)

@@ -40,11 +40,24 @@ def load_died(case: TrialCase) -> Finding | None:
     if failure and not case.data.target_died:
         remedy = "Look into load.log; --resume runs this trial again."
         return finding(FindingKind.LOAD_DIED, Verdict.INVALID, f"The trial did not end in order: {failure}.", remedy)
+    if case.rows is None and (waiting := _still_waiting(case)):
+        text = (
+            f"The target answered nothing in the measured window: {grouped(waiting)} requests waited since before it."
+        )
+        remedy = "Look into target.log: it stopped answering before."
+        return finding(FindingKind.UNAVAILABLE, Verdict.INVALID, text, remedy, available=0.0, waiting=waiting)
     if case.rows is None:
         text = "No request was due in the measured window."
         remedy = "Measure longer (--seconds), and look into load.log."
         return finding(FindingKind.LOAD_DIED, Verdict.INVALID, text, remedy)
     return None
+
+
+def _still_waiting(case: TrialCase) -> int:
+    """Requests of the warm-up that were never answered."""
+    if case.data.rows is None:
+        return 0
+    return int(np.count_nonzero(RowColumns(case.data.rows).outcome_is(Outcome.ABORTED, Outcome.TIMEOUT)))
 
 
 def lost_worker(case: TrialCase) -> Finding | None:

@@ -8,9 +8,10 @@ import numpy as np
 
 from harness.clock import NS_PER_S
 from harness.judge.checks.case import finding
+from harness.judge.checks.target import saturated
 from harness.judge.findings import FindingKind, Verdict
-from harness.judge.number_text import figure, percent
-from harness.judge.stats.mean_intervals import batch_rates
+from harness.judge.number_text import figure, milliseconds, percent
+from harness.judge.numbers.target.slowdown import slowdown
 from harness.judge.stats.steady_state import find_steady_state
 from harness.record.rows import ABSENT, Outcome
 
@@ -23,23 +24,45 @@ if TYPE_CHECKING:
     from harness.judge.stats.steady_state import SteadyState
 
 MOST_WINDOWS = 120
+FEW_WINDOWS = 40
+MS_PER_S = 1e3
 REQUESTS_PER_WINDOW = 50
 ROUNDS_PER_WINDOW = 5  # each user's answers in a window, so that the rhythm of batches does not look like change
 
 
 def unsteady(case: TrialCase) -> Finding | None:
     """Under a load that does not change, throughput or the median response time did."""
-    if case.rows is None or not case.stationary:
+    if case.rows is None or not case.stationary or slower_and_slower(case) is not None:
         return None
-    users = case.closed.users if case.closed else 1
-    per_window = max(REQUESTS_PER_WINDOW, ROUNDS_PER_WINDOW * users)
-    count = min(MOST_WINDOWS, len(case.rows.due) // per_window)
+    count = _windows(case, MOST_WINDOWS)
     series = {"throughput": _throughput(case.rows, count), "the median response time": _medians(case.rows, count)}
     for what, windows in series.items():
         state = find_steady_state(windows)
         if state is not None and state.start != 0:
             return _finding(what, state, case.rows.window.seconds / count)
     return None
+
+
+def slower_and_slower(case: TrialCase) -> Finding | None:
+    """Under a load that does not change the median response time rose all the time, and not since a queue grew."""
+    if case.rows is None or not case.stationary or (case.open_loop and saturated(case) is not None):
+        return None
+    rise = slowdown(_medians(case.rows, _windows(case, FEW_WINDOWS)))
+    if rise is None:
+        return None
+    text = (
+        f"The target became slower and slower: within {figure(case.rows.window.seconds)} s the median response time "
+        f"rose from {milliseconds(rise.first * MS_PER_S)} to {milliseconds(rise.last * MS_PER_S)}, and goes on rising."
+    )
+    remedy = "No warm-up helps: look for what grows in the target. The figures are those of this length of time only."
+    return finding(FindingKind.SLOWDOWN, Verdict.DEGRADED, text, remedy, factor=rise.factor)
+
+
+def _windows(case: TrialCase, most: int) -> int:
+    """Into how many windows the requests can be divided."""
+    users = case.closed.users if case.closed else 1
+    per_window = max(REQUESTS_PER_WINDOW, ROUNDS_PER_WINDOW * users)
+    return min(most, len(case.rows.judged) // per_window) if case.rows else 0
 
 
 def _finding(what: str, state: SteadyState, window_s: float) -> Finding:
@@ -61,13 +84,12 @@ def _signed(change: float) -> str:
 
 def _throughput(trial: TrialRows, count: int) -> NDArray[np.float64]:
     rows = trial.everything
-    done_ns = np.sort(rows["done_ns"][rows.outcome_is(Outcome.OK)])
-    return batch_rates(done_ns, trial.window.start_ns, trial.window.end_ns, count) if count else np.empty(0)
+    return trial.rates_of(rows["done_ns"][rows.outcome_is(Outcome.OK)], count) if count else np.empty(0)
 
 
 def _medians(trial: TrialRows, count: int) -> NDArray[np.float64]:
     """Median response in seconds (count,) of equally many consecutive requests."""
-    known = trial.due.where(trial.due["done_ns"] != ABSENT)
+    known = trial.judged.where(trial.judged["done_ns"] != ABSENT)
     response_s = (known["done_ns"] - known["due_ns"]) / NS_PER_S
     if not count:
         return np.empty(0)

@@ -14,13 +14,13 @@ from harness.judge.stats.quantiles import quantile
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from harness.judge.numbers.sample_series import Samples
+    from harness.judge.numbers.sample_series import SampleSeries, Series
     from harness.record.rows import Window
 
 BYTES_PER_MB = 1e6
 
 
-def usage(samples: Samples, window: Window) -> Usage:
+def usage(samples: SampleSeries, window: Window) -> Usage:
     """Means of gauges and rates of counters over `window`; None where nothing was read in it."""
 
     def mean(source: str, metric: str) -> float | None:
@@ -39,6 +39,7 @@ def usage(samples: Samples, window: Window) -> Usage:
         cpu_load_cores=rate("load", "cpu_s"),
         cpu_machine_percent=tuple(_each(cores, "cpu_percent", mean)),
         rss_target_mb=_times(mean("target", "rss_bytes"), 1 / BYTES_PER_MB),
+        pss_target_mb=_times(_latest(samples.series("target", "pss_bytes"), window), 1 / BYTES_PER_MB),
         rss_load_mb=_times(mean("load", "rss_bytes"), 1 / BYTES_PER_MB),
         threads_target=mean("target", "threads"),
         context_switches_per_s=_sum(_each(("target", "load"), "context_switches", rate)),
@@ -62,6 +63,12 @@ def mean_usage(usages: list[Usage]) -> Usage:
     }
     cores = zip(*(each.cpu_machine_percent for each in usages), strict=False)
     return msgspec.structs.replace(Usage(cpu_machine_percent=tuple(sum(core) / len(core) for core in cores)), **means)
+
+
+def _latest(series: Series, window: Window) -> float | None:
+    """The mean over the window, or what was read last before it: of a large process it is read once."""
+    before = series.values[series.t_ns < window.start_ns]
+    return series.within(window).mean() or (float(before[-1]) if before.size else None)
 
 
 def _each(sources: Iterable[str], metric: str, read: Callable[[str, str], float | None]) -> list[float]:

@@ -1,4 +1,4 @@
-"""Samples as series: one per source and metric."""
+"""Series of resource samples: one per source and metric."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _JOINT = "\n"  # between a source and a metric, in neither of which it occurs
 NO_READINGS = Series(np.empty(0, dtype=np.int64), np.empty(0))
 
 
-class Samples:
+class SampleSeries:
     """A table of `harness.record.samples.sample_schema()`, or none, by source and metric.
 
     t_ns, late_ns: (n,) of every reading; errors: (t_ns, text) of the readings that failed.
@@ -88,6 +88,10 @@ class Samples:
     def series(self, source: str, metric: str) -> Series:
         """All readings of one metric; empty where there is none."""
         return self._series.get((source, metric), NO_READINGS)
+
+    def sources(self, prefix: str) -> list[str]:
+        """The sources whose name begins with `prefix`, sorted."""
+        return sorted({source for source, _ in self._series if source.startswith(prefix)})
 
     def numbered(self, kind: str) -> list[str]:
         """The sources `cpu0`, `cpu1`, ... (or `gpu0`, ...) in order of their number."""

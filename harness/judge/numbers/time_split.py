@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from harness.clock import NS_PER_MS
-from harness.judge.metrics import Split, Steps
+from harness.judge.metrics import Steps, TimeSplit
 from harness.record.rows import ABSENT
 from harness.record.server_statistics import FAMILIES, TRITON_STATISTICS
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from harness.judge.metrics import TrialMetrics
     from harness.judge.numbers.trial_rows import RowColumns
     from harness.record.rows import Window
-    from harness.record.server_statistics import Counters, Part, Reading, ServerStatistics
+    from harness.record.server_statistics import CounterReading, Counters, Part, ServerStatistics
 
 SERVER_PARTS = ("queue", "batch_wait", "preprocess", "compute", "serialise")
 PER_REQUEST = "Server-Timing"
 STEPS = ("clean", "transform", "normalise", "augment")
 
 
-def trial_split(good: RowColumns, said: ServerMeans | None, stream_ms: Mapping[str, float] | None = None) -> Split:
+def trial_split(good: RowColumns, said: ServerMeans | None, stream_ms: Mapping[str, float] | None = None) -> TimeSplit:
     """Means over good answers; a server's part over those that carry it, and what is left in `rest`.
 
     Where no answer carries any, what the server `said` of itself as a whole stands in; not where that says that
@@ -36,7 +36,7 @@ def trial_split(good: RowColumns, said: ServerMeans | None, stream_ms: Mapping[s
     to the last, answers are divided at their tokens instead, and the server is asked only how long it let them wait.
     """
     if not len(good):
-        return Split(send_ms=0.0)
+        return TimeSplit(send_ms=0.0)
     send_ms = float((good["sent_ns"] - good["due_ns"]).mean()) / NS_PER_MS
     mean_ms = float((good["done_ns"] - good["due_ns"]).mean()) / NS_PER_MS
     client_ms = mean_ms_of(good["client_ns"])
@@ -51,7 +51,7 @@ def trial_split(good: RowColumns, said: ServerMeans | None, stream_ms: Mapping[s
         parts_ms |= {"prefill": prefill_ms, "decode": stream_ms["decode"]}
     rest_ms = mean_ms - send_ms - (client_ms or 0.0) - sum(parts_ms.values())
     named = {f"{name}_ms": part for name, part in parts_ms.items()}
-    return Split(send_ms=send_ms, client_ms=client_ms, rest_ms=rest_ms, source=source, **named)
+    return TimeSplit(send_ms=send_ms, client_ms=client_ms, rest_ms=rest_ms, source=source, **named)
 
 
 def trial_batch(good: RowColumns, said: ServerMeans | None) -> float | None:
@@ -63,16 +63,16 @@ def trial_batch(good: RowColumns, said: ServerMeans | None) -> float | None:
     return said.mean_batch if said else None
 
 
-def pooled_split(trials: Sequence[TrialMetrics]) -> Split:
+def pooled_split(trials: Sequence[TrialMetrics]) -> TimeSplit:
     """The mean over repeats, each weighing as many good answers as it has."""
-    names = [name for name in Split.__struct_fields__ if name.endswith("_ms")]
+    names = [name for name in TimeSplit.__struct_fields__ if name.endswith("_ms")]
     means = {
         name: mean
         for name in names
         if (mean := weighted([(getattr(trial.split, name), trial.counts.ok) for trial in trials])) is not None
     }
     source = next((trial.split.source for trial in trials if trial.split.source), "")
-    return msgspec.structs.replace(Split(send_ms=0.0, source=source), **means)
+    return msgspec.structs.replace(TimeSplit(send_ms=0.0, source=source), **means)
 
 
 def weighted(values: Sequence[tuple[float | None, int]]) -> float | None:
@@ -129,7 +129,7 @@ def means_of(statistics: ServerStatistics, window: Window) -> ServerMeans | None
     return ServerMeans(family.name, parts_ms, batched / batches if batched and batches else None)
 
 
-def _fell(earlier: Reading, later: Reading) -> bool:
+def _fell(earlier: CounterReading, later: CounterReading) -> bool:
     return any(value < earlier.counters.get(name, 0.0) for name, value in later.counters.items())
 
 

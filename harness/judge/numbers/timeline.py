@@ -14,7 +14,7 @@ from harness.record.rows import ABSENT, Outcome
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.judge.numbers.sample_series import Samples
+    from harness.judge.numbers.sample_series import SampleSeries
     from harness.judge.numbers.trial_rows import RowColumns, TrialRows
 
 MOST_BINS = 120
@@ -22,7 +22,7 @@ _STEPS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 
 _FAILURES = (Outcome.WRONG, Outcome.ERROR, Outcome.TIMEOUT, Outcome.REJECTED, Outcome.ABORTED)
 
 
-def timeline(trial: TrialRows, samples: Samples) -> Timeline:
+def timeline(trial: TrialRows, samples: SampleSeries) -> Timeline:
     """The whole trial, warm-up and drain included, in at most `MOST_BINS` bins by the instant of the answer."""
     done = trial.everything.where(trial.everything["done_ns"] != ABSENT)
     edges_ns, bin_s = _edges(trial, done)

@@ -19,7 +19,7 @@ from harness.judge.numbers.throughput import pooled_rate
 from harness.judge.numbers.time_split import weighted
 from harness.judge.numbers.trial_rows import OPEN_OUTCOMES, Durations
 from harness.judge.slo_check import QUANTILES
-from harness.judge.stats.mean_intervals import BATCHES, batch_means_interval, batch_rates
+from harness.judge.stats.mean_intervals import BATCHES, batch_means_interval
 from harness.judge.stats.quantiles import nearest_rank
 from harness.plan.slo import STREAM_KINDS
 from harness.record.rows import ABSENT, Outcome
@@ -76,9 +76,9 @@ def stream_sample(evidence: TrialData, trial: TrialRows) -> StreamSample | None:
         return None
     tokens = _Tokens(evidence.tokens)
     good = trial.good.where(tokens.of(trial.good) >= 0)
-    still_open = trial.due.where(trial.due.outcome_is(*OPEN_OUTCOMES))
+    still_open = trial.judged.where(trial.judged.outcome_is(*OPEN_OUTCOMES))
     return StreamSample(
-        ttft=_ttft(trial.due),
+        ttft=_ttft(trial.judged),
         itl=_itl(tokens, good, still_open),
         tpot=_tpot(tokens, good),
         token_rates=_token_rates(tokens, trial, good),
@@ -204,8 +204,7 @@ def _token_rates(tokens: _Tokens, trial: TrialRows, good: RowColumns) -> Rates:
     streams = tokens.of(good)
     pieces = int(tokens.counts[streams].sum())
     per_piece = good["output_tokens"].sum() / pieces if pieces else 1.0
-    instants_ns = np.sort(tokens.instants_ns)
-    rates: Rates = batch_rates(instants_ns, trial.window.start_ns, trial.window.end_ns, BATCHES) * per_piece
+    rates: Rates = trial.rates_of(tokens.instants_ns, BATCHES) * per_piece
     return rates
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.clock import NS_PER_S
 from harness.judge.stats.mean_intervals import BATCHES, MINIMUM_PER_BATCH, batch_rates
 from harness.record.rows import ABSENT, Outcome, Phase, Window
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from harness.judge.numbers.machine.harmed_time import CleanTime
     from harness.record.load_report import LoadReport
     from harness.record.rows import Column, Mask
     from harness.record.trial_data import TrialData
@@ -72,23 +74,31 @@ class Durations:
 
 @dataclass(frozen=True)
 class TrialRows:
-    """One trial's rows: all of them, and those due in the measure phase in the order they were due."""
+    """One trial's rows: all of them, and those due in the measure phase in the order they were due.
+
+    `clean`: the part of the window by which latencies and rates are judged; None: all of it.
+    """
 
     everything: RowColumns
     due: RowColumns
     window: Window
-    _good: Mask = field(repr=False)
+    clean: CleanTime | None = None
 
     def of_class(self, number: int) -> TrialRows:
         """The rows of one request class."""
         chosen = self.due["request_class"] == number
         everything = self.everything.where(self.everything["request_class"] == number)
-        return TrialRows(everything, self.due.where(chosen), self.window, self._good[chosen])
+        return TrialRows(everything, self.due.where(chosen), self.window, self.clean)
+
+    @cached_property
+    def judged(self) -> RowColumns:
+        """Those of `due` whose latencies count."""
+        return self.due if self.clean is None else self.due.where(self.clean.holds_due(self.due["due_ns"]))
 
     @cached_property
     def good(self) -> RowColumns:
-        """The good answers among `due`."""
-        return self.due.where(self._good)
+        """The good answers among `judged`."""
+        return self.judged.where(self.judged.outcome_is(Outcome.OK))
 
     @cached_property
     def response(self) -> Durations:
@@ -103,32 +113,48 @@ class TrialRows:
     @cached_property
     def lateness(self) -> Durations:
         """Sent - due of everything that was sent, whatever became of it, less what clients spent on preprocessing."""
-        sent = self.due.where(self.due["sent_ns"] != ABSENT)
+        sent = self.judged.where(self.judged["sent_ns"] != ABSENT)
         prepared_ns = np.maximum(sent["client_ns"], 0)
         return Durations(sent["sent_ns"] - sent["due_ns"] - prepared_ns, np.zeros(len(sent), dtype=np.bool_))
 
     def rates_rps(self, limit_ns: int | None = None, kept: Mask | None = None) -> NDArray[np.float64]:
-        """Good answers per second (batches,) in equal stretches of the window, whichever phase they were due in.
+        """Good answers per second (batches,) in equal stretches of what is judged, whichever phase they were due in.
 
         With `limit_ns`, only those that came within it of their due time; with `kept`, only those of `everything` for
         which it holds.
         """
-        rows, window = self.everything, self.window
+        rows = self.everything
         done_ns = rows["done_ns"]
-        counted = rows.outcome_is(Outcome.OK) & window.holds(done_ns)
+        counted = rows.outcome_is(Outcome.OK) & self.window.holds(done_ns)
         if limit_ns is not None:
             counted &= done_ns - rows["due_ns"] <= limit_ns
         if kept is not None:
             counted &= kept
-        instants_ns = np.sort(done_ns[counted])
-        batches = max(1, min(BATCHES, instants_ns.size // MINIMUM_PER_BATCH))
-        return batch_rates(instants_ns, window.start_ns, window.end_ns, batches)
+        size = int(np.count_nonzero(counted if self.clean is None else counted & self.clean.holds(done_ns)))
+        return self.rates_of(done_ns[counted], max(1, min(BATCHES, size // MINIMUM_PER_BATCH)))
+
+    def rates_of(self, instants_ns: Column, batches: int) -> NDArray[np.float64]:
+        """Events per second (batches,) in equal stretches of what is judged; `instants_ns` (n,) lie in the window.
+
+        In an open loop that others held up, what was left of the backlog is no part of the rate: it is not sustained.
+        """
+        window, clean = self.window, self.clean
+        if clean is None:
+            return batch_rates(np.sort(instants_ns), window.start_ns, window.end_ns, batches)
+        joined_ns = np.sort(clean.joined_ns(instants_ns[clean.holds(instants_ns)]))
+        sustained = 1 - clean.worked_off / max(1, self._ended_clean)
+        return sustained * batch_rates(joined_ns, 0, round(clean.seconds * NS_PER_S), batches)
+
+    @cached_property
+    def _ended_clean(self) -> int:
+        return int(np.count_nonzero(self.clean.holds(self.everything["done_ns"]))) if self.clean else 0
 
     def _until_done(self, since: str) -> Durations:
-        still_open = self.due.outcome_is(*OPEN_OUTCOMES)
-        counted = (self._good | still_open) & (self.due[since] != ABSENT)
-        done_ns = np.where(self.due["done_ns"] == ABSENT, self.window.end_ns, self.due["done_ns"])
-        waited_ns = np.maximum(done_ns - self.due[since], 0)
+        rows = self.judged
+        still_open = rows.outcome_is(*OPEN_OUTCOMES)
+        counted = (rows.outcome_is(Outcome.OK) | still_open) & (rows[since] != ABSENT)
+        done_ns = np.where(rows["done_ns"] == ABSENT, self.window.end_ns, rows["done_ns"])
+        waited_ns = np.maximum(done_ns - rows[since], 0)
         return Durations(waited_ns[counted], still_open[counted])
 
 
@@ -141,7 +167,7 @@ def trial_rows(evidence: TrialData) -> TrialRows | None:
     if not len(due):
         return None
     window = _window(evidence.reports, due)
-    return TrialRows(everything, due, window, due.outcome_is(Outcome.OK))
+    return TrialRows(everything, due, window)
 
 
 def _window(reports: tuple[LoadReport, ...], due: RowColumns) -> Window:

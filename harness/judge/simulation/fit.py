@@ -33,7 +33,7 @@ BUSY_WAIT_SHARE = 0.5  # of a batch's time: who waits so long for the model find
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class ServiceFit:
     """What the simulation takes from a run; `busy_trials` 0: nothing shows what a request costs beside the model."""
 
     service: ServiceTime
@@ -78,7 +78,7 @@ class _Trial:
         return max(0.0, self.response_ms - self.wait_ms - per_request_ms - own_ms * mean_rows)
 
 
-def calibrate(plan: Plan, evidence: Iterable[TrialData]) -> Calibration:
+def calibrate(plan: Plan, evidence: Iterable[TrialData]) -> ServiceFit:
     """Fit to the trials with one replica of the whole model. Raises UserError where none tells of its batches."""
     trials = [trial for each in evidence if _is_whole(plan, each) and (trial := _trial(trial_rows(each))) is not None]
     if not trials:
@@ -90,7 +90,7 @@ def calibrate(plan: Plan, evidence: Iterable[TrialData]) -> Calibration:
     busy = [trial.own_ms for trial in trials if trial.busy]
     request_ms = float(np.median(busy)) if busy else 0.0
     service = fit_service(rows, times_ms)
-    return Calibration(
+    return ServiceFit(
         service=service,
         request_ms=request_ms,
         travel_ms=min(trial.travel_ms(request_ms) for trial in trials),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.judge.simulation.simulate import simulate
-from harness.judge.simulation.system import System
+from harness.judge.simulation.system import SimulatedSystem
 from harness.judge.simulation_result import Prediction
 from harness.judge.stats.quantiles import quantile
 from harness.plan.arrivals import Closed, Poisson
@@ -19,7 +19,7 @@ from harness.plan.process_layout import PORT, QUEUE, stage_shares
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from harness.judge.simulation.fit import Calibration
+    from harness.judge.simulation.fit import ServiceFit
     from harness.plan.knobs import Value
 
 REQUESTS = 20_000
@@ -85,11 +85,11 @@ def settings_of(swept: Mapping[str, Sequence[Value]], measured: Setting) -> Iter
         yield {**base, **dict(zip(swept, combination, strict=True))}
 
 
-def system_of(calibration: Calibration, setting: Setting, pieces_ms: Sequence[float]) -> System:
+def system_of(calibration: ServiceFit, setting: Setting, pieces_ms: Sequence[float]) -> SimulatedSystem:
     """The system that `setting` makes of what was measured. Raises UserError where the model has too few parts."""
     stages = int(setting["stages"])
     shares = stage_shares(pieces_ms, stages)
-    return System(
+    return SimulatedSystem(
         stages=tuple(calibration.service.scaled(share) for share in shares),
         replicas=int(setting["replicas"]),
         dispatch=str(setting["dispatch"]),
@@ -101,7 +101,7 @@ def system_of(calibration: Calibration, setting: Setting, pieces_ms: Sequence[fl
 
 
 def predict(
-    calibration: Calibration, settings: Iterable[Setting], offered: Offered, pieces_ms: Sequence[float], seed: int
+    calibration: ServiceFit, settings: Iterable[Setting], offered: Offered, pieces_ms: Sequence[float], seed: int
 ) -> Iterator[Prediction]:
     """Simulate each setting in turn; the first is what the others are measured by."""
     first_rps = None

@@ -11,7 +11,7 @@ from harness.plan.process_layout import PORT, QUEUE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.judge.simulation.fit import Calibration
+    from harness.judge.simulation.fit import ServiceFit
     from harness.judge.simulation_result import Prediction
 
 PAYS_FROM = 0.5  # of each process added: below, more of them are mostly idle
@@ -22,7 +22,7 @@ MS_PER_S = 1e3
 
 def sentences(
     predictions: Sequence[Prediction],
-    calibration: Calibration,
+    calibration: ServiceFit,
     pieces_ms: Sequence[float],
     rate_rps: float | None = None,
 ) -> Iterator[str]:
@@ -60,7 +60,7 @@ def _behind(predictions: Sequence[Prediction], rate_rps: float) -> Iterator[str]
         )
 
 
-def _how_far(several: Sequence[Prediction], dispatch: str, calibration: Calibration) -> str:
+def _how_far(several: Sequence[Prediction], dispatch: str, calibration: ServiceFit) -> str:
     first, last = several[0], several[-1]
     if last.load == first.load:  # the same for all: more of them can only answer sooner
         return (

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     import numpy as np
     import simpy
 
-    from harness.judge.simulation.system import System
+    from harness.judge.simulation.system import SimulatedSystem
 
 DRAWN = 4096
 
 
-class Request:
+class SimulatedRequest:
     """One request's instants, in ms."""
 
     __slots__ = ("admitted_ms", "due_ms", "taken_ms", "user")
@@ -27,7 +27,7 @@ class Request:
         self.admitted_ms = self.taken_ms = 0.0
 
 
-class Front:
+class SimulatedFront:
     """Forms batches and sends them from stage to stage, as the batched target does.
 
     With one stage a process takes one batch at a time; in a pipeline another waits before it, also before the first.
@@ -36,16 +36,16 @@ class Front:
     def __init__(
         self,
         env: simpy.Environment,
-        system: System,
+        system: SimulatedSystem,
         rng: np.random.Generator,
-        finish: Callable[[list[Request]], None],
+        finish: Callable[[list[SimulatedRequest]], None],
     ) -> None:
         self._env = env
         self._system = system
         self._finish = finish
-        self._queue: deque[Request] = deque()
+        self._queue: deque[SimulatedRequest] = deque()
         self._idle = [system.lanes for _ in system.stages]
-        self._waiting: list[deque[list[Request]]] = [deque() for _ in system.stages]
+        self._waiting: list[deque[list[SimulatedRequest]]] = [deque() for _ in system.stages]
         self._room = system.lanes * (1 if len(system.stages) == 1 else 2)  # for batches, before and in the first stage
         self._slots = self._room * len(system.stages)
         self._factors = [_draws(rng, stage.factors) for stage in system.stages]
@@ -56,7 +56,7 @@ class Front:
         self._wake_ms = -1.0
         self.busy_ms = 0.0  # of all that compute, together
 
-    def arrive(self, request: Request) -> None:
+    def arrive(self, request: SimulatedRequest) -> None:
         """A request has come; it is read when those before it are."""
         if self._listens_ms:
             now_ms = self._env.now
@@ -65,7 +65,7 @@ class Front:
         else:
             self._admit(request)
 
-    def _admit(self, request: Request) -> None:
+    def _admit(self, request: SimulatedRequest) -> None:
         request.admitted_ms = self._env.now
         self._queue.append(request)
         self._look_soon()
@@ -95,14 +95,14 @@ class Front:
             self._waiting[0].append(batch)
             self._dispatch(0)
 
-    def _begin(self, stage: int, batch: list[Request]) -> None:
+    def _begin(self, stage: int, batch: list[SimulatedRequest]) -> None:
         self._idle[stage] -= 1
         rows = len(batch)
         took_ms = self._system.stages[stage].mean_ms(rows) * next(self._factors[stage]) + self._own_ms * rows
         self.busy_ms += took_ms
         after(self._env, took_ms, lambda: self._end(stage, batch))
 
-    def _end(self, stage: int, batch: list[Request]) -> None:
+    def _end(self, stage: int, batch: list[SimulatedRequest]) -> None:
         self._idle[stage] += 1
         self._room += stage == 0
         if stage + 1 == len(self._idle):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.clock import NS_PER_MS
-from harness.judge.simulation.server_model import Front, Request, after
+from harness.judge.simulation.server_model import SimulatedFront, SimulatedRequest, after
 from harness.plan.arrivals import Closed, schedule
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import simpy
     from numpy.typing import NDArray
 
-    from harness.judge.simulation.system import System
+    from harness.judge.simulation.system import SimulatedSystem
     from harness.plan.arrivals import Open
 
 MS_PER_S = 1e3
@@ -27,7 +27,7 @@ MOST_SENT = 10  # for each request that is to be answered
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SimulatedTimes:
     """Requests that were answered after the warm-up, in the order of their answers; times (n,) in ms."""
 
     responses_ms: NDArray[np.float64]  # due to answered
@@ -37,7 +37,7 @@ class Outcome:
     busy_share: float  # of the processes that compute
 
 
-def simulate(system: System, arrivals: Closed | Open, requests: int, seed: int) -> Outcome:
+def simulate(system: SimulatedSystem, arrivals: Closed | Open, requests: int, seed: int) -> SimulatedTimes:
     """Run until `requests` are answered, or ten times as many are sent: then the system is hopelessly behind.
 
     The first tenth is left out. Repeatable by `seed`.
@@ -55,14 +55,16 @@ def simulate(system: System, arrivals: Closed | Open, requests: int, seed: int) 
 
 
 class _Run:
-    def __init__(self, env: simpy.Environment, system: System, requests: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self, env: simpy.Environment, system: SimulatedSystem, requests: int, rng: np.random.Generator
+    ) -> None:
         self.ended = env.event()
         self._env = env
         self._system = system
         self._requests = requests
         self._rng = rng
-        self._fronts = [Front(env, system, rng, self._finish) for _ in range(system.layout.fronts)]
-        self._route: list[Front] = []  # of each connection
+        self._fronts = [SimulatedFront(env, system, rng, self._finish) for _ in range(system.layout.fronts)]
+        self._route: list[SimulatedFront] = []  # of each connection
         self._think_ms: float | None = None
         self._sent = 0  # of an open loop
         self._done: list[tuple[float, float, float]] = []  # answered, response, wait
@@ -72,7 +74,7 @@ class _Run:
         self._connect(arrivals.users)
         self._think_ms = arrivals.think_time_s * MS_PER_S
         for user in range(arrivals.users):
-            self._send(Request(user, 0.0))
+            self._send(SimulatedRequest(user, 0.0))
 
     def start_schedule(self, arrivals: Open, seed: int) -> None:
         self._connect(self._system.connections)
@@ -97,25 +99,25 @@ class _Run:
             if self._sent >= MOST_SENT * self._requests and self._done:
                 self._end()
                 return
-            self._send(Request(next(users), due_ms))
+            self._send(SimulatedRequest(next(users), due_ms))
             self._send_next(offsets_ms, users)
 
         after(self._env, due_ms - self._env.now, send)
 
-    def _send(self, request: Request) -> None:
+    def _send(self, request: SimulatedRequest) -> None:
         front = self._route[request.user]
         if self._system.travel_ms:
             after(self._env, self._system.travel_ms, lambda: front.arrive(request))
         else:
             front.arrive(request)
 
-    def _finish(self, batch: list[Request]) -> None:
+    def _finish(self, batch: list[SimulatedRequest]) -> None:
         now_ms = self._env.now
         self._batches.append((len(self._done), len(batch)))
         for request in batch:
             self._done.append((now_ms, now_ms - request.due_ms, request.taken_ms - request.admitted_ms))
             if self._think_ms is not None:
-                self._next_of(Request(request.user, now_ms + self._think_ms))
+                self._next_of(SimulatedRequest(request.user, now_ms + self._think_ms))
         if len(self._done) >= self._requests:
             self._end()
 
@@ -123,13 +125,13 @@ class _Run:
         if not self.ended.triggered:
             self.ended.succeed()
 
-    def _next_of(self, request: Request) -> None:
+    def _next_of(self, request: SimulatedRequest) -> None:
         if self._think_ms:
             after(self._env, self._think_ms, lambda: self._send(request))
         else:
             self._send(request)
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> SimulatedTimes:
         first = int(len(self._done) * WARMUP_SHARE)
         done = np.array(self._done)
         answered_ms = done[first:, 0]
@@ -137,7 +139,7 @@ class _Run:
         since_ms = done[first - 1, 0] if first else 0.0
         spent_ms = float(answered_ms[-1] - since_ms)
         computing = self._system.replicas * len(self._system.stages)
-        return Outcome(
+        return SimulatedTimes(
             responses_ms=done[first:, 1],
             waits_ms=done[first:, 2],
             batch_sizes=np.array([rows for before, rows in self._batches if before >= first], dtype=np.int64),

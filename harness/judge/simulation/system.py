@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class System:
+class SimulatedSystem:
     """A batched target.
 
     Behind one port each replica has its own queue, and every connection belongs to one of them; behind one queue a

@@ -20,7 +20,7 @@ from harness.measure.load.locust.clock_offset import SAME
 from harness.measure.load.loop_health import HealthMeter
 from harness.measure.load.payloads.request_classes import ClassBook
 from harness.measure.load.phases import NEVER_NS, Phases
-from harness.record.histogram import Histogram
+from harness.record.histogram import DurationHistogram
 from harness.record.load_report import LoadReport
 from harness.record.recorder import Recorder
 from harness.record.rows import NOTED, Outcome, Phase
@@ -80,7 +80,7 @@ class Load:
         self.classes = ClassBook(sets, settings.model)
         self.ledger = make_ledger(self.recorder, reading, self.classes.places, self.phases, settings.worker)
         self.stop_reason: str | None = None
-        self.responses = Histogram()
+        self.responses = DurationHistogram()
         self.clock: ClockOffset | None = SAME  # of the master, where there is one; None: not known
         self.codec = sets[0].codec if sets else None
         self.access = Access.find(Path(settings.tls_ca) if settings.tls_ca else None)

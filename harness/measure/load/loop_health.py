@@ -11,6 +11,8 @@ from harness.clock import cpu_ns, monotonic_ns
 from harness.record.load_report import LoopHealth
 
 TICK_NS = 10_000_000
+STALL_NS = 20_000_000  # what is that late holds up whatever is measured meanwhile
+MOST_STALLS = 1_000
 MAX_LAGS = 360_000  # an hour of ticks; older ones are written over
 
 
@@ -21,6 +23,7 @@ class HealthMeter:
         self._lags = array("q")
         self._next_lag = 0
         self._max_lag_ns = 0
+        self._stalls_ns: list[tuple[int, int]] = []
         self._begun_ns = self._begun_cpu_ns = 0
         self._frozen: LoopHealth | None = None
         self._gc_started_ns = 0
@@ -39,6 +42,7 @@ class HealthMeter:
     def begin(self) -> None:
         """Start anew: the measure phase begins."""
         self._lags = array("q")
+        self._stalls_ns = []
         self._next_lag = self._max_lag_ns = 0
         self._gc_pause_ns = self._gc_collections = 0
         self._begun_ns, self._begun_cpu_ns = monotonic_ns(), cpu_ns()
@@ -47,6 +51,9 @@ class HealthMeter:
     def tick(self, late_ns: int) -> None:
         """A tick of the loop, due every `TICK_NS`, was served `late_ns` late."""
         self._max_lag_ns = max(self._max_lag_ns, late_ns)
+        if late_ns > STALL_NS and len(self._stalls_ns) < MOST_STALLS:
+            now_ns = monotonic_ns()
+            self._stalls_ns.append((now_ns - late_ns, now_ns))
         if len(self._lags) < MAX_LAGS:
             self._lags.append(late_ns)
         else:
@@ -71,6 +78,7 @@ class HealthMeter:
             loop_lag_max_ns=self._max_lag_ns if lags else None,
             gc_pause_ns=self._gc_pause_ns,
             gc_collections=self._gc_collections,
+            stalls_ns=tuple(self._stalls_ns),
         )
 
     def _on_gc(self, phase: str, info: dict[str, Any]) -> None:

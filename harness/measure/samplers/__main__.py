@@ -36,9 +36,9 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m harness.measure.samplers", description=__doc__)
-    parser.add_argument("--target-pid", type=int, help="the target's process; absent where it is not ours")
+    parser.add_argument("--target-pid", type=int, help="the target's process; absent: there is none")
     parser.add_argument("--load-pid", type=int, help="the load process")
-    parser.add_argument("--interval-ms", type=float, default=200.0, help="from one reading to the next")
+    parser.add_argument("--interval-ms", type=float, default=100.0, help="from one reading to the next")
     parser.add_argument("--out", type=Path, required=True, help="Arrow IPC stream file to write")
     parser.add_argument("--control-fd", type=int, required=True, help="the inherited end of the control channel")
     options = parser.parse_args()

@@ -12,13 +12,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 
-from harness.clock import NS_PER_S
+from harness.clock import NS_PER_MS, NS_PER_S, MonotonicClock
+from harness.cpu_group import group_cpu_ns, group_pids
+from harness.measure.samplers.cost_bound import CostBound
 from harness.measure.samplers.reading import Reading
+from harness.measure.samplers.shared_memory import pss_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from harness.clock import Clock
 
 HAS_CHILDREN_FILE = Path(f"/proc/self/task/{os.getpid()}/children").exists()
+MEMORY_SHARE = 0.005  # of one core's time
+MEMORY_NS = 2 * NS_PER_MS  # in one go: of a large process it is read once, before the load begins
 LIST_EVERY_NS = NS_PER_S  # finding children and asking every thread costs most, and changes least
 
 
@@ -31,53 +38,79 @@ class _Usage(NamedTuple):
 class ProcessTree:
     """Reads process `pid` and its descendants, which may start and end meanwhile.
 
-    `cpu_s` is user and system time since each process began, with that of children that have ended and were
-    waited for; it never falls. `rss_bytes` counts a page that two processes share twice. `context_switches`
-    are those of every thread seen, and like the list of descendants they are read once a second.
+    `cpu_s` is user and system time since each process began; it never falls. Without a control group, of children that
+    have ended only those count that were waited for. `rss_bytes` counts a page that two processes share twice,
+    `pss_bytes` once in all; it is read seldom, and absent where the system does not tell. `context_switches` are those
+    of every thread seen, and like the list of descendants they are read once a second.
+
+    Args:
+        source: what it is in the samples.
+        pid: the root of the tree.
+        group: the control group that counts all that the root ever started; None where it has none of its own.
+        clock: bounds what reading memory costs.
     """
 
-    def __init__(self, source: str, pid: int) -> None:
-        self._source = source
-        self._pid = pid
+    def __init__(self, source: str, pid: int, group: Path | None = None, clock: Clock | None = None) -> None:
+        self.source = source
+        self.pid = pid
+        self.group = group
+        self._memory_bound = CostBound(
+            clock or MonotonicClock(), share=MEMORY_SHARE, every_ns=LIST_EVERY_NS, most_ns=MEMORY_NS
+        )
         self._members: dict[int, psutil.Process] = {}
         self._switches: dict[int, int] = {}
         self._cpu_s = 0.0
         self._list_due_ns: int | None = None
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes of the last listing that still ran at the last reading."""
+        return tuple(self._members)
+
     def read(self, now_ns: int) -> list[Reading]:
-        """`cpu_s`, `rss_bytes`, `threads`, and once a second `context_switches`; one error where `pid` is gone."""
+        """`cpu_s`, `rss_bytes`, `threads`, and seldom `context_switches` and `pss_bytes`; an error if it is gone."""
         listing = self._list_due_ns is None or now_ns >= self._list_due_ns
         if listing:
             self._list_due_ns = now_ns + LIST_EVERY_NS
             self._list_members()
         try:
-            root = _usage(self._members[self._pid])
+            root = _usage(self._members[self.pid])
         except (KeyError, psutil.NoSuchProcess):
-            self._members.pop(self._pid, None)
-            return [Reading(self._source, "cpu_s", None, f"process {self._pid} is gone")]
+            self._members.pop(self.pid, None)
+            return [Reading(self.source, "cpu_s", None, f"process {self.pid} is gone")]
         except psutil.AccessDenied:
-            return [Reading(self._source, "cpu_s", None, f"process {self._pid} may not be read by this user")]
+            return [Reading(self.source, "cpu_s", None, f"process {self.pid} may not be read by this user")]
         # The root is read first: a child that ends in between is then missing once, and `max` bridges that;
         # the other way round it would be counted twice.
         usages = [root, *self._usage_of_descendants()]
-        self._cpu_s = max(self._cpu_s, sum(usage.cpu_s for usage in usages))
+        self._cpu_s = max(self._cpu_s, self._cpu_s_of(usages))
         readings = [
-            Reading(self._source, "cpu_s", self._cpu_s),
-            Reading(self._source, "rss_bytes", float(sum(usage.rss_bytes for usage in usages))),
-            Reading(self._source, "threads", float(sum(usage.threads for usage in usages))),
+            Reading(self.source, "cpu_s", self._cpu_s),
+            Reading(self.source, "rss_bytes", float(sum(usage.rss_bytes for usage in usages))),
+            Reading(self.source, "threads", float(sum(usage.threads for usage in usages))),
         ]
         if listing:
             for pid in self._members:
                 self._switches.update(context_switches(pid))
-            readings.append(Reading(self._source, "context_switches", float(sum(self._switches.values()))))
+            readings.append(Reading(self.source, "context_switches", float(sum(self._switches.values()))))
+        if self._memory_bound.begin():
+            sizes = [pss_bytes(pid) for pid in self._members]
+            if sizes and None not in sizes:
+                readings.append(Reading(self.source, "pss_bytes", float(sum(size or 0 for size in sizes))))
+            self._memory_bound.end()
         return readings
+
+    def _cpu_s_of(self, usages: Sequence[_Usage]) -> float:
+        counted_ns = group_cpu_ns(self.group) if self.group else None
+        return sum(usage.cpu_s for usage in usages) if counted_ns is None else counted_ns / NS_PER_S
 
     def _list_members(self) -> None:
         # A known member stays one when its parent ends before it and another process adopts it.
         living = {pid: process for pid, process in self._members.items() if process.is_running()}
-        for pid in [self._pid, *descendants(self._pid)]:
-            if pid in living or (pid == self._pid and self._members):
-                continue  # a root that is gone stays gone, whoever has its number now
+        counted = group_pids(self.group) if self.group else []
+        for pid in dict.fromkeys([self.pid, *descendants(self.pid), *counted]):
+            if pid in living or (pid == self.pid and self._members):
+                continue  # a root that has ended is not replaced by another process with its id
             try:
                 living[pid] = psutil.Process(pid)
             except psutil.Error:
@@ -86,7 +119,7 @@ class ProcessTree:
 
     def _usage_of_descendants(self) -> Iterator[_Usage]:
         for pid, process in list(self._members.items()):
-            if pid == self._pid:
+            if pid == self.pid:
                 continue
             try:
                 yield _usage(process)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from harness.clock import NS_PER_S, cpu_ns, monotonic_ns
+from harness.clock import NS_PER_S, MonotonicClock, cpu_ns, monotonic_ns
+from harness.cpu_group import group_of
+from harness.measure.samplers.core_use import CoreUse, Strangers
 from harness.measure.samplers.cpu import Machine
 from harness.measure.samplers.gpu import GpuAbsentError, Gpus
 from harness.measure.samplers.process_tree import ProcessTree
@@ -75,9 +77,9 @@ class ReaderNote:
 
 def make_readers(target_pid: int | None, load_pid: int | None) -> list[Reader]:
     """The readers for this machine; where it has no GPU, a note instead."""
-    readers: list[Reader] = [
-        ProcessTree(source, pid) for source, pid in (("target", target_pid), ("load", load_pid)) if pid is not None
-    ]
+    clock, known = MonotonicClock(), {"target": target_pid, "load": load_pid}
+    trees = [ProcessTree(source, pid, group_of(pid), clock) for source, pid in known.items() if pid is not None]
+    readers: list[Reader] = [*trees, CoreUse(trees, clock), Strangers(trees, clock)]
     readers.append(Machine())
     try:
         readers.append(Gpus())

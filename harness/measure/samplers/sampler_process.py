@@ -31,7 +31,7 @@ class SamplerProcess:
     """
 
     def __init__(
-        self, *, out: Path, target_pid: int | None, load_pid: int | None, cores: Cores = (), interval_ms: float = 200.0
+        self, *, out: Path, target_pid: int | None, load_pid: int | None, cores: Cores = (), interval_ms: float = 100.0
     ) -> None:
         self._out = out
         self._cores = cores
@@ -68,7 +68,7 @@ class SamplerProcess:
         if self._process.wait(STOP_TIMEOUT_S) is None:
             self._process.kill()
         if code := self._process.exit_code:
-            words = _error_told(self._control) or self._process.last_words()
+            words = _reported_error(self._control) or self._process.last_words()
             self.failure = words or f"the samplers ended with exit code {code}"
         self._control.close()
         self._process.close()
@@ -84,7 +84,7 @@ class SamplerProcess:
         self.stop()
 
 
-def _error_told(control: ControlChannel) -> str | None:
+def _reported_error(control: ControlChannel) -> str | None:
     while (message := control.receive(timeout_s=1.0)) is not None:
         if message.get("event") == "error":
             return str(message["message"])

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from harness.measure.target.statistics_reader import Scraper
+    from harness.measure.target.statistics_reader import StatisticsReader
     from harness.plan.knobs import Setting
     from harness.record.model_card import ModelCard
 
@@ -50,6 +50,6 @@ class Endpoint:
     protocol: str
     setting: Setting  # every knob of the target, complete
     known: bool = True  # whether the bank holds expected predictions
-    scraper: Scraper | None = None  # reads the statistics of a server that is not ours
+    statistics_reader: StatisticsReader | None = None  # None: the server has no statistics that can be read
     class_banks: Mapping[str, Path] = field(default_factory=dict)  # by verb, for the verbs other than predict
     tls_ca: Path | None = None  # the certificate authority of the target's own certificate

@@ -133,9 +133,9 @@ def _sized(meta: BankMeta, choice: PayloadChoice) -> BankMeta:
     """The metadata with the sizes that the user gave for what the server leaves open."""
     shape = choice.shape or meta.input_shape
     if len(shape) != len(meta.input_shape) or any(
-        said not in (FREE, given) for said, given in zip(meta.input_shape, shape, strict=True)
+        known not in (FREE, given) for known, given in zip(meta.input_shape, shape, strict=True)
     ):
-        raise UserError(f"--shape {_text(shape)}: {choice.model} says it takes {_text(meta.input_shape)}")
+        raise UserError(f"--shape {_text(shape)}: {choice.model} takes {_text(meta.input_shape)}")
     if FREE in shape:
         raise UserError(
             f"--model {choice.model}: its input {meta.input_name!r} is of free size ({_text(shape)}); say which with "
@@ -155,7 +155,7 @@ def _served(bank: Bank, meta: BankMeta | None, choice: PayloadChoice, flag: str)
             ("gives", own.output_shape, meta.output_shape) if fits else ("takes", own.input_shape, meta.input_shape)
         )
         raise UserError(
-            f"{flag}: its items are {_text(ours)}, but {choice.model} at {choice.url} says it {what} {_text(theirs)}; "
+            f"{flag}: its items are {_text(ours)}, but {choice.model} at {choice.url} {what} {_text(theirs)}; "
             "give a reference model of the same shape with --reference, payloads with --bank FILE, or say --check off"
         )
     names = {"input_name": meta.input_name, "output_name": meta.output_name, "datatype": meta.datatype}
@@ -188,12 +188,12 @@ def _plain(
 ) -> Bank:
     import numpy as np
 
-    answers = np.zeros(0, np.float32) if expected is None else expected
-    if len(answers) not in (0, len(inputs)):
-        raise ValueError(f"{len(inputs)} inputs, but {len(answers)} expected answers")
+    predictions = np.zeros(0, np.float32) if expected is None else expected
+    if len(predictions) not in (0, len(inputs)):
+        raise ValueError(f"{len(inputs)} inputs, but {len(predictions)} expected predictions")
     own = meta or BankMeta(model=choice.model, input_shape=(), output_shape=())
-    shaped = msgspec.structs.replace(own, input_shape=inputs.shape[1:], output_shape=answers.shape[1:])
-    return Bank(shaped, inputs, np.zeros(0, np.int64), answers)
+    shaped = msgspec.structs.replace(own, input_shape=inputs.shape[1:], output_shape=predictions.shape[1:])
+    return Bank(shaped, inputs, np.zeros(0, np.int64), predictions)
 
 
 def _bodies(choice: PayloadChoice) -> Bank:

@@ -14,8 +14,8 @@ PREPARE_TIMEOUT_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedModel:
-    """A reference model on disk: its payload bank, and the model itself where a format was asked for."""
+class ModelFiles:
+    """The files of a reference model: its payload bank, and the model itself where a format was requested."""
 
     bank: Path
     file: Path | None = None
@@ -29,7 +29,7 @@ def prepare_bank(model: str) -> Path:
     return prepare_model(model).bank
 
 
-def prepare_model(model: str, form: str = "") -> PreparedModel:
+def prepare_model(model: str, form: str = "") -> ModelFiles:
     """`model` with its bank, and as a file in `form` ("keras", "onnx"). Raises as `prepare_bank`."""
     argv = [sys.executable, "-m", "harness", "prepare", model, "--json", *(("--format", form) if form else ())]
     try:
@@ -40,4 +40,4 @@ def prepare_model(model: str, form: str = "") -> PreparedModel:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1].removeprefix("error: ")
         raise UserError(last) if done.returncode == 2 else RunError(f"preparing {model} failed: {last}")
     found = json.loads(done.stdout)
-    return PreparedModel(Path(found["bank"]), Path(found["file"]) if form else None)
+    return ModelFiles(Path(found["bank"]), Path(found["file"]) if form else None)

@@ -10,7 +10,7 @@ from harness.measure.target.endpoint import Endpoint
 from harness.measure.target.external_payloads import ExternalPayloads
 from harness.measure.target.prepared_model import prepare_bank
 from harness.measure.target.recipe_server import RecipeServer
-from harness.measure.target.statistics_reader import find_scraper
+from harness.measure.target.statistics_reader import find_statistics_reader
 from harness.plan.knobs import Apply
 from harness.plan.target_spec import EmbeddedTarget, InProcessTarget, RecipeTarget, UrlTarget, find_target
 from harness.wire.protocol import AUTO
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.cpu_cores import Cores, Isolation
-    from harness.measure.target.statistics_reader import Scraper
+    from harness.measure.target.statistics_reader import StatisticsReader
     from harness.plan.knobs import Setting
     from harness.plan.plan import Plan, TargetRequest
     from harness.plan.target_spec import Progress, StartedTarget
@@ -99,7 +99,7 @@ class ManagedTargetSession:
         self._setting: Setting = {}
         self._payloads = ExternalPayloads(plan) if isinstance(target, RecipeTarget) else None
         self._metrics_url = plan.metrics
-        self._scraper: Scraper | None = None
+        self._statistics_reader: StatisticsReader | None = None
         self.cards: dict[str, ModelCard] = {}
 
     def apply(self, request: TargetRequest, log: Path) -> Endpoint:
@@ -124,7 +124,7 @@ class ManagedTargetSession:
         ready = server.start()
         self._server, self._model = server, model  # before progress is reported: Ctrl-C may arrive during the report
         self._progress(starting, 1, 1)
-        self._scraper = None  # the last one read another process
+        self._statistics_reader = None  # the last one read another process
         if ready.model is not None:
             self.cards[model] = ready.model
         return server
@@ -138,7 +138,9 @@ class ManagedTargetSession:
             bank, known = self._payloads.bank_for(url, spoken, self._model, ready.bank)
             # Some servers have no statistics before their first response, which the payloads have just asked for.
             metrics_url = self._metrics_url or ready.metrics_url or ""
-            self._scraper = self._scraper or find_scraper(ready.url, self._model, metrics_url)
+            self._statistics_reader = self._statistics_reader or find_statistics_reader(
+                ready.url, self._model, metrics_url
+            )
         return Endpoint(
             url=url,
             bank=bank,
@@ -147,7 +149,7 @@ class ManagedTargetSession:
             known=known,
             class_banks=ready.class_banks,
             tls_ca=ready.tls_ca,
-            scraper=self._scraper,
+            statistics_reader=self._statistics_reader,
         )
 
     @property
@@ -215,7 +217,7 @@ class UrlSession:
             for model in plan.models:
                 self._payloads.bank_for(self._url, protocol, model)
         # Some servers have no statistics before their first response.
-        self._scraper = find_scraper(target.url, plan.model, plan.metrics)
+        self._statistics_reader = find_statistics_reader(target.url, plan.model, plan.metrics)
 
     def apply(self, request: TargetRequest, log: Path) -> Endpoint:
         """The same endpoint each time, with the payloads of the requested model: there are no knobs to turn."""
@@ -228,7 +230,7 @@ class UrlSession:
             protocol=spoken,
             setting=request.setting,
             known=bank.known,
-            scraper=self._scraper,
+            statistics_reader=self._statistics_reader,
         )
 
     def died(self) -> bool:

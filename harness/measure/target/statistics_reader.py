@@ -1,4 +1,4 @@
-"""Reading a server's statistics: Triton's own document, or Prometheus' text."""
+"""Reads an external server's own statistics during a trial: Triton's JSON document, or Prometheus metrics."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from harness.record.server_statistics import (
     FAMILIES,
     FILE,
     TRITON_STATISTICS,
+    CounterReading,
     Counters,
     Family,
-    Reading,
     ServerStatistics,
 )
 from harness.wire.bounded_http import OK, NoResponseError, get
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 2.0
 MAX_BYTES = 8 << 20
-LAST_READING_LIMIT_S = 3 * TIMEOUT_S  # a server may drip
+LAST_READING_LIMIT_S = 3 * TIMEOUT_S  # a server may send slowly
 INTERVAL_S = 0.25
 CPU_SHARE = 0.01  # of a core, at most, goes into reading: a server with long statistics is asked less often
 TRITON_METRICS_PORT = 8002
 
 
-class Scraper:
-    """Knows where one server keeps statistics that can be read."""
+class StatisticsReader:
+    """Reads the statistics of one family at one URL, for one model."""
 
     def __init__(self, url: str, family: Family, model: str) -> None:
         self.url = url
@@ -43,7 +43,7 @@ class Scraper:
         self._model = model
 
     def read(self) -> Counters | None:
-        """The family's samples, labels added up; None where there is no answer or none of them is in it."""
+        """The family's samples, summed over their labels; None where there is no response or none of them is in it."""
         body = _get(self.url)
         if body is None:
             return None
@@ -52,17 +52,17 @@ class Scraper:
         return _prometheus_counters(body, self.family, self._model)
 
 
-def find_scraper(url: str, model: str, metrics_url: str = "") -> Scraper | None:
-    """The first place that offers statistics of a known family; None where there is none. Asks a few paths."""
+def find_statistics_reader(url: str, model: str, metrics_url: str = "") -> StatisticsReader | None:
+    """A reader for the first path that has statistics of a known family; None where there is none."""
     if url.startswith("http") and not metrics_url:
-        triton = Scraper(f"{url}/v2/models/{quote(model)}/stats", TRITON_STATISTICS, model)
+        triton = StatisticsReader(f"{url}/v2/models/{quote(model)}/stats", TRITON_STATISTICS, model)
         if triton.read():
             return triton
     for candidate in [metrics_url] if metrics_url else _candidates(url):
         for family in FAMILIES:
-            scraper = Scraper(candidate, family, model)
-            if scraper.read():
-                return scraper
+            reader = StatisticsReader(candidate, family, model)
+            if reader.read():
+                return reader
     return None
 
 
@@ -76,40 +76,40 @@ def _candidates(url: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def statistics_of(scraper: Scraper | None, folder: Path) -> Iterator[None]:
-    """Read again and again while what is inside is done, and keep that in `folder`; nothing where none is to be had."""
-    first = _reading(scraper) if scraper else None
-    if scraper is None or first is None:
+def recorded_statistics(reader: StatisticsReader | None, folder: Path) -> Iterator[None]:
+    """Read the statistics repeatedly until the block ends, and write them to `folder`; nothing without a reader."""
+    first = _reading(reader) if reader else None
+    if reader is None or first is None:
         yield
         return
     readings = [first]
     stop = threading.Event()
-    reader = threading.Thread(target=_read_on, args=(scraper, readings, stop), name="server-statistics", daemon=True)
-    reader.start()
+    thread = threading.Thread(target=_read_on, args=(reader, readings, stop), name="server-statistics", daemon=True)
+    thread.start()
     try:
         yield
     finally:
         stop.set()
-        reader.join(LAST_READING_LIMIT_S)
+        thread.join(LAST_READING_LIMIT_S)
         if len(readings) > 1:
-            found = ServerStatistics(family=scraper.family.name, url=scraper.url, readings=tuple(readings))
+            found = ServerStatistics(family=reader.family.name, url=reader.url, readings=tuple(readings))
             write_whole(folder / FILE, pretty(found))
 
 
-def _read_on(scraper: Scraper, readings: list[Reading], stop: threading.Event) -> None:
-    """Until told to stop, and then once more."""
+def _read_on(reader: StatisticsReader, readings: list[CounterReading], stop: threading.Event) -> None:
+    """Read until `stop` is set, and then once more."""
     pause_s, last = INTERVAL_S, False
     while not last:
         last = stop.wait(pause_s)
         began_ns = thread_cpu_ns()
-        if (reading := _reading(scraper)) is not None:
+        if (reading := _reading(reader)) is not None:
             readings.append(reading)
         pause_s = max(INTERVAL_S, (thread_cpu_ns() - began_ns) / NS_PER_S / CPU_SHARE)
 
 
-def _reading(scraper: Scraper) -> Reading | None:
-    counters = scraper.read()
-    return None if counters is None else Reading(at_ns=monotonic_ns(), counters=counters)
+def _reading(reader: StatisticsReader) -> CounterReading | None:
+    counters = reader.read()
+    return None if counters is None else CounterReading(at_ns=monotonic_ns(), counters=counters)
 
 
 def _triton_counters(body: bytes) -> Counters | None:
@@ -140,7 +140,7 @@ def _prometheus_counters(body: bytes, family: Family, model: str) -> Counters | 
 
 
 def _counts(labels: dict[str, str], family: Family, model: str) -> bool:
-    """Whether a sample is of our model, and no sum of others."""
+    """Whether a sample belongs to `model`, and is not a sum of other samples."""
     if any(labels.get(name) == value for name, value in family.without_labels):
         return False
     named = labels.get("model") or labels.get("model_name") or model

@@ -42,7 +42,7 @@ def ask(url: ServerUrl, method: str, **fields: Any) -> Any:
             response = _exchange(sock, request)
     except (OSError, Http2Error) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise UserError(f"{url}: no answer over gRPC ({reason}); is this the port of its gRPC?", "server") from error
+        raise UserError(f"{url}: no response over gRPC ({reason}); is this the port of its gRPC?", "server") from error
     if response.code != Code.OK:
         raise UserError(
             f"{url}: {method} answers {Code(response.code).name} ({response.detail}); does it speak the Open Inference "

@@ -50,10 +50,10 @@ class OpenInferenceGrpcCodec:
         from google.protobuf.message import DecodeError
 
         try:
-            answer = self._parse(body)
-            for number, tensor in enumerate(answer.outputs):
+            response = self._parse(body)
+            for number, tensor in enumerate(response.outputs):
                 if tensor.name == self._meta.output_name:
-                    return _numbers(answer, number, tensor)
+                    return _numbers(response, number, tensor)
         except (DecodeError, KeyError, IndexError, ValueError) as error:
             raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
         raise WireError(f"the response has no output {self._meta.output_name!r}")
@@ -64,9 +64,9 @@ class OpenInferenceGrpcCodec:
         return f"gRPC {body.decode(errors='replace')}"
 
 
-def _numbers(answer: Any, number: int, tensor: Any) -> NDArray[np.float64]:
-    if answer.raw_output_contents:
-        return np.frombuffer(answer.raw_output_contents[number], DTYPES[tensor.datatype]).astype(np.float64)
+def _numbers(response: Any, number: int, tensor: Any) -> NDArray[np.float64]:
+    if response.raw_output_contents:
+        return np.frombuffer(response.raw_output_contents[number], DTYPES[tensor.datatype]).astype(np.float64)
     return np.array(getattr(tensor.contents, str(DATATYPES[tensor.datatype].grpc)), dtype=np.float64)
 
 

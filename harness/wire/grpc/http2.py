@@ -102,7 +102,7 @@ class UnaryCalls:
     """The calls over one connection, one after the other.
 
     `call` and `feed` may leave bytes in `output`, which must be sent too. `answering` says whether the server has
-    begun to answer; `closing`, that no further call may be made.
+    begun to respond; `closing`, that no further call may be made.
     """
 
     __slots__ = (
@@ -193,8 +193,8 @@ class UnaryCalls:
         self.answering = True
         self._message.append(_unpadded(flags, payload))
         if self._size > MAX_MESSAGE_BYTES:
-            raise Http2Error(f"the answer is longer than {MAX_MESSAGE_BYTES} bytes")
-        return self._end(Code.UNKNOWN, "the answer ends without a status") if flags & _END_STREAM else None
+            raise Http2Error(f"the response is longer than {MAX_MESSAGE_BYTES} bytes")
+        return self._end(Code.UNKNOWN, "the response ends without a status") if flags & _END_STREAM else None
 
     def _on_headers(self, flags: int, payload: bytes) -> UnaryResponse | None:
         self.answering = True
@@ -218,7 +218,7 @@ class UnaryCalls:
         if not self._headers_seen:
             status = headers.get(b":status", b"")
             if status.startswith(b"1"):
-                return None  # informational; the answer itself is still to come
+                return None  # informational; the response itself is still to come
             self._headers_seen = True
             if status != b"200":
                 return self._end(*_not_grpc(status))
@@ -240,7 +240,7 @@ class UnaryCalls:
             whole = b"".join(self._message)
             message = whole[5:]
             if len(whole) < 5 or whole[0] or len(message) != int.from_bytes(whole[1:5], "big"):
-                code, detail, message = Code.INTERNAL, "the answer is not one plain message", b""
+                code, detail, message = Code.INTERNAL, "the response is not one plain message", b""
         self._message = []
         return UnaryResponse(code, message, detail, self._timing, self._size)
 
@@ -328,7 +328,7 @@ def _unpadded(flags: int, payload: bytes) -> bytes:
 def _status(headers: Headers) -> tuple[int, str]:
     text = headers.get(b"grpc-status", b"")
     if not text.isdigit() or int(text) >= len(Code):
-        return Code.UNKNOWN, "the answer has no status"
+        return Code.UNKNOWN, "the response has no status"
     detail = unquote(headers.get(b"grpc-message", b"").decode("latin-1"), errors="replace")
     return int(text), " ".join(detail[:MAX_DETAIL].split())
 

@@ -11,10 +11,10 @@ from targets.generation.scheduler import Scheduler
 from targets.servers.chat.backend import SLOTS, ChatBackend, limits_of
 from targets.servers.chat.protocol import ChatProtocol
 from targets.servers.chat.telemetry import ChatTelemetry
-from targets.servers.http.connection import HttpService
 from targets.servers.http.event_server import EventServer
 from targets.servers.http.guard import Guard
 from targets.servers.http.head import HeadParser
+from targets.servers.http.service import HttpService
 
 if TYPE_CHECKING:
     from harness.plan.target_spec import Progress

@@ -16,10 +16,10 @@ from targets.servers.protocols.protocol import EXTENSIONS, SERVER_NAME, SERVER_V
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from targets.certificate import Certificate
     from targets.servers.batched import BatchedBackend
     from targets.servers.protocols.inference import InferRequest
     from targets.servers.protocols.protocol import ProtocolLayer
-    from targets.servers.server_order import ServerOrder
 
 DRAIN_LIMIT_S = 30
 UNGUARDED_CALLS = {"ServerLive": Action.LIVE, "ServerReady": Action.READY}
@@ -62,12 +62,19 @@ class GrpcFrontEnd:
 
     _server: Any
 
-    def __init__(self, protocol: ProtocolLayer, backend: BatchedBackend, order: ServerOrder, max_bytes: int) -> None:
+    def __init__(
+        self,
+        protocol: ProtocolLayer,
+        backend: BatchedBackend,
+        address: str,
+        certificate: Certificate | None,
+        max_bytes: int,
+    ) -> None:
         self._protocol = protocol
         self._backend = backend
         self._codec = GrpcServerCodec(protocol.model)
-        self._address = order.grpc_address
-        self._certificate = order.certificate
+        self._address = address
+        self._certificate = certificate
         self._max_bytes = max_bytes
         self._draining = False
 

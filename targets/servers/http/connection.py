@@ -6,88 +6,24 @@ import asyncio
 import socket
 import struct
 from collections import deque
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from harness.clock import NS_PER_S, monotonic_ns
 from targets.servers.http.exchange import HttpExchange
 from targets.servers.http.head import broken
 from targets.servers.http.reader import RequestReader
-from targets.servers.http.refusals import PacedRefusals
 from targets.servers.http.responses import CLOSE, CONTINUE, OK, chunk, response, stream_head
 from targets.servers.http.routes import INFERENCE
 from targets.servers.protocols.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from targets.servers.backend import Backend
-    from targets.servers.http.head import Head, HeadParser
-    from targets.servers.http.routes import Action
+    from targets.servers.http.head import Head
+    from targets.servers.http.service import HttpService
 
 MAX_PIPELINED = 64  # pending responses of a connection above which it is not read
 MAX_CONNECTIONS = 10_000
 IDLE_LIMIT_NS = 75 * NS_PER_S
 SLOW_REQUEST_LIMIT_NS = 30 * NS_PER_S  # from the first byte of a request to its last
-
-
-class ConnectionTelemetry(Protocol):
-    """The part of the telemetry that connections use."""
-
-    def count_error(self, status: int) -> None:
-        """Count one error response."""
-
-    def publish(self) -> None:
-        """Share the counters with the other replicas."""
-
-
-class HttpProtocol(Protocol):
-    """The part of a protocol that connections use."""
-
-    @property
-    def telemetry(self) -> ConnectionTelemetry:
-        """The telemetry that counts error responses."""
-
-    def document(self, action: Action, *, ready: bool) -> tuple[bytes, bytes]:
-        """(content type, body) for a path that is not inference. May raise ProtocolError."""
-
-    def refusal(self, error: ProtocolError) -> tuple[bytes, bytes]:
-        """(status line and headers, body) of an error response."""
-
-
-class HttpService:
-    """The state that the connections of one server share."""
-
-    def __init__(self, protocol: HttpProtocol, backend: Backend, heads: HeadParser, max_body_bytes: int) -> None:
-        self.protocol = protocol
-        self.backend = backend
-        self.heads = heads
-        self.max_body_bytes = max_body_bytes
-        self.connections: set[ServerConnection] = set()
-        self.refusals = PacedRefusals()
-        self.draining = False
-
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Called once, before the first request."""
-        self.refusals.start(loop, self.backend.rest)
-        self.backend.start(loop)
-
-    @property
-    def ready(self) -> bool:
-        """The readiness that health checks report."""
-        return not self.draining and self.backend.able()
-
-    def connect(self) -> ServerConnection:
-        """Create a protocol object for the event loop."""
-        return ServerConnection(self)
-
-    def drain(self) -> None:
-        """Let every further response close its connection."""
-        self.draining = True
-
-    def tick(self) -> None:
-        """Close connections that are idle or slow for too long. Called about once a second."""
-        self.protocol.telemetry.publish()
-        now_ns = monotonic_ns()
-        for connection in list(self.connections):
-            connection.close_if_stale(now_ns)
 
 
 class ServerConnection(asyncio.Protocol):

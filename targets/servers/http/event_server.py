@@ -12,6 +12,7 @@ import uvloop
 
 from harness.clock import NS_PER_S, monotonic_ns
 from targets.certificate import HANDSHAKE_LIMIT_S
+from targets.servers.http.connection import ServerConnection
 
 if TYPE_CHECKING:
     import socket
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from harness.plan.knobs import Setting
-    from targets.servers.http.connection import HttpService
+    from targets.servers.http.service import HttpService
 
 BACKLOG = 2048
 HOUSEKEEPING_S = 1.0
@@ -88,7 +89,11 @@ class EventServer:
         self._service.start(self._loop)
         limit_s = HANDSHAKE_LIMIT_S if self._tls else None
         server = await self._loop.create_server(
-            self._service.connect, sock=sock, backlog=BACKLOG, ssl=self._tls, ssl_handshake_timeout=limit_s
+            lambda: ServerConnection(self._service),
+            sock=sock,
+            backlog=BACKLOG,
+            ssl=self._tls,
+            ssl_handshake_timeout=limit_s,
         )
         for front in self._fronts:
             await front.start()

@@ -65,7 +65,8 @@ def test_all_bounds_must_hold():
     assert meets_slo(good, parse_slo("p99<50ms,errors<5%")) is True
     assert meets_slo(good, parse_slo("p99<50ms,errors<1%")) is False
     assert meets_slo(good, parse_slo("p99<42ms,errors<1%")) is False
-    assert meets_slo(good, parse_slo("mean<21ms,max<101ms")) is True
+    assert meets_slo(good, parse_slo("mean<21ms,max<101ms,errors<2%")) is True
+    assert meets_slo(good, parse_slo("mean<21ms,max<101ms")) is False  # without a bound of its own, 1 % may fail
     assert meets_slo(good, parse_slo("max<99ms")) is False
 
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from evidence_of import START, S, closed_loop, report_of
 
-from harness.record.histogram import HIGHEST_NS, LOWEST_NS, RELATIVE_ERROR, Histogram
+from harness.record.histogram import HIGHEST_NS, LOWEST_NS, RELATIVE_ERROR, DurationHistogram
 from harness.record.load_report import live_of
 
 MS = 1_000_000
 
 
 def of(values):
-    histogram = Histogram()
+    histogram = DurationHistogram()
     histogram.add(np.asarray(values, dtype=np.int64))
     return histogram
 
@@ -30,13 +30,15 @@ def test_a_percentile_is_within_the_stated_error(values, p):
 def test_eight_parts_are_the_whole_in_any_order(values):
     parts = [of(part) for part in np.array_split(values, 8)]
     whole = of(values)
-    assert Histogram.sum_of(parts).encode() == Histogram.sum_of(reversed(parts)).encode() == whole.encode()
-    assert Histogram.sum_of(parts).count == values.size
+    assert (
+        DurationHistogram.sum_of(parts).encode() == DurationHistogram.sum_of(reversed(parts)).encode() == whole.encode()
+    )
+    assert DurationHistogram.sum_of(parts).count == values.size
 
 
 def test_it_survives_the_wire(values):
     whole = of(values)
-    again = Histogram.decode(whole.encode())
+    again = DurationHistogram.decode(whole.encode())
     assert again.encode() == whole.encode()
     assert len(whole.encode()) < 4096
 
@@ -49,8 +51,8 @@ def test_what_is_out_of_range_counts_at_its_end():
 
 
 def test_an_empty_one_has_no_percentile():
-    assert Histogram().quantile_ms(0.5) is None
-    assert Histogram.sum_of([]).count == 0
+    assert DurationHistogram().quantile_ms(0.5) is None
+    assert DurationHistogram.sum_of([]).count == 0
 
 
 def test_a_running_trial_is_the_sum_of_its_load_processes():

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.record.host import Limits, read_limits
+from harness.record.host import CgroupLimits, read_limits
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_version_2_takes_the_tightest_on_the_way_up(machine):
             "pod/box/cpuset.cpus.effective": "0-2",
         },
     )
-    assert limits == Limits(cpu_quota=1.5, memory_limit_bytes=2147483648, cpuset="0-2")
+    assert limits == CgroupLimits(cpu_quota=1.5, memory_limit_bytes=2147483648, cpuset="0-2")
 
 
 def test_version_1(machine):
@@ -43,13 +43,13 @@ def test_version_1(machine):
             "memory/memory.limit_in_bytes": "9223372036854771712",
         },
     )
-    assert limits == Limits(cpu_quota=0.5, memory_limit_bytes=1073741824)
+    assert limits == CgroupLimits(cpu_quota=0.5, memory_limit_bytes=1073741824)
 
 
 def test_a_container_that_sees_only_its_own_root(machine):
-    assert machine("0::/host/path/not/mounted\n", {"cpu.max": "200000 100000"}) == Limits(cpu_quota=2.0)
+    assert machine("0::/host/path/not/mounted\n", {"cpu.max": "200000 100000"}) == CgroupLimits(cpu_quota=2.0)
 
 
 @pytest.mark.parametrize("files", [{}, {"cpu.max": "max 100000", "memory.max": "max"}, {"cpu/cpu.cfs_quota_us": "-1"}])
 def test_no_limit_is_none(machine, files):
-    assert machine("2:cpu:/\n0::/\n", files) == Limits()
+    assert machine("2:cpu:/\n0::/\n", files) == CgroupLimits()

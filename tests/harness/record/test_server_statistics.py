@@ -10,11 +10,11 @@ from evidence_of import MS, START, S, evidence_of, rows_of, summarise_point
 
 from harness.clock import monotonic_ns
 from harness.judge.numbers.time_split import means_of
-from harness.measure.target.statistics_reader import find_scraper, statistics_of
+from harness.measure.target.statistics_reader import find_statistics_reader, recorded_statistics
 from harness.plan.arrivals import Closed
 from harness.plan.plan import Point
 from harness.record.rows import Window
-from harness.record.server_statistics import Reading, ServerStatistics, read_statistics
+from harness.record.server_statistics import CounterReading, ServerStatistics, read_statistics
 
 TRITON = """
 # TYPE nv_inference_request_success counter
@@ -85,9 +85,9 @@ def server_of():
 
 def measured(server_of, folder, path, before, after):
     answers = {path: before}
-    scraper = find_scraper(server_of(answers), "m")
+    reader = find_statistics_reader(server_of(answers), "m")
     start_ns = monotonic_ns()
-    with statistics_of(scraper, folder):
+    with recorded_statistics(reader, folder):
         answers[path] = after
     return means_of(read_statistics(folder), Window(start_ns, monotonic_ns()))
 
@@ -158,9 +158,9 @@ def test_a_server_started_again_between_two_readings_says_nothing_however_far_it
 @pytest.mark.process
 @pytest.mark.parametrize("text", ["", "# TYPE up gauge\nup 1\n", "}{ no metrics", "<html></html>"])
 def test_where_there_is_nothing_known_nothing_is_read(server_of, tmp_path, text):
-    scraper = find_scraper(server_of({"/metrics": text}), "m")
-    assert scraper is None
-    with statistics_of(scraper, tmp_path):
+    reader = find_statistics_reader(server_of({"/metrics": text}), "m")
+    assert reader is None
+    with recorded_statistics(reader, tmp_path):
         pass
     assert read_statistics(tmp_path) is None
 
@@ -168,7 +168,7 @@ def test_where_there_is_nothing_known_nothing_is_read(server_of, tmp_path, text)
 @pytest.mark.process
 def test_a_server_that_stops_answering_leaves_no_half_reading(server_of, tmp_path):
     answers = {"/metrics": VLLM.format(n=0, queue_s=0, prefill_s=0, decode_s=0)}
-    with statistics_of(find_scraper(server_of(answers), "m"), tmp_path):
+    with recorded_statistics(find_statistics_reader(server_of(answers), "m"), tmp_path):
         answers.clear()
     assert read_statistics(tmp_path) is None
 
@@ -189,7 +189,7 @@ def said(queue_ms, compute_ms):
 
 
 def statistics_at(counters_at_s):
-    readings = [Reading(at_ns=START + round(t_s * S), counters=each) for t_s, each in counters_at_s.items()]
+    readings = [CounterReading(at_ns=START + round(t_s * S), counters=each) for t_s, each in counters_at_s.items()]
     return ServerStatistics(family="Triton's metrics", url="", readings=tuple(readings))
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.judge.answers.chances import Limit
 from harness.judge.answers.decision import Candidate, Status
-from harness.judge.answers.race_record import Outcome
+from harness.judge.answers.race_record import TrialOutcome
 from harness.plan.plan import TrialKind
 from harness.run.race import CONFIRMING, Race, Rules
 
@@ -32,7 +32,7 @@ def run(race, rates, *, noise=0.0, seed=0, limits=None, harmed=lambda trial: Fal
         running = start
         value = None if rates[trial.point] is None else math.log(rates[trial.point]) + rng.normal(0.0, noise)
         limit = (limits or [Limit.KEPT] * len(rates))[trial.point]
-        outcome = Outcome(value, limit, spent_s, usable=0.0 if harmed(trial) else 1.0)
+        outcome = TrialOutcome(value, limit, spent_s, usable=0.0 if harmed(trial) else 1.0)
         race.observe(trial, outcome)
         history.append((trial, outcome))
     return history

@@ -61,7 +61,7 @@ def test_a_trial_that_was_killed_at_once_is_evidence_of_nothing(run):
     plan = record.plan
     trial = plan.trials[0]
     folder.trial(trial, plan.point(trial.point)).create()
-    (evidence,) = folder.evidence(plan)
+    (evidence,) = folder.data(plan)
     assert evidence.epochs == ()
     assert evidence.fit is None
     assert evidence.failure == "the trial was cut off before its end"

@@ -72,7 +72,7 @@ def test_nobody_there():
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with pytest.raises(UserError, match=r"no answer .*refused"):
+    with pytest.raises(UserError, match=r"no response .*refused"):
         detect_protocol(f"http://127.0.0.1:{port}", "m")
 
 

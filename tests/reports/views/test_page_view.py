@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from harness.judge.findings import Verdict
-from harness.judge.metrics import Split, Timeline, Usage
+from harness.judge.metrics import Timeline, TimeSplit, Usage
 from harness.plan.arrivals import Closed
 from reports.charts.gallery import MARKS, colours
 from reports.charts.xy import MARKERS
@@ -109,7 +109,7 @@ def test_what_cannot_be_believed_is_hollow():
 
 
 def test_the_parts_of_a_bar_fill_it():
-    split = Split(send_ms=1.0, queue_ms=2.0, compute_ms=5.0, rest_ms=2.0)
+    split = TimeSplit(send_ms=1.0, queue_ms=2.0, compute_ms=5.0, rest_ms=2.0)
     (row,) = split_rows([replace(example.one_point().result.points[0], split=split)])
     assert [(segment.part, segment.start, segment.width) for segment in row.segments] == [
         ("send", 0.0, 10.0),

@@ -5,7 +5,7 @@ import pytest
 from answers_of import point_of
 
 from harness.judge.answers.scaling import bubble, scaling
-from harness.judge.metrics import Split
+from harness.judge.metrics import TimeSplit
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point
@@ -34,7 +34,7 @@ def run_of(settings, rates, *, users=(16,), mean_batch=4.0, compute_ms=5.0, **fi
         msgspec.structs.replace(
             point_of(rate, number=point.number, setting=point.setting, users=point.arrivals.users, half=0.001 * rate),
             mean_batch=mean_batch,
-            split=Split(send_ms=0.0, compute_ms=compute_ms),
+            split=TimeSplit(send_ms=0.0, compute_ms=compute_ms),
         )
         for point, rate in zip(plan.points, rates, strict=True)
     ]

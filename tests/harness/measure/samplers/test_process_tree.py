@@ -7,8 +7,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from consumers import SHARED, UNWAITED, consumer, said
 
 from harness.clock import NS_PER_S
+from harness.cpu_group import CpuGroup
 from harness.measure.samplers.process_tree import ProcessTree, context_switches, descendants
 
 pytestmark = pytest.mark.process
@@ -143,3 +145,29 @@ def test_context_switches_are_those_of_every_thread():
         assert len(counts) == 5
     assert context_switches(process.pid) == {}
     assert descendants(process.pid) == []
+
+
+def test_children_that_nobody_waits_for_are_counted_by_the_trees_group():
+    group = CpuGroup.make()
+    if group is None:
+        pytest.skip("this user may not make a control group")
+    with group, consumer("sys.stdin.readline()\n" + UNWAITED) as process:
+        group.add(process.pid)
+        counted, alone = ProcessTree("target", process.pid, group.path), ProcessTree("target", process.pid)
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        used_ns, _ = said(process)
+        cpu_s = [next(r.value for r in tree.read(0) if r.metric == "cpu_s") for tree in (counted, alone)]
+        start_up_s = 0.05  # the interpreter began before it was in the group
+        assert cpu_s[0] == pytest.approx(used_ns / 1e9, abs=start_up_s)
+        assert cpu_s[1] < cpu_s[0] / 2  # eight children of 30 ms, of which the process itself knows nothing
+        assert set(counted.pids) == {process.pid}
+
+
+def test_memory_that_forks_share_counts_once():
+    with consumer(SHARED) as process:
+        [shared] = said(process)
+        readings = {reading.metric: reading.value for reading in ProcessTree("target", process.pid).read(0)}
+        if "pss_bytes" not in readings:
+            pytest.skip("this system does not tell shared pages")
+        assert shared < readings["pss_bytes"] < 2 * shared < readings["rss_bytes"]

@@ -77,7 +77,7 @@ def test_a_free_size_is_asked_for_and_taken(server_of):
     with pytest.raises(UserError, match=r"'in' is of free size \(-1,-1,3\).*--shape 8,8,3.*--bank"):
         external_bank(choice_of(url))
     assert external_bank(choice_of(url, shape=(6, 7, 3))).inputs.shape[1:] == (6, 7, 3)
-    with pytest.raises(UserError, match=r"--shape 6,7,4: m says it takes -1,-1,3"):
+    with pytest.raises(UserError, match=r"--shape 6,7,4: m takes -1,-1,3"):
         external_bank(choice_of(url, shape=(6, 7, 4)))
 
 
@@ -172,5 +172,5 @@ def test_metadata_that_lies_is_found_out_by_the_first_request(server_of, reply, 
 
 
 def test_a_server_that_is_not_there_is_named():
-    with pytest.raises(UserError, match=r"127\.0\.0\.1:1.*no answer"):
+    with pytest.raises(UserError, match=r"127\.0\.0\.1:1.*no response"):
         ask_once("http://127.0.0.1:1", "http-json", known())

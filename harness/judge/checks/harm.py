@@ -1,0 +1,79 @@
+"""Did others keep the target or the load from running? Who, for how long, and what can be trusted all the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.judge.checks.case import finding
+from harness.judge.findings import FindingKind, Verdict
+from harness.judge.number_text import percent
+from harness.judge.numbers.machine.harmed_time import Culprit
+from harness.judge.numbers.machine.machine_stretches import strangers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.judge.checks.case import TrialCase
+    from harness.judge.findings import Finding
+    from harness.judge.numbers.machine.harmed_time import CleanTime
+
+FEW_HARMED = 0.01  # of the window: left out without a word
+MOSTLY_USABLE = 0.5
+HINDERED = 0.1  # of the time: above it, figures of the whole time are those of another, slower machine
+K = FindingKind
+# What is seen of the whole window and follows from harm. Lateness and steadiness are judged by what is left of it.
+_OF_THE_WHOLE = frozenset({K.STEAL, K.NEIGHBOURS, K.SAMPLER, K.LOOP_LAG, K.RATE, K.ARRIVAL_PROCESS, K.GENERATOR_CPU})
+_OF_THE_REST = frozenset({K.LATENESS, K.UNSTEADY})
+_SEVERITY = (Verdict.VALID, Verdict.DEGRADED, Verdict.INVALID)
+
+
+def harmed(case: TrialCase) -> Finding | None:
+    """Others harmed the trial: what is left of it is judged, or, where that is too little, all of it."""
+    usable = case.usable
+    if usable is None or usable.harmed_share < FEW_HARMED:
+        return None
+    culprit = max(usable.culprits, key=lambda each: usable.culprits[each])
+    who = f"{_who(culprit, case, usable)} for {percent(usable.culprits[culprit])} of the time"
+    if usable.enough:
+        verdict = Verdict.VALID if usable.usable_share >= MOSTLY_USABLE else Verdict.DEGRADED
+        left = f"That and its backlog are left out: the figures are those of the other {percent(usable.usable_share)}."
+        remedy = "Nothing, or end it: the more is left, the narrower the intervals."
+    else:
+        hindered = usable.stretches.hindered_share(*usable.window_ns)
+        verdict = Verdict.INVALID if hindered > HINDERED else Verdict.DEGRADED
+        left = (
+            f"Only {percent(usable.usable_share)} of the time is free of that and its backlog, too little to judge by: "
+            "the figures are those of all of it, and the target alone is faster."
+        )
+        remedy = "End it, or measure at a quieter time or for longer (--seconds)."
+    shares = {str(each): share for each, share in usable.culprits.items()}
+    return finding(
+        K.HARMED, verdict, f"{who}. {left}", remedy, usable=usable.usable_share, enough=usable.enough, **shares
+    )
+
+
+def without_consequences(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The findings without those that follow from harm by others, which has a finding of its own.
+
+    Where too little is left to judge by, one that weighs more than the harm stays.
+    """
+    harm = next((each for each in findings if each.kind is K.HARMED), None)
+    if harm is None:
+        return tuple(findings)
+    if harm.data["enough"]:
+        return tuple(each for each in findings if each.kind not in _OF_THE_WHOLE)
+    explained = _OF_THE_WHOLE | _OF_THE_REST
+    worse = _SEVERITY[_SEVERITY.index(harm.verdict) + 1 :]
+    return tuple(each for each in findings if each.kind not in explained or each.verdict in worse)
+
+
+def _who(culprit: Culprit, case: TrialCase, usable: CleanTime) -> str:
+    if culprit is Culprit.HYPERVISOR:
+        return "The hypervisor took cores away"
+    if culprit is Culprit.STANDSTILL:
+        return "The machine stood still, or was too busy even for the samplers,"
+    if culprit is Culprit.GENERATOR:
+        return "The load generator's event loop was held up"
+    named = [str(each) for each in strangers(case.samples, usable.window_ns)[:2]]
+    mostly = f", mostly {' and '.join(named)}," if named else ""
+    return f"Other processes{mostly} ran on the cores of target and load"

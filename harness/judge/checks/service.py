@@ -1,0 +1,132 @@
+"""How did the target serve? All the time, all users alike, and every payload and connection like the next?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.clock import NS_PER_MS
+from harness.judge.checks.case import finding
+from harness.judge.findings import FindingKind, Verdict
+from harness.judge.number_text import figure, grouped, milliseconds, percent
+from harness.judge.numbers.target.availability import OutageKind
+from harness.judge.numbers.target.first_answers import (
+    CACHED_RATIO,
+    FIRST_NS,
+    FIRST_RATIO,
+    first_of_connections,
+    unseen_payloads,
+)
+from harness.judge.numbers.target.user_inequality import user_inequality
+from harness.record.rows import ABSENT, Outcome
+
+if TYPE_CHECKING:
+    from harness.judge.checks.case import TrialCase
+    from harness.judge.findings import Finding
+    from harness.judge.numbers.target.availability import OutageSpan
+    from harness.judge.numbers.trial_rows import RowColumns
+
+_USERS_OF_A_WORKER = 1 << 20
+
+
+def unavailable(case: TrialCase) -> Finding | None:
+    """For a part of the time the target said nothing though it was asked, or nothing but refusals and failures."""
+    served = case.availability
+    longest = served.longest() if served else None
+    if served is None or longest is None or case.rows is None:
+        return None
+    seconds = case.rows.window.seconds
+    out_s = (1 - served.share) * seconds
+    from_s, length_s = (longest.start_ns - served.window_ns[0]) / 1e9, (longest.end_ns - longest.start_ns) / 1e9
+    lasted = f"for {figure(length_s)} s" if longest.end_ns < served.window_ns[1] else "until the end"
+    times = f", in {len(served.outages)} times," if len(served.outages) > 1 else ""
+    text = (
+        f"The target was available for {percent(served.share)} of {figure(seconds)} s{times}: from {figure(from_s)} s "
+        f"on {lasted} {_what_it_did(longest)}."
+    )
+    remedy = "Look into target.log at that time. In a closed loop who waits asks nothing, so percentiles hide it."
+    data = {"available": served.share, "out_s": out_s, "longest_s": length_s, "at_s": from_s}
+    return finding(FindingKind.UNAVAILABLE, Verdict.DEGRADED, text, remedy, times=len(served.outages), **data)
+
+
+def _what_it_did(outage: OutageSpan) -> str:
+    count = grouped(outage.requests)
+    if outage.kind is OutageKind.SILENT:
+        return f"it sent no response, though {count} request{'s were' if outage.requests > 1 else ' was'} waiting"
+    return (
+        f"it refused all of {count} requests" if outage.kind is OutageKind.REFUSING else f"all {count} requests failed"
+    )
+
+
+def unequal_users(case: TrialCase) -> Finding | None:
+    """Closed loop: some users were served worse than the others, all the time."""
+    if case.rows is None or case.closed is None or any(report.own_pace for report in case.data.reports):
+        return None
+    good = case.rows.good
+    good = good.where(good["user"] != ABSENT)
+    if not len(good) or np.unique(good["request_class"]).size > 1:
+        return None
+    user = good["worker"] * _USERS_OF_A_WORKER + good["user"]
+    found = user_inequality(user, good["done_ns"] - good["due_ns"], case.closed.users)
+    if found is None:
+        return None
+    parts = []
+    if found.slow_median_ns is not None and found.other_median_ns is not None:
+        slow, others = (milliseconds(ns / NS_PER_MS) for ns in (found.slow_median_ns, found.other_median_ns))
+        parts.append(
+            f"the median response time of {found.slow} of {found.users} was {slow}, that of the others {others}"
+        )
+    if found.starved:
+        parts.append(
+            f"{found.starved} of {found.users} got less than a third of the answers of others "
+            f"(the fewest {grouped(found.fewest)}, the most {grouped(found.most)})"
+        )
+    text = f"Users were not served alike: {'; '.join(parts)}."
+    remedy = "Look for connections that the target treats differently; percentiles over all users do not show it."
+    data = {"users": found.users, "slow": found.slow, "starved": found.starved}
+    return finding(FindingKind.UNEQUAL_USERS, Verdict.DEGRADED, text, remedy, **data)
+
+
+def cached(case: TrialCase) -> Finding | None:
+    """Payloads that were asked before were answered much faster."""
+    rows = _answered(case)
+    if rows is None:
+        return None
+    rows = rows.where(rows["payload"] != ABSENT)
+    payload = rows["request_class"] * (1 << 32) + rows["payload"]
+    found = unseen_payloads(payload, rows["due_ns"], rows["done_ns"] - rows["sent_ns"])
+    if found is None or found.ratio <= CACHED_RATIO:
+        return None
+    text = (
+        f"Payloads that had been asked before were answered {figure(found.ratio)} times faster than at their first "
+        f"request ({milliseconds(found.other_ns / NS_PER_MS)} instead of {milliseconds(found.first_ns / NS_PER_MS)}): "
+        "the figures are mostly those of a cache."
+    )
+    remedy = "Turn the target's cache off, or ask more distinct payloads than it can hold."
+    return finding(FindingKind.CACHED, Verdict.DEGRADED, text, remedy, ratio=found.ratio)
+
+
+def slow_first(case: TrialCase) -> Finding | None:
+    """The first request of a connection took much longer than later ones, mostly in the warm-up."""
+    rows = _answered(case)
+    if rows is None or case.closed is None:
+        return None
+    rows = rows.where(rows["user"] != ABSENT)
+    user = rows["worker"] * _USERS_OF_A_WORKER + rows["user"]
+    found = first_of_connections(user, rows["sent_ns"], rows["done_ns"] - rows["sent_ns"])
+    if found is None or found.ratio <= FIRST_RATIO or found.first_ns <= FIRST_NS:
+        return None
+    first, later = milliseconds(found.first_ns / NS_PER_MS), milliseconds(found.other_ns / NS_PER_MS)
+    text = f"The first request of a connection took {first} (median), later ones {later}."
+    remedy = "The figures are those of connections that stay open; who connects anew for each request sees the first."
+    return finding(FindingKind.SLOW_FIRST, Verdict.VALID, text, remedy, ratio=found.ratio)
+
+
+def _answered(case: TrialCase) -> RowColumns | None:
+    """All good answers of the trial, of every phase; None where there are none."""
+    if case.rows is None:
+        return None
+    rows = case.rows.everything
+    good = rows.where(rows.outcome_is(Outcome.OK) & (rows["sent_ns"] != ABSENT) & (rows["done_ns"] != ABSENT))
+    return good if len(good) else None

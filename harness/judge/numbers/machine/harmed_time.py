@@ -1,0 +1,291 @@
+"""Which stretches of a trial were harmed by others, and which are left to be judged.
+
+A stretch is the time between two readings of the samplers, some 100 ms. Whether it is harmed follows from what others
+did in it, never from response times or from how busy the target was: other processes ran on the cores of target and
+load, the hypervisor took cores away, the samplers could not run, or the load's event loop was held up. How long threads
+of target and load waited for a core says only for a trial as a whole whether other processes did harm: in a single
+stretch it would also say how busy the target was, and to leave out busy stretches is to flatter.
+
+A harmed stretch leaves a backlog behind. What follows it is left out until every request that was open at its end has
+ended and, in an open loop, no more requests are open than on average outside harmed stretches. A request that is due
+shortly before a harmed stretch may run into it; leaving out only those that do would favour short response times.
+Therefore all that are due within `guard_ns` before it are left out: 99.9 % of the response times are shorter than
+that, so which requests remain does not depend on how long they took.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Instants = NDArray[np.int64]
+    Mask = NDArray[np.bool_]
+
+FOREIGN_CORES = 0.05  # 5 ms of 100 ms, counted in nanoseconds
+FOREIGN_CORES_BY_TICKS = 0.25  # of CPU time that is counted in ticks of 10 ms, three times its noise
+WAITED_CORES = 0.02  # by so much longer threads wait while others run; less is the scheduler's own jitter
+STOLEN_CORES = 0.1  # more than one tick of 10 ms in 100 ms, which small steal adds up to now and then
+GUARD_QUANTILE = 0.999
+GUARD_SAMPLES = 1000
+PATIENCE = 20  # median response times: a request that stays open for longer does not delay the end of a backlog
+FEWEST_SECONDS = 0.5
+FEWEST_SHARE = 0.2
+LOOK_NS = 1_000_000
+_NS_PER_S = 1e9
+
+
+class Culprit(StrEnum):
+    """Who harmed a stretch."""
+
+    PROCESSES = "processes"
+    HYPERVISOR = "hypervisor"
+    STANDSTILL = "standstill"
+    GENERATOR = "generator"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretches:
+    """What happened in the n stretches between `edges_ns` (n + 1,), in cores (seconds per second); NaN: not known.
+
+    foreign: CPU time of others on the cores of target and load, counted `exactly` or in ticks. waited: time in which
+    threads of target or load were ready to run and had no core. stolen: time that the hypervisor took away.
+    silent: the samplers did not run when they were due. late: the load's event loop was held up.
+    """
+
+    edges_ns: Instants
+    foreign_cores: NDArray[np.float64]
+    waited_cores: NDArray[np.float64]
+    stolen_cores: NDArray[np.float64]
+    silent: Mask
+    late: Mask
+    exactly: bool = True
+
+    def harmed(self) -> dict[Culprit, Mask]:
+        """Which stretches were harmed, by whom."""
+        return {
+            Culprit.PROCESSES: self._crowded(),
+            Culprit.HYPERVISOR: self.stolen_cores > STOLEN_CORES,  # false where it is NaN
+            Culprit.STANDSTILL: self.silent,
+            Culprit.GENERATOR: self.late,
+        }
+
+    @property
+    def watched(self) -> bool:
+        """Whether it is known what others ran."""
+        return bool(np.isfinite(self.foreign_cores).any())
+
+    def hindered_share(self, start_ns: int, end_ns: int) -> float:
+        """The share of a span in which threads of the target or the load could not run though they were ready to."""
+        lengths = np.clip(self.edges_ns[1:], start_ns, end_ns) - np.clip(self.edges_ns[:-1], start_ns, end_ns)
+        waited = np.where(np.isnan(self.waited_cores), self.harmed()[Culprit.PROCESSES], self.waited_cores)
+        hindered = np.clip(waited + np.nan_to_num(self.stolen_cores), 0, 1)
+        hindered[self.silent | self.late] = 1
+        return float((lengths * hindered).sum()) / max(1, end_ns - start_ns)
+
+    def _crowded(self) -> Mask:
+        """Where others ran, if threads waited longer there than elsewhere or nobody counted how long they waited."""
+        shared: Mask = self.foreign_cores > (FOREIGN_CORES if self.exactly else FOREIGN_CORES_BY_TICKS)
+        known = ~np.isnan(self.waited_cores)
+        beside, alone = self.waited_cores[shared & known], self.waited_cores[~shared & known]
+        usual = float(alone.mean()) if alone.size else 0.0
+        harmless = beside.size and float(beside.mean()) - usual <= WAITED_CORES
+        return np.zeros_like(shared) if harmless else shared
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Requests of all phases that were sent: instants (n,); those that never ended have an end past the last instant.
+
+    `open_loop`: they come whatever becomes of earlier ones, so that a backlog shows as more of them being open.
+    """
+
+    due_ns: Instants
+    done_ns: Instants
+    open_loop: bool
+
+
+@dataclass(frozen=True)
+class CleanTime:
+    """What is left of a window: pieces [start, end), ascending and apart, each some whole stretches.
+
+    Attributes:
+        harmed_share: share of the window that was harmed, without what follows from it.
+        culprits: share of the window that each harmed; several may have harmed one stretch.
+        stretches: what it follows from.
+        guard_ns: no request that is due within it before the end of a piece counts; 0 where nothing was harmed.
+        worked_off: by how many more requests ended than came, in all pieces of an open loop together: a backlog's
+            rest, which is not what the target sustains. 0 where nothing was harmed.
+    """
+
+    window_ns: tuple[int, int]
+    starts_ns: Instants
+    ends_ns: Instants
+    guard_ns: int
+    harmed_share: float
+    culprits: dict[Culprit, float]
+    stretches: Stretches
+    worked_off: int = 0
+
+    @cached_property
+    def due_ends_ns(self) -> Instants:
+        """Where the requests end that count by when they were due; the window's own end needs no guard."""
+        guarded = np.where(self.ends_ns == self.window_ns[1], self.ends_ns, self.ends_ns - self.guard_ns)
+        return np.maximum(guarded, self.starts_ns)
+
+    @property
+    def seconds(self) -> float:
+        """The length of all pieces."""
+        return float((self.ends_ns - self.starts_ns).sum()) / _NS_PER_S
+
+    @property
+    def usable_share(self) -> float:
+        """The share of the window whose response times count."""
+        return float((self.due_ends_ns - self.starts_ns).sum()) / max(1, self.window_ns[1] - self.window_ns[0])
+
+    @property
+    def enough(self) -> bool:
+        """Whether so much is left that it can stand for the trial."""
+        seconds = self.usable_share * (self.window_ns[1] - self.window_ns[0]) / _NS_PER_S
+        return self.harmed_share == 0 or (self.usable_share >= FEWEST_SHARE and seconds >= FEWEST_SECONDS)
+
+    def holds(self, instants_ns: Instants) -> Mask:
+        """Which instants lie in a piece: what happened then counts for rates."""
+        return _inside(instants_ns, self.starts_ns, self.ends_ns)
+
+    def holds_due(self, due_ns: Instants) -> Mask:
+        """Which requests, by when they were due, count for response times."""
+        return _inside(due_ns, self.starts_ns, self.due_ends_ns)
+
+    def joined_ns(self, instants_ns: Instants) -> Instants:
+        """Instants of pieces (n,) on a time line from 0 to `seconds` on which the pieces follow each other."""
+        lengths = self.ends_ns - self.starts_ns
+        before = np.cumsum(lengths) - lengths
+        piece = np.searchsorted(self.starts_ns, instants_ns, side="right") - 1
+        joined: Instants = before[piece] + instants_ns - self.starts_ns[piece]
+        return joined
+
+
+def clean_time(window_ns: tuple[int, int], stretches: Stretches, requests: Requests) -> CleanTime:
+    """What is left of the window without harmed stretches, their backlog, and the requests that ran into them.
+
+    Args:
+        window_ns: start and end of what is measured.
+        stretches: may reach beyond the window, since harm before it leaves a backlog in it.
+        requests: all that were sent; only those open at the end of a harmed stretch matter, and how many were open.
+    """
+    by_culprit = stretches.harmed()
+    harmed = np.logical_or.reduce(list(by_culprit.values()))
+    edges_ns = stretches.edges_ns
+    shares = {culprit: _share(edges_ns, mask, window_ns) for culprit, mask in by_culprit.items()}
+    untouched = CleanTime(
+        window_ns=window_ns,
+        starts_ns=np.array([window_ns[0]], dtype=np.int64),
+        ends_ns=np.array([window_ns[1]], dtype=np.int64),
+        guard_ns=0,
+        harmed_share=_share(edges_ns, harmed, window_ns),
+        culprits={culprit: share for culprit, share in shares.items() if share > 0},
+        stretches=stretches,
+    )
+    if not harmed.any() or not requests.due_ns.size:
+        return untouched
+    backlog = _Backlog(requests)
+    drained = _without(untouched, edges_ns, harmed, backlog.drained_ns)
+    if requests.open_loop and drained.starts_ns.size:
+        usual = backlog.usually_open(drained.starts_ns, drained.ends_ns)
+        drained = _without(untouched, edges_ns, harmed, lambda end_ns: backlog.usual_ns(end_ns, usual))
+        fewer = backlog.open_at(drained.starts_ns).sum() - backlog.open_at(drained.ends_ns).sum()
+        drained = replace(drained, worked_off=max(0, int(fewer)))
+    return _guarded(drained, requests)
+
+
+class _Backlog:
+    """How many requests are open, and until when those of an instant stay open."""
+
+    def __init__(self, requests: Requests) -> None:
+        order = np.argsort(requests.due_ns, kind="stable")
+        self._due_ns = requests.due_ns[order]
+        self._last_done_ns = np.maximum.accumulate(requests.done_ns[order])
+        self._done_ns = np.sort(requests.done_ns)
+        self._open_after = np.searchsorted(self._due_ns, self._done_ns, side="right") - np.arange(1, order.size + 1)
+        self._patience_ns = int(PATIENCE * np.median(requests.done_ns - requests.due_ns))
+
+    def drained_ns(self, instant_ns: int) -> int:
+        """When the last of the requests open at that instant has ended."""
+        begun = int(np.searchsorted(self._due_ns, instant_ns))
+        last_ns = int(self._last_done_ns[begun - 1]) if begun else instant_ns
+        return min(max(instant_ns, last_ns), instant_ns + self._patience_ns)
+
+    def usual_ns(self, instant_ns: int, usual: int) -> int:
+        """The first instant from then on at which at most `usual` are open; past the last end where there is none."""
+        from_ns = self.drained_ns(instant_ns)
+        first = int(np.searchsorted(self._done_ns, from_ns))
+        few = np.flatnonzero(self._open_after[first:] <= usual)
+        return max(from_ns, int(self._done_ns[first + few[0]])) if few.size else int(np.iinfo(np.int64).max)
+
+    def usually_open(self, starts_ns: Instants, ends_ns: Instants) -> int:
+        """The median over pieces of time of how many are open."""
+        at_ns = np.concatenate([np.arange(start, end, LOOK_NS) for start, end in zip(starts_ns, ends_ns, strict=True)])
+        return int(np.median(self.open_at(at_ns)))
+
+    def open_at(self, instants_ns: Instants) -> Instants:
+        """How many are open at each instant."""
+        count: Instants = np.searchsorted(self._due_ns, instants_ns) - np.searchsorted(self._done_ns, instants_ns)
+        return count
+
+
+def _without(whole: CleanTime, edges_ns: Instants, harmed: Mask, recovered_ns: Callable[[int], int]) -> CleanTime:
+    """The pieces between harmed stretches, each from the first edge at which the work has recovered.
+
+    Pieces begin at edges, not when the last request ends: to begin with the end of a request is to choose by it.
+    """
+    start_ns, end_ns = whole.window_ns
+    starts, ends = [], []
+    clean_from_ns = start_ns
+    for first_ns, last_ns in [*_runs(edges_ns, harmed), (end_ns, end_ns)]:
+        if min(first_ns, end_ns) > clean_from_ns:
+            starts.append(clean_from_ns)
+            ends.append(min(first_ns, end_ns))
+        edge = int(np.searchsorted(edges_ns, recovered_ns(last_ns)))
+        recovered_at_ns = int(edges_ns[edge]) if edge < edges_ns.size else end_ns
+        clean_from_ns = max(clean_from_ns, recovered_at_ns)
+    return replace(whole, starts_ns=np.array(starts, dtype=np.int64), ends_ns=np.array(ends, dtype=np.int64))
+
+
+def _guarded(clean: CleanTime, requests: Requests) -> CleanTime:
+    """With the guard set to what 99.9 % of the response times keep, harm in them left out as far as possible."""
+    response_ns = requests.done_ns - requests.due_ns
+    for _ in range(2):  # first of all that were due in pieces, then of those that are left
+        counted = response_ns[clean.holds_due(requests.due_ns)]
+        if counted.size < (GUARD_SAMPLES if clean.guard_ns else 1):
+            break
+        clean = replace(clean, guard_ns=int(np.quantile(counted, GUARD_QUANTILE, method="higher")))
+    return clean
+
+
+def _runs(edges_ns: Instants, mask: Mask) -> list[tuple[int, int]]:
+    """Start and end of every run of marked stretches."""
+    turns = np.diff(np.concatenate(([False], mask, [False])).astype(np.int8))
+    starts, ends = edges_ns[np.flatnonzero(turns == 1)], edges_ns[np.flatnonzero(turns == -1)]
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))
+
+
+def _share(edges_ns: Instants, mask: Mask, window_ns: tuple[int, int]) -> float:
+    """The share of the window that lies in marked stretches."""
+    start_ns, end_ns = window_ns
+    lengths = np.clip(edges_ns[1:], start_ns, end_ns) - np.clip(edges_ns[:-1], start_ns, end_ns)
+    return float(lengths[mask].sum()) / max(1, end_ns - start_ns)
+
+
+def _inside(instants_ns: Instants, starts_ns: Instants, ends_ns: Instants) -> Mask:
+    piece = np.searchsorted(starts_ns, instants_ns, side="right") - 1
+    inside: Mask = (piece >= 0) & (instants_ns < np.append(ends_ns, 0)[piece])
+    return inside

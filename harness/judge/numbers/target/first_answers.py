@@ -1,0 +1,72 @@
+"""What is slower the first time: the first request of a connection, and a payload that was never asked before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Column = NDArray[np.int64]
+
+CACHED_RATIO = 4.0
+FIRST_RATIO = 10.0
+FIRST_NS = 20_000_000  # a connection takes that long to be made on a busy machine
+FEWEST_FIRSTS = 20
+NEIGHBOURS = 100  # requests that came at the same time
+FEWEST_REPEATS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Firsts:
+    """First ones against the others, in nanoseconds: medians; `ratio` of the two, at the same time where it says so."""
+
+    count: int
+    first_ns: float
+    other_ns: float
+    ratio: float
+
+
+def unseen_payloads(payload: Column, due_ns: Column, service_ns: Column) -> Firsts | None:
+    """Payloads at their first request against repeated ones (n,) of the whole trial, warm-up included.
+
+    Each first one is compared with the repeats among the requests that came at the same time: a server that is slow
+    while it warms up is slow for both. Of the very first requests that cannot be told, so they do not count. None below
+    `FEWEST_FIRSTS` that can be compared.
+    """
+    order = np.argsort(due_ns, kind="stable")
+    payload, service_ns = payload[order], service_ns[order].astype(np.float64)
+    first = np.zeros(payload.size, dtype=bool)
+    first[np.unique(payload, return_index=True)[1]] = True
+    starts = np.arange(NEIGHBOURS, payload.size, NEIGHBOURS // 2)  # overlapping: all first ones may come in a row
+    ratios, repeats_ns = [], []
+    for start in starts:
+        group = slice(start, start + NEIGHBOURS)
+        repeated = service_ns[group][~first[group]]
+        if repeated.size >= FEWEST_REPEATS and first[group].any():
+            usual_ns = float(np.median(repeated))
+            repeats_ns.append(usual_ns)
+            ratios.append(service_ns[group][first[group]] / max(usual_ns, 1.0))
+    if sum(each.size for each in ratios) < FEWEST_FIRSTS:
+        return None
+    together = np.concatenate(ratios)
+    other_ns, ratio = float(np.median(repeats_ns)), float(np.median(together))
+    return Firsts(together.size, ratio * other_ns, other_ns, ratio)
+
+
+def first_of_connections(user: Column, sent_ns: Column, service_ns: Column) -> Firsts | None:
+    """The first answered request of each user (n,) of the whole trial against all later ones; None where either lacks.
+
+    A user of a closed loop has a connection of its own.
+    """
+    order = np.argsort(sent_ns, kind="stable")
+    service_ns = service_ns[order]
+    first = np.zeros(user.size, dtype=bool)
+    first[np.unique(user[order], return_index=True)[1]] = True
+    if not first.any() or first.all():
+        return None
+    first_ns, other_ns = float(np.median(service_ns[first])), float(np.median(service_ns[~first]))
+    return Firsts(int(first.sum()), first_ns, other_ns, first_ns / max(other_ns, 1.0))

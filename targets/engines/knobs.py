@@ -1,0 +1,59 @@
+"""The knobs of engines. Importing this imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.plan.knobs import Knob, Owner
+from targets.engines.catalog import CATALOG, available, find_engine, not_available
+from targets.engines.precision import FLOAT32, PRECISIONS
+
+if TYPE_CHECKING:
+    from harness.plan.knobs import Setting
+
+ENGINE = Knob(
+    name="engine",
+    doc=f"The engine that executes the Keras model ({', '.join(f'{spec.name}: {spec.doc}' for spec in CATALOG)}).",
+    default="concrete-function",
+    swept=available(),
+    choices=tuple(spec.name for spec in CATALOG),
+    unavailable=not_available(),
+    owner=Owner.ENGINE,
+)
+PRECISION = Knob(
+    name="precision",
+    doc="The number format in which the engine computes; the model card has the resulting accuracy.",
+    default=FLOAT32,
+    swept=PRECISIONS,
+    choices=PRECISIONS,
+    owner=Owner.ENGINE,
+)
+INTRA_OP_THREADS = Knob(
+    name="intra_op_threads",
+    doc="Threads inside one operation of the model; 0: as many as the cores that the process may use.",
+    default=0,
+    swept=(1, 2, 4),
+    unit="threads",
+    minimum=0,
+    maximum=1024,
+    owner=Owner.ENGINE,
+)
+INTER_OP_THREADS = Knob(
+    name="inter_op_threads",
+    doc="Threads over independent operations of the model; 0: as many as the cores that the process may use.",
+    default=0,
+    swept=(1, 2, 4),
+    unit="threads",
+    minimum=0,
+    maximum=1024,
+    owner=Owner.ENGINE,
+)
+ENGINE_KNOBS = (ENGINE, PRECISION, INTRA_OP_THREADS, INTER_OP_THREADS)
+
+
+def precision_conflict(setting: Setting) -> str | None:
+    """Why the engine cannot compute in the precision of a complete setting; None where it can."""
+    engine = find_engine(str(setting["engine"]))
+    if setting["precision"] in engine.precisions:
+        return None
+    return f"precision={setting['precision']}: engine={engine.name} supports {', '.join(engine.precisions)}"

@@ -1,0 +1,98 @@
+"""Sessions with a server by URL: real requests to a server that keeps count of them."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from harness.cpu_cores import Isolation
+from harness.errors import UserError
+from harness.measure.target.session import UrlSession, open_session
+from harness.plan.arrivals import Closed
+from harness.plan.load_settings import LoadSettings
+from harness.plan.plan import Plan, Point
+from harness.wire.payload_bank import Bank
+
+pytestmark = pytest.mark.process
+
+SIZES = {"small": 2, "large": 5}  # inputs of the models
+SHARED = Isolation(target_cores=(), load_cores=(), isolated=False, text="")
+
+
+@pytest.fixture
+def server():
+    """A server of two models with the Open Inference Protocol; `posted` has the path of each request."""
+    posted = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            model = self.path.removeprefix("/v2/models/")
+            if self.path == "/v2/health/ready":
+                self.answer(200, {})
+            elif model in SIZES:
+                tensor = {"datatype": "FP32", "shape": [-1, SIZES[model]]}
+                self.answer(200, {"inputs": [{"name": "in", **tensor}], "outputs": [{"name": "out", **tensor}]})
+            else:
+                self.answer(404, {"error": "unknown"})
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["content-length"]))
+            posted.append(self.path)
+            self.answer(200, {"outputs": []})
+
+        def answer(self, status, document):
+            body = json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    server.url, server.posted = f"http://127.0.0.1:{server.server_port}", posted
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def plan_of(url, models):
+    settings = [{"model": model} for model in models]
+    points = tuple(Point(number=n, setting=each, arrivals=Closed(users=1)) for n, each in enumerate(settings))
+    return Plan(
+        name="sweep-model", target=url, scenario="", model=models[0], points=points, trials=(), repeats=1, seed=0,
+        load=LoadSettings(warmup_s=0.0, measure_s=1.0),
+    )  # fmt: skip
+
+
+def test_each_model_is_asked_for_with_its_own_payloads(server, tmp_path):
+    plan = plan_of(server.url, ["small", "large"])
+    session = open_session(plan, SHARED, lambda *_: None)
+
+    banks = [Bank.load(session.apply(plan.target_request(point), tmp_path / "log").bank) for point in plan.points]
+
+    assert isinstance(session, UrlSession)
+    assert [(bank.meta.model, bank.inputs.shape[1:]) for bank in banks] == [("small", (2,)), ("large", (5,))]
+    assert server.posted == ["/v2/models/small/infer", "/v2/models/large/infer"]  # one try each, and no more
+    session.close()
+
+
+def test_an_endpoint_has_the_protocol_that_was_found(server, tmp_path):
+    plan = plan_of(server.url, ["small"])
+    session = open_session(plan, SHARED, lambda *_: None)
+
+    endpoint = session.apply(plan.target_request(plan.points[0]), tmp_path / "log")
+
+    assert (endpoint.url, endpoint.protocol, endpoint.known) == (server.url, "http-json", False)
+    assert session.pid is None
+    assert not session.died()
+    session.close()
+    assert not endpoint.bank.exists()
+
+
+def test_a_model_that_the_server_does_not_have_is_named_before_any_load(server):
+    with pytest.raises(UserError, match=r"^model huge: .*404"):
+        open_session(plan_of(server.url, ["small", "huge"]), SHARED, lambda *_: None)

@@ -1,0 +1,104 @@
+"""Single exchanges with real servers that misbehave."""
+
+import socket
+import threading
+
+import pytest
+
+from harness.wire.bounded_http import NoResponseError, exchange, get
+from harness.wire.credentials import Access
+from harness.wire.server_url import parse_url
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture
+def server():
+    """Starts a server that hands each connection to `script`; returns its URL."""
+    listeners = []
+
+    def start(script):
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def serve():
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    script(connection)
+
+        threading.Thread(target=serve, daemon=True).start()
+        return parse_url(f"http://127.0.0.1:{listener.getsockname()[1]}/prefix", Access(token="secret"))
+
+    yield start
+    for listener in listeners:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+def test_get_sends_prefix_host_and_token_and_returns_status_and_body(server):
+    seen = []
+
+    def script(connection):
+        seen.append(connection.recv(65536))
+        connection.sendall(b"HTTP/1.1 404 no\r\nContent-Length: 13\r\n\r\n" + b'{"a": [1, 2]}')
+
+    url = server(script)
+
+    response = get(url, "/path")
+
+    assert (response.status, response.document()) == (404, {"a": [1, 2]})
+    line, *headers = seen[0].decode().split("\r\n")
+    assert line == "GET /prefix/path HTTP/1.1"
+    assert {f"Host: {url.authority}", "Authorization: Bearer secret"} <= set(headers)
+
+
+def test_a_body_is_cut_at_the_limit_even_if_it_never_ends(server):
+    def script(connection):
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        try:
+            while True:
+                connection.sendall(b"x" * 65536)
+        except OSError:  # the client has gone
+            return
+
+    assert get(server(script), limit_bytes=100_000).body == b"x" * 100_000
+
+
+def test_a_body_that_drips_ends_with_the_time_and_not_with_the_server(server):
+    stop = threading.Event()
+
+    def script(connection):
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        try:
+            while not stop.wait(0.02):
+                connection.sendall(b"x")
+        except OSError:
+            return
+
+    with pytest.raises(NoResponseError, match="timed out"):
+        get(server(script), timeout_s=0.2)
+    stop.set()
+
+
+@pytest.mark.parametrize("said", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123"])
+def test_what_is_no_whole_response_is_none(server, said):
+    def script(connection):
+        connection.recv(65536)
+        connection.sendall(said)
+
+    with pytest.raises(NoResponseError):
+        exchange(server(script), b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", timeout_s=5)
+
+
+def test_a_port_that_nobody_listens_on_is_named_as_refused():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    with pytest.raises(NoResponseError, match="refused"):
+        get(parse_url(f"http://127.0.0.1:{port}"))
