@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DRAWS = 2000
 NEARER, NEAR = 0.02, 0.05  # shares below the best at which a point counts as being the best
 # Of a logistic regression of what came true on the log odds of `within` and on the log of how many points compete.
-CALIBRATION = {NEARER: (0.8, 0.2), NEAR: (0.8, 0.5)}
+CALIBRATION = {NEARER: (0.95, 0.1), NEAR: (0.95, 0.3)}
 LEAST_CHANCE = 0.002
 UNDECIDED_KEEPS = 0.5  # probability that a point keeps the limit, where its trials do not say
 
@@ -57,8 +57,8 @@ class Chances:
     def certainty(self, point: int, tolerance: float) -> float:
         """`within`, corrected by what simulations show it to be worth (`tests/benchmarks/selection.py`).
 
-        The draws know neither that levels have an end nor how noise is estimated: where few points compete they are a
-        little too sure, where many compete too cautious. `tolerance` is one of those in CALIBRATION.
+        The draws do not know that levels have an end: where many points compete they are too cautious. `tolerance` is
+        one of those in CALIBRATION.
         """
         if self.draws.shape[1] == 1:
             return self.within(point, tolerance)
