@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from harness.judge.answers.chances import Limit
 from harness.judge.answers.decision import Status
 from harness.judge.answers.race_answer import race_record
 from harness.judge.answers.recommendation import capital, load_text, range_text, why_all_invalid, why_none_meets
+from harness.judge.findings import Verdict
 from harness.judge.metrics import Recommendation
 from harness.judge.number_text import figure, milliseconds, percent
 from harness.judge.slo_check import trusted
@@ -40,23 +42,26 @@ def recommend_within_budget(plan: Plan, points: Sequence[PointMetrics], trial_s:
             sentence=why_none_meets(standing, plan.slo) if standing else why_all_invalid(points) or NOTHING_GOOD
         )
     best = None if decision.best is None else by_number[decision.best]
-    sentences = _said(plan, decision, best) if decision.status is Status.SAID else _not_yet(plan, decision, best)
-    named = decision.status is Status.SAID and best is not None
+    named = decision.status is Status.SAID
+    if best is None:
+        sentences = _none_ahead(plan, decision, points)
+    else:
+        sentences = itertools.chain((_said if named else _not_yet)(plan, decision, best), _open(plan, decision))
     return Recommendation(
-        sentence=" ".join([*sentences, *_open(plan, decision)]),
-        best_point=best.point if named and best else None,
+        sentence=" ".join(sentences),
+        best_point=decision.best if named else None,
         baseline_point=decision.baseline if named else None,
         speedup=decision.speedup if named else None,
         tied_points=(decision.smaller.point,) if named and decision.smaller else (),
         rate_rps=decision.figure if named else None,
         certainty=decision.certainty if decision.best is not None else None,
         open_points=tuple(each.point for each in decision.open_points),
-        more_seconds=decision.more_s,
+        more_seconds=None if best is None and _all_invalid(points) else decision.more_s,  # it is no question of time
     )
 
 
-def _said(plan: Plan, decision: Decision, best: PointMetrics | None) -> Iterator[str]:
-    if best is None or decision.figure is None:
+def _said(plan: Plan, decision: Decision, best: PointMetrics) -> Iterator[str]:
+    if decision.figure is None:
         return
     rate = f"{_rate(decision.figure)} {load_text(best)}".strip()
     against = _speedup(plan, decision)
@@ -77,17 +82,36 @@ def _said(plan: Plan, decision: Decision, best: PointMetrics | None) -> Iterator
         )
 
 
-def _not_yet(plan: Plan, decision: Decision, best: PointMetrics | None) -> Iterator[str]:
-    more = "" if decision.more_s is None else f": about {_duration(decision.more_s)} more would do"
-    yield f"Cannot be said yet{more}."
-    if best is None:
-        yield f"No point is known to keep {plan.slo}." if plan.slo else "No point could be measured."
-        return
+def _not_yet(plan: Plan, decision: Decision, best: PointMetrics) -> Iterator[str]:
+    del plan
+    yield _more(decision)
     rate = f" with {_rate(decision.figure)}" if decision.figure else ""
     yield (
         f"{capital(_name(best.setting))} {load_text(best)} is ahead{rate}; it is within 2\u202f% of the best with "
         f"{_certainty(decision.certainty)} certainty."
     )
+
+
+def _none_ahead(plan: Plan, decision: Decision, points: Sequence[PointMetrics]) -> Iterator[str]:
+    """Where no point is known to keep the limit: for want of trials, or since none could be used."""
+    if _all_invalid(points):
+        yield "Cannot be said: noise on the machine spoiled every trial."
+        yield why_all_invalid(points).replace("No answer: every", "Every")
+        return
+    yield _more(decision)
+    spoiled = sum(each.harmed > 0 and each.up_to is None for each in decision.open_points)
+    yield f"Of no point it is known that it keeps {plan.slo}." if plan.slo else "No point could be measured well."
+    if spoiled:
+        yield f"Noise on the machine spoiled the trials of {spoiled} of {len(plan.points)} points."
+
+
+def _all_invalid(points: Sequence[PointMetrics]) -> bool:
+    return all(point.verdict is Verdict.INVALID for point in points)
+
+
+def _more(decision: Decision) -> str:
+    more = "" if decision.more_s is None else f": about {_duration(decision.more_s)} more would do"
+    return f"Cannot be said yet{more}."
 
 
 def _open(plan: Plan, decision: Decision) -> Iterator[str]:

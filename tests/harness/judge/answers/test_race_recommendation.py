@@ -48,6 +48,7 @@ def run_of(*rates, meets=None, confirmed=(), blocks=6, spoiled=(), sizes=None):
             msgspec.structs.replace(each, trial=trial.number, verdict=verdict, findings=findings)
             for each, trial in zip(point.trials, own, strict=True)
         )
+        point = msgspec.structs.replace(point, findings=findings)
         points.append(msgspec.structs.replace(point, trials=measured, meets_slo=meets[number], verdict=verdict))
     plan = Plan(
         target="batched",
@@ -115,6 +116,12 @@ def test_without_confirming_trials_it_cannot_be_said_yet():
     assert text.startswith(
         "Cannot be said yet: about 30 seconds more would do. batch_size=4 at 8 users is ahead; it is"
     )
+
+
+def test_where_noise_spoiled_every_trial_the_culprit_is_named_and_no_time_promised():
+    said, text = found(1000.0, 4000.0, spoiled=(0, 1))
+    assert (said.best_point, said.more_seconds) == (None, None)
+    assert text.startswith("Cannot be said: noise on the machine spoiled every trial. Every point is INVALID")
 
 
 def test_no_setting_keeps_the_limit():
