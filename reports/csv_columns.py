@@ -1,4 +1,4 @@
-"""The columns of points.csv for a run that measured a server."""
+"""The columns of points.csv for a run that measured a server. A new column is one entry in `COLUMNS`."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _of_stream(read: Callable[[StreamMetrics], float | None]) -> Cell[PointMetri
     return lambda point: machine_number(read(point.stream) if point.stream else None)
 
 
-_STREAM: dict[str, Cell[PointMetrics]] = {  # columns of runs that chat
+_STREAMED: dict[str, Cell[PointMetrics]] = {  # columns of runs that chat
     "ttft_p50_ms": _stream("ttft", 0.5),
     "ttft_p99_ms": _stream("ttft", 0.99),
     "ttft_p99_ms_lo": _stream("ttft", 0.99, "low_ms"),
@@ -74,7 +74,7 @@ _STREAM: dict[str, Cell[PointMetrics]] = {  # columns of runs that chat
     "prefill_ms": lambda point: machine_number(point.split.prefill_ms),
     "decode_ms": lambda point: machine_number(point.split.decode_ms),
 }
-_AFTER_KNOBS: dict[str, Cell[PointMetrics]] = {
+COLUMNS: dict[str, Cell[PointMetrics]] = {  # those behind the knobs, in their order
     "repeats": lambda point: str(point.repeats),
     "seconds": lambda point: machine_number(point.seconds),
     "throughput_rps": lambda point: machine_number(point.throughput_rps.value),
@@ -101,7 +101,7 @@ _AFTER_KNOBS: dict[str, Cell[PointMetrics]] = {
     "client_ms": lambda point: machine_number(point.split.client_ms),
     "preprocess_ms": lambda point: machine_number(point.split.preprocess_ms),
     **{f"{name}_ms": _step(name) for name in ("clean", "transform", "normalise", "augment")},
-    **_STREAM,
+    **_STREAMED,
 }
 
 
@@ -120,5 +120,5 @@ def csv_columns(plan: Plan) -> Columns[PointMetrics]:
         "concurrency": lambda point: machine_number(point.concurrency),
         "rate_target": lambda point: machine_number(point.rate_target_rps),
     }
-    after = {name: cell for name, cell in _AFTER_KNOBS.items() if name not in _STREAM or chats(plan.load.protocol)}
-    return {**before, **knob_columns(plan, {**before, **_AFTER_KNOBS}), **after}
+    after = {name: cell for name, cell in COLUMNS.items() if name not in _STREAMED or chats(plan.load.protocol)}
+    return {**before, **knob_columns(plan, {**before, **COLUMNS}), **after}

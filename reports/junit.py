@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.judge.findings import Verdict
 from reports.kinds import texts_of
-from reports.labels import finding_title, reasons
+from reports.labels import reasons
 from reports.units import machine_number
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ def _add_case(suite: ET.Element, point: JudgedPoint, report: BaseReportInput, te
     case = ET.SubElement(suite, "testcase", name=_clean(texts.label(point)), classname=_clean(report.plan.name))
     case.set("time", machine_number(texts.seconds(point)))
     findings = "\n".join(
-        f"{finding.verdict} {finding_title(finding.kind)}: {finding.text} {finding.remedy}".strip()
-        for finding in point.findings
+        f"{finding.verdict} {finding.title}: {finding.text} {finding.remedy}".strip() for finding in point.findings
     )
     limit_name, _, limit = texts.limit.partition(":")
     missed = texts.keeps_limit(point) is False

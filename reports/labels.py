@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.judge.findings import FindingKind, Verdict
+from harness.judge.findings import Verdict
 from harness.judge.number_text import figure
 from harness.plan.knobs import setting_text
 
@@ -21,58 +21,6 @@ VERDICT_MEANING = {
     Verdict.INVALID: "not a measurement of the target",
 }
 _THIN = "\u202f\u2009"  # spaces that Python does not call printable
-_TITLES = {
-    FindingKind.CONSERVATION: "Requests are unaccounted for",
-    FindingKind.RECORDER: "The recorder failed",
-    FindingKind.LITTLES_LAW: "Little\u2019s law does not hold",
-    FindingKind.LATENESS: "Requests left late",
-    FindingKind.RATE: "The asked rate was not reached",
-    FindingKind.ARRIVAL_PROCESS: "Arrivals were not the process asked for",
-    FindingKind.NOT_SENT: "Requests were due but not sent",
-    FindingKind.GENERATOR_CPU: "The load generator was busy",
-    FindingKind.LOOP_LAG: "The generator\u2019s event loop lagged",
-    FindingKind.GC_PAUSE: "Garbage collection stopped the generator",
-    FindingKind.SAMPLER: "Resource samples are missing or late",
-    FindingKind.STEAL: "The hypervisor took time away",
-    FindingKind.NEIGHBOURS: "Others were busy on this machine",
-    FindingKind.HARMED: "Others kept target or load from running",
-    FindingKind.LOST_WORKER: "A load worker was lost",
-    FindingKind.CLOCK_STEP: "A clock stepped",
-    FindingKind.CLOCK_OFFSET: "Workers have clocks of their own",
-    FindingKind.TOO_FEW_SAMPLES: "Too few samples for some percentiles",
-    FindingKind.UNSTEADY: "No steady state",
-    FindingKind.ERRORS: "Requests failed",
-    FindingKind.WRONG_ANSWERS: "Answers were wrong",
-    FindingKind.REJECTIONS: "The target rejected requests",
-    FindingKind.UNAVAILABLE: "The target did not serve for a part of the time",
-    FindingKind.UNEQUAL_USERS: "Users were not served alike",
-    FindingKind.CACHED: "A cache answered",
-    FindingKind.SLOW_FIRST: "First requests were slower",
-    FindingKind.SLOWDOWN: "The target became slower and slower",
-    FindingKind.UNCHECKED: "Answers were not all checked",
-    FindingKind.TARGET_DIED: "The target died",
-    FindingKind.LOAD_DIED: "The load generator died",
-    FindingKind.SATURATED: "The target was saturated",
-    FindingKind.NOT_ISOLATED: "Target and generator shared cores",
-    FindingKind.ENVELOPE: "Outside the calibrated envelope",
-    FindingKind.LEFT_OUT: "A repeat is left out",
-    FindingKind.REPEATS_DISAGREE: "Repeats disagree",
-    FindingKind.IMPRECISE: "Not as precise as asked for",
-    FindingKind.DIVERGED: "Training diverged",
-    FindingKind.TRAINER_DIED: "The trainer died",
-    FindingKind.EPOCHS_MISSING: "Epochs are missing",
-    FindingKind.NOT_LEARNED: "Nothing was learned",
-    FindingKind.OVERFITTING: "Overfitting",
-    FindingKind.UNDERFITTING: "Underfitting",
-    FindingKind.UNCONVERGED: "Still learning at the end",
-    FindingKind.TOO_FEW_SEEDS: "Too few seeds",
-    FindingKind.UNEQUAL_SEEDS: "Values were not trained from the same seeds",
-}
-
-
-def finding_title(kind: FindingKind) -> str:
-    """What a kind of finding is called in a heading."""
-    return _TITLES.get(kind) or kind.value.replace("_", " ").capitalize()
 
 
 def load_label(point: PointMetrics) -> str:
@@ -100,7 +48,7 @@ def reasons(point: JudgedPoint) -> list[str]:
         (finding for finding in point.findings if finding.verdict is not Verdict.VALID),
         key=lambda finding: SEVERITY[finding.verdict],
     )
-    return list(dict.fromkeys(finding.kind.value for finding in doubts))
+    return list(dict.fromkeys(finding.kind for finding in doubts))
 
 
 def printable(text: str) -> str:

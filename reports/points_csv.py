@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 from typing import TYPE_CHECKING
 
 from harness.errors import RunError
-from reports.csv_file import csv_text
 from reports.kinds import texts_of
 
 if TYPE_CHECKING:
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
 def points_csv(points: Iterable[JudgedPoint], plan: Plan | TrainingPlan, *, header: bool = True) -> str:
     """A line for each of `points`; a number that is not known is empty."""
     columns = texts_of(plan).csv_columns
-    lines = ([cell(point) for cell in columns.values()] for point in points)
-    return csv_text(tuple(columns), lines, header=header)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if header:
+        writer.writerow(columns)
+    writer.writerows([cell(point) for cell in columns.values()] for point in points)
+    return text.getvalue()
 
 
 def append_point(run_dir: Path, plan: Plan | TrainingPlan, point: JudgedPoint) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.plan.arrivals import Closed
-from harness.plan.budget import first_look_seconds, trial_overhead_seconds
+from harness.plan.plan import first_look_seconds, trial_overhead_seconds
 from reports import units
 from reports.csv_columns import csv_columns
 from reports.labels import load_number, point_label

@@ -12,8 +12,7 @@ lines are compared with the model's offline continuations.
 
 from typing import ClassVar
 
-from harness.measure.load.locust.inference_user import InferenceUser
-from harness.plan.request_mix import RequestClass
+from harness.users import InferenceUser, RequestClass
 
 
 class Agent(InferenceUser):

@@ -11,8 +11,7 @@ shares; another point with `mix=predict` shows the effect of explanations on the
 
 from typing import ClassVar
 
-from harness.measure.load.locust.inference_user import InferenceUser
-from harness.plan.request_mix import RequestClass
+from harness.users import InferenceUser, RequestClass
 
 
 class Explain(InferenceUser):

@@ -11,7 +11,7 @@ The server stretches the contrast, resizes where the model is smaller, and scale
 
 from typing import ClassVar
 
-from harness.measure.load.locust.inference_user import InferenceUser
+from harness.users import InferenceUser
 
 
 class Image(InferenceUser):

@@ -10,8 +10,7 @@ separately, and the effect of the other classes where a point has one class alon
 
 from typing import ClassVar
 
-from harness.measure.load.locust.inference_user import InferenceUser
-from harness.plan.request_mix import RequestClass
+from harness.users import InferenceUser, RequestClass
 
 
 class Mixed(InferenceUser):

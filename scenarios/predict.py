@@ -8,7 +8,7 @@ Users send real payloads of `--model` in a seeded random order; every response i
 prediction. `locust -f scenarios/predict.py --help` lists the options under their SWEEPSPOT_ names.
 """
 
-from harness.measure.load.locust.inference_user import InferenceUser
+from harness.users import InferenceUser
 
 
 class Predict(InferenceUser):

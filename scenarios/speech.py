@@ -15,7 +15,7 @@ does not measure language identification.
 
 from typing import ClassVar
 
-from harness.measure.load.locust.inference_user import InferenceUser
+from harness.users import InferenceUser
 
 
 class Speech(InferenceUser):

@@ -10,7 +10,7 @@ scenarios/README.md.
 
 from locust import task
 
-from harness.measure.load.locust.task_users import SweepspotUser
+from harness.users import SweepspotUser
 
 
 class Visitor(SweepspotUser):

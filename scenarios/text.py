@@ -11,7 +11,7 @@ distribution of vaderSentiment, which pip fetches on first use (2.5 MB).
 
 from typing import ClassVar
 
-from harness.measure.load.locust.inference_user import InferenceUser
+from harness.users import InferenceUser
 
 
 class Text(InferenceUser):

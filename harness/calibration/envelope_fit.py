@@ -9,7 +9,7 @@ from harness.clock import NS_PER_MS, wall_time
 from harness.errors import RunError
 from harness.judge.numbers.trial_rows import trial_rows
 from harness.judge.stats.quantiles import quantile
-from harness.plan.arrivals import Open, mean_rate_rps
+from harness.plan.arrivals import OpenProcess
 from harness.record.envelope import Envelope, Lateness
 
 if TYPE_CHECKING:
@@ -31,11 +31,11 @@ def envelope_of(trials: Sequence[TrialData], fingerprint: str) -> Envelope:
         floor_ms=quantile(found[ALONE].response.ordered_ns, 0.5) / NS_PER_MS,
         lateness=tuple(
             Lateness(
-                rate_rps=mean_rate_rps(load),
+                rate_rps=load.max_rate_rps,
                 p50_ms=quantile(trial.lateness.ordered_ns, 0.5) / NS_PER_MS,
                 p99_ms=quantile(trial.lateness.ordered_ns, 0.99) / NS_PER_MS,
             )
             for load, trial in found.items()
-            if isinstance(load, Open)
+            if isinstance(load, OpenProcess)
         ),
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.clock import NS_PER_MS, NS_PER_S
 from harness.judge.stats.quantiles import quantile
-from harness.plan.arrivals import Open, schedule
+from harness.plan.arrivals import OpenProcess
 from harness.record.rows import ABSENT
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ class Driven:
 
 def due_times_ns(driven: Driven, count: int) -> Instants:
     """The first `count` due times (count,) of an open loop; fewer where the window ends before."""
-    assert isinstance(driven.arrivals, Open), "a closed loop has no schedule"  # noqa: S101  (ours)
+    assert isinstance(driven.arrivals, OpenProcess), "a closed loop has no schedule"  # noqa: S101  (ours)
     blocks: list[Instants] = []
-    for offsets in schedule(driven.arrivals, driven.seed):
+    for offsets in driven.arrivals.schedule(driven.seed):
         blocks.append(offsets)
         if sum(map(len, blocks)) >= count:
             break
@@ -89,7 +89,7 @@ def true_values(log: ServerLog, driven: Driven) -> Values:
     """
     count = len(log)
     due_ns = log.arrived_ns
-    if isinstance(driven.arrivals, Open):
+    if isinstance(driven.arrivals, OpenProcess):
         due_ns = due_times_ns(driven, count)
         count = due_ns.size
     inside = driven.window.holds(due_ns)

@@ -10,7 +10,7 @@ from harness.plan.knobs import format_value
 from harness.plan.load_knobs import LOAD_KNOBS
 from harness.plan.make_plan import model_knob
 from harness.plan.scenario import DEFAULT_MODEL
-from harness.plan.target_spec import RecipeTarget, find_named, known_targets
+from harness.plan.target_spec import RecipeTarget, find_named, known_targets, project_targets
 from harness.training.trainer_spec import known_trainers
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def command(name: str | None, target: str | None, *, as_json: bool) -> None:
 
 
 def _of_serving(chosen: str | None) -> list[tuple[Knob, list[str]]]:
-    ours = {key: spec for key, spec in known_targets().items() if not isinstance(spec, RecipeTarget)}
+    ours = project_targets()
     targets = {chosen: find_named(chosen)} if chosen else ours
     owners: dict[str, tuple[Knob, list[str]]] = {}
     for spec in targets.values():

@@ -1,4 +1,4 @@
-"""`harness sweep`: sweep knobs and answer."""
+"""`harness sweep`: measure several settings and recommend one."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from harness.cli.parts.option_types import Address
 from harness.cli.parts.options import DEFAULT_SCENARIO, TOKEN_OPTION
 from harness.clock import NS_PER_S, MonotonicClock
 from harness.errors import ExitCode, UserError
-from harness.measure.load.locust.pairing import PAIRING, checked_secret
+from harness.measure.load.locust.workers.pairing import PAIRING, checked_secret
 from harness.plan.scenario import find_scenario
 from harness.wire.credentials import TOKEN_TARGETS, read_token
 

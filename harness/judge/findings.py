@@ -1,9 +1,9 @@
-"""A finding is a typed doubt or insight with its data; a verdict is what the findings amount to."""
+"""Findings and verdicts: a finding is one doubt or insight with its figures; the worst finding is the verdict."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -16,64 +16,27 @@ class Verdict(StrEnum):
     INVALID = "INVALID"
 
 
-class FindingKind(StrEnum):
-    """Every doubt the harness can have; its text and its remedy live in `harness/judge/checks/`."""
+class FindingKind(NamedTuple):
+    """A kind of finding. It is defined beside the check that makes it, with its title for reports.
 
-    CONSERVATION = "conservation"
-    RECORDER = "recorder"
-    LITTLES_LAW = "littles_law"
-    LATENESS = "lateness"
-    RATE = "rate"
-    ARRIVAL_PROCESS = "arrival_process"
-    NOT_SENT = "not_sent"
-    GENERATOR_CPU = "generator_cpu"
-    LOOP_LAG = "loop_lag"
-    GC_PAUSE = "gc_pause"
-    SAMPLER = "sampler"
-    STEAL = "steal"
-    NEIGHBOURS = "neighbours"
-    HARMED = "harmed"
-    LOST_WORKER = "lost_worker"
-    CLOCK_STEP = "clock_step"
-    CLOCK_OFFSET = "clock_offset"
-    TOO_FEW_SAMPLES = "too_few_samples"
-    UNSTEADY = "unsteady"
-    ERRORS = "errors"
-    WRONG_ANSWERS = "wrong_answers"
-    REJECTIONS = "rejections"
-    UNAVAILABLE = "unavailable"
-    UNEQUAL_USERS = "unequal_users"
-    CACHED = "cached"
-    SLOW_FIRST = "slow_first"
-    SLOWDOWN = "slowdown"
-    UNCHECKED = "unchecked"
-    TARGET_DIED = "target_died"
-    LOAD_DIED = "load_died"
-    SATURATED = "saturated"
-    NOT_ISOLATED = "not_isolated"
-    ENVELOPE = "envelope"
-    LEFT_OUT = "left_out"
-    REPEATS_DISAGREE = "repeats_disagree"
-    IMPRECISE = "imprecise"
-    DIVERGED = "diverged"
-    TRAINER_DIED = "trainer_died"
-    EPOCHS_MISSING = "epochs_missing"
-    NOT_LEARNED = "not_learned"
-    OVERFITTING = "overfitting"
-    UNDERFITTING = "underfitting"
-    UNCONVERGED = "unconverged"
-    TOO_FEW_SEEDS = "too_few_seeds"
-    UNEQUAL_SEEDS = "unequal_seeds"
+    lengthens: whatever caused it can only have made the response times of an open loop longer, never shorter.
+    """
+
+    name: str
+    title: str
+    lengthens: bool = False
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One doubt: what was seen (`text`, one sentence with its figures) and what to change (`remedy`)."""
+    """One finding: what was seen (`text`, one sentence with its figures) and what to change (`remedy`)."""
 
-    kind: FindingKind
+    kind: str  # name, title and lengthens are those of its FindingKind
+    title: str
     verdict: Verdict  # the worst verdict this finding alone allows
     text: str
     remedy: str = ""
     data: dict[str, float] = {}
+    lengthens: bool = False
 
 
 class JudgedPoint(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from harness.judge.findings import Finding, FindingKind, Verdict
+from harness.judge.findings import Finding, Verdict
 from harness.judge.interval import Interval
 from harness.judge.simulation_result import Simulation
 from harness.plan.knobs import Setting
@@ -319,11 +319,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the target did not serve all the time at the recommended point, or at any where there is none."""
         best = self.recommendation.best_point
         looked_at = [point for point in self.points if best is None or point.point == best]
-        return any(
-            found.kind is FindingKind.UNAVAILABLE and found.data["available"] < AVAILABLE
-            for point in looked_at
-            for found in point.findings
-        )
+        return any(found.data.get("available", 1.0) < AVAILABLE for point in looked_at for found in point.findings)
 
     @property
     def keeps_limit(self) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_MS
 from harness.judge.checks.point import standing_trials
-from harness.judge.findings import FindingKind, Verdict
+from harness.judge.findings import Verdict
 
 if TYPE_CHECKING:
     from harness.judge.metrics import ClassMetrics, Counts, Latency, PointMetrics, StreamMetrics
@@ -14,18 +14,6 @@ if TYPE_CHECKING:
 
 FEWEST_FOR_ALL = 0.9
 MOST_FAILED = 0.01
-# All that these mean for an open loop is that response times came out too long: who leaves late leaves in bursts,
-# which a server bears worse than the arrivals that were asked for.
-_LENGTHENING = frozenset(
-    {
-        FindingKind.LATENESS,
-        FindingKind.ARRIVAL_PROCESS,
-        FindingKind.LOOP_LAG,
-        FindingKind.GC_PAUSE,
-        FindingKind.GENERATOR_CPU,
-        FindingKind.STEAL,
-    }
-)
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 
 
@@ -65,8 +53,8 @@ def trusted(point: PointMetrics) -> bool:
     """
     if point.verdict is not Verdict.INVALID:
         return True
-    grave = {finding.kind for finding in point.findings if finding.verdict is Verdict.INVALID}
-    return bool(point.meets_slo) and point.rate_target_rps is not None and grave <= _LENGTHENING
+    grave = [finding for finding in point.findings if finding.verdict is Verdict.INVALID]
+    return bool(point.meets_slo) and point.rate_target_rps is not None and all(each.lengthens for each in grave)
 
 
 def surely_missed(point: PointMetrics, slo: Slo) -> bool:

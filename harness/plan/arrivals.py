@@ -1,8 +1,10 @@
-"""How requests come: closed loop and the open-loop processes, each its own type.
+"""Arrival processes: the closed loop and the open-loop processes, each a type of its own.
 
-The specifications are plain data (they go into run.json). A schedule made from one is pure: ascending offsets in
-nanoseconds from the start, in blocks (n,) int64, so that its memory does not grow with its length. It is never
-re-anchored and skips nothing; being late is the business of whoever sends.
+The types are plain data, which goes into run.json. A schedule made from one is pure: ascending offsets in nanoseconds
+from the start, in blocks (n,) int64, so that its memory does not grow with its length. It is never re-anchored and
+skips nothing; lateness is the sender's to measure.
+
+A new process is a class with a `tag`, and an entry in `Arrivals`.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import math
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import msgspec
 
@@ -28,16 +30,25 @@ if TYPE_CHECKING:
 
     Offsets = NDArray[np.int64]
 
+BLOCK = 4096
+MOST_USERS = 100_000
+
 
 class Closed(msgspec.Struct, frozen=True, kw_only=True, tag="closed"):
-    """`users` users, each sending its next request when its last answer came, after `think_time_s`."""
+    """`users` users, each of whom sends the next request `think_time_s` after its last response has arrived."""
 
+    steady: ClassVar[bool] = True  # whether the load is the same all the time
     users: int
     think_time_s: float = 0.0
 
+    @property
+    def length_s(self) -> float | None:
+        """None: it does not end by itself."""
+        return None
+
 
 class UserStage(msgspec.Struct, frozen=True, kw_only=True):
-    """A stretch of time over which the number of users goes in a straight line from one value to another."""
+    """A stretch of time over which the number of users changes linearly."""
 
     seconds: float
     start_users: float
@@ -45,57 +56,161 @@ class UserStage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Users(msgspec.Struct, frozen=True, kw_only=True, tag="users"):
-    """Steps, ramps and spikes of users, each of whom sends as in `Closed`. Of a broken number the whole users count."""
+    """Steps, ramps and spikes of users, each of whom sends as in `Closed`. A fractional number is rounded down."""
 
+    steady: ClassVar[bool] = False
     stages: tuple[UserStage, ...]
     think_time_s: float = 0.0
 
+    @property
+    def length_s(self) -> float | None:
+        """The length of all stages."""
+        return sum(stage.seconds for stage in self.stages)
 
-class Constant(msgspec.Struct, frozen=True, kw_only=True, tag="constant"):
+
+class OpenProcess(msgspec.Struct, frozen=True, kw_only=True):
+    """An open-loop process: requests are due by a schedule, whether or not earlier ones have been answered."""
+
+    steady: ClassVar[bool] = True
+
+    @property
+    def length_s(self) -> float | None:
+        """How long the schedule is; None where it does not end. May raise UserError."""
+        return None
+
+    @property
+    def max_rate_rps(self) -> float:
+        """The highest rate of the schedule; 0 where it is not known beforehand."""
+        return 0.0
+
+    @property
+    def gap_cv(self) -> float:
+        """The coefficient of variation of the gaps between arrivals, where `expected_by` is known."""
+        return 1.0
+
+    def schedule(self, seed: int) -> Iterator[Offsets]:
+        """The due times. May raise UserError."""
+        raise NotImplementedError
+
+    def expected_by(self, offsets_s: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """The mean number of requests that are due by each offset (n,); None where it is not known beforehand."""
+        del offsets_s
+        return None
+
+
+class _AtRate(OpenProcess, frozen=True, kw_only=True):
+    """A process with one rate."""
+
+    rate_rps: float
+
+    @property
+    def max_rate_rps(self) -> float:
+        """The rate."""
+        return self.rate_rps
+
+    def expected_by(self, offsets_s: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Proportional to time."""
+        return self.rate_rps * offsets_s
+
+
+class Constant(_AtRate, frozen=True, kw_only=True, tag="constant"):
     """One request every 1 / `rate_rps` seconds."""
 
-    rate_rps: float
+    @property
+    def gap_cv(self) -> float:
+        """0: all gaps are equal."""
+        return 0.0
+
+    def schedule(self, seed: int) -> Iterator[Offsets]:
+        """The due times, which do not depend on the seed."""
+        del seed
+        return _constant(self.rate_rps)
 
 
-class Poisson(msgspec.Struct, frozen=True, kw_only=True, tag="poisson"):
+class Poisson(_AtRate, frozen=True, kw_only=True, tag="poisson"):
     """Independent exponential gaps with mean 1 / `rate_rps`."""
 
-    rate_rps: float
+    def schedule(self, seed: int) -> Iterator[Offsets]:
+        """The due times."""
+        return _renewal(self.rate_rps, 1.0, seed)
 
 
-class Gamma(msgspec.Struct, frozen=True, kw_only=True, tag="gamma"):
+class Gamma(_AtRate, frozen=True, kw_only=True, tag="gamma"):
     """Independent gamma gaps with mean 1 / `rate_rps` and coefficient of variation `cv`; cv > 1 is bursty."""
 
-    rate_rps: float
     cv: float = 2.0
+
+    @property
+    def gap_cv(self) -> float:
+        """`cv`."""
+        return self.cv
+
+    def schedule(self, seed: int) -> Iterator[Offsets]:
+        """The due times."""
+        return _renewal(self.rate_rps, self.cv, seed)
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
-    """A stretch of time over which the rate goes in a straight line from one value to another."""
+    """A stretch of time over which the rate changes linearly."""
 
     seconds: float
     start_rps: float
     end_rps: float
 
 
-class Stages(msgspec.Struct, frozen=True, kw_only=True, tag="stages"):
+class Stages(OpenProcess, frozen=True, kw_only=True, tag="stages"):
     """Steps, ramps and spikes: a Poisson process whose rate is piecewise linear."""
 
+    steady: ClassVar[bool] = False
     stages: tuple[Stage, ...]
 
+    @property
+    def length_s(self) -> float | None:
+        """The length of all stages."""
+        return sum(stage.seconds for stage in self.stages)
 
-class Replay(msgspec.Struct, frozen=True, kw_only=True, tag="replay"):
-    """The instants in a CSV file's first column, in seconds since the first of them; divided by `speed`."""
+    @property
+    def max_rate_rps(self) -> float:
+        """The highest rate of a stage."""
+        return max((max(stage.start_rps, stage.end_rps) for stage in self.stages), default=0.0)
 
+    def schedule(self, seed: int) -> Iterator[Offsets]:
+        """The due times, which end with the stages."""
+        return _staged(self.stages, seed)
+
+    def expected_by(self, offsets_s: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """The integral of the rate."""
+        import numpy as np
+
+        begins, integral, starts, slopes = _integrated(self.stages)
+        stage = np.clip(np.searchsorted(begins, offsets_s, side="right") - 1, 0, starts.size - 1)
+        into = np.clip(offsets_s, 0.0, begins[-1]) - begins[stage]
+        by_then: NDArray[np.float64] = integral[stage] + starts[stage] * into + slopes[stage] * into**2 / 2
+        return by_then
+
+
+class Replay(OpenProcess, frozen=True, kw_only=True, tag="replay"):
+    """The instants in a CSV file's first column, in seconds since the first of them, divided by `speed`."""
+
+    steady: ClassVar[bool] = False
     path: str
     speed: float = 1.0
 
+    @property
+    def length_s(self) -> float | None:
+        """The time to the last instant. Raises UserError where the file cannot be read."""
+        last_ns = 0
+        for offsets in self.schedule(0):
+            last_ns = int(offsets[-1])
+        return (last_ns + 1) / NS_PER_S
 
-Open = Constant | Poisson | Gamma | Stages | Replay
+    def schedule(self, seed: int) -> Iterator[Offsets]:
+        """The due times, which end with the file. Raises UserError where it cannot be read."""
+        del seed
+        return _replayed(Path(self.path), self.speed)
+
+
 Arrivals = Closed | Users | Constant | Poisson | Gamma | Stages | Replay
-
-BLOCK = 4096
-MOST_USERS = 100_000
 KINDS: dict[str, Any] = {kind.__struct_config__.tag: kind for kind in get_args(Arrivals)}
 REQUIRED = {  # fields without a default, with an example of their flag
     "rate_rps": "--rate, for example --rate 100",
@@ -104,42 +219,25 @@ REQUIRED = {  # fields without a default, with an example of their flag
 }
 
 
-def schedule(arrivals: Open, seed: int) -> Iterator[Offsets]:
-    """The due times of `arrivals`. Stages and replays end; the others do not. A replay may raise UserError."""
-    import numpy as np
-
-    match arrivals:
-        case Constant(rate_rps=rate_rps):
-            return _constant(rate_rps)
-        case Poisson(rate_rps=rate_rps):
-            return _renewal(rate_rps, 1.0, np.random.default_rng(seed))
-        case Gamma(rate_rps=rate_rps, cv=cv):
-            return _renewal(rate_rps, cv, np.random.default_rng(seed))
-        case Stages(stages=stages):
-            return _staged(stages, np.random.default_rng(seed))
-        case Replay(path=path, speed=speed):
-            return _replayed(Path(path), speed)
-
-
 def stripe(blocks: Iterator[Offsets], worker: int, workers: int) -> Iterator[Offsets]:
-    """Every `workers`-th arrival, from number `worker` on: all stripes together are the schedule exactly."""
+    """Every `workers`-th arrival from number `worker` on; all stripes together are exactly the schedule."""
     first = worker
     for block in blocks:
         yield block[first::workers]
         first = (first - len(block)) % workers
 
 
-def comings_and_goings(stages: tuple[UserStage, ...]) -> list[tuple[int, int, bool]]:
-    """(nanoseconds since the start, number of the user, whether it comes), in order of time.
+def user_events(stages: tuple[UserStage, ...]) -> list[tuple[int, int, bool]]:
+    """(nanoseconds since the start, number of the user, whether it is added), in order of time.
 
-    User k is there while the stages' line is at k + 1 or above it.
+    User k is present while the number of users is k + 1 or more.
     """
     most = math.floor(max((max(stage.start_users, stage.end_users) for stage in stages), default=0.0))
-    events = [event for user in range(most) for event in _comings_and_goings(stages, user)]
+    events = [event for user in range(most) for event in _user_events(stages, user)]
     return sorted(events)
 
 
-def _comings_and_goings(stages: tuple[UserStage, ...], user: int) -> Iterator[tuple[int, int, bool]]:
+def _user_events(stages: tuple[UserStage, ...], user: int) -> Iterator[tuple[int, int, bool]]:
     level = user + 1
     begins_s, present = 0.0, False
     for stage in stages:
@@ -150,47 +248,6 @@ def _comings_and_goings(stages: tuple[UserStage, ...], user: int) -> Iterator[tu
             share = (level - stage.start_users) / (stage.end_users - stage.start_users)
             yield round((begins_s + share * stage.seconds) * NS_PER_S), user, end
         begins_s, present = begins_s + stage.seconds, end
-
-
-def length_s(arrivals: Arrivals) -> float | None:
-    """How long the arrivals last by themselves; None where they do not end. A replay may raise UserError."""
-    match arrivals:
-        case Stages(stages=stages):
-            return sum(stage.seconds for stage in stages)
-        case Users(stages=users):
-            return sum(stage.seconds for stage in users)
-        case Replay():
-            last_ns = 0
-            for offsets in schedule(arrivals, 0):
-                last_ns = int(offsets[-1])
-            return (last_ns + 1) / NS_PER_S
-        case _:
-            return None
-
-
-def expected_by(arrivals: Arrivals, offsets_s: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """How many requests an open loop is to have sent, on the average, by each offset (n,); None where none is expected.
-
-    None: a closed loop, or a replay, whose instants are what they are.
-    """
-    import numpy as np
-
-    if isinstance(arrivals, Stages):
-        begins, integral, starts, slopes = _integrated(arrivals.stages)
-        stage = np.clip(np.searchsorted(begins, offsets_s, side="right") - 1, 0, starts.size - 1)
-        into = np.clip(offsets_s, 0.0, begins[-1]) - begins[stage]
-        by_then: NDArray[np.float64] = integral[stage] + starts[stage] * into + slopes[stage] * into**2 / 2
-        return by_then
-    if isinstance(arrivals, Constant | Poisson | Gamma):
-        return arrivals.rate_rps * offsets_s
-    return None
-
-
-def mean_rate_rps(arrivals: Open) -> float:
-    """The greatest rate that `arrivals` asks for; 0 where that is not known before."""
-    if isinstance(arrivals, Stages):
-        return max((max(stage.start_rps, stage.end_rps) for stage in arrivals.stages), default=0.0)
-    return 0.0 if isinstance(arrivals, Replay) else arrivals.rate_rps
 
 
 def _constant(rate_rps: float) -> Iterator[Offsets]:
@@ -204,10 +261,11 @@ def _constant(rate_rps: float) -> Iterator[Offsets]:
         number += BLOCK
 
 
-def _renewal(rate_rps: float, cv: float, rng: np.random.Generator) -> Iterator[Offsets]:
+def _renewal(rate_rps: float, cv: float, seed: int) -> Iterator[Offsets]:
     """Independent gaps, gamma distributed with shape 1 / cv^2; cv = 1 is the exponential distribution."""
     import numpy as np
 
+    rng = np.random.default_rng(seed)
     scale_ns = NS_PER_S / rate_rps
     start_ns = 0
     while True:
@@ -217,10 +275,11 @@ def _renewal(rate_rps: float, cv: float, rng: np.random.Generator) -> Iterator[O
         start_ns = int(offsets[-1])
 
 
-def _staged(stages: tuple[Stage, ...], rng: np.random.Generator) -> Iterator[Offsets]:
+def _staged(stages: tuple[Stage, ...], seed: int) -> Iterator[Offsets]:
     """A Poisson process by inversion: unit-rate arrivals put through the inverse of the integrated rate."""
     import numpy as np
 
+    rng = np.random.default_rng(seed)
     begins, integral, starts, slopes = _integrated(stages)
     passed = 0.0
     while passed < integral[-1]:
@@ -236,7 +295,7 @@ def _staged(stages: tuple[Stage, ...], rng: np.random.Generator) -> Iterator[Off
 
 
 def _integrated(stages: tuple[Stage, ...]) -> tuple[NDArray[np.float64], ...]:
-    """Begins (n + 1,) in seconds, requests expected by then (n + 1,), rates (n,) at the begins and slopes (n,)."""
+    """Begins (n + 1,) in seconds, requests expected by then (n + 1,), rates (n,) at the begins, slopes (n,)."""
     import numpy as np
 
     seconds = np.array([stage.seconds for stage in stages])
@@ -274,7 +333,7 @@ def _open_trace(path: Path) -> TextIO:
 
 
 def _trace_instants(chunk: list[list[str]], path: Path, *, first: bool) -> NDArray[np.float64]:
-    """The first column's numbers (n,); a heading in the very first line is passed over."""
+    """The first column's numbers (n,); a heading in the first line of the file is skipped."""
     import numpy as np
 
     words = [line[0] for line in chunk if line]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -107,6 +108,13 @@ def format_value(value: Value) -> str:
 def setting_text(setting: Mapping[str, Value]) -> str:
     """`batch_size=4, replicas=2`; empty where nothing is set."""
     return ", ".join(f"{name}={format_value(value)}" for name, value in setting.items())
+
+
+def cross(values: Mapping[str, tuple[Value, ...]]) -> tuple[Setting, list[Setting]]:
+    """The knobs that have one value, and every combination of the values of the others (their grid)."""
+    fixed = {name: several[0] for name, several in values.items() if len(several) == 1}
+    swept = {name: several for name, several in values.items() if len(several) > 1}
+    return fixed, [dict(zip(swept, combination, strict=True)) for combination in itertools.product(*swept.values())]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from harness.errors import UserError
-from harness.plan.arrivals import Closed, arrivals_of, has_field, length_s
-from harness.plan.budget import TARGET_START_SECONDS, trial_overhead_seconds, within_budget
-from harness.plan.knobs import Apply, Knob, KnobSet, Setting, Value
+from harness.plan.arrivals import Closed, arrivals_of, has_field
+from harness.plan.knobs import Apply, Knob, KnobSet, Setting, Value, cross
 from harness.plan.load_knobs import CONCURRENCY, LEVELS, LOAD_KNOBS, MIX, PROTOCOL, RATE
 from harness.plan.option_text import names_of
-from harness.plan.plan import FEWEST_REPEATS, MODEL, Plan, Point, order_trials
+from harness.plan.plan import (
+    FEWEST_REPEATS,
+    MODEL,
+    TARGET_START_SECONDS,
+    Plan,
+    Point,
+    first_look_seconds,
+    order_trials,
+    trial_overhead_seconds,
+)
 from harness.plan.scenario import Scenario
-from harness.plan.target_spec import InProcessTarget, RecipeTarget, UrlTarget, known_targets
+from harness.plan.target_spec import InProcessTarget, UrlTarget, project_targets
 from harness.wire.protocol import AUTO
 
 if TYPE_CHECKING:
@@ -25,10 +34,11 @@ if TYPE_CHECKING:
     from harness.plan.arrivals import Arrivals
     from harness.plan.target_spec import TargetSpec
 
-MAX_TRIALS = 10_000
 DEFAULT_SECONDS = 2.0
 DEFAULT_PRECISE_SECONDS = 5.0
 DEFAULT_WARMUP_SECONDS = 0.5
+BUDGET_ROOM = 1.6  # a default budget grows to this many times what one look at each point takes
+MINUTE_S = 60.0
 DEFAULT_MAX_SECONDS = 60.0
 
 
@@ -55,18 +65,15 @@ def make_plan(draft: Draft, scenario: Scenario | None = None) -> Plan:
     knobs = KnobSet(target_knobs.owner_name, (*with_load_knobs(target_knobs), model_knob(model, spec)))
     values = _values(draft, scenario, target_knobs, knobs)
     load_values = {name: values.pop(name) for name in LEVELS if name in values}
-    swept = {name: several for name, several in values.items() if len(several) > 1}
-    fixed = {name: several[0] for name, several in values.items() if len(several) == 1}
+    fixed, grid = cross(values)
     loads = _load_levels(draft, load_values)
-    settings, conflicts = _split(target_knobs, fixed, _grid(swept))
+    settings, conflicts = _split(target_knobs, fixed, grid)
     points = tuple(
         Point(number=number, setting=setting, arrivals=arrivals)
         for number, (setting, arrivals) in enumerate(itertools.product(settings, loads))
     )
     seconds = _seconds(plan, loads)
     repeats = _repeats(draft, seconds)
-    if len(points) * repeats > MAX_TRIALS:
-        raise UserError(f"{len(points)} points x {repeats} repeats are too many; sweep fewer values")
     groups = _restart_groups(points, knobs)
     made = msgspec.structs.replace(
         plan,
@@ -82,9 +89,28 @@ def make_plan(draft: Draft, scenario: Scenario | None = None) -> Plan:
     )
     if made.budget_seconds is None:
         return made
-    if set(swept) == {MIX}:  # mixes are different work: none of them is the best
+    if made.swept == (MIX,):  # mixes are different work: none of them is the best
         return msgspec.structs.replace(made, budget_seconds=None)
     return within_budget(made, tuple(groups), given=draft.budget_given)
+
+
+def within_budget(plan: Plan, starts: tuple[int, ...], *, given: bool) -> Plan:
+    """The plan, which has a budget, without trials.
+
+    `starts`: for each point a number, equal where the target need not be started again. A default budget (not `given`)
+    grows where one look at each point would take most of it. Raises UserError where a given one would not do for that.
+    """
+    planned = msgspec.structs.replace(plan, trials=(), repeats=1, starts=starts)
+    budget_s = plan.budget_seconds or 0.0
+    needed_s = first_look_seconds(planned)
+    if given and needed_s > budget_s:
+        raise UserError(
+            f"--budget {budget_s:g}s: a look at each of {len(plan.points)} points takes about {math.ceil(needed_s)} s; "
+            "give more, or sweep fewer values"
+        )
+    if given or BUDGET_ROOM * needed_s <= budget_s:
+        return planned
+    return msgspec.structs.replace(planned, budget_seconds=MINUTE_S * math.ceil(BUDGET_ROOM * needed_s / MINUTE_S))
 
 
 def _values(draft: Draft, scenario: Scenario, target_knobs: KnobSet, knobs: KnobSet) -> dict[str, tuple[Value, ...]]:
@@ -110,7 +136,7 @@ def _seconds(plan: Plan, loads: Sequence[Arrivals]) -> float:
     """The measured time: the user's, or what the arrivals take by themselves, or the default."""
     if plan.load.measure_s is not None:
         return plan.load.measure_s
-    lengths_s = [length for load in loads if (length := length_s(load)) is not None]
+    lengths_s = [length for load in loads if (length := load.length_s) is not None]
     if not lengths_s:
         return DEFAULT_SECONDS if plan.precision is None else DEFAULT_PRECISE_SECONDS
     seconds = max(lengths_s) - plan.load.warmup_s
@@ -136,14 +162,9 @@ def _refuse_knobs_of_others(draft: Draft) -> None:
     """Raise UserError for a knob that only other targets have."""
     own = {MODEL, *(knob.name for knob in with_load_knobs(draft.spec.knobs))}
     for name in names_of(draft.words):
-        ours = [other for other in known_targets().values() if not isinstance(other, RecipeTarget)]
-        owners = [other.name for other in ours if any(knob.name == name for knob in other.knobs)]
+        owners = [other.name for other in project_targets().values() if any(knob.name == name for knob in other.knobs)]
         if name not in own and owners:
             raise UserError(f"{name}: {draft.spec.name} has no such knob; --target {' or '.join(owners)} has it")
-
-
-def _grid(swept: dict[str, tuple[Value, ...]]) -> list[Setting]:
-    return [dict(zip(swept, combination, strict=True)) for combination in itertools.product(*swept.values())]
 
 
 def _split(knobs: KnobSet, fixed: Setting, grid: list[Setting]) -> tuple[list[Setting], list[str]]:

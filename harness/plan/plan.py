@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 import numpy as np
 
+from harness.errors import UserError
 from harness.plan.arrivals import Arrivals, Closed
 from harness.plan.knobs import Setting, format_value
 from harness.plan.load_knobs import CHECK, MIX, PROTOCOL, SKEW
+from harness.plan.load_options import chat_of
 from harness.plan.load_settings import LoadSettings
 from harness.plan.slo import Slo
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 FEWEST_REPEATS = 3  # with --precision: only from three repeats on does an interval cover what differs between runs
 SCHEMA_VERSION = 2
+MAX_TRIALS = 10_000
 MODEL = "model"
+# What a trial costs beside its seconds: starting Locust, ending it, reading its rows. Measured, rounded up.
+TRIAL_OVERHEAD_SECONDS = 2.5
+TARGET_START_SECONDS = 10.0
 OF_THE_LOAD = (MIX, PROTOCOL, CHECK, SKEW)  # knobs in a setting that the target does not have
 
 
@@ -170,13 +176,27 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
         return self.remote_workers or self.load_processes
 
 
+def trial_overhead_seconds(plan: Plan) -> float:
+    """What a trial takes beside its measured seconds."""
+    return plan.load.warmup_s + TRIAL_OVERHEAD_SECONDS
+
+
+def first_look_seconds(plan: Plan) -> float:
+    """About how long one trial of every point takes, target starts included."""
+    starts = len(set(plan.starts)) if plan.starts else 1
+    return len(plan.points) * (plan.seconds + trial_overhead_seconds(plan)) + starts * TARGET_START_SECONDS
+
+
 def order_trials(groups: Sequence[int], repeats: int, seed: int) -> tuple[Trial, ...]:
     """All trials in blocks: each repeat visits every point once, in an order of its own.
 
     `groups[i]` is the restart group of point i: points of a group share one start of the target and are run
     one after the other. Blocks keep a slow drift of the machine from favouring a point (randomised block
     design); `seed` makes the order, and each trial's own seed, repeatable.
+    Raises UserError for more than `MAX_TRIALS`.
     """
+    if len(groups) * repeats > MAX_TRIALS:
+        raise UserError(f"{len(groups)} points x {repeats} trials each are too many; sweep fewer values")
     rng = np.random.default_rng(seed)
     trials: list[Trial] = []
     for repeat in range(repeats):
@@ -186,3 +206,23 @@ def order_trials(groups: Sequence[int], repeats: int, seed: int) -> tuple[Trial,
             trial_seed = int(rng.integers(2**31))
             trials.append(Trial(number=len(trials), point=int(point), repeat=repeat, seed=trial_seed))
     return tuple(trials)
+
+
+_LOAD_FIELDS_1 = {  # of schema 1, in which they were fields of the plan, with their names in `LoadSettings`
+    "protocol": "protocol",
+    "check": "check",
+    "seconds": "measure_s",
+    "warmup_seconds": "warmup_s",
+    "timeout_seconds": "timeout_s",
+    "connect_timeout_seconds": "connect_timeout_s",
+    "first_byte_timeout_seconds": "first_byte_timeout_s",
+    "max_in_flight": "max_in_flight",
+}
+
+
+def plan_of_schema_1(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON fields of a plan in the present schema, from those of schema 1."""
+    plan = dict(fields)
+    load = {new: plan.pop(old) for old, new in _LOAD_FIELDS_1.items() if old in plan}
+    chat = msgspec.to_builtins(chat_of(plan.pop("chat", {})))
+    return {**plan, "load": {**load, "chat": chat}, "schema_version": SCHEMA_VERSION}

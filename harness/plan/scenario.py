@@ -103,7 +103,7 @@ def read_scenario(path: str) -> Scenario:
 @functools.cache
 def _import_scenario(path: str, modified_ns: int) -> Scenario:
     del modified_ns  # part of the key: a file that was changed is imported again
-    argv = [sys.executable, "-m", "harness.measure.load.locust.describe_scenario", path]
+    argv = [sys.executable, "-m", "harness.measure.load.locust.users.describe_scenario", path]
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=ASK_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired as error:

@@ -180,6 +180,7 @@ def _is_grpc(protocol: str) -> bool:
     return protocol != AUTO and find_protocol(protocol).transport is Transport.GRPC
 
 
+ProjectTarget = InProcessTarget | EmbeddedTarget
 StartedTarget = EmbeddedTarget | RecipeTarget  # the harness starts its server
 NamedTarget = InProcessTarget | EmbeddedTarget | RecipeTarget
 ExternalTarget = RecipeTarget | UrlTarget
@@ -194,6 +195,11 @@ def installed(group: str) -> dict[str, Any]:
 def known_targets() -> dict[str, NamedTarget]:
     """Every target that an installed package offers, by name."""
     return installed("sweepspot.targets")
+
+
+def project_targets() -> dict[str, ProjectTarget]:
+    """The known targets without those of recipes, by name."""
+    return {name: target for name, target in known_targets().items() if not isinstance(target, RecipeTarget)}
 
 
 def find_target(text: str) -> TargetSpec:

@@ -1,70 +1,78 @@
-"""A histogram of durations that processes and machines can add up: for watching a run, and for what a worker leaves.
+"""Histograms of durations that processes and machines can add up, for the live line and for Locust's statistics.
 
-HdrHistogram with two significant digits, from 1 microsecond to 1 hour: a value is known to within 1 % of itself, and
-adding histograms loses nothing more. What a report says comes from the rows, which are exact.
+Buckets are 1 % wide, so a value is known to within 0.5 % of itself, and adding histograms loses nothing more. The
+report does not use them: it computes from the rows, which are exact.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.clock import NS_PER_MS, NS_PER_US
+from harness.clock import NS_PER_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from hdrh.histogram import HdrHistogram
     from numpy.typing import NDArray
 
-LOWEST_NS = NS_PER_US
-HIGHEST_NS = 3600 * 10**9
-DIGITS = 2
-RELATIVE_ERROR = 10.0**-DIGITS
-_KEPT_BITS = 8  # of a value's leading bits: finer than the buckets, and it makes a few values of many
+BUCKETS_PER_E = 100  # buckets in each factor of e
+RELATIVE_ERROR = math.expm1(0.5 / BUCKETS_PER_E)
+
+
+def buckets_of(durations_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The bucket number of each duration (n,); durations below 1 ns count as 1 ns."""
+    numbers: NDArray[np.int64] = np.rint(np.log(np.maximum(durations_ns, 1)) * BUCKETS_PER_E).astype(np.int64)
+    return numbers
+
+
+def middle_ms(bucket: int) -> float:
+    """The geometric middle of a bucket in milliseconds."""
+    return math.exp(bucket / BUCKETS_PER_E) / NS_PER_MS
+
+
+def counted(values: NDArray[np.int64]) -> dict[int, int]:
+    """How often each value occurs."""
+    unique, counts = np.unique(values, return_counts=True)
+    return dict(zip(unique.tolist(), counts.tolist(), strict=True))
 
 
 class DurationHistogram:
-    """Durations in nanoseconds; those outside the range count as its nearest end."""
+    """Counts of durations by bucket number."""
 
-    def __init__(self, inner: HdrHistogram | None = None) -> None:
-        from hdrh.histogram import HdrHistogram
-
-        self._inner = inner or HdrHistogram(1, HIGHEST_NS, DIGITS)
+    def __init__(self, counts: Mapping[int, int] | None = None) -> None:
+        self.counts: dict[int, int] = dict(counts or {})
 
     @property
     def count(self) -> int:
-        """How many durations are in it."""
-        return int(self._inner.get_total_count())
+        """How many durations it holds."""
+        return sum(self.counts.values())
 
     def add(self, durations_ns: NDArray[np.int64]) -> None:
-        """Count durations (n,). Values that fall into one bucket are counted at once."""
-        clipped = np.clip(durations_ns, LOWEST_NS, HIGHEST_NS)
-        spare = np.maximum(np.frexp(clipped.astype(np.float64))[1] - _KEPT_BITS, 0)
-        values, counts = np.unique((clipped >> spare) << spare, return_counts=True)
-        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-            self._inner.record_value(value, count)
+        """Count durations (n,) in nanoseconds."""
+        self.merge(counted(buckets_of(durations_ns)))
+
+    def merge(self, counts: Mapping[int, int]) -> None:
+        """Add the counts of another histogram."""
+        for bucket, count in counts.items():
+            self.counts[bucket] = self.counts.get(bucket, 0) + count
 
     def quantile_ms(self, p: float) -> float | None:
-        """The `p`-quantile to within `RELATIVE_ERROR`; None where it is empty."""
-        return self._inner.get_value_at_percentile(100 * p) / NS_PER_MS if self.count else None
-
-    def encode(self) -> str:
-        """In HdrHistogram's own compressed format (V2, base64), which its other tools read."""
-        return str(self._inner.encode().decode("ascii"))
-
-    @classmethod
-    def decode(cls, text: str) -> DurationHistogram:
-        """The opposite of `encode`."""
-        from hdrh.histogram import HdrHistogram
-
-        return cls(HdrHistogram.decode(text.encode("ascii")))
+        """The `p`-quantile to within `RELATIVE_ERROR`, by nearest rank; None where it is empty."""
+        rank = max(1, math.ceil(p * self.count))
+        passed = 0
+        for bucket in sorted(self.counts):
+            passed += self.counts[bucket]
+            if passed >= rank:
+                return middle_ms(bucket)
+        return None
 
     @classmethod
-    def sum_of(cls, histograms: Iterable[DurationHistogram]) -> DurationHistogram:
-        """All of them together."""
+    def sum_of(cls, parts: Iterable[Mapping[int, int]]) -> DurationHistogram:
+        """The histogram of all counts together."""
         total = cls()
-        for histogram in histograms:
-            total._inner.add(histogram._inner)  # noqa: SLF001  (same class)
+        for counts in parts:
+            total.merge(counts)
         return total

@@ -62,10 +62,12 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     class_slos: tuple[str, ...] = ()  # of each request class, "" where it has none of its own
     errors: dict[str, int] = {}  # text of the failure -> count; at most 100 texts, the rest under "other"
     protocol: str = ""
-    own_pace: bool = False  # users wait in code of their own between requests, nobody knows for how long
+    # Users are Python code that may wait between requests, for a time that is not known.
+    user_paced: bool = msgspec.field(default=False, name="own_pace")
     health: LoopHealth | None = None
     versions: dict[str, str] = {}
-    responses: str = ""  # `harness.record.histogram`: response times of good answers due in the measure phase
+    # Of good responses to requests that were due in the measure phase; by bucket of `harness.record.histogram`.
+    response_times: dict[int, int] = {}
     clock_offset_ns: int = 0  # added to instants of this worker's machine to get those of the master's
     clock_error_ns: int | None = 0  # how far that may be off; None: the master's clock is not known here
 
@@ -91,9 +93,7 @@ def live_of(reports: Sequence[LoadReport], now_ns: int) -> Live | None:
     begun = [report.measure_start_ns for report in reports if report.measure_start_ns is not None]
     if not begun or (since_ns := now_ns - min(begun)) <= 0:
         return None
-    total = DurationHistogram.sum_of(
-        DurationHistogram.decode(report.responses) for report in reports if report.responses
-    )
+    total = DurationHistogram.sum_of(report.response_times for report in reports)
     failed = sum(
         report.wrong + report.error + report.timeout + report.rejected + report.aborted + report.not_sent
         for report in reports

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.plan.plan import SCHEMA_VERSION, Plan, Point, Trial
-from harness.plan.schema_1 import plan_of_schema_1
+from harness.plan.plan import SCHEMA_VERSION, Plan, Point, Trial, plan_of_schema_1
 from harness.record.envelope import read_envelope
 from harness.record.load_report import LoadReport, live_of
 from harness.record.merge_workers import (

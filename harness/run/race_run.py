@@ -16,8 +16,7 @@ from harness.errors import RunError
 from harness.judge.answers.race_answer import candidates_of, limit_of, outcome_of, race_trial
 from harness.judge.number_text import figure
 from harness.measure.trial import TrialJob, run_trial
-from harness.plan.budget import TARGET_START_SECONDS, trial_overhead_seconds
-from harness.plan.plan import Trial, TrialKind
+from harness.plan.plan import TARGET_START_SECONDS, Trial, TrialKind, trial_overhead_seconds
 from harness.run.events import Note, RunStarted, TrialStarted
 from harness.run.race import Race, Rules
 from harness.run.sweep import MAX_FAILURES_IN_A_ROW, live_reporter, point_metrics, trial_ended

@@ -1,1 +1,1 @@
-"""Training as something to tune: trainers, their plans, what a fit leaves behind, and what it is worth."""
+"""Training runs: what is trained, how each fit is run and recorded, and how its results are judged."""

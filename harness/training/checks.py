@@ -1,7 +1,7 @@
-"""From epochs to a verdict on a fit, on a point, and on a point beside the others.
+"""Judges fits and points: findings and a verdict for each fit, each point, and each point compared with the others.
 
-What a setting does to a model (it overfits, it is still learning) is an insight and takes nothing away from the
-measurement; a fit that diverged or was cut off has no accuracy to give. The thresholds are constants.
+What a setting does to a model (it overfits, it is still learning) is an insight and leaves the verdict VALID. A fit
+that diverged or was cut off has no accuracy and is INVALID. The thresholds are constants.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.judge.checks.case import finding, judged, worst_of_each_kind
-from harness.judge.checks.machine import stolen_time
+from harness.judge.checks.machine import SAMPLER, stolen_time
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, percent
 from harness.judge.stats.mean_intervals import FEWEST_RUNS
@@ -27,6 +27,15 @@ if TYPE_CHECKING:
     from harness.training.plan import TrainingPlan
     from harness.training.run_dir import FitData
 
+DIVERGED = FindingKind("diverged", "Training diverged")
+TRAINER_DIED = FindingKind("trainer_died", "The trainer died")
+EPOCHS_MISSING = FindingKind("epochs_missing", "Epochs are missing")
+NOT_LEARNED = FindingKind("not_learned", "Nothing was learned")
+TOO_FEW_SEEDS = FindingKind("too_few_seeds", "Too few seeds")
+OVERFITTING = FindingKind("overfitting", "Overfitting")
+UNCONVERGED = FindingKind("unconverged", "Still learning at the end")
+UNDERFITTING = FindingKind("underfitting", "Underfitting")
+UNEQUAL_SEEDS = FindingKind("unequal_seeds", "Values were not trained from the same seeds")
 OVERFITTING_GAP = 0.05  # training accuracy over validation accuracy
 OVERFITTING_RISE = 0.1  # validation loss at the end over its lowest
 UNDERFITTING_BY = 0.05  # training accuracy below what is within reach
@@ -53,7 +62,7 @@ def judge_training_point(metrics: TrainingPointMetrics, plan: TrainingPlan) -> J
 
 
 def judge_together(points: Sequence[TrainingPointMetrics], plan: TrainingPlan) -> tuple[TrainingPointMetrics, ...]:
-    """The points with what only shows beside the others."""
+    """The points with the findings that only a comparison with the other points shows."""
     return tuple(_beside_others(point, points, plan) for point in points)
 
 
@@ -71,25 +80,25 @@ def _diverged(metrics: FitMetrics) -> Finding | None:
         return None
     text = f"The loss was no finite number after epoch {epoch}: the fit diverged, and has no accuracy to give."
     remedy = "Lower learning_rate (a tenth is a good next try), or take another loss or activation."
-    return finding(FindingKind.DIVERGED, Verdict.INVALID, text, remedy, epoch=epoch)
+    return finding(DIVERGED, Verdict.INVALID, text, remedy, epoch=epoch)
 
 
 def _trainer_died(data: FitData) -> Finding | None:
     if not data.trainer_died:
         return None
     remedy = "Its own words are in trainer.log; go on with --resume, which trains it again."
-    return finding(FindingKind.TRAINER_DIED, Verdict.INVALID, f"{data.failure}.".capitalize(), remedy)
+    return finding(TRAINER_DIED, Verdict.INVALID, f"{data.failure}.".capitalize(), remedy)
 
 
 def _epochs_missing(metrics: FitMetrics, data: FitData) -> Finding | None:
     if data.failure is None or data.trainer_died:
         return None
     text = f"{metrics.epochs} of {metrics.planned_epochs} epochs are there: {data.failure}."
-    return finding(FindingKind.EPOCHS_MISSING, Verdict.INVALID, text, "Go on with --resume, which trains it again.")
+    return finding(EPOCHS_MISSING, Verdict.INVALID, text, "Go on with --resume, which trains it again.")
 
 
 def _steal(metrics: FitMetrics, plan: TrainingPlan) -> Finding | None:
-    """Accuracy does not suffer from a slow machine; what is timed does, and counts where speed was asked for."""
+    """Stolen CPU time changes the timings and not the accuracy: it degrades only a run that compares speed."""
     found = stolen_time(metrics.usage)
     if found is None:
         return None
@@ -101,11 +110,11 @@ def _sampler(metrics: FitMetrics) -> Finding | None:
         return None
     text = "There are fewer than two resource samples of this fit: CPU, memory and GPU are unknown."
     remedy = "A fit of a second or more has some; otherwise trial.json says why the samplers ended."
-    return finding(FindingKind.SAMPLER, Verdict.VALID, text, remedy)
+    return finding(SAMPLER, Verdict.VALID, text, remedy)
 
 
 def _not_learned(metrics: FitMetrics, data: FitData) -> Finding | None:
-    """No better than naming the commonest class, by less than two standard errors of that share."""
+    """The test accuracy is within two standard errors of that of always naming the most frequent class."""
     if metrics.test_accuracy is None or data.fit is None:
         return None
     guess, count = data.fit.majority_share, data.fit.model.test_count or 1
@@ -116,11 +125,11 @@ def _not_learned(metrics: FitMetrics, data: FitData) -> Finding | None:
         f"would do as well ({percent(guess)})."
     )
     remedy = "Change learning_rate by a factor of ten either way; then train longer (epochs)."
-    return finding(FindingKind.NOT_LEARNED, Verdict.DEGRADED, text, remedy, accuracy=metrics.test_accuracy, guess=guess)
+    return finding(NOT_LEARNED, Verdict.DEGRADED, text, remedy, accuracy=metrics.test_accuracy, guess=guess)
 
 
 def _of_its_fits(metrics: TrainingPointMetrics) -> Iterator[Finding]:
-    """What was found in the fits, one finding of each kind: the worst.
+    """The worst finding of each kind over the fits.
 
     A fit that is not whole for reasons outside the setting costs the point its seed, not its verdict, as long as
     others are whole. A setting that diverges from any seed cannot be relied on.
@@ -128,7 +137,7 @@ def _of_its_fits(metrics: TrainingPointMetrics) -> Iterator[Finding]:
     for shown, number, count in worst_of_each_kind([fit.findings for fit in metrics.fits]):
         fits, seed = len(metrics.fits), metrics.fits[number].seed
         where = f"From {count} of {fits} seeds, first from seed {seed}: " if fits > 1 else ""
-        costs_a_seed = shown.kind in (FindingKind.EPOCHS_MISSING, FindingKind.TRAINER_DIED) and metrics.seeds
+        costs_a_seed = shown.kind in (EPOCHS_MISSING.name, TRAINER_DIED.name) and metrics.seeds
         verdict = Verdict.DEGRADED if costs_a_seed else shown.verdict
         yield msgspec.structs.replace(shown, text=where + shown.text, verdict=verdict)
 
@@ -143,11 +152,11 @@ def _too_few_seeds(metrics: TrainingPointMetrics, plan: TrainingPlan) -> Finding
     )
     remedy = f"Train from {FEWEST_RUNS} seeds or more (--seeds {FEWEST_RUNS})."
     verdict = Verdict.VALID if alone else Verdict.DEGRADED
-    return finding(FindingKind.TOO_FEW_SEEDS, verdict, text, remedy, seeds=metrics.seeds)
+    return finding(TOO_FEW_SEEDS, verdict, text, remedy, seeds=metrics.seeds)
 
 
 def _overfitting(metrics: TrainingPointMetrics) -> Finding | None:
-    """The training examples are known better than the others, or the validation loss has turned and risen."""
+    """The accuracy on the training examples is higher, or the validation loss has risen from its minimum."""
     train, validation, gap = metrics.train_accuracy, metrics.validation_accuracy, metrics.gap
     if train is None or validation is None or gap is None:
         return None
@@ -159,11 +168,11 @@ def _overfitting(metrics: TrainingPointMetrics) -> Finding | None:
     if rise >= OVERFITTING_RISE:
         text += f"; the validation loss has risen by {percent(rise)} since epoch {turn}"
         remedy = f"Stop earlier (epochs={turn}), or regularise: more dropout, l2 or input_noise."
-    return finding(FindingKind.OVERFITTING, Verdict.VALID, f"{text}.", remedy, gap=gap.value, rise=rise)
+    return finding(OVERFITTING, Verdict.VALID, f"{text}.", remedy, gap=gap.value, rise=rise)
 
 
 def _turn(loss: Curve) -> tuple[float, int]:
-    """By how much the loss rose from its lowest to its end, as a share, and the epoch of the lowest.
+    """The rise of the loss from its minimum to its end, as a share of the minimum, and the epoch of the minimum.
 
     Both are means over a tenth of the epochs, as single epochs jump.
     """
@@ -176,7 +185,7 @@ def _turn(loss: Curve) -> tuple[float, int]:
 
 
 def _unconverged(metrics: TrainingPointMetrics) -> Finding | None:
-    """The validation loss of the last tenth of the epochs (one at least) is still well below that before it."""
+    """The mean validation loss fell by `STILL_FALLING` or more from one tenth of the epochs to the last tenth."""
     loss = metrics.curves.validation_loss.values
     tenth = max(1, len(loss) // 10)
     if len(loss) < 2 * tenth or not metrics.seeds:
@@ -187,7 +196,7 @@ def _unconverged(metrics: TrainingPointMetrics) -> Finding | None:
         return None
     text = f"The validation loss was still falling at the end: by {percent(fall)} over the last {_epochs(tenth)}."
     remedy = f"Train longer (epochs={2 * metrics.epochs}), or take larger steps (learning_rate)."
-    return finding(FindingKind.UNCONVERGED, Verdict.VALID, text, remedy, fall=fall)
+    return finding(UNCONVERGED, Verdict.VALID, text, remedy, fall=fall)
 
 
 def _epochs(count: int) -> str:
@@ -197,9 +206,9 @@ def _epochs(count: int) -> str:
 def _underfitting(
     metrics: TrainingPointMetrics, points: Sequence[TrainingPointMetrics], plan: TrainingPlan
 ) -> Finding | None:
-    """Even the training examples are not learned: well below the target, or below what another value reaches."""
+    """The accuracy on the training examples is well below the target, or below that of another setting."""
     train, gap = metrics.train_accuracy, metrics.gap
-    learned_nothing = any(finding.kind is FindingKind.NOT_LEARNED for finding in metrics.findings)
+    learned_nothing = any(finding.kind == NOT_LEARNED.name for finding in metrics.findings)
     if train is None or gap is None or gap.value >= OVERFITTING_GAP or learned_nothing:
         return None
     others = {other.train_accuracy.value: other for other in points if other.train_accuracy is not None}
@@ -211,11 +220,11 @@ def _underfitting(
         text += f", against {percent(within_reach)} with {setting_text(others[within_reach].setting)}"
     remedy = "Less dropout, l2 or input_noise, another learning_rate, more epochs, or a larger model (--model)."
     by = _POINTS * (within_reach - train.value)
-    return finding(FindingKind.UNDERFITTING, Verdict.VALID, f"{text}.", remedy, below_by_points=float(figure(by, 3)))
+    return finding(UNDERFITTING, Verdict.VALID, f"{text}.", remedy, below_by_points=float(figure(by, 3)))
 
 
 def _unequal_seeds(metrics: TrainingPointMetrics, points: Sequence[TrainingPointMetrics]) -> Finding | None:
-    """A comparison seed by seed needs the same seeds on both sides."""
+    """Seeds of other points are missing here: points are compared seed by seed."""
     own = {fit.seed for fit in metrics.fits if fit.whole}
     every = {fit.seed for point in points for fit in point.fits if fit.whole}
     lacking = sorted(every - own)
@@ -224,4 +233,4 @@ def _unequal_seeds(metrics: TrainingPointMetrics, points: Sequence[TrainingPoint
     listed = ", ".join(str(seed) for seed in lacking)
     text = f"Seed{'s' if len(lacking) > 1 else ''} {listed} of the other values {'are' if len(lacking) > 1 else 'is'} "
     remedy = "Go on with --resume; where a seed diverged, the value cannot be relied on."
-    return finding(FindingKind.UNEQUAL_SEEDS, Verdict.DEGRADED, f"{text}missing here.", remedy, missing=len(lacking))
+    return finding(UNEQUAL_SEEDS, Verdict.DEGRADED, f"{text}missing here.", remedy, missing=len(lacking))

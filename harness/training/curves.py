@@ -1,4 +1,4 @@
-"""Epochs of several seeds as curves."""
+"""Combines the epochs of several seeds into curves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`epochs.arrow`: one row per epoch, on disk as it happens, readable after `kill -9`."""
+"""`epochs.arrow`: one row per epoch, written as the epoch ends, readable after `kill -9`."""
 
 from __future__ import annotations
 

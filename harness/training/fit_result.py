@@ -1,4 +1,4 @@
-"""What a fit says of itself once it is over: `fit.json`, written by the trainer."""
+"""`fit.json`: the result of a fit, which the trainer writes at its end."""
 
 from __future__ import annotations
 

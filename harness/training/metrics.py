@@ -25,7 +25,7 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Curves(msgspec.Struct, frozen=True, kw_only=True):
-    """What was learned, epoch by epoch, as far as every seed of the point got with finite numbers."""
+    """Accuracy and loss over the epochs that every seed of the point has with finite losses."""
 
     train_accuracy: Curve
     validation_accuracy: Curve
@@ -60,7 +60,7 @@ class FitMetrics(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def whole(self) -> bool:
-        """Whether it came to its end with finite numbers."""
+        """Whether the fit ran to its end with finite losses."""
         return self.test_accuracy is not None and self.diverged_epoch is None
 
 

@@ -1,14 +1,13 @@
-"""A plan of training: which settings are fitted, from which seeds, in which order."""
+"""The plan of a training run: which settings are fitted, from which seeds, in which order."""
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.errors import UserError
+from harness.plan.knobs import cross
 from harness.plan.plan import BasePlan, BasePoint, order_trials
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from harness.training.trainer_spec import TrainerSpec
 
 TRAINING_SCHEMA_VERSION = 1
-MAX_TRIALS = 10_000
 DEFAULT_MODEL = "digits-mlp"
 DEFAULT_TARGET_ACCURACY = 0.9
 
@@ -63,11 +61,8 @@ def make_training_plan(request: TrainingRequest) -> TrainingPlan:
     values = request.trainer.knobs.parse_sweep(request.words)
     for name in set(request.words) & set(values):  # a bare name: what the model has anyway is one of its values
         values[name] = _with_own(values[name], request.trainer.complete(request.model, {}).get(name))
-    swept = {name: several for name, several in values.items() if len(several) > 1}
-    fixed = {name: several[0] for name, several in values.items() if len(several) == 1}
-    settings = [dict(zip(swept, combination, strict=True)) for combination in itertools.product(*swept.values())]
-    if len(settings) * request.seeds > MAX_TRIALS:
-        raise UserError(f"{len(settings)} points x {request.seeds} seeds are too many; sweep fewer values")
+    fixed, settings = cross(values)
+    swept = tuple(settings[0])
     trials = order_trials(range(len(settings)), request.seeds, request.seed)
     return TrainingPlan(
         name="-".join(("train", *swept)),

@@ -1,4 +1,4 @@
-"""Lines of progress of a training run: the name and the result of a fit, the figures of an epoch, the time left."""
+"""Text for the progress of a training run: name and result of a fit, figures of an epoch, time left."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def result_text(metrics: FitMetrics) -> str:
     """`test accuracy 0.964, loss 0.13`, with the verdict where it is not VALID."""
     verdict = "" if metrics.verdict == "VALID" else f" {metrics.verdict}"
     if metrics.test_accuracy is None:
-        kinds = ", ".join(finding.kind.value.replace("_", " ") for finding in metrics.findings)
+        kinds = ", ".join(finding.kind.replace("_", " ") for finding in metrics.findings)
         return f"{kinds or 'no test'}{verdict}"
     loss = "" if metrics.test_loss is None else f", loss {figure(metrics.test_loss, 3)}"
     rate = "" if metrics.samples_per_s is None else f", {figure(metrics.samples_per_s)} examples/s"

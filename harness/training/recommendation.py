@@ -1,4 +1,4 @@
-"""Which setting to train with, in one or two sentences: the best of those that can be believed, and against what."""
+"""Recommends a setting to train with: the best of the points that are not INVALID, compared with the baseline."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.judge.answers.recommendation import why_all_invalid
-from harness.judge.findings import FindingKind, Verdict
+from harness.judge.findings import Verdict
 from harness.judge.number_text import figure, listed
 from harness.judge.run_result import run_verdict
 from harness.judge.stats.mean_intervals import FEWEST_RUNS, run_mean
 from harness.plan.knobs import setting_text
+from harness.training.checks import DIVERGED, OVERFITTING, UNCONVERGED, UNDERFITTING
 from harness.training.metrics import TrainingRecommendation
 
 if TYPE_CHECKING:
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
 
 _TO = "\u2013"
 _TIMES = "\u00d7"
-MUCH_FASTER = 0.8  # of the time: worth a word beside an equal accuracy
+MUCH_FASTER = 0.8  # of the time: from here on the recommendation mentions it
 
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """The recommended point, what cannot be told from it, and what it gains over the baseline."""
+    """The recommended point, the points that the data cannot tell from it, and its gain over the baseline."""
 
     best: TrainingPointMetrics
     tied: tuple[TrainingPointMetrics, ...]
@@ -46,10 +47,10 @@ def recommend_training(points: Sequence[TrainingPointMetrics], plan: TrainingPla
     """
     if not points:
         return TrainingRecommendation(sentence="No answer: nothing was trained.")
-    believed = [point for point in points if point.verdict is not Verdict.INVALID and point.validation_accuracy]
-    if not believed:
+    trusted = [point for point in points if point.verdict is not Verdict.INVALID and point.validation_accuracy]
+    if not trusted:
         return TrainingRecommendation(sentence=why_all_invalid(points, "fit") or "No answer: no fit came to its end.")
-    choice = _choose(believed, plan)
+    choice = _choose(trusted, plan)
     return TrainingRecommendation(
         sentence=" ".join(_sentences(choice, points, plan)),
         best_point=choice.best.point,
@@ -59,12 +60,12 @@ def recommend_training(points: Sequence[TrainingPointMetrics], plan: TrainingPla
     )
 
 
-def _choose(believed: Sequence[TrainingPointMetrics], plan: TrainingPlan) -> _Choice:
-    best = max(believed, key=_validation)
-    equals = [point for point in believed if point is best or not _beats(best, point)]
+def _choose(trusted: Sequence[TrainingPointMetrics], plan: TrainingPlan) -> _Choice:
+    best = max(trusted, key=_validation)
+    equals = [point for point in trusted if point is best or not _beats(best, point)]
     if plan.by_speed:
         best = max(equals, key=_speed)
-    baseline = next((point for point in believed if point.point == plan.baseline), None)
+    baseline = next((point for point in trusted if point.point == plan.baseline), None)
     return _Choice(
         best=best,
         tied=tuple(point for point in equals if point is not best),
@@ -83,7 +84,7 @@ def training_verdict(found: TrainingRecommendation, points: Sequence[TrainingPoi
 
 
 def _diverges(point: TrainingPointMetrics) -> bool:
-    return any(finding.kind is FindingKind.DIVERGED for finding in point.findings)
+    return any(finding.kind == DIVERGED.name for finding in point.findings)
 
 
 def _validation(point: TrainingPointMetrics) -> float:
@@ -125,7 +126,7 @@ def _sentences(choice: _Choice, points: Sequence[TrainingPointMetrics], plan: Tr
 
 
 def _speed_sentences(choice: _Choice) -> Iterable[str]:
-    """The fastest, how much faster than each of the others, and whether it costs accuracy."""
+    """The fastest point and its speed relative to the points of equal accuracy."""
     best = choice.best
     rate = best.samples_per_s
     interval = f" ({figure(rate.low)}{_TO}{figure(rate.high)})" if rate and rate.low and rate.high else ""
@@ -138,16 +139,16 @@ def _speed_sentences(choice: _Choice) -> Iterable[str]:
 
 
 def _fit_words(point: TrainingPointMetrics) -> str:
-    """Whether the model knows too much of its training examples, too little, or neither."""
+    """Whether the model overfits, underfits, or neither."""
     kinds = {finding.kind for finding in point.findings}
     gap = _in_points(point.gap.value) if point.gap else ""
-    if FindingKind.OVERFITTING in kinds:
+    if OVERFITTING.name in kinds:
         return f"It overfits: the training examples are {gap} ahead of the validation examples."
-    if {FindingKind.UNDERFITTING, FindingKind.UNCONVERGED} <= kinds:
+    if {UNDERFITTING.name, UNCONVERGED.name} <= kinds:
         return "It underfits and was still learning at the end: more epochs may do better."
-    if FindingKind.UNDERFITTING in kinds:
+    if UNDERFITTING.name in kinds:
         return "It underfits: even the training examples are not learned."
-    if FindingKind.UNCONVERGED in kinds:
+    if UNCONVERGED.name in kinds:
         return f"It was still learning at the end ({gap} of generalisation gap): more epochs may do better."
     return f"The generalisation gap is {gap}: neither over- nor underfitting shows."
 
@@ -163,7 +164,7 @@ def _tie_words(best: TrainingPointMetrics, tied: Sequence[TrainingPointMetrics])
 
 
 def _surely_faster(point: TrainingPointMetrics, best: TrainingPointMetrics) -> bool:
-    """By a fifth or more, with intervals apart: settings that do the same work differ by what else the machine did."""
+    """Whether `point` takes less than 80 % of the time, with disjoint intervals: less may be the machine's doing."""
     if point.seconds is None or best.seconds is None or point.seconds.high is None or best.seconds.low is None:
         return False
     return point.seconds.high < best.seconds.low and point.seconds.value < MUCH_FASTER * best.seconds.value

@@ -1,4 +1,4 @@
-"""A training run: for every trial of the plan that is not finished, fit it and keep it before the next."""
+"""Runs a training plan: fits every unfinished trial and records it before the next begins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.run.events import Prepared, RunStarted, TrialEnded, TrialProgress, 
 from harness.training.progress import TimeLeft, epoch_text, fit_text, result_text
 from harness.training.run_dir import FitRecord
 from harness.training.summarise import summarise_fit, summarise_training_point
-from harness.training.trainer_process import FitOrder, start_trainer
+from harness.training.trainer_process import start_trainer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,13 +30,13 @@ MAX_FAILURES_IN_A_ROW = 3
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
-    """What to fit, where to keep it, and who is told."""
+    """What to fit, where to record it, and what to call with events and finished points."""
 
     plan: TrainingPlan
     run_dir: TrainingDir
     trainer: TrainerSpec
     listener: Listener
-    on_point: Callable[[TrainingPointMetrics], None]  # called once a point has had its last seed
+    on_point: Callable[[TrainingPointMetrics], None]  # called after the last seed of a point
 
 
 def run_training(job: TrainingJob) -> None:
@@ -63,7 +63,8 @@ def run_fit(job: TrainingJob, trial: Trial, point: TrainingPoint, time_left: Tim
     folder = job.run_dir.trial(trial, point)
 
     def on_epoch(row: Epoch) -> None:
-        job.listener(Prepared())  # the trainer has started
+        if row.epoch == 1:
+            job.listener(Prepared())  # the trainer has started
         time_left.epoch_ended(row)
         figures = f"epoch {row.epoch}/{epochs}: {epoch_text(row)}"
         job.listener(TrialProgress(name, figures, step=row.epoch, left_s=time_left.seconds))
@@ -83,19 +84,13 @@ def _measure_fit(job: TrainingJob, trial: Trial, point: TrainingPoint, on_epoch:
     """Run the trainer with the samplers beside it."""
     folder = job.run_dir.trial(trial, point)
     folder.create()
-    order = FitOrder(
-        spec=job.trainer,
-        model=job.plan.model,
-        setting=job.plan.setting_of(point),
-        seed=trial.seed,
-        folder=folder.path,
-    )
+    argv = job.trainer.argv(job.plan.model, job.plan.setting_of(point), trial.seed, folder.path)
     failure: str | None = "interrupted"
     trainer: TrainerProcess | None = None
     samplers: SamplerProcess | None = None
     try:
         with (
-            start_trainer(order, folder.log) as trainer,
+            start_trainer(argv, folder.log) as trainer,
             SamplerProcess(out=folder.samples, target_pid=trainer.process.pid, load_pid=None) as samplers,
         ):
             failure = trainer.wait(progress_events(job.listener), on_epoch)

@@ -50,7 +50,7 @@ class FitRecord(BaseTrialRecord, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitData:
-    """Everything that one trial left behind, before anything is computed from it.
+    """Everything that was recorded of one trial, before anything is computed from it.
 
     samples: `harness.record.samples.sample_schema()`; None where the samplers wrote nothing.
     fit: None where the trainer did not come to its end.

@@ -1,4 +1,4 @@
-"""Where every number of a training report is computed: epochs and fits in, metrics out.
+"""Computes every number of a training report: epochs and fits in, metrics out.
 
 Settings are chosen by their accuracy on the validation examples; the test examples judge what was chosen. A mean
 and its interval are over seeds: they say how far a setting's result depends on the start and the order of examples.
@@ -36,7 +36,7 @@ _SHARES = ("test_accuracy", "validation_accuracy", "train_accuracy")
 
 
 def summarise_fit(data: FitData, plan: TrainingPlan) -> FitMetrics:
-    """The numbers of one fit and what they are worth."""
+    """The metrics of one fit, with its verdict."""
     rows, fit = data.epochs, data.fit
     diverged = next((row.epoch for row in rows if not finite(row)), None)
     last = rows[-1] if rows and diverged is None else None
@@ -70,7 +70,7 @@ def summarise_fit(data: FitData, plan: TrainingPlan) -> FitMetrics:
 
 
 def summarise_training_point(plan: TrainingPlan, point: TrainingPoint, data: Sequence[FitData]) -> TrainingPointMetrics:
-    """The numbers of one setting over its seeds (at least one fit)."""
+    """The metrics of one setting over its seeds (at least one fit), with its verdict."""
     fits = tuple(summarise_fit(each, plan) for each in data)
     whole = [fit for fit in fits if fit.whole]
     shares = {name: _mean(_known(whole, name), highest=1.0) for name in _SHARES}
@@ -99,7 +99,7 @@ def summarise_training_point(plan: TrainingPlan, point: TrainingPoint, data: Seq
 
 
 def summarise_training(plan: TrainingPlan, data: Iterable[FitData]) -> TrainingResult:
-    """All points that were fitted, the recommendation, and what is missing."""
+    """All points that were fitted, the recommendation, and the trials that are missing."""
     by_point: dict[int, list[FitData]] = defaultdict(list)
     for each in data:
         by_point[each.point.number].append(each)
@@ -132,7 +132,7 @@ def _fit_seconds(rows: Sequence[Epoch]) -> float:
 
 
 def _samples_per_s(rows: Sequence[Epoch]) -> float | None:
-    """Over all epochs but the first, in which the trainer compiles its step."""
+    """The rate over all epochs but the first, in which the trainer compiles its step."""
     seconds = _fit_seconds(rows[1:])
     return sum(row.examples for row in rows[1:]) / seconds if seconds > 0 else None
 

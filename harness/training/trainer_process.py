@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,35 +12,14 @@ from harness.child_process import ChildProcess
 from harness.training.epochs import Epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from harness.child_process import ControlChannel, Message
-    from harness.plan.knobs import Setting
     from harness.plan.target_spec import Progress
-    from harness.training.trainer_spec import TrainerSpec
 
 SILENCE_LIMIT_S = 1800.0  # an epoch longer than this looks like a trainer that hangs
 STOP_TIMEOUT_S = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FitOrder:
-    """What one trainer process is to do."""
-
-    spec: TrainerSpec
-    model: str
-    setting: Setting
-    seed: int
-    folder: Path  # gets epochs.arrow and fit.json
-
-    @property
-    def argv(self) -> list[str]:
-        """The command line, but for the control channel."""
-        return [
-            *(sys.executable, *self.spec.command, "--model", self.model, "--seed", str(self.seed)),
-            *("--knobs", json.dumps(self.setting), "--out", str(self.folder)),
-        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +30,7 @@ class TrainerProcess:
     control: ControlChannel
 
     def wait(self, progress: Progress, on_epoch: Callable[[Epoch], None]) -> str | None:
-        """Wait for its end and report its epochs until then. None, or in words why the fit is not whole.
+        """Pass each epoch to `on_epoch` until the trainer ends. Returns why the fit is not whole, None where it is.
 
         Raises UserError where the trainer reports a mistake that the user can mend.
         """
@@ -68,9 +45,12 @@ class TrainerProcess:
 
 
 @contextlib.contextmanager
-def start_trainer(order: FitOrder, log: Path) -> Iterator[TrainerProcess]:
-    """Start a trainer whose output goes to `log`. It is stopped, where it is still running, at the end of the block."""
-    process, control = ChildProcess.with_control(order.argv, log=log)
+def start_trainer(argv: Sequence[str], log: Path) -> Iterator[TrainerProcess]:
+    """Start a trainer with the command line `TrainerSpec.argv`; its output goes to `log`.
+
+    A trainer that is still running at the end of the block is stopped.
+    """
+    process, control = ChildProcess.with_control(argv, log=log)
     try:
         yield TrainerProcess(process, control)
     finally:
@@ -81,6 +61,6 @@ def start_trainer(order: FitOrder, log: Path) -> Iterator[TrainerProcess]:
 
 
 def _epoch(row: Message) -> Epoch:
-    """A row as it came over the channel; JSON has no NaN, so that a number without a value is null there."""
+    """The epoch in a message. JSON has no NaN: a loss that is not finite arrives as null."""
     whole = {name: float("nan") if value is None else value for name, value in row.items()}
     return msgspec.convert(whole, Epoch)

@@ -1,7 +1,9 @@
-"""What the harness knows of a trainer: its name, its knobs, the models it can train, and how it is started."""
+"""Describes a trainer: its name, its knobs, the models that it can train, and its command line."""
 
 from __future__ import annotations
 
+import json
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ from harness.plan.target_spec import installed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from harness.plan.knobs import KnobSet, Setting, Value
 
@@ -18,12 +21,12 @@ DEFAULT_TRAINER = "keras"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainerSpec:
-    """Something that fits models.
+    """A trainer that an installed package offers.
 
-    `command` is what follows the interpreter's name to fit one model once (`-m targets.training`), to which the
-    harness adds `--model --knobs JSON --seed N --out FOLDER --control-fd N`. `models` are the models it can train,
-    each with the values of its own that a knob has where the user sets none. `speed_knobs` are those that leave what
-    is learned as it is.
+    `command` is what follows the interpreter's name to fit one model once (`-m targets.training`), to which `argv`
+    and the control channel add `--model --knobs JSON --seed N --out FOLDER --control-fd N`. `models` are the models
+    that it can train, each with the values that its own knobs have where the user sets none. `speed_knobs` are those
+    that change the speed of training and not what is learned.
     """
 
     name: str
@@ -32,6 +35,11 @@ class TrainerSpec:
     models: Mapping[str, Setting]
     command: tuple[str, ...]
     speed_knobs: frozenset[str] = frozenset()
+
+    def argv(self, model: str, setting: Setting, seed: int, folder: Path) -> list[str]:
+        """The command line that fits `model` once and leaves `epochs.arrow` and `fit.json` in `folder`."""
+        fit = ("--model", model, "--seed", str(seed), "--knobs", json.dumps(setting), "--out", str(folder))
+        return [sys.executable, *self.command, *fit]
 
     def complete(self, model: str, setting: Mapping[str, Value]) -> Setting:
         """`setting` with the model's own values for what it leaves out. Raises UserError for an unknown model."""
@@ -47,7 +55,7 @@ def known_trainers() -> dict[str, TrainerSpec]:
 
 
 def find_trainer(name: str = DEFAULT_TRAINER) -> TrainerSpec:
-    """The trainer called `name`. Raises UserError that names the nearest."""
+    """The trainer called `name`. Raises UserError, which suggests the nearest name."""
     trainers = known_trainers()
     if not trainers:
         raise UserError("no trainer is installed: install this project anew (pip install -e .)")

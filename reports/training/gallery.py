@@ -1,4 +1,4 @@
-"""Which charts a training run gets."""
+"""Chooses the charts of a training run."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def _plain(name: str) -> tuple[OfPoint, OfFit]:
 
 
 def _points(name: str) -> tuple[OfPoint, OfFit]:
-    """Shares as points of a hundred: a matter of the unit, not of the number."""
+    """Shares of 1 in percentage points."""
 
     def of_point(point: TrainingPointMetrics) -> Interval | None:
         share: Interval | None = getattr(point, name)

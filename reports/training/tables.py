@@ -1,4 +1,4 @@
-"""The tables of a training report, cell by cell."""
+"""The tables of a training run's page."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def fits_table(report: TrainingInput, most: int) -> Table:
 
 def _fit_cells(point: TrainingPointMetrics, fit: FitMetrics) -> Iterator[Cell]:
     yield Cell(label(point), key=label(point), kind="point")
-    yield verdict_cell(fit.verdict, [finding.kind.value for finding in fit.findings])
+    yield verdict_cell(fit.verdict, [finding.kind for finding in fit.findings])
     yield Cell(str(fit.seed), key=str(fit.seed))
     yield Cell(f"{fit.epochs} of {fit.planned_epochs}", key=str(fit.epochs))
     yield Cell(share(fit.test_accuracy), key=units.machine_number(fit.test_accuracy))

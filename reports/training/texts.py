@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.judge.findings import FindingKind
 from harness.plan.knobs import setting_text
+from harness.training.checks import DIVERGED, NOT_LEARNED, OVERFITTING, UNCONVERGED, UNDERFITTING
 from reports import units
 from reports.labels import reasons
 from reports.run_texts import RunTexts, knob_columns, verdict_cell, with_interval
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from reports.run_texts import Cell, Columns
 
 _FIT_WORDS = {
-    FindingKind.DIVERGED: "diverged",
-    FindingKind.NOT_LEARNED: "learned nothing",
-    FindingKind.OVERFITTING: "overfits",
-    FindingKind.UNDERFITTING: "underfits",
-    FindingKind.UNCONVERGED: "still learning",
+    DIVERGED.name: "diverged",
+    NOT_LEARNED.name: "learned nothing",
+    OVERFITTING.name: "overfits",
+    UNDERFITTING.name: "underfits",
+    UNCONVERGED.name: "still learning",
 }
 
 

@@ -6,7 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.judge.findings import FindingKind, Verdict
+from harness.judge.checks.target import SATURATED
+from harness.judge.findings import Verdict
 from harness.judge.number_text import figure
 from harness.plan.knobs import format_value
 from reports.labels import load_label, load_number
@@ -70,7 +71,7 @@ class PointCurves:
 
 def hollow(point: PointMetrics) -> bool:
     """Whether a point is drawn hollow: not to be believed, or at a load that the target cannot bear."""
-    saturated = any(finding.kind is FindingKind.SATURATED for finding in point.findings)
+    saturated = any(finding.kind == SATURATED.name for finding in point.findings)
     return point.verdict is Verdict.INVALID or saturated
 
 

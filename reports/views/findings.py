@@ -6,12 +6,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from reports.labels import SEVERITY, finding_title, point_label
+from reports.labels import SEVERITY, point_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from harness.judge.findings import Finding, FindingKind, JudgedPoint
+    from harness.judge.findings import Finding, JudgedPoint
     from harness.judge.metrics import PointMetrics
 
 _Point = TypeVar("_Point", bound="JudgedPoint")
@@ -36,7 +36,7 @@ def finding_groups(points: Sequence[PointMetrics]) -> list[FindingGroup]:
 
 def groups_of(points: Sequence[_Point], label: Callable[[_Point], str]) -> list[FindingGroup]:
     """The same of points of any kind, which `label` names."""
-    by_kind: dict[FindingKind, list[tuple[_Point, Finding]]] = defaultdict(list)
+    by_kind: dict[str, list[tuple[_Point, Finding]]] = defaultdict(list)
     for point in points:
         for finding in point.findings:
             by_kind[finding.kind].append((point, finding))
@@ -56,7 +56,7 @@ def _group(
         where, details = details[0][0], []
     elif len(texts) == 1 and affected == total:
         details = []
-    title, verdict = finding_title(worst.kind), worst.verdict.value
+    title, verdict = worst.title, worst.verdict.value
     group = FindingGroup(title, verdict, where, worst.text, worst.remedy, tuple(details))
     return SEVERITY[worst.verdict], group
 

@@ -109,9 +109,9 @@ class Ours:
             classes=(ClassShare(name="chat", request_class=RequestClass(verb="chat")),),
             chat=chat_of({"turns": "1", "output_tokens": str(tokens)}),
         )
-        self.load, self.driver = assemble(options, url, lambda module, name: getattr(__import__(module), name))
+        self.load = assemble(options, url, lambda module, name: getattr(__import__(module), name))
         self.load.open()
-        self.engine = self.driver.engine
+        self.engine = self.load.engine
         self.engine.attach(Nobody())
         self.connection = self.engine.connection(0)
         self.poller = select.epoll()

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import hpack
 
-from harness.measure.load.connections.http_parser import AnswerParser, HttpError
+from harness.measure.load.connections.http_parser import HttpError, ResponseParser
 from harness.wire.grpc.header_blocks import HeaderBlocks, Http2Error
 from harness.wire.grpc.http2 import UnaryCalls, frame, unary_request
 
@@ -138,7 +138,7 @@ class Fuzz:
         return b"".join(part for part in parts if self.random.random() < 0.97)
 
     def first_http1(self, pieces, closes):
-        parser = AnswerParser()
+        parser = ResponseParser()
         try:
             for piece in pieces:
                 answer = parser.feed(piece) if piece else None

@@ -247,7 +247,9 @@ def test_the_lifeline_ends_the_run_in_order(tmp_path, how):
     output, _ = locust.communicate(timeout=30)
     assert locust.returncode == 0, output
     (report,) = assert_balanced(trial)
-    assert report["stop_reason"] == ("told to stop" if how == "told" else "the parent is gone")
+    assert report["stop_reason"] == (
+        "stopped by the parent process" if how == "told" else "the parent process has ended"
+    )
 
 
 def test_failures_give_locusts_exit_code(tmp_path):
@@ -260,7 +262,7 @@ def test_failures_give_locusts_exit_code(tmp_path):
     assert code == 1
     (report,) = assert_balanced(tmp_path / "trial")
     assert report["timeout"] == report["sent"] > 0
-    assert "no whole answer within 0.3 s" in output
+    assert "no whole response within 0.3 s" in output
 
 
 def make_small_bank(path):
@@ -334,7 +336,7 @@ def test_csv_and_listeners_of_the_request_event_see_every_request(tmp_path):
     scenario.write_text(
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
         "from locust import events\n"
-        "from harness.measure.load.locust.inference_user import InferenceUser\n"
+        "from harness.users import InferenceUser\n"
         "class Mine(InferenceUser):\n    pass\n"
         "seen = []\n"
         "@events.request.add_listener\n"

@@ -15,7 +15,7 @@ OWN = """
 import gevent
 import numpy as np
 from locust import task
-from harness.measure.load.locust.task_users import SweepspotUser
+from harness.users import SweepspotUser
 
 class Own(SweepspotUser):
     def on_start(self):
@@ -40,7 +40,7 @@ class Own(SweepspotUser):
 
 OTHERS = """
 from locust import FastHttpUser, HttpUser, constant, task
-from harness.measure.load.locust import master as locust_roles
+import harness.users
 
 class Fast(FastHttpUser):
     wait_time = constant(0.01)
@@ -76,7 +76,7 @@ def run(tmp_path, text, *words):
     assert sum(report["rows_written"] for report in reports) == len(rows)
     total = next(line.split() for line in output.splitlines() if "Aggregated" in line)
     # What a client of Locust's own still had open when the test ended is told too late, and said to be.
-    assert int(total[1]) == len(rows) + output.count("after the books were closed")
+    assert int(total[1]) == len(rows) + output.count("after the rows were closed")
     return done.returncode, reports, rows
 
 

@@ -249,12 +249,12 @@ def test_a_race_that_was_killed_goes_on_where_it_was(tmp_path):
     kept = {name: (out / "trials" / name / "requests.arrow").read_bytes() for name in finished(out)}
 
     done = harness("sweep", "--resume", out, "--json")
-    assert done.returncode in (0, 4, 7), done.stderr  # on a busy machine it may not be possible to say
+    assert done.returncode in (0, 4, 8), done.stderr  # on a busy machine it may not be possible to say
     plan = json.loads((out / "run.json").read_bytes())["plan"]
     assert [trial["number"] for trial in plan["trials"]] == list(range(len(finished(out))))
     assert {trial["kind"] for trial in plan["trials"]} <= {"explore", "confirm"}
     assert {trial["point"] for trial in plan["trials"][:2]} == {0, 1}
     assert all((out / "trials" / name / "requests.arrow").read_bytes() == rows for name, rows in kept.items())
     said = json.loads(done.stdout)["result"]["answer"]
-    assert (said["best_point"] is None) == (said["more_seconds"] is not None)
+    assert (said["more_seconds"] is not None) == (done.returncode == 8)
     assert said["best_point"] in (None, 0)  # 20 ms of delay cannot be the faster of two

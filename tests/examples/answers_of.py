@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.judge.findings import Finding, FindingKind, Verdict
+from harness.judge.findings import Finding, Verdict
 from harness.judge.interval import Interval
 from harness.judge.metrics import (
     Counts,
@@ -22,7 +22,14 @@ def quantile_of(value_ms, low_ms=None, high_ms=None, *, p=0.99, at_least=False):
 
 
 def invalid(text="The generator was busy 97 % of the time."):
-    return Finding(kind=FindingKind.GENERATOR_CPU, verdict=Verdict.INVALID, text=text, remedy="Use more cores.")
+    return Finding(
+        kind="generator_cpu",
+        title="The load generator was busy",
+        lengthens=True,
+        verdict=Verdict.INVALID,
+        text=text,
+        remedy="Use more cores.",
+    )
 
 
 def trial_of(rate, half=0.0, *, findings=(), verdict=Verdict.VALID, repeat=0):

@@ -11,7 +11,7 @@ import random
 import sys
 from pathlib import Path
 
-from harness.judge.findings import Finding, FindingKind, Verdict
+from harness.judge.findings import Finding, Verdict
 from harness.judge.interval import Interval
 from harness.judge.metrics import (
     Counts,
@@ -54,25 +54,32 @@ ENVIRONMENT = {
     "Run": {"Revision": "3f1b2c4d", "Uncommitted changes": "no", "Load average at the start": "0.31 0.44 0.40"},
 }
 TOO_FEW = Finding(
-    kind=FindingKind.TOO_FEW_SAMPLES,
+    kind="too_few_samples",
+    title="Too few samples for some percentiles",
     verdict=Verdict.DEGRADED,
     text="p99.9 cannot be given: 4 100 requests that depend on each other are worth only 820 independent ones.",
     remedy="Some 9 800 more requests would do: measure for 9.6 s (--seconds) or repeat.",
 )
 BUSY = Finding(
-    kind=FindingKind.GENERATOR_CPU,
+    kind="generator_cpu",
+    title="The load generator was busy",
+    lengthens=True,
     verdict=Verdict.INVALID,
     text="The load generator was busy 94 % of the time: part of what was measured may be its own limit.",
     remedy="Give the generator more cores (--load-processes 2) or a machine of its own, or lower the load.",
 )
 SATURATED = Finding(
-    kind=FindingKind.SATURATED,
+    kind="saturated",
+    title="The target was saturated",
     verdict=Verdict.INVALID,
     text="The target did not keep up: 71 % of what came was answered within the window.",
     remedy="There is no steady latency at this rate: lower --rate below the throughput seen here.",
 )
 UNCHECKED = Finding(
-    kind=FindingKind.UNCHECKED, verdict=Verdict.VALID, text="Only 10 % of the answers were compared in full."
+    kind="unchecked",
+    title="Answers were not all checked",
+    verdict=Verdict.VALID,
+    text="Only 10 % of the answers were compared in full.",
 )
 
 
@@ -307,7 +314,8 @@ def ugly():
     """All that can go wrong at once: nothing measured, INVALID, long names, hostile text, no environment."""
     setting = {"a_knob_with_a_remarkably_long_name_that_goes_on": f"a value {NASTY} with | pipes, commas and\nlines"}
     dead = Finding(
-        kind=FindingKind.TARGET_DIED,
+        kind="target_died",
+        title="The target died",
         verdict=Verdict.INVALID,
         text=f"The target died: {NASTY} \x00\x1b[31m & | `code`",
         remedy="Look into target.log.",

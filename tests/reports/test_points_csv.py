@@ -5,7 +5,7 @@ import example_runs as example
 import msgspec
 import pytest
 
-from harness.judge.findings import FindingKind, Verdict
+from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.judge.metrics import Accuracy, Counts, Latency, Quantile, Steps, TimeSplit, Usage
 from reports.points_csv import append_point, points_csv
@@ -139,4 +139,4 @@ def test_hostile_values_stay_in_their_cells():
     lines = lines_of(points_csv(report.result.points, report.plan))
     (name,) = report.plan.swept
     assert [line[name] for line in lines] == [report.result.points[0].setting[name]] * 3
-    assert lines[1]["reasons"] == FindingKind.TARGET_DIED.value
+    assert lines[1]["reasons"] == "target_died"

@@ -17,7 +17,7 @@ from harness.plan.option_text import names_of
 from harness.plan.plan import Plan
 from harness.plan.scenario import find_scenario
 from harness.plan.slo import parse_slo
-from harness.plan.target_spec import RecipeTarget, UrlTarget, find_target
+from harness.plan.target_spec import ExternalTarget, UrlTarget, find_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from harness.plan.target_spec import TargetSpec
 
 BESIDE_RESUME = {"resume", "budget", "as_json", "token_file", "tls_ca"}
-OWN_PLAN = ("stages", "users", "replay")  # arrivals that change over time: nothing of them is left out as warm-up
 
 
 def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: int, given: dict[str, Any]) -> Draft:
@@ -40,7 +39,8 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
     _refuse_without_effect(words, kind, spec)
     warmup_s = given.pop("warmup")
     if warmup_s is None:
-        warmup_s = 0.0 if kind in OWN_PLAN else DEFAULT_WARMUP_SECONDS
+        # Of a load that changes over time nothing is left out as warm-up.
+        warmup_s = DEFAULT_WARMUP_SECONDS if not kind or KINDS[kind].steady else 0.0
     plan = Plan(
         target=spec.name if isinstance(spec, UrlTarget) else given["target"],
         scenario=find_scenario(given["scenario"]),
@@ -78,7 +78,7 @@ def _refuse_without_effect(words: tuple[str, ...], kind: str, spec: TargetSpec) 
         if option.name not in ("arrivals", "rate") and not has_field(kind, option.field):
             kinds = " or ".join(f"--arrivals {other}" for other in KINDS if has_field(other, option.field))
             refuse_options((option.name,), f"it is for {kinds}")
-    external = isinstance(spec, RecipeTarget | UrlTarget)
+    external = isinstance(spec, ExternalTarget)
     effects = (
         (("concurrency",), kind == "closed", "a closed loop, which has no rate"),
         (("concurrency",), "concurrency" not in named, "levels that the knob concurrency does not give"),

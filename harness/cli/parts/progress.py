@@ -89,22 +89,22 @@ class PlainProgress:
 
 
 class RichProgress:
-    """Bars for a terminal: the run, the steps of the trial that is running, and what is being prepared."""
+    """Draws bars for a terminal: one for the run, one for the steps of a trial or of a preparation."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._run: TaskID | None = None
-        self._trial: TaskID | None = None  # a bar of its own where the trial has steps
-        self._stage: TaskID | None = None
-        self._stage_name = ""
+        self._steps = 0  # of the trial that is running
+        self._detail: TaskID | None = None
+        self._detail_name = ""
 
     def __call__(self, event: Event) -> None:
         """Move the bars."""
         match event:
             case Preparing(stage=stage, done=done, total=total):
-                self._prepare(stage, done, total)
+                self._show_detail(stage, done, total)
             case Prepared():
-                self._end_stage()
+                self._end_detail()
             case Note(text=text):
                 self._progress.console.print(text, highlight=False)
             case RunStarted(trials=trials):
@@ -117,11 +117,11 @@ class RichProgress:
         match event:
             case TrialStarted(name=name, steps=steps):
                 self._progress.update(run, description=name)
-                self._trial = self._progress.add_task("", total=steps, last="", left_s=None) if steps else None
+                self._steps = steps
             case TrialProgress(figures=figures, step=step, left_s=left_s):
                 self._progress.update(run, last=figures, left_s=left_s)
-                if self._trial is not None:
-                    self._progress.update(self._trial, completed=step)
+                if self._steps:
+                    self._show_detail("steps", step, self._steps)
             case TrialEnded():
                 self._end(run, event)
             case TrialSkipped():
@@ -130,25 +130,23 @@ class RichProgress:
     def _end(self, run: TaskID, event: TrialEnded) -> None:
         from rich.text import Text
 
-        if self._trial is not None:
-            self._progress.remove_task(self._trial)
-            self._trial = None
+        self._end_detail()
         result = f"failed: {event.failure}" if event.failure else event.result
         self._progress.update(run, advance=event.trials, last=result, left_s=event.left_s)
         self._progress.console.print(Text(f"{event.name}: {result}", style="red" if event.failure else ""))
 
-    def _prepare(self, stage: str, done: int, total: int) -> None:
-        if stage != self._stage_name:
-            self._end_stage()
-            self._stage_name = stage
-            self._stage = self._progress.add_task(stage, total=total or None, last="", left_s=None)
-        if self._stage is not None and total:
-            self._progress.update(self._stage, completed=done, total=total)
+    def _show_detail(self, name: str, done: int, total: int) -> None:
+        if name != self._detail_name:
+            self._end_detail()
+            self._detail_name = name
+            self._detail = self._progress.add_task(name, total=total or None, last="", left_s=None)
+        if self._detail is not None and total:
+            self._progress.update(self._detail, completed=done, total=total)
 
-    def _end_stage(self) -> None:
-        if self._stage is not None:
-            self._progress.remove_task(self._stage)
-            self._stage, self._stage_name = None, ""
+    def _end_detail(self) -> None:
+        if self._detail is not None:
+            self._progress.remove_task(self._detail)
+            self._detail, self._detail_name = None, ""
 
 
 @contextlib.contextmanager
@@ -159,6 +157,7 @@ def listening() -> Iterator[Listener]:
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
+    from rich.table import Column
     from rich.text import Text
 
     class TimeLeftColumn(TimeRemainingColumn):
@@ -170,12 +169,12 @@ def listening() -> Iterator[Listener]:
 
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeLeftColumn(),
-        TextColumn("{task.fields[last]}", markup=False),
+        TextColumn("{task.fields[last]}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as progress:
         yield RichProgress(progress)
 
 

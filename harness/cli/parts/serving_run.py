@@ -12,7 +12,7 @@ from harness.errors import UserError, unknown_name
 from harness.files import pretty, write_whole
 from harness.judge.run_result import evaluate
 from harness.judge.trial_summaries import TrialSummaries
-from harness.measure.load.locust.pairing import PAIRING, new_secret
+from harness.measure.load.locust.workers.pairing import PAIRING, new_secret
 from harness.measure.load_command import worker_command
 from harness.measure.target.session import open_session
 from harness.plan.make_plan import estimated_seconds, make_plan, model_of

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def asks_for_training(words: Iterable[str]) -> bool:
     """Whether the knobs on the command line are those of training.
 
-    Raises UserError where they are of both kinds: what is trained has to be trained before it can be served.
+    Raises UserError where they are of both kinds: a model must be trained before it can be served.
     """
     names = names_of(words)
     training = {knob.name for spec in known_trainers().values() for knob in spec.knobs}

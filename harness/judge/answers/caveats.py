@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.judge.findings import FindingKind, Verdict
+from harness.judge.checks.harm import HARMED
+from harness.judge.checks.service import CACHED, UNAVAILABLE, UNEQUAL_USERS
+from harness.judge.checks.steadiness import SLOWDOWN
+from harness.judge.findings import Verdict
 from harness.judge.number_text import figure, percent
 
 if TYPE_CHECKING:
@@ -14,7 +17,6 @@ if TYPE_CHECKING:
     from harness.judge.metrics import PointMetrics
 
 FEW = 0.01
-K = FindingKind
 
 
 def caveats(point: PointMetrics) -> Iterator[str]:
@@ -22,18 +24,18 @@ def caveats(point: PointMetrics) -> Iterator[str]:
     counts, found = point.counts, {each.kind: each for each in point.findings}
     if counts.sent and counts.rejected > FEW * counts.sent:
         yield f"It rejected {percent(counts.rejected / counts.sent)} of the requests."
-    failed = counts.error + counts.timeout + counts.aborted
-    if counts.sent and failed > FEW * counts.sent:
-        yield f"{percent(failed / counts.sent)} of the requests brought no answer."
-    if outage := found.get(K.UNAVAILABLE):
+    unanswered = counts.error + counts.timeout + counts.aborted
+    if counts.sent and unanswered > FEW * counts.sent:
+        yield f"{percent(unanswered / counts.sent)} of the requests brought no answer."
+    if outage := found.get(UNAVAILABLE.name):
         yield f"It was available for {percent(outage.data['available'])} of the time."
-    if unequal := found.get(K.UNEQUAL_USERS):
+    if unequal := found.get(UNEQUAL_USERS.name):
         yield _unequal(unequal)
-    if cached := found.get(K.CACHED):
+    if cached := found.get(CACHED.name):
         yield f"A cache answered: payloads asked for the first time took {figure(cached.data['ratio'])} times as long."
-    if K.SLOWDOWN in found:
+    if SLOWDOWN.name in found:
         yield "It became slower all the time."
-    harm = found.get(K.HARMED)
+    harm = found.get(HARMED.name)
     if harm is not None and harm.verdict is not Verdict.VALID:
         yield f"Others kept the machine busy: {percent(harm.data['usable'])} of the time was free of that."
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from harness.judge.metrics import PointMetrics
     from harness.plan.plan import Plan
 
+IMPRECISE = FindingKind("imprecise", "Not as precise as asked for")
 TAIL = 0.99
 
 
@@ -69,7 +70,7 @@ def _imprecise(point: PointMetrics, asked: float) -> Finding:
     if len(known) == len(widths) and point.repeats >= FEWEST_REPEATS:
         seconds = point.seconds * (max(known.values()) / asked) ** 2  # an interval shrinks with the root of the time
         remedy = f"Some {figure(seconds)} s would do (--max-seconds)."
-    return finding(FindingKind.IMPRECISE, Verdict.DEGRADED, text, remedy, asked=asked, **known)
+    return finding(IMPRECISE, Verdict.DEGRADED, text, remedy, asked=asked, **known)
 
 
 def _half_width(interval: Interval | None) -> float:

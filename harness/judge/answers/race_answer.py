@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from harness.judge.answers.chances import Limit
 from harness.judge.answers.decision import Candidate
 from harness.judge.answers.race_record import RaceRecord, RaceTrial, TrialOutcome
+from harness.judge.checks.harm import HARMED
 from harness.judge.checks.point import fault_of_target
-from harness.judge.findings import FindingKind, Verdict
+from harness.judge.findings import Verdict
 from harness.plan.plan import TrialKind
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def usable_share(trial: TrialMetrics) -> float:
     """
     if trial.verdict is Verdict.INVALID and not fault_of_target(trial):
         return 0.0
-    uncut = any(each.kind is FindingKind.HARMED and not each.data["enough"] for each in trial.findings)
+    uncut = any(each.kind == HARMED.name and not each.data["enough"] for each in trial.findings)
     return trial.usable_share if uncut else 1.0
 
 

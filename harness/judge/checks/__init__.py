@@ -1,7 +1,8 @@
-"""From evidence to a verdict: every check is one named function; the worst finding decides.
+"""Checks a trial and a point: every check is one named function, and the worst finding is the verdict.
 
-A finding whose own verdict is VALID is an insight and takes nothing away. The thresholds are constants beside the
-checks; a check that meets its own limits says nothing.
+A new check is a function, the `FindingKind` of what it finds beside it (name and title for reports), and an entry in
+`TRIAL_CHECKS` or `POINT_CHECKS`. A check that finds nothing returns None; its thresholds are constants beside it. A
+finding whose own verdict is VALID is an insight and takes nothing away.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from harness.judge.checks import (
     steadiness,
     target,
 )
-from harness.judge.checks.case import Check, TrialCase, judged, worst
+from harness.judge.checks.case import Check, PointCheck, TrialCase, judged, worst
 from harness.judge.checks.point import standing_trials
 
 if TYPE_CHECKING:
@@ -63,7 +64,12 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     machine.sampler,
     target.unchecked,
 )
-POINT_CHECKS = (point.of_its_trials, point.left_out, point.too_few_samples, point.repeats_disagree)
+POINT_CHECKS: tuple[PointCheck, ...] = (
+    point.of_its_trials,
+    point.left_out,
+    point.too_few_samples,
+    point.repeats_disagree,
+)
 
 
 def judge_trial(case: TrialCase) -> Judgement:

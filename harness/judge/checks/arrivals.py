@@ -18,7 +18,7 @@ from harness.judge.checks.generator import MORE_POWER
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure
 from harness.judge.stats.mean_intervals import batch_rates
-from harness.plan.arrivals import Constant, Gamma, expected_by
+from harness.plan.arrivals import OpenProcess
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from harness.judge.checks.case import TrialCase
     from harness.judge.findings import Finding
 
+RATE = FindingKind("rate", "The asked rate was not reached")
+ARRIVAL_PROCESS = FindingKind("arrival_process", "Arrivals were not the process asked for", lengthens=True)
 # (degraded above, invalid above)
 RATE_SHARE = (0.005, 0.02)
 KS_DISTANCE = (0.02, 0.05)
@@ -42,6 +44,7 @@ class _Sent:
     at: NDArray[np.int64]  # ascending, in millionths of a request
     start: int
     end: int
+    gap_cv: float  # of the arrival process
 
     @property
     def expected(self) -> float:
@@ -54,14 +57,14 @@ def rate(case: TrialCase) -> Finding | None:
     sent = _sent(case)
     if sent is None or case.rows is None or sent.expected <= 0:
         return None
-    chance = 3 * _gap_cv(case) / math.sqrt(sent.expected) + 1 / sent.expected
+    chance = 3 * sent.gap_cv / math.sqrt(sent.expected) + 1 / sent.expected
     off = abs(sent.at.size - sent.expected) / sent.expected
     verdict = grade(off, max(RATE_SHARE[0], chance), max(RATE_SHARE[1], 2 * chance))
     if verdict is Verdict.VALID:
         return None
     seconds = case.rows.window.seconds
     found, asked = figure(sent.at.size / seconds, 3), figure(sent.expected / seconds, 3)
-    return finding(FindingKind.RATE, verdict, f"{found} requests/s went out instead of {asked}.", MORE_POWER, off=off)
+    return finding(RATE, verdict, f"{found} requests/s went out instead of {asked}.", MORE_POWER, off=off)
 
 
 def arrival_process(case: TrialCase) -> Finding | None:
@@ -74,7 +77,7 @@ def arrival_process(case: TrialCase) -> Finding | None:
     sent = _sent(case)
     if sent is None or (stretches := sent.at.size // PER_STRETCH) < FEWEST_STRETCHES:
         return None
-    cv = _gap_cv(case)
+    cv = sent.gap_cv
     distance = _uniform_distance(sent)
     counts = batch_rates(sent.at, sent.start, sent.end, stretches)
     counts = counts / counts.mean() * sent.at.size / stretches
@@ -88,7 +91,7 @@ def arrival_process(case: TrialCase) -> Finding | None:
         f"The arrivals were not what was asked for: {figure(distance)} away from an even spread (Kolmogorov-Smirnov), "
         f"with a coefficient of variation of {figure(found_cv)} instead of {figure(cv)}."
     )
-    return finding(FindingKind.ARRIVAL_PROCESS, verdict, text, MORE_POWER, distance=distance, cv=found_cv)
+    return finding(ARRIVAL_PROCESS, verdict, text, MORE_POWER, distance=distance, cv=found_cv)
 
 
 def _sent(case: TrialCase) -> _Sent | None:
@@ -98,19 +101,11 @@ def _sent(case: TrialCase) -> _Sent | None:
     sent_ns = case.rows.everything["sent_ns"]
     instants_ns = np.concatenate(([window.start_ns, window.end_ns], np.sort(sent_ns[window.holds(sent_ns)])))
     offsets_s = (instants_ns - window.start_ns) / NS_PER_S + case.data.warmup_seconds
-    expected = expected_by(case.data.point.arrivals, offsets_s)
-    if expected is None:
+    arrivals = case.data.point.arrivals
+    if not isinstance(arrivals, OpenProcess) or (expected := arrivals.expected_by(offsets_s)) is None:
         return None
     at = np.rint(expected * _TICKS).astype(np.int64)
-    return _Sent(at[2:], int(at[0]), int(at[1]))
-
-
-def _gap_cv(case: TrialCase) -> float:
-    """Coefficient of variation of the gaps that the arrival process has."""
-    arrivals = case.data.point.arrivals
-    if isinstance(arrivals, Gamma):
-        return arrivals.cv
-    return 0.0 if isinstance(arrivals, Constant) else 1.0
+    return _Sent(at[2:], int(at[0]), int(at[1]), arrivals.gap_cv)
 
 
 def _uniform_distance(sent: _Sent) -> float:

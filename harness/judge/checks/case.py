@@ -1,22 +1,22 @@
-"""What a check looks at, and what it says."""
+"""The input of a check, and the finding that it returns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.judge.findings import Finding, FindingKind, Verdict
-from harness.plan.arrivals import Closed, Replay, Stages, Users
+from harness.plan.arrivals import Closed, OpenProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from harness.judge.metrics import TrialMetrics
+    from harness.judge.metrics import PointMetrics, TrialMetrics
     from harness.judge.numbers.machine.harmed_time import CleanTime
     from harness.judge.numbers.sample_series import SampleSeries
     from harness.judge.numbers.target.availability import Availability
@@ -45,13 +45,13 @@ class TrialCase:
 
     @property
     def open_loop(self) -> bool:
-        """Whether requests come whatever the answers do."""
-        return not isinstance(self.data.point.arrivals, Closed | Users)
+        """Whether requests are sent at their own times, whether or not responses come."""
+        return isinstance(self.data.point.arrivals, OpenProcess)
 
     @property
     def stationary(self) -> bool:
-        """Whether the load asked for is the same all the time."""
-        return not isinstance(self.data.point.arrivals, Users | Stages | Replay)
+        """Whether the requested load is constant over the trial."""
+        return self.data.point.arrivals.steady
 
     @property
     def response_ns(self) -> NDArray[np.int64]:
@@ -65,11 +65,12 @@ class TrialCase:
 
 
 Check = Callable[[TrialCase], Finding | None]
+PointCheck = Callable[["PointMetrics"], Iterable[Finding]]
 Judgement = tuple[Verdict, tuple[Finding, ...]]
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """The least trusting of several verdicts; VALID where there is none."""
+    """The worst of several verdicts; VALID where there is none."""
     return max(verdicts, key=_SEVERITY.__getitem__, default=Verdict.VALID)
 
 
@@ -89,13 +90,21 @@ def worst_of_each_kind(trials: Sequence[Sequence[Finding]]) -> Iterator[tuple[Fi
 
 
 def grade(value: float, degraded_above: float, invalid_above: float) -> Verdict:
-    """The verdict for a figure that should be small."""
+    """The verdict on a figure that should be small."""
     if value > invalid_above:
         return Verdict.INVALID
     return Verdict.DEGRADED if value > degraded_above else Verdict.VALID
 
 
 def finding(kind: FindingKind, verdict: Verdict, text: str, remedy: str, **data: float) -> Finding:
-    """A finding with its figures."""
+    """A finding of `kind` with its figures."""
     plain = {name: float(value) for name, value in data.items()}  # NumPy's numbers cannot be written as JSON
-    return Finding(kind=kind, verdict=verdict, text=text, remedy=remedy, data=plain)
+    return Finding(
+        kind=kind.name,
+        title=kind.title,
+        verdict=verdict,
+        text=text,
+        remedy=remedy,
+        data=plain,
+        lengthens=kind.lengthens,
+    )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from harness.judge.checks.case import TrialCase
     from harness.judge.findings import Finding
 
+ENVELOPE = FindingKind("envelope", "Outside the calibrated envelope")
 RATE_SHARE = (0.5, 0.9)  # of the greatest rate (degraded above, invalid above)
 FLOOR_SHARE = (0.5, 1.0)  # of the response time; above 1 nothing but the generator and the way was measured
 FLOOR_NOISE = 1.25  # the floor of a later run may be that much lower than the calibrated one
@@ -40,4 +41,4 @@ def outside_envelope(case: TrialCase) -> Finding | None:
     text = f"At the edge of what this load generator was calibrated to do on this machine: {' and '.join(parts)}."
     remedy = "The target may be faster than this shows: use --load-processes 2 or a second machine, or a larger model."
     data = {"rate_share": rate_share, "floor_share": floor_share}
-    return finding(FindingKind.ENVELOPE, worst(verdicts), text, remedy, **data)
+    return finding(ENVELOPE, worst(verdicts), text, remedy, **data)

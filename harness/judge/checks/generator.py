@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from harness.judge.findings import Finding
     from harness.record.load_report import LoopHealth
 
+LATENESS = FindingKind("lateness", "Requests left late", lengthens=True)
+NOT_SENT = FindingKind("not_sent", "Requests were due but not sent")
+GENERATOR_CPU = FindingKind("generator_cpu", "The load generator was busy", lengthens=True)
+LOOP_LAG = FindingKind("loop_lag", "The generator\u2019s event loop lagged", lengthens=True)
+GC_PAUSE = FindingKind("gc_pause", "Garbage collection stopped the generator", lengthens=True)
+LITTLES_LAW = FindingKind("littles_law", "Little\u2019s law does not hold")
 # (degraded above, invalid above)
 LATE_P50_SHARE = (0.02, 0.10)
 LATE_P99_SHARE = (0.05, 0.25)
@@ -52,7 +58,7 @@ def lateness(case: TrialCase) -> Finding | None:
         f"{milliseconds(quantile(late_ns, 0.99) / NS_PER_MS)} at p99, which is {percent(shares[0.5])} and "
         f"{percent(shares[0.99])} of the response times."
     )
-    return finding(FindingKind.LATENESS, verdict, text, MORE_POWER, p50_share=shares[0.5], p99_share=shares[0.99])
+    return finding(LATENESS, verdict, text, MORE_POWER, p50_share=shares[0.5], p99_share=shares[0.99])
 
 
 def not_sent(case: TrialCase) -> Finding | None:
@@ -63,7 +69,7 @@ def not_sent(case: TrialCase) -> Finding | None:
     share = counts.not_sent / counts.scheduled
     text = f"{grouped(counts.not_sent)} requests ({percent(share)}) were due but not sent: too many were open already."
     remedy = "The target is slower than the rate asks: lower --rate, or raise --max-in-flight if so many may wait."
-    return finding(FindingKind.NOT_SENT, grade(share, *NOT_SENT_SHARE), text, remedy, share=share)
+    return finding(NOT_SENT, grade(share, *NOT_SENT_SHARE), text, remedy, share=share)
 
 
 def generator_cpu(case: TrialCase) -> Finding | None:
@@ -78,7 +84,7 @@ def generator_cpu(case: TrialCase) -> Finding | None:
         # An open loop may spin towards due times; whether it kept up, lateness says directly.
         verdict = Verdict.DEGRADED
     text = f"The load generator was busy {percent(share)} of the time: part of what was measured may be its own limit."
-    return finding(FindingKind.GENERATOR_CPU, verdict, text, MORE_POWER, share=share)
+    return finding(GENERATOR_CPU, verdict, text, MORE_POWER, share=share)
 
 
 def loop_lag(case: TrialCase) -> Finding | None:
@@ -92,7 +98,7 @@ def loop_lag(case: TrialCase) -> Finding | None:
         return None
     verdict = Verdict.INVALID if by_time is by_share is Verdict.INVALID else Verdict.DEGRADED
     text = f"The generator's event loop was {milliseconds(lag_ms)} late at p99, {percent(share)} of the response p99."
-    return finding(FindingKind.LOOP_LAG, verdict, text, MORE_POWER, lag_p99_ms=lag_ms, share=share)
+    return finding(LOOP_LAG, verdict, text, MORE_POWER, lag_p99_ms=lag_ms, share=share)
 
 
 def gc_pause(case: TrialCase) -> Finding | None:
@@ -103,12 +109,12 @@ def gc_pause(case: TrialCase) -> Finding | None:
         return None
     text = f"Garbage collection stopped the generator for {percent(share)} of the time."
     remedy = "Make fewer objects in the scenario's tasks, or use the built-in client, which makes none per request."
-    return finding(FindingKind.GC_PAUSE, verdict, text, remedy, share=share)
+    return finding(GC_PAUSE, verdict, text, remedy, share=share)
 
 
 def littles_law(case: TrialCase) -> Finding | None:
     """Closed loop: all users have a request open or think, all the time, or users were missing or rows were lost."""
-    if case.rows is None or case.closed is None or any(report.own_pace for report in case.data.reports):
+    if case.rows is None or case.closed is None or any(report.user_paced for report in case.data.reports):
         return None
     due, window = case.rows.due, case.rows.window
     refused = due.outcome_is(Outcome.ERROR, Outcome.REJECTED)  # after which a user may pause
@@ -128,7 +134,7 @@ def littles_law(case: TrialCase) -> Finding | None:
         f"{case.closed.users} were asked for (Little's law)."
     )
     remedy = "Users were not all running, or waited where nobody measured: warm up longer (--warmup)."
-    return finding(FindingKind.LITTLES_LAW, verdict, text, remedy, users=users, off=off)
+    return finding(LITTLES_LAW, verdict, text, remedy, users=users, off=off)
 
 
 def _healths(case: TrialCase) -> list[LoopHealth]:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.judge.checks.arrivals import ARRIVAL_PROCESS, RATE
 from harness.judge.checks.case import finding
+from harness.judge.checks.generator import GENERATOR_CPU, LATENESS, LOOP_LAG
+from harness.judge.checks.machine import NEIGHBOURS, SAMPLER, STEAL
+from harness.judge.checks.steadiness import UNSTEADY
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import percent
 from harness.judge.numbers.machine.harmed_time import Culprit
@@ -20,10 +24,10 @@ if TYPE_CHECKING:
 FEW_HARMED = 0.01  # of the window: left out without a word
 MOSTLY_USABLE = 0.5
 HINDERED = 0.1  # of the time: above it, figures of the whole time are those of another, slower machine
-K = FindingKind
+HARMED = FindingKind("harmed", "Others kept target or load from running")
 # What is seen of the whole window and follows from harm. Lateness and steadiness are judged by what is left of it.
-_OF_THE_WHOLE = frozenset({K.STEAL, K.NEIGHBOURS, K.SAMPLER, K.LOOP_LAG, K.RATE, K.ARRIVAL_PROCESS, K.GENERATOR_CPU})
-_OF_THE_REST = frozenset({K.LATENESS, K.UNSTEADY})
+_OF_THE_WHOLE = {kind.name for kind in (STEAL, NEIGHBOURS, SAMPLER, LOOP_LAG, RATE, ARRIVAL_PROCESS, GENERATOR_CPU)}
+_OF_THE_REST = {LATENESS.name, UNSTEADY.name}
 _SEVERITY = (Verdict.VALID, Verdict.DEGRADED, Verdict.INVALID)
 
 
@@ -48,7 +52,7 @@ def harmed(case: TrialCase) -> Finding | None:
         remedy = "End it, or measure at a quieter time or for longer (--seconds)."
     shares = {str(each): share for each, share in usable.culprits.items()}
     return finding(
-        K.HARMED, verdict, f"{who}. {left}", remedy, usable=usable.usable_share, enough=usable.enough, **shares
+        HARMED, verdict, f"{who}. {left}", remedy, usable=usable.usable_share, enough=usable.enough, **shares
     )
 
 
@@ -57,7 +61,7 @@ def without_consequences(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
     Where too little is left to judge by, one that weighs more than the harm stays.
     """
-    harm = next((each for each in findings if each.kind is K.HARMED), None)
+    harm = next((each for each in findings if each.kind == HARMED.name), None)
     if harm is None:
         return tuple(findings)
     if harm.data["enough"]:

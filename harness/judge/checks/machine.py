@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from harness.judge.findings import Finding
     from harness.judge.metrics import Usage
 
+NOT_ISOLATED = FindingKind("not_isolated", "Target and generator shared cores")
+STEAL = FindingKind("steal", "The hypervisor took time away", lengthens=True)
+NEIGHBOURS = FindingKind("neighbours", "Others were busy on this machine")
+SAMPLER = FindingKind("sampler", "Resource samples are missing or late")
 STEAL_DEGRADED_PERCENT = 1.0
 STEAL_INVALID_PERCENT = 5.0
 FOREIGN_SHARE = 0.1  # of all cores; the kernel's own work for the run stays well below it
@@ -32,8 +36,8 @@ def not_isolated(case: TrialCase) -> Finding | None:
     if case.data.in_process:
         text = "The model ran inside the load process: its numbers include the generator's work."
         remedy = "That is what this target is for; compare it with others only for the order of magnitude."
-        return finding(FindingKind.NOT_ISOLATED, Verdict.VALID, text, remedy)
-    return finding(FindingKind.NOT_ISOLATED, Verdict.DEGRADED, text, remedy)
+        return finding(NOT_ISOLATED, Verdict.VALID, text, remedy)
+    return finding(NOT_ISOLATED, Verdict.DEGRADED, text, remedy)
 
 
 def steal(case: TrialCase) -> Finding | None:
@@ -49,7 +53,7 @@ def stolen_time(used: Usage) -> Finding | None:
     text = f"The hypervisor took {figure(stolen)} % of the machine's time away."
     remedy = "Measure at a quieter time or on a dedicated host."
     verdict = grade(stolen, STEAL_DEGRADED_PERCENT, STEAL_INVALID_PERCENT)
-    return finding(FindingKind.STEAL, verdict, text, remedy, percent=stolen)
+    return finding(STEAL, verdict, text, remedy, percent=stolen)
 
 
 def neighbours(case: TrialCase) -> Finding | None:
@@ -71,8 +75,8 @@ def neighbours(case: TrialCase) -> Finding | None:
     remedy = "End them, or measure at a quieter time: they make the target slower and its answers later."
     if case.usable is not None and case.usable.stretches.watched:
         text += " Threads of target and load did not wait for a core because of them."
-        return finding(FindingKind.NEIGHBOURS, Verdict.VALID, text, "", cores=foreign, share=share)
-    return finding(FindingKind.NEIGHBOURS, Verdict.DEGRADED, text, remedy, cores=foreign, share=share)
+        return finding(NEIGHBOURS, Verdict.VALID, text, "", cores=foreign, share=share)
+    return finding(NEIGHBOURS, Verdict.DEGRADED, text, remedy, cores=foreign, share=share)
 
 
 def sampler(case: TrialCase) -> Finding | None:
@@ -83,16 +87,16 @@ def sampler(case: TrialCase) -> Finding | None:
     read_ns = case.samples.t_ns[window.holds(case.samples.t_ns)]
     if not read_ns.size:
         text = "There are no resource samples of this trial: CPU, memory and GPU are unknown."
-        return finding(FindingKind.SAMPLER, Verdict.VALID, text, "Look into load.log for why the samplers ended.")
+        return finding(SAMPLER, Verdict.VALID, text, "Look into load.log for why the samplers ended.")
     edges_ns = np.concatenate(([window.start_ns], read_ns, [window.end_ns]))
     gap_s = float(np.diff(edges_ns).max()) / NS_PER_S
     late_ms = case.metrics.usage.sampler_late_p99_ms or 0.0
     if gap_s > SAMPLER_GAP_S or late_ms > SAMPLER_LATE_MS:
         text = f"The samplers were {milliseconds(late_ms)} late (p99) and once silent for {figure(gap_s)} s."
         remedy = "The machine was overloaded or stood still: free it of other work and measure again."
-        return finding(FindingKind.SAMPLER, Verdict.DEGRADED, text, remedy, gap_s=gap_s, late_p99_ms=late_ms)
+        return finding(SAMPLER, Verdict.DEGRADED, text, remedy, gap_s=gap_s, late_p99_ms=late_ms)
     failed = [text for t_ns, text in case.samples.errors if window.start_ns <= t_ns < window.end_ns]
     if failed:
         text = f"{len(failed)} resource readings failed, the first: {failed[0]}."
-        return finding(FindingKind.SAMPLER, Verdict.VALID, text, "Those readings are left out.", failed=len(failed))
+        return finding(SAMPLER, Verdict.VALID, text, "Those readings are left out.", failed=len(failed))
     return None

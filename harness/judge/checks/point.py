@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.judge.checks.case import finding, worst_of_each_kind
+from harness.judge.checks.records import TARGET_DIED
+from harness.judge.checks.service import UNAVAILABLE
+from harness.judge.checks.target import ERRORS, WRONG_ANSWERS
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, grouped
 from harness.judge.numbers.throughput import disjoint
@@ -17,13 +20,11 @@ if TYPE_CHECKING:
     from harness.judge.findings import Finding
     from harness.judge.metrics import PointMetrics, TrialMetrics
 
+TOO_FEW_SAMPLES = FindingKind("too_few_samples", "Too few samples for some percentiles")
+LEFT_OUT = FindingKind("left_out", "A repeat is left out")
+REPEATS_DISAGREE = FindingKind("repeats_disagree", "Repeats disagree")
 DISAGREE_BY = 1.05  # repeats that differ by less than this factor are near enough, whatever their intervals
-FAULTS_OF_TARGET = (
-    FindingKind.WRONG_ANSWERS,
-    FindingKind.ERRORS,
-    FindingKind.TARGET_DIED,
-    FindingKind.UNAVAILABLE,
-)
+FAULTS_OF_TARGET = {kind.name for kind in (WRONG_ANSWERS, ERRORS, TARGET_DIED, UNAVAILABLE)}
 HEADLINE_PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 
 
@@ -45,7 +46,7 @@ def left_out(metrics: PointMetrics) -> Iterator[Finding]:
     grave = next(each for trial in out for each in trial.findings if each.verdict is Verdict.INVALID)
     verb = "is" if len(out) == 1 else "are"
     text = f"{len(out)} of {len(metrics.trials)} repeats {verb} INVALID and left out: {grave.text}"
-    yield finding(FindingKind.LEFT_OUT, Verdict.DEGRADED, text, grave.remedy, left_out=len(out))
+    yield finding(LEFT_OUT, Verdict.DEGRADED, text, grave.remedy, left_out=len(out))
 
 
 def fault_of_target(trial: TrialMetrics) -> bool:
@@ -80,7 +81,7 @@ def too_few_samples(metrics: PointMetrics) -> Iterator[Finding]:
     )
     seconds = metrics.seconds / metrics.repeats * (1 + needed / count)
     remedy = f"Some {figure(needed)} more requests would do: measure for {figure(seconds)} s (--seconds) or repeat."
-    yield finding(FindingKind.TOO_FEW_SAMPLES, Verdict.DEGRADED, text, remedy, needed=needed)
+    yield finding(TOO_FEW_SAMPLES, Verdict.DEGRADED, text, remedy, needed=needed)
 
 
 def repeats_disagree(metrics: PointMetrics) -> Iterator[Finding]:
@@ -101,7 +102,7 @@ def repeats_disagree(metrics: PointMetrics) -> Iterator[Finding]:
 
 def _disagreement(text: str, values: list[float]) -> Finding:
     remedy = "Something outside the plan changed: free the machine of other work and use more --repeats."
-    return finding(FindingKind.REPEATS_DISAGREE, Verdict.DEGRADED, text, remedy, spread=_spread(values))
+    return finding(REPEATS_DISAGREE, Verdict.DEGRADED, text, remedy, spread=_spread(values))
 
 
 def _spread(values: list[float]) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 
 from harness.clock import NS_PER_MS
 from harness.judge.checks.case import finding
+from harness.judge.checks.service import UNAVAILABLE
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import grouped, milliseconds
 from harness.judge.numbers.trial_rows import RowColumns, lost_requests
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from harness.judge.findings import Finding
     from harness.record.load_report import LoadReport
 
+TARGET_DIED = FindingKind("target_died", "The target died")
+LOAD_DIED = FindingKind("load_died", "The load generator died")
+LOST_WORKER = FindingKind("lost_worker", "A load worker was lost")
+RECORDER = FindingKind("recorder", "The recorder failed")
+CONSERVATION = FindingKind("conservation", "Requests are unaccounted for")
+CLOCK_OFFSET = FindingKind("clock_offset", "Workers have clocks of their own")
+CLOCK_STEP = FindingKind("clock_step", "A clock stepped")
 EARLY_NS = -1_000_000
 CLOCK_ERROR_MS = 50.0  # beyond it even counts in windows of a second are off by some percent
 _COUNTED = ("ok", "wrong", "error", "timeout", "rejected", "aborted", "not_sent")
@@ -28,7 +36,7 @@ def target_died(case: TrialCase) -> Finding | None:
     if not case.data.target_died:
         return None
     text = "The target died during the trial."
-    return finding(FindingKind.TARGET_DIED, Verdict.INVALID, text, "Its last words are in target.log.")
+    return finding(TARGET_DIED, Verdict.INVALID, text, "Its last words are in target.log.")
 
 
 def load_died(case: TrialCase) -> Finding | None:
@@ -36,20 +44,20 @@ def load_died(case: TrialCase) -> Finding | None:
     failure = case.data.failure
     if failure and case.rows and failure.startswith("interrupted"):
         text = f"The trial was interrupted after {case.metrics.seconds:.1f} s of measuring."
-        return finding(FindingKind.LOAD_DIED, Verdict.DEGRADED, text, "Go on with --resume to measure it in full.")
+        return finding(LOAD_DIED, Verdict.DEGRADED, text, "Go on with --resume to measure it in full.")
     if failure and not case.data.target_died:
         remedy = "Look into load.log; --resume runs this trial again."
-        return finding(FindingKind.LOAD_DIED, Verdict.INVALID, f"The trial did not end in order: {failure}.", remedy)
+        return finding(LOAD_DIED, Verdict.INVALID, f"The trial did not end in order: {failure}.", remedy)
     if case.rows is None and (waiting := _still_waiting(case)):
         text = (
             f"The target answered nothing in the measured window: {grouped(waiting)} requests waited since before it."
         )
         remedy = "Look into target.log: it stopped answering before."
-        return finding(FindingKind.UNAVAILABLE, Verdict.INVALID, text, remedy, available=0.0, waiting=waiting)
+        return finding(UNAVAILABLE, Verdict.INVALID, text, remedy, available=0.0, waiting=waiting)
     if case.rows is None:
         text = "No request was due in the measured window."
         remedy = "Measure longer (--seconds), and look into load.log."
-        return finding(FindingKind.LOAD_DIED, Verdict.INVALID, text, remedy)
+        return finding(LOAD_DIED, Verdict.INVALID, text, remedy)
     return None
 
 
@@ -73,9 +81,7 @@ def lost_worker(case: TrialCase) -> Finding | None:
     unknown = lost_requests(reports, case.rows.everything) if case.rows else 0
     text = f"Part of the load was lost: {' and '.join(parts)}; {grouped(unknown)} sent requests have no row."
     remedy = "Look into load.log for a killed or hanging worker, and measure again."
-    return finding(
-        FindingKind.LOST_WORKER, Verdict.INVALID, text, remedy, lost=len(unfinished) + absent, unknown=unknown
-    )
+    return finding(LOST_WORKER, Verdict.INVALID, text, remedy, lost=len(unfinished) + absent, unknown=unknown)
 
 
 def recorder(case: TrialCase) -> Finding | None:
@@ -84,7 +90,7 @@ def recorder(case: TrialCase) -> Finding | None:
     if not errors:
         return None
     text = f"Rows were lost because the recorder failed: {errors[0]}."
-    return finding(FindingKind.RECORDER, Verdict.INVALID, text, "Make room on the disk and measure again.")
+    return finding(RECORDER, Verdict.INVALID, text, "Make room on the disk and measure again.")
 
 
 def conservation(case: TrialCase) -> Finding | None:
@@ -97,7 +103,7 @@ def conservation(case: TrialCase) -> Finding | None:
         return None
     text = f"The books do not balance: {broken[0]}" + (f" (and {len(broken) - 1} more)." if broken[1:] else ".")
     remedy = "Do not use these numbers: requests were lost or counted twice on the way to the disk. Measure again."
-    return finding(FindingKind.CONSERVATION, Verdict.INVALID, text, remedy, imbalances=len(broken))
+    return finding(CONSERVATION, Verdict.INVALID, text, remedy, imbalances=len(broken))
 
 
 def _imbalances(report: LoadReport, rows: RowColumns) -> list[str]:
@@ -133,7 +139,7 @@ def clock_offset(case: TrialCase) -> Finding | None:
     if unknown:
         names = ", ".join(map(str, unknown))
         text = f"How far the clock of worker {names} is from the master's is not known: what it did is at a wrong time."
-        return finding(FindingKind.CLOCK_OFFSET, Verdict.DEGRADED, text, "Look for why the master did not answer it.")
+        return finding(CLOCK_OFFSET, Verdict.DEGRADED, text, "Look for why the master did not answer it.")
     worst_ms = max(report.clock_error_ns or 0 for report in reports) / NS_PER_MS
     apart_ms = max(abs(report.clock_offset_ns) for report in reports) / NS_PER_MS
     text = (
@@ -142,7 +148,7 @@ def clock_offset(case: TrialCase) -> Finding | None:
     )
     verdict = Verdict.DEGRADED if worst_ms > CLOCK_ERROR_MS else Verdict.VALID
     remedy = "Rates and time lines are blurred by so much; response times are not concerned."
-    return finding(FindingKind.CLOCK_OFFSET, verdict, text, remedy, error_ms=worst_ms, apart_ms=apart_ms)
+    return finding(CLOCK_OFFSET, verdict, text, remedy, error_ms=worst_ms, apart_ms=apart_ms)
 
 
 def clock_step(case: TrialCase) -> Finding | None:
@@ -159,4 +165,4 @@ def clock_step(case: TrialCase) -> Finding | None:
         return None
     text = f"In {grouped(count)} rows time runs backwards (sent more than 1 ms early, or answered before sent)."
     remedy = "All workers of a trial must run on one machine with a steady clock; measure again there."
-    return finding(FindingKind.CLOCK_STEP, Verdict.INVALID, text, remedy, rows=count)
+    return finding(CLOCK_STEP, Verdict.INVALID, text, remedy, rows=count)

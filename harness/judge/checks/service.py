@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from harness.judge.numbers.target.availability import OutageSpan
     from harness.judge.numbers.trial_rows import RowColumns
 
+UNAVAILABLE = FindingKind("unavailable", "The target did not serve for a part of the time")
+UNEQUAL_USERS = FindingKind("unequal_users", "Users were not served alike")
+CACHED = FindingKind("cached", "A cache answered")
+SLOW_FIRST = FindingKind("slow_first", "First requests were slower")
 _USERS_OF_A_WORKER = 1 << 20
 
 
@@ -47,7 +51,7 @@ def unavailable(case: TrialCase) -> Finding | None:
     )
     remedy = "Look into target.log at that time. In a closed loop who waits asks nothing, so percentiles hide it."
     data = {"available": served.share, "out_s": out_s, "longest_s": length_s, "at_s": from_s}
-    return finding(FindingKind.UNAVAILABLE, Verdict.DEGRADED, text, remedy, times=len(served.outages), **data)
+    return finding(UNAVAILABLE, Verdict.DEGRADED, text, remedy, times=len(served.outages), **data)
 
 
 def _what_it_did(outage: OutageSpan) -> str:
@@ -61,11 +65,11 @@ def _what_it_did(outage: OutageSpan) -> str:
 
 def unequal_users(case: TrialCase) -> Finding | None:
     """Closed loop: some users were served worse than the others, all the time."""
-    if case.rows is None or case.closed is None or any(report.own_pace for report in case.data.reports):
+    if case.rows is None or case.closed is None or any(report.user_paced for report in case.data.reports):
         return None
     good = case.rows.good
     good = good.where(good["user"] != ABSENT)
-    if not len(good) or np.unique(good["request_class"]).size > 1:
+    if not len(good) or np.ptp(good["request_class"]):
         return None
     user = good["worker"] * _USERS_OF_A_WORKER + good["user"]
     found = user_inequality(user, good["done_ns"] - good["due_ns"], case.closed.users)
@@ -85,7 +89,7 @@ def unequal_users(case: TrialCase) -> Finding | None:
     text = f"Users were not served alike: {'; '.join(parts)}."
     remedy = "Look for connections that the target treats differently; percentiles over all users do not show it."
     data = {"users": found.users, "slow": found.slow, "starved": found.starved}
-    return finding(FindingKind.UNEQUAL_USERS, Verdict.DEGRADED, text, remedy, **data)
+    return finding(UNEQUAL_USERS, Verdict.DEGRADED, text, remedy, **data)
 
 
 def cached(case: TrialCase) -> Finding | None:
@@ -104,7 +108,7 @@ def cached(case: TrialCase) -> Finding | None:
         "the figures are mostly those of a cache."
     )
     remedy = "Turn the target's cache off, or ask more distinct payloads than it can hold."
-    return finding(FindingKind.CACHED, Verdict.DEGRADED, text, remedy, ratio=found.ratio)
+    return finding(CACHED, Verdict.DEGRADED, text, remedy, ratio=found.ratio)
 
 
 def slow_first(case: TrialCase) -> Finding | None:
@@ -120,7 +124,7 @@ def slow_first(case: TrialCase) -> Finding | None:
     first, later = milliseconds(found.first_ns / NS_PER_MS), milliseconds(found.other_ns / NS_PER_MS)
     text = f"The first request of a connection took {first} (median), later ones {later}."
     remedy = "The figures are those of connections that stay open; who connects anew for each request sees the first."
-    return finding(FindingKind.SLOW_FIRST, Verdict.VALID, text, remedy, ratio=found.ratio)
+    return finding(SLOW_FIRST, Verdict.VALID, text, remedy, ratio=found.ratio)
 
 
 def _answered(case: TrialCase) -> RowColumns | None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from harness.judge.numbers.trial_rows import TrialRows
     from harness.judge.stats.steady_state import SteadyState
 
+SLOWDOWN = FindingKind("slowdown", "The target became slower and slower")
+UNSTEADY = FindingKind("unsteady", "No steady state")
 MOST_WINDOWS = 120
 FEW_WINDOWS = 40
 MS_PER_S = 1e3
@@ -55,7 +57,7 @@ def slower_and_slower(case: TrialCase) -> Finding | None:
         f"rose from {milliseconds(rise.first * MS_PER_S)} to {milliseconds(rise.last * MS_PER_S)}, and goes on rising."
     )
     remedy = "No warm-up helps: look for what grows in the target. The figures are those of this length of time only."
-    return finding(FindingKind.SLOWDOWN, Verdict.DEGRADED, text, remedy, factor=rise.factor)
+    return finding(SLOWDOWN, Verdict.DEGRADED, text, remedy, factor=rise.factor)
 
 
 def _windows(case: TrialCase, most: int) -> int:
@@ -71,11 +73,11 @@ def _finding(what: str, state: SteadyState, window_s: float) -> Finding:
             f"There was no steady state: {what} was {state.motion} ({_signed(state.change)} within the measured time)."
         )
         remedy = "Warm up longer (--warmup) and measure longer (--seconds); look for what else the machine was doing."
-        return finding(FindingKind.UNSTEADY, Verdict.DEGRADED, text, remedy, change=state.change)
+        return finding(UNSTEADY, Verdict.DEGRADED, text, remedy, change=state.change)
     start_s = state.start * window_s
     text = f"In the first {figure(start_s)} s {what} was {state.motion} ({_signed(state.change)} on the whole)."
     remedy = f"Warm up for {figure(start_s)} s more (--warmup)."
-    return finding(FindingKind.UNSTEADY, Verdict.DEGRADED, text, remedy, change=state.change, start_s=start_s)
+    return finding(UNSTEADY, Verdict.DEGRADED, text, remedy, change=state.change, start_s=start_s)
 
 
 def _signed(change: float) -> str:

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from harness.judge.checks.case import TrialCase
     from harness.judge.findings import Finding
 
+WRONG_ANSWERS = FindingKind("wrong_answers", "Answers were wrong")
+ERRORS = FindingKind("errors", "Requests failed")
+REJECTIONS = FindingKind("rejections", "The target rejected requests")
+UNCHECKED = FindingKind("unchecked", "Answers were not all checked")
+SATURATED = FindingKind("saturated", "The target was saturated")
 ERRORS_INVALID = 0.05  # above this share the latencies are those of a different, lighter load
 FEW_CHECKED = 0.05
 _GROWTH = 1.5  # in flight at the end over its mean: 1 when steady, 2 when it grows in a straight line
@@ -30,7 +35,7 @@ def wrong_answers(case: TrialCase) -> Finding | None:
         return None
     text = f"{grouped(counts.wrong)} of {grouped(counts.checked)} checked answers were wrong."
     remedy = "A server that answers wrongly has no speed: mend it (or its --model, its precision knob) first."
-    return finding(FindingKind.WRONG_ANSWERS, Verdict.INVALID, text, remedy, wrong=counts.wrong)
+    return finding(WRONG_ANSWERS, Verdict.INVALID, text, remedy, wrong=counts.wrong)
 
 
 def errors(case: TrialCase) -> Finding | None:
@@ -49,7 +54,7 @@ def errors(case: TrialCase) -> Finding | None:
     most = f"; most often: {max(texts, key=texts.__getitem__)}" if texts else ""
     text = f"{percent(share)} of the requests brought no answer ({listed}{most})."
     remedy = "Look into target.log; lower the load, or raise --timeout if the target is only slow."
-    return finding(FindingKind.ERRORS, grade(share, 0.0, ERRORS_INVALID), text, remedy, share=share)
+    return finding(ERRORS, grade(share, 0.0, ERRORS_INVALID), text, remedy, share=share)
 
 
 def rejections(case: TrialCase) -> Finding | None:
@@ -60,7 +65,7 @@ def rejections(case: TrialCase) -> Finding | None:
     share = counts.rejected / counts.sent
     text = f"The target rejected {percent(share)} of the requests; latencies are those of the accepted ones."
     remedy = "It is over its limit: lower the load, or raise its queue limit if waiting longer is acceptable."
-    return finding(FindingKind.REJECTIONS, Verdict.DEGRADED, text, remedy, share=share)
+    return finding(REJECTIONS, Verdict.DEGRADED, text, remedy, share=share)
 
 
 def unchecked(case: TrialCase) -> Finding | None:
@@ -72,10 +77,10 @@ def unchecked(case: TrialCase) -> Finding | None:
     if counts.checked == 0:
         text = "No answer was compared with the right one: a server that answers nonsense fast would look as good."
         remedy = "Use --check sample or --check all, if the model's right answers are known."
-        return finding(FindingKind.UNCHECKED, Verdict.DEGRADED, text, remedy, share=0.0)
+        return finding(UNCHECKED, Verdict.DEGRADED, text, remedy, share=0.0)
     if share < FEW_CHECKED:
         text = f"Only {percent(share)} of the answers were compared in full."
-        return finding(FindingKind.UNCHECKED, Verdict.VALID, text, "Use --check all to compare each.", share=share)
+        return finding(UNCHECKED, Verdict.VALID, text, "Use --check all to compare each.", share=share)
     return None
 
 
@@ -94,4 +99,4 @@ def saturated(case: TrialCase) -> Finding | None:
         f"{queue.index:.1f} times as many requests were waiting as on average."
     )
     remedy = "There is no steady latency at this rate: lower --rate below the throughput seen here."
-    return finding(FindingKind.SATURATED, Verdict.DEGRADED, text, remedy, growth=queue.index, kept_up=kept_up)
+    return finding(SATURATED, Verdict.DEGRADED, text, remedy, growth=queue.index, kept_up=kept_up)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from harness.judge.metrics import Accuracy
+from harness.judge.stats.distinct import numbered
 from harness.judge.stats.mean_intervals import share_interval
 from harness.record.rows import ABSENT
 
@@ -38,7 +39,7 @@ class Shares(NamedTuple):
 def shares(trials: Sequence[NDArray[np.int64]]) -> Shares:
     """Over all trials of a point."""
     every = np.concatenate(trials) if trials else np.zeros((0, 2), np.int64)
-    payloads, number = np.unique(every[:, 0], return_inverse=True)
+    payloads, number = numbered(every[:, 0])
     return Shares(payloads, np.bincount(number, weights=every[:, 1]) / np.maximum(np.bincount(number), 1))
 
 

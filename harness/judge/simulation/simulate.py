@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.clock import NS_PER_MS
 from harness.judge.simulation.server_model import SimulatedFront, SimulatedRequest, after
-from harness.plan.arrivals import Closed, schedule
+from harness.plan.arrivals import Closed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.judge.simulation.system import SimulatedSystem
-    from harness.plan.arrivals import Open
+    from harness.plan.arrivals import OpenProcess
 
 MS_PER_S = 1e3
 WARMUP_SHARE = 0.1
@@ -37,7 +37,7 @@ class SimulatedTimes:
     busy_share: float  # of the processes that compute
 
 
-def simulate(system: SimulatedSystem, arrivals: Closed | Open, requests: int, seed: int) -> SimulatedTimes:
+def simulate(system: SimulatedSystem, arrivals: Closed | OpenProcess, requests: int, seed: int) -> SimulatedTimes:
     """Run until `requests` are answered, or ten times as many are sent: then the system is hopelessly behind.
 
     The first tenth is left out. Repeatable by `seed`.
@@ -76,9 +76,9 @@ class _Run:
         for user in range(arrivals.users):
             self._send(SimulatedRequest(user, 0.0))
 
-    def start_schedule(self, arrivals: Open, seed: int) -> None:
+    def start_schedule(self, arrivals: OpenProcess, seed: int) -> None:
         self._connect(self._system.connections)
-        offsets_ms = (offset / NS_PER_MS for offset in chain.from_iterable(schedule(arrivals, seed)))
+        offsets_ms = (offset / NS_PER_MS for offset in chain.from_iterable(arrivals.schedule(seed)))
         self._send_next(offsets_ms, iter(self._users()))
 
     def _connect(self, connections: int) -> None:

@@ -1,1 +1,1 @@
-"""The load process: one event loop that drives all users, and what ties it to Locust."""
+"""The load process: one event loop that drives all users, inside Locust."""

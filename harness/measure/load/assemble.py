@@ -1,8 +1,7 @@
-"""Puts a load together from its orders: bank, codec, engine, arrivals."""
+"""Builds the load of one process from its settings: payloads, codec, connections, engine and arrivals."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +14,14 @@ from harness.measure.load.connections.connection import Connection, resolve
 from harness.measure.load.connections.grpc_connection import GrpcConnection
 from harness.measure.load.connections.in_process import InProcessConnection, RawCodec
 from harness.measure.load.engine import Engine, Timeouts
-from harness.measure.load.generator import Load, make_folder
+from harness.measure.load.generator import Load
 from harness.measure.load.open_loop import OpenLoop
 from harness.measure.load.payloads.class_payloads import class_bank, in_rows
-from harness.measure.load.payloads.client_preprocessing import Preparer, client_side_of
-from harness.measure.load.payloads.payload_sets import PayloadSet, mixed_order, places_of, reading_of
-from harness.measure.load.user_schedule import Crowd
-from harness.plan.arrivals import Closed, Users, comings_and_goings, length_s, mean_rate_rps, schedule, stripe
+from harness.measure.load.payloads.client_preprocessing import ClientPreprocessor, client_side_of
+from harness.measure.load.payloads.payload_sets import PayloadSet, mixed_order, response_reader
+from harness.measure.load.payloads.request_classes import places_of
+from harness.measure.load.user_schedule import UserSchedule
+from harness.plan.arrivals import Closed, Users, stripe, user_events
 from harness.plan.request_mix import CHAT, RequestClass
 from harness.plan.target_spec import InProcessTarget, find_named
 from harness.wire.credentials import Access
@@ -34,55 +34,12 @@ from harness.wire.server_url import parse_url
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.measure.load.connections.connection import Address
+    from harness.measure.load.connections.connection import ServerAddress
     from harness.measure.load.engine import ConnectionMaker
     from harness.plan.load_settings import TrialLoad
 
 
-@dataclass(frozen=True, slots=True)
-class EngineDriver:
-    """The engine together with its arrivals."""
-
-    engine: Engine
-    loop: ClosedLoop | OpenLoop | Crowd
-
-    @property
-    def in_flight(self) -> int:
-        """How many requests are open."""
-        return self.engine.in_flight
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether the arrivals have come to their own end."""
-        return not isinstance(self.loop, ClosedLoop) and self.loop.exhausted
-
-    def start(self, origin_ns: int) -> None:
-        """A schedule counts from `origin_ns`."""
-        if not isinstance(self.loop, ClosedLoop):
-            self.loop.start(origin_ns)
-
-    def add_user(self) -> int:
-        """A user arrives; its number."""
-        return self.loop.add_user()
-
-    def remove_user(self, user: int) -> None:
-        """A user leaves."""
-        self.loop.remove_user(user)
-
-    def stop(self) -> None:
-        """Nothing is due any more."""
-        self.loop.stop()
-
-    def abort(self, now_ns: int) -> None:
-        """Give up what is open."""
-        self.engine.abort(now_ns)
-
-    def close(self) -> None:
-        """Give everything back."""
-        self.engine.close()
-
-
-def assemble(settings: TrialLoad, host: str, original: Callable[[str, str], Any]) -> tuple[Load, EngineDriver]:
+def assemble(settings: TrialLoad, host: str, original: Callable[[str, str], Any]) -> Load:
     """A load against the server at `host`, or the model that `settings.target` names. Raises UserError.
 
     `original(module, name)` is that name of the standard library as it was before gevent replaced it.
@@ -91,24 +48,21 @@ def assemble(settings: TrialLoad, host: str, original: Callable[[str, str], Any]
         load, engine = assemble_chat(settings, host, original)
     else:
         load, engine = _assemble_payloads(settings, host, original)
-    loop: ClosedLoop | OpenLoop | Crowd
-    if isinstance(settings.arrivals, Closed):
-        loop = ClosedLoop(engine, load.phases, round(settings.arrivals.think_time_s * 1e9))
-        engine.attach(loop)
-    elif isinstance(settings.arrivals, Users):
-        loop = _crowd(settings.arrivals, settings, engine, load)
-        engine.attach(loop)
+    arrivals = settings.arrivals
+    if isinstance(arrivals, Closed):
+        load.attach(engine, ClosedLoop(engine, load.phases, round(arrivals.think_time_s * NS_PER_S)))
+    elif isinstance(arrivals, Users):
+        load.attach(engine, _user_schedule(arrivals, settings, engine, load))
     else:
-        blocks = stripe(schedule(settings.arrivals, settings.seed), settings.worker, settings.workers)
+        blocks = stripe(arrivals.schedule(settings.seed), settings.worker, settings.workers)
         loop = OpenLoop(engine, load.phases, blocks, -(-settings.max_in_flight // settings.workers))
-        engine.attach(loop, mean_rate_rps(settings.arrivals) / settings.workers)
-    return load, EngineDriver(engine, loop)
+        load.attach(engine, loop, arrivals.max_rate_rps / settings.workers)
+    return load
 
 
 def _assemble_payloads(settings: TrialLoad, host: str, original: Callable[[str, str], Any]) -> tuple[Load, Engine]:
     sets, make_connection = _in_process(settings, original) if settings.target else _over_http(settings, host)
-    make_folder(Path(settings.trial_dir))
-    load = Load(settings, sets, reading_of(sets, settings.seed))
+    load = Load(settings, sets, response_reader(sets, settings.seed))
     engine = Engine(
         make_connection,
         [request for each in sets for request in each.requests()],
@@ -119,22 +73,22 @@ def _assemble_payloads(settings: TrialLoad, host: str, original: Callable[[str, 
         original("select", "epoll"),
     )
     if any(each.client for each in sets):
-        engine.preparer = Preparer(sets, places_of(sets))
+        engine.preprocessor = ClientPreprocessor(sets, places_of(sets))
     return load, engine
 
 
-def _crowd(arrivals: Users, settings: TrialLoad, engine: Engine, load: Load) -> Crowd:
+def _user_schedule(arrivals: Users, settings: TrialLoad, engine: Engine, load: Load) -> UserSchedule:
     """Every `workers`-th of the users, from number `worker` on."""
-    events = [event for event in comings_and_goings(arrivals.stages) if event[1] % settings.workers == settings.worker]
+    events = [event for event in user_events(arrivals.stages) if event[1] % settings.workers == settings.worker]
     closed = ClosedLoop(engine, load.phases, round(arrivals.think_time_s * NS_PER_S))
-    return Crowd(closed, events, round((length_s(arrivals) or 0.0) * NS_PER_S))
+    return UserSchedule(closed, events, round((arrivals.length_s or 0.0) * NS_PER_S))
 
 
 def _over_http(settings: TrialLoad, host: str) -> tuple[list[PayloadSet], ConnectionMaker]:
     access = Access.find(Path(settings.tls_ca) if settings.tls_ca else None)
     url = parse_url(host, access)
     address = resolve(url)
-    # Users who make their requests themselves may ask whatever they like: nothing is found out about the server.
+    # Users who make their own requests may send anything, so the server is not asked for its protocol.
     protocol = settle_protocol(settings.protocol, host, settings.model, access) if settings.classes else DEFAULT
     sets = []
     for share in settings.classes:
@@ -144,8 +98,8 @@ def _over_http(settings: TrialLoad, host: str) -> tuple[list[PayloadSet], Connec
     return sets, _connection_maker(protocol, address)
 
 
-def _connection_maker(protocol: str, address: Address) -> ConnectionMaker:
-    """What answers have in common and was seen before is shared by all connections."""
+def _connection_maker(protocol: str, address: ServerAddress) -> ConnectionMaker:
+    """Makes connections that share what one of them has learned about response heads."""
     if find_protocol(protocol).transport is Transport.GRPC:
         blocks = HeaderBlocks()
         return lambda engine, user: GrpcConnection(address, engine, blocks, user)

@@ -1,4 +1,4 @@
-"""The closed loop: each user's next request is due when its last answer came, plus think time."""
+"""The closed loop: a user's next request is due when its last response has arrived, plus think time."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from harness.measure.load.engine import Engine
     from harness.measure.load.phases import Phases
 
-BACK_OFF_NS = 100 * NS_PER_MS  # after a refused connection, which must not become a busy loop
+BACK_OFF_NS = 100 * NS_PER_MS  # after a refused connection, so that it does not become a busy loop
 
 
 class ClosedLoop:
-    """Users that come and go; each has a connection of its own."""
+    """Users, each with a connection of its own."""
+
+    exhausted = False  # it goes on until it is stopped
 
     def __init__(self, engine: Engine, phases: Phases, think_ns: int) -> None:
         self.next_due_ns = NEVER_NS
@@ -34,7 +36,7 @@ class ClosedLoop:
         self._stopped = False
 
     def add_user(self) -> int:
-        """A user arrives, with its first request due at once. Returns its number."""
+        """Add a user, whose first request is due at once. Returns its number."""
         user = self._next_user
         self._next_user += 1
         connection = self._users[user] = self._engine.connection(user)
@@ -43,7 +45,7 @@ class ClosedLoop:
         return user
 
     def remove_user(self, user: int) -> None:
-        """A user leaves; an open request is still waited for."""
+        """Remove a user; its open request is still waited for."""
         connection = self._users.pop(user, None)
         if connection is None:
             return
@@ -51,18 +53,21 @@ class ClosedLoop:
         if connection.state in (IDLE, CLOSED):
             connection.close()
 
+    def start(self, origin_ns: int) -> None:
+        """Does nothing: users start when they are added."""
+
     def wake(self) -> None:
-        """Have the engine look at what is due."""
+        """Wake the engine, because due times have changed."""
         self._engine.wake()
 
     def stop(self) -> None:
-        """Nothing is due any more."""
+        """No further request is due."""
         self._stopped = True
         self._thinking.clear()
         self.next_due_ns = NEVER_NS
 
     def on_due(self, now_ns: int) -> None:
-        """Send what is due."""
+        """Send the requests that are due."""
         thinking = self._thinking
         while thinking and thinking[0][0] <= now_ns:
             due_ns, _, connection = heapq.heappop(thinking)
@@ -71,7 +76,7 @@ class ClosedLoop:
         self.next_due_ns = thinking[0][0] if thinking else NEVER_NS
 
     def on_free(self, connection: Connection, done_ns: int, *, failed: bool) -> None:
-        """The user thinks, if it does, and sends again."""
+        """Send the user's next request, after its think time."""
         if connection.leaving or self._stopped:
             connection.close()
         elif failed and connection.sent_ns == ABSENT:

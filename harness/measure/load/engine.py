@@ -1,8 +1,7 @@
 """The engine: one scheduler and one epoll descriptor drive all connections of a load process.
 
-It has no thread and no greenlet of its own. Whoever owns the process's event loop calls `turn` when `fileno` is
-readable; `turn` never blocks and comes back after some milliseconds at the latest, so that the rest of the
-process lives.
+It has no thread and no greenlet of its own. The owner of the process's event loop calls `turn` when `fileno` is
+readable. `turn` never blocks and returns after some milliseconds at most, so that other greenlets can run.
 """
 
 from __future__ import annotations
@@ -20,39 +19,39 @@ from harness.timerfd import TimerFd
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness.measure.load.connections.connection import Connection, Owner
-    from harness.measure.load.connections.http_parser import Answer
+    from harness.measure.load.connections.connection import Connection, ConnectionListener
+    from harness.measure.load.connections.llhttp_parser import HttpResponse
     from harness.measure.load.ledger import Ledger
-    from harness.measure.load.loop_health import HealthMeter
-    from harness.measure.load.payloads.client_preprocessing import Preparer
+    from harness.measure.load.loop_health import LoopMonitor
+    from harness.measure.load.payloads.client_preprocessing import ClientPreprocessor
     from harness.measure.load.payloads.response_check import Check
 
-    ConnectionMaker = Callable[[Owner, int], Connection]
+    ConnectionMaker = Callable[[ConnectionListener, int], Connection]
 
 TURN_NS = 4 * NS_PER_MS
 MAX_EVENTS = 512
-BUSY_EVENTS = 4  # that many at once: more are likely on their way, look again before going back to the hub
-SPIN_NS = 150 * NS_PER_US  # a timer wakes up about this late; the last part is waited for awake
+BUSY_EVENTS = 4  # with as many at once more are likely on their way: poll again before returning to the hub
+SPIN_NS = 150 * NS_PER_US  # a timer wakes up about this late, so the last part of a wait is busy waiting
 MAX_SPIN_SHARE = 0.5
 SWEEP_TICKS = 2
 
 
-class Arrivals(Protocol):
-    """Says when requests are due and which connection takes them."""
+class DueTimes(Protocol):
+    """Decides when requests are due and which connection takes each."""
 
     @property
     def next_due_ns(self) -> int:
-        """The next instant at which something is due."""
+        """The next instant at which something is due; NEVER_NS where nothing is."""
 
     def on_due(self, now_ns: int) -> None:
         """`next_due_ns` has come."""
 
     def on_free(self, connection: Connection, done_ns: int, *, failed: bool) -> None:
-        """`connection` is done with its request, which failed or was answered."""
+        """The request of `connection` has ended, with a response or a failure."""
 
 
 class Timeouts:
-    """The longest a request may take: to connect, to the first byte of its answer, to the last; in ns."""
+    """Limits in ns, from the start of a request: to the end of its response, to a connection, to the first byte."""
 
     def __init__(self, whole_ns: int, connect_ns: int, first_byte_ns: int) -> None:
         self.whole_ns = whole_ns
@@ -60,10 +59,10 @@ class Timeouts:
         self.first_byte_ns = first_byte_ns
 
     def exceeded(self, connection: Connection, now_ns: int) -> str | None:
-        """Which limit the request of `connection` is beyond, in words."""
+        """The limit that the request of `connection` has exceeded, in words; None where it has not."""
         since_ns = now_ns - connection.started_ns
         if since_ns >= self.whole_ns:
-            return f"timeout: no whole answer within {self.whole_ns / NS_PER_S:g} s"
+            return f"timeout: no whole response within {self.whole_ns / NS_PER_S:g} s"
         if connection.state == CONNECTING and since_ns >= self.connect_ns:
             return f"timeout: not connected within {self.connect_ns / NS_PER_S:g} s"
         if connection.first_byte_ns == ABSENT and since_ns >= self.first_byte_ns:
@@ -72,15 +71,15 @@ class Timeouts:
 
 
 class Engine:
-    """Owns the connections, their descriptors and the clockwork.
+    """Owns the connections, their descriptors and the timers.
 
     Args:
-        make_connection: a connection for a user, told of its owner.
+        make_connection: makes a connection for a listener and a user's number.
         requests: the encoded request of each payload.
-        order: which payload comes next.
-        ledger: the books.
-        timeouts: when to give a request up.
-        health: told of the loop's lateness.
+        order: the numbers of the payloads to send, endless.
+        ledger: counts requests and writes their rows.
+        timeouts: the limits after which a request is aborted as a time-out.
+        health: receives the lateness of each tick of the loop.
         epoll: makes the epoll object (gevent hides the one in `select`).
     """
 
@@ -91,12 +90,12 @@ class Engine:
         order: Iterator[int],
         ledger: Ledger,
         timeouts: Timeouts,
-        health: HealthMeter,
+        health: LoopMonitor,
         epoll: Callable[[], Any],
     ) -> None:
         self._make_connection = make_connection
         self._requests = requests
-        self.preparer: Preparer | None = None  # where clients do more than send
+        self.preprocessor: ClientPreprocessor | None = None  # where clients preprocess their payloads
         self._next_payload = order.__next__
         self._ledger = ledger
         self._timeouts = timeouts
@@ -104,7 +103,7 @@ class Engine:
         self._epoll = epoll()
         self._poll = self._epoll.poll
         self._connections: dict[int, Connection] = {}
-        self._arrivals: Arrivals = _NoArrivals()
+        self._arrivals: DueTimes = _NoArrivals()
         self._spin_ns = SPIN_NS
         self._armed_ns = NEVER_NS
         self._due_timer = TimerFd()
@@ -118,44 +117,44 @@ class Engine:
 
     @property
     def in_flight(self) -> int:
-        """Requests sent and not ended."""
+        """How many requests were sent and have not ended."""
         return self._ledger.open_requests
 
     def fileno(self) -> int:
-        """Readable when `turn` has something to do."""
+        """A descriptor that is readable when `turn` has something to do."""
         return int(self._epoll.fileno())
 
-    def attach(self, arrivals: Arrivals, rate_rps: float = 0.0) -> None:
-        """Take due times from `arrivals`. `rate_rps` bounds how much of the time may be spent awake for them."""
+    def attach(self, arrivals: DueTimes, rate_rps: float = 0.0) -> None:
+        """Take due times from `arrivals`. `rate_rps` bounds the share of time spent in busy waiting for them."""
         self._arrivals = arrivals
         self._spin_ns = int(min(SPIN_NS, MAX_SPIN_SHARE * NS_PER_S / rate_rps)) if rate_rps > 0 else SPIN_NS
 
     def wake(self) -> None:
-        """Have `turn` called soon: due times may have changed."""
+        """Make `fileno` readable, because due times may have changed."""
         self._arm(1)
 
-    def connection(self, user: int, owner: Owner | None = None) -> Connection:
-        """A new connection, opened on first use; `owner` is told of its answers, by default the engine itself."""
-        return self._make_connection(owner or self, user)
+    def connection(self, user: int, listener: ConnectionListener | None = None) -> Connection:
+        """A new connection, opened on first use. Its events go to `listener`, by default to the engine."""
+        return self._make_connection(listener or self, user)
 
     def send(self, connection: Connection, request: bytes, payload: int) -> None:
-        """Send `request` now, over a connection that has an owner of its own."""
+        """Send `request` now, over a connection with a listener of its own."""
         connection.payload = payload
-        self._ledger.own_pace = True
+        self._ledger.user_paced = True
         self._ledger.scheduled += 1
         self._ledger.sent += 1
         connection.begin(request, monotonic_ns())
 
-    def answered(self, connection: Connection, answer: Answer, done_ns: int, check: Check | None) -> int:
-        """Enter it in the books, for such an owner; its outcome."""
-        return self._ledger.answered(connection, answer, done_ns, check)
+    def responded(self, connection: Connection, response: HttpResponse, done_ns: int, check: Check | None) -> int:
+        """Record the response to such a request. Returns its outcome."""
+        return self._ledger.responded(connection, response, done_ns, check)
 
     def failed(self, connection: Connection, outcome: Outcome, text: str, now_ns: int) -> None:
-        """Enter it in the books, for such an owner."""
+        """Record the failure of such a request."""
         self._ledger.failed(connection, outcome, text, now_ns)
 
     def next_payload(self) -> tuple[int, bytes]:
-        """The number of the payload that comes next in the load's order, and its request."""
+        """The number of the next payload in the load's order, and its request."""
         payload = self._next_payload()
         return payload, self._requests[payload]
 
@@ -169,16 +168,16 @@ class Engine:
         ledger = self._ledger
         ledger.scheduled += 1
         ledger.sent += 1
-        preparer = self.preparer
-        connection.begin(self._requests[payload] if preparer is None else preparer(payload, connection), due_ns)
+        preprocessor = self.preprocessor
+        connection.begin(self._requests[payload] if preprocessor is None else preprocessor(payload, connection), due_ns)
 
     def skip(self, due_ns: int) -> None:
-        """A request was due at `due_ns`, and too many are open."""
+        """Record that a request was due at `due_ns` and was not sent, because too many are open."""
         self._ledger.scheduled += 1
         self._ledger.not_sent(due_ns, self._next_payload())
 
     def turn(self) -> None:
-        """Handle what has come and what is due."""
+        """Handle the events that are pending and the requests that are due."""
         stop_ns = monotonic_ns() + TURN_NS
         connections = self._connections
         arrivals = self._arrivals
@@ -206,24 +205,24 @@ class Engine:
             self._arm(due_ns)
 
     def abort(self, now_ns: int) -> None:
-        """Give up every open request; each becomes a row that says how long it had been waited for."""
+        """Abort every open request. The row of each ends now."""
         for connection in [*self._connections.values()]:
             if connection.state != IDLE:
                 connection.close()
                 self._ledger.failed(connection, Outcome.ABORTED, "still open at the end", now_ns)
 
     def close(self) -> None:
-        """Give all descriptors back."""
+        """Close all connections and descriptors."""
         for connection in [*self._connections.values()]:
             connection.close()
         self._due_timer.close()
         self._tick_timer.close()
         self._epoll.close()
 
-    # What a connection tells its owner.
+    # The engine as a ConnectionListener.
 
     def watch(self, connection: Connection, events: int) -> None:
-        """Have the connection's handler called for `events`."""
+        """Call the connection's handler for `events`."""
         if connection.fd in self._connections:
             self._epoll.modify(connection.fd, events)
         else:
@@ -231,22 +230,22 @@ class Engine:
             self._connections[connection.fd] = connection
 
     def unwatch(self, connection: Connection) -> None:
-        """Forget the connection's descriptor; closing it takes it out of epoll."""
+        """Forget the connection's descriptor; closing it removes it from epoll."""
         self._connections.pop(connection.fd, None)
 
-    def on_answer(self, connection: Connection, answer: Answer, done_ns: int) -> None:
-        """Enter it in the books and free the connection."""
-        self._ledger.answered(connection, answer, done_ns)
+    def on_response(self, connection: Connection, response: HttpResponse, done_ns: int) -> None:
+        """Record the response; the connection is free."""
+        self._ledger.responded(connection, response, done_ns)
         self._arrivals.on_free(connection, done_ns, failed=False)
 
     def on_failure(self, connection: Connection, outcome: Outcome, text: str) -> None:
-        """Enter it in the books and free the connection."""
+        """Record the failure; the connection is free."""
         now_ns = monotonic_ns()
         self._ledger.failed(connection, outcome, text, now_ns)
         self._arrivals.on_free(connection, now_ns, failed=True)
 
     def on_resend(self) -> None:
-        """Count it."""
+        """Count a request that was sent again."""
         self._ledger.resent += 1
 
     def _on_timer(self, fd: int) -> None:
@@ -261,7 +260,7 @@ class Engine:
             self._sweep(now_ns)
 
     def _sweep(self, now_ns: int) -> None:
-        """Give up the requests that have taken too long: one pass instead of a timer for each."""
+        """Abort the requests that have exceeded a limit: one pass instead of a timer for each."""
         exceeded = self._timeouts.exceeded
         late = []
         for connection in self._connections.values():
@@ -278,12 +277,12 @@ class Engine:
 
 
 class _NoArrivals:
-    """Before there are any."""
+    """Stands in before `attach`: nothing is due."""
 
     next_due_ns = NEVER_NS
 
     def on_due(self, now_ns: int) -> None:
-        """Never."""
+        """Never called."""
 
     def on_free(self, connection: Connection, done_ns: int, *, failed: bool) -> None:
-        """Leave it be."""
+        """Does nothing."""

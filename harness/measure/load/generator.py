@@ -1,7 +1,7 @@
-"""A load: everything one load process needs for one trial, put together and taken apart again.
+"""The load of one process and one trial: its connections, arrivals, counters and rows, from start to end.
 
-It knows no event loop: its owner has the descriptor watched, writes rows at least once a second, and says when
-phases change.
+It is independent of any event loop. The caller must call `engine.turn()` when `engine.fileno()` is readable, write rows
+at least once a second, and call `keep_phases`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from harness.clock import NS_PER_S, monotonic_ns
+from harness.errors import UserError
 from harness.files import replacing
+from harness.measure.load.clock_offset import SAME
+from harness.measure.load.engine import DueTimes
 from harness.measure.load.ledger import Ledger
-from harness.measure.load.locust.clock_offset import SAME
-from harness.measure.load.loop_health import HealthMeter
-from harness.measure.load.payloads.request_classes import ClassBook
+from harness.measure.load.loop_health import LoopMonitor
+from harness.measure.load.payloads.request_classes import RequestClassTable
 from harness.measure.load.phases import NEVER_NS, Phases
 from harness.record.histogram import DurationHistogram
 from harness.record.load_report import LoadReport
@@ -29,9 +31,10 @@ from harness.wire.credentials import Access
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from harness.measure.load.clock_offset import ClockOffset
+    from harness.measure.load.engine import Engine
     from harness.measure.load.ledger import Places
-    from harness.measure.load.locust.clock_offset import ClockOffset
-    from harness.measure.load.payloads.payload_sets import Reading
+    from harness.measure.load.payloads.payload_sets import ResponseReader
     from harness.measure.load.payloads.request_classes import RequestSet
     from harness.plan.load_settings import TrialLoad
     from harness.record.recorder import Rows
@@ -39,49 +42,50 @@ if TYPE_CHECKING:
 _PACKAGES = ("locust", "gevent", "httptools", "hpack", "protobuf", "numpy", "orjson")
 
 
-class Driver(Protocol):
-    """What makes requests happen: the engine with its arrivals, or the in-process pool with its own."""
+class ArrivalLoop(DueTimes, Protocol):
+    """Decides when requests are due: a closed loop, an open loop, or users that follow a schedule."""
 
     @property
-    def in_flight(self) -> int:
-        """How many requests are open."""
+    def exhausted(self) -> bool:
+        """Whether the arrivals have come to their own end."""
+
+    def start(self, origin_ns: int) -> None:
+        """Begin; a schedule counts from `origin_ns`."""
 
     def add_user(self) -> int:
-        """A user arrives; its number."""
+        """Locust has started a user. Returns its number."""
 
     def remove_user(self, user: int) -> None:
-        """A user leaves."""
+        """Locust has stopped that user; its open request is still waited for."""
 
     def stop(self) -> None:
-        """Nothing is due any more; what is open goes on."""
-
-    def abort(self, now_ns: int) -> None:
-        """Give up what is open."""
-
-    def close(self) -> None:
-        """Give everything back."""
+        """No further request is due."""
 
 
 class Load:
-    """The books, the phases and the driver of one load process."""
+    """Everything that one load process has for one trial. `attach` completes it."""
+
+    engine: Engine
+    loop: ArrivalLoop
 
     def __init__(
         self,
         settings: TrialLoad,
         sets: Sequence[RequestSet],
-        reading: Reading,
-        make_ledger: Callable[[Recorder, Reading, Places, Phases, int], Ledger] = Ledger,
+        reader: ResponseReader,
+        make_ledger: Callable[[Recorder, ResponseReader, Places, Phases, int], Ledger] = Ledger,
     ) -> None:
-        self.settings = settings
         folder = Path(settings.trial_dir)
+        make_folder(folder)
+        self.settings = settings
         self.phases = Phases()
-        self.health = HealthMeter()
+        self.health = LoopMonitor()
         self.recorder = Recorder(folder / f"requests{settings.suffix}.arrow", noted=NOTED)
-        self.classes = ClassBook(sets, settings.model)
-        self.ledger = make_ledger(self.recorder, reading, self.classes.places, self.phases, settings.worker)
+        self.classes = RequestClassTable(sets, settings.model)
+        self.ledger = make_ledger(self.recorder, reader, self.classes.places, self.phases, settings.worker)
         self.stop_reason: str | None = None
-        self.responses = DurationHistogram()
-        self.clock: ClockOffset | None = SAME  # of the master, where there is one; None: not known
+        self.response_times = DurationHistogram()
+        self.clock: ClockOffset | None = SAME  # to the master's clock; None: not known yet
         self.codec = sets[0].codec if sets else None
         self.access = Access.find(Path(settings.tls_ca) if settings.tls_ca else None)
         self.ledger.secret = self.access.token.encode()
@@ -92,13 +96,18 @@ class Load:
         self._measuring = False
         self._versions = _versions()
 
+    def attach(self, engine: Engine, loop: ArrivalLoop, rate_rps: float = 0.0) -> None:
+        """Use this engine and these arrivals. `rate_rps`: the highest rate of an open loop, as far as it is known."""
+        self.engine, self.loop = engine, loop
+        engine.attach(loop, rate_rps)
+
     def open(self) -> None:
-        """Make the files."""
+        """Create the files and begin to measure garbage collections."""
         self.ledger.open()
         self.health.watch_gc()
 
     def begin_phases(self, origin_ns: int) -> None:
-        """Warm-up starts at `origin_ns`; later calls change nothing."""
+        """Start the warm-up at `origin_ns`. Only the first call has an effect."""
         if self.phases.measure_start_ns == NEVER_NS:
             self.phases.measure_start_ns = origin_ns + round(self.settings.warmup_s * NS_PER_S)
             if self.settings.measure_s is not None:
@@ -106,7 +115,7 @@ class Load:
                 self.phases.measure_end_ns = min(self.phases.measure_end_ns, end_ns)
 
     def keep_phases(self, now_ns: int) -> bool:
-        """Start and end measuring the generator with the measure phase; True once that phase is over."""
+        """Monitor the event loop during the measure phase. Returns True once that phase is over."""
         if not self._measuring and now_ns >= self.phases.measure_start_ns:
             self._measuring = True
             self.health.begin()
@@ -115,44 +124,36 @@ class Load:
             return True
         return False
 
-    def take(self) -> Rows:
-        """The rows since the last time; they must then be given to `write`."""
-        return self.ledger.take()
-
-    def write(self, rows: Rows) -> None:
-        """Append rows to the file."""
-        self.ledger.write(rows)
-
-    def count_responses(self, rows: Rows) -> None:
-        """Count rows in the histogram that snapshots carry."""
+    def count_response_times(self, rows: Rows) -> None:
+        """Add the good responses to the histogram that is part of each report."""
         good = (rows["outcome"] == Outcome.OK) & (rows["phase"] == Phase.MEASURE)
         if good.any():
-            self.responses.add((rows["done_ns"] - rows["due_ns"])[good])
+            self.response_times.add((rows["done_ns"] - rows["due_ns"])[good])
 
     def write_snapshot(self) -> None:
-        """What the books say now, for the case that this process does not live to the end."""
+        """Write the counts as they are now, in case this process does not live to the end."""
         self._write_report(final=False)
 
-    def finish(self, driver: Driver, reason: str) -> Rows:
-        """Give up what is open, write everything, end the books. Returns the last rows."""
+    def finish(self, reason: str) -> Rows:
+        """Abort open requests, write everything and close all files and sockets. Returns the last rows."""
         now_ns = monotonic_ns()
         self.stop_reason = self.stop_reason or reason
         self.phases.end(now_ns)
-        driver.stop()
-        driver.abort(now_ns)
+        self.loop.stop()
+        self.engine.abort(now_ns)
         self._drain_end_ns = now_ns
         self.health.end()
         self.health.unwatch_gc()
         rows = self.ledger.take()
         self.ledger.write(rows)
-        self.count_responses(rows)
+        self.count_response_times(rows)
         self.ledger.close()
         self._write_report(final=True)
-        driver.close()
+        self.engine.close()
         return rows
 
     def report(self, *, final: bool) -> LoadReport:
-        """What this process says of itself now."""
+        """The counts, phases and health of this process as they are now."""
         ledger, phases = self.ledger, self.phases
         ended: dict[str, Any] = {outcome.name.lower(): ledger.ended[outcome] for outcome in Outcome}
         return LoadReport(
@@ -175,11 +176,11 @@ class Load:
             request_classes=tuple(self.classes.names),
             class_slos=tuple(self.classes.slos),
             errors={**ledger.observed_errors, **ledger.errors},
-            own_pace=ledger.own_pace,
+            user_paced=ledger.user_paced,
             protocol=self.codec.name if self.codec else "",
             health=self.health.report() if final else None,
             versions=self._versions,
-            responses=self.responses.encode(),
+            response_times=self.response_times.counts,
             clock_offset_ns=self.clock.offset_ns if self.clock else 0,
             clock_error_ns=self.clock.error_ns if self.clock else None,
         )
@@ -195,9 +196,7 @@ class Load:
 
 
 def make_folder(path: Path) -> None:
-    """The trial's folder, if it is not there. Raises UserError."""
-    from harness.errors import UserError
-
+    """Create the trial's folder where it does not exist. Raises UserError."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,4 +1,7 @@
-"""The books of a load process: counters, rows and errors, kept apart from each other on purpose."""
+"""The ledger of a load process: counters, rows and errors.
+
+Counters and rows are kept apart, so that one can be checked against the other.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.measure.load.server_timing import SplitReader
+from harness.measure.load.server_timing import ServerTimingReader
 from harness.record.rows import ABSENT, NOTED, Outcome
 
 if TYPE_CHECKING:
@@ -16,8 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.measure.load.connections.connection import Connection
-    from harness.measure.load.connections.http_parser import Answer
-    from harness.measure.load.payloads.payload_sets import Reading
+    from harness.measure.load.connections.llhttp_parser import HttpResponse
+    from harness.measure.load.payloads.payload_sets import ResponseReader
     from harness.measure.load.payloads.response_check import Check
     from harness.measure.load.phases import Phases
     from harness.record.recorder import Recorder, Rows
@@ -32,12 +35,12 @@ _OK, _ERROR, _REJECTED, _NOT_SENT = (int(o) for o in (Outcome.OK, Outcome.ERROR,
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
-    """What another client says of a request it made."""
+class ObservedRequest:
+    """A request that another client has made and timed."""
 
     outcome: Outcome
     error: str  # empty where there was none
-    status: int  # ABSENT where no answer came
+    status: int  # ABSENT without a response
     size_bytes: int
     start_ns: int
     done_ns: int
@@ -46,7 +49,7 @@ class Observed:
 class Ledger:
     """Counts each request when it is scheduled, sent and ended, and writes its row."""
 
-    def __init__(self, recorder: Recorder, reading: Reading, places: Places, phases: Phases, worker: int) -> None:
+    def __init__(self, recorder: Recorder, reader: ResponseReader, places: Places, phases: Phases, worker: int) -> None:
         self.recorder = recorder
         self.phases = phases
         self.worker = worker
@@ -55,47 +58,49 @@ class Ledger:
         self.resent = 0
         self.checked = 0
         self.ended = [0] * len(Outcome)  # by outcome
-        self.secret = b""  # the token that requests carry: a server may repeat it in a complaint
-        self.own_pace = False  # users wait in code of their own
+        self.secret = b""  # the token that requests carry; a server may repeat it in an error message
+        self.user_paced = False  # requests come from Python code of the users, which may wait between them
         self.errors: dict[str, int] = {}
-        self.observed_errors: dict[str, int] = {}  # of other clients, which have told Locust themselves
-        self._check, self._describe = reading
+        self.observed_errors: dict[str, int] = {}  # of other clients, which report to Locust themselves
+        self._check, self._describe = reader
         self._places = places
         self._place_table = np.empty((0, 3), np.int64)
         self._add = recorder.add
         self._rows_taken = 0
         self._row = 0  # of the next row, since the last `take`
-        self._timed_rows: list[int] = []  # with `_timings`: two flat lists, which make the collector no work
+        self._timed_rows: list[int] = []  # with `_timings`: two flat lists, which cost the garbage collector nothing
         self._timings: list[bytes] = []
-        self._split_reader = SplitReader()
-        self._prepared: list[tuple[int, dict[str, int]]] = []  # row, ns by step that the client took
+        self._split_reader = ServerTimingReader()
+        self._preprocessed: list[tuple[int, dict[str, int]]] = []  # row, ns of client-side preprocessing by step
 
     @property
     def open_requests(self) -> int:
-        """Those sent and not ended."""
+        """How many requests were sent and have not ended."""
         return self.sent - sum(self.ended) + self.ended[_NOT_SENT]
 
     def open(self) -> None:
-        """Make the file."""
+        """Create the file."""
         self.recorder.open()
 
     def write(self, rows: Rows) -> None:
-        """Append rows that were taken."""
+        """Append rows that `take` returned to the file."""
         self.recorder.write(rows)
 
     def close(self) -> None:
-        """End the file."""
+        """Close the file."""
         self.recorder.close()
 
-    def answered(self, connection: Connection, answer: Answer, done_ns: int, check: Check | None = None) -> int:
-        """An answer came, good or bad: its outcome. `check` stands in for the bank's."""
-        status, body, timing, _, size_bytes = answer
+    def responded(
+        self, connection: Connection, response: HttpResponse, done_ns: int, check: Check | None = None
+    ) -> int:
+        """Record a response, good or bad. Returns its outcome. `check` replaces the check against the bank."""
+        status, body, timing, _, size_bytes = response
         checked, predicted = 0, ABSENT
         if 200 <= status < 300:
             outcome, checked, predicted = (check or self._check)(connection.payload, body)
             self.checked += checked
             if outcome:
-                self._count_error("a wrong answer")
+                self._count_error("a wrong response")
         else:
             outcome = _REJECTED if status in REJECTED_STATUS else _ERROR
             self._count_error(self._describe(status, body.replace(self.secret, HIDDEN) if self.secret else body))
@@ -106,13 +111,13 @@ class Ledger:
         return outcome
 
     def failed(self, connection: Connection, outcome: Outcome, text: str, done_ns: int) -> None:
-        """No answer came."""
+        """Record a request without a response."""
         self._count_error(text)
         self._write(connection, int(outcome), done_ns, ABSENT, ABSENT, 0, ABSENT)
 
-    def observed(self, seen: Observed, place: int) -> None:
-        """A request that another client made and timed. The clock's resolution bounds its instants."""
-        self.own_pace = True
+    def observed(self, seen: ObservedRequest, place: int) -> None:
+        """Record a request of another client. Its instants are as exact as that client's clock."""
+        self.user_paced = True
         self.scheduled += 1
         self.sent += 1
         self.ended[seen.outcome] += 1
@@ -132,14 +137,14 @@ class Ledger:
         self._row += 1
 
     def not_sent(self, due_ns: int, payload: int) -> None:
-        """A request was due while too many were open."""
+        """Record a request that was due while too many were open."""
         self._count_error("not sent: too many requests open")
         self.ended[_NOT_SENT] += 1
         known = {"due_ns": due_ns, "payload": payload, "outcome": _NOT_SENT, "checked": 0}
         self._add(*(known.get(name, ABSENT) for name in NOTED))
         self._row += 1
 
-    def _write(  # noqa: PLR0917  (a tuple for each request would cost more than it tidies)
+    def _write(  # noqa: PLR0917  (a tuple for each request would cost time)
         self,
         connection: Connection,
         outcome: int,
@@ -165,26 +170,26 @@ class Ledger:
             checked,
         )
         if connection.spent_ns:
-            self._prepared.append((self._row, connection.spent_ns))
+            self._preprocessed.append((self._row, connection.spent_ns))
         self._row += 1
 
     def take(self) -> Rows:
-        """The rows since the last `take`, with all that follows from what was noted, and the servers' own splits."""
+        """The rows since the last `take`, with derived columns and the servers' own durations."""
         rows = self.recorder.take()
         rows["request"] = np.arange(self._rows_taken, self._rows_taken + rows.size)
         rows["worker"] = self.worker
         rows["phase"] = self.phases.of(rows["due_ns"])
         rows["request_class"], rows["payload"], rows["label"] = self._table()[rows["payload"]].T
         self._split_reader.fill(rows, zip(self._timed_rows, self._timings, strict=True))
-        for row, spent_ns in self._prepared:
+        for row, spent_ns in self._preprocessed:
             for name, ns in spent_ns.items():
                 rows[f"{name}_ns"][row] = ns
         self._rows_taken += rows.size
-        self._timed_rows, self._timings, self._prepared, self._row = [], [], [], 0
+        self._timed_rows, self._timings, self._preprocessed, self._row = [], [], [], 0
         return rows
 
     def _table(self) -> NDArray[np.int64]:
-        """The places as an array; users' own code may have added some."""
+        """The places as an array (n, 3); users' own requests may have added some since the last call."""
         if len(self._place_table) < len(self._places):
             self._place_table = np.array(self._places, np.int64)
         return self._place_table

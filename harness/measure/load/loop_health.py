@@ -1,4 +1,4 @@
-"""Could the generator keep up? Its CPU, its loop's lateness, its garbage collections."""
+"""Monitors whether the load process keeps up: its CPU time, the lateness of its event loop, garbage collections."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from harness.clock import cpu_ns, monotonic_ns
 from harness.record.load_report import LoopHealth
 
 TICK_NS = 10_000_000
-STALL_NS = 20_000_000  # what is that late holds up whatever is measured meanwhile
+STALL_NS = 20_000_000  # a loop that is that late delays all requests that are measured meanwhile
 MOST_STALLS = 1_000
-MAX_LAGS = 360_000  # an hour of ticks; older ones are written over
+MAX_LAGS = 360_000  # an hour of ticks; then the oldest are overwritten
 
 
-class HealthMeter:
-    """Collects from `begin` on; `report` may be asked at any time."""
+class LoopMonitor:
+    """Measures from `begin` to `end`."""
 
     def __init__(self) -> None:
         self._lags = array("q")
@@ -31,16 +31,16 @@ class HealthMeter:
         self._gc_collections = 0
 
     def watch_gc(self) -> None:
-        """Measure collections from now on."""
+        """Begin to measure garbage collections."""
         gc.callbacks.append(self._on_gc)
 
     def unwatch_gc(self) -> None:
-        """Stop measuring collections."""
+        """Stop measuring garbage collections."""
         if self._on_gc in gc.callbacks:
             gc.callbacks.remove(self._on_gc)
 
     def begin(self) -> None:
-        """Start anew: the measure phase begins."""
+        """Start again from zero: the measure phase begins."""
         self._lags = array("q")
         self._stalls_ns = []
         self._next_lag = self._max_lag_ns = 0
@@ -49,7 +49,7 @@ class HealthMeter:
         self._frozen = None
 
     def tick(self, late_ns: int) -> None:
-        """A tick of the loop, due every `TICK_NS`, was served `late_ns` late."""
+        """Record that a tick of the loop, due every `TICK_NS`, was handled `late_ns` late."""
         self._max_lag_ns = max(self._max_lag_ns, late_ns)
         if late_ns > STALL_NS and len(self._stalls_ns) < MOST_STALLS:
             now_ns = monotonic_ns()
@@ -61,7 +61,7 @@ class HealthMeter:
             self._next_lag = (self._next_lag + 1) % MAX_LAGS
 
     def end(self) -> None:
-        """The measure phase is over; later readings change nothing."""
+        """Freeze the figures: the measure phase is over."""
         if self._begun_ns and self._frozen is None:
             self._frozen = self.report()
 

@@ -1,4 +1,4 @@
-"""The open loop: requests are due when a schedule says so, whatever the answers do."""
+"""The open loop: requests are due at scheduled times, whether or not earlier ones have been answered."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class OpenLoop:
-    """Sends each request at its due time over any free connection, the one used last first.
+    """Sends each request at its due time, over the free connection that was used last.
 
-    Over `max_in_flight` open requests, a due one is not sent, and counted.
+    While `max_in_flight` requests are open, a due request is counted and not sent.
     """
 
     def __init__(self, engine: Engine, phases: Phases, schedule: Iterator[Offsets], max_in_flight: int) -> None:
@@ -35,27 +35,27 @@ class OpenLoop:
         self._users = 0
 
     def start(self, origin_ns: int) -> None:
-        """Due times count from `origin_ns`."""
+        """Begin the schedule at `origin_ns`."""
         self._origin_ns = origin_ns
         self._advance()
         self._engine.wake()
 
     def add_user(self) -> int:
-        """Nothing changes: the schedule says what is sent."""
+        """Has no effect on the schedule. Returns a number."""
         self._users += 1
         return self._users - 1
 
     def remove_user(self, user: int) -> None:
-        """Nothing changes."""
+        """Has no effect on the schedule."""
 
     def stop(self) -> None:
-        """Nothing is due any more."""
+        """No further request is due."""
         self.next_due_ns = NEVER_NS
         self._schedule = iter(())
         self._block = iter(())
 
     def on_due(self, now_ns: int) -> None:
-        """Send all that is due."""
+        """Send all requests that are due."""
         engine, free = self._engine, self._free
         while (due_ns := self.next_due_ns) <= now_ns:
             self._advance()
@@ -68,7 +68,7 @@ class OpenLoop:
                 engine.skip(due_ns)
 
     def on_free(self, connection: Connection, done_ns: int, *, failed: bool) -> None:
-        """The connection can take another request."""
+        """Keep the connection for another request."""
         del done_ns, failed
         self._free.append(connection)
 

@@ -1,7 +1,7 @@
-"""The server's own split, read from `Server-Timing` headers in bulk.
+"""Reads the server's own durations from `Server-Timing` headers, many at a time.
 
-Headers of one server differ only in their digits. So each is looked up by its form (every digit replaced by 0),
-which tells where the numbers stand; a form is parsed once.
+The headers of one server differ only in their digits. Each is looked up by its form (every digit replaced by 0), which
+determines where the numbers are; a form is parsed once.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ COLUMN_OF = {
 }
 BATCH_SIZE = "batch_size"
 MAX_FORMS = 4096
-MAX_DIGITS = 15  # of a number that is believed; float64 holds as many exactly
+MAX_DIGITS = 15  # of a number; float64 holds as many exactly
 
 _FORM = bytes.maketrans(b"123456789", b"000000000")
 _ENTRY = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)((?:\s*;\s*[A-Za-z]+\s*=\s*(?:\"[^\"]*\"|[^\",;\s]*))*)\s*(?:,|$)")
@@ -41,24 +41,24 @@ _DUR = re.compile(rb";\s*dur\s*=\s*\"?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\"?\s*(?=;|$
 _ITEMS = re.compile(rb";\s*desc\s*=\s*\"?n=([0-9]+)\"?")
 
 
-class Place(NamedTuple):
-    """Where a number stands in headers of one form, and what its characters weigh (a point weighs nothing)."""
+class NumberPlace(NamedTuple):
+    """Where a number is in headers of one form, and the weight of each of its characters (0 for a decimal point)."""
 
     column: str
     start: int
     stop: int
     weights: NDArray[np.float64]  # (stop - start,)
-    points: float  # what the characters' codes add beyond their digits
+    points: float  # sum of the weights times the code of the character 0
 
 
-class SplitReader:
-    """Turns Server-Timing headers into columns of rows."""
+class ServerTimingReader:
+    """Fills columns of rows from Server-Timing headers."""
 
     def __init__(self) -> None:
-        self._forms: dict[bytes, tuple[Place, ...]] = {}
+        self._forms: dict[bytes, tuple[NumberPlace, ...]] = {}
 
     def fill(self, rows: Rows, headers: Iterable[tuple[int, bytes]]) -> None:
-        """Write each header (index of its row, value) into `rows`. Unknown names and odd values are left out."""
+        """Write each header (index of its row, value) into `rows`. Unknown names and malformed values are skipped."""
         alike: dict[bytes, tuple[list[int], list[bytes]]] = {}
         for index, header in headers:
             form = header.translate(_FORM)
@@ -73,7 +73,7 @@ class SplitReader:
                 numbers = characters[:, place.start : place.stop].astype(np.float64) @ place.weights - place.points
                 rows[place.column][indices] = np.rint(numbers)
 
-    def _places(self, form: bytes) -> tuple[Place, ...]:
+    def _places(self, form: bytes) -> tuple[NumberPlace, ...]:
         places = self._forms.get(form)
         if places is None:
             if len(self._forms) >= MAX_FORMS:
@@ -82,9 +82,9 @@ class SplitReader:
         return places
 
 
-def find_places(form: bytes) -> tuple[Place, ...]:
-    """Where the known numbers of a form stand; the first entry of a name counts."""
-    places: dict[str, Place] = {}
+def find_places(form: bytes) -> tuple[NumberPlace, ...]:
+    """The places of the known numbers in a form; of several entries with one name the first counts."""
+    places: dict[str, NumberPlace] = {}
     for entry in _ENTRY.finditer(form):
         column = COLUMN_OF.get(entry[1])
         if column is None:
@@ -100,8 +100,8 @@ def find_places(form: bytes) -> tuple[Place, ...]:
     return tuple(place for place in places.values() if place.stop - place.start <= MAX_DIGITS)
 
 
-def _place(column: str, form: bytes, start: int, stop: int) -> Place:
-    """Durations are in milliseconds and become nanoseconds."""
+def _place(column: str, form: bytes, start: int, stop: int) -> NumberPlace:
+    """The place of a duration in milliseconds, which becomes nanoseconds, or of a batch size."""
     text = form[start:stop]
     whole, _, fraction = text.partition(b".")
     unit = 1 if column == BATCH_SIZE else NS_PER_MS
@@ -109,4 +109,4 @@ def _place(column: str, form: bytes, start: int, stop: int) -> Place:
     weights = np.array(digits)
     if b"." in text:
         weights = np.insert(weights, len(whole), 0.0)
-    return Place(column, start, stop, weights, float(weights.sum() * ord("0")))
+    return NumberPlace(column, start, stop, weights, float(weights.sum() * ord("0")))

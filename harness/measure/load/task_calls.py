@@ -1,6 +1,6 @@
-"""A user whose requests come from code of its own: it calls, waits, and is given the answer.
+"""Calls of users who make their requests in Python code: a user calls, waits, and gets the response.
 
-The connection, the books and the clockwork are the engine's; only who is told of an answer differs.
+Connections, records and timers are those of the engine; only the listener of the connection differs.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.clock import monotonic_ns
-from harness.measure.load.connections.http_parser import Answer
+from harness.measure.load.connections.llhttp_parser import HttpResponse
 from harness.record.rows import Outcome
 
 if TYPE_CHECKING:
@@ -20,94 +20,94 @@ if TYPE_CHECKING:
 
     Wake = Callable[[], object]
 
-NO_ANSWER = Answer(0, b"", b"", False, 0)
+NO_RESPONSE = HttpResponse(0, b"", b"", False, 0)
 
 
-class Reply(NamedTuple):
-    """How a call ended: the answer, or why there is none."""
+class CallResult(NamedTuple):
+    """The end of a call: its response, or the reason why there is none."""
 
     outcome: Outcome
-    answer: Answer  # status 0 where none came
-    error: str  # empty where an answer came
+    response: HttpResponse  # status 0 where there is none
+    error: str  # empty where there is a response
     response_time_ns: int
 
     @property
     def ok(self) -> bool:
-        """Whether it is a good answer, and a right one as far as it was checked."""
+        """Whether the response is a success, and right as far as it was checked."""
         return self.outcome == Outcome.OK
 
 
 class Call(NamedTuple):
-    """What to send, and what is known of it."""
+    """A request to send, with its place in the load's `RequestClassTable`."""
 
     request: bytes
-    payload: int  # its place in the load's `ClassBook`
-    check: Check | None = None  # None: against the bank
+    payload: int
+    check: Check | None = None  # None: compare with the bank
 
 
 class Caller:
-    """One user's connection; owns it in the engine's place. One call at a time."""
+    """One user's connection, for one call at a time. It is the listener of that connection."""
 
-    __slots__ = ("_call", "_connection", "_engine", "_reply", "_wake")
+    __slots__ = ("_call", "_connection", "_engine", "_result", "_wake")
 
     def __init__(self, engine: Engine, user: int) -> None:
         self._engine = engine
         self._connection = engine.connection(user, self)
         self._call: Call | None = None
-        self._reply: Reply | None = None
+        self._result: CallResult | None = None
         self._wake: Wake | None = None
 
-    def begin(self, call: Call) -> Reply | None:
-        """Send now; how the call ended, if it has already. Otherwise `on_end` is to be asked for."""
-        self._call, self._reply = call, None
+    def begin(self, call: Call) -> CallResult | None:
+        """Send now. Returns the result where the call has ended already; None: call `on_end`."""
+        self._call, self._result = call, None
         self._engine.send(self._connection, call.request, call.payload)
-        return self._reply
+        return self._result
 
     def on_end(self, wake: Wake) -> None:
-        """Have `wake` called once the call has ended."""
+        """Call `wake` once the call has ended."""
         self._wake = wake
 
-    def end(self) -> Reply:
-        """How it ended."""
-        if self._reply is None:
+    def end(self) -> CallResult:
+        """The result of the last call. Raises RuntimeError while it is open."""
+        if self._result is None:
             raise RuntimeError("the call is still open")
-        return self._reply
+        return self._result
 
     def leave(self) -> None:
-        """Nobody waits any more; an open call is still answered, and written down."""
+        """Close the connection after its open call, whose row is still written; nobody is woken."""
         self._wake = None
         self._connection.leaving = True
         if self._call is None:
             self._connection.close()
 
-    # What the connection tells its owner.
+    # The caller as a ConnectionListener.
 
     def watch(self, connection: Connection, events: int) -> None:
-        """The engine polls."""
+        """Passed on to the engine, which polls."""
         self._engine.watch(connection, events)
 
     def unwatch(self, connection: Connection) -> None:
-        """The engine polls."""
+        """Passed on to the engine, which polls."""
         self._engine.unwatch(connection)
 
-    def on_answer(self, connection: Connection, answer: Answer, done_ns: int) -> None:
-        """Enter it in the books, and wake who waits."""
+    def on_response(self, connection: Connection, response: HttpResponse, done_ns: int) -> None:
+        """Record the response and wake the user."""
         check = self._call.check if self._call else None
-        outcome = self._engine.answered(connection, answer, done_ns, check)
-        self._ended(Reply(Outcome(outcome), answer, "", done_ns - connection.due_ns))
+        outcome = self._engine.responded(connection, response, done_ns, check)
+        self._ended(CallResult(Outcome(outcome), response, "", done_ns - connection.due_ns))
 
     def on_failure(self, connection: Connection, outcome: Outcome, text: str) -> None:
-        """Enter it in the books, and wake who waits."""
+        """Record the failure and wake the user."""
         now_ns = monotonic_ns()
         self._engine.failed(connection, outcome, text, now_ns)
-        self._ended(Reply(outcome, NO_ANSWER, text, now_ns - connection.due_ns))
+        self._ended(CallResult(outcome, NO_RESPONSE, text, now_ns - connection.due_ns))
 
     def on_resend(self) -> None:
-        """Count it."""
+        """Count a request that was sent again."""
         self._engine.on_resend()
 
-    def _ended(self, reply: Reply) -> None:
-        self._call, self._reply = None, reply
+    def _ended(self, result: CallResult) -> None:
+        self._call, self._result = None, result
         wake, self._wake = self._wake, None
         if self._connection.leaving:
             self._connection.close()

@@ -15,7 +15,7 @@ import msgspec
 
 from harness.errors import UserError
 from harness.measure.target.prepared_model import prepare_bank
-from harness.plan.target_spec import RecipeTarget, known_targets
+from harness.plan.target_spec import project_targets
 from harness.wire.payload_bank import FREE, Bank, BankMeta, random_bank
 from harness.wire.protocols import chats, find_protocol
 from harness.wire.raw_bodies import BODY
@@ -125,8 +125,7 @@ def _metadata(choice: PayloadChoice) -> BankMeta | None:
 
 
 def _reference_models() -> set[str]:
-    own = [target for target in known_targets().values() if not isinstance(target, RecipeTarget)]
-    return {model for target in own for model in target.models}
+    return {model for target in project_targets().values() for model in target.models}
 
 
 def _sized(meta: BankMeta, choice: PayloadChoice) -> BankMeta:

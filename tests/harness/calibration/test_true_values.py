@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.calibration.true_values import Driven, ServerLog, closed_values, due_times_ns, origin_ns, true_values
-from harness.plan.arrivals import Closed, Constant, schedule
+from harness.plan.arrivals import Closed, Constant
 from harness.record.rows import Window
 
 MS = 1_000_000
@@ -66,7 +66,7 @@ def test_a_request_that_the_server_still_held_has_no_response_time(log):
 
 def test_the_due_times_are_those_of_the_schedule():
     driven = Driven(Constant(rate_rps=1000), seed=0, origin_ns=7 * S, window=Window(7 * S, 8 * S))
-    expected = 7 * S + np.concatenate([block for block, _ in zip(schedule(driven.arrivals, 0), range(2), strict=False)])
+    expected = 7 * S + np.concatenate([block for block, _ in zip(driven.arrivals.schedule(0), range(2), strict=False)])
     assert due_times_ns(driven, 5_000).tolist() == expected[expected < 8 * S].tolist()
     assert due_times_ns(driven, 10).tolist() == expected[:10].tolist()
     assert origin_ns(8 * S, 0.5) == 7 * S + 500 * MS

@@ -17,12 +17,8 @@ from harness.plan.arrivals import (
     Users,
     UserStage,
     arrivals_of,
-    comings_and_goings,
-    expected_by,
-    length_s,
-    mean_rate_rps,
-    schedule,
     stripe,
+    user_events,
 )
 from harness.plan.load_options import ARRIVALS, parse_stages, values_of
 from harness.plan.option_text import parse_seconds
@@ -40,7 +36,7 @@ def parse_arrivals(kind, texts, **more):
 
 def offsets(arrivals, count, seed=1):
     blocks, total = [], 0
-    for block in schedule(arrivals, seed):
+    for block in arrivals.schedule(seed):
         blocks.append(block)
         total += len(block)
         if total >= count:
@@ -103,8 +99,8 @@ def test_schedules_are_repeatable_and_seeds_differ():
 @pytest.mark.parametrize("workers", [1, 2, 3, 7, 300])
 def test_stripes_together_are_the_schedule(workers):
     count = 3 * BLOCK
-    whole = np.concatenate(list(islice(schedule(Poisson(rate_rps=100.0), 4), 3)))
-    stripes = [np.concatenate(list(islice(stripe(schedule(Poisson(rate_rps=100.0), 4), worker, workers), 3)))
+    whole = np.concatenate(list(islice(Poisson(rate_rps=100.0).schedule(4), 3)))
+    stripes = [np.concatenate(list(islice(stripe(Poisson(rate_rps=100.0).schedule(4), worker, workers), 3)))
                for worker in range(workers)]  # fmt: skip
     assert sum(map(len, stripes)) == count
     assert (np.sort(np.concatenate(stripes)) == whole).all()
@@ -176,8 +172,8 @@ def test_lengths_of_time():
 
 
 def test_the_greatest_rate_is_known():
-    assert mean_rate_rps(Stages(stages=stages_of("1s:5-80,1s:10"))) == 80
-    assert mean_rate_rps(Constant(rate_rps=7.0)) == 7
+    assert Stages(stages=stages_of("1s:5-80,1s:10")).max_rate_rps == 80
+    assert Constant(rate_rps=7.0).max_rate_rps == 7
 
 
 def users(*stages, think_time_s=0.0):
@@ -196,7 +192,7 @@ def there(events, at_s):
 
 def test_users_come_and_go_along_the_line():
     # Up to 4 within 4 s, 4 for a second, then at once 2, and down to none within 2 s.
-    events = comings_and_goings(users((4, 0, 4), (1, 4, 4), (2, 2, 0)).stages)
+    events = user_events(users((4, 0, 4), (1, 4, 4), (2, 2, 0)).stages)
     assert [(offset // S, user) for offset, user, comes in events if comes] == [(1, 0), (2, 1), (3, 2), (4, 3)]
     assert there(events, 0.5) == set()
     assert there(events, 2.5) == {0, 1}
@@ -206,7 +202,7 @@ def test_users_come_and_go_along_the_line():
 
 
 def test_a_step_and_a_spike_of_users():
-    events = comings_and_goings(users((1, 3, 3), (1, 5, 5), (1, 3, 3)).stages)
+    events = user_events(users((1, 3, 3), (1, 5, 5), (1, 3, 3)).stages)
     assert events[:3] == [(0, 0, True), (0, 1, True), (0, 2, True)]
     assert events[3:] == [(S, 3, True), (S, 4, True), (2 * S, 3, False), (2 * S, 4, False)]
 
@@ -214,7 +210,7 @@ def test_a_step_and_a_spike_of_users():
 def test_the_line_is_followed_everywhere():
     rng = np.random.default_rng(3)
     stages = [(1.0, float(a), float(b)) for a, b in rng.uniform(0, 30, (8, 2))]
-    events = comings_and_goings(users(*stages).stages)
+    events = user_events(users(*stages).stages)
     assert [event[0] for event in events] == sorted(event[0] for event in events)
     for number, (_, start, end) in enumerate(stages):
         for share in (0.21, 0.5, 0.83):
@@ -224,18 +220,18 @@ def test_the_line_is_followed_everywhere():
 def test_how_long_arrivals_last_by_themselves(tmp_path):
     trace = tmp_path / "trace.csv"
     trace.write_text("5.0\n6.5\n7.0\n")
-    assert length_s(users((2, 0, 5), (3, 5, 5))) == 5
-    assert length_s(Stages(stages=stages_of("10s:0-100,500ms:100"))) == 10.5
-    assert length_s(Replay(path=str(trace), speed=2.0)) == pytest.approx(1.0, abs=1e-6)
-    assert length_s(Poisson(rate_rps=5.0)) is length_s(Closed(users=1)) is None
+    assert users((2, 0, 5), (3, 5, 5)).length_s == 5
+    assert Stages(stages=stages_of("10s:0-100,500ms:100")).length_s == 10.5
+    assert Replay(path=str(trace), speed=2.0).length_s == pytest.approx(1.0, abs=1e-6)
+    assert Poisson(rate_rps=5.0).length_s is Closed(users=1).length_s is None
 
 
 def test_what_is_expected_of_an_open_loop_by_an_instant():
     at_s = np.array([0.0, 5.0, 10.0, 12.0, 99.0])
-    assert expected_by(Constant(rate_rps=20.0), at_s).tolist() == [0, 100, 200, 240, 1980]
+    assert Constant(rate_rps=20.0).expected_by(at_s).tolist() == [0, 100, 200, 240, 1980]
     stages = Stages(stages=stages_of("10s:0-100,2s:50,1s:0"))
-    assert expected_by(stages, at_s).tolist() == [0, 125, 500, 600, 600]
-    assert expected_by(Closed(users=3), at_s) is expected_by(users((1, 1, 1)), at_s) is None
+    assert stages.expected_by(at_s).tolist() == [0, 125, 500, 600, 600]
+    assert Replay(path="x.csv").expected_by(at_s) is None
 
 
 def test_stages_of_users_are_written_like_those_of_a_rate():

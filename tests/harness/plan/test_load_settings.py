@@ -16,8 +16,7 @@ from harness.plan.arrivals import Closed, Gamma, Replay
 from harness.plan.chat_shape import ChatShape, Length
 from harness.plan.load_options import ARRIVALS, CHAT, SETTINGS, settings_of
 from harness.plan.load_settings import LoadSettings, TrialLoad, read_trial_load
-from harness.plan.plan import Plan, Point, Trial
-from harness.plan.schema_1 import plan_of_schema_1
+from harness.plan.plan import Plan, Point, Trial, plan_of_schema_1
 
 FILES = TrialLoad(
     trial_dir="t",

@@ -1,11 +1,12 @@
 """Histograms against exact values, and put together from parts."""
 
+import msgspec
 import numpy as np
 import pytest
 from evidence_of import START, S, closed_loop, report_of
 
-from harness.record.histogram import HIGHEST_NS, LOWEST_NS, RELATIVE_ERROR, DurationHistogram
-from harness.record.load_report import live_of
+from harness.record.histogram import RELATIVE_ERROR, DurationHistogram
+from harness.record.load_report import LoadReport, live_of
 
 MS = 1_000_000
 
@@ -28,26 +29,27 @@ def test_a_percentile_is_within_the_stated_error(values, p):
 
 
 def test_eight_parts_are_the_whole_in_any_order(values):
-    parts = [of(part) for part in np.array_split(values, 8)]
+    parts = [of(part).counts for part in np.array_split(values, 8)]
     whole = of(values)
-    assert (
-        DurationHistogram.sum_of(parts).encode() == DurationHistogram.sum_of(reversed(parts)).encode() == whole.encode()
-    )
+    assert DurationHistogram.sum_of(parts).counts == DurationHistogram.sum_of(reversed(parts)).counts == whole.counts
     assert DurationHistogram.sum_of(parts).count == values.size
 
 
-def test_it_survives_the_wire(values):
+def test_it_survives_the_report(values):
     whole = of(values)
-    again = DurationHistogram.decode(whole.encode())
-    assert again.encode() == whole.encode()
-    assert len(whole.encode()) < 4096
+    report = report_of(closed_loop(seconds=1), 10.0, response_times=whole.counts)
+    again = msgspec.json.decode(msgspec.json.encode(report), type=LoadReport)
+    assert again.response_times == whole.counts
 
 
-def test_what_is_out_of_range_counts_at_its_end():
-    histogram = of([0, 5, HIGHEST_NS * 3])
-    assert histogram.count == 3
-    assert histogram.quantile_ms(0.5) == pytest.approx(LOWEST_NS / MS, rel=RELATIVE_ERROR)
-    assert histogram.quantile_ms(1.0) == pytest.approx(HIGHEST_NS / MS, rel=RELATIVE_ERROR)
+def test_a_report_of_an_earlier_version_has_no_response_times():
+    old = msgspec.to_builtins(report_of(closed_loop(seconds=1), 10.0)) | {"responses": "HISTFAAAAB"}
+    del old["response_times"]
+    assert msgspec.convert(old, LoadReport).response_times == {}
+
+
+def test_a_duration_of_nothing_counts_in_the_lowest_bucket():
+    assert of([0, -5, 1]).counts == {0: 3}
 
 
 def test_an_empty_one_has_no_percentile():
@@ -58,8 +60,8 @@ def test_an_empty_one_has_no_percentile():
 def test_a_running_trial_is_the_sum_of_its_load_processes():
     rows = closed_loop(seconds=1)
     reports = [
-        report_of(rows, 10.0, responses=of([4 * MS] * 150).encode(), error=3),
-        report_of(rows, 10.0, worker=1, responses=of([40 * MS] * 50).encode(), error=0),
+        report_of(rows, 10.0, response_times=of([4 * MS] * 150).counts, error=3),
+        report_of(rows, 10.0, worker=1, response_times=of([40 * MS] * 50).counts, error=0),
     ]
     live = live_of(reports, START + 2 * S)
     assert (live.seconds, live.answered, live.rate_rps, live.failed) == (2.0, 200, 100.0, 3)

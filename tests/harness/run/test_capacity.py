@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from answers_of import invalid, point_of, quantile_of
 
-from harness.judge.findings import Finding, FindingKind, Verdict
+from harness.judge.findings import Finding, Verdict
 from harness.judge.slo_check import trusted, worst_tail_ratio
 from harness.plan.arrivals import Closed, Poisson
 from harness.plan.load_settings import LoadSettings
@@ -18,7 +18,14 @@ from harness.run.capacity import CONFIRMING_TRIALS, FIRST_USERS, longer
 
 SLO = parse_slo("p99<20ms")
 CAPACITY_RPS = {1: 1000.0, 16: 5000.0}  # by batch_size
-LATE = Finding(kind=FindingKind.LATENESS, verdict=Verdict.INVALID, text="Requests left late.", remedy="")
+LATE = Finding(
+    kind="lateness",
+    title="Requests left late",
+    lengthens=True,
+    verdict=Verdict.INVALID,
+    text="Requests left late.",
+    remedy="",
+)
 
 
 def plan_of(*sizes):
@@ -106,7 +113,7 @@ def test_lateness_speaks_for_an_objective_that_is_kept_in_an_open_loop():
     assert trusted(kept)
     assert not trusted(msgspec.structs.replace(kept, meets_slo=False))
     assert not trusted(msgspec.structs.replace(kept, rate_target_rps=None))
-    unsent = Finding(kind=FindingKind.RATE, verdict=Verdict.INVALID, text="", remedy="")
+    unsent = Finding(kind="rate", title="The asked rate was not reached", verdict=Verdict.INVALID, text="", remedy="")
     assert not trusted(msgspec.structs.replace(kept, findings=(LATE, unsent)))
     assert not trusted(msgspec.structs.replace(point_of(meets=True, findings=(invalid(),)), rate_target_rps=None))
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.judge.numbers.machine.harmed_time import Requests, clean_time
 from harness.judge.numbers.machine.machine_stretches import machine_stretches
-from harness.plan.arrivals import Closed, Users
+from harness.plan.arrivals import OpenProcess
 from harness.record.rows import ABSENT
 
 if TYPE_CHECKING:
@@ -28,5 +28,5 @@ def usable_time(data: TrialData, rows: TrialRows, samples: SampleSeries) -> Clea
         return None
     sent = rows.everything.where(rows.everything["sent_ns"] != ABSENT)
     done_ns = np.where(sent["done_ns"] == ABSENT, NEVER_NS, sent["done_ns"])
-    requests = Requests(sent["due_ns"], done_ns, open_loop=not isinstance(data.point.arrivals, Closed | Users))
+    requests = Requests(sent["due_ns"], done_ns, open_loop=isinstance(data.point.arrivals, OpenProcess))
     return clean_time((rows.window.start_ns, rows.window.end_ns), stretches, requests)

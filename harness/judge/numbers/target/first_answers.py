@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.judge.stats.distinct import is_first
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -39,8 +41,7 @@ def unseen_payloads(payload: Column, due_ns: Column, service_ns: Column) -> Firs
     """
     order = np.argsort(due_ns, kind="stable")
     payload, service_ns = payload[order], service_ns[order].astype(np.float64)
-    first = np.zeros(payload.size, dtype=bool)
-    first[np.unique(payload, return_index=True)[1]] = True
+    first = is_first(payload)
     starts = np.arange(NEIGHBOURS, payload.size, NEIGHBOURS // 2)  # overlapping: all first ones may come in a row
     ratios, repeats_ns = [], []
     for start in starts:
@@ -64,8 +65,7 @@ def first_of_connections(user: Column, sent_ns: Column, service_ns: Column) -> F
     """
     order = np.argsort(sent_ns, kind="stable")
     service_ns = service_ns[order]
-    first = np.zeros(user.size, dtype=bool)
-    first[np.unique(user[order], return_index=True)[1]] = True
+    first = is_first(user[order])
     if not first.any() or first.all():
         return None
     first_ns, other_ns = float(np.median(service_ns[first])), float(np.median(service_ns[~first]))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.judge.stats.distinct import numbered
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -44,7 +46,7 @@ def user_inequality(
     Kruskal and Wallis, p < 1e-4), or one has more than three times the answers of another and chance does not explain
     it (four standard deviations of a Poisson count). `users`: how many there should be; of some there may be no answer.
     """
-    names, of_user = np.unique(user, return_inverse=True)
+    names, of_user = numbered(user)
     counts = np.bincount(of_user, minlength=names.size)
     missing = max(0, (users or 0) - names.size)
     counts = np.concatenate((counts, np.zeros(missing, dtype=counts.dtype)))

@@ -1,1 +1,1 @@
-"""Load that streams chat completions."""
+"""The load of servers that stream chat completions."""

@@ -1,4 +1,4 @@
-"""A connection that carries a conversation: its answers are streams, and its requests grow with them."""
+"""A connection that carries a conversation: responses are streams, and each request holds those before it."""
 
 from __future__ import annotations
 
@@ -13,26 +13,33 @@ from harness.wire.chat_completions import ChatStream
 
 if TYPE_CHECKING:
     from harness.measure.load.chat.conversations import Conversation, ConversationSource
-    from harness.measure.load.connections.connection import Address, Owner
+    from harness.measure.load.connections.connection import ConnectionListener, ServerAddress
     from harness.wire.chat_completions import ChatCodec
 
 
 class StreamConnection(Connection):
     """Sends the turns of one conversation after the other; a turn that fails ends its conversation."""
 
-    edge_triggered = False  # an answer comes in many pieces: reading until nothing is left would double the calls
+    edge_triggered = False  # a response comes in many pieces: reading until EAGAIN would double the calls
     __slots__ = ("_codec", "_conversation", "_source", "opening", "stream")
 
-    def __init__(self, address: Address, owner: Owner, source: ConversationSource, codec: ChatCodec, user: int) -> None:
+    def __init__(
+        self,
+        address: ServerAddress,
+        listener: ConnectionListener,
+        source: ConversationSource,
+        codec: ChatCodec,
+        user: int,
+    ) -> None:
         self._source = source
         self._codec = codec
         self._conversation: Conversation | None = None
         self.stream = ChatStream()
         self.opening = False  # the request is the first turn of its conversation
-        super().__init__(address, owner, {}, user)
+        super().__init__(address, listener, {}, user)
 
     def begin(self, request: bytes, due_ns: int) -> None:
-        """Send the next turn; the conversation knows it, and not `request`."""
+        """Send the next turn, which the conversation makes; `request` is ignored."""
         del request
         conversation = self._conversation
         if conversation is not None and not (self.stream.done or self.stream.finish):
@@ -50,10 +57,10 @@ class StreamConnection(Connection):
 
 
 class StreamTimeouts(Timeouts):
-    """As `Timeouts`, but the limit to the first byte is one to the first token: a head alone is no answer."""
+    """As `Timeouts`, but the limit to the first byte is one to the first token: a head alone is no response."""
 
     def exceeded(self, connection: Connection, now_ns: int) -> str | None:
-        """Which limit the request of `connection` is beyond, in words."""
+        """The limit that the request of `connection` has exceeded, in words; None where it has not."""
         waits = isinstance(connection, StreamConnection) and connection.stream.first_ns == ABSENT
         if waits and now_ns - connection.started_ns >= self.first_byte_ns:
             return f"timeout: no first token within {self.first_byte_ns / NS_PER_S:g} s"

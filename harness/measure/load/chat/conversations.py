@@ -1,4 +1,4 @@
-"""Conversations: what users say, turn after turn, over a context that grows. Seeded, and without I/O."""
+"""Makes conversations: the messages of a user, turn after turn, over a context that grows. Seeded, without I/O."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.measure.load.payloads.payload_order import payload_order
+from harness.measure.load.payloads.payload_sets import payload_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,14 +21,14 @@ class Turn(NamedTuple):
 
     messages: list[Message]
     max_tokens: int
-    payload: int  # the number of the bank's line that the conversation began with
-    opening: bool  # it is that line, and nothing else
+    payload: int  # the number of the prompt that the conversation began with
+    opening: bool  # it holds that prompt and nothing else
 
 
 class ConversationSource:
-    """Opens conversations, each with a random sequence of its own: a repeat with the same seed says the same.
+    """Opens conversations, each with its own random sequence: the same seed gives the same messages.
 
-    Lengths from a trace are taken in the order in which requests are made.
+    Lengths from a trace are used in the order of the requests.
     """
 
     def __init__(
@@ -44,23 +44,23 @@ class ConversationSource:
 
     def open(self) -> Conversation:
         """A new conversation."""
-        rng = Random(f"{self._seed}/{next(self._numbers)}")  # noqa: S311  (what is said is no secret)
+        rng = Random(f"{self._seed}/{next(self._numbers)}")  # noqa: S311  (prompts are no secret)
         return Conversation(self, self._shape.turns.draw(rng), next(self._order), rng)
 
     def sizes(self, rng: Random) -> tuple[int | None, int]:
-        """How many words the next message has (None: as it is), and how many tokens its answer may have."""
+        """The words of the next message (None: a prompt as it is), and the tokens that its response may have."""
         if self._pairs:
             return self._pairs[next(self._requests) % len(self._pairs)]
         words = self._shape.prompt_words
         return None if words is None else words.draw(rng), self._shape.output_tokens.draw(rng)
 
     def line(self, number: int) -> str:
-        """A line of the bank."""
+        """A prompt of the bank."""
         return self._bank.prompts[number % len(self._bank.prompts)]
 
 
 class Conversation:
-    """Messages so far, and the turns that are left."""
+    """The messages so far, and the number of turns that are left."""
 
     def __init__(self, source: ConversationSource, turns: int, payload: int, rng: Random) -> None:
         self._source = source
@@ -69,14 +69,14 @@ class Conversation:
         self._rng = rng
         self._messages: list[Message] = []
 
-    def goes_on(self, answer: str) -> bool:
-        """Take the answer to the last turn; whether another turn follows."""
+    def goes_on(self, response: str) -> bool:
+        """Append the response to the last turn. Returns whether another turn follows."""
         if self._left:
-            self._messages.append({"role": "assistant", "content": answer})
+            self._messages.append({"role": "assistant", "content": response})
         return self._left > 0
 
     def next_turn(self) -> Turn:
-        """The user's next message, with all that was said before."""
+        """The user's next message, after all messages before it."""
         words, max_tokens = self._source.sizes(self._rng)
         first = not self._messages
         line = self._payload if first else self._rng.randrange(1 << 30)
@@ -86,7 +86,7 @@ class Conversation:
         return Turn(list(self._messages), max_tokens, self._payload, first and words is None)
 
     def _words(self, line: int, count_wanted: int) -> Iterator[str]:
-        """Line after line of the bank, cut at so many words."""
+        """`count_wanted` words, from one prompt after the other."""
         given = 0
         while given < count_wanted:
             for word in self._source.line(line).split()[: count_wanted - given]:

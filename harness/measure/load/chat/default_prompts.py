@@ -1,8 +1,8 @@
-"""What users ask a chat server when nobody says what: openings of conversations, written for this."""
+"""Opening prompts of conversations, for a chat server without a prompt bank of its own."""
 
 from __future__ import annotations
 
-QUESTIONS = (
+DEFAULT_PROMPTS = (
     "Explain in two sentences how a bicycle stays upright.",
     "What should I cook tonight with rice, eggs and spinach?",
     "Write a short note that thanks a neighbour for watering the plants.",

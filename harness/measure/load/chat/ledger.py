@@ -1,4 +1,4 @@
-"""The books of a load whose answers are streams: as `Ledger`, and when each token came."""
+"""The ledger of a load whose responses are streams: as `Ledger`, with the arrival time of each token."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from harness.record.token_times import TokenRecorder, TokenTimes
 
 if TYPE_CHECKING:
     from harness.measure.load.connections.connection import Connection
-    from harness.measure.load.connections.http_parser import Answer
-    from harness.measure.load.payloads.payload_sets import Reading
+    from harness.measure.load.connections.llhttp_parser import HttpResponse
+    from harness.measure.load.payloads.payload_sets import ResponseReader
     from harness.measure.load.payloads.response_check import Check
     from harness.measure.load.phases import Phases
     from harness.record.recorder import Recorder, Rows
@@ -24,34 +24,36 @@ if TYPE_CHECKING:
 
 
 class StreamLedger(Ledger):
-    """Notes the stream of each request, whole or not, and writes it beside the rows."""
+    """Keeps the stream of each request, whole or not, and writes its token times beside the rows."""
 
-    def __init__(self, recorder: Recorder, reading: Reading, places: Places, phases: Phases, worker: int) -> None:
-        super().__init__(recorder, reading, places, phases, worker)
+    def __init__(self, recorder: Recorder, reader: ResponseReader, places: Places, phases: Phases, worker: int) -> None:
+        super().__init__(recorder, reader, places, phases, worker)
         name = recorder.path.name.replace("requests", "tokens")
         self._tokens = TokenRecorder(recorder.path.with_name(name), worker)
         self._streams: list[tuple[int, int, ChatStream]] = []  # row since the last `take`, running number, stream
         self._unwritten: list[TokenTimes] = []
 
     def open(self) -> None:
-        """Make the files."""
+        """Create the files."""
         super().open()
         self._tokens.open()
 
-    def answered(self, connection: Connection, answer: Answer, done_ns: int, check: Check | None = None) -> int:
-        """A whole stream came, or a refusal. Only an opening line has a known answer."""
+    def responded(
+        self, connection: Connection, response: HttpResponse, done_ns: int, check: Check | None = None
+    ) -> int:
+        """Record a whole stream, or an error response. Only responses to opening prompts can be checked."""
         self._note(connection)
         if isinstance(connection, StreamConnection) and not connection.opening:
             check = unchecked
-        return super().answered(connection, answer, done_ns, check)
+        return super().responded(connection, response, done_ns, check)
 
     def failed(self, connection: Connection, outcome: Outcome, text: str, done_ns: int) -> None:
-        """No whole stream came; what came of it is kept."""
+        """Record a request without a whole stream; the tokens that arrived are kept."""
         self._note(connection)
         super().failed(connection, outcome, text, done_ns)
 
     def take(self) -> Rows:
-        """The rows since the last `take`, with what is known of their streams."""
+        """The rows since the last `take`, with the token counts and first-token times of their streams."""
         streams, self._streams = self._streams, []
         rows = super().take()
         for row, request, stream in streams:
@@ -62,7 +64,7 @@ class StreamLedger(Ledger):
         return rows
 
     def write(self, rows: Rows) -> None:
-        """Append rows, and the streams taken with them."""
+        """Append rows to the file, and the token times that `take` collected with them."""
         super().write(rows)
         streams, self._unwritten = self._unwritten, []
         self._tokens.write(streams)
@@ -70,7 +72,7 @@ class StreamLedger(Ledger):
             self.recorder.error = self._tokens.error
 
     def close(self) -> None:
-        """End the files."""
+        """Close the files."""
         super().close()
         self._tokens.close()
 

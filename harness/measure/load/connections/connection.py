@@ -1,4 +1,4 @@
-"""A connection: a non-blocking socket and the one request it carries, as a small state machine."""
+"""A connection: a non-blocking socket and the one request that it carries, as a small state machine."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.clock import NS_PER_MS, monotonic_ns
 from harness.errors import UserError
-from harness.measure.load.connections.http_parser import AnswerParser, HttpError
+from harness.measure.load.connections.http_parser import ResponseParser
+from harness.measure.load.connections.llhttp_parser import HttpError
 from harness.measure.load.connections.tls_socket import TlsSocket
 from harness.record.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
-    from harness.measure.load.connections.http_parser import Answer
+    from harness.measure.load.connections.llhttp_parser import HttpResponse, LlhttpParser
     from harness.wire.server_url import ServerUrl
 
 CHUNK_BYTES = 1 << 16
 MAX_CHUNK_BYTES = 1 << 20
-MOST_READS = 8  # in a row, of one connection
-CLOSED_SILENTLY = "the server closed the connection without an answer"
-# Edge-triggered: the kernel looks once at what has come instead of twice. Who is told must read until nothing is left,
-# and is told of the server's good-bye with the bytes that came before it.
+MOST_READS = 8  # in a row, from one connection
+CLOSED_SILENTLY = "the server closed the connection without a response"
+# Edge-triggered epoll saves one look-up in the kernel per response. The handler must read until EAGAIN; EOF is reported
+# together with the last bytes.
 AT_EDGES = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
-STALE_AFTER_NS = 500 * NS_PER_MS  # a connection idle for that long may have been closed without our knowing
+STALE_AFTER_NS = 500 * NS_PER_MS  # after that time in idle the server may have closed it unnoticed
 
 
 class State(IntEnum):
-    """What a connection is doing."""
+    """The states of a connection."""
 
     CLOSED = 0
     CONNECTING = 1
@@ -46,7 +47,7 @@ CLOSED, CONNECTING, SENDING, AWAITING, IDLE = (int(state) for state in State)
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ServerAddress:
     """A resolved server address."""
 
     family: int
@@ -55,7 +56,7 @@ class Address:
     tls: ssl.SSLContext | None = None
 
     def socket(self) -> RawSocket | TlsSocket:
-        """A non-blocking socket, on its way there. Raises OSError."""
+        """A non-blocking socket that has begun to connect. Raises OSError."""
         raw = RawSocket(self.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = raw.connect_ex(self.where)
@@ -65,37 +66,37 @@ class Address:
         return raw if self.tls is None else TlsSocket(raw, self.tls, self.host)
 
 
-def resolve(url: ServerUrl) -> Address:
-    """The first address of a server. Raises UserError where its name is not known."""
+def resolve(url: ServerUrl) -> ServerAddress:
+    """The first address of a server. Raises UserError where its name cannot be resolved."""
     try:
         family, _, _, _, where = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
         raise UserError(f"{url}: {error.strerror or error}; is the name right?", "server") from error
     tls = url.access.tls_context("h2" if url.is_grpc else "http/1.1") if url.secure else None
-    return Address(int(family), where, url.host, tls)
+    return ServerAddress(int(family), where, url.host, tls)
 
 
-class Owner(Protocol):
-    """Who a connection tells about its request, and who watches its descriptor."""
+class ConnectionListener(Protocol):
+    """Receives the events of connections, and polls their descriptors."""
 
     def watch(self, connection: Connection, events: int) -> None:
-        """Have `on_event` called for `events`."""
+        """Call the connection's `on_event` for `events`."""
 
     def unwatch(self, connection: Connection) -> None:
-        """No more events: the descriptor is about to be closed."""
+        """Stop polling: the descriptor is about to be closed."""
 
-    def on_answer(self, connection: Connection, answer: Answer, done_ns: int) -> None:
-        """The request was answered; the connection is free for the next one."""
+    def on_response(self, connection: Connection, response: HttpResponse, done_ns: int) -> None:
+        """The response is whole; the connection is free for the next request."""
 
     def on_failure(self, connection: Connection, outcome: Outcome, text: str) -> None:
-        """The request failed; the connection is closed, and free for the next one."""
+        """The request failed; the connection is closed, and free for the next request."""
 
     def on_resend(self) -> None:
-        """A request is sent again because the idle connection turned out to be closed."""
+        """A request is sent again, because the idle connection turned out to be closed."""
 
 
 class Connection:
-    """One connection, opened on first use and again when it was lost."""
+    """One connection, opened on first use and again after it was lost."""
 
     edge_triggered = True  # `receive` says when there may be more to read
 
@@ -104,8 +105,8 @@ class Connection:
         "_ends",
         "_heads",
         "_idle_since_ns",
+        "_listener",
         "_may_resend",
-        "_owner",
         "_parser",
         "_put",
         "_reading",
@@ -125,23 +126,25 @@ class Connection:
         "user",
     )
 
-    def __init__(self, address: Address | None, owner: Owner, heads: dict[bytes, Any], user: int) -> None:
+    def __init__(
+        self, address: ServerAddress | None, listener: ConnectionListener, heads: dict[bytes, Any], user: int
+    ) -> None:
         self._address = address
-        self._owner = owner
+        self._listener = listener
         self._heads = heads
         self._socket: RawSocket | TlsSocket | None = None
         self._unsent: memoryview | None = None
         self._may_resend = False
-        self._ends = False  # the server has said that it sends no more
-        self._reading = select.EPOLLIN  # what to be told of while an answer is waited for
+        self._ends = False  # the server has announced that it sends no more
+        self._reading = select.EPOLLIN  # the events to poll for while a response is awaited
         self._idle_since_ns = 0
         self.fd = -1
         self.state = CLOSED
         self.user = user
-        self.leaving = False  # its user is gone: close it once it is free
+        self.leaving = False  # its user has left: close it once it is free
         self.request = b""
         self.payload = ABSENT
-        self.spent_ns: dict[str, int] | None = None  # on making the request, by step, where that was its user's part
+        self.spent_ns: dict[str, int] | None = None  # on client-side preprocessing, by step
         self.due_ns = self.started_ns = 0
         self.sent_ns = self.first_byte_ns = ABSENT
         self._renew()
@@ -161,11 +164,11 @@ class Connection:
             self._connect()
 
     def receive(self) -> bool:
-        """Take what the socket has; called when it is readable. True: look again, there may be more."""
+        """Read from the socket, which is readable. Returns True where there may be more to read."""
         parser = self._parser
         missing = parser.missing_bytes
         try:
-            # One byte more than is missing: what comes behind the answer, unasked, must not wait for the next one.
+            # One byte more than is missing: unexpected bytes after the response are found now, not with the next one.
             data = self._recv(CHUNK_BYTES if missing < CHUNK_BYTES else min(missing + 1, MAX_CHUNK_BYTES))
         except BlockingIOError:
             return False
@@ -177,41 +180,41 @@ class Connection:
             if data:
                 if self.first_byte_ns == ABSENT:
                     self.first_byte_ns = now_ns
-                answer = parser.feed(data)
+                response = parser.feed(data)
             else:
-                answer = parser.eof()
-                if answer is None:
+                response = parser.eof()
+                if response is None:
                     self._lost(CLOSED_SILENTLY)
                     return False
         except HttpError as error:
             self.fail(Outcome.ERROR, str(error))
             return False
-        if answer is None:
+        if response is None:
             return self._reading == AT_EDGES
-        self._finish(answer, now_ns)
+        self._finish(response, now_ns)
         return False
 
     def receive_more(self) -> None:
-        """`receive` said that there may be more. After some reads others have their turn: asking anew tells again."""
+        """Read on, MOST_READS times at most: then other connections have their turn, and epoll reports again."""
         for _ in range(MOST_READS):
             if not self.receive():
                 return
-        self._owner.watch(self, self._reading)
+        self._listener.watch(self, self._reading)
 
-    def _finish(self, answer: Answer, now_ns: int) -> None:
-        if answer.keep_alive and self.state == AWAITING and not (self._ends or self._parser.started):
+    def _finish(self, response: HttpResponse, now_ns: int) -> None:
+        if response.keep_alive and self.state == AWAITING and not (self._ends or self._parser.started):
             self.state = IDLE
             self._idle_since_ns = now_ns
         else:
-            # Closing, answered before all was sent, or with bytes behind the answer that nobody asked for.
+            # The server closes, has responded before all was sent, or has sent unexpected bytes after the response.
             self.close()
-        self._owner.on_answer(self, answer, now_ns)
+        self._listener.on_response(self, response, now_ns)
 
     def on_event(self, events: int) -> None:
-        """What the poller saw, other than bytes of an answer that is waited for (for that, `receive`)."""
+        """Handle an event other than bytes of an awaited response (which `receive` handles)."""
         self._ends = self._ends or bool(events & select.EPOLLRDHUP)
         if self.state == IDLE:
-            self.close()  # the server closed it, or speaks unasked
+            self.close()  # the server has closed it, or sends unexpected bytes
         elif self.state == CONNECTING:
             self._connected()
         elif events & ~select.EPOLLOUT:
@@ -221,26 +224,26 @@ class Connection:
             self._send_rest()
 
     def fail(self, outcome: Outcome, text: str) -> None:
-        """Give the request up and close."""
+        """End the request as a failure, and close."""
         self.close()
-        self._owner.on_failure(self, outcome, text)
+        self._listener.on_failure(self, outcome, text)
 
     def close(self) -> None:
         """Close the socket; the connection can be used again."""
         self.state = CLOSED
         if self._socket is not None:
-            self._owner.unwatch(self)
+            self._listener.unwatch(self)
             self._socket.close()
             self._socket = None
             self._unsent = None
             self._renew()
 
     def _renew(self) -> None:
-        """Forget what the last socket's bytes have led to."""
+        """Reset the parser for a new socket."""
         self._parser = self._new_parser()
 
-    def _new_parser(self) -> AnswerParser:
-        return AnswerParser(self._heads)
+    def _new_parser(self) -> ResponseParser | LlhttpParser:
+        return ResponseParser(self._heads)
 
     def _connect(self) -> None:
         try:
@@ -254,7 +257,7 @@ class Connection:
         self._recv = sock.recv
         self._put = sock.send
         self.state = CONNECTING
-        self._owner.watch(self, select.EPOLLOUT)
+        self._listener.watch(self, select.EPOLLOUT)
 
     def _connected(self) -> None:
         code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if self._socket else errno.ENOTCONN
@@ -263,18 +266,18 @@ class Connection:
             return
         if isinstance(self._socket, TlsSocket) and not self._secured(self._socket):
             return
-        self._owner.watch(self, self._reading)
+        self._listener.watch(self, self._reading)
         self._send(monotonic_ns())
 
     def _secured(self, sock: TlsSocket) -> bool:
-        """Go on with the handshake; True once it is done."""
+        """Continue the TLS handshake. Returns True once it is done."""
         try:
             done = sock.handshake()
         except OSError as error:
             self.fail(Outcome.ERROR, f"cannot connect: TLS: {error_text(error)}")
             return False
         if not done:
-            self._owner.watch(self, select.EPOLLIN | (select.EPOLLOUT if sock.wants_to_send else 0))
+            self._listener.watch(self, select.EPOLLIN | (select.EPOLLOUT if sock.wants_to_send else 0))
         return done
 
     def _send(self, now_ns: int) -> None:
@@ -283,7 +286,7 @@ class Connection:
         self._write(self.request)
 
     def _write(self, data: bytes) -> None:
-        """Send `data`, the rest of it when there is room."""
+        """Send `data`; the rest of it follows when the kernel has room."""
         try:
             sent = self._put(data)
         except BlockingIOError:
@@ -294,7 +297,7 @@ class Connection:
         if sent < len(data):
             self.state = SENDING
             self._unsent = memoryview(data)[sent:]
-            self._owner.watch(self, select.EPOLLIN | select.EPOLLOUT)
+            self._listener.watch(self, select.EPOLLIN | select.EPOLLOUT)
 
     def _send_rest(self) -> None:
         if self._unsent is None:
@@ -310,29 +313,29 @@ class Connection:
         if not self._unsent:
             self._unsent = None
             self.state = AWAITING
-            self._owner.watch(self, self._reading)
+            self._listener.watch(self, self._reading)
 
     @property
-    def _where(self) -> Address:
+    def _where(self) -> ServerAddress:
         if self._address is None:
-            raise RuntimeError("there is nowhere to connect to")
+            raise RuntimeError("this connection has no address")
         return self._address
 
     def _lost(self, text: str) -> None:
-        """The connection broke before the answer was whole."""
+        """The connection broke before the response was whole: send the request again, or fail."""
         if self._may_resend and self.first_byte_ns == ABSENT:
             self._may_resend = False
             self.close()
-            self._owner.on_resend()
+            self._listener.on_resend()
             self._connect()
             return
         self.fail(Outcome.ERROR, text)
 
 
 def error_text(error: OSError) -> str:
-    """What the system, or OpenSSL, says went wrong."""
+    """The reason that the system, or OpenSSL, gives."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the certificate is not believed: {error.verify_message}"
+        return f"the certificate is not trusted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return (error.reason or str(error)).lower().replace("_", " ")
     return error.strerror or str(error)

@@ -13,13 +13,13 @@ from harness.measure.load.connections.connection import (
     Connection,
     error_text,
 )
-from harness.measure.load.connections.http_parser import Answer
+from harness.measure.load.connections.llhttp_parser import HttpResponse
 from harness.record.rows import ABSENT, Outcome
 from harness.wire.grpc.header_blocks import Http2Error
 from harness.wire.grpc.http2 import Code, NotTakenError, UnaryCalls
 
 if TYPE_CHECKING:
-    from harness.measure.load.connections.connection import Address, Owner
+    from harness.measure.load.connections.connection import ConnectionListener, ServerAddress
     from harness.wire.grpc.header_blocks import HeaderBlocks
     from harness.wire.grpc.http2 import UnaryResponse
 
@@ -49,9 +49,9 @@ class GrpcConnection(Connection):
     edge_triggered = False
     __slots__ = ("_blocks", "_calls")
 
-    def __init__(self, address: Address, owner: Owner, blocks: HeaderBlocks, user: int) -> None:
+    def __init__(self, address: ServerAddress, listener: ConnectionListener, blocks: HeaderBlocks, user: int) -> None:
         self._blocks = blocks
-        super().__init__(address, owner, {}, user)
+        super().__init__(address, listener, {}, user)
 
     def _renew(self) -> None:
         self._calls = UnaryCalls(self._blocks)
@@ -67,7 +67,7 @@ class GrpcConnection(Connection):
         self._write(data)
 
     def receive(self) -> bool:
-        """Take what the socket has; called when it is readable."""
+        """Read from the socket, which is readable. Always returns False: there is no more to read."""
         calls = self._calls
         try:
             data = self._recv(CHUNK_BYTES)
@@ -89,23 +89,23 @@ class GrpcConnection(Connection):
         if self.first_byte_ns == ABSENT and (calls.answering or reply is not None):
             self.first_byte_ns = now_ns
         if reply is not None:
-            self._finish(_answer(reply, keep_alive=not calls.closing), now_ns)
+            self._finish(_response(reply, keep_alive=not calls.closing), now_ns)
         elif not data:
             self._lost(CLOSED_SILENTLY)
-        if calls.output and calls is self._calls:  # a next call has taken it along
+        if calls.output and calls is self._calls:  # unless the next call has sent it already
             self._write_output()
         return False
 
-    def _finish(self, answer: Answer, now_ns: int) -> None:
-        if answer.keep_alive and self.state == AWAITING:
+    def _finish(self, response: HttpResponse, now_ns: int) -> None:
+        if response.keep_alive and self.state == AWAITING:
             self.state = IDLE
             self._idle_since_ns = now_ns
         else:
             self.close()
-        self._owner.on_answer(self, answer, now_ns)
+        self._listener.on_response(self, response, now_ns)
 
     def on_event(self, events: int) -> None:
-        """What the poller saw other than bytes of an answer: an idle server may still ping or take its leave."""
+        """Handle an event other than bytes of a response: an idle server may still ping or close."""
         if self.state == IDLE:
             self._listen()
         else:
@@ -125,7 +125,7 @@ class GrpcConnection(Connection):
             self._write_output()
 
     def _write_output(self) -> None:
-        """What HTTP/2 itself has to say: acknowledgements, windows, more of a large message."""
+        """Send the frames of HTTP/2 itself: acknowledgements, window updates, more of a large message."""
         output, self._calls.output = self._calls.output, b""
         if self._unsent:
             self._unsent = memoryview(bytes(self._unsent) + output)
@@ -140,10 +140,10 @@ class GrpcConnection(Connection):
         except OSError:
             sent = 0
         if sent < len(output):
-            self.close()  # the server does not even read what it asked for
+            self.close()  # the server does not read what it asked for
 
 
-def _answer(reply: UnaryResponse, *, keep_alive: bool) -> Answer:
+def _response(reply: UnaryResponse, *, keep_alive: bool) -> HttpResponse:
     code = Code(reply.code)
     body = reply.message if code is Code.OK else f"{code.name}: {reply.detail}".encode()
-    return Answer(HTTP_STATUS.get(code, OTHER_STATUS), body, reply.timing, keep_alive, reply.size_bytes)
+    return HttpResponse(HTTP_STATUS.get(code, OTHER_STATUS), body, reply.timing, keep_alive, reply.size_bytes)

@@ -1,7 +1,7 @@
-"""TLS over a non-blocking socket, with the socket's own `recv` and `send`.
+"""TLS over a non-blocking socket, with the interface of a socket: `recv` and `send`.
 
-OpenSSL works on memory here and never sees the descriptor: in the load process gevent has replaced the sockets that
-`ssl` would wrap. What `recv` returns is all there is, so that waiting for the descriptor is enough.
+OpenSSL works on memory here and never sees the descriptor, because in the load process gevent has replaced the sockets
+that `ssl` would wrap. `recv` returns all bytes that are available, so that polling the descriptor is enough.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ READ_BYTES = 1 << 16
 
 
 class TlsSocket:
-    """The client's end. Every method may raise OSError, of which `ssl.SSLError` is one."""
+    """The client's end of a TLS connection. Every method may raise OSError, of which `ssl.SSLError` is one."""
 
     def __init__(self, raw: RawSocket, context: ssl.SSLContext, host: str) -> None:
         self.fileno = raw.fileno
@@ -27,8 +27,8 @@ class TlsSocket:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         self._unsent: memoryview | bytes = b""  # records that the kernel has not taken yet
-        self._ended = False  # the server has said that it sends no more
-        self._owed = 0  # bytes of ours that are in such a record and not yet reported as sent
+        self._ended = False  # the server has announced that it sends no more
+        self._unreported = 0  # bytes that are in such a record and not yet reported as sent
 
     @property
     def wants_to_send(self) -> bool:
@@ -36,7 +36,7 @@ class TlsSocket:
         return bool(self._unsent)
 
     def handshake(self) -> bool:
-        """Go on with it; True once it is done. Raises `ssl.SSLCertVerificationError` for a certificate not believed."""
+        """Continue it. Returns True once it is done. Raises `ssl.SSLCertVerificationError` where trust fails."""
         try:
             self._object.do_handshake()
         except ssl.SSLWantReadError:
@@ -51,7 +51,7 @@ class TlsSocket:
         return True
 
     def recv(self, size: int) -> bytes:
-        """Some plain bytes, none once the server has ended in order. Raises BlockingIOError while there are none."""
+        """Some plain bytes; empty once the server has closed. Raises BlockingIOError while there are none."""
         data = self._raw.recv(size)
         if data:
             self._incoming.write(data)
@@ -66,16 +66,16 @@ class TlsSocket:
         return parts
 
     def send(self, data: bytes | memoryview) -> int:
-        """How many bytes were sent: the last one counts when the kernel has all of its record."""
+        """Send bytes. Returns how many were sent; the last one counts once the kernel has all of its record."""
         self._flush()
         if self._unsent:
             raise BlockingIOError
-        sent, self._owed = self._owed, 0
+        sent, self._unreported = self._unreported, 0
         while sent < len(data) and not self._unsent:
             sent += self._object.write(data[sent : sent + RECORD_BYTES])
             self._flush()
         if self._unsent:
-            self._owed = 1
+            self._unreported = 1
             return sent - 1
         return sent
 
@@ -88,7 +88,7 @@ class TlsSocket:
                 if not (self._incoming.pending or self._object.pending()):
                     return b"".join(parts)
             self._ended = True
-            self._object.unwrap()  # the server has ended in order, and may wait for us to say so too
+            self._object.unwrap()  # the server has closed in order, and may wait for our close
         except ssl.SSLWantReadError:
             return b"".join(parts) or None
         except ssl.SSLError:

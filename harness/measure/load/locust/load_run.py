@@ -1,4 +1,4 @@
-"""One test of one load process inside Locust: gevent's hub turns the engine, a greenlet keeps the books."""
+"""Runs the load of one process inside Locust: gevent's hub turns the engine, a greenlet writes the rows."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from locust.env import Environment
 
-    from harness.measure.load.assemble import EngineDriver
-    from harness.measure.load.engine import Engine
     from harness.measure.load.generator import Load
 
 FLUSH_INTERVAL_NS = NS_PER_S // 2
@@ -31,65 +29,54 @@ logger = logging.getLogger(__name__)
 class LoadRun:
     """One test of one load process: from the first user to the last row."""
 
-    def __init__(self, environment: Environment, load: Load, driver: EngineDriver) -> None:
+    def __init__(self, environment: Environment, load: Load) -> None:
         self.ended = False
         self._environment = environment
-        self._load = load
-        self._driver = driver
+        self.load = load
         self._feed = StatisticsFeed(environment, load.classes.keys)
         self._next_flush_ns = self._next_snapshot_ns = 0
         self._ending = False
         self._flushing = False
         self._hub = gevent.get_hub()
-        self._watcher = self._hub.loop.io(driver.engine.fileno(), 1)
+        self._watcher = self._hub.loop.io(load.engine.fileno(), 1)
         self._conductor: gevent.Greenlet | None = None
 
     @property
-    def load(self) -> Load:
-        """The books and what the load consists of."""
-        return self._load
-
-    @property
-    def engine(self) -> Engine:
-        """What users with code of their own send through."""
-        return self._driver.engine
-
-    @property
     def ending(self) -> bool:
-        """Whether no request may begin any more."""
+        """Whether the test is ending, so that no further request may begin."""
         return self._ending
 
     @property
     def trial_dir(self) -> str:
-        """Where the rows are."""
-        return self._load.settings.trial_dir
+        """The folder of the rows."""
+        return self.load.settings.trial_dir
 
     def start(self, on_measured: Callable[[], None]) -> None:
-        """Begin: users may arrive. `on_measured` is called when the load has come to its own end."""
-        self._load.open()
+        """Begin: users may be added. `on_measured` is called when the load has come to its own end."""
+        self.load.open()
         gc.collect()
         gc.freeze()
         self._watcher.start(self._turn)
         self._conductor = gevent.spawn(self._conduct, on_measured)
 
     def start_arrivals(self, origin_ns: int | None) -> None:
-        """An open loop starts at `origin_ns` (None: now), and its phases with it."""
+        """Start an open loop and its phases at `origin_ns` (None: now)."""
         origin_ns = monotonic_ns() if origin_ns is None else origin_ns
-        self._load.begin_phases(origin_ns)
-        self._driver.start(origin_ns)
+        self.load.begin_phases(origin_ns)
+        self.load.loop.start(origin_ns)
 
     def all_users_are_there(self) -> None:
-        """A closed loop's phases start now."""
-        self._load.begin_phases(monotonic_ns())
+        """Start the phases of a closed loop, whose users are all there."""
+        self.load.begin_phases(monotonic_ns())
 
     def add_user(self) -> int:
-        """A user arrives; its number."""
-        return self._driver.add_user()
+        """Add a user. Returns its number."""
+        return self.load.loop.add_user()
 
     def remove_user(self, user: int) -> None:
-        """A user leaves."""
+        """Remove a user."""
         if not self.ended:
-            self._driver.remove_user(user)
+            self.load.loop.remove_user(user)
 
     def end(self, reason: str, drain_s: float | None = None) -> None:
         """Stop arrivals, wait for open requests (`drain_s`, by default their time-out), write everything. Once."""
@@ -98,30 +85,30 @@ class LoadRun:
                 gevent.sleep(STEP_S)
             return
         self._ending = True
-        load = self._load
+        load = self.load
         load.stop_reason = load.stop_reason or reason
         load.phases.end(monotonic_ns())
-        self._driver.stop()
+        load.loop.stop()
         limit_s = load.settings.timeout_s + 1.0 if drain_s is None else drain_s
         deadline_ns = monotonic_ns() + round(limit_s * NS_PER_S)
-        while self._driver.in_flight and monotonic_ns() < deadline_ns:
+        while load.engine.in_flight and monotonic_ns() < deadline_ns:
             gevent.sleep(STEP_S)
         while self._flushing:
             gevent.sleep(0)
         self._watcher.stop()
-        self._feed.feed(load.finish(self._driver, reason), load.ledger.errors)
+        self._feed.feed(load.finish(reason), load.ledger.errors)
         self.ended = True
         if load.recorder.error:
             logger.error("The rows are incomplete: %s", load.recorder.error)
             self._environment.process_exit_code = int(ExitCode.RUN_FAILED)
 
     def _turn(self) -> None:
-        """Runs in the hub, which must never be left by an exception."""
+        """Runs in gevent's hub, so no exception may leave it."""
         try:
-            self._driver.engine.turn()
+            self.load.engine.turn()
         except Exception:
             self._watcher.stop()
-            self._load.recorder.error = "the engine failed; see the log"
+            self.load.recorder.error = "the engine failed; see the log"
             logger.exception("The engine failed")
             gevent.spawn(self.end, "the engine failed", 0.0)
             gevent.spawn(self._environment.runner.quit)
@@ -130,31 +117,31 @@ class LoadRun:
         while not self._ending:
             gevent.sleep(STEP_S)
             now_ns = monotonic_ns()
-            if now_ns >= self._next_flush_ns or self._load.recorder.rows_waiting >= FLUSH_ROWS:
+            if now_ns >= self._next_flush_ns or self.load.recorder.rows_waiting >= FLUSH_ROWS:
                 self._next_flush_ns = now_ns + FLUSH_INTERVAL_NS
                 self._flushing = True
                 self._flush(now_ns)
                 self._flushing = False
             if self._ending:
-                return  # type: ignore[unreachable]  # the flush gave others their turn
-            if self._load.keep_phases(now_ns) or self._driver.exhausted:
+                return  # type: ignore[unreachable]  # other greenlets ran during the flush
+            if self.load.keep_phases(now_ns) or self.load.loop.exhausted:
                 self.end("measured")
                 on_measured()
-            elif self._load.recorder.error:
+            elif self.load.recorder.error:
                 self.end("the recorder failed", INTERRUPT_DRAIN_S)
                 on_measured()
 
     def _flush(self, now_ns: int) -> None:
-        """In steps of about a millisecond, between which the engine has its turns."""
-        rows = self._load.take()
+        """Write rows in steps of about a millisecond, so that the engine can run between them."""
+        rows = self.load.ledger.take()
         for start in range(0, rows.size, FLUSH_ROWS):
             part = rows[start : start + FLUSH_ROWS]
             gevent.sleep(0)
-            self._load.write(part)
-            self._load.count_responses(part)
+            self.load.ledger.write(part)
+            self.load.count_response_times(part)
             gevent.sleep(0)
-            self._feed.feed(part, self._load.ledger.errors)
+            self._feed.feed(part, self.load.ledger.errors)
         if now_ns >= self._next_snapshot_ns:
             self._next_snapshot_ns = now_ns + NS_PER_S
             gevent.sleep(0)
-            self._load.write_snapshot()
+            self.load.write_snapshot()

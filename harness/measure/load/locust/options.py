@@ -14,7 +14,7 @@ import msgspec
 from locust import events
 
 from harness.errors import UserError
-from harness.measure.load.locust.mixed_classes import classes_of
+from harness.measure.load.locust.users.scenario_user import classes_of, declared
 from harness.plan.arrivals import arrivals_of
 from harness.plan.load_options import ARRIVALS, CHAT, SETTINGS, LoadOption, settings_of, values_of
 from harness.plan.load_settings import TrialLoad, read_trial_load
@@ -68,28 +68,20 @@ def _add_options(parser: Any, **_: Any) -> None:
         name = flag.removeprefix("--").replace("-", "_").upper()
         parser.add_argument(flag, env_var=f"SWEEPSPOT_{name}", help=text.replace("%", "%%"), **more)
     known = {action.dest for action in parser._actions} - {"target"}  # noqa: SLF001  (argparse offers no list of them)
-    own = {name: value for name, value in declared("default_options").items() if name in known}
+    own = {name: value for name, value in declared().default_options.items() if name in known}
     parser.set_defaults(
-        web_host="127.0.0.1", master_bind_host="127.0.0.1", **{"model": declared("default_model"), **own}
+        web_host="127.0.0.1", master_bind_host="127.0.0.1", **{"model": declared().default_model, **own}
     )
-
-
-def declared(name: str) -> Any:
-    """An attribute of the scenario's last user class; Locust imports the scenario before it asks for options."""
-    from harness.measure.load.locust.inference_user import InferenceUser
-
-    users = InferenceUser.__subclasses__() or [InferenceUser]
-    return getattr(users[-1], name)
 
 
 def default_target(parsed: Namespace) -> str:
     """The target to start: the user's, the scenario's, or `DEFAULT_TARGET`."""
-    return str(parsed.target or declared("default_options").get("target", DEFAULT_TARGET))
+    return str(parsed.target or declared().default_options.get("target", DEFAULT_TARGET))
 
 
 def target_setting(parsed: Namespace, spec: TargetSpec) -> Setting:
     """The knobs that the user set, and those that the scenario sets where the target has them. Raises UserError."""
-    return spec.knobs.parse_setting([*spec.knobs.known_words(declared("default_knobs")), *parsed.knob])
+    return spec.knobs.parse_setting([*spec.knobs.known_words(declared().default_knobs), *parsed.knob])
 
 
 def remember_token_file(parsed: Namespace) -> None:

@@ -1,4 +1,4 @@
-"""What local, master and worker processes have in common in a test."""
+"""What the roles of a load process have in common: the only process, the master, or a worker."""
 
 from __future__ import annotations
 
@@ -13,74 +13,74 @@ from gevent.event import Event
 from harness.clock import wall_time
 from harness.errors import ExitCode, SweepspotError
 from harness.measure.load.assemble import assemble
-from harness.measure.load.locust.clock_offset import SAME
+from harness.measure.load.clock_offset import SAME
 from harness.measure.load.locust.load_run import INTERRUPT_DRAIN_S, LoadRun
-from harness.measure.load.locust.other_clients import Recording
+from harness.measure.load.locust.users.other_clients import OtherClientRecorder
 from harness.plan.arrivals import Closed
 
 if TYPE_CHECKING:
     from locust.env import Environment
 
-    from harness.measure.load.locust.clock_offset import ClockOffset
-    from harness.measure.load.locust.worker_barrier import Orders
+    from harness.measure.load.clock_offset import ClockOffset
+    from harness.measure.load.locust.workers.worker_barrier import Orders
 
 BEGIN_LIMIT_S = 60.0
 logger = logging.getLogger(__name__)
 
 
 class Role:
-    """What all three have in common."""
+    """The part of a process in the tests of one Locust environment."""
 
     def __init__(self, environment: Environment) -> None:
         self.run: LoadRun | None = None
-        self.begun = Event()  # `run` is there, or never will be
+        self.begun = Event()  # set once `run` is there, or never will be
         self._environment = environment
-        self._reason = ""  # why the test is ending, where something told us
+        self._reason = ""  # why the test is ending, where that is known
         self._tests = 0
-        self._recording: Recording | None = None
-        self._spawned = False  # all users are there
-        environment.events.request.add_listener(self._on_foreign_request)
+        self._recorder: OtherClientRecorder | None = None
+        self._spawned = False  # all users have been started
+        environment.events.request.add_listener(self._on_other_request)
 
     def on_test_start(self) -> None:
-        """A test begins; users come next."""
+        """A test begins; Locust starts the users next."""
 
     def on_spawning_complete(self) -> None:
-        """All users are there."""
+        """Locust has started all users."""
         self._spawned = True
         if self.run is not None:
             self.run.all_users_are_there()
 
     def on_test_stopping(self) -> None:
-        """The test ends: time is over, someone pressed stop, or the process is quitting."""
+        """The test ends: its time is over, a user pressed stop, or the process is quitting."""
         if self.run is not None:
             self.run.end(self._reason or self._stop_reason(), INTERRUPT_DRAIN_S if self._reason else None)
 
     def on_quitting(self) -> None:
-        """The process ends, by itself or by a signal that Locust caught."""
+        """The process ends, by itself or by a signal that Locust has caught."""
         if self.run is not None:
             self.run.end(self._reason or "SIGTERM", INTERRUPT_DRAIN_S)
 
-    def _on_foreign_request(self, **told: Any) -> None:
-        """A client that is not ours has made a request."""
-        if self.run is None or self._recording is None:
+    def _on_other_request(self, **request: Any) -> None:
+        """A client other than ours has made a request."""
+        if self.run is None or self._recorder is None:
             return
         if self.run.ended:
-            logger.warning("A request of a client of Locust's own ended after the books were closed: it is in no row")
+            logger.warning("A request of another client ended after the rows were closed: it has no row")
         else:
-            self._recording.on_request(**told)
+            self._recorder.on_request(**request)
 
     def stop(self, reason: str) -> None:
-        """End the test, and the process where nobody sits at a page."""
+        """End the test, and the process too where it has no web page."""
         self._reason = self._reason or reason
         gevent.spawn(self._runner.quit if self._options.headless else self._runner.stop)
 
     def interrupt(self) -> None:
-        """Ctrl-C. Raised where Locust waits for it, and not wherever the engine happens to be."""
+        """Handle Ctrl-C: raise KeyboardInterrupt where Locust waits for it, and not inside the engine."""
         self._reason = self._reason or "SIGINT"
         gevent.get_hub().parent.throw(KeyboardInterrupt())
 
     def fail(self, error: SweepspotError) -> None:
-        """The test cannot begin: say so in one line."""
+        """The test cannot begin: log the reason in one line, and stop."""
         logger.error("%s", error)
         self._environment.process_exit_code = int(error.exit_code)
         self.stop("it could not begin")
@@ -92,24 +92,24 @@ class Role:
 
     def _try_to_begin(self, orders: Orders) -> None:
         try:
-            load, driver = assemble(orders.load, self._environment.host or "", gevent.monkey.get_original)
+            load = assemble(orders.load, self._environment.host or "", gevent.monkey.get_original)
         except SweepspotError as error:
             self.fail(error)
             return
-        except Exception:  # Locust would log it, and go on without a load
+        except Exception:  # Locust would log it and go on without a load
             logger.exception("The load could not begin")
             self._environment.process_exit_code = int(ExitCode.BUG)
             self.stop("it could not begin")
             return
-        self.run = LoadRun(self._environment, load, driver)
-        self._recording = Recording(load)
+        self.run = LoadRun(self._environment, load)
+        self._recorder = OtherClientRecorder(load)
         self.run.start(self._on_measured)
         load.clock = self._clock()
         if not isinstance(orders.load.arrivals, Closed):
             self.run.start_arrivals(self._on_own_clock(orders.origin_ns))
 
     def _clock(self) -> ClockOffset | None:
-        """What is added to instants of this machine to get the master's; SAME for a process on its own."""
+        """The offset from this machine's clock to the master's: SAME without a master, None while it is not known."""
         return SAME
 
     def _on_own_clock(self, master_ns: int | None) -> int | None:
@@ -123,7 +123,7 @@ class Role:
         return "time" if self._options.run_time else "stopped"
 
     def _trial_dir(self) -> str:
-        """Where this test's rows go; a second test in the same process gets a folder of its own."""
+        """The output folder of this test; each further test started from Locust's web page gets a new one."""
         given = self._options.trial_dir
         number = self._tests
         self._tests += 1

@@ -1,7 +1,7 @@
-"""Feeds Locust's own statistics in batches: firing `events.request` for each would cost more than the request.
+"""Feeds Locust's own statistics in batches, because firing `events.request` for each request would cost more than it.
 
-Replaces `locust.stats.bucket_response_time` on import, so that Locust's percentiles are right to 0.5 % instead
-of being rounded to whole milliseconds or two digits.
+Replaces `locust.stats.bucket_response_time` on import, so that Locust's percentiles are right to 0.5 % instead of being
+rounded to whole milliseconds or two digits.
 """
 
 from __future__ import annotations
@@ -15,68 +15,62 @@ from locust.exception import StopTest
 from locust.stats import StatsEntry, StatsError
 
 from harness.clock import NS_PER_MS, NS_PER_S, monotonic_ns, wall_time
+from harness.record.histogram import buckets_of, counted, middle_ms
 from harness.record.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from locust.env import Environment
-    from numpy.typing import NDArray
 
     from harness.measure.load.payloads.request_classes import StatisticsKey
     from harness.record.recorder import Rows
 
-BUCKETS_PER_E = 100  # buckets are 1 % wide: a percentile is off by at most 0.5 %
-OWN_MODULES = ("locust.runners", "harness.measure.load.locust.role")
+OWN_PACKAGES = ("locust.runners", str(__package__))  # their listeners do not wait for reports of our own requests
 logger = logging.getLogger(__name__)
 
 
 def bucket_ms(response_time_ms: float) -> float:
-    """The middle of the bucket that a response time falls in."""
+    """The middle of the bucket that a response time is in; 0 for one that is not positive."""
     if response_time_ms <= 0:
         return 0
-    return float(_buckets_ms(np.array([response_time_ms]))[0])
-
-
-def _buckets_ms(response_times_ms: NDArray[np.float64]) -> NDArray[np.float64]:
-    number = np.rint(np.log(np.maximum(response_times_ms, 1e-6)) * BUCKETS_PER_E)
-    middle: NDArray[np.float64] = np.round(np.exp(number / BUCKETS_PER_E), 6)
-    return middle
+    return middle_ms(int(buckets_of(np.array([response_time_ms * NS_PER_MS]))[0]))
 
 
 locust.stats.bucket_response_time = bucket_ms
 
 
 class StatisticsFeed:
-    """Brings rows into the statistics of one environment."""
+    """Adds rows to the statistics of one environment."""
 
     def __init__(self, environment: Environment, keys: Sequence[StatisticsKey | None]) -> None:
         self._environment = environment
         self._keys = keys  # by request class; it may grow
         self._errors_fed: dict[str, int] = {}
-        # Instants are monotonic; Locust counts per second of wall time.
+        # Instants are CLOCK_MONOTONIC; Locust counts per second of wall-clock time.
         self._wall_offset_s = wall_time().timestamp() - monotonic_ns() / NS_PER_S
 
     def feed(self, rows: Rows, errors: dict[str, int]) -> None:
-        """Count `rows`; `errors` are the texts of all failures so far."""
+        """Count `rows`; `errors` are the texts of all failures so far, with their counts."""
         stats = self._environment.stats
         if rows.size:
             for number, key in enumerate(self._keys):
                 its_own = rows["request_class"] == number
-                of_class = rows if its_own.all() else rows[its_own]  # a copy of whole rows is dear
+                of_class = rows if its_own.all() else rows[its_own]  # copying whole rows is expensive
                 if of_class.size and key is not None:
                     entry = self._entry(key, of_class)
                     stats.total.extend(entry)
                     stats.entries[key].extend(entry)
         self._feed_errors(errors)
-        listeners = self._foreign_listeners()
+        listeners = self._other_listeners()
         if listeners:
             self._fire(rows, listeners)
 
     def _entry(self, key: StatisticsKey, rows: Rows) -> StatsEntry:
         stats = self._environment.stats
         timed = rows["done_ns"] != ABSENT
-        times_ms = (rows["done_ns"] - rows["due_ns"])[timed] / NS_PER_MS
+        times_ns = (rows["done_ns"] - rows["due_ns"])[timed]
+        times_ms = times_ns / NS_PER_MS
         seconds = (np.where(timed, rows["done_ns"], rows["due_ns"]) / NS_PER_S + self._wall_offset_s).astype(np.int64)
         failed = rows["outcome"] != Outcome.OK
         entry = StatsEntry(stats, key.name, key.method)
@@ -87,9 +81,9 @@ class StatisticsFeed:
         entry.total_response_time = float(times_ms.sum())
         entry.min_response_time = float(times_ms.min()) if times_ms.size else None
         entry.max_response_time = float(times_ms.max()) if times_ms.size else 0
-        entry.response_times = _counted(_buckets_ms(times_ms))
-        entry.num_reqs_per_sec = _counted(seconds)
-        entry.num_fail_per_sec = _counted(seconds[failed])
+        entry.response_times = {middle_ms(bucket): count for bucket, count in counted(buckets_of(times_ns)).items()}
+        entry.num_reqs_per_sec = counted(seconds)
+        entry.num_fail_per_sec = counted(seconds[failed])
         entry.total_content_length = int(np.maximum(rows["response_bytes"], 0).sum())
         entry.last_request_timestamp = float(rows["done_ns"].max() / NS_PER_S + self._wall_offset_s)
         return entry
@@ -106,19 +100,19 @@ class StatisticsFeed:
                 error.occurrences += new - 1
                 error.occurred()
 
-    def _foreign_listeners(self) -> list[Any]:
+    def _other_listeners(self) -> list[Any]:
         handlers = self._environment.events.request._handlers  # noqa: SLF001  (Locust offers no way to ask)
-        return [handler for handler in handlers if handler.__module__ not in OWN_MODULES]
+        return [handler for handler in handlers if not handler.__module__.startswith(OWN_PACKAGES)]
 
     def _fire(self, rows: Rows, listeners: list[Any]) -> None:
-        """Tell listeners that a user registered of each request, as Locust's own clients would."""
+        """Report each request to the listeners that a user has registered, as Locust's own clients would."""
         for row in rows:
             key = self._keys[int(row["request_class"])]
             if key is None:
                 continue
             outcome = Outcome(int(row["outcome"]))
             timed = row["done_ns"] != ABSENT
-            told: dict[str, Any] = {
+            request: dict[str, Any] = {
                 "request_type": key.method,
                 "name": key.name,
                 "response_time": float(row["done_ns"] - row["due_ns"]) / NS_PER_MS if timed else None,
@@ -131,7 +125,7 @@ class StatisticsFeed:
             }
             for listener in listeners:
                 try:
-                    listener(**told)
+                    listener(**request)
                 except StopTest:
                     raise
                 except Exception:
@@ -140,13 +134,8 @@ class StatisticsFeed:
 
 
 class RequestFailedError(Exception):
-    """What a listener of `events.request` gets for a request that did not end well."""
+    """The exception that a listener of `events.request` gets for a request that failed."""
 
     def __init__(self, outcome: Outcome, status: int) -> None:
         super().__init__(f"{outcome.name.lower()}, HTTP {status}" if status != ABSENT else outcome.name.lower())
         self.outcome = outcome
-
-
-def _counted(values: NDArray[Any]) -> dict[Any, int]:
-    unique, counts = np.unique(values, return_counts=True)
-    return dict(zip(unique.tolist(), counts.tolist(), strict=True))

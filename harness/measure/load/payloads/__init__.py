@@ -1,1 +1,1 @@
-"""What requests carry and how responses are checked."""
+"""The payloads that requests carry, and the check of responses."""

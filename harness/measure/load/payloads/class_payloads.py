@@ -1,4 +1,4 @@
-"""The payloads of one request class: from its own file, from the load's, or made from the server's metadata."""
+"""Finds the payloads of one request class: its own file, the load's file, or random ones by the server's metadata."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VERB_OUTPUTS = {"explain": "attributions"}
 
 
 def class_bank(settings: TrialLoad, share: ClassShare, url: ServerUrl, protocol: str) -> Bank:
-    """The bank of `share`'s class. Raises UserError where answers are to be checked and nobody knows the right ones."""
+    """The bank of `share`'s class. Raises UserError where responses are to be checked and none are expected."""
     path = _file(settings, share)
     if path is not None:
         return Bank.load(Path(path))
@@ -57,7 +57,7 @@ def in_rows(bank: Bank, share: ClassShare, protocol: str) -> Bank:
 
 
 def _file(settings: TrialLoad, share: ClassShare) -> str | None:
-    """A file of the class's own, of its verb, or the load's where the class asks nothing else."""
+    """The class's own file, that of its verb, or the load's where the class asks for the same model and verb."""
     verb, model = share.request_class.verb, share.request_class.model
     found = settings.class_banks.get(share.name)
     if found is None and model in (None, settings.model):
@@ -67,15 +67,15 @@ def _file(settings: TrialLoad, share: ClassShare) -> str | None:
 
 def _advice(share: ClassShare) -> str:
     if share.request_class == type(share.request_class)():
-        return "--check needs --bank, a file of payloads with their right answers; or say --check off"
+        return "--check needs --bank, a file of payloads with expected responses; or say --check off"
     return (
-        f"request class {share.name}: nobody knows the right answers; give them with --class-bank {share.name}=FILE, "
+        f"request class {share.name}: no responses are expected; give them with --class-bank {share.name}=FILE, "
         "or say --check off"
     )
 
 
 def _asking(bank: Bank, verb: str) -> Bank:
-    """The same payloads, for another verb of the model; an attribution is as large as an input."""
+    """The same payloads for another verb of the model; an attribution has the shape of an input."""
     meta = msgspec.structs.replace(
         bank.meta, verb=verb, output_name=VERB_OUTPUTS[verb], output_shape=bank.meta.input_shape
     )

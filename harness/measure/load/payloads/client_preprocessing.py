@@ -1,7 +1,7 @@
-"""What a client does to its payload before it sends it: really done, for each request, in the load process.
+"""Client-side preprocessing of payloads. It runs for every request, inside the load process.
 
-All users of a load process share its core for it, as many devices would not: where the generator's core is full, its
-checks say so.
+All users of a load process share one core for it, which separate client devices would not. Where that core is
+saturated, the checks of the load generator report it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def client_side_of(meta: BankMeta) -> ClientSide | None:
-    """What the bank says that clients do; None where items are sent as they are. Raises UserError."""
+    """The preprocessing that the bank asks of clients; None where items are sent unchanged. Raises UserError."""
     if meta.client is None:
         return None
     target = find_named(meta.client.target)
@@ -31,17 +31,17 @@ def client_side_of(meta: BankMeta) -> ClientSide | None:
     return target.open_client(meta.model, meta.client.setting)
 
 
-class Preparer:
-    """Makes the request of a payload anew, and tells the connection what that took."""
+class ClientPreprocessor:
+    """Makes the request of a payload again each time, and notes the duration on the connection."""
 
     def __init__(self, sets: Sequence[PayloadSet], places: Sequence[tuple[int, int, int]]) -> None:
         self._sets = sets
         self._places = places
 
     def __call__(self, payload: int, connection: Connection) -> bytes:
-        """The request. Sets `connection.spent_ns`: ns by step, `client` for the whole."""
+        """The request. Sets `connection.spent_ns`: ns by step, and `client` for the whole."""
         start_ns = monotonic_ns()
         number, within, _ = self._places[payload]
-        request, spent_ns = self._sets[number].prepared(within)
+        request, spent_ns = self._sets[number].preprocessed(within)
         connection.spent_ns = {**spent_ns, "client": monotonic_ns() - start_ns}
         return request

@@ -1,4 +1,4 @@
-"""The payloads of a load: one set for each request class, numbered through, and drawn by the classes' weights."""
+"""The payloads of a load: one set for each request class, numbered through, drawn by the weights of the classes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from harness.measure.load.payloads.payload_order import payload_order
+from harness.measure.load.payloads.request_classes import places_of
 from harness.measure.load.payloads.response_check import Checker, unchecked
 from harness.record.rows import ABSENT
 from harness.wire.codec import HttpCodec
@@ -16,64 +16,58 @@ from harness.wire.codec import HttpCodec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from harness.measure.load.payloads.request_classes import RequestSet
-    from harness.measure.load.payloads.response_check import Check, Verdict
+    from harness.measure.load.payloads.response_check import Check, CheckResult
     from harness.plan.load_settings import TrialLoad
     from harness.plan.request_mix import ClassShare
     from harness.plan.target_spec import ClientSide
     from harness.wire.codec import Codec
     from harness.wire.payload_bank import Bank
 
-_DRAWN_AT_ONCE = 4096
+DRAWN_AT_ONCE = 4096
 NOTHING: dict[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class PayloadSet:
-    """What one request class sends, and how its answers are read and checked."""
+    """The payloads of one request class, and how responses to them are read and checked."""
 
     share: ClassShare
     codec: Codec
     bank: Bank
     check: str
-    client: ClientSide | None = None  # what is done to an item before it is sent
+    client: ClientSide | None = None  # client-side preprocessing of an item
 
     def requests(self) -> list[bytes]:
         """Every payload as a request."""
-        return [self.prepared(number)[0] for number in range(len(self.bank.inputs))]
+        return [self.preprocessed(number)[0] for number in range(len(self.bank.inputs))]
 
-    def prepared(self, number: int) -> tuple[bytes, dict[str, int]]:
-        """A payload as a request, and what each step of preprocessing took, in ns."""
+    def preprocessed(self, number: int) -> tuple[bytes, dict[str, int]]:
+        """A payload as a request, and the duration of each preprocessing step in ns."""
         item, spent_ns = self.bank.inputs[number], NOTHING
         if self.client is not None:
             item, spent_ns = self.client(item)
         return self.codec.encode(item), spent_ns
 
     def labels(self) -> list[int]:
-        """Every payload's true class, or ABSENT."""
+        """The true label of every payload, or ABSENT."""
         labels: list[int] = self.bank.labels.tolist()
         return labels or [ABSENT] * len(self.bank.inputs)
 
 
-class Reading(NamedTuple):
-    """How the answers to a load's payloads are read."""
+class ResponseReader(NamedTuple):
+    """Checks responses by payload number, and describes those that are no success."""
 
     check: Check
-    describe: Callable[[int, bytes], str]  # of an answer that is no success
+    describe: Callable[[int, bytes], str]  # of status and body
 
 
-def reading_of(sets: Sequence[PayloadSet], seed: int) -> Reading:
-    """All classes together; they speak one protocol."""
-    return Reading(payload_check(sets, seed), sets[0].codec.describe if sets else HttpCodec().describe)
-
-
-def places_of(sets: Sequence[RequestSet]) -> list[tuple[int, int, int]]:
-    """For each number of the load's payloads: its request class, its number within the class's bank, its label."""
-    return [(number, *numbered) for number, each in enumerate(sets) for numbered in enumerate(each.labels())]
+def response_reader(sets: Sequence[PayloadSet], seed: int) -> ResponseReader:
+    """The reader for all classes, which speak one protocol."""
+    return ResponseReader(payload_check(sets, seed), sets[0].codec.describe if sets else HttpCodec().describe)
 
 
 def payload_check(sets: Sequence[PayloadSet], seed: int) -> Check:
-    """Checks an answer against the bank of its payload's class."""
+    """A check of each response against the bank of its payload's class."""
     if not sets:
         return unchecked
     checks = [Checker(each.codec, each.bank, each.check, seed).check for each in sets]
@@ -81,7 +75,7 @@ def payload_check(sets: Sequence[PayloadSet], seed: int) -> Check:
         return checks[0]
     of_payload = [(checks[number], payload) for number, payload, _ in places_of(sets)]
 
-    def check(payload: int, body: bytes) -> Verdict:
+    def check(payload: int, body: bytes) -> CheckResult:
         of_class, within = of_payload[payload]
         return of_class(within, body)
 
@@ -99,5 +93,21 @@ def mixed_order(sets: Sequence[PayloadSet], settings: TrialLoad) -> Iterator[int
     weights = np.array([each.share.weight for each in sets])
     rng = np.random.default_rng([seed, worker, len(sets)])
     while True:
-        for number in rng.choice(len(sets), size=_DRAWN_AT_ONCE, p=weights / weights.sum()).tolist():
+        for number in rng.choice(len(sets), size=DRAWN_AT_ONCE, p=weights / weights.sum()).tolist():
             yield starts[number] + next(orders[number])
+
+
+def payload_order(count: int, seed: int, worker: int = 0, skew: float = 0.0) -> Iterator[int]:
+    """Endless payload numbers below `count`, in another order for each worker.
+
+    Without skew every payload comes once in a random order, then again in another. With skew payloads are drawn by
+    Zipf's law: the payload of rank r with a probability proportional to r^-skew. All workers use the same ranks.
+    """
+    rng = np.random.default_rng([seed, worker])
+    if not skew:
+        while True:
+            yield from rng.permutation(count).tolist()
+    ranked = np.random.default_rng(seed).permutation(count)
+    weights = np.arange(1, count + 1, dtype=np.float64) ** -skew
+    while True:
+        yield from ranked[rng.choice(count, DRAWN_AT_ONCE, p=weights / weights.sum())].tolist()

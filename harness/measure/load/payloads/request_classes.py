@@ -1,10 +1,9 @@
-"""The request classes of a load: those of its scenario, and those that users' own requests add by their names."""
+"""The request classes of a load: those of its scenario, and those that users' own requests add by name."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from harness.measure.load.payloads.payload_sets import places_of
 from harness.record.rows import ABSENT
 
 if TYPE_CHECKING:
@@ -18,32 +17,37 @@ POST = "POST"
 
 
 class StatisticsKey(NamedTuple):
-    """Under what Locust's statistics know a class."""
+    """The key of a class in Locust's statistics."""
 
     name: str
     method: str
 
 
 class RequestSet(Protocol):
-    """What one request class sends, as far as its places are concerned."""
+    """The payloads of one request class."""
 
     @property
     def codec(self) -> Any:
-        """How requests are written; it has at least a name."""
+        """The codec of the requests; it has a `name`."""
 
     @property
     def share(self) -> ClassShare:
-        """The class, and how much of it there is."""
+        """The class with its weight."""
 
     def labels(self) -> list[int]:
-        """Every payload's true class, or ABSENT."""
+        """The true label of every payload, or ABSENT."""
 
 
-class ClassBook:
-    """Names, limits and places of all classes, by number.
+def places_of(sets: Sequence[RequestSet]) -> list[tuple[int, int, int]]:
+    """For each payload of the load: its request class, its number within the class's bank, its label."""
+    return [(number, *numbered) for number, each in enumerate(sets) for numbered in enumerate(each.labels())]
 
-    `places` has for each payload of the load its class and its number within the class; a class that users' own
-    requests add has one place, without a payload. `keys` is None where Locust's own clients feed the statistics.
+
+class RequestClassTable:
+    """Names, limits and statistics keys of all classes, by number.
+
+    `places` has, for each payload of the load, its class, its number within the class and its label. A class that
+    users' own requests add has one place, without a payload. A key is None where another client feeds the statistics.
     """
 
     def __init__(self, sets: Sequence[RequestSet], model: str) -> None:
@@ -57,7 +61,7 @@ class ClassBook:
         self._added: dict[tuple[str, str], int] = {}
 
     def place(self, name: str, method: str, *, fed: bool = True) -> int:
-        """The place of requests called `name`. `fed`: Locust's statistics have them from us."""
+        """The place of requests called `name`; `fed`: whether our rows feed Locust's statistics."""
         place = self._added.get((name, method))
         if place is None:
             if len(self.names) >= MAX_CLASSES and name != OTHER:

@@ -8,7 +8,7 @@ from answers_of import point_of, quantile_of
 from evidence_of import summarise_run
 
 from harness.judge.answers.precision import half_widths, is_settled, with_precision
-from harness.judge.findings import FindingKind, Verdict
+from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings
@@ -46,7 +46,7 @@ def test_a_point_is_settled_once_all_intervals_are_tight_over_three_repeats():
 def test_a_point_that_never_got_there_says_so_and_what_would_do():
     (marked,) = with_precision([precise(repeats=6)], plan_of(0.025))
     (finding,) = marked.findings
-    assert finding.kind is FindingKind.IMPRECISE
+    assert finding.kind == "imprecise"
     assert marked.verdict is Verdict.DEGRADED
     assert "p99 is known to \u00b15\u202f%" in finding.text
     # 60 s gave 5 %: half of that takes four times as long.

@@ -9,7 +9,9 @@ from answers_of import invalid, point_of
 from harness.judge.answers.chances import Limit
 from harness.judge.answers.race_answer import candidates_of, outcome_of, race_record
 from harness.judge.answers.race_recommendation import recommend_within_budget
-from harness.judge.findings import Finding, FindingKind, Verdict
+from harness.judge.checks.case import finding
+from harness.judge.checks.target import WRONG_ANSWERS
+from harness.judge.findings import Verdict
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, Trial, TrialKind
@@ -17,7 +19,7 @@ from harness.plan.slo import parse_slo
 
 EXPLORE, CONFIRM = TrialKind.EXPLORE, TrialKind.CONFIRM
 SLO = parse_slo("p99<50ms")
-WRONG = Finding(kind=FindingKind.WRONG_ANSWERS, verdict=Verdict.INVALID, text="3 responses were wrong.")
+WRONG = finding(WRONG_ANSWERS, Verdict.INVALID, "3 responses were wrong.", "")
 
 
 def run_of(*rates, meets=None, confirmed=(), blocks=6, spoiled=(), sizes=None):

@@ -118,31 +118,31 @@ class Bench:
             "bank": str(bank),
         }
         self.options = TrialLoad(**given | options)
-        self.load, self.driver = assemble(self.options, url, lambda module, name: getattr(__import__(module), name))
+        self.load = assemble(self.options, url, lambda module, name: getattr(__import__(module), name))
         self.load.open()
         self.poller = select.epoll()
-        self.poller.register(self.driver.engine.fileno(), select.EPOLLIN)
+        self.poller.register(self.load.engine.fileno(), select.EPOLLIN)
 
     def turn_until(self, done, limit_s=10.0):
         deadline = time.monotonic() + limit_s
         while not done():
             assert time.monotonic() < deadline, self.load.report(final=False)
             if self.poller.poll(0.1):
-                self.driver.engine.turn()
+                self.load.engine.turn()
 
     def run(self, requests, users=1, limit_s=10.0):
         """Users until that many requests have ended, then the end. Returns the rows and the report."""
         self.load.begin_phases(time.monotonic_ns())
         for _ in range(users):
-            self.driver.add_user()
+            self.load.loop.add_user()
         self.turn_until(lambda: sum(self.load.ledger.ended) >= requests, limit_s)
         return self.finish()
 
     def finish(self):
-        self.driver.stop()
+        self.load.loop.stop()
         deadline = time.monotonic() + self.options.timeout_s + 1
-        self.turn_until(lambda: not self.driver.in_flight or time.monotonic() > deadline, 20)
-        self.load.finish(self.driver, "test")
+        self.turn_until(lambda: not self.load.engine.in_flight or time.monotonic() > deadline, 20)
+        self.load.finish("test")
         self.poller.close()
         rows = read_rows(self.load.recorder.path)
         report = self.load.report(final=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.measure.load.connections import connection as connection_module
-from harness.plan.arrivals import Closed, Constant, Poisson, schedule
+from harness.plan.arrivals import Closed, Constant, Poisson
 from harness.record.rows import Outcome, Phase
 
 pytestmark = pytest.mark.process
@@ -65,7 +65,7 @@ def test_a_wrong_answer_is_wrong_and_a_close_one_is_right(serve, bench, answer):
 
     rows, report = bench(serve(script).url).run(40)
     assert [Outcome(o) for o in of(rows, "outcome")[:4]] == [Outcome.OK, Outcome.OK, Outcome.WRONG, Outcome.WRONG]
-    assert report.errors == {"a wrong answer": report.wrong}
+    assert report.errors == {"a wrong response": report.wrong}
     assert report.wrong == sum(number % 4 >= 2 for number in range(len(rows)))
 
 
@@ -203,14 +203,14 @@ def test_an_answer_and_the_servers_end_in_one_segment(serve, bench, answer, fram
 
 def test_what_comes_behind_a_large_answer_is_not_the_next_one(serve, bench, answer, monkeypatch):
     """It ends the connection, also where it is there with the last bytes of the answer."""
-    plain = connection_module.Address.socket
+    plain = connection_module.ServerAddress.socket
 
     def roomy(address):
         sock = plain(address)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
         return sock
 
-    monkeypatch.setattr(connection_module.Address, "socket", roomy)
+    monkeypatch.setattr(connection_module.ServerAddress, "socket", roomy)
     begun, there = threading.Event(), threading.Event()
 
     def script(number, request, connection):
@@ -228,8 +228,8 @@ def test_what_comes_behind_a_large_answer_is_not_the_next_one(serve, bench, answ
     server = serve(script)
     ran = bench(server.url, arrivals=Closed(users=1, think_time_s=0.01))
     ran.load.begin_phases(time.monotonic_ns())
-    ran.driver.add_user()
-    ran.turn_until(lambda: any(each._parser.missing_bytes for each in ran.driver.engine._connections.values()))
+    ran.load.loop.add_user()
+    ran.turn_until(lambda: any(each._parser.missing_bytes for each in ran.load.engine._connections.values()))
     begun.set()
     assert there.wait(10)
     ran.turn_until(lambda: sum(ran.load.ledger.ended) >= 3)
@@ -246,7 +246,7 @@ def test_a_silent_server_is_a_timeout_and_the_connection_is_new_afterwards(serve
     assert rows[0]["done_ns"] - rows[0]["due_ns"] >= 100 * MS
     assert rows[0]["first_byte_ns"] is None
     assert server.connections == 2
-    assert any("no whole answer within 0.1 s" in text for text in report.errors)
+    assert any("no whole response within 0.1 s" in text for text in report.errors)
 
 
 def test_an_answer_must_begin_in_time_and_may_then_take_longer(serve, bench, answer):
@@ -283,10 +283,10 @@ def test_what_is_open_at_the_end_is_aborted_and_never_dropped(serve, bench, answ
     server = serve(lambda number, request, connection: None if number >= 3 else answer.right(request))
     ran = bench(server.url, timeout_s=30.0)
     ran.load.begin_phases(time.monotonic_ns())
-    ran.driver.add_user()
+    ran.load.loop.add_user()
     ran.turn_until(lambda: len(server.requests) == 4)
     before = time.monotonic_ns()
-    ran.load.finish(ran.driver, "test")
+    ran.load.finish("test")
     report = ran.load.report(final=True)
     assert (report.ok, report.aborted, report.sent, report.rows_written) == (3, 1, 4, 4)
     from harness.record.recorder import read_rows
@@ -305,7 +305,7 @@ def test_large_requests_and_answers_cross_many_reads_and_writes(serve, bench, an
         return b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (filler, len(body), body)
 
     ran = bench(serve(script).url)
-    requests = ran.driver.engine._requests
+    requests = ran.load.engine._requests
     for number, request in enumerate(requests):
         body = request.partition(b"\r\n\r\n")[2] + b" " * 5_000_000
         requests[number] = b"POST /v2/models/sum/infer HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
@@ -322,10 +322,10 @@ def test_users_may_leave_and_their_open_request_is_still_counted(serve, bench, a
 
     ran = bench(serve(script).url)
     ran.load.begin_phases(time.monotonic_ns())
-    users = [ran.driver.add_user() for _ in range(4)]
+    users = [ran.load.loop.add_user() for _ in range(4)]
     ran.turn_until(lambda: ran.load.ledger.sent == 4)
     for user in users[:3]:
-        ran.driver.remove_user(user)
+        ran.load.loop.remove_user(user)
     ran.turn_until(lambda: sum(ran.load.ledger.ended) >= 10)
     rows, report = ran.finish()
     assert report.ok == report.sent
@@ -337,7 +337,7 @@ def test_phases_are_by_due_time_and_nothing_is_due_after_the_end(serve, bench, a
     ran = bench(server.url, warmup_s=0.05, measure_s=0.1)
     start = time.monotonic_ns()
     ran.load.begin_phases(start)
-    ran.driver.add_user()
+    ran.load.loop.add_user()
     ran.turn_until(lambda: time.monotonic_ns() > start + 250 * MS)
     rows, report = ran.finish()
     assert (report.measure_start_ns, report.measure_end_ns) == (start + 50 * MS, start + 150 * MS)
@@ -358,10 +358,10 @@ def test_an_open_loop_keeps_to_its_schedule_whatever_the_answers_do(serve, bench
     ran = bench(server.url, arrivals=arrivals, measure_s=0.5, seed=11)
     origin = time.monotonic_ns()
     ran.load.begin_phases(origin)
-    ran.driver.start(origin)
+    ran.load.loop.start(origin)
     ran.turn_until(lambda: time.monotonic_ns() > origin + 520 * MS)
     rows, report = ran.finish()
-    offsets = next(schedule(arrivals, 11))
+    offsets = next(arrivals.schedule(11))
     expected = (origin + offsets[offsets < 500 * MS]).tolist()
     assert sorted(of(rows, "due_ns")) == expected
     assert (report.ok, report.not_sent) == (len(expected), 0)
@@ -374,7 +374,7 @@ def test_a_late_request_is_timed_from_when_it_was_due(serve, bench, answer):
                 arrivals=Constant(rate_rps=100.0), measure_s=0.2)  # fmt: skip
     origin = time.monotonic_ns() - 200 * MS  # the generator slept through its whole schedule
     ran.load.begin_phases(origin)
-    ran.driver.start(origin)
+    ran.load.loop.start(origin)
     ran.turn_until(lambda: sum(ran.load.ledger.ended) == 20)
     rows, _ = ran.finish()
     assert sorted(row["due_ns"] - origin for row in rows) == [n * 10 * MS for n in range(20)]
@@ -391,7 +391,7 @@ def test_over_the_cap_a_request_is_not_sent_and_counted(serve, bench, answer):
     ran = bench(server.url, arrivals=Constant(rate_rps=100.0), measure_s=0.2, max_in_flight=3)
     origin = time.monotonic_ns()
     ran.load.begin_phases(origin)
-    ran.driver.start(origin)
+    ran.load.loop.start(origin)
     ran.turn_until(lambda: time.monotonic_ns() > origin + 220 * MS)
     rows, report = ran.finish()
     assert (report.scheduled, report.sent, report.not_sent, report.ok) == (20, 3, 17, 3)
@@ -408,13 +408,13 @@ def test_two_workers_send_the_schedule_together(serve, bench, answer):
         ran = bench(server.url, arrivals=Poisson(rate_rps=300.0), measure_s=0.3, seed=5, worker=worker, workers=2)
         origin = time.monotonic_ns()
         ran.load.begin_phases(origin)
-        ran.driver.start(origin)
+        ran.load.loop.start(origin)
         ran.turn_until(lambda origin=origin: time.monotonic_ns() > origin + 310 * MS)
         rows, report = ran.finish()
         assert ran.load.recorder.path.name == f"requests-{worker}.arrow"
         assert report.worker == worker
         dues += [row["due_ns"] - origin for row in rows]
-    offsets = next(schedule(Poisson(rate_rps=300.0), 5))
+    offsets = next(Poisson(rate_rps=300.0).schedule(5))
     assert sorted(dues) == offsets[offsets < 300 * MS].tolist()
 
 
@@ -423,7 +423,7 @@ def test_a_stalled_generator_shows_in_its_health(serve, bench, answer):
     now = time.monotonic_ns()
     ran.load.begin_phases(now)
     ran.load.keep_phases(now)
-    ran.driver.add_user()
+    ran.load.loop.add_user()
     ran.turn_until(lambda: sum(ran.load.ledger.ended) >= 5)
     time.sleep(0.2)
     ran.turn_until(lambda: sum(ran.load.ledger.ended) >= 10)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.measure.load.server_timing import SplitReader
+from harness.measure.load.server_timing import ServerTimingReader
 from harness.record.rows import ABSENT, row_dtype
 
 
@@ -11,7 +11,7 @@ def read(*headers):
     rows = np.zeros(len(headers), row_dtype())
     for name in rows.dtype.names:
         rows[name] = ABSENT
-    SplitReader().fill(rows, enumerate(headers))
+    ServerTimingReader().fill(rows, enumerate(headers))
     names = ("queue_ns", "batch_wait_ns", "preprocess_ns", "compute_ns", "serialise_ns", "batch_size")
     return [{name: int(row[name]) for name in names if row[name] != ABSENT} for row in rows]
 

@@ -26,11 +26,11 @@ def ask(ran, caller, call):
 def test_a_caller_gets_its_answer_and_the_row_is_that_of_any_user(serve, bench, answer):
     ran = bench(serve(lambda number, request, connection: answer.right(request)).url)
     ran.load.begin_phases(time.monotonic_ns())
-    caller = Caller(ran.driver.engine, 5)
-    payload, request = ran.driver.engine.next_payload()
+    caller = Caller(ran.load.engine, 5)
+    payload, request = ran.load.engine.next_payload()
     assert ask(ran, caller, Call(request, payload)).outcome is Outcome.OK
     wrong = ask(ran, caller, Call(request, payload + 1 if payload < 19 else 0))
-    assert (wrong.outcome, wrong.ok, wrong.answer.status) == (Outcome.WRONG, False, 200)
+    assert (wrong.outcome, wrong.ok, wrong.response.status) == (Outcome.WRONG, False, 200)
     rows, report = ran.finish()
     assert next((row["user"], row["payload"], row["checked"]) for row in rows) == (5, payload, 1)
     assert (report.ok, report.wrong) == (1, 1)
@@ -39,7 +39,7 @@ def test_a_caller_gets_its_answer_and_the_row_is_that_of_any_user(serve, bench, 
 def test_requests_of_its_own_are_classes_of_their_own(serve, bench, answer):
     ran = bench(serve(lambda number, request, connection: answer.ok([number, 0])).url)
     ran.load.begin_phases(time.monotonic_ns())
-    caller = Caller(ran.driver.engine, 0)
+    caller = Caller(ran.load.engine, 0)
     for name in ("a", "b", "a"):
         assert ask(ran, caller, Call(GET, ran.load.classes.place(name, "GET"), unchecked)).ok
     rows, report = ran.finish()
@@ -52,10 +52,10 @@ def test_requests_of_its_own_are_classes_of_their_own(serve, bench, answer):
 def test_a_failure_is_told_and_the_next_call_goes_over_a_new_connection(serve, bench, answer):
     server = serve(lambda number, request, connection: "close" if number == 0 else answer.right(request))
     ran = bench(server.url)
-    caller = Caller(ran.driver.engine, 0)
-    payload, request = ran.driver.engine.next_payload()
+    caller = Caller(ran.load.engine, 0)
+    payload, request = ran.load.engine.next_payload()
     lost = ask(ran, caller, Call(request, payload))
-    assert (lost.outcome, lost.answer.status) == (Outcome.ERROR, 0)
+    assert (lost.outcome, lost.response.status) == (Outcome.ERROR, 0)
     assert "closed the connection" in lost.error
     assert ask(ran, caller, Call(request, payload)).ok
     assert server.connections == 2
@@ -68,8 +68,8 @@ def test_who_leaves_is_not_woken_and_the_answer_is_still_written(serve, bench, a
         return answer.right(request)
 
     ran = bench(serve(script).url)
-    caller = Caller(ran.driver.engine, 0)
-    payload, request = ran.driver.engine.next_payload()
+    caller = Caller(ran.load.engine, 0)
+    payload, request = ran.load.engine.next_payload()
     assert caller.begin(Call(request, payload)) is None
     caller.on_end(lambda: 1 / 0)
     caller.leave()

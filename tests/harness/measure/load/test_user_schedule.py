@@ -22,8 +22,8 @@ def driven(serve, bench, answer):
         load = bench(server.url, arrivals=arrivals, **options)
         origin_ns = time.monotonic_ns()
         load.load.begin_phases(origin_ns)
-        load.driver.start(origin_ns)
-        load.turn_until(lambda: load.driver.exhausted)
+        load.load.loop.start(origin_ns)
+        load.turn_until(lambda: load.load.loop.exhausted)
         rows, report = load.finish()
         return origin_ns, rows, report
 

@@ -54,10 +54,10 @@ class ChatBench(Bench):
         import select
 
         self.options = options
-        self.load, self.driver = assemble(options, url, lambda module, name: getattr(__import__(module), name))
+        self.load = assemble(options, url, lambda module, name: getattr(__import__(module), name))
         self.load.open()
         self.poller = select.epoll()
-        self.poller.register(self.driver.engine.fileno(), select.EPOLLIN)
+        self.poller.register(self.load.engine.fileno(), select.EPOLLIN)
 
     def tokens(self):
         table = read_tokens(self.folder / "tokens.arrow")
@@ -104,9 +104,9 @@ def test_without_usage_tokens_are_counted_and_the_prompt_is_not_known(serve, cha
         ([HEAD, chunk(event({"error": "gone"}))], "the stream says: gone"),
         (
             [b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"],
-            "the answer is no event stream, but application/json; does the server stream?",
+            "the response is no event stream, but application/json; does the server stream?",
         ),
-        ([HEAD, b"nonsense\r\n"], "not an HTTP answer"),
+        ([HEAD, b"nonsense\r\n"], "not an HTTP response"),
     ],
 )
 def test_a_bad_stream_is_counted_in_words_and_the_next_one_is_good(serve, chat, answer, complaint):

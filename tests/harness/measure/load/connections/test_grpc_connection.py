@@ -134,7 +134,7 @@ def test_messages_larger_than_the_windows_arrive_whole(serve_grpc, bench):
     tensor = {"name": "input", "datatype": "FP32", "shape": [1, 300_002]}
     request = unary_request(headers, message("ModelInferRequest")(
         inputs=[tensor], raw_input_contents=[raw]).SerializeToString())  # fmt: skip
-    ran.driver.engine._requests[:] = [request] * 20
+    ran.load.engine._requests[:] = [request] * 20
     _rows, report = ran.run(4)
     assert set(sizes) == {len(raw)}
     assert report.ok + report.wrong == report.sent  # the numbers are those of another payload
@@ -145,7 +145,7 @@ def test_a_server_that_goes_away_is_an_error_and_then_found_again(serve_grpc, be
     server = serve_grpc(right)
     ran = bench(server.url, protocol="grpc", arrivals=Closed(users=1, think_time_s=0.01))
     ran.load.begin_phases(time.monotonic_ns())
-    ran.driver.add_user()
+    ran.load.loop.add_user()
     ran.turn_until(lambda: ran.load.ledger.ended[Outcome.OK] >= 3)
     server.close()
     ran.turn_until(lambda: ran.load.ledger.ended[Outcome.ERROR] >= 2)

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.measure.load.connections import http_parser as http_module
-from harness.measure.load.connections.http_parser import AnswerParser, HttpError, parse_head, split_timing
+from harness.measure.load.connections import http_parser, llhttp_parser
+from harness.measure.load.connections.http_parser import HttpError, ResponseParser, parse_head, split_timing
 
 TIMING = b'queue;dur=1.234, batch;dur=0.400;desc="n=8", compute;dur=3.1'
 
 
 def parsed(pieces, *, close=False):
     """All answers that the pieces hold, and whether the parser was left with something unfinished."""
-    parser = AnswerParser()
+    parser = ResponseParser()
     answers = []
     for piece in pieces:
         answer = parser.feed(piece)
@@ -129,7 +129,7 @@ def test_answers_behind_one_another_come_in_order(cases, data):
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 300))
 def test_noise_is_an_error_or_unfinished_but_nothing_else(noise, cut):
-    parser = AnswerParser()
+    parser = ResponseParser()
     try:
         for piece in (noise[:cut], noise[cut:]):
             if piece:
@@ -188,10 +188,10 @@ def test_server_timing_is_cut_out_of_the_head():
 
 
 def test_heads_are_learnt_once_and_bounded(monkeypatch):
-    monkeypatch.setattr(http_module, "MAX_KNOWN_HEADS", 4)
+    monkeypatch.setattr(http_parser, "MAX_KNOWN_HEADS", 4)
     heads = {}
     for number in range(20):
-        answer = AnswerParser(heads).feed(b"HTTP/1.1 200 OK\r\nx: %d\r\ncontent-length: 1\r\n\r\n!" % number)
+        answer = ResponseParser(heads).feed(b"HTTP/1.1 200 OK\r\nx: %d\r\ncontent-length: 1\r\n\r\n!" % number)
         assert answer.body == b"!"
         assert len(heads) <= 4
 
@@ -217,7 +217,7 @@ def test_what_is_beyond_the_bounds_is_an_error(raw):
 
 
 def test_the_bound_on_a_compressed_body_holds_for_the_plain_one(monkeypatch):
-    monkeypatch.setattr(http_module, "MAX_BODY_BYTES", 1000)
+    monkeypatch.setattr(llhttp_parser, "MAX_BODY_BYTES", 1000)
     for body, encoding in ((gzip.compress(b"0" * 5000), b"gzip"), (zlib.compress(b"0" * 5000), b"deflate")):
         with pytest.raises(HttpError, match="too long"):
             parsed(
@@ -242,10 +242,10 @@ def test_a_cut_answer_is_an_error_at_the_end():
 
 def test_the_size_on_the_wire_is_known():
     raw = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
-    assert AnswerParser().feed(raw).size_bytes == len(raw)
-    parser = AnswerParser()
+    assert ResponseParser().feed(raw).size_bytes == len(raw)
+    parser = ResponseParser()
     parser.feed(raw[:-2])
     assert parser.missing_bytes == 2
     assert parser.feed(raw[-2:]).size_bytes == len(raw)
     odd = raw.replace(b"Content", b"Connection: keep-alive, x\r\nContent")
-    assert AnswerParser().feed(odd).size_bytes == len(odd)
+    assert ResponseParser().feed(odd).size_bytes == len(odd)

@@ -78,7 +78,7 @@ def test_large_requests_and_answers_cross_many_records(serve_tls, bench, answer,
         return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
     ran = bench(serve_tls(script, authority.issue_cert("127.0.0.1")).url, tls_ca=authority.path)
-    requests = ran.driver.engine._requests
+    requests = ran.load.engine._requests
     for number, request in enumerate(requests):
         body = request.partition(b"\r\n\r\n")[2] + b" " * 3_000_000
         requests[number] = b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
@@ -105,7 +105,7 @@ def test_a_certificate_that_is_not_right_is_an_error_and_nothing_is_sent(
     assert server.requests == []
     assert all(row["sent_ns"] is None for row in rows)
     (text,) = report.errors
-    assert text.startswith("cannot connect: TLS: the certificate is not believed")
+    assert text.startswith("cannot connect: TLS: the certificate is not trusted")
     assert why in text
 
 
@@ -141,7 +141,7 @@ def test_a_stale_connection_is_opened_again(serve_tls, bench, answer, authority,
     server = serve_tls(lambda n, request, _: answer.right(request), authority.issue_cert("127.0.0.1"))
     ran = bench(server.url, tls_ca=authority.path, arrivals=Closed(users=1, think_time_s=0.02))
     ran.load.begin_phases(time.monotonic_ns())
-    ran.driver.add_user()
+    ran.load.loop.add_user()
     ran.turn_until(lambda: sum(ran.load.ledger.ended) >= 4)
     _, report = ran.finish()
     assert report.ok == report.sent

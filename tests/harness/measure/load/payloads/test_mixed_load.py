@@ -76,7 +76,7 @@ def test_what_could_not_be_sent_has_a_class_too(serve, bench, classes):
     silent = serve(lambda number, request, connection: None)
     load = bench(silent.url, arrivals=Constant(rate_rps=2000), max_in_flight=1, timeout_s=0.3, **classes)
     load.load.begin_phases(0)
-    load.driver.start(monotonic_ns())
+    load.load.loop.start(monotonic_ns())
     load.turn_until(lambda: load.load.ledger.ended[Outcome.NOT_SENT] > 200)
     rows, _ = load.finish()
     skipped = [row["request_class"] for row in rows if row["outcome"] == Outcome.NOT_SENT]

@@ -2,7 +2,7 @@ from itertools import islice
 
 import numpy as np
 
-from harness.measure.load.payloads.payload_order import payload_order
+from harness.measure.load.payloads.payload_sets import payload_order
 
 
 def test_without_skew_every_payload_comes_once_per_round():

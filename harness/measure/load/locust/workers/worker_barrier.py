@@ -1,4 +1,4 @@
-"""Master and workers: orders on the way there, a barrier on the way back."""
+"""Orders of the master to its workers, and the barrier at which it waits for their results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from locust.runners import MasterRunner, WorkerRunner
 
 END = "sweepspot_end"  # to a worker: stop, drain, report
-ENDED = "sweepspot_ended"  # to the master: all my results are with you
+ENDED = "sweepspot_ended"  # to the master: all results have been sent
 GRACE_S = 10.0
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class _OrdersForAll(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class Barrier:
-    """The master's knowledge of which workers have handed over their last results."""
+    """Keeps track of the workers that have handed over their last results."""
 
     def __init__(self, runner: MasterRunner) -> None:
         self._runner = runner
@@ -59,7 +59,7 @@ class Barrier:
         self._numbers: dict[str, int] = {}
 
     def reset(self) -> None:
-        """A new test."""
+        """Start again for a new test."""
         self._ended = set()
         self._numbers = {}
 
@@ -80,26 +80,26 @@ class Barrier:
         return f"-{number}" if len(self._numbers) > 1 else ""
 
     def ended(self, worker: str) -> None:
-        """`worker` has handed over."""
+        """Note that `worker` has handed over its results."""
         self._ended.add(worker)
 
     def all_ended(self) -> bool:
-        """Whether nothing more can come from a worker that lives."""
+        """Whether every live worker has handed over its results."""
         return self._ended.issuperset(self._living())
 
     @property
     def any_ended(self) -> bool:
-        """Whether a worker has come to its own end."""
+        """Whether any worker has handed over its results."""
         return bool(self._ended)
 
     @property
     def lost(self) -> list[str]:
-        """The workers that took part and did not hand over, by number: `worker 1`."""
+        """The workers that took part and did not hand over their results, by number: `worker 1`."""
         numbers = sorted(number for worker, number in self._numbers.items() if worker not in self._ended)
         return [f"worker {number}" for number in numbers]
 
     def end_workers(self, reason: str, drain_s: float | None, timeout_s: float) -> None:
-        """Have all workers end, and wait until those that live have; at most their time-out and some seconds."""
+        """Order all workers to end, and wait until the live ones have: at most their time-out and some seconds."""
         if not self.all_ended():
             self._runner.send_message(END, {"reason": reason, "drain_s": drain_s})
         limit_s = (timeout_s if drain_s is None else drain_s) + GRACE_S
@@ -110,7 +110,7 @@ class Barrier:
             logger.error("Lost: %s did not hand over the last results", " and ".join(self.lost))
 
     def _living(self) -> list[str]:
-        """The workers of this test that were heard of within the last seconds."""
+        """The workers of this test that have sent a heartbeat within the last seconds."""
         of_test = self._numbers or {client.id: 0 for client in self._runner.clients.all}
         return [
             client.id for client in self._runner.clients.all if client.state != STATE_MISSING and client.id in of_test
@@ -118,9 +118,9 @@ class Barrier:
 
 
 def kill_frozen_children(patience_s: float = 3.0) -> None:
-    """End the workers among this process's children that do not end by themselves: one that hangs never would.
+    """Kill the workers among this process's children that do not end within `patience_s`.
 
-    Locust waits for its children without a limit. They are not waited for here, since it wants their exit codes.
+    Locust waits for its children without a limit. They are not reaped here, because Locust reads their exit codes.
     """
     deadline_ns = monotonic_ns() + round(patience_s * NS_PER_S)
     me = psutil.Process()
@@ -133,7 +133,7 @@ def kill_frozen_children(patience_s: float = 3.0) -> None:
 
 
 def _is_worker(child: psutil.Process, master: psutil.Process) -> bool:
-    """Whether `child` was forked from this process and still runs; a target has a command line of its own."""
+    """Whether `child` was forked from this process and still runs; a target has another command line."""
     try:
         return bool(child.status() != psutil.STATUS_ZOMBIE and child.cmdline() == master.cmdline())
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""What a worker asks its master before and during a test: the time on its clock, and files that are not here."""
+"""Questions of a worker to its master, before and during a test: the time of its clock, and files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gevent.event import AsyncResult
 
 from harness.clock import monotonic_ns
 from harness.errors import RunError
-from harness.measure.load.locust.clock_offset import SAME, ClockOffset, Exchange, clock_id, offset_of
+from harness.measure.load.clock_offset import SAME, ClockExchange, ClockOffset, clock_id, offset_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
     from locust.runners import MasterRunner, WorkerRunner
 
 ASK = "sweepspot_ask"  # to the master: {"number", "what": "clock" or "file", "path"}
-TOLD = "sweepspot_told"  # back: {"number", "master_ns", "clock_id", "data"}
+ANSWER = "sweepspot_answer"  # back: {"number", "master_ns", "clock_id", "data"}
 FIRST_EXCHANGES = 8
 INTERVAL_S = 5.0
 KEPT = 32
 PATIENCE_S = 10.0
 
 
-class MasterKnown:
-    """A worker's side: keeps asking for the time, and fetches files."""
+class KnownMaster:
+    """A worker's side: it asks for the time again and again, and fetches files."""
 
     def __init__(self, runner: WorkerRunner) -> None:
         self._runner = runner
-        self._exchanges: deque[Exchange] = deque(maxlen=KEPT)
+        self._exchanges: deque[ClockExchange] = deque(maxlen=KEPT)
         self._waiting: dict[int, AsyncResult] = {}
         self._number = 0
         self._same_clock = False
-        runner.register_message(TOLD, self._on_told)
+        runner.register_message(ANSWER, self._on_answer)
         gevent.spawn(self._ask_the_time)
 
     @property
     def clock(self) -> ClockOffset | None:
-        """What is added to our instants to get the master's; None where it has not answered yet."""
+        """The offset from this machine's clock to the master's; None while the master has not answered."""
         return SAME if self._same_clock else offset_of(self._exchanges)
 
     def fetch(self, path: str, copy: Path) -> None:
@@ -62,7 +62,7 @@ class MasterKnown:
         asked_ns = monotonic_ns()
         answer = self._ask({"what": "clock"})
         if answer is not None:
-            exchange = Exchange(asked_ns=asked_ns, theirs_ns=answer["master_ns"], answered_ns=answer["ns"])
+            exchange = ClockExchange(asked_ns=asked_ns, theirs_ns=answer["master_ns"], answered_ns=answer["ns"])
             self._exchanges.append(exchange)
             self._same_clock = bool(answer["clock_id"]) and answer["clock_id"] == clock_id()
 
@@ -76,41 +76,41 @@ class MasterKnown:
             return None
         return answer
 
-    def _on_told(self, environment: Any, msg: Any, **_: Any) -> None:
+    def _on_answer(self, environment: Any, msg: Any, **_: Any) -> None:
         del environment
         result = self._waiting.pop(msg.data["number"], None)
         if result is not None:
             result.set({**msg.data, "ns": monotonic_ns()})
 
 
-class WorkersKnown:
-    """The master's side: answers, and knows whether all workers are on this machine."""
+class KnownWorkers:
+    """The master's side: it answers, and learns whether all workers are on this machine."""
 
     def __init__(self, runner: MasterRunner) -> None:
-        self.all_here = True
+        self.on_this_machine = True
         self._runner = runner
         self._files: set[str] = set()
         runner.register_message(ASK, self._on_ask)
 
     def offer(self, paths: Iterable[str]) -> None:
-        """From now on workers may have these files, and no others."""
+        """Let workers fetch these files from now on, and no others."""
         self._files = set(paths)
 
     def _on_ask(self, environment: Any, msg: Any, **_: Any) -> None:
         del environment
         asked = msg.data
-        self.all_here &= asked["clock_id"] == clock_id()
+        self.on_this_machine &= asked["clock_id"] == clock_id()
         data = None
         if asked["what"] == "file" and asked["path"] in self._files:
             data = Path(asked["path"]).read_bytes()
-        told = {"number": asked["number"], "master_ns": monotonic_ns(), "clock_id": clock_id(), "data": data}
-        self._runner.send_message(TOLD, told, client_id=msg.node_id)
+        answer = {"number": asked["number"], "master_ns": monotonic_ns(), "clock_id": clock_id(), "data": data}
+        self._runner.send_message(ANSWER, answer, client_id=msg.node_id)
 
 
-def local_copies(paths: Iterable[str], master: MasterKnown, folder: Path) -> dict[str, str]:
-    """The master's files by path, each as a copy in `folder`. No path of the master's is opened here. Raises RunError.
+def local_copies(paths: Iterable[str], master: KnownMaster, folder: Path) -> dict[str, str]:
+    """Copies of the master's files in `folder`, by path. No path of the master is opened here. Raises RunError.
 
-    A copy keeps the ending of the name, by which formats are told apart.
+    A copy keeps the suffix of the name, which identifies its format.
     """
     copies = {path: folder / f"{number}{Path(path).suffix}" for number, path in enumerate(paths)}
     for path, copy in copies.items():

@@ -1,8 +1,7 @@
-"""Files between a master and workers that do not share a disk: payloads on the way there, rows and reports back.
+"""Sends the files of a worker to a master that does not share its disk.
 
-A worker's rows travel while they are made, as pieces of its file with their offset, so that a worker that is lost has
-lost the last seconds only. Its report travels whole, as the newest of a series with numbers: one that comes twice or
-late changes nothing.
+Rows are sent while they are made, as pieces of the file with their offset, so that a lost worker loses only its last
+seconds. The report is sent whole each time and has a sequence number; a copy that arrives twice or late has no effect.
 """
 
 from __future__ import annotations
@@ -39,34 +38,34 @@ def own_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="sweepspot-", dir=parent))
 
 
-class Courier:
-    """Brings the files in `folder` to the master while they grow."""
+class FileTransfer:
+    """Sends the files in `folder` to the master while they grow."""
 
     def __init__(self, runner: WorkerRunner, folder: Path) -> None:
         self._runner = runner
         self._folder = folder
-        self._brought: dict[str, int] = {}  # bytes of each file
-        self._rounds = gevent.spawn(self._go_round)
+        self._sent_bytes: dict[str, int] = {}  # of each file
+        self._loop = gevent.spawn(self._send_regularly)
 
     def finish(self) -> None:
-        """Bring the rest and remove the folder."""
-        self._rounds.kill()
-        self._bring()
+        """Send the rest and remove the folder."""
+        self._loop.kill()
+        self._send_new()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _go_round(self) -> None:
+    def _send_regularly(self) -> None:
         while True:
             gevent.sleep(INTERVAL_S)
-            self._bring()
+            self._send_new()
 
-    def _bring(self) -> None:
+    def _send_new(self) -> None:
         for path in sorted(self._folder.glob("*.arrow")):
             with path.open("rb") as file:
-                file.seek(self._brought.get(path.name, 0))
+                file.seek(self._sent_bytes.get(path.name, 0))
                 while chunk := file.read(CHUNK_BYTES):
                     self._send(path.name, file.tell() - len(chunk), chunk)
-                    self._brought[path.name] = file.tell()
-                    gevent.sleep(0)  # the engine has its turn
+                    self._sent_bytes[path.name] = file.tell()
+                    gevent.sleep(0)  # let the engine run
         for path in sorted(self._folder.glob("load*.json")):
             self._send(path.name, 0, path.read_bytes())
 

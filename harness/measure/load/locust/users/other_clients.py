@@ -1,7 +1,7 @@
-"""Rows of requests that other clients make: FastHttpUser, HttpUser, or any that fires `events.request`.
+"""Writes rows for requests of other clients: FastHttpUser, HttpUser, or any that fires `events.request`.
 
-Import `harness.measure.load.locust.master` in a locustfile, and its users' requests are recorded like ours, with the
-instants that their client tells: from the call to the end of the answer, without the first byte.
+Import `harness.users` in a locustfile to record its users' requests like ours. Their instants are those that the client
+reports: from the call to the end of the response, without the first byte.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 from locust.exception import CatchResponseError
 
 from harness.clock import NS_PER_MS, NS_PER_S, monotonic_ns, wall_time
-from harness.measure.load.ledger import REJECTED_STATUS, Observed
+from harness.measure.load.ledger import REJECTED_STATUS, ObservedRequest
 from harness.record.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
     from harness.measure.load.generator import Load
 
 
-class Recording:
-    """Enters what `events.request` says into the books of the test that runs."""
+class OtherClientRecorder:
+    """Records the requests that `events.request` reports during a test."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
-        # Locust's instants are of the wall clock; rows are monotonic.
+        # Locust's instants are wall-clock time; those of rows are CLOCK_MONOTONIC.
         self._wall_offset_ns = wall_time().timestamp() * NS_PER_S - monotonic_ns()
 
     def on_request(  # noqa: PLR0917  (Locust's own signature)
@@ -37,14 +37,14 @@ class Recording:
         start_time: float | None = None,
         **_: Any,
     ) -> None:
-        """A request has ended."""
+        """Record a request that has ended."""
         duration_ns = round((response_time or 0) * NS_PER_MS)
         start_ns = monotonic_ns() - duration_ns
         if start_time is not None:
             start_ns = round(start_time * NS_PER_S - self._wall_offset_ns)
         status = getattr(response, "status_code", 0) or ABSENT
         outcome = outcome_of(status, exception)
-        seen = Observed(
+        seen = ObservedRequest(
             outcome=outcome,
             error="" if exception is None else _text(outcome, status, exception),
             status=status,
@@ -56,19 +56,19 @@ class Recording:
 
 
 def outcome_of(status: int, exception: Exception | None) -> Outcome:
-    """What a client's report means as an outcome of a row."""
+    """The outcome of a row by the status and the exception that a client reports."""
     if exception is None:
         return Outcome.OK
     if status in REJECTED_STATUS:
         return Outcome.REJECTED
     if isinstance(exception, CatchResponseError) and 200 <= status < 300:
-        return Outcome.WRONG  # the task itself has found the answer wanting
+        return Outcome.WRONG  # the task itself has rejected the response
     timed_out = isinstance(exception, TimeoutError) or "timeout" in type(exception).__name__.lower()
     return Outcome.TIMEOUT if timed_out else Outcome.ERROR
 
 
 def _text(outcome: Outcome, status: int, exception: Exception) -> str:
-    """For the list of errors. The exception's own text may hold what was sent, so its type stands for it."""
+    """The text of an error: the type of the exception, because its own text may hold what was sent."""
     if status != ABSENT and outcome is not Outcome.WRONG:
         return f"HTTP {status}"
     return f"{outcome.name.lower()}: {type(exception).__name__}"

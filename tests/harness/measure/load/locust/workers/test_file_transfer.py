@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.measure.load.locust.file_transfer import MOST_FILE_BYTES, Courier, keep_shard
+from harness.measure.load.locust.workers.file_transfer import MOST_FILE_BYTES, FileTransfer, keep_shard
 
 
 class Wire:
@@ -22,20 +22,20 @@ class Wire:
 
 
 def test_files_arrive_whole_whatever_the_order(tmp_path, monkeypatch):
-    monkeypatch.setattr("harness.measure.load.locust.file_transfer.CHUNK_BYTES", 1000)
+    monkeypatch.setattr("harness.measure.load.locust.workers.file_transfer.CHUNK_BYTES", 1000)
     there, here = tmp_path / "there", tmp_path / "here"
     there.mkdir()
     here.mkdir()
     wire = Wire(here)
-    courier = Courier(wire, there)
+    transfer = FileTransfer(wire, there)
     content = bytes(range(256)) * 40
     (there / "requests-1.arrow").write_bytes(content[:3000])
     (there / "load-1.json").write_text("{}")
     (there / "tokens-1.arrow").write_bytes(b"tokens")
-    courier._bring()
+    transfer._send_new()
     before = len(wire.sent)
     (there / "requests-1.arrow").write_bytes(content)
-    courier.finish()
+    transfer.finish()
     assert sum(len(shard["data"]) for shard in wire.sent if shard["name"] == "requests-1.arrow") == len(content)
     assert before < len(wire.sent)
     assert not there.exists()

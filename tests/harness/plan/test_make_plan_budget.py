@@ -4,9 +4,9 @@ import pytest
 
 from harness.errors import UserError
 from harness.plan.arrivals import Closed
-from harness.plan.budget import first_look_seconds, within_budget
 from harness.plan.load_settings import LoadSettings
-from harness.plan.plan import Plan, Point
+from harness.plan.make_plan import within_budget
+from harness.plan.plan import Plan, Point, first_look_seconds
 
 
 def plan_of(points, budget_s):

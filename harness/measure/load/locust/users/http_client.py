@@ -1,4 +1,4 @@
-"""A lean HTTP client for tasks: requests made from parts written once, answers with little around them."""
+"""An HTTP client for tasks with little overhead: heads are formatted once, responses are not parsed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.measure.load.task_calls import Call
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from harness.measure.load.task_calls import Reply
+    from harness.measure.load.task_calls import CallResult
     from harness.wire.server_url import ServerUrl
 
 MAX_KNOWN_HEADS = 1024
@@ -21,64 +21,64 @@ _JSON = "Content-Type: application/json\r\n"
 
 
 class Response(NamedTuple):
-    """An answer, with the names that Locust's own clients give its parts."""
+    """The response to a call, with the attribute names of Locust's own clients."""
 
-    reply: Reply
+    result: CallResult
 
     @property
     def status_code(self) -> int:
-        """0 where no answer came."""
-        return self.reply.answer.status
+        """0 where there is no response."""
+        return self.result.response.status
 
     @property
     def content(self) -> bytes:
         """The body."""
-        return self.reply.answer.body
+        return self.result.response.body
 
     @property
     def text(self) -> str:
-        """The body, taken for UTF-8."""
-        return self.reply.answer.body.decode(errors="replace")
+        """The body, decoded as UTF-8."""
+        return self.result.response.body.decode(errors="replace")
 
     @property
     def ok(self) -> bool:
         """Whether the status is 2xx."""
-        return self.reply.ok
+        return self.result.ok
 
     @property
     def error(self) -> str:
-        """Why no answer came; empty where one did."""
-        return self.reply.error
+        """The reason why there is no response; empty where there is one."""
+        return self.result.error
 
     @property
     def response_time_ms(self) -> float:
-        """From the call to the last byte."""
-        return self.reply.response_time_ns / 1e6
+        """Milliseconds from the call to the last byte."""
+        return self.result.response_time_ns / 1e6
 
     def json(self) -> Any:
         """The body as JSON. Raises ValueError."""
-        return orjson.loads(self.reply.answer.body)
+        return orjson.loads(self.result.response.body)
 
 
-class Line(Protocol):
-    """What sends a client's requests."""
+class RequestSender(Protocol):
+    """Sends the requests of a client."""
 
     @property
     def url(self) -> ServerUrl:
-        """Where to."""
+        """The server."""
 
     def place(self, name: str, method: str) -> int:
-        """Where requests of that name stand in the books."""
+        """The place of requests of that name in the load's `RequestClassTable`."""
 
-    def call(self, call: Call) -> Reply:
-        """Send, and wait for the answer."""
+    def call(self, call: Call) -> CallResult:
+        """Send a request and wait for its result."""
 
 
 class LeanClient:
-    """Requests to the one server under test, over the user's one connection. Redirects are not followed."""
+    """Sends requests to the server under test over the user's connection. It does not follow redirects."""
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, sender: RequestSender) -> None:
+        self._sender = sender
         self._heads: dict[tuple[str, str, str], bytes] = {}
 
     def get(self, path: str, **more: Any) -> Response:
@@ -111,9 +111,9 @@ class LeanClient:
         headers: Mapping[str, str] | None = None,
         name: str | None = None,
     ) -> Response:
-        """Send a request and wait for its answer.
+        """Send a request and wait for its response.
 
-        `path` begins with `/`; `json` is written as the body in place of `data`; `name` groups requests in rows and
+        `path` begins with `/`; `json` is encoded as the body in place of `data`; `name` groups requests in rows and
         statistics (by default the path). Raises ValueError for a header with a line break.
         """
         lines = "".join(f"{key}: {value}\r\n" for key, value in headers.items()) if headers else ""
@@ -123,10 +123,10 @@ class LeanClient:
             lines += _JSON
         head = self._heads.get((method, path, lines)) or self._head(method, path, lines, len(headers or ()))
         framed = b"\r\n" if not body and method in _BODILESS else b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
-        return Response(self._line.call(Call(head + framed, self._line.place(name or path, method), unchecked)))
+        return Response(self._sender.call(Call(head + framed, self._sender.place(name or path, method), unchecked)))
 
     def _head(self, method: str, path: str, lines: str, count: int) -> bytes:
-        url = self._line.url
+        url = self._sender.url
         if lines.count("\n") != lines.count("\r\n") or lines.count("\r\n") not in (count, count + 1):
             raise ValueError("a header holds a line break")
         if not path.startswith("/") or not path.isprintable() or " " in path:

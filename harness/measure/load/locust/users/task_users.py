@@ -1,9 +1,9 @@
-"""Users whose requests come from Python tasks of their own, over the same connections, checks and books.
+"""Users whose requests come from Python tasks of their own, over the same connections, checks and rows.
 
     class Shopper(SweepspotUser):
         @task
         def ask(self):
-            answer = self.infer()                   # the next payload of the load, checked
+            result = self.infer()                   # the next payload of the load, checked
             self.client.get("/v2/health/ready")     # any other request
 
 `LeanHttpUser` is the same without `infer`, for servers of any kind. See scenarios/README.md.
@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from gevent import get_hub, getcurrent
-from locust import User
 from locust.exception import StopUser
 
 from harness.errors import UserError
-from harness.measure.load.locust.http_client import LeanClient
-from harness.measure.load.locust.master import run_of
-from harness.measure.load.locust.mixed_classes import PREDICT
+from harness.measure.load.locust.current_run import run_of
+from harness.measure.load.locust.users.http_client import LeanClient
+from harness.measure.load.locust.users.scenario_user import PREDICT, ScenarioUser
 from harness.measure.load.payloads.response_check import unchecked
 from harness.measure.load.task_calls import Call, Caller
 from harness.wire.server_url import parse_url
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.measure.load.locust.load_run import LoadRun
-    from harness.measure.load.task_calls import Reply
+    from harness.measure.load.task_calls import CallResult
     from harness.plan.request_mix import RequestClass
     from harness.record.rows import Outcome
     from harness.wire.codec import Codec
@@ -44,32 +43,31 @@ _numbers = count()
 
 
 class Inference(NamedTuple):
-    """What came of `infer`."""
+    """The result of `infer`."""
 
-    reply: Reply
+    result: CallResult
     codec: Codec
 
     @property
     def ok(self) -> bool:
-        """Whether it is a good answer, and the right one where that is known."""
-        return self.reply.ok
+        """Whether the response is a success, and right where that is known."""
+        return self.result.ok
 
     @property
     def outcome(self) -> Outcome:
-        """The row's outcome."""
-        return self.reply.outcome
+        """The outcome of its row."""
+        return self.result.outcome
 
     @property
     def output(self) -> NDArray[np.float64]:
-        """The numbers of the answer, flat. Raises WireError where there are none."""
-        return self.codec.decode(self.reply.answer.body)
+        """The numbers of the response, flat. Raises WireError where there are none."""
+        return self.codec.decode(self.result.response.body)
 
 
-class LeanHttpUser(User):
-    """A user with `self.client`: a lean HTTP client with one connection to the host."""
+class LeanHttpUser(ScenarioUser):
+    """A user with `self.client`, an HTTP client with one connection to the host."""
 
     abstract = True
-    request_classes: ClassVar[Mapping[str, RequestClass]] = {}
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -78,25 +76,25 @@ class LeanHttpUser(User):
         self._caller: Caller | None = None
 
     def run(self) -> None:
-        """The user's life; its connection ends with it."""
+        """Run the user's tasks; its connection is closed at the end."""
         try:
             super().run()
         finally:
             self._hang_up()
 
-    def call(self, call: Call) -> Reply:
-        """Send, and wait for the answer; written down like any request. Ends the user where the test is ending."""
+    def call(self, call: Call) -> CallResult:
+        """Send a request, which has a row like any other, and wait for its result. Ends the user when the test ends."""
         run = self._running
         if run.ending:
             raise StopUser
-        caller = self._caller = self._caller or Caller(run.engine, self._number)
-        reply = caller.begin(call)
-        if reply is not None:
-            return reply
+        caller = self._caller = self._caller or Caller(run.load.engine, self._number)
+        result = caller.begin(call)
+        if result is not None:
+            return result
         caller.on_end(getcurrent().switch)
         try:
             get_hub().switch()
-        except BaseException:  # killed, or out of a time of its own: the call goes on, and nobody waits for it
+        except BaseException:  # the greenlet was killed, or timed out: the call goes on, and its result is ignored
             self._hang_up()
             raise
         return caller.end()
@@ -112,7 +110,7 @@ class LeanHttpUser(User):
         return parse_url(self.environment.host or "", self._running.load.access)
 
     def place(self, name: str, method: str) -> int:
-        """Where requests of that name stand in the books."""
+        """The place of requests of that name in the load's `RequestClassTable`."""
         return self._running.load.classes.place(name, method)
 
     @property
@@ -124,7 +122,7 @@ class LeanHttpUser(User):
 
 
 class SweepspotUser(LeanHttpUser):
-    """A user with `self.infer` too: it asks the server's model, and the answer is checked."""
+    """A user with `self.infer` too, which asks the server's model for an inference and checks the response."""
 
     abstract = True
     request_classes: ClassVar[Mapping[str, RequestClass]] = PREDICT
@@ -132,22 +130,22 @@ class SweepspotUser(LeanHttpUser):
     def infer(self, payload: int | NDArray[Any] | None = None) -> Inference:
         """Ask for one inference.
 
-        `payload`: None for the next one of the load's own; its number; or an item of the model's input shape, whose
-        answer nobody knows beforehand and which is not checked. Raises UserError for one that does not exist.
+        `payload` is None for the next payload of the load, the number of a payload, or an item of the model's input
+        shape; the response to an item is not checked. Raises UserError for a number that does not exist.
         """
         run = self._running
         codec = run.load.codec
         if codec is None:
-            raise UserError("infer: this user has no request_classes; leave the attribute as SweepspotUser has it")
+            raise UserError("infer: this user has no request_classes; keep those of SweepspotUser")
         return Inference(self.call(self._call(run, codec, payload)), codec)
 
     def _call(self, run: LoadRun, codec: Codec, payload: int | NDArray[Any] | None) -> Call:
         if payload is None:
-            number, request = run.engine.next_payload()
+            number, request = run.load.engine.next_payload()
             return Call(request, number)
         if isinstance(payload, np.ndarray):
             return Call(codec.encode(payload.astype(np.float32)), self.place("infer, own payload", "POST"), unchecked)
         try:
-            return Call(run.engine.request(payload), payload)
+            return Call(run.load.engine.request(payload), payload)
         except IndexError as error:
             raise UserError(f"infer({payload}): the load has fewer payloads") from error

@@ -1,4 +1,4 @@
-"""A worker: like a process on its own, but it starts and ends when the master says so, and hands over what it has."""
+"""The role of a worker: it starts and ends when the master orders it, and hands over its rows and its report."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ import gevent
 import msgspec
 
 from harness.errors import RunError, SweepspotError
-from harness.measure.load.locust.file_transfer import Courier, own_folder
-from harness.measure.load.locust.master_questions import MasterKnown, local_copies
 from harness.measure.load.locust.role import Role
-from harness.measure.load.locust.worker_barrier import END, ENDED, Orders
+from harness.measure.load.locust.workers.file_transfer import FileTransfer, own_folder
+from harness.measure.load.locust.workers.master_questions import KnownMaster, local_copies
+from harness.measure.load.locust.workers.worker_barrier import END, ENDED, Orders
 from harness.wire.credentials import require_token_host, token_targets
 
 if TYPE_CHECKING:
     from locust.env import Environment
 
-    from harness.measure.load.locust.clock_offset import ClockOffset
+    from harness.measure.load.clock_offset import ClockOffset
 
 
 class Worker(Role):
-    """Does as the master says."""
+    """Runs the load that the master orders."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self._master = MasterKnown(self._runner)
-        self._courier: Courier | None = None
+        self._master = KnownMaster(self._runner)
+        self._transfer: FileTransfer | None = None
         # A worker that the master forked shares its files; any other opens no path that the master names.
         self._is_forked = bool(self._options.processes)
         self._runner.register_message(END, self._on_end, concurrent=True)
-        # Registered after Locust's own listener, so that it runs before it: results first, then "I quit".
+        # Registered after Locust's own listener, so that it runs first: results are sent before the quit message.
         environment.events.quitting.add_listener(lambda **_: self.on_quitting())
 
     def on_test_start(self) -> None:
-        """Begin with the master's orders, once copies of the files that they name are here."""
+        """Begin with the master's orders, once this worker has copies of the files that they name."""
         self.begun.clear()
         try:
             orders = Orders.of(getattr(self._options, "sweepspot_orders", None), self._runner)
@@ -60,14 +60,14 @@ class Worker(Role):
             self.begun.set()
             return
         load = msgspec.structs.replace(orders.load.with_files(copies), trial_dir=str(folder))
-        self._courier = Courier(self._runner, folder)
+        self._transfer = FileTransfer(self._runner, folder)
         self._begin(msgspec.structs.replace(orders, load=load))
 
     def _clock(self) -> ClockOffset | None:
         return self._master.clock
 
     def on_quitting(self) -> None:
-        """Hand over what there is."""
+        """Hand over the results so far."""
         if self.run is not None and not self.run.ended:
             super().on_quitting()
             self._hand_over()
@@ -82,8 +82,8 @@ class Worker(Role):
         self._hand_over()
 
     def _hand_over(self) -> None:
-        if self._courier is not None:
-            self._courier.finish()
-            self._courier = None
-        self._runner._send_stats()  # noqa: SLF001  (what Locust itself does at the end; there is no public name for it)
+        if self._transfer is not None:
+            self._transfer.finish()
+            self._transfer = None
+        self._runner._send_stats()  # noqa: SLF001  (Locust does this itself at the end; it has no public name)
         self._runner.send_message(ENDED)

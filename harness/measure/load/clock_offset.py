@@ -1,7 +1,7 @@
-"""How far another machine's clock is from ours, from questions and answers over the network.
+"""The offset between a worker's clock and the master's, from questions and answers over the network.
 
-Each machine counts CLOCK_MONOTONIC from its own start. A latency is never computed across two of them; but to say what
-all workers did at the same time, their instants must be put on one clock.
+CLOCK_MONOTONIC counts from the start of each machine. No latency is computed from two machines' clocks; the offset
+only puts the instants of all workers on one time axis.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 TIME_NAMESPACE = Path("/proc/self/ns/time")  # containers may have clocks of their own
 
 
-class Exchange(msgspec.Struct, frozen=True, kw_only=True):
-    """Asked at `asked_ns` and answered at `answered_ns` on our clock; `theirs_ns`: the other's clock in between."""
+class ClockExchange(msgspec.Struct, frozen=True, kw_only=True):
+    """A question and its answer: their instants on our clock; between them the other clock showed `theirs_ns`."""
 
     asked_ns: int
     theirs_ns: int
@@ -27,7 +27,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClockOffset(msgspec.Struct, frozen=True, kw_only=True):
-    """`offset_ns` is added to our instants to get theirs; the truth is within `error_ns` of it."""
+    """`offset_ns` added to our instants gives the other clock's; the error is `error_ns` at most."""
 
     offset_ns: int
     error_ns: int
@@ -36,8 +36,8 @@ class ClockOffset(msgspec.Struct, frozen=True, kw_only=True):
 SAME = ClockOffset(offset_ns=0, error_ns=0)
 
 
-def offset_of(exchanges: Iterable[Exchange]) -> ClockOffset | None:
-    """From the quickest of the exchanges, whose answer can be off by half its time at most; None where there is none.
+def offset_of(exchanges: Iterable[ClockExchange]) -> ClockOffset | None:
+    """The offset by the quickest exchange, with half of its duration as the error; None without an exchange.
 
     (Cristian, Probabilistic clock synchronization, 1989.)
     """
@@ -49,7 +49,7 @@ def offset_of(exchanges: Iterable[Exchange]) -> ClockOffset | None:
 
 
 def clock_id() -> str:
-    """What tells this machine's CLOCK_MONOTONIC from any other; empty where the system does not say."""
+    """An identifier of this machine's CLOCK_MONOTONIC; empty where the system has none."""
     try:
         return f"{BOOT_ID.read_text().strip()} {TIME_NAMESPACE.readlink()}"
     except OSError:

@@ -3,14 +3,14 @@
 import pytest
 from evidence_of import START, S, closed_loop, report_of
 
-from harness.measure.load.locust.clock_offset import Exchange, clock_id, offset_of
+from harness.measure.load.clock_offset import ClockExchange, clock_id, offset_of
 from harness.record.merge_workers import INSTANTS, report_to_master_time, rows_to_master_time
 
 
 def test_the_quickest_exchange_decides_and_the_truth_is_within_its_error():
     true_ns = 7_000_000_123
-    slow = Exchange(asked_ns=0, theirs_ns=true_ns + 900, answered_ns=1_000)  # 900 of 1 000 ns on the way there
-    quick = Exchange(asked_ns=5_000, theirs_ns=true_ns + 5_010, answered_ns=5_100)
+    slow = ClockExchange(asked_ns=0, theirs_ns=true_ns + 900, answered_ns=1_000)  # 900 of 1 000 ns on the way there
+    quick = ClockExchange(asked_ns=5_000, theirs_ns=true_ns + 5_010, answered_ns=5_100)
     found = offset_of([slow, quick])
     assert found.error_ns == 51
     assert abs(found.offset_ns - true_ns) <= found.error_ns

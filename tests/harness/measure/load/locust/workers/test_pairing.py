@@ -7,7 +7,7 @@ import pytest
 import zmq
 
 from harness.errors import UserError
-from harness.measure.load.locust.pairing import PAIRING, _pair, checked_secret, key_pair, new_secret
+from harness.measure.load.locust.workers.pairing import PAIRING, _pair, checked_secret, key_pair, new_secret
 
 pytestmark = pytest.mark.process
 SECRET, OTHER = "a secret of the master", "another secret of a stranger"
@@ -84,7 +84,7 @@ def test_a_secret_that_can_be_guessed_is_refused():
 def test_locust_without_a_secret_says_which_variable_it_wants():
     code = (
         "import os; os.environ.pop('SWEEPSPOT_PAIRING', None)\n"
-        "from harness.measure.load.locust.pairing import secure_sockets\n"
+        "from harness.measure.load.locust.workers.pairing import secure_sockets\n"
         "secure_sockets(['--worker'])\nfrom locust.rpc import zmqrpc\nzmqrpc.Client('127.0.0.1', 1, 'me')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -1,0 +1,151 @@
+"""Parses any HTTP/1 response with llhttp (`httptools`), and adds limits, decompression and the end by close."""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from typing import NamedTuple
+
+import httptools
+
+MAX_HEAD_BYTES = 64 << 10
+MAX_BODY_BYTES = 256 << 20
+CUT_SHORT = "the connection was closed in the middle of a response"
+
+
+class HttpError(Exception):
+    """The bytes are no HTTP response, or one beyond the limits."""
+
+
+class HttpResponse(NamedTuple):
+    """One whole response."""
+
+    status: int
+    body: bytes
+    timing: bytes  # the value of Server-Timing; empty where there is none
+    keep_alive: bool
+    size_bytes: int  # on the wire, head included
+
+
+class LlhttpParser:
+    """Turns the bytes of a socket into whole responses, as `ResponseParser` does, but every response through llhttp."""
+
+    missing_bytes = 0  # of a body of known length: llhttp does not tell
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._done: deque[HttpResponse] = deque()
+        self._open = False
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body: list[bytes] = []
+        self._size = self._head_size = self._body_size = 0
+        self._in_body = False
+        self._failure: HttpError | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether it holds bytes of a response."""
+        return self._open or bool(self._done)
+
+    def feed(self, data: bytes) -> HttpResponse | None:
+        """Take the next bytes. Raises HttpError."""
+        self._open = self._open or not self._done
+        self._size += len(data)
+        if not self._in_body:
+            self._head_size += len(data)
+        try:
+            if data:
+                self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as error:
+            raise HttpError("the server asks for another protocol") from error
+        except httptools.HttpParserError as error:
+            self._broken(error)
+        if not self._in_body and self._open and self._head_size > MAX_HEAD_BYTES:
+            raise HttpError(f"the head of the response is longer than {MAX_HEAD_BYTES} bytes")
+        return self._done.popleft() if self._done else None
+
+    def _broken(self, error: Exception) -> None:
+        if self._failure is not None:
+            raise self._failure from error
+        if not self._done:
+            raise HttpError(f"not an HTTP response: {error}") from error
+        # The response is whole; the bytes after it are not HTTP, so the connection cannot be used any further.
+        self._done.append(self._done.pop()._replace(keep_alive=False))
+        self._open = False
+
+    def eof(self) -> HttpResponse | None:
+        """The server sent its last byte, which may complete a response. Raises HttpError."""
+        if self._done:
+            return self._done.popleft()
+        framed = any(name in (b"content-length", b"transfer-encoding") for name, _ in self._headers)
+        if self._in_body and not framed:
+            self._finish(keep_alive=False)
+            return self._done.popleft()
+        return None
+
+    # llhttp calls the following methods.
+
+    def on_message_begin(self) -> None:
+        """A response begins."""
+        self._open = True
+        self._headers = []
+        self._body = []
+        self._body_size = 0
+        self._in_body = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header line."""
+        self._headers.append((name.lower(), value.strip()))
+
+    def on_headers_complete(self) -> None:
+        """The body follows."""
+        self._in_body = True
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body. Raises HttpError."""
+        self._body_size += len(body)
+        if self._body_size > MAX_BODY_BYTES:
+            self._failure = HttpError(f"the body of the response is longer than {MAX_BODY_BYTES} bytes")
+            raise self._failure
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """The response is whole. Raises HttpError."""
+        if self._parser.get_status_code() < 200:
+            self._in_body = False  # informational; the response itself is still to come
+            self._head_size = 0
+            return
+        self._finish(keep_alive=self._parser.should_keep_alive())
+
+    def _finish(self, *, keep_alive: bool) -> None:
+        try:
+            body = self._content()
+        except HttpError as error:
+            self._failure = error
+            raise
+        timing = self._header(b"server-timing")
+        self._done.append(HttpResponse(self._parser.get_status_code(), body, timing, keep_alive, self._size))
+        self._open = self._in_body = False
+        self._size = self._head_size = 0
+
+    def _content(self) -> bytes:
+        """The body of the whole response. Raises HttpError."""
+        return _decompressed(b"".join(self._body), self._header(b"content-encoding"))
+
+    def _header(self, name: bytes) -> bytes:
+        return b", ".join(value for header, value in self._headers if header == name)
+
+
+def _decompressed(body: bytes, encoding: bytes) -> bytes:
+    if encoding.lower() in (b"", b"identity"):
+        return body
+    if encoding.lower() not in (b"gzip", b"x-gzip", b"deflate"):
+        raise HttpError(f"the response is encoded as {encoding[:40].decode('latin-1')}, which was not asked for")
+    try:
+        inflater = zlib.decompressobj(wbits=47 if encoding.lower() != b"deflate" else zlib.MAX_WBITS)
+        plain = inflater.decompress(body, MAX_BODY_BYTES)
+    except zlib.error as error:
+        raise HttpError(f"the compressed body of the response is damaged: {error}") from error
+    if not inflater.eof:
+        raise HttpError("the compressed body of the response is cut short or too long")
+    return plain

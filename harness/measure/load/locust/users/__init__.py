@@ -1,0 +1,1 @@
+"""User classes of Locust, and the requests of other clients."""
