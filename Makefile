@@ -70,6 +70,7 @@ test-all: test e2e
 bench: $(DEV_STAMP)
 	@echo "bench: figures depend on the machine; leave it alone meanwhile"
 	@$(BIN)/python -m pytest -q -s --timeout 0 -o python_files='bench_*.py' tests/benchmarks
+	@$(BIN)/python -m tests.benchmarks.bench_harmed_time
 	@$(BIN)/python -m tests.benchmarks.bench_agent throughput scheduling agreement
 
 lint: $(DEV_STAMP)

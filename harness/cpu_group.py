@@ -65,10 +65,15 @@ class CpuGroup:
         self.remove()
 
 
+def is_own_name(name: str) -> bool:
+    """Whether a group of that name was made by `CpuGroup.make`."""
+    return name.startswith(_PREFIX)
+
+
 def group_of(pid: int, root: Path = ROOT) -> Path | None:
     """The folder of the group that `CpuGroup.make` made for a process; None where it has none."""
     for path in _parents(root, Path(f"/proc/{pid}/cgroup")):
-        if path.name.startswith(_PREFIX):
+        if is_own_name(path.name):
             return path
     return None
 

@@ -1,4 +1,4 @@
-"""What points, verdicts and findings are called in reports."""
+"""Names of points, verdicts and findings in reports."""
 
 from __future__ import annotations
 

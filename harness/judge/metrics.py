@@ -1,4 +1,4 @@
-"""The numbers a report may show. Types only: `harness/judge/summarise.py` is where they are computed.
+"""The types of all numbers that a report may show. `harness/judge/summarise.py` computes them.
 
 A number the sample cannot support is None, never zero. Latencies are in milliseconds, intervals are
 nominal 95 %.
@@ -78,7 +78,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamMetrics(msgspec.Struct, frozen=True, kw_only=True):
-    """Streamed answers: how soon they begin and how steadily they go on."""
+    """Latency and rate of streamed responses."""
 
     ttft: Latency  # time to first token: first piece of text - due
     itl: Latency  # inter-token latency: every gap between two successive tokens of a stream
@@ -90,7 +90,7 @@ class StreamMetrics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TimeSplit(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the mean response time goes, in milliseconds; None where the server did not say.
+    """The parts of the mean response time, in milliseconds; None where the server does not report them.
 
     send: due to sent, without what clients spent on preprocessing (client). rest: what is left (network, parsing,
     generator). The parts sum to the mean.
@@ -106,7 +106,7 @@ class TimeSplit(msgspec.Struct, frozen=True, kw_only=True):
     decode_ms: float | None = None  # of a stream: from its first token to its last
     serialise_ms: float | None = None
     rest_ms: float | None = None
-    source: str = ""  # who said what the server's parts are
+    source: str = ""  # of the server's parts: `Server-Timing`, or the name of its statistics
 
 
 class Steps(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,7 +119,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
-    """The share of payloads whose served answers named the right class, each payload counted once."""
+    """The share of payloads with right predictions, each payload counted once."""
 
     value: float
     low: float
@@ -278,7 +278,7 @@ class TradeOffPoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LayoutMetrics(msgspec.Struct, frozen=True, kw_only=True):
-    """What one point's layout gave. Absent where the point has too little to say it."""
+    """The figures of one point's layout of processes. None where the point has too few requests for one."""
 
     point: int
     replicas: int

@@ -1,4 +1,4 @@
-"""Is one thing faster than another? Compared by runs, one number each, never by requests.
+"""Compares two settings by the figures of their runs, one number each, never by their requests.
 
 Requests of one run share everything that differs between runs; treating them as independent calls identical servers
 different in a third to four fifths of all cases.

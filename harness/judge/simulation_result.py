@@ -1,4 +1,4 @@
-"""What a simulation said, kept beside the rows it was taken from. Types only."""
+"""The result of a simulation, and its file `simulation.json` in the run directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a point meet its objective? Yes, no, or the data cannot say."""
+"""Checks a point against its SLO: met, missed, or undecided where its intervals are too wide."""
 
 from __future__ import annotations
 

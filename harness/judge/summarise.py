@@ -1,4 +1,4 @@
-"""Where every number of a report is computed: rows in, metrics out.
+"""Computes every number of a report: rows in, metrics out.
 
 Response times are those of good answers due in the measure phase, counted from when they were due. Requests that
 timed out or were given up count with the time they had waited, as "at least". Errors and rejections have no place
@@ -17,7 +17,7 @@ from harness.judge.checks import TrialCase, judge_point, judge_trial, standing_t
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.judge.metrics import Counts, PointMetrics, Timeline, TimeSplit, TrialMetrics, Usage
-from harness.judge.numbers.accuracy import accuracy, predictions
+from harness.judge.numbers.accuracy import NO_PREDICTIONS, accuracy, predictions
 from harness.judge.numbers.class_metrics import class_names, class_samples, only_class, pooled_classes
 from harness.judge.numbers.latency import NOTHING, pooled_latency, trial_latency
 from harness.judge.numbers.machine.usable_time import usable_time
@@ -45,9 +45,8 @@ from harness.record.rows import Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from numpy.typing import NDArray
-
     from harness.judge.metrics import ClassMetrics, Latency
+    from harness.judge.numbers.accuracy import Predictions
     from harness.judge.numbers.class_metrics import ClassSample
     from harness.judge.numbers.throughput import Rates
     from harness.judge.numbers.token_latency import StreamSample
@@ -69,7 +68,7 @@ class TrialSummary:
     durations: dict[str, Durations] = field(default_factory=dict)  # by DURATIONS; empty where nothing was measured
     rates_rps: Rates = field(default_factory=lambda: NO_RATES)
     good_rates_rps: Rates = field(default_factory=lambda: NO_RATES)
-    predictions: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    predictions: Predictions = NO_PREDICTIONS
     class_names: tuple[str, ...] = ()
     classes: tuple[ClassSample, ...] = ()  # where there are several
     stream: StreamSample | None = None

@@ -5,6 +5,7 @@ All settings of the load are in one file in the trial's folder; beside it only L
 
 from __future__ import annotations
 
+import math
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from harness.plan.plan import Plan, Point, Trial
 
 WORKER_WAIT_S = 600.0
+STOP_SLACK_S = 5  # whole, as the stop time-out must be: Locust reads no fraction of a second
 SETTINGS = "settings.json"
 ALL_ADDRESSES = ("0.0.0.0", "[::]", "*")  # noqa: S104  (a process can bind to them, but no client can connect to them)
 
@@ -35,7 +37,7 @@ def load_command(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, tri
     write_whole(trial_dir / SETTINGS, pretty(load))
     return [
         *(sys.executable, "-m", "locust", "-f", plan.scenario, "--headless", "--only-summary"),
-        *("-u", str(users), "-r", str(users), "--stop-timeout", f"{load.timeout_s + 5:g}"),
+        *("-u", str(users), "-r", str(users), "--stop-timeout", str(math.ceil(load.timeout_s) + STOP_SLACK_S)),
         *("--settings", str(trial_dir / SETTINGS)),
         *(("--host", endpoint.url) if endpoint.url else ()),
         *_processes(plan),

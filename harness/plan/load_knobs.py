@@ -1,4 +1,4 @@
-"""The knobs of the load itself: swept like any other, owned by no target."""
+"""The knobs of the load, which are swept like those of a target."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOAD_KNOBS = KnobSet(
     (
         Knob(
             name=CONCURRENCY,
-            doc="Users in a closed loop: each sends its next request when its last answer came.",
+            doc="Users in a closed loop: each sends its next request after its last response.",
             default=32,
             swept=(1, 8, 32, 128),
             unit="users",
@@ -25,7 +25,7 @@ LOAD_KNOBS = KnobSet(
         ),
         Knob(
             name=RATE,
-            doc="Requests per second of an open loop, whatever the answers do (--arrivals says how they are spread).",
+            doc="Requests per second of an open loop, independent of the responses (--arrivals chooses the process).",
             default=100.0,
             swept=(50.0, 100.0, 200.0, 400.0, 800.0),
             unit="requests/s",
@@ -36,7 +36,7 @@ LOAD_KNOBS = KnobSet(
         ),
         Knob(
             name=MIX,
-            doc="How much of each request class of the scenario a load has, by weight: predict:95+explain:5. Without "
+            doc="The weights of the scenario's request classes in the load: predict:95+explain:5. Without "
             "values: the scenario's first class alone, then its own mix.",
             default="predict",
             swept=("predict", "predict:90+explain:10"),
@@ -56,7 +56,7 @@ LOAD_KNOBS = KnobSet(
         ),
         Knob(
             name=SKEW,
-            doc="How unequally the payloads are asked for: exponent of Zipf's law; 0: all alike.",
+            doc="Exponent of Zipf's law for the popularity of payloads; 0: all equally popular.",
             default=0.0,
             swept=(0.0, 1.0, 2.0),
             minimum=0,
@@ -66,7 +66,7 @@ LOAD_KNOBS = KnobSet(
         ),
         Knob(
             name=CHECK,
-            doc="Which answers are compared with the right ones: all; sample: the first of each payload and 5 %; "
+            doc="Which responses are compared with the expected ones: all; sample: the first of each payload and 5 %; "
             "or none (off).",
             default="all",
             swept=("all", "sample", "off"),

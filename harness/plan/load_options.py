@@ -22,6 +22,7 @@ from harness.plan.option_text import (
     parse_positive_seconds,
     parse_seconds,
     parse_switch,
+    seconds_text,
     whole,
 )
 from harness.wire.protocols import PROTOCOLS, protocol_named
@@ -85,7 +86,9 @@ def _default_text(field: str) -> str:
                 value = known.default
                 if isinstance(value, bool):
                     return "on" if value else "off"
-                return f"{value:g}" + ("s" if field.endswith("_s") else "") if isinstance(value, float) else str(value)
+                if field.endswith("_s"):
+                    return seconds_text(value)
+                return f"{value:g}" if isinstance(value, float) else str(value)
     return ""
 
 

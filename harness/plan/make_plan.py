@@ -1,4 +1,4 @@
-"""Makes a plan of a draft: knobs and load levels are crossed, ordered and seeded."""
+"""Makes a plan from a draft: it crosses knobs with load levels and puts the trials into a seeded order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.errors import UserError
 from harness.plan.arrivals import Closed, arrivals_of, has_field
 from harness.plan.knobs import Apply, Knob, KnobSet, Setting, Value, cross
 from harness.plan.load_knobs import CONCURRENCY, LEVELS, LOAD_KNOBS, MIX, PROTOCOL, RATE
-from harness.plan.option_text import names_of
+from harness.plan.option_text import names_of, seconds_text
 from harness.plan.plan import (
     FEWEST_REPEATS,
     MODEL,
@@ -44,7 +44,7 @@ DEFAULT_MAX_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A plan without points, and what its points are to be made of."""
+    """A plan without points, and the knobs and load levels of which its points are made."""
 
     plan: Plan
     spec: TargetSpec  # the plan's target
@@ -105,8 +105,8 @@ def within_budget(plan: Plan, starts: tuple[int, ...], *, given: bool) -> Plan:
     needed_s = first_look_seconds(planned)
     if given and needed_s > budget_s:
         raise UserError(
-            f"--budget {budget_s:g}s: a look at each of {len(plan.points)} points takes about {math.ceil(needed_s)} s; "
-            "give more, or sweep fewer values"
+            f"--budget {seconds_text(budget_s)}: a look at each of {len(plan.points)} points takes about "
+            f"{math.ceil(needed_s)} s; give more, or sweep fewer values"
         )
     if given or BUDGET_ROOM * needed_s <= budget_s:
         return planned
@@ -141,7 +141,9 @@ def _seconds(plan: Plan, loads: Sequence[Arrivals]) -> float:
         return DEFAULT_SECONDS if plan.precision is None else DEFAULT_PRECISE_SECONDS
     seconds = max(lengths_s) - plan.load.warmup_s
     if seconds <= 0:
-        raise UserError(f"--warmup {plan.load.warmup_s:g}s: nothing is left to measure of {max(lengths_s):g} s")
+        raise UserError(
+            f"--warmup {seconds_text(plan.load.warmup_s)}: nothing is left to measure of {max(lengths_s):g} s"
+        )
     return seconds
 
 
@@ -152,8 +154,8 @@ def _repeats(draft: Draft, seconds: float) -> int:
     repeats = int(draft.max_seconds / seconds + 1e-9)
     if repeats < FEWEST_REPEATS:
         raise UserError(
-            f"--max-seconds {draft.max_seconds:g}s: a precision takes {FEWEST_REPEATS} repeats or more of --seconds "
-            f"{seconds:g}s; give {FEWEST_REPEATS * seconds:g}s or more"
+            f"--max-seconds {seconds_text(draft.max_seconds)}: a precision takes {FEWEST_REPEATS} repeats or more of "
+            f"--seconds {seconds_text(seconds)}; give {FEWEST_REPEATS * seconds:g}s or more"
         )
     return repeats
 
@@ -168,7 +170,7 @@ def _refuse_knobs_of_others(draft: Draft) -> None:
 
 
 def _split(knobs: KnobSet, fixed: Setting, grid: list[Setting]) -> tuple[list[Setting], list[str]]:
-    """The settings of the grid that can be, and of the others why they cannot. Raises UserError where none can."""
+    """The settings of the grid that are possible, and why the others are not. Raises UserError where none is."""
     conflicts = [knobs.conflict_in({**fixed, **setting}) for setting in grid]
     possible = [setting for setting, conflict in zip(grid, conflicts, strict=True) if conflict is None]
     reasons = [conflict for conflict in dict.fromkeys(conflicts) if conflict is not None]
@@ -178,13 +180,13 @@ def _split(knobs: KnobSet, fixed: Setting, grid: list[Setting]) -> tuple[list[Se
 
 
 def _not_here(knobs: KnobSet, words: Sequence[str]) -> list[str]:
-    """Of the knobs swept by their bare names: the values that this machine lacks, and how to get them."""
+    """The values that this machine lacks, of knobs swept by their bare names, and how to get them."""
     bare = [knob for knob in knobs if knob.name in words]
     return [f"{knob.name}={value}: {remedy}" for knob in bare for value, remedy in knob.unavailable]
 
 
 def model_knob(model: str, spec: TargetSpec | None) -> Knob:
-    """Which model is served; a plain sweep compares those of the same task."""
+    """The knob for the model that is served; a plain sweep compares the models of the same task."""
     return Knob(
         name=MODEL,
         doc="The model that is served; a plain sweep takes all that were trained on the same data.",
@@ -196,7 +198,7 @@ def model_knob(model: str, spec: TargetSpec | None) -> Knob:
 
 
 def with_load_knobs(knobs: KnobSet) -> KnobSet:
-    """All that can be swept on a target: its own knobs and the load's."""
+    """The knobs of a target together with those of the load."""
     return KnobSet(knobs.owner_name, (*knobs, *LOAD_KNOBS))
 
 
@@ -214,7 +216,7 @@ def _check_protocols(draft: Draft, values: dict[str, tuple[Value, ...]]) -> None
 
 
 def _restart_groups(points: Sequence[Point], knobs: KnobSet) -> list[int]:
-    """One number per point, equal where the target need not be started again between them."""
+    """One number per point, equal for points that share one start of the target."""
     restarting = {MODEL, *(knob.name for knob in knobs if knob.apply is Apply.RESTART)}
     groups: dict[tuple[Value, ...], int] = {}
     return [
@@ -224,13 +226,13 @@ def _restart_groups(points: Sequence[Point], knobs: KnobSet) -> list[int]:
 
 
 def restart_count(plan: Plan, knobs: KnobSet) -> int:
-    """How often the target is started again between trials, in the plan's order."""
+    """How often the target is restarted between trials, in the plan's order."""
     groups = _restart_groups([plan.point(trial.point) for trial in plan.trials], with_load_knobs(knobs))
     return sum(before != after for before, after in itertools.pairwise(groups))
 
 
 def estimated_seconds(plan: Plan, knobs: KnobSet | None) -> float:
-    """How long a plan will take, target starts included; `knobs` None: the target is not ours to start."""
+    """How long a plan will take, target starts included; `knobs` None: the harness does not start the target."""
     if plan.budget_seconds is not None:
         return plan.budget_seconds
     trial_seconds = plan.seconds + trial_overhead_seconds(plan)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from harness.errors import UserError, unknown_name
@@ -39,6 +40,12 @@ def parse_seconds(text: str, flag: str) -> float:
     if seconds > WEEK_S:
         raise UserError(f"{flag} {text}: give a week at most")
     return seconds
+
+
+def seconds_text(seconds: float) -> str:
+    """A length of time as `parse_seconds` reads it, without loss: `2s`, `0.5s`."""
+    text = format(Decimal(repr(seconds)), "f")
+    return (text.rstrip("0").rstrip(".") if "." in text else text) + "s"
 
 
 def parse_positive_seconds(text: str, flag: str) -> float:

@@ -1,4 +1,4 @@
-"""A plan: everything a run is going to do, decided before it starts and written to run.json."""
+"""A plan: everything that a run will do, decided before it starts and written to run.json."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ PointT = TypeVar("PointT", bound=BasePoint)
 
 
 class BasePlan(msgspec.Struct, Generic[PointT], frozen=True, kw_only=True):
-    """What every plan holds: the points, and in which order each is measured how often."""
+    """The fields of every plan: the points, and the order of the trials that measure them."""
 
     name: str = ""
     model: str = ""
@@ -153,7 +153,7 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
         return {name: value for name, value in self.setting_of(point).items() if name not in (MODEL, *OF_THE_LOAD)}
 
     def model_at(self, point: Point) -> str:
-        """The model that is asked for at `point`."""
+        """The model that requests ask for at `point`."""
         return str(self.setting_of(point).get(MODEL, self.model))
 
     @property

@@ -1,4 +1,4 @@
-"""Request classes and how a load mixes them: `predict:95+explain:5`."""
+"""Request classes, and the mix of them in a load: `predict:95+explain:5`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PART = re.compile(r"([\w.-]+)(?::(\d+(?:\.\d+)?))?")
 
 
 class RequestClass(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of request: what it asks, of which model, and the limit that it is held to."""
+    """One kind of request: its verb, its model, its size, and its own latency limit."""
 
     verb: str = "predict"  # one of VERBS
     model: str | None = None  # None: the load's --model
@@ -27,7 +27,7 @@ class RequestClass(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClassShare(msgspec.Struct, frozen=True, kw_only=True):
-    """A request class in a load; weights count relative to each other."""
+    """A request class with its weight in a load; weights are relative to each other."""
 
     name: str
     weight: float = 1.0

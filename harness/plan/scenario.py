@@ -30,7 +30,7 @@ SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
-    """The request classes of a locustfile, how it mixes them (empty: all the same), and its model and knobs."""
+    """The request classes of a locustfile, their mix (empty: equal weights), and its defaults of the load."""
 
     classes: dict[str, RequestClass] = msgspec.field(default_factory=lambda: {"predict": RequestClass()})
     mix: str = ""
@@ -40,7 +40,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def own_mix(self) -> str:
-        """The mix that the scenario itself has: all of its classes."""
+        """The scenario's mix, or all of its classes with equal weights."""
         return self.mix or "+".join(self.classes)
 
     def verbs(self, mix: str) -> set[str]:
@@ -69,7 +69,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_scenario(name: str) -> str:
-    """The path of a locustfile: `name` itself, or that of the scenario called so. Raises UserError."""
+    """The path of the locustfile that `name` is, or that of the scenario with this name. Raises UserError."""
     if name.endswith(".py"):
         return name
     if Path(name).is_file():
@@ -82,7 +82,7 @@ def find_scenario(name: str) -> str:
 
 
 def scenario_name(path: str) -> str:
-    """What `find_scenario` finds the locustfile at `path` by, from any checkout; the path of one that is not ours."""
+    """The name by which `find_scenario` finds the locustfile in any checkout; the path of one that is not ours."""
     ours = Path(path).resolve().parent == SCENARIOS.resolve()
     return Path(path).stem if ours else path
 

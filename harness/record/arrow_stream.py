@@ -1,4 +1,4 @@
-"""A file that grows by whole Arrow record batches: what was appended is the kernel's, and outlives `kill -9`."""
+"""A file that grows by whole Arrow record batches. An appended batch survives `kill -9` of the writer."""
 
 from __future__ import annotations
 

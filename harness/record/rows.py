@@ -1,4 +1,4 @@
-"""A row: what is kept of one request.
+"""The schema of a row: everything that is recorded of one request.
 
 In the load process a row is one packed struct written into a preallocated buffer (`row_struct` and `row_dtype`: the
 same layout for `struct` and NumPy); on disk it is one line of an Arrow table (`row_schema`).

@@ -1,4 +1,4 @@
-"""The run directory: the only thing that passes from measuring to judging and showing.
+"""The run directory: the only link between measuring on one side, judging and showing on the other.
 
     <run>/run.json                         RunRecord: plan, command line, environment, model card
          /envelope.json                    Envelope of a load process on this machine, where it was calibrated before

@@ -1,4 +1,4 @@
-"""When each token of a streamed answer came: `tokens.arrow`, a line per stream beside the rows.
+"""`tokens.arrow`: the arrival times of the tokens of streamed responses, one line per stream.
 
 An Arrow stream like the rows, readable up to its last whole batch. `request` and `worker` say which row it belongs to.
 """

@@ -1,4 +1,4 @@
-"""Evidence: everything that was measured in one trial, before anything is computed from it."""
+"""Everything that was measured in one trial, before anything is computed from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialData:
-    """What one trial left behind.
+    """What one trial left on disk.
 
     rows: `harness.record.rows.row_schema()`, all shards and phases, in any order; None where no shard could be read.
     samples: `harness.record.samples.sample_schema()`; None where the samplers wrote nothing.

@@ -1,6 +1,6 @@
-"""The search for a setting's capacity: the highest rate of Poisson arrivals at which it keeps the objective.
+"""The search for a setting's capacity: the highest rate of Poisson arrivals at which it meets the SLO.
 
-Pure: it says which load to try next and is told what came of it. First a ladder of closed-loop users finds the
+A pure algorithm: it returns the next load and takes the result of each. First a ladder of closed-loop users finds the
 throughput that the target cannot pass; then the rate is bisected; then, near the border, the logarithm of
 percentile / limit is taken as linear in the rate, and rates are tried where that line crosses zero. (Bisection alone
 needs twice the probes for the same error; see `tests/harness/test_capacity_search.py`.)

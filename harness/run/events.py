@@ -1,4 +1,4 @@
-"""Events of a run, for whoever watches it. A terminal's progress display is one listener; a listener may ignore them.
+"""Events of a run. The terminal's progress display is one listener; a listener may ignore any event.
 
 Names and results are text that is ready to show: a listener needs to know nothing about what is measured.
 """

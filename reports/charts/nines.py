@@ -1,4 +1,4 @@
-"""The axis of an accuracy: every further nine has the same room, as the last percents are the story."""
+"""An axis for accuracies that gives every further nine the same room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Throughput against processes, as simulated: behind one port, behind one queue, and as it would be for nothing."""
+"""Simulated throughput against processes: behind one port, behind one queue, and with perfect scaling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Charts of what accuracy costs: a mark for each setting at its best load, and a line along the Pareto front."""
+"""Charts of accuracy against speed: a mark for each setting at its best load, and a line along the Pareto front."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Request classes side by side: what each got, and what the others cost it."""
+"""The table of request classes: the figures of each, and its slowdown by the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Findings by kind: what many points share is said once."""
+"""Findings grouped by kind, so that one shared by many points is shown once."""
 
 from __future__ import annotations
 

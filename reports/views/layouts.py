@@ -1,4 +1,4 @@
-"""Layouts of processes side by side: what more of them gave."""
+"""The table of layouts of processes and their speedups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a simulation predicted, as a table, for a page and for a terminal."""
+"""The predictions of a simulation as a table, for the page and the terminal."""
 
 from __future__ import annotations
 

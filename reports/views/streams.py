@@ -1,4 +1,4 @@
-"""Streamed answers: how soon they begin, how steadily they go on, how many tokens there are."""
+"""Streamed responses: time to first token, inter-token latency, and tokens per second."""
 
 from __future__ import annotations
 

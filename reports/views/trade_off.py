@@ -1,4 +1,4 @@
-"""Accuracy beside speed: the table of what each setting costs, and what the steps of preprocessing take."""
+"""Tables of accuracy against throughput for each setting, and of the time of preprocessing steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the time goes and what it costs, per point: figures with bars."""
+"""Parts of the response time and resource usage per point: figures with bars."""
 
 from __future__ import annotations
 
@@ -122,6 +122,7 @@ COLUMNS: Mapping[str, Callable[[Usage], str]] = {
     "CPU target, cores": lambda usage: units.number(usage.cpu_target_cores, 2),
     "CPU load, cores": lambda usage: units.number(usage.cpu_load_cores, 2),
     "Memory target, MB": lambda usage: units.number(usage.rss_target_mb),
+    "of it, pages shared by its processes counted once": lambda usage: units.number(usage.pss_target_mb),
     "Memory load, MB": lambda usage: units.number(usage.rss_load_mb),
     "Threads": lambda usage: units.number(usage.threads_target, 2),
     "Context switches /s": lambda usage: units.number(usage.context_switches_per_s),

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.numbers.machine.harmed_time import CleanTime, Requests, Stretches, clean_time
+from harness.judge.numbers.machine.backlog import Requests
+from harness.judge.numbers.machine.harmed_time import CleanTime, Stretches, clean_time
 from harness.judge.stats.mean_intervals import batch_means_interval, batch_rates
 from harness.judge.stats.quantile_interval import effective_sample_sizes, quantile_interval
 from harness.judge.stats.quantiles import quantile

@@ -42,7 +42,8 @@ def test_work_in_the_generator_turns_the_verdict(tmp_path):
     code, point, found = ended(begin(tmp_path / "run", *words, FAULT_MS="3"))
     assert code == INVALID
     assert point["verdict"] == "INVALID"
-    assert found["lateness"] == "INVALID"
+    # Where others keep the machine so busy that nothing can be said, that is said first.
+    assert found.get("lateness", found.get("harmed")) == "INVALID"
     # On a machine that others keep busy it may not even get the time to be busy itself.
     assert found.get("generator_cpu") in (None, "DEGRADED", "INVALID")
 
@@ -59,7 +60,7 @@ def test_a_block_of_200_ms_is_in_the_response_time_and_not_in_the_service_time(t
     code, point, found = ended(begin(tmp_path / "run", *words, FAULT_MS="200", FAULT_ONCE="500"))
     # 80 of 800 requests were due during it; two were open.
     assert point["response"]["max_ms"] >= 200
-    assert {"lateness", "loop_lag"} & set(found)
+    assert {"lateness", "loop_lag", "harmed"} & set(found)
     assert point["verdict"] != "VALID"
     (path,) = (tmp_path / "run").glob("trials/*/requests.arrow")
     rows = read_rows(path).to_pydict()

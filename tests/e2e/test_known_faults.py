@@ -72,7 +72,8 @@ class Told:
 
 def _told(done, out, log):
     folder = RunDir(out)
-    (data,) = folder.evidence(folder.read().plan)
+    plan = folder.read().plan
+    data = folder.trial_data(plan, plan.trials[0])
     window_ns = data.reports[0].measure_start_ns, data.reports[0].measure_end_ns
     lines = np.loadtxt(log, dtype=np.int64, ndmin=2)
     return Told(done.returncode, json.loads(done.stdout)["result"], window_ns, lines)

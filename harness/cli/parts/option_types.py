@@ -18,7 +18,7 @@ SEED = click.IntRange(0, 2**31)
 
 
 class Parsed(click.ParamType[Any]):
-    """A value that a parser of `harness.plan.option_text`, or one like them, makes of a text and its flag."""
+    """A value parsed from a text and its flag by a function such as those of `harness.plan.option_text`."""
 
     def __init__(self, parse: Callable[[str, str], Any], name: str) -> None:
         self.name = name

@@ -97,14 +97,14 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="NAME|FILE",
         is_eager=True,
         callback=_take_defaults,
-        help="What is sent: predict, image, speech, text, agent, ... or a locustfile; it may have defaults of its own.",
+        help="The requests: predict, image, speech, text, agent, ... or a locustfile, which may set defaults.",
     ),
     click.option(
         "--tls-ca",
         type=click.Path(exists=True, dir_okay=False, resolve_path=True),
         callback=lambda _, __, path: _for_children(TLS_CA, path),
         expose_value=False,
-        help="Certificates (PEM) to believe in place of the system's, for an https URL.",
+        help="Certificates (PEM) to trust in place of the system's, for an https URL.",
     ),
     TOKEN_OPTION,
     click.option(
@@ -132,7 +132,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         type=SloType(),
         default=None,
         metavar="BOUNDS",
-        help="The latency limit, for example 'p99<50ms,errors<1%'; when given, missing it is exit code 5. "
+        help="The latency limit, for example 'p99<50ms,errors<1%'; if given, missing it is exit code 5. "
         f"[default: {DEFAULT_SLO}, not enforced]",
     ),
     click.option(
@@ -146,7 +146,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--workers",
         type=click.IntRange(1, 1000),
         default=None,
-        help="Load from so many workers that you start, on this or other machines (`python -m harness worker`).",
+        help="Number of workers that you start yourself, on this or other machines (`python -m harness worker`).",
     ),
     click.option(
         "--bind",
@@ -154,7 +154,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         default="127.0.0.1:5557",
         show_default=True,
         metavar="HOST:PORT",
-        help="With --workers: where they reach this machine.",
+        help="With --workers: the address at which they reach this machine.",
     ),
     click.option(
         "--isolate/--no-isolate", default=True, show_default=True, help="Pin target and load to separate cores."

@@ -105,7 +105,7 @@ def refuse_options(names: Iterable[str], why: str, instead: str = "") -> None:
 
 
 def refuse_beside_resume() -> None:
-    """Raise UserError for anything that is given to a run that goes on, but where to show it and how to reach it."""
+    """Raise UserError for any option beside --resume that a resumed run cannot use."""
     names = {str(option.name) for option in click.get_current_context().command.params}
     refuse_options(names - BESIDE_RESUME, "a run that goes on keeps its own plan", "a new run, without --resume,")
 

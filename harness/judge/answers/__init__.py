@@ -1,1 +1,1 @@
-"""What a whole run says: the recommendation and what stands beside it."""
+"""Answers to the questions of a whole run: the recommendation, and comparisons of its settings."""

@@ -1,4 +1,4 @@
-"""What accuracy costs: of settings whose answers are right more or less often, which are worth choosing, and why."""
+"""The trade-off between accuracy and throughput over settings, and its Pareto front."""
 
 from __future__ import annotations
 

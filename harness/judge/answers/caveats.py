@@ -1,4 +1,4 @@
-"""What a reader of the recommendation must know of the point that it names: one short sentence for each fault."""
+"""Caveats of the recommended point: one short sentence for each fault that it shows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.judge.findings import Verdict
 from harness.judge.number_text import figure, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from harness.judge.findings import Finding
     from harness.judge.metrics import PointMetrics
@@ -38,6 +38,14 @@ def caveats(point: PointMetrics) -> Iterator[str]:
     harm = found.get(HARMED.name)
     if harm is not None and harm.verdict is not Verdict.VALID:
         yield f"Others kept the machine busy: {percent(harm.data['usable'])} of the time was free of that."
+
+
+def outages(points: Sequence[PointMetrics]) -> Iterator[str]:
+    """What stands although no point can be judged: the worst time without service, unless that is why."""
+    found = [each for point in points for each in point.findings if each.kind == UNAVAILABLE.name]
+    doubted = [each for each in found if each.verdict is not Verdict.INVALID]
+    if doubted:
+        yield min(doubted, key=lambda each: each.data["available"]).text
 
 
 def _unequal(unequal: Finding) -> str:

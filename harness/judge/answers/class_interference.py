@@ -1,4 +1,4 @@
-"""What request classes do to each other, in sentences: the answer of a run that sweeps their mix."""
+"""Sentences on how request classes slow each other down: the result of a run that sweeps their mix."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ P99 = 0.99
 
 
 def with_class_interference(found: Recommendation, points: Sequence[PointMetrics]) -> Recommendation:
-    """The answer, which for a sweep of nothing but the mix is what the classes do to each other.
+    """The recommendation; for a sweep of nothing but the mix, the slowdown of the classes in its place.
 
-    Mixes are different work: none of them is a setting to recommend. Told is what becomes of the class that the first
-    point has alone; the page's table of classes has the others.
+    Mixes are different work, so none of them can be recommended. The sentences are about the class that the first point
+    has alone; the page's table of classes has the others.
     """
     if not points or set(points[0].setting) != {MIX}:
         return found

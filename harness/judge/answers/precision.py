@@ -1,4 +1,4 @@
-"""Measuring until the intervals are tight: how tight a point's are, and whether that is what was asked for.
+"""Decides whether a point's intervals are as narrow as `--precision` requests.
 
 A point is run again and again, interleaved with the others, until the 95 % intervals of its throughput and of its p99
 reach no further from their value than the asked share of it, or until its time is used up. At least three repeats,
@@ -37,14 +37,14 @@ def half_widths(metrics: PointMetrics) -> dict[str, float]:
 
 
 def is_settled(metrics: PointMetrics, plan: Plan) -> bool:
-    """Whether the point needs no further repeat; never where no precision was asked for."""
+    """Whether the point needs no further repeat; False without `--precision`."""
     if plan.precision is None or metrics.repeats < FEWEST_REPEATS:
         return False
     return max(half_widths(metrics).values()) <= plan.precision
 
 
 def with_precision(points: Iterable[PointMetrics], plan: Plan) -> tuple[PointMetrics, ...]:
-    """The points, those marked that were not measured as precisely as was asked for."""
+    """The points; those less precise than requested have a finding of their own."""
     return tuple(_marked(point, plan) for point in points)
 
 

@@ -1,4 +1,4 @@
-"""Which setting to use, in one sentence: the best of the points that can be trusted, and against what."""
+"""Recommends a setting, in one sentence: the best of the points that pass the checks, and its gain."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.judge.answers.caveats import caveats
+from harness.judge.answers.caveats import caveats, outages
 from harness.judge.findings import Verdict
 from harness.judge.metrics import Recommendation
 from harness.judge.number_text import figure, listed, milliseconds
@@ -49,7 +49,8 @@ def recommend(points: Sequence[PointMetrics], slo: Slo | None) -> Recommendation
         return Recommendation(sentence="No answer: nothing was measured.")
     standing = [point for point in points if trusted(point) and point.counts.ok]
     if not standing:
-        return Recommendation(sentence=why_all_invalid(points) or "No answer: no point brought a good answer.")
+        why = why_all_invalid(points) or "No answer: no point brought a good answer."
+        return Recommendation(sentence=" ".join([why, *outages(points)]))
     eligible = [point for point in standing if slo is None or point.meets_slo]
     if not eligible:
         return Recommendation(sentence=why_none_meets(standing, slo))

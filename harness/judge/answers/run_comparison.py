@@ -1,4 +1,4 @@
-"""Two runs, point by point: what got better, what got worse, and what cannot be said."""
+"""Compares two runs point by point: better, worse, equivalent or inconclusive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the layouts of a run compare: what more processes gave at each load, what they could give, and who won."""
+"""Compares layouts of processes: the speedup of each over the smallest at every load, and its upper bound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Open loop: did the requests go out as the arrival process says?
+"""Checks of an open loop: were requests sent at the rate and with the spread of the arrival process?
 
 Tested in operational time: an instant counts as the number of requests that were to be sent by then. A process of any
 rate, ramps and steps included, is then one of a constant rate, which is even over the window.

@@ -1,4 +1,4 @@
-"""Is the point within what the load generator was seen to do against a server that does nothing?"""
+"""Checks whether a point lies within the load generator's limits, as calibrated against a server that does nothing."""
 
 from __future__ import annotations
 

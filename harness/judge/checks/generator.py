@@ -1,4 +1,4 @@
-"""Could the load generator do what was asked of it? Thresholds: lateness must be small against what is reported."""
+"""Checks of the load generator: lateness, CPU, loop lag and pauses must be small against the reported figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Did the machine play fair? Isolation, steal, and the samplers' own health."""
+"""Checks of the machine: isolated cores, stolen time, foreign processes, and the samplers' own health."""
 
 from __future__ import annotations
 

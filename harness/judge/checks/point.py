@@ -1,4 +1,4 @@
-"""Doubts about a point as a whole: over its repeats."""
+"""Checks of a point over its repeats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is everything on record? Conservation, the recorder, workers and processes that were lost."""
+"""Checks that no request is unrecorded: conservation, the recorder, and workers or processes that were lost."""
 
 from __future__ import annotations
 

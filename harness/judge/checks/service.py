@@ -44,10 +44,10 @@ def unavailable(case: TrialCase) -> Finding | None:
     out_s = (1 - served.share) * seconds
     from_s, length_s = (longest.start_ns - served.window_ns[0]) / 1e9, (longest.end_ns - longest.start_ns) / 1e9
     lasted = f"for {figure(length_s)} s" if longest.end_ns < served.window_ns[1] else "until the end"
-    times = f", in {len(served.outages)} times," if len(served.outages) > 1 else ""
+    several = f" That was the longest of {len(served.outages)} times." if len(served.outages) > 1 else ""
     text = (
-        f"The target was available for {percent(served.share)} of {figure(seconds)} s{times}: from {figure(from_s)} s "
-        f"on {lasted} {_what_it_did(longest)}."
+        f"The target was available for {percent(served.share)} of {figure(seconds)} s: from {figure(from_s)} s on "
+        f"{lasted} {_what_it_did(longest)}.{several}"
     )
     remedy = "Look into target.log at that time. In a closed loop who waits asks nothing, so percentiles hide it."
     data = {"available": served.share, "out_s": out_s, "longest_s": length_s, "at_s": from_s}

@@ -1,4 +1,4 @@
-"""Was there a steady state to measure?"""
+"""Checks that throughput and response times were steady."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What did the target answer? Failures, wrong answers, rejections, and a queue that only grows."""
+"""Checks of the target's responses: failures, wrong predictions, rejections, and a queue that only grows."""
 
 from __future__ import annotations
 

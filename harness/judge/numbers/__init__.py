@@ -1,1 +1,1 @@
-"""The figures of trials and points."""
+"""Computes the figures of trials and points from rows and samples."""

@@ -1,4 +1,4 @@
-"""How often served answers name the right class: the labels of the payloads against what was answered, under load."""
+"""The accuracy of served predictions under load, against the labels of the payloads."""
 
 from __future__ import annotations
 
@@ -22,45 +22,63 @@ if TYPE_CHECKING:
 _CLASS = 1 << 32  # payloads are numbered within their request class
 
 
-def predictions(due: RowColumns) -> NDArray[np.int64]:
-    """(n, 2) of every answer whose class was looked at: its payload, and 1 where the class was right."""
-    looked_at = (due["label"] != ABSENT) & (due["predicted"] != ABSENT)
-    rows = due.where(looked_at)
-    return np.stack([rows["request_class"] * _CLASS + rows["payload"], rows["label"] == rows["predicted"]], axis=1)
+class Predictions(NamedTuple):
+    """The predictions for each payload: payloads (n,) ascending, how many were made (n,), how many were right (n,)."""
+
+    payloads: NDArray[np.int64]
+    made: NDArray[np.int64]
+    right: NDArray[np.int64]
+
+
+NO_PREDICTIONS = Predictions(*(np.empty(0, np.int64) for _ in range(3)))
+
+
+def predictions(due: RowColumns) -> Predictions:
+    """Those of all rows that have the payload's label and a predicted class."""
+    rows = due.where((due["label"] != ABSENT) & (due["predicted"] != ABSENT))
+    payloads, number = numbered(rows["request_class"] * _CLASS + rows["payload"])
+    right = np.bincount(number[rows["label"] == rows["predicted"]], minlength=payloads.size)
+    return Predictions(payloads, np.bincount(number, minlength=payloads.size), right)
 
 
 class Shares(NamedTuple):
-    """How often each payload's answers were right: payloads (n,) ascending, shares (n,) within 0..1."""
+    """The share of right predictions for each payload: payloads (n,) ascending, shares (n,) from 0 to 1."""
 
     payloads: NDArray[np.int64]
     right: NDArray[np.float64]
 
 
-def shares(trials: Sequence[NDArray[np.int64]]) -> Shares:
-    """Over all trials of a point."""
-    every = np.concatenate(trials) if trials else np.zeros((0, 2), np.int64)
-    payloads, number = numbered(every[:, 0])
-    return Shares(payloads, np.bincount(number, weights=every[:, 1]) / np.maximum(np.bincount(number), 1))
+def shares(trials: Sequence[Predictions]) -> Shares:
+    """The shares over all trials of a point."""
+    if not trials:
+        return Shares(np.empty(0, np.int64), np.empty(0))
+    payloads, number = numbered(np.concatenate([trial.payloads for trial in trials]))
+    count, right = (
+        np.bincount(number, weights=np.concatenate(parts), minlength=payloads.size)
+        for parts in ([trial.made for trial in trials], [trial.right for trial in trials])
+    )
+    return Shares(payloads, right / count)
 
 
-def accuracy(trials: Sequence[NDArray[np.int64]]) -> Accuracy | None:
-    """Over all trials, every payload counted once however often it was asked; None where no class was looked at.
+def accuracy(trials: Sequence[Predictions]) -> Accuracy | None:
+    """The accuracy over all trials, in which each payload counts once however often it was sent; None without any.
 
-    So it is the trainer's held-out accuracy if every held-out item was asked, whatever the payloads' popularity. The
-    interval is for as many independent examples as there were payloads: asking one again tells nothing new.
+    It equals the trainer's held-out accuracy if every held-out item was sent, whatever the payloads' popularity. The
+    interval is for as many independent examples as there were payloads: sending one again adds no information.
     """
     found = shares(trials)
-    return accuracy_of(found.right, answers=sum(map(len, trials))) if found.right.size else None
+    answers = sum(int(trial.made.sum()) for trial in trials)
+    return accuracy_of(found.right, answers=answers) if found.right.size else None
 
 
 def accuracy_of(right: NDArray[np.float64], answers: int) -> Accuracy:
-    """The accuracy of payloads' shares (n,)."""
+    """The accuracy from the share of right predictions of each payload (n,)."""
     low, high = share_interval(round(right.sum()), right.size)
     return Accuracy(value=float(right.mean()), low=low, high=high, payloads=right.size, answers=answers)
 
 
 def in_common(points: Sequence[Shares]) -> list[NDArray[np.float64]]:
-    """The shares of each point on the payloads that all of them were asked, in one order."""
+    """The shares of each point for the payloads that all points were sent, in one order."""
     common = reduce(np.intersect1d, [point.payloads for point in points])
     return [point.right[np.isin(point.payloads, common, assume_unique=True)] for point in points]
 

@@ -1,4 +1,4 @@
-"""The numbers of each request class in a mixed load, and what the classes do to each other."""
+"""Computes the figures of each request class in a mixed load, and how much the classes slow each other down."""
 
 from __future__ import annotations
 

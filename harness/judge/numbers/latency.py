@@ -1,4 +1,4 @@
-"""Durations as a latency distribution: quantiles with intervals, open requests counted as at least their age."""
+"""Latency distributions: quantiles with intervals. A request still open counts as at least its age."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resources over a window, from samples."""
+"""Resource usage over a window, from samples."""
 
 from __future__ import annotations
 

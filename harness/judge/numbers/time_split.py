@@ -1,4 +1,4 @@
-"""Where the mean response time goes: from what the server says with each answer, or else of itself as a whole."""
+"""Splits the mean response time into its parts, by `Server-Timing` of each response or by the server's statistics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One trial over time, in bins."""
+"""The timeline of one trial: its figures in bins of equal length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers of streamed answers, from the instant of every token.
+"""Figures of streamed responses, from the instant of every token.
 
 Time to first token counts from when the request was due, as response time does, and a request still open without one
 counts with its age, as "at least". Inter-token latency is every single gap of every stream, in the order in which the

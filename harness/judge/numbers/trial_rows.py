@@ -26,32 +26,42 @@ OPEN_OUTCOMES = (Outcome.TIMEOUT, Outcome.ABORTED)  # their true response time i
 
 
 class RowColumns:
-    """Rows of a table, by column: int64 arrays (n,) in which an absent number is `ABSENT`."""
+    """Rows of a table, by column: int64 arrays (n,) in which an absent number is `ABSENT`.
 
-    def __init__(self, table: pa.Table, index: NDArray[np.int64] | None = None) -> None:
+    A column is converted once for the table and all choices of its rows.
+    """
+
+    def __init__(self, table: pa.Table) -> None:
         self._table = table
-        self._index = index
-        self._arrays: dict[str, Column] = {}
+        self._whole: dict[str, Column] = {}  # of the table
+        self._index: NDArray[np.int64] | None = None
+        self._arrays = self._whole
 
     def __len__(self) -> int:
         return self._table.num_rows if self._index is None else self._index.size
 
     def __getitem__(self, name: str) -> Column:
-        if name not in self._arrays:
+        if name not in self._whole:
             column = self._table.column(name).fill_null(ABSENT).combine_chunks()
-            array = np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.int64)
-            self._arrays[name] = array if self._index is None else array[self._index]
+            self._whole[name] = np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.int64)
+        if name not in self._arrays:
+            self._arrays[name] = self._whole[name][self._index]
         return self._arrays[name]
+
+    def _chosen(self, index: NDArray[np.int64]) -> RowColumns:
+        rows = RowColumns(self._table)
+        rows._whole = self._whole
+        rows._index = index if self._index is None else self._index[index]
+        rows._arrays = {}
+        return rows
 
     def where(self, mask: Mask) -> RowColumns:
         """The rows for which `mask` holds, in the same order."""
-        chosen = np.flatnonzero(mask)
-        return RowColumns(self._table, chosen if self._index is None else self._index[chosen])
+        return self._chosen(np.flatnonzero(mask))
 
     def by(self, name: str) -> RowColumns:
         """The same rows in ascending order of `name`; ties keep their order."""
-        order = np.argsort(self[name], kind="stable")
-        return RowColumns(self._table, order if self._index is None else self._index[order])
+        return self._chosen(np.argsort(self[name], kind="stable"))
 
     def outcome_is(self, *outcomes: Outcome) -> Mask:
         """Which rows ended in one of `outcomes`."""

@@ -1,4 +1,4 @@
-"""From a run's rows to a system that can be simulated: what one process, with the whole model, was measured to take.
+"""Fits the simulation to a run's rows: the measured service time of one process with the whole model.
 
 The service time is fitted over the batches that the rows tell of. What a request costs beside its share of a batch
 (reading, decoding, writing) shows in trials that kept the process busy: there a batch of b rows every b / throughput

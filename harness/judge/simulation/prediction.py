@@ -1,4 +1,4 @@
-"""What a run's measurements predict for layouts that were not run: simulated one by one, written beside the rows."""
+"""Predicts layouts that were not run, by simulation with the service times that a run measured."""
 
 from __future__ import annotations
 

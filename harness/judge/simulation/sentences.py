@@ -1,4 +1,4 @@
-"""What the predictions say, in sentences."""
+"""Conclusions from the predictions, in sentences."""
 
 from __future__ import annotations
 

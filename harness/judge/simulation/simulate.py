@@ -1,4 +1,4 @@
-"""A simulated run: so many requests through a system, and what became of them."""
+"""Simulates a run: a number of requests through a system, and their response times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is simulated: processes that listen and processes that compute, each on a core of its own."""
+"""The simulated system: processes that listen and processes that compute, each on a core of its own."""
 
 from __future__ import annotations
 

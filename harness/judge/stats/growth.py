@@ -1,4 +1,4 @@
-"""Does a queue only grow?"""
+"""Tests whether a queue only grows."""
 
 from __future__ import annotations
 

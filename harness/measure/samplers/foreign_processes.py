@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from harness.cpu_group import is_own_name
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -88,4 +90,5 @@ def _group(pid: int) -> str:
     except OSError:
         return ""
     paths = {controllers: path for _, controllers, path in lines}
-    return next((path for name in _NAMING if (path := paths.get(name, "").rpartition("/")[2])), "")
+    named = (paths.get(name, "").rpartition("/")[2] for name in _NAMING)
+    return next((name for name in named if name and not is_own_name(name)), "")

@@ -82,6 +82,15 @@ def test_the_file_of_a_trial_holds_all_that_the_load_process_needs(tmp_path):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(("timeout_s", "stop"), [(0.5, "6"), (1.5, "7"), (2.5, "8"), (10.0, "15"), (0.0001, "6")])
+def test_locust_is_given_whole_seconds(tmp_path, timeout_s, stop):
+    point = Point(number=0, setting={}, arrivals=Closed(users=1))
+    plan = Plan(target="x", scenario="s.py", model="m", points=(point,), load=LoadSettings(timeout_s=timeout_s))
+    endpoint = Endpoint(url="http://127.0.0.1:9", bank=None, protocol="http-json", setting={})
+    argv = load_command(plan, Trial(number=0, point=0, repeat=0, seed=0), point, endpoint, tmp_path)
+    assert argv[argv.index("--stop-timeout") + 1] == stop
+
+
 def test_nothing_is_checked_where_nobody_knows_the_right_responses(tmp_path):
     point = Point(number=0, setting={}, arrivals=Closed(users=1))
     plan = Plan(target="http://127.0.0.1:9", scenario="s.py", model="m", points=(point,))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.numbers.machine.harmed_time import Requests, clean_time
+from harness.judge.numbers.machine.backlog import Requests
+from harness.judge.numbers.machine.harmed_time import clean_time
 from harness.judge.numbers.machine.machine_stretches import machine_stretches
 from harness.plan.arrivals import OpenProcess
 from harness.record.rows import ABSENT

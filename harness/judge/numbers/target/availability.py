@@ -123,10 +123,18 @@ def _silences(exchanges: Exchanges, window_ns: tuple[int, int], limit_ns: int) -
             continue
         from_ns = max(last_ns, int(exchanges.sent_ns[waiting].min()))
         if next_ns - from_ns > limit_ns and next_ns > start_ns:
-            outages.append(
-                OutageSpan(OutageKind.SILENT, max(from_ns, start_ns), next_ns, int(np.count_nonzero(waiting)))
-            )
+            kind = _kind(exchanges, waiting, next_ns, limit_ns)
+            outages.append(OutageSpan(kind, max(from_ns, start_ns), next_ns, int(np.count_nonzero(waiting))))
     return outages
+
+
+def _kind(exchanges: Exchanges, waiting: Mask, next_ns: int, limit_ns: int) -> OutageKind:
+    """Failing where requests ended without a response soon and often, as those to a server that is gone."""
+    ended = waiting & (exchanges.done_ns < next_ns)
+    if np.count_nonzero(ended) < FAILURES_IN_A_ROW:
+        return OutageKind.SILENT
+    soon = float(np.median((exchanges.done_ns - exchanges.sent_ns)[ended])) < limit_ns
+    return OutageKind.FAILING if soon else OutageKind.SILENT
 
 
 def _failures(exchanges: Exchanges, window_ns: tuple[int, int], limit_ns: int) -> list[OutageSpan]:

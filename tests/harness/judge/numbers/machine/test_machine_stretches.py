@@ -1,4 +1,4 @@
-"""Samples written by hand, and what they say of others."""
+"""SampleSeries written by hand, and what they say of others."""
 
 import numpy as np
 import pytest

@@ -98,8 +98,7 @@ def test_a_burst_of_refusals():
 def test_a_target_that_is_gone():
     failed = [(at, at + 1, "lost") for at in range(3000, 10_000)]
     outages, result = found(user(-500, 3000) + failed)
-    # There is no response any more, and requests keep failing: the silence covers it.
-    assert [(kind, start) for kind, start, *_ in outages] == [(OutageKind.SILENT, 3000)]
+    assert outages == [(OutageKind.FAILING, 3000, 10_000, 7000)]
     assert result.share == pytest.approx(0.3)
 
 
