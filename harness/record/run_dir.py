@@ -60,6 +60,7 @@ class TrialRecord(BaseTrialRecord, frozen=True, kw_only=True):
     load_exit_code: int | None = None
     target_url: str | None = None
     isolated: bool = False
+    spent_seconds: float | None = None  # within a budget: all that it took, start of the target and judging included
     schema_version: int = SCHEMA_VERSION
 
 

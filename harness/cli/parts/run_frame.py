@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self, TypeVa
 
 from harness import __version__
 from harness.clock import wall_time
-from harness.errors import ExitCode, RunError, SweepspotError
+from harness.errors import ExitCode, RunError, SweepspotError, UserError
 from harness.judge.findings import Verdict
 from harness.record.run_folder import RunFolder
 
@@ -72,6 +72,10 @@ class RunFrame(ABC, Generic[FolderT]):
     def report(self) -> BaseReportInput:
         """Judge everything that the folder holds."""
 
+    def set_budget(self, seconds: float) -> None:
+        """Give the run another budget, what it has spent included. Raises UserError where it has none."""
+        raise UserError(f"--budget {seconds:g}s: the run in {self.folder.path} has none; leave it out")
+
     def resume(self, *, as_json: bool) -> int:
         """Run what is left of the plan, then judge and show all of it."""
         from harness.measure.samplers.gpu import describe_gpus
@@ -119,6 +123,10 @@ class RunFrame(ABC, Generic[FolderT]):
         else:
             print(result_text(report))
             print(f"report: {self.folder.path / 'report.html'}")
+        if report.enough_budget_s is not None:
+            longer = f"--resume {self.folder.path} --budget {report.enough_budget_s}s"
+            print(f"measure on with: python -m harness sweep {longer}", file=sys.stderr)
+            return ExitCode.CANNOT_BE_SAID
         if report.result.verdict is Verdict.INVALID:
             return ExitCode.INVALID
         if report.gate_missed:
