@@ -192,6 +192,13 @@ CHAT = (
         "chat: on asks for all tokens that were drawn, off lets the model end its turn",
         "on|off",
     ),
+    LoadOption(
+        "--allow-empty",
+        "allow_empty",
+        parse_switch,
+        "chat: off counts a response without any output as an error, on takes it as good",
+        "on|off",
+    ),
     LoadOption("--prompts", "prompts", parse_path, "chat: text file with a message per line", "FILE"),
 )
 

@@ -9,13 +9,12 @@ from harness.measure.load.chat.parser import StreamParser
 from harness.measure.load.connections.connection import Connection
 from harness.measure.load.engine import Timeouts
 from harness.record.rows import ABSENT
-from harness.wire.chat_completions import ChatStream
 
 if TYPE_CHECKING:
     from harness.measure.load.chat.conversations import Conversation, ConversationSource
     from harness.measure.load.connections.connection import ConnectionListener, ServerAddress
     from harness.measure.load.connections.llhttp_parser import HttpResponse
-    from harness.wire.chat_completions import ChatCodec
+    from harness.wire.chat_completions import ChatCodec, ChatStream
 
 
 class StreamConnection(Connection):
@@ -36,7 +35,7 @@ class StreamConnection(Connection):
         self._source = source
         self._codec = codec
         self._conversation: Conversation | None = None
-        self.stream = ChatStream()
+        self.stream: ChatStream = codec.new_stream()
         self.opening = False  # the request is the first turn of its conversation
         self._is_reusable = True  # the server has not closed this connection after a whole response
         super().__init__(address, listener, {}, user)
@@ -45,14 +44,14 @@ class StreamConnection(Connection):
         """Send the next turn, which the conversation makes; `request` is ignored."""
         del request
         conversation = self._conversation
-        if conversation is not None and not (self.stream.done or self.stream.finish):
+        if conversation is not None and not self.stream.whole:
             conversation = None
         if conversation is None or not conversation.goes_on(self.stream.text):
             conversation = self._conversation = self._source.open()
         turn = conversation.next_turn()
         self.payload = turn.payload
         self.opening = turn.opening
-        self.stream = ChatStream()
+        self.stream = self._codec.new_stream()
         super().begin(self._codec.encode(turn.messages, turn.max_tokens), due_ns)
 
     def _finish(self, response: HttpResponse, now_ns: int) -> None:
