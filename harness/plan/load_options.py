@@ -163,7 +163,13 @@ ARRIVALS = (
         "steps, ramps and spikes: rates of --arrivals stages, or numbers of users of --arrivals users",
         "10s:0-200,20s:200",
     ),
-    LoadOption("--trace", "path", parse_path, "--arrivals replay: CSV file whose first column is seconds", "FILE"),
+    LoadOption(
+        "--trace",
+        "path",
+        parse_path,
+        "--arrivals replay: CSV file whose first column is seconds, the milliseconds of an epoch, or dates with times",
+        "FILE",
+    ),
     LoadOption(
         "--speed", "speed", number(0, 1e6, above=True), "--arrivals replay: divides the trace's times", "NUMBER"
     ),
@@ -192,7 +198,13 @@ CHAT = (
         "chat: on asks for all tokens that were drawn, off lets the model end its turn",
         "on|off",
     ),
-    LoadOption("--prompts", "prompts", parse_path, "chat: text file with a message per line", "FILE"),
+    LoadOption(
+        "--prompts",
+        "prompts",
+        parse_path,
+        "chat: text file with a message per line, or .json or .jsonl with prompts",
+        "FILE",
+    ),
 )
 
 
