@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.judge.numbers.latency import PERCENTILES
 from harness.plan.knobs import format_value
 from harness.plan.plan import MODEL
 from harness.wire.protocols import chats
@@ -26,9 +27,7 @@ def _percentile(kind: str, p: float, end: str = "value_ms") -> Cell[PointMetrics
     def read(point: PointMetrics) -> str:
         latency: Latency = getattr(point, kind)
         quantile = latency.at(p)
-        # The interval of a percentile that is withheld is withheld too.
-        known = quantile is not None and quantile.value_ms is not None
-        return machine_number(getattr(quantile, end)) if known else ""
+        return machine_number(getattr(quantile, end)) if quantile else ""
 
     return read
 
@@ -44,8 +43,7 @@ def _step(name: str) -> Cell[PointMetrics]:
 def _stream(kind: str, p: float, end: str = "value_ms") -> Cell[PointMetrics]:
     def read(point: PointMetrics) -> str:
         quantile = getattr(point.stream, kind).at(p) if point.stream else None
-        known = quantile is not None and quantile.value_ms is not None
-        return machine_number(getattr(quantile, end)) if known else ""
+        return machine_number(getattr(quantile, end)) if quantile else ""
 
     return read
 
@@ -80,12 +78,11 @@ COLUMNS: dict[str, Cell[PointMetrics]] = {  # those behind the knobs, in their o
     "throughput_rps": lambda point: machine_number(point.throughput_rps.value),
     "throughput_rps_lo": lambda point: machine_number(point.throughput_rps.low),
     "throughput_rps_hi": lambda point: machine_number(point.throughput_rps.high),
-    "p50_ms": _percentile("response", 0.5),
-    "p90_ms": _percentile("response", 0.9),
-    "p95_ms": _percentile("response", 0.95),
-    "p99_ms": _percentile("response", 0.99),
-    "p99_ms_lo": _percentile("response", 0.99, "low_ms"),
-    "p99_ms_hi": _percentile("response", 0.99, "high_ms"),
+    **{
+        f"p{100 * p:g}_ms{suffix}": _percentile("response", p, end)
+        for p in PERCENTILES
+        for suffix, end in (("", "value_ms"), ("_lo", "low_ms"), ("_hi", "high_ms"))
+    },
     "service_p50_ms": _percentile("service", 0.5),
     "service_p99_ms": _percentile("service", 0.99),
     **{name: _outcome(name) for name in _OUTCOMES},

@@ -69,10 +69,12 @@ def page_html(report: ReportInput) -> str:
 def _chart_notes(report: ReportInput) -> Iterator[str]:
     """What a reader of the p99 charts has to know, in sentences."""
     tails = [(point, point.response.at(0.99)) for point in report.result.points]
-    absent = [point_label(point) for point, p99 in tails if p99 is None or p99.value_ms is None]
+    absent = [point_label(point) for point, p99 in tails if p99 is None]
     if absent:
         listed = "; ".join(absent[:4]) + (f" and {len(absent) - 4} more" if len(absent) > 4 else "")
-        yield f"Without a p99, because the sample is too small or empty: {listed}."
-    shown = [p99 for _, p99 in tails if p99 is not None and p99.value_ms is not None]
-    if any(p99.low_ms is not None and p99.high_ms is None for p99 in shown):
-        yield "An arrow up beside a label: requests that were still open at the end reach into it; the truth is higher."
+        yield f"Without a p99, because nothing was answered: {listed}."
+    if any(p99 is not None and p99.high_ms is None for _, p99 in tails):
+        yield (
+            "An arrow up beside a label: the truth may be higher, since there were too few requests for an upper "
+            "bound, or some were still open at the end."
+        )

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from reports.labels import printable
+from reports.units import AT_LEAST
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -59,7 +60,8 @@ class Terminal:
             else:
                 table.add_column(title, justify="right", no_wrap=True)
         for number, verdict in enumerate(verdicts):
-            cells = [Text(printable(column[number])) for column in columns.values()]
+            texts = [printable(column[number]) for column in columns.values()]
+            cells = [Text(text, style="dim" if text.startswith(AT_LEAST) else "") for text in texts]
             cells[-1].stylize(_STYLES[verdict])
             table.add_row(*cells, style="bold" if number == best else None)
         self._console.print(table)

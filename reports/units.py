@@ -59,9 +59,14 @@ def estimate(value: Interval | None, digits: int = 3) -> tuple[str, str]:
 
 
 def milliseconds(value: Quantile | None) -> tuple[str, str]:
-    """A percentile and its interval, in ms. `>=` where requests that were still open reach into it."""
+    """A percentile and its interval, in ms. `>=` its lower bound where the sample is too small for an upper one.
+
+    `>=` the value where requests that were still open reach into it.
+    """
     if value is None or value.value_ms is None:
         return ABSENT, ""
+    if value.only_bound:
+        return interval(value.low_ms or None, None) or ABSENT, ""  # at least 0 says nothing
     sign = f"{AT_LEAST}{THIN}" if value.at_least else ""
     return f"{sign}{figure(value.value_ms, 3)}", interval(value.low_ms, value.high_ms)
 

@@ -32,6 +32,6 @@ def said_values(trial: TrialRows, metrics: TrialMetrics) -> Values:
 
 
 def withheld(metrics: TrialMetrics) -> frozenset[str]:
-    """The percentiles that the report does not publish, since the sample cannot carry them."""
+    """The percentiles of which the report gives only a lower bound, since the sample is too small for more."""
     found = {name: metrics.response.at(p) for name, p in _PERCENTILES.items()}
-    return frozenset(name for name, quantile in found.items() if quantile is None or quantile.value_ms is None)
+    return frozenset(name for name, quantile in found.items() if quantile is None or quantile.only_bound)

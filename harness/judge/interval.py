@@ -34,9 +34,3 @@ class Interval(msgspec.Struct, frozen=True):
         """The interval with its ends moved into the range that the figure can have."""
         low, high = (None if end is None else min(max(end, lowest), highest) for end in (self.low, self.high))
         return Interval(self.value, low, high)
-
-    def at_least(self, low: float, high: float) -> Interval:
-        """The interval, or the one from `low` to `high` where that is wider; it always contains the value."""
-        if high - low <= self.width:
-            return self
-        return Interval(self.value, min(low, self.value), max(high, self.value))

@@ -19,7 +19,12 @@ AVAILABLE = 0.99  # of the time
 
 
 class Quantile(msgspec.Struct, frozen=True, kw_only=True):
-    """One percentile. `value_ms` None: the sample cannot carry it, and `needed` more requests would."""
+    """One percentile over all rows, and between which ends that of the typical run lies.
+
+    Where `high_ms` is None it is at least `low_ms`, and no more can be said: requests that were still open reach into
+    it (`at_least`), or the sample is too small, and `needed` more requests would do. `value_ms` is what was observed
+    all the same; it is None only in a distribution that was given without it.
+    """
 
     p: float  # 0.5, 0.9, 0.95, 0.99, 0.999
     value_ms: float | None
@@ -31,8 +36,13 @@ class Quantile(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def interval_ms(self) -> Interval | None:
-        """The value and its ends; None where the value is withheld."""
+        """The value and its ends; None where there is no value."""
         return None if self.value_ms is None else Interval(self.value_ms, self.low_ms, self.high_ms)
+
+    @property
+    def only_bound(self) -> bool:
+        """Whether the sample is too small for more than a bound from below."""
+        return self.needed is not None
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):

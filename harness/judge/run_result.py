@@ -18,7 +18,7 @@ from harness.judge.metrics import RunResult
 from harness.judge.numbers.accuracy import shares
 from harness.judge.numbers.class_metrics import with_slowdowns
 from harness.judge.simulation_result import read_simulation
-from harness.judge.summarise import summarise_point
+from harness.judge.summarise import noises_of, summarise_point
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -50,7 +50,9 @@ def summarise_run(plan: Plan, summaries: Iterable[TrialSummary], model: ModelCar
     for summary in summaries:
         by_point[summary.point].append(summary)
     measured = [point for point in plan.points if by_point[point.number]]
-    pooled = [summarise_point(point, by_point[point.number], plan.slo) for point in measured]
+    # A point that is run until it is precise enough was judged by its own repeats each time, and is so now.
+    noises = None if plan.precision else noises_of([by_point[point.number] for point in measured])
+    pooled = [summarise_point(point, by_point[point.number], plan.slo, noises) for point in measured]
     points = with_precision(with_slowdowns(pooled), plan)
     # A capacity search starts with a closed-loop point. Exclude it: a closed loop cannot exceed capacity.
     tried = [point for point in points if point.rate_target_rps is not None] if plan.capacity else points

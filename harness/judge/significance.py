@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from statistics import stdev
 from typing import TYPE_CHECKING
 
 from harness.judge.stats.ratio_intervals import independent_ratio, paired_ratio, sign_flip_p_value
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from harness.judge.stats.ratio_intervals import Ratio
 
 FEWEST_PAIRS = 3
-RUN_NOISE = 0.03  # coefficient of variation assumed between runs where they do not show a greater one
 SMALLEST_DIFFERENCE = 0.01  # identical runs differ by so much for reasons that nobody controls
 EQUIVALENCE_MARGIN = 0.05
 _SIGNIFICANT = 0.05
@@ -39,7 +37,7 @@ class Change(StrEnum):
 class Runs:
     """One figure of one thing over its runs, in the order of the blocks they were run in.
 
-    overall: the pooled figure with the interval inside the runs; it decides where there are too few runs.
+    overall: the figure over all runs, with an interval that holds what runs differ by.
     """
 
     values: tuple[float, ...]
@@ -62,8 +60,11 @@ class Comparison:
 
 
 def compare_throughput(before: PointMetrics, after: PointMetrics) -> Comparison:
-    """Two points of one run by their throughput; both have answered something."""
-    return compare(_throughput(before), _throughput(after))
+    """Two points of one run by their throughput, whose intervals hold the run noise; both have answered something."""
+    runs = (_throughput(before), _throughput(after))
+    ratio = _pooled_ratio(*runs)
+    pairs = min(len(each.values) for each in runs)
+    return Comparison(ratio.interval, _change(ratio, None, True), pairs)
 
 
 def _throughput(point: PointMetrics) -> Runs:
@@ -108,14 +109,9 @@ def _pooled_ratio(before: Runs, after: Runs) -> Ratio:
 
 
 def _relative_error(runs: Runs) -> float:
-    """Standard error of the logarithm: what the interval says, and what runs differ by beside it."""
-    overall = runs.overall
-    count = max(1, len(runs.values))
-    seen = stdev(map(math.log, runs.values)) if count > 1 and min(runs.values) > 0 else 0.0
-    between = max(RUN_NOISE, seen) / math.sqrt(count)
-    if overall.value <= 0:
-        return math.inf
-    return math.hypot(overall.width / (2 * 1.96 * overall.value), between)
+    """Standard error of the logarithm, as the interval says; infinite where it has an open end or reaches down to 0."""
+    low, high = runs.overall.ends
+    return math.log(high / low) / (2 * 1.96) if low > 0 else math.inf
 
 
 def _change(

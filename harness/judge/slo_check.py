@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_MS
 from harness.judge.checks.point import standing_trials
 from harness.judge.findings import Verdict
+from harness.judge.stats.limit_decision import LimitDecision, decide_limit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from harness.judge.metrics import ClassMetrics, Counts, Latency, PointMetrics, StreamMetrics
+    from harness.judge.numbers.run_noises import RunNoises
+    from harness.judge.stats.durations import Durations
     from harness.plan.slo import Bound, Slo
 
-FEWEST_FOR_ALL = 0.9
 MOST_FAILED = 0.01
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 
 
-def meets_slo(metrics: PointMetrics | ClassMetrics, slo: Slo) -> bool | None:
+@dataclass(frozen=True, slots=True)
+class SloRows:
+    """The rows that bounds on percentiles are decided by: of each repeat of a point, by the kind of duration."""
+
+    durations: Mapping[str, Sequence[Durations]]  # "response", "ttft", "itl", "tpot"
+    noises: RunNoises
+    users: int | None  # who share the closed loop; None for an open one
+
+    def decide(self, kind: str, p: float, limit_ms: float) -> bool | None:
+        """Whether the `p`-quantile of a kind of duration is below the limit; None where it cannot be said."""
+        runs = self.durations.get(kind, ())
+        return _KEPT[decide_limit(runs, limit_ms * NS_PER_MS, 1.0 - p, self.users, self.noises.of(kind)).decision]
+
+
+_KEPT = {LimitDecision.KEPT: True, LimitDecision.MISSED: False, LimitDecision.NOT_YET: None}
+
+
+def meets_slo(metrics: PointMetrics | ClassMetrics, slo: Slo, rows: SloRows) -> bool | None:
     """False where one bound is broken, True where all are kept, None where it cannot be said."""
-    kept = [_keeps(bound, metrics) for bound in slo.bounds]
+    kept = [_keeps(bound, metrics, rows) for bound in slo.bounds]
     if False in kept or _fails_too_often(metrics.counts, slo):
         return False
     return None if None in kept else True
@@ -59,11 +81,8 @@ def trusted(point: PointMetrics) -> bool:
 
 def surely_missed(point: PointMetrics, slo: Slo) -> bool:
     """Whether a bound on a percentile is broken by the service times alone, in which no generator's lateness is."""
-    return any(
-        _quantile_keeps(QUANTILES[bound.metric], bound.limit, point.service) is False
-        for bound in slo.bounds
-        if bound.metric in QUANTILES
-    )
+    tails = [(bound, point.service.at(QUANTILES[bound.metric])) for bound in slo.bounds if bound.metric in QUANTILES]
+    return any(tail is not None and tail.low_ms is not None and tail.low_ms > bound.limit for bound, tail in tails)
 
 
 def goodput_limit_ns(slo: Slo) -> int | None:
@@ -77,7 +96,7 @@ def failed_share(counts: Counts) -> float:
     return counts.failed / counts.scheduled if counts.scheduled else 0.0
 
 
-def _keeps(bound: Bound, metrics: PointMetrics | ClassMetrics) -> bool | None:
+def _keeps(bound: Bound, metrics: PointMetrics | ClassMetrics, rows: SloRows) -> bool | None:
     if bound.metric == "errors":
         return failed_share(metrics.counts) <= bound.limit
     kind, _, statistic = bound.metric.rpartition("_")
@@ -89,7 +108,7 @@ def _keeps(bound: Bound, metrics: PointMetrics | ClassMetrics) -> bool | None:
     if statistic in QUANTILES:
         if not kind and slow_share(metrics, bound.limit) > 1 - QUANTILES[statistic]:
             return False
-        return _quantile_keeps(QUANTILES[statistic], bound.limit, latency)
+        return rows.decide(kind or "response", QUANTILES[statistic], bound.limit)
     value_ms = latency.mean_ms if statistic == "mean" else latency.max_ms
     return None if value_ms is None else value_ms <= bound.limit
 
@@ -103,33 +122,13 @@ def _latency(kind: str, metrics: PointMetrics | ClassMetrics) -> Latency | None:
     return found
 
 
-def _quantile_keeps(p: float, limit_ms: float, latency: Latency) -> bool | None:
-    """The whole interval on one side of the limit decides; an interval across it cannot.
-
-    A percentile that is withheld counts as kept where every single request kept the limit, in a sample that can
-    carry at least `FEWEST_FOR_ALL`.
-    """
-    quantile = latency.at(p)
-    if quantile is None:
-        return None
-    if quantile.low_ms is not None and quantile.low_ms > limit_ms:
-        return False
-    if quantile.value_ms is None:
-        smaller = latency.at(FEWEST_FOR_ALL)
-        enough = smaller is not None and smaller.value_ms is not None and not quantile.at_least
-        return True if enough and latency.max_ms is not None and latency.max_ms <= limit_ms else None
-    if quantile.at_least and quantile.value_ms > limit_ms:
-        return False
-    return True if quantile.high_ms is not None and quantile.high_ms <= limit_ms else None
-
-
 def worst_tail_ratio(metrics: PointMetrics, slo: Slo) -> float | None:
     """The greatest percentile / limit of the latency bounds; None where the sample cannot carry one of them."""
     ratios = []
     for bound in slo.bounds:
         if bound.metric in QUANTILES:
             quantile = metrics.response.at(QUANTILES[bound.metric])
-            if quantile is None or quantile.value_ms is None:
+            if quantile is None or quantile.value_ms is None or quantile.needed is not None:
                 return None
             ratios.append(quantile.value_ms / bound.limit)
     return max(ratios, default=None)

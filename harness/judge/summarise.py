@@ -19,12 +19,13 @@ from harness.judge.interval import Interval
 from harness.judge.metrics import Counts, PointMetrics, Timeline, TimeSplit, TrialMetrics, Usage
 from harness.judge.numbers.accuracy import NO_PREDICTIONS, accuracy, predictions
 from harness.judge.numbers.class_metrics import class_names, class_samples, only_class, pooled_classes
-from harness.judge.numbers.latency import NOTHING, pooled_latency, trial_latency
+from harness.judge.numbers.latency import NOTHING, pooled_latency
 from harness.judge.numbers.machine.usable_time import usable_time
 from harness.judge.numbers.resource_usage import mean_usage, usage
+from harness.judge.numbers.run_noises import THROUGHPUT, run_levels, run_noises
 from harness.judge.numbers.sample_series import SampleSeries
 from harness.judge.numbers.target.outages import outages_of, trial_availability
-from harness.judge.numbers.throughput import NO_RATES, pooled_rate
+from harness.judge.numbers.throughput import NO_RATES, pooled_goodput, pooled_rate
 from harness.judge.numbers.time_split import (
     means_of,
     pooled_split,
@@ -37,26 +38,29 @@ from harness.judge.numbers.time_split import (
 from harness.judge.numbers.timeline import timeline
 from harness.judge.numbers.token_latency import pooled_streams, rows_within_slo, stream_sample
 from harness.judge.numbers.trial_rows import lost_requests, trial_rows
-from harness.judge.slo_check import goodput_limit_ns, meets_slo
-from harness.judge.stats.mean_intervals import batch_means_interval
+from harness.judge.slo_check import SloRows, goodput_limit_ns, meets_slo
 from harness.plan.arrivals import Closed
+from harness.plan.slo import STREAM_KINDS
 from harness.record.rows import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from harness.judge.metrics import ClassMetrics, Latency
+    from harness.judge.metrics import ClassMetrics
     from harness.judge.numbers.accuracy import Predictions
     from harness.judge.numbers.class_metrics import ClassSample
+    from harness.judge.numbers.run_noises import Levels, RunNoises
     from harness.judge.numbers.throughput import Rates
     from harness.judge.numbers.token_latency import StreamSample
-    from harness.judge.numbers.trial_rows import Durations, TrialRows
+    from harness.judge.numbers.trial_rows import TrialRows
+    from harness.judge.stats.durations import Durations
     from harness.plan.plan import Point
     from harness.plan.slo import Slo
     from harness.record.trial_data import TrialData
 
 MS_PER_S = 1e3
 DURATIONS = ("response", "service", "lateness")
+DECIDED = ("response", *STREAM_KINDS)  # what a bound of an objective can be about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,7 @@ class TrialSummary:
 
     point: int
     metrics: TrialMetrics
+    levels: Levels = field(default_factory=dict)
     durations: dict[str, Durations] = field(default_factory=dict)  # by DURATIONS; empty where nothing was measured
     rates_rps: Rates = field(default_factory=lambda: NO_RATES)
     good_rates_rps: Rates = field(default_factory=lambda: NO_RATES)
@@ -98,7 +103,7 @@ def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo |
     predicted = predictions(rows.due)
     rates_rps = rows.rates_rps()
     within_slo = rows_within_slo(data, rows, slo) if slo else None
-    response, throughput_rps = trial_latency(rows.response), batch_means_interval(rates_rps)
+    response, throughput_rps = pooled_latency([rows.response]), pooled_rate([rates_rps])
     means = means_of(data.statistics, rows.window) if data.statistics else None
     metrics = TrialMetrics(
         trial=data.trial.number,
@@ -107,8 +112,8 @@ def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo |
         counts=_counts(data, rows),
         throughput_rps=throughput_rps,
         response=response,
-        service=trial_latency(rows.service),
-        lateness=trial_latency(rows.lateness),
+        service=pooled_latency([rows.service]),
+        lateness=pooled_latency([rows.lateness]),
         split=trial_split(rows.good, means, stream.parts_ms if stream else None),
         steps=trial_steps(rows.good),
         accuracy=accuracy([predicted]),
@@ -120,10 +125,13 @@ def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo |
         verdict=Verdict.VALID,
         findings=(),
     )
+    durations: dict[str, Durations] = {kind: getattr(rows, kind) for kind in DURATIONS}
+    streamed = {kind: getattr(stream, kind) for kind in STREAM_KINDS} if stream else {}
     return TrialSummary(
         point=data.point.number,
         metrics=metrics,
-        durations={kind: getattr(rows, kind) for kind in DURATIONS},
+        levels=run_levels(rates_rps, durations | streamed),
+        durations=durations,
         rates_rps=rates_rps,
         good_rates_rps=rows.rates_rps(goodput_limit_ns(slo), within_slo) if slo else NO_RATES,
         predictions=predicted,
@@ -155,11 +163,28 @@ def _empty(data: TrialData) -> TrialSummary:
     return TrialSummary(point=data.point.number, metrics=metrics)
 
 
-def summarise_point(point: Point, summaries: Sequence[TrialSummary], slo: Slo | None) -> PointMetrics:
-    """The numbers of one point over its repeats (at least one): rows are pooled, never percentiles averaged."""
+def noises_of(points: Iterable[Sequence[TrialSummary]]) -> RunNoises:
+    """What the repeats of all `points` say of how much one run differs from the next."""
+    return run_noises([[summary.levels for summary in _standing(summaries)] for summaries in points])
+
+
+def _standing(summaries: Sequence[TrialSummary]) -> list[TrialSummary]:
+    """The repeats by which their point is judged."""
+    standing = standing_trials([summary.metrics for summary in summaries])
+    return [summary for summary in summaries if summary.metrics in standing]
+
+
+def summarise_point(
+    point: Point, summaries: Sequence[TrialSummary], slo: Slo | None, noises: RunNoises | None = None
+) -> PointMetrics:
+    """The numbers of one point over its repeats (at least one): rows are pooled, never percentiles averaged.
+
+    `noises` is what runs of the sweep differ by; without it, what the repeats of this point alone say.
+    """
+    noises = noises or noises_of([summaries])
     trials = tuple(summary.metrics for summary in summaries)
     standing = standing_trials(trials)
-    runs = [summary for summary in summaries if summary.durations and summary.metrics in standing]
+    runs = [summary for summary in _standing(summaries) if summary.durations]
     counts = _added(trial.counts for trial in standing)
     metrics = PointMetrics(
         point=point.number,
@@ -170,11 +195,11 @@ def summarise_point(point: Point, summaries: Sequence[TrialSummary], slo: Slo | 
         repeats=len(standing),
         seconds=sum(trial.seconds for trial in standing),
         counts=counts,
-        throughput_rps=pooled_rate([run.rates_rps for run in runs]),
-        goodput_rps=pooled_rate([run.good_rates_rps for run in runs]) if slo else None,
-        response=_pooled(runs, "response"),
-        service=_pooled(runs, "service"),
-        lateness=_pooled(runs, "lateness"),
+        throughput_rps=pooled_rate([run.rates_rps for run in runs], noises.of(THROUGHPUT)),
+        goodput_rps=_goodput(runs, slo, noises) if slo else None,
+        response=pooled_latency(_of_kind(runs, "response"), noises.of("response")),
+        service=pooled_latency(_of_kind(runs, "service"), noises.of("service")),
+        lateness=pooled_latency(_of_kind(runs, "lateness"), noises.of("lateness")),
         split=pooled_split([run.metrics for run in runs]),
         steps=pooled_steps([run.metrics for run in runs]),
         accuracy=accuracy([run.predictions for run in runs]),
@@ -184,23 +209,34 @@ def summarise_point(point: Point, summaries: Sequence[TrialSummary], slo: Slo | 
         verdict=Verdict.VALID,
         findings=(),
         trials=trials,
-        stream=pooled_streams([run.stream for run in runs if run.stream]),
+        stream=pooled_streams([run.stream for run in runs if run.stream], noises),
     )
     verdict, findings = judge_point(metrics)
-    met = meets_slo(metrics, slo) if slo else None
+    rows = SloRows({kind: _of_kind(runs, kind) for kind in DECIDED}, noises, metrics.concurrency)
+    met = meets_slo(metrics, slo, rows) if slo else None
     judged = msgspec.structs.replace(metrics, meets_slo=met, verdict=verdict, findings=findings)
-    return msgspec.structs.replace(judged, classes=_classes(judged, runs, slo))
+    return msgspec.structs.replace(judged, classes=_classes(judged, runs, slo, noises))
 
 
-def _classes(point: PointMetrics, runs: Sequence[TrialSummary], slo: Slo | None) -> tuple[ClassMetrics, ...]:
-    mixed = pooled_classes([run.classes for run in runs if run.classes])
+def _classes(
+    point: PointMetrics, runs: Sequence[TrialSummary], slo: Slo | None, noises: RunNoises
+) -> tuple[ClassMetrics, ...]:
+    mixed = pooled_classes([run.classes for run in runs if run.classes], noises, point.concurrency)
     if mixed or not runs or len(runs[0].class_names) != 1:
         return mixed
     return (only_class(runs[0].class_names[0], point, slo),)
 
 
-def _pooled(runs: Sequence[TrialSummary], kind: str) -> Latency:
-    return pooled_latency([run.durations[kind] for run in runs], [getattr(run.metrics, kind) for run in runs])
+def _of_kind(summaries: Sequence[TrialSummary], kind: str) -> list[Durations]:
+    """One kind of duration of every repeat that has it."""
+    if kind in STREAM_KINDS:
+        return [getattr(summary.stream, kind) for summary in summaries if summary.stream]
+    return [summary.durations[kind] for summary in summaries]
+
+
+def _goodput(runs: Sequence[TrialSummary], slo: Slo, noises: RunNoises) -> Interval:
+    good = [run.good_rates_rps for run in runs]
+    return pooled_goodput(good, goodput_limit_ns(slo), _of_kind(runs, "response"), noises)
 
 
 def _counts(data: TrialData, rows: TrialRows) -> Counts:

@@ -46,7 +46,7 @@ class ChatShape(msgspec.Struct, frozen=True, kw_only=True):
     A conversation has `turns` turns, and its context grows with each. A user's message has `prompt_words` words (None:
     a line of the prompt bank, unchanged) and its response at most `output_tokens` tokens; or both come from the file
     `lengths`, line after line. `ignore_eos` asks the server to generate all of these tokens, so that responses have the
-    lengths that were drawn.
+    lengths that were drawn. A response without any output is an error, unless `allow_empty`.
     """
 
     turns: Length = Length(low=1, high=3)
@@ -54,6 +54,7 @@ class ChatShape(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: Length = Length(low=8, high=64)
     lengths: str | None = None  # path of a CSV file
     ignore_eos: bool = True
+    allow_empty: bool = False
     prompts: str | None = None  # path of a text file with a message per line
 
 

@@ -199,6 +199,13 @@ CHAT = (
         "on|off",
     ),
     LoadOption(
+        "--allow-empty",
+        "allow_empty",
+        parse_switch,
+        "chat: off counts a response without any output as an error, on takes it as good",
+        "on|off",
+    ),
+    LoadOption(
         "--prompts",
         "prompts",
         parse_path,

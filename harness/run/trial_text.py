@@ -8,7 +8,7 @@ from harness.plan.arrivals import Closed
 from harness.plan.knobs import setting_text
 
 if TYPE_CHECKING:
-    from harness.judge.metrics import TrialMetrics
+    from harness.judge.metrics import Quantile, TrialMetrics
     from harness.plan.plan import Point
     from harness.record.load_report import Live
 
@@ -27,10 +27,17 @@ def point_text(point: Point) -> str:
 def result_text(metrics: TrialMetrics) -> str:
     """`9 104 req/s, p99 21.3 ms`, with the verdict where it is not VALID."""
     p99 = metrics.response.at(0.99)
-    tail = f"p99 {p99.value_ms:.3g} ms" if p99 and p99.value_ms is not None else "p99 not supported by the sample"
+    tail = f"p99 {_milliseconds(p99)}" if p99 else "nothing timed"
     verdict = "" if metrics.verdict == "VALID" else f", {metrics.verdict}"
     rate = f"{metrics.throughput_rps.value:,.0f}".replace(",", "\u2009")
     return f"{rate} req/s, {tail}{verdict}"
+
+
+def _milliseconds(quantile: Quantile) -> str:
+    """`21.3 ms`, or `\u2265 18.2 ms` where the sample gives only a lower bound, or `-` for neither."""
+    value_ms = quantile.low_ms if quantile.only_bound else quantile.value_ms
+    sign = "\u2265 " if quantile.only_bound or quantile.at_least else ""
+    return "-" if not value_ms else f"{sign}{value_ms:.3g} ms"
 
 
 def live_text(live: Live) -> str:

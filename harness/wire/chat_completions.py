@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from array import array
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
 
 from harness.wire.bounded_http import OK
 from harness.wire.codec import HttpCodec, http_post
+from harness.wire.failure_text import body_text, failure_of, quoted
 from harness.wire.model_metadata import ask
 from harness.wire.protocol import Transport, WireProtocol
 from harness.wire.sse import SseError, SseParser
@@ -23,12 +25,23 @@ PATH = "/v1/chat/completions"
 HEADERS = "Content-Type: application/json\r\nAccept: text/event-stream\r\n"
 DONE = b"[DONE]"
 ABSENT = -1
+# Finish reasons of a response that the server broke off: vLLM's abort, Azure's content_filter, OpenRouter's error,
+# DeepSeek's insufficient_system_resource, Gemini's SAFETY, Anthropic's refusal.
+_NO_ANSWER = re.compile(
+    "abort|cancel|error|fail|filter|safety|recitation|block|prohibited|spii|refusal|overload|timeout|time_out|"
+    "insufficient|malformed",
+    re.IGNORECASE,
+)
 
 Message = dict[str, str]  # role, content
 
 
 class StreamError(Exception):
-    """The response is no chat completion, or an incomplete one."""
+    """The response is no chat completion, an incomplete one, or one that reports a failure."""
+
+
+class _NoChunkError(StreamError):
+    """An event is no chunk; at the end of the body it is a chunk that was cut."""
 
 
 class ChatCodec(HttpCodec):
@@ -36,8 +49,9 @@ class ChatCodec(HttpCodec):
 
     name = "openai"
 
-    def __init__(self, url: ServerUrl, model: str, *, ignore_eos: bool) -> None:
+    def __init__(self, url: ServerUrl, model: str, *, ignore_eos: bool, allow_empty: bool = False) -> None:
         self._url = url
+        self._allow_empty = allow_empty
         self._rest: dict[str, object] = {
             "model": model,
             "stream": True,
@@ -52,48 +66,74 @@ class ChatCodec(HttpCodec):
         body = orjson.dumps({**self._rest, "messages": messages, "max_tokens": max_tokens})
         return http_post(self._url, PATH, HEADERS, body)
 
+    def new_stream(self) -> ChatStream:
+        """The stream of the next response."""
+        return ChatStream(allow_empty=self._allow_empty)
+
 
 class _Delta(msgspec.Struct):
-    content: str | None = None
-    reasoning_content: str | None = None
+    """What a piece adds; servers differ in the fields that they use, and in what they put there."""
+
+    content: Any = None  # text, or a list of parts
+    reasoning_content: Any = None
+    reasoning: Any = None
+    tool_calls: Any = None
+    function_call: Any = None
+    refusal: Any = None
+    audio: Any = None
 
 
 class _Choice(msgspec.Struct):
-    delta: _Delta = msgspec.field(default_factory=_Delta)
+    delta: _Delta | None = None
+    message: _Delta | None = None  # in place of `delta`, where a server does not stream
+    text: Any = None  # in place of `delta`, in completions
     finish_reason: str | None = None
+    error: Any = None
 
 
 class _Usage(msgspec.Struct):
-    prompt_tokens: int = ABSENT
-    completion_tokens: int = ABSENT
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
 
 
 class _Chunk(msgspec.Struct):
-    choices: list[_Choice] = []
+    choices: list[_Choice] | None = None
     usage: _Usage | None = None
-    error: object = None
+    error: Any = None
 
 
 _DECODER = msgspec.json.Decoder(_Chunk)
+_NO_CHOICE: list[_Choice] = []
+_NO_DELTA = _Delta()
 
 
 class ChatStream:
     """One streamed response, as far as it has arrived.
 
-    `instants_ns` has the arrival time of each piece of text; servers send one per token. `prompt_tokens` and
-    `output_tokens` are the server's own count where it gives one; without it the pieces are counted.
+    A piece is what one event adds to the output: text, reasoning, a tool call, a refusal. `instants_ns` has the arrival
+    time of each; many servers send one per token. `answer_ns` is that of the first piece which is no reasoning.
+    `prompt_tokens` and `usage_tokens` are the server's own counts, ABSENT where it gives none. `whole` is True once
+    `end` has found nothing wrong.
+
+    allow_empty: a response without a piece is no error.
     """
 
-    __slots__ = ("_counted", "_sse", "_texts", "done", "finish", "instants_ns", "prompt_tokens")
+    __slots__ = (
+        *("_allow_empty", "_now_ns", "_sse", "_texts", "answer_ns", "done", "finish", "instants_ns", "prompt_tokens"),
+        *("usage_tokens", "whole"),
+    )
 
-    def __init__(self) -> None:
-        self._sse = SseParser()
+    def __init__(self, *, allow_empty: bool = False) -> None:
+        self._sse = SseParser(documents=True)
         self._texts: list[str] = []
-        self._counted = ABSENT
+        self._allow_empty = allow_empty
+        self._now_ns = 0
         self.instants_ns = array("q")
-        self.prompt_tokens = ABSENT
+        self.answer_ns = ABSENT
+        self.prompt_tokens = self.usage_tokens = ABSENT
         self.finish = ""
         self.done = False
+        self.whole = False
 
     @property
     def text(self) -> str:
@@ -107,51 +147,125 @@ class ChatStream:
 
     @property
     def output_tokens(self) -> int:
-        """Number of tokens in the response."""
-        return self._counted if self._counted != ABSENT else len(self.instants_ns)
+        """Number of tokens in the response: the server's count, or that of the pieces where it has counted fewer."""
+        return max(self.usage_tokens, len(self.instants_ns))
 
     def feed(self, data: bytes, now_ns: int) -> None:
         """Read the next bytes of the body, which arrived at `now_ns`. Raises StreamError."""
+        self._now_ns = now_ns
         try:
             events = self._sse.feed(data)
         except SseError as error:
             raise StreamError(str(error)) from error
         for event in events:
             self._take(event, now_ns)
+        if self._sse.failure is not None:
+            raise _failed(self._sse.failure)
 
     def end(self) -> None:
-        """Call this when the body has ended. Raises StreamError where the completion has not."""
-        if self.done or (self.finish and not self._sse.pending):
-            return
-        if self.instants_ns:
-            raise StreamError("the stream was cut: it ended without [DONE] or a finish reason")
-        raise StreamError("the stream ended before its first token")
+        """Call this when the body has ended. Raises StreamError where the completion has not, or is empty."""
+        cut = self._take_rest()
+        if not self.done and (cut or not self.finish):
+            if self.instants_ns:
+                raise StreamError("the stream was cut: it ended without [DONE] or a finish reason")
+            raise StreamError("the stream ended before its first token")
+        if not self.instants_ns and not self._allow_empty:
+            reason = f"finish reason {quoted(self.finish)}" if self.finish else "[DONE]"
+            raise StreamError(f"the answer is empty: the stream ended with {reason} and without any output")
+        self.whole = True
+
+    def _take_rest(self) -> bool:
+        """Read what has no line break or no blank line after it. Returns whether it is a part of an event only."""
+        cut = False
+        for event in self._sse.end():
+            try:
+                self._take(event, self._now_ns)
+            except _NoChunkError:
+                cut = True
+        if self._sse.failure is not None:
+            raise _failed(self._sse.failure)
+        return cut
 
     def _take(self, event: bytes, now_ns: int) -> None:
         if event == DONE:
             self.done = True
             return
+        if not event:
+            return
         try:
             chunk = _DECODER.decode(event)
         except msgspec.DecodeError as error:
-            raise StreamError("the stream holds an event that is no chat completion chunk") from error
-        if chunk.error is not None:
-            raise StreamError(f"the stream says: {_message(chunk.error)}")
+            raise _no_chunk(event) from error
+        if chunk.error or not chunk.choices:
+            _refuse_failure(event, chunk.error)
         if chunk.usage is not None:
-            self.prompt_tokens, self._counted = chunk.usage.prompt_tokens, chunk.usage.completion_tokens
-        for choice in chunk.choices:
-            if choice.delta.content:
-                self.instants_ns.append(now_ns)
-                self._texts.append(choice.delta.content)
-            elif choice.delta.reasoning_content:
-                self.instants_ns.append(now_ns)
-            if choice.finish_reason:
-                self.finish = choice.finish_reason
+            self._count(chunk.usage)
+        for choice in chunk.choices or _NO_CHOICE:
+            self._choose(choice, now_ns)
+
+    def _count(self, usage: _Usage) -> None:
+        if usage.prompt_tokens is not None:
+            self.prompt_tokens = usage.prompt_tokens
+        if usage.completion_tokens is not None:
+            self.usage_tokens = usage.completion_tokens
+
+    def _choose(self, choice: _Choice, now_ns: int) -> None:
+        delta = choice.delta or _NO_DELTA
+        if delta.content or choice.text:
+            self._add(delta.content or choice.text, now_ns)
+        elif delta.reasoning or delta.reasoning_content:
+            self.instants_ns.append(now_ns)
+        elif delta.tool_calls or delta.refusal or delta.function_call or delta.audio:
+            self._answer(now_ns)
+        elif choice.message is not None and not self.instants_ns:
+            self._choose(_Choice(delta=choice.message), now_ns)
+        if choice.error:
+            raise StreamError(f"the stream says: {failure_of({'error': choice.error}) or choice.error}")
+        if choice.finish_reason:
+            if _NO_ANSWER.search(choice.finish_reason):
+                raise StreamError(f"the answer ended with finish reason {quoted(choice.finish_reason)}")
+            self.finish = choice.finish_reason
+
+    def _add(self, content: Any, now_ns: int) -> None:
+        """Take a text, or a list of parts that may be texts or thoughts."""
+        if isinstance(content, str):
+            self._texts.append(content)
+            self._answer(now_ns)
+            return
+        parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+        texts = [part["text"] for part in parts if isinstance(part.get("text"), str) and part["text"]]
+        if texts:
+            self._texts += texts
+            self._answer(now_ns)
+        elif any(set(part) - {"type", "text"} for part in parts):
+            self.instants_ns.append(now_ns)
+
+    def _answer(self, now_ns: int) -> None:
+        self.instants_ns.append(now_ns)
+        if self.answer_ns == ABSENT:
+            self.answer_ns = now_ns
 
 
-def _message(error: object) -> str:
-    message = error.get("message", error) if isinstance(error, dict) else error
-    return " ".join(str(message)[:120].split())
+def _no_chunk(event: bytes) -> StreamError:
+    """The error of an event that cannot be decoded as a chunk: it may report a failure in a form of its own."""
+    try:
+        said = failure_of(orjson.loads(event))
+    except orjson.JSONDecodeError:
+        said = None
+    if said is not None:
+        return StreamError(f"the stream says: {said}")
+    return _NoChunkError(f"the stream holds an event that is no chat completion chunk: {body_text(event)}")
+
+
+def _refuse_failure(event: bytes, error: object) -> None:
+    """Raises StreamError where an event reports a failure. Without choices it may be one, or usage, or nothing."""
+    said = failure_of(orjson.loads(event)) or (quoted(str(error)) if error else None)
+    if said is not None:
+        raise StreamError(f"the stream says: {said}")
+
+
+def _failed(data: bytes) -> StreamError:
+    return StreamError(f"the stream says: {body_text(data) or 'an error, without a word'}")
 
 
 def _is_spoken(url: ServerUrl, model: str) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from harness.wire.failure_text import failure_of
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -46,17 +48,13 @@ def http_post(url: ServerUrl, path: str, headers: str, body: bytes) -> bytes:
 
 
 def error_text(body: bytes) -> str:
-    """The message of an error response over HTTP (`{"error": ...}`), at most 120 characters; empty where there is none.
+    """The message of an error response over HTTP, at most 120 characters; empty where there is none.
 
     Numbers in it are kept, so each message may be different where a server puts an id into it.
     """
     import orjson
 
     try:
-        document = orjson.loads(body)
+        return failure_of(orjson.loads(body)) or ""
     except orjson.JSONDecodeError:
         return ""
-    error = document.get("error") if isinstance(document, dict) else None
-    if isinstance(error, dict):
-        error = error.get("message")  # as OpenAI writes it
-    return " ".join(error[:120].split()) if isinstance(error, str) else ""

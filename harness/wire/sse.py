@@ -14,15 +14,22 @@ class SseParser:
     """Takes the body in pieces of any size, and returns the data of whole events, in order.
 
     Lines end with LF, CRLF or CR. Comments, fields other than `data`, and events without data are
-    ignored. `pending` says whether an event has begun and not ended.
+    ignored. `pending` says whether an event has begun and not ended. `failure` is the data of the first event of the
+    name `error`, or the value of the first field `error` (llama.cpp); None while there was none. It is no event.
+
+    documents: each data is one JSON document, so a line that holds a whole object ends its event. Some servers leave
+    the blank line between events out.
     """
 
-    __slots__ = ("_data", "_fresh", "_held")
+    __slots__ = ("_data", "_documents", "_fresh", "_held", "_name", "failure")
 
-    def __init__(self) -> None:
+    def __init__(self, *, documents: bool = False) -> None:
         self._held = b""  # an unfinished line
         self._data: list[bytes] = []  # of an unfinished event
+        self._name = b""  # of an unfinished event
+        self._documents = documents
         self._fresh = True  # nothing has come yet: a byte order mark may
+        self.failure: bytes | None = None
 
     @property
     def pending(self) -> bool:
@@ -41,23 +48,51 @@ class SseParser:
             data = data.removeprefix(_BOM)
         # A CR at the end may be half of a CRLF: wait for the next byte.
         complete, self._held = _cut(data)
-        events = []
+        events: list[bytes] = []
         for line in complete:
             if line:
-                self._field(line)
-            elif self._data:
-                events.append(b"\n".join(self._data))
-                self._data = []
+                self._field(line, events)
+            elif self._data or self._name:
+                self._dispatch(events)
         if len(self._held) > MAX_EVENT_BYTES:
             raise SseError(f"an event of the stream is longer than {MAX_EVENT_BYTES} bytes")
         return events
 
-    def _field(self, line: bytes) -> None:
+    def end(self) -> list[bytes]:
+        """The data of the event that the end of the body completes: its last line, or its blank line, is not there."""
+        events: list[bytes] = []
+        if self._held:
+            self._field(self._held.removesuffix(b"\r"), events)
+            self._held = b""
+        if self._data or self._name:
+            self._dispatch(events)
+        return events
+
+    def _dispatch(self, events: list[bytes]) -> None:
+        if self._name == b"error":
+            self._fail(b"\n".join(self._data))
+        elif self._data:
+            events.append(b"\n".join(self._data))
+        self._data = []
+        self._name = b""
+
+    def _field(self, line: bytes, events: list[bytes]) -> None:
         name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
         if name == b"data":
-            self._data.append(value.removeprefix(b" "))
-            if len(self._data) > 1 and sum(map(len, self._data)) > MAX_EVENT_BYTES:
+            self._data.append(value)
+            if self._documents and len(self._data) == 1 and value[:1] == b"{" and value.endswith(b"}"):
+                self._dispatch(events)
+            elif len(self._data) > 1 and sum(map(len, self._data)) > MAX_EVENT_BYTES:
                 raise SseError(f"an event of the stream is longer than {MAX_EVENT_BYTES} bytes")
+        elif name == b"event":
+            self._name = value
+        elif name == b"error":
+            self._fail(value)
+
+    def _fail(self, data: bytes) -> None:
+        if self.failure is None:
+            self.failure = data
 
 
 def _cut(data: bytes) -> tuple[list[bytes], bytes]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.plan.knobs import format_value, setting_text
 from reports import units
 from reports.labels import point_label
-from reports.views.points_table import SLO_WORDS, Cell, Table
+from reports.views.points_table import SLO_WORDS, Cell, Table, percentile_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,8 +38,7 @@ def _cells(point: PointMetrics, each: ClassMetrics) -> Iterator[Cell]:
     yield Cell(units.percent(100 * each.share), key=units.machine_number(each.share))
     yield Cell(*units.estimate(each.throughput_rps), key=units.machine_number(each.throughput_rps.value))
     for p in (0.5, 0.99):
-        quantile = each.response.at(p)
-        yield Cell(*units.milliseconds(quantile), key=units.machine_number(quantile.value_ms if quantile else None))
+        yield percentile_cell(each.response.at(p))
     text, interval = units.estimate(each.slowdown)
     key = units.machine_number(each.slowdown.value) if each.slowdown else ""
     yield Cell(text if not each.slowdown else f"{text}\u00d7", interval, key=key)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from reports import units
 from reports.labels import point_label
-from reports.views.points_table import Cell, Table
+from reports.views.points_table import Cell, Table, percentile_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,8 +34,7 @@ def _cells(layout: LayoutMetrics, point: PointMetrics) -> Iterator[Cell]:
     shape = f"{layout.replicas} \u00d7 {layout.stages}"
     yield Cell(shape, layout.dispatch if layout.replicas > 1 else "", key=shape, kind="text")
     yield Cell(*units.estimate(point.throughput_rps), key=units.machine_number(point.throughput_rps.value))
-    p99 = point.response.at(0.99)
-    yield Cell(*units.milliseconds(p99), key=units.machine_number(p99.value_ms if p99 else None))
+    yield percentile_cell(point.response.at(0.99))
     speedup = layout.speedup
     text, interval = units.estimate(speedup, 2) if speedup else ("1", "")
     yield Cell(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from harness.judge.findings import Verdict
-    from harness.judge.metrics import Accuracy, PointMetrics, RunResult
+    from harness.judge.metrics import Accuracy, PointMetrics, Quantile, RunResult
     from harness.plan.plan import Plan
 
 SLO_WORDS = {True: "met", False: "missed", None: "cannot be said"}
@@ -27,6 +27,7 @@ class Cell:
     note: str = ""
     key: str = ""
     kind: str = "number"  # "number", "text", "verdict" (`note` holds the reasons), "point"
+    muted: bool = False  # less is known than a cell of this column usually says
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,12 @@ def _point_cells(point: PointMetrics, plan: Plan, *, accuracy: bool) -> Iterator
     yield verdict_cell(point.verdict, reasons(point))
     yield _cell(units.estimate(point.throughput_rps), point.throughput_rps.value)
     for p in (0.5, 0.9, 0.95, 0.99, 0.999):
-        yield _percentile(point, "response", p)
+        yield percentile_cell(point.response.at(p))
     if plan.slo:
         yield _cell(units.estimate(point.goodput_rps), point.goodput_rps.value if point.goodput_rps else None)
-    yield _percentile(point, "service", 0.5)
-    yield _percentile(point, "service", 0.99)
-    yield _percentile(point, "lateness", 0.99)
+    yield percentile_cell(point.service.at(0.5))
+    yield percentile_cell(point.service.at(0.99))
+    yield percentile_cell(point.lateness.at(0.99))
     counts = point.counts
     causes = ((name.replace("_", " "), number) for name, number in counts.failures.items() if number)
     yield Cell(units.count(counts.ok), key=str(counts.ok))
@@ -105,9 +106,11 @@ def _cell(texts: tuple[str, str], key: float | None) -> Cell:
     return Cell(*texts, key=units.machine_number(key))
 
 
-def _percentile(point: PointMetrics, kind: str, p: float) -> Cell:
-    quantile = getattr(point, kind).at(p)
+def percentile_cell(quantile: Quantile | None) -> Cell:
+    """A percentile with its interval; muted where the sample gives only a lower bound."""
     text, note = units.milliseconds(quantile)
-    if quantile is None or quantile.value_ms is not None:
+    if quantile is None or not quantile.only_bound:
         return Cell(text, note, key=units.machine_number(quantile.value_ms) if quantile else "")
-    return Cell(text, f"needs {units.number(quantile.needed, 2)} more" if quantile.needed else "too few requests")
+    return Cell(
+        text, f"needs {units.number(quantile.needed, 2)} more", key=units.machine_number(quantile.low_ms), muted=True
+    )

@@ -8,7 +8,7 @@ from reports import units
 from reports.charts.gallery import Drawing, against_load
 from reports.charts.xy import draw
 from reports.labels import point_label
-from reports.views.points_table import Cell, Table
+from reports.views.points_table import Cell, Table, percentile_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -35,8 +35,7 @@ def streams_table(points: Iterable[PointMetrics]) -> Table | None:
 def _cells(point: PointMetrics, stream: StreamMetrics) -> Iterator[Cell]:
     yield Cell(point_label(point), key=point_label(point), kind="point")
     for kind, p in (("ttft", 0.5), ("ttft", 0.9), ("ttft", 0.99), ("itl", 0.5), ("itl", 0.99), ("tpot", 0.5)):
-        quantile = getattr(stream, kind).at(p)
-        yield Cell(*units.milliseconds(quantile), key=units.machine_number(quantile.value_ms if quantile else None))
+        yield percentile_cell(getattr(stream, kind).at(p))
     yield Cell(*units.estimate(stream.tokens_per_s), key=units.machine_number(stream.tokens_per_s.value))
     for number in (stream.in_flight, stream.prompt_tokens, stream.output_tokens):
         yield Cell(units.number(number), key=units.machine_number(number))

@@ -9,7 +9,7 @@ from harness.plan.knobs import format_value
 from harness.plan.plan import MODEL
 from reports import units
 from reports.labels import load_label, point_label
-from reports.views.points_table import SLO_WORDS, Cell, Table, accuracy_cell
+from reports.views.points_table import SLO_WORDS, Cell, Table, accuracy_cell, percentile_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,9 +60,7 @@ def _cells(each: TradeOffPoint, point: PointMetrics, plan: Plan, cards: dict[str
         yield from _card_cells(cards.get(str(point.setting[MODEL])))
     value, interval = units.estimate(point.throughput_rps)
     yield Cell(value, interval, key=units.machine_number(point.throughput_rps.value))
-    tail = point.response.at(0.99)
-    text, note = units.milliseconds(tail)
-    yield Cell(text, note, key=units.machine_number(tail.value_ms) if tail else "")
+    yield percentile_cell(point.response.at(0.99))
     if plan.slo:
         yield Cell(SLO_WORDS[each.meets_slo], key=SLO_WORDS[each.meets_slo], kind="text")
     front = "on it" if each.on_front else ""

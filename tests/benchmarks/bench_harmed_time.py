@@ -17,9 +17,11 @@ import numpy as np
 
 from harness.judge.numbers.machine.backlog import Requests
 from harness.judge.numbers.machine.harmed_time import CleanTime, Stretches, clean_time
-from harness.judge.stats.mean_intervals import batch_means_interval, batch_rates
-from harness.judge.stats.quantile_interval import effective_sample_sizes, quantile_interval
+from harness.judge.stats.durations import Durations
+from harness.judge.stats.mean_intervals import batch_rates
+from harness.judge.stats.percentile_intervals import percentiles
 from harness.judge.stats.quantiles import quantile
+from harness.judge.stats.run_noise import RunNoise, rate_over_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 S = 1_000_000_000
 STRETCH_NS = S // 10
 SECONDS, WARMUP_S = 4.0, 1.0
+
+NO_RUN_NOISE = RunNoise(0.0, 16.0)  # quiet trials differ by nothing
 
 
 @dataclass(frozen=True)
@@ -218,10 +222,10 @@ def figures(trial: Trial, clean: CleanTime | None, true: np.ndarray | None = Non
     values = [*(quantile(ordered, p) / 1e6 for p in (0.5, 0.99)), joined_ns.size / seconds * sustained]
     if true is None:
         return np.array(values)
-    sizes = effective_sample_sizes(response, ordered, (0.5, 0.99))
-    intervals = [quantile_interval(ordered, p, size) for p, size in zip((0.5, 0.99), sizes, strict=True)]
+    durations = [Durations(response, np.zeros(response.size, dtype=bool))]
+    intervals = percentiles(durations, (0.5, 0.99), NO_RUN_NOISE)
     covers = [_holds(one.low, one.high, what * 1e6) for one, what in zip(intervals, true, strict=False)]
-    rates = batch_means_interval(sustained * batch_rates(np.sort(joined_ns), 0, int(seconds * S)))
+    rates = rate_over_runs([sustained * batch_rates(np.sort(joined_ns), 0, int(seconds * S))], NO_RUN_NOISE)
     return np.array([*values, *covers, _holds(rates.low, rates.high, true[2])])
 
 

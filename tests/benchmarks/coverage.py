@@ -22,7 +22,10 @@ sys.path.append(str(Path(__file__).parents[1] / "examples"))
 
 import queueing
 
-from harness.judge.stats.quantile_interval import T_95, effective_sample_sizes, quantile_interval
+from harness.judge.stats.durations import Durations
+from harness.judge.stats.percentile_intervals import percentiles
+from harness.judge.stats.quantiles import quantile
+from harness.judge.stats.run_noise import RunNoise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,6 +38,8 @@ PERCENTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 SHOWN = (0.5, 0.99)
 CHUNK = 20
 Z_95 = 1.959964
+NO_RUN_NOISE = RunNoise(0.0, 16.0)  # one simulated run is like the next
+SHIFT = 10.0  # of the autoregressive process: durations are positive
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,12 @@ CASES = (
         lambda rng, runs, n: rng.exponential(1.0, (runs, n)),
         lambda p: -math.log(1 - p),
     ),
-    Case("autoregressive, 0.9", 20_000, queueing.simulate_ar1, lambda p: float(norm.ppf(p))),
+    Case(
+        "autoregressive, 0.9",
+        20_000,
+        lambda rng, runs, count: SHIFT + queueing.simulate_ar1(rng, runs, count),
+        lambda p: SHIFT + float(norm.ppf(p)),
+    ),
     _queue("M/M/1", 20_000, 0.5, fixed_service=False),
     _queue("M/M/1", 20_000, 0.8, fixed_service=False),
     _queue("M/M/1", 100_000, 0.8, fixed_service=False),
@@ -93,14 +103,12 @@ def measure(case: Case, runs: int, seed: int = 2024) -> Iterator[Line]:
     found = {p: [] for p in SHOWN}
     for first in range(0, runs, CHUNK):
         for values in case.simulate(rng, min(CHUNK, runs - first), case.count):
-            ordered = np.sort(values)
-            sizes = effective_sample_sizes(values, ordered, PERCENTILES)
-            for p in SHOWN:
-                ours = quantile_interval(ordered, p, sizes[PERCENTILES.index(p)])
-                usual = quantile_interval(
-                    ordered, p, values.size * (T_95 / Z_95) ** 2
-                )  # the normal distribution's width
-                found[p].append((ours.low, ours.high, usual.low, usual.high))
+            durations = Durations(values, np.zeros(values.size, dtype=bool))
+            for ours in percentiles([durations], PERCENTILES, NO_RUN_NOISE):
+                if ours.p in SHOWN:
+                    reach = Z_95 * math.sqrt(ours.p * (1 - ours.p) / values.size)
+                    usual = [quantile(durations.ordered_ns, ours.p + side * reach) for side in (-1, 1)]
+                    found[ours.p].append((ours.low, ours.high, *usual))
     for p, intervals in found.items():
         yield _line(case, p, intervals)
 

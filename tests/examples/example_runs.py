@@ -84,14 +84,15 @@ UNCHECKED = Finding(
 
 
 def latency_of(median_ms, spread, count, *, carried=0.999):
-    """A log-normal shape; percentiles above `carried` are withheld."""
+    """A log-normal shape; of percentiles above `carried` only a lower bound is known."""
     z = {0.5: 0.0, 0.9: 1.2816, 0.95: 1.6449, 0.99: 2.3263, 0.999: 3.0902}
     quantiles = []
     for p in PERCENTILES:
         value = median_ms * math.exp(spread * z[p])
         half = value * 0.6 * math.sqrt(p * (1 - p) / max(count, 1) * 40) * (1 + z[p])
         if p > carried:
-            quantiles.append(Quantile(p=p, value_ms=None, effective_samples=count / 5, needed=9800))
+            low_ms = max(0.9 * value, quantiles[-1].value_ms)
+            quantiles.append(Quantile(p=p, value_ms=value, low_ms=low_ms, effective_samples=count / 5, needed=9800))
         else:
             quantiles.append(
                 Quantile(p=p, value_ms=value, low_ms=value - half, high_ms=value + half, effective_samples=count / 5)

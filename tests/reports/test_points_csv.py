@@ -12,7 +12,8 @@ from reports.points_csv import append_point, points_csv
 
 DESIGN = """
     target scenario model engine arrivals concurrency rate_target batch_size repeats seconds throughput_rps
-    throughput_rps_lo throughput_rps_hi p50_ms p90_ms p95_ms p99_ms p99_ms_lo p99_ms_hi service_p50_ms service_p99_ms
+    throughput_rps_lo throughput_rps_hi p50_ms p50_ms_lo p50_ms_hi p90_ms p90_ms_lo p90_ms_hi p95_ms p95_ms_lo p95_ms_hi
+    p99_ms p99_ms_lo p99_ms_hi p99.9_ms p99.9_ms_lo p99.9_ms_hi service_p50_ms service_p99_ms
     ok wrong error timeout rejected aborted not_sent failed mean_batch cpu_target cpu_load verdict reasons
     accuracy accuracy_lo accuracy_hi client_ms preprocess_ms clean_ms transform_ms normalise_ms augment_ms
 """.split()  # noqa: SIM905  (as one reads them)
@@ -31,7 +32,7 @@ def known():
         max_ms=40.0,
         quantiles=(
             Quantile(p=0.5, value_ms=4.25),
-            Quantile(p=0.9, value_ms=7.0),
+            Quantile(p=0.9, value_ms=7.0, low_ms=6.5, needed=80),  # only a bound from below
             Quantile(p=0.95, value_ms=1234567.0),
             Quantile(p=0.99, value_ms=12.5, low_ms=11.0, high_ms=14.0),
         ),
@@ -82,11 +83,20 @@ def test_every_value_stands_in_its_column_and_what_is_absent_is_empty(known):
         "throughput_rps_lo": "",
         "throughput_rps_hi": "",
         "p50_ms": "4.25",
+        "p50_ms_lo": "",
+        "p50_ms_hi": "",
         "p90_ms": "7",
+        "p90_ms_lo": "6.5",
+        "p90_ms_hi": "",
         "p95_ms": "1234567",
+        "p95_ms_lo": "",
+        "p95_ms_hi": "",
         "p99_ms": "12.5",
         "p99_ms_lo": "11",
         "p99_ms_hi": "14",
+        "p99.9_ms": "",
+        "p99.9_ms_lo": "",
+        "p99.9_ms_hi": "",
         "service_p50_ms": "4",
         "service_p99_ms": "",
         "ok": "900",

@@ -2,8 +2,8 @@
 
 A point is run again and again, interleaved with the others, until the 95 % intervals of its throughput and of its p99
 reach no further from their value than the asked share of it, or until its time is used up. At least three repeats,
-since only from three on an interval covers what differs between runs. Looking after every repeat makes an interval a
-little too hopeful; its being the wider of the pooled rows' and the repeats' own scatter makes up for that.
+so that the point's own repeats, and not only what is supposed of every machine, say what one run differs by from the
+next. Looking after every repeat makes an interval a little too hopeful.
 """
 
 from __future__ import annotations

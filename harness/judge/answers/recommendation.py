@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from harness.judge.findings import JudgedPoint
     from harness.judge.interval import Interval
-    from harness.judge.metrics import PointMetrics
+    from harness.judge.metrics import PointMetrics, Quantile
     from harness.plan.slo import Slo
 
 _TIMES = "\u00d7"
@@ -105,7 +105,7 @@ def _sentences(
     if slo is not None:
         yield f"At {slo} {_name(best)} sustains {rate}{_comparison(choice, points, slo)}."
     else:
-        p99 = f" with a p99 of {milliseconds(tail.value_ms)}" if tail and tail.value_ms is not None else ""
+        p99 = f" with a p99 of {_tail_text(tail)}" if tail and tail.value_ms is not None else ""
         yield f"{_capital(_name(best))} gives the highest throughput: {rate}{p99}{_comparison(choice, points, slo)}."
     yield from caveats(best)
     too_much = _next_rate(best, points)
@@ -124,6 +124,12 @@ def _sentences(
     left_out = len(points) - len(standing)
     if left_out:
         yield f"{left_out} of {len(points)} points are INVALID and left out."
+
+
+def _tail_text(tail: Quantile) -> str:
+    if tail.only_bound and tail.low_ms is not None:
+        return f"at least {milliseconds(tail.low_ms)}"
+    return milliseconds(tail.value_ms or 0.0)
 
 
 def _next_rate(best: PointMetrics, points: Sequence[PointMetrics]) -> float | None:

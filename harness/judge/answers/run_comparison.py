@@ -104,7 +104,7 @@ def _p99(point: PointMetrics) -> Runs | None:
 
 
 def _estimate(quantile: Quantile | None) -> Interval | None:
-    if quantile is None or quantile.value_ms is None or quantile.value_ms <= 0 or quantile.at_least:
+    if quantile is None or not quantile.value_ms or quantile.at_least or quantile.only_bound:
         return None
     return quantile.interval_ms
 

@@ -62,20 +62,21 @@ def of_its_trials(metrics: PointMetrics) -> Iterator[Finding]:
 
 
 def too_few_samples(metrics: PointMetrics) -> Iterator[Finding]:
-    """A percentile up to p99 cannot be given."""
-    withheld = [
+    """A percentile up to p99 has only a lower bound."""
+    bounds = [
         quantile
         for p in HEADLINE_PERCENTILES
-        if (quantile := metrics.response.at(p)) is not None and quantile.value_ms is None
+        if (quantile := metrics.response.at(p)) is not None and quantile.only_bound
     ]
-    if not withheld:
+    if not bounds:
         return
-    needed = max(quantile.needed or 0 for quantile in withheld)
-    names = " and ".join(f"p{100 * quantile.p:g}" for quantile in withheld)
+    needed = max(quantile.needed or 0 for quantile in bounds)
+    names = " and ".join(f"p{100 * quantile.p:g}" for quantile in bounds)
+    have = "has" if len(bounds) == 1 else "have"
     count = metrics.response.count
-    worth = withheld[-1].effective_samples or 0.0
+    worth = bounds[-1].effective_samples or 0.0
     text = (
-        f"{names} cannot be given: {grouped(count)} requests that depend on each other are worth only "
+        f"{names} {have} only a lower bound: {grouped(count)} requests that depend on each other are worth only "
         f"{figure(worth, 3)} independent ones."
     )
     seconds = metrics.seconds / metrics.repeats * (1 + needed / count)
@@ -92,7 +93,7 @@ def repeats_disagree(metrics: PointMetrics) -> Iterator[Finding]:
         yield _disagreement(f"The repeats disagree: {listed} requests/s.", throughputs)
         return
     quantiles = [quantile for trial in trials if (quantile := trial.response.at(0.99)) is not None]
-    tails = [quantile.interval_ms for quantile in quantiles if quantile.interval_ms is not None]
+    tails = [quantile.interval_ms for quantile in quantiles if quantile.interval_ms and not quantile.only_bound]
     values_ms = [tail.value for tail in tails]
     if disjoint(tails) and _spread(values_ms) > DISAGREE_BY:
         listed = ", ".join(figure(value, 3) for value in values_ms)

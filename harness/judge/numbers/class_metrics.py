@@ -10,9 +10,10 @@ import numpy as np
 
 from harness.judge.interval import Interval
 from harness.judge.metrics import ClassMetrics, Counts
-from harness.judge.numbers.latency import pooled_latency, trial_latency
-from harness.judge.numbers.throughput import NO_RATES, pooled_rate
-from harness.judge.slo_check import goodput_limit_ns, meets_slo
+from harness.judge.numbers.latency import pooled_latency
+from harness.judge.numbers.run_noises import THROUGHPUT
+from harness.judge.numbers.throughput import NO_RATES, pooled_goodput, pooled_rate
+from harness.judge.slo_check import SloRows, goodput_limit_ns, meets_slo
 from harness.plan.load_knobs import MIX
 from harness.plan.slo import parse_slo
 from harness.record.rows import Outcome
@@ -20,9 +21,11 @@ from harness.record.rows import Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from harness.judge.metrics import Latency, PointMetrics
+    from harness.judge.metrics import PointMetrics
+    from harness.judge.numbers.run_noises import RunNoises
     from harness.judge.numbers.throughput import Rates
-    from harness.judge.numbers.trial_rows import Durations, RowColumns, TrialRows
+    from harness.judge.numbers.trial_rows import RowColumns, TrialRows
+    from harness.judge.stats.durations import Durations
     from harness.plan.slo import Slo
     from harness.record.trial_data import TrialData
 
@@ -38,8 +41,6 @@ class ClassSample:
     counts: Counts
     response: Durations
     service: Durations
-    response_latency: Latency
-    service_latency: Latency
     rates_rps: Rates
     good_rates_rps: Rates
 
@@ -68,8 +69,6 @@ def _sample(name: str, slo: Slo | None, rows: TrialRows) -> ClassSample:
         counts=_counts(rows.due),
         response=rows.response,
         service=rows.service,
-        response_latency=trial_latency(rows.response),
-        service_latency=trial_latency(rows.service),
         rates_rps=rows.rates_rps(),
         good_rates_rps=rows.rates_rps(goodput_limit_ns(slo)) if slo else NO_RATES,
     )
@@ -87,13 +86,15 @@ def _counts(due: RowColumns) -> Counts:
     )
 
 
-def pooled_classes(trials: Sequence[Sequence[ClassSample]]) -> tuple[ClassMetrics, ...]:
-    """Each class over all repeats: rows are put together, never percentiles averaged."""
+def pooled_classes(
+    trials: Sequence[Sequence[ClassSample]], noises: RunNoises, users: int | None
+) -> tuple[ClassMetrics, ...]:
+    """Each class over all repeats: rows are put together, never percentiles averaged. `users` share the closed loop."""
     total = sum(sample.counts.scheduled for trial in trials for sample in trial)
-    return tuple(_pooled(repeats, total) for repeats in zip(*trials, strict=True)) if total else ()
+    return tuple(_pooled(repeats, total, noises, users) for repeats in zip(*trials, strict=True)) if total else ()
 
 
-def _pooled(repeats: Sequence[ClassSample], total: int) -> ClassMetrics:
+def _pooled(repeats: Sequence[ClassSample], total: int, noises: RunNoises, users: int | None) -> ClassMetrics:
     first = repeats[0]
     counts = Counts(**{
         name: sum(getattr(each.counts, name) for each in repeats) for name in Counts.__struct_fields__
@@ -102,14 +103,23 @@ def _pooled(repeats: Sequence[ClassSample], total: int) -> ClassMetrics:
         name=first.name,
         share=counts.scheduled / total,
         counts=counts,
-        throughput_rps=pooled_rate([each.rates_rps for each in repeats]),
-        goodput_rps=pooled_rate([each.good_rates_rps for each in repeats]) if first.slo else None,
-        response=pooled_latency([each.response for each in repeats], [each.response_latency for each in repeats]),
-        service=pooled_latency([each.service for each in repeats], [each.service_latency for each in repeats]),
+        throughput_rps=pooled_rate([each.rates_rps for each in repeats], noises.of(THROUGHPUT)),
+        goodput_rps=_goodput(repeats, first.slo, noises) if first.slo else None,
+        response=pooled_latency([each.response for each in repeats], noises.of("response")),
+        service=pooled_latency([each.service for each in repeats], noises.of("service")),
         slo=first.slo,
         meets_slo=None,
     )
-    return msgspec.structs.replace(metrics, meets_slo=meets_slo(metrics, first.slo) if first.slo else None)
+    if first.slo is None:
+        return metrics
+    of_class = None if users is None else max(1, round(users * metrics.share))
+    rows = SloRows({"response": [each.response for each in repeats]}, noises, of_class)
+    return msgspec.structs.replace(metrics, meets_slo=meets_slo(metrics, first.slo, rows))
+
+
+def _goodput(repeats: Sequence[ClassSample], slo: Slo, noises: RunNoises) -> Interval:
+    good, durations = [each.good_rates_rps for each in repeats], [each.response for each in repeats]
+    return pooled_goodput(good, goodput_limit_ns(slo), durations, noises)
 
 
 def only_class(name: str, point: PointMetrics, slo: Slo | None) -> ClassMetrics:

@@ -1,47 +1,54 @@
-"""Throughput with its interval, for one trial and over repeats."""
+"""Throughput and goodput with their intervals, over one run or several."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.interval import Interval
-from harness.judge.stats.mean_intervals import batch_means_interval, replicate_interval
+from harness.judge.numbers.run_noises import THROUGHPUT
+from harness.judge.stats.percentile_intervals import share_within
+from harness.judge.stats.run_noise import PRIOR_NOISE, RunNoise, rate_over_runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from harness.judge.interval import Interval
+    from harness.judge.numbers.run_noises import RunNoises
+    from harness.judge.stats.durations import Durations
+
     Rates = NDArray[np.float64]  # requests per second in equal stretches of a trial's window
 
 NO_RATES: Rates = np.empty(0)
 
 
-def pooled_rate(runs: Sequence[Rates]) -> Interval:
-    """The mean over repeats.
+def pooled_rate(runs: Sequence[Rates], noise: RunNoise = PRIOR_NOISE) -> Interval:
+    """The mean over runs, which differ by `noise`."""
+    return rate_over_runs(runs, noise)
 
-    The interval is that of all repeats' stretches together. Repeats may differ by more than they do inside, so
-    from three on it is never narrower than their own scatter allows. Two repeats cannot show their scatter (a t
-    interval of two is 12.7 standard errors wide); where their intervals do not overlap, both are covered.
+
+def pooled_goodput(
+    good: Sequence[Rates], limit_ns: int | None, durations: Sequence[Durations], noises: RunNoises
+) -> Interval:
+    """The mean rate over runs of what keeps the objective, of which `limit_ns` is the limit of response times.
+
+    Where the typical run is slower or faster than these, not only the rate differs: another share of the responses
+    keeps the limit.
     """
-    if not runs:
-        return Interval(0.0)
-    pooled = batch_means_interval(np.concatenate(runs))
-    between = replicate_interval([float(run.mean()) for run in runs])
-    if between is not None:
-        return pooled.at_least(*between.ends)
-    of_each = [batch_means_interval(run) for run in runs]
-    return pooled.at_least(*_hull(of_each)) if len(runs) == 2 and disjoint(of_each) else pooled
+    noise, slowness = noises.of(THROUGHPUT), noises.of("response")
+    if limit_ns is None:
+        return rate_over_runs(good, noise)
+    shift = math.exp(slowness.half_width(max(1, len(durations))))
+    at, slower, faster = share_within(durations, (limit_ns, limit_ns / shift, limit_ns * shift), slowness)
+    if not at:
+        return rate_over_runs(good, noise)
+    return rate_over_runs(good, noise, share_if_slower=slower / at, share_if_faster=faster / at)
 
 
 def disjoint(intervals: Sequence[Interval]) -> bool:
     """Whether some two of the intervals have no value in common."""
     ends = [each.ends for each in intervals if np.isfinite(each.width)]
     return len(ends) > 1 and max(low for low, _ in ends) > min(high for _, high in ends)
-
-
-def _hull(intervals: Sequence[Interval]) -> tuple[float, float]:
-    """From the lowest end to the highest."""
-    return min(each.ends[0] for each in intervals), max(each.ends[1] for each in intervals)

@@ -14,12 +14,14 @@ import numpy as np
 
 from harness.clock import NS_PER_MS
 from harness.judge.metrics import StreamMetrics
-from harness.judge.numbers.latency import pooled_latency, trial_latency
+from harness.judge.numbers.latency import pooled_latency
+from harness.judge.numbers.run_noises import THROUGHPUT
 from harness.judge.numbers.throughput import pooled_rate
 from harness.judge.numbers.time_split import weighted
-from harness.judge.numbers.trial_rows import OPEN_OUTCOMES, Durations
+from harness.judge.numbers.trial_rows import OPEN_OUTCOMES
 from harness.judge.slo_check import QUANTILES
-from harness.judge.stats.mean_intervals import BATCHES, batch_means_interval
+from harness.judge.stats.durations import Durations
+from harness.judge.stats.mean_intervals import BATCHES
 from harness.judge.stats.quantiles import nearest_rank
 from harness.plan.slo import STREAM_KINDS
 from harness.record.rows import ABSENT, Outcome
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from harness.judge.numbers.run_noises import RunNoises
     from harness.judge.numbers.throughput import Rates
     from harness.judge.numbers.trial_rows import RowColumns, TrialRows
     from harness.plan.slo import Bound, Slo
@@ -59,10 +62,10 @@ class StreamSample:
 
     def __post_init__(self) -> None:
         metrics = StreamMetrics(
-            ttft=trial_latency(self.ttft),
-            itl=trial_latency(self.itl),
-            tpot=trial_latency(self.tpot),
-            tokens_per_s=batch_means_interval(self.token_rates),
+            ttft=pooled_latency([self.ttft]),
+            itl=pooled_latency([self.itl]),
+            tpot=pooled_latency([self.tpot]),
+            tokens_per_s=pooled_rate([self.token_rates]),
             prompt_tokens=self.prompt_tokens,
             output_tokens=self.output_tokens,
             in_flight=self.in_flight,
@@ -90,19 +93,16 @@ def stream_sample(evidence: TrialData, trial: TrialRows) -> StreamSample | None:
     )
 
 
-def pooled_streams(samples: Sequence[StreamSample]) -> StreamMetrics | None:
+def pooled_streams(samples: Sequence[StreamSample], noises: RunNoises) -> StreamMetrics | None:
     """The streams of all repeats: gaps and times are put together, never percentiles averaged."""
     if not samples:
         return None
     latencies = {
-        kind: pooled_latency(
-            [getattr(sample, kind) for sample in samples], [getattr(sample.metrics, kind) for sample in samples]
-        )
-        for kind in STREAM_KINDS
+        kind: pooled_latency([getattr(sample, kind) for sample in samples], noises.of(kind)) for kind in STREAM_KINDS
     }
     return StreamMetrics(
         **latencies,
-        tokens_per_s=pooled_rate([sample.token_rates for sample in samples]),
+        tokens_per_s=pooled_rate([sample.token_rates for sample in samples], noises.of(THROUGHPUT)),
         prompt_tokens=weighted([(sample.prompt_tokens, sample.good) for sample in samples]),
         output_tokens=weighted([(sample.output_tokens, sample.good) for sample in samples]),
         in_flight=sum(sample.in_flight for sample in samples) / len(samples),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.clock import NS_PER_S
+from harness.judge.stats.durations import Durations
 from harness.judge.stats.mean_intervals import BATCHES, MINIMUM_PER_BATCH, batch_rates
 from harness.record.rows import ABSENT, Outcome, Phase, Window
 
@@ -42,8 +43,7 @@ class RowColumns:
 
     def __getitem__(self, name: str) -> Column:
         if name not in self._whole:
-            column = self._table.column(name).fill_null(ABSENT).combine_chunks()
-            self._whole[name] = np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.int64)
+            self._whole[name] = _converted(self._table.column(name))
         if name not in self._arrays:
             self._arrays[name] = self._whole[name][self._index]
         return self._arrays[name]
@@ -69,17 +69,11 @@ class RowColumns:
         return mask
 
 
-@dataclass(frozen=True)
-class Durations:
-    """Durations in nanoseconds in arrival order; where `still_open`, the truth is at least the value."""
-
-    values_ns: Column
-    still_open: Mask
-
-    @cached_property
-    def ordered_ns(self) -> Column:
-        """The values, ascending."""
-        return np.sort(self.values_ns)
+def _converted(column: pa.ChunkedArray) -> Column:
+    if column.null_count == len(column):  # most columns of most runs
+        return np.full(len(column), ABSENT, dtype=np.int64)
+    known = column.fill_null(ABSENT) if column.null_count else column
+    return np.asarray(known.combine_chunks().to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 @dataclass(frozen=True)

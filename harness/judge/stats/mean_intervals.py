@@ -11,7 +11,7 @@ from harness.judge.interval import Interval
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
 BATCHES = 20
 MINIMUM_PER_BATCH = 5
@@ -29,27 +29,9 @@ def batch_rates(
     return rates
 
 
-def batch_means_interval(rates: ArrayLike) -> Interval:
-    """The mean rate (>= 0) of equally long stretches with a Student t interval.
-
-    Stretches that are long against the correlation of what happens in them are nearly independent, whatever
-    happens inside (Law, Simulation Modeling and Analysis, 9.5.3). One stretch has no interval.
-    """
-    return _student(np.asarray(rates, dtype=np.float64), fewest=2).clipped(0.0)
-
-
 def run_mean(values: Sequence[float]) -> Interval:
     """The mean of at least one run, with its 95 % Student t interval from three runs on."""
     return _student(np.asarray(values, dtype=np.float64), fewest=FEWEST_RUNS)
-
-
-def replicate_interval(values: Sequence[float]) -> Interval | None:
-    """The typical value over independent runs by a t interval on logarithms; None below 3 runs or at zero."""
-    if len(values) < FEWEST_RUNS or min(values) <= 0:
-        return None
-    logs = _student(np.log(values), fewest=FEWEST_RUNS)
-    low, high = logs.ends
-    return Interval(float(np.exp(logs.value)), float(np.exp(low)), float(np.exp(high)))
 
 
 def share_interval(good: int, total: int) -> tuple[float, float]:

@@ -44,19 +44,22 @@ def test_identical_things_are_called_different_in_at_most_one_of_twenty():
 
 
 def test_single_identical_runs_are_called_different_in_at_most_one_of_twenty():
-    # No repeats: nothing shows what differs between runs, here by 2 %; the interval inside a run is a tenth of that.
+    # Runs differ by 2 %, and their intervals hold that.
     rng = np.random.default_rng(2)
     alarms = [
-        compare(*(runs_of(1000 * np.exp(rng.normal(0, 0.02)), half=4) for _ in "ab")).different for _ in range(400)
+        compare(*(runs_of(1000 * np.exp(rng.normal(0, 0.02)), half=39.2) for _ in "ab")).different for _ in range(400)
     ]
     assert np.mean(alarms) <= 0.05
 
 
-def test_two_repeats_that_differ_by_much_tell_nothing_apart():
-    # 990 and 1210 differ by 20 %: standard deviation 0.142 of the logarithms, 0.1 of their mean; so has the other side.
-    before, after = runs_of(990, 1210, half=5), runs_of(1190, 1450, half=5)
-    assert compare(before, after).ratio.low == pytest.approx(1.2 * np.exp(-1.96 * 0.1 * np.sqrt(2)), rel=0.03)
-    assert not compare(before, after).different
+def test_two_repeats_are_compared_by_their_intervals():
+    # Both means are known to a factor of exp(0.1): their ratio 1.2 to one of exp(0.1 sqrt(2)).
+    half = np.exp(0.1)
+    before = Runs((990.0, 1210.0), Interval(1100.0, 1100 / half, 1100 * half))
+    after = Runs((1190.0, 1450.0), Interval(1320.0, 1320 / half, 1320 * half))
+    assert compare(before, after).ratio.low == pytest.approx(1.2 * np.exp(-0.1 * np.sqrt(2)), rel=1e-5)
+    wide = Runs(before.values, Interval(1100.0, 900.0, 1350.0))
+    assert not compare(wide, after).different
 
 
 @pytest.mark.slow

@@ -57,8 +57,8 @@ def test_ten_rows_by_hand():
     assert trial.lateness.at(0.5).value_ms == 4.0
     assert trial.in_flight_mean == pytest.approx(9.0 * 0.055)
     p99 = trial.response.at(0.99)
-    assert (p99.value_ms, p99.high_ms) == (None, None)
-    assert p99.needed == 424  # 433.7 are needed for an interval
+    assert (p99.value_ms, p99.high_ms) == (100.0, None)  # the 10th of 10 was observed; what is beyond is not known
+    assert p99.needed > 500  # six clusters beyond it, at 1 in 100
 
 
 def test_only_the_measure_phase_counts():
@@ -98,7 +98,7 @@ def test_open_requests_count_as_at_least_their_age():
     response = summarise_trial(evidence_of(rows), None).response
     assert response.count == 10_000
     assert response.at(0.5).at_least is False
-    assert response.at(0.95).high_ms < 16
+    assert response.at(0.95).high_ms < 17.5  # 14.7, and what one run differs by from the next
     p99 = response.at(0.99)
     assert (p99.value_ms, p99.high_ms, p99.at_least) == (2000.0, None, True)
 

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 import pytest
 from answers_of import point_of, quantile_of
 
 from harness.errors import UserError
 from harness.judge.metrics import Counts, Latency
-from harness.judge.slo_check import goodput_limit_ns, meets_slo
+from harness.judge.numbers.run_noises import RunNoises
+from harness.judge.slo_check import SloRows, goodput_limit_ns, meets_slo, surely_missed
+from harness.judge.stats.durations import Durations
+from harness.judge.stats.run_noise import RunNoise
 from harness.plan.slo import parse_slo
 
 
@@ -31,49 +35,62 @@ def test_what_does_not_parse_names_the_flag(text):
         parse_slo(text)
 
 
+NOISES = RunNoises({"response": RunNoise(0.0, 16)})
+
+
+def rows_of(slow, count=10_000, *, open_ms=None):
+    """All take 30 ms but `slow` of them, which take 80 ms or are still open after `open_ms`; in no order."""
+    chosen = np.random.default_rng(1).permutation(count) < slow
+    values_ms = np.where(chosen, 80 if open_ms is None else open_ms, 30)
+    still_open = chosen if open_ms is not None else np.zeros(count, dtype=bool)
+    return SloRows({"response": [Durations(values_ms * 1_000_000, still_open)]}, NOISES, users=8)
+
+
 @pytest.mark.parametrize(
-    ("tail", "verdict"),
+    ("rows", "verdict"),
     [
-        (quantile_of(40, 38, 45), True),  # the whole interval is inside
-        (quantile_of(40, 38, 55), None),  # the interval lies across the limit
-        (quantile_of(52, 48, 55), None),
-        (quantile_of(60, 51, 70), False),
-        (quantile_of(40, 38, None, at_least=True), None),  # requests were still open
-        (quantile_of(60, 48, None, at_least=True), False),
-        (quantile_of(None, 30, None), None),  # withheld, and its lower bound says nothing
-        (quantile_of(None, 51, None), False),  # withheld, but surely above
+        (rows_of(0), True),
+        (rows_of(20), True),  # 0.2 % are slower
+        (rows_of(100), None),  # 1 %, and nobody knows on which side the truth is
+        (rows_of(500), False),
+        (rows_of(0, count=100), None),  # too few to say what 1 % of them take
+        (rows_of(500, open_ms=5), None),  # given up early: they may be slower or not
+        (rows_of(500, open_ms=60), False),
     ],
 )
-def test_an_interval_decides_or_not(tail, verdict):
-    assert meets_slo(point_of(tail=tail), parse_slo("p99<50ms")) is verdict
-
-
-def test_a_withheld_percentile_is_kept_where_every_request_was():
-    slo = parse_slo("p99<150ms")  # the slowest took 100 ms
-    withheld = point_of(tail=quantile_of(None, 30, None))
-    p90 = quantile_of(25, 24, 26, p=0.9)
-    enough = msgspec.structs.replace(
-        withheld, response=msgspec.structs.replace(withheld.response, quantiles=(p90, *withheld.response.quantiles))
-    )
-    assert meets_slo(withheld, slo) is None
-    assert meets_slo(enough, slo) is True
-    assert meets_slo(enough, parse_slo("p99<99ms")) is None
+def test_the_share_above_the_limit_decides(rows, verdict):
+    assert meets_slo(point_of(), parse_slo("p99<50ms"), rows) is verdict
 
 
 def test_all_bounds_must_hold():
-    good = point_of(tail=quantile_of(40, 38, 45), counts=Counts(scheduled=100, sent=100, ok=98, error=2))
-    assert meets_slo(good, parse_slo("p99<50ms,errors<5%")) is True
-    assert meets_slo(good, parse_slo("p99<50ms,errors<1%")) is False
-    assert meets_slo(good, parse_slo("p99<42ms,errors<1%")) is False
-    assert meets_slo(good, parse_slo("mean<21ms,max<101ms,errors<2%")) is True
-    assert meets_slo(good, parse_slo("mean<21ms,max<101ms")) is False  # without a bound of its own, 1 % may fail
-    assert meets_slo(good, parse_slo("max<99ms")) is False
+    good = point_of(counts=Counts(scheduled=100, sent=100, ok=98, error=2))
+    rows = rows_of(20)
+    assert meets_slo(good, parse_slo("p99<50ms,errors<5%"), rows) is True
+    assert meets_slo(good, parse_slo("p99<50ms,errors<1%"), rows) is False
+    assert meets_slo(good, parse_slo("p50<29ms,errors<5%"), rows) is False
+    assert meets_slo(good, parse_slo("p99.9<50ms,errors<1%"), rows) is False
+    assert meets_slo(good, parse_slo("mean<21ms,max<101ms,errors<2%"), rows) is True
+    # Without a bound of its own, 1 % may fail.
+    assert meets_slo(good, parse_slo("mean<21ms,max<101ms"), rows) is False
+    assert meets_slo(good, parse_slo("max<99ms"), rows) is False
+
+
+def test_what_was_never_streamed_has_no_first_token():
+    assert meets_slo(point_of(), parse_slo("ttft_p99<50ms"), rows_of(0)) is None
 
 
 def test_no_answer_at_all_meets_nothing():
     nothing = Latency(count=0, mean_ms=None, max_ms=None, quantiles=())
     silent = msgspec.structs.replace(point_of(), response=nothing, counts=Counts(scheduled=9, sent=9, error=9))
-    assert meets_slo(silent, parse_slo("p99<50ms")) is False
+    assert meets_slo(silent, parse_slo("p99<50ms"), rows_of(0, count=0)) is False
+
+
+@pytest.mark.parametrize(
+    ("tail", "missed"),
+    [(quantile_of(60, 51, 70), True), (quantile_of(60, 49, 70), False), (quantile_of(60, 51, None), True)],
+)
+def test_service_times_alone_can_break_a_limit(tail, missed):
+    assert surely_missed(point_of(tail=tail), parse_slo("p99<50ms")) is missed
 
 
 def test_goodput_counts_answers_within_the_tightest_latency_bound():

@@ -7,13 +7,17 @@ import math
 import numpy as np
 import pytest
 
-from harness.judge.stats.quantile_interval import effective_sample_sizes, quantile_interval
+from harness.judge.stats.durations import Durations
+from harness.judge.stats.limit_decision import LimitDecision, decide_limit
+from harness.judge.stats.percentile_intervals import percentiles
+from harness.judge.stats.run_noise import RunNoise
 from harness.plan.arrivals import Closed, Poisson
 from harness.run.capacity_search import CapacitySearch, Probe
 
 # M/D/1 with 1 ms of service keeps a p99 of 8 ms up to 718.63 requests/s (bisection on Erlang's exact distribution).
 CAPACITY_RPS = 718.63
 LIMIT_MS = 8.0
+NONE = RunNoise(0.0, 16)  # the simulated queue is the same in every run
 
 
 def single_server(rng, rate_rps, seconds):
@@ -29,13 +33,10 @@ def probe(rng, load, seconds=20.0, tries=1):
     if isinstance(load, Closed):
         return Probe(load, 1000.0, met=None)
     times_ms = single_server(rng, load.rate_rps, seconds * tries)
-    ordered = np.sort(times_ms)
-    (size,) = effective_sample_sizes(times_ms, ordered, [0.99])
-    found = quantile_interval(ordered, 0.99, size)
-    if found.low is not None and found.low > LIMIT_MS:
-        met = False
-    else:
-        met = True if found.high is not None and found.high <= LIMIT_MS else None
+    durations = [Durations(times_ms, np.zeros(times_ms.size, dtype=bool))]
+    decision = decide_limit(durations, LIMIT_MS, 0.01, None, NONE).decision
+    met = {LimitDecision.KEPT: True, LimitDecision.MISSED: False, LimitDecision.NOT_YET: None}[decision]
+    (found,) = percentiles(durations, [0.99], NONE)
     ratio = None if found.high is None else found.value / LIMIT_MS
     return Probe(load, load.rate_rps, met, ratio, tries)
 

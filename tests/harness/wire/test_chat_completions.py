@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.wire.chat_completions import ChatCodec, ChatStream, StreamError
 from harness.wire.server_url import parse_url
@@ -65,6 +67,146 @@ def read(body):
 def test_a_bad_stream_is_an_error_in_words(body, complaint):
     with pytest.raises(StreamError, match=complaint):
         read(body)
+
+
+@pytest.mark.parametrize(
+    ("said", "quote"),
+    [
+        (event({"object": "error", "message": "CUDA out of memory", "code": 500}), "CUDA out of memory"),
+        (event({"error": {"message": "EngineCore died", "code": 500}}), "EngineCore died"),
+        (event({"error": "overloaded", "error_type": "overloaded"}), "overloaded"),
+        (event({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}), "Overloaded"),
+        (event([{"error": {"code": 503, "message": "try later", "status": "UNAVAILABLE"}}]), "try later"),
+        (event({"type": "response.failed", "response": {"error": {"message": "cut off"}}}), "cut off"),
+        (event({"detail": "Not authenticated"}), "Not authenticated"),
+        (event({"detail": [{"msg": "field required"}]}), "field required"),
+        (event({"errors": [{"code": 7009, "message": "no capacity"}]}), "no capacity"),
+        (event({"base_resp": {"status_code": 1002, "status_msg": "rate limit"}}), "rate limit"),
+        (event({"code": 400, "message": "too long", "type": "invalid_request_error"}), "too long"),
+        (event({"choices": [{"error": {"message": "provider gone"}, "finish_reason": "error"}]}), "provider gone"),
+        (event({"choices": [{"delta": {}}], "error": {"message": "half way"}}), "half way"),
+        (event({"error": 7, "choices": []}), "7"),
+        (b'error: {"code":400,"message":"context size exceeded","type":"x"}\n\n', "context size exceeded"),
+        (b'event: error\ndata: {"message":"boom","type":"overloaded_error"}\n\n', "boom"),
+        (b"event: error\n\n", "an error, without a word"),
+        (b'event: error\ndata: {"message":"no blank line","type":"x"}', "no blank line"),
+        (event({"error": "two\nlines \x1b[31m" + "x" * 500}), r"two lines \\x1b\[31mx+$"),
+    ],
+)
+@pytest.mark.parametrize("before", [b"", event({"choices": [{"delta": {"content": "so far"}}]})])
+def test_a_failure_within_the_stream_is_an_error_in_the_servers_words(said, quote, before):
+    with pytest.raises(StreamError, match=quote) as raised:
+        read(before + said + token("", "stop") + DONE)
+    assert len(str(raised.value)) < 150
+
+
+@pytest.mark.parametrize("reason", ["abort", "content_filter", "error", "insufficient_system_resource", "SAFETY"])
+def test_a_finish_reason_of_a_server_that_gave_up_is_an_error(reason):
+    with pytest.raises(StreamError, match=f"finish reason {reason}"):
+        read(token("a") + token("", reason) + DONE)
+
+
+@pytest.mark.parametrize("reason", ["stop", "length", "tool_calls", "function_call", "eos_token", "stop_sequence"])
+def test_a_finish_reason_of_a_whole_answer_is_none(reason):
+    read(token("a", reason) + DONE)
+
+
+@pytest.mark.parametrize(
+    "body", [DONE, token("", "stop") + USAGE + DONE, event({"choices": []}) + DONE, event({"type": "ping"}) + DONE]
+)
+def test_a_stream_without_output_is_an_error_unless_it_is_allowed(body):
+    with pytest.raises(StreamError, match="the answer is empty"):
+        read(body)
+    stream = ChatStream(allow_empty=True)
+    stream.feed(body, 1)
+    stream.end()
+    assert stream.whole
+    assert stream.first_ns == -1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        token("a") + token("b", "stop") + b"data: [DONE]",
+        token("a") + token("b", "stop") + b"data: [DONE]\n",
+        b"data:\n\n" + token("a") + b"data: \n\n" + token("b") + DONE,
+        token("a") + token("b") + b'data: {"choices":[{"delta":null,"finish_reason":"stop"}]}\n\n' + DONE,
+        (token("a") + token("b", "stop") + DONE).replace(b"\n\n", b"\n"),
+        token("a") + event({"choices": [{"delta": {"content": "b"}, "finish_reason": "stop"}], "error": None}),
+        token("a") + token("b", "stop") + event({"choices": None, "usage": None}) + DONE,
+        token("a").replace(b"\n\n", b"\r\r") + token("b", "stop").replace(b"\n\n", b"\r\r") + b"data: [DONE]\r",
+    ],
+    ids=["no end", "no blank line", "empty data", "null delta", "single newlines", "null error", "null lists", "CR"],
+)
+def test_a_whole_answer_in_an_odd_form_is_a_whole_answer(body):
+    stream = ChatStream()
+    stream.feed(body, 3)
+    stream.end()
+    assert (stream.text, list(stream.instants_ns), stream.whole) == ("ab", [3, 3], True)
+
+
+@pytest.mark.parametrize(
+    ("delta", "text", "answers"),
+    [
+        ({"content": "x"}, "x", True),
+        ({"content": [{"type": "text", "text": "x"}]}, "x", True),
+        ({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]}, "", False),
+        ({"reasoning": "hm"}, "", False),
+        ({"reasoning_content": "hm"}, "", False),
+        ({"tool_calls": [{"index": 0, "function": {"arguments": "{"}}]}, "", True),
+        ({"function_call": {"name": "f"}}, "", True),
+        ({"refusal": "I cannot"}, "", True),
+        ({"audio": {"data": "UklG"}}, "", True),
+    ],
+)
+def test_every_kind_of_output_is_a_piece_and_all_but_reasoning_is_the_answer(delta, text, answers):
+    stream = ChatStream()
+    stream.feed(event({"choices": [{"delta": {"role": "assistant", "content": "", "tool_calls": []}}]}), 1)
+    stream.feed(event({"choices": [{"delta": delta}]}), 5)
+    stream.feed(token("!", "stop") + DONE, 9)
+    stream.end()
+    assert (stream.first_ns, stream.answer_ns, stream.text) == (5, 5 if answers else 9, f"{text}!")
+    assert stream.output_tokens == 2
+
+
+@pytest.mark.parametrize("choice", [{"text": "x"}, {"message": {"role": "assistant", "content": "x"}}])
+def test_completions_and_whole_messages_are_read_too(choice):
+    stream = ChatStream()
+    stream.feed(event({"choices": [choice | {"finish_reason": "stop"}]}) + DONE, 4)
+    stream.end()
+    assert (stream.text, stream.first_ns, stream.output_tokens) == ("x", 4, 1)
+
+
+def test_a_servers_count_below_that_of_the_pieces_is_not_taken():
+    stream = ChatStream()
+    stream.feed(token("a") + token("b", "stop"), 1)
+    stream.feed(event({"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 0}}) + DONE, 1)
+    stream.end()
+    assert (stream.usage_tokens, stream.output_tokens, stream.prompt_tokens) == (0, 2, 5)
+
+
+@given(
+    st.lists(
+        st.sampled_from([
+            token("a"), token("", "stop"), token("", "abort"), DONE, USAGE, b"data:\n\n", event({"error": "x"}),
+            event({"choices": [{"delta": {"reasoning": "hm"}}]}), event({"object": "error", "message": "m"}),
+            b": ping\n\n", event({"choices": [{"delta": None}]}), b"data: {", b"event: error\n",
+        ]),
+        max_size=8,
+    )
+)  # fmt: skip
+def test_no_stream_is_whole_without_a_piece_or_after_a_failure(events):
+    stream = ChatStream()
+    body = b"".join(events)
+    try:
+        stream.feed(body, 1)
+        stream.end()
+    except StreamError:
+        assert not stream.whole
+    else:
+        assert stream.whole
+        assert stream.instants_ns
+        assert not any(said in body for said in (b'"error"', b"event: error", b"abort"))
 
 
 def test_a_request_says_what_is_wanted():

@@ -78,7 +78,8 @@ def assemble_chat(settings: TrialLoad, host: str, original: Callable[[str, str],
     address = resolve(url)
     prompts_file = settings.chat.prompts or settings.bank
     bank = PromptBank.load(Path(prompts_file)) if prompts_file else PromptBank(model="", prompts=DEFAULT_PROMPTS)
-    codec = ChatCodec(url, settings.model, ignore_eos=settings.chat.ignore_eos)
+    chat = settings.chat
+    codec = ChatCodec(url, settings.model, ignore_eos=chat.ignore_eos, allow_empty=chat.allow_empty)
     pairs = read_lengths(Path(settings.chat.lengths), "--lengths") if settings.chat.lengths else []
     source = ConversationSource(bank, settings.chat, pairs, settings.seed, settings.worker)
     prompts = PromptSet(settings.classes[0], codec, bank)

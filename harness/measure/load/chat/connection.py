@@ -9,12 +9,11 @@ from harness.measure.load.chat.parser import StreamParser
 from harness.measure.load.connections.connection import Connection
 from harness.measure.load.engine import Timeouts
 from harness.record.rows import ABSENT
-from harness.wire.chat_completions import ChatStream
 
 if TYPE_CHECKING:
     from harness.measure.load.chat.conversations import Conversation, ConversationSource
     from harness.measure.load.connections.connection import ConnectionListener, ServerAddress
-    from harness.wire.chat_completions import ChatCodec
+    from harness.wire.chat_completions import ChatCodec, ChatStream
 
 
 class StreamConnection(Connection):
@@ -34,7 +33,7 @@ class StreamConnection(Connection):
         self._source = source
         self._codec = codec
         self._conversation: Conversation | None = None
-        self.stream = ChatStream()
+        self.stream: ChatStream = codec.new_stream()
         self.opening = False  # the request is the first turn of its conversation
         super().__init__(address, listener, {}, user)
 
@@ -42,14 +41,14 @@ class StreamConnection(Connection):
         """Send the next turn, which the conversation makes; `request` is ignored."""
         del request
         conversation = self._conversation
-        if conversation is not None and not (self.stream.done or self.stream.finish):
+        if conversation is not None and not self.stream.whole:
             conversation = None
         if conversation is None or not conversation.goes_on(self.stream.text):
             conversation = self._conversation = self._source.open()
         turn = conversation.next_turn()
         self.payload = turn.payload
         self.opening = turn.opening
-        self.stream = ChatStream()
+        self.stream = self._codec.new_stream()
         super().begin(self._codec.encode(turn.messages, turn.max_tokens), due_ns)
 
     def _new_parser(self) -> StreamParser:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import re
+import zlib
 from typing import TYPE_CHECKING, Protocol
 
 from harness.clock import monotonic_ns
-from harness.measure.load.connections.llhttp_parser import CUT_SHORT, HttpError, HttpResponse, LlhttpParser
+from harness.measure.load.connections.llhttp_parser import (
+    COMPRESSED,
+    CUT_SHORT,
+    HttpError,
+    HttpResponse,
+    LlhttpParser,
+    inflater_of,
+)
 from harness.wire.chat_completions import StreamError
+from harness.wire.failure_text import body_text
 
 if TYPE_CHECKING:
     from harness.wire.chat_completions import ChatStream
 
 EVENT_STREAM = b"text/event-stream"
-OK = 200
+OK, REDIRECTED = 200, 300
+MAX_INFLATED_BYTES = 1 << 22  # of one piece
+MAX_FIRST_PIECES = 16  # of a body that are looked at to find out whether it is a stream of events
+_FIELD = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:data|event|id|retry|error)?:")  # how a stream of events begins
 
 
 class StreamHolder(Protocol):
@@ -25,19 +38,22 @@ class StreamParser(LlhttpParser):
     """The parser of a connection whose responses are streams.
 
     A response is whole when its HTTP body is; its `body` is the text of the stream. A response that is no success is
-    parsed like any other.
+    parsed like any other. A success that is no stream of events is an error, which quotes it. A body of another type
+    is a stream of events where it begins like one.
     """
 
     def __init__(self, holder: StreamHolder) -> None:
         super().__init__()
         self._holder = holder
         self._now_ns = 0
+        self._streams = False  # the body that arrives is a stream of events
+        self._inflater: zlib._Decompress | None = None
 
     def feed(self, data: bytes) -> HttpResponse | None:
         """Take the next bytes, and pass the events among them on to the stream. Raises HttpError."""
         self._now_ns = monotonic_ns()
         response = super().feed(data)
-        if self._streams:
+        if self._in_body and self._body:
             self._pass_on()
         return response
 
@@ -49,31 +65,57 @@ class StreamParser(LlhttpParser):
             raise HttpError("the stream was cut: the connection was closed in the middle" if cut else CUT_SHORT)
         return response
 
+    def on_headers_complete(self) -> None:
+        """The body follows."""
+        super().on_headers_complete()
+        self._streams = self._succeeds and self._header(b"content-type").lower().startswith(EVENT_STREAM)
+        compressed = self._header(b"content-encoding").lower() in COMPRESSED
+        self._inflater = inflater_of(self._header(b"content-encoding")) if compressed else None
+
     @property
-    def _streams(self) -> bool:
-        return self._in_body and self._parser.get_status_code() == OK
+    def _succeeds(self) -> bool:
+        return OK <= int(self._parser.get_status_code()) < REDIRECTED
 
     def _pass_on(self) -> None:
         """Give the stream the pieces of the body that have arrived since the last call."""
-        if not self._body:
-            return
-        kind = self._header(b"content-type")
-        if not kind.lower().startswith(EVENT_STREAM):
-            found = kind.decode("latin-1")[:60] or "of no type"
-            raise HttpError(f"the response is no event stream, but {found}; does the server stream?")
+        if not self._streams:
+            if self._inflater or not self._succeeds or len(self._body) > MAX_FIRST_PIECES:
+                return
+            if not _FIELD.match(b"".join(self._body)):
+                return
+            self._streams = True
         data = b"".join(self._body)
         self._body.clear()
         try:
-            self._holder.stream.feed(data, self._now_ns)
+            self._holder.stream.feed(self._plain(data) if self._inflater else data, self._now_ns)
         except StreamError as error:
             raise HttpError(str(error)) from error
 
+    def _plain(self, data: bytes) -> bytes:
+        """A compressed piece of the body, decompressed. Raises HttpError."""
+        try:
+            plain = self._inflater.decompress(data, MAX_INFLATED_BYTES) if self._inflater else data
+        except zlib.error as error:
+            raise HttpError(f"the compressed body of the response is damaged: {error}") from error
+        if self._inflater and self._inflater.unconsumed_tail:
+            raise HttpError(f"a piece of the compressed stream is longer than {MAX_INFLATED_BYTES} bytes")
+        return plain
+
     def _content(self) -> bytes:
-        if not self._streams:
+        if not self._succeeds:
             return super()._content()
-        self._pass_on()
+        if self._body:
+            self._pass_on()
+        if not self._streams:
+            raise HttpError(self._no_stream())
         try:
             self._holder.stream.end()
         except StreamError as error:
             raise HttpError(str(error)) from error
         return self._holder.stream.text.encode()
+
+    def _no_stream(self) -> str:
+        """What came in place of a stream of events, in words."""
+        kind = self._header(b"content-type").decode("latin-1")[:60] or "of no type"
+        said = body_text(super()._content()) or "an empty body"
+        return f"HTTP {self._parser.get_status_code()}: no event stream, but {kind}: {said}"

@@ -10,6 +10,7 @@ import httptools
 
 MAX_HEAD_BYTES = 64 << 10
 MAX_BODY_BYTES = 256 << 20
+COMPRESSED = (b"gzip", b"x-gzip", b"deflate")
 CUT_SHORT = "the connection was closed in the middle of a response"
 
 
@@ -139,13 +140,18 @@ class LlhttpParser:
 def _decompressed(body: bytes, encoding: bytes) -> bytes:
     if encoding.lower() in (b"", b"identity"):
         return body
-    if encoding.lower() not in (b"gzip", b"x-gzip", b"deflate"):
+    if encoding.lower() not in COMPRESSED:
         raise HttpError(f"the response is encoded as {encoding[:40].decode('latin-1')}, which was not asked for")
     try:
-        inflater = zlib.decompressobj(wbits=47 if encoding.lower() != b"deflate" else zlib.MAX_WBITS)
+        inflater = inflater_of(encoding)
         plain = inflater.decompress(body, MAX_BODY_BYTES)
     except zlib.error as error:
         raise HttpError(f"the compressed body of the response is damaged: {error}") from error
     if not inflater.eof:
         raise HttpError("the compressed body of the response is cut short or too long")
     return plain
+
+
+def inflater_of(encoding: bytes) -> zlib._Decompress:
+    """A decompressor for one of COMPRESSED."""
+    return zlib.decompressobj(wbits=47 if encoding.lower() != b"deflate" else zlib.MAX_WBITS)

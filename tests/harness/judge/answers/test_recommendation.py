@@ -58,13 +58,14 @@ def test_what_cannot_be_told_apart_is_named_and_the_smaller_recommended():
 
 def test_repeats_can_tell_what_one_run_cannot():
     points = [
-        point_of(1000, number=0, setting={"batch_size": 16}, rates=[990, 1000, 1010, 1000, 995, 1005]),
-        point_of(1050, number=1, setting={"batch_size": 64}, rates=[1040, 1052, 1061, 1049, 1045, 1055]),
+        point_of(1000, number=0, half=10, setting={"batch_size": 16}),
+        point_of(1050, number=1, half=10, setting={"batch_size": 64}),
     ]
     assert recommend(points, None).best_point == 1
+    # A single run is known to 14 %, since nothing shows what the next one would differ by.
     single = [
-        point_of(1000, number=0, setting={"batch_size": 16}),
-        point_of(1050, number=1, setting={"batch_size": 64}),
+        point_of(1000, number=0, half=140, setting={"batch_size": 16}),
+        point_of(1050, number=1, half=140, setting={"batch_size": 64}),
     ]
     assert recommend(single, None).tied_points == (1,)
 

@@ -330,7 +330,7 @@ def test_too_few_samples_says_how_many_more():
     point = summarise_point(evidence_of(ROWS).point, [evidence_of(closed_loop(seconds=2), seconds=2.0)], None)
     finding = next(finding for finding in point.findings if finding.kind == "too_few_samples")
     assert point.verdict is V.DEGRADED
-    assert finding.text.startswith("p99 cannot be given")
+    assert finding.text.startswith("p99 has only a lower bound")
     assert finding.data["needed"] == point.response.at(0.99).needed
     assert "--seconds" in finding.remedy
 

@@ -5,12 +5,11 @@ import pytest
 
 from harness.judge.stats.growth import growth
 from harness.judge.stats.mean_intervals import (
-    batch_means_interval,
     batch_rates,
-    replicate_interval,
     run_mean,
     share_interval,
 )
+from harness.judge.stats.run_noise import RunNoise, rate_over_runs
 
 S = 1_000_000_000
 
@@ -22,23 +21,6 @@ def test_batch_rates_by_hand():
     assert batch_rates(np.empty(0, dtype=np.int64), 0, S, 2).tolist() == [0.0, 0.0]
 
 
-def test_batch_means_by_hand():
-    # 8, 12: mean 10, standard error 2, t(1; .975) = 12.706; a rate is never negative.
-    mean = batch_means_interval([8.0, 12.0])
-    assert (mean.value, mean.low, mean.high) == pytest.approx((10.0, 0.0, 10 + 12.706 * 2), rel=1e-3)
-    assert batch_means_interval([8.0]).low is None
-    assert batch_means_interval([5.0] * 20).high == 5.0
-
-
-def test_replicates_by_hand():
-    # ln of 1, e, e^2: mean 1, standard error 1 / sqrt(3), t(2; .975) = 4.3027.
-    low, high = replicate_interval([1.0, np.e, np.e**2]).ends
-    half = 4.3027 / np.sqrt(3)
-    assert (np.log(low), np.log(high)) == pytest.approx((1 - half, 1 + half), rel=1e-4)
-    assert replicate_interval([1.0, 2.0]) is None
-    assert replicate_interval([0.0, 1.0, 2.0]) is None
-
-
 def test_coverage_of_the_rate_of_bursty_arrivals():
     # Events come in bursts of 10 at Poisson instants of rate 20/s: 200/s, and counts vary 10 times more than Poisson's.
     rng = np.random.default_rng(3)
@@ -46,7 +28,7 @@ def test_coverage_of_the_rate_of_bursty_arrivals():
     for _ in range(200):
         bursts = np.cumsum(rng.exponential(1 / 20, 2000))
         instants = np.repeat(bursts[bursts < 60], 10) * S
-        mean = batch_means_interval(batch_rates(instants.astype(np.int64), 0, 60 * S))
+        mean = rate_over_runs([batch_rates(instants.astype(np.int64), 0, 60 * S)], RunNoise(0.0, 16))
         covered.append(mean.low <= 200 <= mean.high)
     assert 0.90 <= np.mean(covered) <= 0.99
 

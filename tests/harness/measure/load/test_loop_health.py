@@ -1,13 +1,13 @@
 """Stalls of the load's event loop, with their instants."""
 
 from harness.clock import monotonic_ns
-from harness.measure.load.loop_health import MOST_STALLS, HealthMeter
+from harness.measure.load.loop_health import MOST_STALLS, LoopMonitor
 
 MS = 1_000_000
 
 
 def test_stalls_of_the_measure_phase_are_kept_with_their_instants():
-    meter = HealthMeter()
+    meter = LoopMonitor()
     meter.begin()
     begun_ns = monotonic_ns()
     for late_ms in (1, 30, 5, 250):
@@ -18,7 +18,7 @@ def test_stalls_of_the_measure_phase_are_kept_with_their_instants():
 
 
 def test_a_new_phase_forgets_and_a_bad_one_is_bounded():
-    meter = HealthMeter()
+    meter = LoopMonitor()
     meter.begin()
     meter.tick(30 * MS)
     meter.begin()

@@ -1,5 +1,6 @@
 """Conversations against scripted servers: good streams, and every way a stream can go wrong."""
 
+import gzip
 import json
 
 import pytest
@@ -104,7 +105,7 @@ def test_without_usage_tokens_are_counted_and_the_prompt_is_not_known(serve, cha
         ([HEAD, chunk(event({"error": "gone"}))], "the stream says: gone"),
         (
             [b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"],
-            "the response is no event stream, but application/json; does the server stream?",
+            "HTTP 200: no event stream, but application/json: {}",
         ),
         ([HEAD, b"nonsense\r\n"], "not an HTTP response"),
     ],
@@ -123,6 +124,68 @@ def test_a_bad_stream_is_counted_in_words_and_the_next_one_is_good(serve, chat, 
     assert report.error == 1
     assert report.ok == len(rows) - 1
     assert any(text.startswith(complaint) for text in report.errors)
+
+
+def whole(status, kind, body):
+    return b"HTTP/1.1 %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n%b" % (status, kind, len(body), body)
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (
+            whole(b"200 OK", b"application/json", b'{"error":{"message":"Rate limit reached","code":429}}'),
+            "HTTP 200: no event stream, but application/json: Rate limit reached",
+        ),
+        (
+            whole(b"202 Accepted", b"application/json", b'{"id":"queued-1"}'),
+            'HTTP 202: no event stream, but application/json: {"id":"queued-1"}',
+        ),
+        (
+            whole(b"200 OK", b"text/html", b"<!DOCTYPE html><html><title>Sign in</title></html>"),
+            "HTTP 200: no event stream, but text/html: Sign in",
+        ),
+        (whole(b"204 Gone quiet", b"text/plain", b""), "HTTP 204: no event stream, but text/plain: an empty body"),
+        (
+            [HEAD, chunk(DONE), b"0\r\n\r\n"],
+            "the answer is empty: the stream ended with [DONE] and without any output",
+        ),
+    ],
+)
+def test_what_comes_in_place_of_a_stream_is_quoted(serve, chat, answer, text):
+    _, report = chat(serve(lambda number, request, connection: answer)).run(1)
+    assert (report.ok, set(report.errors) - {"still open at the end"}) == (0, {text})
+
+
+def test_an_empty_answer_may_be_allowed(serve, chat):
+    answer = [HEAD, chunk(token("", "stop") + DONE), b"0\r\n\r\n"]
+    server = serve(lambda number, request, connection: answer)
+    rows, report = chat(server, words={"allow_empty": "on"}, check="off").run(1)
+    assert (report.ok, report.error) == (len(rows), 0)
+    assert (rows[0]["first_token_ns"], rows[0]["output_tokens"]) == (None, None)
+
+
+@pytest.mark.parametrize("kind", [b"", b"Content-Type: text/plain\r\n"])
+def test_a_stream_without_its_type_is_a_stream_all_the_same(serve, chat, kind):
+    head = b"HTTP/1.1 200 OK\r\n%bTransfer-Encoding: chunked\r\n\r\n" % kind
+    rows, report = chat(serve(lambda number, request, connection: [head, *GOOD[1:]])).run(1)
+    assert (report.ok, rows[0]["output_tokens"]) == (len(rows), 2)
+
+
+def test_a_compressed_stream_is_read_as_it_arrives(serve, chat):
+    body = gzip.compress(token("Hello") + token(" world", "stop") + USAGE + DONE)
+    head = HEAD.replace(b"Transfer", b"Content-Encoding: gzip\r\nTransfer")
+    pieces = [chunk(body[start : start + 40]) for start in range(0, len(body), 40)]
+    rows, report = chat(serve(lambda number, request, connection: [head, *pieces, b"0\r\n\r\n"])).run(1)
+    assert (report.ok, rows[0]["output_tokens"]) == (len(rows), 2)
+
+
+def test_a_token_that_a_server_repeats_is_not_on_record(serve, chat):
+    answer = [HEAD, chunk(event({"error": "bad key s3cret"})), b"0\r\n\r\n"]
+    load = chat(serve(lambda number, request, connection: answer))
+    load.load.ledger.secret = b"s3cret"
+    _, report = load.run(1)
+    assert "the stream says: bad key [token]" in report.errors
 
 
 def test_tokens_of_a_cut_stream_are_kept(serve, chat):

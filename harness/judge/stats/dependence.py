@@ -1,0 +1,70 @@
+"""How many independent samples the requests of several runs are worth, for a share of them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.judge.stats.autocorrelation import autocorrelation_time, batch_means_time
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+STRETCHES = 20
+_GREATEST_RHO = 0.9
+
+
+def dependence(indicators: Sequence[NDArray[np.bool_]]) -> float:
+    """Tau >= 1: that many requests tell as much about the share of True as one independent request.
+
+    Each run is in arrival order. The variance of a count over runs is the sum of the runs' variances, so their taus are
+    weighted by what they count: by True where True is the rarer (a run with a stall has many and clustered ones,
+    a run without one has none and says nothing of how they cluster). The greater of two counts: Geyer's, and that of
+    the means of 20 stretches a run, which see what is too weak and too long for Geyer's.
+    """
+    weights, geyer, batches, means = 0.0, 0.0, 0.0, []
+    for indicator in indicators:
+        share = float(indicator.mean()) if indicator.size else 0.0
+        weight = indicator.size * share * (1.0 - share)
+        if weight:
+            series = indicator.astype(np.float32)
+            weights += weight
+            geyer += weight * autocorrelation_time(series)
+            batches += weight * batch_means_time(series)
+            means.append(stretch_means(series))
+    if not weights:
+        return 1.0
+    return max(1.0, geyer / weights, batches / weights * slow_time(means))
+
+
+def stretch_means(values: NDArray[np.floating], stretches: int = STRETCHES) -> NDArray[np.float64]:
+    """Means (stretches,) of equal stretches of a run, or the values themselves where there are no more than that."""
+    if values.size <= stretches:
+        return values.astype(np.float64)
+    length = values.size // stretches
+    means: NDArray[np.float64] = values[: length * stretches].reshape(stretches, length).mean(axis=1, dtype=np.float64)
+    return means
+
+
+def slow_time(runs: Sequence[NDArray[np.float64]]) -> float:
+    """Tau >= 1 of the means of stretches of several runs, by their first autocorrelation.
+
+    The sample's is too small by (1 + 3 rho) / n (Kendall, Biometrika 41, 1954) and is corrected for that: a speed that
+    wanders with a memory of a sixth of a run would otherwise pass for twice as well known as it is. What does not
+    exceed its own standard error counts as none.
+    """
+    covariance = variance = count = 0.0
+    for run in runs:
+        offsets = run - run.mean()
+        covariance += float(offsets[1:] @ offsets[:-1])
+        variance += float(offsets @ offsets)
+        count += run.size
+    if variance <= 0 or count < 4 * len(runs):
+        return 1.0
+    length = count / len(runs)
+    rho = min(_GREATEST_RHO, (covariance / variance * length + 1.0) / (length - 3.0))
+    return (1.0 + rho) / (1.0 - rho) if rho > 1.0 / math.sqrt(count) else 1.0

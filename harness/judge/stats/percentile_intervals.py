@@ -1,0 +1,140 @@
+"""Percentiles over all repeats of a point, each with an interval or with a lower bound.
+
+Rows of all repeats are put together and never averaged. The interval is one of the typical run: before their rows are
+put together for it, the repeats are brought to a common level by as much as the run noise explains, and what is
+uncertain about that level widens the interval in quadrature.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.judge.stats.dependence import dependence
+from harness.judge.stats.quantiles import quantile
+from harness.judge.stats.run_noise import PRIOR_NOISE, RunNoise, duration_level, widened
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from harness.judge.stats.durations import Durations
+
+_UPPER = 0.975
+_BATCHES = 20
+FOREVER = np.inf  # what a request that is still open may yet take
+
+
+@dataclass(frozen=True, slots=True)
+class Percentile:
+    """The `p`-quantile: what was observed, and between which bounds the typical run's lies with 95 % confidence.
+
+    `high` is None where there is no upper bound: the percentile is then at least `low`, which holds with 97.5 %
+    confidence. Where the sample is too small for one, `needed` more requests of this kind would do; otherwise requests
+    that are still open reach into it. `effective_samples` is how many independent requests the sample is worth.
+    """
+
+    p: float
+    value: float
+    low: float
+    high: float | None
+    effective_samples: float
+    needed: int | None = None
+
+
+def percentiles(runs: Sequence[Durations], ps: Sequence[float], noise: RunNoise = PRIOR_NOISE) -> list[Percentile]:
+    """The quantiles `ps` (ascending) of all runs together; none where no run has a row.
+
+    Bounds are made monotone: a bound from below holds for every greater p, one from above for every smaller p.
+    """
+    runs = [run for run in runs if run.values_ns.size]
+    if not runs:
+        return []
+    factors = run_factors(runs, noise)
+    aligned = [run.values_ns / factor for run, factor in zip(runs, factors, strict=True)]
+    together = _Together.of(runs, aligned)
+    half_width = noise.half_width(len(runs))
+    found = [_percentile(together, aligned, p, half_width) for p in ps]
+    return _monotone(found)
+
+
+def share_within(runs: Sequence[Durations], limits: Sequence[float], noise: RunNoise) -> list[float]:
+    """The shares of rows that take no longer than each of `limits`, in runs brought to the level of the typical run."""
+    runs = [run for run in runs if run.values_ns.size]
+    if not runs:
+        return [0.0 for _ in limits]
+    factors = run_factors(runs, noise)
+    ordered = np.sort(np.concatenate([run.values_ns / factor for run, factor in zip(runs, factors, strict=True)]))
+    return [float(np.searchsorted(ordered, limit, "right")) / ordered.size for limit in limits]
+
+
+def run_factors(runs: Sequence[Durations], noise: RunNoise) -> NDArray[np.float64]:
+    """By what factor (runs,) each of the non-empty runs is slower than the typical run."""
+    levels = [level for run in runs if (level := duration_level(run.values_ns))]
+    return noise.run_factors(levels)
+
+
+@dataclass(frozen=True)
+class _Together:
+    """Rows of all runs, ascending: as observed, at the common level, and so with open requests at infinity."""
+
+    observed: NDArray[np.int64 | np.float64]
+    common: NDArray[np.float64]
+    ceiling: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, runs: Sequence[Durations], aligned: Sequence[NDArray[np.float64]]) -> _Together:
+        observed = np.sort(np.concatenate([run.values_ns for run in runs]))
+        rows = np.concatenate(aligned)
+        still_open = np.concatenate([run.still_open for run in runs])
+        common = np.sort(rows)
+        return cls(observed, common, np.sort(np.where(still_open, FOREVER, rows)) if still_open.any() else common)
+
+
+def _percentile(together: _Together, aligned: Sequence[NDArray[np.float64]], p: float, half_width: float) -> Percentile:
+    """`half_width`: of the run noise, on logarithms."""
+    at = quantile(together.common, p)
+    effective = together.common.size / dependence([values > at for values in aligned])
+    value = quantile(together.observed, p)
+    reach = _reach(p, effective, len(aligned))
+    low = quantile(together.common, p - reach) if p > reach else 0.0
+    high = quantile(together.ceiling, p + reach) if p + reach < 1.0 else FOREVER
+    low, high = widened(at, low, high, half_width) if at > 0 else (0.0, high)
+    if high == FOREVER:
+        needed = _needed(p, effective, together.common.size, len(aligned))
+        return Percentile(p, value, min(low, value), None, effective, needed)
+    return Percentile(p, value, min(low, value), max(high, value), effective)
+
+
+def _reach(p: float, effective_samples: float, runs: int) -> float:
+    """Half the width of the interval of the share p, by Student's t, since the dependence is estimated.
+
+    It is estimated from 20 stretches a run, or from as many clusters of the rarer side as there were, if fewer.
+    """
+    from scipy.stats import t
+
+    clusters = effective_samples * min(p, 1.0 - p)
+    freedom = max(1.0, min((_BATCHES - 1) * runs, clusters))
+    return float(t.ppf(_UPPER, freedom)) * math.sqrt(p * (1.0 - p) / effective_samples)
+
+
+def _needed(p: float, effective_samples: float, rows: int, runs: int) -> int | None:
+    """How many more rows of the same worth bring p + reach below 1; None where it is: requests are still open."""
+    worth = effective_samples
+    while p + _reach(p, worth, runs) >= 1.0:
+        worth *= 1.02
+    return math.ceil(rows * (worth / effective_samples - 1.0)) or None
+
+
+def _monotone(found: list[Percentile]) -> list[Percentile]:
+    lows = np.maximum.accumulate([each.low for each in found])
+    highs = np.minimum.accumulate([FOREVER if each.high is None else each.high for each in reversed(found)])[::-1]
+    bounded = [
+        replace(each, low=float(low), high=None if high == FOREVER else float(high))
+        for each, low, high in zip(found, lows, highs, strict=True)
+    ]
+    return [each if each.high is None else replace(each, needed=None) for each in bounded]

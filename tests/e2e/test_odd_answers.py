@@ -1,0 +1,86 @@
+"""Answers that report a failure, or hold nothing: a run counts them as errors and quotes the server."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.wire.server_url import free_ports
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+CHAT = ("--scenario", "agent", "--turns", "1", "--output-tokens", "8")
+
+
+def wait_for(port, process):
+    for _ in range(300):
+        assert process.poll() is None
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise TimeoutError
+
+
+@pytest.fixture
+def odd(tmp_path):
+    """Starts a server of one mode, runs `python -m harness` against it, and returns its exit status and result."""
+    started = []
+
+    def start(mode, verb, *words):
+        (port,) = free_ports(1)
+        command = [sys.executable, "-m", "tests.examples.odd_server", str(port), mode]
+        process = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT)
+        started.append(process)
+        wait_for(port, process)
+        command = [sys.executable, "-m", "harness", *verb.split(), "--target", f"http://127.0.0.1:{port}"]
+        command += [
+            "--model",
+            "m",
+            "--seconds",
+            "1s",
+            "--warmup",
+            "0.2s",
+            "--json",
+            "--out",
+            str(tmp_path / "out"),
+            *words,
+        ]
+        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False)
+        assert done.stdout.startswith("{"), done.stderr
+        return done, json.loads(done.stdout)["result"]
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait()
+
+
+def findings(point):
+    return {found["kind"]: found["text"] for trial in point["trials"] for found in trial["findings"]}
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"), [("errobj", "the stream says: CUDA out of memory"), ("empty", "the answer is empty")]
+)
+def test_a_stream_that_fails_is_an_error(odd, mode, words):
+    done, result = odd(mode, "run", *CHAT, "--concurrency", "4")
+    (point,) = result["points"]
+    assert (done.returncode, point["counts"]["ok"], point["verdict"]) == (4, 0, "INVALID")
+    assert words in findings(point)["errors"]
+
+
+def test_errors_within_streams_decide_an_objective(odd):
+    _, result = odd(
+        "overload", "sweep concurrency=2,8", *CHAT, "--slo", "p90<2s,ttft_p90<1s,errors<1%", "--repeats", "1"
+    )
+    two, eight = result["points"]
+    assert (two["meets_slo"], eight["meets_slo"]) == (True, False)
+    assert "KV cache is full" in findings(eight)["errors"]
