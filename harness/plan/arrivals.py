@@ -18,7 +18,7 @@ import msgspec
 
 from harness.clock import NS_PER_S
 from harness.errors import UserError, unknown_name
-from harness.plan.trace_file import replayed
+from harness.trace_file import replayed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -22,7 +22,7 @@ from harness.plan.plan import Plan
 from harness.plan.scenario import find_scenario
 from harness.plan.slo import parse_slo
 from harness.plan.target_spec import ExternalTarget, UrlTarget, find_target
-from harness.plan.trace_file import trace_unit
+from harness.trace_file import trace_unit
 from harness.wire.prompt_bank import PromptBank
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 from harness.errors import UserError
 from harness.plan.arrivals import Replay
 from harness.plan.chat_shape import read_lengths
-from harness.plan.trace_file import trace_unit
+from harness.trace_file import trace_unit
 
 MS = 1_000_000
 
