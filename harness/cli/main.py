@@ -34,7 +34,7 @@ OPTIONS = {
     "model": "--model",
     "protocol": "--protocol",
     "payloads": "--bank",
-    "prompts": "--bank",
+    "prompts": "--prompts",
     "certificate authority": "--tls-ca",
     "token file": "--token-file",
 }
