@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from harness.plan.plan import BasePlan
-    from harness.record.environment import Environment
+    from harness.record.machine.environment import Environment
     from harness.run.events import Listener
     from reports.report_input import BaseReportInput
 
@@ -39,7 +39,7 @@ class RunFrame(ABC, Generic[FolderT]):
     def begin(cls, plan: BasePlan[Any], *, out: str | None, gated: bool) -> Self:
         """A new run of `plan` in a new folder: `out`, or one named after the time. Raises UserError."""
         from harness.measure.samplers.gpu import describe_gpus
-        from harness.record.environment import capture
+        from harness.record.machine.environment import capture
 
         started = wall_time()
         folder = cls.folder_type.create(new_path(out, plan.name, started))
@@ -79,7 +79,7 @@ class RunFrame(ABC, Generic[FolderT]):
     def resume(self, *, as_json: bool) -> int:
         """Run what is left of the plan, then judge and show all of it."""
         from harness.measure.samplers.gpu import describe_gpus
-        from harness.record.environment import capture
+        from harness.record.machine.environment import capture
 
         warn_of_another_machine(self.folder.read().environment, capture(describe_gpus()))
         return self.measure(as_json=as_json)
@@ -114,7 +114,7 @@ class RunFrame(ABC, Generic[FolderT]):
         import msgspec
 
         from reports import write_reports
-        from reports.terminal_text import result_text
+        from reports.text.terminal_text import result_text
 
         report = self.report()
         write_reports(self.folder.path, report)

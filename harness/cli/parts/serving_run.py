@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 def run_or_plan(draft: Draft, given: dict[str, Any], *, gated: bool) -> int:
     """Run the plan of the draft, or print it with --dry-run. Returns the exit code. Raises UserError."""
-    from reports.terminal_text import plan_text
+    from reports.text.terminal_text import plan_text
 
     plan = _checked_plan(draft)
     if given.get("dry_run"):
@@ -61,7 +61,7 @@ class ServingRun(RunFrame[RunDir]):
 
     def keep_envelope(self) -> None:
         """Copy what a load process can do on this machine into the folder, where that was calibrated."""
-        from harness.record.envelope import kept
+        from harness.record.machine.envelope import kept
 
         if envelope := kept(self.folder.read().environment.fingerprint):
             write_whole(self.folder.envelope, pretty(envelope))

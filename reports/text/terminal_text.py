@@ -9,12 +9,12 @@ from harness.plan.plan import Plan
 from reports import units
 from reports.kinds import texts_of
 from reports.labels import printable, verdict_counts
-from reports.terminal_table import Terminal
+from reports.text.terminal_table import Terminal
 
 if TYPE_CHECKING:
     from harness.training.plan import TrainingPlan
     from reports.report_input import BaseReportInput
-    from reports.run_texts import RunTexts
+    from reports.text.run_texts import RunTexts
 
 MAX_MISSING = 10
 

@@ -9,13 +9,13 @@ from harness.plan.plan import first_look_seconds, trial_overhead_seconds
 from reports import units
 from reports.csv_columns import csv_columns
 from reports.labels import load_number, point_label
-from reports.run_texts import RunTexts, knob_columns, verdict_cell, with_interval
+from reports.text.run_texts import RunTexts, knob_columns, verdict_cell, with_interval
 from reports.views.points_table import SLO_WORDS
 
 if TYPE_CHECKING:
     from harness.judge.metrics import PointMetrics
     from harness.plan.plan import Plan
-    from reports.run_texts import Columns
+    from reports.text.run_texts import Columns
 
 
 def serving_texts(plan: Plan) -> RunTexts[PointMetrics]:
