@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from harness.calibration.claims import Claim
     from harness.calibration.result import Calibration, Exercised
-    from harness.record.envelope import Envelope
+    from harness.record.machine.envelope import Envelope
 
 _PLAIN_WIDTH = 160
 _EXACT = 1e-4

@@ -9,7 +9,7 @@ from harness.plan.knobs import format_value
 from harness.plan.plan import MODEL
 from harness.wire.protocols import chats
 from reports.labels import reasons
-from reports.run_texts import knob_columns
+from reports.text.run_texts import knob_columns
 from reports.units import machine_number
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.judge.metrics import Latency, PointMetrics, StreamMetrics
     from harness.plan.knobs import Setting
     from harness.plan.plan import Plan
-    from reports.run_texts import Cell, Columns
+    from reports.text.run_texts import Cell, Columns
 
 _OUTCOMES = ("ok", "wrong", "error", "timeout", "rejected", "aborted", "not_sent")
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.calibration.exercise_run import CalibrationJob
     from harness.calibration.exercises import Exercise
     from harness.calibration.peers import Peer
-    from harness.record.envelope import Envelope
+    from harness.record.machine.envelope import Envelope
 
 
 def calibrate(job: CalibrationJob) -> Calibration:

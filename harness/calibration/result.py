@@ -6,7 +6,7 @@ import msgspec
 
 from harness.calibration.claims import Claim
 from harness.judge.findings import Verdict
-from harness.record.envelope import Envelope
+from harness.record.machine.envelope import Envelope
 
 OURS = "sweepspot"
 

@@ -85,8 +85,9 @@ def cli() -> None:
     python -m harness serve batched --port 8000 batch_size=32
 
     Exit codes: 0 done; 2 the command line is wrong; 3 the run failed; 4 the measurement is INVALID;
-    5 no setting meets --slo; 6 a compared run is worse; 130 interrupted. Everything measured is in the run
-    directory in every case.
+    5 no setting meets --slo; 6 a compared run is worse; 7 the target did not serve for a part of the time;
+    8 it cannot be said yet which setting is best; 130 interrupted. Everything measured is in the run directory in
+    every case.
     """  # noqa: D301  (\b is click's mark for a block kept as it is)
 
 

@@ -270,6 +270,11 @@ class Recommendation(BaseRecommendation, frozen=True, kw_only=True):
     """Which setting to serve with."""
 
     speedup: Interval | None = None  # throughput of best over baseline
+    # Within a budget only:
+    rate_rps: Interval | None = None  # throughput of the best, by fresh trials only
+    certainty: float | None = None  # probability that the best is within 2 % of the best of all settings
+    open_points: tuple[int, ...] = ()  # points that may be better and could not be measured well
+    more_seconds: float | None = None  # an answer cannot be given yet; about this much more would do
 
 
 class TradeOffPoint(msgspec.Struct, frozen=True, kw_only=True):

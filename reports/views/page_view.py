@@ -104,8 +104,11 @@ def instant(iso: str) -> str:
 
 
 def _headline(point: PointMetrics, answer: Recommendation) -> Iterator[HeadlineFigure]:
-    value, interval = units.estimate(point.throughput_rps)
-    yield HeadlineFigure("Throughput", value, "req/s", _notes(interval))
+    value, interval = units.estimate(answer.rate_rps or point.throughput_rps)
+    yield HeadlineFigure("Throughput", value, "req/s", _notes(interval, "fresh trials only" if answer.rate_rps else ""))
+    if answer.certainty is not None and answer.rate_rps is not None:
+        certainty = units.percent(100 * answer.certainty)
+        yield HeadlineFigure("Certainty", certainty, "", ("of being within 2\u202f% of the best",))
     if answer.speedup is not None:
         value, interval = units.estimate(answer.speedup, 2)
         yield HeadlineFigure("Over the baseline", f"{value}\u00d7", "", _notes(interval))

@@ -3,7 +3,7 @@
 from harness.calibration.claims import compare
 from harness.calibration.result import OURS, Calibration, Exercised
 from harness.judge.findings import Verdict
-from harness.record.envelope import Envelope, Lateness
+from harness.record.machine.envelope import Envelope, Lateness
 from reports.calibration import calibration_markdown, calibration_text
 
 TRUE = {"rows": 1200.0, "p99_ms": 981.0, "failed_share": 0.667}

@@ -8,8 +8,8 @@ import pytest
 from harness.plan.arrivals import Stage, Stages
 from reports import write_reports
 from reports.page import page_html
-from reports.summary_md import summary_markdown
-from reports.terminal_text import plan_text, result_text
+from reports.text.summary_md import summary_markdown
+from reports.text.terminal_text import plan_text, result_text
 
 VOID = {"meta", "link", "br", "rect", "path", "circle", "polyline", "use"}
 

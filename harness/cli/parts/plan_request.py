@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from harness.plan.load_settings import LoadSettings
     from harness.plan.target_spec import TargetSpec
 
-BESIDE_RESUME = {"resume", "as_json", "token_file", "tls_ca"}
+BESIDE_RESUME = {"resume", "budget", "as_json", "token_file", "tls_ca"}
 
 
 def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: int, given: dict[str, Any]) -> Draft:
@@ -57,6 +57,7 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
         load=msgspec.structs.replace(settings, warmup_s=warmup_s),
         repeats=repeats,
         precision=given["precision"],
+        budget_seconds=_budget(given),
         slo=given["slo"] or parse_slo(DEFAULT_SLO),
         capacity=given.get("capacity", False),
         isolate=given["isolate"],
@@ -74,6 +75,7 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
         kind=kind,
         arrivals=arrivals,
         max_seconds=_max_seconds(given),
+        budget_given=was_given("budget"),
     )
 
 
@@ -139,6 +141,16 @@ def _max_seconds(given: dict[str, Any]) -> float:
     if given["precision"] is None:
         raise UserError("--max-seconds: it bounds a measurement until --precision is reached; give that, or --seconds")
     return float(given["max_seconds"])
+
+
+def _budget(given: dict[str, Any]) -> float | None:
+    """None where the user fixes how often, how long or how precisely each point is measured, or the verb has none."""
+    if given.get("budget") is None:
+        return None
+    fixing = [name for name in ("seconds", "repeats", "precision", "max_seconds") if was_given(name)]
+    if fixing and was_given("budget"):
+        raise UserError(f"--budget: --{fixing[0].replace('_', '-')} fixes how each point is measured; leave one out")
+    return None if fixing else float(given["budget"])
 
 
 def _remote_workers(given: dict[str, Any]) -> int:

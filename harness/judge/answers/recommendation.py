@@ -53,7 +53,7 @@ def recommend(points: Sequence[PointMetrics], slo: Slo | None) -> Recommendation
         return Recommendation(sentence=" ".join([why, *outages(points)]))
     eligible = [point for point in standing if slo is None or point.meets_slo]
     if not eligible:
-        return Recommendation(sentence=_why_none_meets(standing, slo))
+        return Recommendation(sentence=why_none_meets(standing, slo))
     possible = [point for point in standing if slo is None or point.meets_slo is not False]
     choice = _choose(points[0], eligible, possible)
     return Recommendation(
@@ -100,19 +100,19 @@ def _sentences(
     choice: _Choice, points: Sequence[PointMetrics], standing: Sequence[PointMetrics], slo: Slo | None
 ) -> Iterable[str]:
     best = choice.best
-    rate = f"{_rate(best)} {_load(best)}".strip()
+    rate = f"{_rate(best)} {load_text(best)}".strip()
     tail = best.response.at(0.99)
     if slo is not None:
         yield f"At {slo} {_name(best)} sustains {rate}{_comparison(choice, points, slo)}."
     else:
         p99 = f" with a p99 of {_tail_text(tail)}" if tail and tail.value_ms is not None else ""
-        yield f"{_capital(_name(best))} gives the highest throughput: {rate}{p99}{_comparison(choice, points, slo)}."
+        yield f"{capital(_name(best))} gives the highest throughput: {rate}{p99}{_comparison(choice, points, slo)}."
     yield from caveats(best)
     too_much = _next_rate(best, points)
     if too_much is not None:
         yield f"The next higher rate that was tried, {figure(too_much, 3)} req/s, does not keep it."
     if choice.tied:
-        yield f"{_capital(listed([_name(point) for point in choice.tied]))} cannot be told apart from it here."
+        yield f"{capital(listed([_name(point) for point in choice.tied]))} cannot be told apart from it here."
     uncertain = [
         point
         for point in standing
@@ -120,7 +120,7 @@ def _sentences(
     ]
     if uncertain:
         names = listed(list(dict.fromkeys(_name(point) for point in uncertain)))
-        yield f"{_capital(names)} may do better, but not enough was measured to say whether {slo} holds there."
+        yield f"{capital(names)} may do better, but not enough was measured to say whether {slo} holds there."
     left_out = len(points) - len(standing)
     if left_out:
         yield f"{left_out} of {len(points)} points are INVALID and left out."
@@ -152,17 +152,18 @@ def _comparison(choice: _Choice, points: Sequence[PointMetrics], slo: Slo | None
         return f", which {_name(first)} does not meet at any load" if slo and missed else ""
     unsaid = slo is not None and choice.baseline.meets_slo is None
     doubt = ", for which not enough was measured to say whether it holds" if unsaid else ""
-    return f", {figure(choice.speedup.value)}{_TIMES}{_range(choice.speedup, 2)} {_name(first)}{doubt}"
+    return f", {figure(choice.speedup.value)}{_TIMES}{range_text(choice.speedup, 2)} {_name(first)}{doubt}"
 
 
 def _rate(point: PointMetrics) -> str:
     rate = point.throughput_rps
     narrow = rate.low is not None and rate.high is not None and rate.high - rate.low < 2 * _THREE_DIGITS * rate.value
     digits = 3 if narrow else 2
-    return f"{figure(rate.value, digits)} req/s{_range(rate, digits)}"
+    return f"{figure(rate.value, digits)} req/s{range_text(rate, digits)}"
 
 
-def _range(estimate: Interval, digits: int) -> str:
+def range_text(estimate: Interval, digits: int) -> str:
+    """` (480-510)`, or nothing where there is no interval."""
     if estimate.low is None or estimate.high is None:
         return ""
     return f" ({figure(estimate.low, digits)}{_TO}{figure(estimate.high, digits)})"
@@ -172,14 +173,15 @@ def _name(point: PointMetrics) -> str:
     return setting_text(point.setting) or "the target"
 
 
-def _load(point: PointMetrics) -> str:
+def load_text(point: PointMetrics) -> str:
+    """`at 32 users`, or `of 480 asked for` in an open loop."""
     if point.concurrency is not None:
         return f"at {point.concurrency} user{'s' if point.concurrency != 1 else ''}"
     return f"of {figure(point.rate_target_rps, 3)} asked for" if point.rate_target_rps is not None else ""
 
 
-def _capital(text: str) -> str:
-    """A capital for the words of a sentence, none for a knob, whose name is what a user types."""
+def capital(text: str) -> str:
+    """The text with a capital for the words of a sentence, none for a knob, whose name is what a user types."""
     return text[0].upper() + text[1:] if text.startswith("the ") else text
 
 
@@ -195,14 +197,15 @@ def why_all_invalid(points: Sequence[JudgedPoint], what: str = "point") -> str:
     )
 
 
-def _why_none_meets(standing: Sequence[PointMetrics], slo: Slo | None) -> str:
+def why_none_meets(standing: Sequence[PointMetrics], slo: Slo | None) -> str:
+    """The sentence where no point is known to keep the limit."""
     if any(point.meets_slo is None for point in standing):
         return f"No answer: not enough was measured to say whether any setting meets {slo}; measure longer (--seconds)."
     known = [(tail.value_ms, point) for point in standing if (tail := point.response.at(0.99)) and tail.value_ms]
     if not known:
         return f"No setting meets {slo} at any load that was tried."
     lowest_ms, nearest = min(known, key=lambda pair: pair[0])
-    where = f"{_name(nearest)} {_load(nearest)}".strip()
+    where = f"{_name(nearest)} {load_text(nearest)}".strip()
     why = " ".join(caveats(nearest))
     return (
         f"No setting meets {slo} at any load that was tried; the lowest p99 is {milliseconds(lowest_ms)}, of {where}. "

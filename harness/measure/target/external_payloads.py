@@ -17,9 +17,9 @@ from harness.errors import UserError
 from harness.measure.target.payload_file import BODIES, read_arrays, read_bodies
 from harness.measure.target.prepared_model import prepare_bank
 from harness.plan.target_spec import project_targets
+from harness.wire.http.raw_bodies import BODY
 from harness.wire.payload_bank import FREE, Bank, BankMeta, random_bank
 from harness.wire.protocols import chats, find_protocol
-from harness.wire.raw_bodies import BODY
 from harness.wire.server_probe import ask_once, read_meta
 from harness.wire.tensors import held, json_values
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.errors import UserError
+from harness.wire.http.raw_bodies import BODY
 from harness.wire.payload_bank import FREE, Bank, BankMeta
-from harness.wire.raw_bodies import BODY
 from harness.wire.tensors import datatype_of
 
 if TYPE_CHECKING:

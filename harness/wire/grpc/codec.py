@@ -11,8 +11,8 @@ from harness.wire.codec import WireError
 from harness.wire.datatypes import DATATYPES
 from harness.wire.grpc.call import ask, request_of
 from harness.wire.grpc.messages import message
+from harness.wire.http.open_inference import as_rows
 from harness.wire.model_metadata import only_input, shapes_of
-from harness.wire.open_inference import as_rows
 from harness.wire.payload_bank import BankMeta
 from harness.wire.protocol import Transport, WireProtocol
 from harness.wire.tensors import numbers_of, tensor_bytes

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.measure.load.phases import Phases
     from harness.record.recorder import Recorder, Rows
     from harness.record.rows import Outcome
-    from harness.wire.chat_completions import ChatStream
+    from harness.wire.http.chat_completions import ChatStream
 
     from harness.measure.load.ledger import Places  # isort: skip
 

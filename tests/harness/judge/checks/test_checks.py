@@ -24,8 +24,8 @@ from harness.judge.checks import judge_point
 from harness.judge.findings import Finding, Verdict
 from harness.judge.metrics import Latency
 from harness.plan.arrivals import Closed, Constant, Gamma, Poisson, Stage, Stages, Users, UserStage
-from harness.record.envelope import Envelope
 from harness.record.load_report import LoopHealth
+from harness.record.machine.envelope import Envelope
 from harness.record.rows import Outcome
 
 V = Verdict

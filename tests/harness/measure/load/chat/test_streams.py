@@ -234,7 +234,8 @@ def test_the_context_grows_with_the_turns_and_a_conversation_ends(serve, chat):
 
 
 def test_a_turn_that_fails_ends_its_conversation(serve, chat):
-    server = serve(lambda number, request, connection: "close" if number == 1 else GOOD)
+    failure = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n"
+    server = serve(lambda number, request, connection: failure if number == 1 else GOOD)
     chat(server, words={"turns": "5"}).run(3)
     assert [len(each["messages"]) for each in asked(server)[:3]] == [1, 3, 1]
 
@@ -258,3 +259,18 @@ def test_the_same_seed_says_the_same(serve, chat):
         return [(each["messages"], each["max_tokens"]) for each in asked(server)[:8]]
 
     assert said(1) == said(1) != said(2)
+
+
+def test_a_server_that_closes_after_each_stream_unannounced_costs_one_request_sent_again(serve, chat):
+    used = set()
+
+    def script(number, request, connection):
+        first = connection not in used
+        used.add(connection)
+        return GOOD if first else "close"
+
+    load = chat(serve(script))
+    rows, report = load.run(8, users=2)
+    assert (report.ok, report.error) == (len(rows), 0)
+    assert len(rows) >= 8
+    assert report.resent == 2  # once for each user: then their connections are not used twice

@@ -16,7 +16,7 @@ import orjson
 
 from harness.errors import UserError
 from harness.wire.codec import HttpCodec, WireError, http_post
-from harness.wire.open_inference import as_rows, flat_numbers
+from harness.wire.http.open_inference import as_rows, flat_numbers
 from harness.wire.protocol import WireProtocol
 from harness.wire.tensors import json_values
 

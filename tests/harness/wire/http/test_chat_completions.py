@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.wire.chat_completions import ChatCodec, ChatStream, StreamError
+from harness.wire.http.chat_completions import ChatCodec, ChatStream, StreamError
 from harness.wire.server_url import parse_url
 
 

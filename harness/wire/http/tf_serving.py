@@ -10,8 +10,8 @@ import orjson
 from harness.wire.bounded_http import OK
 from harness.wire.codec import HttpCodec, WireError, http_post
 from harness.wire.datatypes import DATATYPES
+from harness.wire.http.open_inference import as_rows, flat_numbers
 from harness.wire.model_metadata import ask, only_input, read_document, shapes_of
-from harness.wire.open_inference import as_rows, flat_numbers
 from harness.wire.payload_bank import BankMeta
 from harness.wire.protocol import WireProtocol
 from harness.wire.tensors import json_values

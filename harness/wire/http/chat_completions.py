@@ -12,9 +12,9 @@ import orjson
 from harness.wire.bounded_http import OK
 from harness.wire.codec import HttpCodec, http_post
 from harness.wire.failure_text import body_text, failure_of, quoted
+from harness.wire.http.sse import SseError, SseParser
 from harness.wire.model_metadata import ask
 from harness.wire.protocol import Transport, WireProtocol
-from harness.wire.sse import SseError, SseParser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
