@@ -97,10 +97,11 @@ class Ledger:
         status, body, timing, _, size_bytes = response
         checked, predicted = 0, ABSENT
         if 200 <= status < 300:
-            outcome, checked, predicted = (check or self._check)(connection.payload, body)
+            result = (check or self._check)(connection.payload, body)
+            outcome, checked, predicted = result
             self.checked += checked
             if outcome:
-                self._count_error("a wrong response")
+                self._count_error(self._hidden(result.reason))
         else:
             outcome = _REJECTED if status in REJECTED_STATUS else _ERROR
             self._count_error(self._describe(status, body.replace(self.secret, HIDDEN) if self.secret else body))
@@ -112,7 +113,7 @@ class Ledger:
 
     def failed(self, connection: Connection, outcome: Outcome, text: str, done_ns: int) -> None:
         """Record a request without a response, or without one that is an answer."""
-        self._count_error(text.replace(self.secret.decode(), HIDDEN.decode()) if self.secret else text)
+        self._count_error(self._hidden(text))
         self._write(connection, int(outcome), done_ns, ABSENT, ABSENT, 0, ABSENT)
 
     def observed(self, seen: ObservedRequest, place: int) -> None:
@@ -193,6 +194,9 @@ class Ledger:
         if len(self._place_table) < len(self._places):
             self._place_table = np.array(self._places, np.int64)
         return self._place_table
+
+    def _hidden(self, text: str) -> str:
+        return text.replace(self.secret.decode(), HIDDEN.decode()) if self.secret else text
 
     def _count_error(self, text: str) -> None:
         _count(self.errors, text)
