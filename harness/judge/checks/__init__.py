@@ -60,6 +60,7 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     service.unequal_users,
     service.cached,
     service.slow_first,
+    service.server_timing,
     target.saturated,
     machine.not_isolated,
     machine.steal,
