@@ -126,10 +126,12 @@ class Race:
 
     def _likely_if_harmed(self) -> list[int]:
         """The points of the next block where noise spoiled every trial so far: after two blocks the likeliest only."""
-        unmeasured, ranking = self.record.unmeasured(), self.record.ranking()
+        ranking = self.record.ranking()
         if self._blocks < BLOCKS_OF_ALL or ranking is None:
-            return unmeasured
-        order = sorted(unmeasured, key=lambda number: -ranking.chance[number])
+            return self.record.unmeasured()
+        if ranking.near >= SURE and not self.record.unmeasured():
+            return []
+        order = sorted(np.flatnonzero(~self.record.out()).tolist(), key=lambda number: -ranking.chance[number])
         needed = int(np.searchsorted(np.cumsum(ranking.chance[order]), COVER)) + 1
         return order[: max(needed, 2)]
 

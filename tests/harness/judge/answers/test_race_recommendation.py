@@ -125,8 +125,8 @@ def test_where_noise_spoiled_every_trial_the_order_stands_the_culprit_is_named_a
     assert (said.best_point, said.more_seconds) == (None, None)
     assert text.startswith(
         "Cannot be said: noise on the machine spoiled every trial. On the machine as it is, batch_size=4 at 8 users is "
-        "ahead with 4 000 req/s and keeps p99 ≤ 50 ms; there it is within 5 % of the best with more than 99 % certainty. "
-        "Every point is INVALID"
+        "ahead with 4 000 req/s and keeps p99 ≤ 50 ms; there it is within 5 % of the best with more than 99 % "
+        "certainty. Every point is INVALID"
     )
 
 
