@@ -19,6 +19,7 @@ from harness.judge.checks import (
     records,
     service,
     steadiness,
+    streams,
     target,
     users,
 )
@@ -61,6 +62,10 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     service.cached,
     service.slow_first,
     service.server_timing,
+    streams.unstreamed,
+    streams.undercounted,
+    streams.off_length,
+    streams.several_tokens,
     target.saturated,
     machine.not_isolated,
     machine.steal,
