@@ -18,6 +18,7 @@ from harness.cli.parts.options import DEFAULT_SCENARIO, TOKEN_OPTION
 from harness.clock import NS_PER_S, MonotonicClock
 from harness.errors import ExitCode, UserError
 from harness.measure.load.locust.workers.pairing import PAIRING, checked_secret
+from harness.measure.load_command import LOCUST
 from harness.plan.scenario import find_scenario
 from harness.wire.credentials import TOKEN_TARGETS, read_token
 
@@ -65,7 +66,7 @@ def command(master: str, scenario: str, pairing_file: Path | None, targets: tupl
     path = find_scenario(scenario)
     if not Path(path).is_file():
         raise UserError(f"--scenario {path}: no such file; run from the checkout, or give its path")
-    argv = [sys.executable, "-m", "locust", "-f", path, "--worker", "--master-host", host, "--master-port", port]
+    argv = [sys.executable, "-m", LOCUST, "-f", path, "--worker", "--master-host", host, "--master-port", port]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         _work(argv)

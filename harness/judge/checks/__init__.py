@@ -20,6 +20,7 @@ from harness.judge.checks import (
     service,
     steadiness,
     target,
+    users,
 )
 from harness.judge.checks.case import Check, PointCheck, TrialCase, judged, worst
 from harness.judge.checks.point import standing_trials
@@ -50,6 +51,8 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     generator.generator_cpu,
     generator.loop_lag,
     generator.gc_pause,
+    users.missing_users,
+    users.task_errors,
     generator.littles_law,
     envelope.outside_envelope,
     steadiness.unsteady,

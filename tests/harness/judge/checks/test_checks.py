@@ -473,3 +473,20 @@ def test_a_target_whose_work_is_not_known_is_no_neighbour():
         ("cpu0", "cpu_percent"): [(t / 2, 90.0) for t in range(21)],
     }
     assert "neighbours" not in found(evidence_of(closed_loop(), samples=samples_of(rates)))
+
+
+def test_users_that_are_not_there_are_counted():
+    closed = evidence_of(ROWS).point.arrivals
+    assert found(evidence_of(ROWS, reports=(report_of(ROWS, 10.0, users_lowest=closed.users),))) == {}
+    few = evidence_of(ROWS, reports=(report_of(ROWS, 10.0, users_lowest=closed.users // 4),))
+    (missing,) = [each for each in summarise_trial(few, None).findings if each.kind == "missing_users"]
+    assert missing.verdict is V.INVALID
+    assert missing.data == {"there": closed.users // 4, "asked": closed.users}
+
+
+def test_exceptions_of_tasks_are_shown():
+    report = report_of(ROWS, 10.0, task_errors={"KeyError (mine.py:7)": 40, "OSError (mine.py:9)": 2})
+    trial = summarise_trial(evidence_of(ROWS, reports=(report,)), None)
+    (shown,) = trial.findings
+    assert (shown.kind, shown.verdict, shown.data) == ("task_errors", V.DEGRADED, {"count": 42})
+    assert "KeyError (mine.py:7)" in shown.text

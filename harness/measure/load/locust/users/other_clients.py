@@ -6,6 +6,7 @@ reports: from the call to the end of the response, without the first byte.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from locust.exception import CatchResponseError
@@ -17,12 +18,16 @@ from harness.record.rows import ABSENT, Outcome
 if TYPE_CHECKING:
     from harness.measure.load.generator import Load
 
+OTHER_CLOCK_NS = 60 * NS_PER_S  # a client may report a request later than it ended, but not by that much
+logger = logging.getLogger(__name__)
+
 
 class OtherClientRecorder:
     """Records the requests that `events.request` reports during a test."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
+        self._warned = False
         # Locust's instants are wall-clock time; those of rows are CLOCK_MONOTONIC.
         self._wall_offset_ns = wall_time().timestamp() * NS_PER_S - monotonic_ns()
 
@@ -41,7 +46,7 @@ class OtherClientRecorder:
         duration_ns = round((response_time or 0) * NS_PER_MS)
         start_ns = monotonic_ns() - duration_ns
         if start_time is not None:
-            start_ns = round(start_time * NS_PER_S - self._wall_offset_ns)
+            start_ns = self._started(start_time, start_ns)
         status = getattr(response, "status_code", 0) or ABSENT
         outcome = outcome_of(status, exception)
         seen = ObservedRequest(
@@ -53,6 +58,16 @@ class OtherClientRecorder:
             done_ns=start_ns + duration_ns,
         )
         self._load.ledger.observed(seen, self._load.classes.place(name, request_type, fed=False))
+
+    def _started(self, start_time: float, by_duration_ns: int) -> int:
+        """The start by the client's own clock; by the duration where that clock is not `time.time()`."""
+        start_ns = round(start_time * NS_PER_S - self._wall_offset_ns)
+        if abs(start_ns - by_duration_ns) <= OTHER_CLOCK_NS:
+            return start_ns
+        if not self._warned:
+            self._warned = True
+            logger.warning("start_time of events.request is not time.time(): requests are taken as ended when reported")
+        return by_duration_ns
 
 
 def outcome_of(status: int, exception: Exception | None) -> Outcome:
