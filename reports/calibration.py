@@ -32,7 +32,7 @@ def calibration_markdown(calibration: Calibration) -> str:
     """The same for a file that is kept or published."""
     generators = (OURS, *calibration.peers)
     lines = [
-        "# Is the load generator right?",
+        "# Calibration of the load generator",
         "",
         f"| exercise | figure | true | {' | '.join(generators)} |",
         "|---|---|--:|" + "--:|" * len(generators),
@@ -62,7 +62,7 @@ def _sentences(calibration: Calibration) -> list[str]:
     hidden = sorted({f"{claim.exercise} {FIGURES[claim.figure].title}" for claim in ours if not claim.published})
     sentences = [f"Verdicts of our reports on these runs: {', '.join(verdicts)}."] if verdicts else []
     if hidden:
-        sentences.append(f"* {', '.join(hidden)}: a report withholds it, since the sample cannot carry it.")
+        sentences.append(f"* {', '.join(hidden)}: a report withholds it, since the sample is too small for it.")
     sentences += [f"Could not be run: {text}" for text in calibration.complaints]
     if calibration.envelope is not None:
         sentences.append(envelope_text(calibration.envelope))
