@@ -33,6 +33,7 @@ ROUNDS_LEFT = 3  # the next block takes at most this part of the time that is le
 SURE = 0.95  # probability of being within 2 % of the best at which a race ends early
 TIGHT = 0.05  # half-width of the published figure at which a race ends early, as a share
 LEAST_DF = 10  # degrees of freedom of the run noise at which a race may end early: fewer make it look small by luck
+BLOCKS_OF_ALL = 2  # blocks of all points, where noise spoils every trial
 CONFIRMING = 3  # fresh trials of each finalist
 FINALISTS = 3
 FINALIST_CHANCE = 0.05  # a third finalist must be the best with this probability
@@ -116,12 +117,23 @@ class Race:
         if self._blocks == 0:
             return self._ordered(range(len(self._candidates)), TrialKind.EXPLORE)
         if not self.record.looks():
-            return self._ordered(self.record.unmeasured(), TrialKind.EXPLORE)
+            return self._ordered(self._likely_if_harmed(), TrialKind.EXPLORE)
         exploring = not any(trial.kind is TrialKind.CONFIRM for trial, _ in self.record.history)
         points = self._to_explore() if exploring else []
         if points:
             return self._ordered(points, TrialKind.EXPLORE)
         return [] if self._stands() else self._ordered(self._finalists(), TrialKind.CONFIRM)
+
+    def _likely_if_harmed(self) -> list[int]:
+        """The points of the next block where noise spoiled every trial so far: after two blocks the likeliest only."""
+        ranking = self.record.ranking()
+        if self._blocks < BLOCKS_OF_ALL or ranking is None:
+            return self.record.unmeasured()
+        if ranking.near >= SURE and not self.record.unmeasured():
+            return []
+        order = sorted(np.flatnonzero(~self.record.out()).tolist(), key=lambda number: -ranking.chance[number])
+        needed = int(np.searchsorted(np.cumsum(ranking.chance[order]), COVER)) + 1
+        return order[: max(needed, 2)]
 
     def _to_explore(self) -> list[int]:
         """The points of the next exploring block; none where the finalists' turn has come."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from harness.judge.answers.decision import Decision
+    from harness.judge.answers.race_record import RaceRecord, Ranking
     from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics
     from harness.plan.knobs import Setting
@@ -34,7 +35,8 @@ TIMES = "\u00d7"
 
 def recommend_within_budget(plan: Plan, points: Sequence[PointMetrics], trial_s: float) -> Recommendation:
     """The recommendation over the points that were measured; `trial_s`: what a trial takes in all."""
-    decision = race_record(plan, points, trial_s).decision()
+    record = race_record(plan, points, trial_s)
+    decision = record.decision()
     by_number = {point.point: point for point in points}
     if decision.status is Status.NONE_KEEPS:
         standing = [point for point in points if trusted(point) and point.counts.ok]
@@ -44,7 +46,7 @@ def recommend_within_budget(plan: Plan, points: Sequence[PointMetrics], trial_s:
     best = None if decision.best is None else by_number[decision.best]
     named = decision.status is Status.SAID
     if best is None:
-        sentences = _none_ahead(plan, decision, points)
+        sentences = _none_ahead(plan, record, decision, points)
     else:
         sentences = itertools.chain((_said if named else _not_yet)(plan, decision, best), _open(plan, decision))
     return Recommendation(
@@ -92,10 +94,11 @@ def _not_yet(plan: Plan, decision: Decision, best: PointMetrics) -> Iterator[str
     )
 
 
-def _none_ahead(plan: Plan, decision: Decision, points: Sequence[PointMetrics]) -> Iterator[str]:
+def _none_ahead(plan: Plan, record: RaceRecord, decision: Decision, points: Sequence[PointMetrics]) -> Iterator[str]:
     """Where no point is known to keep the limit: for want of trials, or since none could be used."""
     if _all_invalid(points):
         yield "No recommendation: noise on the machine spoiled every trial."
+        yield from _ahead_all_the_same(plan, record.ranking())
         yield why_all_invalid(points).replace("No recommendation: every", "Every")
         return
     yield _more(decision)
@@ -103,6 +106,18 @@ def _none_ahead(plan: Plan, decision: Decision, points: Sequence[PointMetrics]) 
     yield f"No point is known to keep {plan.slo}." if plan.slo else "No point could be measured well."
     if spoiled:
         yield f"Noise on the machine spoiled the trials of {spoiled} of {len(plan.points)} points."
+
+
+def _ahead_all_the_same(plan: Plan, ranking: Ranking | None) -> Iterator[str]:
+    """The order of the settings, which noise that hits all alike leaves as it is."""
+    if ranking is None:
+        return
+    point = plan.point(ranking.best)
+    also = f" and keeps {plan.slo}" if plan.slo and ranking.keeps_limit else ""
+    yield (
+        f"On the machine as it is, {_point_text(point)} is ahead with {figure(math.exp(ranking.log_value), 2)} req/s"
+        f"{also}; there it is within 5\u202f% of the best with {_certainty(ranking.near)} certainty."
+    )
 
 
 def _all_invalid(points: Sequence[PointMetrics]) -> bool:

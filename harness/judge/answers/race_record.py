@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.answers.chances import Limit, chances
+from harness.judge.answers.chances import NEAR, Limit, chances
 from harness.judge.answers.decision import Candidate, Decision, Stand, decide
 from harness.judge.stats.levels import Look, estimate
 from harness.plan.plan import TrialKind
@@ -34,6 +34,20 @@ class RaceTrial:
     seconds: float
     kind: TrialKind
     block: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Which point is ahead by all trials, harmed ones too. Its level is that of a busy machine; the order may stand.
+
+    near: probability that it is within 5 % of the best. chance: of being the best, for each point.
+    """
+
+    best: int
+    log_value: float
+    near: float
+    keeps_limit: bool
+    chance: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +135,25 @@ class RaceRecord:
             found = levels, chances(levels, self.limits(), self.out(), self.seed)
             self._known = len(self.history), found
         return self._known[1]
+
+    def ranking(self) -> Ranking | None:
+        """What all trials say, though noise spoiled them; None where none brought a good response.
+
+        A point that kept the limit on a busy machine keeps it on a quiet one; of the others it is not known.
+        """
+        measured = [(trial, outcome) for trial, outcome in self.history if outcome.log_value is not None]
+        if not measured:
+            return None
+        looks = [Look(trial.point, trial.block, outcome.log_value or 0.0, outcome.standard_error)
+                 for trial, outcome in measured]  # fmt: skip
+        limits = {trial.point: outcome.limit for trial, outcome in measured}
+        kept = {point for point, limit in limits.items() if limit is Limit.KEPT}
+        levels = estimate(looks, len(self.candidates), [])
+        best = max(sorted(kept or limits), key=lambda number: levels.mean[number])
+        assumed = [Limit.KEPT if number in (kept or limits) else Limit.MISSED for number in range(len(self.candidates))]
+        found = chances(levels, assumed, self.out(), self.seed)
+        near = found.certainty(best, NEAR)
+        return Ranking(best, float(levels.mean[best]), near, best in kept, found.of_being_best())
 
     def decision(self) -> Decision:
         """What can be said by now."""

@@ -19,6 +19,7 @@ from harness.judge.checks import (
     records,
     service,
     steadiness,
+    streams,
     target,
     users,
 )
@@ -60,6 +61,10 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     service.unequal_users,
     service.cached,
     service.slow_first,
+    streams.unstreamed,
+    streams.undercounted,
+    streams.off_length,
+    streams.several_tokens,
     target.saturated,
     machine.not_isolated,
     machine.steal,

@@ -58,6 +58,7 @@ class ChatCodec(HttpCodec):
             "stream_options": {"include_usage": True},
             "temperature": 0,
         }
+        self.ignores_eos = ignore_eos
         if ignore_eos:
             self._rest["ignore_eos"] = True
 

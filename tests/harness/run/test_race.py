@@ -199,3 +199,21 @@ def test_the_same_outcomes_give_the_same_race_again(case, stopped_after):
         again.observe(trial, outcome)
     assert again.next() is None
     assert again.decision() == race.decision()
+
+
+def test_where_noise_spoils_every_trial_the_likeliest_go_on_and_the_order_is_kept():
+    race = Race(candidates_of(6), RULES)
+    rates = [100.0, 200.0, 300.0, 950.0, 1000.0, 400.0]
+    history = run(race, rates, noise=0.1, seed=1, harmed=lambda trial: True)
+    assert race.decision().status is Status.NOT_YET
+    assert {trial.point for trial, _ in history if trial.block >= 2} == {3, 4}
+    ranking = race.record.ranking()
+    assert (ranking.best in (3, 4), ranking.keeps_limit) == (True, True)
+    assert math.exp(ranking.log_value) == pytest.approx(rates[ranking.best], rel=0.15)
+
+
+def test_a_point_that_kept_the_limit_under_noise_is_ranked_before_a_faster_one_that_did_not():
+    race = Race(candidates_of(2), RULES)
+    limits = [Limit.KEPT, Limit.MISSED]
+    run(race, [100.0, 500.0], noise=0.05, limits=limits, harmed=lambda trial: True)
+    assert race.record.ranking().best == 0

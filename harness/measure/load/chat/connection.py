@@ -22,7 +22,7 @@ class StreamConnection(Connection):
 
     edge_triggered = False  # a response comes in many pieces: reading until EAGAIN would double the calls
     resends_when_reused = True  # llama.cpp closes after each stream, though its response says that it does not
-    __slots__ = ("_codec", "_conversation", "_is_reusable", "_source", "opening", "stream")
+    __slots__ = ("_codec", "_conversation", "_is_reusable", "_source", "asked_tokens", "opening", "stream")
 
     def __init__(
         self,
@@ -36,6 +36,7 @@ class StreamConnection(Connection):
         self._codec = codec
         self._conversation: Conversation | None = None
         self.stream: ChatStream = codec.new_stream()
+        self.asked_tokens = ABSENT  # of a response that is to have exactly that length
         self.opening = False  # the request is the first turn of its conversation
         self._is_reusable = True  # the server has not closed this connection after a whole response
         super().__init__(address, listener, {}, user)
@@ -51,6 +52,7 @@ class StreamConnection(Connection):
         turn = conversation.next_turn()
         self.payload = turn.payload
         self.opening = turn.opening
+        self.asked_tokens = turn.max_tokens if self._codec.ignores_eos else ABSENT
         self.stream = self._codec.new_stream()
         super().begin(self._codec.encode(turn.messages, turn.max_tokens), due_ns)
 

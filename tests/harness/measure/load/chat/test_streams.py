@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 
 import pytest
 
@@ -79,6 +80,26 @@ def test_a_stream_has_its_tokens_on_record(serve, chat):
     assert row["sent_ns"] <= row["first_byte_ns"] <= row["first_token_ns"] == instants[0] <= instants[1]
     assert instants[1] <= row["done_ns"]
     assert report.request_classes == ("chat",)
+
+
+def test_a_row_has_what_was_asked_what_was_counted_and_when_the_answer_began(serve, chat):
+    thought = event({"choices": [{"delta": {"reasoning": "hm"}}]})
+    answer = [HEAD, chunk(thought), "wait", chunk(token("Hello", "stop") + USAGE + DONE), b"0\r\n\r\n"]
+
+    def script(number, request, connection):
+        for piece in answer:
+            if piece != "wait":
+                connection.sendall(piece)
+            else:
+                time.sleep(0.01)
+        return []
+
+    rows, _ = chat(serve(script), words={"output_tokens": "7"}).run(1)
+    row = rows[0]
+    assert (row["asked_tokens"], row["usage_tokens"], row["output_tokens"]) == (7, 2, 2)
+    assert row["first_answer_ns"] - row["first_token_ns"] > 5_000_000  # the server sleeps for 10 ms between them
+    rows, _ = chat(serve(script), words={"output_tokens": "7", "ignore_eos": "off"}).run(1)
+    assert rows[0]["asked_tokens"] is None
 
 
 def test_an_event_split_over_packets_is_one_event(serve, chat):
