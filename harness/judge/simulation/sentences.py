@@ -60,7 +60,7 @@ def _behind(predictions: Sequence[Prediction], rate_rps: float) -> Iterator[str]
     if behind:
         most_rps = max(each.throughput_rps for each in behind)
         yield (
-            f"{len(behind)} of {len(predictions)} settings cannot keep up with {grouped(rate_rps)} req/s (they answer "
+            f"{len(behind)} of {len(predictions)} settings cannot keep up with {grouped(rate_rps)} req/s (they serve "
             f"{grouped(most_rps)} at most): there requests wait ever longer, and the times are of the first ones only."
         )
 
