@@ -1,6 +1,6 @@
 """A race: within a budget of seconds, which point is the best, and what does it reach?
 
-Pure: it says which trial comes next and is told what came of it. Points are run in blocks of short interleaved trials
+Pure: it chooses the next trial and gets its outcome. Points are run in blocks of short interleaved trials
 (a drift of the machine favours none). After each block those that are hardly the best drop out; the last part of the
 budget goes to fresh trials of the finalists, and only those make the published figure, since the trials by which a
 point was chosen flatter it. (Successive elimination and fresh confirmation: Maron and Moore, *Hoeffding Races*, 1994;

@@ -53,7 +53,7 @@ def test_what_cannot_be_told_apart_is_named_and_the_smaller_recommended():
     ]
     found = recommend(points, None)
     assert (found.best_point, found.tied_points) == (1, (2, 3))
-    assert "batch_size=64 and batch_size=256 cannot be told apart from it here." in found.sentence
+    assert "batch_size=64 and batch_size=256 cannot be distinguished from it here." in found.sentence
 
 
 def test_repeats_can_tell_what_one_run_cannot():
@@ -82,7 +82,7 @@ def test_all_invalid_says_why():
     found = recommend(points, SLO)
     assert found.best_point is None
     assert found.sentence == (
-        "No answer: every point is INVALID, 3 of 3 for this reason: The generator was busy 97 % of the time. "
+        "No recommendation: every point is INVALID, 3 of 3 for this reason: The generator was busy 97 % of the time. "
         "Use more cores."
     )
 
@@ -150,7 +150,7 @@ def test_only_the_load_was_swept():
 
 
 def test_nothing():
-    assert recommend([], None).sentence == "No answer: nothing was measured."
+    assert recommend([], None).sentence == "No recommendation: nothing was measured."
 
 
 @pytest.mark.parametrize(

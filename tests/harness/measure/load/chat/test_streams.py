@@ -169,7 +169,7 @@ def whole(status, kind, body):
         (whole(b"204 Gone quiet", b"text/plain", b""), "HTTP 204: no event stream, but text/plain: an empty body"),
         (
             [HEAD, chunk(DONE), b"0\r\n\r\n"],
-            "the answer is empty: the stream ended with [DONE] and without any output",
+            "the response is empty: the stream ended with [DONE] and without any output",
         ),
     ],
 )
