@@ -201,6 +201,6 @@ def at_rate(rate_rps, *, number, meets):
 def test_a_limit_that_lower_rates_miss_is_said_with_both_ends():
     points = [at_rate(2800.0, number=0, meets=False), at_rate(3600.0, number=1, meets=True),
               at_rate(3800.0, number=2, meets=False)]  # fmt: skip
-    text = recommend(points, parse_slo("p99<37ms")).sentence
+    text = recommend(points, parse_slo("p99<37ms")).sentence.replace("\u202f", " ")
     assert "The next higher rate that was tried, 3 800 req/s, misses the objective." in text
     assert "A lower rate, 2 800 req/s, misses the objective: there batches may wait to fill." in text
