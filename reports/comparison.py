@@ -19,7 +19,7 @@ _WORDS = {
     Change.REGRESSION: "worse",
     Change.IMPROVED: "better",
     Change.EQUIVALENT: "the same",
-    Change.INCONCLUSIVE: "cannot be said",
+    Change.INCONCLUSIVE: "inconclusive",
 }
 
 

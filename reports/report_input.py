@@ -45,7 +45,7 @@ class BaseReportInput:
 
     @property
     def target_unavailable(self) -> bool:
-        """Whether a server did not serve for a part of the time, where the answer rests on it."""
+        """Whether a server did not serve for a part of the time, where the recommendation rests on it."""
         return False
 
     @property
@@ -64,7 +64,7 @@ class ReportInput(BaseReportInput):
 
     @property
     def target_unavailable(self) -> bool:
-        """Whether the server did not serve for a part of the time, where the answer rests on it."""
+        """Whether the server did not serve for a part of the time, where the recommendation rests on it."""
         return self.result.unavailable
 
     @property

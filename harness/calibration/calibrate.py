@@ -58,7 +58,7 @@ class _Found:
     envelope: Envelope | None = None
 
 
-# What was found is kept before it is told: an interrupt may come with the telling.
+# What was found is kept before it is shown: an interrupt may come meanwhile.
 
 
 def _exercise(job: CalibrationJob, exercise: Exercise, found: _Found) -> None:

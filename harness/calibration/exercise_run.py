@@ -34,7 +34,7 @@ TRUTH_LOG = "truth.csv"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationJob:
-    """What is to be done, where it is kept, and who is told."""
+    """What is to be done, where it is kept, and what is notified of progress."""
 
     out: Path
     quick: bool

@@ -56,7 +56,7 @@ def command(
     resume: Path | None,
     **given: Any,
 ) -> int:
-    """Sweep one or more knobs and answer which setting is best.
+    """Sweep one or more knobs and recommend the best setting.
 
     A bare KNOB sweeps the values that `harness knobs` lists for it; several knobs make a grid; a knob with one
     value is set and not swept.

@@ -4,7 +4,8 @@ The types are plain data, which goes into run.json. A schedule made from one is 
 from the start, in blocks (n,) int64, so that its memory does not grow with its length. It is never re-anchored and
 skips nothing; lateness is the sender's to measure.
 
-A new process is a class with a `tag`, and an entry in `Arrivals`.
+A new process is a class with a `tag`, and an entry in `Arrivals`. A field whose name no other process has needs an
+option too: a `LoadOption` in `ARRIVALS` of `harness/plan/load_options.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A race: within a budget of seconds, which point is the best, and what does it reach?
 
-Pure: it says which trial comes next and is told what came of it. Points are run in blocks of short interleaved trials
+Pure: it chooses the next trial and gets its outcome. Points are run in blocks of short interleaved trials
 (a drift of the machine favours none). After each block those that are hardly the best drop out; the last part of the
 budget goes to fresh trials of the finalists, and only those make the published figure, since the trials by which a
 point was chosen flatter it. (Successive elimination and fresh confirmation: Maron and Moore, *Hoeffding Races*, 1994;
@@ -126,10 +126,12 @@ class Race:
 
     def _likely_if_harmed(self) -> list[int]:
         """The points of the next block where noise spoiled every trial so far: after two blocks the likeliest only."""
-        unmeasured, ranking = self.record.unmeasured(), self.record.ranking()
+        ranking = self.record.ranking()
         if self._blocks < BLOCKS_OF_ALL or ranking is None:
-            return unmeasured
-        order = sorted(unmeasured, key=lambda number: -ranking.chance[number])
+            return self.record.unmeasured()
+        if ranking.near >= SURE and not self.record.unmeasured():
+            return []
+        order = sorted(np.flatnonzero(~self.record.out()).tolist(), key=lambda number: -ranking.chance[number])
         needed = int(np.searchsorted(np.cumsum(ranking.chance[order]), COVER)) + 1
         return order[: max(needed, 2)]
 

@@ -57,7 +57,7 @@ def no_answer(body: bytes, reason: object) -> WireError:
 
 def http_post(url: ServerUrl, path: str, headers: str, body: bytes) -> bytes:
     """A whole POST request. `headers` are further header lines, each with its line break."""
-    head = f"POST {url.prefix}{path} HTTP/1.1\r\nHost: {url.authority}\r\n{url.access.header_line}{headers}"
+    head = f"POST {url.prefix}{path} HTTP/1.1\r\n{url.head_lines}{headers}"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode("ascii") + body
 
 

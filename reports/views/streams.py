@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "Point", "TTFT p50 ms", "TTFT p90 ms", "TTFT p99 ms", "ITL p50 ms", "ITL p99 ms", "TPOT p50 ms",
-    "Tokens /s", "In flight", "Prompt tokens", "Answer tokens",
+    "Tokens /s", "In flight", "Prompt tokens", "Response tokens",
 )  # fmt: skip
 KINDS = {"ttft": "Time to first token", "itl": "Inter-token latency", "tpot": "Time per output token"}
 
 
 def streams_table(points: Iterable[PointMetrics]) -> Table | None:
-    """One row per point; None where no answers were streamed."""
+    """One row per point; None where no responses were streamed."""
     streamed = [(point, point.stream) for point in points if point.stream]
     reasons = any(stream.ttfo for _, stream in streamed)
     rows = tuple(tuple(_cells(point, stream, reasons)) for point, stream in streamed)

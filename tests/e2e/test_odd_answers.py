@@ -68,7 +68,7 @@ def findings(point):
 
 
 @pytest.mark.parametrize(
-    ("mode", "words"), [("errobj", "the stream says: CUDA out of memory"), ("empty", "the answer is empty")]
+    ("mode", "words"), [("errobj", "the stream says: CUDA out of memory"), ("empty", "the response is empty")]
 )
 def test_a_stream_that_fails_is_an_error(odd, mode, words):
     done, result = odd(mode, "run", *CHAT, "--concurrency", "4")

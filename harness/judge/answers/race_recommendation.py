@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 3
 ALL_BUT_SURE = 0.99
-NOTHING_GOOD = "No answer: no point brought a good answer."
+NOTHING_GOOD = "No recommendation: no point got a good response."
 TIMES = "\u00d7"
 
 
@@ -97,13 +97,13 @@ def _not_yet(plan: Plan, decision: Decision, best: PointMetrics) -> Iterator[str
 def _none_ahead(plan: Plan, record: RaceRecord, decision: Decision, points: Sequence[PointMetrics]) -> Iterator[str]:
     """Where no point is known to keep the limit: for want of trials, or since none could be used."""
     if _all_invalid(points):
-        yield "Cannot be said: noise on the machine spoiled every trial."
+        yield "No recommendation: noise on the machine spoiled every trial."
         yield from _ahead_all_the_same(plan, record.ranking())
-        yield why_all_invalid(points).replace("No answer: every", "Every")
+        yield why_all_invalid(points).replace("No recommendation: every", "Every")
         return
     yield _more(decision)
     spoiled = sum(each.harmed > 0 and each.up_to is None for each in decision.open_points)
-    yield f"Of no point it is known that it keeps {plan.slo}." if plan.slo else "No point could be measured well."
+    yield f"No point is known to keep {plan.slo}." if plan.slo else "No point could be measured well."
     if spoiled:
         yield f"Noise on the machine spoiled the trials of {spoiled} of {len(plan.points)} points."
 
@@ -126,7 +126,7 @@ def _all_invalid(points: Sequence[PointMetrics]) -> bool:
 
 def _more(decision: Decision) -> str:
     more = "" if decision.more_s is None else f": about {_duration(decision.more_s)} more would do"
-    return f"Cannot be said yet{more}."
+    return f"Not decided yet{more}."
 
 
 def _open(plan: Plan, decision: Decision) -> Iterator[str]:

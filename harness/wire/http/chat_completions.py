@@ -172,7 +172,7 @@ class ChatStream:
             raise StreamError("the stream ended before its first token")
         if not self.instants_ns and not self._allow_empty:
             reason = f"finish reason {quoted(self.finish)}" if self.finish else "[DONE]"
-            raise StreamError(f"the answer is empty: the stream ended with {reason} and without any output")
+            raise StreamError(f"the response is empty: the stream ended with {reason} and without any output")
         self.whole = True
 
     def _take_rest(self) -> bool:
@@ -224,7 +224,7 @@ class ChatStream:
             raise StreamError(f"the stream says: {failure_of({'error': choice.error}) or choice.error}")
         if choice.finish_reason:
             if _NO_ANSWER.search(choice.finish_reason):
-                raise StreamError(f"the answer ended with finish reason {quoted(choice.finish_reason)}")
+                raise StreamError(f"the response ended with finish reason {quoted(choice.finish_reason)}")
             self.finish = choice.finish_reason
 
     def _add(self, content: Any, now_ns: int) -> None:

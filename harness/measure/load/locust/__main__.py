@@ -8,14 +8,14 @@ credentials.
 from __future__ import annotations
 
 import os
+import resource
 import sys
-from pathlib import Path
 
 from harness.measure.load.locust.workers.file_transfer import WORKER_DIR
 from harness.measure.load.locust.workers.pairing import PAIRING
-from harness.wire.credentials import TLS_CA, TOKEN, TOKEN_FILE, TOKEN_TARGETS
+from harness.wire.credentials import HEADERS, TLS_CA, TOKEN, TOKEN_FILE, TOKEN_TARGETS
 
-_KEPT = (TOKEN, TOKEN_FILE, TOKEN_TARGETS, TLS_CA, PAIRING, WORKER_DIR)
+_KEPT = (TOKEN, TOKEN_FILE, TOKEN_TARGETS, TLS_CA, HEADERS, PAIRING, WORKER_DIR)
 
 
 def ignored_variables() -> list[str]:
@@ -25,6 +25,8 @@ def ignored_variables() -> list[str]:
 
 def main() -> None:
     """Run Locust."""
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     names = ignored_variables()
     for name in names:
         del os.environ[name]
@@ -32,7 +34,7 @@ def main() -> None:
     from locust import argument_parser
     from locust.main import main as locust_main
 
-    names += [file for file in ("locust.conf", "~/.locust.conf") if Path(file).expanduser().is_file()]
+    names += [file for file in ("locust.conf", "~/.locust.conf") if os.path.isfile(os.path.expanduser(file))]  # noqa: PTH111, PTH113  (Path raises where there is no home)
     if names:
         print(f"ignored, since the plan of the run does not record it: {', '.join(names)}", file=sys.stderr)
     for make in (argument_parser.get_empty_argument_parser, argument_parser.get_parser):

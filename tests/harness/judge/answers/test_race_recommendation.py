@@ -115,18 +115,16 @@ def test_without_confirming_trials_it_cannot_be_said_yet():
     said, text = found(1000.0, 4000.0, 2000.0)
     assert (said.best_point, said.rate_rps) == (None, None)
     assert said.more_seconds == pytest.approx(30.0)  # six trials of 5 s
-    assert text.startswith(
-        "Cannot be said yet: about 30 seconds more would do. batch_size=4 at 8 users is ahead; it is"
-    )
+    assert text.startswith("Not decided yet: about 30 seconds more would do. batch_size=4 at 8 users is ahead; it is")
 
 
 def test_where_noise_spoiled_every_trial_the_order_stands_the_culprit_is_named_and_no_time_promised():
     said, text = found(1000.0, 4000.0, spoiled=(0, 1))
     assert (said.best_point, said.more_seconds) == (None, None)
     assert text.startswith(
-        "Cannot be said: noise on the machine spoiled every trial. On the machine as it is, batch_size=4 at 8 users is "
-        "ahead with 4 000 req/s and keeps p99 ≤ 50 ms; there it is within 5 % of the best with more than 99 % certainty. "
-        "Every point is INVALID"
+        "No recommendation: noise on the machine spoiled every trial. On the machine as it is, batch_size=4 at 8 users "
+        "is ahead with 4 000 req/s and keeps p99 ≤ 50 ms; there it is within 5 % of the best with more than 99 % "
+        "certainty. Every point is INVALID"
     )
 
 

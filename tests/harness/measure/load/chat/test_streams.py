@@ -169,7 +169,7 @@ def whole(status, kind, body):
         (whole(b"204 Gone quiet", b"text/plain", b""), "HTTP 204: no event stream, but text/plain: an empty body"),
         (
             [HEAD, chunk(DONE), b"0\r\n\r\n"],
-            "the answer is empty: the stream ended with [DONE] and without any output",
+            "the response is empty: the stream ended with [DONE] and without any output",
         ),
     ],
 )
@@ -204,7 +204,7 @@ def test_a_compressed_stream_is_read_as_it_arrives(serve, chat):
 def test_a_token_that_a_server_repeats_is_not_on_record(serve, chat):
     answer = [HEAD, chunk(event({"error": "bad key s3cret"})), b"0\r\n\r\n"]
     load = chat(serve(lambda number, request, connection: answer))
-    load.load.ledger.secret = b"s3cret"
+    load.load.ledger.secrets = (b"s3cret",)
     _, report = load.run(1)
     assert "the stream says: bad key [token]" in report.errors
 
