@@ -233,6 +233,7 @@ class TrialMetrics(msgspec.Struct, frozen=True, kw_only=True):
     mean_batch: float | None
     in_flight_mean: float | None  # Little's law: throughput x mean response
     stream: StreamMetrics | None = None  # None where answers are not streamed
+    tolerance: tuple[float, float] | None = None  # of checked responses, relative and absolute
     usable_share: float = 1.0  # of the window: what others did not harm; too little of it, and all of it is judged
     outages: tuple[Outage, ...] = ()  # when the target did not serve
     verdict: Verdict

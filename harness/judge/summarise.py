@@ -122,6 +122,7 @@ def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo |
         mean_batch=trial_batch(rows.good, means),
         in_flight_mean=None if response.mean_ms is None else throughput_rps.value * response.mean_ms / MS_PER_S,
         stream=stream.metrics if stream else None,
+        tolerance=max((each.tolerance for each in data.reports if each.tolerance), default=None),
         verdict=Verdict.VALID,
         findings=(),
     )

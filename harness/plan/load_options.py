@@ -22,6 +22,7 @@ from harness.plan.option_text import (
     parse_positive_seconds,
     parse_seconds,
     parse_switch,
+    parse_tolerance,
     seconds_text,
     whole,
 )
@@ -107,6 +108,14 @@ SETTINGS = (
         choice(CHECK_MODES),
         "which responses to compare with the model's own offline predictions: all, sample or off",
         "|".join(CHECK_MODES),
+    ),
+    LoadOption(
+        "--tolerance",
+        "tolerance",
+        parse_tolerance,
+        "how far a right response may be from the expected one: a share of each expected value, and after a comma an "
+        "absolute difference, such as 0.01,1e-5 (default: by the datatype, for FP32 0.001,1e-6)",
+        "SHARE[,NUMBER]",
     ),
     LoadOption("--timeout", "timeout_s", parse_positive_seconds, "a later response is a time-out", "DURATION"),
     LoadOption(

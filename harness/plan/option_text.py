@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from harness.errors import UserError, unknown_name
+from harness.wire.tolerance import Tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -103,6 +104,17 @@ def choice(known: Iterable[str]) -> Callable[[str, str], str]:
 def parse_switch(text: str, flag: str) -> bool:
     """`on` or `off`."""
     return choice(("on", "off"))(text, flag) == "on"
+
+
+def parse_tolerance(text: str, flag: str) -> Tolerance:
+    """`0.01` (relative) or `0.01,1e-5` (relative and absolute). Raises UserError."""
+    try:
+        relative, absolute = (float(word) for word in (text if "," in text else f"{text},0").split(","))
+    except ValueError:
+        relative = absolute = math.nan
+    if not (0 <= relative < math.inf and 0 <= absolute < math.inf):
+        raise UserError(f"{flag} {text}: write a share of the expected value, and after a comma an absolute difference")
+    return Tolerance(relative, absolute)
 
 
 def parse_path(text: str, flag: str) -> str:

@@ -17,6 +17,7 @@ import msgspec
 from harness.errors import UserError
 from harness.files import replacing
 from harness.wire.datatypes import DTYPES
+from harness.wire.tolerance import Tolerance
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +56,12 @@ class BankMeta(msgspec.Struct, frozen=True, kw_only=True):
     batched: bool = True  # False: the model has no batch axis, and takes an item as it is
     client: ClientWork | None = None  # None: items are sent as they are
     tolerance: float = 1e-3  # greatest absolute difference of a correct prediction
+    relative_tolerance: float = 0.0  # greatest difference beside it, in shares of the expected value
+
+    @property
+    def allowed(self) -> Tolerance:
+        """How far a right response may be from the expected one."""
+        return Tolerance(self.relative_tolerance, self.tolerance)
 
     @property
     def ragged(self) -> bool:

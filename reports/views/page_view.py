@@ -229,4 +229,6 @@ def _checked(plan: Plan, points: Sequence[PointMetrics]) -> str:
     if plan.load.check == "off":
         return "none (--check off)"
     compared = f"{units.share(checked, responses)} against the model\u2019s own prediction (--check {plan.load.check})"
-    return f"{compared}; {units.count(wrong)} wrong"
+    allowed = next((trial.tolerance for point in points for trial in point.trials if trial.tolerance), None)
+    within = f" within {allowed[0]:g} relative + {allowed[1]:g} absolute" if allowed else ""
+    return f"{compared}{within}; {units.count(wrong)} wrong"

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness.wire.server_url import free_ports
@@ -50,7 +51,7 @@ def odd(tmp_path):
             "0.2s",
             "--json",
             "--out",
-            str(tmp_path / "out"),
+            str(tmp_path / f"out-{len(started)}"),
             *words,
         ]
         done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False)
@@ -110,3 +111,18 @@ def test_an_unchecked_body_that_reports_a_failure_is_an_error(odd, mode, words):
     (point,) = result["points"]
     assert (done.returncode, point["counts"]["ok"], point["verdict"]) == (4, 0, "INVALID")
     assert f"no answer: {words}" in findings(point)["errors"]
+
+
+def test_small_expected_values_are_compared_with_a_small_tolerance(odd, tmp_path):
+    bank = tmp_path / "small.npz"
+    inputs = np.random.default_rng(0).random((8, 4), dtype=np.float32)
+    np.savez(bank, inputs=inputs, expected=np.full((8, 2), 5e-4, np.float32))
+    _, result = odd("zero", "run", "--concurrency", "2", "--bank", str(bank))
+    (point,) = result["points"]
+    assert (point["counts"]["ok"], point["verdict"]) == (0, "INVALID")
+    assert point["trials"][0]["tolerance"] == [1e-3, 1e-6]
+    _, result = odd("zero", "run", "--concurrency", "2", "--bank", str(bank), "--tolerance", "0,1e-3")
+    (point,) = result["points"]
+    assert point["counts"]["wrong"] == 0
+    assert point["verdict"] != "VALID"
+    assert "zeros would be right" in findings(point)["lenient"]

@@ -71,6 +71,7 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     machine.steal,
     machine.neighbours,
     machine.sampler,
+    target.lenient,
     target.unchecked,
 )
 POINT_CHECKS: tuple[PointCheck, ...] = (

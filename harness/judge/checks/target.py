@@ -20,6 +20,7 @@ WRONG_ANSWERS = FindingKind("wrong_answers", "Responses were wrong")
 ERRORS = FindingKind("errors", "Requests failed")
 REJECTIONS = FindingKind("rejections", "The target rejected requests")
 UNCHECKED = FindingKind("unchecked", "Not all responses were checked")
+LENIENT = FindingKind("lenient", "The tolerance is wider than the expected values")
 SATURATED = FindingKind("saturated", "The target was saturated")
 ERRORS_INVALID = 0.05  # above this share the latencies are those of a different, lighter load
 FEW_CHECKED = 0.05
@@ -82,6 +83,21 @@ def unchecked(case: TrialCase) -> Finding | None:
         text = f"Only {percent(share)} of the responses were compared in full."
         return finding(UNCHECKED, Verdict.VALID, text, "Use --check all to compare each.", share=share)
     return None
+
+
+def lenient(case: TrialCase) -> Finding | None:
+    """Expected values are smaller than the tolerance, so that nothing is found out about responses of zeros."""
+    reports = [each for each in case.data.reports if each.zeros_pass and each.tolerance]
+    if not reports or not case.metrics.counts.checked:
+        return None
+    worst = max(reports, key=lambda report: report.zeros_pass or 0.0)
+    share, (relative, absolute) = worst.zeros_pass or 0.0, worst.tolerance or (0.0, 0.0)
+    text = (
+        f"The expected values of {percent(share)} of the payloads are smaller than the tolerance ({relative:g} "
+        f"relative, {absolute:g} absolute): a server that answers zeros would be right."
+    )
+    remedy = "Give a smaller absolute difference with --tolerance SHARE,NUMBER."
+    return finding(LENIENT, Verdict.DEGRADED, text, remedy, share=share, relative=relative, absolute=absolute)
 
 
 def saturated(case: TrialCase) -> Finding | None:

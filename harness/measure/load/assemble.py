@@ -16,7 +16,7 @@ from harness.measure.load.connections.in_process import InProcessConnection, Raw
 from harness.measure.load.engine import Engine, Timeouts
 from harness.measure.load.generator import Load
 from harness.measure.load.open_loop import OpenLoop
-from harness.measure.load.payloads.class_payloads import class_bank, in_rows
+from harness.measure.load.payloads.class_payloads import class_bank, in_rows, with_tolerance
 from harness.measure.load.payloads.client_preprocessing import ClientPreprocessor, client_side_of
 from harness.measure.load.payloads.payload_sets import PayloadSet, mixed_order, response_reader
 from harness.measure.load.payloads.request_classes import places_of
@@ -92,7 +92,7 @@ def _over_http(settings: TrialLoad, host: str) -> tuple[list[PayloadSet], Connec
     protocol = settle_protocol(settings.protocol, host, settings.model, access) if settings.classes else DEFAULT
     sets = []
     for share in settings.classes:
-        bank = in_rows(class_bank(settings, share, url, protocol), share, protocol)
+        bank = with_tolerance(in_rows(class_bank(settings, share, url, protocol), share, protocol), settings.tolerance)
         codec = make_codec(protocol, url, bank.meta)
         sets.append(PayloadSet(share, codec, bank, settings.check, client_side_of(bank.meta)))
     return sets, _connection_maker(protocol, address)
@@ -115,6 +115,6 @@ def _in_process(settings: TrialLoad, original: Callable[[str, str], Any]) -> tup
         raise UserError(f"--target {spec.name}: it only predicts; leave --mix out, or choose a target with a server")
     model = spec.open_model(settings.model, spec.knobs.complete(settings.setting))
     start_thread = original("_thread", "start_new_thread")
-    meta = model.bank.meta
-    sets = [PayloadSet(settings.classes[0], RawCodec(meta), model.bank, settings.check, client_side_of(meta))]
+    bank = with_tolerance(model.bank, settings.tolerance)
+    sets = [PayloadSet(settings.classes[0], RawCodec(bank.meta), bank, settings.check, client_side_of(bank.meta))]
     return sets, partial(InProcessConnection, model, start_thread)

@@ -20,6 +20,7 @@ from harness.measure.load.clock_offset import SAME
 from harness.measure.load.engine import DueTimes
 from harness.measure.load.ledger import Ledger
 from harness.measure.load.loop_health import LoopMonitor
+from harness.measure.load.payloads.payload_sets import checks_of
 from harness.measure.load.payloads.request_classes import RequestClassTable
 from harness.measure.load.phases import NEVER_NS, Phases
 from harness.measure.load.user_counts import UserCounts
@@ -85,6 +86,7 @@ class Load:
         self.classes = RequestClassTable(sets, settings.model)
         self.ledger = make_ledger(self.recorder, reader, self.classes.places, self.phases, settings.worker)
         self.users = UserCounts()
+        self._tolerance, self._zeros_pass = checks_of(sets)
         self.stop_reason: str | None = None
         self.response_times = DurationHistogram()
         self.clock: ClockOffset | None = SAME  # to the master's clock; None: not known yet
@@ -180,6 +182,8 @@ class Load:
             recorder_error=self.recorder.error,
             resent=ledger.resent,
             checked=ledger.checked,
+            tolerance=self._tolerance,
+            zeros_pass=self._zeros_pass,
             request_classes=tuple(self.classes.names),
             class_slos=tuple(self.classes.slos),
             errors={**ledger.observed_errors, **ledger.errors},

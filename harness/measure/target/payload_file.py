@@ -15,6 +15,7 @@ from harness.errors import UserError
 from harness.wire.http.raw_bodies import BODY
 from harness.wire.payload_bank import FREE, Bank, BankMeta
 from harness.wire.tensors import datatype_of
+from harness.wire.tolerance import tolerance_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +72,14 @@ def _bank_of(inputs: NDArray[Any], expected: NDArray[Any] | None, model: str, me
     if len(predictions) not in (0, len(inputs)):
         raise ValueError(f"{len(inputs)} inputs, but {len(predictions)} expected predictions")
     own = meta or BankMeta(model=model, datatype=datatype_of(inputs), input_shape=(), output_shape=())
-    shaped = msgspec.structs.replace(own, input_shape=inputs.shape[1:], output_shape=predictions.shape[1:])
+    allowed = tolerance_for(datatype_of(predictions), own.datatype)
+    shaped = msgspec.structs.replace(
+        own,
+        input_shape=inputs.shape[1:],
+        output_shape=predictions.shape[1:],
+        tolerance=allowed.absolute,
+        relative_tolerance=allowed.relative,
+    )
     return Bank(shaped, inputs, np.zeros(0, np.int64), predictions)
 
 

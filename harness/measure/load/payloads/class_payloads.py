@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harness.plan.load_settings import TrialLoad
     from harness.plan.request_mix import ClassShare
     from harness.wire.server_url import ServerUrl
+    from harness.wire.tolerance import Tolerance
 
 VERB_OUTPUTS = {"explain": "attributions"}
 
@@ -54,6 +55,14 @@ def in_rows(bank: Bank, share: ClassShare, protocol: str) -> Bank:
     together = (np.arange(count)[:, None] + np.arange(rows)) % count
     expected = bank.expected[together] if len(bank.expected) else bank.expected
     return replace(bank, inputs=bank.inputs[together], labels=bank.labels[:0], expected=expected)
+
+
+def with_tolerance(bank: Bank, tolerance: Tolerance | None) -> Bank:
+    """`bank` with the user's tolerance; None: with its own."""
+    if tolerance is None:
+        return bank
+    meta = msgspec.structs.replace(bank.meta, tolerance=tolerance.absolute, relative_tolerance=tolerance.relative)
+    return replace(bank, meta=meta)
 
 
 def _stackable(bank: Bank) -> bool:

@@ -13,6 +13,7 @@ from harness.measure.load.payloads.request_classes import places_of
 from harness.measure.load.payloads.response_check import Checker, unchecked
 from harness.record.rows import ABSENT
 from harness.wire.codec import HttpCodec
+from harness.wire.tolerance import allows_zeros
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from harness.plan.target_spec import ClientSide
     from harness.wire.codec import Codec
     from harness.wire.payload_bank import Bank
+    from harness.wire.tolerance import Tolerance
 
 DRAWN_AT_ONCE = 4096
 NOTHING: dict[str, int] = {}
@@ -87,6 +89,15 @@ def _check_of(payloads: PayloadSet, seed: int) -> Check:
     if payloads.check == "off":
         return AnswerCheck(payloads.codec, len(payloads.bank.inputs), seed).check
     return Checker(payloads.codec, payloads.bank, payloads.check, seed).check
+
+
+def checks_of(sets: Sequence[object]) -> tuple[Tolerance | None, float | None]:
+    """The widest tolerance of the classes whose responses are compared, and `allows_zeros` of the worst of them."""
+    compared = [
+        each for each in sets if isinstance(each, PayloadSet) and each.check != "off" and each.bank.expected.size
+    ]
+    shares = [allows_zeros(each.bank.expected, each.bank.meta.allowed) or 0.0 for each in compared]
+    return max((each.bank.meta.allowed for each in compared), default=None), max(shares, default=None)
 
 
 def mixed_order(sets: Sequence[PayloadSet], settings: TrialLoad) -> Iterator[int]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from harness.wire.codec import Codec
     from harness.wire.payload_bank import Bank
+    from harness.wire.tolerance import Tolerance
 
     Check = Callable[[int, bytes], "CheckResult"]  # of a payload's number and the body of a response
 
@@ -78,7 +79,7 @@ class Checker:
         self._expected = bank.expected.reshape(len(bank.expected), math.prod(bank.expected.shape[1:])).astype(
             np.float64
         )
-        self._tolerance = bank.meta.tolerance
+        self._tolerance = bank.meta.allowed
         self._classifies = bank.labels.size > 0 and bank.meta.verb == "predict"
         self._usual: list[bytes | None] = [None for _ in bank.inputs]  # the first right response to each payload
         self._usual_results = [RIGHT for _ in bank.inputs]
@@ -128,9 +129,12 @@ def averaged(output: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     return output.reshape(-1, count).mean(axis=0) if several else output
 
 
-def is_close(output: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
+def is_close(output: np.ndarray, expected: np.ndarray, tolerance: Tolerance) -> bool:
     """Whether both have one shape and no number differs by more than `tolerance`; NaN always differs."""
-    return output.shape == expected.shape and bool((np.abs(output - expected) <= tolerance).all())
+    if output.shape != expected.shape:
+        return False
+    allowed = tolerance.absolute + tolerance.relative * np.abs(expected)
+    return bool((np.abs(output - expected) <= allowed).all())
 
 
 def unchecked(payload: int, body: bytes) -> CheckResult:

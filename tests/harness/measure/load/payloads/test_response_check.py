@@ -6,6 +6,7 @@ from harness.measure.load.payloads.response_check import PLAUSIBLE, RIGHT, WRONG
 from harness.record.rows import Outcome
 from harness.wire.codec import WireError
 from harness.wire.payload_bank import Bank, BankMeta
+from harness.wire.tolerance import Tolerance
 
 META = BankMeta(model="m", input_shape=(1,), output_shape=(2,), tolerance=1e-3)
 
@@ -101,10 +102,14 @@ def test_sampling_decodes_firsts_odd_lengths_and_a_seeded_share():
 
 def test_closeness():
     expected = np.array([1.0, 2.0])
-    assert is_close(np.array([1.001, 2.0]), expected, 0.0011)
-    assert not is_close(np.array([1.002, 2.0]), expected, 0.0011)
-    assert not is_close(np.array([1.0]), expected, 1.0)
-    assert not is_close(np.array([np.nan, 2.0]), expected, 1e9)
+    assert is_close(np.array([1.001, 2.0]), expected, Tolerance(0.0, 0.0011))
+    assert not is_close(np.array([1.002, 2.0]), expected, Tolerance(0.0, 0.0011))
+    assert not is_close(np.array([1.0]), expected, Tolerance(0.0, 1.0))
+    assert not is_close(np.array([np.nan, 2.0]), expected, Tolerance(0.0, 1e9))
+
+    assert is_close(np.array([1.009, 2.019]), expected, Tolerance(0.01, 0.0))
+    assert not is_close(np.array([1.011, 2.0]), expected, Tolerance(0.01, 0.0))
+    assert is_close(np.array([1.011, 2.0]), expected, Tolerance(0.01, 0.002))
 
 
 def test_with_labels_the_predicted_class_is_told_of_right_and_wrong_answers():
