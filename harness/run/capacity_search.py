@@ -22,13 +22,13 @@ STEP_UP, STEP_DOWN = 1.25, 0.6  # while one side of the border is unknown
 LOCAL_WIDTH = 1.08  # failing rate / passing rate from which on the line is trusted
 LOCAL_REACH = 1.25  # probes so near the border count for the line
 FINEST_STEP = 0.01  # two rates nearer than this are one
-MAX_TRIES = 3  # of a rate at which it cannot be said whether the objective holds
+MAX_TRIES = 3  # of a rate where it stays undecided whether the objective holds
 LOWEST_SHARE = 0.01  # of the closed loop's throughput: below that there is no capacity worth the name
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What came of one load: good answers per second, whether the objective held (None: cannot be said).
+    """What came of one load: good responses per second, whether the objective held (None: undecided).
 
     tail_ratio: the objective's percentile / its limit; None where the sample could not carry it.
     """
@@ -61,7 +61,7 @@ class CapacitySearch:
 
     @property
     def high_rps(self) -> float | None:
-        """The lowest rate at which the objective did not hold, or at which that cannot be said."""
+        """The lowest rate at which the objective did not hold, or at which that is undecided."""
         return min((rate for rate, probe in self._rates.items() if not probe.met), default=None)
 
     def observe(self, probe: Probe) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Durations:
-    """Durations in nanoseconds in arrival order; where `still_open`, the truth is at least the value."""
+    """Durations in nanoseconds in arrival order; where `still_open`, the true duration is at least the value."""
 
     values_ns: NDArray[np.int64]
     still_open: NDArray[np.bool_]
