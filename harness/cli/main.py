@@ -8,6 +8,7 @@ import sys
 import click
 
 from harness import __version__
+from harness.cli.parts.plain_output import allow_plain_output
 from harness.errors import ExitCode, SweepspotError, UserError
 
 Resolved = tuple[str | None, click.Command | None, list[str]]
@@ -93,6 +94,7 @@ def cli() -> None:
 
 def main() -> int:
     """Run the command line and return its exit code."""
+    allow_plain_output()
     try:
         result = cli.main(standalone_mode=False)
     except SweepspotError as error:

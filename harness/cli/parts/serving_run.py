@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from harness.cli.parts.open_files import require_open_files
 from harness.cli.parts.run_frame import RunFrame, show_plan
 from harness.cpu_cores import plan_isolation
 from harness.errors import UserError, unknown_name
@@ -136,7 +138,9 @@ def _checked_plan(draft: Draft) -> Plan:
     model = model_of(draft, scenario)
     if draft.spec.models and model not in draft.spec.models:
         raise unknown_name(f"model of {draft.plan.target}", model, draft.spec.models)
-    return make_plan(draft, scenario)
+    plan = make_plan(draft, scenario)
+    require_open_files(plan, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    return plan
 
 
 def _refuse_what_cannot_talk(draft: Draft, scenario: Scenario) -> None:

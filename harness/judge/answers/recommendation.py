@@ -108,6 +108,10 @@ def _sentences(
         p99 = f" with a p99 of {_tail_text(tail)}" if tail and tail.value_ms is not None else ""
         yield f"{capital(_name(best))} gives the highest throughput: {rate}{p99}{_comparison(choice, points, slo)}."
     yield from caveats(best)
+    asked_rps = best.rate_target_rps or 0.0
+    too_little = max((rate for rate in _missing_rates(best, points) if rate < asked_rps), default=None)
+    if too_little is not None:
+        yield f"A lower rate, {figure(too_little, 3)} req/s, misses the objective: there batches may wait to fill."
     too_much = _next_rate(best, points)
     if too_much is not None:
         yield f"The next higher rate that was tried, {figure(too_much, 3)} req/s, misses the objective."
@@ -137,9 +141,15 @@ def _next_rate(best: PointMetrics, points: Sequence[PointMetrics]) -> float | No
     asked_rps = best.rate_target_rps
     if asked_rps is None:
         return None
-    broken = [point for point in points if point.setting == best.setting and point.meets_slo is False]
-    higher = [point.rate_target_rps for point in broken if point.rate_target_rps and point.rate_target_rps > asked_rps]
-    return min(higher, default=None)
+    return min((rate for rate in _missing_rates(best, points) if rate > asked_rps), default=None)
+
+
+def _missing_rates(best: PointMetrics, points: Sequence[PointMetrics]) -> list[float]:
+    """The rates at which the setting of `best` broke the objective, as far as those points can be trusted."""
+    broken = [
+        point for point in points if point.setting == best.setting and point.meets_slo is False and trusted(point)
+    ]
+    return [point.rate_target_rps for point in broken if point.rate_target_rps]
 
 
 def _comparison(choice: _Choice, points: Sequence[PointMetrics], slo: Slo | None) -> str:

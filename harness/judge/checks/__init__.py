@@ -61,6 +61,7 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     service.unequal_users,
     service.cached,
     service.slow_first,
+    service.server_timing,
     streams.unstreamed,
     streams.undercounted,
     streams.off_length,

@@ -19,6 +19,7 @@ from harness.judge.numbers.target.first_answers import (
     unseen_payloads,
 )
 from harness.judge.numbers.target.user_inequality import user_inequality
+from harness.judge.numbers.time_split import overlong_parts_ms
 from harness.record.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ UNAVAILABLE = FindingKind("unavailable", "The target did not serve for a part of
 UNEQUAL_USERS = FindingKind("unequal_users", "Users were not served alike")
 CACHED = FindingKind("cached", "Responses came from a cache")
 SLOW_FIRST = FindingKind("slow_first", "First requests were slower")
+SERVER_TIMING = FindingKind("server_timing", "The server\u2019s own durations are too long")
 _USERS_OF_A_WORKER = 1 << 20
 
 
@@ -109,6 +111,17 @@ def cached(case: TrialCase) -> Finding | None:
     )
     remedy = "Turn the target's cache off, or send more distinct payloads than it can hold."
     return finding(CACHED, Verdict.DEGRADED, text, remedy, ratio=found.ratio)
+
+
+def server_timing(case: TrialCase) -> Finding | None:
+    """The server said that it spent more time on requests than they took."""
+    overlong = overlong_parts_ms(case.rows.good) if case.rows and len(case.rows.good) else None
+    if overlong is None:
+        return None
+    said, took = map(milliseconds, overlong)
+    text = f"Server-Timing cannot be right: by it a response took the server {said}, but it was there after {took}."
+    remedy = "The split of the response time leaves it out; look into the unit (`dur` is milliseconds)."
+    return finding(SERVER_TIMING, Verdict.VALID, text, remedy, said_ms=overlong[0], took_ms=overlong[1])
 
 
 def slow_first(case: TrialCase) -> Finding | None:

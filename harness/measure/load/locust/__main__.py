@@ -8,8 +8,8 @@ credentials.
 from __future__ import annotations
 
 import os
+import resource
 import sys
-from pathlib import Path
 
 from harness.measure.load.locust.workers.file_transfer import WORKER_DIR
 from harness.measure.load.locust.workers.pairing import PAIRING
@@ -25,6 +25,8 @@ def ignored_variables() -> list[str]:
 
 def main() -> None:
     """Run Locust."""
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     names = ignored_variables()
     for name in names:
         del os.environ[name]
@@ -32,7 +34,7 @@ def main() -> None:
     from locust import argument_parser
     from locust.main import main as locust_main
 
-    names += [file for file in ("locust.conf", "~/.locust.conf") if Path(file).expanduser().is_file()]
+    names += [file for file in ("locust.conf", "~/.locust.conf") if os.path.isfile(os.path.expanduser(file))]  # noqa: PTH111, PTH113  (Path raises where there is no home)
     if names:
         print(f"ignored, since the plan of the run does not record it: {', '.join(names)}", file=sys.stderr)
     for make in (argument_parser.get_empty_argument_parser, argument_parser.get_parser):

@@ -484,6 +484,18 @@ def test_users_that_are_not_there_are_counted():
     assert missing.data == {"there": closed.users // 4, "asked": closed.users}
 
 
+@pytest.mark.parametrize(("compute_ms", "kinds"), [(80, {"server_timing": V.VALID}), (0.5, {})])
+def test_parts_that_are_longer_than_the_response_are_refused(compute_ms, kinds):
+    rows = closed_loop()
+    column = rows.schema.get_field_index("compute_ns")
+    said = pa.array(np.full(rows.num_rows, round(compute_ms * MS)), rows.schema.field(column).type)
+    evidence = evidence_of(rows.set_column(column, rows.schema.field(column), said))
+    assert found(evidence) == kinds
+    split = summarise_trial(evidence, None).split
+    assert split.rest_ms > 0
+    assert split.compute_ms == (None if kinds else compute_ms)
+
+
 def test_exceptions_of_tasks_are_shown():
     report = report_of(ROWS, 10.0, task_errors={"KeyError (mine.py:7)": 40, "OSError (mine.py:9)": 2})
     trial = summarise_trial(evidence_of(ROWS, reports=(report,)), None)

@@ -13,6 +13,7 @@ from locust.exception import CatchResponseError
 
 from harness.clock import NS_PER_MS, NS_PER_S, monotonic_ns, wall_time
 from harness.measure.load.ledger import REJECTED_STATUS, ObservedRequest
+from harness.measure.load.timeout_errors import is_timeout
 from harness.record.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
@@ -78,8 +79,7 @@ def outcome_of(status: int, exception: Exception | None) -> Outcome:
         return Outcome.REJECTED
     if isinstance(exception, CatchResponseError) and 200 <= status < 300:
         return Outcome.WRONG  # the task itself has rejected the response
-    timed_out = isinstance(exception, TimeoutError) or "timeout" in type(exception).__name__.lower()
-    return Outcome.TIMEOUT if timed_out else Outcome.ERROR
+    return Outcome.TIMEOUT if is_timeout(exception) else Outcome.ERROR
 
 
 def _text(outcome: Outcome, status: int, exception: Exception) -> str:
