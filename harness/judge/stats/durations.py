@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from harness.judge.stats.dependence import Clustering
     from harness.judge.stats.run_noise import RunLevel
 
+FOREVER = np.inf  # what a request that is still open may yet take
+
 
 @dataclass(frozen=True)
 class Durations:
@@ -34,6 +36,15 @@ class Durations:
     def ordered_ns(self) -> NDArray[np.int64]:
         """The values, ascending."""
         return np.sort(self.values_ns)
+
+    @cached_property
+    def ended_ns(self) -> NDArray[np.int64]:
+        """The values of requests that ended, ascending."""
+        if not self.any_open:
+            return self.ordered_ns
+        left_out = np.sort(self.values_ns[self.still_open])
+        equal_before = np.arange(left_out.size) - np.searchsorted(left_out, left_out)
+        return np.delete(self.ordered_ns, np.searchsorted(self.ordered_ns, left_out) + equal_before)
 
     @cached_property
     def level(self) -> RunLevel | None:
@@ -60,7 +71,17 @@ class Durations:
 
 def ordered_together(runs: Sequence[Durations], factors: Sequence[float]) -> NDArray[np.int64 | np.float64]:
     """All values of several runs (at least one), ascending; those of each run divided by its factor."""
-    pairs = zip(runs, factors, strict=True)
-    parts = [run.ordered_ns if factor == 1.0 else run.ordered_ns / factor for run, factor in pairs]
+    return _merged([run.ordered_ns for run in runs], factors)
+
+
+def ceiling_together(runs: Sequence[Durations], factors: Sequence[float]) -> NDArray[np.int64 | np.float64]:
+    """The same as if requests that are still open never ended: their values are infinite."""
+    ended = _merged([run.ended_ns for run in runs], factors)
+    still_open = sum(run.values_ns.size for run in runs) - ended.size
+    return np.concatenate((ended, np.full(still_open, FOREVER))) if still_open else ended
+
+
+def _merged(parts: Sequence[NDArray[np.int64]], factors: Sequence[float]) -> NDArray[np.int64 | np.float64]:
+    leveled = [part if factor == 1.0 else part / factor for part, factor in zip(parts, factors, strict=True)]
     # A stable sort merges parts that are in order, in a fraction of the time of sorting them anew.
-    return parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts), kind="stable")
+    return leveled[0] if len(leveled) == 1 else np.sort(np.concatenate(leveled), kind="stable")

@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.judge.stats.dependence import dependence
 from harness.judge.stats.distributions import student_t_quantile
-from harness.judge.stats.durations import ordered_together
+from harness.judge.stats.durations import FOREVER, ceiling_together, ordered_together
 from harness.judge.stats.quantiles import quantile
 from harness.judge.stats.run_noise import PRIOR_NOISE, RunNoise, widened
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _UPPER = 0.975
 _BATCHES = 20
-FOREVER = np.inf  # what a request that is still open may yet take
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +91,7 @@ class _Together:
     def of(cls, runs: Sequence[Durations], factors: Sequence[float]) -> _Together:
         observed = ordered_together(runs, [1.0] * len(runs))
         common = ordered_together(runs, factors)
-        ceiling = common
-        if any(run.any_open for run in runs):
-            ended = [run.values_ns[~run.still_open] / factor for run, factor in zip(runs, factors, strict=True)]
-            ceiling = np.full(common.size, FOREVER)
-            ceiling[: sum(each.size for each in ended)] = np.sort(np.concatenate(ended))
+        ceiling = ceiling_together(runs, factors) if any(run.any_open for run in runs) else common
         return cls(runs, factors, observed, common, ceiling)
 
     def dependence_above(self, at: float) -> float:
