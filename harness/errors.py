@@ -26,6 +26,7 @@ class ExitCode(IntEnum):
     SLO_MISSED = 5
     REGRESSION = 6
     UNAVAILABLE = 7
+    CANNOT_BE_SAID = 8
     INTERRUPTED = 130
 
 

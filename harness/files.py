@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,8 +20,16 @@ _T = TypeVar("_T")
 
 
 def cache_folder(name: str) -> Path:
-    """`sweepspot/<name>` in the user's cache folder (XDG_CACHE_HOME, or ~/.cache). It may not exist yet."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sweepspot" / name
+    """`sweepspot/<name>` in the user's cache folder (XDG_CACHE_HOME, or ~/.cache). It may not exist yet.
+
+    A user without a home folder (a container's, that no passwd entry knows) has one in the folder of temporary files.
+    """
+    given = os.environ.get("XDG_CACHE_HOME")
+    try:
+        folder = Path(given) if given else Path.home() / ".cache"
+    except RuntimeError:
+        folder = Path(tempfile.gettempdir()) / f"cache-{os.getuid()}"
+    return folder / "sweepspot" / name
 
 
 @contextlib.contextmanager

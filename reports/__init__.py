@@ -30,7 +30,7 @@ def _files(report: BaseReportInput) -> Iterator[tuple[str, str]]:
     from reports.junit import junit_xml
     from reports.page import page_html
     from reports.points_csv import points_csv
-    from reports.summary_md import summary_markdown
+    from reports.text.summary_md import summary_markdown
     from reports.training.page import training_page_html
     from reports.views.classes import classes_csv
 

@@ -1,4 +1,4 @@
-"""A calibration as text: what was true, what each generator said, and what this generator can do on this machine."""
+"""A calibration as text: true figures, what each generator reported, and what this generator can do here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from harness.calibration.claims import Claim
     from harness.calibration.result import Calibration, Exercised
-    from harness.record.envelope import Envelope
+    from harness.record.machine.envelope import Envelope
 
 _PLAIN_WIDTH = 160
 _EXACT = 1e-4
@@ -32,7 +32,7 @@ def calibration_markdown(calibration: Calibration) -> str:
     """The same for a file that is kept or published."""
     generators = (OURS, *calibration.peers)
     lines = [
-        "# Does the load generator tell the truth?",
+        "# Calibration of the load generator",
         "",
         f"| exercise | figure | true | {' | '.join(generators)} |",
         "|---|---|--:|" + "--:|" * len(generators),
@@ -60,9 +60,9 @@ def _sentences(calibration: Calibration) -> list[str]:
     ours = [claim for claim in calibration.claims if claim.generator == OURS]
     wrong = [f"{claim.exercise} {FIGURES[claim.figure].title}" for claim in ours if not claim.right]
     hidden = sorted({f"{claim.exercise} {FIGURES[claim.figure].title}" for claim in ours if not claim.published})
-    sentences = [f"What our reports said of these runs: {', '.join(verdicts)}."] if verdicts else []
+    sentences = [f"Verdicts of our reports on these runs: {', '.join(verdicts)}."] if verdicts else []
     if hidden:
-        sentences.append(f"* {', '.join(hidden)}: a report withholds it, since the sample cannot carry it.")
+        sentences.append(f"* {', '.join(hidden)}: a report withholds it, since the sample is too small for it.")
     sentences += [f"Could not be run: {text}" for text in calibration.complaints]
     if calibration.envelope is not None:
         sentences.append(envelope_text(calibration.envelope))
@@ -92,7 +92,7 @@ def _rows(calibration: Calibration) -> list[tuple[Exercised, str, dict[str, Clai
 
 
 def _true(row: dict[str, Claim]) -> str:
-    """Our own run's truth; another generator's number of requests is its own matter."""
+    """The true figures of our own run; each generator has its own number of requests."""
     claim = row.get(OURS) or next(iter(row.values()))
     return _value(claim.figure, claim.true)
 
@@ -105,11 +105,11 @@ def _value(name: str, value: float) -> str:
 
 
 def _said(claim: Claim | None) -> str:
-    """`12.3 ms +0.4 % v`; `not said` where a generator says nothing of it."""
+    """`12.3 ms +0.4 % v`; `not reported` where a generator does not give the figure."""
     if claim is None:
         return units.ABSENT
     if claim.said is None or claim.error is None:
-        return "not said"
+        return "not reported"
     mark = _RIGHT if claim.right else _WRONG
     star = "" if claim.published else "*"
     if claim.figure == "rows" and claim.generator != OURS:

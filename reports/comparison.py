@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from harness.judge.significance import Change
 from reports import units
 from reports.labels import load_label, point_label
-from reports.terminal_table import Terminal
+from reports.text.terminal_table import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ _WORDS = {
     Change.REGRESSION: "worse",
     Change.IMPROVED: "better",
     Change.EQUIVALENT: "the same",
-    Change.INCONCLUSIVE: "cannot be said",
+    Change.INCONCLUSIVE: "inconclusive",
 }
 
 

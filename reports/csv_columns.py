@@ -9,7 +9,7 @@ from harness.plan.knobs import format_value
 from harness.plan.plan import MODEL
 from harness.wire.protocols import chats
 from reports.labels import reasons
-from reports.run_texts import knob_columns
+from reports.text.run_texts import knob_columns
 from reports.units import machine_number
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.judge.metrics import Latency, PointMetrics, StreamMetrics
     from harness.plan.knobs import Setting
     from harness.plan.plan import Plan
-    from reports.run_texts import Cell, Columns
+    from reports.text.run_texts import Cell, Columns
 
 _OUTCOMES = ("ok", "wrong", "error", "timeout", "rejected", "aborted", "not_sent")
 
@@ -42,7 +42,8 @@ def _step(name: str) -> Cell[PointMetrics]:
 
 def _stream(kind: str, p: float, end: str = "value_ms") -> Cell[PointMetrics]:
     def read(point: PointMetrics) -> str:
-        quantile = getattr(point.stream, kind).at(p) if point.stream else None
+        latency: Latency | None = getattr(point.stream, kind, None)
+        quantile = latency.at(p) if latency else None
         return machine_number(getattr(quantile, end)) if quantile else ""
 
     return read
@@ -57,6 +58,8 @@ _STREAMED: dict[str, Cell[PointMetrics]] = {  # columns of runs that chat
     "ttft_p99_ms": _stream("ttft", 0.99),
     "ttft_p99_ms_lo": _stream("ttft", 0.99, "low_ms"),
     "ttft_p99_ms_hi": _stream("ttft", 0.99, "high_ms"),
+    "ttfo_p50_ms": _stream("ttfo", 0.5),
+    "ttfo_p99_ms": _stream("ttfo", 0.99),
     "itl_p50_ms": _stream("itl", 0.5),
     "itl_p99_ms": _stream("itl", 0.99),
     "itl_p99_ms_lo": _stream("itl", 0.99, "low_ms"),

@@ -14,7 +14,7 @@ from reports.units import machine_number
 if TYPE_CHECKING:
     from harness.judge.findings import JudgedPoint
     from reports.report_input import BaseReportInput
-    from reports.run_texts import RunTexts
+    from reports.text.run_texts import RunTexts
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.training.plan import TrainingPlan
-from reports.serving_texts import serving_texts
+from reports.text.serving_texts import serving_texts
 from reports.training.texts import training_texts
 
 if TYPE_CHECKING:
     from harness.plan.plan import Plan
-    from reports.run_texts import RunTexts
+    from reports.text.run_texts import RunTexts
 
 
 def texts_of(plan: Plan | TrainingPlan) -> RunTexts[Any]:

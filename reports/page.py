@@ -72,9 +72,9 @@ def _chart_notes(report: ReportInput) -> Iterator[str]:
     absent = [point_label(point) for point, p99 in tails if p99 is None]
     if absent:
         listed = "; ".join(absent[:4]) + (f" and {len(absent) - 4} more" if len(absent) > 4 else "")
-        yield f"Without a p99, because nothing was answered: {listed}."
+        yield f"Without a p99, because no response came: {listed}."
     if any(p99 is not None and p99.high_ms is None for _, p99 in tails):
         yield (
-            "An arrow up beside a label: the truth may be higher, since there were too few requests for an upper "
+            "An arrow up beside a label: the true value may be higher, since there were too few requests for an upper "
             "bound, or some were still open at the end."
         )

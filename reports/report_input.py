@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -44,8 +45,13 @@ class BaseReportInput:
 
     @property
     def target_unavailable(self) -> bool:
-        """Whether a server did not serve for a part of the time, where the answer rests on it."""
+        """Whether a server did not serve for a part of the time, where the recommendation rests on it."""
         return False
+
+    @property
+    def enough_budget_s(self) -> int | None:
+        """The budget that would have done for a recommendation; None where nothing is missing."""
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +64,14 @@ class ReportInput(BaseReportInput):
 
     @property
     def target_unavailable(self) -> bool:
-        """Whether the server did not serve for a part of the time, where the answer rests on it."""
+        """Whether the server did not serve for a part of the time, where the recommendation rests on it."""
         return self.result.unavailable
+
+    @property
+    def enough_budget_s(self) -> int | None:
+        """About the budget that would have done for a recommendation, in whole 10 s; None where this one did."""
+        more_s = self.result.recommendation.more_seconds
+        return None if more_s is None else 10 * math.ceil(((self.plan.budget_seconds or 0.0) + more_s) / 10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

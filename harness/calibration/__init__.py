@@ -1,1 +1,1 @@
-"""Does the load generator tell the truth? Driven against servers that log what truly happened."""
+"""Checks the load generator against servers that log what truly happened."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.calibration.exercise_run import CalibrationJob
     from harness.calibration.exercises import Exercise
     from harness.calibration.peers import Peer
-    from harness.record.envelope import Envelope
+    from harness.record.machine.envelope import Envelope
 
 
 def calibrate(job: CalibrationJob) -> Calibration:
@@ -58,7 +58,7 @@ class _Found:
     envelope: Envelope | None = None
 
 
-# What was found is kept before it is told: an interrupt may come with the telling.
+# What was found is kept before it is shown: an interrupt may come meanwhile.
 
 
 def _exercise(job: CalibrationJob, exercise: Exercise, found: _Found) -> None:

@@ -1,4 +1,4 @@
-"""The figures that are held against the truth, how near they must come, and what that amounts to."""
+"""Compares reported figures with the true ones, each within a tolerance."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ FIGURES = {
     "wrong_share": Figure("wrong", "%", absolute=0.02),
 }
 
-Values = dict[str, float | None]  # by name of the figure; None or absent: not said
+Values = dict[str, float | None]  # by name of the figure; None or absent: not reported
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """What was true and what one generator said. `said` None: it says nothing of it, which is no lie."""
+    """A true figure and what one generator reports. `said` None: it does not report the figure."""
 
     exercise: str
     generator: str
     figure: str
     true: float
     said: float | None
-    right: bool | None  # None where nothing was said
+    right: bool | None  # None where nothing was reported
     published: bool = True  # False: our report withholds it, since the sample cannot carry it
 
     @property

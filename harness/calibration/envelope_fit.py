@@ -10,7 +10,7 @@ from harness.errors import RunError
 from harness.judge.numbers.trial_rows import trial_rows
 from harness.judge.stats.quantiles import quantile
 from harness.plan.arrivals import OpenProcess
-from harness.record.envelope import Envelope, Lateness
+from harness.record.machine.envelope import Envelope, Lateness
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from harness.calibration.exercises import Exercise
     from harness.calibration.peers import Peer
     from harness.cpu_cores import Isolation
-    from harness.record.environment import Environment
+    from harness.record.machine.environment import Environment
     from harness.record.trial_data import TrialData
     from harness.run.events import Listener
 
@@ -34,7 +34,7 @@ TRUTH_LOG = "truth.csv"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationJob:
-    """What is to be done, where it is kept, and who is told."""
+    """What is to be done, where it is kept, and what is notified of progress."""
 
     out: Path
     quick: bool

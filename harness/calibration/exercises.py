@@ -1,4 +1,4 @@
-"""The exercises: which server, which load, and what must come out right."""
+"""The exercises of a calibration: which server, which load, and which figures must be right."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Exercise:
     """One server driven in one way (`null`: in several, one after the other).
 
     seconds: measured, in a full and in a quick calibration; None: left out of the quick one.
-    figures: names of the figures (`harness.calibration.claims`) that are held against the truth.
+    figures: names of the figures (`harness.calibration.claims`) that are compared with the true values.
     """
 
     name: str
@@ -94,7 +94,7 @@ FIXED_EXERCISES = (
     ),
     Exercise(
         name="hang-open",
-        doc="answers nothing any more after a third of the time, 200 requests/s",
+        doc="sends no response after a third of the time, 200 requests/s",
         loads=(_RATE,),
         seconds=10,
         quick_seconds=3,
@@ -104,7 +104,7 @@ FIXED_EXERCISES = (
     ),
     Exercise(
         name="hang-closed",
-        doc="answers nothing any more after a third of the time, 8 users",
+        doc="sends no response after a third of the time, 8 users",
         loads=(_EIGHT,),
         seconds=10,
         setting={"delay_ms": 5.0, "hang_after_s": 3.0},
@@ -122,7 +122,7 @@ FIXED_EXERCISES = (
     ),
     Exercise(
         name="drip-open",
-        doc="5 ms service, then the answer in 8 pieces over 40 ms, 200 requests/s",
+        doc="5 ms service, then the response in 8 pieces over 40 ms, 200 requests/s",
         loads=(_RATE,),
         seconds=5,
         quick_seconds=2,
@@ -131,7 +131,7 @@ FIXED_EXERCISES = (
     ),
     Exercise(
         name="lying-closed",
-        doc="1 ms service, every answer wrong, 8 users",
+        doc="1 ms service, every prediction wrong, 8 users",
         loads=(_EIGHT,),
         seconds=4,
         quick_seconds=2,
@@ -160,7 +160,7 @@ FASTEST = Closed(users=64)
 ALONE = Closed(users=1)
 NULL_EXERCISE = Exercise(
     name="null",
-    doc="answers at once: what the generator itself can do",
+    doc="responds at once: what the generator itself can do",
     loads=(FASTEST, ALONE, Poisson(rate_rps=100), Poisson(rate_rps=1000), Poisson(rate_rps=5000)),
     seconds=5,
     quick_seconds=1.5,

@@ -1,4 +1,4 @@
-"""Our own generator on an exercise, through the machinery that every trial uses: what was true, and what we said."""
+"""Runs our own generator on an exercise, as every trial is run: the true figures and the reported ones."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class Peer:
             return self.read(text, run)
         except (ValueError, LookupError, OSError) as error:
             last = (text.strip().splitlines() or ["nothing"])[-1]
-            raise UserError(f"--beside {self.name}: its output cannot be read; it said: {last}") from error
+            raise UserError(f"--beside {self.name}: its output cannot be read; it ends with: {last}") from error
 
 
 def _wrk_command(run: PeerRun) -> list[str]:

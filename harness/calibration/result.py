@@ -6,13 +6,13 @@ import msgspec
 
 from harness.calibration.claims import Claim
 from harness.judge.findings import Verdict
-from harness.record.envelope import Envelope
+from harness.record.machine.envelope import Envelope
 
 OURS = "sweepspot"
 
 
 class Exercised(msgspec.Struct, frozen=True, kw_only=True):
-    """One exercise as we did it: what our own report would say of it, or why it could not be done.
+    """One exercise as we did it: what our own report would say about it, or why it could not be done.
 
     `verdict` None: nothing is claimed of it (`null`), or it failed.
     """
@@ -36,7 +36,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def right(self) -> bool:
-        """Whether all of ours ran and were right. What is not said is not right: ours must say everything."""
+        """Whether all of ours ran and were right. A figure that ours does not report counts as wrong."""
         ours = [claim for claim in self.claims if claim.generator == OURS]
         failed = any(exercise.failure for exercise in self.exercises)
         return not (failed or self.interrupted) and all(claim.right for claim in ours)

@@ -1,4 +1,4 @@
-"""What our own report says of an exercise: the figures of its trial, by the names of the truth."""
+"""The figures that our own report gives for an exercise, under the names of the true ones."""
 
 from __future__ import annotations
 

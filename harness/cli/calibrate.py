@@ -1,4 +1,4 @@
-"""`harness calibrate`: does the load generator tell the truth?"""
+"""`harness calibrate`: checks the load generator against servers whose true figures are known."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="The most telling exercises, in under two minutes.")
+@click.option("--quick", is_flag=True, help="The most informative exercises, in under two minutes.")
 @click.option(
     "--beside",
     multiple=True,
@@ -32,11 +32,12 @@ if TYPE_CHECKING:
 def command(
     *, quick: bool, beside: tuple[str, ...], only: tuple[str, ...], scenario: str, out: str | None, as_json: bool
 ) -> int:
-    """Does your load tester lie? Drive servers whose truth is known and hold what is said against it.
+    """Check the load generator against servers whose true figures are known.
 
-    The servers log every request: constant, queueing, stalling, hanging, dripping, lying and breaking ones. Printed is
-    what was true, what was said, and the error; then what this generator can do on this machine, its envelope. That is
-    kept, and later points beyond it are marked. Exit code 4 where a figure of ours was wrong.
+    The servers log every request; they queue, stall, hang, send slowly, predict wrongly and break connections. The
+    command prints the true figure, the reported one and the error, then the envelope: what this generator can do on
+    this machine. The envelope is kept, and later points beyond it get a finding. Exit code 4: a figure of ours was
+    wrong.
 
     \b
     python -m harness calibrate --quick
@@ -50,14 +51,14 @@ def command(
     from harness.cli.parts.run_frame import new_path
     from harness.clock import wall_time
     from harness.measure.samplers.gpu import describe_gpus
-    from harness.record.envelope import keep
-    from harness.record.environment import capture
+    from harness.record.machine.envelope import keep
+    from harness.record.machine.environment import capture
     from harness.record.run_dir import RunDir
 
     if not Path(scenario).is_file():
         raise UserError(f"--scenario {scenario}: no such file; run from the checkout, or give its path")
     peers = chosen_peers(beside)
-    chosen(quick=quick, only=only)  # a wrong name is told before anything is made
+    chosen(quick=quick, only=only)  # a wrong name is reported before anything is made
     folder = RunDir.create(new_path(out, "calibrate", wall_time()))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with listening() as listener:

@@ -23,8 +23,8 @@ SECONDS = "5s"  # of each rate: near the border, percentiles settle slowly
 def command(knobs: tuple[str, ...], resume: Path | None, **given: Any) -> int:
     """Find the highest rate of requests that keeps the latency limit, for one setting or for each of several.
 
-    Requests arrive at random (Poisson), whatever the answers do, as those of many independent users would. Each rate
-    is measured for --seconds; a search takes some 15 of them and ends by confirming what it found.
+    Requests arrive at random (Poisson), whether or not responses come, as those of many independent users would.
+    Each rate is measured for --seconds; a search tries some 15 rates and ends by confirming the one that it found.
 
     \b
     python -m harness capacity --slo 'p99<20ms'

@@ -8,24 +8,25 @@ import sys
 import click
 
 from harness import __version__
+from harness.cli.parts.plain_output import allow_plain_output
 from harness.errors import ExitCode, SweepspotError, UserError
 
 Resolved = tuple[str | None, click.Command | None, list[str]]
 
 # verb: first line of its help. The module of the same name in harness/cli holds `command`.
 VERBS = {
-    "sweep": "Sweep one or more knobs and answer which setting is best.",
+    "sweep": "Sweep one or more knobs and recommend the best setting.",
     "run": "Measure one point.",
     "capacity": "Find the highest rate that keeps the latency limit.",
     "train": "Train a model, with its curves, and test it.",
     "report": "Make the report of a run again from its rows.",
-    "simulate": "What more replicas and stages would do, from what a run measured.",
-    "compare": "Compare two runs point by point: better, worse, the same?",
+    "simulate": "Predict what more replicas and stages would do, from a run's batches.",
+    "compare": "Compare two runs point by point: better, worse or the same.",
     "knobs": "List every knob: unit, default, legal values, owner.",
     "serve": "Run an embedded target in the foreground, for any client.",
     "worker": "Take part in the load of a run on another machine.",
     "prepare": "Train a reference model, if it is not in the cache.",
-    "calibrate": "Does the load generator tell the truth? Against servers whose truth is known.",
+    "calibrate": "Check the load generator against servers whose true figures are known.",
 }
 
 # The option that gives the subject of an error.
@@ -34,7 +35,7 @@ OPTIONS = {
     "model": "--model",
     "protocol": "--protocol",
     "payloads": "--bank",
-    "prompts": "--bank",
+    "prompts": "--prompts",
     "certificate authority": "--tls-ca",
     "token file": "--token-file",
 }
@@ -85,13 +86,15 @@ def cli() -> None:
     python -m harness serve batched --port 8000 batch_size=32
 
     Exit codes: 0 done; 2 the command line is wrong; 3 the run failed; 4 the measurement is INVALID;
-    5 no setting meets --slo; 6 a compared run is worse; 130 interrupted. Everything measured is in the run
-    directory in every case.
+    5 no setting meets --slo; 6 a compared run is worse; 7 the target did not serve for a part of the time;
+    8 the best setting is not decided yet; 130 interrupted. Everything measured is in the run directory in
+    every case.
     """  # noqa: D301  (\b is click's mark for a block kept as it is)
 
 
 def main() -> int:
     """Run the command line and return its exit code."""
+    allow_plain_output()
     try:
         result = cli.main(standalone_mode=False)
     except SweepspotError as error:

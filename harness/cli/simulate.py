@@ -40,29 +40,38 @@ DEFAULT_WORDS = ("replicas", "dispatch")
     default=None,
     help="Requests/s (Poisson) for all replicas together instead.",
 )
+@click.option(
+    "--cores",
+    type=click.IntRange(1, 4096),
+    default=None,
+    help="Cores of the machine to predict for, each as fast as those of the run.  [default: those that the target had]",
+)
 @click.option("--seed", type=SEED, default=1, show_default=True, help="Makes the simulation repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 def command(
     run_dir: Path,
     knobs: tuple[str, ...],
+    *,
     users_per_replica: int | None,
     rate: float | None,
+    cores: int | None,
     seed: int,
-    *,
     as_json: bool,
 ) -> int:
     """Predict layouts that were not run from the batches that the run in DIR measured.
 
-    A discrete-event simulation with the measured service time; the predictions become a section of the run's report.
-    KNOB is replicas, stages, dispatch, batch_size or batch_wait_ms; without any, replicas and dispatch are swept.
+    A discrete-event simulation with the measured service time; the predictions become a section of the run's report,
+    with their error at the points that the run measured. KNOB is replicas, stages, dispatch, batch_size or
+    batch_wait_ms; without any, replicas and dispatch are swept. A process needs a core: more of them than the target
+    had are predicted for a machine with --cores.
 
     \b
-    python -m harness simulate results/my-run
-    python -m harness simulate results/my-run replicas=1,2,4,8 stages=1,2 --users-per-replica 64
-    python -m harness simulate results/my-run replicas=8 batch_size=1,8,64 --rate 5000
+    python -m harness simulate results/my-run --cores 256
+    python -m harness simulate results/my-run replicas=1,2,4,8 stages=1,2 --cores 16 --users-per-replica 64
+    python -m harness simulate results/my-run replicas=8 batch_size=1,8,64 --cores 8 --rate 5000
     """  # noqa: D301
     from harness.cli.parts.serving_run import ServingRun
-    from harness.judge.simulation.prediction import Offered
+    from harness.judge.simulation.prediction import SIMULATED, Offered, settings_of
     from harness.record.run_dir import RunDir
     from reports import write_reports
     from reports.views.simulation import simulation_text
@@ -72,7 +81,11 @@ def command(
     folder = RunDir.open(run_dir, "DIR")
     record = folder.read()
     offered = Offered(users_per_replica or _most_users(record.plan), rate)
-    simulation = _simulate(folder, record, knobs, offered, seed)
+    swept = SIMULATED.parse_sweep(knobs or DEFAULT_WORDS)
+    settings = _that_fit(
+        list(settings_of(swept, _measured(record.plan))), cores or record.target_cores, named=bool(knobs)
+    )
+    simulation = _simulate(folder, record, settings, offered, cores=cores or record.target_cores, seed=seed)
     write_simulation(folder.path, simulation)
     write_reports(folder.path, ServingRun(folder).report())
     if as_json:
@@ -83,16 +96,32 @@ def command(
     return ExitCode.OK
 
 
-def _simulate(folder: RunDir, record: RunRecord, words: tuple[str, ...], offered: Offered, seed: int) -> Simulation:
-    from harness.judge.simulation.fit import calibrate
-    from harness.judge.simulation.prediction import SIMULATED, predict, settings_of
+def _that_fit(settings: list[Setting], cores: int, *, named: bool) -> list[Setting]:
+    """The settings with no more processes than cores. Raises UserError where the user named one that has more."""
+    needed = [int(setting["replicas"]) * int(setting["stages"]) for setting in settings]
+    most = max(needed)
+    if most > cores and (named or min(needed) > cores):
+        raise UserError(
+            f"--cores: {most} processes were asked for on {cores} core{'s' if cores > 1 else ''}, and processes that "
+            f"share a core are not simulated; for a machine with more cores than the target had: --cores {most}"
+        )
+    return [setting for setting, count in zip(settings, needed, strict=True) if count <= cores]
+
+
+def _simulate(
+    folder: RunDir, record: RunRecord, settings: list[Setting], offered: Offered, *, cores: int, seed: int
+) -> Simulation:
+    from harness.judge.simulation.fit import batch_trials, fit
+    from harness.judge.simulation.hold_out import error_sentence, prediction_errors
+    from harness.judge.simulation.prediction import predict
     from harness.judge.simulation.sentences import sentences
 
-    calibration = calibrate(record.plan, (folder.trial_data(record.plan, trial) for trial in folder.begun(record.plan)))
-    swept = SIMULATED.parse_sweep(words or DEFAULT_WORDS)
+    plan = record.plan
+    trials = batch_trials(plan, (folder.trial_data(plan, trial) for trial in folder.begun(plan)))
+    calibration = fit(trials)
     pieces_ms = record.model.piece_ms if record.model else ()
-    settings = settings_of(swept, _measured(record.plan))
     predictions = tuple(predict(calibration, settings, offered, pieces_ms, seed))
+    errors = error_sentence(prediction_errors(plan, trials, seed))
     return Simulation(
         slope_ms=calibration.service.slope_ms,
         base_ms=calibration.service.base_ms,
@@ -102,7 +131,7 @@ def _simulate(folder: RunDir, record: RunRecord, words: tuple[str, ...], offered
         busy_trials=calibration.busy_trials,
         pieces_ms=pieces_ms,
         predictions=predictions,
-        sentences=tuple(sentences(predictions, calibration, pieces_ms, offered.rate_rps)),
+        sentences=(errors, *sentences(predictions, calibration, pieces_ms, cores, offered.rate_rps)),
         curve_ms=calibration.service.curve_ms,
     )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.parts.option_types import IntList
+from harness.cli.parts.option_types import DURATION, IntList
 from harness.cli.parts.options import RESUME_OPTION, TARGET_ACCURACY_OPTION, load_options
 from harness.cli.parts.plan_request import make_draft, refuse_beside_resume, refuse_options, was_given
 from harness.errors import UserError
@@ -24,11 +24,19 @@ DEFAULT_SEEDS = 3
 @click.argument("knobs", nargs=-1, metavar="KNOB[=V,V...]...")
 @click.option("--concurrency", type=IntList(), default="1,8,32,128", show_default=True, help="Closed-loop users.")
 @click.option(
+    "--budget",
+    type=DURATION,
+    default="3m",
+    show_default=True,
+    metavar="DURATION",
+    help="Time for everything. Every point gets a look; the rest goes to trials that decide which is best, and ends "
+    "early where that is clear. With --resume: measure on until so much is spent in all.",
+)
+@click.option(
     "--repeats",
     type=click.IntRange(1, 100),
     default=2,
-    show_default=True,
-    help="How often each point is run, interleaved.",
+    help="In place of --budget: how often each point is run, interleaved.  [default: 2 with --seconds]",
 )
 @load_options
 @click.option(
@@ -48,7 +56,7 @@ def command(
     resume: Path | None,
     **given: Any,
 ) -> int:
-    """Sweep one or more knobs and answer which setting is best.
+    """Sweep one or more knobs and recommend the best setting.
 
     A bare KNOB sweeps the values that `harness knobs` lists for it; several knobs make a grid; a knob with one
     value is set and not swept.
@@ -65,7 +73,10 @@ def command(
 
     if resume is not None:
         refuse_beside_resume()
-        return open_run(resume, "--resume").resume(as_json=given["as_json"])
+        run = open_run(resume, "--resume")
+        if was_given("budget"):
+            run.set_budget(given["budget"])
+        return run.resume(as_json=given["as_json"])
     if not knobs:
         raise UserError("KNOB: say what to sweep, for example `sweep batch_size`; `harness knobs` lists them")
     if asks_for_training(knobs):

@@ -18,6 +18,7 @@ from harness.cli.parts.options import DEFAULT_SCENARIO, TOKEN_OPTION
 from harness.clock import NS_PER_S, MonotonicClock
 from harness.errors import ExitCode, UserError
 from harness.measure.load.locust.workers.pairing import PAIRING, checked_secret
+from harness.measure.load_command import LOCUST
 from harness.plan.scenario import find_scenario
 from harness.wire.credentials import TOKEN_TARGETS, read_token
 
@@ -31,7 +32,7 @@ STOP_LIMIT_S = 30.0
 
 @click.command()
 @click.argument("master", metavar="HOST:PORT", type=Address())
-@click.option("--scenario", default=DEFAULT_SCENARIO, show_default=True, help="The one that the run has.")
+@click.option("--scenario", default=DEFAULT_SCENARIO, show_default=True, help="The same scenario as that of the run.")
 @click.option(
     "--pairing-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -48,9 +49,10 @@ STOP_LIMIT_S = 30.0
 def command(master: str, scenario: str, pairing_file: Path | None, targets: tuple[str, ...]) -> int:
     """Take part in the load of a run elsewhere, trial after trial, until Ctrl-C.
 
-    HOST:PORT is what that run has as --bind. The run prints a pairing secret, by which it and its workers know each
-    other and encrypt what they exchange; the secret is never given on a command line. A bearer token is given here
-    too, with the --target that it is for. From a checkout of the same version.
+    HOST:PORT is what that run has as --bind. The run prints a pairing secret, with which it and its workers
+    authenticate each other and encrypt what they exchange; the secret is never given on a command line. Where the run
+    has a bearer token, give it here too, with the --target that it is for. Both machines need a checkout of the same
+    version.
 
     \b
     python -m harness worker 10.0.0.1:5557
@@ -64,7 +66,7 @@ def command(master: str, scenario: str, pairing_file: Path | None, targets: tupl
     path = find_scenario(scenario)
     if not Path(path).is_file():
         raise UserError(f"--scenario {path}: no such file; run from the checkout, or give its path")
-    argv = [sys.executable, "-m", "locust", "-f", path, "--worker", "--master-host", host, "--master-port", port]
+    argv = [sys.executable, "-m", LOCUST, "-f", path, "--worker", "--master-host", host, "--master-port", port]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         _work(argv)

@@ -25,6 +25,12 @@ class Interval(msgspec.Struct, frozen=True):
         low, high = self.ends
         return high - low
 
+    @property
+    def half_width(self) -> float:
+        """The wider of both sides, as a share of a positive value; infinite where an end is not known."""
+        low, high = self.ends
+        return max(self.value - low, high - self.value) / self.value
+
     def times(self, factor: float) -> Interval:
         """The interval in another unit; `factor` > 0."""
         low, high = (None if end is None else factor * end for end in (self.low, self.high))

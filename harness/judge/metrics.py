@@ -87,16 +87,27 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
         return {name: getattr(self, name) for name in _FAILURES}
 
 
-class StreamMetrics(msgspec.Struct, frozen=True, kw_only=True):
-    """Latency and rate of streamed responses."""
+class StreamShape(msgspec.Struct, frozen=True, kw_only=True):
+    """The form of good streamed responses. Shares are of 1, None where nothing was known of any answer."""
 
-    ttft: Latency  # time to first token: first piece of text - due
-    itl: Latency  # inter-token latency: every gap between two successive tokens of a stream
-    tpot: Latency  # time per output token, one for each answer: (last - first) / (tokens - 1)
+    tokens_per_piece: float | None = None
+    unstreamed: float | None = None  # share of those of several tokens that came at one instant
+    undercounted: float | None = None  # share in which the server counts fewer tokens than pieces came
+    off_length: float | None = None  # share with clearly more or fewer tokens than were asked for
+
+
+class StreamMetrics(msgspec.Struct, frozen=True, kw_only=True):
+    """Latency and rate of streamed responses. A piece, the output of one event, may hold several tokens."""
+
+    ttft: Latency  # time to first token: first piece of any output - due
+    ttfo: Latency | None = None  # time to first output token: first piece that is no reasoning; None: it is the TTFT
+    itl: Latency  # inter-token latency: every gap between two successive pieces of a stream
+    tpot: Latency  # time per output token, one for each answer: gap of its pieces, on average, / tokens per piece
     tokens_per_s: Interval  # output tokens that came in the measured window
     prompt_tokens: float | None  # mean per answer, as the server counted
     output_tokens: float | None
     in_flight: float | None  # streams open at a time, on average over the window
+    shape: StreamShape = StreamShape()
 
 
 class TimeSplit(msgspec.Struct, frozen=True, kw_only=True):
@@ -270,6 +281,11 @@ class Recommendation(BaseRecommendation, frozen=True, kw_only=True):
     """Which setting to serve with."""
 
     speedup: Interval | None = None  # throughput of best over baseline
+    # Within a budget only:
+    rate_rps: Interval | None = None  # throughput of the best, by fresh trials only
+    certainty: float | None = None  # probability that the best is within 2 % of the best of all settings
+    open_points: tuple[int, ...] = ()  # points that may be better and could not be measured well
+    more_seconds: float | None = None  # an answer cannot be given yet; about this much more would do
 
 
 class TradeOffPoint(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import msgspec
 from harness.judge.answers.accuracy_trade_off import accuracy_trade_off, trade_sentence
 from harness.judge.answers.class_interference import with_class_interference
 from harness.judge.answers.precision import is_settled, with_precision
+from harness.judge.answers.race_recommendation import recommend_within_budget
 from harness.judge.answers.recommendation import recommend
 from harness.judge.answers.scaling import scaling
 from harness.judge.checks import worst
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.judge.findings import JudgedPoint
-    from harness.judge.metrics import BaseRecommendation, PointMetrics
+    from harness.judge.metrics import BaseRecommendation, PointMetrics, Recommendation
     from harness.judge.summarise import TrialSummary
     from harness.judge.trial_summaries import TrialSummaries
     from harness.plan.plan import Plan
@@ -57,7 +58,7 @@ def summarise_run(plan: Plan, summaries: Iterable[TrialSummary], model: ModelCar
     # A capacity search starts with a closed-loop point. Exclude it: a closed loop cannot exceed capacity.
     tried = [point for point in points if point.rate_target_rps is not None] if plan.capacity else points
     asked = {number: shares([each.predictions for each in repeats]) for number, repeats in by_point.items()}
-    found, trade = recommend(tried or points, plan.slo), accuracy_trade_off(tried or points, plan.slo, asked)
+    found, trade = _recommend(plan, tried or points), accuracy_trade_off(tried or points, plan.slo, asked)
     if more := trade_sentence(trade, points, found.best_point, asked):
         found = msgspec.structs.replace(found, sentence=f"{found.sentence} {more}")
     found = with_class_interference(found, points)
@@ -69,6 +70,12 @@ def summarise_run(plan: Plan, summaries: Iterable[TrialSummary], model: ModelCar
         missing=tuple(_missing(plan, points)),
         trade_off=trade,
     )
+
+
+def _recommend(plan: Plan, points: Sequence[PointMetrics]) -> Recommendation:
+    if plan.budget_seconds is None or not points:
+        return recommend(points, plan.slo)
+    return recommend_within_budget(plan, points, plan.budget_seconds / max(len(plan.trials), 1))
 
 
 def run_verdict(found: BaseRecommendation, points: Sequence[JudgedPoint]) -> Verdict:

@@ -55,12 +55,12 @@ class Comparison:
 
     @property
     def different(self) -> bool:
-        """Whether the two can be told apart."""
+        """Whether the data show a difference between the two."""
         return self.change in (Change.REGRESSION, Change.IMPROVED)
 
 
 def compare_throughput(before: PointMetrics, after: PointMetrics) -> Comparison:
-    """Two points of one run by their throughput, whose intervals hold the run noise; both have answered something."""
+    """Two points of one run by their throughput, whose intervals hold the run noise; both have responses."""
     runs = (_throughput(before), _throughput(after))
     ratio = _pooled_ratio(*runs)
     pairs = min(len(each.values) for each in runs)

@@ -104,7 +104,8 @@ def _keeps(bound: Bound, metrics: PointMetrics | ClassMetrics, rows: SloRows) ->
     if latency is None:
         return None
     if not latency.count:
-        return False if metrics.counts.scheduled else None
+        unknown = bool(kind) and metrics.counts.ok > 0  # the responses were good, but not streamed
+        return None if unknown or not metrics.counts.scheduled else False
     if statistic in QUANTILES:
         if not kind and slow_share(metrics, bound.limit) > 1 - QUANTILES[statistic]:
             return False

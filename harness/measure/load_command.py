@@ -1,4 +1,4 @@
-"""The command line of a load process: the same `locust -f scenarios/...` that a user runs by hand.
+"""The command line of a load process: the `locust -f scenarios/...` that a user runs by hand, without the environment.
 
 All settings of the load are in one file in the trial's folder; beside it only Locust's own flags are given.
 """
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from harness.measure.target.endpoint import Endpoint
     from harness.plan.plan import Plan, Point, Trial
 
+LOCUST = "harness.measure.load.locust"  # as a module: Locust without settings from the environment
 WORKER_WAIT_S = 600.0
 STOP_SLACK_S = 5  # whole, as the stop time-out must be: Locust reads no fraction of a second
 SETTINGS = "settings.json"
@@ -36,7 +37,7 @@ def load_command(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, tri
     load = trial_load(plan, trial, point, endpoint, trial_dir)
     write_whole(trial_dir / SETTINGS, pretty(load))
     return [
-        *(sys.executable, "-m", "locust", "-f", plan.scenario, "--headless", "--only-summary"),
+        *(sys.executable, "-m", LOCUST, "-f", plan.scenario, "--headless", "--only-summary"),
         *("-u", str(users), "-r", str(users), "--stop-timeout", str(math.ceil(load.timeout_s) + STOP_SLACK_S)),
         *("--settings", str(trial_dir / SETTINGS)),
         *(("--host", endpoint.url) if endpoint.url else ()),

@@ -4,15 +4,14 @@ The types are plain data, which goes into run.json. A schedule made from one is 
 from the start, in blocks (n,) int64, so that its memory does not grow with its length. It is never re-anchored and
 skips nothing; lateness is the sender's to measure.
 
-A new process is a class with a `tag`, and an entry in `Arrivals`.
+A new process is a class with a `tag`, and an entry in `Arrivals`. A field whose name no other process has needs an
+option too: a `LoadOption` in `ARRIVALS` of `harness/plan/load_options.py`.
 """
 
 from __future__ import annotations
 
-import csv
 import math
 from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
@@ -20,10 +19,10 @@ import msgspec
 
 from harness.clock import NS_PER_S
 from harness.errors import UserError, unknown_name
+from harness.trace_file import replayed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import TextIO
 
     import numpy as np
     from numpy.typing import NDArray
@@ -190,7 +189,7 @@ class Stages(OpenProcess, frozen=True, kw_only=True, tag="stages"):
 
 
 class Replay(OpenProcess, frozen=True, kw_only=True, tag="replay"):
-    """The instants in a CSV file's first column, in seconds since the first of them, divided by `speed`."""
+    """The instants in a CSV file's first column, counted from the first of them and divided by `speed`."""
 
     steady: ClassVar[bool] = False
     path: str
@@ -198,16 +197,18 @@ class Replay(OpenProcess, frozen=True, kw_only=True, tag="replay"):
 
     @property
     def length_s(self) -> float | None:
-        """The time to the last instant. Raises UserError where the file cannot be read."""
+        """The time to the last instant. Raises UserError where the file cannot be read, or has no two instants."""
         last_ns = 0
         for offsets in self.schedule(0):
             last_ns = int(offsets[-1])
+        if not last_ns:
+            raise UserError(f"--trace {self.path}: it holds no two different instants; write one on each line")
         return (last_ns + 1) / NS_PER_S
 
     def schedule(self, seed: int) -> Iterator[Offsets]:
         """The due times, which end with the file. Raises UserError where it cannot be read."""
         del seed
-        return _replayed(Path(self.path), self.speed)
+        return replayed(Path(self.path), self.speed)
 
 
 Arrivals = Closed | Users | Constant | Poisson | Gamma | Stages | Replay
@@ -304,51 +305,6 @@ def _integrated(stages: tuple[Stage, ...]) -> tuple[NDArray[np.float64], ...]:
     begins = np.concatenate([[0.0], np.cumsum(seconds)])
     integral = np.concatenate([[0.0], np.cumsum(starts * seconds + slopes * seconds**2 / 2)])
     return begins, integral, starts, slopes
-
-
-def _replayed(path: Path, speed: float) -> Iterator[Offsets]:
-    import numpy as np
-
-    start_s = None
-    last_ns = 0
-    with _open_trace(path) as text:
-        lines = csv.reader(text)
-        while chunk := list(islice(lines, BLOCK)):
-            instants = _trace_instants(chunk, path, first=start_s is None)
-            if not instants.size:
-                continue
-            start_s = float(instants[0]) if start_s is None else start_s
-            offsets = np.rint((instants - start_s) / speed * NS_PER_S).astype(np.int64)
-            if offsets[0] < last_ns or (np.diff(offsets) < 0).any():
-                raise UserError(f"--trace {path}: its first column goes back in time; sort it")
-            last_ns = int(offsets[-1])
-            yield offsets
-
-
-def _open_trace(path: Path) -> TextIO:
-    try:
-        return path.open(newline="")
-    except OSError as error:
-        raise UserError(f"--trace {path}: cannot read it ({error.strerror})") from error
-
-
-def _trace_instants(chunk: list[list[str]], path: Path, *, first: bool) -> NDArray[np.float64]:
-    """The first column's numbers (n,); a heading in the first line of the file is skipped."""
-    import numpy as np
-
-    words = [line[0] for line in chunk if line]
-    try:
-        if first and words:
-            try:
-                float(words[0])
-            except ValueError:
-                words = words[1:]
-        instants = np.array([float(word) for word in words])
-    except ValueError as error:
-        raise UserError(f"--trace {path}: its first column must be seconds ({error})") from error
-    if not np.isfinite(instants).all():
-        raise UserError(f"--trace {path}: its first column must be finite seconds")
-    return instants
 
 
 def has_field(kind: str, name: str) -> bool:

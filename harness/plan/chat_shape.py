@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.errors import UserError
+from harness.text_file import open_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,21 +78,31 @@ def read_lengths(path: Path, flag: str) -> list[tuple[int, int]]:
     names `flag`.
     """
     try:
-        with path.open(newline="") as text:
+        with open_table(path) as text:
             lines = [line for line in csv.reader(text) if line]
     except OSError as error:
         raise UserError(f"{flag} {path}: cannot read it ({error.strerror})") from error
     pairs = []
     for number, line in enumerate(lines):
         try:
-            prompt, output = (int(float(word)) for word in line[-2:])
+            prompt, output = (_whole(word) for word in line[-2:])
         except ValueError:
             if number == 0:
                 continue
-            raise UserError(f"{flag} {path}: line {number + 1} must end with two numbers: prompt, response") from None
-        if prompt < 1 or output < 1:
-            raise UserError(f"{flag} {path}: line {number + 1}: lengths are 1 or more")
+            raise UserError(
+                f"{flag} {path}: line {number + 1} must end with two whole numbers: prompt, response"
+            ) from None
+        if not (1 <= prompt <= MOST and 1 <= output <= MOST):
+            raise UserError(f"{flag} {path}: line {number + 1}: lengths are from 1 to {MOST:,}")
         pairs.append((prompt, output))
     if not pairs:
         raise UserError(f"{flag} {path}: it holds no lengths; write a line `prompt,response` for each request")
     return pairs
+
+
+def _whole(word: str) -> int:
+    """A whole number, also one such as `10.0`. Raises ValueError."""
+    number = float(word)
+    if not number.is_integer():  # nor is an infinite number or NaN
+        raise ValueError(word)
+    return int(number)

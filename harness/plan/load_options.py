@@ -163,7 +163,13 @@ ARRIVALS = (
         "steps, ramps and spikes: rates of --arrivals stages, or numbers of users of --arrivals users",
         "10s:0-200,20s:200",
     ),
-    LoadOption("--trace", "path", parse_path, "--arrivals replay: CSV file whose first column is seconds", "FILE"),
+    LoadOption(
+        "--trace",
+        "path",
+        parse_path,
+        "--arrivals replay: CSV file whose first column is seconds, the milliseconds of an epoch, or dates with times",
+        "FILE",
+    ),
     LoadOption(
         "--speed", "speed", number(0, 1e6, above=True), "--arrivals replay: divides the trace's times", "NUMBER"
     ),
@@ -199,7 +205,13 @@ CHAT = (
         "chat: off counts a response without any output as an error, on takes it as good",
         "on|off",
     ),
-    LoadOption("--prompts", "prompts", parse_path, "chat: text file with a message per line", "FILE"),
+    LoadOption(
+        "--prompts",
+        "prompts",
+        parse_path,
+        "chat: text file with a message per line, or .json or .jsonl with prompts",
+        "FILE",
+    ),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,16 @@ from harness.plan.arrivals import Closed, arrivals_of, has_field
 from harness.plan.knobs import Apply, Knob, KnobSet, Setting, Value, cross
 from harness.plan.load_knobs import CONCURRENCY, LEVELS, LOAD_KNOBS, MIX, PROTOCOL, RATE
 from harness.plan.option_text import names_of, seconds_text
-from harness.plan.plan import FEWEST_REPEATS, MODEL, Plan, Point, order_trials
+from harness.plan.plan import (
+    FEWEST_REPEATS,
+    MODEL,
+    TARGET_START_SECONDS,
+    Plan,
+    Point,
+    first_look_seconds,
+    order_trials,
+    trial_overhead_seconds,
+)
 from harness.plan.scenario import Scenario
 from harness.plan.target_spec import InProcessTarget, UrlTarget, project_targets
 from harness.wire.protocol import AUTO
@@ -24,12 +34,11 @@ if TYPE_CHECKING:
     from harness.plan.arrivals import Arrivals
     from harness.plan.target_spec import TargetSpec
 
-# What a trial costs beside its seconds: starting Locust, ending it, reading its rows. Measured, rounded up.
-TRIAL_OVERHEAD_SECONDS = 2.5
-TARGET_START_SECONDS = 10.0
 DEFAULT_SECONDS = 2.0
 DEFAULT_PRECISE_SECONDS = 5.0
 DEFAULT_WARMUP_SECONDS = 0.5
+BUDGET_ROOM = 1.6  # a default budget grows to this many times what one look at each point takes
+MINUTE_S = 60.0
 DEFAULT_MAX_SECONDS = 60.0
 
 
@@ -44,6 +53,7 @@ class Draft:
     kind: str = ""  # of arrivals; empty: closed, or poisson where a rate is given
     arrivals: Mapping[str, Any] = field(default_factory=dict)  # fields of the arrivals but their level
     max_seconds: float = DEFAULT_MAX_SECONDS  # the longest that each point is measured, with a precision
+    budget_given: bool = False  # the user gave the plan's budget; it is not the default one
 
 
 def make_plan(draft: Draft, scenario: Scenario | None = None) -> Plan:
@@ -64,18 +74,43 @@ def make_plan(draft: Draft, scenario: Scenario | None = None) -> Plan:
     )
     seconds = _seconds(plan, loads)
     repeats = _repeats(draft, seconds)
-    return msgspec.structs.replace(
+    groups = _restart_groups(points, knobs)
+    made = msgspec.structs.replace(
         plan,
         name=_name(draft),
         model=model,
         points=points,
-        trials=order_trials(_restart_groups(points, knobs), repeats, plan.seed),
+        trials=order_trials(groups, repeats, plan.seed),
         fixed=fixed,
         left_out=(*_not_here(target_knobs, draft.words), *conflicts),
         load=msgspec.structs.replace(plan.load, measure_s=seconds),
         repeats=repeats,
         in_process=isinstance(spec, InProcessTarget),
     )
+    if made.budget_seconds is None:
+        return made
+    if made.swept == (MIX,):  # mixes are different work: none of them is the best
+        return msgspec.structs.replace(made, budget_seconds=None)
+    return within_budget(made, tuple(groups), given=draft.budget_given)
+
+
+def within_budget(plan: Plan, starts: tuple[int, ...], *, given: bool) -> Plan:
+    """The plan, which has a budget, without trials.
+
+    `starts`: for each point a number, equal where the target need not be started again. A default budget (not `given`)
+    grows where one look at each point would take most of it. Raises UserError where a given one would not do for that.
+    """
+    planned = msgspec.structs.replace(plan, trials=(), repeats=1, starts=starts)
+    budget_s = plan.budget_seconds or 0.0
+    needed_s = first_look_seconds(planned)
+    if given and needed_s > budget_s:
+        raise UserError(
+            f"--budget {seconds_text(budget_s)}: a look at each of {len(plan.points)} points takes about "
+            f"{math.ceil(needed_s)} s; give more, or sweep fewer values"
+        )
+    if given or BUDGET_ROOM * needed_s <= budget_s:
+        return planned
+    return msgspec.structs.replace(planned, budget_seconds=MINUTE_S * math.ceil(BUDGET_ROOM * needed_s / MINUTE_S))
 
 
 def _values(draft: Draft, scenario: Scenario, target_knobs: KnobSet, knobs: KnobSet) -> dict[str, tuple[Value, ...]]:
@@ -198,7 +233,9 @@ def restart_count(plan: Plan, knobs: KnobSet) -> int:
 
 def estimated_seconds(plan: Plan, knobs: KnobSet | None) -> float:
     """How long a plan will take, target starts included; `knobs` None: the harness does not start the target."""
-    trial_seconds = plan.load.warmup_s + plan.seconds + TRIAL_OVERHEAD_SECONDS
+    if plan.budget_seconds is not None:
+        return plan.budget_seconds
+    trial_seconds = plan.seconds + trial_overhead_seconds(plan)
     starts = 1 + restart_count(plan, knobs) if knobs else 0
     return len(plan.trials) * trial_seconds + starts * TARGET_START_SECONDS
 

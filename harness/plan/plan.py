@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
@@ -23,6 +24,9 @@ FEWEST_REPEATS = 3  # with --precision: only from three repeats on does an inter
 SCHEMA_VERSION = 2
 MAX_TRIALS = 10_000
 MODEL = "model"
+# What a trial costs beside its seconds: starting Locust, ending it, reading its rows. Measured, rounded up.
+TRIAL_OVERHEAD_SECONDS = 2.5
+TARGET_START_SECONDS = 10.0
 OF_THE_LOAD = (MIX, PROTOCOL, CHECK, SKEW)  # knobs in a setting that the target does not have
 
 
@@ -63,6 +67,13 @@ class Point(BasePoint, frozen=True, kw_only=True):
         return [type(self.arrivals).__name__.lower() + ("" if rate_rps is None else f"={rate_rps:g}")]
 
 
+class TrialKind(StrEnum):
+    """What a trial within a budget is for: finding the best points, or confirming them."""
+
+    EXPLORE = "explore"
+    CONFIRM = "confirm"
+
+
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """One point, run once."""
 
@@ -70,6 +81,10 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     point: int
     repeat: int
     seed: int
+    # Within a budget only:
+    kind: TrialKind | None = None
+    block: int = 0  # trials of a block are interleaved and compared with each other
+    seconds: float | None = None  # measured time, None: the plan's
 
 
 PointT = TypeVar("PointT", bound=BasePoint)
@@ -111,6 +126,8 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
     load: LoadSettings = LoadSettings()
     repeats: int = 2  # of each point; with a precision: at most
     precision: float | None = None  # repeat each point until its intervals are within this share of their values
+    budget_seconds: float | None = None  # for the whole run, to which trials are added where they decide most
+    starts: tuple[int, ...] = ()  # with a budget: for each point a number, equal where no restart lies between
     slo: Slo | None = None
     capacity: bool = False  # the search for each setting's capacity adds points
     isolate: bool = True  # pin target and load to separate cores
@@ -157,6 +174,17 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
     def workers(self) -> int:
         """How many load processes share the load, whoever starts them."""
         return self.remote_workers or self.load_processes
+
+
+def trial_overhead_seconds(plan: Plan) -> float:
+    """What a trial takes beside its measured seconds."""
+    return plan.load.warmup_s + TRIAL_OVERHEAD_SECONDS
+
+
+def first_look_seconds(plan: Plan) -> float:
+    """About how long one trial of every point takes, target starts included."""
+    starts = len(set(plan.starts)) if plan.starts else 1
+    return len(plan.points) * (plan.seconds + trial_overhead_seconds(plan)) + starts * TARGET_START_SECONDS
 
 
 def order_trials(groups: Sequence[int], repeats: int, seed: int) -> tuple[Trial, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.errors import UserError, unknown_name
+from harness.errors import ExitCode, UserError, unknown_name
 from harness.plan.load_knobs import MIX
 from harness.plan.request_mix import RequestClass, parse_mix
 
@@ -25,7 +25,8 @@ ASK_TIMEOUT_S = 60.0
 EXPLAIN, EXPLAIN_METHOD = "explain", "explain_method"
 DEFAULT_METHOD = "integrated-gradients"
 DEFAULT_MODEL = "digits-mlp"
-DECLARED = ("request_classes", "default_model", "default_knobs", "default_options")
+# Words without which a locustfile has nothing that must be known before the load.
+DECLARED = ("request_classes", "default_model", "default_knobs", "default_options", "wait_time")
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
 
@@ -108,7 +109,9 @@ def _import_scenario(path: str, modified_ns: int) -> Scenario:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=ASK_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired as error:
         raise UserError(f"--scenario {path}: importing it took over {ASK_TIMEOUT_S:.0f} s") from error
+    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    if done.returncode == ExitCode.USAGE:
+        raise UserError(f"--scenario {path}: {last}")
     if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise UserError(f"--scenario {path}: cannot be imported ({last})")
     return msgspec.json.decode(done.stdout, type=Scenario)

@@ -61,6 +61,8 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     request_classes: tuple[str, ...] = ("predict",)
     class_slos: tuple[str, ...] = ()  # of each request class, "" where it has none of its own
     errors: dict[str, int] = {}  # text of the failure -> count; at most 100 texts, the rest under "other"
+    users_lowest: int | None = None  # the fewest users that were there during the measure phase
+    task_errors: dict[str, int] = {}  # type and line of an exception that users raised -> count
     protocol: str = ""
     # Users are Python code that may wait between requests, for a time that is not known.
     user_paced: bool = msgspec.field(default=False, name="own_pace")

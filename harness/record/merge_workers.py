@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from harness.record.load_report import LoadReport
 
-INSTANTS = ("due_ns", "sent_ns", "first_byte_ns", "first_token_ns", "done_ns")
+INSTANTS = ("due_ns", "sent_ns", "first_byte_ns", "first_token_ns", "first_answer_ns", "done_ns")
 _INSTANTS_OF_REPORT = ("start_ns", "measure_start_ns", "measure_end_ns", "drain_end_ns")
 
 

@@ -79,7 +79,8 @@ COLUMNS: tuple[tuple[str, str, str, bool], ...] = (
     ("sent_ns", "q", "int64", True),
     ("first_byte_ns", "q", "int64", True),
     ("done_ns", "q", "int64", True),  # for an aborted request: the instant it was given up (right-censored)
-    ("first_token_ns", "q", "int64", True),  # of a streamed answer: the first piece of text
+    ("first_token_ns", "q", "int64", True),  # of a streamed answer: the first piece of any output
+    ("first_answer_ns", "q", "int64", True),  # the first piece that is no reasoning
     ("queue_ns", "q", "int64", True),
     ("batch_wait_ns", "q", "int64", True),
     ("preprocess_ns", "q", "int64", True),
@@ -96,7 +97,9 @@ COLUMNS: tuple[tuple[str, str, str, bool], ...] = (
     ("payload", "i", "int32", True),
     ("batch_size", "i", "int32", True),
     ("prompt_tokens", "i", "int32", True),  # of a streamed answer, as the server counted them
-    ("output_tokens", "i", "int32", True),
+    ("output_tokens", "i", "int32", True),  # the server's count, or that of the pieces where it is lower or absent
+    ("usage_tokens", "i", "int32", True),  # of the answer, as the server counted them
+    ("asked_tokens", "i", "int32", True),  # the length that was asked for; null where the model may end its turn
     ("label", "i", "int32", True),  # the payload's true class
     ("predicted", "i", "int32", True),  # the class that the answer gives the highest score, where it was looked at
     ("status", "h", "int16", True),

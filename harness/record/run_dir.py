@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.plan.plan import SCHEMA_VERSION, Plan, Point, Trial, plan_of_schema_1
-from harness.record.envelope import read_envelope
 from harness.record.load_report import LoadReport, live_of
+from harness.record.machine.envelope import read_envelope
 from harness.record.merge_workers import (
     align_classes,
     report_to_master_time,
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.plan.plan import BasePoint
-    from harness.record.envelope import Envelope
     from harness.record.load_report import Live
+    from harness.record.machine.envelope import Envelope
 
 
 class RunRecord(BaseRunRecord, frozen=True, kw_only=True):
@@ -60,6 +60,7 @@ class TrialRecord(BaseTrialRecord, frozen=True, kw_only=True):
     load_exit_code: int | None = None
     target_url: str | None = None
     isolated: bool = False
+    spent_seconds: float | None = None  # within a budget: all that it took, start of the target and judging included
     schema_version: int = SCHEMA_VERSION
 
 

@@ -16,7 +16,7 @@ import msgspec
 from harness.errors import UserError
 from harness.files import pretty, read_if_whole, write_whole
 from harness.plan.plan import Trial
-from harness.record.environment import Environment
+from harness.record.machine.environment import Environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

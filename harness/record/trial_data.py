@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from harness.plan.plan import Point, Trial
-    from harness.record.envelope import Envelope
     from harness.record.load_report import LoadReport
+    from harness.record.machine.envelope import Envelope
     from harness.record.server_statistics import ServerStatistics
 
 

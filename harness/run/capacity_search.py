@@ -3,7 +3,10 @@
 A pure algorithm: it returns the next load and takes the result of each. First a ladder of closed-loop users finds the
 throughput that the target cannot pass; then the rate is bisected; then, near the border, the logarithm of
 percentile / limit is taken as linear in the rate, and rates are tried where that line crosses zero. (Bisection alone
-needs twice the probes for the same error; see `tests/harness/test_capacity_search.py`.)
+needs twice the probes for the same error; see `tests/harness/run/test_capacity_search.py`.)
+
+A server that waits to fill its batches has its longest response times at low rates: where the first rate misses the
+limit, higher ones are tried before lower ones.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from harness.plan.arrivals import Arrivals, Closed, Poisson
 LADDER = (32, 128, 512)  # closed-loop users
 LADDER_GAIN = 1.05  # the ladder ends where so many more users bring less
 FIRST_SHARE = 0.7  # of the closed loop's throughput: the first rate
+HIGHER_SHARES = (0.9, 0.8, 0.97)  # tried where the first rate misses the limit
 STEP_UP, STEP_DOWN = 1.25, 0.6  # while one side of the border is unknown
 LOCAL_WIDTH = 1.08  # failing rate / passing rate from which on the line is trusted
 LOCAL_REACH = 1.25  # probes so near the border count for the line
@@ -54,15 +58,29 @@ class CapacitySearch:
         return max((probe.throughput_rps for probe in self._ladder), default=0.0)
 
     @property
+    def holds_from_rps(self) -> float | None:
+        """The lowest rate that held where lower ones do not: 0 where the lowest held; None where none held."""
+        held = [rate for rate, probe in self._rates.items() if probe.met]
+        if not held:
+            return None
+        first = self._rates.get(self._first_rate_rps)
+        return min(held) if first is not None and first.met is False and min(held) > self._first_rate_rps else 0.0
+
+    @property
     def low_rps(self) -> float | None:
-        """The highest rate that held, below every rate that did not."""
+        """The highest rate that held, below every rate that did not and is not below `holds_from_rps`."""
         high_rps = self.high_rps or math.inf
         return max((rate for rate, probe in self._rates.items() if probe.met and rate < high_rps), default=None)
 
     @property
     def high_rps(self) -> float | None:
-        """The lowest rate at which the objective did not hold, or at which that cannot be said."""
-        return min((rate for rate, probe in self._rates.items() if not probe.met), default=None)
+        """The lowest rate from `holds_from_rps` on at which the objective did not hold, or that cannot be said."""
+        from_rps = self.holds_from_rps or 0.0
+        return min((rate for rate, probe in self._rates.items() if not probe.met and rate >= from_rps), default=None)
+
+    @property
+    def _first_rate_rps(self) -> float:
+        return self._tidy(FIRST_SHARE * self.ceiling_rps)
 
     def observe(self, probe: Probe) -> None:
         """Take what came of a load; a later one of the same rate takes the place of the earlier one."""
@@ -96,10 +114,14 @@ class CapacitySearch:
     def _next_rate(self) -> float | None:
         low_rps, high_rps = self.low_rps, self.high_rps
         if low_rps is None and high_rps is None:
-            return self._tidy(FIRST_SHARE * self.ceiling_rps)
+            return self._first_rate_rps
         if high_rps is None:
             return self._tidy(STEP_UP * low_rps) if low_rps else None
         if low_rps is None:
+            higher = [self._tidy(share * self.ceiling_rps) for share in HIGHER_SHARES]
+            untried = [rate for rate in higher if rate not in self._rates]
+            if untried and self._rates[self._first_rate_rps].met is False:
+                return untried[0]
             lower_rps = STEP_DOWN * high_rps
             return self._tidy(lower_rps) if lower_rps > LOWEST_SHARE * self.ceiling_rps else None
         if high_rps / low_rps > LOCAL_WIDTH:

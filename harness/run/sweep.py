@@ -55,9 +55,9 @@ def run_sweep(job: SweepJob) -> None:
             continue
         listener(TrialStarted(point_text(point)))
         folder = run_dir.trial(trial, point)
-        watch = _live_reporter(listener, point)
+        watch = live_reporter(listener, point)
         record = run_trial(TrialJob(plan, trial, point, job.session, job.isolation, folder, watch))
-        listener(_ended(record, job.summaries.read(plan, trial)))
+        listener(trial_ended(record, job.summaries.read(plan, trial)))
         if plan.precision is not None or trial.number == last_trial[point.number]:
             metrics = point_metrics(job, point)
             if is_settled(metrics, plan):
@@ -69,11 +69,13 @@ def run_sweep(job: SweepJob) -> None:
             raise RunError(f"{failures_in_a_row} trials in a row failed, the last: {record.failure}")
 
 
-def _live_reporter(listener: Listener, point: Point) -> Callable[[Live], None]:
+def live_reporter(listener: Listener, point: Point) -> Callable[[Live], None]:
+    """A function that reports how the trial of `point` goes."""
     return lambda live: listener(TrialProgress(point_text(point), live_text(live)))
 
 
-def _ended(record: TrialRecord, summary: TrialSummary) -> TrialEnded:
+def trial_ended(record: TrialRecord, summary: TrialSummary) -> TrialEnded:
+    """The event that says how a trial ended."""
     failure = record.failure or (None if summary.durations else "no request was measured")
     return TrialEnded(point_text(record.point), result_text(summary.metrics) if summary.durations else "", failure)
 

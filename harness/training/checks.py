@@ -86,7 +86,7 @@ def _diverged(metrics: FitMetrics) -> Finding | None:
 def _trainer_died(data: FitData) -> Finding | None:
     if not data.trainer_died:
         return None
-    remedy = "Its own words are in trainer.log; go on with --resume, which trains it again."
+    remedy = "trainer.log says why; go on with --resume, which trains it again."
     return finding(TRAINER_DIED, Verdict.INVALID, f"{data.failure}.".capitalize(), remedy)
 
 
@@ -147,8 +147,8 @@ def _too_few_seeds(metrics: TrainingPointMetrics, plan: TrainingPlan) -> Finding
         return None
     alone = len(plan.points) == 1
     several = "s" if metrics.seeds > 1 else ""
-    text = f"{metrics.seeds} seed{several}: how far the result depends on the start cannot be said" + (
-        "." if alone else ", nor whether a value is better or was luckier."
+    text = f"{metrics.seeds} seed{several}: how much the result depends on the start is not known" + (
+        "." if alone else ", nor whether a value is better or had a lucky start."
     )
     remedy = f"Train from {FEWEST_RUNS} seeds or more (--seeds {FEWEST_RUNS})."
     verdict = Verdict.VALID if alone else Verdict.DEGRADED

@@ -46,10 +46,12 @@ def recommend_training(points: Sequence[TrainingPointMetrics], plan: TrainingPla
     nothing is set, or the value swept first.
     """
     if not points:
-        return TrainingRecommendation(sentence="No answer: nothing was trained.")
+        return TrainingRecommendation(sentence="No recommendation: nothing was trained.")
     trusted = [point for point in points if point.verdict is not Verdict.INVALID and point.validation_accuracy]
     if not trusted:
-        return TrainingRecommendation(sentence=why_all_invalid(points, "fit") or "No answer: no fit came to its end.")
+        return TrainingRecommendation(
+            sentence=why_all_invalid(points, "fit") or "No recommendation: no fit was completed."
+        )
     choice = _choose(trusted, plan)
     return TrainingRecommendation(
         sentence=" ".join(_sentences(choice, points, plan)),
@@ -119,7 +121,7 @@ def _sentences(choice: _Choice, points: Sequence[TrainingPointMetrics], plan: Tr
     yield from _tie_words(best, choice.tied)
     if best.seeds < FEWEST_RUNS and len(points) > 1:
         seeds = "One seed" if best.seeds == 1 else "Two seeds"
-        yield f"{seeds} cannot tell a better value from a luckier start: use --seeds {FEWEST_RUNS}."
+        yield f"{seeds} cannot distinguish a better value from a lucky start: use --seeds {FEWEST_RUNS}."
     diverged = [_name(point) for point in points if _diverges(point)]
     if diverged:
         yield f"{listed(diverged)} diverged."
@@ -135,7 +137,7 @@ def _speed_sentences(choice: _Choice) -> Iterable[str]:
         f"{figure(_speed(best) / _speed(point))}{_TIMES} {_name(point)}" for point in choice.tied if _speed(point)
     ]
     if against:
-        yield f"That is {listed(against)}, and their accuracies cannot be told apart."
+        yield f"That is {listed(against)}, and their accuracies cannot be distinguished."
 
 
 def _fit_words(point: TrainingPointMetrics) -> str:
@@ -156,7 +158,7 @@ def _fit_words(point: TrainingPointMetrics) -> str:
 def _tie_words(best: TrainingPointMetrics, tied: Sequence[TrainingPointMetrics]) -> Iterable[str]:
     if not tied:
         return
-    yield f"{listed([_name(point) for point in tied])} cannot be told apart from it here."
+    yield f"{listed([_name(point) for point in tied])} cannot be distinguished from it here."
     times = [(point.seconds.value, point) for point in tied if point.seconds and _surely_faster(point, best)]
     if best.seconds and times:
         seconds, fastest = min(times, key=lambda pair: pair[0])

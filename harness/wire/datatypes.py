@@ -1,4 +1,4 @@
-"""The numeric datatypes of the Open Inference Protocol, and their names elsewhere; all are little-endian."""
+"""The numeric datatypes of the Open Inference Protocol that NumPy has too, and their names elsewhere; little-endian."""
 
 from __future__ import annotations
 

@@ -62,6 +62,16 @@ def only_input(model: str, names: Sequence[object]) -> None:
         )
 
 
-def item_shape(shape: Iterable[int]) -> tuple[int, ...]:
-    """The shape of one item, without the batch axis; sizes that the server leaves open are FREE."""
-    return tuple(int(size) if int(size) > 0 else FREE for size in list(shape)[1:])
+def shapes_of(given: Iterable[int], output: Iterable[int]) -> dict[str, Any]:
+    """`input_shape`, `output_shape` and `batched` of a BankMeta; sizes that the server leaves open are FREE.
+
+    The first axis of an input is a batch axis where its size is open or 1. A model whose first axis has another size
+    takes one item at a time, as it is: a Triton model with `max_batch_size` 0.
+    """
+    whole, result = (tuple(int(size) if int(size) > 0 else FREE for size in shape) for shape in (given, output))
+    batched = not whole or whole[0] in (FREE, 1)
+    return {
+        "input_shape": whole[1:] if batched else whole,
+        "output_shape": result[1:] if batched else result,
+        "batched": batched,
+    }

@@ -52,6 +52,7 @@ class BankMeta(msgspec.Struct, frozen=True, kw_only=True):
     output_shape: tuple[int, ...]
     shortest: int = 1
     longest: int = 1 << 20
+    batched: bool = True  # False: the model has no batch axis, and takes an item as it is
     client: ClientWork | None = None  # None: items are sent as they are
     tolerance: float = 1e-3  # greatest absolute difference of a correct prediction
 
@@ -72,7 +73,7 @@ class Bank:
     meta: BankMeta
     inputs: Items
     labels: NDArray[np.int64]
-    expected: NDArray[np.float32]
+    expected: NDArray[Any]
 
     def save(self, path: Path) -> None:
         """Write the bank atomically to `path` (`.npz`)."""
@@ -128,10 +129,10 @@ def random_bank(meta: BankMeta, seed: int, count: int = RANDOM_ITEMS) -> Bank:
     """
     import numpy as np
 
-    if FREE in meta.input_shape or meta.datatype not in DTYPES:
+    if FREE in meta.input_shape or meta.datatype not in (*DTYPES, "BF16"):
         what = f"of free size ({meta.input_shape})" if FREE in meta.input_shape else f"{meta.datatype}, no numbers"
         raise UserError(f"{meta.model}: input {meta.input_name!r} is {what}; give payloads of your own", "model")
     inputs = np.random.default_rng(seed).random((count, *meta.input_shape), dtype=np.float32)
-    if not meta.datatype.startswith("FP"):
+    if not meta.datatype.startswith(("FP", "BF")):
         inputs = np.round(inputs)
     return Bank(meta, inputs, np.zeros(0, np.int64), np.zeros((0, *meta.output_shape), np.float32))

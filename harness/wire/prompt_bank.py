@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from harness.errors import UserError
 from harness.files import replacing
+from harness.text_file import decode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+
+_REMEDY = (
+    "give a UTF-8 text file with a prompt per line, or .json or .jsonl with `prompt`, `messages` or ShareGPT's form"
+)
+_TEXTS = ("prompt", "question", "text", "content", "value")  # where a JSON object holds a prompt
+_TURNS = ("messages", "conversations", "conversation")  # ... or a list of messages
+_USERS = ("user", "human")  # who says the first message
 
 
 class PromptBank(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,21 +39,43 @@ class PromptBank(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def load(cls, path: Path) -> PromptBank:
-        """Read a bank, or a plain text file with a prompt per line. Raises UserError."""
+        """Read a bank, a text file with a prompt per line, or JSON (Lines) with prompts. Raises UserError."""
         try:
-            content = path.read_bytes()
-            if path.suffix != ".json":
-                lines = tuple(line.strip() for line in content.decode().splitlines())
-                return _checked(cls(model="", prompts=tuple(line for line in lines if line)), path)
-            return _checked(msgspec.json.decode(content, type=cls), path)
-        except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
-            raise UserError(
-                f"{path}: not a readable bank of prompts ({error}); give a text file with a prompt per line",
-                "prompts",
-            ) from error
+            text = decode(path.read_bytes())
+            if path.suffix == ".json":
+                return _checked(_bank_of(msgspec.json.decode(text)), path)
+            lines = (line.strip() for line in text.split("\n"))  # no other character ends a line
+            prompts: Iterable[str] = (line for line in lines if line)
+            if path.suffix == ".jsonl":
+                prompts = (_prompt_in(msgspec.json.decode(line)) for line in prompts)
+            return _checked(cls(model="", prompts=tuple(prompts)), path)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror}); {_REMEDY}", "prompts") from error
+        except (ValueError, msgspec.DecodeError) as error:
+            raise UserError(f"{path}: not a readable bank of prompts ({error}); {_REMEDY}", "prompts") from error
+
+
+def _bank_of(document: Any) -> PromptBank:
+    """The bank in a JSON document: one of ours, or a list with a prompt in each item."""
+    if isinstance(document, list):
+        return PromptBank(model="", prompts=tuple(map(_prompt_in, document)))
+    return msgspec.convert(document, PromptBank)
+
+
+def _prompt_in(item: Any) -> str:
+    """The first message of the user in an item of a data set. Raises ValueError where there is none."""
+    if isinstance(item, str) and item.strip():
+        return item
+    if isinstance(item, dict):
+        turns = next((item[name] for name in _TURNS if isinstance(item.get(name), list)), None)
+        if turns is not None:
+            first = next((turn for turn in turns if (turn.get("role") or turn.get("from")) in _USERS), None)
+            return _prompt_in(first)
+        return _prompt_in(next((item[name] for name in _TEXTS if isinstance(item.get(name), str)), None))
+    raise ValueError(f"no prompt in {msgspec.json.encode(item)[:60].decode(errors='replace')}")
 
 
 def _checked(bank: PromptBank, path: Path) -> PromptBank:
     if not bank.prompts or len(bank.expected) not in (0, len(bank.prompts)):
-        raise UserError(f"{path}: it holds no prompts; give a text file with a prompt per line", "prompts")
+        raise UserError(f"{path}: it holds no prompts; {_REMEDY}", "prompts")
     return bank

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.errors import UserError, unknown_name
-from harness.wire import plain_json
-from harness.wire.chat_completions import OPENAI
 from harness.wire.grpc.codec import GRPC
-from harness.wire.open_inference import HTTP_BINARY, HTTP_JSON
+from harness.wire.http import plain_json
+from harness.wire.http.chat_completions import OPENAI
+from harness.wire.http.open_inference import HTTP_BINARY, HTTP_JSON
+from harness.wire.http.raw_bodies import BODY, BodyCodec
+from harness.wire.http.tf_serving import TFS
 from harness.wire.protocol import AUTO, WireProtocol
-from harness.wire.raw_bodies import BODY, BodyCodec
-from harness.wire.tf_serving import TFS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -32,7 +32,7 @@ class _Names(Axis):
 
 
 def trade_charts(report: ReportInput, lines: PointCurves) -> list[tuple[str, Markup]]:
-    """(title, svg) of wrong answers against throughput and against p99; none where accuracy does not depend on it.
+    """(title, svg) of wrong predictions against throughput and against p99; none where accuracy does not depend on it.
 
     Marks have the colours of their lines in the other charts, which are drawn from `lines`.
     """

@@ -8,13 +8,13 @@ from harness.plan.knobs import setting_text
 from harness.training.checks import DIVERGED, NOT_LEARNED, OVERFITTING, UNCONVERGED, UNDERFITTING
 from reports import units
 from reports.labels import reasons
-from reports.run_texts import RunTexts, knob_columns, verdict_cell, with_interval
+from reports.text.run_texts import RunTexts, knob_columns, verdict_cell, with_interval
 
 if TYPE_CHECKING:
     from harness.judge.interval import Interval
     from harness.training.metrics import TrainingPointMetrics
     from harness.training.plan import TrainingPlan
-    from reports.run_texts import Cell, Columns
+    from reports.text.run_texts import Cell, Columns
 
 _FIT_WORDS = {
     DIVERGED.name: "diverged",

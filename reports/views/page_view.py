@@ -94,7 +94,7 @@ def page(report: ReportInput) -> Page:
 def _verdict_words(result: RunResult | TrainingResult) -> str:
     counts = verdict_counts(result.points)
     if len({point.verdict for point in result.points}) > 1:
-        return f"{counts}; the run\u2019s verdict is that of its answer"
+        return f"{counts}; the run\u2019s verdict is that of the recommended point"
     return f"{VERDICT_MEANING[result.verdict]}; {counts}"
 
 
@@ -103,11 +103,16 @@ def instant(iso: str) -> str:
     return f"{iso[:10]} {iso[11:16]} UTC" if iso.endswith("+00:00") else iso
 
 
-def _headline(point: PointMetrics, answer: Recommendation) -> Iterator[HeadlineFigure]:
-    value, interval = units.estimate(point.throughput_rps)
-    yield HeadlineFigure("Throughput", value, "req/s", _notes(interval))
-    if answer.speedup is not None:
-        value, interval = units.estimate(answer.speedup, 2)
+def _headline(point: PointMetrics, recommendation: Recommendation) -> Iterator[HeadlineFigure]:
+    value, interval = units.estimate(recommendation.rate_rps or point.throughput_rps)
+    yield HeadlineFigure(
+        "Throughput", value, "req/s", _notes(interval, "fresh trials only" if recommendation.rate_rps else "")
+    )
+    if recommendation.certainty is not None and recommendation.rate_rps is not None:
+        certainty = units.percent(100 * recommendation.certainty)
+        yield HeadlineFigure("Certainty", certainty, "", ("of being within 2\u202f% of the best",))
+    if recommendation.speedup is not None:
+        value, interval = units.estimate(recommendation.speedup, 2)
         yield HeadlineFigure("Over the baseline", f"{value}\u00d7", "", _notes(interval))
     for p in (0.5, 0.99):
         value, interval = units.milliseconds(point.response.at(p))
@@ -195,13 +200,13 @@ def _method(report: ReportInput) -> Iterator[tuple[str, str]]:
     yield "Time-out", units.duration(plan.load.timeout_s)
     yield "Load processes", str(plan.load_processes)
     yield "Isolation", report.isolation or ("asked for" if plan.isolate else "none: target and load shared the machine")
-    yield "Answers checked", _checked(plan, points)
+    yield "Responses checked", _checked(plan, points)
 
 
 def _arrivals(points: Sequence[PointMetrics]) -> str:
     kinds = list(dict.fromkeys(point.arrivals for point in points))
-    words = {"closed": "closed loop: each user sends the next request when the last answer came"}
-    return "; ".join(words.get(kind, f"open loop, {kind}: requests come whatever the answers do") for kind in kinds)
+    words = {"closed": "closed loop: each user sends the next request after the last response"}
+    return "; ".join(words.get(kind, f"open loop, {kind}: requests come whether or not responses do") for kind in kinds)
 
 
 def settings_facts(plan: Plan | TrainingPlan) -> Iterator[tuple[str, str]]:
@@ -219,9 +224,9 @@ def settings_facts(plan: Plan | TrainingPlan) -> Iterator[tuple[str, str]]:
 
 def _checked(plan: Plan, points: Sequence[PointMetrics]) -> str:
     checked = sum(point.counts.checked for point in points)
-    answers = sum(point.counts.ok + point.counts.wrong for point in points)
+    responses = sum(point.counts.ok + point.counts.wrong for point in points)
     wrong = sum(point.counts.wrong for point in points)
     if plan.load.check == "off":
         return "none (--check off)"
-    compared = f"{units.share(checked, answers)} against the model\u2019s own prediction (--check {plan.load.check})"
+    compared = f"{units.share(checked, responses)} against the model\u2019s own prediction (--check {plan.load.check})"
     return f"{compared}; {units.count(wrong)} wrong"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.judge.metrics import Accuracy, PointMetrics, Quantile, RunResult
     from harness.plan.plan import Plan
 
-SLO_WORDS = {True: "met", False: "missed", None: "cannot be said"}
+SLO_WORDS = {True: "met", False: "missed", None: "undecided"}
 
 
 @dataclass(frozen=True, slots=True)

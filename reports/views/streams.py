@@ -21,24 +21,30 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "Point", "TTFT p50 ms", "TTFT p90 ms", "TTFT p99 ms", "ITL p50 ms", "ITL p99 ms", "TPOT p50 ms",
-    "Tokens /s", "In flight", "Prompt tokens", "Answer tokens",
+    "Tokens /s", "In flight", "Prompt tokens", "Response tokens",
 )  # fmt: skip
 KINDS = {"ttft": "Time to first token", "itl": "Inter-token latency", "tpot": "Time per output token"}
 
 
 def streams_table(points: Iterable[PointMetrics]) -> Table | None:
-    """One row per point; None where no answers were streamed."""
-    rows = tuple(tuple(_cells(point, point.stream)) for point in points if point.stream)
-    return Table(_COLUMNS, rows, text_columns=1) if rows else None
+    """One row per point; None where no responses were streamed."""
+    streamed = [(point, point.stream) for point in points if point.stream]
+    reasons = any(stream.ttfo for _, stream in streamed)
+    rows = tuple(tuple(_cells(point, stream, reasons)) for point, stream in streamed)
+    columns = (*_COLUMNS, "TTFO p50 ms") if reasons else _COLUMNS
+    return Table(columns, rows, text_columns=1) if rows else None
 
 
-def _cells(point: PointMetrics, stream: StreamMetrics) -> Iterator[Cell]:
+def _cells(point: PointMetrics, stream: StreamMetrics, reasons: bool) -> Iterator[Cell]:
     yield Cell(point_label(point), key=point_label(point), kind="point")
     for kind, p in (("ttft", 0.5), ("ttft", 0.9), ("ttft", 0.99), ("itl", 0.5), ("itl", 0.99), ("tpot", 0.5)):
         yield percentile_cell(getattr(stream, kind).at(p))
     yield Cell(*units.estimate(stream.tokens_per_s), key=units.machine_number(stream.tokens_per_s.value))
     for number in (stream.in_flight, stream.prompt_tokens, stream.output_tokens):
         yield Cell(units.number(number), key=units.machine_number(number))
+    if reasons:  # the first token of the answer itself, which is the first of all where nothing was reasoned
+        quantile = (stream.ttfo or stream.ttft).at(0.5)
+        yield Cell(*units.milliseconds(quantile), key=units.machine_number(quantile.value_ms if quantile else None))
 
 
 def stream_charts(plan: Plan, lines: PointCurves) -> list[Drawing]:

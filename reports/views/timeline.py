@@ -96,7 +96,7 @@ def _trial(trial: TrialMetrics) -> TrialView:
 
 
 def _panels(line: Timeline, xs: Sequence[float]) -> list[Panel]:
-    rates = [("good answers", "rate", line.throughput_rps)]
+    rates = [("good responses", "rate", line.throughput_rps)]
     if any(line.errors_rps):
         rates.append(("failures", "errors", line.errors_rps))
     return [

@@ -20,7 +20,7 @@ PART_MEANING = {
     "batch_wait": "waiting for the batch to fill",
     "preprocess": "decoding and preparing",
     "compute": "in the model",
-    "serialise": "encoding the answer",
+    "serialise": "encoding the response",
     "prefill": "from sent to the first token, without waiting",
     "decode": "from the first token to the last",
     "rest": "network, parsing, generator",
@@ -73,7 +73,7 @@ class UsageTable:
 
 
 def split_rows(points: Sequence[PointMetrics]) -> list[SplitRow]:
-    """A row for each point that has good answers."""
+    """A row for each point that has good responses."""
     shown = [point for point in points if point.response.count and point.counts.ok]
     return [_split_row(point, first=first) for point, first in zip(shown, _firsts(shown), strict=True)]
 
@@ -89,13 +89,12 @@ def parts_seen(points: Sequence[PointMetrics]) -> list[str]:
 
 
 def split_sources(points: Sequence[PointMetrics]) -> str:
-    """Who said what the server's parts are, where it was not said with each answer."""
+    """Where the server's parts come from, unless they came with each response."""
     sources = dict.fromkeys(point.split.source for point in points if point.split.source not in ("", "Server-Timing"))
     if not sources:
-        told = set(parts_seen(points)) - {"send", "rest"}
-        return (
-            "" if told or not points else "This one said nothing: no Server-Timing, and no statistics that can be used."
-        )
+        named = set(parts_seen(points)) - {"send", "rest"}
+        none = "This server reports none: no Server-Timing, and no statistics that can be used."
+        return "" if named or not points else none
     return f"Here they are from {', '.join(sources)}: means over all requests in the measured time."
 
 

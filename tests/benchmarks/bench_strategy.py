@@ -22,7 +22,7 @@ import exact
 import psutil
 import pytest
 
-from harness.judge.simulation.fit import calibrate
+from harness.judge.simulation.fit import batch_trials, fit
 from harness.judge.simulation.prediction import system_of
 from harness.judge.simulation.service_time import ServiceTime
 from harness.judge.simulation.simulate import simulate
@@ -122,7 +122,7 @@ def test_the_simulation_predicts_what_it_was_not_fitted_to(tmp_path):
     """Fitted to batches of up to 1, 8 and 32 rows under 1 and 32 users; held against others in between."""
     folder = RunDir.open(harness(tmp_path / "fit", "batch_size=1,8,32", "1,32"), "fit")
     plan = folder.read().plan
-    found = calibrate(plan, (folder.trial_data(plan, trial) for trial in folder.begun(plan)))
+    found = fit(batch_trials(plan, (folder.trial_data(plan, trial) for trial in folder.begun(plan))))
     print(f"\n{machine()}; deep-mlp, ONNX Runtime, one thread; s(b) = {found.service.slope_ms:.3f} b + ", end="")
     print(f"{found.service.base_ms:.3f} ms, {found.request_ms:.3f} ms a request beside it\n")
     print("| setting | requests/s: simulated / measured | p99 ms: simulated / measured |\n|---|---|---|")

@@ -68,7 +68,7 @@ def findings(point):
 
 
 @pytest.mark.parametrize(
-    ("mode", "words"), [("errobj", "the stream says: CUDA out of memory"), ("empty", "the answer is empty")]
+    ("mode", "words"), [("errobj", "the stream says: CUDA out of memory"), ("empty", "the response is empty")]
 )
 def test_a_stream_that_fails_is_an_error(odd, mode, words):
     done, result = odd(mode, "run", *CHAT, "--concurrency", "4")
@@ -84,3 +84,21 @@ def test_errors_within_streams_decide_an_objective(odd):
     two, eight = result["points"]
     assert (two["meets_slo"], eight["meets_slo"]) == (True, False)
     assert "KV cache is full" in findings(eight)["errors"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"), [("onechunk", "unstreamed"), ("short", "off_length"), ("usage0", "undercounted")]
+)
+def test_a_doubtful_form_of_answers_is_a_finding(odd, mode, kind):
+    _, result = odd(mode, "run", *CHAT, "--concurrency", "4", "--slo", "tpot_mean<50ms")
+    (point,) = result["points"]
+    assert (kind in findings(point), point["counts"]["error"]) == (True, 0)
+    assert point["meets_slo"] is (True if mode == "usage0" else None)
+
+
+def test_reasoning_and_tool_calls_are_tokens(odd):
+    _, result = odd("reasoning", "run", *CHAT, "--concurrency", "2", "--ignore-eos", "off")
+    stream = result["points"][0]["stream"]
+    assert stream["output_tokens"] == 22
+    assert stream["ttfo"]["mean_ms"] > stream["ttft"]["mean_ms"] + 20 * 3  # 20 thoughts, 3 ms each, come first
+    assert stream["tpot"]["mean_ms"] == pytest.approx(stream["itl"]["mean_ms"], rel=0.05)

@@ -235,3 +235,26 @@ def test_a_run_with_arrivals_of_every_kind(tmp_path, words, scheduled):
     assert scheduled in (None, counts["scheduled"])
     # All of what was asked for is measured, without being told how long it is.
     assert point["seconds"] == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_race_that_was_killed_goes_on_where_it_was(tmp_path):
+    out = tmp_path / "run"
+    words = ("sweep", "delay_ms=1,20", "--target", "fixed", "--concurrency", "2", "--warmup", "0.1s", "--budget", "40s")
+    process = begin(*words, "--out", out)
+    wait_for(lambda: len(finished(out)) >= 2)
+    children = descendants(process)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    wait_for(lambda: gone(children))
+    kept = {name: (out / "trials" / name / "requests.arrow").read_bytes() for name in finished(out)}
+
+    done = harness("sweep", "--resume", out, "--json")
+    assert done.returncode in (0, 4, 8), done.stderr  # on a busy machine it may not be possible to say
+    plan = json.loads((out / "run.json").read_bytes())["plan"]
+    assert [trial["number"] for trial in plan["trials"]] == list(range(len(finished(out))))
+    assert {trial["kind"] for trial in plan["trials"]} <= {"explore", "confirm"}
+    assert {trial["point"] for trial in plan["trials"][:2]} == {0, 1}
+    assert all((out / "trials" / name / "requests.arrow").read_bytes() == rows for name, rows in kept.items())
+    said = json.loads(done.stdout)["result"]["answer"]
+    assert (said["more_seconds"] is not None) == (done.returncode == 8)
+    assert said["best_point"] in (None, 0)  # 20 ms of delay cannot be the faster of two

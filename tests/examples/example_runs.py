@@ -77,9 +77,9 @@ SATURATED = Finding(
 )
 UNCHECKED = Finding(
     kind="unchecked",
-    title="Answers were not all checked",
+    title="Not all responses were checked",
     verdict=Verdict.VALID,
-    text="Only 10 % of the answers were compared in full.",
+    text="Only 10 % of the responses were compared in full.",
 )
 
 
@@ -380,7 +380,7 @@ def ugly():
     plan = plan_of(points, name=NASTY, target=f"http://127.0.0.1:8000/{NASTY}", model=NASTY, fixed={})
     result = RunResult(
         points=points,
-        recommendation=Recommendation(sentence=f"No answer: every point is INVALID {NASTY}."),
+        recommendation=Recommendation(sentence=f"No recommendation: every point is INVALID {NASTY}."),
         verdict=Verdict.INVALID,
         missing=("batch_size=4-users=32, repeat 2: not measured", f"{NASTY}: not measured"),
     )
@@ -405,7 +405,7 @@ def nothing():
     planned = sweep()
     result = RunResult(
         points=(),
-        recommendation=Recommendation(sentence="No answer: nothing was measured."),
+        recommendation=Recommendation(sentence="No recommendation: nothing was measured."),
         verdict=Verdict.INVALID,
         missing=tuple(f"{point.slug}, repeat 1: not measured" for point in planned.plan.points),
     )

@@ -3,7 +3,7 @@
 from harness.calibration.claims import compare
 from harness.calibration.result import OURS, Calibration, Exercised
 from harness.judge.findings import Verdict
-from harness.record.envelope import Envelope, Lateness
+from harness.record.machine.envelope import Envelope, Lateness
 from reports.calibration import calibration_markdown, calibration_text
 
 TRUE = {"rows": 1200.0, "p99_ms": 981.0, "failed_share": 0.667}
@@ -29,7 +29,7 @@ def test_every_figure_has_a_line_with_its_truth_and_its_error():
     assert "66 % (\u22120.7 points) \u2713" in text
     assert "792 of 800 \u2717" in text
     assert "0 % (\u221267 points) \u2717" in text
-    assert "not said" in text
+    assert "not reported" in text
     assert "hang-open INVALID (errors)" in text
     assert "at most 21 300 requests/s" in text.replace("\u202f", " ")
     assert "0.02 / 0.31 ms at 1 000/s" in text.replace("\u202f", " ")

@@ -15,7 +15,7 @@ from reports import csv_columns
 from reports.junit import junit_xml
 from reports.page import page_html
 from reports.points_csv import points_csv
-from reports.summary_md import summary_markdown
+from reports.text.summary_md import summary_markdown
 
 MODULE = """
 from harness.judge.checks.case import finding

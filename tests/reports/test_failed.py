@@ -9,8 +9,8 @@ import msgspec
 
 from harness.judge.metrics import ClassMetrics, Counts
 from reports.points_csv import points_csv
-from reports.summary_md import summary_markdown
-from reports.terminal_text import result_text
+from reports.text.summary_md import summary_markdown
+from reports.text.terminal_text import result_text
 from reports.views.classes import classes_csv, classes_table
 from reports.views.points_table import points_table
 

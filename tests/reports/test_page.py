@@ -8,8 +8,8 @@ import pytest
 from harness.plan.arrivals import Stage, Stages
 from reports import write_reports
 from reports.page import page_html
-from reports.summary_md import summary_markdown
-from reports.terminal_text import plan_text, result_text
+from reports.text.summary_md import summary_markdown
+from reports.text.terminal_text import plan_text, result_text
 
 VOID = {"meta", "link", "br", "rect", "path", "circle", "polyline", "use"}
 
@@ -102,7 +102,7 @@ def test_hostile_text_is_text():
 
 def test_the_answer_comes_first_and_what_is_missing_with_it():
     text = Document(page_of("ugly")).text
-    assert text.index("No answer") < text.index("This run is not complete") < text.index("Latency and throughput")
+    assert text.index("No recommendation") < text.index("This run is not") < text.index("Latency and throughput")
 
 
 def test_charts_of_a_sweep():
@@ -188,7 +188,7 @@ def test_text_does_not_steer_a_terminal():
 
 
 def test_nothing_measured_is_said():
-    assert result_text(example.nothing(), terminal=False).endswith("No answer: nothing was measured.")
+    assert result_text(example.nothing(), terminal=False).endswith("No recommendation: nothing was measured.")
 
 
 def test_a_plan_in_words():

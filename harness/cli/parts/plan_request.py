@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import socket
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from harness.cli.parts.external_server_options import external_server_fields
 from harness.cli.parts.options import DEFAULT_SLO
 from harness.errors import UserError
-from harness.plan.arrivals import KINDS, has_field
+from harness.plan.arrivals import KINDS, Replay, has_field
+from harness.plan.chat_shape import read_lengths
 from harness.plan.load_options import ARRIVALS, settings_of, values_of
 from harness.plan.make_plan import DEFAULT_MAX_SECONDS, DEFAULT_WARMUP_SECONDS, Draft
 from harness.plan.option_text import names_of
@@ -18,13 +22,16 @@ from harness.plan.plan import Plan
 from harness.plan.scenario import find_scenario
 from harness.plan.slo import parse_slo
 from harness.plan.target_spec import ExternalTarget, UrlTarget, find_target
+from harness.trace_file import trace_unit
+from harness.wire.prompt_bank import PromptBank
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from harness.plan.load_settings import LoadSettings
     from harness.plan.target_spec import TargetSpec
 
-BESIDE_RESUME = {"resume", "as_json", "token_file", "tls_ca"}
+BESIDE_RESUME = {"resume", "budget", "as_json", "token_file", "tls_ca"}
 
 
 def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: int, given: dict[str, Any]) -> Draft:
@@ -34,6 +41,8 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
     spec = find_target(given["target"])
     arrivals = values_of(ARRIVALS, given)
     kind = arrivals.pop("kind", "")
+    settings = settings_of(given, measure_s=given["seconds"])
+    _read_files(settings, arrivals)
     if (rate := arrivals.pop("rate_rps", None)) is not None:
         words = (*words, f"rate={rate!r}")
     _refuse_without_effect(words, kind, spec)
@@ -45,9 +54,10 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
         target=spec.name if isinstance(spec, UrlTarget) else given["target"],
         scenario=find_scenario(given["scenario"]),
         model=given["model"],
-        load=settings_of(given, warmup_s=warmup_s, measure_s=given["seconds"]),
+        load=msgspec.structs.replace(settings, warmup_s=warmup_s),
         repeats=repeats,
         precision=given["precision"],
+        budget_seconds=_budget(given),
         slo=given["slo"] or parse_slo(DEFAULT_SLO),
         capacity=given.get("capacity", False),
         isolate=given["isolate"],
@@ -65,7 +75,24 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
         kind=kind,
         arrivals=arrivals,
         max_seconds=_max_seconds(given),
+        budget_given=was_given("budget"),
     )
+
+
+def _read_files(settings: LoadSettings, arrivals: dict[str, Any]) -> None:
+    """Read the user's files once, so that one which cannot be used is refused before anything starts.
+
+    Says the unit of a trace that is not in seconds. Raises UserError.
+    """
+    chat = settings.chat
+    if chat.prompts:
+        PromptBank.load(Path(chat.prompts))
+    if chat.lengths:
+        read_lengths(Path(chat.lengths), "--lengths")
+    if path := arrivals.get("path"):
+        length_s = Replay(path=path, speed=arrivals.get("speed", 1.0)).length_s
+        if (unit := trace_unit(Path(path))) != "s":
+            print(f"--trace {path}: its instants are in {unit}; it lasts {length_s:.3g} s", file=sys.stderr)
 
 
 def _refuse_without_effect(words: tuple[str, ...], kind: str, spec: TargetSpec) -> None:
@@ -114,6 +141,16 @@ def _max_seconds(given: dict[str, Any]) -> float:
     if given["precision"] is None:
         raise UserError("--max-seconds: it bounds a measurement until --precision is reached; give that, or --seconds")
     return float(given["max_seconds"])
+
+
+def _budget(given: dict[str, Any]) -> float | None:
+    """None where the user fixes how often, how long or how precisely each point is measured, or the verb has none."""
+    if given.get("budget") is None:
+        return None
+    fixing = [name for name in ("seconds", "repeats", "precision", "max_seconds") if was_given(name)]
+    if fixing and was_given("budget"):
+        raise UserError(f"--budget: --{fixing[0].replace('_', '-')} fixes how each point is measured; leave one out")
+    return None if fixing else float(given["budget"])
 
 
 def _remote_workers(given: dict[str, Any]) -> int:

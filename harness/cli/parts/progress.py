@@ -77,7 +77,7 @@ class PlainProgress:
 
     def _place(self, left_s: float | None) -> str:
         if self._trials is None:
-            return str(self._ended)
+            return str(self._ended) if left_s is None else f"{self._ended}, {clock_text(left_s)} left"
         if left_s is None:
             elapsed_s = (monotonic_ns() - self._started_ns) / NS_PER_S
             left_s = elapsed_s / self._ended * (self._trials - self._ended)

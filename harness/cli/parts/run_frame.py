@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self, TypeVa
 
 from harness import __version__
 from harness.clock import wall_time
-from harness.errors import ExitCode, RunError, SweepspotError
+from harness.errors import ExitCode, RunError, SweepspotError, UserError
 from harness.judge.findings import Verdict
 from harness.record.run_folder import RunFolder
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from harness.plan.plan import BasePlan
-    from harness.record.environment import Environment
+    from harness.record.machine.environment import Environment
     from harness.run.events import Listener
     from reports.report_input import BaseReportInput
 
@@ -39,7 +39,7 @@ class RunFrame(ABC, Generic[FolderT]):
     def begin(cls, plan: BasePlan[Any], *, out: str | None, gated: bool) -> Self:
         """A new run of `plan` in a new folder: `out`, or one named after the time. Raises UserError."""
         from harness.measure.samplers.gpu import describe_gpus
-        from harness.record.environment import capture
+        from harness.record.machine.environment import capture
 
         started = wall_time()
         folder = cls.folder_type.create(new_path(out, plan.name, started))
@@ -72,10 +72,14 @@ class RunFrame(ABC, Generic[FolderT]):
     def report(self) -> BaseReportInput:
         """Judge everything that the folder holds."""
 
+    def set_budget(self, seconds: float) -> None:
+        """Give the run another budget, what it has spent included. Raises UserError where it has none."""
+        raise UserError(f"--budget {seconds:g}s: the run in {self.folder.path} has none; leave it out")
+
     def resume(self, *, as_json: bool) -> int:
         """Run what is left of the plan, then judge and show all of it."""
         from harness.measure.samplers.gpu import describe_gpus
-        from harness.record.environment import capture
+        from harness.record.machine.environment import capture
 
         warn_of_another_machine(self.folder.read().environment, capture(describe_gpus()))
         return self.measure(as_json=as_json)
@@ -110,7 +114,7 @@ class RunFrame(ABC, Generic[FolderT]):
         import msgspec
 
         from reports import write_reports
-        from reports.terminal_text import result_text
+        from reports.text.terminal_text import result_text
 
         report = self.report()
         write_reports(self.folder.path, report)
@@ -119,6 +123,10 @@ class RunFrame(ABC, Generic[FolderT]):
         else:
             print(result_text(report))
             print(f"report: {self.folder.path / 'report.html'}")
+        if report.enough_budget_s is not None:
+            longer = f"--resume {self.folder.path} --budget {report.enough_budget_s}s"
+            print(f"measure on with: python -m harness sweep {longer}", file=sys.stderr)
+            return ExitCode.CANNOT_BE_SAID
         if report.result.verdict is Verdict.INVALID:
             return ExitCode.INVALID
         if report.gate_missed:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from harness.cli.parts.open_files import require_open_files
 from harness.cli.parts.run_frame import RunFrame, show_plan
 from harness.cpu_cores import plan_isolation
 from harness.errors import UserError, unknown_name
@@ -22,6 +24,7 @@ from harness.plan.target_spec import UrlTarget
 from harness.record.run_dir import RunDir
 from harness.run.capacity import run_capacity
 from harness.run.events import Note, progress_events
+from harness.run.race_run import run_race
 from harness.run.sweep import SweepJob, run_sweep
 from harness.wire.protocols import chats
 
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
 
 def run_or_plan(draft: Draft, given: dict[str, Any], *, gated: bool) -> int:
     """Run the plan of the draft, or print it with --dry-run. Returns the exit code. Raises UserError."""
-    from reports.terminal_text import plan_text
+    from reports.text.terminal_text import plan_text
 
     plan = _checked_plan(draft)
     if given.get("dry_run"):
@@ -60,7 +63,7 @@ class ServingRun(RunFrame[RunDir]):
 
     def keep_envelope(self) -> None:
         """Copy what a load process can do on this machine into the folder, where that was calibrated."""
-        from harness.record.envelope import kept
+        from harness.record.machine.envelope import kept
 
         if envelope := kept(self.folder.read().environment.fingerprint):
             write_whole(self.folder.envelope, pretty(envelope))
@@ -86,6 +89,8 @@ class ServingRun(RunFrame[RunDir]):
             job = SweepJob(plan, self.folder, session, isolation, listener, on_point, self._summaries)
             if plan.capacity:
                 run_capacity(job, lambda longer: self._keep(plan=longer))
+            elif plan.budget_seconds is not None:
+                run_race(job, lambda longer: self._keep(plan=longer))
             else:
                 run_sweep(job)
         finally:
@@ -97,6 +102,15 @@ class ServingRun(RunFrame[RunDir]):
         import msgspec
 
         self.folder.write(msgspec.structs.replace(self.folder.read(), **changes))
+
+    def set_budget(self, seconds: float) -> None:
+        """Let a race go on for longer."""
+        import msgspec
+
+        plan = self.folder.read().plan
+        if plan.budget_seconds is None:
+            super().set_budget(seconds)
+        self._keep(plan=msgspec.structs.replace(plan, budget_seconds=seconds))
 
     def has_data(self) -> bool:
         """Whether any trial has begun."""
@@ -124,7 +138,9 @@ def _checked_plan(draft: Draft) -> Plan:
     model = model_of(draft, scenario)
     if draft.spec.models and model not in draft.spec.models:
         raise unknown_name(f"model of {draft.plan.target}", model, draft.spec.models)
-    return make_plan(draft, scenario)
+    plan = make_plan(draft, scenario)
+    require_open_files(plan, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    return plan
 
 
 def _refuse_what_cannot_talk(draft: Draft, scenario: Scenario) -> None:

@@ -62,7 +62,7 @@ def training_plan(words: tuple[str, ...], seeds: int, given: dict[str, Any]) -> 
 
 def train(plan: TrainingPlan, given: dict[str, Any]) -> int:
     """Run the plan, or print it with --dry-run. Returns the exit code."""
-    from reports.terminal_text import plan_text
+    from reports.text.terminal_text import plan_text
 
     if given["dry_run"]:
         return show_plan({"plan": plan}, plan_text(plan), as_json=given["as_json"])

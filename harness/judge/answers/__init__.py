@@ -1,1 +1,1 @@
-"""Answers to the questions of a whole run: the recommendation, and comparisons of its settings."""
+"""What a whole run says: the recommendation, and comparisons of its settings."""

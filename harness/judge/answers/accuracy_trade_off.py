@@ -67,7 +67,7 @@ def trade_sentence(
     more = figure(100 * (rated[sure].value - rated[best].value), 2)
     speed = figure(by_number[sure].throughput_rps.value / by_number[best].throughput_rps.value, 2)
     apart = significantly_different(*in_common([asked[sure], asked[best]]))
-    doubt = "" if apart else f"; on {rated[sure].payloads} payloads the two accuracies cannot be told apart"
+    doubt = "" if apart else f"; on {rated[sure].payloads} payloads the two accuracies cannot be distinguished"
     return (
         f"The trade: {_name(by_number[sure])} is right for {_percent(rated[sure])} of payloads instead of "
         f"{_percent(rated[best])}, {more} points more, at {speed}\u00d7 the throughput"
@@ -76,7 +76,7 @@ def trade_sentence(
 
 
 def _chosen(points: Sequence[PointMetrics], slo: Slo | None) -> list[PointMetrics]:
-    """The best point of each setting, among those that can be believed and whose answers were looked at."""
+    """The best point of each setting, among those that can be believed and whose responses were checked."""
     believed = [point for point in points if point.verdict is not Verdict.INVALID and point.accuracy]
     settings = list(dict.fromkeys(tuple(point.setting.items()) for point in believed))
     return [_best([point for point in believed if tuple(point.setting.items()) == one], slo) for one in settings]

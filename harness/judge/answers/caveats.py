@@ -24,20 +24,21 @@ def caveats(point: PointMetrics) -> Iterator[str]:
     counts, found = point.counts, {each.kind: each for each in point.findings}
     if counts.sent and counts.rejected > FEW * counts.sent:
         yield f"It rejected {percent(counts.rejected / counts.sent)} of the requests."
-    unanswered = counts.error + counts.timeout + counts.aborted
-    if counts.sent and unanswered > FEW * counts.sent:
-        yield f"{percent(unanswered / counts.sent)} of the requests brought no answer."
+    failed = counts.error + counts.timeout + counts.aborted
+    if counts.sent and failed > FEW * counts.sent:
+        yield f"{percent(failed / counts.sent)} of the requests got no good response."
     if outage := found.get(UNAVAILABLE.name):
         yield f"It was available for {percent(outage.data['available'])} of the time."
     if unequal := found.get(UNEQUAL_USERS.name):
         yield _unequal(unequal)
     if cached := found.get(CACHED.name):
-        yield f"A cache answered: payloads asked for the first time took {figure(cached.data['ratio'])} times as long."
+        times = figure(cached.data["ratio"])
+        yield f"Responses came from a cache: payloads sent for the first time took {times} times as long."
     if SLOWDOWN.name in found:
-        yield "It became slower all the time."
+        yield "It became slower and slower."
     harm = found.get(HARMED.name)
     if harm is not None and harm.verdict is not Verdict.VALID:
-        yield f"Others kept the machine busy: {percent(harm.data['usable'])} of the time was free of that."
+        yield f"Target and load could run undisturbed for only {percent(harm.data['usable'])} of the time."
 
 
 def outages(points: Sequence[PointMetrics]) -> Iterator[str]:

@@ -30,7 +30,7 @@ def with_class_interference(found: Recommendation, points: Sequence[PointMetrics
     told = [text for name, text in effects if name == first] or [text for _, text in effects]
     if not told:
         return Recommendation(
-            sentence="No answer: not enough was measured to compare the p99 of a class with what it is alone; that "
+            sentence="No comparison: not enough was measured to compare the p99 of a class with its p99 alone; that "
             "needs a mix of this class alone, and measuring longer (--seconds)."
         )
     return Recommendation(sentence=" ".join(told[:MOST]))

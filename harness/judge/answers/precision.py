@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from harness.judge.metrics import PointMetrics
     from harness.plan.plan import Plan
 
-IMPRECISE = FindingKind("imprecise", "Not as precise as asked for")
+IMPRECISE = FindingKind("imprecise", "Less precise than requested")
 TAIL = 0.99
 
 
@@ -64,7 +64,7 @@ def _imprecise(point: PointMetrics, asked: float) -> Finding:
     parts += [f"{name} has no interval yet" for name in widths if name not in known]
     text = (
         f"After {figure(point.seconds)} s in {point.repeats} repeats {' and '.join(parts)}; "
-        f"\u00b1{percent(asked)} was asked for."
+        f"\u00b1{percent(asked)} was requested."
     )
     remedy = "Measure longer (--max-seconds)."
     if len(known) == len(widths) and point.repeats >= FEWEST_REPEATS:

@@ -29,7 +29,7 @@ _THREE_DIGITS = 0.025  # an interval this narrow, relative to its value, deserve
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """The recommended point, what cannot be told from it, and the baseline at its own best load."""
+    """The recommended point, what cannot be distinguished from it, and the baseline at its own best load."""
 
     best: PointMetrics
     tied: tuple[PointMetrics, ...]
@@ -41,19 +41,19 @@ def recommend(points: Sequence[PointMetrics], slo: Slo | None) -> Recommendation
     """The recommendation over all `points`, in the order of the plan.
 
     Every setting competes at its best load: the point with the highest throughput among those that are not INVALID
-    and meet `slo`. Of the settings that the data cannot tell from the best, the smallest is recommended. The baseline
-    is the setting that was swept first, at its own best load under the same objective, or else at the best load for
-    which the data cannot say whether it holds.
+    and meet `slo`. Of the settings that the data cannot distinguish from the best, the smallest is recommended. The
+    baseline is the setting that was swept first, at its own best load under the same objective, or else at the best
+    load for which the data cannot say whether it holds.
     """
     if not points:
-        return Recommendation(sentence="No answer: nothing was measured.")
+        return Recommendation(sentence="No recommendation: nothing was measured.")
     standing = [point for point in points if trusted(point) and point.counts.ok]
     if not standing:
-        why = why_all_invalid(points) or "No answer: no point brought a good answer."
+        why = why_all_invalid(points) or "No recommendation: no point got a good response."
         return Recommendation(sentence=" ".join([why, *outages(points)]))
     eligible = [point for point in standing if slo is None or point.meets_slo]
     if not eligible:
-        return Recommendation(sentence=_why_none_meets(standing, slo))
+        return Recommendation(sentence=why_none_meets(standing, slo))
     possible = [point for point in standing if slo is None or point.meets_slo is not False]
     choice = _choose(points[0], eligible, possible)
     return Recommendation(
@@ -100,19 +100,23 @@ def _sentences(
     choice: _Choice, points: Sequence[PointMetrics], standing: Sequence[PointMetrics], slo: Slo | None
 ) -> Iterable[str]:
     best = choice.best
-    rate = f"{_rate(best)} {_load(best)}".strip()
+    rate = f"{_rate(best)} {load_text(best)}".strip()
     tail = best.response.at(0.99)
     if slo is not None:
         yield f"At {slo} {_name(best)} sustains {rate}{_comparison(choice, points, slo)}."
     else:
         p99 = f" with a p99 of {_tail_text(tail)}" if tail and tail.value_ms is not None else ""
-        yield f"{_capital(_name(best))} gives the highest throughput: {rate}{p99}{_comparison(choice, points, slo)}."
+        yield f"{capital(_name(best))} gives the highest throughput: {rate}{p99}{_comparison(choice, points, slo)}."
     yield from caveats(best)
+    asked_rps = best.rate_target_rps or 0.0
+    too_little = max((rate for rate in _missing_rates(best, points) if rate < asked_rps), default=None)
+    if too_little is not None:
+        yield f"A lower rate, {figure(too_little, 3)} req/s, misses the objective: there batches may wait to fill."
     too_much = _next_rate(best, points)
     if too_much is not None:
-        yield f"The next higher rate that was tried, {figure(too_much, 3)} req/s, does not keep it."
+        yield f"The next higher rate that was tried, {figure(too_much, 3)} req/s, misses the objective."
     if choice.tied:
-        yield f"{_capital(listed([_name(point) for point in choice.tied]))} cannot be told apart from it here."
+        yield f"{capital(listed([_name(point) for point in choice.tied]))} cannot be distinguished from it here."
     uncertain = [
         point
         for point in standing
@@ -120,7 +124,7 @@ def _sentences(
     ]
     if uncertain:
         names = listed(list(dict.fromkeys(_name(point) for point in uncertain)))
-        yield f"{_capital(names)} may do better, but not enough was measured to say whether {slo} holds there."
+        yield f"{capital(names)} may do better, but not enough was measured to say whether {slo} holds there."
     left_out = len(points) - len(standing)
     if left_out:
         yield f"{left_out} of {len(points)} points are INVALID and left out."
@@ -137,9 +141,15 @@ def _next_rate(best: PointMetrics, points: Sequence[PointMetrics]) -> float | No
     asked_rps = best.rate_target_rps
     if asked_rps is None:
         return None
-    broken = [point for point in points if point.setting == best.setting and point.meets_slo is False]
-    higher = [point.rate_target_rps for point in broken if point.rate_target_rps and point.rate_target_rps > asked_rps]
-    return min(higher, default=None)
+    return min((rate for rate in _missing_rates(best, points) if rate > asked_rps), default=None)
+
+
+def _missing_rates(best: PointMetrics, points: Sequence[PointMetrics]) -> list[float]:
+    """The rates at which the setting of `best` broke the objective, as far as those points can be trusted."""
+    broken = [
+        point for point in points if point.setting == best.setting and point.meets_slo is False and trusted(point)
+    ]
+    return [point.rate_target_rps for point in broken if point.rate_target_rps]
 
 
 def _comparison(choice: _Choice, points: Sequence[PointMetrics], slo: Slo | None) -> str:
@@ -152,17 +162,18 @@ def _comparison(choice: _Choice, points: Sequence[PointMetrics], slo: Slo | None
         return f", which {_name(first)} does not meet at any load" if slo and missed else ""
     unsaid = slo is not None and choice.baseline.meets_slo is None
     doubt = ", for which not enough was measured to say whether it holds" if unsaid else ""
-    return f", {figure(choice.speedup.value)}{_TIMES}{_range(choice.speedup, 2)} {_name(first)}{doubt}"
+    return f", {figure(choice.speedup.value)}{_TIMES}{range_text(choice.speedup, 2)} {_name(first)}{doubt}"
 
 
 def _rate(point: PointMetrics) -> str:
     rate = point.throughput_rps
     narrow = rate.low is not None and rate.high is not None and rate.high - rate.low < 2 * _THREE_DIGITS * rate.value
     digits = 3 if narrow else 2
-    return f"{figure(rate.value, digits)} req/s{_range(rate, digits)}"
+    return f"{figure(rate.value, digits)} req/s{range_text(rate, digits)}"
 
 
-def _range(estimate: Interval, digits: int) -> str:
+def range_text(estimate: Interval, digits: int) -> str:
+    """` (480-510)`, or nothing where there is no interval."""
     if estimate.low is None or estimate.high is None:
         return ""
     return f" ({figure(estimate.low, digits)}{_TO}{figure(estimate.high, digits)})"
@@ -172,14 +183,15 @@ def _name(point: PointMetrics) -> str:
     return setting_text(point.setting) or "the target"
 
 
-def _load(point: PointMetrics) -> str:
+def load_text(point: PointMetrics) -> str:
+    """`at 32 users`, or `of 480 asked for` in an open loop."""
     if point.concurrency is not None:
         return f"at {point.concurrency} user{'s' if point.concurrency != 1 else ''}"
     return f"of {figure(point.rate_target_rps, 3)} asked for" if point.rate_target_rps is not None else ""
 
 
-def _capital(text: str) -> str:
-    """A capital for the words of a sentence, none for a knob, whose name is what a user types."""
+def capital(text: str) -> str:
+    """The text with a capital for the words of a sentence, none for a knob, whose name is what a user types."""
     return text[0].upper() + text[1:] if text.startswith("the ") else text
 
 
@@ -191,18 +203,23 @@ def why_all_invalid(points: Sequence[JudgedPoint], what: str = "point") -> str:
     (kind, count), *_ = Counter(finding.kind for finding in reasons).most_common(1)
     example = next(finding for finding in reasons if finding.kind is kind)
     return (
-        f"No answer: every {what} is INVALID, {count} of {len(points)} for this reason: {example.text} {example.remedy}"
+        f"No recommendation: every {what} is INVALID, {count} of {len(points)} for this reason: "
+        f"{example.text} {example.remedy}"
     )
 
 
-def _why_none_meets(standing: Sequence[PointMetrics], slo: Slo | None) -> str:
+def why_none_meets(standing: Sequence[PointMetrics], slo: Slo | None) -> str:
+    """The sentence where no point is known to keep the limit."""
     if any(point.meets_slo is None for point in standing):
-        return f"No answer: not enough was measured to say whether any setting meets {slo}; measure longer (--seconds)."
+        return (
+            f"No recommendation: not enough was measured to say whether any setting meets {slo}; "
+            "measure longer (--seconds)."
+        )
     known = [(tail.value_ms, point) for point in standing if (tail := point.response.at(0.99)) and tail.value_ms]
     if not known:
         return f"No setting meets {slo} at any load that was tried."
     lowest_ms, nearest = min(known, key=lambda pair: pair[0])
-    where = f"{_name(nearest)} {_load(nearest)}".strip()
+    where = f"{_name(nearest)} {load_text(nearest)}".strip()
     why = " ".join(caveats(nearest))
     return (
         f"No setting meets {slo} at any load that was tried; the lowest p99 is {milliseconds(lowest_ms)}, of {where}. "

@@ -124,7 +124,7 @@ def _winners(groups: Sequence[Group]) -> Iterator[str]:
         best = max(points, key=lambda point: point.throughput_rps.value)
         ties = [_name(point) for point in points if point is not best and not compare_throughput(point, best).different]
         ahead = _ahead([point for point in points if point is not best], best)
-        tied = f"{' and '.join(ties)} cannot be told from it" if ties else ""
+        tied = f"{' and '.join(ties)} cannot be distinguished from it" if ties else ""
         if told and told[-1][0] == _name(best) and bool(told[-1][1]) == bool(tied):
             told[-1][2].append(_load(best))
         else:

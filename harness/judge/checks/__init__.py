@@ -19,7 +19,9 @@ from harness.judge.checks import (
     records,
     service,
     steadiness,
+    streams,
     target,
+    users,
 )
 from harness.judge.checks.case import Check, PointCheck, TrialCase, judged, worst
 from harness.judge.checks.point import standing_trials
@@ -50,6 +52,8 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     generator.generator_cpu,
     generator.loop_lag,
     generator.gc_pause,
+    users.missing_users,
+    users.task_errors,
     generator.littles_law,
     envelope.outside_envelope,
     steadiness.unsteady,
@@ -57,6 +61,11 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     service.unequal_users,
     service.cached,
     service.slow_first,
+    service.server_timing,
+    streams.unstreamed,
+    streams.undercounted,
+    streams.off_length,
+    streams.several_tokens,
     target.saturated,
     machine.not_isolated,
     machine.steal,

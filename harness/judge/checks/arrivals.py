@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from harness.judge.checks.case import TrialCase
     from harness.judge.findings import Finding
 
-RATE = FindingKind("rate", "The asked rate was not reached")
-ARRIVAL_PROCESS = FindingKind("arrival_process", "Arrivals were not the process asked for", lengthens=True)
+RATE = FindingKind("rate", "The requested rate was not reached")
+ARRIVAL_PROCESS = FindingKind("arrival_process", "Arrivals did not follow the requested process", lengthens=True)
 # (degraded above, invalid above)
 RATE_SHARE = (0.005, 0.02)
 KS_DISTANCE = (0.02, 0.05)
@@ -88,8 +88,8 @@ def arrival_process(case: TrialCase) -> Finding | None:
     if verdict is Verdict.VALID:
         return None
     text = (
-        f"The arrivals were not what was asked for: {figure(distance)} away from an even spread (Kolmogorov-Smirnov), "
-        f"with a coefficient of variation of {figure(found_cv)} instead of {figure(cv)}."
+        f"The arrivals did not follow the requested process: {figure(distance)} away from an even spread "
+        f"(Kolmogorov-Smirnov), with a coefficient of variation of {figure(found_cv)} instead of {figure(cv)}."
     )
     return finding(ARRIVAL_PROCESS, verdict, text, MORE_POWER, distance=distance, cv=found_cv)
 

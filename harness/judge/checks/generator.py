@@ -122,18 +122,18 @@ def littles_law(case: TrialCase) -> Finding | None:
         return None
     rows = case.rows.everything.where(~case.rows.everything.outcome_is(Outcome.NOT_SENT))
     done_ns = np.where(rows["done_ns"] == ABSENT, window.end_ns, rows["done_ns"])
-    answers = int(np.count_nonzero(window.holds(done_ns)))
+    responses = int(np.count_nonzero(window.holds(done_ns)))
     users = users_at_work(rows["due_ns"], done_ns, (window.start_ns, window.end_ns), case.closed.think_time_s)
     off = abs(users - case.closed.users) / case.closed.users
-    edge = 2 * case.closed.users / max(answers, 1)
+    edge = 2 * case.closed.users / max(responses, 1)
     verdict = grade(off, *(limit + edge for limit in LITTLE_OFF))
     if verdict is Verdict.VALID:
         return None
     text = (
-        f"Requests, those without an answer included, account for {figure(users, 3)} users at a time, but "
-        f"{case.closed.users} were asked for (Little's law)."
+        f"Requests, those without a response included, account for {figure(users, 3)} users at a time, but "
+        f"{case.closed.users} were configured (Little's law)."
     )
-    remedy = "Users were not all running, or waited where nobody measured: warm up longer (--warmup)."
+    remedy = "Users were not all running, or waited outside the measured time: warm up longer (--warmup)."
     return finding(LITTLES_LAW, verdict, text, remedy, users=users, off=off)
 
 

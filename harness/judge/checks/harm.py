@@ -1,4 +1,4 @@
-"""Did others keep the target or the load from running? Who, for how long, and what can be trusted all the same."""
+"""Checks whether something kept target or load from running: what, for how long, and which figures still hold."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FEW_HARMED = 0.01  # of the window: left out without a word
 MOSTLY_USABLE = 0.5
 HINDERED = 0.1  # of the time: above it, figures of the whole time are those of another, slower machine
-HARMED = FindingKind("harmed", "Others kept target or load from running", lengthens=True)
+HARMED = FindingKind("harmed", "Target or load could not run all the time", lengthens=True)
 # What is seen of the whole window and follows from harm. Lateness and steadiness are judged by what is left of it.
 _OF_THE_WHOLE = {kind.name for kind in (STEAL, NEIGHBOURS, SAMPLER, LOOP_LAG, RATE, ARRIVAL_PROCESS)}
 _OF_THE_REST = {LATENESS.name, UNSTEADY.name}
@@ -41,16 +41,19 @@ def harmed(case: TrialCase) -> Finding | None:
     who = f"{_who(culprit, case, usable)} for {percent(usable.culprits[culprit])} of the time"
     if usable.enough:
         verdict = Verdict.VALID if usable.usable_share >= MOSTLY_USABLE else Verdict.DEGRADED
-        left = f"That and its backlog are left out: the figures are those of the other {percent(usable.usable_share)}."
-        remedy = "Nothing, or end it: the more is left, the narrower the intervals."
+        left = (
+            "That time and the backlog after it are left out: the figures are those of the other "
+            f"{percent(usable.usable_share)}."
+        )
+        remedy = "Nothing is needed; on a quiet machine the intervals would be narrower."
     else:
         hindered = usable.stretches.hindered_share(*usable.window_ns)
         verdict = Verdict.INVALID if hindered > HINDERED else Verdict.DEGRADED
         left = (
-            f"Only {percent(usable.usable_share)} of the time is free of that and its backlog, too little to judge by: "
-            "the figures are those of all of it, and the target alone is faster."
+            f"Only {percent(usable.usable_share)} of the time is free of that and of its backlog, which is too little: "
+            "the figures are those of the whole time, and the target alone is faster."
         )
-        remedy = "End it, or measure at a quieter time or for longer (--seconds)."
+        remedy = "End other work, or measure at a quieter time or for longer (--seconds)."
     shares = {str(each): share for each, share in usable.culprits.items()}
     return finding(
         HARMED, verdict, f"{who}. {left}", remedy, usable=usable.usable_share, enough=usable.enough, **shares

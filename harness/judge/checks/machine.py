@@ -72,7 +72,7 @@ def neighbours(case: TrialCase) -> Finding | None:
     if share <= FOREIGN_SHARE:
         return None
     text = f"Other processes took {figure(foreign)} cores' time, {percent(share)} of this machine."
-    remedy = "End them, or measure at a quieter time: they make the target slower and its answers later."
+    remedy = "End them, or measure at a quieter time: they make the target slower and its responses later."
     if case.usable is not None and case.usable.stretches.watched:
         text += " Threads of target and load did not wait for a core because of them."
         return finding(NEIGHBOURS, Verdict.VALID, text, "", cores=foreign, share=share)

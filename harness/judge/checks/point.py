@@ -33,7 +33,7 @@ def standing_trials(trials: Sequence[TrialMetrics]) -> tuple[TrialMetrics, ...]:
 
     A repeat that is INVALID by a fault of the target's stays: it is evidence, and not noise.
     """
-    standing = tuple(trial for trial in trials if trial.verdict is not Verdict.INVALID or _fault_of_target(trial))
+    standing = tuple(trial for trial in trials if trial.verdict is not Verdict.INVALID or fault_of_target(trial))
     return standing or tuple(trials)
 
 
@@ -49,7 +49,8 @@ def left_out(metrics: PointMetrics) -> Iterator[Finding]:
     yield finding(LEFT_OUT, Verdict.DEGRADED, text, grave.remedy, left_out=len(out))
 
 
-def _fault_of_target(trial: TrialMetrics) -> bool:
+def fault_of_target(trial: TrialMetrics) -> bool:
+    """Whether a trial is INVALID by what the target did, which no repeat would change."""
     return any(each.verdict is Verdict.INVALID and each.kind in FAULTS_OF_TARGET for each in trial.findings)
 
 

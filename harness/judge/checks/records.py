@@ -36,7 +36,7 @@ def target_died(case: TrialCase) -> Finding | None:
     if not case.data.target_died:
         return None
     text = "The target died during the trial."
-    return finding(TARGET_DIED, Verdict.INVALID, text, "Its last words are in target.log.")
+    return finding(TARGET_DIED, Verdict.INVALID, text, "The last lines of target.log say why.")
 
 
 def load_died(case: TrialCase) -> Finding | None:
@@ -50,9 +50,9 @@ def load_died(case: TrialCase) -> Finding | None:
         return finding(LOAD_DIED, Verdict.INVALID, f"The trial did not end in order: {failure}.", remedy)
     if case.rows is None and (waiting := _still_waiting(case)):
         text = (
-            f"The target answered nothing in the measured window: {grouped(waiting)} requests waited since before it."
+            f"No response came in the measured window: {grouped(waiting)} requests, sent before it, were still waiting."
         )
-        remedy = "Look into target.log: it stopped answering before."
+        remedy = "Look into target.log: the target stopped responding during the warm-up."
         return finding(UNAVAILABLE, Verdict.INVALID, text, remedy, available=0.0, waiting=waiting)
     if case.rows is None:
         text = "No request was due in the measured window."
@@ -62,7 +62,7 @@ def load_died(case: TrialCase) -> Finding | None:
 
 
 def _still_waiting(case: TrialCase) -> int:
-    """Requests of the warm-up that were never answered."""
+    """Requests of the warm-up that never got a response."""
     if case.data.rows is None:
         return 0
     return int(np.count_nonzero(RowColumns(case.data.rows).outcome_is(Outcome.ABORTED, Outcome.TIMEOUT)))
@@ -101,7 +101,9 @@ def conservation(case: TrialCase) -> Finding | None:
     broken = [text for report in case.data.reports if report.final for text in _imbalances(report, rows)]
     if not broken:
         return None
-    text = f"The books do not balance: {broken[0]}" + (f" (and {len(broken) - 1} more)." if broken[1:] else ".")
+    text = f"The counters and the rows on disk disagree: {broken[0]}" + (
+        f" (and {len(broken) - 1} more)." if broken[1:] else "."
+    )
     remedy = "Do not use these numbers: requests were lost or counted twice on the way to the disk. Measure again."
     return finding(CONSERVATION, Verdict.INVALID, text, remedy, imbalances=len(broken))
 
@@ -138,8 +140,8 @@ def clock_offset(case: TrialCase) -> Finding | None:
     unknown = [report.worker for report in reports if report.clock_error_ns is None]
     if unknown:
         names = ", ".join(map(str, unknown))
-        text = f"How far the clock of worker {names} is from the master's is not known: what it did is at a wrong time."
-        return finding(CLOCK_OFFSET, Verdict.DEGRADED, text, "Look for why the master did not answer it.")
+        text = f"The offset of worker {names}'s clock from the master's is not known: its rows have wrong times."
+        return finding(CLOCK_OFFSET, Verdict.DEGRADED, text, "Find out why the master did not reply to it.")
     worst_ms = max(report.clock_error_ns or 0 for report in reports) / NS_PER_MS
     apart_ms = max(abs(report.clock_offset_ns) for report in reports) / NS_PER_MS
     text = (
@@ -147,7 +149,7 @@ def clock_offset(case: TrialCase) -> Finding | None:
         f"known to \u00b1{milliseconds(worst_ms)}."
     )
     verdict = Verdict.DEGRADED if worst_ms > CLOCK_ERROR_MS else Verdict.VALID
-    remedy = "Rates and time lines are blurred by so much; response times are not concerned."
+    remedy = "Rates and timelines are uncertain by that much; response times are not affected."
     return finding(CLOCK_OFFSET, verdict, text, remedy, error_ms=worst_ms, apart_ms=apart_ms)
 
 
@@ -163,6 +165,6 @@ def clock_step(case: TrialCase) -> Finding | None:
     count = int(np.count_nonzero(backward))
     if not count:
         return None
-    text = f"In {grouped(count)} rows time runs backwards (sent more than 1 ms early, or answered before sent)."
+    text = f"In {grouped(count)} rows time runs backwards (sent more than 1 ms early, or done before sent)."
     remedy = "All workers of a trial must run on one machine with a steady clock; measure again there."
     return finding(CLOCK_STEP, Verdict.INVALID, text, remedy, rows=count)

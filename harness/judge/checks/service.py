@@ -19,6 +19,7 @@ from harness.judge.numbers.target.first_answers import (
     unseen_payloads,
 )
 from harness.judge.numbers.target.user_inequality import user_inequality
+from harness.judge.numbers.time_split import overlong_parts_ms
 from harness.record.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
@@ -29,13 +30,14 @@ if TYPE_CHECKING:
 
 UNAVAILABLE = FindingKind("unavailable", "The target did not serve for a part of the time")
 UNEQUAL_USERS = FindingKind("unequal_users", "Users were not served alike")
-CACHED = FindingKind("cached", "A cache answered")
+CACHED = FindingKind("cached", "Responses came from a cache")
 SLOW_FIRST = FindingKind("slow_first", "First requests were slower")
+SERVER_TIMING = FindingKind("server_timing", "The server\u2019s own durations are too long")
 _USERS_OF_A_WORKER = 1 << 20
 
 
 def unavailable(case: TrialCase) -> Finding | None:
-    """For a part of the time the target said nothing though it was asked, or nothing but refusals and failures."""
+    """For a part of the time the target sent nothing while requests were open, or only refusals and failures."""
     served = case.availability
     longest = served.longest() if served else None
     if served is None or longest is None or case.rows is None:
@@ -49,7 +51,7 @@ def unavailable(case: TrialCase) -> Finding | None:
         f"The target was available for {percent(served.share)} of {figure(seconds)} s: from {figure(from_s)} s on "
         f"{lasted} {_what_it_did(longest)}.{several}"
     )
-    remedy = "Look into target.log at that time. In a closed loop who waits asks nothing, so percentiles hide it."
+    remedy = "Look into target.log at that time. In a closed loop a waiting user sends nothing: percentiles hide it."
     data = {"available": served.share, "out_s": out_s, "longest_s": length_s, "at_s": from_s}
     return finding(UNAVAILABLE, Verdict.DEGRADED, text, remedy, times=len(served.outages), **data)
 
@@ -83,7 +85,7 @@ def unequal_users(case: TrialCase) -> Finding | None:
         )
     if found.starved:
         parts.append(
-            f"{found.starved} of {found.users} got less than a third of the answers of others "
+            f"{found.starved} of {found.users} got less than a third of the responses of others "
             f"(the fewest {grouped(found.fewest)}, the most {grouped(found.most)})"
         )
     text = f"Users were not served alike: {'; '.join(parts)}."
@@ -93,7 +95,7 @@ def unequal_users(case: TrialCase) -> Finding | None:
 
 
 def cached(case: TrialCase) -> Finding | None:
-    """Payloads that were asked before were answered much faster."""
+    """Payloads that were sent before got their response much faster."""
     rows = _answered(case)
     if rows is None:
         return None
@@ -103,12 +105,23 @@ def cached(case: TrialCase) -> Finding | None:
     if found is None or found.ratio <= CACHED_RATIO:
         return None
     text = (
-        f"Payloads that had been asked before were answered {figure(found.ratio)} times faster than at their first "
+        f"Payloads that had been sent before got their response {figure(found.ratio)} times faster than at their first "
         f"request ({milliseconds(found.other_ns / NS_PER_MS)} instead of {milliseconds(found.first_ns / NS_PER_MS)}): "
         "the figures are mostly those of a cache."
     )
-    remedy = "Turn the target's cache off, or ask more distinct payloads than it can hold."
+    remedy = "Turn the target's cache off, or send more distinct payloads than it can hold."
     return finding(CACHED, Verdict.DEGRADED, text, remedy, ratio=found.ratio)
+
+
+def server_timing(case: TrialCase) -> Finding | None:
+    """The server said that it spent more time on requests than they took."""
+    overlong = overlong_parts_ms(case.rows.good) if case.rows and len(case.rows.good) else None
+    if overlong is None:
+        return None
+    said, took = map(milliseconds, overlong)
+    text = f"Server-Timing cannot be right: by it a response took the server {said}, but it was there after {took}."
+    remedy = "The split of the response time leaves it out; look into the unit (`dur` is milliseconds)."
+    return finding(SERVER_TIMING, Verdict.VALID, text, remedy, said_ms=overlong[0], took_ms=overlong[1])
 
 
 def slow_first(case: TrialCase) -> Finding | None:
@@ -123,12 +136,12 @@ def slow_first(case: TrialCase) -> Finding | None:
         return None
     first, later = milliseconds(found.first_ns / NS_PER_MS), milliseconds(found.other_ns / NS_PER_MS)
     text = f"The first request of a connection took {first} (median), later ones {later}."
-    remedy = "The figures are those of connections that stay open; who connects anew for each request sees the first."
+    remedy = "The figures are those of open connections; a client that connects for each request sees the slower one."
     return finding(SLOW_FIRST, Verdict.VALID, text, remedy, ratio=found.ratio)
 
 
 def _answered(case: TrialCase) -> RowColumns | None:
-    """All good answers of the trial, of every phase; None where there are none."""
+    """All good responses of the trial, of every phase; None where there are none."""
     if case.rows is None:
         return None
     rows = case.rows.everything

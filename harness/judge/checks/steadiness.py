@@ -29,7 +29,7 @@ MOST_WINDOWS = 120
 FEW_WINDOWS = 40
 MS_PER_S = 1e3
 REQUESTS_PER_WINDOW = 50
-ROUNDS_PER_WINDOW = 5  # each user's answers in a window, so that the rhythm of batches does not look like change
+ROUNDS_PER_WINDOW = 5  # each user's responses in a window, so that the rhythm of batches does not look like change
 
 
 def unsteady(case: TrialCase) -> Finding | None:

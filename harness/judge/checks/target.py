@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from harness.judge.checks.case import TrialCase
     from harness.judge.findings import Finding
 
-WRONG_ANSWERS = FindingKind("wrong_answers", "Answers were wrong")
+WRONG_ANSWERS = FindingKind("wrong_answers", "Responses were wrong")
 ERRORS = FindingKind("errors", "Requests failed")
 REJECTIONS = FindingKind("rejections", "The target rejected requests")
-UNCHECKED = FindingKind("unchecked", "Answers were not all checked")
+UNCHECKED = FindingKind("unchecked", "Not all responses were checked")
 SATURATED = FindingKind("saturated", "The target was saturated")
 ERRORS_INVALID = 0.05  # above this share the latencies are those of a different, lighter load
 FEW_CHECKED = 0.05
@@ -29,12 +29,12 @@ _KEPT_UP = 0.99
 
 
 def wrong_answers(case: TrialCase) -> Finding | None:
-    """An answer differs from the model's own."""
+    """A response differs from the model's own prediction."""
     counts = case.metrics.counts
     if not counts.wrong:
         return None
-    text = f"{grouped(counts.wrong)} of {grouped(counts.checked)} checked answers were wrong."
-    remedy = "A server that answers wrongly has no speed: mend it (or its --model, its precision knob) first."
+    text = f"{grouped(counts.wrong)} of {grouped(counts.checked)} checked responses were wrong."
+    remedy = "The speed of wrong responses means nothing: correct the server (or --model, or its precision knob) first."
     return finding(WRONG_ANSWERS, Verdict.INVALID, text, remedy, wrong=counts.wrong)
 
 
@@ -45,14 +45,14 @@ def errors(case: TrialCase) -> Finding | None:
     if not unanswered or not counts.sent:
         return None
     share = unanswered / counts.sent
-    kinds = [("failed", counts.error), ("timed out", counts.timeout), ("unanswered at the end", counts.aborted)]
+    kinds = [("failed", counts.error), ("timed out", counts.timeout), ("still open at the end", counts.aborted)]
     listed = ", ".join(f"{grouped(count)} {what}" for what, count in kinds if count)
     texts: dict[str, int] = {}
     for report in case.data.reports:
         for message, count in report.errors.items():
             texts[message] = texts.get(message, 0) + count
     most = f"; most often: {max(texts, key=texts.__getitem__)}" if texts else ""
-    text = f"{percent(share)} of the requests brought no answer ({listed}{most})."
+    text = f"{percent(share)} of the requests got no good response ({listed}{most})."
     remedy = "Look into target.log; lower the load, or raise --timeout if the target is only slow."
     return finding(ERRORS, grade(share, 0.0, ERRORS_INVALID), text, remedy, share=share)
 
@@ -69,17 +69,17 @@ def rejections(case: TrialCase) -> Finding | None:
 
 
 def unchecked(case: TrialCase) -> Finding | None:
-    """Nobody, or hardly anybody, looked whether the answers were right."""
+    """No response, or few of them, were compared with the expected one."""
     counts = case.metrics.counts
     if not counts.ok:
         return None
     share = counts.checked / counts.ok
     if counts.checked == 0:
-        text = "No answer was compared with the right one: a server that answers nonsense fast would look as good."
-        remedy = "Use --check sample or --check all, if the model's right answers are known."
+        text = "No response was compared with the expected one: fast nonsense would look as good."
+        remedy = "Use --check sample or --check all, if the model's expected predictions are known."
         return finding(UNCHECKED, Verdict.DEGRADED, text, remedy, share=0.0)
     if share < FEW_CHECKED:
-        text = f"Only {percent(share)} of the answers were compared in full."
+        text = f"Only {percent(share)} of the responses were compared in full."
         return finding(UNCHECKED, Verdict.VALID, text, "Use --check all to compare each.", share=share)
     return None
 
@@ -95,8 +95,8 @@ def saturated(case: TrialCase) -> Finding | None:
     if queue is None or queue.index <= _GROWTH or queue.slope_z <= _GROWTH_Z or kept_up >= _KEPT_UP:
         return None
     text = (
-        f"The target did not keep up: {percent(kept_up)} of what came was answered within the window, and at its end "
-        f"{queue.index:.1f} times as many requests were waiting as on average."
+        f"The target did not keep up: {percent(kept_up)} of the requests got a response within the window, and at its "
+        f"end {queue.index:.1f} times as many requests were waiting as on average."
     )
     remedy = "There is no steady latency at this rate: lower --rate below the throughput seen here."
     return finding(SATURATED, Verdict.DEGRADED, text, remedy, growth=queue.index, kept_up=kept_up)

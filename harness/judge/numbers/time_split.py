@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+import numpy as np
 
 from harness.clock import NS_PER_MS
 from harness.judge.metrics import Steps, TimeSplit
@@ -15,7 +16,6 @@ from harness.record.server_statistics import FAMILIES, TRITON_STATISTICS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from harness.judge.metrics import TrialMetrics
@@ -25,15 +25,17 @@ if TYPE_CHECKING:
 
 SERVER_PARTS = ("queue", "batch_wait", "preprocess", "compute", "serialise")
 PER_REQUEST = "Server-Timing"
+ROUNDING_SHARE, ROUNDING_MS = 0.01, 0.01  # by which durations may be off that a server has rounded
 STEPS = ("clean", "transform", "normalise", "augment")
 
 
 def trial_split(good: RowColumns, said: ServerMeans | None, stream_ms: Mapping[str, float] | None = None) -> TimeSplit:
     """Means over good answers; a server's part over those that carry it, and what is left in `rest`.
 
-    Where no answer carries any, what the server `said` of itself as a whole stands in; not where that says that
-    requests took longer than they did. With `stream_ms`, the time from sent to the first token and from that
-    to the last, answers are divided at their tokens instead, and the server is asked only how long it let them wait.
+    Where no answer carries any, or they are longer than the response times (`overlong_parts_ms`), what the server
+    `said` of itself as a whole stands in; not where that says that requests took longer than they did. With
+    `stream_ms`, the time from sent to the first token and from that to the last, answers are divided at their tokens
+    instead, and the server is asked only how long it let them wait.
     """
     if not len(good):
         return TimeSplit(send_ms=0.0)
@@ -42,6 +44,8 @@ def trial_split(good: RowColumns, said: ServerMeans | None, stream_ms: Mapping[s
     client_ms = mean_ms_of(good["client_ns"])
     send_ms -= client_ms or 0.0
     parts_ms = {name: part for name in SERVER_PARTS if (part := mean_ms_of(good[f"{name}_ns"])) is not None}
+    if overlong_parts_ms(good) is not None:
+        parts_ms = {}
     source = PER_REQUEST if parts_ms else ""
     if not parts_ms and said is not None and said.parts_ms and send_ms + sum(said.parts_ms.values()) <= mean_ms:
         parts_ms, source = said.parts_ms, said.source
@@ -52,6 +56,20 @@ def trial_split(good: RowColumns, said: ServerMeans | None, stream_ms: Mapping[s
     rest_ms = mean_ms - send_ms - (client_ms or 0.0) - sum(parts_ms.values())
     named = {f"{name}_ms": part for name, part in parts_ms.items()}
     return TimeSplit(send_ms=send_ms, client_ms=client_ms, rest_ms=rest_ms, source=source, **named)
+
+
+def overlong_parts_ms(good: RowColumns) -> tuple[float, float] | None:
+    """What `Server-Timing` says of a response, and how long it took, on average, where the former is the longer.
+
+    None where it may be true. A server cannot have spent more time on a request than there was.
+    """
+    parts_ns = np.stack([good[f"{name}_ns"].clip(min=0) for name in SERVER_PARTS]).sum(axis=0)  # ABSENT is below 0
+    carries = parts_ns > 0
+    took_ns = good["done_ns"] - good["sent_ns"]
+    said_ms, took_ms = mean_ms_of(parts_ns[carries]), mean_ms_of(took_ns[carries])
+    if said_ms is None or took_ms is None or said_ms <= took_ms * (1 + ROUNDING_SHARE) + ROUNDING_MS:
+        return None
+    return said_ms, took_ms
 
 
 def trial_batch(good: RowColumns, said: ServerMeans | None) -> float | None:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.clock import NS_PER_MS
-from harness.judge.metrics import StreamMetrics
+from harness.judge.metrics import StreamMetrics, StreamShape
 from harness.judge.numbers.latency import pooled_latency
 from harness.judge.numbers.run_noises import THROUGHPUT
+from harness.judge.numbers.stream_tokens import StreamTokens, stream_shape
 from harness.judge.numbers.throughput import pooled_rate
 from harness.judge.numbers.time_split import weighted
 from harness.judge.numbers.trial_rows import OPEN_OUTCOMES
@@ -29,7 +30,6 @@ from harness.record.rows import ABSENT, Outcome
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     from harness.judge.numbers.run_noises import RunNoises
@@ -38,11 +38,6 @@ if TYPE_CHECKING:
     from harness.plan.slo import Bound, Slo
     from harness.record.rows import Column, Mask, Window
     from harness.record.trial_data import TrialData
-
-    Index = NDArray[np.intp]
-
-_WORKER_BITS = 40  # a worker's running numbers stay below 2^40
-_NOTHING = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -58,6 +53,8 @@ class StreamSample:
     in_flight: float
     good: int
     parts_ms: dict[str, float]
+    shape: StreamShape
+    ttfo: Durations | None = None  # None: every answer begins with its first piece
     metrics: StreamMetrics = field(init=False)
 
     def __post_init__(self) -> None:
@@ -69,6 +66,8 @@ class StreamSample:
             prompt_tokens=self.prompt_tokens,
             output_tokens=self.output_tokens,
             in_flight=self.in_flight,
+            ttfo=pooled_latency([self.ttfo]) if self.ttfo else None,
+            shape=self.shape,
         )
         object.__setattr__(self, "metrics", metrics)
 
@@ -77,11 +76,11 @@ def stream_sample(evidence: TrialData, trial: TrialRows) -> StreamSample | None:
     """The streams of one trial; None where answers were not streamed."""
     if evidence.tokens is None:
         return None
-    tokens = _Tokens(evidence.tokens)
+    tokens = StreamTokens(evidence.tokens)
     good = trial.good.where(tokens.of(trial.good) >= 0)
     still_open = trial.judged.where(trial.judged.outcome_is(*OPEN_OUTCOMES))
     return StreamSample(
-        ttft=_ttft(trial.judged),
+        ttft=_until_first(trial.judged, "first_token_ns"),
         itl=_itl(tokens, good, still_open),
         tpot=_tpot(tokens, good),
         token_rates=_token_rates(tokens, trial, good),
@@ -90,6 +89,8 @@ def stream_sample(evidence: TrialData, trial: TrialRows) -> StreamSample | None:
         in_flight=_in_flight(trial.everything, trial.window),
         good=len(good),
         parts_ms=_parts_ms(tokens, good),
+        shape=stream_shape(tokens, good),
+        ttfo=_ttfo(trial.judged),
     )
 
 
@@ -100,13 +101,20 @@ def pooled_streams(samples: Sequence[StreamSample], noises: RunNoises) -> Stream
     latencies = {
         kind: pooled_latency([getattr(sample, kind) for sample in samples], noises.of(kind)) for kind in STREAM_KINDS
     }
+    reasons = any(sample.ttfo for sample in samples)
     return StreamMetrics(
         **latencies,
         tokens_per_s=pooled_rate([sample.token_rates for sample in samples], noises.of(THROUGHPUT)),
         prompt_tokens=weighted([(sample.prompt_tokens, sample.good) for sample in samples]),
         output_tokens=weighted([(sample.output_tokens, sample.good) for sample in samples]),
         in_flight=sum(sample.in_flight for sample in samples) / len(samples),
+        ttfo=pooled_latency([each.ttfo or each.ttft for each in samples], noises.of("ttft")) if reasons else None,
+        shape=StreamShape(**{name: _pooled_share(samples, name) for name in StreamShape.__struct_fields__}),
     )
+
+
+def _pooled_share(samples: Sequence[StreamSample], name: str) -> float | None:
+    return weighted([(getattr(sample.shape, name), sample.good) for sample in samples])
 
 
 def rows_within_slo(evidence: TrialData, trial: TrialRows, slo: Slo) -> Mask | None:
@@ -117,7 +125,7 @@ def rows_within_slo(evidence: TrialData, trial: TrialRows, slo: Slo) -> Mask | N
     bounds = [bound for bound in slo.bounds if bound.metric.partition("_")[0] in STREAM_KINDS]
     if not bounds or evidence.tokens is None:
         return None
-    tokens, rows = _Tokens(evidence.tokens), trial.everything
+    tokens, rows = StreamTokens(evidence.tokens), trial.everything
     kept: Mask = np.ones(len(rows), dtype=np.bool_)
     for bound in bounds:
         value_ns = _own_value_ns(bound, tokens, rows)
@@ -125,44 +133,9 @@ def rows_within_slo(evidence: TrialData, trial: TrialRows, slo: Slo) -> Mask | N
     return kept
 
 
-class _Tokens:
-    """The token instants of a trial, flat, and where those of each row are."""
-
-    def __init__(self, table: pa.Table) -> None:
-        lists = table.column("instants_ns").combine_chunks()
-        offsets = lists.offsets.to_numpy() if table.num_rows else np.zeros(1, np.int64)
-        self.instants_ns: Column = lists.flatten().to_numpy() if table.num_rows else _NOTHING
-        self.starts: Index = (offsets[:-1] - offsets[0]).astype(np.intp)
-        self.counts: Index = np.diff(offsets).astype(np.intp)
-        worker, request = (table.column(name).to_numpy().astype(np.int64) for name in ("worker", "request"))
-        keys = (worker << _WORKER_BITS) + request
-        self._order = np.argsort(keys, kind="stable")
-        self._keys = keys[self._order]
-
-    def of(self, rows: RowColumns) -> Index:
-        """The stream of each row (rows,); -1 where no token came."""
-        keys = (rows["worker"] << _WORKER_BITS) + rows["request"]
-        if not self._keys.size:
-            return np.full(keys.size, -1, np.intp)
-        at = np.minimum(np.searchsorted(self._keys, keys), self._keys.size - 1)
-        return np.where(self._keys[at] == keys, self._order[at], -1)
-
-    def last_ns(self, streams: Index) -> Column:
-        """When the last token of each stream came."""
-        last_ns: Column = self.instants_ns[self.starts[streams] + self.counts[streams] - 1]
-        return last_ns
-
-    def gaps(self, streams: Index) -> tuple[Column, Column, Index]:
-        """Every gap of `streams`: its length, when it ended, and the place of its stream among them."""
-        gaps = np.maximum(self.counts[streams] - 1, 0)
-        place = np.repeat(np.arange(streams.size), gaps)
-        within = np.arange(place.size) - np.repeat(np.cumsum(gaps) - gaps, gaps)
-        end = self.starts[streams][place] + within + 1
-        return self.instants_ns[end] - self.instants_ns[end - 1], self.instants_ns[end], place
-
-
-def _ttft(due: RowColumns) -> Durations:
-    first_ns = due["first_token_ns"]
+def _until_first(due: RowColumns, column: str) -> Durations:
+    """From due to the instant in `column`; a request still open without it counts with its age."""
+    first_ns = due[column]
     came = first_ns != ABSENT
     waits = due.outcome_is(*OPEN_OUTCOMES) & ~came
     counted = (due.outcome_is(Outcome.OK, *OPEN_OUTCOMES) & came) | waits
@@ -170,11 +143,23 @@ def _ttft(due: RowColumns) -> Durations:
     return Durations(np.maximum(until_ns - due["due_ns"], 0)[counted], waits[counted])
 
 
-def _itl(tokens: _Tokens, good: RowColumns, still_open: RowColumns) -> Durations:
-    """Gaps between tokens; the last one of a stream still open is at least as long as it was waited for."""
+def _ttfo(due: RowColumns) -> Durations | None:
+    """Time to first output token; None where no answer begins with reasoning, and where it is not known."""
+    known = due["first_answer_ns"] != ABSENT
+    if not (due["first_answer_ns"][known] > due["first_token_ns"][known]).any():
+        return None
+    return _until_first(due, "first_answer_ns")
+
+
+def _itl(tokens: StreamTokens, good: RowColumns, still_open: RowColumns) -> Durations:
+    """Gaps between pieces; the last one of a stream still open is at least as long as it was waited for.
+
+    A response that came at one instant was not streamed, and has none.
+    """
     open_streams = tokens.of(still_open)
     begun = open_streams >= 0
-    lengths_ns, ends_ns, _ = tokens.gaps(np.concatenate([tokens.of(good), open_streams[begun]]))
+    whole = tokens.of(good)
+    lengths_ns, ends_ns, _ = tokens.gaps(np.concatenate([whole[tokens.streamed(whole)], open_streams[begun]]))
     given_up_ns = still_open["done_ns"][begun]
     values_ns = np.concatenate([lengths_ns, given_up_ns - tokens.last_ns(open_streams[begun])])
     censored = np.zeros(values_ns.size, dtype=np.bool_)
@@ -183,28 +168,36 @@ def _itl(tokens: _Tokens, good: RowColumns, still_open: RowColumns) -> Durations
     return Durations(np.maximum(values_ns, 0)[order], censored[order])
 
 
-def _tpot(tokens: _Tokens, good: RowColumns) -> Durations:
+def _tpot(tokens: StreamTokens, good: RowColumns) -> Durations:
     values_ns = _tpot_ns(tokens, good)
     values_ns = values_ns[values_ns >= 0]
     return Durations(values_ns, np.zeros(values_ns.size, dtype=np.bool_))
 
 
-def _tpot_ns(tokens: _Tokens, rows: RowColumns) -> Column:
-    """Time per output token of each row; -1 where there are not two tokens."""
-    streams = tokens.of(rows)
-    several = (rows["output_tokens"] > 1) & (streams >= 0)
+def _tpot_ns(tokens: StreamTokens, rows: RowColumns) -> Column:
+    """Time per output token of each row; -1 where there are not two instants.
+
+    (last - first) / (tokens - tokens of the first piece), which is taken to hold as many as the others. With a token in
+    each piece that is (last - first) / (tokens - 1).
+    """
     values_ns = np.full(len(rows), -1, np.int64)
-    spans_ns = tokens.last_ns(streams[several]) - rows["first_token_ns"][several]
-    values_ns[several] = np.rint(spans_ns / (rows["output_tokens"][several] - 1)).astype(np.int64)
+    begun = np.flatnonzero(tokens.of(rows) >= 0)
+    several = begun[tokens.streamed(tokens.of(rows)[begun])]
+    streams = tokens.of(rows)[several]
+    pieces = tokens.counts[streams]
+    counted = np.maximum(rows["output_tokens"][several], pieces)
+    spans_ns = tokens.last_ns(streams) - rows["first_token_ns"][several]
+    values_ns[several] = np.rint(spans_ns / (pieces - 1) * pieces / counted).astype(np.int64)
     return values_ns
 
 
-def _token_rates(tokens: _Tokens, trial: TrialRows, good: RowColumns) -> Rates:
-    """Tokens per second; a server that sends several at once is taken at its own count."""
+def _token_rates(tokens: StreamTokens, trial: TrialRows, good: RowColumns) -> Rates:
+    """Tokens per second, without those of responses that failed; several in a piece by the server's own count."""
     streams = tokens.of(good)
     pieces = int(tokens.counts[streams].sum())
     per_piece = good["output_tokens"].sum() / pieces if pieces else 1.0
-    rates: Rates = trial.rates_of(tokens.instants_ns, BATCHES) * per_piece
+    kept = trial.everything.where(trial.everything.outcome_is(Outcome.OK, Outcome.WRONG, *OPEN_OUTCOMES))
+    rates: Rates = trial.rates_of(tokens.instants_of(tokens.of(kept)), BATCHES) * per_piece
     return rates
 
 
@@ -215,7 +208,7 @@ def _in_flight(rows: RowColumns, window: Window) -> float:
     return float(np.maximum(end_ns - begin_ns, 0).sum() / (window.end_ns - window.start_ns))
 
 
-def _parts_ms(tokens: _Tokens, good: RowColumns) -> dict[str, float]:
+def _parts_ms(tokens: StreamTokens, good: RowColumns) -> dict[str, float]:
     """Means over good answers: from sent to the first token, and from that to the last."""
     if not len(good):
         return {}
@@ -224,7 +217,7 @@ def _parts_ms(tokens: _Tokens, good: RowColumns) -> dict[str, float]:
     return {"first_token": float(first_ns.mean()) / NS_PER_MS, "decode": float(decode_ns.mean()) / NS_PER_MS}
 
 
-def _own_value_ns(bound: Bound, tokens: _Tokens, rows: RowColumns) -> NDArray[np.float64]:
+def _own_value_ns(bound: Bound, tokens: StreamTokens, rows: RowColumns) -> NDArray[np.float64]:
     """The statistic that `bound` is about, of each row by itself; infinite where it never had a token."""
     kind, _, statistic = bound.metric.partition("_")
     first_ns = rows["first_token_ns"]
@@ -238,7 +231,7 @@ def _own_value_ns(bound: Bound, tokens: _Tokens, rows: RowColumns) -> NDArray[np
     return value_ns
 
 
-def _own_gap_ns(statistic: str, tokens: _Tokens, rows: RowColumns) -> NDArray[np.float64]:
+def _own_gap_ns(statistic: str, tokens: StreamTokens, rows: RowColumns) -> NDArray[np.float64]:
     """A statistic of each row's own gaps (rows,); 0 where it has none."""
     streams = tokens.of(rows)
     begun = np.flatnonzero(streams >= 0)

@@ -20,12 +20,12 @@ from harness.judge.simulation.service_time import ServiceTime, fit_service
 from harness.plan.process_layout import WHOLE, layout_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from harness.judge.numbers.trial_rows import TrialRows
-    from harness.plan.plan import Plan
+    from harness.plan.plan import Plan, Point
     from harness.record.trial_data import TrialData
 
 MS_PER_S = NS_PER_S / NS_PER_MS
@@ -45,9 +45,10 @@ class ServiceFit:
 
 
 @dataclass(frozen=True, slots=True)
-class _Trial:
-    """Means of one trial: times per batch or per request, in ms."""
+class BatchTrial:
+    """The batches of one trial, and its means: times per batch or per request, in ms."""
 
+    point: Point
     rows: NDArray[np.int64]  # (batches,)
     times_ms: NDArray[np.float64]  # (batches,)
     throughput_rps: float
@@ -56,31 +57,39 @@ class _Trial:
 
     @property
     def mean_rows(self) -> float:
+        """Rows in a batch."""
         return float(self.rows.mean())
 
     @property
     def mean_time_ms(self) -> float:
+        """Time of a batch in the model."""
         return float(self.times_ms.mean())
 
     @property
     def busy(self) -> bool:
+        """Whether the model was always at work, by how long requests waited for it."""
         return self.wait_ms > BUSY_WAIT_SHARE * self.mean_time_ms
 
     @property
     def own_ms(self) -> float:
-        """Per request, beside the model."""
+        """Time of a request beside the model."""
         return max(0.0, MS_PER_S / self.throughput_rps - self.mean_time_ms / self.mean_rows)
 
     def travel_ms(self, own_ms: float) -> float:
-        """Of the mean response, what is neither waiting nor the batch's own time."""
+        """The part of the mean response time that is neither waiting nor the batch's own time."""
         per_request_ms = float(np.average(self.times_ms, weights=self.rows))
         mean_rows = float(np.average(self.rows, weights=self.rows))
         return max(0.0, self.response_ms - self.wait_ms - per_request_ms - own_ms * mean_rows)
 
 
-def calibrate(plan: Plan, evidence: Iterable[TrialData]) -> ServiceFit:
-    """Fit to the trials with one replica of the whole model. Raises UserError where none tells of its batches."""
-    trials = [trial for each in evidence if _is_whole(plan, each) and (trial := _trial(trial_rows(each))) is not None]
+def batch_trials(plan: Plan, trials: Iterable[TrialData]) -> list[BatchTrial]:
+    """The batches of the trials with one replica of the whole model; none of a trial whose rows have no batches."""
+    found = (_trial(each.point, trial_rows(each)) for each in trials if _is_whole(plan, each))
+    return [trial for trial in found if trial is not None]
+
+
+def fit(trials: Sequence[BatchTrial]) -> ServiceFit:
+    """Fit to the batches of those trials. Raises UserError where there are none."""
     if not trials:
         raise UserError(
             "DIR: no trial of one replica, one stage and dispatch=port says how long its batches took; "
@@ -100,11 +109,11 @@ def calibrate(plan: Plan, evidence: Iterable[TrialData]) -> ServiceFit:
     )
 
 
-def _is_whole(plan: Plan, evidence: TrialData) -> bool:
-    return layout_of(plan.setting_of(evidence.point), cores=2) == WHOLE
+def _is_whole(plan: Plan, trial: TrialData) -> bool:
+    return layout_of(plan.setting_of(trial.point), cores=2) == WHOLE
 
 
-def _trial(trial: TrialRows | None) -> _Trial | None:
+def _trial(point: Point, trial: TrialRows | None) -> BatchTrial | None:
     if trial is None:
         return None
     good = trial.good
@@ -114,7 +123,8 @@ def _trial(trial: TrialRows | None) -> _Trial | None:
     # All requests of a batch tell its time to the nanosecond, so that equal pairs are one batch.
     pairs = np.unique(np.stack([told["compute_ns"], told["batch_size"]]), axis=1)
     waits_ns = np.maximum(told["queue_ns"], 0) + np.maximum(told["batch_wait_ns"], 0)
-    return _Trial(
+    return BatchTrial(
+        point=point,
         rows=pairs[1],
         times_ms=pairs[0] / NS_PER_MS,
         throughput_rps=len(good) / trial.window.seconds,

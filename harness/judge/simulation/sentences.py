@@ -24,12 +24,17 @@ def sentences(
     predictions: Sequence[Prediction],
     calibration: ServiceFit,
     pieces_ms: Sequence[float],
+    cores: int,
     rate_rps: float | None = None,
 ) -> Iterator[str]:
-    """When more replicas or stages pay, what ends it, and which cannot keep up with `rate_rps`."""
+    """When more replicas or stages pay, what ends it, and which cannot keep up with `rate_rps`.
+
+    cores: of the machine that is predicted for.
+    """
     line = f"{figure(calibration.service.slope_ms)} b + {figure(calibration.service.base_ms)} ms"
     yield (
-        f"Each process is taken to have a core of its own. A batch of b takes about {line} "
+        f"For a machine with {cores} core{'s' if cores > 1 else ''} as fast as that of the run, one for each process. "
+        f"A batch of b takes about {line} "
         f"({grouped(calibration.batches)} batches measured), a request {figure(calibration.request_ms)} ms beside it."
     )
     most_rows = calibration.largest_batch
@@ -55,7 +60,7 @@ def _behind(predictions: Sequence[Prediction], rate_rps: float) -> Iterator[str]
     if behind:
         most_rps = max(each.throughput_rps for each in behind)
         yield (
-            f"{len(behind)} of {len(predictions)} settings cannot keep up with {grouped(rate_rps)} req/s (they answer "
+            f"{len(behind)} of {len(predictions)} settings cannot keep up with {grouped(rate_rps)} req/s (they serve "
             f"{grouped(most_rps)} at most): there requests wait ever longer, and the times are of the first ones only."
         )
 

@@ -1,8 +1,10 @@
 """Percentiles over all repeats of a point, each with an interval or with a lower bound.
 
-Rows of all repeats are put together and never averaged. The interval is one of the typical run: before their rows are
-put together for it, the repeats are brought to a common level by as much as the run noise explains, and what is
-uncertain about that level widens the interval in quadrature.
+Rows of all repeats are put together and never averaged. The ends of the interval of a percentile p are the quantiles
+p - r and p + r of those rows, r = t * sqrt(p * (1 - p) / n): t is Student's for 97.5 %, n is the number of rows divided
+by their dependence (`dependence.py`). The interval is one of the typical run: before their rows are put together for
+it, the repeats are brought to a common level by as much as the run noise explains (`run_noise.py`), and the uncertainty
+of that level widens the interval in quadrature.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from harness.measure.load.ledger import Ledger
 from harness.measure.load.loop_health import LoopMonitor
 from harness.measure.load.payloads.request_classes import RequestClassTable
 from harness.measure.load.phases import NEVER_NS, Phases
+from harness.measure.load.user_counts import UserCounts
 from harness.record.histogram import DurationHistogram
 from harness.record.load_report import LoadReport
 from harness.record.recorder import Recorder
@@ -83,6 +84,7 @@ class Load:
         self.recorder = Recorder(folder / f"requests{settings.suffix}.arrow", noted=NOTED)
         self.classes = RequestClassTable(sets, settings.model)
         self.ledger = make_ledger(self.recorder, reader, self.classes.places, self.phases, settings.worker)
+        self.users = UserCounts()
         self.stop_reason: str | None = None
         self.response_times = DurationHistogram()
         self.clock: ClockOffset | None = SAME  # to the master's clock; None: not known yet
@@ -123,6 +125,11 @@ class Load:
             self.health.end()
             return True
         return False
+
+    @property
+    def measuring(self) -> bool:
+        """Whether the measure phase has begun."""
+        return self._measuring
 
     def count_response_times(self, rows: Rows) -> None:
         """Add the good responses to the histogram that is part of each report."""
@@ -177,6 +184,8 @@ class Load:
             class_slos=tuple(self.classes.slos),
             errors={**ledger.observed_errors, **ledger.errors},
             user_paced=ledger.user_paced,
+            users_lowest=self.users.lowest,
+            task_errors=self.users.exceptions,
             protocol=self.codec.name if self.codec else "",
             health=self.health.report() if final else None,
             versions=self._versions,

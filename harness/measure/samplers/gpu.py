@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.measure.samplers.reading import Reading
-from harness.record.environment import Gpu
+from harness.record.machine.environment import Gpu
 
 if TYPE_CHECKING:
     from collections.abc import Callable

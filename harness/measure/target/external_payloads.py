@@ -9,25 +9,24 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from harness.errors import UserError
+from harness.measure.target.payload_file import BODIES, read_arrays, read_bodies
 from harness.measure.target.prepared_model import prepare_bank
 from harness.plan.target_spec import project_targets
+from harness.wire.http.raw_bodies import BODY
 from harness.wire.payload_bank import FREE, Bank, BankMeta, random_bank
 from harness.wire.protocols import chats, find_protocol
-from harness.wire.raw_bodies import BODY
 from harness.wire.server_probe import ask_once, read_meta
+from harness.wire.tensors import held, json_values
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from harness.plan.plan import Plan
-
-BODIES = ".jsonl"
 
 
 class BankFile(NamedTuple):
@@ -97,10 +96,15 @@ class PayloadChoice:
 def external_bank(choice: PayloadChoice) -> Bank:
     """The bank that was chosen, without expected predictions where there are none. Raises UserError."""
     if choice.file.endswith(BODIES):
-        return _bodies(choice)
+        return read_bodies(Path(choice.file), choice.model)
+    return _fitting(_array_bank(choice), choice.protocol)
+
+
+def _array_bank(choice: PayloadChoice) -> Bank:
     meta = _metadata(choice)
     if choice.file:
-        return _served(_from_file(choice, meta), meta, choice, f"--bank {choice.file}")
+        own = read_arrays(Path(choice.file), choice.model, meta)
+        return _served(own, meta, choice, f"--bank {choice.file}")
     reference = choice.reference or (choice.model if choice.check and choice.model in _reference_models() else "")
     if reference:
         return _served(Bank.load(prepare_bank(reference)), meta, choice, f"--reference {reference}")
@@ -158,69 +162,29 @@ def _served(bank: Bank, meta: BankMeta | None, choice: PayloadChoice, flag: str)
             "give a reference model of the same shape with --reference, payloads with --bank FILE, or say --check off"
         )
     names = {"input_name": meta.input_name, "output_name": meta.output_name, "datatype": meta.datatype}
-    return replace(bank, meta=msgspec.structs.replace(own, model=choice.model, **names))
+    named = msgspec.structs.replace(own, model=choice.model, batched=meta.batched, **names)
+    return replace(bank, meta=named)
 
 
 def _fits(ours: tuple[int, ...], theirs: tuple[int, ...]) -> bool:
     return len(ours) == len(theirs) and all(FREE in (a, b) or a == b for a, b in zip(ours, theirs, strict=True))
 
 
-def _from_file(choice: PayloadChoice, meta: BankMeta | None) -> Bank:
-    """A payload bank, or any `.npz` with `inputs` (n, ...) and perhaps `expected` (n, ...)."""
-    import numpy as np
+def _fitting(bank: Bank, protocol: str) -> Bank:
+    """`bank` with its items in the datatype that the model takes. Raises UserError for values that cannot be sent."""
+    meta, to_json = bank.meta, not find_protocol(protocol).carries_bytes
+    if meta.datatype == BODY:
+        return bank
 
-    path = Path(choice.file)
-    try:
-        with np.load(path, allow_pickle=False) as parts:
-            if "meta" in parts:
-                return Bank.load(path)
-            return _plain(parts["inputs"], parts.get("expected"), choice, meta)
-    except (OSError, KeyError, ValueError, AttributeError) as error:
-        raise UserError(
-            f"--bank {path}: not a file of payloads ({error}); make one with "
-            "`np.savez(FILE, inputs=..., expected=...)`, or a .jsonl of whole request bodies"
-        ) from error
+    def fitted(values: NDArray[Any]) -> NDArray[Any]:
+        values = held(values, meta.datatype)
+        if to_json:
+            json_values(values, meta.datatype)
+        return values
 
-
-def _plain(
-    inputs: NDArray[np.float32], expected: NDArray[np.float32] | None, choice: PayloadChoice, meta: BankMeta | None
-) -> Bank:
-    import numpy as np
-
-    predictions = np.zeros(0, np.float32) if expected is None else expected
-    if len(predictions) not in (0, len(inputs)):
-        raise ValueError(f"{len(inputs)} inputs, but {len(predictions)} expected predictions")
-    own = meta or BankMeta(model=choice.model, input_shape=(), output_shape=())
-    shaped = msgspec.structs.replace(own, input_shape=inputs.shape[1:], output_shape=predictions.shape[1:])
-    return Bank(shaped, inputs, np.zeros(0, np.int64), predictions)
-
-
-def _bodies(choice: PayloadChoice) -> Bank:
-    """Whole request bodies, a JSON document per line, sent as they are: for models with several inputs, or texts."""
-    import numpy as np
-
-    try:
-        lines = [line for line in Path(choice.file).read_bytes().splitlines() if line.strip()]
-        for number, line in enumerate(lines, 1):
-            _check_line(line, number)
-    except (OSError, ValueError) as error:
-        raise UserError(f"--bank {choice.file}: {getattr(error, 'strerror', None) or error}; one JSON document a line, "
-                        "each a whole request body") from error  # fmt: skip
-    if not lines:
-        raise UserError(f"--bank {choice.file}: it is empty; one JSON document a line, each a whole request body")
-    meta = BankMeta(model=choice.model, datatype=BODY, input_shape=(FREE,), output_shape=())
-    items = tuple(np.frombuffer(line, dtype=np.uint8) for line in lines)
-    return Bank(meta, items, np.zeros(0, np.int64), np.zeros(0, np.float32))
-
-
-def _check_line(line: bytes, number: int) -> None:
-    import orjson
-
-    try:
-        orjson.loads(line)
-    except ValueError as error:
-        raise ValueError(f"line {number} is not JSON ({error})") from error
+    inputs = bank.inputs
+    return replace(bank, inputs=tuple(map(fitted, inputs)) if isinstance(inputs, tuple) else fitted(inputs))
 
 
 def _text(shape: tuple[int, ...]) -> str:
-    return ",".join(map(str, shape)) or "a single number"
+    return ",".join(map(str, shape)) or "a single value"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from harness.clock import NS_PER_S, monotonic_ns, thread_cpu_ns
@@ -113,14 +113,17 @@ def _reading(reader: StatisticsReader) -> CounterReading | None:
 
 
 def _triton_counters(body: bytes) -> Counters | None:
+    """The sum over all versions of the model: a version that stands idle adds nothing to what is done meanwhile."""
+    counters: Counters = {}
     try:
-        statistics: dict[str, Any] = json.loads(body)["model_stats"][0]
-        counters = {name: float(statistics[name]) for name in ("inference_count", "execution_count")}
-        for name, duration in statistics["inference_stats"].items():
-            counters |= {f"{name}.ns": float(duration["ns"]), f"{name}.count": float(duration["count"])}
+        for version in json.loads(body)["model_stats"]:
+            named = {name: version[name] for name in ("inference_count", "execution_count")}
+            for name, duration in version["inference_stats"].items():
+                named |= {f"{name}.ns": duration["ns"], f"{name}.count": duration["count"]}
+            counters = {name: counters.get(name, 0.0) + float(value) for name, value in named.items()}
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         return None
-    return counters
+    return counters or None
 
 
 def _prometheus_counters(body: bytes, family: Family, model: str) -> Counters | None:

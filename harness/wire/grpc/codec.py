@@ -8,13 +8,14 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.wire.codec import WireError
-from harness.wire.datatypes import DATATYPES, DTYPES
+from harness.wire.datatypes import DATATYPES
 from harness.wire.grpc.call import ask, request_of
 from harness.wire.grpc.messages import message
-from harness.wire.model_metadata import item_shape, only_input
-from harness.wire.open_inference import as_rows
+from harness.wire.http.open_inference import as_rows
+from harness.wire.model_metadata import only_input, shapes_of
 from harness.wire.payload_bank import BankMeta
 from harness.wire.protocol import Transport, WireProtocol
+from harness.wire.tensors import numbers_of, tensor_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +39,7 @@ class OpenInferenceGrpcCodec:
         meta = self._meta
         rows = as_rows(item, meta)
         tensor = {"name": meta.input_name, "datatype": meta.datatype, "shape": list(rows.shape)}
-        raw = rows.tobytes()
+        raw = tensor_bytes(rows, meta.datatype)
         return request_of(
             self._url,
             "ModelInfer",
@@ -66,7 +67,7 @@ class OpenInferenceGrpcCodec:
 
 def _numbers(response: Any, number: int, tensor: Any) -> NDArray[np.float64]:
     if response.raw_output_contents:
-        return np.frombuffer(response.raw_output_contents[number], DTYPES[tensor.datatype]).astype(np.float64)
+        return numbers_of(response.raw_output_contents[number], tensor.datatype)
     return np.array(getattr(tensor.contents, str(DATATYPES[tensor.datatype].grpc)), dtype=np.float64)
 
 
@@ -87,8 +88,7 @@ def _read_meta(url: ServerUrl, model: str) -> BankMeta:
         input_name=given.name,
         output_name=output.name,
         datatype=given.datatype,
-        input_shape=item_shape(given.shape),
-        output_shape=item_shape(output.shape),
+        **shapes_of(given.shape, output.shape),
     )
 
 
@@ -99,6 +99,7 @@ GRPC = WireProtocol(
     make_codec=OpenInferenceGrpcCodec,
     is_spoken=_is_spoken,
     read_meta=_read_meta,
+    carries_bytes=True,
     takes_rows=True,
     swept=True,
 )

@@ -9,8 +9,8 @@ from harness.files import write_whole
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, Trial
-from harness.record.environment import capture
 from harness.record.load_report import LoadReport
+from harness.record.machine.environment import capture
 from harness.record.run_dir import RunDir, RunRecord, TrialRecord
 
 POINTS = (

@@ -113,7 +113,9 @@ def test_lateness_speaks_for_an_objective_that_is_kept_in_an_open_loop():
     assert trusted(kept)
     assert not trusted(msgspec.structs.replace(kept, meets_slo=False))
     assert not trusted(msgspec.structs.replace(kept, rate_target_rps=None))
-    unsent = Finding(kind="rate", title="The asked rate was not reached", verdict=Verdict.INVALID, text="", remedy="")
+    unsent = Finding(
+        kind="rate", title="The requested rate was not reached", verdict=Verdict.INVALID, text="", remedy=""
+    )
     assert not trusted(msgspec.structs.replace(kept, findings=(LATE, unsent)))
     assert not trusted(msgspec.structs.replace(point_of(meets=True, findings=(invalid(),)), rate_target_rps=None))
 

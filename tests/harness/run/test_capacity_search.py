@@ -113,3 +113,33 @@ def test_a_target_that_answers_nothing_has_no_capacity():
     search = CapacitySearch()
     search.observe(Probe(Closed(users=32), 0.0, met=False))
     assert search.next_load() is None
+
+
+def waits_for_batches(load):
+    """p99 is 45 ms until batches fill by themselves, 30 ms from 3 415/s on, and above 37 ms again from 3 709/s on."""
+    if isinstance(load, Closed):
+        return Probe(load, 4000.0, met=None)
+    p99_ms = 45.0 if load.rate_rps < 3415 else 30.0 if load.rate_rps < 3709 else 60.0
+    return Probe(load, load.rate_rps, p99_ms <= 37.0, p99_ms / 37.0)
+
+
+def test_a_limit_that_only_high_rates_keep_is_found():
+    search = CapacitySearch()
+    rates = []
+    while (load := search.next_load()) is not None:
+        search.observe(waits_for_batches(load))
+        rates += [load.rate_rps] if isinstance(load, Poisson) else []
+    assert rates[:2] == [2800.0, 3600.0]
+    assert 3600 <= search.low_rps < 3709 <= search.high_rps <= 3800
+    assert 3415 <= search.holds_from_rps <= search.low_rps
+
+
+def test_a_target_that_misses_the_limit_at_every_rate_is_tried_above_and_then_below():
+    search = CapacitySearch()
+    rates = []
+    while (load := search.next_load()) is not None:
+        met = None if isinstance(load, Closed) else False
+        search.observe(Probe(load, 1000.0, met, 2.0))
+        rates += [load.rate_rps] if isinstance(load, Poisson) else []
+    assert rates[:5] == [700.0, 900.0, 800.0, 970.0, 420.0]
+    assert (search.low_rps, search.holds_from_rps) == (None, None)

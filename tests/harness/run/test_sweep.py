@@ -11,7 +11,7 @@ from harness.judge.trial_summaries import TrialSummaries
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, Trial
-from harness.record.environment import capture
+from harness.record.machine.environment import capture
 from harness.record.recorder import Recorder, read_rows
 from harness.record.rows import ABSENT, COLUMN_NAMES
 from harness.record.run_dir import RunDir, RunRecord, TrialRecord

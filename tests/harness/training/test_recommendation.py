@@ -37,13 +37,13 @@ def test_the_best_is_chosen_on_validation_examples_and_told_with_its_gain():
 def test_what_cannot_be_told_apart_is_said():
     _, result = sweep([0.5, 0.9, 0.9005], "learning_rate", luck=0.01)
     assert result.recommendation.tied_points == (1,)
-    assert "learning_rate=0.01 cannot be told apart from it here." in result.recommendation.sentence
+    assert "learning_rate=0.01 cannot be distinguished from it here." in result.recommendation.sentence
 
 
 def test_one_seed_tells_nothing_apart():
     _, result = sweep([0.5, 0.8, 0.9], "learning_rate", seeds=1)
     assert set(result.recommendation.tied_points) == {0, 1}
-    assert "One seed cannot tell a better value from a luckier start" in result.recommendation.sentence
+    assert "One seed cannot distinguish a better value from a lucky start" in result.recommendation.sentence
     assert result.verdict is Verdict.DEGRADED
 
 
@@ -57,7 +57,7 @@ def test_a_setting_that_diverged_is_named_and_costs_no_trust():
 def test_where_everything_diverged_there_is_no_answer():
     _, result = sweep([None, None, None], "learning_rate")
     assert result.recommendation.best_point is None
-    assert result.recommendation.sentence.startswith("No answer: every fit is INVALID")
+    assert result.recommendation.sentence.startswith("No recommendation: every fit is INVALID")
     assert result.verdict is Verdict.INVALID
 
 
@@ -94,7 +94,7 @@ def test_where_the_knob_is_a_matter_of_speed_the_fastest_of_equals_is_the_answer
     assert answer.tied_points == (0,)
     assert answer.sentence == (
         "devices=2 trains fastest: 100 examples/s (100\u2013100). "
-        "That is 2\u00d7 devices=1, and their accuracies cannot be told apart."
+        "That is 2\u00d7 devices=1, and their accuracies cannot be distinguished."
     )
 
 
@@ -108,4 +108,4 @@ def test_an_equal_that_surely_trains_faster_is_named():
 
     answer = summarise_training(plan, fits_of(plan, results)).recommendation
     assert answer.best_point == 1
-    assert "dropout=0 cannot be told apart from it here. dropout=0 trains 2\u00d7 as fast." in answer.sentence
+    assert "dropout=0 cannot be distinguished from it here. dropout=0 trains 2\u00d7 as fast." in answer.sentence

@@ -4,7 +4,7 @@ import pytest
 from fits_of import plan_of
 
 from harness.errors import UserError
-from harness.record.environment import capture
+from harness.record.machine.environment import capture
 from harness.record.run_dir import RunDir
 from harness.record.run_folder import kind_of
 from harness.training.run_dir import FitRecord, TrainingDir, TrainingRecord

@@ -6,7 +6,7 @@ import pytest
 from harness.errors import UserError
 from harness.wire.codec import WireError, error_text
 from harness.wire.grpc.messages import message
-from harness.wire.open_inference import json_end
+from harness.wire.http.open_inference import json_end
 from harness.wire.payload_bank import BankMeta, random_bank
 from harness.wire.protocols import make_codec
 from harness.wire.server_url import ServerUrl, parse_url

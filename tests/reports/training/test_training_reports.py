@@ -12,8 +12,8 @@ from harness.training.summarise import summarise_training
 from reports import TrainingInput, write_reports
 from reports.junit import junit_xml
 from reports.points_csv import append_point, points_csv
-from reports.summary_md import summary_markdown
-from reports.terminal_text import plan_text, result_text
+from reports.text.summary_md import summary_markdown
+from reports.text.terminal_text import plan_text, result_text
 from reports.training.gallery import gallery
 from reports.training.page import training_page_html as page_html
 

@@ -74,7 +74,7 @@ def test_a_simulation_is_a_table_on_the_page_and_in_a_terminal():
 
 def test_the_page_says_which_is_which_and_escapes_what_it_shows():
     html = page_html(simulated())
-    assert html.count("<h2>Replicas and stages</h2>") == html.count("<h2>Simulated: more than was run</h2>") == 1
+    assert html.count("<h2>Replicas and stages</h2>") == html.count("<h2>Simulated settings</h2>") == 1
     assert "Nothing here was measured." in html
     assert '<a href="#scaling">' in html
     assert '<a href="#simulation">' in html

@@ -60,7 +60,7 @@ def test_the_same_finding_on_many_points_is_one_paragraph():
     groups = finding_groups(example.sweep().result.points)
     assert [(group.title, group.where) for group in groups] == [
         ("Too few samples for some percentiles", "4 of 16 points"),
-        ("Answers were not all checked", "batch_size=64, 128 users"),
+        ("Not all responses were checked", "batch_size=64, 128 users"),
     ]
     assert [point for point, _, _ in groups[0].details][1] == "batch_size=4, 1 user"
     assert groups[1].details == ()
@@ -161,7 +161,7 @@ def test_a_timeline_is_scaled_and_cut_where_bins_are_empty():
 def test_a_run_of_one_verdict_says_what_it_means():
     assert page(example.one_point()).verdict_words == "believe it; 1 point VALID"
     mixed = page(example.sweep()).verdict_words
-    assert mixed == "12 points VALID, 4 DEGRADED; the run\u2019s verdict is that of its answer"
+    assert mixed == "12 points VALID, 4 DEGRADED; the run\u2019s verdict is that of the recommended point"
     assert page(example.nothing()).verdict == Verdict.INVALID
 
 

@@ -1,4 +1,4 @@
-"""When a target did not serve: it said nothing while requests were open, or nothing but refusals and failures.
+"""When a target did not serve: it sent nothing while requests were open, or only refusals and failures.
 
 A closed loop hides such times: users who wait send nothing, so that a freeze of two seconds is a handful of slow
 answers among thousands. Counted in time instead of requests it is what it is to a user who comes at any moment.

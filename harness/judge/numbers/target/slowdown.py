@@ -1,4 +1,4 @@
-"""A target that becomes slower the longer it runs, as with a leak: told apart from one that is warming up."""
+"""A target that becomes slower the longer it runs, as with a leak: as distinct from one that is warming up."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ from harness.measure.load.payloads.payload_sets import ResponseReader
 from harness.measure.load.payloads.response_check import PLAUSIBLE, RIGHT, WRONG
 from harness.plan.chat_shape import read_lengths
 from harness.record.rows import ABSENT
-from harness.wire.chat_completions import ChatCodec
 from harness.wire.credentials import Access
+from harness.wire.http.chat_completions import ChatCodec
 from harness.wire.prompt_bank import PromptBank
 from harness.wire.server_url import parse_url
 

@@ -13,14 +13,16 @@ from harness.record.rows import ABSENT
 if TYPE_CHECKING:
     from harness.measure.load.chat.conversations import Conversation, ConversationSource
     from harness.measure.load.connections.connection import ConnectionListener, ServerAddress
-    from harness.wire.chat_completions import ChatCodec, ChatStream
+    from harness.measure.load.connections.llhttp_parser import HttpResponse
+    from harness.wire.http.chat_completions import ChatCodec, ChatStream
 
 
 class StreamConnection(Connection):
     """Sends the turns of one conversation after the other; a turn that fails ends its conversation."""
 
     edge_triggered = False  # a response comes in many pieces: reading until EAGAIN would double the calls
-    __slots__ = ("_codec", "_conversation", "_source", "opening", "stream")
+    resends_when_reused = True  # llama.cpp closes after each stream, though its response says that it does not
+    __slots__ = ("_codec", "_conversation", "_is_reusable", "_source", "asked_tokens", "opening", "stream")
 
     def __init__(
         self,
@@ -34,7 +36,9 @@ class StreamConnection(Connection):
         self._codec = codec
         self._conversation: Conversation | None = None
         self.stream: ChatStream = codec.new_stream()
+        self.asked_tokens = ABSENT  # of a response that is to have exactly that length
         self.opening = False  # the request is the first turn of its conversation
+        self._is_reusable = True  # the server has not closed this connection after a whole response
         super().__init__(address, listener, {}, user)
 
     def begin(self, request: bytes, due_ns: int) -> None:
@@ -48,8 +52,16 @@ class StreamConnection(Connection):
         turn = conversation.next_turn()
         self.payload = turn.payload
         self.opening = turn.opening
+        self.asked_tokens = turn.max_tokens if self._codec.ignores_eos else ABSENT
         self.stream = self._codec.new_stream()
         super().begin(self._codec.encode(turn.messages, turn.max_tokens), due_ns)
+
+    def _finish(self, response: HttpResponse, now_ns: int) -> None:
+        super()._finish(response if self._is_reusable else response._replace(keep_alive=False), now_ns)
+
+    def _lost(self, text: str) -> None:
+        self._is_reusable = self._is_reusable and not self._may_resend
+        super()._lost(text)
 
     def _new_parser(self) -> StreamParser:
         return StreamParser(self)

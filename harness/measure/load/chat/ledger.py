@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.measure.load.phases import Phases
     from harness.record.recorder import Recorder, Rows
     from harness.record.rows import Outcome
-    from harness.wire.chat_completions import ChatStream
+    from harness.wire.http.chat_completions import ChatStream
 
     from harness.measure.load.ledger import Places  # isort: skip
 
@@ -30,7 +30,8 @@ class StreamLedger(Ledger):
         super().__init__(recorder, reader, places, phases, worker)
         name = recorder.path.name.replace("requests", "tokens")
         self._tokens = TokenRecorder(recorder.path.with_name(name), worker)
-        self._streams: list[tuple[int, int, ChatStream]] = []  # row since the last `take`, running number, stream
+        # row since the last `take`, running number, stream, length that was asked for
+        self._streams: list[tuple[int, int, ChatStream, int]] = []
         self._unwritten: list[TokenTimes] = []
 
     def open(self) -> None:
@@ -56,10 +57,13 @@ class StreamLedger(Ledger):
         """The rows since the last `take`, with the token counts and first-token times of their streams."""
         streams, self._streams = self._streams, []
         rows = super().take()
-        for row, request, stream in streams:
+        for row, request, stream, asked_tokens in streams:
             rows["first_token_ns"][row] = stream.first_ns
             rows["prompt_tokens"][row] = stream.prompt_tokens
+            rows["first_answer_ns"][row] = stream.answer_ns
             rows["output_tokens"][row] = stream.output_tokens
+            rows["usage_tokens"][row] = stream.usage_tokens
+            rows["asked_tokens"][row] = asked_tokens
             self._unwritten.append(TokenTimes(request, stream.instants_ns))
         return rows
 
@@ -78,4 +82,5 @@ class StreamLedger(Ledger):
 
     def _note(self, connection: Connection) -> None:
         if isinstance(connection, StreamConnection) and connection.stream.first_ns != ABSENT:
-            self._streams.append((self._row, self.recorder.rows_added, connection.stream))
+            number = self.recorder.rows_added
+            self._streams.append((self._row, number, connection.stream, connection.asked_tokens))

@@ -15,11 +15,11 @@ from harness.measure.load.connections.llhttp_parser import (
     LlhttpParser,
     inflater_of,
 )
-from harness.wire.chat_completions import StreamError
 from harness.wire.failure_text import body_text
+from harness.wire.http.chat_completions import StreamError
 
 if TYPE_CHECKING:
-    from harness.wire.chat_completions import ChatStream
+    from harness.wire.http.chat_completions import ChatStream
 
 EVENT_STREAM = b"text/event-stream"
 OK, REDIRECTED = 200, 300

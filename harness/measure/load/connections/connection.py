@@ -99,6 +99,7 @@ class Connection:
     """One connection, opened on first use and again after it was lost."""
 
     edge_triggered = True  # `receive` says when there may be more to read
+    resends_when_reused = False  # only after a long idle time: else the server fails the request by closing
 
     __slots__ = (
         "_address",
@@ -156,7 +157,7 @@ class Connection:
         self.first_byte_ns = ABSENT
         self.started_ns = now_ns = monotonic_ns()
         if self.state == IDLE:
-            self._may_resend = now_ns - self._idle_since_ns > STALE_AFTER_NS
+            self._may_resend = self.resends_when_reused or now_ns - self._idle_since_ns > STALE_AFTER_NS
             self._send(now_ns)
         else:
             self.sent_ns = ABSENT

@@ -20,7 +20,7 @@ from harness.measure.load.connections.llhttp_parser import HttpResponse
 from harness.record.rows import ABSENT, Outcome
 from harness.wire.codec import HttpCodec, WireError
 from harness.wire.datatypes import DTYPES
-from harness.wire.open_inference import as_rows
+from harness.wire.http.open_inference import as_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable

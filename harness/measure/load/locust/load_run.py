@@ -127,7 +127,9 @@ class LoadRun:
             if self.load.keep_phases(now_ns) or self.load.loop.exhausted:
                 self.end("measured")
                 on_measured()
-            elif self.load.recorder.error:
+            elif self.load.measuring:
+                self.load.users.see(self._environment.runner.user_count)
+            if self.load.recorder.error and not self._ending:
                 self.end("the recorder failed", INTERRUPT_DRAIN_S)
                 on_measured()
 

@@ -98,7 +98,7 @@ class Local(Principal):
         """Print where the rows are."""
         super().on_quitting()
         if self.run is not None:
-            print(f"rows: {self.run.trial_dir}")
+            print(f"rows: {self.run.trial_dir}", file=sys.stderr)  # standard output may be JSON (--json)
 
 
 class Master(Principal):
@@ -145,7 +145,7 @@ class Master(Principal):
         super().on_quitting()
         kill_frozen_children()
         if self._dir:
-            print(f"rows: {self._dir}")
+            print(f"rows: {self._dir}", file=sys.stderr)
 
     def _on_ended(self, environment: Environment, msg: Any, **_: Any) -> None:
         del environment

@@ -14,6 +14,7 @@ import msgspec
 from locust import events
 
 from harness.errors import UserError
+from harness.measure.load.locust.users.inference_user import refuse_wait_time
 from harness.measure.load.locust.users.scenario_user import classes_of, declared
 from harness.plan.arrivals import arrivals_of
 from harness.plan.load_options import ARRIVALS, CHAT, SETTINGS, LoadOption, settings_of, values_of
@@ -93,6 +94,7 @@ def remember_token_file(parsed: Namespace) -> None:
 def trial_load(environment: Environment, trial_dir: str = "") -> TrialLoad:
     """The settings of the next test: from the file `--settings`, or else from all other options. Raises UserError."""
     parsed = environment.parsed_options
+    refuse_wait_time(environment.user_classes)
     load = read_trial_load(Path(parsed.settings)) if parsed.settings else _from_options(parsed, trial_dir)
     return msgspec.structs.replace(load, classes=classes_of(environment, load.mix))
 

@@ -15,8 +15,8 @@ from harness.measure.target.session import server_of
 from harness.plan.request_mix import CHAT
 from harness.plan.scenario import DEFAULT_METHOD, EXPLAIN, EXPLAIN_METHOD
 from harness.plan.target_spec import InProcessTarget, find_named
-from harness.wire.chat_completions import OPENAI
 from harness.wire.credentials import Access
+from harness.wire.http.chat_completions import OPENAI
 from harness.wire.protocol import AUTO
 from harness.wire.server_probe import settle_protocol
 

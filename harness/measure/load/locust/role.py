@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from harness.measure.load.locust.workers.worker_barrier import Orders
 
 BEGIN_LIMIT_S = 60.0
+NEVER_ALL_THERE = (
+    "The test ended before all users were there, so nothing was measured: give it more time (--run-time), or start "
+    "users faster (--spawn-rate)"
+)
 logger = logging.getLogger(__name__)
 
 
@@ -40,6 +44,7 @@ class Role:
         self._recorder: OtherClientRecorder | None = None
         self._spawned = False  # all users have been started
         environment.events.request.add_listener(self._on_other_request)
+        environment.events.user_error.add_listener(self._on_user_error)
 
     def on_test_start(self) -> None:
         """A test begins; Locust starts the users next."""
@@ -53,6 +58,9 @@ class Role:
     def on_test_stopping(self) -> None:
         """The test ends: its time is over, a user pressed stop, or the process is quitting."""
         if self.run is not None:
+            if not self._spawned and isinstance(self.run.load.settings.arrivals, Closed):
+                logger.error(NEVER_ALL_THERE)
+                self._environment.process_exit_code = int(ExitCode.INVALID)
             self.run.end(self._reason or self._stop_reason(), INTERRUPT_DRAIN_S if self._reason else None)
 
     def on_quitting(self) -> None:
@@ -68,6 +76,11 @@ class Role:
             logger.warning("A request of another client ended after the rows were closed: it has no row")
         else:
             self._recorder.on_request(**request)
+
+    def _on_user_error(self, exception: BaseException, **_: Any) -> None:
+        """A user has raised an exception, in `on_start` or in a task."""
+        if self.run is not None and not self.run.ended:
+            self.run.load.users.raised(exception)
 
     def stop(self, reason: str) -> None:
         """End the test, and the process too where it has no web page."""

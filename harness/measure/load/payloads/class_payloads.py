@@ -45,7 +45,7 @@ def in_rows(bank: Bank, share: ClassShare, protocol: str) -> Bank:
     rows = share.request_class.rows
     if rows == 1:
         return bank
-    if not find_protocol(protocol).takes_rows or isinstance(bank.inputs, tuple) or bank.meta.client:
+    if not find_protocol(protocol).takes_rows or not _stackable(bank):
         raise UserError(
             f"request class {share.name}: rows={rows} needs the Open Inference Protocol and items of one shape that "
             "are sent as they are; write rows=1"
@@ -54,6 +54,10 @@ def in_rows(bank: Bank, share: ClassShare, protocol: str) -> Bank:
     together = (np.arange(count)[:, None] + np.arange(rows)) % count
     expected = bank.expected[together] if len(bank.expected) else bank.expected
     return replace(bank, inputs=bank.inputs[together], labels=bank.labels[:0], expected=expected)
+
+
+def _stackable(bank: Bank) -> bool:
+    return bank.meta.batched and not isinstance(bank.inputs, tuple) and not bank.meta.client
 
 
 def _file(settings: TrialLoad, share: ClassShare) -> str | None:

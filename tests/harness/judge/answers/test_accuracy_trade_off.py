@@ -75,7 +75,7 @@ def test_the_sentence_names_what_accuracy_costs():
 
 
 def test_a_difference_of_few_payloads_is_doubted():
-    assert "on 500 payloads the two accuracies cannot be told apart" in (
+    assert "on 500 payloads the two accuracies cannot be distinguished" in (
         Asked().model("a", 4000, 0.84).model("b", 1000, 0.85).sentence()
     )
 

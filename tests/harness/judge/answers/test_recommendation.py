@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 from answers_of import invalid, point_of, quantile_of
 
@@ -53,7 +54,7 @@ def test_what_cannot_be_told_apart_is_named_and_the_smaller_recommended():
     ]
     found = recommend(points, None)
     assert (found.best_point, found.tied_points) == (1, (2, 3))
-    assert "batch_size=64 and batch_size=256 cannot be told apart from it here." in found.sentence
+    assert "batch_size=64 and batch_size=256 cannot be distinguished from it here." in found.sentence
 
 
 def test_repeats_can_tell_what_one_run_cannot():
@@ -82,7 +83,7 @@ def test_all_invalid_says_why():
     found = recommend(points, SLO)
     assert found.best_point is None
     assert found.sentence == (
-        "No answer: every point is INVALID, 3 of 3 for this reason: The generator was busy 97 % of the time. "
+        "No recommendation: every point is INVALID, 3 of 3 for this reason: The generator was busy 97 % of the time. "
         "Use more cores."
     )
 
@@ -150,7 +151,7 @@ def test_only_the_load_was_swept():
 
 
 def test_nothing():
-    assert recommend([], None).sentence == "No answer: nothing was measured."
+    assert recommend([], None).sentence == "No recommendation: nothing was measured."
 
 
 @pytest.mark.parametrize(
@@ -189,3 +190,17 @@ def test_the_fastest_is_found_whatever_the_slow_loads_of_a_setting_were():
     found = recommend(points, parse_slo("p99<50ms"))
     assert (found.best_point, found.baseline_point) == (2, 0)
     assert found.speedup.value == pytest.approx(15.0)
+
+
+def at_rate(rate_rps, *, number, meets):
+    """A point of Poisson arrivals."""
+    point = point_of(rate_rps, number=number, meets=meets)
+    return msgspec.structs.replace(point, arrivals="poisson", concurrency=None, rate_target_rps=rate_rps)
+
+
+def test_a_limit_that_lower_rates_miss_is_said_with_both_ends():
+    points = [at_rate(2800.0, number=0, meets=False), at_rate(3600.0, number=1, meets=True),
+              at_rate(3800.0, number=2, meets=False)]  # fmt: skip
+    text = recommend(points, parse_slo("p99<37ms")).sentence.replace("\u202f", " ")
+    assert "The next higher rate that was tried, 3 800 req/s, misses the objective." in text
+    assert "A lower rate, 2 800 req/s, misses the objective: there batches may wait to fill." in text

@@ -80,7 +80,7 @@ def test_each_load_has_its_own_winner_and_a_tie_is_called_one():
     assert found.sentences == (
         "replicas=1 has the highest throughput at 1 user (1.67× replicas=2).",
         "replicas=2 has the highest throughput at 32 users (1.9× replicas=1).",
-        "replicas=2 has the highest throughput at 64 users, but replicas=1 cannot be told from it.",
+        "replicas=2 has the highest throughput at 64 users, but replicas=1 cannot be distinguished from it.",
     )
     assert found.layouts[1].most_speedup is None, "the model was never cut: nothing is known of its parts"
 

@@ -24,8 +24,8 @@ from harness.judge.checks import judge_point
 from harness.judge.findings import Finding, Verdict
 from harness.judge.metrics import Latency
 from harness.plan.arrivals import Closed, Constant, Gamma, Poisson, Stage, Stages, Users, UserStage
-from harness.record.envelope import Envelope
 from harness.record.load_report import LoopHealth
+from harness.record.machine.envelope import Envelope
 from harness.record.rows import Outcome
 
 V = Verdict
@@ -473,3 +473,32 @@ def test_a_target_whose_work_is_not_known_is_no_neighbour():
         ("cpu0", "cpu_percent"): [(t / 2, 90.0) for t in range(21)],
     }
     assert "neighbours" not in found(evidence_of(closed_loop(), samples=samples_of(rates)))
+
+
+def test_users_that_are_not_there_are_counted():
+    closed = evidence_of(ROWS).point.arrivals
+    assert found(evidence_of(ROWS, reports=(report_of(ROWS, 10.0, users_lowest=closed.users),))) == {}
+    few = evidence_of(ROWS, reports=(report_of(ROWS, 10.0, users_lowest=closed.users // 4),))
+    (missing,) = [each for each in summarise_trial(few, None).findings if each.kind == "missing_users"]
+    assert missing.verdict is V.INVALID
+    assert missing.data == {"there": closed.users // 4, "asked": closed.users}
+
+
+@pytest.mark.parametrize(("compute_ms", "kinds"), [(80, {"server_timing": V.VALID}), (0.5, {})])
+def test_parts_that_are_longer_than_the_response_are_refused(compute_ms, kinds):
+    rows = closed_loop()
+    column = rows.schema.get_field_index("compute_ns")
+    said = pa.array(np.full(rows.num_rows, round(compute_ms * MS)), rows.schema.field(column).type)
+    evidence = evidence_of(rows.set_column(column, rows.schema.field(column), said))
+    assert found(evidence) == kinds
+    split = summarise_trial(evidence, None).split
+    assert split.rest_ms > 0
+    assert split.compute_ms == (None if kinds else compute_ms)
+
+
+def test_exceptions_of_tasks_are_shown():
+    report = report_of(ROWS, 10.0, task_errors={"KeyError (mine.py:7)": 40, "OSError (mine.py:9)": 2})
+    trial = summarise_trial(evidence_of(ROWS, reports=(report,)), None)
+    (shown,) = trial.findings
+    assert (shown.kind, shown.verdict, shown.data) == ("task_errors", V.DEGRADED, {"count": 42})
+    assert "KeyError (mine.py:7)" in shown.text

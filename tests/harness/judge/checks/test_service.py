@@ -69,7 +69,7 @@ def test_a_server_that_hung_before_the_window():
     )
     (found,) = [each for each in summarise_trial(evidence_of(data), SLO).findings if each.verdict is V.INVALID]
     assert found.kind == "unavailable"
-    assert "4 requests waited since before it" in found.text
+    assert "4 requests, sent before it, were still waiting" in found.text
 
 
 def test_refusals_break_the_limit_and_are_in_the_sentence():

@@ -22,7 +22,7 @@ def streams(*, due_ms, first_ms, gaps_ms, outcome=Outcome.OK, **columns):
     done_ns = np.array([each[-1] for each in instants])
     rows = rows_of(
         due_ns, done_ns - due_ns, outcome=outcome, first_token_ns=[each[0] for each in instants],
-        output_tokens=[len(each) for each in instants], **{"prompt_tokens": 7, **columns},
+        **{"prompt_tokens": 7, "output_tokens": [len(each) for each in instants], **columns},
     )  # fmt: skip
     return rows, tokens_of(instants)
 
@@ -96,7 +96,70 @@ def test_a_server_that_sends_several_tokens_at_once_is_taken_at_its_count():
                            pa.array([12], pa.int32()))  # fmt: skip
     stream = summarise_trial(evidence_of(rows, seconds=1.0, tokens=tokens), None).stream
     assert stream.tokens_per_s.value == pytest.approx(12.0)
-    assert stream.tpot.mean_ms == pytest.approx(10 / 11, rel=1e-3)
+    assert stream.itl.mean_ms == 5.0  # between pieces
+    assert stream.tpot.mean_ms == 1.25  # 4 tokens in each piece, every 5 ms
+    assert stream.shape.tokens_per_piece == 4.0
+
+
+def test_an_answer_in_one_piece_has_no_gaps_and_no_time_per_token():
+    rows, tokens = streams(
+        due_ms=[0, 100, 200], first_ms=[10, 10, 10], gaps_ms=[[0, 0, 0], [], [5]], output_tokens=[4, 8, 2]
+    )
+    case = evidence_of(rows, seconds=1.0, tokens=tokens)
+    metrics = summarise_trial(case, None)
+    stream = metrics.stream
+    assert (stream.itl.count, stream.itl.mean_ms) == (1, 5.0)
+    assert (stream.tpot.count, stream.tpot.mean_ms) == (1, 5.0)
+    assert stream.shape.unstreamed == pytest.approx(2 / 3)
+    assert "unstreamed" in {found.kind for found in metrics.findings}
+
+
+def test_an_objective_about_gaps_that_were_never_streamed_cannot_be_judged():
+    rows, tokens = steady(gap_ms=0)
+    evidence, slo = evidence_of(rows, tokens=tokens), parse_slo("tpot_mean<50ms")
+    point = summarise_point(evidence.point, [evidence], slo)
+    assert point.stream.tpot.count == 0
+    assert point.meets_slo is None
+
+
+def test_what_reasons_first_has_two_first_tokens():
+    rows, tokens = streams(
+        due_ms=[0, 100], first_ms=[10, 10], gaps_ms=[[5, 5], [5, 5]],
+        first_answer_ns=[START + 20 * MS, START + 110 * MS],
+    )  # fmt: skip
+    stream = summarise_trial(evidence_of(rows, seconds=1.0, tokens=tokens), None).stream
+    assert (stream.ttft.mean_ms, stream.ttfo.mean_ms, stream.ttfo.count) == (10.0, 15.0, 2)
+
+
+def test_without_reasoning_there_is_one_first_token():
+    rows, tokens = streams(due_ms=[0], first_ms=[10], gaps_ms=[[5]], first_answer_ns=[START + 10 * MS])
+    assert summarise_trial(evidence_of(rows, seconds=1.0, tokens=tokens), None).stream.ttfo is None
+
+
+def test_tokens_of_failed_streams_are_no_throughput():
+    rows, tokens = streams(
+        due_ms=[0, 100], first_ms=[10, 10], gaps_ms=[[5, 5, 5], [5]], outcome=[Outcome.ERROR, Outcome.OK]
+    )
+    stream = summarise_trial(evidence_of(rows, seconds=1.0, tokens=tokens), None).stream
+    assert stream.tokens_per_s.value == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("columns", "kind"),
+    [
+        ({"usage_tokens": 0, "asked_tokens": 4}, "undercounted"),
+        ({"usage_tokens": 4, "asked_tokens": 40}, "off_length"),
+        ({"usage_tokens": 4, "asked_tokens": 1}, "off_length"),
+        ({"usage_tokens": 16, "output_tokens": 16, "asked_tokens": 16}, "several_tokens"),
+        ({"usage_tokens": 4, "asked_tokens": 5}, None),
+        ({}, None),
+    ],
+)
+def test_the_form_of_answers_is_doubted(columns, kind):
+    rows, tokens = streams(due_ms=[0, 50], first_ms=[10, 10], gaps_ms=[[5, 5, 5]] * 2, **columns)
+    metrics = summarise_trial(evidence_of(rows, seconds=1.0, tokens=tokens), None)
+    doubts = {"unstreamed", "undercounted", "off_length", "several_tokens"}
+    assert {found.kind for found in metrics.findings} & doubts == ({kind} if kind else set())
 
 
 def test_other_loads_have_no_streams():

@@ -8,7 +8,7 @@ import pytest
 
 from harness.measure.samplers.gpu import GpuAbsentError, Gpus
 from harness.measure.samplers.sampler import make_readers
-from harness.record.environment import Gpu
+from harness.record.machine.environment import Gpu
 
 
 class FakeNvml:

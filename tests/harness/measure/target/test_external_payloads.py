@@ -174,3 +174,68 @@ def test_metadata_that_lies_is_found_out_by_the_first_request(server_of, reply, 
 def test_a_server_that_is_not_there_is_named():
     with pytest.raises(UserError, match=r"127\.0\.0\.1:1.*no response"):
         ask_once("http://127.0.0.1:1", "http-json", known())
+
+
+def saved(path, **arrays):
+    np.savez(path, **arrays)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.npz", lambda _: b"", "neither .npz nor .npy"),
+        ("a.npz", lambda _: b"not a zip at all", "neither .npz nor .npy"),
+        ("a.csv", lambda _: "t\n0.0\n".encode("utf-16"), "neither .npz nor .npy"),
+        ("a.npz", lambda path: saved(path, inputs=np.ones((8, 4)))[:300], "damaged, perhaps cut off"),
+        ("a.npz", lambda path: saved(path, inputs=np.float32(3)), "a single value"),
+        ("a.npz", lambda path: saved(path, inputs=np.zeros((0, 4))), "holds nothing"),
+        ("a.npz", lambda path: saved(path, inputs=np.ones((2, 4)), expected=np.array(["a", "b"])), "must be numbers"),
+        ("a.npz", lambda path: saved(path, inputs=np.ones((2, 4), complex)), "complex128 is no datatype|does not fit"),
+    ],
+)
+def test_a_file_that_is_none_is_refused_in_one_line(server_of, tmp_path, name, content, says):
+    path = tmp_path / name
+    path.write_bytes(content(tmp_path / "whole.npz"))
+    with pytest.raises(UserError, match=says) as caught:
+        external_bank(choice_of(server_of(), file=str(path)))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_npy_file_holds_inputs(server_of, tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((3, 4), np.float32))
+    assert external_bank(choice_of(server_of(), file=str(tmp_path / "a.npy"))).inputs.shape == (3, 4)
+
+
+def test_the_value_that_the_model_cannot_take_is_named_wherever_it_is(server_of, tmp_path):
+    inputs = np.zeros((3, 4), np.float32)
+    inputs[2, 1] = 0.5
+    np.savez(tmp_path / "a.npz", inputs=inputs)
+    url = server_of(inputs=[tensor("in", [-1, 4], "UINT8")])
+    with pytest.raises(UserError, match=r"0\.5 does not fit UINT8"):
+        external_bank(choice_of(url, file=str(tmp_path / "a.npz")))
+    inputs[2, 1] = np.nan
+    np.savez(tmp_path / "a.npz", inputs=inputs)
+    with pytest.raises(UserError, match="nan is no number in JSON"):
+        external_bank(choice_of(server_of(), file=str(tmp_path / "a.npz")))
+    assert np.isnan(
+        external_bank(choice_of(server_of(), protocol="http-binary", file=str(tmp_path / "a.npz"))).inputs
+    ).any()
+
+
+def test_without_metadata_an_array_keeps_its_own_type(server_of, tmp_path):
+    np.savez(tmp_path / "a.npz", inputs=np.array([[101, 16_777_217]]), expected=np.array([[101, 16_777_217]]))
+    bank = external_bank(choice_of(server_of(), protocol="json:/x", file=str(tmp_path / "a.npz")))
+    assert (bank.meta.datatype, bank.inputs.tolist()) == ("INT64", [[101, 16_777_217]])
+    bank.save(tmp_path / "kept.npz")
+    assert Bank.load(tmp_path / "kept.npz").expected.tolist() == [[101, 16_777_217]]
+
+
+def test_a_model_without_a_batch_axis_takes_all_of_its_numbers(server_of):
+    bank = external_bank(choice_of(server_of(inputs=[tensor("in", [16])], outputs=[tensor("out", [2])]), shape=(16,)))
+    assert (bank.inputs.shape[1:], bank.meta.output_shape, bank.meta.batched) == ((16,), (2,), False)
+
+
+def test_one_body_may_be_a_whole_file(server_of, tmp_path):
+    (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{\n "a": 1}\n')
+    assert external_bank(choice_of(server_of(), file=str(tmp_path / "a.json"))).inputs[0].tobytes() == b'{\n "a": 1}'

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from harness.record.model_card import ModelCard
-from harness.wire.open_inference import OpenInferenceBinaryCodec, OpenInferenceJsonCodec
+from harness.wire.http.open_inference import OpenInferenceBinaryCodec, OpenInferenceJsonCodec
+from harness.wire.http.tf_serving import TfServingCodec
 from harness.wire.payload_bank import BankMeta
 from harness.wire.server_url import ServerUrl
-from harness.wire.tf_serving import TfServingCodec
 from targets.servers.http.routes import Action
 from targets.servers.protocols.errors import ProtocolError
 from targets.servers.protocols.protocol import ProtocolLayer

@@ -10,13 +10,20 @@ import sys
 import msgspec
 from locust.util.load_locustfile import load_locustfile
 
+from harness.errors import UserError
+from harness.measure.load.locust.users.inference_user import refuse_wait_time
 from harness.measure.load.locust.users.scenario_user import PREDICT, declared
 from harness.plan.scenario import Scenario
 
 
 def main() -> int:
-    """Print the declarations."""
+    """Print the declarations; exit code 2 where the scenario cannot be used."""
     users = load_locustfile(sys.argv[1])[0]
+    try:
+        refuse_wait_time(users.values())
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return int(error.exit_code)
     user = next((each for each in users.values() if getattr(each, "request_classes", None)), declared())
     scenario = Scenario(
         classes=dict(user.request_classes or PREDICT),

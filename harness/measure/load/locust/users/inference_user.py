@@ -7,16 +7,28 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from gevent.event import Event
 from locust import task
 
+from harness.errors import UserError
 from harness.measure.load.locust.current_run import run_of
 from harness.measure.load.locust.users.scenario_user import PREDICT, ScenarioUser
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from locust import User
     from locust.env import Environment
 
     from harness.measure.load.locust.load_run import LoadRun
     from harness.plan.request_mix import RequestClass
+
+
+def refuse_wait_time(users: Iterable[type[User]]) -> None:
+    """Raise UserError where an InferenceUser has a `wait_time`: its requests do not come from tasks that could wait."""
+    for user in users:
+        if issubclass(user, InferenceUser) and user.wait_time is not InferenceUser.wait_time:
+            raise UserError(
+                f"{user.__name__}.wait_time: an InferenceUser sends by the arrivals of the load and never waits; give "
+                "--think-time, for example --think-time 0.5s, or derive it from SweepspotUser"
+            )
 
 
 class InferenceUser(ScenarioUser):

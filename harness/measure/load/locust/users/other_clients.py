@@ -6,16 +6,21 @@ reports: from the call to the end of the response, without the first byte.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from locust.exception import CatchResponseError
 
 from harness.clock import NS_PER_MS, NS_PER_S, monotonic_ns, wall_time
 from harness.measure.load.ledger import REJECTED_STATUS, ObservedRequest
+from harness.measure.load.timeout_errors import is_timeout
 from harness.record.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
     from harness.measure.load.generator import Load
+
+OTHER_CLOCK_NS = 60 * NS_PER_S  # a client may report a request later than it ended, but not by that much
+logger = logging.getLogger(__name__)
 
 
 class OtherClientRecorder:
@@ -23,6 +28,7 @@ class OtherClientRecorder:
 
     def __init__(self, load: Load) -> None:
         self._load = load
+        self._warned = False
         # Locust's instants are wall-clock time; those of rows are CLOCK_MONOTONIC.
         self._wall_offset_ns = wall_time().timestamp() * NS_PER_S - monotonic_ns()
 
@@ -41,7 +47,7 @@ class OtherClientRecorder:
         duration_ns = round((response_time or 0) * NS_PER_MS)
         start_ns = monotonic_ns() - duration_ns
         if start_time is not None:
-            start_ns = round(start_time * NS_PER_S - self._wall_offset_ns)
+            start_ns = self._started(start_time, start_ns)
         status = getattr(response, "status_code", 0) or ABSENT
         outcome = outcome_of(status, exception)
         seen = ObservedRequest(
@@ -54,6 +60,16 @@ class OtherClientRecorder:
         )
         self._load.ledger.observed(seen, self._load.classes.place(name, request_type, fed=False))
 
+    def _started(self, start_time: float, by_duration_ns: int) -> int:
+        """The start by the client's own clock; by the duration where that clock is not `time.time()`."""
+        start_ns = round(start_time * NS_PER_S - self._wall_offset_ns)
+        if abs(start_ns - by_duration_ns) <= OTHER_CLOCK_NS:
+            return start_ns
+        if not self._warned:
+            self._warned = True
+            logger.warning("start_time of events.request is not time.time(): requests are taken as ended when reported")
+        return by_duration_ns
+
 
 def outcome_of(status: int, exception: Exception | None) -> Outcome:
     """The outcome of a row by the status and the exception that a client reports."""
@@ -63,8 +79,7 @@ def outcome_of(status: int, exception: Exception | None) -> Outcome:
         return Outcome.REJECTED
     if isinstance(exception, CatchResponseError) and 200 <= status < 300:
         return Outcome.WRONG  # the task itself has rejected the response
-    timed_out = isinstance(exception, TimeoutError) or "timeout" in type(exception).__name__.lower()
-    return Outcome.TIMEOUT if timed_out else Outcome.ERROR
+    return Outcome.TIMEOUT if is_timeout(exception) else Outcome.ERROR
 
 
 def _text(outcome: Outcome, status: int, exception: Exception) -> str:

@@ -144,7 +144,7 @@ class SweepspotUser(LeanHttpUser):
             number, request = run.load.engine.next_payload()
             return Call(request, number)
         if isinstance(payload, np.ndarray):
-            return Call(codec.encode(payload.astype(np.float32)), self.place("infer, own payload", "POST"), unchecked)
+            return Call(codec.encode(payload), self.place("infer, own payload", "POST"), unchecked)
         try:
             return Call(run.load.engine.request(payload), payload)
         except IndexError as error:

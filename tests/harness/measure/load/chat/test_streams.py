@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 
 import pytest
 
@@ -81,6 +82,26 @@ def test_a_stream_has_its_tokens_on_record(serve, chat):
     assert report.request_classes == ("chat",)
 
 
+def test_a_row_has_what_was_asked_what_was_counted_and_when_the_answer_began(serve, chat):
+    thought = event({"choices": [{"delta": {"reasoning": "hm"}}]})
+    answer = [HEAD, chunk(thought), "wait", chunk(token("Hello", "stop") + USAGE + DONE), b"0\r\n\r\n"]
+
+    def script(number, request, connection):
+        for piece in answer:
+            if piece != "wait":
+                connection.sendall(piece)
+            else:
+                time.sleep(0.01)
+        return []
+
+    rows, _ = chat(serve(script), words={"output_tokens": "7"}).run(1)
+    row = rows[0]
+    assert (row["asked_tokens"], row["usage_tokens"], row["output_tokens"]) == (7, 2, 2)
+    assert row["first_answer_ns"] - row["first_token_ns"] > 5_000_000  # the server sleeps for 10 ms between them
+    rows, _ = chat(serve(script), words={"output_tokens": "7", "ignore_eos": "off"}).run(1)
+    assert rows[0]["asked_tokens"] is None
+
+
 def test_an_event_split_over_packets_is_one_event(serve, chat):
     whole = b"".join(GOOD)
     pieces = [whole[start : start + 7] for start in range(0, len(whole), 7)]
@@ -148,7 +169,7 @@ def whole(status, kind, body):
         (whole(b"204 Gone quiet", b"text/plain", b""), "HTTP 204: no event stream, but text/plain: an empty body"),
         (
             [HEAD, chunk(DONE), b"0\r\n\r\n"],
-            "the answer is empty: the stream ended with [DONE] and without any output",
+            "the response is empty: the stream ended with [DONE] and without any output",
         ),
     ],
 )
@@ -234,7 +255,8 @@ def test_the_context_grows_with_the_turns_and_a_conversation_ends(serve, chat):
 
 
 def test_a_turn_that_fails_ends_its_conversation(serve, chat):
-    server = serve(lambda number, request, connection: "close" if number == 1 else GOOD)
+    failure = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n"
+    server = serve(lambda number, request, connection: failure if number == 1 else GOOD)
     chat(server, words={"turns": "5"}).run(3)
     assert [len(each["messages"]) for each in asked(server)[:3]] == [1, 3, 1]
 
@@ -258,3 +280,18 @@ def test_the_same_seed_says_the_same(serve, chat):
         return [(each["messages"], each["max_tokens"]) for each in asked(server)[:8]]
 
     assert said(1) == said(1) != said(2)
+
+
+def test_a_server_that_closes_after_each_stream_unannounced_costs_one_request_sent_again(serve, chat):
+    used = set()
+
+    def script(number, request, connection):
+        first = connection not in used
+        used.add(connection)
+        return GOOD if first else "close"
+
+    load = chat(serve(script))
+    rows, report = load.run(8, users=2)
+    assert (report.ok, report.error) == (len(rows), 0)
+    assert len(rows) >= 8
+    assert report.resent == 2  # once for each user: then their connections are not used twice

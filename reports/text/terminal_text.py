@@ -9,12 +9,12 @@ from harness.plan.plan import Plan
 from reports import units
 from reports.kinds import texts_of
 from reports.labels import printable, verdict_counts
-from reports.terminal_table import Terminal
+from reports.text.terminal_table import Terminal
 
 if TYPE_CHECKING:
     from harness.training.plan import TrainingPlan
     from reports.report_input import BaseReportInput
-    from reports.run_texts import RunTexts
+    from reports.text.run_texts import RunTexts
 
 MAX_MISSING = 10
 
@@ -43,9 +43,10 @@ def plan_text(plan: Plan | TrainingPlan, seconds: float | None = None) -> str:
     if plan.fixed:
         lines.append(f"set: {setting_text(plan.fixed)}")
     lines += [f"left out: {reason}" for reason in plan.left_out]
-    lines += [f"  {number:>3}  {texts.trial(trial)}" for number, trial in enumerate(plan.trials, 1)]
+    listed = [texts.trial(trial) for trial in plan.trials] or [point.slug for point in plan.points]
+    lines += [f"  {number:>3}  {text}" for number, text in enumerate(listed, 1)]
     if seconds is not None:
-        at_most = isinstance(plan, Plan) and plan.precision is not None
+        at_most = isinstance(plan, Plan) and (plan.precision or plan.budget_seconds) is not None
         lines.append(f"{'at most' if at_most else 'about'} {units.duration(seconds)}")
     return "\n".join(map(printable, lines))
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.wire.chat_completions import ChatCodec, ChatStream, StreamError
+from harness.wire.http.chat_completions import ChatCodec, ChatStream, StreamError
 from harness.wire.server_url import parse_url
 
 
@@ -115,7 +115,7 @@ def test_a_finish_reason_of_a_whole_answer_is_none(reason):
     "body", [DONE, token("", "stop") + USAGE + DONE, event({"choices": []}) + DONE, event({"type": "ping"}) + DONE]
 )
 def test_a_stream_without_output_is_an_error_unless_it_is_allowed(body):
-    with pytest.raises(StreamError, match="the answer is empty"):
+    with pytest.raises(StreamError, match="the response is empty"):
         read(body)
     stream = ChatStream(allow_empty=True)
     stream.feed(body, 1)

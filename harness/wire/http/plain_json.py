@@ -16,8 +16,9 @@ import orjson
 
 from harness.errors import UserError
 from harness.wire.codec import HttpCodec, WireError, http_post
-from harness.wire.open_inference import as_rows, flat_numbers
+from harness.wire.http.open_inference import as_rows, flat_numbers
 from harness.wire.protocol import WireProtocol
+from harness.wire.tensors import json_values
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,7 +84,7 @@ class PlainJsonCodec(HttpCodec):
 
     def encode(self, item: NDArray[Any]) -> bytes:
         """The whole request for an item (*input_shape)."""
-        (row,) = as_rows(item, self._meta)
+        row = json_values(as_rows(item, self._meta)[0], self._meta.datatype)
         body = orjson.dumps(self._form.wrap(row), option=orjson.OPT_SERIALIZE_NUMPY)
         return http_post(self._url, self._form.path, _HEADERS, body)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from harness.judge.findings import JudgedPoint
     from reports.report_input import BaseReportInput
-    from reports.run_texts import RunTexts
+    from reports.text.run_texts import RunTexts
     from reports.views.findings import FindingGroup
 
 MAX_POINTS = 100

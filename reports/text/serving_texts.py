@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.plan.arrivals import Closed
+from harness.plan.plan import first_look_seconds, trial_overhead_seconds
 from reports import units
 from reports.csv_columns import csv_columns
 from reports.labels import load_number, point_label
-from reports.run_texts import RunTexts, knob_columns, verdict_cell, with_interval
+from reports.text.run_texts import RunTexts, knob_columns, verdict_cell, with_interval
 from reports.views.points_table import SLO_WORDS
 
 if TYPE_CHECKING:
     from harness.judge.metrics import PointMetrics
     from harness.plan.plan import Plan
-    from reports.run_texts import Columns
+    from reports.text.run_texts import Columns
 
 
 def serving_texts(plan: Plan) -> RunTexts[PointMetrics]:
     """The texts of `plan`."""
-    most = "at most " if plan.precision is not None else ""
     return RunTexts(
         subject=plan.target,
         label=point_label,
@@ -31,7 +31,7 @@ def serving_texts(plan: Plan) -> RunTexts[PointMetrics]:
             f"Target {plan.target}",
             f"model {plan.model}",
             f"{units.duration(plan.seconds)} per trial",
-            f"{most}{units.several(plan.repeats, 'repeat')}",
+            _repeats(plan),
             *([f"objective {plan.slo}"] if plan.slo else []),
         ],
         plan_lines=_plan_lines(plan),
@@ -52,15 +52,32 @@ def serving_texts(plan: Plan) -> RunTexts[PointMetrics]:
     )
 
 
+def _repeats(plan: Plan) -> str:
+    if plan.budget_seconds is not None:
+        return f"{units.several(len(plan.trials), 'trial')} within a budget of {units.duration(plan.budget_seconds)}"
+    return f"{'at most ' if plan.precision is not None else ''}{units.several(plan.repeats, 'repeat')}"
+
+
 def _plan_lines(plan: Plan) -> list[str]:
-    trial = f"{units.duration(plan.load.warmup_s)} + {units.duration(plan.seconds)}"
-    most = "at most " if plan.precision is not None else ""
-    size = f"{units.several(len(plan.points), 'point')} x {most}{units.several(plan.repeats, 'repeat')}"
-    return [
+    lines = [
         f"{plan.name}: {plan.target}, {plan.model}, {plan.scenario}",
-        f"{size} = {units.several(len(plan.trials), 'trial')} of {trial}, seed {plan.seed}",
+        f"{_size(plan)}, seed {plan.seed}",
         f"objective: {plan.slo or 'none'}",
     ]
+    if plan.budget_seconds is None:
+        return lines
+    first_s = first_look_seconds(plan)
+    left = int((plan.budget_seconds - first_s) / (plan.seconds + trial_overhead_seconds(plan)))
+    rest = f"the rest, up to {units.several(left, 'trial')}, goes to the points that may be the best"
+    return [*lines, f"budget: one trial of each takes about {units.duration(first_s)}; {rest}"]
+
+
+def _size(plan: Plan) -> str:
+    trial = f"{units.duration(plan.load.warmup_s)} + {units.duration(plan.seconds)}"
+    points = units.several(len(plan.points), "point")
+    if plan.budget_seconds is not None:
+        return f"{points} within {units.duration(plan.budget_seconds)}, in trials of {trial}"
+    return f"{points} x {_repeats(plan)} = {units.several(len(plan.trials), 'trial')} of {trial}"
 
 
 def _terminal_columns(plan: Plan) -> Columns[PointMetrics]:

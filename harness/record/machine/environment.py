@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.record.host import CgroupLimits, Cpu, System, read_cpu, read_limits, read_system
+from harness.record.machine.host import CgroupLimits, Cpu, System, read_cpu, read_limits, read_system
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[3]
 PACKAGES = (
     *("tensorflow", "keras", "torch", "jax", "onnxruntime", "openvino", "ai-edge-litert", "numpy", "scipy"),
     *("scikit-learn", "pyarrow", "locust", "gevent", "uvloop", "httptools", "orjson", "msgspec", "psutil"),

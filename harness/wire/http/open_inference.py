@@ -10,10 +10,10 @@ import orjson
 
 from harness.wire.bounded_http import OK
 from harness.wire.codec import HttpCodec, WireError, http_post
-from harness.wire.datatypes import DTYPES
-from harness.wire.model_metadata import ask, item_shape, only_input, read_document
+from harness.wire.model_metadata import ask, only_input, read_document, shapes_of
 from harness.wire.payload_bank import BankMeta
 from harness.wire.protocol import WireProtocol
+from harness.wire.tensors import held, json_values, numbers_of, tensor_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +37,7 @@ class OpenInferenceJsonCodec(HttpCodec):
     def encode(self, item: NDArray[Any]) -> bytes:
         """The whole request for one item, or for several of one length along a batch axis."""
         rows = as_rows(item, self._meta)
-        tensor = self._tensor(rows) | {"data": rows.reshape(-1)}
+        tensor = self._tensor(rows) | {"data": json_values(rows.reshape(-1), self._meta.datatype)}
         body = orjson.dumps({"inputs": [tensor]}, option=orjson.OPT_SERIALIZE_NUMPY)
         return http_post(self._url, self._path, _JSON, body)
 
@@ -60,7 +60,7 @@ class OpenInferenceBinaryCodec(OpenInferenceJsonCodec):
     def encode(self, item: NDArray[Any]) -> bytes:
         """The whole request, which asks for a binary response."""
         rows = as_rows(item, self._meta)
-        raw = rows.tobytes()
+        raw = tensor_bytes(rows, self._meta.datatype)
         tensor = self._tensor(rows) | {"parameters": {"binary_data_size": len(raw)}}
         head = orjson.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}})
         headers = f"Content-Type: application/octet-stream\r\nInference-Header-Content-Length: {len(head)}\r\n"
@@ -77,7 +77,7 @@ class OpenInferenceBinaryCodec(OpenInferenceJsonCodec):
                 if tensor["name"] == self._meta.output_name:
                     if size is None:
                         return flat_numbers(tensor["data"])
-                    return np.frombuffer(body[offset : offset + size], DTYPES[tensor["datatype"]]).astype(np.float64)
+                    return numbers_of(body[offset : offset + size], tensor["datatype"])
                 offset += size or 0
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
@@ -85,9 +85,12 @@ class OpenInferenceBinaryCodec(OpenInferenceJsonCodec):
 
 
 def as_rows(item: NDArray[Any], meta: BankMeta) -> NDArray[Any]:
-    """`item` in the protocol's datatype, with a batch axis in front unless it has several rows already."""
-    rows = item if item.ndim > len(meta.input_shape) else item[None]
-    return np.ascontiguousarray(rows, dtype=DTYPES[meta.datatype])
+    """`item` in the model's datatype, with a batch axis in front unless it has several rows or the model has none.
+
+    Raises UserError for a value that the datatype cannot hold.
+    """
+    whole = item.ndim > len(meta.input_shape) or not meta.batched
+    return np.ascontiguousarray(held(item if whole else item[None], meta.datatype))
 
 
 def json_end(body: bytes) -> int:
@@ -148,8 +151,7 @@ def _meta(model: str, document: Any) -> BankMeta:
         input_name=given["name"],
         output_name=output["name"],
         datatype=given["datatype"],
-        input_shape=item_shape(given["shape"]),
-        output_shape=item_shape(output["shape"]),
+        **shapes_of(given["shape"], output["shape"]),
     )
 
 
@@ -171,6 +173,7 @@ HTTP_BINARY = WireProtocol(
     make_codec=OpenInferenceBinaryCodec,
     post_path=_post_path,
     read_meta=_read_meta,
+    carries_bytes=True,
     takes_rows=True,
     swept=True,
 )

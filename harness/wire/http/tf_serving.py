@@ -10,10 +10,11 @@ import orjson
 from harness.wire.bounded_http import OK
 from harness.wire.codec import HttpCodec, WireError, http_post
 from harness.wire.datatypes import DATATYPES
-from harness.wire.model_metadata import ask, item_shape, only_input, read_document
-from harness.wire.open_inference import as_rows, flat_numbers
+from harness.wire.http.open_inference import as_rows, flat_numbers
+from harness.wire.model_metadata import ask, only_input, read_document, shapes_of
 from harness.wire.payload_bank import BankMeta
 from harness.wire.protocol import WireProtocol
+from harness.wire.tensors import json_values
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +39,8 @@ class TfServingCodec(HttpCodec):
 
     def encode(self, item: NDArray[Any]) -> bytes:
         """The whole request for one item, or for several of one length along a batch axis."""
-        body = orjson.dumps({"instances": as_rows(item, self._meta)}, option=orjson.OPT_SERIALIZE_NUMPY)
+        rows = json_values(as_rows(item, self._meta), self._meta.datatype)
+        body = orjson.dumps({"instances": rows}, option=orjson.OPT_SERIALIZE_NUMPY)
         return http_post(self._url, self._path, "Content-Type: application/json\r\n", body)
 
     def decode(self, body: bytes) -> NDArray[np.float64]:
@@ -73,8 +75,7 @@ def _meta(model: str, document: Any) -> BankMeta:
         input_name=input_name,
         output_name=output_name,
         datatype=_TYPES[given["dtype"]],
-        input_shape=item_shape([int(dim["size"]) for dim in given["tensor_shape"]["dim"]]),
-        output_shape=item_shape([int(dim["size"]) for dim in output["tensor_shape"]["dim"]]),
+        **shapes_of(*([int(dim["size"]) for dim in each["tensor_shape"]["dim"]] for each in (given, output))),
     )
 
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.wire import sse
-from harness.wire.sse import SseError, SseParser
+from harness.wire.http import sse
+from harness.wire.http.sse import SseError, SseParser
 
 
 def events_of(*pieces):

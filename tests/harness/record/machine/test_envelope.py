@@ -3,7 +3,7 @@
 import pytest
 
 from harness.errors import RunError
-from harness.record.envelope import Envelope, Lateness, envelope_path, keep, kept
+from harness.record.machine.envelope import Envelope, Lateness, envelope_path, keep, kept
 
 ENVELOPE = Envelope(
     fingerprint="abc",

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.record.host import CgroupLimits, read_limits
+from harness.record.machine.host import CgroupLimits, read_limits
 
 
 @pytest.fixture

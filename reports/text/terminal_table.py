@@ -34,7 +34,7 @@ class Terminal:
 
     @property
     def narrow(self) -> bool:
-        """Whether a table should leave out what an answer can be read without."""
+        """Whether a table should leave out the columns that are not essential."""
         return self._console.width < _NARROW
 
     def table(

@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.record.environment import Environment, capture, read_checkout
-from harness.record.host import FLAGS_OF_NOTE
+from harness.record.machine.environment import Environment, capture, read_checkout
+from harness.record.machine.host import FLAGS_OF_NOTE
 
 pytestmark = pytest.mark.process
 
@@ -115,7 +115,7 @@ def test_the_revision_of_a_checkout_and_whether_it_was_changed(tmp_path):
 
 def test_nothing_heavy_is_imported():
     code = (
-        "import sys\nfrom harness.record.environment import capture\ncapture()\n"
+        "import sys\nfrom harness.record.machine.environment import capture\ncapture()\n"
         "print({name.partition('.')[0] for name in sys.modules}"
         " & {'tensorflow', 'keras', 'numpy', 'pyarrow', 'scipy', 'locust', 'gevent'})"
     )

@@ -12,9 +12,9 @@ import orjson
 from harness.wire.bounded_http import OK
 from harness.wire.codec import HttpCodec, http_post
 from harness.wire.failure_text import body_text, failure_of, quoted
+from harness.wire.http.sse import SseError, SseParser
 from harness.wire.model_metadata import ask
 from harness.wire.protocol import Transport, WireProtocol
-from harness.wire.sse import SseError, SseParser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +58,7 @@ class ChatCodec(HttpCodec):
             "stream_options": {"include_usage": True},
             "temperature": 0,
         }
+        self.ignores_eos = ignore_eos
         if ignore_eos:
             self._rest["ignore_eos"] = True
 
@@ -171,7 +172,7 @@ class ChatStream:
             raise StreamError("the stream ended before its first token")
         if not self.instants_ns and not self._allow_empty:
             reason = f"finish reason {quoted(self.finish)}" if self.finish else "[DONE]"
-            raise StreamError(f"the answer is empty: the stream ended with {reason} and without any output")
+            raise StreamError(f"the response is empty: the stream ended with {reason} and without any output")
         self.whole = True
 
     def _take_rest(self) -> bool:
@@ -223,7 +224,7 @@ class ChatStream:
             raise StreamError(f"the stream says: {failure_of({'error': choice.error}) or choice.error}")
         if choice.finish_reason:
             if _NO_ANSWER.search(choice.finish_reason):
-                raise StreamError(f"the answer ended with finish reason {quoted(choice.finish_reason)}")
+                raise StreamError(f"the response ended with finish reason {quoted(choice.finish_reason)}")
             self.finish = choice.finish_reason
 
     def _add(self, content: Any, now_ns: int) -> None:

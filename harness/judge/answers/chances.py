@@ -1,0 +1,85 @@
+"""What the trials of a race so far say: which points may be the best, and how likely each is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from harness.judge.stats.levels import Floats, Levels
+
+DRAWS = 2000
+NEARER, NEAR = 0.02, 0.05  # shares below the best at which a point counts as being the best
+# Of a logistic regression of what came true on the log odds of `within` and on the log of how many points compete.
+CALIBRATION = {NEARER: (0.95, 0.1), NEAR: (0.95, 0.3)}
+LEAST_CHANCE = 0.002
+UNDECIDED_KEEPS = 0.5  # probability that a point keeps the limit, where its trials do not say
+
+
+class Limit(StrEnum):
+    """Whether a point keeps the latency limit, by all its trials so far; KEPT where there is no limit."""
+
+    KEPT = "kept"
+    MISSED = "missed"
+    NOT_YET = "not yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Chances:
+    """Random levels of all points, as likely as the trials make them.
+
+    draws: (draws, points), log values; minus infinity where the point cannot be the best in that draw, since it is
+    out of the race or does not keep the limit.
+    """
+
+    draws: Floats
+
+    def of_being_best(self) -> Floats:
+        """For each point the probability that it is the best, (points,); all 0 where no point is left."""
+        counts = np.zeros(self.draws.shape[1])
+        possible = np.isfinite(self.draws).any(axis=1)
+        np.add.at(counts, self.draws[possible].argmax(axis=1), 1.0)
+        return counts / len(self.draws)
+
+    def within(self, point: int, tolerance: float) -> float:
+        """The probability that `point` reaches at least 1 - `tolerance` of the best."""
+        reached = self.draws[:, point] >= self.draws.max(axis=1) + np.log1p(-tolerance)
+        return float((reached & np.isfinite(self.draws[:, point])).mean())
+
+    def certainty(self, point: int, tolerance: float) -> float:
+        """`within`, corrected by what simulations show it to be worth (`tests/benchmarks/selection.py`).
+
+        The draws do not know that levels have an end: where many points compete they are too cautious. `tolerance` is
+        one of those in CALIBRATION.
+        """
+        if self.draws.shape[1] == 1:
+            return self.within(point, tolerance)
+        shares = self.of_being_best()
+        shares = shares[shares > 0.0]
+        competing = float(-(shares * np.log(shares)).sum())  # the log of how many compete
+        slope, more = CALIBRATION[tolerance]
+        seen = min(max(self.within(point, tolerance), LEAST_CHANCE), 1.0 - LEAST_CHANCE)
+        return 1.0 / (1.0 + math.exp(-slope * math.log(seen / (1.0 - seen)) - more * competing))
+
+    def gain(self, point: int, other: int) -> Floats:
+        """The log ratio of `other` to `point`, over the draws in which both can be the best."""
+        ratio = self.draws[:, other] - self.draws[:, point]
+        return ratio[np.isfinite(ratio)]
+
+
+def chances(levels: Levels, limits: Sequence[Limit], out: NDArray[np.bool_], seed: int) -> Chances:
+    """The chances of every point; `out` (points,) marks those that cannot be run."""
+    draws = levels.draws(DRAWS, seed)
+    undecided = np.array([limit is Limit.NOT_YET for limit in limits])
+    missed = np.array([limit is Limit.MISSED for limit in limits])
+    lottery = np.random.default_rng(seed + 1).random(draws.shape) >= UNDECIDED_KEEPS
+    draws[(missed | out) | (undecided & lottery)] = -np.inf
+    return Chances(draws)

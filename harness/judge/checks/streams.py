@@ -1,0 +1,76 @@
+"""Checks of streamed responses: whether they stream, have the length that was asked for, and are counted rightly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.judge.checks.case import finding
+from harness.judge.findings import FindingKind, Verdict
+from harness.judge.number_text import percent
+
+if TYPE_CHECKING:
+    from harness.judge.checks.case import TrialCase
+    from harness.judge.findings import Finding
+
+UNSTREAMED = FindingKind("unstreamed", "Nothing was streamed")
+UNDERCOUNTED = FindingKind("undercounted", "The server counts too few tokens")
+OFF_LENGTH = FindingKind("off_length", "Answers have other lengths than those asked for")
+SEVERAL_TOKENS = FindingKind("several_tokens", "A piece holds several tokens")
+FEW = 0.05  # of the answers
+SEVERAL = 1.5  # tokens in a piece
+
+
+def unstreamed(case: TrialCase) -> Finding | None:
+    """Answers of several tokens came whole, at one instant."""
+    share = _shape_figure(case, "unstreamed")
+    if share is None or share <= FEW:
+        return None
+    text = f"Nothing was streamed in {percent(share)} of the answers: all of their tokens came at one instant."
+    remedy = (
+        "Their TTFT is that of the whole answer, and they have no ITL and no TPOT. A proxy that buffers does that, and "
+        "so does a server that does not stream."
+    )
+    return finding(UNSTREAMED, Verdict.DEGRADED, text, remedy, share=share)
+
+
+def undercounted(case: TrialCase) -> Finding | None:
+    """The server's usage has fewer tokens than pieces came."""
+    share = _shape_figure(case, "undercounted")
+    if share is None or share <= FEW:
+        return None
+    text = f"In {percent(share)} of the answers the server's usage counts fewer tokens than pieces of output came."
+    remedy = "The pieces were counted instead, so tokens/s and TPOT are those of pieces: mend the server's usage."
+    return finding(UNDERCOUNTED, Verdict.DEGRADED, text, remedy, share=share)
+
+
+def off_length(case: TrialCase) -> Finding | None:
+    """Answers are clearly longer or shorter than was asked, though the server was told to ignore ends of turn."""
+    share = _shape_figure(case, "off_length")
+    if share is None or share <= FEW:
+        return None
+    tokens = case.metrics.stream.output_tokens if case.metrics.stream else None
+    text = (
+        f"{percent(share)} of the answers do not have the length that was asked for; they have {tokens or 0:.1f} "
+        "tokens on average."
+    )
+    remedy = "Settings whose answers differ in length cannot be compared; --ignore-eos off says that this is meant."
+    return finding(OFF_LENGTH, Verdict.DEGRADED, text, remedy, share=share)
+
+
+def several_tokens(case: TrialCase) -> Finding | None:
+    """By the server's count a piece holds more than one token."""
+    tokens = _shape_figure(case, "tokens_per_piece")
+    if tokens is None or tokens < SEVERAL:
+        return None
+    text = (
+        f"By the server's count a piece holds {tokens:.1f} tokens on average: ITL is the gap between two pieces, TPOT "
+        "the time per token."
+    )
+    remedy = "If it counts tokens that it does not stream (hidden reasoning), TPOT and tokens/s are better than true."
+    return finding(SEVERAL_TOKENS, Verdict.VALID, text, remedy, tokens_per_piece=tokens)
+
+
+def _shape_figure(case: TrialCase, name: str) -> float | None:
+    stream = case.metrics.stream
+    figure: float | None = getattr(stream.shape, name) if stream else None
+    return figure

@@ -1,0 +1,55 @@
+"""Checks of the users themselves: were all of them there, and did their tasks run to the end?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.judge.checks.case import finding, grade
+from harness.judge.findings import FindingKind, Verdict
+from harness.judge.number_text import grouped
+
+if TYPE_CHECKING:
+    from harness.judge.checks.case import TrialCase
+    from harness.judge.findings import Finding
+
+MISSING_USERS = FindingKind("missing_users", "Users were missing")
+TASK_ERRORS = FindingKind("task_errors", "Tasks of users raised exceptions")
+MISSING_SHARE = (0.0, 0.10)  # (degraded above, invalid above): the load is that of fewer users
+
+
+def missing_users(case: TrialCase) -> Finding | None:
+    """Closed loop: fewer users were there than were asked for."""
+    lowest = [report.users_lowest for report in case.data.reports]
+    if case.closed is None or not lowest or None in lowest:
+        return None
+    there, asked = sum(filter(None, lowest)), case.closed.users
+    if there >= asked:
+        return None
+    why = _most_often(case)
+    text = (
+        f"{grouped(asked)} users were asked for, but only {grouped(there)} were there: all figures are those of "
+        f"{grouped(there)}{f' (users raised {why})' if why else ''}."
+    )
+    remedy = "Look into load.log why users ended or were never started: on_start, a load shape, StopUser."
+    verdict = grade(1 - there / asked, *MISSING_SHARE)
+    return finding(MISSING_USERS, verdict, text, remedy, there=there, asked=asked)
+
+
+def task_errors(case: TrialCase) -> Finding | None:
+    """Tasks ended with an exception, so that users did not do all that the scenario says."""
+    count = sum(sum(report.task_errors.values()) for report in case.data.reports)
+    if not count:
+        return None
+    several = "s" if count > 1 else ""
+    text = f"Tasks of users raised {grouped(count)} exception{several}; most often {_most_often(case)}."
+    remedy = "Users did less than the scenario says: mend its tasks; load.log has the tracebacks."
+    return finding(TASK_ERRORS, Verdict.DEGRADED, text, remedy, count=count)
+
+
+def _most_often(case: TrialCase) -> str:
+    """The exception that was raised most often, with its line; empty where there was none."""
+    counts: dict[str, int] = {}
+    for report in case.data.reports:
+        for text, count in report.task_errors.items():
+            counts[text] = counts.get(text, 0) + count
+    return max(counts, key=counts.__getitem__, default="")

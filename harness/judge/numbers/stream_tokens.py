@@ -1,0 +1,88 @@
+"""The instants of the pieces of a trial's streams by row, and the form that the streams have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.judge.metrics import StreamShape
+from harness.record.rows import ABSENT
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from harness.judge.numbers.trial_rows import RowColumns
+    from harness.record.rows import Column, Mask
+
+    Index = NDArray[np.intp]
+
+OFF_LENGTH = 0.05  # answers may differ by that share of the length that was asked for, and always by one token
+_WORKER_BITS = 40  # a worker's running numbers stay below 2^40
+_NOTHING = np.empty(0, np.int64)
+
+
+class StreamTokens:
+    """The token instants of a trial, flat, and where those of each row are."""
+
+    def __init__(self, table: pa.Table) -> None:
+        lists = table.column("instants_ns").combine_chunks()
+        offsets = lists.offsets.to_numpy() if table.num_rows else np.zeros(1, np.int64)
+        self.instants_ns: Column = lists.flatten().to_numpy() if table.num_rows else _NOTHING
+        self.starts: Index = (offsets[:-1] - offsets[0]).astype(np.intp)
+        self.counts: Index = np.diff(offsets).astype(np.intp)
+        worker, request = (table.column(name).to_numpy().astype(np.int64) for name in ("worker", "request"))
+        keys = (worker << _WORKER_BITS) + request
+        self._order = np.argsort(keys, kind="stable")
+        self._keys = keys[self._order]
+
+    def of(self, rows: RowColumns) -> Index:
+        """The stream of each row (rows,); -1 where no token came."""
+        keys = (rows["worker"] << _WORKER_BITS) + rows["request"]
+        if not self._keys.size:
+            return np.full(keys.size, -1, np.intp)
+        at = np.minimum(np.searchsorted(self._keys, keys), self._keys.size - 1)
+        return np.where(self._keys[at] == keys, self._order[at], -1)
+
+    def instants_of(self, streams: Index) -> Column:
+        """The instants of every piece of `streams`; those of -1 have none."""
+        kept = np.zeros(self.counts.size, dtype=np.bool_)
+        kept[streams[streams >= 0]] = True
+        return self.instants_ns[np.repeat(kept, self.counts)]
+
+    def streamed(self, streams: Index) -> Mask:
+        """Which of `streams` came at more than one instant: the others have neither gaps nor a time per token."""
+        return self.last_ns(streams) > self.instants_ns[self.starts[streams]]
+
+    def last_ns(self, streams: Index) -> Column:
+        """When the last token of each stream came."""
+        last_ns: Column = self.instants_ns[self.starts[streams] + self.counts[streams] - 1]
+        return last_ns
+
+    def gaps(self, streams: Index) -> tuple[Column, Column, Index]:
+        """Every gap of `streams`: its length, when it ended, and the place of its stream among them."""
+        gaps = np.maximum(self.counts[streams] - 1, 0)
+        place = np.repeat(np.arange(streams.size), gaps)
+        within = np.arange(place.size) - np.repeat(np.cumsum(gaps) - gaps, gaps)
+        end = self.starts[streams][place] + within + 1
+        return self.instants_ns[end] - self.instants_ns[end - 1], self.instants_ns[end], place
+
+
+def stream_shape(tokens: StreamTokens, good: RowColumns) -> StreamShape:
+    """The form of the good answers, each of which has a piece."""
+    streams = tokens.of(good)
+    pieces, output_tokens = tokens.counts[streams], good["output_tokens"]
+    usage, asked = good["usage_tokens"], good["asked_tokens"]
+    room = np.maximum(1, OFF_LENGTH * asked)
+    return StreamShape(
+        tokens_per_piece=float(output_tokens.sum() / pieces.sum()) if pieces.size else None,
+        unstreamed=_share(~tokens.streamed(streams), output_tokens > 1),
+        undercounted=_share(usage < pieces, usage != ABSENT),
+        off_length=_share(np.abs(output_tokens - asked) > room, asked != ABSENT),
+    )
+
+
+def _share(found: Mask, known: Mask) -> float | None:
+    """The share of those known in which it was found."""
+    return float(found[known].mean()) if known.any() else None

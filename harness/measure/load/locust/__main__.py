@@ -1,0 +1,47 @@
+"""`python -m harness.measure.load.locust` is `locust` that takes its settings from its command line alone.
+
+Locust reads any option from the environment (`LOCUST_*`; ours: `SWEEPSPOT_*`) and from configuration files as well. The
+plan of a run does not record those, so the load processes of the harness start here, and take nothing from there but
+credentials.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+
+from harness.measure.load.locust.workers.file_transfer import WORKER_DIR
+from harness.measure.load.locust.workers.pairing import PAIRING
+from harness.wire.credentials import TLS_CA, TOKEN, TOKEN_FILE, TOKEN_TARGETS
+
+_KEPT = (TOKEN, TOKEN_FILE, TOKEN_TARGETS, TLS_CA, PAIRING, WORKER_DIR)
+
+
+def ignored_variables() -> list[str]:
+    """The variables of this environment that would set options."""
+    return sorted(name for name in os.environ if name.startswith(("LOCUST_", "SWEEPSPOT_")) and name not in _KEPT)
+
+
+def main() -> None:
+    """Run Locust."""
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
+    names = ignored_variables()
+    for name in names:
+        del os.environ[name]
+    # Only now, because Locust reads variables while it is imported.
+    from locust import argument_parser
+    from locust.main import main as locust_main
+
+    names += [file for file in ("locust.conf", "~/.locust.conf") if os.path.isfile(os.path.expanduser(file))]  # noqa: PTH111, PTH113  (Path raises where there is no home)
+    if names:
+        print(f"ignored, since the plan of the run does not record it: {', '.join(names)}", file=sys.stderr)
+    for make in (argument_parser.get_empty_argument_parser, argument_parser.get_parser):
+        files = argument_parser.DEFAULT_CONFIG_FILES
+        make.__defaults__ = tuple(() if each is files else each for each in make.__defaults__ or ())
+    locust_main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Reads payloads from a file of the user's (`--bank`): arrays of NumPy, a payload bank, or whole request bodies.
+
+Arrays keep their own dtype. What cannot be read is refused in one line that says what the file is.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from harness.errors import UserError
+from harness.wire.http.raw_bodies import BODY
+from harness.wire.payload_bank import FREE, Bank, BankMeta
+from harness.wire.tensors import datatype_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+BODIES = (".jsonl", ".json")
+_BOM = b"\xef\xbb\xbf"
+_ARRAYS = (b"PK", b"\x93NUMPY")  # how .npz and .npy files begin
+_HINT = "make one with `np.savez(FILE, inputs=..., expected=...)`, or a .jsonl of whole request bodies"
+
+
+def read_arrays(path: Path, model: str, meta: BankMeta | None) -> Bank:
+    """A payload bank, an `.npz` with `inputs` (n, ...) and perhaps `expected` (n, ...), or an `.npy` of inputs.
+
+    Names come from `meta`, what the server reports; without it the datatype is that of the array. Raises UserError.
+    """
+    import numpy as np
+
+    try:
+        content = _opened(path)
+        if isinstance(content, np.ndarray):
+            return _bank_of(content, None, model, meta)
+        with content as parts:
+            if "meta" in parts:
+                return Bank.load(path)
+            return _bank_of(parts["inputs"], parts.get("expected"), model, meta)
+    except zipfile.BadZipFile as error:
+        raise UserError(f"--bank {path}: the file is damaged, perhaps cut off ({error}); {_HINT}") from error
+    except (OSError, EOFError, KeyError, ValueError, TypeError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or (str(error.args[0]) if error.args else "it cannot be read")
+        raise UserError(f"--bank {path}: not a file of payloads ({reason}); {_HINT}") from error
+
+
+def _opened(path: Path) -> Any:
+    """What NumPy reads. Raises ValueError where it would take the file for a pickle."""
+    import numpy as np
+
+    with path.open("rb") as file:
+        if not file.read(6).startswith(_ARRAYS):
+            raise ValueError("it is neither .npz nor .npy")
+    return np.load(path, allow_pickle=False)
+
+
+def _bank_of(inputs: NDArray[Any], expected: NDArray[Any] | None, model: str, meta: BankMeta | None) -> Bank:
+    import numpy as np
+
+    if not inputs.ndim or not inputs.size:
+        what = "`inputs` holds nothing" if inputs.ndim else "`inputs` is a single value"
+        raise ValueError(f"{what}; its first axis counts the payloads")
+    predictions = np.zeros(0, np.float32) if expected is None else expected
+    if predictions.dtype.kind not in "biuf" or not predictions.ndim:
+        raise ValueError(f"`expected` is {predictions.dtype} {predictions.shape}; it must be numbers (n, ...)")
+    if len(predictions) not in (0, len(inputs)):
+        raise ValueError(f"{len(inputs)} inputs, but {len(predictions)} expected predictions")
+    own = meta or BankMeta(model=model, datatype=datatype_of(inputs), input_shape=(), output_shape=())
+    shaped = msgspec.structs.replace(own, input_shape=inputs.shape[1:], output_shape=predictions.shape[1:])
+    return Bank(shaped, inputs, np.zeros(0, np.int64), predictions)
+
+
+def read_bodies(path: Path, model: str) -> Bank:
+    """Whole request bodies, which are sent as they are: a JSON document per line, or one in a `.json` file.
+
+    Raises UserError that names the line which is no JSON.
+    """
+    import numpy as np
+
+    try:
+        content = path.read_bytes().removeprefix(_BOM)
+        lines = content.splitlines() if path.suffix == ".jsonl" else [content.strip()]
+        for number, line in enumerate(lines, 1):
+            _check_line(line, number)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--bank {path}: {getattr(error, 'strerror', None) or error}; one JSON document a line, "
+                        "each a whole request body") from error  # fmt: skip
+    items = tuple(np.frombuffer(line, dtype=np.uint8) for line in lines if line.strip())
+    if not items:
+        raise UserError(f"--bank {path}: it is empty; one JSON document a line, each a whole request body")
+    meta = BankMeta(model=model, datatype=BODY, input_shape=(FREE,), output_shape=())
+    return Bank(meta, items, np.zeros(0, np.int64), np.zeros(0, np.float32))
+
+
+def _check_line(line: bytes, number: int) -> None:
+    import orjson
+
+    try:
+        if line.strip():
+            orjson.loads(line)
+    except ValueError as error:
+        raise ValueError(f"line {number} is not JSON ({error})") from error

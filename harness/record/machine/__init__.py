@@ -1,0 +1,1 @@
+"""The machine of a run: its hardware, its software, and what a load process can do on it."""
