@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from harness.cli.parts.option_types import Address
-from harness.cli.parts.options import DEFAULT_SCENARIO, TOKEN_OPTION
+from harness.cli.parts.options import DEFAULT_SCENARIO, HEADER_OPTION, TOKEN_OPTION
 from harness.clock import NS_PER_S, MonotonicClock
 from harness.errors import ExitCode, UserError
 from harness.measure.load.locust.workers.pairing import PAIRING, checked_secret
 from harness.measure.load_command import LOCUST
 from harness.plan.scenario import find_scenario
-from harness.wire.credentials import TOKEN_TARGETS, read_token
+from harness.wire.credentials import TOKEN_TARGETS, own_headers, read_token
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +46,7 @@ STOP_LIMIT_S = 30.0
     help="Server that the bearer token may be sent to; may be repeated. Needed where there is a token.",
 )
 @TOKEN_OPTION
+@HEADER_OPTION
 def command(master: str, scenario: str, pairing_file: Path | None, targets: tuple[str, ...]) -> int:
     """Take part in the load of a run elsewhere, trial after trial, until Ctrl-C.
 
@@ -60,8 +61,10 @@ def command(master: str, scenario: str, pairing_file: Path | None, targets: tupl
     """  # noqa: D301
     os.environ[PAIRING] = _pairing_secret(pairing_file)
     os.environ[TOKEN_TARGETS] = " ".join(targets)
-    if read_token() and not targets:
-        raise UserError("--target: name the server that the bearer token is for, for example http://10.0.0.9:8000")
+    if (read_token() or own_headers()) and not targets:
+        raise UserError(
+            "--target: name the server that the bearer token or the headers are for, for example http://10.0.0.9:8000"
+        )
     host, _, port = master.rpartition(":")
     path = find_scenario(scenario)
     if not Path(path).is_file():

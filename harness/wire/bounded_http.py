@@ -41,7 +41,7 @@ def get(
 ) -> BoundedResponse:
     """The response to GET `path`, after the URL's own prefix. Raises NoResponseError; UserError as `exchange`."""
     target = f"{url.prefix}{path}" or "/"
-    head = f"GET {target} HTTP/1.1\r\nHost: {url.authority}\r\n{url.access.header_line}Connection: close\r\n\r\n"
+    head = f"GET {target} HTTP/1.1\r\n{url.head_lines}Connection: close\r\n\r\n"
     return exchange(url, head.encode("ascii"), timeout_s=timeout_s, limit_bytes=limit_bytes)
 
 

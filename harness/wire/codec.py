@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from harness.wire.failure_text import failure_of
+from harness.wire.failure_text import body_text, failure_in, failure_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +28,9 @@ class Codec(Protocol):
     def decode(self, body: bytes) -> NDArray[np.float64]:
         """The numbers of a response's body, flat, in row-major order. Raises WireError."""
 
+    def require_answer(self, body: bytes) -> None:
+        """Raises WireError, in the server's words where it has some, where a body holds no answer, right or wrong."""
+
     def describe(self, status: int, body: bytes) -> str:
         """One line for people that says why a response is no success."""
 
@@ -35,15 +38,26 @@ class Codec(Protocol):
 class HttpCodec:
     """The part that codecs over HTTP have in common."""
 
+    def require_answer(self, body: bytes) -> None:
+        """Raises WireError for an empty body, a web page, and a document that reports a failure."""
+        said = failure_in(body)
+        if said is not None:
+            raise WireError(said)
+
     def describe(self, status: int, body: bytes) -> str:
         """The status, with the error message of the body where it has one."""
         message = error_text(body)
         return f"HTTP {status}: {message}" if message else f"HTTP {status}"
 
 
+def no_answer(body: bytes, reason: object) -> WireError:
+    """The error of a body in which nothing is found: the failure that it reports, or `reason` and how it begins."""
+    return WireError(failure_in(body) or f"{reason}; the body is {body_text(body)}")
+
+
 def http_post(url: ServerUrl, path: str, headers: str, body: bytes) -> bytes:
     """A whole POST request. `headers` are further header lines, each with its line break."""
-    head = f"POST {url.prefix}{path} HTTP/1.1\r\nHost: {url.authority}\r\n{url.access.header_line}{headers}"
+    head = f"POST {url.prefix}{path} HTTP/1.1\r\n{url.head_lines}{headers}"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode("ascii") + body
 
 

@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 TOKEN = "SWEEPSPOT_TOKEN"  # noqa: S105  (a name)
 TOKEN_FILE = "SWEEPSPOT_TOKEN_FILE"  # noqa: S105  (a name)
 TLS_CA = "SWEEPSPOT_TLS_CA"
+HEADERS = "SWEEPSPOT_HEADERS"  # lines `Name: value`; the command line puts there what `--header` gives
 TOKEN_TARGETS = "SWEEPSPOT_TOKEN_TARGETS"  # noqa: S105  (a name: URLs that the token of a worker may be sent to)
 MAX_TOKEN_BYTES = 8192
+SHORTEST_SECRET = 6  # characters; a shorter value may be part of any text
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
+_HEADER_VALUE = re.compile(r"[ -~]+")
+_FRAMING = ("content-length", "transfer-encoding", "connection")
 _TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*")  # RFC 6750, section 2.1
 
 
@@ -33,12 +38,13 @@ class Access:
 
     token: str = field(default="", repr=False)
     ca: Path | None = None  # trusted instead of the system's authorities
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # names and values that the user adds
 
     @classmethod
     def find(cls, ca: Path | None = None, token_file: Path | None = None) -> Access:
         """The credentials at the given paths, or else in the environment. Raises UserError."""
         environment = os.environ.get(TLS_CA)
-        return cls(read_token(token_file), ca or (Path(environment) if environment else None))
+        return cls(read_token(token_file), ca or (Path(environment) if environment else None), own_headers())
 
     @property
     def authorization(self) -> str:
@@ -47,8 +53,21 @@ class Access:
 
     @property
     def header_line(self) -> str:
-        """The header `Authorization` as a line of HTTP/1.1; empty without a token."""
-        return f"Authorization: {self.authorization}\r\n" if self.token else ""
+        """`Authorization` and the user's own headers but `Host`, as lines of HTTP/1.1."""
+        given = [("Authorization", self.authorization)] if self.token else []
+        given += [pair for pair in self.headers if pair[0].lower() != "host"]
+        return "".join(f"{name}: {value}\r\n" for name, value in given)
+
+    @property
+    def host(self) -> str:
+        """The user's own value of the header `Host`; empty where there is none."""
+        return next((value for name, value in self.headers if name.lower() == "host"), "")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must be in no row, log or report, even where a server repeats it: the token, and long header values."""
+        values = [value for name, value in self.headers if name.lower() != "host" and len(value) >= SHORTEST_SECRET]
+        return tuple(each for each in (self.token, *values) if each)
 
     def tls_context(self, protocol: str) -> ssl.SSLContext:
         """A TLS context that verifies the server's certificate and name, and offers `protocol` (`http/1.1` or `h2`).
@@ -88,6 +107,36 @@ def read_token(file: Path | None = None) -> str:
     return _checked(text.strip(), str(named), "token file")
 
 
+def own_headers() -> tuple[tuple[str, str], ...]:
+    """The headers in `SWEEPSPOT_HEADERS`, a line `Name: value` each. Raises UserError."""
+    lines = (line for line in os.environ.get(HEADERS, "").splitlines() if line.strip())
+    return tuple(_checked_header(line, HEADERS) for line in lines)
+
+
+def parse_header(text: str, flag: str) -> tuple[str, str]:
+    """`Name: value` as both; a value `@FILE` is that of the file, `$NAME` that of the variable. Raises UserError."""
+    name, _, value = (part.strip() for part in text.partition(":"))
+    try:
+        if value.startswith("@"):
+            value = Path(value[1:]).read_text(encoding="latin-1").strip()
+        elif value.startswith("$"):
+            value = os.environ[value[1:]].strip()
+    except OSError as error:
+        raise UserError(f"{flag} {name}: {value[1:]} cannot be read ({error.strerror})") from error
+    except KeyError as error:
+        raise UserError(f"{flag} {name}: the environment has no variable {value[1:]}") from error
+    return _checked_header(f"{name}: {value}", flag)
+
+
+def _checked_header(line: str, flag: str) -> tuple[str, str]:
+    name, _, value = (part.strip() for part in line.partition(":"))
+    if _HEADER_NAME.fullmatch(name) is None or _HEADER_VALUE.fullmatch(value) is None:
+        raise UserError(f"{flag} {name}: write 'Name: value', 'Name: @FILE' or 'Name: $VARIABLE', in printable ASCII")
+    if name.lower() in _FRAMING:
+        raise UserError(f"{flag} {name}: it says where a message ends, and is not yours to set; leave it out")
+    return name, value
+
+
 def token_targets() -> tuple[str, ...]:
     """The URLs to which a worker's token may be sent: what it was started with, and nothing that its master says."""
     return tuple(os.environ.get(TOKEN_TARGETS, "").split())
@@ -95,7 +144,7 @@ def token_targets() -> tuple[str, ...]:
 
 def require_token_host(url: str, allowed: Iterable[str]) -> None:
     """Raise UserError where there is a token and `url` has another scheme, host or port than all of `allowed`."""
-    if read_token() and _origin(url) not in {_origin(each) for each in allowed}:
+    if (read_token() or own_headers()) and _origin(url) not in {_origin(each) for each in allowed}:
         raise UserError(f"{url}: this process was not started for that host, and sends its token to no other")
 
 

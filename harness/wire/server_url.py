@@ -40,8 +40,13 @@ class ServerUrl:
 
     @property
     def authority(self) -> str:
-        """The value of the Host header."""
+        """Host and port: the value of the header `Host`, unless the user gives another."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def head_lines(self) -> str:
+        """`Host`, credentials and the user's own headers, as lines of HTTP/1.1."""
+        return f"Host: {self.access.host or self.authority}\r\n{self.access.header_line}"
 
     def http_connection(self, timeout_s: float) -> http.client.HTTPConnection:
         """A blocking connection, for questions before a load. Raises UserError."""

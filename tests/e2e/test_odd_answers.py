@@ -102,3 +102,11 @@ def test_reasoning_and_tool_calls_are_tokens(odd):
     assert stream["output_tokens"] == 22
     assert stream["ttfo"]["mean_ms"] > stream["ttft"]["mean_ms"] + 20 * 3  # 20 thoughts, 3 ms each, come first
     assert stream["tpot"]["mean_ms"] == pytest.approx(stream["itl"]["mean_ms"], rel=0.05)
+
+
+@pytest.mark.parametrize(("mode", "words"), [("err200", "CUDA out of memory"), ("html200", "a web page: Sign in")])
+def test_an_unchecked_body_that_reports_a_failure_is_an_error(odd, mode, words):
+    done, result = odd(mode, "run", "--concurrency", "2")
+    (point,) = result["points"]
+    assert (done.returncode, point["counts"]["ok"], point["verdict"]) == (4, 0, "INVALID")
+    assert f"no answer: {words}" in findings(point)["errors"]

@@ -12,7 +12,7 @@ from harness.cli.parts.external_server_options import EXTERNAL_SERVER_OPTIONS
 from harness.cli.parts.option_types import DURATION, SEED, Address, Parsed, Share, SloType
 from harness.plan.load_options import ARRIVALS, CHAT, SETTINGS
 from harness.plan.scenario import find_scenario, read_scenario
-from harness.wire.credentials import TLS_CA, TOKEN_FILE, Access
+from harness.wire.credentials import HEADERS, TLS_CA, TOKEN_FILE, Access, own_headers, parse_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +52,24 @@ TOKEN_OPTION = click.option(
     expose_value=False,
     help="File with the bearer token that requests carry and an embedded target asks for; or set SWEEPSPOT_TOKEN. "
     "(The token itself is no option: others could read it in the list of processes.)",
+)
+
+
+def _own_headers(given: tuple[str, ...]) -> None:
+    """Put headers into the environment, where this process and its children look for them. Raises UserError."""
+    if given:
+        os.environ[HEADERS] = "\n".join(": ".join(parse_header(text, "--header")) for text in given)
+    own_headers()
+
+
+HEADER_OPTION = click.option(
+    "--header",
+    multiple=True,
+    metavar="'NAME: VALUE'",
+    callback=lambda _, __, given: _own_headers(given),
+    expose_value=False,
+    help="A header of every request; may be repeated. Give a secret as 'NAME: @FILE' or 'NAME: $VARIABLE' (quoted), so "
+    "that it is not on the command line.",
 )
 
 
@@ -107,6 +125,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Certificates (PEM) to trust in place of the system's, for an https URL.",
     ),
     TOKEN_OPTION,
+    HEADER_OPTION,
     click.option(
         "--seconds",
         type=DURATION,

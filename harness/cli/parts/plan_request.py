@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from harness.plan.load_settings import LoadSettings
     from harness.plan.target_spec import TargetSpec
 
-BESIDE_RESUME = {"resume", "budget", "as_json", "token_file", "tls_ca"}
+BESIDE_RESUME = {"resume", "budget", "as_json", "token_file", "tls_ca", "header"}
 
 
 def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: int, given: dict[str, Any]) -> Draft:

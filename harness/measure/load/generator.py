@@ -90,7 +90,7 @@ class Load:
         self.clock: ClockOffset | None = SAME  # to the master's clock; None: not known yet
         self.codec = sets[0].codec if sets else None
         self.access = Access.find(Path(settings.tls_ca) if settings.tls_ca else None)
-        self.ledger.secret = self.access.token.encode()
+        self.ledger.secrets = tuple(each.encode() for each in self.access.secrets)
         self._report_path = folder / f"load{settings.suffix}.json"
         self._start_ns = monotonic_ns()
         self._drain_end_ns: int | None = None

@@ -58,7 +58,7 @@ class Ledger:
         self.resent = 0
         self.checked = 0
         self.ended = [0] * len(Outcome)  # by outcome
-        self.secret = b""  # the token that requests carry; a server may repeat it in an error message
+        self.secrets: tuple[bytes, ...] = ()  # what requests carry; a server may repeat it in an error message
         self.user_paced = False  # requests come from Python code of the users, which may wait between them
         self.errors: dict[str, int] = {}
         self.observed_errors: dict[str, int] = {}  # of other clients, which report to Locust themselves
@@ -97,13 +97,14 @@ class Ledger:
         status, body, timing, _, size_bytes = response
         checked, predicted = 0, ABSENT
         if 200 <= status < 300:
-            outcome, checked, predicted = (check or self._check)(connection.payload, body)
+            result = (check or self._check)(connection.payload, body)
+            outcome, checked, predicted = result
             self.checked += checked
             if outcome:
-                self._count_error("a wrong response")
+                self._count_error(self._hidden(result.reason))
         else:
             outcome = _REJECTED if status in REJECTED_STATUS else _ERROR
-            self._count_error(self._describe(status, body.replace(self.secret, HIDDEN) if self.secret else body))
+            self._count_error(self._describe(status, self._without_secrets(body)))
         if timing:
             self._timed_rows.append(self._row)
             self._timings.append(timing)
@@ -112,8 +113,16 @@ class Ledger:
 
     def failed(self, connection: Connection, outcome: Outcome, text: str, done_ns: int) -> None:
         """Record a request without a response, or without one that is an answer."""
-        self._count_error(text.replace(self.secret.decode(), HIDDEN.decode()) if self.secret else text)
+        self._count_error(self._hidden(text))
         self._write(connection, int(outcome), done_ns, ABSENT, ABSENT, 0, ABSENT)
+
+    def _without_secrets(self, content: bytes) -> bytes:
+        for secret in self.secrets:
+            content = content.replace(secret, HIDDEN)
+        return content
+
+    def _hidden(self, text: str) -> str:
+        return self._without_secrets(text.encode()).decode() if self.secrets else text
 
     def observed(self, seen: ObservedRequest, place: int) -> None:
         """Record a request of another client. Its instants are as exact as that client's clock."""

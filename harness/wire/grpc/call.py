@@ -25,12 +25,13 @@ def request_of(url: ServerUrl, method: str, content: Any) -> bytes:
         (":method", "POST"),
         (":scheme", "https" if url.secure else "http"),
         (":path", f"/{SERVICE}/{method}"),
-        (":authority", url.authority),
+        (":authority", url.access.host or url.authority),
         ("te", "trailers"),
         ("content-type", "application/grpc"),
     ]
     if url.access.token:
         headers.append(("authorization", url.access.authorization))
+    headers += [(name.lower(), value) for name, value in url.access.headers if name.lower() != "host"]
     return unary_request(headers, content.SerializeToString())
 
 

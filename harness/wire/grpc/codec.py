@@ -59,6 +59,16 @@ class OpenInferenceGrpcCodec:
             raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
         raise WireError(f"the response has no output {self._meta.output_name!r}")
 
+    def require_answer(self, body: bytes) -> None:
+        """Raises WireError where the message has no outputs."""
+        from google.protobuf.message import DecodeError
+
+        try:
+            if not self._parse(body).outputs:
+                raise WireError("the response has no outputs")
+        except DecodeError as error:
+            raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
+
     def describe(self, status: int, body: bytes) -> str:
         """The error of a failed call; the text holds the status by gRPC's name."""
         del status

@@ -9,11 +9,11 @@ import numpy as np
 import orjson
 
 from harness.wire.bounded_http import OK
-from harness.wire.codec import HttpCodec, WireError, http_post
+from harness.wire.codec import HttpCodec, WireError, http_post, no_answer
 from harness.wire.model_metadata import ask, only_input, read_document, shapes_of
 from harness.wire.payload_bank import BankMeta
 from harness.wire.protocol import WireProtocol
-from harness.wire.tensors import held, json_values, numbers_of, tensor_bytes
+from harness.wire.tensors import BYTES, held, json_values, numbers_of, tensor_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,6 +47,13 @@ class OpenInferenceJsonCodec(HttpCodec):
             return flat_numbers(_output(orjson.loads(body), self._meta.output_name)["data"])
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
+
+    def require_answer(self, body: bytes) -> None:
+        """Raises WireError where the response has no outputs, or one of them has no data."""
+        try:
+            _require_data(orjson.loads(body)["outputs"])
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            raise no_answer(body, error) from error
 
     def _tensor(self, rows: NDArray[Any]) -> dict[str, Any]:
         return {"name": self._meta.input_name, "shape": list(rows.shape), "datatype": self._meta.datatype}
@@ -82,6 +89,26 @@ class OpenInferenceBinaryCodec(OpenInferenceJsonCodec):
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
         raise WireError(f"the response has no output {self._meta.output_name!r}")
+
+    def require_answer(self, body: bytes) -> None:
+        """Raises WireError where the response has no outputs, or one of them has no data."""
+        try:
+            _require_data(orjson.loads(body[: json_end(body)])["outputs"])
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise no_answer(body, error) from error
+
+
+def _require_data(outputs: list[dict[str, Any]]) -> None:
+    """Raises KeyError, TypeError, ValueError where there are no outputs, or one is without data of its datatype."""
+    if not outputs:
+        raise ValueError("no outputs")
+    for tensor in outputs:
+        if "data" not in tensor and "binary_data_size" in tensor.get("parameters", {}):
+            continue
+        if tensor.get("datatype") != BYTES:
+            flat_numbers(tensor["data"])
+        elif not tensor["data"]:
+            raise ValueError("an output without data")
 
 
 def as_rows(item: NDArray[Any], meta: BankMeta) -> NDArray[Any]:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 
 from harness.errors import UserError
-from harness.wire.codec import HttpCodec, WireError, http_post
+from harness.wire.codec import HttpCodec, WireError, http_post, no_answer
 from harness.wire.http.open_inference import as_rows, flat_numbers
 from harness.wire.protocol import WireProtocol
 from harness.wire.tensors import json_values
@@ -94,3 +94,15 @@ class PlainJsonCodec(HttpCodec):
             return flat_numbers(self._form.find(orjson.loads(body)))
         except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, ValueError) as error:
             raise WireError(f"no numbers at {self._form.take or 'the top'} of the response: {error}") from error
+
+    def require_answer(self, body: bytes) -> None:
+        """Raises WireError where `take` leads to nothing; without it, as for any response over HTTP."""
+        if not self._form.take:
+            super().require_answer(body)
+            return
+        try:
+            found = self._form.find(orjson.loads(body))
+        except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, ValueError) as error:
+            raise no_answer(body, f"nothing at {self._form.take}") from error
+        if found is None or found in ([], {}, ""):
+            raise no_answer(body, f"nothing at {self._form.take}")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import orjson
 
 from harness.wire.bounded_http import OK
-from harness.wire.codec import HttpCodec, WireError, http_post
+from harness.wire.codec import HttpCodec, WireError, http_post, no_answer
 from harness.wire.datatypes import DATATYPES
 from harness.wire.http.open_inference import as_rows, flat_numbers
 from harness.wire.model_metadata import ask, only_input, read_document, shapes_of
@@ -52,6 +52,16 @@ class TfServingCodec(HttpCodec):
             return flat_numbers(prediction)
         except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, ValueError) as error:
             raise WireError(f"not a response of TensorFlow Serving: {error}") from error
+
+    def require_answer(self, body: bytes) -> None:
+        """Raises WireError where the response has no predictions, in rows or in columns."""
+        try:
+            document = orjson.loads(body)
+            found = document.get(self._output) or document["outputs"]
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+            raise no_answer(body, f"no {self._output}") from error
+        if not found:
+            raise no_answer(body, f"no {self._output}")
 
 
 def _is_spoken(url: ServerUrl, model: str) -> bool:

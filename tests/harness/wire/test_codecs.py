@@ -163,3 +163,56 @@ def test_random_payloads_are_seeded_and_of_the_right_shape():
     assert (random_bank(META, seed=4).inputs == bank.inputs).all()
     whole = random_bank(BankMeta(model="m", input_shape=(2,), output_shape=(1,), datatype="INT32"), 1)
     assert set(np.unique(whole.inputs)) == {0.0, 1.0}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "body"),
+    [
+        ("v2", b'{"outputs":[{"name":"other","datatype":"FP32","data":[1,2]}]}'),
+        ("v2", b'{"outputs":[{"name":"y","datatype":"BYTES","data":["cat"]}],"error":null}'),
+        ("v2-binary", b'{"outputs":[{"name":"y","datatype":"FP32","parameters":{"binary_data_size":4}}]}\0\0\0\0'),
+        ("tfs", b'{"predictions":[{"label":"cat"}]}'),
+        ("tfs", b'{"outputs":[[1.0]]}'),
+        ("json:/p?take=result.label", b'{"result":{"label":"cat"}}'),
+        ("json:/p?take=outputs.0", b'{"outputs":[0]}'),
+        ("json:/p", b'{"label":"cat","score":0.5}'),
+        ("json:/p", b'{"error":0.25}'),
+        ("json:/p", b'{"message":"done"}'),
+    ],
+)
+def test_an_answer_need_not_be_numbers_of_the_bank(protocol, body):
+    make_codec(protocol, URL, META).require_answer(body)
+
+
+@pytest.mark.parametrize("protocol", ["v2", "v2-binary", "tfs", "json:/p?take=outputs.0", "json:/p"])
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"error":"CUDA out of memory"}', "CUDA out of memory"),
+        (b'{"error":{"message":"no room","code":500}}', "no room"),
+        (b'{"detail":"Not found"}', "Not found"),
+        (b"<!DOCTYPE html><html><head><title>Sign in</title></head></html>", "a web page: Sign in"),
+        (b"<html><body><h1>502 Bad Gateway</h1></body></html>", "a web page: 502 Bad Gateway"),
+        (b"", "an empty body"),
+    ],
+)
+def test_a_body_that_reports_a_failure_is_no_answer_and_is_quoted(protocol, body, said):
+    with pytest.raises(WireError) as raised:
+        make_codec(protocol, URL, META).require_answer(body)
+    assert str(raised.value) == said
+
+
+@pytest.mark.parametrize(
+    ("protocol", "body"),
+    [
+        ("v2", b'{"outputs":[]}'),
+        ("v2", b'{"outputs":[{"name":"y","datatype":"FP32","data":[null]}]}'),
+        ("v2", b'{"outputs":[{"name":"y","datatype":"FP32","data":[NaN]}]}'),
+        ("v2", b"busy"),
+        ("tfs", b'{"predictions":[]}'),
+        ("json:/p?take=outputs.0", b'{"outputs":[null]}'),
+    ],
+)
+def test_a_body_without_data_is_no_answer(protocol, body):
+    with pytest.raises(WireError, match="body is"):
+        make_codec(protocol, URL, META).require_answer(body)

@@ -1,7 +1,8 @@
 import pytest
 
 from harness.errors import UserError
-from harness.wire.credentials import Access, read_token
+from harness.wire.codec import http_post
+from harness.wire.credentials import HEADERS, Access, parse_header, read_token, require_token_host
 from harness.wire.payload_bank import BankMeta, random_bank
 from harness.wire.protocols import make_codec
 from harness.wire.server_url import parse_url
@@ -11,7 +12,7 @@ SECRET = "s3cret-token.value~1/2+3=="
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch):
-    for name in ("SWEEPSPOT_TOKEN", "SWEEPSPOT_TOKEN_FILE", "SWEEPSPOT_TLS_CA"):
+    for name in ("SWEEPSPOT_TOKEN", "SWEEPSPOT_TOKEN_FILE", "SWEEPSPOT_TLS_CA", HEADERS):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -52,3 +53,33 @@ def test_the_token_is_in_every_request_and_in_no_representation():
     for shown in (repr(access), str(url), repr(url), repr({url: access})):
         assert SECRET not in shown
     assert "uthorization" not in str(make_codec("http-json", parse_url("http://h"), meta).encode(item))
+
+
+def test_own_headers_come_from_a_file_or_a_variable(tmp_path, monkeypatch):
+    (tmp_path / "key").write_text("s3cret\n")
+    monkeypatch.setenv("MY_KEY", "$0ther")
+    assert parse_header(f"X-Api-Key: @{tmp_path / 'key'}", "--header") == ("X-Api-Key", "s3cret")
+    assert parse_header("X-Api-Key: $MY_KEY", "--header") == ("X-Api-Key", "$0ther")
+    monkeypatch.setenv(HEADERS, "X-Api-Key: $0ther\nHost: example.org")  # as the command line keeps them
+    access = Access.find()
+    assert access.header_line == "X-Api-Key: $0ther\r\n"
+    assert access.secrets == ("$0ther",)
+    assert "0ther" not in repr(access)
+    request = http_post(parse_url("http://127.0.0.1:8000", access), "/x", "", b"")
+    assert request.startswith(b"POST /x HTTP/1.1\r\nHost: example.org\r\nX-Api-Key: $0ther\r\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["nothing", "X Y: 1", "X: ", "X: a\r\nY: b", "X: ä", "X: @/no/such/file", "X: $NO_SUCH_VARIABLE",
+     "Content-Length: 3", ": 1"],
+)  # fmt: skip
+def test_a_header_that_cannot_be_sent_names_the_flag(text):
+    with pytest.raises(UserError, match=r"^--header "):
+        parse_header(text, "--header")
+
+
+def test_headers_are_for_no_other_host(monkeypatch):
+    monkeypatch.setenv(HEADERS, "X-Api-Key: s3cret")
+    with pytest.raises(UserError, match="was not started for that host"):
+        require_token_host("http://b:1", ["http://a:1"])

@@ -55,6 +55,10 @@ class RawCodec(HttpCodec):
             raise WireError(f"the model gave {len(body) // 4} numbers instead of {self._count}")
         return np.frombuffer(body, dtype=np.float32).astype(np.float64)
 
+    def require_answer(self, body: bytes) -> None:
+        """Raises WireError where the model gave too few or too many numbers."""
+        self.decode(body)
+
 
 class InProcessConnection(Connection):
     """Calls the model for one user, one call at a time, in a thread of its own."""

@@ -13,9 +13,9 @@ import sys
 
 from harness.measure.load.locust.workers.file_transfer import WORKER_DIR
 from harness.measure.load.locust.workers.pairing import PAIRING
-from harness.wire.credentials import TLS_CA, TOKEN, TOKEN_FILE, TOKEN_TARGETS
+from harness.wire.credentials import HEADERS, TLS_CA, TOKEN, TOKEN_FILE, TOKEN_TARGETS
 
-_KEPT = (TOKEN, TOKEN_FILE, TOKEN_TARGETS, TLS_CA, PAIRING, WORKER_DIR)
+_KEPT = (TOKEN, TOKEN_FILE, TOKEN_TARGETS, TLS_CA, HEADERS, PAIRING, WORKER_DIR)
 
 
 def ignored_variables() -> list[str]:

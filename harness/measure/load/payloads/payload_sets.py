@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from harness.measure.load.payloads.answer_check import AnswerCheck
 from harness.measure.load.payloads.request_classes import places_of
 from harness.measure.load.payloads.response_check import Checker, unchecked
 from harness.record.rows import ABSENT
@@ -70,7 +71,7 @@ def payload_check(sets: Sequence[PayloadSet], seed: int) -> Check:
     """A check of each response against the bank of its payload's class."""
     if not sets:
         return unchecked
-    checks = [Checker(each.codec, each.bank, each.check, seed).check for each in sets]
+    checks = [_check_of(each, seed) for each in sets]
     if len(checks) == 1:
         return checks[0]
     of_payload = [(checks[number], payload) for number, payload, _ in places_of(sets)]
@@ -80,6 +81,12 @@ def payload_check(sets: Sequence[PayloadSet], seed: int) -> Check:
         return of_class(within, body)
 
     return check
+
+
+def _check_of(payloads: PayloadSet, seed: int) -> Check:
+    if payloads.check == "off":
+        return AnswerCheck(payloads.codec, len(payloads.bank.inputs), seed).check
+    return Checker(payloads.codec, payloads.bank, payloads.check, seed).check
 
 
 def mixed_order(sets: Sequence[PayloadSet], settings: TrialLoad) -> Iterator[int]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from harness.record.rows import ABSENT, Outcome
 from harness.wire.codec import WireError
+from harness.wire.failure_text import failure_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,29 @@ class CheckResult(NamedTuple):
     compared: int  # 1 where the whole response was compared, else 0
     predicted: int  # the label it predicts, or ABSENT
 
+    @property
+    def reason(self) -> str:
+        """Why it is not good."""
+        return "a wrong response"
+
+
+class NoAnswer(CheckResult):
+    """The result for a response that holds no answer, with the server's own words."""
+
+    said = ""
+
+    @classmethod
+    def of(cls, said: str) -> NoAnswer:
+        """The result for a response that says this in place of an answer."""
+        result = cls(int(Outcome.ERROR), 0, ABSENT)
+        result.said = said
+        return result
+
+    @property
+    def reason(self) -> str:
+        """Why it is not good."""
+        return f"no answer: {self.said}"
+
 
 RIGHT = CheckResult(int(Outcome.OK), 1, ABSENT)
 WRONG = CheckResult(int(Outcome.WRONG), 1, ABSENT)
@@ -44,8 +68,9 @@ class Checker:
 
     `all` compares every response. One that equals, byte for byte, a response that was found right for the same payload
     is right without decoding, which makes `all` cheap. `sample` compares a seeded 5 % and the first of each payload;
-    the others pass if they are as long as a right response to that payload was, and are compared otherwise. `off`
-    compares none. Where payloads have labels, the result holds the predicted label.
+    the others pass if they are as long as a right response to that payload was, and are compared otherwise. Where
+    payloads have labels, the result holds the predicted label. A response that reports a failure is an error and not a
+    wrong response.
     """
 
     def __init__(self, codec: Codec, bank: Bank, mode: str, seed: int) -> None:
@@ -61,7 +86,7 @@ class Checker:
         self._lengths: list[set[int]] = [set() for _ in bank.inputs]
         self._room_bytes = MAX_VARIANT_BYTES
         self._draw = Random(seed).random  # noqa: S311  (which responses are sampled is no secret)
-        self.check: Check = {"all": self._all, "sample": self._sample, "off": unchecked}[mode]
+        self.check: Check = {"all": self._all, "sample": self._sample}[mode]
 
     def _all(self, payload: int, body: bytes) -> CheckResult:
         if body == self._usual[payload]:
@@ -82,7 +107,8 @@ class Checker:
         try:
             output = averaged(self._codec.decode(body), expected.size)
         except WireError:
-            return WRONG
+            said = failure_in(body)
+            return WRONG if said is None else NoAnswer.of(said)
         predicted = int(output.argmax()) if self._classifies and output.size == expected.size else ABSENT
         if not is_close(output, expected, self._tolerance):
             return CheckResult(int(Outcome.WRONG), 1, predicted)

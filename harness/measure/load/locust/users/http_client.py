@@ -131,9 +131,7 @@ class LeanClient:
             raise ValueError("a header holds a line break")
         if not path.startswith("/") or not path.isprintable() or " " in path:
             raise ValueError(f"{path!r} is no path: it begins with / and has no spaces")
-        head = (
-            f"{method} {url.prefix}{path} HTTP/1.1\r\nHost: {url.authority}\r\n{url.access.header_line}{lines}".encode()
-        )
+        head = f"{method} {url.prefix}{path} HTTP/1.1\r\n{url.head_lines}{lines}".encode()
         if len(self._heads) >= MAX_KNOWN_HEADS:
             self._heads.clear()
         self._heads[method, path, lines] = head

@@ -204,7 +204,7 @@ def test_a_compressed_stream_is_read_as_it_arrives(serve, chat):
 def test_a_token_that_a_server_repeats_is_not_on_record(serve, chat):
     answer = [HEAD, chunk(event({"error": "bad key s3cret"})), b"0\r\n\r\n"]
     load = chat(serve(lambda number, request, connection: answer))
-    load.load.ledger.secret = b"s3cret"
+    load.load.ledger.secrets = (b"s3cret",)
     _, report = load.run(1)
     assert "the stream says: bad key [token]" in report.errors
 

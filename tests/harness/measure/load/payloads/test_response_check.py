@@ -3,6 +3,7 @@ import pytest
 
 from harness.measure.load.payloads import response_check as checking
 from harness.measure.load.payloads.response_check import PLAUSIBLE, RIGHT, WRONG, Checker, is_close
+from harness.record.rows import Outcome
 from harness.wire.codec import WireError
 from harness.wire.payload_bank import Bank, BankMeta
 
@@ -21,6 +22,9 @@ class CountingCodec:
             return np.array([float(word) for word in body.split()])
         except ValueError as error:
             raise WireError(str(error)) from error
+
+    def require_answer(self, body):
+        raise AssertionError("responses that are compared are decoded")
 
 
 def checker(mode, payloads=3, seed=0):
@@ -50,10 +54,18 @@ def test_a_wrong_answer_is_never_remembered_as_right():
     assert codec.decoded == 2
 
 
-@pytest.mark.parametrize("body", [b"", b"1", b"1 1.5 2", b"1 nan", b"1 inf", b"x y", b"1 1.502"])
+@pytest.mark.parametrize("body", [b"1", b"1 1.5 2", b"1 nan", b"1 inf", b"x y", b"1 1.502"])
 def test_too_few_too_many_and_not_numbers_are_wrong(body):
     check, _ = checker("all")
     assert check(1, body) == WRONG
+
+
+@pytest.mark.parametrize("mode", ["all", "sample"])
+def test_what_reports_a_failure_is_an_error_with_its_words(mode):
+    check, _ = checker(mode)
+    result = check(1, b'{"error": "out of memory"}')
+    assert (result.outcome, result.compared, result.predicted) == (Outcome.ERROR, 0, -1)
+    assert result.reason == "no answer: out of memory"
 
 
 def test_several_byte_forms_may_be_right_and_their_number_is_bounded(monkeypatch):
@@ -85,12 +97,6 @@ def test_sampling_decodes_firsts_odd_lengths_and_a_seeded_share():
     ]:
         check_again(payload, body)
     assert codec_again.decoded == before
-
-
-def test_off_looks_at_nothing():
-    check, codec = checker("off")
-    assert check(0, b"anything") == PLAUSIBLE
-    assert codec.decoded == 0
 
 
 def test_closeness():
