@@ -95,14 +95,14 @@ def arrival_process(case: TrialCase) -> Finding | None:
 
 
 def _sent(case: TrialCase) -> _Sent | None:
-    if case.rows is None:
+    arrivals = case.data.point.arrivals
+    if case.rows is None or not isinstance(arrivals, OpenProcess):
         return None
     window = case.rows.window
     sent_ns = case.rows.everything["sent_ns"]
     instants_ns = np.concatenate(([window.start_ns, window.end_ns], np.sort(sent_ns[window.holds(sent_ns)])))
     offsets_s = (instants_ns - window.start_ns) / NS_PER_S + case.data.warmup_seconds
-    arrivals = case.data.point.arrivals
-    if not isinstance(arrivals, OpenProcess) or (expected := arrivals.expected_by(offsets_s)) is None:
+    if (expected := arrivals.expected_by(offsets_s)) is None:
         return None
     at = np.rint(expected * _TICKS).astype(np.int64)
     return _Sent(at[2:], int(at[0]), int(at[1]), arrivals.gap_cv)

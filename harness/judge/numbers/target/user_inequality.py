@@ -17,6 +17,7 @@ UNEQUAL_COUNTS = 3.0
 FEWEST_ANSWERS = 20  # of the user who got most; below that everything is chance
 FEWEST_FOR_MEDIAN = 5
 CHANCE = 1e-4
+_FEW_USERS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ def user_inequality(
     if counts.size < 2 or counts.max() < FEWEST_ANSWERS:
         return None
     few = (counts * UNEQUAL_COUNTS < counts.max()) & (counts < counts.mean() - 4 * np.sqrt(counts.mean()))
-    order = np.argsort(of_user, kind="stable")
+    # Numbers of 16 bits are sorted by counting, several times as fast as by comparing.
+    order = np.argsort(of_user.astype(np.uint16) if names.size <= _FEW_USERS else of_user, kind="stable")
     each = np.split(response_ns[order], np.cumsum(np.bincount(of_user))[:-1])
     slow = _slow(each)
     if not few.any() and slow is None:
