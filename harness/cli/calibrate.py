@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.parts.command_line import recorded_command_line
 from harness.cli.parts.options import DEFAULT_SCENARIO
 from harness.errors import ExitCode, UserError
 
@@ -69,7 +69,7 @@ def command(
             peers=peers,
             scenario=scenario,
             environment=capture(describe_gpus()),
-            command_line=shlex.join(["python", "-m", "harness", *sys.argv[1:]]),
+            command_line=recorded_command_line(sys.argv[1:]),
             listener=listener,
         )
         calibration = calibrate(job)

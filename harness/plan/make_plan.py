@@ -85,6 +85,7 @@ def make_plan(draft: Draft, scenario: Scenario | None = None) -> Plan:
         left_out=(*_not_here(target_knobs, draft.words), *conflicts),
         load=msgspec.structs.replace(plan.load, measure_s=seconds),
         repeats=repeats,
+        own_requests=scenario.own_requests,
         in_process=isinstance(spec, InProcessTarget),
     )
     if made.budget_seconds is None:

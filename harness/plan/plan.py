@@ -131,6 +131,7 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
     slo: Slo | None = None
     capacity: bool = False  # the search for each setting's capacity adds points
     isolate: bool = True  # pin target and load to separate cores
+    own_requests: bool = False  # users make their own requests: the server is asked nothing before the load
     in_process: bool = False  # the model lives in the load process
     load_processes: int = 1
     remote_workers: int = 0  # load processes that a user starts, on this or other machines

@@ -26,7 +26,7 @@ EXPLAIN, EXPLAIN_METHOD = "explain", "explain_method"
 DEFAULT_METHOD = "integrated-gradients"
 DEFAULT_MODEL = "digits-mlp"
 # Words without which a locustfile has nothing that must be known before the load.
-DECLARED = ("request_classes", "default_model", "default_knobs", "default_options", "wait_time")
+DECLARED = ("request_classes", "default_model", "default_knobs", "default_options", "wait_time", "HttpUser")
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
 
@@ -34,6 +34,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """The request classes of a locustfile, their mix (empty: equal weights), and its defaults of the load."""
 
     classes: dict[str, RequestClass] = msgspec.field(default_factory=lambda: {"predict": RequestClass()})
+    own_requests: bool = False  # its users make their own requests alone: none of the classes is asked for
     mix: str = ""
     model: str = DEFAULT_MODEL  # where the user names none
     knobs: tuple[str, ...] = ()  # name=value, for targets that have the knob; where the user sets none

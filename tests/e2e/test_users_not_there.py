@@ -1,10 +1,13 @@
 """Users that end, never come, wait or crash: what is reported is what acted."""
 
+import http.server
 import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -114,3 +117,53 @@ def test_a_test_that_ends_before_all_users_are_there_says_so(tmp_path):
                           text=True, timeout=180, check=False)  # fmt: skip
     assert done.returncode == 4, done.stderr
     assert "before all users were there, so nothing was measured" in done.stderr
+
+
+LOGS_IN = """
+from locust import task
+from harness.users import LeanHttpUser
+
+class U(LeanHttpUser):
+    def on_start(self):
+        self.token = self.client.post("/login", json={"user": "a"}).json()["token"]
+
+    @task
+    def go(self):
+        self.client.post("/predict", json=[1, 2, 3], headers={"X-Token": self.token})
+"""
+
+
+class Shop(http.server.BaseHTTPRequestHandler):
+    """Knows two paths and no metadata."""
+
+    protocol_version = "HTTP/1.1"
+    asked: ClassVar[set] = set()
+
+    def do_GET(self):
+        self.do_POST()
+
+    def do_POST(self):
+        self.asked.add((self.command, self.path))
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        body = json.dumps({"token": "t"} if self.path == "/login" else {"y": 1}).encode()
+        self.send_response(200 if self.path == "/login" or self.headers["x-token"] == "t" else 401)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_users_with_requests_of_their_own_need_no_metadata(tmp_path):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Shop)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    done = run(tmp_path, LOGS_IN, "--concurrency", "2", "--target", url)
+    server.shutdown()
+    server.server_close()
+    assert done.stdout.startswith("{"), done.stderr
+    (trial,) = json.loads(done.stdout)["result"]["points"][0]["trials"]
+    assert trial["counts"]["ok"] > 10
+    assert trial["counts"]["error"] == 0
+    assert Shop.asked == {("POST", "/login"), ("POST", "/predict")}

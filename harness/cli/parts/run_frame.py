@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shlex
 import signal
 import sys
 from abc import ABC, abstractmethod
@@ -46,7 +45,7 @@ class RunFrame(ABC, Generic[FolderT]):
         folder.write(
             cls.folder_type.record_type(
                 plan=plan,
-                command_line=shlex.join(["python", "-m", "harness", *sys.argv[1:]]),
+                command_line=recorded_command_line(sys.argv[1:]),
                 started_at=started.isoformat(timespec="seconds"),
                 harness_version=__version__,
                 environment=capture(describe_gpus()),
@@ -89,7 +88,8 @@ class RunFrame(ABC, Generic[FolderT]):
 
         Returns the exit code. Raises what ended the trials, a RunError or a UserError, after showing.
         """
-        from harness.cli.parts.progress import listening
+        from harness.cli.parts.command_line import recorded_command_line
+from harness.cli.parts.progress import listening
 
         self.folder.lock()
         signal.signal(signal.SIGTERM, _interrupt)

@@ -1,4 +1,4 @@
-"""Checks of an open loop: were requests sent at the rate and with the spread of the arrival process?
+"""Checks whether an open loop sent its requests at the rate and with the spread of the arrival process.
 
 Tested in operational time: an instant counts as the number of requests that were to be sent by then. A process of any
 rate, ramps and steps included, is then one of a constant rate, which is even over the window.
@@ -53,7 +53,7 @@ class _Sent:
 
 
 def rate(case: TrialCase) -> Finding | None:
-    """More or fewer requests went out than were asked for."""
+    """More or fewer requests went out than were requested."""
     sent = _sent(case)
     if sent is None or case.rows is None or sent.expected <= 0:
         return None
@@ -95,14 +95,14 @@ def arrival_process(case: TrialCase) -> Finding | None:
 
 
 def _sent(case: TrialCase) -> _Sent | None:
-    if case.rows is None:
+    arrivals = case.data.point.arrivals
+    if case.rows is None or not isinstance(arrivals, OpenProcess):
         return None
     window = case.rows.window
     sent_ns = case.rows.everything["sent_ns"]
     instants_ns = np.concatenate(([window.start_ns, window.end_ns], np.sort(sent_ns[window.holds(sent_ns)])))
     offsets_s = (instants_ns - window.start_ns) / NS_PER_S + case.data.warmup_seconds
-    arrivals = case.data.point.arrivals
-    if not isinstance(arrivals, OpenProcess) or (expected := arrivals.expected_by(offsets_s)) is None:
+    if (expected := arrivals.expected_by(offsets_s)) is None:
         return None
     at = np.rint(expected * _TICKS).astype(np.int64)
     return _Sent(at[2:], int(at[0]), int(at[1]), arrivals.gap_cv)

@@ -34,13 +34,15 @@ ROUNDS_PER_WINDOW = 5  # each user's responses in a window, so that the rhythm o
 
 def unsteady(case: TrialCase) -> Finding | None:
     """Under a load that does not change, throughput or the median response time did."""
-    if case.rows is None or not case.stationary or slower_and_slower(case) is not None:
+    if case.rows is None or not case.stationary:
         return None
     count = _windows(case, MOST_WINDOWS)
     series = {"throughput": _throughput(case.rows, count), "the median response time": _medians(case.rows, count)}
     for what, windows in series.items():
         state = find_steady_state(windows)
         if state is not None and state.start != 0:
+            if slower_and_slower(case) is not None:
+                return None
             return _finding(what, state, case.rows.window.seconds / count)
     return None
 

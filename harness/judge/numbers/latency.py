@@ -8,14 +8,13 @@ import numpy as np
 
 from harness.clock import NS_PER_MS
 from harness.judge.metrics import Latency, Quantile
+from harness.judge.stats.durations import ceiling_together, ordered_together
 from harness.judge.stats.percentile_intervals import Percentile, percentiles
 from harness.judge.stats.quantiles import quantile
 from harness.judge.stats.run_noise import PRIOR_NOISE, RunNoise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from harness.judge.stats.durations import Durations
 
@@ -30,7 +29,7 @@ def pooled_latency(runs: Sequence[Durations], noise: RunNoise = PRIOR_NOISE) -> 
     if not runs:
         return NOTHING
     values_ns = np.concatenate([run.values_ns for run in runs])
-    reached = _reached_by_open(values_ns, np.concatenate([run.still_open for run in runs]))
+    reached = _reached_by_open(runs)
     return Latency(
         count=int(values_ns.size),
         mean_ms=float(values_ns.mean()) / NS_PER_MS,
@@ -39,12 +38,12 @@ def pooled_latency(runs: Sequence[Durations], noise: RunNoise = PRIOR_NOISE) -> 
     )
 
 
-def _reached_by_open(values_ns: NDArray[np.int64], still_open: NDArray[np.bool_]) -> frozenset[float]:
+def _reached_by_open(runs: Sequence[Durations]) -> frozenset[float]:
     """The quantiles that would be higher if the requests that are still open never ended."""
-    if not still_open.any():
+    if not any(run.any_open for run in runs):
         return frozenset()
-    ordered_ns = np.sort(values_ns)
-    ceiling_ns = np.sort(np.where(still_open, np.iinfo(np.int64).max, values_ns))
+    as_they_are = [1.0] * len(runs)
+    ordered_ns, ceiling_ns = ordered_together(runs, as_they_are), ceiling_together(runs, as_they_are)
     return frozenset(p for p in PERCENTILES if quantile(ceiling_ns, p) > quantile(ordered_ns, p) * (1 + OPEN_TOLERANCE))
 
 

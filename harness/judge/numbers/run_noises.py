@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.judge.stats.run_noise import PRIOR_NOISE, RunLevel, RunNoise, duration_level, rate_level, run_noise
+from harness.judge.stats.run_noise import PRIOR_NOISE, RunLevel, RunNoise, rate_level, run_noise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class RunNoises:
 def run_levels(rates_rps: NDArray[np.float64], durations: Mapping[str, Durations]) -> Levels:
     """The level of one run's throughput, and of each kind of duration."""
     found = {THROUGHPUT: rate_level(rates_rps)}
-    found |= {kind: duration_level(each.values_ns) for kind, each in durations.items()}
+    found |= {kind: each.level for kind, each in durations.items()}
     return {kind: level for kind, level in found.items() if level is not None}
 
 

@@ -45,7 +45,8 @@ class RowColumns:
         if name not in self._whole:
             self._whole[name] = _converted(self._table.column(name))
         if name not in self._arrays:
-            self._arrays[name] = self._whole[name][self._index]
+            whole = self._whole[name]
+            self._arrays[name] = _nothing(len(self)) if whole.strides == (0,) else whole[self._index]
         return self._arrays[name]
 
     def _chosen(self, index: NDArray[np.int64]) -> RowColumns:
@@ -57,23 +58,34 @@ class RowColumns:
 
     def where(self, mask: Mask) -> RowColumns:
         """The rows for which `mask` holds, in the same order."""
-        return self._chosen(np.flatnonzero(mask))
+        return self if mask.all() else self._chosen(np.flatnonzero(mask))
 
     def by(self, name: str) -> RowColumns:
         """The same rows in ascending order of `name`; ties keep their order."""
-        return self._chosen(np.argsort(self[name], kind="stable"))
+        column = self[name]
+        in_order = bool((column[1:] >= column[:-1]).all())
+        return self if in_order else self._chosen(np.argsort(column, kind="stable"))
 
     def outcome_is(self, *outcomes: Outcome) -> Mask:
         """Which rows ended in one of `outcomes`."""
-        mask: Mask = np.isin(self["outcome"], outcomes)
+        mask: Mask = np.logical_or.reduce([self["outcome"] == outcome for outcome in outcomes])
         return mask
 
 
 def _converted(column: pa.ChunkedArray) -> Column:
     if column.null_count == len(column):  # most columns of most runs
-        return np.full(len(column), ABSENT, dtype=np.int64)
-    known = column.fill_null(ABSENT) if column.null_count else column
-    return np.asarray(known.combine_chunks().to_numpy(zero_copy_only=False), dtype=np.int64)
+        return _nothing(len(column))
+    values = np.empty(len(column), dtype=np.int64)
+    filled = 0
+    for chunk in column.chunks:
+        values[filled : filled + len(chunk)] = chunk.fill_null(ABSENT) if chunk.null_count else chunk
+        filled += len(chunk)
+    return values
+
+
+def _nothing(count: int) -> Column:
+    """A column (count,) without a known number, in the memory of one."""
+    return np.broadcast_to(np.int64(ABSENT), (count,))
 
 
 @dataclass(frozen=True)
@@ -101,12 +113,12 @@ class TrialRows:
 
     @cached_property
     def good(self) -> RowColumns:
-        """The good answers among `judged`."""
+        """The good responses among `judged`."""
         return self.judged.where(self.judged.outcome_is(Outcome.OK))
 
     @cached_property
     def response(self) -> Durations:
-        """Done - due of good answers; for requests still open at the end, how long they had been waiting."""
+        """Done - due of good responses; for requests still open at the end, how long they had been waiting."""
         return self._until_done("due_ns")
 
     @cached_property
@@ -122,7 +134,7 @@ class TrialRows:
         return Durations(sent["sent_ns"] - sent["due_ns"] - prepared_ns, np.zeros(len(sent), dtype=np.bool_))
 
     def rates_rps(self, limit_ns: int | None = None, kept: Mask | None = None) -> NDArray[np.float64]:
-        """Good answers per second (batches,) in equal stretches of what is judged, whichever phase they were due in.
+        """Good responses per second (batches,) in equal stretches of what is judged, whichever phase they were due in.
 
         With `limit_ns`, only those that came within it of their due time; with `kept`, only those of `everything` for
         which it holds.
@@ -144,8 +156,8 @@ class TrialRows:
         """
         window, clean = self.window, self.clean
         if clean is None:
-            return batch_rates(np.sort(instants_ns), window.start_ns, window.end_ns, batches)
-        joined_ns = np.sort(clean.joined_ns(instants_ns[clean.holds(instants_ns)]))
+            return batch_rates(instants_ns, window.start_ns, window.end_ns, batches)
+        joined_ns = clean.joined_ns(instants_ns[clean.holds(instants_ns)])
         sustained = 1 - clean.worked_off / max(1, self._ended_clean)
         return sustained * batch_rates(joined_ns, 0, round(clean.seconds * NS_PER_S), batches)
 

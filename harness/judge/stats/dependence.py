@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from harness.judge.stats.autocorrelation import autocorrelation_time, batch_means_time
+from harness.judge.stats.autocorrelation import indicator_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,30 +18,52 @@ STRETCHES = 20
 _GREATEST_RHO = 0.9
 
 
-def dependence(indicators: Sequence[NDArray[np.bool_]]) -> float:
+class Clustering(NamedTuple):
+    """How the `seen` True of one run of `rows` cluster: tau by Geyer and by stretches; means (stretches,) of them."""
+
+    rows: int
+    seen: int
+    geyer: float = 1.0
+    batches: float = 1.0
+    means: NDArray[np.float64] | None = None
+
+    @property
+    def weight(self) -> float:
+        """The variance of the count, were all independent; 0 where all are alike."""
+        share = self.seen / self.rows if self.rows else 0.0
+        return self.rows * share * (1.0 - share)
+
+
+def clustering(indicator: NDArray[np.bool_]) -> Clustering:
+    """The clustering of one run, whose `indicator` (n,) is in arrival order."""
+    found = Clustering(indicator.size, int(np.count_nonzero(indicator)))
+    if not found.weight:
+        return found
+    means = stretch_means(indicator)
+    length = indicator.size // STRETCHES
+    variance = found.weight / indicator.size
+    batches = max(1.0, length * float(means.var(ddof=1)) / variance) if length else 1.0
+    return found._replace(geyer=indicator_time(indicator), batches=batches, means=means)
+
+
+def dependence(runs: Sequence[Clustering]) -> float:
     """Tau >= 1: that many requests tell as much about the share of True as one independent request.
 
-    Each run is in arrival order. The variance of a count over runs is the sum of the runs' variances, so their taus are
+    The variance of a count over runs is the sum of the runs' variances, so their taus are
     weighted by what they count: by True where True is the rarer (a run with a stall has many and clustered ones,
     a run without one has none and says nothing of how they cluster). The greater of two counts: Geyer's, and that of
     the means of 20 stretches a run, which see what is too weak and too long for Geyer's.
     """
-    weights, geyer, batches, means = 0.0, 0.0, 0.0, []
-    for indicator in indicators:
-        share = float(indicator.mean()) if indicator.size else 0.0
-        weight = indicator.size * share * (1.0 - share)
-        if weight:
-            series = indicator.astype(np.float32)
-            weights += weight
-            geyer += weight * autocorrelation_time(series)
-            batches += weight * batch_means_time(series)
-            means.append(stretch_means(series))
+    weights = sum(run.weight for run in runs)
     if not weights:
         return 1.0
-    return max(1.0, geyer / weights, batches / weights * slow_time(means))
+    geyer = sum(run.weight * run.geyer for run in runs)
+    batches = sum(run.weight * run.batches for run in runs)
+    slow = slow_time([run.means for run in runs if run.means is not None])
+    return max(1.0, geyer / weights, batches / weights * slow)
 
 
-def stretch_means(values: NDArray[np.floating], stretches: int = STRETCHES) -> NDArray[np.float64]:
+def stretch_means(values: NDArray[np.floating | np.bool_], stretches: int = STRETCHES) -> NDArray[np.float64]:
     """Means (stretches,) of equal stretches of a run, or the values themselves where there are no more than that."""
     if values.size <= stretches:
         return values.astype(np.float64)

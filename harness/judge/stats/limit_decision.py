@@ -1,4 +1,4 @@
-"""Does the share of responses that are slower than a limit stay within what is allowed?
+"""Decides whether the share of responses slower than a limit stays within what is allowed.
 
 This is a question about a share, not about a percentile: `p99 < 50 ms` holds where at most 1 % of the responses take
 longer than 50 ms. A share at a known limit is known from far fewer requests than the response time at a known share.
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from harness.judge.stats.dependence import dependence
+from harness.judge.stats.distributions import normal_cdf, student_t_quantile
+from harness.judge.stats.durations import ordered_together
 from harness.judge.stats.percentile_intervals import run_factors
 from harness.judge.stats.quantiles import quantile
 from harness.judge.stats.run_noise import PRIOR_NOISE, RunNoise
@@ -21,8 +21,7 @@ from harness.judge.stats.run_noise import PRIOR_NOISE, RunNoise
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
-
+    from harness.judge.stats.dependence import Clustering
     from harness.judge.stats.durations import Durations
 
 _CONFIDENCE = 0.95  # of each of the two bounds: 1 decision in 20 is wrong where the truth is just beside the limit
@@ -78,7 +77,7 @@ def decide_limit(
     low = _lower(rows, limit, noise)
     certain = LimitDecision.KEPT if high < allowed else LimitDecision.MISSED
     decision = certain if high < allowed or low > allowed else LimitDecision.NOT_YET
-    share = sum(int(np.count_nonzero(run.values_ns > limit)) for run in runs) / rows.count
+    share = sum(run.slower_than(limit).seen for run in runs) / rows.count
     return ShareAbove(decision, share, min(low, share), max(high, share), worth)
 
 
@@ -89,8 +88,8 @@ class _Rows:
     `floor` is the least dependence where few slow responses were seen.
     """
 
-    values: list[NDArray[np.float64]]
-    still_open: list[NDArray[np.bool_]]
+    runs: Sequence[Durations]
+    factors: Sequence[float]
     count: int
     median: float
     users: int
@@ -98,23 +97,28 @@ class _Rows:
 
     @classmethod
     def of(cls, runs: Sequence[Durations], noise: RunNoise, users: int | None) -> _Rows:
-        values = [run.values_ns / factor for run, factor in zip(runs, run_factors(runs, noise), strict=True)]
-        ordered = np.sort(np.concatenate(values))
-        seen = [dependence([each > quantile(ordered, p) for each in values]) for p in _LOWER_QUANTILES]
+        factors = run_factors(runs, noise)
+        ordered = ordered_together(runs, factors)
+        tails = [_slower(runs, factors, quantile(ordered, p)) for p in _LOWER_QUANTILES]
         together = users or 1
-        floor = max(float(together), *seen)
-        return cls(values, [run.still_open for run in runs], ordered.size, quantile(ordered, 0.5), together, floor)
+        floor = max(float(together), *map(dependence, tails))
+        return cls(runs, factors, ordered.size, quantile(ordered, 0.5), together, floor)
 
     def above(self, limit: float, *, open_counts: bool) -> tuple[float, float]:
         """How many independent responses are slower than `limit`, of how many in all."""
-        slow = [values > limit for values in self.values]
-        if open_counts:
-            slow = [each | still_open for each, still_open in zip(slow, self.still_open, strict=True)]
-        seen = sum(int(np.count_nonzero(each)) for each in slow)
+        slow = _slower(self.runs, self.factors, limit, open_counts=open_counts)
+        seen = sum(each.seen for each in slow)
         tau = dependence(slow)
         if min(seen, self.count - seen) < _FEW_CLUSTERS * tau:
             tau = max(tau, self.floor)
         return seen / tau, self.count / tau
+
+
+def _slower(
+    runs: Sequence[Durations], factors: Sequence[float], limit: float, *, open_counts: bool = False
+) -> list[Clustering]:
+    pairs = zip(runs, factors, strict=True)
+    return [run.slower_than(limit, factor, open_counts=open_counts) for run, factor in pairs]
 
 
 def _upper(rows: _Rows, limit: float, noise: RunNoise) -> tuple[float, float]:
@@ -159,13 +163,13 @@ def _splits(rows: _Rows, noise: RunNoise) -> Iterator[tuple[float, float]]:
 
     A margin that is a sin(angle) + b cos(angle) at every angle is at least the root of a^2 + b^2.
     """
-    from scipy.stats import norm, t
-
-    runs = len(rows.values)
-    z = float(t.ppf(_CONFIDENCE, (_BATCHES - 1) * runs))  # not the normal's: tau is estimated from 20 stretches a run
+    runs = len(rows.runs)
+    z = student_t_quantile(
+        _CONFIDENCE, (_BATCHES - 1) * runs
+    )  # not the normal's: tau is estimated from 20 stretches a run
     shift = noise.half_width(runs, _CONFIDENCE)
     for angle in _ANGLES:
-        yield float(norm.cdf(z * math.cos(angle))), math.exp(shift * math.sin(angle))
+        yield normal_cdf(z * math.cos(angle)), math.exp(shift * math.sin(angle))
 
 
 def clopper_pearson_upper(successes: float, trials: float, confidence: float) -> float:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.judge.interval import Interval
+from harness.judge.stats.distributions import normal_quantile, student_t_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +24,9 @@ _UPPER = 0.975
 def batch_rates(
     instants_ns: NDArray[np.int64], start_ns: int, end_ns: int, batches: int = BATCHES
 ) -> NDArray[np.float64]:
-    """Events per second (batches,) in equal stretches of [start, end); `instants_ns` ascending."""
+    """Events per second (batches,) in equal stretches of [start, end); `instants_ns` (n,) in any order."""
     edges = start_ns + (end_ns - start_ns) * np.arange(batches + 1) // batches
-    counts = np.diff(np.searchsorted(instants_ns, edges))
+    counts = np.bincount(np.searchsorted(edges, instants_ns, side="right"), minlength=batches + 2)[1:-1]
     rates: NDArray[np.float64] = counts / np.diff(edges) * 1e9
     return rates
 
@@ -36,21 +38,20 @@ def run_mean(values: Sequence[float]) -> Interval:
 
 def share_interval(good: int, total: int) -> tuple[float, float]:
     """The ends of the 95 % interval of a share of independent examples (Wilson 1927); (0, 1) where there are none."""
-    from scipy.stats import binomtest
-
     if not total:
         return 0.0, 1.0
-    interval = binomtest(good, total).proportion_ci(method="wilson")
-    return float(interval.low), float(interval.high)
+    share, z = good / total, normal_quantile(_UPPER)
+    twice = 2 * (total + z**2)
+    center = (2 * total * share + z**2) / twice
+    half = z / twice * math.sqrt(4 * total * share * (1 - share) + z**2)
+    return center - half if good else 0.0, center + half if good < total else 1.0
 
 
 def _student(values: NDArray[np.float64], fewest: int) -> Interval:
     """The mean with its 95 % Student t interval; without one below `fewest` values."""
-    from scipy.stats import t
-
     mean = float(values.mean())
     if values.size < fewest:
         return Interval(mean)
     error = float(values.std(ddof=1)) / float(np.sqrt(values.size))
-    half = float(t.ppf(_UPPER, values.size - 1)) * error
+    half = student_t_quantile(_UPPER, values.size - 1) * error
     return Interval(mean, mean - half, mean + half)

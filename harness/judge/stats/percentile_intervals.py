@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.judge.stats.dependence import dependence
+from harness.judge.stats.distributions import student_t_quantile
+from harness.judge.stats.durations import FOREVER, ceiling_together, ordered_together
 from harness.judge.stats.quantiles import quantile
-from harness.judge.stats.run_noise import PRIOR_NOISE, RunNoise, duration_level, widened
+from harness.judge.stats.run_noise import PRIOR_NOISE, RunNoise, widened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
 _UPPER = 0.975
 _BATCHES = 20
-FOREVER = np.inf  # what a request that is still open may yet take
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,9 @@ def percentiles(runs: Sequence[Durations], ps: Sequence[float], noise: RunNoise 
     if not runs:
         return []
     factors = run_factors(runs, noise)
-    aligned = [run.values_ns / factor for run, factor in zip(runs, factors, strict=True)]
-    together = _Together.of(runs, aligned)
+    together = _Together.of(runs, factors)
     half_width = noise.half_width(len(runs))
-    found = [_percentile(together, aligned, p, half_width) for p in ps]
+    found = [_percentile(together, p, half_width) for p in ps]
     return _monotone(found)
 
 
@@ -69,45 +69,50 @@ def share_within(runs: Sequence[Durations], limits: Sequence[float], noise: RunN
     runs = [run for run in runs if run.values_ns.size]
     if not runs:
         return [0.0 for _ in limits]
-    factors = run_factors(runs, noise)
-    ordered = np.sort(np.concatenate([run.values_ns / factor for run, factor in zip(runs, factors, strict=True)]))
+    ordered = ordered_together(runs, run_factors(runs, noise))
     return [float(np.searchsorted(ordered, limit, "right")) / ordered.size for limit in limits]
 
 
-def run_factors(runs: Sequence[Durations], noise: RunNoise) -> NDArray[np.float64]:
-    """By what factor (runs,) each of the non-empty runs is slower than the typical run."""
-    levels = [level for run in runs if (level := duration_level(run.values_ns))]
-    return noise.run_factors(levels)
+def run_factors(runs: Sequence[Durations], noise: RunNoise) -> list[float]:
+    """By what factor each of the non-empty runs is slower than the typical run; by 1 where there is only one."""
+    factors: list[float] = noise.run_factors([run.level for run in runs if run.level]).tolist()
+    return factors
 
 
 @dataclass(frozen=True)
 class _Together:
     """Rows of all runs, ascending: as observed, at the common level, and so with open requests at infinity."""
 
+    runs: Sequence[Durations]
+    factors: Sequence[float]
     observed: NDArray[np.int64 | np.float64]
-    common: NDArray[np.float64]
-    ceiling: NDArray[np.float64]
+    common: NDArray[np.int64 | np.float64]
+    ceiling: NDArray[np.int64 | np.float64]
 
     @classmethod
-    def of(cls, runs: Sequence[Durations], aligned: Sequence[NDArray[np.float64]]) -> _Together:
-        observed = np.sort(np.concatenate([run.values_ns for run in runs]))
-        rows = np.concatenate(aligned)
-        still_open = np.concatenate([run.still_open for run in runs])
-        common = np.sort(rows)
-        return cls(observed, common, np.sort(np.where(still_open, FOREVER, rows)) if still_open.any() else common)
+    def of(cls, runs: Sequence[Durations], factors: Sequence[float]) -> _Together:
+        observed = ordered_together(runs, [1.0] * len(runs))
+        common = ordered_together(runs, factors)
+        ceiling = ceiling_together(runs, factors) if any(run.any_open for run in runs) else common
+        return cls(runs, factors, observed, common, ceiling)
+
+    def dependence_above(self, at: float) -> float:
+        pairs = zip(self.runs, self.factors, strict=True)
+        return dependence([run.slower_than(at, factor) for run, factor in pairs])
 
 
-def _percentile(together: _Together, aligned: Sequence[NDArray[np.float64]], p: float, half_width: float) -> Percentile:
+def _percentile(together: _Together, p: float, half_width: float) -> Percentile:
     """`half_width`: of the run noise, on logarithms."""
+    runs = len(together.runs)
     at = quantile(together.common, p)
-    effective = together.common.size / dependence([values > at for values in aligned])
+    effective = together.common.size / together.dependence_above(at)
     value = quantile(together.observed, p)
-    reach = _reach(p, effective, len(aligned))
+    reach = _reach(p, effective, runs)
     low = quantile(together.common, p - reach) if p > reach else 0.0
     high = quantile(together.ceiling, p + reach) if p + reach < 1.0 else FOREVER
     low, high = widened(at, low, high, half_width) if at > 0 else (0.0, high)
     if high == FOREVER:
-        needed = _needed(p, effective, together.common.size, len(aligned))
+        needed = _needed(p, effective, together.common.size, runs)
         return Percentile(p, value, min(low, value), None, effective, needed)
     return Percentile(p, value, min(low, value), max(high, value), effective)
 
@@ -117,11 +122,9 @@ def _reach(p: float, effective_samples: float, runs: int) -> float:
 
     It is estimated from 20 stretches a run, or from as many clusters of the rarer side as there were, if fewer.
     """
-    from scipy.stats import t
-
     clusters = effective_samples * min(p, 1.0 - p)
     freedom = max(1.0, min((_BATCHES - 1) * runs, clusters))
-    return float(t.ppf(_UPPER, freedom)) * math.sqrt(p * (1.0 - p) / effective_samples)
+    return student_t_quantile(_UPPER, freedom) * math.sqrt(p * (1.0 - p) / effective_samples)
 
 
 def _needed(p: float, effective_samples: float, rows: int, runs: int) -> int | None:

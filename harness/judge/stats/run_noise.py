@@ -15,6 +15,7 @@ import numpy as np
 
 from harness.judge.interval import Interval
 from harness.judge.stats.dependence import slow_time, stretch_means
+from harness.judge.stats.distributions import student_t_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,9 +45,7 @@ class RunNoise:
 
     def half_width(self, repeats: int, upper: float = _UPPER) -> float:
         """How far, on logarithms, the mean of `repeats` runs may lie from the typical run at quantile `upper`."""
-        from scipy.stats import t
-
-        return float(t.ppf(upper, self.freedom)) * self.sigma / math.sqrt(repeats)
+        return student_t_quantile(upper, self.freedom) * self.sigma / math.sqrt(repeats)
 
     def run_factors(self, levels: Sequence[RunLevel]) -> NDArray[np.float64]:
         """By what factor (runs,) each run is slower or faster than the typical run.
@@ -106,8 +105,6 @@ def rate_over_runs(
     For a rate that counts only what is within a limit, `share_if_slower` and `share_if_faster` say what becomes of it,
     beside the rate itself, where the typical run is slower or faster by what the run noise allows.
     """
-    from scipy.stats import t
-
     value = float(np.mean([run.mean() for run in runs])) if runs else 0.0
     if value <= 0:
         return Interval(0.0)
@@ -116,7 +113,7 @@ def rate_over_runs(
     if not freedom:
         return Interval(value)
     error = math.sqrt(sum(each**2 for each, _ in errors)) / len(runs) / value
-    inside = float(t.ppf(_UPPER, freedom)) * error
+    inside = student_t_quantile(_UPPER, freedom) * error
     between = noise.half_width(len(runs))
     below = between - math.log(share_if_slower) if share_if_slower > 0 else math.inf
     above = between + math.log(share_if_faster)

@@ -1,4 +1,4 @@
-"""Is there a steady state, and from when? Decided by precision and by change, never by how good the figures are.
+"""Finds whether and from when there is a steady state, by precision and change, never by how good the figures are.
 
 The start that is cut off is the one that makes the mean of the rest most precise (MSER-5: White, Cobb and Spratt 2000;
 the rule that Hoad, Robinson and Davies kept out of 44, 2010). What is left must neither drift nor change its level:
@@ -98,18 +98,25 @@ class _Change:
 
 def _change(logs: Windows) -> _Change | None:
     """The change in a sequence of logarithms, None where it is none, or small, or what chance does."""
-    from scipy.stats import theilslopes
-
     deviation = np.cumsum(logs - logs.mean())[:-1]
     split = int(np.argmax(np.abs(deviation)))
     if abs(deviation[split]) <= _CRITICAL * long_run_deviation(logs) * math.sqrt(logs.size):
         return None
     shift = math.expm1(float(np.median(logs[split + 1 :]) - np.median(logs[: split + 1])))
-    drift = math.expm1(float(theilslopes(logs).slope) * logs.size)
+    drift = math.expm1(median_slope(logs) * logs.size)
     if max(abs(shift), abs(drift)) <= TOLERATED_CHANGE:
         return None
     # A straight line makes half of its rise between the medians of its halves.
     return _Change(Motion.DRIFT, drift) if abs(drift) > 1.5 * abs(shift) else _Change(Motion.SHIFT, shift)
+
+
+def median_slope(values: Windows) -> float:
+    """The median of the slopes between all pairs of a sequence (n,) (Theil 1950, Sen 1968); n is at least 2.
+
+    That of `scipy.stats.theilslopes`, without the import of that package.
+    """
+    earlier, later = np.triu_indices(values.size, 1)
+    return float(np.median((values[later] - values[earlier]) / (later - earlier)))
 
 
 def long_run_deviation(windows: Windows) -> float:

@@ -13,7 +13,7 @@ from harness.measure.target.recipe_server import RecipeServer
 from harness.measure.target.statistics_reader import find_statistics_reader
 from harness.plan.knobs import Apply
 from harness.plan.target_spec import EmbeddedTarget, InProcessTarget, RecipeTarget, UrlTarget, find_target
-from harness.wire.protocol import AUTO
+from harness.wire.protocol import AUTO, DEFAULT
 from harness.wire.protocols import chats
 from harness.wire.server_probe import settle_protocol
 
@@ -57,7 +57,7 @@ def open_session(plan: Plan, isolation: Isolation, progress: Progress) -> Sessio
     """
     match find_target(plan.target):
         case UrlTarget() as target:
-            return UrlSession(target, plan)
+            return OwnRequestsSession(target) if plan.own_requests else UrlSession(target, plan)
         case InProcessTarget() as target:
             for number, model in enumerate(plan.models):
                 progress(f"preparing {model}", number, 0)
@@ -195,6 +195,28 @@ class InProcessSession:
 
     def died(self) -> bool:
         """False: it ends with the load process, which is watched by itself."""
+        return False
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
+class OwnRequestsSession:
+    """A server that runs already, to which users send requests of their own: nobody else asks it anything."""
+
+    pid: int | None = None
+
+    def __init__(self, target: UrlTarget) -> None:
+        self.cards: dict[str, ModelCard] = {}
+        self._url = target.url
+
+    def apply(self, request: TargetRequest, log: Path) -> Endpoint:
+        """The endpoint, without payloads."""
+        del log
+        return Endpoint(url=self._url, bank=None, protocol=DEFAULT, setting=request.setting, known=False)
+
+    def died(self) -> bool:
+        """False: the harness cannot watch a process that it did not start."""
         return False
 
     def close(self) -> None:

@@ -110,9 +110,12 @@ def availability(exchanges: Exchanges, window_ns: tuple[int, int]) -> Availabili
 def _silences(exchanges: Exchanges, window_ns: tuple[int, int], limit_ns: int) -> list[OutageSpan]:
     start_ns, end_ns = window_ns
     answered_ns = np.where(exchanges.answered, exchanges.done_ns, _NEVER)
-    instants = np.sort(answered_ns[(answered_ns < end_ns) & exchanges.answered])
-    first = max(0, int(np.searchsorted(instants, start_ns)) - 1)
+    instants = answered_ns[answered_ns < end_ns]
     begun_ns = int(exchanges.sent_ns.min(initial=start_ns))
+    if _without_gap(instants, (max(begun_ns, start_ns - limit_ns), end_ns), limit_ns // 2):
+        return []
+    instants.sort()
+    first = max(0, int(np.searchsorted(instants, start_ns)) - 1)
     before_ns = np.concatenate(([min(begun_ns, start_ns)] if first == 0 else [instants[first]], instants[first:]))
     after_ns = np.concatenate((instants[first:], [end_ns]))
     outages = []
@@ -128,6 +131,17 @@ def _silences(exchanges: Exchanges, window_ns: tuple[int, int], limit_ns: int) -
     return outages
 
 
+def _without_gap(instants: Instants, span_ns: tuple[int, int], step_ns: int) -> bool:
+    """Whether an instant lies in each step of a span, so that no two neighbours are two steps apart.
+
+    Instants are counted, at a tenth of the time of sorting them.
+    """
+    start_ns, end_ns = span_ns
+    within = instants[instants >= start_ns]
+    whole_steps = (end_ns - start_ns) // step_ns
+    return bool(np.bincount((within - start_ns) // step_ns, minlength=whole_steps)[:whole_steps].all())
+
+
 def _kind(exchanges: Exchanges, waiting: Mask, next_ns: int, limit_ns: int) -> OutageKind:
     """Failing where requests ended without a response soon and often, as those to a server that is gone."""
     ended = waiting & (exchanges.done_ns < next_ns)
@@ -139,6 +153,8 @@ def _kind(exchanges: Exchanges, waiting: Mask, next_ns: int, limit_ns: int) -> O
 
 def _failures(exchanges: Exchanges, window_ns: tuple[int, int], limit_ns: int) -> list[OutageSpan]:
     ended = (exchanges.done_ns >= window_ns[0]) & (exchanges.done_ns < window_ns[1])
+    if np.count_nonzero(ended & ~exchanges.good) < FAILURES_IN_A_ROW:
+        return []
     order = np.flatnonzero(ended)[np.argsort(exchanges.done_ns[ended], kind="stable")]
     turns = np.diff(np.concatenate(([False], ~exchanges.good[order], [False])).astype(np.int8))
     outages = []

@@ -1,4 +1,4 @@
-"""Were all users served alike? A starved user, or slow connections, drown in the percentiles of all."""
+"""Compares how users were served: percentiles over all of them hide a starved user and slow connections."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ UNEQUAL_COUNTS = 3.0
 FEWEST_ANSWERS = 20  # of the user who got most; below that everything is chance
 FEWEST_FOR_MEDIAN = 5
 CHANCE = 1e-4
+_FEW_USERS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class UserInequality:
 def user_inequality(
     user: NDArray[np.int64], response_ns: NDArray[np.int64], users: int | None = None
 ) -> UserInequality | None:
-    """Compares users by their good answers (n,) within the window; None where they were served alike, or too little.
+    """Compares users by their good responses (n,) within the window; None where they were served alike, or too little.
 
     Unequal is: the slowest user's median is more than twice the fastest's and the difference is no chance (rank test of
     Kruskal and Wallis, p < 1e-4), or one has more than three times the answers of another and chance does not explain
@@ -53,7 +54,8 @@ def user_inequality(
     if counts.size < 2 or counts.max() < FEWEST_ANSWERS:
         return None
     few = (counts * UNEQUAL_COUNTS < counts.max()) & (counts < counts.mean() - 4 * np.sqrt(counts.mean()))
-    order = np.argsort(of_user, kind="stable")
+    # Numbers of 16 bits are sorted by counting, several times as fast as by comparing.
+    order = np.argsort(of_user.astype(np.uint16) if names.size <= _FEW_USERS else of_user, kind="stable")
     each = np.split(response_ns[order], np.cumsum(np.bincount(of_user))[:-1])
     slow = _slow(each)
     if not few.any() and slow is None:

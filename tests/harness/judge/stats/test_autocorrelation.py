@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from queueing import simulate_ar1
 
-from harness.judge.stats.autocorrelation import autocorrelation, autocorrelation_time, batch_means_time
+from harness.judge.stats.autocorrelation import (
+    autocorrelation,
+    autocorrelation_time,
+    batch_means_time,
+    indicator_time,
+)
 
 
 def by_definition(values, lag):
@@ -59,3 +64,11 @@ def test_time_of_the_exceedance_of_an_autoregression():
 def test_dependence_longer_than_the_first_block_of_lags_is_seen():
     values = np.repeat(np.random.default_rng(7).normal(size=100), 3000)
     assert autocorrelation_time(values) == pytest.approx(3000, rel=0.35)
+
+
+@pytest.mark.parametrize("length", [1, 3, 40])
+def test_counted_lags_agree_with_the_transform(length):
+    rng = np.random.default_rng(3)
+    clusters = np.repeat(rng.random(50_000 // length) < 0.1, length)  # 40 in a row: more lags than are counted
+    assert indicator_time(clusters) == pytest.approx(autocorrelation_time(clusters), rel=1e-5)
+    assert indicator_time(np.array([True, False])) == 1.0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from harness.judge.stats.growth import growth
 from harness.judge.stats.mean_intervals import (
@@ -17,6 +18,7 @@ S = 1_000_000_000
 def test_batch_rates_by_hand():
     instants = np.array([0, 1, 2, 9]) * S // 10
     assert batch_rates(instants, 0, S, 2).tolist() == [6.0, 2.0]  # 3 and 1 in half a second each
+    assert batch_rates(instants[::-1], 0, S, 2).tolist() == [6.0, 2.0]
     assert batch_rates(np.array([S]), 0, S, 1).tolist() == [0.0]  # the end is not inside
     assert batch_rates(np.empty(0, dtype=np.int64), 0, S, 2).tolist() == [0.0, 0.0]
 
@@ -68,5 +70,7 @@ def test_fewer_runs_have_none(values):
 def test_a_share_has_wilsons_interval():
     # Newcombe (1998), table I: 81 of 263 gives 0.2553 to 0.3662; 0 of 20 gives 0 to 0.1611.
     assert share_interval(81, 263) == (pytest.approx(0.2553, abs=5e-5), pytest.approx(0.3662, abs=5e-5))
+    wilson = binomtest(81, 263).proportion_ci(method="wilson")
+    assert share_interval(81, 263) == (wilson.low, wilson.high)
     assert share_interval(0, 20) == (0.0, pytest.approx(0.1611, abs=5e-5))
     assert share_interval(0, 0) == (0.0, 1.0)

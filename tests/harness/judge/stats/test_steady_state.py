@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import queueing
+from scipy.stats import theilslopes
 
-from harness.judge.stats.steady_state import Motion, find_steady_state, long_run_deviation, mser5
+from harness.judge.stats.steady_state import Motion, find_steady_state, long_run_deviation, median_slope, mser5
 
 SEEDS = 100
 
@@ -17,6 +18,12 @@ def noise(seed, count, phi=0.0, deviation=0.03):
 
 def starts(make):
     return [find_steady_state(make(seed)).start for seed in range(SEEDS)]
+
+
+def test_the_median_slope():
+    assert median_slope(np.array([0.0, 1.0, 5.0])) == 2.5  # of 1, 4 and 2.5
+    values = noise(0, 120)
+    assert median_slope(values) == theilslopes(values).slope
 
 
 def test_mser5_cuts_a_step_where_it_is():

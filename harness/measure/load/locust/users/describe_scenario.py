@@ -27,6 +27,7 @@ def main() -> int:
     user = next((each for each in users.values() if getattr(each, "request_classes", None)), declared())
     scenario = Scenario(
         classes=dict(user.request_classes or PREDICT),
+        own_requests=not user.request_classes,
         mix=user.mix,
         model=user.default_model,
         knobs=tuple(user.default_knobs),

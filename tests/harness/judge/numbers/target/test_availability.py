@@ -57,6 +57,15 @@ def test_a_freeze_lasts_until_the_first_answer_after_it():
     assert result.slow_share(50 * MS) == pytest.approx(0.095)
 
 
+@pytest.mark.parametrize("from_ms", range(-250, 9_750, 97))
+def test_a_silence_just_long_enough_is_found_wherever_it_lies(from_ms):
+    until_ms = from_ms + 251
+    rows = [*user(from_ms % 5 - 1000, from_ms), (from_ms, until_ms, "good"), *user(until_ms, 10_500)]
+    assert found(rows)[0] == [(OutageKind.SILENT, max(0, from_ms), until_ms, 1)]
+    shorter = [*user(from_ms % 5 - 1000, from_ms), (from_ms, until_ms - 1, "good"), *user(until_ms - 1, 10_500)]
+    assert found(shorter)[0] == []
+
+
 def test_silence_without_a_request_is_no_outage():
     assert found([*user(-500, 4000), *user(6000, 10_500)])[0] == []
 

@@ -1,0 +1,22 @@
+"""What a run's record keeps of the command line."""
+
+import pytest
+
+from harness.cli.parts.command_line import recorded_command_line
+
+SECRET = "pl4nted"
+
+
+@pytest.mark.parametrize("words", [["--header", f"X-Api-Key: {SECRET}"], [f"--header=X-Api-Key: {SECRET}"]])
+def test_the_value_of_a_header_is_not_kept(words):
+    kept = recorded_command_line(["run", *words, "--seconds", "1s"])
+    assert SECRET not in kept
+    assert "X-Api-Key: ..." in kept
+    assert kept.endswith("--seconds 1s")
+
+
+def test_the_name_of_a_file_or_a_variable_is_kept():
+    words = ["run", "--header", "X-Api-Key: @key.txt", "--header=Other: $KEY", "x=1"]
+    assert recorded_command_line(words) == (
+        "python -m harness run --header 'X-Api-Key: @key.txt' '--header=Other: $KEY' x=1"
+    )
