@@ -1,4 +1,4 @@
-"""`python -m harness`: parse, do, answer with an exit code."""
+"""`python -m harness`: parses the command line, runs the command, returns its exit code."""
 
 from __future__ import annotations
 

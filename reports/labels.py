@@ -28,12 +28,12 @@ def load_label(point: PointMetrics) -> str:
     if point.concurrency is not None:
         return f"{point.concurrency} user{'' if point.concurrency == 1 else 's'}"
     if point.rate_target_rps is not None:
-        return f"{figure(point.rate_target_rps, 4)} req/s asked"
+        return f"{figure(point.rate_target_rps, 4)} req/s requested"
     return point.arrivals
 
 
 def load_number(point: PointMetrics) -> float | None:
-    """The load level as a number: users, or asked requests per second."""
+    """The load level as a number: users, or requested requests per second."""
     return float(point.concurrency) if point.concurrency is not None else point.rate_target_rps
 
 

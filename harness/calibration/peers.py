@@ -1,4 +1,4 @@
-"""Other load generators on the same exercises: how each is called, and what it says of itself."""
+"""Runs other load generators on the same exercises and reads the figures that they report."""
 
 from __future__ import annotations
 

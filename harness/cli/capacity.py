@@ -1,4 +1,4 @@
-"""`harness capacity`: how much can it take?"""
+"""`harness capacity`: finds the highest rate within the latency limit."""
 
 from __future__ import annotations
 

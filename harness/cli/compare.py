@@ -1,4 +1,4 @@
-"""`harness compare`: is one run better than another?"""
+"""`harness compare`: compares two runs point by point."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`harness knobs`: what can be turned."""
+"""`harness knobs`: lists the knobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`harness simulate`: what more replicas and stages would do, from what a run measured."""
+"""`harness simulate`: predicts what more replicas and stages would do, from the batches of a run."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def failed(self) -> int:
-        """Scheduled requests that brought no good response, those that were never sent included."""
+        """Scheduled requests that got no good response, those that were never sent included."""
         return self.scheduled - self.ok
 
     @property
@@ -88,7 +88,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamShape(msgspec.Struct, frozen=True, kw_only=True):
-    """The form of good streamed responses. Shares are of 1, None where nothing was known of any answer."""
+    """The form of good streamed responses. Shares are of 1, None where nothing was known of any response."""
 
     tokens_per_piece: float | None = None
     unstreamed: float | None = None  # share of those of several tokens that came at one instant
@@ -199,7 +199,7 @@ class ClassMetrics(msgspec.Struct, frozen=True, kw_only=True):
     response: Latency
     service: Latency
     slo: Slo | None  # the class's own, or the run's
-    meets_slo: bool | None  # None without an SLO or where it cannot be said
+    meets_slo: bool | None  # None without an SLO or where that is undecided
     slowdown: Interval | None = None  # p99 here over p99 at `alone_point`
     alone_point: int | None = None  # the same setting and load, where this class was alone
 
@@ -221,8 +221,8 @@ class TrialMetrics(msgspec.Struct, frozen=True, kw_only=True):
     repeat: int
     seconds: float  # of the measured window
     counts: Counts
-    throughput_rps: Interval  # good answers per second
-    response: Latency  # done - due of good answers (and >= for open ones)
+    throughput_rps: Interval  # good responses per second
+    response: Latency  # done - due of good responses (and >= for open ones)
     service: Latency  # done - sent
     lateness: Latency  # sent - due
     split: TimeSplit
@@ -251,7 +251,7 @@ class PointMetrics(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     counts: Counts
     throughput_rps: Interval
-    goodput_rps: Interval | None  # good answers within the SLO per second; None without an SLO
+    goodput_rps: Interval | None  # good responses within the SLO per second; None without an SLO
     response: Latency
     service: Latency
     lateness: Latency
@@ -260,7 +260,7 @@ class PointMetrics(msgspec.Struct, frozen=True, kw_only=True):
     accuracy: Accuracy | None = None
     usage: Usage
     mean_batch: float | None
-    meets_slo: bool | None  # None without an SLO or where it cannot be said
+    meets_slo: bool | None  # None without an SLO or where that is undecided
     verdict: Verdict
     findings: tuple[Finding, ...]
     trials: tuple[TrialMetrics, ...]
@@ -293,7 +293,7 @@ class TradeOffPoint(msgspec.Struct, frozen=True, kw_only=True):
 
     point: int
     setting: Setting
-    meets_slo: bool | None  # None without an SLO, or where it cannot be said
+    meets_slo: bool | None  # None without an SLO, or where that is undecided
     accuracy: Accuracy  # on the payloads that every setting was asked
     on_front: bool  # no other setting is as accurate and as fast, and better in one of both
 

@@ -31,7 +31,7 @@ class SloRows:
     users: int | None  # who share the closed loop; None for an open one
 
     def decide(self, kind: str, p: float, limit_ms: float) -> bool | None:
-        """Whether the `p`-quantile of a kind of duration is below the limit; None where it cannot be said."""
+        """Whether the `p`-quantile of a kind of duration is below the limit; None where that is undecided."""
         runs = self.durations.get(kind, ())
         return _KEPT[decide_limit(runs, limit_ms * NS_PER_MS, 1.0 - p, self.users, self.noises.of(kind)).decision]
 
@@ -40,7 +40,7 @@ _KEPT = {LimitDecision.KEPT: True, LimitDecision.MISSED: False, LimitDecision.NO
 
 
 def meets_slo(metrics: PointMetrics | ClassMetrics, slo: Slo, rows: SloRows) -> bool | None:
-    """False where one bound is broken, True where all are kept, None where it cannot be said."""
+    """False where one bound is broken, True where all are kept, None where that is undecided."""
     kept = [_keeps(bound, metrics, rows) for bound in slo.bounds]
     if False in kept or _fails_too_often(metrics.counts, slo):
         return False
@@ -48,7 +48,7 @@ def meets_slo(metrics: PointMetrics | ClassMetrics, slo: Slo, rows: SloRows) -> 
 
 
 def _fails_too_often(counts: Counts, slo: Slo) -> bool:
-    """Whether more than 1 % of what was sent brought nothing good, where `slo` has no bound of its own for that."""
+    """Whether more than 1 % of what was sent got no good response, where `slo` has no bound of its own for that."""
     bounded = any(bound.metric == "errors" for bound in slo.bounds)
     bad = counts.wrong + counts.error + counts.timeout + counts.rejected + counts.aborted
     return not bounded and bad > MOST_FAILED * counts.sent
@@ -86,13 +86,13 @@ def surely_missed(point: PointMetrics, slo: Slo) -> bool:
 
 
 def goodput_limit_ns(slo: Slo) -> int | None:
-    """The tightest bound of response times, which every good answer must keep; None where there is none."""
+    """The tightest bound of response times, which every good response must keep; None where there is none."""
     limits_ms = [bound.limit for bound in slo.bounds if bound.metric != "errors" and "_" not in bound.metric]
     return round(min(limits_ms) * NS_PER_MS) if limits_ms else None
 
 
 def failed_share(counts: Counts) -> float:
-    """The share of scheduled requests that brought no good answer."""
+    """The share of scheduled requests that got no good response."""
     return counts.failed / counts.scheduled if counts.scheduled else 0.0
 
 
@@ -115,7 +115,7 @@ def _keeps(bound: Bound, metrics: PointMetrics | ClassMetrics, rows: SloRows) ->
 
 
 def _latency(kind: str, metrics: PointMetrics | ClassMetrics) -> Latency | None:
-    """What a bound is about; None where answers were not streamed."""
+    """What a bound is about; None where responses were not streamed."""
     if not kind:
         return metrics.response
     stream: StreamMetrics | None = getattr(metrics, "stream", None)

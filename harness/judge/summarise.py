@@ -1,8 +1,8 @@
 """Computes every number of a report: rows in, metrics out.
 
-Response times are those of good answers due in the measure phase, counted from when they were due. Requests that
+Response times are those of good responses due in the measure phase, counted from when they were due. Requests that
 timed out or were given up count with the time they had waited, as "at least". Errors and rejections have no place
-in a latency distribution and are counted beside it. Throughput is good answers that came within the measured window.
+in a latency distribution and are counted beside it. Throughput is good responses that came within the measured window.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class Users(msgspec.Struct, frozen=True, kw_only=True, tag="users"):
 
 
 class OpenProcess(msgspec.Struct, frozen=True, kw_only=True):
-    """An open-loop process: requests are due by a schedule, whether or not earlier ones have been answered."""
+    """An open-loop process: requests are due by a schedule, whether or not earlier ones have a response."""
 
     steady: ClassVar[bool] = True
 

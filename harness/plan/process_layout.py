@@ -1,4 +1,4 @@
-"""How the processes of one target are laid out: how many replicas and stages, and who feeds them."""
+"""How the processes of one target are laid out: how many replicas and stages, and which process gives them requests."""
 
 from __future__ import annotations
 

@@ -79,14 +79,14 @@ class Live:
     """Progress of a trial since its measure phase began; percentiles of the response time to within 1 %."""
 
     seconds: float
-    answered: int  # good answers to requests due in the measure phase
+    answered: int  # good responses to requests due in the measure phase
     failed: int  # in all phases
     p50_ms: float | None
     p99_ms: float | None
 
     @property
     def rate_rps(self) -> float:
-        """Good answers per second."""
+        """Good responses per second."""
         return self.answered / self.seconds
 
 

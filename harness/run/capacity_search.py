@@ -26,13 +26,13 @@ STEP_UP, STEP_DOWN = 1.25, 0.6  # while one side of the border is unknown
 LOCAL_WIDTH = 1.08  # failing rate / passing rate from which on the line is trusted
 LOCAL_REACH = 1.25  # probes so near the border count for the line
 FINEST_STEP = 0.01  # two rates nearer than this are one
-MAX_TRIES = 3  # of a rate at which it cannot be said whether the objective holds
+MAX_TRIES = 3  # of a rate where it stays undecided whether the objective holds
 LOWEST_SHARE = 0.01  # of the closed loop's throughput: below that there is no capacity worth the name
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What came of one load: good answers per second, whether the objective held (None: cannot be said).
+    """What came of one load: good responses per second, whether the objective held (None: undecided).
 
     tail_ratio: the objective's percentile / its limit; None where the sample could not carry it.
     """
@@ -74,7 +74,7 @@ class CapacitySearch:
 
     @property
     def high_rps(self) -> float | None:
-        """The lowest rate from `holds_from_rps` on at which the objective did not hold, or that cannot be said."""
+        """The lowest rate from `holds_from_rps` on at which the objective did not hold, or is undecided."""
         from_rps = self.holds_from_rps or 0.0
         return min((rate for rate, probe in self._rates.items() if not probe.met and rate >= from_rps), default=None)
 

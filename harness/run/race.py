@@ -1,4 +1,4 @@
-"""A race: within a budget of seconds, which point is the best, and what does it reach?
+"""A race: finds the best point and its figure within a budget of seconds.
 
 Pure: it chooses the next trial and gets its outcome. Points are run in blocks of short interleaved trials
 (a drift of the machine favours none). After each block those that are hardly the best drop out; the last part of the
@@ -75,7 +75,7 @@ class Race:
         return len(self._candidates) * self._pace.trial_s(self._rules.seconds) + self._starts * self._pace.restart_s
 
     def next(self) -> RaceTrial | None:
-        """The next trial; None: the answer stands, or the budget does not last for another."""
+        """The next trial; None: the best point is decided, or the budget does not last for another."""
         if not self._queue:
             self._queue = self._next_block()
         if not self._queue or self._cost_s(self._queue[0]) > self.left_s:
@@ -109,11 +109,11 @@ class Race:
         return [trial.point for trial in self._queue]
 
     def decision(self) -> Decision:
-        """What can be said by now."""
+        """The decision from the trials so far."""
         return self.record.decision()
 
     def _next_block(self) -> list[RaceTrial]:
-        """The trials of the next block in their order; none where the answer stands."""
+        """The trials of the next block in their order; none where the best point is decided."""
         if self._blocks == 0:
             return self._ordered(range(len(self._candidates)), TrialKind.EXPLORE)
         if not self.record.looks():

@@ -1,4 +1,4 @@
-"""Runs a race: the plan grows by one trial after the other until the answer stands or the budget is spent.
+"""Runs a race: the plan grows by one trial after the other until the best point is decided or the budget is spent.
 
 Each trial is added to the plan on disk before it runs, and what it took is recorded when it has been judged. A race
 that was stopped is therefore taken up where it was: what is on disk is judged again, in the same order.

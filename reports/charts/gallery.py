@@ -118,7 +118,7 @@ def _charts(plan: Plan, axis: Axis) -> Iterator[Chart]:
 
 def against_load(what: str, y_label: str, y: Read, axis: Axis, limit: tuple[float, str] | None = None) -> Chart:
     """A chart of `y` along the load, or along the knob where only that was varied; `limit` with its label."""
-    against = axis.knob or ("asked rate" if axis.asked_rate else "concurrency")
+    against = axis.knob or ("requested rate" if axis.asked_rate else "concurrency")
     return Chart(
         key=f"{what.replace(' ', '-').lower()}-load",
         title=f"{what} against {against}",

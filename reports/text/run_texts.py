@@ -28,7 +28,7 @@ class RunTexts(Generic[PointT]):
     label: Cell[PointT]  # `batch_size=4, 32 users`
     seconds: Callable[[PointT], float]  # how long the point was measured
     limit: str  # `SLO: p99 <= 50 ms`: a name and a value, the latter empty where there is none
-    keeps_limit: Callable[[PointT], bool | None]  # None: there is no limit, or that cannot be said
+    keeps_limit: Callable[[PointT], bool | None]  # None: there is no limit, or that is undecided
     properties: Mapping[str, str]  # of junit.xml; one without a value is left out
     method: Sequence[str]  # of summary.md: how it was measured, parts of one sentence
     plan_lines: Sequence[str]  # what --dry-run prints first

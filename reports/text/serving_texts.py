@@ -84,7 +84,7 @@ def _terminal_columns(plan: Plan) -> Columns[PointMetrics]:
     closed = any(isinstance(point.arrivals, Closed) for point in plan.points)
     return {
         **knob_columns(plan),
-        "users" if closed else "asked /s": lambda point: units.number(load_number(point), 4),
+        "users" if closed else "requested /s": lambda point: units.number(load_number(point), 4),
         "req/s": lambda point: units.number(point.throughput_rps.value),
         "p50 ms": lambda point: units.milliseconds(point.response.at(0.5))[0],
         "p99 ms": lambda point: units.milliseconds(point.response.at(0.99))[0],

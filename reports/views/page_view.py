@@ -199,7 +199,7 @@ def _method(report: ReportInput) -> Iterator[tuple[str, str]]:
     yield "Objective (SLO)", str(plan.slo) if plan.slo else "none given"
     yield "Time-out", units.duration(plan.load.timeout_s)
     yield "Load processes", str(plan.load_processes)
-    yield "Isolation", report.isolation or ("asked for" if plan.isolate else "none: target and load shared the machine")
+    yield "Isolation", report.isolation or ("requested" if plan.isolate else "none: target and load shared the machine")
     yield "Responses checked", _checked(plan, points)
 
 

@@ -288,7 +288,7 @@ def open_loop():
         reached = min(rate, 5600.0 + 100 * number)
         points.append(_replace(point, throughput_rps=Interval(value=reached, low=0.98 * reached, high=1.02 * reached)))
     answer = Recommendation(
-        sentence="At p99 \u2264 20 ms the target sustains 4\u202f000 req/s of 4\u202f000 asked for.", best_point=3
+        sentence="At p99 \u2264 20 ms the target sustains 4\u202f000 req/s of 4\u202f000 requested.", best_point=3
     )
     result = RunResult(points=tuple(points), recommendation=answer, verdict=Verdict.INVALID, model=MODEL)
     plan = plan_of(points, name="sweep-rate", slo=parse_slo("p99<20ms"))

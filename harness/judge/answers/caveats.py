@@ -38,7 +38,7 @@ def caveats(point: PointMetrics) -> Iterator[str]:
         yield "It became slower and slower."
     harm = found.get(HARMED.name)
     if harm is not None and harm.verdict is not Verdict.VALID:
-        yield f"Target and load could run undisturbed for only {percent(harm.data['usable'])} of the time."
+        yield f"Target and load ran undisturbed for only {percent(harm.data['usable'])} of the time."
 
 
 def outages(points: Sequence[PointMetrics]) -> Iterator[str]:

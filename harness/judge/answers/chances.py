@@ -1,4 +1,4 @@
-"""What the trials of a race so far say: which points may be the best, and how likely each is."""
+"""The chances of each point of a race to be the best, from the trials so far."""
 
 from __future__ import annotations
 

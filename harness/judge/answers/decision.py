@@ -1,4 +1,4 @@
-"""The decision of a race: the best point with its figure and how sure it is, or how much more it takes to say."""
+"""The decision of a race: the best point with its figure and certainty, or the time that is missing to decide."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Candidate:
 
 
 class Status(StrEnum):
-    """What kind of answer a race came to."""
+    """How a race ended."""
 
     SAID = "said"
     NOT_YET = "cannot be said yet"
@@ -68,7 +68,7 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer. `certainty`: probability that `best` is within 2 % of the best; `near`: within 5 %."""
+    """The result of a race. `certainty`: probability that `best` is within 2 % of the best; `near`: within 5 %."""
 
     status: Status
     best: int | None = None
@@ -112,7 +112,7 @@ class Stand:
 
 
 def decide(stand: Stand) -> Decision:
-    """What can be said."""
+    """The decision from what is known."""
     if not stand.running:
         return Decision(Status.NONE_KEEPS)
     best = _named(stand)
@@ -163,7 +163,7 @@ def _named(stand: Stand) -> int | None:
 
 
 def _smaller(stand: Stand, levels: Levels, found: Chances, best: int) -> Alternative | None:
-    """The smallest setting that cannot be told from the best, at its best load level."""
+    """The smallest setting that the data cannot distinguish from the best, at its best load level."""
     by_setting = _best_by_setting(stand, levels)
     for setting in sorted(by_setting):
         if setting >= stand.candidates[best].setting:
@@ -213,7 +213,7 @@ def _open_points(stand: Stand, best: int | None) -> tuple[Open, ...]:
 
 
 def _more_s(stand: Stand, best: int | None) -> float:
-    """About how many more seconds an answer takes."""
+    """About how many more seconds a decision takes."""
     open_points = _open_points(stand, best)
     seconds = stand.trial_s * sum(1 + stand.looks_at(point.point) for point in open_points)
     if best is None or not stand.fresh_at(best):

@@ -156,7 +156,7 @@ class RaceRecord:
         return Ranking(best, float(levels.mean[best]), near, best in kept, found.of_being_best())
 
     def decision(self) -> Decision:
-        """What can be said by now."""
+        """The decision from the trials so far."""
         looks = tuple(self.looks())
         return decide(
             Stand(

@@ -184,10 +184,10 @@ def _name(point: PointMetrics) -> str:
 
 
 def load_text(point: PointMetrics) -> str:
-    """`at 32 users`, or `of 480 asked for` in an open loop."""
+    """`at 32 users`, or `of 480 requested` in an open loop."""
     if point.concurrency is not None:
         return f"at {point.concurrency} user{'s' if point.concurrency != 1 else ''}"
-    return f"of {figure(point.rate_target_rps, 3)} asked for" if point.rate_target_rps is not None else ""
+    return f"of {figure(point.rate_target_rps, 3)} requested" if point.rate_target_rps is not None else ""
 
 
 def capital(text: str) -> str:

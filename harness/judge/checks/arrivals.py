@@ -1,4 +1,4 @@
-"""Checks of an open loop: were requests sent at the rate and with the spread of the arrival process?
+"""Checks whether an open loop sent its requests at the rate and with the spread of the arrival process.
 
 Tested in operational time: an instant counts as the number of requests that were to be sent by then. A process of any
 rate, ramps and steps included, is then one of a constant rate, which is even over the window.
@@ -53,7 +53,7 @@ class _Sent:
 
 
 def rate(case: TrialCase) -> Finding | None:
-    """More or fewer requests went out than were asked for."""
+    """More or fewer requests went out than were requested."""
     sent = _sent(case)
     if sent is None or case.rows is None or sent.expected <= 0:
         return None

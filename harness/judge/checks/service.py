@@ -1,4 +1,4 @@
-"""How did the target serve? All the time, all users alike, and every payload and connection like the next?"""
+"""Checks whether the target served all the time, all users alike, and every payload and connection alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of streamed responses: whether they stream, have the length that was asked for, and are counted rightly."""
+"""Checks of streamed responses: whether they stream, have the requested length, and have the right token count."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 UNSTREAMED = FindingKind("unstreamed", "Nothing was streamed")
 UNDERCOUNTED = FindingKind("undercounted", "The server counts too few tokens")
-OFF_LENGTH = FindingKind("off_length", "Answers have other lengths than those asked for")
+OFF_LENGTH = FindingKind("off_length", "Responses do not have the requested length")
 SEVERAL_TOKENS = FindingKind("several_tokens", "A piece holds several tokens")
-FEW = 0.05  # of the answers
+FEW = 0.05  # of the responses
 SEVERAL = 1.5  # tokens in a piece
 
 
 def unstreamed(case: TrialCase) -> Finding | None:
-    """Answers of several tokens came whole, at one instant."""
+    """Responses of several tokens came whole, at one instant."""
     share = _shape_figure(case, "unstreamed")
     if share is None or share <= FEW:
         return None
-    text = f"Nothing was streamed in {percent(share)} of the answers: all of their tokens came at one instant."
+    text = f"Nothing was streamed in {percent(share)} of the responses: all their tokens came at one instant."
     remedy = (
-        "Their TTFT is that of the whole answer, and they have no ITL and no TPOT. A proxy that buffers does that, and "
+        "Their TTFT is that of the whole response, without ITL and TPOT. A proxy that buffers does that, and "
         "so does a server that does not stream."
     )
     return finding(UNSTREAMED, Verdict.DEGRADED, text, remedy, share=share)
@@ -38,22 +38,22 @@ def undercounted(case: TrialCase) -> Finding | None:
     share = _shape_figure(case, "undercounted")
     if share is None or share <= FEW:
         return None
-    text = f"In {percent(share)} of the answers the server's usage counts fewer tokens than pieces of output came."
-    remedy = "The pieces were counted instead, so tokens/s and TPOT are those of pieces: mend the server's usage."
+    text = f"In {percent(share)} of the responses the server's usage counts fewer tokens than pieces of output came."
+    remedy = "The pieces were counted instead, so tokens/s and TPOT are those of pieces: correct the server's usage."
     return finding(UNDERCOUNTED, Verdict.DEGRADED, text, remedy, share=share)
 
 
 def off_length(case: TrialCase) -> Finding | None:
-    """Answers are clearly longer or shorter than was asked, though the server was told to ignore ends of turn."""
+    """Responses are clearly longer or shorter than requested, though requests ask the server to ignore ends of turn."""
     share = _shape_figure(case, "off_length")
     if share is None or share <= FEW:
         return None
     tokens = case.metrics.stream.output_tokens if case.metrics.stream else None
     text = (
-        f"{percent(share)} of the answers do not have the length that was asked for; they have {tokens or 0:.1f} "
+        f"{percent(share)} of the responses do not have the requested length; they have {tokens or 0:.1f} "
         "tokens on average."
     )
-    remedy = "Settings whose answers differ in length cannot be compared; --ignore-eos off says that this is meant."
+    remedy = "Settings whose responses differ in length cannot be compared. If they may differ, use --ignore-eos off."
     return finding(OFF_LENGTH, Verdict.DEGRADED, text, remedy, share=share)
 
 

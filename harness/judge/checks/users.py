@@ -1,4 +1,4 @@
-"""Checks of the users themselves: were all of them there, and did their tasks run to the end?"""
+"""Checks whether all users were running, and whether their tasks ended without an exception."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MISSING_SHARE = (0.0, 0.10)  # (degraded above, invalid above): the load is that
 
 
 def missing_users(case: TrialCase) -> Finding | None:
-    """Closed loop: fewer users were there than were asked for."""
+    """Closed loop: fewer users were running than were requested."""
     lowest = [report.users_lowest for report in case.data.reports]
     if case.closed is None or not lowest or None in lowest:
         return None
@@ -27,7 +27,7 @@ def missing_users(case: TrialCase) -> Finding | None:
         return None
     why = _most_often(case)
     text = (
-        f"{grouped(asked)} users were asked for, but only {grouped(there)} were there: all figures are those of "
+        f"{grouped(asked)} users were requested, but only {grouped(there)} were running: all figures are those of "
         f"{grouped(there)}{f' (users raised {why})' if why else ''}."
     )
     remedy = "Look into load.log why users ended or were never started: on_start, a load shape, StopUser."
@@ -42,7 +42,7 @@ def task_errors(case: TrialCase) -> Finding | None:
         return None
     several = "s" if count > 1 else ""
     text = f"Tasks of users raised {grouped(count)} exception{several}; most often {_most_often(case)}."
-    remedy = "Users did less than the scenario says: mend its tasks; load.log has the tracebacks."
+    remedy = "Users did less than the scenario says: correct its tasks; load.log has the tracebacks."
     return finding(TASK_ERRORS, Verdict.DEGRADED, text, remedy, count=count)
 
 

@@ -70,7 +70,7 @@ class StreamTokens:
 
 
 def stream_shape(tokens: StreamTokens, good: RowColumns) -> StreamShape:
-    """The form of the good answers, each of which has a piece."""
+    """The form of the good responses, each of which has a piece."""
     streams = tokens.of(good)
     pieces, output_tokens = tokens.counts[streams], good["output_tokens"]
     usage, asked = good["usage_tokens"], good["asked_tokens"]

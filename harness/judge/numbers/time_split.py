@@ -30,7 +30,7 @@ STEPS = ("clean", "transform", "normalise", "augment")
 
 
 def trial_split(good: RowColumns, said: ServerMeans | None, stream_ms: Mapping[str, float] | None = None) -> TimeSplit:
-    """Means over good answers; a server's part over those that carry it, and what is left in `rest`.
+    """Means over good responses; a server's part over those that carry it, and what is left in `rest`.
 
     Where no answer carries any, or they are longer than the response times (`overlong_parts_ms`), what the server
     `said` of itself as a whole stands in; not where that says that requests took longer than they did. With
@@ -82,7 +82,7 @@ def trial_batch(good: RowColumns, said: ServerMeans | None) -> float | None:
 
 
 def pooled_split(trials: Sequence[TrialMetrics]) -> TimeSplit:
-    """The mean over repeats, each weighing as many good answers as it has."""
+    """The mean over repeats, each weighing as many good responses as it has."""
     names = [name for name in TimeSplit.__struct_fields__ if name.endswith("_ms")]
     means = {
         name: mean
@@ -106,13 +106,13 @@ def mean_ms_of(durations_ns: NDArray[np.int64]) -> float | None:
 
 
 def trial_steps(good: RowColumns) -> Steps | None:
-    """Means over good answers of each step of preprocessing; None where no step was timed."""
+    """Means over good responses of each step of preprocessing; None where no step was timed."""
     steps_ms = {f"{name}_ms": mean_ms_of(good[f"{name}_ns"]) for name in STEPS} if len(good) else {}
     return Steps(**steps_ms) if any(ms is not None for ms in steps_ms.values()) else None
 
 
 def pooled_steps(trials: Sequence[TrialMetrics]) -> Steps | None:
-    """The mean over repeats, each weighing as many good answers as it has."""
+    """The mean over repeats, each weighing as many good responses as it has."""
     timed = [trial for trial in trials if trial.steps]
     means = {
         name: weighted([(getattr(trial.steps, name), trial.counts.ok) for trial in timed])

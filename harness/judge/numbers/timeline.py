@@ -23,7 +23,7 @@ _FAILURES = (Outcome.WRONG, Outcome.ERROR, Outcome.TIMEOUT, Outcome.REJECTED, Ou
 
 
 def timeline(trial: TrialRows, samples: SampleSeries) -> Timeline:
-    """The whole trial, warm-up and drain included, in at most `MOST_BINS` bins by the instant of the answer."""
+    """The whole trial, warm-up and drain included, in at most `MOST_BINS` bins by the instant of the response."""
     done = trial.everything.where(trial.everything["done_ns"] != ABSENT)
     edges_ns, bin_s = _edges(trial, done)
     count = edges_ns.size - 1

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StreamSample:
-    """One trial's streams: durations to pool, token rates (batches,), means, and what `trial_split` is told."""
+    """One trial's streams: durations to pool, token rates (batches,), means, and the input of `trial_split`."""
 
     ttft: Durations
     itl: Durations
@@ -73,7 +73,7 @@ class StreamSample:
 
 
 def stream_sample(evidence: TrialData, trial: TrialRows) -> StreamSample | None:
-    """The streams of one trial; None where answers were not streamed."""
+    """The streams of one trial; None where responses were not streamed."""
     if evidence.tokens is None:
         return None
     tokens = StreamTokens(evidence.tokens)
@@ -144,7 +144,7 @@ def _until_first(due: RowColumns, column: str) -> Durations:
 
 
 def _ttfo(due: RowColumns) -> Durations | None:
-    """Time to first output token; None where no answer begins with reasoning, and where it is not known."""
+    """Time to first output token; None where no response begins with reasoning, and where it is not known."""
     known = due["first_answer_ns"] != ABSENT
     if not (due["first_answer_ns"][known] > due["first_token_ns"][known]).any():
         return None
@@ -209,7 +209,7 @@ def _in_flight(rows: RowColumns, window: Window) -> float:
 
 
 def _parts_ms(tokens: StreamTokens, good: RowColumns) -> dict[str, float]:
-    """Means over good answers: from sent to the first token, and from that to the last."""
+    """Means over good responses: from sent to the first token, and from that to the last."""
     if not len(good):
         return {}
     first_ns = good["first_token_ns"] - good["sent_ns"]

@@ -113,12 +113,12 @@ class TrialRows:
 
     @cached_property
     def good(self) -> RowColumns:
-        """The good answers among `judged`."""
+        """The good responses among `judged`."""
         return self.judged.where(self.judged.outcome_is(Outcome.OK))
 
     @cached_property
     def response(self) -> Durations:
-        """Done - due of good answers; for requests still open at the end, how long they had been waiting."""
+        """Done - due of good responses; for requests still open at the end, how long they had been waiting."""
         return self._until_done("due_ns")
 
     @cached_property
@@ -134,7 +134,7 @@ class TrialRows:
         return Durations(sent["sent_ns"] - sent["due_ns"] - prepared_ns, np.zeros(len(sent), dtype=np.bool_))
 
     def rates_rps(self, limit_ns: int | None = None, kept: Mask | None = None) -> NDArray[np.float64]:
-        """Good answers per second (batches,) in equal stretches of what is judged, whichever phase they were due in.
+        """Good responses per second (batches,) in equal stretches of what is judged, whichever phase they were due in.
 
         With `limit_ns`, only those that came within it of their due time; with `kept`, only those of `everything` for
         which it holds.

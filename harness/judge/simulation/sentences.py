@@ -35,7 +35,7 @@ def sentences(
     yield (
         f"For a machine with {cores} core{'s' if cores > 1 else ''} as fast as that of the run, one for each process. "
         f"A batch of b takes about {line} "
-        f"({grouped(calibration.batches)} batches measured), a request {figure(calibration.request_ms)} ms beside it."
+        f"({grouped(calibration.batches)} batches measured), and a request {figure(calibration.request_ms)} ms besides."
     )
     most_rows = calibration.largest_batch
     if any(each.mean_batch > most_rows / 2 and int(each.setting["batch_size"]) > most_rows for each in predictions):
@@ -44,7 +44,7 @@ def sentences(
             f"{figure(calibration.service.slope_ms)} ms."
         )
     if not calibration.busy_trials:
-        yield "No trial kept the process busy, so what a request costs beside the model is not known and taken as zero."
+        yield "No trial kept the process busy: the time of a request outside the model is not known and taken as zero."
     for dispatch in (PORT, QUEUE):
         several = [each for each in predictions if each.setting["dispatch"] == dispatch and each.setting["stages"] == 1]
         if len(several) > 1:
@@ -61,13 +61,14 @@ def _behind(predictions: Sequence[Prediction], rate_rps: float) -> Iterator[str]
         most_rps = max(each.throughput_rps for each in behind)
         yield (
             f"{len(behind)} of {len(predictions)} settings cannot keep up with {grouped(rate_rps)} req/s (they serve "
-            f"{grouped(most_rps)} at most): there requests wait ever longer, and the times are of the first ones only."
+            f"{grouped(most_rps)} at most): there the queue grows without end, and the times are those of the first "
+            "requests only."
         )
 
 
 def _how_far(several: Sequence[Prediction], dispatch: str, calibration: ServiceFit) -> str:
     first, last = several[0], several[-1]
-    if last.load == first.load:  # the same for all: more of them can only answer sooner
+    if last.load == first.load:  # the same for all: more of them can only respond sooner
         return (
             f"At {last.load}, dispatch={dispatch}: a p99 of {milliseconds(first.p99_ms)} with "
             f"{first.setting['replicas']} replicas, of {milliseconds(last.p99_ms)} with {last.setting['replicas']}."

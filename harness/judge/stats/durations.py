@@ -24,7 +24,7 @@ FOREVER = np.inf  # what a request that is still open may yet take
 
 @dataclass(frozen=True)
 class Durations:
-    """Durations in nanoseconds in arrival order; where `still_open`, the truth is at least the value.
+    """Durations in nanoseconds in arrival order; where `still_open`, the true duration is at least the value.
 
     What takes a pass over all rows is computed once: a trial and its point ask for the same.
     """

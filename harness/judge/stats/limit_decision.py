@@ -1,4 +1,4 @@
-"""Does the share of responses that are slower than a limit stay within what is allowed?
+"""Decides whether the share of responses slower than a limit stays within what is allowed.
 
 This is a question about a share, not about a percentile: `p99 < 50 ms` holds where at most 1 % of the responses take
 longer than 50 ms. A share at a known limit is known from far fewer requests than the response time at a known share.

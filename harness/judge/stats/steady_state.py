@@ -1,4 +1,4 @@
-"""Is there a steady state, and from when? Decided by precision and by change, never by how good the figures are.
+"""Finds whether and from when there is a steady state, by precision and change, never by how good the figures are.
 
 The start that is cut off is the one that makes the mean of the rest most precise (MSER-5: White, Cobb and Spratt 2000;
 the rule that Hoad, Robinson and Davies kept out of 44, 2010). What is left must neither drift nor change its level:

@@ -1,4 +1,4 @@
-"""The offset between a worker's clock and the master's, from questions and answers over the network.
+"""The offset between a worker's clock and the master's, from messages and replies over the network.
 
 CLOCK_MONOTONIC counts from the start of each machine. No latency is computed from two machines' clocks; the offset
 only puts the instants of all workers on one time axis.

@@ -112,7 +112,7 @@ class Ledger:
         return outcome
 
     def failed(self, connection: Connection, outcome: Outcome, text: str, done_ns: int) -> None:
-        """Record a request without a response, or without one that is an answer."""
+        """Record a request without a response, or with one that holds no prediction."""
         self._count_error(self._hidden(text))
         self._write(connection, int(outcome), done_ns, ABSENT, ABSENT, 0, ABSENT)
 

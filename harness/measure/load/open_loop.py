@@ -1,4 +1,4 @@
-"""The open loop: requests are due at scheduled times, whether or not earlier ones have been answered."""
+"""The open loop: requests are due at scheduled times, whether or not earlier ones have a response."""
 
 from __future__ import annotations
 

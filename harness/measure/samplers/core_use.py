@@ -1,4 +1,4 @@
-"""Who ran on the cores of target and load, and how long their threads waited for one: what tells harm by others."""
+"""Which processes ran on the cores of target and load, and how long the threads of both waited for a core."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def unseen_payloads(payload: Column, due_ns: Column, service_ns: Column) -> Firs
 
 
 def first_of_connections(user: Column, sent_ns: Column, service_ns: Column) -> Firsts | None:
-    """The first answered request of each user (n,) of the whole trial against all later ones; None where either lacks.
+    """Each user's first request with a response (n,) against all later ones; None where either lacks.
 
     A user of a closed loop has a connection of its own.
     """

@@ -1,4 +1,4 @@
-"""Were all users served alike? A starved user, or slow connections, drown in the percentiles of all."""
+"""Compares how users were served: percentiles over all of them hide a starved user and slow connections."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class UserInequality:
 def user_inequality(
     user: NDArray[np.int64], response_ns: NDArray[np.int64], users: int | None = None
 ) -> UserInequality | None:
-    """Compares users by their good answers (n,) within the window; None where they were served alike, or too little.
+    """Compares users by their good responses (n,) within the window; None where they were served alike, or too little.
 
     Unequal is: the slowest user's median is more than twice the fastest's and the difference is no chance (rank test of
     Kruskal and Wallis, p < 1e-4), or one has more than three times the answers of another and chance does not explain

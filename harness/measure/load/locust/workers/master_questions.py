@@ -40,7 +40,7 @@ class KnownMaster:
 
     @property
     def clock(self) -> ClockOffset | None:
-        """The offset from this machine's clock to the master's; None while the master has not answered."""
+        """The offset from this machine's clock to the master's; None while the master has not replied."""
         return SAME if self._same_clock else offset_of(self._exchanges)
 
     def fetch(self, path: str, copy: Path) -> None:
@@ -84,7 +84,7 @@ class KnownMaster:
 
 
 class KnownWorkers:
-    """The master's side: it answers, and learns whether all workers are on this machine."""
+    """The master's side: it replies, and learns whether all workers are on this machine."""
 
     def __init__(self, runner: MasterRunner) -> None:
         self.on_this_machine = True
