@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self, TypeVar
 
 from harness import __version__
+from harness.cli.parts.command_line import recorded_command_line
 from harness.clock import wall_time
 from harness.errors import ExitCode, RunError, SweepspotError, UserError
 from harness.judge.findings import Verdict
@@ -88,8 +89,7 @@ class RunFrame(ABC, Generic[FolderT]):
 
         Returns the exit code. Raises what ended the trials, a RunError or a UserError, after showing.
         """
-        from harness.cli.parts.command_line import recorded_command_line
-from harness.cli.parts.progress import listening
+        from harness.cli.parts.progress import listening
 
         self.folder.lock()
         signal.signal(signal.SIGTERM, _interrupt)
