@@ -37,6 +37,7 @@ class RunFrame(ABC, Generic[FolderT]):
     @classmethod
     def begin(cls, plan: BasePlan[Any], *, out: str | None, gated: bool) -> Self:
         """A new run of `plan` in a new folder: `out`, or one named after the time. Raises UserError."""
+        from harness.cli.parts.command_line import recorded_command_line
         from harness.measure.samplers.gpu import describe_gpus
         from harness.record.machine.environment import capture
 
@@ -88,8 +89,7 @@ class RunFrame(ABC, Generic[FolderT]):
 
         Returns the exit code. Raises what ended the trials, a RunError or a UserError, after showing.
         """
-        from harness.cli.parts.command_line import recorded_command_line
-from harness.cli.parts.progress import listening
+        from harness.cli.parts.progress import listening
 
         self.folder.lock()
         signal.signal(signal.SIGTERM, _interrupt)
