@@ -38,6 +38,7 @@ class RunFrame(ABC, Generic[FolderT]):
     @classmethod
     def begin(cls, plan: BasePlan[Any], *, out: str | None, gated: bool) -> Self:
         """A new run of `plan` in a new folder: `out`, or one named after the time. Raises UserError."""
+        from harness.cli.parts.command_line import recorded_command_line
         from harness.measure.samplers.gpu import describe_gpus
         from harness.record.machine.environment import capture
 
