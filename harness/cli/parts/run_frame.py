@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self, TypeVar
 
 from harness import __version__
-from harness.cli.parts.command_line import recorded_command_line
 from harness.clock import wall_time
 from harness.errors import ExitCode, RunError, SweepspotError, UserError
 from harness.judge.findings import Verdict
