@@ -8,10 +8,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import t as student
 
 from harness.judge.answers.chances import NEAR, NEARER, Limit, chances
 from harness.judge.interval import Interval
+from harness.judge.stats.distributions import student_t_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,7 +147,7 @@ def published_figure(fresh: Sequence[Look], levels: Levels) -> Interval:
     own = float(np.mean([look.standard_error**2 for look in fresh]))
     run, block = (levels.noise**2 + own) / count, levels.drift**2 / count
     df = (run + block) ** 2 / (run**2 / levels.df + block**2 / levels.drift_df)
-    reach = float(student.ppf(1.0 - TAIL, df)) * math.sqrt(run + block)
+    reach = student_t_quantile(1.0 - TAIL, df) * math.sqrt(run + block)
     return Interval(math.exp(mean), math.exp(mean - reach), math.exp(mean + reach))
 
 
