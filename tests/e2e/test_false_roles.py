@@ -33,7 +33,7 @@ if len(sys.argv) > 5:
     secure_sockets([])
 from locust.rpc import Message, zmqrpc
 server = zmqrpc.Server("127.0.0.1", port)
-with open(out, "w") as log, gevent.Timeout(12, False):
+with open(out, "w") as log, gevent.Timeout(20, False):
     while True:
         worker, message = server.recv_from_client()
         print(message.type, message.data, file=log, flush=True)
@@ -42,7 +42,7 @@ with open(out, "w") as log, gevent.Timeout(12, False):
             tell("ack", {"index": 0})
             job = {"timestamp": time.time(), "user_classes_count": {"Predict": 1}, "host": options["host"],
                    "stop_timeout": 1, "parsed_options": {**options, "sweepspot_orders": orders}}
-            gevent.spawn_later(2, tell, "spawn", job)  # once the worker is ready for it
+            gevent.spawn_later(4, tell, "spawn", job)  # once the worker is ready for it
         elif message.type == "sweepspot_ask":
             tell("sweepspot_told", {"number": message.data["number"], "master_ns": 1, "clock_id": "x", "data": None})
 """

@@ -113,7 +113,7 @@ def test_a_hang_is_said_in_time(run, load):
     told = run("hang", *load)
     found = told.findings["unavailable"]
     available = 1 - told.seconds_without_answer() / told.point["seconds"]
-    assert found["data"]["available"] == pytest.approx(available, abs=0.06)
+    assert found["data"]["available"] == pytest.approx(available, abs=0.1)
     assert told.point["meets_slo"] is False or told.point["verdict"] == "INVALID"
     assert told.code in (4, 7)
     assert "littles_law" not in told.findings  # the generator is not to blame
@@ -124,7 +124,7 @@ def test_a_freeze_is_said_in_time_and_breaks_the_limit(run):
     told = run("freeze", *CLOSED)
     found = told.findings["unavailable"]
     available = 1 - told.seconds_without_answer() / told.point["seconds"]
-    assert found["data"]["available"] == pytest.approx(available, abs=0.06)
+    assert found["data"]["available"] == pytest.approx(available, abs=0.1)
     assert told.point["meets_slo"] is False
     assert "littles_law" not in told.findings
     assert told.code in (4, 7)

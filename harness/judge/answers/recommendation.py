@@ -53,7 +53,8 @@ def recommend(points: Sequence[PointMetrics], slo: Slo | None) -> Recommendation
         return Recommendation(sentence=" ".join([why, *outages(points)]))
     eligible = [point for point in standing if slo is None or point.meets_slo]
     if not eligible:
-        return Recommendation(sentence=why_none_meets(standing, slo))
+        own = caveats(points[0]) if len(points) == 1 else ()
+        return Recommendation(sentence=" ".join([why_none_meets(standing, slo), *own]))
     possible = [point for point in standing if slo is None or point.meets_slo is not False]
     choice = _choose(points[0], eligible, possible)
     return Recommendation(
