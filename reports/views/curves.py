@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.judge.metrics import PointMetrics, RunResult
     from harness.plan.knobs import Value
 
-MAX_LINES = 8  # more cannot be told apart; the rest is drawn grey
+MAX_LINES = 8  # colours of more are too alike; the rest is drawn grey
 
 
 @dataclass(frozen=True, slots=True)

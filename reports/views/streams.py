@@ -42,7 +42,7 @@ def _cells(point: PointMetrics, stream: StreamMetrics, reasons: bool) -> Iterato
     yield Cell(*units.estimate(stream.tokens_per_s), key=units.machine_number(stream.tokens_per_s.value))
     for number in (stream.in_flight, stream.prompt_tokens, stream.output_tokens):
         yield Cell(units.number(number), key=units.machine_number(number))
-    if reasons:  # the first token of the answer itself, which is the first of all where nothing was reasoned
+    if reasons:  # the first output token, which is the first of all where there is no reasoning
         quantile = (stream.ttfo or stream.ttft).at(0.5)
         yield Cell(*units.milliseconds(quantile), key=units.machine_number(quantile.value_ms if quantile else None))
 

@@ -54,7 +54,7 @@ class Ranking:
 class TrialOutcome:
     """What came of a trial.
 
-    log_value: of throughput or goodput; None where the trial could not be run or brought no good response.
+    log_value: of throughput or goodput; None where the trial could not be run or got no good response.
     limit: whether the point keeps the limit by all its trials so far. usable: share that noise left usable.
     spent_s: all that the trial took, start of the target included.
     """

@@ -94,7 +94,7 @@ def lenient(case: TrialCase) -> Finding | None:
     share, (relative, absolute) = worst.zeros_pass or 0.0, worst.tolerance or (0.0, 0.0)
     text = (
         f"The expected values of {percent(share)} of the payloads are smaller than the tolerance ({relative:g} "
-        f"relative, {absolute:g} absolute): a server that answers zeros would be right."
+        f"relative, {absolute:g} absolute): a server that returns zeros would be right."
     )
     remedy = "Give a smaller absolute difference with --tolerance SHARE,NUMBER."
     return finding(LENIENT, Verdict.DEGRADED, text, remedy, share=share, relative=relative, absolute=absolute)
