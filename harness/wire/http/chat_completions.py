@@ -72,7 +72,7 @@ class ChatCodec(HttpCodec):
         return ChatStream(allow_empty=self._allow_empty)
 
 
-class _Delta(msgspec.Struct):
+class _Delta(msgspec.Struct, gc=False):
     """What a piece adds; servers differ in the fields that they use, and in what they put there."""
 
     content: Any = None  # text, or a list of parts
@@ -84,7 +84,7 @@ class _Delta(msgspec.Struct):
     audio: Any = None
 
 
-class _Choice(msgspec.Struct):
+class _Choice(msgspec.Struct, gc=False):
     delta: _Delta | None = None
     message: _Delta | None = None  # in place of `delta`, where a server does not stream
     text: Any = None  # in place of `delta`, in completions
@@ -92,12 +92,12 @@ class _Choice(msgspec.Struct):
     error: Any = None
 
 
-class _Usage(msgspec.Struct):
+class _Usage(msgspec.Struct, gc=False):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
 
 
-class _Chunk(msgspec.Struct):
+class _Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
     error: Any = None
@@ -197,12 +197,22 @@ class ChatStream:
             chunk = _DECODER.decode(event)
         except msgspec.DecodeError as error:
             raise _no_chunk(event) from error
-        if chunk.error or not chunk.choices:
+        choices = chunk.choices
+        if chunk.error or not choices:
             _refuse_failure(event, chunk.error)
         if chunk.usage is not None:
             self._count(chunk.usage)
-        for choice in chunk.choices or _NO_CHOICE:
-            self._choose(choice, now_ns)
+        for choice in choices or _NO_CHOICE:
+            delta = choice.delta
+            if delta is not None and type(content := delta.content) is str and content:  # nearly every piece
+                self.instants_ns.append(now_ns)
+                self._texts.append(content)
+                if self.answer_ns < 0:
+                    self.answer_ns = now_ns
+            else:
+                self._choose(choice, now_ns)
+            if choice.finish_reason or choice.error:
+                self._end_choice(choice)
 
     def _count(self, usage: _Usage) -> None:
         if usage.prompt_tokens is not None:
@@ -220,6 +230,9 @@ class ChatStream:
             self._answer(now_ns)
         elif choice.message is not None and not self.instants_ns:
             self._choose(_Choice(delta=choice.message), now_ns)
+
+    def _end_choice(self, choice: _Choice) -> None:
+        """Take the finish reason. Raises StreamError where it, or an error beside it, says that the server gave up."""
         if choice.error:
             raise StreamError(f"the stream says: {failure_of({'error': choice.error}) or choice.error}")
         if choice.finish_reason:

@@ -68,3 +68,36 @@ def test_events_split_anywhere_are_the_same_events(texts, end, data):
 @given(st.binary(max_size=200), st.integers(0, 200))
 def test_any_bytes_are_read_the_same_in_two_pieces(stream, cut):
     assert events_of(stream) == events_of(stream[:cut], stream[cut:])
+
+
+DOCUMENTS = [b'{"a":1}', b'{"b":{"c":2}}', b"[DONE]", b'{"d":\n3}']
+
+
+@given(st.lists(st.sampled_from(DOCUMENTS), max_size=6), st.sampled_from([b"\n", b"\r\n"]), st.data())
+def test_documents_split_anywhere_are_the_same_documents(documents, end, data):
+    stream = b"".join(b"data: " + each.replace(b"\n", end + b"data: ") + end + end for each in documents)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
+    parser = SseParser(documents=True)
+    pieces = [stream[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+    assert [event for piece in pieces for event in parser.feed(piece)] + parser.end() == documents
+    assert (parser.failure, parser.pending) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("stream", "failure"),
+    [
+        (b"event: error\ndata: boom\n\n", b"boom"),
+        (b"event: error\n\n", b""),
+        (b"error: full\n\n", b"full"),
+        (b"event: message\ndata: {}\n\n", None),
+    ],
+)
+def test_an_event_that_is_named_an_error_is_a_failure(stream, failure):
+    parser = SseParser(documents=True)
+    events = parser.feed(stream) + parser.end()
+    assert (events, parser.failure) == ([b"{}"] if failure is None else [], failure)
+
+
+def test_documents_need_no_blank_line_between_them():
+    parser = SseParser(documents=True)
+    assert parser.feed(b'data: {"a":1}\ndata: {"b":2}\n') == [b'{"a":1}', b'{"b":2}']
