@@ -195,9 +195,12 @@ def test_a_precision_ends_the_repeats_of_a_point_that_is_known_well_enough(tmp_p
     assert done.returncode in (0, 4), done.stderr
     result = json.loads(done.stdout)["result"]
     (point,) = result["points"]
-    assert 3 <= point["repeats"] < 10
+    trials = point["trials"]
+    left_out = sum(trial["verdict"] == "INVALID" for trial in trials)  # of a busy machine
+    assert point["repeats"] >= 3
+    assert len(trials) < 10 or left_out
     assert result["missing"] == []
-    assert len(finished(tmp_path / "run")) == point["repeats"]
+    assert len(finished(tmp_path / "run")) == len(trials)
     assert len(points(tmp_path / "run")) == 1
 
 
@@ -205,7 +208,7 @@ def test_a_precision_that_cannot_be_reached_is_told(tmp_path):
     words = ("run", "--target", "fixed", "delay_ms=2", "service=exponential", "--concurrency", "2", "--seconds", "0.3")
     done = harness(*words, "--precision", "0.1%", "--max-seconds", "1s", "--out", tmp_path / "run", "--json")
     (point,) = json.loads(done.stdout)["result"]["points"]
-    assert point["repeats"] == 3
+    assert len(point["trials"]) == 3
     assert "imprecise" in {finding["kind"] for finding in point["findings"]}
     for wrong in (("--max-seconds", "1s"), ("--precision", "5%", "--repeats", "3"), ("--precision", "5"),
                   ("--precision", "5%", "--max-seconds", "1s", "--seconds", "1s")):  # fmt: skip

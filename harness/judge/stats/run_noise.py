@@ -135,7 +135,8 @@ def run_noise(points: Sequence[Sequence[RunLevel]]) -> RunNoise:
     inside = np.array([_variance_inside(levels) for levels in points])
 
     def known(variance: float) -> float:
-        return float((freedom * (variance / (variance + inside)) ** 2).sum())
+        shares = np.divide(variance, variance + inside, out=np.ones_like(inside), where=variance + inside > 0.0)
+        return float((freedom * shares**2).sum())
 
     prior = max(0.0, PRIOR_FREEDOM - known(PRIOR_SIGMA**2))
 
