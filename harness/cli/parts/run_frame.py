@@ -92,13 +92,20 @@ class RunFrame(ABC, Generic[FolderT]):
         from harness.cli.parts.progress import listening
 
         self.folder.lock()
+        _interruptions.clear()
         signal.signal(signal.SIGTERM, _interrupt)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, _interrupt)
         stopped: BaseException | None = None
         try:
             with listening() as listener:
                 self.run_trials(listener)
         except (SweepspotError, KeyboardInterrupt) as error:
             stopped = error
+        except Exception:
+            if not _interruptions:
+                raise
+            stopped = KeyboardInterrupt()  # a library has turned it into an exception of its own, as Arrow does
         if not self.has_data():
             raise stopped or RunError("nothing was measured")
         code = self.show(as_json=as_json)
@@ -161,6 +168,10 @@ def warn_of_another_machine(began_on: Environment, here: Environment) -> None:
         )
 
 
+_interruptions: list[int] = []  # the signals that have interrupted the run
+
+
 def _interrupt(signum: int, frame: object) -> NoReturn:
-    del signum, frame
+    del frame
+    _interruptions.append(signum)
     raise KeyboardInterrupt
