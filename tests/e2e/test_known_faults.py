@@ -79,6 +79,11 @@ def _told(done, out, log):
     return Told(done.returncode, json.loads(done.stdout)["result"], window_ns, lines)
 
 
+def tolerance(told):
+    """Of a share of the time: where others held target or load up, both logs are of a machine that stood still."""
+    return 0.1 if "harmed" in told.findings else 0.06
+
+
 @pytest.fixture
 def run(tmp_path):
     def run(kind, *words, seconds=5.0, warmup=1.0):
@@ -113,7 +118,7 @@ def test_a_hang_is_said_in_time(run, load):
     told = run("hang", *load)
     found = told.findings["unavailable"]
     available = 1 - told.seconds_without_answer() / told.point["seconds"]
-    assert found["data"]["available"] == pytest.approx(available, abs=0.1)
+    assert found["data"]["available"] == pytest.approx(available, abs=tolerance(told))
     assert told.point["meets_slo"] is False or told.point["verdict"] == "INVALID"
     assert told.code in (4, 7)
     assert "littles_law" not in told.findings  # the generator is not to blame
@@ -124,7 +129,7 @@ def test_a_freeze_is_said_in_time_and_breaks_the_limit(run):
     told = run("freeze", *CLOSED)
     found = told.findings["unavailable"]
     available = 1 - told.seconds_without_answer() / told.point["seconds"]
-    assert found["data"]["available"] == pytest.approx(available, abs=0.1)
+    assert found["data"]["available"] == pytest.approx(available, abs=tolerance(told))
     assert told.point["meets_slo"] is False
     assert "littles_law" not in told.findings
     assert told.code in (4, 7)
