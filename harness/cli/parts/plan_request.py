@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from harness.plan.load_settings import LoadSettings
+    from harness.plan.slo import Slo
     from harness.plan.target_spec import TargetSpec
 
 BESIDE_RESUME = {"resume", "budget", "as_json", "token_file", "tls_ca", "header"}
@@ -58,7 +59,7 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
         repeats=repeats,
         precision=given["precision"],
         budget_seconds=_budget(given),
-        slo=given["slo"] or parse_slo(DEFAULT_SLO),
+        slo=_slo(given["slo"], capacity=given.get("capacity", False)),
         capacity=given.get("capacity", False),
         isolate=given["isolate"],
         load_processes=given["load_processes"],
@@ -77,6 +78,14 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
         max_seconds=_max_seconds(given),
         budget_given=was_given("budget"),
     )
+
+
+def _slo(given: Slo | None, *, capacity: bool) -> Slo | None:
+    """The limit that was given, or the default one; None for `--slo none`. Raises UserError."""
+    slo = parse_slo(DEFAULT_SLO) if given is None else given
+    if capacity and not slo.bounds:
+        raise UserError("--slo none: a capacity is the highest rate within a limit; give one, such as 'p99<50ms'")
+    return slo if slo.bounds else None
 
 
 def _read_files(settings: LoadSettings, arrivals: dict[str, Any]) -> None:

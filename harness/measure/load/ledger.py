@@ -94,7 +94,7 @@ class Ledger:
         self, connection: Connection, response: HttpResponse, done_ns: int, check: Check | None = None
     ) -> int:
         """Record a response, good or bad. Returns its outcome. `check` replaces the check against the bank."""
-        status, body, timing, _, size_bytes = response
+        status, body, timing, _, size_bytes, _ = response
         checked, predicted = 0, ABSENT
         if 200 <= status < 300:
             result = (check or self._check)(connection.payload, body)

@@ -20,6 +20,7 @@ from harness.record.server_statistics import (
     ServerStatistics,
 )
 from harness.wire.bounded_http import OK, NoResponseError, get
+from harness.wire.language.api_url import server_root
 from harness.wire.server_url import parse_url
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def _candidates(url: str) -> Iterator[str]:
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     if parts.scheme.startswith("http"):
         yield f"{url}/metrics"
+        if (root := str(server_root(parse_url(url)))) != url:  # of a base URL such as http://host/v1
+            yield f"{root}/metrics"
         yield f"{url}/monitoring/prometheus/metrics"  # TensorFlow Serving
     yield f"http://{host}:{TRITON_METRICS_PORT}/metrics"
 

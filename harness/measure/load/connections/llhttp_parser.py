@@ -11,6 +11,7 @@ import httptools
 MAX_HEAD_BYTES = 64 << 10
 MAX_BODY_BYTES = 256 << 20
 COMPRESSED = (b"gzip", b"x-gzip", b"deflate")
+REFUSED = 400  # statuses from here on
 CUT_SHORT = "the connection was closed in the middle of a response"
 
 
@@ -26,6 +27,7 @@ class HttpResponse(NamedTuple):
     timing: bytes  # the value of Server-Timing; empty where there is none
     keep_alive: bool
     size_bytes: int  # on the wire, head included
+    retry_after: bytes = b""  # the value of Retry-After; empty where there is none
 
 
 class LlhttpParser:
@@ -124,8 +126,9 @@ class LlhttpParser:
         except HttpError as error:
             self._failure = error
             raise
-        timing = self._header(b"server-timing")
-        self._done.append(HttpResponse(self._parser.get_status_code(), body, timing, keep_alive, self._size))
+        status, timing = self._parser.get_status_code(), self._header(b"server-timing")
+        retry_after = self._header(b"retry-after") if status >= REFUSED else b""
+        self._done.append(HttpResponse(status, body, timing, keep_alive, self._size, retry_after))
         self._open = self._in_body = False
         self._size = self._head_size = 0
 
