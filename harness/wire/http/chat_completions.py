@@ -10,8 +10,9 @@ import msgspec
 import orjson
 
 from harness.wire.bounded_http import OK
+from harness.wire.bounded_json import JsonError, parse_json
 from harness.wire.codec import HttpCodec, http_post
-from harness.wire.failure_text import body_text, failure_of, quoted
+from harness.wire.failure_text import body_text, failure_of, quoted, short_text
 from harness.wire.http.sse import SseError, SseParser
 from harness.wire.model_metadata import ask
 from harness.wire.protocol import Transport, WireProtocol
@@ -25,6 +26,7 @@ PATH = "/v1/chat/completions"
 HEADERS = "Content-Type: application/json\r\nAccept: text/event-stream\r\n"
 DONE = b"[DONE]"
 ABSENT = -1
+MAX_TOKENS = 10**9  # of a prompt or a response; more cannot be true
 # Finish reasons of a response that the server broke off: vLLM's abort, Azure's content_filter, OpenRouter's error,
 # DeepSeek's insufficient_system_resource, Gemini's SAFETY, Anthropic's refusal.
 _NO_ANSWER = re.compile(
@@ -93,8 +95,8 @@ class _Choice(msgspec.Struct, gc=False):
 
 
 class _Usage(msgspec.Struct, gc=False):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: Any = None
+    completion_tokens: Any = None
 
 
 class _Chunk(msgspec.Struct, gc=False):
@@ -113,15 +115,15 @@ class ChatStream:
 
     A piece is what one event adds to the output: text, reasoning, a tool call, a refusal. `instants_ns` has the arrival
     time of each; many servers send one per token. `answer_ns` is that of the first piece which is no reasoning.
-    `prompt_tokens` and `usage_tokens` are the server's own counts, ABSENT where it gives none. `whole` is True once
-    `end` has found nothing wrong.
+    `prompt_tokens` and `usage_tokens` are the server's own counts, ABSENT where it gives none, or one that cannot be
+    true, which `disbelieved` then quotes. `whole` is True once `end` has found nothing wrong.
 
     allow_empty: a response without a piece is no error.
     """
 
     __slots__ = (
-        *("_allow_empty", "_now_ns", "_sse", "_texts", "answer_ns", "done", "finish", "instants_ns", "prompt_tokens"),
-        *("usage_tokens", "whole"),
+        *("_allow_empty", "_now_ns", "_sse", "_texts", "answer_ns", "disbelieved", "done", "finish", "instants_ns"),
+        *("prompt_tokens", "usage_tokens", "whole"),
     )
 
     def __init__(self, *, allow_empty: bool = False) -> None:
@@ -132,6 +134,7 @@ class ChatStream:
         self.instants_ns = array("q")
         self.answer_ns = ABSENT
         self.prompt_tokens = self.usage_tokens = ABSENT
+        self.disbelieved = ""
         self.finish = ""
         self.done = False
         self.whole = False
@@ -195,7 +198,7 @@ class ChatStream:
             return
         try:
             chunk = _DECODER.decode(event)
-        except msgspec.DecodeError as error:
+        except (ValueError, RecursionError) as error:  # of msgspec: no JSON, no UTF-8; nested too deep
             raise _no_chunk(event) from error
         choices = chunk.choices
         if chunk.error or not choices:
@@ -216,9 +219,16 @@ class ChatStream:
 
     def _count(self, usage: _Usage) -> None:
         if usage.prompt_tokens is not None:
-            self.prompt_tokens = usage.prompt_tokens
+            self.prompt_tokens = self._tokens("prompt_tokens", usage.prompt_tokens)
         if usage.completion_tokens is not None:
-            self.usage_tokens = usage.completion_tokens
+            self.usage_tokens = self._tokens("completion_tokens", usage.completion_tokens)
+
+    def _tokens(self, name: str, said: Any) -> int:
+        """A count from the usage; ABSENT where it can be none, which is noted in `disbelieved`."""
+        if type(said) in (int, float) and said == said // 1 and 0 <= said <= MAX_TOKENS:
+            return int(said)
+        self.disbelieved = f"usage with {name} {quoted(short_text(said))}"
+        return ABSENT
 
     def _choose(self, choice: _Choice, now_ns: int) -> None:
         delta = choice.delta or _NO_DELTA
@@ -234,7 +244,7 @@ class ChatStream:
     def _end_choice(self, choice: _Choice) -> None:
         """Take the finish reason. Raises StreamError where it, or an error beside it, says that the server gave up."""
         if choice.error:
-            raise StreamError(f"the stream says: {failure_of({'error': choice.error}) or choice.error}")
+            raise StreamError(f"the stream says: {failure_of({'error': choice.error}) or short_text(choice.error)}")
         if choice.finish_reason:
             if _NO_ANSWER.search(choice.finish_reason):
                 raise StreamError(f"the response ended with finish reason {quoted(choice.finish_reason)}")
@@ -263,8 +273,8 @@ class ChatStream:
 def _no_chunk(event: bytes) -> StreamError:
     """The error of an event that cannot be decoded as a chunk: it may report a failure in a form of its own."""
     try:
-        said = failure_of(orjson.loads(event))
-    except orjson.JSONDecodeError:
+        said = failure_of(parse_json(event))
+    except JsonError:
         said = None
     if said is not None:
         return StreamError(f"the stream says: {said}")
@@ -273,7 +283,10 @@ def _no_chunk(event: bytes) -> StreamError:
 
 def _refuse_failure(event: bytes, error: object) -> None:
     """Raises StreamError where an event reports a failure. Without choices it may be one, or usage, or nothing."""
-    said = failure_of(orjson.loads(event)) or (quoted(str(error)) if error else None)
+    try:
+        said = failure_of(parse_json(event)) or (quoted(short_text(error)) if error else None)
+    except JsonError as reason:
+        raise StreamError(f"the stream holds an event that cannot be read: {reason}") from reason
     if said is not None:
         raise StreamError(f"the stream says: {said}")
 
