@@ -96,8 +96,8 @@ def cli() -> None:
 
     Exit codes: 0 done; 2 the command line is wrong; 3 the run failed; 4 the measurement is INVALID;
     5 no setting meets --slo; 6 a compared run is worse; 7 the target did not serve for a part of the time;
-    8 the best setting is not decided yet; 130 interrupted. Everything measured is in the run directory in
-    every case.
+    8 it cannot be said yet which setting is best, or whether --slo holds; 130 interrupted. Everything measured
+    is in the run directory in every case.
     """  # noqa: D301  (\b is click's mark for a block kept as it is)
 
 

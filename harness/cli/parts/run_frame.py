@@ -136,6 +136,8 @@ class RunFrame(ABC, Generic[FolderT]):
             return ExitCode.CANNOT_BE_SAID
         if report.result.verdict is Verdict.INVALID:
             return ExitCode.INVALID
+        if report.cannot_be_said:
+            return ExitCode.CANNOT_BE_SAID
         if report.gate_missed:
             return ExitCode.SLO_MISSED
         return ExitCode.UNAVAILABLE if report.target_unavailable else ExitCode.OK
