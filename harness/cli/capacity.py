@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.parts.option_groups import GroupedCommand
 from harness.cli.parts.options import RESUME_OPTION, load_options
 from harness.cli.parts.plan_request import make_draft, refuse_beside_resume, was_given
 from harness.errors import UserError
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 SECONDS = "5s"  # of each rate: near the border, percentiles settle slowly
 
 
-@click.command(context_settings={"default_map": {"seconds": SECONDS}})
+@click.command(cls=GroupedCommand, context_settings={"default_map": {"seconds": SECONDS}})
 @click.argument("knobs", nargs=-1, metavar="[KNOB=V,V...]...")
 @load_options
 @RESUME_OPTION

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from harness.plan.load_options import LoadOption
 
-DEFAULT_SCENARIO = "scenarios/predict.py"
+DEFAULT_SCENARIO = "predict"
 DEFAULT_SLO = "p99<50ms"
 STREAM_SLO = "ttft_p90<500ms,itl_p99<50ms"  # where requests are those of a language model
 

@@ -19,7 +19,7 @@ from harness.plan.load_options import ARRIVALS, settings_of, values_of
 from harness.plan.make_plan import DEFAULT_MAX_SECONDS, DEFAULT_WARMUP_SECONDS, Draft
 from harness.plan.option_text import names_of
 from harness.plan.plan import Plan
-from harness.plan.scenario import find_scenario
+from harness.plan.scenario import find_scenario, scenario_name
 from harness.plan.slo import parse_slo
 from harness.plan.target_spec import ExternalTarget, UrlTarget, find_target
 from harness.trace_file import trace_unit
@@ -53,7 +53,7 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
         warmup_s = DEFAULT_WARMUP_SECONDS if not kind or KINDS[kind].steady else 0.0
     plan = Plan(
         target=spec.name if isinstance(spec, UrlTarget) else given["target"],
-        scenario=find_scenario(given["scenario"]),
+        scenario=scenario_name(find_scenario(given["scenario"])),
         model=given["model"],
         load=msgspec.structs.replace(settings, warmup_s=warmup_s),
         repeats=repeats,

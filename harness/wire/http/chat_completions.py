@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.wire.bounded_http import OK
-from harness.wire.failure_text import failure_of, quoted
+from harness.wire.failure_text import failure_of, quoted, short_text
 from harness.wire.language.api_url import api_url
 from harness.wire.language.output_stream import DONE, OutputStream, StreamError, no_event, refuse_failure
 from harness.wire.language.text_codec import TextCodec
@@ -68,15 +68,11 @@ class _Choice(msgspec.Struct, gc=False):
     error: Any = None
 
 
-class _PromptDetails(msgspec.Struct, gc=False):
-    cached_tokens: int | None = None
-
-
 class _Usage(msgspec.Struct, gc=False):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-    prompt_cache_hit_tokens: int | None = None  # DeepSeek
+    prompt_tokens: Any = None
+    completion_tokens: Any = None
+    prompt_tokens_details: Any = None  # with `cached_tokens`
+    prompt_cache_hit_tokens: Any = None  # DeepSeek
 
 
 class _Chunk(msgspec.Struct, gc=False):
@@ -103,7 +99,7 @@ class ChatStream(OutputStream):
             return
         try:
             chunk = _DECODER.decode(event)
-        except msgspec.DecodeError as error:
+        except (ValueError, RecursionError) as error:  # of msgspec: no JSON, no UTF-8; nested too deep
             raise no_event(event, "chat completion chunk") from error
         choices = chunk.choices
         if chunk.error or not choices:
@@ -124,13 +120,13 @@ class ChatStream(OutputStream):
 
     def _count(self, usage: _Usage) -> None:
         if usage.prompt_tokens is not None:
-            self.prompt_tokens = usage.prompt_tokens
+            self.prompt_tokens = self._tokens("prompt_tokens", usage.prompt_tokens)
         if usage.completion_tokens is not None:
-            self.usage_tokens = usage.completion_tokens
+            self.usage_tokens = self._tokens("completion_tokens", usage.completion_tokens)
         details = usage.prompt_tokens_details
-        cached = details.cached_tokens if details is not None else usage.prompt_cache_hit_tokens
+        cached = details.get("cached_tokens") if isinstance(details, dict) else usage.prompt_cache_hit_tokens
         if cached is not None:
-            self.cached_tokens = cached
+            self.cached_tokens = self._tokens("cached_tokens", cached)
 
     def _choose(self, choice: _Choice, now_ns: int) -> None:
         delta = choice.delta or _NO_DELTA
@@ -146,7 +142,7 @@ class ChatStream(OutputStream):
     def _end_choice(self, choice: _Choice) -> None:
         """Take the finish reason. Raises StreamError where it, or an error beside it, says that the server gave up."""
         if choice.error:
-            raise StreamError(f"the stream says: {failure_of({'error': choice.error}) or choice.error}")
+            raise StreamError(f"the stream says: {failure_of({'error': choice.error}) or short_text(choice.error)}")
         if choice.finish_reason:
             if _NO_ANSWER.search(choice.finish_reason):
                 raise StreamError(f"the response ended with finish reason {quoted(choice.finish_reason)}")

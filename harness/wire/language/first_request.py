@@ -7,11 +7,11 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-import orjson
 
 from harness.clock import NS_PER_S, MonotonicClock
 from harness.errors import UserError
 from harness.wire.bounded_http import OK, NoResponseError, exchange, get
+from harness.wire.bounded_json import JsonError, parse_json
 from harness.wire.credentials import TOKEN, TOKEN_FILE
 from harness.wire.failure_text import body_text
 from harness.wire.language.generation_options import LENGTH_FIELDS
@@ -91,17 +91,17 @@ def _refused_field(codec: TextCodec, options: GenerationOptions, body: bytes) ->
     names = [name for name in codec.adaptable if name not in (*options.left_out, *options.extra_body)]
     if sent in LENGTH_FIELDS and not options.length_field:
         names.append(sent)
-    param = _param(text)
+    param = _param(body)
     if param in names:
         return param
     return next((name for name in names if re.search(rf"\b{name}\b", text)), "")
 
 
-def _param(text: str) -> str:
+def _param(body: bytes) -> str:
     """The value of `error.param`, with which OpenAI names the field."""
     try:
-        document: Any = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        document = parse_json(body)
+    except JsonError:
         return ""
     error = document.get("error") if isinstance(document, dict) else None
     return str(error.get("param") or "") if isinstance(error, dict) else ""

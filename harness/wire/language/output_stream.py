@@ -6,12 +6,12 @@ from abc import abstractmethod
 from array import array
 from typing import Any
 
-import orjson
-
-from harness.wire.failure_text import body_text, failure_of, quoted
+from harness.wire.bounded_json import JsonError, parse_json
+from harness.wire.failure_text import body_text, failure_of, quoted, short_text
 from harness.wire.http.sse import SseError, SseParser
 
 ABSENT = -1
+MAX_TOKENS = 10**9  # of a prompt or a response; more cannot be true
 DONE = b"[DONE]"
 
 
@@ -29,15 +29,16 @@ class OutputStream:
     A piece is what one event adds to the output: text, reasoning, a tool call, a refusal. `instants_ns` has the arrival
     time of each; many servers send one per token. `answer_ns` is that of the first piece which is no reasoning.
     `prompt_tokens`, `cached_tokens` (those of the prompt that the server did not compute again) and `usage_tokens` are
-    the server's own counts, ABSENT where it gives none. `whole` is True once `end` has found nothing wrong.
+    the server's own counts, ABSENT where it gives none, or one that cannot be true, which `disbelieved` then quotes.
+    `whole` is True once `end` has found nothing wrong.
 
     allow_empty: a response without a piece is no error.
     streamed: the response comes as events; otherwise it is one document, whose instant is that of its end.
     """
 
     __slots__ = (
-        *("_allow_empty", "_now_ns", "_sse", "_texts", "answer_ns", "cached_tokens", "done", "finish", "instants_ns"),
-        *("prompt_tokens", "streamed", "usage_tokens", "whole"),
+        *("_allow_empty", "_now_ns", "_sse", "_texts", "answer_ns", "cached_tokens", "disbelieved", "done", "finish"),
+        *("instants_ns", "prompt_tokens", "streamed", "usage_tokens", "whole"),
     )
 
     def __init__(self, *, allow_empty: bool = False, streamed: bool = True) -> None:
@@ -49,6 +50,7 @@ class OutputStream:
         self.instants_ns = array("q")
         self.answer_ns = ABSENT
         self.prompt_tokens = self.cached_tokens = self.usage_tokens = ABSENT
+        self.disbelieved = ""
         self.finish = ""
         self.done = False
         self.whole = False
@@ -117,6 +119,13 @@ class OutputStream:
     def _take(self, event: bytes, now_ns: int) -> None:
         """Read the data of one event, or a whole document. Raises StreamError."""
 
+    def _tokens(self, name: str, said: Any) -> int:
+        """A count from the usage; ABSENT where it can be none, which is noted in `disbelieved`."""
+        if type(said) in (int, float) and said == said // 1 and 0 <= said <= MAX_TOKENS:
+            return int(said)
+        self.disbelieved = f"usage with {name} {quoted(short_text(said))}"
+        return ABSENT
+
     def _answer(self, now_ns: int) -> None:
         self.instants_ns.append(now_ns)
         if self.answer_ns == ABSENT:
@@ -126,8 +135,8 @@ class OutputStream:
 def no_event(event: bytes, kind: str) -> StreamError:
     """The error of an event that cannot be decoded as a `kind`: it may report a failure in a form of its own."""
     try:
-        said = failure_of(orjson.loads(event))
-    except orjson.JSONDecodeError:
+        said = failure_of(parse_json(event))
+    except JsonError:
         said = None
     if said is not None:
         return StreamError(f"the stream says: {said}")
@@ -137,10 +146,9 @@ def no_event(event: bytes, kind: str) -> StreamError:
 def refuse_failure(event: bytes, error: object) -> None:
     """Raises StreamError where an event reports a failure."""
     try:
-        document: Any = orjson.loads(event)
-    except orjson.JSONDecodeError:
-        return
-    said = failure_of(document) or (quoted(str(error)) if error else None)
+        said = failure_of(parse_json(event)) or (quoted(short_text(error)) if error else None)
+    except JsonError as reason:
+        raise StreamError(f"the stream holds an event that cannot be read: {reason}") from reason
     if said is not None:
         raise StreamError(f"the stream says: {said}")
 

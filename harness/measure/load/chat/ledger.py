@@ -80,6 +80,10 @@ class StreamLedger(Ledger):
         self._tokens.close()
 
     def _note(self, connection: Connection) -> None:
-        if isinstance(connection, StreamConnection) and connection.stream.instants_ns:
+        if not isinstance(connection, StreamConnection):
+            return
+        if connection.stream.disbelieved:
+            self._disbelieve(connection.stream.disbelieved)
+        if connection.stream.instants_ns:
             number = self.recorder.rows_added
             self._streams.append((self._row, number, connection.stream, connection.asked_tokens))
