@@ -100,6 +100,8 @@ COLUMNS: tuple[tuple[str, str, str, bool], ...] = (
     ("output_tokens", "i", "int32", True),  # the server's count, or that of the pieces where it is lower or absent
     ("usage_tokens", "i", "int32", True),  # of the answer, as the server counted them
     ("asked_tokens", "i", "int32", True),  # the length that was asked for; null where the model may end its turn
+    ("cached_tokens", "i", "int32", True),  # of the prompt: those that the server had computed before
+    ("result_count", "i", "int32", True),  # of an answer that is no stream: embeddings, ranked documents
     ("label", "i", "int32", True),  # the payload's true class
     ("predicted", "i", "int32", True),  # the class that the answer gives the highest score, where it was looked at
     ("status", "h", "int16", True),
