@@ -341,7 +341,12 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def unavailable(self) -> bool:
-        """Whether the target did not serve all the time at the recommended point, or at any where there is none."""
+        """Whether the target did not serve all the time at the recommended point, or at any where there is none.
+
+        A target that gave no good response at all did not serve, whatever it did instead.
+        """
+        if self.points and not any(point.counts.ok for point in self.points):
+            return True
         best = self.recommendation.best_point
         looked_at = [point for point in self.points if best is None or point.point == best]
         return any(found.data.get("available", 1.0) < AVAILABLE for point in looked_at for found in point.findings)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self, TypeVar
 
 from harness import __version__
+from harness.cli.parts.command_line import program, recorded_command_line
 from harness.clock import wall_time
 from harness.errors import ExitCode, RunError, SweepspotError, UserError
 from harness.judge.findings import Verdict
@@ -39,7 +40,6 @@ class RunFrame(ABC, Generic[FolderT]):
     @classmethod
     def begin(cls, plan: BasePlan[Any], *, out: str | None, gated: bool) -> Self:
         """A new run of `plan` in a new folder: `out`, or one named after the time. Raises UserError."""
-        from harness.cli.parts.command_line import recorded_command_line
         from harness.measure.samplers.gpu import describe_gpus
         from harness.record.machine.environment import capture
 
@@ -112,7 +112,7 @@ class RunFrame(ABC, Generic[FolderT]):
             raise stopped or RunError("nothing was measured")
         code = self.show(as_json=as_json)
         if isinstance(stopped, KeyboardInterrupt):
-            print(f"interrupted; go on with: python -m harness sweep --resume {self.folder.path}", file=sys.stderr)
+            print(f"interrupted; go on with: {program()} sweep --resume {self.folder.path}", file=sys.stderr)
             return ExitCode.INTERRUPTED
         if stopped is not None:
             raise stopped
@@ -136,7 +136,7 @@ class RunFrame(ABC, Generic[FolderT]):
             return _COMPARED.get(report.compared, ExitCode.OK)
         if report.enough_budget_s is not None:
             longer = f"--resume {self.folder.path} --budget {report.enough_budget_s}s"
-            print(f"measure on with: python -m harness sweep {longer}", file=sys.stderr)
+            print(f"measure on with: {program()} sweep {longer}", file=sys.stderr)
             return ExitCode.CANNOT_BE_SAID
         if report.result.verdict is Verdict.INVALID:
             return ExitCode.INVALID
