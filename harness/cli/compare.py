@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.judge.metrics import RunResult
     from harness.record.run_dir import RunRecord
 
+OF_FOLDERS = {"folders", "margin", "force", "as_json"}
 _FOLDER = click.Path(path_type=Path)
 
 
@@ -71,8 +72,8 @@ def command(folders: tuple[Path, ...], *, margin: float, force: bool, **given: A
         return _compare_variants(margin / 100, given)
     if len(folders) != 2:
         raise UserError(f"BEFORE AFTER: two folders are compared, not {len(folders)}")
-    load = {option.name for option in click.get_current_context().command.params} - {"folders", "margin", "force"}
-    refuse_options((str(name) for name in load - {"as_json"}), "two folders hold what was measured")
+    names = {str(option.name) for option in click.get_current_context().command.params}
+    refuse_options(names - OF_FOLDERS, "two folders hold what was measured")
     return _compare_folders(*folders, margin=margin, force=force, as_json=given["as_json"])
 
 
@@ -81,6 +82,10 @@ def _compare_variants(margin: float, given: dict[str, Any]) -> int:
     from harness.cli.parts.serving_run import checked_plan, measure_pair
     from harness.plan.paired.paired_plan import paired_plan
 
+    one = [name for name in ("target_a", "target_b") if given[name] is None]
+    if len(one) == 1 and not was_given("target"):
+        raise UserError(f"--{one[0].replace('_', '-')}: give the other variant's target too, or --target for it")
+    refuse_options(("force",), "it is for two folders")
     budget_s = float(given.pop("budget"))
     concurrency = given.pop("concurrency")
     plans = []
