@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.clock import NS_PER_S, monotonic_ns
+from harness.wire.http.llhttp_parser import CUT_SHORT, HttpError, LlhttpParser
 
 if TYPE_CHECKING:
+    import socket
+
     from harness.wire.server_url import ServerUrl
 
 OK = 200
@@ -27,6 +29,7 @@ class BoundedResponse(NamedTuple):
 
     status: int
     body: bytes
+    location: str = ""  # where a redirection leads
 
     def document(self) -> Any:
         """The body as JSON; None where it is none."""
@@ -48,24 +51,29 @@ def get(
 def exchange(
     url: ServerUrl, request: bytes, *, timeout_s: float = TIMEOUT_S, limit_bytes: int = LIMIT_BYTES
 ) -> BoundedResponse:
-    """The response to a whole request. Its body must be complete within `timeout_s` of its head.
+    """The response to a whole request, read by the parser of the load. It must be whole within `timeout_s`.
 
     Raises NoResponseError; UserError where the certificate authority cannot be read.
     """
+    deadline_ns = monotonic_ns() + round(timeout_s * NS_PER_S)
     try:
-        with contextlib.closing(url.http_connection(timeout_s)) as connection:
-            connection.connect()
-            connection.sock.sendall(request)
-            response = http.client.HTTPResponse(connection.sock, method=request.partition(b" ")[0].decode())
-            response.begin()
-            deadline_ns = monotonic_ns() + round(timeout_s * NS_PER_S)
-            body = b""
-            while len(body) < limit_bytes and (chunk := response.read1(min(CHUNK_BYTES, limit_bytes - len(body)))):
-                body += chunk
-                left_s = (deadline_ns - monotonic_ns()) / NS_PER_S
-                connection.sock.settimeout(max(left_s, 0.001))
-            if response.length and len(body) < limit_bytes:
-                raise http.client.IncompleteRead(body, response.length)  # `read1` does not notice
-    except (OSError, http.client.HTTPException) as error:
+        with contextlib.closing(url.connect(timeout_s)) as sock:
+            sock.sendall(request)
+            return _read(sock, deadline_ns, limit_bytes)
+    except (OSError, HttpError) as error:
         raise NoResponseError(getattr(error, "strerror", None) or str(error) or type(error).__name__) from error
-    return BoundedResponse(response.status, body)
+
+
+def _read(sock: socket.socket, deadline_ns: int, limit_bytes: int) -> BoundedResponse:
+    """The next response. Raises OSError, HttpError."""
+    parser = LlhttpParser()
+    while True:
+        sock.settimeout(max((deadline_ns - monotonic_ns()) / NS_PER_S, 0.001))
+        data = sock.recv(CHUNK_BYTES)
+        response = parser.feed(data) if data else parser.eof()
+        if response is not None:
+            return BoundedResponse(response.status, response.body[:limit_bytes], parser.location)
+        if (status_and_body := parser.cut(limit_bytes)) is not None:
+            return BoundedResponse(*status_and_body)
+        if not data:
+            raise HttpError(CUT_SHORT if parser.started else "the server closed the connection without a response")

@@ -111,6 +111,8 @@ def _words(value: Any) -> str:
     if isinstance(value, list) and value:
         return _words(value[0])
     if isinstance(value, dict):
+        if isinstance(value.get("loc"), list) and isinstance(value.get("msg"), str):  # FastAPI names the field
+            return f"{'.'.join(map(str, value['loc']))}: {value['msg']}"
         inner = next((part for key in _INNER if isinstance(part := value.get(key), dict | list) and part), None)
         if inner is not None:
             return _words(inner)

@@ -10,6 +10,7 @@ import click
 
 from harness.cli.parts.external_server_options import EXTERNAL_SERVER_OPTIONS
 from harness.cli.parts.option_types import DURATION, SEED, Address, Parsed, Share, SloType
+from harness.cli.parts.own_request_options import OWN_REQUEST_OPTIONS
 from harness.plan.load_options import ARRIVALS, CHAT, SETTINGS
 from harness.plan.scenario import find_scenario, read_scenario
 from harness.wire.credentials import HEADERS, TLS_CA, TOKEN_FILE, Access, own_headers, parse_header
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from harness.plan.load_options import LoadOption
 
-DEFAULT_SCENARIO = "scenarios/predict.py"
+DEFAULT_SCENARIO = "predict"
 DEFAULT_SLO = "p99<50ms"
 
 
@@ -107,6 +108,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="The model to serve, or its name on a URL.  [default: the scenario's, digits-mlp for predict]",
     ),
     *EXTERNAL_SERVER_OPTIONS,
+    *OWN_REQUEST_OPTIONS,
     click.option(
         "--scenario",
         default=DEFAULT_SCENARIO,

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.measure.load.connections.connection import Connection, ConnectionListener
-    from harness.measure.load.connections.llhttp_parser import HttpResponse
     from harness.measure.load.ledger import Ledger
     from harness.measure.load.loop_health import LoopMonitor
     from harness.measure.load.payloads.client_preprocessing import ClientPreprocessor
     from harness.measure.load.payloads.response_check import Check
+    from harness.wire.http.llhttp_parser import HttpResponse
 
     ConnectionMaker = Callable[[ConnectionListener, int], Connection]
 

@@ -54,6 +54,8 @@ class StatisticsReader:
 
 def find_statistics_reader(url: str, model: str, metrics_url: str = "") -> StatisticsReader | None:
     """A reader for the first path that has statistics of a known family; None where there is none."""
+    server = parse_url(url)
+    url = f"{server.scheme}://{server.authority}{server.prefix}"
     if url.startswith("http") and not metrics_url:
         triton = StatisticsReader(f"{url}/v2/models/{quote(model)}/stats", TRITON_STATISTICS, model)
         if triton.read():
@@ -72,6 +74,8 @@ def _candidates(url: str) -> Iterator[str]:
     if parts.scheme.startswith("http"):
         yield f"{url}/metrics"
         yield f"{url}/monitoring/prometheus/metrics"  # TensorFlow Serving
+        if parts.path:
+            yield f"{parts.scheme}://{parts.netloc}/metrics"
     yield f"http://{host}:{TRITON_METRICS_PORT}/metrics"
 
 

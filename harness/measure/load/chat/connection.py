@@ -13,8 +13,8 @@ from harness.record.rows import ABSENT
 if TYPE_CHECKING:
     from harness.measure.load.chat.conversations import Conversation, ConversationSource
     from harness.measure.load.connections.connection import ConnectionListener, ServerAddress
-    from harness.measure.load.connections.llhttp_parser import HttpResponse
     from harness.wire.http.chat_completions import ChatCodec, ChatStream
+    from harness.wire.http.llhttp_parser import HttpResponse
 
 
 class StreamConnection(Connection):
