@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.clock import NS_PER_S, monotonic_ns
+from harness.wire.bounded_json import JsonError, parse_json
+from harness.wire.failure_text import quoted
 from harness.wire.http.llhttp_parser import CUT_SHORT, HttpError, LlhttpParser
 
 if TYPE_CHECKING:
@@ -17,11 +18,26 @@ if TYPE_CHECKING:
 OK = 200
 TIMEOUT_S = 5.0
 LIMIT_BYTES = 1 << 20
+HEADS_LIMIT_BYTES = 1 << 20  # of the response and of what comes before it: `100 Continue`
 CHUNK_BYTES = 1 << 16
 
 
 class NoResponseError(Exception):
     """The connection failed, the response took too long, or its bytes are no HTTP. The message says which."""
+
+
+class Deadline:
+    """An instant until which a socket may be waited for, however many pieces the server sends."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end_ns = monotonic_ns() + round(seconds * NS_PER_S)
+
+    def limit(self, sock: socket.socket) -> None:
+        """Let the next operation of `sock` take what is left. Raises TimeoutError where nothing is."""
+        left_s = (self._end_ns - monotonic_ns()) / NS_PER_S
+        if left_s <= 0:
+            raise TimeoutError("timed out")
+        sock.settimeout(left_s)
 
 
 class BoundedResponse(NamedTuple):
@@ -34,8 +50,8 @@ class BoundedResponse(NamedTuple):
     def document(self) -> Any:
         """The body as JSON; None where it is none."""
         try:
-            return json.loads(self.body)
-        except ValueError:
+            return parse_json(self.body)
+        except JsonError:
             return None
 
 
@@ -55,21 +71,22 @@ def exchange(
 
     Raises NoResponseError; UserError where the certificate authority cannot be read.
     """
-    deadline_ns = monotonic_ns() + round(timeout_s * NS_PER_S)
     try:
         with contextlib.closing(url.connect(timeout_s)) as sock:
             sock.sendall(request)
-            return _read(sock, deadline_ns, limit_bytes)
+            return _read(sock, Deadline(timeout_s), limit_bytes)
     except (OSError, HttpError) as error:
-        raise NoResponseError(getattr(error, "strerror", None) or str(error) or type(error).__name__) from error
+        raise NoResponseError(getattr(error, "strerror", None) or quoted(str(error)) or type(error).__name__) from error
 
 
-def _read(sock: socket.socket, deadline_ns: int, limit_bytes: int) -> BoundedResponse:
+def _read(sock: socket.socket, deadline: Deadline, limit_bytes: int) -> BoundedResponse:
     """The next response. Raises OSError, HttpError."""
     parser = LlhttpParser()
-    while True:
-        sock.settimeout(max((deadline_ns - monotonic_ns()) / NS_PER_S, 0.001))
+    left_bytes = limit_bytes + HEADS_LIMIT_BYTES
+    while left_bytes > 0:
+        deadline.limit(sock)
         data = sock.recv(CHUNK_BYTES)
+        left_bytes -= len(data)
         response = parser.feed(data) if data else parser.eof()
         if response is not None:
             return BoundedResponse(response.status, response.body[:limit_bytes], parser.location)
@@ -77,3 +94,4 @@ def _read(sock: socket.socket, deadline_ns: int, limit_bytes: int) -> BoundedRes
             return BoundedResponse(*status_and_body)
         if not data:
             raise HttpError(CUT_SHORT if parser.started else "the server closed the connection without a response")
+    raise HttpError("the server sends without end")

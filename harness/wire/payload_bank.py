@@ -7,6 +7,7 @@ shape of each in `shapes`.
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 FREE = -1  # the size of an axis that differs from item to item
 RANDOM_ITEMS = 256
+MAX_ITEM_BYTES = 256 << 20
+MAX_BANK_BYTES = 1 << 30
 
 
 class ClientWork(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,13 +141,22 @@ def _unpacked(parts: Any) -> Items:
 def random_bank(meta: BankMeta, seed: int, count: int = RANDOM_ITEMS) -> Bank:
     """`count` items uniform on [0, 1) (0 or 1 for whole-number types), without labels and expected predictions.
 
-    Raises UserError where a size is free, or the datatype is no number.
+    There are fewer where they would take more than MAX_BANK_BYTES. Raises UserError where a size is free, where an item
+    is longer than MAX_ITEM_BYTES, or where the datatype is no number.
     """
     import numpy as np
 
     if FREE in meta.input_shape or meta.datatype not in (*DTYPES, "BF16"):
         what = f"of free size ({meta.input_shape})" if FREE in meta.input_shape else f"{meta.datatype}, no numbers"
         raise UserError(f"{meta.model}: input {meta.input_name!r} is {what}; give payloads of your own", "model")
+    item_bytes = 4 * math.prod(meta.input_shape)
+    if item_bytes > MAX_ITEM_BYTES:
+        raise UserError(
+            f"{meta.model}: an item of input {meta.input_name!r} {meta.input_shape} would take {item_bytes:.3g} bytes, "
+            f"more than {MAX_ITEM_BYTES >> 20} MiB; give payloads of your own",
+            "model",
+        )
+    count = min(count, max(1, MAX_BANK_BYTES // max(1, item_bytes)))
     inputs = np.random.default_rng(seed).random((count, *meta.input_shape), dtype=np.float32)
     if not meta.datatype.startswith(("FP", "BF")):
         inputs = np.round(inputs)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.wire.codec import Codec
+    from harness.wire.language.generation_options import GenerationOptions
+    from harness.wire.language.text_codec import TextCodec
     from harness.wire.payload_bank import BankMeta
     from harness.wire.server_url import ServerUrl
 
@@ -47,6 +49,15 @@ def protocol_named(name: str) -> str:
 def chats(name: str) -> bool:
     """Whether the protocol carries conversations; False for `auto` and for the empty name."""
     return name not in ("", AUTO) and find_protocol(name).chats
+
+
+def make_text_codec(name: str, url: ServerUrl, model: str, options: GenerationOptions) -> TextCodec:
+    """The codec of a protocol for one language model. Raises UserError where it carries no texts."""
+    protocol = find_protocol(name)
+    if protocol.make_text_codec is None:
+        able = [each.name for each in PROTOCOLS.values() if each.chats]
+        raise UserError(f"{protocol.name}: it carries no texts; choose {', '.join(able)}", subject="protocol")
+    return protocol.make_text_codec(url, model, options)
 
 
 def make_codec(name: str, url: ServerUrl, meta: BankMeta) -> Codec:

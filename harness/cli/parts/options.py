@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SCENARIO = "predict"
 DEFAULT_SLO = "p99<50ms"
+STREAM_SLO = "ttft_p90<500ms,itl_p99<50ms"  # where requests are those of a language model
 
 
 def _for_children(name: str, path: str | None) -> str | None:
@@ -79,7 +80,9 @@ def _take_defaults(ctx: click.Context, param: click.Parameter, value: str) -> st
     del param
     path = find_scenario(value)
     if Path(path).is_file():
-        ctx.default_map = {**(ctx.default_map or {}), **read_scenario(path).defaults}
+        scenario = read_scenario(path)
+        slo = {"slo": STREAM_SLO} if scenario.chats else {}
+        ctx.default_map = {**(ctx.default_map or {}), **slo, **scenario.defaults}
     return value
 
 
@@ -153,8 +156,8 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         type=SloType(),
         default=None,
         metavar="BOUNDS",
-        help="The latency limit, for example 'p99<50ms,errors<1%'; if given, missing it is exit code 5. "
-        f"[default: {DEFAULT_SLO}, not enforced]",
+        help="The latency limit, for example 'p99<50ms,errors<1%'; or none; if given, missing it is exit code 5. "
+        f"[default: {DEFAULT_SLO}, of language models {STREAM_SLO}, not enforced]",
     ),
     click.option(
         "--load-processes",

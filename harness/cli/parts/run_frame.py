@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self, TypeVar
 
 from harness import __version__
+from harness.cli.parts.command_line import program, recorded_command_line
 from harness.clock import wall_time
 from harness.errors import ExitCode, RunError, SweepspotError, UserError
 from harness.judge.findings import Verdict
@@ -37,7 +38,6 @@ class RunFrame(ABC, Generic[FolderT]):
     @classmethod
     def begin(cls, plan: BasePlan[Any], *, out: str | None, gated: bool) -> Self:
         """A new run of `plan` in a new folder: `out`, or one named after the time. Raises UserError."""
-        from harness.cli.parts.command_line import recorded_command_line
         from harness.measure.samplers.gpu import describe_gpus
         from harness.record.machine.environment import capture
 
@@ -117,7 +117,7 @@ class RunFrame(ABC, Generic[FolderT]):
             raise stopped or RunError("nothing was measured")
         code = self.show(as_json=as_json)
         if isinstance(stopped, KeyboardInterrupt):
-            print(f"interrupted; go on with: python -m harness sweep --resume {self.folder.path}", file=sys.stderr)
+            print(f"interrupted; go on with: {program()} sweep --resume {self.folder.path}", file=sys.stderr)
             return ExitCode.INTERRUPTED
         if stopped is not None:
             raise stopped
@@ -139,10 +139,12 @@ class RunFrame(ABC, Generic[FolderT]):
             print(f"report: {self.folder.path / 'report.html'}")
         if report.enough_budget_s is not None:
             longer = f"--resume {self.folder.path} --budget {report.enough_budget_s}s"
-            print(f"measure on with: python -m harness sweep {longer}", file=sys.stderr)
+            print(f"measure on with: {program()} sweep {longer}", file=sys.stderr)
             return ExitCode.CANNOT_BE_SAID
         if report.result.verdict is Verdict.INVALID:
             return ExitCode.INVALID
+        if report.cannot_be_said:
+            return ExitCode.CANNOT_BE_SAID
         if report.gate_missed:
             return ExitCode.SLO_MISSED
         return ExitCode.UNAVAILABLE if report.target_unavailable else ExitCode.OK

@@ -18,7 +18,6 @@ from harness.measure.load.locust.workers.pairing import PAIRING, new_secret
 from harness.measure.load_command import worker_command
 from harness.measure.target.session import open_session
 from harness.plan.make_plan import estimated_seconds, make_plan, model_of
-from harness.plan.request_mix import CHAT
 from harness.plan.scenario import read_scenario
 from harness.plan.target_spec import UrlTarget
 from harness.record.run_dir import RunDir
@@ -47,7 +46,7 @@ def run_or_plan(draft: Draft, given: dict[str, Any], *, gated: bool) -> int:
         seconds = estimated_seconds(plan, None if isinstance(draft.spec, UrlTarget) else draft.spec.knobs)
         document = {"plan": plan, "estimated_seconds": seconds}
         return show_plan(document, plan_text(plan, seconds), as_json=given["as_json"])
-    run = ServingRun.begin(plan, out=given["out"], gated=gated)
+    run = ServingRun.begin(plan, out=given["out"], gated=gated and plan.slo is not None)
     run.keep_envelope()
     return run.measure(as_json=given["as_json"])
 
@@ -149,7 +148,7 @@ def _checked_plan(draft: Draft) -> Plan:
 
 def _refuse_what_cannot_talk(draft: Draft, scenario: Scenario) -> None:
     """Raise UserError where a scenario that chats has a target that does not, or the other way round."""
-    scenario_chats, target = CHAT in scenario.verbs("+".join(scenario.classes)), draft.plan.target
+    scenario_chats, target = scenario.chats, draft.plan.target
     if isinstance(draft.spec, UrlTarget) or scenario_chats == chats(draft.spec.protocol):
         return
     if scenario_chats:

@@ -134,7 +134,9 @@ class ManagedTargetSession:
         spoken = self._target.protocol if protocol == AUTO else protocol
         spoken = settle_protocol(AUTO, ready.url, self._model) if spoken == AUTO else spoken
         url, bank, known = ready.url_for(spoken), ready.bank, True
+        accepted = None
         if self._payloads is not None:
+            accepted = self._payloads.accepted_by(url, spoken, self._model)
             bank, known = self._payloads.bank_for(url, spoken, self._model, ready.bank)
             # Some servers have no statistics before their first response, which the payloads have just asked for.
             metrics_url = self._metrics_url or ready.metrics_url or ""
@@ -149,6 +151,7 @@ class ManagedTargetSession:
             known=known,
             class_banks=ready.class_banks,
             tls_ca=ready.tls_ca,
+            accepted=accepted,
             statistics_reader=self._statistics_reader,
         )
 
@@ -237,6 +240,7 @@ class UrlSession:
         self._payloads = ExternalPayloads(plan)
         for protocol in self._spoken.values():
             for model in plan.models:
+                self._payloads.accepted_by(self._url, protocol, model)
                 self._payloads.bank_for(self._url, protocol, model)
         # Some servers have no statistics before their first response.
         self._statistics_reader = find_statistics_reader(target.url, plan.model, plan.metrics)
@@ -252,6 +256,7 @@ class UrlSession:
             protocol=spoken,
             setting=request.setting,
             known=bank.known,
+            accepted=self._payloads.accepted_by(self._url, spoken, request.model),
             statistics_reader=self._statistics_reader,
         )
 

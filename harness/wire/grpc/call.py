@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
+from harness.wire.bounded_http import Deadline
 from harness.wire.grpc.header_blocks import HeaderBlocks, Http2Error
 from harness.wire.grpc.http2 import Code, UnaryCalls, unary_request
 from harness.wire.grpc.messages import SERVICE, message
@@ -51,13 +52,24 @@ def ask(url: ServerUrl, method: str, **fields: Any) -> Any:
             "Protocol, and does it have this model?",
             "server",
         )
-    return message(f"{method}Response").FromString(response.message)
+    from google.protobuf.message import DecodeError
+
+    try:
+        return message(f"{method}Response").FromString(response.message)
+    except DecodeError as error:
+        raise UserError(f"{url}: {method} answers what is no message ({error})", "server") from error
+
+
+def _received(sock: socket.socket, deadline: Deadline) -> bytes:
+    deadline.limit(sock)
+    return sock.recv(CHUNK_BYTES)
 
 
 def _exchange(sock: socket.socket, request: bytes) -> UnaryResponse:
     calls = UnaryCalls(HeaderBlocks())
+    deadline = Deadline(TIMEOUT_S)
     sock.sendall(calls.call(request))
-    while data := sock.recv(CHUNK_BYTES):
+    while data := _received(sock, deadline):
         response = calls.feed(data)
         sock.sendall(calls.output)
         calls.output = b""

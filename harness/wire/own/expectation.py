@@ -10,8 +10,7 @@ import operator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import orjson
-
+from harness.wire.bounded_json import JsonError, parse_json
 from harness.wire.failure_text import body_text
 from harness.wire.tolerance import OF_DATATYPE
 
@@ -95,8 +94,8 @@ class Expectation:
         document: Any = None
         if any(each.subject == "$" for each in self.conditions):
             try:
-                document = orjson.loads(body)
-            except orjson.JSONDecodeError:
+                document = parse_json(body)
+            except JsonError:
                 return f"the body is no JSON: {body_text(body)}" if body.strip() else "the body is empty"
         for condition in self.conditions:
             found = document if condition.subject == "$" else body.decode("utf-8", "replace").strip()

@@ -139,3 +139,37 @@ def test_a_port_that_nobody_listens_on_is_named_as_refused():
 
     with pytest.raises(NoResponseError, match="refused"):
         get(parse_url(f"http://127.0.0.1:{port}"))
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),  # for ever
+        (HEAD, b"X"),  # a header without end
+        (HEAD, b"X: y\r\n"),  # headers without end
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"0"),  # the size of a chunk without end
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n"),  # trailers without end
+    ],
+)
+@pytest.mark.parametrize("pause_s", [0.01, 0.0])
+def test_what_never_ends_is_given_up(server, first, again, pause_s):
+    stop = threading.Event()
+
+    def script(connection):
+        connection.recv(65536)
+        try:
+            connection.sendall(first)
+            while not (pause_s and stop.wait(pause_s)):
+                connection.sendall(again)
+        except OSError:  # the client has gone
+            return
+
+    try:
+        with pytest.raises(NoResponseError) as failure:
+            get(server(script), timeout_s=0.3)
+    finally:
+        stop.set()
+    assert str(failure.value)

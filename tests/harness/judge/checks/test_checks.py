@@ -516,3 +516,10 @@ def test_exceptions_of_tasks_are_shown():
     (shown,) = trial.findings
     assert (shown.kind, shown.verdict, shown.data) == ("task_errors", V.DEGRADED, {"count": 42})
     assert "KeyError (mine.py:7)" in shown.text
+
+
+def test_what_a_server_cannot_truly_say_is_shown():
+    report = report_of(ROWS, 10.0, disbelieved={"usage with completion_tokens 1e+30": 40, "usage with x": 2})
+    (shown,) = summarise_trial(evidence_of(ROWS, reports=(report, report)), None).findings
+    assert (shown.kind, shown.verdict, shown.data) == ("disbelieved", V.DEGRADED, {"count": 84})
+    assert "completion_tokens 1e+30" in shown.text

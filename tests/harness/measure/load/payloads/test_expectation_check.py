@@ -72,7 +72,7 @@ def test_a_report_of_a_failure_is_an_error_in_the_servers_words(serve, bench, tm
     ],
 )
 def test_the_status_is_what_the_user_expects(serve, bench, tmp_path, status, expect, outcome):
-    rows, _ = run(serve, bench, tmp_path, lambda *_: reply({"n": 1}, status), expect)
+    rows, _ = run(serve, bench, tmp_path, lambda *_: reply({"n": 1}, status), expect, requests=1)
     assert {row["outcome"] for row in rows} == {outcome}
 
 
