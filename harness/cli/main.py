@@ -39,6 +39,7 @@ OPTIONS = {
     "protocol": "--protocol",
     "payloads": "--bank",
     "prompts": "--prompts",
+    "expectation": "--expect:",
     "certificate authority": "--tls-ca",
     "token file": "--token-file",
 }

@@ -53,7 +53,7 @@ def trial_load(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, trial
             **msgspec.structs.asdict(chosen),
             "protocol": endpoint.protocol,
             "chat": msgspec.structs.replace(chosen.chat, **(endpoint.accepted._asdict() if endpoint.accepted else {})),
-            "check": chosen.check if endpoint.known else "off",
+            "check": chosen.check if endpoint.known or chosen.expect else "off",
         },
         trial_dir=str(trial_dir),
         arrivals=point.arrivals,

@@ -17,6 +17,7 @@ from harness.plan.load_options import chat_of
 from harness.plan.load_settings import LoadSettings
 from harness.plan.paired.pairing import VARIANT, Pairing, Variant
 from harness.plan.slo import Slo
+from harness.wire.own.own_request import OwnRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -144,6 +145,7 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
     load_processes: int = 1
     remote_workers: int = 0  # load processes that a user starts, on this or other machines
     bind: str = "127.0.0.1:5557"  # the address at which they reach this machine
+    request: OwnRequest = OwnRequest()  # requests of the user's own
     reference: str = ""  # model whose predictions are expected of a server of others
     payloads: str = ""  # the user's own file of payloads for a server of others
     item_shape: tuple[int, ...] = ()  # sizes that a server of others leaves open

@@ -9,7 +9,7 @@ from harness.wire.grpc.codec import GRPC
 from harness.wire.http import plain_json
 from harness.wire.http.chat_completions import OPENAI
 from harness.wire.http.open_inference import HTTP_BINARY, HTTP_JSON
-from harness.wire.http.raw_bodies import BODY, BodyCodec
+from harness.wire.http.raw_bodies import BODY, HTTP, BodyCodec
 from harness.wire.http.tf_serving import TFS
 from harness.wire.protocol import AUTO, WireProtocol
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # In the order in which a server is asked which of them it speaks.
 PROTOCOLS: dict[str, WireProtocol] = {
-    protocol.name: protocol for protocol in (HTTP_JSON, HTTP_BINARY, GRPC, TFS, OPENAI)
+    protocol.name: protocol for protocol in (HTTP_JSON, HTTP_BINARY, GRPC, TFS, OPENAI, HTTP)
 }
 # Protocols whose name holds a form, by the prefix of the name.
 FAMILIES: dict[str, Callable[[str], WireProtocol]] = {plain_json.PREFIX: plain_json.protocol_of}
@@ -76,4 +76,4 @@ def make_codec(name: str, url: ServerUrl, meta: BankMeta) -> Codec:
             f"{protocol.name}: it does not carry whole request bodies; choose {', '.join(able)} or json:PATH",
             subject="protocol",
         )
-    return BodyCodec(protocol.name, url, protocol.post_path(meta.model))
+    return BodyCodec(protocol.name, url, protocol.post_path(meta.model), meta.request)

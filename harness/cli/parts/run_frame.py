@@ -70,6 +70,10 @@ class RunFrame(ABC, Generic[FolderT]):
     def has_data(self) -> bool:
         """Whether there is anything to judge."""
 
+    def has_rows(self) -> bool:
+        """Whether anything was measured."""
+        return self.has_data()
+
     @abstractmethod
     def report(self) -> BaseReportInput:
         """Judge everything that the folder holds."""
@@ -108,6 +112,9 @@ class RunFrame(ABC, Generic[FolderT]):
             if not _interruptions:
                 raise
             stopped = KeyboardInterrupt()  # a library has turned it into an exception of its own, as Arrow does
+        if isinstance(stopped, UserError) and not self.has_rows():
+            self.folder.discard()
+            raise stopped
         if not self.has_data():
             raise stopped or RunError("nothing was measured")
         code = self.show(as_json=as_json)
