@@ -10,6 +10,7 @@ import msgspec
 
 from harness.judge.findings import Finding, Verdict
 from harness.judge.interval import Interval
+from harness.judge.paired_result import PairedComparison
 from harness.judge.simulation_result import Simulation
 from harness.plan.knobs import Setting
 from harness.plan.slo import Slo
@@ -337,6 +338,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[ModelCard, ...] = ()  # all that were served, by name
     trade_off: tuple[TradeOffPoint, ...] = ()  # accuracy against throughput, where settings differ in accuracy
     scaling: Scaling | None = None  # where layouts of processes were swept
+    comparison: PairedComparison | None = None  # where two variants were compared
     simulation: Simulation | None = None  # where `simulate` was called
     missing: tuple[str, ...] = ()  # what the run directory lacks, in words
 

@@ -11,12 +11,12 @@ from harness.record.token_times import TokenRecorder, TokenTimes
 
 if TYPE_CHECKING:
     from harness.measure.load.connections.connection import Connection
-    from harness.measure.load.connections.llhttp_parser import HttpResponse
     from harness.measure.load.payloads.payload_sets import ResponseReader
     from harness.measure.load.payloads.response_check import Check
     from harness.measure.load.phases import Phases
     from harness.record.recorder import Recorder, Rows
     from harness.record.rows import Outcome
+    from harness.wire.http.llhttp_parser import HttpResponse
     from harness.wire.language.output_stream import OutputStream
 
     from harness.measure.load.ledger import Places  # isort: skip
