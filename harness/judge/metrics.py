@@ -94,6 +94,8 @@ class StreamShape(msgspec.Struct, frozen=True, kw_only=True):
     tokens_per_piece: float | None = None
     unstreamed: float | None = None  # share of those of several tokens that came at one instant
     undercounted: float | None = None  # share in which the server counts fewer tokens than pieces came
+    off_prompt: float | None = None  # share whose prompt does not have the tokens that were asked for
+    unasked_cached: float | None = None  # of the prompts' tokens: cached beyond what the load had sent before
     off_length: float | None = None  # share with clearly more or fewer tokens than were asked for
 
 

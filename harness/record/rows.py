@@ -101,6 +101,8 @@ COLUMNS: tuple[tuple[str, str, str, bool], ...] = (
     ("usage_tokens", "i", "int32", True),  # of the answer, as the server counted them
     ("asked_tokens", "i", "int32", True),  # the length that was asked for; null where the model may end its turn
     ("cached_tokens", "i", "int32", True),  # of the prompt: those that the server had computed before
+    ("asked_prompt_tokens", "i", "int32", True),  # of the prompt, as it was to have
+    ("shared_tokens", "i", "int32", True),  # of the prompt: those that the load had sent before
     ("result_count", "i", "int32", True),  # of an answer that is no stream: embeddings, ranked documents
     ("label", "i", "int32", True),  # the payload's true class
     ("predicted", "i", "int32", True),  # the class that the answer gives the highest score, where it was looked at
