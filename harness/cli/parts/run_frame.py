@@ -15,6 +15,7 @@ from harness.clock import wall_time
 from harness.errors import ExitCode, RunError, SweepspotError, UserError
 from harness.judge.findings import Verdict
 from harness.record.run_folder import RunFolder
+from harness.temporary_folder import remove_orphaned_folders
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -92,6 +93,7 @@ class RunFrame(ABC, Generic[FolderT]):
         from harness.cli.parts.progress import listening
 
         self.folder.lock()
+        remove_orphaned_folders()
         _interruptions.clear()
         signal.signal(signal.SIGTERM, _interrupt)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -106,6 +108,7 @@ class RunFrame(ABC, Generic[FolderT]):
             if not _interruptions:
                 raise
             stopped = KeyboardInterrupt()  # a library has turned it into an exception of its own, as Arrow does
+        remove_orphaned_folders()  # of a target that was killed
         if not self.has_data():
             raise stopped or RunError("nothing was measured")
         code = self.show(as_json=as_json)

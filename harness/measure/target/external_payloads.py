@@ -6,7 +6,6 @@ the model's own name where this project has a model of that name); random number
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +16,7 @@ from harness.errors import UserError
 from harness.measure.target.payload_file import BODIES, read_arrays, read_bodies
 from harness.measure.target.prepared_model import prepare_bank
 from harness.plan.target_spec import project_targets
+from harness.temporary_folder import OwnedFolder
 from harness.wire.http.raw_bodies import BODY
 from harness.wire.payload_bank import FREE, Bank, BankMeta, random_bank
 from harness.wire.protocols import chats, find_protocol
@@ -41,7 +41,7 @@ class ExternalPayloads:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._folder = tempfile.TemporaryDirectory(prefix="sweepspot-payloads-")
+        self._folder = OwnedFolder("payloads")
         self._made: dict[tuple[str, str, str], BankFile] = {}
 
     def bank_for(self, url: str, protocol: str, model: str, given: Path | None = None) -> BankFile:
@@ -56,14 +56,14 @@ class ExternalPayloads:
             named = self._plan.payloads or self._plan.reference
             bank = Bank.load(given) if given and not named else external_bank(self._choice(url, protocol, model))
             ask_once(url, protocol, bank)
-            path = Path(self._folder.name) / f"{len(self._made)}.npz"
+            path = self._folder.path / f"{len(self._made)}.npz"
             bank.save(path)
             self._made[key] = BankFile(path, known=bool(len(bank.expected)))
         return self._made[key]
 
     def close(self) -> None:
         """Remove the files."""
-        self._folder.cleanup()
+        self._folder.remove()
 
     def _choice(self, url: str, protocol: str, model: str) -> PayloadChoice:
         plan = self._plan
