@@ -39,7 +39,7 @@ $(CREATED):
 
 $(RUN_STAMP): pyproject.toml constraints.txt | $(CREATED)
 	@echo "venv: installing what Sweepspot runs with (TensorFlow is large: minutes the first time)"
-	@$(PIP) install -c constraints.txt -e .
+	@$(PIP) install -c constraints.txt -e '.[tensorflow]'
 	@touch $@
 
 $(DEV_STAMP): pyproject.toml constraints.txt | $(CREATED)

@@ -6,10 +6,13 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from harness.judge.findings import Verdict
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.judge.metrics import RunResult
+    from harness.judge.significance import Change
     from harness.plan.plan import Plan
     from harness.training.metrics import TrainingResult
     from harness.training.plan import TrainingPlan
@@ -44,6 +47,16 @@ class BaseReportInput:
         return self.gated and not self.result.keeps_limit
 
     @property
+    def compared(self) -> Change | None:
+        """What a comparison of two variants says; None where there was none."""
+        return None
+
+    @property
+    def cannot_be_said(self) -> bool:
+        """Whether too little was measured for the answer that the user asked for."""
+        return False
+
+    @property
     def target_unavailable(self) -> bool:
         """Whether a server did not serve for a part of the time, where the recommendation rests on it."""
         return False
@@ -68,9 +81,21 @@ class ReportInput(BaseReportInput):
         return self.result.unavailable
 
     @property
+    def compared(self) -> Change | None:
+        """What a comparison of two variants says; None where there was none."""
+        return self.result.comparison.change if self.result.comparison else None
+
+    @property
+    def cannot_be_said(self) -> bool:
+        """Whether the best point of a race, or whether any point keeps the user's limit, is undecided."""
+        result = self.result
+        undecided = any(point.meets_slo is None for point in result.points if point.verdict is not Verdict.INVALID)
+        return self.enough_budget_s is not None or (self.gate_missed and undecided)
+
+    @property
     def enough_budget_s(self) -> int | None:
         """About the budget that would have done for a recommendation, in whole 10 s; None where this one did."""
-        more_s = self.result.recommendation.more_seconds
+        more_s = self.result.recommendation.more_seconds if self.plan.budget_seconds is not None else None
         return None if more_s is None else 10 * math.ceil(((self.plan.budget_seconds or 0.0) + more_s) / 10)
 
 

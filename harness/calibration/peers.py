@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.cpu_cores import pin
 from harness.errors import UserError, unknown_name
+from harness.plan.scenario import SCENARIOS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 PACED_USERS = 50  # connections over which a generator that can keep a rate spreads it: what `hey` does by default
 GRACE_S = 60.0
-PLAIN_LOCUST = "scenarios/plain_locust.py"
+PLAIN_LOCUST = str(SCENARIOS / "plain_locust.py")
 _MS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 
 

@@ -8,6 +8,7 @@ import sys
 import click
 
 from harness import __version__
+from harness.cli.parts.command_line import as_typed, program
 from harness.cli.parts.plain_output import allow_plain_output
 from harness.errors import ExitCode, SweepspotError, UserError
 
@@ -21,12 +22,14 @@ VERBS = {
     "train": "Train a model, with its curves, and test it.",
     "report": "Make the report of a run again from its rows.",
     "simulate": "Predict what more replicas and stages would do, from a run's batches.",
-    "compare": "Compare two runs point by point: better, worse or the same.",
+    "compare": "Compare two variants, measured in turn, or two runs: worse, not worse, or it cannot be said.",
     "knobs": "List every knob: unit, default, legal values, owner.",
     "serve": "Run an embedded target in the foreground, for any client.",
     "worker": "Take part in the load of a run on another machine.",
     "prepare": "Train a reference model, if it is not in the cache.",
     "calibrate": "Check the load generator against servers whose true figures are known.",
+    "completion": "Print the lines that make a shell complete this command.",
+    "clean": "Remove caches, environments and runs; it asks first.",
 }
 
 # The option that gives the subject of an error.
@@ -36,6 +39,7 @@ OPTIONS = {
     "protocol": "--protocol",
     "payloads": "--bank",
     "prompts": "--prompts",
+    "expectation": "--expect:",
     "certificate authority": "--tls-ca",
     "token file": "--token-file",
 }
@@ -55,6 +59,7 @@ class Verbs(click.Group):
         if cmd_name not in VERBS:
             return None
         command: click.Command = importlib.import_module(f"harness.cli.{cmd_name}").command
+        command.help = as_typed(command.help or "")
         return command
 
     def resolve_command(
@@ -66,6 +71,11 @@ class Verbs(click.Group):
 
             raise unknown_name("command", args[0], VERBS)
         return super().resolve_command(ctx, args)
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help with the program's name as the user typed it."""
+        self.help = as_typed(self.help or "")
+        super().format_help_text(ctx, formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs from the table above, without importing them."""
@@ -86,9 +96,9 @@ def cli() -> None:
     python -m harness serve batched --port 8000 batch_size=32
 
     Exit codes: 0 done; 2 the command line is wrong; 3 the run failed; 4 the measurement is INVALID;
-    5 no setting meets --slo; 6 a compared run is worse; 7 the target did not serve for a part of the time;
-    8 the best setting is not decided yet; 130 interrupted. Everything measured is in the run directory in
-    every case.
+    5 no setting meets --slo; 6 a compared variant or run is worse; 7 the target did not serve for a part of the time;
+    8 it cannot be said yet which setting is best, or whether --slo holds; 130 interrupted. Everything measured
+    is in the run directory in every case.
     """  # noqa: D301  (\b is click's mark for a block kept as it is)
 
 
@@ -96,9 +106,10 @@ def main() -> int:
     """Run the command line and return its exit code."""
     allow_plain_output()
     try:
-        result = cli.main(standalone_mode=False)
+        result = cli.main(prog_name=program(), standalone_mode=False)
     except SweepspotError as error:
-        print(f"error: {error.message(OPTIONS) if isinstance(error, UserError) else error}", file=sys.stderr)
+        text = error.message(OPTIONS) if isinstance(error, UserError) else str(error)
+        print(f"error: {as_typed(text)}", file=sys.stderr)
         return error.exit_code
     except click.ClickException as error:
         context = getattr(error, "ctx", None)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.parts.option_groups import GroupedCommand
 from harness.cli.parts.option_types import DURATION, IntList
 from harness.cli.parts.options import RESUME_OPTION, TARGET_ACCURACY_OPTION, load_options
 from harness.cli.parts.plan_request import make_draft, refuse_beside_resume, refuse_options, was_given
@@ -20,7 +21,7 @@ SHARED_OPTIONS = ("knobs", "model", "repeats", "seed", "out", "as_json", "dry_ru
 DEFAULT_SEEDS = 3
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("knobs", nargs=-1, metavar="KNOB[=V,V...]...")
 @click.option("--concurrency", type=IntList(), default="1,8,32,128", show_default=True, help="Closed-loop users.")
 @click.option(

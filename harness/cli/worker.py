@@ -52,8 +52,7 @@ def command(master: str, scenario: str, pairing_file: Path | None, targets: tupl
 
     HOST:PORT is what that run has as --bind. The run prints a pairing secret, with which it and its workers
     authenticate each other and encrypt what they exchange; the secret is never given on a command line. Where the run
-    has a bearer token, give it here too, with the --target that it is for. Both machines need a checkout of the same
-    version.
+    has a bearer token, give it here too, with the --target that it is for. Both machines need the same version.
 
     \b
     python -m harness worker 10.0.0.1:5557
@@ -68,7 +67,7 @@ def command(master: str, scenario: str, pairing_file: Path | None, targets: tupl
     host, _, port = master.rpartition(":")
     path = find_scenario(scenario)
     if not Path(path).is_file():
-        raise UserError(f"--scenario {path}: no such file; run from the checkout, or give its path")
+        raise UserError(f"--scenario {path}: no such file; give its path, or the name of a scenario")
     argv = [sys.executable, "-m", LOCUST, "-f", path, "--worker", "--master-host", host, "--master-port", port]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):

@@ -38,3 +38,13 @@ def listed(names: Sequence[str]) -> str:
 def milliseconds(value_ms: float) -> str:
     """A duration in ms, or in s from 10 s on."""
     return f"{figure(value_ms / 1e3)}{_THIN}s" if value_ms >= 10_000 else f"{figure(value_ms)}{_THIN}ms"
+
+
+def rounded_duration(seconds: float) -> str:
+    """An estimate in words, rounded up: `30 seconds`, or from 2 minutes on `3 minutes`."""
+    return f"{10 * math.ceil(seconds / 10)} seconds" if seconds <= 110 else f"{math.ceil(seconds / 60)} minutes"
+
+
+def first_sentence(text: str) -> str:
+    """The text up to its first full stop that ends a sentence."""
+    return f"{text.split('. ', 1)[0].rstrip('.')}."

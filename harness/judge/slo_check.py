@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.clock import NS_PER_MS
 from harness.judge.checks.point import standing_trials
 from harness.judge.findings import Verdict
-from harness.judge.stats.limit_decision import LimitDecision, decide_limit
+from harness.judge.stats.limit_decision import LimitDecision, decide_limit, times_as_long
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from harness.judge.metrics import ClassMetrics, Counts, Latency, PointMetrics, StreamMetrics
     from harness.judge.numbers.run_noises import RunNoises
     from harness.judge.stats.durations import Durations
+    from harness.judge.stats.run_noise import RunNoise
     from harness.plan.slo import Bound, Slo
 
 MOST_FAILED = 0.01
@@ -32,8 +33,16 @@ class SloRows:
 
     def decide(self, kind: str, p: float, limit_ms: float) -> bool | None:
         """Whether the `p`-quantile of a kind of duration is below the limit; None where that is undecided."""
-        runs = self.durations.get(kind, ())
-        return _KEPT[decide_limit(runs, limit_ms * NS_PER_MS, 1.0 - p, self.users, self.noises.of(kind)).decision]
+        return _KEPT[decide_limit(*self._question(kind, p, limit_ms)).decision]
+
+    def times_as_long(self, kind: str, p: float, limit_ms: float) -> float | None:
+        """How many times as many such trials would decide that; None: too many."""
+        return times_as_long(*self._question(kind, p, limit_ms))
+
+    def _question(
+        self, kind: str, p: float, limit_ms: float
+    ) -> tuple[Sequence[Durations], float, float, int | None, RunNoise]:
+        return self.durations.get(kind, ()), limit_ms * NS_PER_MS, 1.0 - p, self.users, self.noises.of(kind)
 
 
 _KEPT = {LimitDecision.KEPT: True, LimitDecision.MISSED: False, LimitDecision.NOT_YET: None}
@@ -45,6 +54,22 @@ def meets_slo(metrics: PointMetrics | ClassMetrics, slo: Slo, rows: SloRows) -> 
     if False in kept or _fails_too_often(metrics.counts, slo):
         return False
     return None if None in kept else True
+
+
+def seconds_to_decide(metrics: PointMetrics, slo: Slo, rows: SloRows) -> float | None:
+    """About how many more seconds of such trials would decide the bounds that `meets_slo` leaves undecided.
+
+    None where no reasonable time would.
+    """
+    undecided = [bound for bound in slo.bounds if _keeps(bound, metrics, rows) is None]
+    times = [_times_as_long(bound, rows) for bound in undecided]
+    found = [each for each in times if each is not None]
+    return (max(found) - 1.0) * metrics.seconds if found and len(found) == len(undecided) else None
+
+
+def _times_as_long(bound: Bound, rows: SloRows) -> float | None:
+    kind, _, statistic = bound.metric.rpartition("_")
+    return rows.times_as_long(kind or "response", QUANTILES[statistic], bound.limit) if statistic in QUANTILES else None
 
 
 def _fails_too_often(counts: Counts, slo: Slo) -> bool:

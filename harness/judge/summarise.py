@@ -38,7 +38,7 @@ from harness.judge.numbers.time_split import (
 from harness.judge.numbers.timeline import timeline
 from harness.judge.numbers.token_latency import pooled_streams, rows_within_slo, stream_sample
 from harness.judge.numbers.trial_rows import lost_requests, trial_rows
-from harness.judge.slo_check import SloRows, goodput_limit_ns, meets_slo
+from harness.judge.slo_check import SloRows, goodput_limit_ns, meets_slo, seconds_to_decide
 from harness.plan.arrivals import Closed
 from harness.plan.slo import STREAM_KINDS
 from harness.record.rows import Outcome
@@ -215,7 +215,10 @@ def summarise_point(
     verdict, findings = judge_point(metrics)
     rows = SloRows({kind: _of_kind(runs, kind) for kind in DECIDED}, noises, metrics.concurrency)
     met = meets_slo(metrics, slo, rows) if slo else None
-    judged = msgspec.structs.replace(metrics, meets_slo=met, verdict=verdict, findings=findings)
+    more_s = seconds_to_decide(metrics, slo, rows) if slo and met is None else None
+    judged = msgspec.structs.replace(
+        metrics, meets_slo=met, slo_more_seconds=more_s, verdict=verdict, findings=findings
+    )
     return msgspec.structs.replace(judged, classes=_classes(judged, runs, slo, noises))
 
 

@@ -15,7 +15,7 @@ import msgspec
 from harness.files import pretty, write_whole
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import TrialLoad
-from harness.plan.scenario import scenario_name
+from harness.plan.scenario import find_scenario
 from harness.wire.server_url import free_ports
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def load_command(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, tri
     load = trial_load(plan, trial, point, endpoint, trial_dir)
     write_whole(trial_dir / SETTINGS, pretty(load))
     return [
-        *(sys.executable, "-m", LOCUST, "-f", plan.scenario, "--headless", "--only-summary"),
+        *(sys.executable, "-m", LOCUST, "-f", find_scenario(plan.scenario), "--headless", "--only-summary"),
         *("-u", str(users), "-r", str(users), "--stop-timeout", str(math.ceil(load.timeout_s) + STOP_SLACK_S)),
         *("--settings", str(trial_dir / SETTINGS)),
         *(("--host", endpoint.url) if endpoint.url else ()),
@@ -52,12 +52,13 @@ def trial_load(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, trial
         **{
             **msgspec.structs.asdict(chosen),
             "protocol": endpoint.protocol,
-            "check": chosen.check if endpoint.known else "off",
+            "chat": msgspec.structs.replace(chosen.chat, **(endpoint.accepted._asdict() if endpoint.accepted else {})),
+            "check": chosen.check if endpoint.known or chosen.expect else "off",
         },
         trial_dir=str(trial_dir),
         arrivals=point.arrivals,
         model=plan.model_at(point),
-        target=plan.target if endpoint.url is None else None,
+        target=plan.target_request(point).target if endpoint.url is None else None,
         setting=endpoint.setting if endpoint.url is None else {},
         bank=str(endpoint.bank) if endpoint.bank else None,
         class_banks={name: str(path) for name, path in endpoint.class_banks.items()},
@@ -82,4 +83,4 @@ def worker_command(plan: Plan) -> str:
     """What is to be typed on the machine of each worker, from its own checkout. It asks for the pairing secret."""
     host, _, port = plan.bind.rpartition(":")
     here = socket.gethostname() if host in ALL_ADDRESSES else host
-    return f"python -m harness worker {here}:{port} --scenario {scenario_name(plan.scenario)}"
+    return f"python -m harness worker {here}:{port} --scenario {plan.scenario}"

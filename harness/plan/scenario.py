@@ -12,7 +12,7 @@ import msgspec
 
 from harness.errors import ExitCode, UserError, unknown_name
 from harness.plan.load_knobs import MIX
-from harness.plan.request_mix import RequestClass, parse_mix
+from harness.plan.request_mix import CHAT, RequestClass, parse_mix
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +45,11 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         """The scenario's mix, or all of its classes with equal weights."""
         return self.mix or "+".join(self.classes)
 
+    @property
+    def chats(self) -> bool:
+        """Whether any of its requests is one to a language model."""
+        return any(each.verb == CHAT for each in self.classes.values())
+
     def verbs(self, mix: str) -> set[str]:
         """The verbs of the request classes in `mix`. Raises UserError for a class that the scenario does not have."""
         return {self.classes[name].verb for name in parse_mix(mix, self.classes)}
@@ -71,9 +76,13 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_scenario(name: str) -> str:
-    """The path of the locustfile that `name` is, or that of the scenario with this name. Raises UserError."""
+    """The path of the locustfile that `name` is, or that of the scenario with this name. Raises UserError.
+
+    `scenarios/predict.py` is the scenario `predict`, where the current folder has no such file.
+    """
+    ours = SCENARIOS.parent / name
     if name.endswith(".py"):
-        return name
+        return str(ours) if ours.parent == SCENARIOS and ours.is_file() and not Path(name).exists() else name
     if Path(name).is_file():
         raise UserError(f"--scenario {name}: a locustfile is a Python file, and ends in .py")
     known = sorted(file.stem for file in SCENARIOS.glob("*.py") if not file.stem.startswith("_"))
@@ -84,22 +93,22 @@ def find_scenario(name: str) -> str:
 
 
 def scenario_name(path: str) -> str:
-    """The name by which `find_scenario` finds the locustfile in any checkout; the path of one that is not ours."""
+    """The name by which `find_scenario` finds the locustfile on any machine; the path of one that is not ours."""
     ours = Path(path).resolve().parent == SCENARIOS.resolve()
     return Path(path).stem if ours else path
 
 
 def read_scenario(path: str) -> Scenario:
-    """What the locustfile at `path` declares. Raises UserError where there is none, or it cannot be imported.
+    """What the scenario or locustfile declares. Raises UserError where there is none, or it cannot be imported.
 
     Importing Locust takes a second, so a file that declares nothing of its own is not imported.
     """
-    file = Path(path)
+    file = Path(find_scenario(path))
     if not file.is_file():
-        raise UserError(f"--scenario {path}: no such file; run from the checkout, or give its path")
+        raise UserError(f"--scenario {path}: no such file; give its path, or the name of a scenario")
     if not any(name in file.read_text(encoding="utf-8") for name in DECLARED):
         return Scenario()
-    return _import_scenario(path, file.stat().st_mtime_ns)
+    return _import_scenario(str(file), file.stat().st_mtime_ns)
 
 
 @functools.cache

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import UserError, unknown_name
 from targets.engines.precision import BFLOAT16, FLOAT16, FLOAT32, INT8, PRECISIONS
+from targets.engines.quiet_import import has_tensorflow
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +27,8 @@ class EngineSpec:
     name: str
     doc: str
     needs: tuple[str, ...]  # importable modules
-    extra: str = ""  # the extra of this distribution that installs them
+    exports_with: tuple[str, ...] = ()  # and those that export a Keras model, where TensorFlow trains one
+    extra: str = "tensorflow"  # the extra of this distribution that installs them
     opener: str  # "module:function" in this package
     thread_safe: bool = True
     compiles_each_size: bool = False
@@ -34,17 +36,18 @@ class EngineSpec:
 
     def missing(self) -> tuple[str, ...]:
         """The needed modules that are not installed."""
-        return tuple(module for module in self.needs if find_spec(module) is None)
+        exporters = self.exports_with if has_tensorflow() else ()
+        return tuple(module for module in (*self.needs, *exporters) if find_spec(module) is None)
 
     @property
     def remedy(self) -> str:
         """Which modules are missing and how to install them; empty where none is missing."""
         missing = self.missing()
-        install = f"pip install -c constraints.txt -e '.[{self.extra}]'"
+        install = f"pip install 'sweepspot[{self.extra}]'"
         return f"{', '.join(missing)} is not installed; {install}" if missing else ""
 
     def open(self, path: Path, options: EngineOptions) -> InferenceEngine:
-        """Load a `.keras` file. Raises UserError where a needed module or the precision is missing."""
+        """Load a `.keras` or `.onnx` file. Raises UserError where a needed module or the precision is missing."""
         if remedy := self.remedy:
             raise UserError(f"engine={self.name}: {remedy}")
         if options.precision not in self.precisions:
@@ -63,7 +66,7 @@ class EngineSpec:
 
 
 _TF = ("tensorflow",)
-_ONNX = ("onnxruntime", "tf2onnx")
+_EXPORTERS = ("tf2onnx",)
 
 CATALOG = (
     EngineSpec(
@@ -105,7 +108,8 @@ CATALOG = (
     EngineSpec(
         name="onnxruntime",
         doc="exported to ONNX, run by ONNX Runtime",
-        needs=_ONNX,
+        needs=("onnxruntime",),
+        exports_with=_EXPORTERS,
         extra="onnx",
         opener="onnx:open_engine",
         precisions=(FLOAT32, FLOAT16, INT8),
@@ -113,7 +117,7 @@ CATALOG = (
     EngineSpec(
         name="litert",
         doc="converted to LiteRT",
-        needs=("ai_edge_litert",),
+        needs=("ai_edge_litert", "tensorflow"),
         extra="litert",
         opener="litert:open_engine",
         precisions=(FLOAT32, FLOAT16, INT8),
@@ -121,18 +125,23 @@ CATALOG = (
     EngineSpec(
         name="openvino",
         doc="exported to ONNX, compiled by OpenVINO",
-        needs=("openvino", "tf2onnx"),
+        needs=("openvino",),
+        exports_with=_EXPORTERS,
         extra="openvino",
         opener="open_vino:open_engine",
         precisions=(FLOAT32, FLOAT16, BFLOAT16),
     ),
     EngineSpec(
-        name="keras-torch", doc="Keras on PyTorch", needs=("torch",), extra="torch", opener="keras_backend:open_torch"
+        name="keras-torch",
+        doc="Keras on PyTorch",
+        needs=("torch", "tensorflow"),
+        extra="torch",
+        opener="keras_backend:open_torch",
     ),
     EngineSpec(
         name="keras-jax",
         doc="Keras on JAX, jitted",
-        needs=("jax",),
+        needs=("jax", "tensorflow"),
         extra="jax",
         opener="keras_backend:open_jax",
         compiles_each_size=True,

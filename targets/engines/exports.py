@@ -22,9 +22,13 @@ MODEL_STEM = "model"
 def exported(path: Path, suffix: str, export: Callable[[keras.Model, Path], None]) -> Path:
     """The path of `<model>.<suffix>` in the `exports` folder next to the model's folder; `export` makes a missing file.
 
+    A model that has that form already is its own export.
+
     The file is written under another name and then renamed, so that concurrent or killed processes leave no partial
     file. The name of the model's folder holds a hash of its code, so an export never outlives its model.
     """
+    if path.suffix == f".{suffix}":
+        return path
     part = "" if path.stem == MODEL_STEM else f".{path.stem}"  # a folder may hold the stages of a model
     found = exports_of(path) / f"{path.parent.name}{part}.{suffix}"
     return _made(found, lambda partial: export(load_keras(path), partial))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ENGINE = Knob(
     name="engine",
     doc=f"The engine that executes the Keras model ({', '.join(f'{spec.name}: {spec.doc}' for spec in CATALOG)}).",
-    default="concrete-function",
+    default=next(iter(available()), CATALOG[0].name),
     swept=available(),
     choices=tuple(spec.name for spec in CATALOG),
     unavailable=not_available(),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from harness.errors import UserError
 from targets.engines.exports import converted, exported
 from targets.engines.precision import FLOAT16, FLOAT32, INT8
 
@@ -27,8 +29,10 @@ def export_onnx(model: keras.Model, to: Path) -> None:
 
 
 def open_engine(path: Path, options: EngineOptions) -> InferenceEngine:
-    """Load a `.keras` file through its ONNX export."""
+    """Load an `.onnx` file, or a `.keras` file through its export. Raises UserError where a converter is missing."""
     plain = exported(path, "onnx", export_onnx)
+    if options.precision != FLOAT32 and find_spec("onnx") is None:
+        raise UserError(f"precision={options.precision}: onnx is not installed; pip install 'sweepspot[onnx]'")
     return OnnxEngine(CONVERSIONS[options.precision](plain), options)
 
 

@@ -25,7 +25,7 @@ def require_packages() -> None:
     """Raise UserError where a package of the extra `agent` is missing."""
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
-        raise UserError(f"target agent: {', '.join(missing)} not installed; pip install -e '.[agent]'")
+        raise UserError(f"target agent: {', '.join(missing)} not installed; pip install 'sweepspot[agent]'")
 
 
 def corpus_files() -> list[Path]:

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from harness.errors import RunError, UserError
+from targets.engines.quiet_import import require_tensorflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 
 
 def run_maker(what: str, words: list[str], progress: Progress) -> None:
-    """Run `python -m WORDS...`. Raises UserError with the error that the child reports, RunError where it fails."""
+    """Run `python -m WORDS...`, which needs TensorFlow.
+
+    Raises UserError with the error that the child reports or where TensorFlow is missing, RunError where it fails.
+    """
+    require_tensorflow(what)
     argv = [sys.executable, "-m", *words]
     user_error = ""
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as maker:

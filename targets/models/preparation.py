@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.record.model_card import ModelCard
+from targets.engines.quiet_import import has_tensorflow
 from targets.models.cache import CacheEntry
 from targets.models.catalog import find_recipe
 from targets.models.fingerprint import fingerprint
 from targets.models.maker_process import run_maker
+from targets.models.shipped import BANK, MODEL, shipped_model
 
 if TYPE_CHECKING:
     from harness.plan.target_spec import Progress
@@ -26,7 +28,7 @@ READY = "bank.npz"  # the held-out items as the model takes them
 
 @dataclass(frozen=True, slots=True)
 class PreparedModel:
-    """A trained model: its Keras file, its card, and the bank of payloads with its offline predictions."""
+    """A trained model: its Keras file (ONNX for a shipped one), its card, and the bank with its offline predictions."""
 
     path: Path
     card: ModelCard
@@ -34,12 +36,15 @@ class PreparedModel:
 
 
 def prepare_reference(model_name: str, progress: Progress) -> PreparedModel:
-    """Train `model_name` if this machine has not done so yet.
+    """Train `model_name` if this machine has not done so yet; without TensorFlow, take the one in the package.
 
     Imports no deep-learning library where the files exist. Raises UserError (unknown model, missing or corrupt data,
-    disk) or RunError (training).
+    no TensorFlow, disk) or RunError (training).
     """
     recipe = find_recipe(model_name)
+    if not has_tensorflow():
+        folder = shipped_model(recipe.name)
+        return PreparedModel(folder / MODEL, _card(folder), folder / BANK)
     folder, card = trained(recipe.name, _fingerprint(recipe), "targets.models.train", progress)
     return PreparedModel(folder / "model.keras", card, folder / READY)
 

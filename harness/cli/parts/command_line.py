@@ -1,15 +1,29 @@
-"""The command line as a run records it."""
+"""The command line as the user types it, and as a run records it."""
 
 from __future__ import annotations
 
 import shlex
+import sys
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HEADER = "--header"
+MODULE = "python -m harness"
+COMMAND = "sweepspot"
+
+
+def program() -> str:
+    """How the user started this program: `sweepspot`, or `python -m harness`."""
+    return COMMAND if Path(sys.argv[0]).stem == COMMAND else MODULE
+
+
+def as_typed(text: str) -> str:
+    """`text`, whose commands begin with `python -m harness`, with the name that the user typed."""
+    return text.replace(MODULE, program())
 
 
 def recorded_command_line(words: Sequence[str]) -> str:
@@ -18,7 +32,7 @@ def recorded_command_line(words: Sequence[str]) -> str:
     The value of a header may be a secret: it is left out, but for the name of a file (`@FILE`) or variable (`$NAME`).
     """
     kept = [_without_value(word) if before == HEADER else _joined(word) for before, word in pairwise(("", *words))]
-    return shlex.join(["python", "-m", "harness", *kept])
+    return f"{program()} {shlex.join(kept)}"
 
 
 def _joined(word: str) -> str:

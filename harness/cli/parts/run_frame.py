@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self, TypeVar
 
 from harness import __version__
+from harness.cli.parts.command_line import program, recorded_command_line
 from harness.clock import wall_time
 from harness.errors import ExitCode, RunError, SweepspotError, UserError
 from harness.judge.findings import Verdict
+from harness.judge.significance import Change
 from harness.record.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from harness.run.events import Listener
     from reports.report_input import BaseReportInput
 
+_COMPARED = {Change.REGRESSION: ExitCode.REGRESSION, Change.INCONCLUSIVE: ExitCode.CANNOT_BE_SAID}
 FolderT = TypeVar("FolderT", bound=RunFolder[Any, Any])
 
 
@@ -37,7 +40,6 @@ class RunFrame(ABC, Generic[FolderT]):
     @classmethod
     def begin(cls, plan: BasePlan[Any], *, out: str | None, gated: bool) -> Self:
         """A new run of `plan` in a new folder: `out`, or one named after the time. Raises UserError."""
-        from harness.cli.parts.command_line import recorded_command_line
         from harness.measure.samplers.gpu import describe_gpus
         from harness.record.machine.environment import capture
 
@@ -67,6 +69,10 @@ class RunFrame(ABC, Generic[FolderT]):
     @abstractmethod
     def has_data(self) -> bool:
         """Whether there is anything to judge."""
+
+    def has_rows(self) -> bool:
+        """Whether anything was measured."""
+        return self.has_data()
 
     @abstractmethod
     def report(self) -> BaseReportInput:
@@ -106,11 +112,14 @@ class RunFrame(ABC, Generic[FolderT]):
             if not _interruptions:
                 raise
             stopped = KeyboardInterrupt()  # a library has turned it into an exception of its own, as Arrow does
+        if isinstance(stopped, UserError) and not self.has_rows():
+            self.folder.discard()
+            raise stopped
         if not self.has_data():
             raise stopped or RunError("nothing was measured")
         code = self.show(as_json=as_json)
         if isinstance(stopped, KeyboardInterrupt):
-            print(f"interrupted; go on with: python -m harness sweep --resume {self.folder.path}", file=sys.stderr)
+            print(f"interrupted; go on with: {program()} sweep --resume {self.folder.path}", file=sys.stderr)
             return ExitCode.INTERRUPTED
         if stopped is not None:
             raise stopped
@@ -130,12 +139,16 @@ class RunFrame(ABC, Generic[FolderT]):
         else:
             print(result_text(report))
             print(f"report: {self.folder.path / 'report.html'}")
+        if report.compared is not None:
+            return _COMPARED.get(report.compared, ExitCode.OK)
         if report.enough_budget_s is not None:
             longer = f"--resume {self.folder.path} --budget {report.enough_budget_s}s"
-            print(f"measure on with: python -m harness sweep {longer}", file=sys.stderr)
+            print(f"measure on with: {program()} sweep {longer}", file=sys.stderr)
             return ExitCode.CANNOT_BE_SAID
         if report.result.verdict is Verdict.INVALID:
             return ExitCode.INVALID
+        if report.cannot_be_said:
+            return ExitCode.CANNOT_BE_SAID
         if report.gate_missed:
             return ExitCode.SLO_MISSED
         return ExitCode.UNAVAILABLE if report.target_unavailable else ExitCode.OK

@@ -8,7 +8,7 @@ from harness.judge.checks.harm import HARMED
 from harness.judge.checks.service import CACHED, UNAVAILABLE, UNEQUAL_USERS
 from harness.judge.checks.steadiness import SLOWDOWN
 from harness.judge.findings import Verdict
-from harness.judge.number_text import figure, percent
+from harness.judge.number_text import figure, listed, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,14 +21,9 @@ FEW = 0.01
 
 def caveats(point: PointMetrics) -> Iterator[str]:
     """Failures, outages, unequal users, caches, a slow-down and harm by others, as far as the point shows them."""
-    counts, found = point.counts, {each.kind: each for each in point.findings}
-    if counts.sent and counts.rejected > FEW * counts.sent:
-        yield f"It rejected {percent(counts.rejected / counts.sent)} of the requests."
-    failed = counts.error + counts.timeout + counts.aborted
-    if counts.sent and failed > FEW * counts.sent:
-        yield f"{percent(failed / counts.sent)} of the requests got no good response."
-    if outage := found.get(UNAVAILABLE.name):
-        yield f"It was available for {percent(outage.data['available'])} of the time."
+    found = {each.kind: each for each in point.findings}
+    if failures := [*_failures(point, found.get(UNAVAILABLE.name))]:
+        yield f"It {listed(failures)}."
     if unequal := found.get(UNEQUAL_USERS.name):
         yield _unequal(unequal)
     if cached := found.get(CACHED.name):
@@ -39,6 +34,18 @@ def caveats(point: PointMetrics) -> Iterator[str]:
     harm = found.get(HARMED.name)
     if harm is not None and harm.verdict is not Verdict.VALID:
         yield f"Target and load ran undisturbed for only {percent(harm.data['usable'])} of the time."
+
+
+def _failures(point: PointMetrics, outage: Finding | None) -> Iterator[str]:
+    """What became of the requests that were not served: parts of one sentence, since they have one cause mostly."""
+    counts = point.counts
+    if outage:
+        yield f"was available for {percent(outage.data['available'])} of the time"
+    if counts.rejected > FEW * counts.sent:
+        yield f"rejected {percent(counts.rejected / counts.sent)} of the requests"
+    failed = counts.error + counts.timeout + counts.aborted
+    if failed > FEW * counts.sent:
+        yield f"failed {percent(failed / counts.sent)} of them"
 
 
 def outages(points: Sequence[PointMetrics]) -> Iterator[str]:

@@ -10,10 +10,17 @@ from harness.judge.answers.caveats import caveats
 from harness.judge.answers.chances import Limit
 from harness.judge.answers.decision import Status
 from harness.judge.answers.race_answer import race_record
-from harness.judge.answers.recommendation import capital, load_text, range_text, why_all_invalid, why_none_meets
+from harness.judge.answers.recommendation import (
+    capital,
+    cause_of_invalid,
+    load_text,
+    range_text,
+    why_all_invalid,
+    why_none_meets,
+)
 from harness.judge.findings import Verdict
 from harness.judge.metrics import Recommendation
-from harness.judge.number_text import figure, milliseconds, percent
+from harness.judge.number_text import figure, milliseconds, percent, rounded_duration
 from harness.judge.slo_check import trusted
 from harness.plan.knobs import setting_text
 
@@ -97,9 +104,9 @@ def _not_yet(plan: Plan, decision: Decision, best: PointMetrics) -> Iterator[str
 def _none_ahead(plan: Plan, record: RaceRecord, decision: Decision, points: Sequence[PointMetrics]) -> Iterator[str]:
     """Where no point is known to keep the limit: for want of trials, or since none could be used."""
     if _all_invalid(points):
-        yield "No recommendation: noise on the machine spoiled every trial."
+        cause = cause_of_invalid(points)
+        yield f"No recommendation: noise on the machine spoiled every trial. {cause[0] if cause else ''}".rstrip()
         yield from _ahead_all_the_same(plan, record.ranking())
-        yield why_all_invalid(points).replace("No recommendation: every", "Every")
         return
     yield _more(decision)
     spoiled = sum(each.harmed > 0 and each.up_to is None for each in decision.open_points)
@@ -125,7 +132,7 @@ def _all_invalid(points: Sequence[PointMetrics]) -> bool:
 
 
 def _more(decision: Decision) -> str:
-    more = "" if decision.more_s is None else f": about {_duration(decision.more_s)} more would do"
+    more = "" if decision.more_s is None else f": about {rounded_duration(decision.more_s)} more would do"
     return f"Not decided yet{more}."
 
 
@@ -156,13 +163,6 @@ def _speedup(plan: Plan, decision: Decision) -> str:
 def _rate(rate: Interval) -> str:
     digits = 3 if rate.half_width < 0.025 else 2
     return f"{figure(rate.value, digits)} req/s{range_text(rate, digits)}"
-
-
-def _duration(seconds: float) -> str:
-    """Rounded up, since it is an estimate: to 10 s, or from 2 minutes on to minutes."""
-    if seconds <= 110:
-        return f"{10 * math.ceil(seconds / 10)} seconds"
-    return f"{math.ceil(seconds / 60)} minutes"
 
 
 def _name(setting: Setting) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from harness.judge.answers.caveats import caveats, outages
 from harness.judge.findings import Verdict
 from harness.judge.metrics import Recommendation
-from harness.judge.number_text import figure, listed, milliseconds
+from harness.judge.number_text import figure, first_sentence, listed, milliseconds, rounded_duration
 from harness.judge.significance import compare_throughput
 from harness.judge.slo_check import trusted
 from harness.plan.knobs import setting_text
@@ -53,8 +54,7 @@ def recommend(points: Sequence[PointMetrics], slo: Slo | None) -> Recommendation
         return Recommendation(sentence=" ".join([why, *outages(points)]))
     eligible = [point for point in standing if slo is None or point.meets_slo]
     if not eligible:
-        own = caveats(points[0]) if len(points) == 1 else ()
-        return Recommendation(sentence=" ".join([why_none_meets(standing, slo), *own]))
+        return Recommendation(sentence=why_none_meets(standing, slo), more_seconds=_more_seconds(standing))
     possible = [point for point in standing if slo is None or point.meets_slo is not False]
     choice = _choose(points[0], eligible, possible)
     return Recommendation(
@@ -125,7 +125,7 @@ def _sentences(
     ]
     if uncertain:
         names = listed(list(dict.fromkeys(_name(point) for point in uncertain)))
-        yield f"{capital(names)} may do better, but not enough was measured to say whether {slo} holds there."
+        yield f"{capital(names)} may do better: whether {slo} holds there {_cannot_be_said(uncertain)}."
     left_out = len(points) - len(standing)
     if left_out:
         yield f"{left_out} of {len(points)} points are INVALID and left out."
@@ -198,31 +198,56 @@ def capital(text: str) -> str:
 
 def why_all_invalid(points: Sequence[JudgedPoint], what: str = "point") -> str:
     """Why no point can be recommended: the most frequent reason for INVALID; empty where no finding gives one."""
+    cause = cause_of_invalid(points)
+    if cause is None:
+        return ""
+    reason, count = cause
+    share = f" {count} of {len(points)} for this reason:" if count < len(points) else ""
+    every = f"every {what} is INVALID,{share}" if share else f"every {what} is INVALID:"
+    return f"No recommendation: {every} {reason}"
+
+
+def cause_of_invalid(points: Sequence[JudgedPoint]) -> tuple[str, int] | None:
+    """The most frequent reason for INVALID with its remedy, and at how many points it is; None where there is none."""
     reasons = [finding for point in points for finding in point.findings if finding.verdict is Verdict.INVALID]
     if not reasons:
-        return ""
+        return None
     (kind, count), *_ = Counter(finding.kind for finding in reasons).most_common(1)
     example = next(finding for finding in reasons if finding.kind is kind)
-    return (
-        f"No recommendation: every {what} is INVALID, {count} of {len(points)} for this reason: "
-        f"{example.text} {example.remedy}"
-    )
+    return f"{first_sentence(example.text)} {example.remedy}", count
 
 
 def why_none_meets(standing: Sequence[PointMetrics], slo: Slo | None) -> str:
-    """The sentence where no point is known to keep the limit."""
-    if any(point.meets_slo is None for point in standing):
-        return (
-            f"No recommendation: not enough was measured to say whether any setting meets {slo}; "
-            "measure longer (--seconds)."
-        )
-    known = [(tail.value_ms, point) for point in standing if (tail := point.response.at(0.99)) and tail.value_ms]
-    if not known:
-        return f"No setting meets {slo} at any load that was tried."
-    lowest_ms, nearest = min(known, key=lambda pair: pair[0])
+    """The sentences where no point is known to keep the limit."""
+    undecided = [point for point in standing if point.meets_slo is None]
+    nearest = min(standing, key=_tail_ms)
+    if undecided:
+        which = "the target" if len(standing) == 1 else "any setting"
+        text = f"No recommendation: whether {which} keeps {slo} {_cannot_be_said(undecided)}."
+        return " ".join([text, *(caveats(nearest) if len(standing) == 1 else ())])
+    text = f"No setting meets {slo} at any load that was tried"
+    if _tail_ms(nearest) == math.inf:
+        return f"{text}."
     where = f"{_name(nearest)} {load_text(nearest)}".strip()
-    why = " ".join(caveats(nearest))
-    return (
-        f"No setting meets {slo} at any load that was tried; the lowest p99 is {milliseconds(lowest_ms)}, of {where}. "
-        f"{why}"
-    ).strip()
+    lowest = f"the lowest p99 is {milliseconds(_tail_ms(nearest))}, of {where}"
+    return " ".join([f"{text}; {lowest}.", *caveats(nearest)])
+
+
+def _tail_ms(point: PointMetrics) -> float:
+    tail = point.response.at(0.99)
+    return (tail and tail.value_ms) or math.inf
+
+
+def _cannot_be_said(points: Sequence[PointMetrics]) -> str:
+    """`cannot be said yet; about 30 seconds more would do`, with the point that takes least where there are several."""
+    more_s = _more_seconds(points)
+    if more_s is None:
+        return "cannot be said, and a longer measurement would hardly decide it"
+    quickest = min(points, key=lambda point: point.slo_more_seconds or math.inf)
+    where = f" of {_name(quickest)} {load_text(quickest)}".rstrip() if len(points) > 1 else ""
+    return f"cannot be said yet; about {rounded_duration(more_s)} more{where} would do"
+
+
+def _more_seconds(points: Sequence[PointMetrics]) -> float | None:
+    """The seconds that would decide the limit at the point where it takes least; None where none would."""
+    return min((point.slo_more_seconds for point in points if point.slo_more_seconds), default=None)

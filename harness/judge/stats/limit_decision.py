@@ -7,7 +7,8 @@ longer than 50 ms. A share at a known limit is known from far fewer requests tha
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from bisect import bisect_left
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ _LOWER_QUANTILES = (0.95, 0.99)
 _BATCHES = 20
 _HALVINGS = (1, 2, 3)
 _TAIL = 0.25
+_TIMES_AS_LONG = (1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 32.0)
 
 
 class LimitDecision(StrEnum):
@@ -81,11 +83,35 @@ def decide_limit(
     return ShareAbove(decision, share, min(low, share), max(high, share), worth)
 
 
+def times_as_long(
+    runs: Sequence[Durations],
+    limit: float,
+    allowed: float,
+    users: int | None = None,
+    noise: RunNoise = PRIOR_NOISE,
+) -> float | None:
+    """How many times as many such runs would decide what `decide_limit` leaves open, if they show the same.
+
+    None where 32 times as many would not: nothing was measured, or the share lies too near `allowed`.
+    """
+    runs = [run for run in runs if run.values_ns.size]
+    if not runs:
+        return None
+    rows = _Rows.of(runs, noise, users)
+
+    def decides(times: float) -> bool:
+        more = replace(rows, times=times)
+        return _upper(more, limit, noise)[0] < allowed or _lower(more, limit, noise) > allowed
+
+    place = bisect_left(_TIMES_AS_LONG, True, key=decides)
+    return _TIMES_AS_LONG[place] if place < len(_TIMES_AS_LONG) else None
+
+
 @dataclass(frozen=True)
 class _Rows:
     """Rows of the runs at a common level; `users`: how many may be slow together, 1 in an open loop.
 
-    `floor` is the least dependence where few slow responses were seen.
+    `floor` is the least dependence where few slow responses were seen. `times`: as if there were so many such samples.
     """
 
     runs: Sequence[Durations]
@@ -94,6 +120,7 @@ class _Rows:
     median: float
     users: int
     floor: float
+    times: float = 1.0
 
     @classmethod
     def of(cls, runs: Sequence[Durations], noise: RunNoise, users: int | None) -> _Rows:
@@ -111,7 +138,7 @@ class _Rows:
         tau = dependence(slow)
         if min(seen, self.count - seen) < _FEW_CLUSTERS * tau:
             tau = max(tau, self.floor)
-        return seen / tau, self.count / tau
+        return self.times * seen / tau, self.times * self.count / tau
 
 
 def _slower(
@@ -147,7 +174,7 @@ def _unseen(rows: _Rows, limit: float, total: float, confidence: float) -> float
         slow, of = rows.above(nearer, open_counts=True)
         if slow <= _TAIL * of:
             bounds.append(clopper_pearson_upper(slow, of, confidence) / 4**halvings)
-    return max(min(bounds), clopper_pearson_upper(0.0, rows.count / rows.users, 0.5))
+    return max(min(bounds), clopper_pearson_upper(0.0, rows.times * rows.count / rows.users, 0.5))
 
 
 def _lower(rows: _Rows, limit: float, noise: RunNoise) -> float:
@@ -163,7 +190,7 @@ def _splits(rows: _Rows, noise: RunNoise) -> Iterator[tuple[float, float]]:
 
     A margin that is a sin(angle) + b cos(angle) at every angle is at least the root of a^2 + b^2.
     """
-    runs = len(rows.runs)
+    runs = rows.times * len(rows.runs)
     z = student_t_quantile(
         _CONFIDENCE, (_BATCHES - 1) * runs
     )  # not the normal's: tau is estimated from 20 stretches a run

@@ -43,7 +43,7 @@ class RunNoise:
     sigma: float
     freedom: float
 
-    def half_width(self, repeats: int, upper: float = _UPPER) -> float:
+    def half_width(self, repeats: float, upper: float = _UPPER) -> float:
         """How far, on logarithms, the mean of `repeats` runs may lie from the typical run at quantile `upper`."""
         return student_t_quantile(upper, self.freedom) * self.sigma / math.sqrt(repeats)
 

@@ -5,6 +5,10 @@ import pytest
 from answers_of import invalid, point_of, quantile_of
 
 from harness.judge.answers.recommendation import recommend
+from harness.judge.checks.case import finding
+from harness.judge.checks.service import UNAVAILABLE
+from harness.judge.findings import Verdict
+from harness.judge.metrics import Counts
 from harness.judge.number_text import figure, milliseconds, percent
 from harness.plan.slo import parse_slo
 
@@ -83,8 +87,15 @@ def test_all_invalid_says_why():
     found = recommend(points, SLO)
     assert found.best_point is None
     assert found.sentence == (
-        "No recommendation: every point is INVALID, 3 of 3 for this reason: The generator was busy 97 % of the time. "
-        "Use more cores."
+        "No recommendation: every point is INVALID: The generator was busy 97 % of the time. Use more cores."
+    )
+
+
+def test_the_most_frequent_reason_is_given_in_one_sentence():
+    other = msgspec.structs.replace(invalid(), kind="steal", text="Cores were taken away. A tail that explains.")
+    points = [point_of(1000, number=n, findings=(each,)) for n, each in enumerate((invalid(), other, other))]
+    assert sentence(points, SLO) == (
+        "No recommendation: every point is INVALID, 2 of 3 for this reason: Cores were taken away. Use more cores."
     )
 
 
@@ -99,11 +110,38 @@ def test_nobody_meets_the_objective():
 
 
 def test_it_cannot_be_said():
-    assert "not enough was measured to say whether" in recommend([point_of(1000, meets=None)], SLO).sentence
+    open_point = msgspec.structs.replace(point_of(1000, meets=None), slo_more_seconds=42.0)
+    found = recommend([open_point], SLO)
+    assert found.sentence.replace("\u202f", " ") == (
+        "No recommendation: whether the target keeps p99 ≤ 50 ms cannot be said yet; about 50 seconds more would do."
+    )
+    assert found.more_seconds == 42.0
+    near = recommend([point_of(1000, meets=None)], SLO).sentence
+    assert near.endswith("cannot be said, and a longer measurement would hardly decide it.")
     points = [point_of(1000, number=0, meets=True), point_of(5000, number=1, setting={"batch_size": 4}, meets=None)]
     found = recommend(points, SLO)
     assert found.best_point == 0
-    assert "batch_size=4 may do better, but not enough was measured" in found.sentence
+    assert "batch_size=4 may do better: whether" in found.sentence
+
+
+def test_what_takes_least_to_decide_is_named():
+    points = [
+        msgspec.structs.replace(point_of(1000, number=n, users=users, meets=None), slo_more_seconds=more_s)
+        for n, (users, more_s) in enumerate(((8, 300.0), (32, 25.0), (128, None)))
+    ]
+    text = sentence(points, SLO)
+    assert text.endswith("cannot be said yet; about 30 seconds more of batch_size=1 at 32 users would do.")
+
+
+@pytest.mark.parametrize("meets", [False, None, True])
+def test_no_sentence_stands_twice_and_failures_stand_in_one(meets):
+    counts = Counts(scheduled=1000, sent=1000, ok=946, rejected=24, error=30)
+    away = finding(UNAVAILABLE, Verdict.DEGRADED, "It was away.", "", available=0.9)
+    text = sentence([point_of(1000, meets=meets, counts=counts, findings=(away,))], SLO)
+    assert text.count("was available") == 1
+    assert text.endswith(
+        "It was available for 90 % of the time, rejected 2.4 % of the requests and failed 3 % of them."
+    )
 
 
 def test_the_baseline_misses_the_objective():

@@ -13,6 +13,7 @@ from harness.judge.stats.limit_decision import (
     clopper_pearson_lower,
     clopper_pearson_upper,
     decide_limit,
+    times_as_long,
 )
 from harness.judge.stats.run_noise import RunNoise
 
@@ -131,3 +132,25 @@ def test_the_bounds_of_the_share_hold_it():
     found = [decide_limit([closed(rng.exponential(1e6, 2000))], 1e6 * limit, 0.01, None, NONE) for _ in range(200)]
     assert np.mean([each.low > 0.02 for each in found]) <= 0.05
     assert np.mean([each.high < 0.02 for each in found]) <= 0.05
+
+
+def evenly(slow):
+    """10 000 responses, of which `slow` lie at equal distances: no two of them depend on each other."""
+    values = np.full(10_000, 30.0)
+    values[np.linspace(0, 9_999, slow).astype(int)] = 80.0
+    return closed(values)
+
+
+@pytest.mark.parametrize("slow", [88, 90, 110, 113])
+def test_so_many_times_as_long_decides(slow):
+    times = times_as_long([evenly(slow)], LIMIT, 0.01, None, NONE)
+    # By the normal approximation: the distance from 1 % is 1.645 standard errors of the share.
+    share = slow / 10_000
+    assert 1.0 < times < 2.0 * 1.645**2 * share * (1 - share) / (10_000 * (share - 0.01) ** 2)
+    decided = LimitDecision.KEPT if share < 0.01 else LimitDecision.MISSED
+    assert [decision(*[evenly(slow)] * runs) for runs in (1, math.ceil(times))] == [LimitDecision.NOT_YET, decided]
+
+
+def test_a_share_at_the_limit_is_not_decided_by_any_length():
+    assert times_as_long([run_of(100)], LIMIT, 0.01, None, NONE) is None
+    assert times_as_long([], LIMIT, 0.01, None, NONE) is None
