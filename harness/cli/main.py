@@ -22,7 +22,7 @@ VERBS = {
     "train": "Train a model, with its curves, and test it.",
     "report": "Make the report of a run again from its rows.",
     "simulate": "Predict what more replicas and stages would do, from a run's batches.",
-    "compare": "Compare two runs point by point: better, worse or the same.",
+    "compare": "Compare two variants, measured in turn, or two runs: worse, not worse, or it cannot be said.",
     "knobs": "List every knob: unit, default, legal values, owner.",
     "serve": "Run an embedded target in the foreground, for any client.",
     "worker": "Take part in the load of a run on another machine.",
@@ -41,6 +41,7 @@ OPTIONS = {
     "protocol": "--protocol",
     "payloads": "--bank",
     "prompts": "--prompts",
+    "expectation": "--expect:",
     "certificate authority": "--tls-ca",
     "token file": "--token-file",
 }
@@ -102,7 +103,7 @@ def cli() -> None:
     python -m harness serve batched --port 8000 batch_size=32
 
     Exit codes: 0 done; 2 the command line is wrong; 3 the run failed; 4 the measurement is INVALID;
-    5 no setting meets --slo; 6 a compared run is worse; 7 the target did not serve for a part of the time;
+    5 no setting meets --slo; 6 a compared variant or run is worse; 7 the target did not serve for a part of the time;
     8 it cannot be said yet which setting is best, or whether --slo holds; 130 interrupted. Everything measured
     is in the run directory in every case.
     """  # noqa: D301  (\b is click's mark for a block kept as it is)

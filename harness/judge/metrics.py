@@ -10,6 +10,7 @@ import msgspec
 
 from harness.judge.findings import Finding, Verdict
 from harness.judge.interval import Interval
+from harness.judge.paired_result import PairedComparison
 from harness.judge.simulation_result import Simulation
 from harness.plan.knobs import Setting
 from harness.plan.slo import Slo
@@ -334,12 +335,18 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[ModelCard, ...] = ()  # all that were served, by name
     trade_off: tuple[TradeOffPoint, ...] = ()  # accuracy against throughput, where settings differ in accuracy
     scaling: Scaling | None = None  # where layouts of processes were swept
+    comparison: PairedComparison | None = None  # where two variants were compared
     simulation: Simulation | None = None  # where `simulate` was called
     missing: tuple[str, ...] = ()  # what the run directory lacks, in words
 
     @property
     def unavailable(self) -> bool:
-        """Whether the target did not serve all the time at the recommended point, or at any where there is none."""
+        """Whether the target did not serve all the time at the recommended point, or at any where there is none.
+
+        A target that gave no good response at all did not serve, whatever it did instead.
+        """
+        if self.points and not any(point.counts.ok for point in self.points):
+            return True
         best = self.recommendation.best_point
         looked_at = [point for point in self.points if best is None or point.point == best]
         return any(found.data.get("available", 1.0) < AVAILABLE for point in looked_at for found in point.findings)

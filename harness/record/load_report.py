@@ -63,6 +63,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     request_classes: tuple[str, ...] = ("predict",)
     class_slos: tuple[str, ...] = ()  # of each request class, "" where it has none of its own
     errors: dict[str, int] = {}  # text of the failure -> count; at most 100 texts, the rest under "other"
+    disbelieved: dict[str, int] = {}  # what a server said of itself that cannot be true -> count
     users_lowest: int | None = None  # the fewest users that were there during the measure phase
     task_errors: dict[str, int] = {}  # type and line of an exception that users raised -> count
     protocol: str = ""

@@ -101,6 +101,7 @@ class TrialDir(TrialFolder[TrialRecord]):
             load_processes=plan.workers,
             warmup_seconds=plan.load.warmup_s,
             in_process=plan.in_process,
+            check_off=plan.load_at(point).check == "off",
             statistics=read_statistics(self.path),
             envelope=envelope,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from harness.wire.bounded_json import JsonError, parse_json
 from harness.wire.failure_text import body_text, failure_in, failure_of
 
 if TYPE_CHECKING:
@@ -66,9 +67,7 @@ def error_text(body: bytes) -> str:
 
     Numbers in it are kept, so each message may be different where a server puts an id into it.
     """
-    import orjson
-
     try:
-        return failure_of(orjson.loads(body)) or ""
-    except orjson.JSONDecodeError:
+        return failure_of(parse_json(body)) or ""
+    except JsonError:
         return ""

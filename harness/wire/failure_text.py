@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from harness.wire.bounded_json import MAX_DEPTH, JsonError, parse_json
+
 MAX_CHARS = 120
 HTTP_ERROR = 400  # statuses from here on
 _ERROR_NAME = re.compile("error|exception|fail|invalid|exceeded|denied|unauthori|forbidden|not.?found", re.IGNORECASE)
@@ -36,6 +38,14 @@ def quoted(text: str) -> str:
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)[:MAX_CHARS]
 
 
+def short_text(value: object) -> str:
+    """`str(value)`, also where the value is nested too deep for that, or has too many digits."""
+    try:
+        return str(value)
+    except (RecursionError, ValueError):
+        return f"{type(value).__name__} that is too large to print"
+
+
 def failure_of(document: Any) -> str | None:
     """The words of a JSON document that reports a failure; None where it reports none.
 
@@ -54,11 +64,9 @@ def failure_in(body: bytes) -> str | None:
         return "an empty body"
     if is_page(body):
         return f"a web page: {body_text(body)}"
-    import orjson
-
     try:
-        return failure_of(orjson.loads(body))
-    except orjson.JSONDecodeError:
+        return failure_of(parse_json(body))
+    except JsonError:
         return None
 
 
@@ -73,11 +81,9 @@ def body_text(body: bytes) -> str:
         text = body[: 1 << 16].decode("utf-8", "replace")
         title = _TITLE.search(text)
         return quoted(title[1]) if title and title[1].strip() else quoted(_TAGS.sub(" ", text))
-    import orjson
-
     try:
-        found = failure_of(orjson.loads(body))
-    except orjson.JSONDecodeError:
+        found = failure_of(parse_json(body))
+    except JsonError:
         found = None
     return found or quoted(body[: 4 * MAX_CHARS].decode("utf-8", "replace"))
 
@@ -106,14 +112,16 @@ def _is_words(value: Any) -> bool:
     return value is True or (isinstance(value, str | dict | list) and bool(value))
 
 
-def _words(value: Any) -> str:
-    """The most telling text in a report of a failure."""
-    if isinstance(value, list) and value:
-        return _words(value[0])
-    if isinstance(value, dict):
+def _words(value: Any, levels: int = MAX_DEPTH) -> str:
+    """The most telling text in a report of a failure, at most `levels` deep."""
+    if isinstance(value, list) and value and levels:
+        return _words(value[0], levels - 1)
+    if isinstance(value, dict) and levels:
+        if isinstance(value.get("loc"), list) and isinstance(value.get("msg"), str):  # FastAPI names the field
+            return f"{'.'.join(map(short_text, value['loc']))}: {value['msg']}"
         inner = next((part for key in _INNER if isinstance(part := value.get(key), dict | list) and part), None)
         if inner is not None:
-            return _words(inner)
+            return _words(inner, levels - 1)
         found = next((value[key] for key in _WORDS if _is_words(value.get(key))), None)
-        return _words(found) if found is not None else str(value)
-    return str(value)
+        return short_text(value) if found is None else _words(found, levels - 1)
+    return short_text(value)

@@ -7,6 +7,7 @@ shape of each in `shapes`.
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import msgspec
 from harness.errors import UserError
 from harness.files import replacing
 from harness.wire.datatypes import DTYPES
+from harness.wire.own.request_form import RequestForm
 from harness.wire.tolerance import Tolerance
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 FREE = -1  # the size of an axis that differs from item to item
 RANDOM_ITEMS = 256
+MAX_ITEM_BYTES = 256 << 20
+MAX_BANK_BYTES = 1 << 30
 
 
 class ClientWork(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +58,7 @@ class BankMeta(msgspec.Struct, frozen=True, kw_only=True):
     shortest: int = 1
     longest: int = 1 << 20
     batched: bool = True  # False: the model has no batch axis, and takes an item as it is
+    request: RequestForm | None = None  # of items that are whole bodies of the user's own; None: the protocol's
     client: ClientWork | None = None  # None: items are sent as they are
     tolerance: float = 1e-3  # greatest absolute difference of a correct prediction
     relative_tolerance: float = 0.0  # greatest difference beside it, in shares of the expected value
@@ -81,6 +86,7 @@ class Bank:
     inputs: Items
     labels: NDArray[np.int64]
     expected: NDArray[Any]
+    beside: tuple[bytes, ...] = ()  # a JSON object for each item, with the fields that `meta.request` expects; or empty
 
     def save(self, path: Path) -> None:
         """Write the bank atomically to `path` (`.npz`)."""
@@ -88,6 +94,8 @@ class Bank:
 
         meta = np.frombuffer(msgspec.json.encode(self.meta), dtype=np.uint8)
         parts: dict[str, Any] = {"meta": meta, "labels": self.labels, "expected": self.expected, **_packed(self.inputs)}
+        if self.beside:
+            parts["beside"] = np.array(self.beside)
         with replacing(path) as partial:
             np.savez(partial, allow_pickle=False, **parts)
 
@@ -99,7 +107,8 @@ class Bank:
         try:
             with np.load(path, allow_pickle=False) as parts:
                 meta = msgspec.json.decode(parts["meta"].tobytes(), type=BankMeta)
-                return cls(meta, _unpacked(parts), parts["labels"], parts["expected"])
+                beside = tuple(parts["beside"].tolist()) if "beside" in parts else ()
+                return cls(meta, _unpacked(parts), parts["labels"], parts["expected"], beside)
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
             raise UserError(
                 f"{path}: not a readable payload bank ({error}); make it again with `python -m harness prepare MODEL`",
@@ -132,13 +141,22 @@ def _unpacked(parts: Any) -> Items:
 def random_bank(meta: BankMeta, seed: int, count: int = RANDOM_ITEMS) -> Bank:
     """`count` items uniform on [0, 1) (0 or 1 for whole-number types), without labels and expected predictions.
 
-    Raises UserError where a size is free, or the datatype is no number.
+    There are fewer where they would take more than MAX_BANK_BYTES. Raises UserError where a size is free, where an item
+    is longer than MAX_ITEM_BYTES, or where the datatype is no number.
     """
     import numpy as np
 
     if FREE in meta.input_shape or meta.datatype not in (*DTYPES, "BF16"):
         what = f"of free size ({meta.input_shape})" if FREE in meta.input_shape else f"{meta.datatype}, no numbers"
         raise UserError(f"{meta.model}: input {meta.input_name!r} is {what}; give payloads of your own", "model")
+    item_bytes = 4 * math.prod(meta.input_shape)
+    if item_bytes > MAX_ITEM_BYTES:
+        raise UserError(
+            f"{meta.model}: an item of input {meta.input_name!r} {meta.input_shape} would take {item_bytes:.3g} bytes, "
+            f"more than {MAX_ITEM_BYTES >> 20} MiB; give payloads of your own",
+            "model",
+        )
+    count = min(count, max(1, MAX_BANK_BYTES // max(1, item_bytes)))
     inputs = np.random.default_rng(seed).random((count, *meta.input_shape), dtype=np.float32)
     if not meta.datatype.startswith(("FP", "BF")):
         inputs = np.round(inputs)

@@ -62,6 +62,7 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     service.cached,
     service.slow_first,
     service.server_timing,
+    service.disbelieved,
     streams.unstreamed,
     streams.undercounted,
     streams.off_length,

@@ -33,6 +33,7 @@ UNEQUAL_USERS = FindingKind("unequal_users", "Users were not served alike")
 CACHED = FindingKind("cached", "Responses came from a cache")
 SLOW_FIRST = FindingKind("slow_first", "First requests were slower")
 SERVER_TIMING = FindingKind("server_timing", "The server\u2019s own durations are too long")
+DISBELIEVED = FindingKind("disbelieved", "The server reported what cannot be true")
 _USERS_OF_A_WORKER = 1 << 20
 
 
@@ -122,6 +123,20 @@ def server_timing(case: TrialCase) -> Finding | None:
     text = f"Server-Timing cannot be right: by it a response took the server {said}, but it was there after {took}."
     remedy = "The split of the response time leaves it out; look into the unit (`dur` is milliseconds)."
     return finding(SERVER_TIMING, Verdict.VALID, text, remedy, said_ms=overlong[0], took_ms=overlong[1])
+
+
+def disbelieved(case: TrialCase) -> Finding | None:
+    """The server said of itself what cannot be true, such as a token count that is no number."""
+    counts: dict[str, int] = {}
+    for report in case.data.reports:
+        for text, count in report.disbelieved.items():
+            counts[text] = counts.get(text, 0) + count
+    if not counts:
+        return None
+    total, example = sum(counts.values()), max(counts, key=lambda text: counts[text])
+    text = f"{grouped(total)} responses carried what cannot be true, mostly {example}."
+    remedy = "These numbers are left out, the responses count: correct what the server reports."
+    return finding(DISBELIEVED, Verdict.DEGRADED, text, remedy, count=total)
 
 
 def slow_first(case: TrialCase) -> Finding | None:

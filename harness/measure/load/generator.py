@@ -187,6 +187,7 @@ class Load:
             request_classes=tuple(self.classes.names),
             class_slos=tuple(self.classes.slos),
             errors={**ledger.observed_errors, **ledger.errors},
+            disbelieved=ledger.disbelieved,
             user_paced=ledger.user_paced,
             users_lowest=self.users.lowest,
             task_errors=self.users.exceptions,

@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.measure.load.server_timing import ServerTimingReader
 from harness.record.rows import ABSENT, NOTED, Outcome
+from harness.wire.own.expectation import SUCCESSES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,15 +20,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.measure.load.connections.connection import Connection
-    from harness.measure.load.connections.llhttp_parser import HttpResponse
     from harness.measure.load.payloads.payload_sets import ResponseReader
     from harness.measure.load.payloads.response_check import Check
     from harness.measure.load.phases import Phases
     from harness.record.recorder import Recorder, Rows
+    from harness.wire.http.llhttp_parser import HttpResponse
 
     Places = Sequence[tuple[int, int, int]]  # of each payload: its request class, its number within it, its label
 
 MAX_ERROR_TEXTS = 100
+MAX_ERROR_CHARS = 500
 OTHER = "other"
 HIDDEN = b"[token]"
 REJECTED_STATUS = (429, 503)
@@ -61,8 +63,9 @@ class Ledger:
         self.secrets: tuple[bytes, ...] = ()  # what requests carry; a server may repeat it in an error message
         self.user_paced = False  # requests come from Python code of the users, which may wait between them
         self.errors: dict[str, int] = {}
+        self.disbelieved: dict[str, int] = {}  # what servers said of themselves that cannot be true
         self.observed_errors: dict[str, int] = {}  # of other clients, which report to Locust themselves
-        self._check, self._describe = reader
+        self._check, self._describe, self._statuses = reader
         self._places = places
         self._place_table = np.empty((0, 3), np.int64)
         self._add = recorder.add
@@ -94,9 +97,9 @@ class Ledger:
         self, connection: Connection, response: HttpResponse, done_ns: int, check: Check | None = None
     ) -> int:
         """Record a response, good or bad. Returns its outcome. `check` replaces the check against the bank."""
-        status, body, timing, _, size_bytes = response
+        status, body, timing, _, size_bytes, _ = response
         checked, predicted = 0, ABSENT
-        if 200 <= status < 300:
+        if status in (self._statuses if check is None else SUCCESSES):
             result = (check or self._check)(connection.payload, body)
             outcome, checked, predicted = result
             self.checked += checked
@@ -122,7 +125,9 @@ class Ledger:
         return content
 
     def _hidden(self, text: str) -> str:
-        return self._without_secrets(text.encode()).decode() if self.secrets else text
+        if not self.secrets:
+            return text
+        return self._without_secrets(text.encode(errors="backslashreplace")).decode(errors="replace")
 
     def observed(self, seen: ObservedRequest, place: int) -> None:
         """Record a request of another client. Its instants are as exact as that client's clock."""
@@ -189,7 +194,9 @@ class Ledger:
         rows["worker"] = self.worker
         rows["phase"] = self.phases.of(rows["due_ns"])
         rows["request_class"], rows["payload"], rows["label"] = self._table()[rows["payload"]].T
-        self._split_reader.fill(rows, zip(self._timed_rows, self._timings, strict=True))
+        impossible = self._split_reader.fill(rows, zip(self._timed_rows, self._timings, strict=True))
+        for name, count in impossible.items():
+            self._disbelieve(f"Server-Timing with {name} beyond any duration", count)
         for row, spent_ns in self._preprocessed:
             for name, ns in spent_ns.items():
                 rows[f"{name}_ns"][row] = ns
@@ -203,11 +210,15 @@ class Ledger:
             self._place_table = np.array(self._places, np.int64)
         return self._place_table
 
+    def _disbelieve(self, text: str, count: int = 1) -> None:
+        _count(self.disbelieved, self._hidden(text), count)
+
     def _count_error(self, text: str) -> None:
         _count(self.errors, text)
 
 
-def _count(errors: dict[str, int], text: str) -> None:
+def _count(errors: dict[str, int], text: str, count: int = 1) -> None:
+    text = text[:MAX_ERROR_CHARS]
     if text not in errors and len(errors) >= MAX_ERROR_TEXTS - 1:
         text = OTHER
-    errors[text] = errors.get(text, 0) + 1
+    errors[text] = errors.get(text, 0) + count

@@ -72,6 +72,11 @@ class OpenLoop:
         del done_ns, failed
         self._free.append(connection)
 
+    def on_refused(self, connection: Connection, done_ns: int, wait_ns: int | None) -> None:
+        """Keep the connection for another request: arrivals wait for nothing."""
+        del done_ns, wait_ns
+        self._free.append(connection)
+
     def _advance(self) -> None:
         offset_ns = next(self._block, None)
         while offset_ns is None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from harness.clock import NS_PER_MS
+from harness.record.rows import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,8 +58,12 @@ class ServerTimingReader:
     def __init__(self) -> None:
         self._forms: dict[bytes, tuple[NumberPlace, ...]] = {}
 
-    def fill(self, rows: Rows, headers: Iterable[tuple[int, bytes]]) -> None:
-        """Write each header (index of its row, value) into `rows`. Unknown names and malformed values are skipped."""
+    def fill(self, rows: Rows, headers: Iterable[tuple[int, bytes]]) -> dict[str, int]:
+        """Write each header (index of its row, value) into `rows`. Unknown names and malformed values are skipped.
+
+        Returns how often a column got no number because the server's was too large for it.
+        """
+        impossible: dict[str, int] = {}
         alike: dict[bytes, tuple[list[int], list[bytes]]] = {}
         for index, header in headers:
             form = header.translate(_FORM)
@@ -71,7 +76,12 @@ class ServerTimingReader:
             characters = np.frombuffer(b"".join(group_headers), np.uint8).reshape(len(indices), len(form))
             for place in self._places(form):
                 numbers = characters[:, place.start : place.stop].astype(np.float64) @ place.weights - place.points
-                rows[place.column][indices] = np.rint(numbers)
+                limit = np.iinfo(rows[place.column].dtype).max // 2
+                possible = numbers < limit
+                rows[place.column][indices] = np.rint(np.where(possible, numbers, ABSENT))
+                if not possible.all():
+                    impossible[place.column] = impossible.get(place.column, 0) + int((~possible).sum())
+        return impossible
 
     def _places(self, form: bytes) -> tuple[NumberPlace, ...]:
         places = self._forms.get(form)

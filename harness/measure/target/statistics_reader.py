@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -20,6 +19,8 @@ from harness.record.server_statistics import (
     ServerStatistics,
 )
 from harness.wire.bounded_http import OK, NoResponseError, get
+from harness.wire.bounded_json import parse_json
+from harness.wire.language.api_url import server_root
 from harness.wire.server_url import parse_url
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 2.0
 MAX_BYTES = 8 << 20
+MAX_COUNT = 1e18  # the nanoseconds of 30 years
 LAST_READING_LIMIT_S = 3 * TIMEOUT_S  # a server may send slowly
 INTERVAL_S = 0.25
 CPU_SHARE = 0.01  # of a core, at most, goes into reading: a server with long statistics is asked less often
@@ -45,8 +47,10 @@ class StatisticsReader:
     def read(self) -> Counters | None:
         """The family's samples, summed over their labels; None where there is no response or none of them is in it."""
         body = _get(self.url)
-        if body is None:
-            return None
+        return None if body is None else self.counters_in(body)
+
+    def counters_in(self, body: bytes) -> Counters | None:
+        """The family's samples in a response; None where there are none, or one cannot be true."""
         if self.family is TRITON_STATISTICS:
             return _triton_counters(body)
         return _prometheus_counters(body, self.family, self._model)
@@ -54,14 +58,17 @@ class StatisticsReader:
 
 def find_statistics_reader(url: str, model: str, metrics_url: str = "") -> StatisticsReader | None:
     """A reader for the first path that has statistics of a known family; None where there is none."""
+    server = parse_url(url)
+    url = f"{server.scheme}://{server.authority}{server.prefix}"
     if url.startswith("http") and not metrics_url:
         triton = StatisticsReader(f"{url}/v2/models/{quote(model)}/stats", TRITON_STATISTICS, model)
         if triton.read():
             return triton
     for candidate in [metrics_url] if metrics_url else _candidates(url):
-        for family in FAMILIES:
+        body = _get(candidate)
+        for family in FAMILIES if body else ():
             reader = StatisticsReader(candidate, family, model)
-            if reader.read():
+            if body and reader.counters_in(body):
                 return reader
     return None
 
@@ -71,7 +78,11 @@ def _candidates(url: str) -> Iterator[str]:
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     if parts.scheme.startswith("http"):
         yield f"{url}/metrics"
+        if (root := str(server_root(parse_url(url)))) != url:  # of a base URL such as http://host/v1
+            yield f"{root}/metrics"
         yield f"{url}/monitoring/prometheus/metrics"  # TensorFlow Serving
+        if parts.path:
+            yield f"{parts.scheme}://{parts.netloc}/metrics"
     yield f"http://{host}:{TRITON_METRICS_PORT}/metrics"
 
 
@@ -116,14 +127,14 @@ def _triton_counters(body: bytes) -> Counters | None:
     """The sum over all versions of the model: a version that stands idle adds nothing to what is done meanwhile."""
     counters: Counters = {}
     try:
-        for version in json.loads(body)["model_stats"]:
+        for version in parse_json(body)["model_stats"]:
             named = {name: version[name] for name in ("inference_count", "execution_count")}
             for name, duration in version["inference_stats"].items():
                 named |= {f"{name}.ns": duration["ns"], f"{name}.count": duration["count"]}
             counters = {name: counters.get(name, 0.0) + float(value) for name, value in named.items()}
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         return None
-    return counters or None
+    return _possible(counters)
 
 
 def _prometheus_counters(body: bytes, family: Family, model: str) -> Counters | None:
@@ -137,9 +148,14 @@ def _prometheus_counters(body: bytes, family: Family, model: str) -> Counters | 
                 name = sample.name if sample.name in wanted else sample.name.removesuffix("_total")  # the parser's own
                 if name in wanted and _counts(sample.labels, family, model):
                     counters[name] = counters.get(name, 0.0) + float(sample.value)
-    except ValueError:
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):  # of a parser that expects the format
         return None
-    return counters or None
+    return _possible(counters)
+
+
+def _possible(counters: Counters) -> Counters | None:
+    """The counters where there are any and all are numbers that a counter can reach, else None."""
+    return counters if counters and all(abs(value) < MAX_COUNT for value in counters.values()) else None
 
 
 def _counts(labels: dict[str, str], family: Family, model: str) -> bool:

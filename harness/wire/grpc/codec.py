@@ -12,7 +12,7 @@ from harness.wire.datatypes import DATATYPES
 from harness.wire.grpc.call import ask, request_of
 from harness.wire.grpc.messages import message
 from harness.wire.http.open_inference import as_rows
-from harness.wire.model_metadata import only_input, shapes_of
+from harness.wire.model_metadata import checked_meta, only_input, shapes_of
 from harness.wire.payload_bank import BankMeta
 from harness.wire.protocol import Transport, WireProtocol
 from harness.wire.tensors import numbers_of, tensor_bytes
@@ -55,7 +55,7 @@ class OpenInferenceGrpcCodec:
             for number, tensor in enumerate(response.outputs):
                 if tensor.name == self._meta.output_name:
                     return _numbers(response, number, tensor)
-        except (DecodeError, KeyError, IndexError, ValueError) as error:
+        except (DecodeError, KeyError, IndexError, ValueError, AttributeError) as error:
             raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
         raise WireError(f"the response has no output {self._meta.output_name!r}")
 
@@ -93,13 +93,20 @@ def _read_meta(url: ServerUrl, model: str) -> BankMeta:
         raise UserError(f"{url}: {model} has no inputs or no outputs; give payloads of your own", "server")
     only_input(model, [each.name for each in document.inputs])
     given, output = document.inputs[0], document.outputs[0]
-    return BankMeta(
-        model=model,
-        input_name=given.name,
-        output_name=output.name,
-        datatype=given.datatype,
-        **shapes_of(given.shape, output.shape),
-    )
+    try:
+        return checked_meta(
+            BankMeta(
+                model=model,
+                input_name=given.name,
+                output_name=output.name,
+                datatype=given.datatype,
+                **shapes_of(given.shape, output.shape),
+            )
+        )
+    except ValueError as error:
+        raise UserError(
+            f"{url}: cannot read what {model} takes ({error}); give payloads of your own", "server"
+        ) from error
 
 
 GRPC = WireProtocol(

@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
+from harness.wire.failure_text import quoted
 from harness.wire.grpc.header_blocks import MAX_BLOCK_BYTES, Http2Error, encode_block
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ MAX_STREAM = 2**31 - 3
 MAX_WINDOW = 2**31 - 1
 DEFAULT_WINDOW = 65_535
 RENEW_WINDOW_BYTES = 2**30
-MAX_DETAIL = 200
 
 _FRAME = struct.Struct(">HBBBI")  # length (16 bits and 8 bits), type, flags, stream
 _SETTING = struct.Struct(">HI")
@@ -327,12 +327,12 @@ def _unpadded(flags: int, payload: bytes) -> bytes:
 
 def _status(headers: Headers) -> tuple[int, str]:
     text = headers.get(b"grpc-status", b"")
-    if not text.isdigit() or int(text) >= len(Code):
+    if not text.isdigit() or len(text) > 2 or int(text) >= len(Code):
         return Code.UNKNOWN, "the response has no status"
     detail = unquote(headers.get(b"grpc-message", b"").decode("latin-1"), errors="replace")
-    return int(text), " ".join(detail[:MAX_DETAIL].split())
+    return int(text), quoted(detail)
 
 
 def _not_grpc(status: bytes) -> tuple[int, str]:
-    number = int(status) if status.isdigit() else 0
+    number = int(status) if status.isdigit() and len(status) == 3 else 0
     return _CODE_OF_HTTP.get(number, Code.UNKNOWN), f"HTTP {number}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from array import array
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -9,6 +12,7 @@ import numpy as np
 import orjson
 
 from harness.wire.bounded_http import OK
+from harness.wire.bounded_json import parse_json
 from harness.wire.codec import HttpCodec, WireError, http_post, no_answer
 from harness.wire.model_metadata import ask, only_input, read_document, shapes_of
 from harness.wire.payload_bank import BankMeta
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
     from harness.wire.server_url import ServerUrl
 
 _JSON = "Content-Type: application/json\r\n"
+_TEXT_OR_BRACKET = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+_NO_NUMBERS = "its data are not numbers of one shape"
 _PATHS = {"predict": "infer", "explain": "explain"}  # the protocol has no word for an explanation; KServe's path
 
 
@@ -44,15 +50,15 @@ class OpenInferenceJsonCodec(HttpCodec):
     def decode(self, body: bytes) -> NDArray[np.float64]:
         """The data of the model's output. Raises WireError."""
         try:
-            return flat_numbers(_output(orjson.loads(body), self._meta.output_name)["data"])
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            return flat_numbers(_output(parse_json(body), self._meta.output_name)["data"])
+        except (KeyError, TypeError, ValueError) as error:
             raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
 
     def require_answer(self, body: bytes) -> None:
         """Raises WireError where the response has no outputs, or one of them has no data."""
         try:
-            _require_data(orjson.loads(body)["outputs"])
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            _require_data(parse_json(body)["outputs"])
+        except (KeyError, TypeError, ValueError) as error:
             raise no_answer(body, error) from error
 
     def _tensor(self, rows: NDArray[Any]) -> dict[str, Any]:
@@ -75,9 +81,9 @@ class OpenInferenceBinaryCodec(OpenInferenceJsonCodec):
 
     def decode(self, body: bytes) -> NDArray[np.float64]:
         """The data of the model's output. Raises WireError."""
-        end = json_end(body)
+        end = _head_end(body)
         try:
-            document = orjson.loads(body[:end])
+            document = parse_json(body[:end])
             offset = end
             for tensor in document["outputs"]:
                 size = tensor.get("parameters", {}).get("binary_data_size")
@@ -86,15 +92,15 @@ class OpenInferenceBinaryCodec(OpenInferenceJsonCodec):
                         return flat_numbers(tensor["data"])
                     return numbers_of(body[offset : offset + size], tensor["datatype"])
                 offset += size or 0
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
         raise WireError(f"the response has no output {self._meta.output_name!r}")
 
     def require_answer(self, body: bytes) -> None:
         """Raises WireError where the response has no outputs, or one of them has no data."""
         try:
-            _require_data(orjson.loads(body[: json_end(body)])["outputs"])
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            _require_data(parse_json(body[: _head_end(body)])["outputs"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise no_answer(body, error) from error
 
 
@@ -120,33 +126,43 @@ def as_rows(item: NDArray[Any], meta: BankMeta) -> NDArray[Any]:
     return np.ascontiguousarray(held(item if whole else item[None], meta.datatype))
 
 
+def _head_end(body: bytes) -> int:
+    """Where binary tensors may begin. Without any the whole body is JSON, and a long one is not searched."""
+    return json_end(body) if b"binary_data_size" in body else len(body)
+
+
 def json_end(body: bytes) -> int:
     """Where the JSON object that `body` starts with ends: binary tensors come right after it.
 
     (The header Inference-Header-Content-Length says the same; the object's own end needs no header.)
     """
-    depth, in_text, escaped = 0, False, False
-    for position, byte in enumerate(body):
-        if in_text:
-            in_text = escaped or byte != 0x22
-            escaped = byte == 0x5C and not escaped
-        elif byte == 0x22:
-            in_text = True
-        elif byte in b"{[":
+    depth = 0
+    for part in _TEXT_OR_BRACKET.finditer(body):
+        if part[0] in b"{[":
             depth += 1
-        elif byte in b"}]":
+        elif part[0] in b"}]":
             depth -= 1
             if depth == 0:
-                return position + 1
+                return part.end()
     return len(body)
 
 
 def flat_numbers(data: object) -> NDArray[np.float64]:
-    """Nested or flat JSON numbers as one axis. Raises TypeError or ValueError for anything else."""
-    numbers = np.asarray(data)
-    if numbers.dtype.kind not in "iufb" or not numbers.size:
-        raise TypeError("its data are not numbers of one shape")
-    return numbers.astype(np.float64).reshape(-1)
+    """Nested or flat JSON numbers as one axis. Raises TypeError for anything else.
+
+    (`np.asarray` would reserve room for a list of texts by the longest of them.)
+    """
+    while isinstance(data, list) and data and isinstance(data[0], list):
+        if len({len(row) if isinstance(row, list) else None for row in data}) > 1:
+            raise TypeError(_NO_NUMBERS)
+        data = list(chain.from_iterable(data))
+    try:
+        numbers = np.array(array("d", data if isinstance(data, list) else [data]))
+    except TypeError as error:
+        raise TypeError(_NO_NUMBERS) from error
+    if not numbers.size:
+        raise TypeError(_NO_NUMBERS)
+    return numbers
 
 
 def _output(document: dict[str, Any], name: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 
 from harness.errors import UserError
+from harness.wire.bounded_json import parse_json
 from harness.wire.codec import HttpCodec, WireError, http_post, no_answer
 from harness.wire.http.open_inference import as_rows, flat_numbers
 from harness.wire.protocol import WireProtocol
@@ -91,8 +92,8 @@ class PlainJsonCodec(HttpCodec):
     def decode(self, body: bytes) -> NDArray[np.float64]:
         """The numbers that `take` leads to, flat. Raises WireError."""
         try:
-            return flat_numbers(self._form.find(orjson.loads(body)))
-        except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, ValueError) as error:
+            return flat_numbers(self._form.find(parse_json(body)))
+        except (KeyError, IndexError, TypeError, ValueError) as error:
             raise WireError(f"no numbers at {self._form.take or 'the top'} of the response: {error}") from error
 
     def require_answer(self, body: bytes) -> None:
@@ -101,8 +102,8 @@ class PlainJsonCodec(HttpCodec):
             super().require_answer(body)
             return
         try:
-            found = self._form.find(orjson.loads(body))
-        except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, ValueError) as error:
+            found = self._form.find(parse_json(body))
+        except (KeyError, IndexError, TypeError, ValueError) as error:
             raise no_answer(body, f"nothing at {self._form.take}") from error
         if found is None or found in ([], {}, ""):
             raise no_answer(body, f"nothing at {self._form.take}")

@@ -22,11 +22,12 @@ class SseParser:
     the blank line between events out.
     """
 
-    __slots__ = ("_data", "_documents", "_fresh", "_held", "_name", "failure")
+    __slots__ = ("_data", "_documents", "_fresh", "_held", "_name", "_size", "failure")
 
     def __init__(self, *, documents: bool = False) -> None:
         self._held = b""  # an unfinished line
         self._data: list[bytes] = []  # of an unfinished event
+        self._size = 0  # of `_data`, with line breaks
         self._name = b""  # of an unfinished event
         self._documents = documents
         self._fresh = True  # nothing has come yet: a byte order mark may
@@ -89,6 +90,7 @@ class SseParser:
         elif self._data:
             events.append(b"\n".join(self._data))
         self._data = []
+        self._size = 0
         self._name = b""
 
     def _field(self, line: bytes, events: list[bytes]) -> None:
@@ -96,9 +98,10 @@ class SseParser:
         value = value.removeprefix(b" ")
         if name == b"data":
             self._data.append(value)
+            self._size += len(value) + 1
             if self._documents and len(self._data) == 1 and value[:1] == b"{" and value.endswith(b"}"):
                 self._dispatch(events)
-            elif len(self._data) > 1 and sum(map(len, self._data)) > MAX_EVENT_BYTES:
+            elif len(self._data) > 1 and self._size > MAX_EVENT_BYTES:
                 raise SseError(f"an event of the stream is longer than {MAX_EVENT_BYTES} bytes")
         elif name == b"event":
             self._name = value

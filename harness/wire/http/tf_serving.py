@@ -8,6 +8,7 @@ from urllib.parse import quote
 import orjson
 
 from harness.wire.bounded_http import OK
+from harness.wire.bounded_json import parse_json
 from harness.wire.codec import HttpCodec, WireError, http_post, no_answer
 from harness.wire.datatypes import DATATYPES
 from harness.wire.http.open_inference import as_rows, flat_numbers
@@ -46,19 +47,19 @@ class TfServingCodec(HttpCodec):
     def decode(self, body: bytes) -> NDArray[np.float64]:
         """The first prediction; of a model with several outputs, the one the bank names. Raises WireError."""
         try:
-            prediction = orjson.loads(body)[self._output][0]
+            prediction = parse_json(body)[self._output][0]
             if isinstance(prediction, dict):
                 prediction = prediction[self._meta.output_name]
             return flat_numbers(prediction)
-        except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, ValueError) as error:
+        except (KeyError, IndexError, TypeError, ValueError) as error:
             raise WireError(f"not a response of TensorFlow Serving: {error}") from error
 
     def require_answer(self, body: bytes) -> None:
         """Raises WireError where the response has no predictions, in rows or in columns."""
         try:
-            document = orjson.loads(body)
+            document = parse_json(body)
             found = document.get(self._output) or document["outputs"]
-        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise no_answer(body, f"no {self._output}") from error
         if not found:
             raise no_answer(body, f"no {self._output}")

@@ -5,6 +5,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from harness.errors import UserError
+from harness.wire.payload_bank import BankMeta, random_bank
 from harness.wire.server_probe import detect_protocol, read_meta
 
 pytestmark = pytest.mark.process
@@ -18,7 +19,8 @@ def server_with():
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 known = self.path in documents
-                body = json.dumps(documents.get(self.path, {"error": "?"})).encode()
+                document = documents.get(self.path, {"error": "?"})
+                body = document if isinstance(document, bytes) else json.dumps(document).encode()
                 self.send_response(200 if known else 404)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -92,3 +94,43 @@ def test_metadata_that_cannot_be_read(server_with, document):
 def test_a_model_that_is_not_there(server_with):
     with pytest.raises(UserError, match=r"^model m: "):
         read_meta(server_with({}), "m", "v2")
+
+
+def tensor_of(shape, **names):
+    return {"name": "x", "datatype": "FP32", "shape": shape, **names}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        tensor_of([-1, 10**12]),
+        tensor_of([-1, 1e300]),
+        tensor_of([-1, 2.5]),
+        tensor_of([2] * 1000),
+        tensor_of({"a": 1}),
+        tensor_of([-1, [[3]]]),
+        tensor_of([-1, 4], name={"a": 1}),
+        tensor_of([-1, 4], name="n" * 100_000),
+        tensor_of([-1, 4], datatype=["FP32"]),
+    ],
+)
+def test_metadata_beyond_the_bounds_are_refused_in_one_line(server_with, given):
+    url = server_with({"/v2/models/m": {**V2, "inputs": [given]}})
+    with pytest.raises(UserError) as refused:
+        read_meta(url, "m", "http-json")
+    assert 0 < len(str(refused.value)) < 400
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("text", ["[" * 10_000 + "]" * 10_000, "1" * 5000, '{"inputs": [1e999]}', '"\\ud800"', "\xff"])
+def test_metadata_that_are_no_readable_json_are_refused_in_one_line(server_with, text):
+    url = server_with({"/v2/models/m": text.encode("latin-1")})
+    with pytest.raises(UserError, match="cannot read what m takes"):
+        read_meta(url, "m", "http-json")
+
+
+def test_items_that_would_take_terabytes_are_refused():
+    huge = BankMeta(model="m", input_shape=(2**30, 1024), output_shape=(1,))
+    with pytest.raises(UserError, match=r"4\.4e\+12 bytes"):
+        random_bank(huge, 1)
+    assert len(random_bank(BankMeta(model="m", input_shape=(2**23,), output_shape=(1,)), 1, 100).inputs) == 32

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.plan.chat_shape import ChatShape
-    from harness.wire.http.chat_completions import Message
+    from harness.wire.language.text_codec import Message
     from harness.wire.prompt_bank import PromptBank
 
 

@@ -31,6 +31,8 @@ def read(*headers):
         (b"queue;dur=1e3, compute;dur=-1, serialise;dur=2", {"serialise_ns": 2_000_000}),
         (b"queue;dur=1, queue;dur=2", {"queue_ns": 1_000_000}),
         (b"queue;dur=12345678901234567", {}),
+        (b"queue;dur=999999999999999, compute;dur=1", {"compute_ns": 1_000_000}),
+        (b'batch;dur=1;desc="n=99999999999"', {"batch_wait_ns": 1_000_000}),
         (b'queue;dur="7"', {"queue_ns": 7_000_000}),
         (b"", {}),
         (b',;="\xff', {}),

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.wire.http.chat_completions import ChatCodec, ChatStream, StreamError
+from harness.wire.http.chat_completions import ChatCodec, ChatStream
+from harness.wire.language.generation_options import GenerationOptions
+from harness.wire.language.output_stream import StreamError
 from harness.wire.server_url import parse_url
 
 
@@ -20,6 +22,11 @@ def token(text, finish=None):
 
 USAGE = event({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 5}})
 DONE = b"data: [DONE]\n\n"
+
+
+def feed_whole(stream, body):
+    stream.feed(body, 1)
+    stream.end()
 
 
 def test_tokens_have_their_instants_and_the_servers_own_count():
@@ -185,6 +192,46 @@ def test_a_servers_count_below_that_of_the_pieces_is_not_taken():
     assert (stream.usage_tokens, stream.output_tokens, stream.prompt_tokens) == (0, 2, 5)
 
 
+@pytest.mark.parametrize(
+    ("said", "taken"), [("12.0", 12), ("1e9", 10**9), ("9" * 31, -1), ("1e30", -1), ("12.5", -1), ("-3", -1),
+                        ('"7"', -1), ("true", -1), ("[" * 90 + "]" * 90, -1), ("9" * 4000, -1)]
+)  # fmt: skip
+def test_a_count_that_can_be_none_is_not_taken_and_the_stream_counts(said, taken):
+    stream = ChatStream()
+    stream.feed(token("a") + token("b", "stop"), 1)
+    usage = b'{"choices": [{"delta": {}}], "usage": {"prompt_tokens": %b, "completion_tokens": %b}}'
+    stream.feed(b"data: " + usage % (said.encode(), said.encode()) + b"\n\n" + DONE, 2)
+    stream.end()
+    assert stream.whole
+    assert (stream.prompt_tokens, stream.usage_tokens, stream.output_tokens) == (taken, taken, max(taken, 2))
+    assert bool(stream.disbelieved) == (taken < 0)
+    assert len(stream.disbelieved) < 200
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"choices": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+        b'{"x": ' + b"[" * 10_000,
+        b'{"choices": [{"delta": {"content": "\\ud800"}}]}',
+        b'{"choices": [{"delta": {"content": "\xff"}}]}',
+        b'{"error": ' + b'{"error":' * 900 + b"1" + b"}" * 901,
+        b'{"choices": [{"error": ' + b'{"error":' * 800 + b"1" + b"}" * 800 + b"}]}",
+        b'{"choices": [{"error": ' + b"[" * 800 + b"1" + b"]" * 800 + b"}]}",
+        b'{"usage": {"prompt_tokens": ' + b"9" * 5000 + b"}}",
+        b'{"choices": [], "x": 1e999}',
+        b'{"choices": [{"finish_reason": 7}]}',
+    ],
+)
+def test_an_event_out_of_bounds_fails_the_stream_in_one_line(data):
+    stream = ChatStream()
+    with pytest.raises(StreamError) as failure:
+        feed_whole(stream, token("a") + b"data: " + data + b"\n\n")
+    assert 0 < len(str(failure.value)) < 300
+    assert str(failure.value).isprintable()
+    assert not stream.whole
+
+
 @given(
     st.lists(
         st.sampled_from([
@@ -210,7 +257,7 @@ def test_no_stream_is_whole_without_a_piece_or_after_a_failure(events):
 
 
 def test_a_request_says_what_is_wanted():
-    codec = ChatCodec(parse_url("http://127.0.0.1:1"), "m", ignore_eos=True)
+    codec = ChatCodec(parse_url("http://127.0.0.1:1"), "m", GenerationOptions())
     head, _, body = codec.encode([{"role": "user", "content": "hi"}], 7).partition(b"\r\n\r\n")
     assert head.startswith(b"POST /v1/chat/completions HTTP/1.1\r\n")
     asked = json.loads(body)

@@ -71,6 +71,15 @@ def chat(tmp_path):
     return lambda server, **options: ChatBench(tmp_path, server.url, **options)
 
 
+def test_impossible_token_counts_are_left_out_and_counted(serve, chat):
+    usage = chunk(event({"choices": [], "usage": {"prompt_tokens": 10**30, "completion_tokens": 2**40}}))
+    load = chat(serve(lambda number, request, connection: [*GOOD[:3], usage, chunk(DONE), GOOD[-1]]))
+    rows, report = load.run(2)
+    assert (report.ok, rows[0]["prompt_tokens"], rows[0]["output_tokens"]) == (len(rows), None, 2)
+    assert sum(report.disbelieved.values()) == len(rows)
+    assert "completion_tokens 1099511627776" in next(iter(report.disbelieved))
+
+
 def test_a_stream_has_its_tokens_on_record(serve, chat):
     load = chat(serve(lambda number, request, connection: GOOD))
     rows, report = load.run(2)

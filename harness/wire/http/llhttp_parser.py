@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import httptools
 
 MAX_HEAD_BYTES = 64 << 10
 MAX_BODY_BYTES = 256 << 20
+MAX_HEADERS = 4096
+MAX_INFORMATIONAL = 100
 COMPRESSED = (b"gzip", b"x-gzip", b"deflate")
+REFUSED = 400  # statuses from here on
 CUT_SHORT = "the connection was closed in the middle of a response"
 
 
@@ -26,6 +29,7 @@ class HttpResponse(NamedTuple):
     timing: bytes  # the value of Server-Timing; empty where there is none
     keep_alive: bool
     size_bytes: int  # on the wire, head included
+    retry_after: bytes = b""  # the value of Retry-After; empty where there is none
 
 
 class LlhttpParser:
@@ -40,6 +44,7 @@ class LlhttpParser:
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._size = self._head_size = self._body_size = 0
+        self._informational = 0  # responses before the one that answers
         self._in_body = False
         self._failure: HttpError | None = None
 
@@ -47,6 +52,11 @@ class LlhttpParser:
     def started(self) -> bool:
         """Whether it holds bytes of a response."""
         return self._open or bool(self._done)
+
+    @property
+    def location(self) -> str:
+        """The header `Location` of the last response; empty where it has none."""
+        return self._header(b"location").decode("latin-1")
 
     def feed(self, data: bytes) -> HttpResponse | None:
         """Take the next bytes. Raises HttpError."""
@@ -84,6 +94,14 @@ class LlhttpParser:
             return self._done.popleft()
         return None
 
+    def cut(self, limit_bytes: int) -> tuple[int, bytes] | None:
+        """Status and beginning of an unfinished body that has reached `limit_bytes`; None before. Raises HttpError."""
+        if not self._in_body or self._body_size < limit_bytes:
+            return None
+        if self._header(b"content-encoding").lower() not in (b"", b"identity"):
+            raise HttpError(f"the compressed body of the response is longer than {limit_bytes} bytes")
+        return self._parser.get_status_code(), b"".join(self._body)[:limit_bytes]
+
     # llhttp calls the following methods.
 
     def on_message_begin(self) -> None:
@@ -95,8 +113,14 @@ class LlhttpParser:
         self._in_body = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header line."""
+        """A header line, or one of a trailer. Raises HttpError."""
         self._headers.append((name.lower(), value.strip()))
+        if len(self._headers) > MAX_HEADERS:
+            self._fail(f"the response has more than {MAX_HEADERS} headers")
+
+    def _fail(self, reason: str) -> NoReturn:
+        self._failure = HttpError(reason)
+        raise self._failure
 
     def on_headers_complete(self) -> None:
         """The body follows."""
@@ -106,14 +130,16 @@ class LlhttpParser:
         """A piece of the body. Raises HttpError."""
         self._body_size += len(body)
         if self._body_size > MAX_BODY_BYTES:
-            self._failure = HttpError(f"the body of the response is longer than {MAX_BODY_BYTES} bytes")
-            raise self._failure
+            self._fail(f"the body of the response is longer than {MAX_BODY_BYTES} bytes")
         self._body.append(body)
 
     def on_message_complete(self) -> None:
         """The response is whole. Raises HttpError."""
         if self._parser.get_status_code() < 200:
             self._in_body = False  # informational; the response itself is still to come
+            self._informational += 1
+            if self._informational > MAX_INFORMATIONAL:
+                self._fail(f"more than {MAX_INFORMATIONAL} informational responses came in place of one that answers")
             self._head_size = 0
             return
         self._finish(keep_alive=self._parser.should_keep_alive())
@@ -124,10 +150,11 @@ class LlhttpParser:
         except HttpError as error:
             self._failure = error
             raise
-        timing = self._header(b"server-timing")
-        self._done.append(HttpResponse(self._parser.get_status_code(), body, timing, keep_alive, self._size))
+        status, timing = self._parser.get_status_code(), self._header(b"server-timing")
+        retry_after = self._header(b"retry-after") if status >= REFUSED else b""
+        self._done.append(HttpResponse(status, body, timing, keep_alive, self._size, retry_after))
         self._open = self._in_body = False
-        self._size = self._head_size = 0
+        self._size = self._head_size = self._informational = 0
 
     def _content(self) -> bytes:
         """The body of the whole response. Raises HttpError."""
