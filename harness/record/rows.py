@@ -113,6 +113,8 @@ COLUMNS = tuple(  # in this order in memory and on disk
         ("output_tokens", "i", "int32", True, "tokens of the response by the server, or its pieces if more"),
         ("usage_tokens", "i", "int32", True, "tokens of the response, by the server's count"),
         ("asked_tokens", "i", "int32", True, "length that was asked for; null where the model may end its turn"),
+        ("cached_tokens", "i", "int32", True, "tokens of the prompt that the server had computed before"),
+        ("result_count", "i", "int32", True, "results in a response that is no stream: embeddings, ranked documents"),
         ("label", "i", "int32", True, "true class of the payload"),
         ("predicted", "i", "int32", True, "class to which the response gives the highest score, where it was read"),
         ("status", "h", "int16", True, "status of HTTP, or the HTTP equivalent of gRPC's"),
