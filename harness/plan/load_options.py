@@ -208,6 +208,13 @@ CHAT = (
         "chat: words of each message: 20, 8-64 or lognormal:20,0.5 (default: lines of the prompts, unchanged)",
         "LENGTH",
     ),
+    LoadOption(
+        "--texts",
+        "texts",
+        parse_length,
+        "embeddings: texts of a request; rerank: its documents (default: 1 and 8)",
+        "LENGTH",
+    ),
     LoadOption("--output-tokens", "output_tokens", parse_length, "chat: tokens of each response", "LENGTH"),
     LoadOption(
         "--lengths",

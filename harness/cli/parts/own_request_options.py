@@ -73,7 +73,7 @@ def own_request(given: dict[str, Any]) -> OwnRequest:
     """The requests that these options describe. Raises UserError."""
     if given["body"] and given["form"]:
         raise UserError("--body: --form makes the body; leave one of the two out")
-    texts = {name: given[name] or "" for name in OF_OWN_REQUESTS}
+    texts: dict[str, Any] = {name: given[name] or "" for name in OF_OWN_REQUESTS}
     return OwnRequest(**{**texts, "form": tuple(given["form"])})
 
 

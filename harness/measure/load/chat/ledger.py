@@ -63,6 +63,8 @@ class StreamLedger(Ledger):
             rows["output_tokens"][row] = stream.output_tokens
             rows["usage_tokens"][row] = stream.usage_tokens
             rows["asked_tokens"][row] = asked_tokens
+            rows["cached_tokens"][row] = stream.cached_tokens
+            rows["result_count"][row] = stream.result_count
             self._unwritten.append(TokenTimes(request, stream.instants_ns))
         return rows
 
