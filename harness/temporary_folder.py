@@ -13,6 +13,7 @@ import re
 import shutil
 import stat
 import tempfile
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,13 +46,17 @@ class OwnedFolder:
             self.path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{kind}-", dir=parent))
             with contextlib.suppress(FileNotFoundError, BlockingIOError):  # another process took it for orphaned
                 self._lock = _locked(self.path, os.O_CREAT)
+        self._removal = weakref.finalize(self, _remove, self.path, self._lock, os.getpid())  # at the latest at exit
 
     def remove(self) -> None:
         """Remove the folder. Does nothing a second time."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        self._removal()
+
+
+def _remove(path: Path, lock: int, owner: int) -> None:
+    if os.getpid() == owner:  # and not a fork of it
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(lock)
 
 
 def remove_orphaned_folders(parent: Path | None = None) -> None:

@@ -16,17 +16,18 @@ ROOMS = {  # a room, and the rooms that it may import, by whatever kind of impor
     "plan": "wire",
     "record": "plan",
     "measure": "wire plan record",
-    "judge": "plan record",
-    "run": "plan record measure judge",
+    "search": "plan",
+    "judge": "plan record search",
+    "run": "plan record measure judge search",
     "training": "wire plan record measure judge run",
     "calibration": "wire plan record measure judge run",
     "users": "measure plan",
-    "cli": "wire plan record measure judge run training calibration targets reports",
+    "cli": "wire plan record measure judge run search training calibration targets reports",
     "targets": "wire plan record training",
     "scenarios": "users",
     "reports": "wire plan record judge training calibration",
 }
-IN_HARNESS = ("wire", "plan", "record", "measure", "judge", "run", "training", "calibration", "users", "cli")
+IN_HARNESS = ("wire", "plan", "record", "measure", "search", "judge", "run", "training", "calibration", "users", "cli")
 MOST_MODULES = 15  # side by side in one folder
 # What is known to break a rule still. A list may only shrink: an entry that is no longer needed fails its test.
 KNOWN_IMPORTS: set[tuple[str, str]] = set()

@@ -8,7 +8,7 @@ import click
 
 from harness.cli.parts.option_groups import GroupedCommand
 from harness.cli.parts.options import RESUME_OPTION, load_options
-from harness.cli.parts.plan_request import make_draft, refuse_beside_resume
+from harness.cli.parts.plan_request import make_draft, refuse_beside_resume, was_given
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,4 +42,4 @@ def command(knobs: tuple[str, ...], resume: Path | None, **given: Any) -> int:
         raise UserError("--rate, --arrivals: `capacity` looks for the rate of Poisson arrivals itself; leave them out")
     given |= {"arrivals": "closed", "capacity": True}  # it begins with what a closed loop reaches
     draft = make_draft(knobs, (FIRST_USERS,), 1, given)
-    return run_or_plan(draft, given, gated=given["slo"] is not None)
+    return run_or_plan(draft, given, gated=was_given("slo"))

@@ -11,6 +11,7 @@ import msgspec
 
 from harness.errors import UserError
 from harness.text_file import open_table
+from harness.wire.language.generation_options import GenerationOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,21 +41,19 @@ class Length(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.low}" if self.low == self.high else f"{self.low}-{self.high}"
 
 
-class ChatShape(msgspec.Struct, frozen=True, kw_only=True):
-    """The conversations of a load.
+class ChatShape(GenerationOptions, frozen=True, kw_only=True):
+    """The conversations of a load, and what their requests have in common.
 
     A conversation has `turns` turns, and its context grows with each. A user's message has `prompt_words` words (None:
     a line of the prompt bank, unchanged) and its response at most `output_tokens` tokens; or both come from the file
-    `lengths`, line after line. `ignore_eos` asks the server to generate all of these tokens, so that responses have the
-    lengths that were drawn. A response without any output is an error, unless `allow_empty`.
+    `lengths`, line after line.
     """
 
     turns: Length = Length(low=1, high=3)
     prompt_words: Length | None = None
     output_tokens: Length = Length(low=8, high=64)
+    texts: Length | None = None  # of a request for embeddings or a ranking; None: what is usual there
     lengths: str | None = None  # path of a CSV file
-    ignore_eos: bool = True
-    allow_empty: bool = False
     prompts: str | None = None  # path of a text file with a message per line
 
 

@@ -49,6 +49,8 @@ class Knob:
     unavailable: tuple[tuple[Value, str], ...] = ()  # choices that this machine lacks, each with the remedy
     owner: Owner = Owner.TARGET
     apply: Apply = Apply.RESTART
+    tuned: tuple[Value, ...] = ()  # values that `tune` tries where no knob is named; empty: it leaves the knob alone
+    needs: tuple[tuple[str, tuple[Value, ...]], ...] = ()  # other knobs and the values without which it has no effect
 
     @property
     def legal(self) -> str:
@@ -151,6 +153,11 @@ class KnobSet:
     def conflict_in(self, setting: Mapping[str, Value]) -> str | None:
         """Why `setting`, with the defaults for what it leaves out, is impossible; None where it is possible."""
         return self.conflict({**self.defaults(), **setting})
+
+    def has_effect(self, name: str, setting: Mapping[str, Value]) -> bool:
+        """Whether knob `name` changes anything in `setting`, with the defaults for what that leaves out."""
+        complete = {**self.defaults(), **setting}
+        return all(complete[other] in values for other, values in self[name].needs)
 
     def known_words(self, words: Iterable[str]) -> list[str]:
         """Those of `words` (name=value) that name a knob of this set."""

@@ -18,6 +18,7 @@ from harness.plan.load_settings import CHECK_MODES, LoadSettings
 from harness.plan.option_text import (
     choice,
     number,
+    parse_extra_body,
     parse_path,
     parse_positive_seconds,
     parse_seconds,
@@ -26,6 +27,8 @@ from harness.plan.option_text import (
     seconds_text,
     whole,
 )
+from harness.wire.language.generation_options import LENGTH_FIELDS
+from harness.wire.own.expectation_text import EXAMPLE, parse_expectation
 from harness.wire.protocols import PROTOCOLS, protocol_named
 
 if TYPE_CHECKING:
@@ -79,6 +82,11 @@ def _parse_protocol(text: str, flag: str) -> str:
     return protocol_named(text)
 
 
+def _parse_expectation(text: str, flag: str) -> str:
+    parse_expectation(text, flag)
+    return text
+
+
 def _default_text(field: str) -> str:
     """The default of a field as a user would write it; empty where there is none."""
     for struct in (LoadSettings, ChatShape, *KINDS.values()):
@@ -108,6 +116,14 @@ SETTINGS = (
         choice(CHECK_MODES),
         "which responses to compare with the model's own offline predictions: all, sample or off",
         "|".join(CHECK_MODES),
+    ),
+    LoadOption(
+        "--expect",
+        "expect",
+        _parse_expectation,
+        f"what a good response is, for example '{EXAMPLE}' (conditions on status, body and values of JSON): others are "
+        "wrong, and these count as checked",
+        "CONDITIONS",
     ),
     LoadOption(
         "--tolerance",
@@ -192,6 +208,13 @@ CHAT = (
         "chat: words of each message: 20, 8-64 or lognormal:20,0.5 (default: lines of the prompts, unchanged)",
         "LENGTH",
     ),
+    LoadOption(
+        "--texts",
+        "texts",
+        parse_length,
+        "embeddings: texts of a request; rerank: its documents (default: 1 and 8)",
+        "LENGTH",
+    ),
     LoadOption("--output-tokens", "output_tokens", parse_length, "chat: tokens of each response", "LENGTH"),
     LoadOption(
         "--lengths",
@@ -206,6 +229,35 @@ CHAT = (
         parse_switch,
         "chat: on asks for all tokens that were drawn, off lets the model end its turn",
         "on|off",
+    ),
+    LoadOption(
+        "--min-tokens",
+        "min_tokens",
+        parse_switch,
+        "chat: on also asks for the drawn number of tokens at least (`min_tokens` of vLLM and others)",
+        "on|off",
+    ),
+    LoadOption(
+        "--stream",
+        "stream",
+        parse_switch,
+        "chat: on asks for the response piece by piece, off for one document at its end",
+        "on|off",
+    ),
+    LoadOption(
+        "--extra-body",
+        "extra_body",
+        parse_extra_body,
+        'chat: a JSON object whose fields every request has, such as \'{"top_p": 0.9, "stop": ["END"]}\', or @FILE; '
+        "null leaves a field of ours out (temperature, stream_options)",
+        "JSON",
+    ),
+    LoadOption(
+        "--length-field",
+        "length_field",
+        choice(LENGTH_FIELDS),
+        "chat: the field that holds the number of output tokens (default: what the first request finds out)",
+        "NAME",
     ),
     LoadOption(
         "--allow-empty",

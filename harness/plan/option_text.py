@@ -5,10 +5,12 @@ Each parser takes the text and the flag that it was given to, and raises a UserE
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError, unknown_name
 from harness.wire.tolerance import Tolerance
@@ -18,6 +20,18 @@ if TYPE_CHECKING:
 
 WEEK_S = 7 * 86_400.0
 _TIME = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(us|ms|s|m|h)?")
+_SET_ELSEWHERE = {
+    "model": "--model",
+    "messages": "the load",
+    "prompt": "the load",
+    "input": "the load",
+    "stream": "--stream",
+    "max_tokens": "--output-tokens",
+    "max_completion_tokens": "--output-tokens and --length-field",
+    "max_output_tokens": "--output-tokens",
+    "min_tokens": "--min-tokens",
+    "ignore_eos": "--ignore-eos",
+}
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -115,6 +129,22 @@ def parse_tolerance(text: str, flag: str) -> Tolerance:
     if not (0 <= relative < math.inf and 0 <= absolute < math.inf):
         raise UserError(f"{flag} {text}: write a share of the expected value, and after a comma an absolute difference")
     return Tolerance(relative, absolute)
+
+
+def parse_extra_body(text: str, flag: str) -> dict[str, Any]:
+    """A JSON object, or `@FILE` with one. Raises UserError, also for a field that other options set."""
+    try:
+        fields = json.loads(Path(text[1:]).read_bytes() if text.startswith("@") else text)
+    except OSError as error:
+        raise UserError(f"{flag} {text}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise UserError(f"{flag}: no JSON ({error}); write for example '{{\"top_p\": 0.9}}'") from error
+    if not isinstance(fields, dict):
+        raise UserError(f"{flag}: it must be a JSON object, for example '{{\"top_p\": 0.9}}'")
+    for name, instead in _SET_ELSEWHERE.items():
+        if name in fields:
+            raise UserError(f"{flag}: {name} is set by {instead}; leave it out")
+    return fields
 
 
 def parse_path(text: str, flag: str) -> str:

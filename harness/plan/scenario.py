@@ -13,7 +13,7 @@ import msgspec
 from harness.child_process import run_to_end
 from harness.errors import ExitCode, UserError, unknown_name
 from harness.plan.load_knobs import MIX
-from harness.plan.request_mix import RequestClass, parse_mix
+from harness.plan.request_mix import CHAT, RequestClass, parse_mix
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +45,11 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     def own_mix(self) -> str:
         """The scenario's mix, or all of its classes with equal weights."""
         return self.mix or "+".join(self.classes)
+
+    @property
+    def chats(self) -> bool:
+        """Whether any of its requests is one to a language model."""
+        return any(each.verb == CHAT for each in self.classes.values())
 
     def verbs(self, mix: str) -> set[str]:
         """The verbs of the request classes in `mix`. Raises UserError for a class that the scenario does not have."""
@@ -90,7 +95,7 @@ def find_scenario(name: str) -> str:
 
 def scenario_name(path: str) -> str:
     """The name by which `find_scenario` finds the locustfile on any machine; the path of one that is not ours."""
-    ours = Path(path).resolve().parent == SCENARIOS.resolve()
+    ours = Path(path).is_file() and Path(path).resolve().parent == SCENARIOS.resolve()
     return Path(path).stem if ours else path
 
 

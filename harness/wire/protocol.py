@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.wire.codec import Codec
+    from harness.wire.language.generation_options import GenerationOptions
+    from harness.wire.language.text_codec import TextCodec
     from harness.wire.payload_bank import BankMeta
     from harness.wire.server_url import ServerUrl
 
@@ -30,10 +32,10 @@ class WireProtocol:
     """One protocol, as the registry in `harness.wire.protocols` lists it.
 
     `make_codec(url, meta)` makes the codec for one model of one server; None where requests are not made of payloads
-    (conversations). `post_path(model)` is where whole request bodies of the user's own are posted; None where bodies
-    are no JSON. `is_spoken(url, model)` asks a server whether it speaks the protocol. `read_meta(url, model)` reads
-    names, shapes and datatype from the server's own metadata; None where the protocol has none. Both raise UserError
-    where the server does not respond.
+    but of texts: then `make_text_codec(url, model, options)` makes it. `post_path(model)` is where whole request bodies
+    of the user's own are posted; None where bodies are no JSON. `is_spoken(url, model)` asks a server whether it speaks
+    the protocol. `read_meta(url, model)` reads names, shapes and datatype from the server's own metadata; None where
+    the protocol has none. Both raise UserError where the server does not respond.
     """
 
     name: str
@@ -41,6 +43,7 @@ class WireProtocol:
     transport: Transport = Transport.HTTP
     aliases: tuple[str, ...] = ()
     make_codec: Callable[[ServerUrl, BankMeta], Codec] | None = None
+    make_text_codec: Callable[[ServerUrl, str, GenerationOptions], TextCodec] | None = None
     post_path: Callable[[str], str] | None = None
     is_spoken: Callable[[ServerUrl, str], bool] = lambda _url, _model: False
     read_meta: Callable[[ServerUrl, str], BankMeta] | None = None
@@ -50,5 +53,5 @@ class WireProtocol:
 
     @property
     def chats(self) -> bool:
-        """Whether it carries conversations instead of payloads."""
-        return self.make_codec is None
+        """Whether it carries texts for a language model instead of payloads."""
+        return self.make_text_codec is not None

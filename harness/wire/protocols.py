@@ -6,24 +6,32 @@ from typing import TYPE_CHECKING
 
 from harness.errors import UserError, unknown_name
 from harness.wire.grpc.codec import GRPC
+from harness.wire.grpc.own_service import OWN_SERVICE
 from harness.wire.http import plain_json
 from harness.wire.http.chat_completions import OPENAI
 from harness.wire.http.open_inference import HTTP_BINARY, HTTP_JSON
-from harness.wire.http.raw_bodies import BODY, BodyCodec
+from harness.wire.http.raw_bodies import BODY, HTTP, BodyCodec
 from harness.wire.http.tf_serving import TFS
+from harness.wire.language.anthropic_messages import ANTHROPIC
+from harness.wire.language.completions import COMPLETIONS
+from harness.wire.language.embeddings import EMBEDDINGS
+from harness.wire.language.openai_responses import RESPONSES
+from harness.wire.language.rerank import RERANK
 from harness.wire.protocol import AUTO, WireProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.wire.codec import Codec
+    from harness.wire.language.generation_options import GenerationOptions
+    from harness.wire.language.text_codec import TextCodec
     from harness.wire.payload_bank import BankMeta
     from harness.wire.server_url import ServerUrl
 
+PAYLOADS = (HTTP_JSON, HTTP_BINARY, GRPC, TFS, HTTP, OWN_SERVICE)
+TEXTS = (OPENAI, COMPLETIONS, RESPONSES, ANTHROPIC, EMBEDDINGS, RERANK)
 # In the order in which a server is asked which of them it speaks.
-PROTOCOLS: dict[str, WireProtocol] = {
-    protocol.name: protocol for protocol in (HTTP_JSON, HTTP_BINARY, GRPC, TFS, OPENAI)
-}
+PROTOCOLS: dict[str, WireProtocol] = {protocol.name: protocol for protocol in (*PAYLOADS, *TEXTS)}
 # Protocols whose name holds a form, by the prefix of the name.
 FAMILIES: dict[str, Callable[[str], WireProtocol]] = {plain_json.PREFIX: plain_json.protocol_of}
 
@@ -49,6 +57,15 @@ def chats(name: str) -> bool:
     return name not in ("", AUTO) and find_protocol(name).chats
 
 
+def make_text_codec(name: str, url: ServerUrl, model: str, options: GenerationOptions) -> TextCodec:
+    """The codec of a protocol for one language model. Raises UserError where it carries no texts."""
+    protocol = find_protocol(name)
+    if protocol.make_text_codec is None:
+        able = [each.name for each in PROTOCOLS.values() if each.chats]
+        raise UserError(f"{protocol.name}: it carries no texts; choose {', '.join(able)}", subject="protocol")
+    return protocol.make_text_codec(url, model, options)
+
+
 def make_codec(name: str, url: ServerUrl, meta: BankMeta) -> Codec:
     """The codec of a protocol for one model. Raises UserError where it does not carry the payloads of `meta`."""
     protocol = find_protocol(name)
@@ -57,7 +74,7 @@ def make_codec(name: str, url: ServerUrl, meta: BankMeta) -> Codec:
             f"{protocol.name}: it carries conversations; choose a scenario that has some, such as scenarios/agent.py",
             subject="protocol",
         )
-    if meta.datatype != BODY:
+    if meta.datatype != BODY or protocol is OWN_SERVICE:
         return protocol.make_codec(url, meta)
     if protocol.post_path is None:
         able = [each.name for each in PROTOCOLS.values() if each.post_path]
@@ -65,4 +82,4 @@ def make_codec(name: str, url: ServerUrl, meta: BankMeta) -> Codec:
             f"{protocol.name}: it does not carry whole request bodies; choose {', '.join(able)} or json:PATH",
             subject="protocol",
         )
-    return BodyCodec(protocol.name, url, protocol.post_path(meta.model))
+    return BodyCodec(protocol.name, url, protocol.post_path(meta.model), meta.request)

@@ -93,6 +93,9 @@ class Nobody:
     def on_free(self, connection, done_ns, *, failed):
         pass
 
+    def on_refused(self, connection, done_ns, wait_ns):
+        pass
+
 
 class Ours:
     """The load's engine, one request at a time."""

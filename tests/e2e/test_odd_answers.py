@@ -97,6 +97,13 @@ def test_a_doubtful_form_of_answers_is_a_finding(odd, mode, kind):
     assert point["meets_slo"] is (True if mode == "usage0" else None)
 
 
+def test_requests_that_are_all_refused_are_few_and_no_success(odd):
+    done, result = odd("refuse", "run", *CHAT, "--concurrency", "8", "--slo", "none")
+    (point,) = result["points"]
+    assert (done.returncode in (4, 7), point["counts"]["ok"]) == (True, 0)
+    assert 8 <= point["counts"]["rejected"] <= 8 * 10  # with a wait that grows, not thousands
+
+
 def test_reasoning_and_tool_calls_are_tokens(odd):
     _, result = odd("reasoning", "run", *CHAT, "--concurrency", "2", "--ignore-eos", "off")
     stream = result["points"][0]["stream"]

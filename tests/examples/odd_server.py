@@ -11,6 +11,7 @@ GAP_S = 0.003
 STREAM = "text/event-stream"
 DONE = b"data: [DONE]\n\n"
 OPEN = 0
+REFUSED = []
 ROOM = 3  # streams at once in mode `overload`
 
 
@@ -53,6 +54,7 @@ STREAMS = {
     ] + [piece("stop") + usage(n) + DONE],
     "short": lambda _: [piece(content="w "), piece("stop") + usage(1) + DONE],
     "overload": good,
+    "refuse": good,
 }  # fmt: skip
 OUTPUT = {"name": "y", "datatype": "FP32", "shape": [1, 2]}
 BODIES = {
@@ -91,6 +93,8 @@ async def respond(mode, head, body, writer):
         write_whole(writer, json.dumps(METADATA).encode())
     elif head.startswith(b"GET /v1/models ") and mode in STREAMS:
         write_whole(writer, b'{"object":"list","data":[{"id":"m","object":"model"}]}')
+    elif head.startswith(b"POST") and mode == "refuse" and REFUSED.append(1) is None and len(REFUSED) > 1:
+        write_whole(writer, b'{"error":{"message":"Rate limit reached"}}', 429)  # all but the first request
     elif head.startswith(b"POST") and mode in STREAMS:
         await stream(mode, body, writer)
     elif head.startswith(b"POST"):

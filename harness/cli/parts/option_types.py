@@ -80,11 +80,11 @@ class SloType(click.ParamType[Slo | None]):
     name = "bounds"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Slo | None:
-        """An Slo; None for `none`."""
+        """An Slo; one without bounds for `none`."""
         del param, ctx
-        if isinstance(value, Slo) or value is None or value == "none":
-            return None if value == "none" else value
-        return parse_slo(value)
+        if isinstance(value, Slo) or value is None:
+            return value
+        return Slo(bounds=()) if value == "none" else parse_slo(value)
 
 
 class Address(click.ParamType[str]):

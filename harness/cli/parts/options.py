@@ -10,6 +10,7 @@ import click
 
 from harness.cli.parts.external_server_options import EXTERNAL_SERVER_OPTIONS
 from harness.cli.parts.option_types import DURATION, SEED, Address, Parsed, Share, SloType
+from harness.cli.parts.own_request_options import OWN_REQUEST_OPTIONS
 from harness.plan.load_options import ARRIVALS, CHAT, SETTINGS
 from harness.plan.scenario import find_scenario, read_scenario
 from harness.wire.credentials import HEADERS, TLS_CA, TOKEN_FILE, Access, own_headers, parse_header
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SCENARIO = "predict"
 DEFAULT_SLO = "p99<50ms"
+STREAM_SLO = "ttft_p90<500ms,itl_p99<50ms"  # where requests are those of a language model
 
 
 def _for_children(name: str, path: str | None) -> str | None:
@@ -78,7 +80,9 @@ def _take_defaults(ctx: click.Context, param: click.Parameter, value: str) -> st
     del param
     path = find_scenario(value)
     if Path(path).is_file():
-        ctx.default_map = {**(ctx.default_map or {}), **read_scenario(path).defaults}
+        scenario = read_scenario(path)
+        slo = {"slo": STREAM_SLO} if scenario.chats else {}
+        ctx.default_map = {**(ctx.default_map or {}), **slo, **scenario.defaults}
     return value
 
 
@@ -107,6 +111,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="The model to serve, or its name on a URL.  [default: the scenario's, digits-mlp for predict]",
     ),
     *EXTERNAL_SERVER_OPTIONS,
+    *OWN_REQUEST_OPTIONS,
     click.option(
         "--scenario",
         default=DEFAULT_SCENARIO,
@@ -151,8 +156,8 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         type=SloType(),
         default=None,
         metavar="BOUNDS",
-        help="The latency limit, for example 'p99<50ms,errors<1%'; if given, missing it is exit code 5. "
-        f"[default: {DEFAULT_SLO}, not enforced]",
+        help="The latency limit, for example 'p99<50ms,errors<1%'; or none; if given, missing it is exit code 5. "
+        f"[default: {DEFAULT_SLO}, of language models {STREAM_SLO}, not enforced]",
     ),
     click.option(
         "--load-processes",

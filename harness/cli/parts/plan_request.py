@@ -12,6 +12,7 @@ import msgspec
 
 from harness.cli.parts.external_server_options import external_server_fields
 from harness.cli.parts.options import DEFAULT_SLO
+from harness.cli.parts.own_request_options import OF_OWN_REQUESTS, own_request, with_own_requests
 from harness.errors import UserError
 from harness.plan.arrivals import KINDS, Replay, has_field
 from harness.plan.chat_shape import read_lengths
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from harness.plan.load_settings import LoadSettings
+    from harness.plan.slo import Slo
     from harness.plan.target_spec import TargetSpec
 
 BESIDE_RESUME = {"resume", "budget", "as_json", "token_file", "tls_ca", "header"}
@@ -58,7 +60,7 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
         repeats=repeats,
         precision=given["precision"],
         budget_seconds=_budget(given),
-        slo=given["slo"] or parse_slo(DEFAULT_SLO),
+        slo=_slo(given["slo"], capacity=given.get("capacity", False)),
         capacity=given.get("capacity", False),
         isolate=given["isolate"],
         load_processes=given["load_processes"],
@@ -68,7 +70,7 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
         **external_server_fields(given),
     )
     return Draft(
-        plan=plan,
+        plan=with_own_requests(plan, own_request(given), spec),
         spec=spec,
         words=words,
         concurrency=concurrency,
@@ -77,6 +79,14 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
         max_seconds=_max_seconds(given),
         budget_given=was_given("budget"),
     )
+
+
+def _slo(given: Slo | None, *, capacity: bool) -> Slo | None:
+    """The limit that was given, or the default one; None for `--slo none`. Raises UserError."""
+    slo = parse_slo(DEFAULT_SLO) if given is None else given
+    if capacity and not slo.bounds:
+        raise UserError("--slo none: a capacity is the highest rate within a limit; give one, such as 'p99<50ms'")
+    return slo if slo.bounds else None
 
 
 def _read_files(settings: LoadSettings, arrivals: dict[str, Any]) -> None:
@@ -107,7 +117,7 @@ def _refuse_without_effect(words: tuple[str, ...], kind: str, spec: TargetSpec) 
     effects = (
         (("concurrency",), kind == "closed", "a closed loop, which has no rate"),
         (("concurrency",), "concurrency" not in named, "levels that the knob concurrency does not give"),
-        (("payloads", "reference", "shape", "metrics"), external, "a server that is not ours"),
+        (("payloads", "reference", "shape", "metrics", *OF_OWN_REQUESTS), external, "a server that is not ours"),
     )
     for names, have_effect, of in effects:
         if not have_effect:

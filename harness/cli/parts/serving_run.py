@@ -18,12 +18,12 @@ from harness.measure.load.locust.workers.pairing import PAIRING, new_secret
 from harness.measure.load_command import worker_command
 from harness.measure.target.session import open_session
 from harness.plan.make_plan import estimated_seconds, make_plan, model_of
-from harness.plan.request_mix import CHAT
 from harness.plan.scenario import read_scenario
 from harness.plan.target_spec import UrlTarget
 from harness.record.run_dir import RunDir
 from harness.run.capacity import run_capacity
 from harness.run.events import Note, progress_events
+from harness.run.paired_run import run_paired
 from harness.run.race_run import run_race
 from harness.run.sweep import SweepJob, run_sweep
 from harness.wire.protocols import chats
@@ -38,16 +38,23 @@ if TYPE_CHECKING:
     from reports.report_input import ReportInput
 
 
+def measure_pair(plan: Plan, *, out: str | None, as_json: bool) -> int:
+    """Run a paired plan and show the comparison. Returns the exit code. Raises UserError, RunError."""
+    run = ServingRun.begin(plan, out=out, gated=False)
+    run.keep_envelope()
+    return run.measure(as_json=as_json)
+
+
 def run_or_plan(draft: Draft, given: dict[str, Any], *, gated: bool) -> int:
     """Run the plan of the draft, or print it with --dry-run. Returns the exit code. Raises UserError."""
     from reports.text.terminal_text import plan_text
 
-    plan = _checked_plan(draft)
+    plan = checked_plan(draft)
     if given.get("dry_run"):
         seconds = estimated_seconds(plan, None if isinstance(draft.spec, UrlTarget) else draft.spec.knobs)
         document = {"plan": plan, "estimated_seconds": seconds}
         return show_plan(document, plan_text(plan, seconds), as_json=given["as_json"])
-    run = ServingRun.begin(plan, out=given["out"], gated=gated)
+    run = ServingRun.begin(plan, out=given["out"], gated=gated and plan.slo is not None)
     run.keep_envelope()
     return run.measure(as_json=given["as_json"])
 
@@ -87,7 +94,9 @@ class ServingRun(RunFrame[RunDir]):
                 listener(Note(f"they ask for the pairing secret, which is in no file: {secret}"))
             on_point = partial(append_point, self.folder.path, plan)
             job = SweepJob(plan, self.folder, session, isolation, listener, on_point, self._summaries)
-            if plan.capacity:
+            if plan.pairing is not None:
+                run_paired(job, lambda longer: self._keep(plan=longer))
+            elif plan.capacity:
                 run_capacity(job, lambda longer: self._keep(plan=longer))
             elif plan.budget_seconds is not None:
                 run_race(job, lambda longer: self._keep(plan=longer))
@@ -116,6 +125,10 @@ class ServingRun(RunFrame[RunDir]):
         """Whether any trial has begun."""
         return self.folder.has_trials(self.folder.read().plan)
 
+    def has_rows(self) -> bool:
+        """Whether any load process has written rows."""
+        return any(self.folder.path.glob("trials/*/requests*.arrow"))
+
     def report(self) -> ReportInput:
         """Judge everything that the folder holds."""
         from reports.report_input import ReportInput
@@ -132,7 +145,8 @@ class ServingRun(RunFrame[RunDir]):
         )
 
 
-def _checked_plan(draft: Draft) -> Plan:
+def checked_plan(draft: Draft) -> Plan:
+    """The plan of a draft. Raises UserError where it cannot be run here."""
     scenario = read_scenario(draft.plan.scenario)
     _refuse_what_cannot_talk(draft, scenario)
     model = model_of(draft, scenario)
@@ -145,7 +159,7 @@ def _checked_plan(draft: Draft) -> Plan:
 
 def _refuse_what_cannot_talk(draft: Draft, scenario: Scenario) -> None:
     """Raise UserError where a scenario that chats has a target that does not, or the other way round."""
-    scenario_chats, target = CHAT in scenario.verbs("+".join(scenario.classes)), draft.plan.target
+    scenario_chats, target = scenario.chats, draft.plan.target
     if isinstance(draft.spec, UrlTarget) or scenario_chats == chats(draft.spec.protocol):
         return
     if scenario_chats:

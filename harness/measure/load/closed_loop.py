@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from harness.measure.load.engine import Engine
     from harness.measure.load.phases import Phases
 
-BACK_OFF_NS = 100 * NS_PER_MS  # after a refused connection, so that it does not become a busy loop
+BACK_OFF_NS = 100 * NS_PER_MS  # after a refused connection or request, so that it does not become a busy loop
+LONGEST_BACK_OFF_NS = 20 * BACK_OFF_NS
 
 
 class ClosedLoop:
@@ -31,6 +32,7 @@ class ClosedLoop:
         self._think_ns = think_ns
         self._users: dict[int, Connection] = {}
         self._thinking: list[tuple[int, int, Connection]] = []  # a heap by due time, then order of entry
+        self._refusals: dict[Connection, int] = {}  # in a row, of users whose last request was refused
         self._entries = count()
         self._next_user = 0
         self._stopped = False
@@ -77,6 +79,8 @@ class ClosedLoop:
 
     def on_free(self, connection: Connection, done_ns: int, *, failed: bool) -> None:
         """Send the user's next request, after its think time."""
+        if self._refusals:
+            self._refusals.pop(connection, None)
         if connection.leaving or self._stopped:
             connection.close()
         elif failed and connection.sent_ns == ABSENT:
@@ -85,6 +89,17 @@ class ClosedLoop:
             self._schedule(connection, done_ns + self._think_ns)
         elif done_ns < self._phases.measure_end_ns:
             self._engine.launch(connection, done_ns)
+
+    def on_refused(self, connection: Connection, done_ns: int, wait_ns: int | None) -> None:
+        """Send the user's next request after the time that the server asks for, or else after a growing one."""
+        if connection.leaving or self._stopped:
+            connection.close()
+            return
+        if wait_ns is None:
+            refusals = self._refusals.get(connection, 0)
+            self._refusals[connection] = refusals + 1
+            wait_ns = min(BACK_OFF_NS << min(refusals, 10), LONGEST_BACK_OFF_NS)
+        self._schedule(connection, done_ns + max(self._think_ns, wait_ns))
 
     def _schedule(self, connection: Connection, due_ns: int) -> None:
         if not self._stopped:

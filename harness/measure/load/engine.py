@@ -13,18 +13,20 @@ from harness.clock import NS_PER_MS, NS_PER_S, NS_PER_US, monotonic_ns
 from harness.measure.load.connections.connection import AWAITING, CONNECTING, IDLE
 from harness.measure.load.loop_health import TICK_NS
 from harness.measure.load.phases import NEVER_NS
+from harness.measure.load.retry_after import retry_after_ns
 from harness.record.rows import ABSENT, Outcome
 from harness.timerfd import TimerFd
+from harness.wire.http.llhttp_parser import REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.measure.load.connections.connection import Connection, ConnectionListener
-    from harness.measure.load.connections.llhttp_parser import HttpResponse
     from harness.measure.load.ledger import Ledger
     from harness.measure.load.loop_health import LoopMonitor
     from harness.measure.load.payloads.client_preprocessing import ClientPreprocessor
     from harness.measure.load.payloads.response_check import Check
+    from harness.wire.http.llhttp_parser import HttpResponse
 
     ConnectionMaker = Callable[[ConnectionListener, int], Connection]
 
@@ -34,6 +36,7 @@ BUSY_EVENTS = 4  # with as many at once more are likely on their way: poll again
 SPIN_NS = 150 * NS_PER_US  # a timer wakes up about this late, so the last part of a wait is busy waiting
 MAX_SPIN_SHARE = 0.5
 SWEEP_TICKS = 2
+SERVER_ERROR, UNAVAILABLE = 500, 503
 
 
 class DueTimes(Protocol):
@@ -48,6 +51,9 @@ class DueTimes(Protocol):
 
     def on_free(self, connection: Connection, done_ns: int, *, failed: bool) -> None:
         """The request of `connection` has ended, with a response or a failure."""
+
+    def on_refused(self, connection: Connection, done_ns: int, wait_ns: int | None) -> None:
+        """The server has refused the request. It asks its client to wait so long (None: it says nothing)."""
 
 
 class Timeouts:
@@ -235,8 +241,15 @@ class Engine:
 
     def on_response(self, connection: Connection, response: HttpResponse, done_ns: int) -> None:
         """Record the response; the connection is free."""
-        self._ledger.responded(connection, response, done_ns)
-        self._arrivals.on_free(connection, done_ns, failed=False)
+        outcome = self._ledger.responded(connection, response, done_ns)
+        if (
+            outcome
+            and response.status >= REFUSED
+            and (response.status < SERVER_ERROR or response.status == UNAVAILABLE)
+        ):
+            self._arrivals.on_refused(connection, done_ns, retry_after_ns(response.retry_after))
+        else:
+            self._arrivals.on_free(connection, done_ns, failed=False)
 
     def on_failure(self, connection: Connection, outcome: Outcome, text: str) -> None:
         """Record the failure; the connection is free."""
@@ -285,4 +298,7 @@ class _NoArrivals:
         """Never called."""
 
     def on_free(self, connection: Connection, done_ns: int, *, failed: bool) -> None:
+        """Does nothing."""
+
+    def on_refused(self, connection: Connection, done_ns: int, wait_ns: int | None) -> None:
         """Does nothing."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from harness.measure.load.connections.connection import Connection
     from harness.measure.load.engine import Engine
     from harness.measure.load.phases import Phases
-    from harness.plan.arrivals import Offsets
+    from harness.plan.arrivals.open_loop import Offsets
 
 
 class OpenLoop:
@@ -70,6 +70,11 @@ class OpenLoop:
     def on_free(self, connection: Connection, done_ns: int, *, failed: bool) -> None:
         """Keep the connection for another request."""
         del done_ns, failed
+        self._free.append(connection)
+
+    def on_refused(self, connection: Connection, done_ns: int, wait_ns: int | None) -> None:
+        """Keep the connection for another request: arrivals wait for nothing."""
+        del done_ns, wait_ns
         self._free.append(connection)
 
     def _advance(self) -> None:

@@ -71,6 +71,10 @@ class UserSchedule:
         """As in `ClosedLoop`."""
         self._loop.on_free(connection, done_ns, failed=failed)
 
+    def on_refused(self, connection: Connection, done_ns: int, wait_ns: int | None) -> None:
+        """As in `ClosedLoop`."""
+        self._loop.on_refused(connection, done_ns, wait_ns)
+
     def _advance(self) -> None:
         self._event = next(self._events, None)
         offset_ns = self._length_ns if self._event is None else self._event[0]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from harness.measure.target.statistics_reader import StatisticsReader
     from harness.plan.knobs import Setting
     from harness.record.model_card import ModelCard
+    from harness.wire.language.first_request import Accepted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,3 +54,4 @@ class Endpoint:
     statistics_reader: StatisticsReader | None = None  # None: the server has no statistics that can be read
     class_banks: Mapping[str, Path] = field(default_factory=dict)  # by verb, for the verbs other than predict
     tls_ca: Path | None = None  # the certificate authority of the target's own certificate
+    accepted: Accepted | None = None  # the fields that the server of a language model takes; None: it was not asked

@@ -13,20 +13,30 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from harness.errors import UserError
+from harness.measure.target.own_requests import own_bank, service_bank
 from harness.measure.target.payload_file import BODIES, read_arrays, read_bodies
 from harness.measure.target.prepared_model import prepare_bank
 from harness.plan.target_spec import project_targets
 from harness.temporary_folder import OwnedFolder
-from harness.wire.http.raw_bodies import BODY
+from harness.wire.grpc.own_service import OWN_SERVICE
+from harness.wire.http.raw_bodies import BODY, HTTP
+from harness.wire.language.first_request import ask_first
+from harness.wire.own.expectation_text import expectation_of
+from harness.wire.own.own_request import OwnRequest
 from harness.wire.payload_bank import FREE, Bank, BankMeta, random_bank
 from harness.wire.protocols import chats, find_protocol
 from harness.wire.server_probe import ask_once, read_meta
+from harness.wire.server_url import parse_url
 from harness.wire.tensors import held, json_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.plan.plan import Plan
+    from harness.wire.language.first_request import Accepted
+
+
+NONE = OwnRequest()
 
 
 class BankFile(NamedTuple):
@@ -43,6 +53,7 @@ class ExternalPayloads:
         self._plan = plan
         self._folder = OwnedFolder("payloads")
         self._made: dict[tuple[str, str, str], BankFile] = {}
+        self._accepted: dict[tuple[str, str, str], Accepted] = {}
 
     def bank_for(self, url: str, protocol: str, model: str, given: Path | None = None) -> BankFile:
         """The bank for `model`; `given` is the bank of a recipe's reference model. Raises UserError.
@@ -55,11 +66,24 @@ class ExternalPayloads:
         if key not in self._made:
             named = self._plan.payloads or self._plan.reference
             bank = Bank.load(given) if given and not named else external_bank(self._choice(url, protocol, model))
-            ask_once(url, protocol, bank)
+            ask_once(url, protocol, bank, self._plan.load.expect)
             path = self._folder.path / f"{len(self._made)}.npz"
             bank.save(path)
-            self._made[key] = BankFile(path, known=bool(len(bank.expected)))
+            expected = expectation_of(self._plan.load.expect, bank.meta.request)
+            self._made[key] = BankFile(path, known=bool(len(bank.expected)) or expected is not None)
         return self._made[key]
+
+    def accepted_by(self, url: str, protocol: str, model: str) -> Accepted | None:
+        """The fields that the server of a language model takes, which one request finds out; None for payloads.
+
+        Raises UserError.
+        """
+        if not chats(protocol):
+            return None
+        key = url, protocol, model
+        if key not in self._accepted:
+            self._accepted[key] = ask_first(parse_url(url), protocol, model, self._plan.load.chat)
+        return self._accepted[key]
 
     def close(self) -> None:
         """Remove the files."""
@@ -76,6 +100,8 @@ class ExternalPayloads:
             shape=plan.item_shape,
             check=any(plan.load_at(point).check != "off" for point in plan.points),
             seed=plan.seed,
+            request=plan.request,
+            expect=plan.load.expect,
         )
 
 
@@ -91,12 +117,20 @@ class PayloadChoice:
     shape: tuple[int, ...] = ()  # --shape, of one item
     check: bool = True  # whether predictions are compared, where they can be
     seed: int = 0
+    request: OwnRequest = NONE  # --method, --body, --form and --data
+    expect: str = ""  # --expect
 
 
 def external_bank(choice: PayloadChoice) -> Bank:
     """The bank that was chosen, without expected predictions where there are none. Raises UserError."""
     if choice.file.endswith(BODIES):
-        return read_bodies(Path(choice.file), choice.model)
+        method = choice.request.method or "POST"
+        bodies = read_bodies(Path(choice.file), choice.model, method)
+        return bodies if choice.protocol != OWN_SERVICE.name else service_bank(bodies, choice.request, choice.url)
+    if choice.protocol == HTTP.name and not choice.file and not choice.reference:
+        return own_bank(choice.request, choice.expect, choice.model)
+    if choice.protocol == OWN_SERVICE.name:
+        return service_bank(own_bank(choice.request, choice.expect, choice.model), choice.request, choice.url)
     return _fitting(_array_bank(choice), choice.protocol)
 
 

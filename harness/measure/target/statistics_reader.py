@@ -20,6 +20,7 @@ from harness.record.server_statistics import (
 )
 from harness.wire.bounded_http import OK, NoResponseError, get
 from harness.wire.bounded_json import parse_json
+from harness.wire.language.api_url import server_root
 from harness.wire.server_url import parse_url
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class StatisticsReader:
 
 def find_statistics_reader(url: str, model: str, metrics_url: str = "") -> StatisticsReader | None:
     """A reader for the first path that has statistics of a known family; None where there is none."""
+    server = parse_url(url)
+    url = f"{server.scheme}://{server.authority}{server.prefix}"
     if url.startswith("http") and not metrics_url:
         triton = StatisticsReader(f"{url}/v2/models/{quote(model)}/stats", TRITON_STATISTICS, model)
         if triton.read():
@@ -75,7 +78,11 @@ def _candidates(url: str) -> Iterator[str]:
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     if parts.scheme.startswith("http"):
         yield f"{url}/metrics"
+        if (root := str(server_root(parse_url(url)))) != url:  # of a base URL such as http://host/v1
+            yield f"{root}/metrics"
         yield f"{url}/monitoring/prometheus/metrics"  # TensorFlow Serving
+        if parts.path:
+            yield f"{parts.scheme}://{parts.netloc}/metrics"
     yield f"http://{host}:{TRITON_METRICS_PORT}/metrics"
 
 

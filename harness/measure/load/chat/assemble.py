@@ -1,4 +1,4 @@
-"""Builds a load of conversations with a server that speaks OpenAI's chat completions."""
+"""Builds a load of conversations with the server of a language model."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from harness.measure.load.engine import Engine
 from harness.measure.load.generator import Load
 from harness.measure.load.payloads.payload_sets import ResponseReader
 from harness.measure.load.payloads.response_check import PLAUSIBLE, RIGHT, WRONG
-from harness.plan.chat_shape import read_lengths
+from harness.plan.chat_shape import Length, read_lengths
 from harness.record.rows import ABSENT
 from harness.wire.credentials import Access
-from harness.wire.http.chat_completions import ChatCodec
+from harness.wire.http.chat_completions import OPENAI
 from harness.wire.prompt_bank import PromptBank
+from harness.wire.protocols import chats, make_text_codec
 from harness.wire.server_url import parse_url
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from harness.measure.load.payloads.response_check import Check, CheckResult
     from harness.plan.load_settings import TrialLoad
     from harness.plan.request_mix import ClassShare
+    from harness.wire.language.text_codec import TextCodec
 
 # Opening prompts for a server without a prompt bank of its own.
 DEFAULT_PROMPTS = (
@@ -64,7 +66,7 @@ class PromptSet:
     """The one request class of a load that chats; its payloads are the lines of the prompt bank."""
 
     share: ClassShare
-    codec: ChatCodec
+    codec: TextCodec
     bank: PromptBank
 
     def labels(self) -> list[int]:
@@ -79,9 +81,12 @@ def assemble_chat(settings: TrialLoad, host: str, original: Callable[[str, str],
     prompts_file = settings.chat.prompts or settings.bank
     bank = PromptBank.load(Path(prompts_file)) if prompts_file else PromptBank(model="", prompts=DEFAULT_PROMPTS)
     chat = settings.chat
-    codec = ChatCodec(url, settings.model, ignore_eos=chat.ignore_eos, allow_empty=chat.allow_empty)
+    codec = make_text_codec(settings.protocol if chats(settings.protocol) else OPENAI.name, url, settings.model, chat)
     pairs = read_lengths(Path(settings.chat.lengths), "--lengths") if settings.chat.lengths else []
     source = ConversationSource(bank, settings.chat, pairs, settings.seed, settings.worker)
+    if not codec.converses:
+        texts = chat.texts or Length(low=codec.texts_in_request, high=codec.texts_in_request)
+        source.send_texts(lambda rng: codec.message_count(texts.draw(rng)))
     prompts = PromptSet(settings.classes[0], codec, bank)
     reader = ResponseReader(continuation_check(bank, settings.check), codec.describe)
     load = Load(settings, [prompts], reader, StreamLedger)

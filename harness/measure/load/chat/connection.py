@@ -13,8 +13,9 @@ from harness.record.rows import ABSENT
 if TYPE_CHECKING:
     from harness.measure.load.chat.conversations import Conversation, ConversationSource
     from harness.measure.load.connections.connection import ConnectionListener, ServerAddress
-    from harness.measure.load.connections.llhttp_parser import HttpResponse
-    from harness.wire.http.chat_completions import ChatCodec, ChatStream
+    from harness.wire.http.llhttp_parser import HttpResponse
+    from harness.wire.language.output_stream import OutputStream
+    from harness.wire.language.text_codec import TextCodec
 
 
 class StreamConnection(Connection):
@@ -29,13 +30,13 @@ class StreamConnection(Connection):
         address: ServerAddress,
         listener: ConnectionListener,
         source: ConversationSource,
-        codec: ChatCodec,
+        codec: TextCodec,
         user: int,
     ) -> None:
         self._source = source
         self._codec = codec
         self._conversation: Conversation | None = None
-        self.stream: ChatStream = codec.new_stream()
+        self.stream: OutputStream = codec.new_stream()
         self.asked_tokens = ABSENT  # of a response that is to have exactly that length
         self.opening = False  # the request is the first turn of its conversation
         self._is_reusable = True  # the server has not closed this connection after a whole response
@@ -72,7 +73,8 @@ class StreamTimeouts(Timeouts):
 
     def exceeded(self, connection: Connection, now_ns: int) -> str | None:
         """The limit that the request of `connection` has exceeded, in words; None where it has not."""
-        waits = isinstance(connection, StreamConnection) and connection.stream.first_ns == ABSENT
+        stream = connection.stream if isinstance(connection, StreamConnection) else None
+        waits = stream is not None and stream.streamed and stream.first_ns == ABSENT
         if waits and now_ns - connection.started_ns >= self.first_byte_ns:
             return f"timeout: no first token within {self.first_byte_ns / NS_PER_S:g} s"
         return super().exceeded(connection, now_ns)

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 from harness.measure.load.chat.connection import StreamConnection
 from harness.measure.load.ledger import Ledger
 from harness.measure.load.payloads.response_check import unchecked
-from harness.record.rows import ABSENT
 from harness.record.token_times import TokenRecorder, TokenTimes
 
 if TYPE_CHECKING:
     from harness.measure.load.connections.connection import Connection
-    from harness.measure.load.connections.llhttp_parser import HttpResponse
     from harness.measure.load.payloads.payload_sets import ResponseReader
     from harness.measure.load.payloads.response_check import Check
     from harness.measure.load.phases import Phases
     from harness.record.recorder import Recorder, Rows
     from harness.record.rows import Outcome
-    from harness.wire.http.chat_completions import ChatStream
+    from harness.wire.http.llhttp_parser import HttpResponse
+    from harness.wire.language.output_stream import OutputStream
 
     from harness.measure.load.ledger import Places  # isort: skip
 
@@ -31,7 +30,7 @@ class StreamLedger(Ledger):
         name = recorder.path.name.replace("requests", "tokens")
         self._tokens = TokenRecorder(recorder.path.with_name(name), worker)
         # row since the last `take`, running number, stream, length that was asked for
-        self._streams: list[tuple[int, int, ChatStream, int]] = []
+        self._streams: list[tuple[int, int, OutputStream, int]] = []
         self._unwritten: list[TokenTimes] = []
 
     def open(self) -> None:
@@ -64,6 +63,8 @@ class StreamLedger(Ledger):
             rows["output_tokens"][row] = stream.output_tokens
             rows["usage_tokens"][row] = stream.usage_tokens
             rows["asked_tokens"][row] = asked_tokens
+            rows["cached_tokens"][row] = stream.cached_tokens
+            rows["result_count"][row] = stream.result_count
             self._unwritten.append(TokenTimes(request, stream.instants_ns))
         return rows
 
@@ -85,6 +86,6 @@ class StreamLedger(Ledger):
             return
         if connection.stream.disbelieved:
             self._disbelieve(connection.stream.disbelieved)
-        if connection.stream.first_ns != ABSENT:
+        if connection.stream.instants_ns:
             number = self.recorder.rows_added
             self._streams.append((self._row, number, connection.stream, connection.asked_tokens))

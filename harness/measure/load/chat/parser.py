@@ -1,4 +1,4 @@
-"""Parses a streamed response as it arrives: llhttp for the HTTP framing, `ChatStream` for the events in it."""
+"""Parses a streamed response as it arrives: llhttp for the HTTP framing, `OutputStream` for the events in it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import zlib
 from typing import TYPE_CHECKING, Protocol
 
 from harness.clock import monotonic_ns
-from harness.measure.load.connections.llhttp_parser import (
+from harness.wire.failure_text import body_text
+from harness.wire.http.llhttp_parser import (
     COMPRESSED,
     CUT_SHORT,
     HttpError,
@@ -15,11 +16,10 @@ from harness.measure.load.connections.llhttp_parser import (
     LlhttpParser,
     inflater_of,
 )
-from harness.wire.failure_text import body_text
-from harness.wire.http.chat_completions import StreamError
+from harness.wire.language.output_stream import StreamError
 
 if TYPE_CHECKING:
-    from harness.wire.http.chat_completions import ChatStream
+    from harness.wire.language.output_stream import OutputStream
 
 EVENT_STREAM = b"text/event-stream"
 OK, REDIRECTED = 200, 300
@@ -31,7 +31,7 @@ _FIELD = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:data|event|id|retry|error)?:")  # 
 class StreamHolder(Protocol):
     """Has the stream that the next response belongs to."""
 
-    stream: ChatStream
+    stream: OutputStream
 
 
 class StreamParser(LlhttpParser):
@@ -68,7 +68,8 @@ class StreamParser(LlhttpParser):
     def on_headers_complete(self) -> None:
         """The body follows."""
         super().on_headers_complete()
-        self._streams = self._succeeds and self._header(b"content-type").lower().startswith(EVENT_STREAM)
+        expected = self._succeeds and self._holder.stream.streamed
+        self._streams = expected and self._header(b"content-type").lower().startswith(EVENT_STREAM)
         compressed = self._header(b"content-encoding").lower() in COMPRESSED
         self._inflater = inflater_of(self._header(b"content-encoding")) if compressed else None
 
@@ -79,6 +80,8 @@ class StreamParser(LlhttpParser):
     def _pass_on(self) -> None:
         """Give the stream the pieces of the body that have arrived since the last call."""
         if not self._streams:
+            if not self._holder.stream.streamed:
+                return
             if self._inflater or not self._succeeds or len(self._body) > MAX_FIRST_PIECES:
                 return
             if not _FIELD.match(b"".join(self._body)):
@@ -106,13 +109,17 @@ class StreamParser(LlhttpParser):
             return super()._content()
         if self._body:
             self._pass_on()
-        if not self._streams:
+        stream = self._holder.stream
+        if not self._streams and stream.streamed:
             raise HttpError(self._no_stream())
         try:
-            self._holder.stream.end()
+            if self._streams:
+                stream.end()
+            else:
+                stream.document(super()._content(), self._now_ns)
         except StreamError as error:
             raise HttpError(str(error)) from error
-        return self._holder.stream.text.encode()
+        return stream.text.encode()
 
     def _no_stream(self) -> str:
         """What came in place of a stream of events, in words."""

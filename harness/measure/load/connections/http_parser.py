@@ -12,10 +12,11 @@ import re
 from functools import partial
 from typing import NamedTuple
 
-from harness.measure.load.connections.llhttp_parser import (
+from harness.wire.http.llhttp_parser import (
     CUT_SHORT,
     MAX_BODY_BYTES,
     MAX_HEAD_BYTES,
+    REFUSED,
     HttpError,
     HttpResponse,
     LlhttpParser,
@@ -28,6 +29,7 @@ _HEAD = re.compile(rb"HTTP/1\.1 ([2-5]\d\d)(?: %b)?((?:\r\n[!#$%%&'*+\-.^_`|~0-9
 _ODD = (b"\r\ntransfer-encoding:", b"\r\ncontent-encoding:", b"\r\nupgrade:", b"\r\nserver-timing:")
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*(?=\r\n|$)")
 _CONNECTION = re.compile(rb"\r\nconnection:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n|$)")
+_RETRY_AFTER = re.compile(rb"\r\nretry-after:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n|$)")
 _TIMING = b"\r\nserver-timing:"
 _TIMING_TITLE = b"\r\nServer-Timing:"
 _NO_BODY = (204, 304)
@@ -39,6 +41,7 @@ class _Head(NamedTuple):
     status: int
     length: int
     keep_alive: bool
+    retry_after: bytes = b""
 
 
 _response = partial(
@@ -93,10 +96,10 @@ class ResponseParser:
             data = self._held + data
             self._held = b""
         if data.startswith(self._usual_head):
-            status, length, keep_alive = self._usual
+            status, length, keep_alive, retry_after = self._usual
             start, size = len(self._usual_head), len(data)
             if size == start + length:
-                return _response((status, data[start:], b"", keep_alive, size))
+                return _response((status, data[start:], b"", keep_alive, size, retry_after))
         return self._read(data)
 
     def _read(self, data: bytes) -> HttpResponse | None:
@@ -120,10 +123,10 @@ class ResponseParser:
         stop = start + head.length
         size = len(data)
         if size == stop:
-            return _response((head.status, data[start:], timing, head.keep_alive, size))
+            return _response((head.status, data[start:], timing, head.keep_alive, size, head.retry_after))
         if size > stop:
             self._held = data[stop:]
-            return _response((head.status, data[start:stop], timing, head.keep_alive, stop))
+            return _response((head.status, data[start:stop], timing, head.keep_alive, stop, head.retry_after))
         self._head, self._timing, self._body_start = head, timing, start
         self._chunks = [data[start:]]
         self.missing_bytes = stop - size
@@ -151,7 +154,8 @@ class ResponseParser:
             body = body[: self.missing_bytes]
             self.missing_bytes = 0
         head = self._head
-        return HttpResponse(head.status, body, self._timing, head.keep_alive, self._body_start + len(body))
+        size = self._body_start + len(body)
+        return HttpResponse(head.status, body, self._timing, head.keep_alive, size, head.retry_after)
 
     def _hold(self, data: bytes) -> HttpResponse | None:
         """Keep the bytes of an unfinished head. Bytes that do not begin with `HTTP/1.1 ` go to llhttp at once."""
@@ -212,4 +216,5 @@ def parse_head(head: bytes) -> _Head | None:
     length = int(lengths[0])
     if length > MAX_BODY_BYTES:
         raise HttpError(f"the body of the response is longer than {MAX_BODY_BYTES} bytes")
-    return _Head(status, length, connection != [b"close"])
+    retry_after = _RETRY_AFTER.search(headers) if status >= REFUSED else None
+    return _Head(status, length, connection != [b"close"], retry_after[1] if retry_after else b"")

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from harness.cpu_cores import pin, plan_isolation
 from harness.errors import UserError
 from harness.measure.load.locust.options import default_target, target_setting
@@ -17,8 +19,11 @@ from harness.plan.scenario import DEFAULT_METHOD, EXPLAIN, EXPLAIN_METHOD
 from harness.plan.target_spec import InProcessTarget, find_named
 from harness.wire.credentials import Access
 from harness.wire.http.chat_completions import OPENAI
+from harness.wire.language.first_request import ask_first
 from harness.wire.protocol import AUTO
+from harness.wire.protocols import chats
 from harness.wire.server_probe import settle_protocol
+from harness.wire.server_url import parse_url
 
 if TYPE_CHECKING:
     from locust.env import Environment
@@ -54,7 +59,12 @@ def resolve_target(environment: Environment, load: TrialLoad) -> ResolvedTarget:
     if not environment.host:
         return _start(environment, load)
     if any(share.request_class.verb == CHAT for share in load.classes):
-        return ResolvedTarget(None, {"protocol": OPENAI.name})
+        protocol = load.protocol if chats(load.protocol) else OPENAI.name
+        url = parse_url(environment.host, Access.find(Path(load.tls_ca) if load.tls_ca else None))
+        accepted = ask_first(url, protocol, load.model, load.chat)
+        return ResolvedTarget(
+            None, {"protocol": protocol, "chat": msgspec.structs.replace(load.chat, **accepted._asdict())}
+        )
     bank = load.bank
     if bank is None and load.check != "off":
         logger.info("Preparing the payloads of %s", load.model)

@@ -96,7 +96,7 @@ class ScriptedServer:
         head, end, rest = held.partition(b"\r\n\r\n")
         if not end:
             return None
-        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0] or 0)
         return held[: len(head) + 4 + length] if len(rest) >= length else None
 
     def close(self):

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.wire.http.chat_completions import ChatCodec, ChatStream, StreamError
+from harness.wire.http.chat_completions import ChatCodec, ChatStream
+from harness.wire.language.generation_options import GenerationOptions
+from harness.wire.language.output_stream import StreamError
 from harness.wire.server_url import parse_url
 
 
@@ -255,7 +257,7 @@ def test_no_stream_is_whole_without_a_piece_or_after_a_failure(events):
 
 
 def test_a_request_says_what_is_wanted():
-    codec = ChatCodec(parse_url("http://127.0.0.1:1"), "m", ignore_eos=True)
+    codec = ChatCodec(parse_url("http://127.0.0.1:1"), "m", GenerationOptions())
     head, _, body = codec.encode([{"role": "user", "content": "hi"}], 7).partition(b"\r\n\r\n")
     assert head.startswith(b"POST /v1/chat/completions HTTP/1.1\r\n")
     asked = json.loads(body)

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.measure.load.connections import http_parser, llhttp_parser
+from harness.measure.load.connections import http_parser
 from harness.measure.load.connections.http_parser import HttpError, ResponseParser, parse_head, split_timing
+from harness.wire.http import llhttp_parser
 
 TIMING = b'queue;dur=1.234, batch;dur=0.400;desc="n=8", compute;dur=3.1'
 
@@ -160,8 +161,8 @@ def test_a_damaged_answer_is_never_taken_for_a_longer_or_shorter_one(case, data)
 
 def test_a_common_head_takes_the_fast_path_and_an_odd_one_does_not():
     common = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 12"
-    assert parse_head(common) == (200, 12, True)
-    assert parse_head(common + b"\r\nConnection: Close") == (200, 12, False)
+    assert parse_head(common) == (200, 12, True, b"")
+    assert parse_head(common + b"\r\nConnection: Close") == (200, 12, False, b"")
     for odd in (
         b"\r\nContent-Length: 12",
         b"\r\nTransfer-Encoding: chunked",

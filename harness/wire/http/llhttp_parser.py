@@ -13,6 +13,7 @@ MAX_BODY_BYTES = 256 << 20
 MAX_HEADERS = 4096
 MAX_INFORMATIONAL = 100
 COMPRESSED = (b"gzip", b"x-gzip", b"deflate")
+REFUSED = 400  # statuses from here on
 CUT_SHORT = "the connection was closed in the middle of a response"
 
 
@@ -28,6 +29,7 @@ class HttpResponse(NamedTuple):
     timing: bytes  # the value of Server-Timing; empty where there is none
     keep_alive: bool
     size_bytes: int  # on the wire, head included
+    retry_after: bytes = b""  # the value of Retry-After; empty where there is none
 
 
 class LlhttpParser:
@@ -50,6 +52,11 @@ class LlhttpParser:
     def started(self) -> bool:
         """Whether it holds bytes of a response."""
         return self._open or bool(self._done)
+
+    @property
+    def location(self) -> str:
+        """The header `Location` of the last response; empty where it has none."""
+        return self._header(b"location").decode("latin-1")
 
     def feed(self, data: bytes) -> HttpResponse | None:
         """Take the next bytes. Raises HttpError."""
@@ -86,6 +93,14 @@ class LlhttpParser:
             self._finish(keep_alive=False)
             return self._done.popleft()
         return None
+
+    def cut(self, limit_bytes: int) -> tuple[int, bytes] | None:
+        """Status and beginning of an unfinished body that has reached `limit_bytes`; None before. Raises HttpError."""
+        if not self._in_body or self._body_size < limit_bytes:
+            return None
+        if self._header(b"content-encoding").lower() not in (b"", b"identity"):
+            raise HttpError(f"the compressed body of the response is longer than {limit_bytes} bytes")
+        return self._parser.get_status_code(), b"".join(self._body)[:limit_bytes]
 
     # llhttp calls the following methods.
 
@@ -135,8 +150,9 @@ class LlhttpParser:
         except HttpError as error:
             self._failure = error
             raise
-        timing = self._header(b"server-timing")
-        self._done.append(HttpResponse(self._parser.get_status_code(), body, timing, keep_alive, self._size))
+        status, timing = self._parser.get_status_code(), self._header(b"server-timing")
+        retry_after = self._header(b"retry-after") if status >= REFUSED else b""
+        self._done.append(HttpResponse(status, body, timing, keep_alive, self._size, retry_after))
         self._open = self._in_body = False
         self._size = self._head_size = self._informational = 0
 

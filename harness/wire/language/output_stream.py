@@ -1,0 +1,169 @@
+"""The response of a language model as it arrives: its pieces, their instants, and the server's own counts."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from array import array
+from typing import Any
+
+from harness.wire.bounded_json import JsonError, parse_json
+from harness.wire.failure_text import body_text, failure_in, failure_of, quoted, short_text
+from harness.wire.http.sse import SseError, SseParser
+
+ABSENT = -1
+MAX_TOKENS = 10**9  # of a prompt or a response; more cannot be true
+DONE = b"[DONE]"
+
+
+class StreamError(Exception):
+    """The response is none of this API, an incomplete one, or one that reports a failure."""
+
+
+class NoEventError(StreamError):
+    """An event cannot be read; at the end of the body it is an event that was cut."""
+
+
+class OutputStream:
+    """One response, as far as it has arrived.
+
+    A piece is what one event adds to the output: text, reasoning, a tool call, a refusal. `instants_ns` has the arrival
+    time of each; many servers send one per token. `answer_ns` is that of the first piece which is no reasoning.
+    `prompt_tokens`, `cached_tokens` (those of the prompt that the server did not compute again) and `usage_tokens` are
+    the server's own counts, ABSENT where it gives none, or one that cannot be true, which `disbelieved` then quotes.
+    `whole` is True once `end` has found nothing wrong.
+
+    allow_empty: a response without a piece is no error.
+    streamed: the response comes as events; otherwise it is one document, whose instant is that of its end.
+    """
+
+    __slots__ = (
+        *("_allow_empty", "_now_ns", "_sse", "_texts", "answer_ns", "cached_tokens", "disbelieved", "done", "finish"),
+        *("instants_ns", "prompt_tokens", "streamed", "usage_tokens", "whole"),
+    )
+
+    def __init__(self, *, allow_empty: bool = False, streamed: bool = True) -> None:
+        self._sse = SseParser(documents=True)
+        self._texts: list[str] = []
+        self._allow_empty = allow_empty
+        self._now_ns = 0
+        self.streamed = streamed
+        self.instants_ns = array("q")
+        self.answer_ns = ABSENT
+        self.prompt_tokens = self.cached_tokens = self.usage_tokens = ABSENT
+        self.disbelieved = ""
+        self.finish = ""
+        self.done = False
+        self.whole = False
+
+    @property
+    def text(self) -> str:
+        """The text of the response, without the model's reasoning."""
+        return "".join(self._texts)
+
+    @property
+    def first_ns(self) -> int:
+        """Arrival time of the first piece; ABSENT while there is none, and where nothing is streamed."""
+        return self.instants_ns[0] if self.streamed and self.instants_ns else ABSENT
+
+    @property
+    def result_count(self) -> int:
+        """Number of results in the response, such as embeddings; ABSENT where it has output tokens instead."""
+        return ABSENT
+
+    @property
+    def output_tokens(self) -> int:
+        """Number of tokens in the response: the server's count, or that of the pieces where it has counted fewer."""
+        return max(self.usage_tokens, len(self.instants_ns))
+
+    def feed(self, data: bytes, now_ns: int) -> None:
+        """Read the next bytes of the body, which arrived at `now_ns`. Raises StreamError."""
+        self._now_ns = now_ns
+        try:
+            events = self._sse.feed(data)
+        except SseError as error:
+            raise StreamError(str(error)) from error
+        for event in events:
+            self._take(event, now_ns)
+        if self._sse.failure is not None:
+            raise _failed(self._sse.failure)
+
+    def document(self, body: bytes, now_ns: int) -> None:
+        """Read the whole body of a response that is one document, and arrived at `now_ns`. Raises StreamError."""
+        require_document(body)
+        self._take(body, now_ns)
+        del self.instants_ns[1:]
+        self.answer_ns = ABSENT
+        self.done = True
+        self.end()
+
+    def end(self) -> None:
+        """Call this when the body has ended. Raises StreamError where the response has not, or is empty."""
+        cut = self._take_rest()
+        if not self.done and (cut or not self.finish):
+            if self.instants_ns:
+                raise StreamError("the stream was cut: it ended without [DONE] or a finish reason")
+            raise StreamError("the stream ended before its first token")
+        if not self.instants_ns and not self._allow_empty:
+            reason = f"finish reason {quoted(self.finish)}" if self.finish else "[DONE]"
+            raise StreamError(f"the response is empty: the stream ended with {reason} and without any output")
+        self.whole = True
+
+    def _take_rest(self) -> bool:
+        """Read what has no line break or no blank line after it. Returns whether it is a part of an event only."""
+        cut = False
+        for event in self._sse.end():
+            try:
+                self._take(event, self._now_ns)
+            except NoEventError:
+                cut = True
+        if self._sse.failure is not None:
+            raise _failed(self._sse.failure)
+        return cut
+
+    @abstractmethod
+    def _take(self, event: bytes, now_ns: int) -> None:
+        """Read the data of one event, or a whole document. Raises StreamError."""
+
+    def _tokens(self, name: str, said: Any) -> int:
+        """A count from the usage; ABSENT where it can be none, which is noted in `disbelieved`."""
+        if type(said) in (int, float) and said == said // 1 and 0 <= said <= MAX_TOKENS:
+            return int(said)
+        self.disbelieved = f"usage with {name} {quoted(short_text(said))}"
+        return ABSENT
+
+    def _answer(self, now_ns: int) -> None:
+        self.instants_ns.append(now_ns)
+        if self.answer_ns == ABSENT:
+            self.answer_ns = now_ns
+
+
+def no_event(event: bytes, kind: str) -> StreamError:
+    """The error of an event that cannot be decoded as a `kind`: it may report a failure in a form of its own."""
+    try:
+        said = failure_of(parse_json(event))
+    except JsonError:
+        said = None
+    if said is not None:
+        return StreamError(f"the stream says: {said}")
+    return NoEventError(f"the stream holds an event that is no {kind}: {body_text(event)}")
+
+
+def refuse_failure(event: bytes, error: object) -> None:
+    """Raises StreamError where an event reports a failure."""
+    try:
+        said = failure_of(parse_json(event)) or (quoted(short_text(error)) if error else None)
+    except JsonError as reason:
+        raise StreamError(f"the stream holds an event that cannot be read: {reason}") from reason
+    if said is not None:
+        raise StreamError(f"the stream says: {said}")
+
+
+def require_document(body: bytes) -> None:
+    """Raises StreamError where a body that should be one document reports a failure, is a web page, or is empty."""
+    said = failure_in(body)
+    if said is not None:
+        raise StreamError(f"the response is no answer: {said}")
+
+
+def _failed(data: bytes) -> StreamError:
+    return StreamError(f"the stream says: {body_text(data) or 'an error, without a word'}")

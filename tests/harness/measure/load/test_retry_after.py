@@ -1,0 +1,54 @@
+"""A server that refuses is not asked again at once."""
+
+from itertools import pairwise
+
+import pytest
+
+from harness.measure.load.retry_after import retry_after_ns
+from tests.harness.measure.load.conftest import Bench, right
+
+
+@pytest.mark.parametrize(
+    ("value", "wait_ns"),
+    [(b"2", 2_000_000_000), (b"0.25", 250_000_000), (b"0", 0), (b"1e99", 86_400_000_000_000), (b"", None),
+     (b"-1", None), (b"nan", None), (b"Fri, 31 Dec 1999 23:59:59 GMT", None)],
+)  # fmt: skip
+def test_a_number_of_seconds_is_read_and_a_day_is_the_most(value, wait_ns):
+    assert retry_after_ns(value) == wait_ns
+
+
+def refusal(status, head=b""):
+    return b"HTTP/1.1 %b\r\n%bContent-Length: 2\r\n\r\n{}" % (status, head)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refusal(b"503 Busy", b"Retry-After: 0.3\r\n"),
+        b"HTTP/1.1 503 Busy\r\nretry-after: 0.3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+    ids=["plain head", "odd head"],
+)
+def test_a_user_waits_as_long_as_the_server_asks(serve, tmp_path, answer):
+    server = serve(lambda number, request, connection: right(request) if number else answer)
+    rows, report = Bench(tmp_path, server.url).run(2)
+    assert (report.rejected, rows[0]["status"]) == (1, 503)
+    assert rows[1]["sent_ns"] - rows[0]["done_ns"] >= 300_000_000
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("status", [b"429 Too Many Requests", b"400 Bad Request", b"503 Busy"])
+def test_without_a_word_the_wait_grows(serve, tmp_path, status):
+    server = serve(lambda number, request, connection: refusal(status) if number < 3 else right(request))
+    rows, _ = Bench(tmp_path, server.url).run(5)
+    waits_ns = [after["due_ns"] - before["done_ns"] for before, after in pairwise(rows[:5])]
+    assert waits_ns[:3] == [100_000_000, 200_000_000, 400_000_000]
+    assert waits_ns[3] < 100_000_000  # after a good response nothing is waited for
+
+
+@pytest.mark.process
+def test_an_error_of_the_server_is_no_refusal(serve, tmp_path):
+    server = serve(lambda number, request, connection: refusal(b"500 Oops") if number < 3 else right(request))
+    rows, _ = Bench(tmp_path, server.url).run(4)
+    assert all(after["due_ns"] == before["done_ns"] for before, after in pairwise(rows[:4]))

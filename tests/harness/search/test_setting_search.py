@@ -1,0 +1,111 @@
+import math
+
+import pytest
+
+from harness.plan.knobs import Apply, Knob, KnobSet
+from harness.search.observation import Observation
+from harness.search.setting_search import Costs, Reason, SettingSearch
+from harness.search.space import make_space
+
+LEVELS = (8, 16, 32, 64, 128)
+KNOBS = KnobSet("server", (
+    Knob(name="engine", doc="", default="a", swept=("a", "b", "c", "d"), choices=("a", "b", "c", "d")),
+    Knob(name="batch", doc="", default=1, swept=(1, 2, 4, 8, 16, 32), apply=Apply.LIVE),
+    Knob(name="wait", doc="", default=0.0, swept=(0.0, 1.0, 2.0, 4.0), apply=Apply.LIVE),
+    Knob(name="replicas", doc="", default=1, swept=(1, 2, 4)),
+))  # fmt: skip
+SPACE = make_space(KNOBS, {knob.name: knob.swept for knob in KNOBS}, {})
+COSTS = Costs(trial_s=4.0, restart_s=8.0)
+LIMIT_MS = 20.0
+
+
+def figures(setting, users):
+    """(requests/s, p99 in ms) of a made-up server; engine d with 4 replicas does not start."""
+    if (setting["engine"], setting["replicas"]) == ("d", 4):
+        return None
+    batch = min(setting["batch"], users)
+    cycle_ms = {"a": 1.0, "b": 0.7, "c": 0.5, "d": 0.3}[setting["engine"]] + 0.05 * batch + 0.3 * setting["wait"]
+    most = 1e3 * batch / cycle_ms * {1: 1.0, 2: 1.7, 4: 1.5}[setting["replicas"]]
+    rate = 1.0 / (1.0 / most + 2e-3 / users)
+    return rate, 1.6e3 * users / rate
+
+
+def capacity(setting):
+    found = [figures(setting, users) for users in LEVELS]
+    return max((rate for rate, p99 in filter(None, found) if p99 <= LIMIT_MS), default=0.0)
+
+
+def observed(choice, seen):
+    if seen is None:
+        return Observation(choice.setting, choice.level, failure="it ran out of memory")
+    rate, p99_ms = seen
+    tail = math.log(p99_ms / LIMIT_MS)
+    return Observation(choice.setting, choice.level, math.log(rate), 0.01, tail, tail < 0.0)
+
+
+def run(search, left_s, look=figures):
+    choices = []
+    while (choice := search.next(COSTS, left_s)) is not None:
+        choices.append(choice)
+        restart = len(choices) == 1 or SPACE.starts[choice.setting] != SPACE.starts[choices[-2].setting]
+        left_s -= COSTS.trial_s + COSTS.restart_s * restart
+        search.observe(observed(choice, look(SPACE.setting(choice.setting), LEVELS[choice.level])))
+    return choices
+
+
+def test_the_best_of_288_settings_is_among_the_finalists_after_a_few():
+    search = SettingSearch(SPACE, LEVELS)
+    choices = run(search, 400.0)
+    best = max(capacity(SPACE.setting(number)) for number in range(len(SPACE)))
+    finalists = search.finalists()
+    assert max(capacity(SPACE.setting(number)) for number, _ in finalists) >= 0.95 * best
+    assert finalists[-1][0] == 0  # the default is compared in every case
+    assert len({choice.setting for choice in choices}) < 0.2 * len(SPACE)
+    assert choices[0].setting == 0
+    assert choices[0].reason is Reason.DEFAULT
+    assert LEVELS[choices[0].level] == 32
+
+
+def test_the_same_observations_give_the_same_choices_without_asking_for_those_before():
+    first, again = SettingSearch(SPACE, LEVELS, seed=3), SettingSearch(SPACE, LEVELS, seed=3)
+    for choice in run(first, 150.0):
+        again.observe(observed(choice, figures(SPACE.setting(choice.setting), LEVELS[choice.level])))
+    one, other = first.next(COSTS, 100.0), again.next(COSTS, 100.0)
+    assert (one.setting, one.level, one.reason) == (other.setting, other.level, other.reason)
+    assert first.finalists() == again.finalists()
+
+
+def test_a_setting_that_cannot_be_served_is_started_once():
+    choices = run(SettingSearch(SPACE, LEVELS), 600.0)
+    failed = [choice.setting for choice in choices if figures(SPACE.setting(choice.setting), 8) is None]
+    assert len(failed) == len(set(failed))
+
+
+def test_a_space_in_which_nothing_starts_comes_to_an_end():
+    search = SettingSearch(SPACE, LEVELS)
+    choices = run(search, 1e6, lambda *_: None)
+    assert len(choices) == len({choice.setting for choice in choices})
+    assert search.best() is None
+    assert search.finalists() == []
+
+
+def test_a_limit_that_nobody_keeps_leaves_the_default_to_be_confirmed():
+    search = SettingSearch(SPACE, LEVELS)
+    run(search, 300.0, lambda setting, users: (100.0 * users, 1e4))
+    assert search.best() is None
+    assert [number for number, _ in search.finalists()] == [0]
+
+
+def test_nothing_is_chosen_that_does_not_fit_the_time():
+    search = SettingSearch(SPACE, LEVELS)
+    assert search.next(COSTS, 11.0) is None  # a trial and a start take 12 s
+    assert search.next(COSTS, 12.0) is not None
+
+
+@pytest.mark.parametrize("levels", [(100.0, 200.0, 400.0), (1.0,)])
+def test_levels_may_be_rates(levels):
+    search = SettingSearch(SPACE, levels, closed=False, limited=False)
+    choice = search.next(COSTS, 100.0)
+    assert levels[choice.level] == levels[len(levels) // 2]
+    search.observe(Observation(choice.setting, choice.level, 4.0, 0.01, None, True))
+    assert search.best() == (0, choice.level)
