@@ -14,7 +14,7 @@ from harness.errors import ExitCode, SweepspotError, UserError
 
 Resolved = tuple[str | None, click.Command | None, list[str]]
 
-# verb: first line of its help. The module of the same name in harness/cli holds `command`.
+# verb: first line of its help. The module of the same name in harness/cli, or in a folder of it, holds `command`.
 VERBS = {
     "sweep": "Sweep one or more knobs and recommend the best setting.",
     "run": "Measure one point.",
@@ -31,6 +31,8 @@ VERBS = {
     "completion": "Print the lines that make a shell complete this command.",
     "clean": "Remove caches, environments and runs; it asks first.",
 }
+
+FOLDERS = {"completion": "upkeep", "clean": "upkeep"}
 
 # The option that gives the subject of an error.
 OPTIONS = {
@@ -58,7 +60,7 @@ class Verbs(click.Group):
         del ctx
         if cmd_name not in VERBS:
             return None
-        command: click.Command = importlib.import_module(f"harness.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(module_of(cmd_name)).command
         command.help = as_typed(command.help or "")
         return command
 
@@ -82,6 +84,11 @@ class Verbs(click.Group):
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
+
+
+def module_of(verb: str) -> str:
+    """The module that holds the command of this name."""
+    return ".".join(("harness.cli", *filter(None, (FOLDERS.get(verb),)), verb))
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

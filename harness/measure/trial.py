@@ -1,6 +1,7 @@
 """Runs one trial: a load process against a ready target, with the samplers beside it.
 
-It measures and records, and computes nothing: the rows are on disk before they are judged.
+It measures and records, and computes nothing: the rows are on disk before they are judged, and are compressed when the
+load has ended.
 """
 
 from __future__ import annotations
@@ -87,6 +88,7 @@ def run_trial(job: TrialJob) -> TrialRecord:
             isolated=job.isolation.isolated,
         )
         job.folder.write(record)
+    job.folder.compress()
     return record
 
 
@@ -142,6 +144,7 @@ class LoadProcess:
     def stop(self) -> None:
         """Ask it to end, and kill it where it does not."""
         self._control.send({"stop": True})
+        self._process.wake()
         if self._process.wait(self._job.plan.load.timeout_s + STOP_GRACE_S) is None:
             self._process.kill()
 

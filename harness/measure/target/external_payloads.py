@@ -6,7 +6,6 @@ the model's own name where this project has a model of that name); random number
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,10 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from harness.errors import UserError
-from harness.measure.target.own_requests import own_bank
+from harness.measure.target.own_requests import own_bank, service_bank
 from harness.measure.target.payload_file import BODIES, read_arrays, read_bodies
 from harness.measure.target.prepared_model import prepare_bank
 from harness.plan.target_spec import project_targets
+from harness.temporary_folder import OwnedFolder
+from harness.wire.grpc.own_service import OWN_SERVICE
 from harness.wire.http.raw_bodies import BODY, HTTP
 from harness.wire.own.expectation_text import expectation_of
 from harness.wire.own.own_request import OwnRequest
@@ -47,7 +48,7 @@ class ExternalPayloads:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._folder = tempfile.TemporaryDirectory(prefix="sweepspot-payloads-")
+        self._folder = OwnedFolder("payloads")
         self._made: dict[tuple[str, str, str], BankFile] = {}
 
     def bank_for(self, url: str, protocol: str, model: str, given: Path | None = None) -> BankFile:
@@ -62,7 +63,7 @@ class ExternalPayloads:
             named = self._plan.payloads or self._plan.reference
             bank = Bank.load(given) if given and not named else external_bank(self._choice(url, protocol, model))
             ask_once(url, protocol, bank, self._plan.load.expect)
-            path = Path(self._folder.name) / f"{len(self._made)}.npz"
+            path = self._folder.path / f"{len(self._made)}.npz"
             bank.save(path)
             expected = expectation_of(self._plan.load.expect, bank.meta.request)
             self._made[key] = BankFile(path, known=bool(len(bank.expected)) or expected is not None)
@@ -70,7 +71,7 @@ class ExternalPayloads:
 
     def close(self) -> None:
         """Remove the files."""
-        self._folder.cleanup()
+        self._folder.remove()
 
     def _choice(self, url: str, protocol: str, model: str) -> PayloadChoice:
         plan = self._plan
@@ -107,9 +108,13 @@ class PayloadChoice:
 def external_bank(choice: PayloadChoice) -> Bank:
     """The bank that was chosen, without expected predictions where there are none. Raises UserError."""
     if choice.file.endswith(BODIES):
-        return read_bodies(Path(choice.file), choice.model, choice.request.method or "POST")
+        method = choice.request.method or "POST"
+        bodies = read_bodies(Path(choice.file), choice.model, method)
+        return bodies if choice.protocol != OWN_SERVICE.name else service_bank(bodies, choice.request, choice.url)
     if choice.protocol == HTTP.name and not choice.file and not choice.reference:
         return own_bank(choice.request, choice.expect, choice.model)
+    if choice.protocol == OWN_SERVICE.name:
+        return service_bank(own_bank(choice.request, choice.expect, choice.model), choice.request, choice.url)
     return _fitting(_array_bank(choice), choice.protocol)
 
 

@@ -28,7 +28,7 @@ TIMEOUT_S = 60.0
 LIMIT_BYTES = 4 << 20
 SHORT, LONG = 16, 64  # words of the requests that measure the template
 LEAD = 6  # words of the system message, where there is one
-FEWEST_WORDS = 24  # for prompts that differ
+FEWEST_WORDS = 12  # for prompts that differ
 MOST_REQUESTS = 96
 REMEDY = "give --prompt-words, which are counted by us"
 
