@@ -20,6 +20,8 @@ from harness.judge.numbers.accuracy import shares
 from harness.judge.numbers.class_metrics import with_slowdowns
 from harness.judge.simulation_result import read_simulation
 from harness.judge.summarise import noises_of, summarise_point
+from harness.judge.tuning.tuned_recommendation import recommend_tuned
+from harness.judge.tuning.tuning_of import tuning_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -69,10 +71,13 @@ def summarise_run(plan: Plan, summaries: Iterable[TrialSummary], model: ModelCar
         model=model,
         missing=tuple(_missing(plan, points)),
         trade_off=trade,
+        tuning=tuning_of(plan, points, found.best_point),
     )
 
 
 def _recommend(plan: Plan, points: Sequence[PointMetrics]) -> Recommendation:
+    if plan.tune is not None:
+        return recommend_tuned(plan, points)
     if plan.budget_seconds is None or not points:
         return recommend(points, plan.slo)
     return recommend_within_budget(plan, points, plan.budget_seconds / max(len(plan.trials), 1))
