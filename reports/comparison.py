@@ -1,9 +1,11 @@
-"""Two runs compared, as text for a terminal or a log, and as JSON."""
+"""Two runs, or two variants, compared, as text for a terminal or a log, and as JSON."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.judge.answers.paired_sentences import level_text
+from harness.judge.paired_result import FAILED
 from harness.judge.significance import Change
 from reports import units
 from reports.labels import load_label, point_label
@@ -13,12 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.judge.answers.run_comparison import PointComparison, RunComparison
+    from harness.judge.interval import Interval
+    from harness.judge.paired_result import PairedComparison, PairedFigure
     from harness.judge.significance import Comparison
+    from harness.plan.plan import Plan, Point
 
 _WORDS = {
     Change.REGRESSION: "worse",
     Change.IMPROVED: "better",
     Change.EQUIVALENT: "the same",
+    Change.NOT_WORSE: "not worse",
     Change.INCONCLUSIVE: "inconclusive",
 }
 
@@ -36,6 +42,28 @@ def comparison_text(comparison: RunComparison) -> str:
     ]
     lines.append(f"{comparison.change}: {', '.join(counts)}")
     return "\n".join(lines)
+
+
+def paired_lines(plan: Plan, comparison: PairedComparison) -> list[str]:
+    """A table of the figures of two variants, load level by load level: second / first."""
+    rows = [(plan.points[level.points[0]], each) for level in comparison.levels for each in level.figures]
+    if not rows or plan.pairing is None:
+        return []
+    first, second = (variant.name for variant in plan.pairing.variants)
+    columns: dict[str, Callable[[tuple[Point, PairedFigure]], str]] = {
+        "load": lambda row: level_text(row[0]),
+        "figure": lambda row: row[1].name,
+        f"{second} / {first}": lambda row: _share(row[1].ratio) if row[1].name == FAILED else _times(row[1].ratio),
+        "pairs": lambda row: str(row[1].pairs),
+        "change": lambda row: _WORDS[row[1].change],
+    }
+    table = Terminal(None).table(
+        {title: [read(row) for row in rows] for title, read in columns.items()},
+        [row[1].change for row in rows],
+        text={"load", "figure"},
+        best=None,
+    )
+    return [table]
 
 
 def comparison_json(comparison: RunComparison) -> dict[str, Any]:
@@ -81,8 +109,14 @@ def _table(comparison: RunComparison) -> str:
 
 
 def _ratio(comparison: Comparison | None) -> str:
-    if comparison is None:
-        return units.number(None)
-    ratio = comparison.ratio
+    return units.number(None) if comparison is None else _times(comparison.ratio)
+
+
+def _share(difference: Interval) -> str:
+    low, high = difference.ends
+    return f"{100 * difference.value:+.2g}\u202f% ({100 * low:+.2g} to {100 * high:+.2g}\u202f%)"
+
+
+def _times(ratio: Interval) -> str:
     spread = units.interval(ratio.low, ratio.high)
     return f"\u00d7{units.number(ratio.value)} ({spread})" if spread else f"\u00d7{units.number(ratio.value)}"

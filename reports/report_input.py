@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.judge.metrics import RunResult
+    from harness.judge.significance import Change
     from harness.plan.plan import Plan
     from harness.training.metrics import TrainingResult
     from harness.training.plan import TrainingPlan
@@ -46,6 +47,11 @@ class BaseReportInput:
         return self.gated and not self.result.keeps_limit
 
     @property
+    def compared(self) -> Change | None:
+        """What a comparison of two variants says; None where there was none."""
+        return None
+
+    @property
     def cannot_be_said(self) -> bool:
         """Whether too little was measured for the answer that the user asked for."""
         return False
@@ -73,6 +79,11 @@ class ReportInput(BaseReportInput):
     def target_unavailable(self) -> bool:
         """Whether the server did not serve for a part of the time, where the recommendation rests on it."""
         return self.result.unavailable
+
+    @property
+    def compared(self) -> Change | None:
+        """What a comparison of two variants says; None where there was none."""
+        return self.result.comparison.change if self.result.comparison else None
 
     @property
     def cannot_be_said(self) -> bool:

@@ -1,13 +1,15 @@
-"""`harness compare`: compares two runs point by point."""
+"""`harness compare`: compares two variants, measured in turn, or two runs point by point."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.parts.option_types import Parsed
+from harness.cli.parts.option_types import DURATION, IntList, Parsed
+from harness.cli.parts.options import load_options
+from harness.cli.parts.plan_request import make_draft, refuse_options, was_given
 from harness.errors import ExitCode, UserError
 from harness.plan.option_text import number
 
@@ -15,27 +17,95 @@ if TYPE_CHECKING:
     from harness.judge.metrics import RunResult
     from harness.record.run_dir import RunRecord
 
+OF_FOLDERS = {"folders", "margin", "force", "as_json"}
 _FOLDER = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("before", type=_FOLDER, metavar="BEFORE")
-@click.argument("after", type=_FOLDER, metavar="AFTER")
+@click.argument("folders", nargs=-1, type=_FOLDER, metavar="[BEFORE AFTER]")
+@click.option(
+    "--a", "words_a", multiple=True, metavar="KNOB=VALUE", help="A knob of the first variant; may be repeated."
+)
+@click.option(
+    "--b", "words_b", multiple=True, metavar="KNOB=VALUE", help="A knob of the second variant; may be repeated."
+)
+@click.option("--target-a", default=None, metavar="NAME|URL|RECIPE.toml", help="The first variant's own target.")
+@click.option("--target-b", default=None, metavar="NAME|URL|RECIPE.toml", help="The second variant's own target.")
 @click.option(
     "--margin",
     type=Parsed(number(0, 100, below=True), "number"),
     default=5.0,
     show_default=True,
     metavar="PERCENT",
-    help="A smaller change is none: machines drift by so much between two times.",
+    help="The change to find or to exclude. Of two folders: a smaller change is none, since machines drift by so much "
+    "between two times.",
 )
-@click.option("--force", is_flag=True, help="Compare although machine or software differ.")
-@click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON on standard output.")
-def command(before: Path, after: Path, *, margin: float, force: bool, as_json: bool) -> int:
-    """Compare the run in AFTER with the run in BEFORE, point by point.
+@click.option(
+    "--budget",
+    type=DURATION,
+    default="3m",
+    show_default=True,
+    help="Time for everything; it ends earlier where the trials scatter little.",
+)
+@click.option("--concurrency", type=IntList(), default="32", show_default=True, help="Closed-loop users.")
+@click.option("--force", is_flag=True, help="Compare two folders although machine or software differ.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and what it will be able to find; measure nothing.")
+@load_options
+def command(folders: tuple[Path, ...], *, margin: float, force: bool, **given: Any) -> int:
+    """Compare two variants, measured in turn, or the runs in two folders, point by point.
 
-    Exit code 6 where a point got worse by more than the margin, with its whole interval.
-    """
+    Two variants are measured in blocks A B, B A, so that a drift of the machine favours neither, and compared by pairs
+    of trials. The answer is one of three: worse (exit code 6), not worse by more than the margin (0), or it cannot be
+    said yet (8). What the blocks can find is printed before they begin.
+
+    \b
+    python -m harness compare --a batch_size=16 --b batch_size=64
+    python -m harness compare --target-a http://127.0.0.1:8000 --target-b http://127.0.0.1:8001 --concurrency 8,64
+    python -m harness compare results/before results/after
+    """  # noqa: D301
+    variants = any(was_given(name) for name in ("words_a", "words_b", "target_a", "target_b"))
+    if variants == bool(folders):
+        raise UserError(
+            "BEFORE AFTER: give two folders of runs, or two variants by --a and --b (--target-a, --target-b)"
+        )
+    if variants:
+        return _compare_variants(margin / 100, given)
+    if len(folders) != 2:
+        raise UserError(f"BEFORE AFTER: two folders are compared, not {len(folders)}")
+    names = {str(option.name) for option in click.get_current_context().command.params}
+    refuse_options(names - OF_FOLDERS, "two folders hold what was measured")
+    return _compare_folders(*folders, margin=margin, force=force, as_json=given["as_json"])
+
+
+def _compare_variants(margin: float, given: dict[str, Any]) -> int:
+    """Measure the variants in turn."""
+    from harness.cli.parts.serving_run import checked_plan, measure_pair
+    from harness.plan.paired.paired_plan import paired_plan
+
+    one = [name for name in ("target_a", "target_b") if given[name] is None]
+    if len(one) == 1 and not was_given("target"):
+        raise UserError(f"--{one[0].replace('_', '-')}: give the other variant's target too, or --target for it")
+    refuse_options(("force",), "it is for two folders")
+    budget_s = float(given.pop("budget"))
+    concurrency = given.pop("concurrency")
+    plans = []
+    for side in "ab":
+        own = {**given, "target": given[f"target_{side}"] or given["target"]}
+        draft = make_draft(given[f"words_{side}"], concurrency, 1, own)
+        plans.append(checked_plan(draft))
+    plan = paired_plan(plans[0], plans[1], margin=margin, budget_s=budget_s)
+    if given["dry_run"]:
+        from harness.cli.parts.run_frame import show_plan
+        from reports.text.terminal_text import plan_text
+
+        return show_plan(
+            {"plan": plan, "estimated_seconds": budget_s}, plan_text(plan, budget_s), as_json=given["as_json"]
+        )
+    return measure_pair(plan, out=given["out"], as_json=given["as_json"])
+
+
+def _compare_folders(before: Path, after: Path, *, margin: float, force: bool, as_json: bool) -> int:
+    """Compare the run in AFTER with the run in BEFORE, point by point."""
     import msgspec
 
     from harness.judge.answers.run_comparison import compare_runs

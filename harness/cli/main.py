@@ -14,7 +14,7 @@ from harness.errors import ExitCode, SweepspotError, UserError
 
 Resolved = tuple[str | None, click.Command | None, list[str]]
 
-# verb: first line of its help. The module of the same name in harness/cli holds `command`.
+# verb: first line of its help. The module of the same name in harness/cli, or in a folder of it, holds `command`.
 VERBS = {
     "sweep": "Sweep one or more knobs and recommend the best setting.",
     "run": "Measure one point.",
@@ -23,7 +23,7 @@ VERBS = {
     "train": "Train a model, with its curves, and test it.",
     "report": "Make the report of a run again from its rows.",
     "simulate": "Predict what more replicas and stages would do, from a run's batches.",
-    "compare": "Compare two runs point by point: better, worse or the same.",
+    "compare": "Compare two variants, measured in turn, or two runs: worse, not worse, or it cannot be said.",
     "knobs": "List every knob: unit, default, legal values, owner.",
     "serve": "Run an embedded target in the foreground, for any client.",
     "worker": "Take part in the load of a run on another machine.",
@@ -33,6 +33,8 @@ VERBS = {
     "clean": "Remove caches, environments and runs; it asks first.",
 }
 
+FOLDERS = {"completion": "upkeep", "clean": "upkeep"}
+
 # The option that gives the subject of an error.
 OPTIONS = {
     "server": "--target",
@@ -40,6 +42,7 @@ OPTIONS = {
     "protocol": "--protocol",
     "payloads": "--bank",
     "prompts": "--prompts",
+    "expectation": "--expect:",
     "certificate authority": "--tls-ca",
     "token file": "--token-file",
 }
@@ -58,7 +61,7 @@ class Verbs(click.Group):
         del ctx
         if cmd_name not in VERBS:
             return None
-        command: click.Command = importlib.import_module(f"harness.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(module_of(cmd_name)).command
         command.help = as_typed(command.help or "")
         return command
 
@@ -84,6 +87,11 @@ class Verbs(click.Group):
             formatter.write_dl(list(VERBS.items()))
 
 
+def module_of(verb: str) -> str:
+    """The module that holds the command of this name."""
+    return ".".join(("harness.cli", *filter(None, (FOLDERS.get(verb),)), verb))
+
+
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="sweepspot")
 def cli() -> None:
@@ -97,7 +105,7 @@ def cli() -> None:
     python -m harness serve batched --port 8000 batch_size=32
 
     Exit codes: 0 done; 2 the command line is wrong; 3 the run failed; 4 the measurement is INVALID;
-    5 no setting meets --slo; 6 a compared run is worse; 7 the target did not serve for a part of the time;
+    5 no setting meets --slo; 6 a compared variant or run is worse; 7 the target did not serve for a part of the time;
     8 it cannot be said yet which setting is best, or whether --slo holds; 130 interrupted. Everything measured
     is in the run directory in every case.
     """  # noqa: D301  (\b is click's mark for a block kept as it is)

@@ -9,13 +9,15 @@ import msgspec
 
 from harness.judge.answers.accuracy_trade_off import accuracy_trade_off, trade_sentence
 from harness.judge.answers.class_interference import with_class_interference
+from harness.judge.answers.paired_comparison import compare_variants
+from harness.judge.answers.paired_sentences import comparison_sentences
 from harness.judge.answers.precision import is_settled, with_precision
 from harness.judge.answers.race_recommendation import recommend_within_budget
 from harness.judge.answers.recommendation import recommend
 from harness.judge.answers.scaling import scaling
 from harness.judge.checks import worst
 from harness.judge.findings import Verdict
-from harness.judge.metrics import RunResult
+from harness.judge.metrics import Recommendation, RunResult
 from harness.judge.numbers.accuracy import shares
 from harness.judge.numbers.class_metrics import with_slowdowns
 from harness.judge.simulation_result import read_simulation
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.judge.findings import JudgedPoint
-    from harness.judge.metrics import BaseRecommendation, PointMetrics, Recommendation
+    from harness.judge.metrics import BaseRecommendation, PointMetrics
+    from harness.judge.paired_result import PairedComparison
     from harness.judge.summarise import TrialSummary
     from harness.judge.trial_summaries import TrialSummaries
     from harness.plan.plan import Plan
@@ -59,13 +62,16 @@ def summarise_run(plan: Plan, summaries: Iterable[TrialSummary], model: ModelCar
     points = with_precision(with_slowdowns(pooled), plan)
     # A capacity search starts with a closed-loop point. Exclude it: a closed loop cannot exceed capacity.
     tried = [point for point in points if point.rate_target_rps is not None] if plan.capacity else points
+    compared = compare_variants(plan, [trial for point in points for trial in point.trials]) if plan.pairing else None
     asked = {number: shares([each.predictions for each in repeats]) for number, repeats in by_point.items()}
-    found, trade = _recommend(plan, tried or points), accuracy_trade_off(tried or points, plan.slo, asked)
+    found = _recommend(plan, tried or points, compared)
+    trade = accuracy_trade_off(tried or points, plan.slo, asked)
     if more := trade_sentence(trade, points, found.best_point, asked):
         found = msgspec.structs.replace(found, sentence=f"{found.sentence} {more}")
     found = with_class_interference(found, points)
     return RunResult(
         points=points,
+        comparison=compared,
         recommendation=found,
         verdict=run_verdict(found, points),
         model=model,
@@ -75,7 +81,10 @@ def summarise_run(plan: Plan, summaries: Iterable[TrialSummary], model: ModelCar
     )
 
 
-def _recommend(plan: Plan, points: Sequence[PointMetrics]) -> Recommendation:
+def _recommend(plan: Plan, points: Sequence[PointMetrics], compared: PairedComparison | None) -> Recommendation:
+    if compared is not None:
+        sentence = " ".join(comparison_sentences(plan, compared))
+        return Recommendation(sentence=sentence, more_seconds=compared.more_seconds)
     if plan.tune is not None:
         return recommend_tuned(plan, points)
     if plan.budget_seconds is None or not points:

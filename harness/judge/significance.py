@@ -9,49 +9,49 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from harness.judge.stats.ratio_intervals import independent_ratio, paired_ratio, sign_flip_p_value
+from harness.judge.stats.distributions import normal_cdf
+from harness.judge.stats.paired_tests import holm
+from harness.judge.stats.ratio_intervals import ratio_with_error
 
 if TYPE_CHECKING:
-    from harness.judge.interval import Interval
-    from harness.judge.metrics import PointMetrics
-    from harness.judge.stats.ratio_intervals import Ratio
+    from collections.abc import Sequence
 
-FEWEST_PAIRS = 3
+    from harness.judge.interval import Interval
+    from harness.judge.stats.paired_tests import PairedTest
+
 SMALLEST_DIFFERENCE = 0.01  # identical runs differ by so much for reasons that nobody controls
 EQUIVALENCE_MARGIN = 0.05
-_SIGNIFICANT = 0.05
+SIGNIFICANT = 0.05
 
 
 class Change(StrEnum):
-    """What the runs say of `after` against `before`."""
+    """What the runs say of `after` against `before`. `NOT_WORSE`: by more than a margin, and perhaps better."""
 
     REGRESSION = "REGRESSION"
-    IMPROVED = "IMPROVED"
-    EQUIVALENT = "EQUIVALENT"
     INCONCLUSIVE = "INCONCLUSIVE"
+    NOT_WORSE = "NOT WORSE"
+    EQUIVALENT = "EQUIVALENT"
+    IMPROVED = "IMPROVED"
 
 
-@dataclass(frozen=True, slots=True)
-class Runs:
-    """One figure of one thing over its runs, in the order of the blocks they were run in.
-
-    overall: the figure over all runs, with an interval that holds what runs differ by.
-    """
-
-    values: tuple[float, ...]
-    overall: Interval
+def worst_change(changes: Sequence[Change]) -> Change:
+    """The worst of them, in the order above; INCONCLUSIVE where there is none."""
+    return min(changes, key=list(Change).index, default=Change.INCONCLUSIVE)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The ratio after / before with its 95 % interval, and what follows from it."""
+    """The ratio after / before with its 95 % interval, and what follows from it.
+
+    ratio: of a share of failures, which can be 0, it is the difference. p_worse: of the test that it got worse,
+    corrected for all tests that were made.
+    """
 
     ratio: Interval
     change: Change
-    runs: int
-    p_value: float | None = None
+    p_worse: float | None = None
 
     @property
     def different(self) -> bool:
@@ -59,75 +59,111 @@ class Comparison:
         return self.change in (Change.REGRESSION, Change.IMPROVED)
 
 
-def compare_throughput(before: PointMetrics, after: PointMetrics) -> Comparison:
-    """Two points of one run by their throughput, whose intervals hold the run noise; both have responses."""
-    runs = (_throughput(before), _throughput(after))
-    ratio = _pooled_ratio(*runs)
-    pairs = min(len(each.values) for each in runs)
-    return Comparison(ratio.interval, _change(ratio, None, True), pairs)
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the runs say of one figure: its ratio, and one-sided p-values. A small one speaks against chance.
 
-
-def _throughput(point: PointMetrics) -> Runs:
-    return Runs(tuple(trial.throughput_rps.value for trial in point.trials), point.throughput_rps)
-
-
-def compare(before: Runs, after: Runs, *, higher_is_better: bool = True) -> Comparison:
-    """Compare block by block where there are three or more of both, otherwise by the pooled figures.
-
-    Different: the whole interval of the ratio lies more than `SMALLEST_DIFFERENCE` from 1, and from six pairs on
-    the sign-flip test agrees. Equivalent (two one-sided tests): its 90 % interval lies within `EQUIVALENCE_MARGIN`.
+    worse, better: that the figure changed in that direction. not_worse, not_better: that it did not by the margin.
     """
-    pairs = min(len(before.values), len(after.values))
-    p_value = None
-    if pairs >= FEWEST_PAIRS and min(*before.values, *after.values) > 0:
-        ratio = paired_ratio(before.values[:pairs], after.values[:pairs])
-        p_value = sign_flip_p_value(before.values[:pairs], after.values[:pairs])
-    else:
-        ratio = _pooled_ratio(before, after)
-    return Comparison(ratio.interval, _change(ratio, p_value, higher_is_better), pairs, p_value)
+
+    ratio: Interval
+    worse: float
+    better: float
+    not_worse: float
+    not_better: float
 
 
-def compare_apart(
-    before: Runs, after: Runs, *, higher_is_better: bool = True, margin: float = EQUIVALENCE_MARGIN
-) -> Comparison:
-    """Compare what was measured at two times, and so in no common block: by the pooled figures.
+def judged_together(evidence: Sequence[Evidence]) -> list[Comparison]:
+    """What follows for each figure where all of them are looked at: one in twenty such looks raises a false alarm.
 
-    Different: the whole interval of the ratio lies beyond `margin` (0.05: 5 %), which is left for what a machine
-    drifts by between two times. Equivalent: its 90 % interval lies within it.
+    A figure that is surely within the margin is never a REGRESSION, however surely it changed.
     """
-    ratio = _pooled_ratio(before, after)
-    change = _change(ratio, None, higher_is_better, least=margin, margin=margin)
-    runs = min(len(before.values), len(after.values))
-    return Comparison(ratio.interval, change, runs)
+    worse = holm([each.worse for each in evidence])
+    better = holm([each.better for each in evidence])
+    return [
+        Comparison(each.ratio, _change(each, p_worse, p_better), p_worse)
+        for each, p_worse, p_better in zip(evidence, worse, better, strict=True)
+    ]
 
 
-def _pooled_ratio(before: Runs, after: Runs) -> Ratio:
-    return independent_ratio(
-        (before.overall.value, _relative_error(before)),
-        (after.overall.value, _relative_error(after)),
+def _change(each: Evidence, worse: float, better: float) -> Change:
+    if each.not_worse < SIGNIFICANT:
+        if better < SIGNIFICANT:
+            return Change.IMPROVED
+        return Change.EQUIVALENT if each.not_better < SIGNIFICANT else Change.NOT_WORSE
+    return Change.REGRESSION if worse < SIGNIFICANT else Change.INCONCLUSIVE
+
+
+def of_pairs(test: PairedTest, ratio: Interval, margin: float) -> Evidence:
+    """The evidence of pairs of trials; `test` is of their harm (on logarithms, or of shares), as `margin` is."""
+    return Evidence(
+        ratio,
+        worse=test.p_above(0.0),
+        better=test.p_below(0.0),
+        not_worse=test.p_below(margin),
+        not_better=test.p_above(-margin),
     )
 
 
-def _relative_error(runs: Runs) -> float:
+def measured_apart(before: Interval, after: Interval, margin: float, *, higher_is_better: bool) -> Evidence:
+    """The evidence of what was measured at two times, and so in no common block, by figures that hold the run noise.
+
+    A change within `margin` (0.05: 5 %) is none: so much is left for what a machine drifts by between two times.
+    """
+    ratio, error = _ratio(before, after)
+    harm = -math.log(ratio.value) if higher_is_better else math.log(ratio.value)
+    limit = math.log1p(margin)
+
+    def p_above(bound: float) -> float:
+        return normal_cdf((bound - harm) / error) if math.isfinite(error) else 1.0
+
+    def p_below(bound: float) -> float:
+        return normal_cdf((harm - bound) / error) if math.isfinite(error) else 1.0
+
+    return Evidence(
+        ratio,
+        worse=p_above(limit),
+        better=p_below(-limit),
+        not_worse=p_below(limit),
+        not_better=p_above(-limit),
+    )
+
+
+class Measured(Protocol):
+    """A point with its throughput."""
+
+    @property
+    def throughput_rps(self) -> Interval:
+        """The interval holds the run noise."""
+
+
+def compare_throughput(before: Measured, after: Measured) -> Comparison:
+    """Two points of one run by their throughput; both have responses.
+
+    Different: the whole 95 % interval of the ratio lies more than `SMALLEST_DIFFERENCE` from 1.
+    """
+    return compare_rates(before.throughput_rps, after.throughput_rps)
+
+
+def compare_rates(before: Interval, after: Interval) -> Comparison:
+    """Two rates of one run, as `compare_throughput` does."""
+    ratio, _ = _ratio(before, after)
+    low, high = ratio.ends
+    change = Change.INCONCLUSIVE
+    if low > 1 + SMALLEST_DIFFERENCE:
+        change = Change.IMPROVED
+    elif high < 1 / (1 + SMALLEST_DIFFERENCE):
+        change = Change.REGRESSION
+    return Comparison(ratio, change)
+
+
+def _ratio(before: Interval, after: Interval) -> tuple[Interval, float]:
+    """After / before, and the standard error of its logarithm; infinite where an interval has an open end."""
+    error = math.hypot(*(_relative_error(each) for each in (before, after)))
+    return ratio_with_error(after.value / before.value, error), error
+
+
+def _relative_error(figure: Interval) -> float:
     """Standard error of the logarithm, as the interval says; infinite where it has an open end or reaches down to 0."""
-    low, high = runs.overall.ends
+    low, high = figure.ends
     return math.log(high / low) / (2 * 1.96) if low > 0 else math.inf
-
-
-def _change(
-    ratio: Ratio,
-    p_value: float | None,
-    higher_is_better: bool,
-    *,
-    least: float = SMALLEST_DIFFERENCE,
-    margin: float = EQUIVALENCE_MARGIN,
-) -> Change:
-    surely = p_value is None or p_value < _SIGNIFICANT
-    low, high = ratio.interval.ends
-    if surely and low > 1 + least:
-        return Change.IMPROVED if higher_is_better else Change.REGRESSION
-    if surely and high < 1 / (1 + least):
-        return Change.REGRESSION if higher_is_better else Change.IMPROVED
-    if ratio.low_90 > 1 / (1 + margin) and ratio.high_90 < 1 + margin:
-        return Change.EQUIVALENT
-    return Change.INCONCLUSIVE

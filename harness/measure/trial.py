@@ -1,6 +1,7 @@
 """Runs one trial: a load process against a ready target, with the samplers beside it.
 
-It measures and records, and computes nothing: the rows are on disk before they are judged.
+It measures and records, and computes nothing: the rows are on disk before they are judged, and are compressed when the
+load has ended.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ def run_trial(job: TrialJob) -> TrialRecord:
             isolated=job.isolation.isolated,
         )
         job.folder.write(record)
+    job.folder.compress()
     return record
 
 

@@ -52,6 +52,7 @@ class ChatShape(GenerationOptions, frozen=True, kw_only=True):
     turns: Length = Length(low=1, high=3)
     prompt_words: Length | None = None
     output_tokens: Length = Length(low=8, high=64)
+    texts: Length | None = None  # of a request for embeddings or a ranking; None: what is usual there
     lengths: str | None = None  # path of a CSV file
     prompts: str | None = None  # path of a text file with a message per line
 

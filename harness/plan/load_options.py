@@ -28,6 +28,7 @@ from harness.plan.option_text import (
     whole,
 )
 from harness.wire.language.generation_options import LENGTH_FIELDS
+from harness.wire.own.expectation_text import EXAMPLE, parse_expectation
 from harness.wire.protocols import PROTOCOLS, protocol_named
 
 if TYPE_CHECKING:
@@ -81,6 +82,11 @@ def _parse_protocol(text: str, flag: str) -> str:
     return protocol_named(text)
 
 
+def _parse_expectation(text: str, flag: str) -> str:
+    parse_expectation(text, flag)
+    return text
+
+
 def _default_text(field: str) -> str:
     """The default of a field as a user would write it; empty where there is none."""
     for struct in (LoadSettings, ChatShape, *KINDS.values()):
@@ -110,6 +116,14 @@ SETTINGS = (
         choice(CHECK_MODES),
         "which responses to compare with the model's own offline predictions: all, sample or off",
         "|".join(CHECK_MODES),
+    ),
+    LoadOption(
+        "--expect",
+        "expect",
+        _parse_expectation,
+        f"what a good response is, for example '{EXAMPLE}' (conditions on status, body and values of JSON): others are "
+        "wrong, and these count as checked",
+        "CONDITIONS",
     ),
     LoadOption(
         "--tolerance",
@@ -192,6 +206,13 @@ CHAT = (
         "prompt_words",
         parse_length,
         "chat: words of each message: 20, 8-64 or lognormal:20,0.5 (default: lines of the prompts, unchanged)",
+        "LENGTH",
+    ),
+    LoadOption(
+        "--texts",
+        "texts",
+        parse_length,
+        "embeddings: texts of a request; rerank: its documents (default: 1 and 8)",
         "LENGTH",
     ),
     LoadOption("--output-tokens", "output_tokens", parse_length, "chat: tokens of each response", "LENGTH"),

@@ -34,6 +34,7 @@ class LoadSettings(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str = AUTO  # a name of harness.wire.protocols
     check: str = "all"  # which responses are compared with the expected ones: one of CHECK_MODES
     tolerance: Tolerance | None = None  # of that comparison; None: that of the payloads
+    expect: str = ""  # conditions on responses, as `harness.wire.own.expectation_text` reads them
     mix: str | None = None  # weights of the request classes; None: the scenario's own
     skew: float = 0.0  # Zipf exponent of the payloads' popularity; 0: all are equally popular
     timeout_s: float = 10.0  # from the start of a request to the end of its response

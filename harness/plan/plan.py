@@ -15,7 +15,9 @@ from harness.plan.knobs import Setting, Value, format_value
 from harness.plan.load_knobs import CHECK, MIX, PROTOCOL, SKEW
 from harness.plan.load_options import chat_of
 from harness.plan.load_settings import LoadSettings
+from harness.plan.paired.pairing import VARIANT, Pairing, Variant
 from harness.plan.slo import Slo
+from harness.wire.own.own_request import OwnRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,15 +30,21 @@ MODEL = "model"
 TRIAL_OVERHEAD_SECONDS = 2.5
 TARGET_START_SECONDS = 10.0
 OF_THE_LOAD = (MIX, PROTOCOL, CHECK, SKEW)  # knobs in a setting that the target does not have
+OF_THE_HARNESS = (MODEL, VARIANT, *OF_THE_LOAD)
 
 
 @dataclass(frozen=True, slots=True)
 class TargetRequest:
-    """What a target must serve: a model, knobs as far as the user set them, and a protocol (or `auto`)."""
+    """What a target must serve: a model, knobs as far as the user set them, and a protocol (or `auto`).
+
+    `target`: which, where a plan has several. `fresh`: a target that the harness starts is started for this request.
+    """
 
     model: str
     setting: Setting
     protocol: str
+    target: str = ""
+    fresh: bool = False
 
 
 class BasePoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +153,7 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
     starts: tuple[int, ...] = ()  # with a budget: for each point a number, equal where no restart lies between
     slo: Slo | None = None
     tune: TuneSpace | None = None  # the search for the best setting adds points
+    pairing: Pairing | None = None  # two variants are compared: blocks of trials are added
     capacity: bool = False  # the search for each setting's capacity adds points
     isolate: bool = True  # pin target and load to separate cores
     own_requests: bool = False  # users make their own requests: the server is asked nothing before the load
@@ -152,6 +161,7 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
     load_processes: int = 1
     remote_workers: int = 0  # load processes that a user starts, on this or other machines
     bind: str = "127.0.0.1:5557"  # the address at which they reach this machine
+    request: OwnRequest = OwnRequest()  # requests of the user's own
     reference: str = ""  # model whose predictions are expected of a server of others
     payloads: str = ""  # the user's own file of payloads for a server of others
     item_shape: tuple[int, ...] = ()  # sizes that a server of others leaves open
@@ -165,13 +175,23 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
             raise RuntimeError("this plan has no length yet")
         return self.load.measure_s
 
+    def variant_at(self, point: Point) -> Variant | None:
+        """The variant that is measured at `point`; None where none are compared."""
+        return self.pairing.variant(str(point.setting[VARIANT])) if self.pairing else None
+
+    def setting_of(self, point: Point) -> Setting:
+        """All knobs that the user set for `point`: swept, fixed, or those of its variant."""
+        variant = self.variant_at(point)
+        return {**self.fixed, **(variant.setting if variant else {}), **point.setting}
+
     def target_setting(self, point: Point) -> Setting:
         """The target's knobs at `point`, as far as the user set them."""
-        return {name: value for name, value in self.setting_of(point).items() if name not in (MODEL, *OF_THE_LOAD)}
+        return {name: value for name, value in self.setting_of(point).items() if name not in OF_THE_HARNESS}
 
     def model_at(self, point: Point) -> str:
         """The model that requests ask for at `point`."""
-        return str(self.setting_of(point).get(MODEL, self.model))
+        variant = self.variant_at(point)
+        return str(self.setting_of(point).get(MODEL, variant.model if variant else self.model))
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -180,7 +200,14 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
 
     def target_request(self, point: Point) -> TargetRequest:
         """What the target must serve at `point`."""
-        return TargetRequest(self.model_at(point), self.target_setting(point), self.load_at(point).protocol)
+        variant = self.variant_at(point)
+        return TargetRequest(
+            self.model_at(point),
+            self.target_setting(point),
+            self.load_at(point).protocol,
+            target=variant.target if variant else self.target,
+            fresh=self.pairing is not None and self.pairing.fresh,
+        )
 
     def load_at(self, point: Point) -> LoadSettings:
         """The settings of the load at `point`: those of the plan, with the load's knobs that the user set."""

@@ -94,7 +94,7 @@ def find_scenario(name: str) -> str:
 
 def scenario_name(path: str) -> str:
     """The name by which `find_scenario` finds the locustfile on any machine; the path of one that is not ours."""
-    ours = Path(path).resolve().parent == SCENARIOS.resolve()
+    ours = Path(path).is_file() and Path(path).resolve().parent == SCENARIOS.resolve()
     return Path(path).stem if ours else path
 
 

@@ -42,6 +42,9 @@ import msgspec
 
 from harness.errors import UserError, unknown_name
 from harness.plan.knobs import Knob, KnobSet, Value
+from harness.wire.http.raw_bodies import HTTP
+from harness.wire.own.expectation_text import parse_expectation
+from harness.wire.own.own_request import OwnRequest
 from harness.wire.protocol import DEFAULT
 
 if TYPE_CHECKING:
@@ -94,8 +97,10 @@ class ServerRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     name: str
     doc: str
     command: tuple[str, ...]
-    models: tuple[str, ...]
+    models: tuple[str, ...] = ()  # empty: one, called as the recipe
     protocol: str = DEFAULT
+    request: OwnRequest = OwnRequest()  # to a service that speaks no known protocol
+    expect: str = ""  # of its responses, as --expect
     reference: str = ""  # the reference model that predictions are compared with ("{model}": of the same name), or none
     model_format: str = ""  # "onnx" or "keras": what {model_file} is
     url: str = "http://127.0.0.1:{port}"
@@ -136,7 +141,9 @@ def load_recipe(path: Path) -> ServerRecipe:
         raise UserError(f"--target {path}: cannot be read ({error.strerror}); give the path of a recipe") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UserError(f"--target {path}: not a recipe: {error}") from error
-    recipe = msgspec.structs.replace(recipe, path=str(path.resolve()))
+    protocol = HTTP.name if recipe.request.given else recipe.protocol
+    models = recipe.models or (recipe.name,)
+    recipe = msgspec.structs.replace(recipe, path=str(path.resolve()), protocol=protocol, models=models)
     _check(recipe)
     return recipe
 
@@ -152,8 +159,10 @@ def _word(value: object) -> str:
 
 def _check(recipe: ServerRecipe) -> None:
     where = f"--target {recipe.path}"
-    if not recipe.command or not recipe.models:
-        raise UserError(f"{where}: {'models' if recipe.command else 'command'} is empty; give at least one")
+    if not recipe.command:
+        raise UserError(f"{where}: command is empty; give at least one word")
+    if recipe.expect:
+        parse_expectation(recipe.expect, f"{where}: expect")
     known = (*recipe.knobs, *PLACEHOLDERS)
     reserved = sorted(set(recipe.knobs) & set(PLACEHOLDERS))
     if reserved:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from urllib.parse import urlsplit
 
 from harness.errors import UserError, unknown_name
 from harness.plan.knobs import KnobSet
@@ -204,9 +205,8 @@ def project_targets() -> dict[str, ProjectTarget]:
 
 def find_target(text: str) -> TargetSpec:
     """The target that `--target` names: a URL, the TOML file of a recipe, or a name. Raises UserError."""
-    url = text.rstrip("/")
-    if "://" in url:
-        return UrlTarget(url)
+    if "://" in text:
+        return UrlTarget(text.rstrip("/") if urlsplit(text).path == "/" else text)
     return find_named(text)
 
 

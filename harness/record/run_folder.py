@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -102,17 +103,21 @@ class RunFolder(ABC, Generic[RunRecordT, TrialFolderT]):
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._made: list[Path] | None = None  # the folders that `create` made; None: it was opened
 
     @classmethod
     def create(cls, path: Path) -> Self:
         """A new folder. Raises UserError where it exists with something in it, or cannot be made."""
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UserError(f"--out {path}: it exists already; choose another folder, or go on with --resume {path}")
+        made = [each for each in (path, *path.parents) if not each.exists()]
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"--out {path}: cannot make this folder ({error.strerror}); choose another") from error
-        return cls(path)
+        folder = cls(path)
+        folder._made = made
+        return folder
 
     @classmethod
     def open(cls, path: Path, flag: str) -> Self:
@@ -120,6 +125,18 @@ class RunFolder(ABC, Generic[RunRecordT, TrialFolderT]):
         if not (path / "run.json").is_file():
             raise UserError(f"{flag} {path}: no run.json there; give the folder of an earlier run (see results/)")
         return cls(path)
+
+    def discard(self) -> None:
+        """Remove a run that was refused before anything was measured, with the folders that were made for it.
+
+        Does nothing where the run was there before.
+        """
+        if self._made is None:
+            return
+        for entry in self.path.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        for folder in self._made:
+            folder.rmdir()
 
     def lock(self) -> None:
         """Hold the folder for this process. Raises UserError where another run writes to it."""

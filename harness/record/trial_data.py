@@ -34,6 +34,7 @@ class TrialData:
     target_died: bool = False
     isolated: bool = True  # target and load each had cores of their own
     in_process: bool = False  # the model lives in the load process
+    check_off: bool = False  # the user asked that no response be compared
     warmup_seconds: float = 0.0  # from the start of an open loop's schedule to that of the measure phase
     load_processes: int = 1  # how many should have written a report
     statistics: ServerStatistics | None = None  # what a server that is not ours said of itself, again and again

@@ -25,7 +25,7 @@ from harness.run.events import Note, RunStarted, TrialEnded, TrialProgress, Tria
 from harness.run.sweep import point_metrics
 from harness.run.trial_text import live_text, load_text, result_text
 from harness.run.tune_plan import arrivals_at, space_of
-from harness.run.tuning import Tuning, TuneRules, TuneTrial
+from harness.run.tuning import TuneRules, TuneTrial, Tuning
 from harness.search.setting_search import Reason
 
 if TYPE_CHECKING:

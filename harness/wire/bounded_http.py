@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
-import io
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.wire.bounded_json import JsonError, parse_json
 from harness.wire.failure_text import quoted
+from harness.wire.http.llhttp_parser import CUT_SHORT, HttpError, LlhttpParser
 
 if TYPE_CHECKING:
     import socket
@@ -41,44 +40,12 @@ class Deadline:
         sock.settimeout(left_s)
 
 
-class _BoundedStream(io.RawIOBase):
-    """The bytes that a socket receives until a deadline, at most `limit_bytes` of them."""
-
-    def __init__(self, sock: socket.socket, limit_bytes: int) -> None:
-        self._socket = sock
-        self._left_bytes = limit_bytes
-        self.deadline = Deadline(0)
-
-    def readable(self) -> bool:
-        """True: it can be read."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Receive some bytes. Raises OSError."""
-        self.deadline.limit(self._socket)
-        count = self._socket.recv_into(buffer)
-        self._left_bytes -= count
-        if self._left_bytes < 0:
-            raise OSError("the server sends without end")
-        return count
-
-
-class _Connected(NamedTuple):
-    """What `HTTPResponse` needs of a socket."""
-
-    stream: _BoundedStream
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        """The stream, buffered."""
-        del mode
-        return io.BufferedReader(self.stream)
-
-
 class BoundedResponse(NamedTuple):
     """A status and the body, cut at the limit."""
 
     status: int
     body: bytes
+    location: str = ""  # where a redirection leads
 
     def document(self) -> Any:
         """The body as JSON; None where it is none."""
@@ -100,32 +67,31 @@ def get(
 def exchange(
     url: ServerUrl, request: bytes, *, timeout_s: float = TIMEOUT_S, limit_bytes: int = LIMIT_BYTES
 ) -> BoundedResponse:
-    """The response to a whole request: its head within `timeout_s`, its body within as long after it.
+    """The response to a whole request, read by the parser of the load. It must be whole within `timeout_s`.
 
     Raises NoResponseError; UserError where the certificate authority cannot be read.
     """
     try:
-        with contextlib.closing(url.http_connection(timeout_s)) as connection:
-            connection.connect()
-            connection.sock.sendall(request)
-            stream = _BoundedStream(connection.sock, limit_bytes + HEADS_LIMIT_BYTES)
-            stream.deadline = Deadline(timeout_s)
-            response = http.client.HTTPResponse(
-                cast("socket.socket", _Connected(stream)), method=request.partition(b" ")[0].decode()
-            )
-            response.begin()
-            stream.deadline = Deadline(timeout_s)
-            body = _body_of(response, limit_bytes)
-    except (OSError, http.client.HTTPException, ValueError) as error:
+        with contextlib.closing(url.connect(timeout_s)) as sock:
+            sock.sendall(request)
+            return _read(sock, Deadline(timeout_s), limit_bytes)
+    except (OSError, HttpError) as error:
         raise NoResponseError(getattr(error, "strerror", None) or quoted(str(error)) or type(error).__name__) from error
-    return BoundedResponse(response.status, body)
 
 
-def _body_of(response: http.client.HTTPResponse, limit_bytes: int) -> bytes:
-    """The body, cut at the limit. Raises HTTPException where the server has sent less than it announced."""
-    body = bytearray()
-    while len(body) < limit_bytes and (chunk := response.read1(min(CHUNK_BYTES, limit_bytes - len(body)))):
-        body += chunk
-    if response.length and len(body) < limit_bytes:
-        raise http.client.IncompleteRead(bytes(body[:CHUNK_BYTES]), response.length)  # `read1` does not notice
-    return bytes(body)
+def _read(sock: socket.socket, deadline: Deadline, limit_bytes: int) -> BoundedResponse:
+    """The next response. Raises OSError, HttpError."""
+    parser = LlhttpParser()
+    left_bytes = limit_bytes + HEADS_LIMIT_BYTES
+    while left_bytes > 0:
+        deadline.limit(sock)
+        data = sock.recv(CHUNK_BYTES)
+        left_bytes -= len(data)
+        response = parser.feed(data) if data else parser.eof()
+        if response is not None:
+            return BoundedResponse(response.status, response.body[:limit_bytes], parser.location)
+        if (status_and_body := parser.cut(limit_bytes)) is not None:
+            return BoundedResponse(*status_and_body)
+        if not data:
+            raise HttpError(CUT_SHORT if parser.started else "the server closed the connection without a response")
+    raise HttpError("the server sends without end")

@@ -117,6 +117,8 @@ def _words(value: Any, levels: int = MAX_DEPTH) -> str:
     if isinstance(value, list) and value and levels:
         return _words(value[0], levels - 1)
     if isinstance(value, dict) and levels:
+        if isinstance(value.get("loc"), list) and isinstance(value.get("msg"), str):  # FastAPI names the field
+            return f"{'.'.join(map(short_text, value['loc']))}: {value['msg']}"
         inner = next((part for key in _INNER if isinstance(part := value.get(key), dict | list) and part), None)
         if inner is not None:
             return _words(inner, levels - 1)

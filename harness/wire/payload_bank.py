@@ -18,6 +18,7 @@ import msgspec
 from harness.errors import UserError
 from harness.files import replacing
 from harness.wire.datatypes import DTYPES
+from harness.wire.own.request_form import RequestForm
 from harness.wire.tolerance import Tolerance
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class BankMeta(msgspec.Struct, frozen=True, kw_only=True):
     shortest: int = 1
     longest: int = 1 << 20
     batched: bool = True  # False: the model has no batch axis, and takes an item as it is
+    request: RequestForm | None = None  # of items that are whole bodies of the user's own; None: the protocol's
     client: ClientWork | None = None  # None: items are sent as they are
     tolerance: float = 1e-3  # greatest absolute difference of a correct prediction
     relative_tolerance: float = 0.0  # greatest difference beside it, in shares of the expected value
@@ -84,6 +86,7 @@ class Bank:
     inputs: Items
     labels: NDArray[np.int64]
     expected: NDArray[Any]
+    beside: tuple[bytes, ...] = ()  # a JSON object for each item, with the fields that `meta.request` expects; or empty
 
     def save(self, path: Path) -> None:
         """Write the bank atomically to `path` (`.npz`)."""
@@ -91,6 +94,8 @@ class Bank:
 
         meta = np.frombuffer(msgspec.json.encode(self.meta), dtype=np.uint8)
         parts: dict[str, Any] = {"meta": meta, "labels": self.labels, "expected": self.expected, **_packed(self.inputs)}
+        if self.beside:
+            parts["beside"] = np.array(self.beside)
         with replacing(path) as partial:
             np.savez(partial, allow_pickle=False, **parts)
 
@@ -102,7 +107,8 @@ class Bank:
         try:
             with np.load(path, allow_pickle=False) as parts:
                 meta = msgspec.json.decode(parts["meta"].tobytes(), type=BankMeta)
-                return cls(meta, _unpacked(parts), parts["labels"], parts["expected"])
+                beside = tuple(parts["beside"].tolist()) if "beside" in parts else ()
+                return cls(meta, _unpacked(parts), parts["labels"], parts["expected"], beside)
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
             raise UserError(
                 f"{path}: not a readable payload bank ({error}); make it again with `python -m harness prepare MODEL`",

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 from harness.errors import UserError
 from harness.wire.bounded_http import NoResponseError, exchange
 from harness.wire.codec import WireError
+from harness.wire.failure_text import body_text, quoted
+from harness.wire.http.raw_bodies import HTTP
+from harness.wire.own.expectation import SUCCESSES
+from harness.wire.own.expectation_text import expectation_of
 from harness.wire.protocol import AUTO, Transport
 from harness.wire.protocols import PROTOCOLS, find_protocol, make_codec
 from harness.wire.server_url import parse_url
@@ -14,7 +18,9 @@ from harness.wire.server_url import parse_url
 if TYPE_CHECKING:
     from harness.wire.codec import Codec
     from harness.wire.credentials import Access
+    from harness.wire.own.expectation import Expectation
     from harness.wire.payload_bank import Bank, BankMeta
+    from harness.wire.server_url import ServerUrl
 
 FIRST_TIMEOUT_S = 30.0  # the first request may load the model
 FIRST_LIMIT_BYTES = 64 << 20
@@ -26,21 +32,31 @@ def settle_protocol(name: str, url: str, model: str, access: Access | None = Non
     if name == AUTO:
         return detect_protocol(url, model, access)
     protocol = find_protocol(name)
+    if parse_url(url).query and protocol is not HTTP:
+        raise UserError(f"{url}: {name} has paths of its own, and no place for a query; leave it out", "server")
     if parse_url(url).is_grpc and protocol.transport is not Transport.GRPC:
         raise UserError(f"{name}: {url} says gRPC; give the server's HTTP URL, or a protocol over gRPC", "protocol")
     return protocol.name
 
 
 def detect_protocol(url: str, model: str, access: Access | None = None) -> str:
-    """The protocol that a server speaks. Raises UserError where it does not respond, or speaks none that is known."""
+    """The protocol that a server speaks; `http` where it speaks none that is known and the URL has a path.
+
+    Raises UserError where it does not respond, or speaks none that is known.
+    """
     server = parse_url(url, access)
+    if server.query:
+        return HTTP.name
     for protocol in PROTOCOLS.values():
         if (protocol.transport is Transport.GRPC) == server.is_grpc and protocol.is_spoken(server, model):
             return protocol.name
+    if server.path != "/" and not server.is_grpc:
+        return HTTP.name
     names = ", ".join(PROTOCOLS)
     raise UserError(
         f"{url}: it shows no sign of a known protocol; is {model} the model that it serves? Otherwise name the "
-        f"protocol: {names}, or plain JSON such as json:/predict?send=inputs[]&take=outputs.0",
+        f"protocol: {names}, or plain JSON such as json:/predict?send=inputs[]&take=outputs.0; or give the whole URL "
+        "of a service of your own, and a --body",
         "server",
     )
 
@@ -53,11 +69,11 @@ def read_meta(url: str, model: str, protocol: str, access: Access | None = None)
     return found.read_meta(parse_url(url, access), model)
 
 
-def ask_once(url: str, protocol: str, bank: Bank) -> None:
+def ask_once(url: str, protocol: str, bank: Bank, expect: str = "") -> None:
     """Send the first payload, so that a server that refuses it does so once and not ten thousand times.
 
-    Nothing is sent over gRPC, whose metadata are typed. Raises UserError where the payload is refused, or where the
-    response does not have as many numbers as the bank expects.
+    Nothing is sent over gRPC, whose metadata are typed. Raises UserError where the payload is refused, where the
+    response does not have as many numbers as the bank expects, and where it cannot be what the user expects of any.
     """
     if find_protocol(protocol).transport is not Transport.HTTP:
         return
@@ -68,11 +84,59 @@ def ask_once(url: str, protocol: str, bank: Bank) -> None:
         response = exchange(server, request, timeout_s=FIRST_TIMEOUT_S, limit_bytes=FIRST_LIMIT_BYTES)
     except NoResponseError as error:
         raise UserError(f"{url}: the first request got no response ({error}); is this its port?", "server") from error
-    if not 200 <= response.status < 300:
-        reason = codec.describe(response.status, response.body)
-        raise UserError(f"{url}: the first request of {bank.meta.model} was refused ({reason}); {_ADVICE}", "server")
+    expectation = expectation_of(expect, bank.meta.request)
+    if response.status not in (expectation.statuses if expectation else SUCCESSES):
+        reason = codec.describe(response.status, _without_secrets(response.body, server))
+        reason += f", it leads to {quoted(response.location)}" if response.location else ""
+        raise UserError(f"{url}: {_first(bank, request)} was refused ({reason}); {_advice(bank)}", "server")
     if len(bank.expected):
         _check_size(url, codec, response.body, bank)
+    if expectation:
+        _check_fields(url, expectation, response.body)
+    elif bank.meta.request:
+        _check_answer(url, codec, response.body)
+
+
+def _without_secrets(body: bytes, server: ServerUrl) -> bytes:
+    """A server may repeat in its complaint what a request carries."""
+    for secret in server.access.secrets:
+        body = body.replace(secret.encode(), b"...")
+    return body
+
+
+def _first(bank: Bank, request: bytes) -> str:
+    """The first request, in words."""
+    if bank.meta.request is None:
+        return f"the first request of {bank.meta.model}"
+    method, path, *_ = request.split(b" ", 2)
+    return f"the first request ({method.decode()} {path.decode()})"
+
+
+def _advice(bank: Bank) -> str:
+    form = bank.meta.request
+    if form is None:
+        return _ADVICE
+    if form.method == "GET":
+        return "check the URL; where the service takes a body, give it with --body, --form or --bank FILE.jsonl"
+    return "check the URL, --method, --header and the body"
+
+
+def _check_fields(url: str, expectation: Expectation, body: bytes) -> None:
+    """Raise UserError where a condition is about a value that the first response does not have at all."""
+    if missing := expectation.missing(body):
+        raise UserError(
+            f"the first response has another form: {missing}; {url} answered {body_text(body)}", "expectation"
+        )
+
+
+def _check_answer(url: str, codec: Codec, body: bytes) -> None:
+    try:
+        codec.require_answer(body)
+    except WireError as error:
+        raise UserError(
+            f"{url}: the first response is no answer ({error}); where it is right, say --expect status=200",
+            "server",
+        ) from error
 
 
 def _check_size(url: str, codec: Codec, body: bytes, bank: Bank) -> None:

@@ -39,6 +39,7 @@ class RunTexts(Generic[PointT]):
     markdown_columns: Columns[PointT]  # of the table in summary.md, beside name and verdict
     text_columns: frozenset[str] = frozenset()  # columns that hold words and are aligned left
     best_line: Cell[PointT] = lambda _: ""  # what the terminal says of the recommended point
+    result_lines: Callable[[Any], Sequence[str]] = lambda _: ()  # what the terminal says of the whole result, after it
 
 
 def knob_columns(plan: BasePlan[Any], taken: Mapping[str, object] | None = None) -> dict[str, Cell[Any]]:

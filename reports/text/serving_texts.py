@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.judge.answers.paired_sentences import power_sentence
 from harness.plan.arrivals import Closed
 from harness.plan.plan import first_look_seconds, trial_overhead_seconds
 from reports import units
+from reports.comparison import paired_lines
 from reports.csv_columns import csv_columns
 from reports.labels import load_number, point_label
 from reports.text.run_texts import RunTexts, knob_columns, verdict_cell, with_interval
@@ -40,6 +42,7 @@ def serving_texts(plan: Plan) -> RunTexts[PointMetrics]:
         terminal_columns=_terminal_columns(plan),
         not_narrow=frozenset({"p99 95 %", "batch"}),
         text_columns=frozenset({"SLO"}),
+        result_lines=lambda result: paired_lines(plan, result.comparison) if result.comparison else (),
         markdown_columns={
             "req/s": lambda point: with_interval(units.estimate(point.throughput_rps)),
             "p50 ms": lambda point: with_interval(units.milliseconds(point.response.at(0.5))),
@@ -53,6 +56,8 @@ def serving_texts(plan: Plan) -> RunTexts[PointMetrics]:
 
 
 def _repeats(plan: Plan) -> str:
+    if plan.pairing is not None:
+        return f"{units.several(len(plan.trials), 'trial')} in blocks of both variants"
     if plan.budget_seconds is not None:
         return f"{units.several(len(plan.trials), 'trial')} within a budget of {units.duration(plan.budget_seconds)}"
     return f"{'at most ' if plan.precision is not None else ''}{units.several(plan.repeats, 'repeat')}"
@@ -64,6 +69,9 @@ def _plan_lines(plan: Plan) -> list[str]:
         f"{_size(plan)}, seed {plan.seed}",
         f"objective: {plan.slo or 'none'}",
     ]
+    if plan.pairing is not None:
+        first, second = plan.pairing.texts()
+        return [*lines, f"{second} against {first}", power_sentence(plan)]
     if plan.budget_seconds is None:
         return lines
     first_s = first_look_seconds(plan)
@@ -75,6 +83,8 @@ def _plan_lines(plan: Plan) -> list[str]:
 def _size(plan: Plan) -> str:
     trial = f"{units.duration(plan.load.warmup_s)} + {units.duration(plan.seconds)}"
     points = units.several(len(plan.points), "point")
+    if plan.pairing is not None:
+        return f"{points} in blocks within {units.duration(plan.pairing.budget_s)}, in trials of {trial}"
     if plan.budget_seconds is not None:
         return f"{points} within {units.duration(plan.budget_seconds)}, in trials of {trial}"
     return f"{points} x {_repeats(plan)} = {units.several(len(plan.trials), 'trial')} of {trial}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.judge.significance import Change
 
 _STYLES = {"VALID": "green", "DEGRADED": "yellow", "INVALID": "red"}
-_STYLES |= {"IMPROVED": "green", "EQUIVALENT": "", "INCONCLUSIVE": "yellow", "REGRESSION": "red"}
+_STYLES |= {"IMPROVED": "green", "EQUIVALENT": "", "NOT WORSE": "", "INCONCLUSIVE": "yellow", "REGRESSION": "red"}
 _PLAIN_WIDTH = 160
 _NARROW = 100
 

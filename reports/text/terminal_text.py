@@ -30,6 +30,7 @@ def result_text(report: BaseReportInput, *, terminal: bool | None = None) -> str
     lines += [f"missing: {printable(item)}" for item in result.missing[:MAX_MISSING]]
     if len(result.missing) > MAX_MISSING:
         lines.append(f"missing: {len(result.missing) - MAX_MISSING} more")
+    lines += texts.result_lines(result)
     if best is not None and (best_line := texts.best_line(result.points[best])):
         lines.append(best_line)
     verdict = f"{result.verdict} ({verdict_counts(result.points)})"

@@ -23,7 +23,7 @@ from harness.judge.answers.chances import Limit
 from harness.judge.answers.decision import Candidate, Status
 from harness.judge.answers.race_record import TrialOutcome
 from harness.judge.numbers.throughput import pooled_rate
-from harness.judge.significance import Runs, compare
+from harness.judge.significance import compare_rates
 from harness.run.race import Race, Rules
 
 if TYPE_CHECKING:
@@ -123,17 +123,13 @@ def grid(machine: Machine, seed: int, *, smallest: bool) -> Found:
             invalid |= {int(point)} if harmed else set()
             batches = math.exp(value) * (1.0 + rng.normal(0.0, BATCH_NOISE, BATCHES))
             runs.setdefault(int(point), []).append(batches)
-    rates = {
-        point: Runs(tuple(float(one.mean()) for one in several), pooled_rate(several))
-        for point, several in runs.items()
-        if point not in invalid
-    }
+    rates = {point: pooled_rate(several) for point, several in runs.items() if point not in invalid}
     if not rates:
         return Found(None, spent_s=machine.spent_s)
-    named = max(rates, key=lambda point: rates[point].overall.value)
+    named = max(rates, key=lambda point: rates[point].value)
     if smallest:
-        named = min(p for p in rates if p == named or not compare(rates[p], rates[named]).different)
-    rate = rates[named].overall
+        named = min(p for p in rates if p == named or not compare_rates(rates[p], rates[named]).different)
+    rate = rates[named]
     return Found(named, math.log(rate.low or 1e-9), math.log(rate.high or 1e9), machine.spent_s)
 
 

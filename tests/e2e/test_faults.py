@@ -33,7 +33,7 @@ def ended(process, limit_s=60):
 
 
 def rows_in(out):
-    return sum(read_rows(path).num_rows for path in out.glob("trials/*/requests*.arrow"))
+    return sum(read_rows(path).num_rows for path in out.glob("trials/*/requests*.*"))
 
 
 def test_work_in_the_generator_turns_the_verdict(tmp_path):
@@ -62,7 +62,7 @@ def test_a_block_of_200_ms_is_in_the_response_time_and_not_in_the_service_time(t
     assert point["response"]["max_ms"] >= 200
     assert {"lateness", "loop_lag", "harmed"} & set(found)
     assert point["verdict"] != "VALID"
-    (path,) = (tmp_path / "run").glob("trials/*/requests.arrow")
+    (path,) = (tmp_path / "run").glob("trials/*/requests.parquet")
     rows = read_rows(path).to_pydict()
     response_ms, service_ms = (
         [(done - start) / 1e6 for done, start in zip(rows["done_ns"], rows[since], strict=True)]

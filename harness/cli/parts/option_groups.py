@@ -10,6 +10,7 @@ GROUPS = {
     "What to measure": (
         *("--target", "--model", "--scenario", "--protocol", "--reference", "--bank", "--shape", "--metrics"),
     ),
+    "Requests of your own": ("--method", "--body", "--form", "--data"),
     "How long and how often": (
         *("--budget", "--repeats", "--seconds", "--warmup", "--precision", "--max-seconds", "--seeds", "--seed"),
     ),
@@ -18,7 +19,7 @@ GROUPS = {
         *("--load-processes", "--workers", "--bind", "--isolate"),
     ),
     "What counts as good": (
-        *("--slo", "--target-accuracy", "--check", "--tolerance"),
+        *("--slo", "--target-accuracy", "--check", "--expect", "--tolerance"),
         *("--timeout", "--connect-timeout", "--first-byte-timeout"),
     ),
     "Conversations (chat)": tuple(option.flag for option in CHAT),

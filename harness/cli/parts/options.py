@@ -10,6 +10,7 @@ import click
 
 from harness.cli.parts.external_server_options import EXTERNAL_SERVER_OPTIONS
 from harness.cli.parts.option_types import DURATION, SEED, Address, Parsed, Share, SloType
+from harness.cli.parts.own_request_options import OWN_REQUEST_OPTIONS
 from harness.plan.load_options import ARRIVALS, CHAT, SETTINGS
 from harness.plan.scenario import find_scenario, read_scenario
 from harness.wire.credentials import HEADERS, TLS_CA, TOKEN_FILE, Access, own_headers, parse_header
@@ -110,6 +111,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="The model to serve, or its name on a URL.  [default: the scenario's, digits-mlp for predict]",
     ),
     *EXTERNAL_SERVER_OPTIONS,
+    *OWN_REQUEST_OPTIONS,
     click.option(
         "--scenario",
         default=DEFAULT_SCENARIO,

@@ -12,6 +12,7 @@ import msgspec
 
 from harness.cli.parts.external_server_options import external_server_fields
 from harness.cli.parts.options import DEFAULT_SLO
+from harness.cli.parts.own_request_options import OF_OWN_REQUESTS, own_request, with_own_requests
 from harness.errors import UserError
 from harness.plan.arrivals import KINDS, Replay, has_field
 from harness.plan.chat_shape import read_lengths
@@ -69,7 +70,7 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
         **external_server_fields(given),
     )
     return Draft(
-        plan=plan,
+        plan=with_own_requests(plan, own_request(given), spec),
         spec=spec,
         words=words,
         concurrency=concurrency,
@@ -116,7 +117,7 @@ def _refuse_without_effect(words: tuple[str, ...], kind: str, spec: TargetSpec) 
     effects = (
         (("concurrency",), kind == "closed", "a closed loop, which has no rate"),
         (("concurrency",), "concurrency" not in named, "levels that the knob concurrency does not give"),
-        (("payloads", "reference", "shape", "metrics"), external, "a server that is not ours"),
+        (("payloads", "reference", "shape", "metrics", *OF_OWN_REQUESTS), external, "a server that is not ours"),
     )
     for names, have_effect, of in effects:
         if not have_effect:

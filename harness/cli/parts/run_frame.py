@@ -14,6 +14,7 @@ from harness.cli.parts.command_line import program, recorded_command_line
 from harness.clock import wall_time
 from harness.errors import ExitCode, RunError, SweepspotError, UserError
 from harness.judge.findings import Verdict
+from harness.judge.significance import Change
 from harness.record.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from harness.run.events import Listener
     from reports.report_input import BaseReportInput
 
+_COMPARED = {Change.REGRESSION: ExitCode.REGRESSION, Change.INCONCLUSIVE: ExitCode.CANNOT_BE_SAID}
 FolderT = TypeVar("FolderT", bound=RunFolder[Any, Any])
 
 
@@ -68,6 +70,10 @@ class RunFrame(ABC, Generic[FolderT]):
     def has_data(self) -> bool:
         """Whether there is anything to judge."""
 
+    def has_rows(self) -> bool:
+        """Whether anything was measured."""
+        return self.has_data()
+
     @abstractmethod
     def report(self) -> BaseReportInput:
         """Judge everything that the folder holds."""
@@ -106,6 +112,9 @@ class RunFrame(ABC, Generic[FolderT]):
             if not _interruptions:
                 raise
             stopped = KeyboardInterrupt()  # a library has turned it into an exception of its own, as Arrow does
+        if isinstance(stopped, UserError) and not self.has_rows():
+            self.folder.discard()
+            raise stopped
         if not self.has_data():
             raise stopped or RunError("nothing was measured")
         code = self.show(as_json=as_json)
@@ -130,6 +139,8 @@ class RunFrame(ABC, Generic[FolderT]):
         else:
             print(result_text(report))
             print(f"report: {self.folder.path / 'report.html'}")
+        if report.compared is not None:
+            return _COMPARED.get(report.compared, ExitCode.OK)
         if report.enough_budget_s is not None:
             longer = f"--resume {self.folder.path} --budget {report.enough_budget_s}s"
             print(f"measure on with: {program()} sweep {longer}", file=sys.stderr)

@@ -24,6 +24,7 @@ from harness.plan.target_spec import UrlTarget
 from harness.record.run_dir import RunDir
 from harness.run.capacity import run_capacity
 from harness.run.events import Note, progress_events
+from harness.run.paired_run import run_paired
 from harness.run.race_run import run_race
 from harness.run.sweep import SweepJob, run_sweep
 from harness.run.tune_plan import make_tune_plan
@@ -40,11 +41,18 @@ if TYPE_CHECKING:
     from reports.report_input import ReportInput
 
 
+def measure_pair(plan: Plan, *, out: str | None, as_json: bool) -> int:
+    """Run a paired plan and show the comparison. Returns the exit code. Raises UserError, RunError."""
+    run = ServingRun.begin(plan, out=out, gated=False)
+    run.keep_envelope()
+    return run.measure(as_json=as_json)
+
+
 def run_or_plan(draft: Draft, given: dict[str, Any], *, gated: bool) -> int:
     """Run the plan of the draft, or print it with --dry-run. Returns the exit code. Raises UserError."""
     from reports.text.terminal_text import plan_text
 
-    plan = _checked_plan(draft)
+    plan = checked_plan(draft)
     if given.get("dry_run"):
         seconds = estimated_seconds(plan, None if isinstance(draft.spec, UrlTarget) else draft.spec.knobs)
         document = {"plan": plan, "estimated_seconds": seconds}
@@ -111,6 +119,8 @@ class ServingRun(RunFrame[RunDir]):
             job = SweepJob(plan, self.folder, session, isolation, listener, on_point, self._summaries)
             if plan.tune is not None:
                 run_tune(job, lambda longer: self._keep(plan=longer))
+            elif plan.pairing is not None:
+                run_paired(job, lambda longer: self._keep(plan=longer))
             elif plan.capacity:
                 run_capacity(job, lambda longer: self._keep(plan=longer))
             elif plan.budget_seconds is not None:
@@ -140,6 +150,10 @@ class ServingRun(RunFrame[RunDir]):
         """Whether any trial has begun."""
         return self.folder.has_trials(self.folder.read().plan)
 
+    def has_rows(self) -> bool:
+        """Whether any load process has written rows."""
+        return any(self.folder.path.glob("trials/*/requests*.arrow"))
+
     def report(self) -> ReportInput:
         """Judge everything that the folder holds."""
         from reports.report_input import ReportInput
@@ -156,7 +170,8 @@ class ServingRun(RunFrame[RunDir]):
         )
 
 
-def _checked_plan(draft: Draft) -> Plan:
+def checked_plan(draft: Draft) -> Plan:
+    """The plan of a draft. Raises UserError where it cannot be run here."""
     plan = make_plan(draft, _checked_scenario(draft))
     require_open_files(plan, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     return plan

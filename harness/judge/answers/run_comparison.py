@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.judge.findings import Verdict
-from harness.judge.significance import EQUIVALENCE_MARGIN, Change, Runs, compare_apart
+from harness.judge.significance import EQUIVALENCE_MARGIN, Change, judged_together, measured_apart, worst_change
 
 if TYPE_CHECKING:
-    from typing import TypeGuard
+    from collections.abc import Iterator
 
     from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics, Quantile, RunResult
-    from harness.judge.significance import Comparison
+    from harness.judge.significance import Comparison, Evidence
     from harness.plan.arrivals import Arrivals
     from harness.plan.knobs import Setting
     from harness.plan.plan import Plan
 
-_ORDER = (Change.REGRESSION, Change.INCONCLUSIVE, Change.IMPROVED, Change.EQUIVALENT)
+THROUGHPUT, P99 = "throughput", "p99"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class PointComparison:
     @property
     def change(self) -> Change:
         """The worst of its figures; INCONCLUSIVE where there is none."""
-        return _worst([each.change for each in (self.throughput_rps, self.p99_ms) if each is not None])
+        return worst_change([each.change for each in (self.throughput_rps, self.p99_ms) if each is not None])
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class RunComparison:
     @property
     def change(self) -> Change:
         """The worst of its points."""
-        return _worst([point.change for point in self.points])
+        return worst_change([point.change for point in self.points])
 
 
 def compare_runs(
@@ -59,7 +59,12 @@ def compare_runs(
     earlier = dict(_keyed(*before))
     later = dict(_keyed(*after))
     pairs = [(earlier[key], point) for key, point in later.items() if key in earlier]
-    points = tuple(_compare_points(one, other, margin) for one, other in pairs)
+    evidence = {(row, name): each for row, pair in enumerate(pairs) for name, each in _evidence(*pair, margin)}
+    found = dict(zip(evidence, judged_together([*evidence.values()]), strict=True))
+    points = tuple(
+        PointComparison(one, other, found.get((row, THROUGHPUT)), found.get((row, P99)))
+        for row, (one, other) in enumerate(pairs)
+    )
     return RunComparison(points, len(earlier) - len(pairs), len(later) - len(pairs))
 
 
@@ -73,41 +78,25 @@ def _key(plan: Plan, point: PointMetrics) -> bytes:
     return msgspec.json.encode((setting, load), order="deterministic")
 
 
-def _compare_points(before: PointMetrics, after: PointMetrics, margin: float) -> PointComparison:
+def _evidence(before: PointMetrics, after: PointMetrics, margin: float) -> Iterator[tuple[str, Evidence]]:
+    """What each figure that both runs can give says of the point; nothing where either is INVALID."""
     if Verdict.INVALID in (before.verdict, after.verdict):
-        return PointComparison(before, after, None, None)
-    rates = (_throughput(before), _throughput(after))
-    tails = (_p99(before), _p99(after))
-    return PointComparison(
-        before,
-        after,
-        compare_apart(*rates, margin=margin) if _both(rates) else None,
-        compare_apart(*tails, higher_is_better=False, margin=margin) if _both(tails) else None,
-    )
+        return
+    for name, read, higher_is_better in ((THROUGHPUT, _throughput, True), (P99, _p99, False)):
+        one, other = read(before), read(after)
+        if one is not None and other is not None:
+            yield name, measured_apart(one, other, margin, higher_is_better=higher_is_better)
 
 
-def _both(runs: tuple[Runs | None, Runs | None]) -> TypeGuard[tuple[Runs, Runs]]:
-    return None not in runs
+def _throughput(point: PointMetrics) -> Interval | None:
+    return point.throughput_rps if point.throughput_rps.value > 0 else None
 
 
-def _throughput(point: PointMetrics) -> Runs | None:
-    values = tuple(trial.throughput_rps.value for trial in point.trials)
-    return Runs(values, point.throughput_rps) if point.throughput_rps.value > 0 else None
-
-
-def _p99(point: PointMetrics) -> Runs | None:
-    pooled = _estimate(point.response.at(0.99))
-    if pooled is None:
-        return None
-    singles = [_estimate(trial.response.at(0.99)) for trial in point.trials]
-    return Runs(tuple(single.value for single in singles if single is not None), pooled)
+def _p99(point: PointMetrics) -> Interval | None:
+    return _estimate(point.response.at(0.99))
 
 
 def _estimate(quantile: Quantile | None) -> Interval | None:
     if quantile is None or not quantile.value_ms or quantile.at_least or quantile.only_bound:
         return None
     return quantile.interval_ms
-
-
-def _worst(changes: list[Change]) -> Change:
-    return min(changes, key=_ORDER.index, default=Change.INCONCLUSIVE)

@@ -24,6 +24,7 @@ LENIENT = FindingKind("lenient", "The tolerance is wider than the expected value
 SATURATED = FindingKind("saturated", "The target was saturated")
 ERRORS_INVALID = 0.05  # above this share the latencies are those of a different, lighter load
 FEW_CHECKED = 0.05
+CONDITION = "a wrong response: "  # before the condition of the user's that a response does not meet
 _GROWTH = 1.5  # in flight at the end over its mean: 1 when steady, 2 when it grows in a straight line
 _GROWTH_Z = 2.0
 _KEPT_UP = 0.99
@@ -34,7 +35,9 @@ def wrong_answers(case: TrialCase) -> Finding | None:
     counts = case.metrics.counts
     if not counts.wrong:
         return None
-    text = f"{grouped(counts.wrong)} of {grouped(counts.checked)} checked responses were wrong."
+    reasons = _reasons(case, CONDITION)
+    most = f"; most often: {max(reasons, key=reasons.__getitem__)}" if reasons else ""
+    text = f"{grouped(counts.wrong)} of {grouped(counts.checked)} checked responses were wrong{most}."
     remedy = "The speed of wrong responses means nothing: correct the server (or --model, or its precision knob) first."
     return finding(WRONG_ANSWERS, Verdict.INVALID, text, remedy, wrong=counts.wrong)
 
@@ -48,14 +51,22 @@ def errors(case: TrialCase) -> Finding | None:
     share = unanswered / counts.sent
     kinds = [("failed", counts.error), ("timed out", counts.timeout), ("still open at the end", counts.aborted)]
     listed = ", ".join(f"{grouped(count)} {what}" for what, count in kinds if count)
-    texts: dict[str, int] = {}
-    for report in case.data.reports:
-        for message, count in report.errors.items():
-            texts[message] = texts.get(message, 0) + count
+    texts = _reasons(case)
     most = f"; most often: {max(texts, key=texts.__getitem__)}" if texts else ""
     text = f"{percent(share)} of the requests got no good response ({listed}{most})."
     remedy = "Look into target.log; lower the load, or raise --timeout if the target is only slow."
     return finding(ERRORS, grade(share, 0.0, ERRORS_INVALID), text, remedy, share=share)
+
+
+def _reasons(case: TrialCase, beginning: str = "") -> dict[str, int]:
+    """How often each failure whose text begins so was counted, by the rest of the text."""
+    texts: dict[str, int] = {}
+    for report in case.data.reports:
+        for message, count in report.errors.items():
+            if message.startswith(beginning):
+                text = message.removeprefix(beginning)
+                texts[text] = texts.get(text, 0) + count
+    return texts
 
 
 def rejections(case: TrialCase) -> Finding | None:
@@ -75,9 +86,12 @@ def unchecked(case: TrialCase) -> Finding | None:
     if not counts.ok:
         return None
     share = counts.checked / counts.ok
+    if counts.checked == 0 and case.data.check_off:
+        text = "No response was compared with the expected one, as --check off asks."
+        return finding(UNCHECKED, Verdict.VALID, text, "Fast nonsense would look as good.", share=0.0)
     if counts.checked == 0:
         text = "No response was compared with the expected one: fast nonsense would look as good."
-        remedy = "Use --check sample or --check all, if the model's expected predictions are known."
+        remedy = "Say what a good response is with --expect, give expected ones with --bank, or say --check off."
         return finding(UNCHECKED, Verdict.DEGRADED, text, remedy, share=0.0)
     if share < FEW_CHECKED:
         text = f"Only {percent(share)} of the responses were compared in full."

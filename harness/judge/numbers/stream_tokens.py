@@ -76,10 +76,12 @@ def stream_shape(tokens: StreamTokens, good: RowColumns) -> StreamShape:
     usage, asked = good["usage_tokens"], good["asked_tokens"]
     room = np.maximum(1, OFF_LENGTH * asked)
     return StreamShape(
-        tokens_per_piece=float(output_tokens.sum() / pieces.sum()) if pieces.size else None,
-        unstreamed=_share(~tokens.streamed(streams), output_tokens > 1),
+        tokens_per_piece=float(output_tokens.sum() / pieces.sum())
+        if (good["first_token_ns"] != ABSENT).any()
+        else None,
+        unstreamed=_share(~tokens.streamed(streams), (output_tokens > 1) & (good["first_token_ns"] != ABSENT)),
         undercounted=_share(usage < pieces, usage != ABSENT),
-        off_length=_share(np.abs(output_tokens - asked) > room, asked != ABSENT),
+        off_length=_share(np.abs(output_tokens - asked) > room, (asked != ABSENT) & (output_tokens != ABSENT)),
     )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.plan.knobs import Setting, Value
     from harness.plan.plan import TuneSpace
     from harness.search.observation import Observation
-    from harness.search.space import Floats
+    from harness.search.space import Codes, Floats
 
 Z_95 = 1.96
 FEWEST = 5  # measured trials, below which nothing is said of any knob
@@ -41,43 +41,39 @@ def knob_effects(
     if len(measured) < FEWEST:
         return ()
     dimensions = tuple(_dimension(name, values, settings[0][name]) for name, values in space.values.items())
-    return tuple(
-        _effect(index, dimensions, settings, measured, space, best, closed=closed) for index in range(len(dimensions))
-    )
-
-
-def _effect(
-    index: int,
-    dimensions: tuple[Dimension, ...],
-    settings: Sequence[Setting],
-    measured: Sequence[Observation],
-    space: TuneSpace,
-    best: tuple[int, int],
-    *,
-    closed: bool,
-) -> KnobEffect:
-    dimension, codes = dimensions[index], np.array([_code(dimensions, setting) for setting in settings])
-    values = len(dimension.values)
-    variants = []
-    for base in (best[0], 0):  # around the best setting, and around the default
-        varied = np.repeat(codes[base][np.newaxis], values, axis=0)
-        varied[:, index] = np.arange(values)
-        variants.append(varied)
-    everything = np.vstack([codes, *variants])
-    beliefs = Beliefs(
-        Space(dimensions, everything, np.zeros(len(everything), dtype=np.int64)), space.levels,
-        closed=closed, limited=False,
-    )  # fmt: skip
+    codes = np.array([_code(dimensions, setting) for setting in settings])
+    varied = [_varied(codes[base], index, dimension) for index, dimension in enumerate(dimensions)
+              for base in (best[0], 0)]  # fmt: skip
+    everything = np.vstack([codes, *varied])
+    starts = np.zeros(len(everything), dtype=np.int64)
+    beliefs = Beliefs(Space(dimensions, everything, starts), space.levels, closed=closed, limited=False)
     for each in measured:
         beliefs.add(each)
-    numbers = len(codes) + np.arange(2 * values)
-    mean, covariance = beliefs.joint(numbers, np.full(2 * values, best[1]))
-    own = int(codes[best[0], index])
-    shares = [_ratio(mean, covariance, value, own) for value in range(values)]
-    counts = [len({each.setting for each in measured if codes[each.setting, index] == value}) for value in range(values)]
+    found, first = [], len(codes)
+    for index, dimension in enumerate(dimensions):
+        numbers = first + np.arange(2 * len(dimension.values))
+        first += len(numbers)
+        tried = [len({each.setting for each in measured if codes[each.setting, index] == value})
+                 for value in range(len(dimension.values))]  # fmt: skip
+        joint = beliefs.joint(numbers, np.full(len(numbers), best[1]))
+        found.append(_effect(dimension, int(codes[best[0], index]), joint, tried))
+    return tuple(found)
+
+
+def _varied(code: Codes, index: int, dimension: Dimension) -> Codes:
+    """A setting with each of the values of one knob."""
+    found = np.repeat(code[np.newaxis], len(dimension.values), axis=0)
+    found[:, index] = np.arange(len(dimension.values))
+    return found
+
+
+def _effect(dimension: Dimension, own: int, joint: tuple[Floats, Floats], tried: Sequence[int]) -> KnobEffect:
+    """`joint`: mean and covariance with each value around the best setting, then around the default."""
+    values = len(dimension.values)
+    mean, covariance = joint
     found = tuple(
-        ValueEffect(value=dimension.values[at], ratio=shares[at], settings=counts[at], best=at == own)
-        for at in range(values)
+        ValueEffect(value=value, ratio=_ratio(mean, covariance, at, own), settings=tried[at], best=at == own)
+        for at, value in enumerate(dimension.values)
     )
     other = int(np.argmax(np.abs(mean[:values] - mean[own])))
     return KnobEffect(

@@ -44,7 +44,9 @@ class Final:
     @property
     def points(self) -> list[int]:
         """The points that have had a trial, the default's first, then those that change least."""
-        return sorted(dict.fromkeys(point for point, *_ in self.history), key=lambda point: (self.changes(point), point))
+        return sorted(
+            dict.fromkeys(point for point, *_ in self.history), key=lambda point: (self.changes(point), point)
+        )
 
     @property
     def spent_s(self) -> float:

@@ -9,11 +9,11 @@ from harness.judge.answers.race_answer import Z_95, limit_of, usable_share
 from harness.judge.answers.race_record import LEAST_USABLE, TrialOutcome
 from harness.judge.checks.point import fault_of_target
 from harness.judge.checks.records import TARGET_DIED
+from harness.judge.interval import Interval
 from harness.judge.slo_check import QUANTILES
 from harness.search.observation import Observation
 
 if TYPE_CHECKING:
-    from harness.judge.interval import Interval
     from harness.judge.metrics import Latency, PointMetrics, TrialMetrics
     from harness.plan.plan import Plan
     from harness.plan.slo import Slo
@@ -24,8 +24,9 @@ TOKENS = "tokens_per_s"
 
 def objective_of(metrics: TrialMetrics | PointMetrics, plan: Plan) -> Interval:
     """The figure that the search raises: good responses, or tokens, per second."""
-    if plan.tune is not None and plan.tune.objective == TOKENS and metrics.stream is not None:
-        return metrics.stream.tokens_per_s
+    tokens = metrics.stream.tokens_per_s if metrics.stream is not None else None
+    if plan.tune is not None and plan.tune.objective == TOKENS:
+        return tokens or Interval(value=0.0)
     return metrics.throughput_rps
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.judge.answers.caveats import caveats
-from harness.judge.answers.chances import Limit
 from harness.judge.answers.decision import Status
 from harness.judge.answers.recommendation import range_text, why_none_meets
 from harness.judge.metrics import Recommendation
@@ -86,7 +85,9 @@ def _sentences(
     verb = "sustains" if plan.slo else "gives"
     subject = f"{limit}{name} {verb}"
     yield f"{subject[0].upper()}{subject[1:]}{rate} {load}{against}."
-    yield f"It is within 2\u202f% of the best of the {len(numbers)} that got fresh trials with {_sure(decision)} certainty."
+    if len(numbers) > 1:
+        sure = f"with {_sure(decision)} certainty"
+        yield f"It is within 2\u202f% of the best of the {len(numbers)} that got fresh trials {sure}."
     if decision.smaller is not None:
         smaller = decision.smaller
         yield (
@@ -100,7 +101,11 @@ def _nothing_final(plan: Plan, points: Sequence[PointMetrics]) -> str:
     tried, measured = _tried_text(plan, points), [point for point in points if point.counts.ok]
     if not measured:
         reasons = [reason for point in points for reason in map(failure_of, point.trials) if reason]
-        why = f"none of the settings that were tried could be served: {reasons[-1]}" if reasons else "nothing was measured"
+        why = (
+            f"none of the settings that were tried could be served: {reasons[-1]}"
+            if reasons
+            else "nothing was measured"
+        )
         return f"No recommendation: {why.rstrip('.')}. {tried}"
     missed = all(point.meets_slo is False for point in measured)
     if missed:

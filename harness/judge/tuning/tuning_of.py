@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.judge.tuning.effects import knob_effects
 from harness.judge.tuning.observe import failure_of, objective_of, observation_of
-from harness.judge.tuning.tuning_result import FailedSetting, Tuning, TuneStep
+from harness.judge.tuning.tuning_result import FailedSetting, TuneStep, Tuning
 from harness.plan.arrivals import Closed
 from harness.plan.knobs import format_value
 from harness.plan.target_spec import RecipeTarget, find_target

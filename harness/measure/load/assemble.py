@@ -26,6 +26,7 @@ from harness.plan.request_mix import CHAT, RequestClass
 from harness.plan.target_spec import InProcessTarget, find_named
 from harness.wire.credentials import Access
 from harness.wire.grpc.header_blocks import HeaderBlocks
+from harness.wire.own.expectation_text import expectation_of
 from harness.wire.protocol import DEFAULT, Transport
 from harness.wire.protocols import find_protocol, make_codec
 from harness.wire.server_probe import settle_protocol
@@ -94,7 +95,8 @@ def _over_http(settings: TrialLoad, host: str) -> tuple[list[PayloadSet], Connec
     for share in settings.classes:
         bank = with_tolerance(in_rows(class_bank(settings, share, url, protocol), share, protocol), settings.tolerance)
         codec = make_codec(protocol, url, bank.meta)
-        sets.append(PayloadSet(share, codec, bank, settings.check, client_side_of(bank.meta)))
+        expected = expectation_of(settings.expect, bank.meta.request)
+        sets.append(PayloadSet(share, codec, bank, settings.check, client_side_of(bank.meta), expected))
     return sets, _connection_maker(protocol, address)
 
 

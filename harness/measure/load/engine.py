@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.clock import NS_PER_MS, NS_PER_S, NS_PER_US, monotonic_ns
 from harness.measure.load.connections.connection import AWAITING, CONNECTING, IDLE
-from harness.measure.load.connections.llhttp_parser import REFUSED
 from harness.measure.load.loop_health import TICK_NS
 from harness.measure.load.phases import NEVER_NS
 from harness.measure.load.retry_after import retry_after_ns
 from harness.record.rows import ABSENT, Outcome
 from harness.timerfd import TimerFd
+from harness.wire.http.llhttp_parser import REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.measure.load.connections.connection import Connection, ConnectionListener
-    from harness.measure.load.connections.llhttp_parser import HttpResponse
     from harness.measure.load.ledger import Ledger
     from harness.measure.load.loop_health import LoopMonitor
     from harness.measure.load.payloads.client_preprocessing import ClientPreprocessor
     from harness.measure.load.payloads.response_check import Check
+    from harness.wire.http.llhttp_parser import HttpResponse
 
     ConnectionMaker = Callable[[ConnectionListener, int], Connection]
 
@@ -241,8 +241,12 @@ class Engine:
 
     def on_response(self, connection: Connection, response: HttpResponse, done_ns: int) -> None:
         """Record the response; the connection is free."""
-        self._ledger.responded(connection, response, done_ns)
-        if response.status >= REFUSED and (response.status < SERVER_ERROR or response.status == UNAVAILABLE):
+        outcome = self._ledger.responded(connection, response, done_ns)
+        if (
+            outcome
+            and response.status >= REFUSED
+            and (response.status < SERVER_ERROR or response.status == UNAVAILABLE)
+        ):
             self._arrivals.on_refused(connection, done_ns, retry_after_ns(response.retry_after))
         else:
             self._arrivals.on_free(connection, done_ns, failed=False)

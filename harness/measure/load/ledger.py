@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.measure.load.server_timing import ServerTimingReader
 from harness.record.rows import ABSENT, NOTED, Outcome
+from harness.wire.own.expectation import SUCCESSES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.measure.load.connections.connection import Connection
-    from harness.measure.load.connections.llhttp_parser import HttpResponse
     from harness.measure.load.payloads.payload_sets import ResponseReader
     from harness.measure.load.payloads.response_check import Check
     from harness.measure.load.phases import Phases
     from harness.record.recorder import Recorder, Rows
+    from harness.wire.http.llhttp_parser import HttpResponse
 
     Places = Sequence[tuple[int, int, int]]  # of each payload: its request class, its number within it, its label
 
@@ -64,7 +65,7 @@ class Ledger:
         self.errors: dict[str, int] = {}
         self.disbelieved: dict[str, int] = {}  # what servers said of themselves that cannot be true
         self.observed_errors: dict[str, int] = {}  # of other clients, which report to Locust themselves
-        self._check, self._describe = reader
+        self._check, self._describe, self._statuses = reader
         self._places = places
         self._place_table = np.empty((0, 3), np.int64)
         self._add = recorder.add
@@ -98,7 +99,7 @@ class Ledger:
         """Record a response, good or bad. Returns its outcome. `check` replaces the check against the bank."""
         status, body, timing, _, size_bytes, _ = response
         checked, predicted = 0, ABSENT
-        if 200 <= status < 300:
+        if status in (self._statuses if check is None else SUCCESSES):
             result = (check or self._check)(connection.payload, body)
             outcome, checked, predicted = result
             self.checked += checked

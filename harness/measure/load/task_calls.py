@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.clock import monotonic_ns
-from harness.measure.load.connections.llhttp_parser import HttpResponse
 from harness.record.rows import Outcome
+from harness.wire.http.llhttp_parser import HttpResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from harness.errors import UserError
+from harness.measure.target.own_requests import own_bank
 from harness.measure.target.payload_file import BODIES, read_arrays, read_bodies
 from harness.measure.target.prepared_model import prepare_bank
 from harness.plan.target_spec import project_targets
-from harness.wire.http.raw_bodies import BODY
+from harness.wire.http.raw_bodies import BODY, HTTP
 from harness.wire.language.first_request import ask_first
+from harness.wire.own.expectation_text import expectation_of
+from harness.wire.own.own_request import OwnRequest
 from harness.wire.payload_bank import FREE, Bank, BankMeta, random_bank
 from harness.wire.protocols import chats, find_protocol
 from harness.wire.server_probe import ask_once, read_meta
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
 
     from harness.plan.plan import Plan
     from harness.wire.language.first_request import Accepted
+
+
+NONE = OwnRequest()
 
 
 class BankFile(NamedTuple):
@@ -59,10 +65,11 @@ class ExternalPayloads:
         if key not in self._made:
             named = self._plan.payloads or self._plan.reference
             bank = Bank.load(given) if given and not named else external_bank(self._choice(url, protocol, model))
-            ask_once(url, protocol, bank)
+            ask_once(url, protocol, bank, self._plan.load.expect)
             path = Path(self._folder.name) / f"{len(self._made)}.npz"
             bank.save(path)
-            self._made[key] = BankFile(path, known=bool(len(bank.expected)))
+            expected = expectation_of(self._plan.load.expect, bank.meta.request)
+            self._made[key] = BankFile(path, known=bool(len(bank.expected)) or expected is not None)
         return self._made[key]
 
     def accepted_by(self, url: str, protocol: str, model: str) -> Accepted | None:
@@ -92,6 +99,8 @@ class ExternalPayloads:
             shape=plan.item_shape,
             check=any(plan.load_at(point).check != "off" for point in plan.points),
             seed=plan.seed,
+            request=plan.request,
+            expect=plan.load.expect,
         )
 
 
@@ -107,12 +116,16 @@ class PayloadChoice:
     shape: tuple[int, ...] = ()  # --shape, of one item
     check: bool = True  # whether predictions are compared, where they can be
     seed: int = 0
+    request: OwnRequest = NONE  # --method, --body, --form and --data
+    expect: str = ""  # --expect
 
 
 def external_bank(choice: PayloadChoice) -> Bank:
     """The bank that was chosen, without expected predictions where there are none. Raises UserError."""
     if choice.file.endswith(BODIES):
-        return read_bodies(Path(choice.file), choice.model)
+        return read_bodies(Path(choice.file), choice.model, choice.request.method or "POST")
+    if choice.protocol == HTTP.name and not choice.file and not choice.reference:
+        return own_bank(choice.request, choice.expect, choice.model)
     return _fitting(_array_bank(choice), choice.protocol)
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.errors import UserError
-from harness.wire.http.raw_bodies import BODY
-from harness.wire.payload_bank import FREE, Bank, BankMeta
+from harness.measure.target.own_requests import bank_of
+from harness.wire.own.request_form import RequestForm
+from harness.wire.payload_bank import Bank, BankMeta
 from harness.wire.tensors import datatype_of
 from harness.wire.tolerance import tolerance_for
 
@@ -83,33 +84,36 @@ def _bank_of(inputs: NDArray[Any], expected: NDArray[Any] | None, model: str, me
     return Bank(shaped, inputs, np.zeros(0, np.int64), predictions)
 
 
-def read_bodies(path: Path, model: str) -> Bank:
+def read_bodies(path: Path, model: str, method: str = "POST") -> Bank:
     """Whole request bodies, which are sent as they are: a JSON document per line, or one in a `.json` file.
 
-    Raises UserError that names the line which is no JSON.
+    A line of `body` and `expected` alone holds a body, and what is expected of its response. Raises UserError that
+    names the line which is no JSON.
     """
-    import numpy as np
-
     try:
         content = path.read_bytes().removeprefix(_BOM)
         lines = content.splitlines() if path.suffix == ".jsonl" else [content.strip()]
-        for number, line in enumerate(lines, 1):
-            _check_line(line, number)
+        pairs = [_body_of(line, number) for number, line in enumerate(lines, 1) if line.strip()]
     except (OSError, ValueError) as error:
         raise UserError(f"--bank {path}: {getattr(error, 'strerror', None) or error}; one JSON document a line, "
                         "each a whole request body") from error  # fmt: skip
-    items = tuple(np.frombuffer(line, dtype=np.uint8) for line in lines if line.strip())
-    if not items:
+    if not pairs:
         raise UserError(f"--bank {path}: it is empty; one JSON document a line, each a whole request body")
-    meta = BankMeta(model=model, datatype=BODY, input_shape=(FREE,), output_shape=())
-    return Bank(meta, items, np.zeros(0, np.int64), np.zeros(0, np.float32))
+    beside = [expected for _, expected in pairs if expected is not None]
+    if len(beside) not in (0, len(pairs)):
+        raise UserError(f"--bank {path}: not every line has `expected`; give it in all of them, or in none")
+    form = RequestForm(method=method, expect="$ = {expected}" if beside else "")
+    return bank_of([body for body, _ in pairs], form, model, beside)
 
 
-def _check_line(line: bytes, number: int) -> None:
+def _body_of(line: bytes, number: int) -> tuple[bytes, dict[str, Any] | None]:
+    """The body in a line of the file, and the expected response where there is one. Raises ValueError."""
     import orjson
 
     try:
-        if line.strip():
-            orjson.loads(line)
-    except ValueError as error:
+        document = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
         raise ValueError(f"line {number} is not JSON ({error})") from error
+    if not isinstance(document, dict) or set(document) != {"body", "expected"}:
+        return line, None
+    return orjson.dumps(document["body"]), {"expected": document["expected"]}

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from harness.child_process import ChildProcess
 from harness.clock import NS_PER_S, MonotonicClock
@@ -17,6 +18,7 @@ from harness.measure.target.prepared_model import prepare_model
 from harness.measure.target.recipe_venv import python_of
 from harness.plan.server_recipe import PORTS, filled
 from harness.wire.bounded_http import OK, NoResponseError, get
+from harness.wire.http.raw_bodies import HTTP
 from harness.wire.server_url import free_ports, parse_url
 
 if TYPE_CHECKING:
@@ -93,7 +95,7 @@ class RecipeServer:
         self._progress(f"waiting for {recipe.name}", 0, 1)
         self._process = self._spawn(argv, {**os.environ, **{k: filled(v, values) for k, v in recipe.env.items()}})
         try:
-            self._await_ready(self._process, url, filled(recipe.ready.path, values))
+            self._await_ready(self._process, self._root(url), filled(recipe.ready.path, values))
         except BaseException:
             self.stop()
             raise
@@ -101,6 +103,13 @@ class RecipeServer:
         bank = prepared.bank if prepared else None
         self._ready = ReadyServer(url=url, grpc_url=grpc_url or None, bank=bank, metrics_url=metrics or None)
         return self._ready
+
+    def _root(self, url: str) -> str:
+        """Where the paths of its health begin: the path of a service that speaks no known protocol is its own."""
+        if self._recipe.protocol != HTTP.name:
+            return url
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.netloc}"
 
     def _values(self, model_file: Path | None) -> dict[str, object]:
         recipe = self._recipe

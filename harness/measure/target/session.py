@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 from harness.errors import UserError
 from harness.measure.target.embedded_server import EmbeddedServer
 from harness.measure.target.endpoint import Endpoint
@@ -55,6 +57,9 @@ def open_session(plan: Plan, isolation: Isolation, progress: Progress) -> Sessio
 
     `progress(stage, done, total)` is called before long steps, and with `done` equal to `total` after them.
     """
+    if plan.pairing is not None and len(plan.pairing.targets) > 1:
+        return SessionOfTwo({target: open_session(_of_target(plan, target), isolation, progress)
+                             for target in plan.pairing.targets})  # fmt: skip
     match find_target(plan.target):
         case UrlTarget() as target:
             return OwnRequestsSession(target) if plan.own_requests else UrlSession(target, plan)
@@ -66,6 +71,15 @@ def open_session(plan: Plan, isolation: Isolation, progress: Progress) -> Sessio
             return InProcessSession(target)
         case target:
             return ManagedTargetSession(target, plan, isolation, progress)
+
+
+def _of_target(plan: Plan, target: str) -> Plan:
+    """The part of a paired plan that is about one of its targets."""
+    variant = next(each for each in plan.pairing.variants if each.target == target) if plan.pairing else None
+    points = tuple(point for point in plan.points if plan.target_request(point).target == target)
+    pairing = msgspec.structs.replace(plan.pairing, variants=(variant, variant)) if plan.pairing and variant else None
+    model = variant.model if variant else plan.model
+    return msgspec.structs.replace(plan, target=target, model=model, points=points, pairing=pairing)
 
 
 def server_of(
@@ -106,8 +120,8 @@ class ManagedTargetSession:
         """Live knobs are sent over the control channel; any other change restarts the server."""
         complete = self._target.knobs.complete({**self._base, **request.setting})
         changed = {name: value for name, value in complete.items() if self._setting.get(name) != value}
-        if self._server is not None and (request.model != self._model or not self._server.alive()):
-            self._stop_server()
+        if self._server is not None and (request.fresh or request.model != self._model or not self._server.alive()):
+            self.rest()
         if self._server is None or any(self._target.knobs[name].apply is Apply.RESTART for name in changed):
             self._server = self._start(request.model, complete, log)
         elif changed:
@@ -116,7 +130,7 @@ class ManagedTargetSession:
         return self._endpoint(self._server, request.protocol)
 
     def _start(self, model: str, setting: Setting, log: Path) -> EmbeddedServer | RecipeServer:
-        self._stop_server()
+        self.rest()
         starting = f"starting {self._target.name}"
         self._progress(starting, 0, 0)
         cores = self._isolation.target_cores
@@ -166,11 +180,12 @@ class ManagedTargetSession:
 
     def close(self) -> None:
         """Drain and stop the server; remove the payload files."""
-        self._stop_server()
+        self.rest()
         if self._payloads is not None:
             self._payloads.close()
 
-    def _stop_server(self) -> None:
+    def rest(self) -> None:
+        """Drain and stop the server until it is needed again."""
         if self._server is not None:
             self._server.stop()
             self._server = None
@@ -179,6 +194,39 @@ class ManagedTargetSession:
 def protocols_of(plan: Plan) -> set[str]:
     """All that the plan's trials speak."""
     return {plan.load_at(point).protocol for point in plan.points}
+
+
+class SessionOfTwo:
+    """The sessions of two targets that are measured in turn. A server that the harness starts runs in its turn only."""
+
+    def __init__(self, sessions: dict[str, Session]) -> None:
+        self.cards: dict[str, ModelCard] = {}
+        self._sessions = sessions
+        self._current = next(iter(sessions.values()))
+
+    def apply(self, request: TargetRequest, log: Path) -> Endpoint:
+        """That of the target of the request."""
+        wanted = self._sessions[request.target]
+        if wanted is not self._current and isinstance(self._current, ManagedTargetSession):
+            self._current.rest()
+        self._current = wanted
+        endpoint = wanted.apply(request, log)
+        self.cards.update(wanted.cards)
+        return endpoint
+
+    @property
+    def pid(self) -> int | None:
+        """The process of the target whose turn it is; None where the harness did not start it."""
+        return self._current.pid
+
+    def died(self) -> bool:
+        """Whether that process has ended by itself."""
+        return self._current.died()
+
+    def close(self) -> None:
+        """Stop what was started."""
+        for session in self._sessions.values():
+            session.close()
 
 
 class InProcessSession:

@@ -58,6 +58,8 @@ class StatisticsReader:
 
 def find_statistics_reader(url: str, model: str, metrics_url: str = "") -> StatisticsReader | None:
     """A reader for the first path that has statistics of a known family; None where there is none."""
+    server = parse_url(url)
+    url = f"{server.scheme}://{server.authority}{server.prefix}"
     if url.startswith("http") and not metrics_url:
         triton = StatisticsReader(f"{url}/v2/models/{quote(model)}/stats", TRITON_STATISTICS, model)
         if triton.read():
@@ -79,6 +81,8 @@ def _candidates(url: str) -> Iterator[str]:
         if (root := str(server_root(parse_url(url)))) != url:  # of a base URL such as http://host/v1
             yield f"{root}/metrics"
         yield f"{url}/monitoring/prometheus/metrics"  # TensorFlow Serving
+        if parts.path:
+            yield f"{parts.scheme}://{parts.netloc}/metrics"
     yield f"http://{host}:{TRITON_METRICS_PORT}/metrics"
 
 

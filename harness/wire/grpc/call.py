@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
@@ -13,6 +12,8 @@ from harness.wire.grpc.http2 import Code, UnaryCalls, unary_request
 from harness.wire.grpc.messages import SERVICE, message
 
 if TYPE_CHECKING:
+    import socket
+
     from harness.wire.grpc.http2 import UnaryResponse
     from harness.wire.server_url import ServerUrl
 
@@ -40,7 +41,7 @@ def ask(url: ServerUrl, method: str, **fields: Any) -> Any:
     """The response message of the service's `method`. Raises UserError where there is none, or an error."""
     request = request_of(url, method, message(f"{method}Request")(**fields))
     try:
-        with contextlib.closing(_connected(url)) as sock:
+        with contextlib.closing(url.connect(TIMEOUT_S, "h2")) as sock:
             response = _exchange(sock, request)
     except (OSError, Http2Error) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -57,17 +58,6 @@ def ask(url: ServerUrl, method: str, **fields: Any) -> Any:
         return message(f"{method}Response").FromString(response.message)
     except DecodeError as error:
         raise UserError(f"{url}: {method} answers what is no message ({error})", "server") from error
-
-
-def _connected(url: ServerUrl) -> socket.socket:
-    sock = socket.create_connection((url.host, url.port), timeout=TIMEOUT_S)
-    if not url.secure:
-        return sock
-    with contextlib.ExitStack() as failing:
-        failing.enter_context(sock)
-        secure = url.access.tls_context("h2").wrap_socket(sock, server_hostname=url.host)
-        failing.pop_all()
-    return secure
 
 
 def _received(sock: socket.socket, deadline: Deadline) -> bytes:

@@ -1,34 +1,59 @@
-"""Whole request bodies of the user's own, which are sent unchanged; responses are not read."""
+"""Whole request bodies of the user's own, which are sent unchanged: to a known protocol's path, or to any URL."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.wire.codec import HttpCodec, WireError, http_post
+from harness.errors import UserError
+from harness.wire.codec import HttpCodec, WireError
+from harness.wire.own.request_form import RequestForm
+from harness.wire.protocol import WireProtocol
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from harness.wire.codec import Codec
+    from harness.wire.payload_bank import BankMeta
     from harness.wire.server_url import ServerUrl
 
 BODY = "BODY"  # the datatype of a bank whose items are bodies, as bytes
-_HEADERS = "Content-Type: application/json\r\n"
+CONTENT_TYPE = "content-type"
 
 
 class BodyCodec(HttpCodec):
-    """Posts each item's bytes to `path`."""
+    """Sends each item's bytes to `path`; where that is empty, to the URL as it was given."""
 
-    def __init__(self, name: str, url: ServerUrl, path: str) -> None:
+    def __init__(self, name: str, url: ServerUrl, path: str, form: RequestForm | None = None) -> None:
+        form = form or RequestForm()
+        own = {header.lower() for header, _ in url.access.headers}
+        named = f"Content-Type: {form.content_type}\r\n" if form.content_type and CONTENT_TYPE not in own else ""
         self.name = name
-        self._url = url
-        self._path = path
+        self._has_body = form.method not in ("GET", "HEAD") or bool(form.content_type)
+        where = f"{url.prefix}{path}" if path else url.path
+        self._head = f"{form.method} {where} HTTP/1.1\r\n{url.head_lines}{named}"
 
     def encode(self, item: NDArray[Any]) -> bytes:
         """The whole request for one body (bytes,) of uint8."""
-        return http_post(self._url, self._path, _HEADERS, item.tobytes())
+        length = f"Content-Length: {item.size}\r\n" if item.size or self._has_body else ""
+        return f"{self._head}{length}\r\n".encode("ascii") + item.tobytes()
 
     def decode(self, body: bytes) -> NDArray[np.float64]:
         """Raises WireError: the form of the response is unknown."""
         del body
-        raise WireError("responses to request bodies of the user's own are not read")
+        raise WireError("responses to request bodies of the user's own are not read as numbers")
+
+
+def _no_arrays(url: ServerUrl, meta: BankMeta) -> Codec:
+    raise UserError(
+        f"{url}: nothing says how the arrays of {meta.model} become a request; give --body, --form or --bank "
+        "FILE.jsonl, or the JSON around an array: --protocol 'json:/predict?send=inputs[]&take=outputs.0'"
+    )
+
+
+HTTP = WireProtocol(
+    name="http",
+    doc="any HTTP service: requests of your own, sent to the URL as it is",
+    make_codec=_no_arrays,
+    post_path=lambda _model: "",
+)

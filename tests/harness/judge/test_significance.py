@@ -1,97 +1,89 @@
 from __future__ import annotations
 
-import msgspec
+import math
+
 import numpy as np
 import pytest
 
 from harness.judge.interval import Interval
-from harness.judge.significance import Change, Runs, compare
-from harness.judge.stats.ratio_intervals import paired_ratio, sign_flip_p_value
+from harness.judge.significance import (
+    Change,
+    compare_rates,
+    judged_together,
+    measured_apart,
+    of_pairs,
+    worst_change,
+)
+from harness.judge.stats.paired_tests import PairedTest
+
+ONE = Interval(1.0, 0.9, 1.1)
+MARGIN = math.log(1.05)
 
 
-def runs_of(*values, half=None):
-    mean = float(np.mean(values))
-    half = 0.001 * mean if half is None else half
-    return Runs(tuple(map(float, values)), Interval(value=mean, low=mean - half, high=mean + half))
-
-
-def drifting(rng, count, factor=1.0, noise=0.02):
-    """Runs in blocks on a machine that drifts by 1 to 2 % per run, which both of a block's runs share."""
-    machine = np.exp(np.cumsum(rng.normal(0, 0.015, count)))
-    return [runs_of(*(1000 * each * machine * np.exp(rng.normal(0, noise, count)))) for each in (1.0, factor)]
-
-
-def test_paired_ratio_by_hand():
-    # ln ratios ln 2, ln 2, ln 2 + 0.3: mean ln 2 + 0.1, standard error 0.1, t(2) = 4.3027 and 2.9200.
-    ratio = paired_ratio([1, 10, 100], [2, 20, 200 * np.exp(0.3)])
-    expected = 2 * np.exp([0.1, 0.1 - 0.43027, 0.1 + 0.43027, 0.1 - 0.292, 0.1 + 0.292])
-    value, low, high = msgspec.structs.astuple(ratio.interval)
-    assert (value, low, high, ratio.low_90, ratio.high_90) == pytest.approx(expected, rel=1e-4)
-
-
-def test_sign_flip_is_exact():
-    # All six differences have one sign: only the two extreme patterns of 64 are as far from zero.
-    before, after = [1.0] * 6, [1.1, 1.2, 1.3, 1.15, 1.05, 1.25]
-    assert sign_flip_p_value(before, after) == pytest.approx(2 / 64)
-    assert sign_flip_p_value(before[:5], after[:5]) is None
-
-
-@pytest.mark.slow
-def test_identical_things_are_called_different_in_at_most_one_of_twenty():
-    rng = np.random.default_rng(1)
-    alarms = [compare(*drifting(rng, 8)).different for _ in range(400)]
-    assert np.mean(alarms) <= 0.05
-
-
-def test_single_identical_runs_are_called_different_in_at_most_one_of_twenty():
-    # Runs differ by 2 %, and their intervals hold that.
-    rng = np.random.default_rng(2)
-    alarms = [
-        compare(*(runs_of(1000 * np.exp(rng.normal(0, 0.02)), half=39.2) for _ in "ab")).different for _ in range(400)
-    ]
-    assert np.mean(alarms) <= 0.05
-
-
-def test_two_repeats_are_compared_by_their_intervals():
-    # Both means are known to a factor of exp(0.1): their ratio 1.2 to one of exp(0.1 sqrt(2)).
-    half = np.exp(0.1)
-    before = Runs((990.0, 1210.0), Interval(1100.0, 1100 / half, 1100 * half))
-    after = Runs((1190.0, 1450.0), Interval(1320.0, 1320 / half, 1320 * half))
-    assert compare(before, after).ratio.low == pytest.approx(1.2 * np.exp(-0.1 * np.sqrt(2)), rel=1e-5)
-    wide = Runs(before.values, Interval(1100.0, 900.0, 1350.0))
-    assert not compare(wide, after).different
-
-
-@pytest.mark.slow
-def test_a_difference_of_5_percent_is_found():
-    rng = np.random.default_rng(3)
-    found = [compare(*drifting(rng, 12, 1.05)).change for _ in range(200)]
-    assert np.mean([change is Change.IMPROVED for change in found]) >= 0.9
-
-
-def test_equality_can_be_shown():
-    rng = np.random.default_rng(4)
-    found = [compare(*drifting(rng, 6, noise=0.01)).change for _ in range(200)]
-    assert np.mean([change is Change.EQUIVALENT for change in found]) >= 0.9
+def pairs(*harm):
+    return of_pairs(PairedTest.of(harm), ONE, MARGIN)
 
 
 @pytest.mark.parametrize(
-    ("after", "higher_is_better", "change"),
+    ("harm", "change"),
     [
-        ((120, 121, 119), True, Change.IMPROVED),
-        ((120, 121, 119), False, Change.REGRESSION),
-        ((80, 81, 79), True, Change.REGRESSION),
-        ((80, 81, 79), False, Change.IMPROVED),
-        ((100, 101, 99), True, Change.EQUIVALENT),
-        ((80, 100, 150), True, Change.INCONCLUSIVE),
+        ((0.20, 0.21, 0.19, 0.20), Change.REGRESSION),
+        ((-0.20, -0.21, -0.19, -0.20), Change.IMPROVED),
+        ((0.00, 0.01, -0.01, 0.00), Change.EQUIVALENT),
+        ((-0.05, 0.01, -0.12, -0.01), Change.NOT_WORSE),
+        ((0.20, -0.30, 0.40, 0.00), Change.INCONCLUSIVE),
+        ((0.02, 0.021, 0.019, 0.02), Change.EQUIVALENT),  # surely worse, and surely by less than the margin
     ],
 )
-def test_what_follows(after, higher_is_better, change):
-    found = compare(runs_of(100, 101, 100), runs_of(*after), higher_is_better=higher_is_better)
-    assert (found.change, found.runs) == (change, 3)
-    assert found.ratio.low <= found.ratio.value <= found.ratio.high
+def test_what_follows(harm, change):
+    (found,) = judged_together([pairs(*harm)])
+    assert found.change is change
+    assert found.different == (change in (Change.REGRESSION, Change.IMPROVED))
+
+
+def test_many_looks_take_stronger_evidence():
+    # Mean 0.1033, error 0.02667, t = 3.875 with 5 degrees of freedom: p = 0.00585; of ten looks 0.0585.
+    harm = (0.05, 0.12, 0.16, 0.02, 0.08, 0.19)
+    alone = judged_together([pairs(*harm)])
+    assert alone[0].p_worse == pytest.approx(0.00585, abs=1e-4)
+    among = judged_together([pairs(*harm), *[pairs(0.2, -0.2, 0.1, -0.1)] * 9])
+    assert (alone[0].change, among[0].change) == (Change.REGRESSION, Change.INCONCLUSIVE)
+
+
+@pytest.mark.slow
+def test_of_unchanged_pairs_one_comparison_in_twenty_has_a_false_alarm():
+    rng = np.random.default_rng(1)
+    alarms = [
+        worst_change([each.change for each in judged_together([pairs(*rng.normal(0, 0.1, 10)) for _ in range(8)])])
+        for _ in range(1000)
+    ]
+    assert np.mean([alarm is Change.REGRESSION for alarm in alarms]) <= 0.065
+
+
+def test_apart_a_change_within_the_margin_is_none():
+    # Both known to 1 %: the one-sided test of 20 % slower against 5 % is sure, against 19 % it is not.
+    before, after = Interval(1200.0, 1188.0, 1212.0), Interval(1000.0, 990.0, 1010.0)
+    for margin, change in ((0.05, Change.REGRESSION), (0.195, Change.INCONCLUSIVE), (0.3, Change.EQUIVALENT)):
+        (found,) = judged_together([measured_apart(before, after, margin, higher_is_better=True)])
+        assert found.change is change
+    (found,) = judged_together([measured_apart(before, after, 0.05, higher_is_better=False)])
+    assert found.change is Change.IMPROVED
+
+
+def test_the_ratio_apart_by_hand():
+    # Both means are known to a factor of exp(0.1): their ratio 1.2 to one of exp(0.1 sqrt(2)).
+    half = np.exp(0.1)
+    before, after = Interval(1100.0, 1100 / half, 1100 * half), Interval(1320.0, 1320 / half, 1320 * half)
+    assert compare_rates(before, after).ratio.low == pytest.approx(1.2 * np.exp(-0.1 * np.sqrt(2)), rel=1e-4)
 
 
 def test_without_an_interval_nothing_can_be_said():
-    unknown = Runs((100.0,), Interval(value=100.0))
-    assert compare(unknown, runs_of(500)).change is Change.INCONCLUSIVE
+    unknown, known = Interval(100.0), Interval(500.0, 499.0, 501.0)
+    (found,) = judged_together([measured_apart(unknown, known, 0.05, higher_is_better=True)])
+    assert found.change is Change.INCONCLUSIVE
+    assert compare_rates(unknown, known).change is Change.INCONCLUSIVE
+
+
+def test_the_worst_of_several():
+    assert worst_change([Change.IMPROVED, Change.INCONCLUSIVE, Change.NOT_WORSE]) is Change.INCONCLUSIVE
+    assert worst_change([]) is Change.INCONCLUSIVE

@@ -55,7 +55,7 @@ def test_a_whole_default_among_fractions_is_a_fraction(tmp_path):
         ('"--batch", "{batch}"', '"x"', "knob batch does nothing"),
         ('path = "/health"', "", "ready needs a path"),
         ('command = ["{python}", "server.py", "{port}", "--batch", "{batch}"]', "command = []", "command is empty"),
-        ('models = ["m"]', "models = []", "models is empty"),
+        ('models = ["m"]', 'expect = "$.a ="', "expect"),
         ("default = 4", 'default = "4', "not a recipe"),
         ("[ready]", "[ready", "not a recipe"),
     ],
@@ -64,6 +64,12 @@ def test_a_recipe_that_is_wrong_names_the_file_and_the_field(tmp_path, before, a
     with pytest.raises(UserError, match=says) as raised:
         recipe_of(tmp_path, GOOD.replace(before, after))
     assert "recipe.toml" in str(raised.value)
+
+
+def test_a_recipe_of_a_service_that_speaks_no_protocol(tmp_path):
+    recipe = recipe_of(tmp_path, GOOD.replace('models = ["m"]', 'request = { form = ["file=@a/*.png", "k=1"] }'))
+    assert (recipe.models, recipe.protocol) == (("mine",), "http")
+    assert recipe.request.within(tmp_path).form == (f"file=@{tmp_path}/a/*.png", "k=1")
 
 
 def test_a_knob_may_not_hide_a_placeholder(tmp_path):

@@ -33,8 +33,9 @@ def test_the_text_decides_the_kind(text, kind):
     assert target.name == text
 
 
-def test_a_url_ends_without_a_slash():
-    assert find_target("http://h:1/v/") == UrlTarget("http://h:1/v")
+def test_a_url_of_a_host_alone_ends_without_a_slash():
+    assert find_target("http://h:1/") == UrlTarget("http://h:1")
+    assert find_target("http://h:1/v/?a=1") == UrlTarget("http://h:1/v/?a=1")
 
 
 def test_an_address_without_a_scheme_is_refused_with_the_remedy():

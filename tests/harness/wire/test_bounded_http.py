@@ -1,5 +1,6 @@
 """Single exchanges with real servers that misbehave."""
 
+import gzip
 import socket
 import threading
 
@@ -94,6 +95,42 @@ def test_what_is_no_whole_response_is_none(server, said):
 
     with pytest.raises(NoResponseError):
         exchange(server(script), b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", timeout_s=5)
+
+
+@pytest.mark.parametrize(
+    "before", [b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"]
+)
+def test_a_single_question_is_read_as_the_load_reads(server, before):
+    body = gzip.compress(b'{"a": 1}')
+
+    def script(connection):
+        connection.recv(65536)
+        head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+        connection.sendall(before + head + body)
+
+    response = get(server(script))
+    assert (response.status, response.document()) == (200, {"a": 1})
+
+
+def test_where_a_redirection_leads_is_kept(server):
+    def script(connection):
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 307 T\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n")
+
+    assert get(server(script)).location == "/there"
+
+
+def test_a_name_of_several_addresses_is_found_at_the_one_that_accepts(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_server(("127.0.0.2", 0)) as other:
+        port, closed = listener.getsockname()[1], other.getsockname()[1]
+        other.close()
+        kinds = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+        found = [(*kinds, ("127.0.0.2", closed)), (*kinds, ("127.0.0.1", port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        url = parse_url(f"http://several:{port}")
+        assert url.address(2.0) == (socket.AF_INET, ("127.0.0.1", port))
+        with url.connect(2.0) as connected:
+            assert connected.getpeername() == ("127.0.0.1", port)
 
 
 def test_a_port_that_nobody_listens_on_is_named_as_refused():

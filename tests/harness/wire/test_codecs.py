@@ -149,8 +149,9 @@ def test_error_texts_are_short_single_lines():
 def test_urls():
     assert parse_url("http://[::1]:81/a/") == ServerUrl("::1", 81, "/a")
     assert parse_url("http://x") == ServerUrl("x", 80)
+    assert parse_url("http://x/a/?q=1").path == "/a/?q=1"
     assert ServerUrl("::1", 81).authority == "[::1]:81"
-    for bad in ("x:80", "smtp://x", "http://", "http://x:99999", "http://x?q=1", "ftp://x", "http://x/ü"):
+    for bad in ("x:80", "smtp://x", "http://", "http://x:99999", "http://x?q=ü", "ftp://x", "http://x/ü"):
         with pytest.raises(UserError) as caught:
             parse_url(bad)
         assert caught.value.message({"server": "--host"}).startswith(f"--host {bad}: ")

@@ -15,7 +15,7 @@ from harness.measure.load.engine import Engine
 from harness.measure.load.generator import Load
 from harness.measure.load.payloads.payload_sets import ResponseReader
 from harness.measure.load.payloads.response_check import PLAUSIBLE, RIGHT, WRONG
-from harness.plan.chat_shape import read_lengths
+from harness.plan.chat_shape import Length, read_lengths
 from harness.record.rows import ABSENT
 from harness.wire.credentials import Access
 from harness.wire.http.chat_completions import OPENAI
@@ -84,6 +84,9 @@ def assemble_chat(settings: TrialLoad, host: str, original: Callable[[str, str],
     codec = make_text_codec(settings.protocol if chats(settings.protocol) else OPENAI.name, url, settings.model, chat)
     pairs = read_lengths(Path(settings.chat.lengths), "--lengths") if settings.chat.lengths else []
     source = ConversationSource(bank, settings.chat, pairs, settings.seed, settings.worker)
+    if not codec.converses:
+        texts = chat.texts or Length(low=codec.texts_in_request, high=codec.texts_in_request)
+        source.send_texts(lambda rng: codec.message_count(texts.draw(rng)))
     prompts = PromptSet(settings.classes[0], codec, bank)
     reader = ResponseReader(continuation_check(bank, settings.check), codec.describe)
     load = Load(settings, [prompts], reader, StreamLedger)

@@ -13,7 +13,7 @@ from harness.record.rows import ABSENT
 if TYPE_CHECKING:
     from harness.measure.load.chat.conversations import Conversation, ConversationSource
     from harness.measure.load.connections.connection import ConnectionListener, ServerAddress
-    from harness.measure.load.connections.llhttp_parser import HttpResponse
+    from harness.wire.http.llhttp_parser import HttpResponse
     from harness.wire.language.output_stream import OutputStream
     from harness.wire.language.text_codec import TextCodec
 

@@ -6,10 +6,13 @@ from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from harness.measure.load.payloads.payload_sets import payload_order
+from harness.plan.chat_shape import Length
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from harness.plan.chat_shape import ChatShape
     from harness.wire.language.text_codec import Message
@@ -38,6 +41,7 @@ class ConversationSource:
         self._shape = shape
         self._pairs = pairs
         self._seed = f"{seed}/{worker}"
+        self._message_count: Callable[[Random], int] = lambda _rng: 1
         self._order = payload_order(len(bank.prompts), seed, worker)
         self._numbers = count()
         self._requests = count()
@@ -53,6 +57,15 @@ class ConversationSource:
             return self._pairs[next(self._requests) % len(self._pairs)]
         words = self._shape.prompt_words
         return None if words is None else words.draw(rng), self._shape.output_tokens.draw(rng)
+
+    def send_texts(self, count: Callable[[Random], int]) -> None:
+        """Let each request hold `count(rng)` texts of a user, and none of the turns before it."""
+        self._message_count = count
+        self._shape = msgspec.structs.replace(self._shape, turns=Length(low=1, high=1))
+
+    def message_count(self, rng: Random) -> int:
+        """How many messages a user sends in one turn."""
+        return self._message_count(rng)
 
     def line(self, number: int) -> str:
         """A prompt of the bank."""
@@ -77,11 +90,12 @@ class Conversation:
 
     def next_turn(self) -> Turn:
         """The user's next message, after all messages before it."""
-        words, max_tokens = self._source.sizes(self._rng)
         first = not self._messages
-        line = self._payload if first else self._rng.randrange(1 << 30)
-        text = self._source.line(line) if words is None else " ".join(self._words(line, words))
-        self._messages.append({"role": "user", "content": text})
+        words, max_tokens = self._source.sizes(self._rng)
+        for number in range(self._source.message_count(self._rng)):
+            line = self._payload if first and not number else self._rng.randrange(1 << 30)
+            text = self._source.line(line) if words is None else " ".join(self._words(line, words))
+            self._messages.append({"role": "user", "content": text})
         self._left -= 1
         return Turn(list(self._messages), max_tokens, self._payload, first and words is None)
 

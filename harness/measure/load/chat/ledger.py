@@ -11,12 +11,12 @@ from harness.record.token_times import TokenRecorder, TokenTimes
 
 if TYPE_CHECKING:
     from harness.measure.load.connections.connection import Connection
-    from harness.measure.load.connections.llhttp_parser import HttpResponse
     from harness.measure.load.payloads.payload_sets import ResponseReader
     from harness.measure.load.payloads.response_check import Check
     from harness.measure.load.phases import Phases
     from harness.record.recorder import Recorder, Rows
     from harness.record.rows import Outcome
+    from harness.wire.http.llhttp_parser import HttpResponse
     from harness.wire.language.output_stream import OutputStream
 
     from harness.measure.load.ledger import Places  # isort: skip
@@ -63,6 +63,8 @@ class StreamLedger(Ledger):
             rows["output_tokens"][row] = stream.output_tokens
             rows["usage_tokens"][row] = stream.usage_tokens
             rows["asked_tokens"][row] = asked_tokens
+            rows["cached_tokens"][row] = stream.cached_tokens
+            rows["result_count"][row] = stream.result_count
             self._unwritten.append(TokenTimes(request, stream.instants_ns))
         return rows
 

@@ -7,7 +7,8 @@ import zlib
 from typing import TYPE_CHECKING, Protocol
 
 from harness.clock import monotonic_ns
-from harness.measure.load.connections.llhttp_parser import (
+from harness.wire.failure_text import body_text
+from harness.wire.http.llhttp_parser import (
     COMPRESSED,
     CUT_SHORT,
     HttpError,
@@ -15,7 +16,6 @@ from harness.measure.load.connections.llhttp_parser import (
     LlhttpParser,
     inflater_of,
 )
-from harness.wire.failure_text import body_text
 from harness.wire.language.output_stream import StreamError
 
 if TYPE_CHECKING:

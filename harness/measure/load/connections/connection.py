@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from harness.clock import NS_PER_MS, monotonic_ns
 from harness.errors import UserError
 from harness.measure.load.connections.http_parser import ResponseParser
-from harness.measure.load.connections.llhttp_parser import HttpError
 from harness.measure.load.connections.tls_socket import TlsSocket
 from harness.record.rows import ABSENT, Outcome
+from harness.wire.http.llhttp_parser import HttpError
 
 if TYPE_CHECKING:
-    from harness.measure.load.connections.llhttp_parser import HttpResponse, LlhttpParser
+    from harness.wire.http.llhttp_parser import HttpResponse, LlhttpParser
     from harness.wire.server_url import ServerUrl
 
 CHUNK_BYTES = 1 << 16
@@ -30,6 +30,7 @@ CLOSED_SILENTLY = "the server closed the connection without a response"
 # Edge-triggered epoll saves one look-up in the kernel per response. The handler must read until EAGAIN; EOF is reported
 # together with the last bytes.
 AT_EDGES = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
+ADDRESS_LIMIT_S = 2.0  # for each address of a name that has several
 STALE_AFTER_NS = 500 * NS_PER_MS  # after that time in idle the server may have closed it unnoticed
 
 
@@ -67,13 +68,13 @@ class ServerAddress:
 
 
 def resolve(url: ServerUrl) -> ServerAddress:
-    """The first address of a server. Raises UserError where its name cannot be resolved."""
+    """The address of a server at which it was found before the load. Raises UserError where its name has none."""
     try:
-        family, _, _, _, where = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)[0]
+        family, where = url.address(ADDRESS_LIMIT_S)
     except OSError as error:
         raise UserError(f"{url}: {error.strerror or error}; is the name right?", "server") from error
     tls = url.access.tls_context("h2" if url.is_grpc else "http/1.1") if url.secure else None
-    return ServerAddress(int(family), where, url.host, tls)
+    return ServerAddress(family, where, url.host, tls)
 
 
 class ConnectionListener(Protocol):

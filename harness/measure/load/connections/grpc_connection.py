@@ -13,10 +13,10 @@ from harness.measure.load.connections.connection import (
     Connection,
     error_text,
 )
-from harness.measure.load.connections.llhttp_parser import HttpResponse
 from harness.record.rows import ABSENT, Outcome
 from harness.wire.grpc.header_blocks import Http2Error
 from harness.wire.grpc.http2 import Code, NotTakenError, UnaryCalls
+from harness.wire.http.llhttp_parser import HttpResponse
 
 if TYPE_CHECKING:
     from harness.measure.load.connections.connection import ConnectionListener, ServerAddress

@@ -12,7 +12,7 @@ import re
 from functools import partial
 from typing import NamedTuple
 
-from harness.measure.load.connections.llhttp_parser import (
+from harness.wire.http.llhttp_parser import (
     CUT_SHORT,
     MAX_BODY_BYTES,
     MAX_HEAD_BYTES,

@@ -16,10 +16,10 @@ import numpy as np
 
 from harness.clock import NS_PER_MS, monotonic_ns
 from harness.measure.load.connections.connection import AWAITING, CLOSED, IDLE, Connection
-from harness.measure.load.connections.llhttp_parser import HttpResponse
 from harness.record.rows import ABSENT, Outcome
 from harness.wire.codec import HttpCodec, WireError
 from harness.wire.datatypes import DTYPES
+from harness.wire.http.llhttp_parser import HttpResponse
 from harness.wire.http.open_inference import as_rows
 
 if TYPE_CHECKING:

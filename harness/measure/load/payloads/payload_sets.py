@@ -9,20 +9,23 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from harness.measure.load.payloads.answer_check import AnswerCheck
+from harness.measure.load.payloads.expectation_check import ExpectationCheck
 from harness.measure.load.payloads.request_classes import places_of
 from harness.measure.load.payloads.response_check import Checker, unchecked
 from harness.record.rows import ABSENT
 from harness.wire.codec import HttpCodec
+from harness.wire.own.expectation import SUCCESSES
 from harness.wire.tolerance import allows_zeros
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterator, Sequence
 
     from harness.measure.load.payloads.response_check import Check, CheckResult
     from harness.plan.load_settings import TrialLoad
     from harness.plan.request_mix import ClassShare
     from harness.plan.target_spec import ClientSide
     from harness.wire.codec import Codec
+    from harness.wire.own.expectation import Expectation
     from harness.wire.payload_bank import Bank
     from harness.wire.tolerance import Tolerance
 
@@ -39,6 +42,7 @@ class PayloadSet:
     bank: Bank
     check: str
     client: ClientSide | None = None  # client-side preprocessing of an item
+    expectation: Expectation | None = None  # the user's own conditions on responses
 
     def requests(self) -> list[bytes]:
         """Every payload as a request."""
@@ -62,11 +66,16 @@ class ResponseReader(NamedTuple):
 
     check: Check
     describe: Callable[[int, bytes], str]  # of status and body
+    statuses: Container[int] = SUCCESSES  # of responses that are checked; any other is a failure
 
 
 def response_reader(sets: Sequence[PayloadSet], seed: int) -> ResponseReader:
     """The reader for all classes, which speak one protocol."""
-    return ResponseReader(payload_check(sets, seed), sets[0].codec.describe if sets else HttpCodec().describe)
+    if not sets:
+        return ResponseReader(unchecked, HttpCodec().describe)
+    expectation = sets[0].expectation
+    statuses = expectation.statuses if expectation else SUCCESSES
+    return ResponseReader(payload_check(sets, seed), sets[0].codec.describe, statuses)
 
 
 def payload_check(sets: Sequence[PayloadSet], seed: int) -> Check:
@@ -88,7 +97,10 @@ def payload_check(sets: Sequence[PayloadSet], seed: int) -> Check:
 def _check_of(payloads: PayloadSet, seed: int) -> Check:
     if payloads.check == "off":
         return AnswerCheck(payloads.codec, len(payloads.bank.inputs), seed).check
-    return Checker(payloads.codec, payloads.bank, payloads.check, seed).check
+    known = Checker(payloads.codec, payloads.bank, payloads.check, seed).check if len(payloads.bank.expected) else None
+    if payloads.expectation is None:
+        return known or AnswerCheck(payloads.codec, len(payloads.bank.inputs), seed).check
+    return ExpectationCheck(payloads.expectation, payloads.bank, payloads.check, seed, known).check
 
 
 def checks_of(sets: Sequence[object]) -> tuple[Tolerance | None, float | None]:

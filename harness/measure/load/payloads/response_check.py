@@ -59,6 +59,24 @@ class NoAnswer(CheckResult):
         return f"no answer: {self.said}"
 
 
+class WrongAnswer(CheckResult):
+    """The result for a response that does not meet a condition."""
+
+    failure = ""
+
+    @classmethod
+    def of(cls, failure: str) -> WrongAnswer:
+        """The result for a response that fails so."""
+        result = cls(int(Outcome.WRONG), 1, ABSENT)
+        result.failure = failure
+        return result
+
+    @property
+    def reason(self) -> str:
+        """Why it is not good."""
+        return f"a wrong response: {self.failure}"
+
+
 RIGHT = CheckResult(int(Outcome.OK), 1, ABSENT)
 WRONG = CheckResult(int(Outcome.WRONG), 1, ABSENT)
 PLAUSIBLE = CheckResult(int(Outcome.OK), 0, ABSENT)

@@ -270,6 +270,20 @@ def test_unchecked(every, verdict):
     assert found(evidence_of(closed_loop(checked=checked))) == ({"unchecked": verdict} if verdict else {})
 
 
+def test_unchecked_as_the_user_asks_is_no_doubt():
+    case = evidence_of(closed_loop(checked=np.zeros(ROWS.num_rows, int)), check_off=True)
+    assert found(case) == {"unchecked": V.VALID}
+
+
+def test_the_condition_that_responses_do_not_meet_is_named():
+    outcomes = np.where(np.arange(ROWS.num_rows) % 10 == 0, Outcome.WRONG, Outcome.OK)
+    rows = closed_loop(outcome=outcomes)
+    report = report_of(rows, 10.0, errors={"reset by peer": 900, "a wrong response: $.a = 1": 5})
+    (finding,) = [each for each in summarise_trial(evidence_of(rows, reports=(report,)), None).findings
+                  if each.kind == "wrong_answers"]  # fmt: skip
+    assert finding.text.endswith("were wrong; most often: $.a = 1.")
+
+
 def test_a_target_that_cannot_keep_up_is_saturated():
     rows = open_loop()
     due_ns = rows["due_ns"].to_numpy()

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.measure.load.connections import http_parser, llhttp_parser
+from harness.measure.load.connections import http_parser
 from harness.measure.load.connections.http_parser import HttpError, ResponseParser, parse_head, split_timing
+from harness.wire.http import llhttp_parser
 
 TIMING = b'queue;dur=1.234, batch;dur=0.400;desc="n=8", compute;dur=3.1'
 

@@ -53,6 +53,11 @@ class LlhttpParser:
         """Whether it holds bytes of a response."""
         return self._open or bool(self._done)
 
+    @property
+    def location(self) -> str:
+        """The header `Location` of the last response; empty where it has none."""
+        return self._header(b"location").decode("latin-1")
+
     def feed(self, data: bytes) -> HttpResponse | None:
         """Take the next bytes. Raises HttpError."""
         self._open = self._open or not self._done
@@ -88,6 +93,14 @@ class LlhttpParser:
             self._finish(keep_alive=False)
             return self._done.popleft()
         return None
+
+    def cut(self, limit_bytes: int) -> tuple[int, bytes] | None:
+        """Status and beginning of an unfinished body that has reached `limit_bytes`; None before. Raises HttpError."""
+        if not self._in_body or self._body_size < limit_bytes:
+            return None
+        if self._header(b"content-encoding").lower() not in (b"", b"identity"):
+            raise HttpError(f"the compressed body of the response is longer than {limit_bytes} bytes")
+        return self._parser.get_status_code(), b"".join(self._body)[:limit_bytes]
 
     # llhttp calls the following methods.
 

@@ -1,0 +1,1 @@
+"""Plans that compare two variants of a target."""

@@ -1,0 +1,156 @@
+"""What a good response is, in conditions of the user's; `expectation_text` reads them.
+
+A value that is not there meets no condition. Numbers that are not both whole ones are equal within a tolerance. An
+object is equal to an expected one where it has all of its members, a list where it has the same number of equal items.
+"""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from harness.wire.bounded_json import JsonError, parse_json
+from harness.wire.failure_text import body_text
+from harness.wire.tolerance import OF_DATATYPE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from harness.wire.tolerance import Tolerance
+
+SUCCESSES = range(200, 300)
+STATUSES = range(100, 600)
+ORDER: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+class MissingError(Exception):
+    """A path leads to nothing."""
+
+
+class Field(NamedTuple):
+    """A value that stands beside the body of each request."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition. `steps` lead from the document to the value; `values` has several only with `in`."""
+
+    text: str
+    subject: str  # "status", "body" or "$"
+    steps: tuple[str | int | None, ...]  # None: each item of a list
+    operator: str
+    values: tuple[Any, ...] = ()
+
+    def failure(self, found: Any, beside: Mapping[str, Any], tolerance: Tolerance) -> str:
+        """Why the condition does not hold for `found`, the subject; empty where it does."""
+        try:
+            values = list(_walk(found, self.steps))
+        except MissingError as error:
+            return f"{self.text}: there is no {error}"
+        if self.operator == "exists":
+            return ""
+        wanted = [_beside(value, beside) for value in self.values]
+        return "" if all(self._holds(value, wanted, tolerance) for value in values) else self.text
+
+    def _holds(self, value: Any, wanted: list[Any], tolerance: Tolerance) -> bool:
+        if self.operator in ORDER:
+            return is_number(value) and is_number(wanted[0]) and ORDER[self.operator](value, wanted[0])
+        if self.operator == "contains":
+            if isinstance(value, str):
+                return isinstance(wanted[0], str | int | float) and str(wanted[0]) in value
+            return isinstance(value, list) and any(is_same(each, wanted[0], tolerance) for each in value)
+        among = any(is_same(value, each, tolerance) for each in wanted)
+        return among is not (self.operator in ("!=", "not in"))
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """All conditions on a response. `statuses` are those that a good one may have."""
+
+    conditions: tuple[Condition, ...]  # without those on the status
+    statuses: frozenset[int] | range = SUCCESSES
+
+    @property
+    def fields(self) -> set[str]:
+        """The names of the fields beside a body that the conditions need."""
+        return {value.name for each in self.conditions for value in each.values if isinstance(value, Field)}
+
+    def missing(self, body: bytes) -> str:
+        """The first condition on a value that `body` does not have; empty where it has all."""
+        forms = tuple(replace(each, operator="exists") for each in self.conditions)
+        return replace(self, conditions=forms).failure(body, {})
+
+    def failure(self, body: bytes, beside: Mapping[str, Any], tolerance: Tolerance | None = None) -> str:
+        """The first condition that the body of a response does not meet; empty where it meets all."""
+        allowed = tolerance or OF_DATATYPE["FP32"]
+        document: Any = None
+        if any(each.subject == "$" for each in self.conditions):
+            try:
+                document = parse_json(body)
+            except JsonError:
+                return f"the body is no JSON: {body_text(body)}" if body.strip() else "the body is empty"
+        for condition in self.conditions:
+            found = document if condition.subject == "$" else body.decode("utf-8", "replace").strip()
+            if failure := condition.failure(found, beside, allowed):
+                return failure
+        return ""
+
+
+def both(first: Expectation, second: Expectation) -> Expectation:
+    """The expectation that is met where both are."""
+    statuses = [each.statuses for each in (first, second) if each.statuses is not SUCCESSES]
+    allowed = frozenset(statuses[0]).intersection(*statuses[1:]) if statuses else SUCCESSES
+    return Expectation((*first.conditions, *second.conditions), allowed)
+
+
+def is_same(value: Any, wanted: Any, tolerance: Tolerance) -> bool:
+    """Whether a value of a response is the expected one."""
+    if is_number(value) and is_number(wanted):
+        if isinstance(value, int) and isinstance(wanted, int):
+            return value == wanted
+        return bool(abs(value - wanted) <= tolerance.absolute + tolerance.relative * abs(wanted))
+    if isinstance(value, dict) and isinstance(wanted, dict):
+        return all(name in value and is_same(value[name], each, tolerance) for name, each in wanted.items())
+    if isinstance(value, list) and isinstance(wanted, list):
+        return len(value) == len(wanted) and all(
+            is_same(one, other, tolerance) for one, other in zip(value, wanted, strict=True)
+        )
+    return type(value) is type(wanted) and bool(value == wanted)
+
+
+def _walk(found: Any, steps: tuple[str | int | None, ...], path: str = "$") -> Iterator[Any]:
+    """Every value that `steps` lead to. Raises MissingError with the path at which there is nothing."""
+    if not steps:
+        yield found
+        return
+    step, rest = steps[0], steps[1:]
+    if step is None:
+        if not isinstance(found, list) or not found:
+            raise MissingError(f"{path}[*]")
+        for number, each in enumerate(found):
+            yield from _walk(each, rest, f"{path}[{number}]")
+        return
+    there = f"{path}.{step}" if isinstance(step, str) else f"{path}[{step}]"
+    if isinstance(step, str):
+        if not isinstance(found, dict) or step not in found:
+            raise MissingError(there)
+    elif not isinstance(found, list) or not -len(found) <= step < len(found):
+        raise MissingError(there)
+    yield from _walk(found[step], rest, there)
+
+
+def _beside(value: Any, beside: Mapping[str, Any]) -> Any:
+    return beside.get(value.name) if isinstance(value, Field) else value
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a number of JSON."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,40 @@
+"""Requests of the user's own to a service of any kind, as the command line or a recipe describes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+class OwnRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Texts may hold `{field}` of `data`; `@FILE` names a file. Without any of them there is no such request."""
+
+    method: str = ""  # empty: POST where there is a body, else GET
+    body: str = ""  # the body, or @FILE; @FILE may be a pattern such as @photos/*.jpg
+    form: tuple[str, ...] = ()  # fields of a form: name=text or name=@FILE, which makes it multipart
+    data: str = ""  # the file of rows that fill the fields: .csv, .jsonl, or a pattern of any other files
+
+    @property
+    def given(self) -> bool:
+        """Whether the user describes requests at all."""
+        return self != OwnRequest()
+
+    def within(self, folder: Path) -> OwnRequest:
+        """The same with files that are sought in `folder`."""
+
+        def there(text: str) -> str:
+            before, at, path = text.partition("@")
+            return f"{before}@{folder / path}" if at and path else text
+
+        return msgspec.structs.replace(
+            self,
+            body=there(self.body) if self.body.startswith("@") else self.body,
+            form=tuple(there(part) if "=@" in part else part for part in self.form),
+            data=str(folder / self.data) if self.data else "",
+        )

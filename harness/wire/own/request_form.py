@@ -1,0 +1,15 @@
+"""The form of requests of the user's own: everything but their bodies, which are the items of a payload bank."""
+
+from __future__ import annotations
+
+import msgspec
+
+JSON = "application/json"
+
+
+class RequestForm(msgspec.Struct, frozen=True, kw_only=True):
+    """What all requests of a bank have in common, and what is expected of their responses."""
+
+    method: str = "POST"
+    content_type: str = JSON  # empty: no such header
+    expect: str = ""  # as `expectation_text` reads it: what the fields beside the bodies are for

@@ -1,0 +1,88 @@
+"""A service that speaks no known protocol: a key, nested JSON, refusals; measured by its URL and conditions alone."""
+
+import csv
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+KEY = "sesame-key-12"
+
+
+class Service(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        if self.headers.get("x-api-key") != KEY:
+            self.answer(403, {"detail": f"bad key {self.headers.get('x-api-key')}"})
+            return
+        text = json.loads(body)["input"]["text"]
+        if not isinstance(text, str):
+            what = {
+                "type": "string_type",
+                "loc": ["body", "input", "text"],
+                "msg": "Input should be a string",
+                "input": 5,
+            }
+            self.answer(422, {"detail": [what]})
+            return
+        self.answer(200, {"result": {"labels": [{"name": "long" if len(text) > 12 else "short", "score": 0.75}]}})
+
+    def answer(self, status, document):
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def url():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/v1/classify?k=1"
+    server.shutdown()
+    server.server_close()
+
+
+def harness(folder, url, *words):
+    argv = [sys.executable, "-m", "harness", "run", "--target", url, "--seconds", "0.5s", "--concurrency", "2", *words]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MY_KEY": KEY}
+    return subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=100, check=False)
+
+
+def test_a_refusal_is_quoted_before_the_load_and_leaves_no_folder(tmp_path, url):
+    refused = harness(tmp_path, url, "--header", "X-Api-Key: $MY_KEY", "--body", '{"input": {"text": 5}}')
+    assert refused.returncode == 2
+    assert "HTTP 422: body.input.text: Input should be a string" in refused.stderr
+    wrong_key = harness(tmp_path, url, "--header", "X-Api-Key: another-secret", "--body", "{}", "--out", "a/b")
+    assert (wrong_key.returncode, "HTTP 403" in wrong_key.stderr) == (2, True)
+    assert "another-secret" not in wrong_key.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_of_data_are_sent_and_each_response_is_checked_against_its_row(tmp_path, url):
+    (tmp_path / "rows.csv").write_text("text,label\nhello,short\na much longer one,long\n")
+    (tmp_path / "key.txt").write_text(f"{KEY}\n")
+    sent = ("--header", "X-Api-Key: @key.txt", "--body", '{"input": {"text": "{text}"}}', "--data", "rows.csv")
+    expect = "status=200, $.result.labels[0].name = {label}, $.result.labels[*].score > 0.5"
+    done = harness(tmp_path, url, *sent, "--expect", expect, "--out", "out")
+    assert done.returncode in (0, 4, 5), done.stderr
+    with (tmp_path / "out/points.csv").open(newline="") as file:
+        (point,) = csv.DictReader(file)
+    assert int(point["ok"]) > 0
+    assert int(point["wrong"]) == int(point["error"]) == 0
+    result = json.loads(next((tmp_path / "out/trials").glob("*/load.json")).read_text())
+    assert result["checked"] == result["ok"] > 0
+    assert not any(KEY.encode() in file.read_bytes() for file in (tmp_path / "out").rglob("*") if file.is_file())

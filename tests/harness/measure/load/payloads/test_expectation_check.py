@@ -1,0 +1,90 @@
+"""Responses of a real server under load, checked by the user's own conditions."""
+
+import json
+
+import numpy as np
+import pytest
+
+from harness.measure.target.own_requests import own_bank
+from harness.record.rows import Outcome
+from harness.wire.own.own_request import OwnRequest
+
+pytestmark = pytest.mark.process
+
+
+def reply(document, status=b"200 OK"):
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)
+
+
+def run(serve, bench, tmp_path, script, expect, requests=12, **options):
+    (tmp_path / "rows.jsonl").write_text('{"n": 1}\n{"n": 2}\n')
+    bank = own_bank(OwnRequest(body='{"n": "{n}"}', data=str(tmp_path / "rows.jsonl")), expect, "m")
+    bank.save(tmp_path / "own.npz")
+    server = serve(script)
+    given = {"protocol": "http", "bank": str(tmp_path / "own.npz"), "expect": expect}
+    return bench(f"{server.url}/p", **given | options).run(requests)
+
+
+def asked(request):
+    return json.loads(request.partition(b"\r\n\r\n")[2])["n"]
+
+
+def test_all_are_checked_and_only_the_bad_ones_are_wrong(serve, bench, tmp_path):
+    def script(number, request, _):
+        return reply({"twice": 2 * asked(request) + (number == 5), "id": number})
+
+    rows, report = run(serve, bench, tmp_path, script, "$.twice in (2, 4)")
+    assert [row["outcome"] == Outcome.WRONG for row in rows] == [number == 5 for number in range(len(rows))]
+    assert report.checked == len(rows)
+    assert report.errors == {"a wrong response: $.twice in (2, 4)": 1}
+
+
+def test_a_response_is_compared_with_what_stands_beside_its_own_body(serve, bench, tmp_path):
+    rows, report = run(serve, bench, tmp_path, lambda _, request, __: reply({"n": 1}), "$.n = {n}")
+    payloads = np.array([row["payload"] for row in rows])
+    wrong = np.array([row["outcome"] == Outcome.WRONG for row in rows])
+    assert (wrong == (payloads == 1)).all()
+    assert 0 < report.wrong < len(rows)
+
+
+def test_a_value_that_is_missing_fails(serve, bench, tmp_path):
+    rows, report = run(serve, bench, tmp_path, lambda *_: reply({"m": 1}), "$.n != 5")
+    assert report.wrong == report.checked == len(rows)
+    assert list(report.errors) == ["a wrong response: $.n != 5: there is no $.n"]
+
+
+def test_a_report_of_a_failure_is_an_error_in_the_servers_words(serve, bench, tmp_path):
+    rows, report = run(serve, bench, tmp_path, lambda *_: reply({"error": "out of memory"}), "$.n exists")
+    assert report.error == len(rows)
+    assert list(report.errors) == ["no answer: out of memory"]
+
+
+@pytest.mark.parametrize(
+    ("status", "expect", "outcome"),
+    [
+        (b"404 Not Found", "status = 404", Outcome.OK),
+        (b"404 Not Found", "$.n = 1", Outcome.ERROR),
+        (b"200 OK", "status = 404", Outcome.ERROR),
+        (b"201 Created", "status in (200, 201)", Outcome.OK),
+        (b"503 Busy", "status = 503, $.n = 1", Outcome.OK),
+        (b"503 Busy", "$.n = 1", Outcome.REJECTED),
+    ],
+)
+def test_the_status_is_what_the_user_expects(serve, bench, tmp_path, status, expect, outcome):
+    rows, _ = run(serve, bench, tmp_path, lambda *_: reply({"n": 1}, status), expect, requests=1)
+    assert {row["outcome"] for row in rows} == {outcome}
+
+
+def test_a_sample_checks_the_first_of_each_payload(serve, bench, tmp_path):
+    script = lambda number, request, _: reply({"n": asked(request), "id": number})  # noqa: E731
+    rows, report = run(serve, bench, tmp_path, script, "$.n = {n}", requests=40, check="sample")
+    assert 2 <= report.checked < len(rows)
+    assert report.ok == len(rows)
+
+
+def test_without_a_condition_nothing_counts_as_checked_but_failures_are_seen(serve, bench, tmp_path):
+    script = lambda number, *_: reply({"error": "no model"} if number % 2 else {"fine": 1})  # noqa: E731
+    _, report = run(serve, bench, tmp_path, script, "", requests=60, check="off")
+    assert report.checked == 0
+    assert report.error > 20
