@@ -21,11 +21,11 @@ from harness.measure.trial import TrialJob, run_trial
 from harness.plan.arrivals import Closed
 from harness.plan.knobs import setting_text
 from harness.plan.plan import TARGET_START_SECONDS, Point, Trial, TrialKind, trial_overhead_seconds
+from harness.run.budgeted_search import BudgetedSearch, TuneRules, TuneTrial
 from harness.run.events import Note, RunStarted, TrialEnded, TrialProgress, TrialStarted
 from harness.run.sweep import point_metrics
 from harness.run.trial_text import live_text, load_text, result_text
 from harness.run.tune_plan import arrivals_at, space_of
-from harness.run.tuning import TuneRules, TuneTrial, Tuning
 from harness.search.setting_search import Reason
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def run_tune(job: SweepJob, keep_plan: Callable[[Plan], None]) -> None:
     job.listener(RunStarted(None))
     run = _TuneRun(job, keep_plan)
     run.take_up()
-    while (trial := run.tuning.next()) is not None:
+    while (trial := run.search.next()) is not None:
         run.measure(run.add(trial))
         run.give_up_perhaps()
 
@@ -62,7 +62,7 @@ class _TuneRun:
         self._space = space_of(plan)
         self._levels = plan.tune.levels if plan.tune else ()
         self._final = Final(self._changes, plan.seed)
-        self.tuning = Tuning(self._space, self._levels, _rules(plan), self._final.stands)
+        self.search = BudgetedSearch(self._space, self._levels, _rules(plan), self._final.stands)
         self._points: dict[int, PointMetrics] = {}
         self._last_ns = monotonic_ns()
         self._in_final = False
@@ -129,8 +129,8 @@ class _TuneRun:
 
     def give_up_perhaps(self) -> None:
         """Raise RunError where nothing can be started."""
-        if self.tuning.hopeless:
-            seen = self.tuning.search.beliefs.observations
+        if self.search.hopeless:
+            seen = self.search.search.beliefs.observations
             raise RunError(f"none of {len(seen)} settings could be started, the last: {seen[-1].failure}")
 
     def _judge(self, trial: Trial) -> TrialMetrics:
@@ -150,9 +150,9 @@ class _TuneRun:
         if trial.kind is TrialKind.CONFIRM:
             outcome = final_outcome(plan, found, metrics, spent_s)
             self._final.add(trial.point, trial.block, seconds, outcome)
-            self.tuning.observe_final(done, outcome)
+            self.search.observe_final(done, outcome)
         else:
-            self.tuning.observe(done, observation_of(plan, found, metrics, place), spent_s)
+            self.search.observe(done, observation_of(plan, found, metrics, place), spent_s)
 
     def _announce(self, trial: Trial) -> None:
         """Where the final begins: between how many."""
@@ -165,10 +165,10 @@ class _TuneRun:
     def _ended(self, name: str, metrics: TrialMetrics, record: TrialRecord) -> TrialEnded:
         failure = failure_of(metrics) or record.failure
         result = "" if failure else f"{result_text(metrics)}{self._best_text()}"
-        return TrialEnded(name, result, failure, left_s=self.tuning.left_s)
+        return TrialEnded(name, result, failure, left_s=self.search.left_s)
 
     def _best_text(self) -> str:
-        best = self.tuning.search.best()
+        best = self.search.search.best()
         if best is None:
             return "; none keeps the limit so far"
         wanted = self._space.setting(best[0]), arrivals_at(self.job.plan, best[1])

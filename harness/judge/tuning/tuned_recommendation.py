@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from harness.judge.answers.caveats import caveats
@@ -38,7 +39,7 @@ def recommend_tuned(plan: Plan, points: Sequence[PointMetrics]) -> Recommendatio
     if decision.status is Status.NONE_KEEPS or decision.best is None:
         standing = [point for point in points if point.counts.ok]
         missed = decision.status is Status.NONE_KEEPS
-        why = why_none_meets(standing, plan.slo) if standing and missed else "The fresh trials could not be used."
+        why = why_none_meets(standing, plan.slo) if standing and missed else _spoiled(plan, final)
         return Recommendation(sentence=f"{why} {tried}", more_seconds=None if missed else decision.more_s)
     best = next(point for point in points if point.point == numbers[decision.best])
     said = decision.status is Status.SAID
@@ -94,6 +95,19 @@ def _sentences(
             f"{_capital(_name(plan, numbers[smaller.point]))} changes less and may do as well: it costs "
             f"{figure(100 * smaller.cost)}\u202f% ({figure(100 * smaller.low)} to {figure(100 * smaller.high)}\u202f%)."
         )
+
+
+def _spoiled(plan: Plan, final: Final) -> str:
+    """What the fresh trials say all the same where noise spoiled them: it hits all settings alike."""
+    ranking = final.record().ranking()
+    if ranking is None:
+        return "No recommendation: no fresh trial brought a good response."
+    ahead = _name(plan, final.points[ranking.best])
+    return (
+        "Not decided yet: noise on the machine spoiled the fresh trials. On the machine as it is, "
+        f"{ahead} is ahead with {figure(math.exp(ranking.log_value), 2)}/s; there it is within 5\u202f% of the best "
+        f"with {percent(ranking.near)} certainty."
+    )
 
 
 def _nothing_final(plan: Plan, points: Sequence[PointMetrics]) -> str:

@@ -67,7 +67,7 @@ class FinalStand:
     queue: list[tuple[int, int]] = field(default_factory=list)
 
 
-class Tuning:
+class BudgetedSearch:
     """One search with its final. `stands`: says whether a further round of the final would hardly change anything."""
 
     def __init__(
@@ -99,7 +99,10 @@ class Tuning:
     def next(self) -> TuneTrial | None:
         """The next trial; None: nothing is left to find out, or the budget does not last for another."""
         if self._final is None:
-            choice = self.search.next(Costs(self._trial_s(1.0), self._pace.restart_s), self.left_s - self._reserve_s())
+            reserve_s = (
+                self._reserve_s() if self.search.beliefs.observations else 0.0
+            )  # the default is tried in any case
+            choice = self.search.next(Costs(self._trial_s(1.0), self._pace.restart_s), self.left_s - reserve_s)
             if choice is not None:
                 return self._exploring(choice)
             self._final = FinalStand()
