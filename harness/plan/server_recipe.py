@@ -42,6 +42,7 @@ import msgspec
 
 from harness.errors import UserError, unknown_name
 from harness.plan.knobs import Knob, KnobSet, Value
+from harness.wire.grpc.own_service import OWN_SERVICE
 from harness.wire.http.raw_bodies import HTTP
 from harness.wire.own.expectation_text import parse_expectation
 from harness.wire.own.own_request import OwnRequest
@@ -141,7 +142,9 @@ def load_recipe(path: Path) -> ServerRecipe:
         raise UserError(f"--target {path}: cannot be read ({error.strerror}); give the path of a recipe") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UserError(f"--target {path}: not a recipe: {error}") from error
-    protocol = HTTP.name if recipe.request.given else recipe.protocol
+    protocol = recipe.protocol
+    if recipe.request.given:
+        protocol = OWN_SERVICE.name if recipe.request.is_grpc else HTTP.name
     models = recipe.models or (recipe.name,)
     recipe = msgspec.structs.replace(recipe, path=str(path.resolve()), protocol=protocol, models=models)
     _check(recipe)

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from harness.errors import UserError
-from harness.measure.target.own_requests import own_bank
+from harness.measure.target.own_requests import own_bank, service_bank
 from harness.measure.target.payload_file import BODIES, read_arrays, read_bodies
 from harness.measure.target.prepared_model import prepare_bank
 from harness.plan.target_spec import project_targets
+from harness.wire.grpc.own_service import OWN_SERVICE
 from harness.wire.http.raw_bodies import BODY, HTTP
 from harness.wire.language.first_request import ask_first
 from harness.wire.own.expectation_text import expectation_of
@@ -123,9 +124,13 @@ class PayloadChoice:
 def external_bank(choice: PayloadChoice) -> Bank:
     """The bank that was chosen, without expected predictions where there are none. Raises UserError."""
     if choice.file.endswith(BODIES):
-        return read_bodies(Path(choice.file), choice.model, choice.request.method or "POST")
+        method = choice.request.method or "POST"
+        bodies = read_bodies(Path(choice.file), choice.model, method)
+        return bodies if choice.protocol != OWN_SERVICE.name else service_bank(bodies, choice.request, choice.url)
     if choice.protocol == HTTP.name and not choice.file and not choice.reference:
         return own_bank(choice.request, choice.expect, choice.model)
+    if choice.protocol == OWN_SERVICE.name:
+        return service_bank(own_bank(choice.request, choice.expect, choice.model), choice.request, choice.url)
     return _fitting(_array_bank(choice), choice.protocol)
 
 

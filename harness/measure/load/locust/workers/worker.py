@@ -35,6 +35,7 @@ class Worker(Role):
 
     def on_test_start(self) -> None:
         """Begin with the master's orders, once this worker has copies of the files that they name."""
+        super().on_test_start()
         self.begun.clear()
         try:
             orders = Orders.of(getattr(self._options, "sweepspot_orders", None), self._runner)
