@@ -60,5 +60,5 @@ def test_a_budget_for_one_trial_gets_one():
     search = BudgetedSearch(SPACE, (8.0, 32.0), TuneRules(20.0, 2.0, 2.0, 10.0))
     trial = search.next()
     assert (trial.setting, trial.kind) == (0, TrialKind.EXPLORE)
-    search.observe(trial, Observation(0, trial.level, 4.0, 0.01, -1.0, True), 14.0)
+    search.observe(trial, Observation(0, trial.level, 4.0, 0.01, -1.0, True), 19.0)
     assert search.next() is None
