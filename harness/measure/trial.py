@@ -140,6 +140,7 @@ class LoadProcess:
     def stop(self) -> None:
         """Ask it to end, and kill it where it does not."""
         self._control.send({"stop": True})
+        self._process.wake()
         if self._process.wait(self._job.plan.load.timeout_s + STOP_GRACE_S) is None:
             self._process.kill()
 

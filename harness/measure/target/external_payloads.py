@@ -6,7 +6,6 @@ the model's own name where this project has a model of that name); random number
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +17,7 @@ from harness.measure.target.own_requests import own_bank, service_bank
 from harness.measure.target.payload_file import BODIES, read_arrays, read_bodies
 from harness.measure.target.prepared_model import prepare_bank
 from harness.plan.target_spec import project_targets
+from harness.temporary_folder import OwnedFolder
 from harness.wire.grpc.own_service import OWN_SERVICE
 from harness.wire.http.raw_bodies import BODY, HTTP
 from harness.wire.language.first_request import ask_first
@@ -51,7 +51,7 @@ class ExternalPayloads:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._folder = tempfile.TemporaryDirectory(prefix="sweepspot-payloads-")
+        self._folder = OwnedFolder("payloads")
         self._made: dict[tuple[str, str, str], BankFile] = {}
         self._accepted: dict[tuple[str, str, str], Accepted] = {}
 
@@ -67,7 +67,7 @@ class ExternalPayloads:
             named = self._plan.payloads or self._plan.reference
             bank = Bank.load(given) if given and not named else external_bank(self._choice(url, protocol, model))
             ask_once(url, protocol, bank, self._plan.load.expect)
-            path = Path(self._folder.name) / f"{len(self._made)}.npz"
+            path = self._folder.path / f"{len(self._made)}.npz"
             bank.save(path)
             expected = expectation_of(self._plan.load.expect, bank.meta.request)
             self._made[key] = BankFile(path, known=bool(len(bank.expected)) or expected is not None)
@@ -87,7 +87,7 @@ class ExternalPayloads:
 
     def close(self) -> None:
         """Remove the files."""
-        self._folder.cleanup()
+        self._folder.remove()
 
     def _choice(self, url: str, protocol: str, model: str) -> PayloadChoice:
         plan = self._plan
