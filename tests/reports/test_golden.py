@@ -1,4 +1,4 @@
-"""What a run says in full, in the terminal and in summary.md, beside the golden files that `pytest --update` rewrites."""
+"""What a run says in full, on the terminal and in summary.md, beside golden files that `pytest --update` rewrites."""
 
 import example_runs as example
 import pytest
