@@ -18,6 +18,7 @@ Resolved = tuple[str | None, click.Command | None, list[str]]
 VERBS = {
     "sweep": "Sweep one or more knobs and recommend the best setting.",
     "run": "Measure one point.",
+    "tune": "Find the best of thousands of settings within a limit.",
     "capacity": "Find the highest rate that keeps the latency limit.",
     "train": "Train a model, with its curves, and test it.",
     "report": "Make the report of a run again from its rows.",
@@ -100,6 +101,7 @@ def cli() -> None:
     \b
     python -m harness sweep batch_size                  which batch size serves best here?
     python -m harness sweep batch_size --slo 'p99<20ms' ... within a latency limit
+    python -m harness tune --slo 'p99<20ms'             ... of everything that can be turned
     python -m harness run --target http://127.0.0.1:8000 --concurrency 32
     python -m harness serve batched --port 8000 batch_size=32
 

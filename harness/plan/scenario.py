@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.child_process import run_to_end
 from harness.errors import ExitCode, UserError, unknown_name
 from harness.plan.load_knobs import MIX
 from harness.plan.request_mix import CHAT, RequestClass, parse_mix
@@ -116,7 +117,7 @@ def _import_scenario(path: str, modified_ns: int) -> Scenario:
     del modified_ns  # part of the key: a file that was changed is imported again
     argv = [sys.executable, "-m", "harness.measure.load.locust.users.describe_scenario", path]
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=ASK_TIMEOUT_S, check=False)
+        done = run_to_end(argv, ASK_TIMEOUT_S)
     except subprocess.TimeoutExpired as error:
         raise UserError(f"--scenario {path}: importing it took over {ASK_TIMEOUT_S:.0f} s") from error
     last = (done.stderr.strip().splitlines() or ["no message"])[-1]

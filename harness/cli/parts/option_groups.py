@@ -10,7 +10,7 @@ GROUPS = {
     "What to measure": (
         *("--target", "--model", "--scenario", "--protocol", "--reference", "--bank", "--shape", "--metrics"),
     ),
-    "Requests of your own": ("--method", "--body", "--form", "--data"),
+    "Requests of your own": ("--method", "--proto", "--body", "--form", "--data"),
     "How long and how often": (
         *("--budget", "--repeats", "--seconds", "--warmup", "--precision", "--max-seconds", "--seeds", "--seed"),
     ),

@@ -95,6 +95,12 @@ def _read_files(settings: LoadSettings, arrivals: dict[str, Any]) -> None:
     Says the unit of a trace that is not in seconds. Raises UserError.
     """
     chat = settings.chat
+    if chat.prefix_share and chat.prompt_tokens is None:
+        raise UserError("--prefix-share: it is a share of --prompt-tokens; give that too")
+    sizes = {"--prompt-tokens": chat.prompt_tokens, "--prompt-words": chat.prompt_words, "--lengths": chat.lengths}
+    given = [flag for flag, value in sizes.items() if value is not None]
+    if len(given) > 1:
+        raise UserError(f"{given[0]}, {given[1]}: both set the lengths of prompts; leave one of them out")
     if chat.prompts:
         PromptBank.load(Path(chat.prompts))
     if chat.lengths:

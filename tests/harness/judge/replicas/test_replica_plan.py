@@ -78,7 +78,7 @@ def test_the_range_by_batches_holds_the_truth_in_nine_of_ten_servers():
             (model.tail(share * model.most_rps, 0.99), true_p99_ms(system, share * model.most_rps)) for share in SHARES
         ]
         held += all(tail.low_ms <= truth <= tail.high_ms for tail, truth in tails)
-        assert len(model.held_out) == 6
+        assert len(model.held_out) >= 5
         assert not _too_far(model)
     assert held >= 9
 
