@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.replicas.service_curve import Level, ServiceCurve, fit_curve
+from harness.judge.replicas.user_curve import Level, UserCurve, fit_curve
 from harness.judge.simulation.fit import fit
 from harness.judge.simulation.prediction import SIMULATED, system_of
 from harness.judge.simulation.simulate import simulate
@@ -124,7 +124,7 @@ def _between(before: Rate, held: Rate, after: Rate) -> HeldOut:
     return HeldOut(0.0, (1 - share) * math.log(values[0]) + share * math.log(values[2]) - math.log(values[1]))
 
 
-def _tail_of(curve: ServiceCurve, rate_rps: float, p: float, seed: int) -> TailRange:
+def _tail_of(curve: UserCurve, rate_rps: float, p: float, seed: int) -> TailRange:
     one_by_one = _quantile(curve.responses_ms(rate_rps, REQUESTS, seed), p)
     batches = simulate(curve.as_batches(), Poisson(rate_rps=rate_rps), REQUESTS, seed).responses_ms
     return TailRange(one_by_one, max(one_by_one, _quantile(batches, p)))

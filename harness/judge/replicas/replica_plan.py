@@ -13,7 +13,7 @@ import msgspec
 from harness.errors import UserError
 from harness.judge.findings import Verdict
 from harness.judge.replicas.replica_model import BATCHING, BatchModel, CurveModel, Rate, RateModel, TailRange
-from harness.judge.replicas.service_curve import Level
+from harness.judge.replicas.user_curve import Level
 from harness.plan.arrivals import Closed
 from harness.plan.knobs import Setting
 from harness.plan.process_layout import WHOLE, layout_of

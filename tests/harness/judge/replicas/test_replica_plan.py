@@ -10,7 +10,7 @@ from harness.judge.findings import Verdict
 from harness.judge.replicas.replica_model import BatchModel, CurveModel, HeldOut, Rate, RateModel, TailRange
 from harness.judge.replicas.replica_plan import Demand, NoReplicaPlan, ReplicaPlan, _search, _too_far, plan_replicas
 from harness.judge.replicas.replica_sentences import replica_sentences
-from harness.judge.replicas.service_curve import Level, fit_curve
+from harness.judge.replicas.user_curve import Level, fit_curve
 from harness.judge.simulation.fit import BatchTrial
 from harness.judge.simulation.service_time import ServiceTime
 from harness.judge.simulation.simulate import simulate

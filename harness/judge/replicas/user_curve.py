@@ -40,7 +40,7 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceCurve:
+class UserCurve:
     """Throughput by users, measured at `users` (rising), and the variation of the gaps between completions."""
 
     users: tuple[int, ...]
@@ -82,22 +82,22 @@ class ServiceCurve:
         return SimulatedSystem(stages=(service,), batch_size=largest)
 
 
-def fit_curve(levels: Sequence[Level], p: float) -> ServiceCurve:
+def fit_curve(levels: Sequence[Level], p: float) -> UserCurve:
     """The curve through measured levels of one setting; its variation is that which fits their tails best."""
     ordered = sorted(levels, key=lambda level: level.users)
     users, rates = tuple(level.users for level in ordered), tuple(level.rate_rps for level in ordered)
-    curves = [ServiceCurve(users, rates, float(variation)) for variation in VARIATIONS]
+    curves = [UserCurve(users, rates, float(variation)) for variation in VARIATIONS]
     known = [level for level in ordered if level.tail_ms]
     if not known:
-        return ServiceCurve(users, rates)
+        return UserCurve(users, rates)
 
-    def misfit(curve: ServiceCurve) -> float:
+    def misfit(curve: UserCurve) -> float:
         return sum(math.log(curve.closed_tail_ms(level.users, p) / (level.tail_ms or 1.0)) ** 2 for level in known)
 
     return min(curves, key=misfit)
 
 
-def _simulate(curve: ServiceCurve, rate_rps: float, requests: int, seed: int) -> NDArray[np.float64]:
+def _simulate(curve: UserCurve, rate_rps: float, requests: int, seed: int) -> NDArray[np.float64]:
     """Response times (requests,) in ms of a queue whose speed depends on its length."""
     rng = np.random.default_rng(seed)
     arrivals = np.cumsum(rng.exponential(MS_PER_S / rate_rps, requests)).tolist()
