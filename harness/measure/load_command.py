@@ -45,6 +45,7 @@ def load_command(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, tri
         *("--settings", str(trial_dir / SETTINGS)),
         *(("--host", endpoint.url) if endpoint.url else ()),
         *_processes(plan),
+        *plan.locust_arguments,
     ]
 
 

@@ -31,7 +31,7 @@ from harness.wire.protocol import AUTO
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from harness.plan.arrivals import Arrivals
+    from harness.plan.arrivals import Arrivals, Shape
     from harness.plan.target_spec import TargetSpec
 
 DEFAULT_SECONDS = 2.0
@@ -66,7 +66,7 @@ def make_plan(draft: Draft, scenario: Scenario | None = None) -> Plan:
     values = _values(draft, scenario, target_knobs, knobs)
     load_values = {name: values.pop(name) for name in LEVELS if name in values}
     fixed, grid = cross(values)
-    loads = _load_levels(draft, load_values)
+    loads = _shape(draft, scenario.shape, load_values) if scenario.shape else _load_levels(draft, load_values)
     settings, conflicts = _split(target_knobs, fixed, grid)
     points = tuple(
         Point(number=number, setting=setting, arrivals=arrivals)
@@ -246,6 +246,17 @@ def _name(draft: Draft) -> str:
     if draft.plan.capacity:
         return "-".join(("capacity", *names))
     return "-".join(("sweep", *names)) if names else "run"
+
+
+def _shape(draft: Draft, shape: Shape, load_values: Mapping[str, Any]) -> list[Arrivals]:
+    """The load shape of the scenario as the only level. Raises UserError where the user asks for others."""
+    where = draft.plan.scenario
+    if draft.kind or load_values:
+        word = "--arrivals" if draft.kind else next(iter(load_values))
+        raise UserError(f"{word}: the load shape in {where} says which users there are; leave one of the two out")
+    if shape.length_s is None and draft.plan.load.measure_s is None:
+        raise UserError(f"--seconds: the load shape in {where} does not say when it ends; say how long to measure")
+    return [shape]
 
 
 def _load_levels(draft: Draft, load_values: dict[str, tuple[Value, ...]]) -> list[Arrivals]:

@@ -66,6 +66,7 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
         load_processes=given["load_processes"],
         remote_workers=_remote_workers(given),
         bind=given["bind"],
+        locust_arguments=given["locust_arguments"],
         seed=given["seed"],
         **external_server_fields(given),
     )
