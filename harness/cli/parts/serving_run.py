@@ -193,10 +193,8 @@ def _checked_scenario(draft: Draft) -> Scenario:
 
 
 def _refuse_what_users_do_not_take(draft: Draft, scenario: Scenario) -> None:
-    """Raise UserError for options without effect on users that make requests of their own, or follow a load shape."""
+    """Raise UserError for options without effect on users that make requests of their own."""
     plan, path = draft.plan, draft.plan.scenario
-    if scenario.shape is not None:
-        refuse_options(("concurrency", "think_time"), f"the load shape in {path} says which users there are")
     if not scenario.own_requests:
         return
     if plan.capacity or (draft.kind and draft.kind != Closed.__struct_config__.tag) or "rate" in names_of(draft.words):

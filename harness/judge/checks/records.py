@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.clock import NS_PER_MS
+from harness.clock import NS_PER_MS, NS_PER_S
 from harness.judge.checks.case import finding
 from harness.judge.checks.service import UNAVAILABLE
 from harness.judge.findings import FindingKind, Verdict
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from harness.record.load_report import LoadReport
 
 TARGET_DIED = FindingKind("target_died", "The target died")
+SEVERAL_RESPONSES = 4  # that a window should be as long as, one after the other
 LOAD_DIED = FindingKind("load_died", "The load generator died")
 LOST_WORKER = FindingKind("lost_worker", "A load worker was lost")
 RECORDER = FindingKind("recorder", "The recorder failed")
@@ -54,6 +56,10 @@ def load_died(case: TrialCase) -> Finding | None:
         )
         remedy = "Look into target.log: the target stopped responding during the warm-up."
         return finding(UNAVAILABLE, Verdict.INVALID, text, remedy, available=0.0, waiting=waiting)
+    if case.rows is None and (slow_s := _longest_s(case)):
+        text = f"No request was due in the measured window, since responses take up to {slow_s:.1f} s."
+        remedy = f"Measure for several times as long: --seconds {math.ceil(SEVERAL_RESPONSES * slow_s)}s or more."
+        return finding(LOAD_DIED, Verdict.INVALID, text, remedy, longest_s=slow_s)
     if case.rows is None:
         text = "No request was due in the measured window."
         remedy = "Measure longer (--seconds), and look into load.log."
@@ -66,6 +72,15 @@ def _still_waiting(case: TrialCase) -> int:
     if case.data.rows is None:
         return 0
     return int(np.count_nonzero(RowColumns(case.data.rows).outcome_is(Outcome.ABORTED, Outcome.TIMEOUT)))
+
+
+def _longest_s(case: TrialCase) -> float:
+    """The longest response to requests of the warm-up; 0 where there is none."""
+    if case.data.rows is None:
+        return 0.0
+    rows = RowColumns(case.data.rows)
+    good = rows.where(rows.outcome_is(Outcome.OK))
+    return float((good["done_ns"] - good["due_ns"]).max()) / NS_PER_S if len(good) else 0.0
 
 
 def lost_worker(case: TrialCase) -> Finding | None:
