@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.record.load_report import LoadReport
 
 TARGET_DIED = FindingKind("target_died", "The target died")
+DAMAGED = FindingKind("damaged", "Files are damaged")
 LOAD_DIED = FindingKind("load_died", "The load generator died")
 LOST_WORKER = FindingKind("lost_worker", "A load worker was lost")
 RECORDER = FindingKind("recorder", "The recorder failed")
@@ -37,6 +38,16 @@ def target_died(case: TrialCase) -> Finding | None:
         return None
     text = "The target died during the trial."
     return finding(TARGET_DIED, Verdict.INVALID, text, "The last lines of target.log say why.")
+
+
+def damaged(case: TrialCase) -> Finding | None:
+    """Files of the trial are not as they were written."""
+    if not case.data.damaged:
+        return None
+    names = ", ".join(case.data.damaged)
+    text = f"Files of this trial are damaged: {names}. What could be read of them is shown."
+    remedy = "Do not use these numbers: take the files from a copy, or measure this point again."
+    return finding(DAMAGED, Verdict.INVALID, text, remedy, files=len(case.data.damaged))
 
 
 def load_died(case: TrialCase) -> Finding | None:
