@@ -18,10 +18,12 @@ Resolved = tuple[str | None, click.Command | None, list[str]]
 VERBS = {
     "sweep": "Sweep one or more knobs and recommend the best setting.",
     "run": "Measure one point.",
+    "tune": "Find the best of thousands of settings within a limit.",
     "capacity": "Find the highest rate that keeps the latency limit.",
     "train": "Train a model, with its curves, and test it.",
     "report": "Make the report of a run again from its rows.",
     "simulate": "Predict what more replicas and stages would do, from a run's batches.",
+    "plan": "Say how many replicas keep a latency limit at a rate, from a run.",
     "compare": "Compare two variants, measured in turn, or two runs: worse, not worse, or it cannot be said.",
     "knobs": "List every knob: unit, default, legal values, owner.",
     "serve": "Run an embedded target in the foreground, for any client.",
@@ -32,7 +34,7 @@ VERBS = {
     "clean": "Remove caches, environments and runs; it asks first.",
 }
 
-FOLDERS = {"completion": "upkeep", "clean": "upkeep"}
+FOLDERS = {"plan": "runs", "completion": "upkeep", "clean": "upkeep"}
 
 # The option that gives the subject of an error.
 OPTIONS = {
@@ -99,6 +101,7 @@ def cli() -> None:
     \b
     python -m harness sweep batch_size                  which batch size serves best here?
     python -m harness sweep batch_size --slo 'p99<20ms' ... within a latency limit
+    python -m harness tune --slo 'p99<20ms'             ... of everything that can be turned
     python -m harness run --target http://127.0.0.1:8000 --concurrency 32
     python -m harness serve batched --port 8000 batch_size=32
 

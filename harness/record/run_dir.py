@@ -96,6 +96,7 @@ class TrialDir(TrialFolder[TrialRecord]):
             tokens=_concatenate(tokens),
             reports=tuple(reports),
             failure=record.failure if record else "the trial was cut off before its end",
+            start_failure=_start_failure(record, plan) if record else None,
             target_died=record.target_died if record else False,
             isolated=record.isolated if record else False,
             load_processes=plan.workers,
@@ -172,6 +173,12 @@ class RunDir(RunFolder[RunRecord, TrialDir]):
         """Everything measured in one trial, as far as it can be read."""
         point = plan.point(trial.point)
         return self.trial(trial, point).data(plan, trial, point, read_envelope(self.envelope))
+
+
+def _start_failure(record: TrialRecord, plan: Plan) -> str | None:
+    """Why the trial's target could not be started; None where it was, or where the trial was interrupted."""
+    started = record.target_url is not None or plan.in_process or record.failure == "interrupted"
+    return None if started else record.failure
 
 
 def _concatenate(shards: list[object]) -> object:

@@ -31,6 +31,7 @@ class TrialData:
     reports: tuple[LoadReport, ...] = ()
     failure: str | None = None  # why the trial did not end in order, in words
     damaged: tuple[str, ...] = ()  # names of files that were changed since, or of which something cannot be read
+    start_failure: str | None = None  # why the target could not be started
     target_died: bool = False
     isolated: bool = True  # target and load each had cores of their own
     in_process: bool = False  # the model lives in the load process
