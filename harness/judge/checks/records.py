@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.clock import NS_PER_MS
+from harness.clock import NS_PER_MS, NS_PER_S
 from harness.judge.checks.case import finding
 from harness.judge.checks.service import UNAVAILABLE
 from harness.judge.findings import FindingKind, Verdict
@@ -27,6 +28,7 @@ RECORDER = FindingKind("recorder", "The recorder failed")
 CONSERVATION = FindingKind("conservation", "Requests are unaccounted for")
 CLOCK_OFFSET = FindingKind("clock_offset", "Workers have clocks of their own")
 CLOCK_STEP = FindingKind("clock_step", "A clock stepped")
+SEVERAL_RESPONSES = 4  # that a window should be as long as, one after the other
 EARLY_NS = -1_000_000
 CLOCK_ERROR_MS = 50.0  # beyond it even counts in windows of a second are off by some percent
 _COUNTED = ("ok", "wrong", "error", "timeout", "rejected", "aborted", "not_sent")
@@ -65,6 +67,10 @@ def load_died(case: TrialCase) -> Finding | None:
         )
         remedy = "Look into target.log: the target stopped responding during the warm-up."
         return finding(UNAVAILABLE, Verdict.INVALID, text, remedy, available=0.0, waiting=waiting)
+    if case.rows is None and (slow_s := _longest_s(case)):
+        text = f"No request was due in the measured window, since responses take up to {slow_s:.1f} s."
+        remedy = f"Measure for several times as long: --seconds {math.ceil(SEVERAL_RESPONSES * slow_s)}s or more."
+        return finding(LOAD_DIED, Verdict.INVALID, text, remedy, longest_s=slow_s)
     if case.rows is None:
         text = "No request was due in the measured window."
         remedy = "Measure longer (--seconds), and look into load.log."
@@ -77,6 +83,15 @@ def _still_waiting(case: TrialCase) -> int:
     if case.data.rows is None:
         return 0
     return int(np.count_nonzero(RowColumns(case.data.rows).outcome_is(Outcome.ABORTED, Outcome.TIMEOUT)))
+
+
+def _longest_s(case: TrialCase) -> float:
+    """The longest response to requests of the warm-up; 0 where there is none."""
+    if case.data.rows is None:
+        return 0.0
+    rows = RowColumns(case.data.rows)
+    good = rows.where(rows.outcome_is(Outcome.OK))
+    return float((good["done_ns"] - good["due_ns"]).max()) / NS_PER_S if len(good) else 0.0
 
 
 def lost_worker(case: TrialCase) -> Finding | None:
