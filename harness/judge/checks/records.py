@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from harness.record.load_report import LoadReport
 
 TARGET_DIED = FindingKind("target_died", "The target died")
-SEVERAL_RESPONSES = 4  # that a window should be as long as, one after the other
+DAMAGED = FindingKind("damaged", "Files are damaged")
 LOAD_DIED = FindingKind("load_died", "The load generator died")
 LOST_WORKER = FindingKind("lost_worker", "A load worker was lost")
 RECORDER = FindingKind("recorder", "The recorder failed")
 CONSERVATION = FindingKind("conservation", "Requests are unaccounted for")
 CLOCK_OFFSET = FindingKind("clock_offset", "Workers have clocks of their own")
 CLOCK_STEP = FindingKind("clock_step", "A clock stepped")
+SEVERAL_RESPONSES = 4  # that a window should be as long as, one after the other
 EARLY_NS = -1_000_000
 CLOCK_ERROR_MS = 50.0  # beyond it even counts in windows of a second are off by some percent
 _COUNTED = ("ok", "wrong", "error", "timeout", "rejected", "aborted", "not_sent")
@@ -39,6 +40,16 @@ def target_died(case: TrialCase) -> Finding | None:
         return None
     text = "The target died during the trial."
     return finding(TARGET_DIED, Verdict.INVALID, text, "The last lines of target.log say why.")
+
+
+def damaged(case: TrialCase) -> Finding | None:
+    """Files of the trial are not as they were written."""
+    if not case.data.damaged:
+        return None
+    names = ", ".join(case.data.damaged)
+    text = f"Files of this trial are damaged: {names}. What could be read of them is shown."
+    remedy = "Do not use these numbers: take the files from a copy, or measure this point again."
+    return finding(DAMAGED, Verdict.INVALID, text, remedy, files=len(case.data.damaged))
 
 
 def load_died(case: TrialCase) -> Finding | None:
