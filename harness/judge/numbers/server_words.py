@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.judge.metrics import ServerWords
 from harness.judge.numbers.time_split import family_of, weighted
-from harness.record.server_statistics import GAUGES
+from harness.record.server.statistics import GAUGES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from harness.judge.metrics import TrialMetrics
     from harness.record.rows import Window
-    from harness.record.server_statistics import Counters, CounterShare, ServerStatistics
+    from harness.record.server.statistics import Counters, CounterShare, ServerStatistics
 
     Edges = NDArray[np.int64]
 

@@ -11,7 +11,7 @@ import numpy as np
 from harness.clock import NS_PER_MS
 from harness.judge.metrics import Steps, TimeSplit
 from harness.record.rows import ABSENT
-from harness.record.server_families import FAMILIES, TRITON_STATISTICS
+from harness.record.server.families import FAMILIES, TRITON_STATISTICS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.judge.metrics import TrialMetrics
     from harness.judge.numbers.trial_rows import RowColumns
     from harness.record.rows import Window
-    from harness.record.server_statistics import CounterReading, Counters, Family, Part, ServerStatistics
+    from harness.record.server.statistics import CounterReading, Counters, Family, Part, ServerStatistics
 
 SERVER_PARTS = ("queue", "batch_wait", "preprocess", "compute", "serialise")
 PER_REQUEST = "Server-Timing"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from harness.judge.numbers.sample_series import SampleSeries
     from harness.judge.numbers.trial_rows import RowColumns, TrialRows
-    from harness.record.server_statistics import ServerStatistics
+    from harness.record.server.statistics import ServerStatistics
 
 MOST_BINS = 120
 _STEPS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)

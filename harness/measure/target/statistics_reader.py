@@ -9,8 +9,8 @@ from urllib.parse import quote, urlsplit
 
 from harness.clock import NS_PER_S, monotonic_ns, thread_cpu_ns
 from harness.files import pretty, write_whole
-from harness.record.server_families import FAMILIES, TRITON_STATISTICS
-from harness.record.server_statistics import FILE, CounterReading, Counters, Family, ServerStatistics
+from harness.record.server.families import FAMILIES, TRITON_STATISTICS
+from harness.record.server.statistics import FILE, CounterReading, Counters, Family, ServerStatistics
 from harness.wire.bounded_http import OK, NoResponseError, get
 from harness.wire.bounded_json import parse_json
 from harness.wire.language.api_url import server_root

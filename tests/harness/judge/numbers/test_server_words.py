@@ -10,7 +10,7 @@ from harness.clock import NS_PER_S, monotonic_ns
 from harness.judge.numbers.server_words import gauges_over_time, server_words
 from harness.measure.target.statistics_reader import find_statistics_reader, recorded_statistics
 from harness.record.rows import Window
-from harness.record.server_statistics import CounterReading, ServerStatistics, read_statistics
+from harness.record.server.statistics import CounterReading, ServerStatistics, read_statistics
 
 NEW_VLLM = """
 # TYPE vllm:num_requests_running gauge

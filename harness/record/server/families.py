@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.record.server_statistics import CounterShare, Family, Gauge, Part
+from harness.record.server.statistics import CounterShare, Family, Gauge, Part
 
 
 def _triton(part: str, what: str) -> Part:
