@@ -92,8 +92,9 @@ def run_trial(job: TrialJob) -> TrialRecord:
             target_url=endpoint.url if endpoint else None,
             isolated=job.isolation.isolated,
         )
-        job.folder.write(record)
+        job.folder.write(record, ended=False)
     job.folder.compress()
+    job.folder.write(record)
     return record
 
 

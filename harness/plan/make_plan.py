@@ -27,6 +27,7 @@ from harness.plan.plan import (
 from harness.plan.scenario import Scenario
 from harness.plan.target_spec import InProcessTarget, UrlTarget, project_targets
 from harness.wire.protocol import AUTO
+from harness.wire.protocols import chats, find_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,6 +88,7 @@ def make_plan(draft: Draft, scenario: Scenario | None = None) -> Plan:
         load=msgspec.structs.replace(plan.load, measure_s=seconds),
         repeats=repeats,
         own_requests=scenario.own_requests,
+        rate_unit=_rate_unit(plan, scenario),
         in_process=isinstance(spec, InProcessTarget),
     )
     if made.budget_seconds is None:
@@ -147,6 +149,13 @@ def _seconds(plan: Plan, loads: Sequence[Arrivals]) -> float:
             f"--warmup {seconds_text(plan.load.warmup_s)}: nothing is left to measure of {max(lengths_s):g} s"
         )
     return seconds
+
+
+def _rate_unit(plan: Plan, scenario: Scenario) -> str:
+    if not scenario.chats:
+        return "req/s"
+    name = plan.load.protocol
+    return "results/s" if chats(name) and find_protocol(name).gives_results else "tokens/s"
 
 
 def _repeats(draft: Draft, seconds: float) -> int:
