@@ -16,6 +16,7 @@ from harness.wire.language.generation_options import GenerationOptions
 from harness.wire.language.vocabulary import Vocabulary  # noqa: TC001  (msgspec reads it)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from random import Random
 
@@ -61,6 +62,16 @@ class ChatShape(GenerationOptions, frozen=True, kw_only=True):
     texts: Length | None = None  # of a request for embeddings or a ranking; None: what is usual there
     lengths: str | None = None  # path of a CSV file
     prompts: str | None = None  # path of a text file with a message per line
+
+    def with_knobs(self, knobs: Mapping[str, object]) -> ChatShape:
+        """The same with the values of knobs in place of lengths and shares. Raises UserError where they do not go."""
+        values = {
+            name: Length(low=value, high=value) if isinstance(value, int) else value for name, value in knobs.items()
+        }
+        shape = msgspec.structs.replace(self, **values)
+        if shape.prefix_share and shape.prompt_tokens is None:
+            raise UserError("prefix_share: it is a share of the prompt's tokens; give --prompt-tokens too")
+        return shape
 
     @property
     def needs_vocabulary(self) -> bool:
