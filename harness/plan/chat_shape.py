@@ -57,6 +57,7 @@ class ChatShape(GenerationOptions, frozen=True, kw_only=True):
     output_tokens: Length = Length(low=8, high=64)
     prompt_tokens: Length | None = None  # of the whole prompt of a conversation's first turn, and of later messages
     prefix_share: float = 0.0  # of the prompt's tokens: what all prompts begin with
+    hang_up: float = 0.0  # share of the responses whose user leaves in the middle of them
     vocabulary: Vocabulary | None = None  # words of one token each, which the first requests find
     salt: str = ""  # another for each trial, so that no prompt that is made has been sent before
     texts: Length | None = None  # of a request for embeddings or a ranking; None: what is usual there
