@@ -209,6 +209,22 @@ CHAT = (
         "LENGTH",
     ),
     LoadOption(
+        "--prompt-tokens",
+        "prompt_tokens",
+        parse_length,
+        "chat: tokens of the first prompt of a conversation, template included, and of each later message, by the "
+        "server's own count; the prompts are made of words, and no two begin alike",
+        "LENGTH",
+    ),
+    LoadOption(
+        "--prefix-share",
+        "prefix_share",
+        number(0, 1, below=True),
+        "chat, with --prompt-tokens: the share of a prompt's tokens that all prompts begin with; it is sent before the "
+        "load begins",
+        "NUMBER",
+    ),
+    LoadOption(
         "--texts",
         "texts",
         parse_length,

@@ -12,6 +12,7 @@ import msgspec
 
 from harness.child_process import run_to_end
 from harness.errors import ExitCode, UserError, unknown_name
+from harness.plan.arrivals.load_shape import Shape
 from harness.plan.load_knobs import MIX
 from harness.plan.request_mix import CHAT, RequestClass, parse_mix
 
@@ -26,8 +27,9 @@ ASK_TIMEOUT_S = 60.0
 EXPLAIN, EXPLAIN_METHOD = "explain", "explain_method"
 DEFAULT_METHOD = "integrated-gradients"
 DEFAULT_MODEL = "digits-mlp"
-# Words without which a locustfile has nothing that must be known before the load.
-DECLARED = ("request_classes", "default_model", "default_knobs", "default_options", "wait_time", "HttpUser")
+OURS = "harness.users"  # what a locustfile imports whose users send the plan's payloads
+# Words without which such a locustfile has nothing that must be known before the load.
+DECLARED = ("request_classes", "default_model", "default_knobs", "default_options", "wait_time", "HttpUser", "Shape")
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
 
@@ -35,6 +37,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """The request classes of a locustfile, their mix (empty: equal weights), and its defaults of the load."""
 
     classes: dict[str, RequestClass] = msgspec.field(default_factory=lambda: {"predict": RequestClass()})
+    shape: Shape | None = None  # the load shape that it has; None: users are set by the plan
     own_requests: bool = False  # its users make their own requests alone: none of the classes is asked for
     mix: str = ""
     model: str = DEFAULT_MODEL  # where the user names none
@@ -102,12 +105,13 @@ def scenario_name(path: str) -> str:
 def read_scenario(path: str) -> Scenario:
     """What the scenario or locustfile declares. Raises UserError where there is none, or it cannot be imported.
 
-    Importing Locust takes a second, so a file that declares nothing of its own is not imported.
+    Importing Locust takes a second, so one of our users that declares nothing is not imported.
     """
     file = Path(find_scenario(path))
     if not file.is_file():
         raise UserError(f"--scenario {path}: no such file; give its path, or the name of a scenario")
-    if not any(name in file.read_text(encoding="utf-8") for name in DECLARED):
+    text = file.read_text(encoding="utf-8")
+    if OURS in text and not any(name in text for name in DECLARED):
         return Scenario()
     return _import_scenario(str(file), file.stat().st_mtime_ns)
 

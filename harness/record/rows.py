@@ -114,6 +114,8 @@ COLUMNS = tuple(  # in this order in memory and on disk
         ("usage_tokens", "i", "int32", True, "tokens of the response, by the server's count"),
         ("asked_tokens", "i", "int32", True, "length that was asked for; null where the model may end its turn"),
         ("cached_tokens", "i", "int32", True, "tokens of the prompt that the server had computed before"),
+        ("asked_prompt_tokens", "i", "int32", True, "tokens that the prompt was made to have"),
+        ("shared_tokens", "i", "int32", True, "tokens of the prompt that the load had sent before"),
         ("result_count", "i", "int32", True, "results in a response that is no stream: embeddings, ranked documents"),
         ("label", "i", "int32", True, "true class of the payload"),
         ("predicted", "i", "int32", True, "class to which the response gives the highest score, where it was read"),

@@ -129,8 +129,8 @@ class _RaceRun:
         leader = race.record.leader()
         ahead = "none is known to keep the limit"
         if leader is not None and leader in self._points:
-            rate = figure(self._points[leader].throughput_rps.value, 3)
-            ahead = f"{point_text(plan.point(leader))} is ahead with {rate} req/s"
+            rate = figure(self._points[leader].rate.value, 3)
+            ahead = f"{point_text(plan.point(leader))} is ahead with {rate} {plan.rate_unit}"
         several = len(race.planned_points())
         self.job.listener(Note(f"{several} of {len(plan.points)} points are {WHAT_FOR[trial.kind]}; {ahead}"))
 

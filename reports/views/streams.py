@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.judge.interval import Interval
 from harness.judge.metrics import Quantile
 from reports import units
 from reports.charts.gallery import Drawing, against_load
-from reports.charts.xy import draw
+from reports.charts.xy import Chart, draw
 from reports.labels import point_label
 from reports.views.points_table import Cell, Table, percentile_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from harness.judge.interval import Interval
     from harness.judge.metrics import Latency, PointMetrics, StreamMetrics
     from harness.plan.plan import Plan
     from reports.charts.xy import Read
@@ -67,6 +67,16 @@ def stream_charts(plan: Plan, lines: PointCurves) -> list[Drawing]:
     """First tokens, gaps and tokens per second along the load; none where fewer than two points have them."""
     limits = {bound.metric: (bound.limit, f"SLO: {bound}") for bound in plan.slo.bounds} if plan.slo else {}
     charts = [
+        Chart(
+            key="pareto",
+            title="Output tokens/s of all streams against those of each",
+            x_label="Output tokens/s of each stream",
+            y_label="Output tokens/s of all streams",
+            x=_of(lambda stream: _exactly(stream.tokens_per_s_of_stream)),
+            y=_of(lambda stream: stream.tokens_per_s),
+            log_y=False,
+            labelled=True,
+        ),
         against_load("Tokens", "Output tokens, 1/s", _of(lambda stream: stream.tokens_per_s), lines.axis),
         *(
             against_load(
@@ -79,6 +89,10 @@ def stream_charts(plan: Plan, lines: PointCurves) -> list[Drawing]:
     ]  # fmt: skip
     drawn = ((chart.title, draw(chart, lines)) for chart in charts)
     return [Drawing(title, svg) for title, svg in drawn if svg is not None]
+
+
+def _exactly(value: float | None) -> Interval | None:
+    return None if value is None else Interval(value=value)
 
 
 def _of(read: Callable[[StreamMetrics], Interval | None]) -> Read:

@@ -15,7 +15,7 @@ GROUPS = {
         *("--budget", "--repeats", "--seconds", "--warmup", "--precision", "--max-seconds", "--seeds", "--seed"),
     ),
     "Load": (
-        *("--concurrency", *(option.flag for option in ARRIVALS), "--max-in-flight"),
+        *("--concurrency", *(option.flag for option in ARRIVALS), "--max-in-flight", "--locust"),
         *("--load-processes", "--workers", "--bind", "--isolate"),
     ),
     "What counts as good": (

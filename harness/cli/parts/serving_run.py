@@ -9,6 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.parts.open_files import require_open_files
+from harness.cli.parts.own_request_options import OF_OWN_REQUESTS
+from harness.cli.parts.plan_request import refuse_options
 from harness.cli.parts.run_frame import RunFrame, show_plan
 from harness.cpu_cores import plan_isolation
 from harness.errors import UserError, unknown_name
@@ -18,7 +20,9 @@ from harness.judge.trial_summaries import TrialSummaries
 from harness.measure.load.locust.workers.pairing import PAIRING, new_secret
 from harness.measure.load_command import worker_command
 from harness.measure.target.session import open_session
+from harness.plan.arrivals import Closed
 from harness.plan.make_plan import estimated_seconds, make_plan, model_of
+from harness.plan.option_text import names_of
 from harness.plan.scenario import read_scenario
 from harness.plan.target_spec import UrlTarget
 from harness.record.run_dir import RunDir
@@ -181,10 +185,22 @@ def _checked_scenario(draft: Draft) -> Scenario:
     """The draft's scenario, which its target can serve. Raises UserError."""
     scenario = read_scenario(draft.plan.scenario)
     _refuse_what_cannot_talk(draft, scenario)
+    _refuse_what_users_do_not_take(draft, scenario)
     model = model_of(draft, scenario)
     if draft.spec.models and model not in draft.spec.models:
         raise unknown_name(f"model of {draft.plan.target}", model, draft.spec.models)
     return scenario
+
+
+def _refuse_what_users_do_not_take(draft: Draft, scenario: Scenario) -> None:
+    """Raise UserError for options without effect on users that make requests of their own."""
+    plan, path = draft.plan, draft.plan.scenario
+    if not scenario.own_requests:
+        return
+    if plan.capacity or (draft.kind and draft.kind != Closed.__struct_config__.tag) or "rate" in names_of(draft.words):
+        raise UserError(f"--scenario {path}: its users send when their tasks do, at no rate of ours; sweep concurrency")
+    own = (*OF_OWN_REQUESTS, "expect", "payloads", "reference", "shape", "protocol", "check", "tolerance", "think_time")
+    refuse_options(own, f"the tasks in {path} make and check their requests themselves")
 
 
 def _refuse_what_cannot_talk(draft: Draft, scenario: Scenario) -> None:

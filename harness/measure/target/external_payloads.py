@@ -20,20 +20,17 @@ from harness.plan.target_spec import project_targets
 from harness.temporary_folder import OwnedFolder
 from harness.wire.grpc.own_service import OWN_SERVICE
 from harness.wire.http.raw_bodies import BODY, HTTP
-from harness.wire.language.first_request import ask_first
 from harness.wire.own.expectation_text import expectation_of
 from harness.wire.own.own_request import OwnRequest
 from harness.wire.payload_bank import FREE, Bank, BankMeta, random_bank
 from harness.wire.protocols import chats, find_protocol
 from harness.wire.server_probe import ask_once, read_meta
-from harness.wire.server_url import parse_url
 from harness.wire.tensors import held, json_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.plan.plan import Plan
-    from harness.wire.language.first_request import Accepted
 
 
 NONE = OwnRequest()
@@ -53,7 +50,6 @@ class ExternalPayloads:
         self._plan = plan
         self._folder = OwnedFolder("payloads")
         self._made: dict[tuple[str, str, str], BankFile] = {}
-        self._accepted: dict[tuple[str, str, str], Accepted] = {}
 
     def bank_for(self, url: str, protocol: str, model: str, given: Path | None = None) -> BankFile:
         """The bank for `model`; `given` is the bank of a recipe's reference model. Raises UserError.
@@ -72,18 +68,6 @@ class ExternalPayloads:
             expected = expectation_of(self._plan.load.expect, bank.meta.request)
             self._made[key] = BankFile(path, known=bool(len(bank.expected)) or expected is not None)
         return self._made[key]
-
-    def accepted_by(self, url: str, protocol: str, model: str) -> Accepted | None:
-        """The fields that the server of a language model takes, which one request finds out; None for payloads.
-
-        Raises UserError.
-        """
-        if not chats(protocol):
-            return None
-        key = url, protocol, model
-        if key not in self._accepted:
-            self._accepted[key] = ask_first(parse_url(url), protocol, model, self._plan.load.chat)
-        return self._accepted[key]
 
     def close(self) -> None:
         """Remove the files."""

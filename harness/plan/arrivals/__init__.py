@@ -12,22 +12,23 @@ from typing import TYPE_CHECKING, Any, Union, get_args
 
 from harness.errors import UserError, unknown_name
 from harness.plan.arrivals.closed_loop import Closed, Users, UserStage, user_events
+from harness.plan.arrivals.load_shape import Shape
 from harness.plan.arrivals.open_loop import Constant, Gamma, OpenProcess, Poisson, Replay, Stage, Stages, stripe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Arrivals", "Closed", "Constant", "Gamma", "OpenProcess", "Poisson", "Replay", "Stage", "Stages",
+__all__ = ["Arrivals", "Closed", "Constant", "Gamma", "OpenProcess", "Poisson", "Replay", "Shape", "Stage", "Stages",
            "UserStage", "Users", "arrivals_of", "has_field", "stripe", "user_events"]  # fmt: skip
 
 MOST_USERS = 100_000
 
 
 if TYPE_CHECKING:
-    Arrivals = Closed | Users | Constant | Poisson | Gamma | Stages | Replay
+    Arrivals = Closed | Users | Shape | Constant | Poisson | Gamma | Stages | Replay
 else:
     of_packages = tuple(entry.load() for entry in entry_points(group="sweepspot.arrivals"))
-    Arrivals = Union[(Closed, Users, Constant, Poisson, Gamma, Stages, Replay, *of_packages)]
+    Arrivals = Union[(Closed, Users, Shape, Constant, Poisson, Gamma, Stages, Replay, *of_packages)]
 KINDS: dict[str, Any] = {kind.__struct_config__.tag: kind for kind in get_args(Arrivals)}
 REQUIRED = {  # fields without a default, with an example of their flag
     "rate_rps": "--rate, for example --rate 100",
