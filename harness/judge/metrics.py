@@ -159,6 +159,18 @@ class TimeSplit(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""  # of the server's parts: `Server-Timing`, or the name of its statistics
 
 
+class ServerWords(msgspec.Struct, frozen=True, kw_only=True):
+    """What a language model's server says of itself over the measured window; None where it does not say."""
+
+    source: str  # whose metrics they are
+    running: float | None = None  # requests that are computed, on average
+    waiting: float | None = None  # requests that wait to be
+    kv_cache: float | None = None  # share of the cache that is used, on average; of several engines the fullest
+    preemptions: float | None = None  # requests that lost their place in the cache
+    prefix_hits: float | None = None  # of the prompts' tokens, the share that was in the cache
+    accepted: float | None = None  # of speculated tokens
+
+
 class Steps(msgspec.Struct, frozen=True, kw_only=True):
     """What each step of preprocessing took of the mean response time, in ms, in whichever part of the split it ran."""
 
@@ -215,6 +227,7 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     cpu_target_cores: tuple[float | None, ...] = ()
     cpu_load_cores: tuple[float | None, ...] = ()
     errors_rps: tuple[float, ...] = ()
+    server: dict[str, tuple[float | None, ...]] = {}  # gauges of the server, by name
 
 
 class ClassMetrics(msgspec.Struct, frozen=True, kw_only=True):
@@ -260,6 +273,7 @@ class TrialMetrics(RatedMetrics, frozen=True, kw_only=True):
     timeline: Timeline
     mean_batch: float | None
     in_flight_mean: float | None  # Little's law: throughput x mean response
+    server: ServerWords | None = None
     tolerance: tuple[float, float] | None = None  # of checked responses, relative and absolute
     usable_share: float = 1.0  # of the window: what others did not harm; too little of it, and all of it is judged
     outages: tuple[Outage, ...] = ()  # when the target did not serve
@@ -293,6 +307,7 @@ class PointMetrics(RatedMetrics, frozen=True, kw_only=True):
     verdict: Verdict
     findings: tuple[Finding, ...]
     trials: tuple[TrialMetrics, ...]
+    server: ServerWords | None = None
     classes: tuple[ClassMetrics, ...] = ()  # one for each request class in the load
 
 
