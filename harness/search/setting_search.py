@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 LEAST_SCREEN, MORE_THAN_DIMENSIONS = 6, 2
 UNLIKELY = 0.4  # probability of being served below which a setting is not screened
 WORTH = 0.005  # expected improvement of the log of the objective; below it, what is unlike all so far is tried
+HOPE = 6  # the same, while no setting is known to keep the limit
 WORTHY_SHARE = 0.3  # of the greatest expected improvement: what promises less is not tried for being cheap
+CHANCE = 0.02  # of keeping the limit, while no setting is known to
 PATIENCE = 16  # trials in a row that promise less, after which the search ends
 OPTIMISM = 2.5  # deviations
 MOST_GUESSED = 1600  # settings whose figures are guessed each time
@@ -197,8 +199,8 @@ class SettingSearch:
         seconds = costs.trial_s + costs.restart_s * self._restarts(numbers)
         gain = np.where(seconds <= left_s, gain, 0.0)
         at = int(np.argmax(np.where(gain >= WORTHY_SHARE * gain.max(), gain / seconds, 0.0)))
-        self._tired = self._tired + 1 if gain.max() < WORTH else 0
-        if self._tired >= PATIENCE or gain[at] <= 0.0:
+        self._tired = self._tired + 1 if gain.max() < (WORTH if best is not None else CHANCE) else 0
+        if self._tired >= (PATIENCE if best is not None else HOPE) or gain[at] <= 0.0:
             return None
         if self._tired and best is not None:
             return self._possible(numbers, levels, guess, best[1])
