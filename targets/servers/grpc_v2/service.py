@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.clock import monotonic_ns
 from harness.wire.grpc.messages import SERVICE, filled, message
@@ -19,12 +19,26 @@ if TYPE_CHECKING:
 
     from targets.servers.batched import BatchedBackend
     from targets.servers.grpc_v2.call import GrpcCall
-    from targets.servers.grpc_v2.connection import CallConnection
     from targets.servers.protocols.inference import InferRequest
     from targets.servers.protocols.protocol import ProtocolLayer
 
 INFER = f"/{SERVICE}/ModelInfer"
 UNGUARDED = {f"/{SERVICE}/ServerLive": Action.LIVE, f"/{SERVICE}/ServerReady": Action.READY}
+
+
+class OpenConnection(Protocol):
+    """A connection, as the service and the front end close it."""
+
+    calls: dict[int, GrpcCall]  # without a complete response, by stream
+
+    def tick(self) -> None:
+        """Close what has been idle or unfinished for too long."""
+
+    def announce_end(self) -> None:
+        """Ask the client to make no more calls."""
+
+    def close(self) -> None:
+        """Close after the written bytes are sent."""
 
 
 class GrpcService:
@@ -33,7 +47,7 @@ class GrpcService:
     def __init__(self, protocol: ProtocolLayer, backend: BatchedBackend, max_bytes: int) -> None:
         self.protocol = protocol
         self.max_bytes = max_bytes
-        self.connections: set[CallConnection] = set()
+        self.connections: set[OpenConnection] = set()
         self.draining = False
         self._backend = backend
         self._codec = GrpcServerCodec(protocol.model)
