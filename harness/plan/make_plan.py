@@ -27,6 +27,7 @@ from harness.plan.plan import (
 from harness.plan.scenario import Scenario
 from harness.plan.target_spec import InProcessTarget, UrlTarget, project_targets
 from harness.wire.protocol import AUTO
+from harness.wire.protocols import chats, find_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,6 +51,7 @@ class Draft:
     spec: TargetSpec  # the plan's target
     words: tuple[str, ...]  # "batch_size", "concurrency=1,8", ...
     concurrency: tuple[int, ...]  # users of the closed-loop levels, where no knob gives them
+    users_given: bool = False  # the user gave `concurrency`; it is not the default
     kind: str = ""  # of arrivals; empty: closed, or poisson where a rate is given
     arrivals: Mapping[str, Any] = field(default_factory=dict)  # fields of the arrivals but their level
     max_seconds: float = DEFAULT_MAX_SECONDS  # the longest that each point is measured, with a precision
@@ -66,7 +68,7 @@ def make_plan(draft: Draft, scenario: Scenario | None = None) -> Plan:
     values = _values(draft, scenario, target_knobs, knobs)
     load_values = {name: values.pop(name) for name in LEVELS if name in values}
     fixed, grid = cross(values)
-    loads = _shape(draft, scenario.shape, load_values) if scenario.shape else _load_levels(draft, load_values)
+    loads = _load_levels(draft, load_values, scenario.shape)
     settings, conflicts = _split(target_knobs, fixed, grid)
     points = tuple(
         Point(number=number, setting=setting, arrivals=arrivals)
@@ -86,6 +88,7 @@ def make_plan(draft: Draft, scenario: Scenario | None = None) -> Plan:
         load=msgspec.structs.replace(plan.load, measure_s=seconds),
         repeats=repeats,
         own_requests=scenario.own_requests,
+        rate_unit=_rate_unit(plan, scenario),
         in_process=isinstance(spec, InProcessTarget),
     )
     if made.budget_seconds is None:
@@ -146,6 +149,13 @@ def _seconds(plan: Plan, loads: Sequence[Arrivals]) -> float:
             f"--warmup {seconds_text(plan.load.warmup_s)}: nothing is left to measure of {max(lengths_s):g} s"
         )
     return seconds
+
+
+def _rate_unit(plan: Plan, scenario: Scenario) -> str:
+    if not scenario.chats:
+        return "req/s"
+    name = plan.load.protocol
+    return "results/s" if chats(name) and find_protocol(name).gives_results else "tokens/s"
 
 
 def _repeats(draft: Draft, seconds: float) -> int:
@@ -248,19 +258,18 @@ def _name(draft: Draft) -> str:
     return "-".join(("sweep", *names)) if names else "run"
 
 
-def _shape(draft: Draft, shape: Shape, load_values: Mapping[str, Any]) -> list[Arrivals]:
-    """The load shape of the scenario as the only level. Raises UserError where the user asks for others."""
-    where = draft.plan.scenario
-    if draft.kind or load_values:
-        word = "--arrivals" if draft.kind else next(iter(load_values))
-        raise UserError(f"{word}: the load shape in {where} says which users there are; leave one of the two out")
-    if shape.length_s is None and draft.plan.load.measure_s is None:
-        raise UserError(f"--seconds: the load shape in {where} does not say when it ends; say how long to measure")
-    return [shape]
+def _load_levels(draft: Draft, load_values: dict[str, tuple[Value, ...]], shape: Shape | None) -> list[Arrivals]:
+    """The arrivals of each load level: the levels of a closed loop are users, those of an open loop rates.
 
-
-def _load_levels(draft: Draft, load_values: dict[str, tuple[Value, ...]]) -> list[Arrivals]:
-    """The arrivals of each load level: the levels of a closed loop are users, those of an open loop rates."""
+    Where the user asks for none, the scenario's own load shape is the only level.
+    """
+    if shape is not None and not (draft.kind or load_values or draft.users_given):
+        if shape.length_s is None and draft.plan.load.measure_s is None:
+            text = (
+                f"--seconds: the load shape in {draft.plan.scenario} does not say when it ends; say how long to measure"
+            )
+            raise UserError(text)
+        return [shape]
     kind = draft.kind or ("poisson" if RATE in load_values else "closed")
     if kind == Closed.__struct_config__.tag:
         if RATE in load_values:

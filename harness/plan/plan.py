@@ -156,6 +156,7 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
     pairing: Pairing | None = None  # two variants are compared: blocks of trials are added
     capacity: bool = False  # the search for each setting's capacity adds points
     isolate: bool = True  # pin target and load to separate cores
+    rate_unit: str = "req/s"  # in which points are ranked: of a language model tokens/s, or results/s
     own_requests: bool = False  # users make their own requests: the server is asked nothing before the load
     locust_arguments: tuple[str, ...] = ()  # further arguments of Locust, such as --tags
     in_process: bool = False  # the model lives in the load process

@@ -31,22 +31,44 @@ class ArrowStream:
 
 
 def read_batches(path: Path) -> tuple[list[pa.RecordBatch], int]:
-    """The whole record batches of a stream, and how many bytes behind them cannot be read.
+    """The whole record batches of a stream, and how many bytes of it cannot be read.
 
     Raises OSError where there is no file.
     """
     import pyarrow as pa
 
-    batches: list[pa.RecordBatch] = []
-    read_bytes = 0
+    whole: list[pa.RecordBatch] = []
+    ends = [0]  # of the schema, and of what was read after it
+    lost_bytes = 0
     with pa.OSFile(str(path), "rb") as source:
         try:  # cut off in mid-message, the stream raises: the process was killed while it wrote
             with pa.ipc.open_stream(source) as stream:
-                read_bytes = source.tell()
+                ends.append(source.tell())
                 for batch in stream:
-                    batches.append(batch)
-                    read_bytes = source.tell()
-                read_bytes = source.tell()
-        except (pa.ArrowInvalid, OSError):
+                    ends.append(source.tell())
+                    if _is_whole(batch):
+                        whole.append(batch)
+                    else:
+                        lost_bytes += ends[-1] - ends[-2]
+                ends.append(source.tell())
+        except (pa.ArrowException, OSError):
             pass
-        return batches, source.size() - read_bytes
+        return whole, source.size() - ends[-1] + lost_bytes
+
+
+def _is_whole(batch: pa.RecordBatch) -> bool:
+    """Whether its buffers hold what its schema says, so that it can be used without a crash."""
+    import pyarrow as pa
+
+    try:
+        batch.validate(full=True)
+    except pa.ArrowException:
+        return False
+    return True
+
+
+def table_of(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    """The batches that have this schema, as a table."""
+    import pyarrow as pa
+
+    return pa.Table.from_batches([batch for batch in batches if batch.schema.equals(schema)], schema=schema)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.record.arrow_stream import ArrowStream, read_batches
+from harness.record.arrow_stream import ArrowStream, read_batches, table_of
 from harness.record.parquet.parquet_file import SUFFIX, read_parquet
 from harness.record.parquet.shown_rows import recorded_rows
 from harness.record.rows import ABSENT, COLUMN_NAMES, row_dtype, row_schema, row_struct
@@ -177,10 +177,12 @@ def _as_of_now(batches: list[pa.RecordBatch]) -> pa.Table:
 
     schema = row_schema()
     if not batches or batches[0].schema.equals(schema):
-        return pa.Table.from_batches(batches, schema=schema)
-    table = pa.Table.from_batches(batches)
+        return table_of(batches, schema)
+    table = table_of(batches, batches[0].schema)
     columns = [
-        table.column(field.name) if field.name in table.column_names else pa.nulls(table.num_rows, field.type)
+        table.column(field.name).cast(field.type)
+        if field.name in table.column_names
+        else pa.nulls(table.num_rows, field.type)
         for field in schema
     ]
     return pa.table(columns, schema=schema)

@@ -19,7 +19,8 @@ from harness.judge.answers.paired_sentences import power_sentence
 from harness.measure.trial import TrialJob, run_trial
 from harness.plan.paired.paired_plan import block_of_trials, block_seconds
 from harness.run.events import Note, RunStarted, TrialStarted
-from harness.run.sweep import MAX_FAILURES_IN_A_ROW, live_reporter, trial_ended
+from harness.run.failures import MAX_FAILURES_IN_A_ROW
+from harness.run.sweep import live_reporter, trial_ended
 from harness.run.trial_text import point_text
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.errors import RunError
 from harness.judge.answers.precision import is_settled, with_precision
 from harness.judge.summarise import summarise_point
-from harness.measure.trial import TrialJob, run_trial
+from harness.measure.trial import TrialJob, fail_trial, run_trial
 from harness.run.events import RunStarted, TrialEnded, TrialProgress, TrialSkipped, TrialStarted
+from harness.run.failures import Failures
 from harness.run.trial_text import live_text, point_text, result_text
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from harness.record.load_report import Live
     from harness.record.run_dir import RunDir, TrialRecord
     from harness.run.events import Listener
-
-MAX_FAILURES_IN_A_ROW = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +40,13 @@ class SweepJob:
 
 
 def run_sweep(job: SweepJob) -> None:
-    """Run the unfinished trials. Raises RunError after three failures in a row: the target is past saving."""
+    """Run the unfinished trials. Raises RunError where `Failures` says that the run is past saving."""
     plan, run_dir, listener = job.plan, job.run_dir, job.listener
     left = list(run_dir.unfinished(plan))
     listener(RunStarted(None if plan.capacity else len(left)))
     last_trial = {trial.point: trial.number for trial in plan.trials}
     settled = _settled_before(job)
-    failures_in_a_row = 0
+    failures = Failures(plan)
     for trial, point in left:
         if point.number in settled:
             listener(TrialSkipped())
@@ -56,7 +54,9 @@ def run_sweep(job: SweepJob) -> None:
         listener(TrialStarted(point_text(point)))
         folder = run_dir.trial(trial, point)
         watch = live_reporter(listener, point)
-        record = run_trial(TrialJob(plan, trial, point, job.session, job.isolation, folder, watch))
+        trial_job = TrialJob(plan, trial, point, job.session, job.isolation, folder, watch)
+        known = failures.of_start(point)
+        record = run_trial(trial_job) if known is None else fail_trial(trial_job, known)
         listener(trial_ended(record, job.summaries.read(plan, trial)))
         if plan.precision is not None or trial.number == last_trial[point.number]:
             metrics = point_metrics(job, point)
@@ -64,9 +64,8 @@ def run_sweep(job: SweepJob) -> None:
                 settled.add(point.number)
             if point.number in settled or trial.number == last_trial[point.number]:
                 job.on_point(metrics)
-        failures_in_a_row = 0 if record.failure is None else failures_in_a_row + 1
-        if failures_in_a_row == MAX_FAILURES_IN_A_ROW:
-            raise RunError(f"{failures_in_a_row} trials in a row failed, the last: {record.failure}")
+        failures.see(record)
+    failures.require_start()
 
 
 def live_reporter(listener: Listener, point: Point) -> Callable[[Live], None]:

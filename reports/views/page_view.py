@@ -104,9 +104,9 @@ def instant(iso: str) -> str:
 
 
 def _headline(point: PointMetrics, recommendation: Recommendation) -> Iterator[HeadlineFigure]:
-    value, interval = units.estimate(recommendation.rate_rps or point.throughput_rps)
+    value, interval = units.estimate(recommendation.rate_rps or point.rate)
     yield HeadlineFigure(
-        "Throughput", value, "req/s", _notes(interval, "fresh trials only" if recommendation.rate_rps else "")
+        "Throughput", value, point.rate_unit, _notes(interval, "fresh trials only" if recommendation.rate_rps else "")
     )
     if recommendation.certainty is not None and recommendation.rate_rps is not None:
         certainty = units.percent(100 * recommendation.certainty)
@@ -132,10 +132,8 @@ def _headline(point: PointMetrics, recommendation: Recommendation) -> Iterator[H
 
 
 def _stream_headline(stream: StreamMetrics) -> Iterator[HeadlineFigure]:
-    for name, rate in (("Tokens", stream.tokens_per_s), ("Results", stream.results_per_s)):
-        if rate is not None:
-            value, interval = units.estimate(rate)
-            yield HeadlineFigure(name, value, "/s", _notes(interval))
+    if stream.tokens_per_s_of_stream is not None:
+        yield HeadlineFigure("Of each stream", units.number(stream.tokens_per_s_of_stream), "tokens/s")
     for kind, p in (("ttft", 0.9), ("itl", 0.99)):
         latency = getattr(stream, kind)
         if latency.count:

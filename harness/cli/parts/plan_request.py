@@ -75,6 +75,7 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
         spec=spec,
         words=words,
         concurrency=concurrency,
+        users_given=was_given("concurrency"),
         kind=kind,
         arrivals=arrivals,
         max_seconds=_max_seconds(given),

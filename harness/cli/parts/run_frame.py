@@ -71,10 +71,6 @@ class RunFrame(ABC, Generic[FolderT]):
     def has_data(self) -> bool:
         """Whether there is anything to judge."""
 
-    def has_rows(self) -> bool:
-        """Whether anything was measured."""
-        return self.has_data()
-
     @abstractmethod
     def report(self) -> BaseReportInput:
         """Judge everything that the folder holds."""
@@ -115,7 +111,7 @@ class RunFrame(ABC, Generic[FolderT]):
                 raise
             stopped = KeyboardInterrupt()  # a library has turned it into an exception of its own, as Arrow does
         remove_orphaned_folders()  # of a target that was killed
-        if isinstance(stopped, UserError) and not self.has_rows():
+        if isinstance(stopped, UserError) and not self.has_data():
             self.folder.discard()
             raise stopped
         if not self.has_data():

@@ -154,10 +154,6 @@ class ServingRun(RunFrame[RunDir]):
         """Whether any trial has begun."""
         return self.folder.has_trials(self.folder.read().plan)
 
-    def has_rows(self) -> bool:
-        """Whether any load process has written rows."""
-        return any(self.folder.path.glob("trials/*/requests*.arrow"))
-
     def report(self) -> ReportInput:
         """Judge everything that the folder holds."""
         from reports.report_input import ReportInput
@@ -193,10 +189,8 @@ def _checked_scenario(draft: Draft) -> Scenario:
 
 
 def _refuse_what_users_do_not_take(draft: Draft, scenario: Scenario) -> None:
-    """Raise UserError for options without effect on users that make requests of their own, or follow a load shape."""
+    """Raise UserError for options without effect on users that make requests of their own."""
     plan, path = draft.plan, draft.plan.scenario
-    if scenario.shape is not None:
-        refuse_options(("concurrency", "think_time"), f"the load shape in {path} says which users there are")
     if not scenario.own_requests:
         return
     if plan.capacity or (draft.kind and draft.kind != Closed.__struct_config__.tag) or "rate" in names_of(draft.words):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from harness.errors import UserError
-from harness.plan.arrivals import Shape
+from harness.plan.arrivals import Closed, Shape
 from harness.plan.knobs import Apply, Knob, KnobSet
 from harness.plan.make_plan import Draft, make_plan, model_of, restart_count
 from harness.plan.plan import Plan
@@ -96,8 +96,8 @@ def test_a_load_shape_is_the_only_level_of_a_plan():
     plan = make_plan(draft(), Scenario(shape=Shape(shape_s=90.0)))
     assert [point.arrivals for point in plan.points] == [Shape(shape_s=90.0)]
     assert plan.seconds == 90.0
-    with pytest.raises(UserError, match=r"concurrency: the load shape in s\.py says which users there are"):
-        make_plan(draft("concurrency=1,2"), Scenario(shape=Shape(shape_s=90.0)))
+    asked = make_plan(draft("concurrency=1,2"), Scenario(shape=Shape(shape_s=90.0)))
+    assert [point.arrivals for point in asked.points] == [Closed(users=1), Closed(users=2)]
     with pytest.raises(UserError, match=r"--seconds: the load shape in s\.py does not say when it ends"):
         make_plan(draft(), Scenario(shape=Shape()))
 

@@ -74,7 +74,7 @@ class Role:
         if self.run is None or self._recorder is None:
             return
         if self.run.ended:
-            logger.debug("A request of another client ended after the rows were closed: it has no row")
+            logger.warning("A request of another client ended after the rows were closed: it has no row")
         else:
             self._recorder.on_request(**request)
 
