@@ -36,10 +36,11 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class TrialStarted:
-    """A trial begins. `steps`: how many it has (epochs of a fit), 0 where it has none."""
+    """A trial begins. `steps`: how many it has (epochs of a fit, seconds of a long trial), 0 where none are counted."""
 
     name: str
     steps: int = 0
+    unit: str = "steps"
 
 
 @dataclass(frozen=True, slots=True)
