@@ -58,6 +58,7 @@ class TrialEnded:
     """A trial has ended and is on disk. `failure`: why it failed, None where it did not.
 
     `trials`: for how many it counts; `left_s`: estimated time left of the run, None where the run makes no estimate.
+    `rate_rps`, `p99_ms`: what it measured, None where it did not.
     """
 
     name: str
@@ -65,6 +66,8 @@ class TrialEnded:
     failure: str | None = None
     trials: int = 1
     left_s: float | None = None
+    rate_rps: float | None = None
+    p99_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,12 @@ def live_reporter(listener: Listener, plan: Plan, point: Point, later_s: float |
 def trial_ended(record: TrialRecord, summary: TrialSummary) -> TrialEnded:
     """The event that says how a trial ended."""
     failure = record.failure or (None if summary.durations else "no request was measured")
-    return TrialEnded(point_text(record.point), result_text(summary.metrics) if summary.durations else "", failure)
+    if not summary.durations:
+        return TrialEnded(point_text(record.point), "", failure)
+    metrics = summary.metrics
+    p99 = metrics.response.at(0.99)
+    rate_rps, p99_ms = metrics.throughput_rps.value, p99.value_ms if p99 else None
+    return TrialEnded(point_text(record.point), result_text(metrics), failure, rate_rps=rate_rps, p99_ms=p99_ms)
 
 
 def point_metrics(job: SweepJob, point: Point) -> PointMetrics:
