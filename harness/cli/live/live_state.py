@@ -78,8 +78,8 @@ class RunWatch:
                 self._name = stage
             case TrialStarted(name=name):
                 self._name = name
-            case TrialProgress(left_s=left_s):
-                self._left_s = left_s
+            case TrialProgress(name=name, left_s=left_s):
+                self._name, self._left_s = name, left_s
             case TrialSkipped() if self._total is not None:
                 self._total -= 1
             case TrialEnded(name=name, result=result, failure=failure, left_s=left_s):

@@ -22,8 +22,8 @@ def running_trial(run_dir):
     now_ns = monotonic_ns()
     report = LoadReport(
         worker=0, pid=1, final=False, stop_reason="", start_ns=now_ns, measure_start_ns=now_ns - 5 * NS_PER_S,
-        measure_end_ns=None, drain_end_ns=None, scheduled=500, not_sent=0, sent=500, ok=500, wrong=0, error=3, timeout=0,
-        rejected=0, aborted=0, rows_written=500, response_times={0: 500},
+        measure_end_ns=None, drain_end_ns=None, scheduled=500, not_sent=0, sent=500, ok=500, wrong=0, error=3,
+        timeout=0, rejected=0, aborted=0, rows_written=500, response_times={0: 500},
     )  # fmt: skip
     (folder / "load.json").write_bytes(msgspec.json.encode(report))
     with SampleWriter(folder / "samples.arrow") as writer:
