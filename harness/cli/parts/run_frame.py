@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import signal
 import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self, TypeVar
+
+import click
 
 from harness import __version__
 from harness.cli.parts.command_line import program, recorded_command_line
@@ -19,6 +22,7 @@ from harness.record.run_folder import RunFolder
 from harness.temporary_folder import remove_orphaned_folders
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from harness.plan.plan import BasePlan
@@ -102,7 +106,7 @@ class RunFrame(ABC, Generic[FolderT]):
             signal.signal(signal.SIGINT, _interrupt)
         stopped: BaseException | None = None
         try:
-            with listening() as listener:
+            with listening() as terminal, _watched(self.folder.path, terminal) as listener:
                 self.run_trials(listener)
         except (SweepspotError, KeyboardInterrupt) as error:
             stopped = error
@@ -151,6 +155,19 @@ class RunFrame(ABC, Generic[FolderT]):
         if report.gate_missed:
             return ExitCode.SLO_MISSED
         return ExitCode.UNAVAILABLE if report.target_unavailable else ExitCode.OK
+
+
+@contextlib.contextmanager
+def _watched(run_dir: Path, listener: Listener) -> Iterator[Listener]:
+    """The listener, with the live page beside it where the user asked for that."""
+    context = click.get_current_context(silent=True)
+    if context is None or not context.params.get("live"):
+        yield listener
+        return
+    from harness.cli.live.live_page import watched
+
+    with watched(run_dir, listener) as both:
+        yield both
 
 
 def show_plan(document: dict[str, Any], text: str, *, as_json: bool) -> int:
