@@ -23,6 +23,9 @@ VERBS = {
     "train": "Train a model, with its curves, and test it.",
     "report": "Make the report of a run again from its rows.",
     "simulate": "Predict what more replicas and stages would do, from a run's batches.",
+    "baseline": "Keep the figures of a run in a small file, for `gate`.",
+    "gate": "Say whether a run is worse than a baseline: for CI.",
+    "history": "Show the figures of many runs over time, and where they changed.",
     "plan": "Say how many replicas keep a latency limit at a rate, from a run.",
     "compare": "Compare two variants, measured in turn, or two runs: worse, not worse, or it cannot be said.",
     "knobs": "List every knob: unit, default, legal values, owner.",
@@ -34,7 +37,14 @@ VERBS = {
     "clean": "Remove caches, environments and runs; it asks first.",
 }
 
-FOLDERS = {"plan": "runs", "completion": "upkeep", "clean": "upkeep"}
+FOLDERS = {
+    "plan": "runs",
+    "baseline": "runs",
+    "gate": "runs",
+    "history": "runs",
+    "completion": "upkeep",
+    "clean": "upkeep",
+}
 
 # The option that gives the subject of an error.
 OPTIONS = {

@@ -55,7 +55,10 @@ class TrialJob:
 
 
 def run_trial(job: TrialJob) -> TrialRecord:
-    """Run one trial and write its record. Raises KeyboardInterrupt after an orderly stop."""
+    """Run one trial and write its record, also where the target cannot be started or dies.
+
+    Raises UserError where what the user asks for cannot be run, and KeyboardInterrupt after an orderly stop.
+    """
     job.folder.create()
     failure: str | None = None
     exit_code: int | None = None
@@ -72,6 +75,8 @@ def run_trial(job: TrialJob) -> TrialRecord:
             failure = load.wait(job.session, job.clock.now_ns() + _longest_ns(job.plan))
             exit_code = load.exit_code
         interrupted = False
+    except RunError as error:
+        interrupted, failure = False, str(error)
     except SweepspotError as error:
         interrupted, failure = False, str(error)
         raise
@@ -99,6 +104,16 @@ def _write(folder: TrialDir, record: TrialRecord) -> None:
         folder.write(record, ended=False)
     except RunError as error:
         raise RunError(f"{record.failure}; {error}" if record.failure else str(error)) from error
+
+
+def fail_trial(job: TrialJob, failure: str) -> TrialRecord:
+    """Write the record of a trial that need not be tried: its setting cannot be started."""
+    job.folder.create()
+    record = TrialRecord(
+        trial=job.trial, point=job.point, finished=False, failure=failure, isolated=job.isolation.isolated
+    )
+    job.folder.write(record)
+    return record
 
 
 def _longest_ns(plan: Plan) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import signal
 import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self, TypeVar
+
+import click
 
 from harness import __version__
 from harness.cli.parts.command_line import program, recorded_command_line
@@ -19,6 +22,7 @@ from harness.record.run_folder import RunFolder
 from harness.temporary_folder import remove_orphaned_folders
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from harness.plan.plan import BasePlan
@@ -71,10 +75,6 @@ class RunFrame(ABC, Generic[FolderT]):
     def has_data(self) -> bool:
         """Whether there is anything to judge."""
 
-    def has_rows(self) -> bool:
-        """Whether anything was measured."""
-        return self.has_data()
-
     @abstractmethod
     def report(self) -> BaseReportInput:
         """Judge everything that the folder holds."""
@@ -117,7 +117,7 @@ class RunFrame(ABC, Generic[FolderT]):
         from harness.cli.parts.progress import listening
 
         try:
-            with listening() as listener:
+            with listening() as terminal, _watched(self.folder.path, terminal) as listener:
                 self.run_trials(listener)
         except (SweepspotError, KeyboardInterrupt) as error:
             return error
@@ -132,7 +132,7 @@ class RunFrame(ABC, Generic[FolderT]):
 
     def _conclude(self, stopped: SweepspotError | KeyboardInterrupt | None, *, as_json: bool) -> int:
         """Show what was measured. Returns the exit code. Raises `stopped`, where it is no interruption."""
-        if isinstance(stopped, UserError) and not self.has_rows():
+        if isinstance(stopped, UserError) and not self.has_data():
             self.folder.discard()
             raise stopped
         if not self.has_data():
@@ -184,6 +184,19 @@ class RunFrame(ABC, Generic[FolderT]):
         if report.gate_missed:
             return ExitCode.SLO_MISSED
         return ExitCode.UNAVAILABLE if report.target_unavailable else ExitCode.OK
+
+
+@contextlib.contextmanager
+def _watched(run_dir: Path, listener: Listener) -> Iterator[Listener]:
+    """The listener, with the live page beside it where the user asked for that."""
+    context = click.get_current_context(silent=True)
+    if context is None or not context.params.get("live"):
+        yield listener
+        return
+    from harness.cli.live.live_page import watched
+
+    with watched(run_dir, listener) as both:
+        yield both
 
 
 def show_plan(document: dict[str, Any], text: str, *, as_json: bool) -> int:

@@ -163,10 +163,6 @@ class ServingRun(RunFrame[RunDir]):
         """Whether any trial has begun."""
         return self.folder.has_trials(self.folder.read().plan)
 
-    def has_rows(self) -> bool:
-        """Whether any load process has written rows."""
-        return any(self.folder.path.glob("trials/*/requests*.arrow"))
-
     def report(self) -> ReportInput:
         """Judge everything that the folder holds."""
         from reports.report_input import ReportInput
