@@ -1,7 +1,8 @@
 """Child processes: start one in a process group of its own, talk with it, end it with everything that it started.
 
 The control channel is a socket pair whose one end the child inherits; JSON lines go both ways. It is also the
-lifeline: when the parent ends, even by kill -9, the child reads end-of-file and ends itself, so no orphan is left.
+lifeline: when the parent ends, even by kill -9, the child reads end-of-file and ends itself. A guard
+(`harness/process_guard.py`) ends what does not, so no orphan is left.
 
 child to parent: {"event": "progress", "stage": str, "done": n, "total": n}
                  {"event": "ready", ...}   {"event": "set", "knobs": {...}}   {"event": "error", "message": str}
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 from harness.cpu_cores import pin
 from harness.cpu_group import CpuGroup, group_pids
 from harness.errors import ExitCode, UserError
+from harness.process_guard import ProcessGuard, wake_when_parent_dies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +36,7 @@ Message = dict[str, Any]
 MAX_LINE_BYTES = 1 << 20
 LAST_LINES = 5
 LAST_BYTES = 4096
+LAST_LIMIT_S = 45  # a server may drain for 35 s
 
 
 class ControlChannel:
@@ -55,6 +58,7 @@ class ControlChannel:
     def inherited(cls, descriptor: int) -> ControlChannel:
         """The child's end."""
         os.set_inheritable(descriptor, False)
+        wake_when_parent_dies()
         return cls(socket.socket(fileno=descriptor))
 
     def send(self, message: Message) -> None:
@@ -97,11 +101,15 @@ class ControlChannel:
         return message
 
     def watch(self, on_message: Callable[[Message], None], on_lost: Callable[[], None]) -> threading.Thread:
-        """Hand every message to `on_message` from a daemon thread; call `on_lost` once the parent is gone."""
+        """Hand every message to `on_message` from a daemon thread; call `on_lost` once the parent is gone.
+
+        The process then has LAST_LIMIT_S to end, whatever it is doing.
+        """
 
         def loop() -> None:
             while (message := self.receive()) is not None:
                 on_message(message)
+            signal.alarm(LAST_LIMIT_S)
             on_lost()
 
         thread = threading.Thread(target=loop, name="control", daemon=True)
@@ -159,12 +167,13 @@ class ChildProcess:
         self._group = CpuGroup.make()
         if self._group:
             self._group.add(self.pid)
+        self._guard = ProcessGuard(self.pid, group=True, members=self._group.members if self._group else None)
         try:
             if cores:  # before the program has made any thread, so that all of them inherit it
                 pin(self.pid, cores)
         except OSError:
             self.kill()
-            self._log.close()
+            self.close()
             raise
 
     @classmethod
@@ -225,6 +234,10 @@ class ChildProcess:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
+    def wake(self) -> None:
+        """Continue it with all that it started, where it is stopped: a stopped process follows no order to end."""
+        self.signal(signal.SIGCONT)
+
     def terminate(self, timeout_s: float) -> None:
         """Send SIGTERM, and kill it where it has not ended after `timeout_s`."""
         self.signal(signal.SIGTERM)
@@ -233,14 +246,45 @@ class ChildProcess:
 
     def kill(self) -> None:
         """Kill it with everything that it started."""
+        self._kill_group()
+        self._process.wait()
+
+    def _kill_group(self) -> None:
         self.signal(signal.SIGKILL)
         for pid in group_pids(self._group.path) if self._group else ():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)  # what had left its process group
-        self._process.wait()
 
     def close(self) -> None:
-        """Close the log and remove the control group; the process must have ended."""
+        """Kill what it has left behind, close the log and remove the control group; the process must have ended."""
+        self._kill_group()
+        self._guard.release()
         self._log.close()
         if self._group:
             self._group.remove()
+
+
+def run_to_end(argv: Sequence[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
+    """Run a program and return its exit code and output. It ends with this process, and when this is interrupted.
+
+    Raises OSError; subprocess.TimeoutExpired once it was killed.
+    """
+    with (
+        subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        ) as process,
+        ProcessGuard(process.pid, group=True),
+    ):
+        try:
+            output, errors = process.communicate(timeout=timeout_s)
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(argv, process.returncode, output, errors)

@@ -38,15 +38,20 @@ class CpuGroup:
             except OSError:
                 continue
             group = cls(path)
-            if group_cpu_ns(path) is not None and os.access(path / "cgroup.procs", os.W_OK):
+            if group_cpu_ns(path) is not None and os.access(group.members, os.W_OK):
                 return group
             group.remove()
         return None
 
+    @property
+    def members(self) -> Path:
+        """The file that lists its processes."""
+        return self.path / "cgroup.procs"
+
     def add(self, pid: int) -> bool:
         """Move a process into the group, before it starts others; False where that is refused."""
         try:
-            (self.path / "cgroup.procs").write_text(str(pid))
+            self.members.write_text(str(pid))
         except OSError:
             return False
         return True

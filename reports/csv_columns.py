@@ -53,6 +53,10 @@ def _of_stream(read: Callable[[StreamMetrics], float | None]) -> Cell[PointMetri
     return lambda point: machine_number(read(point.stream) if point.stream else None)
 
 
+def _rate(name: str, end: str) -> Cell[PointMetrics]:
+    return _of_stream(lambda stream: getattr(getattr(stream, name), end, None))
+
+
 _STREAMED: dict[str, Cell[PointMetrics]] = {  # columns of runs that chat
     "ttft_p50_ms": _stream("ttft", 0.5),
     "ttft_p99_ms": _stream("ttft", 0.99),
@@ -66,9 +70,12 @@ _STREAMED: dict[str, Cell[PointMetrics]] = {  # columns of runs that chat
     "itl_p99_ms_hi": _stream("itl", 0.99, "high_ms"),
     "tpot_p50_ms": _stream("tpot", 0.5),
     "tpot_p99_ms": _stream("tpot", 0.99),
-    "tokens_per_s": _of_stream(lambda stream: stream.tokens_per_s.value),
-    "tokens_per_s_lo": _of_stream(lambda stream: stream.tokens_per_s.low),
-    "tokens_per_s_hi": _of_stream(lambda stream: stream.tokens_per_s.high),
+    **{
+        f"{name}{suffix}": _rate(name, end)
+        for name in ("tokens_per_s", "prompt_tokens_per_s", "results_per_s")
+        for suffix, end in (("", "value"), ("_lo", "low"), ("_hi", "high"))
+    },
+    "cached_share": _of_stream(lambda stream: stream.cached_share),
     "streams_in_flight": _of_stream(lambda stream: stream.in_flight),
     "prompt_tokens": _of_stream(lambda stream: stream.prompt_tokens),
     "output_tokens": _of_stream(lambda stream: stream.output_tokens),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import UserError
+from harness.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 HANDSHAKE_LIMIT_S = 10.0
@@ -57,11 +57,11 @@ def made_certificate(host: str) -> Iterator[Certificate]:
 
     authority = trustme.CA()
     issued = authority.issue_cert(*dict.fromkeys((*LOOPBACK, host)))
-    with tempfile.TemporaryDirectory(prefix="sweepspot-tls-") as folder:
-        files = Certificate(*(Path(folder, name) for name in ("chain.pem", "key.pem", "authority.pem")))
+    with temporary_folder("tls") as folder:
+        files = Certificate(*(folder / name for name in ("chain.pem", "key.pem", "authority.pem")))
         files.key.touch(0o600)
         issued.private_key_pem.write_to_path(files.key)
-        authority.cert_pem.write_to_path(files.authority or folder)
+        authority.cert_pem.write_to_path(folder / "authority.pem")
         for blob in issued.cert_chain_pems:
             blob.write_to_path(files.chain, append=True)
         yield files

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from harness.cpu_cores import pin
 from harness.errors import UserError, unknown_name
 from harness.plan.scenario import SCENARIOS
+from harness.process_guard import ProcessGuard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -59,9 +60,17 @@ class Peer:
         """Run it and say what it said. Raises UserError where it does not run."""
         environment = {**os.environ, "GOMAXPROCS": str(max(1, len(cores)))}
         argv = self.command(run)
-        with subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-        ) as process:
+        with (
+            subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env=environment,
+            ) as process,
+            ProcessGuard(process.pid, group=False),
+        ):
             pin(process.pid, cores)
             try:
                 text, _ = process.communicate(timeout=run.seconds + run.timeout_s + GRACE_S)

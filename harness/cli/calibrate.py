@@ -12,6 +12,7 @@ import click
 from harness.cli.parts.command_line import recorded_command_line
 from harness.cli.parts.options import DEFAULT_SCENARIO
 from harness.errors import ExitCode, UserError
+from harness.plan.scenario import find_scenario
 
 if TYPE_CHECKING:
     from harness.calibration.result import Calibration
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     help="Run another load generator on the same servers: wrk, hey, locust, or all that are installed.",
 )
 @click.option("--only", multiple=True, metavar="EXERCISE", help="Only this exercise; may be repeated.")
-@click.option("--scenario", default=DEFAULT_SCENARIO, show_default=True, type=click.Path(), help="The locustfile.")
+@click.option("--scenario", default=DEFAULT_SCENARIO, show_default=True, help="The locustfile, or the name of ours.")
 @click.option("--out", type=click.Path(), default=None, help="Where all runs are kept.  [default: results/<date>-...]")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 def command(
@@ -55,8 +56,8 @@ def command(
     from harness.record.machine.environment import capture
     from harness.record.run_dir import RunDir
 
-    if not Path(scenario).is_file():
-        raise UserError(f"--scenario {scenario}: no such file; run from the checkout, or give its path")
+    if not Path(find_scenario(scenario)).is_file():
+        raise UserError(f"--scenario {scenario}: no such file; give its path")
     peers = chosen_peers(beside)
     chosen(quick=quick, only=only)  # a wrong name is reported before anything is made
     folder = RunDir.create(new_path(out, "calibrate", wall_time()))

@@ -14,14 +14,16 @@ from harness.errors import ExitCode, SweepspotError, UserError
 
 Resolved = tuple[str | None, click.Command | None, list[str]]
 
-# verb: first line of its help. The module of the same name in harness/cli holds `command`.
+# verb: first line of its help. The module of the same name in harness/cli, or in a folder of it, holds `command`.
 VERBS = {
     "sweep": "Sweep one or more knobs and recommend the best setting.",
     "run": "Measure one point.",
+    "tune": "Find the best of thousands of settings within a limit.",
     "capacity": "Find the highest rate that keeps the latency limit.",
     "train": "Train a model, with its curves, and test it.",
     "report": "Make the report of a run again from its rows.",
     "simulate": "Predict what more replicas and stages would do, from a run's batches.",
+    "plan": "Say how many replicas keep a latency limit at a rate, from a run.",
     "compare": "Compare two variants, measured in turn, or two runs: worse, not worse, or it cannot be said.",
     "knobs": "List every knob: unit, default, legal values, owner.",
     "serve": "Run an embedded target in the foreground, for any client.",
@@ -31,6 +33,8 @@ VERBS = {
     "completion": "Print the lines that make a shell complete this command.",
     "clean": "Remove caches, environments and runs; it asks first.",
 }
+
+FOLDERS = {"plan": "runs", "completion": "upkeep", "clean": "upkeep"}
 
 # The option that gives the subject of an error.
 OPTIONS = {
@@ -58,7 +62,7 @@ class Verbs(click.Group):
         del ctx
         if cmd_name not in VERBS:
             return None
-        command: click.Command = importlib.import_module(f"harness.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(module_of(cmd_name)).command
         command.help = as_typed(command.help or "")
         return command
 
@@ -84,6 +88,11 @@ class Verbs(click.Group):
             formatter.write_dl(list(VERBS.items()))
 
 
+def module_of(verb: str) -> str:
+    """The module that holds the command of this name."""
+    return ".".join(("harness.cli", *filter(None, (FOLDERS.get(verb),)), verb))
+
+
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="sweepspot")
 def cli() -> None:
@@ -92,6 +101,7 @@ def cli() -> None:
     \b
     python -m harness sweep batch_size                  which batch size serves best here?
     python -m harness sweep batch_size --slo 'p99<20ms' ... within a latency limit
+    python -m harness tune --slo 'p99<20ms'             ... of everything that can be turned
     python -m harness run --target http://127.0.0.1:8000 --concurrency 32
     python -m harness serve batched --port 8000 batch_size=32
 

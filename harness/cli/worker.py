@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from harness.errors import ExitCode, UserError
 from harness.measure.load.locust.workers.pairing import PAIRING, checked_secret
 from harness.measure.load_command import LOCUST
 from harness.plan.scenario import find_scenario
+from harness.process_guard import ProcessGuard
 from harness.wire.credentials import TOKEN_TARGETS, own_headers, read_token
 
 if TYPE_CHECKING:
@@ -100,13 +100,13 @@ def _work(argv: Sequence[str]) -> NoReturn:
 
 
 def _run(argv: Sequence[str]) -> int:
-    guard = shutil.which("setpriv")  # ends the worker where this process is killed and cannot
-    process = subprocess.Popen([guard, "--pdeathsig", "TERM", *argv] if guard else argv)
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        _end(process)
-        raise
+    process = subprocess.Popen(argv)
+    with ProcessGuard(process.pid, group=False):
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            _end(process)
+            raise
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -115,6 +115,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if process.poll() is None:
         process.terminate()
+        process.send_signal(signal.SIGCONT)
     try:
         process.wait(STOP_LIMIT_S)
     except subprocess.TimeoutExpired:

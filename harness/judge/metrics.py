@@ -12,6 +12,7 @@ from harness.judge.findings import Finding, Verdict
 from harness.judge.interval import Interval
 from harness.judge.paired_result import PairedComparison
 from harness.judge.simulation_result import Simulation
+from harness.judge.tuning.tuning_result import Tuning
 from harness.plan.knobs import Setting
 from harness.plan.slo import Slo
 from harness.record.model_card import ModelCard
@@ -94,6 +95,8 @@ class StreamShape(msgspec.Struct, frozen=True, kw_only=True):
     tokens_per_piece: float | None = None
     unstreamed: float | None = None  # share of those of several tokens that came at one instant
     undercounted: float | None = None  # share in which the server counts fewer tokens than pieces came
+    off_prompt: float | None = None  # share whose prompt does not have the tokens that were asked for
+    unasked_cached: float | None = None  # of the prompts' tokens: cached beyond what the load had sent before
     off_length: float | None = None  # share with clearly more or fewer tokens than were asked for
 
 
@@ -104,11 +107,14 @@ class StreamMetrics(msgspec.Struct, frozen=True, kw_only=True):
     ttfo: Latency | None = None  # time to first output token: first piece that is no reasoning; None: it is the TTFT
     itl: Latency  # inter-token latency: every gap between two successive pieces of a stream
     tpot: Latency  # time per output token, one for each answer: gap of its pieces, on average, / tokens per piece
-    tokens_per_s: Interval  # output tokens that came in the measured window
+    tokens_per_s: Interval | None  # output tokens that came in the measured window; None: nothing is generated
     prompt_tokens: float | None  # mean per answer, as the server counted
     output_tokens: float | None
     in_flight: float | None  # streams open at a time, on average over the window
     shape: StreamShape = StreamShape()
+    prompt_tokens_per_s: Interval | None = None  # of the good answers; None where the server does not count them
+    results_per_s: Interval | None = None  # embeddings, ranked documents; None where output tokens are generated
+    cached_share: float | None = None  # of the prompts' tokens: what the server had computed before, by its own count
 
 
 class TimeSplit(msgspec.Struct, frozen=True, kw_only=True):
@@ -237,6 +243,7 @@ class TrialMetrics(msgspec.Struct, frozen=True, kw_only=True):
     tolerance: tuple[float, float] | None = None  # of checked responses, relative and absolute
     usable_share: float = 1.0  # of the window: what others did not harm; too little of it, and all of it is judged
     outages: tuple[Outage, ...] = ()  # when the target did not serve
+    start_failure: str | None = None  # why the target could not be started
     verdict: Verdict
     findings: tuple[Finding, ...]
 
@@ -335,6 +342,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[ModelCard, ...] = ()  # all that were served, by name
     trade_off: tuple[TradeOffPoint, ...] = ()  # accuracy against throughput, where settings differ in accuracy
     scaling: Scaling | None = None  # where layouts of processes were swept
+    tuning: Tuning | None = None  # where the best setting was searched for
     comparison: PairedComparison | None = None  # where two variants were compared
     simulation: Simulation | None = None  # where `simulate` was called
     missing: tuple[str, ...] = ()  # what the run directory lacks, in words

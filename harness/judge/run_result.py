@@ -22,6 +22,8 @@ from harness.judge.numbers.accuracy import shares
 from harness.judge.numbers.class_metrics import with_slowdowns
 from harness.judge.simulation_result import read_simulation
 from harness.judge.summarise import noises_of, summarise_point
+from harness.judge.tuning.tuned_recommendation import recommend_tuned
+from harness.judge.tuning.tuning_of import tuning_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -75,6 +77,7 @@ def summarise_run(plan: Plan, summaries: Iterable[TrialSummary], model: ModelCar
         model=model,
         missing=tuple(_missing(plan, points)),
         trade_off=trade,
+        tuning=tuning_of(plan, points, found.best_point),
     )
 
 
@@ -82,6 +85,8 @@ def _recommend(plan: Plan, points: Sequence[PointMetrics], compared: PairedCompa
     if compared is not None:
         sentence = " ".join(comparison_sentences(plan, compared))
         return Recommendation(sentence=sentence, more_seconds=compared.more_seconds)
+    if plan.tune is not None:
+        return recommend_tuned(plan, points)
     if plan.budget_seconds is None or not points:
         return recommend(points, plan.slo)
     return recommend_within_budget(plan, points, plan.budget_seconds / max(len(plan.trials), 1))

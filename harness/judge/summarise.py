@@ -93,6 +93,7 @@ def summarise_trial(data: TrialData, slo: Slo | None) -> TrialSummary:
         verdict=verdict,
         findings=findings,
         usable_share=usable.usable_share if usable else 1.0,
+        start_failure=data.start_failure,
         outages=outages_of(served) if served else (),
     )
     return replace(summary, metrics=metrics)

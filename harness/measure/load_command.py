@@ -14,14 +14,17 @@ import msgspec
 
 from harness.files import pretty, write_whole
 from harness.plan.arrivals import Closed
+from harness.plan.chat_shape import new_salt
 from harness.plan.load_settings import TrialLoad
 from harness.plan.scenario import find_scenario
+from harness.wire.protocols import chats
 from harness.wire.server_url import free_ports
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.measure.target.endpoint import Endpoint
+    from harness.plan.chat_shape import ChatShape
     from harness.plan.plan import Plan, Point, Trial
 
 LOCUST = "harness.measure.load.locust"  # as a module: Locust without settings from the environment
@@ -42,6 +45,7 @@ def load_command(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, tri
         *("--settings", str(trial_dir / SETTINGS)),
         *(("--host", endpoint.url) if endpoint.url else ()),
         *_processes(plan),
+        *plan.locust_arguments,
     ]
 
 
@@ -52,7 +56,7 @@ def trial_load(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, trial
         **{
             **msgspec.structs.asdict(chosen),
             "protocol": endpoint.protocol,
-            "chat": msgspec.structs.replace(chosen.chat, **(endpoint.accepted._asdict() if endpoint.accepted else {})),
+            "chat": _chat(chosen.chat, endpoint),
             "check": chosen.check if endpoint.known or chosen.expect else "off",
         },
         trial_dir=str(trial_dir),
@@ -65,6 +69,13 @@ def trial_load(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, trial
         tls_ca=str(endpoint.tls_ca) if endpoint.tls_ca else None,
         seed=trial.seed,
     )
+
+
+def _chat(chosen: ChatShape, endpoint: Endpoint) -> ChatShape:
+    """The conversations, with what the first requests have found out, and a salt where texts are sent."""
+    accepted = endpoint.accepted._asdict() if endpoint.accepted else {}
+    salt = new_salt() if chats(endpoint.protocol) else ""
+    return msgspec.structs.replace(chosen, **accepted, salt=salt)
 
 
 def _processes(plan: Plan) -> list[str]:

@@ -1,6 +1,7 @@
 """Runs one trial: a load process against a ready target, with the samplers beside it.
 
-It measures and records, and computes nothing: the rows are on disk before they are judged.
+It measures and records, and computes nothing: the rows are on disk before they are judged, and are compressed when the
+load has ended.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ from typing import TYPE_CHECKING
 from harness.child_process import ChildProcess
 from harness.clock import NS_PER_S, MonotonicClock
 from harness.errors import SweepspotError
-from harness.measure.load_command import WORKER_WAIT_S, load_command
+from harness.measure.load_command import SETTINGS, WORKER_WAIT_S, load_command
 from harness.measure.samplers.sampler_process import SamplerProcess
+from harness.measure.target.first_requests import prime
 from harness.measure.target.statistics_reader import recorded_statistics
+from harness.plan.arrivals import Closed
+from harness.plan.load_settings import read_trial_load
 from harness.record.run_dir import TrialRecord
 
 if TYPE_CHECKING:
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 STARTUP_GRACE_S = 60.0  # Locust, and for an in-process target the deep-learning library, must import first
 STOP_GRACE_S = 10.0
 POLL_S = 0.05
+PRIMED_STREAMS = 16  # at once, before an open loop with a common prefix
 LOOK_NS = NS_PER_S
 
 
@@ -83,6 +88,7 @@ def run_trial(job: TrialJob) -> TrialRecord:
             isolated=job.isolation.isolated,
         )
         job.folder.write(record)
+    job.folder.compress()
     return record
 
 
@@ -138,6 +144,7 @@ class LoadProcess:
     def stop(self) -> None:
         """Ask it to end, and kill it where it does not."""
         self._control.send({"stop": True})
+        self._process.wake()
         if self._process.wait(self._job.plan.load.timeout_s + STOP_GRACE_S) is None:
             self._process.kill()
 
@@ -158,6 +165,9 @@ class LoadProcess:
 @contextlib.contextmanager
 def _load_process(job: TrialJob, endpoint: Endpoint) -> Iterator[LoadProcess]:
     argv = load_command(job.plan, job.trial, job.point, endpoint, job.folder.path)
+    if endpoint.url is not None:
+        users = job.point.arrivals.users if isinstance(job.point.arrivals, Closed) else PRIMED_STREAMS
+        prime(endpoint.url, read_trial_load(job.folder.path / SETTINGS), users)
     job.folder.load_log.unlink(missing_ok=True)  # of an earlier attempt
     process, control = ChildProcess.with_control(argv, log=job.folder.load_log, cores=job.isolation.load_cores)
     load = LoadProcess(process, control, job)

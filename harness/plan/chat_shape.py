@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+import secrets
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from harness.errors import UserError
 from harness.text_file import open_table
 from harness.wire.language.generation_options import GenerationOptions
+from harness.wire.language.vocabulary import Vocabulary  # noqa: TC001  (msgspec reads it)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,8 +54,23 @@ class ChatShape(GenerationOptions, frozen=True, kw_only=True):
     turns: Length = Length(low=1, high=3)
     prompt_words: Length | None = None
     output_tokens: Length = Length(low=8, high=64)
+    prompt_tokens: Length | None = None  # of the whole prompt of a conversation's first turn, and of later messages
+    prefix_share: float = 0.0  # of the prompt's tokens: what all prompts begin with
+    vocabulary: Vocabulary | None = None  # words of one token each, which the first requests find
+    salt: str = ""  # another for each trial, so that no prompt that is made has been sent before
+    texts: Length | None = None  # of a request for embeddings or a ranking; None: what is usual there
     lengths: str | None = None  # path of a CSV file
     prompts: str | None = None  # path of a text file with a message per line
+
+    @property
+    def needs_vocabulary(self) -> bool:
+        """Whether lengths of prompts are to be counted in tokens."""
+        return self.prompt_tokens is not None or self.prefix_share > 0
+
+
+def new_salt() -> str:
+    """What makes the prompts of one trial differ from those of all others; recorded with its settings."""
+    return secrets.token_hex(4)
 
 
 def parse_length(text: str, flag: str) -> Length:

@@ -208,6 +208,29 @@ CHAT = (
         "chat: words of each message: 20, 8-64 or lognormal:20,0.5 (default: lines of the prompts, unchanged)",
         "LENGTH",
     ),
+    LoadOption(
+        "--prompt-tokens",
+        "prompt_tokens",
+        parse_length,
+        "chat: tokens of the first prompt of a conversation, template included, and of each later message, by the "
+        "server's own count; the prompts are made of words, and no two begin alike",
+        "LENGTH",
+    ),
+    LoadOption(
+        "--prefix-share",
+        "prefix_share",
+        number(0, 1, below=True),
+        "chat, with --prompt-tokens: the share of a prompt's tokens that all prompts begin with; it is sent before the "
+        "load begins",
+        "NUMBER",
+    ),
+    LoadOption(
+        "--texts",
+        "texts",
+        parse_length,
+        "embeddings: texts of a request; rerank: its documents (default: 1 and 8)",
+        "LENGTH",
+    ),
     LoadOption("--output-tokens", "output_tokens", parse_length, "chat: tokens of each response", "LENGTH"),
     LoadOption(
         "--lengths",

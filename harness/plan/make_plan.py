@@ -31,7 +31,7 @@ from harness.wire.protocol import AUTO
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from harness.plan.arrivals import Arrivals
+    from harness.plan.arrivals import Arrivals, Shape
     from harness.plan.target_spec import TargetSpec
 
 DEFAULT_SECONDS = 2.0
@@ -50,6 +50,7 @@ class Draft:
     spec: TargetSpec  # the plan's target
     words: tuple[str, ...]  # "batch_size", "concurrency=1,8", ...
     concurrency: tuple[int, ...]  # users of the closed-loop levels, where no knob gives them
+    users_given: bool = False  # the user gave `concurrency`; it is not the default
     kind: str = ""  # of arrivals; empty: closed, or poisson where a rate is given
     arrivals: Mapping[str, Any] = field(default_factory=dict)  # fields of the arrivals but their level
     max_seconds: float = DEFAULT_MAX_SECONDS  # the longest that each point is measured, with a precision
@@ -66,7 +67,7 @@ def make_plan(draft: Draft, scenario: Scenario | None = None) -> Plan:
     values = _values(draft, scenario, target_knobs, knobs)
     load_values = {name: values.pop(name) for name in LEVELS if name in values}
     fixed, grid = cross(values)
-    loads = _load_levels(draft, load_values)
+    loads = _load_levels(draft, load_values, scenario.shape)
     settings, conflicts = _split(target_knobs, fixed, grid)
     points = tuple(
         Point(number=number, setting=setting, arrivals=arrivals)
@@ -248,8 +249,18 @@ def _name(draft: Draft) -> str:
     return "-".join(("sweep", *names)) if names else "run"
 
 
-def _load_levels(draft: Draft, load_values: dict[str, tuple[Value, ...]]) -> list[Arrivals]:
-    """The arrivals of each load level: the levels of a closed loop are users, those of an open loop rates."""
+def _load_levels(draft: Draft, load_values: dict[str, tuple[Value, ...]], shape: Shape | None) -> list[Arrivals]:
+    """The arrivals of each load level: the levels of a closed loop are users, those of an open loop rates.
+
+    Where the user asks for none, the scenario's own load shape is the only level.
+    """
+    if shape is not None and not (draft.kind or load_values or draft.users_given):
+        if shape.length_s is None and draft.plan.load.measure_s is None:
+            text = (
+                f"--seconds: the load shape in {draft.plan.scenario} does not say when it ends; say how long to measure"
+            )
+            raise UserError(text)
+        return [shape]
     kind = draft.kind or ("poisson" if RATE in load_values else "closed")
     if kind == Closed.__struct_config__.tag:
         if RATE in load_values:

@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.plan.arrivals import Arrivals, Closed
-from harness.plan.knobs import Setting, format_value
+from harness.plan.knobs import Setting, Value, format_value
 from harness.plan.load_knobs import CHECK, MIX, PROTOCOL, SKEW
 from harness.plan.load_options import chat_of
 from harness.plan.load_settings import LoadSettings
@@ -93,6 +93,21 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     kind: TrialKind | None = None
     block: int = 0  # trials of a block are interleaved and compared with each other
     seconds: float | None = None  # measured time, None: the plan's
+    why: str = ""  # what for, in words, where a search chose it
+
+
+class TuneSpace(msgspec.Struct, frozen=True, kw_only=True):
+    """What a search for the best setting chooses from; the plan's point 0 is the default at its first load.
+
+    levels: users of a closed loop, or rates. objective: `goodput` or `tokens_per_s`. settings: how many are possible,
+    impossible: how many more would be, if values did not exclude each other.
+    """
+
+    values: dict[str, tuple[Value, ...]]  # those that are tried of each knob; the default may be another
+    levels: tuple[float, ...]
+    objective: str = "goodput"
+    settings: int = 0
+    impossible: int = 0
 
 
 PointT = TypeVar("PointT", bound=BasePoint)
@@ -137,10 +152,12 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
     budget_seconds: float | None = None  # for the whole run, to which trials are added where they decide most
     starts: tuple[int, ...] = ()  # with a budget: for each point a number, equal where no restart lies between
     slo: Slo | None = None
+    tune: TuneSpace | None = None  # the search for the best setting adds points
     pairing: Pairing | None = None  # two variants are compared: blocks of trials are added
     capacity: bool = False  # the search for each setting's capacity adds points
     isolate: bool = True  # pin target and load to separate cores
     own_requests: bool = False  # users make their own requests: the server is asked nothing before the load
+    locust_arguments: tuple[str, ...] = ()  # further arguments of Locust, such as --tags
     in_process: bool = False  # the model lives in the load process
     load_processes: int = 1
     remote_workers: int = 0  # load processes that a user starts, on this or other machines

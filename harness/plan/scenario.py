@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.child_process import run_to_end
 from harness.errors import ExitCode, UserError, unknown_name
+from harness.plan.arrivals.load_shape import Shape
 from harness.plan.load_knobs import MIX
 from harness.plan.request_mix import CHAT, RequestClass, parse_mix
 
@@ -25,7 +27,7 @@ ASK_TIMEOUT_S = 60.0
 EXPLAIN, EXPLAIN_METHOD = "explain", "explain_method"
 DEFAULT_METHOD = "integrated-gradients"
 DEFAULT_MODEL = "digits-mlp"
-# Words without which a locustfile has nothing that must be known before the load.
+# Words without which one of our scenarios has nothing that must be known before the load.
 DECLARED = ("request_classes", "default_model", "default_knobs", "default_options", "wait_time", "HttpUser")
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
@@ -34,6 +36,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """The request classes of a locustfile, their mix (empty: equal weights), and its defaults of the load."""
 
     classes: dict[str, RequestClass] = msgspec.field(default_factory=lambda: {"predict": RequestClass()})
+    shape: Shape | None = None  # the load shape that it has; None: users are set by the plan
     own_requests: bool = False  # its users make their own requests alone: none of the classes is asked for
     mix: str = ""
     model: str = DEFAULT_MODEL  # where the user names none
@@ -94,19 +97,20 @@ def find_scenario(name: str) -> str:
 
 def scenario_name(path: str) -> str:
     """The name by which `find_scenario` finds the locustfile on any machine; the path of one that is not ours."""
-    ours = Path(path).resolve().parent == SCENARIOS.resolve()
+    ours = Path(path).is_file() and Path(path).resolve().parent == SCENARIOS.resolve()
     return Path(path).stem if ours else path
 
 
 def read_scenario(path: str) -> Scenario:
     """What the scenario or locustfile declares. Raises UserError where there is none, or it cannot be imported.
 
-    Importing Locust takes a second, so a file that declares nothing of its own is not imported.
+    Importing Locust takes a second, so one of ours that declares nothing is not imported.
     """
     file = Path(find_scenario(path))
     if not file.is_file():
         raise UserError(f"--scenario {path}: no such file; give its path, or the name of a scenario")
-    if not any(name in file.read_text(encoding="utf-8") for name in DECLARED):
+    ours = file.resolve().parent == SCENARIOS.resolve()
+    if ours and not any(name in file.read_text(encoding="utf-8") for name in DECLARED):
         return Scenario()
     return _import_scenario(str(file), file.stat().st_mtime_ns)
 
@@ -116,7 +120,7 @@ def _import_scenario(path: str, modified_ns: int) -> Scenario:
     del modified_ns  # part of the key: a file that was changed is imported again
     argv = [sys.executable, "-m", "harness.measure.load.locust.users.describe_scenario", path]
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=ASK_TIMEOUT_S, check=False)
+        done = run_to_end(argv, ASK_TIMEOUT_S)
     except subprocess.TimeoutExpired as error:
         raise UserError(f"--scenario {path}: importing it took over {ASK_TIMEOUT_S:.0f} s") from error
     last = (done.stderr.strip().splitlines() or ["no message"])[-1]

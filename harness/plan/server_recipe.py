@@ -14,6 +14,17 @@
     default = 32
     values = [1, 8, 32]
 
+    [knobs.batch_wait_ms]
+    doc = "How long a batch waits for more requests."
+    default = 0
+    values = [0, 2, 10]
+    needs = { batch_size = [8, 32] }        # values of others without which it has no effect
+    tune = false                            # `tune` leaves it alone where no knob is named
+
+    [[forbids]]                             # values that exclude each other
+    setting = { batch_size = [32], batch_wait_ms = [10] }
+    why = "a batch of 32 never waits that long"
+
 Words of the command, values of `env`, `url`, `grpc_url`, `metrics` and `ready.path` may hold placeholders:
 `{name of a knob}`, `{port}`, `{port2}`, `{port3}` (free ones), `{model}`, `{model_file}` (the reference model in
 `model_format`), `{python}` (of the recipe's own environment where it has `requirements`, else of this one),
@@ -31,6 +42,7 @@ import msgspec
 
 from harness.errors import UserError, unknown_name
 from harness.plan.knobs import Knob, KnobSet, Value
+from harness.wire.grpc.own_service import OWN_SERVICE
 from harness.wire.http.raw_bodies import HTTP
 from harness.wire.own.expectation_text import parse_expectation
 from harness.wire.own.own_request import OwnRequest
@@ -69,6 +81,15 @@ class RecipeKnob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     minimum: float | None = None
     maximum: float | None = None
     unit: str = ""
+    tune: bool = True  # whether `tune` turns it where no knob is named
+    needs: dict[str, tuple[int | float | bool | str, ...]] = {}  # other knobs and values without which it has no effect
+
+
+class Forbidden(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Values that exclude each other: a setting that has one of those listed for every knob in `setting`."""
+
+    setting: dict[str, tuple[int | float | bool | str, ...]]
+    why: str
 
 
 class ServerRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,6 +115,7 @@ class ServerRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ready: ReadyCheck = ReadyCheck()
     stop: StopOrder = StopOrder()
     knobs: dict[str, RecipeKnob] = {}
+    forbids: tuple[Forbidden, ...] = ()
     path: str = ""  # where the recipe was read from
 
     @property
@@ -103,7 +125,13 @@ class ServerRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     def knob_set(self) -> KnobSet:
         """Its knobs, each of which takes a restart."""
-        return KnobSet(self.name, tuple(_knob(name, knob) for name, knob in self.knobs.items()))
+        return KnobSet(self.name, tuple(_knob(name, knob) for name, knob in self.knobs.items()), self._conflict)
+
+    def _conflict(self, setting: Mapping[str, Value]) -> str | None:
+        for rule in self.forbids:
+            if all(setting[name] in values for name, values in rule.setting.items()):
+                return rule.why
+        return None
 
 
 def load_recipe(path: Path) -> ServerRecipe:
@@ -114,7 +142,9 @@ def load_recipe(path: Path) -> ServerRecipe:
         raise UserError(f"--target {path}: cannot be read ({error.strerror}); give the path of a recipe") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UserError(f"--target {path}: not a recipe: {error}") from error
-    protocol = HTTP.name if recipe.request.given else recipe.protocol
+    protocol = recipe.protocol
+    if recipe.request.given:
+        protocol = OWN_SERVICE.name if recipe.request.is_grpc else HTTP.name
     models = recipe.models or (recipe.name,)
     recipe = msgspec.structs.replace(recipe, path=str(path.resolve()), protocol=protocol, models=models)
     _check(recipe)
@@ -147,6 +177,10 @@ def _check(recipe: ServerRecipe) -> None:
     unused = [name for name in recipe.knobs if not any(f"{{{name}}}" in text for text in texts)]
     if unused:
         raise UserError(f"{where}: knob {unused[0]} does nothing; use {{{unused[0]}}} in command or env")
+    named = [name for knob in recipe.knobs.values() for name in knob.needs]
+    for name in (*named, *(name for rule in recipe.forbids for name in rule.setting)):
+        if name not in recipe.knobs:
+            raise unknown_name(f"knob in {recipe.path}", name, recipe.knobs)
     if not (recipe.ready.path or recipe.ready.line):
         raise UserError(f"{where}: ready needs a path (answers 200) or a line (of its output)")
 
@@ -167,6 +201,8 @@ def _knob(name: str, given: RecipeKnob) -> Knob:
         minimum=given.minimum,
         maximum=given.maximum,
         choices=given.choices,
+        tuned=swept if given.tune and len(swept) > 1 else (),
+        needs=tuple(given.needs.items()),
     )
 
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.record.arrow_stream import ArrowStream, read_batches
-from harness.record.rows import ABSENT, COLUMN_NAMES, COLUMNS, row_dtype, row_schema, row_struct
+from harness.record.parquet.parquet_file import SUFFIX, read_parquet
+from harness.record.parquet.shown_rows import recorded_rows
+from harness.record.rows import ABSENT, COLUMN_NAMES, row_dtype, row_schema, row_struct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,9 +134,9 @@ def to_batch(rows: Rows) -> pa.RecordBatch:
 
     schema = row_schema()
     columns = []
-    for field, (name, _, _, nullable) in zip(schema, COLUMNS, strict=True):
-        values = np.ascontiguousarray(rows[name])
-        present = values != ABSENT if nullable else None
+    for field in schema:
+        values = np.ascontiguousarray(rows[field.name])
+        present = values != ABSENT if field.nullable else None
         # From buffers: `pa.array` would import pandas where it is installed, which takes longer than a load may pause.
         bits = None if present is None or present.all() else pa.py_buffer(np.packbits(present, bitorder="little"))
         columns.append(pa.Array.from_buffers(field.type, values.size, [bits, pa.py_buffer(values)]))
@@ -142,15 +144,32 @@ def to_batch(rows: Rows) -> pa.RecordBatch:
 
 
 def read_rows(path: Path) -> pa.Table:
-    """The rows of a requests file, up to its last whole record batch.
+    """The rows of a requests file: all of `requests.parquet`, `requests.arrow` up to its last whole record batch.
 
     Where the file is cut off, the table's schema metadata holds how many bytes could not be read
     (`unreadable_bytes(table)`). A file without even a schema gives an empty table. Columns that a file of an earlier
     version lacks are null.
     """
-    batches, unreadable = read_batches(path)
-    table = _as_of_now(batches)
+    table, unreadable = _read_parquet(path) if path.suffix == SUFFIX else _read_stream(path)
     return table.replace_schema_metadata({UNREADABLE_BYTES: str(unreadable)}) if unreadable else table
+
+
+def _read_stream(path: Path) -> tuple[pa.Table, int]:
+    batches, unreadable = read_batches(path)
+    return _as_of_now(batches), unreadable
+
+
+def _read_parquet(path: Path) -> tuple[pa.Table, int]:
+    """A Parquet file has its index at its end: where it is damaged, nothing of it can be read."""
+    import pyarrow as pa
+
+    try:
+        shown = read_parquet(path)
+        if shown is not None:
+            return recorded_rows(shown), 0
+    except (pa.ArrowException, KeyError, TypeError, ValueError):
+        pass
+    return row_schema().empty_table(), path.stat().st_size
 
 
 def _as_of_now(batches: list[pa.RecordBatch]) -> pa.Table:

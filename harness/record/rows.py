@@ -4,12 +4,8 @@ In the load process a row is one packed struct written into a preallocated buffe
 same layout for `struct` and NumPy); on disk it is one line of an Arrow table (`row_schema`).
 An absent number is `ABSENT` in memory and null on disk, never zero.
 
-Instants are nanoseconds on CLOCK_MONOTONIC. `due_ns` is when the request should have been sent,
-`sent_ns` when its first byte went out, `first_byte_ns` and `done_ns` when the first and the last byte
-of the answer came. Response time is done - due, service time done - sent, lateness sent - due.
-The server's own split comes from its `Server-Timing` header. A streamed answer has tokens besides: when the first
-one came, and how many there were of prompt and answer; when each came is in `tokens.arrow`
-(`harness/record/token_times.py`).
+Instants are nanoseconds on CLOCK_MONOTONIC. Response time is done - due, service time done - sent, lateness sent - due.
+When each token of a streamed response came is in another file (`harness/record/token_times.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +13,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.clock import NS_PER_S
 
@@ -72,45 +68,67 @@ class Window:
         return inside
 
 
-# name, struct code, Arrow type, nullable. The order is the order in memory and on disk.
-COLUMNS: tuple[tuple[str, str, str, bool], ...] = (
-    ("request", "q", "int64", False),  # running number within the worker
-    ("due_ns", "q", "int64", False),
-    ("sent_ns", "q", "int64", True),
-    ("first_byte_ns", "q", "int64", True),
-    ("done_ns", "q", "int64", True),  # for an aborted request: the instant it was given up (right-censored)
-    ("first_token_ns", "q", "int64", True),  # of a streamed answer: the first piece of any output
-    ("first_answer_ns", "q", "int64", True),  # the first piece that is no reasoning
-    ("queue_ns", "q", "int64", True),
-    ("batch_wait_ns", "q", "int64", True),
-    ("preprocess_ns", "q", "int64", True),
-    ("compute_ns", "q", "int64", True),
-    ("serialise_ns", "q", "int64", True),
-    ("client_ns", "q", "int64", True),  # what the load process itself spent on preprocessing, between due and sent
-    ("clean_ns", "q", "int64", True),  # the steps of preprocessing, wherever they ran: parts of the above
-    ("transform_ns", "q", "int64", True),
-    ("normalise_ns", "q", "int64", True),
-    ("augment_ns", "q", "int64", True),
-    ("request_bytes", "i", "int32", True),
-    ("response_bytes", "i", "int32", True),
-    ("user", "i", "int32", True),
-    ("payload", "i", "int32", True),
-    ("batch_size", "i", "int32", True),
-    ("prompt_tokens", "i", "int32", True),  # of a streamed answer, as the server counted them
-    ("output_tokens", "i", "int32", True),  # the server's count, or that of the pieces where it is lower or absent
-    ("usage_tokens", "i", "int32", True),  # of the answer, as the server counted them
-    ("asked_tokens", "i", "int32", True),  # the length that was asked for; null where the model may end its turn
-    ("label", "i", "int32", True),  # the payload's true class
-    ("predicted", "i", "int32", True),  # the class that the answer gives the highest score, where it was looked at
-    ("status", "h", "int16", True),
-    ("worker", "h", "int16", False),
-    ("request_class", "h", "int16", False),  # index into LoadReport.request_classes
-    ("outcome", "b", "int8", False),
-    ("phase", "b", "int8", False),
-    ("checked", "b", "int8", False),  # 1 where the whole answer was compared with the expected one
-)
+class RowColumn(NamedTuple):
+    """A column of the rows: struct code and Arrow type of its values, and what they mean."""
 
-COLUMN_NAMES = tuple(name for name, *_ in COLUMNS)
+    name: str  # it ends in its unit: _ns, _bytes, _tokens
+    code: str
+    kind: str
+    nullable: bool
+    doc: str
+
+    @property
+    def unit(self) -> str:
+        """The unit, as in the name; empty for codes and numbers without one."""
+        return next((unit for unit in UNITS if self.name.endswith(f"_{unit}")), "")
+
+
+UNITS = ("ns", "bytes", "tokens")
+COLUMNS = tuple(  # in this order in memory and on disk
+    RowColumn(*column)
+    for column in (
+        ("request", "q", "int64", False, "running number within the load process"),
+        ("due_ns", "q", "int64", False, "when the request should have been sent"),
+        ("sent_ns", "q", "int64", True, "when its first byte went out"),
+        ("first_byte_ns", "q", "int64", True, "when the first byte of the response came"),
+        ("done_ns", "q", "int64", True, "when its last byte came; for an aborted request: when it was given up"),
+        ("first_token_ns", "q", "int64", True, "when the first token of a streamed response came"),
+        ("first_answer_ns", "q", "int64", True, "when its first token came that is no reasoning"),
+        ("queue_ns", "q", "int64", True, "time in the server's queue, by its Server-Timing header"),
+        ("batch_wait_ns", "q", "int64", True, "time in the server while its batch filled, likewise"),
+        ("preprocess_ns", "q", "int64", True, "the server's preprocessing, likewise"),
+        ("compute_ns", "q", "int64", True, "the server's model call, likewise"),
+        ("serialise_ns", "q", "int64", True, "the server's writing of the response, likewise"),
+        ("client_ns", "q", "int64", True, "preprocessing in the load process, between due and sent"),
+        ("clean_ns", "q", "int64", True, "the step `clean` of preprocessing, wherever it ran: a part of the above"),
+        ("transform_ns", "q", "int64", True, "the step `transform`, likewise"),
+        ("normalise_ns", "q", "int64", True, "the step `normalise`, likewise"),
+        ("augment_ns", "q", "int64", True, "the step `augment`, likewise"),
+        ("request_bytes", "i", "int32", True, "size of the request, with its head"),
+        ("response_bytes", "i", "int32", True, "size of the response, with its head"),
+        ("user", "i", "int32", True, "number of the user, or of the connection in an open loop"),
+        ("payload", "i", "int32", True, "number of the payload in its bank"),
+        ("batch_size", "i", "int32", True, "requests in the server's batch, by its Server-Timing header"),
+        ("prompt_tokens", "i", "int32", True, "tokens of the prompt, by the server's count"),
+        ("output_tokens", "i", "int32", True, "tokens of the response by the server, or its pieces if more"),
+        ("usage_tokens", "i", "int32", True, "tokens of the response, by the server's count"),
+        ("asked_tokens", "i", "int32", True, "length that was asked for; null where the model may end its turn"),
+        ("cached_tokens", "i", "int32", True, "tokens of the prompt that the server had computed before"),
+        ("asked_prompt_tokens", "i", "int32", True, "tokens that the prompt was made to have"),
+        ("shared_tokens", "i", "int32", True, "tokens of the prompt that the load had sent before"),
+        ("result_count", "i", "int32", True, "results in a response that is no stream: embeddings, ranked documents"),
+        ("label", "i", "int32", True, "true class of the payload"),
+        ("predicted", "i", "int32", True, "class to which the response gives the highest score, where it was read"),
+        ("status", "h", "int16", True, "status of HTTP, or the HTTP equivalent of gRPC's"),
+        ("worker", "h", "int16", False, "number of the load process"),
+        ("request_class", "h", "int16", False, "the request's class in the scenario's mix"),
+        ("outcome", "b", "int8", False, f"how it ended: {', '.join(outcome.name.lower() for outcome in Outcome)}"),
+        ("phase", "b", "int8", False, f"when it was due: {', '.join(phase.name.lower() for phase in Phase)}"),
+        ("checked", "b", "int8", False, "whether the whole response was compared with the expected one"),
+    )
+)  # fmt: skip
+
+COLUMN_NAMES = tuple(column.name for column in COLUMNS)
 
 # What is noted of each request when it ends, in this order. The other columns follow from these, or are for some
 # requests only, and are filled in bulk later: to write all of them each time would cost a tenth of a request.
@@ -120,7 +138,7 @@ NOTED = (
 )
 
 _NUMPY_CODES = {"q": "<i8", "i": "<i4", "h": "<i2", "b": "i1"}
-_CODES = {name: code for name, code, _, _ in COLUMNS}
+_CODES = {column.name: column.code for column in COLUMNS}
 
 
 def row_struct(names: Iterable[str] = COLUMN_NAMES) -> struct.Struct:
@@ -136,7 +154,9 @@ def row_dtype(names: Iterable[str] = COLUMN_NAMES) -> np.dtype[np.void]:
 
 
 def row_schema() -> pa.Schema:
-    """The Arrow schema of `requests.arrow`; see COLUMNS."""
+    """The Arrow schema of `requests.arrow`; see COLUMNS. In `requests.parquet` codes are names."""
     import pyarrow as pa
 
-    return pa.schema([pa.field(name, pa.type_for_alias(kind), nullable=null) for name, _, kind, null in COLUMNS])
+    return pa.schema(
+        [pa.field(column.name, pa.type_for_alias(column.kind), nullable=column.nullable) for column in COLUMNS]
+    )

@@ -3,8 +3,8 @@
     <run>/run.json                         RunRecord: plan, command line, environment, model card
          /envelope.json                    Envelope of a load process on this machine, where it was calibrated before
     <run>/trials/<n>-<slug>/trial.json     TrialRecord, written last: a trial without it did not finish
-                           /requests*.arrow, load*.json   by the load processes
-                           /samples.arrow                 by the samplers
+                           /requests*.arrow, load*.json   by the load processes; .parquet when the trial has ended
+                           /samples.arrow                 by the samplers; likewise
                            /server.json           what a server that is not ours said of itself, again and again
                            /load.log, target.log
 
@@ -27,6 +27,8 @@ from harness.record.merge_workers import (
     tokens_to_master_time,
 )
 from harness.record.model_card import ModelCard
+from harness.record.parquet.parquet_file import compress, present
+from harness.record.parquet.shown_rows import RowNotes, shown_rows
 from harness.record.run_folder import BaseRunRecord, BaseTrialRecord, RunFolder, TrialFolder
 from harness.record.server_statistics import read_statistics
 from harness.record.trial_data import TrialData
@@ -82,17 +84,19 @@ class TrialDir(TrialFolder[TrialRecord]):
 
         record = self.read()
         reported = tuple(self._load_reports())
-        rows = [rows_to_master_time(read_rows(path), reported) for path in self._files("requests*.arrow")]
+        rows = [rows_to_master_time(read_rows(path), reported) for path in present(self.path, "requests")]
         shards, reports = align_classes(rows, reported)
-        tokens = [tokens_to_master_time(read_tokens(path), reported) for path in self._files("tokens*.arrow")]
+        tokens = [tokens_to_master_time(read_tokens(path), reported) for path in present(self.path, "tokens")]
+        samples = next(iter(present(self.path, "samples")), None)
         return TrialData(
             trial=trial,
             point=point,
             rows=_concatenate(shards),
-            samples=read_samples(self.samples) if self.samples.exists() else None,
+            samples=read_samples(samples) if samples else None,
             tokens=_concatenate(tokens),
             reports=tuple(reports),
             failure=record.failure if record else "the trial was cut off before its end",
+            start_failure=_start_failure(record, plan) if record else None,
             target_died=record.target_died if record else False,
             isolated=record.isolated if record else False,
             load_processes=plan.workers,
@@ -103,17 +107,28 @@ class TrialDir(TrialFolder[TrialRecord]):
             envelope=envelope,
         )
 
-    def _files(self, pattern: str) -> list[Path]:
-        return sorted(self.path.glob(pattern))
+    def compress(self) -> None:
+        """Put Parquet files in the place of the Arrow streams of a trial that has ended."""
+        reports = {report.worker: report for report in self._read_reports()}
+        for path in self.path.glob("requests*.arrow"):
+            report = reports.get(int(path.stem.partition("-")[2] or 0))
+            if report is not None:  # without it the names of the request classes are not known
+                notes = RowNotes(request_classes=report.request_classes, clock_offset_ns=report.clock_offset_ns)
+                compress(path, shown_rows(notes))
+        for path in (*self.path.glob("tokens*.arrow"), *self.path.glob("samples.arrow")):
+            compress(path, lambda table: table)
 
     def live(self, now_ns: int) -> Live | None:
         """The trial's progress by what its load processes have reported so far."""
         return live_of(list(self._load_reports()), now_ns)
 
     def _load_reports(self) -> Iterator[LoadReport]:
-        for path in self._files("load*.json"):
+        yield from map(report_to_master_time, self._read_reports())
+
+    def _read_reports(self) -> Iterator[LoadReport]:
+        for path in sorted(self.path.glob("load*.json")):
             try:
-                yield report_to_master_time(msgspec.json.decode(path.read_bytes(), type=LoadReport))
+                yield msgspec.json.decode(path.read_bytes(), type=LoadReport)
             except msgspec.DecodeError:
                 continue  # its absence is what the lost-worker check looks for
 
@@ -143,6 +158,12 @@ class RunDir(RunFolder[RunRecord, TrialDir]):
         """Everything measured in one trial, as far as it can be read."""
         point = plan.point(trial.point)
         return self.trial(trial, point).data(plan, trial, point, read_envelope(self.envelope))
+
+
+def _start_failure(record: TrialRecord, plan: Plan) -> str | None:
+    """Why the trial's target could not be started; None where it was, or where the trial was interrupted."""
+    started = record.target_url is not None or plan.in_process or record.failure == "interrupted"
+    return None if started else record.failure
 
 
 def _concatenate(shards: list[object]) -> object:

@@ -14,6 +14,7 @@ import msgspec
 
 from harness.clock import NS_PER_S
 from harness.record.arrow_stream import ArrowStream, read_batches
+from harness.record.parquet.parquet_file import SUFFIX, whole_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,9 +101,14 @@ class SampleWriter:
 
 
 def read_samples(path: Path) -> pa.Table:
-    """All whole batches of `samples.arrow`; a truncated tail is left out. Raises OSError where there is no file."""
+    """All samples of `samples.parquet`; of `samples.arrow` all whole batches, without a truncated tail.
+
+    Raises OSError where there is no file.
+    """
     import pyarrow as pa
 
+    if path.suffix == SUFFIX:
+        return whole_table(path, sample_schema())
     batches, _ = read_batches(path)
     return pa.Table.from_batches(batches, schema=sample_schema())
 

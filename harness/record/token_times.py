@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from harness.record.arrow_stream import ArrowStream, read_batches
+from harness.record.parquet.parquet_file import SUFFIX, whole_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,8 +100,10 @@ def to_batch(streams: Sequence[TokenTimes], worker: int) -> pa.RecordBatch:
 
 
 def read_tokens(path: Path) -> pa.Table:
-    """The streams of a file, up to its last whole record batch."""
+    """The streams of a file; of an Arrow stream up to its last whole record batch."""
     import pyarrow as pa
 
+    if path.suffix == SUFFIX:
+        return whole_table(path, token_schema())
     batches, _ = read_batches(path)
     return pa.Table.from_batches(batches, schema=token_schema())

@@ -30,6 +30,7 @@ class TrialData:
     tokens: pa.Table | None = None  # `harness.record.token_times.token_schema()`; None where answers were not streamed
     reports: tuple[LoadReport, ...] = ()
     failure: str | None = None  # why the trial did not end in order, in words
+    start_failure: str | None = None  # why the target could not be started
     target_died: bool = False
     isolated: bool = True  # target and load each had cores of their own
     in_process: bool = False  # the model lives in the load process

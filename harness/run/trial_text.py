@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
 def point_text(point: Point) -> str:
     """`batch_size=4, 32 users`."""
-    words = [setting_text(point.setting)] if point.setting else []
+    return ", ".join(filter(None, (setting_text(point.setting), load_text(point))))
+
+
+def load_text(point: Point) -> str:
+    """`32 users`, or `poisson 100/s`."""
     if isinstance(point.arrivals, Closed):
-        words.append(f"{point.arrivals.users} user{'s' if point.arrivals.users > 1 else ''}")
-    else:
-        rate = getattr(point.arrivals, "rate_rps", None)
-        words.append(f"{type(point.arrivals).__name__.lower()}{f' {rate:g}/s' if rate else ''}")
-    return ", ".join(words)
+        return f"{point.arrivals.users} user{'s' if point.arrivals.users > 1 else ''}"
+    rate = getattr(point.arrivals, "rate_rps", None)
+    return f"{type(point.arrivals).__name__.lower()}{f' {rate:g}/s' if rate else ''}"
 
 
 def result_text(metrics: TrialMetrics) -> str:

@@ -32,6 +32,9 @@ class Codec(Protocol):
     def require_answer(self, body: bytes) -> None:
         """Raises WireError, in the server's words where it has some, where a body holds no answer, right or wrong."""
 
+    def readable(self, body: bytes) -> bytes:
+        """The body of a response in the form in which conditions read it: a message as JSON. Raises WireError."""
+
     def describe(self, status: int, body: bytes) -> str:
         """One line for people that says why a response is no success."""
 
@@ -44,6 +47,10 @@ class HttpCodec:
         said = failure_in(body)
         if said is not None:
             raise WireError(said)
+
+    def readable(self, body: bytes) -> bytes:
+        """The body as it is."""
+        return body
 
     def describe(self, status: int, body: bytes) -> str:
         """The status, with the error message of the body where it has one."""

@@ -6,11 +6,17 @@ from typing import TYPE_CHECKING
 
 from harness.errors import UserError, unknown_name
 from harness.wire.grpc.codec import GRPC
+from harness.wire.grpc.own_service import OWN_SERVICE
 from harness.wire.http import plain_json
 from harness.wire.http.chat_completions import OPENAI
 from harness.wire.http.open_inference import HTTP_BINARY, HTTP_JSON
 from harness.wire.http.raw_bodies import BODY, HTTP, BodyCodec
 from harness.wire.http.tf_serving import TFS
+from harness.wire.language.anthropic_messages import ANTHROPIC
+from harness.wire.language.completions import COMPLETIONS
+from harness.wire.language.embeddings import EMBEDDINGS
+from harness.wire.language.openai_responses import RESPONSES
+from harness.wire.language.rerank import RERANK
 from harness.wire.protocol import AUTO, WireProtocol
 
 if TYPE_CHECKING:
@@ -22,10 +28,10 @@ if TYPE_CHECKING:
     from harness.wire.payload_bank import BankMeta
     from harness.wire.server_url import ServerUrl
 
+PAYLOADS = (HTTP_JSON, HTTP_BINARY, GRPC, TFS, HTTP, OWN_SERVICE)
+TEXTS = (OPENAI, COMPLETIONS, RESPONSES, ANTHROPIC, EMBEDDINGS, RERANK)
 # In the order in which a server is asked which of them it speaks.
-PROTOCOLS: dict[str, WireProtocol] = {
-    protocol.name: protocol for protocol in (HTTP_JSON, HTTP_BINARY, GRPC, TFS, OPENAI, HTTP)
-}
+PROTOCOLS: dict[str, WireProtocol] = {protocol.name: protocol for protocol in (*PAYLOADS, *TEXTS)}
 # Protocols whose name holds a form, by the prefix of the name.
 FAMILIES: dict[str, Callable[[str], WireProtocol]] = {plain_json.PREFIX: plain_json.protocol_of}
 
@@ -68,7 +74,7 @@ def make_codec(name: str, url: ServerUrl, meta: BankMeta) -> Codec:
             f"{protocol.name}: it carries conversations; choose a scenario that has some, such as scenarios/agent.py",
             subject="protocol",
         )
-    if meta.datatype != BODY:
+    if meta.datatype != BODY or protocol is OWN_SERVICE:
         return protocol.make_codec(url, meta)
     if protocol.post_path is None:
         able = [each.name for each in PROTOCOLS.values() if each.post_path]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.errors import UserError
-from harness.wire.bounded_http import NoResponseError, exchange
+from harness.wire.bounded_http import OK, BoundedResponse, NoResponseError, exchange
 from harness.wire.codec import WireError
 from harness.wire.failure_text import body_text, quoted
+from harness.wire.grpc.call import call_once
+from harness.wire.grpc.http2 import Code
+from harness.wire.grpc.own_service import OWN_SERVICE
 from harness.wire.http.raw_bodies import HTTP
 from harness.wire.own.expectation import SUCCESSES
 from harness.wire.own.expectation_text import expectation_of
@@ -72,18 +75,16 @@ def read_meta(url: str, model: str, protocol: str, access: Access | None = None)
 def ask_once(url: str, protocol: str, bank: Bank, expect: str = "") -> None:
     """Send the first payload, so that a server that refuses it does so once and not ten thousand times.
 
-    Nothing is sent over gRPC, whose metadata are typed. Raises UserError where the payload is refused, where the
-    response does not have as many numbers as the bank expects, and where it cannot be what the user expects of any.
+    Nothing is sent to a model over gRPC, whose metadata are typed. Raises UserError where the payload is refused, where
+    the response does not have as many numbers as the bank expects, and where it cannot be what the user expects of any.
     """
-    if find_protocol(protocol).transport is not Transport.HTTP:
+    found = find_protocol(protocol)
+    if found.transport is Transport.GRPC and found is not OWN_SERVICE:
         return
     server = parse_url(url)
     codec = make_codec(protocol, server, bank.meta)
     request = codec.encode(bank.inputs[0])
-    try:
-        response = exchange(server, request, timeout_s=FIRST_TIMEOUT_S, limit_bytes=FIRST_LIMIT_BYTES)
-    except NoResponseError as error:
-        raise UserError(f"{url}: the first request got no response ({error}); is this its port?", "server") from error
+    response = _call(server, request) if found is OWN_SERVICE else _exchange(server, request)
     expectation = expectation_of(expect, bank.meta.request)
     if response.status not in (expectation.statuses if expectation else SUCCESSES):
         reason = codec.describe(response.status, _without_secrets(response.body, server))
@@ -91,10 +92,27 @@ def ask_once(url: str, protocol: str, bank: Bank, expect: str = "") -> None:
         raise UserError(f"{url}: {_first(bank, request)} was refused ({reason}); {_advice(bank)}", "server")
     if len(bank.expected):
         _check_size(url, codec, response.body, bank)
-    if expectation:
-        _check_fields(url, expectation, response.body)
-    elif bank.meta.request:
+    if expectation and response.status in SUCCESSES:
+        _check_fields(url, codec, expectation, response.body)
+    elif bank.meta.request and not expectation:
         _check_answer(url, codec, response.body)
+
+
+def _exchange(server: ServerUrl, request: bytes) -> BoundedResponse:
+    try:
+        return exchange(server, request, timeout_s=FIRST_TIMEOUT_S, limit_bytes=FIRST_LIMIT_BYTES)
+    except NoResponseError as error:
+        raise UserError(
+            f"{server}: the first request got no response ({error}); is this its port?", "server"
+        ) from error
+
+
+def _call(server: ServerUrl, request: bytes) -> BoundedResponse:
+    """The response to a call over gRPC; status 0 where it failed."""
+    response = call_once(server, request, FIRST_TIMEOUT_S)
+    if response.code == Code.OK:
+        return BoundedResponse(OK, response.message)
+    return BoundedResponse(0, f"{Code(response.code).name}: {response.detail}".encode())
 
 
 def _without_secrets(body: bytes, server: ServerUrl) -> bytes:
@@ -108,6 +126,8 @@ def _first(bank: Bank, request: bytes) -> str:
     """The first request, in words."""
     if bank.meta.request is None:
         return f"the first request of {bank.meta.model}"
+    if bank.meta.request.descriptors:
+        return f"the first call of {bank.meta.request.method}"
     method, path, *_ = request.split(b" ", 2)
     return f"the first request ({method.decode()} {path.decode()})"
 
@@ -121,11 +141,15 @@ def _advice(bank: Bank) -> str:
     return "check the URL, --method, --header and the body"
 
 
-def _check_fields(url: str, expectation: Expectation, body: bytes) -> None:
+def _check_fields(url: str, codec: Codec, expectation: Expectation, body: bytes) -> None:
     """Raise UserError where a condition is about a value that the first response does not have at all."""
-    if missing := expectation.missing(body):
+    try:
+        text = codec.readable(body)
+    except WireError as error:
+        raise UserError(f"{url}: the first response cannot be read ({error})", "server") from error
+    if missing := expectation.missing(text):
         raise UserError(
-            f"the first response has another form: {missing}; {url} answered {body_text(body)}", "expectation"
+            f"the first response has another form: {missing}; {url} answered {body_text(text)}", "expectation"
         )
 
 

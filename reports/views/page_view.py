@@ -16,7 +16,7 @@ from reports.views.points_table import Table, points_table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.judge.metrics import PointMetrics, Recommendation, RunResult
+    from harness.judge.metrics import PointMetrics, Recommendation, RunResult, StreamMetrics
     from harness.plan.plan import Plan
     from harness.record.model_card import ModelCard
     from harness.training.metrics import TrainingResult
@@ -124,16 +124,24 @@ def _headline(point: PointMetrics, recommendation: Recommendation) -> Iterator[H
         value, interval = units.estimate(point.goodput_rps)
         yield HeadlineFigure("Goodput", value, "req/s", _notes(interval))
     if point.stream is not None:
-        value, interval = units.estimate(point.stream.tokens_per_s)
-        yield HeadlineFigure("Tokens", value, "/s", _notes(interval))
-        for kind, p in (("ttft", 0.9), ("itl", 0.99)):
-            value, interval = units.milliseconds(getattr(point.stream, kind).at(p))
-            unit = "" if value == units.ABSENT else "ms"
-            yield HeadlineFigure(f"{units.percentile_name(p)} {kind.upper()}", value, unit, _notes(interval))
+        yield from _stream_headline(point.stream)
     if point.mean_batch is not None:
         yield HeadlineFigure("Mean batch", units.number(point.mean_batch), "requests")
     if point.usage.cpu_target_cores is not None:
         yield HeadlineFigure("CPU of the target", units.number(point.usage.cpu_target_cores, 2), "cores")
+
+
+def _stream_headline(stream: StreamMetrics) -> Iterator[HeadlineFigure]:
+    for name, rate in (("Tokens", stream.tokens_per_s), ("Results", stream.results_per_s)):
+        if rate is not None:
+            value, interval = units.estimate(rate)
+            yield HeadlineFigure(name, value, "/s", _notes(interval))
+    for kind, p in (("ttft", 0.9), ("itl", 0.99)):
+        latency = getattr(stream, kind)
+        if latency.count:
+            value, interval = units.milliseconds(latency.at(p))
+            unit = "" if value == units.ABSENT else "ms"
+            yield HeadlineFigure(f"{units.percentile_name(p)} {kind.upper()}", value, unit, _notes(interval))
 
 
 def _notes(*texts: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.judge.metrics import Quantile
 from reports import units
 from reports.charts.gallery import Drawing, against_load
 from reports.charts.xy import draw
@@ -29,22 +30,37 @@ KINDS = {"ttft": "Time to first token", "itl": "Inter-token latency", "tpot": "T
 def streams_table(points: Iterable[PointMetrics]) -> Table | None:
     """One row per point; None where no responses were streamed."""
     streamed = [(point, point.stream) for point in points if point.stream]
-    reasons = any(stream.ttfo for _, stream in streamed)
-    rows = tuple(tuple(_cells(point, stream, reasons)) for point, stream in streamed)
-    columns = (*_COLUMNS, "TTFO p50 ms") if reasons else _COLUMNS
-    return Table(columns, rows, text_columns=1) if rows else None
+    shown = [
+        (title, read) for title, read in _SOMETIMES.items() if any(read(stream) is not None for _, stream in streamed)
+    ]
+    rows = tuple((*_cells(point, stream), *(_cell(read(stream)) for _, read in shown)) for point, stream in streamed)
+    return Table((*_COLUMNS, *(title for title, _ in shown)), rows, text_columns=1) if rows else None
 
 
-def _cells(point: PointMetrics, stream: StreamMetrics, reasons: bool) -> Iterator[Cell]:
+def _cells(point: PointMetrics, stream: StreamMetrics) -> Iterator[Cell]:
     yield Cell(point_label(point), key=point_label(point), kind="point")
     for kind, p in (("ttft", 0.5), ("ttft", 0.9), ("ttft", 0.99), ("itl", 0.5), ("itl", 0.99), ("tpot", 0.5)):
         yield percentile_cell(getattr(stream, kind).at(p))
-    yield Cell(*units.estimate(stream.tokens_per_s), key=units.machine_number(stream.tokens_per_s.value))
+    yield _cell(stream.tokens_per_s)
     for number in (stream.in_flight, stream.prompt_tokens, stream.output_tokens):
         yield Cell(units.number(number), key=units.machine_number(number))
-    if reasons:  # the first output token, which is the first of all where there is no reasoning
-        quantile = (stream.ttfo or stream.ttft).at(0.5)
-        yield Cell(*units.milliseconds(quantile), key=units.machine_number(quantile.value_ms if quantile else None))
+
+
+def _cell(figure: Interval | Quantile | float | None) -> Cell:
+    if isinstance(figure, Quantile):
+        return percentile_cell(figure)
+    if figure is None or isinstance(figure, float):
+        return Cell(units.number(figure), key=units.machine_number(figure))
+    return Cell(*units.estimate(figure), key=units.machine_number(figure.value))
+
+
+# Columns that a run has where any of its points has the figure.
+_SOMETIMES: dict[str, Callable[[StreamMetrics], Interval | Quantile | float | None]] = {
+    "TTFO p50 ms": lambda stream: stream.ttfo.at(0.5) if stream.ttfo else None,
+    "Results /s": lambda stream: stream.results_per_s,
+    "Prompt tokens /s": lambda stream: stream.prompt_tokens_per_s,
+    "Cached %": lambda stream: None if stream.cached_share is None else 100 * stream.cached_share,
+}
 
 
 def stream_charts(plan: Plan, lines: PointCurves) -> list[Drawing]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
+from harness.temporary_folder import temporary_folder
 from targets.engines.exports import exported
 from targets.engines.precision import FLOAT16, FLOAT32
 
@@ -30,7 +30,7 @@ def export_litert(model: keras.Model, to: Path, precision: str) -> None:
     """
     import tensorflow as tf
 
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder("litert") as folder:
         model.export(folder, verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         if precision != FLOAT32:

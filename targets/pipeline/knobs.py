@@ -9,6 +9,7 @@ REPLICAS = Knob(
     doc="Processes, each with the whole model (data parallel), on equal shares of the cores.",
     default=1,
     swept=(1, 2, 4),
+    tuned=(1, 2, 4),
     unit="processes",
     minimum=1,
     maximum=64,
@@ -28,6 +29,7 @@ DISPATCH = Knob(
     "distributes connections; queue: one process listens and gives batches to idle replicas.",
     default="port",
     swept=("port", "queue"),
+    tuned=("port", "queue"),
     choices=("port", "queue"),
 )
 CORES = Knob(

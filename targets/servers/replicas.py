@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import sys
-import tempfile
 import threading
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import RunError
 from harness.plan.knobs import Apply
+from harness.temporary_folder import temporary_folder
 from targets.cores import share_of
 from targets.servers.restarting_child import Launch, RestartingChild
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
+    from pathlib import Path
 
     from harness.child_process import Message
     from harness.plan.knobs import KnobSet, Setting
@@ -66,7 +67,7 @@ class Supervisor:
         """Serve until `stop`, SIGTERM or SIGINT; a second signal kills all replicas. Raises RunError."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        with tempfile.TemporaryDirectory(prefix="sweepspot-replicas-") as directory:
+        with temporary_folder("replicas") as directory:
             for index in range(self._count):
                 self._replicas.append(RestartingChild(partial(self._launch, sock, index, directory), self._on_message))
             for replica in self._replicas:
@@ -109,12 +110,12 @@ class Supervisor:
         for done in finished:
             done()
 
-    def _launch(self, sock: socket.socket, index: int, directory: str) -> Launch:
+    def _launch(self, sock: socket.socket, index: int, directory: Path) -> Launch:
         host, port = sock.getsockname()[:2]
         order = self._order
         argv = [sys.executable, "-m", "targets", order.target, "--host", host, "--port", str(port)]
         argv += ["--model", order.model, "--knobs", json.dumps(order.setting)]
-        argv += ["--replica", str(index), "--replica-dir", directory]
+        argv += ["--replica", str(index), "--replica-dir", str(directory)]
         if order.certificate is not None:
             argv += ["--tls-cert", str(order.certificate.chain), "--tls-key", str(order.certificate.key)]
         return Launch(argv, cores=share_of(index, self._count))

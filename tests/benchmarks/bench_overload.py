@@ -83,7 +83,7 @@ def open_loop(running, folder, best_rps):
 
 def refusals_ms(out):
     """From due to refused: the median and the 99th percentile."""
-    (rows,) = (read_rows(path) for path in out.glob("trials/*/requests.arrow"))
+    (rows,) = (read_rows(path) for path in out.glob("trials/*/requests.parquet"))
     refused = rows.filter(pc.equal(rows.column("outcome"), int(Outcome.REJECTED)))
     waited_ms = np.subtract(refused.column("done_ns").to_numpy(), refused.column("due_ns").to_numpy()) / 1e6
     p50, p99 = np.quantile(waited_ms, [0.5, 0.99], method="inverted_cdf")

@@ -1,4 +1,4 @@
-"""A target is one entry in a registry, and so is its knob: a package of its own brings both, and a sweep turns it."""
+"""A target, its knob and an arrival process are entries in registries: a package brings them, and a sweep uses them."""
 
 import csv
 import json
@@ -7,13 +7,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from harness.record.recorder import read_rows
 
 ROOT = Path(__file__).parents[2]
 
 PACKAGE = '''
-"""A target that multiplies by its knob `factor`, and whose model doubles."""
+"""A target that multiplies by its knob `factor`, and whose model doubles; and requests that are due in pairs."""
 
+import numpy as np
+
+from harness.plan.arrivals.open_loop import OpenProcess
 from harness.plan.knobs import Apply, Knob, KnobSet
 from harness.plan.target_spec import EmbeddedTarget
 
@@ -27,6 +33,14 @@ TARGETS = {
         command=("-m", "multiplier_server"),
     )
 }
+
+
+class Pairs(OpenProcess, frozen=True, kw_only=True, tag="pairs"):
+    rate_rps: float
+
+    def schedule(self, seed):
+        for number in range(10_000_000):
+            yield np.full(2, round(number * 2e9 / self.rate_rps))
 '''
 
 SERVER = """
@@ -90,7 +104,9 @@ def harness(tmp_path):
     metadata = tmp_path / "multiplier-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: multiplier\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[sweepspot.targets]\nmultiplier = multiplier:TARGETS\n")
+    (metadata / "entry_points.txt").write_text(
+        "[sweepspot.targets]\nmultiplier = multiplier:TARGETS\n[sweepspot.arrivals]\npairs = multiplier:Pairs\n"
+    )
     path = os.pathsep.join((str(tmp_path), str(ROOT)))
 
     def run(*words):
@@ -103,7 +119,7 @@ def harness(tmp_path):
 
 def test_its_knob_is_listed_and_swept(harness, tmp_path):
     listed = json.loads(harness("knobs", "multiplier", "--json").stdout)
-    words = ("--target", "multiplier", "--model", "doubler", "--concurrency", 2)
+    words = ("--target", "multiplier", "--model", "doubler", "--arrivals", "pairs", "--rate", 100)
 
     done = harness("sweep", "factor", *words, "--seconds", "0.5s", "--repeats", 1, "--out", tmp_path / "run")
 
@@ -115,3 +131,7 @@ def test_its_knob_is_listed_and_swept(harness, tmp_path):
     assert points["2"][1] == 0
     assert points["3"][0] == 0  # the live knob was turned: every prediction is wrong
     assert points["3"][1] > 20
+    (path, _) = sorted((tmp_path / "run").glob("trials/*/requests*.arrow"))
+    due_ns = read_rows(path)["due_ns"].to_numpy()
+    assert (np.diff(due_ns.reshape(-1, 2)) == 0).all()
+    assert (np.diff(due_ns[::2]) == 20_000_000).all()

@@ -117,4 +117,4 @@ def test_requests_of_locusts_own_clients_are_rows_too(tmp_path):
     for row in rows:
         assert 0 < row["done_ns"] - row["due_ns"] < 2_000_000_000
         assert row["first_byte_ns"] is None
-    assert set(reports[0]["errors"]) == {"HTTP 404", "wrong: CatchResponseError"}
+    assert set(reports[0]["errors"]) == {"HTTP 404", "a wrong response: not what I wanted"}

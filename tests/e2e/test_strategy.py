@@ -179,7 +179,8 @@ def test_what_a_killed_stage_loses_is_counted(tmp_path: Path) -> None:
     wait_for(lambda: any(path.stat().st_size > 0 for path in out.glob("trials/*/requests*.arrow")))
     os.kill(processes(run.pid, "targets.pipeline")[0].pid, signal.SIGKILL)
     said, _ = run.communicate(timeout=100)
-    assert run.returncode in (0, 4), said
+    # 7: it was not available for a part of the time, which depends on how soon the stage is back.
+    assert run.returncode in (0, 4, 7), said
     (point,) = csv.DictReader((out / "points.csv").open())
     lost = int(point["error"]) + int(point["rejected"])
     assert lost > 0

@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.record.parquet.parquet_file import present
+
 ROOT = Path(__file__).parents[2]
 SHORT = ("--seconds", "0.4", "--warmup", "0.1s", "--repeats", "1", "--concurrency", "2,4", "--timeout", "2s")
 
@@ -37,6 +39,11 @@ def wait_for(condition, seconds=60):
 
 def finished(run_dir):
     return sorted(path.parent.name for path in run_dir.glob("trials/*/trial.json"))
+
+
+def rows_of(run_dir, trial):
+    (path,) = present(run_dir / "trials" / trial, "requests")
+    return path.read_bytes()
 
 
 def descendants(process):
@@ -79,12 +86,12 @@ def test_a_killed_sweep_is_resumed_and_keeps_its_finished_trials(tmp_path):
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     wait_for(lambda: gone(children))
-    kept = {name: (out / "trials" / name / "requests.arrow").read_bytes() for name in finished(out)}
+    kept = {name: rows_of(out, name) for name in finished(out)}
 
     done = harness("sweep", "--resume", out)
     assert done.returncode in (0, 4), done.stderr
     assert len(finished(out)) == 6
-    assert all((out / "trials" / name / "requests.arrow").read_bytes() == rows for name, rows in kept.items())
+    assert all(rows_of(out, name) == rows for name, rows in kept.items())
     assert len(points(out)) == 6
 
 
@@ -253,7 +260,7 @@ def test_a_race_that_was_killed_goes_on_where_it_was(tmp_path):
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     wait_for(lambda: gone(children))
-    kept = {name: (out / "trials" / name / "requests.arrow").read_bytes() for name in finished(out)}
+    kept = {name: rows_of(out, name) for name in finished(out)}
 
     done = harness("sweep", "--resume", out, "--json")
     assert done.returncode in (0, 4, 8), done.stderr  # on a busy machine it may not be possible to say
@@ -261,7 +268,7 @@ def test_a_race_that_was_killed_goes_on_where_it_was(tmp_path):
     assert [trial["number"] for trial in plan["trials"]] == list(range(len(finished(out))))
     assert {trial["kind"] for trial in plan["trials"]} <= {"explore", "confirm"}
     assert {trial["point"] for trial in plan["trials"][:2]} == {0, 1}
-    assert all((out / "trials" / name / "requests.arrow").read_bytes() == rows for name, rows in kept.items())
+    assert all(rows_of(out, name) == rows for name, rows in kept.items())
     said = json.loads(done.stdout)["result"]["answer"]
     assert (said["more_seconds"] is not None) == (done.returncode == 8)
     assert said["best_point"] in (None, 0)  # 20 ms of delay cannot be the faster of two

@@ -131,7 +131,7 @@ def test_rows_of_another_host_come_back_on_our_clock(tmp_path, other_host):
     (report,) = [json.loads(path.read_text()) for path in out.glob("trials/*/load*.json")]
     assert report["final"]
     assert abs(report["clock_offset_ns"] + AHEAD_S * 1e9) <= report["clock_error_ns"] < 1e8
-    (file,) = out.glob("trials/*/requests*.arrow")
+    (file,) = out.glob("trials/*/requests*.parquet")
     rows = read_rows(file)
     assert rows.num_rows == report["rows_written"] > 300
     waited_ms = np.subtract(rows["done_ns"].to_numpy(), rows["due_ns"].to_numpy()) / 1e6

@@ -4,9 +4,10 @@ import subprocess
 import sys
 import threading
 
+import psutil
 import pytest
 
-from harness.child_process import MAX_LINE_BYTES, ControlChannel
+from harness.child_process import MAX_LINE_BYTES, ChildProcess, ControlChannel, run_to_end
 
 
 @pytest.fixture
@@ -75,3 +76,28 @@ def test_a_child_notices_that_its_parent_is_gone():
     finally:
         child.kill()
         child.wait()
+
+
+@pytest.mark.process
+def test_closing_a_child_ends_what_it_left_behind(tmp_path):
+    child = ChildProcess(["sh", "-c", "sleep 100 & echo $!"], log=tmp_path / "log")
+    assert child.wait(20) == 0
+    left = psutil.Process(int(child.output()))
+    assert left.is_running()
+    child.close()
+    assert left.wait(20) is None or not left.is_running()
+
+
+@pytest.mark.process
+def test_a_program_that_runs_too_long_is_killed_with_what_it_started(tmp_path):
+    script = f"sleep 100 & echo $! > {tmp_path / 'pid'}; wait"
+    with pytest.raises(subprocess.TimeoutExpired):
+        run_to_end(["sh", "-c", script], 1.0)
+    pid = int((tmp_path / "pid").read_text())
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.process
+def test_a_program_that_ends_has_its_output_and_its_code():
+    done = run_to_end(["sh", "-c", "printf 'a\\377b'; echo c >&2; exit 3"], 20)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "a\ufffdb", "c\n")

@@ -10,12 +10,12 @@ GROUPS = {
     "What to measure": (
         *("--target", "--model", "--scenario", "--protocol", "--reference", "--bank", "--shape", "--metrics"),
     ),
-    "Requests of your own": ("--method", "--body", "--form", "--data"),
+    "Requests of your own": ("--method", "--proto", "--body", "--form", "--data"),
     "How long and how often": (
         *("--budget", "--repeats", "--seconds", "--warmup", "--precision", "--max-seconds", "--seeds", "--seed"),
     ),
     "Load": (
-        *("--concurrency", *(option.flag for option in ARRIVALS), "--max-in-flight"),
+        *("--concurrency", *(option.flag for option in ARRIVALS), "--max-in-flight", "--locust"),
         *("--load-processes", "--workers", "--bind", "--isolate"),
     ),
     "What counts as good": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import click
 from harness.cli.parts.external_server_options import EXTERNAL_SERVER_OPTIONS
 from harness.cli.parts.option_types import DURATION, SEED, Address, Parsed, Share, SloType
 from harness.cli.parts.own_request_options import OWN_REQUEST_OPTIONS
+from harness.errors import UserError
 from harness.plan.load_options import ARRIVALS, CHAT, SETTINGS
 from harness.plan.scenario import find_scenario, read_scenario
 from harness.wire.credentials import HEADERS, TLS_CA, TOKEN_FILE, Access, own_headers, parse_header
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from harness.plan.load_options import LoadOption
 
 DEFAULT_SCENARIO = "predict"
+SET_BY_THE_PLAN = {  # arguments of Locust
+    *("-u", "--users", "-r", "--spawn-rate", "-t", "--run-time", "-H", "--host", "-f", "--locustfile", "--headless"),
+    *("--master", "--worker", "--processes", "--autostart", "--config", "--settings", "--stop-timeout", "-s"),
+}
 DEFAULT_SLO = "p99<50ms"
 STREAM_SLO = "ttft_p90<500ms,itl_p99<50ms"  # where requests are those of a language model
 
@@ -73,6 +79,20 @@ HEADER_OPTION = click.option(
     help="A header of every request; may be repeated. Give a secret as 'NAME: @FILE' or 'NAME: $VARIABLE' (quoted), so "
     "that it is not on the command line.",
 )
+
+
+def _parse_locust(text: str, flag: str) -> tuple[str, ...]:
+    """Arguments of Locust, as a shell would part them. Raises UserError for one that the plan sets."""
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise UserError(f"{flag} {text}: {error}; write it as in a shell") from error
+    for word in words:
+        if word.partition("=")[0] in SET_BY_THE_PLAN:
+            raise UserError(
+                f"{flag} {word}: the plan sets it; use --target, --concurrency, --seconds or --load-processes"
+            )
+    return words
 
 
 def _take_defaults(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -158,6 +178,14 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="BOUNDS",
         help="The latency limit, for example 'p99<50ms,errors<1%'; or none; if given, missing it is exit code 5. "
         f"[default: {DEFAULT_SLO}, of language models {STREAM_SLO}, not enforced]",
+    ),
+    click.option(
+        "--locust",
+        "locust_arguments",
+        type=Parsed(_parse_locust, "arguments"),
+        default=(),
+        metavar="ARGUMENTS",
+        help="Further arguments of Locust for a locustfile of your own, such as '--tags smoke' or its own options.",
     ),
     click.option(
         "--load-processes",

@@ -66,6 +66,7 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
         load_processes=given["load_processes"],
         remote_workers=_remote_workers(given),
         bind=given["bind"],
+        locust_arguments=given["locust_arguments"],
         seed=given["seed"],
         **external_server_fields(given),
     )
@@ -74,6 +75,7 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
         spec=spec,
         words=words,
         concurrency=concurrency,
+        users_given=was_given("concurrency"),
         kind=kind,
         arrivals=arrivals,
         max_seconds=_max_seconds(given),
@@ -95,6 +97,12 @@ def _read_files(settings: LoadSettings, arrivals: dict[str, Any]) -> None:
     Says the unit of a trace that is not in seconds. Raises UserError.
     """
     chat = settings.chat
+    if chat.prefix_share and chat.prompt_tokens is None:
+        raise UserError("--prefix-share: it is a share of --prompt-tokens; give that too")
+    sizes = {"--prompt-tokens": chat.prompt_tokens, "--prompt-words": chat.prompt_words, "--lengths": chat.lengths}
+    given = [flag for flag, value in sizes.items() if value is not None]
+    if len(given) > 1:
+        raise UserError(f"{given[0]}, {given[1]}: both set the lengths of prompts; leave one of them out")
     if chat.prompts:
         PromptBank.load(Path(chat.prompts))
     if chat.lengths:

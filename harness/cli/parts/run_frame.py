@@ -16,6 +16,7 @@ from harness.errors import ExitCode, RunError, SweepspotError, UserError
 from harness.judge.findings import Verdict
 from harness.judge.significance import Change
 from harness.record.run_folder import RunFolder
+from harness.temporary_folder import remove_orphaned_folders
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -98,6 +99,7 @@ class RunFrame(ABC, Generic[FolderT]):
         from harness.cli.parts.progress import listening
 
         self.folder.lock()
+        remove_orphaned_folders()
         _interruptions.clear()
         signal.signal(signal.SIGTERM, _interrupt)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -112,6 +114,7 @@ class RunFrame(ABC, Generic[FolderT]):
             if not _interruptions:
                 raise
             stopped = KeyboardInterrupt()  # a library has turned it into an exception of its own, as Arrow does
+        remove_orphaned_folders()  # of a target that was killed
         if isinstance(stopped, UserError) and not self.has_rows():
             self.folder.discard()
             raise stopped

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import resource
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.parts.open_files import require_open_files
+from harness.cli.parts.own_request_options import OF_OWN_REQUESTS
+from harness.cli.parts.plan_request import refuse_options
 from harness.cli.parts.run_frame import RunFrame, show_plan
 from harness.cpu_cores import plan_isolation
 from harness.errors import UserError, unknown_name
@@ -17,7 +20,9 @@ from harness.judge.trial_summaries import TrialSummaries
 from harness.measure.load.locust.workers.pairing import PAIRING, new_secret
 from harness.measure.load_command import worker_command
 from harness.measure.target.session import open_session
+from harness.plan.arrivals import Closed
 from harness.plan.make_plan import estimated_seconds, make_plan, model_of
+from harness.plan.option_text import names_of
 from harness.plan.scenario import read_scenario
 from harness.plan.target_spec import UrlTarget
 from harness.record.run_dir import RunDir
@@ -26,6 +31,8 @@ from harness.run.events import Note, progress_events
 from harness.run.paired_run import run_paired
 from harness.run.race_run import run_race
 from harness.run.sweep import SweepJob, run_sweep
+from harness.run.tune_plan import make_tune_plan
+from harness.run.tune_run import run_tune
 from harness.wire.protocols import chats
 
 if TYPE_CHECKING:
@@ -55,6 +62,26 @@ def run_or_plan(draft: Draft, given: dict[str, Any], *, gated: bool) -> int:
         document = {"plan": plan, "estimated_seconds": seconds}
         return show_plan(document, plan_text(plan, seconds), as_json=given["as_json"])
     run = ServingRun.begin(plan, out=given["out"], gated=gated and plan.slo is not None)
+    run.keep_envelope()
+    return run.measure(as_json=given["as_json"])
+
+
+def tune_or_plan(draft: Draft, given: dict[str, Any], *, gated: bool) -> int:
+    """Search for the best setting of the draft's target, or print what would be searched with --dry-run.
+
+    Returns the exit code. Raises UserError.
+    """
+    import msgspec
+
+    from reports.text.terminal_text import plan_text
+
+    draft = replace(draft, plan=msgspec.structs.replace(draft.plan, budget_seconds=given["budget"]))
+    plan = make_tune_plan(draft, _checked_scenario(draft), given["objective"])
+    require_open_files(plan, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    if given["dry_run"]:
+        document = {"plan": plan, "estimated_seconds": plan.budget_seconds}
+        return show_plan(document, plan_text(plan, plan.budget_seconds), as_json=given["as_json"])
+    run = ServingRun.begin(plan, out=given["out"], gated=gated)
     run.keep_envelope()
     return run.measure(as_json=given["as_json"])
 
@@ -94,7 +121,9 @@ class ServingRun(RunFrame[RunDir]):
                 listener(Note(f"they ask for the pairing secret, which is in no file: {secret}"))
             on_point = partial(append_point, self.folder.path, plan)
             job = SweepJob(plan, self.folder, session, isolation, listener, on_point, self._summaries)
-            if plan.pairing is not None:
+            if plan.tune is not None:
+                run_tune(job, lambda longer: self._keep(plan=longer))
+            elif plan.pairing is not None:
                 run_paired(job, lambda longer: self._keep(plan=longer))
             elif plan.capacity:
                 run_capacity(job, lambda longer: self._keep(plan=longer))
@@ -147,14 +176,31 @@ class ServingRun(RunFrame[RunDir]):
 
 def checked_plan(draft: Draft) -> Plan:
     """The plan of a draft. Raises UserError where it cannot be run here."""
+    plan = make_plan(draft, _checked_scenario(draft))
+    require_open_files(plan, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    return plan
+
+
+def _checked_scenario(draft: Draft) -> Scenario:
+    """The draft's scenario, which its target can serve. Raises UserError."""
     scenario = read_scenario(draft.plan.scenario)
     _refuse_what_cannot_talk(draft, scenario)
+    _refuse_what_users_do_not_take(draft, scenario)
     model = model_of(draft, scenario)
     if draft.spec.models and model not in draft.spec.models:
         raise unknown_name(f"model of {draft.plan.target}", model, draft.spec.models)
-    plan = make_plan(draft, scenario)
-    require_open_files(plan, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-    return plan
+    return scenario
+
+
+def _refuse_what_users_do_not_take(draft: Draft, scenario: Scenario) -> None:
+    """Raise UserError for options without effect on users that make requests of their own."""
+    plan, path = draft.plan, draft.plan.scenario
+    if not scenario.own_requests:
+        return
+    if plan.capacity or (draft.kind and draft.kind != Closed.__struct_config__.tag) or "rate" in names_of(draft.words):
+        raise UserError(f"--scenario {path}: its users send when their tasks do, at no rate of ours; sweep concurrency")
+    own = (*OF_OWN_REQUESTS, "expect", "payloads", "reference", "shape", "protocol", "check", "tolerance", "think_time")
+    refuse_options(own, f"the tasks in {path} make and check their requests themselves")
 
 
 def _refuse_what_cannot_talk(draft: Draft, scenario: Scenario) -> None:

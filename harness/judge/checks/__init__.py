@@ -67,6 +67,8 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     streams.undercounted,
     streams.off_length,
     streams.several_tokens,
+    streams.off_prompt,
+    streams.warm_cache,
     target.saturated,
     machine.not_isolated,
     machine.steal,

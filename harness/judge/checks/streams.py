@@ -16,7 +16,11 @@ UNSTREAMED = FindingKind("unstreamed", "Nothing was streamed")
 UNDERCOUNTED = FindingKind("undercounted", "The server counts too few tokens")
 OFF_LENGTH = FindingKind("off_length", "Responses do not have the requested length")
 SEVERAL_TOKENS = FindingKind("several_tokens", "A piece holds several tokens")
+OFF_PROMPT = FindingKind("off_prompt", "Prompts do not have the requested length")
+WARM_CACHE = FindingKind("warm_cache", "The prefix cache was warm")
 FEW = 0.05  # of the responses
+FEW_PROMPTS = 0.01
+WARM = 0.02  # of the prompts' tokens
 SEVERAL = 1.5  # tokens in a piece
 
 
@@ -55,6 +59,33 @@ def off_length(case: TrialCase) -> Finding | None:
     )
     remedy = "Settings whose responses differ in length cannot be compared. If they may differ, use --ignore-eos off."
     return finding(OFF_LENGTH, Verdict.DEGRADED, text, remedy, share=share)
+
+
+def off_prompt(case: TrialCase) -> Finding | None:
+    """By the server's count prompts are longer or shorter than they were made to be."""
+    share = _shape_figure(case, "off_prompt")
+    if share is None or share <= FEW_PROMPTS:
+        return None
+    tokens = case.metrics.stream.prompt_tokens if case.metrics.stream else None
+    text = (
+        f"By the server's count {percent(share)} of the prompts do not have the requested number of tokens; they have "
+        f"{tokens or 0:.1f} on average."
+    )
+    remedy = "Its tokenizer joins words, or it changes prompts. Lengths of prompts are approximate here."
+    return finding(OFF_PROMPT, Verdict.DEGRADED, text, remedy, share=share)
+
+
+def warm_cache(case: TrialCase) -> Finding | None:
+    """The server had tokens of prompts in its prefix cache that this load has not sent before."""
+    share = _shape_figure(case, "unasked_cached")
+    if share is None or share <= WARM:
+        return None
+    text = (
+        f"{percent(share)} of the prompts' tokens were in the server's prefix cache though nobody asked for that: its "
+        "TTFT is shorter than that of new prompts."
+    )
+    remedy = "Prompts were sent more than once (--prompts), or by a run before. --prompt-tokens makes new ones."
+    return finding(WARM_CACHE, Verdict.DEGRADED, text, remedy, share=share)
 
 
 def several_tokens(case: TrialCase) -> Finding | None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     Index = NDArray[np.intp]
 
+TEMPLATE_TOKENS = 64  # that prompts may have in common where they were not counted beforehand
+_PROMPT = ("prompt_tokens", "asked_prompt_tokens")
 OFF_LENGTH = 0.05  # answers may differ by that share of the length that was asked for, and always by one token
 _WORKER_BITS = 40  # a worker's running numbers stay below 2^40
 _NOTHING = np.empty(0, np.int64)
@@ -76,11 +78,33 @@ def stream_shape(tokens: StreamTokens, good: RowColumns) -> StreamShape:
     usage, asked = good["usage_tokens"], good["asked_tokens"]
     room = np.maximum(1, OFF_LENGTH * asked)
     return StreamShape(
-        tokens_per_piece=float(output_tokens.sum() / pieces.sum()) if pieces.size else None,
-        unstreamed=_share(~tokens.streamed(streams), output_tokens > 1),
+        tokens_per_piece=float(output_tokens.sum() / pieces.sum())
+        if (good["first_token_ns"] != ABSENT).any()
+        else None,
+        unstreamed=_share(~tokens.streamed(streams), (output_tokens > 1) & (good["first_token_ns"] != ABSENT)),
         undercounted=_share(usage < pieces, usage != ABSENT),
-        off_length=_share(np.abs(output_tokens - asked) > room, asked != ABSENT),
+        off_prompt=_share(good["prompt_tokens"] != good["asked_prompt_tokens"], _known(good, _PROMPT)),
+        unasked_cached=_unasked_cached(good),
+        off_length=_share(np.abs(output_tokens - asked) > room, (asked != ABSENT) & (output_tokens != ABSENT)),
     )
+
+
+def _unasked_cached(good: RowColumns) -> float | None:
+    """Of the tokens of prompts: what the server had in its cache beyond what the load itself had sent before.
+
+    A prompt of which nothing is known may share a template with the others.
+    """
+    rows = good.where(_known(good, ("prompt_tokens", "cached_tokens")))
+    if not len(rows):
+        return None
+    prompt, shared = rows["prompt_tokens"], rows["shared_tokens"]
+    expected = np.where(shared == ABSENT, TEMPLATE_TOKENS, shared)
+    return float(np.maximum(rows["cached_tokens"] - expected, 0).sum() / max(1, prompt.sum()))
+
+
+def _known(rows: RowColumns, names: tuple[str, ...]) -> Mask:
+    known: Mask = np.logical_and.reduce([rows[name] != ABSENT for name in names])
+    return known
 
 
 def _share(found: Mask, known: Mask) -> float | None:

@@ -8,7 +8,7 @@ gaps ended: neighbours share the steps of the server, which the intervals allow 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from harness.judge.slo_check import QUANTILES
 from harness.judge.stats.durations import Durations
 from harness.judge.stats.mean_intervals import BATCHES
 from harness.judge.stats.quantiles import nearest_rank
+from harness.judge.stats.run_noise import PRIOR_NOISE
 from harness.plan.slo import STREAM_KINDS
 from harness.record.rows import ABSENT, Outcome
 
@@ -32,12 +33,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from harness.judge.interval import Interval
     from harness.judge.numbers.run_noises import RunNoises
     from harness.judge.numbers.throughput import Rates
     from harness.judge.numbers.trial_rows import RowColumns, TrialRows
+    from harness.judge.stats.run_noise import RunNoise
     from harness.plan.slo import Bound, Slo
     from harness.record.rows import Column, Mask, Window
     from harness.record.trial_data import TrialData
+
+
+class StreamRates(NamedTuple):
+    """Events per second (batches,) of one trial; None where the server counts none of them."""
+
+    tokens: Rates | None
+    prompt_tokens: Rates | None
+    results: Rates | None
 
 
 @dataclass(frozen=True)
@@ -47,13 +58,14 @@ class StreamSample:
     ttft: Durations
     itl: Durations
     tpot: Durations
-    token_rates: Rates
+    rates: StreamRates
     prompt_tokens: float | None
     output_tokens: float | None
     in_flight: float
     good: int
     parts_ms: dict[str, float]
     shape: StreamShape
+    cached_share: float | None = None
     ttfo: Durations | None = None  # None: every answer begins with its first piece
     metrics: StreamMetrics = field(init=False)
 
@@ -62,7 +74,10 @@ class StreamSample:
             ttft=pooled_latency([self.ttft]),
             itl=pooled_latency([self.itl]),
             tpot=pooled_latency([self.tpot]),
-            tokens_per_s=pooled_rate([self.token_rates]),
+            tokens_per_s=_pooled(self.rates.tokens),
+            prompt_tokens_per_s=_pooled(self.rates.prompt_tokens),
+            results_per_s=_pooled(self.rates.results),
+            cached_share=self.cached_share,
             prompt_tokens=self.prompt_tokens,
             output_tokens=self.output_tokens,
             in_flight=self.in_flight,
@@ -83,7 +98,8 @@ def stream_sample(evidence: TrialData, trial: TrialRows) -> StreamSample | None:
         ttft=_until_first(trial.judged, "first_token_ns"),
         itl=_itl(tokens, good, still_open),
         tpot=_tpot(tokens, good),
-        token_rates=_token_rates(tokens, trial, good),
+        rates=_rates(tokens, trial, good),
+        cached_share=_cached_share(good),
         prompt_tokens=_mean(good["prompt_tokens"]),
         output_tokens=_mean(good["output_tokens"]),
         in_flight=_in_flight(trial.everything, trial.window),
@@ -101,10 +117,14 @@ def pooled_streams(samples: Sequence[StreamSample], noises: RunNoises) -> Stream
     latencies = {
         kind: pooled_latency([getattr(sample, kind) for sample in samples], noises.of(kind)) for kind in STREAM_KINDS
     }
+    noise = noises.of(THROUGHPUT)
     reasons = any(sample.ttfo for sample in samples)
     return StreamMetrics(
         **latencies,
-        tokens_per_s=pooled_rate([sample.token_rates for sample in samples], noises.of(THROUGHPUT)),
+        tokens_per_s=_pooled(*(sample.rates.tokens for sample in samples), noise=noise),
+        prompt_tokens_per_s=_pooled(*(sample.rates.prompt_tokens for sample in samples), noise=noise),
+        results_per_s=_pooled(*(sample.rates.results for sample in samples), noise=noise),
+        cached_share=weighted([(sample.cached_share, sample.good) for sample in samples]),
         prompt_tokens=weighted([(sample.prompt_tokens, sample.good) for sample in samples]),
         output_tokens=weighted([(sample.output_tokens, sample.good) for sample in samples]),
         in_flight=sum(sample.in_flight for sample in samples) / len(samples),
@@ -191,6 +211,33 @@ def _tpot_ns(tokens: StreamTokens, rows: RowColumns) -> Column:
     return values_ns
 
 
+def _pooled(*rates: Rates | None, noise: RunNoise = PRIOR_NOISE) -> Interval | None:
+    known = [each for each in rates if each is not None]
+    return pooled_rate(known, noise) if known else None
+
+
+def _rates(tokens: StreamTokens, trial: TrialRows, good: RowColumns) -> StreamRates:
+    generates = not len(good) or bool((good["output_tokens"] != ABSENT).any())
+    return StreamRates(
+        tokens=_token_rates(tokens, trial, good) if generates else None,
+        prompt_tokens=_rate_per_answer(trial, good["prompt_tokens"]),
+        results=_rate_per_answer(trial, good["result_count"]),
+    )
+
+
+def _rate_per_answer(trial: TrialRows, counts: Column) -> Rates | None:
+    """Of good answers per second, times the mean of `counts`; None where that is not known."""
+    mean = _mean(counts)
+    return None if mean is None else trial.rates_rps() * mean
+
+
+def _cached_share(good: RowColumns) -> float | None:
+    """Of the tokens of prompts, where the server counts both."""
+    cached, prompt = good["cached_tokens"], good["prompt_tokens"]
+    known = (cached != ABSENT) & (prompt > 0)
+    return float(cached[known].sum() / prompt[known].sum()) if known.any() else None
+
+
 def _token_rates(tokens: StreamTokens, trial: TrialRows, good: RowColumns) -> Rates:
     """Tokens per second, without those of responses that failed; several in a piece by the server's own count."""
     streams = tokens.of(good)
@@ -210,6 +257,7 @@ def _in_flight(rows: RowColumns, window: Window) -> float:
 
 def _parts_ms(tokens: StreamTokens, good: RowColumns) -> dict[str, float]:
     """Means over good responses: from sent to the first token, and from that to the last."""
+    good = good.where(good["first_token_ns"] != ABSENT)
     if not len(good):
         return {}
     first_ns = good["first_token_ns"] - good["sent_ns"]

@@ -54,6 +54,7 @@ class BatchTrial:
     throughput_rps: float
     wait_ms: float
     response_ms: float
+    responses_ms: NDArray[np.float64]  # of all good requests, sorted
 
     @property
     def mean_rows(self) -> float:
@@ -130,4 +131,5 @@ def _trial(point: Point, trial: TrialRows | None) -> BatchTrial | None:
         throughput_rps=len(good) / trial.window.seconds,
         wait_ms=float(waits_ns.mean()) / NS_PER_MS,
         response_ms=float((told["done_ns"] - told["due_ns"]).mean()) / NS_PER_MS,
+        responses_ms=np.sort(good["done_ns"] - good["due_ns"]) / NS_PER_MS,
     )

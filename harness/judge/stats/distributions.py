@@ -26,3 +26,10 @@ def normal_quantile(p: float) -> float:
     from scipy.special import ndtri
 
     return float(ndtri(p))
+
+
+def gamma_quantile(p: float, shape: float) -> float:
+    """The `p`-quantile of the gamma distribution with `shape` and scale 1; its mean is `shape`."""
+    from scipy.special import gammaincinv
+
+    return float(gammaincinv(shape, p))

@@ -21,7 +21,7 @@ from harness.measure.load.payloads.client_preprocessing import ClientPreprocesso
 from harness.measure.load.payloads.payload_sets import PayloadSet, mixed_order, response_reader
 from harness.measure.load.payloads.request_classes import places_of
 from harness.measure.load.user_schedule import UserSchedule
-from harness.plan.arrivals import Closed, Users, stripe, user_events
+from harness.plan.arrivals import Closed, Shape, Users, stripe, user_events
 from harness.plan.request_mix import CHAT, RequestClass
 from harness.plan.target_spec import InProcessTarget, find_named
 from harness.wire.credentials import Access
@@ -50,8 +50,9 @@ def assemble(settings: TrialLoad, host: str, original: Callable[[str, str], Any]
     else:
         load, engine = _assemble_payloads(settings, host, original)
     arrivals = settings.arrivals
-    if isinstance(arrivals, Closed):
-        load.attach(engine, ClosedLoop(engine, load.phases, round(arrivals.think_time_s * NS_PER_S)))
+    if isinstance(arrivals, Closed | Shape):
+        think_s = arrivals.think_time_s if isinstance(arrivals, Closed) else 0.0
+        load.attach(engine, ClosedLoop(engine, load.phases, round(think_s * NS_PER_S)))
     elif isinstance(arrivals, Users):
         load.attach(engine, _user_schedule(arrivals, settings, engine, load))
     else:

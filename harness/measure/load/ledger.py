@@ -46,6 +46,12 @@ class ObservedRequest:
     size_bytes: int
     start_ns: int
     done_ns: int
+    checked: bool = False  # its task has looked into the response
+
+    @classmethod
+    def aborted(cls, start_ns: int, now_ns: int) -> ObservedRequest:
+        """A request that has no response now, at the end."""
+        return cls(Outcome.ABORTED, "still open at the end", ABSENT, 0, start_ns, now_ns)
 
 
 class Ledger:
@@ -135,8 +141,9 @@ class Ledger:
         self.scheduled += 1
         self.sent += 1
         self.ended[seen.outcome] += 1
+        self.checked += seen.checked
         if seen.error:
-            _count(self.observed_errors, seen.error)
+            _count(self.observed_errors, self._hidden(seen.error))
         known = {
             "due_ns": seen.start_ns,
             "sent_ns": seen.start_ns,
@@ -145,7 +152,7 @@ class Ledger:
             "payload": place,
             "status": seen.status,
             "outcome": int(seen.outcome),
-            "checked": 0,
+            "checked": int(seen.checked),
         }
         self._add(*(known.get(name, ABSENT) for name in NOTED))
         self._row += 1

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from harness.measure.load.connections.connection import Connection
     from harness.measure.load.engine import Engine
     from harness.measure.load.phases import Phases
-    from harness.plan.arrivals import Offsets
+    from harness.plan.arrivals.open_loop import Offsets
 
 
 class OpenLoop:

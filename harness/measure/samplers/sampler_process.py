@@ -65,6 +65,7 @@ class SamplerProcess:
         if self._process is None or self._control is None:
             return
         self._control.send({"stop": True})
+        self._process.wake()
         if self._process.wait(STOP_TIMEOUT_S) is None:
             self._process.kill()
         if code := self._process.exit_code:

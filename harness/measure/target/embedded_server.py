@@ -127,6 +127,7 @@ class EmbeddedServer:
         if self._control is not None:
             self._control.send({"stop": True})
         if self._process is not None:
+            self._process.wake()
             if self._process.wait(timeout_s) is None:
                 self._process.terminate(timeout_s)
             self._process.close()

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from harness.measure.target.first_requests import Accepted
     from harness.measure.target.statistics_reader import StatisticsReader
     from harness.plan.knobs import Setting
     from harness.record.model_card import ModelCard
-    from harness.wire.language.first_request import Accepted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,6 @@ the model's own name where this project has a model of that name); random number
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,25 +13,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from harness.errors import UserError
-from harness.measure.target.own_requests import own_bank
+from harness.measure.target.own_requests import own_bank, service_bank
 from harness.measure.target.payload_file import BODIES, read_arrays, read_bodies
 from harness.measure.target.prepared_model import prepare_bank
 from harness.plan.target_spec import project_targets
+from harness.temporary_folder import OwnedFolder
+from harness.wire.grpc.own_service import OWN_SERVICE
 from harness.wire.http.raw_bodies import BODY, HTTP
-from harness.wire.language.first_request import ask_first
 from harness.wire.own.expectation_text import expectation_of
 from harness.wire.own.own_request import OwnRequest
 from harness.wire.payload_bank import FREE, Bank, BankMeta, random_bank
 from harness.wire.protocols import chats, find_protocol
 from harness.wire.server_probe import ask_once, read_meta
-from harness.wire.server_url import parse_url
 from harness.wire.tensors import held, json_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.plan.plan import Plan
-    from harness.wire.language.first_request import Accepted
 
 
 NONE = OwnRequest()
@@ -50,9 +48,8 @@ class ExternalPayloads:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._folder = tempfile.TemporaryDirectory(prefix="sweepspot-payloads-")
+        self._folder = OwnedFolder("payloads")
         self._made: dict[tuple[str, str, str], BankFile] = {}
-        self._accepted: dict[tuple[str, str, str], Accepted] = {}
 
     def bank_for(self, url: str, protocol: str, model: str, given: Path | None = None) -> BankFile:
         """The bank for `model`; `given` is the bank of a recipe's reference model. Raises UserError.
@@ -66,27 +63,15 @@ class ExternalPayloads:
             named = self._plan.payloads or self._plan.reference
             bank = Bank.load(given) if given and not named else external_bank(self._choice(url, protocol, model))
             ask_once(url, protocol, bank, self._plan.load.expect)
-            path = Path(self._folder.name) / f"{len(self._made)}.npz"
+            path = self._folder.path / f"{len(self._made)}.npz"
             bank.save(path)
             expected = expectation_of(self._plan.load.expect, bank.meta.request)
             self._made[key] = BankFile(path, known=bool(len(bank.expected)) or expected is not None)
         return self._made[key]
 
-    def accepted_by(self, url: str, protocol: str, model: str) -> Accepted | None:
-        """The fields that the server of a language model takes, which one request finds out; None for payloads.
-
-        Raises UserError.
-        """
-        if not chats(protocol):
-            return None
-        key = url, protocol, model
-        if key not in self._accepted:
-            self._accepted[key] = ask_first(parse_url(url), protocol, model, self._plan.load.chat)
-        return self._accepted[key]
-
     def close(self) -> None:
         """Remove the files."""
-        self._folder.cleanup()
+        self._folder.remove()
 
     def _choice(self, url: str, protocol: str, model: str) -> PayloadChoice:
         plan = self._plan
@@ -123,9 +108,13 @@ class PayloadChoice:
 def external_bank(choice: PayloadChoice) -> Bank:
     """The bank that was chosen, without expected predictions where there are none. Raises UserError."""
     if choice.file.endswith(BODIES):
-        return read_bodies(Path(choice.file), choice.model, choice.request.method or "POST")
+        method = choice.request.method or "POST"
+        bodies = read_bodies(Path(choice.file), choice.model, method)
+        return bodies if choice.protocol != OWN_SERVICE.name else service_bank(bodies, choice.request, choice.url)
     if choice.protocol == HTTP.name and not choice.file and not choice.reference:
         return own_bank(choice.request, choice.expect, choice.model)
+    if choice.protocol == OWN_SERVICE.name:
+        return service_bank(own_bank(choice.request, choice.expect, choice.model), choice.request, choice.url)
     return _fitting(_array_bank(choice), choice.protocol)
 
 

@@ -5,19 +5,25 @@ from __future__ import annotations
 import glob
 import mimetypes
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 import numpy as np
 import orjson
 
 from harness.errors import UserError
 from harness.measure.target.data_rows import read_rows
 from harness.wire.failure_text import quoted
+from harness.wire.grpc.own_service import message_of
+from harness.wire.grpc.reflection import reflected
+from harness.wire.grpc.service_description import compiled, unary_method
 from harness.wire.http.raw_bodies import BODY
 from harness.wire.own.expectation_text import parse_expectation
 from harness.wire.own.request_form import JSON, RequestForm
 from harness.wire.payload_bank import FREE, Bank, BankMeta
+from harness.wire.server_url import parse_url
 from harness.wire.tolerance import OF_DATATYPE
 
 if TYPE_CHECKING:
@@ -74,6 +80,20 @@ def bank_of(bodies: list[bytes], form: RequestForm, model: str, beside: list[Row
         relative_tolerance=TOLERANCE.relative,
     )
     return Bank(meta, items, np.zeros(0, np.int64), np.zeros(0, np.float32), tuple(map(orjson.dumps, beside)))
+
+
+def service_bank(bank: Bank, request: OwnRequest, url: str) -> Bank:
+    """`bank`, whose items are JSON documents, with serialised messages of the gRPC method instead. Raises UserError."""
+    service, _, name = request.method.strip("/").rpartition("/")
+    if not service or not name:
+        raise UserError("--method: name a method of the service as package.Service/Method")
+    descriptors = compiled(request.proto) if request.proto else reflected(parse_url(url), service)
+    method = unary_method(descriptors, request.method)
+    items = tuple(np.frombuffer(message_of(method, item.tobytes()), dtype=np.uint8) for item in bank.inputs)
+    form = msgspec.structs.replace(
+        bank.meta.request or RequestForm(), method=request.method.strip("/"), descriptors=descriptors
+    )
+    return replace(bank, inputs=items, meta=msgspec.structs.replace(bank.meta, request=form))
 
 
 def _bodies_of(request: OwnRequest, row: Row) -> Iterator[Body]:

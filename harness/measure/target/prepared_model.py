@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.child_process import run_to_end
 from harness.errors import RunError, UserError
 
 PREPARE_TIMEOUT_S = 900.0
@@ -33,7 +34,7 @@ def prepare_model(model: str, form: str = "") -> ModelFiles:
     """`model` with its bank, and as a file in `form` ("keras", "onnx"). Raises as `prepare_bank`."""
     argv = [sys.executable, "-m", "harness", "prepare", model, "--json", *(("--format", form) if form else ())]
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=PREPARE_TIMEOUT_S, check=False)
+        done = run_to_end(argv, PREPARE_TIMEOUT_S)
     except subprocess.TimeoutExpired as error:
         raise RunError(f"preparing {model} took over {PREPARE_TIMEOUT_S:.0f} s and was stopped") from error
     if done.returncode != 0:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -35,7 +34,7 @@ ASK_TIMEOUT_S = 2.0
 
 
 class RecipeServer:
-    """One start of a recipe's server, in its own process group. It gets SIGTERM when this process dies.
+    """One start of a recipe's server, in its own process group. It ends when this process does, even by kill -9.
 
     Args:
         recipe: says how it is started.
@@ -124,10 +123,9 @@ class RecipeServer:
         }
 
     def _spawn(self, argv: list[str], env: dict[str, str]) -> ChildProcess:
-        guard = shutil.which("setpriv")  # ends the server where this process is killed and cannot
         try:
             return ChildProcess(
-                [guard, "--pdeathsig", "TERM", *argv] if guard else argv,
+                argv,
                 log=self._log,
                 cores=self._cores,
                 cwd=self._recipe.folder / self._recipe.directory,
@@ -164,6 +162,7 @@ class RecipeServer:
         """Ask it to end, then kill its whole process group. Does nothing where it was not started."""
         process, order = self._process, self._recipe.stop
         if process is not None:
+            process.wake()
             process.signal(getattr(signal, order.signal))
             process.wait(order.timeout_s)
             process.kill()  # and whatever it started and left behind

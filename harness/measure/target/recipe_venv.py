@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from harness.child_process import run_to_end
 from harness.errors import RunError, UserError
 from harness.files import cache_folder
 
@@ -72,7 +72,7 @@ def _file(recipe: ServerRecipe, name: str) -> Path:
 
 
 def _run(argv: list[str], recipe: ServerRecipe) -> None:
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False)
+    done = run_to_end(argv, INSTALL_TIMEOUT_S)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise RunError(f"installing {recipe.name} failed: {last}")

@@ -10,6 +10,7 @@ from harness.errors import UserError
 from harness.measure.target.embedded_server import EmbeddedServer
 from harness.measure.target.endpoint import Endpoint
 from harness.measure.target.external_payloads import ExternalPayloads
+from harness.measure.target.first_requests import FirstRequests
 from harness.measure.target.prepared_model import prepare_bank
 from harness.measure.target.recipe_server import RecipeServer
 from harness.measure.target.statistics_reader import find_statistics_reader
@@ -112,6 +113,8 @@ class ManagedTargetSession:
         self._server: EmbeddedServer | RecipeServer | None = None
         self._setting: Setting = {}
         self._payloads = ExternalPayloads(plan) if isinstance(target, RecipeTarget) else None
+        self._first = FirstRequests(plan.load.chat)
+        self._asks_tokens = plan.load.chat.needs_vocabulary  # an embedded target takes all other fields of ours
         self._metrics_url = plan.metrics
         self._statistics_reader: StatisticsReader | None = None
         self.cards: dict[str, ModelCard] = {}
@@ -149,8 +152,9 @@ class ManagedTargetSession:
         spoken = settle_protocol(AUTO, ready.url, self._model) if spoken == AUTO else spoken
         url, bank, known = ready.url_for(spoken), ready.bank, True
         accepted = None
+        if self._payloads is not None or self._asks_tokens:
+            accepted = self._first.accepted_by(url, spoken, self._model)
         if self._payloads is not None:
-            accepted = self._payloads.accepted_by(url, spoken, self._model)
             bank, known = self._payloads.bank_for(url, spoken, self._model, ready.bank)
             # Some servers have no statistics before their first response, which the payloads have just asked for.
             metrics_url = self._metrics_url or ready.metrics_url or ""
@@ -286,9 +290,10 @@ class UrlSession:
         if any(chats(spoken) and not chats(name) for name, spoken in self._spoken.items()):
             raise UserError(f"--target {target.url}: it carries conversations; add --scenario agent")
         self._payloads = ExternalPayloads(plan)
+        self._first = FirstRequests(plan.load.chat)
         for protocol in self._spoken.values():
             for model in plan.models:
-                self._payloads.accepted_by(self._url, protocol, model)
+                self._first.accepted_by(self._url, protocol, model)
                 self._payloads.bank_for(self._url, protocol, model)
         # Some servers have no statistics before their first response.
         self._statistics_reader = find_statistics_reader(target.url, plan.model, plan.metrics)
@@ -304,7 +309,7 @@ class UrlSession:
             protocol=spoken,
             setting=request.setting,
             known=bank.known,
-            accepted=self._payloads.accepted_by(self._url, spoken, request.model),
+            accepted=self._first.accepted_by(self._url, spoken, request.model),
             statistics_reader=self._statistics_reader,
         )
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import orjson
 
 from harness.errors import UserError
 from harness.wire.codec import WireError
 from harness.wire.datatypes import DATATYPES
 from harness.wire.grpc.call import ask, request_of
 from harness.wire.grpc.messages import message
+from harness.wire.grpc.service_description import document_of
 from harness.wire.http.open_inference import as_rows
 from harness.wire.model_metadata import checked_meta, only_input, shapes_of
 from harness.wire.payload_bank import BankMeta
@@ -66,6 +68,15 @@ class OpenInferenceGrpcCodec:
         try:
             if not self._parse(body).outputs:
                 raise WireError("the response has no outputs")
+        except DecodeError as error:
+            raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
+
+    def readable(self, body: bytes) -> bytes:
+        """The response as JSON, with the names of the protocol's fields. Raises WireError."""
+        from google.protobuf.message import DecodeError
+
+        try:
+            return orjson.dumps(document_of(self._parse(body)))
         except DecodeError as error:
             raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
 

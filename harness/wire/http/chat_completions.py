@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from harness.wire.bounded_http import OK
-from harness.wire.failure_text import failure_of, quoted, short_text
+from harness.wire.failure_text import failure_of, short_text
 from harness.wire.language.api_url import api_url
+from harness.wire.language.finish_reasons import require_answer
 from harness.wire.language.output_stream import DONE, OutputStream, StreamError, no_event, refuse_failure
 from harness.wire.language.text_codec import TextCodec
 from harness.wire.model_metadata import ask
@@ -20,14 +20,6 @@ if TYPE_CHECKING:
 
     from harness.wire.language.text_codec import Message
     from harness.wire.server_url import ServerUrl
-
-# Finish reasons of a response that the server broke off: vLLM's abort, Azure's content_filter, OpenRouter's error,
-# DeepSeek's insufficient_system_resource, Gemini's SAFETY, Anthropic's refusal.
-_NO_ANSWER = re.compile(
-    "abort|cancel|error|fail|filter|safety|recitation|block|prohibited|spii|refusal|overload|timeout|time_out|"
-    "insufficient|malformed",
-    re.IGNORECASE,
-)
 
 
 class ChatCodec(TextCodec):
@@ -144,9 +136,7 @@ class ChatStream(OutputStream):
         if choice.error:
             raise StreamError(f"the stream says: {failure_of({'error': choice.error}) or short_text(choice.error)}")
         if choice.finish_reason:
-            if _NO_ANSWER.search(choice.finish_reason):
-                raise StreamError(f"the response ended with finish reason {quoted(choice.finish_reason)}")
-            self.finish = choice.finish_reason
+            self.finish = require_answer(choice.finish_reason)
 
     def _add(self, content: Any, now_ns: int) -> None:
         """Take a text, or a list of parts that may be texts or thoughts."""

@@ -35,14 +35,14 @@ MESSAGE = {"role": "user", "content": "Name a colour."}
 logger = logging.getLogger(__name__)
 
 
-class Accepted(NamedTuple):
+class TakenFields(NamedTuple):
     """What a server takes: the field for the number of output tokens, and the fields of ours that it refuses."""
 
     length_field: str
     left_out: tuple[str, ...]
 
 
-def ask_first(url: ServerUrl, protocol: str, model: str, options: GenerationOptions) -> Accepted:
+def ask_first(url: ServerUrl, protocol: str, model: str, options: GenerationOptions) -> TakenFields:
     """Send one short request, again without each field that the server refuses; what is left out is logged.
 
     A server that is busy (429, 503) is asked again, and taken as it is after a few times. Raises UserError, in the
@@ -74,7 +74,7 @@ def ask_first(url: ServerUrl, protocol: str, model: str, options: GenerationOpti
         else:
             left_out.append(refused)
             logger.warning("%s refuses %s, which is left out (%s)", url, refused, said)
-    return Accepted(length_field, tuple(left_out))
+    return TakenFields(length_field, tuple(left_out))
 
 
 def _response(url: ServerUrl, codec: TextCodec) -> BoundedResponse:

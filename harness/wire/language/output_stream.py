@@ -7,7 +7,7 @@ from array import array
 from typing import Any
 
 from harness.wire.bounded_json import JsonError, parse_json
-from harness.wire.failure_text import body_text, failure_of, quoted, short_text
+from harness.wire.failure_text import body_text, failure_in, failure_of, quoted, short_text
 from harness.wire.http.sse import SseError, SseParser
 
 ABSENT = -1
@@ -66,6 +66,11 @@ class OutputStream:
         return self.instants_ns[0] if self.streamed and self.instants_ns else ABSENT
 
     @property
+    def result_count(self) -> int:
+        """Number of results in the response, such as embeddings; ABSENT where it has output tokens instead."""
+        return ABSENT
+
+    @property
     def output_tokens(self) -> int:
         """Number of tokens in the response: the server's count, or that of the pieces where it has counted fewer."""
         return max(self.usage_tokens, len(self.instants_ns))
@@ -84,7 +89,7 @@ class OutputStream:
 
     def document(self, body: bytes, now_ns: int) -> None:
         """Read the whole body of a response that is one document, and arrived at `now_ns`. Raises StreamError."""
-        refuse_failure(body, None)
+        require_document(body)
         self._take(body, now_ns)
         del self.instants_ns[1:]
         self.answer_ns = ABSENT
@@ -151,6 +156,13 @@ def refuse_failure(event: bytes, error: object) -> None:
         raise StreamError(f"the stream holds an event that cannot be read: {reason}") from reason
     if said is not None:
         raise StreamError(f"the stream says: {said}")
+
+
+def require_document(body: bytes) -> None:
+    """Raises StreamError where a body that should be one document reports a failure, is a web page, or is empty."""
+    said = failure_in(body)
+    if said is not None:
+        raise StreamError(f"the response is no answer: {said}")
 
 
 def _failed(data: bytes) -> StreamError:

@@ -32,7 +32,9 @@ class TextCodec(HttpCodec):
     path: ClassVar[str]
     length_field: ClassVar[str] = "max_tokens"
     adaptable: ClassVar[tuple[str, ...]] = ("ignore_eos", "min_tokens", "temperature")
-    headers: ClassVar[str] = ""
+    converses: ClassVar[bool] = True  # whether a request may hold the turns before it
+    texts_in_request: ClassVar[int] = 1  # where the user gives no number
+    text_name: ClassVar[str] = ""  # what the results of a response are called; empty where output tokens are generated
 
     def __init__(self, url: ServerUrl, model: str, options: GenerationOptions) -> None:
         self.base = api_url(url)
@@ -51,6 +53,10 @@ class TextCodec(HttpCodec):
                 body["min_tokens"] = max_tokens
         return http_post(self.base, self.path, self._head, orjson.dumps(body))
 
+    def message_count(self, texts: int) -> int:
+        """The number of messages in a request about so many texts."""
+        return texts
+
     @abstractmethod
     def new_stream(self) -> OutputStream:
         """The reader of the next response."""
@@ -66,5 +72,8 @@ class TextCodec(HttpCodec):
     def _head_lines(self, url: ServerUrl) -> str:
         """Header lines besides those of every request."""
         del url
-        accepted = EVENTS if self.options.stream else DOCUMENT
-        return f"Content-Type: application/json\r\nAccept: {accepted}\r\n{self.headers}"
+        return f"Content-Type: application/json\r\nAccept: {self._accepted}\r\n"
+
+    @property
+    def _accepted(self) -> str:
+        return EVENTS if self.options.stream else DOCUMENT

@@ -15,10 +15,16 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 class OwnRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Texts may hold `{field}` of `data`; `@FILE` names a file. Without any of them there is no such request."""
 
-    method: str = ""  # empty: POST where there is a body, else GET
+    method: str = ""  # empty: POST where there is a body, else GET; of a gRPC service: package.Service/Method
+    proto: str = ""  # the file that describes a gRPC service; empty: the server is asked
     body: str = ""  # the body, or @FILE; @FILE may be a pattern such as @photos/*.jpg
     form: tuple[str, ...] = ()  # fields of a form: name=text or name=@FILE, which makes it multipart
     data: str = ""  # the file of rows that fill the fields: .csv, .jsonl, or a pattern of any other files
+
+    @property
+    def is_grpc(self) -> bool:
+        """Whether it is a call of a gRPC service."""
+        return bool(self.proto) or "/" in self.method
 
     @property
     def given(self) -> bool:
@@ -36,5 +42,6 @@ class OwnRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             self,
             body=there(self.body) if self.body.startswith("@") else self.body,
             form=tuple(there(part) if "=@" in part else part for part in self.form),
+            proto=str(folder / self.proto) if self.proto else "",
             data=str(folder / self.data) if self.data else "",
         )

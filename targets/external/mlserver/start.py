@@ -1,5 +1,6 @@
 """Writes MLServer's settings to a folder and replaces itself with MLServer."""
 
+import fcntl
 import json
 import os
 import sys
@@ -7,7 +8,11 @@ import tempfile
 from pathlib import Path
 
 env = os.environ
-folder = Path(tempfile.mkdtemp(prefix="mlserver-"))
+folder = Path(tempfile.mkdtemp(prefix="sweepspot-mlserver-"))
+# MLServer inherits the lock: once it is free, the folder belongs to nobody and a later run removes it.
+lock = os.open(folder / ".owner", os.O_CREAT | os.O_RDWR, 0o600)
+fcntl.flock(lock, fcntl.LOCK_EX)
+os.set_inheritable(lock, True)
 (folder / "settings.json").write_text(
     json.dumps(
         {

@@ -6,7 +6,6 @@ from scipy import stats
 
 from harness.errors import UserError
 from harness.plan.arrivals import (
-    BLOCK,
     Closed,
     Constant,
     Gamma,
@@ -20,6 +19,7 @@ from harness.plan.arrivals import (
     stripe,
     user_events,
 )
+from harness.plan.arrivals.open_loop import BLOCK
 from harness.plan.load_options import ARRIVALS, parse_stages, values_of
 from harness.plan.option_text import parse_seconds
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from harness.errors import UserError
+from harness.plan.arrivals import Closed, Shape
 from harness.plan.knobs import Apply, Knob, KnobSet
 from harness.plan.make_plan import Draft, make_plan, model_of, restart_count
 from harness.plan.plan import Plan
@@ -57,6 +58,48 @@ def test_its_model_and_knobs_count_where_the_user_says_nothing():
 
 def test_its_knobs_are_left_out_where_the_target_has_none_such():
     assert make_plan(draft(spec=PLAIN), TEXT).fixed == {}
+
+
+LOCUSTFILE = """
+from locust import HttpUser, LoadTestShape, task
+class Shopper(HttpUser):
+    @task
+    def go(self): self.client.get("/")
+"""
+SHAPE = """
+class Steps(LoadTestShape):
+    def tick(self): return (5, 5) if self.get_run_time() < 90 else None
+"""
+
+
+@pytest.mark.process
+def test_a_locustfile_of_others_declares_nothing_and_makes_its_own_requests(tmp_path):
+    (tmp_path / "shop.py").write_text(LOCUSTFILE)
+    scenario = read_scenario(str(tmp_path / "shop.py"))
+    assert (scenario.own_requests, scenario.model, scenario.shape) == (True, "shop", None)
+    (tmp_path / "none.py").write_text("import locust")
+    with pytest.raises(UserError, match="it has no user class"):
+        read_scenario(str(tmp_path / "none.py"))
+
+
+@pytest.mark.process
+def test_a_load_shape_says_how_long_it_lasts(tmp_path):
+    (tmp_path / "shape.py").write_text(LOCUSTFILE + SHAPE)
+    assert read_scenario(str(tmp_path / "shape.py")).shape == Shape(shape_s=90.0)
+    (tmp_path / "endless.py").write_text(LOCUSTFILE + SHAPE.replace("< 90", ">= 0"))
+    assert read_scenario(str(tmp_path / "endless.py")).shape == Shape()
+    (tmp_path / "asks.py").write_text(LOCUSTFILE + SHAPE.replace("get_run_time()", "runner.user_count"))
+    assert read_scenario(str(tmp_path / "asks.py")).shape == Shape()
+
+
+def test_a_load_shape_is_the_only_level_of_a_plan():
+    plan = make_plan(draft(), Scenario(shape=Shape(shape_s=90.0)))
+    assert [point.arrivals for point in plan.points] == [Shape(shape_s=90.0)]
+    assert plan.seconds == 90.0
+    asked = make_plan(draft("concurrency=1,2"), Scenario(shape=Shape(shape_s=90.0)))
+    assert [point.arrivals for point in asked.points] == [Closed(users=1), Closed(users=2)]
+    with pytest.raises(UserError, match=r"--seconds: the load shape in s\.py does not say when it ends"):
+        make_plan(draft(), Scenario(shape=Shape()))
 
 
 def test_a_target_without_its_model_serves_its_own():

@@ -94,3 +94,39 @@ def test_a_shipped_recipe_is_found_by_its_name(spec):
     assert Path(spec.recipe.path).parent.name == spec.name
     for knob in spec.knobs:
         assert [knob.check(value) for value in knob.swept] == list(knob.swept)
+
+
+def test_values_that_exclude_each_other_and_knobs_without_effect(tmp_path):
+    recipe = """
+name = "a"
+doc = "a"
+models = ["m"]
+command = ["a", "{batch}", "{wait}"]
+[ready]
+path = "/"
+[knobs.batch]
+doc = "rows"
+default = 1
+values = [1, 8]
+[knobs.wait]
+doc = "ms"
+default = 0
+values = [0, 5]
+needs = { batch = [8] }
+tune = false
+[[forbids]]
+setting = { batch = [8], wait = [5] }
+why = "a batch of 8 never waits"
+"""
+    path = tmp_path / "recipe.toml"
+    path.write_text(recipe)
+    knobs = load_recipe(path).knob_set()
+    assert knobs.conflict_in({"batch": 8, "wait": 5}) == "a batch of 8 never waits"
+    assert knobs.conflict_in({"batch": 8}) is None
+    assert knobs["batch"].tuned == (1, 8)
+    assert knobs["wait"].tuned == ()
+    assert not knobs.has_effect("wait", {"batch": 1})
+    assert knobs.has_effect("wait", {"batch": 8})
+    path.write_text(recipe.replace("batch = [8], wait", "bath = [8], wait"))
+    with pytest.raises(UserError, match="bath"):
+        load_recipe(path)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from harness.measure.load.chat.connection import StreamConnection, StreamTimeouts
 from harness.measure.load.chat.conversations import ConversationSource
 from harness.measure.load.chat.ledger import StreamLedger
+from harness.measure.load.chat.texts import TextMaker
 from harness.measure.load.connections.connection import resolve
 from harness.measure.load.engine import Engine
 from harness.measure.load.generator import Load
 from harness.measure.load.payloads.payload_sets import ResponseReader
 from harness.measure.load.payloads.response_check import PLAUSIBLE, RIGHT, WRONG
-from harness.plan.chat_shape import read_lengths
+from harness.plan.chat_shape import Length, read_lengths
 from harness.record.rows import ABSENT
 from harness.wire.credentials import Access
 from harness.wire.http.chat_completions import OPENAI
@@ -83,7 +84,11 @@ def assemble_chat(settings: TrialLoad, host: str, original: Callable[[str, str],
     chat = settings.chat
     codec = make_text_codec(settings.protocol if chats(settings.protocol) else OPENAI.name, url, settings.model, chat)
     pairs = read_lengths(Path(settings.chat.lengths), "--lengths") if settings.chat.lengths else []
-    source = ConversationSource(bank, settings.chat, pairs, settings.seed, settings.worker)
+    texts = TextMaker(bank, chat, unique=not prompts_file)
+    source = ConversationSource(texts, len(bank.prompts), chat, pairs, settings.seed, settings.worker)
+    if not codec.converses:
+        wanted = chat.texts or Length(low=codec.texts_in_request, high=codec.texts_in_request)
+        source.send_texts(lambda rng: codec.message_count(wanted.draw(rng)))
     prompts = PromptSet(settings.classes[0], codec, bank)
     reader = ResponseReader(continuation_check(bank, settings.check), codec.describe)
     load = Load(settings, [prompts], reader, StreamLedger)

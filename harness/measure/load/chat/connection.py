@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_S
+from harness.measure.load.chat.conversations import Turn
 from harness.measure.load.chat.parser import StreamParser
 from harness.measure.load.connections.connection import Connection
 from harness.measure.load.engine import Timeouts
@@ -23,7 +24,7 @@ class StreamConnection(Connection):
 
     edge_triggered = False  # a response comes in many pieces: reading until EAGAIN would double the calls
     resends_when_reused = True  # llama.cpp closes after each stream, though its response says that it does not
-    __slots__ = ("_codec", "_conversation", "_is_reusable", "_source", "asked_tokens", "opening", "stream")
+    __slots__ = ("_codec", "_conversation", "_is_reusable", "_source", "stream", "turn")
 
     def __init__(
         self,
@@ -37,8 +38,7 @@ class StreamConnection(Connection):
         self._codec = codec
         self._conversation: Conversation | None = None
         self.stream: OutputStream = codec.new_stream()
-        self.asked_tokens = ABSENT  # of a response that is to have exactly that length
-        self.opening = False  # the request is the first turn of its conversation
+        self.turn = Turn([], ABSENT, ABSENT, opening=False)
         self._is_reusable = True  # the server has not closed this connection after a whole response
         super().__init__(address, listener, {}, user)
 
@@ -48,14 +48,17 @@ class StreamConnection(Connection):
         conversation = self._conversation
         if conversation is not None and not self.stream.whole:
             conversation = None
-        if conversation is None or not conversation.goes_on(self.stream.text):
+        if conversation is None or not conversation.goes_on(self.stream):
             conversation = self._conversation = self._source.open()
-        turn = conversation.next_turn()
+        turn = self.turn = conversation.next_turn()
         self.payload = turn.payload
-        self.opening = turn.opening
-        self.asked_tokens = turn.max_tokens if self._codec.ignores_eos else ABSENT
         self.stream = self._codec.new_stream()
         super().begin(self._codec.encode(turn.messages, turn.max_tokens), due_ns)
+
+    @property
+    def asked_tokens(self) -> int:
+        """The length that the response is to have exactly; ABSENT where the model may end its turn."""
+        return self.turn.max_tokens if self._codec.ignores_eos else ABSENT
 
     def _finish(self, response: HttpResponse, now_ns: int) -> None:
         super()._finish(response if self._is_reusable else response._replace(keep_alive=False), now_ns)

@@ -6,14 +6,19 @@ from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from harness.measure.load.payloads.payload_sets import payload_order
+from harness.plan.chat_shape import Length
+from harness.record.rows import ABSENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
+    from harness.measure.load.chat.texts import TextMaker
     from harness.plan.chat_shape import ChatShape
+    from harness.wire.language.output_stream import OutputStream
     from harness.wire.language.text_codec import Message
-    from harness.wire.prompt_bank import PromptBank
 
 
 class Turn(NamedTuple):
@@ -23,73 +28,83 @@ class Turn(NamedTuple):
     max_tokens: int
     payload: int  # the number of the prompt that the conversation began with
     opening: bool  # it holds that prompt and nothing else
+    prompt_tokens: int = ABSENT  # that the whole prompt is to have; ABSENT where that is not known
+    shared_tokens: int = ABSENT  # of those, what the load has sent before: the common prefix, or the turns before
 
 
 class ConversationSource:
-    """Opens conversations, each with its own random sequence: the same seed gives the same messages.
+    """Opens conversations, each with its own random sequence: the same seed and salt give the same messages.
 
     Lengths from a trace are used in the order of the requests.
     """
 
-    def __init__(
-        self, bank: PromptBank, shape: ChatShape, pairs: list[tuple[int, int]], seed: int, worker: int = 0
+    def __init__(  # noqa: PLR0917  (what the sequence depends on)
+        self, texts: TextMaker, prompts: int, shape: ChatShape, pairs: list[tuple[int, int]], seed: int, worker: int = 0
     ) -> None:
-        self._bank = bank
+        self.texts = texts
         self._shape = shape
         self._pairs = pairs
         self._seed = f"{seed}/{worker}"
-        self._order = payload_order(len(bank.prompts), seed, worker)
+        self._message_count: Callable[[Random], int] = lambda _rng: 1
+        self._order = payload_order(prompts, seed, worker)
         self._numbers = count()
         self._requests = count()
 
     def open(self) -> Conversation:
         """A new conversation."""
-        rng = Random(f"{self._seed}/{next(self._numbers)}")  # noqa: S311  (prompts are no secret)
-        return Conversation(self, self._shape.turns.draw(rng), next(self._order), rng)
+        number = next(self._numbers)
+        rng = Random(f"{self._seed}/{number}")  # noqa: S311  (prompts are no secret)
+        words = Random(f"{self._shape.salt}/{self._seed}/{number}")  # noqa: S311
+        return Conversation(self, self._shape.turns.draw(rng), next(self._order), (rng, words))
 
     def sizes(self, rng: Random) -> tuple[int | None, int]:
-        """The words of the next message (None: a prompt as it is), and the tokens that its response may have."""
+        """The size of the next message (None: a prompt as it is), and the tokens that its response may have."""
         if self._pairs:
             return self._pairs[next(self._requests) % len(self._pairs)]
-        words = self._shape.prompt_words
-        return None if words is None else words.draw(rng), self._shape.output_tokens.draw(rng)
+        size = self._shape.prompt_tokens or self._shape.prompt_words
+        return None if size is None else size.draw(rng), self._shape.output_tokens.draw(rng)
 
-    def line(self, number: int) -> str:
-        """A prompt of the bank."""
-        return self._bank.prompts[number % len(self._bank.prompts)]
+    def send_texts(self, count: Callable[[Random], int]) -> None:
+        """Let each request hold `count(rng)` texts of a user, and none of the turns before it."""
+        self._message_count = count
+        self._shape = msgspec.structs.replace(self._shape, turns=Length(low=1, high=1))
+
+    def message_count(self, rng: Random) -> int:
+        """How many messages a user sends in one turn."""
+        return self._message_count(rng)
 
 
 class Conversation:
     """The messages so far, and the number of turns that are left."""
 
-    def __init__(self, source: ConversationSource, turns: int, payload: int, rng: Random) -> None:
+    def __init__(self, source: ConversationSource, turns: int, payload: int, rngs: tuple[Random, Random]) -> None:
         self._source = source
         self._left = turns
         self._payload = payload
-        self._rng = rng
+        self._rng, self._words = rngs
         self._messages: list[Message] = []
+        self._context_tokens = ABSENT  # of the turns before, by the server's count
 
-    def goes_on(self, response: str) -> bool:
+    def goes_on(self, response: OutputStream) -> bool:
         """Append the response to the last turn. Returns whether another turn follows."""
         if self._left:
-            self._messages.append({"role": "assistant", "content": response})
+            self._messages.append({"role": "assistant", "content": response.text})
+            known = response.prompt_tokens != ABSENT
+            self._context_tokens = response.prompt_tokens + response.output_tokens if known else ABSENT
         return self._left > 0
 
     def next_turn(self) -> Turn:
         """The user's next message, after all messages before it."""
-        words, max_tokens = self._source.sizes(self._rng)
-        first = not self._messages
-        line = self._payload if first else self._rng.randrange(1 << 30)
-        text = self._source.line(line) if words is None else " ".join(self._words(line, words))
-        self._messages.append({"role": "user", "content": text})
+        size, max_tokens = self._source.sizes(self._rng)
+        opens = not self._messages
+        asked, shared = ABSENT, self._context_tokens
+        wanted = self._source.message_count(self._rng)
+        if opens:
+            messages, asked, shared = self._source.texts.opening(self._payload, size, self._words)
+            self._messages += messages
+            asked = asked if wanted == 1 else ABSENT
+        for _ in range(wanted - opens):
+            text = self._source.texts.following(self._rng.randrange(1 << 30), size, self._words)
+            self._messages.append({"role": "user", "content": text})
         self._left -= 1
-        return Turn(list(self._messages), max_tokens, self._payload, first and words is None)
-
-    def _words(self, line: int, count_wanted: int) -> Iterator[str]:
-        """`count_wanted` words, from one prompt after the other."""
-        given = 0
-        while given < count_wanted:
-            for word in self._source.line(line).split()[: count_wanted - given]:
-                given += 1
-                yield word
-            line += 1
+        return Turn(list(self._messages), max_tokens, self._payload, opens and size is None, asked, shared)

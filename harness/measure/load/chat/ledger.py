@@ -10,6 +10,7 @@ from harness.measure.load.payloads.response_check import unchecked
 from harness.record.token_times import TokenRecorder, TokenTimes
 
 if TYPE_CHECKING:
+    from harness.measure.load.chat.conversations import Turn
     from harness.measure.load.connections.connection import Connection
     from harness.measure.load.payloads.payload_sets import ResponseReader
     from harness.measure.load.payloads.response_check import Check
@@ -29,8 +30,8 @@ class StreamLedger(Ledger):
         super().__init__(recorder, reader, places, phases, worker)
         name = recorder.path.name.replace("requests", "tokens")
         self._tokens = TokenRecorder(recorder.path.with_name(name), worker)
-        # row since the last `take`, running number, stream, length that was asked for
-        self._streams: list[tuple[int, int, OutputStream, int]] = []
+        # row since the last `take`, running number, stream, length that was asked for, turn
+        self._streams: list[tuple[int, int, OutputStream, int, Turn]] = []
         self._unwritten: list[TokenTimes] = []
 
     def open(self) -> None:
@@ -43,7 +44,7 @@ class StreamLedger(Ledger):
     ) -> int:
         """Record a whole stream, or an error response. Only responses to opening prompts can be checked."""
         self._note(connection)
-        if isinstance(connection, StreamConnection) and not connection.opening:
+        if isinstance(connection, StreamConnection) and not connection.turn.opening:
             check = unchecked
         return super().responded(connection, response, done_ns, check)
 
@@ -56,13 +57,17 @@ class StreamLedger(Ledger):
         """The rows since the last `take`, with the token counts and first-token times of their streams."""
         streams, self._streams = self._streams, []
         rows = super().take()
-        for row, request, stream, asked_tokens in streams:
+        for row, request, stream, asked_tokens, turn in streams:
             rows["first_token_ns"][row] = stream.first_ns
             rows["prompt_tokens"][row] = stream.prompt_tokens
             rows["first_answer_ns"][row] = stream.answer_ns
             rows["output_tokens"][row] = stream.output_tokens
             rows["usage_tokens"][row] = stream.usage_tokens
             rows["asked_tokens"][row] = asked_tokens
+            rows["asked_prompt_tokens"][row] = turn.prompt_tokens
+            rows["shared_tokens"][row] = turn.shared_tokens
+            rows["cached_tokens"][row] = stream.cached_tokens
+            rows["result_count"][row] = stream.result_count
             self._unwritten.append(TokenTimes(request, stream.instants_ns))
         return rows
 
@@ -86,4 +91,4 @@ class StreamLedger(Ledger):
             self._disbelieve(connection.stream.disbelieved)
         if connection.stream.instants_ns:
             number = self.recorder.rows_added
-            self._streams.append((self._row, number, connection.stream, connection.asked_tokens))
+            self._streams.append((self._row, number, connection.stream, connection.asked_tokens, connection.turn))

@@ -7,6 +7,7 @@ credentials.
 
 from __future__ import annotations
 
+import importlib
 import os
 import resource
 import sys
@@ -33,6 +34,8 @@ def main() -> None:
     # Only now, because Locust reads variables while it is imported.
     from locust import argument_parser
     from locust.main import main as locust_main
+
+    importlib.import_module("harness.measure.load.locust.listeners")  # a locustfile need not import `harness.users`
 
     names += [file for file in ("locust.conf", "~/.locust.conf") if os.path.isfile(os.path.expanduser(file))]  # noqa: PTH111, PTH113  (Path raises where there is no home)
     if names:

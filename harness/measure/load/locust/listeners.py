@@ -14,8 +14,10 @@ from harness.measure.load.locust.current_run import play, role_in
 from harness.measure.load.locust.master import Local, Master
 from harness.measure.load.locust.options import remember_token_file
 from harness.measure.load.locust.page_guard import guard_page
-from harness.measure.load.locust.workers.pairing import secure_sockets
+from harness.measure.load.locust.users.own_clients import join_clients
+from harness.measure.load.locust.workers.pairing import forks_workers, secure_sockets
 from harness.measure.load.locust.workers.worker import Worker
+from harness.process_guard import forks_die_with_this
 
 if TYPE_CHECKING:
     from locust.env import Environment
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from harness.measure.load.locust.role import Role
 
 
+join_clients()
+if forks_workers(sys.argv):
+    forks_die_with_this()
 secure_sockets(sys.argv)  # before Locust makes a runner, which opens its socket
 
 

@@ -10,6 +10,8 @@ import gevent
 
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import ExitCode
+from harness.measure.load.ledger import ObservedRequest
+from harness.measure.load.locust.open_elsewhere import OpenElsewhere
 from harness.measure.load.locust.statistics_feed import StatisticsFeed
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ class LoadRun:
 
     def __init__(self, environment: Environment, load: Load) -> None:
         self.ended = False
+        self.elsewhere = OpenElsewhere()
         self._environment = environment
         self.load = load
         self._feed = StatisticsFeed(environment, load.classes.keys)
@@ -87,12 +90,16 @@ class LoadRun:
         self._ending = True
         load = self.load
         load.stop_reason = load.stop_reason or reason
-        load.phases.end(monotonic_ns())
+        end_ns = monotonic_ns()
+        load.phases.end(end_ns)
         load.loop.stop()
         limit_s = load.settings.timeout_s + 1.0 if drain_s is None else drain_s
         deadline_ns = monotonic_ns() + round(limit_s * NS_PER_S)
-        while load.engine.in_flight and monotonic_ns() < deadline_ns:
+        while (load.engine.in_flight or self.elsewhere.before(end_ns)) and monotonic_ns() < deadline_ns:
             gevent.sleep(STEP_S)
+        for request in self.elsewhere.before(end_ns):
+            aborted = ObservedRequest.aborted(request.start_ns, monotonic_ns())
+            load.ledger.observed(aborted, load.classes.place(request.name, request.method, fed=False))
         while self._flushing:
             gevent.sleep(0)
         self._watcher.stop()

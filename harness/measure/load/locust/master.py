@@ -91,6 +91,7 @@ class Local(Principal):
 
     def on_test_start(self) -> None:
         """Begin at once."""
+        super().on_test_start()
         if (load := self._load_or_fail()) is not None:
             self._begin(Orders(load=load))
 
@@ -115,6 +116,7 @@ class Master(Principal):
 
     def on_test_start(self) -> None:
         """Put the workers' orders into the options, which Locust sends to the workers with the users."""
+        super().on_test_start()
         load = self._load_or_fail()
         if load is None:
             return

@@ -12,14 +12,15 @@ import msgspec
 from harness.cpu_cores import pin, plan_isolation
 from harness.errors import UserError
 from harness.measure.load.locust.options import default_target, target_setting
+from harness.measure.target.first_requests import first_requests
 from harness.measure.target.prepared_model import prepare_bank
 from harness.measure.target.session import server_of
+from harness.plan.chat_shape import new_salt
 from harness.plan.request_mix import CHAT
 from harness.plan.scenario import DEFAULT_METHOD, EXPLAIN, EXPLAIN_METHOD
 from harness.plan.target_spec import InProcessTarget, find_named
 from harness.wire.credentials import Access
 from harness.wire.http.chat_completions import OPENAI
-from harness.wire.language.first_request import ask_first
 from harness.wire.protocol import AUTO
 from harness.wire.protocols import chats
 from harness.wire.server_probe import settle_protocol
@@ -61,10 +62,9 @@ def resolve_target(environment: Environment, load: TrialLoad) -> ResolvedTarget:
     if any(share.request_class.verb == CHAT for share in load.classes):
         protocol = load.protocol if chats(load.protocol) else OPENAI.name
         url = parse_url(environment.host, Access.find(Path(load.tls_ca) if load.tls_ca else None))
-        accepted = ask_first(url, protocol, load.model, load.chat)
-        return ResolvedTarget(
-            None, {"protocol": protocol, "chat": msgspec.structs.replace(load.chat, **accepted._asdict())}
-        )
+        accepted = first_requests(url, protocol, load.model, load.chat)
+        chat = msgspec.structs.replace(load.chat, **accepted._asdict(), salt=new_salt())
+        return ResolvedTarget(None, {"protocol": protocol, "chat": chat})
     bank = load.bank
     if bank is None and load.check != "off":
         logger.info("Preparing the payloads of %s", load.model)

@@ -48,6 +48,7 @@ class Role:
 
     def on_test_start(self) -> None:
         """A test begins; Locust starts the users next."""
+        self._spawned = False
 
     def on_spawning_complete(self) -> None:
         """Locust has started all users."""
@@ -99,7 +100,6 @@ class Role:
         self.stop("it could not begin")
 
     def _begin(self, orders: Orders) -> None:
-        self._spawned = False
         self._try_to_begin(orders)
         self.begun.set()
 
@@ -120,6 +120,8 @@ class Role:
         load.clock = self._clock()
         if not isinstance(orders.load.arrivals, Closed):
             self.run.start_arrivals(self._on_own_clock(orders.origin_ns))
+        elif self._spawned:  # Locust did not wait for the orders' files
+            self.run.all_users_are_there()
 
     def _clock(self) -> ClockOffset | None:
         """The offset from this machine's clock to the master's: SAME without a master, None while it is not known."""

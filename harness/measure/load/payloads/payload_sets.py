@@ -100,7 +100,8 @@ def _check_of(payloads: PayloadSet, seed: int) -> Check:
     known = Checker(payloads.codec, payloads.bank, payloads.check, seed).check if len(payloads.bank.expected) else None
     if payloads.expectation is None:
         return known or AnswerCheck(payloads.codec, len(payloads.bank.inputs), seed).check
-    return ExpectationCheck(payloads.expectation, payloads.bank, payloads.check, seed, known).check
+    checked = ExpectationCheck(payloads.expectation, payloads.bank, payloads.codec, payloads.check, seed)
+    return checked.followed_by(known) if known else checked.check
 
 
 def checks_of(sets: Sequence[object]) -> tuple[Tolerance | None, float | None]:

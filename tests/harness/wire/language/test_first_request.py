@@ -5,7 +5,7 @@ import json
 import pytest
 
 from harness.errors import UserError
-from harness.wire.language.first_request import Accepted, ask_first
+from harness.wire.language.first_request import TakenFields, ask_first
 from harness.wire.language.generation_options import GenerationOptions
 from harness.wire.server_url import parse_url
 from tests.harness.measure.load.conftest import ScriptedServer
@@ -60,10 +60,10 @@ def test_a_field_that_is_refused_is_left_out_or_sent_by_its_other_name(ask, fiel
     accepted, bodies = ask(lambda body: complaint if field in body else None)
     assert [field in body for body in bodies] == [True, False]
     if field == "max_tokens":
-        assert accepted == Accepted("max_completion_tokens", ())
+        assert accepted == TakenFields("max_completion_tokens", ())
         assert bodies[-1]["max_completion_tokens"] == bodies[0]["max_tokens"]
     else:
-        assert accepted == Accepted("", (field,))
+        assert accepted == TakenFields("", (field,))
 
 
 def test_a_server_that_refuses_several_fields_is_asked_until_none_is_left(ask):
@@ -112,4 +112,4 @@ def test_an_unknown_model_is_told_apart_from_a_wrong_path():
 def test_a_busy_server_is_asked_again(ask):
     busy = iter([answer(429, {"error": "slow down"})])
     accepted, bodies = ask(lambda _: next(busy, None))
-    assert (accepted, len(bodies)) == (Accepted("", ()), 2)
+    assert (accepted, len(bodies)) == (TakenFields("", ()), 2)

@@ -1,6 +1,6 @@
 """Writes rows for requests of other clients: FastHttpUser, HttpUser, or any that fires `events.request`.
 
-Import `harness.users` in a locustfile to record its users' requests like ours. Their instants are those that the client
+Their instants are those that the client
 reports: from the call to the end of the response, without the first byte.
 """
 
@@ -15,10 +15,12 @@ from harness.clock import NS_PER_MS, NS_PER_S, monotonic_ns, wall_time
 from harness.measure.load.ledger import REJECTED_STATUS, ObservedRequest
 from harness.measure.load.timeout_errors import is_timeout
 from harness.record.rows import ABSENT, Outcome
+from harness.wire.failure_text import quoted
 
 if TYPE_CHECKING:
     from harness.measure.load.generator import Load
 
+CAUGHT = "_sweepspot_caught"  # an attribute of responses that the task looks into itself
 OTHER_CLOCK_NS = 60 * NS_PER_S  # a client may report a request later than it ended, but not by that much
 logger = logging.getLogger(__name__)
 
@@ -57,6 +59,7 @@ class OtherClientRecorder:
             size_bytes=response_length or 0,
             start_ns=start_ns,
             done_ns=start_ns + duration_ns,
+            checked=bool(getattr(response, CAUGHT, False)),
         )
         self._load.ledger.observed(seen, self._load.classes.place(name, request_type, fed=False))
 
@@ -83,7 +86,12 @@ def outcome_of(status: int, exception: Exception | None) -> Outcome:
 
 
 def _text(outcome: Outcome, status: int, exception: Exception) -> str:
-    """The text of an error: the type of the exception, because its own text may hold what was sent."""
-    if status != ABSENT and outcome is not Outcome.WRONG:
+    """The text of an error: the words of a task that rejects a response, else the type of the exception.
+
+    The text of any other exception may hold what was sent.
+    """
+    if outcome is Outcome.WRONG:
+        return f"a wrong response: {quoted(str(exception))}"
+    if status != ABSENT:
         return f"HTTP {status}"
     return f"{outcome.name.lower()}: {type(exception).__name__}"

@@ -9,14 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import re
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gevent
 
 from harness.files import replacing
+from harness.temporary_folder import OwnedFolder
 
 if TYPE_CHECKING:
     from locust.runners import WorkerRunner
@@ -30,20 +29,21 @@ _NAME = re.compile(r"(?:(?:requests|tokens)(-\d+)?\.arrow|load(-\d+)?\.json)")
 logger = logging.getLogger(__name__)
 
 
-def own_folder() -> Path:
+def own_folder() -> OwnedFolder:
     """A new folder on a worker's own disk."""
     parent = os.environ.get(WORKER_DIR)
     if parent:
         Path(parent).mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix="sweepspot-", dir=parent))
+    return OwnedFolder("worker", parent)
 
 
 class FileTransfer:
     """Sends the files in `folder` to the master while they grow."""
 
-    def __init__(self, runner: WorkerRunner, folder: Path) -> None:
+    def __init__(self, runner: WorkerRunner, folder: OwnedFolder) -> None:
         self._runner = runner
-        self._folder = folder
+        self._owned = folder
+        self._folder = folder.path
         self._sent_bytes: dict[str, int] = {}  # of each file
         self._loop = gevent.spawn(self._send_regularly)
 
@@ -51,7 +51,7 @@ class FileTransfer:
         """Send the rest and remove the folder."""
         self._loop.kill()
         self._send_new()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._owned.remove()
 
     def _send_regularly(self) -> None:
         while True:

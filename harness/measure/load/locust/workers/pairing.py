@@ -52,6 +52,11 @@ def key_pair(secret: str, side: str) -> Keys:
     return zmq.curve_public(key), key
 
 
+def forks_workers(argv: Sequence[str]) -> bool:
+    """Whether this command line has Locust fork its own workers."""
+    return "LOCUST_PROCESSES" in os.environ or any(word.partition("=")[0] == "--processes" for word in argv)
+
+
 def secure_sockets(argv: Sequence[str]) -> None:
     """Have every socket that Locust opens from now on take part in the pairing. Called before a runner exists.
 
@@ -59,8 +64,7 @@ def secure_sockets(argv: Sequence[str]) -> None:
     """
     from locust.rpc import zmqrpc
 
-    forks = "LOCUST_PROCESSES" in os.environ or any(word.partition("=")[0] == "--processes" for word in argv)
-    if forks and not os.environ.get(PAIRING):
+    if forks_workers(argv) and not os.environ.get(PAIRING):
         os.environ[PAIRING] = new_secret()
     open_socket = zmqrpc.BaseSocket.__init__
     if getattr(open_socket, "is_paired", False):

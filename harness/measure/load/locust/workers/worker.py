@@ -35,6 +35,7 @@ class Worker(Role):
 
     def on_test_start(self) -> None:
         """Begin with the master's orders, once this worker has copies of the files that they name."""
+        super().on_test_start()
         self.begun.clear()
         try:
             orders = Orders.of(getattr(self._options, "sweepspot_orders", None), self._runner)
@@ -50,16 +51,17 @@ class Worker(Role):
     def _begin_remote(self, orders: Orders) -> None:
         """Fetch the files, and keep rows in a folder of this worker's own until they are sent."""
         folder = own_folder()
-        payloads = folder / "payloads"
+        payloads = folder.path / "payloads"
         payloads.mkdir()
         try:
             require_token_host(self._environment.host or "", token_targets())
             copies = local_copies(orders.load.files, self._master, payloads)
         except SweepspotError as error:
+            folder.remove()
             self.fail(error)
             self.begun.set()
             return
-        load = msgspec.structs.replace(orders.load.with_files(copies), trial_dir=str(folder))
+        load = msgspec.structs.replace(orders.load.with_files(copies), trial_dir=str(folder.path))
         self._transfer = FileTransfer(self._runner, folder)
         self._begin(msgspec.structs.replace(orders, load=load))
 

@@ -3,6 +3,7 @@
 import pytest
 
 from harness.measure.load.locust.workers.file_transfer import MOST_FILE_BYTES, FileTransfer, keep_shard
+from harness.temporary_folder import OwnedFolder
 
 
 class Wire:
@@ -23,11 +24,11 @@ class Wire:
 
 def test_files_arrive_whole_whatever_the_order(tmp_path, monkeypatch):
     monkeypatch.setattr("harness.measure.load.locust.workers.file_transfer.CHUNK_BYTES", 1000)
-    there, here = tmp_path / "there", tmp_path / "here"
-    there.mkdir()
+    owned, here = OwnedFolder("worker", str(tmp_path)), tmp_path / "here"
+    there = owned.path
     here.mkdir()
     wire = Wire(here)
-    transfer = FileTransfer(wire, there)
+    transfer = FileTransfer(wire, owned)
     content = bytes(range(256)) * 40
     (there / "requests-1.arrow").write_bytes(content[:3000])
     (there / "load-1.json").write_text("{}")

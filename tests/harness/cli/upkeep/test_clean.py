@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
-from harness.cli.clean import command
+from harness.cli.upkeep.clean import command
 
 
 @pytest.fixture

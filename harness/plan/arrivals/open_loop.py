@@ -1,28 +1,23 @@
-"""Arrival processes: the closed loop and the open-loop processes, each a type of its own.
+"""Open-loop processes: requests are due by a schedule, whether or not earlier ones have a response.
 
-The types are plain data, which goes into run.json. A schedule made from one is pure: ascending offsets in nanoseconds
-from the start, in blocks (n,) int64, so that its memory does not grow with its length. It is never re-anchored and
-skips nothing; lateness is the sender's to measure.
-
-A new process is a class with a `tag`, and an entry in `Arrivals`. A field whose name no other process has needs an
-option too: a `LoadOption` in `ARRIVALS` of `harness/plan/load_options.py`.
+A schedule is pure: ascending offsets in nanoseconds from the start, in blocks (n,) int64, so that its memory does not
+grow with its length. It is never re-anchored and skips nothing; lateness is the sender's to measure.
 """
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, get_args
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
 from harness.clock import NS_PER_S
-from harness.errors import UserError, unknown_name
+from harness.errors import UserError
 from harness.trace_file import replayed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -30,41 +25,6 @@ if TYPE_CHECKING:
     Offsets = NDArray[np.int64]
 
 BLOCK = 4096
-MOST_USERS = 100_000
-
-
-class Closed(msgspec.Struct, frozen=True, kw_only=True, tag="closed"):
-    """`users` users, each of whom sends the next request `think_time_s` after its last response has arrived."""
-
-    steady: ClassVar[bool] = True  # whether the load is the same all the time
-    users: int
-    think_time_s: float = 0.0
-
-    @property
-    def length_s(self) -> float | None:
-        """None: it does not end by itself."""
-        return None
-
-
-class UserStage(msgspec.Struct, frozen=True, kw_only=True):
-    """A stretch of time over which the number of users changes linearly."""
-
-    seconds: float
-    start_users: float
-    end_users: float
-
-
-class Users(msgspec.Struct, frozen=True, kw_only=True, tag="users"):
-    """Steps, ramps and spikes of users, each of whom sends as in `Closed`. A fractional number is rounded down."""
-
-    steady: ClassVar[bool] = False
-    stages: tuple[UserStage, ...]
-    think_time_s: float = 0.0
-
-    @property
-    def length_s(self) -> float | None:
-        """The length of all stages."""
-        return sum(stage.seconds for stage in self.stages)
 
 
 class OpenProcess(msgspec.Struct, frozen=True, kw_only=True):
@@ -211,44 +171,12 @@ class Replay(OpenProcess, frozen=True, kw_only=True, tag="replay"):
         return replayed(Path(self.path), self.speed)
 
 
-Arrivals = Closed | Users | Constant | Poisson | Gamma | Stages | Replay
-KINDS: dict[str, Any] = {kind.__struct_config__.tag: kind for kind in get_args(Arrivals)}
-REQUIRED = {  # fields without a default, with an example of their flag
-    "rate_rps": "--rate, for example --rate 100",
-    "stages": "--stages, for example --stages 10s:0-200,20s:200",
-    "path": "--trace FILE.csv",
-}
-
-
 def stripe(blocks: Iterator[Offsets], worker: int, workers: int) -> Iterator[Offsets]:
     """Every `workers`-th arrival from number `worker` on; all stripes together are exactly the schedule."""
     first = worker
     for block in blocks:
         yield block[first::workers]
         first = (first - len(block)) % workers
-
-
-def user_events(stages: tuple[UserStage, ...]) -> list[tuple[int, int, bool]]:
-    """(nanoseconds since the start, number of the user, whether it is added), in order of time.
-
-    User k is present while the number of users is k + 1 or more.
-    """
-    most = math.floor(max((max(stage.start_users, stage.end_users) for stage in stages), default=0.0))
-    events = [event for user in range(most) for event in _user_events(stages, user)]
-    return sorted(events)
-
-
-def _user_events(stages: tuple[UserStage, ...], user: int) -> Iterator[tuple[int, int, bool]]:
-    level = user + 1
-    begins_s, present = 0.0, False
-    for stage in stages:
-        start, end = stage.start_users >= level, stage.end_users >= level
-        if start is not present:
-            yield round(begins_s * NS_PER_S), user, start
-        if end is not start:
-            share = (level - stage.start_users) / (stage.end_users - stage.start_users)
-            yield round((begins_s + share * stage.seconds) * NS_PER_S), user, end
-        begins_s, present = begins_s + stage.seconds, end
 
 
 def _constant(rate_rps: float) -> Iterator[Offsets]:
@@ -305,34 +233,3 @@ def _integrated(stages: tuple[Stage, ...]) -> tuple[NDArray[np.float64], ...]:
     begins = np.concatenate([[0.0], np.cumsum(seconds)])
     integral = np.concatenate([[0.0], np.cumsum(starts * seconds + slopes * seconds**2 / 2)])
     return begins, integral, starts, slopes
-
-
-def has_field(kind: str, name: str) -> bool:
-    """Whether arrivals of that kind have the field `name`."""
-    return name in KINDS[kind].__struct_fields__
-
-
-def arrivals_of(kind: str, given: Mapping[str, Any]) -> Arrivals:
-    """The arrivals of that kind, from the fields in `given` that the kind has; others are ignored.
-
-    `stages` are `Stage`s in any case. Raises UserError that names the flag of a field that is missing.
-    """
-    if kind not in KINDS:
-        raise unknown_name("--arrivals", kind, KINDS)
-    fields = {name: value for name, value in given.items() if has_field(kind, name)}
-    for name, example in REQUIRED.items():
-        if has_field(kind, name) and name not in fields:
-            raise UserError(f"--arrivals {kind} needs {example}")
-    if kind == "users":
-        fields["stages"] = _user_stages(fields["stages"])
-    return KINDS[kind](**fields)  # type: ignore[no-any-return]
-
-
-def _user_stages(stages: tuple[Stage, ...]) -> tuple[UserStage, ...]:
-    """Stages that were written as those of a rate, as stages of users. Raises UserError for too many users."""
-    most = max(max(stage.start_rps, stage.end_rps) for stage in stages)
-    if most > MOST_USERS:
-        raise UserError(f"--stages: {most:g} users are too many; at most {MOST_USERS:,} can be at the same time")
-    return tuple(
-        UserStage(seconds=stage.seconds, start_users=stage.start_rps, end_users=stage.end_rps) for stage in stages
-    )

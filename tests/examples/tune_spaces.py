@@ -149,9 +149,9 @@ class Replay:
         restart = self.running < 0 or self.space.starts[number] != self.space.starts[self.running]
         return self.served.trial_s + (self.served.restart_s if restart else 0.0)
 
-    def trial(self, number, level):
-        """(log of the rate, log of p99 / limit); None where the setting fails. `seconds` goes on."""
-        self.seconds += self.cost_s(number)
+    def trial(self, number, level, times=1.0):
+        """(log of the rate, log of p99 / limit); None where the setting fails. It takes `times` as long as usual."""
+        self.seconds += self.cost_s(number) + (times - 1.0) * self.served.trial_s
         self.tried.add(number)
         setting = self.space.setting(number)
         if self.served.fails(setting):

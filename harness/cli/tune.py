@@ -1,0 +1,65 @@
+"""`harness tune`: searches thousands of settings for the best one within a limit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.parts.option_types import DURATION, IntList
+from harness.cli.parts.options import RESUME_OPTION, load_options
+from harness.cli.parts.plan_request import make_draft, refuse_beside_resume, refuse_options, was_given
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BUDGET = "15m"
+NOT_HERE = ("precision", "max_seconds", "workers", "bind")
+
+
+@click.command()
+@click.argument("knobs", nargs=-1, metavar="[KNOB[=V,V...]]...")
+@click.option(
+    "--budget",
+    type=DURATION,
+    default=BUDGET,
+    show_default=True,
+    metavar="DURATION",
+    help="Time for everything, restarts of the target included. Ends early where nothing better is to be expected. "
+    "With --resume: search on until so much is spent in all.",
+)
+@click.option(
+    "--objective",
+    type=click.Choice(("goodput", "tokens_per_s")),
+    default="goodput",
+    show_default=True,
+    help="What to raise within the limit: good responses per second, or tokens per second.",
+)
+@click.option("--concurrency", type=IntList(), default=None, help="Users to choose from.  [default: 1,2,4,6,8,...,256]")
+@load_options
+@click.option("--dry-run", is_flag=True, help="Print how many settings there are, and measure nothing.")
+@RESUME_OPTION
+def command(knobs: tuple[str, ...], concurrency: tuple[int, ...] | None, resume: Path | None, **given: Any) -> int:
+    """Find the setting that does best within the latency limit, of all that the knobs allow.
+
+    Without KNOB: all that the target (or recipe) declares worth turning. A bare KNOB takes its own values; a knob
+    with one value is set and not turned. The default is measured first and is the baseline. Settings that cannot be
+    started are results. The figures that count are those of fresh trials at the end.
+
+    \b
+    python -m harness tune --slo 'p99<50ms' --budget 15m
+    python -m harness tune batch_size batch_wait_ms=0,1,2 engine --slo 'p99<20ms'
+    python -m harness tune --target mosec --budget 10m
+    """  # noqa: D301
+    from harness.cli.parts.open_run import open_run
+    from harness.cli.parts.serving_run import tune_or_plan
+
+    if resume is not None:
+        refuse_beside_resume()
+        run = open_run(resume, "--resume")
+        if was_given("budget"):
+            run.set_budget(given["budget"])
+        return run.resume(as_json=given["as_json"])
+    refuse_options(NOT_HERE, "`tune` decides how often each setting is measured, on one machine")
+    draft = make_draft(knobs, concurrency or (), 1, {**given, "budget": None})
+    return tune_or_plan(draft, given, gated=was_given("slo"))

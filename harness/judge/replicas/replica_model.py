@@ -1,0 +1,180 @@
+"""What one replica does under a rate of arrivals: by its batches where they were measured, else by its curve."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.judge.replicas.user_curve import Level, UserCurve, fit_curve
+from harness.judge.simulation.fit import fit
+from harness.judge.simulation.prediction import SIMULATED, system_of
+from harness.judge.simulation.simulate import simulate
+from harness.judge.stats.quantiles import quantile
+from harness.plan.arrivals import Closed, Poisson
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from harness.judge.simulation.fit import BatchTrial
+    from harness.judge.simulation.system import SimulatedSystem
+    from harness.plan.knobs import Setting
+
+REQUESTS = 30_000  # simulated for each rate
+LEAST_ERROR = 0.15  # of a percentile: a simulation of that many requests has an error of its own
+HOLD_OUT_REQUESTS = 6_000
+ALMOST = 0.9
+BATCHING = ("batch_size", "batch_wait_ms")
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """A measured point and what was predicted of it without it: natural logarithms of predicted / measured."""
+
+    throughput: float
+    tail: float
+
+
+@dataclass(frozen=True, slots=True)
+class TailRange:
+    """Between which times the percentile lies, in ms."""
+
+    low_ms: float
+    high_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """One measured rate of Poisson arrivals, and the interval of the percentile there."""
+
+    rate_rps: float
+    tail: TailRange
+
+
+class BatchModel:
+    """A replica whose batches were measured, simulated batch by batch.
+
+    most_rps: what it completes when it is never idle; measured_rps: the highest throughput at which it was measured.
+    """
+
+    source = "the batches that the run measured"
+
+    def __init__(self, setting: Setting, trials: Sequence[BatchTrial], p: float, seed: int) -> None:
+        """`trials` are those of all settings that differ from this one in batching only."""
+        self.setting = setting
+        self._seed = seed
+        self._system = _system(trials, setting)
+        self.held_out = _held_out(trials, p, seed)
+        busiest = simulate(self._system, Closed(users=4 * self._system.batch_size), HOLD_OUT_REQUESTS, seed)
+        self.most_rps = busiest.throughput_rps
+        self.measured_rps = max(trial.throughput_rps for trial in trials)
+
+    def tail(self, rate_rps: float, p: float) -> TailRange:
+        """Simulated, with the largest error at a held-out point to both sides."""
+        times_ms = simulate(self._system, Poisson(rate_rps=rate_rps), REQUESTS, self._seed).responses_ms
+        value_ms, off = _quantile(times_ms, p), math.exp(max(LEAST_ERROR, *(abs(each.tail) for each in self.held_out)))
+        return TailRange(value_ms / off, value_ms * off)
+
+
+class CurveModel:
+    """A replica of which only throughput and response times under several numbers of users are known."""
+
+    source = "its throughput and response times by number of users; how it batches is not known"
+
+    def __init__(self, setting: Setting, levels: Sequence[Level], p: float, seed: int) -> None:
+        self.setting = setting
+        self._seed = seed
+        self._curve = fit_curve(levels, p)
+        self.most_rps = self.measured_rps = self._curve.most_rps
+        self.held_out = [_without(levels, level, seed, p) for level in sorted(levels, key=_users)[1:-1]]
+
+    def tail(self, rate_rps: float, p: float) -> TailRange:
+        """From a server that responds one by one to one that serves all that waits as one batch."""
+        return _tail_of(self._curve, rate_rps, p, self._seed)
+
+
+class RateModel:
+    """A replica that was measured under Poisson arrivals: what was seen at the next higher rate, and nothing beyond."""
+
+    source = "its response times at measured rates of arrivals"
+
+    def __init__(self, setting: Setting, rates: Sequence[Rate]) -> None:
+        self.setting = setting
+        self._rates = sorted(rates, key=lambda rate: rate.rate_rps)
+        self.most_rps = self.measured_rps = self._rates[-1].rate_rps
+        self.held_out = [_between(*three) for three in zip(self._rates, self._rates[1:], self._rates[2:], strict=False)]
+
+    def tail(self, rate_rps: float, p: float) -> TailRange:
+        """As measured."""
+        del p
+        return next(each.tail for each in self._rates if each.rate_rps >= rate_rps)
+
+
+ReplicaModel = BatchModel | CurveModel | RateModel
+
+
+def _between(before: Rate, held: Rate, after: Rate) -> HeldOut:
+    """The middle one of three rates, on the line between the others."""
+    share = (held.rate_rps - before.rate_rps) / (after.rate_rps - before.rate_rps)
+    values = [math.sqrt(each.tail.low_ms * each.tail.high_ms) for each in (before, held, after)]
+    return HeldOut(0.0, (1 - share) * math.log(values[0]) + share * math.log(values[2]) - math.log(values[1]))
+
+
+def _tail_of(curve: UserCurve, rate_rps: float, p: float, seed: int) -> TailRange:
+    one_by_one = _quantile(curve.responses_ms(rate_rps, REQUESTS, seed), p)
+    batches = simulate(curve.as_batches(), Poisson(rate_rps=rate_rps), REQUESTS, seed).responses_ms
+    return TailRange(one_by_one, max(one_by_one, _quantile(batches, p)))
+
+
+def _without(levels: Sequence[Level], level: Level, seed: int, p: float) -> HeldOut:
+    """The error at one level of the curve through the others; 0 where the measured tail lies in the predicted range."""
+    curve = fit_curve([each for each in levels if each is not level], p)
+    closed = simulate(curve.as_batches(), Closed(users=level.users), HOLD_OUT_REQUESTS, seed)
+    low_ms, high_ms = sorted((curve.closed_tail_ms(level.users, p), _quantile(closed.responses_ms, p)))
+    measured_ms = level.tail_ms or low_ms
+    nearest_ms = min(max(measured_ms, low_ms), high_ms)
+    rate = float(curve.rates_to(level.users)[-1])
+    return HeldOut(math.log(rate / level.rate_rps), math.log(nearest_ms / measured_ms))
+
+
+def _held_out(trials: Sequence[BatchTrial], p: float, seed: int) -> list[HeldOut]:
+    """Each point with users or Poisson arrivals, predicted from the trials of all other points.
+
+    One whose batches are larger or smaller than those of all others would be extrapolated, and is left out.
+    """
+    points = {trial.point.number: trial.point for trial in trials}
+    found = []
+    for point in points.values():
+        others = [trial for trial in trials if trial.point.number != point.number]
+        own = [trial for trial in trials if trial.point.number == point.number]
+        if not isinstance(point.arrivals, Closed | Poisson) or not _between_others(own, others):
+            continue
+        outcome = simulate(_system(others, point.setting), point.arrivals, HOLD_OUT_REQUESTS, seed)
+        measured_rps = float(np.mean([trial.throughput_rps for trial in own]))
+        measured_ms = _quantile(np.concatenate([trial.responses_ms for trial in own]), p)
+        tail = math.log(_quantile(outcome.responses_ms, p) / measured_ms)
+        found.append(HeldOut(math.log(outcome.throughput_rps / measured_rps), tail))
+    return found
+
+
+def _between_others(own: Sequence[BatchTrial], others: Sequence[BatchTrial]) -> bool:
+    sizes = [trial.mean_rows for trial in others]
+    mean = float(np.mean([trial.mean_rows for trial in own]))
+    return bool(sizes) and min(sizes) * ALMOST <= mean <= max(sizes) / ALMOST
+
+
+def _system(trials: Sequence[BatchTrial], setting: Setting) -> SimulatedSystem:
+    batching = {name: value for name, value in setting.items() if name in BATCHING}
+    return system_of(fit(trials), {**SIMULATED.defaults(), **batching}, ())
+
+
+def _quantile(values: NDArray[np.float64], p: float) -> float:
+    return float(quantile(np.sort(values), p))
+
+
+def _users(level: Level) -> int:
+    return level.users

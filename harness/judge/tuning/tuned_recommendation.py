@@ -1,0 +1,160 @@
+"""The recommendation of a search, in sentences: the setting, what it brings over the default, how sure that is."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from harness.judge.answers.caveats import caveats
+from harness.judge.answers.decision import Status
+from harness.judge.answers.recommendation import range_text, why_none_meets
+from harness.judge.metrics import Recommendation
+from harness.judge.number_text import figure, percent
+from harness.judge.tuning.final import Final
+from harness.judge.tuning.observe import TOKENS, failure_of, final_outcome
+from harness.judge.tuning.tuning_of import changes_of, load_words
+from harness.plan.knobs import setting_text
+from harness.plan.plan import TrialKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from harness.judge.answers.decision import Decision
+    from harness.judge.interval import Interval
+    from harness.judge.metrics import PointMetrics
+    from harness.plan.plan import Plan
+
+TIMES = "\u00d7"
+DEFAULT = "the default"
+ALL_BUT_SURE = 0.99
+
+
+def recommend_tuned(plan: Plan, points: Sequence[PointMetrics]) -> Recommendation:
+    """The recommendation by the fresh trials of the final; before them it cannot be given."""
+    final = final_of(plan, points)
+    if not final.history:
+        return Recommendation(sentence=_nothing_final(plan, points), more_seconds=_more_s(plan, points))
+    decision, numbers = final.decision(), final.points
+    tried = _tried_text(plan, points)
+    if decision.status is Status.NONE_KEEPS or decision.best is None:
+        standing = [point for point in points if point.counts.ok]
+        missed = decision.status is Status.NONE_KEEPS
+        why = why_none_meets(standing, plan.slo) if standing and missed else _spoiled(plan, final)
+        return Recommendation(sentence=f"{why} {tried}", more_seconds=None if missed else decision.more_s)
+    best = next(point for point in points if point.point == numbers[decision.best])
+    said = decision.status is Status.SAID
+    default = 0 if numbers and not final.changes(numbers[0]) else None
+    sentences = [*_sentences(plan, best, decision, numbers, default=default), tried, *caveats(best)]
+    tied = None if decision.smaller is None else numbers[decision.smaller.point]
+    return Recommendation(
+        sentence=" ".join(sentences),
+        best_point=best.point if said else None,
+        baseline_point=numbers[default] if said and default is not None and default != decision.best else None,
+        tied_points=(tied,) if said and tied is not None else (),
+        speedup=decision.speedup if said and default is not None else None,
+        rate_rps=decision.figure if said else None,
+        certainty=decision.certainty,
+        more_seconds=None if said else decision.more_s,
+    )
+
+
+def final_of(plan: Plan, points: Sequence[PointMetrics]) -> Final:
+    """The final of a run, from its fresh trials that have begun."""
+    final = Final(lambda point: len(changes_of(plan, plan.point(point).setting)), plan.seed)
+    by_trial = {trial.trial: (point, trial) for point in points for trial in point.trials}
+    for trial in plan.trials:
+        if trial.kind is TrialKind.CONFIRM and trial.number in by_trial:
+            point, metrics = by_trial[trial.number]
+            final.trial_s = seconds = trial.seconds or plan.seconds
+            final.add(trial.point, trial.block, seconds, final_outcome(plan, point, metrics, seconds))
+    return final
+
+
+def _sentences(
+    plan: Plan, best: PointMetrics, decision: Decision, numbers: Sequence[int], *, default: int | None
+) -> Iterator[str]:
+    name = _name(plan, best.point)
+    load = f"at {load_words(plan.point(best.point).arrivals)}"
+    if decision.status is not Status.SAID:
+        more = "" if decision.more_s is None else f": about {figure(decision.more_s)} s more would do"
+        yield f"Not decided yet{more}."
+    rate = "" if decision.figure is None else f" {_rate(plan, decision.figure)}"
+    against = ""
+    if default is not None and decision.speedup is not None:
+        against = f", {figure(decision.speedup.value)}{TIMES}{range_text(decision.speedup, 2)} the default"
+    limit = f"At {plan.slo} " if plan.slo else ""
+    verb = "sustains" if plan.slo else "gives"
+    subject = f"{limit}{name} {verb}"
+    yield f"{subject[0].upper()}{subject[1:]}{rate} {load}{against}."
+    if len(numbers) > 1:
+        sure = f"with {_sure(decision)} certainty"
+        yield f"It is within 2\u202f% of the best of the {len(numbers)} that got fresh trials {sure}."
+    if decision.smaller is not None:
+        smaller = decision.smaller
+        yield (
+            f"{_capital(_name(plan, numbers[smaller.point]))} changes less and may do as well: it costs "
+            f"{figure(100 * smaller.cost)}\u202f% ({figure(100 * smaller.low)} to {figure(100 * smaller.high)}\u202f%)."
+        )
+
+
+def _spoiled(plan: Plan, final: Final) -> str:
+    """What the fresh trials say all the same where noise spoiled them: it hits all settings alike."""
+    ranking = final.record().ranking()
+    if ranking is None:
+        return "No recommendation: no fresh trial brought a good response."
+    ahead = _name(plan, final.points[ranking.best])
+    return (
+        "Not decided yet: noise on the machine spoiled the fresh trials. On the machine as it is, "
+        f"{ahead} is ahead with {figure(math.exp(ranking.log_value), 2)}/s; there it is within 5\u202f% of the best "
+        f"with {percent(ranking.near)} certainty."
+    )
+
+
+def _nothing_final(plan: Plan, points: Sequence[PointMetrics]) -> str:
+    """Why there is no recommendation, where the final has not begun."""
+    tried, measured = _tried_text(plan, points), [point for point in points if point.counts.ok]
+    if not measured:
+        reasons = [reason for point in points for reason in map(failure_of, point.trials) if reason]
+        why = (
+            f"none of the settings that were tried could be served: {reasons[-1]}"
+            if reasons
+            else "nothing was measured"
+        )
+        return f"No recommendation: {why.rstrip('.')}. {tried}"
+    missed = all(point.meets_slo is False for point in measured)
+    if missed:
+        return f"{why_none_meets(measured, plan.slo)} {tried}"
+    return f"Not decided yet: the budget did not last for fresh trials of the best. {tried}"
+
+
+def _more_s(plan: Plan, points: Sequence[PointMetrics]) -> float | None:
+    """What a final would take, where it has not begun and could."""
+    measured = [point for point in points if point.counts.ok and point.meets_slo is not False]
+    return 12.0 * (plan.seconds + 5.0) if measured else None
+
+
+def _tried_text(plan: Plan, points: Sequence[PointMetrics]) -> str:
+    tried = {tuple(point.setting.items()) for point in points}
+    failed = {tuple(point.setting.items()) for point in points if any(map(failure_of, point.trials))}
+    possible = plan.tune.settings if plan.tune else len(tried)
+    could_not = f", {len(failed)} of which could not be served" if failed else ""
+    return f"{len(tried)} of {possible} possible settings were tried{could_not}."
+
+
+def _rate(plan: Plan, rate: Interval) -> str:
+    unit = "tokens/s" if plan.tune and plan.tune.objective == TOKENS else "req/s"
+    digits = 3 if rate.half_width < 0.025 else 2
+    return f"{figure(rate.value, digits)} {unit}{range_text(rate, digits)}"
+
+
+def _sure(decision: Decision) -> str:
+    certainty = decision.certainty
+    return f"more than {percent(ALL_BUT_SURE)}" if certainty > ALL_BUT_SURE else percent(certainty)
+
+
+def _name(plan: Plan, point: int) -> str:
+    return setting_text(changes_of(plan, plan.point(point).setting)) or DEFAULT
+
+
+def _capital(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}" if text.startswith("the ") else text

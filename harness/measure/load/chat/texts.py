@@ -1,0 +1,94 @@
+"""Makes the texts of users: lines of a bank, or words, of an exact number of tokens where the server counts them."""
+
+from __future__ import annotations
+
+from itertools import islice
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple
+
+from harness.record.rows import ABSENT
+from harness.wire.language.prompt_vocabulary import prompt_messages
+from harness.wire.language.vocabulary import COMMON_WORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.plan.chat_shape import ChatShape
+    from harness.wire.language.text_codec import Message
+    from harness.wire.prompt_bank import PromptBank
+
+LEAD_WORDS = 4  # before a line of ours, so that no two prompts begin alike
+AFTER_TEXTS = 5  # tokens of a template that usually come after the last text; they are never shared
+
+
+class MadeText(NamedTuple):
+    """What a user says in one turn."""
+
+    messages: list[Message]
+    prompt_tokens: int  # that the whole prompt of an opening turn is to have; ABSENT where that is not known
+    shared_tokens: int  # of those, what every prompt begins with
+
+
+class TextMaker:
+    """Makes texts. No two prompts of it begin alike, but for the share that the shape asks for.
+
+    Words come from `salt` and the user's own random sequence. Lines of a bank are said as they are; a bank of ours that
+    nobody chose (`unique`) is said after a few words that differ.
+    """
+
+    def __init__(self, bank: PromptBank, shape: ChatShape, *, unique: bool) -> None:
+        self._bank = bank
+        self._shape = shape
+        self._unique = unique
+        self._vocabulary = shape.vocabulary
+        self._words = shape.vocabulary.words if shape.vocabulary else COMMON_WORDS
+        self._shared: list[str] = []
+        self._shared_rng = Random(f"{shape.salt}/shared")  # noqa: S311  (prompts are no secret)
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether sizes are tokens; otherwise they are words."""
+        return self._vocabulary is not None
+
+    def opening(self, line: int, size: int | None, rng: Random) -> MadeText:
+        """The first message of a conversation: a line of the bank, or a text of a size."""
+        if size is None:
+            lead = f"{' '.join(self._drawn(rng, LEAD_WORDS))}: " if self._unique else ""
+            return MadeText(prompt_messages([lead + self._line(line)], system=False), ABSENT, ABSENT)
+        if self._vocabulary is None:
+            return MadeText(prompt_messages(self._of_lines(line, size, rng), system=False), ABSENT, ABSENT)
+        template = self._vocabulary.template_tokens
+        count = max(1, size - template)
+        shared = 0
+        if self._shape.prefix_share:
+            shared = min(count, max(0, round(self._shape.prefix_share * size) - max(0, template - AFTER_TEXTS)))
+        words = [*self._shared_words(shared), *self._drawn(rng, count - shared)]
+        asked = template + count
+        return MadeText(prompt_messages(words, system=self._vocabulary.system and count > 1), asked, template + shared)
+
+    def following(self, line: int, size: int | None, rng: Random) -> str:
+        """A message of a later turn, or a further text of a request."""
+        if size is None:
+            return self._line(line)
+        return " ".join(self._drawn(rng, size) if self._vocabulary else self._of_lines(line, size, rng))
+
+    def _line(self, number: int) -> str:
+        return self._bank.prompts[number % len(self._bank.prompts)]
+
+    def _of_lines(self, line: int, size: int, rng: Random) -> list[str]:
+        """Words of one line after the other, after some that differ where the bank is ours."""
+        lead = self._drawn(rng, min(LEAD_WORDS, size)) if self._unique else []
+        return [*lead, *islice(self._line_words(line), size - len(lead))]
+
+    def _line_words(self, line: int) -> Iterator[str]:
+        while True:
+            yield from self._line(line).split()
+            line += 1
+
+    def _drawn(self, rng: Random, count: int) -> list[str]:
+        return rng.choices(self._words, k=count)
+
+    def _shared_words(self, count: int) -> list[str]:
+        if count > len(self._shared):
+            self._shared += self._drawn(self._shared_rng, count - len(self._shared))
+        return self._shared[:count]

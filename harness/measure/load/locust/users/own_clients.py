@@ -1,0 +1,83 @@
+"""Makes Locust's own HTTP clients part of a load: the run's headers and time-out, and which responses tasks check."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from locust import FastHttpUser, HttpUser
+from locust.clients import ResponseContextManager
+from locust.contrib.fasthttp import ResponseContextManager as FastResponseContextManager
+
+from harness.measure.load.locust.current_run import run_of
+from harness.measure.load.locust.users.other_clients import CAUGHT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.measure.load.locust.load_run import LoadRun
+
+
+def join_clients() -> None:
+    """Change the classes of Locust's clients, once for this process."""
+    for manager in (ResponseContextManager, FastResponseContextManager):
+        manager.__enter__ = _noting(manager.__enter__)
+    for user in (HttpUser, FastHttpUser):
+        user.__init__ = _joining(user.__init__)
+
+
+def _noting(enter: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    @wraps(enter)
+    def entered(manager: Any) -> Any:
+        result = enter(manager)
+        setattr(manager.request_meta["response"], CAUGHT, True)  # what `events.request` reports
+        return result
+
+    return entered
+
+
+def _joining(make: Callable[..., None]) -> Callable[..., None]:
+    @wraps(make)
+    def made(user: Any, environment: Any, *more: Any, **named: Any) -> None:
+        run = run_of(environment)
+        if run is not None and isinstance(user, FastHttpUser) and "network_timeout" not in _own_names(user):
+            user.network_timeout = run.load.settings.timeout_s
+        make(user, environment, *more, **named)
+        if run is not None:
+            _equip(user, run)
+
+    return made
+
+
+def _equip(user: Any, run: LoadRun) -> None:
+    """Add the run's headers to each request to the host, and its time-out where the task gives none."""
+    client, load = user.client, run.load
+    access = load.access
+    parts = urlsplit(user.host)
+    origin = f"{parts.scheme}://{parts.netloc}".lower()
+    given = [*access.headers, *([("Authorization", access.authorization)] if access.token else [])]
+    is_fast = isinstance(user, FastHttpUser)
+    if access.ca is not None and not is_fast:
+        client.verify = str(access.ca)
+    send = client._send_request_safe_mode  # noqa: SLF001  (the one place that both clients send from)
+
+    def with_headers(method: Any, url: Any, **more: Any) -> Any:
+        if given and f"{url}/".lower().startswith((f"{origin}/", f"{origin}?")):
+            own = more.get("headers") or {}
+            named = {name.lower() for name in (*own, *(() if is_fast else client.headers))}
+            more["headers"] = {**{name: value for name, value in given if name.lower() not in named}, **own}
+        if not is_fast and more.get("timeout") is None:
+            more["timeout"] = load.settings.timeout_s
+        number = run.elsewhere.begin(str(method), urlsplit(str(url)).path)
+        try:
+            return send(method, url, **more)
+        finally:
+            run.elsewhere.end(number)
+
+    client._send_request_safe_mode = with_headers  # noqa: SLF001
+
+
+def _own_names(user: Any) -> set[str]:
+    """The names that the classes of the user below Locust's own define."""
+    return {name for each in type(user).__mro__ if not each.__module__.startswith("locust.") for name in vars(each)}

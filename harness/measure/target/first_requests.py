@@ -1,0 +1,91 @@
+"""What is asked of a language model's server before the load: the fields that it takes, and how it counts tokens."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from harness.measure.load.chat.texts import TextMaker
+from harness.wire.bounded_http import NoResponseError, exchange
+from harness.wire.credentials import Access
+from harness.wire.language.first_request import ask_first
+from harness.wire.language.prompt_vocabulary import find_vocabulary
+from harness.wire.prompt_bank import PromptBank
+from harness.wire.protocols import chats, make_text_codec
+from harness.wire.server_url import parse_url
+
+if TYPE_CHECKING:
+    from harness.plan.chat_shape import ChatShape
+    from harness.plan.load_settings import TrialLoad
+    from harness.wire.language.vocabulary import Vocabulary
+    from harness.wire.server_url import ServerUrl
+
+PRIME_TIMEOUT_S = 120.0
+PRIME_LIMIT_BYTES = 1 << 20
+MOST_PRIMES = 64  # at once: a server may keep a cache for each of its slots
+
+
+class Accepted(NamedTuple):
+    """Fields of a ChatShape: what the server takes, and the words of one token each where they were needed."""
+
+    length_field: str
+    left_out: tuple[str, ...]
+    vocabulary: Vocabulary | None = None
+
+
+def first_requests(url: ServerUrl, protocol: str, model: str, shape: ChatShape) -> Accepted:
+    """Ask a server. Raises UserError."""
+    taken = ask_first(url, protocol, model, shape)
+    if not shape.needs_vocabulary:
+        return Accepted(*taken)
+    asked = msgspec.structs.replace(shape, **taken._asdict())
+    return Accepted(*taken, find_vocabulary(url, protocol, model, asked))
+
+
+class FirstRequests:
+    """Asks each server once, for each protocol and model."""
+
+    def __init__(self, shape: ChatShape) -> None:
+        self._shape = shape
+        self._accepted: dict[tuple[str, str, str], Accepted] = {}
+
+    def accepted_by(self, url: str, protocol: str, model: str) -> Accepted | None:
+        """What the server of a language model takes; None for payloads. Raises UserError."""
+        if not chats(protocol):
+            return None
+        key = url, protocol, model
+        if key not in self._accepted:
+            self._accepted[key] = first_requests(parse_url(url), protocol, model, self._shape)
+        return self._accepted[key]
+
+
+def prime(url: str, load: TrialLoad, users: int) -> None:
+    """Send what all prompts begin with, as often at once as there are users, so that the server's cache holds it.
+
+    A request that fails is left to the load, which reports such failures. Does nothing where nothing is shared.
+    """
+    shape, sizes = load.chat, load.chat.prompt_tokens
+    if sizes is None or not shape.prefix_share:
+        return
+    server = parse_url(url, Access.find(Path(load.tls_ca) if load.tls_ca else None))
+    codec = make_text_codec(load.protocol, server, load.model, shape)
+    maker = TextMaker(PromptBank(model="", prompts=("",)), shape, unique=False)
+    rng = Random(f"{shape.salt}/prime")  # noqa: S311  (no secret)
+    longest = max(sizes.draw(rng) for _ in range(100))
+    requests = [codec.encode(maker.opening(0, longest, rng).messages, 1) for _ in range(min(users, MOST_PRIMES))]
+
+    def send(request: bytes) -> None:
+        try:
+            exchange(server, request, timeout_s=PRIME_TIMEOUT_S, limit_bytes=PRIME_LIMIT_BYTES)
+        except NoResponseError:
+            return
+
+    threads = [threading.Thread(target=send, args=(request,), daemon=True) for request in requests]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -1,0 +1,1 @@
+"""Files of finished trials as Parquet."""

@@ -1,0 +1,113 @@
+"""Makes the plan of a search for the best setting: which knobs are turned, their values, the load levels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness.errors import UserError
+from harness.plan.arrivals import Closed, Poisson
+from harness.plan.make_plan import make_plan
+from harness.plan.option_text import seconds_text, split_word
+from harness.plan.plan import TARGET_START_SECONDS, Plan, Point, TuneSpace, trial_overhead_seconds
+from harness.plan.target_spec import UrlTarget, find_target
+from harness.search.space import make_space
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.plan.arrivals import Arrivals
+    from harness.plan.knobs import KnobSet, Value
+    from harness.plan.make_plan import Draft
+    from harness.plan.scenario import Scenario
+    from harness.search.space import Space
+
+USERS = (1, 2, 4, 6, 8, 11, 16, 23, 32, 45, 64, 90, 128, 180, 256)  # load levels: factors of the square root of 2
+
+
+def make_tune_plan(draft: Draft, scenario: Scenario, objective: str) -> Plan:
+    """The plan of a draft, without a trial: its one point is the default at its first load.
+
+    A word of the draft that gives one value sets that knob; any other is turned. Raises UserError where nothing can be
+    turned, or where the budget does not last for one trial of the default.
+    """
+    if isinstance(draft.spec, UrlTarget):
+        raise UserError(f"--target {draft.spec.url}: `tune` restarts the server with other settings; give a recipe")
+    turned, rest = _turned(draft.spec.knobs, draft.words)
+    load = make_plan(_without_budget(draft, rest), scenario)
+    if load.swept:
+        raise UserError(f"{load.swept[0]}: `tune` turns knobs of the target; give one value, or use `sweep`")
+    space = make_space(draft.spec.knobs, turned, load.fixed)
+    levels = tuple(sorted(_level(point.arrivals) for point in load.points))
+    plan = msgspec.structs.replace(
+        load,
+        name="-".join(("tune", *([] if len(turned) > 3 else turned))),
+        points=(Point(number=0, setting=space.setting(0), arrivals=load.points[0].arrivals),),
+        trials=(),
+        repeats=1,
+        budget_seconds=draft.plan.budget_seconds,
+        tune=TuneSpace(
+            values=turned, levels=levels, objective=objective, settings=len(space), impossible=space.impossible
+        ),
+    )
+    _refuse_too_short(plan)
+    return plan
+
+
+def space_of(plan: Plan) -> Space:
+    """The space that the plan's search chooses from."""
+    values = plan.tune.values if plan.tune else {}
+    return make_space(find_target(plan.target).knobs, values, plan.fixed)
+
+
+def arrivals_at(plan: Plan, level: int) -> Arrivals:
+    """The load at a level of the plan's search."""
+    value = plan.tune.levels[level] if plan.tune else 0.0
+    first = plan.points[0].arrivals
+    if isinstance(first, Closed):
+        return msgspec.structs.replace(first, users=int(value))
+    return msgspec.structs.replace(first, rate_rps=float(value)) if isinstance(first, Poisson) else first
+
+
+def _level(arrivals: Arrivals) -> float:
+    if isinstance(arrivals, Closed):
+        return float(arrivals.users)
+    if isinstance(arrivals, Poisson):
+        return arrivals.rate_rps
+    raise UserError("--arrivals: `tune` takes closed loops, or poisson with rate=A,B,C; leave it out")
+
+
+def _turned(knobs: KnobSet, words: Sequence[str]) -> tuple[dict[str, tuple[Value, ...]], tuple[str, ...]]:
+    """The values of the knobs that are turned, and the other words. Raises UserError where there is none."""
+    known = knobs.known_words(words)
+    bare = [word for word in known if split_word(word)[1] is None]
+    given = {**knobs.parse_sweep(known), **{name: knobs[name].tuned or knobs[name].swept for name in bare}}
+    for name in bare:
+        if len({*given[name], knobs[name].default}) == 1:
+            raise UserError(f"{name}: it has one legal value here; there is nothing to tune")
+    turned = {name: values for name, values in given.items() if len(values) > 1 or name in bare}
+    rest = tuple(word for word in words if split_word(word)[0] not in turned)
+    if not turned:
+        turned = {knob.name: knob.tuned for knob in knobs if len(knob.tuned) > 1 and knob.name not in given}
+    if not turned:
+        several = [knob.name for knob in knobs if len(knob.swept) > 1]
+        which = f"name knobs to turn, for example {several[0]}" if several else "choose a target that has some"
+        raise UserError(f"{knobs.owner_name}: no knob is left that `tune` turns by itself; {which}")
+    return turned, rest
+
+
+def _without_budget(draft: Draft, words: tuple[str, ...]) -> Draft:
+    from dataclasses import replace
+
+    plan = msgspec.structs.replace(draft.plan, budget_seconds=None, repeats=1)
+    return replace(draft, plan=plan, words=words, concurrency=draft.concurrency or USERS)
+
+
+def _refuse_too_short(plan: Plan) -> None:
+    needed_s = TARGET_START_SECONDS + plan.seconds + trial_overhead_seconds(plan)
+    if plan.budget_seconds is not None and plan.budget_seconds < needed_s:
+        raise UserError(
+            f"--budget {seconds_text(plan.budget_seconds)}: one trial of the default takes about "
+            f"{seconds_text(round(needed_s))}; give some minutes"
+        )

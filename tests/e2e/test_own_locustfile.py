@@ -1,0 +1,116 @@
+"""A locustfile as Locust's documentation writes it, measured as it is: no import of ours, no metadata, no payloads."""
+
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LOCUSTFILE = """
+import time
+from locust import FastHttpUser, HttpUser, LoadTestShape, User, constant, tag, task
+
+
+class Shopper(HttpUser):
+    wait_time = constant(0.01)
+    fixed_count = 1
+
+    def on_start(self):
+        self.client.headers["X-Login"] = self.client.post("/login").json()["ticket"]
+
+    @task
+    def ask(self):
+        with self.client.get("/answer", catch_response=True) as response:
+            if response.json()["answer"] != 42:
+                response.failure("not 42")
+
+    @tag("slow")
+    @task
+    def never(self):
+        self.client.get("/never")
+
+
+class Quick(FastHttpUser):
+    wait_time = constant(0.01)
+    fixed_count = 1
+
+    @task
+    def gone(self):
+        with self.client.get("/gone", catch_response=True) as response:
+            if response.status_code == 404:
+                response.success()
+
+
+class Own(User):
+    wait_time = constant(0.05)
+
+    @task
+    def ping(self):
+        time.sleep(0.001)
+        self.environment.events.request.fire(request_type="OWN", name="ping", response_time=1.0, response_length=0,
+                                             exception=None, context={})
+
+
+class Steps(LoadTestShape):
+    def tick(self):
+        return (3, 100) if self.get_run_time() < 2 else None
+"""
+
+
+class Service(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    seen: dict = {}  # noqa: RUF012  (of the one test)
+
+    def do_POST(self):
+        self.answer(200, {"ticket": "t-1"})
+
+    def do_GET(self):
+        number = len(self.seen.setdefault(self.path, []))
+        self.seen[self.path].append((self.headers["x-login"], self.headers["x-api-key"], self.headers["host"]))
+        self.answer(404 if self.path == "/gone" else 200, {"answer": 42 if number % 5 else 7})
+
+    def answer(self, status, document):
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def url():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_every_kind_of_user_is_measured_as_it_is(tmp_path, url):
+    (tmp_path / "mine.py").write_text(LOCUSTFILE)
+    more = ("--header", "X-Api-Key: sesame-key", "--header", "Host: models.example", "--locust", "--exclude-tags slow")
+    argv = [sys.executable, "-m", "harness", "run", "--scenario", "mine.py", "--target", url, "--out", "out", *more]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LOCUST_TAGS": "none"}
+    done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode in (0, 4, 5), done.stderr
+    report = json.loads(next((tmp_path / "out/trials").glob("*/load.json")).read_text())
+    assert set(report["request_classes"]) == {"/login", "/answer", "/gone", "ping"}
+    assert "/never" not in Service.seen
+    assert {login for login, _, _ in Service.seen["/answer"]} == {"t-1"}
+    assert {key for rows in Service.seen.values() for _, key, _ in rows} == {"sesame-key"}
+    assert {host for rows in Service.seen.values() for _, _, host in rows} == {"models.example"}
+    assert report["errors"] == {"a wrong response: not 42": report["wrong"]}
+    assert report["wrong"] > 0 == report["error"]
+    assert report["ok"] > report["checked"] > report["wrong"]  # pings are not looked into
+    plan = json.loads((tmp_path / "out/run.json").read_text())["plan"]
+    assert plan["points"][0]["arrivals"] == {"type": "shape", "shape_s": 2.0}
+    assert plan["locust_arguments"] == ["--exclude-tags", "slow"]

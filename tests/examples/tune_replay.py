@@ -1,0 +1,82 @@
+"""Replays of searches on synthetic servers: what `tune` would do, second by second, without a server."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from tune_spaces import LEVELS, Replay
+
+from harness.judge.answers.chances import Limit
+from harness.judge.answers.race_record import TrialOutcome
+from harness.judge.tuning.final import Final
+from harness.plan.plan import TrialKind
+from harness.run.budgeted_search import BudgetedSearch, TuneRules
+from harness.search.observation import Observation
+
+OWN_ERROR = 0.01  # standard error of the log of a rate, as a trial itself shows it
+UNDECIDED = 0.08  # of the log of p99 / limit: nearer to the limit a trial cannot say whether it is kept
+
+
+@dataclass
+class Tuned:
+    """How a replay ended: the setting named and the level, its published figure, and the path.
+
+    path: (seconds, settings tried, setting that was ahead) after each trial of the search.
+    """
+
+    best: tuple[int, int] | None
+    figure: object
+    decision: object
+    path: list[tuple[float, int, int | None]]
+    replay: Replay
+
+
+def tune(replay, budget_s):
+    """One search of `replay` within a budget, as `run/tune_run.py` drives it."""
+    served, space = replay.served, replay.space
+    points: list[tuple[int, int]] = []
+    final = Final(lambda point: len(space.changed(points[point][0])), replay.seed)
+    rules = TuneRules(budget_s, served.trial_s, 0.0, served.restart_s, replay.seed)
+    search = BudgetedSearch(space, LEVELS, rules, final.stands)
+    path = []
+    while (trial := search.next()) is not None:
+        spent_s = replay.cost_s(trial.setting) + trial.seconds - served.trial_s
+        seen = replay.trial(trial.setting, trial.level, times=trial.seconds / served.trial_s)
+        place = trial.setting, trial.level
+        if trial.kind is TrialKind.CONFIRM:
+            if place not in points:
+                points.append(place)
+            outcome = outcome_of(seen, spent_s)
+            final.add(points.index(place), trial.block, trial.seconds, outcome)
+            search.observe_final(trial, outcome)
+        else:
+            search.observe(trial, observation_of(place, seen), spent_s)
+            best = search.search.best()
+            path.append((replay.seconds, len(replay.tried), None if best is None else best[0]))
+    decision = final.decision() if final.history else None
+    named = None if decision is None or decision.best is None else points[final.points[decision.best]]
+    return Tuned(named, decision.figure if decision else None, decision, path, replay)
+
+
+def observation_of(place, seen):
+    if seen is None:
+        return Observation(*place, failure="out of memory")
+    log_rate, log_tail = seen
+    return Observation(*place, log_rate, OWN_ERROR, log_tail, kept(log_tail))
+
+
+def outcome_of(seen, spent_s):
+    if seen is None:
+        return TrialOutcome(None, Limit.NOT_YET, spent_s)
+    limit = {True: Limit.KEPT, False: Limit.MISSED, None: Limit.NOT_YET}[kept(seen[1])]
+    return TrialOutcome(seen[0], limit, spent_s, 1.0, OWN_ERROR)
+
+
+def kept(log_tail):
+    return None if abs(log_tail) < UNDECIDED else log_tail < 0.0
+
+
+def true_log_rate(served, space, place):
+    """The log of the true rate of a setting at a level."""
+    return math.log(served.figures(space.setting(place[0]), LEVELS[place[1]])[0])

@@ -1,0 +1,184 @@
+"""How many replicas a rate needs: against simulated servers whose true behaviour is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.errors import UserError
+from harness.judge.findings import Verdict
+from harness.judge.replicas.replica_model import BatchModel, CurveModel, HeldOut, Rate, RateModel, TailRange
+from harness.judge.replicas.replica_plan import Demand, NoReplicaPlan, ReplicaPlan, _search, _too_far, plan_replicas
+from harness.judge.replicas.replica_sentences import replica_sentences
+from harness.judge.replicas.user_curve import Level, fit_curve
+from harness.judge.simulation.fit import BatchTrial
+from harness.judge.simulation.service_time import ServiceTime
+from harness.judge.simulation.simulate import simulate
+from harness.judge.simulation.system import SimulatedSystem
+from harness.plan.arrivals import Closed, Poisson
+from harness.plan.plan import Point
+from harness.plan.slo import parse_slo
+
+SHARES = (0.4, 0.75)
+USERS = (1, 8, 32, 128)
+
+
+def server(number):
+    """A batching server with a service time of its own: base and slope in ms, lognormal variation, largest batch."""
+    rng = np.random.default_rng(number)
+    factors = rng.lognormal(0, rng.uniform(0.05, 0.6), 2000)
+    service = ServiceTime(
+        slope_ms=float(10 ** rng.uniform(-1.5, 0)),
+        base_ms=float(10 ** rng.uniform(-0.3, 0.8)),
+        factors=factors / factors.mean(),
+    )
+    return SimulatedSystem(stages=(service,), batch_size=int(rng.choice([4, 16, 32])), request_ms=0.05, travel_ms=0.1)
+
+
+def measured(system, users, number, batch_size, seed):
+    """What a closed-loop trial of the server leaves: its batches, and the figures of its requests."""
+    system = SimulatedSystem(
+        stages=system.stages, batch_size=batch_size, request_ms=system.request_ms, travel_ms=system.travel_ms
+    )
+    outcome = simulate(system, Closed(users=users), 6000, seed)
+    rng = np.random.default_rng(seed)
+    (service,) = system.stages
+    times = [service.mean_ms(int(rows)) * rng.choice(service.factors) for rows in outcome.batch_sizes]
+    return BatchTrial(
+        point=Point(number=number, setting={"batch_size": batch_size}, arrivals=Closed(users=users)),
+        rows=outcome.batch_sizes,
+        times_ms=np.array(times),
+        throughput_rps=outcome.throughput_rps,
+        wait_ms=float(outcome.waits_ms.mean()),
+        response_ms=float(outcome.responses_ms.mean()),
+        responses_ms=np.sort(outcome.responses_ms),
+    )
+
+
+def true_p99_ms(system, rate_rps):
+    return float(np.quantile(simulate(system, Poisson(rate_rps=rate_rps), 60_000, 99).responses_ms, 0.99))
+
+
+def as_model(system, number):
+    sizes = sorted({1, system.batch_size})
+    trials = [
+        measured(system, users, point, size, 10 * number + point)
+        for point, (size, users) in enumerate((size, users) for size in sizes for users in (1, 16, 64))
+    ]
+    return BatchModel({"batch_size": system.batch_size}, trials, 0.99, seed=number)
+
+
+@pytest.mark.slow
+def test_the_range_by_batches_holds_the_truth_in_nine_of_ten_servers():
+    held = 0
+    for number in range(10):
+        system = server(number)
+        model = as_model(system, number)
+        tails = [
+            (model.tail(share * model.most_rps, 0.99), true_p99_ms(system, share * model.most_rps)) for share in SHARES
+        ]
+        held += all(tail.low_ms <= truth <= tail.high_ms for tail, truth in tails)
+        assert len(model.held_out) >= 5
+        assert not _too_far(model)
+    assert held >= 9
+
+
+@pytest.mark.slow
+def test_the_range_by_users_holds_the_truth_in_nine_of_ten_servers():
+    held = 0
+    for number in range(10):
+        system = server(number)
+        found = [simulate(system, Closed(users=users), 6000, number) for users in USERS]
+        levels = [
+            Level(users, each.throughput_rps, float(np.quantile(each.responses_ms, 0.99)))
+            for users, each in zip(USERS, found, strict=True)
+        ]
+        model = CurveModel({}, levels, 0.99, seed=number)
+        tails = [
+            (model.tail(share * model.most_rps, 0.99), true_p99_ms(system, share * model.most_rps)) for share in SHARES
+        ]
+        held += all(0.95 * tail.low_ms <= truth <= 1.05 * tail.high_ms for tail, truth in tails)
+    assert held >= 9
+
+
+@pytest.mark.slow
+def test_the_number_of_replicas_keeps_the_limit_and_is_not_twice_what_is_needed():
+    system = server(3)
+    model = as_model(system, 3)
+    limit_ms = 3 * true_p99_ms(system, 0.3 * model.most_rps)
+    found = _search(model, Demand(12 * model.most_rps, parse_slo(f"p99<{limit_ms:.3f}ms")))
+    assert true_p99_ms(system, found.rate_rps / found.replicas) <= limit_ms
+    needed = next(n for n in range(12, 40) if 12 / n < 0.97 and true_p99_ms(system, found.rate_rps / n) <= limit_ms)
+    assert needed <= found.replicas < 2 * needed
+    assert found.used == pytest.approx(12 / found.replicas)
+    assert found.survivors == found.replicas + 1
+
+
+def test_a_curve_of_one_exponential_server_is_m_m_1():
+    # X(n) = 100/s for every n: an M/M/1 queue of 100/s. Its response time is exponential with mean 1 / (100 - 50) s,
+    # so p99 = ln(100) / 50 s = 92.1 ms. With n users its p99 is the quantile of Erlang(n); for 1: 46.05 ms.
+    levels = [Level(users, 100.0, tail) for users, tail in ((1, 46.05), (4, 100.45), (16, 267.4))]
+    curve = fit_curve(levels, 0.99)
+    assert curve.variation == pytest.approx(1.0, rel=0.2)
+    responses = curve.responses_ms(50.0, 60_000, seed=1)
+    assert np.quantile(responses, 0.99) == pytest.approx(92.1, rel=0.15)
+    assert responses.mean() == pytest.approx(20, rel=0.1)
+
+
+def rates(*pairs):
+    return [Rate(rate, TailRange(0.9 * tail, 1.1 * tail)) for rate, tail in pairs]
+
+
+def test_measured_rates_are_read_off_and_nothing_is_said_beyond_them():
+    # 600/s is the highest rate whose interval (up to 22 ms) keeps 25 ms; 0.95 of 800 is more than that.
+    model = RateModel({}, rates((200, 10), (400, 14), (600, 20), (800, 60)))
+    found = _search(model, Demand(5000, parse_slo("p99<25ms")))
+    assert found.replicas == 9  # 5000 / 600 = 8.3
+    assert (found.low_ms, found.high_ms) == (18.0, 22.0)
+    assert found.beyond < 1
+    assert found.one_lost_ms == (54.0, 66.0)  # 625 each: as at 800
+    assert _search(model, Demand(5000, parse_slo("p99<5ms"))) is None
+
+
+def test_too_large_an_error_at_held_out_points_says_nothing():
+    class Noisy:
+        held_out = (HeldOut(0.5, 0.1), HeldOut(0.4, 0.1), HeldOut(0.0, 0.1))
+
+    assert _too_far(Noisy())
+    Noisy.held_out = (HeldOut(0.1, 0.1), HeldOut(0.4, 0.1), HeldOut(0.0, 0.1))
+    assert not _too_far(Noisy())
+
+
+def test_a_run_whose_points_are_invalid_says_nothing():
+    from example_runs import sweep
+
+    report = sweep()
+    broken = tuple(_replaced(point, verdict=Verdict.INVALID) for point in report.result.points)
+    result = _replaced(report.result, points=broken)
+    found = plan_replicas(report.plan, result, [], Demand(1000, parse_slo("p99<50ms")))
+    assert isinstance(found, NoReplicaPlan)
+    assert found.reason.startswith("Every point of the run is INVALID")
+
+
+def test_an_own_servers_curve_gives_a_plan():
+    from example_runs import sweep
+
+    report = sweep()
+    found = plan_replicas(report.plan, report.result, [], Demand(20_000, parse_slo("p99<80ms")))
+    assert isinstance(found, ReplicaPlan)
+    text = " ".join(replica_sentences(found, cores=1))
+    assert f"{found.replicas} replica" in text
+    assert "how it batches is not known" in text
+
+
+def test_a_limit_that_is_no_percentile_is_refused():
+    with pytest.raises(UserError, match="replicas are planned for one percentile"):
+        Demand(10, parse_slo("mean<5ms")).bound.limit  # noqa: B018
+    with pytest.raises(UserError, match="one percentile"):
+        Demand(10, parse_slo("p99<5ms,errors<1%")).bound.limit  # noqa: B018
+
+
+def _replaced(struct, **changes):
+    import msgspec
+
+    return msgspec.structs.replace(struct, **changes)
