@@ -155,6 +155,7 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
     tune: TuneSpace | None = None  # the search for the best setting adds points
     pairing: Pairing | None = None  # two variants are compared: blocks of trials are added
     capacity: bool = False  # the search for each setting's capacity adds points
+    capacity_budget_s: float = 240.0  # for the rates of each setting
     isolate: bool = True  # pin target and load to separate cores
     own_requests: bool = False  # users make their own requests: the server is asked nothing before the load
     locust_arguments: tuple[str, ...] = ()  # further arguments of Locust, such as --tags
