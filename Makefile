@@ -60,8 +60,10 @@ test: $(DEV_STAMP)
 	@$(BIN)/python -m pytest -q -m process
 
 e2e: $(DEV_STAMP)
-	@echo "e2e: tests that drive whole processes (they need the programs wrk and chromium)"
-	@$(BIN)/python -m pytest -q -m e2e
+	@echo "e2e: tests that drive whole processes two at a time (they need wrk and chromium)"
+	@$(BIN)/python -m pytest -q -m e2e -n 2 || \
+		{ echo "e2e: what failed beside other tests is run again, alone"; \
+		  $(BIN)/python -m pytest -q -m e2e --last-failed --last-failed-no-failures none; }
 
 test-all: test e2e
 	@echo "long: every row of the README's table"

@@ -1,11 +1,13 @@
-"""Files that are replaced whole or not at all, and the user's cache folder."""
+"""Files that are replaced whole or not at all, sums that show whether one was changed, and the user's cache folder."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _T = TypeVar("_T")
+CHUNK_BYTES = 1 << 20
+_SEAL = re.compile(rb',\n  "crc32": (\d{1,10})\n\}\n\Z')
+_TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_LONG_NUMBER = re.compile(rb"(?<![0-9.])[0-9]{19,}")  # none that is written here has so many digits
 
 
 def cache_folder(name: str) -> Path:
@@ -55,6 +61,8 @@ def write_whole(path: Path, content: bytes) -> None:
         with replacing(path) as partial:
             partial.write_bytes(content)
     except OSError as error:
+        if not path.parent.is_dir():
+            raise RunError(f"cannot write {path}: its folder was removed or moved") from error
         free_mb = shutil.disk_usage(path.parent).free / 1e6
         raise RunError(
             f"cannot write {path}: {error.strerror} ({free_mb:.0f} MB free); what was measured until "
@@ -65,9 +73,45 @@ def write_whole(path: Path, content: bytes) -> None:
 def read_if_whole(path: Path, kind: type[_T]) -> _T | None:
     """The JSON file as a `kind`; None where it is missing or damaged."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return decode(path.read_bytes(), kind)
     except (OSError, msgspec.DecodeError):
         return None
+
+
+def decode(content: bytes, kind: type[_T]) -> _T:
+    """A JSON document, perhaps sealed, as a `kind`. Raises msgspec.DecodeError for anything that is wrong with it."""
+    content = unsealed(content)
+    if _LONG_NUMBER.search(_TEXT.sub(b"", content)):
+        raise msgspec.DecodeError("it holds a number out of range")
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from error
+
+
+def sealed(content: bytes) -> bytes:
+    """A document that `pretty` has made, with the sum of its bytes as the last field, `crc32`."""
+    return b'%b,\n  "crc32": %d\n}\n' % (content.removesuffix(b"\n}\n"), zlib.crc32(content))
+
+
+def unsealed(content: bytes) -> bytes:
+    """The document that was sealed, or `content` without a seal. Raises msgspec.DecodeError where it was changed."""
+    seal = _SEAL.search(content)
+    if seal is None:
+        return content
+    document = content[: seal.start()] + b"\n}\n"
+    if zlib.crc32(document) != int(seal[1]):
+        raise msgspec.DecodeError('it was changed since it was written; if that was you, take "crc32" out of it')
+    return document
+
+
+def sum_of(path: Path) -> int:
+    """The CRC-32 of a file's bytes. Raises OSError."""
+    total = 0
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            total = zlib.crc32(chunk, total)
+    return total
 
 
 def pretty(record: msgspec.Struct) -> bytes:

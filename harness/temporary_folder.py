@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PREFIX = "sweepspot-"
-KINDS = ("litert", "mlserver", "payloads", "replicas", "tls", "worker")
+KINDS = ("litert", "mlserver", "payloads", "replicas", "salvage", "tls", "worker")
 _NAME = re.compile(rf"{PREFIX}(?:{'|'.join(KINDS)})-[a-z0-9_]{{8}}")
 LOCK = ".owner"
 

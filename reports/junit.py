@@ -26,18 +26,18 @@ def junit_xml(report: BaseReportInput) -> str:
     a sweep looks beyond its limit on purpose.
     """
     plan, result, texts = report.plan, report.result, texts_of(report.plan)
-    suite = ET.Element("testsuite", name=_clean(f"sweepspot {plan.name}"))
+    suite = ET.Element("testsuite", name=clean_xml(f"sweepspot {plan.name}"))
     if report.started_at:
-        suite.set("timestamp", _clean(report.started_at))
+        suite.set("timestamp", clean_xml(report.started_at))
     properties = ET.SubElement(suite, "properties")
     about = {"answer": result.recommendation.sentence, "verdict": result.verdict.value, **texts.properties}
     for name, value in {**about, "command": report.command_line}.items():
         if value:
-            ET.SubElement(properties, "property", name=name, value=_clean(value))
+            ET.SubElement(properties, "property", name=name, value=clean_xml(value))
     for point in result.points:
         _add_case(suite, point, report, texts)
     for missing in result.missing:
-        skipped = ET.SubElement(suite, "testcase", name=_clean(missing), classname=_clean(plan.name), time="0")
+        skipped = ET.SubElement(suite, "testcase", name=clean_xml(missing), classname=clean_xml(plan.name), time="0")
         ET.SubElement(skipped, "skipped", message="not measured")
     totals = {
         "tests": str(len(list(suite.iter("testcase")))),
@@ -55,7 +55,7 @@ def junit_xml(report: BaseReportInput) -> str:
 
 
 def _add_case(suite: ET.Element, point: JudgedPoint, report: BaseReportInput, texts: RunTexts[Any]) -> None:
-    case = ET.SubElement(suite, "testcase", name=_clean(texts.label(point)), classname=_clean(report.plan.name))
+    case = ET.SubElement(suite, "testcase", name=clean_xml(texts.label(point)), classname=clean_xml(report.plan.name))
     case.set("time", machine_number(texts.seconds(point)))
     findings = "\n".join(
         f"{finding.verdict} {finding.title}: {finding.text} {finding.remedy}".strip() for finding in point.findings
@@ -68,13 +68,13 @@ def _add_case(suite: ET.Element, point: JudgedPoint, report: BaseReportInput, te
         _fail(case, limit_name, f"missed the {texts.limit}", findings)
     elif point.verdict is Verdict.DEGRADED or missed:
         note = f"{limit_name} missed:{limit}\n" if missed else ""
-        ET.SubElement(case, "system-out").text = _clean(f"{point.verdict}\n{note}{findings}")
+        ET.SubElement(case, "system-out").text = clean_xml(f"{point.verdict}\n{note}{findings}")
 
 
 def _fail(case: ET.Element, kind: str, message: str, findings: str) -> None:
-    ET.SubElement(case, "failure", type=kind, message=_clean(message)).text = _clean(findings)
+    ET.SubElement(case, "failure", type=kind, message=clean_xml(message)).text = clean_xml(findings)
 
 
-def _clean(text: str) -> str:
+def clean_xml(text: str) -> str:
     """Without the characters that XML 1.0 forbids even as references."""
     return _NOT_XML.sub("\ufffd", text)

@@ -64,7 +64,7 @@ _FAILURES = ("wrong", "error", "timeout", "rejected", "aborted", "unknown", "not
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """scheduled = sent + not_sent; sent = ok + wrong + error + timeout + rejected + aborted + unknown."""
+    """scheduled = sent + not_sent; sent = ok + wrong + error + timeout + rejected + aborted + cancelled + unknown."""
 
     scheduled: int = 0
     not_sent: int = 0
@@ -75,13 +75,14 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     timeout: int = 0
     rejected: int = 0
     aborted: int = 0
+    cancelled: int = 0  # their users hung up on purpose: no failure
     unknown: int = 0  # sent by a worker that was lost
     checked: int = 0
 
     @property
     def failed(self) -> int:
-        """Scheduled requests that got no good response, those that were never sent included."""
-        return self.scheduled - self.ok
+        """Scheduled requests that got no good response, those that were never sent included, cancelled ones not."""
+        return self.scheduled - self.ok - self.cancelled
 
     @property
     def failures(self) -> dict[str, int]:
@@ -111,10 +112,32 @@ class StreamMetrics(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: float | None  # mean per answer, as the server counted
     output_tokens: float | None
     in_flight: float | None  # streams open at a time, on average over the window
+    tokens_per_s_of_stream: float | None = None  # what one user sees: output tokens/s over the streams in flight
     shape: StreamShape = StreamShape()
     prompt_tokens_per_s: Interval | None = None  # of the good answers; None where the server does not count them
     results_per_s: Interval | None = None  # embeddings, ranked documents; None where output tokens are generated
     cached_share: float | None = None  # of the prompts' tokens: what the server had computed before, by its own count
+
+
+class RatedMetrics(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures of a load, with the rate by which it is ranked: in the units that the users of its target think in."""
+
+    throughput_rps: Interval  # good responses per second
+    stream: StreamMetrics | None = None  # None where answers are not those of a language model
+
+    @property
+    def rate(self) -> Interval:
+        """Output tokens per second of a language model, results of embeddings and rankings, else good responses."""
+        stream = self.stream
+        return (stream and (stream.tokens_per_s or stream.results_per_s)) or self.throughput_rps
+
+    @property
+    def rate_unit(self) -> str:
+        """What `rate` counts: `tokens/s`, `results/s` or `req/s`."""
+        stream = self.stream
+        if stream is None or not (stream.tokens_per_s or stream.results_per_s):
+            return "req/s"
+        return "tokens/s" if stream.tokens_per_s else "results/s"
 
 
 class TimeSplit(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +158,18 @@ class TimeSplit(msgspec.Struct, frozen=True, kw_only=True):
     serialise_ms: float | None = None
     rest_ms: float | None = None
     source: str = ""  # of the server's parts: `Server-Timing`, or the name of its statistics
+
+
+class ServerWords(msgspec.Struct, frozen=True, kw_only=True):
+    """What a language model's server says of itself over the measured window; None where it does not say."""
+
+    source: str  # whose metrics they are
+    running: float | None = None  # requests that are computed, on average
+    waiting: float | None = None  # requests that wait to be
+    kv_cache: float | None = None  # share of the cache that is used, on average; of several engines the fullest
+    preemptions: float | None = None  # requests that lost their place in the cache
+    prefix_hits: float | None = None  # of the prompts' tokens, the share that was in the cache
+    accepted: float | None = None  # of speculated tokens
 
 
 class Steps(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,6 +228,7 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     cpu_target_cores: tuple[float | None, ...] = ()
     cpu_load_cores: tuple[float | None, ...] = ()
     errors_rps: tuple[float, ...] = ()
+    server: dict[str, tuple[float | None, ...]] = {}  # gauges of the server, by name
 
 
 class ClassMetrics(msgspec.Struct, frozen=True, kw_only=True):
@@ -243,14 +279,13 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     more_seconds: float | None = None  # that would tell it to 5 %; None where it is, or nobody knows
 
 
-class TrialMetrics(msgspec.Struct, frozen=True, kw_only=True):
+class TrialMetrics(RatedMetrics, frozen=True, kw_only=True):
     """One trial: one point, run once."""
 
     trial: int
     repeat: int
     seconds: float  # of the measured window
     counts: Counts
-    throughput_rps: Interval  # good responses per second
     response: Latency  # done - due of good responses (and >= for open ones)
     service: Latency  # done - sent
     lateness: Latency  # sent - due
@@ -261,7 +296,7 @@ class TrialMetrics(msgspec.Struct, frozen=True, kw_only=True):
     timeline: Timeline
     mean_batch: float | None
     in_flight_mean: float | None  # Little's law: throughput x mean response
-    stream: StreamMetrics | None = None  # None where answers are not streamed
+    server: ServerWords | None = None
     tolerance: tuple[float, float] | None = None  # of checked responses, relative and absolute
     usable_share: float = 1.0  # of the window: what others did not harm; too little of it, and all of it is judged
     outages: tuple[Outage, ...] = ()  # when the target did not serve
@@ -271,7 +306,7 @@ class TrialMetrics(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
 
 
-class PointMetrics(msgspec.Struct, frozen=True, kw_only=True):
+class PointMetrics(RatedMetrics, frozen=True, kw_only=True):
     """One point: a knob setting at one load level, over all its repeats."""
 
     point: int
@@ -282,7 +317,6 @@ class PointMetrics(msgspec.Struct, frozen=True, kw_only=True):
     repeats: int
     seconds: float
     counts: Counts
-    throughput_rps: Interval
     goodput_rps: Interval | None  # good responses within the SLO per second; None without an SLO
     response: Latency
     service: Latency
@@ -297,7 +331,7 @@ class PointMetrics(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     findings: tuple[Finding, ...]
     trials: tuple[TrialMetrics, ...]
-    stream: StreamMetrics | None = None  # None where answers are not streamed
+    server: ServerWords | None = None
     classes: tuple[ClassMetrics, ...] = ()  # one for each request class in the load
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.files import write_whole
+from harness.files import read_if_whole, write_whole
 from harness.plan.knobs import Setting
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ class Simulation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_simulation(run_dir: Path) -> Simulation | None:
-    """What `simulate` wrote into the folder; None where it was never called."""
+    """What `simulate` wrote into the folder; None where it was never called, or the file is damaged."""
     path = run_dir / FILE
-    return msgspec.json.decode(path.read_bytes(), type=Simulation) if path.exists() else None
+    return read_if_whole(path, Simulation)
 
 
 def write_simulation(run_dir: Path, simulation: Simulation) -> None:

@@ -25,6 +25,7 @@ from harness.judge.numbers.machine.usable_time import usable_time
 from harness.judge.numbers.resource_usage import mean_usage, usage
 from harness.judge.numbers.run_noises import THROUGHPUT, run_levels, run_noises
 from harness.judge.numbers.sample_series import SampleSeries
+from harness.judge.numbers.server_words import pooled_words, server_words
 from harness.judge.numbers.target.outages import outages_of, trial_availability
 from harness.judge.numbers.throughput import NO_RATES, pooled_goodput, pooled_rate
 from harness.judge.numbers.time_split import (
@@ -123,7 +124,8 @@ def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo |
         steps=trial_steps(rows.good),
         accuracy=accuracy([predicted]),
         usage=usage(samples, rows.window),
-        timeline=timeline(rows, samples),
+        timeline=timeline(rows, samples, data.statistics),
+        server=server_words(data.statistics, rows.window),
         mean_batch=trial_batch(rows.good, means),
         limits=tuple(limit_counts(slo, durations | streamed, counts)) if slo else (),
         in_flight_mean=None if response.mean_ms is None else throughput_rps.value * response.mean_ms / MS_PER_S,
@@ -215,6 +217,7 @@ def summarise_point(
         findings=(),
         trials=trials,
         stream=pooled_streams([run.stream for run in runs if run.stream], noises),
+        server=pooled_words([run.metrics for run in runs]),
     )
     verdict, findings = judge_point(metrics)
     rows = SloRows({kind: _of_kind(runs, kind) for kind in DECIDED}, noises, metrics.concurrency)

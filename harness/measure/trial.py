@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.child_process import ChildProcess
 from harness.clock import NS_PER_S, MonotonicClock
-from harness.errors import SweepspotError
+from harness.errors import RunError, SweepspotError
 from harness.measure.load_command import SETTINGS, WORKER_WAIT_S, load_command
 from harness.measure.samplers.sampler_process import SamplerProcess
 from harness.measure.target.first_requests import prime
@@ -55,7 +55,10 @@ class TrialJob:
 
 
 def run_trial(job: TrialJob) -> TrialRecord:
-    """Run one trial and write its record. Raises KeyboardInterrupt after an orderly stop."""
+    """Run one trial and write its record, also where the target cannot be started or dies.
+
+    Raises UserError where what the user asks for cannot be run, and KeyboardInterrupt after an orderly stop.
+    """
     job.folder.create()
     failure: str | None = None
     exit_code: int | None = None
@@ -72,6 +75,8 @@ def run_trial(job: TrialJob) -> TrialRecord:
             failure = load.wait(job.session, job.clock.now_ns() + _longest_ns(job.plan))
             exit_code = load.exit_code
         interrupted = False
+    except RunError as error:
+        interrupted, failure = False, str(error)
     except SweepspotError as error:
         interrupted, failure = False, str(error)
         raise
@@ -87,8 +92,27 @@ def run_trial(job: TrialJob) -> TrialRecord:
             target_url=endpoint.url if endpoint else None,
             isolated=job.isolation.isolated,
         )
-        job.folder.write(record)
+        _write(job.folder, record)
     job.folder.compress()
+    job.folder.write(record)
+    return record
+
+
+def _write(folder: TrialDir, record: TrialRecord) -> None:
+    """Write the record of a trial that has just ended. Raises RunError, which says too how the trial went."""
+    try:
+        folder.write(record, ended=False)
+    except RunError as error:
+        raise RunError(f"{record.failure}; {error}" if record.failure else str(error)) from error
+
+
+def fail_trial(job: TrialJob, failure: str) -> TrialRecord:
+    """Write the record of a trial that need not be tried: its setting cannot be started."""
+    job.folder.create()
+    record = TrialRecord(
+        trial=job.trial, point=job.point, finished=False, failure=failure, isolated=job.isolation.isolated
+    )
+    job.folder.write(record)
     return record
 
 
@@ -157,7 +181,7 @@ class LoadProcess:
 
     def _last_log_line(self) -> str:
         """The last error in the log, else its last line."""
-        lines = self._job.folder.load_log.read_text(errors="replace").strip().splitlines()
+        lines = self._process.output().strip().splitlines()
         errors = [line.partition("/ERROR/")[2].partition(": ")[2] for line in lines if "/ERROR/harness" in line]
         return (errors or lines or ["nothing in load.log"])[-1]
 

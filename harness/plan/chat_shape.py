@@ -16,6 +16,7 @@ from harness.wire.language.generation_options import GenerationOptions
 from harness.wire.language.vocabulary import Vocabulary  # noqa: TC001  (msgspec reads it)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from random import Random
 
@@ -56,11 +57,22 @@ class ChatShape(GenerationOptions, frozen=True, kw_only=True):
     output_tokens: Length = Length(low=8, high=64)
     prompt_tokens: Length | None = None  # of the whole prompt of a conversation's first turn, and of later messages
     prefix_share: float = 0.0  # of the prompt's tokens: what all prompts begin with
+    hang_up: float = 0.0  # share of the responses whose user leaves in the middle of them
     vocabulary: Vocabulary | None = None  # words of one token each, which the first requests find
     salt: str = ""  # another for each trial, so that no prompt that is made has been sent before
     texts: Length | None = None  # of a request for embeddings or a ranking; None: what is usual there
     lengths: str | None = None  # path of a CSV file
     prompts: str | None = None  # path of a text file with a message per line
+
+    def with_knobs(self, knobs: Mapping[str, object]) -> ChatShape:
+        """The same with the values of knobs in place of lengths and shares. Raises UserError where they do not go."""
+        values = {
+            name: Length(low=value, high=value) if isinstance(value, int) else value for name, value in knobs.items()
+        }
+        shape = msgspec.structs.replace(self, **values)
+        if shape.prefix_share and shape.prompt_tokens is None:
+            raise UserError("prefix_share: it is a share of the prompt's tokens; give --prompt-tokens too")
+        return shape
 
     @property
     def needs_vocabulary(self) -> bool:

@@ -225,6 +225,14 @@ CHAT = (
         "NUMBER",
     ),
     LoadOption(
+        "--hang-up",
+        "hang_up",
+        number(0, 1, below=True),
+        "chat: the share of the responses in the middle of which the user closes the connection; they count as "
+        "cancelled, and neither as good nor as failed",
+        "NUMBER",
+    ),
+    LoadOption(
         "--texts",
         "texts",
         parse_length,

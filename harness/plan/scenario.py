@@ -27,8 +27,9 @@ ASK_TIMEOUT_S = 60.0
 EXPLAIN, EXPLAIN_METHOD = "explain", "explain_method"
 DEFAULT_METHOD = "integrated-gradients"
 DEFAULT_MODEL = "digits-mlp"
-# Words without which one of our scenarios has nothing that must be known before the load.
-DECLARED = ("request_classes", "default_model", "default_knobs", "default_options", "wait_time", "HttpUser")
+OURS = "harness.users"  # what a locustfile imports whose users send the plan's payloads
+# Words without which such a locustfile has nothing that must be known before the load.
+DECLARED = ("request_classes", "default_model", "default_knobs", "default_options", "wait_time", "HttpUser", "Shape")
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
 
@@ -104,13 +105,13 @@ def scenario_name(path: str) -> str:
 def read_scenario(path: str) -> Scenario:
     """What the scenario or locustfile declares. Raises UserError where there is none, or it cannot be imported.
 
-    Importing Locust takes a second, so one of ours that declares nothing is not imported.
+    Importing Locust takes a second, so one of our users that declares nothing is not imported.
     """
     file = Path(find_scenario(path))
     if not file.is_file():
         raise UserError(f"--scenario {path}: no such file; give its path, or the name of a scenario")
-    ours = file.resolve().parent == SCENARIOS.resolve()
-    if ours and not any(name in file.read_text(encoding="utf-8") for name in DECLARED):
+    text = file.read_text(encoding="utf-8")
+    if OURS in text and not any(name in text for name in DECLARED):
         return Scenario()
     return _import_scenario(str(file), file.stat().st_mtime_ns)
 

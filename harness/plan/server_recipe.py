@@ -34,7 +34,9 @@ written as `true` or `false`.
 
 from __future__ import annotations
 
+import itertools
 import re
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +59,10 @@ _PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 
 
 class ReadyCheck(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Ready once GET `path` answers 200 and a line of the output matches `line`; an empty condition does not count."""
+    """Ready once GET `path` answers 200 and a line of the output matches `line`.
+
+    An empty condition does not count; without any, the server is ready once it accepts connections.
+    """
 
     path: str = ""
     line: str = ""
@@ -65,10 +70,11 @@ class ReadyCheck(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class StopOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The signal that ends the server, and the time until its process group is killed."""
+    """The signal or command that ends the server, and the time until its process group is killed."""
 
     signal: str = "SIGTERM"
     timeout_s: float = 10.0
+    command: tuple[str, ...] = ()  # in place of the signal
 
 
 class RecipeKnob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -112,6 +118,10 @@ class ServerRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     requirements_alone: str = ""  # a second one, of packages to install without what they depend on
     interpreter: str = ""  # the Python for that environment; empty: the one of this process
     env: dict[str, str] = {}
+    before: tuple[tuple[str, ...], ...] = ()  # commands that run before each start
+    after: tuple[tuple[str, ...], ...] = ()  # ... and after each end
+    pid_command: tuple[str, ...] = ()  # prints the process id of a server that others start for us, as docker does
+    warmup_requests: int = 0  # sent one by one once it is ready
     ready: ReadyCheck = ReadyCheck()
     stop: StopOrder = StopOrder()
     knobs: dict[str, RecipeKnob] = {}
@@ -170,7 +180,8 @@ def _check(recipe: ServerRecipe) -> None:
     reserved = sorted(set(recipe.knobs) & set(PLACEHOLDERS))
     if reserved:
         raise UserError(f"{where}: knob {reserved[0]} has the name of a placeholder; choose another")
-    texts = [*recipe.command, *recipe.env.values(), *_addresses(recipe), recipe.reference]
+    commands = (recipe.command, recipe.stop.command, recipe.pid_command, *recipe.before, *recipe.after)
+    texts = [*itertools.chain(*commands), *recipe.env.values(), *_addresses(recipe), recipe.reference]
     for name in (match[1] for text in texts for match in _PLACEHOLDER.finditer(text)):
         if name not in known:
             raise unknown_name(f"placeholder in {recipe.path}", f"{{{name}}}", [f"{{{each}}}" for each in known])
@@ -181,8 +192,8 @@ def _check(recipe: ServerRecipe) -> None:
     for name in (*named, *(name for rule in recipe.forbids for name in rule.setting)):
         if name not in recipe.knobs:
             raise unknown_name(f"knob in {recipe.path}", name, recipe.knobs)
-    if not (recipe.ready.path or recipe.ready.line):
-        raise UserError(f"{where}: ready needs a path (answers 200) or a line (of its output)")
+    if not hasattr(signal, recipe.stop.signal):
+        raise UserError(f"{where}: stop.signal {recipe.stop.signal} is no signal; write for example SIGTERM")
 
 
 def _addresses(recipe: ServerRecipe) -> tuple[str, ...]:

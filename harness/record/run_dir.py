@@ -13,10 +13,12 @@ Schema history: 1 = first; 2 = the plan's settings of the load are in `plan.load
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.files import decode
 from harness.plan.plan import SCHEMA_VERSION, Plan, Point, Trial, plan_of_schema_1
 from harness.record.load_report import LoadReport, live_of
 from harness.record.machine.envelope import read_envelope
@@ -27,19 +29,21 @@ from harness.record.merge_workers import (
     tokens_to_master_time,
 )
 from harness.record.model_card import ModelCard
-from harness.record.parquet.parquet_file import compress, present
+from harness.record.parquet.parquet_file import compress
 from harness.record.parquet.shown_rows import RowNotes, shown_rows
 from harness.record.run_folder import BaseRunRecord, BaseTrialRecord, RunFolder, TrialFolder
-from harness.record.server_statistics import read_statistics
+from harness.record.server.statistics import FILE as STATISTICS
+from harness.record.server.statistics import read_statistics
 from harness.record.trial_data import TrialData
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from harness.plan.plan import BasePoint
     from harness.record.load_report import Live
     from harness.record.machine.envelope import Envelope
+    from harness.record.trial_tables import TrialTables
 
 
 class RunRecord(BaseRunRecord, frozen=True, kw_only=True):
@@ -78,21 +82,17 @@ class TrialDir(TrialFolder[TrialRecord]):
 
     def data(self, plan: Plan, trial: Trial, point: Point, envelope: Envelope | None = None) -> TrialData:
         """Everything measured in this trial, as far as it can be read."""
-        from harness.record.recorder import read_rows
-        from harness.record.samples import read_samples
-        from harness.record.token_times import read_tokens
-
         record = self.read()
-        reported = tuple(self._load_reports())
-        rows = [rows_to_master_time(read_rows(path), reported) for path in present(self.path, "requests")]
+        damaged = self.damaged(record)
+        reported, tables = self._recorded(damaged, trusted=record is not None and bool(record.sums) and not damaged)
+        rows = [rows_to_master_time(shard, reported) for shard in tables.rows]
         shards, reports = align_classes(rows, reported)
-        tokens = [tokens_to_master_time(read_tokens(path), reported) for path in present(self.path, "tokens")]
-        samples = next(iter(present(self.path, "samples")), None)
+        tokens = [tokens_to_master_time(shard, reported) for shard in tables.tokens]
         return TrialData(
             trial=trial,
             point=point,
             rows=_concatenate(shards),
-            samples=read_samples(samples) if samples else None,
+            samples=tables.samples,
             tokens=_concatenate(tokens),
             reports=tuple(reports),
             failure=record.failure if record else "the trial was cut off before its end",
@@ -103,13 +103,28 @@ class TrialDir(TrialFolder[TrialRecord]):
             warmup_seconds=plan.load.warmup_s,
             in_process=plan.in_process,
             check_off=plan.load_at(point).check == "off",
-            statistics=read_statistics(self.path),
+            statistics=None if STATISTICS in damaged else read_statistics(self.path),
             envelope=envelope,
+            damaged=tuple(dict.fromkeys((*damaged, *tables.damaged))),
         )
+
+    def _recorded(self, damaged: Sequence[str], *, trusted: bool) -> tuple[tuple[LoadReport, ...], TrialTables]:
+        """The reports and the tables; of files that are not `trusted`, what may have been recorded."""
+        from harness.record.plausible import plausible_instants, plausible_reports, plausible_rows
+        from harness.record.trial_tables import read_tables
+
+        tables = read_tables(self.path, trusted=trusted)
+        reports = tuple(report for path, report in self._read_reports() if path.name not in damaged)
+        if not trusted:
+            reports = plausible_reports(reports)
+            rows = [plausible_rows(shard, reports) for shard in tables.rows]
+            samples = None if tables.samples is None else plausible_instants(tables.samples, "t_ns", reports)
+            tables = replace(tables, rows=rows, samples=samples)
+        return tuple(map(report_to_master_time, reports)), tables
 
     def compress(self) -> None:
         """Put Parquet files in the place of the Arrow streams of a trial that has ended."""
-        reports = {report.worker: report for report in self._read_reports()}
+        reports = {report.worker: report for _, report in self._read_reports()}
         for path in self.path.glob("requests*.arrow"):
             report = reports.get(int(path.stem.partition("-")[2] or 0))
             if report is not None:  # without it the names of the request classes are not known
@@ -123,12 +138,12 @@ class TrialDir(TrialFolder[TrialRecord]):
         return live_of(list(self._load_reports()), now_ns)
 
     def _load_reports(self) -> Iterator[LoadReport]:
-        yield from map(report_to_master_time, self._read_reports())
+        yield from (report_to_master_time(report) for _, report in self._read_reports())
 
-    def _read_reports(self) -> Iterator[LoadReport]:
+    def _read_reports(self) -> Iterator[tuple[Path, LoadReport]]:
         for path in sorted(self.path.glob("load*.json")):
             try:
-                yield msgspec.json.decode(path.read_bytes(), type=LoadReport)
+                yield path, decode(path.read_bytes(), LoadReport)
             except msgspec.DecodeError:
                 continue  # its absence is what the lost-worker check looks for
 
@@ -140,7 +155,7 @@ class RunDir(RunFolder[RunRecord, TrialDir]):
 
     def upgrade(self, content: bytes) -> bytes:
         """A record of schema 1 in the present schema."""
-        old = msgspec.json.decode(content)
+        old = decode(content, object)
         if not isinstance(old, dict) or old.get("schema_version") != 1 or "plan" not in old:
             return content
         return msgspec.json.encode({**old, "plan": plan_of_schema_1(old["plan"]), "schema_version": SCHEMA_VERSION})

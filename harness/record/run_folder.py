@@ -2,6 +2,9 @@
 
 <run>/run.json                        what was planned, and where
 <run>/trials/<n>-<slug>/trial.json    written last: a trial without it did not finish
+
+Both are sealed (`harness.files.sealed`), and `trial.json` has the sums of the files beside it: what was changed since
+is not believed, and named.
 """
 
 from __future__ import annotations
@@ -10,20 +13,23 @@ import fcntl
 import os
 import shutil
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import msgspec
 
-from harness.errors import UserError
-from harness.files import pretty, read_if_whole, write_whole
+from harness.errors import RunError, UserError
+from harness.files import decode, pretty, read_if_whole, sealed, sum_of, unsealed, write_whole
 from harness.plan.plan import Trial
 from harness.record.machine.environment import Environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from harness.plan.plan import BasePlan, BasePoint, PointT
+
+
+DATA = (".arrow", ".parquet", ".json")  # endings of the files of a trial that are read again
 
 
 class BaseRunRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +49,7 @@ class BaseTrialRecord(msgspec.Struct, frozen=True, kw_only=True):
     finished: bool  # False: interrupted or failed, and to be run again on --resume
     failure: str | None = None  # in words, for the report
     sampler_failure: str | None = None
+    sums: dict[str, int] = {}  # CRC-32 of each file of data in the folder, by name; empty before the trial has ended
 
 
 RunRecordT = TypeVar("RunRecordT", bound=BaseRunRecord)
@@ -75,9 +82,20 @@ class TrialFolder(Generic[TrialRecordT]):
         """Where the samplers write."""
         return self.path / "samples.arrow"
 
-    def write(self, record: TrialRecordT) -> None:
-        """Write `trial.json` whole or not at all."""
-        write_whole(self.path / "trial.json", pretty(record))
+    def write(self, record: TrialRecordT, *, ended: bool = True) -> None:
+        """Write `trial.json` whole or not at all. Where the trial has `ended`, with the sums of the other files."""
+        sums = {path.name: sum_of(path) for path in self._data_files()} if ended else {}
+        write_whole(self.path / "trial.json", sealed(pretty(msgspec.structs.replace(record, sums=sums))))
+
+    def damaged(self, record: TrialRecordT | None) -> tuple[str, ...]:
+        """The names of the files that were changed or removed since the trial ended."""
+        if record is None:
+            return ("trial.json",) if (self.path / "trial.json").exists() else ()
+        found = {path.name: sum_of(path) for path in self._data_files()} if record.sums else {}
+        return tuple(sorted(name for name, known in record.sums.items() if found.get(name) != known))
+
+    def _data_files(self) -> list[Path]:
+        return [path for path in sorted(self.path.iterdir()) if path.suffix in DATA and path.name != "trial.json"]
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -87,7 +105,7 @@ class _Kind(msgspec.Struct, frozen=True):
 def kind_of(run_dir: Path) -> str | None:
     """`serving` or `training`; None where the folder holds no run, or what it holds cannot be read."""
     try:
-        return msgspec.json.decode((run_dir / "run.json").read_bytes(), type=_Kind).kind
+        return decode((run_dir / "run.json").read_bytes(), _Kind).kind
     except (OSError, msgspec.DecodeError):
         return None
 
@@ -148,7 +166,7 @@ class RunFolder(ABC, Generic[RunRecordT, TrialFolderT]):
 
     def write(self, record: RunRecordT) -> None:
         """Write `run.json` whole or not at all."""
-        write_whole(self.path / "run.json", pretty(record))
+        write_whole(self.path / "run.json", sealed(pretty(record)))
 
     def upgrade(self, content: bytes) -> bytes:
         """The content of a `run.json` in the present schema. Raises msgspec.DecodeError."""
@@ -157,7 +175,8 @@ class RunFolder(ABC, Generic[RunRecordT, TrialFolderT]):
     def read(self) -> RunRecordT:
         """The run's record. Raises UserError where it is damaged, of a later version or of another kind."""
         try:
-            return msgspec.json.decode(self.upgrade((self.path / "run.json").read_bytes()), type=self.record_type)
+            content = unsealed(self._run_json())
+            return decode(self.upgrade(content), self.record_type)
         except msgspec.DecodeError as error:
             if (found := kind_of(self.path)) not in (None, self.kind):
                 text = f"{self.path}: holds a run of {found}; give the folder of a run of {self.kind}"
@@ -166,6 +185,22 @@ class RunFolder(ABC, Generic[RunRecordT, TrialFolderT]):
                 f"{self.path / 'run.json'}: cannot be read as a run of {self.kind} "
                 f"({error}); it is damaged or was written by another version"
             ) from error
+
+    def _run_json(self) -> bytes:
+        try:
+            return (self.path / "run.json").read_bytes()
+        except OSError as error:
+            raise RunError(f"{self.path / 'run.json'}: cannot be read ({error.strerror})") from error
+
+    def lost(self, error: OSError) -> RunError | None:
+        """What an error means for the run where it concerns this folder; None where it does not."""
+        if not (self.path / "run.json").is_file():
+            return RunError(
+                f"{self.path}: the folder of the run was removed or moved while the run wrote to it ({error})"
+            )
+        if error.filename is not None and self.path.resolve() in Path(str(error.filename)).resolve().parents:
+            return RunError(f"{error.filename}: {error.strerror}; the run cannot go on")
+        return None
 
     @abstractmethod
     def trial(self, trial: Trial, point: BasePoint) -> TrialFolderT:

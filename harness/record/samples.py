@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from harness.clock import NS_PER_S
-from harness.record.arrow_stream import ArrowStream, read_batches
+from harness.record.arrow_stream import ArrowStream, read_batches, table_of
 from harness.record.parquet.parquet_file import SUFFIX, whole_table
 
 if TYPE_CHECKING:
@@ -105,12 +105,10 @@ def read_samples(path: Path) -> pa.Table:
 
     Raises OSError where there is no file.
     """
-    import pyarrow as pa
-
     if path.suffix == SUFFIX:
         return whole_table(path, sample_schema())
     batches, _ = read_batches(path)
-    return pa.Table.from_batches(batches, schema=sample_schema())
+    return table_of(batches, sample_schema())
 
 
 def record_batch(samples: Sequence[Sample], schema: pa.Schema) -> pa.RecordBatch:

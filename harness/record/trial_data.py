@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from harness.plan.plan import Point, Trial
     from harness.record.load_report import LoadReport
     from harness.record.machine.envelope import Envelope
-    from harness.record.server_statistics import ServerStatistics
+    from harness.record.server.statistics import ServerStatistics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,7 @@ class TrialData:
     tokens: pa.Table | None = None  # `harness.record.token_times.token_schema()`; None where answers were not streamed
     reports: tuple[LoadReport, ...] = ()
     failure: str | None = None  # why the trial did not end in order, in words
+    damaged: tuple[str, ...] = ()  # names of files that were changed since, or of which something cannot be read
     start_failure: str | None = None  # why the target could not be started
     target_died: bool = False
     isolated: bool = True  # target and load each had cores of their own

@@ -155,7 +155,7 @@ class BudgetedSearch:
         return TuneTrial(setting, level, TrialKind.CONFIRM, final.rounds, seconds, Reason.CONFIRM)
 
     def _places(self, final: FinalStand) -> list[tuple[int, int]]:
-        """The settings and levels of the next round; a setting that misses the limit goes on at the next lower load."""
+        """The settings and levels of the next round; one not known to keep the limit goes on at a lower load."""
         if not final.finalists:
             found = self.search.finalists()
             default = found[-1:] if found and not found[-1][0] else []
@@ -164,12 +164,11 @@ class BudgetedSearch:
             return list(final.finalists)
         places: dict[int, tuple[int, int]] = {}
         for setting, level in sorted(final.finalists, key=lambda place: -place[1]):
-            missed = final.limits.get((setting, level)) is Limit.MISSED
-            if not missed:
+            if final.limits.get((setting, level), Limit.KEPT) is Limit.KEPT:
                 places.setdefault(setting, (setting, level))
         for setting, level in final.finalists:
             lowest = min(other for number, other in final.finalists if number == setting)
-            if setting not in places and level == lowest and level > 0 and final.rounds < MOST_ROUNDS:
+            if setting not in places and level == lowest and level > 0:
                 places[setting] = (setting, level - 1)
         return list(places.values())
 

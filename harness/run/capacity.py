@@ -84,7 +84,8 @@ def _search(plan: Plan, points: list[Point], metrics: dict[int, PointMetrics]) -
 
 def _probes(plan: Plan, points: list[Point], metrics: dict[int, PointMetrics]) -> Iterator[Probe]:
     """What came of each load. Where noise spoiled every trial, all of them count: the machine is what it is."""
-    spoiled = not any(trusted(each) for point in points if (each := metrics.get(point.number)) is not None)
+    rated = [found for point in points if (found := metrics.get(point.number)) and found.rate_target_rps is not None]
+    spoiled = not any(trusted(found) for found in rated)
     for point in points:
         found, tries = metrics.get(point.number), _trials(plan, point)
         rate_rps = found.throughput_rps.value if found else 0.0

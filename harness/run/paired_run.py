@@ -19,7 +19,8 @@ from harness.judge.answers.paired_sentences import power_sentence
 from harness.measure.trial import TrialJob, run_trial
 from harness.plan.paired.paired_plan import block_of_trials, block_seconds
 from harness.run.events import Note, RunStarted, TrialStarted
-from harness.run.sweep import MAX_FAILURES_IN_A_ROW, live_reporter, trial_ended
+from harness.run.failures import MAX_FAILURES_IN_A_ROW
+from harness.run.sweep import live_reporter, trial_ended
 from harness.run.trial_text import point_text
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _measure(job: SweepJob, trial: Trial, failed: int) -> int:
     point = job.plan.point(trial.point)
     job.listener(TrialStarted(point_text(point)))
     folder, began_ns = job.run_dir.trial(trial, point), monotonic_ns()
-    watch = live_reporter(job.listener, point)
+    watch = live_reporter(job.listener, job.plan, point)
     record = run_trial(TrialJob(job.plan, trial, point, job.session, job.isolation, folder, watch))
     summary = job.summaries.read(job.plan, trial)
     folder.write(msgspec.structs.replace(record, spent_seconds=(monotonic_ns() - began_ns) / NS_PER_S))

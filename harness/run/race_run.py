@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.clock import NS_PER_S, monotonic_ns
-from harness.errors import RunError
 from harness.judge.answers.race_answer import candidates_of, limit_of, outcome_of, race_trial
 from harness.judge.number_text import figure
-from harness.measure.trial import TrialJob, run_trial
+from harness.measure.trial import TrialJob, fail_trial, run_trial
 from harness.plan.plan import TARGET_START_SECONDS, Trial, TrialKind, trial_overhead_seconds
 from harness.run.events import Note, RunStarted, TrialStarted
+from harness.run.failures import Failures
 from harness.run.race import Race, Rules
-from harness.run.sweep import MAX_FAILURES_IN_A_ROW, live_reporter, point_metrics, trial_ended
+from harness.run.sweep import live_reporter, point_metrics, trial_ended
 from harness.run.trial_text import point_text
 
 if TYPE_CHECKING:
@@ -38,13 +38,14 @@ INTERRUPTED = (None, "interrupted")  # failures of a trial that is to be run aga
 def run_race(job: SweepJob, keep_plan: Callable[[Plan], None]) -> None:
     """Run the race of `job.plan`, whose trials so far may be on disk. `keep_plan` writes a longer plan to disk.
 
-    Raises RunError after three failures in a row: the target is past saving.
+    Raises RunError where `Failures` says that the run is past saving.
     """
     job.listener(RunStarted(None))
     run = _RaceRun(job, keep_plan)
     run.take_up()
     while (trial := run.race.next()) is not None:
         run.measure(run.add(trial))
+    run.failures.require_start()
 
 
 class _RaceRun:
@@ -57,7 +58,7 @@ class _RaceRun:
         self._keep_plan = keep_plan
         self._points: dict[int, PointMetrics] = {}
         self._block = 0
-        self._failed: list[int] = []  # points of the trials that failed one after the other
+        self.failures = Failures(plan)
         self._last_ns = monotonic_ns()
 
     def take_up(self) -> None:
@@ -95,8 +96,10 @@ class _RaceRun:
         job.listener(TrialStarted(point_text(point)))
         load = msgspec.structs.replace(job.plan.load, measure_s=trial.seconds or job.plan.seconds)
         plan = msgspec.structs.replace(job.plan, load=load)
-        watch = live_reporter(job.listener, point)
-        record = run_trial(TrialJob(plan, trial, point, job.session, job.isolation, self._folder(trial), watch))
+        watch = live_reporter(job.listener, plan, point)
+        trial_job = TrialJob(plan, trial, point, job.session, job.isolation, self._folder(trial), watch)
+        known = self.failures.of_start(point)
+        record = run_trial(trial_job) if known is None else fail_trial(trial_job, known)
         summary = job.summaries.read(job.plan, trial)
         metrics = self._judge(trial)
         now_ns = monotonic_ns()
@@ -105,8 +108,7 @@ class _RaceRun:
         self._folder(trial).write(record)
         self._tell(trial, metrics, record)
         job.listener(replace(trial_ended(record, summary), left_s=self.race.left_s))
-        self._failed = [] if record.failure is None else [*self._failed, trial.point]
-        self._give_up_perhaps(record)
+        self.failures.see(record)
 
     def _judge(self, trial: Trial) -> TrialMetrics:
         """The trial's metrics; those of its point are brought up to date."""
@@ -129,16 +131,10 @@ class _RaceRun:
         leader = race.record.leader()
         ahead = "none is known to keep the limit"
         if leader is not None and leader in self._points:
-            rate = figure(self._points[leader].throughput_rps.value, 3)
-            ahead = f"{point_text(plan.point(leader))} is ahead with {rate} req/s"
+            rate = figure(self._points[leader].rate.value, 3)
+            ahead = f"{point_text(plan.point(leader))} is ahead with {rate} {plan.rate_unit}"
         several = len(race.planned_points())
         self.job.listener(Note(f"{several} of {len(plan.points)} points are {WHAT_FOR[trial.kind]}; {ahead}"))
-
-    def _give_up_perhaps(self, record: TrialRecord) -> None:
-        settings = {tuple(self.job.plan.point(number).setting.items()) for number in self._failed}
-        all_settings = {tuple(point.setting.items()) for point in self.job.plan.points}
-        if len(self._failed) >= MAX_FAILURES_IN_A_ROW and len(settings) >= min(2, len(all_settings)):
-            raise RunError(f"{len(self._failed)} trials in a row failed, the last: {record.failure}")
 
     def _folder(self, trial: Trial) -> TrialDir:
         return self.job.run_dir.trial(trial, self.job.plan.point(trial.point))

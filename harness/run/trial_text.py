@@ -31,8 +31,8 @@ def result_text(metrics: TrialMetrics) -> str:
     p99 = metrics.response.at(0.99)
     tail = f"p99 {_milliseconds(p99)}" if p99 else "nothing timed"
     verdict = "" if metrics.verdict == "VALID" else f", {metrics.verdict}"
-    rate = f"{metrics.throughput_rps.value:,.0f}".replace(",", "\u2009")
-    return f"{rate} req/s, {tail}{verdict}"
+    rate = f"{metrics.rate.value:,.0f}".replace(",", "\u2009")
+    return f"{rate} {metrics.rate_unit}, {tail}{verdict}"
 
 
 def _milliseconds(quantile: Quantile) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from harness.record.arrow_stream import ArrowStream, read_batches
+from harness.record.arrow_stream import ArrowStream, read_batches, table_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,10 +76,8 @@ class EpochWriter:
 
 def read_epochs(path: Path) -> tuple[Epoch, ...]:
     """All whole epochs in the file, in order; a truncated tail is left out, and a file that is not there is empty."""
-    import pyarrow as pa
-
     batches: list[pa.RecordBatch] = []
     with contextlib.suppress(OSError):
         batches, _ = read_batches(path)
-    rows = pa.Table.from_batches(batches, schema=epoch_schema()).to_pylist()
+    rows = table_of(batches, epoch_schema()).to_pylist()
     return tuple(Epoch(**row) for row in rows)

@@ -81,6 +81,7 @@ class FitDir(TrialFolder[FitRecord]):
         from harness.record.samples import read_samples
 
         record = self.read()
+        damaged = self.damaged(record)
         return FitData(
             trial=trial,
             point=point,
@@ -88,9 +89,15 @@ class FitDir(TrialFolder[FitRecord]):
             epochs=read_epochs(self.path / "epochs.arrow"),
             samples=read_samples(self.samples) if self.samples.exists() else None,
             fit=read_if_whole(self.path / "fit.json", Fit),
-            failure=record.failure if record else "the trial was cut off before its end",
+            failure=_failure(record, damaged),
             trainer_died=record.trainer_died if record else False,
         )
+
+
+def _failure(record: FitRecord | None, damaged: tuple[str, ...]) -> str | None:
+    if damaged:
+        return f"files are damaged: {', '.join(damaged)}"
+    return record.failure if record else "the trial was cut off before its end"
 
 
 class TrainingDir(RunFolder[TrainingRecord, FitDir]):

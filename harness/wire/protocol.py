@@ -47,6 +47,7 @@ class WireProtocol:
     post_path: Callable[[str], str] | None = None
     is_spoken: Callable[[ServerUrl, str], bool] = lambda _url, _model: False
     read_meta: Callable[[ServerUrl, str], BankMeta] | None = None
+    gives_results: bool = False  # of texts: a result for each, such as an embedding, and no output tokens
     carries_bytes: bool = False  # whether tensors are sent as bytes, which hold NaN and texts that are no UTF-8
     takes_rows: bool = False  # whether a request may hold several items along a batch axis
     swept: bool = False  # whether `sweep protocol` tries it

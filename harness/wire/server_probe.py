@@ -72,11 +72,12 @@ def read_meta(url: str, model: str, protocol: str, access: Access | None = None)
     return found.read_meta(parse_url(url, access), model)
 
 
-def ask_once(url: str, protocol: str, bank: Bank, expect: str = "") -> None:
+def ask_once(url: str, protocol: str, bank: Bank, expect: str = "", requests: int = 1) -> None:
     """Send the first payload, so that a server that refuses it does so once and not ten thousand times.
 
-    Nothing is sent to a model over gRPC, whose metadata are typed. Raises UserError where the payload is refused, where
-    the response does not have as many numbers as the bank expects, and where it cannot be what the user expects of any.
+    `requests`: how many are sent, one after the other, of which only the first is looked into. Nothing is sent to a
+    model over gRPC, whose metadata are typed. Raises UserError where the payload is refused, where the response does
+    not have as many numbers as the bank expects, and where it cannot be what the user expects of any.
     """
     found = find_protocol(protocol)
     if found.transport is Transport.GRPC and found is not OWN_SERVICE:
@@ -96,6 +97,9 @@ def ask_once(url: str, protocol: str, bank: Bank, expect: str = "") -> None:
         _check_fields(url, codec, expectation, response.body)
     elif bank.meta.request and not expectation:
         _check_answer(url, codec, response.body)
+    for number in range(1, requests):
+        again = codec.encode(bank.inputs[number % len(bank.inputs)])
+        _call(server, again) if found is OWN_SERVICE else _exchange(server, again)
 
 
 def _exchange(server: ServerUrl, request: bytes) -> BoundedResponse:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
-    from harness.judge.metrics import PointMetrics
+    from harness.judge.metrics import Latency, PointMetrics
     from harness.plan.plan import Plan
     from reports.charts.xy import Read
     from reports.report_input import ReportInput
@@ -40,7 +40,6 @@ MARKS = (  # the markers of the lines once more, as paths for the legend; the or
     "M-5-2L-2-5L0-3L2-5L5-2L3 0L5 2L2 5L0 3L-2 5L-5 2L-3 0z",
     "M0-5L4.5-2.5V2.5L0 5L-4.5 2.5V-2.5z",
 )
-_THROUGHPUT = "Throughput, requests/s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +90,22 @@ def palette(names: Sequence[str], *, ordered: bool) -> list[Colour]:
 
 def _charts(plan: Plan, axis: Axis) -> Iterator[Chart]:
     limits = {bound.metric: (bound.limit, f"SLO: {bound}") for bound in plan.slo.bounds} if plan.slo else {}
-    for p, name in ((0.5, "p50"), (0.99, "p99")):
-        limit, label = limits.get(name, (None, ""))
+    for metric, title, read in _TAILS[plan.rate_unit == "tokens/s"]:
+        limit, label = limits.get(metric, (None, ""))
         yield Chart(
-            key=f"{name}-throughput",
-            title=f"{name} latency against throughput",
-            x_label=_THROUGHPUT,
-            y_label=f"{name} response time, ms",
-            x=lambda point: point.throughput_rps,
-            y=_percentile(p),
+            key=f"{metric.replace('_', '-')}-throughput",
+            title=f"{title} against throughput",
+            x_label=f"Throughput, {plan.rate_unit}",
+            y_label=f"{title}, ms",
+            x=lambda point: point.rate,
+            y=read,
             limit=limit,
             limit_label=label,
             labelled=True,
         )
     limit, label = limits.get("p99", (None, ""))
-    yield replace(
-        against_load("Throughput", _THROUGHPUT, lambda point: point.throughput_rps, axis), diagonal=axis.asked_rate
-    )
+    throughput = against_load("Throughput", "Throughput, requests/s", lambda point: point.throughput_rps, axis)
+    yield replace(throughput, diagonal=axis.asked_rate)
     p99 = against_load("p99 latency", "p99 response time, ms", _percentile(0.99), axis)
     yield replace(p99, limit=limit, limit_label=label, log_y=True)
     yield against_load("Mean batch size", "Requests per batch", _plain(lambda point: point.mean_batch), axis)
@@ -142,3 +140,24 @@ def _percentile(p: float) -> Read:
 
 def _plain(read: Callable[[PointMetrics], float | None]) -> Read:
     return lambda point: None if (value := read(point)) is None else Interval(value=value)
+
+
+def _stream_percentile(kind: str, p: float) -> Read:
+    def read(point: PointMetrics) -> Interval | None:
+        latency: Latency | None = getattr(point.stream, kind, None)
+        found = latency.at(p) if latency else None
+        return found.interval_ms if found else None
+
+    return read
+
+
+_TAILS: dict[bool, tuple[tuple[str, str, Read], ...]] = {  # by whether points are ranked by tokens
+    False: (
+        ("p50", "p50 response time", _percentile(0.5)),
+        ("p99", "p99 response time", _percentile(0.99)),
+    ),
+    True: (
+        ("ttft_p90", "p90 time to first token", _stream_percentile("ttft", 0.9)),
+        ("itl_p99", "p99 inter-token latency", _stream_percentile("itl", 0.99)),
+    ),
+}

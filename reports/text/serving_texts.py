@@ -15,9 +15,14 @@ from reports.text.run_texts import RunTexts, knob_columns, verdict_cell, with_in
 from reports.views.points_table import SLO_WORDS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.judge.metrics import PointMetrics
     from harness.plan.plan import Plan
     from reports.text.run_texts import Columns
+
+
+TOKENS = "tokens/s"
 
 
 def serving_texts(plan: Plan) -> RunTexts[PointMetrics]:
@@ -44,7 +49,8 @@ def serving_texts(plan: Plan) -> RunTexts[PointMetrics]:
         text_columns=frozenset({"SLO"}),
         result_lines=lambda result: paired_lines(plan, result.comparison) if result.comparison else (),
         markdown_columns={
-            "req/s": lambda point: with_interval(units.estimate(point.throughput_rps)),
+            plan.rate_unit: lambda point: with_interval(units.estimate(point.rate)),
+            **(_STREAM_COLUMNS if plan.rate_unit == TOKENS else {}),
             "p50 ms": lambda point: with_interval(units.milliseconds(point.response.at(0.5))),
             "p99 ms": lambda point: with_interval(units.milliseconds(point.response.at(0.99))),
             "service p99 ms": lambda point: units.milliseconds(point.service.at(0.99))[0],
@@ -63,6 +69,16 @@ def _repeats(plan: Plan) -> str:
     return f"{'at most ' if plan.precision is not None else ''}{units.several(plan.repeats, 'repeat')}"
 
 
+def _of_stream(kind: str, p: float) -> Callable[[PointMetrics], str]:
+    return lambda point: units.milliseconds(getattr(point.stream, kind).at(p) if point.stream else None)[0]
+
+
+_STREAM_COLUMNS: Columns[PointMetrics] = {
+    "TTFT p90 ms": _of_stream("ttft", 0.9),
+    "ITL p99 ms": _of_stream("itl", 0.99),
+}
+
+
 def _plan_lines(plan: Plan) -> list[str]:
     lines = [
         f"{plan.name}: {plan.target}, {plan.model}, {plan.scenario}",
@@ -73,6 +89,8 @@ def _plan_lines(plan: Plan) -> list[str]:
         first, second = plan.pairing.texts()
         return [*lines, f"{second} against {first}", power_sentence(plan)]
     if plan.budget_seconds is None:
+        return lines
+    if plan.tune is not None:
         return lines
     first_s = first_look_seconds(plan)
     left = int((plan.budget_seconds - first_s) / (plan.seconds + trial_overhead_seconds(plan)))
@@ -92,10 +110,23 @@ def _size(plan: Plan) -> str:
 
 def _terminal_columns(plan: Plan) -> Columns[PointMetrics]:
     closed = any(isinstance(point.arrivals, Closed) for point in plan.points)
+    load = "users" if closed else "requested /s"
+    if plan.rate_unit == TOKENS:
+        return {
+            **knob_columns(plan),
+            load: lambda point: units.number(load_number(point), 4),
+            TOKENS: lambda point: units.number(point.rate.value),
+            "each": lambda point: units.number(point.stream.tokens_per_s_of_stream if point.stream else None),
+            "TTFT p90 ms": _of_stream("ttft", 0.9),
+            "ITL p99 ms": _of_stream("itl", 0.99),
+            "TPOT p50 ms": _of_stream("tpot", 0.5),
+            "failed": lambda point: units.count(point.counts.failed),
+            "verdict": verdict_cell,
+        }
     return {
         **knob_columns(plan),
-        "users" if closed else "requested /s": lambda point: units.number(load_number(point), 4),
-        "req/s": lambda point: units.number(point.throughput_rps.value),
+        load: lambda point: units.number(load_number(point), 4),
+        plan.rate_unit: lambda point: units.number(point.rate.value),
         "p50 ms": lambda point: units.milliseconds(point.response.at(0.5))[0],
         "p99 ms": lambda point: units.milliseconds(point.response.at(0.99))[0],
         "p99 95 %": lambda point: units.milliseconds(point.response.at(0.99))[1],

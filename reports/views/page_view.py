@@ -104,9 +104,9 @@ def instant(iso: str) -> str:
 
 
 def _headline(point: PointMetrics, recommendation: Recommendation) -> Iterator[HeadlineFigure]:
-    value, interval = units.estimate(recommendation.rate_rps or point.throughput_rps)
+    value, interval = units.estimate(recommendation.rate_rps or point.rate)
     yield HeadlineFigure(
-        "Throughput", value, "req/s", _notes(interval, "fresh trials only" if recommendation.rate_rps else "")
+        "Throughput", value, point.rate_unit, _notes(interval, "fresh trials only" if recommendation.rate_rps else "")
     )
     if recommendation.certainty is not None and recommendation.rate_rps is not None:
         certainty = units.percent(100 * recommendation.certainty)
@@ -132,10 +132,8 @@ def _headline(point: PointMetrics, recommendation: Recommendation) -> Iterator[H
 
 
 def _stream_headline(stream: StreamMetrics) -> Iterator[HeadlineFigure]:
-    for name, rate in (("Tokens", stream.tokens_per_s), ("Results", stream.results_per_s)):
-        if rate is not None:
-            value, interval = units.estimate(rate)
-            yield HeadlineFigure(name, value, "/s", _notes(interval))
+    if stream.tokens_per_s_of_stream is not None:
+        yield HeadlineFigure("Of each stream", units.number(stream.tokens_per_s_of_stream), "tokens/s")
     for kind, p in (("ttft", 0.9), ("itl", 0.99)):
         latency = getattr(stream, kind)
         if latency.count:
@@ -149,7 +147,8 @@ def _notes(*texts: str) -> tuple[str, ...]:
 
 
 def _conserved(result: RunResult) -> Iterator[Conserved]:
-    names = ("scheduled", "sent", "not_sent", "ok", "wrong", "error", "timeout", "rejected", "aborted", "unknown")
+    outcomes = ("ok", "wrong", "error", "timeout", "rejected", "aborted", "cancelled", "unknown")
+    names = ("scheduled", "sent", "not_sent", *outcomes)
     total = {name: sum(getattr(point.counts, name) for point in result.points) for name in names}
     for whole, parts in (("scheduled", ("sent", "not_sent")), ("sent", names[3:])):
         listed = " + ".join(f"{units.count(total[name])} {name.replace('_', ' ')}" for name in parts)

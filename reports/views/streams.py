@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.judge.interval import Interval
 from harness.judge.metrics import Quantile
 from reports import units
 from reports.charts.gallery import Drawing, against_load
-from reports.charts.xy import draw
+from reports.charts.xy import Chart, draw
 from reports.labels import point_label
 from reports.views.points_table import Cell, Table, percentile_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from harness.judge.interval import Interval
     from harness.judge.metrics import Latency, PointMetrics, StreamMetrics
     from harness.plan.plan import Plan
     from reports.charts.xy import Read
     from reports.views.curves import PointCurves
+
+Shown = Interval | Quantile | float | None
 
 _COLUMNS = (
     "Point", "TTFT p50 ms", "TTFT p90 ms", "TTFT p99 ms", "ITL p50 ms", "ITL p99 ms", "TPOT p50 ms",
@@ -31,9 +33,9 @@ def streams_table(points: Iterable[PointMetrics]) -> Table | None:
     """One row per point; None where no responses were streamed."""
     streamed = [(point, point.stream) for point in points if point.stream]
     shown = [
-        (title, read) for title, read in _SOMETIMES.items() if any(read(stream) is not None for _, stream in streamed)
+        (title, read) for title, read in _SOMETIMES.items() if any(read(point) is not None for point, _ in streamed)
     ]
-    rows = tuple((*_cells(point, stream), *(_cell(read(stream)) for _, read in shown)) for point, stream in streamed)
+    rows = tuple((*_cells(point, stream), *(_cell(read(point)) for _, read in shown)) for point, stream in streamed)
     return Table((*_COLUMNS, *(title for title, _ in shown)), rows, text_columns=1) if rows else None
 
 
@@ -46,7 +48,7 @@ def _cells(point: PointMetrics, stream: StreamMetrics) -> Iterator[Cell]:
         yield Cell(units.number(number), key=units.machine_number(number))
 
 
-def _cell(figure: Interval | Quantile | float | None) -> Cell:
+def _cell(figure: Shown) -> Cell:
     if isinstance(figure, Quantile):
         return percentile_cell(figure)
     if figure is None or isinstance(figure, float):
@@ -54,12 +56,30 @@ def _cell(figure: Interval | Quantile | float | None) -> Cell:
     return Cell(*units.estimate(figure), key=units.machine_number(figure.value))
 
 
+def _server(name: str, factor: float = 1.0) -> Callable[[PointMetrics], float | None]:
+    def read(point: PointMetrics) -> float | None:
+        value: float | None = getattr(point.server, name, None)
+        return None if value is None else factor * value
+
+    return read
+
+
+def _stream(read: Callable[[StreamMetrics], Shown]) -> Callable[[PointMetrics], Shown]:
+    return lambda point: read(point.stream) if point.stream else None
+
+
 # Columns that a run has where any of its points has the figure.
-_SOMETIMES: dict[str, Callable[[StreamMetrics], Interval | Quantile | float | None]] = {
-    "TTFO p50 ms": lambda stream: stream.ttfo.at(0.5) if stream.ttfo else None,
-    "Results /s": lambda stream: stream.results_per_s,
-    "Prompt tokens /s": lambda stream: stream.prompt_tokens_per_s,
-    "Cached %": lambda stream: None if stream.cached_share is None else 100 * stream.cached_share,
+_SOMETIMES: dict[str, Callable[[PointMetrics], Shown]] = {
+    "TTFO p50 ms": _stream(lambda stream: stream.ttfo.at(0.5) if stream.ttfo else None),
+    "Results /s": _stream(lambda stream: stream.results_per_s),
+    "Prompt tokens /s": _stream(lambda stream: stream.prompt_tokens_per_s),
+    "Cached %": _stream(lambda stream: None if stream.cached_share is None else 100 * stream.cached_share),
+    "Server: running": _server("running"),
+    "Server: waiting": _server("waiting"),
+    "Server: KV cache %": _server("kv_cache", 100),
+    "Server: preempted": _server("preemptions"),
+    "Server: prefix hits %": _server("prefix_hits", 100),
+    "Server: speculated, accepted %": _server("accepted", 100),
 }
 
 
@@ -67,6 +87,16 @@ def stream_charts(plan: Plan, lines: PointCurves) -> list[Drawing]:
     """First tokens, gaps and tokens per second along the load; none where fewer than two points have them."""
     limits = {bound.metric: (bound.limit, f"SLO: {bound}") for bound in plan.slo.bounds} if plan.slo else {}
     charts = [
+        Chart(
+            key="pareto",
+            title="Output tokens/s of all streams against those of each",
+            x_label="Output tokens/s of each stream",
+            y_label="Output tokens/s of all streams",
+            x=_of(lambda stream: _exactly(stream.tokens_per_s_of_stream)),
+            y=_of(lambda stream: stream.tokens_per_s),
+            log_y=False,
+            labelled=True,
+        ),
         against_load("Tokens", "Output tokens, 1/s", _of(lambda stream: stream.tokens_per_s), lines.axis),
         *(
             against_load(
@@ -79,6 +109,10 @@ def stream_charts(plan: Plan, lines: PointCurves) -> list[Drawing]:
     ]  # fmt: skip
     drawn = ((chart.title, draw(chart, lines)) for chart in charts)
     return [Drawing(title, svg) for title, svg in drawn if svg is not None]
+
+
+def _exactly(value: float | None) -> Interval | None:
+    return None if value is None else Interval(value=value)
 
 
 def _of(read: Callable[[StreamMetrics], Interval | None]) -> Read:

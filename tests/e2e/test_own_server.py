@@ -76,7 +76,7 @@ def served(tmp_path):
 
 @pytest.mark.timeout(500)
 def test_every_command_of_the_document_works(own_server, served):
-    (recipe,) = blocks("toml")
+    recipe, _ = blocks("toml")
     (own_server / "mine.toml").write_text(recipe)
     for command in commands():
         if command.startswith(FOREGROUND):
@@ -103,6 +103,14 @@ def test_every_placeholder_and_option_of_the_document_is_real():
     told = set(re.findall(r"`(--[a-z-]+)", DOCUMENT))
     assert told
     assert told <= options
+
+
+def test_every_recipe_of_the_document_is_one(tmp_path):
+    from harness.plan.server_recipe import load_recipe
+
+    for number, text in enumerate(blocks("toml")):
+        (tmp_path / f"{number}.toml").write_text(text)
+        load_recipe(tmp_path / f"{number}.toml")
 
 
 def test_the_documents_table_of_recipes_is_that_of_the_folder():

@@ -38,7 +38,8 @@ def run(command, checkout):
         command, shell=True, cwd=checkout, env=environment(), capture_output=True, text=True, timeout=170, check=False
     )
     # 4, 5, 8: this machine was too busy for a valid measurement, for the limit or for an answer, which is to be said.
-    assert done.returncode in ((0, 4, 5, 8) if "harness" in command else (0,)), (
+    # 6: of two variants the second is worse.
+    assert done.returncode in ((0, 4, 5, 6, 8) if "harness" in command else (0,)), (
         f"{command}\n{done.stdout}\n{done.stderr}"
     )
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from harness.plan.slo import Slo
     from harness.plan.target_spec import TargetSpec
 
-BESIDE_RESUME = {"resume", "budget", "as_json", "token_file", "tls_ca", "header"}
+BESIDE_RESUME = {"resume", "budget", "live", "as_json", "token_file", "tls_ca", "header"}
 
 
 def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: int, given: dict[str, Any]) -> Draft:

@@ -62,7 +62,8 @@ def compare_variants(plan: Plan, trials: Iterable[TrialMetrics]) -> PairedCompar
     levels = []
     for level, found in enumerate(pairs):
         own = tuple(figure for figure, each in zip(figures, tested, strict=True) if each.level == level)
-        change = worst_change([figure.change for figure in own])
+        served = any(figure.name == THROUGHPUT for figure in own)  # else no pair has good responses on both sides
+        change = worst_change([*(figure.change for figure in own), *(() if served else (Change.INCONCLUSIVE,))])
         spoiled = len(found) - len(_clean(found))
         levels.append(
             PairedLevel(

@@ -28,6 +28,9 @@ def comparison_sentences(plan: Plan, found: PairedComparison) -> Iterator[str]:
     if not figures:
         yield f"Whether {second} is worse than {first} cannot be said: no two trials of one block were measured."
         return
+    if not any(each.name == THROUGHPUT for _, each in figures):
+        yield f"Whether {second} is worse than {first} cannot be said: no two trials of one block had good responses."
+        return
     decisive = [(point, each) for point, each in figures if each.change is found.change]
     if found.change is Change.REGRESSION:
         yield f"{second} is worse than {first}: {_listed(plan, decisive)}."

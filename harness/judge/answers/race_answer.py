@@ -56,7 +56,7 @@ def outcome_of(trial: TrialMetrics, limit: Limit, spent_s: float) -> TrialOutcom
     if not trial.seconds:
         return TrialOutcome(None, limit, spent_s)
     usable = usable_share(trial)
-    rate = trial.throughput_rps
+    rate = trial.rate
     if not rate.value or fault_of_target(trial):
         return TrialOutcome(None, limit, spent_s, usable)
     error = 0.0 if rate.low is None or rate.high is None else (rate.high - rate.low) / (2 * Z_95 * rate.value)

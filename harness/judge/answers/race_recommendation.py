@@ -15,6 +15,7 @@ from harness.judge.answers.recommendation import (
     cause_of_invalid,
     load_text,
     range_text,
+    stream_sentences,
     why_all_invalid,
     why_none_meets,
 )
@@ -72,7 +73,7 @@ def recommend_within_budget(plan: Plan, points: Sequence[PointMetrics], trial_s:
 def _said(plan: Plan, decision: Decision, best: PointMetrics) -> Iterator[str]:
     if decision.figure is None:
         return
-    rate = f"{_rate(decision.figure)} {load_text(best)}".strip()
+    rate = f"{_rate(decision.figure, best.rate_unit)} {load_text(best)}".strip()
     against = _speedup(plan, decision)
     if plan.slo is not None:
         yield f"At {plan.slo} {_name(best.setting)} sustains {rate}{against}."
@@ -80,6 +81,7 @@ def _said(plan: Plan, decision: Decision, best: PointMetrics) -> Iterator[str]:
         tail = best.response.at(0.99)
         p99 = f" with a p99 of {milliseconds(tail.value_ms)}" if tail and tail.value_ms is not None else ""
         yield f"{capital(_name(best.setting))} gives the highest throughput: {rate}{p99}{against}."
+    yield from stream_sentences(best)
     yield from caveats(best)
     if len(plan.points) > 1:
         yield f"It is within 2\u202f% of the best with {_certainty(decision.certainty)} certainty."
@@ -94,7 +96,7 @@ def _said(plan: Plan, decision: Decision, best: PointMetrics) -> Iterator[str]:
 def _not_yet(plan: Plan, decision: Decision, best: PointMetrics) -> Iterator[str]:
     del plan
     yield _more(decision)
-    rate = f" with {_rate(decision.figure)}" if decision.figure else ""
+    rate = f" with {_rate(decision.figure, best.rate_unit)}" if decision.figure else ""
     yield (
         f"{capital(_name(best.setting))} {load_text(best)} is ahead{rate}; it is within 2\u202f% of the best with "
         f"{_certainty(decision.certainty)} certainty."
@@ -121,8 +123,9 @@ def _ahead_all_the_same(plan: Plan, ranking: Ranking | None) -> Iterator[str]:
         return
     point = plan.point(ranking.best)
     also = f" and keeps {plan.slo}" if plan.slo and ranking.keeps_limit else ""
+    rate = f"{figure(math.exp(ranking.log_value), 2)} {plan.rate_unit}"
     yield (
-        f"On the machine as it is, {_point_text(point)} is ahead with {figure(math.exp(ranking.log_value), 2)} req/s"
+        f"On the machine as it is, {_point_text(point)} is ahead with {rate}"
         f"{also}; there it is within 5\u202f% of the best with {_certainty(ranking.near)} certainty."
     )
 
@@ -160,9 +163,9 @@ def _speedup(plan: Plan, decision: Decision) -> str:
     return f", {figure(decision.speedup.value)}{TIMES}{range_text(decision.speedup, 2)} {first}"
 
 
-def _rate(rate: Interval) -> str:
+def _rate(rate: Interval, unit: str) -> str:
     digits = 3 if rate.half_width < 0.025 else 2
-    return f"{figure(rate.value, digits)} req/s{range_text(rate, digits)}"
+    return f"{figure(rate.value, digits)} {unit}{range_text(rate, digits)}"
 
 
 def _name(setting: Setting) -> str:

@@ -11,7 +11,7 @@ from harness.judge.answers.caveats import caveats, outages
 from harness.judge.findings import Verdict
 from harness.judge.metrics import Recommendation
 from harness.judge.number_text import figure, first_sentence, listed, milliseconds, rounded_duration
-from harness.judge.significance import compare_throughput
+from harness.judge.significance import compare_rates
 from harness.judge.slo_check import trusted
 from harness.plan.knobs import setting_text
 
@@ -68,21 +68,23 @@ def recommend(points: Sequence[PointMetrics], slo: Slo | None) -> Recommendation
 
 def _choose(first: PointMetrics, eligible: Sequence[PointMetrics], possible: Sequence[PointMetrics]) -> _Choice:
     contenders = _best_by_setting(eligible)
-    fastest = max(contenders, key=lambda point: point.throughput_rps.value)
-    equals = [point for point in contenders if point is fastest or not compare_throughput(point, fastest).different]
+    fastest = max(contenders, key=lambda point: point.rate.value)
+    equals = [
+        point for point in contenders if point is fastest or not compare_rates(point.rate, fastest.rate).different
+    ]
     best = min(equals, key=_cost)
     baseline = _of_setting(first, contenders) or _of_setting(first, _best_by_setting(possible))
     return _Choice(
         best=best,
         tied=tuple(sorted((point for point in equals if point is not best), key=_cost)),
         baseline=baseline,
-        speedup=compare_throughput(baseline, best).ratio if baseline and baseline is not best else None,
+        speedup=compare_rates(baseline.rate, best.rate).ratio if baseline and baseline is not best else None,
     )
 
 
 def _best_by_setting(points: Sequence[PointMetrics]) -> list[PointMetrics]:
     best: dict[tuple[object, ...], PointMetrics] = {}
-    for point in sorted(points, key=lambda point: point.throughput_rps.value):
+    for point in sorted(points, key=lambda point: point.rate.value):
         best[tuple(point.setting.items())] = point
     return list(best.values())
 
@@ -108,6 +110,7 @@ def _sentences(
     else:
         p99 = f" with a p99 of {_tail_text(tail)}" if tail and tail.value_ms is not None else ""
         yield f"{capital(_name(best))} gives the highest throughput: {rate}{p99}{_comparison(choice, points, slo)}."
+    yield from stream_sentences(best)
     yield from caveats(best)
     asked_rps = best.rate_target_rps or 0.0
     too_little = max((rate for rate in _missing_rates(best, points) if rate < asked_rps), default=None)
@@ -121,7 +124,7 @@ def _sentences(
     uncertain = [
         point
         for point in standing
-        if slo is not None and point.meets_slo is None and point.throughput_rps.value > best.throughput_rps.value
+        if slo is not None and point.meets_slo is None and point.rate.value > best.rate.value
     ]
     if uncertain:
         names = listed(list(dict.fromkeys(_name(point) for point in uncertain)))
@@ -167,10 +170,10 @@ def _comparison(choice: _Choice, points: Sequence[PointMetrics], slo: Slo | None
 
 
 def _rate(point: PointMetrics) -> str:
-    rate = point.throughput_rps
+    rate = point.rate
     narrow = rate.low is not None and rate.high is not None and rate.high - rate.low < 2 * _THREE_DIGITS * rate.value
     digits = 3 if narrow else 2
-    return f"{figure(rate.value, digits)} req/s{range_text(rate, digits)}"
+    return f"{figure(rate.value, digits)} {point.rate_unit}{range_text(rate, digits)}"
 
 
 def range_text(estimate: Interval, digits: int) -> str:
@@ -189,6 +192,20 @@ def load_text(point: PointMetrics) -> str:
     if point.concurrency is not None:
         return f"at {point.concurrency} user{'s' if point.concurrency != 1 else ''}"
     return f"of {figure(point.rate_target_rps, 3)} requested" if point.rate_target_rps is not None else ""
+
+
+def stream_sentences(point: PointMetrics) -> Iterable[str]:
+    """What a user of a language model gets at this point: tokens/s, time to first token, gaps; nothing for others."""
+    stream = point.stream
+    if stream is None or not stream.ttft.count or stream.tokens_per_s_of_stream is None:
+        return
+    tails = [
+        f"{name} {kind.upper()} {milliseconds(found.value_ms)}"
+        for kind, p, name in (("ttft", 0.9, "p90"), ("itl", 0.99, "p99"))
+        if (found := getattr(stream, kind).at(p)) is not None and found.value_ms is not None
+    ]
+    each = f"Each stream gets {figure(stream.tokens_per_s_of_stream, 3)} tokens/s"
+    yield f"{each}; {listed(tails)}." if tails else f"{each}."
 
 
 def capital(text: str) -> str:

@@ -34,6 +34,7 @@ __all__ = ["TRIAL_CHECKS", "TrialCase", "judge_point", "judge_trial", "standing_
 
 TRIAL_CHECKS: tuple[Check, ...] = (
     target.wrong_answers,
+    records.damaged,
     records.target_died,
     records.load_died,
     records.lost_worker,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.clock import NS_PER_MS
+from harness.clock import NS_PER_MS, NS_PER_S
 from harness.judge.checks.case import finding
 from harness.judge.checks.service import UNAVAILABLE
 from harness.judge.findings import FindingKind, Verdict
@@ -20,15 +21,18 @@ if TYPE_CHECKING:
     from harness.record.load_report import LoadReport
 
 TARGET_DIED = FindingKind("target_died", "The target died")
+DAMAGED = FindingKind("damaged", "Files are damaged")
 LOAD_DIED = FindingKind("load_died", "The load generator died")
+INTERRUPTED = FindingKind("interrupted", "The trial was interrupted")
 LOST_WORKER = FindingKind("lost_worker", "A load worker was lost")
 RECORDER = FindingKind("recorder", "The recorder failed")
 CONSERVATION = FindingKind("conservation", "Requests are unaccounted for")
 CLOCK_OFFSET = FindingKind("clock_offset", "Workers have clocks of their own")
 CLOCK_STEP = FindingKind("clock_step", "A clock stepped")
+SEVERAL_RESPONSES = 4  # that a window should be as long as, one after the other
 EARLY_NS = -1_000_000
 CLOCK_ERROR_MS = 50.0  # beyond it even counts in windows of a second are off by some percent
-_COUNTED = ("ok", "wrong", "error", "timeout", "rejected", "aborted", "not_sent")
+_COUNTED = ("ok", "wrong", "error", "timeout", "rejected", "aborted", "cancelled", "not_sent")
 
 
 def target_died(case: TrialCase) -> Finding | None:
@@ -39,12 +43,24 @@ def target_died(case: TrialCase) -> Finding | None:
     return finding(TARGET_DIED, Verdict.INVALID, text, "The last lines of target.log say why.")
 
 
+def damaged(case: TrialCase) -> Finding | None:
+    """Files of the trial are not as they were written."""
+    if not case.data.damaged:
+        return None
+    names = ", ".join(case.data.damaged)
+    text = f"Files of this trial are damaged: {names}. What could be read of them is shown."
+    remedy = "Do not use these numbers: take the files from a copy, or measure this point again."
+    return finding(DAMAGED, Verdict.INVALID, text, remedy, files=len(case.data.damaged))
+
+
 def load_died(case: TrialCase) -> Finding | None:
     """The trial did not run to its end, or nothing was measured in it."""
     failure = case.data.failure
-    if failure and case.rows and failure.startswith("interrupted"):
-        text = f"The trial was interrupted after {case.metrics.seconds:.1f} s of measuring."
-        return finding(LOAD_DIED, Verdict.DEGRADED, text, "Go on with --resume to measure it in full.")
+    if failure and failure.startswith("interrupted"):
+        when = f"after {case.metrics.seconds:.1f} s of measuring" if case.rows else "before anything was measured"
+        verdict = Verdict.DEGRADED if case.rows else Verdict.INVALID
+        remedy = "Go on with --resume to measure it in full."
+        return finding(INTERRUPTED, verdict, f"The trial was interrupted {when}.", remedy)
     if failure and not case.data.target_died:
         remedy = "Look into load.log; --resume runs this trial again."
         return finding(LOAD_DIED, Verdict.INVALID, f"The trial did not end in order: {failure}.", remedy)
@@ -54,6 +70,10 @@ def load_died(case: TrialCase) -> Finding | None:
         )
         remedy = "Look into target.log: the target stopped responding during the warm-up."
         return finding(UNAVAILABLE, Verdict.INVALID, text, remedy, available=0.0, waiting=waiting)
+    if case.rows is None and (slow_s := _longest_s(case)):
+        text = f"No request was due in the measured window, since responses take up to {slow_s:.1f} s."
+        remedy = f"Measure for several times as long: --seconds {math.ceil(SEVERAL_RESPONSES * slow_s)}s or more."
+        return finding(LOAD_DIED, Verdict.INVALID, text, remedy, longest_s=slow_s)
     if case.rows is None:
         text = "No request was due in the measured window."
         remedy = "Measure longer (--seconds), and look into load.log."
@@ -66,6 +86,15 @@ def _still_waiting(case: TrialCase) -> int:
     if case.data.rows is None:
         return 0
     return int(np.count_nonzero(RowColumns(case.data.rows).outcome_is(Outcome.ABORTED, Outcome.TIMEOUT)))
+
+
+def _longest_s(case: TrialCase) -> float:
+    """The longest response to requests of the warm-up; 0 where there is none."""
+    if case.data.rows is None:
+        return 0.0
+    rows = RowColumns(case.data.rows)
+    good = rows.where(rows.outcome_is(Outcome.OK))
+    return float((good["done_ns"] - good["due_ns"]).max()) / NS_PER_S if len(good) else 0.0
 
 
 def lost_worker(case: TrialCase) -> Finding | None:

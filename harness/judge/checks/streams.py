@@ -11,6 +11,7 @@ from harness.judge.number_text import percent
 if TYPE_CHECKING:
     from harness.judge.checks.case import TrialCase
     from harness.judge.findings import Finding
+    from harness.judge.metrics import StreamShape
 
 UNSTREAMED = FindingKind("unstreamed", "Nothing was streamed")
 UNDERCOUNTED = FindingKind("undercounted", "The server counts too few tokens")
@@ -22,6 +23,12 @@ FEW = 0.05  # of the responses
 FEW_PROMPTS = 0.01
 WARM = 0.02  # of the prompts' tokens
 SEVERAL = 1.5  # tokens in a piece
+
+
+def well_formed(shape: StreamShape) -> bool:
+    """Whether nearly all responses were streamed, as long as requested, and counted by the server as they came."""
+    figures = (shape.unstreamed, shape.undercounted, shape.off_length)
+    return all(share is not None and share <= FEW for share in figures)
 
 
 def unstreamed(case: TrialCase) -> Finding | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.judge.checks.case import finding, grade
+from harness.judge.checks.streams import well_formed
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import grouped, percent
 from harness.judge.stats.growth import growth
@@ -89,6 +90,11 @@ def unchecked(case: TrialCase) -> Finding | None:
     if counts.checked == 0 and case.data.check_off:
         text = "No response was compared with the expected one, as --check off asks."
         return finding(UNCHECKED, Verdict.VALID, text, "Fast nonsense would look as good.", share=0.0)
+    if counts.checked == 0 and case.metrics.stream is not None and well_formed(case.metrics.stream.shape):
+        text = (
+            "Every response was read, and its length and the server's usage agree; no text was compared with another."
+        )
+        return finding(UNCHECKED, Verdict.VALID, text, "Whether the texts make sense is not known.", share=0.0)
     if counts.checked == 0:
         text = "No response was compared with the expected one: fast nonsense would look as good."
         remedy = "Say what a good response is with --expect, give expected ones with --bank, or say --check off."

@@ -77,6 +77,7 @@ class StreamSample:
             tokens_per_s=_pooled(self.rates.tokens),
             prompt_tokens_per_s=_pooled(self.rates.prompt_tokens),
             results_per_s=_pooled(self.rates.results),
+            tokens_per_s_of_stream=_of_one_stream(_pooled(self.rates.tokens), self.in_flight),
             cached_share=self.cached_share,
             prompt_tokens=self.prompt_tokens,
             output_tokens=self.output_tokens,
@@ -118,16 +119,19 @@ def pooled_streams(samples: Sequence[StreamSample], noises: RunNoises) -> Stream
         kind: pooled_latency([getattr(sample, kind) for sample in samples], noises.of(kind)) for kind in STREAM_KINDS
     }
     noise = noises.of(THROUGHPUT)
+    tokens_per_s = _pooled(*(sample.rates.tokens for sample in samples), noise=noise)
+    in_flight = sum(sample.in_flight for sample in samples) / len(samples)
     reasons = any(sample.ttfo for sample in samples)
     return StreamMetrics(
         **latencies,
-        tokens_per_s=_pooled(*(sample.rates.tokens for sample in samples), noise=noise),
+        tokens_per_s=tokens_per_s,
+        tokens_per_s_of_stream=_of_one_stream(tokens_per_s, in_flight),
         prompt_tokens_per_s=_pooled(*(sample.rates.prompt_tokens for sample in samples), noise=noise),
         results_per_s=_pooled(*(sample.rates.results for sample in samples), noise=noise),
         cached_share=weighted([(sample.cached_share, sample.good) for sample in samples]),
         prompt_tokens=weighted([(sample.prompt_tokens, sample.good) for sample in samples]),
         output_tokens=weighted([(sample.output_tokens, sample.good) for sample in samples]),
-        in_flight=sum(sample.in_flight for sample in samples) / len(samples),
+        in_flight=in_flight,
         ttfo=pooled_latency([each.ttfo or each.ttft for each in samples], noises.of("ttft")) if reasons else None,
         shape=StreamShape(**{name: _pooled_share(samples, name) for name in StreamShape.__struct_fields__}),
     )
@@ -158,7 +162,7 @@ def _until_first(due: RowColumns, column: str) -> Durations:
     first_ns = due[column]
     came = first_ns != ABSENT
     waits = due.outcome_is(*OPEN_OUTCOMES) & ~came
-    counted = (due.outcome_is(Outcome.OK, *OPEN_OUTCOMES) & came) | waits
+    counted = (due.outcome_is(Outcome.OK, Outcome.CANCELLED, *OPEN_OUTCOMES) & came) | waits
     until_ns = np.where(came, first_ns, due["done_ns"])
     return Durations(np.maximum(until_ns - due["due_ns"], 0)[counted], waits[counted])
 
@@ -216,6 +220,10 @@ def _pooled(*rates: Rates | None, noise: RunNoise = PRIOR_NOISE) -> Interval | N
     return pooled_rate(known, noise) if known else None
 
 
+def _of_one_stream(tokens_per_s: Interval | None, in_flight: float) -> float | None:
+    return tokens_per_s.value / in_flight if tokens_per_s and in_flight > 0 else None
+
+
 def _rates(tokens: StreamTokens, trial: TrialRows, good: RowColumns) -> StreamRates:
     generates = not len(good) or bool((good["output_tokens"] != ABSENT).any())
     return StreamRates(
@@ -243,7 +251,9 @@ def _token_rates(tokens: StreamTokens, trial: TrialRows, good: RowColumns) -> Ra
     streams = tokens.of(good)
     pieces = int(tokens.counts[streams].sum())
     per_piece = good["output_tokens"].sum() / pieces if pieces else 1.0
-    kept = trial.everything.where(trial.everything.outcome_is(Outcome.OK, Outcome.WRONG, *OPEN_OUTCOMES))
+    kept = trial.everything.where(
+        trial.everything.outcome_is(Outcome.OK, Outcome.WRONG, Outcome.CANCELLED, *OPEN_OUTCOMES)
+    )
     rates: Rates = trial.rates_of(tokens.instants_of(tokens.of(kept)), BATCHES) * per_piece
     return rates
 

@@ -51,10 +51,10 @@ class ExternalPayloads:
         self._folder = OwnedFolder("payloads")
         self._made: dict[tuple[str, str, str], BankFile] = {}
 
-    def bank_for(self, url: str, protocol: str, model: str, given: Path | None = None) -> BankFile:
+    def bank_for(self, url: str, protocol: str, model: str, given: Path | None = None, requests: int = 1) -> BankFile:
         """The bank for `model`; `given` is the bank of a recipe's reference model. Raises UserError.
 
-        Its first payload is sent once, because a server's metadata may be wrong.
+        Its first payload is sent once, because a server's metadata may be wrong; `requests` of them to warm it up.
         """
         if chats(protocol):  # the prompts of conversations come from elsewhere
             return BankFile(None, known=False)
@@ -62,12 +62,16 @@ class ExternalPayloads:
         if key not in self._made:
             named = self._plan.payloads or self._plan.reference
             bank = Bank.load(given) if given and not named else external_bank(self._choice(url, protocol, model))
-            ask_once(url, protocol, bank, self._plan.load.expect)
+            ask_once(url, protocol, bank, self._plan.load.expect, requests)
             path = self._folder.path / f"{len(self._made)}.npz"
             bank.save(path)
             expected = expectation_of(self._plan.load.expect, bank.meta.request)
             self._made[key] = BankFile(path, known=bool(len(bank.expected)) or expected is not None)
         return self._made[key]
+
+    def forget(self) -> None:
+        """Forget all banks: another server is there, which may have the same URL."""
+        self._made.clear()
 
     def close(self) -> None:
         """Remove the files."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
+import subprocess
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -13,10 +15,12 @@ from harness.clock import NS_PER_S, MonotonicClock
 from harness.cpu_cores import usable_cores
 from harness.errors import RunError, UserError
 from harness.measure.target.endpoint import ReadyServer
+from harness.measure.target.listening_process import is_alive, server_process, signal_tree
 from harness.measure.target.prepared_model import prepare_model
 from harness.measure.target.recipe_venv import python_of
 from harness.plan.server_recipe import PORTS, filled
 from harness.wire.bounded_http import OK, NoResponseError, get
+from harness.wire.failure_text import quoted
 from harness.wire.http.raw_bodies import HTTP
 from harness.wire.server_url import free_ports, parse_url
 
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 
 POLL_S = 0.05
 ASK_TIMEOUT_S = 2.0
+COMMAND_LIMIT_S = 600.0
 
 
 class RecipeServer:
@@ -65,6 +70,10 @@ class RecipeServer:
         self._progress = progress or (lambda *_: None)
         self._process: ChildProcess | None = None
         self._ready: ReadyServer | None = None
+        self._pid: int | None = None
+        self._left = False  # the command has ended in order, and left the server behind
+        self._filled: dict[str, object] = {}
+        self._env: dict[str, str] = {}
         self._clock = clock or MonotonicClock()
 
     @property
@@ -76,12 +85,14 @@ class RecipeServer:
 
     @property
     def pid(self) -> int | None:
-        """Its process id; None before `start`."""
-        return self._process.pid if self._process else None
+        """The root of its processes; None before `start`, and where it cannot be said which they are."""
+        return self._pid
 
     def alive(self) -> bool:
-        """Whether its process runs."""
-        return self._process is not None and self._process.exit_code is None
+        """Whether it runs, as far as that can be seen."""
+        if self._process is None:
+            return False
+        return self._process.exit_code is None or (self._left and (self._pid is None or is_alive(self._pid)))
 
     def start(self) -> ReadyServer:
         """Start it and wait until it is ready. Raises UserError (recipe, installation), RunError (death, silence)."""
@@ -91,10 +102,14 @@ class RecipeServer:
         values = self._values(prepared.file if prepared else None)
         argv = [word for word in (filled(word, values) for word in recipe.command) if word]
         url, grpc_url, metrics = (filled(each, values) for each in (recipe.url, recipe.grpc_url, recipe.metrics))
+        self._filled, self._env = values, {**os.environ, **{k: filled(v, values) for k, v in recipe.env.items()}}
+        for command in recipe.before:
+            self._run(command)
         self._progress(f"waiting for {recipe.name}", 0, 1)
-        self._process = self._spawn(argv, {**os.environ, **{k: filled(v, values) for k, v in recipe.env.items()}})
+        self._process = self._spawn(argv, self._env)
         try:
             self._await_ready(self._process, self._root(url), filled(recipe.ready.path, values))
+            self._pid = self._find_pid(self._process, url)
         except BaseException:
             self.stop()
             raise
@@ -140,9 +155,11 @@ class RecipeServer:
         deadline_ns = self._clock.now_ns() + round(check.timeout_s * NS_PER_S)
         line = re.compile(check.line) if check.line else None
         while True:
-            if (code := process.exit_code) is not None:
+            if (code := process.exit_code) is not None and not self._leaves(code):
                 raise RunError(f"{self._recipe.name}: died at start with exit code {code}: {_last_output(process)}")
             missing = _not_answering(url, path) if path else ""
+            if not path and line is None:
+                missing = _not_accepting(url)
             if not missing and line is not None and not line.search(process.output()):
                 missing = f"no line of its output matches {check.line!r}"
             if not missing:
@@ -154,19 +171,77 @@ class RecipeServer:
                 )
             self._clock.sleep_until_ns(self._clock.now_ns() + round(POLL_S * NS_PER_S))
 
+    def _leaves(self, code: int) -> bool:
+        """Whether a command that has ended so has left a server behind, as far as is known now."""
+        self._left = code == 0
+        return self._left
+
+    def _find_pid(self, process: ChildProcess, url: str) -> int | None:
+        """The root of the server's processes. Raises RunError where the recipe's command does not say it."""
+        if self._recipe.pid_command:
+            said = self._run(self._recipe.pid_command).strip()
+            if not said.isdigit() or not is_alive(int(said)):
+                raise RunError(f"{self._recipe.name}: pid_command said {quoted(said)!r}, and that is no process here")
+            return int(said)
+        parsed = parse_url(url)
+        return server_process(process.pid if process.exit_code is None else None, parsed.host, parsed.port)
+
+    def _run(self, command: tuple[str, ...]) -> str:
+        """Run a command of the recipe to its end, and return what it prints. Raises RunError where it fails."""
+        argv = [word for word in (filled(word, self._filled) for word in command) if word]
+        folder = self._recipe.folder / self._recipe.directory
+        try:
+            done = subprocess.run(
+                argv, cwd=folder, env=self._env, capture_output=True, text=True, timeout=COMMAND_LIMIT_S, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise RunError(f"{self._recipe.name}: {argv[0]} failed ({error})") from error
+        if self._log is not None:
+            with self._log.open("a", encoding="utf-8") as log:
+                log.write(f"{done.stdout}{done.stderr}")
+        if done.returncode != 0:
+            words = quoted(done.stderr or done.stdout)
+            raise RunError(f"{self._recipe.name}: {' '.join(argv)} ended with exit code {done.returncode}: {words}")
+        return done.stdout
+
     def set_knobs(self, changes: Setting) -> None:
         """Raises UserError: no knob of a recipe is live."""
         raise UserError(f"{', '.join(changes)}: takes a restart of {self._recipe.name}")
 
     def stop(self) -> None:
-        """Ask it to end, then kill its whole process group. Does nothing where it was not started."""
+        """Ask it to end, then kill its whole process group. Does nothing where it was not started.
+
+        Commands of the recipe that fail meanwhile do not keep the rest from being done.
+        """
         process, order = self._process, self._recipe.stop
-        if process is not None:
-            process.wake()
-            process.signal(getattr(signal, order.signal))
-            process.wait(order.timeout_s)
-            process.kill()  # and whatever it started and left behind
-            process.close()
+        if process is None:
+            return
+        number = getattr(signal, order.signal)
+        if order.command:
+            self._try(order.command)
+        else:
+            process.signal(number)
+            self._end_left(number)
+        process.wait(order.timeout_s)
+        self._end_left(signal.SIGKILL)
+        process.kill()  # and whatever it started and left behind
+        for command in self._recipe.after:
+            self._try(command)
+        process.close()
+        self._process = self._pid = None
+
+    def _try(self, command: tuple[str, ...]) -> None:
+        with contextlib.suppress(RunError):
+            self._run(command)
+
+    def _end_left(self, number: signal.Signals) -> None:
+        """Signal a server that was left behind, and wait until it has ended."""
+        if not self._left or self._pid is None:
+            return
+        signal_tree(self._pid, number)
+        deadline_ns = self._clock.now_ns() + round(self._recipe.stop.timeout_s * NS_PER_S)
+        while is_alive(self._pid) and self._clock.now_ns() < deadline_ns:
+            self._clock.sleep_until_ns(self._clock.now_ns() + round(POLL_S * NS_PER_S))
 
 
 def _last_output(process: ChildProcess) -> str:
@@ -180,3 +255,12 @@ def _not_answering(url: str, path: str) -> str:
     except NoResponseError as error:
         return f"GET {path}: {error}"
     return "" if status == OK else f"GET {path} answers {status}"
+
+
+def _not_accepting(url: str) -> str:
+    """Why the server's port accepts no connection, in words; empty where it does."""
+    try:
+        parse_url(url).connect(ASK_TIMEOUT_S).close()
+    except OSError as error:
+        return f"its port: {error.strerror or error}"
+    return ""

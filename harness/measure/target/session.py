@@ -113,8 +113,8 @@ class ManagedTargetSession:
         self._server: EmbeddedServer | RecipeServer | None = None
         self._setting: Setting = {}
         self._payloads = ExternalPayloads(plan) if isinstance(target, RecipeTarget) else None
-        self._first = FirstRequests(plan.load.chat)
-        self._asks_tokens = plan.load.chat.needs_vocabulary  # an embedded target takes all other fields of ours
+        self._first = FirstRequests(plan)
+        self._asks_tokens = self._first.needs_vocabulary  # an embedded target takes all other fields of ours
         self._metrics_url = plan.metrics
         self._statistics_reader: StatisticsReader | None = None
         self.cards: dict[str, ModelCard] = {}
@@ -142,6 +142,8 @@ class ManagedTargetSession:
         self._server, self._model = server, model  # before progress is reported: Ctrl-C may arrive during the report
         self._progress(starting, 1, 1)
         self._statistics_reader = None  # the last one read another process
+        if self._payloads is not None:
+            self._payloads.forget()
         if ready.model is not None:
             self.cards[model] = ready.model
         return server
@@ -155,7 +157,8 @@ class ManagedTargetSession:
         if self._payloads is not None or self._asks_tokens:
             accepted = self._first.accepted_by(url, spoken, self._model)
         if self._payloads is not None:
-            bank, known = self._payloads.bank_for(url, spoken, self._model, ready.bank)
+            requests = max(1, self._target.recipe.warmup_requests) if isinstance(self._target, RecipeTarget) else 1
+            bank, known = self._payloads.bank_for(url, spoken, self._model, ready.bank, requests)
             # Some servers have no statistics before their first response, which the payloads have just asked for.
             metrics_url = self._metrics_url or ready.metrics_url or ""
             self._statistics_reader = self._statistics_reader or find_statistics_reader(
@@ -290,7 +293,7 @@ class UrlSession:
         if any(chats(spoken) and not chats(name) for name, spoken in self._spoken.items()):
             raise UserError(f"--target {target.url}: it carries conversations; add --scenario agent")
         self._payloads = ExternalPayloads(plan)
-        self._first = FirstRequests(plan.load.chat)
+        self._first = FirstRequests(plan)
         for protocol in self._spoken.values():
             for model in plan.models:
                 self._first.accepted_by(self._url, protocol, model)

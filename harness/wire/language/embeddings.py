@@ -89,5 +89,6 @@ EMBEDDINGS = WireProtocol(
     name=EmbeddingCodec.name,
     doc="OpenAI's embeddings of texts",
     transport=Transport.EVENT_STREAM,
+    gives_results=True,
     make_text_codec=EmbeddingCodec,
 )

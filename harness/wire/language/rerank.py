@@ -82,5 +82,6 @@ RERANK = WireProtocol(
     name=RerankCodec.name,
     doc="a query and documents, which are ranked (Cohere's and Jina's form)",
     transport=Transport.EVENT_STREAM,
+    gives_results=True,
     make_text_codec=RerankCodec,
 )

@@ -66,7 +66,7 @@ def test_a_scenario_is_asked_for_its_classes():
 
 def test_a_scenario_without_classes_only_predicts_and_is_not_imported(tmp_path):
     file = tmp_path / "plain.py"
-    file.write_text("raise RuntimeError('imported')\n")
+    file.write_text("from harness.users import InferenceUser\nraise RuntimeError('imported')\n")
     assert read_scenario(str(file)) == Scenario()
 
 

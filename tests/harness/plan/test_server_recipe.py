@@ -53,7 +53,7 @@ def test_a_whole_default_among_fractions_is_a_fraction(tmp_path):
         ('doc = "The', 'dok = "The', "dok"),
         ("{batch}", "{batsh}", r"\{batsh\}.*\{batch\}"),
         ('"--batch", "{batch}"', '"x"', "knob batch does nothing"),
-        ('path = "/health"', "", "ready needs a path"),
+        ("name =", 'stop = { signal = "SIGNONE" }\nname =', "SIGNONE is no signal"),
         ('command = ["{python}", "server.py", "{port}", "--batch", "{batch}"]', "command = []", "command is empty"),
         ('models = ["m"]', 'expect = "$.a ="', "expect"),
         ("default = 4", 'default = "4', "not a recipe"),

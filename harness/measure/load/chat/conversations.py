@@ -29,6 +29,7 @@ class Turn(NamedTuple):
     payload: int  # the number of the prompt that the conversation began with
     opening: bool  # it holds that prompt and nothing else
     prompt_tokens: int = ABSENT  # that the whole prompt is to have; ABSENT where that is not known
+    leave_after: int = ABSENT  # pieces of the response, after which the user hangs up; ABSENT: the user stays
     shared_tokens: int = ABSENT  # of those, what the load has sent before: the common prefix, or the turns before
 
 
@@ -69,6 +70,11 @@ class ConversationSource:
         self._message_count = count
         self._shape = msgspec.structs.replace(self._shape, turns=Length(low=1, high=1))
 
+    def leave_after(self, rng: Random, max_tokens: int) -> int:
+        """After how many pieces of the response its user hangs up; ABSENT where the user stays."""
+        share = self._shape.hang_up
+        return rng.randint(1, max(1, max_tokens - 1)) if share and rng.random() < share else ABSENT
+
     def message_count(self, rng: Random) -> int:
         """How many messages a user sends in one turn."""
         return self._message_count(rng)
@@ -107,4 +113,12 @@ class Conversation:
             text = self._source.texts.following(self._rng.randrange(1 << 30), size, self._words)
             self._messages.append({"role": "user", "content": text})
         self._left -= 1
-        return Turn(list(self._messages), max_tokens, self._payload, opens and size is None, asked, shared)
+        return Turn(
+            messages=list(self._messages),
+            max_tokens=max_tokens,
+            payload=self._payload,
+            opening=opens and size is None,
+            prompt_tokens=asked,
+            shared_tokens=shared,
+            leave_after=self._source.leave_after(self._words, max_tokens),
+        )

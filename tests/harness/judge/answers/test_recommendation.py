@@ -8,7 +8,8 @@ from harness.judge.answers.recommendation import recommend
 from harness.judge.checks.case import finding
 from harness.judge.checks.service import UNAVAILABLE
 from harness.judge.findings import Verdict
-from harness.judge.metrics import Counts
+from harness.judge.interval import Interval
+from harness.judge.metrics import Counts, Latency, StreamMetrics
 from harness.judge.number_text import figure, milliseconds, percent
 from harness.plan.slo import parse_slo
 
@@ -47,6 +48,25 @@ def test_without_an_objective_the_highest_throughput_and_its_price():
     text = sentence(points)
     assert text.startswith(f"batch_size=4 gives the highest throughput: 3 000 req/s (2 970{TO}3 030) at 1 user")
     assert f"with a p99 of 31 ms, 3{TIMES} (" in text
+
+
+def streaming(tokens_per_s, **more):
+    nothing = Latency(count=0, mean_ms=None, max_ms=None, quantiles=())
+    rate = Interval(tokens_per_s, tokens_per_s - 10, tokens_per_s + 10)
+    stream = StreamMetrics(
+        ttft=nothing, itl=nothing, tpot=nothing, tokens_per_s=rate, prompt_tokens=None, output_tokens=None,
+        in_flight=8.0, tokens_per_s_of_stream=tokens_per_s / 8,
+    )  # fmt: skip
+    return msgspec.structs.replace(point_of(**more), stream=stream)
+
+
+def test_a_language_model_is_ranked_by_tokens_and_not_by_requests():
+    points = [
+        streaming(1000, rate=100, number=0, setting={"max_sequences": 4}),
+        streaming(700, rate=200, number=1, setting={"max_sequences": 8}),  # shorter answers, so more of them
+    ]
+    found = recommend(points, None)
+    assert (found.best_point, "1 000 tokens/s" in sentence(points)) == (0, True)
 
 
 def test_what_cannot_be_told_apart_is_named_and_the_smaller_recommended():

@@ -21,8 +21,9 @@ def streams(*, due_ms, first_ms, gaps_ms, outcome=Outcome.OK, **columns):
     ]
     done_ns = np.array([each[-1] for each in instants])
     rows = rows_of(
-        due_ns, done_ns - due_ns, outcome=outcome, first_token_ns=[each[0] for each in instants],
-        **{"prompt_tokens": 7, "output_tokens": [len(each) for each in instants], **columns},
+        due_ns, done_ns - due_ns, outcome=outcome,
+        **{"first_token_ns": [each[0] for each in instants], "prompt_tokens": 7,
+           "output_tokens": [len(each) for each in instants], **columns},
     )  # fmt: skip
     return rows, tokens_of(instants)
 
@@ -160,6 +161,63 @@ def test_the_form_of_answers_is_doubted(columns, kind):
     metrics = summarise_trial(evidence_of(rows, seconds=1.0, tokens=tokens), None)
     doubts = {"unstreamed", "undercounted", "off_length", "several_tokens"}
     assert {found.kind for found in metrics.findings} & doubts == ({kind} if kind else set())
+
+
+@pytest.mark.parametrize(
+    ("columns", "kind"),
+    [
+        ({"asked_prompt_tokens": 7}, None),
+        ({"asked_prompt_tokens": 8}, "off_prompt"),
+        ({"cached_tokens": 5, "shared_tokens": 5}, None),  # as much as the load had sent before
+        ({"cached_tokens": 5, "shared_tokens": 2}, "warm_cache"),
+        ({"cached_tokens": 7}, None),  # no more than a template may have
+        ({"cached_tokens": 900, "prompt_tokens": 1000}, "warm_cache"),
+    ],
+)
+def test_prompts_that_differ_from_what_was_asked_are_doubted(columns, kind):
+    rows, tokens = streams(due_ms=[0, 50], first_ms=[10, 10], gaps_ms=[[5, 5, 5]] * 2, **columns)
+    metrics = summarise_trial(evidence_of(rows, seconds=1.0, tokens=tokens), None)
+    assert {found.kind for found in metrics.findings} & {"off_prompt", "warm_cache"} == ({kind} if kind else set())
+
+
+def test_the_cached_share_is_of_all_prompt_tokens():
+    columns = {"prompt_tokens": [100, 300], "cached_tokens": [90, 30]}
+    rows, tokens = streams(due_ms=[0, 50], first_ms=[10, 10], gaps_ms=[[5], [5]], **columns)
+    stream = summarise_trial(evidence_of(rows, seconds=1.0, tokens=tokens), None).stream
+    assert stream.cached_share == pytest.approx(120 / 400)
+    assert stream.prompt_tokens_per_s.value == pytest.approx(400)
+
+
+def test_streams_that_were_read_and_counted_need_no_expected_text():
+    def verdict(**columns):
+        rows, tokens = streams(due_ms=[0, 50], first_ms=[10, 10], gaps_ms=[[5, 5, 5]] * 2, checked=0, **columns)
+        findings = summarise_trial(evidence_of(rows, seconds=1.0, tokens=tokens), None).findings
+        return next(found.verdict for found in findings if found.kind == "unchecked")
+
+    assert verdict(usage_tokens=4, asked_tokens=4) == "VALID"
+    assert verdict(usage_tokens=4) == "DEGRADED"  # no length was asked for
+    assert verdict(asked_tokens=4) == "DEGRADED"  # the server counts nothing
+    assert verdict(usage_tokens=4, asked_tokens=40) == "DEGRADED"
+
+
+def test_results_have_rates_and_no_first_token():
+    rows, tokens = streams(
+        due_ms=[0, 100], first_ms=[10, 10], gaps_ms=[[], []], first_token_ns=-1, output_tokens=-1, result_count=3,
+        prompt_tokens=50,
+    )  # fmt: skip
+    metrics = summarise_trial(evidence_of(rows, seconds=1.0, tokens=tokens), None)
+    stream = metrics.stream
+    assert (stream.tokens_per_s, stream.ttft.count, stream.itl.count) == (None, 0, 0)
+    assert (stream.results_per_s.value, stream.prompt_tokens_per_s.value) == (pytest.approx(6), pytest.approx(100))
+    assert (metrics.rate.value, metrics.rate_unit) == (pytest.approx(6), "results/s")
+
+
+def test_a_language_model_is_ranked_by_its_tokens():
+    rows, tokens = streams(due_ms=[0, 100, 200], first_ms=[10, 30, 20], gaps_ms=[[5, 7], [9], []])
+    metrics = summarise_trial(evidence_of(rows, seconds=1.0, tokens=tokens), None)
+    assert (metrics.rate.value, metrics.rate_unit) == (pytest.approx(6.0), "tokens/s")
+    assert metrics.stream.tokens_per_s_of_stream == pytest.approx(6 / 0.081)
+    assert summarise_trial(evidence_of(rows, seconds=1.0), None).rate_unit == "req/s"
 
 
 def test_other_loads_have_no_streams():

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from harness.errors import RunError, UserError
+from harness.measure.target.listening_process import server_process
 from harness.measure.target.recipe_server import RecipeServer
 from harness.plan.server_recipe import load_recipe
 
@@ -177,3 +178,65 @@ def test_a_server_does_not_outlive_a_killed_harness(make, tmp_path):
         os.kill(parent.pid, signal.SIGKILL)
         parent.wait()
     assert gone(pid)
+
+
+COMMAND = '["{python}", "server.py", "{port}", "{word}", "{flag}"]'
+LEAVES = RECIPE.replace(COMMAND, '["sh", "start.sh", "{python}", "{port}", "{word}", "{flag}"]')
+SCRIPT = 'nohup setsid "$1" server.py "$2" "$3" $4 > left.log 2>&1 &\n'
+
+
+@pytest.mark.parametrize("flag", ["", "stubborn", "parent"])
+def test_a_server_that_leaves_the_command_which_started_it_is_found_watched_and_ended(make, tmp_path, flag):
+    (tmp_path / "start.sh").write_text(SCRIPT)
+    server = make(LEAVES, flag=flag)
+    ready = server.start()
+    port = int(ready.url.rpartition(":")[2])
+    pid = server.pid
+    assert pid is not None
+    assert any(each.laddr.port == port for each in psutil.Process(pid).net_connections("tcp"))
+    assert server.alive()
+    left = [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+    server.stop()
+    assert all(gone(each) for each in left)
+    assert not server.alive()
+
+
+def test_a_server_that_was_left_behind_and_dies_is_dead(make, tmp_path):
+    (tmp_path / "start.sh").write_text(SCRIPT)
+    server = make(LEAVES)
+    server.start()
+    os.kill(server.pid, signal.SIGKILL)
+    assert gone(server.pid)
+    assert not server.alive()
+
+
+def test_commands_before_and_after_and_those_that_stop_it_and_name_its_process(make, tmp_path):
+    (tmp_path / "start.sh").write_text(SCRIPT + "echo $! > pid")
+    more = """before = [["sh", "-c", "echo before {word} >> hooks"]]
+after = [["sh", "-c", "echo after {word} >> hooks"]]
+pid_command = ["cat", "pid"]
+"""
+    stop = '[stop]\ncommand = ["sh", "-c", "echo stop >> hooks; kill $(cat pid)"]\n'
+    server = make(more + LEAVES.replace("[stop]\n", stop), word="w")
+    server.start()
+    assert server.pid == int((tmp_path / "pid").read_text())
+    pid = server.pid
+    server.stop()
+    assert gone(pid)
+    assert (tmp_path / "hooks").read_text().split("\n") == ["before w", "stop", "after w", ""]
+
+
+def test_a_command_before_the_start_that_fails_is_quoted_and_nothing_is_started(make):
+    server = make('before = [["sh", "-c", "echo no such image >&2; exit 3"]]\n' + RECIPE)
+    with pytest.raises(RunError, match=r"toy: sh -c .* ended with exit code 3: no such image"):
+        server.start()
+    assert server.pid is None
+
+
+def test_without_a_condition_a_server_is_ready_once_it_accepts_connections(make):
+    server = make(RECIPE.replace('[ready]\npath = "/"', "[ready]"))
+    assert ask(server.start().url)["argv"] == ["plain"]
+
+
+def test_nothing_is_said_of_the_processes_of_another_machine():
+    assert server_process(os.getpid(), "192.0.2.1", 80) is None

@@ -1,0 +1,1 @@
+"""A run against a baseline: worse, not worse, or it cannot be said."""

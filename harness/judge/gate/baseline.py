@@ -1,0 +1,124 @@
+"""A baseline: the figures of a run in one small file, without its rows, and the plan that measures them again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness.errors import UserError
+from harness.files import pretty, write_whole
+from harness.judge.answers.paired_sentences import level_text
+from harness.judge.checks.generator import LATENESS, LOOP_LAG
+from harness.judge.checks.harm import HARMED
+from harness.judge.checks.machine import NEIGHBOURS, STEAL
+from harness.judge.findings import Verdict
+from harness.judge.interval import Interval
+from harness.plan.knobs import format_value
+from harness.plan.plan import Plan
+from harness.record.machine.environment import Environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.judge.metrics import PointMetrics, Quantile, RunResult
+    from harness.record.run_dir import RunRecord
+
+SCHEMA = 1
+THROUGHPUT, GOODPUT, P50, P99, FAILED = FIGURES = ("throughput", "goodput", "p50", "p99", "failed")
+NOISE = {HARMED.name, STEAL.name, NEIGHBOURS.name}
+OF_NOISE = {LATENESS.name, LOOP_LAG.name}  # what it does to the load generator
+UNITS = {THROUGHPUT: "req/s", GOODPUT: "req/s", P50: "ms", P99: "ms", FAILED: ""}
+
+
+class BaselinePoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One point: its figures with 95 % intervals that hold the run noise. One that cannot be given is left out."""
+
+    key: str  # equal for points of two runs with the same knobs and load
+    label: str
+    verdict: Verdict
+    scheduled: int
+    figures: dict[str, Interval]  # by FIGURES: requests/s, ms, a share of 1
+    meets_slo: bool | None = None
+    noisy: bool = False  # INVALID, and only because others kept the machine busy
+
+    @property
+    def usable(self) -> bool:
+        """Whether its figures say anything of the target."""
+        return self.noisy or self.verdict is not Verdict.INVALID
+
+
+class Baseline(msgspec.Struct, frozen=True, kw_only=True):
+    """What the file holds."""
+
+    sweepspot_baseline: int = SCHEMA  # the version of this format
+    made_at: str  # when its run began, ISO 8601
+    commit: str | None = None
+    harness_version: str
+    environment: Environment
+    plan: Plan
+    points: tuple[BaselinePoint, ...]
+
+
+def baseline_of(record: RunRecord, result: RunResult, commit: str | None = None) -> Baseline:
+    """The baseline that a run makes. `commit` is that of the server under test; else that of this checkout."""
+    return Baseline(
+        made_at=record.started_at,
+        commit=commit or record.environment.checkout.revision,
+        harness_version=record.harness_version,
+        environment=record.environment,
+        plan=msgspec.structs.replace(record.plan, budget_seconds=None),  # the same trials once more, not another race
+        points=tuple(_point(record.plan, point) for point in result.points),
+    )
+
+
+def read_baseline(path: Path) -> Baseline:
+    """The baseline in the file. Raises UserError where there is none."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Baseline)
+    except (OSError, msgspec.DecodeError) as error:
+        raise UserError(
+            f"--baseline {path}: no baseline of this version ({error}); make one with `baseline`"
+        ) from error
+
+
+def write_baseline(path: Path, baseline: Baseline) -> None:
+    """Write the file whole or not at all. Raises RunError."""
+    write_whole(path, pretty(baseline))
+
+
+def _point(plan: Plan, point: PointMetrics) -> BaselinePoint:
+    planned = plan.point(point.point)
+    setting = {**plan.fixed, **point.setting}
+    words = [f"{name}={format_value(value)}" for name, value in point.setting.items()]
+    return BaselinePoint(
+        key=msgspec.json.encode((setting, planned.arrivals), order="deterministic").decode(),
+        label=", ".join([*words, level_text(planned)]),
+        verdict=point.verdict,
+        scheduled=point.counts.scheduled,
+        figures=dict(_figures(point)),
+        meets_slo=point.meets_slo,
+        noisy=_noisy(point),
+    )
+
+
+def _noisy(point: PointMetrics) -> bool:
+    kinds = {finding.kind for finding in point.findings if finding.verdict is Verdict.INVALID}
+    return bool(kinds & NOISE) and kinds <= NOISE | OF_NOISE
+
+
+def _figures(point: PointMetrics) -> list[tuple[str, Interval]]:
+    found = {
+        THROUGHPUT: point.throughput_rps if point.throughput_rps.value > 0 else None,
+        GOODPUT: point.goodput_rps if point.goodput_rps and point.goodput_rps.value > 0 else None,
+        P50: _known(point.response.at(0.5)),
+        P99: _known(point.response.at(0.99)),
+        FAILED: Interval(point.counts.failed / point.counts.scheduled) if point.counts.scheduled else None,
+    }
+    return [(name, figure) for name, figure in found.items() if figure is not None]
+
+
+def _known(quantile: Quantile | None) -> Interval | None:
+    if quantile is None or not quantile.value_ms or quantile.at_least or quantile.only_bound:
+        return None
+    return quantile.interval_ms

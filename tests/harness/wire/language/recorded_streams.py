@@ -1,0 +1,679 @@
+"""Response streams in the forms of servers, written from their documentation, with names and texts replaced.
+
+Each has its events in order and, worked out by hand, the numbers of the events that add to the output (from 1), the
+number of the first that is no reasoning, the text, and the server's counts; or the words of the error that it is.
+"""
+
+import json
+from typing import NamedTuple
+
+ABSENT = -1
+
+
+class Recorded(NamedTuple):
+    name: str
+    protocol: str
+    events: list[bytes]
+    pieces: tuple[int, ...] = ()
+    answer: int = ABSENT
+    text: str = ""
+    counts: tuple[int, int, int] = (ABSENT, ABSENT, ABSENT)  # prompt, cached, response
+    error: str = ""
+
+
+def data(document):
+    return b"data: " + json.dumps(document, separators=(",", ":")).encode() + b"\n\n"
+
+
+def named(document):
+    return b"event: " + document["type"].encode() + b"\n" + data(document)
+
+
+DONE = b"data: [DONE]\n\n"
+
+
+def chunk(delta=None, finish=None, **more):
+    choice = {"index": 0, "delta": {} if delta is None else delta, "finish_reason": finish}
+    return data(
+        {"id": "x-1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice], **more}
+    )
+
+
+def said(text, finish=None, **more):
+    return chunk({"content": text}, finish, **more)
+
+
+ROLE = chunk({"role": "assistant", "content": ""})
+
+
+def usage(prompt, response, **more):
+    counts = {"prompt_tokens": prompt, "completion_tokens": response, "total_tokens": prompt + response, **more}
+    return data({"object": "chat.completion.chunk", "choices": [], "usage": counts})
+
+
+def tool(arguments, name=None):
+    call = {"index": 0, "function": {"arguments": arguments, **({"name": name} if name else {})}}
+    return chunk({"tool_calls": [call]})
+
+
+OPENAI = [
+    Recorded(
+        "openai, text",
+        "openai",
+        [
+            chunk({"role": "assistant", "content": "", "refusal": None}, logprobs=None),
+            said("Hel"),
+            said("lo"),
+            chunk({}, "stop"),
+            usage(9, 2, prompt_tokens_details={"cached_tokens": 0}),
+            DONE,
+        ],
+        (2, 3),
+        2,
+        "Hello",
+        (9, 0, 2),
+    ),
+    Recorded(
+        "openai, usage null on every chunk",
+        "openai",
+        [
+            chunk({"role": "assistant", "content": ""}, usage=None),
+            said("a", usage=None),
+            chunk({}, "length", usage=None),
+            usage(5, 1),
+            DONE,
+        ],
+        (2,),
+        2,
+        "a",
+        (5, ABSENT, 1),
+    ),
+    Recorded(
+        "openai, tool call",
+        "openai",
+        [
+            chunk(
+                {
+                    "role": "assistant",
+                    "content": None,
+                    "tool_calls": [
+                        {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": ""}}
+                    ],
+                }
+            ),
+            tool('{"a'),
+            tool('": 1}'),
+            chunk({}, "tool_calls"),
+            DONE,
+        ],
+        (1, 2, 3),
+        1,
+        "",
+    ),
+    Recorded(
+        "openai, refusal",
+        "openai",
+        [ROLE, chunk({"refusal": "I can"}), chunk({"refusal": "not"}), chunk({}, "stop"), DONE],
+        (2, 3),
+        2,
+        "",
+    ),
+    Recorded(
+        "openai, two choices",
+        "openai",
+        [
+            data({"choices": [{"index": 0, "delta": {"content": "a"}}]}),
+            data({"choices": [{"index": 1, "delta": {"content": "b"}}]}),
+            data({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}),
+            data({"choices": [{"index": 1, "delta": {}, "finish_reason": "stop"}]}),
+            DONE,
+        ],
+        (1, 2),
+        1,
+        "ab",
+    ),
+    Recorded(
+        "openai, audio",
+        "openai",
+        [
+            ROLE,
+            chunk({"audio": {"id": "a", "transcript": "Hi"}}),
+            chunk({"audio": {"data": "UklG"}}),
+            chunk({}, "stop"),
+            DONE,
+        ],
+        (2, 3),
+        2,
+        "",
+    ),
+    Recorded(
+        "openai, error in the middle",
+        "openai",
+        [ROLE, said("a"), data({"error": {"message": "The server had an error", "type": "server_error"}})],
+        error="The server had an error",
+    ),
+    Recorded(
+        "openai, content filter", "openai", [ROLE, said("a"), chunk({}, "content_filter"), DONE], error="content_filter"
+    ),
+    Recorded("openai, cut", "openai", [ROLE, said("a"), said("b")], error="the stream was cut"),
+    Recorded("openai, nothing", "openai", [ROLE, chunk({}, "stop"), usage(9, 0), DONE], error="the response is empty"),
+]
+AZURE = [
+    Recorded(
+        "azure, filter results first",
+        "openai",
+        [
+            data({"choices": [], "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}]}),
+            ROLE,
+            said("a", content_filter_results={"hate": {"filtered": False}}),
+            chunk({}, "stop"),
+            DONE,
+        ],
+        (3,),
+        3,
+        "a",
+    ),
+    Recorded(
+        "azure, filtered",
+        "openai",
+        [data({"choices": [], "prompt_filter_results": []}), said("a"), chunk(None, "content_filter"), DONE],
+        error="content_filter",
+    ),
+]
+VLLM = [
+    Recorded(
+        "vllm, text, usage on every chunk",
+        "openai",
+        [
+            chunk({"role": "assistant", "content": ""}, usage={"prompt_tokens": 31, "completion_tokens": 0}),
+            said("a", usage={"prompt_tokens": 31, "completion_tokens": 1}),
+            said("b", "stop", usage={"prompt_tokens": 31, "completion_tokens": 3}),
+            DONE,
+        ],
+        (2, 3),
+        2,
+        "ab",
+        (31, ABSENT, 3),
+    ),
+    Recorded(
+        "vllm, reasoning of 2025",
+        "openai",
+        [
+            ROLE,
+            chunk({"reasoning_content": "hm"}),
+            chunk({"reasoning_content": "so"}),
+            said("yes", "stop"),
+            DONE,
+        ],
+        (2, 3, 4),
+        4,
+        "yes",
+    ),
+    Recorded(
+        "vllm, reasoning of 2026",
+        "openai",
+        [
+            ROLE,
+            chunk({"reasoning": "hm"}),
+            chunk({"reasoning": "so"}),
+            said("yes", "stop"),
+            usage(
+                31, 7, prompt_tokens_details={"cached_tokens": 16}, completion_tokens_details={"reasoning_tokens": 4}
+            ),
+            DONE,
+        ],
+        (2, 3, 4),
+        4,
+        "yes",
+        (31, 16, 7),
+    ),
+    Recorded("vllm, reasoning only", "openai", [ROLE, chunk({"reasoning": "hm"}, "length"), DONE], (2,), ABSENT, ""),
+    Recorded(
+        "vllm, error object",
+        "openai",
+        [
+            ROLE,
+            data({"object": "error", "message": "EngineCore died", "type": "InternalServerError", "code": 500}),
+            DONE,
+        ],
+        error="EngineCore died",
+    ),
+    Recorded("vllm, abort", "openai", [ROLE, said("a"), chunk({}, "abort"), DONE], error="abort"),
+    Recorded(
+        "vllm, completions",
+        "openai-completions",
+        [
+            data({"object": "text_completion", "choices": [{"index": 0, "text": "a", "logprobs": None}]}),
+            data({"object": "text_completion", "choices": [{"index": 0, "text": "bc", "finish_reason": "length"}]}),
+            data({"choices": [], "usage": {"prompt_tokens": 4, "completion_tokens": 3}}),
+            DONE,
+        ],
+        (1, 2),
+        1,
+        "abc",
+        (4, ABSENT, 3),
+    ),
+    Recorded(
+        "vllm, logprobs",
+        "openai",
+        [
+            ROLE,
+            data({"choices": [{"index": 0, "delta": {"content": "a"}, "logprobs": {"content": [{"token": "a"}]}}]}),
+            chunk({}, "length"),
+            DONE,
+        ],
+        (2,),
+        2,
+        "a",
+    ),
+]
+SGLANG = [
+    Recorded(
+        "sglang, text",
+        "openai",
+        [
+            chunk(
+                {"role": "assistant", "content": "", "reasoning_content": None, "tool_calls": None}, matched_stop=None
+            ),
+            said("a"),
+            chunk({"content": None}, "stop", matched_stop=2),
+            usage(12, 1, prompt_tokens_details=None, reasoning_tokens=0),
+            DONE,
+        ],
+        (2,),
+        2,
+        "a",
+        (12, ABSENT, 1),
+    ),
+    Recorded(
+        "sglang, cache report",
+        "openai",
+        [ROLE, said("a", "length"), usage(64, 1, prompt_tokens_details={"cached_tokens": 48}), DONE],
+        (2,),
+        2,
+        "a",
+        (64, 48, 1),
+    ),
+    Recorded(
+        "sglang, several tokens a piece",
+        "openai",
+        [ROLE, said("a b c d"), said(" e f g h"), chunk({}, "length"), usage(12, 8), DONE],
+        (2, 3),
+        2,
+        "a b c d e f g h",
+        (12, ABSENT, 8),
+    ),
+    Recorded(
+        "sglang, error object first",
+        "openai",
+        [
+            data(
+                {"object": "error", "message": "CUDA out of memory", "type": "BadRequest", "param": None, "code": 400}
+            ),
+            DONE,
+        ],
+        error="CUDA out of memory",
+    ),
+]
+LLAMACPP = [
+    Recorded(
+        "llama.cpp, text",
+        "openai",
+        [
+            chunk({"role": "assistant", "content": None}),
+            said("a"),
+            said("b"),
+            chunk({}, "length"),
+            usage(31, 2, prompt_tokens_details={"cached_tokens": 24}),
+            DONE,
+        ],
+        (2, 3),
+        2,
+        "ab",
+        (31, 24, 2),
+    ),
+    Recorded(
+        "llama.cpp, timings in the last chunk",
+        "openai",
+        [
+            ROLE,
+            said("a"),
+            chunk(
+                {}, "stop", timings={"cache_n": 3, "prompt_n": 9}, usage={"prompt_tokens": 12, "completion_tokens": 1}
+            ),
+            DONE,
+        ],
+        (2,),
+        2,
+        "a",
+        (12, ABSENT, 1),
+    ),
+    Recorded(
+        "llama.cpp, error line",
+        "openai",
+        [
+            ROLE,
+            said("a"),
+            b'error: {"code":400,"message":"the context is full","type":"invalid_request_error"}\n\n',
+            DONE,
+        ],
+        error="the context is full",
+    ),
+    Recorded(
+        "llama.cpp, error data",
+        "openai",
+        [data({"error": {"code": 500, "message": "failed to decode", "type": "server_error"}})],
+        error="failed to decode",
+    ),
+    Recorded(
+        "llama.cpp, messages",
+        "anthropic",
+        [
+            named({"type": "message_start", "message": {"usage": {"cache_read_input_tokens": 30, "input_tokens": 1}}}),
+            named({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+            named({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a"}}),
+            named({"type": "content_block_stop", "index": 0}),
+            named({"type": "message_delta", "delta": {"stop_reason": "max_tokens"}, "usage": {"output_tokens": 1}}),
+            named({"type": "message_stop"}),
+        ],
+        (3,),
+        3,
+        "a",
+        (31, 30, 1),
+    ),
+]
+TGI = [
+    Recorded(
+        "tgi, text",
+        "openai",
+        [said("a", usage=None), said("b", usage=None), said("", "length", usage=None), usage(20, 3), DONE],
+        (1, 2),
+        1,
+        "ab",
+        (20, ABSENT, 3),
+    ),
+    Recorded(
+        "tgi, error event",
+        "openai",
+        [
+            said("a"),
+            b"event: error\n" + data({"error": "Request failed during generation", "error_type": "generation"}),
+        ],
+        error="Request failed during generation",
+    ),
+    Recorded(
+        "tgi, overloaded",
+        "openai",
+        [data({"error": "Model is overloaded", "error_type": "overloaded"})],
+        error="Model is overloaded",
+    ),
+    Recorded(
+        "tgi, tool call as a dict",
+        "openai",
+        [
+            chunk({"role": "assistant", "tool_calls": {"index": 0, "function": {"name": "f", "arguments": "{"}}}),
+            chunk(
+                {"role": "assistant", "tool_calls": {"index": 0, "function": {"name": None, "arguments": "}"}}}, "stop"
+            ),
+            DONE,
+        ],
+        (1, 2),
+        1,
+        "",
+    ),
+]
+OLLAMA = [
+    Recorded(
+        "ollama, text",
+        "openai",
+        [
+            chunk({"role": "assistant", "content": "a"}),
+            chunk({"role": "assistant", "content": "b"}),
+            chunk({"role": "assistant", "content": ""}, "stop"),
+            usage(26, 3),
+            DONE,
+        ],
+        (1, 2),
+        1,
+        "ab",
+        (26, ABSENT, 3),
+    ),
+    Recorded(
+        "ollama, reasoning",
+        "openai",
+        [
+            chunk({"role": "assistant", "content": "", "reasoning": "hm"}),
+            chunk({"role": "assistant", "content": "ok"}),
+            chunk({"role": "assistant", "content": ""}, "stop"),
+            DONE,
+        ],
+        (1, 2),
+        2,
+        "ok",
+    ),
+    Recorded(
+        "ollama, error",
+        "openai",
+        [said("a"), data({"error": {"message": "model runner has unexpectedly stopped"}})],
+        error="unexpectedly stopped",
+    ),
+]
+TENSORRT = [
+    Recorded(
+        "tensorrt-llm, text",
+        "openai",
+        [ROLE, said("a"), said("b"), chunk({"content": ""}, "length", stop_reason=None), usage(8, 2), DONE],
+        (2, 3),
+        2,
+        "ab",
+        (8, ABSENT, 2),
+    ),
+    Recorded(
+        "triton, null delta at the end",
+        "openai",
+        [ROLE, said("a"), data({"choices": [{"index": 0, "delta": None, "finish_reason": "stop"}]}), DONE],
+        (2,),
+        2,
+        "a",
+    ),
+]
+DEEPSEEK = [
+    Recorded(
+        "deepseek, reasoning and cache",
+        "openai",
+        [
+            chunk({"role": "assistant", "content": None, "reasoning_content": ""}),
+            chunk({"content": None, "reasoning_content": "hm"}),
+            chunk({"content": "ok", "reasoning_content": None}),
+            chunk(
+                {"content": "", "reasoning_content": None},
+                "stop",
+                usage={
+                    "prompt_tokens": 40,
+                    "completion_tokens": 2,
+                    "prompt_cache_hit_tokens": 32,
+                    "prompt_cache_miss_tokens": 8,
+                },
+            ),
+            DONE,
+        ],
+        (2, 3),
+        3,
+        "ok",
+        (40, 32, 2),
+    ),
+    Recorded(
+        "deepseek, keep-alive comments",
+        "openai",
+        [b": keep-alive\n\n", b": keep-alive\n\n", ROLE, said("a", "stop"), DONE],
+        (4,),
+        4,
+        "a",
+    ),
+    Recorded(
+        "deepseek, resources",
+        "openai",
+        [ROLE, said("a"), chunk({}, "insufficient_system_resource"), DONE],
+        error="insufficient_system_resource",
+    ),
+]
+OPENROUTER = [
+    Recorded(
+        "openrouter, processing comments and reasoning",
+        "openai",
+        [
+            b": OPENROUTER PROCESSING\n\n",
+            chunk({"role": "assistant", "content": "", "reasoning": "hm"}),
+            said("ok", native_finish_reason=None),
+            chunk({"content": ""}, "stop"),
+            usage(7, 2, cost=0.1),
+            DONE,
+        ],
+        (2, 3),
+        3,
+        "ok",
+        (7, ABSENT, 2),
+    ),
+    Recorded(
+        "openrouter, error in the middle",
+        "openai",
+        [
+            said("a"),
+            data(
+                {
+                    "error": {"code": "server_error", "message": "Provider disconnected"},
+                    "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "error"}],
+                }
+            ),
+        ],
+        error="Provider disconnected|error",
+    ),
+]
+MISTRAL = [
+    Recorded(
+        "mistral, thinking parts",
+        "openai",
+        [
+            ROLE,
+            chunk({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]}),
+            chunk({"content": [{"type": "text", "text": "ok"}]}),
+            chunk({"content": ""}, "stop", usage={"prompt_tokens": 6, "completion_tokens": 2}),
+            DONE,
+        ],
+        (2, 3),
+        3,
+        "ok",
+        (6, ABSENT, 2),
+    ),
+    Recorded(
+        "mistral, error finish", "openai", [ROLE, said("a"), chunk({"content": ""}, "error"), DONE], error="error"
+    ),
+]
+GEMINI = [
+    Recorded(
+        "gemini, several tokens a piece",
+        "openai",
+        [
+            chunk({"role": "assistant", "content": "Hello there, "}),
+            chunk({"role": "assistant", "content": "you."}, "stop"),
+            DONE,
+        ],
+        (1, 2),
+        1,
+        "Hello there, you.",
+    ),
+    Recorded(
+        "gemini, a list with an error",
+        "openai",
+        [data([{"error": {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}}])],
+        error="The model is overloaded.",
+    ),
+]
+ANTHROPIC = [
+    Recorded(
+        "anthropic, thinking, text and tool",
+        "anthropic",
+        [
+            named({"type": "message_start", "message": {"usage": {"input_tokens": 25, "output_tokens": 1}}}),
+            named({"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": ""}}),
+            named({"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "hm"}}),
+            named({"type": "ping"}),
+            named({"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "ok"}}),
+            named(
+                {"type": "content_block_delta", "index": 2, "delta": {"type": "input_json_delta", "partial_json": "{}"}}
+            ),
+            named({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 9}}),
+            named({"type": "message_stop"}),
+        ],
+        (3, 5, 6),
+        5,
+        "ok",
+        (25, ABSENT, 9),
+    ),
+    Recorded(
+        "anthropic, overloaded",
+        "anthropic",
+        [
+            named({"type": "message_start", "message": {"usage": {"input_tokens": 25}}}),
+            named({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}),
+        ],
+        error="Overloaded",
+    ),
+    Recorded(
+        "anthropic, cut",
+        "anthropic",
+        [named({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a"}})],
+        error="the stream was cut",
+    ),
+]
+RESPONSES = [
+    Recorded(
+        "responses, reasoning and text",
+        "openai-responses",
+        [
+            named({"type": "response.created", "response": {"status": "in_progress"}}),
+            named({"type": "response.reasoning_summary_text.delta", "delta": "hm"}),
+            named({"type": "response.output_text.delta", "delta": "o"}),
+            named({"type": "response.output_text.delta", "delta": "k"}),
+            named({"type": "response.output_text.done", "text": "ok"}),
+            named(
+                {
+                    "type": "response.completed",
+                    "response": {
+                        "status": "completed",
+                        "usage": {"input_tokens": 11, "output_tokens": 6, "input_tokens_details": {"cached_tokens": 8}},
+                    },
+                }
+            ),
+        ],
+        (2, 3, 4),
+        3,
+        "ok",
+        (11, 8, 6),
+    ),
+    Recorded(
+        "responses, function call",
+        "openai-responses",
+        [
+            named({"type": "response.function_call_arguments.delta", "delta": "{"}),
+            named({"type": "response.function_call_arguments.delta", "delta": "}"}),
+            named({"type": "response.completed", "response": {"status": "completed"}}),
+        ],
+        (1, 2),
+        1,
+        "",
+    ),
+    Recorded(
+        "responses, failed",
+        "openai-responses",
+        [
+            named({"type": "response.output_text.delta", "delta": "o"}),
+            named({"type": "response.failed", "response": {"status": "failed", "error": {"message": "model crashed"}}}),
+        ],
+        error="model crashed",
+    ),
+]
+STREAMS = [
+    *OPENAI, *AZURE, *VLLM, *SGLANG, *LLAMACPP, *TGI, *OLLAMA, *TENSORRT, *DEEPSEEK, *OPENROUTER, *MISTRAL, *GEMINI,
+    *ANTHROPIC, *RESPONSES,
+]  # fmt: skip
