@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_CONNECTIONS = 10_000
 GREETING_LIMIT_TICKS = 30  # until the client's settings, or the rest of a frame, have arrived
-SLOW_CALL_LIMIT_TICKS = 30  # from the headers of a call to the end of its message
+SLOW_CALL_LIMIT_TICKS = 30  # from the headers of a call to the end of its message, and between parts of its response
 IDLE_LIMIT_TICKS = 900
 
 
@@ -100,8 +100,15 @@ class CallConnection(asyncio.Protocol):
             self.close()
         for call in list(self.calls.values()):
             call.age_ticks += 1
-            if not call.half_closed and call.age_ticks > SLOW_CALL_LIMIT_TICKS:
-                call.refuse(ProtocolError(408, "the request took too long to arrive"))
+            if call.age_ticks > SLOW_CALL_LIMIT_TICKS:
+                self._end_slow(call)
+
+    def _end_slow(self, call: GrpcCall) -> None:
+        """End a call whose message does not arrive, or whose response the client does not take."""
+        if not call.half_closed:
+            call.refuse(ProtocolError(408, "the request took too long to arrive"))
+        elif call.unsent is not None:
+            self._give_up(call, Http2Code.CANCEL)
 
     def _write(self, data: bytes) -> None:
         # uvloop sends what was written in one turn of the loop together.
@@ -253,6 +260,7 @@ class CallConnection(asyncio.Protocol):
         self._write(responses.head(stream, first=self._first))
         self._first = False
         call.unsent, call.trailers = memoryview(responses.prefixed(message)), responses.trailers(stream, timing)
+        call.age_ticks = 0
         self._windows.waiting[call.stream] = call
         self._resume()
 
@@ -277,6 +285,7 @@ class CallConnection(asyncio.Protocol):
     def _resume(self) -> None:
         """Write what the windows allow of the responses that wait."""
         for call, part in self._windows.parts():
+            call.age_ticks = 0
             data = frames.data_frames(call.stream, part)
             if call.unsent:
                 self._write(data)
