@@ -9,7 +9,7 @@ import click
 
 from harness import __version__
 from harness.cli.parts.command_line import as_typed, program
-from harness.cli.parts.plain_output import allow_plain_output
+from harness.cli.parts.plain_output import allow_plain_output, warn_of_lost_output
 from harness.errors import ExitCode, SweepspotError, UserError
 
 Resolved = tuple[str | None, click.Command | None, list[str]]
@@ -125,6 +125,12 @@ def cli() -> None:
 def main() -> int:
     """Run the command line and return its exit code."""
     allow_plain_output()
+    code = _run()
+    warn_of_lost_output()
+    return code
+
+
+def _run() -> int:
     try:
         result = cli.main(prog_name=program(), standalone_mode=False)
     except SweepspotError as error:

@@ -64,7 +64,7 @@ _FAILURES = ("wrong", "error", "timeout", "rejected", "aborted", "unknown", "not
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """scheduled = sent + not_sent; sent = ok + wrong + error + timeout + rejected + aborted + unknown."""
+    """scheduled = sent + not_sent; sent = ok + wrong + error + timeout + rejected + aborted + cancelled + unknown."""
 
     scheduled: int = 0
     not_sent: int = 0
@@ -75,13 +75,14 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     timeout: int = 0
     rejected: int = 0
     aborted: int = 0
+    cancelled: int = 0  # their users hung up on purpose: no failure
     unknown: int = 0  # sent by a worker that was lost
     checked: int = 0
 
     @property
     def failed(self) -> int:
-        """Scheduled requests that got no good response, those that were never sent included."""
-        return self.scheduled - self.ok
+        """Scheduled requests that got no good response, those that were never sent included, cancelled ones not."""
+        return self.scheduled - self.ok - self.cancelled
 
     @property
     def failures(self) -> dict[str, int]:

@@ -32,7 +32,7 @@ CLOCK_STEP = FindingKind("clock_step", "A clock stepped")
 SEVERAL_RESPONSES = 4  # that a window should be as long as, one after the other
 EARLY_NS = -1_000_000
 CLOCK_ERROR_MS = 50.0  # beyond it even counts in windows of a second are off by some percent
-_COUNTED = ("ok", "wrong", "error", "timeout", "rejected", "aborted", "not_sent")
+_COUNTED = ("ok", "wrong", "error", "timeout", "rejected", "aborted", "cancelled", "not_sent")
 
 
 def target_died(case: TrialCase) -> Finding | None:

@@ -10,6 +10,7 @@ from harness.measure.load.assemble import assemble
 from harness.plan.load_options import chat_of
 from harness.plan.load_settings import TrialLoad
 from harness.plan.request_mix import ClassShare, RequestClass
+from harness.record.rows import Outcome
 from harness.record.token_times import read_tokens
 from harness.wire.prompt_bank import PromptBank
 from tests.harness.measure.load.conftest import Bench
@@ -304,3 +305,39 @@ def test_a_server_that_closes_after_each_stream_unannounced_costs_one_request_se
     assert (report.ok, report.error) == (len(rows), 0)
     assert len(rows) >= 8
     assert report.resent == 2  # once for each user: then their connections are not used twice
+
+
+def test_a_user_who_hangs_up_cancels_the_response_and_goes_on(serve, chat):
+    closed = []
+
+    def script(number, request, connection):
+        connection.sendall(HEAD)
+        for _ in range(200):  # as long as somebody listens
+            try:
+                connection.sendall(chunk(token("w ")))
+            except OSError:
+                closed.append(number)
+                return "close"
+            time.sleep(0.002)
+        connection.sendall(chunk(token("", "stop") + DONE) + b"0\r\n\r\n")
+        return []
+
+    server = serve(script)
+    load = chat(server, words={"hang_up": "0.999", "output_tokens": "9"}, check="off")
+    rows, report = load.run(6, users=2)
+    assert (report.cancelled, report.ok, report.error, report.errors) == (len(rows), 0, 0, {})
+    assert all(1 <= row["output_tokens"] <= 12 and row["first_token_ns"] <= row["done_ns"] for row in rows)
+    assert {row["outcome"] for row in rows} == {int(Outcome.CANCELLED)}
+    deadline = time.monotonic() + 5
+    while len(closed) < len(rows) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(closed) == len(rows)  # the server notices each
+
+
+def test_the_share_that_hangs_up_is_the_one_that_was_asked_for(serve, chat):
+    answer = [HEAD, b"".join(chunk(token("w ")) for _ in range(3)), chunk(token("", "stop") + DONE), b"0\r\n\r\n"]
+    load = chat(serve(lambda number, request, connection: answer), words={"hang_up": "0.5", "output_tokens": "2"},
+                check="off")  # fmt: skip
+    rows, report = load.run(200, users=4)
+    assert report.cancelled + report.ok == len(rows)
+    assert 0.35 < report.cancelled / len(rows) < 0.65  # four standard deviations of 200 flips of a coin
