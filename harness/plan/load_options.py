@@ -245,8 +245,8 @@ CHAT = (
         "--lengths",
         "lengths",
         parse_path,
-        "chat: lengths of prompts and responses: a trace of Azure, BurstGPT or Mooncake (tokens), or a CSV whose last two "
-        "columns are words of the prompt and tokens of the response",
+        "chat: lengths of prompts and responses: a trace of Azure, BurstGPT or Mooncake (tokens), or a CSV whose last "
+        "two columns are words of the prompt and tokens of the response",
         "FILE",
     ),
     LoadOption(
