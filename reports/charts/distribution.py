@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 320, 170, 24, 22
 FIRST, LAST = 0.3, 3.0  # minus the decimal logarithm of the share that is slower: p50 and p99.9
+PERCENTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 FEWEST = 2  # percentiles that make a line
 
 
@@ -62,7 +63,8 @@ def distributions(points: Sequence[PointMetrics]) -> list[Distribution]:
 
 
 def _distribution(point: PointMetrics) -> Distribution | None:
-    known = [each for each in point.response.quantiles if each.value_ms is not None and not each.only_bound]
+    asked = [point.response.at(p) for p in PERCENTILES]
+    known = [each for each in asked if each is not None and each.value_ms is not None and not each.only_bound]
     if len(known) < FEWEST:
         return None
     top_ms = max(_end(each) for each in known)
