@@ -145,8 +145,7 @@ class ChildProcess:
         env: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
     ) -> None:
-        self._log_path = log
-        self._log: BinaryIO = log.open("ab") if log else tempfile.TemporaryFile()  # noqa: SIM115  (kept)
+        self._log: BinaryIO = log.open("a+b") if log else tempfile.TemporaryFile()  # noqa: SIM115  (kept)
         self._log_start = self._log.seek(0, os.SEEK_END)
         try:
             self._process = subprocess.Popen(
@@ -205,12 +204,8 @@ class ChildProcess:
 
     def output(self) -> str:
         """Its output so far."""
-        if self._log_path is None:
-            self._log.seek(0)
-            return self._log.read().decode(errors="replace")
-        with self._log_path.open("rb") as log:
-            log.seek(self._log_start)
-            return log.read().decode(errors="replace")
+        end = os.fstat(self._log.fileno()).st_size
+        return os.pread(self._log.fileno(), end - self._log_start, self._log_start).decode(errors="replace")
 
     def last_words(self) -> str:
         """The last lines of its output, in one line; empty where there are none."""

@@ -61,6 +61,8 @@ def write_whole(path: Path, content: bytes) -> None:
         with replacing(path) as partial:
             partial.write_bytes(content)
     except OSError as error:
+        if not path.parent.is_dir():
+            raise RunError(f"cannot write {path}: its folder was removed or moved") from error
         free_mb = shutil.disk_usage(path.parent).free / 1e6
         raise RunError(
             f"cannot write {path}: {error.strerror} ({free_mb:.0f} MB free); what was measured until "

@@ -75,6 +75,7 @@ _STREAMED: dict[str, Cell[PointMetrics]] = {  # columns of runs that chat
         for name in ("tokens_per_s", "prompt_tokens_per_s", "results_per_s")
         for suffix, end in (("", "value"), ("_lo", "low"), ("_hi", "high"))
     },
+    "cancelled": lambda point: str(point.counts.cancelled),
     "cached_share": _of_stream(lambda stream: stream.cached_share),
     "streams_in_flight": _of_stream(lambda stream: stream.in_flight),
     "prompt_tokens": _of_stream(lambda stream: stream.prompt_tokens),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from reports.charts.gallery import MARKS, colours, gallery
 from reports.charts.simulated import draw_simulated
 from reports.charts.trade import trade_charts
+from reports.charts.tuned import draw_path
 from reports.labels import point_label
 from reports.rendering import render
 from reports.views.classes import classes_table, isolation_sentences
@@ -17,6 +18,7 @@ from reports.views.simulation import simulation_table
 from reports.views.streams import stream_charts, streams_table
 from reports.views.timeline import timelines
 from reports.views.trade_off import steps_table, trade_table
+from reports.views.tuning import tuning_view
 from reports.views.usage import PART_MEANING, PARTS, gpu_words, parts_seen, split_rows, split_sources, usage_table
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ def page_html(report: ReportInput) -> str:
         simulation=report.result.simulation,
         simulated=simulation_table(report.result.simulation),
         simulated_chart=draw_simulated(report.result.simulation),
+        tuning=tuning_view(report),
+        path_chart=draw_path(report.result.tuning),
         classes=classes_table(points),
         streams=streams_table(points),
         stream_drawings=stream_charts(report.plan, lines) if len(points) > 1 else [],

@@ -12,7 +12,12 @@ TEMPLATES = Path(__file__).parent / "templates"
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")  # a browser would complain of them
 
 
-def render(template: str, **view: Any) -> str:
+def live_html() -> str:
+    """The page on which a run is watched; it asks the run for its state."""
+    return render("live.html.j2", script_file="live.js")
+
+
+def render(template: str, script_file: str = "sort.js", **view: Any) -> str:
     """The page; the same bytes for the same view. The one script that the page may run is added by its hash."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -23,7 +28,7 @@ def render(template: str, **view: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    script = (TEMPLATES / "sort.js").read_text(encoding="utf-8")
+    script = (TEMPLATES / script_file).read_text(encoding="utf-8")
     text = environment.get_template(template).render(script=script, script_hash=_csp_hash(script), **view)
     return _CONTROL.sub("\ufffd", text)
 

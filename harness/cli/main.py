@@ -9,7 +9,7 @@ import click
 
 from harness import __version__
 from harness.cli.parts.command_line import as_typed, program
-from harness.cli.parts.plain_output import allow_plain_output
+from harness.cli.parts.plain_output import allow_plain_output, warn_of_lost_output
 from harness.errors import ExitCode, SweepspotError, UserError
 
 Resolved = tuple[str | None, click.Command | None, list[str]]
@@ -25,6 +25,7 @@ VERBS = {
     "simulate": "Predict what more replicas and stages would do, from a run's batches.",
     "baseline": "Keep the figures of a run in a small file, for `gate`.",
     "gate": "Say whether a run is worse than a baseline: for CI.",
+    "history": "Show the figures of many runs over time, and where they changed.",
     "plan": "Say how many replicas keep a latency limit at a rate, from a run.",
     "compare": "Compare two variants, measured in turn, or two runs: worse, not worse, or it cannot be said.",
     "knobs": "List every knob: unit, default, legal values, owner.",
@@ -36,7 +37,14 @@ VERBS = {
     "clean": "Remove caches, environments and runs; it asks first.",
 }
 
-FOLDERS = {"plan": "runs", "baseline": "runs", "gate": "runs", "completion": "upkeep", "clean": "upkeep"}
+FOLDERS = {
+    "plan": "runs",
+    "baseline": "runs",
+    "gate": "runs",
+    "history": "runs",
+    "completion": "upkeep",
+    "clean": "upkeep",
+}
 
 # The option that gives the subject of an error.
 OPTIONS = {
@@ -117,6 +125,12 @@ def cli() -> None:
 def main() -> int:
     """Run the command line and return its exit code."""
     allow_plain_output()
+    code = _run()
+    warn_of_lost_output()
+    return code
+
+
+def _run() -> int:
     try:
         result = cli.main(prog_name=program(), standalone_mode=False)
     except SweepspotError as error:

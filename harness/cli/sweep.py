@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TRAINING_OPTIONS = ("seeds", "target_accuracy")  # of training knobs alone
-SHARED_OPTIONS = ("knobs", "model", "repeats", "seed", "out", "as_json", "dry_run", "resume")
+SHARED_OPTIONS = ("knobs", "model", "repeats", "seed", "out", "as_json", "dry_run", "resume", "live")
 DEFAULT_SEEDS = 3
 
 

@@ -64,7 +64,7 @@ _FAILURES = ("wrong", "error", "timeout", "rejected", "aborted", "unknown", "not
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """scheduled = sent + not_sent; sent = ok + wrong + error + timeout + rejected + aborted + unknown."""
+    """scheduled = sent + not_sent; sent = ok + wrong + error + timeout + rejected + aborted + cancelled + unknown."""
 
     scheduled: int = 0
     not_sent: int = 0
@@ -75,13 +75,14 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     timeout: int = 0
     rejected: int = 0
     aborted: int = 0
+    cancelled: int = 0  # their users hung up on purpose: no failure
     unknown: int = 0  # sent by a worker that was lost
     checked: int = 0
 
     @property
     def failed(self) -> int:
-        """Scheduled requests that got no good response, those that were never sent included."""
-        return self.scheduled - self.ok
+        """Scheduled requests that got no good response, those that were never sent included, cancelled ones not."""
+        return self.scheduled - self.ok - self.cancelled
 
     @property
     def failures(self) -> dict[str, int]:
@@ -159,6 +160,18 @@ class TimeSplit(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""  # of the server's parts: `Server-Timing`, or the name of its statistics
 
 
+class ServerWords(msgspec.Struct, frozen=True, kw_only=True):
+    """What a language model's server says of itself over the measured window; None where it does not say."""
+
+    source: str  # whose metrics they are
+    running: float | None = None  # requests that are computed, on average
+    waiting: float | None = None  # requests that wait to be
+    kv_cache: float | None = None  # share of the cache that is used, on average; of several engines the fullest
+    preemptions: float | None = None  # requests that lost their place in the cache
+    prefix_hits: float | None = None  # of the prompts' tokens, the share that was in the cache
+    accepted: float | None = None  # of speculated tokens
+
+
 class Steps(msgspec.Struct, frozen=True, kw_only=True):
     """What each step of preprocessing took of the mean response time, in ms, in whichever part of the split it ran."""
 
@@ -215,6 +228,7 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     cpu_target_cores: tuple[float | None, ...] = ()
     cpu_load_cores: tuple[float | None, ...] = ()
     errors_rps: tuple[float, ...] = ()
+    server: dict[str, tuple[float | None, ...]] = {}  # gauges of the server, by name
 
 
 class ClassMetrics(msgspec.Struct, frozen=True, kw_only=True):
@@ -243,6 +257,28 @@ class Outage(msgspec.Struct, frozen=True, kw_only=True):
     ended: bool  # the target served again within the window
 
 
+class LimitCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many requests of a trial broke a bound of the objective, of how many in all."""
+
+    bound: str  # "p99", "ttft_p90", ..., or "errors"
+    allowed: float  # share
+    broken: int
+    total: int
+    dependence: float = 1.0  # that many requests tell as much as one independent request
+
+
+class Capacity(msgspec.Struct, frozen=True, kw_only=True):
+    """The highest rate at which one setting keeps the objective."""
+
+    setting: Setting
+    rate_rps: Interval | None  # None: it was kept at all rates that were tried, or at none
+    kept_rps: float | None  # the highest rate that surely keeps it, by its own trials
+    missed_rps: float | None  # the lowest rate above that surely does not
+    holds_from_rps: float | None = None  # lower rates do not keep it, where batches wait to fill
+    trials: int
+    more_seconds: float | None = None  # that would tell it to 5 %; None where it is, or nobody knows
+
+
 class TrialMetrics(RatedMetrics, frozen=True, kw_only=True):
     """One trial: one point, run once."""
 
@@ -260,9 +296,11 @@ class TrialMetrics(RatedMetrics, frozen=True, kw_only=True):
     timeline: Timeline
     mean_batch: float | None
     in_flight_mean: float | None  # Little's law: throughput x mean response
+    server: ServerWords | None = None
     tolerance: tuple[float, float] | None = None  # of checked responses, relative and absolute
     usable_share: float = 1.0  # of the window: what others did not harm; too little of it, and all of it is judged
     outages: tuple[Outage, ...] = ()  # when the target did not serve
+    limits: tuple[LimitCount, ...] = ()  # with an SLO: what broke its bounds
     start_failure: str | None = None  # why the target could not be started
     verdict: Verdict
     findings: tuple[Finding, ...]
@@ -293,6 +331,7 @@ class PointMetrics(RatedMetrics, frozen=True, kw_only=True):
     verdict: Verdict
     findings: tuple[Finding, ...]
     trials: tuple[TrialMetrics, ...]
+    server: ServerWords | None = None
     classes: tuple[ClassMetrics, ...] = ()  # one for each request class in the load
 
 
@@ -362,6 +401,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     scaling: Scaling | None = None  # where layouts of processes were swept
     tuning: Tuning | None = None  # where the best setting was searched for
     comparison: PairedComparison | None = None  # where two variants were compared
+    capacities: tuple[Capacity, ...] = ()  # where they were searched, for each setting
     simulation: Simulation | None = None  # where `simulate` was called
     missing: tuple[str, ...] = ()  # what the run directory lacks, in words
 

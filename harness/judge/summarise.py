@@ -20,10 +20,12 @@ from harness.judge.metrics import Counts, PointMetrics, Timeline, TimeSplit, Tri
 from harness.judge.numbers.accuracy import NO_PREDICTIONS, accuracy, predictions
 from harness.judge.numbers.class_metrics import class_names, class_samples, only_class, pooled_classes
 from harness.judge.numbers.latency import NOTHING, pooled_latency
+from harness.judge.numbers.limit_counts import limit_counts
 from harness.judge.numbers.machine.usable_time import usable_time
 from harness.judge.numbers.resource_usage import mean_usage, usage
 from harness.judge.numbers.run_noises import THROUGHPUT, run_levels, run_noises
 from harness.judge.numbers.sample_series import SampleSeries
+from harness.judge.numbers.server_words import pooled_words, server_words
 from harness.judge.numbers.target.outages import outages_of, trial_availability
 from harness.judge.numbers.throughput import NO_RATES, pooled_goodput, pooled_rate
 from harness.judge.numbers.time_split import (
@@ -106,11 +108,14 @@ def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo |
     within_slo = rows_within_slo(data, rows, slo) if slo else None
     response, throughput_rps = pooled_latency([rows.response]), pooled_rate([rates_rps])
     means = means_of(data.statistics, rows.window) if data.statistics else None
+    durations: dict[str, Durations] = {kind: getattr(rows, kind) for kind in DURATIONS}
+    streamed = {kind: getattr(stream, kind) for kind in STREAM_KINDS} if stream else {}
+    counts = _counts(data, rows)
     metrics = TrialMetrics(
         trial=data.trial.number,
         repeat=data.trial.repeat,
         seconds=rows.window.seconds,
-        counts=_counts(data, rows),
+        counts=counts,
         throughput_rps=throughput_rps,
         response=response,
         service=pooled_latency([rows.service]),
@@ -119,16 +124,16 @@ def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo |
         steps=trial_steps(rows.good),
         accuracy=accuracy([predicted]),
         usage=usage(samples, rows.window),
-        timeline=timeline(rows, samples),
+        timeline=timeline(rows, samples, data.statistics),
+        server=server_words(data.statistics, rows.window),
         mean_batch=trial_batch(rows.good, means),
+        limits=tuple(limit_counts(slo, durations | streamed, counts)) if slo else (),
         in_flight_mean=None if response.mean_ms is None else throughput_rps.value * response.mean_ms / MS_PER_S,
         stream=stream.metrics if stream else None,
         tolerance=max((each.tolerance for each in data.reports if each.tolerance), default=None),
         verdict=Verdict.VALID,
         findings=(),
     )
-    durations: dict[str, Durations] = {kind: getattr(rows, kind) for kind in DURATIONS}
-    streamed = {kind: getattr(stream, kind) for kind in STREAM_KINDS} if stream else {}
     return TrialSummary(
         point=data.point.number,
         metrics=metrics,
@@ -212,6 +217,7 @@ def summarise_point(
         findings=(),
         trials=trials,
         stream=pooled_streams([run.stream for run in runs if run.stream], noises),
+        server=pooled_words([run.metrics for run in runs]),
     )
     verdict, findings = judge_point(metrics)
     rows = SloRows({kind: _of_kind(runs, kind) for kind in DECIDED}, noises, metrics.concurrency)

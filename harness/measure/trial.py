@@ -92,10 +92,18 @@ def run_trial(job: TrialJob) -> TrialRecord:
             target_url=endpoint.url if endpoint else None,
             isolated=job.isolation.isolated,
         )
-        job.folder.write(record, ended=False)
+        _write(job.folder, record)
     job.folder.compress()
     job.folder.write(record)
     return record
+
+
+def _write(folder: TrialDir, record: TrialRecord) -> None:
+    """Write the record of a trial that has just ended. Raises RunError, which says too how the trial went."""
+    try:
+        folder.write(record, ended=False)
+    except RunError as error:
+        raise RunError(f"{record.failure}; {error}" if record.failure else str(error)) from error
 
 
 def fail_trial(job: TrialJob, failure: str) -> TrialRecord:
@@ -173,7 +181,7 @@ class LoadProcess:
 
     def _last_log_line(self) -> str:
         """The last error in the log, else its last line."""
-        lines = self._job.folder.load_log.read_text(errors="replace").strip().splitlines()
+        lines = self._process.output().strip().splitlines()
         errors = [line.partition("/ERROR/")[2].partition(": ")[2] for line in lines if "/ERROR/harness" in line]
         return (errors or lines or ["nothing in load.log"])[-1]
 

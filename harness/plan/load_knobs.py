@@ -7,6 +7,9 @@ from harness.wire.protocol import DEFAULT
 from harness.wire.protocols import PROTOCOLS
 
 CONCURRENCY, RATE, MIX, PROTOCOL, CHECK, SKEW = "concurrency", "rate", "mix", "protocol", "check", "skew"
+PROMPT_TOKENS, OUTPUT_TOKENS, TURNS, PREFIX_SHARE = "prompt_tokens", "output_tokens", "turns", "prefix_share"
+CHAT_KNOBS = (PROMPT_TOKENS, OUTPUT_TOKENS, TURNS, PREFIX_SHARE)
+OTHER_WORK = (MIX, *CHAT_KNOBS)  # points that differ in these alone do other work: none of them is the best
 LEVELS = (CONCURRENCY, RATE)  # these two make a load level; any other is part of a point's setting
 
 LOAD_KNOBS = KnobSet(
@@ -61,6 +64,48 @@ LOAD_KNOBS = KnobSet(
             swept=(0.0, 1.0, 2.0),
             minimum=0,
             maximum=10,
+            owner=Owner.LOAD,
+            apply=Apply.LIVE,
+        ),
+        Knob(
+            name=PROMPT_TOKENS,
+            doc="Language models: tokens of each prompt, by the server's own count; the prompts are made.",
+            default=512,
+            swept=(128, 512, 2048),
+            unit="tokens",
+            minimum=1,
+            maximum=1_000_000,
+            owner=Owner.LOAD,
+            apply=Apply.LIVE,
+        ),
+        Knob(
+            name=OUTPUT_TOKENS,
+            doc="Language models: tokens of each response.",
+            default=64,
+            swept=(16, 64, 256),
+            unit="tokens",
+            minimum=1,
+            maximum=1_000_000,
+            owner=Owner.LOAD,
+            apply=Apply.LIVE,
+        ),
+        Knob(
+            name=TURNS,
+            doc="Language models: turns of each conversation.",
+            default=1,
+            swept=(1, 4),
+            minimum=1,
+            maximum=1000,
+            owner=Owner.LOAD,
+            apply=Apply.LIVE,
+        ),
+        Knob(
+            name=PREFIX_SHARE,
+            doc="Language models: the share of prompt_tokens that all prompts begin with.",
+            default=0.0,
+            swept=(0.0, 0.5, 0.9),
+            minimum=0,
+            maximum=0.99,
             owner=Owner.LOAD,
             apply=Apply.LIVE,
         ),

@@ -12,7 +12,7 @@ import msgspec
 from harness.errors import UserError
 from harness.plan.arrivals import Closed, arrivals_of, has_field
 from harness.plan.knobs import Apply, Knob, KnobSet, Setting, Value, cross
-from harness.plan.load_knobs import CONCURRENCY, LEVELS, LOAD_KNOBS, MIX, PROTOCOL, RATE
+from harness.plan.load_knobs import CHAT_KNOBS, CONCURRENCY, LEVELS, LOAD_KNOBS, MIX, OTHER_WORK, PROTOCOL, RATE
 from harness.plan.option_text import names_of, seconds_text
 from harness.plan.plan import (
     FEWEST_REPEATS,
@@ -92,9 +92,10 @@ def make_plan(draft: Draft, scenario: Scenario | None = None) -> Plan:
         rate_unit=_rate_unit(plan, scenario),
         in_process=isinstance(spec, InProcessTarget),
     )
+    _check_chat(made, scenario)
     if made.budget_seconds is None:
         return made
-    if made.swept == (MIX,):  # mixes are different work: none of them is the best
+    if made.swept and set(made.swept) <= set(OTHER_WORK):
         return msgspec.structs.replace(made, budget_seconds=None)
     return within_budget(made, tuple(groups), given=draft.budget_given)
 
@@ -159,6 +160,15 @@ def _seconds(plan: Plan, loads: Sequence[Arrivals]) -> float:
             f"--warmup {seconds_text(plan.load.warmup_s)}: nothing is left to measure of {max(lengths_s):g} s"
         )
     return seconds
+
+
+def _check_chat(plan: Plan, scenario: Scenario) -> None:
+    """Raise UserError where a knob of language models is set for another load, or without what it needs."""
+    for point in plan.points:
+        knobs = [name for name in CHAT_KNOBS if name in plan.setting_of(point)]
+        if knobs and not scenario.chats:
+            raise UserError(f"{knobs[0]}: it is for language models; add --scenario agent, or leave it out")
+        plan.load_at(point)
 
 
 def _rate_unit(plan: Plan, scenario: Scenario) -> str:

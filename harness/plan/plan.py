@@ -12,7 +12,7 @@ import numpy as np
 from harness.errors import UserError
 from harness.plan.arrivals import Arrivals, Closed
 from harness.plan.knobs import Setting, Value, format_value
-from harness.plan.load_knobs import CHECK, MIX, PROTOCOL, SKEW
+from harness.plan.load_knobs import CHAT_KNOBS, CHECK, MIX, PROTOCOL, SKEW
 from harness.plan.load_options import chat_of
 from harness.plan.load_settings import LoadSettings
 from harness.plan.paired.pairing import VARIANT, Pairing, Variant
@@ -29,7 +29,7 @@ MODEL = "model"
 # What a trial costs beside its seconds: starting Locust, ending it, reading its rows. Measured, rounded up.
 TRIAL_OVERHEAD_SECONDS = 2.5
 TARGET_START_SECONDS = 10.0
-OF_THE_LOAD = (MIX, PROTOCOL, CHECK, SKEW)  # knobs in a setting that the target does not have
+OF_THE_LOAD = (MIX, PROTOCOL, CHECK, SKEW, *CHAT_KNOBS)  # knobs in a setting that the target does not have
 OF_THE_HARNESS = (MODEL, VARIANT, *OF_THE_LOAD)
 
 
@@ -155,6 +155,7 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
     tune: TuneSpace | None = None  # the search for the best setting adds points
     pairing: Pairing | None = None  # two variants are compared: blocks of trials are added
     capacity: bool = False  # the search for each setting's capacity adds points
+    capacity_budget_s: float = 240.0  # for the rates of each setting
     isolate: bool = True  # pin target and load to separate cores
     rate_unit: str = "req/s"  # in which points are ranked: of a language model tokens/s, or results/s
     own_requests: bool = False  # users make their own requests: the server is asked nothing before the load
@@ -214,7 +215,9 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
     def load_at(self, point: Point) -> LoadSettings:
         """The settings of the load at `point`: those of the plan, with the load's knobs that the user set."""
         setting = self.setting_of(point)
-        return msgspec.structs.replace(self.load, **{name: setting[name] for name in OF_THE_LOAD if name in setting})
+        chat = self.load.chat.with_knobs({name: setting[name] for name in CHAT_KNOBS if name in setting})
+        chosen = {name: setting[name] for name in OF_THE_LOAD if name in setting and name not in CHAT_KNOBS}
+        return msgspec.structs.replace(self.load, chat=chat, **chosen)
 
     @property
     def workers(self) -> int:

@@ -54,6 +54,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     timeout: int
     rejected: int
     aborted: int
+    cancelled: int = 0  # users hung up on purpose
     rows_written: int
     recorder_error: str | None = None
     resent: int = 0  # sent again because the idle connection had been closed; counted once in `sent`

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.record.arrow_stream import ArrowStream, read_batches, table_of
+from harness.record.arrow_stream import ArrowStream, RowsElsewhereError, read_batches, table_of
 from harness.record.parquet.parquet_file import SUFFIX, read_parquet
 from harness.record.parquet.shown_rows import recorded_rows
 from harness.record.rows import ABSENT, COLUMN_NAMES, row_dtype, row_schema, row_struct
@@ -32,7 +32,7 @@ class Recorder:
 
     `add` takes the values of the `noted` columns, and costs one `pack_into`; the others are ABSENT in what is taken.
     The two halves are apart so that the loop which adds never waits for the disk.
-    A write that fails is kept in `error`; rows that could not be written are counted in `rows_lost`.
+    A write that fails is kept in `error`; rows that are not in the file are counted in `rows_lost`.
     """
 
     def __init__(self, path: Path, buffer_rows: int = BUFFER_ROWS, noted: Sequence[str] = COLUMN_NAMES) -> None:
@@ -40,6 +40,8 @@ class Recorder:
         self.error: str | None = None
         self.rows_written = 0
         self.rows_lost = 0
+        self._is_whole = True  # every batch is in the file
+        self._refused = False  # neither the file nor another place takes more rows
         packer = row_struct(noted)
         self._row_bytes = packer.size
         self._capacity_bytes = buffer_rows * packer.size
@@ -55,7 +57,7 @@ class Recorder:
     def open(self) -> None:
         """Make the file and write its schema; a failure is kept in `error`."""
         try:
-            self._stream = ArrowStream(self.path, row_schema())
+            self._stream = ArrowStream(self.path, row_schema(), rescue=True)
             to_batch(np.zeros(1, row_dtype()))  # what a first time costs is paid before the load starts
         except OSError as error:
             self._fail(error)
@@ -91,17 +93,21 @@ class Recorder:
 
     def write(self, rows: Rows) -> None:
         """Append `rows` to the file as one record batch."""
-        if self._stream is None or self.error is not None:
+        if self._stream is None or self._refused:
             self.rows_lost += rows.size
             return
         if not rows.size:
             return
         try:
             self._stream.append(to_batch(rows))
-            self.rows_written += rows.size
         except OSError as error:
-            self.rows_lost += rows.size
+            self._refused = not isinstance(error, RowsElsewhereError)
+            self._is_whole = False
             self._fail(error)
+        if self._is_whole:
+            self.rows_written += rows.size
+        else:
+            self.rows_lost += rows.size
 
     def close(self) -> None:
         """Write the end of the stream."""
@@ -114,8 +120,9 @@ class Recorder:
             self._fail(error)
 
     def _fail(self, error: OSError) -> None:
-        if self.error is None:
-            self.error = f"{self.path.name}: {error.strerror or error}"
+        said = f"{self.path.name}: {error.strerror or error}"
+        if self.error is None or isinstance(error, RowsElsewhereError):
+            self.error = said if self.error is None else f"{self.error}; {said}"
 
 
 def _with_the_others(noted: Rows) -> Rows:

@@ -40,6 +40,7 @@ class Outcome(IntEnum):
     REJECTED = 4
     ABORTED = 5
     NOT_SENT = 6
+    CANCELLED = 7  # the user hung up in the middle of the response, on purpose
 
 
 class Phase(IntEnum):

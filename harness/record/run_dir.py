@@ -32,8 +32,8 @@ from harness.record.model_card import ModelCard
 from harness.record.parquet.parquet_file import compress
 from harness.record.parquet.shown_rows import RowNotes, shown_rows
 from harness.record.run_folder import BaseRunRecord, BaseTrialRecord, RunFolder, TrialFolder
-from harness.record.server_statistics import FILE as STATISTICS
-from harness.record.server_statistics import read_statistics
+from harness.record.server.statistics import FILE as STATISTICS
+from harness.record.server.statistics import read_statistics
 from harness.record.trial_data import TrialData
 
 if TYPE_CHECKING:

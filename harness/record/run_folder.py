@@ -13,18 +13,18 @@ import fcntl
 import os
 import shutil
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import msgspec
 
-from harness.errors import UserError
+from harness.errors import RunError, UserError
 from harness.files import decode, pretty, read_if_whole, sealed, sum_of, unsealed, write_whole
 from harness.plan.plan import Trial
 from harness.record.machine.environment import Environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from harness.plan.plan import BasePlan, BasePoint, PointT
 
@@ -175,7 +175,7 @@ class RunFolder(ABC, Generic[RunRecordT, TrialFolderT]):
     def read(self) -> RunRecordT:
         """The run's record. Raises UserError where it is damaged, of a later version or of another kind."""
         try:
-            content = unsealed((self.path / "run.json").read_bytes())
+            content = unsealed(self._run_json())
             return decode(self.upgrade(content), self.record_type)
         except msgspec.DecodeError as error:
             if (found := kind_of(self.path)) not in (None, self.kind):
@@ -185,6 +185,22 @@ class RunFolder(ABC, Generic[RunRecordT, TrialFolderT]):
                 f"{self.path / 'run.json'}: cannot be read as a run of {self.kind} "
                 f"({error}); it is damaged or was written by another version"
             ) from error
+
+    def _run_json(self) -> bytes:
+        try:
+            return (self.path / "run.json").read_bytes()
+        except OSError as error:
+            raise RunError(f"{self.path / 'run.json'}: cannot be read ({error.strerror})") from error
+
+    def lost(self, error: OSError) -> RunError | None:
+        """What an error means for the run where it concerns this folder; None where it does not."""
+        if not (self.path / "run.json").is_file():
+            return RunError(
+                f"{self.path}: the folder of the run was removed or moved while the run wrote to it ({error})"
+            )
+        if error.filename is not None and self.path.resolve() in Path(str(error.filename)).resolve().parents:
+            return RunError(f"{error.filename}: {error.strerror}; the run cannot go on")
+        return None
 
     @abstractmethod
     def trial(self, trial: Trial, point: BasePoint) -> TrialFolderT:

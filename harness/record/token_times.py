@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from harness.record.arrow_stream import ArrowStream, read_batches, table_of
+from harness.record.arrow_stream import ArrowStream, RowsElsewhereError, read_batches, table_of
 from harness.record.parquet.parquet_file import SUFFIX, whole_table
 
 if TYPE_CHECKING:
@@ -44,24 +44,26 @@ class TokenRecorder:
     def __init__(self, path: Path, worker: int) -> None:
         self.path = path
         self.error: str | None = None
+        self._refused = False  # neither the file nor another place takes more
         self._worker = worker
         self._stream: ArrowStream | None = None
 
     def open(self) -> None:
         """Make the file and write its schema."""
         try:
-            self._stream = ArrowStream(self.path, token_schema())
+            self._stream = ArrowStream(self.path, token_schema(), rescue=True)
             to_batch([TokenTimes(0, array("q", [0]))], 0)  # what a first time costs is paid before the load starts
         except OSError as error:
             self._fail(error)
 
     def write(self, streams: Sequence[TokenTimes]) -> None:
         """Append `streams` as one record batch."""
-        if self._stream is None or not streams or self.error is not None:
+        if self._stream is None or not streams or self._refused:
             return
         try:
             self._stream.append(to_batch(streams, self._worker))
         except OSError as error:
+            self._refused = not isinstance(error, RowsElsewhereError)
             self._fail(error)
 
     def close(self) -> None:

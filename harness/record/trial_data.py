@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from harness.plan.plan import Point, Trial
     from harness.record.load_report import LoadReport
     from harness.record.machine.envelope import Envelope
-    from harness.record.server_statistics import ServerStatistics
+    from harness.record.server.statistics import ServerStatistics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ROUNDS = 3  # of the final, each with a trial of every finalist
 MOST_ROUNDS = 8
 LONGER = 2.0  # a trial of the final takes so many times as long
-FINAL_SHARE = 0.45  # of the budget that the final may keep for itself
+FINAL_SHARE = 0.3  # of the budget that the final may keep for itself
 FEWEST_FINALISTS = 2
 SCREEN_SHARE = 0.3  # of the budget that settings which lie far apart may take
 HOPELESS = 6  # settings that could not be started, one after the other from the first on, after which none will
@@ -144,7 +144,8 @@ class BudgetedSearch:
         """The next trial of the final: round by round, each with every finalist."""
         if not final.queue:
             finalists = self._places(final)
-            if not finalists or final.rounds >= MOST_ROUNDS or (final.rounds >= ROUNDS and self._stands()):
+            alone = len({setting for setting, _ in finalists}) == 1
+            if not finalists or final.rounds >= MOST_ROUNDS or (final.rounds >= ROUNDS and (alone or self._stands())):
                 return None
             final.rounds += 1
             final.queue = self._ordered(finalists)
@@ -155,7 +156,7 @@ class BudgetedSearch:
         return TuneTrial(setting, level, TrialKind.CONFIRM, final.rounds, seconds, Reason.CONFIRM)
 
     def _places(self, final: FinalStand) -> list[tuple[int, int]]:
-        """The settings and levels of the next round; a setting that misses the limit goes on at the next lower load."""
+        """The settings and levels of the next round; one not known to keep the limit goes on at a lower load."""
         if not final.finalists:
             found = self.search.finalists()
             default = found[-1:] if found and not found[-1][0] else []
@@ -164,12 +165,11 @@ class BudgetedSearch:
             return list(final.finalists)
         places: dict[int, tuple[int, int]] = {}
         for setting, level in sorted(final.finalists, key=lambda place: -place[1]):
-            missed = final.limits.get((setting, level)) is Limit.MISSED
-            if not missed:
+            if final.limits.get((setting, level), Limit.KEPT) is Limit.KEPT:
                 places.setdefault(setting, (setting, level))
         for setting, level in final.finalists:
             lowest = min(other for number, other in final.finalists if number == setting)
-            if setting not in places and level == lowest and level > 0 and final.rounds < MOST_ROUNDS:
+            if setting not in places and level == lowest and level > 0:
                 places[setting] = (setting, level - 1)
         return list(places.values())
 

@@ -36,10 +36,11 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class TrialStarted:
-    """A trial begins. `steps`: how many it has (epochs of a fit), 0 where it has none."""
+    """A trial begins. `steps`: how many it has (epochs of a fit, seconds of a long trial), 0 where none are counted."""
 
     name: str
     steps: int = 0
+    unit: str = "steps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class TrialEnded:
     """A trial has ended and is on disk. `failure`: why it failed, None where it did not.
 
     `trials`: for how many it counts; `left_s`: estimated time left of the run, None where the run makes no estimate.
+    `rate_rps`, `p99_ms`: what it measured, None where it did not.
     """
 
     name: str
@@ -64,6 +66,8 @@ class TrialEnded:
     failure: str | None = None
     trials: int = 1
     left_s: float | None = None
+    rate_rps: float | None = None
+    p99_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

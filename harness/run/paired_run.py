@@ -69,7 +69,7 @@ def _measure(job: SweepJob, trial: Trial, failed: int) -> int:
     point = job.plan.point(trial.point)
     job.listener(TrialStarted(point_text(point)))
     folder, began_ns = job.run_dir.trial(trial, point), monotonic_ns()
-    watch = live_reporter(job.listener, point)
+    watch = live_reporter(job.listener, job.plan, point)
     record = run_trial(TrialJob(job.plan, trial, point, job.session, job.isolation, folder, watch))
     summary = job.summaries.read(job.plan, trial)
     folder.write(msgspec.structs.replace(record, spent_seconds=(monotonic_ns() - began_ns) / NS_PER_S))

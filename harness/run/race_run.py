@@ -96,7 +96,7 @@ class _RaceRun:
         job.listener(TrialStarted(point_text(point)))
         load = msgspec.structs.replace(job.plan.load, measure_s=trial.seconds or job.plan.seconds)
         plan = msgspec.structs.replace(job.plan, load=load)
-        watch = live_reporter(job.listener, point)
+        watch = live_reporter(job.listener, plan, point)
         trial_job = TrialJob(plan, trial, point, job.session, job.isolation, self._folder(trial), watch)
         known = self.failures.of_start(point)
         record = run_trial(trial_job) if known is None else fail_trial(trial_job, known)

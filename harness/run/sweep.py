@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.judge.answers.precision import is_settled, with_precision
 from harness.judge.summarise import summarise_point
 from harness.measure.trial import TrialJob, fail_trial, run_trial
+from harness.plan.plan import trial_overhead_seconds
 from harness.run.events import RunStarted, TrialEnded, TrialProgress, TrialSkipped, TrialStarted
 from harness.run.failures import Failures
 from harness.run.trial_text import live_text, point_text, result_text
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from harness.record.load_report import Live
     from harness.record.run_dir import RunDir, TrialRecord
     from harness.run.events import Listener
+
+
+LONG_TRIAL_S = 10.0  # from here on, how much of a trial has passed is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +51,14 @@ def run_sweep(job: SweepJob) -> None:
     last_trial = {trial.point: trial.number for trial in plan.trials}
     settled = _settled_before(job)
     failures = Failures(plan)
-    for trial, point in left:
+    for place, (trial, point) in enumerate(left):
         if point.number in settled:
             listener(TrialSkipped())
             continue
-        listener(TrialStarted(point_text(point)))
+        listener(trial_started(plan, point))
         folder = run_dir.trial(trial, point)
-        watch = live_reporter(listener, point)
+        later_s = (len(left) - place - 1) * (plan.seconds + trial_overhead_seconds(plan))
+        watch = live_reporter(listener, plan, point, later_s)
         trial_job = TrialJob(plan, trial, point, job.session, job.isolation, folder, watch)
         known = failures.of_start(point)
         record = run_trial(trial_job) if known is None else fail_trial(trial_job, known)
@@ -68,15 +73,36 @@ def run_sweep(job: SweepJob) -> None:
     failures.require_start()
 
 
-def live_reporter(listener: Listener, point: Point) -> Callable[[Live], None]:
-    """A function that reports how the trial of `point` goes."""
-    return lambda live: listener(TrialProgress(point_text(point), live_text(live)))
+def trial_started(plan: Plan, point: Point) -> TrialStarted:
+    """The event that a trial of `point` begins; the seconds of a long one are counted."""
+    seconds = round(plan.seconds) if plan.seconds >= LONG_TRIAL_S else 0
+    return TrialStarted(point_text(point), seconds, "seconds")
+
+
+def live_reporter(listener: Listener, plan: Plan, point: Point, later_s: float | None = None) -> Callable[[Live], None]:
+    """A function that reports how the trial of `point` goes.
+
+    later_s: what the trials after it take; None: the time that is left is not known.
+    """
+    seconds = plan.seconds
+
+    def report(live: Live) -> None:
+        step = min(int(live.seconds), round(seconds)) if seconds >= LONG_TRIAL_S else 0
+        left_s = None if later_s is None else max(0.0, seconds - live.seconds) + later_s
+        listener(TrialProgress(point_text(point), live_text(live), step, left_s))
+
+    return report
 
 
 def trial_ended(record: TrialRecord, summary: TrialSummary) -> TrialEnded:
     """The event that says how a trial ended."""
     failure = record.failure or (None if summary.durations else "no request was measured")
-    return TrialEnded(point_text(record.point), result_text(summary.metrics) if summary.durations else "", failure)
+    if not summary.durations:
+        return TrialEnded(point_text(record.point), "", failure)
+    metrics = summary.metrics
+    p99 = metrics.response.at(0.99)
+    rate_rps, p99_ms = metrics.throughput_rps.value, p99.value_ms if p99 else None
+    return TrialEnded(point_text(record.point), result_text(metrics), failure, rate_rps=rate_rps, p99_ms=p99_ms)
 
 
 def point_metrics(job: SweepJob, point: Point) -> PointMetrics:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 BOLD_TAIL = 0.7  # log of percentile / limit that is taken where it is only known that the limit was kept or missed,
 VAGUE = 0.5  # and its deviation
 TAIL_ERROR = 0.1  # deviation of a measured percentile's log
-LEARN_EACH = 24  # up to so many observations hyperparameters are learnt each time, then every so often
-LEARN_EVERY = 5
+LEARN_EACH = 24  # up to so many observations hyperparameters are learnt each time, then after a tenth more
+LEARN_AFTER = 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class Beliefs:
         self._limited = limited
         self._feasibility = Feasibility(space)
         self._observations: list[Observation] = []
+        self._learnt = 0  # from how many observations hyperparameters were learnt last
         self._theta: dict[str, Floats] = {}
         self._fitted: tuple[int, Surrogate, Surrogate | None] | None = None
 
@@ -117,7 +118,8 @@ class Beliefs:
         count = len(self._observations)
         if self._fitted is None or self._fitted[0] != count:
             seen = self.measured()
-            learn = len(seen) <= LEARN_EACH or len(seen) % LEARN_EVERY == 0
+            learn = len(seen) <= LEARN_EACH or len(seen) >= LEARN_AFTER * self._learnt
+            self._learnt = len(seen) if learn else self._learnt
             value = self._fit("value", seen, self._values(seen), learn=learn)
             limited = [each for each in seen if self._tail(each) is not None]
             tail = self._fit("tail", limited, self._tails(limited), learn=learn) if limited else None

@@ -2,7 +2,8 @@
 
 Whatever made a setting fail is one value of it, a number that is too high or too low, or two of these together. Each
 such cause that the failed setting shows, and that no setting that was served shows, may be the one; what shares more of
-the possible causes is likelier to fail.
+the possible causes is likelier to fail. The failure that speaks most against a setting counts: several often have one
+cause.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Feasibility:
             weights[together[np.ix_(held, held)]] = 0.0
             if weights.sum() > 0.0:
                 shares = shown[np.ix_(numbers, held)].astype(np.float64)
-                chance *= 1.0 - (shares @ weights * shares).sum(axis=1) / weights.sum()
+                chance = np.minimum(chance, 1.0 - (shares @ weights * shares).sum(axis=1) / weights.sum())
         chance[np.isin(numbers, sorted(failed))] = 0.0
         return chance
 

@@ -20,16 +20,22 @@ from harness.search.space import far_apart
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from harness.search.beliefs import Guess
     from harness.search.observation import Observation
     from harness.search.space import Codes, Floats, Space
 
 LEAST_SCREEN, MORE_THAN_DIMENSIONS = 6, 2
 UNLIKELY = 0.4  # probability of being served below which a setting is not screened
 WORTH = 0.005  # expected improvement of the log of the objective; below it, what is unlike all so far is tried
+HOPE = 6  # the same, while no setting is known to keep the limit
+WORTHY_SHARE = 0.3  # of the greatest expected improvement: what promises less is not tried for being cheap
+CHANCE = 0.02  # of keeping the limit, while no setting is known to
 PATIENCE = 16  # trials in a row that promise less, after which the search ends
+OPTIMISM = 2.5  # deviations
 MOST_GUESSED = 1600  # settings whose figures are guessed each time
 FRIENDS = 4  # leaders whose neighbours are always among them
 LEVELS_AROUND = (-1, 0, 1, 2)  # load levels that are tried, from that of the leader
+MOST_TRIES = 2  # of a setting at one level, where the limit stays undecided
 DRAWS = 1000
 FINALISTS = 4
 FINALIST_CHANCE = 0.04
@@ -42,6 +48,7 @@ class Reason(StrEnum):
     DEFAULT = "the default"
     SCREEN = "unlike all so far"
     IMPROVE = "may be the best"
+    POSSIBLE = "little is known of it"
     LIMIT = "may keep the limit"
     CONFIRM = "fresh, to confirm"
 
@@ -93,8 +100,11 @@ class SettingSearch:
 
     def next(self, costs: Costs, left_s: float) -> Choice | None:
         """The next trial that can be made in the seconds left; None: the finalists' turn has come."""
-        choice = self._default() or self._screened() or self._promising(costs, left_s)
-        return choice if choice is not None and self._cost_s(choice.setting, costs) <= left_s else None
+        for choose in (self._default, self._screened, lambda: self._promising(costs, left_s)):
+            choice = choose()
+            if choice is not None and self._cost_s(choice.setting, costs) <= left_s:
+                return choice
+        return None
 
     def best(self) -> tuple[int, int] | None:
         """The setting and the level that are ahead, of those measured that keep the limit; None: none is known."""
@@ -179,6 +189,9 @@ class SettingSearch:
         if not self.beliefs.measured():
             return self._another_start()
         numbers, levels = self._candidates()
+        seconds = costs.trial_s + costs.restart_s * self._restarts(numbers)
+        fits = seconds <= left_s
+        numbers, levels, seconds = numbers[fits], levels[fits], seconds[fits]
         if not len(numbers):
             return None
         guess = self.beliefs.guess(numbers, levels)
@@ -189,25 +202,20 @@ class SettingSearch:
             highest = float(self.beliefs.guess(*(np.array([part]) for part in best)).mean[0])
             more = _improvement(guess.mean - highest, guess.deviation)
             gain, reason = more * guess.kept * guess.starts, Reason.IMPROVE
-        seconds = costs.trial_s + costs.restart_s * self._restarts(numbers)
-        gain = np.where(seconds <= left_s, gain, 0.0)
-        at = int(np.argmax(gain / seconds))
-        self._tired = self._tired + 1 if gain.max() < WORTH else 0
-        if self._tired >= PATIENCE or gain[at] <= 0.0:
+        at = int(np.argmax(np.where(gain >= WORTHY_SHARE * gain.max(), gain / seconds, 0.0)))
+        self._tired = self._tired + 1 if gain.max() < (WORTH if best is not None else CHANCE) else 0
+        if self._tired >= (PATIENCE if best is not None else HOPE) or gain[at] <= 0.0:
             return None
         if self._tired and best is not None:
-            return self._unlike(best[1])
+            return self._possible(numbers, levels, guess, best[1])
         return Choice(int(numbers[at]), int(levels[at]), reason, float(gain[at]) if best is not None else None)
 
-    def _unlike(self, level: int) -> Choice | None:
-        """The setting that is the farthest from all that were tried, of those that are likely to be served."""
-        numbers = self._some_settings()
+    def _possible(self, numbers: Codes, levels: Codes, guess: Guess, level: int) -> Choice:
+        """The setting that could do the most at `level`, for all that is known, of those that were not tried."""
         tried = sorted({each.setting for each in self.beliefs.observations})
-        numbers = numbers[~np.isin(numbers, tried) & (self.beliefs.starts(numbers) >= UNLIKELY)]
-        if not len(numbers):
-            return None
-        nearest = np.min([self.space.distance(numbers, other) for other in tried], axis=0)
-        return Choice(int(numbers[int(np.argmax(nearest))]), level, Reason.SCREEN)
+        most = guess.mean + OPTIMISM * guess.deviation + np.log(guess.starts.clip(min=1e-3))
+        at = int(np.argmax(np.where(np.isin(numbers, tried) | (levels != level), -np.inf, most)))
+        return Choice(int(numbers[at]), int(levels[at]), Reason.POSSIBLE)
 
     def _another_start(self) -> Choice | None:
         """Where nothing could be served so far: the setting that is the likeliest to start."""
@@ -223,10 +231,11 @@ class SettingSearch:
         around = [best[1] + step for step in LEVELS_AROUND] if best else range(len(self.levels))
         tried = np.array([level for level in around if 0 <= level < len(self.levels)])
         numbers, levels = np.repeat(chosen, len(tried)), np.tile(tried, len(chosen))
-        done = np.zeros((len(self.space), len(self.levels)), dtype=bool)
+        tries = np.zeros((len(self.space), len(self.levels)))
         for each in self.beliefs.observations:
-            done[each.setting, each.level] |= each.kept is not None or each.failure is not None
-        new = ~done[numbers, levels]
+            decided = each.kept is not None or each.failure is not None
+            tries[each.setting, each.level] += MOST_TRIES if decided else 1
+        new = tries[numbers, levels] < MOST_TRIES
         return numbers[new], levels[new]
 
     def _some_settings(self) -> Codes:

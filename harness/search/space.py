@@ -175,12 +175,15 @@ def _starts(dimensions: Sequence[Dimension], codes: Codes) -> Codes:
 
 
 def far_apart(space: Space, wanted: int, seed: int) -> list[int]:
-    """Settings each of which is as far as possible from the default and those before it, of one start together."""
+    """Settings that have each value of each knob about equally often and lie far apart, those of one start together."""
     pool = 1 + np.random.default_rng(seed).permutation(len(space) - 1)[:POOL]
-    nearest = space.distance(pool, 0)
-    chosen: list[int] = []
+    used = [np.zeros(len(dimension.values)) for dimension in space.dimensions]
+    nearest, chosen, number = np.full(len(pool), np.inf), [], 0
     for _ in range(min(wanted, len(pool))):
-        at = int(np.argmax(nearest))
-        chosen.append(int(pool[at]))
-        nearest = np.minimum(nearest, space.distance(pool, chosen[-1]))
+        for index, counts in enumerate(used):
+            counts[space.codes[number, index]] += len(counts)
+        nearest = np.minimum(nearest, space.distance(pool, number))
+        often = np.sum([counts[space.codes[pool, index]] for index, counts in enumerate(used)], axis=0)
+        number = int(pool[int(np.argmin(np.where(nearest > 0.0, often - nearest, np.inf)))])
+        chosen.append(number)
     return sorted(chosen, key=lambda number: int(space.starts[number]))

@@ -48,6 +48,7 @@ class Surrogate:
     theta: Floats
     factor: Floats  # lower Cholesky factor of the covariance of the observations
     weights: Floats
+    stretch: float = 1.0  # of deviations, by how much each observation surprises the others; at least 1
 
     @property
     def noise(self) -> float:
@@ -61,7 +62,7 @@ class Surrogate:
         cross = self._kernel(codes, self.codes)
         half = solve_triangular(self.factor, cross.T, lower=True, check_finite=False)
         variance = self._prior_variance() - (half * half).sum(axis=0)
-        return self.mean + cross @ self.weights, np.sqrt(variance.clip(min=1e-10))
+        return self.mean + cross @ self.weights, self.stretch * np.sqrt(variance.clip(min=1e-10))
 
     def joint(self, codes: Codes) -> tuple[Floats, Floats]:
         """Mean and covariance of some settings together."""
@@ -69,7 +70,7 @@ class Surrogate:
 
         cross = self._kernel(codes, self.codes)
         half = solve_triangular(self.factor, cross.T, lower=True, check_finite=False)
-        return self.mean + cross @ self.weights, self._kernel(codes, codes) - half.T @ half
+        return self.mean + cross @ self.weights, self.stretch**2 * (self._kernel(codes, codes) - half.T @ half)
 
     def _kernel(self, left: Codes, right: Codes) -> Floats:
         amplitudes, lengths, (pairs, rest, _) = _split(self.theta)
@@ -113,7 +114,18 @@ def fit(
         found = minimize(density, theta, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": ITERATIONS})
         theta = np.asarray(found.x, dtype=np.float64)
     factor, weights = _Density(distances, values - centre, variances).solved(theta)
-    return Surrogate(tables, codes, centre, theta, factor, weights)
+    return Surrogate(tables, codes, centre, theta, factor, weights, _surprise(factor, weights))
+
+
+def _surprise(factor: Floats, weights: Floats) -> float:
+    """Root mean square of what each observation is off from what the others predict, in deviations; at least 1.
+
+    Leave-one-out predictions: Rasmussen and Williams, section 5.4.2.
+    """
+    from scipy.linalg import cho_solve
+
+    precision = np.diag(cho_solve((factor, True), np.eye(len(weights)), check_finite=False))
+    return max(1.0, float(np.sqrt(np.mean(weights**2 / precision))))
 
 
 @dataclass(frozen=True)

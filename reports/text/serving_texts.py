@@ -90,6 +90,8 @@ def _plan_lines(plan: Plan) -> list[str]:
         return [*lines, f"{second} against {first}", power_sentence(plan)]
     if plan.budget_seconds is None:
         return lines
+    if plan.tune is not None:
+        return lines
     first_s = first_look_seconds(plan)
     left = int((plan.budget_seconds - first_s) / (plan.seconds + trial_overhead_seconds(plan)))
     rest = f"the rest, up to {units.several(left, 'trial')}, goes to the points that may be the best"

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from harness.judge.findings import Verdict
 from reports.kinds import texts_of
 from reports.labels import printable, verdict_counts
+from reports.report_input import ReportInput
 from reports.views.findings import groups_of
+from reports.views.tuning import tuning_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,6 +37,7 @@ def summary_markdown(report: BaseReportInput) -> str:
         f"**{result.verdict}** ({verdict_counts(result.points)}). {method}.",
         "",
         *_missing_lines(result.missing),
+        *_tuning(report),
         *_table(report, texts),
         *_finding_lines(groups_of(result.points, texts.label)),
     ]
@@ -51,6 +54,13 @@ def _missing_lines(missing: Sequence[str]) -> Iterator[str]:
         yield from (f"- {plain(item)}" for item in missing[:MAX_MISSING])
         if len(missing) > MAX_MISSING:
             yield f"- and {len(missing) - MAX_MISSING} more"
+        yield ""
+
+
+def _tuning(report: BaseReportInput) -> Iterator[str]:
+    """What a search found beside its points."""
+    if isinstance(report, ReportInput) and report.result.tuning is not None:
+        yield from (f"- {plain(line)}" for line in tuning_lines(report))
         yield ""
 
 

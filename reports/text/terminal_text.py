@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.plan.knobs import setting_text
+from harness.plan.knobs import format_value, setting_text
 from harness.plan.plan import Plan
 from reports import units
 from reports.kinds import texts_of
 from reports.labels import printable, verdict_counts
+from reports.report_input import ReportInput
+from reports.text.run_texts import verdict_cell
 from reports.text.terminal_table import Terminal
+from reports.views.tuning import finalists, finalists_table, tuning_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.plan.plan import TuneSpace
     from harness.training.plan import TrainingPlan
     from reports.report_input import BaseReportInput
     from reports.text.run_texts import RunTexts
@@ -27,6 +33,8 @@ def result_text(report: BaseReportInput, *, terminal: bool | None = None) -> str
     result, texts = report.result, texts_of(report.plan)
     best = report.best_row
     lines = [_points_table(report, texts, terminal=terminal)] if result.points else []
+    if isinstance(report, ReportInput) and report.result.tuning is not None:
+        lines = [_finalists(report, terminal=terminal), *map(printable, tuning_lines(report))]
     lines += [f"missing: {printable(item)}" for item in result.missing[:MAX_MISSING]]
     if len(result.missing) > MAX_MISSING:
         lines.append(f"missing: {len(result.missing) - MAX_MISSING} more")
@@ -37,6 +45,19 @@ def result_text(report: BaseReportInput, *, terminal: bool | None = None) -> str
     return "\n".join([*lines, verdict, printable(result.recommendation.sentence)])
 
 
+def _finalists(report: ReportInput, *, terminal: bool | None) -> str:
+    """The table of a search: only the points that had fresh trials."""
+    table, points = finalists_table(report), finalists(report)
+    columns = {
+        title: [" ".join(filter(None, (row[at].text, row[at].note))) for row in table.rows]
+        for at, title in enumerate(table.columns)
+        if title != "Verdict"
+    }
+    columns["Verdict"] = [verdict_cell(point) for point in points]
+    verdicts = [point.verdict for point in points]
+    return Terminal(terminal).table(columns, verdicts, text={"Setting", "Load", "Verdict"}, best=table.best)
+
+
 def plan_text(plan: Plan | TrainingPlan, seconds: float | None = None) -> str:
     """What `--dry-run` prints: what would be measured, how, and how long that takes (None: not known)."""
     texts = texts_of(plan)
@@ -44,12 +65,23 @@ def plan_text(plan: Plan | TrainingPlan, seconds: float | None = None) -> str:
     if plan.fixed:
         lines.append(f"set: {setting_text(plan.fixed)}")
     lines += [f"left out: {reason}" for reason in plan.left_out]
+    if isinstance(plan, Plan) and plan.tune is not None:
+        lines += _tune_lines(plan.tune)
     listed = [texts.trial(trial) for trial in plan.trials] or [point.slug for point in plan.points]
     lines += [f"  {number:>3}  {text}" for number, text in enumerate(listed, 1)]
     if seconds is not None:
         at_most = isinstance(plan, Plan) and (plan.precision or plan.budget_seconds) is not None
         lines.append(f"{'at most' if at_most else 'about'} {units.duration(seconds)}")
     return "\n".join(map(printable, lines))
+
+
+def _tune_lines(tune: TuneSpace) -> Iterator[str]:
+    """What a search would choose from."""
+    less = f"; {tune.impossible} more exclude themselves" if tune.impossible else ""
+    yield f"{tune.settings} possible settings{less}, at {len(tune.levels)} loads:"
+    for name, values in tune.values.items():
+        yield f"  {name} = {', '.join(map(format_value, values))}"
+    yield "the default comes first:"
 
 
 def _points_table(report: BaseReportInput, texts: RunTexts[Any], *, terminal: bool | None) -> str:

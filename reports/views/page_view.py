@@ -147,7 +147,8 @@ def _notes(*texts: str) -> tuple[str, ...]:
 
 
 def _conserved(result: RunResult) -> Iterator[Conserved]:
-    names = ("scheduled", "sent", "not_sent", "ok", "wrong", "error", "timeout", "rejected", "aborted", "unknown")
+    outcomes = ("ok", "wrong", "error", "timeout", "rejected", "aborted", "cancelled", "unknown")
+    names = ("scheduled", "sent", "not_sent", *outcomes)
     total = {name: sum(getattr(point.counts, name) for point in result.points) for name in names}
     for whole, parts in (("scheduled", ("sent", "not_sent")), ("sent", names[3:])):
         listed = " + ".join(f"{units.count(total[name])} {name.replace('_', ' ')}" for name in parts)

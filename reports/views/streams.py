@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from reports.charts.xy import Read
     from reports.views.curves import PointCurves
 
+Shown = Interval | Quantile | float | None
+
 _COLUMNS = (
     "Point", "TTFT p50 ms", "TTFT p90 ms", "TTFT p99 ms", "ITL p50 ms", "ITL p99 ms", "TPOT p50 ms",
     "Tokens /s", "In flight", "Prompt tokens", "Response tokens",
@@ -31,9 +33,9 @@ def streams_table(points: Iterable[PointMetrics]) -> Table | None:
     """One row per point; None where no responses were streamed."""
     streamed = [(point, point.stream) for point in points if point.stream]
     shown = [
-        (title, read) for title, read in _SOMETIMES.items() if any(read(stream) is not None for _, stream in streamed)
+        (title, read) for title, read in _SOMETIMES.items() if any(read(point) is not None for point, _ in streamed)
     ]
-    rows = tuple((*_cells(point, stream), *(_cell(read(stream)) for _, read in shown)) for point, stream in streamed)
+    rows = tuple((*_cells(point, stream), *(_cell(read(point)) for _, read in shown)) for point, stream in streamed)
     return Table((*_COLUMNS, *(title for title, _ in shown)), rows, text_columns=1) if rows else None
 
 
@@ -46,7 +48,7 @@ def _cells(point: PointMetrics, stream: StreamMetrics) -> Iterator[Cell]:
         yield Cell(units.number(number), key=units.machine_number(number))
 
 
-def _cell(figure: Interval | Quantile | float | None) -> Cell:
+def _cell(figure: Shown) -> Cell:
     if isinstance(figure, Quantile):
         return percentile_cell(figure)
     if figure is None or isinstance(figure, float):
@@ -54,12 +56,30 @@ def _cell(figure: Interval | Quantile | float | None) -> Cell:
     return Cell(*units.estimate(figure), key=units.machine_number(figure.value))
 
 
+def _server(name: str, factor: float = 1.0) -> Callable[[PointMetrics], float | None]:
+    def read(point: PointMetrics) -> float | None:
+        value: float | None = getattr(point.server, name, None)
+        return None if value is None else factor * value
+
+    return read
+
+
+def _stream(read: Callable[[StreamMetrics], Shown]) -> Callable[[PointMetrics], Shown]:
+    return lambda point: read(point.stream) if point.stream else None
+
+
 # Columns that a run has where any of its points has the figure.
-_SOMETIMES: dict[str, Callable[[StreamMetrics], Interval | Quantile | float | None]] = {
-    "TTFO p50 ms": lambda stream: stream.ttfo.at(0.5) if stream.ttfo else None,
-    "Results /s": lambda stream: stream.results_per_s,
-    "Prompt tokens /s": lambda stream: stream.prompt_tokens_per_s,
-    "Cached %": lambda stream: None if stream.cached_share is None else 100 * stream.cached_share,
+_SOMETIMES: dict[str, Callable[[PointMetrics], Shown]] = {
+    "TTFO p50 ms": _stream(lambda stream: stream.ttfo.at(0.5) if stream.ttfo else None),
+    "Results /s": _stream(lambda stream: stream.results_per_s),
+    "Prompt tokens /s": _stream(lambda stream: stream.prompt_tokens_per_s),
+    "Cached %": _stream(lambda stream: None if stream.cached_share is None else 100 * stream.cached_share),
+    "Server: running": _server("running"),
+    "Server: waiting": _server("waiting"),
+    "Server: KV cache %": _server("kv_cache", 100),
+    "Server: preempted": _server("preemptions"),
+    "Server: prefix hits %": _server("prefix_hits", 100),
+    "Server: speculated, accepted %": _server("accepted", 100),
 }
 
 

@@ -102,6 +102,12 @@ def _panels(line: Timeline, xs: Sequence[float]) -> list[Panel]:
     return [
         _panel("Throughput, req/s", xs, rates),
         _panel("Response time, ms", xs, [("p50", "p50", line.p50_ms), ("p99", "p99", line.p99_ms)]),
+        _panel(
+            "The server's requests",
+            xs,
+            [(name, style, line.server.get(name, ())) for name, style in (("running", "rate"), ("waiting", "errors"))],
+        ),
+        _panel("KV cache in use, share", xs, [("kv cache", "rate", line.server.get("kv_cache", ()))]),
         _panel("CPU, cores", xs, [("target", "target", line.cpu_target_cores), ("load", "load", line.cpu_load_cores)]),
     ]
 

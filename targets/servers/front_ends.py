@@ -62,8 +62,8 @@ FRONT_ENDS = (
             minimum=-1,
             maximum=65_535,
         ),
-        needs="grpc",
-        remedy="pip install grpcio",
+        needs="hpack",
+        remedy="pip install hpack",
         opener="grpc_v2.server:GrpcFrontEnd",
     ),
 )

@@ -13,7 +13,7 @@ import pytest
 from harness.judge.run_result import evaluate
 from harness.judge.trial_summaries import TrialSummaries
 from harness.record.run_dir import RunDir
-from harness.record.server_statistics import read_statistics
+from harness.record.server.statistics import read_statistics
 from targets.external import shipped
 
 pytestmark = pytest.mark.timeout(600)

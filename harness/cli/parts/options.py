@@ -216,6 +216,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option("--out", type=click.Path(), default=None, help="The run directory.  [default: results/<date>-<name>]"),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."),
+    click.option("--live", is_flag=True, help="Serve a page on 127.0.0.1 on which the run can be watched."),
 )
 
 

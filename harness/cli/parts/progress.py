@@ -95,6 +95,7 @@ class RichProgress:
         self._progress = progress
         self._run: TaskID | None = None
         self._steps = 0  # of the trial that is running
+        self._unit = ""
         self._detail: TaskID | None = None
         self._detail_name = ""
 
@@ -115,13 +116,13 @@ class RichProgress:
 
     def _on_trial(self, run: TaskID, event: TrialEvent) -> None:
         match event:
-            case TrialStarted(name=name, steps=steps):
+            case TrialStarted(name=name, steps=steps, unit=unit):
                 self._progress.update(run, description=name)
-                self._steps = steps
+                self._steps, self._unit = steps, unit
             case TrialProgress(figures=figures, step=step, left_s=left_s):
                 self._progress.update(run, last=figures, left_s=left_s)
                 if self._steps:
-                    self._show_detail("steps", step, self._steps)
+                    self._show_detail(self._unit, step, self._steps)
             case TrialEnded():
                 self._end(run, event)
             case TrialSkipped():

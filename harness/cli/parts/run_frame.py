@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import signal
 import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self, TypeVar
+
+import click
 
 from harness import __version__
 from harness.cli.parts.command_line import program, recorded_command_line
@@ -19,6 +22,7 @@ from harness.record.run_folder import RunFolder
 from harness.temporary_folder import remove_orphaned_folders
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from harness.plan.plan import BasePlan
@@ -92,25 +96,42 @@ class RunFrame(ABC, Generic[FolderT]):
 
         Returns the exit code. Raises what ended the trials, a RunError or a UserError, after showing.
         """
-        from harness.cli.parts.progress import listening
-
         self.folder.lock()
         remove_orphaned_folders()
         _interruptions.clear()
         signal.signal(signal.SIGTERM, _interrupt)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, _interrupt)
-        stopped: BaseException | None = None
+        stopped = self._run_to_end()
+        remove_orphaned_folders()  # of a target that was killed
         try:
-            with listening() as listener:
+            return self._conclude(stopped, as_json=as_json)
+        except (OSError, SweepspotError) as error:
+            lost = self.folder.lost(error) if isinstance(error, OSError) else error
+            if lost is None:
+                raise
+            raise stopped or lost from error
+
+    def _run_to_end(self) -> SweepspotError | KeyboardInterrupt | None:
+        """Run the trials that are left. Returns what ended them before their end; raises what is a bug of ours."""
+        from harness.cli.parts.progress import listening
+
+        try:
+            with listening() as terminal, _watched(self.folder.path, terminal) as listener:
                 self.run_trials(listener)
         except (SweepspotError, KeyboardInterrupt) as error:
-            stopped = error
-        except Exception:
-            if not _interruptions:
+            return error
+        except Exception as error:
+            if _interruptions:
+                return KeyboardInterrupt()  # a library has turned it into an exception of its own, as Arrow does
+            lost = self.folder.lost(error) if isinstance(error, OSError) else None
+            if lost is None:
                 raise
-            stopped = KeyboardInterrupt()  # a library has turned it into an exception of its own, as Arrow does
-        remove_orphaned_folders()  # of a target that was killed
+            return lost
+        return None
+
+    def _conclude(self, stopped: SweepspotError | KeyboardInterrupt | None, *, as_json: bool) -> int:
+        """Show what was measured. Returns the exit code. Raises `stopped`, where it is no interruption."""
         if isinstance(stopped, UserError) and not self.has_data():
             self.folder.discard()
             raise stopped
@@ -124,20 +145,32 @@ class RunFrame(ABC, Generic[FolderT]):
             raise stopped
         return code
 
+    def _write(self, report: BaseReportInput) -> RunError | None:
+        """Write the reports. Returns why they could not be written."""
+        from reports import write_reports
+
+        try:
+            write_reports(self.folder.path, report)
+        except RunError as error:
+            return error
+        return None
+
     def show(self, *, as_json: bool) -> int:
         """Write the reports, print the result and return the exit code; the path of the page is printed last."""
         import msgspec
 
-        from reports import write_reports
         from reports.text.terminal_text import result_text
 
         report = self.report()
-        write_reports(self.folder.path, report)
+        unwritten = self._write(report)
         if as_json:
             print(msgspec.json.encode({"run_dir": str(self.folder.path), "result": report.result}).decode())
         else:
             print(result_text(report))
-            print(f"report: {self.folder.path / 'report.html'}")
+            if unwritten is None:
+                print(f"report: {self.folder.path / 'report.html'}")
+        if unwritten is not None:
+            raise unwritten
         if report.compared is not None:
             return _COMPARED.get(report.compared, ExitCode.OK)
         if report.enough_budget_s is not None:
@@ -151,6 +184,19 @@ class RunFrame(ABC, Generic[FolderT]):
         if report.gate_missed:
             return ExitCode.SLO_MISSED
         return ExitCode.UNAVAILABLE if report.target_unavailable else ExitCode.OK
+
+
+@contextlib.contextmanager
+def _watched(run_dir: Path, listener: Listener) -> Iterator[Listener]:
+    """The listener, with the live page beside it where the user asked for that."""
+    context = click.get_current_context(silent=True)
+    if context is None or not context.params.get("live"):
+        yield listener
+        return
+    from harness.cli.live.live_page import watched
+
+    with watched(run_dir, listener) as both:
+        yield both
 
 
 def show_plan(document: dict[str, Any], text: str, *, as_json: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 from dataclasses import replace
@@ -14,7 +15,7 @@ from harness.cli.parts.own_request_options import OF_OWN_REQUESTS
 from harness.cli.parts.plan_request import refuse_options
 from harness.cli.parts.run_frame import RunFrame, show_plan
 from harness.cpu_cores import plan_isolation
-from harness.errors import UserError, unknown_name
+from harness.errors import SweepspotError, UserError, unknown_name
 from harness.files import pretty, write_whole
 from harness.judge.run_result import evaluate
 from harness.judge.trial_summaries import TrialSummaries
@@ -132,9 +133,17 @@ class ServingRun(RunFrame[RunDir]):
                 run_race(job, lambda longer: self._keep(plan=longer))
             else:
                 run_sweep(job)
+        except BaseException:
+            with contextlib.suppress(SweepspotError):  # what ended the trials is to be said, not what follows from it
+                self._keep_cards(session.cards)
+            raise
+        else:
+            self._keep_cards(session.cards)
         finally:
-            self.folder.write(_with_cards(self.folder.read(), session.cards))
             session.close()
+
+    def _keep_cards(self, cards: dict[str, ModelCard]) -> None:
+        self.folder.write(_with_cards(self.folder.read(), cards))
 
     def _keep(self, **changes: Any) -> None:
         """Write what has become known into the run's record."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TARGET_DIED = FindingKind("target_died", "The target died")
 DAMAGED = FindingKind("damaged", "Files are damaged")
 LOAD_DIED = FindingKind("load_died", "The load generator died")
+INTERRUPTED = FindingKind("interrupted", "The trial was interrupted")
 LOST_WORKER = FindingKind("lost_worker", "A load worker was lost")
 RECORDER = FindingKind("recorder", "The recorder failed")
 CONSERVATION = FindingKind("conservation", "Requests are unaccounted for")
@@ -31,7 +32,7 @@ CLOCK_STEP = FindingKind("clock_step", "A clock stepped")
 SEVERAL_RESPONSES = 4  # that a window should be as long as, one after the other
 EARLY_NS = -1_000_000
 CLOCK_ERROR_MS = 50.0  # beyond it even counts in windows of a second are off by some percent
-_COUNTED = ("ok", "wrong", "error", "timeout", "rejected", "aborted", "not_sent")
+_COUNTED = ("ok", "wrong", "error", "timeout", "rejected", "aborted", "cancelled", "not_sent")
 
 
 def target_died(case: TrialCase) -> Finding | None:
@@ -55,9 +56,11 @@ def damaged(case: TrialCase) -> Finding | None:
 def load_died(case: TrialCase) -> Finding | None:
     """The trial did not run to its end, or nothing was measured in it."""
     failure = case.data.failure
-    if failure and case.rows and failure.startswith("interrupted"):
-        text = f"The trial was interrupted after {case.metrics.seconds:.1f} s of measuring."
-        return finding(LOAD_DIED, Verdict.DEGRADED, text, "Go on with --resume to measure it in full.")
+    if failure and failure.startswith("interrupted"):
+        when = f"after {case.metrics.seconds:.1f} s of measuring" if case.rows else "before anything was measured"
+        verdict = Verdict.DEGRADED if case.rows else Verdict.INVALID
+        remedy = "Go on with --resume to measure it in full."
+        return finding(INTERRUPTED, verdict, f"The trial was interrupted {when}.", remedy)
     if failure and not case.data.target_died:
         remedy = "Look into load.log; --resume runs this trial again."
         return finding(LOAD_DIED, Verdict.INVALID, f"The trial did not end in order: {failure}.", remedy)

@@ -11,7 +11,7 @@ import numpy as np
 from harness.clock import NS_PER_MS
 from harness.judge.metrics import Steps, TimeSplit
 from harness.record.rows import ABSENT
-from harness.record.server_statistics import FAMILIES, TRITON_STATISTICS
+from harness.record.server.families import FAMILIES, TRITON_STATISTICS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.judge.metrics import TrialMetrics
     from harness.judge.numbers.trial_rows import RowColumns
     from harness.record.rows import Window
-    from harness.record.server_statistics import CounterReading, Counters, Part, ServerStatistics
+    from harness.record.server.statistics import CounterReading, Counters, Family, Part, ServerStatistics
 
 SERVER_PARTS = ("queue", "batch_wait", "preprocess", "compute", "serialise")
 PER_REQUEST = "Server-Timing"
@@ -129,12 +129,17 @@ class ServerMeans(NamedTuple):
     mean_batch: float | None
 
 
+def family_of(statistics: ServerStatistics) -> Family | None:
+    """The names that the server uses; None where they are not known here."""
+    return next((each for each in (TRITON_STATISTICS, *FAMILIES) if each.name == statistics.family), None)
+
+
 def means_of(statistics: ServerStatistics, window: Window) -> ServerMeans | None:
     """The window's own share of the readings.
 
     None where there are none, of a family that is not known here, or where the server was started again meanwhile.
     """
-    family = next((each for each in (TRITON_STATISTICS, *FAMILIES) if each.name == statistics.family), None)
+    family = family_of(statistics)
     if family is None or not statistics.readings:
         return None
     first, last = statistics.over(window)

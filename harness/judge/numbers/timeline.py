@@ -8,6 +8,7 @@ import numpy as np
 
 from harness.clock import NS_PER_MS, NS_PER_S
 from harness.judge.metrics import Timeline
+from harness.judge.numbers.server_words import gauges_over_time
 from harness.judge.stats.quantiles import nearest_rank
 from harness.record.rows import ABSENT, Outcome
 
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
 
     from harness.judge.numbers.sample_series import SampleSeries
     from harness.judge.numbers.trial_rows import RowColumns, TrialRows
+    from harness.record.server.statistics import ServerStatistics
 
 MOST_BINS = 120
 _STEPS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
 _FAILURES = (Outcome.WRONG, Outcome.ERROR, Outcome.TIMEOUT, Outcome.REJECTED, Outcome.ABORTED)
 
 
-def timeline(trial: TrialRows, samples: SampleSeries) -> Timeline:
+def timeline(trial: TrialRows, samples: SampleSeries, statistics: ServerStatistics | None = None) -> Timeline:
     """The whole trial, warm-up and drain included, in at most `MOST_BINS` bins by the instant of the response."""
     done = trial.everything.where(trial.everything["done_ns"] != ABSENT)
     edges_ns, bin_s = _edges(trial, done)
@@ -42,6 +44,7 @@ def timeline(trial: TrialRows, samples: SampleSeries) -> Timeline:
         cpu_target_cores=_known(samples.series("target", "cpu_s").rates_between(edges_ns)),
         cpu_load_cores=_known(samples.series("load", "cpu_s").rates_between(edges_ns)),
         errors_rps=tuple((np.bincount(bins[failed], minlength=count) / bin_s).tolist()),
+        server=gauges_over_time(statistics, edges_ns),
     )
 
 

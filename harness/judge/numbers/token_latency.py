@@ -162,7 +162,7 @@ def _until_first(due: RowColumns, column: str) -> Durations:
     first_ns = due[column]
     came = first_ns != ABSENT
     waits = due.outcome_is(*OPEN_OUTCOMES) & ~came
-    counted = (due.outcome_is(Outcome.OK, *OPEN_OUTCOMES) & came) | waits
+    counted = (due.outcome_is(Outcome.OK, Outcome.CANCELLED, *OPEN_OUTCOMES) & came) | waits
     until_ns = np.where(came, first_ns, due["done_ns"])
     return Durations(np.maximum(until_ns - due["due_ns"], 0)[counted], waits[counted])
 
@@ -251,7 +251,9 @@ def _token_rates(tokens: StreamTokens, trial: TrialRows, good: RowColumns) -> Ra
     streams = tokens.of(good)
     pieces = int(tokens.counts[streams].sum())
     per_piece = good["output_tokens"].sum() / pieces if pieces else 1.0
-    kept = trial.everything.where(trial.everything.outcome_is(Outcome.OK, Outcome.WRONG, *OPEN_OUTCOMES))
+    kept = trial.everything.where(
+        trial.everything.outcome_is(Outcome.OK, Outcome.WRONG, Outcome.CANCELLED, *OPEN_OUTCOMES)
+    )
     rates: Rates = trial.rates_of(tokens.instants_of(tokens.of(kept)), BATCHES) * per_piece
     return rates
 

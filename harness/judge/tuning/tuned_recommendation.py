@@ -11,7 +11,7 @@ from harness.judge.answers.recommendation import range_text, why_none_meets
 from harness.judge.metrics import Recommendation
 from harness.judge.number_text import figure, percent
 from harness.judge.tuning.final import Final
-from harness.judge.tuning.observe import TOKENS, failure_of, final_outcome
+from harness.judge.tuning.observe import TOKENS, failure_of, final_outcome, objective_of
 from harness.judge.tuning.tuning_of import changes_of, load_words
 from harness.plan.knobs import setting_text
 from harness.plan.plan import TrialKind
@@ -124,7 +124,9 @@ def _nothing_final(plan: Plan, points: Sequence[PointMetrics]) -> str:
     missed = all(point.meets_slo is False for point in measured)
     if missed:
         return f"{why_none_meets(measured, plan.slo)} {tried}"
-    return f"Not decided yet: the budget did not last for fresh trials of the best. {tried}"
+    best = max(measured, key=lambda point: bool(point.meets_slo) * objective_of(point, plan).value)
+    ahead = f"{_name(plan, best.point)} at {load_words(plan.point(best.point).arrivals)}"
+    return f"Not decided yet: there are no fresh trials. So far {ahead} is ahead. {tried}"
 
 
 def _more_s(plan: Plan, points: Sequence[PointMetrics]) -> float | None:

@@ -122,7 +122,8 @@ class Ledger:
 
     def failed(self, connection: Connection, outcome: Outcome, text: str, done_ns: int) -> None:
         """Record a request without a response, or with one that holds no prediction."""
-        self._count_error(self._hidden(text))
+        if outcome is not Outcome.CANCELLED:
+            self._count_error(self._hidden(text))
         self._write(connection, int(outcome), done_ns, ABSENT, ABSENT, 0, ABSENT)
 
     def _without_secrets(self, content: bytes) -> bytes:

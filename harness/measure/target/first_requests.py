@@ -21,6 +21,7 @@ from harness.wire.server_url import parse_url
 if TYPE_CHECKING:
     from harness.plan.chat_shape import ChatShape
     from harness.plan.load_settings import TrialLoad
+    from harness.plan.plan import Plan
     from harness.wire.language.vocabulary import Vocabulary
     from harness.wire.server_url import ServerUrl
 
@@ -49,8 +50,10 @@ def first_requests(url: ServerUrl, protocol: str, model: str, shape: ChatShape) 
 class FirstRequests:
     """Asks each server once, for each protocol and model."""
 
-    def __init__(self, shape: ChatShape) -> None:
-        self._shape = shape
+    def __init__(self, plan: Plan) -> None:
+        shapes = [plan.load_at(point).chat for point in plan.points]
+        self._shape = next((shape for shape in shapes if shape.needs_vocabulary), plan.load.chat)
+        self.needs_vocabulary = self._shape.needs_vocabulary
         self._accepted: dict[tuple[str, str, str], Accepted] = {}
 
     def accepted_by(self, url: str, protocol: str, model: str) -> Accepted | None:

@@ -113,8 +113,8 @@ class ManagedTargetSession:
         self._server: EmbeddedServer | RecipeServer | None = None
         self._setting: Setting = {}
         self._payloads = ExternalPayloads(plan) if isinstance(target, RecipeTarget) else None
-        self._first = FirstRequests(plan.load.chat)
-        self._asks_tokens = plan.load.chat.needs_vocabulary  # an embedded target takes all other fields of ours
+        self._first = FirstRequests(plan)
+        self._asks_tokens = self._first.needs_vocabulary  # an embedded target takes all other fields of ours
         self._metrics_url = plan.metrics
         self._statistics_reader: StatisticsReader | None = None
         self.cards: dict[str, ModelCard] = {}
@@ -293,7 +293,7 @@ class UrlSession:
         if any(chats(spoken) and not chats(name) for name, spoken in self._spoken.items()):
             raise UserError(f"--target {target.url}: it carries conversations; add --scenario agent")
         self._payloads = ExternalPayloads(plan)
-        self._first = FirstRequests(plan.load.chat)
+        self._first = FirstRequests(plan)
         for protocol in self._spoken.values():
             for model in plan.models:
                 self._first.accepted_by(self._url, protocol, model)

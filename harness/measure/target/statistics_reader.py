@@ -9,15 +9,8 @@ from urllib.parse import quote, urlsplit
 
 from harness.clock import NS_PER_S, monotonic_ns, thread_cpu_ns
 from harness.files import pretty, write_whole
-from harness.record.server_statistics import (
-    FAMILIES,
-    FILE,
-    TRITON_STATISTICS,
-    CounterReading,
-    Counters,
-    Family,
-    ServerStatistics,
-)
+from harness.record.server.families import FAMILIES, TRITON_STATISTICS
+from harness.record.server.statistics import FILE, CounterReading, Counters, Family, ServerStatistics
 from harness.wire.bounded_http import OK, NoResponseError, get
 from harness.wire.bounded_json import parse_json
 from harness.wire.language.api_url import server_root
@@ -119,8 +112,17 @@ def _read_on(reader: StatisticsReader, readings: list[CounterReading], stop: thr
 
 
 def _reading(reader: StatisticsReader) -> CounterReading | None:
-    counters = reader.read()
-    return None if counters is None else CounterReading(at_ns=monotonic_ns(), counters=counters)
+    samples = reader.read()
+    if samples is None:
+        return None
+    family = reader.family
+    counters = {name: value for name, value in samples.items() if name not in family.gauge_samples}
+    gauges = {
+        gauge.name: next(samples[name] for name in gauge.samples if name in samples)
+        for gauge in family.gauges
+        if any(name in samples for name in gauge.samples)
+    }
+    return CounterReading(at_ns=monotonic_ns(), counters=counters, gauges=gauges)
 
 
 def _triton_counters(body: bytes) -> Counters | None:
@@ -147,7 +149,8 @@ def _prometheus_counters(body: bytes, family: Family, model: str) -> Counters | 
             for sample in metric.samples:
                 name = sample.name if sample.name in wanted else sample.name.removesuffix("_total")  # the parser's own
                 if name in wanted and _counts(sample.labels, family, model):
-                    counters[name] = counters.get(name, 0.0) + float(sample.value)
+                    value, known = float(sample.value), counters.get(name, 0.0)
+                    counters[name] = max(known, value) if name in family.highest_samples else known + value
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):  # of a parser that expects the format
         return None
     return _possible(counters)

@@ -3,64 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from harness.clock import NS_PER_S
+from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import UserError
-from harness.wire.grpc.messages import SERVICE, filled, message
-from targets.servers.grpc_v2.codec import GrpcServerCodec
-from targets.servers.http.routes import Action
-from targets.servers.protocols.errors import ProtocolError, queue_full
-from targets.servers.protocols.protocol import EXTENSIONS, SERVER_NAME, SERVER_VERSION
+from targets.certificate import HANDSHAKE_LIMIT_S
+from targets.servers.grpc_v2.connection import CallConnection
+from targets.servers.grpc_v2.service import GrpcService
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    import ssl
 
     from targets.certificate import Certificate
     from targets.servers.batched import BatchedBackend
-    from targets.servers.protocols.inference import InferRequest
     from targets.servers.protocols.protocol import ProtocolLayer
 
-DRAIN_LIMIT_S = 30
-UNGUARDED_CALLS = {"ServerLive": Action.LIVE, "ServerReady": Action.READY}
-STATUS = {
-    400: "INVALID_ARGUMENT",
-    401: "UNAUTHENTICATED",
-    404: "NOT_FOUND",
-    503: "UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
-}
-
-
-class GrpcExchange:
-    """One call and its pending response. While it waits for the model it is an item of the batch queue."""
-
-    __slots__ = ("_response", "arrived_ns", "expires_ns", "request", "rows")
-
-    arrived_ns: int
-    expires_ns: int
-
-    def __init__(self, request: InferRequest, response: asyncio.Future[tuple[bytes, bytes]]) -> None:
-        self.request = request
-        self.rows = request.weight
-        self._response = response
-
-    def deliver(self, headers: bytes, timing: bytes, body: bytes) -> None:
-        """Pass (timing, output bytes) to the waiting call. Does nothing where the client has gone."""
-        del headers
-        if not self._response.done():
-            self._response.set_result((timing, body))
-
-    def refuse(self, error: ProtocolError) -> None:
-        """End the waiting call with `error`."""
-        if not self._response.done():
-            self._response.set_exception(error)
+BACKLOG = 2048
+HOUSEKEEPING_S = 1.0
+DRAIN_POLL_S = 0.01
+DRAIN_GRACE_NS = NS_PER_S // 2  # for connections without calls: a call may already be in transit
+DRAIN_LIMIT_NS = 30 * NS_PER_S
 
 
 class GrpcFrontEnd:
     """`GRPCInferenceService` on `address` (host:port), which is free or reserved with SO_REUSEPORT by this process."""
 
-    _server: Any
+    _server: asyncio.Server
+    _ticks: asyncio.TimerHandle
 
     def __init__(
         self,
@@ -70,138 +39,55 @@ class GrpcFrontEnd:
         certificate: Certificate | None,
         max_bytes: int,
     ) -> None:
-        self._protocol = protocol
-        self._backend = backend
-        self._codec = GrpcServerCodec(protocol.model)
+        self._service = GrpcService(protocol, backend, max_bytes)
         self._address = address
         self._certificate = certificate
-        self._max_bytes = max_bytes
-        self._draining = False
 
     async def start(self) -> None:
         """Start to serve on the event loop. Raises UserError."""
-        import grpc
-
-        self._grpc = grpc
-        self._server = grpc.aio.server(options=[("grpc.max_receive_message_length", self._max_bytes)])
-        handlers = {name: self._handler(name, call) for name, call in self._calls().items()}
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+        loop = asyncio.get_running_loop()
+        self._service.start(loop)
+        host, _, port = self._address.rpartition(":")
+        tls = self._tls()
         try:
-            self._add_port(grpc)
-        except RuntimeError as error:
+            self._server = await loop.create_server(
+                lambda: CallConnection(self._service),
+                host.strip("[]"),
+                int(port),
+                backlog=BACKLOG,
+                ssl=tls,
+                ssl_handshake_timeout=HANDSHAKE_LIMIT_S if tls else None,
+                reuse_port=True,
+            )
+        except OSError as error:
             raise UserError(
                 f"grpc_port: {self._address} cannot be bound; choose another, or 0 for a free one"
             ) from error
-        await self._server.start()
+        self._tick()
 
-    def _add_port(self, grpc: Any) -> None:
+    def _tls(self) -> ssl.SSLContext | None:
         if self._certificate is None:
-            self._server.add_insecure_port(self._address)
-            return
-        pair = self._certificate.key.read_bytes(), self._certificate.chain.read_bytes()
-        self._server.add_secure_port(self._address, grpc.ssl_server_credentials([pair]))
+            return None
+        context = self._certificate.context()
+        context.set_alpn_protocols(["h2"])
+        return context
+
+    def _tick(self) -> None:
+        self._service.tick()
+        self._ticks = asyncio.get_running_loop().call_later(HOUSEKEEPING_S, self._tick)
 
     async def drain(self) -> None:
         """Accept no more calls; return when all pending responses are sent."""
-        self._draining = True
-        await self._server.stop(DRAIN_LIMIT_S)
-
-    def _calls(self) -> dict[str, Callable[[Any, Any], Awaitable[Any]]]:
-        return {
-            "ServerLive": self._server_live,
-            "ServerReady": self._server_ready,
-            "ModelReady": self._model_ready,
-            "ServerMetadata": self._server_metadata,
-            "ModelMetadata": self._model_metadata,
-            "ModelInfer": self._model_infer,
-            "ModelConfig": self._model_config,
-            "ModelStatistics": self._model_statistics,
-        }
-
-    def _handler(self, name: str, call: Callable[[Any, Any], Awaitable[Any]]) -> Any:
-        async def respond(raw: bytes, context: Any) -> Any:
-            try:
-                self._protocol.guard.check(_authorization(context), UNGUARDED_CALLS.get(name))
-                return await call(_decoded(f"{name}Request", raw), context)
-            except ProtocolError as error:
-                self._protocol.telemetry.count_error(error.status)
-                code = getattr(self._grpc.StatusCode, STATUS.get(error.status, "INTERNAL"))
-                await context.abort(code, str(error))
-
-        # Without a deserializer gRPC passes the bytes: its own reply to a malformed message would be UNKNOWN.
-        return self._grpc.unary_unary_rpc_method_handler(
-            respond, response_serializer=message(f"{name}Response").SerializeToString
-        )
-
-    @property
-    def _ready(self) -> bool:
-        return not self._draining and self._backend.able()
-
-    async def _server_live(self, request: Any, context: Any) -> Any:
-        del request, context
-        return message("ServerLiveResponse")(live=True)
-
-    async def _server_ready(self, request: Any, context: Any) -> Any:
-        del request, context
-        return message("ServerReadyResponse")(ready=self._ready)
-
-    async def _model_ready(self, request: Any, context: Any) -> Any:
-        del context
-        self._codec.check_model(request.name, request.version)
-        return message("ModelReadyResponse")(ready=self._ready)
-
-    async def _server_metadata(self, request: Any, context: Any) -> Any:
-        del request, context
-        return message("ServerMetadataResponse")(name=SERVER_NAME, version=SERVER_VERSION, extensions=EXTENSIONS)
-
-    async def _model_metadata(self, request: Any, context: Any) -> Any:
-        del context
-        self._codec.check_model(request.name, request.version)
-        return message("ModelMetadataResponse")(**self._protocol.v2_metadata())
-
-    async def _model_config(self, request: Any, context: Any) -> Any:
-        del context
-        self._codec.check_model(request.name, request.version)
-        return filled("ModelConfigResponse", {"config": self._protocol.model_config()})
-
-    async def _model_statistics(self, request: Any, context: Any) -> Any:
-        del context
-        if request.name:  # empty: all models
-            self._codec.check_model(request.name, request.version)
-        return filled("ModelStatisticsResponse", self._protocol.model_statistics())
-
-    async def _model_infer(self, request: Any, context: Any) -> Any:
-        if not self._backend.has_room():
-            raise queue_full()
-        decoded = self._protocol.admitted(self._codec.decode(request, self._backend.max_rows))
-        response: asyncio.Future[tuple[bytes, bytes]] = asyncio.get_running_loop().create_future()
-        timeout_ns = _shortest(decoded.timeout_ns, context.time_remaining())
-        if not self._backend.offer(GrpcExchange(decoded, response), timeout_ns):
-            raise queue_full()
-        timing, raw = await response
-        name, _, value = timing.decode().rstrip().partition(": ")
-        context.set_trailing_metadata(((name, value),))
-        return self._codec.encode(request.id, decoded.rows, raw)
-
-
-def _decoded(kind: str, raw: bytes) -> Any:
-    """The message in `raw`. Raises ProtocolError where the bytes are not a protobuf message of this kind."""
-    from google.protobuf.message import DecodeError
-
-    try:
-        return message(kind).FromString(raw)
-    except DecodeError as error:
-        raise ProtocolError(400, f"the request is not a valid {kind} message") from error
-
-
-def _authorization(context: Any) -> bytes:
-    found = dict(context.invocation_metadata() or ()).get("authorization", "")
-    return found.encode() if isinstance(found, str) else bytes(found)
-
-
-def _shortest(timeout_ns: int | None, call_remaining_s: float | None) -> int | None:
-    """The minimum of the request's timeout and the time left until the call's deadline."""
-    if call_remaining_s is None:
-        return timeout_ns
-    remaining_ns = max(0, round(call_remaining_s * NS_PER_S))
-    return remaining_ns if timeout_ns is None else min(timeout_ns, remaining_ns)
+        service = self._service
+        service.draining = True
+        self._server.close()
+        for connection in list(service.connections):
+            connection.announce_end()
+        start_ns = monotonic_ns()
+        while service.connections and (spent_ns := monotonic_ns() - start_ns) < DRAIN_LIMIT_NS:
+            if spent_ns > DRAIN_GRACE_NS:
+                for connection in list(service.connections):
+                    if not connection.calls:
+                        connection.close()
+            await asyncio.sleep(DRAIN_POLL_S)
+        self._ticks.cancel()

@@ -1,3 +1,5 @@
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from harness.record.arrow_stream import rescue_folder
 from harness.record.recorder import Recorder, read_rows, unreadable_bytes
 from harness.record.rows import ABSENT, COLUMNS, Outcome, Phase
 
@@ -176,3 +179,65 @@ def test_a_file_of_before_streams_is_still_read(tmp_path):
     assert again.schema.names == table.schema.names
     assert again.column("request").to_pylist() == [0, 1, 2]
     assert again.column("output_tokens").to_pylist() == [None, None, None]
+
+
+def some_rows(recorder, numbers):
+    for number in numbers:
+        recorder.add(*row(number))
+    recorder.write(recorder.take())
+
+
+@pytest.fixture
+def rescued(tmp_path, monkeypatch):
+    """The folder for temporary files, which is this test's own."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    rescue_folder.cache_clear()
+    yield folder
+    rescue_folder.cache_clear()
+
+
+def test_rows_of_a_removed_file_are_kept_elsewhere(tmp_path, rescued):
+    path = tmp_path / "trial" / "requests.arrow"
+    path.parent.mkdir()
+    recorder = Recorder(path)
+    recorder.open()
+    some_rows(recorder, range(5))
+    shutil.rmtree(path.parent)
+    some_rows(recorder, range(5, 9))
+    recorder.close()
+    (copy,) = rescued.glob("sweepspot-rescued-*/requests.arrow")
+    assert read_rows(copy).column("request").to_pylist() == list(range(9))
+    assert recorder.error == f"requests.arrow: was removed; what it held is in {copy}"
+
+
+def test_rows_of_a_moved_file_are_found(tmp_path, rescued):
+    recorder = Recorder(tmp_path / "requests.arrow")
+    recorder.open()
+    some_rows(recorder, range(5))
+    moved = tmp_path / "requests.arrow"
+    moved.rename(tmp_path / "moved.arrow")
+    recorder.close()
+    assert recorder.error == f"requests.arrow: was moved to {tmp_path / 'moved.arrow'}"
+    assert read_rows(tmp_path / "moved.arrow").num_rows == 5
+    assert list(rescued.iterdir()) == []
+
+
+def test_rows_that_the_disk_refuses_go_elsewhere(tmp_path, rescued):
+    recorder = Recorder(tmp_path / "requests.arrow")
+    recorder.open()
+    some_rows(recorder, range(5))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "requests.arrow").stat().st_size + 100, limits[1]))
+    try:
+        some_rows(recorder, range(5, 9))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    some_rows(recorder, range(9, 12))
+    recorder.close()
+    (copy,) = rescued.glob("sweepspot-rescued-*/requests.arrow")
+    assert (recorder.rows_written, recorder.rows_lost) == (5, 7)
+    assert read_rows(tmp_path / "requests.arrow").num_rows == 5
+    assert read_rows(copy).column("request").to_pylist() == list(range(5, 12))
+    assert "File too large" in recorder.error

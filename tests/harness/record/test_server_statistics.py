@@ -14,7 +14,7 @@ from harness.measure.target.statistics_reader import find_statistics_reader, rec
 from harness.plan.arrivals import Closed
 from harness.plan.plan import Point
 from harness.record.rows import Window
-from harness.record.server_statistics import CounterReading, ServerStatistics, read_statistics
+from harness.record.server.statistics import CounterReading, ServerStatistics, read_statistics
 
 TRITON = """
 # TYPE nv_inference_request_success counter

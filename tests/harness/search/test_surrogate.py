@@ -17,10 +17,11 @@ def test_one_dimension_is_the_process_of_scikit_learn():
     kernel = ConstantKernel(CONSTANT) + ConstantKernel(amplitude**2 + rest**2) * Matern(length, nu=2.5)
     other = GaussianProcessRegressor(kernel, alpha=variances + noise**2, optimizer=None)
     other.fit(PLACES[codes[:, 0], None], values - np.median(values))
-    mean, deviation = fit([TABLE], codes, values, variances, theta, learn=False).predict(np.arange(6)[:, None])
+    model = fit([TABLE], codes, values, variances, theta, learn=False)
+    mean, deviation = model.predict(np.arange(6)[:, None])
     expected, spread = other.predict(PLACES[:, None], return_std=True)
     assert mean == pytest.approx(expected + np.median(values), abs=1e-6)
-    assert deviation == pytest.approx(spread, abs=1e-5)
+    assert deviation == pytest.approx(model.stretch * spread, abs=1e-5)
 
 
 def test_the_gradient_is_that_of_finite_differences():
@@ -53,3 +54,11 @@ def test_an_observation_counts_by_its_own_noise():
     codes, values = np.array([[2], [2]]), np.array([0.0, 1.0])
     model = fit([TABLE], codes, values, np.array([0.0001, 1.0]))
     assert model.predict(np.array([[2]]))[0] == pytest.approx(0.0, abs=0.05)
+
+
+def test_deviations_grow_where_observations_surprise_each_other():
+    codes, values = np.arange(6)[:, None], np.array([0.0, 1.0, 0.0, 1.0, 0.0, 1.0])
+    theta = prior_of(1)[0]
+    calm, wild = (fit([TABLE], codes, scale * values, np.full(6, 1e-4), theta, learn=False) for scale in (0.02, 3.0))
+    assert calm.stretch == 1.0
+    assert wild.stretch > 5.0

@@ -24,13 +24,13 @@ def trial_availability(rows: TrialRows, usable: CleanTime | None) -> Availabilit
     """When the target did not serve within the window, without silences in which others kept it from running."""
     sent = rows.everything.where(rows.everything["sent_ns"] != ABSENT)
     ended = sent["done_ns"] != ABSENT
-    responded = sent.outcome_is(Outcome.OK, Outcome.WRONG, Outcome.REJECTED)
+    responded = sent.outcome_is(Outcome.OK, Outcome.WRONG, Outcome.CANCELLED, Outcome.REJECTED)
     responded |= sent.outcome_is(Outcome.ERROR) & (sent["status"] != ABSENT)
     exchanges = Exchanges(
         sent_ns=sent["sent_ns"],
         done_ns=np.where(ended, sent["done_ns"], NEVER_NS),
         answered=responded & ended,
-        good=sent.outcome_is(Outcome.OK, Outcome.WRONG),
+        good=sent.outcome_is(Outcome.OK, Outcome.WRONG, Outcome.CANCELLED),
         rejected=sent.outcome_is(Outcome.REJECTED),
     )
     found = availability(exchanges, (rows.window.start_ns, rows.window.end_ns))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from harness.clock import NS_PER_S
 from harness.measure.load.chat.conversations import Turn
 from harness.measure.load.chat.parser import StreamParser
-from harness.measure.load.connections.connection import Connection
+from harness.measure.load.connections.connection import AWAITING, Connection
 from harness.measure.load.engine import Timeouts
-from harness.record.rows import ABSENT
+from harness.record.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
     from harness.measure.load.chat.conversations import Conversation, ConversationSource
@@ -60,7 +60,18 @@ class StreamConnection(Connection):
         """The length that the response is to have exactly; ABSENT where the model may end its turn."""
         return self.turn.max_tokens if self._codec.ignores_eos else ABSENT
 
+    def receive(self) -> bool:
+        """As in `Connection`; a user who leaves hangs up once enough of the response has come."""
+        more = super().receive()
+        leave_after = self.turn.leave_after
+        if leave_after > 0 and self.state == AWAITING and len(self.stream.instants_ns) >= leave_after:
+            self.fail(Outcome.CANCELLED, "")
+            return False
+        return more
+
     def _finish(self, response: HttpResponse, now_ns: int) -> None:
+        if self.stream.instants_ns:  # the parser looks at the clock later than `receive`
+            now_ns = max(now_ns, self.stream.instants_ns[-1])
         super()._finish(response if self._is_reusable else response._replace(keep_alive=False), now_ns)
 
     def _lost(self, text: str) -> None:

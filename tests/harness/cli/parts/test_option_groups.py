@@ -7,7 +7,7 @@ import pytest
 
 from harness.cli.parts.option_groups import GROUPS, OTHERS
 
-RESULT = {"--out", "--json", "--dry-run", "--resume", "--help"}
+RESULT = {"--out", "--json", "--dry-run", "--resume", "--live", "--help"}
 
 
 @pytest.mark.parametrize("verb", ["sweep", "run", "capacity"])

@@ -112,7 +112,7 @@ def test_a_worker_killed_and_one_that_never_wrote():
     [
         ({"target_died": True}, "target_died", V.INVALID),
         ({"failure": "the load process ended with exit code 2"}, "load_died", V.INVALID),
-        ({"failure": "interrupted"}, "load_died", V.DEGRADED),
+        ({"failure": "interrupted"}, "interrupted", V.DEGRADED),
         ({"isolated": False}, "not_isolated", V.DEGRADED),
         ({"isolated": False, "in_process": True}, "not_isolated", V.VALID),
     ],

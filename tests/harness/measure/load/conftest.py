@@ -148,7 +148,7 @@ class Bench:
         report = self.load.report(final=True)
         assert report.scheduled == report.sent + report.not_sent == rows.num_rows == report.rows_written
         assert report.sent == sum(
-            (report.ok, report.wrong, report.error, report.timeout, report.rejected, report.aborted)
+            (report.ok, report.wrong, report.error, report.timeout, report.rejected, report.aborted, report.cancelled)
         )
         return rows.to_pylist(), report
 

@@ -4,12 +4,14 @@ import gzip
 import json
 import time
 
+import numpy as np
 import pytest
 
 from harness.measure.load.assemble import assemble
 from harness.plan.load_options import chat_of
 from harness.plan.load_settings import TrialLoad
 from harness.plan.request_mix import ClassShare, RequestClass
+from harness.record.rows import Outcome
 from harness.record.token_times import read_tokens
 from harness.wire.prompt_bank import PromptBank
 from tests.harness.measure.load.conftest import Bench
@@ -304,3 +306,61 @@ def test_a_server_that_closes_after_each_stream_unannounced_costs_one_request_se
     assert (report.ok, report.error) == (len(rows), 0)
     assert len(rows) >= 8
     assert report.resent == 2  # once for each user: then their connections are not used twice
+
+
+def test_a_user_who_hangs_up_cancels_the_response_and_goes_on(serve, chat):
+    closed = []
+
+    def script(number, request, connection):
+        connection.sendall(HEAD)
+        for _ in range(200):  # as long as somebody listens
+            try:
+                connection.sendall(chunk(token("w ")))
+            except OSError:
+                closed.append(number)
+                return "close"
+            time.sleep(0.002)
+        connection.sendall(chunk(token("", "stop") + DONE) + b"0\r\n\r\n")
+        return []
+
+    server = serve(script)
+    load = chat(server, words={"hang_up": "0.999", "output_tokens": "9"}, check="off")
+    rows, report = load.run(6, users=2)
+    assert (report.cancelled, report.ok, report.error, report.errors) == (len(rows), 0, 0, {})
+    assert all(1 <= row["output_tokens"] <= 12 and row["first_token_ns"] <= row["done_ns"] for row in rows)
+    assert {row["outcome"] for row in rows} == {int(Outcome.CANCELLED)}
+    deadline = time.monotonic() + 5
+    while len(closed) < len(rows) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(closed) == len(rows)  # the server notices each
+
+
+def test_the_share_that_hangs_up_is_the_one_that_was_asked_for(serve, chat):
+    answer = [HEAD, b"".join(chunk(token("w ")) for _ in range(3)), chunk(token("", "stop") + DONE), b"0\r\n\r\n"]
+    load = chat(serve(lambda number, request, connection: answer), words={"hang_up": "0.5", "output_tokens": "2"},
+                check="off")  # fmt: skip
+    rows, report = load.run(200, users=4)
+    assert report.cancelled + report.ok == len(rows)
+    assert 0.35 < report.cancelled / len(rows) < 0.65  # four standard deviations of 200 flips of a coin
+
+
+VECTORS = {"one": [1.0, 0.0, 0.0], "two": [0.0, 1.0, 0.0]}
+EMBEDDED = PromptBank(model="m", prompts=("one", "two"), vectors=tuple(map(tuple, VECTORS.values())))
+
+
+@pytest.mark.parametrize(
+    ("off", "outcome"), [([0, 0, 0.0], Outcome.OK), ([0.02, 0.02, 0.02], Outcome.OK), ([0, 0, 0.06], Outcome.WRONG)]
+)
+def test_embeddings_are_compared_with_the_users_vectors_by_their_cosine(serve, chat, off, outcome):
+    # cos of (1.02, 0.02, 0.02) and (1, 0, 0) is 0.99962; of (1, 0, 0.06) it is 0.9982
+    def script(number, request, connection):
+        texts = json.loads(request.partition(b"\r\n\r\n")[2])["input"]
+        data = [{"index": at, "embedding": [a + 2 * b for a, b in zip(np.array(VECTORS[text]) * 2, off, strict=True)]}
+                for at, text in enumerate(texts)]  # fmt: skip
+        return whole(b"200 OK", b"application/json", json.dumps({"data": data}).encode())
+
+    load = chat(serve(script), bank=EMBEDDED, protocol="openai-embeddings", words={"texts": "2"})
+    rows, report = load.run(4)
+    assert {row["outcome"] for row in rows} == {int(outcome)}
+    assert (rows[0]["result_count"], rows[0]["first_token_ns"], rows[0]["checked"]) == (2, None, 1)
+    assert report.errors == ({} if outcome is Outcome.OK else report.errors)

@@ -31,101 +31,63 @@ class Part(NamedTuple):
     to_ms: float
 
 
+class Gauge(NamedTuple):
+    """What a server says of its state at an instant. `samples` are its names, by version of the server.
+
+    highest: of several samples (of engines, say) the highest counts; otherwise their sum.
+    """
+
+    name: str  # of GAUGES
+    samples: tuple[str, ...]
+    highest: bool = False
+
+
+class CounterShare(NamedTuple):
+    """The growth of one counter over that of others; a count, where there are none. Names by version of the server."""
+
+    name: str  # of SHARES
+    part: tuple[str, ...]
+    whole: tuple[tuple[str, ...], ...] = ()  # each of which is added
+
+
+GAUGES = ("running", "waiting", "kv_cache")  # requests, requests, share of 1
+SHARES = ("preemptions", "prefix_hits", "accepted")  # a count; of the prompts' tokens; of speculated tokens
+
+
 class Family(NamedTuple):
     """The names that one kind of server uses. `batched` and `batches` give the mean batch."""
 
     name: str
-    parts: tuple[Part, ...]
+    parts: tuple[Part, ...] = ()
     batched: str = ""
     batches: str = ""
     without_labels: tuple[tuple[str, str], ...] = ()  # samples with one of these labels are sums of others
+    gauges: tuple[Gauge, ...] = ()
+    shares: tuple[CounterShare, ...] = ()
 
     def samples(self) -> set[str]:
         """Every sample that is read."""
         parts = {name for part in self.parts for name in (*part.totals, part.per)}
-        return parts | ({self.batched, self.batches} - {""})
+        shares = {name for share in self.shares for names in (share.part, *share.whole) for name in names}
+        return parts | shares | self.gauge_samples | ({self.batched, self.batches} - {""})
 
+    @property
+    def gauge_samples(self) -> set[str]:
+        """Those that may fall."""
+        return {name for gauge in self.gauges for name in gauge.samples}
 
-def _triton(part: str, what: str) -> Part:
-    return Part(part, (f"nv_inference_{what}_duration_us",), "nv_inference_request_success", 1e-3)
-
-
-def _triton_json(part: str, what: str) -> Part:
-    return Part(part, (f"{what}.ns",), f"{what}.count", 1e-6)
-
-
-def _seconds(part: str, *names: str) -> Part:
-    return Part(part, tuple(f"{name}_sum" for name in names), f"{names[0]}_count", 1e3)
-
-
-TRITON_STATISTICS = Family(
-    "Triton's statistics",
-    (
-        _triton_json("queue", "queue"),
-        _triton_json("preprocess", "compute_input"),
-        _triton_json("compute", "compute_infer"),
-        _triton_json("serialise", "compute_output"),
-    ),
-    batched="inference_count",
-    batches="execution_count",
-)
-FAMILIES = (
-    Family(
-        "Triton's metrics",
-        (
-            _triton("queue", "queue"),
-            _triton("preprocess", "compute_input"),
-            _triton("compute", "compute_infer"),
-            _triton("serialise", "compute_output"),
-        ),
-        batched="nv_inference_count",
-        batches="nv_inference_exec_count",
-    ),
-    Family(
-        "vLLM's metrics",
-        (
-            _seconds("queue", "vllm:request_queue_time_seconds"),
-            _seconds("preprocess", "vllm:request_prefill_time_seconds"),
-            _seconds("compute", "vllm:request_decode_time_seconds"),
-        ),
-    ),
-    Family(
-        "TensorFlow Serving's metrics",
-        (
-            Part(
-                "queue",
-                (":tensorflow:serving:batching_session:queuing_latency_sum",),
-                ":tensorflow:serving:batching_session:queuing_latency_count",
-                1e-3,
-            ),
-            Part(
-                "compute",
-                (":tensorflow:serving:runtime_latency_sum",),
-                ":tensorflow:serving:runtime_latency_count",
-                1e-3,
-            ),
-        ),
-        batched=":tensorflow:serving:batching_session:processed_batch_size_sum",
-        batches=":tensorflow:serving:batching_session:processed_batch_size_count",
-    ),
-    Family(
-        "mosec's metrics",
-        (
-            _seconds("batch_wait", "mosec_service_batch_duration_second"),
-            _seconds("compute", "mosec_service_process_duration_second"),
-        ),
-        batched="mosec_service_batch_size_sum",
-        batches="mosec_service_batch_size_count",
-        without_labels=(("stage", "total"),),
-    ),
-)
+    @property
+    def highest_samples(self) -> set[str]:
+        """Those of which the highest counts, not the sum."""
+        return {name for gauge in self.gauges if gauge.highest for name in gauge.samples}
 
 
 class CounterReading(msgspec.Struct, frozen=True, kw_only=True):
-    """The server's counters at one instant of CLOCK_MONOTONIC."""
+    """The server's counters and gauges at one instant of CLOCK_MONOTONIC."""
 
     at_ns: int
     counters: Counters
+    gauges: Counters = {}
 
 
 class ServerStatistics(msgspec.Struct, frozen=True, kw_only=True):

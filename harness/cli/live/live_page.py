@@ -1,0 +1,84 @@
+"""Serves the live page on 127.0.0.1 while a run measures: the page, and its state as JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness.cli.live.live_state import RunWatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from harness.run.events import Event, Listener
+
+HOST = "127.0.0.1"
+
+
+@contextlib.contextmanager
+def watched(run_dir: Path, listener: Listener) -> Iterator[Listener]:
+    """A listener that also feeds a live page, which is served until the block ends. Its address is printed."""
+    from reports.rendering import live_html
+
+    watch = RunWatch(run_dir)
+    server = LiveServer(watch, live_html().encode())
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.5}, daemon=True)
+    thread.start()
+    print(f"live: http://{HOST}:{server.server_port}/", file=sys.stderr, flush=True)
+
+    def both(event: Event) -> None:
+        watch(event)
+        listener(event)
+
+    try:
+        yield both
+    finally:
+        watch.ended = True
+        server.shutdown()
+        server.server_close()
+
+
+class LiveServer(ThreadingHTTPServer):
+    """Two documents, for browsers on this machine alone."""
+
+    daemon_threads = True
+
+    def __init__(self, watch: RunWatch, page: bytes) -> None:
+        super().__init__((HOST, 0), _Handler)
+        self.watch = watch
+        self.page = page
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: LiveServer
+    timeout = 10
+
+    def do_GET(self) -> None:
+        # A page of another site could reach this address by a name of its own (DNS rebinding).
+        known = {f"{name}:{self.server.server_port}" for name in (HOST, "localhost")}
+        if self.headers.get("Host") not in known:
+            self.send_error(HTTPStatus.FORBIDDEN)
+        elif self.path == "/":
+            self._send("text/html; charset=utf-8", self.server.page)
+        elif self.path == "/state":
+            self._send("application/json", msgspec.json.encode(self.server.watch.state()))
+        else:
+            self.send_error(HTTPStatus.NOT_FOUND)
+
+    def _send(self, kind: str, content: bytes) -> None:
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the name in the base class)
+        """Print nothing: standard error belongs to the progress of the run."""

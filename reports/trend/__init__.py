@@ -1,0 +1,1 @@
+"""The course of figures over runs, as text and as a page."""

@@ -1,0 +1,103 @@
+"""The live page: what it shows of a run, and to whom."""
+
+import json
+import urllib.error
+import urllib.request
+
+import msgspec
+import pytest
+
+from harness.cli.live.live_page import HOST, LiveServer, watched
+from harness.cli.live.live_state import RunWatch
+from harness.clock import NS_PER_S, monotonic_ns
+from harness.record.load_report import LoadReport
+from harness.record.samples import Sample, SampleWriter
+from harness.run.events import Note, RunStarted, TrialEnded, TrialProgress, TrialStarted
+
+
+def running_trial(run_dir):
+    """A trial whose load process has reported 500 good responses within some 5 s; the target used half a core."""
+    folder = run_dir / "trials/000-users=8-r0"
+    folder.mkdir(parents=True)
+    now_ns = monotonic_ns()
+    report = LoadReport(
+        worker=0, pid=1, final=False, stop_reason="", start_ns=now_ns, measure_start_ns=now_ns - 5 * NS_PER_S,
+        measure_end_ns=None, drain_end_ns=None, scheduled=500, not_sent=0, sent=500, ok=500, wrong=0, error=3,
+        timeout=0, rejected=0, aborted=0, rows_written=500, response_times={0: 500},
+    )  # fmt: skip
+    (folder / "load.json").write_bytes(msgspec.json.encode(report))
+    with SampleWriter(folder / "samples.arrow") as writer:
+        for second in range(5):
+            t_ns = now_ns + second * NS_PER_S
+            values = {"target": 0.5 * second, "load": 0.1 * second}
+            writer.add(
+                [
+                    Sample(t_ns=t_ns, late_ns=0, source=name, metric="cpu_s", value=value)
+                    for name, value in values.items()
+                ],
+                t_ns,
+            )
+    return folder
+
+
+def feed(watch):
+    watch(RunStarted(3))
+    watch(TrialStarted("batch_size=1, 8 users"))
+    watch(TrialEnded("batch_size=1, 8 users", "900 req/s, p99 5 ms", rate_rps=900.0, p99_ms=5.0))
+    watch(Note("2 of 3 points are measured on"))
+    watch(TrialStarted("batch_size=4, 8 users"))
+    watch(TrialProgress("batch_size=4, 8 users", "after 5 s", left_s=12.0))
+
+
+def test_the_state_is_made_of_events_and_of_what_is_on_disk(tmp_path):
+    running_trial(tmp_path)
+    watch = RunWatch(tmp_path)
+    feed(watch)
+    state = watch.state()
+    assert (state.name, state.done, state.total, state.left_s) == ("batch_size=4, 8 users", 1, 3, 12.0)
+    assert [(trial.rate_rps, trial.p99_ms) for trial in state.trials] == [(900.0, 5.0)]
+    assert state.lines == ("batch_size=1, 8 users: 900 req/s, p99 5 ms", "2 of 3 points are measured on")
+    assert state.running.rate_rps == pytest.approx(100, rel=0.2)
+    assert state.running.failed == 3
+    assert state.running.cpu_cores == {"target": pytest.approx(0.5), "load": pytest.approx(0.1)}
+
+
+def test_without_a_running_trial_there_are_no_figures(tmp_path):
+    folder = running_trial(tmp_path)
+    (folder / "trial.json").write_text("{}")
+    assert RunWatch(tmp_path).state().running is None
+
+
+@pytest.mark.process
+def test_the_page_and_its_state_are_served_while_the_run_lasts(tmp_path, capsys):
+    heard = []
+    with watched(tmp_path, heard.append) as listener:
+        feed(listener)
+        url = capsys.readouterr().err.split("live: ")[1].strip()
+        assert url.startswith("http://127.0.0.1:")
+        page = urllib.request.urlopen(url, timeout=5).read().decode()
+        assert "connect-src 'self'" in page
+        assert len(page) < 30_000
+        state = json.loads(urllib.request.urlopen(f"{url}state", timeout=5).read())
+        assert (state["done"], state["ended"]) == (1, False)
+    assert len(heard) == 6
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(url, timeout=5)
+
+
+@pytest.mark.process
+def test_a_name_that_leads_here_is_refused(tmp_path):
+    import threading
+
+    server = LiveServer(RunWatch(tmp_path), b"page")
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        url = f"http://{HOST}:{server.server_port}/state"
+        named = urllib.request.Request(url, headers={"Host": f"localhost:{server.server_port}"})
+        assert urllib.request.urlopen(named, timeout=5).status == 200
+        foreign = urllib.request.Request(url, headers={"Host": f"evil.example:{server.server_port}"})
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(foreign, timeout=5)
+    finally:
+        server.shutdown()
+        server.server_close()
