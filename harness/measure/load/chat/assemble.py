@@ -16,7 +16,8 @@ from harness.measure.load.engine import Engine
 from harness.measure.load.generator import Load
 from harness.measure.load.payloads.payload_sets import ResponseReader
 from harness.measure.load.payloads.response_check import PLAUSIBLE, RIGHT, WRONG
-from harness.plan.chat_shape import Length, read_lengths
+from harness.plan.chat_shape import Length
+from harness.plan.request_lengths import read_lengths
 from harness.record.rows import ABSENT
 from harness.wire.credentials import Access
 from harness.wire.http.chat_completions import OPENAI
@@ -83,9 +84,9 @@ def assemble_chat(settings: TrialLoad, host: str, original: Callable[[str, str],
     bank = PromptBank.load(Path(prompts_file)) if prompts_file else PromptBank(model="", prompts=DEFAULT_PROMPTS)
     chat = settings.chat
     codec = make_text_codec(settings.protocol if chats(settings.protocol) else OPENAI.name, url, settings.model, chat)
-    pairs = read_lengths(Path(settings.chat.lengths), "--lengths") if settings.chat.lengths else []
+    lengths = read_lengths(Path(settings.chat.lengths), "--lengths").requests if settings.chat.lengths else []
     texts = TextMaker(bank, chat, unique=not prompts_file)
-    source = ConversationSource(texts, len(bank.prompts), chat, pairs, settings.seed, settings.worker)
+    source = ConversationSource(texts, len(bank.prompts), chat, lengths, settings.seed, settings.worker)
     if not codec.converses:
         wanted = chat.texts or Length(low=codec.texts_in_request, high=codec.texts_in_request)
         source.send_texts(lambda rng: codec.message_count(wanted.draw(rng)))
