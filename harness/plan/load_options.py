@@ -192,8 +192,8 @@ ARRIVALS = (
         "--trace",
         "path",
         parse_path,
-        "--arrivals replay: CSV file whose first column is seconds, the milliseconds of an epoch, or dates with times; or "
-        ".jsonl with `timestamp` in milliseconds",
+        "--arrivals replay: CSV file whose first column is seconds, the milliseconds of an epoch, or dates with times; "
+        "or .jsonl with `timestamp` in milliseconds",
         "FILE",
     ),
     LoadOption(
