@@ -2,11 +2,13 @@
 
 They are seconds, unless the column's heading ends with another unit (`arrival_ms`), or the first of them is so great
 that it can only be the milli-, micro- or nanoseconds of the Unix epoch. Dates and times in ISO 8601 are instants too.
+In JSON Lines (`.jsonl`, as Mooncake's traces) they are the milliseconds in `timestamp`.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import re
 from datetime import UTC, datetime
 from itertools import islice
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK = 4096
+JSON_LINES = ".jsonl"
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # parts of a second
 # Seconds of the Unix epoch stay below the first bound until the year 5138, milliseconds below the second, and so on.
 _EPOCH = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"))
@@ -33,6 +36,8 @@ _UNIT = re.compile(r"(?:^|[\s_(\[])(s|ms|us|ns)[)\]]?$")
 
 def trace_unit(path: Path) -> str:
     """The unit of a trace's instants, a key of UNITS. Raises UserError where the file cannot be read."""
+    if path.suffix == JSON_LINES:
+        return "ms"  # as Mooncake's traces have them
     with _opened(path) as text:
         return _unit([line[0] for line in islice(csv.reader(text), 2) if line])
 
@@ -45,7 +50,7 @@ def replayed(path: Path, speed: float) -> Iterator[NDArray[np.int64]]:
     per_ns = NS_PER_S / UNITS[trace_unit(path)] / speed
     last_ns = 0
     with _opened(path) as text:
-        lines = csv.reader(text)
+        lines = _json_instants(text, path) if path.suffix == JSON_LINES else csv.reader(text)
         while chunk := list(islice(lines, BLOCK)):
             instants = _instants([line[0] for line in chunk if line], path, first=start is None)
             if not instants.size:
@@ -56,6 +61,16 @@ def replayed(path: Path, speed: float) -> Iterator[NDArray[np.int64]]:
                 raise UserError(f"--trace {path}: its first column goes back in time; sort it")
             last_ns = int(offsets[-1])
             yield offsets
+
+
+def _json_instants(text: TextIO, path: Path) -> Iterator[list[str]]:
+    """The value of `timestamp` in each line, as a column. Raises UserError."""
+    for number, line in enumerate(text, 1):
+        if line.strip():
+            try:
+                yield [str(float(json.loads(line)["timestamp"]))]
+            except (ValueError, KeyError, TypeError) as error:
+                raise UserError(f"--trace {path}: line {number} must be an object with a `timestamp`") from error
 
 
 def _opened(path: Path) -> TextIO:

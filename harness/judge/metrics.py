@@ -143,8 +143,9 @@ class RatedMetrics(msgspec.Struct, frozen=True, kw_only=True):
 class TimeSplit(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of the mean response time, in milliseconds; None where the server does not report them.
 
-    send: due to sent, without what clients spent on preprocessing (client). rest: what is left (network, parsing,
-    generator). The parts sum to the mean.
+    send: due to sent, without what clients spent on preprocessing (client). read: from the arrival of a response in the
+    kernel of the load machine until the load process read it. rest: what is left: the way there and back, and what the
+    server does not report (waiting in its kernel, parsing, writing). The parts sum to the mean.
     """
 
     send_ms: float
@@ -156,6 +157,7 @@ class TimeSplit(msgspec.Struct, frozen=True, kw_only=True):
     prefill_ms: float | None = None  # of a stream: from sent, less what the server waited, to its first token
     decode_ms: float | None = None  # of a stream: from its first token to its last
     serialise_ms: float | None = None
+    read_ms: float | None = None  # in the load machine's kernel, by its time stamps; of every 8th user
     rest_ms: float | None = None
     source: str = ""  # of the server's parts: `Server-Timing`, or the name of its statistics
 
@@ -257,6 +259,28 @@ class Outage(msgspec.Struct, frozen=True, kw_only=True):
     ended: bool  # the target served again within the window
 
 
+class LimitCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many requests of a trial broke a bound of the objective, of how many in all."""
+
+    bound: str  # "p99", "ttft_p90", ..., or "errors"
+    allowed: float  # share
+    broken: int
+    total: int
+    dependence: float = 1.0  # that many requests tell as much as one independent request
+
+
+class Capacity(msgspec.Struct, frozen=True, kw_only=True):
+    """The highest rate at which one setting keeps the objective."""
+
+    setting: Setting
+    rate_rps: Interval | None  # None: it was kept at all rates that were tried, or at none
+    kept_rps: float | None  # the highest rate that surely keeps it, by its own trials
+    missed_rps: float | None  # the lowest rate above that surely does not
+    holds_from_rps: float | None = None  # lower rates do not keep it, where batches wait to fill
+    trials: int
+    more_seconds: float | None = None  # that would tell it to 5 %; None where it is, or nobody knows
+
+
 class TrialMetrics(RatedMetrics, frozen=True, kw_only=True):
     """One trial: one point, run once."""
 
@@ -278,6 +302,7 @@ class TrialMetrics(RatedMetrics, frozen=True, kw_only=True):
     tolerance: tuple[float, float] | None = None  # of checked responses, relative and absolute
     usable_share: float = 1.0  # of the window: what others did not harm; too little of it, and all of it is judged
     outages: tuple[Outage, ...] = ()  # when the target did not serve
+    limits: tuple[LimitCount, ...] = ()  # with an SLO: what broke its bounds
     start_failure: str | None = None  # why the target could not be started
     verdict: Verdict
     findings: tuple[Finding, ...]
@@ -378,6 +403,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     scaling: Scaling | None = None  # where layouts of processes were swept
     tuning: Tuning | None = None  # where the best setting was searched for
     comparison: PairedComparison | None = None  # where two variants were compared
+    capacities: tuple[Capacity, ...] = ()  # where they were searched, for each setting
     simulation: Simulation | None = None  # where `simulate` was called
     missing: tuple[str, ...] = ()  # what the run directory lacks, in words
 

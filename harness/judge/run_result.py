@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.judge.answers.accuracy_trade_off import accuracy_trade_off, trade_sentence
+from harness.judge.answers.capacity_recommendation import capacities, recommend_capacity
 from harness.judge.answers.class_interference import with_class_interference
 from harness.judge.answers.paired_comparison import compare_variants
 from harness.judge.answers.paired_sentences import comparison_sentences
@@ -72,6 +73,7 @@ def summarise_run(plan: Plan, summaries: Iterable[TrialSummary], model: ModelCar
     return RunResult(
         points=points,
         comparison=compared,
+        capacities=capacities(plan, tried) if plan.capacity and tried else (),
         recommendation=found,
         verdict=run_verdict(found, points),
         model=model,
@@ -87,6 +89,8 @@ def _recommend(plan: Plan, points: Sequence[PointMetrics], compared: PairedCompa
         return Recommendation(sentence=sentence, more_seconds=compared.more_seconds)
     if plan.tune is not None:
         return recommend_tuned(plan, points)
+    if plan.capacity and points and points[0].rate_target_rps is not None:
+        return recommend_capacity(plan, points)
     if plan.budget_seconds is None or not points:
         return recommend(points, plan.slo)
     return recommend_within_budget(plan, points, plan.budget_seconds / max(len(plan.trials), 1))

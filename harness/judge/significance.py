@@ -105,12 +105,16 @@ def of_pairs(test: PairedTest, ratio: Interval, margin: float) -> Evidence:
     )
 
 
-def measured_apart(before: Interval, after: Interval, margin: float, *, higher_is_better: bool) -> Evidence:
+def measured_apart(
+    before: Interval, after: Interval, margin: float, *, higher_is_better: bool, least_error: float = 0.0
+) -> Evidence:
     """The evidence of what was measured at two times, and so in no common block, by figures that hold the run noise.
 
     A change within `margin` (0.05: 5 %) is none: so much is left for what a machine drifts by between two times.
+    `least_error`: of the logarithm of the ratio, where something else than the two figures shows that it is not less.
     """
-    ratio, error = _ratio(before, after)
+    error = max(_error(before, after), least_error)
+    ratio = ratio_with_error(after.value / before.value, error)
     harm = -math.log(ratio.value) if higher_is_better else math.log(ratio.value)
     limit = math.log1p(margin)
 
@@ -147,7 +151,7 @@ def compare_throughput(before: Measured, after: Measured) -> Comparison:
 
 def compare_rates(before: Interval, after: Interval) -> Comparison:
     """Two rates of one run, as `compare_throughput` does."""
-    ratio, _ = _ratio(before, after)
+    ratio = ratio_with_error(after.value / before.value, _error(before, after))
     low, high = ratio.ends
     change = Change.INCONCLUSIVE
     if low > 1 + SMALLEST_DIFFERENCE:
@@ -157,10 +161,9 @@ def compare_rates(before: Interval, after: Interval) -> Comparison:
     return Comparison(ratio, change)
 
 
-def _ratio(before: Interval, after: Interval) -> tuple[Interval, float]:
-    """After / before, and the standard error of its logarithm; infinite where an interval has an open end."""
-    error = math.hypot(*(_relative_error(each) for each in (before, after)))
-    return ratio_with_error(after.value / before.value, error), error
+def _error(before: Interval, after: Interval) -> float:
+    """Standard error of the logarithm of after / before; infinite where an interval has an open end."""
+    return math.hypot(_relative_error(before), _relative_error(after))
 
 
 def _relative_error(figure: Interval) -> float:

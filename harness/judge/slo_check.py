@@ -146,15 +146,3 @@ def _latency(kind: str, metrics: PointMetrics | ClassMetrics) -> Latency | None:
     stream: StreamMetrics | None = getattr(metrics, "stream", None)
     found: Latency | None = getattr(stream, kind, None)
     return found
-
-
-def worst_tail_ratio(metrics: PointMetrics, slo: Slo) -> float | None:
-    """The greatest percentile / limit of the latency bounds; None where the sample cannot carry one of them."""
-    ratios = []
-    for bound in slo.bounds:
-        if bound.metric in QUANTILES:
-            quantile = metrics.response.at(QUANTILES[bound.metric])
-            if quantile is None or quantile.value_ms is None or quantile.needed is not None:
-                return None
-            ratios.append(quantile.value_ms / bound.limit)
-    return max(ratios, default=None)

@@ -20,6 +20,7 @@ from harness.judge.metrics import Counts, PointMetrics, Timeline, TimeSplit, Tri
 from harness.judge.numbers.accuracy import NO_PREDICTIONS, accuracy, predictions
 from harness.judge.numbers.class_metrics import class_names, class_samples, only_class, pooled_classes
 from harness.judge.numbers.latency import NOTHING, pooled_latency
+from harness.judge.numbers.limit_counts import limit_counts
 from harness.judge.numbers.machine.usable_time import usable_time
 from harness.judge.numbers.resource_usage import mean_usage, usage
 from harness.judge.numbers.run_noises import THROUGHPUT, run_levels, run_noises
@@ -107,11 +108,14 @@ def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo |
     within_slo = rows_within_slo(data, rows, slo) if slo else None
     response, throughput_rps = pooled_latency([rows.response]), pooled_rate([rates_rps])
     means = means_of(data.statistics, rows.window) if data.statistics else None
+    durations: dict[str, Durations] = {kind: getattr(rows, kind) for kind in DURATIONS}
+    streamed = {kind: getattr(stream, kind) for kind in STREAM_KINDS} if stream else {}
+    counts = _counts(data, rows)
     metrics = TrialMetrics(
         trial=data.trial.number,
         repeat=data.trial.repeat,
         seconds=rows.window.seconds,
-        counts=_counts(data, rows),
+        counts=counts,
         throughput_rps=throughput_rps,
         response=response,
         service=pooled_latency([rows.service]),
@@ -123,14 +127,13 @@ def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo |
         timeline=timeline(rows, samples, data.statistics),
         server=server_words(data.statistics, rows.window),
         mean_batch=trial_batch(rows.good, means),
+        limits=tuple(limit_counts(slo, durations | streamed, counts)) if slo else (),
         in_flight_mean=None if response.mean_ms is None else throughput_rps.value * response.mean_ms / MS_PER_S,
         stream=stream.metrics if stream else None,
         tolerance=max((each.tolerance for each in data.reports if each.tolerance), default=None),
         verdict=Verdict.VALID,
         findings=(),
     )
-    durations: dict[str, Durations] = {kind: getattr(rows, kind) for kind in DURATIONS}
-    streamed = {kind: getattr(stream, kind) for kind in STREAM_KINDS} if stream else {}
     return TrialSummary(
         point=data.point.number,
         metrics=metrics,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 import secrets
@@ -11,16 +10,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.errors import UserError
-from harness.text_file import open_table
+from harness.plan.request_lengths import MOST
 from harness.wire.language.generation_options import GenerationOptions
 from harness.wire.language.vocabulary import Vocabulary  # noqa: TC001  (msgspec reads it)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
     from random import Random
 
-MOST = 1_000_000
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 _LOGNORMAL = re.compile(r"lognormal:(\d+),(\d+(?:\.\d+)?)")
 
@@ -61,7 +58,8 @@ class ChatShape(GenerationOptions, frozen=True, kw_only=True):
     vocabulary: Vocabulary | None = None  # words of one token each, which the first requests find
     salt: str = ""  # another for each trial, so that no prompt that is made has been sent before
     texts: Length | None = None  # of a request for embeddings or a ranking; None: what is usual there
-    lengths: str | None = None  # path of a CSV file
+    lengths: str | None = None  # path of a file that harness.plan.request_lengths reads
+    lengths_in_tokens: bool = False  # the file says that it counts tokens; otherwise prompts are counted in words
     prompts: str | None = None  # path of a text file with a message per line
 
     def with_knobs(self, knobs: Mapping[str, object]) -> ChatShape:
@@ -77,7 +75,7 @@ class ChatShape(GenerationOptions, frozen=True, kw_only=True):
     @property
     def needs_vocabulary(self) -> bool:
         """Whether lengths of prompts are to be counted in tokens."""
-        return self.prompt_tokens is not None or self.prefix_share > 0
+        return self.prompt_tokens is not None or self.prefix_share > 0 or self.lengths_in_tokens
 
 
 def new_salt() -> str:
@@ -96,40 +94,3 @@ def parse_length(text: str, flag: str) -> Length:
     if match is not None and 1 <= int(match[1]) <= MOST:
         return Length(low=int(match[1]), high=MOST, sigma=float(match[2]))
     raise UserError(f"{flag} {text}: write for example 64, 8-64 or lognormal:64,0.5 (median, sigma)")
-
-
-def read_lengths(path: Path, flag: str) -> list[tuple[int, int]]:
-    """The last two columns of a CSV file: words of the prompt and tokens of the response. A heading is skipped.
-
-    A trace of instants, prompts and responses therefore serves as `--trace` and as `--lengths`. Raises UserError that
-    names `flag`.
-    """
-    try:
-        with open_table(path) as text:
-            lines = [line for line in csv.reader(text) if line]
-    except OSError as error:
-        raise UserError(f"{flag} {path}: cannot read it ({error.strerror})") from error
-    pairs = []
-    for number, line in enumerate(lines):
-        try:
-            prompt, output = (_whole(word) for word in line[-2:])
-        except ValueError:
-            if number == 0:
-                continue
-            raise UserError(
-                f"{flag} {path}: line {number + 1} must end with two whole numbers: prompt, response"
-            ) from None
-        if not (1 <= prompt <= MOST and 1 <= output <= MOST):
-            raise UserError(f"{flag} {path}: line {number + 1}: lengths are from 1 to {MOST:,}")
-        pairs.append((prompt, output))
-    if not pairs:
-        raise UserError(f"{flag} {path}: it holds no lengths; write a line `prompt,response` for each request")
-    return pairs
-
-
-def _whole(word: str) -> int:
-    """A whole number, also one such as `10.0`. Raises ValueError."""
-    number = float(word)
-    if not number.is_integer():  # nor is an infinite number or NaN
-        raise ValueError(word)
-    return int(number)

@@ -192,7 +192,8 @@ ARRIVALS = (
         "--trace",
         "path",
         parse_path,
-        "--arrivals replay: CSV file whose first column is seconds, the milliseconds of an epoch, or dates with times",
+        "--arrivals replay: CSV file whose first column is seconds, the milliseconds of an epoch, or dates with times; "
+        "or .jsonl with `timestamp` in milliseconds",
         "FILE",
     ),
     LoadOption(
@@ -244,7 +245,8 @@ CHAT = (
         "--lengths",
         "lengths",
         parse_path,
-        "chat: CSV whose last two columns are lengths of prompt (words) and response (tokens), in place of both",
+        "chat: lengths of prompts and responses: a trace of Azure, BurstGPT or Mooncake (tokens), or a CSV whose last "
+        "two columns are words of the prompt and tokens of the response",
         "FILE",
     ),
     LoadOption(

@@ -155,6 +155,7 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
     tune: TuneSpace | None = None  # the search for the best setting adds points
     pairing: Pairing | None = None  # two variants are compared: blocks of trials are added
     capacity: bool = False  # the search for each setting's capacity adds points
+    capacity_budget_s: float = 240.0  # for the rates of each setting
     isolate: bool = True  # pin target and load to separate cores
     rate_unit: str = "req/s"  # in which points are ranked: of a language model tokens/s, or results/s
     own_requests: bool = False  # users make their own requests: the server is asked nothing before the load

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ROUNDS = 3  # of the final, each with a trial of every finalist
 MOST_ROUNDS = 8
 LONGER = 2.0  # a trial of the final takes so many times as long
-FINAL_SHARE = 0.45  # of the budget that the final may keep for itself
+FINAL_SHARE = 0.3  # of the budget that the final may keep for itself
 FEWEST_FINALISTS = 2
 SCREEN_SHARE = 0.3  # of the budget that settings which lie far apart may take
 HOPELESS = 6  # settings that could not be started, one after the other from the first on, after which none will
@@ -144,7 +144,8 @@ class BudgetedSearch:
         """The next trial of the final: round by round, each with every finalist."""
         if not final.queue:
             finalists = self._places(final)
-            if not finalists or final.rounds >= MOST_ROUNDS or (final.rounds >= ROUNDS and self._stands()):
+            alone = len({setting for setting, _ in finalists}) == 1
+            if not finalists or final.rounds >= MOST_ROUNDS or (final.rounds >= ROUNDS and (alone or self._stands())):
                 return None
             final.rounds += 1
             final.queue = self._ordered(finalists)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.judge.slo_check import surely_missed, trusted, worst_tail_ratio
-from harness.plan.arrivals import Poisson
-from harness.plan.plan import Point, Trial
-from harness.run.capacity_search import LADDER, MAX_TRIES, CapacitySearch, Probe
+from harness.judge.capacity.capacities import rate_trials
+from harness.judge.slo_check import trusted
+from harness.plan.plan import Point, Trial, trial_overhead_seconds
+from harness.run.capacity_search import LADDER, LEAST_TRIALS, CapacitySearch, Probe
 from harness.run.sweep import point_metrics, run_sweep
 
 if TYPE_CHECKING:
@@ -23,11 +23,8 @@ if TYPE_CHECKING:
     from harness.judge.metrics import PointMetrics
     from harness.plan.arrivals import Arrivals
     from harness.plan.plan import Plan
-    from harness.plan.slo import Slo
     from harness.run.sweep import SweepJob
 
-MAX_RATES = 12  # for each setting
-CONFIRMING_TRIALS = MAX_TRIES
 FIRST_USERS = LADDER[0]  # the load that the plan of a capacity run begins with, for each setting
 
 
@@ -61,25 +58,13 @@ def _metrics(job: SweepJob, known: dict[tuple[int, int], PointMetrics]) -> dict[
 def longer(plan: Plan, metrics: dict[int, PointMetrics]) -> Plan | None:
     """The plan with the next trial, by what was measured so far (by number of the point); None: all is known.
 
-    Settings are searched one after the other, since a knob may cost a restart of the target; then the rates found
-    are run again, setting by setting and round by round, until each has `CONFIRMING_TRIALS`.
+    Settings are searched one after the other, since a knob may cost a restart of the target.
     """
-    confirmed = []
     for points in _by_setting(plan):
-        search = _search(plan, points, metrics)
-        load = search.next_load()
+        load = _search(plan, points, metrics).next_load()
         if load is not None:
             return _with_trial(plan, points[0], load)
-        confirmed += [
-            point
-            for point in points
-            if isinstance(point.arrivals, Poisson) and point.arrivals.rate_rps == search.low_rps
-        ]
-    short = [point for point in confirmed if _trials(plan, point) < CONFIRMING_TRIALS]
-    if not short:
-        return None
-    point = min(short, key=lambda point: _trials(plan, point))
-    return _with_trial(plan, point, point.arrivals)
+    return None
 
 
 def _by_setting(plan: Plan) -> list[list[Point]]:
@@ -90,26 +75,21 @@ def _by_setting(plan: Plan) -> list[list[Point]]:
 
 
 def _search(plan: Plan, points: list[Point], metrics: dict[int, PointMetrics]) -> CapacitySearch:
-    search = CapacitySearch(MAX_RATES)
+    trial_s = plan.seconds + trial_overhead_seconds(plan)
+    search = CapacitySearch(max(round(plan.capacity_budget_s / trial_s), LEAST_TRIALS))
     for probe in _probes(plan, points, metrics):
         search.observe(probe)
     return search
 
 
 def _probes(plan: Plan, points: list[Point], metrics: dict[int, PointMetrics]) -> Iterator[Probe]:
+    """What came of each load. Where noise spoiled every trial, all of them count: the machine is what it is."""
+    rated = [found for point in points if (found := metrics.get(point.number)) and found.rate_target_rps is not None]
+    spoiled = not any(trusted(found) for found in rated)
     for point in points:
         found, tries = metrics.get(point.number), _trials(plan, point)
-        if found is None:
-            yield Probe(point.arrivals, 0.0, met=None, tries=MAX_TRIES)  # it failed: what cannot be run is too much
-        else:
-            ratio = worst_tail_ratio(found, plan.slo) if plan.slo else None
-            yield Probe(point.arrivals, found.throughput_rps.value, _met(found, plan.slo), ratio, tries)
-
-
-def _met(found: PointMetrics, slo: Slo | None) -> bool | None:
-    if trusted(found):
-        return found.meets_slo
-    return False if slo is not None and surely_missed(found, slo) else None
+        rate_rps = found.throughput_rps.value if found else 0.0
+        yield Probe(point.arrivals, rate_rps, rate_trials([found], plan.slo, harmed=spoiled) if found else {}, tries)
 
 
 def _trials(plan: Plan, point: Point) -> int:

@@ -100,8 +100,11 @@ class SettingSearch:
 
     def next(self, costs: Costs, left_s: float) -> Choice | None:
         """The next trial that can be made in the seconds left; None: the finalists' turn has come."""
-        choice = self._default() or self._screened() or self._promising(costs, left_s)
-        return choice if choice is not None and self._cost_s(choice.setting, costs) <= left_s else None
+        for choose in (self._default, self._screened, lambda: self._promising(costs, left_s)):
+            choice = choose()
+            if choice is not None and self._cost_s(choice.setting, costs) <= left_s:
+                return choice
+        return None
 
     def best(self) -> tuple[int, int] | None:
         """The setting and the level that are ahead, of those measured that keep the limit; None: none is known."""
@@ -186,6 +189,9 @@ class SettingSearch:
         if not self.beliefs.measured():
             return self._another_start()
         numbers, levels = self._candidates()
+        seconds = costs.trial_s + costs.restart_s * self._restarts(numbers)
+        fits = seconds <= left_s
+        numbers, levels, seconds = numbers[fits], levels[fits], seconds[fits]
         if not len(numbers):
             return None
         guess = self.beliefs.guess(numbers, levels)
@@ -196,8 +202,6 @@ class SettingSearch:
             highest = float(self.beliefs.guess(*(np.array([part]) for part in best)).mean[0])
             more = _improvement(guess.mean - highest, guess.deviation)
             gain, reason = more * guess.kept * guess.starts, Reason.IMPROVE
-        seconds = costs.trial_s + costs.restart_s * self._restarts(numbers)
-        gain = np.where(seconds <= left_s, gain, 0.0)
         at = int(np.argmax(np.where(gain >= WORTHY_SHARE * gain.max(), gain / seconds, 0.0)))
         self._tired = self._tired + 1 if gain.max() < (WORTH if best is not None else CHANCE) else 0
         if self._tired >= (PATIENCE if best is not None else HOPE) or gain[at] <= 0.0:

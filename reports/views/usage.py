@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from harness.judge.metrics import PointMetrics, TimeSplit, Usage
 
-PARTS = ("send", "queue", "batch_wait", "preprocess", "compute", "serialise", "rest", "client", "prefill", "decode")
+PARTS = (
+    *("send", "queue", "batch_wait", "preprocess", "compute", "serialise", "rest", "client", "prefill", "decode"),
+    "read",
+)
 PART_MEANING = {
     "send": "due until sent",
     "queue": "waiting in the server",
@@ -23,8 +26,9 @@ PART_MEANING = {
     "serialise": "encoding the response",
     "prefill": "from sent to the first token, without waiting",
     "decode": "from the first token to the last",
-    "rest": "network, parsing, generator",
+    "rest": "unknown: the way there and back, and what the server does not report (its kernel, parsing, writing)",
     "client": "preparing in the load process",
+    "read": "in the kernel until the load process read it",
 }
 _SHOWN_CORES = 64
 

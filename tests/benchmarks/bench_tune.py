@@ -1,6 +1,6 @@
 """How soon `tune` finds the best setting, beside other methods: replays on synthetic servers and recorded grids.
 
-`python -m tests.benchmarks.bench_tune [SEEDS]` prints the tables of RESULTS.md; one core, some minutes for 20 seeds.
+`python -m tests.benchmarks.bench_tune [SEEDS [cpu|tokens]]` prints the tables of RESULTS.md; one core, a minute a seed.
 Every method pays for each trial and each restart of the server, and sees the same noise. A method other than `tune`
 measures a setting at the loads of a ladder, from the load of its best setting so far; `tune` also pays for its final.
 Share: true capacity of the named setting, of the best setting's.
@@ -222,10 +222,17 @@ def table(name, served, budgets_s, seeds):
           f"{len(covered)} runs.", flush=True)  # fmt: skip
 
 
-def main(seeds=20):
-    table("Classifier on 4 cores", CpuServer(), (150, 300, 600, 1200), seeds)
-    table("Language model", TokenServer(), (600, 1200, 2400, 4800), seeds)
+TABLES = {
+    "cpu": ("Classifier on 4 cores", CpuServer, (150, 300, 600, 1200, 2400)),
+    "tokens": ("Language model", TokenServer, (600, 1200, 2400, 4800, 8400)),
+}
+
+
+def main(seeds="20", *names):
+    for name in names or TABLES:
+        title, served, budgets_s = TABLES[name]
+        table(title, served(), budgets_s, int(seeds))
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*sys.argv[1:])

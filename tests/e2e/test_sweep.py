@@ -153,7 +153,7 @@ def test_a_target_that_dies_is_reported_and_started_again(tmp_path):
         (("run", "--nosuch"), "No such option"),
         (("simulate", "results/none", "--rate", "inf"), "--rate inf: give a number above 0"),
         (("compare", "a", "b", "--margin", "nan"), "--margin nan: give a number of 0 or more"),
-        (("compare",), "give two folders, or two variants by --a and --b"),
+        (("compare",), "give two folders of runs, or two variants by --a and --b"),
         (("compare", "a", "b", "--seconds", "2s"), "--seconds: two folders hold what was measured"),
         (("compare", "--target-a", "http://127.0.0.1:9"), "--target-b: give the other variant's target too"),
         (("compare", "--a", "batch_size=4,8"), "batch_size: a variant has one value of each knob"),

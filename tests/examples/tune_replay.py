@@ -39,19 +39,22 @@ def tune(replay, budget_s):
     final = Final(lambda point: len(space.changed(points[point][0])), replay.seed)
     rules = TuneRules(budget_s, served.trial_s, 0.0, served.restart_s, replay.seed)
     search = BudgetedSearch(space, LEVELS, rules, final.stands)
-    path = []
+    path, tails = [], {}  # tails: of all trials of a setting at a level, by which its limit is decided
     while (trial := search.next()) is not None:
         spent_s = replay.cost_s(trial.setting) + trial.seconds - served.trial_s
         seen = replay.trial(trial.setting, trial.level, times=trial.seconds / served.trial_s)
         place = trial.setting, trial.level
+        if seen is not None:
+            tails.setdefault(place, []).append(seen[1])
+        keeps = kept(tails.get(place, ()))
         if trial.kind is TrialKind.CONFIRM:
             if place not in points:
                 points.append(place)
-            outcome = outcome_of(seen, spent_s)
+            outcome = outcome_of(seen, keeps, spent_s)
             final.add(points.index(place), trial.block, trial.seconds, outcome)
             search.observe_final(trial, outcome)
         else:
-            search.observe(trial, observation_of(place, seen), spent_s)
+            search.observe(trial, observation_of(place, seen, keeps), spent_s)
             best = search.search.best()
             path.append((replay.seconds, len(replay.tried), None if best is None else best[0]))
     decision = final.decision() if final.history else None
@@ -59,22 +62,25 @@ def tune(replay, budget_s):
     return Tuned(named, decision.figure if decision else None, decision, path, replay)
 
 
-def observation_of(place, seen):
+def observation_of(place, seen, keeps):
     if seen is None:
         return Observation(*place, failure="out of memory")
     log_rate, log_tail = seen
-    return Observation(*place, log_rate, OWN_ERROR, log_tail, kept(log_tail))
+    return Observation(*place, log_rate, OWN_ERROR, log_tail, keeps)
 
 
-def outcome_of(seen, spent_s):
+def outcome_of(seen, keeps, spent_s):
     if seen is None:
         return TrialOutcome(None, Limit.NOT_YET, spent_s)
-    limit = {True: Limit.KEPT, False: Limit.MISSED, None: Limit.NOT_YET}[kept(seen[1])]
+    limit = {True: Limit.KEPT, False: Limit.MISSED, None: Limit.NOT_YET}[keeps]
     return TrialOutcome(seen[0], limit, spent_s, 1.0, OWN_ERROR)
 
 
-def kept(log_tail):
-    return None if abs(log_tail) < UNDECIDED else log_tail < 0.0
+def kept(log_tails):
+    if not log_tails:
+        return None
+    mean = sum(log_tails) / len(log_tails)
+    return None if abs(mean) < UNDECIDED / math.sqrt(len(log_tails)) else mean < 0.0
 
 
 def true_log_rate(served, space, place):

@@ -15,11 +15,11 @@ from harness.cli.parts.options import DEFAULT_SLO
 from harness.cli.parts.own_request_options import OF_OWN_REQUESTS, own_request, with_own_requests
 from harness.errors import UserError
 from harness.plan.arrivals import KINDS, Replay, has_field
-from harness.plan.chat_shape import read_lengths
 from harness.plan.load_options import ARRIVALS, settings_of, values_of
 from harness.plan.make_plan import DEFAULT_MAX_SECONDS, DEFAULT_WARMUP_SECONDS, Draft
 from harness.plan.option_text import names_of
 from harness.plan.plan import Plan
+from harness.plan.request_lengths import read_lengths
 from harness.plan.scenario import find_scenario, scenario_name
 from harness.plan.slo import parse_slo
 from harness.plan.target_spec import ExternalTarget, UrlTarget, find_target
@@ -44,7 +44,7 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
     arrivals = values_of(ARRIVALS, given)
     kind = arrivals.pop("kind", "")
     settings = settings_of(given, measure_s=given["seconds"])
-    _read_files(settings, arrivals)
+    settings = _read_files(settings, arrivals)
     if (rate := arrivals.pop("rate_rps", None)) is not None:
         words = (*words, f"rate={rate!r}")
     _refuse_without_effect(words, kind, spec)
@@ -91,10 +91,10 @@ def _slo(given: Slo | None, *, capacity: bool) -> Slo | None:
     return slo if slo.bounds else None
 
 
-def _read_files(settings: LoadSettings, arrivals: dict[str, Any]) -> None:
+def _read_files(settings: LoadSettings, arrivals: dict[str, Any]) -> LoadSettings:
     """Read the user's files once, so that one which cannot be used is refused before anything starts.
 
-    Says the unit of a trace that is not in seconds. Raises UserError.
+    Says the unit of a trace that is not in seconds. Returns the settings, with what the files say. Raises UserError.
     """
     chat = settings.chat
     if chat.prefix_share and chat.prompt_tokens is None:
@@ -106,11 +106,13 @@ def _read_files(settings: LoadSettings, arrivals: dict[str, Any]) -> None:
     if chat.prompts:
         PromptBank.load(Path(chat.prompts))
     if chat.lengths:
-        read_lengths(Path(chat.lengths), "--lengths")
+        in_tokens = read_lengths(Path(chat.lengths), "--lengths").in_tokens
+        settings = msgspec.structs.replace(settings, chat=msgspec.structs.replace(chat, lengths_in_tokens=in_tokens))
     if path := arrivals.get("path"):
         length_s = Replay(path=path, speed=arrivals.get("speed", 1.0)).length_s
         if (unit := trace_unit(Path(path))) != "s":
             print(f"--trace {path}: its instants are in {unit}; it lasts {length_s:.3g} s", file=sys.stderr)
+    return settings
 
 
 def _refuse_without_effect(words: tuple[str, ...], kind: str, spec: TargetSpec) -> None:

@@ -103,15 +103,10 @@ def pairs_needed(plan: Plan, trials: Iterable[TrialMetrics]) -> int:
 
     By the scatter alone: whether a change is seen must not decide when the measurement ends.
     """
-    margin = plan.pairing.margin if plan.pairing else 0.0
+    margin = math.log1p(plan.pairing.margin if plan.pairing else 0.0)
     tested = [each for level, found in enumerate(paired_trials(plan, trials)) for each in _tests(level, _judged(found))]
-    level_of_test = SIGNIFICANT / max(len(tested), 1)
-    needed = [
-        pairs_to_find(math.log1p(margin), each.test.deviation, level_of_test)
-        for each in tested
-        if each.name == THROUGHPUT
-    ]
-    return max(needed, default=MOST_PAIRS)
+    timed = [each.test.deviation for each in tested if each.name != FAILED]
+    return max((pairs_to_find(margin, each, SIGNIFICANT / len(tested)) for each in timed), default=MOST_PAIRS)
 
 
 def supposed_power(plan: Plan) -> tuple[int, float]:

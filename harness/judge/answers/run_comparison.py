@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from harness.judge.findings import Verdict
 from harness.judge.significance import EQUIVALENCE_MARGIN, Change, judged_together, measured_apart, worst_change
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics, Quantile, RunResult
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
     from harness.plan.knobs import Setting
     from harness.plan.plan import Plan
 
+    Pair = tuple[PointMetrics, PointMetrics]
+
 THROUGHPUT, P99 = "throughput", "p99"
+FEWEST_POINTS = 6  # whose ratios show what two runs differ by
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ def compare_runs(
     earlier = dict(_keyed(*before))
     later = dict(_keyed(*after))
     pairs = [(earlier[key], point) for key, point in later.items() if key in earlier]
-    evidence = {(row, name): each for row, pair in enumerate(pairs) for name, each in _evidence(*pair, margin)}
+    evidence = _evidence(pairs, margin)
     found = dict(zip(evidence, judged_together([*evidence.values()]), strict=True))
     points = tuple(
         PointComparison(one, other, found.get((row, THROUGHPUT)), found.get((row, P99)))
@@ -78,14 +83,34 @@ def _key(plan: Plan, point: PointMetrics) -> bytes:
     return msgspec.json.encode((setting, load), order="deterministic")
 
 
-def _evidence(before: PointMetrics, after: PointMetrics, margin: float) -> Iterator[tuple[str, Evidence]]:
-    """What each figure that both runs can give says of the point; nothing where either is INVALID."""
-    if Verdict.INVALID in (before.verdict, after.verdict):
-        return
+def _evidence(pairs: Sequence[Pair], margin: float) -> dict[tuple[int, str], Evidence]:
+    """What each figure says, by row and name, as far as both runs can give it and neither point is INVALID."""
+    evidence = {}
     for name, read, higher_is_better in ((THROUGHPUT, _throughput, True), (P99, _p99, False)):
-        one, other = read(before), read(after)
-        if one is not None and other is not None:
-            yield name, measured_apart(one, other, margin, higher_is_better=higher_is_better)
+        figures = {
+            row: (one, other)
+            for row, (before, after) in enumerate(pairs)
+            if Verdict.INVALID not in (before.verdict, after.verdict)
+            if (one := read(before)) is not None and (other := read(after)) is not None
+        }
+        scatter = scatter_of([math.log(other.value / one.value) for one, other in figures.values()])
+        for row, (one, other) in figures.items():
+            evidence[row, name] = measured_apart(
+                one, other, margin, higher_is_better=higher_is_better, least_error=scatter
+            )
+    return evidence
+
+
+def scatter_of(log_ratios: Sequence[float]) -> float:
+    """By how much the ratios of the points scatter about their median, as a standard deviation; 0 for too few.
+
+    Most points have not changed against each other, so this is the noise of both runs, which a single repeat does not
+    show. (1.4826 times the median absolute deviation, which a few points that did change do not move.)
+    """
+    if len(log_ratios) < FEWEST_POINTS:
+        return 0.0
+    values = np.asarray(log_ratios)
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
 def _throughput(point: PointMetrics) -> Interval | None:

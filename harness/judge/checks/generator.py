@@ -92,12 +92,17 @@ def loop_lag(case: TrialCase) -> Finding | None:
     lag_ms = max((health.loop_lag_p99_ns or 0 for health in _healths(case)), default=0) / NS_PER_MS
     if not lag_ms or not case.response_ns.size:
         return None
-    share = lag_ms / max(quantile(case.response_ns, 0.99) / NS_PER_MS, 1e-9)
+    stream = case.metrics.stream
+    gap = stream.itl.at(0.99) if stream else None  # of a stream the shortest that is timed, and so the first to suffer
+    if gap is not None and gap.value_ms is not None:
+        share, what = lag_ms / max(gap.value_ms, 1e-9), "inter-token latency"
+    else:
+        share, what = lag_ms / max(quantile(case.response_ns, 0.99) / NS_PER_MS, 1e-9), "response"
     by_time, by_share = grade(lag_ms, *LOOP_LAG_MS), grade(share, *LOOP_LAG_SHARE)
     if Verdict.VALID in (by_time, by_share):
         return None
     verdict = Verdict.INVALID if by_time is by_share is Verdict.INVALID else Verdict.DEGRADED
-    text = f"The generator's event loop was {milliseconds(lag_ms)} late at p99, {percent(share)} of the response p99."
+    text = f"The generator's event loop was {milliseconds(lag_ms)} late at p99, {percent(share)} of the {what} p99."
     return finding(LOOP_LAG, verdict, text, MORE_POWER, lag_p99_ms=lag_ms, share=share)
 
 

@@ -53,9 +53,19 @@ def trial_split(good: RowColumns, said: ServerMeans | None, stream_ms: Mapping[s
         parts_ms = {name: part for name, part in parts_ms.items() if name == "queue"}
         prefill_ms = stream_ms["first_token"] - sum(parts_ms.values())
         parts_ms |= {"prefill": prefill_ms, "decode": stream_ms["decode"]}
-    rest_ms = mean_ms - send_ms - (client_ms or 0.0) - sum(parts_ms.values())
+    read_ms = None if stream_ms else _read_ms(good, mean_ms - send_ms - (client_ms or 0.0) - sum(parts_ms.values()))
+    rest_ms = mean_ms - send_ms - (client_ms or 0.0) - sum(parts_ms.values()) - (read_ms or 0.0)
     named = {f"{name}_ms": part for name, part in parts_ms.items()}
-    return TimeSplit(send_ms=send_ms, client_ms=client_ms, rest_ms=rest_ms, source=source, **named)
+    return TimeSplit(send_ms=send_ms, client_ms=client_ms, read_ms=read_ms, rest_ms=rest_ms, source=source, **named)
+
+
+def _read_ms(good: RowColumns, room_ms: float) -> float | None:
+    """How long responses lay in the kernel until the load process read them; None where no connection told.
+
+    Only some connections tell, so that by chance it may be longer than there is room for.
+    """
+    waited_ms = mean_ms_of(good["read_wait_ns"])
+    return None if waited_ms is None else min(waited_ms, max(room_ms, 0.0))
 
 
 def overlong_parts_ms(good: RowColumns) -> tuple[float, float] | None:

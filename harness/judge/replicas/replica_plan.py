@@ -219,7 +219,7 @@ def _fewest(keeps: Callable[[int], bool], least: int) -> int | None:
 def _nothing_usable(result: RunResult) -> str:
     invalid = sum(point.verdict is Verdict.INVALID for point in result.points)
     if invalid == len(result.points):
-        return f"Every point of the run is INVALID: {result.recommendation.sentence}"
+        return result.recommendation.sentence
     return (
         "The run has no setting whose points check each other: three numbers of users or three rates, one replica; "
         f"sweep for example --concurrency 1,8,32,128. {invalid} of {len(result.points)} points are INVALID."

@@ -47,7 +47,7 @@ class GrpcCall:
         self.half_closed = False  # the client has sent everything
         self.cancelled = False
         self.expires_call_ns: int | None = None  # the call's deadline
-        self.age_ticks = 0  # while the message arrives
+        self.age_ticks = 0  # since it began, or since a part of its response was sent
         self.granted_bytes = 0  # what the client allowed beyond its initial window, less what was sent
         self.unsent: memoryview | None = None  # of a response that waits for the client's windows
         self.trailers = b""

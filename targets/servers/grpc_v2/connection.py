@@ -9,38 +9,36 @@ from harness.wire.grpc.http2 import MAX_FRAME_BYTES, MAX_WINDOW, frame
 from targets.servers.grpc_v2 import frames, responses
 from targets.servers.grpc_v2.call import PREFIX_BYTES, GrpcCall
 from targets.servers.grpc_v2.call_heads import HeadReader
+from targets.servers.grpc_v2.frame_reader import FrameReader
 from targets.servers.grpc_v2.frames import ConnectionFaultError, Http2Code
 from targets.servers.grpc_v2.response_windows import ResponseWindows
 from targets.servers.protocols.errors import ProtocolError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from targets.servers.grpc_v2.call_heads import CallHead
     from targets.servers.grpc_v2.service import GrpcService
 
 MAX_CONNECTIONS = 10_000
-GREETING_LIMIT_TICKS = 30
-SLOW_CALL_LIMIT_TICKS = 30  # from the headers of a call to the end of its message
+GREETING_LIMIT_TICKS = 30  # until the client's settings, or the rest of a frame, have arrived
+SLOW_CALL_LIMIT_TICKS = 30  # from the headers of a call to the end of its message, and between parts of its response
 IDLE_LIMIT_TICKS = 900
 
 
 class CallConnection(asyncio.Protocol):
-    """Reads frames, and writes responses (as the `CallChannel` of its calls)."""
+    """Takes frames (as the `FrameSink` of its reader) and writes responses (as the `CallChannel` of its calls)."""
 
     def __init__(self, service: GrpcService) -> None:
         self.service = service
         self.calls: dict[int, GrpcCall] = {}  # without a complete response, by stream
+        self._reader = FrameReader(self)
         self._heads = HeadReader(service.resolve)
         self._windows = ResponseWindows()
         self._transport: asyncio.Transport | None = None
-        self._held = b""  # of an unfinished frame
-        self._preface = frames.PREFACE  # what of it has not arrived
-        self._settled = False  # the client's settings have arrived
-        self._block: bytearray | None = None  # of headers that go on in the next frame
-        self._block_of = (0, 0)  # its stream and flags
         self._last_stream = 0
         self._first = True  # no response has been written
         self._cancelled = 0  # calls that the client gave up but that the model still has
-        self._received_bytes = 0  # since the client's window was renewed
         self._arriving_bytes = 0  # of incomplete messages
         self._idle_ticks = 0
         self._closing = False
@@ -94,15 +92,23 @@ class CallConnection(asyncio.Protocol):
     def tick(self) -> None:
         """Close what has been idle or unfinished for too long. Called about once a second."""
         self._idle_ticks += 1
-        idle_limit = IDLE_LIMIT_TICKS if self._settled and not self._held else GREETING_LIMIT_TICKS
+        reader = self._reader
+        idle_limit = IDLE_LIMIT_TICKS if reader.settled and not reader.in_frame else GREETING_LIMIT_TICKS
         if self._closing and self._transport is not None and self._idle_ticks > GREETING_LIMIT_TICKS:
             self._transport.abort()  # the client does not read the last bytes
         elif self._idle_ticks > idle_limit and not self.calls:
             self.close()
         for call in list(self.calls.values()):
             call.age_ticks += 1
-            if not call.half_closed and call.age_ticks > SLOW_CALL_LIMIT_TICKS:
-                call.refuse(ProtocolError(408, "the request took too long to arrive"))
+            if call.age_ticks > SLOW_CALL_LIMIT_TICKS:
+                self._end_slow(call)
+
+    def _end_slow(self, call: GrpcCall) -> None:
+        """End a call whose message does not arrive, or whose response the client does not take."""
+        if not call.half_closed:
+            call.refuse(ProtocolError(408, "the request took too long to arrive"))
+        elif call.unsent is not None:
+            self._give_up(call, Http2Code.CANCEL)
 
     def _write(self, data: bytes) -> None:
         # uvloop sends what was written in one turn of the loop together.
@@ -116,76 +122,21 @@ class CallConnection(asyncio.Protocol):
         if self._closing:
             return
         self._idle_ticks = 0
+        reader = self._reader
         try:
-            if self._preface:
-                data = self._after_preface(data)
-            self._read(self._held + data if self._held else data)
+            reader.feed(data)
         except ConnectionFaultError as fault:
-            self._held = b""
             self.close(fault.code, str(fault))
+        if reader.data_bytes >= frames.RENEW_WINDOW_BYTES:
+            self._write(frames.window_update(reader.data_bytes))
+            reader.data_bytes = 0
 
-    def _after_preface(self, data: bytes) -> bytes:
-        size = min(len(self._preface), len(data))
-        if data[:size] != self._preface[:size]:
-            raise ConnectionFaultError(Http2Code.PROTOCOL_ERROR, "this port speaks gRPC over HTTP/2 only")
-        self._preface = self._preface[size:]
-        return data[size:]
-
-    def _read(self, data: bytes) -> None:
-        at, size = 0, len(data)
-        while size - at >= 9:
-            high, low, kind, flags, stream = frames.FRAME_HEAD.unpack_from(data, at)
-            length = high << 8 | low
-            if length > MAX_FRAME_BYTES:
-                raise ConnectionFaultError(Http2Code.FRAME_SIZE_ERROR, "a frame is too large")
-            start = at + 9
-            at = start + length
-            if at > size:
-                at = start - 9
-                break
-            stream &= MAX_WINDOW
-            payload = data[start:at]
-            if self._block is not None and (kind != frames.CONTINUATION or stream != self._block_of[0]):
-                raise ConnectionFaultError(Http2Code.PROTOCOL_ERROR, "another frame among the headers of a call")
-            if kind == frames.DATA:
-                self._on_data(flags, stream, payload)
-            elif kind == frames.HEADERS:
-                self._on_headers(flags, stream, payload)
-            else:
-                handle = _HANDLERS.get(kind)
-                if handle is not None:
-                    handle(self, flags, stream, payload)
-            if self._closing:
-                return
-        self._held = data[at:]
-
-    def _on_headers(self, flags: int, stream: int, payload: bytes) -> None:
-        if not stream & 1 or not self._settled:
-            raise ConnectionFaultError(
-                Http2Code.PROTOCOL_ERROR, "a call with the number of no call, or before the settings"
-            )
-        if flags & (frames.PADDED | frames.HAS_PRIORITY):
-            payload = frames.block_part(flags, payload)
-        if flags & frames.END_HEADERS:
-            self._begin(stream, flags, payload)
-        else:
-            self._block, self._block_of = bytearray(payload), (stream, flags)
-
-    def _on_continuation(self, flags: int, stream: int, payload: bytes) -> None:
-        if self._block is None:
-            raise ConnectionFaultError(Http2Code.PROTOCOL_ERROR, "headers go on that have not begun")
-        self._block += payload
-        if len(self._block) > frames.MAX_HEADER_BYTES:
-            raise ConnectionFaultError(Http2Code.ENHANCE_YOUR_CALM, "the headers are too long")
-        if flags & frames.END_HEADERS:
-            block, self._block = bytes(self._block), None
-            self._begin(stream, self._block_of[1], block)
-
-    def _begin(self, stream: int, flags: int, block: bytes) -> None:
+    def on_headers(self, stream: int, block: bytes, *, ends: bool) -> None:
+        """Begin a call, or end one with trailers."""
         head = self._heads.read(block)  # also of a call that is refused: blocks change the header table
-        ends = flags & frames.END_STREAM
         if stream <= self._last_stream:
-            self._on_trailers(stream, ends=bool(ends))
+            if (call := self.calls.get(stream)) is not None:
+                self._on_trailers(call, ends=ends)
             return
         self._last_stream = stream
         if head.malformed:
@@ -193,7 +144,7 @@ class CallConnection(asyncio.Protocol):
         elif len(self.calls) + self._cancelled >= frames.MAX_STREAMS:
             self._write(frames.reset(stream, Http2Code.REFUSED_STREAM))
         else:
-            self._open(stream, head, ends=bool(ends))
+            self._open(stream, head, ends=ends)
 
     def _open(self, stream: int, head: CallHead, *, ends: bool) -> None:
         call = self.calls[stream] = GrpcCall(self, stream, head)
@@ -207,47 +158,37 @@ class CallConnection(asyncio.Protocol):
             if ends:
                 self._complete(call)
 
-    def _on_trailers(self, stream: int, *, ends: bool) -> None:
-        call = self.calls.get(stream)
-        if call is None:
-            return  # of a call that was refused before its end
+    def _on_trailers(self, call: GrpcCall, *, ends: bool) -> None:
         if call.half_closed or not ends:
             self._give_up(call, Http2Code.PROTOCOL_ERROR)
         else:
             self._complete(call)
 
-    def _on_data(self, flags: int, stream: int, payload: bytes) -> None:
-        self._received_bytes += len(payload)
-        if self._received_bytes >= frames.RENEW_WINDOW_BYTES:
-            self._write(frames.window_update(self._received_bytes))
-            self._received_bytes = 0
+    def on_data(self, stream: int, data: bytes, *, ends: bool) -> None:
+        """Add to the message of a call; with its end, answer it."""
         call = self.calls.get(stream)
         if call is None:
             if stream > self._last_stream or not stream & 1:
                 raise ConnectionFaultError(Http2Code.PROTOCOL_ERROR, "data of a call that has not begun")
-            return
-        if flags & frames.PADDED:
-            payload = frames.unpadded(flags, payload)
-        if call.half_closed:
+        elif call.half_closed:
             self._give_up(call, Http2Code.STREAM_CLOSED)
-            return
-        if flags & frames.END_STREAM and call.body is None:
-            self._complete(call, payload)
-            return
+        elif ends and call.body is None:
+            self._complete(call, data)
+        elif self._receive(call, data) and ends:
+            self._complete(call)
+
+    def _receive(self, call: GrpcCall, data: bytes) -> bool:
+        max_bytes = self.service.max_bytes
+        if self._arriving_bytes + len(data) > 2 * max_bytes:
+            call.refuse(ProtocolError(413, "the unfinished messages of the connection are too large together"))
+            return False
+        self._arriving_bytes += len(data)
         try:
-            self._receive(call, payload)
+            call.receive(data, max_bytes)
         except ProtocolError as error:
             call.refuse(error)
-        else:
-            if flags & frames.END_STREAM:
-                self._complete(call)
-
-    def _receive(self, call: GrpcCall, data: bytes) -> None:
-        max_bytes = self.service.max_bytes
-        self._arriving_bytes += len(data)
-        call.receive(data, max_bytes)
-        if self._arriving_bytes > 2 * max_bytes:
-            raise ProtocolError(413, "the unfinished messages of the connection are too large together")
+            return False
+        return True
 
     def _complete(self, call: GrpcCall, body: bytes | bytearray = b"") -> None:
         call.half_closed = True
@@ -256,10 +197,8 @@ class CallConnection(asyncio.Protocol):
             self._arriving_bytes -= len(body)
         self.service.answer(call, body)
 
-    def _on_reset(self, flags: int, stream: int, payload: bytes) -> None:
-        del flags
-        if len(payload) != 4:
-            raise ConnectionFaultError(Http2Code.FRAME_SIZE_ERROR, "RST_STREAM has 4 bytes")
+    def on_reset(self, stream: int) -> None:
+        """Forget a call that the client gives up."""
         if stream == 0 or stream > self._last_stream:
             raise ConnectionFaultError(Http2Code.PROTOCOL_ERROR, "the end of a call that has not begun")
         call = self.calls.get(stream)
@@ -284,40 +223,27 @@ class CallConnection(asyncio.Protocol):
             self._arriving_bytes -= len(call.body)
             call.body = None
 
-    def _on_settings(self, flags: int, stream: int, payload: bytes) -> None:
-        if stream or len(payload) % frames.SETTING.size or (flags & frames.ACK and payload):
-            raise ConnectionFaultError(Http2Code.FRAME_SIZE_ERROR, "malformed settings")
-        if flags & frames.ACK:
-            return
-        self._settled = True
-        for name, value in frames.SETTING.iter_unpack(payload):
+    def on_settings(self, settings: Iterable[tuple[int, int]]) -> None:
+        """Apply the client's settings."""
+        for name, value in settings:
             self._windows.set(name, value)
         self._write(frames.SETTINGS_ACK)
         self._resume()
 
-    def _on_ping(self, flags: int, stream: int, payload: bytes) -> None:
-        if stream or len(payload) != 8:
-            raise ConnectionFaultError(Http2Code.FRAME_SIZE_ERROR, "PING has 8 bytes")
-        if not flags & frames.ACK:
-            self._write(frame(frames.PING, frames.ACK, 0, payload))
+    def on_ping(self, payload: bytes) -> None:
+        """Answer a ping."""
+        self._write(frame(frames.PING, frames.ACK, 0, payload))
 
-    def _on_window_update(self, flags: int, stream: int, payload: bytes) -> None:
-        del flags
-        if stream > self._last_stream or len(payload) != 4:
-            raise ConnectionFaultError(
-                Http2Code.PROTOCOL_ERROR, "a malformed window, or one of a call that has not begun"
-            )
-        more_bytes = int.from_bytes(payload, "big") & MAX_WINDOW
+    def on_window(self, stream: int, more_bytes: int) -> None:
+        """Write what waited for the window."""
+        if stream > self._last_stream:
+            raise ConnectionFaultError(Http2Code.PROTOCOL_ERROR, "the window of a call that has not begun")
         if stream == 0:
             self._windows.grant(more_bytes)
         elif (call := self.calls.get(stream)) is not None and not self._windows.grant_call(call, more_bytes):
             self._give_up(call, Http2Code.FLOW_CONTROL_ERROR)
             return
         self._resume()
-
-    def _on_push(self, flags: int, stream: int, payload: bytes) -> None:
-        del flags, stream, payload
-        raise ConnectionFaultError(Http2Code.PROTOCOL_ERROR, "a client cannot push")
 
     # Responses.
 
@@ -334,6 +260,7 @@ class CallConnection(asyncio.Protocol):
         self._write(responses.head(stream, first=self._first))
         self._first = False
         call.unsent, call.trailers = memoryview(responses.prefixed(message)), responses.trailers(stream, timing)
+        call.age_ticks = 0
         self._windows.waiting[call.stream] = call
         self._resume()
 
@@ -358,19 +285,10 @@ class CallConnection(asyncio.Protocol):
     def _resume(self) -> None:
         """Write what the windows allow of the responses that wait."""
         for call, part in self._windows.parts():
+            call.age_ticks = 0
             data = frames.data_frames(call.stream, part)
             if call.unsent:
                 self._write(data)
             else:
                 self._write(data + call.trailers)
                 self._drop(call)
-
-
-_HANDLERS = {
-    frames.RST_STREAM: CallConnection._on_reset,  # noqa: SLF001  (its own methods, by the type of the frame)
-    frames.SETTINGS: CallConnection._on_settings,  # noqa: SLF001
-    frames.PUSH_PROMISE: CallConnection._on_push,  # noqa: SLF001
-    frames.PING: CallConnection._on_ping,  # noqa: SLF001
-    frames.WINDOW_UPDATE: CallConnection._on_window_update,  # noqa: SLF001
-    frames.CONTINUATION: CallConnection._on_continuation,  # noqa: SLF001
-}

@@ -70,6 +70,8 @@ class StreamConnection(Connection):
         return more
 
     def _finish(self, response: HttpResponse, now_ns: int) -> None:
+        if self.stream.instants_ns:  # the parser looks at the clock later than `receive`
+            now_ns = max(now_ns, self.stream.instants_ns[-1])
         super()._finish(response if self._is_reusable else response._replace(keep_alive=False), now_ns)
 
     def _lost(self, text: str) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from harness.measure.load.chat.texts import TextMaker
     from harness.plan.chat_shape import ChatShape
+    from harness.plan.request_lengths import RequestLengths
     from harness.wire.language.output_stream import OutputStream
     from harness.wire.language.text_codec import Message
 
@@ -40,11 +41,19 @@ class ConversationSource:
     """
 
     def __init__(  # noqa: PLR0917  (what the sequence depends on)
-        self, texts: TextMaker, prompts: int, shape: ChatShape, pairs: list[tuple[int, int]], seed: int, worker: int = 0
+        self,
+        texts: TextMaker,
+        prompts: int,
+        shape: ChatShape,
+        lengths: list[RequestLengths],
+        seed: int,
+        worker: int = 0,
     ) -> None:
         self.texts = texts
+        if any(each.blocks for each in lengths):  # each request of such a trace holds its whole prompt
+            shape = msgspec.structs.replace(shape, turns=Length(low=1, high=1))
         self._shape = shape
-        self._pairs = pairs
+        self._lengths = lengths
         self._seed = f"{seed}/{worker}"
         self._message_count: Callable[[Random], int] = lambda _rng: 1
         self._order = payload_order(prompts, seed, worker)
@@ -58,12 +67,12 @@ class ConversationSource:
         words = Random(f"{self._shape.salt}/{self._seed}/{number}")  # noqa: S311
         return Conversation(self, self._shape.turns.draw(rng), next(self._order), (rng, words))
 
-    def sizes(self, rng: Random) -> tuple[int | None, int]:
-        """The size of the next message (None: a prompt as it is), and the tokens that its response may have."""
-        if self._pairs:
-            return self._pairs[next(self._requests) % len(self._pairs)]
+    def sizes(self, rng: Random) -> tuple[int | None, int, tuple[int, ...]]:
+        """The size of the next message (None: a prompt as it is), the tokens that its response may have, its blocks."""
+        if self._lengths:
+            return self._lengths[next(self._requests) % len(self._lengths)]
         size = self._shape.prompt_tokens or self._shape.prompt_words
-        return None if size is None else size.draw(rng), self._shape.output_tokens.draw(rng)
+        return None if size is None else size.draw(rng), self._shape.output_tokens.draw(rng), ()
 
     def send_texts(self, count: Callable[[Random], int]) -> None:
         """Let each request hold `count(rng)` texts of a user, and none of the turns before it."""
@@ -101,12 +110,14 @@ class Conversation:
 
     def next_turn(self) -> Turn:
         """The user's next message, after all messages before it."""
-        size, max_tokens = self._source.sizes(self._rng)
+        size, max_tokens, blocks = self._source.sizes(self._rng)
         opens = not self._messages
         asked, shared = ABSENT, self._context_tokens
         wanted = self._source.message_count(self._rng)
         if opens:
-            messages, asked, shared = self._source.texts.opening(self._payload, size, self._words)
+            texts = self._source.texts
+            made = texts.of_blocks(blocks, size) if blocks and size else texts.opening(self._payload, size, self._words)
+            messages, asked, shared = made
             self._messages += messages
             asked = asked if wanted == 1 else ABSENT
         for _ in range(wanted - opens):

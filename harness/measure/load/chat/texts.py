@@ -6,6 +6,7 @@ from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
+from harness.plan.request_lengths import BLOCK_TOKENS
 from harness.record.rows import ABSENT
 from harness.wire.language.prompt_vocabulary import prompt_messages
 from harness.wire.language.vocabulary import COMMON_WORDS
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from harness.wire.language.text_codec import Message
     from harness.wire.prompt_bank import PromptBank
 
+MOST_BLOCKS = 4096  # that are kept
 LEAD_WORDS = 4  # before a line of ours, so that no two prompts begin alike
 AFTER_TEXTS = 5  # tokens of a template that usually come after the last text; they are never shared
 
@@ -43,6 +45,7 @@ class TextMaker:
         self._vocabulary = shape.vocabulary
         self._words = shape.vocabulary.words if shape.vocabulary else COMMON_WORDS
         self._shared: list[str] = []
+        self._blocks: dict[str, list[str]] = {}
         self._shared_rng = Random(f"{shape.salt}/shared")  # noqa: S311  (prompts are no secret)
 
     @property
@@ -65,6 +68,28 @@ class TextMaker:
         words = [*self._shared_words(shared), *self._drawn(rng, count - shared)]
         asked = template + count
         return MadeText(prompt_messages(words, system=self._vocabulary.system and count > 1), asked, template + shared)
+
+    def of_blocks(self, blocks: tuple[int, ...], size: int) -> MadeText:
+        """A prompt of a size that consists of blocks; each id stands for the same words in all prompts.
+
+        What it shares with earlier prompts is not counted here: the server's own count of cached tokens says it.
+        """
+        template = self._vocabulary.template_tokens if self._vocabulary else 0
+        count = max(1, size - template)
+        wanted = -(-count // BLOCK_TOKENS)
+        ids = [*map(str, blocks[:wanted]), *(f"{blocks}/{number}" for number in range(len(blocks), wanted))]
+        words = [word for each in ids for word in self._block(each)][:count]
+        system = self._vocabulary is not None and self._vocabulary.system and count > 1
+        asked = template + count if self._vocabulary else ABSENT
+        return MadeText(prompt_messages(words, system=system), asked, asked)
+
+    def _block(self, each: str) -> list[str]:
+        if each not in self._blocks:
+            if len(self._blocks) >= MOST_BLOCKS:
+                self._blocks.clear()
+            rng = Random(f"{self._shape.salt}/block/{each}")  # noqa: S311  (prompts are no secret)
+            self._blocks[each] = rng.choices(self._words, k=BLOCK_TOKENS)
+        return self._blocks[each]
 
     def following(self, line: int, size: int | None, rng: Random) -> str:
         """A message of a later turn, or a further text of a request."""

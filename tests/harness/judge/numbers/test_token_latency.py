@@ -5,10 +5,11 @@ from array import array
 import numpy as np
 import pyarrow as pa
 import pytest
-from evidence_of import MS, START, S, evidence_of, rows_of, summarise_point, summarise_trial
+from evidence_of import MS, START, S, evidence_of, report_of, rows_of, summarise_point, summarise_trial
 
 from harness.errors import UserError
 from harness.plan.slo import parse_slo
+from harness.record.load_report import LoopHealth
 from harness.record.rows import Outcome
 from harness.record.token_times import TokenTimes, to_batch
 
@@ -218,6 +219,16 @@ def test_a_language_model_is_ranked_by_its_tokens():
     assert (metrics.rate.value, metrics.rate_unit) == (pytest.approx(6.0), "tokens/s")
     assert metrics.stream.tokens_per_s_of_stream == pytest.approx(6 / 0.081)
     assert summarise_trial(evidence_of(rows, seconds=1.0), None).rate_unit == "req/s"
+
+
+@pytest.mark.parametrize(("lag_ms", "verdict"), [(4, None), (6, "DEGRADED"), (30, "INVALID")])
+def test_a_loop_that_lags_by_a_part_of_the_gaps_is_found_though_responses_are_long(lag_ms, verdict):
+    # gaps of 5 ms in responses of 1 s: 30 ms are 3 % of a response, and six gaps
+    rows, tokens = steady(200, tokens=200)
+    health = LoopHealth(cpu_ns=1, wall_ns=10 * S, loop_lag_p99_ns=lag_ms * MS)
+    evidence = evidence_of(rows, tokens=tokens, reports=(report_of(rows, 10.0, health=health),))
+    verdicts = {found.kind: found.verdict for found in summarise_trial(evidence, None).findings}
+    assert verdicts.get("loop_lag") == verdict
 
 
 def test_other_loads_have_no_streams():

@@ -40,7 +40,7 @@ from in_process_grpc import (
 from targets.servers.grpc_v2.connection import SLOW_CALL_LIMIT_TICKS
 from targets.servers.grpc_v2.frames import MAX_STREAMS
 
-PROTOCOL_ERROR, FLOW_CONTROL, STREAM_CLOSED, FRAME_SIZE, REFUSED, COMPRESSION, CALM = 1, 3, 5, 6, 7, 9, 11
+PROTOCOL_ERROR, FLOW_CONTROL, STREAM_CLOSED, FRAME_SIZE, REFUSED, CANCEL, COMPRESSION, CALM = 1, 3, 5, 6, 7, 8, 9, 11
 
 
 @pytest.fixture
@@ -372,6 +372,25 @@ def test_a_call_that_does_not_end_is_given_up(client: Client) -> None:
     client.connection.tick()
     client.read()
     assert client.responses[stream].status == 4
+
+
+def test_a_response_that_the_client_does_not_take_is_given_up(backend: FirstTwo) -> None:
+    client = Client(service_of(backend), struct.pack(">HI", 4, 0))
+    stream = client.call(infer_message((1, 2, 3)))
+    for _ in range(SLOW_CALL_LIMIT_TICKS + 5):
+        client.connection.tick()  # the model takes its time
+    backend.compute_all()
+    for more in (True, False):
+        for _ in range(SLOW_CALL_LIMIT_TICKS):
+            client.connection.tick()
+        client.read()
+        assert client.responses[stream].reset is None
+        if more:
+            client.send(frame(WINDOW_UPDATE, 0, stream, (1).to_bytes(4, "big")))
+    client.connection.tick()
+    client.read()
+    assert (client.responses[stream].data, client.responses[stream].reset) == (b"\0", CANCEL)
+    assert not client.connection.calls
 
 
 def test_a_drain_lets_calls_in_transit_through(client: Client, backend: FirstTwo) -> None:

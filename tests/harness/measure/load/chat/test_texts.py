@@ -71,3 +71,22 @@ def test_without_a_vocabulary_sizes_are_words_of_the_bank():
     made = maker({}, vocabulary=None, unique=False).opening(0, 7, Random(1))
     assert made.messages[0]["content"] == "Why is the sky blue? How do"
     assert made.prompt_tokens == ABSENT
+
+
+def test_prompts_of_a_trace_share_what_their_blocks_share():
+    rng = Random(3)
+    trace = []  # a trie of documents: every request follows some path, and ends in blocks of its own
+    for number in range(60):
+        depth = rng.randrange(1, 6)
+        shared = [rng.randrange(2) + 2 * level for level in range(depth)]
+        trace.append(((*shared, 1000 + number), 512 * depth + rng.randrange(100, 512)))
+    texts = maker({})
+    made = [texts.of_blocks(blocks, size) for blocks, size in trace]
+    assert [len(words_of(each)) + TEMPLATE for each in made] == [size for _, size in trace]
+    seen, own, ours = [], 0, 0
+    for (blocks, size), prompt in zip(trace, made, strict=True):
+        words = words_of(prompt)
+        own += max((min(512 * common_prefix(blocks, other), size) for other, _ in seen), default=0)
+        ours += max((common_prefix(words, other) for _, other in seen), default=0)
+        seen.append((blocks, words))
+    assert ours / own == pytest.approx(1, abs=0.01)

@@ -1,0 +1,124 @@
+"""The recommendation of a capacity run: the setting that sustains most within the limit, as an interval."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from harness.judge.answers.caveats import caveats
+from harness.judge.answers.recommendation import capital, range_text, why_all_invalid, why_none_meets
+from harness.judge.capacity.capacities import capacity_of
+from harness.judge.metrics import Recommendation
+from harness.judge.number_text import figure, rounded_duration
+from harness.judge.slo_check import trusted
+from harness.judge.stats.ratio_intervals import ratio_within
+from harness.plan.knobs import setting_text
+from harness.plan.plan import trial_overhead_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from harness.judge.interval import Interval
+    from harness.judge.metrics import Capacity, PointMetrics
+    from harness.plan.plan import Plan
+
+TIMES = "\u00d7"
+
+
+def capacities(plan: Plan, points: Sequence[PointMetrics], *, harmed: bool = False) -> tuple[Capacity, ...]:
+    """The capacity of every setting whose rates were tried, in the order of the plan (`harmed` as in `capacity_of`)."""
+    trial_s = plan.seconds + trial_overhead_seconds(plan)
+    settings = {tuple(point.setting.items()): None for point in points}
+    groups = [[point for point in points if tuple(point.setting.items()) == setting] for setting in settings]
+    return tuple(capacity_of(group, plan.slo, trial_s, harmed=harmed) for group in groups)
+
+
+def recommend_capacity(plan: Plan, points: Sequence[PointMetrics]) -> Recommendation:
+    """The recommendation by the points of an open loop, of which there is at least one."""
+    found = capacities(plan, points)
+    known = [each for each in found if _level(each) > 0.0]
+    if not known:
+        standing = [point for point in points if trusted(point)]
+        if standing:
+            return Recommendation(sentence=why_none_meets(standing, plan.slo))
+        why = why_all_invalid(points) or "No recommendation: no point got a good response."
+        return Recommendation(sentence=" ".join([why, *_all_the_same(plan, points)]))
+    best, first = max(known, key=_level), found[0]
+    against = _ratio(best, first) if best is not first else None
+    point = _nearest(best, points)
+    return Recommendation(
+        sentence=" ".join(_sentences(plan, best, first, against, point)),
+        best_point=point.point,
+        baseline_point=_nearest(first, points).point if against else None,
+        speedup=against,
+        more_seconds=best.more_seconds,
+    )
+
+
+def _all_the_same(plan: Plan, points: Sequence[PointMetrics]) -> Iterator[str]:
+    """What the machine as it was sustained, where noise spoiled every trial."""
+    known = [each for each in capacities(plan, points, harmed=True) if _level(each) > 0.0]
+    if known:
+        best = max(known, key=_level)
+        name = setting_text(best.setting) or "the target"
+        yield f"On the machine as it is, {name} sustains about {figure(_level(best), 2)} req/s at {plan.slo}."
+
+
+def _level(each: Capacity) -> float:
+    return each.rate_rps.value if each.rate_rps else each.kept_rps or 0.0
+
+
+def _nearest(each: Capacity, points: Sequence[PointMetrics]) -> PointMetrics:
+    """The point whose figures show the setting at its capacity: the highest rate that is known to be kept, if any."""
+    own = [point for point in points if point.setting == each.setting and point.rate_target_rps is not None]
+    wanted = each.kept_rps or _level(each)
+    return min(own, key=lambda point: abs((point.rate_target_rps or 0.0) - wanted))
+
+
+def _ratio(best: Capacity, first: Capacity) -> Interval | None:
+    """Capacity of the best over that of the first setting; None where one of both has an open end."""
+    rates = (first.rate_rps, best.rate_rps)
+    if rates[0] is None or rates[1] is None or not all(math.isfinite(rate.width) for rate in rates if rate):
+        return None
+    reach = math.hypot(*(math.log1p(rate.half_width) for rate in rates if rate))
+    return ratio_within(rates[1].value / rates[0].value, reach)
+
+
+def _sentences(
+    plan: Plan, best: Capacity, first: Capacity, against: Interval | None, point: PointMetrics
+) -> Iterator[str]:
+    name = setting_text(best.setting) or "the target"
+    other = setting_text(first.setting)
+    ratio = f", {figure(against.value)}{TIMES}{range_text(against, 2)} {other}" if against else ""
+    if best.rate_rps is None:
+        least = f"at least {figure(_level(best), 3)} req/s"
+        yield f"At {plan.slo} {name} sustains {least}{ratio}: no rate that was tried misses it."
+        return
+    yield f"At {plan.slo} {name} sustains {figure(best.rate_rps.value, 3)} req/s{_range(best.rate_rps)}{ratio}."
+    yield from _bracket(best)
+    yield from caveats(point)
+    if best.more_seconds is not None:
+        yield f"About {rounded_duration(best.more_seconds)} more would tell it to 5\u202f%."
+    if best.holds_from_rps is not None:
+        yield f"Rates below {figure(best.holds_from_rps, 3)} req/s miss the limit: there batches may wait to fill."
+
+
+def _range(rate: Interval) -> str:
+    low, high = rate.ends
+    if math.isfinite(rate.width):
+        return range_text(rate, 3)
+    known = f"at least {figure(low, 3)}" if math.isfinite(low) else f"at most {figure(high, 3)}"
+    return f" ({known})" if math.isfinite(low) or math.isfinite(high) else " (by how much that is off is not known)"
+
+
+def _bracket(best: Capacity) -> Iterator[str]:
+    """Which rates are known by themselves to keep the limit, and to miss it."""
+    kept = f"it surely holds at {figure(best.kept_rps, 3)} req/s" if best.kept_rps else ""
+    missed = f"it surely does not at {figure(best.missed_rps, 3)} req/s" if best.missed_rps else ""
+    if kept or missed:
+        yield capital_first(", and ".join(filter(None, (kept, missed)))) + "."
+
+
+def capital_first(text: str) -> str:
+    """The text with a capital at its beginning."""
+    return capital(text) if text.startswith("the ") else text[0].upper() + text[1:]

@@ -1,0 +1,1 @@
+"""The capacity of a setting: the highest rate at which it keeps its limits."""

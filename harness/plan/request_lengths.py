@@ -1,0 +1,114 @@
+"""Reads the lengths of requests from a file: prompt and response of each, as a trace of a server has them.
+
+CSV: the columns are found by their heading (Azure's ContextTokens and GeneratedTokens, BurstGPT's Request tokens and
+Response tokens, ...); without such a heading the last two columns are taken. JSON Lines: Mooncake's `input_length`,
+`output_length` and `hash_ids`, of which each stands for a block of tokens that prompts with the same id have in common.
+"""
+
+from __future__ import annotations
+
+import csv
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from harness.errors import UserError
+from harness.text_file import open_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import TextIO
+
+MOST = 1_000_000
+BLOCK_TOKENS = 512  # of one of Mooncake's ids
+_PROMPT = ("contexttokens", "request tokens", "input_length", "input_tokens", "prompt_tokens", "num_prefill_tokens")
+_OUTPUT = ("generatedtokens", "response tokens", "output_length", "output_tokens", "num_decode_tokens")
+
+
+class RequestLengths(NamedTuple):
+    """The lengths of one request; `blocks` are the ids of what its prompt consists of, where that is known."""
+
+    prompt: int
+    output: int
+    blocks: tuple[int, ...] = ()
+
+
+class LengthFile(NamedTuple):
+    """The content of a file, in its order. in_tokens: prompts are counted in tokens, and not in words."""
+
+    requests: list[RequestLengths]
+    in_tokens: bool
+
+
+def read_lengths(path: Path, flag: str) -> LengthFile:
+    """The lengths in a file. Raises UserError that names `flag`."""
+    try:
+        with open_table(path) as text:
+            is_json = path.suffix == ".jsonl"
+            requests, in_tokens = (_of_json if is_json else _of_table)(text, f"{flag} {path}")
+    except OSError as error:
+        raise UserError(f"{flag} {path}: cannot read it ({error.strerror})") from error
+    if not requests:
+        raise UserError(f"{flag} {path}: it holds no lengths; write a line `prompt,response` for each request")
+    return LengthFile(requests, in_tokens)
+
+
+def _of_json(text: TextIO, where: str) -> tuple[list[RequestLengths], bool]:
+    requests = []
+    for number, line in enumerate(text, 1):
+        if not line.strip():
+            continue
+        try:
+            document: Any = msgspec.json.decode(line)
+            named = {str(name).lower(): value for name, value in document.items()}
+            prompt, output = (next(named[name] for name in names if name in named) for names in (_PROMPT, _OUTPUT))
+            blocks = tuple(map(int, named.get("hash_ids") or ()))
+            requests.append(_checked(prompt, output, f"{where}: line {number}", blocks))
+        except (msgspec.DecodeError, AttributeError, StopIteration, RuntimeError, TypeError, ValueError) as error:
+            raise UserError(f"{where}: line {number} must be an object with input_length and output_length") from error
+    return requests, True
+
+
+def _of_table(text: TextIO, where: str) -> tuple[list[RequestLengths], bool]:
+    lines = (line for line in csv.reader(text) if line)
+    first = next(lines, None)
+    if first is None:
+        return [], False
+    heading = [word.strip().lower() for word in first]
+    columns = [next((heading.index(name) for name in names if name in heading), None) for names in (_PROMPT, _OUTPUT)]
+    named = None not in columns
+    at = (columns[0] or 0, columns[1] or 0) if named else (-2, -1)
+    is_heading = named or not _is_lengths(first)
+    return list(_rows(lines if is_heading else chain([first], lines), at, where, 2 if is_heading else 1)), named
+
+
+def _rows(lines: Iterator[list[str]], at: tuple[int, int], where: str, first: int) -> Iterator[RequestLengths]:
+    for number, line in enumerate(lines, first):
+        try:
+            prompt, output = (_whole(line[place]) for place in at)
+        except (ValueError, IndexError):
+            raise UserError(f"{where}: line {number} must end with two whole numbers: prompt, response") from None
+        yield _checked(prompt, output, f"{where}: line {number}")
+
+
+def _checked(prompt: int, output: int, where: str, blocks: tuple[int, ...] = ()) -> RequestLengths:
+    if not (1 <= prompt <= MOST and 1 <= output <= MOST):
+        raise UserError(f"{where}: lengths are from 1 to {MOST:,}")
+    return RequestLengths(prompt, output, blocks)
+
+
+def _is_lengths(line: list[str]) -> bool:
+    try:
+        return [_whole(word) for word in line[-2:]] != [] and len(line) > 1
+    except ValueError:
+        return False
+
+
+def _whole(word: str) -> int:
+    """A whole number, also one such as `10.0`. Raises ValueError."""
+    number = float(word)
+    if not number.is_integer():  # nor is an infinite number or NaN
+        raise ValueError(word)
+    return int(number)
