@@ -100,8 +100,15 @@ def test_a_target_that_never_answers():
 def test_a_burst_of_refusals():
     refused = [(at, at + 1, "refused") for at in range(2000, 2100)]
     outages, result = found(user(-500, 2000) + refused + user(2105, 10_500))
-    assert outages == [(OutageKind.REFUSING, 2001, 2100, 100)]
-    assert result.seconds(OutageKind.REFUSING) == pytest.approx(0.099)
+    assert outages == [(OutageKind.REFUSING, 2001, 2102, 100)]  # (2100 + 2105) / 2
+    assert result.seconds(OutageKind.REFUSING) == pytest.approx(0.1015)
+
+
+def test_users_who_wait_after_refusals_see_the_end_of_a_burst_only_later():
+    # Refused every 10 ms until 4400; the next request comes at 4600. It served again somewhere in between.
+    refused = [(at, at + 10, "refused") for at in range(4000, 4400, 10)]
+    outages, _ = found([*user(-500, 4000), *refused, *user(4600, 10_500)])
+    assert outages == [(OutageKind.REFUSING, 4010, 4500, 40)]  # (4400 + 4600) / 2
 
 
 def test_a_target_that_is_gone():
