@@ -96,6 +96,7 @@ COLUMNS = tuple(  # in this order in memory and on disk
         ("first_token_ns", "q", "int64", True, "when the first token of a streamed response came"),
         ("first_answer_ns", "q", "int64", True, "when its first token came that is no reasoning"),
         ("queue_ns", "q", "int64", True, "time in the server's queue, by its Server-Timing header"),
+        ("queued_at_ns", "q", "int64", True, "when the server queued it, on its machine's clock, likewise"),
         ("batch_wait_ns", "q", "int64", True, "time in the server while its batch filled, likewise"),
         ("preprocess_ns", "q", "int64", True, "the server's preprocessing, likewise"),
         ("compute_ns", "q", "int64", True, "the server's model call, likewise"),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PARTS = (
     *("send", "queue", "batch_wait", "preprocess", "compute", "serialise", "rest", "client", "prefill", "decode"),
-    "read",
+    *("read", "reach"),
 )
 PART_MEANING = {
     "send": "due until sent",
@@ -26,8 +26,9 @@ PART_MEANING = {
     "serialise": "encoding the response",
     "prefill": "from sent to the first token, without waiting",
     "decode": "from the first token to the last",
-    "rest": "unknown: the way there and back, and what the server does not report (its kernel, parsing, writing)",
+    "rest": "unknown: writing and the way back; without reach also the way there, the server\u2019s kernel and parsing",
     "client": "preparing in the load process",
+    "reach": "from sent until the server had read and parsed it",
     "read": "in the kernel until the load process read it",
 }
 _SHOWN_CORES = 64

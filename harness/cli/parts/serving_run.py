@@ -31,6 +31,7 @@ from harness.record.run_dir import RunDir
 from harness.run.capacity import run_capacity
 from harness.run.events import Note, progress_events
 from harness.run.paired_run import run_paired
+from harness.run.pinning import too_few_cores
 from harness.run.race_run import run_race
 from harness.run.sweep import SweepJob, run_sweep
 from harness.run.tune_plan import make_tune_plan
@@ -114,7 +115,11 @@ class ServingRun(RunFrame[RunDir]):
         isolation = plan_isolation(isolate=plan.isolate and not plan.in_process, load_processes=plan.load_processes)
         session = open_session(plan, isolation, progress_events(listener))
         try:
-            self._keep(isolation=isolation.text, isolated=isolation.isolated, target_cores=len(isolation.target_cores))
+            few = too_few_cores(plan, isolation)
+            text = f"{isolation.text} {few}".strip()
+            self._keep(isolation=text, isolated=isolation.isolated, target_cores=len(isolation.target_cores))
+            if few:
+                listener(Note(few))
             if plan.remote_workers:
                 several = "s" if plan.remote_workers > 1 else ""
                 start = f"on the machine of each: {worker_command(plan)}"
