@@ -62,6 +62,15 @@ class ManualClock:
         self._now_ns += delta_ns
 
 
+def age_ns(stamp_ns: int) -> int:
+    """How long ago the kernel stamped a packet.
+
+    It stamps with the wall clock only. No more than the moment between the stamp and this call is subtracted; a clock
+    that is set meanwhile gives a figure that the caller has to refuse.
+    """
+    return time.time_ns() - stamp_ns
+
+
 def wall_time() -> datetime:
     """The date and time in UTC, for labels only."""
     return datetime.now(UTC)

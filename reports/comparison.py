@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.judge.answers.paired_sentences import level_text
+from harness.judge.answers.run_comparison import STREAM_FIGURES
 from harness.judge.paired_result import FAILED
 from harness.judge.significance import Change
 from reports import units
@@ -75,6 +76,7 @@ def comparison_json(comparison: RunComparison) -> dict[str, Any]:
             "change": point.change,
             "throughput_rps": _ratio_json(point.throughput_rps),
             "p99_ms": _ratio_json(point.p99_ms),
+            **{name: _ratio_json(each) for name, each in point.streams.items()},
         }
         for point in comparison.points
     ]
@@ -92,12 +94,13 @@ def _table(comparison: RunComparison) -> str:
     points = comparison.points
     columns: dict[str, Callable[[PointComparison], str]] = {
         "point": lambda point: point_label(point.after),
-        "req/s": lambda point: units.number(point.before.throughput_rps.value),
-        "now": lambda point: units.number(point.after.throughput_rps.value),
+        points[0].after.rate_unit if points else "req/s": lambda point: units.number(point.before.rate.value),
+        "now": lambda point: units.number(point.after.rate.value),
         "throughput": lambda point: _ratio(point.throughput_rps),
         "p99 ms": lambda point: units.milliseconds(point.before.response.at(0.99))[0],
         "now ms": lambda point: units.milliseconds(point.after.response.at(0.99))[0],
         "p99": lambda point: _ratio(point.p99_ms),
+        **{name: _of_streams(name) for name in STREAM_FIGURES if any(name in point.streams for point in points)},
         "change": lambda point: _WORDS[point.change],
     }
     return Terminal(None).table(
@@ -106,6 +109,10 @@ def _table(comparison: RunComparison) -> str:
         text={"point"},
         best=None,
     )
+
+
+def _of_streams(name: str) -> Callable[[PointComparison], str]:
+    return lambda point: _ratio(point.streams.get(name))
 
 
 def _ratio(comparison: Comparison | None) -> str:

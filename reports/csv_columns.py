@@ -109,6 +109,7 @@ COLUMNS: dict[str, Cell[PointMetrics]] = {  # those behind the knobs, in their o
     "client_ms": lambda point: machine_number(point.split.client_ms),
     "preprocess_ms": lambda point: machine_number(point.split.preprocess_ms),
     **{f"{name}_ms": _step(name) for name in ("clean", "transform", "normalise", "augment")},
+    "read_ms": lambda point: machine_number(point.split.read_ms),
     **_STREAMED,
 }
 

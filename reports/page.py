@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reports.charts.distribution import distributions
 from reports.charts.gallery import MARKS, colours, gallery
 from reports.charts.simulated import draw_simulated
 from reports.charts.trade import trade_charts
@@ -12,6 +13,7 @@ from reports.labels import point_label
 from reports.rendering import render
 from reports.views.classes import classes_table, isolation_sentences
 from reports.views.findings import finding_groups
+from reports.views.heat_map import heat_map
 from reports.views.layouts import scaling_table
 from reports.views.page_view import page
 from reports.views.simulation import simulation_table
@@ -41,6 +43,8 @@ def page_html(report: ReportInput) -> str:
         colours=colours(lines),
         marks=MARKS,
         drawings=drawings,
+        heat=heat_map(report.plan, points),
+        distributions=distributions(points[:MAX_BARS]),
         chart_notes=list(_chart_notes(report)),
         scaling=report.result.scaling,
         layouts=scaling_table(report.result.scaling, points),

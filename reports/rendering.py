@@ -6,19 +6,23 @@ import base64
 import hashlib
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TEMPLATES = Path(__file__).parent / "templates"
+PAGE_SCRIPTS = ("sort.js", "tip.js")  # a page reads as well without them
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")  # a browser would complain of them
 
 
 def live_html() -> str:
     """The page on which a run is watched; it asks the run for its state."""
-    return render("live.html.j2", script_file="live.js")
+    return render("live.html.j2", scripts=("live.js",))
 
 
-def render(template: str, script_file: str = "sort.js", **view: Any) -> str:
-    """The page; the same bytes for the same view. The one script that the page may run is added by its hash."""
+def render(template: str, scripts: Sequence[str] = PAGE_SCRIPTS, **view: Any) -> str:
+    """The page; the same bytes for the same view. The scripts that the page may run are added by their hash."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -28,7 +32,7 @@ def render(template: str, script_file: str = "sort.js", **view: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    script = (TEMPLATES / script_file).read_text(encoding="utf-8")
+    script = "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in scripts)
     text = environment.get_template(template).render(script=script, script_hash=_csp_hash(script), **view)
     return _CONTROL.sub("\ufffd", text)
 

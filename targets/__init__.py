@@ -32,6 +32,8 @@ def _open_client(model: str, setting: Setting) -> ClientSide:
 
 def _rivals(model: str) -> tuple[str, ...]:
     """The models that are trained on the same data."""
+    if model not in RECIPES:
+        return (model,)
     return tuple(name for name, recipe in RECIPES.items() if recipe.data is RECIPES[model].data)
 
 
@@ -44,6 +46,7 @@ _TARGETS: tuple[NamedTarget, ...] = (
         knobs=knobs.INPROCESS,
         models=_MODELS,
         rivals=_rivals,
+        takes_files=True,
         open_client=_open_client,
         open_model=_open_inprocess,
     ),
@@ -53,6 +56,7 @@ _TARGETS: tuple[NamedTarget, ...] = (
         knobs=knobs.THREADED,
         models=_MODELS,
         rivals=_rivals,
+        takes_files=True,
         open_client=_open_client,
         command=("-m", "targets", "threaded"),
     ),
@@ -62,6 +66,7 @@ _TARGETS: tuple[NamedTarget, ...] = (
         knobs=knobs.BATCHED,
         models=_MODELS,
         rivals=_rivals,
+        takes_files=True,
         open_client=_open_client,
         command=("-m", "targets", "batched"),
     ),

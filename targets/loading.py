@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.errors import UserError
 from harness.wire.payload_bank import Bank
 from targets.engines import EngineOptions
 from targets.engines.catalog import find_engine
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from targets.pipeline.stages import ModelStage
 
 ROWS_PER_CALL = 64
+ONNX_ENGINES = ("onnxruntime", "openvino")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ def load_model(prepared: PreparedModel, setting: Setting, progress: Progress) ->
         inter_op_threads=int(setting["inter_op_threads"]),
         precision=card.precision,
     )
+    if prepared.path.suffix == ".onnx" and card.engine not in ONNX_ENGINES:
+        raise UserError(f"engine={card.engine}: it cannot run an .onnx file; choose {' or '.join(ONNX_ENGINES)}")
     engine = find_engine(card.engine).open(prepared.path, options)
     assembler = InputAssembler(preprocessing, bank.inputs)
     if card.precision != FLOAT32 or not preprocessing.wire.ragged:  # all lengths would take many seconds at each start

@@ -93,5 +93,6 @@ def _example(ready: ReadyReport) -> str:
     if prepared.bank_path.suffix == ".json":
         body = '{"messages":[{"role":"user","content":"What is AI?"}],"max_tokens":40,"stream":true}'
         return f"{curl} -N {ready.url}/v1/chat/completions -d '{body}'"
-    item = orjson.dumps(Bank.load(prepared.bank_path).inputs[0], option=orjson.OPT_SERIALIZE_NUMPY).decode()
-    return f"{curl} {ready.url}/v1/models/{prepared.card.name}:predict -d '{{\"instances\":[{item}]}}'"
+    bank = Bank.load(prepared.bank_path)
+    item = orjson.dumps(bank.inputs[0], option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    return f"{curl} {ready.url}/v1/models/{bank.meta.model}:predict -d '{{\"instances\":[{item}]}}'"

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.plan.target_spec import is_model_file
 from targets.generation.preparation import prepare_chat
 from targets.generation.recipe import RECIPES as CHAT_RECIPES
 from targets.models.catalog import RECIPES, find_recipe
-from targets.models.preparation import prepare_reference
+from targets.models.own.own_file import BANK, own_card, own_folder
+from targets.models.preparation import PreparedModel, prepare_reference
 from targets.models.variants import as_preprocessed
 from targets.preprocessing.place import preprocessing_of
 
 if TYPE_CHECKING:
     from harness.plan.knobs import Setting
     from harness.plan.target_spec import Progress
-    from targets.models.preparation import PreparedModel
 
 
 def prepare(model_name: str, progress: Progress) -> PreparedModel:
-    """Train `model_name` if this machine has not done so yet. Raises UserError (unknown model, disk) or RunError."""
+    """Train `model_name` if this machine has not done so yet, or read the file that it names.
+
+    Raises UserError (unknown model, a file that cannot be served, disk) or RunError.
+    """
     if model_name in CHAT_RECIPES:
         return prepare_chat(model_name, progress)
+    if is_model_file(model_name):
+        folder = own_folder(model_name, progress)
+        card = own_card(model_name, folder)
+        return PreparedModel(folder / f"model{Path(model_name).suffix}", card, folder / BANK)
     return prepare_reference(model_name, progress)
 
 

@@ -10,6 +10,7 @@ import click
 from harness import __version__
 from harness.cli.parts.command_line import as_typed, program
 from harness.cli.parts.plain_output import allow_plain_output, warn_of_lost_output
+from harness.cli.parts.system_limits import require_address_space, require_proc
 from harness.errors import ExitCode, SweepspotError, UserError
 
 Resolved = tuple[str | None, click.Command | None, list[str]]
@@ -46,6 +47,8 @@ FOLDERS = {
     "clean": "upkeep",
 }
 
+LIGHT = ("completion", "clean", "knobs")  # verbs that load no large library
+
 # The option that gives the subject of an error.
 OPTIONS = {
     "server": "--target",
@@ -72,6 +75,9 @@ class Verbs(click.Group):
         del ctx
         if cmd_name not in VERBS:
             return None
+        if cmd_name not in LIGHT and not {"-h", "--help"}.intersection(sys.argv):
+            require_address_space()
+            require_proc()
         command: click.Command = importlib.import_module(module_of(cmd_name)).command
         command.help = as_typed(command.help or "")
         return command
@@ -142,6 +148,9 @@ def _run() -> int:
         see = f" (see: {context.command_path} --help)" if context else ""
         print(f"error: {error.format_message()}{see}", file=sys.stderr)
         return ExitCode.USAGE
+    except MemoryError as error:
+        print(f"error: there is not enough memory ({error or 'for this data'})", file=sys.stderr)
+        return ExitCode.RUN_FAILED
     except (click.Abort, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         return ExitCode.INTERRUPTED

@@ -50,8 +50,10 @@ def command(model: str, form: str, *, as_json: bool) -> None:
             )
         )
         return
-    accuracy = "" if card.test_accuracy is None else f"accuracy {card.test_accuracy:.3f}, "
-    print(f"{card.name}: held-out {accuracy}loss {card.test_loss:.3f} ({card.parameters} parameters, {card.data})")
+    figures = (("accuracy", card.test_accuracy), ("loss", card.test_loss))
+    known = ", ".join(f"{name} {value:.3f}" for name, value in figures if value is not None)
+    size = f"{card.parameters} parameters, " if card.parameters is not None else ""
+    print(f"{card.name}: {f'held-out {known} ' if known else ''}({size}{card.data})")
     print(f"kept in {_file(prepared.path, form)}")
 
 

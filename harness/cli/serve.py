@@ -8,6 +8,7 @@ import click
 
 from harness.cli.parts.options import TOKEN_OPTION
 from harness.errors import UserError
+from harness.plan.make_plan import file_setting
 from harness.plan.target_spec import InProcessTarget, find_named
 
 PemFile = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -41,8 +42,8 @@ def command(  # noqa: PLR0917  (what a server is started with)
     spec = find_named(target)
     if isinstance(spec, InProcessTarget):
         raise UserError(f"{target}: it lives in the load process and cannot be served; choose another target")
-    setting = spec.knobs.complete(spec.knobs.parse_setting(knobs))
-    if model not in spec.models:
+    setting = spec.knobs.complete({**file_setting(model, spec.knobs), **spec.knobs.parse_setting(knobs)})
+    if not spec.serves(model):
         from harness.errors import unknown_name
 
         raise unknown_name(f"model of {target}", model, spec.models)

@@ -143,8 +143,10 @@ class RatedMetrics(msgspec.Struct, frozen=True, kw_only=True):
 class TimeSplit(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of the mean response time, in milliseconds; None where the server does not report them.
 
-    send: due to sent, without what clients spent on preprocessing (client). rest: what is left (network, parsing,
-    generator). The parts sum to the mean.
+    send: due to sent, without what clients spent on preprocessing (client). reach: from sent until the server has read
+    and parsed the request, waiting in its kernel included. read: from the arrival of a response in the
+    kernel of the load machine until the load process read it. rest: what is left: writing and the way back, and where
+    `reach` is not known, the way there too. The parts sum to the mean.
     """
 
     send_ms: float
@@ -156,6 +158,8 @@ class TimeSplit(msgspec.Struct, frozen=True, kw_only=True):
     prefill_ms: float | None = None  # of a stream: from sent, less what the server waited, to its first token
     decode_ms: float | None = None  # of a stream: from its first token to its last
     serialise_ms: float | None = None
+    reach_ms: float | None = None  # from sent to the server's queue; None unless both share a machine
+    read_ms: float | None = None  # in the load machine's kernel, by its time stamps; of every 8th user
     rest_ms: float | None = None
     source: str = ""  # of the server's parts: `Server-Timing`, or the name of its statistics
 

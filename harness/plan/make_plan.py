@@ -25,7 +25,7 @@ from harness.plan.plan import (
     trial_overhead_seconds,
 )
 from harness.plan.scenario import Scenario
-from harness.plan.target_spec import InProcessTarget, UrlTarget, project_targets
+from harness.plan.target_spec import InProcessTarget, UrlTarget, is_model_file, project_targets
 from harness.wire.protocol import AUTO
 from harness.wire.protocols import chats, find_protocol
 
@@ -40,6 +40,7 @@ DEFAULT_PRECISE_SECONDS = 5.0
 DEFAULT_WARMUP_SECONDS = 0.5
 BUDGET_ROOM = 1.6  # a default budget grows to this many times what one look at each point takes
 MINUTE_S = 60.0
+ENGINE, ONNX_ENGINE = "engine", "onnxruntime"  # a knob, and its value that runs an .onnx file as it is
 DEFAULT_MAX_SECONDS = 60.0
 
 
@@ -64,7 +65,7 @@ def make_plan(draft: Draft, scenario: Scenario | None = None) -> Plan:
     model = model_of(draft, scenario)
     _refuse_knobs_of_others(draft)
     target_knobs = spec.knobs
-    knobs = KnobSet(target_knobs.owner_name, (*with_load_knobs(target_knobs), model_knob(model, spec)))
+    knobs = KnobSet(target_knobs.owner_name, (*with_load_knobs(target_knobs), model_knob(model, spec, draft.words)))
     values = _values(draft, scenario, target_knobs, knobs)
     load_values = {name: values.pop(name) for name in LEVELS if name in values}
     fixed, grid = cross(values)
@@ -126,8 +127,17 @@ def _values(draft: Draft, scenario: Scenario, target_knobs: KnobSet, knobs: Knob
     }
     values |= scenario.swept_mixes(values.pop(MIX, None), bare=MIX in draft.words)
     values = {**scenario.explain_method(target_knobs, values), **values}
+    models = [str(each) for each in values.get(MODEL, (draft.plan.model,))]
+    for name, value in file_setting(models[0], target_knobs).items() if len(models) == 1 else ():
+        values.setdefault(name, (value,))
     _check_protocols(draft, values)
     return values
+
+
+def file_setting(model: str, knobs: KnobSet) -> Setting:
+    """The knobs without which a model given by its file cannot be served."""
+    is_onnx = model.endswith(".onnx") and any(knob.name == ENGINE for knob in knobs)
+    return {ENGINE: ONNX_ENGINE} if is_onnx else {}
 
 
 def model_of(draft: Draft, scenario: Scenario) -> str:
@@ -206,14 +216,19 @@ def _not_here(knobs: KnobSet, words: Sequence[str]) -> list[str]:
     return [f"{knob.name}={value}: {remedy}" for knob in bare for value, remedy in knob.unavailable]
 
 
-def model_knob(model: str, spec: TargetSpec | None) -> Knob:
-    """The knob for the model that is served; a plain sweep compares the models of the same task."""
+def model_knob(model: str, spec: TargetSpec | None, words: Sequence[str] = ()) -> Knob:
+    """The knob for the model that is served; a plain sweep compares the models of the same task.
+
+    `words` may name files of models, which a target that takes files serves too.
+    """
+    named = [value for word in words if word.startswith(f"{MODEL}=") for value in word.partition("=")[2].split(",")]
+    files = dict.fromkeys(each for each in (model, *named) if is_model_file(each) and spec and spec.serves(each))
     return Knob(
         name=MODEL,
         doc="The model that is served; a plain sweep takes all that were trained on the same data.",
         default=model,
         swept=spec.rivals(model) if spec and model in spec.models else (model,),
-        choices=spec.models if spec else (),
+        choices=(*spec.models, *files) if spec and spec.models else (),
         apply=Apply.LIVE if spec is None or isinstance(spec, UrlTarget) else Apply.RESTART,
     )
 

@@ -44,10 +44,8 @@ import msgspec
 
 from harness.errors import UserError, unknown_name
 from harness.plan.knobs import Knob, KnobSet, Value
-from harness.wire.grpc.own_service import OWN_SERVICE
-from harness.wire.http.raw_bodies import HTTP
 from harness.wire.own.expectation_text import parse_expectation
-from harness.wire.own.own_request import OwnRequest
+from harness.wire.own.own_request import GRPC_METHOD, HTTP, OwnRequest
 from harness.wire.protocol import DEFAULT
 
 if TYPE_CHECKING:
@@ -154,7 +152,7 @@ def load_recipe(path: Path) -> ServerRecipe:
         raise UserError(f"--target {path}: not a recipe: {error}") from error
     protocol = recipe.protocol
     if recipe.request.given:
-        protocol = OWN_SERVICE.name if recipe.request.is_grpc else HTTP.name
+        protocol = GRPC_METHOD if recipe.request.is_grpc else HTTP
     models = recipe.models or (recipe.name,)
     recipe = msgspec.structs.replace(recipe, path=str(path.resolve()), protocol=protocol, models=models)
     _check(recipe)

@@ -17,6 +17,7 @@ from harness.plan.knobs import KnobSet
 from harness.plan.server_recipe import load_recipe
 from harness.wire.protocol import AUTO, DEFAULT, Transport
 
+MODEL_FILES = (".keras", ".onnx")
 GRPC_PORT = "grpc_port"  # the knob of a target that can also speak gRPC: its port, 0 for a free one
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
     from harness.wire.payload_bank import Bank
 
     Progress = Callable[[str, int, int], None]
+
+
+def is_model_file(name: str) -> bool:
+    """Whether a model is given by the path of its file."""
+    return name.endswith(MODEL_FILES)
 
 
 class InProcessModel(Protocol):
@@ -65,6 +71,11 @@ class _ProjectTarget:
     models: tuple[str, ...]
     rivals: Callable[[str], tuple[str, ...]] = lambda model: (model,)
     open_client: Callable[[str, Setting], ClientSide] | None = None
+    takes_files: bool = False  # whether it serves models of the user's own, given by their files
+
+    def serves(self, model: str) -> bool:
+        """Whether it can serve the model."""
+        return model in self.models or (self.takes_files and is_model_file(model))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +143,10 @@ class RecipeTarget:
         """What clients speak to it by default; `auto`: what it is found to speak."""
         return self.recipe.protocol
 
+    def serves(self, model: str) -> bool:
+        """Whether the recipe names the model."""
+        return model in self.models
+
     def rivals(self, model: str) -> tuple[str, ...]:
         """The model alone: a recipe does not say which models have the same task."""
         return (model,)
@@ -164,6 +179,11 @@ class UrlTarget:
     def knobs(self) -> KnobSet:
         """None."""
         return KnobSet(f"a target given by its URL ({self.url})", ())
+
+    def serves(self, model: str) -> bool:
+        """Unknown before it is asked."""
+        del model
+        return True
 
     def rivals(self, model: str) -> tuple[str, ...]:
         """The model alone."""

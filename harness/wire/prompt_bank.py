@@ -25,12 +25,19 @@ _USERS = ("user", "human")  # who says the first message
 class PromptBank(msgspec.Struct, frozen=True, kw_only=True):
     """Prompts with their greedy continuation (end-of-turn token suppressed), to check responses of any length.
 
-    A correct greedy response to a prompt is the beginning of its continuation.
+    A correct greedy response to a prompt is the beginning of its continuation. A correct embedding of it points in the
+    direction of its vector (any length, of the model's size).
     """
 
     model: str
     prompts: tuple[str, ...]
     expected: tuple[str, ...] = ()  # as many, or none
+    vectors: tuple[tuple[float, ...], ...] = ()  # likewise
+
+    @property
+    def known(self) -> bool:
+        """Whether responses can be compared with something."""
+        return bool(self.expected or self.vectors)
 
     def save(self, path: Path) -> None:
         """Write the bank atomically to `path` (`.json`)."""
@@ -76,6 +83,7 @@ def _prompt_in(item: Any) -> str:
 
 
 def _checked(bank: PromptBank, path: Path) -> PromptBank:
-    if not bank.prompts or len(bank.expected) not in (0, len(bank.prompts)):
+    counts = {len(bank.expected), len(bank.vectors)}
+    if not bank.prompts or not counts <= {0, len(bank.prompts)}:
         raise UserError(f"{path}: it holds no prompts; {_REMEDY}", "prompts")
     return bank

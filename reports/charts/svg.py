@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup, escape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 400, 280  # units of the drawing; about the pixels of a phone
 TEXT, MUTED, GRID, SURFACE, LIMIT, ACCENT, GREY = (f"#0a0b{number:02x}" for number in range(1, 8))
 _SERIES = "#0c0d"
+_TIP = "tip-"
 _ROLES = {
     TEXT: "var(--text)",
     MUTED: "var(--muted)",
@@ -82,8 +83,17 @@ def drawing() -> Iterator[tuple[Figure, Axes]]:
         yield figure, figure.add_subplot()
 
 
-def to_svg(figure: Figure, key: str, title: str, description: str) -> Markup:
-    """An `<svg>` element named by `title` and `description`; `key` keeps its ids apart from those of other charts."""
+def mark_tip(axes: Axes, place: tuple[float, float], number: int) -> None:
+    """An invisible mark over a point, for the `number`-th of the tips that `to_svg` is given."""
+    axes.plot(*([value] for value in place), linestyle="none", marker="o", markersize=13, color=GREY, alpha=0.0,
+              gid=f"{_TIP}{number}", zorder=9)  # fmt: skip
+
+
+def to_svg(figure: Figure, key: str, title: str, description: str, tips: Sequence[str] = ()) -> Markup:
+    """An `<svg>` element named by `title` and `description`; `key` keeps its ids apart from those of other charts.
+
+    `tips` are shown under the pointer and at the focus of the keyboard, where `mark_tip` made a mark.
+    """
     import matplotlib as mpl
 
     file = io.StringIO()
@@ -101,6 +111,7 @@ def to_svg(figure: Figure, key: str, title: str, description: str) -> Markup:
     body = re.sub(rf"{_SERIES}([0-9a-f]{{2}})", lambda found: f"var(--series-{int(found[1], 16)})", body)
     for colour, role in _ROLES.items():
         body = body.replace(colour, role)
+    body = re.sub(rf'<g id="{key}-{_TIP}(\d+)">', lambda found: _tip(tips[int(found[1])]), body)
     body = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d+\.\d\d)\d+", r"\1", tag[0]), body)  # coordinates, not words
     body = re.sub(r"[ \n]+", " ", body).replace("> <", "><").strip()
     head = (
@@ -108,6 +119,10 @@ def to_svg(figure: Figure, key: str, title: str, description: str) -> Markup:
         f'<title id="{key}-title">{escape(title)}</title><desc id="{key}-desc">{escape(description)}</desc>'
     )
     return Markup(head + body)  # noqa: S704  (matplotlib escapes the texts that it is given)
+
+
+def _tip(words: str) -> str:
+    return f'<g class="tip" tabindex="0" role="img" aria-label="{escape(words)}"><title>{escape(words)}</title>'
 
 
 def _font(found: re.Match[str]) -> str:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from harness.judge.number_text import figure
 from reports.charts.ends import label_ends
-from reports.charts.svg import ACCENT, GREY, LIMIT, MUTED, SURFACE, drawing, series_colour, to_svg
+from reports.charts.svg import ACCENT, GREY, LIMIT, MUTED, SURFACE, drawing, mark_tip, series_colour, to_svg
+from reports.labels import point_label
+from reports.units import estimate
 from reports.views.curves import hollow
 
 if TYPE_CHECKING:
@@ -74,7 +76,23 @@ def draw(chart: Chart, curves: PointCurves) -> Markup | None:
         elif len(curves.lines) > 1:
             ends = [(line, places[-1]) for line, places in placed if line.index is not None and places]
             label_ends(axes, [(line.name, place.x.value, place.y.value) for line, place in ends])
-        return to_svg(paper, chart.key, chart.title, _description(chart, curves))
+        tips = _tips(axes, chart, [place for line, places in placed if line.index is not None for place in places])
+        return to_svg(paper, chart.key, chart.title, _description(chart, curves), tips)
+
+
+def _tips(axes: Axes, chart: Chart, places: Sequence[_Place]) -> list[str]:
+    """Marks every point, and says what its values are."""
+    for number, place in enumerate(places):
+        mark_tip(axes, (place.x.value, place.y.value), number)
+    return [
+        f"{point_label(place.point)}: {chart.y_label} {_with_ends(place.y)}; {chart.x_label} {_with_ends(place.x)}"
+        for place in places
+    ]
+
+
+def _with_ends(value: Interval) -> str:
+    text, ends = estimate(value)
+    return f"{text} ({ends})" if ends else text
 
 
 def _places(line: PointLine, chart: Chart) -> list[_Place]:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from harness.judge.metrics import PointMetrics, TimeSplit, Usage
 
-PARTS = ("send", "queue", "batch_wait", "preprocess", "compute", "serialise", "rest", "client", "prefill", "decode")
+PARTS = (
+    *("send", "queue", "batch_wait", "preprocess", "compute", "serialise", "rest", "client", "prefill", "decode"),
+    *("read", "reach"),
+)
 PART_MEANING = {
     "send": "due until sent",
     "queue": "waiting in the server",
@@ -23,8 +26,10 @@ PART_MEANING = {
     "serialise": "encoding the response",
     "prefill": "from sent to the first token, without waiting",
     "decode": "from the first token to the last",
-    "rest": "network, parsing, generator",
+    "rest": "unknown: writing and the way back; without reach also the way there, the server\u2019s kernel and parsing",
     "client": "preparing in the load process",
+    "reach": "from sent until the server had read and parsed it",
+    "read": "in the kernel until the load process read it",
 }
 _SHOWN_CORES = 64
 

@@ -11,12 +11,14 @@ from targets.engines.precision import FLOAT32, PRECISIONS
 if TYPE_CHECKING:
     from harness.plan.knobs import Setting
 
+SLOW = ("tf-function", "eager", "predict-on-batch", "predict", "keras-torch")  # Keras's own ways, for comparison
+
 ENGINE = Knob(
     name="engine",
     doc=f"The engine that executes the Keras model ({', '.join(f'{spec.name}: {spec.doc}' for spec in CATALOG)}).",
     default=next(iter(available()), CATALOG[0].name),
     swept=available(),
-    tuned=available(),
+    tuned=tuple(name for name in available() if name not in SLOW),
     choices=tuple(spec.name for spec in CATALOG),
     unavailable=not_available(),
     owner=Owner.ENGINE,

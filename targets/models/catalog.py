@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.errors import unknown_name
+from harness.plan.target_spec import is_model_file
 from targets.models.recipes import (
     deep_mlp,
     digits_cnn,
@@ -42,7 +43,11 @@ RECIPES: dict[str, Recipe] = {
 
 
 def find_recipe(name: str) -> Recipe:
-    """The recipe called `name`. Raises UserError that names the most similar model."""
+    """The recipe called `name`, or that of the model in a file. Raises UserError that names the most similar model."""
+    if is_model_file(name):
+        from targets.models.own.own_file import own_recipe
+
+        return own_recipe(name)
     if name not in RECIPES:
         raise unknown_name("model", name, RECIPES)
     return RECIPES[name]

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from harness.plan.target_spec import Progress
 
 
-def run_maker(what: str, words: list[str], progress: Progress) -> None:
-    """Run `python -m WORDS...`, which needs TensorFlow.
+def run_maker(what: str, words: list[str], progress: Progress, *, needs_tensorflow: bool = True) -> None:
+    """Run `python -m WORDS...`.
 
     Raises UserError with the error that the child reports or where TensorFlow is missing, RunError where it fails.
     """
-    require_tensorflow(what)
+    if needs_tensorflow:
+        require_tensorflow(what)
     argv = [sys.executable, "-m", *words]
     user_error = ""
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as maker:

@@ -149,5 +149,5 @@ class BatchedBackend(Backend):
         for item, (headers, body) in zip(batch.items, done.responses, strict=True):
             arrived_ns = item.arrived_ns
             began_ns = max(arrived_ns, forming_ns)
-            timing = timing_queue(began_ns - arrived_ns, taken_ns - began_ns, done.rows)
+            timing = timing_queue(began_ns - arrived_ns, taken_ns - began_ns, done.rows, arrived_ns)
             item.deliver(headers, timing + done.timing_of(item.request), body)

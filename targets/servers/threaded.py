@@ -62,7 +62,7 @@ class ThreadedService:
         with self._lock:
             self.protocol.telemetry.count_batch(done, [began_ns - arrived_ns])
         headers, content = done.responses[0]
-        return OK + headers + timing_queue(0, 0, done.rows) + done.timing_of(request), content
+        return OK + headers + timing_queue(0, 0, done.rows, began_ns) + done.timing_of(request), content
 
     def refuse(self, error: ProtocolError) -> tuple[bytes, bytes]:
         """The protocol's error response. Counts it."""

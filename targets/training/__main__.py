@@ -28,11 +28,13 @@ from targets.training.knobs import TRAINING
 from targets.training.split import split_of
 
 if TYPE_CHECKING:
+    import keras
+
     from harness.plan.knobs import Setting
     from harness.training.epochs import Epoch
     from targets.models.recipe import Recipe
     from targets.training.fitting import Fitted
-    from targets.training.split import TrainingSplit
+    from targets.training.split import FitExamples, TrainingSplit
 
 USAGE = 2
 
@@ -89,7 +91,15 @@ def _fit(options: argparse.Namespace, control: ControlChannel) -> None:
         majority_share=float(np.bincount(split.test.labels).max() / len(split.test)),
         devices=devices.names,
     )
+    _keep(fitted.model, split.test, options.out / recipe.name, ragged=recipe.pipeline.ready.ragged)
     (options.out / "fit.json").write_bytes(msgspec.json.encode(fit))
+
+
+def _keep(model: keras.Model, test: FitExamples, path: Path, *, ragged: bool) -> None:
+    """Write the model to be served (`--model PATH.keras`), and beside it the test examples as its payloads."""
+    model.save(path.with_suffix(".keras"))
+    if not ragged:
+        np.savez(path.with_suffix(".npz"), inputs=test.inputs, labels=test.labels)
 
 
 def _refuse_small_batches(setting: Setting) -> None:

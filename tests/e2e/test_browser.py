@@ -20,7 +20,20 @@ document.querySelector("iframe").addEventListener("load", (event) => {{
     .map((row) => Number(row.cells[3].dataset.key));
   title?.click();
   const sorted = column().every((value, i, all) => i === 0 || all[i - 1] <= value);
-  document.querySelector("output").textContent = `width=${{page.documentElement.scrollWidth}} sorted=${{sorted}}`;
+  const tip = () => page.querySelector("#tip");
+  const said = [];
+  for (const mark of page.querySelectorAll(".tip")) {{
+    mark.dispatchEvent(new PointerEvent("pointerenter"));
+    const hovered = !tip().hidden && tip().textContent === mark.getAttribute("aria-label");
+    mark.dispatchEvent(new PointerEvent("pointerleave"));
+    const left = tip().hidden;
+    mark.focus();
+    const focused = !tip().hidden && tip().textContent.length > 5 && page.activeElement === mark;
+    event.target.contentWindow.dispatchEvent(new KeyboardEvent("keydown", {{ key: "Escape" }}));
+    said.push(hovered && left && focused && tip().hidden && tip().getBoundingClientRect().right <= {width});
+  }}
+  const words = `width=${{page.documentElement.scrollWidth}} sorted=${{sorted}}`;
+  document.querySelector("output").textContent = `${{words}} tips=${{said.length}} right=${{said.every(Boolean)}}`;
 }});
 </script>"""
 FLAGS = """
@@ -39,8 +52,10 @@ def test_the_page_fits_and_the_console_is_empty(name, width, tmp_path):
     (tmp_path / "wrapper.html").write_text(WRAPPER.format(width=width))
     command = [browser, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", f"file://{tmp_path / 'wrapper.html'}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    found = re.search(r"<output>width=(\d+) sorted=(\w+)</output>", done.stdout)
+    found = re.search(r"<output>width=(\d+) sorted=(\w+) tips=(\d+) right=(\w+)</output>", done.stdout)
     assert found, done.stdout[-500:]
     assert int(found[1]) <= width
     assert found[2] == "true"
+    assert int(found[3]) > 2  # values under the pointer, and at the focus of the keyboard
+    assert found[4] == "true"
     assert "CONSOLE" not in done.stderr, done.stderr[-2000:]

@@ -15,7 +15,7 @@ DESIGN = """
     throughput_rps_lo throughput_rps_hi p50_ms p50_ms_lo p50_ms_hi p90_ms p90_ms_lo p90_ms_hi p95_ms p95_ms_lo p95_ms_hi
     p99_ms p99_ms_lo p99_ms_hi p99.9_ms p99.9_ms_lo p99.9_ms_hi service_p50_ms service_p99_ms
     ok wrong error timeout rejected aborted not_sent failed mean_batch cpu_target cpu_load verdict reasons
-    accuracy accuracy_lo accuracy_hi client_ms preprocess_ms clean_ms transform_ms normalise_ms augment_ms
+    accuracy accuracy_lo accuracy_hi client_ms preprocess_ms clean_ms transform_ms normalise_ms augment_ms read_ms
 """.split()  # noqa: SIM905  (as one reads them)
 
 
@@ -121,6 +121,7 @@ def test_every_value_stands_in_its_column_and_what_is_absent_is_empty(known):
         "transform_ms": "",
         "normalise_ms": "0.0625",
         "augment_ms": "",
+        "read_ms": "",
     }
 
 

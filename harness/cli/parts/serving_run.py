@@ -7,6 +7,7 @@ import os
 import resource
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.parts.open_files import require_open_files
@@ -25,11 +26,12 @@ from harness.plan.arrivals import Closed
 from harness.plan.make_plan import estimated_seconds, make_plan, model_of
 from harness.plan.option_text import names_of
 from harness.plan.scenario import read_scenario
-from harness.plan.target_spec import UrlTarget
+from harness.plan.target_spec import UrlTarget, is_model_file
 from harness.record.run_dir import RunDir
 from harness.run.capacity import run_capacity
 from harness.run.events import Note, progress_events
 from harness.run.paired_run import run_paired
+from harness.run.pinning import too_few_cores
 from harness.run.race_run import run_race
 from harness.run.sweep import SweepJob, run_sweep
 from harness.run.tune_plan import make_tune_plan
@@ -113,7 +115,11 @@ class ServingRun(RunFrame[RunDir]):
         isolation = plan_isolation(isolate=plan.isolate and not plan.in_process, load_processes=plan.load_processes)
         session = open_session(plan, isolation, progress_events(listener))
         try:
-            self._keep(isolation=isolation.text, isolated=isolation.isolated, target_cores=len(isolation.target_cores))
+            few = too_few_cores(plan, isolation)
+            text = f"{isolation.text} {few}".strip()
+            self._keep(isolation=text, isolated=isolation.isolated, target_cores=len(isolation.target_cores))
+            if few:
+                listener(Note(few))
             if plan.remote_workers:
                 several = "s" if plan.remote_workers > 1 else ""
                 start = f"on the machine of each: {worker_command(plan)}"
@@ -182,6 +188,9 @@ class ServingRun(RunFrame[RunDir]):
 def checked_plan(draft: Draft) -> Plan:
     """The plan of a draft. Raises UserError where it cannot be run here."""
     plan = make_plan(draft, _checked_scenario(draft))
+    missing = [each for each in plan.models if is_model_file(each) and not Path(each).is_file()]
+    if missing and draft.spec.models:
+        raise UserError(f"--model {missing[0]}: no such file")
     require_open_files(plan, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     return plan
 
@@ -192,7 +201,7 @@ def _checked_scenario(draft: Draft) -> Scenario:
     _refuse_what_cannot_talk(draft, scenario)
     _refuse_what_users_do_not_take(draft, scenario)
     model = model_of(draft, scenario)
-    if draft.spec.models and model not in draft.spec.models:
+    if draft.spec.models and not draft.spec.serves(model):
         raise unknown_name(f"model of {draft.plan.target}", model, draft.spec.models)
     return scenario
 

@@ -88,6 +88,15 @@ class TrainingRun(RunFrame[TrainingDir]):
         """Whether any epoch has ended."""
         return any(data.epochs for data in self.folder.data(self.folder.read().plan))
 
+    def show(self, *, as_json: bool) -> int:
+        """As any run, and say where the models are."""
+        code = super().show(as_json=as_json)
+        models = sorted(self.folder.path.glob("trials/*/*.keras"))
+        if models and not as_json:
+            others = f" (and {len(models) - 1} more beside it)" if len(models) > 1 else ""
+            print(f"model{others}: {models[0]}; serve it with --model {models[0]}")
+        return code
+
     def report(self) -> TrainingInput:
         """Judge everything that the folder holds."""
         from harness.training.summarise import summarise_training

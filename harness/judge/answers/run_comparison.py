@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,7 +13,7 @@ from harness.judge.findings import Verdict
 from harness.judge.significance import EQUIVALENCE_MARGIN, Change, judged_together, measured_apart, worst_change
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics, Quantile, RunResult
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Pair = tuple[PointMetrics, PointMetrics]
 
 THROUGHPUT, P99 = "throughput", "p99"
+STREAM_FIGURES = {"TTFT p50": ("ttft", 0.5), "TTFT p90": ("ttft", 0.9), "ITL p99": ("itl", 0.99)}
 FEWEST_POINTS = 6  # whose ratios show what two runs differ by
 
 
@@ -36,11 +37,13 @@ class PointComparison:
     after: PointMetrics
     throughput_rps: Comparison | None
     p99_ms: Comparison | None
+    streams: Mapping[str, Comparison] = field(default_factory=dict)  # by name of STREAM_FIGURES; of language models
 
     @property
     def change(self) -> Change:
         """The worst of its figures; INCONCLUSIVE where there is none."""
-        return worst_change([each.change for each in (self.throughput_rps, self.p99_ms) if each is not None])
+        figures = (self.throughput_rps, self.p99_ms, *self.streams.values())
+        return worst_change([each.change for each in figures if each is not None])
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +70,14 @@ def compare_runs(
     evidence = _evidence(pairs, margin)
     found = dict(zip(evidence, judged_together([*evidence.values()]), strict=True))
     points = tuple(
-        PointComparison(one, other, found.get((row, THROUGHPUT)), found.get((row, P99)))
+        PointComparison(one, other, found.get((row, THROUGHPUT)), found.get((row, P99)), _streams(row, found))
         for row, (one, other) in enumerate(pairs)
     )
     return RunComparison(points, len(earlier) - len(pairs), len(later) - len(pairs))
+
+
+def _streams(row: int, found: Mapping[tuple[int, str], Comparison]) -> dict[str, Comparison]:
+    return {name: found[row, name] for name in STREAM_FIGURES if (row, name) in found}
 
 
 def _keyed(plan: Plan, result: RunResult) -> list[tuple[bytes, PointMetrics]]:
@@ -86,7 +93,7 @@ def _key(plan: Plan, point: PointMetrics) -> bytes:
 def _evidence(pairs: Sequence[Pair], margin: float) -> dict[tuple[int, str], Evidence]:
     """What each figure says, by row and name, as far as both runs can give it and neither point is INVALID."""
     evidence = {}
-    for name, read, higher_is_better in ((THROUGHPUT, _throughput, True), (P99, _p99, False)):
+    for name, read in _READERS.items():
         figures = {
             row: (one, other)
             for row, (before, after) in enumerate(pairs)
@@ -96,7 +103,7 @@ def _evidence(pairs: Sequence[Pair], margin: float) -> dict[tuple[int, str], Evi
         scatter = scatter_of([math.log(other.value / one.value) for one, other in figures.values()])
         for row, (one, other) in figures.items():
             evidence[row, name] = measured_apart(
-                one, other, margin, higher_is_better=higher_is_better, least_error=scatter
+                one, other, margin, higher_is_better=name == THROUGHPUT, least_error=scatter
             )
     return evidence
 
@@ -114,14 +121,25 @@ def scatter_of(log_ratios: Sequence[float]) -> float:
 
 
 def _throughput(point: PointMetrics) -> Interval | None:
-    return point.throughput_rps if point.throughput_rps.value > 0 else None
+    return point.rate if point.rate.value > 0 else None
 
 
 def _p99(point: PointMetrics) -> Interval | None:
     return _estimate(point.response.at(0.99))
 
 
+def _of_stream(kind: str, p: float) -> Callable[[PointMetrics], Interval | None]:
+    return lambda point: _estimate(getattr(point.stream, kind).at(p)) if point.stream else None
+
+
 def _estimate(quantile: Quantile | None) -> Interval | None:
     if quantile is None or not quantile.value_ms or quantile.at_least or quantile.only_bound:
         return None
     return quantile.interval_ms
+
+
+_READERS: dict[str, Callable[[PointMetrics], Interval | None]] = {
+    THROUGHPUT: _throughput,
+    P99: _p99,
+    **{name: _of_stream(*figure) for name, figure in STREAM_FIGURES.items()},
+}

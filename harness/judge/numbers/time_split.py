@@ -54,8 +54,30 @@ def trial_split(good: RowColumns, said: ServerMeans | None, stream_ms: Mapping[s
         prefill_ms = stream_ms["first_token"] - sum(parts_ms.values())
         parts_ms |= {"prefill": prefill_ms, "decode": stream_ms["decode"]}
     rest_ms = mean_ms - send_ms - (client_ms or 0.0) - sum(parts_ms.values())
-    named = {f"{name}_ms": part for name, part in parts_ms.items()}
-    return TimeSplit(send_ms=send_ms, client_ms=client_ms, rest_ms=rest_ms, source=source, **named)
+    reach_ms = read_ms = None
+    if not stream_ms:
+        reach_ms = _reach_ms(good) if source == PER_REQUEST else None
+        read_ms = _read_ms(good, rest_ms - (reach_ms or 0.0))
+        rest_ms -= (reach_ms or 0.0) + (read_ms or 0.0)
+    named: dict[str, float | None] = {f"{name}_ms": part for name, part in parts_ms.items()}
+    named |= {"client_ms": client_ms, "reach_ms": reach_ms, "read_ms": read_ms}
+    return TimeSplit(send_ms=send_ms, rest_ms=rest_ms, source=source, **named)
+
+
+def _reach_ms(good: RowColumns) -> float | None:
+    """How long requests took from sent to the server's queue; None where it said no instant, or by another clock."""
+    queued_ns, sent_ns = good["queued_at_ns"], good["sent_ns"]
+    plausible = (queued_ns >= sent_ns) & (queued_ns <= good["done_ns"])
+    return float((queued_ns - sent_ns).mean()) / NS_PER_MS if plausible.all() else None
+
+
+def _read_ms(good: RowColumns, room_ms: float) -> float | None:
+    """How long responses lay in the kernel until the load process read them; None where no connection told.
+
+    Only some connections tell, so that by chance it may be longer than there is room for.
+    """
+    waited_ms = mean_ms_of(good["read_wait_ns"])
+    return None if waited_ms is None else min(waited_ms, max(room_ms, 0.0))
 
 
 def overlong_parts_ms(good: RowColumns) -> tuple[float, float] | None:

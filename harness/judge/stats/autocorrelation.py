@@ -80,17 +80,3 @@ def _covariance_sum(indicator: NDArray[np.bool_], total: int, lag: int) -> float
     ends = 2 * total - int(np.count_nonzero(indicator[left:])) - int(np.count_nonzero(indicator[:lag]))
     mean = total / indicator.size
     return int(np.count_nonzero(first & last)) - mean * ends + left * mean**2
-
-
-def batch_means_time(series: ArrayLike, batches: int = 20) -> float:
-    """Tau >= 1 by the variance of the means of `batches` equal stretches; the rest at the end is left out.
-
-    It sees dependence that is too weak and too long for `autocorrelation_time` to tell from noise.
-    """
-    values = np.asarray(series)
-    length = values.size // batches
-    variance = float(values.var(dtype=np.float64)) if values.size else 0.0
-    if length == 0 or variance == 0.0:
-        return 1.0
-    means = values[: length * batches].reshape(batches, length).mean(axis=1, dtype=np.float64)
-    return max(1.0, length * float(means.var(ddof=1)) / variance)

@@ -79,6 +79,8 @@ class Ledger:
         self._row = 0  # of the next row, since the last `take`
         self._timed_rows: list[int] = []  # with `_timings`: two flat lists, which cost the garbage collector nothing
         self._timings: list[bytes] = []
+        self._stamped_rows: list[int] = []  # with `_waited_ns`, likewise
+        self._waited_ns: list[int] = []
         self._split_reader = ServerTimingReader()
         self._preprocessed: list[tuple[int, dict[str, int]]] = []  # row, ns of client-side preprocessing by step
 
@@ -117,6 +119,9 @@ class Ledger:
         if timing:
             self._timed_rows.append(self._row)
             self._timings.append(timing)
+        if (stamps := connection.stamps) is not None:
+            self._stamped_rows.append(self._row)
+            self._waited_ns.append(stamps.waited_ns)
         self._write(connection, outcome, done_ns, size_bytes, status, checked, predicted)
         return outcome
 
@@ -205,11 +210,13 @@ class Ledger:
         impossible = self._split_reader.fill(rows, zip(self._timed_rows, self._timings, strict=True))
         for name, count in impossible.items():
             self._disbelieve(f"Server-Timing with {name} beyond any duration", count)
+        rows["read_wait_ns"][self._stamped_rows] = self._waited_ns
         for row, spent_ns in self._preprocessed:
             for name, ns in spent_ns.items():
                 rows[f"{name}_ns"][row] = ns
         self._rows_taken += rows.size
         self._timed_rows, self._timings, self._preprocessed, self._row = [], [], [], 0
+        self._stamped_rows, self._waited_ns = [], []
         return rows
 
     def _table(self) -> NDArray[np.int64]:

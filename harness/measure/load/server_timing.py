@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 COLUMN_OF = {
     b"queue": "queue_ns",
+    b"queued-at": "queued_at_ns",
     b"batch": "batch_wait_ns",
     b"preprocess": "preprocess_ns",
     b"compute": "compute_ns",

@@ -23,6 +23,7 @@ from harness.wire.http.raw_bodies import BODY, HTTP
 from harness.wire.own.expectation_text import expectation_of
 from harness.wire.own.own_request import OwnRequest
 from harness.wire.payload_bank import FREE, Bank, BankMeta, random_bank
+from harness.wire.prompt_bank import PromptBank
 from harness.wire.protocols import chats, find_protocol
 from harness.wire.server_probe import ask_once, read_meta
 from harness.wire.tensors import held, json_values
@@ -57,7 +58,8 @@ class ExternalPayloads:
         Its first payload is sent once, because a server's metadata may be wrong; `requests` of them to warm it up.
         """
         if chats(protocol):  # the prompts of conversations come from elsewhere
-            return BankFile(None, known=False)
+            prompts = self._plan.load.chat.prompts
+            return BankFile(None, known=bool(prompts) and PromptBank.load(Path(prompts or "")).known)
         key = url, protocol, model
         if key not in self._made:
             named = self._plan.payloads or self._plan.reference

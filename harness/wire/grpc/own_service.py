@@ -11,6 +11,7 @@ from harness.wire.codec import WireError
 from harness.wire.failure_text import quoted
 from harness.wire.grpc.call import call_of
 from harness.wire.grpc.service_description import document_of, unary_method
+from harness.wire.own.own_request import GRPC_METHOD
 from harness.wire.protocol import Transport, WireProtocol
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 class OwnServiceCodec:
     """Requests and responses of one method; items of its banks are serialised messages."""
 
-    name = "grpc-method"
+    name = GRPC_METHOD
 
     def __init__(self, url: ServerUrl, meta: BankMeta) -> None:
         if meta.request is None or not meta.request.descriptors:

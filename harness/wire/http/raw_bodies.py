@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
 from harness.wire.codec import HttpCodec, WireError
+from harness.wire.own import own_request
 from harness.wire.own.request_form import RequestForm
 from harness.wire.protocol import WireProtocol
 
@@ -52,7 +53,7 @@ def _no_arrays(url: ServerUrl, meta: BankMeta) -> Codec:
 
 
 HTTP = WireProtocol(
-    name="http",
+    name=own_request.HTTP,
     doc="any HTTP service: requests of your own, sent to the URL as it is",
     make_codec=_no_arrays,
     post_path=lambda _model: "",

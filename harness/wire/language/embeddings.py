@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -57,6 +58,11 @@ class EmbeddingResponse(ItemResponse):
     """One response of `/embeddings`: finite vectors of one size, none of them zero, as many as there were texts."""
 
     __slots__ = ("vectors",)
+
+    @property
+    def text(self) -> str:
+        """The first vector, as JSON."""
+        return json.dumps(self.vectors[0].tolist()) if self.whole else ""
 
     def _read(self, body: bytes) -> int:
         try:

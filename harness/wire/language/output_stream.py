@@ -11,7 +11,7 @@ from harness.wire.failure_text import body_text, failure_in, failure_of, quoted,
 from harness.wire.http.sse import SseError, SseParser
 
 ABSENT = -1
-MAX_TOKENS = 10**9  # of a prompt or a response; more cannot be true
+MAX_TOKENS = 5 * 10**8  # of a prompt or a response; more cannot be true, and three of them fit a column of rows
 DONE = b"[DONE]"
 
 

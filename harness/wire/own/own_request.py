@@ -9,6 +9,7 @@ import msgspec
 if TYPE_CHECKING:
     from pathlib import Path
 
+HTTP, GRPC_METHOD = "http", "grpc-method"  # the protocols of such requests
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 

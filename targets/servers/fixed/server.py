@@ -145,7 +145,7 @@ class FixedBackend(Backend):
         """(status line and headers, body) of a right or wrong response."""
         self._telemetry.requests["ok"] += 1
         headers, body = (self._wrong if planned.outcome is FaultOutcome.WRONG else self._right).response_to(exchange)
-        queue = timing_queue(planned.start_ns - exchange.arrived_ns, 0, 1)
+        queue = timing_queue(planned.start_ns - exchange.arrived_ns, 0, 1, exchange.arrived_ns)
         timing = queue + timing_work(0, (planned.due_ns - planned.start_ns,), 0)
         return b"%s%s%s" % (OK, headers, timing), body
 

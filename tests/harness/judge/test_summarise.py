@@ -131,6 +131,28 @@ def test_the_split_sums_to_the_mean():
     assert split.rest_ms == pytest.approx(55 - 11)
 
 
+def test_what_a_busy_load_process_adds_is_a_part_of_its_own():
+    # Every other response tells how long it lay in the kernel: 4 ms on average, of a rest of 55 - 10.
+    waited = [4 * MS if number % 2 else ABSENT for number in range(10)]
+    split = small(ten_rows(compute_ns=10 * MS, read_wait_ns=waited)).split
+    assert (split.read_ms, split.rest_ms) == (4.0, pytest.approx(55 - 10 - 4))
+    parts = [split.send_ms, split.compute_ms, split.read_ms, split.rest_ms]
+    assert sum(parts) == pytest.approx(55)
+    nothing = small(ten_rows(compute_ns=10 * MS)).split
+    assert nothing.read_ms is None
+    # What some connections tell is never more than there is room for.
+    assert small(ten_rows(compute_ns=54 * MS, read_wait_ns=waited)).split.rest_ms == pytest.approx(0.0)
+
+
+def test_the_way_to_the_server_is_a_part_where_both_share_a_clock():
+    sent_ns = START + np.arange(10) * 100 * MS + 2 * MS
+    split = small(ten_rows(lateness_ns=2 * MS, compute_ns=10 * MS, queued_at_ns=sent_ns + 3 * MS)).split
+    assert (split.send_ms, split.reach_ms, split.rest_ms) == (2.0, 3.0, pytest.approx(55 - 2 - 10 - 3))
+    assert sum((split.send_ms, split.reach_ms, split.compute_ms, split.rest_ms)) == pytest.approx(55)
+    other = small(ten_rows(lateness_ns=2 * MS, compute_ns=10 * MS, queued_at_ns=sent_ns + 300 * MS)).split
+    assert other.reach_ms is None  # the clock of another machine
+
+
 def test_mean_batch_is_by_batches_not_by_requests():
     # Four requests in one batch of four, six in batches of one: ten requests in seven batches.
     assert small(ten_rows(batch_size=[4] * 4 + [1] * 6)).mean_batch == pytest.approx(10 / 7)

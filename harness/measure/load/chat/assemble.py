@@ -7,6 +7,9 @@ from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import orjson
+
 from harness.measure.load.chat.connection import StreamConnection, StreamTimeouts
 from harness.measure.load.chat.conversations import ConversationSource
 from harness.measure.load.chat.ledger import StreamLedger
@@ -26,14 +29,17 @@ from harness.wire.protocols import chats, make_text_codec
 from harness.wire.server_url import parse_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
+
+    from numpy.typing import NDArray
 
     from harness.measure.load.payloads.response_check import Check, CheckResult
     from harness.plan.load_settings import TrialLoad
     from harness.plan.request_mix import ClassShare
     from harness.wire.language.text_codec import TextCodec
 
+LEAST_COSINE = 0.999  # of an embedding with the expected one
 # Opening prompts for a server without a prompt bank of its own.
 DEFAULT_PROMPTS = (
     "Explain in two sentences how a bicycle stays upright.",
@@ -106,9 +112,14 @@ def assemble_chat(settings: TrialLoad, host: str, original: Callable[[str, str],
 
 
 def continuation_check(bank: PromptBank, mode: str) -> Check:
-    """Checks whether the response to an opening line is a beginning of the bank's continuation, or extends it."""
-    if mode == "off" or not bank.expected:
+    """Checks whether the response to an opening line is a beginning of the bank's continuation, or extends it.
+
+    Embeddings are compared by direction: `vector_check`.
+    """
+    if mode == "off" or not bank.known:
         return lambda _payload, _body: PLAUSIBLE
+    if bank.vectors:
+        return vector_check(bank.vectors)
     expected = [text.encode() for text in bank.expected]
 
     def check(payload: int, body: bytes) -> CheckResult:
@@ -118,3 +129,18 @@ def continuation_check(bank: PromptBank, mode: str) -> Check:
         return RIGHT if known.startswith(body) else WRONG
 
     return check
+
+
+def vector_check(vectors: Sequence[Sequence[float]]) -> Check:
+    """Checks whether the embedding of a prompt has a cosine of LEAST_COSINE or more with the expected vector."""
+    expected = [_unit(np.array(vector, np.float64)) for vector in vectors]
+
+    def check(payload: int, body: bytes) -> CheckResult:
+        vector, known = np.array(orjson.loads(body), np.float64), expected[payload]
+        return RIGHT if vector.size == known.size and float(_unit(vector) @ known) >= LEAST_COSINE else WRONG
+
+    return check
+
+
+def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    return vector / max(float(np.linalg.norm(vector)), 1e-300)

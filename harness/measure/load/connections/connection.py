@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from harness.clock import NS_PER_MS, monotonic_ns
 from harness.errors import UserError
 from harness.measure.load.connections.http_parser import ResponseParser
+from harness.measure.load.connections.receive_stamps import STAMPED_USERS, StampedReceiver
 from harness.measure.load.connections.tls_socket import TlsSocket
 from harness.record.rows import ABSENT, Outcome
 from harness.wire.http.llhttp_parser import HttpError
@@ -123,6 +124,7 @@ class Connection:
         "request",
         "sent_ns",
         "spent_ns",
+        "stamps",
         "started_ns",
         "state",
         "user",
@@ -149,6 +151,7 @@ class Connection:
         self.spent_ns: dict[str, int] | None = None  # on client-side preprocessing, by step
         self.due_ns = self.started_ns = 0
         self.sent_ns = self.first_byte_ns = ABSENT
+        self.stamps: StampedReceiver | None = None  # of the socket, where its packets are stamped
         self._renew()
 
     def begin(self, request: bytes, due_ns: int) -> None:
@@ -256,7 +259,9 @@ class Connection:
         self.fd = sock.fileno()
         self._ends = False
         self._reading = AT_EDGES if self.edge_triggered and isinstance(sock, RawSocket) else select.EPOLLIN
-        self._recv = sock.recv
+        plain = isinstance(sock, RawSocket) and self.user % STAMPED_USERS == 0
+        self.stamps = StampedReceiver.of(sock) if plain and isinstance(sock, RawSocket) else None
+        self._recv = self.stamps.recv if self.stamps else sock.recv
         self._put = sock.send
         self.state = CONNECTING
         self._listener.watch(self, select.EPOLLOUT)

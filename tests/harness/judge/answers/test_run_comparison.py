@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from answers_of import invalid, point_of, quantile_of
 
 from harness.judge.answers.run_comparison import compare_runs
 from harness.judge.findings import Verdict
-from harness.judge.metrics import Recommendation, RunResult
+from harness.judge.interval import Interval
+from harness.judge.metrics import Latency, Recommendation, RunResult, StreamMetrics
 from harness.judge.significance import Change
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings
@@ -93,3 +95,25 @@ def test_text_and_json_say_the_same():
     (found,) = comparison_json(comparison)["points"]
     assert found["throughput_rps"]["ratio"] == pytest.approx(0.5)
     assert found["change"] is Change.REGRESSION
+
+
+def streaming(ttft_ms):
+    """A point of 1000 tokens/s whose TTFT is known to 1 %, and whose p99 response time stays the same."""
+    median = msgspec.structs.replace(quantile_of(ttft_ms, 0.99 * ttft_ms, 1.01 * ttft_ms), p=0.5)
+    nothing = Latency(count=0, mean_ms=None, max_ms=None, quantiles=())
+    stream = StreamMetrics(
+        ttft=Latency(count=100, mean_ms=ttft_ms, max_ms=ttft_ms, quantiles=(median,)), itl=nothing, tpot=nothing,
+        tokens_per_s=Interval(1000, 990, 1010), prompt_tokens=None, output_tokens=None, in_flight=8.0,
+    )  # fmt: skip
+    return msgspec.structs.replace(point(100, 1000), stream=stream)
+
+
+def test_a_first_token_that_comes_five_times_as_late_is_a_regression():
+    comparison = compare_runs(run_of(streaming(100)), run_of(streaming(500)))
+    assert comparison.points[0].streams["TTFT p50"].ratio.value == pytest.approx(5)
+    assert comparison.change is Change.REGRESSION
+    assert comparison_json(comparison)["points"][0]["TTFT p50"]["change"] == "REGRESSION"
+    text = comparison_text(comparison)
+    assert "tokens/s" in str(text)
+    assert "TTFT p50" in str(text)
+    assert compare_runs(run_of(streaming(100)), run_of(streaming(100))).change is not Change.REGRESSION

@@ -7,7 +7,6 @@ from queueing import simulate_ar1
 from harness.judge.stats.autocorrelation import (
     autocorrelation,
     autocorrelation_time,
-    batch_means_time,
     indicator_time,
 )
 
@@ -28,14 +27,11 @@ def test_autocorrelation_is_the_definition_whatever_the_block_length(lags):
 def test_a_constant_is_independent():
     assert autocorrelation(np.ones(10), 4).tolist() == [1, 0, 0, 0]
     assert autocorrelation_time(np.ones(100)) == 1.0
-    assert batch_means_time(np.ones(100)) == 1.0
-    assert batch_means_time(np.arange(3)) == 1.0
 
 
 def test_blocks_of_equal_values_are_worth_one_sample_each():
     values = np.repeat(np.random.default_rng(3).normal(size=20_000), 10)
     assert autocorrelation_time(values) == pytest.approx(10, rel=0.1)
-    assert batch_means_time(np.tile([0.0, 1.0], 1000)) == 1.0
 
 
 def test_independent_data_has_a_time_of_about_one():

@@ -4,6 +4,7 @@ import gzip
 import json
 import time
 
+import numpy as np
 import pytest
 
 from harness.measure.load.assemble import assemble
@@ -341,3 +342,25 @@ def test_the_share_that_hangs_up_is_the_one_that_was_asked_for(serve, chat):
     rows, report = load.run(200, users=4)
     assert report.cancelled + report.ok == len(rows)
     assert 0.35 < report.cancelled / len(rows) < 0.65  # four standard deviations of 200 flips of a coin
+
+
+VECTORS = {"one": [1.0, 0.0, 0.0], "two": [0.0, 1.0, 0.0]}
+EMBEDDED = PromptBank(model="m", prompts=("one", "two"), vectors=tuple(map(tuple, VECTORS.values())))
+
+
+@pytest.mark.parametrize(
+    ("off", "outcome"), [([0, 0, 0.0], Outcome.OK), ([0.02, 0.02, 0.02], Outcome.OK), ([0, 0, 0.06], Outcome.WRONG)]
+)
+def test_embeddings_are_compared_with_the_users_vectors_by_their_cosine(serve, chat, off, outcome):
+    # cos of (1.02, 0.02, 0.02) and (1, 0, 0) is 0.99962; of (1, 0, 0.06) it is 0.9982
+    def script(number, request, connection):
+        texts = json.loads(request.partition(b"\r\n\r\n")[2])["input"]
+        data = [{"index": at, "embedding": [a + 2 * b for a, b in zip(np.array(VECTORS[text]) * 2, off, strict=True)]}
+                for at, text in enumerate(texts)]  # fmt: skip
+        return whole(b"200 OK", b"application/json", json.dumps({"data": data}).encode())
+
+    load = chat(serve(script), bank=EMBEDDED, protocol="openai-embeddings", words={"texts": "2"})
+    rows, report = load.run(4)
+    assert {row["outcome"] for row in rows} == {int(outcome)}
+    assert (rows[0]["result_count"], rows[0]["first_token_ns"], rows[0]["checked"]) == (2, None, 1)
+    assert report.errors == ({} if outcome is Outcome.OK else report.errors)

@@ -1,0 +1,32 @@
+"""What a command needs of the system: address space, without which NumPy and Arrow do not load; and /proc."""
+
+from __future__ import annotations
+
+import os
+import resource
+from pathlib import Path
+
+from harness.errors import UserError
+
+LEAST_BYTES = 1_500_000_000  # 1.3 GB were needed on two cores
+BYTES_PER_CORE = 64 << 20  # OpenBLAS has a buffer for each
+
+
+def require_address_space(limit_bytes: int | None = None) -> None:
+    """Raise UserError where this process may have less than it needs; None: by its own limit."""
+    limit_bytes = resource.getrlimit(resource.RLIMIT_AS)[0] if limit_bytes is None else limit_bytes
+    needed = LEAST_BYTES + BYTES_PER_CORE * (os.cpu_count() or 1)
+    if limit_bytes == resource.RLIM_INFINITY or limit_bytes >= needed:
+        return
+    raise UserError(
+        f"`ulimit -v` allows this process {limit_bytes / 1e6:.0f} MB of address space, and it needs "
+        f"{needed / 1e6:.0f} MB; raise that limit"
+    )
+
+
+def require_proc(root: Path = Path("/proc")) -> None:
+    """Raise UserError where the kernel does not show processes: their CPU time and memory could not be read."""
+    if not (root / "self" / "stat").exists():
+        raise UserError(
+            f"{root} is not mounted: CPU time and memory cannot be read; mount it (mount -t proc proc {root})"
+        )

@@ -1,0 +1,160 @@
+"""A search as its plan and points say it: 4 settings by batch size, at 8 and 32 users; engine=bad does not start."""
+
+import math
+
+import msgspec
+import pytest
+from example_runs import MODEL, plan_of, point_of, trial_of
+
+from harness.judge.findings import Verdict
+from harness.judge.metrics import RunResult
+from harness.judge.run_result import run_verdict
+from harness.judge.tuning.observe import final_outcome, observation_of
+from harness.judge.tuning.tuned_recommendation import recommend_tuned
+from harness.judge.tuning.tuning_of import tuning_of
+from harness.plan.arrivals import Closed
+from harness.plan.plan import Trial, TrialKind, TuneSpace
+from reports import ReportInput
+from reports.page import page_html
+from reports.text.summary_md import summary_markdown
+from reports.text.terminal_text import result_text
+
+SPACE = TuneSpace(
+    values={"batch_size": (1, 4, 16, 64), "engine": ("onnxruntime", "litert")},
+    levels=(8.0, 32.0, 128.0),
+    settings=8,
+    impossible=3,
+)
+EXPLORED = [(1, 32, "litert"), (1, 128, "litert"), (16, 32, "litert"), (4, 32, "litert"), (64, 128, "litert")]
+
+
+def setting(batch_size, engine):
+    return {"batch_size": batch_size, "engine": engine}
+
+
+def searched(confirming=3):
+    """(plan, points): every point once, then the best two and the default `confirming` times, and a failed start."""
+    points, trials = [], []
+    for number, (batch_size, users, engine) in enumerate(EXPLORED):
+        points.append(point_of(number, setting(batch_size, engine), Closed(users=users), repeats=1, slo_ms=50.0))
+        trials.append(Trial(number=number, point=number, repeat=0, seed=0, kind=TrialKind.EXPLORE, why="unlike"))
+    bad = point_of(5, setting(4, "onnxruntime"), Closed(users=32), repeats=1)
+    empty = msgspec.structs.replace(bad.trials[0], seconds=0.0, start_failure="it ran out of memory", trial=5)
+    points.append(msgspec.structs.replace(bad, trials=(empty,), counts=type(bad.counts)(), verdict=Verdict.INVALID))
+    trials.append(Trial(number=5, point=5, repeat=0, seed=0, kind=TrialKind.EXPLORE, why="may be the best"))
+    numbered = [
+        msgspec.structs.replace(p, trials=(msgspec.structs.replace(p.trials[0], trial=p.point),)) for p in points
+    ]
+    for block in range(confirming):
+        for point in (1, 2, 4):
+            number = len(trials)
+            trials.append(
+                Trial(number=number, point=point, repeat=block + 1, seed=0, kind=TrialKind.CONFIRM, block=block + 1)
+            )
+            rate = numbered[point].throughput_rps.value
+            fresh = trial_of(number, block, rate, 5.0, 8.0)
+            fresh = msgspec.structs.replace(fresh, trial=number)
+            numbered[point] = msgspec.structs.replace(
+                numbered[point], trials=(*numbered[point].trials, fresh), meets_slo=True
+            )
+    plan = plan_of(numbered, tune=SPACE, budget_seconds=120.0, fixed={}, trials=tuple(trials), name="tune")
+    return plan, tuple(numbered)
+
+
+def report(confirming=3):
+    plan, points = searched(confirming)
+    found = recommend_tuned(plan, points)
+    result = RunResult(
+        points=points, recommendation=found, verdict=run_verdict(found, points), model=MODEL,
+        tuning=tuning_of(plan, points, found.best_point),
+    )  # fmt: skip
+    return ReportInput(plan=plan, result=result)
+
+
+def test_the_best_is_named_by_what_it_changes_with_the_default_as_baseline():
+    plan, points = searched()
+    found = recommend_tuned(plan, points)
+    assert found.best_point == 4
+    assert found.baseline_point == 1
+    true = points[4].throughput_rps.value / points[1].throughput_rps.value
+    assert found.speedup.low < true < found.speedup.high
+    assert found.rate_rps.low < points[4].throughput_rps.value < found.rate_rps.high
+    assert found.sentence.startswith("At p99 \u2264 50 ms batch_size=64 sustains ")
+    assert "\u00d7" in found.sentence
+    assert "6 of 8 possible settings" not in found.sentence  # batch size 1 at two loads is one setting
+    assert "5 of 8 possible settings were tried, 1 of which could not be served." in found.sentence
+
+
+def test_without_fresh_trials_nothing_is_recommended_and_more_time_is_asked_for():
+    plan, points = searched(confirming=0)
+    found = recommend_tuned(plan, points)
+    assert found.best_point is None
+    assert found.more_seconds > 0
+    assert "So far batch_size=64 at 128 users is ahead." in found.sentence
+
+
+def test_a_limit_that_nobody_keeps_is_said_with_what_was_tried():
+    plan, points = searched(confirming=0)
+    missed = [msgspec.structs.replace(point, meets_slo=False) for point in points]
+    found = recommend_tuned(plan, missed)
+    assert found.more_seconds is None
+    assert "No setting meets p99 \u2264 50 ms" in found.sentence
+    assert "5 of 8 possible settings were tried" in found.sentence
+
+
+def test_the_path_has_every_trial_and_the_best_so_far_only_rises():
+    plan, points = searched()
+    tuning = tuning_of(plan, points, 4)
+    assert [step.trial for step in tuning.steps] == list(range(len(plan.trials)))
+    best = [step.best for step in tuning.steps if step.best is not None]
+    assert best == sorted(best)
+    assert tuning.steps[0].changes == {}
+    assert tuning.steps[4].changes == {"batch_size": 64}
+    assert [(each.changes, each.reason) for each in tuning.failed] == [
+        ({"batch_size": 4, "engine": "onnxruntime"}, "it ran out of memory")
+    ]
+    assert (tuning.tried, tuning.default_point, tuning.words) == (5, 1, "batch_size=64")
+
+
+def test_a_knob_that_is_known_to_matter_is_said_to():
+    plan, points = searched()
+    effects = {effect.name: effect for effect in tuning_of(plan, points, 4).effects}
+    by_value = {each.value: each for each in effects["batch_size"].values}
+    assert effects["batch_size"].matters is True
+    assert by_value[1].ratio.high < 1.0
+    assert (by_value[64].best, by_value[64].ratio.value) == (True, 1.0)
+    assert effects["engine"].matters is None  # the other one did not start
+
+
+def test_the_front_rises_in_both():
+    plan, points = searched()
+    by_number = {point.point: point for point in points}
+    front = [by_number[number] for number in tuning_of(plan, points, 4).front]
+    tails = [point.response.at(0.99).value_ms for point in front]
+    rates = [point.throughput_rps.value for point in front]
+    assert (tails, rates) == (sorted(tails), sorted(rates))
+    assert points[4] in front
+
+
+def test_a_trial_that_could_not_start_teaches_that_and_one_that_others_harmed_a_little():
+    plan, points = searched()
+    failed = observation_of(plan, points[5], points[5].trials[0], (3, 1))
+    assert (failed.failure, failed.log_value) == ("it ran out of memory", None)
+    good = observation_of(plan, points[4], points[4].trials[0], (3, 1))
+    assert good.log_value == pytest.approx(math.log(points[4].trials[0].throughput_rps.value))
+    assert good.log_tail == pytest.approx(math.log(points[4].trials[0].response.at(0.99).value_ms / 50.0))
+    spoiled = msgspec.structs.replace(points[4].trials[0], verdict=Verdict.INVALID)
+    doubtful = observation_of(plan, points[4], spoiled, (3, 1))
+    assert doubtful.standard_error > 10 * good.standard_error
+    assert final_outcome(plan, points[4], spoiled, 5.0).harmed
+
+
+def test_reports_name_the_words_to_type_and_what_failed():
+    whole = report()
+    page = page_html(whole)
+    for text in ("<code>batch_size=64</code>", "The path of the search", "What each knob does", "ran out of memory"):
+        assert text in page
+    assert "set: batch_size=64" in result_text(whole)
+    assert "could not be served" in result_text(whole)
+    assert "ran out of memory" in summary_markdown(whole)
+    assert "There were no fresh trials yet" in page_html(report(confirming=0))

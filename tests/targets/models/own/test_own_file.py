@@ -1,0 +1,108 @@
+"""Models of the user's own as Keras and ONNX files: their shapes, their payloads, their own predictions."""
+
+import numpy as np
+import pytest
+
+from harness.errors import UserError
+from harness.plan.knobs import KnobSet
+from harness.plan.make_plan import file_setting, model_knob
+from harness.wire.payload_bank import Bank
+from targets import TARGETS
+from targets.engines.quiet_import import import_tensorflow
+from targets.models.catalog import find_recipe
+from targets.preparation import no_progress, prepare
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def onnx_file(path, *, shape=("batch", 3), outputs=1, kind="float"):
+    """Twice the input, written without any of our code."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+
+    dtype = {"float": TensorProto.FLOAT, "int64": TensorProto.INT64, "string": TensorProto.STRING}[kind]
+    given = helper.make_tensor_value_info("x", dtype, shape)
+    results = [helper.make_tensor_value_info(f"y{number}", dtype, shape) for number in range(outputs)]
+    op = "Identity" if kind == "string" else "Add"
+    nodes = [
+        helper.make_node(op, ["x"] if kind == "string" else ["x", "x"], [f"y{number}"]) for number in range(outputs)
+    ]
+    graph = helper.make_graph(nodes, "g", [given], results)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, path)
+    return str(path)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("kind", "datatype"), [("float", "FP32"), ("int64", "INT64")])
+def test_an_onnx_file_says_what_it_takes_and_its_own_predictions_are_expected(tmp_path, kind, datatype):
+    prepared = prepare(onnx_file(tmp_path / "twice.onnx", kind=kind), no_progress)
+    bank = Bank.load(prepared.bank_path)
+    assert (bank.meta.model, bank.meta.datatype, bank.meta.input_shape) == ("twice", datatype, (3,))
+    np.testing.assert_allclose(bank.expected, 2 * bank.inputs)
+    assert prepared.path.suffix == ".onnx"
+    assert find_recipe(str(tmp_path / "twice.onnx")).input_shape == (3,)
+
+
+@pytest.mark.process
+def test_arrays_beside_the_file_are_its_payloads_and_labels_give_its_accuracy(tmp_path):
+    path = onnx_file(tmp_path / "twice.onnx")
+    inputs = np.eye(3, dtype=np.float32)
+    np.savez(tmp_path / "twice.npz", inputs=inputs, labels=[0, 1, 0])
+    prepared = prepare(path, no_progress)
+    assert prepared.card.test_accuracy == pytest.approx(2 / 3)
+    np.testing.assert_array_equal(Bank.load(prepared.bank_path).inputs, inputs)
+    np.savez(tmp_path / "twice.npz", inputs=np.ones((2, 4)))
+    with pytest.raises(UserError, match=r"its inputs are \(4,\).*the model takes \(3,\)"):
+        prepare(path, no_progress)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"shape": (1, 3)}, "free batch axis"),
+        ({"shape": ("batch", "any")}, "leaves sizes open"),
+        ({"outputs": 2}, "1 inputs and 2 outputs"),
+        ({"kind": "string"}, "takes string"),
+    ],
+)
+def test_a_file_that_cannot_be_served_is_refused_by_name(tmp_path, changes, says):
+    with pytest.raises(UserError, match=says):
+        prepare(onnx_file(tmp_path / "odd.onnx", **changes), no_progress)
+
+
+@pytest.mark.process
+def test_what_is_no_model_is_refused(tmp_path):
+    (tmp_path / "bad.onnx").write_bytes(b"nothing")
+    with pytest.raises(UserError, match=r"bad\.onnx: ONNX Runtime cannot load it"):
+        prepare(str(tmp_path / "bad.onnx"), no_progress)
+    with pytest.raises(UserError, match="no such file"):
+        prepare(str(tmp_path / "none.keras"), no_progress)
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_a_keras_file_is_served_by_its_shapes(tmp_path):
+    import_tensorflow()
+    import keras
+
+    model = keras.Sequential([keras.Input((2, 3)), keras.layers.Flatten(), keras.layers.Dense(4)])
+    model.save(tmp_path / "mine.keras")
+    prepared = prepare(str(tmp_path / "mine.keras"), no_progress)
+    bank = Bank.load(prepared.bank_path)
+    assert (bank.meta.input_shape, bank.meta.output_shape, prepared.card.parameters) == ((2, 3), (4,), 28)
+    np.testing.assert_allclose(bank.expected, model(bank.inputs).numpy(), rtol=1e-5)
+
+
+def test_an_onnx_file_is_run_by_onnx_runtime_and_is_a_legal_value_of_the_knob_model():
+    spec = TARGETS["batched"]
+    assert file_setting("a/b.onnx", spec.knobs) == {"engine": "onnxruntime"}
+    assert file_setting("a/b.keras", spec.knobs) == file_setting("a/b.onnx", KnobSet("none", ())) == {}
+    assert spec.serves("a/b.onnx")
+    assert not TARGETS["null"].serves("a/b.onnx")
+    assert "b.onnx" in model_knob("digits-mlp", spec, ["model=digits-mlp,b.onnx"]).choices
+    assert spec.rivals("b.onnx") == ("b.onnx",)
