@@ -11,6 +11,7 @@ from harness.cli.parts.option_groups import GroupedCommand
 from harness.cli.parts.option_types import DURATION
 from harness.cli.parts.options import RESUME_OPTION, load_options
 from harness.cli.parts.plan_request import make_draft, refuse_beside_resume, was_given
+from harness.cli.upkeep.completion import complete_knobs
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ SECONDS = "5s"  # of each rate: near the border, percentiles settle slowly
 
 
 @click.command(cls=GroupedCommand, context_settings={"default_map": {"seconds": SECONDS}})
-@click.argument("knobs", nargs=-1, metavar="[KNOB=V,V...]...")
+@click.argument("knobs", nargs=-1, shell_complete=complete_knobs, metavar="[KNOB=V,V...]...")
 @click.option(
     "--budget",
     type=DURATION,

@@ -9,11 +9,12 @@ import click
 from harness.cli.parts.option_groups import GroupedCommand
 from harness.cli.parts.options import load_options
 from harness.cli.parts.plan_request import make_draft, was_given
+from harness.cli.upkeep.completion import complete_knobs
 from harness.errors import UserError
 
 
 @click.command(cls=GroupedCommand)
-@click.argument("knobs", nargs=-1, metavar="[KNOB=VALUE]...")
+@click.argument("knobs", nargs=-1, shell_complete=complete_knobs, metavar="[KNOB=VALUE]...")
 @click.option(
     "--concurrency", type=click.IntRange(1, 100_000), default=32, show_default=True, help="Closed-loop users."
 )

@@ -10,6 +10,7 @@ from harness.cli.parts.option_groups import GroupedCommand
 from harness.cli.parts.option_types import DURATION, IntList
 from harness.cli.parts.options import RESUME_OPTION, TARGET_ACCURACY_OPTION, load_options
 from harness.cli.parts.plan_request import make_draft, refuse_beside_resume, refuse_options, was_given
+from harness.cli.upkeep.completion import complete_knobs
 from harness.errors import UserError
 from harness.plan.option_text import split_word
 
@@ -22,7 +23,7 @@ DEFAULT_SEEDS = 3
 
 
 @click.command(cls=GroupedCommand)
-@click.argument("knobs", nargs=-1, metavar="KNOB[=V,V...]...")
+@click.argument("knobs", nargs=-1, shell_complete=complete_knobs, metavar="KNOB[=V,V...]...")
 @click.option("--concurrency", type=IntList(), default="1,8,32,128", show_default=True, help="Closed-loop users.")
 @click.option(
     "--budget",

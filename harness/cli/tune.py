@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.parts.option_groups import GroupedCommand
 from harness.cli.parts.option_types import DURATION, IntList
 from harness.cli.parts.options import RESUME_OPTION, load_options
 from harness.cli.parts.plan_request import make_draft, refuse_beside_resume, refuse_options, was_given
+from harness.cli.upkeep.completion import complete_knobs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,8 +19,8 @@ BUDGET = "15m"
 NOT_HERE = ("precision", "max_seconds", "workers", "bind")
 
 
-@click.command()
-@click.argument("knobs", nargs=-1, metavar="[KNOB[=V,V...]]...")
+@click.command(cls=GroupedCommand)
+@click.argument("knobs", nargs=-1, shell_complete=complete_knobs, metavar="[KNOB[=V,V...]]...")
 @click.option(
     "--budget",
     type=DURATION,

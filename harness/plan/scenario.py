@@ -89,11 +89,16 @@ def find_scenario(name: str) -> str:
         return str(ours) if ours.parent == SCENARIOS and ours.is_file() and not Path(name).exists() else name
     if Path(name).is_file():
         raise UserError(f"--scenario {name}: a locustfile is a Python file, and ends in .py")
-    known = sorted(file.stem for file in SCENARIOS.glob("*.py") if not file.stem.startswith("_"))
+    known = known_scenarios()
     if name not in known:
         raise unknown_name("--scenario", name, known)
     path = SCENARIOS / f"{name}.py"
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def known_scenarios() -> list[str]:
+    """The names of the scenarios of this project."""
+    return sorted(file.stem for file in SCENARIOS.glob("*.py") if not file.stem.startswith("_"))
 
 
 def scenario_name(path: str) -> str:

@@ -64,7 +64,7 @@ def timelines(points: Sequence[PointMetrics]) -> list[PointTimelines]:
         PointTimelines(
             point_label(point),
             point.verdict.value,
-            f"{units.number(point.throughput_rps.value)} req/s, p99 {_p99(point)}",
+            f"{units.number(point.rate.value)} {point.rate_unit}, p99 {_p99(point)}",
             tuple(_trial(trial) for trial in point.trials if trial.timeline.t_s),
         )
         for point in points
@@ -85,7 +85,7 @@ def _trial(trial: TrialMetrics) -> TrialView:
     first = max(0.0, WIDTH * -start_s / span_s)
     last = min(WIDTH, WIDTH * (trial.seconds - start_s) / span_s)
     return TrialView(
-        title=f"Repeat {trial.repeat + 1}: {units.number(trial.throughput_rps.value)} req/s",
+        title=f"Repeat {trial.repeat + 1}: {units.number(trial.rate.value)} {trial.rate_unit}",
         verdict=trial.verdict.value,
         window_x=round(first, 1),
         window_width=round(max(0.0, last - first), 1),

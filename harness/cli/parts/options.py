@@ -12,6 +12,7 @@ import click
 from harness.cli.parts.external_server_options import EXTERNAL_SERVER_OPTIONS
 from harness.cli.parts.option_types import DURATION, SEED, Address, Parsed, Share, SloType
 from harness.cli.parts.own_request_options import OWN_REQUEST_OPTIONS
+from harness.cli.upkeep.completion import complete_scenarios, complete_targets
 from harness.errors import UserError
 from harness.plan.load_options import ARRIVALS, CHAT, SETTINGS
 from harness.plan.scenario import find_scenario, read_scenario
@@ -121,6 +122,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--target",
         default="batched",
         show_default=True,
+        shell_complete=complete_targets,
         metavar="NAME|URL|RECIPE.toml",
         help="An embedded target (see `harness knobs`), http://host:port (grpc://host:port) of a server that runs, or "
         "a recipe that starts one: a name such as mosec, or a file (see targets/external/README.md).",
@@ -140,6 +142,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="NAME|FILE",
         is_eager=True,
         callback=_take_defaults,
+        shell_complete=complete_scenarios,
         help="The requests: predict, image, speech, text, agent, ... or a locustfile, which may set defaults.",
     ),
     click.option(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.errors import UserError
+from harness.judge.answers.recommendation import cause_of_invalid
 from harness.judge.findings import Verdict
 from harness.judge.replicas.replica_model import BATCHING, BatchModel, CurveModel, Rate, RateModel, TailRange
 from harness.judge.replicas.user_curve import Level
@@ -219,7 +220,8 @@ def _fewest(keeps: Callable[[int], bool], least: int) -> int | None:
 def _nothing_usable(result: RunResult) -> str:
     invalid = sum(point.verdict is Verdict.INVALID for point in result.points)
     if invalid == len(result.points):
-        return result.recommendation.sentence
+        cause = cause_of_invalid(result.points)
+        return f"Every point is INVALID: {cause[0] if cause else 'nothing was measured'}"
     return (
         "The run has no setting whose points check each other: three numbers of users or three rates, one replica; "
         f"sweep for example --concurrency 1,8,32,128. {invalid} of {len(result.points)} points are INVALID."
