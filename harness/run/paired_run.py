@@ -17,7 +17,7 @@ from harness.errors import RunError
 from harness.judge.answers.paired_comparison import paired_trials, pairs_needed
 from harness.judge.answers.paired_sentences import power_sentence
 from harness.measure.trial import TrialJob, run_trial
-from harness.plan.paired.paired_plan import block_of_trials, block_seconds
+from harness.plan.paired.paired_plan import LEAST_BLOCKS, block_of_trials, block_seconds
 from harness.run.events import Note, RunStarted, TrialStarted
 from harness.run.failures import MAX_FAILURES_IN_A_ROW
 from harness.run.sweep import live_reporter, trial_ended
@@ -46,7 +46,8 @@ def run_paired(job: SweepJob, keep_plan: Callable[[Plan], None]) -> None:
     for trial, _ in job.run_dir.unfinished(job.plan):
         failed = _measure(job, trial, failed)
     wanted = FIRST_BLOCKS
-    while spent_s + _block_s(job, spent_s, blocks) <= job.plan.pairing.budget_s:
+    budget_s = job.plan.pairing.budget_s
+    while blocks < LEAST_BLOCKS or spent_s + _block_s(job, spent_s, blocks) <= budget_s:
         if blocks >= wanted:
             wanted = pairs_needed(job.plan, _measured(job))
             if blocks >= wanted:

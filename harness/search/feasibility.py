@@ -1,9 +1,9 @@
 """How likely a setting can be served at all, from those that could not.
 
 Whatever made a setting fail is one value of it, a number that is too high or too low, or two of these together. Each
-such cause that the failed setting shows, and that no setting that was served shows, may be the one; what shares more of
-the possible causes is likelier to fail. The failure that speaks most against a setting counts: several often have one
-cause.
+such cause that the failed setting shows, and that no setting that was served shows, may be the one; the more failures
+show a cause, the likelier it is. What shares more of the possible causes is likelier to fail. The failure that speaks
+most against a setting counts: several often have one cause.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.search.space import Codes, Floats, Space
 
 PAIR = 0.2  # how likely two values together are the cause, next to one
+EXPLAINS, MOST_EXPLAINED = 4.0, 8.0  # a cause is so many times as likely for each further failure that shows it
 WITHOUT_REASON = 0.02  # of failing, where no known failure speaks for it
 
 
@@ -35,9 +36,12 @@ class Feasibility:
         seen = shown[sorted(served)].astype(np.float64)
         together = seen.T @ seen > 0.0  # pairs of causes that a served setting has shown
         chance = np.full(len(numbers), 1.0 - WITHOUT_REASON)
+        broken = shown[sorted(failed)].astype(np.float64)
+        explains = broken.T @ broken  # how many failures show both of two causes
         for number in failed:
             held = np.flatnonzero(shown[number])
             weights = np.where(np.eye(len(held), dtype=bool), 1.0, PAIR / 2.0)
+            weights *= EXPLAINS ** (explains[np.ix_(held, held)] - 1.0).clip(max=MOST_EXPLAINED)
             weights[together[np.ix_(held, held)]] = 0.0
             if weights.sum() > 0.0:
                 shares = shown[np.ix_(numbers, held)].astype(np.float64)

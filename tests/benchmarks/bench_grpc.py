@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import platform
+import re
 import shutil
 import statistics
 import subprocess
@@ -26,8 +27,12 @@ import pytest
 
 from harness.wire.grpc.messages import message
 from harness.wire.payload_bank import Bank
+from targets.preparation import prepare
 from tests.benchmarks import served
-from tests.benchmarks.served import CORES, REPEATS, ROOT, SECONDS, ours, scrape
+from tests.benchmarks.bench_servers import ONNX, start_peer
+from tests.benchmarks.served import CORES, REPEATS, ROOT, SECONDS, ours, scrape, wrk
+
+pytestmark = pytest.mark.process
 
 OTHER = os.environ.get("BENCH_OTHER", "")
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
@@ -77,12 +82,12 @@ def triton_load(processes):
     return run
 
 
-def h2load(connections, streams):
+def h2load(connections, streams, model="digits-mlp"):
     def run(ready, folder):
         bank = Bank.load(Path(ready["bank"]))
         tensor = {"name": "input", "datatype": "FP32", "shape": [1, 64]}
         content = message("ModelInferRequest")(
-            model_name="digits-mlp", inputs=[tensor], raw_input_contents=[bank.inputs[:1].tobytes()]
+            model_name=model, inputs=[tensor], raw_input_contents=[bank.inputs[:1].tobytes()]
         ).SerializeToString()
         (folder / "message").write_bytes(b"\0" + len(content).to_bytes(4, "big") + content)
         url = ready["grpc_url"].replace("grpc://", "http://") + METHOD
@@ -173,7 +178,51 @@ def from_checkout(root):
         served.ROOT = before
 
 
-@pytest.mark.process
+def by_h2load(running, ready, connections, folder, model="digits-mlp"):
+    """(answers per second of the server's CPU, answers per second), as h2load counts them."""
+    ((*argv, url),) = h2load(connections, 1, model)(ready, folder)
+    cpu_s = running.cpu_s()
+    said = subprocess.run(
+        ["taskset", "-c", str(CORES[-1]), *argv, url], capture_output=True, text=True, check=True
+    ).stdout
+    count = int(re.search(r"(\d+) succeeded", said)[1])
+    assert count > 0, said
+    return count / (running.cpu_s() - cpu_s), count / SECONDS
+
+
+def by_wrk(running, connections, folder):
+    load = wrk(running, connections, folder)
+    return 1e6 / load.cpu_us, load.good_rps
+
+
+def test_beside_peers(tmp_path):
+    """The same model and engine behind each server; PyTriton over gRPC, mosec with bare bytes over HTTP."""
+    model = prepare("digits-mlp", lambda *_: None)
+    seen = {}
+    with contextlib.ExitStack() as stack:
+        own = stack.enter_context(from_checkout(ROOT))
+        triton = stack.enter_context(start_peer("PyTriton", ONNX, model, binary=True)[0])
+        port = int(triton.url.split(":")[2].partition("/")[0])
+        other = port + 10_000 if port < 50_000 else port - 10_000  # as the peer chooses it
+        ready = {"bank": own.ready["bank"], "grpc_url": f"grpc://127.0.0.1:{other}"}
+        mosec = stack.enter_context(start_peer("mosec", ONNX, model, binary=True)[0])
+        ways = {
+            "batched, gRPC": lambda n: by_h2load(own, own.ready, n, tmp_path),
+            "Triton (PyTriton), gRPC": lambda n: by_h2load(triton, ready, n, tmp_path, "m"),
+            "batched, JSON over HTTP": lambda n: by_wrk(own, n, tmp_path),
+            "mosec, bytes over HTTP": lambda n: by_wrk(mosec, n, tmp_path),
+        }
+        for _ in range(REPEATS):
+            for connections in (8, 32, 128):
+                for name, load in ways.items():
+                    seen.setdefault((name, connections), []).append(load(connections))
+                    print(name, connections, seen[name, connections][-1], flush=True)
+    print("| server | 8 connections | 32 connections | 128 connections |\n|---|---|---|---|")
+    for name in ways:
+        cells = [[statistics.median(column) for column in zip(*seen[name, each], strict=True)] for each in (8, 32, 128)]
+        print(f"| {name} | " + " | ".join(f"{per_core:,.0f}, {rps:,.0f}/s" for per_core, rps in cells) + " |")
+
+
 def test_grpc_front(tmp_path):
     seen = {}
     with contextlib.ExitStack() as stack:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_LINES = 200
 CPU_NS = 2_000_000_000  # over which the use of cores is averaged
+PAUSE_FACTOR = 150  # after reading the samples, which grow: so many times what that took, under 1 % of a core
 
 
 class LiveTrial(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +68,8 @@ class RunWatch:
         self._total: int | None = None
         self._trials: list[LiveTrial] = []
         self._lines: deque[str] = deque(maxlen=MOST_LINES)
+        self._cpu_cores: dict[str, float] = {}
+        self._cpu_due_ns = 0
         self.ended = False
 
     def __call__(self, event: Event) -> None:
@@ -77,7 +80,7 @@ class RunWatch:
             case Preparing(stage=stage):
                 self._name = stage
             case TrialStarted(name=name):
-                self._name = name
+                self._name, self._cpu_cores, self._cpu_due_ns = name, {}, 0
             case TrialProgress(name=name, left_s=left_s):
                 self._name, self._left_s = name, left_s
             case TrialSkipped() if self._total is not None:
@@ -117,8 +120,17 @@ class RunWatch:
             failed=live.failed,
             p50_ms=live.p50_ms,
             p99_ms=live.p99_ms,
-            cpu_cores=_cpu_cores(folder),
+            cpu_cores=self._cpu(folder),
         )
+
+    def _cpu(self, folder: TrialDir) -> dict[str, float]:
+        """Cores in use; as they were, where the samples were read not long ago."""
+        began_ns = monotonic_ns()
+        if began_ns >= self._cpu_due_ns:
+            self._cpu_cores = _cpu_cores(folder)
+            ended_ns = monotonic_ns()
+            self._cpu_due_ns = ended_ns + PAUSE_FACTOR * (ended_ns - began_ns)
+        return self._cpu_cores
 
 
 def _cpu_cores(folder: TrialDir) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from harness.judge.answers.chances import Limit
 from harness.judge.answers.race_answer import Z_95, limit_of, usable_share
 from harness.judge.answers.race_record import LEAST_USABLE, TrialOutcome
 from harness.judge.checks.point import fault_of_target
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from harness.plan.slo import Slo
 
 HARMED_ERROR = 0.3  # standard error of the log of what a trial reached that others harmed
+MOST_HARM = 4.0  # a limit that is missed by this factor is missed, whatever harmed the trial
 TOKENS = "tokens_per_s"
 
 
@@ -47,9 +49,13 @@ def observation_of(plan: Plan, point: PointMetrics, trial: TrialMetrics, place: 
     kept = point.meets_slo if plan.slo else True
     if not trial.seconds or not figure.value or fault_of_target(trial):
         return Observation(*place, kept=None if harmed and not fault_of_target(trial) else False)
-    if harmed:
-        return Observation(*place, math.log(figure.value), HARMED_ERROR, None, kept or None)
-    return Observation(*place, math.log(figure.value), _error(figure), _log_tail(trial, plan.slo), kept)
+    tail = _log_tail(trial, plan.slo)
+    if not harmed:
+        return Observation(*place, math.log(figure.value), _error(figure), tail, kept)
+    missed = _surely_missed(tail)
+    return Observation(
+        *place, math.log(figure.value), HARMED_ERROR, tail if missed else None, False if missed else kept or None
+    )
 
 
 def final_outcome(plan: Plan, point: PointMetrics, trial: TrialMetrics, spent_s: float) -> TrialOutcome:
@@ -57,9 +63,16 @@ def final_outcome(plan: Plan, point: PointMetrics, trial: TrialMetrics, spent_s:
     limit = limit_of(point, plan.slo)
     figure = objective_of(trial, plan)
     usable = usable_share(trial)
+    if usable < LEAST_USABLE and _surely_missed(_log_tail(trial, plan.slo)):
+        limit, usable = Limit.MISSED, 1.0
     if failure_of(trial) is not None or not trial.seconds or not figure.value or fault_of_target(trial):
         return TrialOutcome(None, limit, spent_s, usable if trial.seconds else 1.0)
     return TrialOutcome(math.log(figure.value), limit, spent_s, usable, _error(figure))
+
+
+def _surely_missed(log_tail: float | None) -> bool:
+    """Whether the limit is missed by more than harm by others explains."""
+    return log_tail is not None and log_tail > math.log(MOST_HARM)
 
 
 def _error(figure: Interval) -> float:

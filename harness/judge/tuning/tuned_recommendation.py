@@ -103,10 +103,14 @@ def _spoiled(plan: Plan, final: Final) -> str:
     if ranking is None:
         return "No recommendation: no fresh trial brought a good response."
     ahead = _name(plan, final.points[ranking.best])
+    sure = (
+        f"; there it is within 5\u202f% of the best with {percent(ranking.near)} certainty"
+        if len(final.points) > 1
+        else ""
+    )
     return (
         "Not decided yet: noise on the machine spoiled the fresh trials. On the machine as it is, "
-        f"{ahead} is ahead with {figure(math.exp(ranking.log_value), 2)}/s; there it is within 5\u202f% of the best "
-        f"with {percent(ranking.near)} certainty."
+        f"{ahead} is ahead with {figure(math.exp(ranking.log_value), 2)}/s{sure}."
     )
 
 

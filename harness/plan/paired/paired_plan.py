@@ -7,11 +7,14 @@ seed: they get the same payloads and the same arrivals.
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import numpy as np
 
 from harness.errors import UserError
 from harness.plan.knobs import Apply
+from harness.plan.option_text import seconds_text
 from harness.plan.paired.pairing import VARIANT, Pairing, Variant
 from harness.plan.plan import (
     OF_THE_LOAD,
@@ -24,12 +27,13 @@ from harness.plan.plan import (
 from harness.plan.target_spec import EmbeddedTarget, RecipeTarget, find_target
 
 NAMES = ("A", "B")
+LEAST_BLOCKS = 3  # with fewer pairs nothing can be said
 
 
 def paired_plan(before: Plan, after: Plan, *, margin: float, budget_s: float, names: tuple[str, str] = NAMES) -> Plan:
     """A plan, yet without trials, that compares two plans of one setting each, at the same load levels.
 
-    Raises UserError where a plan sweeps, or the loads differ.
+    Raises UserError where a plan sweeps, the loads differ, or the budget does not last for three blocks.
     """
     if before.swept or after.swept:
         raise UserError(f"{', '.join(before.swept or after.swept)}: a variant has one value of each knob")
@@ -43,9 +47,15 @@ def paired_plan(before: Plan, after: Plan, *, margin: float, budget_s: float, na
         for level, load in enumerate(loads)
         for side, variant in enumerate(variants)
     ]
-    return msgspec.structs.replace(
+    plan = msgspec.structs.replace(
         before, name="compare", points=tuple(points), trials=(), fixed={}, repeats=1, pairing=pairing
     )
+    if (least_s := LEAST_BLOCKS * block_seconds(plan)) > budget_s:
+        raise UserError(
+            f"--budget {seconds_text(budget_s)}: {LEAST_BLOCKS} blocks of both variants take about "
+            f"{math.ceil(least_s)} s; give more, or fewer load levels"
+        )
+    return plan
 
 
 def block_of_trials(plan: Plan, block: int) -> tuple[Trial, ...]:

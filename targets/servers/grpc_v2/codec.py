@@ -134,8 +134,7 @@ class GrpcServerCodec:
         before = rest[:start].removesuffix(end)
         if len(before) == start or rest[start:] != decoded.tensor:
             return
-        parsed = self._parsed(before)
-        if parsed.raw_input_contents or parsed.id:
+        if self._parsed(before).id:
             return
         starts = self._starts.get(len(rest), ())
         if start in starts or len(starts) < KEPT_STARTS:

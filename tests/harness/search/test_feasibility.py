@@ -40,3 +40,10 @@ def test_a_number_that_is_too_high_speaks_against_higher_ones():
     found = chances([("a", 1, 1), ("b", 1, 1), ("b", 1, 8)], [("a", 4, 1)])
     assert found["a", 8, 1] < found["a", 2, 1]
     assert found["b", 8, 4] < found["b", 2, 4]
+
+
+def test_a_cause_that_all_failures_share_outweighs_the_others():
+    served, failed = [("a", 1, 1), ("a", 8, 1), ("a", 2, 4)], [("b", 8, 1), ("b", 2, 4)]
+    once, twice = chances(served, failed[:1]), chances(served, failed)
+    assert twice["b", 1, 2] < once["b", 1, 2]
+    assert twice["b", 1, 2] < 0.5 < twice["a", 1, 2]

@@ -14,6 +14,7 @@ from harness.judge.tuning.tuned_recommendation import recommend_tuned
 from harness.judge.tuning.tuning_of import tuning_of
 from harness.plan.arrivals import Closed
 from harness.plan.plan import Trial, TrialKind, TuneSpace
+from harness.plan.slo import parse_slo
 from reports import ReportInput
 from reports.page import page_html
 from reports.text.summary_md import summary_markdown
@@ -147,6 +148,9 @@ def test_a_trial_that_could_not_start_teaches_that_and_one_that_others_harmed_a_
     doubtful = observation_of(plan, points[4], spoiled, (3, 1))
     assert doubtful.standard_error > 10 * good.standard_error
     assert final_outcome(plan, points[4], spoiled, 5.0).harmed
+    hopeless = msgspec.structs.replace(plan, slo=parse_slo("p99<0.01ms"))
+    missed = msgspec.structs.replace(points[4], meets_slo=None)
+    assert observation_of(hopeless, missed, spoiled, (3, 1)).kept is False
 
 
 def test_reports_name_the_words_to_type_and_what_failed():

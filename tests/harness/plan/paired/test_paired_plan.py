@@ -25,7 +25,7 @@ def plan_of(target="batched", users=(8, 32), **fixed):
 
 
 def pair(before, after):
-    return paired_plan(before, after, margin=0.05, budget_s=60.0)
+    return paired_plan(before, after, margin=0.05, budget_s=200.0)
 
 
 def test_every_level_has_both_variants_and_each_is_served_with_its_own_knobs():
@@ -69,6 +69,11 @@ def test_only_what_cannot_change_while_a_target_runs_takes_a_start_of_it(knob, f
     assert plan.pairing.fresh is fresh
     assert all(plan.target_request(point).fresh is fresh for point in plan.points)
     assert (block_seconds(plan) > 40) is fresh  # four starts of 10 s
+
+
+def test_a_budget_that_does_not_last_for_three_blocks_is_refused():
+    with pytest.raises(UserError, match="--budget 10s: 3 blocks of both variants take about 60 s"):
+        paired_plan(plan_of(), plan_of(), margin=0.05, budget_s=10.0)
 
 
 def test_what_cannot_be_compared():

@@ -37,6 +37,7 @@ from in_process_grpc import (
     service_of,
 )
 
+from harness.wire.grpc.messages import message
 from targets.servers.grpc_v2.connection import SLOW_CALL_LIMIT_TICKS
 from targets.servers.grpc_v2.frames import MAX_STREAMS
 
@@ -136,6 +137,41 @@ def test_repeated_block_is_read_anew_after_another_block_changed_the_table() -> 
             found = timeout_ns()
             assert found is not None
             assert (most_s - 1) * 10**9 < found <= most_s * 10**9
+
+
+def test_a_repeated_block_resizes_the_table_each_time(client: Client) -> None:
+    head = b"\x83\x86\x04" + bytes([len(LIVE)]) + LIVE.encode() + b"\x0f\x10\x10application/grpc"
+    small, large = b"\x3f\x45" + head, b"\x3f\xe1\x1f" + head  # tables of 100 and of 4096 bytes
+    adding = b"\x40\x03abc\x03def" * 2  # 38 bytes each in the table
+    for block in (small, large, small, head + b"\x40\x19" + b"x" * 25 + b"\x03def" + adding):
+        stream = client.next_stream()
+        client.send(frame(HEADERS, END_HEADERS, stream, block) + data_frames(stream, prefixed(b"")))
+        assert client.responses[stream].status == 0
+    client.send(frame(HEADERS, END_HEADERS, client.next_stream(), head + b"\xc0"))  # the third entry, which is evicted
+    assert client.goaway() == (stream, COMPRESSION)
+
+
+def test_every_response_has_the_id_of_its_call(client: Client, backend: FirstTwo) -> None:
+    plain = infer_message((1, 2, 3))
+    at = plain.index(b"\x3a")  # the tensor
+    ids = ("", "a", "b", "\u00e4", "x" * 200, "")
+    contents = [(infer_message((1, 2, 3), each), each) for each in ids]
+    contents += [(plain[:at] + b"\x1a\x02" + each.encode() + plain[at:], each) for each in ("i1", "i2")]
+    for content, identity in contents * 3:
+        stream = client.call(content)
+        backend.compute_all()
+        client.read()
+        response = message("ModelInferResponse").FromString(client.responses[stream].message)
+        assert (response.id, outputs_of(client.responses[stream].message)) == (identity, [1, 2])
+
+
+def test_known_beginnings_are_of_messages_with_one_tensor(client: Client) -> None:
+    plain = infer_message((1, 2, 3))
+    tensor = plain[plain.index(b"\x3a") :]
+    for _ in range(3):
+        assert client.call(plain) not in client.responses
+        assert client.responses[client.call(plain + tensor)].status == 3
+        assert client.responses[client.call(plain[:-12] + b"\xff" * 12)].status == 3
 
 
 @pytest.mark.parametrize(
@@ -285,6 +321,17 @@ def test_responses_wait_for_the_clients_windows(backend: FirstTwo) -> None:
     assert [outputs_of(client.responses[stream].message) for stream in streams] == [[0, 1], [1, 1]]
     assert all(client.responses[stream].ended for stream in streams)
     assert not client.connection.calls
+
+
+def test_nothing_is_sent_for_a_call_that_was_given_up_amid_its_response(backend: FirstTwo) -> None:
+    client = Client(service_of(backend), struct.pack(">HI", 4, 10))
+    given_up, kept = client.call(infer_message((1, 2, 3))), client.call(infer_message((4, 5, 6)))
+    backend.compute_all()
+    client.send(frame(RST_STREAM, 0, given_up, (8).to_bytes(4, "big")))
+    client.send(frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 65_535)))
+    assert len(client.responses[given_up].data) == 10
+    assert outputs_of(client.responses[kept].message) == [4, 5]
+    assert client.goaway() is None
 
 
 def test_the_connections_window_bounds_all_responses(client: Client, backend: FirstTwo) -> None:
