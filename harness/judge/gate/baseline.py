@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.errors import UserError
-from harness.files import pretty, write_whole
+from harness.files import decode, pretty, write_whole
 from harness.judge.answers.paired_sentences import level_text
 from harness.judge.checks.generator import LATENESS, LOOP_LAG
 from harness.judge.checks.harm import HARMED
@@ -75,7 +75,7 @@ def baseline_of(record: RunRecord, result: RunResult, commit: str | None = None)
 def read_baseline(path: Path) -> Baseline:
     """The baseline in the file. Raises UserError where there is none."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Baseline)
+        return decode(path.read_bytes(), Baseline)
     except (OSError, msgspec.DecodeError) as error:
         raise UserError(
             f"--baseline {path}: no baseline of this version ({error}); make one with `baseline`"
