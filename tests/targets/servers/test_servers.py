@@ -30,7 +30,7 @@ pytestmark = pytest.mark.process
 INFER = "/v2/models/digits-mlp/infer"
 PREDICT = "/v1/models/digits-mlp:predict"
 TIMING = re.compile(
-    r'queue;dur=\d+\.\d{6}, batch;dur=\d+\.\d{6};desc="n=(\d+)", '
+    r'queue;dur=\d+\.\d{6}, batch;dur=\d+\.\d{6};desc="n=(\d+)", queued-at;dur=\d+\.\d{3}, '
     r"preprocess;dur=\d+\.\d{6}, compute;dur=(\d+\.\d{6}), serialise;dur=\d+\.\d{6}"
 )
 
