@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
-
-from harness.record.recorder import read_rows
 
 ROOT = Path(__file__).parents[2]
 
@@ -131,7 +130,7 @@ def test_its_knob_is_listed_and_swept(harness, tmp_path):
     assert points["2"][1] == 0
     assert points["3"][0] == 0  # the live knob was turned: every prediction is wrong
     assert points["3"][1] > 20
-    (path, _) = sorted((tmp_path / "run").glob("trials/*/requests*.arrow"))
-    due_ns = read_rows(path)["due_ns"].to_numpy()
+    (path, _) = (tmp_path / "run").glob("trials/*/requests.parquet")
+    due_ns = pq.read_table(path)["due_ns"].to_numpy()
     assert (np.diff(due_ns.reshape(-1, 2)) == 0).all()
     assert (np.diff(due_ns[::2]) == 20_000_000).all()

@@ -76,7 +76,7 @@ def served(tmp_path):
 
 @pytest.mark.timeout(500)
 def test_every_command_of_the_document_works(own_server, served):
-    recipe, _ = blocks("toml")
+    recipe = blocks("toml")[0]
     (own_server / "mine.toml").write_text(recipe)
     for command in commands():
         if command.startswith(FOREGROUND):

@@ -28,6 +28,7 @@ SWEPT = {
 
 
 LLAMA = "llamacpp"
+NOT_HERE = {"ollama", "sglang", "tgi", "vllm"}  # servers that need a GPU, or a model from a hub
 SPLIT = {"mosec": "mosec's metrics", "pytriton": "Triton's metrics"}
 
 
@@ -47,8 +48,8 @@ def assert_split_is_what_the_server_says(source, out):
     assert f"Here they are from {source}" in html.unescape((out / "report.html").read_text())
 
 
-def test_every_recipe_is_swept_here():
-    assert {*SWEPT, LLAMA} == {spec.name for spec in shipped()}
+def test_every_recipe_is_swept_here_but_those_that_cannot_be_installed():
+    assert {*SWEPT, LLAMA} | NOT_HERE == {spec.name for spec in shipped()}
 
 
 @pytest.mark.parametrize("name", SWEPT)
