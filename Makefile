@@ -57,7 +57,7 @@ unit: $(DEV_STAMP)
 test: $(DEV_STAMP)
 	@echo "test: all quick tests; first those without a process, on all cores"
 	@$(BIN)/python -m pytest -q -n auto -m "not process and not e2e and not long"
-	@$(BIN)/python -m pytest -q -m process
+	@$(BIN)/python -m pytest -q -n 2 -m process
 
 e2e: $(DEV_STAMP)
 	@echo "e2e: tests that drive whole processes two at a time (they need wrk and chromium)"
