@@ -159,7 +159,7 @@ class TimeSplit(msgspec.Struct, frozen=True, kw_only=True):
     decode_ms: float | None = None  # of a stream: from its first token to its last
     serialise_ms: float | None = None
     reach_ms: float | None = None  # from sent to the server's queue; None unless both share a machine
-    read_ms: float | None = None  # in the load machine's kernel, by its time stamps; of every 8th user
+    read_ms: float | None = None  # in the load machine's kernel, by its time stamps; of every 8th user, each 10 ms
     rest_ms: float | None = None
     source: str = ""  # of the server's parts: `Server-Timing`, or the name of its statistics
 
