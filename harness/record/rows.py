@@ -102,7 +102,7 @@ COLUMNS = tuple(  # in this order in memory and on disk
         ("compute_ns", "q", "int64", True, "the server's model call, likewise"),
         ("serialise_ns", "q", "int64", True, "the server's writing of the response, likewise"),
         ("client_ns", "q", "int64", True, "preprocessing in the load process, between due and sent"),
-        ("read_wait_ns", "q", "int64", True, "time in the load's kernel before the end was read; every 8th user, each 10 ms"),
+        ("read_wait_ns", "q", "int64", True, "unread time in the load's kernel; of every 8th user, each 10 ms"),
         ("clean_ns", "q", "int64", True, "the step `clean` of preprocessing, wherever it ran: a part of the above"),
         ("transform_ns", "q", "int64", True, "the step `transform`, likewise"),
         ("normalise_ns", "q", "int64", True, "the step `normalise`, likewise"),
