@@ -31,8 +31,8 @@ def export_litert(model: keras.Model, to: Path, precision: str) -> None:
     import tensorflow as tf
 
     with temporary_folder("litert") as folder:
-        model.export(folder, verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        model.export(str(folder), verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
         if precision != FLOAT32:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if precision == FLOAT16:

@@ -20,7 +20,7 @@ FOREGROUND = {  # commands that stay until they are stopped, and the address tha
     "locust -f scenarios/predict.py": "http://127.0.0.1:8089/",
 }
 LONG = "python -m harness sweep batch_size"  # `make demo` is this very command; here its plan is made
-SHORTER = {"--budget 1m": "--budget 25s", "calibrate --quick": "calibrate --quick --only lying-closed"}
+SHORTER = {"--budget 1m": "--budget 40s", "calibrate --quick": "calibrate --quick --only lying-closed"}
 
 
 def commands():

@@ -152,6 +152,9 @@ def test_tritonclient_reads_configuration_and_statistics(ready: Message, served:
     from tritonclient import grpc, http
 
     with http.InferenceServerClient(served[0]) as client:
+        rows = http.InferInput("input", [1, 64], "FP32")
+        rows.set_data_from_numpy(served[1].inputs[:1])
+        client.infer(MODEL, [rows])
         assert client.get_model_config(MODEL)["max_batch_size"] == 32
         for name in (MODEL, ""):
             assert client.get_inference_statistics(name)["model_stats"][0]["name"] == MODEL
