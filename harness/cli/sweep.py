@@ -9,7 +9,7 @@ import click
 from harness.cli.parts.option_groups import GroupedCommand
 from harness.cli.parts.option_types import DURATION, IntList
 from harness.cli.parts.options import RESUME_OPTION, TARGET_ACCURACY_OPTION, load_options
-from harness.cli.parts.plan_request import make_draft, refuse_beside_resume, refuse_options, was_given
+from harness.cli.parts.plan_request import make_draft, refuse_options, was_given
 from harness.cli.upkeep.completion import complete_knobs
 from harness.errors import UserError
 from harness.plan.option_text import split_word
@@ -69,16 +69,12 @@ def command(
     python -m harness sweep rate=100,200,400 --arrivals poisson --target http://127.0.0.1:8000
     python -m harness sweep learning_rate --seeds 5
     """  # noqa: D301
-    from harness.cli.parts.open_run import open_run
+    from harness.cli.parts.open_run import resume_run
     from harness.cli.parts.serving_run import run_or_plan
     from harness.cli.parts.training_run import asks_for_training
 
     if resume is not None:
-        refuse_beside_resume()
-        run = open_run(resume, "--resume")
-        if was_given("budget"):
-            run.set_budget(given["budget"])
-        return run.resume(as_json=given["as_json"])
+        return resume_run(resume, budget_s=given["budget"], as_json=given["as_json"])
     if not knobs:
         raise UserError("KNOB: say what to sweep, for example `sweep batch_size`; `harness knobs` lists them")
     if asks_for_training(knobs):

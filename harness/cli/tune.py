@@ -9,7 +9,7 @@ import click
 from harness.cli.parts.option_groups import GroupedCommand
 from harness.cli.parts.option_types import DURATION, IntList
 from harness.cli.parts.options import RESUME_OPTION, load_options
-from harness.cli.parts.plan_request import make_draft, refuse_beside_resume, refuse_options, was_given
+from harness.cli.parts.plan_request import make_draft, refuse_options, was_given
 from harness.cli.upkeep.completion import complete_knobs
 
 if TYPE_CHECKING:
@@ -53,15 +53,11 @@ def command(knobs: tuple[str, ...], concurrency: tuple[int, ...] | None, resume:
     python -m harness tune batch_size batch_wait_ms=0,1,2 engine --slo 'p99<20ms'
     python -m harness tune --target mosec --budget 10m
     """  # noqa: D301
-    from harness.cli.parts.open_run import open_run
+    from harness.cli.parts.open_run import resume_run
     from harness.cli.parts.serving_run import tune_or_plan
 
     if resume is not None:
-        refuse_beside_resume()
-        run = open_run(resume, "--resume")
-        if was_given("budget"):
-            run.set_budget(given["budget"])
-        return run.resume(as_json=given["as_json"])
+        return resume_run(resume, budget_s=given["budget"], as_json=given["as_json"])
     refuse_options(NOT_HERE, "`tune` decides how often each setting is measured, on one machine")
     draft = make_draft(knobs, concurrency or (), 1, {**given, "budget": None})
     return tune_or_plan(draft, given, gated=was_given("slo"))

@@ -1,14 +1,13 @@
 """A locustfile as Locust's documentation writes it, measured as it is: no import of ours, no metadata, no payloads."""
 
-import http.server
 import json
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
+from http_service import JsonHandler, served_by
 
 ROOT = Path(__file__).parents[2]
 LOCUSTFILE = """
@@ -62,37 +61,22 @@ class Steps(LoadTestShape):
 """
 
 
-class Service(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class Service(JsonHandler):
     seen: dict = {}  # noqa: RUF012  (of the one test)
 
-    def do_POST(self):
+    def do_POST(self):  # noqa: N802  (http.server calls it so)
         self.answer(200, {"ticket": "t-1"})
 
-    def do_GET(self):
+    def do_GET(self):  # noqa: N802  (http.server calls it so)
         number = len(self.seen.setdefault(self.path, []))
         self.seen[self.path].append((self.headers["x-login"], self.headers["x-api-key"], self.headers["host"]))
         self.answer(404 if self.path == "/gone" else 200, {"answer": 42 if number % 5 else 7})
 
-    def answer(self, status, document):
-        body = json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
 
 @pytest.fixture
 def url():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with served_by(Service) as url:
+        yield url
 
 
 def test_every_kind_of_user_is_measured_as_it_is(tmp_path, url):

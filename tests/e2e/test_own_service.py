@@ -1,25 +1,21 @@
 """A service that speaks no known protocol: a key, nested JSON, refusals; measured by its URL and conditions alone."""
 
 import csv
-import http.server
 import json
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
+from http_service import JsonHandler, served_by
 
 ROOT = Path(__file__).parents[2]
 KEY = "sesame-key-12"
 
 
-class Service(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def do_POST(self):
+class Service(JsonHandler):
+    def do_POST(self):  # noqa: N802  (http.server calls it so)
         body = self.rfile.read(int(self.headers["content-length"]))
         if self.headers.get("x-api-key") != KEY:
             self.answer(403, {"detail": f"bad key {self.headers.get('x-api-key')}"})
@@ -36,24 +32,11 @@ class Service(http.server.BaseHTTPRequestHandler):
             return
         self.answer(200, {"result": {"labels": [{"name": "long" if len(text) > 12 else "short", "score": 0.75}]}})
 
-    def answer(self, status, document):
-        body = json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
 
 @pytest.fixture
 def url():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/v1/classify?k=1"
-    server.shutdown()
-    server.server_close()
+    with served_by(Service) as url:
+        yield f"{url}/v1/classify?k=1"
 
 
 def harness(folder, url, *words):

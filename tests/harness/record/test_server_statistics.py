@@ -1,12 +1,12 @@
 """Statistics of servers that are not ours: texts as they write them, means worked out by hand."""
 
-import http.server
+import contextlib
 import json
-import threading
 
 import numpy as np
 import pytest
 from evidence_of import MS, START, S, evidence_of, rows_of, summarise_point
+from http_service import served_by, texts_at
 
 from harness.clock import monotonic_ns
 from harness.judge.numbers.time_split import means_of
@@ -57,30 +57,13 @@ mosec_service_batch_duration_second_count{{stage="Model_1",connection="1"}} {bat
 
 @pytest.fixture
 def server_of():
-    servers = []
+    with contextlib.ExitStack() as servers:
 
-    def start(answers):
-        """`answers`: text by path; changing the dict changes what is answered."""
+        def start(answers):
+            """`answers`: text by path; changing the dict changes what is answered."""
+            return servers.enter_context(served_by(texts_at(answers)))
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                body = answers.get(self.path, "").encode()
-                self.send_response(200 if body else 404)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler))
-        threading.Thread(target=servers[-1].serve_forever, args=(0.01,), daemon=True).start()
-        return f"http://127.0.0.1:{servers[-1].server_port}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+        yield start
 
 
 def measured(server_of, folder, path, before, after):

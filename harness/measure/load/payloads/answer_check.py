@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from harness.measure.load.payloads.response_check import MAX_VARIANT_BYTES, PLAUSIBLE, NoAnswer
+from harness.measure.load.payloads.response_check import MAX_VARIANT_BYTES, PLAUSIBLE, no_answer
 from harness.wire.codec import WireError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class AnswerCheck:
         except WireError as error:
             self._doubtful.add(size)
             self._sizes.discard(size)
-            return NoAnswer.of(str(error))
+            return no_answer(str(error))
         if size > MARK and size not in self._doubtful:
             self._sizes.add(size)
             self._marks[body[MARK]] = 1

@@ -12,8 +12,8 @@ from harness.measure.load.payloads.response_check import (
     PLAUSIBLE,
     RIGHT,
     SAMPLE_SHARE,
-    NoAnswer,
-    WrongAnswer,
+    no_answer,
+    wrong_answer,
 )
 from harness.wire.codec import WireError
 from harness.wire.failure_text import failure_in
@@ -68,12 +68,12 @@ class ExpectationCheck:
         try:
             text = self._readable(body)
         except WireError as error:
-            return NoAnswer.of(str(error))
+            return no_answer(str(error))
         failure = self._expectation.failure(text, self._beside[payload], self._tolerance)
         if not failure:
             return RIGHT
         said = failure_in(text)
-        return WrongAnswer.of(failure) if said is None else NoAnswer.of(said)
+        return wrong_answer(failure) if said is None else no_answer(said)
 
     def _keep(self, payload: int, body: bytes) -> None:
         self._room_bytes += len(self._good[payload] or b"") - len(body)

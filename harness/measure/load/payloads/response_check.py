@@ -41,40 +41,32 @@ class CheckResult(NamedTuple):
         return "a wrong response"
 
 
-class NoAnswer(CheckResult):
-    """The result for a response that holds no answer, with the server's own words."""
+class _ExplainedResult(CheckResult):
+    """A result with a reason of its own."""
 
-    said = ""
+    why = ""
 
     @classmethod
-    def of(cls, said: str) -> NoAnswer:
-        """The result for a response that says this in place of an answer."""
-        result = cls(int(Outcome.ERROR), 0, ABSENT)
-        result.said = said
+    def of(cls, outcome: Outcome, compared: int, why: str) -> CheckResult:
+        """A result that is not good, and why."""
+        result = cls(int(outcome), compared, ABSENT)
+        result.why = why
         return result
 
     @property
     def reason(self) -> str:
         """Why it is not good."""
-        return f"no answer: {self.said}"
+        return self.why
 
 
-class WrongAnswer(CheckResult):
-    """The result for a response that does not meet a condition."""
+def no_answer(said: str) -> CheckResult:
+    """The result for a response that says this in place of an answer."""
+    return _ExplainedResult.of(Outcome.ERROR, 0, f"no answer: {said}")
 
-    failure = ""
 
-    @classmethod
-    def of(cls, failure: str) -> WrongAnswer:
-        """The result for a response that fails so."""
-        result = cls(int(Outcome.WRONG), 1, ABSENT)
-        result.failure = failure
-        return result
-
-    @property
-    def reason(self) -> str:
-        """Why it is not good."""
-        return f"a wrong response: {self.failure}"
+def wrong_answer(failure: str) -> CheckResult:
+    """The result for a response that fails a condition so."""
+    return _ExplainedResult.of(Outcome.WRONG, 1, f"a wrong response: {failure}")
 
 
 RIGHT = CheckResult(int(Outcome.OK), 1, ABSENT)
@@ -127,7 +119,7 @@ class Checker:
             output = averaged(self._codec.decode(body), expected.size)
         except WireError:
             said = failure_in(body)
-            return WRONG if said is None else NoAnswer.of(said)
+            return WRONG if said is None else no_answer(said)
         predicted = int(output.argmax()) if self._classifies and output.size == expected.size else ABSENT
         if not is_close(output, expected, self._tolerance):
             return CheckResult(int(Outcome.WRONG), 1, predicted)

@@ -1,10 +1,10 @@
 """What servers of language models say of themselves, in the names of their versions; what is unknown is absent."""
 
-import http.server
-import threading
+import contextlib
 
 import numpy as np
 import pytest
+from http_service import served_by, texts_at
 
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.judge.numbers.server_words import gauges_over_time, server_words
@@ -67,28 +67,12 @@ BARE = COMPLETE | {"preemptions": None, "prefix_hits": None, "kv_cache": None}
 
 @pytest.fixture
 def metrics_of():
-    servers = []
+    with contextlib.ExitStack() as servers:
 
-    def start(answer):
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                body = answer["text"].encode() if self.path == "/metrics" else b""
-                self.send_response(200 if body else 404)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+        def start(answers):
+            return servers.enter_context(served_by(texts_at(answers))) + "/v1"
 
-            def log_message(self, *_):
-                pass
-
-        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler))
-        threading.Thread(target=servers[-1].serve_forever, args=(0.01,), daemon=True).start()
-        return f"http://127.0.0.1:{servers[-1].server_port}/v1"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+        yield start
 
 
 @pytest.mark.process
@@ -105,12 +89,12 @@ def metrics_of():
     ids=["vllm 2026", "vllm 2024", "sglang", "tgi", "llama.cpp 2026", "llama.cpp 2024"],
 )
 def test_every_version_of_a_server_is_understood(metrics_of, tmp_path, source, text, said):
-    answer = {"text": text.format(n=10, tokens=1000, hits=500, fresh=500)}
+    answer = {"/metrics": text.format(n=10, tokens=1000, hits=500, fresh=500)}
     reader = find_statistics_reader(metrics_of(answer), "m")  # a base URL: its metrics are beside /v1
     start_ns = monotonic_ns()
     with recorded_statistics(reader, tmp_path):
         # 5 preemptions; 200 of 500 tokens, 300 of them computed, in the trial
-        answer["text"] = text.format(n=15, tokens=1500, hits=700, fresh=800)
+        answer["/metrics"] = text.format(n=15, tokens=1500, hits=700, fresh=800)
     words = server_words(read_statistics(tmp_path), Window(start_ns, monotonic_ns() + 1))
     assert words.source == source
     assert {name: getattr(words, name) for name in said} == pytest.approx(said)
