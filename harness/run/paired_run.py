@@ -71,7 +71,7 @@ def _measure(job: SweepJob, trial: Trial, failed: int) -> int:
     job.listener(TrialStarted(point_text(point)))
     folder, began_ns = job.run_dir.trial(trial, point), monotonic_ns()
     watch = live_reporter(job.listener, job.plan, point)
-    record = run_trial(TrialJob(job.plan, trial, point, job.session, job.isolation, folder, watch))
+    record = run_trial(TrialJob(job.plan, trial, point, job.session, job.isolation, folder, watch, forks=job.forks))
     summary = job.summaries.read(job.plan, trial)
     folder.write(msgspec.structs.replace(record, spent_seconds=(monotonic_ns() - began_ns) / NS_PER_S))
     job.listener(trial_ended(record, summary))

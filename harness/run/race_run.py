@@ -97,7 +97,9 @@ class _RaceRun:
         load = msgspec.structs.replace(job.plan.load, measure_s=trial.seconds or job.plan.seconds)
         plan = msgspec.structs.replace(job.plan, load=load)
         watch = live_reporter(job.listener, plan, point)
-        trial_job = TrialJob(plan, trial, point, job.session, job.isolation, self._folder(trial), watch)
+        trial_job = TrialJob(
+            plan, trial, point, job.session, job.isolation, self._folder(trial), watch, forks=job.forks
+        )
         known = self.failures.of_start(point)
         record = run_trial(trial_job) if known is None else fail_trial(trial_job, known)
         summary = job.summaries.read(job.plan, trial)

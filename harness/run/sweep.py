@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.judge.metrics import PointMetrics
     from harness.judge.summarise import TrialSummary
     from harness.judge.trial_summaries import TrialSummaries
+    from harness.measure.forks.fork_server import TrialForks
     from harness.measure.target.session import Session
     from harness.plan.plan import Plan, Point
     from harness.record.load_report import Live
@@ -41,6 +42,7 @@ class SweepJob:
     listener: Listener
     on_point: Callable[[PointMetrics], None]  # called once a point has had its last repeat
     summaries: TrialSummaries  # of the trials that have ended
+    forks: TrialForks | None = None  # of the trials' processes
 
 
 def run_sweep(job: SweepJob) -> None:
@@ -59,7 +61,7 @@ def run_sweep(job: SweepJob) -> None:
         folder = run_dir.trial(trial, point)
         later_s = (len(left) - place - 1) * (plan.seconds + trial_overhead_seconds(plan))
         watch = live_reporter(listener, plan, point, later_s)
-        trial_job = TrialJob(plan, trial, point, job.session, job.isolation, folder, watch)
+        trial_job = TrialJob(plan, trial, point, job.session, job.isolation, folder, watch, forks=job.forks)
         known = failures.of_start(point)
         record = run_trial(trial_job) if known is None else fail_trial(trial_job, known)
         listener(trial_ended(record, job.summaries.read(plan, trial)))

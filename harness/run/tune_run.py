@@ -111,7 +111,7 @@ class _TuneRun:
         try:
             record = run_trial(
                 TrialJob(plan, trial, point, job.session, job.isolation, folder,
-                         lambda live: job.listener(TrialProgress(name, live_text(live))))
+                         lambda live: job.listener(TrialProgress(name, live_text(live))), forks=job.forks)
             )  # fmt: skip
         except SweepspotError:
             known = folder.read()  # what could not be started is on record
