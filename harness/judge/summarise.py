@@ -23,6 +23,7 @@ from harness.judge.numbers.latency import NOTHING, pooled_latency
 from harness.judge.numbers.limit_counts import limit_counts
 from harness.judge.numbers.machine.usable_time import usable_time
 from harness.judge.numbers.resource_usage import mean_usage, usage
+from harness.judge.numbers.response_spreads import response_spread, timed_buckets
 from harness.judge.numbers.run_noises import THROUGHPUT, run_levels, run_noises
 from harness.judge.numbers.sample_series import SampleSeries
 from harness.judge.numbers.server_words import pooled_words, server_words
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from harness.judge.metrics import ClassMetrics
     from harness.judge.numbers.accuracy import Predictions
     from harness.judge.numbers.class_metrics import ClassSample
+    from harness.judge.numbers.response_spreads import TimedBuckets
     from harness.judge.numbers.run_noises import Levels, RunNoises
     from harness.judge.numbers.throughput import Rates
     from harness.judge.numbers.token_latency import StreamSample
@@ -79,6 +81,7 @@ class TrialSummary:
     class_names: tuple[str, ...] = ()
     classes: tuple[ClassSample, ...] = ()  # where there are several
     stream: StreamSample | None = None
+    timed: TimedBuckets | None = None  # None where no good response came
 
 
 def summarise_trial(data: TrialData, slo: Slo | None) -> TrialSummary:
@@ -145,6 +148,7 @@ def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo |
         class_names=class_names(data),
         classes=class_samples(data, rows, slo),
         stream=stream,
+        timed=timed_buckets(rows, data.trial.repeat),
     )
 
 
@@ -218,6 +222,7 @@ def summarise_point(
         trials=trials,
         stream=pooled_streams([run.stream for run in runs if run.stream], noises),
         server=pooled_words([run.metrics for run in runs]),
+        spread=response_spread(_of_kind(runs, "response"), [run.timed for run in runs]),
     )
     verdict, findings = judge_point(metrics)
     rows = SloRows({kind: _of_kind(runs, kind) for kind in DECIDED}, noises, metrics.concurrency)
