@@ -130,7 +130,7 @@ def test_a_stretch_of_a_timeline_is_zoomed(page, reports):
 
 def test_a_line_is_hidden_by_its_name_in_the_legend(page, reports):
     page.open(reports["sweep"])
-    drawn = "[...document.querySelectorAll('svg [data-line=\"1\"]')].filter((e) => e.checkVisibility()).length"
+    drawn = "[...document.querySelectorAll('svg [data-line=\"1\"]')].filter((e) => e.getClientRects().length).length"
     before = page.run(drawn)
     page.run("document.querySelector('[data-toggle=\"1\"] button').focus()")
     page.key("Enter")
