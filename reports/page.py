@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from reports.charts.distribution import distributions
 from reports.charts.gallery import MARKS, colours, gallery
-from reports.charts.simulated import draw_simulated
-from reports.charts.trade import trade_charts
-from reports.charts.tuned import draw_path
+from reports.charts.simulated_scaling import draw_simulated
+from reports.charts.trade_off import trade_charts
+from reports.charts.tuning_path import draw_path
 from reports.labels import point_label
 from reports.rendering import render
 from reports.views.classes import classes_table, isolation_sentences

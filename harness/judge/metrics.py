@@ -1,4 +1,4 @@
-"""The types of all numbers that a report may show. `harness/judge/summarise.py` computes them.
+"""The types of all numbers that a report may show. `harness/judge/trial_summary.py` computes them.
 
 A number the sample cannot support is None, never zero. Latencies are in milliseconds, intervals are
 nominal 95 %.
@@ -165,7 +165,7 @@ class TimeSplit(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""  # of the server's parts: `Server-Timing`, or the name of its statistics
 
 
-class ServerWords(msgspec.Struct, frozen=True, kw_only=True):
+class ServerFigures(msgspec.Struct, frozen=True, kw_only=True):
     """What a language model's server says of itself over the measured window; None where it does not say."""
 
     source: str  # whose metrics they are
@@ -301,7 +301,7 @@ class TrialMetrics(RatedMetrics, frozen=True, kw_only=True):
     timeline: Timeline
     mean_batch: float | None
     in_flight_mean: float | None  # Little's law: throughput x mean response
-    server: ServerWords | None = None
+    server: ServerFigures | None = None
     tolerance: tuple[float, float] | None = None  # of checked responses, relative and absolute
     usable_share: float = 1.0  # of the window: what others did not harm; too little of it, and all of it is judged
     outages: tuple[Outage, ...] = ()  # when the target did not serve
@@ -336,7 +336,7 @@ class PointMetrics(RatedMetrics, frozen=True, kw_only=True):
     verdict: Verdict
     findings: tuple[Finding, ...]
     trials: tuple[TrialMetrics, ...]
-    server: ServerWords | None = None
+    server: ServerFigures | None = None
     classes: tuple[ClassMetrics, ...] = ()  # one for each request class in the load
 
 

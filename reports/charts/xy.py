@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.judge.number_text import figure
-from reports.charts.ends import label_ends
+from reports.charts.line_names import label_ends
 from reports.charts.svg import ACCENT, GREY, LIMIT, MUTED, SURFACE, drawing, mark_tip, series_colour, to_svg
 from reports.labels import point_label
 from reports.units import estimate

@@ -1,6 +1,6 @@
 """Results of runs that never were, with plausible figures: what reports are drawn and tested from.
 
-`python tests/reports/example_runs.py FOLDER` writes the reports of each into FOLDER/<name>/.
+`python tests/examples/example_runs.py FOLDER` writes the reports of each into FOLDER/<name>/.
 """
 
 from __future__ import annotations

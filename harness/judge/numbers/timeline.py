@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.clock import NS_PER_MS, NS_PER_S
 from harness.judge.metrics import Timeline
-from harness.judge.numbers.server_words import gauges_over_time
+from harness.judge.numbers.server_figures import gauges_over_time
 from harness.judge.stats.quantiles import nearest_rank
 from harness.record.rows import ABSENT, Outcome
 
