@@ -12,7 +12,7 @@ import msgspec
 from harness.errors import UserError
 from harness.plan.request_lengths import MOST
 from harness.wire.language.generation_options import GenerationOptions
-from harness.wire.language.vocabulary import Vocabulary  # noqa: TC001  (msgspec reads it)
+from harness.wire.language.prompts.vocabulary import Vocabulary  # noqa: TC001  (msgspec reads it)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,8 +14,8 @@ from harness.plan.chat_shape import MADE_WORDS
 from harness.wire.bounded_http import NoResponseError, exchange
 from harness.wire.credentials import Access
 from harness.wire.language.first_request import ask_first
-from harness.wire.language.prompt_form import FEWEST_WORDS, find_prompt_form
-from harness.wire.language.prompt_vocabulary import find_vocabulary
+from harness.wire.language.prompts.prompt_form import FEWEST_WORDS, find_prompt_form
+from harness.wire.language.prompts.prompt_vocabulary import find_vocabulary
 from harness.wire.prompt_bank import PromptBank
 from harness.wire.protocols import chats, make_text_codec
 from harness.wire.server_url import parse_url
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.plan.chat_shape import ChatShape
     from harness.plan.load_settings import TrialLoad
     from harness.plan.plan import Plan
-    from harness.wire.language.vocabulary import Vocabulary
+    from harness.wire.language.prompts.vocabulary import Vocabulary
     from harness.wire.server_url import ServerUrl
 
 PRIME_TIMEOUT_S = 120.0

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from harness.plan.request_lengths import BLOCK_TOKENS
 from harness.record.rows import ABSENT
-from harness.wire.language.prompt_vocabulary import LEAD, prompt_messages
-from harness.wire.language.vocabulary import COMMON_WORDS
+from harness.wire.language.prompts.prompt_vocabulary import LEAD, prompt_messages
+from harness.wire.language.prompts.vocabulary import COMMON_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ import pytest
 from harness.measure.load.chat.texts import TextMaker
 from harness.plan.load_options import chat_of
 from harness.record.rows import ABSENT
-from harness.wire.language.vocabulary import COMMON_WORDS, Vocabulary
+from harness.wire.language.prompts.vocabulary import COMMON_WORDS, Vocabulary
 from harness.wire.prompt_bank import PromptBank
 
 TEMPLATE = 31

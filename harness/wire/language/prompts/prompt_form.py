@@ -1,4 +1,4 @@
-"""Finds the form of the prompts that a language model's server takes: how long, and with a system message or without."""
+"""Finds the form of prompts that a language model's server takes: how long, and with a system message or without."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from harness.wire.bounded_http import NoResponseError, exchange
 from harness.wire.language.output_stream import StreamError
-from harness.wire.language.prompt_vocabulary import LIMIT_BYTES, SHORT, TIMEOUT_S, prompt_messages
-from harness.wire.language.vocabulary import COMMON_WORDS
+from harness.wire.language.prompts.prompt_vocabulary import LIMIT_BYTES, SHORT, TIMEOUT_S, prompt_messages
+from harness.wire.language.prompts.vocabulary import COMMON_WORDS
 from harness.wire.protocols import make_text_codec
 
 if TYPE_CHECKING:

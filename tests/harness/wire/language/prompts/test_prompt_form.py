@@ -5,7 +5,7 @@ import json
 import pytest
 
 from harness.wire.language.generation_options import GenerationOptions
-from harness.wire.language.prompt_form import PromptForm, find_prompt_form
+from harness.wire.language.prompts.prompt_form import PromptForm, find_prompt_form
 from harness.wire.server_url import parse_url
 from tests.examples.http_service import JsonHandler, served_by
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.process
 
 def server_that_takes(words, *, system=True, status=400):
     class Handler(JsonHandler):
-        def do_POST(self):
+        def do_POST(self):  # noqa: N802
             messages = json.loads(self.rfile.read(int(self.headers["content-length"])))["messages"]
             count = sum(len(message["content"].split()) for message in messages)
             refused = count > words or (not system and messages[0]["role"] == "system")
