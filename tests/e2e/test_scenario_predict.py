@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from harness.child_process import ControlChannel
+from harness.cli.parts.serving_run import ServingRun
 from harness.record.recorder import read_rows
+from harness.record.run_dir import RunDir
 
 ROOT = Path(__file__).parents[2]
 LOCUST = [sys.executable, "-m", "locust", "-f", str(ROOT / "scenarios/predict.py")]
@@ -108,10 +110,16 @@ def test_it_starts_a_target_measures_and_ends_by_itself(tmp_path):
 def test_without_a_folder_the_rows_go_to_results(tmp_path):
     code, output = run([*HEADLESS, "-u", "2", "-r", "2", "--target", "null", "-t", "2s"], tmp_path)
     assert code == 0, output
-    (trial,) = tmp_path.glob("results/*-locust/trials/0")
-    (report,) = assert_balanced(trial)
-    assert report["stop_reason"] == "time"
+    (trial,) = tmp_path.glob("results/*-locust/trials/000-users=2-r0")
     assert str(trial) in output
+    run_dir = trial.parents[1]
+    record, shown = RunDir.open(run_dir, "DIR").read(), ServingRun.open(run_dir, "DIR").report().result
+    (point,) = shown.points
+    (report,) = (json.loads(path.read_text()) for path in trial.glob("load.json"))
+    assert report["stop_reason"] == "time"
+    assert point.counts.ok == report["ok"] > 100
+    assert record.plan.trials[0].seconds > 0
+    assert record.command_line.endswith("-u 2 -r 2 --target null -t 2s")
 
 
 def test_an_open_loop_sends_its_schedule(tmp_path):

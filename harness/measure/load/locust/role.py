@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gevent
 import gevent.monkey
 from gevent.event import Event
 
-from harness.clock import wall_time
 from harness.errors import ExitCode, SweepspotError
 from harness.measure.load.assemble import assemble
 from harness.measure.load.clock_offset import SAME
@@ -40,7 +38,6 @@ class Role:
         self.begun = Event()  # set once `run` is there, or never will be
         self._environment = environment
         self._reason = ""  # why the test is ending, where that is known
-        self._tests = 0
         self._recorder: OtherClientRecorder | None = None
         self._spawned = False  # all users have been started
         environment.events.request.add_listener(self._on_other_request)
@@ -136,17 +133,6 @@ class Role:
 
     def _stop_reason(self) -> str:
         return "time" if self._options.run_time else "stopped"
-
-    def _trial_dir(self) -> str:
-        """The output folder of this test; each further test started from Locust's web page gets a new one."""
-        given = self._options.trial_dir
-        number = self._tests
-        self._tests += 1
-        if given:
-            return str(given) if not number else f"{given}-{number}"
-        if not number:
-            self._results = Path("results") / f"{wall_time().astimezone():%Y-%m-%d-%H%M%S}-locust"
-        return str((self._results / "trials" / str(number)).resolve())
 
     @property
     def _options(self) -> Any:
