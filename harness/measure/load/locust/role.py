@@ -15,6 +15,7 @@ from harness.measure.load.clock_offset import SAME
 from harness.measure.load.locust.load_run import INTERRUPT_DRAIN_S, LoadRun
 from harness.measure.load.locust.users.other_clients import OtherClientRecorder
 from harness.plan.arrivals import Closed
+from harness.record.load_report import BY_LOCUSTFILE
 
 if TYPE_CHECKING:
     from locust.env import Environment
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from harness.measure.load.locust.workers.worker_barrier import Orders
 
 BEGIN_LIMIT_S = 60.0
+QUIT_AGAIN_S = 2.0
 NEVER_ALL_THERE = (
     "The test ended before all users were there, so nothing was measured: give it more time (--run-time), or start "
     "users faster (--spawn-rate)"
@@ -60,6 +62,8 @@ class Role:
                 logger.error(NEVER_ALL_THERE)
                 self._environment.process_exit_code = int(ExitCode.INVALID)
             self.run.end(self._reason or self._stop_reason(), INTERRUPT_DRAIN_S if self._reason else None)
+            if self._options.headless:  # a task that calls runner.quit() ends its own greenlet, and the rest is left
+                gevent.spawn_later(QUIT_AGAIN_S, self._runner.quit)
 
     def on_quitting(self) -> None:
         """The process ends, by itself or by a signal that Locust has caught."""
@@ -132,6 +136,8 @@ class Role:
         self.stop("measured")
 
     def _stop_reason(self) -> str:
+        if self._options.settings and self._environment.shape_class is None:
+            return BY_LOCUSTFILE
         return "time" if self._options.run_time else "stopped"
 
     @property
