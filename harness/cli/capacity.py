@@ -46,7 +46,7 @@ def command(knobs: tuple[str, ...], resume: Path | None, **given: Any) -> int:
     import msgspec
 
     from harness.cli.parts.serving_run import ServingRun, run_or_plan
-    from harness.run.capacity import FIRST_USERS
+    from harness.run.capacity_run import FIRST_USERS
 
     if resume is not None:
         refuse_beside_resume()

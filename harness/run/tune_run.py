@@ -16,15 +16,15 @@ from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import RunError, SweepspotError
 from harness.judge.number_text import figure
 from harness.judge.tuning.final import Final
-from harness.judge.tuning.observe import failure_of, final_outcome, objective_of, observation_of
+from harness.judge.tuning.observations import failure_of, final_outcome, objective_of, observation_of
 from harness.measure.trial import TrialJob, run_trial
 from harness.plan.arrivals import Closed
 from harness.plan.knobs import setting_text
 from harness.plan.plan import TARGET_START_SECONDS, Point, Trial, TrialKind, trial_overhead_seconds
-from harness.run.budgeted_search import BudgetedSearch, TuneRules, TuneTrial
+from harness.run.budgeted_tuning import BudgetedTuning, TuneRules, TuneTrial
 from harness.run.events import Note, RunStarted, TrialEnded, TrialProgress, TrialStarted
-from harness.run.sweep import point_metrics
-from harness.run.trial_text import live_text, load_text, result_text
+from harness.run.run_job import point_metrics
+from harness.run.trial_events import live_text, load_text, result_text
 from harness.run.tune_plan import arrivals_at, space_of
 from harness.search.setting_search import Reason
 
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from harness.judge.metrics import PointMetrics, TrialMetrics
     from harness.plan.plan import Plan
     from harness.record.run_dir import TrialDir, TrialRecord
-    from harness.run.sweep import SweepJob
+    from harness.run.run_job import RunJob
 
 INTERRUPTED = (None, "interrupted")  # failures of a trial that is to be run again
 
 
-def run_tune(job: SweepJob, keep_plan: Callable[[Plan], None]) -> None:
+def run_tune(job: RunJob, keep_plan: Callable[[Plan], None]) -> None:
     """Run the search of `job.plan`, whose trials so far may be on disk. `keep_plan` writes a longer plan to disk.
 
     Raises RunError where no setting can be started.
@@ -55,14 +55,14 @@ def run_tune(job: SweepJob, keep_plan: Callable[[Plan], None]) -> None:
 class _TuneRun:
     """A search with its job. `points`: the metrics of every point that has been measured."""
 
-    def __init__(self, job: SweepJob, keep_plan: Callable[[Plan], None]) -> None:
+    def __init__(self, job: RunJob, keep_plan: Callable[[Plan], None]) -> None:
         plan = job.plan
         self.job = job
         self._keep_plan = keep_plan
         self._space = space_of(plan)
         self._levels = plan.tune.levels if plan.tune else ()
         self._final = Final(self._changes, plan.seed)
-        self.search = BudgetedSearch(self._space, self._levels, _rules(plan), self._final.stands)
+        self.search = BudgetedTuning(self._space, self._levels, _rules(plan), self._final.stands)
         self._points: dict[int, PointMetrics] = {}
         self._last_ns = monotonic_ns()
         self._in_final = False

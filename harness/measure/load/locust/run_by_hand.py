@@ -71,7 +71,7 @@ class RunByHand:
         reports = tuple(folder.reports())
         timed = msgspec.structs.replace(trial, seconds=max(map(_measured_s, reports), default=0.0))
         self._write(trials=(*self._record.plan.trials[:-1], timed))
-        folder.compress()
+        folder.to_parquet()
         record = TrialRecord(
             trial=timed,
             point=point,
