@@ -59,7 +59,7 @@ class Own(User):
 
 class Steps(LoadTestShape):
     def tick(self):
-        return (3, 100) if self.get_run_time() < 2 else None
+        return (3, 100) if self.get_run_time() < 4 else None
 """
 
 
@@ -98,7 +98,7 @@ def test_every_kind_of_user_is_measured_as_it_is(tmp_path, url):
     assert report["wrong"] > 0 == report["error"]
     assert report["ok"] > report["checked"] > report["wrong"]  # pings are not looked into
     plan = json.loads((tmp_path / "out/run.json").read_text())["plan"]
-    assert plan["points"][0]["arrivals"] == {"type": "shape", "shape_s": 2.0}
+    assert plan["points"][0]["arrivals"] == {"type": "shape", "shape_s": 4.0}
     assert plan["locust_arguments"] == ["--exclude-tags", "slow"]
 
 

@@ -108,7 +108,9 @@ def test_a_worker_killed_and_one_that_never_wrote():
 
 
 def test_a_test_that_the_locustfile_ended_itself_is_named():
-    (shown,) = summarise_trial(evidence_of(ROWS, reports=(report_of(ROWS, stop_reason=BY_LOCUSTFILE),)), None).findings
+    (shown,) = summarise_trial(
+        evidence_of(ROWS, reports=(report_of(ROWS, 10.0, stop_reason=BY_LOCUSTFILE),)), None
+    ).findings
     assert (shown.kind, shown.verdict) == ("load_died", V.DEGRADED)
     assert "The locustfile itself ended the test after 10.0 s" in shown.text
 
