@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.cli.parts.own_request_options import OF_OWN_REQUESTS
 from harness.cli.parts.plan_request import refuse_options
 from harness.cli.parts.run_frame import RunFrame, show_plan
-from harness.cli.parts.system_limits import require_open_files
+from harness.cli.parts.system_limits import require_open_files, too_few_cores
 from harness.cpu_cores import plan_isolation
 from harness.errors import SweepspotError, UserError, unknown_name
 from harness.files import pretty, write_whole
@@ -33,7 +33,6 @@ from harness.run.capacity_run import run_capacity
 from harness.run.events import Note, progress_events
 from harness.run.grid_run import run_grid
 from harness.run.paired_run import run_paired
-from harness.run.pinning import too_few_cores
 from harness.run.run_job import RunJob
 from harness.run.tune_plan import make_tune_plan
 from harness.run.tune_run import run_tune
