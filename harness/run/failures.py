@@ -68,6 +68,8 @@ class Failures:
             (self._starts if self._of_settings else self._loads).append(record)
         settings = {_setting(each.point) for each in self._starts}
         hopeless = not self._succeeded and len(settings) >= self._fewest_settings
+        if hopeless and len(self._starts) >= self._most and len(settings) > 1:
+            raise RunError(f"none of {len(settings)} settings could be started, the last: {record.failure}")
         failed = max(len(self._loads), len(self._starts) if hopeless else 0)
         if failed >= self._most:
             raise RunError(f"{failed} trials in a row failed, the last: {record.failure}")

@@ -157,13 +157,19 @@ class ServingRun(RunFrame[RunDir]):
         self.folder.write(msgspec.structs.replace(self.folder.read(), **changes))
 
     def set_budget(self, seconds: float) -> None:
-        """Let a budgeted sweep go on for longer."""
-        import msgspec
+        """Let a run with a budget go on until `seconds` are spent. Raises UserError for a grid, which has none."""
+        from msgspec.structs import replace
 
         plan = self.folder.read().plan
-        if plan.budget_seconds is None:
+        if plan.pairing is not None:
+            plan = replace(plan, pairing=replace(plan.pairing, budget_s=seconds))
+        elif plan.capacity:
+            plan = replace(plan, capacity_budget_s=seconds)
+        elif plan.budget_seconds is not None:
+            plan = replace(plan, budget_seconds=seconds)
+        else:
             super().set_budget(seconds)
-        self._keep(plan=msgspec.structs.replace(plan, budget_seconds=seconds))
+        self._keep(plan=plan)
 
     def has_data(self) -> bool:
         """Whether any trial has begun."""

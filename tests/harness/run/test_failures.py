@@ -43,7 +43,7 @@ def test_three_starts_of_two_settings_without_any_success_are_the_end():
     seen = failures()
     for point in (0, 1, 0):
         seen.see(record(point, "no port"))  # one setting: the other may start
-    with pytest.raises(RunError, match="4 trials in a row failed, the last: no memory"):
+    with pytest.raises(RunError, match="none of 2 settings could be started, the last: no memory"):
         seen.see(record(2, "no memory"))
 
 
@@ -70,7 +70,7 @@ def test_where_deaths_are_results_of_settings_they_end_a_run_that_has_measured_n
     seen = Failures(Plan(target="t", scenario="s.py", points=POINTS), most=3, of_settings=True)
     seen.see(record(0, "killed under load", loaded=True))
     seen.see(record(2, "no memory"))
-    with pytest.raises(RunError, match="3 trials in a row failed, the last: killed"):
+    with pytest.raises(RunError, match="none of 3 settings could be started, the last: killed"):
         seen.see(record(4, "killed under load", loaded=True))
     seen = Failures(Plan(target="t", scenario="s.py", points=POINTS), most=3, of_settings=True)
     seen.see(record(0))
