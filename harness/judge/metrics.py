@@ -117,6 +117,7 @@ class StreamMetrics(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens_per_s: Interval | None = None  # of the good answers; None where the server does not count them
     results_per_s: Interval | None = None  # embeddings, ranked documents; None where output tokens are generated
     cached_share: float | None = None  # of the prompts' tokens: what the server had computed before, by its own count
+    asked_cached_share: float | None = None  # of them: the common beginning that was asked for, and the turns before
 
 
 class RatedMetrics(msgspec.Struct, frozen=True, kw_only=True):
