@@ -11,6 +11,7 @@ import msgspec
 from harness.judge.findings import Finding, Verdict
 from harness.judge.interval import Interval
 from harness.judge.paired_result import PairedComparison
+from harness.judge.response_spread import ResponseSpread
 from harness.judge.simulation_result import Simulation
 from harness.judge.tuning.tuning_result import Tuning
 from harness.plan.knobs import Setting
@@ -338,6 +339,7 @@ class PointMetrics(RatedMetrics, frozen=True, kw_only=True):
     trials: tuple[TrialMetrics, ...]
     server: ServerFigures | None = None
     classes: tuple[ClassMetrics, ...] = ()  # one for each request class in the load
+    spread: ResponseSpread | None = None  # None where no good response came
 
 
 class BaseRecommendation(msgspec.Struct, frozen=True, kw_only=True):

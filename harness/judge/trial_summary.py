@@ -23,6 +23,7 @@ from harness.judge.numbers.latency import NOTHING, pooled_latency
 from harness.judge.numbers.limit_counts import limit_counts
 from harness.judge.numbers.machine.usable_time import usable_time
 from harness.judge.numbers.resource_usage import usage
+from harness.judge.numbers.response_spreads import timed_buckets
 from harness.judge.numbers.run_noises import run_levels
 from harness.judge.numbers.sample_series import SampleSeries
 from harness.judge.numbers.server_figures import server_figures
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from harness.judge.numbers.accuracy import Predictions
     from harness.judge.numbers.class_metrics import ClassSample
+    from harness.judge.numbers.response_spreads import TimedBuckets
     from harness.judge.numbers.run_noises import Levels
     from harness.judge.numbers.throughput import Rates
     from harness.judge.numbers.token_latency import StreamSample
@@ -75,6 +77,7 @@ class TrialSummary:
     class_names: tuple[str, ...] = ()
     classes: tuple[ClassSample, ...] = ()  # where there are several
     stream: StreamSample | None = None
+    timed: TimedBuckets | None = None  # None where no good response came
 
 
 def summarise_trial(data: TrialData, slo: Slo | None) -> TrialSummary:
@@ -141,6 +144,7 @@ def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo |
         class_names=class_names(data),
         classes=class_samples(data, rows, slo),
         stream=stream,
+        timed=timed_buckets(rows, data.trial.repeat),
     )
 
 
