@@ -11,6 +11,7 @@ import msgspec
 from harness.judge.findings import Finding, Verdict
 from harness.judge.interval import Interval
 from harness.judge.paired_result import PairedComparison
+from harness.judge.response_spread import ResponseSpread
 from harness.judge.simulation_result import Simulation
 from harness.judge.tuning.tuning_result import Tuning
 from harness.plan.knobs import Setting
@@ -61,6 +62,15 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _FAILURES = ("wrong", "error", "timeout", "rejected", "aborted", "unknown", "not_sent")
+
+
+class UnitCost(msgspec.Struct, frozen=True, kw_only=True):
+    """What one unit of good output costs; None where it is not known."""
+
+    unit: str  # "output token", "result", "response"
+    core_ms: float | None  # CPU time of the target
+    energy_j: float | None  # of GPUs and the CPU's packages, as far as they can be read
+    price_per_million: float | None  # of units, by the price of an hour of the whole server
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,6 +127,7 @@ class StreamMetrics(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens_per_s: Interval | None = None  # of the good answers; None where the server does not count them
     results_per_s: Interval | None = None  # embeddings, ranked documents; None where output tokens are generated
     cached_share: float | None = None  # of the prompts' tokens: what the server had computed before, by its own count
+    asked_cached_share: float | None = None  # of them: the common beginning that was asked for, and the turns before
 
 
 class RatedMetrics(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,6 +181,7 @@ class ServerFigures(msgspec.Struct, frozen=True, kw_only=True):
     source: str  # whose metrics they are
     running: float | None = None  # requests that are computed, on average
     waiting: float | None = None  # requests that wait to be
+    open_waiting: float | None = None  # the same, counted: open requests of the load less running ones
     kv_cache: float | None = None  # share of the cache that is used, on average; of several engines the fullest
     preemptions: float | None = None  # requests that lost their place in the cache
     prefix_hits: float | None = None  # of the prompts' tokens, the share that was in the cache
@@ -216,6 +228,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     gpu_memory_mb: float | None = None
     gpu_power_w: float | None = None
     gpu_energy_j: float | None = None
+    package_energy_j: float | None = None  # of the machine's CPUs, other processes included
     gpu_clock_mhz: float | None = None
     sampler_cpu_percent: float | None = None
     sampler_late_p99_ms: float | None = None
@@ -337,6 +350,9 @@ class PointMetrics(RatedMetrics, frozen=True, kw_only=True):
     trials: tuple[TrialMetrics, ...]
     server: ServerFigures | None = None
     classes: tuple[ClassMetrics, ...] = ()  # one for each request class in the load
+    cost: UnitCost | None = None  # None where nothing good came
+
+    spread: ResponseSpread | None = None  # None where no good response came
 
 
 class BaseRecommendation(msgspec.Struct, frozen=True, kw_only=True):

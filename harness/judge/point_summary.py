@@ -13,6 +13,7 @@ from harness.judge.numbers.accuracy import accuracy
 from harness.judge.numbers.class_metrics import only_class, pooled_classes
 from harness.judge.numbers.latency import pooled_latency
 from harness.judge.numbers.resource_usage import mean_usage
+from harness.judge.numbers.response_spreads import response_spread
 from harness.judge.numbers.run_noises import THROUGHPUT, run_noises
 from harness.judge.numbers.server_figures import pooled_figures
 from harness.judge.numbers.throughput import pooled_goodput, pooled_rate
@@ -83,6 +84,7 @@ def summarise_point(
         trials=trials,
         stream=pooled_streams([run.stream for run in runs if run.stream], noises),
         server=pooled_figures([run.metrics for run in runs]),
+        spread=response_spread(_of_kind(runs, "response"), [run.timed for run in runs]),
     )
     verdict, findings = judge_point(metrics)
     rows = SloRows({kind: _of_kind(runs, kind) for kind in DECIDED}, noises, metrics.concurrency)

@@ -6,8 +6,8 @@ import pytest
 
 from harness.errors import UserError
 from harness.plan.load_options import chat_of
-from harness.wire.language.prompt_vocabulary import find_vocabulary, prompt_messages
-from harness.wire.language.vocabulary import COMMON_WORDS
+from harness.wire.language.prompts.prompt_vocabulary import find_vocabulary, prompt_messages
+from harness.wire.language.prompts.vocabulary import COMMON_WORDS
 from harness.wire.server_url import parse_url
 from tests.harness.measure.load.conftest import ScriptedServer
 

@@ -16,7 +16,7 @@ from harness.wire.bounded_http import OK, NoResponseError, exchange
 from harness.wire.codec import http_post
 from harness.wire.language.api_url import server_root
 from harness.wire.language.output_stream import ABSENT, StreamError
-from harness.wire.language.vocabulary import COMMON_WORDS, Vocabulary
+from harness.wire.language.prompts.vocabulary import COMMON_WORDS, Vocabulary
 from harness.wire.protocols import make_text_codec
 
 if TYPE_CHECKING:
