@@ -1,4 +1,4 @@
-"""Every `run` line of the example workflow, in its order, as a runner does: a server that became 8 ms slower fails it."""
+"""Every `run` line of the example workflow, as a runner does: a server that became 8 ms slower fails it."""
 
 import os
 import re
