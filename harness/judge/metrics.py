@@ -172,6 +172,7 @@ class ServerFigures(msgspec.Struct, frozen=True, kw_only=True):
     source: str  # whose metrics they are
     running: float | None = None  # requests that are computed, on average
     waiting: float | None = None  # requests that wait to be
+    open_waiting: float | None = None  # the same, counted: open requests of the load less running ones
     kv_cache: float | None = None  # share of the cache that is used, on average; of several engines the fullest
     preemptions: float | None = None  # requests that lost their place in the cache
     prefix_hits: float | None = None  # of the prompts' tokens, the share that was in the cache

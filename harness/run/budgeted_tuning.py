@@ -28,7 +28,6 @@ LONGER = 2.0  # a trial of the final takes so many times as long
 FINAL_SHARE = 0.3  # of the budget that the final may keep for itself
 FEWEST_FINALISTS = 2
 SCREEN_SHARE = 0.3  # of the budget that settings which lie far apart may take
-HOPELESS = 6  # settings that could not be started, one after the other from the first on, after which none will
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +88,6 @@ class BudgetedTuning:
     def left_s(self) -> float:
         """What is left of the budget."""
         return max(self._rules.budget_s - self.spent_s, 0.0)
-
-    @property
-    def hopeless(self) -> bool:
-        """Whether nothing could be started so far, again and again."""
-        seen = self.search.beliefs.observations
-        return len(seen) >= HOPELESS and all(each.failure is not None for each in seen)
 
     def next(self) -> TuneTrial | None:
         """The next trial; None: nothing is left to find out, or the budget does not last for another."""

@@ -16,13 +16,12 @@ from harness.judge.slo_check import trusted
 from harness.plan.plan import Point, Trial, trial_overhead_seconds
 from harness.run.capacity_search import LADDER, LEAST_TRIALS, CapacitySearch, Probe
 from harness.run.grid_run import run_grid
-from harness.run.run_job import point_metrics
+from harness.run.run_job import longer_plan, point_at, point_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.judge.metrics import PointMetrics
-    from harness.plan.arrivals import Arrivals
     from harness.plan.plan import Plan
     from harness.run.run_job import RunJob
 
@@ -64,7 +63,8 @@ def longer(plan: Plan, metrics: dict[int, PointMetrics]) -> Plan | None:
     for points in _by_setting(plan):
         load = _search(plan, points, metrics).next_load()
         if load is not None:
-            return _with_trial(plan, points[0], load)
+            trial = Trial(number=0, point=0, repeat=0, seed=0)
+            return longer_plan(plan, trial, point_at(plan, points[0].setting, load))
     return None
 
 
@@ -95,13 +95,3 @@ def _probes(plan: Plan, points: list[Point], metrics: dict[int, PointMetrics]) -
 
 def _trials(plan: Plan, point: Point) -> int:
     return sum(trial.point == point.number for trial in plan.trials)
-
-
-def _with_trial(plan: Plan, like: Point, load: Arrivals) -> Plan:
-    """The plan with one trial more, of a point that it has or of a new one."""
-    known = [point for point in plan.points if point.setting == like.setting and point.arrivals == load]
-    point = known[0] if known else Point(number=len(plan.points), setting=like.setting, arrivals=load)
-    number = len(plan.trials)
-    trial = Trial(number=number, point=point.number, repeat=_trials(plan, point), seed=plan.seed * 7919 + number)
-    points = plan.points if known else (*plan.points, point)
-    return msgspec.structs.replace(plan, points=points, trials=(*plan.trials, trial))

@@ -16,11 +16,12 @@ from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import RunError
 from harness.judge.answers.paired_comparison import paired_trials, pairs_needed
 from harness.judge.answers.paired_sentences import power_sentence
-from harness.measure.trial import TrialJob, run_trial
+from harness.measure.trial import run_trial
 from harness.plan.paired.paired_plan import LEAST_BLOCKS, block_of_trials, block_seconds
-from harness.run.events import Note, RunStarted, TrialStarted
+from harness.run.events import Note, RunStarted
 from harness.run.failures import MAX_FAILURES_IN_A_ROW
-from harness.run.trial_events import live_reporter, point_text, trial_ended
+from harness.run.run_job import measure
+from harness.run.trial_events import trial_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,13 +67,9 @@ def run_paired(job: RunJob, keep_plan: Callable[[Plan], None]) -> None:
 
 def _measure(job: RunJob, trial: Trial, failed: int) -> int:
     """Run one trial; returns how many have failed in a row."""
-    point = job.plan.point(trial.point)
-    job.listener(TrialStarted(point_text(point)))
-    folder, began_ns = job.run_dir.trial(trial, point), monotonic_ns()
-    watch = live_reporter(job.listener, job.plan, point)
-    record = run_trial(TrialJob(job.plan, trial, point, job.session, job.isolation, folder, watch))
-    summary = job.summaries.read(job.plan, trial)
-    folder.write(msgspec.structs.replace(record, spent_seconds=(monotonic_ns() - began_ns) / NS_PER_S))
+    began_ns = monotonic_ns()
+    record, summary = measure(job, trial, run_trial)
+    job.folder(trial).write(msgspec.structs.replace(record, spent_seconds=(monotonic_ns() - began_ns) / NS_PER_S))
     job.listener(trial_ended(record, summary))
     failed = 0 if record.failure is None else failed + 1
     if failed == MAX_FAILURES_IN_A_ROW:

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 LONG_TRIAL_S = 10.0  # from here on, how much of a trial has passed is shown
 
 
-def trial_started(plan: Plan, point: Point) -> TrialStarted:
-    """The event that a trial of `point` begins; the seconds of a long one are counted."""
+def trial_started(plan: Plan, name: str) -> TrialStarted:
+    """The event that a trial begins; the seconds of a long one are counted."""
     seconds = round(plan.seconds) if plan.seconds >= LONG_TRIAL_S else 0
-    return TrialStarted(point_text(point), seconds, "seconds")
+    return TrialStarted(name, seconds, "seconds")
 
 
-def live_reporter(listener: Listener, plan: Plan, point: Point, later_s: float | None = None) -> Callable[[Live], None]:
-    """A function that reports how the trial of `point` goes.
+def live_reporter(listener: Listener, plan: Plan, name: str, later_s: float | None = None) -> Callable[[Live], None]:
+    """A function that reports how a trial goes.
 
     later_s: what the trials after it take; None: the time that is left is not known.
     """
@@ -38,20 +38,21 @@ def live_reporter(listener: Listener, plan: Plan, point: Point, later_s: float |
     def report(live: Live) -> None:
         step = min(int(live.seconds), round(seconds)) if seconds >= LONG_TRIAL_S else 0
         left_s = None if later_s is None else max(0.0, seconds - live.seconds) + later_s
-        listener(TrialProgress(point_text(point), live_text(live), step, left_s))
+        listener(TrialProgress(name, live_text(live), step, left_s))
 
     return report
 
 
-def trial_ended(record: TrialRecord, summary: TrialSummary) -> TrialEnded:
-    """The event that says how a trial ended."""
+def trial_ended(record: TrialRecord, summary: TrialSummary, name: str = "", remark: str = "") -> TrialEnded:
+    """The event that says how a trial ended; `remark` stands behind its result."""
+    name = name or point_text(record.point)
     failure = record.failure or (None if summary.durations else "no request was measured")
     if not summary.durations:
-        return TrialEnded(point_text(record.point), "", failure)
+        return TrialEnded(name, "", failure)
     metrics = summary.metrics
     p99 = metrics.response.at(0.99)
     rate_rps, p99_ms = metrics.throughput_rps.value, p99.value_ms if p99 else None
-    return TrialEnded(point_text(record.point), result_text(metrics), failure, rate_rps=rate_rps, p99_ms=p99_ms)
+    return TrialEnded(name, result_text(metrics) + remark, failure, rate_rps=rate_rps, p99_ms=p99_ms)
 
 
 def point_text(point: Point) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.cli.parts.own_request_options import OF_OWN_REQUESTS
 from harness.cli.parts.plan_request import refuse_options
 from harness.cli.parts.run_frame import RunFrame, show_plan
-from harness.cli.parts.system_limits import require_open_files
+from harness.cli.parts.system_limits import require_open_files, too_few_cores
 from harness.cpu_cores import plan_isolation
 from harness.errors import SweepspotError, UserError, unknown_name
 from harness.files import pretty, write_whole
@@ -33,7 +33,6 @@ from harness.run.capacity_run import run_capacity
 from harness.run.events import Note, progress_events
 from harness.run.grid_run import run_grid
 from harness.run.paired_run import run_paired
-from harness.run.pinning import too_few_cores
 from harness.run.run_job import RunJob
 from harness.run.tune_plan import make_tune_plan
 from harness.run.tune_run import run_tune
@@ -158,13 +157,19 @@ class ServingRun(RunFrame[RunDir]):
         self.folder.write(msgspec.structs.replace(self.folder.read(), **changes))
 
     def set_budget(self, seconds: float) -> None:
-        """Let a budgeted sweep go on for longer."""
-        import msgspec
+        """Let a run with a budget go on until `seconds` are spent. Raises UserError for a grid, which has none."""
+        from msgspec.structs import replace
 
         plan = self.folder.read().plan
-        if plan.budget_seconds is None:
+        if plan.pairing is not None:
+            plan = replace(plan, pairing=replace(plan.pairing, budget_s=seconds))
+        elif plan.capacity:
+            plan = replace(plan, capacity_budget_s=seconds)
+        elif plan.budget_seconds is not None:
+            plan = replace(plan, budget_seconds=seconds)
+        else:
             super().set_budget(seconds)
-        self._keep(plan=msgspec.structs.replace(plan, budget_seconds=seconds))
+        self._keep(plan=plan)
 
     def has_data(self) -> bool:
         """Whether any trial has begun."""

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from harness.errors import UserError
 
 if TYPE_CHECKING:
+    from harness.cpu_cores import Isolation
     from harness.plan.plan import Plan
 
 LEAST_BYTES = 1_500_000_000  # 1.3 GB were needed on two cores
 BYTES_PER_CORE = 64 << 20  # OpenBLAS has a buffer for each
+PARALLEL = ("workers", "processes", "threads", "instances")  # usual names of knobs that use a core each
 OWN_FILES = 40  # of a load process, beside its connections: 24 were counted
 
 
@@ -49,3 +51,17 @@ def require_open_files(plan: Plan, most_files: int) -> None:
         f"--concurrency {users}: that takes some {needed} open files in each load process, and `ulimit -Hn` allows "
         f"{most_files}; raise that limit, or give more --load-processes or fewer users"
     )
+
+
+def too_few_cores(plan: Plan, isolation: Isolation) -> str:
+    """A sentence on the first knob that asks for more workers than the target has cores; empty where none does."""
+    cores = len(isolation.target_cores)
+    if not isolation.isolated:
+        return ""
+    for name in PARALLEL:
+        values = [plan.setting_of(point).get(name) for point in plan.points]
+        most = max((value for value in values if type(value) is int), default=0)
+        if most > cores:
+            have = f"{cores} core{'s' * (cores != 1)}"
+            return f"{name}={most}: the target has {have}, so more {name} can hardly help; --no-isolate gives it all."
+    return ""

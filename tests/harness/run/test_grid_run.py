@@ -8,6 +8,7 @@ from evidence_of import closed_loop, report_of
 import harness.record.recorder
 from harness.judge.run_summary import evaluate
 from harness.judge.trial_summary import TrialSummaries
+from harness.measure.trial import TrialJob
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, Trial
@@ -15,7 +16,7 @@ from harness.record.machine.environment import capture
 from harness.record.recorder import Recorder, read_rows
 from harness.record.rows import ABSENT, COLUMN_NAMES
 from harness.record.run_dir import RunDir, RunRecord, TrialRecord
-from harness.run import grid_run
+from harness.run import failures
 from harness.run.grid_run import run_grid
 from harness.run.run_job import RunJob
 
@@ -59,7 +60,7 @@ def reads(monkeypatch):
         return read_rows(path)
 
     monkeypatch.setattr(harness.record.recorder, "read_rows", read)
-    monkeypatch.setattr(grid_run, "run_trial", fake_trial)
+    monkeypatch.setattr(failures, "run_trial", fake_trial)
     return counted
 
 
@@ -94,7 +95,7 @@ def test_a_resumed_run_reads_its_earlier_trials_once_too(tmp_path, reads):
     folder = RunDir.create(tmp_path / "run")
     for trial in TRIALS[:3]:
         point = plan.point(trial.point)
-        fake_trial(grid_run.TrialJob(plan, trial, point, None, None, folder.trial(trial, point)))
+        fake_trial(TrialJob(plan, trial, point, None, None, folder.trial(trial, point)))
     run(folder, plan)
     assert set(reads.values()) == {1}
     assert len(reads) == len(TRIALS)
@@ -104,7 +105,7 @@ def test_whether_there_are_trials_is_asked_of_the_folder(tmp_path, reads):
     plan = plan_of()
     folder = RunDir.create(tmp_path / "run")
     assert not folder.has_trials(plan)
-    fake_trial(grid_run.TrialJob(plan, TRIALS[1], POINTS[1], None, None, folder.trial(TRIALS[1], POINTS[1])))
+    fake_trial(TrialJob(plan, TRIALS[1], POINTS[1], None, None, folder.trial(TRIALS[1], POINTS[1])))
     assert folder.has_trials(plan)
     assert folder.has_trials(plan, 1)
     assert not folder.has_trials(plan, 0)
