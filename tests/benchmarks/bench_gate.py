@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.bench_gate [--same 40] [--slower 10] [--out results/gate-trials] [--budget 60s]
 
-same: two servers alike; the gate may call the second worse in at most 2 of 40. sleep: the second sleeps for 8 ms in each
-request. work: each response of the second costs 10 % more work. Both must be found in 9 of 10. The two servers of a
-comparison are measured in turn (`compare`), then `gate` judges. Each comparison that has ended is a line of
+same: two servers alike; the gate may call the second worse in at most 2 of 40. sleep: the second sleeps for 8 ms in
+each request. work: each response of the second costs 10 % more work. Both must be found in 9 of 10. The two servers of
+a comparison are measured in turn (`compare`), then `gate` judges. Each comparison that has ended is a line of
 OUT/trials.jsonl: the next call goes on where the last one ended. About 25 s a comparison where nothing else runs.
 """
 
