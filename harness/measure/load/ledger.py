@@ -48,11 +48,6 @@ class ObservedRequest:
     done_ns: int
     checked: bool = False  # its task has looked into the response
 
-    @classmethod
-    def aborted(cls, start_ns: int, now_ns: int) -> ObservedRequest:
-        """A request that has no response now, at the end."""
-        return cls(Outcome.ABORTED, "still open at the end", ABSENT, 0, start_ns, now_ns)
-
 
 class Ledger:
     """Counts each request when it is scheduled, sent and ended, and writes its row."""
@@ -122,14 +117,14 @@ class Ledger:
         if (stamps := connection.stamps) is not None:
             self._stamped_rows.append(self._row)
             self._waited_ns.append(stamps.waited_ns)
-        self._write(connection, outcome, done_ns, size_bytes, status, checked, predicted)
+        self._add_row(connection, outcome, done_ns, size_bytes, status, checked, predicted)
         return outcome
 
     def failed(self, connection: Connection, outcome: Outcome, text: str, done_ns: int) -> None:
         """Record a request without a response, or with one that holds no prediction."""
         if outcome is not Outcome.CANCELLED:
             self._count_error(self._hidden(text))
-        self._write(connection, int(outcome), done_ns, ABSENT, ABSENT, 0, ABSENT)
+        self._add_row(connection, int(outcome), done_ns, ABSENT, ABSENT, 0, ABSENT)
 
     def _without_secrets(self, content: bytes) -> bytes:
         for secret in self.secrets:
@@ -171,7 +166,7 @@ class Ledger:
         self._add(*(known.get(name, ABSENT) for name in NOTED))
         self._row += 1
 
-    def _write(  # noqa: PLR0917  (a tuple for each request would cost time)
+    def _add_row(  # noqa: PLR0917  (a tuple for each request would cost time)
         self,
         connection: Connection,
         outcome: int,

@@ -15,8 +15,8 @@ from harness.measure.load.locust.master import Local, Master
 from harness.measure.load.locust.options import remember_token_file
 from harness.measure.load.locust.page_guard import guard_page
 from harness.measure.load.locust.users.own_clients import join_clients
-from harness.measure.load.locust.workers.pairing import forks_workers, secure_sockets
 from harness.measure.load.locust.workers.worker import Worker
+from harness.measure.load.locust.workers.worker_secret import forks_workers, secure_sockets
 from harness.process_guard import forks_die_with_this
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def _on_init(environment: Environment, runner: Any, **_: Any) -> None:
         principal = Master(environment) if isinstance(runner, MasterRunner) else Local(environment)
         principal.prepare()
         guard_page(environment)
+        environment.events.test_stop.add_listener(lambda **_: principal.keep())
         environment.events.quitting.add_listener(lambda **_: principal.on_quit_announced())
         role = principal
     play(environment, role)
@@ -48,6 +49,7 @@ def _on_init(environment: Environment, runner: Any, **_: Any) -> None:
     environment.events.test_start.add_listener(lambda **_: role.on_test_start())
     environment.events.spawning_complete.add_listener(lambda **_: role.on_spawning_complete())
     environment.events.test_stopping.add_listener(lambda **_: role.on_test_stopping())
+    gevent.get_hub().loop.update_now()  # or imports and the target's start would count as a part of --run-time
 
 
 @events.quitting.add_listener
