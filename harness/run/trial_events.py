@@ -78,10 +78,11 @@ def result_text(metrics: TrialMetrics) -> str:
 
 
 def _milliseconds(quantile: Quantile) -> str:
-    """`21.3 ms`, or `\u2265 18.2 ms` where the sample gives only a lower bound, or `-` for neither."""
-    value_ms = quantile.low_ms if quantile.only_bound else quantile.value_ms
-    sign = "\u2265 " if quantile.only_bound or quantile.at_least else ""
-    return "-" if not value_ms else f"{sign}{value_ms:.3g} ms"
+    """`21.3 ms`; `21.3 ms or more` where the sample is too small for an upper bound; `-` without a value."""
+    if not quantile.value_ms:
+        return "-"
+    sign = "\u2265 " if quantile.at_least and not quantile.only_bound else ""
+    return f"{sign}{quantile.value_ms:.3g} ms{' or more' if quantile.only_bound else ''}"
 
 
 def live_text(live: Live) -> str:

@@ -65,6 +65,7 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
         budget_seconds=_budget(given),
         slo=_slo(given["slo"], capacity=given.get("capacity", False)),
         capacity=given.get("capacity", False),
+        price_per_hour=given["price_per_hour"],
         isolate=given["isolate"],
         load_processes=given["load_processes"],
         remote_workers=_remote_workers(given),

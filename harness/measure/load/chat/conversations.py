@@ -89,9 +89,12 @@ class ConversationSource:
         self._shape = msgspec.structs.replace(self._shape, turns=Length(low=1, high=1))
 
     def leave_after(self, rng: Random, max_tokens: int) -> int:
-        """After how many pieces of the response its user hangs up; ABSENT where the user stays."""
+        """After how many pieces of the response its user hangs up; ABSENT where the user stays.
+
+        That is in its first half: a piece may hold several tokens, and the response must not have ended by then.
+        """
         share = self._shape.hang_up
-        return rng.randint(1, max(1, max_tokens - 1)) if share and rng.random() < share else ABSENT
+        return rng.randint(1, max(1, max_tokens // 2)) if share and rng.random() < share else ABSENT
 
     def message_count(self, rng: Random) -> int:
         """How many messages a user sends in one turn."""
