@@ -221,8 +221,8 @@ CHAT = (
         "--tokenizer",
         "tokenizer",
         parse_path,
-        "chat, with --prompt-tokens: the model's tokenizer.json, or its .model of SentencePiece, where the server counts "
-        "no tokens of prompts",
+        "chat, with --prompt-tokens: the model's tokenizer.json, or its .model of SentencePiece, for a server that "
+        "counts no tokens of prompts",
         "FILE",
     ),
     LoadOption(
