@@ -152,6 +152,7 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
     budget_seconds: float | None = None  # for the whole run, to which trials are added where they decide most
     starts: tuple[int, ...] = ()  # with a budget: for each point a number, equal where no restart lies between
     slo: Slo | None = None
+    price_per_hour: float | None = None  # of the whole server, in any currency
     tune: TuneSpace | None = None  # the search for the best setting adds points
     pairing: Pairing | None = None  # two variants are compared: blocks of trials are added
     capacity: bool = False  # the search for each setting's capacity adds points
