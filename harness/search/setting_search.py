@@ -30,9 +30,12 @@ WORTH = 0.005  # expected improvement of the log of the objective; below it, wha
 HOPE = 6  # the same, while no setting is known to keep the limit
 WORTHY_SHARE = 0.3  # of the greatest expected improvement: what promises less is not tried for being cheap
 CHANCE = 0.02  # of keeping the limit, while no setting is known to
+PRUNE = 1
+LOCAL_EACH, REGION, NEW = 3, 0, 0.5
+PATIENCE_SHARE, MOST_PATIENCE = 0.01, 50
 PATIENCE = 16  # trials in a row that promise less, after which the search ends
 OPTIMISM = 2.5  # deviations
-MOST_GUESSED = 1600  # settings whose figures are guessed each time
+MOST_GUESSED = 1000  # settings whose figures are guessed each time
 FRIENDS = 4  # leaders whose neighbours are always among them
 LEVELS_AROUND = (-1, 0, 1, 2)  # load levels that are tried, from that of the leader
 MOST_TRIES = 2  # of a setting at one level, where the limit stays undecided
@@ -49,6 +52,7 @@ class Reason(StrEnum):
     SCREEN = "unlike all so far"
     IMPROVE = "may be the best"
     POSSIBLE = "little is known of it"
+    NEAR = "one knob from the best so far"
     LIMIT = "may keep the limit"
     CONFIRM = "fresh, to confirm"
 
@@ -194,8 +198,14 @@ class SettingSearch:
         numbers, levels, seconds = numbers[fits], levels[fits], seconds[fits]
         if not len(numbers):
             return None
-        guess = self.beliefs.guess(numbers, levels)
         best = self.best()
+        if best is not None and self._turn() and (near := self._nearby(numbers, levels, best)) is not None:
+            return near
+        if best is not None and REGION:
+            inside = self._changes(numbers, best[0]) <= REGION
+            if inside.any() and not self._tired:
+                numbers, levels, seconds = numbers[inside], levels[inside], seconds[inside]
+        guess = self.beliefs.guess(numbers, levels)
         if best is None:
             gain, reason = guess.kept * guess.starts, Reason.LIMIT
         else:
@@ -204,11 +214,36 @@ class SettingSearch:
             gain, reason = more * guess.kept * guess.starts, Reason.IMPROVE
         at = int(np.argmax(np.where(gain >= WORTHY_SHARE * gain.max(), gain / seconds, 0.0)))
         self._tired = self._tired + 1 if gain.max() < (WORTH if best is not None else CHANCE) else 0
-        if self._tired >= (PATIENCE if best is not None else HOPE) or gain[at] <= 0.0:
+        if self._tired >= (self._patience() if best is not None else HOPE) or gain[at] <= 0.0:
             return None
         if self._tired and best is not None:
-            return self._possible(numbers, levels, guess, best[1])
+            return self._nearby(numbers, levels, best) or self._possible(numbers, levels, guess, best[1])
         return Choice(int(numbers[at]), int(levels[at]), reason, float(gain[at]) if best is not None else None)
+
+    def _turn(self) -> bool:
+        return LOCAL_EACH > 0 and len(self.beliefs.observations) % LOCAL_EACH == 0
+
+    def _patience(self) -> int:
+        return int(np.clip(PATIENCE_SHARE * len(self.space), PATIENCE, MOST_PATIENCE))
+
+    def _changes(self, numbers: Codes, other: int) -> Codes:
+        return (self.space.codes[numbers] != self.space.codes[other]).sum(axis=1)
+
+    def _nearby(self, numbers: Codes, levels: Codes, best: tuple[int, int]) -> Choice | None:
+        """Of the settings that were not tried and differ from the leader in one knob, the one that may do the most."""
+        tried = sorted({each.setting for each in self.beliefs.observations})
+        near = (self._changes(numbers, best[0]) == 1) & ~np.isin(numbers, tried) & (levels == best[1])
+        if not near.any():
+            return None
+        numbers = numbers[near]
+        guess = self.beliefs.guess(numbers, levels[near])
+        codes, known = self.space.codes, [each.setting for each in self.beliefs.measured()]
+        new = np.array([
+            any(code not in codes[known, index] for index, code in enumerate(codes[number])) for number in numbers
+        ])
+        most = guess.mean + OPTIMISM * guess.deviation + np.log(guess.starts.clip(min=1e-3)) + NEW * new
+        at = int(np.argmax(most))
+        return Choice(int(numbers[at]), best[1], Reason.NEAR)
 
     def _possible(self, numbers: Codes, levels: Codes, guess: Guess, level: int) -> Choice:
         """The setting that could do the most at `level`, for all that is known, of those that were not tried."""
@@ -235,6 +270,10 @@ class SettingSearch:
         for each in self.beliefs.observations:
             decided = each.kept is not None or each.failure is not None
             tries[each.setting, each.level] += MOST_TRIES if decided else 1
+            if PRUNE and each.kept is True:
+                tries[each.setting, : each.level] = MOST_TRIES
+            if PRUNE and each.kept is False:
+                tries[each.setting, each.level :] = MOST_TRIES
         new = tries[numbers, levels] < MOST_TRIES
         return numbers[new], levels[new]
 
