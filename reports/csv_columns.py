@@ -77,6 +77,7 @@ _STREAMED: dict[str, Cell[PointMetrics]] = {  # columns of runs that chat
     },
     "cancelled": lambda point: str(point.counts.cancelled),
     "cached_share": _of_stream(lambda stream: stream.cached_share),
+    "asked_cached_share": _of_stream(lambda stream: stream.asked_cached_share),
     "streams_in_flight": _of_stream(lambda stream: stream.in_flight),
     "prompt_tokens": _of_stream(lambda stream: stream.prompt_tokens),
     "output_tokens": _of_stream(lambda stream: stream.output_tokens),

@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING
 
 from reports.charts.distribution import distributions
 from reports.charts.gallery import MARKS, colours, gallery
-from reports.charts.simulated import draw_simulated
-from reports.charts.trade import trade_charts
-from reports.charts.tuned import draw_path
+from reports.charts.parallel import parallel
+from reports.charts.simulated_scaling import draw_simulated
+from reports.charts.trade_off import trade_charts
+from reports.charts.tuning_path import draw_path
 from reports.labels import point_label
+from reports.point_csv import data_url
+from reports.points_csv import points_csv
 from reports.rendering import render
 from reports.views.classes import classes_table, isolation_sentences
 from reports.views.findings import finding_groups
 from reports.views.heat_map import heat_map
 from reports.views.layouts import scaling_table
-from reports.views.page_view import page
+from reports.views.page_view import MAX_BARS, page
 from reports.views.simulation import simulation_table
 from reports.views.streams import stream_charts, streams_table
 from reports.views.timeline import timelines
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
 
     from reports.report_input import ReportInput
 
-MAX_BARS = 100  # rows of a table of bars; more are left to points.csv
 MAX_TIMELINES = 60
 
 
@@ -44,6 +46,8 @@ def page_html(report: ReportInput) -> str:
         marks=MARKS,
         drawings=drawings,
         heat=heat_map(report.plan, points),
+        parallel=parallel(report.plan, points, report.result.recommendation.best_point),
+        points_csv=data_url(points_csv(points, report.plan)),
         distributions=distributions(points[:MAX_BARS]),
         chart_notes=list(_chart_notes(report)),
         scaling=report.result.scaling,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TEMPLATES = Path(__file__).parent / "templates"
-PAGE_SCRIPTS = ("sort.js", "tip.js")  # a page reads as well without them
+PAGE_SCRIPTS = ("tip.js", "cells.js", "zoom.js", "lines.js", "sort.js")  # a page reads as well without them
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")  # a browser would complain of them
 
 

@@ -87,7 +87,7 @@ class ReportInput(BaseReportInput):
 
     @property
     def cannot_be_said(self) -> bool:
-        """Whether the best point of a race, or whether any point keeps the user's limit, is undecided."""
+        """Whether the best point of a budgeted sweep, or whether any point keeps the user's limit, is undecided."""
         result = self.result
         undecided = any(point.meets_slo is None for point in result.points if point.verdict is not Verdict.INVALID)
         return self.enough_budget_s is not None or (self.gate_missed and undecided)

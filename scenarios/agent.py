@@ -5,7 +5,7 @@
     python -m harness run --scenario scenarios/agent.py --target http://127.0.0.1:8080 --model llama --concurrency 4
     locust -f scenarios/agent.py --headless -u 16 -r 16 --measure 10s
 
-Users hold conversations: each turn sends the conversation so far, and the response is streamed token by token. The
+Users hold conversations of --turns turns, each of which sends the conversation so far; responses are streamed. The
 target is any server of OpenAI's chat completions, by default the embedded `agent`, whose greedy responses to opening
 lines are compared with the model's offline continuations.
 """

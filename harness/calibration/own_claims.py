@@ -9,13 +9,13 @@ import msgspec
 
 from harness.calibration.claims import compare
 from harness.calibration.exercise_run import WARMUP_SECONDS, Course
+from harness.calibration.reported_values import reported_values, withheld
 from harness.calibration.result import OURS, Exercised
-from harness.calibration.said import said_values, withheld
 from harness.calibration.true_values import Driven, ServerLog, origin_ns, true_values
 from harness.errors import RunError
 from harness.judge.findings import Verdict
 from harness.judge.numbers.trial_rows import trial_rows
-from harness.judge.summarise import summarise_trial
+from harness.judge.trial_summary import summarise_trial
 
 if TYPE_CHECKING:
     from harness.calibration.claims import Claim, Values
@@ -50,7 +50,7 @@ def exercise_ours(job: CalibrationJob, exercise: Exercise) -> Ours:
     hidden = withheld(metrics)
     claims = [
         msgspec.structs.replace(claim, published=claim.figure not in hidden)
-        for claim in compare(exercise.name, OURS, exercise.figures, true, said_values(trial, metrics))
+        for claim in compare(exercise.name, OURS, exercise.figures, true, reported_values(trial, metrics))
     ]
     return Ours(_exercised(exercise, metrics), claims, true)
 

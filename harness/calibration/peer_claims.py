@@ -40,7 +40,7 @@ def exercise_peer(job: CalibrationJob, exercise: Exercise, peer: Peer, true: Val
     plan = exercise_plan(job, exercise, log)
     session = open_session(plan, job.isolation, progress_events(job.listener))
     try:
-        endpoint = session.apply(TargetRequest(plan.model, plan.fixed, "v2"), log.with_suffix(".log"))
+        endpoint = session.serve(TargetRequest(plan.model, plan.fixed, "v2"), log.with_suffix(".log"))
         run = _peer_run(job, exercise, peer, endpoint)
         said = peer.drive(run, job.isolation.load_cores)
     finally:

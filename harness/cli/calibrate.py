@@ -44,7 +44,7 @@ def command(
     python -m harness calibrate --quick
     python -m harness calibrate --beside all
     """  # noqa: D301
-    from harness.calibration.calibrate import calibrate
+    from harness.calibration.calibration_run import calibrate
     from harness.calibration.exercise_run import CalibrationJob
     from harness.calibration.exercises import chosen
     from harness.calibration.peers import chosen_peers

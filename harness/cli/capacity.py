@@ -10,7 +10,7 @@ import click
 from harness.cli.parts.option_groups import GroupedCommand
 from harness.cli.parts.option_types import DURATION
 from harness.cli.parts.options import RESUME_OPTION, load_options
-from harness.cli.parts.plan_request import make_draft, refuse_beside_resume, was_given
+from harness.cli.parts.plan_request import make_draft, was_given
 from harness.cli.upkeep.completion import complete_knobs
 from harness.errors import UserError
 
@@ -27,7 +27,8 @@ SECONDS = "5s"  # of each rate: near the border, percentiles settle slowly
     type=DURATION,
     default="4m",
     show_default=True,
-    help="Time for the rates of each setting; it ends earlier where the capacity is known to 5 %.",
+    help="Time for the rates of each setting; it ends earlier where the capacity is known to 5 %. With --resume: "
+    "search on until so much is spent on each.",
 )
 @load_options
 @RESUME_OPTION
@@ -45,12 +46,12 @@ def command(knobs: tuple[str, ...], resume: Path | None, **given: Any) -> int:
     """  # noqa: D301
     import msgspec
 
-    from harness.cli.parts.serving_run import ServingRun, run_or_plan
-    from harness.run.capacity import FIRST_USERS
+    from harness.cli.parts.open_run import resume_run
+    from harness.cli.parts.serving_run import run_or_plan
+    from harness.run.capacity_run import FIRST_USERS
 
     if resume is not None:
-        refuse_beside_resume()
-        return ServingRun.open(resume, "--resume").resume(as_json=given["as_json"])
+        return resume_run(resume, budget_s=given["budget"], as_json=given["as_json"])
     if given["rate"] is not None or given["arrivals"] not in (None, "poisson"):
         raise UserError("--rate, --arrivals: `capacity` looks for the rate of Poisson arrivals itself; leave them out")
     given |= {"arrivals": "closed", "capacity": True}  # it begins with what a closed loop reaches

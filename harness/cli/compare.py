@@ -125,8 +125,8 @@ def _compare_folders(before: Path, after: Path, *, margin: float, force: bool, a
 
 
 def _read(path: Path, argument: str) -> tuple[RunRecord, RunResult]:
-    from harness.judge.run_result import evaluate
-    from harness.judge.trial_summaries import TrialSummaries
+    from harness.judge.run_summary import evaluate
+    from harness.judge.trial_summary import TrialSummaries
     from harness.record.run_dir import RunDir
 
     folder = RunDir.open(path, argument)

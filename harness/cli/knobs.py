@@ -8,7 +8,7 @@ import click
 
 from harness.plan.knobs import format_value
 from harness.plan.load_knobs import LOAD_KNOBS
-from harness.plan.make_plan import model_knob
+from harness.plan.plan_draft import model_knob
 from harness.plan.scenario import DEFAULT_MODEL
 from harness.plan.target_spec import RecipeTarget, find_named, known_targets, project_targets
 from harness.training.trainer_spec import known_trainers

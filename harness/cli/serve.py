@@ -8,7 +8,7 @@ import click
 
 from harness.cli.parts.options import TOKEN_OPTION
 from harness.errors import UserError
-from harness.plan.make_plan import file_setting
+from harness.plan.plan_draft import file_setting
 from harness.plan.target_spec import InProcessTarget, find_named
 
 PemFile = click.Path(exists=True, dir_okay=False, path_type=Path)

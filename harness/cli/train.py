@@ -38,10 +38,11 @@ def command(knobs: tuple[str, ...], seeds: int, resume: Path | None, **given: An
     python -m harness train learning_rate=0.01 epochs=20 --seeds 3
     python -m harness train --model digits-cnn --target-accuracy 0.97
     """  # noqa: D301
-    from harness.cli.parts.training_run import TrainingRun, asks_for_training, train, training_plan
+    from harness.cli.parts.open_run import resume_run
+    from harness.cli.parts.training_run import asks_for_training, train, training_plan
 
     if resume is not None:
-        return TrainingRun.open(resume, "--resume").resume(as_json=given["as_json"])
+        return resume_run(resume, as_json=given["as_json"])
     several = [word for word in knobs if "=" not in word or "," in word]
     if several:
         raise UserError(f"{several[0]}: `train` takes one value for each knob (name=value); `sweep` takes several")

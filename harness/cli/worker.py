@@ -16,7 +16,7 @@ from harness.cli.parts.option_types import Address
 from harness.cli.parts.options import DEFAULT_SCENARIO, HEADER_OPTION, TOKEN_OPTION
 from harness.clock import NS_PER_S, MonotonicClock
 from harness.errors import ExitCode, UserError
-from harness.measure.load.locust.workers.pairing import PAIRING, checked_secret
+from harness.measure.load.locust.workers.worker_secret import PAIRING, checked_secret
 from harness.measure.load_command import LOCUST
 from harness.plan.scenario import find_scenario
 from harness.process_guard import ProcessGuard

@@ -1,4 +1,4 @@
-"""The types of all numbers that a report may show. `harness/judge/summarise.py` computes them.
+"""The types of all numbers that a report may show. `harness/judge/trial_summary.py` computes them.
 
 A number the sample cannot support is None, never zero. Latencies are in milliseconds, intervals are
 nominal 95 %.
@@ -11,6 +11,7 @@ import msgspec
 from harness.judge.findings import Finding, Verdict
 from harness.judge.interval import Interval
 from harness.judge.paired_result import PairedComparison
+from harness.judge.response_spread import ResponseSpread
 from harness.judge.simulation_result import Simulation
 from harness.judge.tuning.tuning_result import Tuning
 from harness.plan.knobs import Setting
@@ -117,6 +118,7 @@ class StreamMetrics(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens_per_s: Interval | None = None  # of the good answers; None where the server does not count them
     results_per_s: Interval | None = None  # embeddings, ranked documents; None where output tokens are generated
     cached_share: float | None = None  # of the prompts' tokens: what the server had computed before, by its own count
+    asked_cached_share: float | None = None  # of them: the common beginning that was asked for, and the turns before
 
 
 class RatedMetrics(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,12 +166,13 @@ class TimeSplit(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""  # of the server's parts: `Server-Timing`, or the name of its statistics
 
 
-class ServerWords(msgspec.Struct, frozen=True, kw_only=True):
+class ServerFigures(msgspec.Struct, frozen=True, kw_only=True):
     """What a language model's server says of itself over the measured window; None where it does not say."""
 
     source: str  # whose metrics they are
     running: float | None = None  # requests that are computed, on average
     waiting: float | None = None  # requests that wait to be
+    open_waiting: float | None = None  # the same, counted: open requests of the load less running ones
     kv_cache: float | None = None  # share of the cache that is used, on average; of several engines the fullest
     preemptions: float | None = None  # requests that lost their place in the cache
     prefix_hits: float | None = None  # of the prompts' tokens, the share that was in the cache
@@ -300,7 +303,7 @@ class TrialMetrics(RatedMetrics, frozen=True, kw_only=True):
     timeline: Timeline
     mean_batch: float | None
     in_flight_mean: float | None  # Little's law: throughput x mean response
-    server: ServerWords | None = None
+    server: ServerFigures | None = None
     tolerance: tuple[float, float] | None = None  # of checked responses, relative and absolute
     usable_share: float = 1.0  # of the window: what others did not harm; too little of it, and all of it is judged
     outages: tuple[Outage, ...] = ()  # when the target did not serve
@@ -335,8 +338,9 @@ class PointMetrics(RatedMetrics, frozen=True, kw_only=True):
     verdict: Verdict
     findings: tuple[Finding, ...]
     trials: tuple[TrialMetrics, ...]
-    server: ServerWords | None = None
+    server: ServerFigures | None = None
     classes: tuple[ClassMetrics, ...] = ()  # one for each request class in the load
+    spread: ResponseSpread | None = None  # None where no good response came
 
 
 class BaseRecommendation(msgspec.Struct, frozen=True, kw_only=True):

@@ -66,7 +66,7 @@ def run_trial(job: TrialJob) -> TrialRecord:
     samplers: SamplerProcess | None = None
     interrupted = True
     try:
-        endpoint = job.session.apply(job.plan.target_request(job.point), job.folder.path / "target.log")
+        endpoint = job.session.serve(job.plan.target_request(job.point), job.folder.path / "target.log")
         with (
             recorded_statistics(endpoint.statistics_reader, job.folder.path),
             _load_process(job, endpoint) as load,
@@ -93,7 +93,7 @@ def run_trial(job: TrialJob) -> TrialRecord:
             isolated=job.isolation.isolated,
         )
         _write(job.folder, record)
-    job.folder.compress()
+    job.folder.to_parquet()
     job.folder.write(record)
     return record
 

@@ -12,13 +12,14 @@ import msgspec
 from harness.errors import UserError
 from harness.plan.request_lengths import MOST
 from harness.wire.language.generation_options import GenerationOptions
-from harness.wire.language.vocabulary import Vocabulary  # noqa: TC001  (msgspec reads it)
+from harness.wire.language.prompts.vocabulary import Vocabulary  # noqa: TC001  (msgspec reads it)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from random import Random
 
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+MADE_WORDS = 384  # the few tokens that begin the templates of most models are then less than 1 % of a prompt
 _LOGNORMAL = re.compile(r"lognormal:(\d+),(\d+(?:\.\d+)?)")
 
 
@@ -45,17 +46,19 @@ class ChatShape(GenerationOptions, frozen=True, kw_only=True):
     """The conversations of a load, and what their requests have in common.
 
     A conversation has `turns` turns, and its context grows with each. A user's message has `prompt_words` words (None:
-    a line of the prompt bank, unchanged) and its response at most `output_tokens` tokens; or both come from the file
-    `lengths`, line after line.
+    a line of the user's prompts, unchanged, or `made_words` words of ours) and its response at most `output_tokens`
+    tokens; or both come from the file `lengths`, line after line.
     """
 
-    turns: Length = Length(low=1, high=3)
+    turns: Length = Length(low=1, high=1)
     prompt_words: Length | None = None
     output_tokens: Length = Length(low=8, high=64)
     prompt_tokens: Length | None = None  # of the whole prompt of a conversation's first turn, and of later messages
     prefix_share: float = 0.0  # of the prompt's tokens: what all prompts begin with
     hang_up: float = 0.0  # share of the responses whose user leaves in the middle of them
     vocabulary: Vocabulary | None = None  # words of one token each, which the first requests find
+    made_words: int = MADE_WORDS  # of a first message, where the user gives neither prompts nor sizes
+    system: bool = False  # the server takes a system message, with which prompts of ours then begin
     salt: str = ""  # another for each trial, so that no prompt that is made has been sent before
     texts: Length | None = None  # of a request for embeddings or a ranking; None: what is usual there
     lengths: str | None = None  # path of a file that harness.plan.request_lengths reads
@@ -71,6 +74,11 @@ class ChatShape(GenerationOptions, frozen=True, kw_only=True):
         if shape.prefix_share and shape.prompt_tokens is None:
             raise UserError("prefix_share: it is a share of the prompt's tokens; give --prompt-tokens too")
         return shape
+
+    @property
+    def makes_prompts(self) -> bool:
+        """Whether prompts are ours, of words or of a usual length."""
+        return self.prompts is None and self.lengths is None
 
     @property
     def needs_vocabulary(self) -> bool:

@@ -22,19 +22,19 @@ from harness.files import decode
 from harness.plan.plan import SCHEMA_VERSION, Plan, Point, Trial, plan_of_schema_1
 from harness.record.load_report import LoadReport, live_of
 from harness.record.machine.envelope import read_envelope
-from harness.record.merge_workers import (
-    align_classes,
-    report_to_master_time,
-    rows_to_master_time,
-    tokens_to_master_time,
-)
 from harness.record.model_card import ModelCard
-from harness.record.parquet.parquet_file import compress
+from harness.record.parquet.parquet_file import replace_by_parquet
 from harness.record.parquet.shown_rows import RowNotes, shown_rows
 from harness.record.run_folder import BaseRunRecord, BaseTrialRecord, RunFolder, TrialFolder
 from harness.record.server.statistics import FILE as STATISTICS
 from harness.record.server.statistics import read_statistics
 from harness.record.trial_data import TrialData
+from harness.record.worker_merge import (
+    align_classes,
+    report_to_master_time,
+    rows_to_master_time,
+    tokens_to_master_time,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -110,7 +110,7 @@ class TrialDir(TrialFolder[TrialRecord]):
 
     def _recorded(self, damaged: Sequence[str], *, trusted: bool) -> tuple[tuple[LoadReport, ...], TrialTables]:
         """The reports and the tables; of files that are not `trusted`, what may have been recorded."""
-        from harness.record.plausible import plausible_instants, plausible_reports, plausible_rows
+        from harness.record.plausibility import plausible_instants, plausible_reports, plausible_rows
         from harness.record.trial_tables import read_tables
 
         tables = read_tables(self.path, trusted=trusted)
@@ -122,16 +122,16 @@ class TrialDir(TrialFolder[TrialRecord]):
             tables = replace(tables, rows=rows, samples=samples)
         return tuple(map(report_to_master_time, reports)), tables
 
-    def compress(self) -> None:
+    def to_parquet(self) -> None:
         """Put Parquet files in the place of the Arrow streams of a trial that has ended."""
         reports = {report.worker: report for _, report in self._read_reports()}
         for path in self.path.glob("requests*.arrow"):
             report = reports.get(int(path.stem.partition("-")[2] or 0))
             if report is not None:  # without it the names of the request classes are not known
                 notes = RowNotes(request_classes=report.request_classes, clock_offset_ns=report.clock_offset_ns)
-                compress(path, shown_rows(notes))
+                replace_by_parquet(path, shown_rows(notes))
         for path in (*self.path.glob("tokens*.arrow"), *self.path.glob("samples.arrow")):
-            compress(path, lambda table: table)
+            replace_by_parquet(path, lambda table: table)
 
     def live(self, now_ns: int) -> Live | None:
         """The trial's progress by what its load processes have reported so far."""

@@ -16,24 +16,24 @@ from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import RunError
 from harness.judge.answers.paired_comparison import paired_trials, pairs_needed
 from harness.judge.answers.paired_sentences import power_sentence
-from harness.measure.trial import TrialJob, run_trial
+from harness.measure.trial import run_trial
 from harness.plan.paired.paired_plan import LEAST_BLOCKS, block_of_trials, block_seconds
-from harness.run.events import Note, RunStarted, TrialStarted
+from harness.run.events import Note, RunStarted
 from harness.run.failures import MAX_FAILURES_IN_A_ROW
-from harness.run.sweep import live_reporter, trial_ended
-from harness.run.trial_text import point_text
+from harness.run.run_job import measure
+from harness.run.trial_events import trial_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.judge.metrics import TrialMetrics
     from harness.plan.plan import Plan, Trial
-    from harness.run.sweep import SweepJob
+    from harness.run.run_job import RunJob
 
 FIRST_BLOCKS = 8  # before their scatter decides how many follow
 
 
-def run_paired(job: SweepJob, keep_plan: Callable[[Plan], None]) -> None:
+def run_paired(job: RunJob, keep_plan: Callable[[Plan], None]) -> None:
     """Run the blocks of a plan with a pairing. `keep_plan` writes a longer plan to disk before it is run.
 
     Raises RunError after three failures in a row: a target is past saving.
@@ -65,15 +65,11 @@ def run_paired(job: SweepJob, keep_plan: Callable[[Plan], None]) -> None:
             raise RunError("no block has a good trial of both variants")
 
 
-def _measure(job: SweepJob, trial: Trial, failed: int) -> int:
+def _measure(job: RunJob, trial: Trial, failed: int) -> int:
     """Run one trial; returns how many have failed in a row."""
-    point = job.plan.point(trial.point)
-    job.listener(TrialStarted(point_text(point)))
-    folder, began_ns = job.run_dir.trial(trial, point), monotonic_ns()
-    watch = live_reporter(job.listener, job.plan, point)
-    record = run_trial(TrialJob(job.plan, trial, point, job.session, job.isolation, folder, watch))
-    summary = job.summaries.read(job.plan, trial)
-    folder.write(msgspec.structs.replace(record, spent_seconds=(monotonic_ns() - began_ns) / NS_PER_S))
+    began_ns = monotonic_ns()
+    record, summary = measure(job, trial, run_trial)
+    job.folder(trial).write(msgspec.structs.replace(record, spent_seconds=(monotonic_ns() - began_ns) / NS_PER_S))
     job.listener(trial_ended(record, summary))
     failed = 0 if record.failure is None else failed + 1
     if failed == MAX_FAILURES_IN_A_ROW:
@@ -81,7 +77,7 @@ def _measure(job: SweepJob, trial: Trial, failed: int) -> int:
     return failed
 
 
-def _measured(job: SweepJob) -> list[TrialMetrics]:
+def _measured(job: RunJob) -> list[TrialMetrics]:
     return [summary.metrics for summary in job.summaries.of_run(job.plan)]
 
 
@@ -89,11 +85,11 @@ def _blocks(plan: Plan) -> int:
     return max((trial.block + 1 for trial in plan.trials), default=0)
 
 
-def _block_s(job: SweepJob, spent_s: float, blocks: int) -> float:
+def _block_s(job: RunJob, spent_s: float, blocks: int) -> float:
     """What the next block is expected to take."""
     return spent_s / blocks if blocks and spent_s else block_seconds(job.plan)
 
 
-def _spent_s(job: SweepJob) -> float:
+def _spent_s(job: RunJob) -> float:
     records = [folder.read() for _, _, folder in job.run_dir.trials(job.plan)]
     return sum(record.spent_seconds or 0.0 for record in records if record is not None)

@@ -8,9 +8,9 @@ import msgspec
 
 from harness.errors import UserError
 from harness.plan.arrivals import Closed, Poisson
-from harness.plan.make_plan import make_plan
 from harness.plan.option_text import seconds_text, split_word
 from harness.plan.plan import TARGET_START_SECONDS, Plan, Point, TuneSpace, trial_overhead_seconds
+from harness.plan.plan_draft import make_plan
 from harness.plan.target_spec import UrlTarget, find_target
 from harness.search.space import make_space
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from harness.plan.arrivals import Arrivals
     from harness.plan.knobs import KnobSet, Value
-    from harness.plan.make_plan import Draft
+    from harness.plan.plan_draft import Draft
     from harness.plan.scenario import Scenario
     from harness.search.space import Space
 

@@ -1,4 +1,4 @@
-"""The numbers a training report may show. Types only: `harness/training/summarise.py` is where they are computed.
+"""The types of all numbers that a training report may show. `harness/training/training_summary.py` computes them.
 
 Accuracies and gaps are shares of 1. A number that the fits cannot support is None, never zero; an interval over
 seeds needs three of them.

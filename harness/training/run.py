@@ -10,8 +10,8 @@ from harness.measure.samplers.sampler_process import SamplerProcess
 from harness.run.events import Prepared, RunStarted, TrialEnded, TrialProgress, TrialStarted, progress_events
 from harness.training.progress import TimeLeft, epoch_text, fit_text, result_text
 from harness.training.run_dir import FitRecord
-from harness.training.summarise import summarise_fit, summarise_training_point
 from harness.training.trainer_process import start_trainer
+from harness.training.training_summary import summarise_fit, summarise_training_point
 
 if TYPE_CHECKING:
     from collections.abc import Callable

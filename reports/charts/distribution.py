@@ -6,13 +6,16 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reports.charts.histogram import histogram
 from reports.labels import point_label
+from reports.point_csv import data_url, histogram_csv, timeline_csv
 from reports.units import milliseconds, percentile_name, with_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from harness.judge.metrics import PointMetrics, Quantile
+    from reports.charts.histogram import Histogram
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 320, 170, 24, 22
 FIRST, LAST = 0.3, 3.0  # minus the decimal logarithm of the share that is slower: p50 and p99.9
@@ -48,6 +51,9 @@ class Distribution:
     dots: tuple[PercentileDot, ...]
     ticks: tuple[PercentileTick, ...]
     top: str
+    spread: Histogram | None = None
+    timeline_csv: str = ""  # an address that holds the data
+    histogram_csv: str = ""
     width: int = WIDTH
     height: int = HEIGHT
 
@@ -56,6 +62,18 @@ class Distribution:
         """The points of the line."""
         return " ".join(f"{dot.x},{dot.y}" for dot in self.dots)
 
+    @property
+    def band(self) -> str:
+        """The corners of the band between the ends of the intervals; "" where fewer than two are known."""
+        known = [dot for dot in self.dots if dot.low is not None and dot.high is not None]
+        corners = [(dot.x, dot.high) for dot in known] + [(dot.x, dot.low) for dot in reversed(known)]
+        return " ".join(f"{x},{y}" for x, y in corners) if len(known) > 1 else ""
+
+
+def has_distribution(point: PointMetrics) -> bool:
+    """Whether a point has percentiles enough for a chart."""
+    return len(_known(point)) >= FEWEST
+
 
 def distributions(points: Sequence[PointMetrics]) -> list[Distribution]:
     """A chart of each point with two percentiles or more."""
@@ -63,8 +81,7 @@ def distributions(points: Sequence[PointMetrics]) -> list[Distribution]:
 
 
 def _distribution(point: PointMetrics) -> Distribution | None:
-    asked = [point.response.at(p) for p in PERCENTILES]
-    known = [each for each in asked if each is not None and each.value_ms is not None and not each.only_bound]
+    known = _known(point)
     if len(known) < FEWEST:
         return None
     top_ms = max(_end(each) for each in known)
@@ -74,7 +91,15 @@ def _distribution(point: PointMetrics) -> Distribution | None:
         dots=tuple(_dots(known, top_ms)),
         ticks=tuple(PercentileTick(_x(each.p), percentile_name(each.p)) for each in known),
         top=with_unit(top_ms, "ms"),
+        spread=histogram(point.spread),
+        timeline_csv=data_url(timeline_csv(point)) if any(trial.timeline.t_s for trial in point.trials) else "",
+        histogram_csv=data_url(histogram_csv(point)) if point.spread else "",
     )
+
+
+def _known(point: PointMetrics) -> list[Quantile]:
+    asked = [point.response.at(p) for p in PERCENTILES]
+    return [each for each in asked if each is not None and each.value_ms is not None and not each.only_bound]
 
 
 def _dots(known: Sequence[Quantile], top_ms: float) -> Iterator[PercentileDot]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.judge.number_text import figure
-from reports.charts.ends import label_ends
+from reports.charts.line_names import label_ends
 from reports.charts.nines import scale_nines
 from reports.charts.svg import MUTED, drawing, series_colour, to_svg
 

@@ -24,6 +24,7 @@ WIDTH, HEIGHT = 400, 280  # units of the drawing; about the pixels of a phone
 TEXT, MUTED, GRID, SURFACE, LIMIT, ACCENT, GREY = (f"#0a0b{number:02x}" for number in range(1, 8))
 _SERIES = "#0c0d"
 _TIP = "tip-"
+_LINE = "line-"
 _ROLES = {
     TEXT: "var(--text)",
     MUTED: "var(--muted)",
@@ -83,10 +84,15 @@ def drawing() -> Iterator[tuple[Figure, Axes]]:
         yield figure, figure.add_subplot()
 
 
-def mark_tip(axes: Axes, place: tuple[float, float], number: int) -> None:
-    """An invisible mark over a point, for the `number`-th of the tips that `to_svg` is given."""
+def mark_tip(axes: Axes, place: tuple[float, float], number: int, line: int | None = None) -> None:
+    """An invisible mark over a point of a line, for the `number`-th of the tips that `to_svg` is given."""
     axes.plot(*([value] for value in place), linestyle="none", marker="o", markersize=13, color=GREY, alpha=0.0,
-              gid=f"{_TIP}{number}", zorder=9)  # fmt: skip
+              gid=f"{_TIP}{number}.{'' if line is None else line}", zorder=9)  # fmt: skip
+
+
+def of_line(index: int | None) -> dict[str, Any]:
+    """What marks an artist as a part of the line with colour `index`, which a reader can hide."""
+    return {} if index is None else {"gid": f"{_LINE}{index}."}
 
 
 def to_svg(figure: Figure, key: str, title: str, description: str, tips: Sequence[str] = ()) -> Markup:
@@ -105,24 +111,40 @@ def to_svg(figure: Figure, key: str, title: str, description: str, tips: Sequenc
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r"<style[^>]*>.*?</style>", "", body, flags=re.DOTALL)
     body = re.sub(r"<defs>\s*</defs>|<!--.*?-->", "", body, flags=re.DOTALL)
-    body = re.sub(r'<g id="(?:figure|axes|patch|matplotlib|xtick|ytick|text|line2d|FillBetween)[^"]*"', "<g", body)
+    body = re.sub(r'<g id="matplotlib.axis_([12])"', lambda found: f'<g class="axis-{" xy"[int(found[1])]}"', body)
+    body = re.sub(r'<g id="[xy]tick_\d+"', '<g class="axis-tick"', body)
+    body = re.sub(rf'<g id="{_LINE}(\d+)\.[^"]*"', r'<g data-line="\1"', body)
+    body = re.sub(r'<g id="(?:figure|axes|patch|text|line2d|FillBetween)[^"]*"', "<g", body)
     body = re.sub(r'(id="|href="#|url\(#)(?=\w)', rf"\g<1>{key}-", body)
     body = re.sub(r"font(?:-family)?: [^;\"]*sans-serif[^;\"]*", _font, body)
     body = re.sub(rf"{_SERIES}([0-9a-f]{{2}})", lambda found: f"var(--series-{int(found[1], 16)})", body)
     for colour, role in _ROLES.items():
         body = body.replace(colour, role)
-    body = re.sub(rf'<g id="{key}-{_TIP}(\d+)">', lambda found: _tip(tips[int(found[1])]), body)
-    body = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d+\.\d\d)\d+", r"\1", tag[0]), body)  # coordinates, not words
+    body = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d+\.\d\d)\d+", r"\1", tag[0]), body)
     body = re.sub(r"[ \n]+", " ", body).replace("> <", "><").strip()
+    body = re.sub(rf'<g id="{key}-{_TIP}(\d+)\.(\d*)">', lambda found: _tip(tips[int(found[1])], found[2]), body)
     head = (
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="{key}-title {key}-desc">'
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="{key}-title {key}-desc"'
+        f"{_scales(figure)}>"
         f'<title id="{key}-title">{escape(title)}</title><desc id="{key}-desc">{escape(description)}</desc>'
     )
     return Markup(head + body)  # noqa: S704  (matplotlib escapes the texts that it is given)
 
 
-def _tip(words: str) -> str:
-    return f'<g class="tip" tabindex="0" role="img" aria-label="{escape(words)}"><title>{escape(words)}</title>'
+def _scales(figure: Figure) -> str:
+    """Where the axes lie on the paper and what they show, for zooming: left, top, right, bottom; kind, low, high."""
+    (axes,) = figure.axes
+    box = axes.get_window_extent()
+    sides = (box.x0, HEIGHT - box.y1, box.x1, HEIGHT - box.y0)
+    limits = ((axes.get_xscale(), *axes.get_xlim()), (axes.get_yscale(), *axes.get_ylim()))
+    of_x, of_y = (f"{scale} {low:.6g} {high:.6g}" for scale, low, high in limits)
+    return f' data-box="{" ".join(f"{side:.2f}" for side in sides)}" data-x="{of_x}" data-y="{of_y}"'
+
+
+def _tip(words: str, line: str) -> str:
+    of_line = f' data-line="{line}"' if line else ""
+    name = escape(words)
+    return f'<g class="tip"{of_line} tabindex="0" role="img" aria-label="{name}"><title>{name}</title>'
 
 
 def _font(found: re.Match[str]) -> str:

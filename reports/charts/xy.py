@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.judge.number_text import figure
-from reports.charts.ends import label_ends
-from reports.charts.svg import ACCENT, GREY, LIMIT, MUTED, SURFACE, drawing, mark_tip, series_colour, to_svg
+from reports.charts.line_names import label_ends
+from reports.charts.svg import ACCENT, GREY, LIMIT, MUTED, SURFACE, drawing, mark_tip, of_line, series_colour, to_svg
 from reports.labels import point_label
 from reports.units import estimate
 from reports.views.curves import hollow
@@ -57,11 +57,11 @@ class _Place:
 
 
 def draw(chart: Chart, curves: PointCurves) -> Markup | None:
-    """The chart as an `<svg>` element; None where fewer than two points have both figures."""
+    """The chart as an `<svg>` element; None where fewer than two points differ along the axis."""
     placed = [(line, _places(line, chart)) for line in curves.lines]
     shown = [place for _, places in placed for place in places]
-    if len(shown) < 2:
-        return None
+    if len(shown) < 2 or (not chart.labelled and len({place.x.value for place in shown}) < 2):
+        return None  # nothing varies along the axis
     with drawing() as (paper, axes):
         _scale(axes, chart, curves.axis, shown)
         for line, places in sorted(placed, key=lambda pair: pair[0].index is not None):
@@ -72,21 +72,23 @@ def draw(chart: Chart, curves: PointCurves) -> Markup | None:
         axes.set_title(chart.y_label, loc="left", color=MUTED)
         paper.canvas.draw()
         if chart.labelled:
-            _label_points(axes, [places for line, places in placed if line.index is not None], curves)
+            _label_points(axes, [(line, places) for line, places in placed if line.index is not None], curves)
         elif len(curves.lines) > 1:
             ends = [(line, places[-1]) for line, places in placed if line.index is not None and places]
-            label_ends(axes, [(line.name, place.x.value, place.y.value) for line, place in ends])
-        tips = _tips(axes, chart, [place for line, places in placed if line.index is not None for place in places])
+            indices = {line.name: line.index for line in curves.coloured}
+            label_ends(axes, [(line.name, place.x.value, place.y.value) for line, place in ends], indices)
+        marked = [(line, place) for line, places in placed if line.index is not None for place in places]
+        tips = _tips(axes, chart, marked)
         return to_svg(paper, chart.key, chart.title, _description(chart, curves), tips)
 
 
-def _tips(axes: Axes, chart: Chart, places: Sequence[_Place]) -> list[str]:
+def _tips(axes: Axes, chart: Chart, marked: Sequence[tuple[PointLine, _Place]]) -> list[str]:
     """Marks every point, and says what its values are."""
-    for number, place in enumerate(places):
-        mark_tip(axes, (place.x.value, place.y.value), number)
+    for number, (line, place) in enumerate(marked):
+        mark_tip(axes, (place.x.value, place.y.value), number, line.index)
     return [
         f"{point_label(place.point)}: {chart.y_label} {_with_ends(place.y)}; {chart.x_label} {_with_ends(place.x)}"
-        for place in places
+        for _, place in marked
     ]
 
 
@@ -163,11 +165,14 @@ def _draw_line(axes: Axes, line: PointLine, places: Sequence[_Place]) -> None:
     colour = series_colour(line.index)
     grey = line.index is None
     xs, ys = [place.x.value for place in places], [place.y.value for place in places]
-    axes.plot(xs, ys, color=colour, linewidth=1 if grey else 2, zorder=2 if grey else 3)
+    alone = "." if grey and len(places) == 1 else None
+    axes.plot(
+        xs, ys, color=colour, marker=alone, linewidth=1 if grey else 2, zorder=2 if grey else 3, **of_line(line.index)
+    )
     if grey:
         return
     for place in places:
-        _error_bars(axes, place, colour)
+        _error_bars(axes, place, line)
     marker = MARKERS[(line.index or 0) % len(MARKERS)]
     for empty in (False, True):
         some = [place for place in places if hollow(place.point) is empty]
@@ -180,12 +185,14 @@ def _draw_line(axes: Axes, line: PointLine, places: Sequence[_Place]) -> None:
             markerfacecolor=SURFACE if empty else colour,
             markeredgewidth=1.6,
             zorder=4,
+            **of_line(line.index),
         )
 
 
-def _error_bars(axes: Axes, place: _Place, colour: str) -> None:
+def _error_bars(axes: Axes, place: _Place, line: PointLine) -> None:
     x, y = place.x, place.y
-    style: dict[str, Any] = {"color": colour, "linewidth": 1.2, "alpha": 0.7, "zorder": 3}
+    colour = series_colour(line.index)
+    style: dict[str, Any] = {"color": colour, "linewidth": 1.2, "alpha": 0.7, "zorder": 3, **of_line(line.index)}
     if x.low is not None and x.high is not None:
         axes.plot([x.low, x.high], [y.value, y.value], **style)
     if y.low is not None and y.high is not None:
@@ -210,10 +217,10 @@ def _mark_limit(axes: Axes, chart: Chart, shown: Sequence[_Place]) -> None:
         axes.plot(levels, levels, color=GREY, linewidth=1.2, linestyle=(0, (2, 2)), zorder=1)
 
 
-def _label_points(axes: Axes, placed: Sequence[Sequence[_Place]], curves: PointCurves) -> None:
+def _label_points(axes: Axes, placed: Sequence[tuple[PointLine, Sequence[_Place]]], curves: PointCurves) -> None:
     """The place of each point on its axis, beside it; left out where it would cover another label."""
     taken: list[tuple[float, float]] = []
-    for places in placed:
+    for line, places in placed:
         for place in reversed(places):
             x, y = axes.transData.transform((place.x.value, place.y.value))
             if any(abs(x - other_x) < 17 and abs(y - other_y) < 10 for other_x, other_y in taken):
@@ -222,7 +229,8 @@ def _label_points(axes: Axes, placed: Sequence[Sequence[_Place]], curves: PointC
             sign = "\u2009\u2191" if place.y.low is not None and place.y.high is None else ""
             offset = (-9, 7) if place.point.point == curves.best else (-6, 5)
             axes.annotate(f"{curves.axis.text(place.point)}{sign}", (place.x.value, place.y.value), xytext=offset,
-                          textcoords="offset points", ha="right", fontsize=9, color=MUTED)  # fmt: skip
+                          textcoords="offset points", ha="right", fontsize=9, color=MUTED,
+                          **of_line(line.index))  # fmt: skip
 
 
 def _description(chart: Chart, curves: PointCurves) -> str:

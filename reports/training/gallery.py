@@ -9,7 +9,7 @@ from harness.judge.findings import Verdict
 from harness.plan.knobs import format_value
 from reports.charts.epochs import EpochChart, EpochLine, draw_epochs
 from reports.charts.gallery import Colour, Drawing, palette
-from reports.charts.values import Scale, ValueChart, ValueDot, draw_values
+from reports.charts.seed_values import Scale, ValueChart, ValueDot, draw_values
 from reports.views.curves import MAX_LINES
 
 if TYPE_CHECKING:

@@ -26,7 +26,9 @@ class FindingGroup:
     where: str  # `3 of 16 points`
     text: str  # of the worst one
     remedy: str  # of the worst one
-    details: tuple[tuple[str, str, str], ...]  # point, verdict, text; empty where `text` says it all
+    details: tuple[
+        tuple[str, str, str, int], ...
+    ]  # point, verdict, text, number of the point; empty: `text` says it all
 
 
 def finding_groups(points: Sequence[PointMetrics]) -> list[FindingGroup]:
@@ -51,7 +53,7 @@ def _group(
     texts = {finding.text for _, finding in members}
     affected = len({point.point for point, _ in members})
     where = "every point" if affected == total > 1 else f"{affected} of {total} point{'' if total == 1 else 's'}"
-    details = [(label(point), finding.verdict.value, _told(finding, worst)) for point, finding in members]
+    details = [(label(point), finding.verdict.value, _told(finding, worst), point.point) for point, finding in members]
     if affected == 1 < total:
         where, details = details[0][0], []
     elif len(texts) == 1 and affected == total:

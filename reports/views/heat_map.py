@@ -12,7 +12,7 @@ from reports.labels import point_label
 from reports.units import number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from harness.judge.metrics import PointMetrics
     from harness.plan.knobs import Value
@@ -42,16 +42,13 @@ class HeatMap:
 
 def heat_map(plan: Plan, points: Sequence[PointMetrics]) -> HeatMap | None:
     """The two knobs with the most values against each other; None where fewer than two have several."""
-    values = {name: _values(name, points) for name in plan.swept}
-    several = sorted((name for name in values if len(values[name]) > 1), key=lambda name: -len(values[name]))
-    if len(several) < 2 or plan.pairing is not None:
+    several = varied_knobs(plan, points)
+    if len(several) < 2:
         return None
-    columns, rows, *others = several
-    best: dict[tuple[Value, Value], PointMetrics] = {}
-    for point in points:
-        pair = (point.setting[rows], point.setting[columns])
-        if pair not in best or _rank(point) > _rank(best[pair]):
-            best[pair] = point
+    values = {name: knob_values(name, points) for name in several}
+    columns, rows, *others = sorted(several, key=lambda name: -len(values[name]))
+    chosen = best_of_each(points, lambda point: (point.setting[rows], point.setting[columns]))
+    best = {(point.setting[rows], point.setting[columns]): point for point in chosen}
     most = max((point.throughput_rps.value for point in best.values()), default=0.0) or 1.0
     return HeatMap(
         row_knob=rows,
@@ -65,7 +62,28 @@ def heat_map(plan: Plan, points: Sequence[PointMetrics]) -> HeatMap | None:
     )
 
 
-def _values(name: str, points: Sequence[PointMetrics]) -> list[Value]:
+def varied_knobs(plan: Plan, points: Sequence[PointMetrics]) -> list[str]:
+    """The swept knobs with several values, in the order of the plan; none where two variants are compared."""
+    return [] if plan.pairing is not None else [name for name in plan.swept if len(knob_values(name, points)) > 1]
+
+
+def best_of_each(
+    points: Sequence[PointMetrics], key: Callable[[PointMetrics], Hashable], recommended: int | None = None
+) -> list[PointMetrics]:
+    """Of the points with the same key the best one: the recommended, or the one with the highest rank."""
+
+    def rank(point: PointMetrics) -> tuple[bool, bool, bool, float]:
+        return point.point == recommended, *_rank(point)
+
+    best: dict[Hashable, PointMetrics] = {}
+    for point in points:
+        of_key = best.setdefault(key(point), point)
+        if rank(point) > rank(of_key):
+            best[key(point)] = point
+    return [*best.values()]
+
+
+def knob_values(name: str, points: Sequence[PointMetrics]) -> list[Value]:
     """The values of a knob in the order of size, or of the plan where they are words."""
     found = dict.fromkeys(point.setting[name] for point in points if name in point.setting)
     return sorted(found, key=lambda value: (isinstance(value, str), 0.0 if isinstance(value, str) else float(value)))

@@ -9,6 +9,7 @@ import msgspec
 
 from harness.plan.knobs import format_value, setting_text
 from reports import units
+from reports.charts.distribution import has_distribution
 from reports.kinds import texts_of
 from reports.labels import VERDICT_MEANING, verdict_counts
 from reports.views.points_table import Table, points_table
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from harness.training.metrics import TrainingResult
     from harness.training.plan import TrainingPlan
     from reports.report_input import BaseReportInput, ReportInput
+
+MAX_BARS = 100  # rows of a table of bars, and charts of single points; more are left to points.csv
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,9 @@ def page(report: ReportInput) -> Page:
     return replace(
         common_page(report),
         headline=() if row is None else tuple(_headline(result.points[row], result.recommendation)),
-        points=points_table(result, plan),
+        points=points_table(
+            result, plan, {point.point for point in result.points[:MAX_BARS] if has_distribution(point)}
+        ),
         method=tuple(_method(report)),
         slo=str(plan.slo) if plan.slo else "",
         conserved=tuple(_conserved(result)),

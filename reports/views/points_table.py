@@ -10,7 +10,7 @@ from reports import units
 from reports.labels import load_label, reasons
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from harness.judge.findings import Verdict
     from harness.judge.metrics import Accuracy, PointMetrics, Quantile, RunResult
@@ -28,6 +28,7 @@ class Cell:
     key: str = ""
     kind: str = "number"  # "number", "text", "verdict" (`note` holds the reasons), "point"
     muted: bool = False  # less is known than a cell of this column usually says
+    link: str = ""  # to where on the page
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,11 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     best: int | None = None
     text_columns: int = 0  # the first so many are read from the left
+    ids: tuple[str, ...] = ()  # of the rows, for links
 
 
-def points_table(result: RunResult, plan: Plan) -> Table:
-    """All points in the order of the plan."""
+def points_table(result: RunResult, plan: Plan, drawn: Collection[int] = ()) -> Table:
+    """All points in the order of the plan; the rows of those `drawn` link to their distributions."""
     swept = plan.swept
     slo = ("SLO",) if plan.slo else ()
     goodput = ("Goodput /s",) if plan.slo else ()
@@ -51,18 +53,24 @@ def points_table(result: RunResult, plan: Plan) -> Table:
         "Service p50 ms", "Service p99 ms", "Sent late p99 ms", "Good", "Failed",
         *accuracy, "Mean batch", *slo,
     )  # fmt: skip
-    rows = tuple(tuple(_point_cells(point, plan, accuracy=bool(accuracy))) for point in result.points)
+    rows = tuple(
+        tuple(_point_cells(point, plan, accuracy=bool(accuracy), linked=point.point in drawn))
+        for point in result.points
+    )
     numbers = [point.point for point in result.points]
     best = result.recommendation.best_point
-    return Table(columns, rows, numbers.index(best) if best in numbers else None, len(swept) + 2)
+    row = numbers.index(best) if best in numbers else None
+    return Table(columns, rows, row, len(swept) + 2, tuple(f"point-{number}" for number in numbers))
 
 
-def _point_cells(point: PointMetrics, plan: Plan, *, accuracy: bool) -> Iterator[Cell]:
+def _point_cells(point: PointMetrics, plan: Plan, *, accuracy: bool, linked: bool) -> Iterator[Cell]:
     for name in plan.swept:
         value = point.setting[name]
         text = format_value(value)
         yield Cell(text, key=text, kind="point")
-    yield Cell(load_label(point), key=units.machine_number(point.concurrency or point.rate_target_rps), kind="point")
+    load = units.machine_number(point.concurrency or point.rate_target_rps)
+    link = f"#distribution-{point.point}" if linked else f"#point-{point.point}"
+    yield Cell(load_label(point), key=load, kind="point", link=link)
     yield verdict_cell(point.verdict, reasons(point))
     yield _cell(units.estimate(point.throughput_rps), point.throughput_rps.value)
     for p in (0.5, 0.9, 0.95, 0.99, 0.999):

@@ -73,9 +73,13 @@ _SOMETIMES: dict[str, Callable[[PointMetrics], Shown]] = {
     "TTFO p50 ms": _stream(lambda stream: stream.ttfo.at(0.5) if stream.ttfo else None),
     "Results /s": _stream(lambda stream: stream.results_per_s),
     "Prompt tokens /s": _stream(lambda stream: stream.prompt_tokens_per_s),
+    "Asked cached %": _stream(
+        lambda stream: None if stream.asked_cached_share is None else 100 * stream.asked_cached_share
+    ),
     "Cached %": _stream(lambda stream: None if stream.cached_share is None else 100 * stream.cached_share),
     "Server: running": _server("running"),
     "Server: waiting": _server("waiting"),
+    "Open, not running": _server("open_waiting"),
     "Server: KV cache %": _server("kv_cache", 100),
     "Server: preempted": _server("preemptions"),
     "Server: prefix hits %": _server("prefix_hits", 100),

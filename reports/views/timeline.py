@@ -32,6 +32,7 @@ class Panel:
 
     title: str
     top: str
+    top_value: float
     traces: tuple[Trace, ...]
 
 
@@ -45,6 +46,8 @@ class TrialView:
     window_width: float
     start: str
     end: str
+    start_s: float
+    end_s: float
     panels: tuple[Panel, ...]
 
 
@@ -52,6 +55,7 @@ class TrialView:
 class PointTimelines:
     """The trials of one point."""
 
+    number: int
     point: str
     verdict: str
     words: str
@@ -62,6 +66,7 @@ def timelines(points: Sequence[PointMetrics]) -> list[PointTimelines]:
     """All points that have something to show over time."""
     found = [
         PointTimelines(
+            point.point,
             point_label(point),
             point.verdict.value,
             f"{units.number(point.rate.value)} {point.rate_unit}, p99 {_p99(point)}",
@@ -91,6 +96,8 @@ def _trial(trial: TrialMetrics) -> TrialView:
         window_width=round(max(0.0, last - first), 1),
         start=units.with_unit(start_s, "s", 2),
         end=units.with_unit(start_s + span_s, "s", 2),
+        start_s=round(start_s, 3),
+        end_s=round(start_s + span_s, 3),
         panels=tuple(panel for panel in _panels(line, xs) if any(trace.lines or trace.dots for trace in panel.traces)),
     )
 
@@ -105,7 +112,11 @@ def _panels(line: Timeline, xs: Sequence[float]) -> list[Panel]:
         _panel(
             "The server's requests",
             xs,
-            [(name, style, line.server.get(name, ())) for name, style in (("running", "rate"), ("waiting", "errors"))],
+            [
+                ("running", "rate", line.server.get("running", ())),
+                ("waiting", "errors", line.server.get("waiting", ())),
+                ("open, not running", "errors", line.server.get("open_waiting", ())),
+            ],
         ),
         _panel("KV cache in use, share", xs, [("kv cache", "rate", line.server.get("kv_cache", ()))]),
         _panel("CPU, cores", xs, [("target", "target", line.cpu_target_cores), ("load", "load", line.cpu_load_cores)]),
@@ -115,7 +126,7 @@ def _panels(line: Timeline, xs: Sequence[float]) -> list[Panel]:
 def _panel(title: str, xs: Sequence[float], series: Sequence[tuple[str, str, Sequence[float | None]]]) -> Panel:
     top = max((value for _, _, values in series for value in values if value is not None), default=0.0) or 1.0
     traces = tuple(_trace(name, style, xs, values, top) for name, style, values in series if values)
-    return Panel(title, units.number(top), traces)
+    return Panel(title, units.number(top), top, traces)
 
 
 def _trace(name: str, style: str, xs: Sequence[float], values: Sequence[float | None], top: float) -> Trace:

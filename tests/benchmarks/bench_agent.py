@@ -23,7 +23,7 @@ from pathlib import Path
 
 import openai
 
-from harness.measure.load.assemble import assemble
+from harness.measure.load.load_assembly import assemble
 from harness.measure.load.phases import NEVER_NS
 from harness.measure.target.embedded_server import EmbeddedServer
 from harness.plan.load_options import chat_of

@@ -83,7 +83,7 @@ def by_perf_analyzer(running, folder):
 CLIENTS = {"sweepspot": own, "wrk": by_wrk} | ({"perf_analyzer": by_perf_analyzer} if PERF_ANALYZER else {})
 
 
-class Pace(threading.Thread):
+class TrialCost(threading.Thread):
     """Reads the server's own count four times a second, while a client is at work."""
 
     def __init__(self, running):
@@ -115,7 +115,7 @@ def rounds(knobs, folder):
         wrk(running, USERS, folder, 1)
         for _ in range(REPEATS):
             for name, measure in CLIENTS.items():
-                pace = Pace(running)
+                pace = TrialCost(running)
                 pace.start()
                 figures = measure(running, folder)
                 seen[name].append((*figures, *pace.stop()))

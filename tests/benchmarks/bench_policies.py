@@ -17,10 +17,10 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from targets.batching.batch_simulation import serve
 from targets.batching.fixed import FixedPolicy
 from targets.batching.greedy import GreedyPolicy
 from targets.batching.knobs import BATCH_SIZE
-from targets.batching.simulated import serve
 from targets.batching.slo import SloPolicy
 from tests.benchmarks.served import CORES, REPEATS, ROOT, SECONDS, ours, wrk
 

@@ -25,7 +25,7 @@ import pytest
 from harness.judge.simulation.fit import batch_trials, fit
 from harness.judge.simulation.prediction import system_of
 from harness.judge.simulation.service_time import ServiceTime
-from harness.judge.simulation.simulate import simulate
+from harness.judge.simulation.simulated_run import simulate
 from harness.judge.simulation.system import SimulatedSystem
 from harness.judge.stats.quantiles import quantile
 from harness.plan.arrivals import Closed, Poisson

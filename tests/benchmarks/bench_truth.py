@@ -25,8 +25,9 @@ import queueing
 
 from harness.calibration.true_values import Driven, ServerLog, lateness_ns, true_values
 from harness.judge.numbers.trial_rows import trial_rows
+from harness.judge.point_summary import summarise_point
 from harness.judge.significance import compare_throughput
-from harness.judge.summarise import summarise_point, summarise_trial
+from harness.judge.trial_summary import summarise_trial
 from harness.measure.target.embedded_server import EmbeddedServer
 from harness.plan.arrivals import Poisson
 from harness.plan.target_spec import find_target

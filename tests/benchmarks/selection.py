@@ -6,7 +6,7 @@ The best setting reaches 1, the others lie evenly at random within 20 % below. E
 block by a level of the machine, and harmed stretches of three trials on average take 10 to 60 % off what a trial
 reaches. All methods have the same seconds. Prints, per case and method: how often the setting named is within 2 % and
 5 % of the best, how often its published interval covers its true value, its half-width, the seconds spent; then what
-the race claimed against what came true.
+the budgeted sweep claimed against what came true.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ import numpy as np
 
 from harness.judge.answers.chances import Limit
 from harness.judge.answers.decision import Candidate, Status
-from harness.judge.answers.race_record import TrialOutcome
+from harness.judge.answers.trial_history import TrialOutcome
 from harness.judge.numbers.throughput import pooled_rate
 from harness.judge.significance import compare_rates
-from harness.run.race import Race, Rules
+from harness.run.budgeted_sweep import BudgetedSweep, SweepRules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -98,11 +98,11 @@ class Machine:
         return self.spent_s + trials * (SECONDS + OVERHEAD_S + self.case.restart_s) <= self.case.budget_s
 
 
-def race(machine: Machine, seed: int) -> Found:
+def budgeted_sweep(machine: Machine, seed: int) -> Found:
     case = machine.case
     starts = [number if case.restart_s else 0 for number in range(case.settings)]
     candidates = [Candidate(number, start) for number, start in enumerate(starts)]
-    run = Race(candidates, Rules(case.budget_s, SECONDS, OVERHEAD_S, case.restart_s, seed))
+    run = BudgetedSweep(candidates, SweepRules(case.budget_s, SECONDS, OVERHEAD_S, case.restart_s, seed))
     while (trial := run.next()) is not None:
         value, harmed, spent_s = machine.trial(trial.point, (trial.kind, trial.block))
         run.observe(trial, TrialOutcome(value, Limit.KEPT, spent_s, usable=0.0 if harmed else 1.0))
@@ -191,7 +191,7 @@ def _centred(seen: Sequence[tuple[int, int, float]], settings: int) -> tuple[np.
 
 
 METHODS: dict[str, Callable[[Machine, int], Found]] = {
-    "race": race,
+    "budgeted sweep": budgeted_sweep,
     "halving": halving,
     "grid, fastest": lambda machine, seed: grid(machine, seed, smallest=False),
     "grid, smallest tied": lambda machine, seed: grid(machine, seed, smallest=True),
@@ -264,7 +264,7 @@ def _row(case: Case, name: str, results: Sequence[tuple[Found, float, bool]]) ->
 def _reliability(title: str, claims: Sequence[tuple[float, bool]]) -> None:
     if not claims:
         return
-    print(f"\n{title}: claimed, came true, races")
+    print(f"\n{title}: claimed, came true, sweeps")
     edges = [0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.001]
     for low, high in itertools.pairwise(edges):
         inside = [(claim, true) for claim, true in claims if low <= claim < high]

@@ -29,7 +29,7 @@ import gevent.monkey; gevent.monkey.patch_all()
 import gevent
 port, orders, options, out = int(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3]), sys.argv[4]
 if len(sys.argv) > 5:
-    from harness.measure.load.locust.workers.pairing import secure_sockets
+    from harness.measure.load.locust.workers.worker_secret import secure_sockets
     secure_sockets([])
 from locust.rpc import Message, zmqrpc
 server = zmqrpc.Server("127.0.0.1", port)

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.judge.run_result import evaluate
-from harness.judge.trial_summaries import TrialSummaries
+from harness.judge.run_summary import evaluate
+from harness.judge.trial_summary import TrialSummaries
 from harness.record.run_dir import RunDir
 from harness.record.server.statistics import read_statistics
 from targets.external import shipped

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from harness.judge import run_result, summarise
+from harness.judge import point_summary, run_summary, trial_summary
 from harness.plan.arrivals import Closed
 from harness.plan.plan import Point, Trial
 from harness.record.load_report import LoadReport, LoopHealth
@@ -104,14 +104,14 @@ def closed_loop(*, seconds=10.0, response_ms=10.0, spread=0.2, seed=1, **columns
 
 def summarise_trial(data, slo):
     """The metrics of one trial."""
-    return summarise.summarise_trial(data, slo).metrics
+    return trial_summary.summarise_trial(data, slo).metrics
 
 
 def summarise_point(point, trials, slo):
     """The metrics of a point, from the data of its trials."""
-    return summarise.summarise_point(point, [summarise.summarise_trial(each, slo) for each in trials], slo)
+    return point_summary.summarise_point(point, [trial_summary.summarise_trial(each, slo) for each in trials], slo)
 
 
 def summarise_run(plan, trials, model=None):
     """The result of a run, from the data of its trials."""
-    return run_result.summarise_run(plan, [summarise.summarise_trial(each, plan.slo) for each in trials], model)
+    return run_summary.summarise_run(plan, [trial_summary.summarise_trial(each, plan.slo) for each in trials], model)

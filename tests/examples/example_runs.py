@@ -1,6 +1,6 @@
 """Results of runs that never were, with plausible figures: what reports are drawn and tested from.
 
-`python tests/reports/example_runs.py FOLDER` writes the reports of each into FOLDER/<name>/.
+`python tests/examples/example_runs.py FOLDER` writes the reports of each into FOLDER/<name>/.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from harness.judge.metrics import (
     TrialMetrics,
     Usage,
 )
+from harness.judge.response_spread import ResponseSpread, SpreadOverTime
 from harness.plan.arrivals import Closed, Poisson
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, order_trials
@@ -117,6 +118,25 @@ def timeline_of(rate, median_ms, cpu, rng):
     )
 
 
+def spread_of(median_ms, spread, count, repeats):
+    """Twenty bars of a log-normal shape, and the same in each of twenty time bins with a wave."""
+    edges_ms = tuple(median_ms * math.exp(spread * (place - 10) / 3) for place in range(21))
+    shape = [math.exp(-(((place - 9.5) / 3) ** 2) / 2) / 7.5 for place in range(20)]
+    over_time = tuple(
+        SpreadOverTime(
+            repeat=repeat,
+            bin_s=0.1,
+            start_s=0.0,
+            counts=tuple(
+                tuple(int(count * part / 20 / repeats * (1 + 0.5 * math.sin(time))) for part in shape)
+                for time in range(20)
+            ),
+        )
+        for repeat in range(repeats)
+    )
+    return ResponseSpread(edges_ms=edges_ms, counts=tuple(round(count * part) for part in shape), over_time=over_time)
+
+
 def served(batch, users):
     """Requests/s and ms per request of a batching server with one core; (throughput, median)."""
     batched = min(batch, max(1.0, 0.7 * users))
@@ -207,6 +227,7 @@ def point_of(number, setting, arrivals, repeats=2, *, findings=(), slo_ms=None, 
         verdict=verdict,
         findings=findings,
         trials=trials,
+        spread=spread_of(median_ms, 0.28, count, repeats),
     )
 
 
@@ -278,6 +299,17 @@ def one_load():
     return sweep([{"batch_size": size} for size in (1, 2, 4, 8, 16, 32, 64)], loads=(32,))
 
 
+def knobs():
+    """Three knobs at one load: nothing varies along the axis of a chart."""
+    settings = [
+        {"batch_size": size, "batch_wait_ms": wait, "batch_policy": policy}
+        for size in (1, 4, 16, 32, 64)
+        for wait in (0.0, 2.0)
+        for policy in ("greedy", "fixed")
+    ]
+    return sweep(settings, loads=(32,), name="sweep-batch_size-batch_wait_ms-batch_policy")
+
+
 def open_loop():
     """Poisson arrivals, the last two beyond what the server can do."""
     points = []
@@ -346,6 +378,7 @@ def ugly():
         throughput_rps=Interval(value=0.0),
         goodput_rps=None,
         response=nothing,
+        spread=None,
         service=nothing,
         lateness=nothing,
         split=TimeSplit(send_ms=0.0),

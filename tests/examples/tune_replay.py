@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from tune_spaces import LEVELS, Replay
 
 from harness.judge.answers.chances import Limit
-from harness.judge.answers.race_record import TrialOutcome
+from harness.judge.answers.trial_history import TrialOutcome
 from harness.judge.tuning.final import Final
 from harness.plan.plan import TrialKind
-from harness.run.budgeted_search import BudgetedSearch, TuneRules
+from harness.run.budgeted_tuning import BudgetedTuning, TuneRules
 from harness.search.observation import Observation
 
 OWN_ERROR = 0.01  # standard error of the log of a rate, as a trial itself shows it
@@ -38,7 +38,7 @@ def tune(replay, budget_s):
     points: list[tuple[int, int]] = []
     final = Final(lambda point: len(space.changed(points[point][0])), replay.seed)
     rules = TuneRules(budget_s, served.trial_s, 0.0, served.restart_s, replay.seed)
-    search = BudgetedSearch(space, LEVELS, rules, final.stands)
+    search = BudgetedTuning(space, LEVELS, rules, final.stands)
     path, tails = [], {}  # tails: of all trials of a setting at a level, by which its limit is decided
     while (trial := search.next()) is not None:
         spent_s = replay.cost_s(trial.setting) + trial.seconds - served.trial_s

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.parts.plan_request import refuse_beside_resume, was_given
+from harness.cli.parts.plan_request import refuse_beside_resume, refuse_options, was_given
 from harness.cli.parts.serving_run import ServingRun
 from harness.cli.parts.training_run import TrainingRun
 from harness.record.run_folder import kind_of
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from harness.cli.parts.run_frame import RunFrame
 
+OF_REQUESTS = ("token_file", "tls_ca", "header")
+
 
 def open_run(path: Path, flag: str) -> RunFrame[Any]:
     """The run in the folder at `path`, which the user gave with `flag`. Raises UserError where there is none."""
@@ -21,10 +23,15 @@ def open_run(path: Path, flag: str) -> RunFrame[Any]:
     return kind.open(path, flag)
 
 
-def resume_run(path: Path, *, budget_s: float, as_json: bool) -> int:
-    """Go on with the run in `--resume` DIR, until `budget_s` is spent where the user gave it. Returns the exit code."""
+def resume_run(path: Path, *, budget_s: float | None = None, as_json: bool) -> int:
+    """Go on with the run in `--resume` DIR, until `budget_s` is spent where the user gave it. Returns the exit code.
+
+    Raises UserError for any other option that would have no effect on the run.
+    """
     refuse_beside_resume()
     run = open_run(path, "--resume")
-    if was_given("budget"):
+    if isinstance(run, TrainingRun):
+        refuse_options(OF_REQUESTS, f"the run in {path} trains, and sends no request")
+    if budget_s is not None and was_given("budget"):
         run.set_budget(budget_s)
     return run.resume(as_json=as_json)

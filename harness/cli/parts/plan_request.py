@@ -16,9 +16,9 @@ from harness.cli.parts.own_request_options import OF_OWN_REQUESTS, own_request, 
 from harness.errors import UserError
 from harness.plan.arrivals import KINDS, Replay, has_field
 from harness.plan.load_options import ARRIVALS, settings_of, values_of
-from harness.plan.make_plan import DEFAULT_MAX_SECONDS, DEFAULT_WARMUP_SECONDS, Draft
 from harness.plan.option_text import names_of
 from harness.plan.plan import Plan
+from harness.plan.plan_draft import DEFAULT_MAX_SECONDS, DEFAULT_WARMUP_SECONDS, Draft
 from harness.plan.request_lengths import read_lengths
 from harness.plan.scenario import find_scenario, scenario_name
 from harness.plan.slo import parse_slo

@@ -10,37 +10,37 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.parts.open_files import require_open_files
 from harness.cli.parts.own_request_options import OF_OWN_REQUESTS
 from harness.cli.parts.plan_request import refuse_options
 from harness.cli.parts.run_frame import RunFrame, show_plan
+from harness.cli.parts.system_limits import require_open_files, too_few_cores
 from harness.cpu_cores import plan_isolation
 from harness.errors import SweepspotError, UserError, unknown_name
 from harness.files import pretty, write_whole
-from harness.judge.run_result import evaluate
-from harness.judge.trial_summaries import TrialSummaries
-from harness.measure.load.locust.workers.pairing import PAIRING, new_secret
+from harness.judge.run_summary import evaluate
+from harness.judge.trial_summary import TrialSummaries
+from harness.measure.load.locust.workers.worker_secret import PAIRING, new_secret
 from harness.measure.load_command import worker_command
 from harness.measure.target.session import open_session
 from harness.plan.arrivals import Closed
-from harness.plan.make_plan import estimated_seconds, make_plan, model_of
 from harness.plan.option_text import names_of
+from harness.plan.plan_draft import estimated_seconds, make_plan, model_of
 from harness.plan.scenario import read_scenario
 from harness.plan.target_spec import UrlTarget, is_model_file
 from harness.record.run_dir import RunDir
-from harness.run.capacity import run_capacity
+from harness.run.budgeted_sweep_run import run_budgeted_sweep
+from harness.run.capacity_run import run_capacity
 from harness.run.events import Note, progress_events
+from harness.run.grid_run import run_grid
 from harness.run.paired_run import run_paired
-from harness.run.pinning import too_few_cores
-from harness.run.race_run import run_race
-from harness.run.sweep import SweepJob, run_sweep
+from harness.run.run_job import RunJob
 from harness.run.tune_plan import make_tune_plan
 from harness.run.tune_run import run_tune
 from harness.wire.protocols import chats
 
 if TYPE_CHECKING:
-    from harness.plan.make_plan import Draft
     from harness.plan.plan import Plan
+    from harness.plan.plan_draft import Draft
     from harness.plan.scenario import Scenario
     from harness.record.model_card import ModelCard
     from harness.record.run_dir import RunRecord
@@ -127,7 +127,7 @@ class ServingRun(RunFrame[RunDir]):
                 secret = os.environ.setdefault(PAIRING, new_secret())  # the load process inherits it
                 listener(Note(f"they ask for the pairing secret, which is in no file: {secret}"))
             on_point = partial(append_point, self.folder.path, plan)
-            job = SweepJob(plan, self.folder, session, isolation, listener, on_point, self._summaries)
+            job = RunJob(plan, self.folder, session, isolation, listener, on_point, self._summaries)
             if plan.tune is not None:
                 run_tune(job, lambda longer: self._keep(plan=longer))
             elif plan.pairing is not None:
@@ -135,9 +135,9 @@ class ServingRun(RunFrame[RunDir]):
             elif plan.capacity:
                 run_capacity(job, lambda longer: self._keep(plan=longer))
             elif plan.budget_seconds is not None:
-                run_race(job, lambda longer: self._keep(plan=longer))
+                run_budgeted_sweep(job, lambda longer: self._keep(plan=longer))
             else:
-                run_sweep(job)
+                run_grid(job)
         except BaseException:
             with contextlib.suppress(SweepspotError):  # what ended the trials is to be said, not what follows from it
                 self._keep_cards(session.cards)
@@ -157,13 +157,19 @@ class ServingRun(RunFrame[RunDir]):
         self.folder.write(msgspec.structs.replace(self.folder.read(), **changes))
 
     def set_budget(self, seconds: float) -> None:
-        """Let a race go on for longer."""
-        import msgspec
+        """Let a run with a budget go on until `seconds` are spent. Raises UserError for a grid, which has none."""
+        from msgspec.structs import replace
 
         plan = self.folder.read().plan
-        if plan.budget_seconds is None:
+        if plan.pairing is not None:
+            plan = replace(plan, pairing=replace(plan.pairing, budget_s=seconds))
+        elif plan.capacity:
+            plan = replace(plan, capacity_budget_s=seconds)
+        elif plan.budget_seconds is not None:
+            plan = replace(plan, budget_seconds=seconds)
+        else:
             super().set_budget(seconds)
-        self._keep(plan=msgspec.structs.replace(plan, budget_seconds=seconds))
+        self._keep(plan=plan)
 
     def has_data(self) -> bool:
         """Whether any trial has begun."""

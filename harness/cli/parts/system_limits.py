@@ -1,15 +1,22 @@
-"""What a command needs of the system: address space, without which NumPy and Arrow do not load; and /proc."""
+"""What a command needs of the system: address space (NumPy and Arrow do not load without it), /proc, open files."""
 
 from __future__ import annotations
 
 import os
 import resource
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import UserError
 
+if TYPE_CHECKING:
+    from harness.cpu_cores import Isolation
+    from harness.plan.plan import Plan
+
 LEAST_BYTES = 1_500_000_000  # 1.3 GB were needed on two cores
 BYTES_PER_CORE = 64 << 20  # OpenBLAS has a buffer for each
+PARALLEL = ("workers", "processes", "threads", "instances")  # usual names of knobs that use a core each
+OWN_FILES = 40  # of a load process, beside its connections: 24 were counted
 
 
 def require_address_space(limit_bytes: int | None = None) -> None:
@@ -30,3 +37,31 @@ def require_proc(root: Path = Path("/proc")) -> None:
         raise UserError(
             f"{root} is not mounted: CPU time and memory cannot be read; mount it (mount -t proc proc {root})"
         )
+
+
+def require_open_files(plan: Plan, most_files: int) -> None:
+    """Raise UserError where a closed loop has more connections than a load process may have files open."""
+    from harness.plan.arrivals import Closed
+
+    users = max((point.arrivals.users for point in plan.points if isinstance(point.arrivals, Closed)), default=0)
+    needed = -(-users // plan.workers) + OWN_FILES
+    if plan.remote_workers or plan.in_process or most_files == resource.RLIM_INFINITY or needed <= most_files:
+        return
+    raise UserError(
+        f"--concurrency {users}: that takes some {needed} open files in each load process, and `ulimit -Hn` allows "
+        f"{most_files}; raise that limit, or give more --load-processes or fewer users"
+    )
+
+
+def too_few_cores(plan: Plan, isolation: Isolation) -> str:
+    """A sentence on the first knob that asks for more workers than the target has cores; empty where none does."""
+    cores = len(isolation.target_cores)
+    if not isolation.isolated:
+        return ""
+    for name in PARALLEL:
+        values = [plan.setting_of(point).get(name) for point in plan.points]
+        most = max((value for value in values if type(value) is int), default=0)
+        if most > cores:
+            have = f"{cores} core{'s' * (cores != 1)}"
+            return f"{name}={most}: the target has {have}, so more {name} can hardly help; --no-isolate gives it all."
+    return ""

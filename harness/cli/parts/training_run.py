@@ -99,7 +99,7 @@ class TrainingRun(RunFrame[TrainingDir]):
 
     def report(self) -> TrainingInput:
         """Judge everything that the folder holds."""
-        from harness.training.summarise import summarise_training
+        from harness.training.training_summary import summarise_training
         from reports.report_input import TrainingInput
 
         record = self.folder.read()

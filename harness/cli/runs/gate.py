@@ -104,7 +104,7 @@ def _answer(run: ServingRun, baseline: Baseline | None, effect: float, *, force:
     import msgspec
 
     from harness.judge.gate.baseline import baseline_of
-    from harness.judge.gate.compare_baseline import compare_with_baseline, of_variants
+    from harness.judge.gate.baseline_comparison import compare_with_baseline, of_variants
 
     record, report = run.folder.read(), run.report()
     if baseline is not None:

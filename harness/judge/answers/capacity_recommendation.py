@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from harness.judge.answers.caveats import caveats
-from harness.judge.answers.recommendation import capital, range_text, why_all_invalid, why_none_meets
+from harness.judge.answers.grid_recommendation import capital, range_text, why_all_invalid, why_none_meets
 from harness.judge.capacity.capacities import capacity_of
 from harness.judge.metrics import Recommendation
 from harness.judge.number_text import figure, rounded_duration

@@ -1,4 +1,4 @@
-"""The chances of each point of a race to be the best, from the trials so far."""
+"""The probability of each point of a budgeted sweep to be the best, from the trials so far."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Chances:
     """Random levels of all points, as likely as the trials make them.
 
     draws: (draws, points), log values; minus infinity where the point cannot be the best in that draw, since it is
-    out of the race or does not keep the limit.
+    out of the sweep or does not keep the limit.
     """
 
     draws: Floats

@@ -1,4 +1,4 @@
-"""The decision of a race: the best point with its figure and certainty, or the time that is missing to decide."""
+"""The decision of a budgeted sweep: the best point with figure and certainty, or the seconds that are missing."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SAID = 0.7  # a point is named where it is within NEAR of the best with this pro
 TAIL = 0.025  # on each side of a 95 % interval
 TIED_COST = 0.05  # a smaller setting is offered where it costs no more than this, as far as can be seen
 MAY_BE_BETTER = 0.05  # a badly measured point is listed where it is better with this probability
-CONFIRMING_TRIALS = 6  # that a race which had none needs at least
+CONFIRMING_TRIALS = 6  # that a sweep which had none needs at least
 TIMES_AS_LONG = (1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 32.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A point in a race.
+    """A point of a budgeted sweep.
 
     setting: its place among the settings, smallest first. start: points that share a start of the target share it.
     """
@@ -39,7 +39,7 @@ class Candidate:
 
 
 class Status(StrEnum):
-    """How a race ended."""
+    """How a budgeted sweep ended."""
 
     SAID = "said"
     NOT_YET = "cannot be said yet"
@@ -68,7 +68,7 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The result of a race. `certainty`: probability that `best` is within 2 % of the best; `near`: within 5 %."""
+    """What a sweep decides. certainty: probability that `best` is within 2 % of the best. near: within 5 %."""
 
     status: Status
     best: int | None = None
@@ -84,7 +84,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """What a race knows when it is asked."""
+    """What a budgeted sweep knows when it decides."""
 
     candidates: tuple[Candidate, ...]
     known: tuple[Levels, Chances] | None  # None: no trial is usable

@@ -10,7 +10,7 @@ from harness.clock import NS_PER_MS
 from harness.judge.checks.case import finding, grade, worst
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, grouped, milliseconds, percent
-from harness.judge.numbers.target.users_at_work import users_at_work
+from harness.judge.numbers.target.active_users import active_users
 from harness.judge.stats.quantiles import quantile
 from harness.record.rows import ABSENT, Outcome
 
@@ -128,7 +128,7 @@ def littles_law(case: TrialCase) -> Finding | None:
     rows = case.rows.everything.where(~case.rows.everything.outcome_is(Outcome.NOT_SENT))
     done_ns = np.where(rows["done_ns"] == ABSENT, window.end_ns, rows["done_ns"])
     responses = int(np.count_nonzero(window.holds(done_ns)))
-    users = users_at_work(rows["due_ns"], done_ns, (window.start_ns, window.end_ns), case.closed.think_time_s)
+    users = active_users(rows["due_ns"], done_ns, (window.start_ns, window.end_ns), case.closed.think_time_s)
     off = abs(users - case.closed.users) / case.closed.users
     edge = 2 * case.closed.users / max(responses, 1)
     verdict = grade(off, *(limit + edge for limit in LITTLE_OFF))

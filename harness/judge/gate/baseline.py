@@ -67,7 +67,7 @@ def baseline_of(record: RunRecord, result: RunResult, commit: str | None = None)
         commit=commit or record.environment.checkout.revision,
         harness_version=record.harness_version,
         environment=record.environment,
-        plan=msgspec.structs.replace(record.plan, budget_seconds=None),  # the same trials once more, not another race
+        plan=msgspec.structs.replace(record.plan, budget_seconds=None),  # the same trials once more
         points=tuple(_point(record.plan, point) for point in result.points),
     )
 

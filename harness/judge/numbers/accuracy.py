@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from harness.judge.metrics import Accuracy
-from harness.judge.stats.distinct import numbered
+from harness.judge.stats.distinct_values import numbered
 from harness.judge.stats.mean_intervals import share_interval
 from harness.record.rows import ABSENT
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Index = NDArray[np.intp]
 
-TEMPLATE_TOKENS = 64  # that prompts may have in common where they were not counted beforehand
+TEMPLATE_TOKENS = 64  # of a model's template, that first prompts may have in common
 _PROMPT = ("prompt_tokens", "asked_prompt_tokens")
 OFF_LENGTH = 0.05  # answers may differ by that share of the length that was asked for, and always by one token
 _WORKER_BITS = 40  # a worker's running numbers stay below 2^40
@@ -92,13 +92,14 @@ def stream_shape(tokens: StreamTokens, good: RowColumns) -> StreamShape:
 def _unasked_cached(good: RowColumns) -> float | None:
     """Of the tokens of prompts: what the server had in its cache beyond what the load itself had sent before.
 
-    A prompt of which nothing is known may share a template with the others.
+    The first prompt of a conversation may share a template with the others.
     """
     rows = good.where(_known(good, ("prompt_tokens", "cached_tokens")))
     if not len(rows):
         return None
     prompt, shared = rows["prompt_tokens"], rows["shared_tokens"]
-    expected = np.where(shared == ABSENT, TEMPLATE_TOKENS, shared)
+    opens = (shared <= 0) | (rows["asked_prompt_tokens"] != ABSENT)
+    expected = np.maximum(shared, 0) + np.where(opens, TEMPLATE_TOKENS, 0)
     return float(np.maximum(rows["cached_tokens"] - expected, 0).sum() / max(1, prompt.sum()))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.clock import NS_PER_MS, NS_PER_S
 from harness.judge.metrics import Timeline
-from harness.judge.numbers.server_words import gauges_over_time
+from harness.judge.numbers.server_figures import gauges_over_time
 from harness.judge.stats.quantiles import nearest_rank
 from harness.record.rows import ABSENT, Outcome
 
@@ -27,7 +27,7 @@ _FAILURES = (Outcome.WRONG, Outcome.ERROR, Outcome.TIMEOUT, Outcome.REJECTED, Ou
 def timeline(trial: TrialRows, samples: SampleSeries, statistics: ServerStatistics | None = None) -> Timeline:
     """The whole trial, warm-up and drain included, in at most `MOST_BINS` bins by the instant of the response."""
     done = trial.everything.where(trial.everything["done_ns"] != ABSENT)
-    edges_ns, bin_s = _edges(trial, done)
+    edges_ns, bin_s = bin_edges(trial, done, MOST_BINS)
     count = edges_ns.size - 1
     bins = (done["done_ns"] - edges_ns[0]) // (edges_ns[1] - edges_ns[0])
     good = done.outcome_is(Outcome.OK)
@@ -48,12 +48,15 @@ def timeline(trial: TrialRows, samples: SampleSeries, statistics: ServerStatisti
     )
 
 
-def _edges(trial: TrialRows, done: RowColumns) -> tuple[NDArray[np.int64], float]:
-    """Bin edges (bins + 1,) of which one falls on the start of the window, and the width of a bin in seconds."""
+def bin_edges(trial: TrialRows, done: RowColumns, most: int) -> tuple[NDArray[np.int64], float]:
+    """Edges (bins + 1,) of at most `most` bins, and the width of a bin in seconds.
+
+    One edge falls on the start of the window. `done` are the rows that must lie in the bins.
+    """
     first_ns = min(int(trial.everything["due_ns"].min()), trial.window.start_ns)
     last_ns = max(int(done["done_ns"].max(initial=0)), trial.window.end_ns)
     seconds = (last_ns - first_ns) / NS_PER_S
-    bin_s = next((step for step in _STEPS_S if seconds / step <= MOST_BINS - 2), seconds / (MOST_BINS - 2))
+    bin_s = next((step for step in _STEPS_S if seconds / step <= most - 2), seconds / (most - 2))
     bin_ns = int(bin_s * NS_PER_S)
     before = -(-(trial.window.start_ns - first_ns) // bin_ns)
     after = (last_ns - trial.window.start_ns) // bin_ns + 1

@@ -66,6 +66,7 @@ class StreamSample:
     parts_ms: dict[str, float]
     shape: StreamShape
     cached_share: float | None = None
+    asked_cached_share: float | None = None
     ttfo: Durations | None = None  # None: every answer begins with its first piece
     metrics: StreamMetrics = field(init=False)
 
@@ -79,6 +80,7 @@ class StreamSample:
             results_per_s=_pooled(self.rates.results),
             tokens_per_s_of_stream=_of_one_stream(_pooled(self.rates.tokens), self.in_flight),
             cached_share=self.cached_share,
+            asked_cached_share=self.asked_cached_share,
             prompt_tokens=self.prompt_tokens,
             output_tokens=self.output_tokens,
             in_flight=self.in_flight,
@@ -101,6 +103,7 @@ def stream_sample(evidence: TrialData, trial: TrialRows) -> StreamSample | None:
         tpot=_tpot(tokens, good),
         rates=_rates(tokens, trial, good),
         cached_share=_cached_share(good),
+        asked_cached_share=_asked_cached_share(good),
         prompt_tokens=_mean(good["prompt_tokens"]),
         output_tokens=_mean(good["output_tokens"]),
         in_flight=_in_flight(trial.everything, trial.window),
@@ -129,6 +132,7 @@ def pooled_streams(samples: Sequence[StreamSample], noises: RunNoises) -> Stream
         prompt_tokens_per_s=_pooled(*(sample.rates.prompt_tokens for sample in samples), noise=noise),
         results_per_s=_pooled(*(sample.rates.results for sample in samples), noise=noise),
         cached_share=weighted([(sample.cached_share, sample.good) for sample in samples]),
+        asked_cached_share=weighted([(sample.asked_cached_share, sample.good) for sample in samples]),
         prompt_tokens=weighted([(sample.prompt_tokens, sample.good) for sample in samples]),
         output_tokens=weighted([(sample.output_tokens, sample.good) for sample in samples]),
         in_flight=in_flight,
@@ -244,6 +248,13 @@ def _cached_share(good: RowColumns) -> float | None:
     cached, prompt = good["cached_tokens"], good["prompt_tokens"]
     known = (cached != ABSENT) & (prompt > 0)
     return float(cached[known].sum() / prompt[known].sum()) if known.any() else None
+
+
+def _asked_cached_share(good: RowColumns) -> float | None:
+    """Of the same tokens: what the load had sent before on purpose; None where it knows that of no prompt."""
+    cached, prompt, shared = good["cached_tokens"], good["prompt_tokens"], good["shared_tokens"]
+    known = (cached != ABSENT) & (prompt > 0) & (shared != ABSENT) & (shared != good["asked_prompt_tokens"])
+    return float(shared[known].sum() / prompt[known].sum()) if known.any() else None
 
 
 def _token_rates(tokens: StreamTokens, trial: TrialRows, good: RowColumns) -> Rates:

@@ -11,7 +11,7 @@ import numpy as np
 from harness.judge.replicas.user_curve import Level, UserCurve, fit_curve
 from harness.judge.simulation.fit import fit
 from harness.judge.simulation.prediction import SIMULATED, system_of
-from harness.judge.simulation.simulate import simulate
+from harness.judge.simulation.simulated_run import simulate
 from harness.judge.stats.quantiles import quantile
 from harness.plan.arrivals import Closed, Poisson
 

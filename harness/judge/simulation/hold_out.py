@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.judge.number_text import percent
 from harness.judge.simulation.fit import fit
 from harness.judge.simulation.prediction import SIMULATED, system_of
-from harness.judge.simulation.simulate import simulate
+from harness.judge.simulation.simulated_run import simulate
 from harness.plan.arrivals import Closed, Poisson
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.simulation.simulate import simulate
+from harness.judge.simulation.simulated_run import simulate
 from harness.judge.simulation.system import SimulatedSystem
 from harness.judge.simulation_result import Prediction
 from harness.judge.stats.quantiles import quantile

@@ -1,4 +1,4 @@
-"""How fast each point of a race is, as far as its trials can say: levels on a log scale with their joint uncertainty.
+"""How fast each point of a sweep is by its trials: levels on a log scale with their joint uncertainty.
 
 The model is additive, as in a randomised block design (Fisher, 1935; Searle, Casella and McCulloch, *Variance
 Components*, 2006): log value = level of the point + level of the machine in that block + run noise. The run noise is

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from harness.judge.answers.chances import NEARER, Limit
 from harness.judge.answers.decision import Candidate, published_figure
-from harness.judge.answers.race_record import RaceRecord, RaceTrial
+from harness.judge.answers.trial_history import CandidateTrial, TrialHistory
 from harness.plan.plan import TrialKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.judge.answers.decision import Decision
-    from harness.judge.answers.race_record import TrialOutcome
+    from harness.judge.answers.trial_history import TrialOutcome
 
 SURE = 0.95  # probability of being within 2 % of the best at which a final ends early
 TIGHT = 0.05  # half-width of the published figure, as a share, at which it ends early
@@ -53,13 +53,13 @@ class Final:
         """What all of its trials took."""
         return sum(outcome.spent_s for *_, outcome in self.history)
 
-    def record(self) -> RaceRecord:
+    def record(self) -> TrialHistory:
         """The record, whose candidates are numbered by their place in `points`."""
         points = self.points
         candidates = tuple(Candidate(rank) for rank in self._ranks(points))
-        record = RaceRecord(candidates, self.seed, self.trial_s)
+        record = TrialHistory(candidates, self.seed, self.trial_s)
         for point, block, seconds, outcome in self.history:
-            record.add(RaceTrial(points.index(point), seconds, TrialKind.CONFIRM, block), outcome)
+            record.add(CandidateTrial(points.index(point), seconds, TrialKind.CONFIRM, block), outcome)
         return record
 
     def decision(self) -> Decision:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from harness.judge.answers.caveats import caveats
 from harness.judge.answers.decision import Status
-from harness.judge.answers.recommendation import range_text, why_none_meets
+from harness.judge.answers.grid_recommendation import range_text, why_none_meets
 from harness.judge.metrics import Recommendation
 from harness.judge.number_text import figure, percent
 from harness.judge.tuning.final import Final
-from harness.judge.tuning.observe import TOKENS, failure_of, final_outcome, objective_of
-from harness.judge.tuning.tuning_of import changes_of, load_words
+from harness.judge.tuning.observations import TOKENS, failure_of, final_outcome, objective_of
+from harness.judge.tuning.tuning_summary import changes_of, load_words
 from harness.plan.knobs import setting_text
 from harness.plan.plan import TrialKind
 

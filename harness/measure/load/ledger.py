@@ -122,14 +122,14 @@ class Ledger:
         if (stamps := connection.stamps) is not None:
             self._stamped_rows.append(self._row)
             self._waited_ns.append(stamps.waited_ns)
-        self._write(connection, outcome, done_ns, size_bytes, status, checked, predicted)
+        self._add_row(connection, outcome, done_ns, size_bytes, status, checked, predicted)
         return outcome
 
     def failed(self, connection: Connection, outcome: Outcome, text: str, done_ns: int) -> None:
         """Record a request without a response, or with one that holds no prediction."""
         if outcome is not Outcome.CANCELLED:
             self._count_error(self._hidden(text))
-        self._write(connection, int(outcome), done_ns, ABSENT, ABSENT, 0, ABSENT)
+        self._add_row(connection, int(outcome), done_ns, ABSENT, ABSENT, 0, ABSENT)
 
     def _without_secrets(self, content: bytes) -> bytes:
         for secret in self.secrets:
@@ -171,7 +171,7 @@ class Ledger:
         self._add(*(known.get(name, ABSENT) for name in NOTED))
         self._row += 1
 
-    def _write(  # noqa: PLR0917  (a tuple for each request would cost time)
+    def _add_row(  # noqa: PLR0917  (a tuple for each request would cost time)
         self,
         connection: Connection,
         outcome: int,

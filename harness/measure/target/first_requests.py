@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from harness.measure.load.chat.texts import TextMaker
+from harness.plan.chat_shape import MADE_WORDS
 from harness.wire.bounded_http import NoResponseError, exchange
 from harness.wire.credentials import Access
 from harness.wire.language.first_request import ask_first
-from harness.wire.language.prompt_vocabulary import find_vocabulary
+from harness.wire.language.prompts.prompt_form import FEWEST_WORDS, find_prompt_form
+from harness.wire.language.prompts.prompt_vocabulary import find_vocabulary
 from harness.wire.prompt_bank import PromptBank
 from harness.wire.protocols import chats, make_text_codec
 from harness.wire.server_url import parse_url
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from harness.plan.chat_shape import ChatShape
     from harness.plan.load_settings import TrialLoad
     from harness.plan.plan import Plan
-    from harness.wire.language.vocabulary import Vocabulary
+    from harness.wire.language.prompts.vocabulary import Vocabulary
     from harness.wire.server_url import ServerUrl
 
 PRIME_TIMEOUT_S = 120.0
@@ -36,15 +38,21 @@ class Accepted(NamedTuple):
     length_field: str
     left_out: tuple[str, ...]
     vocabulary: Vocabulary | None = None
+    system: bool = False
+    made_words: int = MADE_WORDS
 
 
 def first_requests(url: ServerUrl, protocol: str, model: str, shape: ChatShape) -> Accepted:
     """Ask a server. Raises UserError."""
     taken = ask_first(url, protocol, model, shape)
-    if not shape.needs_vocabulary:
-        return Accepted(*taken)
     asked = msgspec.structs.replace(shape, **taken._asdict())
-    return Accepted(*taken, find_vocabulary(url, protocol, model, asked))
+    if shape.needs_vocabulary:
+        return Accepted(*taken, find_vocabulary(url, protocol, model, asked))
+    if not shape.makes_prompts:
+        return Accepted(*taken)
+    words = FEWEST_WORDS if shape.prompt_words else MADE_WORDS
+    form = find_prompt_form(url, protocol, model, asked, (words, shape.output_tokens.high))
+    return Accepted(*taken, system=form.system, made_words=form.words)
 
 
 class FirstRequests:

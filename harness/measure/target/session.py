@@ -1,4 +1,4 @@
-"""A session keeps one target ready over many trials and changes its knobs, live or by a restart."""
+"""A session starts the target, keeps it ready over many trials, and changes its knobs, live or by a restart."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Session(Protocol):
 
     cards: dict[str, ModelCard]  # of the models that were served, by name
 
-    def apply(self, request: TargetRequest, log: Path) -> Endpoint:
+    def serve(self, request: TargetRequest, log: Path) -> Endpoint:
         """Make the target serve `request`, with a restart where that is needed, and return its endpoint.
 
         Raises UserError where the target does not speak the protocol.
@@ -119,12 +119,12 @@ class ManagedTargetSession:
         self._statistics_reader: StatisticsReader | None = None
         self.cards: dict[str, ModelCard] = {}
 
-    def apply(self, request: TargetRequest, log: Path) -> Endpoint:
-        """Live knobs are sent over the control channel; any other change restarts the server."""
+    def serve(self, request: TargetRequest, log: Path) -> Endpoint:
+        """Start the server, or change its knobs: live ones over the control channel, any other by a restart."""
         complete = self._target.knobs.complete({**self._base, **request.setting})
         changed = {name: value for name, value in complete.items() if self._setting.get(name) != value}
         if self._server is not None and (request.fresh or request.model != self._model or not self._server.alive()):
-            self.rest()
+            self.stop_server()
         if self._server is None or any(self._target.knobs[name].apply is Apply.RESTART for name in changed):
             self._server = self._start(request.model, complete, log)
         elif changed:
@@ -133,7 +133,7 @@ class ManagedTargetSession:
         return self._endpoint(self._server, request.protocol)
 
     def _start(self, model: str, setting: Setting, log: Path) -> EmbeddedServer | RecipeServer:
-        self.rest()
+        self.stop_server()
         starting = f"starting {self._target.name}"
         self._progress(starting, 0, 0)
         cores = self._isolation.target_cores
@@ -187,11 +187,11 @@ class ManagedTargetSession:
 
     def close(self) -> None:
         """Drain and stop the server; remove the payload files."""
-        self.rest()
+        self.stop_server()
         if self._payloads is not None:
             self._payloads.close()
 
-    def rest(self) -> None:
+    def stop_server(self) -> None:
         """Drain and stop the server until it is needed again."""
         if self._server is not None:
             self._server.stop()
@@ -211,13 +211,13 @@ class SessionOfTwo:
         self._sessions = sessions
         self._current = next(iter(sessions.values()))
 
-    def apply(self, request: TargetRequest, log: Path) -> Endpoint:
-        """That of the target of the request."""
+    def serve(self, request: TargetRequest, log: Path) -> Endpoint:
+        """Make the target of the request serve; stop a server of the other target that the harness started."""
         wanted = self._sessions[request.target]
         if wanted is not self._current and isinstance(self._current, ManagedTargetSession):
-            self._current.rest()
+            self._current.stop_server()
         self._current = wanted
-        endpoint = wanted.apply(request, log)
+        endpoint = wanted.serve(request, log)
         self.cards.update(wanted.cards)
         return endpoint
 
@@ -245,7 +245,7 @@ class InProcessSession:
         self.cards: dict[str, ModelCard] = {}
         self._target = target
 
-    def apply(self, request: TargetRequest, log: Path) -> Endpoint:
+    def serve(self, request: TargetRequest, log: Path) -> Endpoint:
         """The knobs for the load process, without a URL."""
         del log
         setting = self._target.knobs.complete(request.setting)
@@ -268,7 +268,7 @@ class OwnRequestsSession:
         self.cards: dict[str, ModelCard] = {}
         self._url = target.url
 
-    def apply(self, request: TargetRequest, log: Path) -> Endpoint:
+    def serve(self, request: TargetRequest, log: Path) -> Endpoint:
         """The endpoint, without payloads."""
         del log
         return Endpoint(url=self._url, bank=None, protocol=DEFAULT, setting=request.setting, known=False)
@@ -301,7 +301,7 @@ class UrlSession:
         # Some servers have no statistics before their first response.
         self._statistics_reader = find_statistics_reader(target.url, plan.model, plan.metrics)
 
-    def apply(self, request: TargetRequest, log: Path) -> Endpoint:
+    def serve(self, request: TargetRequest, log: Path) -> Endpoint:
         """The same endpoint each time, with the payloads of the requested model: there are no knobs to turn."""
         del log
         spoken = self._spoken.get(request.protocol, request.protocol)

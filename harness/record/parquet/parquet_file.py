@@ -1,7 +1,7 @@
 """The files of a finished trial as Parquet, which pandas, Polars and DuckDB read.
 
 The load process appends uncompressed Arrow batches: that costs it the least, and outlives `kill -9`. When the trial has
-ended, `compress` puts a tenth of the bytes in their place.
+ended, `replace_by_parquet` puts a tenth of the bytes in their place.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SUFFIX = ".parquet"
-ROWS_PER_GROUP = 262_144  # bounds the memory that compressing takes
+ROWS_PER_GROUP = 262_144  # bounds the memory that writing takes
 
 
 def present(folder: Path, name: str) -> list[Path]:
@@ -27,7 +27,7 @@ def present(folder: Path, name: str) -> list[Path]:
     return [path for _, path in sorted({**streams, **files}.items())]
 
 
-def compress(stream: Path, shown: Callable[[pa.Table], pa.Table]) -> bool:
+def replace_by_parquet(stream: Path, shown: Callable[[pa.Table], pa.Table]) -> bool:
     """Replace an Arrow stream by a Parquet file of the same name, with its rows as `shown` gives them.
 
     A stream that is cut off or damaged stays as it is, and so it does where the disk is full: returns False.

@@ -9,10 +9,12 @@ from typing import Any
 from harness.wire.bounded_json import JsonError, parse_json
 from harness.wire.failure_text import body_text, failure_in, failure_of, quoted, short_text
 from harness.wire.http.sse import SseError, SseParser
+from harness.wire.language.usual_piece import UsualPiece, usual_piece
 
 ABSENT = -1
 MAX_TOKENS = 5 * 10**8  # of a prompt or a response; more cannot be true, and three of them fit a column of rows
 DONE = b"[DONE]"
+MOST_FORMS = 3  # of pieces that a stream looks for, as long as none has come twice
 
 
 class StreamError(Exception):
@@ -37,8 +39,8 @@ class OutputStream:
     """
 
     __slots__ = (
-        *("_allow_empty", "_now_ns", "_sse", "_texts", "answer_ns", "cached_tokens", "disbelieved", "done", "finish"),
-        *("instants_ns", "prompt_tokens", "streamed", "usage_tokens", "whole"),
+        *("_allow_empty", "_forms_left", "_now_ns", "_sse", "_texts", "_usual", "answer_ns", "cached_tokens"),
+        *("disbelieved", "done", "finish", "instants_ns", "prompt_tokens", "streamed", "usage_tokens", "whole"),
     )
 
     def __init__(self, *, allow_empty: bool = False, streamed: bool = True) -> None:
@@ -46,6 +48,8 @@ class OutputStream:
         self._texts: list[str] = []
         self._allow_empty = allow_empty
         self._now_ns = 0
+        self._usual: UsualPiece | None = None  # the form of the last piece, while no event is unfinished
+        self._forms_left = MOST_FORMS
         self.streamed = streamed
         self.instants_ns = array("q")
         self.answer_ns = ABSENT
@@ -75,8 +79,46 @@ class OutputStream:
         """Number of tokens in the response: the server's count, or that of the pieces where it has counted fewer."""
         return max(self.usage_tokens, len(self.instants_ns))
 
+    @property
+    def is_only_pieces(self) -> bool:
+        """Whether whole pieces have arrived, and nothing else that a stream keeps."""
+        counts = (self.prompt_tokens, self.cached_tokens, self.usage_tokens)
+        said = self.done or self.finish or self.disbelieved or counts != (ABSENT, ABSENT, ABSENT)
+        return not said and not self._sse.pending
+
     def feed(self, data: bytes, now_ns: int) -> None:
         """Read the next bytes of the body, which arrived at `now_ns`. Raises StreamError."""
+        if self.takes_piece(data, now_ns):
+            return
+        self._usual = None
+        pieces, whole = len(self.instants_ns), not self._sse.pending
+        self._feed_events(data, now_ns)
+        whole = whole and not self._sse.pending
+        if whole and self._forms_left and len(self.instants_ns) == pieces + 1:
+            self._forms_left -= 1
+            self._usual = usual_piece(data, self._another)
+
+    def takes_piece(self, data: bytes, now_ns: int) -> bool:
+        """Read a piece that equals the last one but for its text. False: `data` is something else, and not read."""
+        usual = self._usual
+        if usual is None or not (text := usual.text_of(data)):
+            return False
+        self._now_ns = now_ns
+        self._forms_left = MOST_FORMS
+        self.instants_ns.append(now_ns)
+        if usual.speaks:
+            self._texts.append(text)
+        if usual.answers and self.answer_ns < 0:
+            self.answer_ns = now_ns
+        return True
+
+    def _another(self) -> OutputStream:
+        """An empty stream of this kind, which looks for no form."""
+        stream = type(self)()
+        stream._forms_left = 0  # noqa: SLF001  (of the same class)
+        return stream
+
+    def _feed_events(self, data: bytes, now_ns: int) -> None:
         self._now_ns = now_ns
         try:
             events = self._sse.feed(data)

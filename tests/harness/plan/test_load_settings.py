@@ -56,7 +56,7 @@ def test_every_option_fills_a_field_and_its_help_states_the_default():
     assert {option.field for option in (*SETTINGS, *CHAT)} <= fields
     helps = {option.flag: option.help for option in (*SETTINGS, *ARRIVALS, *CHAT)}
     assert helps["--timeout"].endswith("(default: 10s)")
-    assert helps["--turns"].endswith("(default: 1-3)")
+    assert helps["--turns"].endswith("(default: 1)")
     assert helps["--ignore-eos"].endswith("(default: on)")
     assert helps["--cv"].endswith("(default: 2)")
 

@@ -1,8 +1,8 @@
 import pytest
 
 from harness.errors import UserError
-from harness.plan.make_plan import Draft, make_plan
 from harness.plan.plan import Plan
+from harness.plan.plan_draft import Draft, make_plan
 from harness.plan.request_mix import RequestClass
 from harness.plan.scenario import Scenario, read_scenario
 from targets import TARGETS

@@ -7,13 +7,13 @@ from harness.errors import UserError
 from harness.plan.arrivals import Closed, Constant, Poisson
 from harness.plan.knobs import Apply, Knob, KnobSet
 from harness.plan.load_settings import LoadSettings
-from harness.plan.make_plan import (
+from harness.plan.plan import Plan, order_trials
+from harness.plan.plan_draft import (
     Draft,
     estimated_seconds,
     make_plan,
     restart_count,
 )
-from harness.plan.plan import Plan, order_trials
 from harness.plan.target_spec import EmbeddedTarget, InProcessTarget, UrlTarget
 
 LIVE = Knob(name="batch_size", doc="", default=32, swept=(1, 4, 16), minimum=1, apply=Apply.LIVE)

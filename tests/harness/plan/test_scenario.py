@@ -7,8 +7,8 @@ import pytest
 from harness.errors import UserError
 from harness.plan.arrivals import Closed, Shape
 from harness.plan.knobs import Apply, Knob, KnobSet
-from harness.plan.make_plan import Draft, make_plan, model_of, restart_count
 from harness.plan.plan import Plan
+from harness.plan.plan_draft import Draft, make_plan, model_of, restart_count
 from harness.plan.scenario import Scenario, find_scenario, read_scenario
 from harness.plan.target_spec import EmbeddedTarget
 

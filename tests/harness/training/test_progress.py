@@ -4,7 +4,7 @@ from fits_of import S, epochs_of, fits_of, plan_of
 
 from harness.training import progress
 from harness.training.progress import TimeLeft, epoch_text, result_text
-from harness.training.summarise import summarise_fit
+from harness.training.training_summary import summarise_fit
 
 
 def test_the_time_left_counts_epochs_and_starts(monkeypatch):

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from fits_of import epochs_of, fits_of, plan_of, with_
 
-from harness.training.summarise import summarise_training
+from harness.training.training_summary import summarise_training
 from reports import TrainingInput, write_reports
 from reports.junit import junit_xml
 from reports.points_csv import append_point, points_csv

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.stats.distinct import numbered
+from harness.judge.stats.distinct_values import numbered
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

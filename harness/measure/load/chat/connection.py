@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.clock import NS_PER_S
+from harness.clock import NS_PER_S, monotonic_ns
 from harness.measure.load.chat.conversations import Turn
 from harness.measure.load.chat.parser import StreamParser
-from harness.measure.load.connections.connection import AWAITING, Connection
+from harness.measure.load.connections.connection import AWAITING, CHUNK_BYTES, Connection, error_text
 from harness.measure.load.engine import Timeouts
 from harness.record.rows import ABSENT, Outcome
 
@@ -25,6 +25,7 @@ class StreamConnection(Connection):
     edge_triggered = False  # a response comes in many pieces: reading until EAGAIN would double the calls
     resends_when_reused = True  # llama.cpp closes after each stream, though its response says that it does not
     __slots__ = ("_codec", "_conversation", "_is_reusable", "_source", "stream", "turn")
+    _parser: StreamParser
 
     def __init__(
         self,
@@ -62,7 +63,15 @@ class StreamConnection(Connection):
 
     def receive(self) -> bool:
         """As in `Connection`; a user who leaves hangs up once enough of the response has come."""
-        more = super().receive()
+        try:
+            data = self._recv(CHUNK_BYTES)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self._lost(error_text(error))
+            return False
+        now_ns = monotonic_ns()
+        more = not self._parser.takes_piece(data, now_ns) and self._take(data, now_ns)
         leave_after = self.turn.leave_after
         if leave_after > 0 and self.state == AWAITING and len(self.stream.instants_ns) >= leave_after:
             self.fail(Outcome.CANCELLED, "")

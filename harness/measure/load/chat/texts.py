@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from harness.plan.request_lengths import BLOCK_TOKENS
 from harness.record.rows import ABSENT
-from harness.wire.language.prompt_vocabulary import prompt_messages
-from harness.wire.language.vocabulary import COMMON_WORDS
+from harness.wire.language.prompts.prompt_vocabulary import LEAD, prompt_messages
+from harness.wire.language.prompts.vocabulary import COMMON_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,14 +28,15 @@ class MadeText(NamedTuple):
 
     messages: list[Message]
     prompt_tokens: int  # that the whole prompt of an opening turn is to have; ABSENT where that is not known
-    shared_tokens: int  # of those, what every prompt begins with
+    shared_tokens: int  # of those, what every prompt is to begin with; ABSENT where that is not known
 
 
 class TextMaker:
     """Makes texts. No two prompts of it begin alike, but for the share that the shape asks for.
 
-    Words come from `salt` and the user's own random sequence. Lines of a bank are said as they are; a bank of ours that
-    nobody chose (`unique`) is said after a few words that differ.
+    Words come from `salt` and the user's own random sequence. Lines of a bank are sent as they are. A bank of ours that
+    nobody chose (`unique`) gives long texts that begin with a few words that differ, in a system message where the
+    server takes one: models whose template has a system message of its own would begin all prompts with that.
     """
 
     def __init__(self, bank: PromptBank, shape: ChatShape, *, unique: bool) -> None:
@@ -55,11 +56,8 @@ class TextMaker:
 
     def opening(self, line: int, size: int | None, rng: Random) -> MadeText:
         """The first message of a conversation: a line of the bank, or a text of a size."""
-        if size is None:
-            lead = f"{' '.join(self._drawn(rng, LEAD_WORDS))}: " if self._unique else ""
-            return MadeText(prompt_messages([lead + self._line(line)], system=False), ABSENT, ABSENT)
-        if self._vocabulary is None:
-            return MadeText(prompt_messages(self._of_lines(line, size, rng), system=False), ABSENT, ABSENT)
+        if self._vocabulary is None or size is None:
+            return self._unmeasured(line, size, rng)
         template = self._vocabulary.template_tokens
         count = max(1, size - template)
         shared = 0
@@ -67,7 +65,16 @@ class TextMaker:
             shared = min(count, max(0, round(self._shape.prefix_share * size) - max(0, template - AFTER_TEXTS)))
         words = [*self._shared_words(shared), *self._drawn(rng, count - shared)]
         asked = template + count
-        return MadeText(prompt_messages(words, system=self._vocabulary.system and count > 1), asked, template + shared)
+        wanted = round(self._shape.prefix_share * asked)
+        return MadeText(prompt_messages(words, system=self._vocabulary.system and count > 1), asked, wanted)
+
+    def _unmeasured(self, line: int, size: int | None, rng: Random) -> MadeText:
+        """A first message whose tokens are not known: a line as it is, or words of the lines."""
+        if not self._unique:
+            words = [self._line(line)] if size is None else self._of_lines(line, size, rng)
+            return MadeText(prompt_messages(words, system=False), ABSENT, ABSENT)
+        words = self._of_lines(line, size or self._shape.made_words, rng)
+        return MadeText(prompt_messages(words, system=self._shape.system and len(words) > LEAD), ABSENT, 0)
 
     def of_blocks(self, blocks: tuple[int, ...], size: int) -> MadeText:
         """A prompt of a size that consists of blocks; each id stands for the same words in all prompts.

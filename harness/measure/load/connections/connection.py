@@ -170,8 +170,7 @@ class Connection:
 
     def receive(self) -> bool:
         """Read from the socket, which is readable. Returns True where there may be more to read."""
-        parser = self._parser
-        missing = parser.missing_bytes
+        missing = self._parser.missing_bytes
         try:
             # One byte more than is missing: unexpected bytes after the response are found now, not with the next one.
             data = self._recv(CHUNK_BYTES if missing < CHUNK_BYTES else min(missing + 1, MAX_CHUNK_BYTES))
@@ -180,7 +179,11 @@ class Connection:
         except OSError as error:
             self._lost(error_text(error))
             return False
-        now_ns = monotonic_ns()
+        return self._take(data, monotonic_ns())
+
+    def _take(self, data: bytes, now_ns: int) -> bool:
+        """Read the bytes that arrived at `now_ns`; none at all are the end. Returns what `receive` does."""
+        parser = self._parser
         try:
             if data:
                 if self.first_byte_ns == ABSENT:

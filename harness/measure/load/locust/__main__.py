@@ -13,7 +13,7 @@ import resource
 import sys
 
 from harness.measure.load.locust.workers.file_transfer import WORKER_DIR
-from harness.measure.load.locust.workers.pairing import PAIRING
+from harness.measure.load.locust.workers.worker_secret import PAIRING
 from harness.wire.credentials import HEADERS, TLS_CA, TOKEN, TOKEN_FILE, TOKEN_TARGETS
 
 _KEPT = (TOKEN, TOKEN_FILE, TOKEN_TARGETS, TLS_CA, HEADERS, PAIRING, WORKER_DIR)

@@ -15,8 +15,8 @@ from harness.measure.load.locust.master import Local, Master
 from harness.measure.load.locust.options import remember_token_file
 from harness.measure.load.locust.page_guard import guard_page
 from harness.measure.load.locust.users.own_clients import join_clients
-from harness.measure.load.locust.workers.pairing import forks_workers, secure_sockets
 from harness.measure.load.locust.workers.worker import Worker
+from harness.measure.load.locust.workers.worker_secret import forks_workers, secure_sockets
 from harness.process_guard import forks_die_with_this
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import gevent
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import ExitCode
 from harness.measure.load.ledger import ObservedRequest
-from harness.measure.load.locust.open_elsewhere import OpenElsewhere
+from harness.measure.load.locust.other_open_requests import OpenElsewhere
 from harness.measure.load.locust.statistics_feed import StatisticsFeed
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from locust.env import Environment
 
-    from harness.measure.load.generator import Load
+    from harness.measure.load.load_generator import Load
 
 FLUSH_INTERVAL_NS = NS_PER_S // 2
 FLUSH_ROWS = 4096

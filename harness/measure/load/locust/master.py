@@ -13,7 +13,7 @@ from locust.stats import CSV_STATS_INTERVAL_SEC
 from harness.child_process import ControlChannel
 from harness.clock import NS_PER_MS, monotonic_ns
 from harness.errors import ExitCode, SweepspotError
-from harness.measure.load.generator import make_folder
+from harness.measure.load.load_generator import make_folder
 from harness.measure.load.locust.load_run import INTERRUPT_DRAIN_S
 from harness.measure.load.locust.options import trial_load
 from harness.measure.load.locust.own_target import ResolvedTarget, resolve_target

@@ -12,8 +12,8 @@ from gevent.event import Event
 
 from harness.clock import wall_time
 from harness.errors import ExitCode, SweepspotError
-from harness.measure.load.assemble import assemble
 from harness.measure.load.clock_offset import SAME
+from harness.measure.load.load_assembly import assemble
 from harness.measure.load.locust.load_run import INTERRUPT_DRAIN_S, LoadRun
 from harness.measure.load.locust.users.other_clients import OtherClientRecorder
 from harness.plan.arrivals import Closed

@@ -4,7 +4,7 @@ import resource
 
 import pytest
 
-from harness.cli.parts.open_files import require_open_files
+from harness.cli.parts.system_limits import require_open_files
 from harness.errors import UserError
 from harness.plan.arrivals import Closed, Poisson
 from harness.plan.plan import Plan, Point

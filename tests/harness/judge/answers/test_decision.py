@@ -1,4 +1,4 @@
-"""What is said at the end of a race."""
+"""What is decided at the end of a budgeted sweep."""
 
 import math
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from evidence_of import MS, START, S, closed_loop, evidence_of, rows_of, summarise_point, summarise_trial
 
-from harness.judge.answers.recommendation import recommend
+from harness.judge.answers.grid_recommendation import recommend_from_grid
 from harness.judge.findings import Verdict
 from harness.plan.arrivals import Closed
 from harness.plan.slo import parse_slo
@@ -125,4 +125,4 @@ def test_a_good_server_has_none_of_these():
 def test_the_sentence_says_what_is_wrong_with_the_best():
     lines = [line for n in range(8) for line in user(n, 20 if n % 2 else 2)]
     _, point = judged(lines, 8)
-    assert "4 of 8 users were served much worse than the others." in recommend([point], SLO).sentence
+    assert "4 of 8 users were served much worse than the others." in recommend_from_grid([point], SLO).sentence

@@ -13,7 +13,7 @@ from harness.judge.replicas.replica_sentences import replica_sentences
 from harness.judge.replicas.user_curve import Level, fit_curve
 from harness.judge.simulation.fit import BatchTrial
 from harness.judge.simulation.service_time import ServiceTime
-from harness.judge.simulation.simulate import simulate
+from harness.judge.simulation.simulated_run import simulate
 from harness.judge.simulation.system import SimulatedSystem
 from harness.plan.arrivals import Closed, Poisson
 from harness.plan.plan import Point

@@ -8,10 +8,10 @@ from example_runs import MODEL, plan_of, point_of, trial_of
 
 from harness.judge.findings import Verdict
 from harness.judge.metrics import RunResult
-from harness.judge.run_result import run_verdict
-from harness.judge.tuning.observe import final_outcome, observation_of
+from harness.judge.run_summary import run_verdict
+from harness.judge.tuning.observations import final_outcome, observation_of
 from harness.judge.tuning.tuned_recommendation import recommend_tuned
-from harness.judge.tuning.tuning_of import tuning_of
+from harness.judge.tuning.tuning_summary import tuning_summary
 from harness.plan.arrivals import Closed
 from harness.plan.plan import Trial, TrialKind, TuneSpace
 from harness.plan.slo import parse_slo
@@ -67,7 +67,7 @@ def report(confirming=3):
     found = recommend_tuned(plan, points)
     result = RunResult(
         points=points, recommendation=found, verdict=run_verdict(found, points), model=MODEL,
-        tuning=tuning_of(plan, points, found.best_point),
+        tuning=tuning_summary(plan, points, found.best_point),
     )  # fmt: skip
     return ReportInput(plan=plan, result=result)
 
@@ -105,7 +105,7 @@ def test_a_limit_that_nobody_keeps_is_said_with_what_was_tried():
 
 def test_the_path_has_every_trial_and_the_best_so_far_only_rises():
     plan, points = searched()
-    tuning = tuning_of(plan, points, 4)
+    tuning = tuning_summary(plan, points, 4)
     assert [step.trial for step in tuning.steps] == list(range(len(plan.trials)))
     best = [step.best for step in tuning.steps if step.best is not None]
     assert best == sorted(best)
@@ -119,7 +119,7 @@ def test_the_path_has_every_trial_and_the_best_so_far_only_rises():
 
 def test_a_knob_that_is_known_to_matter_is_said_to():
     plan, points = searched()
-    effects = {effect.name: effect for effect in tuning_of(plan, points, 4).effects}
+    effects = {effect.name: effect for effect in tuning_summary(plan, points, 4).effects}
     by_value = {each.value: each for each in effects["batch_size"].values}
     assert effects["batch_size"].matters is True
     assert by_value[1].ratio.high < 1.0
@@ -130,7 +130,7 @@ def test_a_knob_that_is_known_to_matter_is_said_to():
 def test_the_front_rises_in_both():
     plan, points = searched()
     by_number = {point.point: point for point in points}
-    front = [by_number[number] for number in tuning_of(plan, points, 4).front]
+    front = [by_number[number] for number in tuning_summary(plan, points, 4).front]
     tails = [point.response.at(0.99).value_ms for point in front]
     rates = [point.throughput_rps.value for point in front]
     assert (tails, rates) == (sorted(tails), sorted(rates))

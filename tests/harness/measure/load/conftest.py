@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.measure.load.assemble import assemble
+from harness.measure.load.load_assembly import assemble
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import TrialLoad
 from harness.record.recorder import read_rows

@@ -4,7 +4,7 @@ import pytest
 from evidence_of import START, S, closed_loop, report_of
 
 from harness.measure.load.clock_offset import ClockExchange, clock_id, offset_of
-from harness.record.merge_workers import INSTANTS, report_to_master_time, rows_to_master_time
+from harness.record.worker_merge import INSTANTS, report_to_master_time, rows_to_master_time
 
 
 def test_the_quickest_exchange_decides_and_the_truth_is_within_its_error():

@@ -72,7 +72,7 @@ def test_each_model_is_asked_for_with_its_own_payloads(server, tmp_path):
     plan = plan_of(server.url, ["small", "large"])
     session = open_session(plan, SHARED, lambda *_: None)
 
-    banks = [Bank.load(session.apply(plan.target_request(point), tmp_path / "log").bank) for point in plan.points]
+    banks = [Bank.load(session.serve(plan.target_request(point), tmp_path / "log").bank) for point in plan.points]
 
     assert isinstance(session, UrlSession)
     assert [(bank.meta.model, bank.inputs.shape[1:]) for bank in banks] == [("small", (2,)), ("large", (5,))]
@@ -84,7 +84,7 @@ def test_an_endpoint_has_the_protocol_that_was_found(server, tmp_path):
     plan = plan_of(server.url, ["small"])
     session = open_session(plan, SHARED, lambda *_: None)
 
-    endpoint = session.apply(plan.target_request(plan.points[0]), tmp_path / "log")
+    endpoint = session.serve(plan.target_request(plan.points[0]), tmp_path / "log")
 
     assert (endpoint.url, endpoint.protocol, endpoint.known) == (server.url, "http-json", False)
     assert session.pid is None

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from harness.record.parquet.parquet_file import compress, present
+from harness.record.parquet.parquet_file import present, replace_by_parquet
 from harness.record.parquet.shown_rows import NOTES, RowNotes, shown_rows
 from harness.record.recorder import Recorder, read_rows, unreadable_bytes
 from harness.record.rows import ABSENT, COLUMNS, Outcome, Phase, row_dtype
@@ -55,7 +55,7 @@ def recorded(path, rows, batches=4):
 def test_every_row_is_the_same_when_it_is_read_back(tmp_path):
     stream = recorded(tmp_path / "requests.arrow", some_rows(1000))
     before = read_rows(stream)
-    assert compress(stream, SHOW)
+    assert replace_by_parquet(stream, SHOW)
     (path,) = present(tmp_path, "requests")
     assert path.name == "requests.parquet"
     assert read_rows(path).equals(before)
@@ -65,28 +65,28 @@ def test_a_million_rows_take_at_most_30_mb(tmp_path):
     count = 100_000
     stream = recorded(tmp_path / "requests.arrow", some_rows(count))
     assert stream.stat().st_size / count > 150
-    compress(stream, SHOW)
+    replace_by_parquet(stream, SHOW)
     assert (tmp_path / "requests.parquet").stat().st_size / count < 30
 
 
 def test_a_stream_that_is_cut_off_stays_as_it_is(tmp_path):
     stream = recorded(tmp_path / "requests.arrow", some_rows(1000))
     os.truncate(stream, stream.stat().st_size - 400)
-    assert not compress(stream, SHOW)
+    assert not replace_by_parquet(stream, SHOW)
     assert [path.name for path in tmp_path.iterdir()] == ["requests.arrow"]
     assert unreadable_bytes(read_rows(stream)) > 0
 
 
 def test_a_class_without_a_name_leaves_the_stream_as_it_is(tmp_path):
     stream = recorded(tmp_path / "requests.arrow", some_rows(10))
-    assert not compress(stream, shown_rows(RowNotes(request_classes=("fast",))))
+    assert not replace_by_parquet(stream, shown_rows(RowNotes(request_classes=("fast",))))
     assert present(tmp_path, "requests") == [stream]
 
 
 @pytest.mark.parametrize("place", [100, 2000, 9000, -5, -300])
 def test_of_a_damaged_file_no_row_is_made_up(tmp_path, place):
     stream = recorded(tmp_path / "requests.arrow", some_rows(1000))
-    compress(stream, SHOW)
+    replace_by_parquet(stream, SHOW)
     path = tmp_path / "requests.parquet"
     content = bytearray(path.read_bytes())
     content[place] ^= 0xFF
@@ -96,7 +96,7 @@ def test_of_a_damaged_file_no_row_is_made_up(tmp_path, place):
 
 
 def test_the_schema_says_what_each_column_means(tmp_path):
-    compress(recorded(tmp_path / "requests.arrow", some_rows(10)), SHOW)
+    replace_by_parquet(recorded(tmp_path / "requests.arrow", some_rows(10)), SHOW)
     schema = pq.read_schema(tmp_path / "requests.parquet")
     assert schema.field("due_ns").metadata[b"unit"] == b"ns"
     assert schema.field("request_bytes").metadata[b"unit"] == b"bytes"
@@ -111,7 +111,7 @@ def test_pandas_polars_and_duckdb_read_the_same_values(tmp_path):
     import polars as pl
 
     rows = some_rows(1000)
-    compress(recorded(tmp_path / "requests.arrow", rows), SHOW)
+    replace_by_parquet(recorded(tmp_path / "requests.arrow", rows), SHOW)
     path = str(tmp_path / "requests.parquet")
     good = rows[rows["outcome"] == Outcome.OK]
     expected = (good.size, int((good["done_ns"] - good["due_ns"]).sum()), int((good["request_class"] == 1).sum()))
@@ -142,7 +142,7 @@ def test_the_examples_of_the_page_run(library, tmp_path, monkeypatch, capsys):
     trial = tmp_path / "results/my-run/trials/000-users=8-r0"
     trial.mkdir(parents=True)
     rows = some_rows(400)
-    compress(recorded(trial / "requests.arrow", rows), SHOW)
+    replace_by_parquet(recorded(trial / "requests.arrow", rows), SHOW)
     monkeypatch.chdir(tmp_path)
     exec(code, {})
     shown = capsys.readouterr().out
@@ -166,7 +166,7 @@ def test_token_instants_are_compressed_too(tmp_path):
     recorder.close()
     before = read_tokens(tmp_path / "tokens.arrow")
     size = (tmp_path / "tokens.arrow").stat().st_size
-    assert compress(tmp_path / "tokens.arrow", lambda table: table)
+    assert replace_by_parquet(tmp_path / "tokens.arrow", lambda table: table)
     assert read_tokens(tmp_path / "tokens.parquet").equals(before)
     assert (tmp_path / "tokens.parquet").stat().st_size < size / 4
     assert isinstance(before, pa.Table)

@@ -5,7 +5,7 @@ import pytest
 
 from harness.errors import UserError
 from harness.plan.knobs import KnobSet
-from harness.plan.make_plan import file_setting, model_knob
+from harness.plan.plan_draft import file_setting, model_knob
 from harness.wire.payload_bank import Bank
 from targets import TARGETS
 from targets.engines.quiet_import import import_tensorflow

@@ -18,7 +18,7 @@ from harness.record.rows import ABSENT, Outcome
 from harness.wire.failure_text import quoted
 
 if TYPE_CHECKING:
-    from harness.measure.load.generator import Load
+    from harness.measure.load.load_generator import Load
 
 CAUGHT = "_sweepspot_caught"  # an attribute of responses that the task looks into itself
 OTHER_CLOCK_NS = 60 * NS_PER_S  # a client may report a request later than it ended, but not by that much

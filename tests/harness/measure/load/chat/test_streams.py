@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from harness.measure.load.assemble import assemble
+from harness.measure.load.load_assembly import assemble
 from harness.plan.load_options import chat_of
 from harness.plan.load_settings import TrialLoad
 from harness.plan.request_mix import ClassShare, RequestClass

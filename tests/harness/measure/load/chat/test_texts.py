@@ -8,7 +8,7 @@ import pytest
 from harness.measure.load.chat.texts import TextMaker
 from harness.plan.load_options import chat_of
 from harness.record.rows import ABSENT
-from harness.wire.language.vocabulary import COMMON_WORDS, Vocabulary
+from harness.wire.language.prompts.vocabulary import COMMON_WORDS, Vocabulary
 from harness.wire.prompt_bank import PromptBank
 
 TEMPLATE = 31
@@ -56,15 +56,22 @@ def test_the_share_that_was_asked_for_is_the_common_beginning(share):
     first, second = (texts.opening(0, 512, rng) for _ in range(2))
     common = common_prefix(words_of(first), words_of(second))
     assert (common + TEMPLATE - 5) / 512 == pytest.approx(share, abs=0.004)  # the last 5 tokens of a template follow
-    assert first.shared_tokens == TEMPLATE + common
+    assert first.shared_tokens == round(512 * share)
 
 
 def test_lines_of_ours_begin_with_words_that_differ_and_the_users_are_said_as_they_are():
     ours, users = maker({}), maker({}, unique=False)
     said = [ours.opening(0, None, Random(seed)).messages[0]["content"] for seed in range(50)]
     assert len(set(said)) == 50
-    assert all(text.endswith(": Why is the sky blue?") for text in said)
+    assert all(text.split()[4:8] == ["Why", "is", "the", "sky"] and len(text.split()) == 384 for text in said)
     assert users.opening(1, None, Random(1)) == ([{"role": "user", "content": "How do bees fly?"}], ABSENT, ABSENT)
+
+
+def test_a_prompt_of_ours_begins_in_the_system_message_where_the_server_takes_one():
+    shape = msgspec.structs.replace(chat_of({}), system=True, made_words=48)
+    made = TextMaker(BANK, shape, unique=True).opening(0, None, Random(1))
+    assert [message["role"] for message in made.messages] == ["system", "user"]
+    assert (len(words_of(made)), made.prompt_tokens, made.shared_tokens) == (48, ABSENT, 0)
 
 
 def test_without_a_vocabulary_sizes_are_words_of_the_bank():

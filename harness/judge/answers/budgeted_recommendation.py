@@ -1,0 +1,189 @@
+"""The recommendation of a run within a budget, in sentences: the best, what a smaller setting costs, how sure it is."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING
+
+from harness.judge.answers.caveats import caveats
+from harness.judge.answers.chances import Limit
+from harness.judge.answers.decision import Status
+from harness.judge.answers.grid_recommendation import (
+    capital,
+    cause_of_invalid,
+    load_text,
+    range_text,
+    stream_sentences,
+    why_all_invalid,
+    why_none_meets,
+)
+from harness.judge.answers.trial_outcomes import trial_history
+from harness.judge.findings import Verdict
+from harness.judge.metrics import Recommendation
+from harness.judge.number_text import figure, milliseconds, percent, rounded_duration
+from harness.judge.slo_check import trusted
+from harness.plan.knobs import setting_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from harness.judge.answers.decision import Decision
+    from harness.judge.answers.trial_history import Ranking, TrialHistory
+    from harness.judge.interval import Interval
+    from harness.judge.metrics import PointMetrics
+    from harness.plan.knobs import Setting
+    from harness.plan.plan import Plan, Point
+
+MOST_LISTED = 3
+ALL_BUT_SURE = 0.99
+NOTHING_GOOD = "No recommendation: no point got a good response."
+TIMES = "\u00d7"
+
+
+def recommend_within_budget(plan: Plan, points: Sequence[PointMetrics], trial_s: float) -> Recommendation:
+    """The recommendation over the points that were measured; `trial_s`: what a trial takes in all."""
+    record = trial_history(plan, points, trial_s)
+    decision = record.decision()
+    by_number = {point.point: point for point in points}
+    if decision.status is Status.NONE_KEEPS:
+        standing = [point for point in points if trusted(point) and point.counts.ok]
+        return Recommendation(
+            sentence=why_none_meets(standing, plan.slo) if standing else why_all_invalid(points) or NOTHING_GOOD
+        )
+    best = None if decision.best is None else by_number[decision.best]
+    named = decision.status is Status.SAID
+    if best is None:
+        sentences = _none_ahead(plan, record, decision, points)
+    else:
+        sentences = itertools.chain((_said if named else _not_yet)(plan, decision, best), _open(plan, decision))
+    return Recommendation(
+        sentence=" ".join(sentences),
+        best_point=decision.best if named else None,
+        baseline_point=decision.baseline if named else None,
+        speedup=decision.speedup if named else None,
+        tied_points=(decision.smaller.point,) if named and decision.smaller else (),
+        rate_rps=decision.figure if named else None,
+        certainty=decision.certainty if decision.best is not None else None,
+        open_points=tuple(each.point for each in decision.open_points),
+        more_seconds=None if best is None and _all_invalid(points) else decision.more_s,  # it is no question of time
+    )
+
+
+def _said(plan: Plan, decision: Decision, best: PointMetrics) -> Iterator[str]:
+    if decision.figure is None:
+        return
+    rate = f"{_rate(decision.figure, best.rate_unit)} {load_text(best)}".strip()
+    against = _speedup(plan, decision)
+    if plan.slo is not None:
+        yield f"At {plan.slo} {_name(best.setting)} sustains {rate}{against}."
+    else:
+        tail = best.response.at(0.99)
+        p99 = f" with a p99 of {milliseconds(tail.value_ms)}" if tail and tail.value_ms is not None else ""
+        yield f"{capital(_name(best.setting))} gives the highest throughput: {rate}{p99}{against}."
+    yield from stream_sentences(best)
+    yield from caveats(best)
+    if len(plan.points) > 1:
+        yield f"It is within 2\u202f% of the best with {_certainty(decision.certainty)} certainty."
+    if decision.smaller is not None:
+        smaller, other = decision.smaller, plan.point(decision.smaller.point)
+        yield (
+            f"{_name(other.setting)} may do as well: it costs {figure(100 * smaller.cost)}\u202f% "
+            f"({figure(100 * smaller.low)} to {figure(100 * smaller.high)}\u202f%)."
+        )
+
+
+def _not_yet(plan: Plan, decision: Decision, best: PointMetrics) -> Iterator[str]:
+    del plan
+    yield _more(decision)
+    rate = f" with {_rate(decision.figure, best.rate_unit)}" if decision.figure else ""
+    yield (
+        f"{capital(_name(best.setting))} {load_text(best)} is ahead{rate}; it is within 2\u202f% of the best with "
+        f"{_certainty(decision.certainty)} certainty."
+    )
+
+
+def _none_ahead(plan: Plan, record: TrialHistory, decision: Decision, points: Sequence[PointMetrics]) -> Iterator[str]:
+    """Where no point is known to keep the limit: for want of trials, or since none could be used."""
+    if _all_invalid(points):
+        cause = cause_of_invalid(points)
+        yield f"No recommendation: noise on the machine spoiled every trial. {cause[0] if cause else ''}".rstrip()
+        yield from _ahead_all_the_same(plan, record.ranking())
+        return
+    yield _more(decision)
+    spoiled = sum(each.harmed > 0 and each.up_to is None for each in decision.open_points)
+    yield f"No point is known to keep {plan.slo}." if plan.slo else "No point could be measured well."
+    if spoiled:
+        yield f"Noise on the machine spoiled the trials of {spoiled} of {len(plan.points)} points."
+
+
+def _ahead_all_the_same(plan: Plan, ranking: Ranking | None) -> Iterator[str]:
+    """The order of the settings, which noise that hits all alike leaves as it is."""
+    if ranking is None:
+        return
+    point = plan.point(ranking.best)
+    also = f" and keeps {plan.slo}" if plan.slo and ranking.keeps_limit else ""
+    rate = f"{figure(math.exp(ranking.log_value), 2)} {plan.rate_unit}"
+    yield (
+        f"On the machine as it is, {_point_text(point)} is ahead with {rate}"
+        f"{also}; there it is within 5\u202f% of the best with {_certainty(ranking.near)} certainty."
+    )
+
+
+def _all_invalid(points: Sequence[PointMetrics]) -> bool:
+    return all(point.verdict is Verdict.INVALID for point in points)
+
+
+def _more(decision: Decision) -> str:
+    more = "" if decision.more_s is None else f": about {rounded_duration(decision.more_s)} more would do"
+    return f"Not decided yet{more}."
+
+
+def _open(plan: Plan, decision: Decision) -> Iterator[str]:
+    """The points that may be better, and why they are not known better."""
+    shown = sorted(decision.open_points, key=lambda each: each.up_to is not None and -each.up_to)[:MOST_LISTED]
+    for each in shown:
+        by = "" if each.up_to is None else f" by up to {percent(each.up_to)}"
+        if each.limit is Limit.NOT_YET and each.up_to is not None:
+            why = f"not enough was measured to say whether it keeps {plan.slo}"
+        elif each.harmed:
+            why = f"noise on the machine spoiled {each.harmed} of its trials"
+        else:
+            why = "it was not measured"
+        yield f"{capital(_point_text(plan.point(each.point)))} may be better{by}: {why}."
+    more = len(decision.open_points) - len(shown)
+    if more:
+        yield f"So may {more} more point{'' if more == 1 else 's'}."
+
+
+def _speedup(plan: Plan, decision: Decision) -> str:
+    if decision.speedup is None or decision.baseline is None:
+        return ""
+    first = _name(plan.point(decision.baseline).setting)
+    return f", {figure(decision.speedup.value)}{TIMES}{range_text(decision.speedup, 2)} {first}"
+
+
+def _rate(rate: Interval, unit: str) -> str:
+    digits = 3 if rate.half_width < 0.025 else 2
+    return f"{figure(rate.value, digits)} {unit}{range_text(rate, digits)}"
+
+
+def _name(setting: Setting) -> str:
+    return setting_text(setting) or "the target"
+
+
+def _certainty(share: float) -> str:
+    return f"more than {percent(ALL_BUT_SURE)}" if share > ALL_BUT_SURE else percent(share)
+
+
+def _point_text(point: Point) -> str:
+    users = getattr(point.arrivals, "users", None)
+    rate_rps = getattr(point.arrivals, "rate_rps", None)
+    at = (
+        f" at {users} user{'' if users == 1 else 's'}"
+        if users
+        else f" at {figure(rate_rps, 3)} req/s"
+        if rate_rps
+        else ""
+    )
+    return f"{_name(point.setting)}{at}"

@@ -1,0 +1,270 @@
+"""Recommends a setting, in one sentence: the best of the points that pass the checks, and its gain."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.judge.answers.caveats import caveats, outages
+from harness.judge.findings import Verdict
+from harness.judge.metrics import Recommendation
+from harness.judge.number_text import figure, first_sentence, listed, milliseconds, rounded_duration
+from harness.judge.significance import compare_rates
+from harness.judge.slo_check import trusted
+from harness.plan.knobs import setting_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.judge.findings import JudgedPoint
+    from harness.judge.interval import Interval
+    from harness.judge.metrics import PointMetrics, Quantile
+    from harness.plan.slo import Slo
+
+_TIMES = "\u00d7"
+_TO = "\u2013"
+_THREE_DIGITS = 0.025  # an interval this narrow, relative to its value, deserves a third digit
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """The recommended point, what cannot be distinguished from it, and the baseline at its own best load."""
+
+    best: PointMetrics
+    tied: tuple[PointMetrics, ...]
+    baseline: PointMetrics | None  # None: at no load does it meet the objective, or can it be trusted
+    speedup: Interval | None
+
+
+def recommend_from_grid(points: Sequence[PointMetrics], slo: Slo | None) -> Recommendation:
+    """The recommendation over all `points`, in the order of the plan.
+
+    Every setting competes at its best load: the point with the highest throughput among those that are not INVALID
+    and meet `slo`. Of the settings that the data cannot distinguish from the best, the smallest is recommended. The
+    baseline is the setting that was swept first, at its own best load under the same objective, or else at the best
+    load for which the data cannot say whether it holds.
+    """
+    if not points:
+        return Recommendation(sentence="No recommendation: nothing was measured.")
+    standing = [point for point in points if trusted(point) and point.counts.ok]
+    if not standing:
+        why = why_all_invalid(points) or "No recommendation: no point got a good response."
+        return Recommendation(sentence=" ".join([why, *outages(points)]))
+    eligible = [point for point in standing if slo is None or point.meets_slo]
+    if not eligible:
+        return Recommendation(sentence=why_none_meets(standing, slo), more_seconds=_more_seconds(standing))
+    possible = [point for point in standing if slo is None or point.meets_slo is not False]
+    choice = _choose(points[0], eligible, possible)
+    return Recommendation(
+        sentence=" ".join(_sentences(choice, points, standing, slo)),
+        best_point=choice.best.point,
+        baseline_point=choice.baseline.point if choice.baseline else None,
+        speedup=choice.speedup,
+        tied_points=tuple(point.point for point in choice.tied),
+    )
+
+
+def _choose(first: PointMetrics, eligible: Sequence[PointMetrics], possible: Sequence[PointMetrics]) -> _Choice:
+    contenders = _best_by_setting(eligible)
+    fastest = max(contenders, key=lambda point: point.rate.value)
+    equals = [
+        point for point in contenders if point is fastest or not compare_rates(point.rate, fastest.rate).different
+    ]
+    best = min(equals, key=_cost)
+    baseline = _of_setting(first, contenders) or _of_setting(first, _best_by_setting(possible))
+    return _Choice(
+        best=best,
+        tied=tuple(sorted((point for point in equals if point is not best), key=_cost)),
+        baseline=baseline,
+        speedup=compare_rates(baseline.rate, best.rate).ratio if baseline and baseline is not best else None,
+    )
+
+
+def _best_by_setting(points: Sequence[PointMetrics]) -> list[PointMetrics]:
+    best: dict[tuple[object, ...], PointMetrics] = {}
+    for point in sorted(points, key=lambda point: point.rate.value):
+        best[tuple(point.setting.items())] = point
+    return list(best.values())
+
+
+def _of_setting(first: PointMetrics, points: Sequence[PointMetrics]) -> PointMetrics | None:
+    return next((point for point in points if point.setting == first.setting), None)
+
+
+def _cost(point: PointMetrics) -> tuple[tuple[float, ...], int]:
+    """Smaller values first; values that are not numbers in the order they were swept."""
+    numbers = tuple(float(value) for value in point.setting.values() if not isinstance(value, str))
+    return numbers, point.point
+
+
+def _sentences(
+    choice: _Choice, points: Sequence[PointMetrics], standing: Sequence[PointMetrics], slo: Slo | None
+) -> Iterable[str]:
+    best = choice.best
+    rate = f"{_rate(best)} {load_text(best)}".strip()
+    tail = best.response.at(0.99)
+    if slo is not None:
+        yield f"At {slo} {_name(best)} sustains {rate}{_comparison(choice, points, slo)}."
+    else:
+        p99 = f" with a p99 of {_tail_text(tail)}" if tail and tail.value_ms is not None else ""
+        yield f"{capital(_name(best))} gives the highest throughput: {rate}{p99}{_comparison(choice, points, slo)}."
+    yield from stream_sentences(best)
+    yield from caveats(best)
+    asked_rps = best.rate_target_rps or 0.0
+    too_little = max((rate for rate in _missing_rates(best, points) if rate < asked_rps), default=None)
+    if too_little is not None:
+        yield f"A lower rate, {figure(too_little, 3)} req/s, misses the objective: there batches may wait to fill."
+    too_much = _next_rate(best, points)
+    if too_much is not None:
+        yield f"The next higher rate that was tried, {figure(too_much, 3)} req/s, misses the objective."
+    if choice.tied:
+        yield f"{capital(listed([_name(point) for point in choice.tied]))} cannot be distinguished from it here."
+    uncertain = [
+        point
+        for point in standing
+        if slo is not None and point.meets_slo is None and point.rate.value > best.rate.value
+    ]
+    if uncertain:
+        names = listed(list(dict.fromkeys(_name(point) for point in uncertain)))
+        yield f"{capital(names)} may do better: whether {slo} holds there {_cannot_be_said(uncertain)}."
+    left_out = len(points) - len(standing)
+    if left_out:
+        yield f"{left_out} of {len(points)} points are INVALID and left out."
+
+
+def _tail_text(tail: Quantile) -> str:
+    if tail.only_bound and tail.low_ms is not None:
+        return f"at least {milliseconds(tail.low_ms)}"
+    return milliseconds(tail.value_ms or 0.0)
+
+
+def _next_rate(best: PointMetrics, points: Sequence[PointMetrics]) -> float | None:
+    """The lowest rate above that of `best` at which the same setting broke the objective; None in a closed loop."""
+    asked_rps = best.rate_target_rps
+    if asked_rps is None:
+        return None
+    return min((rate for rate in _missing_rates(best, points) if rate > asked_rps), default=None)
+
+
+def _missing_rates(best: PointMetrics, points: Sequence[PointMetrics]) -> list[float]:
+    """The rates at which the setting of `best` broke the objective, as far as those points can be trusted."""
+    broken = [
+        point for point in points if point.setting == best.setting and point.meets_slo is False and trusted(point)
+    ]
+    return [point.rate_target_rps for point in broken if point.rate_target_rps]
+
+
+def _comparison(choice: _Choice, points: Sequence[PointMetrics], slo: Slo | None) -> str:
+    first = points[0]
+    if choice.best.setting == first.setting:
+        return ""
+    if choice.baseline is None or choice.speedup is None:
+        tried = [point for point in points if point.setting == first.setting]
+        missed = all(point.verdict is not Verdict.INVALID and point.meets_slo is False for point in tried)
+        return f", which {_name(first)} does not meet at any load" if slo and missed else ""
+    unsaid = slo is not None and choice.baseline.meets_slo is None
+    doubt = ", for which not enough was measured to say whether it holds" if unsaid else ""
+    return f", {figure(choice.speedup.value)}{_TIMES}{range_text(choice.speedup, 2)} {_name(first)}{doubt}"
+
+
+def _rate(point: PointMetrics) -> str:
+    rate = point.rate
+    narrow = rate.low is not None and rate.high is not None and rate.high - rate.low < 2 * _THREE_DIGITS * rate.value
+    digits = 3 if narrow else 2
+    return f"{figure(rate.value, digits)} {point.rate_unit}{range_text(rate, digits)}"
+
+
+def range_text(estimate: Interval, digits: int) -> str:
+    """` (480-510)`, or nothing where there is no interval."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f" ({figure(estimate.low, digits)}{_TO}{figure(estimate.high, digits)})"
+
+
+def _name(point: PointMetrics) -> str:
+    return setting_text(point.setting) or "the target"
+
+
+def load_text(point: PointMetrics) -> str:
+    """`at 32 users`, or `of 480 requested` in an open loop."""
+    if point.concurrency is not None:
+        return f"at {point.concurrency} user{'s' if point.concurrency != 1 else ''}"
+    return f"of {figure(point.rate_target_rps, 3)} requested" if point.rate_target_rps is not None else ""
+
+
+def stream_sentences(point: PointMetrics) -> Iterable[str]:
+    """What a user of a language model gets at this point: tokens/s, time to first token, gaps; nothing for others."""
+    stream = point.stream
+    if stream is None or not stream.ttft.count or stream.tokens_per_s_of_stream is None:
+        return
+    tails = [
+        f"{name} {kind.upper()} {milliseconds(found.value_ms)}"
+        for kind, p, name in (("ttft", 0.9, "p90"), ("itl", 0.99, "p99"))
+        if (found := getattr(stream, kind).at(p)) is not None and found.value_ms is not None
+    ]
+    each = f"Each stream gets {figure(stream.tokens_per_s_of_stream, 3)} tokens/s"
+    yield f"{each}; {listed(tails)}." if tails else f"{each}."
+
+
+def capital(text: str) -> str:
+    """The text with a capital for the words of a sentence, none for a knob, whose name is what a user types."""
+    return text[0].upper() + text[1:] if text.startswith("the ") else text
+
+
+def why_all_invalid(points: Sequence[JudgedPoint], what: str = "point") -> str:
+    """Why no point can be recommended: the most frequent reason for INVALID; empty where no finding gives one."""
+    cause = cause_of_invalid(points)
+    if cause is None:
+        return ""
+    reason, count = cause
+    share = f" {count} of {len(points)} for this reason:" if count < len(points) else ""
+    every = f"every {what} is INVALID,{share}" if share else f"every {what} is INVALID:"
+    return f"No recommendation: {every} {reason}"
+
+
+def cause_of_invalid(points: Sequence[JudgedPoint]) -> tuple[str, int] | None:
+    """The most frequent reason for INVALID with its remedy, and at how many points it is; None where there is none."""
+    reasons = [finding for point in points for finding in point.findings if finding.verdict is Verdict.INVALID]
+    if not reasons:
+        return None
+    (kind, count), *_ = Counter(finding.kind for finding in reasons).most_common(1)
+    example = next(finding for finding in reasons if finding.kind is kind)
+    return f"{first_sentence(example.text)} {example.remedy}", count
+
+
+def why_none_meets(standing: Sequence[PointMetrics], slo: Slo | None) -> str:
+    """The sentences where no point is known to keep the limit."""
+    undecided = [point for point in standing if point.meets_slo is None]
+    nearest = min(standing, key=_tail_ms)
+    if undecided:
+        which = "the target" if len(standing) == 1 else "any setting"
+        text = f"No recommendation: whether {which} keeps {slo} {_cannot_be_said(undecided)}."
+        return " ".join([text, *(caveats(nearest) if len(standing) == 1 else ())])
+    text = f"No setting meets {slo} at any load that was tried"
+    if _tail_ms(nearest) == math.inf:
+        return f"{text}."
+    where = f"{_name(nearest)} {load_text(nearest)}".strip()
+    lowest = f"the lowest p99 is {milliseconds(_tail_ms(nearest))}, of {where}"
+    return " ".join([f"{text}; {lowest}.", *caveats(nearest)])
+
+
+def _tail_ms(point: PointMetrics) -> float:
+    tail = point.response.at(0.99)
+    return (tail and tail.value_ms) or math.inf
+
+
+def _cannot_be_said(points: Sequence[PointMetrics]) -> str:
+    """`cannot be said yet; about 30 seconds more would do`, with the point that takes least where there are several."""
+    more_s = _more_seconds(points)
+    if more_s is None:
+        return "cannot be said, and a longer measurement would hardly decide it"
+    quickest = min(points, key=lambda point: point.slo_more_seconds or math.inf)
+    where = f" of {_name(quickest)} {load_text(quickest)}".rstrip() if len(points) > 1 else ""
+    return f"cannot be said yet; about {rounded_duration(more_s)} more{where} would do"
+
+
+def _more_seconds(points: Sequence[PointMetrics]) -> float | None:
+    """The seconds that would decide the limit at the point where it takes least; None where none would."""
+    return min((point.slo_more_seconds for point in points if point.slo_more_seconds), default=None)

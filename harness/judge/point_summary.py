@@ -1,0 +1,122 @@
+"""The summary of a point: its numbers over all its trials, whose rows are pooled; percentiles are never averaged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness.judge.checks import judge_point, standing_trials
+from harness.judge.findings import Verdict
+from harness.judge.metrics import Counts, PointMetrics
+from harness.judge.numbers.accuracy import accuracy
+from harness.judge.numbers.class_metrics import only_class, pooled_classes
+from harness.judge.numbers.latency import pooled_latency
+from harness.judge.numbers.resource_usage import mean_usage
+from harness.judge.numbers.response_spreads import response_spread
+from harness.judge.numbers.run_noises import THROUGHPUT, run_noises
+from harness.judge.numbers.server_figures import pooled_figures
+from harness.judge.numbers.throughput import pooled_goodput, pooled_rate
+from harness.judge.numbers.time_split import pooled_split, pooled_steps, weighted
+from harness.judge.numbers.token_latency import pooled_streams
+from harness.judge.slo_check import SloRows, goodput_limit_ns, meets_slo, seconds_to_decide
+from harness.judge.trial_summary import DECIDED
+from harness.plan.arrivals import Closed
+from harness.plan.slo import STREAM_KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.judge.interval import Interval
+    from harness.judge.metrics import ClassMetrics
+    from harness.judge.numbers.run_noises import RunNoises
+    from harness.judge.stats.durations import Durations
+    from harness.judge.trial_summary import TrialSummary
+    from harness.plan.plan import Point
+    from harness.plan.slo import Slo
+
+
+def noises_of(points: Iterable[Sequence[TrialSummary]]) -> RunNoises:
+    """What the repeats of all `points` say of how much one run differs from the next."""
+    return run_noises([[summary.levels for summary in _standing(summaries)] for summaries in points])
+
+
+def _standing(summaries: Sequence[TrialSummary]) -> list[TrialSummary]:
+    """The repeats by which their point is judged."""
+    standing = standing_trials([summary.metrics for summary in summaries])
+    return [summary for summary in summaries if summary.metrics in standing]
+
+
+def summarise_point(
+    point: Point, summaries: Sequence[TrialSummary], slo: Slo | None, noises: RunNoises | None = None
+) -> PointMetrics:
+    """The numbers of one point over its repeats (at least one): rows are pooled, never percentiles averaged.
+
+    `noises` is what runs of the sweep differ by; without it, what the repeats of this point alone say.
+    """
+    noises = noises or noises_of([summaries])
+    trials = tuple(summary.metrics for summary in summaries)
+    standing = standing_trials(trials)
+    runs = [summary for summary in _standing(summaries) if summary.durations]
+    counts = _added(trial.counts for trial in standing)
+    metrics = PointMetrics(
+        point=point.number,
+        setting=point.setting,
+        arrivals=type(point.arrivals).__name__.lower(),
+        concurrency=point.arrivals.users if isinstance(point.arrivals, Closed) else None,
+        rate_target_rps=getattr(point.arrivals, "rate_rps", None),
+        repeats=len(standing),
+        seconds=sum(trial.seconds for trial in standing),
+        counts=counts,
+        throughput_rps=pooled_rate([run.rates_rps for run in runs], noises.of(THROUGHPUT)),
+        goodput_rps=_goodput(runs, slo, noises) if slo else None,
+        response=pooled_latency(_of_kind(runs, "response"), noises.of("response")),
+        service=pooled_latency(_of_kind(runs, "service"), noises.of("service")),
+        lateness=pooled_latency(_of_kind(runs, "lateness"), noises.of("lateness")),
+        split=pooled_split([run.metrics for run in runs]),
+        steps=pooled_steps([run.metrics for run in runs]),
+        accuracy=accuracy([run.predictions for run in runs]),
+        usage=mean_usage([run.metrics.usage for run in runs]),
+        mean_batch=weighted([(run.metrics.mean_batch, run.metrics.counts.ok) for run in runs]),
+        meets_slo=None,
+        verdict=Verdict.VALID,
+        findings=(),
+        trials=trials,
+        stream=pooled_streams([run.stream for run in runs if run.stream], noises),
+        server=pooled_figures([run.metrics for run in runs]),
+        spread=response_spread(_of_kind(runs, "response"), [run.timed for run in runs]),
+    )
+    verdict, findings = judge_point(metrics)
+    rows = SloRows({kind: _of_kind(runs, kind) for kind in DECIDED}, noises, metrics.concurrency)
+    met = meets_slo(metrics, slo, rows) if slo else None
+    more_s = seconds_to_decide(metrics, slo, rows) if slo and met is None else None
+    judged = msgspec.structs.replace(
+        metrics, meets_slo=met, slo_more_seconds=more_s, verdict=verdict, findings=findings
+    )
+    return msgspec.structs.replace(judged, classes=_classes(judged, runs, slo, noises))
+
+
+def _classes(
+    point: PointMetrics, runs: Sequence[TrialSummary], slo: Slo | None, noises: RunNoises
+) -> tuple[ClassMetrics, ...]:
+    mixed = pooled_classes([run.classes for run in runs if run.classes], noises, point.concurrency)
+    if mixed or not runs or len(runs[0].class_names) != 1:
+        return mixed
+    return (only_class(runs[0].class_names[0], point, slo),)
+
+
+def _of_kind(summaries: Sequence[TrialSummary], kind: str) -> list[Durations]:
+    """One kind of duration of every repeat that has it."""
+    if kind in STREAM_KINDS:
+        return [getattr(summary.stream, kind) for summary in summaries if summary.stream]
+    return [summary.durations[kind] for summary in summaries]
+
+
+def _goodput(runs: Sequence[TrialSummary], slo: Slo, noises: RunNoises) -> Interval:
+    good = [run.good_rates_rps for run in runs]
+    return pooled_goodput(good, goodput_limit_ns(slo), _of_kind(runs, "response"), noises)
+
+
+def _added(counts: Iterable[Counts]) -> Counts:
+    every = list(counts)
+    return Counts(**{name: sum(getattr(each, name) for each in every) for name in Counts.__struct_fields__})

@@ -1,0 +1,118 @@
+"""Computes a run's result from its folder, in the same way for a run that has just ended and for an old one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness.judge.answers.accuracy_trade_off import accuracy_trade_off, trade_sentence
+from harness.judge.answers.budgeted_recommendation import recommend_within_budget
+from harness.judge.answers.capacity_recommendation import capacities, recommend_capacity
+from harness.judge.answers.class_interference import with_class_interference
+from harness.judge.answers.grid_recommendation import recommend_from_grid
+from harness.judge.answers.paired_comparison import compare_variants
+from harness.judge.answers.paired_sentences import comparison_sentences
+from harness.judge.answers.precision import is_settled, with_precision
+from harness.judge.answers.scaling import scaling
+from harness.judge.checks import worst
+from harness.judge.findings import Verdict
+from harness.judge.metrics import Recommendation, RunResult
+from harness.judge.numbers.accuracy import shares
+from harness.judge.numbers.class_metrics import with_slowdowns
+from harness.judge.point_summary import noises_of, summarise_point
+from harness.judge.simulation_result import read_simulation
+from harness.judge.tuning.tuned_recommendation import recommend_tuned
+from harness.judge.tuning.tuning_summary import tuning_summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.judge.findings import JudgedPoint
+    from harness.judge.metrics import BaseRecommendation, PointMetrics
+    from harness.judge.paired_result import PairedComparison
+    from harness.judge.trial_summary import TrialSummaries, TrialSummary
+    from harness.plan.plan import Plan
+    from harness.record.model_card import ModelCard
+    from harness.record.run_dir import RunRecord
+
+
+def evaluate(record: RunRecord, summaries: TrialSummaries) -> RunResult:
+    """The result of everything in the run's folder; what it lacks is named in `missing`."""
+    result = summarise_run(record.plan, summaries.of_run(record.plan), record.model)
+    pieces_ms = record.model.piece_ms if record.model else ()
+    return msgspec.structs.replace(
+        result,
+        models=record.models,
+        scaling=scaling(record.plan, result.points, record.target_cores, pieces_ms),
+        simulation=read_simulation(summaries.run_dir.path),
+    )
+
+
+def summarise_run(plan: Plan, summaries: Iterable[TrialSummary], model: ModelCard | None = None) -> RunResult:
+    """All points that were measured, the recommendation, and which trials are missing."""
+    by_point: dict[int, list[TrialSummary]] = defaultdict(list)
+    for summary in summaries:
+        by_point[summary.point].append(summary)
+    measured = [point for point in plan.points if by_point[point.number]]
+    # A point that is run until it is precise enough was judged by its own repeats each time, and is so now.
+    noises = None if plan.precision else noises_of([by_point[point.number] for point in measured])
+    pooled = [summarise_point(point, by_point[point.number], plan.slo, noises) for point in measured]
+    points = with_precision(with_slowdowns(pooled), plan)
+    # A capacity search starts with a closed-loop point. Exclude it: a closed loop cannot exceed capacity.
+    tried = [point for point in points if point.rate_target_rps is not None] if plan.capacity else points
+    compared = compare_variants(plan, [trial for point in points for trial in point.trials]) if plan.pairing else None
+    asked = {number: shares([each.predictions for each in repeats]) for number, repeats in by_point.items()}
+    found = _recommend(plan, tried or points, compared)
+    trade = accuracy_trade_off(tried or points, plan.slo, asked)
+    if more := trade_sentence(trade, points, found.best_point, asked):
+        found = msgspec.structs.replace(found, sentence=f"{found.sentence} {more}")
+    found = with_class_interference(found, points)
+    return RunResult(
+        points=points,
+        comparison=compared,
+        capacities=capacities(plan, tried) if plan.capacity and tried else (),
+        recommendation=found,
+        verdict=run_verdict(found, points),
+        model=model,
+        missing=tuple(_missing(plan, points)),
+        trade_off=trade,
+        tuning=tuning_summary(plan, points, found.best_point),
+    )
+
+
+def _recommend(plan: Plan, points: Sequence[PointMetrics], compared: PairedComparison | None) -> Recommendation:
+    if compared is not None:
+        sentence = " ".join(comparison_sentences(plan, compared))
+        return Recommendation(sentence=sentence, more_seconds=compared.more_seconds)
+    if plan.tune is not None:
+        return recommend_tuned(plan, points)
+    if plan.capacity and points and points[0].rate_target_rps is not None:
+        return recommend_capacity(plan, points)
+    if plan.budget_seconds is None or not points:
+        return recommend_from_grid(points, plan.slo)
+    return recommend_within_budget(plan, points, plan.budget_seconds / max(len(plan.trials), 1))
+
+
+def run_verdict(found: BaseRecommendation, points: Sequence[JudgedPoint]) -> Verdict:
+    """The verdict on the run's recommendation: the worst of the points that it rests on.
+
+    A point left out as INVALID might have changed the recommendation, so the run is DEGRADED at best; a run without
+    points, or with INVALID ones only, is INVALID.
+    """
+    by_number = {point.point: point.verdict for point in points}
+    if all(verdict is Verdict.INVALID for verdict in by_number.values()):
+        return Verdict.INVALID
+    left_out = Verdict.DEGRADED if Verdict.INVALID in by_number.values() else Verdict.VALID
+    named = [number for number in (found.best_point, found.baseline_point) if number is not None]
+    stands_on = [by_number[number] for number in named or by_number]
+    return worst([left_out, *(verdict for verdict in stands_on if verdict is not Verdict.INVALID)])
+
+
+def _missing(plan: Plan, points: Sequence[PointMetrics]) -> Iterable[str]:
+    done = {(metrics.point, trial.repeat) for metrics in points for trial in metrics.trials}
+    settled = {metrics.point for metrics in points if is_settled(metrics, plan)}
+    for trial in plan.trials:
+        if trial.point not in settled and (trial.point, trial.repeat) not in done:
+            yield f"{plan.point(trial.point).slug}, repeat {trial.repeat + 1}: not measured"

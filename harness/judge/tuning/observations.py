@@ -1,0 +1,105 @@
+"""From the metrics of trials to what a search learns from, and to the outcomes of its final."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from harness.judge.answers.chances import Limit
+from harness.judge.answers.trial_history import LEAST_USABLE, TrialOutcome
+from harness.judge.answers.trial_outcomes import Z_95, limit_of, usable_share
+from harness.judge.checks.point import fault_of_target
+from harness.judge.checks.records import TARGET_DIED
+from harness.judge.interval import Interval
+from harness.judge.slo_check import QUANTILES
+from harness.search.observation import Observation
+
+if TYPE_CHECKING:
+    from harness.judge.metrics import Latency, PointMetrics, TrialMetrics
+    from harness.plan.plan import Plan
+    from harness.plan.slo import Slo
+
+HARMED_ERROR = 0.3  # standard error of the log of what a trial reached that others harmed
+MOST_HARM = 4.0  # a limit that is missed by this factor is missed, whatever harmed the trial
+TOKENS = "tokens_per_s"
+
+
+def objective_of(metrics: TrialMetrics | PointMetrics, plan: Plan) -> Interval:
+    """The figure that the search raises: good responses, or tokens, per second."""
+    tokens = metrics.stream.tokens_per_s if metrics.stream is not None else None
+    if plan.tune is not None and plan.tune.objective == TOKENS:
+        return tokens or Interval(value=0.0)
+    return metrics.throughput_rps
+
+
+def failure_of(trial: TrialMetrics) -> str | None:
+    """Why the setting of a trial cannot be served; None where it can."""
+    if trial.start_failure is not None:
+        return trial.start_failure
+    return next((each.text for each in trial.findings if each.kind == TARGET_DIED.name), None)
+
+
+def observation_of(plan: Plan, point: PointMetrics, trial: TrialMetrics, place: tuple[int, int]) -> Observation:
+    """What a trial says of its setting and level, whose numbers are `place`."""
+    failure = failure_of(trial)
+    if failure is not None:
+        return Observation(*place, failure=failure)
+    figure = objective_of(trial, plan)
+    harmed = usable_share(trial) < LEAST_USABLE
+    kept = point.meets_slo if plan.slo else True
+    if not trial.seconds or not figure.value or fault_of_target(trial):
+        return Observation(*place, kept=None if harmed and not fault_of_target(trial) else False)
+    tail = _log_tail(trial, plan.slo)
+    if not harmed:
+        return Observation(*place, math.log(figure.value), _error(figure), tail, kept)
+    missed = _surely_missed(tail)
+    return Observation(
+        *place, math.log(figure.value), HARMED_ERROR, tail if missed else None, False if missed else kept or None
+    )
+
+
+def final_outcome(plan: Plan, point: PointMetrics, trial: TrialMetrics, spent_s: float) -> TrialOutcome:
+    """What a trial of the final says of its point."""
+    limit = limit_of(point, plan.slo)
+    figure = objective_of(trial, plan)
+    usable = usable_share(trial)
+    if usable < LEAST_USABLE and _surely_missed(_log_tail(trial, plan.slo)):
+        limit, usable = Limit.MISSED, 1.0
+    if failure_of(trial) is not None or not trial.seconds or not figure.value or fault_of_target(trial):
+        return TrialOutcome(None, limit, spent_s, usable if trial.seconds else 1.0)
+    return TrialOutcome(math.log(figure.value), limit, spent_s, usable, _error(figure))
+
+
+def _surely_missed(log_tail: float | None) -> bool:
+    """Whether the limit is missed by more than harm by others explains."""
+    return log_tail is not None and log_tail > math.log(MOST_HARM)
+
+
+def _error(figure: Interval) -> float:
+    """Standard error of the log of a figure, as its interval has it."""
+    if figure.low is None or figure.high is None:
+        return 0.0
+    return (figure.high - figure.low) / (2.0 * Z_95 * figure.value)
+
+
+def _log_tail(trial: TrialMetrics, slo: Slo | None) -> float | None:
+    """The log of percentile / limit of the latency bound that is the nearest to being broken; None: not known."""
+    tails = []
+    for bound in slo.bounds if slo else ():
+        kind, _, statistic = bound.metric.rpartition("_")
+        latency: Latency | None = getattr(trial.stream, kind, None) if kind else trial.response
+        if bound.metric == "errors" or latency is None:
+            continue
+        value_ms = _statistic_ms(latency, statistic)
+        if value_ms:
+            tails.append(math.log(value_ms / bound.limit))
+    return max(tails, default=None)
+
+
+def _statistic_ms(latency: Latency, statistic: str) -> float | None:
+    if statistic not in QUANTILES:
+        return latency.mean_ms if statistic == "mean" else latency.max_ms
+    quantile = latency.at(QUANTILES[statistic])
+    if quantile is None:
+        return None
+    return quantile.value_ms if quantile.value_ms is not None else quantile.low_ms

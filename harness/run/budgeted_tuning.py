@@ -1,0 +1,192 @@
+"""A search for the best setting within a budget, and its final.
+
+Pure: it chooses the next trial and gets what came of it. The first part of the budget finds settings that may be the
+best (`harness.search`), by short trials; the rest goes to the final.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.judge.answers.chances import Limit
+from harness.plan.plan import TrialKind
+from harness.run.trial_cost import TrialCost
+from harness.search.setting_search import Costs, Reason, SettingSearch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from harness.judge.answers.trial_history import TrialOutcome
+    from harness.search.observation import Observation
+    from harness.search.setting_search import Choice
+    from harness.search.space import Space
+
+ROUNDS = 3  # of the final, each with a trial of every finalist
+MOST_ROUNDS = 8
+LONGER = 2.0  # a trial of the final takes so many times as long
+FINAL_SHARE = 0.3  # of the budget that the final may keep for itself
+FEWEST_FINALISTS = 2
+SCREEN_SHARE = 0.3  # of the budget that settings which lie far apart may take
+
+
+@dataclass(frozen=True, slots=True)
+class TuneRules:
+    """What a search may spend; `overhead_s` and `restart_s` count until they are learnt."""
+
+    budget_s: float
+    seconds: float  # of a trial
+    overhead_s: float
+    restart_s: float
+    seed: int = 0
+    closed: bool = True
+    limited: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TuneTrial:
+    """The next trial: numbers of setting and level, what for, and how long it measures."""
+
+    setting: int
+    level: int
+    kind: TrialKind
+    block: int
+    seconds: float
+    reason: Reason
+    gain: float | None = None
+
+
+@dataclass
+class FinalStand:
+    """What the final knows: its finalists, and of each (setting, level) whether it keeps the limit."""
+
+    finalists: list[tuple[int, int]] = field(default_factory=list)
+    limits: dict[tuple[int, int], Limit] = field(default_factory=dict)
+    rounds: int = 0
+    queue: list[tuple[int, int]] = field(default_factory=list)
+
+
+class BudgetedTuning:
+    """One search with its final. `stands`: says whether a further round of the final would hardly change anything."""
+
+    def __init__(
+        self, space: Space, levels: Sequence[float], rules: TuneRules, stands: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.space = space
+        self._rules = rules
+        self._stands = stands
+        self._trial_cost = TrialCost(rules.overhead_s, rules.restart_s)
+        screen = int(SCREEN_SHARE * rules.budget_s / (self._trial_s(1.0) + rules.restart_s))
+        self.search = SettingSearch(
+            space, levels, closed=rules.closed, limited=rules.limited, seed=rules.seed, screen=screen
+        )
+        self._running: int | None = None  # the start that the target has
+        self._final: FinalStand | None = None
+        self.spent_s = 0.0
+
+    @property
+    def left_s(self) -> float:
+        """What is left of the budget."""
+        return max(self._rules.budget_s - self.spent_s, 0.0)
+
+    def next(self) -> TuneTrial | None:
+        """The next trial; None: nothing is left to find out, or the budget does not last for another."""
+        if self._final is None:
+            reserve_s = (
+                self._reserve_s() if self.search.beliefs.observations else 0.0
+            )  # the default is tried in any case
+            choice = self.search.next(Costs(self._trial_s(1.0), self._trial_cost.restart_s), self.left_s - reserve_s)
+            if choice is not None:
+                return self._exploring(choice)
+            self._final = FinalStand()
+        return self._confirming(self._final)
+
+    def observe(self, trial: TuneTrial, observation: Observation, spent_s: float) -> None:
+        """Take what came of a trial: of the one that `next` gave, or of one on record."""
+        self._account(trial, spent_s, failed=observation.failure is not None)
+        self.search.observe(observation)
+
+    def observe_final(self, trial: TuneTrial, outcome: TrialOutcome) -> None:
+        """Take what came of a trial of the final."""
+        self._account(trial, outcome.spent_s, failed=outcome.log_value is None and not outcome.harmed)
+        final = self._final = self._final or FinalStand()
+        place = trial.setting, trial.level
+        final.rounds = max(final.rounds, trial.block)
+        if place in final.queue:
+            final.queue.remove(place)
+        if place not in final.finalists:
+            final.finalists.append(place)
+        if outcome.log_value is None and not outcome.harmed:
+            final.limits[place] = Limit.MISSED
+        elif not outcome.harmed:
+            final.limits[place] = outcome.limit
+
+    def _account(self, trial: TuneTrial, spent_s: float, *, failed: bool) -> None:
+        start = int(self.space.starts[trial.setting])
+        if not failed:
+            self._trial_cost.learn(trial.seconds, spent_s, restarted=start != self._running)
+        self._running = None if failed else start
+        self.spent_s += spent_s
+
+    def _exploring(self, choice: Choice) -> TuneTrial:
+        return TuneTrial(
+            choice.setting, choice.level, TrialKind.EXPLORE, 0, self._rules.seconds, choice.reason, choice.gain
+        )
+
+    def _confirming(self, final: FinalStand) -> TuneTrial | None:
+        """The next trial of the final: round by round, each with every finalist."""
+        if not final.queue:
+            finalists = self._places(final)
+            alone = len({setting for setting, _ in finalists}) == 1
+            if not finalists or final.rounds >= MOST_ROUNDS or (final.rounds >= ROUNDS and (alone or self._stands())):
+                return None
+            final.rounds += 1
+            final.queue = self._ordered(finalists)
+        setting, level = final.queue[0]
+        seconds = LONGER * self._rules.seconds
+        if self._cost_s(setting, LONGER) > self.left_s:
+            return None
+        return TuneTrial(setting, level, TrialKind.CONFIRM, final.rounds, seconds, Reason.CONFIRM)
+
+    def _places(self, final: FinalStand) -> list[tuple[int, int]]:
+        """The settings and levels of the next round; one not known to keep the limit goes on at a lower load."""
+        if not final.finalists:
+            found = self.search.finalists()
+            default = found[-1:] if found and not found[-1][0] else []
+            others = found[: len(found) - len(default)]
+            final.finalists = [*others[: self._affordable() - len(default)], *default]
+            return list(final.finalists)
+        places: dict[int, tuple[int, int]] = {}
+        for setting, level in sorted(final.finalists, key=lambda place: -place[1]):
+            if final.limits.get((setting, level), Limit.KEPT) is Limit.KEPT:
+                places.setdefault(setting, (setting, level))
+        for setting, level in final.finalists:
+            lowest = min(other for number, other in final.finalists if number == setting)
+            if setting not in places and level == lowest and level > 0:
+                places[setting] = (setting, level - 1)
+        return list(places.values())
+
+    def _ordered(self, places: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Those of one start together, beginning with the one that runs."""
+        return sorted(places, key=lambda place: (self.space.starts[place[0]] != self._running,
+                                                 int(self.space.starts[place[0]])))  # fmt: skip
+
+    def _affordable(self) -> int:
+        """How many finalists the rest of the budget lasts for."""
+        one_s = ROUNDS * (self._trial_s(LONGER) + self._restart_share() * self._trial_cost.restart_s)
+        return max(int(self.left_s / one_s), FEWEST_FINALISTS)
+
+    def _reserve_s(self) -> float:
+        """What the final will take: of three finalists and the default."""
+        whole_s = ROUNDS * 4 * (self._trial_s(LONGER) + self._restart_share() * self._trial_cost.restart_s)
+        return min(whole_s, FINAL_SHARE * self._rules.budget_s)
+
+    def _restart_share(self) -> float:
+        return 1.0 if len(set(self.space.starts.tolist())) > 1 else 0.0
+
+    def _trial_s(self, times: float) -> float:
+        return self._trial_cost.trial_s(times * self._rules.seconds)
+
+    def _cost_s(self, setting: int, times: float) -> float:
+        changed = int(self.space.starts[setting]) != self._running
+        return self._trial_cost.trial_s(times * self._rules.seconds, restarts=float(changed))

@@ -1,0 +1,97 @@
+"""Runs a capacity search: for each setting, the highest rate of Poisson arrivals at which the SLO is met.
+
+The plan grows: after each trial the search gets everything measured so far, and the next load is added to the plan
+before it runs. A capacity run that was stopped therefore resumes, and is reported, like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness.judge.capacity.capacities import rate_trials
+from harness.judge.slo_check import trusted
+from harness.plan.plan import Point, Trial, trial_overhead_seconds
+from harness.run.capacity_search import LADDER, LEAST_TRIALS, CapacitySearch, Probe
+from harness.run.grid_run import run_grid
+from harness.run.run_job import longer_plan, point_at, point_metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from harness.judge.metrics import PointMetrics
+    from harness.plan.plan import Plan
+    from harness.run.run_job import RunJob
+
+FIRST_USERS = LADDER[0]  # the load that the plan of a capacity run begins with, for each setting
+
+
+def run_capacity(job: RunJob, keep_plan: Callable[[Plan], None]) -> None:
+    """Run the plan, and what the search adds to it, until every setting's capacity is known.
+
+    `keep_plan` writes a longer plan to disk before it is run. Raises RunError as `run_grid` does.
+    """
+    measured: dict[tuple[int, int], PointMetrics] = {}  # by point and number of its trials
+    plan: Plan | None = job.plan
+    while plan is not None:
+        job = replace(job, plan=plan)
+        run_grid(job)
+        plan = longer(job.plan, _metrics(job, measured))
+        if plan is not None:
+            keep_plan(plan)
+
+
+def _metrics(job: RunJob, known: dict[tuple[int, int], PointMetrics]) -> dict[int, PointMetrics]:
+    """The figures of every point, computed again only where trials were added."""
+    found = {}
+    for point in job.plan.points:
+        key = (point.number, sum(trial.point == point.number for trial in job.plan.trials))
+        if key not in known and job.run_dir.has_trials(job.plan, point.number):
+            known[key] = point_metrics(job, point)
+        if key in known:
+            found[point.number] = known[key]
+    return found
+
+
+def longer(plan: Plan, metrics: dict[int, PointMetrics]) -> Plan | None:
+    """The plan with the next trial, by what was measured so far (by number of the point); None: all is known.
+
+    Settings are searched one after the other, since a knob may cost a restart of the target.
+    """
+    for points in _by_setting(plan):
+        load = _search(plan, points, metrics).next_load()
+        if load is not None:
+            trial = Trial(number=0, point=0, repeat=0, seed=0)
+            return longer_plan(plan, trial, point_at(plan, points[0].setting, load))
+    return None
+
+
+def _by_setting(plan: Plan) -> list[list[Point]]:
+    groups: dict[bytes, list[Point]] = {}
+    for point in plan.points:
+        groups.setdefault(msgspec.json.encode(point.setting), []).append(point)
+    return list(groups.values())
+
+
+def _search(plan: Plan, points: list[Point], metrics: dict[int, PointMetrics]) -> CapacitySearch:
+    trial_s = plan.seconds + trial_overhead_seconds(plan)
+    search = CapacitySearch(max(round(plan.capacity_budget_s / trial_s), LEAST_TRIALS))
+    for probe in _probes(plan, points, metrics):
+        search.observe(probe)
+    return search
+
+
+def _probes(plan: Plan, points: list[Point], metrics: dict[int, PointMetrics]) -> Iterator[Probe]:
+    """What came of each load. Where noise spoiled every trial, all of them count: the machine is what it is."""
+    rated = [found for point in points if (found := metrics.get(point.number)) and found.rate_target_rps is not None]
+    spoiled = not any(trusted(found) for found in rated)
+    for point in points:
+        found, tries = metrics.get(point.number), _trials(plan, point)
+        rate_rps = found.throughput_rps.value if found else 0.0
+        yield Probe(point.arrivals, rate_rps, rate_trials([found], plan.slo, harmed=spoiled) if found else {}, tries)
+
+
+def _trials(plan: Plan, point: Point) -> int:
+    return sum(trial.point == point.number for trial in plan.trials)

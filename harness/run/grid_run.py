@@ -1,0 +1,44 @@
+"""Runs a grid: every trial of the plan that has not finished, one after the other, each stored before the next."""
+
+from __future__ import annotations
+
+from harness.judge.answers.precision import is_settled
+from harness.plan.plan import trial_overhead_seconds
+from harness.run.events import RunStarted, TrialSkipped
+from harness.run.failures import Failures
+from harness.run.run_job import RunJob, measure, point_metrics
+from harness.run.trial_events import trial_ended
+
+
+def run_grid(job: RunJob) -> None:
+    """Run the unfinished trials. Raises RunError where `Failures` says that the run is past saving."""
+    plan, listener = job.plan, job.listener
+    left = list(job.run_dir.unfinished(plan))
+    listener(RunStarted(None if plan.capacity else len(left)))
+    last_trial = {trial.point: trial.number for trial in plan.trials}
+    settled = _settled_before(job)
+    failures = Failures(plan)
+    for place, (trial, point) in enumerate(left):
+        if point.number in settled:
+            listener(TrialSkipped())
+            continue
+        later_s = (len(left) - place - 1) * (plan.seconds + trial_overhead_seconds(plan))
+        record, summary = measure(job, trial, failures.run, later_s=later_s)
+        listener(trial_ended(record, summary))
+        if plan.precision is not None or trial.number == last_trial[point.number]:
+            metrics = point_metrics(job, point)
+            if is_settled(metrics, plan):
+                settled.add(point.number)
+            if point.number in settled or trial.number == last_trial[point.number]:
+                job.on_point(metrics)
+        failures.see(record)
+    failures.require_start()
+
+
+def _settled_before(job: RunJob) -> set[int]:
+    """The points of a resumed run that need no further trial."""
+    plan = job.plan
+    if plan.precision is None:
+        return set()
+    begun = [point for point in plan.points if job.run_dir.has_trials(plan, point.number)]
+    return {point.number for point in begun if is_settled(point_metrics(job, point), plan)}

@@ -1,0 +1,92 @@
+"""The events of a trial with their short texts: it starts, how it goes, how it ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.plan.arrivals import Closed
+from harness.plan.knobs import setting_text
+from harness.run.events import TrialEnded, TrialProgress, TrialStarted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.judge.metrics import Quantile, TrialMetrics
+    from harness.judge.trial_summary import TrialSummary
+    from harness.plan.plan import Plan, Point
+    from harness.record.load_report import Live
+    from harness.record.run_dir import TrialRecord
+    from harness.run.events import Listener
+
+
+LONG_TRIAL_S = 10.0  # from here on, how much of a trial has passed is shown
+
+
+def trial_started(plan: Plan, name: str) -> TrialStarted:
+    """The event that a trial begins; the seconds of a long one are counted."""
+    seconds = round(plan.seconds) if plan.seconds >= LONG_TRIAL_S else 0
+    return TrialStarted(name, seconds, "seconds")
+
+
+def live_reporter(listener: Listener, plan: Plan, name: str, later_s: float | None = None) -> Callable[[Live], None]:
+    """A function that reports how a trial goes.
+
+    later_s: what the trials after it take; None: the time that is left is not known.
+    """
+    seconds = plan.seconds
+
+    def report(live: Live) -> None:
+        step = min(int(live.seconds), round(seconds)) if seconds >= LONG_TRIAL_S else 0
+        left_s = None if later_s is None else max(0.0, seconds - live.seconds) + later_s
+        listener(TrialProgress(name, live_text(live), step, left_s))
+
+    return report
+
+
+def trial_ended(record: TrialRecord, summary: TrialSummary, name: str = "", remark: str = "") -> TrialEnded:
+    """The event that says how a trial ended; `remark` stands behind its result."""
+    name = name or point_text(record.point)
+    failure = record.failure or (None if summary.durations else "no request was measured")
+    if not summary.durations:
+        return TrialEnded(name, "", failure)
+    metrics = summary.metrics
+    p99 = metrics.response.at(0.99)
+    rate_rps, p99_ms = metrics.throughput_rps.value, p99.value_ms if p99 else None
+    return TrialEnded(name, result_text(metrics) + remark, failure, rate_rps=rate_rps, p99_ms=p99_ms)
+
+
+def point_text(point: Point) -> str:
+    """`batch_size=4, 32 users`."""
+    return ", ".join(filter(None, (setting_text(point.setting), load_text(point))))
+
+
+def load_text(point: Point) -> str:
+    """`32 users`, or `poisson 100/s`."""
+    if isinstance(point.arrivals, Closed):
+        return f"{point.arrivals.users} user{'s' if point.arrivals.users > 1 else ''}"
+    rate = getattr(point.arrivals, "rate_rps", None)
+    return f"{type(point.arrivals).__name__.lower()}{f' {rate:g}/s' if rate else ''}"
+
+
+def result_text(metrics: TrialMetrics) -> str:
+    """`9 104 req/s, p99 21.3 ms`, with the verdict where it is not VALID."""
+    p99 = metrics.response.at(0.99)
+    tail = f"p99 {_milliseconds(p99)}" if p99 else "nothing timed"
+    verdict = "" if metrics.verdict == "VALID" else f", {metrics.verdict}"
+    rate = f"{metrics.rate.value:,.0f}".replace(",", "\u2009")
+    return f"{rate} {metrics.rate_unit}, {tail}{verdict}"
+
+
+def _milliseconds(quantile: Quantile) -> str:
+    """`21.3 ms`, or `\u2265 18.2 ms` where the sample gives only a lower bound, or `-` for neither."""
+    value_ms = quantile.low_ms if quantile.only_bound else quantile.value_ms
+    sign = "\u2265 " if quantile.only_bound or quantile.at_least else ""
+    return "-" if not value_ms else f"{sign}{value_ms:.3g} ms"
+
+
+def live_text(live: Live) -> str:
+    """`after 12 s: 480 req/s, p50 5.1 ms, p99 9.3 ms, 3 failed`."""
+    words = [f"{live.rate_rps:,.0f} req/s".replace(",", "\u2009")]
+    words += [f"{name} {value:.3g} ms" for name, value in (("p50", live.p50_ms), ("p99", live.p99_ms)) if value]
+    words += [f"{live.failed} failed"] if live.failed else []
+    return f"after {live.seconds:.0f} s: {', '.join(words)}"

@@ -1,0 +1,153 @@
+"""What a user reads at the end of a run within a budget, from metrics of its points."""
+
+import math
+
+import msgspec
+import pytest
+from answers_of import invalid, point_of
+
+from harness.judge.answers.budgeted_recommendation import recommend_within_budget
+from harness.judge.answers.chances import Limit
+from harness.judge.answers.trial_outcomes import candidates_of, outcome_of, trial_history
+from harness.judge.checks.case import finding
+from harness.judge.checks.target import WRONG_ANSWERS
+from harness.judge.findings import Verdict
+from harness.plan.arrivals import Closed
+from harness.plan.load_settings import LoadSettings
+from harness.plan.plan import Plan, Point, Trial, TrialKind
+from harness.plan.slo import parse_slo
+
+EXPLORE, CONFIRM = TrialKind.EXPLORE, TrialKind.CONFIRM
+SLO = parse_slo("p99<50ms")
+WRONG = finding(WRONG_ANSWERS, Verdict.INVALID, "3 responses were wrong.", "")
+
+
+def run_of(*rates, meets=None, confirmed=(), blocks=6, spoiled=(), sizes=None):
+    """A plan and its points: each is run once in each block, of which the last three confirm those of `confirmed`.
+
+    The trials of the points in `spoiled` were all harmed by noise.
+    """
+    sizes = sizes or [4**number for number in range(len(rates))]
+    meets = meets or [True] * len(rates)
+    trials, points = [], []
+    for number, rate in enumerate(rates):
+        known = [block for block in range(blocks) if block < blocks - 3 or number in confirmed]
+        own = [
+            Trial(
+                number=len(trials) + place,
+                point=number,
+                repeat=place,
+                seed=0,
+                kind=CONFIRM if block >= blocks - 3 else EXPLORE,
+                block=block,
+            )
+            for place, block in enumerate(known)
+        ]
+        trials += own
+        point = point_of(rate, number=number, setting={"batch_size": sizes[number]}, users=8, rates=[rate] * len(own))
+        verdict, findings = (Verdict.INVALID, (invalid(),)) if number in spoiled else (Verdict.VALID, ())
+        measured = tuple(
+            msgspec.structs.replace(each, trial=trial.number, verdict=verdict, findings=findings)
+            for each, trial in zip(point.trials, own, strict=True)
+        )
+        point = msgspec.structs.replace(point, findings=findings)
+        points.append(msgspec.structs.replace(point, trials=measured, meets_slo=meets[number], verdict=verdict))
+    plan = Plan(
+        target="batched",
+        scenario="scenarios/predict.py",
+        points=tuple(
+            Point(number=number, setting={"batch_size": size}, arrivals=Closed(users=8))
+            for number, size in enumerate(sizes)
+        ),
+        trials=tuple(sorted(trials, key=lambda trial: trial.block)),
+        load=LoadSettings(measure_s=2.0),
+        budget_seconds=180.0,
+        slo=SLO,
+    )
+    return plan, points
+
+
+def found(*rates, **more):
+    said = recommend_within_budget(*run_of(*rates, **more), 5.0)
+    return said, said.sentence.replace("\u202f", " ")
+
+
+def test_the_best_is_named_with_its_figure_its_lead_and_how_sure_that_is():
+    said, text = found(1000.0, 4000.0, 2000.0, confirmed=(1, 2))
+    assert text.startswith("At p99 ≤ 50 ms batch_size=4 sustains 4 000 req/s (")
+    assert "4× (" in text
+    assert ") batch_size=1. It is within 2 % of the best with " in text
+    assert (said.best_point, said.baseline_point, said.more_seconds) == (1, 0, None)
+    assert said.speedup.value == pytest.approx(4.0, rel=0.02)
+    assert said.rate_rps.low < 4000.0 < said.rate_rps.high
+    assert said.certainty > 0.95
+
+
+def test_a_smaller_setting_is_offered_with_what_it_costs():
+    said, text = found(1000.0, 3980.0, 4000.0, confirmed=(1, 2))
+    assert said.best_point == 2
+    assert said.tied_points == (1,)
+    assert "batch_size=4 may do as well: it costs 0." in text
+
+
+def test_settings_are_ordered_by_their_values_and_not_by_the_plan():
+    said, _ = found(4000.0, 3980.0, confirmed=(0, 1), sizes=[64, 8])
+    assert (said.best_point, said.tied_points) == (0, (1,))
+    plan, _ = run_of(1.0, 2.0, sizes=[64, 8])
+    assert [candidate.setting for candidate in candidates_of(plan)] == [1, 0]
+
+
+def test_a_point_that_noise_spoiled_is_not_recommended_and_not_forgotten():
+    said, text = found(1000.0, 4000.0, 9000.0, confirmed=(1, 2), spoiled=(2,))
+    assert said.best_point in (None, 1)
+    assert said.open_points == (2,)
+    assert "batch_size=16 at 8 users may be better: noise on the machine spoiled 6 of its trials." in text
+
+
+def test_a_limit_that_is_not_decided_leaves_a_better_point_open():
+    said, text = found(1000.0, 4000.0, 9000.0, confirmed=(1, 2), meets=[True, True, None])
+    assert said.open_points == (2,)
+    assert "batch_size=16 at 8 users may be better by up to " in text
+    assert "not enough was measured to say whether it keeps p99 ≤ 50 ms." in text
+
+
+def test_without_confirming_trials_it_cannot_be_said_yet():
+    said, text = found(1000.0, 4000.0, 2000.0)
+    assert (said.best_point, said.rate_rps) == (None, None)
+    assert said.more_seconds == pytest.approx(30.0)  # six trials of 5 s
+    assert text.startswith("Not decided yet: about 30 seconds more would do. batch_size=4 at 8 users is ahead; it is")
+
+
+def test_where_noise_spoiled_every_trial_the_order_stands_the_culprit_is_named_and_no_time_promised():
+    said, text = found(1000.0, 4000.0, spoiled=(0, 1))
+    assert (said.best_point, said.more_seconds) == (None, None)
+    assert text.startswith(
+        "No recommendation: noise on the machine spoiled every trial. The generator was busy 97 % of the time. "
+        "Use more cores. On the machine as it is, batch_size=4 at 8 users is ahead with 4 000 req/s and keeps "
+        "p99 ≤ 50 ms; there it is within 5 % of the best with more than 99 % certainty."
+    )
+
+
+def test_no_setting_keeps_the_limit():
+    said, text = found(1000.0, 4000.0, meets=[False, False])
+    assert said.more_seconds is None
+    assert text.startswith("No setting meets p99 ≤ 50 ms at any load that was tried")
+
+
+def test_what_a_trial_says_of_its_point():
+    (trial,) = point_of(1000.0, half=19.6).trials
+    outcome = outcome_of(trial, Limit.KEPT, 5.0)
+    assert outcome.log_value == pytest.approx(math.log(1000.0))
+    assert outcome.standard_error == pytest.approx(0.01, rel=0.01)  # 19.6 / 1.96 of 1000
+    spoiled = msgspec.structs.replace(trial, verdict=Verdict.INVALID, findings=(invalid(),))
+    assert outcome_of(spoiled, Limit.KEPT, 5.0).harmed
+    wrong = outcome_of(msgspec.structs.replace(trial, verdict=Verdict.INVALID, findings=(WRONG,)), Limit.KEPT, 5.0)
+    assert (wrong.harmed, wrong.log_value) == (False, None)  # the target's own fault
+    assert outcome_of(msgspec.structs.replace(trial, seconds=0.0), Limit.KEPT, 5.0).log_value is None
+
+
+def test_trials_of_the_plan_that_have_not_run_are_no_failures():
+    plan, points = run_of(1000.0, 2000.0)
+    more = Trial(number=99, point=0, repeat=9, seed=0, kind=EXPLORE, block=9)
+    record = trial_history(msgspec.structs.replace(plan, trials=(*plan.trials, more)), points, 5.0)
+    assert len(record.trials) == len(plan.trials)

@@ -1,0 +1,63 @@
+import math
+
+import pytest
+from tune_replay import true_log_rate, tune
+from tune_spaces import CpuServer, Replay, true_capacities
+
+from harness.judge.answers.decision import Status
+from harness.plan.plan import TrialKind
+from harness.run.budgeted_tuning import BudgetedTuning, TuneRules
+from harness.search.observation import Observation
+
+SERVED = CpuServer()
+SPACE = SERVED.space()
+CAPACITY = true_capacities(SERVED, SPACE)
+
+
+@pytest.fixture(scope="module")
+def tuned():
+    return tune(Replay(SERVED, SPACE, seed=1), 600.0)
+
+
+def test_what_is_named_is_far_better_than_the_default_and_keeps_the_limit(tuned):
+    assert tuned.decision.status is Status.SAID
+    setting, level = tuned.best
+    assert CAPACITY[setting] > 2.0 * CAPACITY[0]
+    assert CAPACITY[setting] > 0.8 * CAPACITY.max()
+    assert len(tuned.replay.tried) < 0.02 * len(SPACE)
+    true = pytest.approx(tuned.figure.value, rel=0.1)
+    assert math.exp(true_log_rate(SERVED, SPACE, (setting, level))) == true
+
+
+def test_the_budget_is_kept(tuned):
+    assert tuned.replay.seconds <= 600.0
+
+
+def test_the_final_holds_the_default_and_its_trials_are_fresh(tuned):
+    assert tuned.decision.baseline == 0
+    assert tuned.decision.speedup.low > 1.5
+
+
+def failing(rules, trials):
+    search = BudgetedTuning(SPACE, (8.0, 32.0), rules)
+    seen = []
+    for _ in range(trials):
+        trial = search.next()
+        if trial is None:
+            break
+        seen.append(trial)
+        search.observe(trial, Observation(trial.setting, trial.level, failure="no"), 3.0)
+    return search, seen
+
+
+def test_a_setting_that_does_not_start_is_not_tried_again():
+    _, seen = failing(TuneRules(1000.0, 2.0, 2.0, 10.0), 6)
+    assert len({trial.setting for trial in seen}) == 6
+
+
+def test_a_budget_for_one_trial_gets_one():
+    search = BudgetedTuning(SPACE, (8.0, 32.0), TuneRules(20.0, 2.0, 2.0, 10.0))
+    trial = search.next()
+    assert (trial.setting, trial.kind) == (0, TrialKind.EXPLORE)
+    search.observe(trial, Observation(0, trial.level, 4.0, 0.01, -1.0, True), 19.0)
+    assert search.next() is None
