@@ -77,7 +77,9 @@ class Surrogate:
         total = np.zeros((len(left), len(right)))
         squares, product = np.zeros_like(total), np.ones_like(total)
         for index, (table, amplitude, length) in enumerate(zip(self.tables, amplitudes, lengths, strict=True)):
-            by_value = _matern(table / length)[:, right[:, index]]  # rows are copied, which is quicker than single cells
+            by_value = _matern(table / length)[
+                :, right[:, index]
+            ]  # rows are copied, which is quicker than single cells
             product *= by_value[left[:, index]]
             by_value *= amplitude**2
             total += by_value[left[:, index]]
@@ -112,8 +114,8 @@ def fit(
     if learn:
         density = _Density(distances, values - centre, variances)
         bounds = list(zip(mean - _BOUND * spread, mean + _BOUND * spread, strict=True))
-        most = {"maxiter": ITERATIONS if before is None else AGAIN}
-        found = minimize(density, theta, jac=True, method="L-BFGS-B", bounds=bounds, options=most)
+        most = ITERATIONS if before is None else AGAIN
+        found = minimize(density, theta, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": most})
         theta = np.asarray(found.x, dtype=np.float64)
     factor, weights = _Density(distances, values - centre, variances).solved(theta)
     return Surrogate(tables, codes, centre, theta, factor, weights, _surprise(factor, weights))

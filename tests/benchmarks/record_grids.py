@@ -1,4 +1,4 @@
-"""Records whole grids of real servers for `bench_tune`: `python -m tests.benchmarks.record_grids FOLDER PASSES NAME...`.
+"""Records whole grids of real servers: `python -m tests.benchmarks.record_grids FOLDER PASSES NAME...`.
 
 Each pass measures every setting at every number of users once, in an order of its own; a pass is one line per sample in
 FOLDER/NAME.jsonl: place in the grid, users, responses/s, p50 and p99 in ms, and the share of the machine that processes
@@ -52,7 +52,8 @@ class Client:
     def __init__(self, url, body, most):
         parts = urlsplit(url)
         headers = "".join(f"{name}: {value}\r\n" for name, value in body.headers.items())
-        head = f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n{headers}Content-Length: {len(body.content)}\r\n\r\n"
+        head = f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n{headers}"
+        head += f"Content-Length: {len(body.content)}\r\n\r\n"
         self._request = head.encode() + body.content
         self._sockets = [socket.create_connection((parts.hostname, parts.port), timeout=20) for _ in range(most)]
         for each in self._sockets:
@@ -199,7 +200,8 @@ GRIDS = {
     "cnn": Grid(
         "digits-cnn, one row as JSON",
         {"engine": ("concrete-function", "xla", "onnxruntime", "litert"), "intra_op_threads": (1, 2)},
-        {"batch_size": (1, 2, 4, 8, 16, 32), "batch_wait_ms": (0, 1, 2)}, (4, 8, 16, 32, 64), partial(embedded, "batched", "digits-cnn"),
+        {"batch_size": (1, 2, 4, 8, 16, 32), "batch_wait_ms": (0, 1, 2)},
+        (4, 8, 16, 32, 64), partial(embedded, "batched", "digits-cnn"),
     ),
     "agent": Grid(
         "a question of 13 words to chat-gpt, 16 tokens of response",
