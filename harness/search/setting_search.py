@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.search.beliefs import Guess
     from harness.search.choice import Costs
     from harness.search.observation import Observation
     from harness.search.space import Codes, Floats, Space
@@ -36,7 +35,7 @@ HOPE = 6  # the same, while no setting is known to keep the limit
 WORTHY_SHARE = 0.3  # of the greatest expected improvement: what promises less is not tried for being cheap
 CHANCE = 0.02  # of keeping the limit, while no setting is known to
 REGION = 4  # knobs in which a setting differs from the best so far at most, while that promises enough
-NEW = 0.5  # of the log of the objective: what a value is worth that no measured setting has
+AROUND, MOST_FAILURES = 2, 4  # knobs from the best, and failures, within which a value gets a chance to be measured
 # Trials in a row that promise less, after which the search ends: a share of the settings, within these bounds.
 PATIENCE_SHARE, PATIENCE, MOST_PATIENCE = 0.01, 16, 50
 OPTIMISM = 2.5  # deviations
@@ -136,7 +135,10 @@ class SettingSearch:
         self._tired = 0 if choice is not None else self._tired + 1
         if choice is not None or self._tired >= np.clip(PATIENCE_SHARE * len(self.space), PATIENCE, MOST_PATIENCE):
             return choice
-        return self._nearby(numbers, levels, best) or self._possible(numbers, levels, best)
+        for choose in (self._unmeasured, self._nearby, self._possible):
+            if (choice := choose(numbers, levels, best)) is not None:
+                return choice
+        return None
 
     def _keeping(self, numbers: Codes, levels: Codes, seconds: Floats) -> Choice | None:
         """While no setting is known to keep the limit: the likeliest to, per second; None: hardly any will."""
@@ -166,38 +168,42 @@ class SettingSearch:
         return np.asarray((self.space.codes[numbers] != self.space.codes[other]).sum(axis=1), dtype=np.int64)
 
     def _nearby(self, numbers: Codes, levels: Codes, best: tuple[int, int]) -> Choice | None:
-        """Of the settings that were not tried and differ from the best in one knob, the one that could do the most.
-
-        A value that no measured setting has comes early: only a trial tells what it does.
-        """
+        """Of the settings that were not tried and differ from the best in one knob, the one that could do the most."""
         near = (self._changes(numbers, best[0]) == 1) & (levels == best[1]) & self._untried(numbers)
-        if not near.any():
-            return None
-        numbers = numbers[near]
-        known = self.space.codes[[each.setting for each in self.beliefs.measured()]]
-        new = np.zeros(len(numbers), dtype=bool)
-        for index, column in enumerate(known.T):
-            new |= ~np.isin(self.space.codes[numbers, index], column)
-        most = self._most(self.beliefs.guess(numbers, levels[near])) + NEW * new
-        return Choice(int(numbers[int(np.argmax(most))]), best[1], Reason.NEAR)
+        return self._could_do_most(numbers[near], best[1], Reason.NEAR)
+
+    def _unmeasured(self, numbers: Codes, levels: Codes, best: tuple[int, int]) -> Choice | None:
+        """A setting not far from the best with a value that no measured setting has: a trial is to tell."""
+        codes = self.space.codes
+        near = (self._changes(numbers, best[0]) <= AROUND) & (levels == best[1]) & self._untried(numbers)
+        measured = codes[sorted({each.setting for each in self.beliefs.measured()})]
+        failed = codes[sorted(self.beliefs.failed())].reshape(-1, codes.shape[1])
+        for index, dimension in enumerate(self.space.dimensions):
+            for value in dimension.given:
+                having = near & (codes[numbers, index] == value)
+                if (
+                    having.any()
+                    and value not in measured[:, index]
+                    and (failed[:, index] == value).sum() < MOST_FAILURES
+                ):
+                    return self._could_do_most(numbers[having], best[1], Reason.NEAR)
+        return None
 
     def _possible(self, numbers: Codes, levels: Codes, best: tuple[int, int]) -> Choice | None:
         """The setting that could do the most at the level of the best, of those that were not tried."""
         new = (levels == best[1]) & self._untried(numbers)
-        if not new.any():
+        return self._could_do_most(numbers[new], best[1], Reason.POSSIBLE)
+
+    def _could_do_most(self, numbers: Codes, level: int, reason: Reason) -> Choice | None:
+        """The setting that could do the most at a level, for all that is known; None: there is none."""
+        if not len(numbers):
             return None
-        numbers, levels = numbers[new], levels[new]
-        return Choice(int(numbers[int(np.argmax(self._most(self.beliefs.guess(numbers, levels))))]), best[1],
-                      Reason.POSSIBLE)  # fmt: skip
+        guess = self.beliefs.guess(numbers, np.full(len(numbers), level))
+        most = guess.mean + OPTIMISM * guess.deviation + np.log(guess.starts.clip(min=1e-3))
+        return Choice(int(numbers[int(np.argmax(most))]), level, reason)
 
     def _untried(self, numbers: Codes) -> NDArray[np.bool_]:
         return ~np.isin(numbers, sorted({each.setting for each in self.beliefs.observations}))
-
-    @staticmethod
-    def _most(guess: Guess) -> Floats:
-        """What each could do, for all that is known."""
-        found: Floats = guess.mean + OPTIMISM * guess.deviation + np.log(guess.starts.clip(min=1e-3))
-        return found
 
     def _another_start(self) -> Choice | None:
         """Where nothing could be served so far: the setting that is the likeliest to start."""

@@ -53,6 +53,15 @@ def test_a_cliff_lies_between_the_last_rate_that_held_and_the_first_that_did_not
     assert 870.0 < border.rate_rps.ends[0] <= border.rate_rps.value <= border.rate_rps.ends[1] < 905.0
 
 
+def test_of_one_trial_with_a_long_stall_every_slow_response_counts():
+    def border(slow):
+        trials = trials_at((850.0, 930.0, 1080.0), share_at)
+        return find_border([*trials, *(RateTrial(1000.0, each, 5000, 0.01) for each in (0.0, 0.0, slow))])
+
+    # 500 are ten times as many as are allowed, but not in the three trials of this rate together.
+    assert border(1000.0).rate_rps.value < 0.99 * border(500.0).rate_rps.value
+
+
 def test_one_side_alone_has_no_border():
     assert find_border(trials_at(RATES[:3], share_at)) is None
     assert find_border(trials_at((1100.0, 1200.0), share_at)) is None
