@@ -3,8 +3,9 @@
     python -m tests.soak.fuzz_run_files RUN [--count 200] [--seed 1] [--keep FOLDER]
 
 Each case copies the folder RUN, flips, cuts or inserts bytes in one of its files, and calls a command in a fork of this
-process. What must hold: no traceback, no signal, an end within LIMIT_S of CPU time, and of a damaged file its name in the output or
-in the report. A case that fails is printed with its number, which makes it again: its seed is `<seed>/<number>`.
+process. What must hold: no traceback, no signal, an end within LIMIT_S of CPU time, and of a damaged file its name in
+the output or in the report. A case that fails is printed with its number, which makes it again: its seed is
+`<seed>/<number>`.
 """
 
 from __future__ import annotations
