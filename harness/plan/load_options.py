@@ -246,7 +246,8 @@ CHAT = (
         "lengths",
         parse_path,
         "chat: lengths of prompts and responses: a trace of Azure, BurstGPT or Mooncake (tokens), or a CSV whose last "
-        "two columns are words of the prompt and tokens of the response",
+        "two columns are words of the prompt and tokens of the response; a prompt is a whole one, with --turns the new "
+        "message of a turn",
         "FILE",
     ),
     LoadOption(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.judge.findings import Verdict
 from harness.plan.arrivals import Closed
 from harness.plan.knobs import setting_text
 from harness.run.events import TrialEnded, TrialProgress, TrialStarted
@@ -52,7 +53,9 @@ def trial_ended(record: TrialRecord, summary: TrialSummary, name: str = "", rema
     metrics = summary.metrics
     p99 = metrics.response.at(0.99)
     rate_rps, p99_ms = metrics.throughput_rps.value, p99.value_ms if p99 else None
-    return TrialEnded(name, result_text(metrics) + remark, failure, rate_rps=rate_rps, p99_ms=p99_ms)
+    doubts = tuple(finding.title for finding in metrics.findings if finding.verdict is not Verdict.VALID)
+    result = result_text(metrics) + remark
+    return TrialEnded(name, result, failure, rate_rps=rate_rps, p99_ms=p99_ms, doubts=doubts)
 
 
 def point_text(point: Point) -> str:

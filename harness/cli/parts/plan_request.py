@@ -19,7 +19,7 @@ from harness.plan.load_options import ARRIVALS, settings_of, values_of
 from harness.plan.option_text import names_of
 from harness.plan.plan import Plan
 from harness.plan.plan_draft import DEFAULT_MAX_SECONDS, DEFAULT_WARMUP_SECONDS, Draft
-from harness.plan.request_lengths import read_lengths
+from harness.plan.request_lengths import TraceLengths
 from harness.plan.scenario import find_scenario, scenario_name
 from harness.plan.slo import parse_slo
 from harness.plan.target_spec import ExternalTarget, UrlTarget, find_target
@@ -43,6 +43,9 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
     spec = find_target(given["target"])
     arrivals = values_of(ARRIVALS, given)
     kind = arrivals.pop("kind", "")
+    steady = not kind or KINDS[kind].steady
+    if not steady:  # it says itself how long it lasts, and a scenario's default is for another load
+        given |= {name: None for name in ("seconds", "warmup") if not was_given(name)}
     settings = settings_of(given, measure_s=given["seconds"])
     settings = _read_files(settings, arrivals)
     if (rate := arrivals.pop("rate_rps", None)) is not None:
@@ -51,7 +54,7 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
     warmup_s = given.pop("warmup")
     if warmup_s is None:
         # Of a load that changes over time nothing is left out as warm-up.
-        warmup_s = DEFAULT_WARMUP_SECONDS if not kind or KINDS[kind].steady else 0.0
+        warmup_s = DEFAULT_WARMUP_SECONDS if steady else 0.0
     plan = Plan(
         target=spec.name if isinstance(spec, UrlTarget) else given["target"],
         scenario=scenario_name(find_scenario(given["scenario"])),
@@ -107,8 +110,10 @@ def _read_files(settings: LoadSettings, arrivals: dict[str, Any]) -> LoadSetting
     if chat.prompts:
         PromptBank.load(Path(chat.prompts))
     if chat.lengths:
-        in_tokens = read_lengths(Path(chat.lengths), "--lengths").in_tokens
-        settings = msgspec.structs.replace(settings, chat=msgspec.structs.replace(chat, lengths_in_tokens=in_tokens))
+        lengths = TraceLengths(Path(chat.lengths), "--lengths")
+        lengths.check()
+        chat = msgspec.structs.replace(chat, lengths_in_tokens=lengths.in_tokens)
+        settings = msgspec.structs.replace(settings, chat=chat)
     if path := arrivals.get("path"):
         length_s = Replay(path=path, speed=arrivals.get("speed", 1.0)).length_s
         if (unit := trace_unit(Path(path))) != "s":

@@ -13,6 +13,7 @@ import orjson
 from harness.measure.load.chat.connection import StreamConnection, StreamTimeouts
 from harness.measure.load.chat.conversations import ConversationSource
 from harness.measure.load.chat.ledger import StreamLedger
+from harness.measure.load.chat.openings import Openings
 from harness.measure.load.chat.texts import TextMaker
 from harness.measure.load.connections.connection import resolve
 from harness.measure.load.engine import Engine
@@ -20,7 +21,7 @@ from harness.measure.load.load_generator import Load
 from harness.measure.load.payloads.payload_sets import ResponseReader
 from harness.measure.load.payloads.response_check import PLAUSIBLE, RIGHT, WRONG
 from harness.plan.chat_shape import Length
-from harness.plan.request_lengths import read_lengths
+from harness.plan.request_lengths import TraceLengths
 from harness.record.rows import ABSENT
 from harness.wire.credentials import Access
 from harness.wire.http.chat_completions import OPENAI
@@ -90,17 +91,22 @@ def assemble_chat(settings: TrialLoad, host: str, original: Callable[[str, str],
     bank = PromptBank.load(Path(prompts_file)) if prompts_file else PromptBank(model="", prompts=DEFAULT_PROMPTS)
     chat = settings.chat
     codec = make_text_codec(settings.protocol if chats(settings.protocol) else OPENAI.name, url, settings.model, chat)
-    lengths = read_lengths(Path(settings.chat.lengths), "--lengths").requests if settings.chat.lengths else []
+    lengths = None
+    if settings.chat.lengths:
+        lengths = TraceLengths(Path(settings.chat.lengths), "--lengths", settings.worker, settings.workers)
     texts = TextMaker(bank, chat, unique=not prompts_file)
     source = ConversationSource(texts, len(bank.prompts), chat, lengths, settings.seed, settings.worker)
     if not codec.converses:
         wanted = chat.texts or Length(low=codec.texts_in_request, high=codec.texts_in_request)
         source.send_texts(lambda rng: codec.message_count(wanted.draw(rng)))
+    openings = Openings(source, codec)
+    while openings.make_one():
+        pass
     prompts = PromptSet(settings.classes[0], codec, bank)
     reader = ResponseReader(continuation_check(bank, settings.check), codec.describe)
     load = Load(settings, [prompts], reader, StreamLedger)
     engine = Engine(
-        lambda listener, user: StreamConnection(address, listener, source, codec, user),
+        lambda listener, user: StreamConnection(address, listener, openings, codec, user),
         [b""],  # a conversation makes its own requests
         repeat(0),
         load.ledger,
@@ -108,6 +114,7 @@ def assemble_chat(settings: TrialLoad, host: str, original: Callable[[str, str],
         load.health,
         original("select", "epoll"),
     )
+    engine.request_maker = openings
     return load, engine
 
 
