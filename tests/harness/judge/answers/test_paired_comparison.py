@@ -16,7 +16,7 @@ from harness.judge.metrics import Counts, Latency
 from harness.judge.significance import Change
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings
-from harness.plan.paired.paired_plan import block_of_trials, paired_plan
+from harness.plan.paired.paired_plan import block_of_trials, block_seconds, paired_plan
 from harness.plan.plan import Plan, Point
 
 
@@ -115,7 +115,7 @@ def test_the_power_is_stated_before():
     blocks, finds = supposed_power(plan)
     assert blocks == 12  # 120 s / (2 x 5 s)
     assert 0.04 < finds < 0.08
-    assert power_sentence(plan).replace("\u202f", " ").startswith("12 blocks fit into the budget; where trials differ")
+    assert power_sentence(plan).replace("\u202f", " ").startswith(f"{blocks} blocks fit into the budget; where trials differ")
     assert supposed_blocks(plan) > blocks
 
 
