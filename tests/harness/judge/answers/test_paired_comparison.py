@@ -115,8 +115,10 @@ def test_the_power_is_stated_before():
     blocks, finds = supposed_power(plan)
     assert blocks == int(120.0 / block_seconds(plan))
     assert 0.04 < finds < 0.08
-    assert power_sentence(plan).replace("\u202f", " ").startswith(f"{blocks} blocks fit into the budget; where trials differ")
-    assert supposed_blocks(plan) > blocks
+    said = power_sentence(plan).replace("\u202f", " ")
+    assert said.startswith(f"{blocks} blocks fit into the budget; where trials differ")
+    # More blocks than fit are needed where those that fit find only more than the margin of 5 %.
+    assert (supposed_blocks(plan) > blocks) == (finds > 0.05)
 
 
 def test_the_scatter_alone_says_how_many_pairs_it_takes():
