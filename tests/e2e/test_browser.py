@@ -129,6 +129,7 @@ def test_a_stretch_of_a_timeline_is_zoomed(page, reports):
     first = "details.timeline .trial:first-of-type svg"
     changed = f"({ALL})({first!r}).filter((svg) => svg.viewBox.baseVal.width < 100).length"
     assert page.run(changed) == views > 1  # all panels of the trial together
+    assert page.run("getComputedStyle(document.querySelector('details.timeline svg')).overflow") == "hidden"
     page.click(left + 0.5 * width, top + 0.5 * height, times=2)
     assert page.run(changed) == 0
 
