@@ -27,7 +27,7 @@ SCHEMA_VERSION = 2
 MAX_TRIALS = 10_000
 MODEL = "model"
 # What a trial costs beside its seconds: starting Locust, ending it, reading its rows. Measured, rounded up.
-TRIAL_OVERHEAD_SECONDS = 2.5
+TRIAL_OVERHEAD_SECONDS = 1.0
 TARGET_START_SECONDS = 10.0
 OF_THE_LOAD = (MIX, PROTOCOL, CHECK, SKEW, *CHAT_KNOBS)  # knobs in a setting that the target does not have
 OF_THE_HARNESS = (MODEL, VARIANT, *OF_THE_LOAD)
