@@ -65,9 +65,10 @@ def simulated(servers: int, seed: int) -> None:
             enough = (n for n in range(11, 80) if true_p99_ms(system, found.rate_rps / n) <= limit_ms)
             more.append(found.replicas / next(enough))
         print(
-            f"by {name:<8} {servers} servers: the range holds the truth in {held}; planned {planned}, of which {kept} keep "
-            f"the limit with {np.median(more):.2f} (at most {max(more):.2f}) times the replicas needed; stated error of "
-            f"p99 at held-out points: median {100 * np.median(stated):.0f} %, at most {100 * max(stated):.0f} %"
+            f"by {name:<8} {servers} servers: the range holds the truth in {held}; planned {planned}, of which {kept} "
+            f"keep the limit with {np.median(more):.2f} (at most {max(more):.2f}) times the replicas needed; stated "
+            f"error of p99 at held-out points: median {100 * np.median(stated):.0f} %, at most "
+            f"{100 * max(stated):.0f} %"
         )
 
 

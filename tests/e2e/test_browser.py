@@ -208,6 +208,7 @@ def test_without_javascript_all_is_still_there(page, reports):
         page.javascript(on=True)
 
 
+@pytest.mark.timeout(300)  # a busy machine starts a target and a load process slowly
 def test_a_run_is_watched_as_it_grows_until_it_is_interrupted(page, tmp_path):
     words = ("sweep", "concurrency=1,2,4", "--target", "fixed", "--check", "off", "--seconds", "0.5")
     more = ("--warmup", "0.1s", "--repeats", "40", "--live", "--out", str(tmp_path / "run"))
