@@ -11,6 +11,7 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.plan.arrivals import Arrivals, Closed
+from harness.plan.kept_bounds import KeptBound
 from harness.plan.knobs import Setting, Value, format_value
 from harness.plan.load_knobs import CHAT_KNOBS, CHECK, MIX, PROTOCOL, SKEW
 from harness.plan.load_options import chat_of
@@ -99,8 +100,9 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 class TuneSpace(msgspec.Struct, frozen=True, kw_only=True):
     """What a search for the best setting chooses from; the plan's point 0 is the default at its first load.
 
-    levels: users of a closed loop, or rates. objective: `goodput` or `tokens_per_s`. settings: how many are possible,
-    impossible: how many more would be, if values did not exclude each other.
+    levels: users of a closed loop, or rates. objective: `goodput`, `tokens_per_s` or `cost`. settings: how many are
+    possible, impossible: how many more would be, if values did not exclude each other. keep: bounds beside the SLO.
+    engine: what chooses, `model` or `optuna`.
     """
 
     values: dict[str, tuple[Value, ...]]  # those that are tried of each knob; the default may be another
@@ -108,6 +110,8 @@ class TuneSpace(msgspec.Struct, frozen=True, kw_only=True):
     objective: str = "goodput"
     settings: int = 0
     impossible: int = 0
+    keep: tuple[KeptBound, ...] = ()
+    engine: str = "model"
 
 
 PointT = TypeVar("PointT", bound=BasePoint)
