@@ -218,6 +218,14 @@ CHAT = (
         "LENGTH",
     ),
     LoadOption(
+        "--tokenizer",
+        "tokenizer",
+        parse_path,
+        "chat, with --prompt-tokens: the model's tokenizer.json, or its .model of SentencePiece, for a server that "
+        "counts no tokens of prompts",
+        "FILE",
+    ),
+    LoadOption(
         "--prefix-share",
         "prefix_share",
         number(0, 1, below=True),

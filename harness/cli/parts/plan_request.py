@@ -24,7 +24,10 @@ from harness.plan.scenario import find_scenario, scenario_name
 from harness.plan.slo import parse_slo
 from harness.plan.target_spec import ExternalTarget, UrlTarget, find_target
 from harness.trace_file import trace_unit
+from harness.wire.language.prompts.prompt_vocabulary import local_words
 from harness.wire.prompt_bank import PromptBank
+from harness.wire.protocol import AUTO
+from harness.wire.protocols import find_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,7 +66,7 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
         repeats=repeats,
         precision=given["precision"],
         budget_seconds=_budget(given),
-        slo=_slo(given["slo"], capacity=given.get("capacity", False)),
+        slo=_slo(given["slo"], settings.protocol, capacity=given.get("capacity", False)),
         capacity=given.get("capacity", False),
         price_per_hour=given["price_per_hour"],
         isolate=given["isolate"],
@@ -87,9 +90,13 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
     )
 
 
-def _slo(given: Slo | None, *, capacity: bool) -> Slo | None:
-    """The limit that was given, or the default one; None for `--slo none`. Raises UserError."""
-    slo = parse_slo(DEFAULT_SLO) if given is None else given
+def _slo(given: Slo | None, protocol: str, *, capacity: bool) -> Slo | None:
+    """The limit that was given, or the default one; None for `--slo none`. Raises UserError.
+
+    The scenario's default is for streams: embeddings and rankings have the limit of other responses.
+    """
+    streams = protocol == AUTO or not find_protocol(protocol).gives_results
+    slo = parse_slo(DEFAULT_SLO) if given is None or not (streams or was_given("slo")) else given
     if capacity and not slo.bounds:
         raise UserError("--slo none: a capacity is the highest rate within a limit; give one, such as 'p99<50ms'")
     return slo if slo.bounds else None
@@ -107,6 +114,10 @@ def _read_files(settings: LoadSettings, arrivals: dict[str, Any]) -> LoadSetting
     given = [flag for flag, value in sizes.items() if value is not None]
     if len(given) > 1:
         raise UserError(f"{given[0]}, {given[1]}: both set the lengths of prompts; leave one of them out")
+    if chat.tokenizer:
+        if chat.prompt_tokens is None and chat.lengths is None:
+            raise UserError("--tokenizer: it counts what --prompt-tokens asks for; give that too")
+        local_words(chat.tokenizer)
     if chat.prompts:
         PromptBank.load(Path(chat.prompts))
     if chat.lengths:

@@ -10,6 +10,7 @@ import orjson
 from harness.errors import UserError
 from harness.wire.codec import WireError
 from harness.wire.datatypes import DATATYPES
+from harness.wire.failure_text import quoted
 from harness.wire.grpc.call import ask, request_of
 from harness.wire.grpc.messages import message
 from harness.wire.grpc.service_description import document_of
@@ -83,7 +84,7 @@ class OpenInferenceGrpcCodec:
     def describe(self, status: int, body: bytes) -> str:
         """The error of a failed call; the text holds the status by gRPC's name."""
         del status
-        return f"gRPC {body.decode(errors='replace')}"
+        return f"gRPC {quoted(body.decode(errors='replace'))}"
 
 
 def _numbers(response: Any, number: int, tensor: Any) -> NDArray[np.float64]:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from harness.plan.request_mix import ClassShare
     from harness.wire.language.text_codec import TextCodec
 
-LEAST_COSINE = 0.999  # of an embedding with the expected one
+LEAST_COSINE = 0.999  # of an embedding, or of the scores of documents, with the expected ones
 # Opening prompts for a server without a prompt bank of its own.
 DEFAULT_PROMPTS = (
     "Explain in two sentences how a bicycle stays upright.",
@@ -121,12 +121,12 @@ def assemble_chat(settings: TrialLoad, host: str, original: Callable[[str, str],
 def continuation_check(bank: PromptBank, mode: str) -> Check:
     """Checks whether the response to an opening line is a beginning of the bank's continuation, or extends it.
 
-    Embeddings are compared by direction: `vector_check`.
+    Embeddings, and the scores of ranked documents, are compared by direction: `vector_check`.
     """
     if mode == "off" or not bank.known:
         return lambda _payload, _body: PLAUSIBLE
-    if bank.vectors:
-        return vector_check(bank.vectors)
+    if bank.vectors or bank.scores:
+        return vector_check(bank.vectors or bank.scores)
     expected = [text.encode() for text in bank.expected]
 
     def check(payload: int, body: bytes) -> CheckResult:
@@ -139,7 +139,7 @@ def continuation_check(bank: PromptBank, mode: str) -> Check:
 
 
 def vector_check(vectors: Sequence[Sequence[float]]) -> Check:
-    """Checks whether the embedding of a prompt has a cosine of LEAST_COSINE or more with the expected vector."""
+    """Checks whether the vector of a prompt has a cosine of LEAST_COSINE or more with the expected one."""
     expected = [_unit(np.array(vector, np.float64)) for vector in vectors]
 
     def check(payload: int, body: bytes) -> CheckResult:

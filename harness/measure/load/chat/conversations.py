@@ -13,7 +13,7 @@ from harness.plan.chat_shape import Length
 from harness.record.rows import ABSENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from harness.measure.load.chat.texts import TextMaker
     from harness.plan.chat_shape import ChatShape
@@ -132,9 +132,7 @@ class Conversation:
             messages, asked, shared = made
             self._messages += messages
             asked = asked if wanted == 1 else ABSENT
-        for _ in range(wanted - opens):
-            text = self._source.texts.following(self._rng.randrange(1 << 30), size, self._words)
-            self._messages.append({"role": "user", "content": text})
+        self._messages += [{"role": "user", "content": text} for text in self._more_texts(wanted - opens, size)]
         self._left -= 1
         return Turn(
             messages=list(self._messages),
@@ -145,3 +143,9 @@ class Conversation:
             shared_tokens=shared,
             leave_after=self._source.leave_after(self._words, max_tokens),
         )
+
+    def _more_texts(self, count: int, size: int | None) -> Sequence[str]:
+        """What a request holds besides the first text of its conversation."""
+        texts = self._source.texts
+        documents = texts.documents(self._payload)
+        return documents or [texts.following(self._rng.randrange(1 << 30), size, self._words) for _ in range(count)]
