@@ -11,13 +11,12 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.plan.arrivals import Arrivals, Closed
-from harness.plan.kept_bounds import KeptBound
 from harness.plan.knobs import Setting, Value, format_value
 from harness.plan.load_knobs import CHAT_KNOBS, CHECK, MIX, PROTOCOL, SKEW
 from harness.plan.load_options import chat_of
 from harness.plan.load_settings import LoadSettings
 from harness.plan.paired.pairing import VARIANT, Pairing, Variant
-from harness.plan.slo import Slo
+from harness.plan.slo import KeptBound, Slo
 from harness.wire.own.own_request import OwnRequest
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.plan.arrivals import Arrivals
-    from harness.plan.kept_bounds import KeptBound
     from harness.plan.knobs import KnobSet, Value
     from harness.plan.plan_draft import Draft
     from harness.plan.scenario import Scenario
+    from harness.plan.slo import KeptBound
     from harness.search.space import Space
 
 USERS = (1, 2, 4, 6, 8, 11, 16, 23, 32, 45, 64, 90, 128, 180, 256)  # load levels: factors of the square root of 2

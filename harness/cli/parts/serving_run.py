@@ -25,10 +25,10 @@ from harness.measure.load.locust.workers.worker_secret import PAIRING, new_secre
 from harness.measure.load_command import worker_command
 from harness.measure.target.session import open_session
 from harness.plan.arrivals import Closed
-from harness.plan.kept_bounds import parse_keep
 from harness.plan.option_text import names_of
 from harness.plan.plan_draft import estimated_seconds, make_plan, model_of
 from harness.plan.scenario import read_scenario
+from harness.plan.slo import parse_keep
 from harness.plan.target_spec import UrlTarget, is_model_file
 from harness.record.run_dir import RunDir
 from harness.run.budgeted_sweep_run import run_budgeted_sweep

@@ -1,7 +1,7 @@
 import pytest
 
 from harness.errors import UserError
-from harness.plan.kept_bounds import KeptBound, parse_keep
+from harness.plan.slo import KeptBound, parse_keep
 
 
 def test_bounds_are_read_with_their_direction():

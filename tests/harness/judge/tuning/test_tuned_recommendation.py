@@ -13,9 +13,8 @@ from harness.judge.tuning.observations import final_outcome, keeps, objective_of
 from harness.judge.tuning.tuned_recommendation import recommend_tuned
 from harness.judge.tuning.tuning_summary import tuning_summary
 from harness.plan.arrivals import Closed
-from harness.plan.kept_bounds import parse_keep
 from harness.plan.plan import Trial, TrialKind, TuneSpace
-from harness.plan.slo import parse_slo
+from harness.plan.slo import parse_keep, parse_slo
 from reports import ReportInput
 from reports.page import page_html
 from reports.text.summary_md import summary_markdown
