@@ -305,7 +305,8 @@ CHAT = (
         "--prompts",
         "prompts",
         parse_path,
-        "chat: text file with a message per line, or .json or .jsonl with prompts",
+        "chat: text file with a message per line, or .json, .jsonl or .parquet with prompts (`prompt`, `messages`, "
+        "ShareGPT's form), and images beside them (`image`: a file)",
         "FILE",
     ),
 )
