@@ -62,7 +62,7 @@ class Thief(ThreadingHTTPServer):
                 self.send_response(200)
                 self.end_headers()
 
-            do_GET = do_POST  # noqa: N815  (the standard library calls it so)
+            do_GET = do_POST
 
             def log_message(self, *_):
                 pass

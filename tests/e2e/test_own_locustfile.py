@@ -64,10 +64,10 @@ class Steps(LoadTestShape):
 class Service(JsonHandler):
     seen: dict = {}  # noqa: RUF012  (of the one test)
 
-    def do_POST(self):  # noqa: N802  (http.server calls it so)
+    def do_POST(self):
         self.answer(200, {"ticket": "t-1"})
 
-    def do_GET(self):  # noqa: N802  (http.server calls it so)
+    def do_GET(self):
         number = len(self.seen.setdefault(self.path, []))
         self.seen[self.path].append((self.headers["x-login"], self.headers["x-api-key"], self.headers["host"]))
         self.answer(404 if self.path == "/gone" else 200, {"answer": 42 if number % 5 else 7})

@@ -15,7 +15,7 @@ KEY = "sesame-key-12"
 
 
 class Service(JsonHandler):
-    def do_POST(self):  # noqa: N802  (http.server calls it so)
+    def do_POST(self):
         body = self.rfile.read(int(self.headers["content-length"]))
         if self.headers.get("x-api-key") != KEY:
             self.answer(403, {"detail": f"bad key {self.headers.get('x-api-key')}"})
