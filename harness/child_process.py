@@ -19,7 +19,7 @@ import socket
 import subprocess
 import tempfile
 import threading
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
 
 from harness.cpu_cores import pin
 from harness.cpu_group import CpuGroup, group_pids
@@ -121,6 +121,25 @@ class ControlChannel:
         self._socket.close()
 
 
+class Running(Protocol):
+    """A process that was started, as `subprocess.Popen` has it."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code. Raises subprocess.TimeoutExpired."""
+
+
+class Fork(Protocol):
+    """Forks a program from a process that has imported what it needs (`harness/measure/forks/`)."""
+
+    def __call__(self, argv: Sequence[str], log: int, control: int | None, group: CpuGroup | None) -> Running | None:
+        """Start `argv`, with the descriptors of its log and control channel; None where it has to be a new process."""
+
+
 class ChildProcess:
     """A running program. Ctrl-C at the terminal does not reach it, so that this process can end it in order.
 
@@ -129,7 +148,8 @@ class ChildProcess:
         log: the file its output is appended to; None: the output is kept until `close`.
         cores: the CPU cores it may use; all where empty.
         cwd, env: its working directory and environment; None: those of this process.
-        pass_fds: descriptors that it inherits.
+        control: the descriptor of its end of a control channel, which its argument --control-fd names.
+        fork: starts it in place of a new interpreter; None where that is not possible.
 
     Raises:
         OSError: it cannot be started.
@@ -143,27 +163,32 @@ class ChildProcess:
         cores: Cores = (),
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
-        pass_fds: Sequence[int] = (),
+        control: int | None = None,
+        fork: Fork | None = None,
     ) -> None:
         self._log: BinaryIO = log.open("a+b") if log else tempfile.TemporaryFile()  # noqa: SIM115  (kept)
         self._log_start = self._log.seek(0, os.SEEK_END)
+        self._group = CpuGroup.make()
         try:
-            self._process = subprocess.Popen(
-                argv,
+            self._process: Running = (
+                fork(argv, self._log.fileno(), control, self._group) if fork else None
+            ) or subprocess.Popen(
+                [*argv, *([] if control is None else ["--control-fd", str(control)])],
                 cwd=cwd,
                 env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=subprocess.STDOUT,
-                pass_fds=pass_fds,
+                pass_fds=[] if control is None else [control],
                 start_new_session=True,
             )
         except OSError:
             self._log.close()
+            if self._group:
+                self._group.remove()
             raise
         self.pid = self._process.pid
         # As early as it can be: what it starts is then counted with it and ended with it.
-        self._group = CpuGroup.make()
         if self._group:
             self._group.add(self.pid)
         self._guard = ProcessGuard(self.pid, group=True, members=self._group.members if self._group else None)
@@ -177,14 +202,13 @@ class ChildProcess:
 
     @classmethod
     def with_control(
-        cls, argv: Sequence[str], *, log: Path | None = None, cores: Cores = ()
+        cls, argv: Sequence[str], *, log: Path | None = None, cores: Cores = (), fork: Fork | None = None
     ) -> tuple[Self, ControlChannel]:
         """Start a program that takes `--control-fd`; returns it with the parent's end of that channel."""
         control, inherited = ControlChannel.pair()
         with inherited:
-            number = inherited.fileno()
             try:
-                process = cls([*argv, "--control-fd", str(number)], log=log, cores=cores, pass_fds=(number,))
+                process = cls(argv, log=log, cores=cores, control=inherited.fileno(), fork=fork)
             except OSError:
                 control.close()
                 raise

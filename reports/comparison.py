@@ -41,6 +41,13 @@ def comparison_text(comparison: RunComparison) -> str:
         for change in Change
         if (number := sum(point.change is change for point in comparison.points))
     ]
+    if comparison.within_drift:
+        points = f"{comparison.within_drift} point{'s differ' if comparison.within_drift > 1 else ' differs'}"
+        lines.append(
+            f"{points} by more than the runs scatter, but no more than a machine may drift by between two times "
+            f"({units.percent(100 * comparison.drift)}, --drift). Measure both in turn to tell: "
+            "compare --a \u2026 --b \u2026"
+        )
     lines.append(f"{comparison.change}: {', '.join(counts)}")
     return "\n".join(lines)
 
@@ -80,7 +87,12 @@ def comparison_json(comparison: RunComparison) -> dict[str, Any]:
         }
         for point in comparison.points
     ]
-    return {"change": comparison.change, "points": points}
+    return {
+        "change": comparison.change,
+        "drift": comparison.drift,
+        "points_within_drift": comparison.within_drift,
+        "points": points,
+    }
 
 
 def _ratio_json(comparison: Comparison | None) -> dict[str, Any] | None:

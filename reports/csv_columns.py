@@ -49,6 +49,10 @@ def _stream(kind: str, p: float, end: str = "value_ms") -> Cell[PointMetrics]:
     return read
 
 
+def _cost(name: str) -> Cell[PointMetrics]:
+    return lambda point: machine_number(getattr(point.cost, name, None))
+
+
 def _of_stream(read: Callable[[StreamMetrics], float | None]) -> Cell[PointMetrics]:
     return lambda point: machine_number(read(point.stream) if point.stream else None)
 
@@ -111,6 +115,10 @@ COLUMNS: dict[str, Cell[PointMetrics]] = {  # those behind the knobs, in their o
     "preprocess_ms": lambda point: machine_number(point.split.preprocess_ms),
     **{f"{name}_ms": _step(name) for name in ("clean", "transform", "normalise", "augment")},
     "read_ms": lambda point: machine_number(point.split.read_ms),
+    "cost_unit": lambda point: point.cost.unit if point.cost else "",
+    "core_ms_per_unit": _cost("core_ms"),
+    "energy_j_per_unit": _cost("energy_j"),
+    "price_per_million": _cost("price_per_million"),
     **_STREAMED,
 }
 

@@ -18,7 +18,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")  # a browser would complain of
 
 def live_html() -> str:
     """The page on which a run is watched; it asks the run for its state."""
-    return render("live.html.j2", scripts=("live.js",))
+    return render("live.html.j2", scripts=("tip.js", "live.js"))
 
 
 def render(template: str, scripts: Sequence[str] = PAGE_SCRIPTS, **view: Any) -> str:

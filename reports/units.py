@@ -14,6 +14,7 @@ ABSENT = "\u2013"
 THIN = "\u202f"
 _RANGE = "\u2013"
 AT_LEAST = "\u2265"
+MAY_BE_MORE = "\u2191"
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -59,14 +60,14 @@ def estimate(value: Interval | None, digits: int = 3) -> tuple[str, str]:
 
 
 def milliseconds(value: Quantile | None) -> tuple[str, str]:
-    """A percentile and its interval, in ms. `>=` its lower bound where the sample is too small for an upper one.
+    """A percentile and its interval, in ms; an arrow up where the sample is too small for an upper bound.
 
     `>=` the value where requests that were still open reach into it.
     """
     if value is None or value.value_ms is None:
         return ABSENT, ""
     if value.only_bound:
-        return interval(value.low_ms or None, None) or ABSENT, ""  # at least 0 says nothing
+        return f"{figure(value.value_ms, 3)}{THIN}{MAY_BE_MORE}", interval(value.low_ms or None, None)
     sign = f"{AT_LEAST}{THIN}" if value.at_least else ""
     return f"{sign}{figure(value.value_ms, 3)}", interval(value.low_ms, value.high_ms)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.calibration.envelope_fit import envelope_of
@@ -12,6 +12,7 @@ from harness.calibration.own_claims import exercise_ours, failed
 from harness.calibration.peer_claims import can_do, exercise_peer
 from harness.calibration.result import Calibration, Exercised
 from harness.errors import RunError, UserError
+from harness.measure.forks.fork_server import trial_forks
 from harness.run.events import RunStarted, TrialEnded, TrialStarted
 
 if TYPE_CHECKING:
@@ -32,10 +33,12 @@ def calibrate(job: CalibrationJob) -> Calibration:
     found = _Found()
     interrupted = False
     try:
-        for exercise in fixed:
-            _exercise(job, exercise, found)
-        for exercise in idle:
-            _envelope(job, exercise, found)
+        with trial_forks(job.isolation) as forks:
+            job = replace(job, forks=forks)
+            for exercise in fixed:
+                _exercise(job, exercise, found)
+            for exercise in idle:
+                _envelope(job, exercise, found)
     except KeyboardInterrupt:
         interrupted = True
     return Calibration(

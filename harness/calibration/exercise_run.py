@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.calibration.exercises import Exercise
     from harness.calibration.peers import Peer
     from harness.cpu_cores import Isolation
+    from harness.measure.forks.fork_server import TrialForks
     from harness.record.machine.environment import Environment
     from harness.record.trial_data import TrialData
     from harness.run.events import Listener
@@ -45,6 +46,7 @@ class CalibrationJob:
     command_line: str
     listener: Listener
     isolation: Isolation = field(default_factory=plan_isolation)
+    forks: TrialForks | None = None  # of the trials' processes
 
 
 class Course:
@@ -79,7 +81,9 @@ class Course:
                 point = self.plan.point(trial.point)
                 trial_dir = folder.trial(trial, point)
                 job.listener(TrialStarted(f"{self.exercise.name}: {self.exercise.doc}"))
-                record = run_trial(TrialJob(self.plan, trial, point, session, job.isolation, trial_dir))
+                record = run_trial(
+                    TrialJob(self.plan, trial, point, session, job.isolation, trial_dir, forks=job.forks)
+                )
                 if record.failure:
                     raise RunError(record.failure)
                 evidence.append(trial_dir.data(self.plan, trial, point))

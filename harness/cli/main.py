@@ -21,6 +21,7 @@ VERBS = {
     "run": "Measure one point.",
     "tune": "Find the best of thousands of settings within a limit.",
     "capacity": "Find the highest rate that keeps the latency limit.",
+    "locust": "Run Locust as it is, and report what its users met.",
     "train": "Train a model, with its curves, and test it.",
     "report": "Make the report of a run again from its rows.",
     "simulate": "Predict what more replicas and stages would do, from a run's batches.",
@@ -39,6 +40,7 @@ VERBS = {
 }
 
 FOLDERS = {
+    "locust": "runs",
     "plan": "runs",
     "baseline": "runs",
     "gate": "runs",

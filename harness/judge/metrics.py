@@ -64,6 +64,15 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
 _FAILURES = ("wrong", "error", "timeout", "rejected", "aborted", "unknown", "not_sent")
 
 
+class UnitCost(msgspec.Struct, frozen=True, kw_only=True):
+    """What one unit of good output costs; None where it is not known."""
+
+    unit: str  # "output token", "result", "response"
+    core_ms: float | None  # CPU time of the target
+    energy_j: float | None  # of GPUs and the CPU's packages, as far as they can be read
+    price_per_million: float | None  # of units, by the price of an hour of the whole server
+
+
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """scheduled = sent + not_sent; sent = ok + wrong + error + timeout + rejected + aborted + cancelled + unknown."""
 
@@ -172,6 +181,7 @@ class ServerFigures(msgspec.Struct, frozen=True, kw_only=True):
     source: str  # whose metrics they are
     running: float | None = None  # requests that are computed, on average
     waiting: float | None = None  # requests that wait to be
+    open_waiting: float | None = None  # the same, counted: open requests of the load less running ones
     kv_cache: float | None = None  # share of the cache that is used, on average; of several engines the fullest
     preemptions: float | None = None  # requests that lost their place in the cache
     prefix_hits: float | None = None  # of the prompts' tokens, the share that was in the cache
@@ -218,6 +228,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     gpu_memory_mb: float | None = None
     gpu_power_w: float | None = None
     gpu_energy_j: float | None = None
+    package_energy_j: float | None = None  # of the machine's CPUs, other processes included
     gpu_clock_mhz: float | None = None
     sampler_cpu_percent: float | None = None
     sampler_late_p99_ms: float | None = None
@@ -339,6 +350,8 @@ class PointMetrics(RatedMetrics, frozen=True, kw_only=True):
     trials: tuple[TrialMetrics, ...]
     server: ServerFigures | None = None
     classes: tuple[ClassMetrics, ...] = ()  # one for each request class in the load
+    cost: UnitCost | None = None  # None where nothing good came
+
     spread: ResponseSpread | None = None  # None where no good response came
 
 
@@ -358,6 +371,7 @@ class Recommendation(BaseRecommendation, frozen=True, kw_only=True):
     more_seconds: float | None = None  # it cannot be said yet; about this much more would do
     # Within a budget only:
     rate_rps: Interval | None = None  # throughput of the best, by fresh trials only
+    goodput_rps: Interval | None = None  # the part of it within the objective; None without one
     certainty: float | None = None  # probability that the best is within 2 % of the best of all settings
     open_points: tuple[int, ...] = ()  # points that may be better and could not be measured well
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _THIN = "\u202f"
+ALL_BUT_SURE = 0.99
 
 
 def figure(value: float, digits: int = 2) -> str:
@@ -28,6 +29,11 @@ def grouped(value: float) -> str:
 def percent(share: float) -> str:
     """A share of 1 in percent: 0.4 %, 12 %."""
     return f"{figure(100 * share)}{_THIN}%"
+
+
+def certainty_text(share: float) -> str:
+    """A probability that was estimated: 93 %, or `more than 99 %`, never 100 %."""
+    return f"more than {percent(ALL_BUT_SURE)}" if share > ALL_BUT_SURE else percent(share)
 
 
 def listed(names: Sequence[str]) -> str:

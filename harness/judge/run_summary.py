@@ -27,6 +27,7 @@ from harness.judge.findings import Verdict
 from harness.judge.metrics import Recommendation, RunResult
 from harness.judge.numbers.accuracy import shares
 from harness.judge.numbers.class_metrics import with_slowdowns
+from harness.judge.numbers.machine.unit_costs import unit_cost
 from harness.judge.point_summary import noises_of, summarise_point
 from harness.judge.simulation_result import read_simulation
 from harness.judge.tuning.tuned_recommendation import recommend_tuned
@@ -66,6 +67,7 @@ def summarise_run(plan: Plan, summaries: Iterable[TrialSummary], model: ModelCar
     noises = None if plan.precision else noises_of([by_point[point.number] for point in measured])
     pooled = [summarise_point(point, by_point[point.number], plan.slo, noises) for point in measured]
     points = with_precision(with_slowdowns(pooled), plan)
+    points = tuple(msgspec.structs.replace(point, cost=unit_cost(point, plan.price_per_hour)) for point in points)
     # A capacity search starts with a closed-loop point. Exclude it: a closed loop cannot exceed capacity.
     tried = [point for point in points if point.rate_target_rps is not None] if plan.capacity else points
     compared = compare_variants(plan, [trial for point in points for trial in point.trials]) if plan.pairing else None

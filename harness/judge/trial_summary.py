@@ -26,7 +26,7 @@ from harness.judge.numbers.resource_usage import usage
 from harness.judge.numbers.response_spreads import timed_buckets
 from harness.judge.numbers.run_noises import run_levels
 from harness.judge.numbers.sample_series import SampleSeries
-from harness.judge.numbers.server_figures import server_figures
+from harness.judge.numbers.server_figures import server_figures, with_counted_waiting
 from harness.judge.numbers.target.outages import outages_of, trial_availability
 from harness.judge.numbers.throughput import NO_RATES, pooled_rate
 from harness.judge.numbers.time_split import (
@@ -107,6 +107,7 @@ def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo |
     within_slo = rows_within_slo(data, rows, slo) if slo else None
     response, throughput_rps = pooled_latency([rows.response]), pooled_rate([rates_rps])
     means = means_of(data.statistics, rows.window) if data.statistics else None
+    statistics = with_counted_waiting(data.statistics, rows.everything)
     durations: dict[str, Durations] = {kind: getattr(rows, kind) for kind in DURATIONS}
     streamed = {kind: getattr(stream, kind) for kind in STREAM_KINDS} if stream else {}
     counts = _counts(data, rows)
@@ -123,8 +124,8 @@ def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo |
         steps=trial_steps(rows.good),
         accuracy=accuracy([predicted]),
         usage=usage(samples, rows.window),
-        timeline=timeline(rows, samples, data.statistics),
-        server=server_figures(data.statistics, rows.window),
+        timeline=timeline(rows, samples, statistics),
+        server=server_figures(statistics, rows.window),
         mean_batch=trial_batch(rows.good, means),
         limits=tuple(limit_counts(slo, durations | streamed, counts)) if slo else (),
         in_flight_mean=None if response.mean_ms is None else throughput_rps.value * response.mean_ms / MS_PER_S,

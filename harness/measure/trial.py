@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from harness.child_process import ControlChannel
     from harness.clock import Clock
     from harness.cpu_cores import Isolation
+    from harness.measure.forks.fork_server import TrialForks
     from harness.measure.target.endpoint import Endpoint
     from harness.measure.target.session import Session
     from harness.plan.plan import Plan, Point, Trial
@@ -52,6 +53,7 @@ class TrialJob:
     folder: TrialDir
     watch: Callable[[Live], None] | None = None  # called once a second with the state of the load
     clock: Clock = field(default_factory=MonotonicClock)
+    forks: TrialForks | None = None  # start its processes; None: each is a new interpreter
 
 
 def run_trial(job: TrialJob) -> TrialRecord:
@@ -193,7 +195,14 @@ def _load_process(job: TrialJob, endpoint: Endpoint) -> Iterator[LoadProcess]:
         users = job.point.arrivals.users if isinstance(job.point.arrivals, Closed) else PRIMED_STREAMS
         prime(endpoint.url, read_trial_load(job.folder.path / SETTINGS), users)
     job.folder.load_log.unlink(missing_ok=True)  # of an earlier attempt
-    process, control = ChildProcess.with_control(argv, log=job.folder.load_log, cores=job.isolation.load_cores)
+    if job.forks:
+        job.forks.await_imports()
+    process, control = ChildProcess.with_control(
+        argv,
+        log=job.folder.load_log,
+        cores=job.isolation.load_cores,
+        fork=job.forks.load.fork if job.forks else None,
+    )
     load = LoadProcess(process, control, job)
     try:
         yield load
@@ -207,4 +216,5 @@ def _samplers(job: TrialJob, load_pid: int) -> SamplerProcess:
         target_pid=job.session.pid,
         load_pid=load_pid,
         cores=job.isolation.load_cores,
+        fork=job.forks.samplers.fork if job.forks else None,
     )

@@ -54,6 +54,7 @@ class ChatShape(GenerationOptions, frozen=True, kw_only=True):
     prompt_words: Length | None = None
     output_tokens: Length = Length(low=8, high=64)
     prompt_tokens: Length | None = None  # of the whole prompt of a conversation's first turn, and of later messages
+    tokenizer: str | None = None  # path of a copy of the model's tokenizer, which then counts in place of the server
     prefix_share: float = 0.0  # of the prompt's tokens: what all prompts begin with
     hang_up: float = 0.0  # share of the responses whose user leaves in the middle of them
     vocabulary: Vocabulary | None = None  # words of one token each, which the first requests find

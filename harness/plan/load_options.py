@@ -191,6 +191,14 @@ CHAT = (
         "LENGTH",
     ),
     LoadOption(
+        "--tokenizer",
+        "tokenizer",
+        parse_path,
+        "chat, with --prompt-tokens: the model's tokenizer.json, or its .model of SentencePiece, for a server that "
+        "counts no tokens of prompts",
+        "FILE",
+    ),
+    LoadOption(
         "--prefix-share",
         "prefix_share",
         number(0, 1, below=True),
@@ -219,7 +227,8 @@ CHAT = (
         "lengths",
         parse_path,
         "chat: lengths of prompts and responses: a trace of Azure, BurstGPT or Mooncake (tokens), or a CSV whose last "
-        "two columns are words of the prompt and tokens of the response",
+        "two columns are words of the prompt and tokens of the response; a prompt is a whole one, with --turns the new "
+        "message of a turn",
         "FILE",
     ),
     LoadOption(

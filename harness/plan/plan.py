@@ -27,7 +27,7 @@ SCHEMA_VERSION = 2
 MAX_TRIALS = 10_000
 MODEL = "model"
 # What a trial costs beside its seconds: starting Locust, ending it, reading its rows. Measured, rounded up.
-TRIAL_OVERHEAD_SECONDS = 2.5
+TRIAL_OVERHEAD_SECONDS = 1.0
 TARGET_START_SECONDS = 10.0
 OF_THE_LOAD = (MIX, PROTOCOL, CHECK, SKEW, *CHAT_KNOBS)  # knobs in a setting that the target does not have
 OF_THE_HARNESS = (MODEL, VARIANT, *OF_THE_LOAD)
@@ -152,6 +152,7 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
     budget_seconds: float | None = None  # for the whole run, to which trials are added where they decide most
     starts: tuple[int, ...] = ()  # with a budget: for each point a number, equal where no restart lies between
     slo: Slo | None = None
+    price_per_hour: float | None = None  # of the whole server, in any currency
     tune: TuneSpace | None = None  # the search for the best setting adds points
     pairing: Pairing | None = None  # two variants are compared: blocks of trials are added
     capacity: bool = False  # the search for each setting's capacity adds points

@@ -8,7 +8,8 @@ Response tokens, ...); without such a heading the last two columns are taken. JS
 from __future__ import annotations
 
 import csv
-from itertools import chain
+from dataclasses import dataclass
+from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -35,28 +36,65 @@ class RequestLengths(NamedTuple):
     blocks: tuple[int, ...] = ()
 
 
-class LengthFile(NamedTuple):
-    """The content of a file, in its order. in_tokens: prompts are counted in tokens, and not in words."""
+@dataclass(frozen=True)
+class TraceLengths:
+    """The lines of a file, read one by one, so that a long one needs no more memory than a short one.
 
-    requests: list[RequestLengths]
+    flag: what the user gave it with. first, step: every `step`-th request from number `first` on.
+    """
+
+    path: Path
+    flag: str
+    first: int = 0
+    step: int = 1
+
+    @property
+    def in_tokens(self) -> bool:
+        """Whether prompts are counted in tokens, and not in words. Raises UserError."""
+        return self._read().in_tokens
+
+    @property
+    def has_blocks(self) -> bool:
+        """Whether the first request says which blocks its prompt consists of. Raises UserError."""
+        return bool(next(self._read().requests).blocks)
+
+    def check(self) -> int:
+        """The number of requests. Raises UserError for a file that has none, and for the first line that is none."""
+        return sum(1 for _ in self._read().requests)
+
+    def endless(self) -> Iterator[RequestLengths]:
+        """The requests from `first` on, and again from the beginning of the file. Raises UserError."""
+        return islice(chain.from_iterable(self._read().requests for _ in repeat(None)), self.first, None, self.step)
+
+    def _read(self) -> _Content:
+        where = f"{self.flag} {self.path}"
+        try:
+            text = open_table(self.path)
+            content = _of_json(text, where) if self.path.suffix == ".jsonl" else _of_table(text, where)
+        except OSError as error:
+            raise UserError(f"{where}: cannot read it ({error.strerror})") from error
+        requests = _closing(text, content.requests)
+        first = next(requests, None)
+        if first is None:
+            raise UserError(f"{where}: it holds no lengths; write a line `prompt,response` for each request")
+        return _Content(chain([first], requests), content.in_tokens)
+
+
+def _closing(text: TextIO, requests: Iterator[RequestLengths]) -> Iterator[RequestLengths]:
+    with text:
+        yield from requests
+
+
+class _Content(NamedTuple):
+    requests: Iterator[RequestLengths]
     in_tokens: bool
 
 
-def read_lengths(path: Path, flag: str) -> LengthFile:
-    """The lengths in a file. Raises UserError that names `flag`."""
-    try:
-        with open_table(path) as text:
-            is_json = path.suffix == ".jsonl"
-            requests, in_tokens = (_of_json if is_json else _of_table)(text, f"{flag} {path}")
-    except OSError as error:
-        raise UserError(f"{flag} {path}: cannot read it ({error.strerror})") from error
-    if not requests:
-        raise UserError(f"{flag} {path}: it holds no lengths; write a line `prompt,response` for each request")
-    return LengthFile(requests, in_tokens)
+def _of_json(text: TextIO, where: str) -> _Content:
+    return _Content(_documents(text, where), in_tokens=True)
 
 
-def _of_json(text: TextIO, where: str) -> tuple[list[RequestLengths], bool]:
-    requests = []
+def _documents(text: TextIO, where: str) -> Iterator[RequestLengths]:
     for number, line in enumerate(text, 1):
         if not line.strip():
             continue
@@ -65,23 +103,24 @@ def _of_json(text: TextIO, where: str) -> tuple[list[RequestLengths], bool]:
             named = {str(name).lower(): value for name, value in document.items()}
             prompt, output = (next(named[name] for name in names if name in named) for names in (_PROMPT, _OUTPUT))
             blocks = tuple(map(int, named.get("hash_ids") or ()))
-            requests.append(_checked(prompt, output, f"{where}: line {number}", blocks))
+            found = _checked(prompt, output, f"{where}: line {number}", blocks)
         except (msgspec.DecodeError, AttributeError, StopIteration, RuntimeError, TypeError, ValueError) as error:
             raise UserError(f"{where}: line {number} must be an object with input_length and output_length") from error
-    return requests, True
+        yield found
 
 
-def _of_table(text: TextIO, where: str) -> tuple[list[RequestLengths], bool]:
+def _of_table(text: TextIO, where: str) -> _Content:
     lines = (line for line in csv.reader(text) if line)
     first = next(lines, None)
     if first is None:
-        return [], False
+        return _Content(iter(()), in_tokens=False)
     heading = [word.strip().lower() for word in first]
     columns = [next((heading.index(name) for name in names if name in heading), None) for names in (_PROMPT, _OUTPUT)]
     named = None not in columns
     at = (columns[0] or 0, columns[1] or 0) if named else (-2, -1)
     is_heading = named or not _is_lengths(first)
-    return list(_rows(lines if is_heading else chain([first], lines), at, where, 2 if is_heading else 1)), named
+    rows = _rows(lines if is_heading else chain([first], lines), at, where, 2 if is_heading else 1)
+    return _Content(rows, named)
 
 
 def _rows(lines: Iterator[list[str]], at: tuple[int, int], where: str, first: int) -> Iterator[RequestLengths]:

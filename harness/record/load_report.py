@@ -17,6 +17,8 @@ from harness.record.histogram import DurationHistogram
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+BY_LOCUSTFILE = "ended by the locustfile"
+
 
 class LoopHealth(msgspec.Struct, frozen=True, kw_only=True):
     """Could the generator keep up? Durations in nanoseconds, over the measure phase."""
@@ -40,7 +42,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     final: bool  # False in a snapshot, True when the process ended in order
     sequence: int = 0
-    stop_reason: str  # "measured", "time", "SIGINT", "SIGTERM", "target died", ...
+    stop_reason: str  # "measured", "time", "SIGINT", "SIGTERM", "target died", BY_LOCUSTFILE, ...
     start_ns: int  # instants on CLOCK_MONOTONIC
     measure_start_ns: int | None
     measure_end_ns: int | None

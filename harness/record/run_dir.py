@@ -135,9 +135,10 @@ class TrialDir(TrialFolder[TrialRecord]):
 
     def live(self, now_ns: int) -> Live | None:
         """The trial's progress by what its load processes have reported so far."""
-        return live_of(list(self._load_reports()), now_ns)
+        return live_of(list(self.reports()), now_ns)
 
-    def _load_reports(self) -> Iterator[LoadReport]:
+    def reports(self) -> Iterator[LoadReport]:
+        """The reports of the load processes, in the time of the master's clock."""
         yield from (report_to_master_time(report) for _, report in self._read_reports())
 
     def _read_reports(self) -> Iterator[tuple[Path, LoadReport]]:

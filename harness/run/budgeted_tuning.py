@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 from harness.judge.answers.chances import Limit
 from harness.plan.plan import TrialKind
 from harness.run.trial_cost import TrialCost
-from harness.search.setting_search import Costs, Reason, SettingSearch
+from harness.search.choice import Costs, Reason
+from harness.search.setting_search import SettingSearch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from harness.judge.answers.trial_history import TrialOutcome
+    from harness.search.choice import Choice
     from harness.search.observation import Observation
-    from harness.search.setting_search import Choice
     from harness.search.space import Space
 
 ROUNDS = 3  # of the final, each with a trial of every finalist

@@ -58,7 +58,7 @@ class TrialEnded:
     """A trial has ended and is on disk. `failure`: why it failed, None where it did not.
 
     `trials`: for how many it counts; `left_s`: estimated time left of the run, None where the run makes no estimate.
-    `rate_rps`, `p99_ms`: what it measured, None where it did not.
+    `rate_rps`, `p99_ms`: what it measured, None where it did not. `doubts`: titles of findings that take trust away.
     """
 
     name: str
@@ -68,6 +68,7 @@ class TrialEnded:
     left_s: float | None = None
     rate_rps: float | None = None
     p99_ms: float | None = None
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.cpu_cores import Isolation
     from harness.judge.metrics import PointMetrics
     from harness.judge.trial_summary import TrialSummaries, TrialSummary
+    from harness.measure.forks.fork_server import TrialForks
     from harness.measure.target.session import Session
     from harness.plan.arrivals import Arrivals
     from harness.plan.knobs import Setting
@@ -40,6 +41,7 @@ class RunJob:
     listener: Listener
     on_point: Callable[[PointMetrics], None]  # called once a point has had its last repeat
     summaries: TrialSummaries  # of the trials that have ended
+    forks: TrialForks | None = None  # of the trials' processes
 
     def folder(self, trial: Trial) -> TrialDir:
         """The folder of a trial of the plan."""
@@ -59,7 +61,7 @@ def measure(
     plan = msgspec.structs.replace(job.plan, load=load)
     job.listener(trial_started(plan, name))
     watch = live_reporter(job.listener, plan, name, later_s)
-    record = run(TrialJob(plan, trial, point, job.session, job.isolation, job.folder(trial), watch))
+    record = run(TrialJob(plan, trial, point, job.session, job.isolation, job.folder(trial), watch, forks=job.forks))
     return record, job.summaries.read(job.plan, trial)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.judge.findings import Verdict
 from harness.plan.arrivals import Closed
 from harness.plan.knobs import setting_text
 from harness.run.events import TrialEnded, TrialProgress, TrialStarted
@@ -52,7 +53,9 @@ def trial_ended(record: TrialRecord, summary: TrialSummary, name: str = "", rema
     metrics = summary.metrics
     p99 = metrics.response.at(0.99)
     rate_rps, p99_ms = metrics.throughput_rps.value, p99.value_ms if p99 else None
-    return TrialEnded(name, result_text(metrics) + remark, failure, rate_rps=rate_rps, p99_ms=p99_ms)
+    doubts = tuple(finding.title for finding in metrics.findings if finding.verdict is not Verdict.VALID)
+    result = result_text(metrics) + remark
+    return TrialEnded(name, result, failure, rate_rps=rate_rps, p99_ms=p99_ms, doubts=doubts)
 
 
 def point_text(point: Point) -> str:
@@ -78,10 +81,11 @@ def result_text(metrics: TrialMetrics) -> str:
 
 
 def _milliseconds(quantile: Quantile) -> str:
-    """`21.3 ms`, or `\u2265 18.2 ms` where the sample gives only a lower bound, or `-` for neither."""
-    value_ms = quantile.low_ms if quantile.only_bound else quantile.value_ms
-    sign = "\u2265 " if quantile.only_bound or quantile.at_least else ""
-    return "-" if not value_ms else f"{sign}{value_ms:.3g} ms"
+    """`21.3 ms`; `21.3 ms or more` where the sample is too small for an upper bound; `-` without a value."""
+    if not quantile.value_ms:
+        return "-"
+    sign = "\u2265 " if quantile.at_least and not quantile.only_bound else ""
+    return f"{sign}{quantile.value_ms:.3g} ms{' or more' if quantile.only_bound else ''}"
 
 
 def live_text(live: Live) -> str:

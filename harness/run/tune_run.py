@@ -18,7 +18,7 @@ from harness.run.failures import Failures
 from harness.run.run_job import point_at
 from harness.run.trial_events import load_text
 from harness.run.tune_plan import arrivals_at, space_of
-from harness.search.setting_search import Reason
+from harness.search.choice import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,74 +1,48 @@
 """The search for the best setting: which setting to try next, at which load, and why.
 
 The default comes first, at rising loads until it gives no more or misses the limit. Then settings that lie far apart;
-then, again and again, the trial with the greatest expected improvement per second, restarts of the target counted
-(expected improvement: Mockus, 1978; Jones, Schonlau and Welch, 1998; with a constraint: Gardner and others, 2014).
+then, again and again, the trial with the greatest expected improvement per second, restarts of the target counted, of
+settings that differ from the best so far in few knobs; where that promises little, settings that differ from it in one
+knob, and others of which little is known (expected improvement: Mockus, 1978; Jones, Schonlau and Welch, 1998; with a
+constraint: Gardner and others, 2014).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.search.beliefs import Beliefs
+from harness.search.choice import Choice, Reason
 from harness.search.default_load import first_level, next_level
+from harness.search.finalists import default_at_best, finalists_of, kept_places
 from harness.search.space import far_apart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.search.beliefs import Guess
+    from numpy.typing import NDArray
+
+    from harness.search.choice import Costs
     from harness.search.observation import Observation
     from harness.search.space import Codes, Floats, Space
 
-LEAST_SCREEN, MORE_THAN_DIMENSIONS = 6, 2
+SCREEN = 5  # settings that lie far apart
 UNLIKELY = 0.4  # probability of being served below which a setting is not screened
 WORTH = 0.005  # expected improvement of the log of the objective; below it, what is unlike all so far is tried
 HOPE = 6  # the same, while no setting is known to keep the limit
 WORTHY_SHARE = 0.3  # of the greatest expected improvement: what promises less is not tried for being cheap
 CHANCE = 0.02  # of keeping the limit, while no setting is known to
-PATIENCE = 16  # trials in a row that promise less, after which the search ends
+REGION = 4  # knobs in which a setting differs from the best so far at most, while that promises enough
+AROUND, MOST_FAILURES = 2, 4  # knobs from the best, and failures, within which a value gets a chance to be measured
+# Trials in a row that promise less, after which the search ends: a share of the settings, within these bounds.
+PATIENCE_SHARE, PATIENCE, MOST_PATIENCE = 0.01, 16, 50
 OPTIMISM = 2.5  # deviations
-MOST_GUESSED = 1600  # settings whose figures are guessed each time
+MOST_GUESSED = 1000  # settings whose figures are guessed each time
 FRIENDS = 4  # leaders whose neighbours are always among them
 LEVELS_AROUND = (-1, 0, 1, 2)  # load levels that are tried, from that of the leader
 MOST_TRIES = 2  # of a setting at one level, where the limit stays undecided
-DRAWS = 1000
-FINALISTS = 4
-FINALIST_CHANCE = 0.04
-LIKELY_KEPT = 0.5
-
-
-class Reason(StrEnum):
-    """Why a trial is made."""
-
-    DEFAULT = "the default"
-    SCREEN = "unlike all so far"
-    IMPROVE = "may be the best"
-    POSSIBLE = "little is known of it"
-    LIMIT = "may keep the limit"
-    CONFIRM = "fresh, to confirm"
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The next trial: numbers of a setting and a load level, why, and the improvement that is expected (a share)."""
-
-    setting: int
-    level: int
-    reason: Reason
-    gain: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """What a trial takes, in seconds: where the target goes on running, and what a start of it adds."""
-
-    trial_s: float
-    restart_s: float
 
 
 class SettingSearch:
@@ -87,8 +61,7 @@ class SettingSearch:
         self.beliefs = Beliefs(space, levels, closed=closed, limited=limited)
         self._closed = closed
         self._seed = seed
-        least = max(LEAST_SCREEN, len(space.dimensions) + MORE_THAN_DIMENSIONS)
-        self._screen = far_apart(space, least if screen is None else min(screen, least), seed)
+        self._screen = far_apart(space, SCREEN if screen is None else min(screen, SCREEN), seed)
         self._running: int | None = None  # the setting that the target has
         self._tired = 0
         self._best: tuple[int, int | None] | None = None
@@ -109,7 +82,7 @@ class SettingSearch:
     def best(self) -> tuple[int, int] | None:
         """The setting and the level that are ahead, of those measured that keep the limit; None: none is known."""
         count = len(self.beliefs.observations)
-        numbers, levels = self._kept()
+        numbers, levels = kept_places(self.beliefs)
         if not len(numbers):
             return None
         if self._best is None or self._best[0] != count:
@@ -120,39 +93,7 @@ class SettingSearch:
 
     def finalists(self) -> list[tuple[int, int]]:
         """The settings and levels that may be the best, the likeliest first, and last the default at its best level."""
-        numbers, levels = self._kept()
-        default = self._default_at_best()
-        if not len(numbers):
-            return [] if default is None else [default]
-        guess = self.beliefs.guess(numbers, levels)
-        mean, covariance = self.beliefs.joint(numbers, levels)
-        values, vectors = np.linalg.eigh(covariance)
-        rng = self._rng()
-        normal = rng.standard_normal((DRAWS, len(mean)))
-        draws = mean + normal @ (vectors * np.sqrt(values.clip(min=0.0))).T
-        draws[rng.random(draws.shape) > guess.kept] = -np.inf
-        chance = np.bincount(draws.argmax(axis=1), minlength=len(mean)) / DRAWS
-        order = np.argsort(-chance, kind="stable")
-        found: dict[int, tuple[int, int]] = {}
-        for at in order:  # each setting once, at its likeliest level
-            if len(found) < 2 or chance[at] >= FINALIST_CHANCE:
-                found.setdefault(int(numbers[at]), (int(numbers[at]), int(levels[at])))
-        ahead = [pair for pair in found.values() if pair[0]][:FINALISTS]
-        return ahead if default is None else [*ahead, default]
-
-    def _kept(self) -> tuple[Codes, Codes]:
-        """The measured settings and levels that keep the limit, or may."""
-        last = {(each.setting, each.level): each for each in self.beliefs.measured()}
-        failed = self.beliefs.failed()
-        pairs = sorted(pair for pair, each in last.items() if each.kept is not False and pair[0] not in failed)
-        sure = [pair for pair in pairs if last[pair].kept]
-        unsure = [pair for pair in pairs if not last[pair].kept]
-        if unsure:
-            numbers, levels = np.array(unsure).T
-            kept = self.beliefs.guess(numbers, levels).kept
-            sure += [pair for pair, chance in zip(unsure, kept, strict=True) if chance >= LIKELY_KEPT]
-        found = np.array(sorted(sure), dtype=np.int64).reshape(-1, 2)
-        return found[:, 0], found[:, 1]
+        return finalists_of(self.beliefs, self._rng())
 
     def _rng(self) -> np.random.Generator:
         return np.random.default_rng((self._seed, len(self.beliefs.observations)))
@@ -167,16 +108,9 @@ class SettingSearch:
         level = next_level(tried, self.levels, closed=self._closed)
         return None if level is None else Choice(0, level, Reason.DEFAULT)
 
-    def _default_at_best(self) -> tuple[int, int] | None:
-        """The default at the level where it does best, of those that keep the limit, or of all where none does."""
-        seen = [each for each in self.beliefs.measured() if each.setting == 0]
-        kept = [each for each in seen if each.kept is not False]
-        best = max(kept or seen, key=lambda each: each.log_value or 0.0, default=None)
-        return None if best is None else (0, best.level)
-
     def _screened(self) -> Choice | None:
         """The next of some settings that lie far apart, at the load that suits the default or at the next higher."""
-        default = self._default_at_best()
+        default = default_at_best(self.beliefs)
         level = first_level(self.levels, closed=self._closed) if default is None else default[1]
         tried = {each.setting for each in self.beliefs.observations}
         for place, number in enumerate(self._screen):
@@ -185,7 +119,7 @@ class SettingSearch:
         return None
 
     def _promising(self, costs: Costs, left_s: float) -> Choice | None:
-        """The trial with the greatest expected improvement per second; None: none is worth it."""
+        """The next trial by what is believed of all settings; None: none is worth it."""
         if not self.beliefs.measured():
             return self._another_start()
         numbers, levels = self._candidates()
@@ -194,28 +128,82 @@ class SettingSearch:
         numbers, levels, seconds = numbers[fits], levels[fits], seconds[fits]
         if not len(numbers):
             return None
-        guess = self.beliefs.guess(numbers, levels)
         best = self.best()
         if best is None:
-            gain, reason = guess.kept * guess.starts, Reason.LIMIT
-        else:
-            highest = float(self.beliefs.guess(*(np.array([part]) for part in best)).mean[0])
-            more = _improvement(guess.mean - highest, guess.deviation)
-            gain, reason = more * guess.kept * guess.starts, Reason.IMPROVE
-        at = int(np.argmax(np.where(gain >= WORTHY_SHARE * gain.max(), gain / seconds, 0.0)))
-        self._tired = self._tired + 1 if gain.max() < (WORTH if best is not None else CHANCE) else 0
-        if self._tired >= (PATIENCE if best is not None else HOPE) or gain[at] <= 0.0:
-            return None
-        if self._tired and best is not None:
-            return self._possible(numbers, levels, guess, best[1])
-        return Choice(int(numbers[at]), int(levels[at]), reason, float(gain[at]) if best is not None else None)
+            return self._keeping(numbers, levels, seconds)
+        choice = self._improving(numbers, levels, seconds, best)
+        self._tired = 0 if choice is not None else self._tired + 1
+        if choice is not None or self._tired >= np.clip(PATIENCE_SHARE * len(self.space), PATIENCE, MOST_PATIENCE):
+            return choice
+        for choose in (self._unmeasured, self._nearby, self._possible):
+            if (choice := choose(numbers, levels, best)) is not None:
+                return choice
+        return None
 
-    def _possible(self, numbers: Codes, levels: Codes, guess: Guess, level: int) -> Choice:
-        """The setting that could do the most at `level`, for all that is known, of those that were not tried."""
-        tried = sorted({each.setting for each in self.beliefs.observations})
+    def _keeping(self, numbers: Codes, levels: Codes, seconds: Floats) -> Choice | None:
+        """While no setting is known to keep the limit: the likeliest to, per second; None: hardly any will."""
+        guess = self.beliefs.guess(numbers, levels)
+        chance = guess.kept * guess.starts
+        self._tired = self._tired + 1 if chance.max() < CHANCE else 0
+        at = int(np.argmax(chance / seconds))
+        if self._tired >= HOPE or chance[at] <= 0.0:
+            return None
+        return Choice(int(numbers[at]), int(levels[at]), Reason.LIMIT)
+
+    def _improving(self, numbers: Codes, levels: Codes, seconds: Floats, best: tuple[int, int]) -> Choice | None:
+        """The trial with the greatest expected improvement per second; None where none is worth it."""
+        inside = self._changes(numbers, best[0]) <= REGION
+        if inside.any() and not self._tired:
+            numbers, levels, seconds = numbers[inside], levels[inside], seconds[inside]
+        guess = self.beliefs.guess(numbers, levels)
+        highest = float(self.beliefs.guess(*(np.array([part]) for part in best)).mean[0])
+        gain = _improvement(guess.mean - highest, guess.deviation) * guess.kept * guess.starts
+        at = int(np.argmax(np.where(gain >= WORTHY_SHARE * gain.max(), gain / seconds, 0.0)))
+        if gain.max() < WORTH:
+            return None
+        return Choice(int(numbers[at]), int(levels[at]), Reason.IMPROVE, float(gain[at]))
+
+    def _changes(self, numbers: Codes, other: int) -> Codes:
+        """In how many knobs settings differ from another one."""
+        return np.asarray((self.space.codes[numbers] != self.space.codes[other]).sum(axis=1), dtype=np.int64)
+
+    def _nearby(self, numbers: Codes, levels: Codes, best: tuple[int, int]) -> Choice | None:
+        """Of the settings that were not tried and differ from the best in one knob, the one that could do the most."""
+        near = (self._changes(numbers, best[0]) == 1) & (levels == best[1]) & self._untried(numbers)
+        return self._could_do_most(numbers[near], best[1], Reason.NEAR)
+
+    def _unmeasured(self, numbers: Codes, levels: Codes, best: tuple[int, int]) -> Choice | None:
+        """A setting not far from the best with a value that no measured setting has: a trial is to tell."""
+        codes = self.space.codes
+        near = (self._changes(numbers, best[0]) <= AROUND) & (levels == best[1]) & self._untried(numbers)
+        measured = codes[sorted({each.setting for each in self.beliefs.measured()})]
+        failed = codes[sorted(self.beliefs.failed())].reshape(-1, codes.shape[1])
+        for index, dimension in enumerate(self.space.dimensions):
+            for value in dimension.given:
+                having = near & (codes[numbers, index] == value)
+                if (
+                    having.any()
+                    and value not in measured[:, index]
+                    and (failed[:, index] == value).sum() < MOST_FAILURES
+                ):
+                    return self._could_do_most(numbers[having], best[1], Reason.NEAR)
+        return None
+
+    def _possible(self, numbers: Codes, levels: Codes, best: tuple[int, int]) -> Choice | None:
+        """The setting that could do the most at the level of the best, of those that were not tried."""
+        new = (levels == best[1]) & self._untried(numbers)
+        return self._could_do_most(numbers[new], best[1], Reason.POSSIBLE)
+
+    def _could_do_most(self, numbers: Codes, level: int, reason: Reason) -> Choice | None:
+        """The setting that could do the most at a level, for all that is known; None: there is none."""
+        if not len(numbers):
+            return None
+        guess = self.beliefs.guess(numbers, np.full(len(numbers), level))
         most = guess.mean + OPTIMISM * guess.deviation + np.log(guess.starts.clip(min=1e-3))
-        at = int(np.argmax(np.where(np.isin(numbers, tried) | (levels != level), -np.inf, most)))
-        return Choice(int(numbers[at]), int(levels[at]), Reason.POSSIBLE)
+        return Choice(int(numbers[int(np.argmax(most))]), level, reason)
+
+    def _untried(self, numbers: Codes) -> NDArray[np.bool_]:
+        return ~np.isin(numbers, sorted({each.setting for each in self.beliefs.observations}))
 
     def _another_start(self) -> Choice | None:
         """Where nothing could be served so far: the setting that is the likeliest to start."""
@@ -226,7 +214,10 @@ class SettingSearch:
         return Choice(likeliest, first_level(self.levels, closed=self._closed), Reason.SCREEN)
 
     def _candidates(self) -> tuple[Codes, Codes]:
-        """Settings and levels that were not tried yet, or whose limit is undecided."""
+        """Settings and levels that were not tried yet, or whose limit is undecided.
+
+        Where a load kept the limit, less load is not tried, and where it missed the limit, more is not.
+        """
         chosen, best = self._some_settings(), self.best()
         around = [best[1] + step for step in LEVELS_AROUND] if best else range(len(self.levels))
         tried = np.array([level for level in around if 0 <= level < len(self.levels)])
@@ -235,6 +226,8 @@ class SettingSearch:
         for each in self.beliefs.observations:
             decided = each.kept is not None or each.failure is not None
             tries[each.setting, each.level] += MOST_TRIES if decided else 1
+            if each.kept is not None:
+                tries[each.setting, slice(each.level) if each.kept else slice(each.level, None)] = MOST_TRIES
         new = tries[numbers, levels] < MOST_TRIES
         return numbers[new], levels[new]
 

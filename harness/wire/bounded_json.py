@@ -14,6 +14,7 @@ MAX_DEPTH = 64
 MAX_VALUES = 1 << 24
 _TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _OTHER_THAN_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_BOM = b"\xef\xbb\xbf"
 _OPENS = (b"[", b"{")
 
 
@@ -25,6 +26,7 @@ def parse_json(content: bytes) -> Any:
     """The document. Whole numbers of 64 bits or less are int, all others are finite floats. Raises JsonError."""
     import orjson
 
+    content = content.removeprefix(_BOM)  # which RFC 8259 lets a parser ignore
     if content.count(b",") >= MAX_VALUES:
         raise JsonError(f"the document has more than {MAX_VALUES} values")
     try:

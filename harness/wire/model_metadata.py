@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.wire.server_url import ServerUrl
 
 REFUSED = (401, 403)
+PAYLOADS = "give payloads with --bank FILE, or the sizes of one input with --shape"
 MAX_NAME_CHARS = 1024
 MAX_AXES = 32
 MAX_SIZE = 2**31 - 1  # of an axis
@@ -52,7 +53,7 @@ def read_document(url: ServerUrl, model: str, path: str, parse: Callable[[str, A
         return checked_meta(parse(model, parse_json(response.body)))
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
-            f"{url}: cannot read what {model} takes from {path} ({_words(error)}); give payloads of your own",
+            f"{url}: cannot read what {model} takes from {path} ({_words(error)}); {PAYLOADS}",
             subject="server",
         ) from error
 

@@ -51,7 +51,7 @@ class BankMeta(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     verb: str = "predict"  # what the request asks of the model; the expected outputs are for it
     input_name: str = "input"
-    output_name: str = "output"
+    output_name: str = "output"  # empty: the first of the response
     datatype: str = "FP32"  # Open Inference Protocol's name
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]

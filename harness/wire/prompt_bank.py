@@ -26,18 +26,21 @@ class PromptBank(msgspec.Struct, frozen=True, kw_only=True):
     """Prompts with their greedy continuation (end-of-turn token suppressed), to check responses of any length.
 
     A correct greedy response to a prompt is the beginning of its continuation. A correct embedding of it points in the
-    direction of its vector (any length, of the model's size).
+    direction of its vector (any length, of the model's size). Where a prompt is a query of documents that are ranked,
+    the scores of those are correct that point in the direction of the expected ones.
     """
 
     model: str
     prompts: tuple[str, ...]
     expected: tuple[str, ...] = ()  # as many, or none
     vectors: tuple[tuple[float, ...], ...] = ()  # likewise
+    documents: tuple[tuple[str, ...], ...] = ()  # likewise: of each query
+    scores: tuple[tuple[float, ...], ...] = ()  # likewise: of each document of a query
 
     @property
     def known(self) -> bool:
         """Whether responses can be compared with something."""
-        return bool(self.expected or self.vectors)
+        return bool(self.expected or self.vectors or self.scores)
 
     def save(self, path: Path) -> None:
         """Write the bank atomically to `path` (`.json`)."""
@@ -83,7 +86,14 @@ def _prompt_in(item: Any) -> str:
 
 
 def _checked(bank: PromptBank, path: Path) -> PromptBank:
-    counts = {len(bank.expected), len(bank.vectors)}
-    if not bank.prompts or not counts <= {0, len(bank.prompts)}:
+    lists = {"expected": bank.expected, "vectors": bank.vectors, "documents": bank.documents, "scores": bank.scores}
+    if not bank.prompts:
         raise UserError(f"{path}: it holds no prompts; {_REMEDY}", "prompts")
+    for name, values in lists.items():
+        if len(values) not in {0, len(bank.prompts)}:
+            raise UserError(
+                f"{path}: {name} has {len(values)} items, and there are {len(bank.prompts)} prompts", "prompts"
+            )
+    if bank.scores and [len(each) for each in bank.scores] != [len(each) for each in bank.documents]:
+        raise UserError(f"{path}: each of the scores stands for one of the documents; give as many of both", "prompts")
     return bank

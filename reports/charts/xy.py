@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Read = Callable[[PointMetrics], Interval | None]
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
+_LETTER = 7.0  # units that a letter of a label takes at most
 _LONGEST_BAR = 2.0  # times the largest figure of a chart
 _LOG_FROM = 12.0  # a range this many times its lower end deserves a logarithmic axis
 
@@ -227,10 +228,12 @@ def _label_points(axes: Axes, placed: Sequence[tuple[PointLine, Sequence[_Place]
                 continue
             taken.append((x, y))
             sign = "\u2009\u2191" if place.y.low is not None and place.y.high is None else ""
-            offset = (-9, 7) if place.point.point == curves.best else (-6, 5)
-            axes.annotate(f"{curves.axis.text(place.point)}{sign}", (place.x.value, place.y.value), xytext=offset,
-                          textcoords="offset points", ha="right", fontsize=9, color=MUTED,
-                          **of_line(line.index))  # fmt: skip
+            text = f"{curves.axis.text(place.point)}{sign}"
+            away, up = (9, 7) if place.point.point == curves.best else (6, 5)
+            right = x - away - _LETTER * len(text) < axes.bbox.x0  # it would cover the numbers of the vertical axis
+            axes.annotate(text, (place.x.value, place.y.value), xytext=(away if right else -away, up),
+                          textcoords="offset points", ha="left" if right else "right", fontsize=9,
+                          color=MUTED, **of_line(line.index))  # fmt: skip
 
 
 def _description(chart: Chart, curves: PointCurves) -> str:

@@ -1,25 +1,31 @@
 // The live page: asks for the state once a second, and draws the curve of ended trials and the course of the running one.
-"use strict";
 const $ = (id) => document.getElementById(id);
 const say = (value, digits = 3) => value === null || value === undefined ? "–" : Number(value.toPrecision(digits)).toLocaleString("en");
 const clock = (seconds) => seconds === null ? "" : `${Math.floor(seconds / 60)}:${String(Math.round(seconds) % 60).padStart(2, "0")} left`;
-const make = (name, attributes, text) => {
+const make = (name, attributes) => {
   const node = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (text) { const title = make("title", {}); title.textContent = text; node.append(title); }
   return node;
 };
-let course = [], name = "";
+let course = [], name = "", drawn = 0;
 const scale = (values, size) => { const top = Math.max(...values, 1e-9); return (value) => 10 + (size - 20) * value / top; };
 
 function drawCurve(trials) {
   const svg = $("curve"), seen = trials.filter((trial) => trial.rate_rps && trial.p99_ms);
+  if (seen.length === drawn) return; // what is drawn keeps the focus
+  drawn = seen.length;
   svg.replaceChildren();
-  if (!seen.length) return;
   const x = scale(seen.map((trial) => trial.rate_rps), 600), y = scale(seen.map((trial) => trial.p99_ms), 240);
-  seen.forEach((trial, place) => svg.append(make("circle", {
-    cx: x(trial.rate_rps), cy: 240 - y(trial.p99_ms), r: 5, tabindex: 0, class: place === seen.length - 1 ? "last" : "dot",
-  }, `${trial.name}: ${trial.text}`)));
+  seen.forEach((trial, place) => {
+    const words = `${trial.name}: ${trial.text}`;
+    const dot = make("circle", {
+      cx: x(trial.rate_rps), cy: 240 - y(trial.p99_ms), r: 5, tabindex: 0, role: "img", "aria-label": words,
+      class: place === seen.length - 1 ? "last" : "dot",
+    });
+    for (const when of ["pointerenter", "focus"]) dot.addEventListener(when, () => showTip(words, dot));
+    for (const when of ["pointerleave", "blur"]) dot.addEventListener(when, hideTip);
+    svg.append(dot);
+  });
   $("curve-ends").textContent = `throughput to ${say(Math.max(...seen.map((trial) => trial.rate_rps)))}/s, p99 to ${say(Math.max(...seen.map((trial) => trial.p99_ms)))} ms`;
 }
 
@@ -32,8 +38,8 @@ function drawCourse() {
 }
 
 function show(state) {
-  $("name").textContent = state.ended ? "The run has ended" : state.name || "starting";
-  $("place").textContent = [state.total === null ? `${state.done} trials` : `${state.done} of ${state.total} trials`, clock(state.left_s)].filter(Boolean).join(", ");
+  $("name").textContent = state.interrupted ? "The run was interrupted" : state.ended ? "The run has ended" : state.name || "starting";
+  $("place").textContent = [state.total === null ? `${state.done} trials` : `${state.done} of ${state.total} trials`, state.ended ? "the report is in the run directory" : clock(state.left_s)].filter(Boolean).join(", ");
   const now = state.running;
   if (state.name !== name) { course = []; name = state.name; }
   if (now) {

@@ -73,6 +73,14 @@ def _of_stream(kind: str, p: float) -> Callable[[PointMetrics], str]:
     return lambda point: units.milliseconds(getattr(point.stream, kind).at(p) if point.stream else None)[0]
 
 
+def _price(plan: Plan) -> Columns[PointMetrics]:
+    return (
+        {}
+        if plan.price_per_hour is None
+        else {"per million": lambda point: units.number(point.cost.price_per_million if point.cost else None)}
+    )
+
+
 _STREAM_COLUMNS: Columns[PointMetrics] = {
     "TTFT p90 ms": _of_stream("ttft", 0.9),
     "ITL p99 ms": _of_stream("itl", 0.99),
@@ -120,6 +128,7 @@ def _terminal_columns(plan: Plan) -> Columns[PointMetrics]:
             "TTFT p90 ms": _of_stream("ttft", 0.9),
             "ITL p99 ms": _of_stream("itl", 0.99),
             "TPOT p50 ms": _of_stream("tpot", 0.5),
+            **_price(plan),
             "failed": lambda point: units.count(point.counts.failed),
             "verdict": verdict_cell,
         }
@@ -131,6 +140,7 @@ def _terminal_columns(plan: Plan) -> Columns[PointMetrics]:
         "p99 ms": lambda point: units.milliseconds(point.response.at(0.99))[0],
         "p99 95 %": lambda point: units.milliseconds(point.response.at(0.99))[1],
         "batch": lambda point: units.number(point.mean_batch),
+        **_price(plan),
         "failed": lambda point: units.count(point.counts.failed),
         "verdict": verdict_cell,
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.judge.number_text import certainty_text
 from harness.plan.knobs import format_value, setting_text
 from reports import units
 from reports.charts.distribution import has_distribution
@@ -110,11 +111,10 @@ def instant(iso: str) -> str:
 
 def _headline(point: PointMetrics, recommendation: Recommendation) -> Iterator[HeadlineFigure]:
     value, interval = units.estimate(recommendation.rate_rps or point.rate)
-    yield HeadlineFigure(
-        "Throughput", value, point.rate_unit, _notes(interval, "fresh trials only" if recommendation.rate_rps else "")
-    )
+    fresh = "fresh trials only" if recommendation.rate_rps else ""
+    yield HeadlineFigure("Throughput", value, point.rate_unit, _notes(interval, fresh))
     if recommendation.certainty is not None and recommendation.rate_rps is not None:
-        certainty = units.percent(100 * recommendation.certainty)
+        certainty = certainty_text(recommendation.certainty)
         yield HeadlineFigure("Certainty", certainty, "", ("of being within 2\u202f% of the best",))
     if recommendation.speedup is not None:
         value, interval = units.estimate(recommendation.speedup, 2)
@@ -125,9 +125,10 @@ def _headline(point: PointMetrics, recommendation: Recommendation) -> Iterator[H
         unit = "" if value == units.ABSENT else "ms"
         notes = _notes(interval, f"service {service}{units.THIN}ms" if service != units.ABSENT else "")
         yield HeadlineFigure(f"{units.percentile_name(p)} response", value, unit, notes)
-    if point.goodput_rps is not None:
-        value, interval = units.estimate(point.goodput_rps)
-        yield HeadlineFigure("Goodput", value, "req/s", _notes(interval))
+    goodput = recommendation.goodput_rps if recommendation.rate_rps else point.goodput_rps
+    if goodput is not None:
+        value, interval = units.estimate(goodput)
+        yield HeadlineFigure("Goodput", value, "req/s", _notes(interval, fresh))
     if point.stream is not None:
         yield from _stream_headline(point.stream)
     if point.mean_batch is not None:

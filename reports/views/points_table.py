@@ -119,6 +119,5 @@ def percentile_cell(quantile: Quantile | None) -> Cell:
     text, note = units.milliseconds(quantile)
     if quantile is None or not quantile.only_bound:
         return Cell(text, note, key=units.machine_number(quantile.value_ms) if quantile else "")
-    return Cell(
-        text, f"needs {units.number(quantile.needed, 2)} more", key=units.machine_number(quantile.low_ms), muted=True
-    )
+    needed = f"needs {units.number(quantile.needed, 2)} more"
+    return Cell(text, "; ".join(filter(None, (note, needed))), key=units.machine_number(quantile.value_ms), muted=True)

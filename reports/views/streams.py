@@ -79,6 +79,7 @@ _SOMETIMES: dict[str, Callable[[PointMetrics], Shown]] = {
     "Cached %": _stream(lambda stream: None if stream.cached_share is None else 100 * stream.cached_share),
     "Server: running": _server("running"),
     "Server: waiting": _server("waiting"),
+    "Open, not running": _server("open_waiting"),
     "Server: KV cache %": _server("kv_cache", 100),
     "Server: preempted": _server("preemptions"),
     "Server: prefix hits %": _server("prefix_hits", 100),

@@ -112,7 +112,11 @@ def _panels(line: Timeline, xs: Sequence[float]) -> list[Panel]:
         _panel(
             "The server's requests",
             xs,
-            [(name, style, line.server.get(name, ())) for name, style in (("running", "rate"), ("waiting", "errors"))],
+            [
+                ("running", "rate", line.server.get("running", ())),
+                ("waiting", "errors", line.server.get("waiting", ())),
+                ("open, not running", "errors", line.server.get("open_waiting", ())),
+            ],
         ),
         _panel("KV cache in use, share", xs, [("kv cache", "rate", line.server.get("kv_cache", ()))]),
         _panel("CPU, cores", xs, [("target", "target", line.cpu_target_cores), ("load", "load", line.cpu_load_cores)]),

@@ -135,6 +135,7 @@ COLUMNS: Mapping[str, Callable[[Usage], str]] = {
     "GPU memory, MB": lambda usage: units.number(usage.gpu_memory_mb),
     "GPU power, W": lambda usage: units.number(usage.gpu_power_w),
     "GPU energy, J": lambda usage: units.number(usage.gpu_energy_j),
+    "CPU energy, J": lambda usage: units.number(usage.package_energy_j),
     "GPU clock, MHz": lambda usage: units.number(usage.gpu_clock_mhz, 4),
     "Samplers, CPU": lambda usage: units.percent(usage.sampler_cpu_percent),
     "Samplers late p99, ms": lambda usage: units.number(usage.sampler_late_p99_ms, 2),
@@ -149,7 +150,7 @@ def known_columns(columns: Mapping[str, Callable[[Usage], str]], usages: Sequenc
 
 def usage_table(points: Sequence[PointMetrics]) -> UsageTable:
     """Usage per point; a column that no point has is left out."""
-    known = known_columns(COLUMNS, [point.usage for point in points])
+    known = known_columns(COLUMNS, [point.usage for point in points]) | _cost_columns(points)
     cores = [value for point in points for value in (point.usage.cpu_target_cores, point.usage.cpu_load_cores) if value]
     widest = max(cores, default=1.0)
     rows = tuple(
@@ -166,6 +167,19 @@ def usage_table(points: Sequence[PointMetrics]) -> UsageTable:
     )
     most = max((len(point.usage.cpu_machine_percent) for point in points), default=0)
     return UsageTable(tuple(known), rows, max(0, most - _SHOWN_CORES))
+
+
+def _cost_columns(points: Sequence[PointMetrics]) -> dict[str, list[str]]:
+    """What a unit of output costs at each point; a column that no point has is left out."""
+    costs = [point.cost for point in points]
+    unit = next((cost.unit for cost in costs if cost), "")
+    figures = {
+        f"Core time for each {unit}, ms": "core_ms",
+        f"Energy for each {unit}, J": "energy_j",
+        f"Price of a million {unit}s": "price_per_million",
+    }
+    read = {title: [units.number(getattr(cost, name, None)) for cost in costs] for title, name in figures.items()}
+    return {title: cells for title, cells in read.items() if any(cell != units.ABSENT for cell in cells)}
 
 
 def gpu_words(usages: Iterable[Usage], environment: Mapping[str, Mapping[str, str]]) -> str:

@@ -1,6 +1,7 @@
 """How far off is the capacity that the search finds, and does its interval hold the truth? Against known servers.
 
-    python -m tests.benchmarks.bench_capacity [--seeds 20] [--seconds 5] [--budget 240] [--noise 0] [--server NAME]
+    python -m tests.benchmarks.bench_capacity [--seeds 20] [--first-seed 0] [--seconds 5] [--budget 240] [--noise 0]
+                                              [--server NAME]
 
 Each search gets trials of so many seconds, with 3 s beside each, until its interval is as narrow as 5 % or the budget
 is spent. Prints, per server: median and 10th to 90th percentile of the error, how often it is within 5 %, how often the
@@ -54,6 +55,7 @@ def row(server: QueueServer, found: list[tuple[Border | None, int]], seconds: fl
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--budget", type=float, default=240.0)
     parser.add_argument("--noise", type=float, default=0.0)
@@ -65,7 +67,7 @@ def main() -> None:
         if given.server in server.name:
             found = [
                 search(server, np.random.default_rng(seed), given.seconds, given.budget, given.noise)
-                for seed in range(given.seeds)
+                for seed in range(given.first_seed, given.first_seed + given.seeds)
             ]
             print(row(server, found, given.seconds), flush=True)
 

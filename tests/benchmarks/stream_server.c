@@ -20,12 +20,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_FDS = 4096, ROOM = 1 << 18, SPIN_NS = 200000, LOOK_NS = 20000 };
+enum { MAX_FDS = 4096, ROOM = 1 << 20, SPIN_NS = 200000, LOOK_NS = 20000 };
 typedef struct {
     size_t have;
     char *in;
     int64_t arrived, due, *log;  // log: instants of writing, then of being due
-    int next, pieces, tokens, busy;
+    int next, pieces, tokens, prompt, busy;
     uint64_t seed;
 } Peer;
 static Peer peers[MAX_FDS];
@@ -95,8 +95,8 @@ static void finish(int fd) {
     Peer *peer = &peers[fd];
     char body[512], all[1024];
     sprintf(body, "data: {\"id\":\"chatcmpl-7a1c22b0\",\"object\":\"chat.completion.chunk\",\"created\":1790000000,"
-            "\"model\":\"m\",\"choices\":[],\"usage\":{\"prompt_tokens\":16,\"completion_tokens\":%d,"
-            "\"total_tokens\":%d}}\n\ndata: [DONE]\n\n", peer->tokens, peer->tokens + 16);
+            "\"model\":\"m\",\"choices\":[],\"usage\":{\"prompt_tokens\":%d,\"completion_tokens\":%d,"
+            "\"total_tokens\":%d}}\n\ndata: [DONE]\n\n", peer->prompt, peer->tokens, peer->prompt + peer->tokens);
     int size = chunk(all, body);
     size += sprintf(all + size, "0\r\n\r\n");
     put(fd, all, (size_t)size);
@@ -131,16 +131,27 @@ static int number_after(const char *text, const char *name) {
     return at ? atoi(at + strlen(name)) : 0;
 }
 
+// A word is a token, and the template has ten.
+static int prompt_tokens(const char *body) {
+    int count = 10;
+    for (const char *at = body; (at = strstr(at, "\"content\":"));)
+        for (at += strcspn(at, ":") + 1, at += strspn(at, " \""); *at && *at != '"'; at += strspn(at, " "))
+            at += strcspn(at, " \""), count++;
+    return count;
+}
+
 static void respond(int fd, int64_t arrived) {
     Peer *peer = &peers[fd];
     char all[4096], *body = strstr(peer->in, "\r\n\r\n") + 4;
     int streams = strstr(body, "\"stream\":true") || strstr(body, "\"stream\": true");
     if (strncmp(peer->in, "POST", 4) || !streams) {
-        const char *text = strncmp(peer->in, "POST", 4)
-            ? "{\"object\":\"list\",\"status\":\"ok\",\"data\":[{\"id\":\"m\",\"object\":\"model\"}]}"
-            : "{\"id\":\"c\",\"object\":\"chat.completion\",\"choices\":[{\"index\":0,\"message\":{\"role\":"
-              "\"assistant\",\"content\":\"yes\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":16,"
-              "\"completion_tokens\":1}}";
+        char text[512];
+        if (strncmp(peer->in, "POST", 4))
+            strcpy(text, "{\"object\":\"list\",\"status\":\"ok\",\"data\":[{\"id\":\"m\",\"object\":\"model\"}]}");
+        else
+            sprintf(text, "{\"id\":\"c\",\"object\":\"chat.completion\",\"choices\":[{\"index\":0,\"message\":{\"role\":"
+                    "\"assistant\",\"content\":\"yes\"},\"finish_reason\":\"length\"}],\"usage\":{\"prompt_tokens\":%d,"
+                    "\"completion_tokens\":1}}", prompt_tokens(body));
         int found = !strstr(peer->in, "/metrics") && !strstr(peer->in, "/tokenize");
         put(fd, all, (size_t)sprintf(all, "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
                                      found ? "200 OK" : "404 Not Found", strlen(text), text));
@@ -148,6 +159,7 @@ static void respond(int fd, int64_t arrived) {
     }
     int asked = number_after(body, "\"max_tokens\":");
     if (!asked) asked = number_after(body, "\"max_completion_tokens\":");
+    peer->prompt = prompt_tokens(body);
     peer->tokens = asked ? asked : (int)tokens;
     peer->pieces = (int)((peer->tokens + per_piece - 1) / per_piece);
     peer->log = realloc(peer->log, 2 * sizeof *peer->log * (size_t)peer->pieces);

@@ -2,6 +2,10 @@
 
 import csv
 import io
+import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -13,7 +17,8 @@ from reports import write_reports
 
 ALL = "(what) => [...document.querySelectorAll(what)]"
 OPEN_ALL = "document.querySelectorAll('details').forEach((each) => { each.open = true; })"
-CONTRAST = (Path(__file__).parents[1] / "examples/contrast.js").read_text()
+ROOT = Path(__file__).parents[2]
+CONTRAST = (ROOT / "tests/examples/contrast.js").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +205,33 @@ def test_without_javascript_all_is_still_there(page, reports):
         assert page.run("document.querySelectorAll('.tip > title').length") > 20  # the browser's own tips
     finally:
         page.javascript(on=True)
+
+
+def test_a_run_is_watched_as_it_grows_until_it_is_interrupted(page, tmp_path):
+    words = ("sweep", "concurrency=1,2,4", "--target", "fixed", "--check", "off", "--seconds", "0.5")
+    more = ("--warmup", "0.1s", "--repeats", "40", "--live", "--out", str(tmp_path / "run"))
+    process = subprocess.Popen([sys.executable, "-m", "harness", *words, *more], cwd=ROOT, text=True,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # fmt: skip
+    try:
+        address = next(found for line in process.stderr if (found := re.search(r"live: (http\S+)", line)))[1]
+        page.open(address)
+        dots = "document.querySelectorAll('#curve circle').length"
+        page.wait(f"{dots} > 0", 60)
+        first = page.run(dots)
+        page.wait(f"{dots} > {first}", 60)
+        page.wait("/ of 120 trials, .* left/.test(document.getElementById('place').textContent)")
+        page.wait("Number(document.getElementById('rate').textContent) > 0")
+        assert page.run("document.querySelectorAll('#lines li').length") > first
+        page.run("document.querySelector('#curve circle').focus()")
+        assert "req/s" in tip(page)
+        _, poor = page.run(CONTRAST)
+        assert poor == []
+        page.resize(390, 844, mobile=True)
+        assert page.run("document.documentElement.scrollWidth") <= 390
+        process.send_signal(signal.SIGINT)
+        page.wait("document.getElementById('name').textContent === 'The run was interrupted'")
+        process.stderr.read()
+        assert process.wait(60) == 130
+    finally:
+        process.kill()
+        process.wait()

@@ -1,9 +1,11 @@
 """A locustfile as Locust's documentation writes it, measured as it is: no import of ours, no metadata, no payloads."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -57,7 +59,7 @@ class Own(User):
 
 class Steps(LoadTestShape):
     def tick(self):
-        return (3, 100) if self.get_run_time() < 2 else None
+        return (3, 100) if self.get_run_time() < 4 else None
 """
 
 
@@ -96,5 +98,78 @@ def test_every_kind_of_user_is_measured_as_it_is(tmp_path, url):
     assert report["wrong"] > 0 == report["error"]
     assert report["ok"] > report["checked"] > report["wrong"]  # pings are not looked into
     plan = json.loads((tmp_path / "out/run.json").read_text())["plan"]
-    assert plan["points"][0]["arrivals"] == {"type": "shape", "shape_s": 2.0}
+    assert plan["points"][0]["arrivals"] == {"type": "shape", "shape_s": 4.0}
     assert plan["locust_arguments"] == ["--exclude-tags", "slow"]
+
+
+NOT_REPORTED_BY_LOCUST = """
+import time
+import gevent
+from locust import FastHttpUser, HttpUser, User, constant, task
+
+
+class Here(User):
+    abstract = True
+    fixed_count = 1
+    wait_time = constant(0.02)
+
+
+class Timed(HttpUser, Here):
+    @task
+    def ask(self):
+        with gevent.Timeout(0.1, False):
+            self.client.get("/hang", name="timed")
+
+
+class Quick(FastHttpUser, Here):
+    network_timeout = 0.1
+
+    @task
+    def ask(self):
+        self.client.get("/hang", name="quick")
+
+
+class Asserts(HttpUser, Here):
+    @task
+    def ask(self):
+        with self.client.get("/answer", catch_response=True) as response:
+            assert response.json()["label"] == "cat"
+
+
+class Own(Here):
+    @task
+    def call(self):
+        start = time.perf_counter()
+        time.sleep(0.01)
+        self.environment.events.request.fire(request_type="grpc", name="infer", response_time=10.0, response_length=1,
+                                             exception=None, context={}, start_time=start + 1e6)
+"""
+
+
+class Hangs(JsonHandler):
+    def do_GET(self):  # noqa: N802  (http.server calls it so)
+        if self.path == "/hang":
+            time.sleep(0.5)
+        with contextlib.suppress(OSError):
+            self.answer(200, {"label": "dog"})
+
+
+def test_requests_that_locust_does_not_report_are_counted(tmp_path):
+    (tmp_path / "mine.py").write_text(NOT_REPORTED_BY_LOCUST)
+    with served_by(Hangs) as url:
+        argv = [sys.executable, "-m", "harness", "run", "--scenario", "mine.py", "--target", url, "--out", "out"]
+        argv += ["--concurrency", "4", "--seconds", "1s"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            argv, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100, check=False
+        )
+    assert done.returncode == 4, done.stderr
+    report = json.loads(next((tmp_path / "out/trials").glob("*/load.json")).read_text())
+    assert set(report["request_classes"]) == {"timed", "quick", "/answer", "infer"}
+    texts = report["errors"]
+    assert {"timeout: Timeout", "timeout: RetriesExceeded", "a wrong response: the task raised AssertionError"} <= set(
+        texts
+    )
+    assert report["timeout"] == texts["timeout: Timeout"] + texts["timeout: RetriesExceeded"]
+    assert report["wrong"] == sum(report["task_errors"].values())
+    assert report["ok"] > 0  # those of the client with a clock of its own

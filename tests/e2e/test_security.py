@@ -63,7 +63,7 @@ def test_a_planted_token_is_nowhere(tmp_path, how):
     assert {"report.html", "run.json", "points.csv", "load.log", "target.log"} <= {path.name for path in left}
     assert [path for path in left if SECRET.encode() in path.read_bytes()] == []
     assert SECRET not in output
-    assert any(b"--settings" in line and b"locust" in line for line in lines.seen)
+    assert any(b"harness.measure.load.locust" in line for line in lines.seen)
     assert [line for line in lines.seen if SECRET.encode() in line] == []
 
 

@@ -1,5 +1,6 @@
 """The control channel between a parent and a child it started."""
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -93,8 +94,8 @@ def test_a_program_that_runs_too_long_is_killed_with_what_it_started(tmp_path):
     script = f"sleep 100 & echo $! > {tmp_path / 'pid'}; wait"
     with pytest.raises(subprocess.TimeoutExpired):
         run_to_end(["sh", "-c", script], 1.0)
-    pid = int((tmp_path / "pid").read_text())
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(int((tmp_path / "pid").read_text())).wait(20)
 
 
 @pytest.mark.process

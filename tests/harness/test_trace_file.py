@@ -5,7 +5,7 @@ import pytest
 
 from harness.errors import UserError
 from harness.plan.arrivals import Replay
-from harness.plan.request_lengths import read_lengths
+from harness.plan.request_lengths import TraceLengths
 from harness.trace_file import trace_unit
 
 MS = 1_000_000
@@ -57,9 +57,9 @@ def test_a_trace_that_is_none_is_refused_before_the_load(tmp_path, content, says
 def test_a_heading_of_lengths_may_have_any_encoding(tmp_path):
     path = tmp_path / "lengths.csv"
     path.write_bytes("Länge,Antwort\n10,5\n".encode("latin-1"))
-    assert read_lengths(path, "--lengths").requests == [(10, 5, ())]
+    assert next(TraceLengths(path, "--lengths").endless()) == (10, 5, ())
     path.write_bytes(b"\xef\xbb\xbf10,5.0\n")
-    assert read_lengths(path, "--lengths").requests == [(10, 5, ())]
+    assert next(TraceLengths(path, "--lengths").endless()) == (10, 5, ())
 
 
 @pytest.mark.parametrize("line", ["10,inf", "10,nan", "10.9,5", "10,0", "10,99999999999", "10"])
@@ -67,4 +67,4 @@ def test_a_length_that_is_none_is_named_by_its_line(tmp_path, line):
     path = tmp_path / "lengths.csv"
     path.write_text(f"prompt,answer\n{line}\n")
     with pytest.raises(UserError, match=r"^--lengths .*line 2"):
-        read_lengths(path, "--lengths")
+        TraceLengths(path, "--lengths").check()

@@ -7,7 +7,7 @@ import pytest
 
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
-from harness.judge.metrics import Accuracy, Counts, Latency, Quantile, Steps, TimeSplit, Usage
+from harness.judge.metrics import Accuracy, Counts, Latency, Quantile, Steps, TimeSplit, UnitCost, Usage
 from reports.points_csv import append_point, points_csv
 
 DESIGN = """
@@ -16,6 +16,7 @@ DESIGN = """
     p99_ms p99_ms_lo p99_ms_hi p99.9_ms p99.9_ms_lo p99.9_ms_hi service_p50_ms service_p99_ms
     ok wrong error timeout rejected aborted not_sent failed mean_batch cpu_target cpu_load verdict reasons
     accuracy accuracy_lo accuracy_hi client_ms preprocess_ms clean_ms transform_ms normalise_ms augment_ms read_ms
+    cost_unit core_ms_per_unit energy_j_per_unit price_per_million
 """.split()  # noqa: SIM905  (as one reads them)
 
 
@@ -56,6 +57,7 @@ def known():
         split=TimeSplit(send_ms=0.0, client_ms=0.25, preprocess_ms=0.5),
         steps=Steps(clean_ms=0.125, normalise_ms=0.0625),
         usage=Usage(cpu_target_cores=0.75),
+        cost=UnitCost(unit="response", core_ms=0.5, energy_j=None, price_per_million=2.5),
         verdict=Verdict.INVALID,
         findings=(example.TOO_FEW, example.BUSY, example.UNCHECKED),
     )
@@ -122,6 +124,10 @@ def test_every_value_stands_in_its_column_and_what_is_absent_is_empty(known):
         "normalise_ms": "0.0625",
         "augment_ms": "",
         "read_ms": "",
+        "cost_unit": "response",
+        "core_ms_per_unit": "0.5",
+        "energy_j_per_unit": "",
+        "price_per_million": "2.5",
     }
 
 

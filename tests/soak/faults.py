@@ -86,7 +86,7 @@ def against(part: str, fault: str, out: Path) -> Outcome:
 
 
 def descendants(process: subprocess.Popen[str], word: str, but: str = "\0") -> list[psutil.Process]:
-    """The processes that it started and that have `word` in their command line."""
+    """The processes that it started and that have `word` in their command line, parents before children."""
     found = []
     with contextlib.suppress(psutil.NoSuchProcess):
         for each in psutil.Process(process.pid).children(recursive=True):
@@ -102,8 +102,10 @@ def rows_in(out: Path) -> list[Path]:
     return [path for path in out.glob("trials/*/requests*") if path.stat().st_size > 0]
 
 
-def send(number: int, word: str, words: tuple[str, ...], out: Path, *, but: str = "\0", least: int = 1) -> Outcome:
-    """Send a signal to the first process with `word` (empty: the command itself) while a load is running."""
+def send(
+    number: int, word: str, words: tuple[str, ...], out: Path, *, but: str = "\0", least: int = 1, which: int = 0
+) -> Outcome:
+    """Send a signal to a process with `word` (empty: the command itself) while a load is running: to number `which`."""
     process = start([*HARNESS, *words, "--out", str(out)])
     deadline = time.monotonic() + 90
     while process.poll() is None and time.monotonic() < deadline:
@@ -112,7 +114,7 @@ def send(number: int, word: str, words: tuple[str, ...], out: Path, *, but: str 
             time.sleep(1.0)
             break
         time.sleep(0.1)
-    for each in [psutil.Process(process.pid)] if not word else found[:1]:
+    for each in [psutil.Process(process.pid)] if not word else [found[which]] if found else []:
         each.send_signal(number)
     return end(process, out)
 
@@ -164,9 +166,16 @@ def faults() -> Iterator[Fault]:
     for verb, number in (("killed", kill), ("stopped", stop)):
         yield Fault(f"a replica is {verb}", partial(send, number, "--replica ", SERVED, least=2), MEASURED, rows=True)
         yield Fault(
-            f"a load worker is {verb}", partial(send, number, "load.locust", two, least=3), (*MEASURED, 3), rows=True
+            f"a load worker is {verb}",
+            partial(send, number, "load.locust", two, least=4, which=-1),
+            (*MEASURED, 3),
+            rows=True,
         )
-        yield Fault(f"the samplers are {verb}", partial(send, number, "measure.samplers", fixed), MEASURED, rows=True)
+        # Of each, the fork server is found first, then its fork.
+        for name, word in (("load", "load.locust"), ("samplers", "measure.samplers")):
+            for which, role in enumerate(("fork server", "process")):
+                fault = partial(send, number, word, fixed, least=2, which=which)
+                yield Fault(f"the {role} of the {name} is {verb}", fault, (*MEASURED, 3), rows=True)
     supervisor = partial(send, kill, "targets batched", SERVED, but="--replica ")
     yield Fault("the supervisor of replicas is killed", supervisor, (*MEASURED, 3), rows=True)
     yield Fault("the target is killed", partial(send, kill, "-m targets", fixed), (*MEASURED, 3), rows=True)
@@ -218,6 +227,11 @@ def wrong_with(fault: Fault, done: Outcome) -> Iterator[str]:
         yield f"{len(done.said.strip().splitlines())} lines in place of one"
     if fault.rows and not rows_in(done.out):
         yield "no rows are kept"
+    yield from left_behind()
+
+
+def left_behind() -> Iterator[str]:
+    """What is left of a run that has ended: processes, which are killed here, and temporary folders."""
     deadline = time.monotonic() + 25
     while (left := of_this_script()) and time.monotonic() < deadline:
         time.sleep(0.2)

@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.cli.live.live_state import RunWatch
+from harness.clock import NS_PER_S, monotonic_ns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from harness.cli.live.live_state import LiveState
     from harness.run.events import Event, Listener
 
 HOST = "127.0.0.1"
+OPEN_NS = 1_500_000_000  # a page that has asked since so long is still open
 
 
 @contextlib.contextmanager
@@ -39,8 +42,12 @@ def watched(run_dir: Path, listener: Listener) -> Iterator[Listener]:
 
     try:
         yield both
+    except KeyboardInterrupt:
+        watch.interrupted = True
+        raise
     finally:
         watch.ended = True
+        server.await_last_question()
         server.shutdown()
         server.server_close()
 
@@ -54,6 +61,21 @@ class LiveServer(ThreadingHTTPServer):
         super().__init__((HOST, 0), _Handler)
         self.watch = watch
         self.page = page
+        self._asked_ns = 0
+        self._told = threading.Event()  # that the run has ended
+
+    def state(self) -> LiveState:
+        """What is to be shown now."""
+        state = self.watch.state()
+        self._asked_ns = monotonic_ns()
+        if state.ended:
+            self._told.set()
+        return state
+
+    def await_last_question(self) -> None:
+        """Wait a moment for an open page, which asks once a second, to hear that the run has ended."""
+        if self._asked_ns and monotonic_ns() - self._asked_ns < OPEN_NS:
+            self._told.wait(OPEN_NS / NS_PER_S)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -68,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/":
             self._send("text/html; charset=utf-8", self.server.page)
         elif self.path == "/state":
-            self._send("application/json", msgspec.json.encode(self.server.watch.state()))
+            self._send("application/json", msgspec.json.encode(self.server.state()))
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
 

@@ -55,6 +55,7 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     trials: tuple[LiveTrial, ...]
     lines: tuple[str, ...]
     ended: bool
+    interrupted: bool = False
 
 
 class RunWatch:
@@ -71,6 +72,7 @@ class RunWatch:
         self._cpu_cores: dict[str, float] = {}
         self._cpu_due_ns = 0
         self.ended = False
+        self.interrupted = False
 
     def __call__(self, event: Event) -> None:
         """Take note of what the page shows."""
@@ -87,7 +89,7 @@ class RunWatch:
                 self._total -= 1
             case TrialEnded(name=name, result=result, failure=failure, left_s=left_s):
                 self._done, self._left_s = self._done + event.trials, left_s
-                text = failure or result
+                text = ". ".join((failure or result, *event.doubts))
                 self._trials.append(LiveTrial(name=name, rate_rps=event.rate_rps, p99_ms=event.p99_ms, text=text))
                 self._lines.append(f"{name}: {text}")
             case Note(text=text):
@@ -104,6 +106,7 @@ class RunWatch:
             trials=tuple(self._trials),
             lines=tuple(self._lines),
             ended=self.ended,
+            interrupted=self.interrupted,
         )
 
     def _running(self) -> LiveFigures | None:

@@ -19,7 +19,7 @@ GROUPS = {
         *("--load-processes", "--workers", "--bind", "--isolate"),
     ),
     "What counts as good": (
-        *("--slo", "--target-accuracy", "--check", "--expect", "--tolerance"),
+        *("--slo", "--price-per-hour", "--target-accuracy", "--check", "--expect", "--tolerance"),
         *("--timeout", "--connect-timeout", "--first-byte-timeout"),
     ),
     "Conversations (chat)": tuple(option.flag for option in CHAT),

@@ -184,6 +184,14 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         f"[default: {DEFAULT_SLO}, of language models {STREAM_SLO}, not enforced]",
     ),
     click.option(
+        "--price-per-hour",
+        type=click.FloatRange(0, min_open=True),
+        default=None,
+        metavar="NUMBER",
+        help="What an hour of the whole server costs, in any currency: the price of a million output tokens, results "
+        "or responses is then shown.",
+    ),
+    click.option(
         "--locust",
         "locust_arguments",
         type=Parsed(_parse_locust, "arguments"),

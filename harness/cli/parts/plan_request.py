@@ -19,12 +19,15 @@ from harness.plan.load_options import ARRIVALS, settings_of, values_of
 from harness.plan.option_text import names_of
 from harness.plan.plan import Plan
 from harness.plan.plan_draft import DEFAULT_MAX_SECONDS, DEFAULT_WARMUP_SECONDS, Draft
-from harness.plan.request_lengths import read_lengths
+from harness.plan.request_lengths import TraceLengths
 from harness.plan.scenario import find_scenario, scenario_name
 from harness.plan.slo import parse_slo
 from harness.plan.target_spec import ExternalTarget, UrlTarget, find_target
 from harness.trace_file import trace_unit
+from harness.wire.language.prompts.prompt_vocabulary import local_words
 from harness.wire.prompt_bank import PromptBank
+from harness.wire.protocol import AUTO
+from harness.wire.protocols import find_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,6 +46,9 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
     spec = find_target(given["target"])
     arrivals = values_of(ARRIVALS, given)
     kind = arrivals.pop("kind", "")
+    steady = not kind or KINDS[kind].steady
+    if not steady:  # it says itself how long it lasts, and a scenario's default is for another load
+        given |= {name: None for name in ("seconds", "warmup") if not was_given(name)}
     settings = settings_of(given, measure_s=given["seconds"])
     settings = _read_files(settings, arrivals)
     if (rate := arrivals.pop("rate_rps", None)) is not None:
@@ -51,7 +57,7 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
     warmup_s = given.pop("warmup")
     if warmup_s is None:
         # Of a load that changes over time nothing is left out as warm-up.
-        warmup_s = DEFAULT_WARMUP_SECONDS if not kind or KINDS[kind].steady else 0.0
+        warmup_s = DEFAULT_WARMUP_SECONDS if steady else 0.0
     plan = Plan(
         target=spec.name if isinstance(spec, UrlTarget) else given["target"],
         scenario=scenario_name(find_scenario(given["scenario"])),
@@ -60,8 +66,9 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
         repeats=repeats,
         precision=given["precision"],
         budget_seconds=_budget(given),
-        slo=_slo(given["slo"], capacity=given.get("capacity", False)),
+        slo=_slo(given["slo"], settings.protocol, capacity=given.get("capacity", False)),
         capacity=given.get("capacity", False),
+        price_per_hour=given["price_per_hour"],
         isolate=given["isolate"],
         load_processes=given["load_processes"],
         remote_workers=_remote_workers(given),
@@ -83,9 +90,13 @@ def make_draft(words: tuple[str, ...], concurrency: tuple[int, ...], repeats: in
     )
 
 
-def _slo(given: Slo | None, *, capacity: bool) -> Slo | None:
-    """The limit that was given, or the default one; None for `--slo none`. Raises UserError."""
-    slo = parse_slo(DEFAULT_SLO) if given is None else given
+def _slo(given: Slo | None, protocol: str, *, capacity: bool) -> Slo | None:
+    """The limit that was given, or the default one; None for `--slo none`. Raises UserError.
+
+    The scenario's default is for streams: embeddings and rankings have the limit of other responses.
+    """
+    streams = protocol == AUTO or not find_protocol(protocol).gives_results
+    slo = parse_slo(DEFAULT_SLO) if given is None or not (streams or was_given("slo")) else given
     if capacity and not slo.bounds:
         raise UserError("--slo none: a capacity is the highest rate within a limit; give one, such as 'p99<50ms'")
     return slo if slo.bounds else None
@@ -103,11 +114,17 @@ def _read_files(settings: LoadSettings, arrivals: dict[str, Any]) -> LoadSetting
     given = [flag for flag, value in sizes.items() if value is not None]
     if len(given) > 1:
         raise UserError(f"{given[0]}, {given[1]}: both set the lengths of prompts; leave one of them out")
+    if chat.tokenizer:
+        if chat.prompt_tokens is None and chat.lengths is None:
+            raise UserError("--tokenizer: it counts what --prompt-tokens asks for; give that too")
+        local_words(chat.tokenizer)
     if chat.prompts:
         PromptBank.load(Path(chat.prompts))
     if chat.lengths:
-        in_tokens = read_lengths(Path(chat.lengths), "--lengths").in_tokens
-        settings = msgspec.structs.replace(settings, chat=msgspec.structs.replace(chat, lengths_in_tokens=in_tokens))
+        lengths = TraceLengths(Path(chat.lengths), "--lengths")
+        lengths.check()
+        chat = msgspec.structs.replace(chat, lengths_in_tokens=lengths.in_tokens)
+        settings = msgspec.structs.replace(settings, chat=chat)
     if path := arrivals.get("path"):
         length_s = Replay(path=path, speed=arrivals.get("speed", 1.0)).length_s
         if (unit := trace_unit(Path(path))) != "s":

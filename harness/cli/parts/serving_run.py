@@ -19,6 +19,7 @@ from harness.errors import SweepspotError, UserError, unknown_name
 from harness.files import pretty, write_whole
 from harness.judge.run_summary import evaluate
 from harness.judge.trial_summary import TrialSummaries
+from harness.measure.forks.fork_server import trial_forks
 from harness.measure.load.locust.workers.worker_secret import PAIRING, new_secret
 from harness.measure.load_command import worker_command
 from harness.measure.target.session import open_session
@@ -39,6 +40,9 @@ from harness.run.tune_run import run_tune
 from harness.wire.protocols import chats
 
 if TYPE_CHECKING:
+    from harness.cpu_cores import Isolation
+    from harness.measure.forks.fork_server import TrialForks
+    from harness.measure.target.session import Session
     from harness.plan.plan import Plan
     from harness.plan.plan_draft import Draft
     from harness.plan.scenario import Scenario
@@ -46,6 +50,10 @@ if TYPE_CHECKING:
     from harness.record.run_dir import RunRecord
     from harness.run.events import Listener
     from reports.report_input import ReportInput
+
+
+# What judging and reports import, which takes longer than a short trial.
+_AHEAD = ("pyarrow.parquet", "pyarrow.dataset", "scipy.stats", "jinja2", "matplotlib.figure", "reports.charts")
 
 
 def measure_pair(plan: Plan, *, out: str | None, as_json: bool) -> int:
@@ -107,13 +115,21 @@ class ServingRun(RunFrame[RunDir]):
 
     def run_trials(self, listener: Listener) -> None:
         """Start the target and run what is left of the plan against it."""
-        from reports.points_csv import append_point
-
         plan = self.folder.read().plan
         for reason in plan.left_out:
             listener(Note(f"left out: {reason}"))
         isolation = plan_isolation(isolate=plan.isolate and not plan.in_process, load_processes=plan.load_processes)
-        session = open_session(plan, isolation, progress_events(listener))
+        with trial_forks(isolation, _AHEAD) as forks:  # they import while the target starts
+            session = open_session(plan, isolation, progress_events(listener))
+            self._run_against(session, isolation, listener, forks)
+
+    def _run_against(
+        self, session: Session, isolation: Isolation, listener: Listener, forks: TrialForks | None
+    ) -> None:
+        """Run what is left of the plan against `session`, and close it."""
+        from reports.points_csv import append_point
+
+        plan = self.folder.read().plan
         try:
             few = too_few_cores(plan, isolation)
             text = f"{isolation.text} {few}".strip()
@@ -127,7 +143,7 @@ class ServingRun(RunFrame[RunDir]):
                 secret = os.environ.setdefault(PAIRING, new_secret())  # the load process inherits it
                 listener(Note(f"they ask for the pairing secret, which is in no file: {secret}"))
             on_point = partial(append_point, self.folder.path, plan)
-            job = RunJob(plan, self.folder, session, isolation, listener, on_point, self._summaries)
+            job = RunJob(plan, self.folder, session, isolation, listener, on_point, self._summaries, forks)
             if plan.tune is not None:
                 run_tune(job, lambda longer: self._keep(plan=longer))
             elif plan.pairing is not None:

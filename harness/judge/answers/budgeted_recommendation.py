@@ -25,7 +25,7 @@ from harness.judge.answers.grid_recommendation import (
 from harness.judge.answers.trial_outcomes import trial_history
 from harness.judge.findings import Verdict
 from harness.judge.metrics import Recommendation
-from harness.judge.number_text import figure, milliseconds, percent, rounded_duration
+from harness.judge.number_text import certainty_text, figure, milliseconds, percent, rounded_duration
 from harness.judge.slo_check import trusted
 from harness.plan.knobs import setting_text
 
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from harness.plan.plan import Plan, Point
 
 MOST_LISTED = 3
-ALL_BUT_SURE = 0.99
 NOTHING_GOOD = "No recommendation: no point got a good response."
 TIMES = "\u00d7"
 
@@ -68,10 +67,18 @@ def recommend_within_budget(plan: Plan, points: Sequence[PointMetrics], trial_s:
         speedup=decision.speedup if named else None,
         tied_points=(decision.smaller.point,) if named and decision.smaller else (),
         rate_rps=decision.figure if named else None,
+        goodput_rps=_goodput(decision, best) if named else None,
         certainty=decision.certainty if decision.best is not None else None,
         open_points=tuple(each.point for each in decision.open_points),
         more_seconds=None if best is None and _all_invalid(points) else decision.more_s,  # it is no question of time
     )
+
+
+def _goodput(decision: Decision, best: PointMetrics | None) -> Interval | None:
+    """The published throughput times the share of responses within the objective."""
+    if best is None or decision.figure is None or best.goodput_rps is None or not best.throughput_rps.value:
+        return None
+    return decision.figure.times(min(best.goodput_rps.value / best.throughput_rps.value, 1.0))
 
 
 def _said(plan: Plan, decision: Decision, best: PointMetrics) -> Iterator[str]:
@@ -88,7 +95,7 @@ def _said(plan: Plan, decision: Decision, best: PointMetrics) -> Iterator[str]:
     yield from stream_sentences(best)
     yield from caveats(best)
     if len(plan.points) > 1:
-        yield f"It is within 2\u202f% of the best with {_certainty(decision.certainty)} certainty."
+        yield f"It is within 2\u202f% of the best with {certainty_text(decision.certainty)} certainty."
     if decision.smaller is not None:
         smaller, other = decision.smaller, plan.point(decision.smaller.point)
         yield (
@@ -103,7 +110,7 @@ def _not_yet(plan: Plan, decision: Decision, best: PointMetrics) -> Iterator[str
     rate = f" with {_rate(decision.figure, best.rate_unit)}" if decision.figure else ""
     yield (
         f"{capital(_name(best.setting))} {load_text(best)} is ahead{rate}; it is within 2\u202f% of the best with "
-        f"{_certainty(decision.certainty)} certainty."
+        f"{certainty_text(decision.certainty)} certainty."
     )
 
 
@@ -130,7 +137,7 @@ def _ahead_all_the_same(plan: Plan, ranking: Ranking | None) -> Iterator[str]:
     rate = f"{figure(math.exp(ranking.log_value), 2)} {plan.rate_unit}"
     yield (
         f"On the machine as it is, {_point_text(point)} is ahead with {rate}"
-        f"{also}; there it is within 5\u202f% of the best with {_certainty(ranking.near)} certainty."
+        f"{also}; there it is within 5\u202f% of the best with {certainty_text(ranking.near)} certainty."
     )
 
 
@@ -174,10 +181,6 @@ def _rate(rate: Interval, unit: str) -> str:
 
 def _name(setting: Setting) -> str:
     return setting_text(setting) or "the target"
-
-
-def _certainty(share: float) -> str:
-    return f"more than {percent(ALL_BUT_SURE)}" if share > ALL_BUT_SURE else percent(share)
 
 
 def _point_text(point: Point) -> str:

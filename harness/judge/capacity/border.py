@@ -29,11 +29,11 @@ NARROWEST, WIDEST = 0.1, 0.33
 REACH = 3.0  # in units of 1 / steepness
 PASSES = 3
 FEWEST = 6  # trials within the window: with fewer, those that lie nearest are used
-LEAST_STEEP, MOST_STEEP = 1.5, 1000.0  # log odds for each unit of log rate: from heavy tails to a cliff
-MOST = 10.0  # times the share that is allowed; of trials beyond it is known only that more are slow than that
+LEAST_STEEP, MOST_STEEP = 0.5, 1000.0  # log odds for each unit of log rate: from heavy tails to a cliff
+MOST = 10.0  # times the share that is allowed; of rates beyond it is known only that more are slow than that
 BESIDE = 1.05  # rates up to so many times the border show how slow responses cluster there
 SURE = 3.0  # standard errors
-USUAL_STEEP, STEEP_SPREAD = 12.0, 1.1  # a single queue at 70 to 90 % of its ceiling has 10 to 40
+USUAL_STEEP, STEEP_SPREAD = 12.0, 1.5  # a single queue at 70 to 90 % of its ceiling has 10 to 40, heavy tails 1.5 to 8
 STEEPS, PLACES = 28, 300
 BEYOND = math.log(1.5)  # the border is looked for so far beyond the rates that were tried
 PRIOR_FREEDOM = 4.0  # trials for which it is supposed that they scatter as much as each of them shows
@@ -133,23 +133,26 @@ def _excess(trials: Sequence[RateTrial]) -> tuple[float, float]:
 
 def _posterior(trials: Sequence[RateTrial], places: Floats, up_to_rps: float = math.inf) -> Border:
     """Median and interval of the border over `places`, which are equally likely before, and a grid of steepnesses."""
-    logs = np.log([trial.rate_rps for trial in trials])
-    steeps = np.geomspace(LEAST_STEEP, MOST_STEEP, STEEPS)
-    weight, allowed = _tau(trials, up_to_rps), np.array([trial.allowed for trial in trials])
-    slow, total = (np.array([getattr(trial, name) for trial in trials]) for name in ("slow", "total"))
+    rates, at = np.unique([trial.rate_rps for trial in trials], return_inverse=True)
+    logs, steeps = np.log(rates), np.geomspace(LEAST_STEEP, MOST_STEEP, STEEPS)
+    weight, allowed = _tau(trials, up_to_rps), trials[0].allowed
+    each = np.array([(trial.slow, trial.total) for trial in trials]).T
+    slow, total = (np.bincount(at, counts) for counts in each)
     most = MOST * allowed
-    slow = np.minimum(slow, most * total)
-    odds = np.log(allowed / (1.0 - allowed)) + steeps[:, None, None] * (logs - places[:, None])
-    odds = np.minimum(odds, np.log(most / (1.0 - most)))  # (steeps, places, trials)
+    kept = np.minimum(1.0, most * total / np.maximum(slow, 1.0))  # the part of the slow ones that is counted, by rate
+    slow *= kept
+    odds = math.log(allowed / (1.0 - allowed)) + steeps[:, None, None] * (logs - places[:, None])
+    odds = np.minimum(odds, math.log(most / (1.0 - most)))  # (steeps, places, rates)
     # The logarithms of the share and of its complement, without overflow.
     seen = slow * np.logaddexp(0.0, -odds) + (total - slow) * np.logaddexp(0.0, odds)
     likelihood = -seen.sum(axis=2) / weight
     best = np.unravel_index(int(likelihood.argmax()), likelihood.shape)
-    likelihood /= _overdispersion(slow, total, 1.0 / (1.0 + np.exp(np.minimum(-odds[best], 700.0))), weight)
+    share = 1.0 / (1.0 + np.exp(np.minimum(-odds[best], 700.0)))
+    likelihood /= _overdispersion(each[0] * kept[at], each[1], share[at], weight)
     likelihood -= ((np.log(steeps / USUAL_STEEP) / STEEP_SPREAD) ** 2 / 2)[:, None]
     mass = np.exp(likelihood - likelihood.max())
     low, middle, high = (_quantile(places, mass.sum(axis=0), p) for p in (TAIL, 0.5, 1.0 - TAIL))
-    open_low, open_high = low < logs.min() - BEYOND / 2, high > logs.max() + BEYOND / 2
+    open_low, open_high = low < logs[0] - BEYOND / 2, high > logs[-1] + BEYOND / 2
     rate = Interval(math.exp(middle), None if open_low else math.exp(low), None if open_high else math.exp(high))
     return Border(rate, float(np.exp((mass.sum(axis=1) * np.log(steeps)).sum() / mass.sum())))
 

@@ -13,6 +13,7 @@ from harness.judge.checks.service import UNAVAILABLE
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import grouped, milliseconds
 from harness.judge.numbers.trial_rows import RowColumns, lost_requests
+from harness.record.load_report import BY_LOCUSTFILE
 from harness.record.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
@@ -64,21 +65,32 @@ def load_died(case: TrialCase) -> Finding | None:
     if failure and not case.data.target_died:
         remedy = "Look into load.log; --resume runs this trial again."
         return finding(LOAD_DIED, Verdict.INVALID, f"The trial did not end in order: {failure}.", remedy)
-    if case.rows is None and (waiting := _still_waiting(case)):
+    return _ended_early(case) or _nothing_measured(case)
+
+
+def _ended_early(case: TrialCase) -> Finding | None:
+    if not any(report.stop_reason == BY_LOCUSTFILE for report in case.data.reports):
+        return None
+    text = f"The locustfile itself ended the test after {case.metrics.seconds:.1f} s of measuring."
+    verdict = Verdict.DEGRADED if case.rows else Verdict.INVALID
+    return finding(LOAD_DIED, verdict, text, "Look where its tasks call runner.quit() or runner.stop().")
+
+
+def _nothing_measured(case: TrialCase) -> Finding | None:
+    if case.rows is not None:
+        return None
+    if waiting := _still_waiting(case):
         text = (
             f"No response came in the measured window: {grouped(waiting)} requests, sent before it, were still waiting."
         )
         remedy = "Look into target.log: the target stopped responding during the warm-up."
         return finding(UNAVAILABLE, Verdict.INVALID, text, remedy, available=0.0, waiting=waiting)
-    if case.rows is None and (slow_s := _longest_s(case)):
+    if slow_s := _longest_s(case):
         text = f"No request was due in the measured window, since responses take up to {slow_s:.1f} s."
         remedy = f"Measure for several times as long: --seconds {math.ceil(SEVERAL_RESPONSES * slow_s)}s or more."
         return finding(LOAD_DIED, Verdict.INVALID, text, remedy, longest_s=slow_s)
-    if case.rows is None:
-        text = "No request was due in the measured window."
-        remedy = "Measure longer (--seconds), and look into load.log."
-        return finding(LOAD_DIED, Verdict.INVALID, text, remedy)
-    return None
+    text = "No request was due in the measured window."
+    return finding(LOAD_DIED, Verdict.INVALID, text, "Measure longer (--seconds), and look into load.log.")
 
 
 def _still_waiting(case: TrialCase) -> int:

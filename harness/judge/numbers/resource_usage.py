@@ -48,6 +48,7 @@ def usage(samples: SampleSeries, window: Window) -> Usage:
         gpu_memory_mb=_times(_sum(_each(gpus, "memory_bytes", mean)), 1 / BYTES_PER_MB),
         gpu_power_w=_sum(_each(gpus, "power_w", mean)),
         gpu_energy_j=_sum(_each(gpus, "energy_j", increase)),
+        package_energy_j=increase("packages", "energy_j"),
         gpu_clock_mhz=_mean(_each(gpus, "clock_mhz", mean)),
         sampler_cpu_percent=_times(rate("sampler", "cpu_s"), 100),
         sampler_late_p99_ms=quantile(late_ns, 0.99) / NS_PER_MS if late_ns.size else None,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from harness.judge.metrics import ServerFigures
 from harness.judge.numbers.time_split import family_of, weighted
+from harness.record.rows import ABSENT
 from harness.record.server.statistics import GAUGES
 
 if TYPE_CHECKING:
@@ -16,10 +18,35 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.judge.metrics import TrialMetrics
+    from harness.judge.numbers.trial_rows import RowColumns
     from harness.record.rows import Window
-    from harness.record.server.statistics import Counters, CounterShare, ServerStatistics
+    from harness.record.server.statistics import CounterReading, Counters, CounterShare, ServerStatistics
 
     Edges = NDArray[np.int64]
+
+_SHOWN = (*GAUGES, "open_waiting")
+
+
+def with_counted_waiting(statistics: ServerStatistics | None, rows: RowColumns) -> ServerStatistics | None:
+    """The statistics with `open_waiting` in place of `waiting`, where the server's own gauge of that is late.
+
+    It is the number of requests in `rows` that are open at the instant of a reading, less those that the server says
+    are running. Requests of other clients must not be running meanwhile.
+    """
+    family = family_of(statistics) if statistics else None
+    if statistics is None or family is None or not family.waiting_is_late:
+        return statistics
+    sent = rows.where(rows["sent_ns"] != ABSENT)
+    sent_ns, done_ns = np.sort(sent["sent_ns"]), np.sort(sent["done_ns"][sent["done_ns"] != ABSENT])
+
+    def counted(reading: CounterReading) -> CounterReading:
+        gauges = {name: value for name, value in reading.gauges.items() if name != "waiting"}
+        if "running" in gauges:
+            is_open = np.searchsorted(sent_ns, reading.at_ns) - np.searchsorted(done_ns, reading.at_ns)
+            gauges["open_waiting"] = max(0.0, float(is_open) - gauges["running"])
+        return msgspec.structs.replace(reading, gauges=gauges)
+
+    return msgspec.structs.replace(statistics, readings=tuple(counted(each) for each in statistics.readings))
 
 
 def server_figures(statistics: ServerStatistics | None, window: Window) -> ServerFigures | None:
@@ -30,7 +57,7 @@ def server_figures(statistics: ServerStatistics | None, window: Window) -> Serve
     inside = [each for each in statistics.readings if window.start_ns <= each.at_ns < window.end_ns]
     means = {
         name: float(np.mean(values))
-        for name in GAUGES
+        for name in _SHOWN
         if (values := [each.gauges[name] for each in inside if name in each.gauges])
     }
     first, last = statistics.over(window)
@@ -73,7 +100,7 @@ def gauges_over_time(statistics: ServerStatistics | None, edges_ns: Edges) -> di
     readings = statistics.readings if statistics else ()
     bins = np.searchsorted(edges_ns, [each.at_ns for each in readings], side="right") - 1
     found: dict[str, tuple[float | None, ...]] = {}
-    for name in GAUGES:
+    for name in _SHOWN:
         values: list[list[float]] = [[] for _ in range(edges_ns.size - 1)]
         for each, place in zip(readings, bins.tolist(), strict=True):
             if name in each.gauges and 0 <= place < len(values):

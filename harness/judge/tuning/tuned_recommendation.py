@@ -9,7 +9,7 @@ from harness.judge.answers.caveats import caveats
 from harness.judge.answers.decision import Status
 from harness.judge.answers.grid_recommendation import range_text, why_none_meets
 from harness.judge.metrics import Recommendation
-from harness.judge.number_text import figure, percent
+from harness.judge.number_text import certainty_text, figure
 from harness.judge.tuning.final import Final
 from harness.judge.tuning.observations import TOKENS, failure_of, final_outcome, objective_of
 from harness.judge.tuning.tuning_summary import changes_of, load_words
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 TIMES = "\u00d7"
 DEFAULT = "the default"
-ALL_BUT_SURE = 0.99
 
 
 def recommend_tuned(plan: Plan, points: Sequence[PointMetrics]) -> Recommendation:
@@ -87,7 +86,7 @@ def _sentences(
     subject = f"{limit}{name} {verb}"
     yield f"{subject[0].upper()}{subject[1:]}{rate} {load}{against}."
     if len(numbers) > 1:
-        sure = f"with {_sure(decision)} certainty"
+        sure = f"with {certainty_text(decision.certainty)} certainty"
         yield f"It is within 2\u202f% of the best of the {len(numbers)} that got fresh trials {sure}."
     if decision.smaller is not None:
         smaller = decision.smaller
@@ -104,7 +103,7 @@ def _spoiled(plan: Plan, final: Final) -> str:
         return "No recommendation: no fresh trial brought a good response."
     ahead = _name(plan, final.points[ranking.best])
     sure = (
-        f"; there it is within 5\u202f% of the best with {percent(ranking.near)} certainty"
+        f"; there it is within 5\u202f% of the best with {certainty_text(ranking.near)} certainty"
         if len(final.points) > 1
         else ""
     )
@@ -151,11 +150,6 @@ def _rate(plan: Plan, rate: Interval) -> str:
     unit = "tokens/s" if plan.tune and plan.tune.objective == TOKENS else "req/s"
     digits = 3 if rate.half_width < 0.025 else 2
     return f"{figure(rate.value, digits)} {unit}{range_text(rate, digits)}"
-
-
-def _sure(decision: Decision) -> str:
-    certainty = decision.certainty
-    return f"more than {percent(ALL_BUT_SURE)}" if certainty > ALL_BUT_SURE else percent(certainty)
 
 
 def _name(plan: Plan, point: int) -> str:

@@ -35,6 +35,7 @@ MAX_EVENTS = 512
 BUSY_EVENTS = 4  # with as many at once more are likely on their way: poll again before returning to the hub
 SPIN_NS = 150 * NS_PER_US  # a timer wakes up about this late, so the last part of a wait is busy waiting
 MAX_SPIN_SHARE = 0.5
+LEISURE_NS = 2 * NS_PER_MS  # until the next request is due: enough to make one that is due later
 SWEEP_TICKS = 2
 SERVER_ERROR, UNAVAILABLE = 500, 503
 
@@ -54,6 +55,16 @@ class DueTimes(Protocol):
 
     def on_refused(self, connection: Connection, done_ns: int, wait_ns: int | None) -> None:
         """The server has refused the request. It asks its client to wait so long (None: it says nothing)."""
+
+
+class RequestMaker(Protocol):
+    """Makes requests before they are due."""
+
+    def make_one(self) -> bool:
+        """Make one more. False: there are enough."""
+
+    def skip(self) -> None:
+        """A request that was due is not sent."""
 
 
 class Timeouts:
@@ -102,6 +113,7 @@ class Engine:
         self._make_connection = make_connection
         self._requests = requests
         self.preprocessor: ClientPreprocessor | None = None  # where clients preprocess their payloads
+        self.request_maker: RequestMaker | None = None  # where a connection makes its own requests
         self._next_payload = order.__next__
         self._ledger = ledger
         self._timeouts = timeouts
@@ -181,6 +193,8 @@ class Engine:
         """Record that a request was due at `due_ns` and was not sent, because too many are open."""
         self._ledger.scheduled += 1
         self._ledger.not_sent(due_ns, self._next_payload())
+        if self.request_maker is not None:
+            self.request_maker.skip()
 
     def turn(self) -> None:
         """Handle the events that are pending and the requests that are due."""
@@ -203,12 +217,18 @@ class Engine:
             if wait_ns <= 0:
                 arrivals.on_due(now_ns)
             elif wait_ns > self._spin_ns and len(events) < BUSY_EVENTS:
+                self._make_ahead(wait_ns)
                 break
             if now_ns >= stop_ns:
                 break
         due_ns = arrivals.next_due_ns - self._spin_ns
         if due_ns != self._armed_ns:
             self._arm(due_ns)
+
+    def _make_ahead(self, wait_ns: int) -> None:
+        """Make a request that is due later, where the next is not due for a while."""
+        if self.request_maker is not None and wait_ns > LEISURE_NS:
+            self.request_maker.make_one()
 
     def abort(self, now_ns: int) -> None:
         """Abort every open request. The row of each ends now."""

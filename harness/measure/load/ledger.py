@@ -48,11 +48,6 @@ class ObservedRequest:
     done_ns: int
     checked: bool = False  # its task has looked into the response
 
-    @classmethod
-    def aborted(cls, start_ns: int, now_ns: int) -> ObservedRequest:
-        """A request that has no response now, at the end."""
-        return cls(Outcome.ABORTED, "still open at the end", ABSENT, 0, start_ns, now_ns)
-
 
 class Ledger:
     """Counts each request when it is scheduled, sent and ended, and writes its row."""

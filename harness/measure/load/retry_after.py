@@ -8,10 +8,7 @@ MOST_S = 86_400.0
 
 
 def retry_after_ns(value: bytes) -> int | None:
-    """How long the server asks its client to wait, a day at most; None where it gives no number of seconds.
-
-    A date is not taken: it is of another clock.
-    """
+    """How long the server asks its client to wait, a day at most; None where it gives no number of seconds."""
     try:
         seconds = float(value)
     except ValueError:

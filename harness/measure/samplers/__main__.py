@@ -6,6 +6,7 @@ It ends on {"stop": true}, on SIGTERM, and when the process that started it is g
 from __future__ import annotations
 
 import argparse
+import importlib
 import signal
 from pathlib import Path
 
@@ -14,6 +15,12 @@ from harness.clock import NS_PER_MS
 from harness.measure.samplers.sampler import Sampler, StoppableClock, make_readers, run
 from harness.measure.samplers.ticks import Timer
 from harness.record.samples import SampleWriter
+
+
+def prepare() -> None:
+    """Import ahead what no command line changes (`harness/measure/forks/`)."""
+    for name in ("ctypes.util", "pyarrow.ipc"):
+        importlib.import_module(name)
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ from harness.clock import NS_PER_S, MonotonicClock, cpu_ns, monotonic_ns
 from harness.cpu_group import group_of
 from harness.measure.samplers.core_use import CoreUse, Strangers
 from harness.measure.samplers.cpu import Machine
+from harness.measure.samplers.energy import EnergyAbsentError, PackageEnergy
 from harness.measure.samplers.gpu import GpuAbsentError, Gpus
 from harness.measure.samplers.process_tree import ProcessTree
 from harness.measure.samplers.reading import Reading
@@ -85,6 +86,10 @@ def make_readers(target_pid: int | None, load_pid: int | None) -> list[Reader]:
         readers.append(Gpus())
     except GpuAbsentError as absent:
         readers.append(ReaderNote(f"no GPU samples: {absent}"))
+    try:
+        readers.append(PackageEnergy())
+    except EnergyAbsentError as absent_energy:
+        readers.append(ReaderNote(f"no energy samples: {absent_energy}"))
     return readers
 
 

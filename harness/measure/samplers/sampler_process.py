@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from harness.child_process import ControlChannel
+    from harness.child_process import ControlChannel, Fork
     from harness.cpu_cores import Cores
 
+SAMPLERS = "harness.measure.samplers"
 READY_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0
 
@@ -28,13 +29,21 @@ class SamplerProcess:
         load_pid: the load process.
         cores: the CPU cores it may use, none of the target's; all where empty.
         interval_ms: time from one reading to the next.
+        fork: starts it in place of a new interpreter.
     """
 
     def __init__(
-        self, *, out: Path, target_pid: int | None, load_pid: int | None, cores: Cores = (), interval_ms: float = 100.0
+        self,
+        *,
+        out: Path,
+        target_pid: int | None,
+        load_pid: int | None,
+        cores: Cores = (),
+        interval_ms: float = 100.0,
+        fork: Fork | None = None,
     ) -> None:
         self._out = out
-        self._cores = cores
+        self._cores, self._fork = cores, fork
         self._words = ["--out", str(out), "--interval-ms", f"{interval_ms:g}"]
         self._words += [f"--target-pid={target_pid}"] if target_pid is not None else []
         self._words += [f"--load-pid={load_pid}"] if load_pid is not None else []
@@ -49,8 +58,8 @@ class SamplerProcess:
 
     def start(self) -> None:
         """Start it and return once its first samples are on disk. Raises RunError where it cannot."""
-        argv = [sys.executable, "-m", "harness.measure.samplers", *self._words]
-        self._process, self._control = ChildProcess.with_control(argv, cores=self._cores)
+        argv = [sys.executable, "-m", SAMPLERS, *self._words]
+        self._process, self._control = ChildProcess.with_control(argv, cores=self._cores, fork=self._fork)
         try:
             message = self._control.receive(READY_TIMEOUT_S)
         except TimeoutError:

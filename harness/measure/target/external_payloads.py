@@ -132,6 +132,8 @@ def _array_bank(choice: PayloadChoice) -> Bank:
     reference = choice.reference or (choice.model if choice.check and choice.model in _reference_models() else "")
     if reference:
         return _served(Bank.load(prepare_bank(reference)), meta, choice, f"--reference {reference}")
+    if meta is None and choice.shape and find_protocol(choice.protocol).read_meta is not None:
+        meta = BankMeta(model=choice.model, output_name="", input_shape=choice.shape, output_shape=())
     if meta is None:
         raise UserError(
             f"--protocol {choice.protocol}: it does not say what the model takes; give payloads with --bank "
@@ -147,7 +149,7 @@ def _metadata(choice: PayloadChoice) -> BankMeta | None:
     try:
         return read_meta(choice.url, choice.model, choice.protocol)
     except UserError:
-        if choice.file or choice.reference:  # then the metadata are not needed
+        if choice.file or choice.reference or choice.shape:  # then the metadata are not needed
             return None
         raise
 
@@ -175,14 +177,19 @@ def _served(bank: Bank, meta: BankMeta | None, choice: PayloadChoice, flag: str)
     """`bank` with the names that the server uses. Raises UserError where its items do not fit what the server takes."""
     own = bank.meta
     if meta is None:
-        return replace(bank, meta=msgspec.structs.replace(own, model=choice.model))
+        return replace(bank, meta=msgspec.structs.replace(own, model=choice.model, output_name=""))
+    if not own.input_shape and _fits((1,), meta.input_shape) and not isinstance(bank.inputs, tuple):
+        own = msgspec.structs.replace(own, input_shape=(1,))  # such as texts, of which a model takes columns
+        bank = replace(bank, inputs=bank.inputs[:, None])
     fits = _fits(own.input_shape, meta.input_shape)
     if not fits or (len(bank.expected) and not _fits(own.output_shape, meta.output_shape)):
-        what, ours, theirs = (
-            ("gives", own.output_shape, meta.output_shape) if fits else ("takes", own.input_shape, meta.input_shape)
+        which, what, ours, theirs = (
+            ("expected predictions", "gives", own.output_shape, meta.output_shape)
+            if fits
+            else ("items", "takes", own.input_shape, meta.input_shape)
         )
         raise UserError(
-            f"{flag}: its items are {_text(ours)}, but {choice.model} at {choice.url} {what} {_text(theirs)}; "
+            f"{flag}: its {which} are {_text(ours)}, but {choice.model} at {choice.url} {what} {_text(theirs)}; "
             "give a reference model of the same shape with --reference, payloads with --bank FILE, or say --check off"
         )
     names = {"input_name": meta.input_name, "output_name": meta.output_name, "datatype": meta.datatype}

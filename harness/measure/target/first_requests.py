@@ -47,7 +47,7 @@ def first_requests(url: ServerUrl, protocol: str, model: str, shape: ChatShape) 
     taken = ask_first(url, protocol, model, shape)
     asked = msgspec.structs.replace(shape, **taken._asdict())
     if shape.needs_vocabulary:
-        return Accepted(*taken, find_vocabulary(url, protocol, model, asked))
+        return Accepted(*taken, find_vocabulary(url, protocol, model, asked, shape.tokenizer))
     if not shape.makes_prompts:
         return Accepted(*taken)
     words = FEWEST_WORDS if shape.prompt_words else MADE_WORDS

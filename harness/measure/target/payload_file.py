@@ -19,6 +19,7 @@ from harness.wire.tensors import datatype_of
 from harness.wire.tolerance import tolerance_for
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -43,12 +44,20 @@ def read_arrays(path: Path, model: str, meta: BankMeta | None) -> Bank:
         with content as parts:
             if "meta" in parts:
                 return Bank.load(path)
-            return _bank_of(parts["inputs"], parts.get("expected"), model, meta)
+            return _bank_of(parts[_inputs_in(parts.files)], parts.get("expected"), model, meta)
     except zipfile.BadZipFile as error:
         raise UserError(f"--bank {path}: the file is damaged, perhaps cut off ({error}); {_HINT}") from error
     except (OSError, EOFError, KeyError, ValueError, TypeError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or (str(error.args[0]) if error.args else "it cannot be read")
         raise UserError(f"--bank {path}: not a file of payloads ({reason}); {_HINT}") from error
+
+
+def _inputs_in(names: Sequence[str]) -> str:
+    """The array that holds the inputs: `inputs`, or the only one. Raises ValueError."""
+    others = [name for name in names if name != "expected"]
+    if "inputs" not in names and len(others) != 1:
+        raise ValueError(f"it holds {', '.join(names) or 'nothing'}, and no `inputs`")
+    return "inputs" if "inputs" in names else others[0]
 
 
 def _opened(path: Path) -> Any:

@@ -64,6 +64,7 @@ class Family(NamedTuple):
     without_labels: tuple[tuple[str, str], ...] = ()  # samples with one of these labels are sums of others
     gauges: tuple[Gauge, ...] = ()
     shares: tuple[CounterShare, ...] = ()
+    waiting_is_late: bool = False  # its gauge `waiting` leaves out requests that came since its last step began
 
     def samples(self) -> set[str]:
         """Every sample that is read."""

@@ -10,11 +10,12 @@ import orjson
 from harness.errors import UserError
 from harness.wire.codec import WireError
 from harness.wire.datatypes import DATATYPES
+from harness.wire.failure_text import quoted
 from harness.wire.grpc.call import ask, request_of
 from harness.wire.grpc.messages import message
 from harness.wire.grpc.service_description import document_of
 from harness.wire.http.open_inference import as_rows
-from harness.wire.model_metadata import checked_meta, only_input, shapes_of
+from harness.wire.model_metadata import PAYLOADS, checked_meta, only_input, shapes_of
 from harness.wire.payload_bank import BankMeta
 from harness.wire.protocol import Transport, WireProtocol
 from harness.wire.tensors import numbers_of, tensor_bytes
@@ -55,7 +56,7 @@ class OpenInferenceGrpcCodec:
         try:
             response = self._parse(body)
             for number, tensor in enumerate(response.outputs):
-                if tensor.name == self._meta.output_name:
+                if self._meta.output_name in ("", tensor.name):
                     return _numbers(response, number, tensor)
         except (DecodeError, KeyError, IndexError, ValueError, AttributeError) as error:
             raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
@@ -83,7 +84,7 @@ class OpenInferenceGrpcCodec:
     def describe(self, status: int, body: bytes) -> str:
         """The error of a failed call; the text holds the status by gRPC's name."""
         del status
-        return f"gRPC {body.decode(errors='replace')}"
+        return f"gRPC {quoted(body.decode(errors='replace'))}"
 
 
 def _numbers(response: Any, number: int, tensor: Any) -> NDArray[np.float64]:
@@ -101,7 +102,7 @@ def _is_spoken(url: ServerUrl, model: str) -> bool:
 def _read_meta(url: ServerUrl, model: str) -> BankMeta:
     document = ask(url, "ModelMetadata", name=model)
     if not document.inputs or not document.outputs:
-        raise UserError(f"{url}: {model} has no inputs or no outputs; give payloads of your own", "server")
+        raise UserError(f"{url}: {model} names no inputs or no outputs; {PAYLOADS}", "server")
     only_input(model, [each.name for each in document.inputs])
     given, output = document.inputs[0], document.outputs[0]
     try:
@@ -115,9 +116,7 @@ def _read_meta(url: ServerUrl, model: str) -> BankMeta:
             )
         )
     except ValueError as error:
-        raise UserError(
-            f"{url}: cannot read what {model} takes ({error}); give payloads of your own", "server"
-        ) from error
+        raise UserError(f"{url}: cannot read what {model} takes ({error}); {PAYLOADS}", "server") from error
 
 
 GRPC = WireProtocol(

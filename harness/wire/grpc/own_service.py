@@ -54,7 +54,7 @@ class OwnServiceCodec:
     def describe(self, status: int, body: bytes) -> str:
         """The error of a failed call; the text holds the status by gRPC's name."""
         del status
-        return f"gRPC {body.decode(errors='replace')}"
+        return f"gRPC {quoted(body.decode(errors='replace'))}"
 
     def _parsed(self, body: bytes) -> Any:
         from google.protobuf.message import DecodeError

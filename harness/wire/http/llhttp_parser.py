@@ -8,6 +8,8 @@ from typing import NamedTuple, NoReturn
 
 import httptools
 
+from harness.wire.http.retry_after import in_seconds
+
 MAX_HEAD_BYTES = 64 << 10
 MAX_BODY_BYTES = 256 << 20
 MAX_HEADERS = 4096
@@ -29,7 +31,7 @@ class HttpResponse(NamedTuple):
     timing: bytes  # the value of Server-Timing; empty where there is none
     keep_alive: bool
     size_bytes: int  # on the wire, head included
-    retry_after: bytes = b""  # the value of Retry-After; empty where there is none
+    retry_after: bytes = b""  # Retry-After in seconds; empty where there is none
 
 
 class LlhttpParser:
@@ -152,6 +154,7 @@ class LlhttpParser:
             raise
         status, timing = self._parser.get_status_code(), self._header(b"server-timing")
         retry_after = self._header(b"retry-after") if status >= REFUSED else b""
+        retry_after = in_seconds(retry_after, self._header(b"date"))
         self._done.append(HttpResponse(status, body, timing, keep_alive, self._size, retry_after))
         self._open = self._in_body = False
         self._size = self._head_size = self._informational = 0

@@ -87,7 +87,7 @@ class OpenInferenceBinaryCodec(OpenInferenceJsonCodec):
             offset = end
             for tensor in document["outputs"]:
                 size = tensor.get("parameters", {}).get("binary_data_size")
-                if tensor["name"] == self._meta.output_name:
+                if self._meta.output_name in ("", tensor["name"]):
                     if size is None:
                         return flat_numbers(tensor["data"])
                     return numbers_of(body[offset : offset + size], tensor["datatype"])
@@ -167,7 +167,7 @@ def flat_numbers(data: object) -> NDArray[np.float64]:
 
 def _output(document: dict[str, Any], name: str) -> dict[str, Any]:
     for tensor in document["outputs"]:
-        if tensor["name"] == name:
+        if name in ("", tensor["name"]):
             found: dict[str, Any] = tensor
             return found
     raise KeyError(f"no output {name!r}")
@@ -187,13 +187,15 @@ def _read_meta(url: ServerUrl, model: str) -> BankMeta:
 
 
 def _meta(model: str, document: Any) -> BankMeta:
+    if not document["inputs"] or not document["outputs"]:
+        raise ValueError("it names no inputs or no outputs")
     only_input(model, [each["name"] for each in document["inputs"]])
     given, output = document["inputs"][0], document["outputs"][0]
     return BankMeta(
         model=model,
         input_name=given["name"],
         output_name=output["name"],
-        datatype=given["datatype"],
+        datatype=given["datatype"].upper(),
         **shapes_of(given["shape"], output["shape"]),
     )
 

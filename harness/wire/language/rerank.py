@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,12 @@ _LIST_DECODER = msgspec.json.Decoder(list[_Result])  # TEI
 class RerankResponse(ItemResponse):
     """One response of `/rerank`: each document once, with a finite score."""
 
-    __slots__ = ()
+    __slots__ = ("scores",)
+
+    @property
+    def text(self) -> str:
+        """The scores in the order of the documents, as JSON."""
+        return json.dumps(self.scores) if self.whole else ""
 
     def _read(self, body: bytes) -> int:
         try:
@@ -71,6 +77,8 @@ class RerankResponse(ItemResponse):
             raise StreamError("a document has no score")
         if sorted(result.index for result in read.results) != list(range(len(read.results))):
             raise StreamError("the ranking does not hold each document once")
+        in_order = sorted(zip((result.index for result in read.results), scores, strict=True))
+        self.scores = [score for _, score in in_order]
         return len(read.results)
 
 

@@ -25,16 +25,16 @@ def test_a_look_costs_trials_and_starts_of_the_target():
     planned = within_budget(plan_of(16, 180.0), (0, 1) * 8, given=True)
     assert planned.trials == ()
     assert planned.starts == (0, 1) * 8
-    # 16 trials of 0.5 + 2 + 2.5 s, and two starts of 10 s
-    assert first_look_seconds(planned) == 16 * 5.0 + 2 * 10.0
+    # 16 trials of 0.5 + 2 + 1 s, and two starts of 10 s
+    assert first_look_seconds(planned) == 16 * 3.5 + 2 * 10.0
 
 
 def test_a_given_budget_that_is_too_small_is_refused():
-    with pytest.raises(UserError, match=r"--budget 60s: a look at each of 16 points takes about 90 s; give more"):
+    with pytest.raises(UserError, match=r"--budget 60s: a look at each of 16 points takes about 66 s; give more"):
         within_budget(plan_of(16, 60.0), (0,) * 16, given=True)
 
 
 def test_a_default_budget_grows():
     assert within_budget(plan_of(16, 180.0), (0,) * 16, given=False).budget_seconds == 180.0
-    # 64 trials of 5 s and a start are 330 s; times 1.6 that is 8.8 minutes
-    assert within_budget(plan_of(64, 180.0), (0,) * 64, given=False).budget_seconds == 9 * 60.0
+    # 64 trials of 3.5 s and a start are 234 s; times 1.6 that is 6.2 minutes
+    assert within_budget(plan_of(64, 180.0), (0,) * 64, given=False).budget_seconds == 7 * 60.0

@@ -1,12 +1,14 @@
 """Lengths of requests in the forms of public traces."""
 
 import json
+import tracemalloc
+from itertools import islice
 
 import pytest
 
 from harness.errors import UserError
 from harness.plan.arrivals import Replay
-from harness.plan.request_lengths import read_lengths
+from harness.plan.request_lengths import TraceLengths
 
 AZURE = (
     "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.6805900,374,44\n2023-11-16 18:15:50.9951690,396,109\n"
@@ -34,7 +36,9 @@ MOONCAKE = (
 def test_public_traces_serve_as_lengths_and_as_instants(tmp_path, name, content, requests, in_tokens, length_s):
     path = tmp_path / name
     path.write_text(content)
-    assert read_lengths(path, "--lengths") == (requests, in_tokens)
+    lengths = TraceLengths(path, "--lengths")
+    assert (lengths.check(), lengths.in_tokens, lengths.has_blocks) == (2, in_tokens, bool(requests[0][2]))
+    assert list(islice(lengths.endless(), 5)) == [*requests, *requests, requests[0]]
     assert Replay(path=str(path)).length_s == pytest.approx(length_s, abs=1e-5)
 
 
@@ -53,4 +57,28 @@ def test_what_is_no_length_is_refused_by_its_line(tmp_path, name, content, says)
     path = tmp_path / name
     path.write_text(content)
     with pytest.raises(UserError, match=says):
-        read_lengths(path, "--lengths")
+        TraceLengths(path, "--lengths").check()
+
+
+def test_the_processes_of_a_load_share_the_lines(tmp_path):
+    path = tmp_path / "trace.csv"
+    path.write_text("".join(f"{number},{number + 1},9\n" for number in range(5)))
+    parts = [TraceLengths(path, "--lengths", first, 2).endless() for first in (0, 1)]
+    taken = [[next(part).prompt for _ in range(5)] for part in parts]
+    assert taken == [[1, 3, 5, 2, 4], [2, 4, 1, 3, 5]]  # the file again and again, every second line of it
+
+
+def test_a_long_trace_needs_no_more_memory_than_a_short_one(tmp_path):
+    path = tmp_path / "trace.jsonl"
+    most = []
+    for lines in (1_000, 20_000):
+        line = '{"timestamp": 1, "input_length": 8000, "output_length": 9, "hash_ids": [%s]}\n'
+        ids = ", ".join(map(str, range(1_000_000, 1_000_016)))
+        path.write_text(line % ids * lines)
+        tracemalloc.start()
+        lengths = TraceLengths(path, "--lengths")
+        assert lengths.check() == lines
+        assert sum(each.prompt for each in islice(lengths.endless(), lines)) == 8000 * lines
+        most.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert most[1] < 1.5 * most[0]

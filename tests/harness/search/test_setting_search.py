@@ -3,8 +3,9 @@ import math
 import pytest
 
 from harness.plan.knobs import Apply, Knob, KnobSet
+from harness.search.choice import Costs, Reason
 from harness.search.observation import Observation
-from harness.search.setting_search import Costs, Reason, SettingSearch
+from harness.search.setting_search import SettingSearch
 from harness.search.space import make_space
 
 LEVELS = (8, 16, 32, 64, 128)
@@ -109,3 +110,31 @@ def test_levels_may_be_rates(levels):
     assert levels[choice.level] == levels[len(levels) // 2]
     search.observe(Observation(choice.setting, choice.level, 4.0, 0.01, None, True))
     assert search.best() == (0, choice.level)
+
+
+def test_where_a_load_kept_the_limit_less_is_not_tried_and_where_it_missed_more_is_not():
+    tried = {}
+    for choice in run(SettingSearch(SPACE, LEVELS), 600.0):
+        if choice.setting:  # the default begins in the middle
+            _, p99_ms = figures(SPACE.setting(choice.setting), LEVELS[choice.level]) or (0.0, math.inf)
+            for level, kept in tried.get(choice.setting, ()):
+                assert choice.level > level if kept else choice.level < level
+            tried.setdefault(choice.setting, []).append((choice.level, p99_ms < LIMIT_MS))
+
+
+def test_every_value_of_every_knob_is_tried_before_a_search_ends():
+    """Engine d is the best, and fails with all but one replica, whereas the others do best with 2."""
+    look = {"d": 2.5}
+
+    def figures_of(setting, users):
+        if setting["engine"] == "d" and setting["replicas"] > 1:
+            return None
+        rate, p99_ms = figures({**setting, "engine": "a"}, users)
+        better = look.get(setting["engine"], 1.0)
+        return better * rate, p99_ms / better
+
+    search = SettingSearch(SPACE, LEVELS, seed=1)
+    choices = run(search, 1500.0, figures_of)
+    settings = [SPACE.setting(choice.setting) for choice in choices]
+    assert any(setting["engine"] == "d" and setting["replicas"] == 1 for setting in settings)
+    assert SPACE.setting(search.best()[0])["engine"] == "d"

@@ -128,6 +128,8 @@ def test_grpc_messages():
     answer = message("ModelInferResponse")(outputs=outputs)
     assert codec.decode(answer.SerializeToString()).tolist() == [1.5, 2.0]
     assert codec.describe(503, b"UNAVAILABLE: full") == "gRPC UNAVAILABLE: full"
+    assert codec.describe(503, b"UNAVAILABLE: a\nb\x1b[2J" + b"!" * 999).startswith("gRPC UNAVAILABLE: a b\\x1b[2J!!")
+    assert len(codec.describe(503, b"!" * 999)) < 200
 
 
 def test_protocols_have_other_names_too():

@@ -35,8 +35,10 @@ def test_the_table_has_a_row_per_point_and_says_what_a_percentile_needs():
     assert view.points.best == 15
     assert all(len(row) == len(view.points.columns) for row in view.points.rows)
     cell = view.points.rows[0][view.points.columns.index("p99.9 ms")]
-    low_ms = example.sweep().result.points[0].response.at(0.999).low_ms
-    assert (cell.text, cell.note, cell.muted) == (f"\u2265\u202f{low_ms:.3g}", "needs 9\u202f800 more", True)
+    tail = example.sweep().result.points[0].response.at(0.999)
+    # The observed value, so that no percentile reads as less than a lower one, and the bound beside it.
+    assert cell.text == f"{tail.value_ms:.3g}\u202f\u2191"
+    assert (cell.note, cell.muted) == (f"\u2265\u202f{tail.low_ms:.3g}; needs 9\u202f800 more", True)
 
 
 def test_requests_are_conserved_or_it_is_said():
@@ -62,7 +64,7 @@ def test_the_same_finding_on_many_points_is_one_paragraph():
         ("Too few samples for some percentiles", "4 of 16 points"),
         ("Not all responses were checked", "batch_size=64, 128 users"),
     ]
-    assert [point for point, _, _ in groups[0].details][1] == "batch_size=4, 1 user"
+    assert [point for point, *_ in groups[0].details][1] == "batch_size=4, 1 user"
     assert groups[1].details == ()
 
 

@@ -13,6 +13,7 @@ import orjson
 from harness.measure.load.chat.connection import StreamConnection, StreamTimeouts
 from harness.measure.load.chat.conversations import ConversationSource
 from harness.measure.load.chat.ledger import StreamLedger
+from harness.measure.load.chat.openings import Openings
 from harness.measure.load.chat.texts import TextMaker
 from harness.measure.load.connections.connection import resolve
 from harness.measure.load.engine import Engine
@@ -20,7 +21,7 @@ from harness.measure.load.load_generator import Load
 from harness.measure.load.payloads.payload_sets import ResponseReader
 from harness.measure.load.payloads.response_check import PLAUSIBLE, RIGHT, WRONG
 from harness.plan.chat_shape import Length
-from harness.plan.request_lengths import read_lengths
+from harness.plan.request_lengths import TraceLengths
 from harness.record.rows import ABSENT
 from harness.wire.credentials import Access
 from harness.wire.http.chat_completions import OPENAI
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from harness.plan.request_mix import ClassShare
     from harness.wire.language.text_codec import TextCodec
 
-LEAST_COSINE = 0.999  # of an embedding with the expected one
+LEAST_COSINE = 0.999  # of an embedding, or of the scores of documents, with the expected ones
 # Opening prompts for a server without a prompt bank of its own.
 DEFAULT_PROMPTS = (
     "Explain in two sentences how a bicycle stays upright.",
@@ -90,17 +91,22 @@ def assemble_chat(settings: TrialLoad, host: str, original: Callable[[str, str],
     bank = PromptBank.load(Path(prompts_file)) if prompts_file else PromptBank(model="", prompts=DEFAULT_PROMPTS)
     chat = settings.chat
     codec = make_text_codec(settings.protocol if chats(settings.protocol) else OPENAI.name, url, settings.model, chat)
-    lengths = read_lengths(Path(settings.chat.lengths), "--lengths").requests if settings.chat.lengths else []
+    lengths = None
+    if settings.chat.lengths:
+        lengths = TraceLengths(Path(settings.chat.lengths), "--lengths", settings.worker, settings.workers)
     texts = TextMaker(bank, chat, unique=not prompts_file)
     source = ConversationSource(texts, len(bank.prompts), chat, lengths, settings.seed, settings.worker)
     if not codec.converses:
         wanted = chat.texts or Length(low=codec.texts_in_request, high=codec.texts_in_request)
         source.send_texts(lambda rng: codec.message_count(wanted.draw(rng)))
+    openings = Openings(source, codec)
+    while openings.make_one():
+        pass
     prompts = PromptSet(settings.classes[0], codec, bank)
     reader = ResponseReader(continuation_check(bank, settings.check), codec.describe)
     load = Load(settings, [prompts], reader, StreamLedger)
     engine = Engine(
-        lambda listener, user: StreamConnection(address, listener, source, codec, user),
+        lambda listener, user: StreamConnection(address, listener, openings, codec, user),
         [b""],  # a conversation makes its own requests
         repeat(0),
         load.ledger,
@@ -108,18 +114,19 @@ def assemble_chat(settings: TrialLoad, host: str, original: Callable[[str, str],
         load.health,
         original("select", "epoll"),
     )
+    engine.request_maker = openings
     return load, engine
 
 
 def continuation_check(bank: PromptBank, mode: str) -> Check:
     """Checks whether the response to an opening line is a beginning of the bank's continuation, or extends it.
 
-    Embeddings are compared by direction: `vector_check`.
+    Embeddings, and the scores of ranked documents, are compared by direction: `vector_check`.
     """
     if mode == "off" or not bank.known:
         return lambda _payload, _body: PLAUSIBLE
-    if bank.vectors:
-        return vector_check(bank.vectors)
+    if bank.vectors or bank.scores:
+        return vector_check(bank.vectors or bank.scores)
     expected = [text.encode() for text in bank.expected]
 
     def check(payload: int, body: bytes) -> CheckResult:
@@ -132,7 +139,7 @@ def continuation_check(bank: PromptBank, mode: str) -> Check:
 
 
 def vector_check(vectors: Sequence[Sequence[float]]) -> Check:
-    """Checks whether the embedding of a prompt has a cosine of LEAST_COSINE or more with the expected vector."""
+    """Checks whether the vector of a prompt has a cosine of LEAST_COSINE or more with the expected one."""
     expected = [_unit(np.array(vector, np.float64)) for vector in vectors]
 
     def check(payload: int, body: bytes) -> CheckResult:

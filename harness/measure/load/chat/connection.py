@@ -12,7 +12,8 @@ from harness.measure.load.engine import Timeouts
 from harness.record.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
-    from harness.measure.load.chat.conversations import Conversation, ConversationSource
+    from harness.measure.load.chat.conversations import Conversation
+    from harness.measure.load.chat.openings import Openings
     from harness.measure.load.connections.connection import ConnectionListener, ServerAddress
     from harness.wire.http.llhttp_parser import HttpResponse
     from harness.wire.language.output_stream import OutputStream
@@ -24,18 +25,18 @@ class StreamConnection(Connection):
 
     edge_triggered = False  # a response comes in many pieces: reading until EAGAIN would double the calls
     resends_when_reused = True  # llama.cpp closes after each stream, though its response says that it does not
-    __slots__ = ("_codec", "_conversation", "_is_reusable", "_source", "stream", "turn")
+    __slots__ = ("_codec", "_conversation", "_is_reusable", "_openings", "stream", "turn")
     _parser: StreamParser
 
     def __init__(
         self,
         address: ServerAddress,
         listener: ConnectionListener,
-        source: ConversationSource,
+        openings: Openings,
         codec: TextCodec,
         user: int,
     ) -> None:
-        self._source = source
+        self._openings = openings
         self._codec = codec
         self._conversation: Conversation | None = None
         self.stream: OutputStream = codec.new_stream()
@@ -47,14 +48,14 @@ class StreamConnection(Connection):
         """Send the next turn, which the conversation makes; `request` is ignored."""
         del request
         conversation = self._conversation
-        if conversation is not None and not self.stream.whole:
-            conversation = None
-        if conversation is None or not conversation.goes_on(self.stream):
-            conversation = self._conversation = self._source.open()
-        turn = self.turn = conversation.next_turn()
-        self.payload = turn.payload
+        if conversation is not None and self.stream.whole and conversation.goes_on(self.stream):
+            self.turn = conversation.next_turn()
+            request = self._codec.encode(self.turn.messages, self.turn.max_tokens)
+        else:
+            self._conversation, self.turn, request = self._openings.take()
+        self.payload = self.turn.payload
         self.stream = self._codec.new_stream()
-        super().begin(self._codec.encode(turn.messages, turn.max_tokens), due_ns)
+        super().begin(request, due_ns)
 
     @property
     def asked_tokens(self) -> int:

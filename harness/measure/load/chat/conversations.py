@@ -13,11 +13,11 @@ from harness.plan.chat_shape import Length
 from harness.record.rows import ABSENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from harness.measure.load.chat.texts import TextMaker
     from harness.plan.chat_shape import ChatShape
-    from harness.plan.request_lengths import RequestLengths
+    from harness.plan.request_lengths import TraceLengths
     from harness.wire.language.output_stream import OutputStream
     from harness.wire.language.text_codec import Message
 
@@ -37,7 +37,7 @@ class Turn(NamedTuple):
 class ConversationSource:
     """Opens conversations, each with its own random sequence: the same seed and salt give the same messages.
 
-    Lengths from a trace are used in the order of the requests.
+    Lengths from a trace are used in the order of the requests. Without `lengths` they are drawn.
     """
 
     def __init__(  # noqa: PLR0917  (what the sequence depends on)
@@ -45,20 +45,29 @@ class ConversationSource:
         texts: TextMaker,
         prompts: int,
         shape: ChatShape,
-        lengths: list[RequestLengths],
+        lengths: TraceLengths | None,
         seed: int,
         worker: int = 0,
     ) -> None:
         self.texts = texts
-        if any(each.blocks for each in lengths):  # each request of such a trace holds its whole prompt
+        if lengths is not None and lengths.has_blocks:  # each request of such a trace holds its whole prompt
             shape = msgspec.structs.replace(shape, turns=Length(low=1, high=1))
         self._shape = shape
-        self._lengths = lengths
+        self._lengths = lengths.endless() if lengths is not None else None
         self._seed = f"{seed}/{worker}"
         self._message_count: Callable[[Random], int] = lambda _rng: 1
         self._order = payload_order(prompts, seed, worker)
         self._numbers = count()
-        self._requests = count()
+
+    @property
+    def follows_trace(self) -> bool:
+        """Whether each request has the lengths of one line of a trace."""
+        return self._lengths is not None
+
+    @property
+    def opens_in_order(self) -> bool:
+        """Whether conversations are the same when they are opened before others have ended."""
+        return self._lengths is None or self._shape.turns.high == 1
 
     def open(self) -> Conversation:
         """A new conversation."""
@@ -69,8 +78,8 @@ class ConversationSource:
 
     def sizes(self, rng: Random) -> tuple[int | None, int, tuple[int, ...]]:
         """The size of the next message (None: a prompt as it is), the tokens that its response may have, its blocks."""
-        if self._lengths:
-            return self._lengths[next(self._requests) % len(self._lengths)]
+        if self._lengths is not None:
+            return next(self._lengths)
         size = self._shape.prompt_tokens or self._shape.prompt_words
         return None if size is None else size.draw(rng), self._shape.output_tokens.draw(rng), ()
 
@@ -80,9 +89,12 @@ class ConversationSource:
         self._shape = msgspec.structs.replace(self._shape, turns=Length(low=1, high=1))
 
     def leave_after(self, rng: Random, max_tokens: int) -> int:
-        """After how many pieces of the response its user hangs up; ABSENT where the user stays."""
+        """After how many pieces of the response its user hangs up; ABSENT where the user stays.
+
+        That is in its first half: a piece may hold several tokens, and the response must not have ended by then.
+        """
         share = self._shape.hang_up
-        return rng.randint(1, max(1, max_tokens - 1)) if share and rng.random() < share else ABSENT
+        return rng.randint(1, max(1, max_tokens // 2)) if share and rng.random() < share else ABSENT
 
     def message_count(self, rng: Random) -> int:
         """How many messages a user sends in one turn."""
@@ -120,9 +132,7 @@ class Conversation:
             messages, asked, shared = made
             self._messages += messages
             asked = asked if wanted == 1 else ABSENT
-        for _ in range(wanted - opens):
-            text = self._source.texts.following(self._rng.randrange(1 << 30), size, self._words)
-            self._messages.append({"role": "user", "content": text})
+        self._messages += [{"role": "user", "content": text} for text in self._more_texts(wanted - opens, size)]
         self._left -= 1
         return Turn(
             messages=list(self._messages),
@@ -133,3 +143,9 @@ class Conversation:
             shared_tokens=shared,
             leave_after=self._source.leave_after(self._words, max_tokens),
         )
+
+    def _more_texts(self, count: int, size: int | None) -> Sequence[str]:
+        """What a request holds besides the first text of its conversation."""
+        texts = self._source.texts
+        documents = texts.documents(self._payload)
+        return documents or [texts.following(self._rng.randrange(1 << 30), size, self._words) for _ in range(count)]

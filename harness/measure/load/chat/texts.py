@@ -98,6 +98,10 @@ class TextMaker:
             self._blocks[each] = rng.choices(self._words, k=BLOCK_TOKENS)
         return self._blocks[each]
 
+    def documents(self, line: int) -> tuple[str, ...]:
+        """The documents of the user's that belong to a prompt; none where they are to be made."""
+        return self._bank.documents[line % len(self._bank.prompts)] if self._bank.documents else ()
+
     def following(self, line: int, size: int | None, rng: Random) -> str:
         """A message of a later turn, or a further text of a request."""
         if size is None:

@@ -21,6 +21,7 @@ from harness.wire.http.llhttp_parser import (
     HttpResponse,
     LlhttpParser,
 )
+from harness.wire.http.retry_after import in_seconds
 
 MAX_KNOWN_HEADS = 1024
 
@@ -30,6 +31,7 @@ _ODD = (b"\r\ntransfer-encoding:", b"\r\ncontent-encoding:", b"\r\nupgrade:", b"
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*(?=\r\n|$)")
 _CONNECTION = re.compile(rb"\r\nconnection:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n|$)")
 _RETRY_AFTER = re.compile(rb"\r\nretry-after:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n|$)")
+_DATE = re.compile(rb"\r\ndate:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n|$)")
 _TIMING = b"\r\nserver-timing:"
 _TIMING_TITLE = b"\r\nServer-Timing:"
 _NO_BODY = (204, 304)
@@ -217,4 +219,6 @@ def parse_head(head: bytes) -> _Head | None:
     if length > MAX_BODY_BYTES:
         raise HttpError(f"the body of the response is longer than {MAX_BODY_BYTES} bytes")
     retry_after = _RETRY_AFTER.search(headers) if status >= REFUSED else None
-    return _Head(status, length, connection != [b"close"], retry_after[1] if retry_after else b"")
+    date = _DATE.search(headers) if retry_after else None
+    wait = in_seconds(retry_after[1], date[1] if date else b"") if retry_after else b""
+    return _Head(status, length, connection != [b"close"], wait)

@@ -17,6 +17,17 @@ from harness.measure.load.locust.workers.worker_secret import PAIRING
 from harness.wire.credentials import HEADERS, TLS_CA, TOKEN, TOKEN_FILE, TOKEN_TARGETS
 
 _KEPT = (TOKEN, TOKEN_FILE, TOKEN_TARGETS, TLS_CA, HEADERS, PAIRING, WORKER_DIR)
+# What every load imports, but for `listeners`, which reads the command line while it is imported.
+_AHEAD = (
+    "numpy.random",
+    "pyarrow.ipc",
+    "harness.measure.load.locust.users.http_client",
+    "harness.measure.load.locust.master",
+    "harness.measure.load.locust.page_guard",
+    "harness.measure.load.locust.users.own_clients",
+    "harness.measure.load.locust.users.task_users",
+    "harness.measure.load.locust.workers.worker",
+)
 
 
 def ignored_variables() -> list[str]:
@@ -24,13 +35,27 @@ def ignored_variables() -> list[str]:
     return sorted(name for name in os.environ if name.startswith(("LOCUST_", "SWEEPSPOT_")) and name not in _KEPT)
 
 
+def prepare() -> None:
+    """Import ahead what no command line changes (`harness/measure/forks/`)."""
+    _forget(ignored_variables())
+    importlib.import_module("locust.main")
+    for name in _AHEAD:
+        importlib.import_module(name)
+
+
+def fork() -> int:
+    """Fork this process, and make gevent's event loop a new one in the fork."""
+    from gevent.os import fork_gevent
+
+    return int(fork_gevent())
+
+
 def main() -> None:
     """Run Locust."""
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     names = ignored_variables()
-    for name in names:
-        del os.environ[name]
+    _forget(names)
     # Only now, because Locust reads variables while it is imported.
     from locust import argument_parser
     from locust.main import main as locust_main
@@ -44,6 +69,11 @@ def main() -> None:
         files = argument_parser.DEFAULT_CONFIG_FILES
         make.__defaults__ = tuple(() if each is files else each for each in make.__defaults__ or ())
     locust_main()
+
+
+def _forget(names: list[str]) -> None:
+    for name in names:
+        del os.environ[name]
 
 
 if __name__ == "__main__":

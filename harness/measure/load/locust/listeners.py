@@ -41,6 +41,7 @@ def _on_init(environment: Environment, runner: Any, **_: Any) -> None:
         principal = Master(environment) if isinstance(runner, MasterRunner) else Local(environment)
         principal.prepare()
         guard_page(environment)
+        environment.events.test_stop.add_listener(lambda **_: principal.keep())
         environment.events.quitting.add_listener(lambda **_: principal.on_quit_announced())
         role = principal
     play(environment, role)
@@ -48,6 +49,7 @@ def _on_init(environment: Environment, runner: Any, **_: Any) -> None:
     environment.events.test_start.add_listener(lambda **_: role.on_test_start())
     environment.events.spawning_complete.add_listener(lambda **_: role.on_spawning_complete())
     environment.events.test_stopping.add_listener(lambda **_: role.on_test_stopping())
+    gevent.get_hub().loop.update_now()  # or imports and the target's start would count as a part of --run-time
 
 
 @events.quitting.add_listener

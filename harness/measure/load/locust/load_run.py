@@ -13,6 +13,8 @@ from harness.errors import ExitCode
 from harness.measure.load.ledger import ObservedRequest
 from harness.measure.load.locust.other_open_requests import OpenElsewhere
 from harness.measure.load.locust.statistics_feed import StatisticsFeed
+from harness.measure.load.timeout_errors import is_timeout
+from harness.record.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from locust.env import Environment
 
     from harness.measure.load.load_generator import Load
+    from harness.measure.load.locust.other_open_requests import OpenRequest
 
 FLUSH_INTERVAL_NS = NS_PER_S // 2
 FLUSH_ROWS = 4096
@@ -98,8 +101,7 @@ class LoadRun:
         while (load.engine.in_flight or self.elsewhere.before(end_ns)) and monotonic_ns() < deadline_ns:
             gevent.sleep(STEP_S)
         for request in self.elsewhere.before(end_ns):
-            aborted = ObservedRequest.aborted(request.start_ns, monotonic_ns())
-            load.ledger.observed(aborted, load.classes.place(request.name, request.method, fed=False))
+            self._observe(request, Outcome.ABORTED, "still open at the end")
         while self._flushing:
             gevent.sleep(0)
         self._watcher.stop()
@@ -108,6 +110,18 @@ class LoadRun:
         if load.recorder.error:
             logger.error("The rows are incomplete: %s", load.recorder.error)
             self._environment.process_exit_code = int(ExitCode.RUN_FAILED)
+
+    def cut_off(self, number: int, error: BaseException) -> None:
+        """Record an open request that `error` has ended: a time-out of its task, or the end of its user."""
+        request = self.elsewhere.end(number)
+        if request is None or self.ended:
+            return
+        outcome = Outcome.TIMEOUT if is_timeout(error) else Outcome.ABORTED
+        self._observe(request, outcome, f"{outcome.name.lower()}: {type(error).__name__}")
+
+    def _observe(self, request: OpenRequest, outcome: Outcome, text: str) -> None:
+        seen = ObservedRequest(outcome, text, ABSENT, 0, request.start_ns, monotonic_ns())
+        self.load.ledger.observed(seen, self.load.classes.place(request.name, request.method, fed=False))
 
     def _turn(self) -> None:
         """Runs in gevent's hub, so no exception may leave it."""

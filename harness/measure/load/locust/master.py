@@ -18,6 +18,7 @@ from harness.measure.load.locust.load_run import INTERRUPT_DRAIN_S
 from harness.measure.load.locust.options import trial_load
 from harness.measure.load.locust.own_target import ResolvedTarget, resolve_target
 from harness.measure.load.locust.role import Role
+from harness.measure.load.locust.run_by_hand import RunByHand
 from harness.measure.load.locust.workers.file_transfer import SHARD, keep_shard
 from harness.measure.load.locust.workers.master_questions import KnownWorkers
 from harness.measure.load.locust.workers.worker_barrier import ENDED, Barrier, Orders, kill_frozen_children
@@ -39,6 +40,9 @@ class Principal(Role):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.resolved = ResolvedTarget(None, {})
+        self._kept: RunByHand | None = None  # None: the harness or `--trial-dir` names the folder of the rows
+        self._dir = ""  # of the rows of the latest test
+        self._tests = 0
         self._token_hosts: tuple[str, ...] = ()  # of the command line or the scenario; empty before they are known
 
     def prepare(self) -> None:
@@ -58,28 +62,54 @@ class Principal(Role):
         """Runs first when the process ends: a test that still runs was ended by a signal."""
         self._reason = self._reason or "SIGTERM"
 
+    def keep(self) -> None:
+        """Write the record of a test that has ended, once its users have stopped: this holds up the event loop."""
+        if self._kept is not None:
+            self._kept.end()
+
     def on_quitting(self) -> None:
-        """Runs last: stop the target, and leave complete CSV files of Locust."""
+        """Runs last: keep the run, stop the target, and leave complete CSV files of Locust."""
         super().on_quitting()
+        self.keep()
+        if self._dir:  # to standard error: standard output may be JSON (--json)
+            made = f"; the report: python -m harness report {self._kept.shown_path}" if self._kept else ""
+            print(f"rows: {self._dir}{made}", file=sys.stderr)
         if self._options.csv_prefix:
             gevent.sleep(CSV_STATS_INTERVAL_SEC + 0.2)  # Locust closes them without their last line
         if self.resolved.process is not None:
             self.resolved.process.stop()
 
-    def _load(self, trial_dir: str = "") -> TrialLoad:
+    def _load(self) -> TrialLoad:
         """The settings of the next test. Raises UserError, also where a page asks for a host that gets no token."""
         if self._token_hosts:
             require_token_host(self._environment.host or "", self._token_hosts)
-        return msgspec.structs.replace(trial_load(self._environment, trial_dir), **self.resolved.settings)
+        return msgspec.structs.replace(trial_load(self._environment), **self.resolved.settings)
 
     def _load_or_fail(self) -> TrialLoad | None:
         """The settings of a test that begins now; None where they cannot be used, which ends the test."""
         try:
-            return self._load(self._trial_dir())
+            load = self._load()
+            self._dir = self._new_folder(load)
         except SweepspotError as error:
             self.fail(error)
             self.begun.set()
             return None
+        return msgspec.structs.replace(load, trial_dir=self._dir)
+
+    def _new_folder(self, load: TrialLoad) -> str:
+        """The folder of the rows of a test that begins now. Raises UserError."""
+        options, number = self._options, self._tests
+        self._tests += 1
+        if options.settings or options.trial_dir:
+            given = str(Path(load.trial_dir or options.trial_dir).resolve())
+            return f"{given}-{number}" if number else given
+        if self._kept is None:
+            self._kept = RunByHand(self._environment, load, self.resolved.isolation, self._processes())
+        return self._kept.begin(load)
+
+    def _processes(self) -> int:
+        """How many processes send requests."""
+        return 1
 
     def _on_message(self, message: dict[str, Any]) -> None:
         if message.get("stop"):
@@ -95,12 +125,6 @@ class Local(Principal):
         if (load := self._load_or_fail()) is not None:
             self._begin(Orders(load=load))
 
-    def on_quitting(self) -> None:
-        """Print where the rows are."""
-        super().on_quitting()
-        if self.run is not None:
-            print(f"rows: {self.run.trial_dir}", file=sys.stderr)  # standard output may be JSON (--json)
-
 
 class Master(Principal):
     """Sends no requests itself: it starts the workers' loads and waits until they have handed over their results."""
@@ -111,7 +135,7 @@ class Master(Principal):
         self._workers = KnownWorkers(environment.runner)
         self._runner.register_message(ENDED, self._on_ended)
         self._runner.register_message(SHARD, self._on_shard)
-        self._dir, self._timeout_s = "", 0.0
+        self._timeout_s = 0.0
         self._watch: gevent.Greenlet | None = None
 
     def on_test_start(self) -> None:
@@ -120,8 +144,7 @@ class Master(Principal):
         load = self._load_or_fail()
         if load is None:
             return
-        load = msgspec.structs.replace(load, trial_dir=str(Path(load.trial_dir).resolve()))
-        self._dir, self._timeout_s = load.trial_dir, load.timeout_s
+        self._timeout_s = load.timeout_s
         self._barrier.reset()
         make_folder(Path(self._dir))
         self._workers.offer(load.files)
@@ -141,13 +164,14 @@ class Master(Principal):
             self._environment.process_exit_code = int(ExitCode.RUN_FAILED)
 
     def on_quitting(self) -> None:
-        """Print where the rows are."""
+        """Runs last."""
         if self._watch is not None:
             self._watch.kill()
         super().on_quitting()
         kill_frozen_children()
-        if self._dir:
-            print(f"rows: {self._dir}", file=sys.stderr)
+
+    def _processes(self) -> int:
+        return int(self._runner.worker_count)
 
     def _on_ended(self, environment: Environment, msg: Any, **_: Any) -> None:
         del environment

@@ -16,7 +16,7 @@ from locust import events
 from harness.errors import UserError
 from harness.measure.load.locust.users.inference_user import refuse_wait_time
 from harness.measure.load.locust.users.scenario_user import classes_of, declared
-from harness.plan.arrivals import arrivals_of
+from harness.plan.arrivals import Closed, Shape, arrivals_of
 from harness.plan.load_option import LoadOption
 from harness.plan.load_options import ARRIVALS, CHAT, SETTINGS, help_text, settings_of, values_of
 from harness.plan.load_settings import TrialLoad, read_trial_load
@@ -53,7 +53,8 @@ _OTHERS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("--class-bank", "payloads and expected responses of a request class, as name=file; may be repeated", _LIST),
     ("--tls-ca", "file of certificates (PEM) to trust in place of the system's", _PRIVATE),
     ("--token-file", "file with the bearer token (or the token itself in the environment: SWEEPSPOT_TOKEN)", _PRIVATE),
-    ("--trial-dir", "folder for rows and load.json (default results/<date>-locust/trials/<n>)", _PRIVATE),
+    ("--out", "folder of the run (default results/<date>-locust)", _PRIVATE),
+    ("--trial-dir", "folder for rows and load.json alone, without a run around them", _PRIVATE),
     ("--control-fd", "descriptor of the parent's control channel", {"type": int, **_PRIVATE}),
 )
 PATHS = ("--trace", "--lengths", "--prompts")
@@ -92,24 +93,27 @@ def remember_token_file(parsed: Namespace) -> None:
         os.environ[TOKEN_FILE] = parsed.token_file
 
 
-def trial_load(environment: Environment, trial_dir: str = "") -> TrialLoad:
+def trial_load(environment: Environment) -> TrialLoad:
     """The settings of the next test: from the file `--settings`, or else from all other options. Raises UserError."""
     parsed = environment.parsed_options
     refuse_wait_time(environment.user_classes)
-    load = read_trial_load(Path(parsed.settings)) if parsed.settings else _from_options(parsed, trial_dir)
+    load = read_trial_load(Path(parsed.settings)) if parsed.settings else _from_options(environment)
     return msgspec.structs.replace(load, classes=classes_of(environment, load.mix))
 
 
-def _from_options(parsed: Namespace, trial_dir: str) -> TrialLoad:
+def _from_options(environment: Environment) -> TrialLoad:
+    parsed = environment.parsed_options
     texts = vars(parsed)
     arrivals = {"users": parsed.num_users or 1, **values_of(ARRIVALS, texts)}
+    kind = arrivals.pop("kind", Closed.__struct_config__.tag)
+    shaped = environment.shape_class is not None and kind == Closed.__struct_config__.tag
     own = values_of(BY_HAND, texts)
     seed = own.pop("seed", 0)
     settings = settings_of(texts, **own)
     return TrialLoad(
         **{name: getattr(settings, name) for name in settings.__struct_fields__},
-        trial_dir=trial_dir,
-        arrivals=arrivals_of(arrivals.pop("kind", "closed"), arrivals),
+        trial_dir="",  # known when the test begins
+        arrivals=Shape() if shaped else arrivals_of(kind, arrivals),
         model=parsed.model,
         **_in_process(parsed),
         bank=parsed.bank or None,

@@ -29,9 +29,9 @@ class OpenElsewhere:
         self._open[number] = OpenRequest(method, name, monotonic_ns())
         return number
 
-    def end(self, number: int) -> None:
-        """It has ended, in whatever way."""
-        self._open.pop(number, None)
+    def end(self, number: int) -> OpenRequest | None:
+        """It has ended, in whatever way. Returns it; None where that was known."""
+        return self._open.pop(number, None)
 
     def before(self, instant_ns: int) -> list[OpenRequest]:
         """Those that began before that instant."""

@@ -29,6 +29,7 @@ from harness.wire.server_url import parse_url
 if TYPE_CHECKING:
     from locust.env import Environment
 
+    from harness.cpu_cores import Isolation
     from harness.measure.target.embedded_server import EmbeddedServer
     from harness.measure.target.recipe_server import RecipeServer
     from harness.plan.knobs import Setting
@@ -43,6 +44,7 @@ class ResolvedTarget(NamedTuple):
 
     process: EmbeddedServer | RecipeServer | None  # what this process started, and must stop
     settings: dict[str, Any]  # fields of TrialLoad
+    isolation: Isolation | None = None  # of what this process started
 
 
 def resolve_target(environment: Environment, load: TrialLoad) -> ResolvedTarget:
@@ -95,7 +97,7 @@ def _start(environment: Environment, load: TrialLoad) -> ResolvedTarget:
         "class_banks": {**{verb: str(path) for verb, path in ready.class_banks.items()}, **load.class_banks},
         "tls_ca": str(ready.tls_ca) if ready.tls_ca else load.tls_ca,
     }
-    return ResolvedTarget(target, settings)
+    return ResolvedTarget(target, settings, isolation)
 
 
 def _with_explanations(load: TrialLoad, spec: TargetSpec, setting: Setting) -> Setting:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gevent
 import gevent.monkey
 from gevent.event import Event
 
-from harness.clock import wall_time
 from harness.errors import ExitCode, SweepspotError
 from harness.measure.load.clock_offset import SAME
 from harness.measure.load.load_assembly import assemble
 from harness.measure.load.locust.load_run import INTERRUPT_DRAIN_S, LoadRun
 from harness.measure.load.locust.users.other_clients import OtherClientRecorder
 from harness.plan.arrivals import Closed
+from harness.record.load_report import BY_LOCUSTFILE
 
 if TYPE_CHECKING:
     from locust.env import Environment
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from harness.measure.load.locust.workers.worker_barrier import Orders
 
 BEGIN_LIMIT_S = 60.0
+QUIT_AGAIN_S = 2.0
 NEVER_ALL_THERE = (
     "The test ended before all users were there, so nothing was measured: give it more time (--run-time), or start "
     "users faster (--spawn-rate)"
@@ -40,7 +40,6 @@ class Role:
         self.begun = Event()  # set once `run` is there, or never will be
         self._environment = environment
         self._reason = ""  # why the test is ending, where that is known
-        self._tests = 0
         self._recorder: OtherClientRecorder | None = None
         self._spawned = False  # all users have been started
         environment.events.request.add_listener(self._on_other_request)
@@ -63,6 +62,8 @@ class Role:
                 logger.error(NEVER_ALL_THERE)
                 self._environment.process_exit_code = int(ExitCode.INVALID)
             self.run.end(self._reason or self._stop_reason(), INTERRUPT_DRAIN_S if self._reason else None)
+            if self._options.headless:  # a task that calls runner.quit() ends its own greenlet, and the rest is left
+                gevent.spawn_later(QUIT_AGAIN_S, self._runner.quit)
 
     def on_quitting(self) -> None:
         """The process ends, by itself or by a signal that Locust has caught."""
@@ -135,18 +136,9 @@ class Role:
         self.stop("measured")
 
     def _stop_reason(self) -> str:
+        if self._options.settings and self._environment.shape_class is None:
+            return BY_LOCUSTFILE
         return "time" if self._options.run_time else "stopped"
-
-    def _trial_dir(self) -> str:
-        """The output folder of this test; each further test started from Locust's web page gets a new one."""
-        given = self._options.trial_dir
-        number = self._tests
-        self._tests += 1
-        if given:
-            return str(given) if not number else f"{given}-{number}"
-        if not number:
-            self._results = Path("results") / f"{wall_time().astimezone():%Y-%m-%d-%H%M%S}-locust"
-        return str((self._results / "trials" / str(number)).resolve())
 
     @property
     def _options(self) -> Any:

@@ -6,6 +6,8 @@ the model's template adds is found by requests whose usage the server counts.
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ from harness.wire.bounded_http import OK, NoResponseError, exchange
 from harness.wire.codec import http_post
 from harness.wire.language.api_url import server_root
 from harness.wire.language.output_stream import ABSENT, StreamError
+from harness.wire.language.prompts.local_tokenizer import FLAG, read_tokenizer
 from harness.wire.language.prompts.vocabulary import COMMON_WORDS, Vocabulary
 from harness.wire.protocols import make_text_codec
 
@@ -30,14 +33,21 @@ SHORT, LONG = 16, 64  # words of the requests that measure the template
 LEAD = 6  # words of the system message, where there is one
 FEWEST_WORDS = 12  # for prompts that differ
 MOST_REQUESTS = 96
+logger = logging.getLogger(__name__)
 REMEDY = "give --prompt-words, which are counted by us"
 
 
-def find_vocabulary(url: ServerUrl, protocol: str, model: str, options: GenerationOptions) -> Vocabulary:
-    """The vocabulary of a served model. Raises UserError where the server does not count the tokens of prompts."""
+def find_vocabulary(
+    url: ServerUrl, protocol: str, model: str, options: GenerationOptions, tokenizer: str | None = None
+) -> Vocabulary:
+    """The vocabulary of a served model; `tokenizer` is the path of a copy of its tokenizer.
+
+    Raises UserError where the server does not count the tokens of prompts. With a tokenizer it need not: then only the
+    tokens of texts are counted, and none of the model's template.
+    """
     codec = make_text_codec(protocol, url, model, options)
     count = _Counter(url, codec)
-    words = _single_words(url, model) or _words_by_usage(count)
+    words = local_words(tokenizer) if tokenizer else _single_words(url, model) or _words_by_usage(count)
     if len(words) < FEWEST_WORDS:
         raise UserError(
             f"{url}: only {len(words)} common words are one token of {model}, too few for prompts of an exact length; "
@@ -45,7 +55,12 @@ def find_vocabulary(url: ServerUrl, protocol: str, model: str, options: Generati
             "server",
         )
     rng = Random(len(words))  # noqa: S311  (no secret)
-    system = codec.converses and count.takes_system(rng.sample(words, SHORT))
+    system = codec.converses and count.takes_system(rng.choices(words, k=SHORT))
+    if tokenizer and not system and not count.counts(words):
+        logger.warning(
+            "%s does not count the tokens of prompts: those of its template come on top of what is asked", url
+        )
+        return Vocabulary(words=tuple(words), template_tokens=0)
     templates = {count.of(rng.choices(words, k=size), system=system) - size for size in (SHORT, LONG)}
     if len(templates) > 1 or min(templates) < 0:
         raise UserError(
@@ -79,6 +94,10 @@ class _Counter:
             raise UserError(f"{self._url}: the server does not count the tokens of a prompt; {REMEDY}", "server")
         return found
 
+    def counts(self, words: list[str]) -> bool:
+        """Whether the server counts the tokens of a prompt."""
+        return self._ask(words[:SHORT], system=False) != ABSENT
+
     def takes_system(self, words: list[str]) -> bool:
         """Whether a request with a system message has a good response."""
         return self._ask(words, system=True) != ABSENT
@@ -98,6 +117,15 @@ class _Counter:
         except (NoResponseError, StreamError):
             return ABSENT
         return stream.prompt_tokens
+
+
+def local_words(tokenizer: str) -> list[str]:
+    """The words that are one token by a tokenizer here, alone and after a space. Raises UserError."""
+    count = read_tokenizer(Path(tokenizer))
+    words = [word for word in COMMON_WORDS if count(word) == count(f" {word}") == 1]
+    if count(" ".join(words)) != len(words):
+        raise UserError(f"{FLAG} {tokenizer}: its tokens go over the ends of words, so no length can be made; {REMEDY}")
+    return words
 
 
 def _single_words(url: ServerUrl, model: str) -> list[str]:

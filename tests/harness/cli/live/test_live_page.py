@@ -43,7 +43,8 @@ def running_trial(run_dir):
 def feed(watch):
     watch(RunStarted(3))
     watch(TrialStarted("batch_size=1, 8 users"))
-    watch(TrialEnded("batch_size=1, 8 users", "900 req/s, p99 5 ms", rate_rps=900.0, p99_ms=5.0))
+    text, doubts = "900 req/s, p99 5 ms", ("The load generator was busy",)
+    watch(TrialEnded("batch_size=1, 8 users", text, rate_rps=900.0, p99_ms=5.0, doubts=doubts))
     watch(Note("2 of 3 points are measured on"))
     watch(TrialStarted("batch_size=4, 8 users"))
     watch(TrialProgress("batch_size=4, 8 users", "after 5 s", left_s=12.0))
@@ -56,7 +57,8 @@ def test_the_state_is_made_of_events_and_of_what_is_on_disk(tmp_path):
     state = watch.state()
     assert (state.name, state.done, state.total, state.left_s) == ("batch_size=4, 8 users", 1, 3, 12.0)
     assert [(trial.rate_rps, trial.p99_ms) for trial in state.trials] == [(900.0, 5.0)]
-    assert state.lines == ("batch_size=1, 8 users: 900 req/s, p99 5 ms", "2 of 3 points are measured on")
+    found = "batch_size=1, 8 users: 900 req/s, p99 5 ms. The load generator was busy"
+    assert state.lines == (found, "2 of 3 points are measured on")
     assert state.running.rate_rps == pytest.approx(100, rel=0.2)
     assert state.running.failed == 3
     assert state.running.cpu_cores == {"target": pytest.approx(0.5), "load": pytest.approx(0.1)}
@@ -101,3 +103,27 @@ def test_a_name_that_leads_here_is_refused(tmp_path):
     finally:
         server.shutdown()
         server.server_close()
+
+
+@pytest.mark.process
+def test_an_open_page_hears_that_the_run_was_interrupted(tmp_path, capsys):
+    """The server waits for the question that comes within a second; the thread below asks it as a page does."""
+    import threading
+
+    heard = []
+
+    def ask(url):
+        while not heard or not heard[-1]["ended"]:
+            heard.append(json.loads(urllib.request.urlopen(f"{url}state", timeout=5).read()))
+
+    def run():
+        with watched(tmp_path, lambda _: None):
+            asking = threading.Thread(target=ask, args=(capsys.readouterr().err.split("live: ")[1].strip(),))
+            asking.start()
+            while not heard:
+                pass
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert (heard[0]["ended"], heard[-1]["ended"], heard[-1]["interrupted"]) == (False, True, True)

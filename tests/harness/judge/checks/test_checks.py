@@ -24,7 +24,7 @@ from harness.judge.checks import judge_point
 from harness.judge.findings import Finding, Verdict
 from harness.judge.metrics import Latency
 from harness.plan.arrivals import Closed, Constant, Gamma, Poisson, Stage, Stages, Users, UserStage
-from harness.record.load_report import LoopHealth
+from harness.record.load_report import BY_LOCUSTFILE, LoopHealth
 from harness.record.machine.envelope import Envelope
 from harness.record.rows import Outcome
 
@@ -105,6 +105,14 @@ def test_a_worker_killed_and_one_that_never_wrote():
     assert trial.counts.unknown == 7
     assert trial.counts.sent == trial.counts.ok + trial.counts.unknown
     assert found(evidence_of(ROWS, load_processes=2)) == {"lost_worker": V.INVALID}
+
+
+def test_a_test_that_the_locustfile_ended_itself_is_named():
+    (shown,) = summarise_trial(
+        evidence_of(ROWS, reports=(report_of(ROWS, 10.0, stop_reason=BY_LOCUSTFILE),)), None
+    ).findings
+    assert (shown.kind, shown.verdict) == ("load_died", V.DEGRADED)
+    assert "The locustfile itself ended the test after 10.0 s" in shown.text
 
 
 @pytest.mark.parametrize(

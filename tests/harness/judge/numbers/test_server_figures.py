@@ -2,12 +2,15 @@
 
 import contextlib
 
+import msgspec
 import numpy as np
+import pyarrow as pa
 import pytest
 from http_service import served_by, texts_at
 
 from harness.clock import NS_PER_S, monotonic_ns
-from harness.judge.numbers.server_figures import gauges_over_time, server_figures
+from harness.judge.numbers.server_figures import gauges_over_time, server_figures, with_counted_waiting
+from harness.judge.numbers.trial_rows import RowColumns
 from harness.measure.target.statistics_reader import find_statistics_reader, recorded_statistics
 from harness.record.rows import Window
 from harness.record.server.statistics import CounterReading, ServerStatistics, read_statistics
@@ -125,3 +128,28 @@ def test_a_server_that_was_started_again_has_counted_nothing():
     fallen = of(reading(1, **{"vllm:num_preemptions": 9.0}), reading(9, **{"vllm:num_preemptions": 2.0}))
     assert server_figures(fallen, window) is None
     assert server_figures(None, window) is None
+
+
+def test_where_the_gauge_is_late_open_requests_less_running_ones_wait():
+    gauges = {"running": 4.0, "waiting": 1.0}  # llama.cpp while it reads the prompts of a batch
+    readings = [reading(at_s, gauges) for at_s in (1, 3)] + [reading(5, {"running": 4.0}), reading(7, {"waiting": 9.0})]
+    statistics = msgspec.structs.replace(of(*readings), family="llama.cpp's metrics")
+    # 8 users send again as soon as they are answered; the last two requests of the load have not ended.
+    sent_ns = [0] * 8 + [4 * NS_PER_S] * 5 + [-1]
+    done_ns = [4 * NS_PER_S] * 8 + [6 * NS_PER_S] * 3 + [-1] * 3
+    rows = RowColumns(pa.table({"sent_ns": sent_ns, "done_ns": done_ns}))
+    counted = with_counted_waiting(statistics, rows)
+    assert [each.gauges for each in counted.readings] == [
+        *[{"running": 4.0, "open_waiting": 4.0}] * 2,
+        {"running": 4.0, "open_waiting": 1.0},
+        {},
+    ]
+    figures = server_figures(counted, Window(0, 10 * NS_PER_S))
+    assert (figures.running, figures.waiting, figures.open_waiting) == (4.0, None, 3.0)
+
+
+def test_where_the_gauge_is_true_it_stays():
+    statistics = of(reading(1, {"running": 4.0, "waiting": 1.0}))
+    rows = RowColumns(pa.table({"sent_ns": [0] * 8, "done_ns": [9 * NS_PER_S] * 8}))
+    assert with_counted_waiting(statistics, rows) is statistics
+    assert with_counted_waiting(None, rows) is None

@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from harness.measure.load.retry_after import retry_after_ns
+from harness.wire.http.retry_after import in_seconds
 from tests.harness.measure.load.conftest import Bench, right
 
 
@@ -21,19 +22,43 @@ def refusal(status, head=b""):
     return b"HTTP/1.1 %b\r\n%bContent-Length: 2\r\n\r\n{}" % (status, head)
 
 
+DATES = b"Date: Fri, 31 Dec 1999 23:59:58 GMT\r\nRetry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\n"
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "date", "seconds"),
+    [
+        (b"Fri, 31 Dec 1999 23:59:59 GMT", b"Fri, 31 Dec 1999 23:58:00 GMT", b"119"),
+        (b"Friday, 31-Dec-99 23:59:59 GMT", b"Fri, 31 Dec 1999 23:58:00 GMT", b"119"),
+        (b"fri, 31 dec 1999 23:59:59 gmt", b"fri, 31 dec 1999 23:59:59 gmt", b"0"),
+        (b"Fri, 31 Dec 1999 23:58:00 GMT", b"Fri, 31 Dec 1999 23:59:59 GMT", b"0"),
+        (b"Fri, 31 Dec 1999 23:58:00 GMT", b"", b"Fri, 31 Dec 1999 23:58:00 GMT"),
+        (b"soon", b"Fri, 31 Dec 1999 23:59:59 GMT", b"soon"),
+        (b"Fri, 31 Dec 1999 23:58:00 GMT", b"now", b"Fri, 31 Dec 1999 23:58:00 GMT"),
+        (b"120", b"Fri, 31 Dec 1999 23:59:59 GMT", b"120"),
+        (b"", b"Fri, 31 Dec 1999 23:59:59 GMT", b""),
+    ],
+)
+def test_a_date_is_taken_from_the_servers_own_clock(retry_after, date, seconds):
+    assert in_seconds(retry_after, date) == seconds
+
+
 @pytest.mark.process
 @pytest.mark.parametrize(
     "answer",
     [
         refusal(b"503 Busy", b"Retry-After: 0.3\r\n"),
         b"HTTP/1.1 503 Busy\r\nretry-after: 0.3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        # the wall clock of the server may be any
+        refusal(b"429 Wait", DATES),
+        b"HTTP/1.1 429 Wait\r\n" + DATES + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ],
-    ids=["plain head", "odd head"],
+    ids=["plain head", "odd head", "a date", "a date in an odd head"],
 )
 def test_a_user_waits_as_long_as_the_server_asks(serve, tmp_path, answer):
     server = serve(lambda number, request, connection: right(request) if number else answer)
     rows, report = Bench(tmp_path, server.url).run(2)
-    assert (report.rejected, rows[0]["status"]) == (1, 503)
+    assert (report.rejected, rows[0]["status"]) == (1, int(answer[9:12]))
     assert rows[1]["sent_ns"] - rows[0]["done_ns"] >= 300_000_000
 
 

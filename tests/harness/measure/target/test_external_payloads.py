@@ -20,8 +20,8 @@ def server_of():
 
     def start(inputs=None, outputs=None, reply=lambda body: (200, {})):
         described = {
-            "inputs": inputs or [tensor("in", [-1, 4])],
-            "outputs": outputs or [tensor("out", [-1, 2])],
+            "inputs": [tensor("in", [-1, 4])] if inputs is None else inputs,
+            "outputs": [tensor("out", [-1, 2])] if outputs is None else outputs,
         }
 
         class Handler(JsonHandler):
@@ -93,9 +93,9 @@ def test_arrays_without_answers_are_sent_and_not_checked(server_of, tmp_path):
     ("arrays", "says"),
     [
         ({"inputs": np.ones((3, 5))}, r"items are 5, but m .* takes 4"),
-        ({"inputs": np.ones((3, 4)), "expected": np.ones((3, 7))}, r"items are 7, but m .* gives 2"),
+        ({"inputs": np.ones((3, 4)), "expected": np.ones((3, 7))}, r"expected predictions are 7, but m .* gives 2"),
         ({"inputs": np.ones((3, 4)), "expected": np.ones((2, 2))}, "3 inputs, but 2 expected"),
-        ({"x": np.ones((3, 4))}, r"not a file of payloads.*np\.savez"),
+        ({"x": np.ones((3, 4)), "y": np.ones((3, 4))}, r"it holds x, y, and no `inputs`.*np\.savez"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused_with_the_remedy(server_of, tmp_path, arrays, says):
@@ -223,3 +223,38 @@ def test_a_model_without_a_batch_axis_takes_all_of_its_numbers(server_of):
 def test_one_body_may_be_a_whole_file(server_of, tmp_path):
     (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{\n "a": 1}\n')
     assert external_bank(choice_of(server_of(), file=str(tmp_path / "a.json"))).inputs[0].tobytes() == b'{\n "a": 1}'
+
+
+def test_an_only_array_holds_the_inputs_whatever_its_name(server_of, tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.ones((3, 4)), expected=np.ones((3, 2)))
+    bank = external_bank(choice_of(server_of(), file=str(tmp_path / "a.npz"), check=True))
+    assert (bank.inputs.shape, bank.expected.shape) == ((3, 4), (3, 2))
+
+
+def test_texts_are_a_column_where_the_model_takes_columns(server_of, tmp_path):
+    np.savez(tmp_path / "a.npz", inputs=np.array(["hello", "world"]))
+    bank = external_bank(choice_of(server_of([tensor("in", [-1, 1], "BYTES")]), file=str(tmp_path / "a.npz")))
+    assert bank.inputs.shape == (2, 1)
+
+
+def test_a_model_that_names_no_inputs_takes_payloads_or_a_shape_and_its_first_output_counts(server_of, tmp_path):
+    def reply(body):
+        seen.append(json.loads(body)["inputs"][0])
+        return 200, {"outputs": [{"name": "predict", "data": [3]}]}
+
+    seen = []
+    url = server_of([], [], reply)
+    with pytest.raises(UserError, match=r"names no inputs or no outputs.*--bank FILE.*--shape"):
+        external_bank(choice_of(url))
+    np.savez(tmp_path / "a.npz", inputs=np.ones((1, 4)), expected=np.array([3]))
+    for bank in (
+        external_bank(choice_of(url, file=str(tmp_path / "a.npz"), check=True)),
+        external_bank(choice_of(url, shape=(4,))),
+    ):
+        ask_once(url, "http-json", bank)
+    assert [each["datatype"] for each in seen] == ["FP64", "FP32"]
+    assert [each["shape"] for each in seen] == [[1, 4], [1, 4]]
+
+
+def test_datatypes_may_be_written_small(server_of):
+    assert external_bank(choice_of(server_of([tensor("in", [-1, 4], "fp32")]))).meta.datatype == "FP32"

@@ -72,7 +72,7 @@ def test_only_what_cannot_change_while_a_target_runs_takes_a_start_of_it(knob, f
 
 
 def test_a_budget_that_does_not_last_for_three_blocks_is_refused():
-    with pytest.raises(UserError, match="--budget 10s: 3 blocks of both variants take about 60 s"):
+    with pytest.raises(UserError, match="--budget 10s: 3 blocks of both variants take about 42 s"):
         paired_plan(plan_of(), plan_of(), margin=0.05, budget_s=10.0)
 
 

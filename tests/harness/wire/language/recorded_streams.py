@@ -673,7 +673,126 @@ RESPONSES = [
         error="model crashed",
     ),
 ]
+
+
+def bare(event):
+    """An event without the space after `data:`."""
+    return event.replace(b"data: ", b"data:", 1)
+
+
+def one_newline(event):
+    """An event without the blank line after it."""
+    return event.removesuffix(b"\n")
+
+
+def usage_as(value, **more):
+    return data({"object": "chat.completion.chunk", "usage": value, **more})
+
+
+A, B = said("a"), said("b")
+END = chunk({}, "stop")
+TWO = ((2, 3), 2, "ab")  # the role first, then `a` and `b`
+QUIRKS = [
+    Recorded("proxy, no space after data", "openai", [bare(each) for each in (ROLE, A, B, END, DONE)], *TWO),
+    Recorded("proxy, single newlines", "openai", [one_newline(each) for each in (ROLE, A, B, END, DONE)], *TWO),
+    Recorded(
+        "proxy, carriage returns alone",
+        "openai",
+        [each.replace(b"\n", b"\r") for each in (ROLE, A, B, END, DONE)],
+        *TWO,
+    ),
+    Recorded(
+        "proxy, carriage returns with line feeds",
+        "openai",
+        [each.replace(b"\n", b"\r\n") for each in (ROLE, A, B, END, DONE)],
+        *TWO,
+    ),
+    Recorded(
+        "proxy, fields besides data",
+        "openai",
+        [b"retry: 3000\nid: 1\n" + ROLE, b"id: 2\nevent: message\n" + A, b":\n\n", B, END, DONE],
+        (2, 4),
+        2,
+        "ab",
+    ),
+    Recorded("proxy, byte order mark", "openai", [b"\xef\xbb\xbf" + ROLE, A, B, END, DONE], *TWO),
+    Recorded("proxy, no DONE", "openai", [ROLE, A, B, END], *TWO),
+    Recorded("proxy, no DONE and no blank line", "openai", [ROLE, A, B, one_newline(END)], *TWO),
+    Recorded("proxy, DONE without a blank line", "openai", [ROLE, A, B, END, b"data: [DONE]"], *TWO),
+    Recorded("proxy, empty data", "openai", [b"data: \n\n", ROLE, A, B, b"data:\n\n", END, DONE], (3, 4), 3, "ab"),
+    Recorded(
+        "proxy, whole answer in one piece",
+        "openai",
+        [ROLE + A + B + END + usage(5, 2) + DONE],
+        (1, 1),
+        1,
+        "ab",
+        (5, ABSENT, 2),
+    ),
+    Recorded("proxy, page in mid-stream", "openai", [ROLE, A, b"<html>502 Bad Gateway</html>\n\n"], error="was cut"),
+    Recorded(
+        "proxy, detail of FastAPI", "openai", [ROLE, A, data({"detail": "worker died"}), DONE], error="worker died"
+    ),
+    Recorded("proxy, error as a text", "openai", [ROLE, A, data({"error": "gone"}), DONE], error="gone"),
+    Recorded("proxy, only DONE", "openai", [DONE], error="the response is empty"),
+    Recorded("proxy, only a role", "openai", [ROLE, END, DONE], error="the response is empty"),
+    Recorded("proxy, nothing at all", "openai", [b": ping\n\n"], error="ended before its first token"),
+    Recorded("usage, empty", "openai", [ROLE, A, B, END, usage_as({}, choices=[]), DONE], *TWO),
+    Recorded("usage, null", "openai", [ROLE, A, B, END, usage_as(None, choices=[]), DONE], *TWO),
+    Recorded(
+        "usage, without choices",
+        "openai",
+        [ROLE, A, B, END, usage_as({"prompt_tokens": 5, "completion_tokens": 2}), DONE],
+        *TWO,
+        (5, ABSENT, 2),
+    ),
+    Recorded("usage, before the end", "openai", [ROLE, A, B, usage(5, 2), END, DONE], *TWO, (5, ABSENT, 2)),
+    Recorded("usage, all zero", "openai", [ROLE, A, B, END, usage(0, 0), DONE], *TWO, (0, ABSENT, 0)),
+    Recorded("usage, of hidden reasoning", "openai", [ROLE, A, B, END, usage(5, 200), DONE], *TWO, (5, ABSENT, 200)),
+    Recorded("usage, no number", "openai", [ROLE, A, B, END, usage_as({"completion_tokens": "2"}), DONE], *TWO),
+    Recorded(
+        "delta, null content and empty pieces",
+        "openai",
+        [chunk({"role": "assistant", "content": None}), said(""), A, chunk(), said(""), B, END, DONE],
+        (3, 6),
+        3,
+        "ab",
+    ),
+    Recorded(
+        "delta, old function call",
+        "openai",
+        [
+            ROLE,
+            chunk({"function_call": {"name": "f", "arguments": ""}}),
+            chunk({"function_call": {"arguments": "{}"}}),
+            chunk({}, "function_call"),
+            DONE,
+        ],
+        (2, 3),
+        2,
+    ),
+    Recorded(
+        "delta, text and then a tool call",
+        "openai",
+        [ROLE, A, tool("", "find"), tool("{}"), chunk({}, "tool_calls"), DONE],
+        (2, 3, 4),
+        2,
+        "a",
+    ),
+    Recorded(
+        "delta, escapes and signs of other planes",
+        "openai",
+        [ROLE, said('"'), said("\\"), said("\n"), said("\U0001f600"), said("\u2028"), END, DONE],
+        (2, 3, 4, 5, 6),
+        2,
+        '"\\\n\U0001f600\u2028',
+    ),
+    Recorded("delta, of 100,000 letters", "openai", [ROLE, said("x" * 100_000), END, DONE], (2,), 2, "x" * 100_000),
+    Recorded("finish, length", "openai", [ROLE, A, said("b", "length"), DONE], *TWO),
+    Recorded("finish, cancelled", "openai", [ROLE, A, chunk({}, "cancelled"), DONE], error="cancelled"),
+    Recorded("groq, usage of its own", "openai", [ROLE, A, B, chunk({}, "stop", x_groq={"usage": {}}), DONE], *TWO),
+]
 STREAMS = [
     *OPENAI, *AZURE, *VLLM, *SGLANG, *LLAMACPP, *TGI, *OLLAMA, *TENSORRT, *DEEPSEEK, *OPENROUTER, *MISTRAL, *GEMINI,
-    *ANTHROPIC, *RESPONSES,
+    *ANTHROPIC, *RESPONSES, *QUIRKS,
 ]  # fmt: skip

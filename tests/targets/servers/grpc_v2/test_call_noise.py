@@ -1,4 +1,4 @@
-"""Some thousands of damaged conversations; `tests/benchmarks/fuzz_grpc_front.py` makes millions."""
+"""Some thousands of damaged conversations; `tests/soak/fuzz.py` makes millions."""
 
 from grpc_noise import Noise
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from locust import FastHttpUser, HttpUser
 from locust.clients import ResponseContextManager
 from locust.contrib.fasthttp import ResponseContextManager as FastResponseContextManager
+from locust.exception import InterruptTaskSet, RescheduleTask, ResponseError, StopUser
 
 from harness.measure.load.locust.current_run import run_of
 from harness.measure.load.locust.users.other_clients import CAUGHT
@@ -18,11 +19,14 @@ if TYPE_CHECKING:
 
     from harness.measure.load.locust.load_run import LoadRun
 
+_CONTROL = (InterruptTaskSet, RescheduleTask, StopUser)  # raised to go elsewhere, not because something failed
+
 
 def join_clients() -> None:
     """Change the classes of Locust's clients, once for this process."""
     for manager in (ResponseContextManager, FastResponseContextManager):
         manager.__enter__ = _noting(manager.__enter__)
+        manager.__exit__ = _reporting(manager.__exit__)
     for user in (HttpUser, FastHttpUser):
         user.__init__ = _joining(user.__init__)
 
@@ -35,6 +39,21 @@ def _noting(enter: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return result
 
     return entered
+
+
+def _reporting(leave: Callable[..., Any]) -> Callable[..., Any]:
+    """Of a block that an exception ends, Locust reports no request; here it counts, and the exception goes on."""
+
+    @wraps(leave)
+    def left(manager: Any, kind: type[BaseException] | None, error: BaseException | None, *more: Any) -> Any:
+        if kind is None or manager._manual_result is not None or issubclass(kind, ResponseError):  # noqa: SLF001
+            return leave(manager, kind, error, *more)
+        if issubclass(kind, Exception) and not issubclass(kind, _CONTROL):
+            manager.failure(f"the task raised {kind.__name__}")
+        leave(manager, None, None, None)  # by the status, where the task has only gone elsewhere
+        return False
+
+    return left
 
 
 def _joining(make: Callable[..., None]) -> Callable[..., None]:
@@ -69,13 +88,23 @@ def _equip(user: Any, run: LoadRun) -> None:
             more["headers"] = {**{name: value for name, value in given if name.lower() not in named}, **own}
         if not is_fast and more.get("timeout") is None:
             more["timeout"] = load.settings.timeout_s
-        number = run.elsewhere.begin(str(method), urlsplit(str(url)).path)
+        number = run.elsewhere.begin(str(method), names[0] or urlsplit(str(url)).path)
         try:
             return send(method, url, **more)
+        except BaseException as error:
+            if not isinstance(error, Exception):  # a gevent.Timeout of the task, or the end of its user: no event
+                run.cut_off(number, error)
+            raise
         finally:
             run.elsewhere.end(number)
 
+    def named(method: Any, url: Any, name: Any = None, *more: Any, **others: Any) -> Any:
+        names[0] = str(name or getattr(client, "request_name", None) or "")
+        return ask(method, url, name, *more, **others)
+
+    names, ask = [""], client.request
     client._send_request_safe_mode = with_headers  # noqa: SLF001
+    client.request = named
 
 
 def _own_names(user: Any) -> set[str]:

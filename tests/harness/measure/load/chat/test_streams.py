@@ -364,3 +364,28 @@ def test_embeddings_are_compared_with_the_users_vectors_by_their_cosine(serve, c
     assert {row["outcome"] for row in rows} == {int(outcome)}
     assert (rows[0]["result_count"], rows[0]["first_token_ns"], rows[0]["checked"]) == (2, None, 1)
     assert report.errors == ({} if outcome is Outcome.OK else report.errors)
+
+
+RANKED = PromptBank(
+    model="m", prompts=("fruit", "colour"), documents=(("apple", "stone"), ("red", "two", "blue")),
+    scores=((3.0, -4.0), (5.0, 0.0, 12.0)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("swapped", "outcome"), [(False, Outcome.OK), (True, Outcome.WRONG)])
+def test_scores_of_the_users_documents_are_compared_in_their_order(serve, chat, swapped, outcome):
+    known = dict(zip(RANKED.prompts, zip(RANKED.documents, RANKED.scores, strict=True), strict=True))
+
+    def script(number, request, connection):
+        asked = json.loads(request.partition(b"\r\n\r\n")[2])
+        documents, scores = known[asked["query"]]
+        assert asked["documents"] == list(documents)
+        results = [{"index": at, "relevance_score": score} for at, score in enumerate(scores)]
+        results.sort(key=lambda each: -each["relevance_score"])  # as servers give them
+        if swapped:
+            results[0]["index"], results[1]["index"] = results[1]["index"], results[0]["index"]
+        return whole(b"200 OK", b"application/json", json.dumps({"results": results}).encode())
+
+    rows, _ = chat(serve(script), bank=RANKED, protocol="rerank").run(4)
+    assert {row["outcome"] for row in rows} == {int(outcome)}
+    assert {row["result_count"] for row in rows} == {2, 3}

@@ -1,22 +1,15 @@
-"""Answers of every kind, damaged at random and cut at random, fed to the parsers of the load.
-
-    .venv/bin/python tests/benchmarks/fuzz_parsers.py --minutes 10
+"""Responses of every kind, damaged at random and cut at random, fed to the parsers of the load; see `fuzz.py`.
 
 What must hold for any bytes whatever: only the parser's own error is raised; nothing takes long; how the bytes were
 cut makes no difference; and a body has the length that its head says. Undamaged answers must be read as Python's own
-`http.client` reads them. The seed is printed, and makes a run again.
+`http.client` reads them.
 """
 
-import argparse
 import gzip
 import http.client
 import io
 import random
-import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import hpack
 
@@ -31,7 +24,7 @@ TOKENS = [b"\r\n", b"\n", b"\r\n\r\n", b"HTTP/1.1 ", b"200", b"100", b":", b" ",
           b"99999999999999999999", b"FFFFFFFFFFFFFFFFF", b"server-timing: a;dur=1\r\n", b"+5", b"0x5"]  # fmt: skip
 
 
-class Fuzz:
+class ResponseNoise:
     """One seed's endless cases."""
 
     def __init__(self, seed):
@@ -193,23 +186,3 @@ def by_the_standard_library(raw):
     if answer.headers.get("Content-Encoding") == "gzip":
         body = gzip.decompress(body)
     return answer.status, body, ", ".join(answer.headers.get_all("Server-Timing") or []).encode()
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
-    options = parser.parse_args()
-    print(f"seed {options.seed}", flush=True)
-    fuzz = Fuzz(options.seed)
-    deadline = time.monotonic() + options.minutes * 60
-    cases = 0
-    while time.monotonic() < deadline:
-        for _ in range(1000):
-            fuzz.case()
-        cases += 1000
-    print(f"{cases} cases: {fuzz.answers} answers, {fuzz.errors} errors, {fuzz.unfinished} unfinished; nothing found")
-
-
-if __name__ == "__main__":
-    main()

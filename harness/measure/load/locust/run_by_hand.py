@@ -1,0 +1,125 @@
+"""The run directory of a load that a user starts with `locust`: each of its tests is a trial, as in any other run."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from locust.argument_parser import get_parser
+
+from harness import __version__
+from harness.clock import NS_PER_S, wall_time
+from harness.measure.samplers.gpu import describe_gpus
+from harness.plan.load_settings import LoadSettings
+from harness.plan.plan import Plan, Point, Trial
+from harness.record.machine.environment import capture
+from harness.record.run_dir import RunDir, RunRecord, TrialRecord
+
+FOLDER = "%Y-%m-%d-%H%M%S-locust"
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from locust.env import Environment
+
+    from harness.cpu_cores import Isolation
+    from harness.plan.load_settings import TrialLoad
+    from harness.record.load_report import LoadReport
+    from harness.record.run_dir import TrialDir
+
+
+class RunByHand:
+    """A run that grows by one trial with each test; a test of the same users or arrivals repeats an earlier point."""
+
+    def __init__(self, environment: Environment, load: TrialLoad, isolation: Isolation | None, processes: int) -> None:
+        """Make the folder. Raises UserError where it cannot be made."""
+        started = wall_time()
+        self.shown_path = Path(environment.parsed_options.out or Path("results") / f"{started.astimezone():{FOLDER}}")
+        self.folder = RunDir.create(self.shown_path.resolve())
+        self._environment = environment
+        self._record = RunRecord(
+            plan=_plan(environment, load, processes),
+            command_line=shlex.join(["locust", *without_secrets(sys.argv[1:])]),
+            started_at=started.isoformat(timespec="seconds"),
+            harness_version=__version__,
+            environment=capture(describe_gpus()),
+            isolation=isolation.text if isolation else "",
+            isolated=isolation is not None and isolation.isolated,
+            target_cores=len(isolation.target_cores) if isolation else 1,
+        )
+        self._open: tuple[Trial, Point, TrialDir] | None = None
+
+    def begin(self, load: TrialLoad) -> str:
+        """Add a trial. Returns its folder, which does not exist yet."""
+        plan = self._record.plan
+        same = [point for point in plan.points if point.arrivals == load.arrivals]
+        point = same[0] if same else Point(number=len(plan.points), setting={}, arrivals=load.arrivals)
+        repeat = sum(trial.point == point.number for trial in plan.trials)
+        trial = Trial(number=len(plan.trials), point=point.number, repeat=repeat, seed=load.seed)
+        self._open = trial, point, self.folder.trial(trial, point)
+        self._write(points=plan.points if same else (*plan.points, point), trials=(*plan.trials, trial))
+        return str(self._open[2].path)
+
+    def end(self) -> None:
+        """Write what the trial that has ended was. Does nothing where none is open."""
+        if self._open is None:
+            return
+        (trial, point, folder), self._open = self._open, None
+        reports = tuple(folder.reports())
+        timed = msgspec.structs.replace(trial, seconds=max(map(_measured_s, reports), default=0.0))
+        self._write(trials=(*self._record.plan.trials[:-1], timed))
+        folder.to_parquet()
+        record = TrialRecord(
+            trial=timed,
+            point=point,
+            finished=bool(reports),
+            failure=None if reports else "the load process left no report",
+            load_exit_code=self._environment.process_exit_code,
+            target_url=self._environment.host,
+            isolated=self._record.isolated,
+        )
+        folder.write(record)
+
+    def _write(self, **changes: Any) -> None:
+        plan = msgspec.structs.replace(self._record.plan, **changes)
+        self._record = msgspec.structs.replace(self._record, plan=plan)
+        self.folder.write(self._record)
+
+
+def _measured_s(report: LoadReport) -> float:
+    start_ns, end_ns = report.measure_start_ns, report.measure_end_ns
+    return 0.0 if start_ns is None or end_ns is None else max(end_ns - start_ns, 0) / NS_PER_S
+
+
+def _plan(environment: Environment, load: TrialLoad, processes: int) -> Plan:
+    """What the user asks Locust for, as a plan without points."""
+    options = environment.parsed_options
+    settings: dict[str, Any] = {name: getattr(load, name) for name in LoadSettings.__struct_fields__}
+    settings["measure_s"] = load.measure_s or float(options.run_time or 0)
+    return Plan(
+        name="locust",
+        model=load.model if load.classes else "",
+        target=load.target or environment.host or "",
+        scenario=options.locustfile,
+        load=LoadSettings(**settings),
+        repeats=1,
+        seed=load.seed,
+        own_requests=not load.classes,
+        in_process=load.target is not None,
+        load_processes=processes,
+    )
+
+
+def without_secrets(words: Sequence[str]) -> list[str]:
+    """The arguments of `locust`, without the values of those that its locustfile declares secret."""
+    actions = get_parser()._actions  # noqa: SLF001  (argparse offers no list of them)
+    secret = {flag for each in actions if getattr(each, "is_secret", False) for flag in each.option_strings}
+    kept: list[str] = []
+    for word in words:
+        flag, equals, _ = word.partition("=")
+        hidden = bool(kept) and kept[-1] in secret
+        kept.append("..." if hidden else f"{flag}=..." if equals and flag in secret else word)
+    return kept
