@@ -147,7 +147,7 @@ class Own(Here):
 
 
 class Hangs(JsonHandler):
-    def do_GET(self):  # noqa: N802  (http.server calls it so)
+    def do_GET(self):
         if self.path == "/hang":
             time.sleep(0.5)
         with contextlib.suppress(OSError):

@@ -1,6 +1,7 @@
 """Payloads for servers that are not ours, and the one request that is sent before any load."""
 
 import contextlib
+import json
 
 import numpy as np
 import pytest
