@@ -129,6 +129,7 @@ def test_a_stretch_of_a_timeline_is_zoomed(page, reports):
     first = "details.timeline .trial:first-of-type svg"
     changed = f"({ALL})({first!r}).filter((svg) => svg.viewBox.baseVal.width < 100).length"
     assert page.run(changed) == views > 1  # all panels of the trial together
+    assert page.run("getComputedStyle(document.querySelector('details.timeline svg')).overflow") == "hidden"
     page.click(left + 0.5 * width, top + 0.5 * height, times=2)
     assert page.run(changed) == 0
 
@@ -207,6 +208,7 @@ def test_without_javascript_all_is_still_there(page, reports):
         page.javascript(on=True)
 
 
+@pytest.mark.timeout(300)  # a busy machine starts a target and a load process slowly
 def test_a_run_is_watched_as_it_grows_until_it_is_interrupted(page, tmp_path):
     words = ("sweep", "concurrency=1,2,4", "--target", "fixed", "--check", "off", "--seconds", "0.5")
     more = ("--warmup", "0.1s", "--repeats", "40", "--live", "--out", str(tmp_path / "run"))
