@@ -39,7 +39,7 @@ class OutputStream:
     """
 
     __slots__ = (
-        *("_allow_empty", "_forms_left", "_now_ns", "_sse", "_texts", "_usual", "answer_ns", "cached_tokens"),
+        *("_allow_empty", "_form", "_forms_left", "_now_ns", "_sse", "_texts", "_usual", "answer_ns", "cached_tokens"),
         *("disbelieved", "done", "finish", "instants_ns", "prompt_tokens", "streamed", "usage_tokens", "whole"),
     )
 
@@ -48,7 +48,8 @@ class OutputStream:
         self._texts: list[str] = []
         self._allow_empty = allow_empty
         self._now_ns = 0
-        self._usual: UsualPiece | None = None  # the form of the last piece, while no event is unfinished
+        self._form: UsualPiece | None = None  # the one that was found last
+        self._usual: UsualPiece | None = None  # the same while no event is unfinished
         self._forms_left = MOST_FORMS
         self.streamed = streamed
         self.instants_ns = array("q")
@@ -90,13 +91,16 @@ class OutputStream:
         """Read the next bytes of the body, which arrived at `now_ns`. Raises StreamError."""
         if self.takes_piece(data, now_ns):
             return
-        self._usual = None
-        pieces, whole = len(self.instants_ns), not self._sse.pending
+        pieces, began_whole = len(self.instants_ns), not self._sse.pending
         self._feed_events(data, now_ns)
-        whole = whole and not self._sse.pending
-        if whole and self._forms_left and len(self.instants_ns) == pieces + 1:
+        if self._sse.pending:
+            self._usual = None
+            return
+        is_new = self._form is None or not self._form.fits(data)
+        if began_whole and is_new and self._forms_left and len(self.instants_ns) == pieces + 1:
             self._forms_left -= 1
-            self._usual = usual_piece(data, self._another)
+            self._form = usual_piece(data, self._another) or self._form
+        self._usual = self._form
 
     def takes_piece(self, data: bytes, now_ns: int) -> bool:
         """Read a piece that equals the last one but for its text. False: `data` is something else, and not read."""
