@@ -126,7 +126,9 @@ def test_its_knob_is_listed_and_swept(harness, tmp_path):
     listed = json.loads(harness("knobs", "multiplier", "--json").stdout)
     words = ("--target", "multiplier", "--model", "doubler", "--arrivals", "groups", "--group", 2, "--rate", 100)
 
-    done = harness("sweep", "factor", *words, "--seconds", "0.5s", "--repeats", 1, "--out", tmp_path / "run")
+    done = harness(
+        "sweep", "factor", *words, "--seconds", "0.5s", "--warmup", "0.1s", "--repeats", 1, "--out", tmp_path / "run"
+    )
 
     assert next(knob["swept"] for knob in listed if knob["name"] == "factor") == [2, 3]
     assert done.returncode in (0, 4), done.stderr  # 4: wrong predictions, or a busy machine

@@ -158,7 +158,7 @@ def test_requests_that_locust_does_not_report_are_counted(tmp_path):
     (tmp_path / "mine.py").write_text(NOT_REPORTED_BY_LOCUST)
     with served_by(Hangs) as url:
         argv = [sys.executable, "-m", "harness", "run", "--scenario", "mine.py", "--target", url, "--out", "out"]
-        argv += ["--concurrency", "4", "--seconds", "1s"]
+        argv += ["--concurrency", "4", "--seconds", "1s", "--warmup", "0.1s"]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(
             argv, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100, check=False

@@ -148,7 +148,7 @@ def test_a_port_in_use_is_one_line():
 
 
 def test_a_missed_limit_is_exit_code_5_only_where_it_was_asked_for(tmp_path):
-    words = ("run", "delay_ms=5", "--target", "fixed", "--concurrency", "2", "--seconds", "0.5")
+    words = ("run", "delay_ms=5", "--target", "fixed", "--concurrency", "2", "--seconds", "0.5", "--warmup", "0.1s")
     assert harness(*words, "--slo", "p50<1ms", "--out", tmp_path / "gated").returncode in (4, 5)
     done = harness(*words, "--out", tmp_path / "free")
     assert done.returncode in (0, 4), done.stderr
@@ -177,7 +177,19 @@ def test_a_precision_ends_the_repeats_of_a_point_that_is_known_well_enough(tmp_p
 
 
 def test_a_precision_that_cannot_be_reached_is_told(tmp_path):
-    words = ("run", "--target", "fixed", "delay_ms=2", "service=exponential", "--concurrency", "2", "--seconds", "0.3")
+    words = (
+        "run",
+        "--target",
+        "fixed",
+        "delay_ms=2",
+        "service=exponential",
+        "--concurrency",
+        "2",
+        "--seconds",
+        "0.3",
+        "--warmup",
+        "0.1s",
+    )
     done = harness(*words, "--precision", "0.1%", "--max-seconds", "1s", "--out", tmp_path / "run", "--json")
     (point,) = json.loads(done.stdout)["result"]["points"]
     assert len(point["trials"]) == 3
@@ -194,7 +206,7 @@ def test_a_precision_that_cannot_be_reached_is_told(tmp_path):
     [
         (("--arrivals", "users", "--stages", "500ms:0-4,500ms:4"), None),
         (("--arrivals", "stages", "--stages", "500ms:100,500ms:300"), None),
-        (("--arrivals", "gamma", "--rate", "200", "--cv", "2", "--seconds", "1"), None),
+        (("--arrivals", "gamma", "--rate", "200", "--cv", "2", "--seconds", "1", "--warmup", "0.1s"), None),
         (("--arrivals", "replay", "--trace", "TRACE", "--speed", "2"), 40),
     ],
     ids=["users", "stages", "gamma", "replay"],
