@@ -14,9 +14,9 @@ import msgspec
 from harness.errors import UserError
 from harness.plan.arrivals import KINDS, OpenProcess, Stage
 from harness.plan.chat_shape import ChatShape, parse_length
-from harness.plan.load_option import LoadOption
 from harness.plan.load_settings import CHECK_MODES, LoadSettings
 from harness.plan.option_text import (
+    LoadOption,
     choice,
     number,
     parse_extra_body,

@@ -20,7 +20,7 @@ import numpy as np
 
 from harness.plan.arrivals.open_loop import OpenProcess
 from harness.plan.knobs import Apply, Knob, KnobSet
-from harness.plan.load_option import LoadOption
+from harness.plan.option_text import LoadOption
 from harness.plan.option_text import whole
 from harness.plan.target_spec import EmbeddedTarget
 

@@ -21,7 +21,7 @@ from harness.wire.credentials import HEADERS, TLS_CA, TOKEN_FILE, Access, own_he
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.plan.load_option import LoadOption
+    from harness.plan.option_text import LoadOption
 
 DEFAULT_SCENARIO = "predict"
 SET_BY_THE_PLAN = {  # arguments of Locust

@@ -17,8 +17,7 @@ import msgspec
 
 from harness.clock import NS_PER_S
 from harness.errors import UserError
-from harness.plan.load_option import LoadOption
-from harness.plan.option_text import number, parse_path
+from harness.plan.option_text import LoadOption, number, parse_path
 from harness.trace_file import replayed
 
 if TYPE_CHECKING:
