@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _REMEDY = (
-    "give a UTF-8 text file with a prompt per line, or .json, .jsonl or .parquet with `prompt`, `messages` or ShareGPT's "
-    "form"
+    "give a UTF-8 text file with a prompt per line, or .json, .jsonl or .parquet with `prompt`, `messages` or"
+    " ShareGPT's form"
 )
 
 
