@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.judge.metrics import RunResult
     from harness.record.run_dir import RunRecord
 
-OF_FOLDERS = {"folders", "margin", "force", "as_json"}
+OF_FOLDERS = {"folders", "margin", "drift", "force", "as_json"}
 _FOLDER = click.Path(path_type=Path)
 
 
@@ -37,8 +37,15 @@ _FOLDER = click.Path(path_type=Path)
     default=5.0,
     show_default=True,
     metavar="PERCENT",
-    help="The change to find or to exclude. Of two folders: a smaller change is none, since machines drift by so much "
-    "between two times.",
+    help="The change to find or to exclude; of two folders: a smaller change is none.",
+)
+@click.option(
+    "--drift",
+    type=Parsed(number(0, 100, below=True), "number"),
+    default=10.0,
+    show_default=True,
+    metavar="PERCENT",
+    help="Two folders: by how much the machine may have changed between the two times (standard deviation).",
 )
 @click.option(
     "--budget",
@@ -51,12 +58,16 @@ _FOLDER = click.Path(path_type=Path)
 @click.option("--force", is_flag=True, help="Compare two folders although machine or software differ.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and what it will be able to find; measure nothing.")
 @load_options
-def command(folders: tuple[Path, ...], *, margin: float, force: bool, **given: Any) -> int:
+def command(folders: tuple[Path, ...], *, margin: float, drift: float, force: bool, **given: Any) -> int:
     """Compare two variants, measured in turn, or the runs in two folders, point by point.
 
     Two variants are measured in blocks A B, B A, so that a drift of the machine favours neither, and compared by pairs
     of trials. The answer is one of three: worse (exit code 6), not worse by more than the margin (0), or it cannot be
     said yet (8). What the blocks can find is printed before they begin.
+
+    Runs that were made at two times differ by a drift of the machine too (--drift), which comes to all points alike and
+    looks like a change of all: such a change is worse or better only where it is greater than that, else the exit code
+    is 8.
 
     \b
     python -m harness compare --a batch_size=16 --b batch_size=64
@@ -74,7 +85,10 @@ def command(folders: tuple[Path, ...], *, margin: float, force: bool, **given: A
         raise UserError(f"BEFORE AFTER: two folders are compared, not {len(folders)}")
     names = {str(option.name) for option in click.get_current_context().command.params}
     refuse_options(names - OF_FOLDERS, "two folders hold what was measured")
-    return _compare_folders(*folders, margin=margin, force=force, as_json=given["as_json"])
+    before, after = folders
+    return _compare_folders(
+        before, after, margin=margin / 100, drift=drift / 100, force=force, as_json=given["as_json"]
+    )
 
 
 def _compare_variants(margin: float, given: dict[str, Any]) -> int:
@@ -85,7 +99,7 @@ def _compare_variants(margin: float, given: dict[str, Any]) -> int:
     one = [name for name in ("target_a", "target_b") if given[name] is None]
     if len(one) == 1 and not was_given("target"):
         raise UserError(f"--{one[0].replace('_', '-')}: give the other variant's target too, or --target for it")
-    refuse_options(("force",), "it is for two folders")
+    refuse_options(("force", "drift"), "it is for two folders")
     budget_s = float(given.pop("budget"))
     concurrency = given.pop("concurrency")
     plans = []
@@ -104,7 +118,7 @@ def _compare_variants(margin: float, given: dict[str, Any]) -> int:
     return measure_pair(plan, out=given["out"], as_json=given["as_json"])
 
 
-def _compare_folders(before: Path, after: Path, *, margin: float, force: bool, as_json: bool) -> int:
+def _compare_folders(before: Path, after: Path, *, margin: float, drift: float, force: bool, as_json: bool) -> int:
     """Compare the run in AFTER with the run in BEFORE, point by point."""
     import msgspec
 
@@ -114,14 +128,16 @@ def _compare_folders(before: Path, after: Path, *, margin: float, force: bool, a
 
     (earlier, old), (later, new) = _read(before, "BEFORE"), _read(after, "AFTER")
     _refuse_other_machine(earlier, later, force=force)
-    comparison = compare_runs((earlier.plan, old), (later.plan, new), margin / 100)
+    comparison = compare_runs((earlier.plan, old), (later.plan, new), margin, drift)
     if not comparison.points:
         raise UserError(f"AFTER {after}: no point has the same knobs and load as one of {before}; sweep the same")
     if as_json:
         print(msgspec.json.encode(comparison_json(comparison)).decode())
     else:
         print(comparison_text(comparison))
-    return ExitCode.REGRESSION if comparison.change is Change.REGRESSION else ExitCode.OK
+    if comparison.change is Change.REGRESSION:
+        return ExitCode.REGRESSION
+    return ExitCode.CANNOT_BE_SAID if comparison.within_drift else ExitCode.OK
 
 
 def _read(path: Path, argument: str) -> tuple[RunRecord, RunResult]:

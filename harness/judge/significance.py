@@ -106,14 +106,21 @@ def of_pairs(test: PairedTest, ratio: Interval, margin: float) -> Evidence:
 
 
 def measured_apart(
-    before: Interval, after: Interval, margin: float, *, higher_is_better: bool, least_error: float = 0.0
+    before: Interval,
+    after: Interval,
+    margin: float,
+    *,
+    higher_is_better: bool,
+    least_error: float = 0.0,
+    drift: float = 0.0,
 ) -> Evidence:
     """The evidence of what was measured at two times, and so in no common block, by figures that hold the run noise.
 
-    A change within `margin` (0.05: 5 %) is none: so much is left for what a machine drifts by between two times.
-    `least_error`: of the logarithm of the ratio, where something else than the two figures shows that it is not less.
+    A change within `margin` (0.05: 5 %) is none. `least_error`: of the logarithm of the ratio, where something else
+    than the two figures shows that it is not less. `drift`: standard deviation of the logarithm of the machine's speed
+    between the two times.
     """
-    error = max(_error(before, after), least_error)
+    error = math.hypot(max(_error(before, after), least_error), drift)
     ratio = ratio_with_error(after.value / before.value, error)
     harm = -math.log(ratio.value) if higher_is_better else math.log(ratio.value)
     limit = math.log1p(margin)

@@ -152,8 +152,8 @@ class RecipeTarget:
         return (model,)
 
     def speaks(self, protocol: str) -> bool:
-        """Whether the recipe says where `protocol` is served: gRPC has a URL of its own."""
-        return not _is_grpc(protocol) or bool(self.recipe.grpc_url)
+        """Whether the recipe says where `protocol` is served: gRPC beside HTTP has a URL of its own."""
+        return protocol == self.recipe.protocol or not _is_grpc(protocol) or bool(self.recipe.grpc_url)
 
     def setting_for(self, protocols: Collection[str]) -> Setting:
         """Empty: no knob of a recipe decides what it speaks."""

@@ -190,7 +190,10 @@
   for (const panels of document.querySelectorAll(".panels[data-start]")) {
     const start = Number(panels.dataset.start), span = Number(panels.dataset.end) - start;
     const show = (from, to) => {
-      for (const svg of panels.querySelectorAll("svg")) svg.setAttribute("viewBox", `${from} 0 ${to - from} 60`);
+      for (const svg of panels.querySelectorAll("svg")) {
+        svg.setAttribute("viewBox", `${from} 0 ${to - from} 60`);
+        svg.classList.toggle("cut", to - from < 300);
+      }
       for (const ends of panels.querySelectorAll(".ends")) {
         ends.firstElementChild.textContent = `${Number((start + span * from / 300).toPrecision(3))} s`;
         ends.lastElementChild.textContent = `${Number((start + span * to / 300).toPrecision(3))} s`;

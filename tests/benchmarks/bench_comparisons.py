@@ -19,12 +19,12 @@ import msgspec
 import numpy as np
 
 from harness.judge.answers.paired_comparison import compare_variants, pairs_needed
-from harness.judge.answers.run_comparison import scatter_of
+from harness.judge.answers.run_comparison import DRIFT, TwoTimes
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.judge.metrics import Counts, Latency, Quantile, Timeline, TimeSplit, TrialMetrics, Usage
 from harness.judge.numbers.latency import NOTHING
-from harness.judge.significance import Change, judged_together, measured_apart
+from harness.judge.significance import Change, judged_together
 from harness.judge.stats.percentile_intervals import percentiles
 from harness.judge.stats.run_noise import rate_over_runs
 from harness.plan.arrivals import Closed
@@ -51,35 +51,48 @@ def figures(sweep: list[list[Run]]) -> list[tuple[Interval, Interval | None]]:
     return found
 
 
-def slower(sweep: list[list[Run]], factor: float) -> list[list[Run]]:
-    return [[Run(run.process, run.index, run.slower * factor) for run in runs] for runs in sweep]
+def slower(sweep: list[list[Run]], drift: float, factor: float, points: int) -> list[list[Run]]:
+    """The whole sweep slower by `drift`, a logarithm, and its first points so many times as slow besides."""
+    factors = [math.exp(drift) * (factor if number < points else 1.0) for number in range(len(sweep))]
+    return [
+        [Run(run.process, run.index, run.slower * each) for run in runs]
+        for runs, each in zip(sweep, factors, strict=True)
+    ]
+
+
+CASES = {  # standard deviation of the drift, times as slow, points
+    "same": (0.0, 1.0, 0),
+    "drift of 3 %": (0.03, 1.0, 0),
+    "of 10 %": (0.1, 1.0, 0),
+    "20 % slower": (0.0, 1.2, 16),
+    "50 % slower": (0.0, 1.5, 16),
+    "2 points 20 % slower": (0.0, 1.2, 2),
+    "2 points 50 % slower, drift of 10 %": (0.1, 1.5, 2),
+}
 
 
 def folders(rng: np.random.Generator, runs: int) -> None:
     """The table of two runs, one after the other."""
     processes = [Process.of(simulate, rng) for simulate in CLOSED[:4]]
-    print("| repeats | run noise | nothing changed | and a drift of 3 % | of 10 % | 20 % slower everywhere |")
-    print("|---|---|---|---|---|---|")
+    print(f"| repeats | run noise | {' | '.join(CASES)} |\n|{'---|' * (2 + len(CASES))}")
     for repeats in (1, 2, 3):
         for sigma in NOISES:
-            alarms = dict.fromkeys(((0.0, 1.0), (0.03, 1.0), (0.1, 1.0), (0.0, 1.2)), 0)
+            alarms = dict.fromkeys(CASES, 0)
             for _ in range(runs):
                 points = processes * 4
                 before = figures(sweep_of(points, rng, repeats, sigma))
                 fresh = sweep_of(points, rng, repeats, sigma)
-                for drift, factor in alarms:
-                    after = figures(slower(fresh, factor * math.exp(drift * rng.standard_normal())))
+                for name, (drift, factor, count) in CASES.items():
+                    after = figures(slower(fresh, drift * rng.standard_normal(), factor, count))
                     evidence = []
                     for side, higher in ((0, True), (1, False)):
                         known = [(one[side], other[side]) for one, other in zip(before, after, strict=True)]
                         pairs = [(one, other) for one, other in known if one and other]
-                        scatter = scatter_of([math.log(other.value / one.value) for one, other in pairs])
-                        evidence += [
-                            measured_apart(*pair, MARGIN, higher_is_better=higher, least_error=scatter)
-                            for pair in pairs
-                        ]
+                        ratios = [math.log(other.value / one.value) for one, other in pairs]
+                        times = TwoTimes.of(ratios, MARGIN, DRIFT)
+                        evidence += [times.evidence(*pair, higher_is_better=higher) for pair in pairs]
                     changes = {each.change for each in judged_together(evidence)}
-                    alarms[drift, factor] += Change.REGRESSION in changes
+                    alarms[name] += Change.REGRESSION in changes
             shares = " | ".join(f"{count / runs:.0%}" for count in alarms.values())
             print(f"| {repeats} | {sigma:.0%} | {shares} |", flush=True)
 

@@ -77,7 +77,12 @@ class Server:
 
 
 def truth(streams, users, per_piece):
-    """The figures by the log; tokens per second are those of `users` who never wait between responses."""
+    """The figures by the log; tokens per second are those of `users` who never wait between responses.
+
+    Streams of another length are those of the requests that a tool makes before its load.
+    """
+    most = max(written.size for _, written, _ in streams)
+    streams = [each for each in streams if each[1].size == most]
     first = np.array([written[0] - arrived for arrived, written, _ in streams])
     whole = np.array([written[-1] - arrived for arrived, written, _ in streams])
     gaps = np.concatenate([np.diff(written) for _, written, _ in streams])

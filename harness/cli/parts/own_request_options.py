@@ -92,7 +92,7 @@ def with_own_requests(plan: Plan, request: OwnRequest, spec: TargetSpec) -> Plan
     if request.given and load.protocol == AUTO:
         called = request.is_grpc or (isinstance(spec, UrlTarget) and spec.url.startswith("grpc"))
         load = msgspec.structs.replace(load, protocol=OWN_SERVICE.name if called else HTTP.name)
-    if load.protocol == OWN_SERVICE.name:
+    if load.protocol == OWN_SERVICE.name and isinstance(spec, UrlTarget):
         model = model or request.method.rpartition("/")[2]
     elif load.protocol == HTTP.name and isinstance(spec, UrlTarget):
         path = urlsplit(spec.url).path.strip("/")

@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 
 DRAWS = 2000
 NEARER, NEAR = 0.02, 0.05  # shares below the best at which a point counts as being the best
-# Of a logistic regression of what came true on the log odds of `within` and on the log of how many points compete.
-CALIBRATION = {NEARER: (0.95, 0.1), NEAR: (0.95, 0.3)}
+# Of a logistic regression of what came true on the log odds of `within`, on the log of how many points compete, and on
+# that times the log of how badly they are known apart.
+CALIBRATION = {NEARER: (0.88, 0.39, -0.37), NEAR: (1.0, 0.59, -0.34)}
+USUAL_APART = 0.03
+RIVALS = 3
+LEAST_APART = 0.003
 LEAST_CHANCE = 0.002
 UNDECIDED_KEEPS = 0.5  # probability that a point keeps the limit, where its trials do not say
 
@@ -38,16 +42,15 @@ class Chances:
 
     draws: (draws, points), log values; minus infinity where the point cannot be the best in that draw, since it is
     out of the sweep or does not keep the limit.
+    if_kept: the same where every undecided point keeps the limit; None where none is undecided.
     """
 
     draws: Floats
+    if_kept: Floats | None = None
 
     def of_being_best(self) -> Floats:
         """For each point the probability that it is the best, (points,); all 0 where no point is left."""
-        counts = np.zeros(self.draws.shape[1])
-        possible = np.isfinite(self.draws).any(axis=1)
-        np.add.at(counts, self.draws[possible].argmax(axis=1), 1.0)
-        return counts / len(self.draws)
+        return _best_shares(self.draws)
 
     def within(self, point: int, tolerance: float) -> float:
         """The probability that `point` reaches at least 1 - `tolerance` of the best."""
@@ -57,17 +60,26 @@ class Chances:
     def certainty(self, point: int, tolerance: float) -> float:
         """`within`, corrected by what simulations show it to be worth (`tests/benchmarks/selection.py`).
 
-        The draws do not know that levels have an end: where many points compete they are too cautious. `tolerance` is
-        one of those in CALIBRATION.
+        The draws do not know that levels have an end: where many points compete that are known well, they are too
+        cautious. `tolerance` is one of those in CALIBRATION.
         """
         if self.draws.shape[1] == 1:
             return self.within(point, tolerance)
-        shares = self.of_being_best()
-        shares = shares[shares > 0.0]
-        competing = float(-(shares * np.log(shares)).sum())  # the log of how many compete
-        slope, more = CALIBRATION[tolerance]
+        shares = _best_shares(self.draws if self.if_kept is None else self.if_kept)
+        possible = shares[shares > 0.0]
+        competing = float(-(possible * np.log(possible)).sum())  # the log of how many compete
+        slope, more, apart = CALIBRATION[tolerance]
+        if competing:
+            more += apart * math.log(self._apart(point, shares) / USUAL_APART)
         seen = min(max(self.within(point, tolerance), LEAST_CHANCE), 1.0 - LEAST_CHANCE)
         return 1.0 / (1.0 + math.exp(-slope * math.log(seen / (1.0 - seen)) - more * competing))
+
+    def _apart(self, point: int, shares: Floats) -> float:
+        """Standard deviation of the log ratios of `point` to its likeliest rivals, on average."""
+        rivals = [other for other in np.argsort(-shares).tolist() if other != point and shares[other]][:RIVALS]
+        gains = [gain for other in rivals if (gain := self.gain(point, other)).size]
+        widths = [np.subtract(*np.quantile(gain, (0.84, 0.16))) / 2.0 for gain in gains]
+        return max(float(np.mean(widths)), LEAST_APART) if widths else USUAL_APART
 
     def gain(self, point: int, other: int) -> Floats:
         """The log ratio of `other` to `point`, over the draws in which both can be the best."""
@@ -81,5 +93,13 @@ def chances(levels: Levels, limits: Sequence[Limit], out: NDArray[np.bool_], see
     undecided = np.array([limit is Limit.NOT_YET for limit in limits])
     missed = np.array([limit is Limit.MISSED for limit in limits])
     lottery = np.random.default_rng(seed + 1).random(draws.shape) >= UNDECIDED_KEEPS
-    draws[(missed | out) | (undecided & lottery)] = -np.inf
-    return Chances(draws)
+    draws[np.broadcast_to(missed | out, draws.shape)] = -np.inf
+    return Chances(np.where(undecided & lottery, -np.inf, draws), draws)
+
+
+def _best_shares(draws: Floats) -> Floats:
+    """In which share of the draws each point is the best, (points,)."""
+    counts = np.zeros(draws.shape[1])
+    possible = np.isfinite(draws).any(axis=1)
+    np.add.at(counts, draws[possible].argmax(axis=1), 1.0)
+    return counts / len(draws)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 THROUGHPUT, P99 = "throughput", "p99"
 STREAM_FIGURES = {"TTFT p50": ("ttft", 0.5), "TTFT p90": ("ttft", 0.9), "ITL p99": ("itl", 0.99)}
 FEWEST_POINTS = 6  # whose ratios show what two runs differ by
+DRIFT = 0.1  # standard deviation of the logarithm of a machine's speed between two times, where nothing is known of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,17 @@ class PointComparison:
 
 @dataclass(frozen=True, slots=True)
 class RunComparison:
-    """All points that both runs have, in the order of the later one, and how many only one of them has."""
+    """All points that both runs have, in the order of the later one, and how many only one of them has.
+
+    drift: what the machine may have changed by between the two times. within_drift: how many points differ by more than
+    the runs scatter, but no more than that explains.
+    """
 
     points: tuple[PointComparison, ...]
     only_before: int
     only_after: int
+    drift: float = DRIFT
+    within_drift: int = 0
 
     @property
     def change(self) -> Change:
@@ -61,19 +68,25 @@ class RunComparison:
 
 
 def compare_runs(
-    before: tuple[Plan, RunResult], after: tuple[Plan, RunResult], margin: float = EQUIVALENCE_MARGIN
+    before: tuple[Plan, RunResult],
+    after: tuple[Plan, RunResult],
+    margin: float = EQUIVALENCE_MARGIN,
+    drift: float = DRIFT,
 ) -> RunComparison:
     """Compare the points that have the same knobs and the same load in both runs; `margin` 0.05 is 5 %."""
     earlier = dict(_keyed(*before))
     later = dict(_keyed(*after))
     pairs = [(earlier[key], point) for key, point in later.items() if key in earlier]
-    evidence = _evidence(pairs, margin)
+    evidence = _evidence(pairs, margin, drift)
     found = dict(zip(evidence, judged_together([*evidence.values()]), strict=True))
+    steady = _evidence(pairs, margin, 0.0)
+    if_steady = dict(zip(steady, judged_together([*steady.values()]), strict=True))
     points = tuple(
         PointComparison(one, other, found.get((row, THROUGHPUT)), found.get((row, P99)), _streams(row, found))
         for row, (one, other) in enumerate(pairs)
     )
-    return RunComparison(points, len(earlier) - len(pairs), len(later) - len(pairs))
+    drifted = {row for row, name in found if if_steady[row, name].different and not found[row, name].different}
+    return RunComparison(points, len(earlier) - len(pairs), len(later) - len(pairs), drift, len(drifted))
 
 
 def _streams(row: int, found: Mapping[tuple[int, str], Comparison]) -> dict[str, Comparison]:
@@ -90,7 +103,7 @@ def _key(plan: Plan, point: PointMetrics) -> bytes:
     return msgspec.json.encode((setting, load), order="deterministic")
 
 
-def _evidence(pairs: Sequence[Pair], margin: float) -> dict[tuple[int, str], Evidence]:
+def _evidence(pairs: Sequence[Pair], margin: float, drift: float) -> dict[tuple[int, str], Evidence]:
     """What each figure says, by row and name, as far as both runs can give it and neither point is INVALID."""
     evidence = {}
     for name, read in _READERS.items():
@@ -100,12 +113,58 @@ def _evidence(pairs: Sequence[Pair], margin: float) -> dict[tuple[int, str], Evi
             if Verdict.INVALID not in (before.verdict, after.verdict)
             if (one := read(before)) is not None and (other := read(after)) is not None
         }
-        scatter = scatter_of([math.log(other.value / one.value) for one, other in figures.values()])
+        times = TwoTimes.of([math.log(other.value / one.value) for one, other in figures.values()], margin, drift)
         for row, (one, other) in figures.items():
-            evidence[row, name] = measured_apart(
-                one, other, margin, higher_is_better=name == THROUGHPUT, least_error=scatter
-            )
+            evidence[row, name] = times.evidence(one, other, higher_is_better=name == THROUGHPUT)
     return evidence
+
+
+@dataclass(frozen=True, slots=True)
+class TwoTimes:
+    """What is known of two runs of many points, one figure of each.
+
+    scatter: of the logarithms of the points' ratios. common: the logarithm of the ratio that the points share; None for
+    fewer than `FEWEST_POINTS`. margin: a smaller change is none. drift: as of `RunComparison`.
+    """
+
+    margin: float
+    drift: float
+    scatter: float = 0.0
+    common: float | None = None
+
+    @classmethod
+    def of(cls, log_ratios: Sequence[float], margin: float, drift: float) -> TwoTimes:
+        """By the ratios of all points that both runs have."""
+        if len(log_ratios) < FEWEST_POINTS:
+            return cls(margin, drift)
+        return cls(margin, drift, scatter_of(log_ratios), float(np.median(log_ratios)))
+
+    def evidence(self, before: Interval, after: Interval, *, higher_is_better: bool) -> Evidence:
+        """What one figure of one point says.
+
+        A drift comes to all points alike. So a point got worse if it did so by more than a drift explains, or both in
+        itself and against the others: the smaller of the two p-values, doubled for having looked twice.
+        """
+
+        def found(figure: Interval, drift: float = 0.0) -> Evidence:
+            return measured_apart(
+                before,
+                figure,
+                self.margin,
+                higher_is_better=higher_is_better,
+                least_error=self.scatter,
+                drift=drift,
+            )
+
+        drifting = found(after, self.drift)
+        if self.common is None or not self.drift:
+            return drifting
+        itself, among_others = found(after), found(after.times(math.exp(-self.common)))
+        return replace(
+            drifting,
+            worse=min(1.0, 2.0 * min(drifting.worse, max(itself.worse, among_others.worse))),
+            better=min(1.0, 2.0 * min(drifting.better, max(itself.better, among_others.better))),
+        )
 
 
 def scatter_of(log_ratios: Sequence[float]) -> float:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 TARGET_DIED = FindingKind("target_died", "The target died")
 DAMAGED = FindingKind("damaged", "Files are damaged")
 LOAD_DIED = FindingKind("load_died", "The load generator died")
+SHORT_WINDOW = FindingKind("short_window", "Nothing was due in the measured time")
 INTERRUPTED = FindingKind("interrupted", "The trial was interrupted")
 LOST_WORKER = FindingKind("lost_worker", "A load worker was lost")
 RECORDER = FindingKind("recorder", "The recorder failed")
@@ -88,9 +89,9 @@ def _nothing_measured(case: TrialCase) -> Finding | None:
     if slow_s := _longest_s(case):
         text = f"No request was due in the measured window, since responses take up to {slow_s:.1f} s."
         remedy = f"Measure for several times as long: --seconds {math.ceil(SEVERAL_RESPONSES * slow_s)}s or more."
-        return finding(LOAD_DIED, Verdict.INVALID, text, remedy, longest_s=slow_s)
+        return finding(SHORT_WINDOW, Verdict.INVALID, text, remedy, longest_s=slow_s)
     text = "No request was due in the measured window."
-    return finding(LOAD_DIED, Verdict.INVALID, text, "Measure longer (--seconds), and look into load.log.")
+    return finding(SHORT_WINDOW, Verdict.INVALID, text, "Measure longer (--seconds), and look into load.log.")
 
 
 def _still_waiting(case: TrialCase) -> int:

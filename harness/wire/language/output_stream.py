@@ -32,6 +32,7 @@ class OutputStream:
     time of each; many servers send one per token. `answer_ns` is that of the first piece which is no reasoning.
     `prompt_tokens`, `cached_tokens` (those of the prompt that the server did not compute again) and `usage_tokens` are
     the server's own counts, ABSENT where it gives none, or one that cannot be true, which `disbelieved` then quotes.
+    `prefill_ns` is how long the server says that the prompt took, without waiting; ABSENT where it does not.
     `whole` is True once `end` has found nothing wrong.
 
     allow_empty: a response without a piece is no error.
@@ -39,8 +40,9 @@ class OutputStream:
     """
 
     __slots__ = (
-        *("_allow_empty", "_forms_left", "_now_ns", "_sse", "_texts", "_usual", "answer_ns", "cached_tokens"),
-        *("disbelieved", "done", "finish", "instants_ns", "prompt_tokens", "streamed", "usage_tokens", "whole"),
+        *("_allow_empty", "_form", "_forms_left", "_now_ns", "_sse", "_texts", "_usual", "answer_ns", "cached_tokens"),
+        *("disbelieved", "done", "finish", "instants_ns", "prefill_ns", "prompt_tokens", "streamed", "usage_tokens"),
+        "whole",
     )
 
     def __init__(self, *, allow_empty: bool = False, streamed: bool = True) -> None:
@@ -48,12 +50,13 @@ class OutputStream:
         self._texts: list[str] = []
         self._allow_empty = allow_empty
         self._now_ns = 0
-        self._usual: UsualPiece | None = None  # the form of the last piece, while no event is unfinished
+        self._form: UsualPiece | None = None  # the one that was found last
+        self._usual: UsualPiece | None = None  # the same while no event is unfinished
         self._forms_left = MOST_FORMS
         self.streamed = streamed
         self.instants_ns = array("q")
         self.answer_ns = ABSENT
-        self.prompt_tokens = self.cached_tokens = self.usage_tokens = ABSENT
+        self.prompt_tokens = self.cached_tokens = self.usage_tokens = self.prefill_ns = ABSENT
         self.disbelieved = ""
         self.finish = ""
         self.done = False
@@ -90,13 +93,16 @@ class OutputStream:
         """Read the next bytes of the body, which arrived at `now_ns`. Raises StreamError."""
         if self.takes_piece(data, now_ns):
             return
-        self._usual = None
-        pieces, whole = len(self.instants_ns), not self._sse.pending
+        pieces, began_whole = len(self.instants_ns), not self._sse.pending
         self._feed_events(data, now_ns)
-        whole = whole and not self._sse.pending
-        if whole and self._forms_left and len(self.instants_ns) == pieces + 1:
+        if self._sse.pending:
+            self._usual = None
+            return
+        is_new = self._form is None or not self._form.fits(data)
+        if began_whole and is_new and self._forms_left and len(self.instants_ns) == pieces + 1:
             self._forms_left -= 1
-            self._usual = usual_piece(data, self._another)
+            self._form = usual_piece(data, self._another) or self._form
+        self._usual = self._form
 
     def takes_piece(self, data: bytes, now_ns: int) -> bool:
         """Read a piece that equals the last one but for its text. False: `data` is something else, and not read."""

@@ -47,6 +47,10 @@ class UsualPiece(NamedTuple):
     speaks: bool  # the text is part of the response's text
     answers: bool  # the piece is no reasoning
 
+    def fits(self, data: bytes) -> bool:
+        """Whether `data` has this form, whatever its text."""
+        return data.startswith(self.head) and data.endswith(self.tail)
+
     def text_of(self, data: bytes) -> str:
         """The text of a piece of this form; empty where `data` is none."""
         rest = data.removeprefix(self.head)  # in half the time of `startswith`; it returns `data` where it finds none

@@ -339,7 +339,7 @@ def test_a_trial_of_which_nothing_is_left():
 def test_an_empty_table_is_nothing_measured():
     trial = summarise_trial(evidence_of(ten_rows().slice(0, 0), seconds=1.0), None)
     assert (trial.verdict, trial.seconds, trial.response.count) == (Verdict.INVALID, 0.0, 0)
-    assert "load_died" in {finding.kind for finding in trial.findings}
+    assert "short_window" in {finding.kind for finding in trial.findings}
 
 
 def test_only_errors():

@@ -64,7 +64,7 @@ def test_the_same_finding_on_many_points_is_one_paragraph():
         ("Too few samples for some percentiles", "4 of 16 points"),
         ("Not all responses were checked", "batch_size=64, 128 users"),
     ]
-    assert [point for point, _, _ in groups[0].details][1] == "batch_size=4, 1 user"
+    assert [point for point, *_ in groups[0].details][1] == "batch_size=4, 1 user"
     assert groups[1].details == ()
 
 

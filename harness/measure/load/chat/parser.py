@@ -42,6 +42,9 @@ def _chunk_heads(most_bytes: int) -> list[bytes]:
 
 _CHUNK_HEADS = _chunk_heads(1 << 13)
 _LONGEST = len(_CHUNK_HEADS)
+LONGEST_SIZE = 12  # of the line that says how long a chunk is
+# Sizes of chunks as most servers write them; llhttp reads the others.
+_SIZES = {word % size: size for size in range(1, _LONGEST) for word in (b"%x", b"%X")}
 
 
 class StreamHolder(Protocol):
@@ -72,17 +75,16 @@ class StreamParser(LlhttpParser):
         part = self._whole_chunk(data)
         if not part or not self._holder.stream.takes_piece(part, now_ns):
             return False
-        self._count(data)
+        self._count(len(data))
         return True
 
     def feed(self, data: bytes) -> HttpResponse | None:
         """Take the next bytes, and pass the events among them on to the stream. Raises HttpError."""
-        now_ns = self._now_ns = monotonic_ns()
-        part = self._whole_chunk(data)
-        if part:
-            self._count(data)
-            self._give(part, now_ns)
-            return None
+        self._now_ns = monotonic_ns()
+        if self._between_chunks:
+            data = self._after_chunks(data)
+            if not data:
+                return None
         response = super().feed(data)
         if self._in_body and self._body:
             self._pass_on()
@@ -99,9 +101,26 @@ class StreamParser(LlhttpParser):
         part = rest.removesuffix(_CRLF)
         return b"" if rest is data or part is rest else part
 
-    def _count(self, data: bytes) -> None:
-        self._size += len(data)
-        self._body_size += len(data)
+    def _after_chunks(self, data: bytes) -> bytes:
+        """Pass the whole chunks at the beginning of `data` on to the stream. Returns what follows. Raises HttpError."""
+        at, feed, now_ns = 0, self._holder.stream.feed, self._now_ns
+        room = MAX_BODY_BYTES - self._body_size
+        try:
+            while (line := data.find(_CRLF, at, at + LONGEST_SIZE)) > 0:
+                size = _SIZES.get(data[at:line], 0)
+                end = line + 2 + size
+                if not size or end > room or data[end : end + 2] != _CRLF:
+                    break
+                feed(data[line + 2 : end], now_ns)
+                at = end + 2
+        except StreamError as error:
+            raise HttpError(str(error)) from error
+        self._count(at)
+        return data[at:]
+
+    def _count(self, size_bytes: int) -> None:
+        self._size += size_bytes
+        self._body_size += size_bytes
 
     def on_chunk_header(self) -> None:
         """A chunk begins."""

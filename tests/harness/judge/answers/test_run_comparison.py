@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import pytest
 from answers_of import invalid, point_of, quantile_of
@@ -55,8 +57,38 @@ def test_each_figure_counts_in_its_own_direction():
 def test_a_change_within_the_margin_is_none():
     # 1 % on both sides: the interval of 1.2 begins at 1.2 * exp(-0.0141) = 1.183.
     before, after = run_of(point(1000, 10)), run_of(point(1200, 10))
-    assert compare_runs(before, after, margin=0.05).points[0].throughput_rps.change is Change.IMPROVED
-    assert compare_runs(before, after, margin=0.19).points[0].throughput_rps.change is not Change.IMPROVED
+    steady = {margin: compare_runs(before, after, margin, drift=0.0) for margin in (0.05, 0.19)}
+    assert steady[0.05].points[0].throughput_rps.change is Change.IMPROVED
+    assert steady[0.19].points[0].throughput_rps.change is not Change.IMPROVED
+
+
+def test_what_the_machine_may_drift_by_between_two_times_is_no_change():
+    slower = compare_runs(run_of(point(1000, 10)), run_of(point(800, 10)))
+    # 20 % less lies within 1.96 standard deviations of a drift of 10 %.
+    assert (slower.change, slower.within_drift) == (Change.INCONCLUSIVE, 1)
+    low, high = slower.points[0].throughput_rps.ratio.ends
+    assert (low, high) == (
+        pytest.approx(0.8 * math.exp(-0.1965), rel=0.001),
+        pytest.approx(0.8 * math.exp(0.1965), rel=0.001),
+    )
+    assert "1 point differs by more than the runs scatter" in comparison_text(slower)
+    assert compare_runs(run_of(point(1000, 10)), run_of(point(800, 10)), drift=0.0).change is Change.REGRESSION
+    same = compare_runs(run_of(point(1000, 10)), run_of(point(1000, 10)))
+    assert (same.change, same.within_drift) == (Change.INCONCLUSIVE, 0)
+
+
+def test_a_drift_comes_to_all_points_alike():
+    before = run_of(*(point(1000, 10, number, 2**number) for number in range(8)))
+    # All are 15 % slower, the last one 35 %: it changed, the others may have drifted.
+    after = run_of(*(point(650 if number == 7 else 850, 10, number, 2**number) for number in range(8)))
+    changes = [each.throughput_rps.change for each in compare_runs(before, after).points]
+    assert changes == [Change.INCONCLUSIVE] * 7 + [Change.REGRESSION]
+
+
+def test_a_point_that_kept_its_level_while_all_others_gained_is_no_regression():
+    before = run_of(*(point(1000, 10, number, 2**number) for number in range(8)))
+    after = run_of(*(point(1000 if number == 7 else 1300, 10, number, 2**number) for number in range(8)))
+    assert compare_runs(before, after).points[7].throughput_rps.change is not Change.REGRESSION
 
 
 def test_points_are_matched_by_knobs_and_load_and_not_by_number():

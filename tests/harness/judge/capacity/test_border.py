@@ -34,9 +34,9 @@ def test_a_curve_without_noise_is_found():
 
 def test_more_trials_make_the_interval_narrower():
     widths = [find_border(trials_at(RATES * times, share_at, total=1000)).rate_rps.width for times in (1, 2, 4)]
-    # By the square root of their number, but for Student's t of few trials.
-    assert widths[0] / widths[1] == pytest.approx(1.5, abs=0.15)
-    assert widths[1] / widths[2] == pytest.approx(1.45, abs=0.15)
+    # By the square root of their number, and by more where few trials leave open how steep the curve is.
+    assert 1.4 < widths[0] / widths[1] < 2.0
+    assert 1.4 < widths[1] / widths[2] < 2.0
 
 
 @pytest.mark.parametrize("dependence", [1.0, 50.0])

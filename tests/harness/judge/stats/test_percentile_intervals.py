@@ -46,6 +46,28 @@ def test_by_hand():
     assert (found.low, found.high) == (math.ceil(10_000 * (0.5 - half)), math.ceil(10_000 * (0.5 + half)))
 
 
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda _rng: np.full(800, 200.0),
+        lambda rng: 200 + rng.uniform(0, 2, 800),
+        lambda _rng: 200 + np.arange(800) // 128,  # waves of users that came together
+        lambda _rng: np.linspace(200, 900, 800),
+        lambda _rng: np.repeat([400.0, 200.0], 400),
+        lambda _rng: np.repeat([200.0, 2000.0], [790, 10]),
+        lambda rng: 200 * (1 + rng.pareto(1.2, 800)),
+        lambda rng: np.exp(np.convolve(rng.normal(5, 0.3, 899), 0.95 ** np.arange(100), "valid") / 20),
+    ],
+    ids=["equal", "nearly equal", "waves", "drift", "slow half", "slow end", "heavy tail", "dependent"],
+)
+@pytest.mark.parametrize("noise", [NONE, SOME], ids=["alike", "runs differ"])
+def test_800_streams_have_a_p99_that_is_bounded_below_at_least(shape, noise):
+    values = (shape(np.random.default_rng(3)) * 1e6).astype(np.int64)
+    p99 = one(values, 0.99, noise)
+    assert values.min() * 0.8 < p99.low <= p99.value == np.sort(values)[791]  # the 792nd of 800 is the 0.99 quantile
+    assert p99.high is not None or p99.needed is not None
+
+
 def test_few_clusters_have_few_degrees_of_freedom():
     # 1 000 requests in an order without dependence: about ten are above p99, fewer than 20 stretches.
     found = one(np.random.default_rng(7).permutation(1000) + 1, 0.99)

@@ -238,5 +238,11 @@ def test_without_a_condition_a_server_is_ready_once_it_accepts_connections(make)
     assert ask(server.start().url)["argv"] == ["plain"]
 
 
+def test_a_server_that_speaks_grpc_alone_has_its_only_url_for_it(make):
+    grpc = 'url = "grpc://127.0.0.1:{port}"\n'
+    ready = make(grpc + RECIPE.replace('[ready]\npath = "/"', "[ready]")).start()
+    assert ready.url_for("grpc-method") == ready.url
+
+
 def test_nothing_is_said_of_the_processes_of_another_machine():
     assert server_process(os.getpid(), "192.0.2.1", 80) is None

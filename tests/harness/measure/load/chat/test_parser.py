@@ -107,6 +107,9 @@ def test_a_stream_read_chunk_by_chunk_is_the_one_read_in_small_parts(recorded, c
     expected = read(protocol, [body[at : at + 7] for at in range(0, len(body), 7)], by_piece=False)
     assert read(protocol, reads) == expected
     assert read(protocol, reads, by_piece=False) == expected
+    assert read(protocol, [body]) == expected
+    edges = sorted({min(each, len(body)) for each in cuts} | {0, len(body)})  # several chunks in a read
+    assert read(protocol, [body[a:b] for a, b in itertools.pairwise(edges)]) == expected
     starts = [sum(map(len, reads[:each])) for each in range(len(reads))]
     edges = sorted({min(each, len(body)) for each in [*starts, *cuts]} | {0, len(body)})
     assert read(protocol, [body[a:b] for a, b in itertools.pairwise(edges)]) == expected
