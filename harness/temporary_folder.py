@@ -70,8 +70,9 @@ def remove_orphaned_folders(parent: Path | None = None) -> None:
 
 
 def _remove_if_orphaned(folder: Path) -> None:
-    """Remove the folder if its owner is gone. The lock is held meanwhile: a living owner that has yet to take it, of
-    this folder or of an empty one, then makes another. Raises OSError.
+    """Remove the folder if its owner is gone. Raises OSError.
+
+    The lock is held meanwhile: a living owner that has yet to take it, or to make its file, then makes another folder.
     """
     try:
         lock = _locked(folder)
@@ -85,8 +86,9 @@ def _remove_if_orphaned(folder: Path) -> None:
 
 
 def _locked(folder: Path, flags: int = 0) -> int:
-    """A descriptor that holds the folder's lock. Raises BlockingIOError where another has it, and FileNotFoundError
-    where there is none or it was removed before it was taken.
+    """A descriptor that holds the folder's lock. Raises BlockingIOError where another has it.
+
+    Raises FileNotFoundError where there is none, or it was removed before it was taken.
     """
     lock = os.open(folder / LOCK, flags | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
