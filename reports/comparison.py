@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.judge.significance import Comparison
     from harness.plan.plan import Plan, Point
 
-_WORDS = {
+CHANGE_WORDS = {
     Change.REGRESSION: "worse",
     Change.IMPROVED: "better",
     Change.EQUIVALENT: "the same",
@@ -37,7 +37,7 @@ def comparison_text(comparison: RunComparison) -> str:
         if count:
             lines.append(f"{count} points are in {which} only")
     counts = [
-        f"{number} {_WORDS[change]}"
+        f"{number} {CHANGE_WORDS[change]}"
         for change in Change
         if (number := sum(point.change is change for point in comparison.points))
     ]
@@ -61,9 +61,11 @@ def paired_lines(plan: Plan, comparison: PairedComparison) -> list[str]:
     columns: dict[str, Callable[[tuple[Point, PairedFigure]], str]] = {
         "load": lambda row: level_text(row[0]),
         "figure": lambda row: row[1].name,
-        f"{second} / {first}": lambda row: _share(row[1].ratio) if row[1].name == FAILED else _times(row[1].ratio),
+        f"{second} / {first}": lambda row: (
+            difference_text(row[1].ratio) if row[1].name == FAILED else _times(row[1].ratio)
+        ),
         "pairs": lambda row: str(row[1].pairs),
-        "change": lambda row: _WORDS[row[1].change],
+        "change": lambda row: CHANGE_WORDS[row[1].change],
     }
     table = Terminal(None).table(
         {title: [read(row) for row in rows] for title, read in columns.items()},
@@ -113,7 +115,7 @@ def _table(comparison: RunComparison) -> str:
         "now ms": lambda point: units.milliseconds(point.after.response.at(0.99))[0],
         "p99": lambda point: _ratio(point.p99_ms),
         **{name: _of_streams(name) for name in STREAM_FIGURES if any(name in point.streams for point in points)},
-        "change": lambda point: _WORDS[point.change],
+        "change": lambda point: CHANGE_WORDS[point.change],
     }
     return Terminal(None).table(
         {title: [read(point) for point in points] for title, read in columns.items()},
@@ -131,7 +133,8 @@ def _ratio(comparison: Comparison | None) -> str:
     return units.number(None) if comparison is None else _times(comparison.ratio)
 
 
-def _share(difference: Interval) -> str:
+def difference_text(difference: Interval) -> str:
+    """A difference of two shares in percentage points, with its interval."""
     low, high = difference.ends
     return f"{100 * difference.value:+.2g}\u202f% ({100 * low:+.2g} to {100 * high:+.2g}\u202f%)"
 

@@ -19,6 +19,7 @@ from reports.views.findings import finding_groups
 from reports.views.heat_map import heat_map
 from reports.views.layouts import scaling_table
 from reports.views.page_view import MAX_BARS, page
+from reports.views.pairs import pairs_view
 from reports.views.simulation import simulation_table
 from reports.views.streams import stream_charts, streams_table
 from reports.views.timeline import timelines
@@ -55,6 +56,7 @@ def page_html(report: ReportInput) -> str:
         simulation=report.result.simulation,
         simulated=simulation_table(report.result.simulation),
         simulated_chart=draw_simulated(report.result.simulation),
+        pairs=pairs_view(report.plan, report.result.comparison),
         tuning=tuning_view(report),
         path_chart=draw_path(report.result.tuning),
         classes=classes_table(points),

@@ -82,6 +82,9 @@ class Verbs(click.Group):
             require_proc()
         command: click.Command = importlib.import_module(module_of(cmd_name)).command
         command.help = as_typed(command.help or "")
+        for param in command.params:
+            if isinstance(param, click.Option):
+                param.help = as_typed(param.help or "")
         return command
 
     def resolve_command(

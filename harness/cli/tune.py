@@ -32,10 +32,23 @@ NOT_HERE = ("precision", "max_seconds", "workers", "bind")
 )
 @click.option(
     "--objective",
-    type=click.Choice(("goodput", "tokens_per_s")),
+    type=click.Choice(("goodput", "tokens_per_s", "cost")),
     default="goodput",
     show_default=True,
-    help="What to raise within the limit: good responses per second, or tokens per second.",
+    help="What to raise within the limit: good responses per second, tokens per second, or (cost) good responses per "
+    "second of a processor core that the target takes.",
+)
+@click.option(
+    "--keep",
+    metavar="BOUNDS",
+    help="Bounds beside --slo, such as 'accuracy>0.9,memory_mb<2000': accuracy, memory_mb and cores of the target.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(("model", "optuna")),
+    default="model",
+    show_default=True,
+    help="What chooses the next setting: the harness's own model, or Optuna's TPE (pip install 'sweepspot[optuna]').",
 )
 @click.option("--concurrency", type=IntList(), default=None, help="Users to choose from.  [default: 1,2,4,6,8,...,256]")
 @load_options

@@ -20,6 +20,7 @@ class PairedFigure(msgspec.Struct, frozen=True, kw_only=True):
     p_worse: float | None = None  # of the test that it got worse, corrected for all figures of the comparison
     deviation: float  # of a pair's difference: of the logarithm, or of the share
     more_pairs: int | None = None  # that would decide it; None where it is decided
+    each_pair: tuple[float, ...] = ()  # `ratio` of each pair, in the order of measuring
 
 
 class PairedLevel(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from harness.plan.load_knobs import CHAT_KNOBS, CHECK, MIX, PROTOCOL, SKEW
 from harness.plan.load_options import chat_of
 from harness.plan.load_settings import LoadSettings
 from harness.plan.paired.pairing import VARIANT, Pairing, Variant
-from harness.plan.slo import Slo
+from harness.plan.slo import KeptBound, Slo
 from harness.wire.own.own_request import OwnRequest
 
 if TYPE_CHECKING:
@@ -99,8 +99,9 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 class TuneSpace(msgspec.Struct, frozen=True, kw_only=True):
     """What a search for the best setting chooses from; the plan's point 0 is the default at its first load.
 
-    levels: users of a closed loop, or rates. objective: `goodput` or `tokens_per_s`. settings: how many are possible,
-    impossible: how many more would be, if values did not exclude each other.
+    levels: users of a closed loop, or rates. objective: `goodput`, `tokens_per_s` or `cost`. settings: how many are
+    possible, impossible: how many more would be, if values did not exclude each other. keep: bounds beside the SLO.
+    engine: what chooses, `model` or `optuna`.
     """
 
     values: dict[str, tuple[Value, ...]]  # those that are tried of each knob; the default may be another
@@ -108,6 +109,8 @@ class TuneSpace(msgspec.Struct, frozen=True, kw_only=True):
     objective: str = "goodput"
     settings: int = 0
     impossible: int = 0
+    keep: tuple[KeptBound, ...] = ()
+    engine: str = "model"
 
 
 PointT = TypeVar("PointT", bound=BasePoint)

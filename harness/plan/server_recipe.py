@@ -39,6 +39,7 @@ import re
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -103,7 +104,7 @@ class ServerRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     doc: str
     command: tuple[str, ...]
     models: tuple[str, ...] = ()  # empty: one, called as the recipe
-    protocol: str = DEFAULT
+    protocol: str = ""  # empty: that of its requests, or else DEFAULT
     request: OwnRequest = OwnRequest()  # to a service that speaks no known protocol
     expect: str = ""  # of its responses, as --expect
     reference: str = ""  # the reference model that predictions are compared with ("{model}": of the same name), or none
@@ -150,13 +151,18 @@ def load_recipe(path: Path) -> ServerRecipe:
         raise UserError(f"--target {path}: cannot be read ({error.strerror}); give the path of a recipe") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UserError(f"--target {path}: not a recipe: {error}") from error
-    protocol = recipe.protocol
+    protocol = recipe.protocol or (HTTP if _has_path(recipe.url) else DEFAULT)
     if recipe.request.given:
         protocol = GRPC_METHOD if recipe.request.is_grpc else HTTP
     models = recipe.models or (recipe.name,)
     recipe = msgspec.structs.replace(recipe, path=str(path.resolve()), protocol=protocol, models=models)
     _check(recipe)
     return recipe
+
+
+def _has_path(url: str) -> bool:
+    """Whether a URL names more than a host: then it is that of a service, whose requests are sent there."""
+    return bool(urlsplit(_PLACEHOLDER.sub("1", url)).path.strip("/"))
 
 
 def filled(text: str, values: Mapping[str, object]) -> str:

@@ -1,4 +1,4 @@
-"""A service-level objective: upper bounds on latency percentiles and on the share of failures."""
+"""A service-level objective: bounds on latency percentiles and on the share of failures; and bounds beside it."""
 
 from __future__ import annotations
 
@@ -60,3 +60,42 @@ def _parse_bound(part: str, text: str) -> Bound:
     if metric != "errors" and unit in _TO_MS:
         return Bound(metric=metric, limit=float(number) * _TO_MS[unit])
     raise UserError(f"--slo {text!r}: {metric} needs {'%' if metric == 'errors' else 'us, ms or s'} as its unit")
+
+
+KEPT = ("accuracy", "memory_mb", "cores")
+_KEPT_BOUND = re.compile(r"(\w+)\s*(<=?|>=?|≤|≥)\s*(\d+(?:\.\d+)?)\s*(%?)")
+
+
+class KeptBound(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure of a setting stays at or above `limit`, or at or below it.
+
+    metric: `accuracy` (a share of 1), `memory_mb` or `cores` of the target, as means over the measured windows.
+    """
+
+    metric: str
+    above: bool
+    limit: float
+
+    def __str__(self) -> str:
+        return f"{self.metric} {'≥' if self.above else '≤'} {self.limit:g}"
+
+
+def parse_keep(text: str) -> tuple[KeptBound, ...]:
+    """`"accuracy>0.9,memory_mb<2000"` as bounds. Raises UserError where it does not parse."""
+    return tuple(_parse_kept(part.strip(), text) for part in text.split(","))
+
+
+def _parse_kept(part: str, text: str) -> KeptBound:
+    match = _KEPT_BOUND.fullmatch(part)
+    if match is None or match[1] not in KEPT:
+        raise UserError(
+            f"--keep {text!r}: cannot read {part!r}; write for example 'accuracy>0.9' or 'accuracy>0.9,memory_mb<2000' "
+            f"({', '.join(KEPT)}; a latency limit is given by --slo)"
+        )
+    metric, sign, number, percent = match.groups()
+    if percent and metric != "accuracy":
+        raise UserError(f"--keep {text!r}: {metric} takes no %")
+    limit = float(number) / (100.0 if percent else 1.0)
+    if metric == "accuracy" and limit > 1.0:
+        raise UserError(f"--keep {text!r}: accuracy is a share of 1; write {limit / 100:g} or {limit:g}%")
+    return KeptBound(metric=metric, above=sign in {">", ">=", "≥"}, limit=limit)

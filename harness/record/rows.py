@@ -95,7 +95,7 @@ COLUMNS = tuple(  # in this order in memory and on disk
         ("done_ns", "q", "int64", True, "when its last byte came; for an aborted request: when it was given up"),
         ("first_token_ns", "q", "int64", True, "when the first token of a streamed response came"),
         ("first_answer_ns", "q", "int64", True, "when its first token came that is no reasoning"),
-        ("queue_ns", "q", "int64", True, "time in the server's queue, by its Server-Timing header"),
+        ("queue_ns", "q", "int64", True, "time in the server's queue: Server-Timing, or what it says a prompt took"),
         ("queued_at_ns", "q", "int64", True, "when the server queued it, on its machine's clock, likewise"),
         ("batch_wait_ns", "q", "int64", True, "time in the server while its batch filled, likewise"),
         ("preprocess_ns", "q", "int64", True, "the server's preprocessing, likewise"),

@@ -13,6 +13,7 @@ from harness.judge.answers.chances import Limit
 from harness.plan.plan import TrialKind
 from harness.run.trial_cost import TrialCost
 from harness.search.choice import Costs, Reason
+from harness.search.optuna_search import OptunaSearch
 from harness.search.setting_search import SettingSearch
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class TuneRules:
     restart_s: float
     seed: int = 0
     closed: bool = True
+    engine: str = "model"
     limited: bool = True
 
 
@@ -78,9 +80,8 @@ class BudgetedTuning:
         self._stands = stands
         self._trial_cost = TrialCost(rules.overhead_s, rules.restart_s)
         screen = int(SCREEN_SHARE * rules.budget_s / (self._trial_s(1.0) + rules.restart_s))
-        self.search = SettingSearch(
-            space, levels, closed=rules.closed, limited=rules.limited, seed=rules.seed, screen=screen
-        )
+        search = OptunaSearch if rules.engine == "optuna" else SettingSearch
+        self.search = search(space, levels, closed=rules.closed, limited=rules.limited, seed=rules.seed, screen=screen)
         self._running: int | None = None  # the start that the target has
         self._final: FinalStand | None = None
         self.spent_s = 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,12 +22,22 @@ if TYPE_CHECKING:
     from harness.plan.knobs import KnobSet, Value
     from harness.plan.plan_draft import Draft
     from harness.plan.scenario import Scenario
+    from harness.plan.slo import KeptBound
     from harness.search.space import Space
 
 USERS = (1, 2, 4, 6, 8, 11, 16, 23, 32, 45, 64, 90, 128, 180, 256)  # load levels: factors of the square root of 2
 
 
-def make_tune_plan(draft: Draft, scenario: Scenario, objective: str) -> Plan:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TuneGoal:
+    """What a search raises, the bounds that it keeps beside the SLO, and what chooses the settings."""
+
+    objective: str = "goodput"
+    keep: tuple[KeptBound, ...] = ()
+    engine: str = "model"
+
+
+def make_tune_plan(draft: Draft, scenario: Scenario, goal: TuneGoal) -> Plan:
     """The plan of a draft, without a trial: its one point is the default at its first load.
 
     A word of the draft that gives one value sets that knob; any other is turned. Raises UserError where nothing can be
@@ -48,7 +59,13 @@ def make_tune_plan(draft: Draft, scenario: Scenario, objective: str) -> Plan:
         repeats=1,
         budget_seconds=draft.plan.budget_seconds,
         tune=TuneSpace(
-            values=turned, levels=levels, objective=objective, settings=len(space), impossible=space.impossible
+            values=turned,
+            levels=levels,
+            settings=len(space),
+            impossible=space.impossible,
+            objective=goal.objective,
+            keep=goal.keep,
+            engine=goal.engine,
         ),
     )
     _refuse_too_short(plan)

@@ -8,7 +8,7 @@ import msgspec
 
 from harness.judge.number_text import figure
 from harness.judge.tuning.final import Final
-from harness.judge.tuning.observations import final_outcome, objective_of, observation_of
+from harness.judge.tuning.observations import final_outcome, objective_of, observation_of, unit_of
 from harness.plan.arrivals import Closed
 from harness.plan.knobs import setting_text
 from harness.plan.plan import TARGET_START_SECONDS, TrialKind, trial_overhead_seconds
@@ -98,7 +98,7 @@ class _TuneSearch:
         if point.number not in self._points:
             return ""
         rate = objective_of(self._points[point.number], plan).value
-        return f"; best so far {figure(rate, 3)}/s: {self._text(point)}"
+        return f"; best so far {figure(rate, 3)} {unit_of(plan)}: {self._text(point)}"
 
     def _text(self, point: Point) -> str:
         """`batch_size=64, 32 users`: what differs from the default."""
@@ -127,6 +127,7 @@ def _rules(plan: Plan) -> TuneRules:
         overhead_s=trial_overhead_seconds(plan),
         restart_s=TARGET_START_SECONDS,
         seed=plan.seed,
+        engine=plan.tune.engine if plan.tune else "model",
         closed=isinstance(plan.points[0].arrivals, Closed),
-        limited=plan.slo is not None,
+        limited=plan.slo is not None or bool(plan.tune and plan.tune.keep),
     )

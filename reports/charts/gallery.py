@@ -104,8 +104,9 @@ def _charts(plan: Plan, axis: Axis) -> Iterator[Chart]:
             labelled=True,
         )
     limit, label = limits.get("p99", (None, ""))
-    throughput = against_load("Throughput", "Throughput, requests/s", lambda point: point.throughput_rps, axis)
-    yield replace(throughput, diagonal=axis.asked_rate)
+    unit = plan.rate_unit.replace("req/s", "requests/s")
+    throughput = against_load("Throughput", f"Throughput, {unit}", lambda point: point.rate, axis)
+    yield replace(throughput, diagonal=axis.asked_rate and plan.rate_unit == "req/s")
     p99 = against_load("p99 latency", "p99 response time, ms", _percentile(0.99), axis)
     yield replace(p99, limit=limit, limit_label=label, log_y=True)
     yield against_load("Mean batch size", "Requests per batch", _plain(lambda point: point.mean_batch), axis)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from harness.judge.tuning.tuning_result import Tuning
 
+_OBJECTIVES = {"tokens_per_s": "tokens per second", "cost": "responses per core second"}
 _KEY, _TITLE = "tuned", "The path of the search"
 
 
@@ -40,6 +41,6 @@ def draw_path(tuning: Tuning | None) -> Markup | None:
         axes.set_yticks(shown, [figure(tick, 2) for tick in shown])
         axes.set_yticks([], minor=True)
         axes.set_xlabel("Trial")
-        axes.set_title(f"{tuning.objective.replace('_per_s', '')} per second", loc="left", color=MUTED)
+        axes.set_title(_OBJECTIVES.get(tuning.objective, "responses per second"), loc="left", color=MUTED)
         words = f"{len(known)} trials with a figure, {len(failed)} settings that could not be served."
         return to_svg(paper, _KEY, _TITLE, words)

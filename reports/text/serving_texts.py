@@ -88,10 +88,11 @@ _STREAM_COLUMNS: Columns[PointMetrics] = {
 
 
 def _plan_lines(plan: Plan) -> list[str]:
+    limits = [*([plan.slo] if plan.slo else []), *(plan.tune.keep if plan.tune else ())]
     lines = [
         f"{plan.name}: {plan.target}, {plan.model}, {plan.scenario}",
         f"{_size(plan)}, seed {plan.seed}",
-        f"objective: {plan.slo or 'none'}",
+        f"objective: {', '.join(map(str, limits)) or 'none'}",
     ]
     if plan.pairing is not None:
         first, second = plan.pairing.texts()
@@ -99,7 +100,7 @@ def _plan_lines(plan: Plan) -> list[str]:
     if plan.budget_seconds is None:
         return lines
     if plan.tune is not None:
-        return lines
+        return [*lines, f"raises: {plan.tune.objective}"]
     first_s = first_look_seconds(plan)
     left = int((plan.budget_seconds - first_s) / (plan.seconds + trial_overhead_seconds(plan)))
     rest = f"the rest, up to {units.several(left, 'trial')}, goes to the points that may be the best"

@@ -101,7 +101,7 @@ def stream_charts(plan: Plan, lines: PointCurves) -> list[Drawing]:
             log_y=False,
             labelled=True,
         ),
-        against_load("Tokens", "Output tokens, 1/s", _of(lambda stream: stream.tokens_per_s), lines.axis),
+        against_load("Goodput", "Responses within the SLO, 1/s", lambda point: point.goodput_rps, lines.axis),
         *(
             against_load(
                 f"{KINDS[kind]}, {name}", f"{kind.upper()} {name}, ms", _percentile(kind, p), lines.axis,

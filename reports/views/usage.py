@@ -24,7 +24,7 @@ PART_MEANING = {
     "preprocess": "decoding and preparing",
     "compute": "in the model",
     "serialise": "encoding the response",
-    "prefill": "from sent to the first token, without waiting",
+    "prefill": "from sent to the first token, without the queue where the server reports it",
     "decode": "from the first token to the last",
     "rest": "unknown: writing and the way back; without reach also the way there, the server\u2019s kernel and parsing",
     "client": "preparing in the load process",

@@ -3,17 +3,19 @@
 import csv
 import io
 import re
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import unquote
 
 import example_runs as example
 import pytest
 from chromium import browser
+from live_run import running_trial
 
+from harness.cli.live.live_page import watched
+from harness.run.events import RunStarted, TrialEnded
 from reports import write_reports
+
+pytestmark = pytest.mark.timeout(300)  # a busy machine draws the reports slowly
 
 ALL = "(what) => [...document.querySelectorAll(what)]"
 OPEN_ALL = "document.querySelectorAll('details').forEach((each) => { each.open = true; })"
@@ -156,8 +158,9 @@ def test_tables_are_sorted_by_a_click(page, reports):
 
 
 def test_a_link_leads_to_its_point_and_the_data_can_be_read(page, reports):
-    page.open(reports["sweep"] + "#timeline-5")
-    assert page.run("document.getElementById('timeline-5').open")
+    page.open(reports["sweep"] + "#%zz")  # leads nowhere, and harms nothing
+    page.run("location.hash = '#timeline-5'")
+    page.wait("document.getElementById('timeline-5').open")
     page.run("document.querySelector('#point-5 a').click()")
     page.wait("location.hash === '#distribution-5'")
     address = page.run("document.querySelector('a[download=\"points.csv\"]').href")
@@ -208,32 +211,42 @@ def test_without_javascript_all_is_still_there(page, reports):
         page.javascript(on=True)
 
 
-@pytest.mark.timeout(300)  # a busy machine starts a target and a load process slowly
-def test_a_run_is_watched_as_it_grows_until_it_is_interrupted(page, tmp_path):
-    words = ("sweep", "concurrency=1,2,4", "--target", "fixed", "--check", "off", "--seconds", "0.5")
-    more = ("--warmup", "0.1s", "--repeats", "40", "--live", "--out", str(tmp_path / "run"))
-    process = subprocess.Popen([sys.executable, "-m", "harness", *words, *more], cwd=ROOT, text=True,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # fmt: skip
-    try:
-        address = next(found for line in process.stderr if (found := re.search(r"live: (http\S+)", line)))[1]
-        page.open(address)
-        dots = "document.querySelectorAll('#curve circle').length"
-        page.wait(f"{dots} > 0", 60)
-        first = page.run(dots)
-        page.wait(f"{dots} > {first}", 60)
-        page.wait("/ of 120 trials, .* left/.test(document.getElementById('place').textContent)")
-        page.wait("Number(document.getElementById('rate').textContent) > 0")
-        assert page.run("document.querySelectorAll('#lines li').length") > first
-        page.run("document.querySelector('#curve circle').focus()")
-        assert "req/s" in tip(page)
-        _, poor = page.run(CONTRAST)
-        assert poor == []
-        page.resize(390, 844, mobile=True)
-        assert page.run("document.documentElement.scrollWidth") <= 390
-        process.send_signal(signal.SIGINT)
-        page.wait("document.getElementById('name').textContent === 'The run was interrupted'")
-        process.stderr.read()
-        assert process.wait(60) == 130
-    finally:
-        process.kill()
-        process.wait()
+def trial(number, *doubts):
+    """A trial that has ended."""
+    name = f"batch_size={number}, 8 users"
+    return TrialEnded(
+        name, f"{number}00 req/s, p99 5 ms", left_s=90.0, rate_rps=100.0 * number, p99_ms=5.0, doubts=doubts
+    )
+
+
+def test_a_run_is_watched_as_it_grows_until_it_is_interrupted(page, tmp_path, capsys):
+    dots = "document.querySelectorAll('#curve circle').length"
+    text = "document.getElementById({0!r}).textContent"
+
+    def watch():
+        with watched(tmp_path, lambda _: None) as listener:
+            listener(RunStarted(3))
+            running_trial(tmp_path)
+            page.open(re.search(r"live: (\S+)", capsys.readouterr().err)[1])
+            listener(trial(1))
+            page.wait(f"{dots} === 1")
+            page.run("document.querySelector('#curve circle').focus()")
+            listener(trial(2, "The load generator was busy"))
+            page.wait(f"{dots} === 2")
+            assert page.run(text.format("place")) == "2 of 3 trials, 1:30 left"
+            assert float(page.run(text.format("rate"))) > 0
+            found = page.run(text.format("lines"))
+            assert "200 req/s, p99 5 ms. The load generator was busy" in found
+            page.run("document.querySelector('#curve circle').focus()")
+            assert tip(page) == "batch_size=1, 8 users: 100 req/s, p99 5 ms"
+            page.picture(tmp_path / "live.png")
+            _, poor = page.run(CONTRAST)
+            assert poor == []
+            page.resize(390, 844, mobile=True)
+            assert page.run("document.documentElement.scrollWidth") <= 390
+            page.wait(f"{text.format('place')}.includes('2 of 3')")  # it has just asked, and is heard once more
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        watch()
+    page.wait(f"/interrupted|run has ended/.test({text.format('name')} + {text.format('place')})")

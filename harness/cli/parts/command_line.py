@@ -22,8 +22,8 @@ def program() -> str:
 
 
 def as_typed(text: str) -> str:
-    """`text`, whose commands begin with `python -m harness`, with the name that the user typed."""
-    return text.replace(MODULE, program())
+    """`text`, whose commands begin with `python -m harness` or `harness`, with the name that the user typed."""
+    return text.replace(MODULE, program()).replace("`harness ", f"`{program()} ")
 
 
 def recorded_command_line(words: Sequence[str]) -> str:

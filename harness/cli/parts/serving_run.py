@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import resource
 from dataclasses import replace
@@ -22,11 +23,13 @@ from harness.judge.trial_summary import TrialSummaries
 from harness.measure.forks.fork_server import trial_forks
 from harness.measure.load.locust.workers.worker_secret import PAIRING, new_secret
 from harness.measure.load_command import worker_command
+from harness.measure.target.prepared_model import prepare_bank
 from harness.measure.target.session import open_session
 from harness.plan.arrivals import Closed
 from harness.plan.option_text import names_of
 from harness.plan.plan_draft import estimated_seconds, make_plan, model_of
 from harness.plan.scenario import read_scenario
+from harness.plan.slo import parse_keep
 from harness.plan.target_spec import UrlTarget, is_model_file
 from harness.record.run_dir import RunDir
 from harness.run.budgeted_sweep_run import run_budgeted_sweep
@@ -35,7 +38,7 @@ from harness.run.events import Note, progress_events
 from harness.run.grid_run import run_grid
 from harness.run.paired_run import run_paired
 from harness.run.run_job import RunJob
-from harness.run.tune_plan import make_tune_plan
+from harness.run.tune_plan import TuneGoal, make_tune_plan
 from harness.run.tune_run import run_tune
 from harness.wire.protocols import chats
 
@@ -72,6 +75,7 @@ def run_or_plan(draft: Draft, given: dict[str, Any], *, gated: bool) -> int:
         seconds = estimated_seconds(plan, None if isinstance(draft.spec, UrlTarget) else draft.spec.knobs)
         document = {"plan": plan, "estimated_seconds": seconds}
         return show_plan(document, plan_text(plan, seconds), as_json=given["as_json"])
+    _require_readable_models(draft, plan)
     run = ServingRun.begin(plan, out=given["out"], gated=gated and plan.slo is not None)
     run.keep_envelope()
     return run.measure(as_json=given["as_json"])
@@ -87,14 +91,23 @@ def tune_or_plan(draft: Draft, given: dict[str, Any], *, gated: bool) -> int:
     from reports.text.terminal_text import plan_text
 
     draft = replace(draft, plan=msgspec.structs.replace(draft.plan, budget_seconds=given["budget"]))
-    plan = make_tune_plan(draft, _checked_scenario(draft), given["objective"])
+    plan = make_tune_plan(draft, _checked_scenario(draft), _goal(given))
     require_open_files(plan, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     if given["dry_run"]:
         document = {"plan": plan, "estimated_seconds": plan.budget_seconds}
         return show_plan(document, plan_text(plan, plan.budget_seconds), as_json=given["as_json"])
+    _require_readable_models(draft, plan)
     run = ServingRun.begin(plan, out=given["out"], gated=gated)
     run.keep_envelope()
     return run.measure(as_json=given["as_json"])
+
+
+def _goal(given: dict[str, Any]) -> TuneGoal:
+    """What a search is for. Raises UserError where Optuna is not installed."""
+    if given["engine"] == "optuna" and importlib.util.find_spec("optuna") is None:
+        raise UserError("--engine optuna: it is not installed; pip install 'sweepspot[optuna]'")
+    keep = parse_keep(given["keep"]) if given["keep"] else ()
+    return TuneGoal(objective=given["objective"], keep=keep, engine=given["engine"])
 
 
 class ServingRun(RunFrame[RunDir]):
@@ -215,6 +228,14 @@ def checked_plan(draft: Draft) -> Plan:
         raise UserError(f"--model {missing[0]}: no such file")
     require_open_files(plan, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     return plan
+
+
+def _require_readable_models(draft: Draft, plan: Plan) -> None:
+    """Read the user's own model files, which is done once, before a run begins. Raises UserError, RunError."""
+    if not draft.spec.models:
+        return
+    for name in filter(is_model_file, plan.models):
+        prepare_bank(name)
 
 
 def _checked_scenario(draft: Draft) -> Scenario:

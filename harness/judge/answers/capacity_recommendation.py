@@ -93,14 +93,32 @@ def _sentences(
     if best.rate_rps is None:
         least = f"at least {figure(_level(best), 3)} req/s"
         yield f"At {plan.slo} {name} sustains {least}{ratio}: no rate that was tried misses it."
+        yield from _streams(_level(best), point)
         return
     yield f"At {plan.slo} {name} sustains {figure(best.rate_rps.value, 3)} req/s{_range(best.rate_rps)}{ratio}."
+    yield from _streams(best.rate_rps.value, point)
     yield from _bracket(best)
     yield from caveats(point)
     if best.more_seconds is not None:
-        yield f"About {rounded_duration(best.more_seconds)} more would tell it to 5\u202f%."
+        least = "at least" if not math.isfinite(best.rate_rps.width) else "about"
+        yield f"To 5\u202f% it cannot be said yet: {least} {rounded_duration(best.more_seconds)} more would do."
     if best.holds_from_rps is not None:
         yield f"Rates below {figure(best.holds_from_rps, 3)} req/s miss the limit: there batches may wait to fill."
+
+
+def _streams(rate_rps: float, point: PointMetrics) -> Iterator[str]:
+    """The same rate in the units of a language model; nothing for other servers."""
+    stream, answered_rps = point.stream, point.throughput_rps.value
+    if stream is None or stream.tokens_per_s is None or not answered_rps:
+        return
+    tokens_per_s = rate_rps * stream.tokens_per_s.value / answered_rps
+    text = f"That is about {figure(tokens_per_s, 2)} output tokens/s"
+    if stream.in_flight and stream.tokens_per_s_of_stream is not None and point.rate_target_rps is not None:
+        users, each = figure(stream.in_flight, 2), figure(stream.tokens_per_s_of_stream, 2)
+        text += (
+            f"; at {figure(point.rate_target_rps, 3)} req/s {users} users were served at a time, {each} tokens/s each"
+        )
+    yield f"{text}."
 
 
 def _range(rate: Interval) -> str:

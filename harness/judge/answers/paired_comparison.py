@@ -48,6 +48,7 @@ class _Tested:
     name: str
     test: PairedTest
     ratio: Interval
+    each_pair: tuple[float, ...]
 
 
 def compare_variants(plan: Plan, trials: Iterable[TrialMetrics]) -> PairedComparison:
@@ -146,11 +147,13 @@ def _tests(level: int, pairs: list[Pair]) -> Iterator[_Tested]:
             continue
         if name == FAILED:
             test = PairedTest.of([second - first for first, second in known])
-            yield _Tested(level, name, test, Interval(test.mean, test.mean - test.reach, test.mean + test.reach))
+            ratio = Interval(test.mean, test.mean - test.reach, test.mean + test.reach)
+            yield _Tested(level, name, test, ratio, tuple(second - first for first, second in known))
         else:
             sign = -1.0 if name == THROUGHPUT else 1.0
             test = PairedTest.of([sign * math.log(second / first) for first, second in known])
-            yield _Tested(level, name, test, ratio_within(math.exp(sign * test.mean), test.reach))
+            ratio = ratio_within(math.exp(sign * test.mean), test.reach)
+            yield _Tested(level, name, test, ratio, tuple(second / first for first, second in known))
 
 
 def _throughput(trial: TrialMetrics) -> float | None:
@@ -189,6 +192,7 @@ def _figure(each: _Tested, found: Comparison, margin: float, tests: int) -> Pair
         p_worse=found.p_worse,
         deviation=each.test.deviation,
         more_pairs=_more_pairs(each.test, _margin(each.name, margin), tests) if undecided else None,
+        each_pair=each.each_pair,
     )
 
 

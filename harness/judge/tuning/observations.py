@@ -1,4 +1,4 @@
-"""From the metrics of trials to what a search learns from, and to the outcomes of its final."""
+"""Turns the metrics of a trial into an observation of the search, or into an outcome of its final."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.judge.answers.chances import Limit
 from harness.judge.answers.trial_history import LEAST_USABLE, TrialOutcome
-from harness.judge.answers.trial_outcomes import Z_95, limit_of, usable_share
+from harness.judge.answers.trial_outcomes import Z_95, usable_share
 from harness.judge.checks.point import fault_of_target
 from harness.judge.checks.records import TARGET_DIED
 from harness.judge.interval import Interval
@@ -21,15 +21,49 @@ if TYPE_CHECKING:
 
 HARMED_ERROR = 0.3  # standard error of the log of what a trial reached that others harmed
 MOST_HARM = 4.0  # a limit that is missed by this factor is missed, whatever harmed the trial
-TOKENS = "tokens_per_s"
+TOKENS, COST = "tokens_per_s", "cost"
 
 
 def objective_of(metrics: TrialMetrics | PointMetrics, plan: Plan) -> Interval:
-    """The figure that the search raises: good responses, or tokens, per second."""
+    """The figure that the search raises: good responses per second or per core second of the target, or tokens/s."""
+    if plan.tune is not None and plan.tune.objective == COST:
+        return _per_core(metrics.throughput_rps, metrics.usage.cpu_target_cores)
     tokens = metrics.stream.tokens_per_s if metrics.stream is not None else None
     if plan.tune is not None and plan.tune.objective == TOKENS:
         return tokens or Interval(value=0.0)
     return metrics.throughput_rps
+
+
+def unit_of(plan: Plan) -> str:
+    """The unit of what the search raises."""
+    objective = plan.tune.objective if plan.tune else ""
+    return {TOKENS: "tokens/s", COST: "responses per core second"}.get(objective, "req/s")
+
+
+def _per_core(rate_rps: Interval, cores: float | None) -> Interval:
+    """Responses per second of a core; 0 where the target's use of cores is not known."""
+    if not cores:
+        return Interval(value=0.0)
+    ends = (None if end is None else end / cores for end in (rate_rps.low, rate_rps.high))
+    return Interval(rate_rps.value / cores, *ends)
+
+
+def keeps(plan: Plan, point: PointMetrics) -> bool | None:
+    """Whether the point keeps the SLO and the other bounds of the search; None where that is not known."""
+    found = [point.meets_slo if plan.slo else True]
+    for bound in plan.tune.keep if plan.tune else ():
+        value = _kept_figure(bound.metric, point)
+        found.append(None if value is None else value >= bound.limit if bound.above else value <= bound.limit)
+    return False if False in found else None if None in found else True
+
+
+def _kept_figure(metric: str, point: PointMetrics) -> float | None:
+    if metric == "accuracy":
+        return None if point.accuracy is None else point.accuracy.value
+    usage = point.usage
+    if metric == "cores":
+        return usage.cpu_target_cores
+    return usage.rss_target_mb if usage.pss_target_mb is None else usage.pss_target_mb
 
 
 def failure_of(trial: TrialMetrics) -> str | None:
@@ -46,10 +80,12 @@ def observation_of(plan: Plan, point: PointMetrics, trial: TrialMetrics, place: 
         return Observation(*place, failure=failure)
     figure = objective_of(trial, plan)
     harmed = usable_share(trial) < LEAST_USABLE
-    kept = point.meets_slo if plan.slo else True
+    kept = keeps(plan, point)
     if not trial.seconds or not figure.value or fault_of_target(trial):
         return Observation(*place, kept=None if harmed and not fault_of_target(trial) else False)
     tail = _log_tail(trial, plan.slo)
+    if kept is False and (not plan.slo or point.meets_slo is not False):
+        tail = None  # another bound is broken, however short the responses are
     if not harmed:
         return Observation(*place, math.log(figure.value), _error(figure), tail, kept)
     missed = _surely_missed(tail)
@@ -60,7 +96,7 @@ def observation_of(plan: Plan, point: PointMetrics, trial: TrialMetrics, place: 
 
 def final_outcome(plan: Plan, point: PointMetrics, trial: TrialMetrics, spent_s: float) -> TrialOutcome:
     """What a trial of the final says of its point."""
-    limit = limit_of(point, plan.slo)
+    limit = {True: Limit.KEPT, False: Limit.MISSED, None: Limit.NOT_YET}[keeps(plan, point)]
     figure = objective_of(trial, plan)
     usable = usable_share(trial)
     if usable < LEAST_USABLE and _surely_missed(_log_tail(trial, plan.slo)):

@@ -11,7 +11,7 @@ from harness.judge.answers.grid_recommendation import range_text, why_none_meets
 from harness.judge.metrics import Recommendation
 from harness.judge.number_text import certainty_text, figure
 from harness.judge.tuning.final import Final
-from harness.judge.tuning.observations import TOKENS, failure_of, final_outcome, objective_of
+from harness.judge.tuning.observations import failure_of, final_outcome, keeps, objective_of, unit_of
 from harness.judge.tuning.tuning_summary import changes_of, load_words
 from harness.plan.knobs import setting_text
 from harness.plan.plan import TrialKind
@@ -38,7 +38,7 @@ def recommend_tuned(plan: Plan, points: Sequence[PointMetrics]) -> Recommendatio
     if decision.status is Status.NONE_KEEPS or decision.best is None:
         standing = [point for point in points if point.counts.ok]
         missed = decision.status is Status.NONE_KEEPS
-        why = why_none_meets(standing, plan.slo) if standing and missed else _spoiled(plan, final)
+        why = _none_keeps(plan, standing) if standing and missed else _spoiled(plan, final)
         return Recommendation(sentence=f"{why} {tried}", more_seconds=None if missed else decision.more_s)
     best = next(point for point in points if point.point == numbers[decision.best])
     said = decision.status is Status.SAID
@@ -81,8 +81,9 @@ def _sentences(
     against = ""
     if default is not None and decision.speedup is not None:
         against = f", {figure(decision.speedup.value)}{TIMES}{range_text(decision.speedup, 2)} the default"
-    limit = f"At {plan.slo} " if plan.slo else ""
-    verb = "sustains" if plan.slo else "gives"
+    bounds = _bounds(plan)
+    limit = f"At {bounds} " if bounds else ""
+    verb = "sustains" if bounds else "gives"
     subject = f"{limit}{name} {verb}"
     yield f"{subject[0].upper()}{subject[1:]}{rate} {load}{against}."
     if len(numbers) > 1:
@@ -109,8 +110,18 @@ def _spoiled(plan: Plan, final: Final) -> str:
     )
     return (
         "Not decided yet: noise on the machine spoiled the fresh trials. On the machine as it is, "
-        f"{ahead} is ahead with {figure(math.exp(ranking.log_value), 2)}/s{sure}."
+        f"{ahead} is ahead with {figure(math.exp(ranking.log_value), 2)} {unit_of(plan)}{sure}."
     )
+
+
+def _none_keeps(plan: Plan, points: Sequence[PointMetrics]) -> str:
+    """The sentences where no point is known to keep all bounds."""
+    if plan.slo and (not plan.tune or not plan.tune.keep or not any(point.meets_slo for point in points)):
+        return why_none_meets(points, plan.slo)
+    unknown = [point for point in points if keeps(plan, point) is None]
+    if unknown:
+        return f"No recommendation: whether any setting keeps {_bounds(plan)} cannot be said."
+    return f"No setting keeps {_bounds(plan)} at any load that was tried."
 
 
 def _nothing_final(plan: Plan, points: Sequence[PointMetrics]) -> str:
@@ -124,17 +135,17 @@ def _nothing_final(plan: Plan, points: Sequence[PointMetrics]) -> str:
             else "nothing was measured"
         )
         return f"No recommendation: {why.rstrip('.')}. {tried}"
-    missed = all(point.meets_slo is False for point in measured)
+    missed = all(keeps(plan, point) is False for point in measured)
     if missed:
-        return f"{why_none_meets(measured, plan.slo)} {tried}"
-    best = max(measured, key=lambda point: bool(point.meets_slo) * objective_of(point, plan).value)
+        return f"{_none_keeps(plan, measured)} {tried}"
+    best = max(measured, key=lambda point: bool(keeps(plan, point)) * objective_of(point, plan).value)
     ahead = f"{_name(plan, best.point)} at {load_words(plan.point(best.point).arrivals)}"
     return f"Not decided yet: there are no fresh trials. So far {ahead} is ahead. {tried}"
 
 
 def _more_s(plan: Plan, points: Sequence[PointMetrics]) -> float | None:
     """What a final would take, where it has not begun and could."""
-    measured = [point for point in points if point.counts.ok and point.meets_slo is not False]
+    measured = [point for point in points if point.counts.ok and keeps(plan, point) is not False]
     return 12.0 * (plan.seconds + 5.0) if measured else None
 
 
@@ -146,10 +157,14 @@ def _tried_text(plan: Plan, points: Sequence[PointMetrics]) -> str:
     return f"{len(tried)} of {possible} possible settings were tried{could_not}."
 
 
+def _bounds(plan: Plan) -> str:
+    """The SLO and the other bounds of the search."""
+    return ", ".join([*([str(plan.slo)] if plan.slo else []), *map(str, plan.tune.keep if plan.tune else ())])
+
+
 def _rate(plan: Plan, rate: Interval) -> str:
-    unit = "tokens/s" if plan.tune and plan.tune.objective == TOKENS else "req/s"
     digits = 3 if rate.half_width < 0.025 else 2
-    return f"{figure(rate.value, digits)} {unit}{range_text(rate, digits)}"
+    return f"{figure(rate.value, digits)} {unit_of(plan)}{range_text(rate, digits)}"
 
 
 def _name(plan: Plan, point: int) -> str:

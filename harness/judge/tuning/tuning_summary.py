@@ -1,11 +1,11 @@
-"""From the points of a run to the report of its search: path, effects, front, failures, the words to type."""
+"""The summary of a search for the best setting: path, effects, Pareto front, failures, and the command to type."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from harness.judge.tuning.effects import knob_effects
-from harness.judge.tuning.observations import failure_of, objective_of, observation_of
+from harness.judge.tuning.observations import failure_of, keeps, objective_of, observation_of
 from harness.judge.tuning.tuning_result import FailedSetting, TuneStep, Tuning
 from harness.plan.arrivals import Closed
 from harness.plan.knobs import format_value
@@ -93,7 +93,7 @@ def _steps(plan: Plan, by_number: Mapping[int, PointMetrics]) -> Iterator[TuneSt
     for number, metrics, trial in _trials(plan, by_number):
         point = plan.point(metrics.point)
         figure = objective_of(trial, plan).value if trial.seconds else None
-        kept = metrics.meets_slo if plan.slo else True
+        kept = keeps(plan, metrics)
         if figure and kept:
             best = max(best or 0.0, figure)
         yield TuneStep(
@@ -128,7 +128,7 @@ def _failed(plan: Plan, points: Sequence[PointMetrics]) -> Iterator[FailedSettin
 def _leader(plan: Plan, points: Sequence[PointMetrics]) -> int | None:
     """The point that is ahead, of those that keep the limit or of all where none does."""
     measured = [point for point in points if point.counts.ok]
-    kept = [point for point in measured if point.meets_slo or plan.slo is None]
+    kept = [point for point in measured if keeps(plan, point)]
     best = max(kept or measured, key=lambda point: objective_of(point, plan).value, default=None)
     return None if best is None else best.point
 

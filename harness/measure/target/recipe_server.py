@@ -116,7 +116,6 @@ class RecipeServer:
         self._progress(f"waiting for {recipe.name}", 1, 1)
         bank = prepared.bank if prepared else None
         grpc_url = grpc_url or (url if url.startswith("grpc") else "")
-        grpc_url = grpc_url or (url if url.startswith("grpc") else "")
         self._ready = ReadyServer(url=url, grpc_url=grpc_url or None, bank=bank, metrics_url=metrics or None)
         return self._ready
 

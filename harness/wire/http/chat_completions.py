@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from harness.clock import NS_PER_MS
 from harness.wire.bounded_http import OK
 from harness.wire.failure_text import failure_of, short_text
 from harness.wire.language.api_url import api_url
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from harness.wire.language.text_codec import Message
     from harness.wire.server_url import ServerUrl
+
+
+MOST_PREFILL_MS = 3.6e6  # an hour; more cannot be true
 
 
 class ChatCodec(TextCodec):
@@ -70,6 +74,7 @@ class _Usage(msgspec.Struct, gc=False):
 class _Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
+    timings: Any = None  # of llama.cpp, beside the usage: `prompt_ms`
     error: Any = None
 
 
@@ -98,6 +103,7 @@ class ChatStream(OutputStream):
             refuse_failure(event, chunk.error)
         if chunk.usage is not None:
             self._count(chunk.usage)
+            self._time(chunk.timings)
         for choice in choices or _NO_CHOICE:
             delta = choice.delta
             if delta is not None and type(content := delta.content) is str and content:  # nearly every piece
@@ -119,6 +125,11 @@ class ChatStream(OutputStream):
         cached = details.get("cached_tokens") if isinstance(details, dict) else usage.prompt_cache_hit_tokens
         if cached is not None:
             self.cached_tokens = self._tokens("cached_tokens", cached)
+
+    def _time(self, timings: Any) -> None:
+        prompt_ms = timings.get("prompt_ms") if isinstance(timings, dict) else None
+        if isinstance(prompt_ms, int | float) and prompt_ms is not True and 0 <= prompt_ms <= MOST_PREFILL_MS:
+            self.prefill_ns = round(prompt_ms * NS_PER_MS)
 
     def _choose(self, choice: _Choice, now_ns: int) -> None:
         delta = choice.delta or _NO_DELTA

@@ -32,6 +32,7 @@ class OutputStream:
     time of each; many servers send one per token. `answer_ns` is that of the first piece which is no reasoning.
     `prompt_tokens`, `cached_tokens` (those of the prompt that the server did not compute again) and `usage_tokens` are
     the server's own counts, ABSENT where it gives none, or one that cannot be true, which `disbelieved` then quotes.
+    `prefill_ns` is how long the server says that the prompt took, without waiting; ABSENT where it does not.
     `whole` is True once `end` has found nothing wrong.
 
     allow_empty: a response without a piece is no error.
@@ -40,7 +41,8 @@ class OutputStream:
 
     __slots__ = (
         *("_allow_empty", "_form", "_forms_left", "_now_ns", "_sse", "_texts", "_usual", "answer_ns", "cached_tokens"),
-        *("disbelieved", "done", "finish", "instants_ns", "prompt_tokens", "streamed", "usage_tokens", "whole"),
+        *("disbelieved", "done", "finish", "instants_ns", "prefill_ns", "prompt_tokens", "streamed", "usage_tokens"),
+        "whole",
     )
 
     def __init__(self, *, allow_empty: bool = False, streamed: bool = True) -> None:
@@ -54,7 +56,7 @@ class OutputStream:
         self.streamed = streamed
         self.instants_ns = array("q")
         self.answer_ns = ABSENT
-        self.prompt_tokens = self.cached_tokens = self.usage_tokens = ABSENT
+        self.prompt_tokens = self.cached_tokens = self.usage_tokens = self.prefill_ns = ABSENT
         self.disbelieved = ""
         self.finish = ""
         self.done = False

@@ -72,6 +72,13 @@ def test_a_recipe_of_a_service_that_speaks_no_protocol(tmp_path):
     assert recipe.request.within(tmp_path).form == (f"file=@{tmp_path}/a/*.png", "k=1")
 
 
+def test_a_url_with_a_path_is_that_of_a_service_unless_a_protocol_is_named(tmp_path):
+    with_path = 'url = "http://127.0.0.1:{port}/predict"\n' + GOOD
+    assert recipe_of(tmp_path, with_path).protocol == "http"
+    assert recipe_of(tmp_path, with_path.replace("/predict", "/")).protocol == "http-json"
+    assert recipe_of(tmp_path, 'protocol = "tfs"\n' + with_path).protocol == "tfs"
+
+
 def test_a_knob_may_not_hide_a_placeholder(tmp_path):
     with pytest.raises(UserError, match="knob port has the name of a placeholder"):
         recipe_of(tmp_path, GOOD.replace("[knobs.batch]", "[knobs.port]").replace("{batch}", "{port}"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from harness.measure.load.chat.connection import StreamConnection
 from harness.measure.load.ledger import Ledger
 from harness.measure.load.payloads.response_check import unchecked
+from harness.record.rows import ABSENT
 from harness.record.token_times import TokenRecorder, TokenTimes
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ class StreamLedger(Ledger):
             rows["shared_tokens"][row] = turn.shared_tokens
             rows["cached_tokens"][row] = stream.cached_tokens
             rows["result_count"][row] = stream.result_count
+            if ABSENT not in (stream.prefill_ns, stream.first_ns):
+                until_first_ns = stream.first_ns - rows["sent_ns"][row]
+                rows["queue_ns"][row] = max(0, until_first_ns - stream.prefill_ns)
             self._unwritten.append(TokenTimes(request, stream.instants_ns))
         return rows
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.cli.parts.command_line import recorded_command_line
+from harness.cli.parts.command_line import as_typed, recorded_command_line
 
 SECRET = "pl4nted"
 
@@ -19,4 +19,14 @@ def test_the_name_of_a_file_or_a_variable_is_kept():
     words = ["run", "--header", "X-Api-Key: @key.txt", "--header=Other: $KEY", "x=1"]
     assert recorded_command_line(words) == (
         "python -m harness run --header 'X-Api-Key: @key.txt' '--header=Other: $KEY' x=1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("started", "name"), [("/opt/bin/sweepspot", "sweepspot"), ("x/__main__.py", "python -m harness")]
+)
+def test_commands_are_named_as_the_user_typed_them(started, name, monkeypatch):
+    monkeypatch.setattr("sys.argv", [started, "sweep"])
+    assert as_typed("`harness knobs` lists them; `python -m harness run` measures") == (
+        f"`{name} knobs` lists them; `{name} run` measures"
     )

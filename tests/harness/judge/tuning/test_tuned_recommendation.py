@@ -7,14 +7,14 @@ import pytest
 from example_runs import MODEL, plan_of, point_of, trial_of
 
 from harness.judge.findings import Verdict
-from harness.judge.metrics import RunResult
+from harness.judge.metrics import Accuracy, RunResult, Usage
 from harness.judge.run_summary import run_verdict
-from harness.judge.tuning.observations import final_outcome, observation_of
+from harness.judge.tuning.observations import final_outcome, keeps, objective_of, observation_of
 from harness.judge.tuning.tuned_recommendation import recommend_tuned
 from harness.judge.tuning.tuning_summary import tuning_summary
 from harness.plan.arrivals import Closed
 from harness.plan.plan import Trial, TrialKind, TuneSpace
-from harness.plan.slo import parse_slo
+from harness.plan.slo import parse_keep, parse_slo
 from reports import ReportInput
 from reports.page import page_html
 from reports.text.summary_md import summary_markdown
@@ -162,3 +162,27 @@ def test_reports_name_the_words_to_type_and_what_failed():
     assert "could not be served" in result_text(whole)
     assert "ran out of memory" in summary_markdown(whole)
     assert "There were no fresh trials yet" in page_html(report(confirming=0))
+
+
+def test_a_bound_beside_the_limit_that_is_broken_is_a_limit_that_is_missed():
+    plan, points = searched()
+    precise = msgspec.structs.replace(
+        points[4],
+        meets_slo=True,
+        accuracy=Accuracy(value=0.8, low=0.7, high=0.9, payloads=60, answers=60),
+        usage=Usage(cpu_target_cores=2.0),
+    )
+
+    def kept_by(text):
+        tune = msgspec.structs.replace(plan.tune, keep=parse_keep(text), objective="cost")
+        return msgspec.structs.replace(plan, tune=tune)
+
+    assert keeps(kept_by("accuracy>0.75,cores<2.5"), precise) is True
+    assert keeps(kept_by("accuracy>0.9"), precise) is False
+    assert keeps(kept_by("accuracy>0.75,memory_mb<100"), precise) is None  # there was no sample
+    broken = observation_of(kept_by("accuracy>0.9"), precise, precise.trials[0], (3, 1))
+    assert (broken.kept, broken.log_tail) == (False, None)  # whatever the latency was
+    rate = objective_of(precise, kept_by("cores<4"))
+    assert rate.value == pytest.approx(precise.throughput_rps.value / 2.0)
+    unknown = msgspec.structs.replace(precise, usage=Usage())
+    assert objective_of(unknown, kept_by("cores<4")).value == 0.0

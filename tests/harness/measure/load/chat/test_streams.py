@@ -113,6 +113,16 @@ def test_a_row_has_what_was_asked_what_was_counted_and_when_the_answer_began(ser
     assert rows[0]["asked_tokens"] is None
 
 
+@pytest.mark.parametrize(
+    ("prompt_ms", "wait_ns"), [(0.0, "all"), (3_600_000, 0), (-1, None), (1e300, None), ("no", None), (True, None)]
+)
+def test_what_the_server_says_that_a_prompt_took_leaves_the_wait(serve, chat, prompt_ms, wait_ns):
+    timed = chunk(event({"choices": [], "usage": {}, "timings": {"prompt_ms": prompt_ms, "predicted_ms": 1}}))
+    rows, _ = chat(serve(lambda number, request, connection: [*GOOD[:3], timed, chunk(DONE), GOOD[-1]])).run(1)
+    (row,) = rows[:1]
+    assert row["queue_ns"] == (row["first_token_ns"] - row["sent_ns"] if wait_ns == "all" else wait_ns)
+
+
 def test_an_event_split_over_packets_is_one_event(serve, chat):
     whole = b"".join(GOOD)
     pieces = [whole[start : start + 7] for start in range(0, len(whole), 7)]
