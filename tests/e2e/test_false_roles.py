@@ -223,7 +223,7 @@ def page():
 def post(url, fields, **headers):
     request = urllib.request.Request(url, urllib.parse.urlencode(fields).encode(), headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())
@@ -239,6 +239,9 @@ def test_the_page_takes_orders_from_itself_only(page, thief, tmp_path):
     assert post(f"{page}/swarm", users, Host="evil.example")[0] == 403
     status, answer = post(f"{page}/swarm", {**users, "token_file": str(other)}, Origin=page)
     assert (status, "token_file" in answer["message"]) == (403, True)
+    user = json.dumps({"user_class_name": "Predict", "host": thief.url}).encode()
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(urllib.request.Request(f"{page}/user", user, {"Origin": page}), timeout=60)
     # The page may name another host, but that host gets no token.
     post(f"{page}/swarm", {**users, "host": thief.url}, Origin=page)
     time.sleep(3)
