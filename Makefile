@@ -18,6 +18,8 @@ CREATED := $(VENV)/.created
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
+unexport PYTHONDONTWRITEBYTECODE # tests start hundreds of processes, which would all compile the same modules
+
 .DELETE_ON_ERROR:
 .PHONY: help venv dev unit test e2e test-all lint bench demo constraints
 

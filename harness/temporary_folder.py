@@ -65,27 +65,36 @@ def remove_orphaned_folders(parent: Path | None = None) -> None:
         with contextlib.suppress(OSError):
             status = path.lstat()
             own = _NAME.fullmatch(path.name) and status.st_uid == os.getuid() and stat.S_ISDIR(status.st_mode)
-            if own and _is_orphaned(path):
-                shutil.rmtree(path, ignore_errors=True)
+            if own:
+                _remove_if_orphaned(path)
 
 
-def _is_orphaned(folder: Path) -> bool:
-    """Whether the owner is gone. An empty folder is removed here: a living owner that has yet to lock makes another."""
+def _remove_if_orphaned(folder: Path) -> None:
+    """Remove the folder if its owner is gone. Raises OSError.
+
+    The lock is held meanwhile: a living owner that has yet to take it, or to make its file, then makes another folder.
+    """
     try:
-        os.close(_locked(folder))
-    except BlockingIOError:
-        return False
+        lock = _locked(folder)
     except FileNotFoundError:
         folder.rmdir()
-        return False
-    return True
+        return
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(lock)
 
 
 def _locked(folder: Path, flags: int = 0) -> int:
-    """A descriptor that holds the folder's lock. Raises FileNotFoundError; BlockingIOError where another has it."""
+    """A descriptor that holds the folder's lock. Raises BlockingIOError where another has it.
+
+    Raises FileNotFoundError where there is none, or it was removed before it was taken.
+    """
     lock = os.open(folder / LOCK, flags | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.fstat(lock).st_nlink:
+            raise FileNotFoundError(folder / LOCK)
     except OSError:
         os.close(lock)
         raise

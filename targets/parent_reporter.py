@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from harness.child_process import ControlChannel
     from harness.plan.knobs import Setting
+    from targets.server_order import ServerOrder
     from targets.servers.build import Built
-    from targets.servers.server_order import ServerOrder
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,9 +57,9 @@ def serve(
     sock = _listening_socket(address, complete, replica)
     front_sockets = _front_end_sockets(address.host, complete, replica)
     reporter = ParentReporter(control)
+    from targets.server_order import ServerOrder
     from targets.servers.build import build
     from targets.servers.replica_counts import ReplicaCounts
-    from targets.servers.server_order import ServerOrder
 
     ports = {spec.port.name: port_of(front_sockets[spec.name]) for spec in FRONT_ENDS if spec.name in front_sockets}
     front_ends = {name: authority_of(front) for name, front in front_sockets.items()}

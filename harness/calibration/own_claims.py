@@ -1,4 +1,4 @@
-"""Runs our own generator on an exercise, as every trial is run: the true figures and the reported ones."""
+"""Runs this project's generator on an exercise, as in any trial, and returns the true and the reported figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Another generator on an exercise: the same server, started anew, and its own log."""
+"""Runs another load generator on an exercise, against the same server started anew."""
 
 from __future__ import annotations
 

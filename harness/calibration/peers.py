@@ -43,7 +43,7 @@ class PeerRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """A load generator. `paced`: it can be told a rate."""
+    """A load generator. paced: it can send at a given rate."""
 
     name: str
     program: str

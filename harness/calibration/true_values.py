@@ -1,4 +1,4 @@
-"""What truly happened: from a `fixed` server's own log and the schedule of arrivals, never from the rows."""
+"""The true figures of an exercise, from the `fixed` server's own log and the schedule of arrivals, never from rows."""
 
 from __future__ import annotations
 

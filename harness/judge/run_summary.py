@@ -1,4 +1,10 @@
-"""Computes a run's result from its folder, in the same way for a run that has just ended and for an old one."""
+"""The summary of a run: its points, its verdict and its recommendation, from its folder, whether new or old.
+
+The recommendation's sentence is made by the module for the kind of plan (`_recommend`): for a budgeted sweep by
+`answers/budgeted_recommendation.py`. Behind it come a sentence on accuracy against speed
+(`answers/accuracy_trade_off.py`) and, where the mix of request classes is swept, one on how they slow each other down
+(`answers/class_interference.py`).
+"""
 
 from __future__ import annotations
 

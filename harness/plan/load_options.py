@@ -7,15 +7,16 @@ are those of the structs whose fields the options fill.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from harness.errors import UserError
-from harness.plan.arrivals import KINDS, Stage
+from harness.plan.arrivals import KINDS, OpenProcess, Stage
 from harness.plan.chat_shape import ChatShape, parse_length
 from harness.plan.load_settings import CHECK_MODES, LoadSettings
 from harness.plan.option_text import (
+    LoadOption,
     choice,
     number,
     parse_extra_body,
@@ -32,32 +33,17 @@ from harness.wire.own.expectation_text import EXAMPLE, parse_expectation
 from harness.wire.protocols import PROTOCOLS, protocol_named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
 MOST_RPS = 1e7
 MOST_IN_FLIGHT = 60_000
 _STAGE = re.compile(r"\s*([^:]+):(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?\s*")
 
 
-class LoadOption(NamedTuple):
-    """One option: its flag, the field that it fills, and the parser of its text."""
-
-    flag: str
-    field: str
-    parse: Callable[[str, str], Any]  # text and flag to value; raises UserError
-    doc: str
-    metavar: str = "TEXT"
-
-    @property
-    def name(self) -> str:
-        """The flag as an identifier: `connect_timeout`."""
-        return self.flag.removeprefix("--").replace("-", "_")
-
-    @property
-    def help(self) -> str:
-        """What the option does, with its default where the doc does not state one."""
-        default = _default_text(self.field)
-        return f"{self.doc} (default: {default})" if default and "default:" not in self.doc else self.doc
+def help_text(option: LoadOption) -> str:
+    """What the option does, with its default where the doc does not state one."""
+    default = _default_text(option.field)
+    return f"{option.doc} (default: {default})" if default and "default:" not in option.doc else option.doc
 
 
 def parse_stages(text: str, flag: str) -> tuple[Stage, ...]:
@@ -176,9 +162,6 @@ ARRIVALS = (
     ),
     LoadOption("--rate", "rate_rps", number(0, MOST_RPS, above=True), "requests per second of an open loop", "NUMBER"),
     LoadOption(
-        "--cv", "cv", number(0, 100, above=True), "--arrivals gamma: coefficient of variation of the gaps", "NUMBER"
-    ),
-    LoadOption(
         "--think-time", "think_time_s", parse_seconds, "closed loop: pause of a user after each response", "DURATION"
     ),
     LoadOption(
@@ -188,17 +171,7 @@ ARRIVALS = (
         "steps, ramps and spikes: rates of --arrivals stages, or numbers of users of --arrivals users",
         "10s:0-200,20s:200",
     ),
-    LoadOption(
-        "--trace",
-        "path",
-        parse_path,
-        "--arrivals replay: CSV file whose first column is seconds, the milliseconds of an epoch, or dates with times; "
-        "or .jsonl with `timestamp` in milliseconds",
-        "FILE",
-    ),
-    LoadOption(
-        "--speed", "speed", number(0, 1e6, above=True), "--arrivals replay: divides the trace's times", "NUMBER"
-    ),
+    *(option for kind in KINDS.values() if issubclass(kind, OpenProcess) for option in kind.options),
 )
 CHAT = (
     LoadOption("--turns", "turns", parse_length, "chat: turns of a conversation", "LENGTH"),
@@ -305,7 +278,8 @@ CHAT = (
         "--prompts",
         "prompts",
         parse_path,
-        "chat: text file with a message per line, or .json or .jsonl with prompts",
+        "chat: text file with a message per line, or .json, .jsonl or .parquet with prompts (`prompt`, `messages`, "
+        "ShareGPT's form), and images beside them (`image`: a file)",
         "FILE",
     ),
 )

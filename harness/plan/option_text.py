@@ -10,7 +10,7 @@ import math
 import re
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.errors import UserError, unknown_name
 from harness.wire.tolerance import Tolerance
@@ -33,6 +33,21 @@ _SET_ELSEWHERE = {
     "ignore_eos": "--ignore-eos",
 }
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
+
+
+class LoadOption(NamedTuple):
+    """One option: its flag, the field that it fills, and the parser of its text."""
+
+    flag: str
+    field: str
+    parse: Callable[[str, str], Any]  # text and flag to value; raises UserError
+    doc: str
+    metavar: str = "TEXT"
+
+    @property
+    def name(self) -> str:
+        """The flag as an identifier: `connect_timeout`."""
+        return self.flag.removeprefix("--").replace("-", "_")
 
 
 def split_word(word: str) -> tuple[str, str | None]:

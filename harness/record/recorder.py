@@ -1,6 +1,10 @@
 """The recorder: rows packed into preallocated buffers and appended to an Arrow IPC stream.
 
 A stream is readable up to its last whole record batch, so that what was written outlives `kill -9`.
+
+The way of a row: the ledger (`measure/load/ledger.py`) calls `add` when a request has ended; several times a second a
+greenlet of the load process (`measure/load/locust/load_run.py`) calls `take` and `write`, which append to
+`requests.arrow`. After the trial, `TrialDir.to_parquet` (`run_dir.py`) puts `requests.parquet` in its place.
 """
 
 from __future__ import annotations

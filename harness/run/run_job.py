@@ -1,4 +1,4 @@
-"""A run as the code that measures it sees it: plan, folder, target, and who is called with its events."""
+"""What a runner of trials needs of its run: plan, folder, target, and the listener that gets its events."""
 
 from __future__ import annotations
 

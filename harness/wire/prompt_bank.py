@@ -9,17 +9,16 @@ import msgspec
 from harness.errors import UserError
 from harness.files import replacing
 from harness.text_file import decode
+from harness.wire.language.prompts.prompt_rows import prompt_rows, table_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
 _REMEDY = (
-    "give a UTF-8 text file with a prompt per line, or .json or .jsonl with `prompt`, `messages` or ShareGPT's form"
+    "give a UTF-8 text file with a prompt per line, or .json, .jsonl or .parquet with `prompt`, `messages` or"
+    " ShareGPT's form"
 )
-_TEXTS = ("prompt", "question", "text", "content", "value")  # where a JSON object holds a prompt
-_TURNS = ("messages", "conversations", "conversation")  # ... or a list of messages
-_USERS = ("user", "human")  # who says the first message
 
 
 class PromptBank(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +35,7 @@ class PromptBank(msgspec.Struct, frozen=True, kw_only=True):
     vectors: tuple[tuple[float, ...], ...] = ()  # likewise
     documents: tuple[tuple[str, ...], ...] = ()  # likewise: of each query
     scores: tuple[tuple[float, ...], ...] = ()  # likewise: of each document of a query
+    images: tuple[tuple[str, ...], ...] = ()  # likewise: URLs of what a prompt shows, most of which hold the image
 
     @property
     def known(self) -> bool:
@@ -49,40 +49,32 @@ class PromptBank(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def load(cls, path: Path) -> PromptBank:
-        """Read a bank, a text file with a prompt per line, or JSON (Lines) with prompts. Raises UserError."""
+        """Read a bank, a text file with a prompt per line, or a data set of prompts. Raises UserError."""
         try:
+            if path.suffix == ".parquet":
+                return _checked(_of_rows(table_rows(path), path), path)
             text = decode(path.read_bytes())
             if path.suffix == ".json":
-                return _checked(_bank_of(msgspec.json.decode(text)), path)
-            lines = (line.strip() for line in text.split("\n"))  # no other character ends a line
-            prompts: Iterable[str] = (line for line in lines if line)
+                return _checked(_bank_of(msgspec.json.decode(text), path), path)
+            lines = [line for line in map(str.strip, text.split("\n")) if line]  # no other character ends a line
             if path.suffix == ".jsonl":
-                prompts = (_prompt_in(msgspec.json.decode(line)) for line in prompts)
-            return _checked(cls(model="", prompts=tuple(prompts)), path)
+                return _checked(_of_rows(map(msgspec.json.decode, lines), path), path)
+            return _checked(cls(model="", prompts=tuple(lines)), path)
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error.strerror}); {_REMEDY}", "prompts") from error
         except (ValueError, msgspec.DecodeError) as error:
             raise UserError(f"{path}: not a readable bank of prompts ({error}); {_REMEDY}", "prompts") from error
 
 
-def _bank_of(document: Any) -> PromptBank:
+def _bank_of(document: Any, path: Path) -> PromptBank:
     """The bank in a JSON document: one of ours, or a list with a prompt in each item."""
-    if isinstance(document, list):
-        return PromptBank(model="", prompts=tuple(map(_prompt_in, document)))
-    return msgspec.convert(document, PromptBank)
+    return _of_rows(document, path) if isinstance(document, list) else msgspec.convert(document, PromptBank)
 
 
-def _prompt_in(item: Any) -> str:
-    """The first message of the user in an item of a data set. Raises ValueError where there is none."""
-    if isinstance(item, str) and item.strip():
-        return item
-    if isinstance(item, dict):
-        turns = next((item[name] for name in _TURNS if isinstance(item.get(name), list)), None)
-        if turns is not None:
-            first = next((turn for turn in turns if (turn.get("role") or turn.get("from")) in _USERS), None)
-            return _prompt_in(first)
-        return _prompt_in(next((item[name] for name in _TEXTS if isinstance(item.get(name), str)), None))
-    raise ValueError(f"no prompt in {msgspec.json.encode(item)[:60].decode(errors='replace')}")
+def _of_rows(rows: Iterable[Any], path: Path) -> PromptBank:
+    found = prompt_rows(rows, path.parent)
+    images = tuple(row.images for row in found) if any(row.images for row in found) else ()
+    return PromptBank(model="", prompts=tuple(row.text for row in found), images=images)
 
 
 def _checked(bank: PromptBank, path: Path) -> PromptBank:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
 from targets.engines.exports import converted, exported
@@ -61,6 +61,7 @@ def _quantised(plain: Path) -> Path:
     return converted(plain, "int8.onnx", convert)
 
 
+_FRACTIONS = ("tensor(float)", "tensor(double)", "tensor(float16)")
 CONVERSIONS: dict[str, Callable[[Path], Path]] = {FLOAT32: lambda plain: plain, FLOAT16: _half, INT8: _quantised}
 
 
@@ -77,8 +78,21 @@ class OnnxEngine:
         session_options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(path, session_options, providers=["CPUExecutionProvider"])
         self._input_name = self._session.get_inputs()[0].name
+        self._output_names = [served_output(self._session)]
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Outputs (n, *output_shape) for `inputs` (n, *input_shape); thread-safe."""
-        outputs: NDArray[np.float32] = self._session.run(None, {self._input_name: inputs})[0]
-        return outputs
+        import numpy as np
+
+        (outputs,) = self._session.run(self._output_names, {self._input_name: inputs})
+        return np.asarray(outputs, np.float32)
+
+
+def served_output(session: Any) -> str:
+    """The output that is served: the first of fractions (not a classifier's labels beside its probabilities).
+
+    Without one it is the first of all.
+    """
+    outputs = session.get_outputs()
+    fractions = [each for each in outputs if each.type in _FRACTIONS]
+    return str((fractions or outputs)[0].name)

@@ -55,9 +55,9 @@ if TYPE_CHECKING:
     from targets.explain import Explainer
     from targets.loading import LoadedModel
     from targets.models.preparation import PreparedModel
+    from targets.server_order import ServerOrder
     from targets.servers.backend import Backend
     from targets.servers.compute import Compute
-    from targets.servers.server_order import ServerOrder
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 

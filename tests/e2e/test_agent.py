@@ -163,7 +163,8 @@ def llama():
 def test_a_language_model_of_others_is_measured_by_its_url(llama, tmp_path):
     result = harness(
         "run", "--scenario", "agent", "--target", llama, "--model", "smollm2", "--concurrency", "2", "--turns", "2",
-        "--seconds", "5s", "--output-tokens", "4-8", "--prompt-words", "12", "--json", "--out", str(tmp_path / "run"),
+        "--seconds", "3s", "--warmup", "0.5s", "--output-tokens", "4-8", "--prompt-words", "12", "--json",
+        "--out", str(tmp_path / "run"),
     )  # fmt: skip
     (point,) = result["points"]
     assert point["counts"]["ok"] > 0

@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -24,16 +25,16 @@ OTHER = "a pairing secret of another"
 PRIVATE = "what only the worker's disk holds"
 # A master as an attacker writes it: Locust's own transport, one set of orders, and a record of all that comes back.
 FALSE_MASTER = """
-import json, sys, time
+import json, os, sys, time
 import gevent.monkey; gevent.monkey.patch_all()
 import gevent
 port, orders, options, out = int(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3]), sys.argv[4]
-if len(sys.argv) > 5:
+if len(sys.argv) > 6:
     from harness.measure.load.locust.workers.worker_secret import secure_sockets
     secure_sockets([])
 from locust.rpc import Message, zmqrpc
 server = zmqrpc.Server("127.0.0.1", port)
-with open(out, "w") as log, gevent.Timeout(20, False):
+with open(out, "w") as log, gevent.Timeout(float(sys.argv[5]), False):
     while True:
         worker, message = server.recv_from_client()
         print(message.type, message.data, file=log, flush=True)
@@ -43,6 +44,7 @@ with open(out, "w") as log, gevent.Timeout(20, False):
             job = {"timestamp": time.time(), "user_classes_count": {"Predict": 1}, "host": options["host"],
                    "stop_timeout": 1, "parsed_options": {**options, "sweepspot_orders": orders}}
             gevent.spawn_later(4, tell, "spawn", job)  # once the worker is ready for it
+            gevent.spawn_later(12, os._exit, 0)
         elif message.type == "sweepspot_ask":
             tell("sweepspot_told", {"number": message.data["number"], "master_ns": 1, "clock_id": "x", "data": None})
 """
@@ -62,7 +64,7 @@ class Thief(ThreadingHTTPServer):
                 self.send_response(200)
                 self.end_headers()
 
-            do_GET = do_POST  # noqa: N815  (the standard library calls it so)
+            do_GET = do_POST
 
             def log_message(self, *_):
                 pass
@@ -74,7 +76,7 @@ class Thief(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def thief():
     server = Thief()
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -102,51 +104,64 @@ def stop(process):
     return process.communicate()[0]
 
 
-@pytest.fixture
-def attack(tmp_path, thief):
-    """Runs a worker with a token against a false master; what the master saw, and what the worker printed."""
-    private = tmp_path / "private.txt"
+def attack(folder, thief, masters_secret, target="http://127.0.0.1:9", **load):
+    """Run a worker with a token against a false master; what the master saw, and what the worker printed."""
+    private, port, log = folder / "private.txt", free_port(), folder / "log"
     private.write_text(f"{PRIVATE}\n" * 20)
-    (tmp_path / "token").write_text("another-token-of-this-machine")
+    (folder / "token").write_text("another-token-of-this-machine")
+    orders = {
+        "load": {
+            "trial_dir": str(folder / "chosen"),
+            "bank": str(private),
+            "measure_s": 1.0,
+            "protocol": "http-json",
+            "chat": {"prompts": str(private)},
+            **load,
+        },
+        "numbers": {},
+        "origin_ns": None,
+    }
+    options = {"host": thief.url, "token_file": str(folder / "token"), "prompts": str(private)}
+    limit_s = 60 if masters_secret == SECRET else 20  # in which nothing must be heard
+    words = [port, json.dumps(orders), json.dumps(options), log, limit_s, *(["paired"] if masters_secret else [])]
+    master = start([sys.executable, "-c", FALSE_MASTER, *map(str, words)], SWEEPSPOT_PAIRING=masters_secret or "")
+    worker = start(
+        [sys.executable, "-m", "harness", "worker", f"127.0.0.1:{port}", "--target", target],
+        SWEEPSPOT_PAIRING=SECRET,
+        SWEEPSPOT_TOKEN=TOKEN,
+        TMPDIR=str(folder),
+    )
+    master.wait(90)
+    return log.read_text(), stop(worker)
 
-    def run(masters_secret, target="http://127.0.0.1:9", **load):
-        port, log = free_port(), tmp_path / "log"
-        orders = {
-            "load": {
-                "trial_dir": str(tmp_path / "chosen"),
-                "bank": str(private),
-                "measure_s": 1.0,
-                "protocol": "http-json",
-                "chat": {"prompts": str(private)},
-                **load,
-            },
-            "numbers": {},
-            "origin_ns": None,
+
+@pytest.fixture(scope="module")
+def attacks(tmp_path_factory, thief):
+    """The attacks, all at once: of each its folder, what the master saw, and what the worker printed."""
+    wanted = {
+        "no secret": (None, {}),
+        "another secret": (OTHER, {}),
+        "another host": (SECRET, {}),
+        "files": (SECRET, {"target": thief.url}),
+        "orders": (SECRET, {"measure_s": "soon"}),
+    }
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        folders = {name: tmp_path_factory.mktemp("attack") for name in wanted}
+        running = {
+            name: pool.submit(attack, folders[name], thief, secret, **more) for name, (secret, more) in wanted.items()
         }
-        options = {"host": thief.url, "token_file": str(tmp_path / "token"), "prompts": str(private)}
-        words = [port, json.dumps(orders), json.dumps(options), log, *(["paired"] if masters_secret else [])]
-        master = start([sys.executable, "-c", FALSE_MASTER, *map(str, words)], SWEEPSPOT_PAIRING=masters_secret or "")
-        worker = start(
-            [sys.executable, "-m", "harness", "worker", f"127.0.0.1:{port}", "--target", target],
-            SWEEPSPOT_PAIRING=SECRET,
-            SWEEPSPOT_TOKEN=TOKEN,
-            TMPDIR=str(tmp_path),
-        )
-        master.wait(60)
-        return log.read_text(), stop(worker)
-
-    return run
+        return {name: (folders[name], *each.result()) for name, each in running.items()}
 
 
-@pytest.mark.parametrize("secret", [None, OTHER], ids=["no secret", "another secret"])
-def test_a_master_without_the_secret_hears_nothing_of_a_worker(attack, thief, secret):
-    heard, _ = attack(secret)
+@pytest.mark.parametrize("name", ["no secret", "another secret"])
+def test_a_master_without_the_secret_hears_nothing_of_a_worker(attacks, thief, name):
+    _, heard, _ = attacks[name]
     assert heard == ""
     assert thief.seen == []
 
 
-def test_a_master_with_the_secret_gets_no_token_and_no_file_of_the_worker(attack, thief, tmp_path):
-    heard, printed = attack(SECRET)
+def test_a_master_with_the_secret_gets_no_token_and_no_file_of_the_worker(attacks, thief):
+    folder, heard, printed = attacks["another host"]
     assert "client_ready" in heard
     assert "was not started for that host" in printed, printed
     assert thief.seen == []
@@ -154,18 +169,18 @@ def test_a_master_with_the_secret_gets_no_token_and_no_file_of_the_worker(attack
         assert PRIVATE not in text
         assert TOKEN not in text
         assert "another-token" not in text
-    assert not (tmp_path / "chosen").exists()
+    assert not (folder / "chosen").exists()
 
 
-def test_files_that_the_orders_name_come_from_the_master_or_not_at_all(attack, thief):
-    heard, printed = attack(SECRET, target=thief.url)
+def test_files_that_the_orders_name_come_from_the_master_or_not_at_all(attacks, thief):
+    _, heard, printed = attacks["files"]
     assert "the master did not send this file" in printed, printed
     assert thief.seen == []
     assert PRIVATE not in heard + printed
 
 
-def test_orders_that_are_none_end_the_test_in_one_line(attack):
-    heard, printed = attack(SECRET, measure_s="soon")
+def test_orders_that_are_none_end_the_test_in_one_line(attacks):
+    _, heard, printed = attacks["orders"]
     assert "client_ready" in heard
     assert "the master's orders cannot be read" in printed
     assert "Traceback" not in printed
@@ -208,7 +223,7 @@ def page():
 def post(url, fields, **headers):
     request = urllib.request.Request(url, urllib.parse.urlencode(fields).encode(), headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())
@@ -224,6 +239,9 @@ def test_the_page_takes_orders_from_itself_only(page, thief, tmp_path):
     assert post(f"{page}/swarm", users, Host="evil.example")[0] == 403
     status, answer = post(f"{page}/swarm", {**users, "token_file": str(other)}, Origin=page)
     assert (status, "token_file" in answer["message"]) == (403, True)
+    user = json.dumps({"user_class_name": "Predict", "host": thief.url}).encode()
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(urllib.request.Request(f"{page}/user", user, {"Origin": page}), timeout=60)
     # The page may name another host, but that host gets no token.
     post(f"{page}/swarm", {**users, "host": thief.url}, Origin=page)
     time.sleep(3)

@@ -59,7 +59,7 @@ def test_every_place_of_preprocessing_gives_the_same_answers_and_its_own_times(t
     if not has_data("text-small"):
         return
     places = "preprocess=client,server,graph"
-    load = ("--concurrency", "8", "--seconds", "1s", "--repeats", "1")
+    load = ("--concurrency", "8", "--seconds", "1s", "--warmup", "0.3s", "--repeats", "1")
     done = harness("sweep", places, "--scenario", "text", *load, "--out", str(tmp_path / "run"))
     assert done.returncode in (0, 4), done.stderr
     with (tmp_path / "run" / "points.csv").open() as file:

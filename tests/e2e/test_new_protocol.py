@@ -4,12 +4,11 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+from http_service import JsonHandler, served_by
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,34 +65,21 @@ PROTOCOLS[SEMICOLONS.name] = SEMICOLONS
 def url():
     """A server that doubles its inputs and speaks nothing but semicolons."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    class Handler(JsonHandler):
         wbufsize = -1  # head and body in one segment
 
         def do_GET(self):
             known = {"/semicolons": b"yes", "/semicolons/doubler/sizes": b'{"inputs": 3, "outputs": 3}'}
-            self.answer(200 if self.path in known else 404, known.get(self.path, b"?"))
+            self.send(200 if self.path in known else 404, known.get(self.path, b"?"))
 
         def do_POST(self):
             words = self.rfile.read(int(self.headers["content-length"])).split(b";")
-            self.answer(
+            self.send(
                 200 if self.path == "/semicolons/doubler" else 404, b";".join(b"%r" % (2 * float(w)) for w in words)
             )
 
-        def answer(self, status, body):
-            self.send_response(status)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with served_by(Handler) as url:
+        yield url
 
 
 @pytest.fixture
@@ -122,7 +108,19 @@ def test_a_new_protocol_is_detected_spoken_and_checked(harness, url, tmp_path):
     expected = 2 * inputs
     expected[3] = 0  # which is wrong, so that the check is seen to read the numbers
     np.savez(tmp_path / "mine.npz", inputs=inputs, expected=expected)
-    words = ("--target", url, "--model", "doubler", "--concurrency", 2, "--seconds", "0.5s", "--json")
+    words = (
+        "--target",
+        url,
+        "--model",
+        "doubler",
+        "--concurrency",
+        2,
+        "--seconds",
+        "0.5s",
+        "--warmup",
+        "0.1s",
+        "--json",
+    )
     out = ("--out", tmp_path / "run")
 
     counts = counts_of(harness("run", *words, *out, "--bank", tmp_path / "mine.npz"))
@@ -133,7 +131,19 @@ def test_a_new_protocol_is_detected_spoken_and_checked(harness, url, tmp_path):
 
 
 def test_payloads_are_made_from_its_metadata(harness, url, tmp_path):
-    words = ("--target", url, "--model", "doubler", "--concurrency", 2, "--seconds", "0.5s", "--json")
+    words = (
+        "--target",
+        url,
+        "--model",
+        "doubler",
+        "--concurrency",
+        2,
+        "--seconds",
+        "0.5s",
+        "--warmup",
+        "0.1s",
+        "--json",
+    )
 
     counts = counts_of(harness("sweep", "protocol=semicolons", *words, "--repeats", 1, "--out", tmp_path / "run"))
 

@@ -14,12 +14,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 PACKAGE = '''
-"""A target that multiplies by its knob `factor`, and whose model doubles; and requests that are due in pairs."""
+"""A target that multiplies by its knob `factor`, and whose model doubles; and requests that are due in groups."""
 
 import numpy as np
 
 from harness.plan.arrivals.open_loop import OpenProcess
 from harness.plan.knobs import Apply, Knob, KnobSet
+from harness.plan.option_text import LoadOption
+from harness.plan.option_text import whole
 from harness.plan.target_spec import EmbeddedTarget
 
 FACTOR = Knob(name="factor", doc="What inputs are multiplied by.", default=2, swept=(2, 3), apply=Apply.LIVE)
@@ -34,12 +36,14 @@ TARGETS = {
 }
 
 
-class Pairs(OpenProcess, frozen=True, kw_only=True, tag="pairs"):
+class Groups(OpenProcess, frozen=True, kw_only=True, tag="groups"):
+    options = (LoadOption("--group", "group", whole(1, 9), "--arrivals groups: requests at a time", "N"),)
     rate_rps: float
+    group: int
 
     def schedule(self, seed):
         for number in range(10_000_000):
-            yield np.full(2, round(number * 2e9 / self.rate_rps))
+            yield np.full(self.group, round(number * self.group * 1e9 / self.rate_rps))
 '''
 
 SERVER = """
@@ -104,7 +108,7 @@ def harness(tmp_path):
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: multiplier\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text(
-        "[sweepspot.targets]\nmultiplier = multiplier:TARGETS\n[sweepspot.arrivals]\npairs = multiplier:Pairs\n"
+        "[sweepspot.targets]\nmultiplier = multiplier:TARGETS\n[sweepspot.arrivals]\ngroups = multiplier:Groups\n"
     )
     path = os.pathsep.join((str(tmp_path), str(ROOT)))
 
@@ -117,10 +121,14 @@ def harness(tmp_path):
 
 
 def test_its_knob_is_listed_and_swept(harness, tmp_path):
+    missing = harness("run", "--target", "multiplier", "--model", "doubler", "--arrivals", "groups", "--rate", 100)
+    assert (missing.returncode, "--arrivals groups needs --group" in missing.stderr) == (2, True)
     listed = json.loads(harness("knobs", "multiplier", "--json").stdout)
-    words = ("--target", "multiplier", "--model", "doubler", "--arrivals", "pairs", "--rate", 100)
+    words = ("--target", "multiplier", "--model", "doubler", "--arrivals", "groups", "--group", 2, "--rate", 100)
 
-    done = harness("sweep", "factor", *words, "--seconds", "0.5s", "--repeats", 1, "--out", tmp_path / "run")
+    done = harness(
+        "sweep", "factor", *words, "--seconds", "0.5s", "--warmup", "0.1s", "--repeats", 1, "--out", tmp_path / "run"
+    )
 
     assert next(knob["swept"] for knob in listed if knob["name"] == "factor") == [2, 3]
     assert done.returncode in (0, 4), done.stderr  # 4: wrong predictions, or a busy machine

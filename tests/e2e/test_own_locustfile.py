@@ -66,10 +66,10 @@ class Steps(LoadTestShape):
 class Service(JsonHandler):
     seen: dict = {}  # noqa: RUF012  (of the one test)
 
-    def do_POST(self):  # noqa: N802  (http.server calls it so)
+    def do_POST(self):
         self.answer(200, {"ticket": "t-1"})
 
-    def do_GET(self):  # noqa: N802  (http.server calls it so)
+    def do_GET(self):
         number = len(self.seen.setdefault(self.path, []))
         self.seen[self.path].append((self.headers["x-login"], self.headers["x-api-key"], self.headers["host"]))
         self.answer(404 if self.path == "/gone" else 200, {"answer": 42 if number % 5 else 7})
@@ -147,7 +147,7 @@ class Own(Here):
 
 
 class Hangs(JsonHandler):
-    def do_GET(self):  # noqa: N802  (http.server calls it so)
+    def do_GET(self):
         if self.path == "/hang":
             time.sleep(0.5)
         with contextlib.suppress(OSError):
@@ -158,7 +158,7 @@ def test_requests_that_locust_does_not_report_are_counted(tmp_path):
     (tmp_path / "mine.py").write_text(NOT_REPORTED_BY_LOCUST)
     with served_by(Hangs) as url:
         argv = [sys.executable, "-m", "harness", "run", "--scenario", "mine.py", "--target", url, "--out", "out"]
-        argv += ["--concurrency", "4", "--seconds", "1s"]
+        argv += ["--concurrency", "4", "--seconds", "1s", "--warmup", "0.1s"]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(
             argv, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100, check=False

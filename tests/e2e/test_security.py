@@ -50,8 +50,8 @@ def test_a_planted_token_is_nowhere(tmp_path, how):
     lines = CommandLines()
     lines.start()
     code, output = run(
-        "sweep", "tls=off,on", "--target", "null", "--concurrency", "2", "--seconds", "0.5s", "--repeats", "1",
-        "--out", out, *words, **given,
+        "sweep", "tls=off,on", "--target", "null", "--concurrency", "2", "--seconds", "0.5s",
+        "--warmup", "0.1s", "--repeats", "1", "--out", out, *words, **given,
     )  # fmt: skip
     lines.done.set()
     lines.join()
@@ -108,7 +108,7 @@ def test_a_wrong_token_is_said_before_the_load_and_counted_in_it(tmp_path):
 def test_a_wrong_certificate_fails_closed(tmp_path):
     server, url, advice = served("tls=on")
     try:
-        words = ("run", "--target", url, "--concurrency", "1", "--seconds", "0.3s", "--out")
+        words = ("run", "--target", url, "--concurrency", "1", "--seconds", "0.3s", "--warmup", "0.1s", "--out")
         code, output = run(*words, tmp_path / "wrong")
         assert code == 2
         assert "CERTIFICATE_VERIFY_FAILED" in output

@@ -95,24 +95,3 @@ def test_an_interrupted_training_reports_what_it_has(tmp_path):
     assert process.returncode == 130, said
     assert f"--resume {out}" in said
     assert "epochs missing" in (out / "report.html").read_text()
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("sweep", "learning_rate", "batch_size"), "a run turns one kind"),
-        (("sweep", "learnin_rate"), "did you mean 'learning_rate'"),
-        (("sweep", "dropout", "--concurrency", "4"), "--concurrency: dropout is a knob of training"),
-        (("sweep", "batch_size", "--seeds", "4"), "--seeds: batch_size is a knob of serving"),
-        (("train", "learning_rate=nan"), "learning_rate takes a number"),
-        (("train", "loss=entropy"), "loss takes categorical_crossentropy"),
-        (("train", "epochs"), "`train` takes one value"),
-        (("train", "--model", "digits"), "digits-"),
-        (("train", "--resume", "results/none"), "no run.json there"),
-    ],
-)
-def test_a_users_mistake_is_one_line_and_exit_code_2(words, message):
-    done = harness(*words)
-    assert done.returncode == 2, done.stderr
-    assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1

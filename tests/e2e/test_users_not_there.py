@@ -1,15 +1,14 @@
 """Users that end, never come, wait or crash: what is reported is what acted."""
 
-import http.server
 import json
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from http_service import JsonHandler, served_by
 
 ROOT = Path(__file__).parents[2]
 LOCUSTFILE = """
@@ -133,10 +132,9 @@ class U(LeanHttpUser):
 """
 
 
-class Shop(http.server.BaseHTTPRequestHandler):
+class Shop(JsonHandler):
     """Knows two paths and no metadata."""
 
-    protocol_version = "HTTP/1.1"
     asked: ClassVar[set] = set()
 
     def do_GET(self):
@@ -145,23 +143,13 @@ class Shop(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         self.asked.add((self.command, self.path))
         self.rfile.read(int(self.headers.get("content-length", 0)))
-        body = json.dumps({"token": "t"} if self.path == "/login" else {"y": 1}).encode()
-        self.send_response(200 if self.path == "/login" or self.headers["x-token"] == "t" else 401)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
+        known = self.path == "/login" or self.headers["x-token"] == "t"
+        self.answer(200 if known else 401, {"token": "t"} if self.path == "/login" else {"y": 1})
 
 
 def test_users_with_requests_of_their_own_need_no_metadata(tmp_path):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Shop)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}"
-    done = run(tmp_path, LOGS_IN, "--concurrency", "2", "--target", url)
-    server.shutdown()
-    server.server_close()
+    with served_by(Shop) as url:
+        done = run(tmp_path, LOGS_IN, "--concurrency", "2", "--target", url)
     assert done.stdout.startswith("{"), done.stderr
     (trial,) = json.loads(done.stdout)["result"]["points"][0]["trials"]
     assert trial["counts"]["ok"] > 10

@@ -1,5 +1,7 @@
 """Temporary folders, whose owner may be killed."""
 
+import fcntl
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +28,22 @@ def test_a_folder_can_be_removed_twice(tmp_path):
     folder.remove()
     folder.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_owner_whose_folder_was_taken_for_orphaned_makes_another(tmp_path, monkeypatch):
+    lock, taken = fcntl.flock, []
+
+    def flock(descriptor, how):
+        if not taken:  # another process finds the lock free, and removes the folder
+            taken.extend(tmp_path.iterdir())
+            shutil.rmtree(taken[0])
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    folder = OwnedFolder("worker", str(tmp_path))
+    assert folder.path not in taken
+    assert folder.path.exists()
+    folder.remove()
 
 
 CHILD = """

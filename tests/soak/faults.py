@@ -192,6 +192,7 @@ def faults() -> Iterator[Fault]:
         yield Fault(f"standard output: {name}", partial(report_to, line), MEASURED, rows=True)
     yield Fault("500 MB of address space", partial(within, "ulimit -v 500000", fixed), (2,), one_line=True)
     yield Fault("24 open files", partial(within, "ulimit -n 24", fixed), (2, 3, *MEASURED))
+    # 4: the rows do not fit and the trial is INVALID; 3: where the page does not fit either.
     yield Fault("files of at most 64 KB", partial(within, "ulimit -f 64", fixed), (3, 4))
     if os.getuid() == 0 and shutil.which("unshare"):
         yield Fault("no /proc", partial(in_namespace, "mount -t tmpfs none /proc", fixed), (2,), one_line=True)

@@ -14,14 +14,14 @@ from harness.cli.parts.option_types import DURATION, SEED, Address, Parsed, Shar
 from harness.cli.parts.own_request_options import OWN_REQUEST_OPTIONS
 from harness.cli.upkeep.completion import complete_scenarios, complete_targets
 from harness.errors import UserError
-from harness.plan.load_options import ARRIVALS, CHAT, SETTINGS
+from harness.plan.load_options import ARRIVALS, CHAT, SETTINGS, help_text
 from harness.plan.scenario import find_scenario, read_scenario
 from harness.wire.credentials import HEADERS, TLS_CA, TOKEN_FILE, Access, own_headers, parse_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.plan.load_options import LoadOption
+    from harness.plan.option_text import LoadOption
 
 DEFAULT_SCENARIO = "predict"
 SET_BY_THE_PLAN = {  # arguments of Locust
@@ -108,12 +108,13 @@ def _take_defaults(ctx: click.Context, param: click.Parameter, value: str) -> st
 
 
 def _option_of(option: LoadOption) -> Callable[[Any], Any]:
+    text = help_text(option)
     return click.option(
         option.flag,
         type=Parsed(option.parse, option.name),
         default=None,
         metavar=option.metavar,
-        help=f"{option.help[0].upper()}{option.help[1:]}.",
+        help=f"{text[0].upper()}{text[1:]}.",
     )
 
 

@@ -56,8 +56,8 @@ class _UnfailingFile(io.FileIO):
 def allow_plain_output() -> None:
     """Have standard output and error print what they can, and never fail.
 
-    Characters that they cannot show are replaced. A stream that is closed, full or a pipe that nobody reads any more
-    takes no more: what was measured is not lost because it could not be printed.
+    Characters that they cannot show are replaced. What a closed or full stream, or a pipe without a reader, cannot
+    take is dropped: no result is lost because it could not be printed.
     """
     codecs.register_error(_HANDLER, _plain)
     _open_standard_descriptors()

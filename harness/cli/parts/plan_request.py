@@ -24,6 +24,7 @@ from harness.plan.scenario import find_scenario, scenario_name
 from harness.plan.slo import parse_slo
 from harness.plan.target_spec import ExternalTarget, UrlTarget, find_target
 from harness.trace_file import trace_unit
+from harness.wire.http.chat_completions import OPENAI
 from harness.wire.language.prompts.prompt_vocabulary import local_words
 from harness.wire.prompt_bank import PromptBank
 from harness.wire.protocol import AUTO
@@ -119,7 +120,9 @@ def _read_files(settings: LoadSettings, arrivals: dict[str, Any]) -> LoadSetting
             raise UserError("--tokenizer: it counts what --prompt-tokens asks for; give that too")
         local_words(chat.tokenizer)
     if chat.prompts:
-        PromptBank.load(Path(chat.prompts))
+        bank = PromptBank.load(Path(chat.prompts))
+        if bank.images and settings.protocol not in (AUTO, OPENAI.name):
+            raise UserError(f"--prompts {chat.prompts}: its images go into chat completions (--protocol openai) only")
     if chat.lengths:
         lengths = TraceLengths(Path(chat.lengths), "--lengths")
         lengths.check()

@@ -1,4 +1,4 @@
-"""What every verb that measures does, whatever it measures: begin or resume a run, measure, judge, show, exit code."""
+"""The steps of every command that measures: begin or resume a run, measure, judge, show, exit code."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ from harness.judge.trial_summary import TrialSummaries
 from harness.measure.forks.fork_server import trial_forks
 from harness.measure.load.locust.workers.worker_secret import PAIRING, new_secret
 from harness.measure.load_command import worker_command
+from harness.measure.target.prepared_model import prepare_bank
 from harness.measure.target.session import open_session
 from harness.plan.arrivals import Closed
 from harness.plan.option_text import names_of
@@ -74,6 +75,7 @@ def run_or_plan(draft: Draft, given: dict[str, Any], *, gated: bool) -> int:
         seconds = estimated_seconds(plan, None if isinstance(draft.spec, UrlTarget) else draft.spec.knobs)
         document = {"plan": plan, "estimated_seconds": seconds}
         return show_plan(document, plan_text(plan, seconds), as_json=given["as_json"])
+    _require_readable_models(draft, plan)
     run = ServingRun.begin(plan, out=given["out"], gated=gated and plan.slo is not None)
     run.keep_envelope()
     return run.measure(as_json=given["as_json"])
@@ -94,6 +96,7 @@ def tune_or_plan(draft: Draft, given: dict[str, Any], *, gated: bool) -> int:
     if given["dry_run"]:
         document = {"plan": plan, "estimated_seconds": plan.budget_seconds}
         return show_plan(document, plan_text(plan, plan.budget_seconds), as_json=given["as_json"])
+    _require_readable_models(draft, plan)
     run = ServingRun.begin(plan, out=given["out"], gated=gated)
     run.keep_envelope()
     return run.measure(as_json=given["as_json"])
@@ -225,6 +228,14 @@ def checked_plan(draft: Draft) -> Plan:
         raise UserError(f"--model {missing[0]}: no such file")
     require_open_files(plan, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     return plan
+
+
+def _require_readable_models(draft: Draft, plan: Plan) -> None:
+    """Read the user's own model files, which is done once, before a run begins. Raises UserError, RunError."""
+    if not draft.spec.models:
+        return
+    for name in filter(is_model_file, plan.models):
+        prepare_bank(name)
 
 
 def _checked_scenario(draft: Draft) -> Scenario:

@@ -100,7 +100,8 @@ def _sentences(
     yield from _bracket(best)
     yield from caveats(point)
     if best.more_seconds is not None:
-        yield f"About {rounded_duration(best.more_seconds)} more would tell it to 5\u202f%."
+        least = "at least" if not math.isfinite(best.rate_rps.width) else "about"
+        yield f"To 5\u202f% it cannot be said yet: {least} {rounded_duration(best.more_seconds)} more would do."
     if best.holds_from_rps is not None:
         yield f"Rates below {figure(best.holds_from_rps, 3)} req/s miss the limit: there batches may wait to fill."
 

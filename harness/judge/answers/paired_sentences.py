@@ -1,4 +1,4 @@
-"""What a comparison of two variants says, in words."""
+"""Words the result of a comparison of two variants."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.judge.metrics import PointMetrics
     from harness.plan.slo import Slo
 
+LEAST_OPEN = 0.25  # as a share of the capacity: an end is open where no rate that was tried lies near it
 PRECISION = 0.05  # half-width of the interval, as a share of the capacity, at which a search ends
 
 
@@ -78,8 +79,14 @@ def _above(trials: Sequence[RateTrial]) -> bool:
 
 
 def _more_seconds(border: Border | None, trials: Mapping[str, Sequence[RateTrial]], trial_s: float) -> float | None:
-    """The time in which the interval would become as narrow as `PRECISION`; None where it is, or nobody knows."""
-    if border is None or not PRECISION < border.half_width < math.inf:
+    """The time in which the interval would become as narrow as `PRECISION`; None where it is, or nobody knows.
+
+    An open end is taken to lie `LEAST_OPEN` away: it is at least that.
+    """
+    if border is None or border.half_width <= PRECISION:
         return None
+    rate = border.rate_rps
+    sides = [abs(end / rate.value - 1.0) for end in (rate.low, rate.high) if end is not None]
+    half_width = max([*sides, LEAST_OPEN if len(sides) < 2 else 0.0])
     count = max(len(own) for own in trials.values())
-    return float(count * trial_s * ((border.half_width / PRECISION) ** 2 - 1.0))
+    return float(count * trial_s * ((half_width / PRECISION) ** 2 - 1.0))

@@ -1,4 +1,8 @@
-"""Checks of the load generator: lateness, CPU, loop lag and pauses must be small against the reported figures."""
+"""Checks of the load generator: lateness, CPU, loop lag and pauses must be small against the reported figures.
+
+Each check returns a finding whose verdict is DEGRADED or INVALID by the two limits in the constants below, and a trial
+has the worst verdict of its findings (`__init__.py` here lists the checks and says how a point gets its own).
+"""
 
 from __future__ import annotations
 

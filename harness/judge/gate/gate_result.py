@@ -1,4 +1,4 @@
-"""What a gate says: one of three answers, and the figures that it rests on."""
+"""The result of a gate (worse, not worse, or undecided) and the figures that it rests on."""
 
 from __future__ import annotations
 

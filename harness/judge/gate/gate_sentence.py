@@ -1,4 +1,4 @@
-"""The answer of a gate in words."""
+"""Words the result of a gate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a language model's server says of itself over one window: its queue, its cache, and what became of both."""
+"""Figures that a language model's server reports about itself over one window: its queue and its cache."""
 
 from __future__ import annotations
 

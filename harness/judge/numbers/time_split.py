@@ -72,7 +72,7 @@ def _reach_ms(good: RowColumns) -> float | None:
 
 
 def _read_ms(good: RowColumns, room_ms: float) -> float | None:
-    """How long responses lay in the kernel until the load process read them; None where no connection told.
+    """How long responses lay in the kernel until the load process read them; None where no connection recorded it.
 
     Only some connections tell, so that by chance it may be longer than there is room for.
     """

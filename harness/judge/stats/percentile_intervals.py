@@ -2,9 +2,13 @@
 
 Rows of all repeats are put together and never averaged. The ends of the interval of a percentile p are the quantiles
 p - r and p + r of those rows, r = t * sqrt(p * (1 - p) / n): t is Student's for 97.5 %, n is the number of rows divided
-by their dependence (`dependence.py`). The interval is one of the typical run: before their rows are put together for
-it, the repeats are brought to a common level by as much as the run noise explains (`run_noise.py`), and the uncertainty
-of that level widens the interval in quadrature.
+by their dependence. That is the greater of two estimates of how many times the share of slow rows varies as much as it
+would for independent rows: from autocorrelation, and from the scatter over 20 stretches (`dependence.py`).
+
+The interval is one of the typical run: before their rows are put together for it, the repeats are brought to a common
+level by as much as the run noise explains, and the uncertainty of that level widens the interval in quadrature. Run
+noise is the scatter of repeats beyond their own intervals, over all points of the sweep (`run_noise.py`). A request
+that is still open counts as at least its age (`harness/judge/numbers/latency.py`).
 """
 
 from __future__ import annotations

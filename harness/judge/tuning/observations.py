@@ -1,4 +1,4 @@
-"""From the metrics of trials to what a search learns from, and to the outcomes of its final."""
+"""Turns the metrics of a trial into an observation of the search, or into an outcome of its final."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the points of a run to the report of its search: path, effects, front, failures, the words to type."""
+"""The summary of a search for the best setting: path, effects, Pareto front, failures, and the command to type."""
 
 from __future__ import annotations
 

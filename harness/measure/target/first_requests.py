@@ -1,4 +1,4 @@
-"""What is asked of a language model's server before the load: the fields that it takes, and how it counts tokens."""
+"""Asks a language model's server before the load which fields it takes and how it counts tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""A session starts the target, keeps it ready over many trials, and changes its knobs, live or by a restart."""
+"""A session starts the target, keeps it ready over many trials, and changes its knobs, live or by a restart.
+
+`open_session` is called once for a run (`cli/parts/serving_run.py`), `Session.serve` before each trial
+(`measure/trial.py`). A server of ours is started by `EmbeddedServer.start`, an external one by `RecipeServer.start`.
+"""
 
 from __future__ import annotations
 

@@ -1,14 +1,15 @@
 """Arrival processes: closed loops and open-loop processes, each a type of its own, which goes into run.json.
 
 A new process is a class with a `tag` in `open_loop.py`, and an entry in `Arrivals`; one of another package is an entry
-point of the group `sweepspot.arrivals`. A field whose name no other process has needs an option too: a `LoadOption` in
-`ARRIVALS` of `harness/plan/load_options.py`.
+point of the group `sweepspot.arrivals`. Its `options` are the flags of fields whose name no other process has.
 """
 
 from __future__ import annotations
 
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Union, get_args
+
+import msgspec
 
 from harness.errors import UserError, unknown_name
 from harness.plan.arrivals.closed_loop import Closed, Users, UserStage, user_events
@@ -30,7 +31,7 @@ else:
     of_packages = tuple(entry.load() for entry in entry_points(group="sweepspot.arrivals"))
     Arrivals = Union[(Closed, Users, Shape, Constant, Poisson, Gamma, Stages, Replay, *of_packages)]
 KINDS: dict[str, Any] = {kind.__struct_config__.tag: kind for kind in get_args(Arrivals)}
-REQUIRED = {  # fields without a default, with an example of their flag
+EXAMPLES = {  # of the flags of fields without a default
     "rate_rps": "--rate, for example --rate 100",
     "stages": "--stages, for example --stages 10s:0-200,20s:200",
     "path": "--trace FILE.csv",
@@ -50,12 +51,16 @@ def arrivals_of(kind: str, given: Mapping[str, Any]) -> Arrivals:
     if kind not in KINDS:
         raise unknown_name("--arrivals", kind, KINDS)
     fields = {name: value for name, value in given.items() if has_field(kind, name)}
-    for name, example in REQUIRED.items():
-        if has_field(kind, name) and name not in fields:
-            raise UserError(f"--arrivals {kind} needs {example}")
+    for field in msgspec.structs.fields(KINDS[kind]):
+        if field.required and field.name not in fields:
+            raise UserError(f"--arrivals {kind} needs {EXAMPLES.get(field.name) or _flag(kind, field.name)}")
     if kind == "users":
         fields["stages"] = _user_stages(fields["stages"])
     return KINDS[kind](**fields)  # type: ignore[no-any-return]
+
+
+def _flag(kind: str, name: str) -> str:
+    return next((option.flag for option in KINDS[kind].options if option.field == name), name)
 
 
 def _user_stages(stages: tuple[Stage, ...]) -> tuple[UserStage, ...]:

@@ -2,6 +2,9 @@
 
 A schedule is pure: ascending offsets in nanoseconds from the start, in blocks (n,) int64, so that its memory does not
 grow with its length. It is never re-anchored and skips nothing; lateness is the sender's to measure.
+
+A new process is a subclass of `OpenProcess` with a tag, in this file, and an entry in `Arrivals` in `__init__.py`.
+Fields of a new name have their flags in `options`; a field without a default is required.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import msgspec
 
 from harness.clock import NS_PER_S
 from harness.errors import UserError
+from harness.plan.option_text import LoadOption, number, parse_path
 from harness.trace_file import replayed
 
 if TYPE_CHECKING:
@@ -31,6 +35,7 @@ class OpenProcess(msgspec.Struct, frozen=True, kw_only=True):
     """An open-loop process: requests are due by a schedule, whether or not earlier ones have a response."""
 
     steady: ClassVar[bool] = True
+    options: ClassVar[tuple[LoadOption, ...]] = ()  # of the fields that no other process has
 
     @property
     def length_s(self) -> float | None:
@@ -97,6 +102,11 @@ class Poisson(_AtRate, frozen=True, kw_only=True, tag="poisson"):
 class Gamma(_AtRate, frozen=True, kw_only=True, tag="gamma"):
     """Independent gamma gaps with mean 1 / `rate_rps` and coefficient of variation `cv`; cv > 1 is bursty."""
 
+    options = (
+        LoadOption(
+            "--cv", "cv", number(0, 100, above=True), "--arrivals gamma: coefficient of variation of the gaps", "NUMBER"
+        ),
+    )
     cv: float = 2.0
 
     @property
@@ -152,6 +162,19 @@ class Replay(OpenProcess, frozen=True, kw_only=True, tag="replay"):
     """The instants in a CSV file's first column, counted from the first of them and divided by `speed`."""
 
     steady: ClassVar[bool] = False
+    options = (
+        LoadOption(
+            "--trace",
+            "path",
+            parse_path,
+            "--arrivals replay: CSV file whose first column is seconds, the milliseconds of an epoch, or dates with "
+            "times; or .jsonl with `timestamp` in milliseconds",
+            "FILE",
+        ),
+        LoadOption(
+            "--speed", "speed", number(0, 1e6, above=True), "--arrivals replay: divides the trace's times", "NUMBER"
+        ),
+    )
     path: str
     speed: float = 1.0
 

@@ -1,4 +1,8 @@
-"""TensorFlow Serving's REST interface: `:predict` in row format, and KServe's `:explain` beside it."""
+"""TensorFlow Serving's REST interface: `:predict` in row format, and KServe's `:explain` beside it.
+
+A whole protocol, and the shortest: a codec that writes requests and reads responses, functions that recognise a server
+and read its metadata, and the `WireProtocol` at the end, which `harness/wire/protocols.py` lists.
+"""
 
 from __future__ import annotations
 

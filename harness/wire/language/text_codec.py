@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.wire.language.output_stream import OutputStream
     from harness.wire.server_url import ServerUrl
 
-Message = dict[str, str]  # role, content
+Message = dict[str, Any]  # role, and as content a text or a list of parts
 EVENTS, DOCUMENT = "text/event-stream", "application/json"
 
 

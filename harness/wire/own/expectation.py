@@ -1,4 +1,4 @@
-"""What a good response is, in conditions of the user's; `expectation_text` reads them.
+"""The user's own conditions for a good response; `expectation_text` parses them.
 
 A value that is not there meets no condition. Numbers that are not both whole ones are equal within a tolerance. An
 object is equal to an expected one where it has all of its members, a list where it has the same number of equal items.
@@ -30,11 +30,11 @@ ORDER: dict[str, Callable[[Any, Any], bool]] = {
 
 
 class MissingError(Exception):
-    """A path leads to nothing."""
+    """A path leads to no value."""
 
 
 class Field(NamedTuple):
-    """A value that stands beside the body of each request."""
+    """A value that the data give for each request, beside its body."""
 
     name: str
 
@@ -152,5 +152,5 @@ def _beside(value: Any, beside: Mapping[str, Any]) -> Any:
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a number of JSON."""
+    """Whether `value` is a number in JSON (booleans are none)."""
     return isinstance(value, int | float) and not isinstance(value, bool)

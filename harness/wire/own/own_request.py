@@ -14,7 +14,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 class OwnRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Texts may hold `{field}` of `data`; `@FILE` names a file. Without any of them there is no such request."""
+    """The parts of a request. Texts may hold `{field}` of `data`; `@FILE` names a file. All empty: there is none."""
 
     method: str = ""  # empty: POST where there is a body, else GET; of a gRPC service: package.Service/Method
     proto: str = ""  # the file that describes a gRPC service; empty: the server is asked
@@ -33,7 +33,7 @@ class OwnRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return self != OwnRequest()
 
     def within(self, folder: Path) -> OwnRequest:
-        """The same with files that are sought in `folder`."""
+        """The same request, with relative paths of files taken from `folder`."""
 
         def there(text: str) -> str:
             before, at, path = text.partition("@")

@@ -1,8 +1,9 @@
 """Models of the user's own, as Keras or ONNX files: what they take and give is read from the file.
 
-A model with one input and one output is served like a reference model. Its payloads are the arrays `inputs` and
-perhaps `labels` of a file `NAME.npz` beside it, else seeded random items; its expected responses are its own offline
-predictions. Importing this imports no deep-learning library; `python -m targets.models.own.own_file MODEL FOLDER` does.
+A model with one input is served like a reference model; of several outputs of an ONNX file, the first of fractions is.
+Its payloads are the arrays `inputs` and perhaps `labels` of a file `NAME.npz` beside it, else seeded random items; its
+expected responses are its own offline predictions.
+Importing this imports no deep-learning library; `python -m targets.models.own.own_file MODEL FOLDER` does.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from harness.wire.datatypes import DTYPES
 from harness.wire.payload_bank import FREE, Bank, BankMeta
 from harness.wire.tolerance import OF_DATATYPE
 from targets.data.source import DataSource
+from targets.engines.onnx import served_output
 from targets.models.cache import CacheEntry, sha256_of
 from targets.models.maker_process import exit_code_of, run_maker
 from targets.models.recipe import Recipe
@@ -27,7 +29,7 @@ from targets.preprocessing.pipeline import Pipeline, Views
 from targets.preprocessing.tensor_spec import TensorSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import keras
     import numpy as np
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     Predict = Callable[[NDArray[Any]], NDArray[Any]]
 
 CARD, BANK = "card.json", "bank.npz"
-FORMAT = 1  # raise it when the content of the folder changes
+FORMAT = 2  # raise it when the content of the folder changes
 ITEMS = 256
 SEED = 7
 ROWS_PER_CALL = 64
@@ -133,7 +135,9 @@ def _open_keras(path: Path) -> tuple[Predict, BankMeta, ModelCard]:
         model: keras.Model = keras.models.load_model(path, compile=False)
     except Exception as error:
         raise UserError(f"--model {path.name}: Keras cannot load it ({error})") from error
-    _require_one(path, len(model.inputs), len(model.outputs))
+    _require_one_input(path, [each.name for each in model.inputs])
+    if len(model.outputs) > 1:
+        raise UserError(f"--model {path.name}: it gives {len(model.outputs)} outputs; save it with one")
     shape = tuple(FREE if size is None else int(size) for size in model.inputs[0].shape[1:])
     meta = _meta(path, shape, str(model.inputs[0].dtype))
     card = ModelCard(name=path.stem, parameters=int(model.count_params()), data="a model of your own")
@@ -149,8 +153,8 @@ def _open_onnx(path: Path) -> tuple[Predict, BankMeta, ModelCard]:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise UserError(f"--model {path.name}: ONNX Runtime cannot load it ({error})") from error
-    given, outputs = session.get_inputs(), session.get_outputs()
-    _require_one(path, len(given), len(outputs))
+    given, output = session.get_inputs(), served_output(session)
+    _require_one_input(path, [each.name for each in given])
     if not given[0].shape or isinstance(given[0].shape[0], int):
         raise UserError(f"--model {path.name}: its first axis is of fixed size {given[0].shape}; export it with a free "
                         "batch axis")  # fmt: skip
@@ -158,12 +162,14 @@ def _open_onnx(path: Path) -> tuple[Predict, BankMeta, ModelCard]:
     kind = given[0].type.removeprefix("tensor(").removesuffix(")").replace("float16", "half")
     meta = _meta(path, shape, {"float": "float32", "double": "float64", "half": "float16"}.get(kind, kind))
     card = ModelCard(name=path.stem, data="a model of your own")
-    return (lambda batch: session.run(None, {given[0].name: batch})[0]), meta, card
+    return (lambda batch: session.run([output], {given[0].name: batch})[0]), meta, card
 
 
-def _require_one(path: Path, inputs: int, outputs: int) -> None:
-    if (inputs, outputs) != (1, 1):
-        raise UserError(f"--model {path.name}: it has {inputs} inputs and {outputs} outputs; one of each can be served")
+def _require_one_input(path: Path, names: Sequence[str]) -> None:
+    if len(names) != 1:
+        listed = ", ".join(names)
+        raise UserError(f"--model {path.name}: it takes {len(names)} inputs ({listed}), and one can be served here; "
+                        "serve it with a server of your own, and give that with --target")  # fmt: skip
 
 
 def _meta(path: Path, shape: tuple[int, ...], dtype: str) -> BankMeta:
@@ -174,8 +180,13 @@ def _meta(path: Path, shape: tuple[int, ...], dtype: str) -> BankMeta:
         datatype = known[np.dtype(dtype)]
     except (KeyError, TypeError) as error:
         raise UserError(f"--model {path.name}: it takes {dtype}, which is no number of one size") from error
+    beside = path.with_suffix(".npz")
+    if FREE in shape and beside.is_file():
+        with np.load(beside, allow_pickle=False) as parts:
+            shape = parts["inputs"].shape[1:]
     if FREE in shape:
-        raise UserError(f"--model {path.name}: its input {shape} leaves sizes open; export it with fixed ones")
+        raise UserError(f"--model {path.name}: its input {shape} leaves sizes open; export it with fixed ones, or "
+                        f"write `inputs` of the sizes that you mean to {beside.name} beside it")  # fmt: skip
     return BankMeta(model=path.stem, datatype=datatype, input_shape=shape, output_shape=())
 
 

@@ -19,7 +19,7 @@ from targets.servers.http.service import HttpService
 if TYPE_CHECKING:
     from harness.plan.target_spec import Progress
     from targets.models.preparation import PreparedModel
-    from targets.servers.server_order import ServerOrder
+    from targets.server_order import ServerOrder
 
 
 def build_chat(prepared: PreparedModel, order: ServerOrder, progress: Progress, max_body_bytes: int) -> EventServer:

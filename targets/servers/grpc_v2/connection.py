@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, cast
 
 from harness.wire.grpc.http2 import MAX_FRAME_BYTES, MAX_WINDOW, frame
+from targets.servers.flow_control import PausingProtocol
 from targets.servers.grpc_v2 import frames, responses
 from targets.servers.grpc_v2.call import PREFIX_BYTES, GrpcCall
 from targets.servers.grpc_v2.call_heads import HeadReader
@@ -15,6 +15,7 @@ from targets.servers.grpc_v2.response_windows import ResponseWindows
 from targets.servers.protocols.errors import ProtocolError
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterable
 
     from targets.servers.grpc_v2.call_heads import CallHead
@@ -26,7 +27,7 @@ SLOW_CALL_LIMIT_TICKS = 30  # from the headers of a call to the end of its messa
 IDLE_LIMIT_TICKS = 900
 
 
-class CallConnection(asyncio.Protocol):
+class CallConnection(PausingProtocol):
     """Takes frames (as the `FrameSink` of its reader) and writes responses (as the `CallChannel` of its calls)."""
 
     def __init__(self, service: GrpcService) -> None:
@@ -35,7 +36,6 @@ class CallConnection(asyncio.Protocol):
         self._reader = FrameReader(self)
         self._heads = HeadReader(service.resolve)
         self._windows = ResponseWindows()
-        self._transport: asyncio.Transport | None = None
         self._last_stream = 0
         self._first = True  # no response has been written
         self._cancelled = 0  # calls that the client gave up but that the model still has
@@ -64,16 +64,6 @@ class CallConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Close: a gRPC client that closes its sending side gives up its calls."""
         return False
-
-    def pause_writing(self) -> None:
-        """Stop reading calls of a client that does not read its responses."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        """Resume reading calls."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
 
     def close(self, code: Http2Code = Http2Code.NO_ERROR, why: str = "") -> None:
         """Tell the client which calls were begun, and close after the written bytes are sent."""

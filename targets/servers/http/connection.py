@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import struct
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
 from harness.clock import NS_PER_S, monotonic_ns
+from targets.servers.flow_control import PausingProtocol
 from targets.servers.http.exchange import HttpExchange
 from targets.servers.http.head import broken
 from targets.servers.http.reader import RequestReader
@@ -17,6 +17,8 @@ from targets.servers.http.routes import INFERENCE
 from targets.servers.protocols.errors import ProtocolError
 
 if TYPE_CHECKING:
+    import asyncio
+
     from targets.servers.http.head import Head
     from targets.servers.http.service import HttpService
 
@@ -26,7 +28,7 @@ IDLE_LIMIT_NS = 75 * NS_PER_S
 SLOW_REQUEST_LIMIT_NS = 30 * NS_PER_S  # from the first byte of a request to its last
 
 
-class ServerConnection(asyncio.Protocol):
+class ServerConnection(PausingProtocol):
     """Reads requests (as the `RequestSink` of its reader) and writes responses (as their `ResponseChannel`)."""
 
     def __init__(self, service: HttpService) -> None:
@@ -34,7 +36,6 @@ class ServerConnection(asyncio.Protocol):
         self._reader: RequestReader[HttpExchange] = RequestReader(service.heads, self, service.max_body_bytes)
         self._pending: deque[HttpExchange] = deque()
         self._held = 0  # the number of pending exchanges that wait for a paced refusal
-        self._transport: asyncio.Transport | None = None
         self._ended = False  # the client has closed its sending side
         self._active = True  # since the last call of `close_if_stale`
         self._idle_since_ns = 0
@@ -80,16 +81,6 @@ class ServerConnection(asyncio.Protocol):
             self._request_since_ns = None
         if len(self._pending) > MAX_PIPELINED or (self._held and reader.in_request):
             self.pause_writing()
-
-    def pause_writing(self) -> None:
-        """Stop reading requests of a client that does not read its responses."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        """Resume reading requests."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
 
     def begin(self, head: Head) -> HttpExchange | None:
         """Respond at once where no body is needed, and return None; else return the exchange."""

@@ -14,7 +14,7 @@ from harness.measure.load_command import load_command
 from harness.measure.target.endpoint import Endpoint
 from harness.plan.arrivals import Closed, Gamma, Replay
 from harness.plan.chat_shape import ChatShape, Length
-from harness.plan.load_options import ARRIVALS, CHAT, SETTINGS, settings_of
+from harness.plan.load_options import ARRIVALS, CHAT, SETTINGS, help_text, settings_of
 from harness.plan.load_settings import LoadSettings, TrialLoad, read_trial_load
 from harness.plan.plan import Plan, Point, Trial, plan_of_schema_1
 
@@ -54,7 +54,7 @@ def test_a_text_that_cannot_be_read_names_its_flag(text, message):
 def test_every_option_fills_a_field_and_its_help_states_the_default():
     fields = {*LoadSettings.__struct_fields__, *ChatShape.__struct_fields__}
     assert {option.field for option in (*SETTINGS, *CHAT)} <= fields
-    helps = {option.flag: option.help for option in (*SETTINGS, *ARRIVALS, *CHAT)}
+    helps = {option.flag: help_text(option) for option in (*SETTINGS, *ARRIVALS, *CHAT)}
     assert helps["--timeout"].endswith("(default: 10s)")
     assert helps["--turns"].endswith("(default: 1)")
     assert helps["--ignore-eos"].endswith("(default: on)")

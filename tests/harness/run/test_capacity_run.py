@@ -95,7 +95,9 @@ def test_each_setting_is_searched(findings):
         found = capacity_of(own, SLO, 5.5)
         low, high = found.rate_rps.ends
         if not findings:
-            assert 0.94 * capacity_rps < low < capacity_rps < high < 1.06 * capacity_rps
+            # One in twenty intervals misses the truth; `test_border.py` counts how often they hold it.
+            assert 0.94 * capacity_rps < low < 1.01 * capacity_rps
+            assert 0.99 * capacity_rps < high < 1.06 * capacity_rps
             assert found.kept_rps < capacity_rps < found.missed_rps
         assert found.trials == sum(tries(plan, plan.point(point.point)) for point in own)
     numbers = [trial.number for trial in plan.trials]

@@ -1,8 +1,8 @@
+import contextlib
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from http_service import JsonHandler, served_by
 
 from harness.errors import UserError
 from harness.wire.payload_bank import BankMeta, random_bank
@@ -13,30 +13,18 @@ pytestmark = pytest.mark.process
 
 @pytest.fixture
 def server_with():
-    servers = []
-
     def start(documents):
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(JsonHandler):
             def do_GET(self):
-                known = self.path in documents
-                document = documents.get(self.path, {"error": "?"})
-                body = document if isinstance(document, bytes) else json.dumps(document).encode()
-                self.send_response(200 if known else 404)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                known, document = self.path in documents, documents.get(self.path, {"error": "?"})
+                self.send(
+                    200 if known else 404, document if isinstance(document, bytes) else json.dumps(document).encode()
+                )
 
-            def log_message(self, *_):
-                pass
+        return servers.enter_context(served_by(Handler))
 
-        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
-        threading.Thread(target=servers[-1].serve_forever, args=(0.01,), daemon=True).start()
-        return f"http://127.0.0.1:{servers[-1].server_port}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with contextlib.ExitStack() as servers:
+        yield start
 
 
 V2 = {"name": "m", "inputs": [{"name": "in", "datatype": "FP32", "shape": [-1, 28, -1]}],

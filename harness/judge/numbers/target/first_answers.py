@@ -1,4 +1,4 @@
-"""What is slower the first time: the first request of a connection, and a payload that was never asked before."""
+"""Compares first requests with later ones: the first of each connection, and the first with each payload."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FEWEST_REPEATS = 5
 
 @dataclass(frozen=True, slots=True)
 class Firsts:
-    """First ones against the others, in nanoseconds: medians; `ratio` of the two, at the same time where it says so."""
+    """Median times (ns) of `count` first requests and of the others. ratio: of first ones to others near in time."""
 
     count: int
     first_ns: float
@@ -35,9 +35,9 @@ class Firsts:
 def unseen_payloads(payload: Column, due_ns: Column, service_ns: Column) -> Firsts | None:
     """Payloads at their first request against repeated ones (n,) of the whole trial, warm-up included.
 
-    Each first one is compared with the repeats among the requests that came at the same time: a server that is slow
-    while it warms up is slow for both. Of the very first requests that cannot be told, so they do not count. None below
-    `FEWEST_FIRSTS` that can be compared.
+    Each first request is compared with repeats that were due at about the same time: a server that is slow while it
+    warms up is slow for both. The very first requests have no repeats near them and do not count. None where fewer
+    than `FEWEST_FIRSTS` can be compared.
     """
     order = np.argsort(due_ns, kind="stable")
     payload, service_ns = payload[order], service_ns[order].astype(np.float64)

@@ -70,11 +70,19 @@ class TextMaker:
 
     def _unmeasured(self, line: int, size: int | None, rng: Random) -> MadeText:
         """A first message whose tokens are not known: a line as it is, or words of the lines."""
+        if size is None and self._bank.images:
+            return MadeText([{"role": "user", "content": self._parts(line)}], ABSENT, ABSENT)
         if not self._unique:
             words = [self._line(line)] if size is None else self._of_lines(line, size, rng)
             return MadeText(prompt_messages(words, system=False), ABSENT, ABSENT)
         words = self._of_lines(line, size or self._shape.made_words, rng)
         return MadeText(prompt_messages(words, system=self._shape.system and len(words) > LEAD), ABSENT, 0)
+
+    def _parts(self, line: int) -> list[dict[str, object]]:
+        """A line and its images, as OpenAI's chat completions have them."""
+        urls = self._bank.images[line % len(self._bank.prompts)]
+        shown: list[dict[str, object]] = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+        return [{"type": "text", "text": self._line(line)}, *shown]
 
     def of_blocks(self, blocks: tuple[int, ...], size: int) -> MadeText:
         """A prompt of a size that consists of blocks; each id stands for the same words in all prompts.

@@ -39,6 +39,8 @@ class LoadRun:
         self.elsewhere = OpenElsewhere()
         self._environment = environment
         self.load = load
+        # The address that was checked for this test: a page or a master may name another one while it runs.
+        self.host: str = environment.host or ""
         self._feed = StatisticsFeed(environment, load.classes.keys)
         self._next_flush_ns = self._next_snapshot_ns = 0
         self._ending = False

@@ -17,9 +17,9 @@ from harness.errors import UserError
 from harness.measure.load.locust.users.inference_user import refuse_wait_time
 from harness.measure.load.locust.users.scenario_user import classes_of, declared
 from harness.plan.arrivals import Closed, Shape, arrivals_of
-from harness.plan.load_options import ARRIVALS, CHAT, SETTINGS, LoadOption, settings_of, values_of
+from harness.plan.load_options import ARRIVALS, CHAT, SETTINGS, help_text, settings_of, values_of
 from harness.plan.load_settings import TrialLoad, read_trial_load
-from harness.plan.option_text import number, parse_path, parse_positive_seconds, split_word, whole
+from harness.plan.option_text import LoadOption, number, parse_path, parse_positive_seconds, split_word, whole
 from harness.plan.target_spec import InProcessTarget, find_named
 from harness.wire.credentials import TOKEN_FILE
 
@@ -63,7 +63,7 @@ PATHS = ("--trace", "--lengths", "--prompts")
 def _add_options(parser: Any, **_: Any) -> None:
     """Add the options, and keep page and master on this machine unless asked otherwise."""
     texts = [
-        (option.flag, option.help, _PRIVATE if option.flag in PATHS else {})
+        (option.flag, help_text(option), _PRIVATE if option.flag in PATHS else {})
         for option in (*SETTINGS, *ARRIVALS, *CHAT, *BY_HAND)
     ]
     for flag, text, more in (*_OTHERS, *texts):

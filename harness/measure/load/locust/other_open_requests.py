@@ -1,4 +1,4 @@
-"""The open requests of clients that are not ours, so that one without a response is not lost at the end."""
+"""Keeps the open requests of other client libraries, so that one without a response is recorded at the end."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 OWN_PAGE = ("same-origin", "none")  # none: typed into the address bar, or a program that is no browser
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 ANY_ADDRESS = ("", "*", "0.0.0.0", "[::]", "::")  # noqa: S104  (compared with, not bound to)
+USER_FIELDS = frozenset(("user_class_name", "tasks", "weight", "fixed_count"))  # of a user class, sent as JSON
 LOCUST_FIELDS = frozenset(("user_count", "spawn_rate", "host", "run_time", "user_classes", "shape_class", "profile"))
 
 
@@ -36,6 +37,8 @@ def guard_page(environment: Environment) -> None:
 
     def refuse() -> Any:
         reason = foreign_request(request.method, dict(request.headers), names) or private_field(request.form, fields)
+        if not reason and request.path.endswith("/user"):  # Locust sets whatever attribute it is sent
+            reason = private_field(request.get_json(force=True, silent=True) or (), USER_FIELDS)
         return ({"success": False, "message": reason}, 403) if reason else None
 
     page.app.before_request(refuse)

@@ -1,11 +1,11 @@
 """Payloads for servers that are not ours, and the one request that is sent before any load."""
 
-import http.server
+import contextlib
 import json
-import threading
 
 import numpy as np
 import pytest
+from http_service import JsonHandler, served_by
 
 from harness.errors import UserError
 from harness.measure.target.external_payloads import PayloadChoice, external_bank
@@ -18,7 +18,6 @@ pytestmark = pytest.mark.process
 @pytest.fixture
 def server_of():
     """A server that describes `m` with these inputs, and answers posts with `reply(body)`: (status, document)."""
-    servers = []
 
     def start(inputs=None, outputs=None, reply=lambda body: (200, {})):
         described = {
@@ -26,31 +25,17 @@ def server_of():
             "outputs": [tensor("out", [-1, 2])] if outputs is None else outputs,
         }
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(JsonHandler):
             def do_GET(self):
                 self.answer(*((200, described) if self.path == "/v2/models/m" else (404, {"error": "?"})))
 
             def do_POST(self):
                 self.answer(*reply(self.rfile.read(int(self.headers["content-length"]))))
 
-            def answer(self, status, document):
-                body = json.dumps(document).encode()
-                self.send_response(status)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+        return servers.enter_context(served_by(Handler))
 
-            def log_message(self, *_):
-                pass
-
-        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler))
-        threading.Thread(target=servers[-1].serve_forever, args=(0.01,), daemon=True).start()
-        return f"http://127.0.0.1:{servers[-1].server_port}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with contextlib.ExitStack() as servers:
+        yield start
 
 
 def tensor(name, shape, datatype="FP32"):

@@ -1,10 +1,9 @@
 """Sessions with a server by URL: real requests to a server that keeps count of them."""
 
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
+from http_service import JsonHandler, served_by
 
 from harness.cpu_cores import Isolation
 from harness.errors import UserError
@@ -25,7 +24,7 @@ def server():
     """A server of two models with the Open Inference Protocol; `posted` has the path of each request."""
     posted = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(JsonHandler):
         def do_GET(self):
             model = self.path.removeprefix("/v2/models/")
             if self.path == "/v2/health/ready":
@@ -41,22 +40,8 @@ def server():
             posted.append(self.path)
             self.answer(200, {"outputs": []})
 
-        def answer(self, status, document):
-            body = json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    server.url, server.posted = f"http://127.0.0.1:{server.server_port}", posted
-    yield server
-    server.shutdown()
-    server.server_close()
+    with served_by(Handler) as url:
+        yield SimpleNamespace(url=url, posted=posted)
 
 
 def plan_of(url, models):

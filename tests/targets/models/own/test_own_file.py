@@ -8,6 +8,8 @@ from harness.plan.knobs import KnobSet
 from harness.plan.plan_draft import file_setting, model_knob
 from harness.wire.payload_bank import Bank
 from targets import TARGETS
+from targets.engines import EngineOptions
+from targets.engines.onnx import OnnxEngine
 from targets.engines.quiet_import import import_tensorflow
 from targets.models.catalog import find_recipe
 from targets.preparation import no_progress, prepare
@@ -18,7 +20,7 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-def onnx_file(path, *, shape=("batch", 3), outputs=1, kind="float"):
+def onnx_file(path, *, shape=("batch", 3), outputs=1, kind="float", more=""):
     """Twice the input, written without any of our code."""
     onnx = pytest.importorskip("onnx")
     from onnx import TensorProto, helper
@@ -30,7 +32,8 @@ def onnx_file(path, *, shape=("batch", 3), outputs=1, kind="float"):
     nodes = [
         helper.make_node(op, ["x"] if kind == "string" else ["x", "x"], [f"y{number}"]) for number in range(outputs)
     ]
-    graph = helper.make_graph(nodes, "g", [given], results)
+    others = [helper.make_tensor_value_info(name, dtype, shape) for name in more]
+    graph = helper.make_graph(nodes, "g", [given, *others], results)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     onnx.save(model, path)
     return str(path)
@@ -66,13 +69,49 @@ def test_arrays_beside_the_file_are_its_payloads_and_labels_give_its_accuracy(tm
     [
         ({"shape": (1, 3)}, "free batch axis"),
         ({"shape": ("batch", "any")}, "leaves sizes open"),
-        ({"outputs": 2}, "1 inputs and 2 outputs"),
+        ({"more": "z"}, r"takes 2 inputs \(x, z\).*--target"),
         ({"kind": "string"}, "takes string"),
     ],
 )
 def test_a_file_that_cannot_be_served_is_refused_by_name(tmp_path, changes, says):
     with pytest.raises(UserError, match=says):
         prepare(onnx_file(tmp_path / "odd.onnx", **changes), no_progress)
+
+
+def classifier_file(path):
+    """A label and probabilities, in the order of scikit-learn's converters."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+
+    given = helper.make_tensor_value_info("x", TensorProto.DOUBLE, ["n", 3])
+    label = helper.make_tensor_value_info("label", TensorProto.INT64, ["n"])
+    chances = helper.make_tensor_value_info("chances", TensorProto.DOUBLE, ["n", 3])
+    nodes = [
+        helper.make_node("Softmax", ["x"], ["chances"]),
+        helper.make_node("ArgMax", ["x"], ["label"], axis=1, keepdims=0),
+    ]
+    graph = helper.make_graph(nodes, "g", [given], [label, chances])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return str(path)
+
+
+@pytest.mark.process
+def test_a_classifier_with_a_label_and_probabilities_gives_its_probabilities(tmp_path):
+    path = classifier_file(tmp_path / "c.onnx")
+    np.savez(tmp_path / "c.npz", inputs=np.eye(3), labels=[0, 1, 2])
+    prepared = prepare(path, no_progress)
+    bank = Bank.load(prepared.bank_path)
+    assert (bank.meta.datatype, bank.meta.output_shape, prepared.card.test_accuracy) == ("FP64", (3,), 1.0)
+    engine = OnnxEngine(prepared.path, EngineOptions(input_shape=(3,)))
+    np.testing.assert_allclose(engine.predict(bank.inputs), bank.expected, rtol=1e-6)
+    assert engine.predict(bank.inputs).dtype == np.float32
+
+
+@pytest.mark.process
+def test_sizes_that_a_file_leaves_open_are_those_of_the_inputs_beside_it(tmp_path):
+    path = onnx_file(tmp_path / "open.onnx", shape=("batch", "any"))
+    np.savez(tmp_path / "open.npz", inputs=np.ones((4, 7), np.float32))
+    assert Bank.load(prepare(path, no_progress).bank_path).meta.input_shape == (7,)
 
 
 @pytest.mark.process

@@ -70,10 +70,10 @@ def _joining(make: Callable[..., None]) -> Callable[..., None]:
 
 
 def _equip(user: Any, run: LoadRun) -> None:
-    """Add the run's headers to each request to the host, and its time-out where the task gives none."""
+    """Add the run's headers to each request to its host, and its time-out where the task gives none."""
     client, load = user.client, run.load
     access = load.access
-    parts = urlsplit(user.host)
+    parts = urlsplit(run.host or user.host)
     origin = f"{parts.scheme}://{parts.netloc}".lower()
     given = [*access.headers, *([("Authorization", access.authorization)] if access.token else [])]
     is_fast = isinstance(user, FastHttpUser)

@@ -107,7 +107,8 @@ class LeanHttpUser(ScenarioUser):
     @property
     def url(self) -> ServerUrl:
         """The server under test."""
-        return parse_url(self.environment.host or "", self._running.load.access)
+        run = self._running
+        return parse_url(run.host, run.load.access)
 
     def place(self, name: str, method: str) -> int:
         """The place of requests of that name in the load's `RequestClassTable`."""

@@ -74,6 +74,17 @@ def test_a_prompt_of_ours_begins_in_the_system_message_where_the_server_takes_on
     assert (len(words_of(made)), made.prompt_tokens, made.shared_tokens) == (48, ABSENT, 0)
 
 
+def test_an_image_goes_with_its_line():
+    bank = PromptBank(model="", prompts=("what?", "and this?"), images=((), ("data:image/png;base64,AA==",)))
+    texts = TextMaker(bank, chat_of({}), unique=False)
+    shown = texts.opening(1, None, Random(1)).messages[0]["content"]
+    assert shown == [
+        {"type": "text", "text": "and this?"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}},
+    ]
+    assert texts.opening(0, None, Random(1)).messages[0]["content"] == [{"type": "text", "text": "what?"}]
+
+
 def test_without_a_vocabulary_sizes_are_words_of_the_bank():
     made = maker({}, vocabulary=None, unique=False).opening(0, 7, Random(1))
     assert made.messages[0]["content"] == "Why is the sky blue? How do"

@@ -64,7 +64,7 @@ def test_a_text_of_single_words_has_as_many_tokens_as_words(tokenizer):
 class Uncounted(JsonHandler):
     """A server that counts no tokens."""
 
-    def do_POST(self):  # noqa: N802
+    def do_POST(self):
         self.rfile.read(int(self.headers["content-length"]))
         self.answer(200, {"choices": [{"text": "x", "finish_reason": "stop"}]})
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.process
 
 def server_that_takes(words, *, system=True, status=400):
     class Handler(JsonHandler):
-        def do_POST(self):  # noqa: N802
+        def do_POST(self):
             messages = json.loads(self.rfile.read(int(self.headers["content-length"])))["messages"]
             count = sum(len(message["content"].split()) for message in messages)
             refused = count > words or (not system and messages[0]["role"] == "system")

@@ -1,0 +1,79 @@
+"""Mistakes on the command line: one line that names the flag, and exit code 2. `main` runs in this process."""
+
+import signal
+import sys
+
+import pytest
+
+from harness.cli.main import main
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """The exit code of the command line with these words, and what it printed on standard error."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["harness", *words])
+        return main(), capsys.readouterr().err
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("sweep", "batchsize"), "did you mean 'batch_size'"),
+        (("sweep", "batch_size=0"), "takes a whole number"),
+        (("sweep", "batch_size", "--slo", "p99<fast"), "--slo"),
+        (("sweep", "batch_size", "--target", "batch"), "did you mean 'batched'"),
+        (("sweep", "batch_size", "--model", "digits"), "digits-"),
+        (("run", "--target", "http://127.0.0.1:9"), "--target http://127.0.0.1:9: no response"),
+        (("run", "--seconds", "soon"), "--seconds soon"),
+        (("run", "--scenario", "scenarios/none.py"), "no such file"),
+        (("report", "results/none"), "no run.json there"),
+        (("sweep", "--resume", "results/none"), "no run.json there"),
+        (("sweeep",), "did you mean 'sweep'"),
+        (("sweep", "--resume", "results/none", "--seconds", "3"), "--seconds: a run that goes on keeps its own plan"),
+        (("sweep", "concurrency=1,2", "--concurrency", "8"), "--concurrency: it is for"),
+        (("sweep", "batch_size=1", "batch_size=2"), "batch_size: given twice"),
+        (("run", "--seed", "-1"), "'--seed': -1 is not in the range"),
+        (("run", "--arrivals", "gamma", "--rate", "10", "--cv", "nan"), "--cv nan: give a number above 0"),
+        (("run", "--rate", "5", "--cv", "1"), "--cv: it is for --arrivals gamma"),
+        (("run", "--rate", "5", "--think-time", "1s"), "--think-time: it is for --arrivals closed"),
+        (("run", "--stages", "1s:0-5"), "--stages: it is for --arrivals users"),
+        (("run", "--arrivals", "users", "--stages", "1s:0-0"), "nothing arrives"),
+        (("run", "--seconds", "999999999h"), "give a week at most"),
+        (("run", "--bank", "mine.npz"), "--bank: it is for a server that is not ours"),
+        (("run", "--workers", "1", "--bind", "192.0.2.1:5557"), "--bind 192.0.2.1:5557: this machine has no such"),
+        (("run", "--target", "127.0.0.1:8000"), "a server is given by its URL"),
+        (("run", "--scenario", "README.md"), "ends in .py"),
+        (("run", "--nosuch"), "No such option"),
+        (("simulate", "results/none", "--rate", "inf"), "--rate inf: give a number above 0"),
+        (("compare", "a", "b", "--margin", "nan"), "--margin nan: give a number of 0 or more"),
+        (("compare",), "give two folders of runs, or two variants by --a and --b"),
+        (("compare", "a", "b", "--seconds", "2s"), "--seconds: two folders hold what was measured"),
+        (("compare", "--target-a", "http://127.0.0.1:9"), "--target-b: give the other variant's target too"),
+        (("compare", "--a", "batch_size=4,8"), "batch_size: a variant has one value of each knob"),
+        (("sweep", "learning_rate", "batch_size"), "a run turns one kind"),
+        (("sweep", "learnin_rate"), "did you mean 'learning_rate'"),
+        (("sweep", "dropout", "--concurrency", "4"), "--concurrency: dropout is a knob of training"),
+        (("sweep", "batch_size", "--seeds", "4"), "--seeds: batch_size is a knob of serving"),
+        (("train", "learning_rate=nan"), "learning_rate takes a number"),
+        (("train", "loss=entropy"), "loss takes categorical_crossentropy"),
+        (("train", "epochs"), "`train` takes one value"),
+        (("train", "--model", "digits"), "digits-"),
+        (("train", "--resume", "results/none"), "no run.json there"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(run, words, message):
+    code, said = run(*words)
+    assert code == 2, said
+    assert message in said
+    assert "Traceback" not in said
+    assert len([line for line in said.splitlines() if line.startswith("error:")]) == 1
+    assert said.splitlines()[-1].startswith("error:")
