@@ -34,15 +34,20 @@ SWEEPS = (
 )
 WEIGHTS = (4, 2, 1)
 SHORT = ("--seconds", "0.5s", "--repeats", "1", "--timeout", "3s")
-LATEST_S = 9.0
+AT_WORK = 0.7  # of the kills come after the first load has begun, however long the start took
+LATEST_S = 5.0  # after that, or after the start
 REPORT_EVERY = 5  # runs; a report of a run that was killed takes some seconds
 NOTHING = 2  # exit code where there is nothing to report, or to resume
 FINDINGS = {"conservation", "damaged", "recorder"}  # that must not be in a run that was resumed to its end
 
 
-def kill_one(process: subprocess.Popen[str], chance: random.Random) -> str:
+def kill_one(process: subprocess.Popen[str], out: Path, chance: random.Random) -> str:
     """Wait for a random time, kill a random process of the run; returns which, empty where it had ended before."""
-    deadline = time.monotonic() + chance.uniform(0.2, LATEST_S)
+    if chance.random() < AT_WORK:
+        limit = time.monotonic() + LIMIT_S
+        while process.poll() is None and not any(out.glob("trials/*/load.log")) and time.monotonic() < limit:
+            time.sleep(0.02)
+    deadline = time.monotonic() + chance.uniform(0.0, LATEST_S)
     while process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     try:
@@ -126,7 +131,7 @@ def main() -> int:
             out = Path(folder) / str(seed)
             (words,) = chance.choices(SWEEPS, WEIGHTS)
             process = start([*HARNESS, *words, *SHORT, "--out", str(out)])
-            victim = kill_one(process, chance)
+            victim = kill_one(process, out, chance)
             wrong = list(wrong_with(out, end(process, out), reported=seed % REPORT_EVERY == 0))
             done += 1
             failed += bool(wrong)

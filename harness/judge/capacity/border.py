@@ -33,7 +33,8 @@ LEAST_STEEP, MOST_STEEP = 0.5, 1000.0  # log odds for each unit of log rate: fro
 MOST = 10.0  # times the share that is allowed; of rates beyond it is known only that more are slow than that
 BESIDE = 1.05  # rates up to so many times the border show how slow responses cluster there
 SURE = 3.0  # standard errors
-USUAL_STEEP, STEEP_SPREAD = 12.0, 1.5  # a single queue at 70 to 90 % of its ceiling has 10 to 40, heavy tails 1.5 to 8
+USUAL_STEEP, STEEP_SPREAD = 12.0, 1.1  # a single queue at 70 to 90 % of its ceiling has 10 to 40
+FLAT, FLAT_SPREAD = 5.0, 1.5  # heavy tails have 1.5 to 8: where the curve seems flat, less is taken as known of it
 STEEPS, PLACES = 28, 300
 BEYOND = math.log(1.5)  # the border is looked for so far beyond the rates that were tried
 PRIOR_FREEDOM = 4.0  # trials for which it is supposed that they scatter as much as each of them shows
@@ -84,6 +85,8 @@ def find_border(trials: Sequence[RateTrial]) -> Border | None:
         found = _posterior(near, _wide(near), BESIDE * found.rate_rps.value)
         if math.isfinite(found.rate_rps.width):
             found = _posterior(near, _around(found.rate_rps), BESIDE * found.rate_rps.value)
+    if found.steepness < FLAT:
+        found = _posterior(near, _wide(near), BESIDE * found.rate_rps.value, FLAT_SPREAD)
     return found
 
 
@@ -131,8 +134,13 @@ def _excess(trials: Sequence[RateTrial]) -> tuple[float, float]:
     return share - allowed, math.sqrt(supposed * (1.0 - supposed) * _tau(trials) / total) if total else math.inf
 
 
-def _posterior(trials: Sequence[RateTrial], places: Floats, up_to_rps: float = math.inf) -> Border:
-    """Median and interval of the border over `places`, which are equally likely before, and a grid of steepnesses."""
+def _posterior(
+    trials: Sequence[RateTrial], places: Floats, up_to_rps: float = math.inf, steep_spread: float = STEEP_SPREAD
+) -> Border:
+    """Median and interval of the border over `places`, which are equally likely before, and a grid of steepnesses.
+
+    steep_spread: standard deviation of the logarithm of the steepness before, about `USUAL_STEEP`.
+    """
     rates, at = np.unique([trial.rate_rps for trial in trials], return_inverse=True)
     logs, steeps = np.log(rates), np.geomspace(LEAST_STEEP, MOST_STEEP, STEEPS)
     weight, allowed = _tau(trials, up_to_rps), trials[0].allowed
@@ -149,7 +157,7 @@ def _posterior(trials: Sequence[RateTrial], places: Floats, up_to_rps: float = m
     best = np.unravel_index(int(likelihood.argmax()), likelihood.shape)
     share = 1.0 / (1.0 + np.exp(np.minimum(-odds[best], 700.0)))
     likelihood /= _overdispersion(each[0] * kept[at], each[1], share[at], weight)
-    likelihood -= ((np.log(steeps / USUAL_STEEP) / STEEP_SPREAD) ** 2 / 2)[:, None]
+    likelihood -= ((np.log(steeps / USUAL_STEEP) / steep_spread) ** 2 / 2)[:, None]
     mass = np.exp(likelihood - likelihood.max())
     low, middle, high = (_quantile(places, mass.sum(axis=0), p) for p in (TAIL, 0.5, 1.0 - TAIL))
     open_low, open_high = low < logs[0] - BEYOND / 2, high > logs[-1] + BEYOND / 2

@@ -72,6 +72,7 @@ class RecipeServer:
         self._ready: ReadyServer | None = None
         self._pid: int | None = None
         self._left = False  # the command has ended in order, and left the server behind
+        self._apart = False  # the command runs, and the server is none of its children, as with ssh to this machine
         self._filled: dict[str, object] = {}
         self._env: dict[str, str] = {}
         self._clock = clock or MonotonicClock()
@@ -110,6 +111,7 @@ class RecipeServer:
         try:
             self._await_ready(self._process, self._root(url), filled(recipe.ready.path, values))
             self._pid = self._find_pid(self._process, url)
+            self._apart = not recipe.pid_command and _is_apart(self._pid, self._process)
         except BaseException:
             self.stop()
             raise
@@ -222,8 +224,11 @@ class RecipeServer:
             self._try(order.command)
         else:
             process.signal(number)
-            self._end_left(number)
+            if not self._apart:  # else its command may end it
+                self._end_left(number)
         process.wait(order.timeout_s)
+        if self._apart:
+            self._end_left(signal.SIGTERM)
         self._end_left(signal.SIGKILL)
         process.kill()  # and whatever it started and left behind
         for command in self._recipe.after:
@@ -237,12 +242,25 @@ class RecipeServer:
 
     def _end_left(self, number: signal.Signals) -> None:
         """Signal a server that was left behind, and wait until it has ended."""
-        if not self._left or self._pid is None:
+        if not (self._left or self._apart) or self._pid is None or not is_alive(self._pid):
             return
         signal_tree(self._pid, number)
         deadline_ns = self._clock.now_ns() + round(self._recipe.stop.timeout_s * NS_PER_S)
         while is_alive(self._pid) and self._clock.now_ns() < deadline_ns:
             self._clock.sleep_until_ns(self._clock.now_ns() + round(POLL_S * NS_PER_S))
+
+
+def _is_apart(pid: int | None, process: ChildProcess) -> bool:
+    """Whether the server with that pid is no child of the command, and was started after it."""
+    import psutil
+
+    if pid is None or process.exit_code is not None:
+        return False
+    try:
+        command, server = psutil.Process(process.pid), psutil.Process(pid)
+        return command != server and command not in server.parents() and server.create_time() >= command.create_time()
+    except psutil.Error:
+        return False
 
 
 def _last_output(process: ChildProcess) -> str:

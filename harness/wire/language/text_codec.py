@@ -40,6 +40,7 @@ class TextCodec(HttpCodec):
         self.base = api_url(url)
         self.options = options
         self.ignores_eos = bool(self.length_field) and options.asks_exact_length
+        self.choices = _choices(options)  # responses to one request, whose tokens the server counts together
         self._length = options.length_field or self.length_field
         self._rest = options.body({"model": model, **self._common()})
         self._head = self._head_lines(url)
@@ -77,3 +78,8 @@ class TextCodec(HttpCodec):
     @property
     def _accepted(self) -> str:
         return EVENTS if self.options.stream else DOCUMENT
+
+
+def _choices(options: GenerationOptions) -> int:
+    wanted = options.extra_body.get("n")
+    return wanted if type(wanted) is int and wanted > 0 else 1

@@ -60,7 +60,7 @@ class StreamConnection(Connection):
     @property
     def asked_tokens(self) -> int:
         """The length that the response is to have exactly; ABSENT where the model may end its turn."""
-        return self.turn.max_tokens if self._codec.ignores_eos else ABSENT
+        return self.turn.max_tokens * self._codec.choices if self._codec.ignores_eos else ABSENT
 
     def receive(self) -> bool:
         """As in `Connection`; a user who leaves hangs up once enough of the response has come."""

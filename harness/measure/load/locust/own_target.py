@@ -62,6 +62,8 @@ def resolve_target(environment: Environment, load: TrialLoad) -> ResolvedTarget:
     if not environment.host:
         return _start(environment, load)
     if any(share.request_class.verb == CHAT for share in load.classes):
+        if load.chat.salt:  # the harness has asked already, and has sent what the prompts of this salt have in common
+            return ResolvedTarget(None, {})
         protocol = load.protocol if chats(load.protocol) else OPENAI.name
         url = parse_url(environment.host, Access.find(Path(load.tls_ca) if load.tls_ca else None))
         accepted = first_requests(url, protocol, load.model, load.chat)

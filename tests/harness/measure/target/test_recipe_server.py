@@ -201,6 +201,18 @@ def test_a_server_that_leaves_the_command_which_started_it_is_found_watched_and_
     assert not server.alive()
 
 
+@pytest.mark.parametrize("flag", ["", "stubborn"])
+def test_a_server_that_is_no_child_of_its_command_is_ended_after_it(make, tmp_path, flag):
+    (tmp_path / "start.sh").write_text('(setsid "$1" server.py "$2" "$3" $4 > left.log 2>&1 &)\nexec sleep 60\n')
+    server = make(LEAVES, flag=flag)
+    server.start()
+    pid = server.pid
+    assert pid is not None
+    assert psutil.Process(pid).ppid() != os.getpid()
+    server.stop()
+    assert gone(pid)
+
+
 def test_a_server_that_was_left_behind_and_dies_is_dead(make, tmp_path):
     (tmp_path / "start.sh").write_text(SCRIPT)
     server = make(LEAVES)

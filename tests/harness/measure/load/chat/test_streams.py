@@ -111,6 +111,8 @@ def test_a_row_has_what_was_asked_what_was_counted_and_when_the_answer_began(ser
     assert row["first_answer_ns"] - row["first_token_ns"] > 5_000_000  # the server sleeps for 10 ms between them
     rows, _ = chat(serve(script), words={"output_tokens": "7", "ignore_eos": "off"}).run(1)
     assert rows[0]["asked_tokens"] is None
+    rows, _ = chat(serve(script), words={"output_tokens": "7", "extra_body": '{"n": 3}'}).run(1)
+    assert rows[0]["asked_tokens"] == 21  # of three responses to one request
 
 
 @pytest.mark.parametrize(
