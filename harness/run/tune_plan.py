@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from harness.plan.slo import KeptBound
     from harness.search.space import Space
 
+TOKENS_UNIT = "tokens/s"
 USERS = (1, 2, 4, 6, 8, 11, 16, 23, 32, 45, 64, 90, 128, 180, 256)  # load levels: factors of the square root of 2
 
 
@@ -49,6 +50,8 @@ def make_tune_plan(draft: Draft, scenario: Scenario, goal: TuneGoal) -> Plan:
     load = make_plan(_without_budget(draft, rest), scenario)
     if load.swept:
         raise UserError(f"{load.swept[0]}: `tune` turns knobs of the target; give one value, or use `sweep`")
+    if goal.objective == "tokens_per_s" and load.rate_unit != TOKENS_UNIT:
+        raise UserError("--objective tokens_per_s: these responses have no tokens; choose goodput or cost")
     space = make_space(draft.spec.knobs, turned, load.fixed)
     levels = tuple(sorted(_level(point.arrivals) for point in load.points))
     plan = msgspec.structs.replace(

@@ -223,8 +223,8 @@ def table(name, served, budgets_s, seeds):
 
 
 TABLES = {
-    "cpu": ("Classifier on 4 cores", CpuServer, (150, 300, 600, 1200)),
-    "tokens": ("Language model", TokenServer, (600, 1200, 2400, 4800)),
+    "cpu": ("Classifier on 4 cores", CpuServer, (150, 300, 600, 1200, 2400)),
+    "tokens": ("Language model", TokenServer, (600, 1200, 2400, 4800, 7200)),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -34,4 +35,5 @@ def command(words: tuple[str, ...], out: Path | None) -> int:
     code = process.wait()
     if not (folder / "run.json").is_file():  # Locust's help, an error, or a worker, whose master has the run
         return code
-    return ServingRun.open(folder, "--out").show(as_json=False) or code
+    with contextlib.redirect_stdout(sys.stderr if "--json" in words else sys.stdout):  # which is Locust's own JSON
+        return ServingRun.open(folder, "--out").show(as_json=False) or code
