@@ -12,8 +12,10 @@ parent to child: {"set": {knob: value}}    {"stop": true}
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -37,6 +39,8 @@ MAX_LINE_BYTES = 1 << 20
 LAST_LINES = 5
 LAST_BYTES = 4096
 LAST_LIMIT_S = 45  # a server may drain for 35 s
+# A program without a lifeline begins once its guard is there. Where its starter is killed before, this reads the end.
+_START = ("/bin/sh", "-c", 'read -r _ && exec "$@" </dev/null', "start")
 
 
 class ControlChannel:
@@ -166,6 +170,8 @@ class ChildProcess:
         control: int | None = None,
         fork: Fork | None = None,
     ) -> None:
+        if control is None:
+            _require(argv[0], cwd, env)
         self._log: BinaryIO = log.open("a+b") if log else tempfile.TemporaryFile()  # noqa: SIM115  (kept)
         self._log_start = self._log.seek(0, os.SEEK_END)
         self._group = CpuGroup.make()
@@ -173,10 +179,10 @@ class ChildProcess:
             self._process: Running = (
                 fork(argv, self._log.fileno(), control, self._group) if fork else None
             ) or subprocess.Popen(
-                [*argv, *([] if control is None else ["--control-fd", str(control)])],
+                [*_START, *argv] if control is None else [*argv, "--control-fd", str(control)],
                 cwd=cwd,
                 env=env,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if control is None else subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=subprocess.STDOUT,
                 pass_fds=[] if control is None else [control],
@@ -199,6 +205,9 @@ class ChildProcess:
             self.kill()
             self.close()
             raise
+        if isinstance(self._process, subprocess.Popen) and self._process.stdin:
+            with contextlib.suppress(BrokenPipeError), self._process.stdin as gate:
+                gate.write(b"\n")
 
     @classmethod
     def with_control(
@@ -281,6 +290,14 @@ class ChildProcess:
         self._log.close()
         if self._group:
             self._group.remove()
+
+
+def _require(program: str, cwd: Path | None, env: Mapping[str, str] | None) -> None:
+    """Raise OSError where `program` cannot be executed: the shell that starts it would say so in the log only."""
+    path = os.path.join(cwd or "", program) if os.sep in program else program  # noqa: PTH118  (keeps "./")
+    if shutil.which(path, path=(os.environ if env is None else env).get("PATH")) is None:
+        reason = errno.EACCES if os.sep in program and os.path.exists(path) else errno.ENOENT  # noqa: PTH110
+        raise OSError(reason, os.strerror(reason), program)
 
 
 def run_to_end(argv: Sequence[str], timeout_s: float) -> subprocess.CompletedProcess[str]:

@@ -103,5 +103,9 @@ def _size(said: Any) -> int:
 
 
 def _words(error: Exception) -> str:
-    """What an exception says; its type too, where its text alone is no sentence."""
-    return quoted(str(error) if isinstance(error, ValueError) else repr(error))
+    """Why metadata cannot be read, in words: only a ValueError has a sentence of its own."""
+    if isinstance(error, ValueError):
+        return quoted(str(error))
+    if isinstance(error, KeyError):
+        return f"it has no field {quoted(str(error.args[0]))}"
+    return "it has another form than this protocol's"

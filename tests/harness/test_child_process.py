@@ -102,3 +102,36 @@ def test_a_program_that_runs_too_long_is_killed_with_what_it_started(tmp_path):
 def test_a_program_that_ends_has_its_output_and_its_code():
     done = run_to_end(["sh", "-c", "printf 'a\\377b'; echo c >&2; exit 3"], 20)
     assert (done.returncode, done.stdout, done.stderr) == (3, "a\ufffdb", "c\n")
+
+
+KILLED_BEFORE_THE_GUARD = """
+import os, signal, sys
+from harness import child_process
+
+def die(pid, **_):
+    print(pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+child_process.ProcessGuard = die
+child_process.ChildProcess(["touch", sys.argv[1]])
+"""
+
+
+@pytest.mark.process
+def test_a_program_does_not_begin_where_its_starter_is_killed_before_its_guard_is_there(tmp_path):
+    began = tmp_path / "began"
+    starter = subprocess.run(
+        [sys.executable, "-c", KILLED_BEFORE_THE_GUARD, str(began)], capture_output=True, text=True, check=False
+    )
+    assert starter.returncode == -9, starter.stderr
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(int(starter.stdout)).wait(20)
+    assert not began.exists()
+
+
+@pytest.mark.parametrize(("program", "code"), [("no-such-program", 2), ("./no-such-program", 2), ("./plain", 13)])
+def test_a_program_that_cannot_be_executed(tmp_path, program, code):
+    (tmp_path / "plain").write_text("no program")
+    with pytest.raises(OSError, match=program) as failure:
+        ChildProcess([program], cwd=tmp_path)
+    assert failure.value.errno == code

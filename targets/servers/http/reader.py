@@ -65,6 +65,8 @@ class RequestReader(Generic[ExchangeT]):
         if self._partial:
             data = self._partial + data
             self._partial = b""
+        elif data[0] in b"\r\n":  # empty lines before a request are allowed (RFC 9112, 2.2)
+            data = data.lstrip(b"\r\n")
         end = data.find(b"\r\n\r\n") + 4
         if end == 3:
             return self._wait_for_head(data)
@@ -82,7 +84,7 @@ class RequestReader(Generic[ExchangeT]):
         return data[stop:]
 
     def _wait_for_head(self, data: bytes) -> bytes:
-        self._partial = data.lstrip(b"\r\n")  # empty lines before a request are allowed (RFC 9112, 2.2)
+        self._partial = data
         if len(self._partial) > MAX_HEAD_BYTES:
             return self._fail(ProtocolError(431, f"the head is larger than {MAX_HEAD_BYTES} bytes"))
         return b""

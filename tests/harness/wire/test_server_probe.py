@@ -75,8 +75,9 @@ def test_metadata_of_both(server_with):
 
 @pytest.mark.parametrize("document", [{}, [], {"inputs": []}, {"inputs": [{"name": 1}], "outputs": [{}]}, "text", None])
 def test_metadata_that_cannot_be_read(server_with, document):
-    with pytest.raises(UserError, match="payloads of your own"):
+    with pytest.raises(UserError, match="give payloads with --bank FILE") as failure:
         read_meta(server_with({"/v2/models/m": document}), "m", "v2")
+    assert "Error" not in str(failure.value)
 
 
 def test_a_model_that_is_not_there(server_with):
