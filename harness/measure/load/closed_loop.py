@@ -87,6 +87,9 @@ class ClosedLoop:
             self._schedule(connection, done_ns + max(self._think_ns, BACK_OFF_NS))
         elif self._think_ns:
             self._schedule(connection, done_ns + self._think_ns)
+        elif self._engine.request_maker is not None:
+            # Streams: to make a request takes longer than to read a piece, so what has arrived for others is read first.
+            self._schedule(connection, done_ns)
         elif done_ns < self._phases.measure_end_ns:
             self._engine.launch(connection, done_ns)
 
