@@ -88,7 +88,7 @@ class ClosedLoop:
         elif self._think_ns:
             self._schedule(connection, done_ns + self._think_ns)
         elif self._engine.request_maker is not None:
-            # Streams: to make a request takes longer than to read a piece, so what has arrived for others is read first.
+            # Streams: making a request takes longer than reading a piece, so what has arrived is read first.
             self._schedule(connection, done_ns)
         elif done_ns < self._phases.measure_end_ns:
             self._engine.launch(connection, done_ns)
