@@ -139,7 +139,7 @@ class RunFrame(ABC, Generic[FolderT]):
             raise stopped or RunError("nothing was measured")
         code = self.show(as_json=as_json)
         if isinstance(stopped, KeyboardInterrupt):
-            print(f"interrupted; go on with: {program()} sweep --resume {self.folder.path}", file=sys.stderr)
+            print(f"interrupted; go on with: {program()} {_resuming_command()} --resume {self.folder.path}", file=sys.stderr)
             return ExitCode.INTERRUPTED
         if stopped is not None:
             raise stopped
@@ -175,7 +175,7 @@ class RunFrame(ABC, Generic[FolderT]):
             return _COMPARED.get(report.compared, ExitCode.OK)
         if report.enough_budget_s is not None:
             longer = f"--resume {self.folder.path} --budget {report.enough_budget_s}s"
-            print(f"measure on with: {program()} sweep {longer}", file=sys.stderr)
+            print(f"measure on with: {program()} {_resuming_command()} {longer}", file=sys.stderr)
             return ExitCode.CANNOT_BE_SAID
         if report.result.verdict is Verdict.INVALID:
             return ExitCode.INVALID
@@ -184,6 +184,12 @@ class RunFrame(ABC, Generic[FolderT]):
         if report.gate_missed:
             return ExitCode.SLO_MISSED
         return ExitCode.UNAVAILABLE if report.target_unavailable else ExitCode.OK
+
+
+def _resuming_command() -> str:
+    """The command with which this run goes on: its own where that has --resume, else `sweep`, which knows every run."""
+    context = click.get_current_context(silent=True)
+    return str(context.info_name) if context is not None and "resume" in context.params else "sweep"
 
 
 @contextlib.contextmanager
