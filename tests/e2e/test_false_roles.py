@@ -46,7 +46,7 @@ with open(out, "w") as log, gevent.Timeout(float(sys.argv[5]), False):
             gevent.spawn_later(4, tell, "spawn", job)  # once the worker is ready for it
             gevent.spawn_later(12, os._exit, 0)
         elif message.type == "sweepspot_ask":
-            tell("sweepspot_told", {"number": message.data["number"], "master_ns": 1, "clock_id": "x", "data": None})
+            tell("sweepspot_answer", {"number": message.data["number"], "master_ns": 1, "clock_id": "x", "data": None})
 """
 
 

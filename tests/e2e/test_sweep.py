@@ -53,10 +53,6 @@ def descendants(process):
         return []
 
 
-def gone(processes):
-    return not [process for process in processes if process.is_running() and process.status() != "zombie"]
-
-
 def points(run_dir):
     with (run_dir / "points.csv").open(newline="") as file:
         return list(csv.DictReader(file))

@@ -70,7 +70,7 @@ def test_a_killed_sweep_keeps_its_epochs_and_is_gone_on_with(tmp_path):
     children = psutil.Process(process.pid).children(recursive=True)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    wait_for(lambda: not [child for child in children if child.is_running() and child.status() != "zombie"])
+    wait_for(lambda: gone(children))
     first, second = fits(out)
     kept = first.read_bytes()
     assert 2 <= len(read_epochs(second)) < 60
