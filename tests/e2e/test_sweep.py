@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from harness.record.parquet.parquet_file import present
+from tests.examples.processes import gone
 
 ROOT = Path(__file__).parents[2]
 SHORT = ("--seconds", "0.4", "--warmup", "0.1s", "--repeats", "1", "--concurrency", "2,4", "--timeout", "2s")

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from harness.training.epochs import read_epochs
+from tests.examples.processes import gone
 
 ROOT = Path(__file__).parents[2]
 

@@ -139,7 +139,10 @@ class RunFrame(ABC, Generic[FolderT]):
             raise stopped or RunError("nothing was measured")
         code = self.show(as_json=as_json)
         if isinstance(stopped, KeyboardInterrupt):
-            print(f"interrupted; go on with: {program()} {_resuming_command()} --resume {self.folder.path}", file=sys.stderr)
+            print(
+                f"interrupted; go on with: {program()} {_resuming_command()} --resume {self.folder.path}",
+                file=sys.stderr,
+            )
             return ExitCode.INTERRUPTED
         if stopped is not None:
             raise stopped
