@@ -140,12 +140,12 @@ def decide(stand: Stand) -> Decision:
 def published_figure(fresh: Sequence[Look], levels: Levels) -> Interval:
     """Mean of the confirming trials of one point (at least one), with the scatter between runs and between blocks.
 
-    The degrees of freedom are those of the sum of two variances (Satterthwaite, 1946).
+    A trial of which noise left little says little: each weighs by the inverse of its variance (DerSimonian and Laird,
+    1986). The degrees of freedom are those of the sum of two variances (Satterthwaite, 1946).
     """
-    count = len(fresh)
-    mean = float(np.mean([look.log_value for look in fresh]))
-    own = float(np.mean([look.standard_error**2 for look in fresh]))
-    run, block = (levels.noise**2 + own) / count, levels.drift**2 / count
+    weights = 1.0 / (levels.noise**2 + np.array([look.standard_error for look in fresh]) ** 2)
+    mean = float(np.average([look.log_value for look in fresh], weights=weights))
+    run, block = 1.0 / float(weights.sum()), levels.drift**2 * float((weights**2).sum() / weights.sum() ** 2)
     df = (run + block) ** 2 / (run**2 / levels.df + block**2 / levels.drift_df)
     reach = student_t_quantile(1.0 - TAIL, df) * math.sqrt(run + block)
     return Interval(math.exp(mean), math.exp(mean - reach), math.exp(mean + reach))

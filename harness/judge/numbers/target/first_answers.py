@@ -20,6 +20,7 @@ FIRST_NS = 20_000_000  # a connection takes that long to be made on a busy machi
 FEWEST_FIRSTS = 20
 NEIGHBOURS = 100  # requests that came at the same time
 FEWEST_REPEATS = 5
+LEAST_SPAN = 2.0  # of first requests, in their median time: those due evenly within one hold-up take half of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +38,15 @@ def unseen_payloads(payload: Column, due_ns: Column, service_ns: Column) -> Firs
 
     Each first request is compared with repeats that were due at about the same time: a server that is slow while it
     warms up is slow for both. The very first requests have no repeats near them and do not count. None where fewer
-    than `FEWEST_FIRSTS` can be compared.
+    than `FEWEST_FIRSTS` can be compared, or where one hold-up of the server may have made all of them slow.
     """
     order = np.argsort(due_ns, kind="stable")
-    payload, service_ns = payload[order], service_ns[order].astype(np.float64)
+    payload, due_ns, service_ns = payload[order], due_ns[order], service_ns[order].astype(np.float64)
     first = is_first(payload)
     starts = np.arange(NEIGHBOURS, payload.size, NEIGHBOURS // 2)  # overlapping: all first ones may come in a row
     before = np.concatenate(([0], np.cumsum(first)))
     starts = starts[before[np.minimum(starts + NEIGHBOURS, payload.size)] > before[starts]]  # with a first one
-    ratios, repeats_ns = [], []
+    ratios, repeats_ns, dues_ns = [], [], []
     for start in starts:
         group = slice(start, start + NEIGHBOURS)
         repeated = service_ns[group][~first[group]]
@@ -53,10 +54,13 @@ def unseen_payloads(payload: Column, due_ns: Column, service_ns: Column) -> Firs
             usual_ns = float(np.median(repeated))
             repeats_ns.append(usual_ns)
             ratios.append(service_ns[group][first[group]] / max(usual_ns, 1.0))
+            dues_ns.append(due_ns[group][first[group]])
     if sum(each.size for each in ratios) < FEWEST_FIRSTS:
         return None
     together = np.concatenate(ratios)
     other_ns, ratio = float(np.median(repeats_ns)), float(np.median(together))
+    if np.ptp(np.concatenate(dues_ns)) < LEAST_SPAN * ratio * other_ns:
+        return None
     return Firsts(together.size, ratio * other_ns, other_ns, ratio)
 
 

@@ -106,6 +106,14 @@ def test_the_published_interval_by_hand():
     assert found.half_width == pytest.approx(math.exp(1.959964 * 0.05) - 1)
 
 
+def test_a_trial_that_says_little_weighs_little_in_the_published_figure():
+    # Variances 0.01 and 1: weights 100 and 1, of their sum 101 the standard error is 1 / sqrt(101).
+    levels = Levels(np.zeros(1), np.eye(1), df=1e9, noise=0.0, drift=0.0, drift_df=1e9)
+    found = published_figure([Look(0, 0, math.log(50.0), 0.1), Look(0, 1, math.log(20.0), 1.0)], levels)
+    assert found.value == pytest.approx(50.0 ** (100 / 101) * 20.0 ** (1 / 101))
+    assert found.half_width == pytest.approx(math.exp(1.959964 / math.sqrt(101)) - 1)
+
+
 def test_chances_count_draws():
     found = Chances(np.log([[100.0, 99.0], [100.0, 103.0], [100.0, 101.0], [100.0, 90.0]]))
     assert found.of_being_best().tolist() == [0.5, 0.5]

@@ -41,12 +41,18 @@ def test_a_server_that_warms_up_is_no_cache():
 
 
 def test_a_bank_that_is_asked_in_turns():
-    rows = [(at % 300, at * MS, (40 if at < 300 else 2) * MS) for at in range(1000)]
+    rows = [(at % 300, at * 2 * MS, (40 if at < 300 else 2) * MS) for at in range(1000)]
     assert unseen_payloads(*columns(rows)).ratio == pytest.approx(20)
 
 
 def test_a_small_bank_and_a_slow_start_are_no_cache():
     rows = [(at % 40, at * MS, (40 if at < 40 else 2) * MS) for at in range(1000)]
+    assert unseen_payloads(*columns(rows)) is None
+
+
+def test_one_hold_up_while_the_last_payloads_are_new_is_no_cache():
+    # 100 requests a millisecond; those due at 2.0 to 2.8 ms, the last new payloads, are held up for 14 ms.
+    rows = [(at % 280, at * MS // 100, (14 if 200 <= at < 280 else 3) * MS) for at in range(5000)]
     assert unseen_payloads(*columns(rows)) is None
 
 
