@@ -131,7 +131,7 @@ def _sentences(
         yield f"{capital(names)} may do better: whether {slo} holds there {_cannot_be_said(uncertain)}."
     left_out = len(points) - len(standing)
     if left_out:
-        yield f"{left_out} of {len(points)} points are INVALID and left out."
+        yield f"{left_out} of {len(points)} points {'is' if left_out == 1 else 'are'} INVALID and left out."
 
 
 def _tail_text(tail: Quantile) -> str:

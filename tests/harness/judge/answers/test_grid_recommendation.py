@@ -99,7 +99,7 @@ def test_invalid_points_are_never_the_answer():
     points = [point_of(1000, number=0), point_of(9000, number=1, setting={"batch_size": 4}, findings=(invalid(),))]
     found = recommend_from_grid(points, None)
     assert found.best_point == 0
-    assert "1 of 2 points are INVALID and left out." in found.sentence
+    assert "1 of 2 points is INVALID and left out." in found.sentence
 
 
 def test_all_invalid_says_why():
