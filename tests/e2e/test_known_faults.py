@@ -172,7 +172,9 @@ def test_a_leak_is_no_warming_up(run):
     served = told.served()
     third = len(served) // 3
     first, last = (np.median(part[:, 1] - part[:, 0]) for part in (served[:third], served[-third:]))
-    assert found["data"]["factor"] == pytest.approx(last / first, rel=0.3)
+    # Where others held the machine up, the factor is that of the stretches that are left.
+    assert told.too_busy or found["data"]["factor"] == pytest.approx(last / first, rel=0.3)
+    assert found["data"]["factor"] > 1.2
     assert "unsteady" not in told.findings
     assert told.too_busy or "slower" in told.sentence
 
