@@ -20,10 +20,8 @@ import numpy as np
 
 from harness.judge.answers.paired_comparison import compare_variants, pairs_needed
 from harness.judge.answers.run_comparison import DRIFT, TwoTimes
-from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
-from harness.judge.metrics import Counts, Latency, Quantile, Timeline, TimeSplit, TrialMetrics, Usage
-from harness.judge.numbers.latency import NOTHING
+from harness.judge.metrics import Counts, Latency, Quantile, TrialMetrics
 from harness.judge.significance import Change, judged_together
 from harness.judge.stats.percentile_intervals import percentiles
 from harness.judge.stats.run_noise import rate_over_runs
@@ -33,6 +31,7 @@ from harness.plan.paired.paired_plan import block_of_trials, paired_plan
 from harness.plan.plan import Plan, Point
 from harness.run.paired_run import FIRST_BLOCKS
 from tests.benchmarks.bench_coverage_of_decisions import CLOSED, Noises, Process, Run, sweep_of
+from tests.examples.answers_of import trial_of
 
 MARGIN = 0.05
 NOISES = (0.03, 0.05, 0.10)
@@ -101,22 +100,12 @@ def trial(number: int, rate: float, p99: float) -> TrialMetrics:
     quantiles = tuple(
         Quantile(p=p, value_ms=value, low_ms=None, high_ms=None) for p, value in ((0.5, 8e3 / rate), (0.99, p99))
     )
-    return TrialMetrics(
+    return msgspec.structs.replace(
+        trial_of(rate, 0.02 * rate),
         trial=number,
-        repeat=0,
         seconds=2.0,
         counts=Counts(scheduled=2000, sent=2000, ok=2000),
-        throughput_rps=Interval(rate, 0.98 * rate, 1.02 * rate),
         response=Latency(count=2000, mean_ms=8e3 / rate, max_ms=p99, quantiles=quantiles),
-        service=NOTHING,
-        lateness=NOTHING,
-        split=TimeSplit(send_ms=0.0),
-        usage=Usage(),
-        timeline=Timeline(bin_s=1.0, t_s=(), throughput_rps=(), p50_ms=(), p99_ms=()),
-        mean_batch=None,
-        in_flight_mean=None,
-        verdict=Verdict.VALID,
-        findings=(),
     )
 
 

@@ -103,24 +103,17 @@ def counts_of(done):
     return point["counts"]
 
 
+def load_of(url):
+    times = ("--seconds", "0.5s", "--warmup", "0.1s")
+    return ("--target", url, "--model", "doubler", "--concurrency", 2, *times, "--json")
+
+
 def test_a_new_protocol_is_detected_spoken_and_checked(harness, url, tmp_path):
     inputs = np.arange(12, dtype=np.float32).reshape(4, 3)
     expected = 2 * inputs
     expected[3] = 0  # which is wrong, so that the check is seen to read the numbers
     np.savez(tmp_path / "mine.npz", inputs=inputs, expected=expected)
-    words = (
-        "--target",
-        url,
-        "--model",
-        "doubler",
-        "--concurrency",
-        2,
-        "--seconds",
-        "0.5s",
-        "--warmup",
-        "0.1s",
-        "--json",
-    )
+    words = load_of(url)
     out = ("--out", tmp_path / "run")
 
     counts = counts_of(harness("run", *words, *out, "--bank", tmp_path / "mine.npz"))
@@ -131,19 +124,7 @@ def test_a_new_protocol_is_detected_spoken_and_checked(harness, url, tmp_path):
 
 
 def test_payloads_are_made_from_its_metadata(harness, url, tmp_path):
-    words = (
-        "--target",
-        url,
-        "--model",
-        "doubler",
-        "--concurrency",
-        2,
-        "--seconds",
-        "0.5s",
-        "--warmup",
-        "0.1s",
-        "--json",
-    )
+    words = load_of(url)
 
     counts = counts_of(harness("sweep", "protocol=semicolons", *words, "--repeats", 1, "--out", tmp_path / "run"))
 
