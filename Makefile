@@ -18,6 +18,11 @@ CREATED := $(VENV)/.created
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
+# Tests of processes, two at a time; those that failed beside another are run once more, alone.
+twice = $(BIN)/python -m pytest -q -n 2 $(1) || \
+	{ echo "what failed beside other tests is run again, alone"; \
+	  $(BIN)/python -m pytest -q $(1) --last-failed --last-failed-no-failures none; }
+
 unexport PYTHONDONTWRITEBYTECODE # tests start hundreds of processes, which would all compile the same modules
 
 .DELETE_ON_ERROR:
@@ -59,13 +64,11 @@ unit: $(DEV_STAMP)
 test: $(DEV_STAMP)
 	@echo "test: all quick tests; first those without a process, on all cores"
 	@$(BIN)/python -m pytest -q -n auto -m "not process and not e2e and not long"
-	@$(BIN)/python -m pytest -q -n 2 -m process
+	@$(call twice,-m process)
 
 e2e: $(DEV_STAMP)
 	@echo "e2e: tests that drive whole processes two at a time (they need wrk and chromium)"
-	@$(BIN)/python -m pytest -q -m e2e -n 2 || \
-		{ echo "e2e: what failed beside other tests is run again, alone"; \
-		  $(BIN)/python -m pytest -q -m e2e --last-failed --last-failed-no-failures none; }
+	@$(call twice,-m e2e)
 
 test-all: test e2e
 	@echo "long: every row of the README's table"

@@ -62,20 +62,21 @@ class LiveServer(ThreadingHTTPServer):
         self.watch = watch
         self.page = page
         self._asked_ns = 0
-        self._told = threading.Event()  # that the run has ended
+        self._heard = threading.Event()  # that the run has ended, by an open page
 
     def state(self) -> LiveState:
         """What is to be shown now."""
-        state = self.watch.state()
         self._asked_ns = monotonic_ns()
-        if state.ended:
-            self._told.set()
-        return state
+        return self.watch.state()
+
+    def note_heard(self) -> None:
+        """Note that an open page has received that the run has ended."""
+        self._heard.set()
 
     def await_last_question(self) -> None:
         """Wait a moment for an open page, which asks once a second, to hear that the run has ended."""
         if self._asked_ns and monotonic_ns() - self._asked_ns < OPEN_NS:
-            self._told.wait(OPEN_NS / NS_PER_S)
+            self._heard.wait(OPEN_NS / NS_PER_S)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -90,7 +91,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/":
             self._send("text/html; charset=utf-8", self.server.page)
         elif self.path == "/state":
-            self._send("application/json", msgspec.json.encode(self.server.state()))
+            state = self.server.state()
+            self._send("application/json", msgspec.json.encode(state))
+            if state.ended:
+                self.server.note_heard()
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
 

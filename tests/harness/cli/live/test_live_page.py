@@ -83,7 +83,7 @@ def test_an_open_page_hears_that_the_run_was_interrupted(tmp_path, capsys):
     """The server waits for the question that comes within a second; the thread below asks it as a page does."""
     import threading
 
-    heard = []
+    heard, asking = [], []
 
     def ask(url):
         while not heard or not heard[-1]["ended"]:
@@ -91,12 +91,13 @@ def test_an_open_page_hears_that_the_run_was_interrupted(tmp_path, capsys):
 
     def run():
         with watched(tmp_path, lambda _: None):
-            asking = threading.Thread(target=ask, args=(capsys.readouterr().err.split("live: ")[1].strip(),))
-            asking.start()
+            asking.append(threading.Thread(target=ask, args=(capsys.readouterr().err.split("live: ")[1].strip(),)))
+            asking[0].start()
             while not heard:
                 pass
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run()
+    asking[0].join()  # the response may still be on its way when the server has ended
     assert (heard[0]["ended"], heard[-1]["ended"], heard[-1]["interrupted"]) == (False, True, True)
