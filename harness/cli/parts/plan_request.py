@@ -111,6 +111,8 @@ def _read_files(settings: LoadSettings, arrivals: dict[str, Any]) -> LoadSetting
     chat = settings.chat
     if chat.prefix_share and chat.prompt_tokens is None:
         raise UserError("--prefix-share: it is a share of --prompt-tokens; give that too")
+    if chat.hang_up and not chat.stream:
+        raise UserError("--hang-up: users leave in the middle of a stream; leave --stream off out")
     sizes = {"--prompt-tokens": chat.prompt_tokens, "--prompt-words": chat.prompt_words, "--lengths": chat.lengths}
     given = [flag for flag, value in sizes.items() if value is not None]
     if len(given) > 1:
