@@ -35,7 +35,7 @@ def test_a_trace_is_measured_as_long_as_it_lasts_whatever_a_scenario_does_by_def
 
 
 def test_users_can_leave_streams_only():
-    words = ["run", "--scenario", "agent", "--target", "agent", "--hang-up", "0.1", "--stream", "off", "--dry-run"]
+    words = ["run", "--scenario", "agent", "--target", "agent", "--hang-up", "0.1", "--stream", "off"]
     done = CliRunner().invoke(cli, words)
     assert (type(done.exception).__name__, str(done.exception)) == (
         "UserError",
