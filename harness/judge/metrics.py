@@ -262,6 +262,7 @@ class ClassMetrics(msgspec.Struct, frozen=True, kw_only=True):
     meets_slo: bool | None  # None without an SLO or where that is undecided
     slowdown: Interval | None = None  # p99 here over p99 at `alone_point`
     alone_point: int | None = None  # the same setting and load, where this class was alone
+    stream: StreamMetrics | None = None  # None where responses are not those of a language model
 
 
 class Outage(msgspec.Struct, frozen=True, kw_only=True):
