@@ -60,6 +60,11 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
         """The percentile `p`, None where it was not computed."""
         return next((quantile for quantile in self.quantiles if abs(quantile.p - p) < 1e-9), None)
 
+    def interval_ms(self, p: float) -> Interval | None:
+        """The percentile `p` with its ends; None where the sample gives none, or no more than a lower bound."""
+        found = self.at(p)
+        return None if found is None or not found.value_ms or found.at_least or found.only_bound else found.interval_ms
+
 
 _FAILURES = ("wrong", "error", "timeout", "rejected", "aborted", "unknown", "not_sent")
 

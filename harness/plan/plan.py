@@ -101,7 +101,7 @@ class TuneSpace(msgspec.Struct, frozen=True, kw_only=True):
 
     levels: users of a closed loop, or rates. objective: `goodput`, `tokens_per_s` or `cost`. settings: how many are
     possible, impossible: how many more would be, if values did not exclude each other. keep: bounds beside the SLO.
-    engine: what chooses, `model` or `optuna`.
+    search: what chooses, `model` or `optuna`.
     """
 
     values: dict[str, tuple[Value, ...]]  # those that are tried of each knob; the default may be another
@@ -110,7 +110,7 @@ class TuneSpace(msgspec.Struct, frozen=True, kw_only=True):
     settings: int = 0
     impossible: int = 0
     keep: tuple[KeptBound, ...] = ()
-    engine: str = "model"
+    search: str = "model"
 
 
 PointT = TypeVar("PointT", bound=BasePoint)
