@@ -1,7 +1,7 @@
-"""The types of all numbers that a report may show. `harness/judge/trial_summary.py` computes them.
+"""The types of all numbers that a report may show.
 
-A number the sample cannot support is None, never zero. Latencies are in milliseconds, intervals are
-nominal 95 %.
+`trial_summary.py` computes those of a trial, `point_summary.py` those of a point, `run_summary.py` those of a run. A
+number the sample cannot support is None, never zero. Latencies are in milliseconds, intervals are nominal 95 %.
 """
 
 from __future__ import annotations
@@ -117,9 +117,9 @@ class StreamMetrics(msgspec.Struct, frozen=True, kw_only=True):
     ttft: Latency  # time to first token: first piece of any output - due
     ttfo: Latency | None = None  # time to first output token: first piece that is no reasoning; None: it is the TTFT
     itl: Latency  # inter-token latency: every gap between two successive pieces of a stream
-    tpot: Latency  # time per output token, one for each answer: gap of its pieces, on average, / tokens per piece
+    tpot: Latency  # time per output token, one per response: mean gap of its pieces / tokens per piece
     tokens_per_s: Interval | None  # output tokens that came in the measured window; None: nothing is generated
-    prompt_tokens: float | None  # mean per answer, as the server counted
+    prompt_tokens: float | None  # mean per response, as the server counted
     output_tokens: float | None
     in_flight: float | None  # streams open at a time, on average over the window
     tokens_per_s_of_stream: float | None = None  # what one user sees: output tokens/s over the streams in flight

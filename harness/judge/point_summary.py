@@ -21,7 +21,7 @@ from harness.judge.numbers.time_split import pooled_split, pooled_steps, weighte
 from harness.judge.numbers.token_latency import pooled_streams
 from harness.judge.slo_check import SloRows, goodput_limit_ns, meets_slo, seconds_to_decide
 from harness.judge.trial_summary import DECIDED
-from harness.plan.arrivals import Closed
+from harness.plan.arrivals import Closed, kind_of
 from harness.plan.slo import STREAM_KINDS
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def summarise_point(
     metrics = PointMetrics(
         point=point.number,
         setting=point.setting,
-        arrivals=type(point.arrivals).__name__.lower(),
+        arrivals=kind_of(point.arrivals),
         concurrency=point.arrivals.users if isinstance(point.arrivals, Closed) else None,
         rate_target_rps=getattr(point.arrivals, "rate_rps", None),
         repeats=len(standing),

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from harness.errors import UserError
-from harness.plan.arrivals import Arrivals, Closed
+from harness.plan.arrivals import Arrivals, Closed, kind_of
 from harness.plan.knobs import Setting, Value, format_value
 from harness.plan.load_knobs import CHAT_KNOBS, CHECK, MIX, PROTOCOL, SKEW
 from harness.plan.load_options import chat_of
@@ -72,7 +72,7 @@ class Point(BasePoint, frozen=True, kw_only=True):
         if isinstance(self.arrivals, Closed):
             return [f"users={self.arrivals.users}"]
         rate_rps = getattr(self.arrivals, "rate_rps", None)
-        return [type(self.arrivals).__name__.lower() + ("" if rate_rps is None else f"={rate_rps:g}")]
+        return [kind_of(self.arrivals) + ("" if rate_rps is None else f"={rate_rps:g}")]
 
 
 class TrialKind(StrEnum):

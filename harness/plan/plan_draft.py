@@ -303,6 +303,8 @@ def _load_levels(draft: Draft, load_values: dict[str, tuple[Value, ...]], shape:
         return [arrivals_of(kind, {**draft.arrivals, "users": int(count)}) for count in users]
     if CONCURRENCY in load_values:
         raise UserError(f"concurrency: open-loop arrivals ({kind}) have no users; sweep rate, or use --arrivals closed")
-    if RATE in load_values and has_field(kind, "rate_rps"):
+    if RATE in load_values:
+        if not has_field(kind, "rate_rps"):
+            raise UserError(f"rate: the arrivals `{kind}` have no rate of their own; leave rate out")
         return [arrivals_of(kind, {**draft.arrivals, "rate_rps": float(rate)}) for rate in load_values[RATE]]
     return [arrivals_of(kind, draft.arrivals)]

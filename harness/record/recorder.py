@@ -4,7 +4,8 @@ A stream is readable up to its last whole record batch, so that what was written
 
 The way of a row: the ledger (`measure/load/ledger.py`) calls `add` when a request has ended; several times a second a
 greenlet of the load process (`measure/load/locust/load_run.py`) calls `take` and `write`, which append to
-`requests.arrow`. After the trial, `TrialDir.to_parquet` (`run_dir.py`) puts `requests.parquet` in its place.
+`requests.arrow`. When the load has ended and `trial.json` is written, `run_trial` (`measure/trial.py`) calls
+`TrialDir.to_parquet` (`run_dir.py`): `requests.parquet` takes the place of each stream whose process left a report.
 """
 
 from __future__ import annotations

@@ -42,7 +42,11 @@ LONGEST = 4  # times the length of a trial, where it is undecided whether the li
 
 @dataclass(frozen=True, slots=True)
 class SweepRules:
-    """What a sweep may spend. `overhead_s`: of a trial beside its `seconds`, warm-up included, until it is learnt."""
+    """What a sweep may spend.
+
+    `overhead_s` is a first guess of what a trial takes beyond its `seconds`, warm-up included; what is measured
+    replaces it.
+    """
 
     budget_s: float
     seconds: float

@@ -29,7 +29,7 @@ def run_budgeted_sweep(job: RunJob, keep_plan: Callable[[Plan], None]) -> None:
 
 
 class _SweepSearch:
-    """A budgeted sweep as a search of trials. `points`: the metrics of every point that has been measured."""
+    """A budgeted sweep as a search of trials."""
 
     def __init__(self, plan: Plan) -> None:
         self._sweep = BudgetedSweep(candidates_of(plan), _rules(plan))

@@ -38,7 +38,7 @@ def run_tune(job: RunJob, keep_plan: Callable[[Plan], None]) -> None:
 
 
 class _TuneSearch:
-    """A search for the best setting as a search of trials. `points`: the metrics of every measured point."""
+    """A search for the best setting as a search of trials."""
 
     def __init__(self, plan: Plan) -> None:
         self._space = space_of(plan)

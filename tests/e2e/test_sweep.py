@@ -223,7 +223,7 @@ def test_a_run_with_arrivals_of_every_kind(tmp_path, words, scheduled):
 
 def test_a_race_that_was_killed_goes_on_where_it_was(tmp_path):
     out = tmp_path / "run"
-    words = ("sweep", "delay_ms=1,20", "--target", "fixed", "--concurrency", "2", "--warmup", "0.1s", "--budget", "30s")
+    words = ("sweep", "delay_ms=1,20", "--target", "fixed", "--concurrency", "2", "--warmup", "0.1s", "--budget", "20s")
     process = begin(*words, "--out", out)
     wait_for(lambda: len(finished(out)) >= 2)
     children = descendants(process)

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 
 # What judging and reports import, which takes longer than a short trial.
-_AHEAD = ("pyarrow.parquet", "pyarrow.dataset", "scipy.stats", "jinja2", "matplotlib.figure", "reports.charts")
+_AHEAD = ("pyarrow.parquet", "pyarrow.dataset", "scipy.optimize", "jinja2", "matplotlib.figure", "reports.charts")
 
 
 def measure_pair(plan: Plan, *, out: str | None, as_json: bool) -> int:

@@ -1,7 +1,8 @@
 """The recommendation of a budgeted sweep, in sentences: the best, what a smaller setting costs, how sure it is.
 
 `decision.py` decides by all trials, and this module only words it. `_said` words a best point that is decided,
-`_not_yet` one that is not; sentences on the faults of the best point come from `caveats.py`.
+`_not_yet` one that is not; sentences on the faults of the best point come from `caveats.py`. `summarise_run`
+(`run_summary.py`) may add what accuracy costs and how classes of requests slow each other down.
 """
 
 from __future__ import annotations

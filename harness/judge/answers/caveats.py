@@ -41,11 +41,12 @@ def _failures(point: PointMetrics, outage: Finding | None) -> Iterator[str]:
     counts = point.counts
     if outage:
         yield f"was available for {percent(outage.data['available'])} of the time"
-    if counts.rejected > FEW * counts.sent:
+    rejected = counts.rejected > FEW * counts.sent
+    if rejected:
         yield f"rejected {percent(counts.rejected / counts.sent)} of the requests"
     failed = counts.error + counts.timeout + counts.aborted
     if failed > FEW * counts.sent:
-        yield f"failed {percent(failed / counts.sent)} of them"
+        yield f"failed {percent(failed / counts.sent)} of {'them' if rejected else 'the requests'}"
 
 
 def outages(points: Sequence[PointMetrics]) -> Iterator[str]:

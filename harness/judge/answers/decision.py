@@ -58,7 +58,10 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A point that may be better and could not be measured well. `up_to`: by which share; None: not even that."""
+    """A point that may be better and could not be measured well.
+
+    `up_to` is the share by which it may be better; None: it has no usable trial, so no bound is known.
+    """
 
     point: int
     harmed: int  # trials that noise spoiled

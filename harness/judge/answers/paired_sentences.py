@@ -8,6 +8,7 @@ from harness.judge.answers.paired_comparison import SUPPOSED_NOISE, supposed_blo
 from harness.judge.number_text import figure, listed, percent, rounded_duration
 from harness.judge.paired_result import FAILED, THROUGHPUT
 from harness.judge.significance import Change
+from harness.plan.arrivals import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,4 +112,4 @@ def level_text(point: Point) -> str:
     users, rate_rps = getattr(point.arrivals, "users", None), getattr(point.arrivals, "rate_rps", None)
     if users is not None:
         return f"{users} user{'' if users == 1 else 's'}"
-    return f"{figure(rate_rps, 3)} req/s" if rate_rps else type(point.arrivals).__name__.lower()
+    return f"{figure(rate_rps, 3)} req/s" if rate_rps else kind_of(point.arrivals)

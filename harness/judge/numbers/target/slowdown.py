@@ -37,14 +37,14 @@ def slowdown(medians: NDArray[np.float64]) -> Slowdown | None:
     rising in the last third: a target that changes its level once, or has settled, is not one that leaks. One that is
     warming up becomes faster.
     """
-    from scipy.stats import kendalltau
-
     if medians.size < FEWEST_WINDOWS:
         return None
     third = medians.size // 3
     parts = [float(np.median(part)) for part in (medians[:third], medians[third:-third], medians[-third:])]
     if parts[0] <= 0 or parts[-1] <= SLOWER_BY * parts[0]:
         return None
+    from scipy.stats import kendalltau  # takes half a second of CPU time, which only a rise is worth
+
     agreement = kendalltau(np.arange(medians.size), medians)
     if agreement.statistic <= CONCORDANCE or agreement.pvalue >= CHANCE:
         return None

@@ -25,7 +25,7 @@ class StreamConnection(Connection):
 
     edge_triggered = False  # a response comes in many pieces: reading until EAGAIN would double the calls
     resends_when_reused = True  # llama.cpp closes after each stream, though its response says that it does not
-    __slots__ = ("_codec", "_conversation", "_is_reusable", "_openings", "stream", "turn")
+    __slots__ = ("_codec", "_conversation", "_is_reusable", "_leave_after", "_openings", "stream", "turn")
     _parser: StreamParser
 
     def __init__(
@@ -41,6 +41,7 @@ class StreamConnection(Connection):
         self._conversation: Conversation | None = None
         self.stream: OutputStream = codec.new_stream()
         self.turn = Turn([], ABSENT, ABSENT, opening=False)
+        self._leave_after = ABSENT  # pieces, after which the user hangs up
         self._is_reusable = True  # the server has not closed this connection after a whole response
         super().__init__(address, listener, {}, user)
 
@@ -54,6 +55,7 @@ class StreamConnection(Connection):
         else:
             self._conversation, self.turn, request = self._openings.take()
         self.payload = self.turn.payload
+        self._leave_after = self._openings.source.pieces_before(self.turn)
         self.stream = self._codec.new_stream()
         super().begin(request, due_ns)
 
@@ -73,13 +75,22 @@ class StreamConnection(Connection):
             return False
         now_ns = monotonic_ns()
         more = not self._parser.takes_piece(data, now_ns) and self._take(data, now_ns)
-        leave_after = self.turn.leave_after
+        leave_after = self._leave_after
         if leave_after > 0 and self.state == AWAITING and len(self.stream.instants_ns) >= leave_after:
-            self.fail(Outcome.CANCELLED, "")
+            self._hang_up()
             return False
         return more
 
+    def _hang_up(self) -> None:
+        self._conversation = None
+        self.fail(Outcome.CANCELLED, "")
+
     def _finish(self, response: HttpResponse, now_ns: int) -> None:
+        if self.stream.whole and self.stream.streamed:
+            self._openings.source.learn_pieces(len(self.stream.instants_ns), self.turn.max_tokens)
+            if self._leave_after > 0:  # the last piece came together with the one after which the user leaves
+                self._hang_up()
+                return
         if self.stream.instants_ns:  # the parser looks at the clock later than `receive`
             now_ns = max(now_ns, self.stream.instants_ns[-1])
         super()._finish(response if self._is_reusable else response._replace(keep_alive=False), now_ns)

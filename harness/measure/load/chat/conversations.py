@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from harness.wire.language.output_stream import OutputStream
     from harness.wire.language.text_codec import Message
 
+LATEST = 0.5  # part of a response after which a user who hangs up has done so
+WEIGHT = 0.1  # of a whole response in what is known of the number of pieces
+
 
 class Turn(NamedTuple):
     """One request of a conversation."""
@@ -30,7 +33,7 @@ class Turn(NamedTuple):
     payload: int  # the number of the prompt that the conversation began with
     opening: bool  # it holds that prompt and nothing else
     prompt_tokens: int = ABSENT  # that the whole prompt is to have; ABSENT where that is not known
-    leave_after: int = ABSENT  # pieces of the response, after which the user hangs up; ABSENT: the user stays
+    leave_at: float = ABSENT  # the part of the response after which the user hangs up; ABSENT: the user stays
     shared_tokens: int = ABSENT  # of those, what the load has sent before: the common prefix, or the turns before
 
 
@@ -56,6 +59,7 @@ class ConversationSource:
         self._lengths = lengths.endless() if lengths is not None else None
         self._seed = f"{seed}/{worker}"
         self._message_count: Callable[[Random], int] = lambda _rng: 1
+        self.pieces_per_token = 1.0  # of whole responses
         self._order = payload_order(prompts, seed, worker)
         self._numbers = count()
 
@@ -88,13 +92,21 @@ class ConversationSource:
         self._message_count = count
         self._shape = msgspec.structs.replace(self._shape, turns=Length(low=1, high=1))
 
-    def leave_after(self, rng: Random, max_tokens: int) -> int:
-        """After how many pieces of the response its user hangs up; ABSENT where the user stays.
-
-        That is in its first half: a piece may hold several tokens, and the response must not have ended by then.
-        """
+    def leave_at(self, rng: Random) -> float:
+        """The part of the response, up to a half, after which its user hangs up; ABSENT where the user stays."""
         share = self._shape.hang_up
-        return rng.randint(1, max(1, max_tokens // 2)) if share and rng.random() < share else ABSENT
+        return rng.uniform(0.0, LATEST) if share and rng.random() < share else ABSENT
+
+    def pieces_before(self, turn: Turn) -> int:
+        """After how many pieces the user of a turn hangs up, at least one; ABSENT where the user stays."""
+        return ABSENT if turn.leave_at < 0 else max(1, round(turn.leave_at * self.pieces_per_token * turn.max_tokens))
+
+    def learn_pieces(self, pieces: int, max_tokens: int) -> None:
+        """A response of so many pieces is whole: how many there are is not known before.
+
+        A piece may hold several tokens, and a model may end its turn early.
+        """
+        self.pieces_per_token += (pieces / max_tokens - self.pieces_per_token) * WEIGHT
 
     def message_count(self, rng: Random) -> int:
         """How many messages a user sends in one turn."""
@@ -141,7 +153,7 @@ class Conversation:
             opening=opens and size is None,
             prompt_tokens=asked,
             shared_tokens=shared,
-            leave_after=self._source.leave_after(self._words, max_tokens),
+            leave_at=self._source.leave_at(self._words),
         )
 
     def _more_texts(self, count: int, size: int | None) -> Sequence[str]:

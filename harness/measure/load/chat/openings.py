@@ -25,16 +25,16 @@ class Openings:
     """The conversations of a source in its order, some of them made before they are asked for."""
 
     def __init__(self, source: ConversationSource, codec: TextCodec) -> None:
-        self._source = source
+        self.source = source
         self._codec = codec
-        self._made: deque[Opening] = deque()
+        self.made: deque[Opening] = deque()
         self._bytes = 0
 
     def take(self) -> Opening:
         """The next conversation."""
-        if not self._made:
+        if not self.made:
             return self._new()
-        opening = self._made.popleft()
+        opening = self.made.popleft()
         self._bytes -= len(opening.request)
         return opening
 
@@ -43,19 +43,19 @@ class Openings:
 
         None is made where later turns draw from the same lines of a trace: they would no longer be in order.
         """
-        if len(self._made) >= MOST or self._bytes >= MOST_BYTES or not self._source.opens_in_order:
+        if len(self.made) >= MOST or self._bytes >= MOST_BYTES or not self.source.opens_in_order:
             return False
         opening = self._new()
         self._bytes += len(opening.request)
-        self._made.append(opening)
+        self.made.append(opening)
         return True
 
     def skip(self) -> None:
         """A request that was due is not sent: what a trace says of it belongs to no other."""
-        if self._source.follows_trace:
+        if self.source.follows_trace:
             self.take()
 
     def _new(self) -> Opening:
-        conversation = self._source.open()
+        conversation = self.source.open()
         turn = conversation.next_turn()
         return Opening(conversation, turn, self._codec.encode(turn.messages, turn.max_tokens))

@@ -7,11 +7,12 @@ import time
 import numpy as np
 import pytest
 
+from harness.measure.load.chat.conversations import Turn
 from harness.measure.load.load_assembly import assemble
 from harness.plan.load_options import chat_of
 from harness.plan.load_settings import TrialLoad
 from harness.plan.request_mix import ClassShare, RequestClass
-from harness.record.rows import Outcome
+from harness.record.rows import ABSENT, Outcome
 from harness.record.token_times import read_tokens
 from harness.wire.prompt_bank import PromptBank
 from tests.harness.measure.load.conftest import Bench
@@ -347,13 +348,30 @@ def test_a_user_who_hangs_up_cancels_the_response_and_goes_on(serve, chat):
     assert len(closed) == len(rows)  # the server notices each
 
 
-def test_the_share_that_hangs_up_is_the_one_that_was_asked_for(serve, chat):
-    answer = [HEAD, b"".join(chunk(token("w ")) for _ in range(3)), chunk(token("", "stop") + DONE), b"0\r\n\r\n"]
-    load = chat(serve(lambda number, request, connection: answer), words={"hang_up": "0.5", "output_tokens": "2"},
-                check="off")  # fmt: skip
-    rows, report = load.run(200, users=4)
-    assert report.cancelled + report.ok == len(rows)
-    assert 0.35 < report.cancelled / len(rows) < 0.65  # four standard deviations of 200 flips of a coin
+def pieces_at_once(count):
+    """A whole response of so many pieces, in one write."""
+    last = chunk(token("", "stop") + DONE) + b"0\r\n\r\n"
+    return lambda number, request, connection: [HEAD + b"".join(chunk(token("w ")) for _ in range(count)) + last]
+
+
+@pytest.mark.parametrize("pieces", [1, 3, 40])
+def test_of_responses_that_are_read_at_once_the_asked_share_is_left(serve, chat, pieces):
+    load = chat(serve(pieces_at_once(pieces)), words={"hang_up": "0.25", "output_tokens": "40"}, check="off")
+    leaving = [opening.turn.leave_at > 0 for opening in load.load.engine.request_maker.made]
+    rows, report = load.run(100, users=1)
+    asked = sum(leaving[: len(rows)])
+    assert (report.cancelled, report.ok) == (asked, len(rows) - asked)
+    assert 0 < asked < len(rows)
+
+
+@pytest.mark.parametrize(("pieces", "latest"), [(10, 5), (40, 20), (1, 1)])
+def test_users_leave_in_the_first_half_of_what_responses_hold(serve, chat, pieces, latest):
+    load = chat(serve(pieces_at_once(pieces)), words={"hang_up": "0.5", "output_tokens": "40"}, check="off")
+    source = load.load.engine.request_maker.source
+    load.run(80, users=1)
+    turn = Turn([], 40, 0, opening=True, leave_at=0.5)
+    assert (source.pieces_before(turn), source.pieces_before(turn._replace(leave_at=0.0))) == (latest, 1)
+    assert source.pieces_before(turn._replace(leave_at=ABSENT)) == ABSENT
 
 
 VECTORS = {"one": [1.0, 0.0, 0.0], "two": [0.0, 1.0, 0.0]}
