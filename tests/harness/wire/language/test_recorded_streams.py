@@ -49,7 +49,7 @@ def test_a_recorded_stream_is_read_exactly(recorded):
 
 @settings(max_examples=300, deadline=None)
 @given(recorded=st.sampled_from(STREAMS), cuts=st.lists(st.integers(0, 2000), max_size=6))
-@example(recorded=next(each for each in STREAMS if each.name == "tgi, error event"), cuts=[159])  # behind "event: error"
+@example(recorded=next(each for each in STREAMS if each.name == "tgi, error event"), cuts=[159])  # behind its name
 def test_where_the_bytes_are_cut_changes_nothing_but_when_a_piece_is_complete(recorded, cuts):
     body = b"".join(recorded.events)
     ends = sorted({min(cut, len(body)) for cut in cuts} | {len(body)})
