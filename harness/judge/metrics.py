@@ -60,6 +60,11 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
         """The percentile `p`, None where it was not computed."""
         return next((quantile for quantile in self.quantiles if abs(quantile.p - p) < 1e-9), None)
 
+    def interval_ms(self, p: float) -> Interval | None:
+        """The percentile `p` with its ends; None where the sample gives none, or no more than a lower bound."""
+        found = self.at(p)
+        return None if found is None or not found.value_ms or found.at_least or found.only_bound else found.interval_ms
+
 
 _FAILURES = ("wrong", "error", "timeout", "rejected", "aborted", "unknown", "not_sent")
 
@@ -262,6 +267,7 @@ class ClassMetrics(msgspec.Struct, frozen=True, kw_only=True):
     meets_slo: bool | None  # None without an SLO or where that is undecided
     slowdown: Interval | None = None  # p99 here over p99 at `alone_point`
     alone_point: int | None = None  # the same setting and load, where this class was alone
+    stream: StreamMetrics | None = None  # None where responses are not those of a language model
 
 
 class Outage(msgspec.Struct, frozen=True, kw_only=True):

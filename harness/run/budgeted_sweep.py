@@ -73,12 +73,6 @@ class BudgetedSweep:
         """What is left of the budget."""
         return max(self._rules.budget_s - self.history.spent_s, 0.0)
 
-    @property
-    def first_block_s(self) -> float:
-        """What one look at every point takes."""
-        cost = self._trial_cost
-        return len(self._candidates) * cost.trial_s(self._rules.seconds) + self._starts * cost.restart_s
-
     def next(self) -> CandidateTrial | None:
         """The next trial; None: the best point is decided, or the budget does not last for another."""
         if not self._queue:

@@ -42,7 +42,7 @@ class TuneRules:
     restart_s: float
     seed: int = 0
     closed: bool = True
-    engine: str = "model"
+    search: str = "model"
     limited: bool = True
 
 
@@ -80,7 +80,7 @@ class BudgetedTuning:
         self._stands = stands
         self._trial_cost = TrialCost(rules.overhead_s, rules.restart_s)
         screen = int(SCREEN_SHARE * rules.budget_s / (self._trial_s(1.0) + rules.restart_s))
-        search = OptunaSearch if rules.engine == "optuna" else SettingSearch
+        search = OptunaSearch if rules.search == "optuna" else SettingSearch
         self.search = search(space, levels, closed=rules.closed, limited=rules.limited, seed=rules.seed, screen=screen)
         self._running: int | None = None  # the start that the target has
         self._final: FinalStand | None = None

@@ -127,7 +127,7 @@ def _rules(plan: Plan) -> TuneRules:
         overhead_s=trial_overhead_seconds(plan),
         restart_s=TARGET_START_SECONDS,
         seed=plan.seed,
-        engine=plan.tune.engine if plan.tune else "model",
+        search=plan.tune.search if plan.tune else "model",
         closed=isinstance(plan.points[0].arrivals, Closed),
         limited=plan.slo is not None or bool(plan.tune and plan.tune.keep),
     )

@@ -14,12 +14,15 @@ from reports.views.points_table import SLO_WORDS, Cell, Table, percentile_cell
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from harness.judge.metrics import ClassMetrics, Latency, PointMetrics
+    from harness.judge.metrics import ClassMetrics, Latency, PointMetrics, StreamMetrics
     from harness.plan.plan import Plan
 
 _COLUMNS = (
-    "Point", "Class", "Of the load", "Throughput /s", "p50 ms", "p99 ms", "p99 over alone", "Good", "Failed", "SLO",
+    "Point", "Class", "Of the load", "Throughput /s", "p50 ms", "p99 ms", "p99 over alone", "Goodput /s",
+    "Good", "Failed", "SLO",
 )  # fmt: skip
+_STREAM_COLUMNS = ("Output tokens/s", "TTFT p50 ms", "TTFT p99 ms", "ITL p99 ms")
+_CSV_STREAMS = (("ttft", 0.5), ("ttft", 0.9), ("ttft", 0.99), ("itl", 0.5), ("itl", 0.99), ("tpot", 0.5))
 _CSV_LATENCIES = (("response", 0.5), ("response", 0.9), ("response", 0.95), ("response", 0.99), ("service", 0.99))
 
 
@@ -28,24 +31,37 @@ def classes_table(points: Iterable[PointMetrics]) -> Table | None:
     given = list(points)
     if not any(len(point.classes) > 1 for point in given):
         return None
-    rows = tuple(tuple(_cells(point, each)) for point in given for each in point.classes)
-    return Table(_COLUMNS, rows, text_columns=2)
+    streams = any(each.stream for point in given for each in point.classes)
+    rows = tuple(tuple(_cells(point, each, streams=streams)) for point in given for each in point.classes)
+    return Table(_COLUMNS if not streams else (*_COLUMNS[:4], *_STREAM_COLUMNS, *_COLUMNS[4:]), rows, text_columns=2)
 
 
-def _cells(point: PointMetrics, each: ClassMetrics) -> Iterator[Cell]:
+def _cells(point: PointMetrics, each: ClassMetrics, *, streams: bool) -> Iterator[Cell]:
     yield Cell(point_label(point), key=point_label(point), kind="point")
     yield Cell(each.name, key=each.name, kind="point")
     yield Cell(units.percent(100 * each.share), key=units.machine_number(each.share))
     yield Cell(*units.estimate(each.throughput_rps), key=units.machine_number(each.throughput_rps.value))
+    if streams:
+        yield from _stream_cells(each.stream)
     for p in (0.5, 0.99):
         yield percentile_cell(each.response.at(p))
     text, interval = units.estimate(each.slowdown)
     key = units.machine_number(each.slowdown.value) if each.slowdown else ""
     yield Cell(text if not each.slowdown else f"{text}\u00d7", interval, key=key)
+    goodput = each.goodput_rps
+    yield Cell(*units.estimate(goodput), key=units.machine_number(goodput.value if goodput else None))
     yield Cell(units.count(each.counts.ok), key=str(each.counts.ok))
     yield Cell(units.count(each.counts.failed), key=str(each.counts.failed))
     words = SLO_WORDS[each.meets_slo] if each.slo else units.ABSENT
     yield Cell(words, str(each.slo) if each.slo else "", key=words, kind="text")
+
+
+def _stream_cells(stream: StreamMetrics | None) -> Iterator[Cell]:
+    tokens = stream.tokens_per_s if stream else None
+    yield Cell(*units.estimate(tokens), key=units.machine_number(tokens.value if tokens else None))
+    for kind, p in (("ttft", 0.5), ("ttft", 0.99), ("itl", 0.99)):
+        latency: Latency | None = getattr(stream, kind, None)
+        yield percentile_cell(latency.at(p) if latency else None)
 
 
 def isolation_sentences(points: Iterable[PointMetrics]) -> Iterator[str]:
@@ -76,7 +92,9 @@ def classes_csv(points: Iterable[PointMetrics], plan: Plan) -> str:
         f"{'' if kind == 'response' else kind + '_'}{units.percentile_name(p)}_ms" for kind, p in _CSV_LATENCIES
     ]
     head = ("point", *plan.swept, "arrivals", "concurrency", "rate_target", "class", "share", "throughput_rps")
-    writer.writerow((*head, *latencies, "p99_over_alone", "ok", "failed", "slo", "meets_slo"))
+    streams = [f"{kind}_{units.percentile_name(p)}_ms" for kind, p in _CSV_STREAMS]
+    more = ("p99_over_alone", "ok", "failed", "slo", "meets_slo", "goodput_rps", "cancelled", "tokens_per_s", *streams)
+    writer.writerow((*head, *latencies, *more))
     for point in points:
         for each in point.classes:
             writer.writerow((
@@ -94,8 +112,18 @@ def classes_csv(points: Iterable[PointMetrics], plan: Plan) -> str:
                 each.counts.failed,
                 str(each.slo or ""),
                 SLO_WORDS[each.meets_slo] if each.slo else "",
+                units.machine_number(each.goodput_rps.value if each.goodput_rps else None),
+                each.counts.cancelled,
+                *_stream_numbers(each.stream),
             ))  # fmt: skip
     return text.getvalue()
+
+
+def _stream_numbers(stream: StreamMetrics | None) -> Iterator[str]:
+    tokens = stream.tokens_per_s if stream else None
+    yield units.machine_number(tokens.value if tokens else None)
+    for kind, p in _CSV_STREAMS:
+        yield _percentile(getattr(stream, kind), p) if stream else ""
 
 
 def _percentile(latency: Latency, p: float) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.judge.numbers.machine.backlog import in_order
 from harness.judge.stats.distinct_values import is_first
 
 if TYPE_CHECKING:
@@ -40,8 +41,7 @@ def unseen_payloads(payload: Column, due_ns: Column, service_ns: Column) -> Firs
     warms up is slow for both. The very first requests have no repeats near them and do not count. None where fewer
     than `FEWEST_FIRSTS` can be compared, or where one hold-up of the server may have made all of them slow.
     """
-    order = np.argsort(due_ns, kind="stable")
-    payload, due_ns, service_ns = payload[order], due_ns[order], service_ns[order].astype(np.float64)
+    due_ns, payload, service_ns = in_order(due_ns, payload, service_ns)
     first = is_first(payload)
     starts = np.arange(NEIGHBOURS, payload.size, NEIGHBOURS // 2)  # overlapping: all first ones may come in a row
     before = np.concatenate(([0], np.cumsum(first)))
@@ -69,9 +69,8 @@ def first_of_connections(user: Column, sent_ns: Column, service_ns: Column) -> F
 
     A user of a closed loop has a connection of its own.
     """
-    order = np.argsort(sent_ns, kind="stable")
-    service_ns = service_ns[order]
-    first = is_first(user[order])
+    _, user, service_ns = in_order(sent_ns, user, service_ns)
+    first = is_first(user)
     if not first.any() or first.all():
         return None
     first_ns, other_ns = float(np.median(service_ns[first])), float(np.median(service_ns[~first]))

@@ -53,9 +53,11 @@ class StreamConnection(Connection):
             self.turn = conversation.next_turn()
             request = self._codec.encode(self.turn.messages, self.turn.max_tokens)
         else:
-            self._conversation, self.turn, request = self._openings.take()
+            conversation, self.turn, request = self._openings.take()
+            self._conversation = conversation
+            self._codec = conversation.source.codec
         self.payload = self.turn.payload
-        self._leave_after = self._openings.source.pieces_before(self.turn)
+        self._leave_after = conversation.source.pieces_before(self.turn)
         self.stream = self._codec.new_stream()
         super().begin(request, due_ns)
 
@@ -81,13 +83,17 @@ class StreamConnection(Connection):
             return False
         return more
 
+    def pause_ns(self) -> int:
+        """How long the user pauses before the next turn of the conversation."""
+        return self._conversation.pause_ns() if self._conversation is not None and self.stream.whole else 0
+
     def _hang_up(self) -> None:
         self._conversation = None
         self.fail(Outcome.CANCELLED, "")
 
     def _finish(self, response: HttpResponse, now_ns: int) -> None:
-        if self.stream.whole and self.stream.streamed:
-            self._openings.source.learn_pieces(len(self.stream.instants_ns), self.turn.max_tokens)
+        if self.stream.whole and self.stream.streamed and self._conversation is not None:
+            self._conversation.source.learn_pieces(len(self.stream.instants_ns), self.turn.max_tokens)
             if self._leave_after > 0:  # the last piece came together with the one after which the user leaves
                 self._hang_up()
                 return

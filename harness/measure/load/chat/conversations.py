@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from harness.clock import NS_PER_MS
 from harness.measure.load.payloads.payload_sets import payload_order
 from harness.plan.chat_shape import Length
 from harness.record.rows import ABSENT
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from harness.plan.chat_shape import ChatShape
     from harness.plan.request_lengths import TraceLengths
     from harness.wire.language.output_stream import OutputStream
-    from harness.wire.language.text_codec import Message
+    from harness.wire.language.text_codec import Message, TextCodec
 
 LATEST = 0.5  # part of a response after which a user who hangs up has done so
 WEIGHT = 0.1  # of a whole response in what is known of the number of pieces
@@ -40,7 +41,8 @@ class Turn(NamedTuple):
 class ConversationSource:
     """Opens conversations, each with its own random sequence: the same seed and salt give the same messages.
 
-    Lengths from a trace are used in the order of the requests. Without `lengths` they are drawn.
+    Lengths from a trace are used in the order of the requests. Without `lengths` they are drawn. `codec` writes the
+    requests, and `first_payload` is the number of the first prompt among those of all request classes.
     """
 
     def __init__(  # noqa: PLR0917  (what the sequence depends on)
@@ -51,8 +53,13 @@ class ConversationSource:
         lengths: TraceLengths | None,
         seed: int,
         worker: int = 0,
+        *,
+        codec: TextCodec,
+        first_payload: int = 0,
     ) -> None:
         self.texts = texts
+        self.codec = codec
+        self.first_payload = first_payload
         if lengths is not None and lengths.has_blocks:  # each request of such a trace holds its whole prompt
             shape = msgspec.structs.replace(shape, turns=Length(low=1, high=1))
         self._shape = shape
@@ -108,6 +115,16 @@ class ConversationSource:
         """
         self.pieces_per_token += (pieces / max_tokens - self.pieces_per_token) * WEIGHT
 
+    @property
+    def pauses(self) -> bool:
+        """Whether users pause between the turns of a conversation."""
+        return self._shape.tool_pause_ms is not None
+
+    def pause_ns(self, rng: Random) -> int:
+        """How long a user pauses before the next turn of a conversation."""
+        pause_ms = self._shape.tool_pause_ms
+        return pause_ms.draw(rng) * NS_PER_MS if pause_ms else 0
+
     def message_count(self, rng: Random) -> int:
         """How many messages a user sends in one turn."""
         return self._message_count(rng)
@@ -117,7 +134,7 @@ class Conversation:
     """The messages so far, and the number of turns that are left."""
 
     def __init__(self, source: ConversationSource, turns: int, payload: int, rngs: tuple[Random, Random]) -> None:
-        self._source = source
+        self.source = source
         self._left = turns
         self._payload = payload
         self._rng, self._words = rngs
@@ -132,14 +149,19 @@ class Conversation:
             self._context_tokens = response.prompt_tokens + response.output_tokens if known else ABSENT
         return self._left > 0
 
+    def pause_ns(self) -> int:
+        """How long the user pauses after a whole response; 0 where no other turn follows."""
+        return self.source.pause_ns(self._words) if self._left else 0
+
     def next_turn(self) -> Turn:
         """The user's next message, after all messages before it."""
-        size, max_tokens, blocks = self._source.sizes(self._rng)
+        source = self.source
+        size, max_tokens, blocks = source.sizes(self._rng)
         opens = not self._messages
         asked, shared = ABSENT, self._context_tokens
-        wanted = self._source.message_count(self._rng)
+        wanted = source.message_count(self._rng)
         if opens:
-            texts = self._source.texts
+            texts = source.texts
             made = texts.of_blocks(blocks, size) if blocks and size else texts.opening(self._payload, size, self._words)
             messages, asked, shared = made
             self._messages += messages
@@ -149,15 +171,15 @@ class Conversation:
         return Turn(
             messages=list(self._messages),
             max_tokens=max_tokens,
-            payload=self._payload,
+            payload=source.first_payload + self._payload,
             opening=opens and size is None,
             prompt_tokens=asked,
             shared_tokens=shared,
-            leave_at=self._source.leave_at(self._words),
+            leave_at=source.leave_at(self._words),
         )
 
     def _more_texts(self, count: int, size: int | None) -> Sequence[str]:
         """What a request holds besides the first text of its conversation."""
-        texts = self._source.texts
+        texts = self.source.texts
         documents = texts.documents(self._payload)
         return documents or [texts.following(self._rng.randrange(1 << 30), size, self._words) for _ in range(count)]

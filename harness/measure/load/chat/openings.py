@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from harness.measure.load.chat.conversations import Conversation, ConversationSource, Turn
-    from harness.wire.language.text_codec import TextCodec
+    from harness.measure.load.chat.conversations import Conversation, Turn
 
 MOST = 256  # requests that are made ahead
 MOST_BYTES = 16 << 20  # of them together
@@ -21,12 +20,26 @@ class Opening(NamedTuple):
     request: bytes
 
 
+class Conversations(Protocol):
+    """Opens conversations of one request class, or of several."""
+
+    @property
+    def follows_trace(self) -> bool:
+        """Whether each request has the lengths of one line of a trace."""
+
+    @property
+    def opens_in_order(self) -> bool:
+        """Whether conversations are the same when they are opened before others have ended."""
+
+    def open(self) -> Conversation:
+        """A new conversation."""
+
+
 class Openings:
     """The conversations of a source in its order, some of them made before they are asked for."""
 
-    def __init__(self, source: ConversationSource, codec: TextCodec) -> None:
+    def __init__(self, source: Conversations) -> None:
         self.source = source
-        self._codec = codec
         self.made: deque[Opening] = deque()
         self._bytes = 0
 
@@ -58,4 +71,4 @@ class Openings:
     def _new(self) -> Opening:
         conversation = self.source.open()
         turn = conversation.next_turn()
-        return Opening(conversation, turn, self._codec.encode(turn.messages, turn.max_tokens))
+        return Opening(conversation, turn, conversation.source.codec.encode(turn.messages, turn.max_tokens))

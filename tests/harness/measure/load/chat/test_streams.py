@@ -1,12 +1,14 @@
 """Conversations against scripted servers: good streams, and every way a stream can go wrong."""
 
 import gzip
+import itertools
 import json
 import time
 
 import numpy as np
 import pytest
 
+from harness.errors import UserError
 from harness.measure.load.chat.conversations import Turn
 from harness.measure.load.load_assembly import assemble
 from harness.plan.load_options import chat_of
@@ -419,3 +421,46 @@ def test_scores_of_the_users_documents_are_compared_in_their_order(serve, chat, 
     rows, _ = chat(serve(script), bank=RANKED, protocol="rerank").run(4)
     assert {row["outcome"] for row in rows} == {int(outcome)}
     assert {row["result_count"] for row in rows} == {2, 3}
+
+
+SHORT = RequestClass(verb="chat", chat={"prompt_words": "5", "output_tokens": "3", "turns": "2"}, priority=0)
+LONG = RequestClass(verb="chat", model="lora-a", chat={"prompt_words": "40", "output_tokens": "9"}, slo="ttft_p99<5s")
+MIX = (
+    ClassShare(name="short", weight=3.0, request_class=SHORT),
+    ClassShare(name="long", weight=1.0, request_class=LONG),
+)
+
+
+def test_each_class_has_its_own_model_lengths_turns_and_priority(serve, chat):
+    server = serve(lambda number, request, connection: GOOD)
+    load = chat(server, classes=MIX, check="off")
+    rows, report = load.run(200, users=4)
+    assert report.ok == len(rows)
+    assert (report.request_classes, report.class_slos) == (("short", "long"), ("", "ttft_p99<5s"))
+    bodies = asked(server)
+    kinds = {(body["model"], body["max_tokens"], body.get("priority")) for body in bodies}
+    assert kinds == {("m", 3, 0), ("lora-a", 9, None)}
+    words = {body["max_tokens"]: len(body["messages"][0]["content"].split()) for body in bodies}
+    assert words == {3: 5, 9: 40}
+    assert {len(body["messages"]) for body in bodies if body["max_tokens"] == 9} == {1}  # the other class has two turns
+    of_class = [row["request_class"] for row in rows]
+    assert {row["asked_tokens"] for row in rows if row["request_class"] == 0} == {3}
+    # Of the conversations three in four are short, and those have two requests each: 6 of 7, within four deviations.
+    assert of_class.count(0) / len(rows) == pytest.approx(6 / 7, abs=0.14)
+    payloads = {row["request_class"]: {row["payload"]} for row in rows}
+    assert max(max(own) for own in payloads.values()) < len(BANK.prompts)  # numbered within each class
+
+
+def test_a_class_that_does_not_chat_is_refused_beside_those_that_do(serve, chat):
+    server = serve(lambda number, request, connection: GOOD)
+    with pytest.raises(UserError, match="class predict does not chat"):
+        chat(server, classes=(*MIX, ClassShare(name="predict")))
+
+
+def test_users_pause_between_the_turns_of_a_conversation_and_not_after_it(serve, chat):
+    load = chat(serve(lambda number, request, connection: GOOD), words={"turns": "2", "tool_pause": "30ms"})
+    rows, report = load.run(6, users=1)
+    assert report.user_paced  # users do not always have a request open
+    ordered = sorted(rows, key=lambda row: row["due_ns"])
+    waits_ms = [(after["due_ns"] - before["done_ns"]) / 1e6 for before, after in itertools.pairwise(ordered)]
+    assert waits_ms[:5] == [30.0, 0.0, 30.0, 0.0, 30.0]
