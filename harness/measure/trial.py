@@ -93,6 +93,7 @@ def run_trial(job: TrialJob) -> TrialRecord:
             sampler_failure=samplers.failure if samplers else None,
             target_url=endpoint.url if endpoint else None,
             isolated=job.isolation.isolated,
+            first_response_s=endpoint.first_response_s if endpoint else None,
         )
         _write(job.folder, record)
     job.folder.to_parquet()

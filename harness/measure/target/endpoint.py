@@ -56,3 +56,4 @@ class Endpoint:
     class_banks: Mapping[str, Path] = field(default_factory=dict)  # by verb, for the verbs other than predict
     tls_ca: Path | None = None  # the certificate authority of the target's own certificate
     accepted: Accepted | None = None  # the fields that the server of a language model takes; None: it was not asked
+    first_response_s: float | None = None  # of the request that was sent before the load; None where none was

@@ -180,6 +180,7 @@ class ManagedTargetSession:
             tls_ca=ready.tls_ca,
             accepted=accepted,
             statistics_reader=self._statistics_reader,
+            first_response_s=self._payloads.take_first_response_s() if self._payloads else None,
         )
 
     @property
@@ -325,6 +326,7 @@ class UrlSession:
             known=bank.known,
             accepted=self._first.accepted_by(self._url, spoken, request.model),
             statistics_reader=self._statistics_reader,
+            first_response_s=self._payloads.take_first_response_s(),
         )
 
     def died(self) -> bool:
