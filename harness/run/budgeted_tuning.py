@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 LEAST_ROUNDS, MOST_ROUNDS = 3, 8  # of the final, each with a trial of every finalist
 LONGER = 2.0  # a trial of the final takes so many times as long
-FINAL_SHARE = 0.25  # of the budget that the final may keep for itself
-FINALS = ((4, 3), (3, 3), (2, 2), (2, 1))  # settings, the default among them, and rounds that are kept time for
+FINAL_SHARE = 0.3  # of the budget that the final may keep for itself
+FINALS = ((4, 3), (3, 3), (2, 2))  # settings, the default among them, and rounds that are kept time for
 SCREEN_SHARE = 0.3  # of the budget that settings which lie far apart may take
 
 
