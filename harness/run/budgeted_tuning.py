@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.judge.answers.chances import Limit
 from harness.plan.plan import TrialKind
+from harness.run.budgeted_sweep import SweepRules
 from harness.run.trial_cost import TrialCost
 from harness.search.choice import Costs, Reason
 from harness.search.optuna_search import OptunaSearch
@@ -33,14 +34,9 @@ SCREEN_SHARE = 0.3  # of the budget that settings which lie far apart may take
 
 
 @dataclass(frozen=True, slots=True)
-class TuneRules:
-    """What a search may spend; `overhead_s` and `restart_s` count until they are learnt."""
+class TuneRules(SweepRules):
+    """What a search may spend, and how it chooses."""
 
-    budget_s: float
-    seconds: float  # of a trial
-    overhead_s: float
-    restart_s: float
-    seed: int = 0
     closed: bool = True
     search: str = "model"
     limited: bool = True
