@@ -12,16 +12,22 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+INSTALL := $(PIP) install --no-compile -c constraints.txt # of the 16,000 modules most are never imported
 
 # Stamps: the environment is made again when what it is made from has changed.
 CREATED := $(VENV)/.created
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
+# Workers take whole stretches of tests, which share what a module prepares; one that is done takes from another's.
+PYTEST := $(BIN)/python -m pytest -q
+PARALLEL := --dist worksteal -n
+QUICK := --ignore tests/e2e
+
 # Tests of processes, two at a time; those that failed beside another are run once more, alone.
-twice = $(BIN)/python -m pytest -q -n 2 $(1) || \
+twice = $(PYTEST) $(PARALLEL) 2 $(1) || \
 	{ echo "what failed beside other tests is run again, alone"; \
-	  $(BIN)/python -m pytest -q $(1) --last-failed --last-failed-no-failures none; }
+	  $(PYTEST) $(1) --last-failed --last-failed-no-failures none; }
 
 unexport PYTHONDONTWRITEBYTECODE # tests start hundreds of processes, which would all compile the same modules
 
@@ -46,12 +52,12 @@ $(CREATED):
 
 $(RUN_STAMP): pyproject.toml constraints.txt | $(CREATED)
 	@echo "venv: installing what Sweepspot runs with (TensorFlow is large: minutes the first time)"
-	@$(PIP) install -c constraints.txt -e '.[tensorflow]'
+	@$(INSTALL) -e '.[tensorflow]'
 	@touch $@
 
 $(DEV_STAMP): pyproject.toml constraints.txt | $(CREATED)
 	@echo "venv: installing what Sweepspot runs and is tested with (minutes the first time)"
-	@$(PIP) install -c constraints.txt -e '.[dev]'
+	@$(INSTALL) -e '.[dev]'
 	@touch $@ $(RUN_STAMP)
 
 demo: $(RUN_STAMP)
@@ -59,24 +65,24 @@ demo: $(RUN_STAMP)
 
 unit: $(DEV_STAMP)
 	@echo "unit: quick tests that open no socket and start no process, on all cores"
-	@$(BIN)/python -m pytest -q -n auto -m "not slow and not process and not e2e and not long"
+	@$(PYTEST) $(PARALLEL) auto $(QUICK) -m "not slow and not process"
 
 test: $(DEV_STAMP)
 	@echo "test: all quick tests; first those without a process, on all cores"
-	@$(BIN)/python -m pytest -q -n auto -m "not process and not e2e and not long"
-	@$(call twice,-m process)
+	@$(PYTEST) $(PARALLEL) auto $(QUICK) -m "not process"
+	@$(call twice,$(QUICK) -m process)
 
 e2e: $(DEV_STAMP)
 	@echo "e2e: tests that drive whole processes two at a time (they need wrk and chromium)"
-	@$(call twice,-m e2e)
+	@$(call twice,tests/e2e -m e2e)
 
 test-all: test e2e
 	@echo "long: every row of the README's table"
-	@$(BIN)/python -m pytest -q -m long
+	@$(PYTEST) tests/e2e -m long
 
 bench: $(DEV_STAMP)
 	@echo "bench: figures depend on the machine; leave it alone meanwhile"
-	@$(BIN)/python -m pytest -q -s --timeout 0 -o python_files='bench_*.py' tests/benchmarks
+	@$(PYTEST) -s --timeout 0 -o python_files='bench_*.py' tests/benchmarks
 	@$(BIN)/python -m tests.benchmarks.bench_harmed_time
 	@$(BIN)/python -m tests.benchmarks.bench_agent throughput scheduling agreement
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.judge.answers.paired_sentences import level_text
 from harness.judge.answers.run_comparison import STREAM_FIGURES
 from harness.judge.paired_result import FAILED
+from harness.judge.phrases import level_text
 from harness.judge.significance import Change
 from reports import units
 from reports.labels import load_label, point_label

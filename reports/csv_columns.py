@@ -1,4 +1,8 @@
-"""The columns of points.csv for a run that measured a server. A new column is one entry in `COLUMNS`."""
+"""The columns of points.csv for a run that measured a server. A new column is one entry in `COLUMNS`.
+
+One that only language models have is an entry in `_STREAMED`. `PointMetrics` (`harness/judge/metrics.py`) holds the
+figures.
+"""
 
 from __future__ import annotations
 

@@ -40,7 +40,8 @@ VERBS = {
 }
 
 FOLDERS = {
-    "locust": "runs",
+    "report": "runs",
+    "simulate": "runs",
     "plan": "runs",
     "baseline": "runs",
     "gate": "runs",

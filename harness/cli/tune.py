@@ -44,7 +44,7 @@ NOT_HERE = ("precision", "max_seconds", "workers", "bind")
     help="Bounds beside --slo, such as 'accuracy>0.9,memory_mb<2000': accuracy, memory_mb and cores of the target.",
 )
 @click.option(
-    "--engine",
+    "--search",
     type=click.Choice(("model", "optuna")),
     default="model",
     show_default=True,

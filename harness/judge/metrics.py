@@ -1,7 +1,7 @@
-"""The types of all numbers that a report may show. `harness/judge/trial_summary.py` computes them.
+"""The types of all numbers that a report may show.
 
-A number the sample cannot support is None, never zero. Latencies are in milliseconds, intervals are
-nominal 95 %.
+`trial_summary.py` computes those of a trial, `point_summary.py` those of a point, `run_summary.py` those of a run. A
+number the sample cannot support is None, never zero. Latencies are in milliseconds, intervals are nominal 95 %.
 """
 
 from __future__ import annotations
@@ -60,6 +60,11 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
         """The percentile `p`, None where it was not computed."""
         return next((quantile for quantile in self.quantiles if abs(quantile.p - p) < 1e-9), None)
 
+    def interval_ms(self, p: float) -> Interval | None:
+        """The percentile `p` with its ends; None where the sample gives none, or no more than a lower bound."""
+        found = self.at(p)
+        return None if found is None or not found.value_ms or found.at_least or found.only_bound else found.interval_ms
+
 
 _FAILURES = ("wrong", "error", "timeout", "rejected", "aborted", "unknown", "not_sent")
 
@@ -117,9 +122,9 @@ class StreamMetrics(msgspec.Struct, frozen=True, kw_only=True):
     ttft: Latency  # time to first token: first piece of any output - due
     ttfo: Latency | None = None  # time to first output token: first piece that is no reasoning; None: it is the TTFT
     itl: Latency  # inter-token latency: every gap between two successive pieces of a stream
-    tpot: Latency  # time per output token, one for each answer: gap of its pieces, on average, / tokens per piece
+    tpot: Latency  # time per output token, one per response: mean gap of its pieces / tokens per piece
     tokens_per_s: Interval | None  # output tokens that came in the measured window; None: nothing is generated
-    prompt_tokens: float | None  # mean per answer, as the server counted
+    prompt_tokens: float | None  # mean per response, as the server counted
     output_tokens: float | None
     in_flight: float | None  # streams open at a time, on average over the window
     tokens_per_s_of_stream: float | None = None  # what one user sees: output tokens/s over the streams in flight
@@ -262,6 +267,7 @@ class ClassMetrics(msgspec.Struct, frozen=True, kw_only=True):
     meets_slo: bool | None  # None without an SLO or where that is undecided
     slowdown: Interval | None = None  # p99 here over p99 at `alone_point`
     alone_point: int | None = None  # the same setting and load, where this class was alone
+    stream: StreamMetrics | None = None  # None where responses are not those of a language model
 
 
 class Outage(msgspec.Struct, frozen=True, kw_only=True):
@@ -350,6 +356,7 @@ class PointMetrics(RatedMetrics, frozen=True, kw_only=True):
     trials: tuple[TrialMetrics, ...]
     server: ServerFigures | None = None
     classes: tuple[ClassMetrics, ...] = ()  # one for each request class in the load
+    servers: tuple[ClassMetrics, ...] = ()  # the same of each server, where conversations were spread over several
     cost: UnitCost | None = None  # None where nothing good came
 
     spread: ResponseSpread | None = None  # None where no good response came

@@ -10,7 +10,7 @@ from harness.judge.checks import judge_point, standing_trials
 from harness.judge.findings import Verdict
 from harness.judge.metrics import Counts, PointMetrics
 from harness.judge.numbers.accuracy import accuracy
-from harness.judge.numbers.class_metrics import only_class, pooled_classes
+from harness.judge.numbers.class_metrics import meets_each, only_class, pooled_classes
 from harness.judge.numbers.latency import pooled_latency
 from harness.judge.numbers.resource_usage import mean_usage
 from harness.judge.numbers.response_spreads import response_spread
@@ -21,14 +21,13 @@ from harness.judge.numbers.time_split import pooled_split, pooled_steps, weighte
 from harness.judge.numbers.token_latency import pooled_streams
 from harness.judge.slo_check import SloRows, goodput_limit_ns, meets_slo, seconds_to_decide
 from harness.judge.trial_summary import DECIDED
-from harness.plan.arrivals import Closed
+from harness.plan.arrivals import Closed, kind_of
 from harness.plan.slo import STREAM_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.judge.interval import Interval
-    from harness.judge.metrics import ClassMetrics
     from harness.judge.numbers.run_noises import RunNoises
     from harness.judge.stats.durations import Durations
     from harness.judge.trial_summary import TrialSummary
@@ -55,6 +54,9 @@ def summarise_point(
     `noises` is what runs of the sweep differ by; without it, what the repeats of this point alone say.
     """
     noises = noises or noises_of([summaries])
+    names = summaries[0].class_names if summaries else ()
+    if slo and len(names) == 1:
+        slo = slo.of_class(names[0])
     trials = tuple(summary.metrics for summary in summaries)
     standing = standing_trials(trials)
     runs = [summary for summary in _standing(summaries) if summary.durations]
@@ -62,7 +64,7 @@ def summarise_point(
     metrics = PointMetrics(
         point=point.number,
         setting=point.setting,
-        arrivals=type(point.arrivals).__name__.lower(),
+        arrivals=kind_of(point.arrivals),
         concurrency=point.arrivals.users if isinstance(point.arrivals, Closed) else None,
         rate_target_rps=getattr(point.arrivals, "rate_rps", None),
         repeats=len(standing),
@@ -88,21 +90,17 @@ def summarise_point(
     )
     verdict, findings = judge_point(metrics)
     rows = SloRows({kind: _of_kind(runs, kind) for kind in DECIDED}, noises, metrics.concurrency)
-    met = meets_slo(metrics, slo, rows) if slo else None
+    mixed = pooled_classes([run.classes for run in runs if run.classes], noises, metrics.concurrency)
+    by_class = mixed and slo is not None and slo.of_classes
+    met = meets_each(mixed) if by_class else meets_slo(metrics, slo, rows) if slo else None
     more_s = seconds_to_decide(metrics, slo, rows) if slo and met is None else None
     judged = msgspec.structs.replace(
         metrics, meets_slo=met, slo_more_seconds=more_s, verdict=verdict, findings=findings
     )
-    return msgspec.structs.replace(judged, classes=_classes(judged, runs, slo, noises))
-
-
-def _classes(
-    point: PointMetrics, runs: Sequence[TrialSummary], slo: Slo | None, noises: RunNoises
-) -> tuple[ClassMetrics, ...]:
-    mixed = pooled_classes([run.classes for run in runs if run.classes], noises, point.concurrency)
-    if mixed or not runs or len(runs[0].class_names) != 1:
-        return mixed
-    return (only_class(runs[0].class_names[0], point, slo),)
+    servers = pooled_classes([run.servers for run in runs if run.servers], noises, metrics.concurrency)
+    judged = msgspec.structs.replace(judged, servers=servers)
+    one = runs and len(runs[0].class_names) == 1 and not mixed
+    return msgspec.structs.replace(judged, classes=(only_class(runs[0].class_names[0], judged, slo),) if one else mixed)
 
 
 def _of_kind(summaries: Sequence[TrialSummary], kind: str) -> list[Durations]:

@@ -106,13 +106,19 @@ def trusted(point: PointMetrics) -> bool:
 
 def surely_missed(point: PointMetrics, slo: Slo) -> bool:
     """Whether a bound on a percentile is broken by the service times alone, in which no generator's lateness is."""
-    tails = [(bound, point.service.at(QUANTILES[bound.metric])) for bound in slo.bounds if bound.metric in QUANTILES]
+    if slo.of_classes and len(point.classes) > 1:
+        return any(_breaks(each, each.slo) for each in point.classes if each.slo)
+    return _breaks(point, slo.of_class(point.classes[0].name) if point.classes else slo)
+
+
+def _breaks(metrics: PointMetrics | ClassMetrics, slo: Slo) -> bool:
+    tails = [(bound, metrics.service.at(QUANTILES[bound.metric])) for bound in slo.bounds if bound.metric in QUANTILES]
     return any(tail is not None and tail.low_ms is not None and tail.low_ms > bound.limit for bound, tail in tails)
 
 
 def goodput_limit_ns(slo: Slo) -> int | None:
-    """The tightest bound of response times, which every good response must keep; None where there is none."""
-    limits_ms = [bound.limit for bound in slo.bounds if bound.metric != "errors" and "_" not in bound.metric]
+    """The tightest bound of response times, which every good response must keep; None where there is none for all."""
+    limits_ms = [bound.limit for bound in slo.of_all if bound.metric != "errors" and "_" not in bound.metric]
     return round(min(limits_ms) * NS_PER_MS) if limits_ms else None
 
 

@@ -18,7 +18,7 @@ from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.judge.metrics import Counts, Timeline, TimeSplit, TrialMetrics, Usage
 from harness.judge.numbers.accuracy import NO_PREDICTIONS, accuracy, predictions
-from harness.judge.numbers.class_metrics import class_names, class_samples
+from harness.judge.numbers.class_metrics import class_names, class_samples, kept_by_classes, server_samples
 from harness.judge.numbers.latency import NOTHING, pooled_latency
 from harness.judge.numbers.limit_counts import limit_counts
 from harness.judge.numbers.machine.usable_time import usable_time
@@ -43,8 +43,9 @@ from harness.plan.slo import STREAM_KINDS
 from harness.record.rows import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from harness.judge.metrics import LimitCount
     from harness.judge.numbers.accuracy import Predictions
     from harness.judge.numbers.class_metrics import ClassSample
     from harness.judge.numbers.response_spreads import TimedBuckets
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from harness.judge.stats.durations import Durations
     from harness.plan.plan import Plan, Trial
     from harness.plan.slo import Slo
+    from harness.record.rows import Mask
     from harness.record.run_dir import RunDir
     from harness.record.trial_data import TrialData
 
@@ -76,6 +78,7 @@ class TrialSummary:
     predictions: Predictions = NO_PREDICTIONS
     class_names: tuple[str, ...] = ()
     classes: tuple[ClassSample, ...] = ()  # where there are several
+    servers: tuple[ClassSample, ...] = ()  # likewise
     stream: StreamSample | None = None
     timed: TimedBuckets | None = None  # None where no good response came
 
@@ -104,12 +107,16 @@ def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo |
     stream = stream_sample(data, rows)
     predicted = predictions(rows.due)
     rates_rps = rows.rates_rps()
-    within_slo = rows_within_slo(data, rows, slo) if slo else None
+    names = class_names(data)
+    classes = class_samples(data, rows, slo)
+    if slo and len(names) == 1:
+        slo = slo.of_class(names[0])
+    within_slo = _within(data, rows, slo) if slo else None
     response, throughput_rps = pooled_latency([rows.response]), pooled_rate([rates_rps])
     means = means_of(data.statistics, rows.window) if data.statistics else None
     statistics = with_counted_waiting(data.statistics, rows.everything)
     durations: dict[str, Durations] = {kind: getattr(rows, kind) for kind in DURATIONS}
-    streamed = {kind: getattr(stream, kind) for kind in STREAM_KINDS} if stream else {}
+    streamed = stream.durations if stream else {}
     counts = _counts(data, rows)
     metrics = TrialMetrics(
         trial=data.trial.number,
@@ -127,7 +134,7 @@ def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo |
         timeline=timeline(rows, samples, statistics),
         server=server_figures(statistics, rows.window),
         mean_batch=trial_batch(rows.good, means),
-        limits=tuple(limit_counts(slo, durations | streamed, counts)) if slo else (),
+        limits=_limits(slo, classes, durations | streamed, counts) if slo else (),
         in_flight_mean=None if response.mean_ms is None else throughput_rps.value * response.mean_ms / MS_PER_S,
         stream=stream.metrics if stream else None,
         tolerance=max((each.tolerance for each in data.reports if each.tolerance), default=None),
@@ -142,11 +149,25 @@ def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo |
         rates_rps=rates_rps,
         good_rates_rps=rows.rates_rps(goodput_limit_ns(slo), within_slo) if slo else NO_RATES,
         predictions=predicted,
-        class_names=class_names(data),
-        classes=class_samples(data, rows, slo),
+        class_names=names,
+        classes=classes,
+        servers=server_samples(data, rows, slo),
         stream=stream,
         timed=timed_buckets(rows, data.trial.repeat),
     )
+
+
+def _within(data: TrialData, rows: TrialRows, slo: Slo) -> Mask | None:
+    return kept_by_classes(data, rows, slo) if slo.of_classes else rows_within_slo(data, rows, slo)
+
+
+def _limits(
+    slo: Slo, classes: Sequence[ClassSample], durations: Mapping[str, Durations], counts: Counts
+) -> tuple[LimitCount, ...]:
+    """How many requests broke each bound: of all requests, or of each class."""
+    if slo.of_classes and classes:
+        return tuple(limit for each in classes for limit in each.limits)
+    return tuple(limit_counts(slo, durations, counts))
 
 
 def _empty(data: TrialData) -> TrialSummary:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.errors import UserError
+from harness.plan.option_text import parse_seconds
 from harness.plan.request_lengths import MOST
 from harness.wire.language.generation_options import GenerationOptions
 from harness.wire.language.prompts.vocabulary import Vocabulary  # noqa: TC001  (msgspec reads it)
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from random import Random
 
+MS_PER_S = 1e3
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 MADE_WORDS = 384  # the few tokens that begin the templates of most models are then less than 1 % of a prompt
 _LOGNORMAL = re.compile(r"lognormal:(\d+),(\d+(?:\.\d+)?)")
@@ -57,6 +59,8 @@ class ChatShape(GenerationOptions, frozen=True, kw_only=True):
     tokenizer: str | None = None  # path of a copy of the model's tokenizer, which then counts in place of the server
     prefix_share: float = 0.0  # of the prompt's tokens: what all prompts begin with
     hang_up: float = 0.0  # share of the responses whose user leaves in the middle of them
+    tool_pause_ms: Length | None = None  # between a response and the next turn of its conversation
+    counts_tokens: bool = False  # a request class has prompts of so many tokens
     vocabulary: Vocabulary | None = None  # words of one token each, which the first requests find
     made_words: int = MADE_WORDS  # of a first message, where the user gives neither prompts nor sizes
     system: bool = False  # the server takes a system message, with which prompts of ours then begin
@@ -84,12 +88,21 @@ class ChatShape(GenerationOptions, frozen=True, kw_only=True):
     @property
     def needs_vocabulary(self) -> bool:
         """Whether lengths of prompts are to be counted in tokens."""
-        return self.prompt_tokens is not None or self.prefix_share > 0 or self.lengths_in_tokens
+        return self.counts_tokens or self.prompt_tokens is not None or self.prefix_share > 0 or self.lengths_in_tokens
 
 
 def new_salt() -> str:
     """What makes the prompts of one trial differ from those of all others; recorded with its settings."""
     return secrets.token_hex(4)
+
+
+def parse_pause(text: str, flag: str) -> Length:
+    """`500ms` or `200ms-2s` (uniform), in milliseconds. Raises UserError that names `flag`."""
+    low, dash, high = text.strip().partition("-")
+    low_s, high_s = parse_seconds(low, flag), parse_seconds(high if dash else low, flag)
+    if low_s > high_s:
+        raise UserError(f"{flag} {text}: the shorter pause comes first, as in 200ms-2s")
+    return Length(low=max(1, round(low_s * MS_PER_S)), high=max(1, round(high_s * MS_PER_S)))
 
 
 def parse_length(text: str, flag: str) -> Length:

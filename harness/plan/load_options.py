@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from harness.errors import UserError
+from harness.errors import UserError, unknown_name
 from harness.plan.arrivals import KINDS, OpenProcess, Stage
-from harness.plan.chat_shape import ChatShape, parse_length
+from harness.plan.chat_shape import ChatShape, parse_length, parse_pause
 from harness.plan.load_settings import CHECK_MODES, LoadSettings
 from harness.plan.option_text import (
     LoadOption,
@@ -34,6 +34,8 @@ from harness.wire.protocols import PROTOCOLS, protocol_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from harness.plan.request_mix import RequestClass
 
 MOST_RPS = 1e7
 MOST_IN_FLIGHT = 60_000
@@ -215,6 +217,14 @@ CHAT = (
         "NUMBER",
     ),
     LoadOption(
+        "--tool-pause",
+        "tool_pause_ms",
+        parse_pause,
+        "chat, with users: pause between a response and the next turn of its conversation, as for a tool that runs: "
+        "500ms, or 200ms-2s (uniform)",
+        "DURATION",
+    ),
+    LoadOption(
         "--texts",
         "texts",
         parse_length,
@@ -284,6 +294,8 @@ CHAT = (
     ),
 )
 
+OF_A_CLASS = ("turns", "prompt_words", "prompt_tokens", "output_tokens", "hang_up", "tool_pause", "extra_body")
+
 
 def values_of(options: Iterable[LoadOption], texts: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that `options` fill, by name, from `texts` by option name; without those that were not given.
@@ -301,6 +313,24 @@ def values_of(options: Iterable[LoadOption], texts: Mapping[str, Any]) -> dict[s
 def settings_of(texts: Mapping[str, Any], **more: Any) -> LoadSettings:
     """The load settings in the values of options, by option name; `more` are further fields. Raises UserError."""
     return LoadSettings(**values_of(SETTINGS, texts), chat=chat_of(texts), **more)
+
+
+def chat_of_class(request_class: RequestClass, chat: ChatShape) -> ChatShape:
+    """The conversations of one request class: those of the load, with the class's own options. Raises UserError."""
+    unknown = [name for name in request_class.chat if name not in OF_A_CLASS]
+    if unknown:
+        raise unknown_name("option in `chat` of a request class", unknown[0], OF_A_CLASS)
+    own = values_of(CHAT, request_class.chat)
+    sizes = {"prompt_tokens", "prompt_words"} & set(own)
+    if len(sizes) > 1:
+        raise UserError("prompt_tokens, prompt_words: both set the lengths of a request class's prompts; give one")
+    if sizes:
+        own = {"prompt_tokens": None, "prompt_words": None, "lengths": None, "prompts": None, **own}
+    if "prompt_words" in sizes:
+        own |= {"vocabulary": None, "prefix_share": 0.0}
+    if request_class.priority is not None:
+        own["extra_body"] = {"priority": request_class.priority, **own.get("extra_body", chat.extra_body)}
+    return msgspec.structs.replace(chat, **own)
 
 
 def chat_of(texts: Mapping[str, Any]) -> ChatShape:

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from harness.errors import UserError
-from harness.plan.arrivals import Arrivals, Closed
+from harness.plan.arrivals import Arrivals, Closed, kind_of
 from harness.plan.knobs import Setting, Value, format_value
 from harness.plan.load_knobs import CHAT_KNOBS, CHECK, MIX, PROTOCOL, SKEW
 from harness.plan.load_options import chat_of
@@ -72,7 +72,7 @@ class Point(BasePoint, frozen=True, kw_only=True):
         if isinstance(self.arrivals, Closed):
             return [f"users={self.arrivals.users}"]
         rate_rps = getattr(self.arrivals, "rate_rps", None)
-        return [type(self.arrivals).__name__.lower() + ("" if rate_rps is None else f"={rate_rps:g}")]
+        return [kind_of(self.arrivals) + ("" if rate_rps is None else f"={rate_rps:g}")]
 
 
 class TrialKind(StrEnum):
@@ -101,7 +101,7 @@ class TuneSpace(msgspec.Struct, frozen=True, kw_only=True):
 
     levels: users of a closed loop, or rates. objective: `goodput`, `tokens_per_s` or `cost`. settings: how many are
     possible, impossible: how many more would be, if values did not exclude each other. keep: bounds beside the SLO.
-    engine: what chooses, `model` or `optuna`.
+    search: what chooses, `model` or `optuna`.
     """
 
     values: dict[str, tuple[Value, ...]]  # those that are tried of each knob; the default may be another
@@ -110,7 +110,7 @@ class TuneSpace(msgspec.Struct, frozen=True, kw_only=True):
     settings: int = 0
     impossible: int = 0
     keep: tuple[KeptBound, ...] = ()
-    engine: str = "model"
+    search: str = "model"
 
 
 PointT = TypeVar("PointT", bound=BasePoint)
@@ -162,6 +162,7 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
     capacity_budget_s: float = 240.0  # for the rates of each setting
     isolate: bool = True  # pin target and load to separate cores
     rate_unit: str = "req/s"  # in which points are ranked: of a language model tokens/s, or results/s
+    class_models: tuple[str, ...] = ()  # of request classes to a language model: other models, or LoRA adapters
     own_requests: bool = False  # users make their own requests: the server is asked nothing before the load
     locust_arguments: tuple[str, ...] = ()  # further arguments of Locust, such as --tags
     in_process: bool = False  # the model lives in the load process

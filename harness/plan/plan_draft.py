@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.errors import UserError
-from harness.plan.arrivals import Closed, arrivals_of, has_field
+from harness.plan.arrivals import Closed, OpenProcess, arrivals_of, has_field
 from harness.plan.knobs import Apply, Knob, KnobSet, Setting, Value, cross
 from harness.plan.load_knobs import CHAT_KNOBS, CONCURRENCY, LEVELS, LOAD_KNOBS, MIX, OTHER_WORK, PROTOCOL, RATE
+from harness.plan.load_options import chat_of_class
 from harness.plan.option_text import names_of, seconds_text
 from harness.plan.plan import (
     FEWEST_REPEATS,
@@ -24,15 +25,18 @@ from harness.plan.plan import (
     order_trials,
     trial_overhead_seconds,
 )
+from harness.plan.request_mix import CHAT, parse_mix
 from harness.plan.scenario import Scenario
+from harness.plan.slo import Slo, parse_slo
 from harness.plan.target_spec import InProcessTarget, UrlTarget, is_model_file, project_targets
 from harness.wire.protocol import AUTO
 from harness.wire.protocols import chats, find_protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from harness.plan.arrivals import Arrivals, Shape
+    from harness.plan.request_mix import RequestClass
     from harness.plan.target_spec import TargetSpec
 
 DEFAULT_SECONDS = 2.0
@@ -75,6 +79,8 @@ def make_plan(draft: Draft, scenario: Scenario | None = None) -> Plan:
         Point(number=number, setting=setting, arrivals=arrivals)
         for number, (setting, arrivals) in enumerate(itertools.product(settings, loads))
     )
+    classes = _classes(plan, [{**fixed, **point.setting} for point in points], scenario)
+    plan = _chatting(plan, classes.values())
     seconds = _seconds(plan, loads)
     repeats = _repeats(draft, seconds)
     groups = _restart_groups(points, knobs)
@@ -91,6 +97,7 @@ def make_plan(draft: Draft, scenario: Scenario | None = None) -> Plan:
         own_requests=scenario.own_requests,
         rate_unit=_rate_unit(plan, scenario),
         in_process=isinstance(spec, InProcessTarget),
+        slo=_with_classes(plan.slo, classes),
     )
     _check_chat(made, scenario)
     if made.budget_seconds is None:
@@ -162,12 +169,44 @@ def _seconds(plan: Plan, loads: Sequence[Arrivals]) -> float:
     return seconds
 
 
+def _classes(plan: Plan, settings: Iterable[Setting], scenario: Scenario) -> dict[str, RequestClass]:
+    """The request classes that any point has, by name. Raises UserError."""
+    mixes = dict.fromkeys(str(setting.get(MIX) or plan.load.mix or scenario.own_mix) for setting in settings)
+    return {name: scenario.classes[name] for mix in mixes for name in parse_mix(mix, scenario.classes)}
+
+
+def _chatting(plan: Plan, classes: Iterable[RequestClass]) -> Plan:
+    """The plan with what must be known of its classes before the load: models, and whether prompts have exact lengths.
+
+    Raises UserError.
+    """
+    chosen = [each for each in classes if each.verb == CHAT]
+    if not chosen:
+        return plan
+    counts = any(chat_of_class(each, plan.load.chat).needs_vocabulary for each in chosen)
+    chat = msgspec.structs.replace(plan.load.chat, counts_tokens=counts and not plan.load.chat.needs_vocabulary)
+    models = tuple(dict.fromkeys(each.model for each in chosen if each.model))
+    return msgspec.structs.replace(plan, load=msgspec.structs.replace(plan.load, chat=chat), class_models=models)
+
+
+def _with_classes(slo: Slo | None, classes: Mapping[str, RequestClass]) -> Slo | None:
+    """The plan's objective; where classes have their own, that of each class. Raises UserError."""
+    own = {name: parse_slo(each.slo).bounds for name, each in classes.items() if each.slo}
+    if slo is None or not own:
+        return slo
+    if len(classes) == 1:
+        return Slo(bounds=next(iter(own.values())))
+    return Slo(bounds=slo.bounds, of_classes={name: own.get(name, slo.bounds) for name in classes})
+
+
 def _check_chat(plan: Plan, scenario: Scenario) -> None:
     """Raise UserError where a knob of language models is set for another load, or without what it needs."""
     for point in plan.points:
         knobs = [name for name in CHAT_KNOBS if name in plan.setting_of(point)]
         if knobs and not scenario.chats:
             raise UserError(f"{knobs[0]}: it is for language models; add --scenario agent, or leave it out")
+        if plan.load.chat.tool_pause_ms and isinstance(point.arrivals, OpenProcess):
+            raise UserError("--tool-pause: in an open loop requests are due at their own times; give --concurrency")
         plan.load_at(point)
 
 
@@ -303,6 +342,8 @@ def _load_levels(draft: Draft, load_values: dict[str, tuple[Value, ...]], shape:
         return [arrivals_of(kind, {**draft.arrivals, "users": int(count)}) for count in users]
     if CONCURRENCY in load_values:
         raise UserError(f"concurrency: open-loop arrivals ({kind}) have no users; sweep rate, or use --arrivals closed")
-    if RATE in load_values and has_field(kind, "rate_rps"):
+    if RATE in load_values:
+        if not has_field(kind, "rate_rps"):
+            raise UserError(f"rate: the arrivals `{kind}` have no rate of their own; leave rate out")
         return [arrivals_of(kind, {**draft.arrivals, "rate_rps": float(rate)}) for rate in load_values[RATE]]
     return [arrivals_of(kind, draft.arrivals)]

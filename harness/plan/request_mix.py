@@ -18,12 +18,18 @@ _PART = re.compile(r"([\w.-]+)(?::(\d+(?:\.\d+)?))?")
 
 
 class RequestClass(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of request: its verb, its model, its size, and its own latency limit."""
+    """One kind of request: its verb, its model, its size, and its own latency limit.
+
+    Of a class that chats, `chat` has options of its conversations by name, in place of the load's: `{"turns": "3",
+    "prompt_tokens": "512", "output_tokens": "64-256"}`.
+    """
 
     verb: str = "predict"  # one of VERBS
-    model: str | None = None  # None: the load's --model
+    model: str | None = None  # None: the load's --model; of a language model also a LoRA adapter that the server knows
     rows: int = 1  # items in one request, over the Open Inference Protocol
     slo: str = ""  # "p99<50ms"; empty: the run's
+    chat: dict[str, str] = {}
+    priority: int | None = None  # the field `priority` of requests to a language model; None: it is left out
 
 
 class ClassShare(msgspec.Struct, frozen=True, kw_only=True):

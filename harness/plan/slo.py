@@ -26,12 +26,24 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Slo(msgspec.Struct, frozen=True, kw_only=True):
-    """All bounds must hold at once."""
+    """All bounds must hold at once, of all requests together; or those of each request class, of its own requests."""
 
     bounds: tuple[Bound, ...]
+    of_classes: dict[str, tuple[Bound, ...]] = {}  # in place of `bounds`, by name of the class
 
     def __str__(self) -> str:
+        if self.of_classes:
+            return " and ".join(f"{', '.join(map(str, own))} ({name})" for name, own in self.of_classes.items())
         return ", ".join(map(str, self.bounds))
+
+    @property
+    def of_all(self) -> tuple[Bound, ...]:
+        """The bounds of all requests together; none where classes have their own."""
+        return () if self.of_classes else self.bounds
+
+    def of_class(self, name: str) -> Slo:
+        """What the requests of one class must keep."""
+        return Slo(bounds=self.of_classes.get(name, self.bounds))
 
 
 STREAM_KINDS = ("ttft", "itl", "tpot")

@@ -22,9 +22,11 @@ BUCKETS_PER_E = 100  # buckets in each factor of e
 RELATIVE_ERROR = math.expm1(0.5 / BUCKETS_PER_E)
 
 
-def buckets_of(durations_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+def buckets_of(durations_ns: NDArray[np.int64 | np.int32]) -> NDArray[np.int64]:
     """The bucket number of each duration (n,); durations below 1 ns count as 1 ns."""
-    numbers: NDArray[np.int64] = np.rint(np.log(np.maximum(durations_ns, 1)) * BUCKETS_PER_E).astype(np.int64)
+    logs = np.log(np.maximum(durations_ns, 1))
+    logs *= BUCKETS_PER_E
+    numbers: NDArray[np.int64] = np.rint(logs, out=logs).astype(np.int64)
     return numbers
 
 

@@ -4,7 +4,8 @@ A stream is readable up to its last whole record batch, so that what was written
 
 The way of a row: the ledger (`measure/load/ledger.py`) calls `add` when a request has ended; several times a second a
 greenlet of the load process (`measure/load/locust/load_run.py`) calls `take` and `write`, which append to
-`requests.arrow`. After the trial, `TrialDir.to_parquet` (`run_dir.py`) puts `requests.parquet` in its place.
+`requests.arrow`. When the load has ended and `trial.json` is written, `run_trial` (`measure/trial.py`) calls
+`TrialDir.to_parquet` (`run_dir.py`): `requests.parquet` takes the place of each stream whose process left a report.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from harness.record.parquet.shown_rows import recorded_rows
 from harness.record.rows import ABSENT, COLUMN_NAMES, row_dtype, row_schema, row_struct
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -154,14 +155,14 @@ def to_batch(rows: Rows) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def read_rows(path: Path) -> pa.Table:
+def read_rows(path: Path, unread: Collection[str] = ()) -> pa.Table:
     """The rows of a requests file: all of `requests.parquet`, `requests.arrow` up to its last whole record batch.
 
     Where the file is cut off, the table's schema metadata holds how many bytes could not be read
     (`unreadable_bytes(table)`). A file without even a schema gives an empty table. Columns that a file of an earlier
-    version lacks are null.
+    version lacks are null, and so are those of `unread` in a Parquet file.
     """
-    table, unreadable = _read_parquet(path) if path.suffix == SUFFIX else _read_stream(path)
+    table, unreadable = _read_parquet(path, unread) if path.suffix == SUFFIX else _read_stream(path)
     return table.replace_schema_metadata({UNREADABLE_BYTES: str(unreadable)}) if unreadable else table
 
 
@@ -170,12 +171,12 @@ def _read_stream(path: Path) -> tuple[pa.Table, int]:
     return _as_of_now(batches), unreadable
 
 
-def _read_parquet(path: Path) -> tuple[pa.Table, int]:
+def _read_parquet(path: Path, unread: Collection[str]) -> tuple[pa.Table, int]:
     """A Parquet file has its index at its end: where it is damaged, nothing of it can be read."""
     import pyarrow as pa
 
     try:
-        shown = read_parquet(path)
+        shown = read_parquet(path, unread)
         if shown is not None:
             return recorded_rows(shown), 0
     except (pa.ArrowException, KeyError, TypeError, ValueError):

@@ -19,11 +19,12 @@ from harness.record.parquet.parquet_file import present
 from harness.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     import pyarrow as pa
 
 SALVAGE_LIMIT_S = 600.0
+UNJUDGED = ("request_bytes", "response_bytes")  # no figure is computed from these columns of rows
 MODULE = "harness.record.trial_tables"
 
 
@@ -39,9 +40,13 @@ class TrialTables:
 
 def read_tables(folder: Path, *, trusted: bool) -> TrialTables:
     """The tables of a trial's folder. `trusted`: the files are as they were written."""
+    import pyarrow as pa
+
     kinds = {kind: present(folder, kind) for kind in ("requests", "tokens", "samples")}
     files = [path for paths in kinds.values() for path in paths]
-    tables = {path: read_table(path) for path in files} if trusted else salvaged(files)
+    unread = UNJUDGED if kinds["tokens"] else (*UNJUDGED, "request")
+    tables = {path: read_table(path, unread) for path in files} if trusted else salvaged(files)
+    pa.default_memory_pool().release_unused()  # what decoding took: a tenth of what very many rows take
     samples = [tables[path] for path in kinds["samples"] if path in tables]
     return TrialTables(
         rows=[tables[path] for path in kinds["requests"] if path in tables],
@@ -51,14 +56,14 @@ def read_tables(folder: Path, *, trusted: bool) -> TrialTables:
     )
 
 
-def read_table(path: Path) -> pa.Table:
-    """The table in one file, by its name. Raises OSError."""
+def read_table(path: Path, unread: Collection[str] = ()) -> pa.Table:
+    """The table in one file, by its name; those columns of rows that are `unread` may be null. Raises OSError."""
     from harness.record.recorder import read_rows
     from harness.record.samples import read_samples
     from harness.record.token_times import read_tokens
 
     if path.name.startswith("requests"):
-        return read_rows(path)
+        return read_rows(path, unread)
     return read_tokens(path) if path.name.startswith("tokens") else read_samples(path)
 
 

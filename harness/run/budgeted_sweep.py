@@ -42,7 +42,11 @@ LONGEST = 4  # times the length of a trial, where it is undecided whether the li
 
 @dataclass(frozen=True, slots=True)
 class SweepRules:
-    """What a sweep may spend. `overhead_s`: of a trial beside its `seconds`, warm-up included, until it is learnt."""
+    """What a sweep may spend.
+
+    `overhead_s` is a first guess of what a trial takes beyond its `seconds`, warm-up included; what is measured
+    replaces it.
+    """
 
     budget_s: float
     seconds: float
@@ -68,12 +72,6 @@ class BudgetedSweep:
     def left_s(self) -> float:
         """What is left of the budget."""
         return max(self._rules.budget_s - self.history.spent_s, 0.0)
-
-    @property
-    def first_block_s(self) -> float:
-        """What one look at every point takes."""
-        cost = self._trial_cost
-        return len(self._candidates) * cost.trial_s(self._rules.seconds) + self._starts * cost.restart_s
 
     def next(self) -> CandidateTrial | None:
         """The next trial; None: the best point is decided, or the budget does not last for another."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.judge.answers.chances import Limit
 from harness.plan.plan import TrialKind
+from harness.run.budgeted_sweep import SweepRules
 from harness.run.trial_cost import TrialCost
 from harness.search.choice import Costs, Reason
 from harness.search.optuna_search import OptunaSearch
@@ -32,16 +33,11 @@ SCREEN_SHARE = 0.3  # of the budget that settings which lie far apart may take
 
 
 @dataclass(frozen=True, slots=True)
-class TuneRules:
-    """What a search may spend; `overhead_s` and `restart_s` count until they are learnt."""
+class TuneRules(SweepRules):
+    """What a search may spend, and how it chooses."""
 
-    budget_s: float
-    seconds: float  # of a trial
-    overhead_s: float
-    restart_s: float
-    seed: int = 0
     closed: bool = True
-    engine: str = "model"
+    search: str = "model"
     limited: bool = True
 
 
@@ -79,7 +75,7 @@ class BudgetedTuning:
         self._stands = stands
         self._trial_cost = TrialCost(rules.overhead_s, rules.restart_s)
         screen = int(SCREEN_SHARE * rules.budget_s / (self._trial_s(1.0) + rules.restart_s))
-        search = OptunaSearch if rules.engine == "optuna" else SettingSearch
+        search = OptunaSearch if rules.search == "optuna" else SettingSearch
         self.search = search(space, levels, closed=rules.closed, limited=rules.limited, seed=rules.seed, screen=screen)
         self._running: int | None = None  # the start that the target has
         self._final: FinalStand | None = None

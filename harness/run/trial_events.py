@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.judge.findings import Verdict
-from harness.plan.arrivals import Closed
+from harness.plan.arrivals import Closed, kind_of
 from harness.plan.knobs import setting_text
 from harness.run.events import TrialEnded, TrialProgress, TrialStarted
 
@@ -68,7 +68,7 @@ def load_text(point: Point) -> str:
     if isinstance(point.arrivals, Closed):
         return f"{point.arrivals.users} user{'s' if point.arrivals.users > 1 else ''}"
     rate = getattr(point.arrivals, "rate_rps", None)
-    return f"{type(point.arrivals).__name__.lower()}{f' {rate:g}/s' if rate else ''}"
+    return f"{kind_of(point.arrivals)}{f' {rate:g}/s' if rate else ''}"
 
 
 def result_text(metrics: TrialMetrics) -> str:

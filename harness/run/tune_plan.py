@@ -35,7 +35,7 @@ class TuneGoal:
 
     objective: str = "goodput"
     keep: tuple[KeptBound, ...] = ()
-    engine: str = "model"
+    search: str = "model"
 
 
 def make_tune_plan(draft: Draft, scenario: Scenario, goal: TuneGoal) -> Plan:
@@ -68,7 +68,7 @@ def make_tune_plan(draft: Draft, scenario: Scenario, goal: TuneGoal) -> Plan:
             impossible=space.impossible,
             objective=goal.objective,
             keep=goal.keep,
-            engine=goal.engine,
+            search=goal.search,
         ),
     )
     _refuse_too_short(plan)

@@ -1,4 +1,4 @@
-"""The registry of protocols. A new protocol is a module with a `WireProtocol`, and its entry in `PROTOCOLS`."""
+"""The registry of protocols. A new one is a module with a `WireProtocol`, and its entry in `PAYLOADS` or `TEXTS`."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.judge.answers.paired_sentences import level_text
 from harness.judge.paired_result import FAILED, P99, THROUGHPUT
+from harness.judge.phrases import level_text
 from reports import units
 from reports.charts.gallery import Drawing
 from reports.charts.pair_ratios import draw_pairs

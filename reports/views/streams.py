@@ -89,7 +89,7 @@ _SOMETIMES: dict[str, Callable[[PointMetrics], Shown]] = {
 
 def stream_charts(plan: Plan, lines: PointCurves) -> list[Drawing]:
     """First tokens, gaps and tokens per second along the load; none where fewer than two points have them."""
-    limits = {bound.metric: (bound.limit, f"SLO: {bound}") for bound in plan.slo.bounds} if plan.slo else {}
+    limits = {bound.metric: (bound.limit, f"SLO: {bound}") for bound in plan.slo.of_all} if plan.slo else {}
     charts = [
         Chart(
             key="pareto",

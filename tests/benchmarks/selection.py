@@ -108,7 +108,7 @@ def budgeted_sweep(machine: Machine, seed: int) -> Found:
         run.observe(trial, TrialOutcome(value, Limit.KEPT, spent_s, usable=0.0 if harmed else 1.0))
     said = run.decision()
     low, high = (math.log(said.figure.low), math.log(said.figure.high)) if said.figure else (-math.inf, math.inf)
-    return Found(said.best, low, high, run.history.spent_s, said.certainty, said.near, said.status is Status.SAID)
+    return Found(said.best, low, high, run.history.spent_s, said.certainty, said.near, said.status is Status.NAMED)
 
 
 def grid(machine: Machine, seed: int, *, smallest: bool) -> Found:

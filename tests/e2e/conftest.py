@@ -8,6 +8,12 @@ import pytest
 
 from harness.measure.target.prepared_model import prepare_model
 
+
+def pytest_collection_modifyitems(items):
+    """Tests with a long time limit begin first, so that the last ones are short and all workers end together."""
+    items.sort(key=lambda item: -(mark.args[0] if (mark := item.get_closest_marker("timeout")) else 0))
+
+
 SERVER = """
 import json, sys
 from concurrent.futures import ThreadPoolExecutor

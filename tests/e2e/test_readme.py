@@ -22,9 +22,13 @@ FOREGROUND = {  # commands that stay until they are stopped, and the address tha
 LONG = "python -m harness sweep batch_size"  # `make demo` is this very command; here its plan is made
 SHORTER = {  # words of commands, and some that do the same in less time
     "litert --slo 'p99<50ms' --budget 1m": "litert --slo 'p99<50ms' --budget 20s",
-    "--budget 1m": "--budget 35s",
+    "--budget 1m": "--budget 25s",
     "--budget 40s": "--budget 10s",
+    "--seconds 1s --budget 25s": "--seconds 1s --budget 16s",
     "--seconds 5s": "--seconds 1s",
+    "--concurrency 64": "--concurrency 64 --seconds 2s",
+    "8000 --concurrency 8": "8000 --concurrency 8 --seconds 1s",
+    "-t 5s": "-t 1s",
     "calibrate --quick": "calibrate --quick --only lying-closed",
 }
 

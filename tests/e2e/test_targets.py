@@ -188,7 +188,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
 def test_replicas_share_a_port_and_one_that_is_killed_comes_back() -> None:
     from pathlib import Path
 
-    with started(replicas=2, grpc_port=0, intra_op_threads=1) as (message, control):
+    with started(engine="onnxruntime", replicas=2, grpc_port=0, intra_op_threads=1) as (message, control):
         url, bank = message["url"], Bank.load(Path(message["bank"]))
         body = json.dumps({"instances": bank.inputs[:4].tolist()}).encode()
 
@@ -253,7 +253,7 @@ def test_wrk_drives_it_without_an_error(served: tuple[str, Bank], tmp_path: Path
 def test_a_drain_under_closed_loop_load_loses_no_accepted_request() -> None:
     """Clients go on until the server says so: every answer is whole, the last one closes, the exit code is 0."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "targets", "batched", "--knobs", '{"batch_wait_ms": 20}'],
+        [sys.executable, "-m", "targets", "batched", "--knobs", '{"engine": "onnxruntime", "batch_wait_ms": 20}'],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -63,9 +63,9 @@ class U(InferenceUser):
 )
 
 
-def run(folder, text, *words, **variables):
+def run(folder, text, *words, target=("batched", "engine=onnxruntime"), **variables):
     (folder / "mine.py").write_text(text)
-    argv = [sys.executable, "-m", "harness", "run", "--scenario", str(folder / "mine.py"), "--target", "batched",
+    argv = [sys.executable, "-m", "harness", "run", "--scenario", str(folder / "mine.py"), "--target", *target,
             "--seconds", "1s", "--warmup", "0.2s", "--no-isolate", "--json", "--out", "out", *words]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
     return subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=180, check=False)
@@ -149,7 +149,7 @@ class Shop(JsonHandler):
 
 def test_users_with_requests_of_their_own_need_no_metadata(tmp_path):
     with served_by(Shop) as url:
-        done = run(tmp_path, LOGS_IN, "--concurrency", "2", "--target", url)
+        done = run(tmp_path, LOGS_IN, "--concurrency", "2", target=(url,))
     assert done.stdout.startswith("{"), done.stderr
     (trial,) = json.loads(done.stdout)["result"]["points"][0]["trials"]
     assert trial["counts"]["ok"] > 10

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+
 import numpy as np
 import pyarrow as pa
 
@@ -11,6 +13,7 @@ from harness.plan.plan import Point, Trial
 from harness.record.load_report import LoadReport, LoopHealth
 from harness.record.rows import ABSENT, Outcome, Phase, row_schema
 from harness.record.samples import sample_schema
+from harness.record.token_times import TokenTimes, to_batch
 from harness.record.trial_data import TrialData
 
 S = 1_000_000_000
@@ -90,6 +93,28 @@ def evidence_of(rows, *, seconds=10.0, arrivals=None, reports=None, samples=None
         reports=(report_of(rows, seconds),) if reports is None else reports,
         **changes,
     )
+
+
+def streams(*, due_ms, first_ms, gaps_ms, outcome=Outcome.OK, **columns):
+    """One row and one stream for each due time: `first_ms` after it the first token, then one after each gap."""
+    due_ns = START + np.array(due_ms) * MS
+    instants = [
+        due + np.cumsum([first, *gaps]) * MS for due, first, gaps in zip(due_ns, first_ms, gaps_ms, strict=True)
+    ]
+    done_ns = np.array([each[-1] for each in instants])
+    rows = rows_of(
+        due_ns, done_ns - due_ns, outcome=outcome,
+        **{"first_token_ns": [each[0] for each in instants], "prompt_tokens": 7,
+           "output_tokens": [len(each) for each in instants], **columns},
+    )  # fmt: skip
+    return rows, tokens_of(instants)
+
+
+def tokens_of(instants):
+    batch = to_batch(
+        [TokenTimes(number, array("q", map(int, each))) for number, each in enumerate(instants) if len(each)], 0
+    )
+    return pa.Table.from_batches([batch])
 
 
 def closed_loop(*, seconds=10.0, response_ms=10.0, spread=0.2, seed=1, **columns):

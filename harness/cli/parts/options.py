@@ -204,13 +204,13 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         type=click.IntRange(1, 64),
         default=1,
         show_default=True,
-        help="Load processes (Locust workers).",
+        help="Load processes on this machine, started for you.",
     ),
     click.option(
         "--workers",
         type=click.IntRange(1, 1000),
         default=None,
-        help="Number of workers that you start yourself, on this or other machines (`python -m harness worker`).",
+        help="Load processes that you start yourself, on this or other machines (`python -m harness worker`).",
     ),
     click.option(
         "--bind",

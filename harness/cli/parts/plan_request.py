@@ -33,6 +33,7 @@ from harness.wire.protocols import find_protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from harness.plan.chat_shape import ChatShape
     from harness.plan.load_settings import LoadSettings
     from harness.plan.slo import Slo
     from harness.plan.target_spec import TargetSpec
@@ -103,21 +104,28 @@ def _slo(given: Slo | None, protocol: str, *, capacity: bool) -> Slo | None:
     return slo if slo.bounds else None
 
 
+def _refuse_contradictions(chat: ChatShape) -> None:
+    """Raises UserError where the options of conversations do not go together."""
+    if chat.prefix_share and chat.prompt_tokens is None:
+        raise UserError("--prefix-share: it is a share of --prompt-tokens; give that too")
+    if chat.hang_up and not chat.stream:
+        raise UserError("--hang-up: users leave in the middle of a stream; leave --stream off out")
+    sizes = {"--prompt-tokens": chat.prompt_tokens, "--prompt-words": chat.prompt_words, "--lengths": chat.lengths}
+    given = [flag for flag, value in sizes.items() if value is not None]
+    if len(given) > 1:
+        raise UserError(f"{given[0]}, {given[1]}: both set the lengths of prompts; leave one of them out")
+    if chat.tokenizer and chat.prompt_tokens is None and chat.lengths is None:
+        raise UserError("--tokenizer: it counts what --prompt-tokens asks for; give that too")
+
+
 def _read_files(settings: LoadSettings, arrivals: dict[str, Any]) -> LoadSettings:
     """Read the user's files once, so that one which cannot be used is refused before anything starts.
 
     Says the unit of a trace that is not in seconds. Returns the settings, with what the files say. Raises UserError.
     """
     chat = settings.chat
-    if chat.prefix_share and chat.prompt_tokens is None:
-        raise UserError("--prefix-share: it is a share of --prompt-tokens; give that too")
-    sizes = {"--prompt-tokens": chat.prompt_tokens, "--prompt-words": chat.prompt_words, "--lengths": chat.lengths}
-    given = [flag for flag, value in sizes.items() if value is not None]
-    if len(given) > 1:
-        raise UserError(f"{given[0]}, {given[1]}: both set the lengths of prompts; leave one of them out")
+    _refuse_contradictions(chat)
     if chat.tokenizer:
-        if chat.prompt_tokens is None and chat.lengths is None:
-            raise UserError("--tokenizer: it counts what --prompt-tokens asks for; give that too")
         local_words(chat.tokenizer)
     if chat.prompts:
         bank = PromptBank.load(Path(chat.prompts))

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 
 # What judging and reports import, which takes longer than a short trial.
-_AHEAD = ("pyarrow.parquet", "pyarrow.dataset", "scipy.stats", "jinja2", "matplotlib.figure", "reports.charts")
+_AHEAD = ("pyarrow.parquet", "pyarrow.dataset", "scipy.optimize", "jinja2", "matplotlib.figure", "reports.charts")
 
 
 def measure_pair(plan: Plan, *, out: str | None, as_json: bool) -> int:
@@ -104,10 +104,10 @@ def tune_or_plan(draft: Draft, given: dict[str, Any], *, gated: bool) -> int:
 
 def _goal(given: dict[str, Any]) -> TuneGoal:
     """What a search is for. Raises UserError where Optuna is not installed."""
-    if given["engine"] == "optuna" and importlib.util.find_spec("optuna") is None:
-        raise UserError("--engine optuna: it is not installed; pip install 'sweepspot[optuna]'")
+    if given["search"] == "optuna" and importlib.util.find_spec("optuna") is None:
+        raise UserError("--search optuna: it is not installed; pip install 'sweepspot[optuna]'")
     keep = parse_keep(given["keep"]) if given["keep"] else ()
-    return TuneGoal(objective=given["objective"], keep=keep, engine=given["engine"])
+    return TuneGoal(objective=given["objective"], keep=keep, search=given["search"])
 
 
 class ServingRun(RunFrame[RunDir]):

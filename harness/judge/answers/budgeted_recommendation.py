@@ -1,7 +1,8 @@
 """The recommendation of a budgeted sweep, in sentences: the best, what a smaller setting costs, how sure it is.
 
 `decision.py` decides by all trials, and this module only words it. `_said` words a best point that is decided,
-`_not_yet` one that is not; sentences on the faults of the best point come from `caveats.py`.
+`_not_yet` one that is not; sentences on the faults of the best point come from `caveats.py`. `summarise_run`
+(`run_summary.py`) may add what accuracy costs and how classes of requests slow each other down.
 """
 
 from __future__ import annotations
@@ -14,10 +15,8 @@ from harness.judge.answers.caveats import caveats
 from harness.judge.answers.chances import Limit
 from harness.judge.answers.decision import Status
 from harness.judge.answers.grid_recommendation import (
-    capital,
     cause_of_invalid,
     load_text,
-    range_text,
     stream_sentences,
     why_all_invalid,
     why_none_meets,
@@ -26,6 +25,7 @@ from harness.judge.answers.trial_outcomes import trial_history
 from harness.judge.findings import Verdict
 from harness.judge.metrics import Recommendation
 from harness.judge.number_text import certainty_text, figure, milliseconds, percent, rounded_duration
+from harness.judge.phrases import capital, level_text, rate_text, ratio_text
 from harness.judge.slo_check import trusted
 from harness.plan.knobs import setting_text
 
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 3
 NOTHING_GOOD = "No recommendation: no point got a good response."
-TIMES = "\u00d7"
 
 
 def recommend_within_budget(plan: Plan, points: Sequence[PointMetrics], trial_s: float) -> Recommendation:
@@ -55,11 +54,12 @@ def recommend_within_budget(plan: Plan, points: Sequence[PointMetrics], trial_s:
             sentence=why_none_meets(standing, plan.slo) if standing else why_all_invalid(points) or NOTHING_GOOD
         )
     best = None if decision.best is None else by_number[decision.best]
-    named = decision.status is Status.SAID
+    named = decision.status is Status.NAMED
     if best is None:
         sentences = _none_ahead(plan, record, decision, points)
     else:
-        sentences = itertools.chain((_said if named else _not_yet)(plan, decision, best), _open(plan, decision))
+        sentences = _said(plan, decision, best) if named else _not_yet(decision, best)
+        sentences = itertools.chain(sentences, _open(plan, decision))
     return Recommendation(
         sentence=" ".join(sentences),
         best_point=decision.best if named else None,
@@ -84,7 +84,7 @@ def _goodput(decision: Decision, best: PointMetrics | None) -> Interval | None:
 def _said(plan: Plan, decision: Decision, best: PointMetrics) -> Iterator[str]:
     if decision.figure is None:
         return
-    rate = f"{_rate(decision.figure, best.rate_unit)} {load_text(best)}".strip()
+    rate = f"{rate_text(decision.figure, best.rate_unit)} {load_text(best)}".strip()
     against = _speedup(plan, decision)
     if plan.slo is not None:
         yield f"At {plan.slo} {_name(best.setting)} sustains {rate}{against}."
@@ -104,10 +104,9 @@ def _said(plan: Plan, decision: Decision, best: PointMetrics) -> Iterator[str]:
         )
 
 
-def _not_yet(plan: Plan, decision: Decision, best: PointMetrics) -> Iterator[str]:
-    del plan
+def _not_yet(decision: Decision, best: PointMetrics) -> Iterator[str]:
     yield _more(decision)
-    rate = f" with {_rate(decision.figure, best.rate_unit)}" if decision.figure else ""
+    rate = f" with {rate_text(decision.figure, best.rate_unit)}" if decision.figure else ""
     yield (
         f"{capital(_name(best.setting))} {load_text(best)} is ahead{rate}; it is within 2\u202f% of the best with "
         f"{certainty_text(decision.certainty)} certainty."
@@ -171,12 +170,7 @@ def _speedup(plan: Plan, decision: Decision) -> str:
     if decision.speedup is None or decision.baseline is None:
         return ""
     first = _name(plan.point(decision.baseline).setting)
-    return f", {figure(decision.speedup.value)}{TIMES}{range_text(decision.speedup, 2)} {first}"
-
-
-def _rate(rate: Interval, unit: str) -> str:
-    digits = 3 if rate.half_width < 0.025 else 2
-    return f"{figure(rate.value, digits)} {unit}{range_text(rate, digits)}"
+    return f", {ratio_text(decision.speedup)} {first}"
 
 
 def _name(setting: Setting) -> str:
@@ -184,13 +178,4 @@ def _name(setting: Setting) -> str:
 
 
 def _point_text(point: Point) -> str:
-    users = getattr(point.arrivals, "users", None)
-    rate_rps = getattr(point.arrivals, "rate_rps", None)
-    at = (
-        f" at {users} user{'' if users == 1 else 's'}"
-        if users
-        else f" at {figure(rate_rps, 3)} req/s"
-        if rate_rps
-        else ""
-    )
-    return f"{_name(point.setting)}{at}"
+    return f"{_name(point.setting)} at {level_text(point)}"

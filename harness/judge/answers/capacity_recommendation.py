@@ -6,10 +6,11 @@ import math
 from typing import TYPE_CHECKING
 
 from harness.judge.answers.caveats import caveats
-from harness.judge.answers.grid_recommendation import capital, range_text, why_all_invalid, why_none_meets
+from harness.judge.answers.grid_recommendation import why_all_invalid, why_none_meets
 from harness.judge.capacity.capacities import capacity_of
 from harness.judge.metrics import Recommendation
 from harness.judge.number_text import figure, rounded_duration
+from harness.judge.phrases import capital, range_text, ratio_text
 from harness.judge.slo_check import trusted
 from harness.judge.stats.ratio_intervals import ratio_within
 from harness.plan.knobs import setting_text
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from harness.judge.interval import Interval
     from harness.judge.metrics import Capacity, PointMetrics
     from harness.plan.plan import Plan
-
-TIMES = "\u00d7"
 
 
 def capacities(plan: Plan, points: Sequence[PointMetrics], *, harmed: bool = False) -> tuple[Capacity, ...]:
@@ -89,7 +88,7 @@ def _sentences(
 ) -> Iterator[str]:
     name = setting_text(best.setting) or "the target"
     other = setting_text(first.setting)
-    ratio = f", {figure(against.value)}{TIMES}{range_text(against, 2)} {other}" if against else ""
+    ratio = f", {ratio_text(against)} {other}" if against else ""
     if best.rate_rps is None:
         least = f"at least {figure(_level(best), 3)} req/s"
         yield f"At {plan.slo} {name} sustains {least}{ratio}: no rate that was tried misses it."

@@ -29,8 +29,8 @@ def caveats(point: PointMetrics) -> Iterator[str]:
     if cached := found.get(CACHED.name):
         times = figure(cached.data["ratio"])
         yield f"Responses came from a cache: payloads sent for the first time took {times} times as long."
-    if SLOWDOWN.name in found:
-        yield "It became slower and slower."
+    if slower := found.get(SLOWDOWN.name):
+        yield f"It became slower and slower, by {percent(slower.data['factor'] - 1)} in one trial."
     harm = found.get(HARMED.name)
     if harm is not None and harm.verdict is not Verdict.VALID:
         yield f"Target and load ran undisturbed for only {percent(harm.data['usable'])} of the time."
@@ -41,11 +41,12 @@ def _failures(point: PointMetrics, outage: Finding | None) -> Iterator[str]:
     counts = point.counts
     if outage:
         yield f"was available for {percent(outage.data['available'])} of the time"
-    if counts.rejected > FEW * counts.sent:
+    rejected = counts.rejected > FEW * counts.sent
+    if rejected:
         yield f"rejected {percent(counts.rejected / counts.sent)} of the requests"
     failed = counts.error + counts.timeout + counts.aborted
     if failed > FEW * counts.sent:
-        yield f"failed {percent(failed / counts.sent)} of them"
+        yield f"failed {percent(failed / counts.sent)} of {'them' if rejected else 'the requests'}"
 
 
 def outages(points: Sequence[PointMetrics]) -> Iterator[str]:

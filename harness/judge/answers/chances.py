@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 DRAWS = 2000
 NEARER, NEAR = 0.02, 0.05  # shares below the best at which a point counts as being the best
-# Of a logistic regression of what came true on the log odds of `within`, on the log of how many points compete, and on
-# that times the log of how badly they are known apart.
+# Coefficients of a logistic regression of the outcome (the point was that near the best) on the log odds of `within`,
+# on the log of how many points compete, and on that times the log of how badly they are known apart.
 CALIBRATION = {NEARER: (0.88, 0.39, -0.37), NEAR: (1.0, 0.59, -0.34)}
 USUAL_APART = 0.03
 RIVALS = 3

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.judge.answers.chances import Chances
     from harness.judge.stats.levels import Levels, Look
 
-SAID = 0.7  # a point is named where it is within NEAR of the best with this probability
+CERTAIN_ENOUGH = 0.7  # a point is named where it is within NEAR of the best with this probability
 TAIL = 0.025  # on each side of a 95 % interval
 TIED_COST = 0.05  # a smaller setting is offered where it costs no more than this, as far as can be seen
 MAY_BE_BETTER = 0.05  # a badly measured point is listed where it is better with this probability
@@ -41,7 +41,7 @@ class Candidate:
 class Status(StrEnum):
     """How a budgeted sweep ended."""
 
-    SAID = "said"
+    NAMED = "named"
     NOT_YET = "cannot be said yet"
     NONE_KEEPS = "no point keeps the limit"
 
@@ -58,7 +58,10 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A point that may be better and could not be measured well. `up_to`: by which share; None: not even that."""
+    """A point that may be better and could not be measured well.
+
+    `up_to` is the share by which it may be better; None: it has no usable trial, so no bound is known.
+    """
 
     point: int
     harmed: int  # trials that noise spoiled
@@ -121,10 +124,10 @@ def decide(stand: Stand) -> Decision:
     levels, found = stand.known
     fresh = stand.fresh_at(best)
     near = found.certainty(best, NEAR)
-    said = bool(fresh) and near >= SAID
+    said = bool(fresh) and near >= CERTAIN_ENOUGH
     baseline = _baseline(stand, levels, best)
     return Decision(
-        status=Status.SAID if said else Status.NOT_YET,
+        status=Status.NAMED if said else Status.NOT_YET,
         best=best,
         figure=published_figure(fresh, levels) if fresh else None,
         certainty=found.certainty(best, NEARER),
@@ -230,6 +233,6 @@ def _times_as_long(stand: Stand, levels: Levels) -> float:
     likely = max(stand.running, key=lambda number: levels.mean[number])
     for times in (1.0, *TIMES_AS_LONG):
         tighter = replace(levels, covariance=levels.covariance / times, df=levels.df * times)
-        if chances(tighter, limits, out, seed=0).certainty(likely, NEAR) >= SAID:
+        if chances(tighter, limits, out, seed=0).certainty(likely, NEAR) >= CERTAIN_ENOUGH:
             return times
     return TIMES_AS_LONG[-1]

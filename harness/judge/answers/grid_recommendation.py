@@ -11,6 +11,7 @@ from harness.judge.answers.caveats import caveats, outages
 from harness.judge.findings import Verdict
 from harness.judge.metrics import Recommendation
 from harness.judge.number_text import figure, first_sentence, listed, milliseconds, rounded_duration
+from harness.judge.phrases import capital, rate_text, ratio_text, users_text
 from harness.judge.significance import compare_rates
 from harness.judge.slo_check import trusted
 from harness.plan.knobs import setting_text
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
     from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics, Quantile
     from harness.plan.slo import Slo
-
-_TIMES = "\u00d7"
-_TO = "\u2013"
-_THREE_DIGITS = 0.025  # an interval this narrow, relative to its value, deserves a third digit
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +100,7 @@ def _sentences(
     choice: _Choice, points: Sequence[PointMetrics], standing: Sequence[PointMetrics], slo: Slo | None
 ) -> Iterable[str]:
     best = choice.best
-    rate = f"{_rate(best)} {load_text(best)}".strip()
+    rate = f"{rate_text(best.rate, best.rate_unit)} {load_text(best)}".strip()
     tail = best.response.at(0.99)
     if slo is not None:
         yield f"At {slo} {_name(best)} sustains {rate}{_comparison(choice, points, slo)}."
@@ -166,21 +163,7 @@ def _comparison(choice: _Choice, points: Sequence[PointMetrics], slo: Slo | None
         return f", which {_name(first)} does not meet at any load" if slo and missed else ""
     unsaid = slo is not None and choice.baseline.meets_slo is None
     doubt = ", for which not enough was measured to say whether it holds" if unsaid else ""
-    return f", {figure(choice.speedup.value)}{_TIMES}{range_text(choice.speedup, 2)} {_name(first)}{doubt}"
-
-
-def _rate(point: PointMetrics) -> str:
-    rate = point.rate
-    narrow = rate.low is not None and rate.high is not None and rate.high - rate.low < 2 * _THREE_DIGITS * rate.value
-    digits = 3 if narrow else 2
-    return f"{figure(rate.value, digits)} {point.rate_unit}{range_text(rate, digits)}"
-
-
-def range_text(estimate: Interval, digits: int) -> str:
-    """` (480-510)`, or nothing where there is no interval."""
-    if estimate.low is None or estimate.high is None:
-        return ""
-    return f" ({figure(estimate.low, digits)}{_TO}{figure(estimate.high, digits)})"
+    return f", {ratio_text(choice.speedup)} {_name(first)}{doubt}"
 
 
 def _name(point: PointMetrics) -> str:
@@ -190,7 +173,7 @@ def _name(point: PointMetrics) -> str:
 def load_text(point: PointMetrics) -> str:
     """`at 32 users`, or `of 480 requested` in an open loop."""
     if point.concurrency is not None:
-        return f"at {point.concurrency} user{'s' if point.concurrency != 1 else ''}"
+        return f"at {users_text(point.concurrency)}"
     return f"of {figure(point.rate_target_rps, 3)} requested" if point.rate_target_rps is not None else ""
 
 
@@ -206,11 +189,6 @@ def stream_sentences(point: PointMetrics) -> Iterable[str]:
     ]
     each = f"Each stream gets {figure(stream.tokens_per_s_of_stream, 3)} tokens/s"
     yield f"{each}; {listed(tails)}." if tails else f"{each}."
-
-
-def capital(text: str) -> str:
-    """The text with a capital for the words of a sentence, none for a knob, whose name is what a user types."""
-    return text[0].upper() + text[1:] if text.startswith("the ") else text
 
 
 def why_all_invalid(points: Sequence[JudgedPoint], what: str = "point") -> str:

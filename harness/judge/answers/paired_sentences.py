@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from harness.judge.answers.paired_comparison import SUPPOSED_NOISE, supposed_blocks, supposed_power
 from harness.judge.number_text import figure, listed, percent, rounded_duration
 from harness.judge.paired_result import FAILED, THROUGHPUT
+from harness.judge.phrases import TIMES, TO, level_text
 from harness.judge.significance import Change
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from harness.judge.paired_result import PairedComparison, PairedFigure
     from harness.plan.plan import Plan, Point
 
-TIMES, TO = "\u00d7", "\u2013"
 MOST_LISTED = 4
 
 
@@ -104,11 +104,3 @@ def figure_text(each: PairedFigure) -> str:
 def _ends(ratio: Interval) -> str:
     low, high = ratio.ends
     return f"{figure(low, 3)}{TO}{figure(high, 3)}"
-
-
-def level_text(point: Point) -> str:
-    """`32 users`, `480 req/s`, or the name of the arrivals."""
-    users, rate_rps = getattr(point.arrivals, "users", None), getattr(point.arrivals, "rate_rps", None)
-    if users is not None:
-        return f"{users} user{'' if users == 1 else 's'}"
-    return f"{figure(rate_rps, 3)} req/s" if rate_rps else type(point.arrivals).__name__.lower()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from harness.judge.interval import Interval
-    from harness.judge.metrics import PointMetrics, Quantile, RunResult
+    from harness.judge.metrics import PointMetrics, RunResult
     from harness.judge.significance import Comparison, Evidence
     from harness.plan.arrivals import Arrivals
     from harness.plan.knobs import Setting
@@ -184,17 +184,11 @@ def _throughput(point: PointMetrics) -> Interval | None:
 
 
 def _p99(point: PointMetrics) -> Interval | None:
-    return _estimate(point.response.at(0.99))
+    return point.response.interval_ms(0.99)
 
 
 def _of_stream(kind: str, p: float) -> Callable[[PointMetrics], Interval | None]:
-    return lambda point: _estimate(getattr(point.stream, kind).at(p)) if point.stream else None
-
-
-def _estimate(quantile: Quantile | None) -> Interval | None:
-    if quantile is None or not quantile.value_ms or quantile.at_least or quantile.only_bound:
-        return None
-    return quantile.interval_ms
+    return lambda point: getattr(point.stream, kind).interval_ms(p) if point.stream else None
 
 
 _READERS: dict[str, Callable[[PointMetrics], Interval | None]] = {

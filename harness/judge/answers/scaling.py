@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.judge.metrics import LayoutMetrics, Scaling
 from harness.judge.number_text import figure, percent
+from harness.judge.phrases import level_words
 from harness.judge.significance import compare_throughput
 from harness.plan.knobs import setting_text
 from harness.plan.process_layout import layout_of, stage_shares
@@ -126,9 +127,9 @@ def _winners(groups: Sequence[Group]) -> Iterator[str]:
         ahead = _ahead([point for point in points if point is not best], best)
         tied = f"{' and '.join(ties)} cannot be distinguished from it" if ties else ""
         if told and told[-1][0] == _name(best) and bool(told[-1][1]) == bool(tied):
-            told[-1][2].append(_load(best))
+            told[-1][2].append(_level(best))
         else:
-            told.append((_name(best), tied, [_load(best) + ("" if tied else ahead)]))
+            told.append((_name(best), tied, [_level(best) + ("" if tied else ahead)]))
     for name, tied, loads in told:
         yield f"{name} has the highest throughput at {', '.join(loads)}{f', but {tied}' if tied else ''}."
 
@@ -157,7 +158,5 @@ def _name(point: PointMetrics) -> str:
     return setting_text(point.setting)
 
 
-def _load(point: PointMetrics) -> str:
-    if point.concurrency is not None:
-        return f"{point.concurrency} user{'s' if point.concurrency != 1 else ''}"
-    return f"{figure(point.rate_target_rps, 3)} req/s" if point.rate_target_rps is not None else point.arrivals
+def _level(point: PointMetrics) -> str:
+    return level_words(point.concurrency, point.rate_target_rps, point.arrivals)

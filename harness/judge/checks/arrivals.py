@@ -39,9 +39,9 @@ _TICKS = 1_000_000  # per expected request: operational time as whole numbers
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """What went out in the window, in operational time."""
+    """What went out in the window, in operational time: millionths of a request."""
 
-    at: NDArray[np.int64]  # ascending, in millionths of a request
+    at: NDArray[np.int64]  # in any order
     start: int
     end: int
     gap_cv: float  # of the arrival process
@@ -100,8 +100,9 @@ def _sent(case: TrialCase) -> _Sent | None:
         return None
     window = case.rows.window
     sent_ns = case.rows.everything["sent_ns"]
-    instants_ns = np.concatenate(([window.start_ns, window.end_ns], np.sort(sent_ns[window.holds(sent_ns)])))
-    offsets_s = (instants_ns - window.start_ns) / NS_PER_S + case.data.warmup_seconds
+    instants_ns = np.concatenate(([window.start_ns, window.end_ns], sent_ns[window.holds(sent_ns)]))
+    offsets_s = (instants_ns - window.start_ns) / NS_PER_S
+    offsets_s += case.data.warmup_seconds
     if (expected := arrivals.expected_by(offsets_s)) is None:
         return None
     at = np.rint(expected * _TICKS).astype(np.int64)
@@ -110,7 +111,7 @@ def _sent(case: TrialCase) -> _Sent | None:
 
 def _uniform_distance(sent: _Sent) -> float:
     """Kolmogorov-Smirnov distance to the uniform distribution on [start, end)."""
-    at = (sent.at - sent.start) / (sent.end - sent.start)
+    at = (np.sort(sent.at) - sent.start) / (sent.end - sent.start)
     count = at.size
     above = np.arange(1, count + 1) / count - at
     below = at - np.arange(count) / count

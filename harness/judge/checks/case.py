@@ -54,12 +54,12 @@ class TrialCase:
         return self.data.point.arrivals.steady
 
     @property
-    def response_ns(self) -> NDArray[np.int64]:
+    def response_ns(self) -> NDArray[np.int64 | np.int32]:
         """Response times (n,), ascending; a check may look at percentiles that are too uncertain to publish."""
         return self.rows.response.ordered_ns if self.rows else np.empty(0, dtype=np.int64)
 
     @property
-    def lateness_ns(self) -> NDArray[np.int64]:
+    def lateness_ns(self) -> NDArray[np.int64 | np.int32]:
         """Lateness of sending (n,), ascending."""
         return self.rows.lateness.ordered_ns if self.rows else np.empty(0, dtype=np.int64)
 

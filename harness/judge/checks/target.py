@@ -126,7 +126,7 @@ def saturated(case: TrialCase) -> Finding | None:
         return None
     due_ns, done_ns = case.rows.due["due_ns"], case.rows.due["done_ns"]
     window = case.rows.window
-    queue = growth(due_ns, np.sort(done_ns[done_ns != ABSENT]), window.start_ns, window.end_ns)
+    queue = growth(due_ns, done_ns[done_ns != ABSENT], window.start_ns, window.end_ns)
     kept_up = np.count_nonzero(window.holds(done_ns)) / len(case.rows.due)
     if queue is None or queue.index <= _GROWTH or queue.slope_z <= _GROWTH_Z or kept_up >= _KEPT_UP:
         return None

@@ -8,12 +8,12 @@ import msgspec
 
 from harness.errors import UserError
 from harness.files import decode, pretty, write_whole
-from harness.judge.answers.paired_sentences import level_text
 from harness.judge.checks.generator import LATENESS, LOOP_LAG
 from harness.judge.checks.harm import HARMED
 from harness.judge.checks.machine import NEIGHBOURS, STEAL
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
+from harness.judge.phrases import level_text
 from harness.plan.knobs import format_value
 from harness.plan.plan import Plan
 from harness.record.machine.environment import Environment
@@ -21,7 +21,7 @@ from harness.record.machine.environment import Environment
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.judge.metrics import PointMetrics, Quantile, RunResult
+    from harness.judge.metrics import PointMetrics, RunResult
     from harness.record.run_dir import RunRecord
 
 SCHEMA = 1
@@ -111,14 +111,8 @@ def _figures(point: PointMetrics) -> list[tuple[str, Interval]]:
     found = {
         THROUGHPUT: point.throughput_rps if point.throughput_rps.value > 0 else None,
         GOODPUT: point.goodput_rps if point.goodput_rps and point.goodput_rps.value > 0 else None,
-        P50: _known(point.response.at(0.5)),
-        P99: _known(point.response.at(0.99)),
+        P50: point.response.interval_ms(0.5),
+        P99: point.response.interval_ms(0.99),
         FAILED: Interval(point.counts.failed / point.counts.scheduled) if point.counts.scheduled else None,
     }
     return [(name, figure) for name, figure in found.items() if figure is not None]
-
-
-def _known(quantile: Quantile | None) -> Interval | None:
-    if quantile is None or not quantile.value_ms or quantile.at_least or quantile.only_bound:
-        return None
-    return quantile.interval_ms

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from harness.judge.answers.paired_sentences import comparison_sentences, level_text
+from harness.judge.answers.paired_sentences import comparison_sentences
 from harness.judge.gate.baseline import FAILED, FIGURES, GOODPUT, THROUGHPUT
 from harness.judge.gate.gate_result import GateFigure, GatePoint, GateResult
 from harness.judge.gate.gate_sentence import gate_sentence
 from harness.judge.interval import Interval
 from harness.judge.number_text import percent
+from harness.judge.phrases import level_text
 from harness.judge.significance import Change, Evidence, judged_together, measured_apart, worst_change
 from harness.judge.stats.distributions import normal_cdf
 

@@ -1,4 +1,4 @@
-"""Computes the figures of each request class in a mixed load, and how much the classes slow each other down."""
+"""Computes the figures of each request class in a mixed load, and of each server where there are several."""
 
 from __future__ import annotations
 
@@ -11,22 +11,26 @@ import numpy as np
 from harness.judge.interval import Interval
 from harness.judge.metrics import ClassMetrics, Counts
 from harness.judge.numbers.latency import pooled_latency
+from harness.judge.numbers.limit_counts import limit_counts
 from harness.judge.numbers.run_noises import THROUGHPUT
 from harness.judge.numbers.throughput import NO_RATES, pooled_goodput, pooled_rate
+from harness.judge.numbers.token_latency import pooled_streams, rows_within_slo, stream_sample
 from harness.judge.slo_check import SloRows, goodput_limit_ns, meets_slo
 from harness.plan.load_knobs import MIX
-from harness.plan.slo import parse_slo
+from harness.plan.slo import STREAM_KINDS, parse_slo
 from harness.record.rows import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from harness.judge.metrics import PointMetrics
+    from harness.judge.metrics import LimitCount, PointMetrics
     from harness.judge.numbers.run_noises import RunNoises
     from harness.judge.numbers.throughput import Rates
+    from harness.judge.numbers.token_latency import StreamSample
     from harness.judge.numbers.trial_rows import RowColumns, TrialRows
     from harness.judge.stats.durations import Durations
     from harness.plan.slo import Slo
+    from harness.record.rows import Mask
     from harness.record.trial_data import TrialData
 
 P99 = 0.99
@@ -43,6 +47,8 @@ class ClassSample:
     service: Durations
     rates_rps: Rates
     good_rates_rps: Rates
+    stream: StreamSample | None
+    limits: tuple[LimitCount, ...]  # requests that broke a bound of its objective
 
 
 def class_names(evidence: TrialData) -> tuple[str, ...]:
@@ -57,21 +63,54 @@ def class_samples(evidence: TrialData, trial: TrialRows, slo: Slo | None) -> tup
         return ()
     texts = evidence.reports[0].class_slos or ("",) * len(names)
     return tuple(
-        _sample(name, parse_slo(text) if text else slo, trial.of_class(number))
+        _sample(evidence, name, parse_slo(text) if text else slo, trial.having("request_class", number))
         for number, (name, text) in enumerate(zip(names, texts, strict=True))
     )
 
 
-def _sample(name: str, slo: Slo | None, rows: TrialRows) -> ClassSample:
+def server_samples(evidence: TrialData, trial: TrialRows, slo: Slo | None) -> tuple[ClassSample, ...]:
+    """The same of each server, where conversations were spread over several; they have no objective of their own."""
+    servers = evidence.reports[0].servers if evidence.reports else ()
+    bounds = slo if slo and slo.of_all else None
+    return tuple(_sample(evidence, url, bounds, trial.having("server", number)) for number, url in enumerate(servers))
+
+
+def _sample(evidence: TrialData, name: str, slo: Slo | None, rows: TrialRows) -> ClassSample:
+    stream, counts = stream_sample(evidence, rows), _counts(rows.due)
+    durations = {"response": rows.response, **(stream.durations if stream else {})}
+    within_slo = rows_within_slo(evidence, rows, slo) if slo else None
+    limits = limit_counts(slo, durations, counts) if slo else ()
     return ClassSample(
         name=name,
         slo=slo,
-        counts=_counts(rows.due),
+        counts=counts,
         response=rows.response,
         service=rows.service,
         rates_rps=rows.rates_rps(),
-        good_rates_rps=rows.rates_rps(goodput_limit_ns(slo)) if slo else NO_RATES,
+        good_rates_rps=rows.rates_rps(goodput_limit_ns(slo), within_slo) if slo else NO_RATES,
+        stream=stream,
+        limits=tuple(msgspec.structs.replace(each, bound=f"{name} {each.bound}") for each in limits),
     )
+
+
+def kept_by_classes(evidence: TrialData, trial: TrialRows, slo: Slo) -> Mask:
+    """Which of all rows keep the objective of their class, each on its own."""
+    rows = trial.everything
+    kept: Mask = np.zeros(len(rows), dtype=np.bool_)
+    for number, name in enumerate(class_names(evidence)):
+        own = slo.of_class(name)
+        chosen = rows["request_class"] == number
+        limit_ns, within = goodput_limit_ns(own), rows_within_slo(evidence, trial, own)
+        if limit_ns is not None:
+            chosen &= rows["done_ns"] - rows["due_ns"] <= limit_ns
+        kept |= chosen if within is None else chosen & within
+    return kept
+
+
+def meets_each(classes: Sequence[ClassMetrics]) -> bool | None:
+    """Whether every class keeps its objective; None where that is undecided of one, and none misses it."""
+    found = [each.meets_slo for each in classes if each.slo]
+    return False if False in found else None if None in found else True
 
 
 def _counts(due: RowColumns) -> Counts:
@@ -109,11 +148,14 @@ def _pooled(repeats: Sequence[ClassSample], total: int, noises: RunNoises, users
         service=pooled_latency([each.service for each in repeats], noises.of("service")),
         slo=first.slo,
         meets_slo=None,
+        stream=pooled_streams([each.stream for each in repeats if each.stream], noises),
     )
     if first.slo is None:
         return metrics
     of_class = None if users is None else max(1, round(users * metrics.share))
-    rows = SloRows({"response": [each.response for each in repeats]}, noises, of_class)
+    streams = [each.stream.durations for each in repeats if each.stream]
+    kinds = {kind: [each[kind] for each in streams] for kind in STREAM_KINDS} if streams else {}
+    rows = SloRows({"response": [each.response for each in repeats], **kinds}, noises, of_class)
     return msgspec.structs.replace(metrics, meets_slo=meets_slo(metrics, first.slo, rows))
 
 
@@ -134,6 +176,7 @@ def only_class(name: str, point: PointMetrics, slo: Slo | None) -> ClassMetrics:
         service=point.service,
         slo=slo,
         meets_slo=point.meets_slo,
+        stream=point.stream,
     )
 
 

@@ -29,7 +29,7 @@ def timeline(trial: TrialRows, samples: SampleSeries, statistics: ServerStatisti
     done = trial.everything.where(trial.everything["done_ns"] != ABSENT)
     edges_ns, bin_s = bin_edges(trial, done, MOST_BINS)
     count = edges_ns.size - 1
-    bins = (done["done_ns"] - edges_ns[0]) // (edges_ns[1] - edges_ns[0])
+    bins = ((done["done_ns"] - edges_ns[0]) // (edges_ns[1] - edges_ns[0])).astype(np.int16)
     good = done.outcome_is(Outcome.OK)
     failed = done.outcome_is(*_FAILURES)
     response_ns = np.maximum(done["done_ns"] - done["due_ns"], 0)
@@ -65,7 +65,7 @@ def bin_edges(trial: TrialRows, done: RowColumns, most: int) -> tuple[NDArray[np
 
 
 def _quantiles_per_bin(
-    bins: NDArray[np.int64], values_ns: NDArray[np.int64], count: int
+    bins: NDArray[np.int16], values_ns: NDArray[np.int64], count: int
 ) -> dict[float, tuple[float | None, ...]]:
     by_bin_ns = values_ns[np.argsort(bins.astype(np.uint16), kind="stable")]  # of 16 bits: NumPy counts, not compares
     parts_ns = np.split(by_bin_ns, np.cumsum(np.bincount(bins, minlength=count))[:-1])

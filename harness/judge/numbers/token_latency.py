@@ -89,6 +89,11 @@ class StreamSample:
         )
         object.__setattr__(self, "metrics", metrics)
 
+    @property
+    def durations(self) -> dict[str, Durations]:
+        """Those that an objective may bound, by STREAM_KINDS."""
+        return {kind: getattr(self, kind) for kind in STREAM_KINDS}
+
 
 def stream_sample(evidence: TrialData, trial: TrialRows) -> StreamSample | None:
     """The streams of one trial; None where responses were not streamed."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from harness.clock import NS_PER_S
-from harness.judge.stats.durations import Durations
+from harness.judge.stats.durations import Durations, narrowed
 from harness.judge.stats.mean_intervals import BATCHES, MINIMUM_PER_BATCH, batch_rates
 from harness.record.rows import ABSENT, Outcome, Phase, Window
 
@@ -29,63 +30,87 @@ OPEN_OUTCOMES = (Outcome.TIMEOUT, Outcome.ABORTED)  # their true response time i
 class RowColumns:
     """Rows of a table, by column: int64 arrays (n,) in which an absent number is `ABSENT`.
 
-    A column is converted once for the table and all choices of its rows.
+    A column is held once, as narrow as it was recorded and in the table's own memory where it can be. What `[]` returns
+    of it is made when it is asked for, and shared while anyone holds it: ten million rows of all columns that are
+    looked at, and of the good ones among them, would be four gigabytes.
     """
 
     def __init__(self, table: pa.Table) -> None:
         self._table = table
-        self._whole: dict[str, Column] = {}  # of the table
-        self._index: NDArray[np.int64] | None = None
-        self._arrays = self._whole
+        self._recorded: dict[str, NDArray[np.integer]] = {}  # of the table
+        self._choice: NDArray[np.int64] | Mask | None = None  # places in the table, or which of its rows
+        self._length: int = table.num_rows
+        self._arrays: WeakValueDictionary[str, Column] = WeakValueDictionary()
 
     def __len__(self) -> int:
-        return self._table.num_rows if self._index is None else self._index.size
+        return self._length
 
     def __getitem__(self, name: str) -> Column:
-        if name not in self._whole:
-            self._whole[name] = _converted(self._table.column(name))
-        if name not in self._arrays:
-            whole = self._whole[name]
-            self._arrays[name] = _nothing(len(self)) if whole.strides == (0,) else whole[self._index]
-        return self._arrays[name]
+        known = self._arrays.get(name)
+        if known is None:
+            known = self._arrays[name] = self._narrow(name).astype(np.int64, copy=False)
+        return known
 
-    def _chosen(self, index: NDArray[np.int64]) -> RowColumns:
+    def knows(self, name: str) -> bool:
+        """Whether any row of the table has a number in this column."""
+        column = self._table.column(name)
+        return bool(column.null_count < len(column))
+
+    def _narrow(self, name: str) -> NDArray[np.integer]:
+        """The column as it was recorded."""
+        if not self.knows(name):  # most columns of most runs
+            return np.broadcast_to(np.int64(ABSENT), (self._length,))  # in the memory of one
+        if name not in self._recorded:
+            self._recorded[name] = _recorded(self._table.column(name))
+        recorded = self._recorded[name]
+        return recorded if self._choice is None else recorded[self._choice]
+
+    def _chosen(self, choice: NDArray[np.int64] | Mask, length: int) -> RowColumns:
         rows = RowColumns(self._table)
-        rows._whole = self._whole
-        rows._index = index if self._index is None else self._index[index]
-        rows._arrays = {}
+        rows._recorded, rows._choice, rows._length = self._recorded, choice, length
         return rows
 
     def where(self, mask: Mask) -> RowColumns:
         """The rows for which `mask` holds, in the same order."""
-        return self if mask.all() else self._chosen(np.flatnonzero(mask))
+        length = int(np.count_nonzero(mask))
+        if length == mask.size:
+            return self
+        if self._choice is None:
+            return self._chosen(mask, length)
+        if self._choice.dtype != np.bool_:
+            return self._chosen(self._choice[mask], length)
+        choice = self._choice.copy()
+        choice[self._choice] = mask
+        return self._chosen(choice, length)
 
     def by(self, name: str) -> RowColumns:
         """The same rows in ascending order of `name`; ties keep their order."""
         column = self[name]
-        in_order = bool((column[1:] >= column[:-1]).all())
-        return self if in_order else self._chosen(np.argsort(column, kind="stable"))
+        if bool((column[1:] >= column[:-1]).all()):
+            return self
+        order = np.argsort(column, kind="stable")
+        if self._choice is None:
+            return self._chosen(order, order.size)
+        places = np.flatnonzero(self._choice) if self._choice.dtype == np.bool_ else self._choice
+        return self._chosen(places[order], order.size)
 
     def outcome_is(self, *outcomes: Outcome) -> Mask:
         """Which rows ended in one of `outcomes`."""
-        mask: Mask = np.logical_or.reduce([self["outcome"] == outcome for outcome in outcomes])
+        ended = self._narrow("outcome")
+        mask: Mask = np.logical_or.reduce([ended == outcome for outcome in outcomes])
         return mask
 
 
-def _converted(column: pa.ChunkedArray) -> Column:
-    if column.null_count == len(column):  # most columns of most runs
-        return _nothing(len(column))
-    values = np.empty(len(column), dtype=np.int64)
+def _recorded(column: pa.ChunkedArray) -> NDArray[np.integer]:
+    if column.num_chunks == 1 and not column.null_count:
+        values: NDArray[np.integer] = column.chunk(0).to_numpy()
+        return values
+    values = np.empty(len(column), dtype=column.type.to_pandas_dtype())
     filled = 0
     for chunk in column.chunks:
         values[filled : filled + len(chunk)] = chunk.fill_null(ABSENT) if chunk.null_count else chunk
         filled += len(chunk)
     return values
-
-
-def _nothing(count: int) -> Column:
-    """A column (count,) without a known number, in the memory of one."""
-    return np.broadcast_to(np.int64(ABSENT), (count,))
 
 
 @dataclass(frozen=True)
@@ -100,10 +125,10 @@ class TrialRows:
     window: Window
     clean: CleanTime | None = None
 
-    def of_class(self, number: int) -> TrialRows:
-        """The rows of one request class."""
-        chosen = self.due["request_class"] == number
-        everything = self.everything.where(self.everything["request_class"] == number)
+    def having(self, column: str, number: int) -> TrialRows:
+        """The rows with that number in a column: those of one request class, or of one server."""
+        chosen = self.due[column] == number
+        everything = self.everything.where(self.everything[column] == number)
         return TrialRows(everything, self.due.where(chosen), self.window, self.clean)
 
     @cached_property
@@ -130,8 +155,10 @@ class TrialRows:
     def lateness(self) -> Durations:
         """Sent - due of everything that was sent, whatever became of it, less what clients spent on preprocessing."""
         sent = self.judged.where(self.judged["sent_ns"] != ABSENT)
-        prepared_ns = np.maximum(sent["client_ns"], 0)
-        return Durations(sent["sent_ns"] - sent["due_ns"] - prepared_ns, np.zeros(len(sent), dtype=np.bool_))
+        late_ns = sent["sent_ns"] - sent["due_ns"]
+        if sent.knows("client_ns"):
+            late_ns -= np.maximum(sent["client_ns"], 0)
+        return Durations(narrowed(late_ns), np.zeros(len(sent), dtype=np.bool_))
 
     def rates_rps(self, limit_ns: int | None = None, kept: Mask | None = None) -> NDArray[np.float64]:
         """Good responses per second (batches,) in equal stretches of what is judged, whichever phase they were due in.
@@ -169,9 +196,10 @@ class TrialRows:
         rows = self.judged
         still_open = rows.outcome_is(*OPEN_OUTCOMES)
         counted = (rows.outcome_is(Outcome.OK) | still_open) & (rows[since] != ABSENT)
-        done_ns = np.where(rows["done_ns"] == ABSENT, self.window.end_ns, rows["done_ns"])
-        waited_ns = np.maximum(done_ns - rows[since], 0)
-        return Durations(waited_ns[counted], still_open[counted])
+        waited_ns = np.where(rows["done_ns"] == ABSENT, self.window.end_ns, rows["done_ns"])
+        waited_ns -= rows[since]
+        np.maximum(waited_ns, 0, out=waited_ns)
+        return Durations(narrowed(waited_ns[counted]), still_open[counted])
 
 
 def trial_rows(evidence: TrialData) -> TrialRows | None:

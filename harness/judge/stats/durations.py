@@ -29,16 +29,16 @@ class Durations:
     What takes a pass over all rows is computed once: a trial and its point ask for the same.
     """
 
-    values_ns: NDArray[np.int64]
+    values_ns: NDArray[np.int64 | np.int32]
     still_open: NDArray[np.bool_]
 
     @cached_property
-    def ordered_ns(self) -> NDArray[np.int64]:
+    def ordered_ns(self) -> NDArray[np.int64 | np.int32]:
         """The values, ascending."""
         return np.sort(self.values_ns)
 
     @cached_property
-    def ended_ns(self) -> NDArray[np.int64]:
+    def ended_ns(self) -> NDArray[np.int64 | np.int32]:
         """The values of requests that ended, ascending."""
         if not self.any_open:
             return self.ordered_ns
@@ -69,19 +69,30 @@ class Durations:
         return self._clusterings[key]
 
 
-def ordered_together(runs: Sequence[Durations], factors: Sequence[float]) -> NDArray[np.int64 | np.float64]:
+def narrowed(values_ns: NDArray[np.int64]) -> NDArray[np.int64 | np.int32]:
+    """The same values in half the memory where all are below 2.1 s, which makes sorting them quicker too."""
+    most = np.iinfo(np.int32).max
+    fits = not values_ns.size or (int(values_ns.max()) <= most and int(values_ns.min()) >= -most)
+    return values_ns.astype(np.int32) if fits else values_ns
+
+
+def ordered_together(runs: Sequence[Durations], factors: Sequence[float]) -> NDArray[np.int64 | np.int32 | np.float64]:
     """All values of several runs (at least one), ascending; those of each run divided by its factor."""
     return _merged([run.ordered_ns for run in runs], factors)
 
 
-def ceiling_together(runs: Sequence[Durations], factors: Sequence[float]) -> NDArray[np.int64 | np.float64]:
+def ceiling_together(runs: Sequence[Durations], factors: Sequence[float]) -> NDArray[np.int64 | np.int32 | np.float64]:
     """The same as if requests that are still open never ended: their values are infinite."""
     ended = _merged([run.ended_ns for run in runs], factors)
     still_open = sum(run.values_ns.size for run in runs) - ended.size
     return np.concatenate((ended, np.full(still_open, FOREVER))) if still_open else ended
 
 
-def _merged(parts: Sequence[NDArray[np.int64]], factors: Sequence[float]) -> NDArray[np.int64 | np.float64]:
-    leveled = [part if factor == 1.0 else part / factor for part, factor in zip(parts, factors, strict=True)]
+def _merged(
+    parts: Sequence[NDArray[np.int64 | np.int32]], factors: Sequence[float]
+) -> NDArray[np.int64 | np.int32 | np.float64]:
+    leveled: list[NDArray[np.int64 | np.int32 | np.float64]] = [
+        part if factor == 1.0 else part / factor for part, factor in zip(parts, factors, strict=True)
+    ]
     # A stable sort merges parts that are in order, in a fraction of the time of sorting them anew.
     return leveled[0] if len(leveled) == 1 else np.sort(np.concatenate(leveled), kind="stable")

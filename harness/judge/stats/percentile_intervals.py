@@ -89,9 +89,9 @@ class _Together:
 
     runs: Sequence[Durations]
     factors: Sequence[float]
-    observed: NDArray[np.int64 | np.float64]
-    common: NDArray[np.int64 | np.float64]
-    ceiling: NDArray[np.int64 | np.float64]
+    observed: NDArray[np.int64 | np.int32 | np.float64]
+    common: NDArray[np.int64 | np.int32 | np.float64]
+    ceiling: NDArray[np.int64 | np.int32 | np.float64]
 
     @classmethod
     def of(cls, runs: Sequence[Durations], factors: Sequence[float]) -> _Together:

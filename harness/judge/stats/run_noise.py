@@ -86,10 +86,10 @@ def rate_level(rates: ArrayLike) -> RunLevel | None:
 
 def duration_level(values: ArrayLike) -> RunLevel | None:
     """The level of a run by the mean logarithm of its durations, in arrival order; None where there is none."""
-    durations = np.asarray(values, dtype=np.float64)
-    if not durations.size:
+    logs = np.array(values, dtype=np.float64)
+    if not logs.size:
         return None
-    logs = np.log(np.maximum(durations, 1.0))
+    np.log(np.maximum(logs, 1.0, out=logs), out=logs)
     return RunLevel(float(logs.mean()), mean_error(stretch_means(logs))[0])
 
 

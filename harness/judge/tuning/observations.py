@@ -121,7 +121,7 @@ def _error(figure: Interval) -> float:
 def _log_tail(trial: TrialMetrics, slo: Slo | None) -> float | None:
     """The log of percentile / limit of the latency bound that is the nearest to being broken; None: not known."""
     tails = []
-    for bound in slo.bounds if slo else ():
+    for bound in slo.of_all if slo else ():
         kind, _, statistic = bound.metric.rpartition("_")
         latency: Latency | None = getattr(trial.stream, kind, None) if kind else trial.response
         if bound.metric == "errors" or latency is None:

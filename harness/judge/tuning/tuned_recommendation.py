@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from harness.judge.answers.caveats import caveats
 from harness.judge.answers.decision import Status
-from harness.judge.answers.grid_recommendation import range_text, why_none_meets
+from harness.judge.answers.grid_recommendation import why_none_meets
 from harness.judge.metrics import Recommendation
 from harness.judge.number_text import certainty_text, figure
+from harness.judge.phrases import capital, level_text, rate_text, ratio_text
 from harness.judge.tuning.final import Final
 from harness.judge.tuning.observations import failure_of, final_outcome, keeps, objective_of, unit_of
-from harness.judge.tuning.tuning_summary import changes_of, load_words
+from harness.judge.tuning.tuning_summary import changes_of
 from harness.plan.knobs import setting_text
 from harness.plan.plan import TrialKind
 
@@ -20,12 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from harness.judge.answers.decision import Decision
-    from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics
     from harness.plan.plan import Plan
 
-TIMES = "\u00d7"
 DEFAULT = "the default"
+FINAL_TRIALS, BESIDE_S = 12, 5.0  # of a final that has not begun: its trials, and what each takes beside its seconds
 
 
 def recommend_tuned(plan: Plan, points: Sequence[PointMetrics]) -> Recommendation:
@@ -41,7 +41,7 @@ def recommend_tuned(plan: Plan, points: Sequence[PointMetrics]) -> Recommendatio
         why = _none_keeps(plan, standing) if standing and missed else _spoiled(plan, final)
         return Recommendation(sentence=f"{why} {tried}", more_seconds=None if missed else decision.more_s)
     best = next(point for point in points if point.point == numbers[decision.best])
-    said = decision.status is Status.SAID
+    said = decision.status is Status.NAMED
     default = 0 if numbers and not final.changes(numbers[0]) else None
     sentences = [*_sentences(plan, best, decision, numbers, default=default), tried, *caveats(best)]
     tied = None if decision.smaller is None else numbers[decision.smaller.point]
@@ -73,14 +73,14 @@ def _sentences(
     plan: Plan, best: PointMetrics, decision: Decision, numbers: Sequence[int], *, default: int | None
 ) -> Iterator[str]:
     name = _name(plan, best.point)
-    load = f"at {load_words(plan.point(best.point).arrivals)}"
-    if decision.status is not Status.SAID:
+    load = f"at {level_text(plan.point(best.point))}"
+    if decision.status is not Status.NAMED:
         more = "" if decision.more_s is None else f": about {figure(decision.more_s)} s more would do"
         yield f"Not decided yet{more}."
-    rate = "" if decision.figure is None else f" {_rate(plan, decision.figure)}"
+    rate = "" if decision.figure is None else f" {rate_text(decision.figure, unit_of(plan))}"
     against = ""
     if default is not None and decision.speedup is not None:
-        against = f", {figure(decision.speedup.value)}{TIMES}{range_text(decision.speedup, 2)} the default"
+        against = f", {ratio_text(decision.speedup)} the default"
     bounds = _bounds(plan)
     limit = f"At {bounds} " if bounds else ""
     verb = "sustains" if bounds else "gives"
@@ -92,7 +92,7 @@ def _sentences(
     if decision.smaller is not None:
         smaller = decision.smaller
         yield (
-            f"{_capital(_name(plan, numbers[smaller.point]))} changes less and may do as well: it costs "
+            f"{capital(_name(plan, numbers[smaller.point]))} changes less and may do as well: it costs "
             f"{figure(100 * smaller.cost)}\u202f% ({figure(100 * smaller.low)} to {figure(100 * smaller.high)}\u202f%)."
         )
 
@@ -139,14 +139,14 @@ def _nothing_final(plan: Plan, points: Sequence[PointMetrics]) -> str:
     if missed:
         return f"{_none_keeps(plan, measured)} {tried}"
     best = max(measured, key=lambda point: bool(keeps(plan, point)) * objective_of(point, plan).value)
-    ahead = f"{_name(plan, best.point)} at {load_words(plan.point(best.point).arrivals)}"
+    ahead = f"{_name(plan, best.point)} at {level_text(plan.point(best.point))}"
     return f"Not decided yet: there are no fresh trials. So far {ahead} is ahead. {tried}"
 
 
 def _more_s(plan: Plan, points: Sequence[PointMetrics]) -> float | None:
     """What a final would take, where it has not begun and could."""
     measured = [point for point in points if point.counts.ok and keeps(plan, point) is not False]
-    return 12.0 * (plan.seconds + 5.0) if measured else None
+    return FINAL_TRIALS * (plan.seconds + BESIDE_S) if measured else None
 
 
 def _tried_text(plan: Plan, points: Sequence[PointMetrics]) -> str:
@@ -162,14 +162,5 @@ def _bounds(plan: Plan) -> str:
     return ", ".join([*([str(plan.slo)] if plan.slo else []), *map(str, plan.tune.keep if plan.tune else ())])
 
 
-def _rate(plan: Plan, rate: Interval) -> str:
-    digits = 3 if rate.half_width < 0.025 else 2
-    return f"{figure(rate.value, digits)} {unit_of(plan)}{range_text(rate, digits)}"
-
-
 def _name(plan: Plan, point: int) -> str:
     return setting_text(changes_of(plan, plan.point(point).setting)) or DEFAULT
-
-
-def _capital(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}" if text.startswith("the ") else text

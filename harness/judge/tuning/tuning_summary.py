@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.judge.phrases import level_text
 from harness.judge.tuning.effects import knob_effects
 from harness.judge.tuning.observations import failure_of, keeps, objective_of, observation_of
 from harness.judge.tuning.tuning_result import FailedSetting, TuneStep, Tuning
@@ -100,20 +101,13 @@ def _steps(plan: Plan, by_number: Mapping[int, PointMetrics]) -> Iterator[TuneSt
             trial=number,
             point=point.number,
             changes=changes_of(plan, point.setting),
-            load=load_words(point.arrivals),
+            load=level_text(point),
             why=plan.trials[number].why,
             figure=figure or None,
             kept=kept,
             failure=failure_of(trial),
             best=best,
         )
-
-
-def load_words(arrivals: Arrivals) -> str:
-    """`32 users`, or `100 req/s`."""
-    if isinstance(arrivals, Closed):
-        return f"{arrivals.users} user{'' if arrivals.users == 1 else 's'}"
-    return f"{getattr(arrivals, 'rate_rps', 0.0):g} req/s"
 
 
 def _failed(plan: Plan, points: Sequence[PointMetrics]) -> Iterator[FailedSetting]:

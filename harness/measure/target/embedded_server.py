@@ -1,4 +1,7 @@
-"""Starts a server of this project as a child process, changes its live knobs, stops it."""
+"""Starts a server of this project as a child process, changes its live knobs, stops it.
+
+Its command line is `EmbeddedTarget.command`, which `targets/__init__.py` fills: `python -m targets NAME --port 0 ...`.
+"""
 
 from __future__ import annotations
 

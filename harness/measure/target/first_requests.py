@@ -62,6 +62,7 @@ class FirstRequests:
         shapes = [plan.load_at(point).chat for point in plan.points]
         self._shape = next((shape for shape in shapes if shape.needs_vocabulary), plan.load.chat)
         self.needs_vocabulary = self._shape.needs_vocabulary
+        self._class_models = plan.class_models
         self._accepted: dict[tuple[str, str, str], Accepted] = {}
 
     def accepted_by(self, url: str, protocol: str, model: str) -> Accepted | None:
@@ -71,6 +72,8 @@ class FirstRequests:
         key = url, protocol, model
         if key not in self._accepted:
             self._accepted[key] = first_requests(parse_url(url), protocol, model, self._shape)
+            for other in self._class_models:
+                ask_first(parse_url(url), protocol, other, self._shape)
         return self._accepted[key]
 
 

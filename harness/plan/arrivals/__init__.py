@@ -1,7 +1,7 @@
 """Arrival processes: closed loops and open-loop processes, each a type of its own, which goes into run.json.
 
-A new process is a class with a `tag` in `open_loop.py`, and an entry in `Arrivals`; one of another package is an entry
-point of the group `sweepspot.arrivals`. Its `options` are the flags of fields whose name no other process has.
+A new process is a class with a `tag` in `open_loop.py`, and an entry in both unions `Arrivals`; one of another package
+is an entry point of the group `sweepspot.arrivals`. Its `options` are the flags of fields whose name no other has.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["Arrivals", "Closed", "Constant", "Gamma", "OpenProcess", "Poisson", "Replay", "Shape", "Stage", "Stages",
-           "UserStage", "Users", "arrivals_of", "has_field", "stripe", "user_events"]  # fmt: skip
+           "UserStage", "Users", "arrivals_of", "has_field", "kind_of", "stripe", "user_events"]  # fmt: skip
 
 MOST_USERS = 100_000
 
@@ -36,6 +36,11 @@ EXAMPLES = {  # of the flags of fields without a default
     "stages": "--stages, for example --stages 10s:0-200,20s:200",
     "path": "--trace FILE.csv",
 }
+
+
+def kind_of(arrivals: Arrivals) -> str:
+    """The tag of the process, as `--arrivals` takes it."""
+    return str(arrivals.__struct_config__.tag)
 
 
 def has_field(kind: str, name: str) -> bool:

@@ -3,8 +3,10 @@
 A schedule is pure: ascending offsets in nanoseconds from the start, in blocks (n,) int64, so that its memory does not
 grow with its length. It is never re-anchored and skips nothing; lateness is the sender's to measure.
 
-A new process is a subclass of `OpenProcess` with a tag, in this file, and an entry in `Arrivals` in `__init__.py`.
-Fields of a new name have their flags in `options`; a field without a default is required.
+A new process is a subclass of `OpenProcess` with a tag, in this file, and an entry in both unions `Arrivals` in
+`__init__.py`; `--arrivals TAG` then exists. A field `rate_rps` is filled by `--rate`; fields of a new name have their
+flags in `options`; a field without a default is required. A process whose rate varies sets `steady = False` and gives
+`expected_by`.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ BLOCK = 4096
 class OpenProcess(msgspec.Struct, frozen=True, kw_only=True):
     """An open-loop process: requests are due by a schedule, whether or not earlier ones have a response."""
 
-    steady: ClassVar[bool] = True
+    steady: ClassVar[bool] = True  # the rate is the same all the time; otherwise nothing is left out as warm-up
     options: ClassVar[tuple[LoadOption, ...]] = ()  # of the fields that no other process has
 
     @property

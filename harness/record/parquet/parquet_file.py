@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from harness.files import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 SUFFIX = ".parquet"
 ROWS_PER_GROUP = 262_144  # bounds the memory that writing takes
@@ -43,16 +44,58 @@ def replace_by_parquet(stream: Path, shown: Callable[[pa.Table], pa.Table]) -> b
     return True
 
 
-def read_parquet(path: Path) -> pa.Table | None:
-    """All rows of the file; None where it is damaged. Raises OSError where there is none."""
+def read_parquet(path: Path, unread: Collection[str] = ()) -> pa.Table | None:
+    """All rows of the file; None where it is damaged. Raises OSError where there is none.
+
+    `unread`: columns of numbers that are not wanted, and are null.
+
+    A column has all its values in one piece, so that NumPy can take it as it is. One column is read after the other:
+    at no time are all columns in memory in two forms.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with path.open("rb") as file:
         try:
-            return pq.read_table(file, page_checksum_verification=True)
+            source = pq.ParquetFile(file, page_checksum_verification=True)
+            schema = source.schema_arrow
+            columns = [
+                _nothing(source.metadata.num_rows, field)
+                if field.name in unread or _is_unknown(source.metadata, field)
+                else _column(source, field)
+                for field in schema
+            ]
+            return pa.table(columns, schema=schema)
         except (pa.ArrowException, OSError):
             return None
+
+
+def _column(source: pq.ParquetFile, field: pa.Field) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    column = source.read(columns=[field.name]).column(0)
+    return column if pa.types.is_dictionary(field.type) else pa.chunked_array([column.combine_chunks()], field.type)
+
+
+def _nothing(rows: int, field: pa.Field) -> pa.ChunkedArray:
+    """A column of nulls, whose pieces share the memory of one."""
+    import pyarrow as pa
+
+    piece = pa.nulls(min(rows, ROWS_PER_GROUP), field.type)
+    whole, rest = divmod(rows, max(1, len(piece)))
+    return pa.chunked_array([*[piece] * whole, piece[:rest]], field.type)
+
+
+def _is_unknown(file: pq.FileMetaData, field: pa.Field) -> bool:
+    """Whether the statistics of the file say that a column of numbers holds none."""
+    import pyarrow as pa
+
+    if not pa.types.is_integer(field.type):
+        return False
+    place = file.schema.to_arrow_schema().get_field_index(field.name)
+    groups = map(file.row_group, range(file.num_row_groups))
+    known = [(group.column(place).statistics, group.num_rows) for group in groups]
+    return all(each is not None and each.has_null_count and each.null_count == rows for each, rows in known)
 
 
 def whole_table(path: Path, schema: pa.Schema) -> pa.Table:

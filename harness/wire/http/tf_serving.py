@@ -1,7 +1,8 @@
 """TensorFlow Serving's REST interface: `:predict` in row format, and KServe's `:explain` beside it.
 
 A whole protocol, and the shortest: a codec that writes requests and reads responses, functions that recognise a server
-and read its metadata, and the `WireProtocol` at the end, which `harness/wire/protocols.py` lists.
+and read its metadata, and the `WireProtocol` at the end, which `harness/wire/protocols.py` lists. It leaves three
+fields of that at False: `takes_rows`, `carries_bytes`, `swept` (`harness/wire/protocol.py`).
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class TfServingCodec(HttpCodec):
         self._output = _OUTPUTS[meta.verb]
 
     def encode(self, item: NDArray[Any]) -> bytes:
-        """The whole request for one item, or for several of one length along a batch axis."""
+        """The whole request for one item."""
         rows = json_values(as_rows(item, self._meta), self._meta.datatype)
         body = orjson.dumps({"instances": rows}, option=orjson.OPT_SERIALIZE_NUMPY)
         return http_post(self._url, self._path, "Content-Type: application/json\r\n", body)

@@ -1,10 +1,13 @@
 import pytest
 
 from harness.errors import UserError
+from harness.plan.load_options import chat_of, chat_of_class
+from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan
 from harness.plan.plan_draft import Draft, make_plan
 from harness.plan.request_mix import RequestClass
 from harness.plan.scenario import Scenario, read_scenario
+from harness.plan.slo import parse_slo
 from targets import TARGETS
 
 EXPLAIN = Scenario(
@@ -80,3 +83,60 @@ def test_a_scenario_that_cannot_be_read_is_named(tmp_path, text, says):
         file.write_text(text)
     with pytest.raises(UserError, match=rf"--scenario .*mine\.py.*{says}"):
         read_scenario(str(file))
+
+
+CHATS = Scenario(
+    classes={
+        "quick": RequestClass(verb="chat", slo="ttft_p99<300ms", chat={"prompt_tokens": "64"}, model="lora"),
+        "batch": RequestClass(verb="chat", chat={"output_tokens": "99"}),
+    },
+    mix="quick:9+batch:1",
+)
+
+
+def chats_of(*words, slo="ttft_p99<1s", scenario=CHATS):
+    plan = Plan(target="agent", scenario="x.py", model="m", repeats=1, slo=parse_slo(slo) if slo else None)
+    return make_plan(Draft(plan=plan, spec=TARGETS["agent"], words=words, concurrency=(2,)), scenario)
+
+
+def test_the_objective_is_that_of_each_class_where_one_has_its_own():
+    plan = chats_of()
+    assert str(plan.slo) == "ttft_p99 \u2264 300 ms (quick) and ttft_p99 \u2264 1000 ms (batch)"
+    assert plan.slo.of_all == ()
+    assert str(chats_of("mix=batch").slo) == "ttft_p99 \u2264 1000 ms"
+    assert chats_of(slo=None).slo is None
+
+
+def test_what_a_class_needs_is_known_before_the_load():
+    plan = chats_of()
+    assert plan.load.chat.needs_vocabulary  # to make prompts of 64 tokens
+    assert plan.class_models == ("lora",)
+    alone = chats_of("mix=batch")
+    assert (alone.load.chat.needs_vocabulary, alone.class_models) == (False, ())
+
+
+def test_a_class_has_options_of_its_own_in_place_of_the_loads():
+    chat = chat_of({"prompt_tokens": "512", "turns": "3", "extra_body": '{"top_p": 0.5}'})
+    own = chat_of_class(RequestClass(verb="chat", chat={"prompt_words": "7"}, priority=2), chat)
+    assert (own.prompt_words.low, own.prompt_tokens, own.turns.low) == (7, None, 3)
+    assert own.extra_body == {"priority": 2, "top_p": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("chat", "says"),
+    [
+        ({"prompt_word": "7"}, "did you mean 'prompt_words'"),
+        ({"output_tokens": "many"}, "--output-tokens many: write for example 64"),
+        ({"prompt_words": "7", "prompt_tokens": "7"}, "give one"),
+        ({"tool_pause": "2s-1s"}, "the shorter pause comes first"),
+    ],
+)
+def test_an_option_of_a_class_that_cannot_be_read_is_refused(chat, says):
+    with pytest.raises(UserError, match=says):
+        chat_of_class(RequestClass(verb="chat", chat=chat), chat_of({}))
+
+
+def test_a_pause_for_tools_is_refused_in_an_open_loop():
+    plan = Plan(target="agent", scenario="x.py", model="m", load=LoadSettings(chat=chat_of({"tool_pause": "1s"})))
+    with pytest.raises(UserError, match="--tool-pause: in an open loop"):
+        make_plan(Draft(plan=plan, spec=TARGETS["agent"], words=("rate=5",), concurrency=()), CHATS)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import accumulate, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
 
+from harness.errors import UserError
+from harness.measure.load.chat.class_mix import ClassMix, drawn_classes
 from harness.measure.load.chat.connection import StreamConnection, StreamTimeouts
 from harness.measure.load.chat.conversations import ConversationSource
 from harness.measure.load.chat.ledger import StreamLedger
@@ -18,10 +20,12 @@ from harness.measure.load.chat.texts import TextMaker
 from harness.measure.load.connections.connection import resolve
 from harness.measure.load.engine import Engine
 from harness.measure.load.load_generator import Load
-from harness.measure.load.payloads.payload_sets import ResponseReader
+from harness.measure.load.payloads.payload_sets import ResponseReader, check_by_class
 from harness.measure.load.payloads.response_check import PLAUSIBLE, RIGHT, WRONG
 from harness.plan.chat_shape import Length
+from harness.plan.load_options import chat_of_class
 from harness.plan.request_lengths import TraceLengths
+from harness.plan.request_mix import CHAT, ClassShare, RequestClass
 from harness.record.rows import ABSENT
 from harness.wire.credentials import Access
 from harness.wire.http.chat_completions import OPENAI
@@ -30,16 +34,18 @@ from harness.wire.protocols import chats, make_text_codec
 from harness.wire.server_url import parse_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     from numpy.typing import NDArray
 
     from harness.measure.load.payloads.response_check import Check, CheckResult
     from harness.plan.load_settings import TrialLoad
-    from harness.plan.request_mix import ClassShare
     from harness.wire.language.text_codec import TextCodec
+    from harness.wire.server_url import ServerUrl
 
+ONLY_CHAT = (ClassShare(name=CHAT, request_class=RequestClass(verb=CHAT)),)
+SEED_BITS = 32
 LEAST_COSINE = 0.999  # of an embedding, or of the scores of documents, with the expected ones
 # Opening prompts for a server without a prompt bank of its own.
 DEFAULT_PROMPTS = (
@@ -72,7 +78,7 @@ DEFAULT_PROMPTS = (
 
 @dataclass(frozen=True, slots=True)
 class PromptSet:
-    """The one request class of a load that chats; its payloads are the lines of the prompt bank."""
+    """A request class of a load that chats; its payloads are the lines of the prompt bank."""
 
     share: ClassShare
     codec: TextCodec
@@ -85,37 +91,77 @@ class PromptSet:
 
 def assemble_chat(settings: TrialLoad, host: str, original: Callable[[str, str], Any]) -> tuple[Load, Engine]:
     """A load of conversations and the engine that drives it. Raises UserError."""
-    url = parse_url(host, Access.find(Path(settings.tls_ca) if settings.tls_ca else None))
-    address = resolve(url)
-    prompts_file = settings.chat.prompts or settings.bank
-    bank = PromptBank.load(Path(prompts_file)) if prompts_file else PromptBank(model="", prompts=DEFAULT_PROMPTS)
-    chat = settings.chat
-    codec = make_text_codec(settings.protocol if chats(settings.protocol) else OPENAI.name, url, settings.model, chat)
-    lengths = None
-    if settings.chat.lengths:
-        lengths = TraceLengths(Path(settings.chat.lengths), "--lengths", settings.worker, settings.workers)
-    texts = TextMaker(bank, chat, unique=not prompts_file)
-    source = ConversationSource(texts, len(bank.prompts), chat, lengths, settings.seed, settings.worker)
-    if not codec.converses:
-        wanted = chat.texts or Length(low=codec.texts_in_request, high=codec.texts_in_request)
-        source.send_texts(lambda rng: codec.message_count(wanted.draw(rng)))
-    openings = Openings(source, codec)
+    access = Access.find(Path(settings.tls_ca) if settings.tls_ca else None)
+    urls = [parse_url(each, access) for each in (host, *settings.other_servers)]
+    addresses = [resolve(url) for url in urls]
+    others = [share.name for share in settings.classes if share.request_class.verb != CHAT]
+    if others:
+        raise UserError(f"mix: class {others[0]} does not chat, and the others do; measure them in two runs")
+    sets: list[PromptSet] = []
+    sources: list[ConversationSource] = []
+    for share in settings.classes or ONLY_CHAT:
+        first = sum(len(each.bank.prompts) for each in sets)
+        prompts, source = _class_of(settings, share, urls, (len(sets), first))
+        sets.append(prompts)
+        sources.append(source)
+    weights = [each.share.weight for each in sets]
+    mix = ClassMix(sources, weights, settings.seed, settings.worker) if sources[1:] else sources[0]
+    openings = Openings(mix, len(urls))
     while openings.make_one():
         pass
-    prompts = PromptSet(settings.classes[0], codec, bank)
-    reader = ResponseReader(continuation_check(bank, settings.check), codec.describe)
-    load = Load(settings, [prompts], reader, StreamLedger)
+    codec = sets[0].codec
+    checks = [continuation_check(each.bank, settings.check) for each in sets]
+    reader = ResponseReader(check_by_class(checks, sets), codec.describe)
+    load = Load(settings, sets, reader, StreamLedger)
     engine = Engine(
-        lambda listener, user: StreamConnection(address, listener, openings, codec, user),
-        [b""],  # a conversation makes its own requests
-        repeat(0),
+        lambda listener, user: StreamConnection(addresses, listener, openings, codec, user),
+        [b""] * sum(len(each.bank.prompts) for each in sets),  # a conversation makes its own requests
+        _payloads_not_sent(sets, settings),
         load.ledger,
         StreamTimeouts(*settings.timeouts_ns),
         load.health,
         original("select", "epoll"),
     )
     engine.request_maker = openings
+    load.servers = tuple(map(str, urls)) if len(urls) > 1 else ()
+    load.ledger.user_paced = any(source.pauses for source in sources)
     return load, engine
+
+
+def _class_of(
+    settings: TrialLoad, share: ClassShare, urls: Sequence[ServerUrl], place: tuple[int, int]
+) -> tuple[PromptSet, ConversationSource]:
+    """A request class and its conversations; `place`: its number, and that of its first prompt. Raises UserError."""
+    number, first_payload = place
+    chat = chat_of_class(share.request_class, settings.chat)
+    own = settings.class_banks.get(share.name)
+    prompts_file = own or chat.prompts or settings.bank
+    bank = PromptBank.load(Path(prompts_file)) if prompts_file else PromptBank(model="", prompts=DEFAULT_PROMPTS)
+    protocol = settings.protocol if chats(settings.protocol) else OPENAI.name
+    model = share.request_class.model or settings.model
+    codecs = [make_text_codec(protocol, url, model, chat) for url in urls]
+    codec = codecs[0]
+    lengths = None
+    if chat.lengths:
+        lengths = TraceLengths(Path(chat.lengths), "--lengths", settings.worker, settings.workers)
+    texts = TextMaker(bank, chat, unique=not prompts_file)
+    seed = settings.seed + (number << SEED_BITS)  # no two classes have the same words
+    source = ConversationSource(
+        texts, len(bank.prompts), chat, lengths, seed, settings.worker, codecs=codecs, first_payload=first_payload
+    )
+    if not codec.converses:
+        wanted = chat.texts or Length(low=codec.texts_in_request, high=codec.texts_in_request)
+        source.send_texts(lambda rng: codec.message_count(wanted.draw(rng)))
+    return PromptSet(share, codec, bank), source
+
+
+def _payloads_not_sent(sets: Sequence[PromptSet], settings: TrialLoad) -> Iterator[int]:
+    """A payload of the class of each request that is not sent; those that are sent have that of their conversation."""
+    starts = [0, *accumulate(len(each.bank.prompts) for each in sets)]
+    if len(sets) == 1:
+        return repeat(0)
+    drawn = drawn_classes([each.share.weight for each in sets], settings.seed, settings.worker)
+    return (starts[number] for number in drawn)
 
 
 def continuation_check(bank: PromptBank, mode: str) -> Check:

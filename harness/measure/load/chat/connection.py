@@ -12,6 +12,8 @@ from harness.measure.load.engine import Timeouts
 from harness.record.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.measure.load.chat.conversations import Conversation
     from harness.measure.load.chat.openings import Openings
     from harness.measure.load.connections.connection import ConnectionListener, ServerAddress
@@ -25,12 +27,12 @@ class StreamConnection(Connection):
 
     edge_triggered = False  # a response comes in many pieces: reading until EAGAIN would double the calls
     resends_when_reused = True  # llama.cpp closes after each stream, though its response says that it does not
-    __slots__ = ("_codec", "_conversation", "_is_reusable", "_openings", "stream", "turn")
+    __slots__ = ("_addresses", "_codec", "_conversation", "_is_reusable", "_leave_after", "_openings", "stream", "turn")
     _parser: StreamParser
 
     def __init__(
         self,
-        address: ServerAddress,
+        addresses: Sequence[ServerAddress],
         listener: ConnectionListener,
         openings: Openings,
         codec: TextCodec,
@@ -41,8 +43,10 @@ class StreamConnection(Connection):
         self._conversation: Conversation | None = None
         self.stream: OutputStream = codec.new_stream()
         self.turn = Turn([], ABSENT, ABSENT, opening=False)
+        self._leave_after = ABSENT  # pieces, after which the user hangs up
         self._is_reusable = True  # the server has not closed this connection after a whole response
-        super().__init__(address, listener, {}, user)
+        self._addresses = addresses
+        super().__init__(addresses[0], listener, {}, user)
 
     def begin(self, request: bytes, due_ns: int) -> None:
         """Send the next turn, which the conversation makes; `request` is ignored."""
@@ -52,10 +56,26 @@ class StreamConnection(Connection):
             self.turn = conversation.next_turn()
             request = self._codec.encode(self.turn.messages, self.turn.max_tokens)
         else:
-            self._conversation, self.turn, request = self._openings.take()
+            conversation, self.turn, request = self._openings.take()
+            self._conversation = conversation
+            self._turn_to(conversation)
         self.payload = self.turn.payload
+        self._leave_after = conversation.source.pieces_before(self.turn)
         self.stream = self._codec.new_stream()
         super().begin(request, due_ns)
+
+    def _turn_to(self, conversation: Conversation) -> None:
+        """Talk to the server of a new conversation: where that is another one, over a new connection."""
+        self._codec = conversation.codec
+        address = self._addresses[conversation.server]
+        if address is not self._address:
+            self.close()
+            self._address = address
+
+    @property
+    def server(self) -> int:
+        """The number of the server, where there are several; else ABSENT."""
+        return self._conversation.server if self._conversation and len(self._addresses) > 1 else ABSENT
 
     @property
     def asked_tokens(self) -> int:
@@ -73,13 +93,26 @@ class StreamConnection(Connection):
             return False
         now_ns = monotonic_ns()
         more = not self._parser.takes_piece(data, now_ns) and self._take(data, now_ns)
-        leave_after = self.turn.leave_after
+        leave_after = self._leave_after
         if leave_after > 0 and self.state == AWAITING and len(self.stream.instants_ns) >= leave_after:
-            self.fail(Outcome.CANCELLED, "")
+            self._hang_up()
             return False
         return more
 
+    def pause_ns(self) -> int:
+        """How long the user pauses before the next turn of the conversation."""
+        return self._conversation.pause_ns() if self._conversation is not None and self.stream.whole else 0
+
+    def _hang_up(self) -> None:
+        self._conversation = None
+        self.fail(Outcome.CANCELLED, "")
+
     def _finish(self, response: HttpResponse, now_ns: int) -> None:
+        if self.stream.whole and self.stream.streamed and self._conversation is not None:
+            self._conversation.source.learn_pieces(len(self.stream.instants_ns), self.turn.max_tokens)
+            if self._leave_after > 0:  # the last piece came together with the one after which the user leaves
+                self._hang_up()
+                return
         if self.stream.instants_ns:  # the parser looks at the clock later than `receive`
             now_ns = max(now_ns, self.stream.instants_ns[-1])
         super()._finish(response if self._is_reusable else response._replace(keep_alive=False), now_ns)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from harness.clock import NS_PER_MS
 from harness.measure.load.payloads.payload_sets import payload_order
 from harness.plan.chat_shape import Length
 from harness.record.rows import ABSENT
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from harness.plan.chat_shape import ChatShape
     from harness.plan.request_lengths import TraceLengths
     from harness.wire.language.output_stream import OutputStream
-    from harness.wire.language.text_codec import Message
+    from harness.wire.language.text_codec import Message, TextCodec
+
+LATEST = 0.5  # part of a response after which a user who hangs up has done so
+WEIGHT = 0.1  # of a whole response in what is known of the number of pieces
 
 
 class Turn(NamedTuple):
@@ -30,14 +34,15 @@ class Turn(NamedTuple):
     payload: int  # the number of the prompt that the conversation began with
     opening: bool  # it holds that prompt and nothing else
     prompt_tokens: int = ABSENT  # that the whole prompt is to have; ABSENT where that is not known
-    leave_after: int = ABSENT  # pieces of the response, after which the user hangs up; ABSENT: the user stays
+    leave_at: float = ABSENT  # the part of the response after which the user hangs up; ABSENT: the user stays
     shared_tokens: int = ABSENT  # of those, what the load has sent before: the common prefix, or the turns before
 
 
 class ConversationSource:
     """Opens conversations, each with its own random sequence: the same seed and salt give the same messages.
 
-    Lengths from a trace are used in the order of the requests. Without `lengths` they are drawn.
+    Lengths from a trace are used in the order of the requests. Without `lengths` they are drawn. `codecs` write the
+    requests, one for each server. `first_payload` is the number of the first prompt among those of all classes.
     """
 
     def __init__(  # noqa: PLR0917  (what the sequence depends on)
@@ -48,14 +53,20 @@ class ConversationSource:
         lengths: TraceLengths | None,
         seed: int,
         worker: int = 0,
+        *,
+        codecs: Sequence[TextCodec],
+        first_payload: int = 0,
     ) -> None:
         self.texts = texts
+        self.codecs = codecs
+        self.first_payload = first_payload
         if lengths is not None and lengths.has_blocks:  # each request of such a trace holds its whole prompt
             shape = msgspec.structs.replace(shape, turns=Length(low=1, high=1))
         self._shape = shape
         self._lengths = lengths.endless() if lengths is not None else None
         self._seed = f"{seed}/{worker}"
         self._message_count: Callable[[Random], int] = lambda _rng: 1
+        self.pieces_per_token = 1.0  # of whole responses
         self._order = payload_order(prompts, seed, worker)
         self._numbers = count()
 
@@ -69,12 +80,14 @@ class ConversationSource:
         """Whether conversations are the same when they are opened before others have ended."""
         return self._lengths is None or self._shape.turns.high == 1
 
-    def open(self) -> Conversation:
-        """A new conversation."""
+    def open(self, server: int = 0) -> Conversation:
+        """A new conversation with one of the servers."""
         number = next(self._numbers)
         rng = Random(f"{self._seed}/{number}")  # noqa: S311  (prompts are no secret)
         words = Random(f"{self._shape.salt}/{self._seed}/{number}")  # noqa: S311
-        return Conversation(self, self._shape.turns.draw(rng), next(self._order), (rng, words))
+        conversation = Conversation(self, self._shape.turns.draw(rng), next(self._order), (rng, words))
+        conversation.server = server
+        return conversation
 
     def sizes(self, rng: Random) -> tuple[int | None, int, tuple[int, ...]]:
         """The size of the next message (None: a prompt as it is), the tokens that its response may have, its blocks."""
@@ -88,13 +101,31 @@ class ConversationSource:
         self._message_count = count
         self._shape = msgspec.structs.replace(self._shape, turns=Length(low=1, high=1))
 
-    def leave_after(self, rng: Random, max_tokens: int) -> int:
-        """After how many pieces of the response its user hangs up; ABSENT where the user stays.
-
-        That is in its first half: a piece may hold several tokens, and the response must not have ended by then.
-        """
+    def leave_at(self, rng: Random) -> float:
+        """The part of the response, up to a half, after which its user hangs up; ABSENT where the user stays."""
         share = self._shape.hang_up
-        return rng.randint(1, max(1, max_tokens // 2)) if share and rng.random() < share else ABSENT
+        return rng.uniform(0.0, LATEST) if share and rng.random() < share else ABSENT
+
+    def pieces_before(self, turn: Turn) -> int:
+        """After how many pieces the user of a turn hangs up, at least one; ABSENT where the user stays."""
+        return ABSENT if turn.leave_at < 0 else max(1, round(turn.leave_at * self.pieces_per_token * turn.max_tokens))
+
+    def learn_pieces(self, pieces: int, max_tokens: int) -> None:
+        """A response of so many pieces is whole: how many there are is not known before.
+
+        A piece may hold several tokens, and a model may end its turn early.
+        """
+        self.pieces_per_token += (pieces / max_tokens - self.pieces_per_token) * WEIGHT
+
+    @property
+    def pauses(self) -> bool:
+        """Whether users pause between the turns of a conversation."""
+        return self._shape.tool_pause_ms is not None
+
+    def pause_ns(self, rng: Random) -> int:
+        """How long a user pauses before the next turn of a conversation."""
+        pause_ms = self._shape.tool_pause_ms
+        return pause_ms.draw(rng) * NS_PER_MS if pause_ms else 0
 
     def message_count(self, rng: Random) -> int:
         """How many messages a user sends in one turn."""
@@ -105,7 +136,8 @@ class Conversation:
     """The messages so far, and the number of turns that are left."""
 
     def __init__(self, source: ConversationSource, turns: int, payload: int, rngs: tuple[Random, Random]) -> None:
-        self._source = source
+        self.source = source
+        self.server = 0  # to which all turns go
         self._left = turns
         self._payload = payload
         self._rng, self._words = rngs
@@ -120,14 +152,24 @@ class Conversation:
             self._context_tokens = response.prompt_tokens + response.output_tokens if known else ABSENT
         return self._left > 0
 
+    @property
+    def codec(self) -> TextCodec:
+        """Writes its requests."""
+        return self.source.codecs[self.server]
+
+    def pause_ns(self) -> int:
+        """How long the user pauses after a whole response; 0 where no other turn follows."""
+        return self.source.pause_ns(self._words) if self._left else 0
+
     def next_turn(self) -> Turn:
         """The user's next message, after all messages before it."""
-        size, max_tokens, blocks = self._source.sizes(self._rng)
+        source = self.source
+        size, max_tokens, blocks = source.sizes(self._rng)
         opens = not self._messages
         asked, shared = ABSENT, self._context_tokens
-        wanted = self._source.message_count(self._rng)
+        wanted = source.message_count(self._rng)
         if opens:
-            texts = self._source.texts
+            texts = source.texts
             made = texts.of_blocks(blocks, size) if blocks and size else texts.opening(self._payload, size, self._words)
             messages, asked, shared = made
             self._messages += messages
@@ -137,15 +179,15 @@ class Conversation:
         return Turn(
             messages=list(self._messages),
             max_tokens=max_tokens,
-            payload=self._payload,
+            payload=source.first_payload + self._payload,
             opening=opens and size is None,
             prompt_tokens=asked,
             shared_tokens=shared,
-            leave_after=self._source.leave_after(self._words, max_tokens),
+            leave_at=source.leave_at(self._words),
         )
 
     def _more_texts(self, count: int, size: int | None) -> Sequence[str]:
         """What a request holds besides the first text of its conversation."""
-        texts = self._source.texts
+        texts = self.source.texts
         documents = texts.documents(self._payload)
         return documents or [texts.following(self._rng.randrange(1 << 30), size, self._words) for _ in range(count)]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import cycle
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from harness.measure.load.chat.conversations import Conversation, ConversationSource, Turn
-    from harness.wire.language.text_codec import TextCodec
+    from harness.measure.load.chat.conversations import Conversation, Turn
 
 MOST = 256  # requests that are made ahead
 MOST_BYTES = 16 << 20  # of them together
@@ -21,20 +21,35 @@ class Opening(NamedTuple):
     request: bytes
 
 
+class Conversations(Protocol):
+    """Opens conversations of one request class, or of several."""
+
+    @property
+    def follows_trace(self) -> bool:
+        """Whether each request has the lengths of one line of a trace."""
+
+    @property
+    def opens_in_order(self) -> bool:
+        """Whether conversations are the same when they are opened before others have ended."""
+
+    def open(self, server: int = 0) -> Conversation:
+        """A new conversation with one of the servers."""
+
+
 class Openings:
     """The conversations of a source in its order, some of them made before they are asked for."""
 
-    def __init__(self, source: ConversationSource, codec: TextCodec) -> None:
-        self._source = source
-        self._codec = codec
-        self._made: deque[Opening] = deque()
+    def __init__(self, source: Conversations, servers: int = 1) -> None:
+        self.source = source
+        self._servers = cycle(range(servers))  # in turn
+        self.made: deque[Opening] = deque()
         self._bytes = 0
 
     def take(self) -> Opening:
         """The next conversation."""
-        if not self._made:
+        if not self.made:
             return self._new()
-        opening = self._made.popleft()
+        opening = self.made.popleft()
         self._bytes -= len(opening.request)
         return opening
 
@@ -43,19 +58,19 @@ class Openings:
 
         None is made where later turns draw from the same lines of a trace: they would no longer be in order.
         """
-        if len(self._made) >= MOST or self._bytes >= MOST_BYTES or not self._source.opens_in_order:
+        if len(self.made) >= MOST or self._bytes >= MOST_BYTES or not self.source.opens_in_order:
             return False
         opening = self._new()
         self._bytes += len(opening.request)
-        self._made.append(opening)
+        self.made.append(opening)
         return True
 
     def skip(self) -> None:
         """A request that was due is not sent: what a trace says of it belongs to no other."""
-        if self._source.follows_trace:
+        if self.source.follows_trace:
             self.take()
 
     def _new(self) -> Opening:
-        conversation = self._source.open()
+        conversation = self.source.open(next(self._servers))
         turn = conversation.next_turn()
-        return Opening(conversation, turn, self._codec.encode(turn.messages, turn.max_tokens))
+        return Opening(conversation, turn, conversation.codec.encode(turn.messages, turn.max_tokens))

@@ -49,11 +49,6 @@ class TextMaker:
         self._blocks: dict[str, list[str]] = {}
         self._shared_rng = Random(f"{shape.salt}/shared")  # noqa: S311  (prompts are no secret)
 
-    @property
-    def counts_tokens(self) -> bool:
-        """Whether sizes are tokens; otherwise they are words."""
-        return self._vocabulary is not None
-
     def opening(self, line: int, size: int | None, rng: Random) -> MadeText:
         """The first message of a conversation: a line of the bank, or a text of a size."""
         if self._vocabulary is None or size is None:

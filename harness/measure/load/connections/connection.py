@@ -168,6 +168,10 @@ class Connection:
             self._may_resend = False
             self._connect()
 
+    def pause_ns(self) -> int:
+        """How long its user pauses after the response that has just come, besides the think time."""
+        return 0
+
     def receive(self) -> bool:
         """Read from the socket, which is readable. Returns True where there may be more to read."""
         missing = self._parser.missing_bytes

@@ -20,6 +20,7 @@ from harness.wire.tolerance import allows_zeros
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
 
+    from harness.measure.load.payloads.request_classes import RequestSet
     from harness.measure.load.payloads.response_check import Check, CheckResult
     from harness.plan.load_settings import TrialLoad
     from harness.plan.request_mix import ClassShare
@@ -80,9 +81,11 @@ def response_reader(sets: Sequence[PayloadSet], seed: int) -> ResponseReader:
 
 def payload_check(sets: Sequence[PayloadSet], seed: int) -> Check:
     """A check of each response against the bank of its payload's class."""
-    if not sets:
-        return unchecked
-    checks = [_check_of(each, seed) for each in sets]
+    return check_by_class([_check_of(each, seed) for each in sets], sets) if sets else unchecked
+
+
+def check_by_class(checks: Sequence[Check], sets: Sequence[RequestSet]) -> Check:
+    """A check of each response by that of its payload's class."""
     if len(checks) == 1:
         return checks[0]
     of_payload = [(checks[number], payload) for number, payload, _ in places_of(sets)]

@@ -32,3 +32,12 @@ def test_a_trace_is_measured_as_long_as_it_lasts_whatever_a_scenario_does_by_def
     done = CliRunner().invoke(cli, [*words, *more, "--dry-run", "--json"], catch_exceptions=False)
     load = json.loads(done.stdout)["plan"]["load"]
     assert (load["measure_s"], load["warmup_s"]) == (pytest.approx(seconds), warmup_s)
+
+
+def test_users_can_leave_streams_only():
+    words = ["run", "--scenario", "agent", "--target", "agent", "--hang-up", "0.1", "--stream", "off"]
+    done = CliRunner().invoke(cli, words)
+    assert (type(done.exception).__name__, str(done.exception)) == (
+        "UserError",
+        "--hang-up: users leave in the middle of a stream; leave --stream off out",
+    )

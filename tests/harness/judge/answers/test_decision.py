@@ -38,7 +38,7 @@ def stand_of(rates, *, limits=None, harmed=(), unseen=(), blocks=6, fresh=(), se
 
 def test_the_best_is_named_with_its_figure():
     said = decide(stand_of([100.0, 300.0, 200.0], fresh=(1, 2)))
-    assert (said.status, said.best) == (Status.SAID, 1)
+    assert (said.status, said.best) == (Status.NAMED, 1)
     assert said.figure.value == pytest.approx(300.0)
     assert said.figure.low < 300.0 < said.figure.high
     assert said.certainty > 0.95

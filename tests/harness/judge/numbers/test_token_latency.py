@@ -1,39 +1,25 @@
 """The numbers of streams, from tokens whose instants are written here."""
 
-from array import array
-
 import numpy as np
 import pyarrow as pa
 import pytest
-from evidence_of import MS, START, S, evidence_of, report_of, rows_of, summarise_point, summarise_trial
+from evidence_of import (
+    MS,
+    START,
+    S,
+    evidence_of,
+    report_of,
+    rows_of,
+    streams,
+    summarise_point,
+    summarise_trial,
+    tokens_of,
+)
 
 from harness.errors import UserError
 from harness.plan.slo import parse_slo
 from harness.record.load_report import LoopHealth
 from harness.record.rows import Outcome
-from harness.record.token_times import TokenTimes, to_batch
-
-
-def streams(*, due_ms, first_ms, gaps_ms, outcome=Outcome.OK, **columns):
-    """One row and one stream for each due time: `first_ms` after it the first token, then one after each gap."""
-    due_ns = START + np.array(due_ms) * MS
-    instants = [
-        due + np.cumsum([first, *gaps]) * MS for due, first, gaps in zip(due_ns, first_ms, gaps_ms, strict=True)
-    ]
-    done_ns = np.array([each[-1] for each in instants])
-    rows = rows_of(
-        due_ns, done_ns - due_ns, outcome=outcome,
-        **{"first_token_ns": [each[0] for each in instants], "prompt_tokens": 7,
-           "output_tokens": [len(each) for each in instants], **columns},
-    )  # fmt: skip
-    return rows, tokens_of(instants)
-
-
-def tokens_of(instants):
-    batch = to_batch(
-        [TokenTimes(number, array("q", map(int, each))) for number, each in enumerate(instants) if len(each)], 0
-    )
-    return pa.Table.from_batches([batch])
 
 
 def steady(count=2000, *, first_ms=20, gap_ms=5, tokens=4):

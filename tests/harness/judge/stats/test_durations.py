@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.judge.stats.durations import Durations, ceiling_together, ordered_together
+from harness.judge.stats.durations import Durations, ceiling_together, narrowed, ordered_together
 
 
 def run_of(values, still_open=()):
@@ -29,3 +29,14 @@ def test_slower_than_a_limit():
     assert run.slower_than(20, 2.0).seen == 0  # 40 at twice the level is 20
     assert run.slower_than(20, open_counts=True).seen == 3
     assert run.slower_than(20).seen == 2  # what was found with open ones does not count for the question without
+
+
+def test_durations_below_two_seconds_are_kept_in_half_the_memory():
+    most = 2**31 - 1
+    assert narrowed(np.array([-5, most])).dtype == np.int32
+    assert narrowed(np.array([-5, most])).tolist() == [-5, most]
+    assert narrowed(np.array([0, most + 1])).tolist() == [0, most + 1]
+    assert narrowed(np.array([-(2**40)])).tolist() == [-(2**40)]
+    assert narrowed(np.empty(0, np.int64)).size == 0
+    runs = [Durations(narrowed(np.array([4, 2])), np.zeros(2, bool)), run_of([2**40])]
+    assert ordered_together(runs, [1.0, 1.0]).tolist() == [2, 4, 2**40]

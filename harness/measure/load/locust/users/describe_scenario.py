@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from locust.util.load_locustfile import load_locustfile
@@ -16,8 +16,17 @@ from harness.errors import ExitCode, UserError
 from harness.measure.load.locust.users.inference_user import refuse_wait_time
 from harness.measure.load.locust.users.scenario_user import PREDICT, ScenarioUser, declared
 from harness.plan.arrivals import Shape
+from harness.plan.chat_shape import ChatShape
+from harness.plan.load_options import chat_of_class
 from harness.plan.scenario import Scenario
+from harness.plan.slo import parse_slo
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.plan.request_mix import RequestClass
+
+ANY_SLO = "p99<1s"
 LONGEST_SHAPE_S = 24 * 3600
 
 
@@ -27,6 +36,8 @@ def main() -> int:
     users, shapes = load_locustfile(path)[:2]
     try:
         refuse_wait_time(users.values())
+        for user in users.values():
+            _check_classes(getattr(user, "request_classes", None) or {})
     except UserError as error:
         print(error, file=sys.stderr)
         return int(error.exit_code)
@@ -46,6 +57,16 @@ def main() -> int:
     )
     print(msgspec.json.encode(scenario).decode())
     return 0
+
+
+def _check_classes(classes: Mapping[str, RequestClass]) -> None:
+    """Raise UserError where a class has an option or an objective that cannot be read."""
+    for name, each in classes.items():
+        try:
+            chat_of_class(each, ChatShape())
+            parse_slo(each.slo or ANY_SLO)
+        except UserError as error:
+            raise UserError(f"request class {name}: {error}") from error
 
 
 def _shape(shape: Any) -> Shape | None:

@@ -26,8 +26,8 @@ def lengths(tmp_path):
 
 def opened(lengths=None, **options):
     chat = chat_of({"turns": "1", **options})
-    source = ConversationSource(TextMaker(BANK, chat, unique=True), 2, chat, lengths, 1)
-    return Openings(source, make_text_codec("openai", parse_url("http://127.0.0.1:1"), "m", chat))
+    codec = make_text_codec("openai", parse_url("http://127.0.0.1:1"), "m", chat)
+    return Openings(ConversationSource(TextMaker(BANK, chat, unique=True), 2, chat, lengths, 1, codecs=[codec]))
 
 
 def prompt_words(opening):

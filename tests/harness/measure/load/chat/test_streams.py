@@ -1,17 +1,20 @@
 """Conversations against scripted servers: good streams, and every way a stream can go wrong."""
 
 import gzip
+import itertools
 import json
 import time
 
 import numpy as np
 import pytest
 
+from harness.errors import UserError
+from harness.measure.load.chat.conversations import Turn
 from harness.measure.load.load_assembly import assemble
 from harness.plan.load_options import chat_of
 from harness.plan.load_settings import TrialLoad
 from harness.plan.request_mix import ClassShare, RequestClass
-from harness.record.rows import Outcome
+from harness.record.rows import ABSENT, Outcome
 from harness.record.token_times import read_tokens
 from harness.wire.prompt_bank import PromptBank
 from tests.harness.measure.load.conftest import Bench
@@ -347,13 +350,30 @@ def test_a_user_who_hangs_up_cancels_the_response_and_goes_on(serve, chat):
     assert len(closed) == len(rows)  # the server notices each
 
 
-def test_the_share_that_hangs_up_is_the_one_that_was_asked_for(serve, chat):
-    answer = [HEAD, b"".join(chunk(token("w ")) for _ in range(3)), chunk(token("", "stop") + DONE), b"0\r\n\r\n"]
-    load = chat(serve(lambda number, request, connection: answer), words={"hang_up": "0.5", "output_tokens": "2"},
-                check="off")  # fmt: skip
-    rows, report = load.run(200, users=4)
-    assert report.cancelled + report.ok == len(rows)
-    assert 0.35 < report.cancelled / len(rows) < 0.65  # four standard deviations of 200 flips of a coin
+def pieces_at_once(count):
+    """A whole response of so many pieces, in one write."""
+    last = chunk(token("", "stop") + DONE) + b"0\r\n\r\n"
+    return lambda number, request, connection: [HEAD + b"".join(chunk(token("w ")) for _ in range(count)) + last]
+
+
+@pytest.mark.parametrize("pieces", [1, 3, 40])
+def test_of_responses_that_are_read_at_once_the_asked_share_is_left(serve, chat, pieces):
+    load = chat(serve(pieces_at_once(pieces)), words={"hang_up": "0.25", "output_tokens": "40"}, check="off")
+    leaving = [opening.turn.leave_at > 0 for opening in load.load.engine.request_maker.made]
+    rows, report = load.run(100, users=1)
+    asked = sum(leaving[: len(rows)])
+    assert (report.cancelled, report.ok) == (asked, len(rows) - asked)
+    assert 0 < asked < len(rows)
+
+
+@pytest.mark.parametrize(("pieces", "latest"), [(10, 5), (40, 20), (1, 1)])
+def test_users_leave_in_the_first_half_of_what_responses_hold(serve, chat, pieces, latest):
+    load = chat(serve(pieces_at_once(pieces)), words={"hang_up": "0.5", "output_tokens": "40"}, check="off")
+    source = load.load.engine.request_maker.source
+    load.run(80, users=1)
+    turn = Turn([], 40, 0, opening=True, leave_at=0.5)
+    assert (source.pieces_before(turn), source.pieces_before(turn._replace(leave_at=0.0))) == (latest, 1)
+    assert source.pieces_before(turn._replace(leave_at=ABSENT)) == ABSENT
 
 
 VECTORS = {"one": [1.0, 0.0, 0.0], "two": [0.0, 1.0, 0.0]}
@@ -401,3 +421,77 @@ def test_scores_of_the_users_documents_are_compared_in_their_order(serve, chat, 
     rows, _ = chat(serve(script), bank=RANKED, protocol="rerank").run(4)
     assert {row["outcome"] for row in rows} == {int(outcome)}
     assert {row["result_count"] for row in rows} == {2, 3}
+
+
+SHORT = RequestClass(verb="chat", chat={"prompt_words": "5", "output_tokens": "3", "turns": "2"}, priority=0)
+LONG = RequestClass(verb="chat", model="lora-a", chat={"prompt_words": "40", "output_tokens": "9"}, slo="ttft_p99<5s")
+MIX = (
+    ClassShare(name="short", weight=3.0, request_class=SHORT),
+    ClassShare(name="long", weight=1.0, request_class=LONG),
+)
+
+
+def test_each_class_has_its_own_model_lengths_turns_and_priority(serve, chat):
+    server = serve(lambda number, request, connection: GOOD)
+    load = chat(server, classes=MIX, check="off")
+    rows, report = load.run(200, users=4)
+    assert report.ok == len(rows)
+    assert (report.request_classes, report.class_slos) == (("short", "long"), ("", "ttft_p99<5s"))
+    bodies = asked(server)
+    kinds = {(body["model"], body["max_tokens"], body.get("priority")) for body in bodies}
+    assert kinds == {("m", 3, 0), ("lora-a", 9, None)}
+    words = {body["max_tokens"]: len(body["messages"][0]["content"].split()) for body in bodies}
+    assert words == {3: 5, 9: 40}
+    assert {len(body["messages"]) for body in bodies if body["max_tokens"] == 9} == {1}  # the other class has two turns
+    of_class = [row["request_class"] for row in rows]
+    assert {row["asked_tokens"] for row in rows if row["request_class"] == 0} == {3}
+    # Of the conversations three in four are short, and those have two requests each: 6 of 7, within four deviations.
+    assert of_class.count(0) / len(rows) == pytest.approx(6 / 7, abs=0.14)
+    payloads = {row["request_class"]: {row["payload"]} for row in rows}
+    assert max(max(own) for own in payloads.values()) < len(BANK.prompts)  # numbered within each class
+
+
+def test_a_class_that_does_not_chat_is_refused_beside_those_that_do(serve, chat):
+    server = serve(lambda number, request, connection: GOOD)
+    with pytest.raises(UserError, match="class predict does not chat"):
+        chat(server, classes=(*MIX, ClassShare(name="predict")))
+
+
+def test_users_pause_between_the_turns_of_a_conversation_and_not_after_it(serve, chat):
+    load = chat(serve(lambda number, request, connection: GOOD), words={"turns": "2", "tool_pause": "30ms"})
+    rows, report = load.run(6, users=1)
+    assert report.user_paced  # users do not always have a request open
+    ordered = sorted(rows, key=lambda row: row["due_ns"])
+    waits_ms = [(after["due_ns"] - before["done_ns"]) / 1e6 for before, after in itertools.pairwise(ordered)]
+    assert waits_ms[:5] == [30.0, 0.0, 30.0, 0.0, 30.0]
+
+
+def test_each_conversation_keeps_to_one_of_several_servers(serve, chat):
+    servers = [serve(lambda number, request, connection: GOOD) for _ in range(3)]
+    others = tuple(server.url for server in servers[1:])
+    rows, report = chat(servers[0], words={"turns": "3"}, other_servers=others).run(36, users=2)
+    assert report.ok == len(rows)
+    assert report.servers == tuple(server.url for server in servers)
+    for number, server in enumerate(servers):
+        bodies = asked(server)
+        assert sum(row["server"] == number for row in rows) == len(bodies) >= 9
+        opened = sum(len(body["messages"]) == 1 for body in bodies)
+        later = [body["messages"] for body in bodies if len(body["messages"]) > 1]
+        first_lines = [body["messages"][0] for body in bodies if len(body["messages"]) == 1]
+        assert all(messages[0] in first_lines for messages in later)
+        assert len(later) <= 2 * opened
+        assert all(server.url.removeprefix("http://").encode() in request for request in server.requests)
+    assert sum(len(body["messages"]) == 5 for server in servers for body in asked(server)) >= 9
+
+
+def test_with_one_server_no_row_names_it(serve, chat):
+    rows, report = chat(serve(lambda number, request, connection: GOOD)).run(2)
+    assert (report.servers, {row["server"] for row in rows}) == ((), {None})
+
+
+def test_a_server_that_is_gone_fails_its_own_conversations_alone(serve, chat):
+    good, gone = serve(lambda number, request, connection: GOOD), serve(lambda number, request, connection: GOOD)
+    load = chat(good, other_servers=(gone.url,))
+    gone.close()
+    rows, _ = load.run(6, users=1)
+    assert {(row["server"], row["outcome"] == Outcome.OK) for row in rows} == {(0, True), (1, False)}
