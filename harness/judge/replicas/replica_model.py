@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.judge.simulation.system import SimulatedSystem
     from harness.plan.knobs import Setting
 
-REQUESTS = 60_000  # simulated for each rate
+REQUESTS = 30_000  # simulated for each rate
 LEAST_ERROR = 0.15  # of a percentile: a simulation of that many requests has an error of its own
 LEAST_RATE_ERROR = 0.02  # of what a replica can do: near it, the percentile follows that steeply
 LEAST_CURVE_ERROR = 0.1  # of a percentile beyond the two servers that a curve is between
