@@ -194,7 +194,8 @@ def _load_process(job: TrialJob, endpoint: Endpoint) -> Iterator[LoadProcess]:
     argv = load_command(job.plan, job.trial, job.point, endpoint, job.folder.path)
     if endpoint.url is not None:
         users = job.point.arrivals.users if isinstance(job.point.arrivals, Closed) else PRIMED_STREAMS
-        prime(endpoint.url, read_trial_load(job.folder.path / SETTINGS), users)
+        for url in (endpoint.url, *endpoint.others):
+            prime(url, read_trial_load(job.folder.path / SETTINGS), users)
     job.folder.load_log.unlink(missing_ok=True)  # of an earlier attempt
     if job.forks:
         job.forks.await_imports()

@@ -47,6 +47,7 @@ class Endpoint:
     """A URL, or a model inside the load process (`url` None), with its payloads and the protocol to speak."""
 
     url: str | None
+    others: tuple[str, ...] = ()  # URLs of further servers, over which conversations are spread
     bank: Path | None  # None: the load process makes its own payloads
     protocol: str
     setting: Setting  # every knob of the target, complete
