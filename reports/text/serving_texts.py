@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.judge.answers.paired_sentences import power_sentence
-from harness.judge.number_text import percent
-from harness.judge.stats.run_noise import PRIOR_SIGMA
+from harness.judge.phrases import ONE_REPEAT
 from harness.plan.arrivals import Closed
 from harness.plan.plan import first_look_seconds, trial_overhead_seconds
 from reports import units
@@ -69,7 +68,7 @@ def _repeats(plan: Plan) -> str:
     if plan.budget_seconds is not None:
         return f"{units.several(len(plan.trials), 'trial')} within a budget of {units.duration(plan.budget_seconds)}"
     if plan.repeats == 1:
-        return f"1 repeat, whose intervals suppose that runs differ by {percent(PRIOR_SIGMA)}"
+        return ONE_REPEAT
     return f"{'at most ' if plan.precision is not None else ''}{units.several(plan.repeats, 'repeat')}"
 
 
