@@ -32,11 +32,13 @@ def _files(report: BaseReportInput) -> Iterator[tuple[str, str]]:
     from reports.points_csv import points_csv
     from reports.text.summary_md import summary_markdown
     from reports.training.page import training_page_html
-    from reports.views.classes import classes_csv
+    from reports.views.classes import classes_csv, servers_csv
 
     yield "points.csv", points_csv(report.result.points, report.plan)
     if isinstance(report, ReportInput) and any(len(point.classes) > 1 for point in report.result.points):
         yield "classes.csv", classes_csv(report.result.points, report.plan)
+    if isinstance(report, ReportInput) and any(point.servers for point in report.result.points):
+        yield "servers.csv", servers_csv(report.result.points, report.plan)
     yield "junit.xml", junit_xml(report)
     yield "summary.md", summary_markdown(report)
     if isinstance(report, ReportInput):

@@ -14,7 +14,7 @@ from reports.labels import point_label
 from reports.point_csv import data_url
 from reports.points_csv import points_csv
 from reports.rendering import render
-from reports.views.classes import classes_table, isolation_sentences
+from reports.views.classes import classes_table, isolation_sentences, servers_table
 from reports.views.findings import finding_groups
 from reports.views.heat_map import heat_map
 from reports.views.layouts import scaling_table
@@ -60,6 +60,7 @@ def page_html(report: ReportInput) -> str:
         tuning=tuning_view(report),
         path_chart=draw_path(report.result.tuning),
         classes=classes_table(points),
+        servers=servers_table(points),
         streams=streams_table(points),
         stream_drawings=stream_charts(report.plan, lines) if len(points) > 1 else [],
         isolation=list(isolation_sentences(points)),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGE_SCRIPTS = ("tip.js", "cells.js", "zoom.js", "lines.js", "sort.js")  # a page reads as well without them
@@ -23,18 +26,22 @@ def live_html() -> str:
 
 def render(template: str, scripts: Sequence[str] = PAGE_SCRIPTS, **view: Any) -> str:
     """The page; the same bytes for the same view. The scripts that the page may run are added by their hash."""
+    script = "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in scripts)
+    text = _environment().get_template(template).render(script=script, script_hash=_csp_hash(script), **view)
+    return _CONTROL.sub("\ufffd", text)
+
+
+@cache  # with the compiled templates: to compile those of a report takes longer than to fill them in
+def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
+    return Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    script = "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in scripts)
-    text = environment.get_template(template).render(script=script, script_hash=_csp_hash(script), **view)
-    return _CONTROL.sub("\ufffd", text)
 
 
 def _csp_hash(script: str) -> str:

@@ -356,6 +356,7 @@ class PointMetrics(RatedMetrics, frozen=True, kw_only=True):
     trials: tuple[TrialMetrics, ...]
     server: ServerFigures | None = None
     classes: tuple[ClassMetrics, ...] = ()  # one for each request class in the load
+    servers: tuple[ClassMetrics, ...] = ()  # the same of each server, where conversations were spread over several
     cost: UnitCost | None = None  # None where nothing good came
 
     spread: ResponseSpread | None = None  # None where no good response came

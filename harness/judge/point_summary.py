@@ -97,6 +97,8 @@ def summarise_point(
     judged = msgspec.structs.replace(
         metrics, meets_slo=met, slo_more_seconds=more_s, verdict=verdict, findings=findings
     )
+    servers = pooled_classes([run.servers for run in runs if run.servers], noises, metrics.concurrency)
+    judged = msgspec.structs.replace(judged, servers=servers)
     one = runs and len(runs[0].class_names) == 1 and not mixed
     return msgspec.structs.replace(judged, classes=(only_class(runs[0].class_names[0], judged, slo),) if one else mixed)
 

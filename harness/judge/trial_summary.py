@@ -18,7 +18,7 @@ from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.judge.metrics import Counts, Timeline, TimeSplit, TrialMetrics, Usage
 from harness.judge.numbers.accuracy import NO_PREDICTIONS, accuracy, predictions
-from harness.judge.numbers.class_metrics import class_names, class_samples, kept_by_classes
+from harness.judge.numbers.class_metrics import class_names, class_samples, kept_by_classes, server_samples
 from harness.judge.numbers.latency import NOTHING, pooled_latency
 from harness.judge.numbers.limit_counts import limit_counts
 from harness.judge.numbers.machine.usable_time import usable_time
@@ -78,6 +78,7 @@ class TrialSummary:
     predictions: Predictions = NO_PREDICTIONS
     class_names: tuple[str, ...] = ()
     classes: tuple[ClassSample, ...] = ()  # where there are several
+    servers: tuple[ClassSample, ...] = ()  # likewise
     stream: StreamSample | None = None
     timed: TimedBuckets | None = None  # None where no good response came
 
@@ -150,6 +151,7 @@ def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo |
         predictions=predicted,
         class_names=names,
         classes=classes,
+        servers=server_samples(data, rows, slo),
         stream=stream,
         timed=timed_buckets(rows, data.trial.repeat),
     )

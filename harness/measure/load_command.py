@@ -63,6 +63,7 @@ def trial_load(plan: Plan, trial: Trial, point: Point, endpoint: Endpoint, trial
         arrivals=point.arrivals,
         model=plan.model_at(point),
         target=plan.target_request(point).target if endpoint.url is None else None,
+        other_servers=endpoint.others,
         setting=endpoint.setting if endpoint.url is None else {},
         bank=str(endpoint.bank) if endpoint.bank else None,
         class_banks={name: str(path) for name, path in endpoint.class_banks.items()},

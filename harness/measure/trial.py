@@ -93,6 +93,7 @@ def run_trial(job: TrialJob) -> TrialRecord:
             sampler_failure=samplers.failure if samplers else None,
             target_url=endpoint.url if endpoint else None,
             isolated=job.isolation.isolated,
+            first_response_s=endpoint.first_response_s if endpoint else None,
         )
         _write(job.folder, record)
     job.folder.to_parquet()
@@ -193,7 +194,8 @@ def _load_process(job: TrialJob, endpoint: Endpoint) -> Iterator[LoadProcess]:
     argv = load_command(job.plan, job.trial, job.point, endpoint, job.folder.path)
     if endpoint.url is not None:
         users = job.point.arrivals.users if isinstance(job.point.arrivals, Closed) else PRIMED_STREAMS
-        prime(endpoint.url, read_trial_load(job.folder.path / SETTINGS), users)
+        for url in (endpoint.url, *endpoint.others):
+            prime(url, read_trial_load(job.folder.path / SETTINGS), users)
     job.folder.load_log.unlink(missing_ok=True)  # of an earlier attempt
     if job.forks:
         job.forks.await_imports()

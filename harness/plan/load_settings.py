@@ -60,6 +60,7 @@ class TrialLoad(LoadSettings, frozen=True, kw_only=True):
     arrivals: Arrivals = Closed(users=1)
     model: str = DEFAULT_MODEL
     target: str | None = None  # a target inside the load process; None: requests are sent to a server
+    other_servers: tuple[str, ...] = ()  # URLs, over which conversations are spread as over that of `--host`
     setting: Setting = {}  # knobs of that target
     bank: str | None = None  # file of payloads and expected responses
     classes: tuple[ClassShare, ...] = ONLY_PREDICT

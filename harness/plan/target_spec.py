@@ -163,22 +163,26 @@ class RecipeTarget:
 
 @dataclass(frozen=True, slots=True)
 class UrlTarget:
-    """Somebody else's server that runs already. It has no knobs, and its models are unknown."""
+    """Somebody else's server that runs already. It has no knobs, and its models are unknown.
+
+    `others` are further servers of the same kind: conversations are spread over all of them.
+    """
 
     url: str
+    others: tuple[str, ...] = ()
     doc: ClassVar[str] = "a server that runs already"
     models: ClassVar[tuple[str, ...]] = ()
     protocol: ClassVar[str] = AUTO
 
     @property
     def name(self) -> str:
-        """Its URL."""
-        return self.url
+        """Its URL, or those of all."""
+        return ",".join((self.url, *self.others))
 
     @property
     def knobs(self) -> KnobSet:
         """None."""
-        return KnobSet(f"a target given by its URL ({self.url})", ())
+        return KnobSet(f"a target given by its URL ({self.name})", ())
 
     def serves(self, model: str) -> bool:
         """Unknown before it is asked."""
@@ -226,7 +230,8 @@ def project_targets() -> dict[str, ProjectTarget]:
 def find_target(text: str) -> TargetSpec:
     """The target that `--target` names: a URL, the TOML file of a recipe, or a name. Raises UserError."""
     if "://" in text:
-        return UrlTarget(text.rstrip("/") if urlsplit(text).path == "/" else text)
+        first, *others = [url.rstrip("/") if urlsplit(url).path == "/" else url for url in text.split(",")]
+        return UrlTarget(first, tuple(others))
     return find_named(text)
 
 

@@ -65,6 +65,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     checked: int = 0  # answers fully decoded and compared (or identical to one that was)
     request_classes: tuple[str, ...] = ("predict",)
     class_slos: tuple[str, ...] = ()  # of each request class, "" where it has none of its own
+    servers: tuple[str, ...] = ()  # over which conversations were spread, where they are several
     errors: dict[str, int] = {}  # text of the failure -> count; at most 100 texts, the rest under "other"
     disbelieved: dict[str, int] = {}  # what a server said of itself that cannot be true -> count
     users_lowest: int | None = None  # the fewest users that were there during the measure phase

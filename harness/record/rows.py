@@ -123,6 +123,7 @@ COLUMNS = tuple(  # in this order in memory and on disk
         ("predicted", "i", "int32", True, "class to which the response gives the highest score, where it was read"),
         ("status", "h", "int16", True, "status of HTTP, or the HTTP equivalent of gRPC's"),
         ("worker", "h", "int16", False, "number of the load process"),
+        ("server", "h", "int16", True, "which of several servers the conversation kept to"),
         ("request_class", "h", "int16", False, "the request's class in the scenario's mix"),
         ("outcome", "b", "int8", False, f"how it ended: {', '.join(outcome.name.lower() for outcome in Outcome)}"),
         ("phase", "b", "int8", False, f"when it was due: {', '.join(phase.name.lower() for phase in Phase)}"),

@@ -67,6 +67,7 @@ class TrialRecord(BaseTrialRecord, frozen=True, kw_only=True):
     target_url: str | None = None
     isolated: bool = False
     spent_seconds: float | None = None  # within a budget: all that it took, start of the target and judging included
+    first_response_s: float | None = None  # of the request that was sent before the load; None where none was
     schema_version: int = SCHEMA_VERSION
 
 
@@ -99,6 +100,7 @@ class TrialDir(TrialFolder[TrialRecord]):
             start_failure=_start_failure(record, plan) if record else None,
             target_died=record.target_died if record else False,
             isolated=record.isolated if record else False,
+            first_response_s=record.first_response_s if record else None,
             load_processes=plan.workers,
             warmup_seconds=plan.load.warmup_s,
             in_process=plan.in_process,

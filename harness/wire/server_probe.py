@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import UserError
 from harness.wire.bounded_http import OK, BoundedResponse, NoResponseError, exchange
 from harness.wire.codec import WireError
@@ -72,20 +73,23 @@ def read_meta(url: str, model: str, protocol: str, access: Access | None = None)
     return found.read_meta(parse_url(url, access), model)
 
 
-def ask_once(url: str, protocol: str, bank: Bank, expect: str = "", requests: int = 1) -> None:
+def ask_once(url: str, protocol: str, bank: Bank, expect: str = "", requests: int = 1) -> float | None:
     """Send the first payload, so that a server that refuses it does so once and not ten thousand times.
 
     `requests`: how many are sent, one after the other, of which only the first is looked into. Nothing is sent to a
-    model over gRPC, whose metadata are typed. Raises UserError where the payload is refused, where the response does
-    not have as many numbers as the bank expects, and where it cannot be what the user expects of any.
+    model over gRPC, whose metadata are typed. Returns how long the first response took (s), since a cold server is slow
+    once; None where nothing is sent. Raises UserError where the payload is refused, where the response does not have as
+    many numbers as the bank expects, and where it cannot be what the user expects of any.
     """
     found = find_protocol(protocol)
     if found.transport is Transport.GRPC and found is not OWN_SERVICE:
-        return
+        return None
     server = parse_url(url)
     codec = make_codec(protocol, server, bank.meta)
     request = codec.encode(bank.inputs[0])
+    began_ns = monotonic_ns()
     response = _call(server, request) if found is OWN_SERVICE else _exchange(server, request)
+    took_s = (monotonic_ns() - began_ns) / NS_PER_S
     expectation = expectation_of(expect, bank.meta.request)
     if response.status not in (expectation.statuses if expectation else SUCCESSES):
         reason = codec.describe(response.status, _without_secrets(response.body, server))
@@ -100,6 +104,7 @@ def ask_once(url: str, protocol: str, bank: Bank, expect: str = "", requests: in
     for number in range(1, requests):
         again = codec.encode(bank.inputs[number % len(bank.inputs)])
         _call(server, again) if found is OWN_SERVICE else _exchange(server, again)
+    return took_s
 
 
 def _exchange(server: ServerUrl, request: bytes) -> BoundedResponse:

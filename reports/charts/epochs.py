@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.judge.number_text import figure
 from reports.charts.line_names import label_ends
 from reports.charts.nines import scale_nines
-from reports.charts.svg import MUTED, drawing, series_colour, to_svg
+from reports.charts.svg import MUTED, drawing, lay_out, series_colour, to_svg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ def draw_epochs(chart: EpochChart) -> Markup | None:
             _draw_line(axes, line)
         axes.set_xlabel("Epoch")
         axes.set_title(chart.y_label, loc="left", color=MUTED)
-        paper.canvas.draw()
+        lay_out(paper)
         if len(lines) > 1:
             named = [line for line in lines if line.index is not None]
             label_ends(axes, [(line.name, line.curve.epochs[-1], line.curve.values[-1]) for line in named])

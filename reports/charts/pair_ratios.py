@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.judge.number_text import figure
-from reports.charts.svg import ACCENT, GREY, MUTED, TEXT, drawing, mark_tip, to_svg
+from reports.charts.svg import ACCENT, GREY, MUTED, TEXT, drawing, lay_out, mark_tip, to_svg
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -31,7 +31,7 @@ def draw_pairs(found: PairedFigure, key: str, title: str, margin: float) -> Mark
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("pair, in the order of measuring")
         axes.set_title(f"{found.name}, second / first", loc="left", color=MUTED)
-        paper.canvas.draw()
+        lay_out(paper)
         tips = [
             f"pair {number}: \u00d7{figure(ratio, 3)}" for number, ratio in zip(numbers, found.each_pair, strict=True)
         ]

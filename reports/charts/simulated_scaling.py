@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.judge.number_text import figure
 from reports.charts.line_names import label_ends
-from reports.charts.svg import ACCENT, GREY, LIMIT, MUTED, drawing, to_svg
+from reports.charts.svg import ACCENT, GREY, LIMIT, MUTED, drawing, lay_out, to_svg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ def draw_simulated(simulation: Simulation | None) -> Markup | None:
         axes.set_yticks([], minor=True)
         axes.set_xlabel("Processes that compute")
         axes.set_title("Requests/s", loc="left", color=MUTED)
-        paper.canvas.draw()
+        lay_out(paper)
         ends = [(name, float(found[-1].processes), found[-1].throughput_rps) for name, found in lines.items()]
         label_ends(axes, [*ends, ("each a full one", float(sizes[-1]), ideal[-1])])
         return to_svg(paper, _KEY, _TITLE, f"Lines: {', '.join(lines)}, and processes times the first.")

@@ -84,6 +84,13 @@ def drawing() -> Iterator[tuple[Figure, Axes]]:
         yield figure, figure.add_subplot()
 
 
+def lay_out(figure: Figure) -> None:
+    """Lay the figure out as it is now, so that lengths on the paper are known."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+
+
 def mark_tip(axes: Axes, place: tuple[float, float], number: int, line: int | None = None) -> None:
     """An invisible mark over a point of a line, for the `number`-th of the tips that `to_svg` is given."""
     axes.plot(*([value] for value in place), linestyle="none", marker="o", markersize=13, color=GREY, alpha=0.0,
@@ -103,7 +110,9 @@ def to_svg(figure: Figure, key: str, title: str, description: str, tips: Sequenc
     import matplotlib as mpl
 
     file = io.StringIO()
+    lay_out(figure)
     with mpl.rc_context({"svg.hashsalt": key}):
+        figure.set_layout_engine("none")  # with one, the figure would be drawn twice
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     body = file.getvalue()
     body = body[body.index("<svg") :]

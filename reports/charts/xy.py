@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from harness.judge.number_text import figure
 from reports.charts.line_names import label_ends
-from reports.charts.svg import ACCENT, GREY, LIMIT, MUTED, SURFACE, drawing, mark_tip, of_line, series_colour, to_svg
+from reports.charts.svg import (
+    ACCENT,
+    GREY,
+    LIMIT,
+    MUTED,
+    SURFACE,
+    drawing,
+    lay_out,
+    mark_tip,
+    of_line,
+    series_colour,
+    to_svg,
+)
 from reports.labels import point_label
 from reports.units import estimate
 from reports.views.curves import hollow
@@ -71,7 +83,7 @@ def draw(chart: Chart, curves: PointCurves) -> Markup | None:
         _mark_limit(axes, chart, shown)
         axes.set_xlabel(chart.x_label)
         axes.set_title(chart.y_label, loc="left", color=MUTED)
-        paper.canvas.draw()
+        lay_out(paper)
         if chart.labelled:
             _label_points(axes, [(line, places) for line, places in placed if line.index is not None], curves)
         elif len(curves.lines) > 1:

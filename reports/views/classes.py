@@ -12,7 +12,7 @@ from reports.labels import point_label
 from reports.views.points_table import SLO_WORDS, Cell, Table, percentile_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from harness.judge.metrics import ClassMetrics, Latency, PointMetrics, StreamMetrics
     from harness.plan.plan import Plan
@@ -28,12 +28,21 @@ _CSV_LATENCIES = (("response", 0.5), ("response", 0.9), ("response", 0.95), ("re
 
 def classes_table(points: Iterable[PointMetrics]) -> Table | None:
     """One row per class of each point; None where no point mixes classes."""
-    given = list(points)
-    if not any(len(point.classes) > 1 for point in given):
+    return _table([(point, each) for point in points for each in point.classes], "Class")
+
+
+def servers_table(points: Iterable[PointMetrics]) -> Table | None:
+    """One row per server of each point; None where there is one server."""
+    return _table([(point, each) for point in points for each in point.servers], "Server")
+
+
+def _table(parts: Sequence[tuple[PointMetrics, ClassMetrics]], kind: str) -> Table | None:
+    if len(parts) == len({point.point for point, _ in parts}):  # one of each point
         return None
-    streams = any(each.stream for point in given for each in point.classes)
-    rows = tuple(tuple(_cells(point, each, streams=streams)) for point in given for each in point.classes)
-    return Table(_COLUMNS if not streams else (*_COLUMNS[:4], *_STREAM_COLUMNS, *_COLUMNS[4:]), rows, text_columns=2)
+    streams = any(each.stream for _, each in parts)
+    rows = tuple(tuple(_cells(point, each, streams=streams)) for point, each in parts)
+    columns = tuple(kind if column == "Class" else column for column in _COLUMNS)
+    return Table(columns if not streams else (*columns[:4], *_STREAM_COLUMNS, *columns[4:]), rows, text_columns=2)
 
 
 def _cells(point: PointMetrics, each: ClassMetrics, *, streams: bool) -> Iterator[Cell]:
@@ -86,36 +95,44 @@ def isolation_sentences(points: Iterable[PointMetrics]) -> Iterator[str]:
 
 def classes_csv(points: Iterable[PointMetrics], plan: Plan) -> str:
     """classes.csv: a line per class of each point; latencies in ms, an absent number is empty."""
+    return _csv([(point, each) for point in points for each in point.classes], plan, "class")
+
+
+def servers_csv(points: Iterable[PointMetrics], plan: Plan) -> str:
+    """servers.csv: likewise, a line per server of each point."""
+    return _csv([(point, each) for point in points for each in point.servers], plan, "server")
+
+
+def _csv(parts: Sequence[tuple[PointMetrics, ClassMetrics]], plan: Plan, kind: str) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     latencies = [
         f"{'' if kind == 'response' else kind + '_'}{units.percentile_name(p)}_ms" for kind, p in _CSV_LATENCIES
     ]
-    head = ("point", *plan.swept, "arrivals", "concurrency", "rate_target", "class", "share", "throughput_rps")
+    head = ("point", *plan.swept, "arrivals", "concurrency", "rate_target", kind, "share", "throughput_rps")
     streams = [f"{kind}_{units.percentile_name(p)}_ms" for kind, p in _CSV_STREAMS]
     more = ("p99_over_alone", "ok", "failed", "slo", "meets_slo", "goodput_rps", "cancelled", "tokens_per_s", *streams)
     writer.writerow((*head, *latencies, *more))
-    for point in points:
-        for each in point.classes:
-            writer.writerow((
-                point.point,
-                *(format_value(point.setting[name]) for name in plan.swept),
-                point.arrivals,
-                point.concurrency or "",
-                units.machine_number(point.rate_target_rps),
-                each.name,
-                units.machine_number(each.share),
-                units.machine_number(each.throughput_rps.value),
-                *(_percentile(getattr(each, kind), p) for kind, p in _CSV_LATENCIES),
-                units.machine_number(each.slowdown.value if each.slowdown else None),
-                each.counts.ok,
-                each.counts.failed,
-                str(each.slo or ""),
-                SLO_WORDS[each.meets_slo] if each.slo else "",
-                units.machine_number(each.goodput_rps.value if each.goodput_rps else None),
-                each.counts.cancelled,
-                *_stream_numbers(each.stream),
-            ))  # fmt: skip
+    for point, each in parts:
+        writer.writerow((
+            point.point,
+            *(format_value(point.setting[name]) for name in plan.swept),
+            point.arrivals,
+            point.concurrency or "",
+            units.machine_number(point.rate_target_rps),
+            each.name,
+            units.machine_number(each.share),
+            units.machine_number(each.throughput_rps.value),
+            *(_percentile(getattr(each, kind), p) for kind, p in _CSV_LATENCIES),
+            units.machine_number(each.slowdown.value if each.slowdown else None),
+            each.counts.ok,
+            each.counts.failed,
+            str(each.slo or ""),
+            SLO_WORDS[each.meets_slo] if each.slo else "",
+            units.machine_number(each.goodput_rps.value if each.goodput_rps else None),
+            each.counts.cancelled,
+            *_stream_numbers(each.stream),
+        ))  # fmt: skip
     return text.getvalue()
 
 

@@ -29,8 +29,8 @@ def caveats(point: PointMetrics) -> Iterator[str]:
     if cached := found.get(CACHED.name):
         times = figure(cached.data["ratio"])
         yield f"Responses came from a cache: payloads sent for the first time took {times} times as long."
-    if SLOWDOWN.name in found:
-        yield "It became slower and slower."
+    if slower := found.get(SLOWDOWN.name):
+        yield f"It became slower and slower, by {percent(slower.data['factor'] - 1)} in one trial."
     harm = found.get(HARMED.name)
     if harm is not None and harm.verdict is not Verdict.VALID:
         yield f"Target and load ran undisturbed for only {percent(harm.data['usable'])} of the time."

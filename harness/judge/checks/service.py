@@ -6,19 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.clock import NS_PER_MS
+from harness.clock import NS_PER_MS, NS_PER_S
 from harness.judge.checks.case import finding
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, grouped, milliseconds, percent
 from harness.judge.numbers.target.availability import OutageKind
 from harness.judge.numbers.target.first_answers import (
     CACHED_RATIO,
+    COLD_NS,
     FIRST_NS,
     FIRST_RATIO,
     first_of_connections,
+    first_of_trial,
     unseen_payloads,
 )
-from harness.judge.numbers.target.user_inequality import user_inequality
+from harness.judge.numbers.target.user_inequality import unequal_connections, user_inequality
 from harness.judge.numbers.time_split import overlong_parts_ms
 from harness.record.rows import ABSENT, Outcome
 
@@ -26,10 +28,11 @@ if TYPE_CHECKING:
     from harness.judge.checks.case import TrialCase
     from harness.judge.findings import Finding
     from harness.judge.numbers.target.availability import OutageSpan
+    from harness.judge.numbers.target.user_inequality import UserInequality
     from harness.judge.numbers.trial_rows import RowColumns
 
 UNAVAILABLE = FindingKind("unavailable", "The target did not serve for a part of the time")
-UNEQUAL_USERS = FindingKind("unequal_users", "Users were not served alike")
+UNEQUAL_USERS = FindingKind("unequal_users", "Users, or connections, were not served alike")
 CACHED = FindingKind("cached", "Responses came from a cache")
 SLOW_FIRST = FindingKind("slow_first", "First requests were slower")
 SERVER_TIMING = FindingKind("server_timing", "The server\u2019s own durations are too long")
@@ -67,17 +70,24 @@ def _what_it_did(outage: OutageSpan) -> str:
 
 
 def unequal_users(case: TrialCase) -> Finding | None:
-    """Closed loop: some users were served worse than the others, all the time."""
-    if case.rows is None or case.closed is None or any(report.user_paced for report in case.data.reports):
+    """Some users of a closed loop, or connections of an open one, were served worse than the others all the time."""
+    if case.rows is None or any(report.user_paced for report in case.data.reports):
         return None
     good = case.rows.good
     good = good.where(good["user"] != ABSENT)
     if not len(good) or np.ptp(good["request_class"]):
         return None
     user = good["worker"] * _USERS_OF_A_WORKER + good["user"]
-    found = user_inequality(user, good["done_ns"] - good["due_ns"], case.closed.users)
-    if found is None:
+    if case.closed is not None:
+        found = user_inequality(user, good["done_ns"] - good["due_ns"], case.closed.users)
+        return None if found is None else _unequal("Users", found)
+    if not case.open_loop or not (good["sent_ns"] != ABSENT).all():
         return None
+    found = unequal_connections(user, good["sent_ns"], good["done_ns"])
+    return None if found is None else _unequal("Connections", found)
+
+
+def _unequal(who: str, found: UserInequality) -> Finding:
     parts = []
     if found.slow_median_ns is not None and found.other_median_ns is not None:
         slow, others = (milliseconds(ns / NS_PER_MS) for ns in (found.slow_median_ns, found.other_median_ns))
@@ -89,7 +99,7 @@ def unequal_users(case: TrialCase) -> Finding | None:
             f"{found.starved} of {found.users} got less than a third of the responses of others "
             f"(the fewest {grouped(found.fewest)}, the most {grouped(found.most)})"
         )
-    text = f"Users were not served alike: {'; '.join(parts)}."
+    text = f"{who} were not served alike: {'; '.join(parts)}."
     remedy = "Look for connections that the target treats differently; percentiles over all users do not show it."
     data = {"users": found.users, "slow": found.slow, "starved": found.starved}
     return finding(UNEQUAL_USERS, Verdict.DEGRADED, text, remedy, **data)
@@ -140,7 +150,11 @@ def disbelieved(case: TrialCase) -> Finding | None:
 
 
 def slow_first(case: TrialCase) -> Finding | None:
-    """The first request of a connection took much longer than later ones, mostly in the warm-up."""
+    """The first requests, of all or of each connection, took much longer than later ones, mostly in the warm-up."""
+    return _slow_connections_at_first(case) or _slow_start(case)
+
+
+def _slow_connections_at_first(case: TrialCase) -> Finding | None:
     rows = _answered(case)
     if rows is None or case.closed is None:
         return None
@@ -153,6 +167,23 @@ def slow_first(case: TrialCase) -> Finding | None:
     text = f"The first request of a connection took {first} (median), later ones {later}."
     remedy = "The figures are those of open connections; a client that connects for each request sees the slower one."
     return finding(SLOW_FIRST, Verdict.VALID, text, remedy, ratio=found.ratio)
+
+
+def _slow_start(case: TrialCase) -> Finding | None:
+    """The very first response: to the request before the load, where there was one, or to the first of the load."""
+    if case.rows is None:
+        return None
+    rows = case.rows.everything
+    rows = rows.where((rows["sent_ns"] != ABSENT) & (rows["done_ns"] != ABSENT))
+    asked_s = case.data.first_response_s
+    asked_ns = None if asked_s is None else round(asked_s * NS_PER_S)
+    found = first_of_trial(rows["sent_ns"], rows["done_ns"], rows.outcome_is(Outcome.OK), asked_ns)
+    if found is None or found.ratio <= FIRST_RATIO or found.first_ns <= COLD_NS:
+        return None
+    first, later = milliseconds(found.first_ns / NS_PER_MS), milliseconds(found.other_ns / NS_PER_MS)
+    text = f"The very first response came after {first}; later ones took {later} (median)."
+    remedy = "The figures are those of a warm target: the first client after a start sees the slower one."
+    return finding(SLOW_FIRST, Verdict.VALID, text, remedy, ratio=found.ratio, first_ms=found.first_ns / NS_PER_MS)
 
 
 def _answered(case: TrialCase) -> RowColumns | None:

@@ -12,7 +12,7 @@ from harness.judge.checks.target import saturated
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, milliseconds, percent
 from harness.judge.numbers.target.slowdown import slowdown
-from harness.judge.stats.steady_state import find_steady_state
+from harness.judge.stats.steady_state import TOLERATED_CHANGE, find_steady_state
 from harness.record.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SLOWDOWN = FindingKind("slowdown", "The target became slower and slower")
 UNSTEADY = FindingKind("unsteady", "No steady state")
 MOST_WINDOWS = 120
-FEW_WINDOWS = 40
+FEW_WINDOWS = 60
 MS_PER_S = 1e3
 REQUESTS_PER_WINDOW = 50
 ROUNDS_PER_WINDOW = 5  # each user's responses in a window, so that the rhythm of batches does not look like change
@@ -56,10 +56,12 @@ def slower_and_slower(case: TrialCase) -> Finding | None:
         return None
     text = (
         f"The target became slower and slower: within {figure(case.rows.window.seconds)} s the median response time "
-        f"rose from {milliseconds(rise.first * MS_PER_S)} to {milliseconds(rise.last * MS_PER_S)}, and goes on rising."
+        f"rose from {milliseconds(rise.first * MS_PER_S)} to {milliseconds(rise.last * MS_PER_S)}, by "
+        f"{percent(rise.factor - 1)}, and goes on rising."
     )
     remedy = "No warm-up helps: look for what grows in the target. The figures are those of this length of time only."
-    return finding(SLOWDOWN, Verdict.DEGRADED, text, remedy, factor=rise.factor)
+    verdict = Verdict.DEGRADED if rise.factor > 1 + TOLERATED_CHANGE else Verdict.VALID
+    return finding(SLOWDOWN, verdict, text, remedy, factor=rise.factor)
 
 
 def _windows(case: TrialCase, most: int) -> int:

@@ -1,4 +1,4 @@
-"""Computes the figures of each request class in a mixed load, and how much the classes slow each other down."""
+"""Computes the figures of each request class in a mixed load, and of each server where there are several."""
 
 from __future__ import annotations
 
@@ -63,9 +63,16 @@ def class_samples(evidence: TrialData, trial: TrialRows, slo: Slo | None) -> tup
         return ()
     texts = evidence.reports[0].class_slos or ("",) * len(names)
     return tuple(
-        _sample(evidence, name, parse_slo(text) if text else slo, trial.of_class(number))
+        _sample(evidence, name, parse_slo(text) if text else slo, trial.having("request_class", number))
         for number, (name, text) in enumerate(zip(names, texts, strict=True))
     )
+
+
+def server_samples(evidence: TrialData, trial: TrialRows, slo: Slo | None) -> tuple[ClassSample, ...]:
+    """The same of each server, where conversations were spread over several; they have no objective of their own."""
+    servers = evidence.reports[0].servers if evidence.reports else ()
+    bounds = slo if slo and slo.of_all else None
+    return tuple(_sample(evidence, url, bounds, trial.having("server", number)) for number, url in enumerate(servers))
 
 
 def _sample(evidence: TrialData, name: str, slo: Slo | None, rows: TrialRows) -> ClassSample:

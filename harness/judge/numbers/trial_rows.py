@@ -125,10 +125,10 @@ class TrialRows:
     window: Window
     clean: CleanTime | None = None
 
-    def of_class(self, number: int) -> TrialRows:
-        """The rows of one request class."""
-        chosen = self.due["request_class"] == number
-        everything = self.everything.where(self.everything["request_class"] == number)
+    def having(self, column: str, number: int) -> TrialRows:
+        """The rows with that number in a column: those of one request class, or of one server."""
+        chosen = self.due[column] == number
+        everything = self.everything.where(self.everything[column] == number)
         return TrialRows(everything, self.due.where(chosen), self.window, self.clean)
 
     @cached_property

@@ -86,6 +86,7 @@ class Load:
         self.classes = RequestClassTable(sets, settings.model)
         self.ledger = make_ledger(self.recorder, reader, self.classes.places, self.phases, settings.worker)
         self.users = UserCounts()
+        self.servers: tuple[str, ...] = ()
         self._tolerance, self._zeros_pass = checks_of(sets)
         self.stop_reason: str | None = None
         self.response_times = DurationHistogram()
@@ -186,6 +187,7 @@ class Load:
             zeros_pass=self._zeros_pass,
             request_classes=tuple(self.classes.names),
             class_slos=tuple(self.classes.slos),
+            servers=self.servers,
             errors={**ledger.observed_errors, **ledger.errors},
             disbelieved=ledger.disbelieved,
             user_paced=ledger.user_paced,

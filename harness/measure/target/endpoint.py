@@ -47,6 +47,7 @@ class Endpoint:
     """A URL, or a model inside the load process (`url` None), with its payloads and the protocol to speak."""
 
     url: str | None
+    others: tuple[str, ...] = ()  # URLs of further servers, over which conversations are spread
     bank: Path | None  # None: the load process makes its own payloads
     protocol: str
     setting: Setting  # every knob of the target, complete
@@ -55,3 +56,4 @@ class Endpoint:
     class_banks: Mapping[str, Path] = field(default_factory=dict)  # by verb, for the verbs other than predict
     tls_ca: Path | None = None  # the certificate authority of the target's own certificate
     accepted: Accepted | None = None  # the fields that the server of a language model takes; None: it was not asked
+    first_response_s: float | None = None  # of the request that was sent before the load; None where none was

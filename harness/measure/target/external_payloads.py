@@ -51,6 +51,7 @@ class ExternalPayloads:
         self._plan = plan
         self._folder = OwnedFolder("payloads")
         self._made: dict[tuple[str, str, str], BankFile] = {}
+        self._first_response_s: float | None = None
 
     def bank_for(self, url: str, protocol: str, model: str, given: Path | None = None, requests: int = 1) -> BankFile:
         """The bank for `model`; `given` is the bank of a recipe's reference model. Raises UserError.
@@ -64,12 +65,17 @@ class ExternalPayloads:
         if key not in self._made:
             named = self._plan.payloads or self._plan.reference
             bank = Bank.load(given) if given and not named else external_bank(self._choice(url, protocol, model))
-            ask_once(url, protocol, bank, self._plan.load.expect, requests)
+            self._first_response_s = ask_once(url, protocol, bank, self._plan.load.expect, requests)
             path = self._folder.path / f"{len(self._made)}.npz"
             bank.save(path)
             expected = expectation_of(self._plan.load.expect, bank.meta.request)
             self._made[key] = BankFile(path, known=bool(len(bank.expected)) or expected is not None)
         return self._made[key]
+
+    def take_first_response_s(self) -> float | None:
+        """How long the first response took of a server that was asked since the last call; None where none was."""
+        taken, self._first_response_s = self._first_response_s, None
+        return taken
 
     def forget(self) -> None:
         """Forget all banks: another server is there, which may have the same URL."""

@@ -20,9 +20,11 @@ from harness.measure.target.recipe_server import RecipeServer
 from harness.measure.target.statistics_reader import find_statistics_reader
 from harness.plan.knobs import Apply
 from harness.plan.target_spec import EmbeddedTarget, InProcessTarget, RecipeTarget, UrlTarget, find_target
+from harness.wire.language.first_request import ask_first
 from harness.wire.protocol import AUTO, DEFAULT
 from harness.wire.protocols import chats
 from harness.wire.server_probe import settle_protocol
+from harness.wire.server_url import parse_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -178,6 +180,7 @@ class ManagedTargetSession:
             tls_ca=ready.tls_ca,
             accepted=accepted,
             statistics_reader=self._statistics_reader,
+            first_response_s=self._payloads.take_first_response_s() if self._payloads else None,
         )
 
     @property
@@ -292,13 +295,17 @@ class UrlSession:
 
     def __init__(self, target: UrlTarget, plan: Plan) -> None:
         self.cards: dict[str, ModelCard] = {}
-        self._url = target.url
+        self._url, self._others = target.url, target.others
         self._spoken = {name: settle_protocol(name, target.url, plan.model) for name in protocols_of(plan)}
         if any(chats(spoken) and not chats(name) for name, spoken in self._spoken.items()):
             raise UserError(f"--target {target.url}: it carries conversations; add --scenario agent")
+        if target.others and not any(map(chats, self._spoken.values())):
+            raise UserError(f"--target {target.name}: conversations alone go to several servers; give one URL")
         self._payloads = ExternalPayloads(plan)
         self._first = FirstRequests(plan)
         for protocol in self._spoken.values():
+            for other in target.others:
+                ask_first(parse_url(other), protocol, plan.model, plan.load.chat)
             for model in plan.models:
                 self._first.accepted_by(self._url, protocol, model)
                 self._payloads.bank_for(self._url, protocol, model)
@@ -312,12 +319,14 @@ class UrlSession:
         bank = self._payloads.bank_for(self._url, spoken, request.model)
         return Endpoint(
             url=self._url,
+            others=self._others,
             bank=bank.path,
             protocol=spoken,
             setting=request.setting,
             known=bank.known,
             accepted=self._first.accepted_by(self._url, spoken, request.model),
             statistics_reader=self._statistics_reader,
+            first_response_s=self._payloads.take_first_response_s(),
         )
 
     def died(self) -> bool:

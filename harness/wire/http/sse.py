@@ -36,7 +36,7 @@ class SseParser:
     @property
     def pending(self) -> bool:
         """Whether an event is unfinished."""
-        return bool(self._held or self._data)
+        return bool(self._held or self._data or self._name)
 
     def feed(self, data: bytes) -> list[bytes]:
         """The data of each event that is complete now. Raises SseError."""

@@ -9,11 +9,14 @@ import itertools
 import json
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 PORT, KIND, LOG = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]).open("w", buffering=1)  # noqa: SIM115
 HANG_AFTER_S, FREEZE_EVERY_S, FREEZE_S, REFUSE_EVERY_S, REFUSE_S = 2.5, 2.5, 1.0, 1.0, 0.2
-numbers = itertools.count(1)
+GROWTH = {"leak-1": 0.01, "leak-5": 0.05}  # of the time that a response takes, each second
+SLEEPERS = ThreadPoolExecutor(64)
+numbers, posts = itertools.count(1), itertools.count(1)
 begun_ns = []
 seen = set()
 
@@ -33,7 +36,11 @@ def since_s():
 async def fate(connection, body):
     """Waits as KIND says; the status, or None for no answer at all."""
     at_s = since_s()
-    delay_s = 0.005
+    delay_s = 0.005 * (1 + GROWTH.get(KIND, 0.0) * at_s)
+    if KIND == "cold" and next(posts) == 1:
+        delay_s = 1.2
+    if KIND == "slow-one" and connection % 8 == 0:
+        delay_s = 0.06
     if KIND == "hang" and at_s > HANG_AFTER_S:
         return None
     if KIND == "half-hang" and at_s > HANG_AFTER_S and connection % 2:
@@ -49,14 +56,17 @@ async def fate(connection, body):
     if KIND == "cache":
         delay_s = 0.004 if body in seen else 0.06
         seen.add(body)
-    await asyncio.sleep(delay_s)
+    if KIND in GROWTH:  # the loop's own timers are exact to a millisecond only
+        await asyncio.get_running_loop().run_in_executor(SLEEPERS, time.sleep, delay_s)
+    else:
+        await asyncio.sleep(delay_s)
     if KIND == "freeze" and since_s() > FREEZE_EVERY_S:
         await asyncio.sleep(max(0.0, FREEZE_S - since_s() % FREEZE_EVERY_S))
     return 200
 
 
 async def serve(reader, writer):
-    connection = next(numbers)
+    connection, answered = next(numbers), 0
     writer.transport.set_write_buffer_limits(0)
     while head := await reader.readline():
         length = 0
@@ -69,10 +79,14 @@ async def serve(reader, writer):
         if status is None:
             LOG.write(f"{came_ns} 0 {connection} 0\n")
             await asyncio.sleep(3600)
+        answered += 1
         text = json.dumps({"y": 1}).encode()
         writer.write(b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%s" % (status, len(text), text))
         if head.startswith(b"POST"):
             LOG.write(f"{came_ns} {time.monotonic_ns()} {connection} {status}\n")
+        if KIND == "close-100" and answered == 100:
+            writer.close()
+            return
 
 
 async def main():

@@ -19,6 +19,7 @@ def tuned():
     return tune(Replay(SERVED, SPACE, seed=1), 600.0)
 
 
+@pytest.mark.slow
 def test_what_is_named_is_far_better_than_the_default_and_keeps_the_limit(tuned):
     assert tuned.decision.status is Status.NAMED
     setting, level = tuned.best

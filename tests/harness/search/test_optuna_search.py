@@ -6,6 +6,7 @@ from harness.search.optuna_search import OptunaSearch
 pytest.importorskip("optuna")
 
 
+@pytest.mark.slow
 def test_optuna_chooses_behind_the_same_interface():
     search = OptunaSearch(SPACE, LEVELS, seed=2)
     choices = run(search, 400.0)
@@ -18,6 +19,7 @@ def test_optuna_chooses_behind_the_same_interface():
     assert capacity(SPACE.setting(named[0])) >= 0.9 * max(known)
 
 
+@pytest.mark.slow
 def test_a_setting_that_failed_is_not_chosen_again():
     search = OptunaSearch(SPACE, LEVELS, seed=4)
     choices = run(search, 600.0, lambda setting, users: None if setting["engine"] == "c" else (100.0 * users, 10.0))

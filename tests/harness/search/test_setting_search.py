@@ -8,6 +8,7 @@ from harness.search.observation import Observation
 from harness.search.setting_search import SettingSearch
 
 
+@pytest.mark.slow
 def test_the_best_of_288_settings_is_among_the_finalists_after_a_few():
     search = SettingSearch(SPACE, LEVELS)
     choices = run(search, 400.0)
@@ -21,6 +22,7 @@ def test_the_best_of_288_settings_is_among_the_finalists_after_a_few():
     assert LEVELS[choices[0].level] == 32
 
 
+@pytest.mark.slow
 def test_the_same_observations_give_the_same_choices_without_asking_for_those_before():
     first, again = SettingSearch(SPACE, LEVELS, seed=3), SettingSearch(SPACE, LEVELS, seed=3)
     for choice in run(first, 150.0):
@@ -30,12 +32,14 @@ def test_the_same_observations_give_the_same_choices_without_asking_for_those_be
     assert first.finalists() == again.finalists()
 
 
+@pytest.mark.slow
 def test_a_setting_that_cannot_be_served_is_started_once():
     choices = run(SettingSearch(SPACE, LEVELS), 600.0)
     failed = [choice.setting for choice in choices if figures(SPACE.setting(choice.setting), 8) is None]
     assert len(failed) == len(set(failed))
 
 
+@pytest.mark.slow
 def test_a_space_in_which_nothing_starts_comes_to_an_end():
     search = SettingSearch(SPACE, LEVELS)
     choices = run(search, 1e6, lambda *_: None)
@@ -76,6 +80,7 @@ def test_where_a_load_kept_the_limit_less_is_not_tried_and_where_it_missed_more_
             tried.setdefault(choice.setting, []).append((choice.level, p99_ms < LIMIT_MS))
 
 
+@pytest.mark.slow
 def test_every_value_of_every_knob_is_tried_before_a_search_ends():
     """Engine d is the best, and fails with all but one replica, whereas the others do best with 2."""
     look = {"d": 2.5}

@@ -1,4 +1,4 @@
-"""Compares first requests with later ones: the first of each connection, and the first with each payload."""
+"""Compares first requests with later ones: the first of all, of each connection, and with each payload."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 CACHED_RATIO = 4.0
 FIRST_RATIO = 10.0
 FIRST_NS = 20_000_000  # a connection takes that long to be made on a busy machine
+COLD_NS = 200_000_000  # a busy machine holds up a single request for less
+AS_SLOW = 0.001  # at most this share of the later requests may take as long as the first
 FEWEST_FIRSTS = 20
 NEIGHBOURS = 100  # requests that came at the same time
 FEWEST_REPEATS = 5
@@ -75,3 +77,24 @@ def first_of_connections(user: Column, sent_ns: Column, service_ns: Column) -> F
         return None
     first_ns, other_ns = float(np.median(service_ns[first])), float(np.median(service_ns[~first]))
     return Firsts(int(first.sum()), first_ns, other_ns, first_ns / max(other_ns, 1.0))
+
+
+def first_of_trial(
+    sent_ns: Column, done_ns: Column, good: NDArray[np.bool_], asked_ns: int | None = None
+) -> Firsts | None:
+    """How long the very first good response took, against later requests; `good` (n,) marks the good responses.
+
+    It counts from when the first request was sent: a server that loads or compiles something for it makes all that are
+    sent meanwhile wait, or fails them. Later ones are those sent after it. `asked_ns`: how long one took that was sent
+    before all of these. None where later ones take as long now and then.
+    """
+    if not good.any():
+        return None
+    ready_ns = int(done_ns[good].min())
+    waited_ns = max(ready_ns - int(sent_ns.min()), asked_ns or 0)
+    later = good & (sent_ns >= ready_ns)
+    took_ns = (done_ns - sent_ns)[later]
+    if not took_ns.size or np.count_nonzero(took_ns >= waited_ns) > AS_SLOW * took_ns.size:
+        return None
+    usual_ns = float(np.median(took_ns))
+    return Firsts(1, float(waited_ns), usual_ns, waited_ns / max(usual_ns, 1.0))

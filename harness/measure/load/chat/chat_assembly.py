@@ -91,8 +91,9 @@ class PromptSet:
 
 def assemble_chat(settings: TrialLoad, host: str, original: Callable[[str, str], Any]) -> tuple[Load, Engine]:
     """A load of conversations and the engine that drives it. Raises UserError."""
-    url = parse_url(host, Access.find(Path(settings.tls_ca) if settings.tls_ca else None))
-    address = resolve(url)
+    access = Access.find(Path(settings.tls_ca) if settings.tls_ca else None)
+    urls = [parse_url(each, access) for each in (host, *settings.other_servers)]
+    addresses = [resolve(url) for url in urls]
     others = [share.name for share in settings.classes if share.request_class.verb != CHAT]
     if others:
         raise UserError(f"mix: class {others[0]} does not chat, and the others do; measure them in two runs")
@@ -100,11 +101,12 @@ def assemble_chat(settings: TrialLoad, host: str, original: Callable[[str, str],
     sources: list[ConversationSource] = []
     for share in settings.classes or ONLY_CHAT:
         first = sum(len(each.bank.prompts) for each in sets)
-        prompts, source = _class_of(settings, share, url, (len(sets), first))
+        prompts, source = _class_of(settings, share, urls, (len(sets), first))
         sets.append(prompts)
         sources.append(source)
     weights = [each.share.weight for each in sets]
-    openings = Openings(ClassMix(sources, weights, settings.seed, settings.worker) if sources[1:] else sources[0])
+    mix = ClassMix(sources, weights, settings.seed, settings.worker) if sources[1:] else sources[0]
+    openings = Openings(mix, len(urls))
     while openings.make_one():
         pass
     codec = sets[0].codec
@@ -112,7 +114,7 @@ def assemble_chat(settings: TrialLoad, host: str, original: Callable[[str, str],
     reader = ResponseReader(check_by_class(checks, sets), codec.describe)
     load = Load(settings, sets, reader, StreamLedger)
     engine = Engine(
-        lambda listener, user: StreamConnection(address, listener, openings, codec, user),
+        lambda listener, user: StreamConnection(addresses, listener, openings, codec, user),
         [b""] * sum(len(each.bank.prompts) for each in sets),  # a conversation makes its own requests
         _payloads_not_sent(sets, settings),
         load.ledger,
@@ -121,12 +123,13 @@ def assemble_chat(settings: TrialLoad, host: str, original: Callable[[str, str],
         original("select", "epoll"),
     )
     engine.request_maker = openings
+    load.servers = tuple(map(str, urls)) if len(urls) > 1 else ()
     load.ledger.user_paced = any(source.pauses for source in sources)
     return load, engine
 
 
 def _class_of(
-    settings: TrialLoad, share: ClassShare, url: ServerUrl, place: tuple[int, int]
+    settings: TrialLoad, share: ClassShare, urls: Sequence[ServerUrl], place: tuple[int, int]
 ) -> tuple[PromptSet, ConversationSource]:
     """A request class and its conversations; `place`: its number, and that of its first prompt. Raises UserError."""
     number, first_payload = place
@@ -135,14 +138,16 @@ def _class_of(
     prompts_file = own or chat.prompts or settings.bank
     bank = PromptBank.load(Path(prompts_file)) if prompts_file else PromptBank(model="", prompts=DEFAULT_PROMPTS)
     protocol = settings.protocol if chats(settings.protocol) else OPENAI.name
-    codec = make_text_codec(protocol, url, share.request_class.model or settings.model, chat)
+    model = share.request_class.model or settings.model
+    codecs = [make_text_codec(protocol, url, model, chat) for url in urls]
+    codec = codecs[0]
     lengths = None
     if chat.lengths:
         lengths = TraceLengths(Path(chat.lengths), "--lengths", settings.worker, settings.workers)
     texts = TextMaker(bank, chat, unique=not prompts_file)
     seed = settings.seed + (number << SEED_BITS)  # no two classes have the same words
     source = ConversationSource(
-        texts, len(bank.prompts), chat, lengths, seed, settings.worker, codec=codec, first_payload=first_payload
+        texts, len(bank.prompts), chat, lengths, seed, settings.worker, codecs=codecs, first_payload=first_payload
     )
     if not codec.converses:
         wanted = chat.texts or Length(low=codec.texts_in_request, high=codec.texts_in_request)

@@ -26,9 +26,9 @@ class ClassMix:
         self.opens_in_order = all(source.opens_in_order for source in sources)
         self._classes = drawn_classes(weights, seed, worker)
 
-    def open(self) -> Conversation:
-        """A new conversation of the next class."""
-        return self.sources[next(self._classes)].open()
+    def open(self, server: int = 0) -> Conversation:
+        """A new conversation of the next class with one of the servers."""
+        return self.sources[next(self._classes)].open(server)
 
 
 def drawn_classes(weights: Sequence[float], seed: int, worker: int) -> Iterator[int]:

@@ -12,6 +12,8 @@ from harness.measure.load.engine import Timeouts
 from harness.record.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.measure.load.chat.conversations import Conversation
     from harness.measure.load.chat.openings import Openings
     from harness.measure.load.connections.connection import ConnectionListener, ServerAddress
@@ -25,12 +27,12 @@ class StreamConnection(Connection):
 
     edge_triggered = False  # a response comes in many pieces: reading until EAGAIN would double the calls
     resends_when_reused = True  # llama.cpp closes after each stream, though its response says that it does not
-    __slots__ = ("_codec", "_conversation", "_is_reusable", "_leave_after", "_openings", "stream", "turn")
+    __slots__ = ("_addresses", "_codec", "_conversation", "_is_reusable", "_leave_after", "_openings", "stream", "turn")
     _parser: StreamParser
 
     def __init__(
         self,
-        address: ServerAddress,
+        addresses: Sequence[ServerAddress],
         listener: ConnectionListener,
         openings: Openings,
         codec: TextCodec,
@@ -43,7 +45,8 @@ class StreamConnection(Connection):
         self.turn = Turn([], ABSENT, ABSENT, opening=False)
         self._leave_after = ABSENT  # pieces, after which the user hangs up
         self._is_reusable = True  # the server has not closed this connection after a whole response
-        super().__init__(address, listener, {}, user)
+        self._addresses = addresses
+        super().__init__(addresses[0], listener, {}, user)
 
     def begin(self, request: bytes, due_ns: int) -> None:
         """Send the next turn, which the conversation makes; `request` is ignored."""
@@ -55,11 +58,24 @@ class StreamConnection(Connection):
         else:
             conversation, self.turn, request = self._openings.take()
             self._conversation = conversation
-            self._codec = conversation.source.codec
+            self._turn_to(conversation)
         self.payload = self.turn.payload
         self._leave_after = conversation.source.pieces_before(self.turn)
         self.stream = self._codec.new_stream()
         super().begin(request, due_ns)
+
+    def _turn_to(self, conversation: Conversation) -> None:
+        """Talk to the server of a new conversation: where that is another one, over a new connection."""
+        self._codec = conversation.codec
+        address = self._addresses[conversation.server]
+        if address is not self._address:
+            self.close()
+            self._address = address
+
+    @property
+    def server(self) -> int:
+        """The number of the server, where there are several; else ABSENT."""
+        return self._conversation.server if self._conversation and len(self._addresses) > 1 else ABSENT
 
     @property
     def asked_tokens(self) -> int:

@@ -41,8 +41,8 @@ class Turn(NamedTuple):
 class ConversationSource:
     """Opens conversations, each with its own random sequence: the same seed and salt give the same messages.
 
-    Lengths from a trace are used in the order of the requests. Without `lengths` they are drawn. `codec` writes the
-    requests, and `first_payload` is the number of the first prompt among those of all request classes.
+    Lengths from a trace are used in the order of the requests. Without `lengths` they are drawn. `codecs` write the
+    requests, one for each server. `first_payload` is the number of the first prompt among those of all classes.
     """
 
     def __init__(  # noqa: PLR0917  (what the sequence depends on)
@@ -54,11 +54,11 @@ class ConversationSource:
         seed: int,
         worker: int = 0,
         *,
-        codec: TextCodec,
+        codecs: Sequence[TextCodec],
         first_payload: int = 0,
     ) -> None:
         self.texts = texts
-        self.codec = codec
+        self.codecs = codecs
         self.first_payload = first_payload
         if lengths is not None and lengths.has_blocks:  # each request of such a trace holds its whole prompt
             shape = msgspec.structs.replace(shape, turns=Length(low=1, high=1))
@@ -80,12 +80,14 @@ class ConversationSource:
         """Whether conversations are the same when they are opened before others have ended."""
         return self._lengths is None or self._shape.turns.high == 1
 
-    def open(self) -> Conversation:
-        """A new conversation."""
+    def open(self, server: int = 0) -> Conversation:
+        """A new conversation with one of the servers."""
         number = next(self._numbers)
         rng = Random(f"{self._seed}/{number}")  # noqa: S311  (prompts are no secret)
         words = Random(f"{self._shape.salt}/{self._seed}/{number}")  # noqa: S311
-        return Conversation(self, self._shape.turns.draw(rng), next(self._order), (rng, words))
+        conversation = Conversation(self, self._shape.turns.draw(rng), next(self._order), (rng, words))
+        conversation.server = server
+        return conversation
 
     def sizes(self, rng: Random) -> tuple[int | None, int, tuple[int, ...]]:
         """The size of the next message (None: a prompt as it is), the tokens that its response may have, its blocks."""
@@ -135,6 +137,7 @@ class Conversation:
 
     def __init__(self, source: ConversationSource, turns: int, payload: int, rngs: tuple[Random, Random]) -> None:
         self.source = source
+        self.server = 0  # to which all turns go
         self._left = turns
         self._payload = payload
         self._rng, self._words = rngs
@@ -148,6 +151,11 @@ class Conversation:
             known = response.prompt_tokens != ABSENT
             self._context_tokens = response.prompt_tokens + response.output_tokens if known else ABSENT
         return self._left > 0
+
+    @property
+    def codec(self) -> TextCodec:
+        """Writes its requests."""
+        return self.source.codecs[self.server]
 
     def pause_ns(self) -> int:
         """How long the user pauses after a whole response; 0 where no other turn follows."""

@@ -34,6 +34,7 @@ class StreamLedger(Ledger):
         # row since the last `take`, running number, stream, length that was asked for, turn
         self._streams: list[tuple[int, int, OutputStream, int, Turn]] = []
         self._unwritten: list[TokenTimes] = []
+        self._servers: list[tuple[int, int]] = []  # row since the last `take`, server
 
     def open(self) -> None:
         """Create the files."""
@@ -57,7 +58,10 @@ class StreamLedger(Ledger):
     def take(self) -> Rows:
         """The rows since the last `take`, with the token counts and first-token times of their streams."""
         streams, self._streams = self._streams, []
+        servers, self._servers = self._servers, []
         rows = super().take()
+        for row, server in servers:
+            rows["server"][row] = server
         for row, request, stream, asked_tokens, turn in streams:
             rows["first_token_ns"][row] = stream.first_ns
             rows["prompt_tokens"][row] = stream.prompt_tokens
@@ -94,6 +98,8 @@ class StreamLedger(Ledger):
     def _note(self, connection: Connection) -> None:
         if not isinstance(connection, StreamConnection):
             return
+        if connection.server != ABSENT:
+            self._servers.append((self._row, connection.server))
         if connection.stream.disbelieved:
             self._disbelieve(connection.stream.disbelieved)
         if connection.stream.instants_ns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import cycle
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -31,15 +32,16 @@ class Conversations(Protocol):
     def opens_in_order(self) -> bool:
         """Whether conversations are the same when they are opened before others have ended."""
 
-    def open(self) -> Conversation:
-        """A new conversation."""
+    def open(self, server: int = 0) -> Conversation:
+        """A new conversation with one of the servers."""
 
 
 class Openings:
     """The conversations of a source in its order, some of them made before they are asked for."""
 
-    def __init__(self, source: Conversations) -> None:
+    def __init__(self, source: Conversations, servers: int = 1) -> None:
         self.source = source
+        self._servers = cycle(range(servers))  # in turn
         self.made: deque[Opening] = deque()
         self._bytes = 0
 
@@ -69,6 +71,6 @@ class Openings:
             self.take()
 
     def _new(self) -> Opening:
-        conversation = self.source.open()
+        conversation = self.source.open(next(self._servers))
         turn = conversation.next_turn()
-        return Opening(conversation, turn, conversation.source.codec.encode(turn.messages, turn.max_tokens))
+        return Opening(conversation, turn, conversation.codec.encode(turn.messages, turn.max_tokens))

@@ -6,7 +6,7 @@ from evidence_of import MS, START, S, closed_loop, evidence_of, rows_of, summari
 
 from harness.judge.answers.grid_recommendation import recommend_from_grid
 from harness.judge.findings import Verdict
-from harness.plan.arrivals import Closed
+from harness.plan.arrivals import Closed, Poisson
 from harness.plan.slo import parse_slo
 from harness.record.rows import Outcome, Phase
 
@@ -116,6 +116,63 @@ def test_a_slow_first_request_is_an_insight():
     lines = [line for n in range(4) for line in ((0, 400, Outcome.OK, n), *user(n, 5, 10_000, 400))]
     trial, _ = judged(lines, 4)
     assert kinds(trial)["slow_first"] is V.VALID
+
+
+def leaking(share_per_s, seconds, arrivals_ms=None):
+    """5 ms, and longer by a share each second, within 2 %; one user, or a request each `arrivals_ms`."""
+    rng = np.random.default_rng(5)
+    due_ms, took_ms, now = [], [], 0.0
+    while now < seconds * 1000:
+        took = 5 * (1 + share_per_s * now / 1000) * rng.normal(1, 0.02)
+        due_ms.append(now)
+        took_ms.append(took)
+        now += arrivals_ms or took
+    data = rows_of(START + (np.array(due_ms) * MS).astype(np.int64), (np.array(took_ms) * MS).astype(np.int64))
+    arrivals = Poisson(rate_rps=1000 / arrivals_ms) if arrivals_ms else Closed(users=1)
+    return summarise_trial(evidence_of(data, seconds=float(seconds), arrivals=arrivals), SLO)
+
+
+@pytest.mark.parametrize("arrivals_ms", [None, 6])
+@pytest.mark.parametrize(("share_per_s", "verdict"), [(0.01, V.DEGRADED), (0.05, V.DEGRADED), (0.007, V.VALID)])
+def test_a_small_leak_is_seen_in_six_seconds(share_per_s, verdict, arrivals_ms):
+    (found,) = [each for each in leaking(share_per_s, 6, arrivals_ms).findings if each.kind == "slowdown"]
+    assert found.data["factor"] == pytest.approx(1 + 6 * share_per_s, abs=0.015)
+    assert found.verdict is verdict
+    assert "within 6 s the median response time rose from 5" in found.text
+
+
+def test_no_leak_is_none():
+    assert "slowdown" not in kinds(leaking(0.0, 6))
+
+
+def test_a_connection_of_an_open_loop_that_is_slow_for_ever():
+    lines = [(at, 60 if (at // 10) % 7 == 3 else 5, Outcome.OK, (at // 10) % 7) for at in range(0, 6000, 10)]
+    trial = summarise_trial(evidence_of(rows(lines), seconds=6.0, arrivals=Poisson(rate_rps=100.0)), SLO)
+    (found,) = [each for each in trial.findings if each.kind == "unequal_users"]
+    assert "the median response time of 1 of 7 was 60" in found.text
+    assert found.text.startswith("Connections")
+
+
+@pytest.mark.parametrize("arrivals", [Closed(users=4), Poisson(rate_rps=400.0)])
+def test_the_first_response_of_a_cold_server(arrivals):
+    # The first request of user 0 takes 1.2 s, in the warm-up; those of the others are usual.
+    lines = [(0, 1200, Outcome.OK, 0), *user(0, 8, 10_000, 1200), *(each for n in (1, 2, 3) for each in user(n, 8))]
+    data = rows(lines)
+    assert "slow_first" not in kinds(
+        summarise_trial(evidence_of(data, arrivals=arrivals), SLO)
+    )  # others had their responses meanwhile: one connection was slow, not the server
+    together = [line for line in sorted(lines) if line[0] >= 1200]
+    cold = rows([*[(at, 1200 - at, Outcome.OK, at % 4) for at in range(0, 1200, 300)], *together])
+    (found,) = [each for each in summarise_trial(evidence_of(cold, arrivals=arrivals), SLO).findings
+                if each.kind == "slow_first"]  # fmt: skip
+    assert found.verdict is V.VALID
+    assert "came after 1 200 ms; later ones took 8 ms" in found.text.replace("\u202f", " ")
+
+
+def test_the_response_to_the_request_before_the_load_counts_as_the_first():
+    data = evidence_of(closed_loop(), first_response_s=1.2)
+    assert kinds(summarise_trial(data, SLO)) == {"slow_first": V.VALID}
+    assert kinds(summarise_trial(evidence_of(closed_loop(), first_response_s=0.09), SLO)) == {}
 
 
 def test_a_good_server_has_none_of_these():

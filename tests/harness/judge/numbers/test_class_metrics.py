@@ -169,3 +169,20 @@ def test_a_point_of_one_class_is_judged_by_the_objective_of_that_class():
     metrics = summarise_point(point_of(), [evidence], CHATS)
     assert (metrics.meets_slo, metrics.classes[0].meets_slo) == (False, False)
     assert str(metrics.classes[0].slo) == "ttft_p99 \u2264 30 ms, itl_p99 \u2264 10 ms"
+
+
+def test_each_of_several_servers_has_its_share_and_figures():
+    number = np.arange(2000)
+    server = (number % 4 == 3).astype(int)
+    rows, tokens = streams(due_ms=number * 10, first_ms=np.where(server, 60, 20), gaps_ms=[[4]] * 2000, server=server)
+    report = report_of(rows, 20, request_classes=("chat",), servers=("http://a:1", "http://b:1"))
+    evidence = evidence_of(rows, seconds=20.0, reports=(report,), tokens=tokens)
+    first, second = summarise_point(point_of(), [evidence], parse_slo("ttft_p99<50ms")).servers
+    assert [(each.name, each.share) for each in (first, second)] == [("http://a:1", 0.75), ("http://b:1", 0.25)]
+    assert [each.stream.ttft.at(0.5).value_ms for each in (first, second)] == pytest.approx([20, 60])
+    assert (first.meets_slo, second.meets_slo) == (True, False)
+
+
+def test_one_server_needs_no_table():
+    rows, tokens = streams(due_ms=np.arange(100) * 10, first_ms=[20] * 100, gaps_ms=[[4]] * 100)
+    assert summarise_point(point_of(), [evidence_of(rows, tokens=tokens)], SLO).servers == ()

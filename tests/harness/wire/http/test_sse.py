@@ -45,6 +45,8 @@ def test_pending_tells_of_an_unfinished_event():
     assert parser.pending
     parser.feed(b"\n")
     assert not parser.pending
+    parser.feed(b"event: error\n")  # its data is still to come
+    assert parser.pending
 
 
 @pytest.mark.parametrize("endless", [b"data: " + b"x" * 50, b"data: 0123456789\n" * 5])

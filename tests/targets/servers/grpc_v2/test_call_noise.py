@@ -1,8 +1,10 @@
 """Some thousands of damaged conversations; `tests/soak/fuzz.py` makes millions."""
 
+import pytest
 from grpc_noise import Noise
 
 
+@pytest.mark.slow
 def test_noise_harms_neither_the_front_nor_other_clients() -> None:
     noise = Noise(20261128)
     for _ in range(2000):

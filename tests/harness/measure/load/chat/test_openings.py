@@ -27,7 +27,7 @@ def lengths(tmp_path):
 def opened(lengths=None, **options):
     chat = chat_of({"turns": "1", **options})
     codec = make_text_codec("openai", parse_url("http://127.0.0.1:1"), "m", chat)
-    return Openings(ConversationSource(TextMaker(BANK, chat, unique=True), 2, chat, lengths, 1, codec=codec))
+    return Openings(ConversationSource(TextMaker(BANK, chat, unique=True), 2, chat, lengths, 1, codecs=[codec]))
 
 
 def prompt_words(opening):

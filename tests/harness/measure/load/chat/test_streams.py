@@ -464,3 +464,34 @@ def test_users_pause_between_the_turns_of_a_conversation_and_not_after_it(serve,
     ordered = sorted(rows, key=lambda row: row["due_ns"])
     waits_ms = [(after["due_ns"] - before["done_ns"]) / 1e6 for before, after in itertools.pairwise(ordered)]
     assert waits_ms[:5] == [30.0, 0.0, 30.0, 0.0, 30.0]
+
+
+def test_each_conversation_keeps_to_one_of_several_servers(serve, chat):
+    servers = [serve(lambda number, request, connection: GOOD) for _ in range(3)]
+    others = tuple(server.url for server in servers[1:])
+    rows, report = chat(servers[0], words={"turns": "3"}, other_servers=others).run(36, users=2)
+    assert report.ok == len(rows)
+    assert report.servers == tuple(server.url for server in servers)
+    for number, server in enumerate(servers):
+        bodies = asked(server)
+        assert sum(row["server"] == number for row in rows) == len(bodies) >= 9
+        opened = sum(len(body["messages"]) == 1 for body in bodies)
+        later = [body["messages"] for body in bodies if len(body["messages"]) > 1]
+        first_lines = [body["messages"][0] for body in bodies if len(body["messages"]) == 1]
+        assert all(messages[0] in first_lines for messages in later)
+        assert len(later) <= 2 * opened
+        assert all(server.url.removeprefix("http://").encode() in request for request in server.requests)
+    assert sum(len(body["messages"]) == 5 for server in servers for body in asked(server)) >= 9
+
+
+def test_with_one_server_no_row_names_it(serve, chat):
+    rows, report = chat(serve(lambda number, request, connection: GOOD)).run(2)
+    assert (report.servers, {row["server"] for row in rows}) == ((), {None})
+
+
+def test_a_server_that_is_gone_fails_its_own_conversations_alone(serve, chat):
+    good, gone = serve(lambda number, request, connection: GOOD), serve(lambda number, request, connection: GOOD)
+    load = chat(good, other_servers=(gone.url,))
+    gone.close()
+    rows, _ = load.run(6, users=1)
+    assert {(row["server"], row["outcome"] == Outcome.OK) for row in rows} == {(0, True), (1, False)}
