@@ -305,10 +305,11 @@ def run_to_end(argv: Sequence[str], timeout_s: float) -> subprocess.CompletedPro
 
     Raises OSError; subprocess.TimeoutExpired once it was killed.
     """
+    _require(argv[0], None, None)
     with (
         subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
+            [*_START, *argv],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -318,7 +319,7 @@ def run_to_end(argv: Sequence[str], timeout_s: float) -> subprocess.CompletedPro
         ProcessGuard(process.pid, group=True),
     ):
         try:
-            output, errors = process.communicate(timeout=timeout_s)
+            output, errors = process.communicate("\n", timeout_s)
         except BaseException:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

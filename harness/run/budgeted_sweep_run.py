@@ -32,7 +32,7 @@ class _SweepSearch:
     """A budgeted sweep as a search of trials."""
 
     def __init__(self, plan: Plan) -> None:
-        self._sweep = BudgetedSweep(candidates_of(plan), _rules(plan))
+        self._sweep = BudgetedSweep(candidates_of(plan), sweep_rules(plan))
         self._points: dict[int, PointMetrics] = {}
         self._block = 0
 
@@ -78,7 +78,8 @@ class _SweepSearch:
         return ""
 
 
-def _rules(plan: Plan) -> SweepRules:
+def sweep_rules(plan: Plan) -> SweepRules:
+    """What the plan lets a sweep or a search spend."""
     return SweepRules(
         budget_s=plan.budget_seconds or 0.0,
         seconds=plan.seconds,

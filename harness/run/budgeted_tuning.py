@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.judge.answers.chances import Limit
 from harness.plan.plan import TrialKind
+from harness.run.budgeted_sweep import SweepRules
 from harness.run.trial_cost import TrialCost
 from harness.search.choice import Costs, Reason
 from harness.search.optuna_search import OptunaSearch
@@ -24,23 +25,17 @@ if TYPE_CHECKING:
     from harness.search.observation import Observation
     from harness.search.space import Space
 
-ROUNDS = 3  # of the final, each with a trial of every finalist
-MOST_ROUNDS = 8
+LEAST_ROUNDS, MOST_ROUNDS = 3, 8  # of the final, each with a trial of every finalist
 LONGER = 2.0  # a trial of the final takes so many times as long
 FINAL_SHARE = 0.3  # of the budget that the final may keep for itself
-FEWEST_FINALISTS = 2
+FINALS = ((4, 3), (3, 3), (2, 2))  # settings, the default among them, and rounds that are kept time for
 SCREEN_SHARE = 0.3  # of the budget that settings which lie far apart may take
 
 
 @dataclass(frozen=True, slots=True)
-class TuneRules:
-    """What a search may spend; `overhead_s` and `restart_s` count until they are learnt."""
+class TuneRules(SweepRules):
+    """What a search may spend, and how it chooses."""
 
-    budget_s: float
-    seconds: float  # of a trial
-    overhead_s: float
-    restart_s: float
-    seed: int = 0
     closed: bool = True
     search: str = "model"
     limited: bool = True
@@ -140,7 +135,11 @@ class BudgetedTuning:
         if not final.queue:
             finalists = self._places(final)
             alone = len({setting for setting, _ in finalists}) == 1
-            if not finalists or final.rounds >= MOST_ROUNDS or (final.rounds >= ROUNDS and (alone or self._stands())):
+            if (
+                not finalists
+                or final.rounds >= MOST_ROUNDS
+                or (final.rounds >= LEAST_ROUNDS and (alone or self._stands()))
+            ):
                 return None
             final.rounds += 1
             final.queue = self._ordered(finalists)
@@ -175,13 +174,19 @@ class BudgetedTuning:
 
     def _affordable(self) -> int:
         """How many finalists the rest of the budget lasts for."""
-        one_s = ROUNDS * (self._trial_s(LONGER) + self._restart_share() * self._trial_cost.restart_s)
-        return max(int(self.left_s / one_s), FEWEST_FINALISTS)
+        fitting = [settings for settings, rounds in FINALS if self._final_s(settings, rounds) <= self.left_s]
+        return max(fitting, default=FINALS[-1][0])
 
     def _reserve_s(self) -> float:
-        """What the final will take: of three finalists and the default."""
-        whole_s = ROUNDS * 4 * (self._trial_s(LONGER) + self._restart_share() * self._trial_cost.restart_s)
-        return min(whole_s, FINAL_SHARE * self._rules.budget_s)
+        """What the final will take: the largest that its share of the budget lasts for, or the smallest."""
+        most_s = FINAL_SHARE * self._rules.budget_s
+        found = [self._final_s(*size) for size in FINALS]
+        return next((whole_s for whole_s in found if whole_s <= most_s), most_s)
+
+    def _final_s(self, settings: int, rounds: int) -> float:
+        """What a final takes; each round begins with the setting that the one before ended with."""
+        restarts = self._restart_share() * (1 + rounds * (settings - 1))
+        return rounds * settings * self._trial_s(LONGER) + restarts * self._trial_cost.restart_s
 
     def _restart_share(self) -> float:
         return 1.0 if len(set(self.space.starts.tolist())) > 1 else 0.0

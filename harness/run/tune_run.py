@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,8 +12,9 @@ from harness.judge.tuning.final import Final
 from harness.judge.tuning.observations import final_outcome, objective_of, observation_of, unit_of
 from harness.plan.arrivals import Closed
 from harness.plan.knobs import setting_text
-from harness.plan.plan import TARGET_START_SECONDS, TrialKind, trial_overhead_seconds
+from harness.plan.plan import TrialKind
 from harness.run.adaptive_run import ChosenTrial, run_adaptive
+from harness.run.budgeted_sweep_run import sweep_rules
 from harness.run.budgeted_tuning import BudgetedTuning, TuneRules, TuneTrial
 from harness.run.failures import Failures
 from harness.run.run_job import point_at
@@ -122,11 +124,7 @@ def _why(chosen: TuneTrial) -> str:
 
 def _rules(plan: Plan) -> TuneRules:
     return TuneRules(
-        budget_s=plan.budget_seconds or 0.0,
-        seconds=plan.seconds,
-        overhead_s=trial_overhead_seconds(plan),
-        restart_s=TARGET_START_SECONDS,
-        seed=plan.seed,
+        **asdict(sweep_rules(plan)),
         search=plan.tune.search if plan.tune else "model",
         closed=isinstance(plan.points[0].arrivals, Closed),
         limited=plan.slo is not None or bool(plan.tune and plan.tune.keep),

@@ -175,8 +175,13 @@ def _starts(dimensions: Sequence[Dimension], codes: Codes) -> Codes:
 
 
 def far_apart(space: Space, wanted: int, seed: int) -> list[int]:
-    """Settings that have each value of each knob about equally often and lie far apart, those of one start together."""
-    pool = 1 + np.random.default_rng(seed).permutation(len(space) - 1)[:POOL]
+    """Settings that have each value of each knob about equally often and lie far apart, those of one start together.
+
+    They are like the default in about half of the knobs: so they are likelier to be served than what is all unlike it.
+    """
+    changes = (space.codes != space.codes[0]).sum(axis=1)
+    half = 1 + np.flatnonzero(changes[1:] <= len(space.dimensions) // 2 + 1)
+    pool = np.random.default_rng(seed).permutation(half)[:POOL]
     used = [np.zeros(len(dimension.values)) for dimension in space.dimensions]
     nearest, chosen, number = np.full(len(pool), np.inf), [], 0
     for _ in range(min(wanted, len(pool))):

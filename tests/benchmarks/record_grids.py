@@ -1,8 +1,9 @@
 """Records whole grids of real servers: `python -m tests.benchmarks.record_grids FOLDER PASSES NAME...`.
 
-Each pass measures every setting at every number of users once, in an order of its own; a pass is one line per sample in
-FOLDER/NAME.jsonl: place in the grid, users, responses/s, p50 and p99 in ms, and the share of the machine that processes
-other than the server and its client took meanwhile. `bench_tune` takes medians over the passes.
+Each pass measures every setting at every number of users once, in an order of its own, and appends to
+FOLDER/NAME.json.gz (`grid_file`), which is written after each start of the server, so that a pass can be interrupted.
+After each pass the program says how far the grid is from rates that are known within 3 %; with 0 PASSES it only says
+that. `bench_tune` replays the grids in `tests/benchmarks/grids`.
 """
 
 import contextlib
@@ -15,16 +16,17 @@ import socket
 import sys
 import time
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
 
+from harness.errors import SweepspotError
 from harness.measure.target.embedded_server import EmbeddedServer
 from harness.measure.target.recipe_server import RecipeServer
 from harness.plan.target_spec import find_target
 from harness.wire.payload_bank import Bank
+from tests.benchmarks.grid_file import GridFile
 from tests.benchmarks.served import CORES, Body, v2_json
 
 SETTLE_S, MEASURE_S = 0.1, 0.3
@@ -42,8 +44,13 @@ class Grid:
     restarts: dict
     live: dict
     users: tuple
-    serve: object  # starts a server with some knobs: a context manager
+    target: str
+    model: str
     seconds: float = MEASURE_S
+
+    def serve(self, **knobs):
+        """A server with some knobs, that runs: a context manager."""
+        return (embedded if self.target in ("batched", "agent") else recipe)(self.target, self.model, **knobs)
 
 
 class Client:
@@ -120,37 +127,54 @@ def tree_s(process):
     return sum(sum(each.cpu_times()[:2]) for each in members)
 
 
-def one_pass(grid, out, number):
-    rng = random.Random(number)
-    knobs, live = list(grid.restarts) + list(grid.live), list(itertools.product(*grid.live.values()))
+def one_pass(grid, file, path):
+    """Measure each setting once more; those that a pass before, which was interrupted, left out come first."""
+    counts = {values: len(entry["start_s"]) for values, entry in file.settings.items()}
     starts = list(itertools.product(*grid.restarts.values()))
+    rng = random.Random(sum(counts.values()))
     rng.shuffle(starts)
+    live = list(itertools.product(*grid.live.values()))
+    fewest = min((counts.get((*start, *live[0]), 0) for start in starts), default=0)
     for start in starts:
+        if counts.get((*start, *live[0]), 0) > fewest:
+            continue
         rng.shuffle(live)
-        begin = time.monotonic()
-        with grid.serve(**dict(zip(grid.restarts, start, strict=True))) as running:
-            started_s = time.monotonic() - begin
-            process = psutil.Process(running.pid)
-            client = Client(running.url, running.body, max(grid.users))
+        try:
+            measured = measured_start(grid, start, live)
+        except (SweepspotError, OSError) as error:
+            print(f"{start}: {error}", flush=True)
+            measured = {values: (None, [(users, None, None, None) for users in grid.users]) for values in live}
+        for values, (start_s, samples) in measured.items():
+            file.add((*start, *values), start_s, samples)
+        file.write(path)
+
+
+def measured_start(grid, start, live):
+    """By the values of the live knobs: seconds of the start, and the samples. A server that fails raises."""
+    begin, found = time.monotonic(), {}
+    with grid.serve(**dict(zip(grid.restarts, start, strict=True))) as running:
+        started_s = time.monotonic() - begin
+        process, client = psutil.Process(running.pid), Client(running.url, running.body, max(grid.users))
+        try:
             client.measure(8, 0.3)  # the first calls are slow
             for values in live:
                 if values:
                     running.set(dict(zip(grid.live, values, strict=True)))
-                place = dict(zip(knobs, (*start, *values), strict=True))
-                for users in grid.users:
-                    sample = sample_of(client, process, users, grid.seconds)
-                    out.write(json.dumps({"pass": number, "knobs": place, "start_s": started_s, **sample}) + "\n")
-                out.flush()
+                found[values] = started_s, [sample_of(client, process, users, grid.seconds) for users in grid.users]
+        finally:
             client.close()
+    return found
 
 
 def sample_of(client, process, users, seconds):
+    """Users, responses/s, p99 in ms, and the share of the machine that others than server and client took."""
     failed, own, all_s, begin = client.failed, tree_s(process), busy_s(), time.monotonic()
     rate, times = client.measure(users, seconds)
     wall = time.monotonic() - begin
     others = max(busy_s() - all_s - (tree_s(process) - own), 0.0) / wall / len(CORES)
-    known = {"p50_ms": 1e3 * times[len(times) // 2], "p99_ms": 1e3 * times[int(0.99 * len(times))]} if times else {}
-    return {"users": users, "rps": rate, **known, "failed": client.failed - failed, "others": round(others, 3)}
+    if not times or client.failed > failed:
+        return users, None, None, others
+    return users, rate, 1e3 * times[int(0.99 * len(times))], others
 
 
 @dataclass(frozen=True)
@@ -195,35 +219,49 @@ GRIDS = {
     "mlp": Grid(
         "digits-mlp, one row as JSON",
         {"engine": ("concrete-function", "xla", "onnxruntime", "openvino", "litert")},
-        BATCHES, (8, 16, 32, 64, 128), partial(embedded, "batched", "digits-mlp"),
+        BATCHES, (8, 16, 32, 64, 128), "batched", "digits-mlp",
     ),
     "cnn": Grid(
         "digits-cnn, one row as JSON",
         {"engine": ("concrete-function", "xla", "onnxruntime", "litert"), "intra_op_threads": (1, 2)},
         {"batch_size": (1, 2, 4, 8, 16, 32), "batch_wait_ms": (0, 1, 2)},
-        (4, 8, 16, 32, 64), partial(embedded, "batched", "digits-cnn"),
+        (4, 8, 16, 32, 64), "batched", "digits-cnn",
     ),
     "agent": Grid(
         "a question of 13 words to chat-gpt, 16 tokens of response",
         {},
         {"max_sequences": (1, 2, 4, 8, 16, 32), "max_batch_tokens": (16, 64, 256, 1024),
          "scheduling": ("continuous", "static"), "kv_cache": (True, False)},
-        (2, 4, 8, 16, 32), partial(embedded, "agent", "chat-gpt"), 0.6,
+        (2, 4, 8, 16, 32), "agent", "chat-gpt", 0.6,
     ),
     "mosec": Grid(
         "digits-mlp in mosec, one row as JSON",
         {"batch_size": (1, 4, 16, 64), "batch_wait_ms": (0, 1, 2, 5), "workers": (1, 2), "threads": (1, 2)}, {},
-        (8, 16, 32, 64, 128), partial(recipe, "mosec", "digits-mlp"),
+        (8, 16, 32, 64, 128), "mosec", "digits-mlp",
     ),
 }  # fmt: skip
 
 
+def head_of(name):
+    """The head of a new file: what is asked, the values of the knobs, those of the default, the users."""
+    grid = GRIDS[name]
+    values = {**grid.restarts, **grid.live}
+    defaults = find_target(grid.target).knobs.complete({})
+    default = {knob: defaults[knob] if defaults[knob] in several else several[0] for knob, several in values.items()}
+    return {
+        "about": grid.about, "knobs": values, "live": list(grid.live), "default": default, "users": grid.users,
+        "seconds": grid.seconds, "cores": len(CORES),
+    }  # fmt: skip
+
+
 def main(folder, passes, *names):
-    for number in range(int(passes)):
+    for number in range(max(int(passes), 1)):
         for name in names:
-            with (Path(folder) / f"{name}.jsonl").open("a") as out, contextlib.suppress(KeyboardInterrupt):
-                one_pass(GRIDS[name], out, number)
-                print(number, name, time.strftime("%H:%M:%S"), flush=True)
+            path = Path(folder) / f"{name}.json.gz"
+            file = GridFile.read(path) if path.exists() else GridFile(json.loads(json.dumps(head_of(name))))
+            if int(passes):
+                one_pass(GRIDS[name], file, path)
+            print(number, name, time.strftime("%H:%M:%S"), file.state(), flush=True)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,6 @@
 import csv
 import html
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import psutil
 import pytest
@@ -15,9 +12,9 @@ from harness.judge.trial_summary import TrialSummaries
 from harness.record.run_dir import RunDir
 from harness.record.server.statistics import read_statistics
 from targets.external import shipped
+from tests.examples.processes import harness
 
 pytestmark = pytest.mark.timeout(600)
-ROOT = Path(__file__).parents[2]
 SWEPT = {
     "mosec": "batch_size=1,16",
     "fastapi": "thread_pool=1,8",
@@ -30,11 +27,6 @@ SWEPT = {
 LLAMA = "llamacpp"
 NOT_HERE = {"ollama", "sglang", "tgi", "vllm"}  # servers that need a GPU, or a model from a hub
 SPLIT = {"mosec": "mosec's metrics", "pytriton": "Triton's metrics"}
-
-
-def harness(*words, limit_s=300):
-    argv = [sys.executable, "-m", "harness", *map(str, words)]
-    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=limit_s, check=False)
 
 
 def assert_split_is_what_the_server_says(source, out):

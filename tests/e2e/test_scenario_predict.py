@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -18,6 +17,7 @@ from harness.child_process import ControlChannel
 from harness.cli.parts.serving_run import ServingRun
 from harness.record.recorder import read_rows
 from harness.record.run_dir import RunDir
+from tests.examples.processes import alive, wait_for
 
 ROOT = Path(__file__).parents[2]
 LOCUST = [sys.executable, "-m", "locust", "-f", str(ROOT / "scenarios/predict.py")]
@@ -62,32 +62,16 @@ def assert_balanced(trial, processes=1):
     return reports
 
 
-def alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return not Path(f"/proc/{pid}/stat").read_text().split(") ")[1].startswith("Z")
-
-
 def children(pid):
     found = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return found + [grandchild for child in found for grandchild in children(child)]
-
-
-def wait_until(condition, what, limit_s=60):
-    deadline = time.monotonic() + limit_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-    return value
 
 
 def wait_for_rows(trial, processes=1):
     def begun():
         return sum(path.stat().st_size > 20_000 for path in trial.glob("requests*.arrow")) == processes
 
-    wait_until(begun, "no rows came")
+    wait_for(begun, "no rows came")
 
 
 def locusts_total(output):
@@ -227,21 +211,21 @@ def test_a_signal_still_gives_all_rows_and_leaves_no_process(tmp_path, number, p
     reports = assert_balanced(trial, processes=processes)
     assert {report["stop_reason"] for report in reports} == {number.name}
     assert locusts_total(output) == sum(report["sent"] for report in reports)
-    wait_until(lambda: not any(map(alive, family)), "a process was left behind", 10)
+    wait_for(lambda: not any(map(alive, family)), "a process was left behind", 10)
 
 
 def test_kill_9_keeps_the_rows_and_leaves_no_target(tmp_path):
     trial = tmp_path / "trial"
     locust = start([*HEADLESS, "-u", "4", "-r", "4", "--target", "null", "--trial-dir", str(trial)], tmp_path)
     wait_for_rows(trial)
-    wait_until((trial / "load.json").exists, "no snapshot came")
+    wait_for((trial / "load.json").exists, "no snapshot came")
     family = children(locust.pid)
     locust.kill()
     locust.communicate()
     (report,) = load_reports(trial)
     assert not report["final"]
     assert rows_of(trial)[0].num_rows > 0
-    wait_until(lambda: not any(map(alive, family)), "the target was left behind", 10)
+    wait_for(lambda: not any(map(alive, family)), "the target was left behind", 10)
 
 
 @pytest.mark.parametrize("how", ["told", "parent gone"])
@@ -322,19 +306,19 @@ def test_the_page_is_on_this_machine_only_and_shows_the_numbers(tmp_path):
         except OSError:
             return None
 
-    wait_until(up, "the page did not come up")
+    wait_for(up, "the page did not come up")
     listening = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
     bound = [line.split()[1] for line in listening.splitlines() if f":{port:04X} " in line and line.split()[3] == "0A"]
     assert bound == [f"0100007F:{port:04X}"]
     assert json.loads(get("/swarm", b"user_count=4&spawn_rate=4"))["success"]
     wait_for_rows(tmp_path / "trial")
-    shown = wait_until(lambda: json.loads(get("/stats/requests"))["stats"][-1]["num_requests"] or None, "no numbers")
+    shown = wait_for(lambda: json.loads(get("/stats/requests"))["stats"][-1]["num_requests"] or None, "no numbers")
     assert shown > 0
     get("/stop", b"")
-    (report,) = wait_until(lambda: [r for r in load_reports(tmp_path / "trial") if r["final"]], "no final report")
+    (report,) = wait_for(lambda: [r for r in load_reports(tmp_path / "trial") if r["final"]], "no final report")
     assert report["stop_reason"] == "stopped"
     total = report["sent"]  # the page keeps its numbers for 2 s
-    wait_until(lambda: json.loads(get("/stats/requests"))["stats"][-1]["num_requests"] == total, "numbers differ", 5)
+    wait_for(lambda: json.loads(get("/stats/requests"))["stats"][-1]["num_requests"] == total, "numbers differ", 5)
     locust.send_signal(signal.SIGTERM)
     locust.communicate(timeout=30)
     assert_balanced(tmp_path / "trial")

@@ -5,37 +5,14 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import psutil
 import pytest
 
 from harness.record.parquet.parquet_file import present
-from tests.examples.processes import gone
+from tests.examples.processes import begin, gone, harness, wait_for
 
-ROOT = Path(__file__).parents[2]
 SHORT = ("--seconds", "0.4", "--warmup", "0.1s", "--repeats", "1", "--concurrency", "2,4", "--timeout", "2s")
-
-
-def harness(*words, **more):
-    argv = [sys.executable, "-m", "harness", *map(str, words)]
-    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False, **more)
-
-
-def begin(*words):
-    argv = [sys.executable, "-m", "harness", *map(str, words)]
-    return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-    return found
 
 
 def finished(run_dir):

@@ -5,40 +5,12 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import psutil
 import pytest
 
 from harness.training.epochs import read_epochs
-from tests.examples.processes import gone
-
-ROOT = Path(__file__).parents[2]
-
-
-def begin(*words):
-    argv = [sys.executable, "-m", "harness", *map(str, words)]
-    return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def harness(*words):
-    process = begin(*words)
-    try:
-        out, err = process.communicate(timeout=110)
-    finally:
-        process.kill()
-    return subprocess.CompletedProcess(words, process.returncode, out, err)
-
-
-def wait_for(condition, seconds=90):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-    return found
+from tests.examples.processes import begin, gone, harness, wait_for
 
 
 def fits(run_dir):

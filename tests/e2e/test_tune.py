@@ -5,11 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
+
+from tests.examples.processes import alive, wait_for
 
 ROOT = Path(__file__).parents[2]
 RECIPE = """
@@ -93,20 +94,10 @@ def records(out):
     return [json.loads(path.read_text()) for path in sorted(out.glob("trials/*/trial.json"))]
 
 
-def alive(pid):
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-
-
 def test_killed_with_9_and_resumed_it_loses_and_repeats_nothing(server):
     out, argv, options = begin(server, "--budget", "17s", "--slo", "p99<2s")
     process = subprocess.Popen(argv, **options, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while len(records(out)) < 3 and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: len(records(out)) >= 3 or process.poll() is not None)
     process.send_signal(signal.SIGKILL)
     process.wait()
     before = records(out)

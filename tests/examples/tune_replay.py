@@ -1,11 +1,9 @@
-"""Replays of searches on synthetic servers: what `tune` would do, second by second, without a server."""
+"""Replays of searches on servers of formulas or records: what `tune` would do, second by second, without a server."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-
-from tune_spaces import LEVELS, Replay
 
 from harness.judge.answers.chances import Limit
 from harness.judge.answers.trial_history import TrialOutcome
@@ -14,8 +12,8 @@ from harness.plan.plan import TrialKind
 from harness.run.budgeted_tuning import BudgetedTuning, TuneRules
 from harness.search.observation import Observation
 
-OWN_ERROR = 0.01  # standard error of the log of a rate, as a trial itself shows it
-UNDECIDED = 0.08  # of the log of p99 / limit: nearer to the limit a trial cannot say whether it is kept
+OWN_ERROR = 0.25  # standard error of a rate's log, as a trial itself shows it, as a part of the noise
+UNDECIDED = 0.8  # nearer to the limit than so many deviations of p99's log a trial cannot say whether it is kept
 
 
 @dataclass
@@ -29,7 +27,7 @@ class Tuned:
     figure: object
     decision: object
     path: list[tuple[float, int, int | None]]
-    replay: Replay
+    replay: object
 
 
 def tune(replay, budget_s):
@@ -38,7 +36,7 @@ def tune(replay, budget_s):
     points: list[tuple[int, int]] = []
     final = Final(lambda point: len(space.changed(points[point][0])), replay.seed)
     rules = TuneRules(budget_s, served.trial_s, 0.0, served.restart_s, replay.seed)
-    search = BudgetedTuning(space, LEVELS, rules, final.stands)
+    search = BudgetedTuning(space, served.levels, rules, final.stands)
     path, tails = [], {}  # tails: of all trials of a setting at a level, by which its limit is decided
     while (trial := search.next()) is not None:
         spent_s = replay.cost_s(trial.setting) + trial.seconds - served.trial_s
@@ -46,15 +44,15 @@ def tune(replay, budget_s):
         place = trial.setting, trial.level
         if seen is not None:
             tails.setdefault(place, []).append(seen[1])
-        keeps = kept(tails.get(place, ()))
+        keeps = kept(tails.get(place, ()), served)
         if trial.kind is TrialKind.CONFIRM:
             if place not in points:
                 points.append(place)
-            outcome = outcome_of(seen, keeps, spent_s)
+            outcome = outcome_of(seen, keeps, spent_s, served)
             final.add(points.index(place), trial.block, trial.seconds, outcome)
             search.observe_final(trial, outcome)
         else:
-            search.observe(trial, observation_of(place, seen, keeps), spent_s)
+            search.observe(trial, observation_of(place, seen, keeps, served), spent_s)
             best = search.search.best()
             path.append((replay.seconds, len(replay.tried), None if best is None else best[0]))
     decision = final.decision() if final.history else None
@@ -62,27 +60,28 @@ def tune(replay, budget_s):
     return Tuned(named, decision.figure if decision else None, decision, path, replay)
 
 
-def observation_of(place, seen, keeps):
+def observation_of(place, seen, keeps, served):
     if seen is None:
         return Observation(*place, failure="out of memory")
     log_rate, log_tail = seen
-    return Observation(*place, log_rate, OWN_ERROR, log_tail, keeps)
+    return Observation(*place, log_rate, OWN_ERROR * served.noise, log_tail, keeps)
 
 
-def outcome_of(seen, keeps, spent_s):
+def outcome_of(seen, keeps, spent_s, served):
     if seen is None:
         return TrialOutcome(None, Limit.NOT_YET, spent_s)
     limit = {True: Limit.KEPT, False: Limit.MISSED, None: Limit.NOT_YET}[keeps]
-    return TrialOutcome(seen[0], limit, spent_s, 1.0, OWN_ERROR)
+    return TrialOutcome(seen[0], limit, spent_s, 1.0, OWN_ERROR * served.noise)
 
 
-def kept(log_tails):
+def kept(log_tails, served):
+    """Whether the limit is kept, by all trials of a setting at a level; None: it cannot be said."""
     if not log_tails:
         return None
     mean = sum(log_tails) / len(log_tails)
-    return None if abs(mean) < UNDECIDED / math.sqrt(len(log_tails)) else mean < 0.0
+    return None if abs(mean) < UNDECIDED * served.tail_noise / math.sqrt(len(log_tails)) else mean < 0.0
 
 
 def true_log_rate(served, space, place):
     """The log of the true rate of a setting at a level."""
-    return math.log(served.figures(space.setting(place[0]), LEVELS[place[1]])[0])
+    return math.log(served.figures(space.setting(place[0]), served.levels[place[1]])[0])

@@ -24,12 +24,18 @@ def _knob(name, default, values, *, live=False, needs=()):
 
 
 class Served:
-    """A setting at a number of users: what each synthetic server defines. `limit_ms` is the limit of its p99."""
+    """A setting at a number of users: what each server defines. `limit_ms` is the limit of its p99.
+
+    noise, tail_noise: deviations of the logs of rate and p99 from trial to trial.
+    """
 
     knobs: KnobSet
+    levels: tuple[int, ...] = LEVELS
     limit_ms: float
     trial_s: float
     restart_s: float
+    noise: float = 0.04
+    tail_noise: float = 0.1
 
     def fails(self, setting) -> bool:
         raise NotImplementedError
@@ -37,6 +43,10 @@ class Served:
     def figures(self, setting, users) -> tuple[float, float]:
         """True (requests/s, p99 in ms)."""
         raise NotImplementedError
+
+    def noises(self, rng) -> tuple[float, float]:
+        """What one trial's logs of rate and p99 are off from the true ones."""
+        return self.noise * rng.standard_normal(), self.tail_noise * rng.standard_normal()
 
     def space(self) -> Space:
         return make_space(self.knobs, {knob.name: knob.swept for knob in self.knobs}, {})
@@ -131,13 +141,11 @@ class TokenServer(Served):
 
 @dataclass
 class Replay:
-    """Trials of a synthetic server with the noise of a real one, and what they cost. `space`: of `served`."""
+    """Trials of a server of formulas or records, with their noise, and what they cost. `space`: of `served`."""
 
     served: Served
     space: Space
     seed: int
-    noise: float = 0.04
-    tail_noise: float = 0.1
     seconds: float = 0.0
     running: int = -1
     tried: set[int] = field(default_factory=set)
@@ -158,11 +166,9 @@ class Replay:
             self.running = -1
             return None
         self.running = number
-        rate, p99_ms = self.served.figures(setting, LEVELS[level])
-        return (
-            math.log(rate) + self.noise * self._rng.standard_normal(),
-            math.log(p99_ms / self.served.limit_ms) + self.tail_noise * self._rng.standard_normal(),
-        )
+        rate, p99_ms = self.served.figures(setting, self.served.levels[level])
+        off, tail_off = self.served.noises(self._rng)
+        return math.log(rate) + off, math.log(p99_ms / self.served.limit_ms) + tail_off
 
 
 def true_capacities(served, space):
@@ -171,6 +177,6 @@ def true_capacities(served, space):
     for number in range(len(space)):
         setting = space.setting(number)
         if not served.fails(setting):
-            figures = [served.figures(setting, users) for users in LEVELS]
+            figures = [served.figures(setting, users) for users in served.levels]
             found[number] = max((rate for rate, p99_ms in figures if p99_ms <= served.limit_ms), default=0.0)
     return found

@@ -113,15 +113,17 @@ def die(pid, **_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 child_process.ProcessGuard = die
-child_process.ChildProcess(["touch", sys.argv[1]])
+argv = ["touch", sys.argv[2]]
+child_process.ChildProcess(argv) if sys.argv[1] == "child" else child_process.run_to_end(argv, 20)
 """
 
 
 @pytest.mark.process
-def test_a_program_does_not_begin_where_its_starter_is_killed_before_its_guard_is_there(tmp_path):
+@pytest.mark.parametrize("how", ["child", "to its end"])
+def test_a_program_does_not_begin_where_its_starter_is_killed_before_its_guard_is_there(tmp_path, how):
     began = tmp_path / "began"
     starter = subprocess.run(
-        [sys.executable, "-c", KILLED_BEFORE_THE_GUARD, str(began)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", KILLED_BEFORE_THE_GUARD, how, str(began)], capture_output=True, text=True, check=False
     )
     assert starter.returncode == -9, starter.stderr
     with contextlib.suppress(psutil.NoSuchProcess):

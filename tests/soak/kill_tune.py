@@ -1,5 +1,6 @@
 """Kills a search with -9 at ten random moments, resumes it each time, and looks for what was lost, repeated or left.
 
+Every second kill comes within some seconds of the start, the others within some seconds of a first finished trial.
 `python -m tests.soak.kill_tune [KILLS [SEED]]`, some minutes; exit code 1 where something was. The server is the
 one of `tests/e2e/test_tune.py`, with settings that cannot be started.
 """
@@ -17,8 +18,9 @@ from pathlib import Path
 from tests.e2e.test_tune import RECIPE, SERVER, SHORT, alive, records
 
 ROOT = Path(__file__).parents[2]
-BUDGET_S = 60
+BUDGET_S = 150
 GONE_WITHIN_S = 15.0
+MOST_WAIT_S = 60.0  # for a trial
 
 
 def command(server, out):
@@ -28,13 +30,16 @@ def command(server, out):
     return [*given, *SHORT, "--budget", f"{BUDGET_S}s", "--slo", "p99<2s"]
 
 
-def tune(server, out, kill_after_s=None):
+def tune(server, out, kill_after_s=None, *, wait_for_a_trial=False):
     """Run until the end, or kill it; returns the exit code, None where it was killed."""
-    argv = [sys.executable, "-m", "harness", "tune", *command(server, out)]
+    argv, before = [sys.executable, "-m", "harness", "tune", *command(server, out)], len(finished(out))
     with (server / "log").open("ab") as log:
         process = subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log)
+    end = time.monotonic() + MOST_WAIT_S
+    while wait_for_a_trial and process.poll() is None and len(finished(out)) == before and time.monotonic() < end:
+        time.sleep(0.1)
     try:
-        return process.wait(kill_after_s or 300.0)
+        return process.wait(kill_after_s or 4.0 * BUDGET_S)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -64,7 +69,8 @@ def main(kills="10", seed="1"):
         (server / "payloads.jsonl").write_text('{"x": [1, 2]}\n')
         out = server / "run"
         while code is None:
-            code = tune(server, out, rng.uniform(3.0, 30.0) if killed < int(kills) else None)
+            after_s = rng.uniform(1.0, 12.0) if killed < int(kills) else None
+            code = tune(server, out, after_s, wait_for_a_trial=killed % 2 == 1 and after_s is not None)
             killed += code is None
             now = finished(out)
             lost = [number for number, record in before.items() if now.get(number) != record]

@@ -138,6 +138,11 @@ class Engine:
         """How many requests were sent and have not ended."""
         return self._ledger.open_requests
 
+    @property
+    def makes_requests(self) -> bool:
+        """Whether each request is made when it is due, which takes time; others were made before the load."""
+        return self.request_maker is not None
+
     def fileno(self) -> int:
         """A descriptor that is readable when `turn` has something to do."""
         return int(self._epoll.fileno())

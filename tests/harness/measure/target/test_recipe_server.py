@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -15,6 +14,7 @@ from harness.errors import RunError, UserError
 from harness.measure.target.listening_process import server_process
 from harness.measure.target.recipe_server import RecipeServer
 from harness.plan.server_recipe import load_recipe
+from tests.examples.processes import wait_for_end
 
 pytestmark = pytest.mark.process
 
@@ -89,15 +89,6 @@ def ask(url):
         return json.load(answer)
 
 
-def gone(pid, limit_s=5):
-    deadline = time.monotonic() + limit_s
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
-
-
 def test_a_server_gets_its_knobs_and_its_own_folder(make, tmp_path):
     log = tmp_path / "target.log"
     server = make(word="hello", log=log)
@@ -145,8 +136,8 @@ def test_one_that_ignores_the_signal_is_killed_with_its_children(make, tmp_path)
     child = int(log.read_text().split()[0])
     pid = server.pid
     server.stop()
-    assert gone(pid)
-    assert gone(child)
+    wait_for_end(pid)
+    wait_for_end(child)
 
 
 def test_a_command_that_is_not_there_is_the_users_to_mend(make):
@@ -177,7 +168,7 @@ def test_a_server_does_not_outlive_a_killed_harness(make, tmp_path):
         pid = int(parent.stdout.readline())
         os.kill(parent.pid, signal.SIGKILL)
         parent.wait()
-    assert gone(pid)
+    wait_for_end(pid)
 
 
 COMMAND = '["{python}", "server.py", "{port}", "{word}", "{flag}"]'
@@ -197,7 +188,8 @@ def test_a_server_that_leaves_the_command_which_started_it_is_found_watched_and_
     assert server.alive()
     left = [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
     server.stop()
-    assert all(gone(each) for each in left)
+    for each in left:
+        wait_for_end(each)
     assert not server.alive()
 
 
@@ -210,7 +202,7 @@ def test_a_server_that_is_no_child_of_its_command_is_ended_after_it(make, tmp_pa
     assert pid is not None
     assert psutil.Process(pid).ppid() != os.getpid()
     server.stop()
-    assert gone(pid)
+    wait_for_end(pid)
 
 
 def test_a_server_that_was_left_behind_and_dies_is_dead(make, tmp_path):
@@ -218,7 +210,7 @@ def test_a_server_that_was_left_behind_and_dies_is_dead(make, tmp_path):
     server = make(LEAVES)
     server.start()
     os.kill(server.pid, signal.SIGKILL)
-    assert gone(server.pid)
+    wait_for_end(server.pid)
     assert not server.alive()
 
 
@@ -234,7 +226,7 @@ pid_command = ["cat", "pid"]
     assert server.pid == int((tmp_path / "pid").read_text())
     pid = server.pid
     server.stop()
-    assert gone(pid)
+    wait_for_end(pid)
     assert (tmp_path / "hooks").read_text().split("\n") == ["before w", "stop", "after w", ""]
 
 
