@@ -15,7 +15,7 @@ class Launches:
         self.launched = []
 
     def connection(self, user):
-        return SimpleNamespace(user=user, leaving=False)
+        return SimpleNamespace(user=user, leaving=False, pause_ns=lambda: 0)
 
     def wake(self):
         pass
@@ -28,7 +28,7 @@ class Launches:
 def test_where_requests_are_made_they_follow_once_all_that_arrived_is_read(makes_requests):
     engine = Launches(object() if makes_requests else None)
     loop = ClosedLoop(engine, SimpleNamespace(measure_end_ns=END_NS), think_ns=0)
-    connections = [SimpleNamespace(user=user, leaving=False) for user in range(2)]
+    connections = [SimpleNamespace(user=user, leaving=False, pause_ns=lambda: 0) for user in range(2)]
     for connection, done_ns in zip(connections, (100, 110), strict=True):
         loop.on_free(connection, done_ns, failed=False)
     assert engine.launched == ([] if makes_requests else [(0, 100), (1, 110)])
