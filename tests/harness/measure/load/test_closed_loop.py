@@ -10,8 +10,8 @@ END_NS = 10**15
 class Launches:
     """Stands in for the engine: it notes what it is asked to send."""
 
-    def __init__(self, request_maker):
-        self.request_maker = request_maker
+    def __init__(self, *, makes_requests):
+        self.makes_requests = makes_requests
         self.launched = []
 
     def connection(self, user):
@@ -26,7 +26,7 @@ class Launches:
 
 @pytest.mark.parametrize("makes_requests", [False, True])
 def test_where_requests_are_made_they_follow_once_all_that_arrived_is_read(makes_requests):
-    engine = Launches(object() if makes_requests else None)
+    engine = Launches(makes_requests=makes_requests)
     loop = ClosedLoop(engine, SimpleNamespace(measure_end_ns=END_NS), think_ns=0)
     connections = [SimpleNamespace(user=user, leaving=False, pause_ns=lambda: 0) for user in range(2)]
     for connection, done_ns in zip(connections, (100, 110), strict=True):
