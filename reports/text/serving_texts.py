@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.judge.answers.paired_sentences import power_sentence
+from harness.judge.phrases import ONE_REPEAT
 from harness.plan.arrivals import Closed
 from harness.plan.plan import first_look_seconds, trial_overhead_seconds
 from reports import units
@@ -66,6 +67,8 @@ def _repeats(plan: Plan) -> str:
         return f"{units.several(len(plan.trials), 'trial')} in blocks of both variants"
     if plan.budget_seconds is not None:
         return f"{units.several(len(plan.trials), 'trial')} within a budget of {units.duration(plan.budget_seconds)}"
+    if plan.repeats == 1:
+        return ONE_REPEAT
     return f"{'at most ' if plan.precision is not None else ''}{units.several(plan.repeats, 'repeat')}"
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 REQUESTS = 30_000  # simulated for each rate
 LEAST_ERROR = 0.15  # of a percentile: a simulation of that many requests has an error of its own
+LEAST_RATE_ERROR = 0.02  # of what a replica can do: near it, the percentile follows that steeply
+LEAST_CURVE_ERROR = 0.1  # of a percentile beyond the two servers that a curve is between
 HOLD_OUT_REQUESTS = 6_000
 ALMOST = 0.9
 BATCHING = ("batch_size", "batch_wait_ms")
@@ -74,10 +76,18 @@ class BatchModel:
         self.measured_rps = max(trial.throughput_rps for trial in trials)
 
     def tail(self, rate_rps: float, p: float) -> TailRange:
-        """Simulated, with the largest error at a held-out point to both sides."""
+        """Simulated at a rate that is off by the largest error of the throughput at a held-out point, to both sides.
+
+        Widened by the largest error of the percentile there.
+        """
+        off = math.exp(max(LEAST_ERROR, *(abs(each.tail) for each in self.held_out)))
+        faster = math.exp(max(LEAST_RATE_ERROR, *(abs(each.throughput) for each in self.held_out)))
+        low_ms, high_ms = sorted(self._quantile_at(rate, p) for rate in (rate_rps / faster, rate_rps * faster))
+        return TailRange(low_ms / off, high_ms * off)
+
+    def _quantile_at(self, rate_rps: float, p: float) -> float:
         times_ms = simulate(self._system, Poisson(rate_rps=rate_rps), REQUESTS, self._seed).responses_ms
-        value_ms, off = _quantile(times_ms, p), math.exp(max(LEAST_ERROR, *(abs(each.tail) for each in self.held_out)))
-        return TailRange(value_ms / off, value_ms * off)
+        return _quantile(times_ms, p)
 
 
 class CurveModel:
@@ -93,8 +103,14 @@ class CurveModel:
         self.held_out = [_without(levels, level, seed, p) for level in sorted(levels, key=_users)[1:-1]]
 
     def tail(self, rate_rps: float, p: float) -> TailRange:
-        """From a server that responds one by one to one that serves all that waits as one batch."""
-        return _tail_of(self._curve, rate_rps, p, self._seed)
+        """From a server that responds one by one to one that serves all that waits as one batch.
+
+        Widened by the mean error at a held-out number of users.
+        """
+        between = _tail_of(self._curve, rate_rps, p, self._seed)
+        errors = [abs(each.tail) for each in self.held_out]
+        off = math.exp(max(LEAST_CURVE_ERROR, float(np.mean(errors)) if errors else 0.0))
+        return TailRange(between.low_ms / off, between.high_ms * off)
 
 
 class RateModel:

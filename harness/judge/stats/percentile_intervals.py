@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from harness.judge.stats.dependence import Clustering
     from harness.judge.stats.durations import Durations
 
 _UPPER = 0.975
@@ -63,8 +64,7 @@ def percentiles(runs: Sequence[Durations], ps: Sequence[float], noise: RunNoise 
         return []
     factors = run_factors(runs, noise)
     together = _Together.of(runs, factors)
-    half_width = noise.half_width(len(runs))
-    found = [_percentile(together, p, half_width) for p in ps]
+    found = [_percentile(together, p, noise) for p in ps]
     return _monotone(found)
 
 
@@ -100,16 +100,18 @@ class _Together:
         ceiling = ceiling_together(runs, factors) if any(run.any_open for run in runs) else common
         return cls(runs, factors, observed, common, ceiling)
 
-    def dependence_above(self, at: float) -> float:
-        pairs = zip(self.runs, self.factors, strict=True)
-        return dependence([run.slower_than(at, factor) for run, factor in pairs])
+    def above(self, at: float) -> list[Clustering]:
+        """How the rows above `at` cluster in each run."""
+        return [run.slower_than(at, factor) for run, factor in zip(self.runs, self.factors, strict=True)]
 
 
-def _percentile(together: _Together, p: float, half_width: float) -> Percentile:
-    """`half_width`: of the run noise, on logarithms."""
+def _percentile(together: _Together, p: float, noise: RunNoise) -> Percentile:
     runs = len(together.runs)
     at = quantile(together.common, p)
-    effective = together.common.size / together.dependence_above(at)
+    above = together.above(at)
+    tau = dependence(above)
+    effective = together.common.size / tau
+    half_width = noise.half_width(_runs_above([run.seen for run in above], tau))
     value = quantile(together.observed, p)
     reach = _reach(p, effective, runs)
     low = quantile(together.common, p - reach) if p > reach else 0.0
@@ -119,6 +121,17 @@ def _percentile(together: _Together, p: float, half_width: float) -> Percentile:
         needed = _needed(p, effective, together.common.size, runs)
         return Percentile(p, value, min(low, value), None, effective, needed)
     return Percentile(p, value, min(low, value), max(high, value), effective)
+
+
+def _runs_above(seen: Sequence[int], tau: float) -> float:
+    """Of how many runs a percentile tells, by how many rows of each lie above it: 1 where all are of one run.
+
+    Where runs do not know their own level well, that is the slowest by chance, and the level of one run is less certain
+    than the mean of several. Counts that depend on each other differ by chance by `tau` times what independent ones do.
+    """
+    total = sum(seen)
+    squares = sum(count * count for count in seen) - tau * total
+    return total * total / squares if squares * len(seen) > total * total else float(len(seen))
 
 
 def _reach(p: float, effective_samples: float, runs: int) -> float:

@@ -9,7 +9,7 @@ import queueing
 from scipy.stats import norm, t
 
 from harness.judge.stats.durations import Durations
-from harness.judge.stats.percentile_intervals import Percentile, _monotone, percentiles, share_within
+from harness.judge.stats.percentile_intervals import Percentile, _monotone, _runs_above, percentiles, share_within
 from harness.judge.stats.run_noise import RunNoise
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
@@ -111,11 +111,37 @@ def test_run_noise_widens_on_logarithms():
 
 def test_the_interval_is_one_of_the_typical_run():
     # Runs at 90 and 110: the observed p99 is that of the slower one; the typical run lies at their geometric mean.
-    found = percentiles([run_of(np.full(1000, 90.0)), run_of(np.full(1000, 110.0))], (0.5, 0.99), SOME)
-    middle, half = math.sqrt(90 * 110), HALF / math.sqrt(2)
-    assert [each.value for each in found] == [90, 110]
-    assert found[0].low == pytest.approx(min(90, middle * math.exp(-half)))
-    assert found[1].high == pytest.approx(max(110, middle * math.exp(half)))
+    runs = [run_of(np.tile([90.0, 91.0], 500)), run_of(np.tile([110.0, 111.0], 500))]
+    found = percentiles(runs, (0.2, 0.5, 0.99), SOME)
+    half = HALF / math.sqrt(2)
+    middle = math.sqrt(90 * 110)  # at the common level, and 91 / 90 times as long for the upper half of the rows
+    assert [each.value for each in found] == [90, 91, 111]
+    assert found[0].low == pytest.approx(min(90, middle * math.exp(-half)), rel=0.01)
+    assert found[2].high == pytest.approx(max(111, middle * math.exp(half)), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("seen", "tau", "runs"),
+    [
+        ([10, 10, 10, 10], 1.0, 4),
+        ([12, 8, 10, 10], 1.0, 4),  # by chance: 40^2 / (408 - 40) = 4.3
+        ([40, 0, 0, 0], 1.0, 1600 / 1560),
+        ([40, 0, 0, 0], 20.0, 2),  # of 40 rows in two clusters: 1600 / (1600 - 800)
+        ([20, 20, 0, 0], 1.0, 1600 / 760),
+        ([0, 0], 1.0, 2),
+    ],
+)
+def test_a_percentile_tells_of_the_runs_that_reach_beyond_it(seen, tau, runs):
+    assert _runs_above(seen, tau) == pytest.approx(runs)
+
+
+def test_where_one_run_reaches_beyond_a_percentile_it_is_as_uncertain_as_one_run():
+    # Four runs whose own level is not known: it is 100 or 200 for long; only the last has a tail.
+    states = np.repeat(np.tile([100.0, 200.0], 2), 250)
+    tail = np.concatenate([np.random.default_rng(1).permutation(np.arange(400.0, 500.0)), states[100:]])
+    (found,) = percentiles([*[run_of(states)] * 3, run_of(tail)], (0.99,), SOME)
+    assert found.value == 459  # 40 of 4000 rows lie above it
+    assert found.low <= 459 * math.exp(-0.95 * HALF)
 
 
 def test_open_requests_leave_no_upper_bound_where_they_reach():
