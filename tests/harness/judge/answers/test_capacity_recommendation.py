@@ -1,8 +1,9 @@
-"""The capacity of a language model is said in tokens and users too."""
+"""A capacity in words: how well it is known, and for a language model in tokens and users too."""
 
 import msgspec
+import pytest
 
-from harness.judge.answers.capacity_recommendation import _streams
+from harness.judge.answers.capacity_recommendation import _precision, _streams
 from harness.judge.interval import Interval
 from harness.judge.metrics import StreamMetrics
 from harness.plan.arrivals import Poisson
@@ -26,3 +27,14 @@ def test_a_rate_of_streams_is_said_in_tokens_and_users():
 
 def test_other_servers_have_no_tokens():
     assert not list(_streams(6.0, point_at(5.0, None)))
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"),
+    [
+        (Interval(100.0, 88.0, 110.0), "It is known within 12 %; within 5 % would take about 10 minutes more."),
+        (Interval(100.0, 88.0), "Within 5 % it cannot be said yet: that would take at least 10 minutes more."),
+    ],
+)
+def test_how_well_it_is_known_and_what_more_would_take(rate, said):
+    assert _precision(rate, 600.0).replace("\u202f", " ") == said
