@@ -290,6 +290,24 @@ class LimitCount(msgspec.Struct, frozen=True, kw_only=True):
     dependence: float = 1.0  # that many requests tell as much as one independent request
 
 
+class StreamLoad(msgspec.Struct, frozen=True, kw_only=True):
+    """A rate of requests to a language model in the units of its users."""
+
+    tokens_per_s: float  # output tokens of all users
+    measured_at_rps: float  # where the others were measured
+    users: float | None  # served at a time, on average
+    tokens_per_s_of_user: float | None
+
+
+class Cliff(msgspec.Struct, frozen=True, kw_only=True):
+    """A rate little above a capacity at which very many requests break the objective."""
+
+    rate_rps: float
+    share: float  # of the requests, that break the bound
+    bound: str  # "ttft_p99", "errors", ...
+    answered_rps: float | None  # where that is much less than at the capacity; else None
+
+
 class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     """The highest rate at which one setting keeps the objective."""
 
@@ -298,6 +316,9 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     kept_rps: float | None  # the highest rate that surely keeps it, by its own trials
     missed_rps: float | None  # the lowest rate above that surely does not
     holds_from_rps: float | None = None  # lower rates do not keep it, where batches wait to fill
+    held_again_rps: tuple[float, float] | None = None  # a rate that misses it, and a higher one that keeps it
+    cliff: Cliff | None = None
+    streams: StreamLoad | None = None  # the same in the units of a language model's users
     trials: int
     more_seconds: float | None = None  # that would tell it to 5 %; None where it is, or nobody knows
 

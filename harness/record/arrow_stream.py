@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+_END = b"\xff\xff\xff\xff\0\0\0\0"  # of a stream of Arrow's messages
+
+
 class RowsElsewhereError(OSError):
     """The file could not be kept where it belongs; the message says where what it holds is now."""
 
@@ -32,7 +35,7 @@ class ArrowStream:
         self._path = path
         self._schema = schema
         self._file = pa.OSFile(str(path), "wb")
-        self._stream = pa.ipc.new_stream(self._file, schema)
+        self._file.write(schema.serialize())
         self._held = path.open("rb") if rescue else None  # finds the content after the path has gone
         self._elsewhere: ArrowStream | None = None
 
@@ -42,8 +45,7 @@ class ArrowStream:
             self._elsewhere.append(batch)
             return
         try:
-            self._stream.write_batch(batch)
-            self._file.flush()
+            self._file.write(batch.serialize())  # in one piece: Arrow's own writer makes two system calls a column
         except OSError as error:
             if self._held is None:
                 raise
@@ -60,7 +62,7 @@ class ArrowStream:
         if self._elsewhere is not None:
             self._elsewhere.close()
             return
-        self._stream.close()
+        self._file.write(_END)
         self._file.close()
         if self._held is not None:
             with self._held as held:

@@ -1,7 +1,6 @@
 """The schema of a row: everything that is recorded of one request.
 
-In the load process a row is one packed struct written into a preallocated buffer (`row_struct` and `row_dtype`: the
-same layout for `struct` and NumPy); on disk it is one line of an Arrow table (`row_schema`).
+In the load process rows are NumPy structures (`row_dtype`); on disk a row is one line of an Arrow table (`row_schema`).
 An absent number is `ABSENT` in memory and null on disk, never zero.
 
 Instants are nanoseconds on CLOCK_MONOTONIC. Response time is done - due, service time done - sent, lateness sent - due.
@@ -10,7 +9,7 @@ When each token of a streamed response came is in another file (`harness/record/
 
 from __future__ import annotations
 
-import struct
+import functools
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -145,18 +144,19 @@ _NUMPY_CODES = {"q": "<i8", "i": "<i4", "h": "<i2", "b": "i1"}
 _CODES = {column.name: column.code for column in COLUMNS}
 
 
-def row_struct(names: Iterable[str] = COLUMN_NAMES) -> struct.Struct:
-    """Packs the values of those columns, little-endian and without gaps."""
-    return struct.Struct("<" + "".join(_CODES[name] for name in names))
-
-
-def row_dtype(names: Iterable[str] = COLUMN_NAMES) -> np.dtype[np.void]:
-    """The NumPy structured dtype with the layout of `row_struct`."""
+@functools.cache
+def _dtype(names: tuple[str, ...]) -> np.dtype[np.void]:
     import numpy as np
 
     return np.dtype([(name, _NUMPY_CODES[_CODES[name]]) for name in names])
 
 
+def row_dtype(names: Iterable[str] = COLUMN_NAMES) -> np.dtype[np.void]:
+    """The NumPy structured dtype of those columns, little-endian and without gaps."""
+    return _dtype(tuple(names))
+
+
+@functools.cache
 def row_schema() -> pa.Schema:
     """The Arrow schema of `requests.arrow`; see COLUMNS. In `requests.parquet` codes are names."""
     import pyarrow as pa

@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 
 from harness.files import decode, pretty, write_whole
+from harness.measure.load.ledger import DERIVED
 from harness.record.load_report import LoadReport
 from harness.record.recorder import Recorder
 from harness.record.rows import ABSENT, NOTED, Outcome, Phase
@@ -76,10 +77,10 @@ def replace_rows(folder: Path, count: int) -> tuple[float, float]:
         values = list(zip(*(columns[name].tolist() for name in NOTED), strict=True))
         began = time.process_time()
         for row in values:
-            recorder.add(*row)
+            recorder.add(row)
         spent_s["add"] += time.process_time() - began
         began = time.process_time()
-        rows = recorder.take()
+        rows = recorder.take(DERIVED)
         rows["request"] = np.arange(first, first + rows.size)
         rows["worker"], rows["request_class"], rows["label"] = 0, 0, 1
         rows["phase"] = int(Phase.MEASURE)

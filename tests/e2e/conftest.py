@@ -7,11 +7,21 @@ import numpy as np
 import pytest
 
 from harness.measure.target.prepared_model import prepare_model
+from tests.examples.processes import begun
 
 
 def pytest_collection_modifyitems(items):
     """Tests with a long time limit begin first, so that the last ones are short and all workers end together."""
     items.sort(key=lambda item: -(mark.args[0] if (mark := item.get_closest_marker("timeout")) else 0))
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    """A test that fails leaves nothing that would disturb the next."""
+    yield
+    while begun:
+        with begun.pop() as process:
+            process.kill()
 
 
 SERVER = """

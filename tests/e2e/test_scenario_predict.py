@@ -267,12 +267,10 @@ def make_small_bank(path):
     Bank(meta, np.ones((3, 2), np.float32), np.zeros(0, np.int64), np.ones((3, 1), np.float32)).save(path)
 
 
-@pytest.mark.parametrize(
+@pytest.mark.parametrize(  # others: tests/harness/plan/test_load_settings.py
     ("words", "why"),
     [
         (["--target", "nul"], "null"),
-        (["--check", "some"], "--check"),
-        (["--arrivals", "poisson"], "--rate"),
         (["--timeout", "soon"], "--timeout soon"),
         (["--measure", "0s"], "--measure"),
         (["--target", "null", "--knob", "speed=1"], "speed"),

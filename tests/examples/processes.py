@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).parents[2]
+begun = []  # what `begin` started in this test
 
 
 def harness(*words, limit_s=110, **more):
@@ -17,9 +18,10 @@ def harness(*words, limit_s=110, **more):
 
 
 def begin(*words):
-    """Start `python -m harness` in the checkout."""
+    """Start `python -m harness` in the checkout. It is killed at the end of the test, at the latest."""
     argv = [sys.executable, "-m", "harness", *map(str, words)]
-    return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    begun.append(subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+    return begun[-1]
 
 
 def wait_for(condition, what="it did not happen in time", limit_s=90):

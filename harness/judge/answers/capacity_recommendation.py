@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from harness.judge.answers.caveats import caveats
 from harness.judge.answers.grid_recommendation import why_all_invalid, why_none_meets
-from harness.judge.capacity.capacities import PRECISION, capacity_of
+from harness.judge.capacity.capacities import PRECISION, capacity_of, nearest_point
 from harness.judge.metrics import Recommendation
 from harness.judge.number_text import figure, percent, rounded_duration
+from harness.judge.numbers.limit_counts import FAILED
 from harness.judge.phrases import capital, range_text, ratio_text
 from harness.judge.slo_check import trusted
 from harness.judge.stats.ratio_intervals import ratio_within
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from harness.judge.interval import Interval
-    from harness.judge.metrics import Capacity, PointMetrics
+    from harness.judge.metrics import Capacity, PointMetrics, StreamLoad
     from harness.plan.plan import Plan
 
 
@@ -68,10 +69,9 @@ def _level(each: Capacity) -> float:
 
 
 def _nearest(each: Capacity, points: Sequence[PointMetrics]) -> PointMetrics:
-    """The point whose figures show the setting at its capacity: the highest rate that is known to be kept, if any."""
+    """The point that shows the setting at its capacity."""
     own = [point for point in points if point.setting == each.setting and point.rate_target_rps is not None]
-    wanted = each.kept_rps or _level(each)
-    return min(own, key=lambda point: abs((point.rate_target_rps or 0.0) - wanted))
+    return nearest_point(_level(each), each.kept_rps, own)
 
 
 def _ratio(best: Capacity, first: Capacity) -> Interval | None:
@@ -92,11 +92,13 @@ def _sentences(
     if best.rate_rps is None:
         least = f"at least {figure(_level(best), 3)} req/s"
         yield f"At {plan.slo} {name} sustains {least}{ratio}: no rate that was tried misses it."
-        yield from _streams(_level(best), point)
+        yield from _streams(best.streams)
+        yield from _beyond(best)
         return
     yield f"At {plan.slo} {name} sustains {figure(best.rate_rps.value, 3)} req/s{_range(best.rate_rps)}{ratio}."
-    yield from _streams(best.rate_rps.value, point)
+    yield from _streams(best.streams)
     yield from _bracket(best)
+    yield from _beyond(best)
     yield from caveats(point)
     if best.more_seconds is not None:
         yield _precision(best.rate_rps, best.more_seconds)
@@ -112,19 +114,29 @@ def _precision(rate: Interval, more_seconds: float) -> str:
     return f"Within {wanted} it cannot be said yet: that would take at least {longer} more."
 
 
-def _streams(rate_rps: float, point: PointMetrics) -> Iterator[str]:
+def _streams(load: StreamLoad | None) -> Iterator[str]:
     """The same rate in the units of a language model; nothing for other servers."""
-    stream, answered_rps = point.stream, point.throughput_rps.value
-    if stream is None or stream.tokens_per_s is None or not answered_rps:
+    if load is None:
         return
-    tokens_per_s = rate_rps * stream.tokens_per_s.value / answered_rps
-    text = f"That is about {figure(tokens_per_s, 2)} output tokens/s"
-    if stream.in_flight and stream.tokens_per_s_of_stream is not None and point.rate_target_rps is not None:
-        users, each = figure(stream.in_flight, 2), figure(stream.tokens_per_s_of_stream, 2)
-        text += (
-            f"; at {figure(point.rate_target_rps, 3)} req/s {users} users were served at a time, {each} tokens/s each"
-        )
+    text = f"That is about {figure(load.tokens_per_s, 2)} output tokens/s"
+    if load.users and load.tokens_per_s_of_user is not None:
+        users, each = figure(load.users, 2), figure(load.tokens_per_s_of_user, 2)
+        at = figure(load.measured_at_rps, 3)
+        text += f"; at {at} req/s {users} users were served at a time, {each} tokens/s each"
     yield f"{text}."
+
+
+def _beyond(best: Capacity) -> Iterator[str]:
+    """A cliff beyond the capacity, and rates that hold again beyond some that do not."""
+    if best.cliff is not None:
+        cliff = best.cliff
+        what = "failed" if cliff.bound.endswith(FAILED) else f"broke {cliff.bound}"
+        less = f", and only {figure(cliff.answered_rps, 3)} req/s were answered" if cliff.answered_rps else ""
+        share = figure(100 * cliff.share, 2)
+        yield f"Beyond it is a cliff: at {figure(cliff.rate_rps, 3)} req/s {share}\u202f% of the requests {what}{less}."
+    if best.held_again_rps is not None:
+        missed, kept = (figure(rate, 3) for rate in best.held_again_rps)
+        yield f"The server is not monotone: it surely misses the limit at {missed} req/s and keeps it at {kept} req/s."
 
 
 def _range(rate: Interval) -> str:

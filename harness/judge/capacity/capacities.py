@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from harness.judge.capacity.beyond_capacity import find_cliff, held_again, stream_load
 from harness.judge.capacity.border import RateTrial, find_border, upper_branch
 from harness.judge.checks.point import standing_trials
 from harness.judge.metrics import Capacity
@@ -36,8 +37,14 @@ def capacity_of(points: Sequence[PointMetrics], slo: Slo | None, trial_s: float,
     kept = [rate for rate in rates if by_rate[rate].meets_slo and trusted(by_rate[rate])]
     kept_rps = max((rate for rate in kept if rate < min((m for m in missed if m > min(kept)), default=math.inf)),
                    default=None)  # fmt: skip
+    level_rps = border.rate_rps.value if border else kept_rps
+    rated = [point for point in points if point.rate_target_rps]
+    nearest = nearest_point(level_rps, kept_rps, rated) if level_rps else None
     return Capacity(
         setting=points[0].setting,
+        held_again_rps=held_again(kept, missed),
+        cliff=find_cliff(border.rate_rps.value, trials, rated) if border else None,
+        streams=stream_load(level_rps, nearest) if level_rps and nearest else None,
         rate_rps=None if border is None else border.rate_rps,
         kept_rps=kept_rps,
         missed_rps=min((rate for rate in missed if kept_rps is None or rate > kept_rps), default=None),
@@ -45,6 +52,12 @@ def capacity_of(points: Sequence[PointMetrics], slo: Slo | None, trial_s: float,
         trials=sum(len(point.trials) for point in points),
         more_seconds=_more_seconds(border, trials, trial_s),
     )
+
+
+def nearest_point(level_rps: float, kept_rps: float | None, points: Sequence[PointMetrics]) -> PointMetrics:
+    """The point whose figures show a setting at its capacity: the highest rate that is known to be kept, if any."""
+    wanted = kept_rps or level_rps
+    return min(points, key=lambda point: abs((point.rate_target_rps or 0.0) - wanted))
 
 
 def rate_trials(points: Sequence[PointMetrics], slo: Slo | None, *, harmed: bool = False) -> dict[str, list[RateTrial]]:

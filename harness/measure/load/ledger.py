@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.measure.load.server_timing import ServerTimingReader
+from harness.measure.load.server_timing import TIMING_COLUMNS, ServerTimingReader
 from harness.record.rows import ABSENT, NOTED, Outcome
 from harness.wire.own.expectation import SUCCESSES
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MAX_ERROR_TEXTS = 100
 MAX_ERROR_CHARS = 500
 OTHER = "other"
+DERIVED = ("request", "worker", "phase", "request_class", "label")  # of every row, when it is taken
 HIDDEN = b"[token]"
 REJECTED_STATUS = (429, 503)
 _OK, _ERROR, _REJECTED, _NOT_SENT = (int(o) for o in (Outcome.OK, Outcome.ERROR, Outcome.REJECTED, Outcome.NOT_SENT))
@@ -155,7 +156,7 @@ class Ledger:
             "outcome": int(seen.outcome),
             "checked": int(seen.checked),
         }
-        self._add(*(known.get(name, ABSENT) for name in NOTED))
+        self._add([known.get(name, ABSENT) for name in NOTED])
         self._row += 1
 
     def not_sent(self, due_ns: int, payload: int) -> None:
@@ -163,7 +164,7 @@ class Ledger:
         self._count_error("not sent: too many requests open")
         self.ended[_NOT_SENT] += 1
         known = {"due_ns": due_ns, "payload": payload, "outcome": _NOT_SENT, "checked": 0}
-        self._add(*(known.get(name, ABSENT) for name in NOTED))
+        self._add([known.get(name, ABSENT) for name in NOTED])
         self._row += 1
 
     def _add_row(  # noqa: PLR0917  (a tuple for each request would cost time)
@@ -177,7 +178,7 @@ class Ledger:
         predicted: int,
     ) -> None:
         self.ended[outcome] += 1
-        self._add(
+        self._add((
             connection.due_ns,
             connection.sent_ns,
             connection.first_byte_ns,
@@ -190,14 +191,14 @@ class Ledger:
             status,
             outcome,
             checked,
-        )
+        ))  # fmt: skip
         if connection.spent_ns:
             self._preprocessed.append((self._row, connection.spent_ns))
         self._row += 1
 
     def take(self) -> Rows:
         """The rows since the last `take`, with derived columns and the servers' own durations."""
-        rows = self.recorder.take()
+        rows = self.recorder.take((*DERIVED, *sorted(self._filled())))
         rows["request"] = np.arange(self._rows_taken, self._rows_taken + rows.size)
         rows["worker"] = self.worker
         rows["phase"] = self.phases.of(rows["due_ns"])
@@ -205,7 +206,8 @@ class Ledger:
         impossible = self._split_reader.fill(rows, zip(self._timed_rows, self._timings, strict=True))
         for name, count in impossible.items():
             self._disbelieve(f"Server-Timing with {name} beyond any duration", count)
-        rows["read_wait_ns"][self._stamped_rows] = self._waited_ns
+        if self._stamped_rows:
+            rows["read_wait_ns"][self._stamped_rows] = self._waited_ns
         for row, spent_ns in self._preprocessed:
             for name, ns in spent_ns.items():
                 rows[f"{name}_ns"][row] = ns
@@ -213,6 +215,12 @@ class Ledger:
         self._timed_rows, self._timings, self._preprocessed, self._row = [], [], [], 0
         self._stamped_rows, self._waited_ns = [], []
         return rows
+
+    def _filled(self) -> set[str]:
+        """Columns of the rows to be taken in which some request has a number, beside those of all requests."""
+        steps = {f"{name}_ns" for _, spent_ns in self._preprocessed for name in spent_ns}
+        waits = {"read_wait_ns"} if self._stamped_rows else set()
+        return steps | waits | (set(TIMING_COLUMNS) if self._timed_rows else set())
 
     def _table(self) -> NDArray[np.int64]:
         """The places as an array (n, 3); users' own requests may have added some since the last call."""

@@ -34,6 +34,7 @@ COLUMN_OF = {
     b"augment": "augment_ns",
 }
 BATCH_SIZE = "batch_size"
+TIMING_COLUMNS = (*COLUMN_OF.values(), BATCH_SIZE)
 MAX_FORMS = 4096
 MAX_DIGITS = 15  # of a number; float64 holds as many exactly
 

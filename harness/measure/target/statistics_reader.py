@@ -17,7 +17,7 @@ from harness.wire.language.api_url import server_root
 from harness.wire.server_url import parse_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 TIMEOUT_S = 2.0
@@ -147,13 +147,23 @@ def _prometheus_counters(body: bytes, family: Family, model: str) -> Counters | 
     try:
         for metric in text_string_to_metric_families(body.decode(errors="replace")):
             for sample in metric.samples:
-                name = sample.name if sample.name in wanted else sample.name.removesuffix("_total")  # the parser's own
+                name = _known_name(sample.name, wanted)
                 if name in wanted and _counts(sample.labels, family, model):
                     value, known = float(sample.value), counters.get(name, 0.0)
                     counters[name] = max(known, value) if name in family.highest_samples else known + value
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):  # of a parser that expects the format
         return None
     return _possible(counters)
+
+
+def _known_name(name: str, wanted: Collection[str]) -> str:
+    """The name under which a sample is looked for: without `_total`, which the parser adds, or with a colon.
+
+    Versions and relays of SGLang and vLLM write `sglang_token_usage` for `sglang:token_usage`.
+    """
+    plain = name.removesuffix("_total")
+    parts = (name, plain, name.replace("_", ":", 1), plain.replace("_", ":", 1))
+    return next((each for each in parts if each in wanted), name)
 
 
 def _possible(counters: Counters) -> Counters | None:

@@ -14,6 +14,7 @@ from harness.wire.language.usual_piece import UsualPiece, usual_piece
 ABSENT = -1
 MAX_TOKENS = 5 * 10**8  # of a prompt or a response; more cannot be true, and three of them fit a column of rows
 DONE = b"[DONE]"
+MOST_OVER = 1.1  # times the limit that was asked for: servers differ in whether they count the end
 MOST_FORMS = 3  # of pieces that a stream looks for, as long as none has come twice
 
 
@@ -88,6 +89,17 @@ class OutputStream:
         counts = (self.prompt_tokens, self.cached_tokens, self.usage_tokens)
         said = self.done or self.finish or self.disbelieved or counts != (ABSENT, ABSENT, ABSENT)
         return not said and not self._sse.pending
+
+    def doubt_usage(self, most_tokens: int) -> None:
+        """Drop the server's count of output where it is more than was asked for at most, and its pieces are not.
+
+        A server that ignores the limit sends more pieces too. One that does, and has several tokens in a piece, is then
+        taken at its pieces, which are fewer than its tokens: too low is better than a rate that nobody saw.
+        """
+        if self.usage_tokens > MOST_OVER * most_tokens + 1 and len(self.instants_ns) <= most_tokens:
+            said = f"completion_tokens {self.usage_tokens}, where {most_tokens} were asked for at most"
+            self.disbelieved = f"usage with {said} and {len(self.instants_ns)} pieces came"
+            self.usage_tokens = ABSENT
 
     def feed(self, data: bytes, now_ns: int) -> None:
         """Read the next bytes of the body, which arrived at `now_ns`. Raises StreamError."""

@@ -23,11 +23,11 @@ def row(number, **given):
     return [int(values[name]) for name in NAMES]
 
 
-def recorded(path, rows, buffer_rows=4):
-    recorder = Recorder(path, buffer_rows)
+def recorded(path, rows):
+    recorder = Recorder(path)
     recorder.open()
     for values in rows:
-        recorder.add(*values)
+        recorder.add(values)
     recorder.write(recorder.take())
     recorder.close()
     return recorder
@@ -54,13 +54,13 @@ def test_absent_is_null_and_zero_is_zero(tmp_path):
 
 
 def test_taken_rows_are_not_written_over(tmp_path):
-    recorder = Recorder(tmp_path / "requests.arrow", buffer_rows=2)
+    recorder = Recorder(tmp_path / "requests.arrow")
     recorder.open()
-    recorder.add(*row(1))
+    recorder.add(row(1))
     taken = recorder.take()
-    recorder.add(*row(2))
-    recorder.add(*row(3))
-    recorder.add(*row(4))
+    recorder.add(row(2))
+    recorder.add(row(3))
+    recorder.add(row(4))
     assert taken["request"].tolist() == [1]
     assert recorder.take()["request"].tolist() == [2, 3, 4]
     assert recorder.take().size == 0
@@ -74,7 +74,7 @@ def test_a_truncated_tail_costs_only_the_last_batch(tmp_path):
     sizes = []
     for start in (0, 5, 10):
         for number in range(start, start + 5):
-            recorder.add(*row(number))
+            recorder.add(row(number))
         recorder.write(recorder.take())
         sizes.append(path.stat().st_size)
     recorder.close()
@@ -107,9 +107,9 @@ def test_the_file_outlives_kill_9(tmp_path):
         recorder = Recorder(Path({str(path)!r}))
         recorder.open()
         for number in range(1000):
-            recorder.add(*{row(7)!r})
+            recorder.add({row(7)!r})
         recorder.write(recorder.take())
-        recorder.add(*{row(8)!r})
+        recorder.add({row(8)!r})
         print("flushed", flush=True)
         time.sleep(60)
     """
@@ -134,7 +134,7 @@ def test_a_full_disk_is_kept_and_counted(tmp_path):
         recorder.open()
         for _ in range(4):
             for _ in range(400):
-                recorder.add(*{row(7)!r})
+                recorder.add({row(7)!r})
             recorder.write(recorder.take())
         recorder.close()
         print(recorder.rows_added, recorder.rows_written, recorder.rows_lost, recorder.error)
@@ -160,12 +160,41 @@ def test_no_space_left():
     assert "No space left" in recorder.error
 
 
-def test_the_layout_of_struct_and_array_is_the_same(tmp_path):
+def test_every_value_comes_into_its_column(tmp_path):
     recorder = Recorder(tmp_path / "x")
-    recorder.add(*range(1, len(NAMES) + 1))
+    recorder.add(range(1, len(NAMES) + 1))
     taken = recorder.take()
     assert [int(taken[name][0]) for name in NAMES] == list(range(1, len(NAMES) + 1))
     assert isinstance(taken, np.ndarray)
+
+
+def test_columns_that_are_not_noted_are_absent_or_null(tmp_path):
+    path = tmp_path / "requests.arrow"
+    recorder = Recorder(path, noted=("due_ns", "status"))
+    recorder.open()
+    recorder.add((10, 200))
+    recorder.add((2**62, ABSENT))
+    assert (recorder.rows_waiting, recorder.rows_added) == (2, 2)
+    rows = recorder.take(("worker", "queue_ns", "due_ns"))
+    assert (recorder.rows_waiting, recorder.rows_added) == (0, 2)
+    assert rows["queue_ns"].tolist() == [ABSENT, ABSENT]
+    rows["worker"], rows["queue_ns"][1] = 3, 7
+    recorder.write(rows)
+    recorder.close()
+    table = read_rows(path)
+    table.validate(full=True)
+    assert table.column("due_ns").to_pylist() == [10, 2**62]
+    assert table.column("status").to_pylist() == [200, None]
+    assert table.column("worker").to_pylist() == [3, 3]
+    assert table.column("queue_ns").to_pylist() == [None, 7]
+    assert table.column("sent_ns").to_pylist() == [None, None]
+
+
+def test_half_a_row_is_an_error_and_not_another_row(tmp_path):
+    recorder = Recorder(tmp_path / "x", noted=("due_ns", "status"))
+    recorder.add((1, 2, 3))
+    with pytest.raises(ValueError, match="reshape"):
+        recorder.take()
 
 
 def test_a_file_of_before_streams_is_still_read(tmp_path):
@@ -183,7 +212,7 @@ def test_a_file_of_before_streams_is_still_read(tmp_path):
 
 def some_rows(recorder, numbers):
     for number in numbers:
-        recorder.add(*row(number))
+        recorder.add(row(number))
     recorder.write(recorder.take())
 
 

@@ -41,7 +41,7 @@ def fake_trial(job):
     recorder = Recorder(job.folder.path / "requests.arrow")
     recorder.open()
     for row in zip(*(rows[name].fill_null(ABSENT).to_pylist() for name in COLUMN_NAMES), strict=True):
-        recorder.add(*row)
+        recorder.add(row)
     recorder.write(recorder.take())
     recorder.close()
     (job.folder.path / "load.json").write_bytes(msgspec.json.encode(report_of(rows, 2.0)))
@@ -55,9 +55,9 @@ def reads(monkeypatch):
     """How often the rows of each trial were read from disk."""
     counted = Counter()
 
-    def read(path):
+    def read(path, unread=()):
         counted[path.parent.name] += 1
-        return read_rows(path)
+        return read_rows(path, unread)
 
     monkeypatch.setattr(harness.record.recorder, "read_rows", read)
     monkeypatch.setattr(failures, "run_trial", fake_trial)

@@ -80,7 +80,12 @@ class StreamConnection(Connection):
     @property
     def asked_tokens(self) -> int:
         """The length that the response is to have exactly; ABSENT where the model may end its turn."""
-        return self.turn.max_tokens * self._codec.choices if self._codec.ignores_eos else ABSENT
+        return self.most_tokens if self._codec.ignores_eos else ABSENT
+
+    @property
+    def most_tokens(self) -> int:
+        """The length that the response may have; ABSENT where no output is asked for."""
+        return self.turn.max_tokens * self._codec.choices if self._codec.length_field else ABSENT
 
     def receive(self) -> bool:
         """As in `Connection`; a user who leaves hangs up once enough of the response has come."""
@@ -108,6 +113,8 @@ class StreamConnection(Connection):
         self.fail(Outcome.CANCELLED, "")
 
     def _finish(self, response: HttpResponse, now_ns: int) -> None:
+        if self.stream.whole and self.most_tokens != ABSENT:
+            self.stream.doubt_usage(self.most_tokens)
         if self.stream.whole and self.stream.streamed and self._conversation is not None:
             self._conversation.source.learn_pieces(len(self.stream.instants_ns), self.turn.max_tokens)
             if self._leave_after > 0:  # the last piece came together with the one after which the user leaves

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.measure.load.chat.connection import StreamConnection
-from harness.measure.load.ledger import Ledger
+from harness.measure.load.ledger import DERIVED, Ledger
 from harness.measure.load.payloads.response_check import unchecked
-from harness.record.rows import ABSENT
+from harness.record.rows import ABSENT, COLUMN_NAMES, NOTED
 from harness.record.token_times import TokenRecorder, TokenTimes
 
 if TYPE_CHECKING:
@@ -78,6 +78,9 @@ class StreamLedger(Ledger):
                 rows["queue_ns"][row] = max(0, until_first_ns - stream.prefill_ns)
             self._unwritten.append(TokenTimes(request, stream.instants_ns))
         return rows
+
+    def _filled(self) -> set[str]:
+        return {*COLUMN_NAMES} - {*NOTED, *DERIVED}
 
     def write(self, rows: Rows) -> None:
         """Append rows to the file, and the token times that `take` collected with them."""

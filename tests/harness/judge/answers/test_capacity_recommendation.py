@@ -1,11 +1,13 @@
-"""A capacity in words: how well it is known, and for a language model in tokens and users too."""
+"""A capacity in words: how well it is known, what lies beyond it, and that of a language model in tokens and users."""
 
 import msgspec
 import pytest
 
-from harness.judge.answers.capacity_recommendation import _precision, _streams
+from harness.judge.answers.capacity_recommendation import _beyond, _precision, _streams
+from harness.judge.capacity.beyond_capacity import find_cliff, held_again, stream_load
+from harness.judge.capacity.border import RateTrial
 from harness.judge.interval import Interval
-from harness.judge.metrics import StreamMetrics
+from harness.judge.metrics import Capacity, StreamMetrics
 from harness.plan.arrivals import Poisson
 from tests.examples.example_runs import latency_of, point_of
 
@@ -21,12 +23,48 @@ def test_a_rate_of_streams_is_said_in_tokens_and_users():
         ttft=latency, itl=latency, tpot=latency, tokens_per_s=Interval(250.0), tokens_per_s_of_stream=50.0,
         prompt_tokens=100.0, output_tokens=50.0, in_flight=5.0,
     )  # fmt: skip
-    said = " ".join(_streams(6.0, point_at(5.0, stream)))  # 50 tokens each
+    said = " ".join(_streams(stream_load(6.0, point_at(5.0, stream))))  # 50 tokens each
     assert said == "That is about 300 output tokens/s; at 5 req/s 5 users were served at a time, 50 tokens/s each."
 
 
 def test_other_servers_have_no_tokens():
-    assert not list(_streams(6.0, point_at(5.0, None)))
+    assert stream_load(6.0, point_at(5.0, None)) is None
+
+
+def trials(**shares):
+    """Trials of 1000 requests; `r100=0.01`: 1 % slow at 100 req/s."""
+    return [RateTrial(float(rate[1:]), 1000 * share, 1000, 0.01) for rate, share in shares.items()]
+
+
+def rated(rate_rps, answered_rps):
+    return msgspec.structs.replace(
+        point_at(rate_rps, None), throughput_rps=Interval(answered_rps), rate_target_rps=rate_rps
+    )
+
+
+def test_a_cliff_is_the_lowest_rate_beyond_at_which_very_many_break_the_bound():
+    own = {"ttft_p99": trials(r90=0.005, r105=0.02, r110=0.6, r120=0.9), "errors": trials(r90=0.0, r110=0.0)}
+    found = find_cliff(100.0, own, [rated(110.0, 109.0)])
+    assert (found.rate_rps, found.share, found.bound, found.answered_rps) == (110.0, 0.6, "ttft_p99", None)
+    assert find_cliff(100.0, {"ttft_p99": trials(r90=0.005, r110=0.1, r120=0.2, r200=0.9)}, []) is None
+
+
+def test_a_throughput_that_falls_beyond_the_capacity_is_named():
+    found = find_cliff(100.0, {"errors": trials(r90=0.0, r110=0.7)}, [rated(110.0, 33.0)])
+    capacity = Capacity(
+        setting={}, rate_rps=Interval(100.0), kept_rps=None, missed_rps=None, cliff=found, held_again_rps=(20.0, 40.0),
+        trials=9,
+    )  # fmt: skip
+    assert " ".join(_beyond(capacity)).replace("\u202f", " ") == (
+        "Beyond it is a cliff: at 110 req/s 70 % of the requests failed, and only 33 req/s were answered. "
+        "The server is not monotone: it surely misses the limit at 20 req/s and keeps it at 40 req/s."
+    )
+
+
+def test_rates_that_hold_again_beyond_one_that_does_not_are_found():
+    assert held_again([10.0, 40.0], [20.0, 60.0]) == (20.0, 40.0)
+    assert held_again([10.0, 20.0], [40.0]) is None
+    assert held_again([], [40.0]) is None
 
 
 @pytest.mark.parametrize(

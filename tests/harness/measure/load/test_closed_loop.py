@@ -10,12 +10,12 @@ END_NS = 10**15
 class Launches:
     """Stands in for the engine: it notes what it is asked to send."""
 
-    def __init__(self, request_maker):
-        self.request_maker = request_maker
+    def __init__(self, *, makes_requests):
+        self.makes_requests = makes_requests
         self.launched = []
 
     def connection(self, user):
-        return SimpleNamespace(user=user, leaving=False)
+        return SimpleNamespace(user=user, leaving=False, pause_ns=lambda: 0)
 
     def wake(self):
         pass
@@ -26,9 +26,9 @@ class Launches:
 
 @pytest.mark.parametrize("makes_requests", [False, True])
 def test_where_requests_are_made_they_follow_once_all_that_arrived_is_read(makes_requests):
-    engine = Launches(object() if makes_requests else None)
+    engine = Launches(makes_requests=makes_requests)
     loop = ClosedLoop(engine, SimpleNamespace(measure_end_ns=END_NS), think_ns=0)
-    connections = [SimpleNamespace(user=user, leaving=False) for user in range(2)]
+    connections = [SimpleNamespace(user=user, leaving=False, pause_ns=lambda: 0) for user in range(2)]
     for connection, done_ns in zip(connections, (100, 110), strict=True):
         loop.on_free(connection, done_ns, failed=False)
     assert engine.launched == ([] if makes_requests else [(0, 100), (1, 110)])

@@ -495,3 +495,22 @@ def test_a_server_that_is_gone_fails_its_own_conversations_alone(serve, chat):
     gone.close()
     rows, _ = load.run(6, users=1)
     assert {(row["server"], row["outcome"] == Outcome.OK) for row in rows} == {(0, True), (1, False)}
+
+
+@pytest.mark.parametrize(
+    ("said", "pieces", "counted"),
+    [
+        (20, 2, 2),  # ten times what was asked for at most
+        (2, 2, 2),
+        (5, 2, 5),  # the limit is 5: a piece may hold several tokens
+        (20, 20, 20),  # a server that ignores the limit
+        (6, 2, 6),  # one more for the end
+    ],
+)
+def test_a_count_beyond_what_was_asked_for_is_believed_only_where_as_much_came(serve, chat, said, pieces, counted):
+    use = event({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": said}})
+    answer = [HEAD, *[chunk(token("w "))] * pieces, chunk(token("", "length") + use + DONE), b"0\r\n\r\n"]
+    load = chat(serve(lambda number, request, connection: answer), words={"output_tokens": "5"}, check="off")
+    rows, report = load.run(2)
+    assert {row["output_tokens"] for row in rows} == {counted}
+    assert bool(report.disbelieved) == (said != counted)
