@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from harness.judge.answers.caveats import caveats
 from harness.judge.answers.grid_recommendation import why_all_invalid, why_none_meets
-from harness.judge.capacity.capacities import capacity_of, nearest_point
+from harness.judge.capacity.capacities import PRECISION, capacity_of, nearest_point
 from harness.judge.metrics import Recommendation
-from harness.judge.number_text import figure, rounded_duration
+from harness.judge.number_text import figure, percent, rounded_duration
 from harness.judge.numbers.limit_counts import FAILED
 from harness.judge.phrases import capital, range_text, ratio_text
 from harness.judge.slo_check import trusted
@@ -101,10 +101,17 @@ def _sentences(
     yield from _beyond(best)
     yield from caveats(point)
     if best.more_seconds is not None:
-        least = "at least" if not math.isfinite(best.rate_rps.width) else "about"
-        yield f"To 5\u202f% it cannot be said yet: {least} {rounded_duration(best.more_seconds)} more would do."
+        yield _precision(best.rate_rps, best.more_seconds)
     if best.holds_from_rps is not None:
         yield f"Rates below {figure(best.holds_from_rps, 3)} req/s miss the limit: there batches may wait to fill."
+
+
+def _precision(rate: Interval, more_seconds: float) -> str:
+    """How well a capacity is known, and how long it takes to know it within `PRECISION`."""
+    wanted, longer = percent(PRECISION), rounded_duration(more_seconds)
+    if math.isfinite(rate.width):
+        return f"It is known within {percent(rate.half_width)}; within {wanted} would take about {longer} more."
+    return f"Within {wanted} it cannot be said yet: that would take at least {longer} more."
 
 
 def _streams(load: StreamLoad | None) -> Iterator[str]:

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 DRAWS = 2000
 NEARER, NEAR = 0.02, 0.05  # shares below the best at which a point counts as being the best
 # Coefficients of a logistic regression of the outcome (the point was that near the best) on the log odds of `within`,
-# on the log of how many points compete, and on that times the log of how badly they are known apart.
-CALIBRATION = {NEARER: (0.88, 0.39, -0.37), NEAR: (1.0, 0.59, -0.34)}
+# on the log of how many points compete, on that times the log of how badly they are known apart, and, where several
+# compete, on the log of how quiet the machine is.
+CALIBRATION = {NEARER: (0.83, 0.34, -0.3, -1.55), NEAR: (0.9, 0.7, -0.5, -2.07)}
 USUAL_APART = 0.03
+USUAL_NOISE, LEAST_NOISE = 0.05, 0.02  # from run to run: above the one and below the other certainty does not change
 RIVALS = 3
 LEAST_APART = 0.003
 LEAST_CHANCE = 0.002
@@ -43,10 +45,12 @@ class Chances:
     draws: (draws, points), log values; minus infinity where the point cannot be the best in that draw, since it is
     out of the sweep or does not keep the limit.
     if_kept: the same where every undecided point keeps the limit; None where none is undecided.
+    noise: deviation of the log level from run to run.
     """
 
     draws: Floats
     if_kept: Floats | None = None
+    noise: float = USUAL_NOISE
 
     def of_being_best(self) -> Floats:
         """For each point the probability that it is the best, (points,); all 0 where no point is left."""
@@ -68,11 +72,13 @@ class Chances:
         shares = _best_shares(self.draws if self.if_kept is None else self.if_kept)
         possible = shares[shares > 0.0]
         competing = float(-(possible * np.log(possible)).sum())  # the log of how many compete
-        slope, more, apart = CALIBRATION[tolerance]
-        if competing:
-            more += apart * math.log(self._apart(point, shares) / USUAL_APART)
+        slope, more, apart, quiet = CALIBRATION[tolerance]
         seen = min(max(self.within(point, tolerance), LEAST_CHANCE), 1.0 - LEAST_CHANCE)
-        return 1.0 / (1.0 + math.exp(-slope * math.log(seen / (1.0 - seen)) - more * competing))
+        odds = slope * math.log(seen / (1.0 - seen))
+        if competing:
+            odds += competing * (more + apart * math.log(self._apart(point, shares) / USUAL_APART))
+            odds += quiet * math.log(min(max(self.noise, LEAST_NOISE), USUAL_NOISE) / USUAL_NOISE)
+        return 1.0 / (1.0 + math.exp(-odds))
 
     def _apart(self, point: int, shares: Floats) -> float:
         """Standard deviation of the log ratios of `point` to its likeliest rivals, on average."""
@@ -94,7 +100,7 @@ def chances(levels: Levels, limits: Sequence[Limit], out: NDArray[np.bool_], see
     missed = np.array([limit is Limit.MISSED for limit in limits])
     lottery = np.random.default_rng(seed + 1).random(draws.shape) >= UNDECIDED_KEEPS
     draws[np.broadcast_to(missed | out, draws.shape)] = -np.inf
-    return Chances(np.where(undecided & lottery, -np.inf, draws), draws)
+    return Chances(np.where(undecided & lottery, -np.inf, draws), draws, levels.noise)
 
 
 def _best_shares(draws: Floats) -> Floats:
