@@ -28,6 +28,7 @@ from harness.plan.option_text import (
     seconds_text,
     whole,
 )
+from harness.plan.request_mix import CHAT as CHAT_VERB
 from harness.wire.language.generation_options import LENGTH_FIELDS
 from harness.wire.own.expectation_text import EXAMPLE, parse_expectation
 from harness.wire.protocols import PROTOCOLS, protocol_named
@@ -320,7 +321,10 @@ def chat_of_class(request_class: RequestClass, chat: ChatShape) -> ChatShape:
     unknown = [name for name in request_class.chat if name not in OF_A_CLASS]
     if unknown:
         raise unknown_name("option in `chat` of a request class", unknown[0], OF_A_CLASS)
-    own = values_of(CHAT, request_class.chat)
+    if request_class.chat and request_class.verb != CHAT_VERB:
+        raise UserError(f"`chat` sets options of conversations, and this class has the verb {request_class.verb}")
+    numbers = {name: str(each) if isinstance(each, int | float) else each for name, each in request_class.chat.items()}
+    own = values_of(CHAT, numbers)
     sizes = {"prompt_tokens", "prompt_words"} & set(own)
     if len(sizes) > 1:
         raise UserError("prompt_tokens, prompt_words: both set the lengths of a request class's prompts; give one")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -28,7 +28,7 @@ class RequestClass(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None = None  # None: the load's --model; of a language model also a LoRA adapter that the server knows
     rows: int = 1  # items in one request, over the Open Inference Protocol
     slo: str = ""  # "p99<50ms"; empty: the run's
-    chat: dict[str, str] = {}
+    chat: dict[str, Any] = {}
     priority: int | None = None  # the field `priority` of requests to a language model; None: it is left out
 
 

@@ -70,6 +70,8 @@ def _parse_bound(part: str, text: str) -> Bound:
     if metric == "errors" and unit == "%":
         return Bound(metric=metric, limit=float(number) / 100)
     if metric != "errors" and unit in _TO_MS:
+        if not float(number):
+            raise UserError(f"--slo {text!r}: no response takes 0 {unit}; give more than zero")
         return Bound(metric=metric, limit=float(number) * _TO_MS[unit])
     raise UserError(f"--slo {text!r}: {metric} needs {'%' if metric == 'errors' else 'us, ms or s'} as its unit")
 

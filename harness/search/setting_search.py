@@ -61,7 +61,7 @@ class SettingSearch:
         self.beliefs = Beliefs(space, levels, closed=closed, limited=limited)
         self._closed = closed
         self._seed = seed
-        self._screen = far_apart(space, SCREEN if screen is None else min(screen, SCREEN), seed)
+        self._screen = _screen_of(space, SCREEN if screen is None else screen, seed)
         self._running: int | None = None  # the setting that the target has
         self._tired = 0
         self._best: tuple[int, int | None] | None = None
@@ -253,6 +253,15 @@ class SettingSearch:
 
     def _cost_s(self, setting: int, costs: Costs) -> float:
         return costs.trial_s + costs.restart_s * float(self._restarts(np.array([setting]))[0])
+
+
+def _screen_of(space: Space, most: int, seed: int) -> list[int]:
+    """The settings that are tried after the default, at most `most`; few ones keep half of the default's values.
+
+    A setting that is unlike the default in all knobs teaches more, but is less likely to be served, or to be good.
+    """
+    knobs = len(space.dimensions)
+    return far_apart(space, min(most, SCREEN), seed, knobs if most >= SCREEN else knobs // 2 + 1)
 
 
 def _improvement(ahead: Floats, deviation: Floats) -> Floats:

@@ -174,14 +174,14 @@ def _starts(dimensions: Sequence[Dimension], codes: Codes) -> Codes:
     return np.asarray(numbers, dtype=np.int64).reshape(-1)
 
 
-def far_apart(space: Space, wanted: int, seed: int) -> list[int]:
+def far_apart(space: Space, wanted: int, seed: int, most_changes: int) -> list[int]:
     """Settings that have each value of each knob about equally often and lie far apart, those of one start together.
 
-    They are like the default in about half of the knobs: so they are likelier to be served than what is all unlike it.
+    They differ from the default in at most `most_changes` knobs.
     """
     changes = (space.codes != space.codes[0]).sum(axis=1)
-    half = 1 + np.flatnonzero(changes[1:] <= len(space.dimensions) // 2 + 1)
-    pool = np.random.default_rng(seed).permutation(half)[:POOL]
+    near = 1 + np.flatnonzero(changes[1:] <= most_changes)
+    pool = np.random.default_rng(seed).permutation(near)[:POOL]
     used = [np.zeros(len(dimension.values)) for dimension in space.dimensions]
     nearest, chosen, number = np.full(len(pool), np.inf), [], 0
     for _ in range(min(wanted, len(pool))):

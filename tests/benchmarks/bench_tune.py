@@ -25,7 +25,7 @@ from tests.benchmarks.search_methods import METHODS, Prober
 
 GRIDS = Path(__file__).parent / "grids"
 SYNTHETIC = {"cpu": CpuServer, "tokens": TokenServer}
-STARTS = (12, 25, 50, 100, 200)  # budgets: the time of so many starts with two trials each
+STARTS = (12, 25, 50, 100, 150)  # budgets: the time of so many starts with two trials each
 NEAR_BEST = 0.95
 
 

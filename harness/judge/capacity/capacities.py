@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.judge.capacity.beyond_capacity import find_cliff, held_again, stream_load
 from harness.judge.capacity.border import RateTrial, find_border, upper_branch
 from harness.judge.checks.point import standing_trials
+from harness.judge.interval import Interval
 from harness.judge.metrics import Capacity
 from harness.judge.slo_check import surely_missed, trusted
 
@@ -37,21 +38,37 @@ def capacity_of(points: Sequence[PointMetrics], slo: Slo | None, trial_s: float,
     kept = [rate for rate in rates if by_rate[rate].meets_slo and trusted(by_rate[rate])]
     kept_rps = max((rate for rate in kept if rate < min((m for m in missed if m > min(kept)), default=math.inf)),
                    default=None)  # fmt: skip
-    level_rps = border.rate_rps.value if border else kept_rps
+    missed_rps = min((rate for rate in missed if kept_rps is None or rate > kept_rps), default=None)
+    rate_rps = None if border is None else bracketed(border.rate_rps, kept_rps, missed_rps)
+    level_rps = rate_rps.value if rate_rps else kept_rps
     rated = [point for point in points if point.rate_target_rps]
     nearest = nearest_point(level_rps, kept_rps, rated) if level_rps else None
     return Capacity(
         setting=points[0].setting,
         held_again_rps=held_again(kept, missed),
-        cliff=find_cliff(border.rate_rps.value, trials, rated) if border else None,
+        cliff=find_cliff(rate_rps.value, trials, rated) if rate_rps else None,
         streams=stream_load(level_rps, nearest) if level_rps and nearest else None,
-        rate_rps=None if border is None else border.rate_rps,
+        rate_rps=rate_rps,
         kept_rps=kept_rps,
-        missed_rps=min((rate for rate in missed if kept_rps is None or rate > kept_rps), default=None),
+        missed_rps=missed_rps,
         holds_from_rps=start if every and start > min(trial.rate_rps for trial in every) else None,
         trials=sum(len(point.trials) for point in points),
-        more_seconds=_more_seconds(border, trials, trial_s),
+        more_seconds=_more_seconds(rate_rps, trials, trial_s),
     )
+
+
+def bracketed(border_rps: Interval, kept_rps: float | None, missed_rps: float | None) -> Interval:
+    """The border, or what is known without a model where that says more: the rates that surely keep and miss the limit.
+
+    At a cliff the shares of slow responses leap from none to nearly all, which no smooth curve follows: the border is
+    then anywhere, with an end that is open, or beside the two rates.
+    """
+    if kept_rps is None or missed_rps is None:
+        return border_rps
+    low, high = border_rps.ends
+    if math.isfinite(border_rps.width) and kept_rps <= high and low <= missed_rps:
+        return border_rps
+    return Interval(math.sqrt(kept_rps * missed_rps), kept_rps, missed_rps)
 
 
 def nearest_point(level_rps: float, kept_rps: float | None, points: Sequence[PointMetrics]) -> PointMetrics:
@@ -91,14 +108,13 @@ def _above(trials: Sequence[RateTrial]) -> bool:
     return all(trial.above for trial in upper_branch(trials))
 
 
-def _more_seconds(border: Border | None, trials: Mapping[str, Sequence[RateTrial]], trial_s: float) -> float | None:
+def _more_seconds(rate: Interval | None, trials: Mapping[str, Sequence[RateTrial]], trial_s: float) -> float | None:
     """The time in which the interval would become as narrow as `PRECISION`; None where it is, or nobody knows.
 
     An open end is taken to lie `LEAST_OPEN` away: it is at least that.
     """
-    if border is None or border.half_width <= PRECISION:
+    if rate is None or rate.half_width <= PRECISION:
         return None
-    rate = border.rate_rps
     sides = [abs(end / rate.value - 1.0) for end in (rate.low, rate.high) if end is not None]
     half_width = max([*sides, LEAST_OPEN if len(sides) < 2 else 0.0])
     count = max(len(own) for own in trials.values())

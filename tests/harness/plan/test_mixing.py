@@ -120,6 +120,13 @@ def test_a_class_has_options_of_its_own_in_place_of_the_loads():
     own = chat_of_class(RequestClass(verb="chat", chat={"prompt_words": "7"}, priority=2), chat)
     assert (own.prompt_words.low, own.prompt_tokens, own.turns.low) == (7, None, 3)
     assert own.extra_body == {"priority": 2, "top_p": 0.5}
+    number = chat_of_class(RequestClass(verb="chat", chat={"turns": 2, "extra_body": {"top_k": 3}}), chat)
+    assert (number.turns.low, number.extra_body) == (2, {"top_k": 3})
+
+
+def test_a_class_that_does_not_chat_has_no_conversations_to_shape():
+    with pytest.raises(UserError, match="has the verb predict"):
+        chat_of_class(RequestClass(chat={"turns": "2"}), chat_of({}))
 
 
 @pytest.mark.parametrize(

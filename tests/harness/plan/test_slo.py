@@ -28,7 +28,7 @@ def test_parse(text, bounds):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "p99", "p98<5ms", "p99<5", "p99<5%", "errors<5ms", "p99>5ms", "p99<-5ms", "p99<x ms"]
+    "text", ["", "p99", "p98<5ms", "p99<5", "p99<5%", "errors<5ms", "p99>5ms", "p99<-5ms", "p99<x ms", "p99<0.0ms"]
 )
 def test_what_does_not_parse_names_the_flag(text):
     with pytest.raises(UserError, match="--slo"):

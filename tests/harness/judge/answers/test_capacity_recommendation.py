@@ -6,6 +6,7 @@ import pytest
 from harness.judge.answers.capacity_recommendation import _beyond, _precision, _streams
 from harness.judge.capacity.beyond_capacity import find_cliff, held_again, stream_load
 from harness.judge.capacity.border import RateTrial
+from harness.judge.capacity.capacities import bracketed
 from harness.judge.interval import Interval
 from harness.judge.metrics import Capacity, StreamMetrics
 from harness.plan.arrivals import Poisson
@@ -65,6 +66,23 @@ def test_rates_that_hold_again_beyond_one_that_does_not_are_found():
     assert held_again([10.0, 40.0], [20.0, 60.0]) == (20.0, 40.0)
     assert held_again([10.0, 20.0], [40.0]) is None
     assert held_again([], [40.0]) is None
+
+
+@pytest.mark.parametrize(
+    ("border", "said"),
+    [
+        (Interval(31.8), (40.0, 39.0, 41.0)),  # by how much it is off is not known
+        (Interval(31.8, 30.0, None), (40.0, 39.0, 41.0)),
+        (Interval(31.8, 30.0, 33.0), (40.0, 39.0, 41.0)),  # below a rate that surely holds
+        (Interval(40.5, 38.5, 42.5), (40.5, 38.5, 42.5)),
+        (Interval(38.9, 37.9, 39.9), (38.9, 37.9, 39.9)),
+    ],
+)
+def test_where_a_curve_says_nothing_the_rates_that_surely_hold_and_do_not_are_the_interval(border, said):
+    found = bracketed(border, 39.0, 41.0)
+    assert (found.value, found.low, found.high) == pytest.approx(said, abs=0.02)
+    assert bracketed(border, None, 41.0) is border
+    assert bracketed(border, 39.0, None) is border
 
 
 @pytest.mark.parametrize(
