@@ -157,7 +157,7 @@ def _kind(exchanges: Exchanges, waiting: Mask, next_ns: int, limit_ns: int) -> O
 
 def _failures(exchanges: Exchanges, window_ns: tuple[int, int], limit_ns: int) -> list[OutageSpan]:
     ended = (exchanges.done_ns >= window_ns[0]) & (exchanges.done_ns < window_ns[1])
-    least = _fewest_in_a_row(np.count_nonzero(ended & ~exchanges.good), np.count_nonzero(ended))
+    least = _fewest_in_a_row(int(np.count_nonzero(ended & ~exchanges.good)), int(np.count_nonzero(ended)))
     if least is None:
         return []
     order = np.flatnonzero(ended)[np.argsort(exchanges.done_ns[ended], kind="stable")]
