@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.judge.answers.caveats import caveats
 from harness.judge.answers.decision import Status
 from harness.judge.answers.grid_recommendation import why_none_meets
+from harness.judge.findings import Verdict
 from harness.judge.metrics import Recommendation
 from harness.judge.number_text import certainty_text, figure
 from harness.judge.phrases import capital, level_text, rate_text, ratio_text
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from harness.judge.answers.decision import Decision
-    from harness.judge.metrics import PointMetrics
+    from harness.judge.metrics import PointMetrics, TrialMetrics
     from harness.plan.plan import Plan
 
 DEFAULT = "the default"
@@ -124,17 +125,21 @@ def _none_keeps(plan: Plan, points: Sequence[PointMetrics]) -> str:
     return f"No setting keeps {_bounds(plan)} at any load that was tried."
 
 
+def _why_nothing(trials: Sequence[TrialMetrics]) -> str:
+    """Why no trial has a response: the last failed start, or the first finding with what to do about it."""
+    reasons = [reason for reason in map(failure_of, trials) if reason]
+    if reasons:
+        return f"none of the settings that were tried could be served: {reasons[-1].rstrip('.')}"
+    found = [each for trial in trials for each in trial.findings if each.verdict is Verdict.INVALID]
+    why = f". {found[0].text} {found[0].remedy}".rstrip(".") if found else ""
+    return f"nothing was measured{why}"
+
+
 def _nothing_final(plan: Plan, points: Sequence[PointMetrics]) -> str:
     """Why there is no recommendation, where the final has not begun."""
     tried, measured = _tried_text(plan, points), [point for point in points if point.counts.ok]
     if not measured:
-        reasons = [reason for point in points for reason in map(failure_of, point.trials) if reason]
-        why = (
-            f"none of the settings that were tried could be served: {reasons[-1]}"
-            if reasons
-            else "nothing was measured"
-        )
-        return f"No recommendation: {why.rstrip('.')}. {tried}"
+        return f"No recommendation: {_why_nothing([trial for point in points for trial in point.trials])}. {tried}"
     missed = all(keeps(plan, point) is False for point in measured)
     if missed:
         return f"{_none_keeps(plan, measured)} {tried}"

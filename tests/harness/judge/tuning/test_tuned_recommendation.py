@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from example_runs import MODEL, plan_of, point_of, trial_of
 
-from harness.judge.findings import Verdict
+from harness.judge.findings import Finding, Verdict
 from harness.judge.metrics import Accuracy, RunResult, Usage
 from harness.judge.run_summary import run_verdict
 from harness.judge.tuning.observations import final_outcome, keeps, objective_of, observation_of
@@ -92,6 +92,17 @@ def test_without_fresh_trials_nothing_is_recommended_and_more_time_is_asked_for(
     assert found.best_point is None
     assert found.more_seconds > 0
     assert "So far batch_size=64 at 128 users is ahead." in found.sentence
+
+
+def test_where_no_trial_has_a_response_the_sentence_says_why_and_what_to_do():
+    plan, points = searched(confirming=0)
+    bad = points[5]
+    assert "could be served: it ran out of memory. 1 of 8" in recommend_tuned(plan, [bad]).sentence
+    short = Finding(kind="x", title="x", verdict=Verdict.INVALID, text="None was due.", remedy="Measure longer.")
+    trial = msgspec.structs.replace(bad.trials[0], start_failure=None, findings=(short,))
+    slow = msgspec.structs.replace(bad, trials=(trial,))
+    said = recommend_tuned(plan, [slow]).sentence
+    assert "nothing was measured. None was due. Measure longer. 1 of 8" in said
 
 
 def test_a_limit_that_nobody_keeps_is_said_with_what_was_tried():
