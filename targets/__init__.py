@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from harness.plan.target_spec import EmbeddedTarget, InProcessTarget
 from harness.training.trainer_spec import TrainerSpec
 from targets import knobs
+from targets.engines.knobs import knobs_of_file
 from targets.external import shipped
 from targets.generation.recipe import RECIPES as CHAT_RECIPES
 from targets.models.catalog import RECIPES, find_recipe
@@ -47,6 +48,7 @@ _TARGETS: tuple[NamedTarget, ...] = (
         models=_MODELS,
         rivals=_rivals,
         takes_files=True,
+        knobs_of_file=knobs_of_file,
         open_client=_open_client,
         open_model=_open_inprocess,
     ),
@@ -57,6 +59,7 @@ _TARGETS: tuple[NamedTarget, ...] = (
         models=_MODELS,
         rivals=_rivals,
         takes_files=True,
+        knobs_of_file=knobs_of_file,
         open_client=_open_client,
         command=("-m", "targets", "threaded"),
     ),
@@ -67,6 +70,7 @@ _TARGETS: tuple[NamedTarget, ...] = (
         models=_MODELS,
         rivals=_rivals,
         takes_files=True,
+        knobs_of_file=knobs_of_file,
         open_client=_open_client,
         command=("-m", "targets", "batched"),
     ),

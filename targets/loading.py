@@ -12,6 +12,7 @@ from harness.wire.payload_bank import Bank
 from targets.engines import EngineOptions
 from targets.engines.catalog import find_engine
 from targets.engines.exports import exports_of
+from targets.engines.knobs import file_conflict
 from targets.engines.precision import FLOAT32, TOLERANCE_FACTOR
 from targets.models.catalog import find_recipe
 from targets.preprocessing.input_assembler import InputAssembler
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from targets.pipeline.stages import ModelStage
 
 ROWS_PER_CALL = 64
-ONNX_ENGINES = ("onnxruntime", "openvino")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ def load_model(prepared: PreparedModel, setting: Setting, progress: Progress) ->
         inter_op_threads=int(setting["inter_op_threads"]),
         precision=card.precision,
     )
-    if prepared.path.suffix == ".onnx" and card.engine not in ONNX_ENGINES:
-        raise UserError(f"engine={card.engine}: it cannot run an .onnx file; choose {' or '.join(ONNX_ENGINES)}")
+    if conflict := file_conflict(card.engine, prepared.path.name):
+        raise UserError(conflict)
     engine = find_engine(card.engine).open(prepared.path, options)
     assembler = InputAssembler(preprocessing, bank.inputs)
     if card.precision != FLOAT32 or not preprocessing.wire.ragged:  # all lengths would take many seconds at each start

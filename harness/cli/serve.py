@@ -9,7 +9,7 @@ import click
 from harness.cli.parts.options import TOKEN_OPTION
 from harness.errors import UserError
 from harness.plan.plan_draft import file_setting
-from harness.plan.target_spec import InProcessTarget, find_named
+from harness.plan.target_spec import InProcessTarget, find_named, knobs_for
 
 PemFile = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -42,7 +42,8 @@ def command(  # noqa: PLR0917  (what a server is started with)
     spec = find_named(target)
     if isinstance(spec, InProcessTarget):
         raise UserError(f"{target}: it lives in the load process and cannot be served; choose another target")
-    setting = spec.knobs.complete({**file_setting(model, spec.knobs), **spec.knobs.parse_setting(knobs)})
+    fitting = knobs_for(spec, model)
+    setting = fitting.complete({**file_setting(spec, fitting), **fitting.parse_setting(knobs)})
     if not spec.serves(model):
         from harness.errors import unknown_name
 

@@ -10,7 +10,13 @@ from harness.judge.checks import judge_point, standing_trials
 from harness.judge.findings import Verdict
 from harness.judge.metrics import Counts, PointMetrics
 from harness.judge.numbers.accuracy import accuracy
-from harness.judge.numbers.class_metrics import meets_each, only_class, pooled_classes
+from harness.judge.numbers.class_metrics import (
+    ClassSample,
+    meets_each,
+    only_class,
+    pooled_classes,
+    pooled_servers,
+)
 from harness.judge.numbers.latency import pooled_latency
 from harness.judge.numbers.resource_usage import mean_usage
 from harness.judge.numbers.response_spreads import response_spread
@@ -54,7 +60,7 @@ def summarise_point(
     `noises` is what runs of the sweep differ by; without it, what the repeats of this point alone say.
     """
     noises = noises or noises_of([summaries])
-    names = summaries[0].class_names if summaries else ()
+    names = list(dict.fromkeys(name for summary in summaries for name in summary.class_names))
     if slo and len(names) == 1:
         slo = slo.of_class(names[0])
     trials = tuple(summary.metrics for summary in summaries)
@@ -90,17 +96,37 @@ def summarise_point(
     )
     verdict, findings = judge_point(metrics)
     rows = SloRows({kind: _of_kind(runs, kind) for kind in DECIDED}, noises, metrics.concurrency)
-    mixed = pooled_classes([run.classes for run in runs if run.classes], noises, metrics.concurrency)
+    by_run = [_classes(run, slo) for run in runs] if any(run.classes for run in runs) or len(names) > 1 else []
+    mixed = pooled_classes(by_run, noises, metrics.concurrency)
     by_class = mixed and slo is not None and slo.of_classes
     met = meets_each(mixed) if by_class else meets_slo(metrics, slo, rows) if slo else None
     more_s = seconds_to_decide(metrics, slo, rows) if slo and met is None else None
     judged = msgspec.structs.replace(
         metrics, meets_slo=met, slo_more_seconds=more_s, verdict=verdict, findings=findings
     )
-    servers = pooled_classes([run.servers for run in runs if run.servers], noises, metrics.concurrency)
+    servers = pooled_servers([run.servers for run in runs], noises, metrics.concurrency)
     judged = msgspec.structs.replace(judged, servers=servers)
-    one = runs and len(runs[0].class_names) == 1 and not mixed
-    return msgspec.structs.replace(judged, classes=(only_class(runs[0].class_names[0], judged, slo),) if one else mixed)
+    one = runs and len(names) == 1
+    return msgspec.structs.replace(judged, classes=(only_class(names[0], judged, slo),) if one else mixed)
+
+
+def _classes(run: TrialSummary, slo: Slo | None) -> tuple[ClassSample, ...]:
+    """The classes of a repeat of which others have several: where it had only one, that is all of it."""
+    if run.classes or len(run.class_names) != 1:
+        return run.classes
+    return (
+        ClassSample(
+            name=run.class_names[0],
+            slo=slo.of_class(run.class_names[0]) if slo else None,
+            counts=run.metrics.counts,
+            response=run.durations["response"],
+            service=run.durations["service"],
+            rates_rps=run.rates_rps,
+            good_rates_rps=run.good_rates_rps,
+            stream=run.stream,
+            limits=(),
+        ),
+    )
 
 
 def _of_kind(summaries: Sequence[TrialSummary], kind: str) -> list[Durations]:

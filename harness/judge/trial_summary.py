@@ -105,9 +105,9 @@ def summarise_trial(data: TrialData, slo: Slo | None) -> TrialSummary:
 
 def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo | None) -> TrialSummary:
     stream = stream_sample(data, rows)
-    predicted = predictions(rows.due)
     rates_rps = rows.rates_rps()
     names = class_names(data)
+    predicted = predictions(rows.due, names)
     classes = class_samples(data, rows, slo)
     if slo and len(names) == 1:
         slo = slo.of_class(names[0])

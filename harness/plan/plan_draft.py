@@ -14,7 +14,7 @@ from harness.plan.arrivals import Closed, OpenProcess, arrivals_of, has_field
 from harness.plan.knobs import Apply, Knob, KnobSet, Setting, Value, cross
 from harness.plan.load_knobs import CHAT_KNOBS, CONCURRENCY, LEVELS, LOAD_KNOBS, MIX, OTHER_WORK, PROTOCOL, RATE
 from harness.plan.load_options import chat_of_class
-from harness.plan.option_text import names_of, seconds_text
+from harness.plan.option_text import names_of, seconds_text, split_word
 from harness.plan.plan import (
     FEWEST_REPEATS,
     MODEL,
@@ -28,7 +28,7 @@ from harness.plan.plan import (
 from harness.plan.request_mix import CHAT, parse_mix
 from harness.plan.scenario import Scenario
 from harness.plan.slo import Slo, parse_slo
-from harness.plan.target_spec import InProcessTarget, UrlTarget, is_model_file, project_targets
+from harness.plan.target_spec import InProcessTarget, UrlTarget, is_model_file, knobs_for, project_targets
 from harness.wire.protocol import AUTO
 from harness.wire.protocols import chats, find_protocol
 
@@ -44,7 +44,6 @@ DEFAULT_PRECISE_SECONDS = 5.0
 DEFAULT_WARMUP_SECONDS = 0.5
 BUDGET_ROOM = 1.6  # a default budget grows to this many times what one look at each point takes
 MINUTE_S = 60.0
-ENGINE, ONNX_ENGINE = "engine", "onnxruntime"  # a knob, and its value that runs an .onnx file as it is
 DEFAULT_MAX_SECONDS = 60.0
 
 
@@ -68,7 +67,7 @@ def make_plan(draft: Draft, scenario: Scenario | None = None) -> Plan:
     scenario, plan, spec = scenario or Scenario(), draft.plan, draft.spec
     model = model_of(draft, scenario)
     _refuse_knobs_of_others(draft)
-    target_knobs = spec.knobs
+    target_knobs = knobs_for(spec, _only_model(draft, model))
     knobs = KnobSet(target_knobs.owner_name, (*with_load_knobs(target_knobs), model_knob(model, spec, draft.words)))
     values = _values(draft, scenario, target_knobs, knobs)
     load_values = {name: values.pop(name) for name in LEVELS if name in values}
@@ -134,17 +133,22 @@ def _values(draft: Draft, scenario: Scenario, target_knobs: KnobSet, knobs: Knob
     }
     values |= scenario.swept_mixes(values.pop(MIX, None), bare=MIX in draft.words)
     values = {**scenario.explain_method(target_knobs, values), **values}
-    models = [str(each) for each in values.get(MODEL, (draft.plan.model,))]
-    for name, value in file_setting(models[0], target_knobs).items() if len(models) == 1 else ():
+    for name, value in file_setting(draft.spec, target_knobs).items():
         values.setdefault(name, (value,))
     _check_protocols(draft, values)
     return values
 
 
-def file_setting(model: str, knobs: KnobSet) -> Setting:
-    """The knobs without which a model given by its file cannot be served."""
-    is_onnx = model.endswith(".onnx") and any(knob.name == ENGINE for knob in knobs)
-    return {ENGINE: ONNX_ENGINE} if is_onnx else {}
+def file_setting(spec: TargetSpec, knobs: KnobSet) -> Setting:
+    """The defaults of `knobs`, those of a model's file, that are others than the target's own."""
+    own = spec.knobs.defaults()
+    return {knob.name: knob.default for knob in knobs if knob.default != own[knob.name]}
+
+
+def _only_model(draft: Draft, model: str) -> str:
+    """The one model of the draft, which its words may name; empty where they name several."""
+    named = [word.partition("=")[2] for word in draft.words if split_word(word)[0] == MODEL]
+    return model if not named else named[0] if "," not in named[0] else ""
 
 
 def model_of(draft: Draft, scenario: Scenario) -> str:

@@ -72,6 +72,7 @@ class _ProjectTarget:
     rivals: Callable[[str], tuple[str, ...]] = lambda model: (model,)
     open_client: Callable[[str, Setting], ClientSide] | None = None
     takes_files: bool = False  # whether it serves models of the user's own, given by their files
+    knobs_of_file: Callable[[KnobSet, str], KnobSet] = lambda knobs, _: knobs  # those with which it serves a file
 
     def serves(self, model: str) -> bool:
         """Whether it can serve the model."""
@@ -203,6 +204,13 @@ def _is_grpc(protocol: str) -> bool:
     from harness.wire.protocols import find_protocol
 
     return protocol != AUTO and find_protocol(protocol).transport is Transport.GRPC
+
+
+def knobs_for(spec: TargetSpec, model: str) -> KnobSet:
+    """The knobs with which a target serves `model`: not every value can run each file of a model."""
+    if isinstance(spec, (RecipeTarget, UrlTarget)) or not (spec.takes_files and is_model_file(model)):
+        return spec.knobs
+    return spec.knobs_of_file(spec.knobs, model)
 
 
 ProjectTarget = InProcessTarget | EmbeddedTarget

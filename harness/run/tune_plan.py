@@ -11,8 +11,8 @@ from harness.errors import UserError
 from harness.plan.arrivals import Closed, Poisson
 from harness.plan.option_text import seconds_text, split_word
 from harness.plan.plan import TARGET_START_SECONDS, Plan, Point, TuneSpace, trial_overhead_seconds
-from harness.plan.plan_draft import make_plan
-from harness.plan.target_spec import UrlTarget, find_target
+from harness.plan.plan_draft import make_plan, model_of
+from harness.plan.target_spec import UrlTarget, find_target, knobs_for
 from harness.search.space import make_space
 
 if TYPE_CHECKING:
@@ -46,19 +46,22 @@ def make_tune_plan(draft: Draft, scenario: Scenario, goal: TuneGoal) -> Plan:
     """
     if isinstance(draft.spec, UrlTarget):
         raise UserError(f"--target {draft.spec.url}: `tune` restarts the server with other settings; give a recipe")
-    turned, rest = _turned(draft.spec.knobs, draft.words)
+    knobs = knobs_for(draft.spec, model_of(draft, scenario))
+    turned, rest = _turned(knobs, draft.words)
     load = make_plan(_without_budget(draft, rest), scenario)
     if load.swept:
         raise UserError(f"{load.swept[0]}: `tune` turns knobs of the target; give one value, or use `sweep`")
     if goal.objective == "tokens_per_s" and load.rate_unit != TOKENS_UNIT:
         raise UserError("--objective tokens_per_s: these responses have no tokens; choose goodput or cost")
-    space = make_space(draft.spec.knobs, turned, load.fixed)
+    fixed = {name: value for name, value in load.fixed.items() if name not in turned}
+    space = make_space(knobs, turned, fixed)
     levels = tuple(sorted(_level(point.arrivals) for point in load.points))
     plan = msgspec.structs.replace(
         load,
         name="-".join(("tune", *([] if len(turned) > 3 else turned))),
         points=(Point(number=0, setting=space.setting(0), arrivals=load.points[0].arrivals),),
         trials=(),
+        fixed=fixed,
         repeats=1,
         budget_seconds=draft.plan.budget_seconds,
         tune=TuneSpace(
@@ -78,7 +81,7 @@ def make_tune_plan(draft: Draft, scenario: Scenario, goal: TuneGoal) -> Plan:
 def space_of(plan: Plan) -> Space:
     """The space that the plan's search chooses from."""
     values = plan.tune.values if plan.tune else {}
-    return make_space(find_target(plan.target).knobs, values, plan.fixed)
+    return make_space(knobs_for(find_target(plan.target), plan.model), values, plan.fixed)
 
 
 def arrivals_at(plan: Plan, level: int) -> Arrivals:

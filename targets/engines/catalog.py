@@ -32,6 +32,7 @@ class EngineSpec:
     opener: str  # "module:function" in this package
     thread_safe: bool = True
     compiles_each_size: bool = False
+    runs_onnx: bool = False  # an .onnx file as it is
     precisions: tuple[str, ...] = PRECISIONS
 
     def missing(self) -> tuple[str, ...]:
@@ -112,6 +113,7 @@ CATALOG = (
         exports_with=_EXPORTERS,
         extra="onnx",
         opener="onnx:open_engine",
+        runs_onnx=True,
         precisions=(FLOAT32, FLOAT16, INT8),
     ),
     EngineSpec(
@@ -129,6 +131,7 @@ CATALOG = (
         exports_with=_EXPORTERS,
         extra="openvino",
         opener="open_vino:open_engine",
+        runs_onnx=True,
         precisions=(FLOAT32, FLOAT16, BFLOAT16),
     ),
     EngineSpec(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.plan.knobs import Knob, Owner
+from harness.plan.knobs import Knob, KnobSet, Owner
 from targets.engines.catalog import CATALOG, available, find_engine, not_available
 from targets.engines.precision import FLOAT32, PRECISIONS
 
@@ -61,3 +62,31 @@ def precision_conflict(setting: Setting) -> str | None:
     if setting["precision"] in engine.precisions:
         return None
     return f"precision={setting['precision']}: engine={engine.name} supports {', '.join(engine.precisions)}"
+
+
+def file_conflict(engine: str, file: str) -> str | None:
+    """Why the engine cannot run the file of a model; None where it can."""
+    able = [spec.name for spec in CATALOG if spec.runs_onnx]
+    if not file.endswith(".onnx") or engine in able:
+        return None
+    return f"engine={engine}: it cannot run an .onnx file; choose {' or '.join(able)}"
+
+
+def knobs_of_file(knobs: KnobSet, file: str) -> KnobSet:
+    """`knobs` with the engines that can run the file of a model; one of them is the default."""
+
+    def fits(engine: object) -> bool:
+        return file_conflict(str(engine), file) is None
+
+    def fitting(knob: Knob) -> Knob:
+        if knob.name != ENGINE.name:
+            return knob
+        swept, tuned = tuple(filter(fits, knob.swept)), tuple(filter(fits, knob.tuned))
+        missing = tuple(each for each in knob.unavailable if fits(each[0]))
+        default = next(filter(fits, (knob.default, *swept, *knob.choices)))
+        return replace(knob, default=default, swept=swept, tuned=tuned, unavailable=missing)
+
+    def conflict(setting: Setting) -> str | None:
+        return file_conflict(str(setting[ENGINE.name]), file) or knobs.conflict(setting)
+
+    return KnobSet(knobs.owner_name, tuple(map(fitting, knobs)), conflict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
 
 import numpy as np
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from harness.judge.numbers.trial_rows import RowColumns
 
 _CLASS = 1 << 32  # payloads are numbered within their request class
+_CODE = (1 << 31) - 1  # bits of a class's code, so that code and payload fill a positive int64
 
 
 class Predictions(NamedTuple):
@@ -33,10 +35,14 @@ class Predictions(NamedTuple):
 NO_PREDICTIONS = Predictions(*(np.empty(0, np.int64) for _ in range(3)))
 
 
-def predictions(due: RowColumns) -> Predictions:
-    """Those of all rows that have the payload's label and a predicted class."""
+def predictions(due: RowColumns, class_names: Sequence[str] = ()) -> Predictions:
+    """Those of all rows that have the payload's label and a predicted class.
+
+    A payload goes by the name of its class: loads of other mixes give the class another number.
+    """
     rows = due.where((due["label"] != ABSENT) & (due["predicted"] != ABSENT))
-    payloads, number = numbered(rows["request_class"] * _CLASS + rows["payload"])
+    codes = np.array([crc32(name.encode()) & _CODE for name in class_names or ("",)], np.int64)
+    payloads, number = numbered(codes[rows["request_class"]] * _CLASS + rows["payload"])
     right = np.bincount(number[rows["label"] == rows["predicted"]], minlength=payloads.size)
     return Predictions(payloads, np.bincount(number, minlength=payloads.size), right)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,6 +16,7 @@ from harness.judge.numbers.run_noises import THROUGHPUT
 from harness.judge.numbers.throughput import NO_RATES, pooled_goodput, pooled_rate
 from harness.judge.numbers.token_latency import pooled_streams, rows_within_slo, stream_sample
 from harness.judge.slo_check import SloRows, goodput_limit_ns, meets_slo
+from harness.judge.stats.durations import Durations
 from harness.plan.load_knobs import MIX
 from harness.plan.slo import STREAM_KINDS, parse_slo
 from harness.record.rows import Outcome
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from harness.judge.numbers.throughput import Rates
     from harness.judge.numbers.token_latency import StreamSample
     from harness.judge.numbers.trial_rows import RowColumns, TrialRows
-    from harness.judge.stats.durations import Durations
     from harness.plan.slo import Slo
     from harness.record.rows import Mask
     from harness.record.trial_data import TrialData
@@ -128,13 +128,39 @@ def _counts(due: RowColumns) -> Counts:
 def pooled_classes(
     trials: Sequence[Sequence[ClassSample]], noises: RunNoises, users: int | None
 ) -> tuple[ClassMetrics, ...]:
-    """Each class over all repeats: rows are put together, never percentiles averaged. `users` share the closed loop."""
-    total = sum(sample.counts.scheduled for trial in trials for sample in trial)
-    return tuple(_pooled(repeats, total, noises, users) for repeats in zip(*trials, strict=True)) if total else ()
+    """Each class over all repeats: rows are put together, never percentiles averaged. `users` share the closed loop.
+
+    A class goes by its name: each trial numbers those that users' own requests add in the order of first appearance.
+    """
+    trials = [samples for samples in trials if samples]
+    total = sum(sample.counts.scheduled for samples in trials for sample in samples)
+    if not total:
+        return ()
+    named = [{sample.name: sample for sample in samples} for samples in trials]
+    names = dict.fromkeys(sample.name for samples in trials for sample in samples)
+    by_name = [[here.get(name) or _none_of(name, samples) for here, samples in zip(named, trials, strict=True)]
+               for name in names]  # fmt: skip
+    return tuple(_pooled(repeats, total, noises, users) for repeats in by_name)
+
+
+def pooled_servers(
+    trials: Sequence[Sequence[ClassSample]], noises: RunNoises, users: int | None
+) -> tuple[ClassMetrics, ...]:
+    """Each server over all repeats. It goes by its place, since a server that is started anew may have another port."""
+    first = next((samples for samples in trials if samples), ())
+    named = [[replace(each, name=of.name) for each, of in zip(samples, first, strict=True)]
+             for samples in trials if samples]  # fmt: skip
+    return pooled_classes(named, noises, users)
+
+
+def _none_of(name: str, others: Sequence[ClassSample]) -> ClassSample:
+    """The sample of a class in a trial that had no request of it: a rate of 0."""
+    nothing, zero = Durations(np.empty(0, np.int64), np.empty(0, np.bool_)), np.zeros_like(others[0].rates_rps)
+    return ClassSample(name, None, Counts(), nothing, nothing, zero, zero, None, ())
 
 
 def _pooled(repeats: Sequence[ClassSample], total: int, noises: RunNoises, users: int | None) -> ClassMetrics:
-    first = repeats[0]
+    first = next((each for each in repeats if each.counts.scheduled), repeats[0])
     counts = Counts(**{
         name: sum(getattr(each.counts, name) for each in repeats) for name in Counts.__struct_fields__
     })  # fmt: skip

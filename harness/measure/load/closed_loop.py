@@ -85,9 +85,8 @@ class ClosedLoop:
             connection.close()
         elif failed and connection.sent_ns == ABSENT:
             self._schedule(connection, done_ns + max(self._think_ns, BACK_OFF_NS))
-        elif self._think_ns or self._engine.makes_requests:
-            # Making a request (of a stream) takes longer than reading a piece, so what has arrived is read first.
-            self._schedule(connection, done_ns + self._think_ns + connection.pause_ns())
+        elif wait_ns := self._think_ns + (connection.pause_ns() if self._engine.makes_requests else 0):
+            self._schedule(connection, done_ns + wait_ns)
         elif done_ns < self._phases.measure_end_ns:
             self._engine.launch(connection, done_ns)
 

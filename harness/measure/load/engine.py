@@ -204,19 +204,10 @@ class Engine:
     def turn(self) -> None:
         """Handle the events that are pending and the requests that are due."""
         stop_ns = monotonic_ns() + TURN_NS
-        connections = self._connections
         arrivals = self._arrivals
         while True:
             events = self._poll(0, MAX_EVENTS)
-            for fd, mask in events:
-                connection = connections.get(fd)
-                if connection is None:
-                    self._on_timer(fd)
-                elif mask == EPOLLIN and connection.state == AWAITING:
-                    if connection.receive():
-                        connection.receive_more()
-                else:
-                    connection.on_event(mask)
+            self._handle(events)
             now_ns = monotonic_ns()
             wait_ns = arrivals.next_due_ns - now_ns
             if wait_ns <= 0:
@@ -229,6 +220,28 @@ class Engine:
         due_ns = arrivals.next_due_ns - self._spin_ns
         if due_ns != self._armed_ns:
             self._arm(due_ns)
+
+    def _handle(self, events: list[tuple[int, int]]) -> None:
+        """Handle the events of one poll: what has arrived for streams is read before any of it is taken in."""
+        connections = self._connections
+        read = []
+        timers = []
+        for fd, mask in events:
+            connection = connections.get(fd)
+            if connection is None:
+                timers.append(fd)
+            elif mask == EPOLLIN and connection.state == AWAITING:
+                if connection.reads_ahead:
+                    read.append((connection, connection.read(), monotonic_ns()))
+                elif connection.receive():
+                    connection.receive_more()
+            else:
+                connection.on_event(mask)
+        for connection, data, read_ns in read:
+            if data is not None:
+                connection.take(data, read_ns)
+        for fd in timers:  # last: they may give up a connection that was read
+            self._on_timer(fd)
 
     def _make_ahead(self, wait_ns: int) -> None:
         """Make a request that is due later, where the next is not due for a while."""

@@ -55,6 +55,10 @@ class LlhttpParser:
         """Whether it holds bytes of a response."""
         return self._open or bool(self._done)
 
+    def release(self) -> None:
+        """Let go of llhttp, which calls back: else both would live until the next garbage collection."""
+        del self._parser
+
     @property
     def location(self) -> str:
         """The header `Location` of the last response; empty where it has none."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.measure.load.chat.conversations import Turn
 from harness.measure.load.chat.parser import StreamParser
-from harness.measure.load.connections.connection import AWAITING, CHUNK_BYTES, Connection, error_text
+from harness.measure.load.connections.connection import AWAITING, Connection
 from harness.measure.load.engine import Timeouts
 from harness.record.rows import ABSENT, Outcome
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 class StreamConnection(Connection):
     """Sends the turns of one conversation after the other; a turn that fails ends its conversation."""
 
+    reads_ahead = True
     edge_triggered = False  # a response comes in many pieces: reading until EAGAIN would double the calls
     resends_when_reused = True  # llama.cpp closes after each stream, though its response says that it does not
     __slots__ = ("_addresses", "_codec", "_conversation", "_is_reusable", "_leave_after", "_openings", "stream", "turn")
@@ -88,16 +89,14 @@ class StreamConnection(Connection):
         return self.turn.max_tokens * self._codec.choices if self._codec.length_field else ABSENT
 
     def receive(self) -> bool:
-        """As in `Connection`; a user who leaves hangs up once enough of the response has come."""
-        try:
-            data = self._recv(CHUNK_BYTES)
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            self._lost(error_text(error))
-            return False
-        now_ns = monotonic_ns()
-        more = not self._parser.takes_piece(data, now_ns) and self._take(data, now_ns)
+        """As in `Connection`."""
+        data = self.read()
+        return data is not None and self.take(data, monotonic_ns())
+
+    def take(self, data: bytes, now_ns: int) -> bool:
+        """Take in what was read at `now_ns`; a user who leaves hangs up once enough of the response has come."""
+        self._parser.read_ns = now_ns
+        more = not self._parser.takes_piece(data, now_ns) and super().take(data, now_ns)
         leave_after = self._leave_after
         if leave_after > 0 and self.state == AWAITING and len(self.stream.instants_ns) >= leave_after:
             self._hang_up()

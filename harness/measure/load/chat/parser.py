@@ -65,6 +65,7 @@ class StreamParser(LlhttpParser):
         super().__init__()
         self._holder = holder
         self._now_ns = 0
+        self.read_ns = 0  # when what `feed` is given was read; 0: now
         self._streams = False  # the body that arrives is a stream of events
         self._inflater: zlib._Decompress | None = None
         self._chunk_ended = False
@@ -80,7 +81,7 @@ class StreamParser(LlhttpParser):
 
     def feed(self, data: bytes) -> HttpResponse | None:
         """Take the next bytes, and pass the events among them on to the stream. Raises HttpError."""
-        self._now_ns = monotonic_ns()
+        self._now_ns = self.read_ns or monotonic_ns()
         if self._between_chunks:
             data = self._after_chunks(data)
             if not data:

@@ -100,6 +100,7 @@ class ConnectionListener(Protocol):
 class Connection:
     """One connection, opened on first use and again after it was lost."""
 
+    reads_ahead = False  # `read` reads what arrives, and `take` takes it in once all that has arrived is read
     edge_triggered = True  # `receive` says when there may be more to read
     resends_when_reused = False  # only after a long idle time: else the server fails the request by closing
 
@@ -183,9 +184,19 @@ class Connection:
         except OSError as error:
             self._lost(error_text(error))
             return False
-        return self._take(data, monotonic_ns())
+        return self.take(data, monotonic_ns())
 
-    def _take(self, data: bytes, now_ns: int) -> bool:
+    def read(self) -> bytes | None:
+        """The bytes that have arrived; None where there are none, or where the connection was lost."""
+        try:
+            return self._recv(CHUNK_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            self._lost(error_text(error))
+            return None
+
+    def take(self, data: bytes, now_ns: int) -> bool:
         """Read the bytes that arrived at `now_ns`; none at all are the end. Returns what `receive` does."""
         parser = self._parser
         try:

@@ -65,6 +65,7 @@ class ResponseParser:
         "_heads",
         "_held",
         "_slow",
+        "_spare",
         "_timing",
         "_usual",
         "_usual_head",
@@ -76,6 +77,9 @@ class ResponseParser:
         self._usual_head: bytes | tuple[()] = ()  # the first head of this connection; most equal it
         self._usual = _Head(0, 0, False)
         self._slow: LlhttpParser | None = None
+        self._spare: LlhttpParser | None = (
+            None  # between two responses of a connection: a new one each would be garbage
+        )
         self._held = b""  # an unfinished head
         self._chunks: list[bytes] = []  # an unfinished body
         self.missing_bytes = 0  # of a body of known length
@@ -139,6 +143,8 @@ class ResponseParser:
         if self._slow is not None:
             response = self._slow.eof()
             if response is not None:
+                if not self._slow.started:
+                    self._let_go(self._slow)
                 return response
         if self.started:
             raise HttpError(CUT_SHORT)
@@ -180,12 +186,18 @@ class ResponseParser:
         return head
 
     def _feed_slow(self, data: bytes) -> HttpResponse | None:
-        if self._slow is None:
-            self._slow = LlhttpParser()
-        response = self._slow.feed(data)
-        if not self._slow.started:
-            self._slow = None
+        slow = self._slow = self._slow or self._spare or LlhttpParser()
+        response = slow.feed(data)
+        if not slow.started:
+            self._slow, self._spare = None, slow
+            if response is not None and not response.keep_alive:
+                self._let_go(slow)
         return response
+
+    def _let_go(self, slow: LlhttpParser) -> None:
+        """The connection closes after this response."""
+        self._slow = self._spare = None
+        slow.release()
 
 
 def split_timing(head: bytes) -> tuple[bytes, bytes]:

@@ -1,7 +1,7 @@
 import numpy as np
 import pyarrow as pa
 
-from harness.judge.numbers.accuracy import accuracy, predictions
+from harness.judge.numbers.accuracy import accuracy, in_common, predictions, shares
 from harness.judge.numbers.trial_rows import RowColumns
 
 
@@ -30,3 +30,11 @@ def test_trials_are_put_together_and_the_interval_is_for_the_payloads():
     found = accuracy([predictions(rows(*right, *wrong)), predictions(rows(*right, *wrong))])
     assert found.value == 0.9
     assert np.allclose([found.low, found.high], [0.8256, 0.9448], atol=1e-4)  # Wilson, 90 of 100
+
+
+def test_the_same_payload_of_a_class_is_one_though_loads_number_the_class_otherwise():
+    alone = predictions(rows((0, 1, 1), (1, 1, 1)), ("explain",))
+    first_of_two = predictions(rows((0, 1, 1), (1, 1, 1)), ("predict", "explain"))
+    assert accuracy([alone, alone]).payloads == 2
+    assert accuracy([alone, first_of_two]).payloads == 4
+    assert in_common([shares([alone]), shares([first_of_two])])[0].size == 0

@@ -186,3 +186,46 @@ def test_each_of_several_servers_has_its_share_and_figures():
 def test_one_server_needs_no_table():
     rows, tokens = streams(due_ms=np.arange(100) * 10, first_ms=[20] * 100, gaps_ms=[[4]] * 100)
     assert summarise_point(point_of(), [evidence_of(rows, tokens=tokens)], SLO).servers == ()
+
+
+def own_requests(names, paces_ms, seconds=10, repeat=0):
+    """A request each 10 ms, of the classes in turn; those of a class take `paces_ms[name]`."""
+    number = np.arange(seconds * 100)
+    of_each = np.array([paces_ms[name] for name in names])
+    rows = rows_of(START + number * 10 * MS, of_each[number % len(names)] * MS, request_class=number % len(names))
+    report = report_of(rows, seconds, request_classes=names, class_slos=("",) * len(names))
+    return evidence_of(rows, seconds=float(seconds), reports=(report,), repeat=repeat)
+
+
+def test_repeats_that_met_their_classes_in_another_order_are_pooled_by_name():
+    paces_ms = {"/login": 5, "/items": 10, "/predict": 40}
+    orders = (("/login", "/items", "/predict"), ("/login", "/predict", "/items"))
+    trials = [own_requests(names, paces_ms, repeat=repeat) for repeat, names in enumerate(orders)]
+    found = {each.name: each for each in summarise_point(point_of(), trials, None).classes}
+    assert list(found) == ["/login", "/items", "/predict"]
+    for name, pace_ms in paces_ms.items():
+        assert found[name].response.max_ms == pytest.approx(pace_ms)
+        assert found[name].response.at(0.5).value_ms == pytest.approx(pace_ms)
+
+
+def test_a_class_that_one_repeat_did_not_meet_has_no_rate_there():
+    paces_ms = {"/items": 10, "/predict": 40}
+    trials = [own_requests(("/items", "/predict"), paces_ms), own_requests(("/predict",), paces_ms, repeat=1)]
+    items, predict = summarise_point(point_of(), trials, None).classes
+    assert (items.counts.ok, predict.counts.ok) == (500, 1500)
+    assert items.response.max_ms == pytest.approx(10)
+    assert items.throughput_rps.value == pytest.approx(25, rel=0.02)  # 50/s in one trial, none in the other
+    assert predict.share == pytest.approx(0.75)
+
+
+def test_servers_that_were_started_anew_on_other_ports_are_the_same_servers():
+    trials = []
+    for repeat, servers in enumerate((("http://a:1", "http://b:1"), ("http://a:2", "http://b:2"))):
+        server = np.arange(2000) % 2
+        rows, tokens = streams(due_ms=np.arange(2000) * 10, first_ms=np.where(server, 60, 20), gaps_ms=[[4]] * 2000,
+                               server=server)  # fmt: skip
+        report = report_of(rows, 20, request_classes=("chat",), servers=servers)
+        trials.append(evidence_of(rows, seconds=20.0, reports=(report,), tokens=tokens, repeat=repeat))
+    first, second = summarise_point(point_of(), trials, None).servers
+    assert (first.name, second.name) == ("http://a:1", "http://b:1")
+    assert (first.counts.ok, second.counts.ok) == (2000, 2000)

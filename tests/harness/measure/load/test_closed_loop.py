@@ -25,14 +25,19 @@ class Launches:
 
 
 @pytest.mark.parametrize("makes_requests", [False, True])
-def test_where_requests_are_made_they_follow_once_all_that_arrived_is_read(makes_requests):
+def test_the_next_request_follows_at_once(makes_requests):
     engine = Launches(makes_requests=makes_requests)
     loop = ClosedLoop(engine, SimpleNamespace(measure_end_ns=END_NS), think_ns=0)
     connections = [SimpleNamespace(user=user, leaving=False, pause_ns=lambda: 0) for user in range(2)]
     for connection, done_ns in zip(connections, (100, 110), strict=True):
         loop.on_free(connection, done_ns, failed=False)
-    assert engine.launched == ([] if makes_requests else [(0, 100), (1, 110)])
-    if makes_requests:
-        assert loop.next_due_ns == 100
-        loop.on_due(120)
     assert engine.launched == [(0, 100), (1, 110)]
+
+
+def test_a_user_who_pauses_is_due_later():
+    engine = Launches(makes_requests=True)
+    loop = ClosedLoop(engine, SimpleNamespace(measure_end_ns=END_NS), think_ns=5)
+    loop.on_free(SimpleNamespace(user=0, leaving=False, pause_ns=lambda: 20), 100, failed=False)
+    assert (engine.launched, loop.next_due_ns) == ([], 125)
+    loop.on_due(130)
+    assert engine.launched == [(0, 125)]

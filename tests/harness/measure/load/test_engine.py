@@ -1,4 +1,5 @@
 import json
+import select
 import socket
 import struct
 import threading
@@ -458,3 +459,36 @@ def test_error_texts_are_bounded(serve, bench):
     assert len(report.errors) == 100
     assert sum(report.errors.values()) == report.error
     assert report.errors["other"] == report.error - 99
+
+
+class ReadAhead:
+    """Stands in for the connection of a stream: it notes when it reads and when it takes in what it has read."""
+
+    reads_ahead = True
+    state = connection_module.AWAITING
+
+    def __init__(self, name, data, calls):
+        self.name, self.data, self.calls = name, data, calls
+
+    def read(self):
+        self.calls.append(f"read {self.name}")
+        return self.data
+
+    def take(self, data, now_ns):
+        self.calls.append(f"take {self.name}")
+        self.taken = (data, now_ns)
+        return False
+
+
+def test_all_that_has_arrived_for_streams_is_read_before_any_of_it_is_taken_in(bench):
+    engine = bench("http://127.0.0.1:9").load.engine
+    calls = []
+    streams = {fd: ReadAhead(fd, data, calls) for fd, data in ((1001, b"a"), (1002, None), (1003, b""))}
+    engine._connections.update(streams)
+    engine._on_timer = lambda fd: calls.append("timer")
+    engine._handle([(1001, select.EPOLLIN), (1000, select.EPOLLIN), (1002, select.EPOLLIN), (1003, select.EPOLLIN)])
+    engine._connections.clear()
+    assert calls == ["read 1001", "read 1002", "read 1003", "take 1001", "take 1003", "timer"]
+    assert streams[1001].taken[0] == b"a"
+    assert streams[1003].taken[0] == b""  # the end of the stream
+    assert streams[1001].taken[1] <= streams[1003].taken[1]

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from harness.errors import UserError
-from harness.plan.knobs import KnobSet
-from harness.plan.plan_draft import file_setting, model_knob
+from harness.plan.plan import Plan
+from harness.plan.plan_draft import Draft, file_setting, make_plan, model_knob
+from harness.plan.scenario import Scenario
+from harness.plan.target_spec import knobs_for
+from harness.run.tune_plan import TuneGoal, make_tune_plan, space_of
 from harness.wire.payload_bank import Bank
 from targets import TARGETS
 from targets.engines import EngineOptions
@@ -139,9 +142,34 @@ def test_a_keras_file_is_served_by_its_shapes(tmp_path):
 
 def test_an_onnx_file_is_run_by_onnx_runtime_and_is_a_legal_value_of_the_knob_model():
     spec = TARGETS["batched"]
-    assert file_setting("a/b.onnx", spec.knobs) == {"engine": "onnxruntime"}
-    assert file_setting("a/b.keras", spec.knobs) == file_setting("a/b.onnx", KnobSet("none", ())) == {}
+    assert file_setting(spec, knobs_for(spec, "a/b.onnx")) == {"engine": "onnxruntime"}
+    assert file_setting(spec, knobs_for(spec, "a/b.keras")) == file_setting(spec, spec.knobs) == {}
     assert spec.serves("a/b.onnx")
     assert not TARGETS["null"].serves("a/b.onnx")
     assert "b.onnx" in model_knob("digits-mlp", spec, ["model=digits-mlp,b.onnx"]).choices
     assert spec.rivals("b.onnx") == ("b.onnx",)
+
+
+def drafted(*words, model="a/b.onnx"):
+    spec = TARGETS["batched"]
+    plan = Plan(target="batched", scenario="scenarios/predict.py", model=model, budget_seconds=600.0)
+    return Draft(plan=plan, spec=spec, words=words, concurrency=(8,))
+
+
+def test_tune_starts_with_an_engine_that_runs_the_file_and_tries_no_other():
+    plan = make_tune_plan(drafted("batch_size=1,32", "engine"), Scenario(), TuneGoal())
+    assert plan.points[0].setting == {"batch_size": 32, "engine": "onnxruntime"}
+    assert plan.tune.values["engine"] == ("onnxruntime", "openvino")
+    assert plan.fixed == {}
+    assert len(space_of(plan)) == plan.tune.settings == 2 * 2
+    keras = make_tune_plan(drafted("batch_size=1,32", "engine", model="a/b.keras"), Scenario(), TuneGoal())
+    assert keras.tune.settings > 4
+
+
+def test_a_sweep_leaves_out_the_engines_that_cannot_run_the_file():
+    plan = make_plan(drafted("engine=xla,onnxruntime,openvino"))
+    assert [point.setting["engine"] for point in plan.points] == ["onnxruntime", "openvino"]
+    assert plan.left_out == ("engine=xla: it cannot run an .onnx file; choose onnxruntime or openvino",)
+    assert {point.setting["engine"] for point in make_plan(drafted("engine")).points} == {"onnxruntime", "openvino"}
+    with pytest.raises(UserError, match=r"engine=xla: it cannot run an \.onnx file"):
+        make_plan(drafted("engine=xla"))

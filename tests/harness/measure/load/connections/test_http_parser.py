@@ -1,3 +1,4 @@
+import gc
 import gzip
 import http.client
 import io
@@ -250,3 +251,52 @@ def test_the_size_on_the_wire_is_known():
     assert parser.feed(raw[-2:]).size_bytes == len(raw)
     odd = raw.replace(b"Content", b"Connection: keep-alive, x\r\nContent")
     assert ResponseParser().feed(odd).size_bytes == len(odd)
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nyes\r\n0\r\n\r\n"
+NO_LENGTH = b"HTTP/1.1 200 OK\r\n\r\nyes"
+
+
+def garbage_of(respond, count=500):
+    """How many objects of `count` responses only a garbage collection can free."""
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(count):
+            respond()
+        return gc.collect()
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("odd", [b"", b"Content-Encoding: gzip\r\n", b"Connection: keep-alive, x\r\n"])
+def test_responses_that_llhttp_parses_leave_no_garbage(odd):
+    body = gzip.compress(b"yes") if b"gzip" in odd else b"yes"
+    raw = b"HTTP/1.1 200 OK\r\n" + odd + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(body, [2])
+    parser = ResponseParser()
+    assert garbage_of(lambda: parser.feed(raw)) < 50
+    assert (parser.feed(raw).body, parser.started) == (b"yes", False)
+
+
+def test_connections_that_the_server_closes_leave_no_garbage_either():
+    def by_the_end():
+        parser = ResponseParser()
+        assert parser.feed(NO_LENGTH) is None
+        assert parser.eof().body == b"yes"
+
+    def by_the_head():
+        parser = ResponseParser()
+        assert not parser.feed(CHUNKED.replace(b"\r\nT", b"\r\nConnection: close\r\nT", 1)).keep_alive
+
+    assert garbage_of(by_the_end) < 50
+    assert garbage_of(by_the_head) < 50
+
+
+def test_each_response_of_a_connection_has_its_own_size_and_headers():
+    parser = ResponseParser()
+    first = parser.feed(CHUNKED.replace(b"\r\nT", b"\r\nServer-Timing: queue;dur=1\r\nT", 1))
+    assert first.timing == b"queue;dur=1"
+    for _ in range(3):
+        again = parser.feed(CHUNKED)
+        assert (again.timing, again.size_bytes, again.body) == (b"", len(CHUNKED), b"yes")
+    assert parser.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").body == b"ok"
