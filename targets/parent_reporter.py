@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import orjson
 
+from harness.plan.target_spec import is_model_file
 from harness.wire.payload_bank import Bank
 
 if TYPE_CHECKING:
@@ -81,7 +83,19 @@ class ParentReporter:
 def _welcome(ready: ReadyReport) -> str:
     name = ready.built.prepared.card.name
     urls = " and ".join([ready.url, *ready.front_end_urls.values()])
-    return f"{name} at {urls} (Ctrl-C stops it). Try:\n  {_example(ready)}"
+    return f"{name} at {urls} (Ctrl-C stops it). Try:\n  {_example(ready)}\nLoad it with:\n  {_load(ready)}"
+
+
+def _load(ready: ReadyReport) -> str:
+    """The command that loads the server from another terminal; a file is compared with its own predictions."""
+    prepared, order = ready.built.prepared, ready.order
+    words = ["python", "-m", "harness", "sweep", "concurrency", "--target", ready.url]
+    if ready.tls_authority:
+        words += ["--tls-ca", str(ready.tls_authority)]
+    if prepared.bank_path.suffix == ".json":
+        return shlex.join([*words, "--model", order.model, "--scenario", "agent"])
+    words += ["--model", Bank.load(prepared.bank_path).meta.model]
+    return shlex.join([*words, *(["--reference", order.model] if is_model_file(order.model) else [])])
 
 
 def _example(ready: ReadyReport) -> str:

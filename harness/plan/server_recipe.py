@@ -76,6 +76,26 @@ class StopOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     command: tuple[str, ...] = ()  # in place of the signal
 
 
+class RecipeRequest(OwnRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The requests of a service, and headers that every request to the server carries.
+
+    A value `@FILE` is that of a file beside the recipe, `$NAME` or `${NAME}` that of the environment.
+    """
+
+    headers: dict[str, str] | tuple[str, ...] = ()  # or lines `Name: value`
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The headers as lines `Name: value`."""
+        named = self.headers
+        return named if isinstance(named, tuple) else tuple(f"{name}: {value}" for name, value in named.items())
+
+    @property
+    def without_headers(self) -> OwnRequest:
+        """The request as a plan holds it: a run directory has no secret."""
+        return OwnRequest(**{name: getattr(self, name) for name in OwnRequest.__struct_fields__})
+
+
 class RecipeKnob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One setting of the server; `values` are swept by default."""
 
@@ -105,7 +125,7 @@ class ServerRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     command: tuple[str, ...]
     models: tuple[str, ...] = ()  # empty: one, called as the recipe
     protocol: str = ""  # empty: that of its requests, or else DEFAULT
-    request: OwnRequest = OwnRequest()  # to a service that speaks no known protocol
+    request: RecipeRequest = RecipeRequest()  # to a service that speaks no known protocol
     expect: str = ""  # of its responses, as --expect
     reference: str = ""  # the reference model that predictions are compared with ("{model}": of the same name), or none
     model_format: str = ""  # "onnx" or "keras": what {model_file} is
@@ -143,6 +163,10 @@ class ServerRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return None
 
 
+_UNKNOWN_FIELD = re.compile(r"unknown field `[^`]*`(?: - at `([^`]*)`)?")
+_TABLES = {"request": RecipeRequest, "ready": ReadyCheck, "stop": StopOrder, "knobs": RecipeKnob, "forbids": Forbidden}
+
+
 def load_recipe(path: Path) -> ServerRecipe:
     """The recipe in a TOML file. Raises UserError that names the file and the field."""
     try:
@@ -150,14 +174,23 @@ def load_recipe(path: Path) -> ServerRecipe:
     except OSError as error:
         raise UserError(f"--target {path}: cannot be read ({error.strerror}); give the path of a recipe") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"--target {path}: not a recipe: {error}") from error
+        raise UserError(f"--target {path}: not a recipe: {error}{_fields_there(str(error))}") from error
     protocol = recipe.protocol or (HTTP if _has_path(recipe.url) else DEFAULT)
-    if recipe.request.given:
+    if recipe.request.without_headers.given:
         protocol = GRPC_METHOD if recipe.request.is_grpc else HTTP
     models = recipe.models or (recipe.name,)
     recipe = msgspec.structs.replace(recipe, path=str(path.resolve()), protocol=protocol, models=models)
     _check(recipe)
     return recipe
+
+
+def _fields_there(error: str) -> str:
+    """`; its fields are ...` where an error of msgspec names a field that its table does not have."""
+    unknown = _UNKNOWN_FIELD.search(error)
+    if unknown is None:
+        return ""
+    place = (unknown[1] or "$").removeprefix("$.").partition("[")[0]
+    return f"; its fields are {', '.join(_TABLES.get(place, ServerRecipe).__struct_fields__)}"
 
 
 def _has_path(url: str) -> bool:

@@ -113,18 +113,34 @@ def own_headers() -> tuple[tuple[str, str], ...]:
     return tuple(_checked_header(line, HEADERS) for line in lines)
 
 
-def parse_header(text: str, flag: str) -> tuple[str, str]:
-    """`Name: value` as both; a value `@FILE` is that of the file, `$NAME` that of the variable. Raises UserError."""
+def add_headers(texts: Iterable[str], flag: str, folder: Path = Path()) -> None:
+    """Put headers into the environment, where this process and its children look for them; one that is there stays.
+
+    Raises UserError.
+    """
+    there = own_headers()
+    known = {name.lower() for name, _ in there}
+    added = [parsed for text in texts if (parsed := parse_header(text, flag, folder))[0].lower() not in known]
+    if added:
+        os.environ[HEADERS] = "\n".join(f"{name}: {value}" for name, value in (*there, *added))
+
+
+def parse_header(text: str, flag: str, folder: Path = Path()) -> tuple[str, str]:
+    """`Name: value` as both; a value `@FILE` is that of the file, from `folder`, `$NAME` or `${NAME}` of the variable.
+
+    Raises UserError.
+    """
     name, _, value = (part.strip() for part in text.partition(":"))
+    variable = value[1:].removeprefix("{").removesuffix("}")
     try:
         if value.startswith("@"):
-            value = Path(value[1:]).read_text(encoding="latin-1").strip()
+            value = (folder / value[1:]).read_text(encoding="latin-1").strip()
         elif value.startswith("$"):
-            value = os.environ[value[1:]].strip()
+            value = os.environ[variable].strip()
     except OSError as error:
         raise UserError(f"{flag} {name}: {value[1:]} cannot be read ({error.strerror})") from error
     except KeyError as error:
-        raise UserError(f"{flag} {name}: the environment has no variable {value[1:]}") from error
+        raise UserError(f"{flag} {name}: the environment has no variable {variable}") from error
     return _checked_header(f"{name}: {value}", flag)
 
 

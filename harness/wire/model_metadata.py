@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.wire.server_url import ServerUrl
 
 REFUSED = (401, 403)
+FROM_FILE = "_file"  # the platform of a model that an embedded server has from a file of the user's own ends so
 PAYLOADS = "give payloads with --bank FILE, or the sizes of one input with --shape"
 MAX_NAME_CHARS = 1024
 MAX_AXES = 32

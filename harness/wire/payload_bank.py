@@ -62,6 +62,7 @@ class BankMeta(msgspec.Struct, frozen=True, kw_only=True):
     client: ClientWork | None = None  # None: items are sent as they are
     tolerance: float = 1e-3  # greatest absolute difference of a correct prediction
     relative_tolerance: float = 0.0  # greatest difference beside it, in shares of the expected value
+    of_file: bool = False  # the server says that it serves a file, not the reference model of that name
 
     @property
     def allowed(self) -> Tolerance:

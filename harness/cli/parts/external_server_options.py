@@ -35,8 +35,9 @@ EXTERNAL_SERVER_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--reference",
         default="",
-        metavar="MODEL",
-        help="Compare the predictions of an external server with those of this model (see `harness prepare`).",
+        metavar="MODEL|FILE",
+        help="Compare the predictions of an external server with those of this model (see `harness prepare`), or of "
+        "this .keras or .onnx file.",
     ),
     click.option(
         "--bank",

@@ -82,7 +82,7 @@ def with_own_requests(plan: Plan, request: OwnRequest, spec: TargetSpec) -> Plan
     load, model = plan.load, plan.model
     if isinstance(spec, RecipeTarget):
         recipe = spec.recipe
-        request = request if request.given else recipe.request.within(recipe.folder)
+        request = request if request.given else recipe.request.without_headers.within(recipe.folder)
         load = msgspec.structs.replace(load, expect=load.expect or recipe.expect)
     if request.given and load.protocol not in (AUTO, HTTP.name, OWN_SERVICE.name) and not plan.payloads:
         raise UserError(

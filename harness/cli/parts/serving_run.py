@@ -30,7 +30,7 @@ from harness.plan.option_text import names_of
 from harness.plan.plan_draft import estimated_seconds, make_plan, model_of
 from harness.plan.scenario import read_scenario
 from harness.plan.slo import parse_keep
-from harness.plan.target_spec import UrlTarget, is_model_file
+from harness.plan.target_spec import RecipeTarget, UrlTarget, find_target, is_model_file
 from harness.record.run_dir import RunDir
 from harness.run.budgeted_sweep_run import run_budgeted_sweep
 from harness.run.capacity_run import run_capacity
@@ -40,6 +40,7 @@ from harness.run.paired_run import run_paired
 from harness.run.run_job import RunJob
 from harness.run.tune_plan import TuneGoal, make_tune_plan
 from harness.run.tune_run import run_tune
+from harness.wire.credentials import add_headers
 from harness.wire.protocols import chats
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ class ServingRun(RunFrame[RunDir]):
         plan = self.folder.read().plan
         for reason in plan.left_out:
             listener(Note(f"left out: {reason}"))
+        _add_headers_of_recipe(plan)
         isolation = plan_isolation(isolate=plan.isolate and not plan.in_process, load_processes=plan.load_processes)
         with trial_forks(isolation, _AHEAD) as forks:  # they import while the target starts
             session = open_session(plan, isolation, progress_events(listener))
@@ -220,12 +222,28 @@ class ServingRun(RunFrame[RunDir]):
         )
 
 
+def _add_headers_of_recipe(plan: Plan) -> None:
+    """Put the headers of the target's recipe beside those of the command line, which win. Raises UserError.
+
+    Where two targets are compared there are none: one would get the secrets of the other.
+    """
+    spec = find_target(plan.target)
+    targets = {variant.target for variant in plan.pairing.variants} if plan.pairing else {plan.target}
+    if isinstance(spec, RecipeTarget) and targets == {plan.target}:
+        recipe = spec.recipe
+        add_headers(recipe.request.lines, f"{recipe.path}: header", recipe.folder)
+
+
 def checked_plan(draft: Draft) -> Plan:
     """The plan of a draft. Raises UserError where it cannot be run here."""
     plan = make_plan(draft, _checked_scenario(draft))
-    missing = [each for each in plan.models if is_model_file(each) and not Path(each).is_file()]
+    files = [each for each in plan.models if is_model_file(each)]
+    missing = [each for each in files if not Path(each).is_file()]
     if missing and draft.spec.models:
         raise UserError(f"--model {missing[0]}: no such file")
+    if len(files) > len(missing) and isinstance(draft.spec, UrlTarget):
+        raise UserError(f"--model {files[0]}: a server at a URL knows its model by a name, not by its file; give that "
+                        f"name with --model, and --reference {files[0]} to compare its predictions")  # fmt: skip
     require_open_files(plan, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     return plan
 

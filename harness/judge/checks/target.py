@@ -39,7 +39,8 @@ def wrong_answers(case: TrialCase) -> Finding | None:
     reasons = _reasons(case, CONDITION)
     most = f"; most often: {max(reasons, key=reasons.__getitem__)}" if reasons else ""
     text = f"{grouped(counts.wrong)} of {grouped(counts.checked)} checked responses were wrong{most}."
-    remedy = "The speed of wrong responses means nothing: correct the server (or --model, or its precision knob) first."
+    own = "--expect" if reasons else "--model, --reference, or its precision knob"
+    remedy = f"The speed of wrong responses means nothing: correct the server (or {own}) first."
     return finding(WRONG_ANSWERS, Verdict.INVALID, text, remedy, wrong=counts.wrong)
 
 

@@ -135,7 +135,8 @@ def _array_bank(choice: PayloadChoice) -> Bank:
     if choice.file:
         own = read_arrays(Path(choice.file), choice.model, meta)
         return _served(own, meta, choice, f"--bank {choice.file}")
-    reference = choice.reference or (choice.model if choice.check and choice.model in _reference_models() else "")
+    known = choice.check and choice.model in _reference_models() and not (meta and meta.of_file)
+    reference = choice.reference or (choice.model if known else "")
     if reference:
         return _served(Bank.load(prepare_bank(reference)), meta, choice, f"--reference {reference}")
     if meta is None and choice.shape and find_protocol(choice.protocol).read_meta is not None:

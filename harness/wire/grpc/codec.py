@@ -15,7 +15,7 @@ from harness.wire.grpc.call import ask, request_of
 from harness.wire.grpc.messages import message
 from harness.wire.grpc.service_description import document_of
 from harness.wire.http.open_inference import as_rows
-from harness.wire.model_metadata import PAYLOADS, checked_meta, only_input, shapes_of
+from harness.wire.model_metadata import FROM_FILE, PAYLOADS, checked_meta, only_input, shapes_of
 from harness.wire.payload_bank import BankMeta
 from harness.wire.protocol import Transport, WireProtocol
 from harness.wire.tensors import numbers_of, tensor_bytes
@@ -112,6 +112,7 @@ def _read_meta(url: ServerUrl, model: str) -> BankMeta:
                 input_name=given.name,
                 output_name=output.name,
                 datatype=given.datatype,
+                of_file=document.platform.endswith(FROM_FILE),
                 **shapes_of(given.shape, output.shape),
             )
         )

@@ -14,7 +14,7 @@ import orjson
 from harness.wire.bounded_http import OK
 from harness.wire.bounded_json import parse_json
 from harness.wire.codec import HttpCodec, WireError, http_post, no_answer
-from harness.wire.model_metadata import ask, only_input, read_document, shapes_of
+from harness.wire.model_metadata import FROM_FILE, ask, only_input, read_document, shapes_of
 from harness.wire.payload_bank import BankMeta
 from harness.wire.protocol import WireProtocol
 from harness.wire.tensors import BYTES, held, json_values, numbers_of, tensor_bytes
@@ -196,6 +196,7 @@ def _meta(model: str, document: Any) -> BankMeta:
         input_name=given["name"],
         output_name=output["name"],
         datatype=given["datatype"].upper(),
+        of_file=str(document.get("platform", "")).endswith(FROM_FILE),
         **shapes_of(given["shape"], output["shape"]),
     )
 

@@ -17,7 +17,7 @@ from harness.wire.bounded_json import parse_json
 from harness.wire.codec import HttpCodec, WireError, http_post, no_answer
 from harness.wire.datatypes import DATATYPES
 from harness.wire.http.open_inference import as_rows, flat_numbers
-from harness.wire.model_metadata import ask, only_input, read_document, shapes_of
+from harness.wire.model_metadata import FROM_FILE, ask, only_input, read_document, shapes_of
 from harness.wire.payload_bank import BankMeta
 from harness.wire.protocol import WireProtocol
 from harness.wire.tensors import json_values
@@ -91,6 +91,7 @@ def _meta(model: str, document: Any) -> BankMeta:
         input_name=input_name,
         output_name=output_name,
         datatype=_TYPES[given["dtype"]],
+        of_file=str(document["metadata"].get("platform", "")).endswith(FROM_FILE),
         **shapes_of(*([int(dim["size"]) for dim in each["tensor_shape"]["dim"]] for each in (given, output))),
     )
 

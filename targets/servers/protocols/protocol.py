@@ -103,7 +103,7 @@ class ProtocolLayer:
         return {
             "name": meta.model,
             "versions": [VERSION],
-            "platform": f"keras_{self.model.card.engine or 'none'}",
+            "platform": self.model.platform,
             "inputs": [{"name": meta.input_name, "datatype": meta.datatype, "shape": [-1, *meta.input_shape]}],
             "outputs": [{"name": meta.output_name, "datatype": OUTPUT_DATATYPE, "shape": [-1, *meta.output_shape]}],
         }
@@ -125,7 +125,10 @@ class ProtocolLayer:
         }
         return {
             "model_spec": {"name": meta.model, "signature_name": "", "version": VERSION},
-            "metadata": {"signature_def": {"signature_def": {SIGNATURE: signature}}},
+            "metadata": {
+                "signature_def": {"signature_def": {SIGNATURE: signature}},
+                "platform": self.model.platform,  # no field of TensorFlow Serving's
+            },
         }
 
 

@@ -29,7 +29,7 @@ def model_config(model: WireModel, batching: Batching) -> dict[str, Any]:
     meta = model.meta
     return {
         "name": meta.model,
-        "platform": f"keras_{model.card.engine or 'none'}",
+        "platform": model.platform,
         "backend": "keras",
         "version_policy": {"latest": {"num_versions": 1}},
         "max_batch_size": batching.max_rows,

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from harness.plan.target_spec import is_model_file
 from harness.wire.datatypes import DATATYPES
+from harness.wire.model_metadata import FROM_FILE
 from targets.explain import OUTPUT
 from targets.servers.protocols.errors import ProtocolError
 
@@ -46,6 +48,11 @@ class WireModel:
     def name(self) -> str:
         """The name of the model in paths."""
         return self.meta.model
+
+    @property
+    def platform(self) -> str:
+        """What executes the model; it says so where the model is a file of the user's own."""
+        return f"keras_{self.card.engine or 'none'}{FROM_FILE if is_model_file(self.card.name) else ''}"
 
     @property
     def datatype(self) -> str:
