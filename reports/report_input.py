@@ -62,6 +62,11 @@ class BaseReportInput:
         return False
 
     @property
+    def spoiled_by_outage(self) -> bool:
+        """Whether the run is INVALID only because a server did not serve for a part of the time."""
+        return False
+
+    @property
     def enough_budget_s(self) -> int | None:
         """The budget that would have done for a recommendation; None where nothing is missing."""
         return None
@@ -79,6 +84,11 @@ class ReportInput(BaseReportInput):
     def target_unavailable(self) -> bool:
         """Whether the server did not serve for a part of the time, where the recommendation rests on it."""
         return self.result.unavailable
+
+    @property
+    def spoiled_by_outage(self) -> bool:
+        """Whether the run is INVALID only because the server did not serve for a part of the time."""
+        return self.result.spoiled_by_outage
 
     @property
     def compared(self) -> Change | None:

@@ -19,6 +19,7 @@ from harness.plan.slo import Slo
 from harness.record.model_card import ModelCard
 
 AVAILABLE = 0.99  # of the time
+BY_OUTAGE = {"errors", "unavailable", "target_died"}  # kinds of findings of a target that does not serve
 
 
 class Quantile(msgspec.Struct, frozen=True, kw_only=True):
@@ -465,6 +466,12 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
         best = self.recommendation.best_point
         looked_at = [point for point in self.points if best is None or point.point == best]
         return any(found.data.get("available", 1.0) < AVAILABLE for point in looked_at for found in point.findings)
+
+    @property
+    def spoiled_by_outage(self) -> bool:
+        """Whether it is INVALID only because the target was away: neither generator nor machine explains that."""
+        grave = {found.kind for point in self.points for found in point.findings if found.verdict is Verdict.INVALID}
+        return self.verdict is Verdict.INVALID and self.unavailable and bool(grave) and grave <= BY_OUTAGE
 
     @property
     def keeps_limit(self) -> bool:

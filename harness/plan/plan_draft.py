@@ -176,7 +176,12 @@ def _seconds(plan: Plan, loads: Sequence[Arrivals]) -> float:
 def _classes(plan: Plan, settings: Iterable[Setting], scenario: Scenario) -> dict[str, RequestClass]:
     """The request classes that any point has, by name. Raises UserError."""
     mixes = dict.fromkeys(str(setting.get(MIX) or plan.load.mix or scenario.own_mix) for setting in settings)
-    return {name: scenario.classes[name] for mix in mixes for name in parse_mix(mix, scenario.classes)}
+    weights = [parse_mix(mix, scenario.classes) for mix in mixes]
+    for names in weights:
+        others = [name for name in names if scenario.classes[name].verb != CHAT]
+        if 0 < len(others) < len(names):
+            raise UserError(f"mix: class {others[0]} does not chat, and others of it do; measure them in two runs")
+    return {name: scenario.classes[name] for names in weights for name in names}
 
 
 def _chatting(plan: Plan, classes: Iterable[RequestClass]) -> Plan:

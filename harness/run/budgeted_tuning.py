@@ -89,9 +89,8 @@ class BudgetedTuning:
     def next(self) -> TuneTrial | None:
         """The next trial; None: nothing is left to find out, or the budget does not last for another."""
         if self._final is None:
-            reserve_s = (
-                self._reserve_s() if self.search.beliefs.observations else 0.0
-            )  # the default is tried in any case
+            others = any(each.setting for each in self.search.beliefs.measured())
+            reserve_s = self._reserve_s() if others else 0.0  # the default alone needs no final
             choice = self.search.next(Costs(self._trial_s(1.0), self._trial_cost.restart_s), self.left_s - reserve_s)
             if choice is not None:
                 return self._exploring(choice)

@@ -14,13 +14,11 @@ from reports.views.points_table import SLO_WORDS, Cell, Table, percentile_cell
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from harness.judge.interval import Interval
     from harness.judge.metrics import ClassMetrics, Latency, PointMetrics, StreamMetrics
     from harness.plan.plan import Plan
 
-_COLUMNS = (
-    "Point", "Class", "Of the load", "Throughput /s", "p50 ms", "p99 ms", "p99 over alone", "Goodput /s",
-    "Good", "Failed", "SLO",
-)  # fmt: skip
+CLASS, OVER_ALONE = "Class", "p99 over alone"
 _STREAM_COLUMNS = ("Output tokens/s", "TTFT p50 ms", "TTFT p99 ms", "ITL p99 ms")
 _CSV_STREAMS = (("ttft", 0.5), ("ttft", 0.9), ("ttft", 0.99), ("itl", 0.5), ("itl", 0.99), ("tpot", 0.5))
 _CSV_LATENCIES = (("response", 0.5), ("response", 0.9), ("response", 0.95), ("response", 0.99), ("service", 0.99))
@@ -40,34 +38,38 @@ def _table(parts: Sequence[tuple[PointMetrics, ClassMetrics]], kind: str) -> Tab
     if len(parts) == len({point.point for point, _ in parts}):  # one of each point
         return None
     streams = any(each.stream for _, each in parts)
-    rows = tuple(tuple(_cells(point, each, streams=streams)) for point, each in parts)
-    columns = tuple(kind if column == "Class" else column for column in _COLUMNS)
-    return Table(columns if not streams else (*columns[:4], *_STREAM_COLUMNS, *columns[4:]), rows, text_columns=2)
+    left_out = () if kind == CLASS else (OVER_ALONE,)
+    rows = [{name: cell for name, cell in _cells(point, each) if name not in left_out} for point, each in parts]
+    names = [name for name in rows[0] if streams or name not in _STREAM_COLUMNS]
+    columns = tuple(kind if name == CLASS else name for name in names)
+    return Table(columns, tuple(tuple(row[name] for name in names) for row in rows), text_columns=2)
 
 
-def _cells(point: PointMetrics, each: ClassMetrics, *, streams: bool) -> Iterator[Cell]:
-    yield Cell(point_label(point), key=point_label(point), kind="point")
-    yield Cell(each.name, key=each.name, kind="point")
-    yield Cell(units.percent(100 * each.share), key=units.machine_number(each.share))
-    yield Cell(*units.estimate(each.throughput_rps), key=units.machine_number(each.throughput_rps.value))
-    if streams:
-        yield from _stream_cells(each.stream)
+def _cells(point: PointMetrics, each: ClassMetrics) -> Iterator[tuple[str, Cell]]:
+    """Every column with its cell, from left to right."""
+    yield "Point", Cell(point_label(point), key=point_label(point), kind="point")
+    yield CLASS, Cell(each.name, key=each.name, kind="point")
+    yield "Of the load", Cell(units.percent(100 * each.share), key=units.machine_number(each.share))
+    yield "Throughput /s", _estimate(each.throughput_rps)
+    yield from zip(_STREAM_COLUMNS, _stream_cells(each.stream), strict=True)
     for p in (0.5, 0.99):
-        yield percentile_cell(each.response.at(p))
+        yield f"{units.percentile_name(p)} ms", percentile_cell(each.response.at(p))
     text, interval = units.estimate(each.slowdown)
     key = units.machine_number(each.slowdown.value) if each.slowdown else ""
-    yield Cell(text if not each.slowdown else f"{text}\u00d7", interval, key=key)
-    goodput = each.goodput_rps
-    yield Cell(*units.estimate(goodput), key=units.machine_number(goodput.value if goodput else None))
-    yield Cell(units.count(each.counts.ok), key=str(each.counts.ok))
-    yield Cell(units.count(each.counts.failed), key=str(each.counts.failed))
+    yield OVER_ALONE, Cell(text if not each.slowdown else f"{text}\u00d7", interval, key=key)
+    yield "Goodput /s", _estimate(each.goodput_rps)
+    yield "Good", Cell(units.count(each.counts.ok), key=str(each.counts.ok))
+    yield "Failed", Cell(units.count(each.counts.failed), key=str(each.counts.failed))
     words = SLO_WORDS[each.meets_slo] if each.slo else units.ABSENT
-    yield Cell(words, str(each.slo) if each.slo else "", key=words, kind="text")
+    yield "SLO", Cell(words, str(each.slo) if each.slo else "", key=words, kind="text")
+
+
+def _estimate(value: Interval | None) -> Cell:
+    return Cell(*units.estimate(value), key=units.machine_number(value.value if value else None))
 
 
 def _stream_cells(stream: StreamMetrics | None) -> Iterator[Cell]:
-    tokens = stream.tokens_per_s if stream else None
-    yield Cell(*units.estimate(tokens), key=units.machine_number(tokens.value if tokens else None))
+    yield _estimate(stream.tokens_per_s if stream else None)
     for kind, p in (("ttft", 0.5), ("ttft", 0.99), ("itl", 0.99)):
         latency: Latency | None = getattr(stream, kind, None)
         yield percentile_cell(latency.at(p) if latency else None)

@@ -7,11 +7,12 @@ from dataclasses import replace
 import example_runs as example
 import msgspec
 
-from harness.judge.metrics import ClassMetrics, Counts
+from harness.judge.interval import Interval
+from harness.judge.metrics import ClassMetrics, Counts, StreamMetrics
 from reports.points_csv import points_csv
 from reports.text.summary_md import summary_markdown
 from reports.text.terminal_text import result_text
-from reports.views.classes import classes_csv, classes_table
+from reports.views.classes import classes_csv, classes_table, servers_csv, servers_table
 from reports.views.points_table import points_table
 
 # 5021 of the 6000 that were due brought a good response; 979 did not, 900 of them because they were never sent.
@@ -55,3 +56,37 @@ def test_page_terminal_summary_classes_and_csv_agree():
     assert classes.rows[0][classes.columns.index("Failed")].text == "979"
     for text in (points_csv(points, report.plan), classes_csv(points, report.plan)):
         assert next(csv.DictReader(io.StringIO(text)))["failed"] == "979"
+
+
+def test_servers_have_a_table_and_a_file_of_their_own():
+    report = example_report()
+    point = report.result.points[0]
+    servers = [msgspec.structs.replace(point.classes[0], name=name) for name in ("http://a:1", "http://b:1")]
+    points = (msgspec.structs.replace(point, servers=tuple(servers)),)
+    table = servers_table(points)
+    assert [row[table.columns.index("Server")].text for row in table.rows] == ["http://a:1", "http://b:1"]
+    assert "p99 over alone" in classes_table(points).columns
+    assert not {"p99 over alone", "TTFT p50 ms"} & set(table.columns)  # nothing here was streamed
+    assert [line["server"] for line in csv.DictReader(io.StringIO(servers_csv(points, report.plan)))] == [
+        "http://a:1",
+        "http://b:1",
+    ]
+    assert servers_table(report.result.points) is None
+
+
+def test_classes_of_streams_show_tokens_and_first_tokens():
+    report = example_report()
+    point = report.result.points[0]
+    latency = example.latency_of(20.0, 0.2, 500)
+    stream = StreamMetrics(
+        ttft=latency, itl=latency, tpot=latency, tokens_per_s=Interval(250.0), prompt_tokens=None, output_tokens=9.0,
+        in_flight=2.0,
+    )  # fmt: skip
+    classes = (msgspec.structs.replace(point.classes[0], stream=stream), point.classes[1])
+    points = (msgspec.structs.replace(point, classes=classes),)
+    table = classes_table(points)
+    place = table.columns.index("Output tokens/s")
+    assert [row[place].text for row in table.rows] == ["250", "\u2013"]  # the other class generates nothing
+    lines = list(csv.DictReader(io.StringIO(classes_csv(points, report.plan))))
+    assert [line["tokens_per_s"] for line in lines] == ["250", ""]
+    assert lines[0]["ttft_p50_ms"] != "" == lines[1]["ttft_p50_ms"]

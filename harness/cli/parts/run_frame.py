@@ -194,7 +194,7 @@ class RunFrame(ABC, Generic[FolderT]):
             print(f"measure on with: {self.resuming} {longer}", file=sys.stderr)
             return ExitCode.CANNOT_BE_SAID
         if report.result.verdict is Verdict.INVALID:
-            return ExitCode.INVALID
+            return ExitCode.UNAVAILABLE if report.spoiled_by_outage else ExitCode.INVALID
         if report.cannot_be_said:
             return ExitCode.CANNOT_BE_SAID
         if report.gate_missed:

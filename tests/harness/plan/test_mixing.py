@@ -147,3 +147,9 @@ def test_a_pause_for_tools_is_refused_in_an_open_loop():
     plan = Plan(target="agent", scenario="x.py", model="m", load=LoadSettings(chat=chat_of({"tool_pause": "1s"})))
     with pytest.raises(UserError, match="--tool-pause: in an open loop"):
         make_plan(Draft(plan=plan, spec=TARGETS["agent"], words=("rate=5",), concurrency=()), CHATS)
+
+
+def test_classes_that_chat_are_not_mixed_with_others():
+    both = Scenario(classes={"chat": RequestClass(verb="chat"), "predict": RequestClass()})
+    with pytest.raises(UserError, match="class predict does not chat"):
+        chats_of(scenario=both)

@@ -62,3 +62,12 @@ def test_a_budget_for_one_trial_gets_one():
     assert (trial.setting, trial.kind) == (0, TrialKind.EXPLORE)
     search.observe(trial, Observation(0, trial.level, 4.0, 0.01, -1.0, True), 19.0)
     assert search.next() is None
+
+
+def test_no_time_is_kept_for_a_final_of_the_default_alone():
+    search = BudgetedTuning(SPACE, (8.0, 32.0), TuneRules(30.0, 2.0, 2.0, 10.0))
+    trial = search.next()
+    search.observe(trial, Observation(0, trial.level, 4.0, 0.01, -1.0, True), 14.0)
+    trial = search.next()  # 14 of the 16 s that are left; a final would keep 9 s
+    assert trial.setting != 0
+    assert trial.kind is TrialKind.EXPLORE

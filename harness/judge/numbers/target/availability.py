@@ -6,6 +6,7 @@ answers among thousands. Counted in time instead of requests it is what it is to
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 SILENT_NS = 250_000_000
 SILENT_MEDIANS = 50
 FAILURES_IN_A_ROW = 10
+FEWEST_IN_A_ROW = 3
+CHANCE = 1e-6  # that so many in a row are no outage but chance
 FAILING_NS = 50_000_000
 FAILING_MEDIANS = 10
 _NEVER = np.iinfo(np.int64).max
@@ -97,8 +100,9 @@ def availability(exchanges: Exchanges, window_ns: tuple[int, int]) -> Availabili
 
     Silent: no response for more than 250 ms and 50 median service times, though requests were open. A request that
     was sent much earlier and never answered does not count as open: it is lost, and others go on being served.
-    Refusing or failing: at least ten refusals and failures one after the other, none of them good, for more than
-    50 ms and 10 medians; up to the middle of the time in which no request came before the next good one.
+    Refusing or failing: at least ten refusals and failures one after the other, or as many as chance does not explain
+    where failures are rare, none of them good, for more than 50 ms and 10 medians; up to the middle of the time in
+    which no request came before the next good one.
     """
     service_ns = (exchanges.done_ns - exchanges.sent_ns)[exchanges.good]
     median_ns = float(np.median(service_ns)) if service_ns.size else 0.0
@@ -153,7 +157,8 @@ def _kind(exchanges: Exchanges, waiting: Mask, next_ns: int, limit_ns: int) -> O
 
 def _failures(exchanges: Exchanges, window_ns: tuple[int, int], limit_ns: int) -> list[OutageSpan]:
     ended = (exchanges.done_ns >= window_ns[0]) & (exchanges.done_ns < window_ns[1])
-    if np.count_nonzero(ended & ~exchanges.good) < FAILURES_IN_A_ROW:
+    least = _fewest_in_a_row(int(np.count_nonzero(ended & ~exchanges.good)), int(np.count_nonzero(ended)))
+    if least is None:
         return []
     order = np.flatnonzero(ended)[np.argsort(exchanges.done_ns[ended], kind="stable")]
     turns = np.diff(np.concatenate(([False], ~exchanges.good[order], [False])).astype(np.int8))
@@ -163,12 +168,25 @@ def _failures(exchanges: Exchanges, window_ns: tuple[int, int], limit_ns: int) -
         from_ns, until_ns = int(exchanges.done_ns[run[0]]), int(exchanges.done_ns[run[-1]])
         if past < order.size:  # nobody knows when the target served again while users waited before they came back
             until_ns += max(0, int(exchanges.sent_ns[order[past]]) - until_ns) // 2
-        if run.size < FAILURES_IN_A_ROW or until_ns - from_ns <= limit_ns:
+        if run.size < least or until_ns - from_ns <= limit_ns:
             continue
         refusing = np.count_nonzero(exchanges.rejected[run]) * 2 >= run.size
         kind = OutageKind.REFUSING if refusing else OutageKind.FAILING
         outages.append(OutageSpan(kind, from_ns, until_ns, int(run.size)))
     return outages
+
+
+def _fewest_in_a_row(failures: int, ended: int) -> int | None:
+    """How many failures in a row are an outage, of so many requests that ended; None where there are too few.
+
+    A row of k in `ended` requests comes by chance with a probability of at most ended * share^k.
+    """
+    if failures < FEWEST_IN_A_ROW:
+        return None
+    if failures == ended:
+        return FAILURES_IN_A_ROW
+    by_chance = math.ceil(math.log(CHANCE / ended) / math.log(failures / ended))
+    return min(FAILURES_IN_A_ROW, max(FEWEST_IN_A_ROW, by_chance))
 
 
 def _apart(outages: list[OutageSpan]) -> list[OutageSpan]:

@@ -23,6 +23,9 @@ AS_SLOW = 0.001  # at most this share of the later requests may take as long as 
 FEWEST_FIRSTS = 20
 NEIGHBOURS = 100  # requests that came at the same time
 FEWEST_REPEATS = 5
+NEXT_REPEATS = 20
+AS_FAST = 2.0  # times as long as repeats: a first request that takes less did not wait for what a cache saves
+FAST_FIRSTS = 0.1  # with a cache at most this share of the first requests is as fast as repeats
 LEAST_SPAN = 2.0  # of first requests, in their median time: those due evenly within one hold-up take half of it
 
 
@@ -41,7 +44,8 @@ def unseen_payloads(payload: Column, due_ns: Column, service_ns: Column) -> Firs
 
     Each first request is compared with repeats that were due at about the same time: a server that is slow while it
     warms up is slow for both. The very first requests have no repeats near them and do not count. None where fewer
-    than `FEWEST_FIRSTS` can be compared, or where one hold-up of the server may have made all of them slow.
+    than `FEWEST_FIRSTS` can be compared, where one hold-up of the server may have made all of them slow, or where a
+    server that warmed up, or was held up now and then, was slow for most and not for all: a cache lacks every new one.
     """
     due_ns, payload, service_ns = in_order(due_ns, payload, service_ns)
     first = is_first(payload)
@@ -52,6 +56,8 @@ def unseen_payloads(payload: Column, due_ns: Column, service_ns: Column) -> Firs
     for start in starts:
         group = slice(start, start + NEIGHBOURS)
         repeated = service_ns[group][~first[group]]
+        if first[group][: -repeated.size].all():  # payloads come in turns: what is next to the first ones counts
+            repeated = repeated[:NEXT_REPEATS]
         if repeated.size >= FEWEST_REPEATS:
             usual_ns = float(np.median(repeated))
             repeats_ns.append(usual_ns)
@@ -62,6 +68,8 @@ def unseen_payloads(payload: Column, due_ns: Column, service_ns: Column) -> Firs
     together = np.concatenate(ratios)
     other_ns, ratio = float(np.median(repeats_ns)), float(np.median(together))
     if np.ptp(np.concatenate(dues_ns)) < LEAST_SPAN * ratio * other_ns:
+        return None
+    if ratio > AS_FAST > float(np.quantile(together, FAST_FIRSTS)):
         return None
     return Firsts(together.size, ratio * other_ns, other_ns, ratio)
 

@@ -22,12 +22,13 @@ HINDERED = 0.8
 
 def trial_availability(rows: TrialRows, usable: CleanTime | None) -> Availability:
     """When the target did not serve within the window, without silences in which others kept it from running."""
-    sent = rows.everything.where(rows.everything["sent_ns"] != ABSENT)
+    # A request whose connection was refused was never sent: the target turned it away all the same.
+    sent = rows.everything.where(~rows.everything.outcome_is(Outcome.NOT_SENT))
     ended = sent["done_ns"] != ABSENT
     responded = sent.outcome_is(Outcome.OK, Outcome.WRONG, Outcome.CANCELLED, Outcome.REJECTED)
     responded |= sent.outcome_is(Outcome.ERROR) & (sent["status"] != ABSENT)
     exchanges = Exchanges(
-        sent_ns=sent["sent_ns"],
+        sent_ns=np.where(sent["sent_ns"] != ABSENT, sent["sent_ns"], sent["due_ns"]),
         done_ns=np.where(ended, sent["done_ns"], NEVER_NS),
         answered=responded & ended,
         good=sent.outcome_is(Outcome.OK, Outcome.WRONG, Outcome.CANCELLED),

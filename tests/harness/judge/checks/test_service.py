@@ -1,12 +1,26 @@
 """How a target served, in rows made by hand: the finding, the limit and the sentence."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from evidence_of import MS, START, S, closed_loop, evidence_of, rows_of, summarise_point, summarise_trial
+from evidence_of import (
+    MS,
+    START,
+    S,
+    closed_loop,
+    evidence_of,
+    report_of,
+    rows_of,
+    summarise_point,
+    summarise_run,
+    summarise_trial,
+)
 
 from harness.judge.answers.grid_recommendation import recommend_from_grid
 from harness.judge.findings import Verdict
 from harness.plan.arrivals import Closed, Poisson
+from harness.plan.load_settings import LoadSettings
+from harness.plan.plan import Plan
 from harness.plan.slo import parse_slo
 from harness.record.rows import Outcome, Phase
 
@@ -183,3 +197,43 @@ def test_the_sentence_says_what_is_wrong_with_the_best():
     lines = [line for n in range(8) for line in user(n, 20 if n % 2 else 2)]
     _, point = judged(lines, 8)
     assert "4 of 8 users were served much worse than the others." in recommend_from_grid([point], SLO).sentence
+
+
+def plan_of(data):
+    return Plan(
+        name="run", target="external", scenario="", model="", points=(data.point,), trials=(data.trial,),
+        load=LoadSettings(measure_s=10.0), repeats=1, slo=SLO, seed=1,
+    )  # fmt: skip
+
+
+def refused(number, from_ms, until_ms):
+    """Due times of a user whose connection is refused at once, who tries again after 20 ms."""
+    return [(int(at), 1, Outcome.ERROR, number) for at in range(from_ms, until_ms, 20)]
+
+
+def test_a_server_that_is_gone_is_away_though_no_request_was_sent():
+    lines = [line for n in range(4) for line in (*user(n, 5, 6000), *refused(n, 6000, 10_000))]
+    gone = np.array([line[2] == Outcome.ERROR for line in sorted(lines)])
+    due = np.array([line[0] for line in sorted(lines)])
+    data = evidence_of(
+        rows(lines).set_column(
+            rows(lines).schema.get_field_index("sent_ns"),
+            rows(lines).schema.field("sent_ns"),
+            pa.array(np.where(gone, 0, START + due * MS), mask=gone),
+        ),
+        arrivals=Closed(users=4),
+    )
+    (found,) = [each for each in summarise_trial(data, SLO).findings if each.kind == "unavailable"]
+    assert "from 6 s on until the end all 800 requests failed" in found.text
+    assert found.data["available"] == pytest.approx(0.6, abs=0.01)
+    result = summarise_run(plan_of(data), [data])
+    assert (result.verdict, result.spoiled_by_outage) == (V.INVALID, True)
+
+
+def test_an_outage_beside_a_fault_of_the_load_is_not_all_that_spoils_a_run():
+    given = rows([line for n in range(4) for line in (*user(n, 5, 6000), *refused(n, 6000, 10_000))])
+    found = []
+    for ended in (True, False):
+        data = evidence_of(given, arrivals=Closed(users=4), reports=(report_of(given, 10.0, final=ended),))
+        found.append(summarise_run(plan_of(data), [data]))
+    assert [(each.verdict, each.spoiled_by_outage) for each in found] == [(V.INVALID, True), (V.INVALID, False)]

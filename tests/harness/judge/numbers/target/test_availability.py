@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from harness.judge.numbers.target.availability import Exchanges, OutageKind, OutageSpan, availability
+from harness.judge.numbers.target.availability import (
+    Exchanges,
+    OutageKind,
+    OutageSpan,
+    _fewest_in_a_row,
+    availability,
+)
 
 MS = 1_000_000
 NEVER = 10**15
@@ -127,3 +133,27 @@ def test_outages_do_not_overlap():
     result = availability(exchanges(user(-500, 3000) + [(3000, None, "lost")] * 2), WINDOW)
     assert all(isinstance(outage, OutageSpan) for outage in result.outages)
     assert result.longest().start_ns == 3000 * MS
+
+
+def test_a_short_row_of_refusals_is_an_outage_where_they_are_rare():
+    # Four users, refused twice each from 4.0 to 4.2 s and never else: 8 of some 7900.
+    rows = [row for _ in range(4) for row in (*user(0, 4000), *user(4200, 10_000))]
+    rows += [(at, at + 1, "refused") for at in range(4000, 4200, 25)]
+    (outage,), result = found(rows)
+    assert outage[0] is OutageKind.REFUSING
+    assert result.share == pytest.approx(0.98, abs=0.005)
+
+
+def test_short_rows_of_refusals_are_chance_where_they_are_many():
+    # Every third request of one user is refused, and now and then eight in a row.
+    rows = [(at, at + 10, "refused" if at % 30 == 0 or 5000 <= at < 5080 else "good") for at in range(0, 10_000, 10)]
+    assert found(rows)[0] == []
+
+
+@pytest.mark.parametrize(
+    ("failures", "ended", "least"),
+    [(2, 1000, None), (80, 4000, 6), (300, 1000, 10), (5, 5, 10), (4, 100_000, 3)],
+)
+def test_how_many_in_a_row_are_no_chance(failures, ended, least):
+    # 80 of 4000: 4000 x 0.02^6 = 2.6e-7, of five in a row 1.3e-5. 4 of 100 000: 1e5 x (4e-5)^3 = 6.4e-9.
+    assert _fewest_in_a_row(failures, ended) == least

@@ -70,3 +70,31 @@ def test_the_first_request_of_a_connection():
 
 def test_one_request_each_says_nothing():
     assert first_of_connections(*columns([(user, 0, 5 * MS) for user in range(8)])) is None
+
+
+def in_turns(took_ms, payloads=256, count=5000, users=8):
+    """`users` ask for `payloads` in turns; the request with number n takes `took_ms(n)`."""
+    free_at, rows = [0.0] * users, []
+    for number in range(count):
+        user = min(range(users), key=free_at.__getitem__)
+        rows.append((number % payloads, round(free_at[user] * MS), round(took_ms(number) * MS)))
+        free_at[user] += took_ms(number)
+    return columns(rows)
+
+
+@pytest.mark.parametrize("warm_at", [50, 180, 230, 240, 270])
+def test_a_cold_start_that_ends_about_when_the_first_payload_comes_again_is_no_cache(warm_at):
+    found = unseen_payloads(*in_turns(lambda number: 4 if number < warm_at else 0.3))
+    assert found is None or found.ratio < 4
+
+
+def test_a_core_that_is_taken_away_now_and_then_is_no_cache():
+    # As a busy machine does it: groups of requests wait 4 ms for a core, mostly in the beginning.
+    held_up = lambda number: (number // 16) % 3 < 2 and number < 250  # noqa: E731
+    found = unseen_payloads(*in_turns(lambda number: 4 if held_up(number) else 0.3))
+    assert found is None or found.ratio < 4
+
+
+def test_a_cache_of_payloads_in_turns_is_seen_beside_hold_ups():
+    took_ms = lambda number: 6 if number < 256 or number % 40 == 0 else 0.3  # noqa: E731
+    assert unseen_payloads(*in_turns(took_ms)).ratio == pytest.approx(20, rel=0.05)
