@@ -97,10 +97,8 @@ def test_headers_whose_values_are_not_stored_are_asked_for_again(tmp_path, monke
     folder = RunDir(path)
     began = "python -m harness sweep x --header 'X-Key: ...' --header 'X-Team: $TEAM' --out run"
     folder.write(msgspec.structs.replace(folder.read(), command_line=began))
-    with (
-        click.Context(click.Command("sweep")),
-        pytest.raises(UserError, match="give again --header 'X-Key: ...' --hea"),
-    ):
+    again = r"give again --header 'X-Key: \.\.\.' --header 'X-Team: \$TEAM'"
+    with click.Context(click.Command("sweep")), pytest.raises(UserError, match=again):
         resume_run(path, as_json=False)
 
 
