@@ -81,28 +81,35 @@ def _print_json(rows: list[tuple[Knob, list[str]]]) -> None:
     )
 
 
+HEADINGS = ("knob", "unit", "default", "legal values", "swept by default", "owner", "applies", "targets")
+NARROW = 120  # characters; on a narrower terminal some columns are lines below the table
+BELOW = ("legal values", "owner", "targets")
+
+
+def _cells(knob: Knob, names: list[str]) -> tuple[str, ...]:
+    """The row of a knob, as `HEADINGS`."""
+    default, swept = format_value(knob.default), ", ".join(map(format_value, knob.swept))
+    return knob.name, knob.unit, default, knob.legal, swept, knob.owner, knob.apply, ", ".join(names)
+
+
 def _print_table(rows: list[tuple[Knob, list[str]]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("knob", "unit", "default", "legal values", "swept by default", "owner", "applies", "targets"):
-        table.add_column(heading, overflow="fold")
-    for knob, names in rows:
-        table.add_row(
-            knob.name,
-            knob.unit,
-            format_value(knob.default),
-            knob.legal,
-            ", ".join(map(format_value, knob.swept)),
-            knob.owner,
-            knob.apply,
-            ", ".join(names),
-        )
     console = Console(width=None if Console().is_terminal else 160)
+    narrow = console.width < NARROW
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in HEADINGS:
+        if not (narrow and heading in BELOW):
+            table.add_column(heading, overflow="fold", no_wrap=heading == "knob")
+    for knob, names in rows:
+        cells = dict(zip(HEADINGS, _cells(knob, names), strict=True))
+        table.add_row(*(cell for heading, cell in cells.items() if not (narrow and heading in BELOW)))
     console.print(table)
     console.print()
-    for knob, _ in rows:
+    for knob, names in rows:
         console.print(f"[bold]{knob.name}[/bold]  {knob.doc}", highlight=False)
+        if narrow:
+            console.print(f"    takes {knob.legal}; of {', '.join(names)}", highlight=False, markup=False)
         for value, remedy in knob.unavailable:
             console.print(f"    {format_value(value)} is not available: {remedy}", highlight=False, markup=False)

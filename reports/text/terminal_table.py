@@ -19,6 +19,7 @@ _STYLES = {"VALID": "green", "DEGRADED": "yellow", "INVALID": "red"}
 _STYLES |= {"IMPROVED": "green", "EQUIVALENT": "", "NOT WORSE": "", "INCONCLUSIVE": "yellow", "REGRESSION": "red"}
 _PLAIN_WIDTH = 160
 _NARROW = 100
+_LEAST_WIDTH, _MOST_UNBROKEN = 8, 20  # of a column of text: words up to that length are not broken
 
 
 class Terminal:
@@ -54,9 +55,10 @@ class Terminal:
         from rich.text import Text
 
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for title in columns:
+        for title, cells in columns.items():
             if title in text:
-                table.add_column(title, overflow="fold", min_width=8)
+                longest = max((len(word) for cell in cells for word in printable(cell).split()), default=0)
+                table.add_column(title, overflow="fold", min_width=min(max(longest, _LEAST_WIDTH), _MOST_UNBROKEN))
             else:
                 table.add_column(title, justify="right", no_wrap=True)
         for number, verdict in enumerate(verdicts):

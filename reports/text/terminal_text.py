@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from reports.text.run_texts import RunTexts
 
 MAX_MISSING = 10
+# Columns of a search on a narrow terminal: those that have no interval there, under shorter names, and those left out.
+NARROW_TITLES = {"Throughput /s": "req/s", "p99 ms": "p99 ms"}
+NOT_NARROW = ("p50 ms", "Trials")
 
 
 def result_text(report: BaseReportInput, *, terminal: bool | None = None) -> str:
@@ -48,14 +51,16 @@ def result_text(report: BaseReportInput, *, terminal: bool | None = None) -> str
 def _finalists(report: ReportInput, *, terminal: bool | None) -> str:
     """The table of a search: only the points that had fresh trials."""
     table, points = finalists_table(report), finalists(report)
-    columns = {
-        title: [" ".join(filter(None, (row[at].text, row[at].note))) for row in table.rows]
-        for at, title in enumerate(table.columns)
-        if title != "Verdict"
-    }
+    paper, columns = Terminal(terminal), {}
+    for at, title in enumerate(table.columns):
+        cells = [row[at] for row in table.rows]
+        if paper.narrow and title in NARROW_TITLES:
+            columns[NARROW_TITLES[title]] = [cell.text for cell in cells]
+        elif title != "Verdict" and not (paper.narrow and title in NOT_NARROW):
+            columns[title] = [" ".join(filter(None, (cell.text, cell.note))) for cell in cells]
     columns["Verdict"] = [verdict_cell(point) for point in points]
     verdicts = [point.verdict for point in points]
-    return Terminal(terminal).table(columns, verdicts, text={"Setting", "Load", "Verdict"}, best=table.best)
+    return paper.table(columns, verdicts, text={"Setting", "Load", "Verdict"}, best=table.best)
 
 
 def plan_text(plan: Plan | TrainingPlan, seconds: float | None = None) -> str:

@@ -1,0 +1,40 @@
+"""Tables on a narrow terminal, and text in summary.md."""
+
+import re
+
+import pytest
+
+from harness.judge.findings import Verdict
+from reports.text.summary_md import plain
+from reports.text.terminal_table import Terminal
+
+
+def test_words_are_whole_on_a_terminal_of_80_columns(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    words = ["default", "workers=0,", "batch=32,", "threads=16", "INVALID:", "unchecked,", "too_few_samples"]
+    columns = {
+        "Setting": ["default", "workers=0, batch=32, threads=16"],
+        "Load": ["8 users", "128 users"],
+        "req/s": ["114", "12 300"],
+        "p99 ms": ["135 \u2191", "56.8 \u2191"],
+        "SLO": ["missed", "undecided"],
+        "Verdict": ["INVALID: harmed", "INVALID: harmed, unchecked, too_few_samples"],
+    }
+    table = Terminal(True).table(columns, [Verdict.INVALID] * 2, text={"Setting", "Load", "Verdict"}, best=1)
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", table)
+    assert {word for word in words if word not in shown} == set()
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("text", ["batch_size=4 at p99<50ms, p99 < 50 ms, a & b > c", "a=1/b_c_d.py"])
+def test_what_markdown_reads_as_text_stays(text):
+    assert plain(text) == text
+
+
+@pytest.mark.parametrize("text", ["_a_", "__a__", "a_ b_", "<b>", "</b>", "<!-- x", "&lt;", "&#60;", "[a](b)", "`a`",
+                                  "a|b", "*a*", "> quoted", "@someone", "#12", "~~a~~", "$a$", "\\*"])  # fmt: skip
+def test_what_markdown_reads_as_more_than_text_is_escaped(text):
+    shown = plain(text)
+    left = re.sub(r"&(#\d+|amp|lt|gt);", "", shown)
+    assert shown != text
+    assert not re.search(r"[\\`*\[\]|#~$@]|&|<|^>|(?<![a-zA-Z0-9])_|_(?![a-zA-Z0-9])", left)
