@@ -9,7 +9,7 @@ import click
 from harness.cli.parts.options import TOKEN_OPTION
 from harness.errors import UserError
 from harness.plan.plan_draft import file_setting
-from harness.plan.target_spec import InProcessTarget, find_named, knobs_for
+from harness.plan.target_spec import InProcessTarget, find_named, knobs_for, refuse_other_files
 
 PemFile = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -47,6 +47,7 @@ def command(  # noqa: PLR0917  (what a server is started with)
     if not spec.serves(model):
         from harness.errors import unknown_name
 
+        refuse_other_files(model)
         raise unknown_name(f"model of {target}", model, spec.models)
     from targets.certificate import given_certificate
     from targets.listen_address import ListenAddress

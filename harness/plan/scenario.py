@@ -39,6 +39,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     classes: dict[str, RequestClass] = msgspec.field(default_factory=lambda: {"predict": RequestClass()})
     shape: Shape | None = None  # the load shape that it has; None: users are set by the plan
     own_requests: bool = False  # its users make their own requests alone: none of the classes is asked for
+    foreign: bool = False  # none of its users is one of ours, so none knows a target of ours
     mix: str = ""
     model: str = DEFAULT_MODEL  # where the user names none
     knobs: tuple[str, ...] = ()  # name=value, for targets that have the knob; where the user sets none

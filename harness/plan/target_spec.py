@@ -38,6 +38,13 @@ def is_model_file(name: str) -> bool:
     return name.endswith(MODEL_FILES)
 
 
+def refuse_other_files(name: str) -> None:
+    """Raise UserError where a model is given by a file of another kind."""
+    if Path(name).is_file():
+        kinds = " or ".join(MODEL_FILES)
+        raise UserError(f"--model {name}: a model's file ends in {kinds}; export it, from PyTorch by torch.onnx.export")
+
+
 class InProcessModel(Protocol):
     """A model inside the load process. Native threads call it, several at once."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,8 @@ from harness.plan.arrivals import Closed, Poisson
 from harness.plan.option_text import seconds_text, split_word
 from harness.plan.plan import TARGET_START_SECONDS, Plan, Point, TuneSpace, trial_overhead_seconds
 from harness.plan.plan_draft import make_plan, model_of
-from harness.plan.target_spec import UrlTarget, find_target, knobs_for
+from harness.plan.target_spec import EmbeddedTarget, UrlTarget, find_target, knobs_for
+from harness.run.budgeted_tuning import FINALS, LONGER
 from harness.search.space import make_space
 
 if TYPE_CHECKING:
@@ -23,9 +25,11 @@ if TYPE_CHECKING:
     from harness.plan.plan_draft import Draft
     from harness.plan.scenario import Scenario
     from harness.plan.slo import KeptBound
+    from harness.plan.target_spec import TargetSpec
     from harness.search.space import Space
 
 TOKENS_UNIT = "tokens/s"
+QUICK_START_SECONDS = 2.0  # of a server that loads a small model
 USERS = (1, 2, 4, 6, 8, 11, 16, 23, 32, 45, 64, 90, 128, 180, 256)  # load levels: factors of the square root of 2
 
 
@@ -74,7 +78,7 @@ def make_tune_plan(draft: Draft, scenario: Scenario, goal: TuneGoal) -> Plan:
             search=goal.search,
         ),
     )
-    _refuse_too_short(plan)
+    _refuse_too_short(plan, _starts_seconds(draft.spec, space))
     return plan
 
 
@@ -127,10 +131,22 @@ def _without_budget(draft: Draft, words: tuple[str, ...]) -> Draft:
     return replace(draft, plan=plan, words=words, concurrency=draft.concurrency or USERS)
 
 
-def _refuse_too_short(plan: Plan) -> None:
-    needed_s = TARGET_START_SECONDS + plan.seconds + trial_overhead_seconds(plan)
+def _starts_seconds(spec: TargetSpec, space: Space) -> float:
+    """About what the starts take of the shortest search: of a recipe's server, which may be quick, the first alone."""
+    if not isinstance(spec, EmbeddedTarget):
+        return QUICK_START_SECONDS
+    settings, rounds = FINALS[-1]
+    restarts = settings + rounds * (settings - 1) if len(set(space.starts.tolist())) > 1 else 0
+    return TARGET_START_SECONDS * (1 + restarts)
+
+
+def _refuse_too_short(plan: Plan, starts_s: float) -> None:
+    """Raise UserError where the budget is too short for the default, one other setting, and the smallest final."""
+    (settings, rounds), beside_s = FINALS[-1], trial_overhead_seconds(plan)
+    final_s = settings * rounds * (LONGER * plan.seconds + beside_s)
+    needed_s = starts_s + settings * (plan.seconds + beside_s) + final_s
     if plan.budget_seconds is not None and plan.budget_seconds < needed_s:
         raise UserError(
-            f"--budget {seconds_text(plan.budget_seconds)}: one trial of the default takes about "
-            f"{seconds_text(round(needed_s))}; give some minutes"
+            f"--budget {seconds_text(plan.budget_seconds)}: the default, one other setting and fresh trials of both "
+            f"take about {math.ceil(needed_s)} s; give more, or shorter trials with --seconds"
         )

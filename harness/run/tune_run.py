@@ -92,7 +92,7 @@ class _TuneSearch:
         return f"{tried} of {len(self._space)} settings were tried; the best of them now get fresh trials"
 
     def remark(self, plan: Plan) -> str:
-        """The best setting so far."""
+        """The setting that the model of all trials expects to be best, and what its own trials measured."""
         best = self._tuning.search.best()
         if best is None:
             return "; none keeps the limit so far"
@@ -100,7 +100,7 @@ class _TuneSearch:
         if point.number not in self._points:
             return ""
         rate = objective_of(self._points[point.number], plan).value
-        return f"; best so far {figure(rate, 3)} {unit_of(plan)}: {self._text(point)}"
+        return f"; expected best so far: {self._text(point)}, measured {figure(rate, 3)} {unit_of(plan)}"
 
     def _text(self, point: Point) -> str:
         """`batch_size=64, 32 users`: what differs from the default."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from harness.wire.payload_bank import Bank, BankMeta
     from harness.wire.server_url import ServerUrl
 
+UPGRADE_REQUIRED = 426
 FIRST_TIMEOUT_S = 30.0  # the first request may load the model
 FIRST_LIMIT_BYTES = 64 << 20
 _ADVICE = "check model, payloads and protocol"
@@ -93,6 +94,7 @@ def ask_once(url: str, protocol: str, bank: Bank, expect: str = "", requests: in
     expectation = expectation_of(expect, bank.meta.request)
     if response.status not in (expectation.statuses if expectation else SUCCESSES):
         reason = codec.describe(response.status, _without_secrets(response.body, server))
+        reason += "; it speaks another protocol, such as WebSocket" if response.status == UPGRADE_REQUIRED else ""
         reason += f", it leads to {quoted(response.location)}" if response.location else ""
         raise UserError(f"{url}: {_first(bank, request)} was refused ({reason}); {_advice(bank)}", "server")
     if len(bank.expected):

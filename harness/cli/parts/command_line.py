@@ -35,6 +35,18 @@ def recorded_command_line(words: Sequence[str]) -> str:
     return f"{program()} {shlex.join(kept)}"
 
 
+def headers_in(words: Sequence[str]) -> list[str]:
+    """The headers on a command line as a run records them: `Name: ...`, or whole where the value is only named."""
+    flagged = [after for before, after in pairwise(words) if before == HEADER]
+    joined = [word.removeprefix(f"{HEADER}=") for word in words if word.startswith(f"{HEADER}=")]
+    return [_without_value(header) for header in (*flagged, *joined)]
+
+
+def headers_again(words: Sequence[str]) -> str:
+    """` --header 'Name: ...'` for each header, as a command that resumes a run needs it; empty where there is none."""
+    return "".join(f" {HEADER} {shlex.quote(header)}" for header in headers_in(words))
+
+
 def _joined(word: str) -> str:
     flag, equals, header = word.partition("=")
     return f"{HEADER}={_without_value(header)}" if flag == HEADER and equals else word

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
+from harness.cli.parts.command_line import headers_again, headers_in
 from harness.cli.parts.plan_request import refuse_beside_resume, refuse_options, was_given
 from harness.cli.parts.serving_run import ServingRun
 from harness.cli.parts.training_run import TrainingRun
+from harness.errors import UserError
 from harness.record.run_folder import kind_of
+from harness.wire.credentials import own_headers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +36,16 @@ def resume_run(path: Path, *, budget_s: float | None = None, as_json: bool) -> i
     run = open_run(path, "--resume")
     if isinstance(run, TrainingRun):
         refuse_options(OF_REQUESTS, f"the run in {path} trains, and sends no request")
+    else:
+        _require_headers(run)
     if budget_s is not None and was_given("budget"):
         run.set_budget(budget_s)
     return run.resume(as_json=as_json)
+
+
+def _require_headers(run: RunFrame[Any]) -> None:
+    """Raise UserError where the run began with headers that this command line lacks: their values are not stored."""
+    words = shlex.split(run.folder.read().command_line)
+    known = {name.lower() for name, _ in own_headers()}
+    if any(header.partition(":")[0].strip().lower() not in known for header in headers_in(words)):
+        raise UserError(f"--resume: the values of its headers are not stored; give again{headers_again(words)}")

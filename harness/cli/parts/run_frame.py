@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import shlex
 import signal
 import sys
 from abc import ABC, abstractmethod
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self, TypeVa
 import click
 
 from harness import __version__
-from harness.cli.parts.command_line import program, recorded_command_line
+from harness.cli.parts.command_line import headers_again, program, recorded_command_line
 from harness.clock import wall_time
 from harness.errors import ExitCode, RunError, SweepspotError, UserError
 from harness.judge.findings import Verdict
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from harness.run.events import Listener
     from reports.report_input import BaseReportInput
 
+RESUMING = ("sweep", "tune", "capacity", "train")  # commands with --resume; the first knows every run
 _COMPARED = {Change.REGRESSION: ExitCode.REGRESSION, Change.INCONCLUSIVE: ExitCode.CANNOT_BE_SAID}
 FolderT = TypeVar("FolderT", bound=RunFolder[Any, Any])
 
@@ -140,13 +142,24 @@ class RunFrame(ABC, Generic[FolderT]):
         code = self.show(as_json=as_json)
         if isinstance(stopped, KeyboardInterrupt):
             print(
-                f"interrupted; go on with: {program()} {_resuming_command()} --resume {self.folder.path}",
+                f"interrupted; go on with: {self.resuming} --resume {self.folder.path}{self._headers_again()}",
                 file=sys.stderr,
             )
             return ExitCode.INTERRUPTED
         if stopped is not None:
             raise stopped
         return code
+
+    @property
+    def resuming(self) -> str:
+        """The command with which this run goes on: the one that began it where it has --resume, else `sweep`."""
+        words = shlex.split(self.folder.read().command_line)
+        began = next((word for word in words if word in RESUMING), RESUMING[0])
+        return f"{program()} {began}"
+
+    def _headers_again(self) -> str:
+        """The headers that the run began with, as options: their values are not stored."""
+        return headers_again(shlex.split(self.folder.read().command_line))
 
     def _write(self, report: BaseReportInput) -> RunError | None:
         """Write the reports. Returns why they could not be written."""
@@ -177,8 +190,8 @@ class RunFrame(ABC, Generic[FolderT]):
         if report.compared is not None:
             return _COMPARED.get(report.compared, ExitCode.OK)
         if report.enough_budget_s is not None:
-            longer = f"--resume {self.folder.path} --budget {report.enough_budget_s}s"
-            print(f"measure on with: {program()} {_resuming_command()} {longer}", file=sys.stderr)
+            longer = f"--resume {self.folder.path} --budget {report.enough_budget_s}s{self._headers_again()}"
+            print(f"measure on with: {self.resuming} {longer}", file=sys.stderr)
             return ExitCode.CANNOT_BE_SAID
         if report.result.verdict is Verdict.INVALID:
             return ExitCode.UNAVAILABLE if report.spoiled_by_outage else ExitCode.INVALID
@@ -187,12 +200,6 @@ class RunFrame(ABC, Generic[FolderT]):
         if report.gate_missed:
             return ExitCode.SLO_MISSED
         return ExitCode.UNAVAILABLE if report.target_unavailable else ExitCode.OK
-
-
-def _resuming_command() -> str:
-    """The command with which this run goes on: its own where that has --resume, else `sweep`, which knows every run."""
-    context = click.get_current_context(silent=True)
-    return str(context.info_name) if context is not None and "resume" in context.params else "sweep"
 
 
 @contextlib.contextmanager

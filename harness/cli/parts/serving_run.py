@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import math
 import os
 import resource
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.parts.own_request_options import OF_OWN_REQUESTS
-from harness.cli.parts.plan_request import refuse_options
+from harness.cli.parts.plan_request import refuse_options, was_given
 from harness.cli.parts.run_frame import RunFrame, show_plan
 from harness.cli.parts.system_limits import require_open_files, too_few_cores
 from harness.cpu_cores import plan_isolation
@@ -26,11 +28,12 @@ from harness.measure.load_command import worker_command
 from harness.measure.target.prepared_model import prepare_bank
 from harness.measure.target.session import open_session
 from harness.plan.arrivals import Closed
-from harness.plan.option_text import names_of
+from harness.plan.option_text import names_of, seconds_text
+from harness.plan.plan import first_look_seconds
 from harness.plan.plan_draft import estimated_seconds, make_plan, model_of
 from harness.plan.scenario import read_scenario
 from harness.plan.slo import parse_keep
-from harness.plan.target_spec import RecipeTarget, UrlTarget, find_target, is_model_file
+from harness.plan.target_spec import RecipeTarget, UrlTarget, find_target, is_model_file, refuse_other_files
 from harness.record.run_dir import RunDir
 from harness.run.budgeted_sweep_run import run_budgeted_sweep
 from harness.run.capacity_run import run_capacity
@@ -77,6 +80,10 @@ def run_or_plan(draft: Draft, given: dict[str, Any], *, gated: bool) -> int:
         document = {"plan": plan, "estimated_seconds": seconds}
         return show_plan(document, plan_text(plan, seconds), as_json=given["as_json"])
     _require_readable_models(draft, plan)
+    if plan.budget_seconds is not None and plan.budget_seconds != draft.plan.budget_seconds:
+        look_s = math.ceil(first_look_seconds(plan))
+        print(f"a look at each of {len(plan.points)} points takes about {look_s} s: the budget is "
+              f"{seconds_text(plan.budget_seconds)}; --budget gives another", file=sys.stderr)  # fmt: skip
     run = ServingRun.begin(plan, out=given["out"], gated=gated and plan.slo is not None)
     run.keep_envelope()
     return run.measure(as_json=given["as_json"])
@@ -263,6 +270,7 @@ def _checked_scenario(draft: Draft) -> Scenario:
     _refuse_what_users_do_not_take(draft, scenario)
     model = model_of(draft, scenario)
     if draft.spec.models and not draft.spec.serves(model):
+        refuse_other_files(model)
         raise unknown_name(f"model of {draft.plan.target}", model, draft.spec.models)
     return scenario
 
@@ -272,6 +280,8 @@ def _refuse_what_users_do_not_take(draft: Draft, scenario: Scenario) -> None:
     plan, path = draft.plan, draft.plan.scenario
     if not scenario.own_requests:
         return
+    if scenario.foreign and not isinstance(draft.spec, (RecipeTarget, UrlTarget)) and not was_given("target"):
+        raise UserError(f"--scenario {path}: its users make requests to a server of yours; give --target URL")
     if plan.capacity or (draft.kind and draft.kind != Closed.__struct_config__.tag) or "rate" in names_of(draft.words):
         raise UserError(f"--scenario {path}: its users send when their tasks do, at no rate of ours; sweep concurrency")
     own = (*OF_OWN_REQUESTS, "expect", "payloads", "reference", "shape", "protocol", "check", "tolerance", "think_time")

@@ -42,6 +42,7 @@ LITTLE_OFF = (0.02, 0.10)
 FEW_FAILURES = 0.01
 
 MORE_POWER = "Give the generator more cores (--load-processes 2) or a machine of its own, or lower the load."
+LIGHTER_USERS = "FastHttpUser takes a quarter of the processor time of HttpUser, and LeanHttpUser a tenth of that."
 
 
 def lateness(case: TrialCase) -> Finding | None:
@@ -88,7 +89,8 @@ def generator_cpu(case: TrialCase) -> Finding | None:
         # An open loop may spin towards due times; whether it kept up, lateness says directly.
         verdict = Verdict.DEGRADED
     text = f"The load generator was busy {percent(share)} of the time: part of what was measured may be its own limit."
-    return finding(GENERATOR_CPU, verdict, text, MORE_POWER, share=share)
+    own = case.metrics.stream is None and any(report.user_paced for report in case.data.reports)
+    return finding(GENERATOR_CPU, verdict, text, f"{MORE_POWER} {LIGHTER_USERS}" if own else MORE_POWER, share=share)
 
 
 def loop_lag(case: TrialCase) -> Finding | None:

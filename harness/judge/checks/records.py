@@ -10,6 +10,7 @@ import numpy as np
 from harness.clock import NS_PER_MS, NS_PER_S
 from harness.judge.checks.case import finding
 from harness.judge.checks.service import UNAVAILABLE
+from harness.judge.checks.users import most_raised
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import grouped, milliseconds
 from harness.judge.numbers.trial_rows import RowColumns, lost_requests
@@ -94,6 +95,9 @@ def _nothing_measured(case: TrialCase) -> Finding | None:
         text = f"No request was due in the measured window, since responses take up to {slow_s:.1f} s."
         remedy = f"Measure for several times as long: --seconds {math.ceil(SEVERAL_RESPONSES * slow_s)}s or more."
         return finding(SHORT_WINDOW, Verdict.INVALID, text, remedy, longest_s=slow_s)
+    if raised := most_raised(case):
+        text = f"No request was due in the measured window: users raised {raised}."
+        return finding(SHORT_WINDOW, Verdict.INVALID, text, "Correct the scenario; load.log has the traceback.")
     text = "No request was due in the measured window."
     return finding(SHORT_WINDOW, Verdict.INVALID, text, "Measure longer (--seconds), and look into load.log.")
 

@@ -25,7 +25,7 @@ def missing_users(case: TrialCase) -> Finding | None:
     there, asked = sum(filter(None, lowest)), case.closed.users
     if there >= asked:
         return None
-    why = _most_often(case)
+    why = most_raised(case)
     text = (
         f"{grouped(asked)} users were requested, but only {grouped(there)} were running: all figures are those of "
         f"{grouped(there)}{f' (users raised {why})' if why else ''}."
@@ -41,12 +41,12 @@ def task_errors(case: TrialCase) -> Finding | None:
     if not count:
         return None
     several = "s" if count > 1 else ""
-    text = f"Tasks of users raised {grouped(count)} exception{several}; most often {_most_often(case)}."
+    text = f"Tasks of users raised {grouped(count)} exception{several}; most often {most_raised(case)}."
     remedy = "Users did less than the scenario says: correct its tasks; load.log has the tracebacks."
     return finding(TASK_ERRORS, Verdict.DEGRADED, text, remedy, count=count)
 
 
-def _most_often(case: TrialCase) -> str:
+def most_raised(case: TrialCase) -> str:
     """The exception that was raised most often, with its line; empty where there was none."""
     counts: dict[str, int] = {}
     for report in case.data.reports:

@@ -15,11 +15,12 @@ import orjson
 
 from harness.errors import UserError
 from harness.measure.target.data_rows import read_rows
+from harness.wire.credentials import own_headers
 from harness.wire.failure_text import quoted
 from harness.wire.grpc.own_service import message_of
 from harness.wire.grpc.reflection import reflected
 from harness.wire.grpc.service_description import compiled, unary_method
-from harness.wire.http.raw_bodies import BODY
+from harness.wire.http.raw_bodies import BODY, CONTENT_TYPE
 from harness.wire.own.expectation_text import parse_expectation
 from harness.wire.own.request_form import JSON, RequestForm
 from harness.wire.payload_bank import FREE, Bank, BankMeta
@@ -110,12 +111,30 @@ def _bodies_of(request: OwnRequest, row: Row) -> Iterator[Body]:
 
 
 def _text_body(text: str, row: Row) -> tuple[bytes, str]:
-    """A JSON document, in which a text that is a field alone becomes its value; any other text."""
+    """A JSON document, in which a text that is a field alone becomes its value; any other text.
+
+    Raises UserError for a text that begins as JSON and is none, unless a header gives its type.
+    """
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError:
-        return _filled(text, row, "--body").encode(), _TEXT
+        filled = _filled(text, row, "--body")
+        if not text.lstrip().startswith(("{", "[")) or _FIELD.match(text.lstrip()):
+            return filled.encode(), _TEXT
+        return filled.encode(), _type_of_json(filled)
     return (orjson.dumps(_filled_document(document, row)), JSON) if row else (text.encode(), JSON)
+
+
+def _type_of_json(text: str) -> str:
+    if any(name.lower() == CONTENT_TYPE for name, _ in own_headers()):
+        return _TEXT
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        near = quoted(text[max(error.pos - 10, 0) : error.pos + 10])
+        raise UserError(f"--body: it begins as JSON and is none: {error}, near {near}; correct it, or give its type "
+                        "with --header 'Content-Type: text/plain'") from error  # fmt: skip
+    return JSON
 
 
 def _filled_document(part: Any, row: Row) -> Any:
@@ -181,6 +200,10 @@ def _files(pattern: str, flag: str) -> list[Path]:
     """The file of that name, or all files that match it as a pattern, in the order of their names. Raises UserError."""
     if Path(pattern).is_file():
         return [Path(pattern)]
+    if Path(pattern).is_dir():
+        raise UserError(
+            f"{flag} @{quoted(pattern)}: it is a folder; give its files as @{quoted(pattern.rstrip('/'))}/*"
+        )
     files = sorted(path for path in map(Path, glob.glob(pattern)) if path.is_file())  # noqa: PTH207  (may be absolute)
     if not files:
         raise UserError(f"{flag} @{quoted(pattern)}: no such file")

@@ -6,12 +6,13 @@ object is equal to an expected one where it has all of its members, a list where
 
 from __future__ import annotations
 
+import json
 import operator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.wire.bounded_json import JsonError, parse_json
-from harness.wire.failure_text import body_text
+from harness.wire.failure_text import body_text, quoted
 from harness.wire.tolerance import OF_DATATYPE
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from harness.wire.tolerance import Tolerance
 
+MAX_EXAMPLE_CHARS = 60
 SUCCESSES = range(200, 300)
 STATUSES = range(100, 600)
 ORDER: dict[str, Callable[[Any, Any], bool]] = {
@@ -60,6 +62,11 @@ class Condition:
         wanted = [_beside(value, beside) for value in self.values]
         return "" if all(self._holds(value, wanted, tolerance) for value in values) else self.text
 
+    def refused(self, found: Any, beside: Mapping[str, Any], tolerance: Tolerance) -> Iterator[Any]:
+        """The values in `found`, the subject, for which the condition does not hold."""
+        wanted = [_beside(value, beside) for value in self.values]
+        return (value for value in _walk(found, self.steps) if not self._holds(value, wanted, tolerance))
+
     def _holds(self, value: Any, wanted: list[Any], tolerance: Tolerance) -> bool:
         if self.operator in ORDER:
             return is_number(value) and is_number(wanted[0]) and ORDER[self.operator](value, wanted[0])
@@ -88,6 +95,14 @@ class Expectation:
         forms = tuple(replace(each, operator="exists") for each in self.conditions)
         return replace(self, conditions=forms).failure(body, {})
 
+    def example(self, failure: str, body: bytes, beside: Mapping[str, Any], tolerance: Tolerance) -> str:
+        """A value of `body` that does not meet the condition with the text `failure`, short; empty where none is."""
+        condition = next((each for each in self.conditions if each.text == failure), None)
+        if condition is None:
+            return ""
+        found = parse_json(body) if condition.subject == "$" else body.decode("utf-8", "replace").strip()
+        return next(map(_short, condition.refused(found, beside, tolerance)), "")
+
     def failure(self, body: bytes, beside: Mapping[str, Any], tolerance: Tolerance | None = None) -> str:
         """The first condition that the body of a response does not meet; empty where it meets all."""
         allowed = tolerance or OF_DATATYPE["FP32"]
@@ -102,6 +117,12 @@ class Expectation:
             if failure := condition.failure(found, beside, allowed):
                 return failure
         return ""
+
+
+def _short(value: Any) -> str:
+    """A value as JSON; of a long one only its size, since a part of a secret would not be recognised as one."""
+    text = json.dumps(value, ensure_ascii=False)
+    return quoted(text) if len(text) <= MAX_EXAMPLE_CHARS else f"a value of {len(text)} characters"
 
 
 def both(first: Expectation, second: Expectation) -> Expectation:

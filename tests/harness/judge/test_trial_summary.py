@@ -340,6 +340,11 @@ def test_an_empty_table_is_nothing_measured():
     trial = summarise_trial(evidence_of(ten_rows().slice(0, 0), seconds=1.0), None)
     assert (trial.verdict, trial.seconds, trial.response.count) == (Verdict.INVALID, 0.0, 0)
     assert "short_window" in {finding.kind for finding in trial.findings}
+    rows = ten_rows().slice(0, 0)
+    crashed = msgspec.structs.replace(report_of(rows, 1.0), task_errors={"ZeroDivisionError (crash.py:8)": 4})
+    trial = summarise_trial(evidence_of(rows, reports=(crashed,), seconds=1.0), None)
+    (short,) = [finding for finding in trial.findings if finding.kind == "short_window"]
+    assert short.text.endswith("users raised ZeroDivisionError (crash.py:8).")
 
 
 def test_only_errors():

@@ -77,6 +77,13 @@ def test_a_locustfile_of_others_declares_nothing_and_makes_its_own_requests(tmp_
     (tmp_path / "shop.py").write_text(LOCUSTFILE)
     scenario = read_scenario(str(tmp_path / "shop.py"))
     assert (scenario.own_requests, scenario.model, scenario.shape) == (True, "shop", None)
+    assert scenario.foreign
+    (tmp_path / "lean.py").write_text(
+        LOCUSTFILE.replace(
+            "locust import HttpUser,", "harness.users import LeanHttpUser as HttpUser\nfrom locust import"
+        )
+    )
+    assert not read_scenario(str(tmp_path / "lean.py")).foreign
     (tmp_path / "none.py").write_text("import locust")
     with pytest.raises(UserError, match="it has no user class"):
         read_scenario(str(tmp_path / "none.py"))

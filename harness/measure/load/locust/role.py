@@ -42,6 +42,7 @@ class Role:
         self._reason = ""  # why the test is ending, where that is known
         self._recorder: OtherClientRecorder | None = None
         self._spawned = False  # all users have been started
+        self._late = False  # a request of another client ended too late for a row
         environment.events.request.add_listener(self._on_other_request)
         environment.events.user_error.add_listener(self._on_user_error)
 
@@ -75,7 +76,9 @@ class Role:
         if self.run is None or self._recorder is None:
             return
         if self.run.ended:
-            logger.warning("A request of another client ended after the rows were closed: it has no row")
+            if not self._late:  # FastHttpUser reports each request that ends with its user: once is enough
+                self._late = True
+                logger.warning("Requests of other clients ended after the rows were closed: they have no row")
         else:
             self._recorder.on_request(**request)
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from harness.wire.payload_bank import Bank
 
 
+MOST_EXAMPLES = 100
+
+
 class ExpectationCheck:
     """Checks responses by an expectation.
 
@@ -41,6 +44,7 @@ class ExpectationCheck:
         self._good: list[bytes | None] = [None] * len(bank.inputs)
         self._room_bytes = MAX_VARIANT_BYTES
         self._share = 1.0 if mode == "all" else SAMPLE_SHARE
+        self._worded_as: dict[str, str] = {}
         self._draw = Random(seed).random  # noqa: S311  (which responses are sampled is no secret)
 
     def check(self, payload: int, body: bytes) -> CheckResult:
@@ -73,7 +77,14 @@ class ExpectationCheck:
         if not failure:
             return RIGHT
         said = failure_in(text)
-        return wrong_answer(failure) if said is None else no_answer(said)
+        return wrong_answer(self._worded(failure, payload, text)) if said is None else no_answer(said)
+
+    def _worded(self, failure: str, payload: int, text: bytes) -> str:
+        """`failure` with the first value that did not meet it: one text per condition, whatever follows."""
+        if failure not in self._worded_as and len(self._worded_as) < MOST_EXAMPLES:
+            example = self._expectation.example(failure, text, self._beside[payload], self._tolerance)
+            self._worded_as[failure] = f"{failure} (such as {example})" if example else failure
+        return self._worded_as.get(failure, failure)
 
     def _keep(self, payload: int, body: bytes) -> None:
         self._room_bytes += len(self._good[payload] or b"") - len(body)

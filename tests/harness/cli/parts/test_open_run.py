@@ -4,10 +4,12 @@ import importlib
 from contextlib import nullcontext
 
 import click
+import msgspec
 import pytest
 from click.testing import CliRunner
 
 from harness.cli.main import VERBS, module_of
+from harness.cli.parts.open_run import resume_run
 from harness.cli.parts.plan_request import BESIDE_RESUME, refuse_beside_resume
 from harness.cli.parts.serving_run import ServingRun
 from harness.errors import UserError
@@ -19,6 +21,7 @@ from harness.record.machine.environment import capture
 from harness.record.run_dir import RunDir, RunRecord
 from harness.training.plan import TrainingPlan
 from harness.training.run_dir import TrainingDir, TrainingRecord
+from harness.wire.credentials import HEADERS
 
 pytestmark = pytest.mark.process  # the environment that a record names is asked of programs
 
@@ -86,3 +89,22 @@ def test_a_training_run_takes_no_option_of_requests_and_no_budget(tmp_path):
         done = CliRunner().invoke(command, ["--resume", str(path), *words])
         assert isinstance(done.exception, UserError)
         assert str(done.exception).startswith(says)
+
+
+def test_headers_whose_values_are_not_stored_are_asked_for_again(tmp_path, monkeypatch):
+    monkeypatch.delenv(HEADERS, raising=False)
+    path = serving(tmp_path)
+    folder = RunDir(path)
+    began = "python -m harness sweep x --header 'X-Key: ...' --header 'X-Team: $TEAM' --out run"
+    folder.write(msgspec.structs.replace(folder.read(), command_line=began))
+    again = r"give again --header 'X-Key: \.\.\.' --header 'X-Team: \$TEAM'"
+    with click.Context(click.Command("sweep")), pytest.raises(UserError, match=again):
+        resume_run(path, as_json=False)
+
+
+@pytest.mark.parametrize(("began", "resumes"), [("tune", "tune"), ("capacity", "capacity"), ("run", "sweep")])
+def test_a_run_goes_on_with_the_command_that_began_it(tmp_path, began, resumes):
+    path = serving(tmp_path)
+    folder = RunDir(path)
+    folder.write(msgspec.structs.replace(folder.read(), command_line=f"python -m harness {began} a=1"))
+    assert ServingRun.open(path, "DIR").resuming == f"python -m harness {resumes}"

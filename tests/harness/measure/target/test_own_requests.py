@@ -9,7 +9,7 @@ import pytest
 from harness.errors import UserError
 from harness.measure.target.own_requests import own_bank
 from harness.measure.target.payload_file import read_bodies
-from harness.wire.credentials import Access
+from harness.wire.credentials import HEADERS, Access
 from harness.wire.own.own_request import OwnRequest
 from harness.wire.payload_bank import Bank
 from harness.wire.protocols import make_codec
@@ -141,3 +141,24 @@ def test_what_cannot_be_sent_is_refused_in_one_line(tmp_path, request_, expect, 
     with pytest.raises(UserError, match=says) as caught:
         bank_of(expect, **there)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", ['{"a": {"b": 1}', "[1, 2,]", ' {"a": nope}'])
+def test_a_body_that_begins_as_json_and_is_none_is_refused_unless_a_header_gives_its_type(body, monkeypatch):
+    with pytest.raises(UserError, match=r"--body: it begins as JSON and is none: .* column \d+"):
+        bank_of(body=body)
+    monkeypatch.setenv(HEADERS, "content-type: text/csv")
+    assert bank_of(body=body).inputs[0].tobytes() == body.encode()
+
+
+def test_a_field_outside_quotes_makes_json_too(tmp_path):
+    (tmp_path / "rows.csv").write_text("n\n3\n")
+    bank = bank_of(body='{"n": {n}}', data=str(tmp_path / "rows.csv"))
+    assert (bank.inputs[0].tobytes(), bank.meta.request.content_type) == (b'{"n": 3}', "application/json")
+    text = bank_of(body="{n} items", data=str(tmp_path / "rows.csv"))
+    assert (text.inputs[0].tobytes(), text.meta.request.content_type) == (b"3 items", "text/plain; charset=utf-8")
+
+
+def test_a_folder_is_no_file_to_upload(tmp_path):
+    with pytest.raises(UserError, match=r"it is a folder; give its files as @.*/\*"):
+        bank_of(form=(f"file=@{tmp_path}/",))

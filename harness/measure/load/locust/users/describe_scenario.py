@@ -49,6 +49,7 @@ def main() -> int:
     scenario = Scenario(
         classes=dict(user.request_classes or PREDICT),
         own_requests=own_requests,
+        foreign=not any(issubclass(each, ScenarioUser) for each in users.values()),
         shape=_shape(next(iter(shapes), None)),
         mix=user.mix,
         model=Path(path).stem if own_requests and user is ScenarioUser else user.default_model,

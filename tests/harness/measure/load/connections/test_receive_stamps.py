@@ -51,7 +51,8 @@ def connected(server, user):
     return connection, peer, listener
 
 
-def test_the_time_until_a_response_is_read_is_that_of_the_load_process(server):
+def read_late(server):
+    """Instants before and after a response was written, at which it was read and done, and how long it waited."""
     connection, peer, listener = connected(server, user=0)
     with peer:
         sent_ns = monotonic_ns()
@@ -61,8 +62,16 @@ def test_the_time_until_a_response_is_read_is_that_of_the_load_process(server):
         reading_ns = monotonic_ns()
         connection.receive()
         connection.close()
-    waited_ns = connection.stamps.waited_ns if connection.stamps else ABSENT
     (done_ns,) = listener.done
+    waited_ns = connection.stamps.waited_ns if connection.stamps else ABSENT
+    return sent_ns, written_ns, reading_ns, done_ns, waited_ns
+
+
+def test_the_time_until_a_response_is_read_is_that_of_the_load_process(server):
+    stamping, _, _ = connected(server, user=8)  # the kernel begins to stamp a moment after the first socket asks for it
+    seen = (read_late(server) for _ in range(20))
+    sent_ns, written_ns, reading_ns, done_ns, waited_ns = next(each for each in seen if each[-1] != ABSENT)
+    stamping.close()
     # The kernel of this machine has it between the two instants at which the server wrote it.
     assert reading_ns - written_ns - 5 * NS_PER_MS < waited_ns < done_ns - sent_ns + 5 * NS_PER_MS
     assert waited_ns > 25 * NS_PER_MS

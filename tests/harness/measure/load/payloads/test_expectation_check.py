@@ -1,6 +1,8 @@
 """Responses of a real server under load, checked by the user's own conditions."""
 
+import itertools
 import json
+import re
 
 import numpy as np
 import pytest
@@ -37,7 +39,7 @@ def test_all_are_checked_and_only_the_bad_ones_are_wrong(serve, bench, tmp_path)
     rows, report = run(serve, bench, tmp_path, script, "$.twice in (2, 4)")
     assert [row["outcome"] == Outcome.WRONG for row in rows] == [number == 5 for number in range(len(rows))]
     assert report.checked == len(rows)
-    assert report.errors == {"a wrong response: $.twice in (2, 4)": 1}
+    assert report.errors == {"a wrong response: $.twice in (2, 4) (such as 5)": 1}
 
 
 def test_a_response_is_compared_with_what_stands_beside_its_own_body(serve, bench, tmp_path):
@@ -88,3 +90,16 @@ def test_without_a_condition_nothing_counts_as_checked_but_failures_are_seen(ser
     _, report = run(serve, bench, tmp_path, script, "", requests=60, check="off")
     assert report.checked == 0
     assert report.error > 20
+
+
+def test_wrong_values_are_counted_under_one_of_them_and_a_long_one_is_not_shown(serve, bench, tmp_path):
+    def script(*_):
+        return reply({"score": next(scores), "text": "s" * 100})
+
+    scores = itertools.count()
+    rows, report = run(serve, bench, tmp_path, script, "$.score > 500")
+    (text,) = report.errors
+    assert re.fullmatch(r"a wrong response: \$\.score > 500 \(such as \d+\)", text)
+    assert report.errors[text] == len(rows)
+    rows, report = run(serve, bench, tmp_path, script, "$.text = x")
+    assert report.errors == {"a wrong response: $.text = x (such as a value of 102 characters)": len(rows)}
