@@ -140,5 +140,5 @@ def difference_text(difference: Interval) -> str:
 
 
 def _times(ratio: Interval) -> str:
-    spread = units.interval(ratio.low, ratio.high)
-    return f"\u00d7{units.number(ratio.value)} ({spread})" if spread else f"\u00d7{units.number(ratio.value)}"
+    value, spread = units.estimate(ratio)
+    return f"\u00d7{value} ({spread})" if spread else f"\u00d7{value}"

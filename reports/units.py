@@ -14,6 +14,7 @@ ABSENT = "\u2013"
 THIN = "\u202f"
 _RANGE = "\u2013"
 AT_LEAST = "\u2265"
+ABOUT = "\u2248"
 MAY_BE_MORE = "\u2191"
 
 
@@ -55,7 +56,9 @@ def interval(low: float | None, high: float | None, digits: int = 3) -> str:
 
 
 def estimate(value: Interval | None, digits: int = 3) -> tuple[str, str]:
-    """The value and its interval."""
+    """The value and its interval; `≈` before a value whose interval is too wide to say anything."""
+    if value is not None and value.vague:
+        return f"{ABOUT}{THIN}{number(value.value, digits)}", ""
     return (number(value.value, digits), interval(value.low, value.high, digits)) if value else (ABSENT, "")
 
 

@@ -6,6 +6,8 @@ import math
 
 import msgspec
 
+MOST_RATIO = 10.0  # of the upper end to the lower one of an interval that is worth showing
+
 
 class Interval(msgspec.Struct, frozen=True):
     """A value and the ends of its 95 % interval. An end is None where the data cannot give it."""
@@ -18,6 +20,11 @@ class Interval(msgspec.Struct, frozen=True):
     def ends(self) -> tuple[float, float]:
         """Both ends; infinitely far away where one is not known."""
         return (-math.inf if self.low is None else self.low, math.inf if self.high is None else self.high)
+
+    @property
+    def vague(self) -> bool:
+        """Whether a positive value may be ten times smaller or larger at the far end: such an interval says nothing."""
+        return self.low is not None and self.high is not None and 0.0 < self.low < self.high / MOST_RATIO
 
     @property
     def width(self) -> float:

@@ -24,9 +24,11 @@ def rate_text(rate: Interval, unit: str) -> str:
 
 
 def range_text(estimate: Interval, digits: int) -> str:
-    """` (480-510)`, or nothing where there is no interval."""
+    """` (480-510)`; nothing where there is no interval, and no numbers where it is too wide to say anything."""
     if estimate.low is None or estimate.high is None:
         return ""
+    if estimate.vague:
+        return " (not known how exactly)"
     return f" ({figure(estimate.low, digits)}{TO}{figure(estimate.high, digits)})"
 
 

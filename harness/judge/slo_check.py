@@ -59,12 +59,16 @@ def meets_slo(metrics: PointMetrics | ClassMetrics, slo: Slo, rows: SloRows) -> 
 def seconds_to_decide(metrics: PointMetrics, slo: Slo, rows: SloRows) -> float | None:
     """About how many more seconds of such trials would decide the bounds that `meets_slo` leaves undecided.
 
-    None where no reasonable time would.
+    None where no reasonable time would, though there are samples enough for an interval of the p99.
     """
     undecided = [bound for bound in slo.bounds if _keeps(bound, metrics, rows) is None]
     times = [_times_as_long(bound, rows) for bound in undecided]
     found = [each for each in times if each is not None]
-    return (max(found) - 1.0) * metrics.seconds if found and len(found) == len(undecided) else None
+    if found and len(found) == len(undecided):
+        return (max(found) - 1.0) * metrics.seconds
+    tail = metrics.response.at(QUANTILES["p99"])  # too few samples for an interval: first of all that takes more
+    too_few = tail is not None and tail.only_bound and tail.needed and metrics.response.count
+    return metrics.seconds * (tail.needed or 0) / metrics.response.count if tail and too_few else None
 
 
 def _times_as_long(bound: Bound, rows: SloRows) -> float | None:

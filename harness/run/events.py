@@ -59,6 +59,7 @@ class TrialEnded:
 
     `trials`: for how many it counts; `left_s`: estimated time left of the run, None where the run makes no estimate.
     `rate_rps`, `p99_ms`: what it measured, None where it did not. `doubts`: titles of findings that take trust away.
+    `why`: why it is INVALID, `machine busy: ` and a full sentence; empty where it is not.
     """
 
     name: str
@@ -69,6 +70,7 @@ class TrialEnded:
     rate_rps: float | None = None
     p99_ms: float | None = None
     doubts: tuple[str, ...] = ()
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

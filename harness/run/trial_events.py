@@ -12,6 +12,7 @@ from harness.run.events import TrialEnded, TrialProgress, TrialStarted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from harness.judge.findings import Finding
     from harness.judge.metrics import Quantile, TrialMetrics
     from harness.judge.trial_summary import TrialSummary
     from harness.plan.plan import Plan, Point
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from harness.run.events import Listener
 
 
+WORDS = {  # for a line of progress, where a kind's own name says too little
+    "harmed": "machine busy", "steal": "cores taken away", "neighbours": "machine busy", "rate": "rate not reached",
+    "generator_cpu": "load generator busy", "loop_lag": "load generator held up", "lateness": "sent too late",
+    "gc_pause": "load generator held up", "errors": "requests failed", "wrong_answers": "wrong responses",
+}  # fmt: skip
 LONG_TRIAL_S = 10.0  # from here on, how much of a trial has passed is shown
 
 
@@ -55,7 +61,14 @@ def trial_ended(record: TrialRecord, summary: TrialSummary, name: str = "", rema
     rate_rps, p99_ms = metrics.throughput_rps.value, p99.value_ms if p99 else None
     doubts = tuple(finding.title for finding in metrics.findings if finding.verdict is not Verdict.VALID)
     result = result_text(metrics) + remark
-    return TrialEnded(name, result, failure, rate_rps=rate_rps, p99_ms=p99_ms, doubts=doubts)
+    grave = next((each for each in metrics.findings if each.verdict is Verdict.INVALID), None)
+    why = f"{words_of(grave)}: {grave.text} {grave.remedy}".rstrip() if grave else ""
+    return TrialEnded(name, result, failure, rate_rps=rate_rps, p99_ms=p99_ms, doubts=doubts, why=why)
+
+
+def words_of(finding: Finding) -> str:
+    """Two or three words: `machine busy`."""
+    return WORDS.get(finding.kind, finding.kind.replace("_", " "))
 
 
 def point_text(point: Point) -> str:
@@ -72,10 +85,12 @@ def load_text(point: Point) -> str:
 
 
 def result_text(metrics: TrialMetrics) -> str:
-    """`9 104 req/s, p99 21.3 ms`, with the verdict where it is not VALID."""
+    """`9 104 req/s, p99 21.3 ms`, with the verdict where it is not VALID, and the reason where it is INVALID."""
     p99 = metrics.response.at(0.99)
     tail = f"p99 {_milliseconds(p99)}" if p99 else "nothing timed"
     verdict = "" if metrics.verdict == "VALID" else f", {metrics.verdict}"
+    reasons = [words_of(each) for each in metrics.findings if each.verdict is Verdict.INVALID]
+    verdict += f": {reasons[0]}" if reasons else ""
     rate = f"{metrics.rate.value:,.0f}".replace(",", "\u2009")
     return f"{rate} {metrics.rate_unit}, {tail}{verdict}"
 

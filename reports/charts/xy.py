@@ -206,9 +206,9 @@ def _error_bars(axes: Axes, place: _Place, line: PointLine) -> None:
     x, y = place.x, place.y
     colour = series_colour(line.index)
     style: dict[str, Any] = {"color": colour, "linewidth": 1.2, "alpha": 0.7, "zorder": 3, **of_line(line.index)}
-    if x.low is not None and x.high is not None:
+    if x.low is not None and x.high is not None and not x.vague:
         axes.plot([x.low, x.high], [y.value, y.value], **style)
-    if y.low is not None and y.high is not None:
+    if y.low is not None and y.high is not None and not y.vague:
         axes.plot([x.value, x.value], [y.low, y.high], **style)
 
 

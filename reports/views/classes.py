@@ -86,12 +86,12 @@ def isolation_sentences(points: Iterable[PointMetrics]) -> Iterator[str]:
                 continue
             alone = numbered[each.alone_point].response.at(0.99)
             here = each.response.at(0.99)
+            times, spread = units.estimate(each.slowdown)
             yield (
                 f"{each.name} at {setting_text(point.setting) or point_label(point)}"
                 f"{f' (with {others})' if each is point.classes[0] and others else ''}: "
                 f"p99 {units.milliseconds(alone)[0]}{units.THIN}ms alone, {units.milliseconds(here)[0]}{units.THIN}ms "
-                f"here: {units.number(each.slowdown.value)}\u00d7 "
-                f"({units.interval(each.slowdown.low, each.slowdown.high) or 'no interval'})."
+                f"here: {times}\u00d7 ({spread or 'no interval'})."
             )
 
 

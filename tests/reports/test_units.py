@@ -53,3 +53,8 @@ def test_an_estimate_and_a_percentile_come_with_their_intervals():
         "3\u202f\u2191",
         "\u2265\u202f2",
     )
+
+
+def test_an_interval_that_says_nothing_is_not_shown():
+    assert units.estimate(Interval(2790.0, 154.0, 50_600.0)) == ("\u2248\u202f2\u202f790", "")
+    assert units.estimate(Interval(2790.0, 2000.0, 3900.0)) == ("2\u202f790", "2\u202f000\u20133\u202f900")

@@ -36,6 +36,21 @@ def clock_text(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02d}"
 
 
+class Reasons:
+    """Why trials are INVALID, each reason in full the first time."""
+
+    def __init__(self) -> None:
+        self._shown: set[str] = set()
+
+    def new(self, why: str) -> str:
+        """The reason, where it is the first of its kind; else nothing."""
+        words, _, text = why.partition(": ")
+        if words in self._shown:
+            return ""
+        self._shown.add(words)
+        return f"  INVALID: {text}" if text else ""
+
+
 class PlainProgress:
     """Prints lines for a log: one per trial, and some while a trial is running."""
 
@@ -45,6 +60,7 @@ class PlainProgress:
         self._steps = 0
         self._started_ns = self._last_line_ns = monotonic_ns()
         self._stage = ""
+        self._reasons = Reasons()
 
     def __call__(self, event: Event) -> None:
         """Print what a reader of a log wants to know."""
@@ -65,6 +81,8 @@ class PlainProgress:
             case TrialEnded(name=name, result=result, failure=failure, trials=trials, left_s=left_s):
                 self._ended += trials
                 self._print(f"[{self._place(left_s)}] {name}: {f'FAILED: {failure}' if failure else result}")
+                if reason := self._reasons.new(event.why):
+                    self._print(reason)
             case TrialSkipped() if self._trials is not None:
                 self._trials -= 1
             case Note(text=text):
@@ -98,6 +116,7 @@ class RichProgress:
         self._unit = ""
         self._detail: TaskID | None = None
         self._detail_name = ""
+        self._reasons = Reasons()
 
     def __call__(self, event: Event) -> None:
         """Move the bars."""
@@ -135,6 +154,8 @@ class RichProgress:
         result = f"failed: {event.failure}" if event.failure else event.result
         self._progress.update(run, advance=event.trials, last=result, left_s=event.left_s)
         self._progress.console.print(Text(f"{event.name}: {result}", style="red" if event.failure else ""))
+        if reason := self._reasons.new(event.why):
+            self._progress.console.print(Text(reason))
 
     def _show_detail(self, name: str, done: int, total: int) -> None:
         if name != self._detail_name:

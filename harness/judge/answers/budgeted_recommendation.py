@@ -15,10 +15,13 @@ from harness.judge.answers.caveats import caveats
 from harness.judge.answers.chances import Limit
 from harness.judge.answers.decision import Status
 from harness.judge.answers.grid_recommendation import (
-    cause_of_invalid,
+    NOISY,
     load_text,
+    not_started,
+    spoiled_by,
     stream_sentences,
     why_all_invalid,
+    why_all_spoiled,
     why_none_meets,
 )
 from harness.judge.answers.trial_outcomes import trial_history
@@ -30,7 +33,7 @@ from harness.judge.slo_check import trusted
 from harness.plan.knobs import setting_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from harness.judge.answers.decision import Decision
     from harness.judge.answers.trial_history import Ranking, TrialHistory
@@ -59,7 +62,7 @@ def recommend_within_budget(plan: Plan, points: Sequence[PointMetrics], trial_s:
         sentences = _none_ahead(plan, record, decision, points)
     else:
         sentences = _said(plan, decision, best) if named else _not_yet(decision, best)
-        sentences = itertools.chain(sentences, _open(plan, decision))
+        sentences = itertools.chain(sentences, _open(plan, decision, by_number))
     return Recommendation(
         sentence=" ".join(sentences),
         best_point=decision.best if named else None,
@@ -116,15 +119,17 @@ def _not_yet(decision: Decision, best: PointMetrics) -> Iterator[str]:
 def _none_ahead(plan: Plan, record: TrialHistory, decision: Decision, points: Sequence[PointMetrics]) -> Iterator[str]:
     """Where no point is known to keep the limit: for want of trials, or since none could be used."""
     if _all_invalid(points):
-        cause = cause_of_invalid(points)
-        yield f"No recommendation: noise on the machine spoiled every trial. {cause[0] if cause else ''}".rstrip()
+        yield why_all_spoiled(points)
+        for number, why in not_started(points):
+            yield f"{capital(_point_text(plan.point(number)))}: {why}"
         yield from _ahead_all_the_same(plan, record.ranking())
         return
     yield _more(decision)
     spoiled = sum(each.harmed > 0 and each.up_to is None for each in decision.open_points)
     yield f"No point is known to keep {plan.slo}." if plan.slo else "No point could be measured well."
     if spoiled:
-        yield f"Noise on the machine spoiled the trials of {spoiled} of {len(plan.points)} points."
+        cause = spoiled_by(each for point in points for trial in point.trials for each in trial.findings)
+        yield _spoiled(cause, f"the trials of {spoiled} of {len(plan.points)} points", capitals=True) + "."
 
 
 def _ahead_all_the_same(plan: Plan, ranking: Ranking | None) -> Iterator[str]:
@@ -149,7 +154,13 @@ def _more(decision: Decision) -> str:
     return f"Not decided yet{more}."
 
 
-def _open(plan: Plan, decision: Decision) -> Iterator[str]:
+def _spoiled(cause: str, what: str, *, capitals: bool = False) -> str:
+    """`noise on the machine spoiled 6 of its trials`, or `6 of its trials are INVALID (responses were wrong)`."""
+    text = f"{cause} spoiled {what}" if cause == NOISY else f"{what} are INVALID ({cause})"
+    return text[0].upper() + text[1:] if capitals else text
+
+
+def _open(plan: Plan, decision: Decision, points: Mapping[int, PointMetrics]) -> Iterator[str]:
     """The points that may be better, and why they are not known better."""
     shown = sorted(decision.open_points, key=lambda each: each.up_to is not None and -each.up_to)[:MOST_LISTED]
     for each in shown:
@@ -157,7 +168,8 @@ def _open(plan: Plan, decision: Decision) -> Iterator[str]:
         if each.limit is Limit.NOT_YET and each.up_to is not None:
             why = f"not enough was measured to say whether it keeps {plan.slo}"
         elif each.harmed:
-            why = f"noise on the machine spoiled {each.harmed} of its trials"
+            cause = spoiled_by(found for trial in points[each.point].trials for found in trial.findings)
+            why = _spoiled(cause, f"{each.harmed} of its trials")
         else:
             why = "it was not measured"
         yield f"{capital(_point_text(plan.point(each.point)))} may be better{by}: {why}."

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.judge.answers.caveats import caveats, outages
+from harness.judge.checks.harm import HARMED
+from harness.judge.checks.machine import NEIGHBOURS, STEAL
+from harness.judge.checks.records import INTERRUPTED, NOT_STARTED
 from harness.judge.findings import Verdict
 from harness.judge.metrics import Recommendation
 from harness.judge.number_text import figure, first_sentence, listed, milliseconds, rounded_duration
@@ -17,12 +20,15 @@ from harness.judge.slo_check import trusted
 from harness.plan.knobs import setting_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from harness.judge.findings import JudgedPoint
+    from harness.judge.findings import Finding, JudgedPoint
     from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics, Quantile
     from harness.plan.slo import Slo
+
+NOISY = "noise on the machine"
+NOISE = {kind.name for kind in (HARMED, STEAL, NEIGHBOURS)}  # findings that only the machine and others explain
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +203,8 @@ def why_all_invalid(points: Sequence[JudgedPoint], what: str = "point") -> str:
     if cause is None:
         return ""
     reason, count = cause
+    if count == len(points) and all(map(_not_started, points)):
+        return f"No recommendation: {reason[0].lower()}{reason[1:]}"
     share = f" {count} of {len(points)} for this reason:" if count < len(points) else ""
     every = f"every {what} is INVALID,{share}" if share else f"every {what} is INVALID:"
     return f"No recommendation: {every} {reason}"
@@ -204,12 +212,54 @@ def why_all_invalid(points: Sequence[JudgedPoint], what: str = "point") -> str:
 
 def cause_of_invalid(points: Sequence[JudgedPoint]) -> tuple[str, int] | None:
     """The most frequent reason for INVALID with its remedy, and at how many points it is; None where there is none."""
+    found = _most_frequent(points)
+    return None if found is None else (_with_remedy(found[0]), found[1])
+
+
+def _most_frequent(points: Sequence[JudgedPoint]) -> tuple[Finding, int] | None:
+    """An example of the most frequent kind of finding that makes points INVALID, and at how many points it is."""
     reasons = [finding for point in points for finding in point.findings if finding.verdict is Verdict.INVALID]
     if not reasons:
         return None
     (kind, count), *_ = Counter(finding.kind for finding in reasons).most_common(1)
-    example = next(finding for finding in reasons if finding.kind is kind)
-    return f"{first_sentence(example.text)} {example.remedy}", count
+    return next(finding for finding in reasons if finding.kind == kind), count
+
+
+def _with_remedy(finding: Finding) -> str:
+    return f"{first_sentence(finding.text)} {finding.remedy}".rstrip()
+
+
+def why_all_spoiled(points: Sequence[JudgedPoint]) -> str:
+    """Why no point can be recommended, where all that were measured are INVALID: noise on the machine, or the cause.
+
+    Points that could not be started are a matter of their own, unless there are no others.
+    """
+    started = [point for point in points if not _not_started(point)] or points
+    cause = _most_frequent(started)
+    if cause is None:
+        return "No recommendation: no point got a good response."
+    if cause[0].kind not in NOISE:
+        return why_all_invalid(started)
+    return f"No recommendation: noise on the machine spoiled every trial. {_with_remedy(cause[0])}"
+
+
+def not_started(points: Sequence[PointMetrics]) -> Iterator[tuple[int, str]]:
+    """The points that could not be started, each with the reason, where others could."""
+    failed = [point for point in points if _not_started(point)]
+    for point in failed if len(failed) < len(points) else ():
+        reason = next(each for trial in point.trials for each in trial.findings if each.kind == NOT_STARTED.name)
+        yield point.point, reason.text
+
+
+def _not_started(point: JudgedPoint) -> Finding | None:
+    return next((each for each in point.findings if each.kind == NOT_STARTED.name), None)
+
+
+def spoiled_by(findings: Iterable[Finding]) -> str:
+    """What made trials INVALID: `noise on the machine`, or the title of the most frequent finding."""
+    grave = Counter((each.kind, each.title) for each in findings if each.verdict is Verdict.INVALID)
+    (kind, title), _ = next(iter(grave.most_common(1)), ((HARMED.name, ""), 0))
+    return NOISY if kind in NOISE else title[0].lower() + title[1:]
 
 
 def why_none_meets(standing: Sequence[PointMetrics], slo: Slo | None) -> str:
@@ -236,6 +286,8 @@ def _tail_ms(point: PointMetrics) -> float:
 def _cannot_be_said(points: Sequence[PointMetrics]) -> str:
     """`cannot be said yet; about 30 seconds more would do`, with the point that takes least where there are several."""
     more_s = _more_seconds(points)
+    if any(each.kind == INTERRUPTED.name for point in points for each in point.findings):
+        return "cannot be said yet: the run was interrupted; go on with --resume"
     if more_s is None:
         return "cannot be said, and a longer measurement would hardly decide it"
     quickest = min(points, key=lambda point: point.slo_more_seconds or math.inf)

@@ -59,7 +59,7 @@ def outcome_of(trial: TrialMetrics, limit: Limit, spent_s: float) -> TrialOutcom
     rate = trial.rate
     if not rate.value or fault_of_target(trial):
         return TrialOutcome(None, limit, spent_s, usable)
-    error = 0.0 if rate.low is None or rate.high is None else (rate.high - rate.low) / (2 * Z_95 * rate.value)
+    error = math.log(rate.high / rate.low) / (2 * Z_95) if rate.low and rate.high else 0.0
     return TrialOutcome(math.log(rate.value), limit, spent_s, usable, error)
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 TARGET_DIED = FindingKind("target_died", "The target died")
 DAMAGED = FindingKind("damaged", "Files are damaged")
 LOAD_DIED = FindingKind("load_died", "The load generator died")
+NOT_STARTED = FindingKind("not_started", "The trial could not be started")
 SHORT_WINDOW = FindingKind("short_window", "Nothing was due in the measured time")
 INTERRUPTED = FindingKind("interrupted", "The trial was interrupted")
 LOST_WORKER = FindingKind("lost_worker", "A load worker was lost")
@@ -64,6 +65,9 @@ def load_died(case: TrialCase) -> Finding | None:
         verdict = Verdict.DEGRADED if case.rows else Verdict.INVALID
         remedy = "Go on with --resume to measure it in full."
         return finding(INTERRUPTED, verdict, f"The trial was interrupted {when}.", remedy)
+    if case.data.start_failure:
+        text = f"The trial could not be started: {case.data.start_failure}."
+        return finding(NOT_STARTED, Verdict.INVALID, text, "target.log has all that the target said.")
     if failure and not case.data.target_died:
         remedy = "Look into load.log; --resume runs this trial again."
         return finding(LOAD_DIED, Verdict.INVALID, f"The trial did not end in order: {failure}.", remedy)
@@ -116,6 +120,8 @@ def _longest_s(case: TrialCase) -> float:
 
 def lost_worker(case: TrialCase) -> Finding | None:
     """A load process left no report, or only a snapshot from before its end."""
+    if case.data.start_failure:
+        return None  # there was none yet
     reports = case.data.reports
     unfinished = [report.worker for report in reports if not report.final]
     absent = max(0, case.data.load_processes - len(reports))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.judge.answers.caveats import caveats
 from harness.judge.answers.decision import Status
-from harness.judge.answers.grid_recommendation import why_none_meets
+from harness.judge.answers.grid_recommendation import NOISY, spoiled_by, why_none_meets
 from harness.judge.findings import Verdict
 from harness.judge.metrics import Recommendation
 from harness.judge.number_text import certainty_text, figure
@@ -39,7 +39,7 @@ def recommend_tuned(plan: Plan, points: Sequence[PointMetrics]) -> Recommendatio
     if decision.status is Status.NONE_KEEPS or decision.best is None:
         standing = [point for point in points if point.counts.ok]
         missed = decision.status is Status.NONE_KEEPS
-        why = _none_keeps(plan, standing) if standing and missed else _spoiled(plan, final)
+        why = _none_keeps(plan, standing) if standing and missed else _spoiled(plan, final, points)
         return Recommendation(sentence=f"{why} {tried}", more_seconds=None if missed else decision.more_s)
     best = next(point for point in points if point.point == numbers[decision.best])
     said = decision.status is Status.NAMED
@@ -98,7 +98,7 @@ def _sentences(
         )
 
 
-def _spoiled(plan: Plan, final: Final) -> str:
+def _spoiled(plan: Plan, final: Final, points: Sequence[PointMetrics]) -> str:
     """What the fresh trials say all the same where noise spoiled them: it hits all settings alike."""
     ranking = final.record().ranking()
     if ranking is None:
@@ -109,8 +109,11 @@ def _spoiled(plan: Plan, final: Final) -> str:
         if len(final.points) > 1
         else ""
     )
+    finals = [point for point in points if point.point in final.points]
+    cause = spoiled_by(each for point in finals for trial in point.trials for each in trial.findings)
+    why = f"{cause} spoiled the fresh trials" if cause == NOISY else f"the fresh trials are INVALID ({cause})"
     return (
-        "Not decided yet: noise on the machine spoiled the fresh trials. On the machine as it is, "
+        f"Not decided yet: {why}. On the machine as it is, "
         f"{ahead} is ahead with {figure(math.exp(ranking.log_value), 2)} {unit_of(plan)}{sure}."
     )
 

@@ -41,3 +41,13 @@ def test_a_run_of_unknown_length_counts_only_what_has_ended(capsys):
         "[1] a: done",
         "[3] b: done",
     ]
+
+
+def test_why_trials_are_invalid_is_said_in_full_the_first_time(capsys):
+    ended = TrialEnded("8 users", "9 req/s, INVALID: machine busy", why="machine busy: Others ran. End other work.")
+    other = TrialEnded("8 users", "9 req/s, INVALID: wrong responses", why="wrong responses: 3 were wrong.")
+    told = lines(capsys, RunStarted(None), ended, ended, other)
+    assert [line for line in told if line.startswith(" ")] == [
+        "  INVALID: Others ran. End other work.",
+        "  INVALID: 3 were wrong.",
+    ]

@@ -10,8 +10,8 @@ from harness.plan.plan import Plan, Point
 PINNED = Isolation(target_cores=(0,), load_cores=(1,), isolated=True, text="")
 
 
-def plan(**setting):
-    return Plan(target="t", scenario="s.py", points=(Point(number=0, setting=setting, arrivals=Closed(users=1)),))
+def plan(target="batched", **setting):
+    return Plan(target=target, scenario="s.py", points=(Point(number=0, setting=setting, arrivals=Closed(users=1)),))
 
 
 def test_more_workers_than_cores_are_named_with_the_remedy():
@@ -21,3 +21,8 @@ def test_more_workers_than_cores_are_named_with_the_remedy():
     assert too_few_cores(plan(workers=2), replace(PINNED, target_cores=(0, 1))) == ""
     assert too_few_cores(plan(workers=2), replace(PINNED, isolated=False)) == ""
     assert too_few_cores(plan(batch_size=64, threads=1), PINNED) == ""
+
+
+def test_threads_of_a_server_that_is_not_ours_may_wait_for_something_else():
+    assert too_few_cores(plan("service.toml", threads=4), PINNED) == ""
+    assert too_few_cores(plan("http://127.0.0.1:8000", threads=4), PINNED) == ""

@@ -10,6 +10,8 @@ from harness.judge.answers.budgeted_recommendation import recommend_within_budge
 from harness.judge.answers.chances import Limit
 from harness.judge.answers.trial_outcomes import candidates_of, outcome_of, trial_history
 from harness.judge.checks.case import finding
+from harness.judge.checks.harm import HARMED
+from harness.judge.checks.records import NOT_STARTED
 from harness.judge.checks.target import WRONG_ANSWERS
 from harness.judge.findings import Verdict
 from harness.plan.arrivals import Closed
@@ -19,13 +21,14 @@ from harness.plan.slo import parse_slo
 
 EXPLORE, CONFIRM = TrialKind.EXPLORE, TrialKind.CONFIRM
 SLO = parse_slo("p99<50ms")
+HARM = finding(HARMED, Verdict.INVALID, "Others ran on the cores for 97 % of the time.", "End other work.")
 WRONG = finding(WRONG_ANSWERS, Verdict.INVALID, "3 responses were wrong.", "")
 
 
-def run_of(*rates, meets=None, confirmed=(), blocks=6, spoiled=(), sizes=None):
+def run_of(*rates, meets=None, confirmed=(), blocks=6, spoiled=(), sizes=None, harm=HARM):
     """A plan and its points: each is run once in each block, of which the last three confirm those of `confirmed`.
 
-    The trials of the points in `spoiled` were all harmed by noise.
+    The trials of the points in `spoiled` all have the finding `harm`.
     """
     sizes = sizes or [4**number for number in range(len(rates))]
     meets = meets or [True] * len(rates)
@@ -45,7 +48,7 @@ def run_of(*rates, meets=None, confirmed=(), blocks=6, spoiled=(), sizes=None):
         ]
         trials += own
         point = point_of(rate, number=number, setting={"batch_size": sizes[number]}, users=8, rates=[rate] * len(own))
-        verdict, findings = (Verdict.INVALID, (invalid(),)) if number in spoiled else (Verdict.VALID, ())
+        verdict, findings = (Verdict.INVALID, (harm,)) if number in spoiled else (Verdict.VALID, ())
         measured = tuple(
             msgspec.structs.replace(each, trial=trial.number, verdict=verdict, findings=findings)
             for each, trial in zip(point.trials, own, strict=True)
@@ -122,8 +125,8 @@ def test_where_noise_spoiled_every_trial_the_order_stands_the_culprit_is_named_a
     said, text = found(1000.0, 4000.0, spoiled=(0, 1))
     assert (said.best_point, said.more_seconds) == (None, None)
     assert text.startswith(
-        "No recommendation: noise on the machine spoiled every trial. The generator was busy 97 % of the time. "
-        "Use more cores. On the machine as it is, batch_size=4 at 8 users is ahead with 4 000 req/s and keeps "
+        "No recommendation: noise on the machine spoiled every trial. Others ran on the cores for 97 % of the time. "
+        "End other work. On the machine as it is, batch_size=4 at 8 users is ahead with 4 000 req/s and keeps "
         "p99 ≤ 50 ms; there it is within 5 % of the best with more than 99 % certainty."
     )
 
@@ -151,3 +154,28 @@ def test_trials_of_the_plan_that_have_not_run_are_no_failures():
     more = Trial(number=99, point=0, repeat=9, seed=0, kind=EXPLORE, block=9)
     record = trial_history(msgspec.structs.replace(plan, trials=(*plan.trials, more)), points, 5.0)
     assert len(record.trials) == len(plan.trials)
+
+
+def test_what_is_no_noise_is_not_called_noise():
+    _, text = found(1000.0, 4000.0, spoiled=(0, 1), harm=invalid())
+    assert text.startswith(
+        "No recommendation: every point is INVALID: The generator was busy 97 % of the time. Use more cores. On "
+    )
+    _, text = found(1000.0, 4000.0, 9000.0, confirmed=(1, 2), spoiled=(2,), harm=invalid())
+    assert "may be better: 6 of its trials are INVALID (the load generator was busy)." in text
+
+
+def test_a_setting_that_cannot_be_started_is_said_beside_the_noise_and_alone():
+    why = finding(NOT_STARTED, Verdict.INVALID, "The trial could not be started: pool must be more than 0.", "See log.")
+    plan, points = run_of(0.0, 4000.0, spoiled=(0, 1))
+    trials = tuple(msgspec.structs.replace(each, findings=(why,), seconds=0.0) for each in points[0].trials)
+    points[0] = msgspec.structs.replace(points[0], findings=(why,), trials=trials)
+    text = recommend_within_budget(plan, points, 5.0).sentence.replace("\u202f", " ")
+    assert text.startswith(
+        "No recommendation: noise on the machine spoiled every trial. Others ran on the cores for 97 % of the time. "
+        "End other work. batch_size=1 at 8 users: The trial could not be started: pool must be more than 0. On "
+    )
+    alone = msgspec.structs.replace(plan, points=plan.points[:1], trials=tuple(t for t in plan.trials if t.point == 0))
+    assert recommend_within_budget(alone, points[:1], 5.0).sentence == (
+        "No recommendation: the trial could not be started: pool must be more than 0. See log."
+    )

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 import pytest
 from answers_of import invalid, point_of, quantile_of
+from evidence_of import MS, START, evidence_of, rows_of, summarise_point
 
 from harness.judge.answers.grid_recommendation import recommend_from_grid
 from harness.judge.checks.case import finding
@@ -262,3 +264,18 @@ def test_a_limit_that_lower_rates_miss_is_said_with_both_ends():
     text = recommend_from_grid(points, parse_slo("p99<37ms")).sentence.replace("\u202f", " ")
     assert "The next higher rate that was tried, 3 800 req/s, misses the objective." in text
     assert "A lower rate, 2 800 req/s, misses the objective: there batches may wait to fill." in text
+
+
+def test_more_time_is_said_where_samples_are_too_few_or_the_run_was_interrupted():
+    slo = parse_slo("p99<50ms")
+    rows = rows_of(START + np.arange(600) * 10 * MS, np.where(np.arange(600) % 60 == 30, 45, 10) * MS)
+    data = evidence_of(rows, seconds=6.0)
+    point = summarise_point(data.point, [data], slo)
+    assert point.meets_slo is None
+    assert point.slo_more_seconds > 0
+    assert "cannot be said yet; about " in recommend_from_grid([point], slo).sentence
+    cut = evidence_of(rows, seconds=6.0, failure="interrupted")
+    point = summarise_point(cut.point, [cut], slo)
+    assert (
+        "cannot be said yet: the run was interrupted; go on with --resume" in recommend_from_grid([point], slo).sentence
+    )

@@ -531,3 +531,12 @@ def test_what_a_server_cannot_truly_say_is_shown():
     (shown,) = summarise_trial(evidence_of(ROWS, reports=(report, report)), None).findings
     assert (shown.kind, shown.verdict, shown.data) == ("disbelieved", V.DEGRADED, {"count": 84})
     assert "completion_tokens 1e+30" in shown.text
+
+
+def test_a_target_that_cannot_be_started_is_no_fault_of_the_load():
+    failure = "the first request was refused (HTTP 401: bad key); check the URL and --header"
+    trial = summarise_trial(evidence_of(None, reports=(), failure=failure, start_failure=failure), None)
+    (found,) = trial.findings
+    assert (found.kind, found.verdict) == ("not_started", V.INVALID)
+    assert found.text == f"The trial could not be started: {failure}."
+    assert "--resume" not in found.remedy
