@@ -55,9 +55,9 @@ class Terminal:
         from rich.text import Text
 
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for title, cells in columns.items():
+        for title, column in columns.items():
             if title in text:
-                longest = max((len(word) for cell in cells for word in printable(cell).split()), default=0)
+                longest = max((len(word) for cell in column for word in printable(cell).split()), default=0)
                 table.add_column(title, overflow="fold", min_width=min(max(longest, _LEAST_WIDTH), _MOST_UNBROKEN))
             else:
                 table.add_column(title, justify="right", no_wrap=True)

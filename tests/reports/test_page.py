@@ -160,7 +160,7 @@ def test_the_summary_is_plain_markdown():
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert {row.count("|") for row in rows} == {10}
     assert "**Not complete**: 2 missing." in text
-    recommended = "| **batch&#95;size=64, 128 users** |"
+    recommended = "| **batch_size=64, 128 users** |"
     assert recommended in summary_markdown(example.sweep())
 
 
