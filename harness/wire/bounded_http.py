@@ -46,6 +46,7 @@ class BoundedResponse(NamedTuple):
     status: int
     body: bytes
     location: str = ""  # where a redirection leads
+    charset: str = ""  # that it declares
 
     def document(self) -> Any:
         """The body as JSON; None where it is none."""
@@ -89,7 +90,7 @@ def _read(sock: socket.socket, deadline: Deadline, limit_bytes: int) -> BoundedR
         left_bytes -= len(data)
         response = parser.feed(data) if data else parser.eof()
         if response is not None:
-            return BoundedResponse(response.status, response.body[:limit_bytes], parser.location)
+            return BoundedResponse(response.status, response.body[:limit_bytes], parser.location, parser.charset)
         if (status_and_body := parser.cut(limit_bytes)) is not None:
             return BoundedResponse(*status_and_body)
         if not data:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import UserError
@@ -15,6 +18,7 @@ from harness.wire.grpc.own_service import OWN_SERVICE
 from harness.wire.http.raw_bodies import HTTP
 from harness.wire.own.expectation import SUCCESSES
 from harness.wire.own.expectation_text import expectation_of
+from harness.wire.own.request_form import RequestForm
 from harness.wire.protocol import AUTO, Transport
 from harness.wire.protocols import PROTOCOLS, find_protocol, make_codec
 from harness.wire.server_url import parse_url
@@ -74,17 +78,24 @@ def read_meta(url: str, model: str, protocol: str, access: Access | None = None)
     return found.read_meta(parse_url(url, access), model)
 
 
-def ask_once(url: str, protocol: str, bank: Bank, expect: str = "", requests: int = 1) -> float | None:
+class FirstResponse(NamedTuple):
+    """How long the first response took (s), None where nothing is sent; and its charset where that is not UTF-8."""
+
+    took_s: float | None = None
+    charset: str = ""
+
+
+def ask_once(url: str, protocol: str, bank: Bank, expect: str = "", requests: int = 1) -> FirstResponse:
     """Send the first payload, so that a server that refuses it does so once and not ten thousand times.
 
     `requests`: how many are sent, one after the other, of which only the first is looked into. Nothing is sent to a
-    model over gRPC, whose metadata are typed. Returns how long the first response took (s), since a cold server is slow
-    once; None where nothing is sent. Raises UserError where the payload is refused, where the response does not have as
-    many numbers as the bank expects, and where it cannot be what the user expects of any.
+    model over gRPC, whose metadata are typed. A cold server is slow once, so the time is returned. Raises UserError
+    where the payload is refused, where the response does not have as many numbers as the bank expects, and where it
+    cannot be what the user expects of any.
     """
     found = find_protocol(protocol)
     if found.transport is Transport.GRPC and found is not OWN_SERVICE:
-        return None
+        return FirstResponse()
     server = parse_url(url)
     codec = make_codec(protocol, server, bank.meta)
     request = codec.encode(bank.inputs[0])
@@ -99,6 +110,9 @@ def ask_once(url: str, protocol: str, bank: Bank, expect: str = "", requests: in
         raise UserError(f"{url}: {_first(bank, request)} was refused ({reason}); {_advice(bank)}", "server")
     if len(bank.expected):
         _check_size(url, codec, response.body, bank)
+    charset = _charset(url, response.charset) if bank.meta.request and expectation else ""
+    if charset:
+        codec = make_codec(protocol, server, with_charset(bank, charset).meta)
     if expectation and response.status in SUCCESSES:
         _check_fields(url, codec, expectation, response.body)
     elif bank.meta.request and not expectation:
@@ -106,7 +120,26 @@ def ask_once(url: str, protocol: str, bank: Bank, expect: str = "", requests: in
     for number in range(1, requests):
         again = codec.encode(bank.inputs[number % len(bank.inputs)])
         _call(server, again) if found is OWN_SERVICE else _exchange(server, again)
-    return took_s
+    return FirstResponse(took_s, charset)
+
+
+def with_charset(bank: Bank, charset: str) -> Bank:
+    """`bank`, whose requests are the user's own, with the charset of their responses."""
+    form = msgspec.structs.replace(bank.meta.request or RequestForm(), charset=charset)
+    return replace(bank, meta=msgspec.structs.replace(bank.meta, request=form))
+
+
+def _charset(url: str, declared: str) -> str:
+    """The charset that a response declares; empty for UTF-8. Raises UserError for one that Python does not know."""
+    try:
+        b"a".decode(declared or "utf-8", "replace")  # refuses codecs that make no text, too
+    except (LookupError, ValueError) as error:
+        raise UserError(
+            f"{url}: the first response declares the charset {quoted(declared)}, which is not known here; --expect "
+            "cannot read it: correct Content-Type, or check nothing",
+            "server",
+        ) from error
+    return "" if declared in ("", "utf-8", "utf8", "us-ascii", "ascii") else declared
 
 
 def _exchange(server: ServerUrl, request: bytes) -> BoundedResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections import deque
 from typing import NamedTuple, NoReturn
@@ -10,6 +11,7 @@ import httptools
 
 from harness.wire.http.retry_after import in_seconds
 
+_CHARSET = re.compile(rb";\s*charset=\"?([^\s;\"]+)", re.IGNORECASE)
 MAX_HEAD_BYTES = 64 << 10
 MAX_BODY_BYTES = 256 << 20
 MAX_HEADERS = 4096
@@ -63,6 +65,12 @@ class LlhttpParser:
     def location(self) -> str:
         """The header `Location` of the last response; empty where it has none."""
         return self._header(b"location").decode("latin-1")
+
+    @property
+    def charset(self) -> str:
+        """The charset that `Content-Type` of the last response declares; empty where it declares none."""
+        found = _CHARSET.search(self._header(b"content-type"))
+        return found[1].decode("latin-1").lower() if found else ""
 
     def feed(self, data: bytes) -> HttpResponse | None:
         """Take the next bytes. Raises HttpError."""

@@ -30,6 +30,7 @@ class BodyCodec(HttpCodec):
         own = {header.lower() for header, _ in url.access.headers}
         named = f"Content-Type: {form.content_type}\r\n" if form.content_type and CONTENT_TYPE not in own else ""
         self.name = name
+        self._charset = form.charset
         self._has_body = form.method not in ("GET", "HEAD") or bool(form.content_type)
         where = f"{url.prefix}{path}" if path else url.path
         self._head = f"{form.method} {where} HTTP/1.1\r\n{url.head_lines}{named}"
@@ -38,6 +39,10 @@ class BodyCodec(HttpCodec):
         """The whole request for one body (bytes,) of uint8."""
         length = f"Content-Length: {item.size}\r\n" if item.size or self._has_body else ""
         return f"{self._head}{length}\r\n".encode("ascii") + item.tobytes()
+
+    def readable(self, body: bytes) -> bytes:
+        """The body in UTF-8."""
+        return body.decode(self._charset, "replace").encode() if self._charset else body
 
     def decode(self, body: bytes) -> NDArray[np.float64]:
         """Raises WireError: the form of the response is unknown."""

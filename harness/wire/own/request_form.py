@@ -12,5 +12,6 @@ class RequestForm(msgspec.Struct, frozen=True, kw_only=True):
 
     method: str = "POST"
     content_type: str = JSON  # empty: no such header
+    charset: str = ""  # of responses, as the first one declares it; empty: UTF-8
     descriptors: bytes = b""  # of a gRPC service: the `FileDescriptorSet` with `method`
     expect: str = ""  # as `expectation_text` reads it: what the fields beside the bodies are for

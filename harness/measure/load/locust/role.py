@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,7 @@ class Role:
         self._reason = ""  # why the test is ending, where that is known
         self._recorder: OtherClientRecorder | None = None
         self._spawned = False  # all users have been started
-        self._late = False  # a request of another client ended too late for a row
+        self._late = 0  # requests of other clients that ended too late for a row
         environment.events.request.add_listener(self._on_other_request)
         environment.events.user_error.add_listener(self._on_user_error)
 
@@ -76,11 +77,14 @@ class Role:
         if self.run is None or self._recorder is None:
             return
         if self.run.ended:
-            if not self._late:  # FastHttpUser reports each request that ends with its user: once is enough
-                self._late = True
-                logger.warning("Requests of other clients ended after the rows were closed: they have no row")
+            if not self._late:  # FastHttpUser reports each request that ends with its user: one line says how many
+                atexit.register(self._say_late)
+            self._late += 1
         else:
             self._recorder.on_request(**request)
+
+    def _say_late(self) -> None:
+        logger.warning("Requests of other clients that ended after the rows were closed, without a row: %d", self._late)
 
     def _on_user_error(self, exception: BaseException, **_: Any) -> None:
         """A user has raised an exception, in `on_start` or in a task."""

@@ -7,9 +7,11 @@ import re
 import numpy as np
 import pytest
 
+from harness.errors import UserError
 from harness.measure.target.own_requests import own_bank
 from harness.record.rows import Outcome
 from harness.wire.own.own_request import OwnRequest
+from harness.wire.server_probe import ask_once, with_charset
 
 pytestmark = pytest.mark.process
 
@@ -103,3 +105,29 @@ def test_wrong_values_are_counted_under_one_of_them_and_a_long_one_is_not_shown(
     assert report.errors[text] == len(rows)
     rows, report = run(serve, bench, tmp_path, script, "$.text = x")
     assert report.errors == {"a wrong response: $.text = x (such as a value of 102 characters)": len(rows)}
+
+
+def declaring(content, kind):
+    return b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n%b" % (kind, len(content), content)
+
+
+@pytest.mark.parametrize("expect", ["$.label = gr\u00fcn", "body contains gr\u00fcn"])
+def test_responses_are_read_in_the_charset_that_the_first_one_declares(serve, bench, tmp_path, expect):
+    content = '{"label": "gr\u00fcn"}'.encode("iso-8859-1")
+    server = serve(lambda *_: declaring(content, b'application/json; Charset="ISO-8859-1"'))
+    bank = own_bank(OwnRequest(body="{}"), expect, "m")
+    charset = ask_once(f"{server.url}/p", "http", bank, expect).charset
+    assert charset == "iso-8859-1"
+    with_charset(bank, charset).save(tmp_path / "own.npz")
+    given = {"protocol": "http", "bank": str(tmp_path / "own.npz"), "expect": expect}
+    rows, report = bench(f"{server.url}/p", **given).run(12)
+    assert (report.errors, report.wrong) == ({}, 0)
+    assert len(rows)
+
+
+@pytest.mark.parametrize("kind", [b"text/plain; charset=klingon", b"text/plain; charset=zlib"])
+def test_a_charset_that_is_not_known_is_named(serve, kind):
+    server = serve(lambda *_: declaring(b"abc", kind))
+    bank = own_bank(OwnRequest(body="{}"), "body contains b", "m")
+    with pytest.raises(UserError, match=r"declares the charset '?(klingon|zlib)"):
+        ask_once(f"{server.url}/p", "http", bank, "body contains b")
