@@ -469,9 +469,13 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def spoiled_by_outage(self) -> bool:
-        """Whether it is INVALID only because the target was away: neither generator nor machine explains that."""
+        """Whether it is INVALID only because the target was away: neither generator nor machine explains that.
+
+        One that served at no time, but failed every request, is not away: the request or the setting is wrong.
+        """
         grave = {found.kind for point in self.points for found in point.findings if found.verdict is Verdict.INVALID}
-        return self.verdict is Verdict.INVALID and self.unavailable and bool(grave) and grave <= BY_OUTAGE
+        served = any(point.counts.ok for point in self.points) or "unavailable" in grave
+        return self.verdict is Verdict.INVALID and self.unavailable and served and bool(grave) and grave <= BY_OUTAGE
 
     @property
     def keeps_limit(self) -> bool:

@@ -237,3 +237,9 @@ def test_an_outage_beside_a_fault_of_the_load_is_not_all_that_spoils_a_run():
         data = evidence_of(given, arrivals=Closed(users=4), reports=(report_of(given, 10.0, final=ended),))
         found.append(summarise_run(plan_of(data), [data]))
     assert [(each.verdict, each.spoiled_by_outage) for each in found] == [(V.INVALID, True), (V.INVALID, False)]
+
+
+def test_a_server_that_failed_every_request_is_wrong_and_not_away():
+    data = evidence_of(rows([line for n in range(4) for line in refused(n, 0, 10_000)]), arrivals=Closed(users=4))
+    result = summarise_run(plan_of(data), [data])
+    assert (result.verdict, result.spoiled_by_outage) == (V.INVALID, False)
