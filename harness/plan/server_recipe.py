@@ -9,6 +9,11 @@
     [ready]
     path = "/v2/health/ready"
 
+    [request]                               # to a service that speaks no known protocol: as --method, --body, --data
+    body = '{"text": "{text}"}'
+    data = "texts.csv"                      # from the recipe's folder
+    headers = { "X-Api-Key" = "@key.txt" }  # or "${VARIABLE}"; of every request
+
     [knobs.batch_size]
     doc = "The most requests in one call of the model."
     default = 32

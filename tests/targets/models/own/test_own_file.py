@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from harness.errors import UserError
+from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan
 from harness.plan.plan_draft import Draft, file_setting, make_plan, model_knob
 from harness.plan.scenario import Scenario
@@ -150,9 +151,10 @@ def test_an_onnx_file_is_run_by_onnx_runtime_and_is_a_legal_value_of_the_knob_mo
     assert spec.rivals("b.onnx") == ("b.onnx",)
 
 
-def drafted(*words, model="a/b.onnx"):
+def drafted(*words, model="a/b.onnx", budget_s=600.0):
     spec = TARGETS["batched"]
-    plan = Plan(target="batched", scenario="scenarios/predict.py", model=model, budget_seconds=600.0)
+    load = LoadSettings(warmup_s=0.5, measure_s=2.0)
+    plan = Plan(target="batched", scenario="scenarios/predict.py", model=model, budget_seconds=budget_s, load=load)
     return Draft(plan=plan, spec=spec, words=words, concurrency=(8,))
 
 
@@ -173,3 +175,14 @@ def test_a_sweep_leaves_out_the_engines_that_cannot_run_the_file():
     assert {point.setting["engine"] for point in make_plan(drafted("engine")).points} == {"onnxruntime", "openvino"}
     with pytest.raises(UserError, match=r"engine=xla: it cannot run an \.onnx file"):
         make_plan(drafted("engine=xla"))
+
+
+def test_a_budget_lasts_for_the_default_another_setting_and_fresh_trials_of_both():
+    # Two trials of 0.5 + 2 + 1 s, four of 0.5 + 4 + 1 s, and the first start of 10 s.
+    live = "batch_size=1,32"
+    with pytest.raises(UserError, match=r"--budget 38s: the default, one other setting .* take about 39 s"):
+        make_tune_plan(drafted(live, budget_s=38.0), Scenario(), TuneGoal())
+    assert make_tune_plan(drafted(live, budget_s=39.0), Scenario(), TuneGoal()).budget_seconds == 39.0
+    # Four starts more: of the other setting, of the first in the final, and one in each of its two rounds.
+    with pytest.raises(UserError, match="take about 79 s"):
+        make_tune_plan(drafted(live, "engine", budget_s=78.0), Scenario(), TuneGoal())
