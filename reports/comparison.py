@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.judge.answers.run_comparison import STREAM_FIGURES
+from harness.judge.conclusions.run_comparison import STREAM_FIGURES
 from harness.judge.paired_result import FAILED
 from harness.judge.phrases import level_text
 from harness.judge.significance import Change
@@ -15,7 +15,7 @@ from reports.text.terminal_table import Terminal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.judge.answers.run_comparison import PointComparison, RunComparison
+    from harness.judge.conclusions.run_comparison import PointComparison, RunComparison
     from harness.judge.interval import Interval
     from harness.judge.paired_result import PairedComparison, PairedFigure
     from harness.judge.significance import Comparison

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.calibration.envelope_fit import envelope_of
 from harness.calibration.exercise_run import Course
 from harness.calibration.exercises import FIXED, NULL, chosen
-from harness.calibration.own_claims import exercise_ours, failed
+from harness.calibration.our_claims import exercise_ours, failed
 from harness.calibration.peer_claims import can_do, exercise_peer
 from harness.calibration.result import Calibration, Exercised
 from harness.errors import RunError, UserError

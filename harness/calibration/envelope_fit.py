@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def envelope_of(trials: Sequence[TrialData], fingerprint: str) -> Envelope:
     """What the trials against `null` show. Raises RunError where one of them has no rows."""
-    measured_by_load = {evidence.point.arrivals: trial_rows(evidence) for evidence in trials}
+    measured_by_load = {data.point.arrivals: trial_rows(data) for data in trials}
     found = {load: trial for load, trial in measured_by_load.items() if trial is not None}
     if len(found) < len(trials):
         raise RunError("null: nothing was measured")

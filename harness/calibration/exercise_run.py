@@ -75,7 +75,7 @@ class Course:
             )
         )
         session = open_session(self.plan, job.isolation, progress_events(job.listener))
-        evidence = []
+        measured = []
         try:
             for trial in self.plan.trials:
                 point = self.plan.point(trial.point)
@@ -86,10 +86,10 @@ class Course:
                 )
                 if record.failure:
                     raise RunError(record.failure)
-                evidence.append(trial_dir.data(self.plan, trial, point))
+                measured.append(trial_dir.data(self.plan, trial, point))
         finally:
             session.close()  # which has the server write the rest of its log
-        return evidence
+        return measured
 
 
 def exercise_plan(job: CalibrationJob, exercise: Exercise, log: Path) -> Plan:

@@ -122,7 +122,7 @@ def _compare_folders(before: Path, after: Path, *, margin: float, drift: float, 
     """Compare the run in AFTER with the run in BEFORE, point by point."""
     import msgspec
 
-    from harness.judge.answers.run_comparison import compare_runs
+    from harness.judge.conclusions.run_comparison import compare_runs
     from harness.judge.significance import Change
     from reports.comparison import comparison_json, comparison_text
 

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.judge.answers.accuracy_trade_off import accuracy_trade_off, trade_sentence
-from harness.judge.answers.budgeted_recommendation import recommend_within_budget
-from harness.judge.answers.capacity_recommendation import capacities, recommend_capacity
-from harness.judge.answers.class_interference import with_class_interference
-from harness.judge.answers.grid_recommendation import recommend_from_grid
-from harness.judge.answers.paired_comparison import compare_variants
-from harness.judge.answers.paired_sentences import comparison_sentences
-from harness.judge.answers.precision import is_settled, with_precision
-from harness.judge.answers.scaling import scaling
 from harness.judge.checks import worst
+from harness.judge.conclusions.accuracy_trade_off import accuracy_trade_off, trade_sentence
+from harness.judge.conclusions.budgeted_recommendation import recommend_within_budget
+from harness.judge.conclusions.capacity_recommendation import capacities, recommend_capacity
+from harness.judge.conclusions.class_interference import with_class_interference
+from harness.judge.conclusions.grid_recommendation import recommend_from_grid
+from harness.judge.conclusions.paired_comparison import compare_variants
+from harness.judge.conclusions.paired_sentences import comparison_sentences
+from harness.judge.conclusions.precision import is_settled, with_precision
+from harness.judge.conclusions.scaling import scaling
 from harness.judge.findings import Verdict
 from harness.judge.metrics import Recommendation, RunResult
 from harness.judge.numbers.accuracy import shares

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from harness.judge.numbers.accuracy import Predictions
     from harness.judge.numbers.class_metrics import ClassSample
     from harness.judge.numbers.response_spreads import TimedBuckets
-    from harness.judge.numbers.run_noises import Levels
+    from harness.judge.numbers.run_noises import RunLevels
     from harness.judge.numbers.throughput import Rates
     from harness.judge.numbers.token_latency import StreamSample
     from harness.judge.numbers.trial_rows import TrialRows
@@ -71,7 +71,7 @@ class TrialSummary:
 
     point: int
     metrics: TrialMetrics
-    levels: Levels = field(default_factory=dict)
+    levels: RunLevels = field(default_factory=dict)
     durations: dict[str, Durations] = field(default_factory=dict)  # by DURATIONS; empty where nothing was measured
     rates_rps: Rates = field(default_factory=lambda: NO_RATES)
     good_rates_rps: Rates = field(default_factory=lambda: NO_RATES)
@@ -88,7 +88,7 @@ def summarise_trial(data: TrialData, slo: Slo | None) -> TrialSummary:
     rows, samples = trial_rows(data), SampleSeries(data.samples)
     usable = usable_time(data, rows, samples) if rows else None
     if rows and usable and usable.harmed_share and usable.enough:
-        rows = replace(rows, clean=usable)
+        rows = replace(rows, usable=usable)
     summary = _summary(data, rows, samples, slo) if rows else _empty(data)
     served = trial_availability(rows, usable) if rows else None
     verdict, findings = judge_trial(TrialCase(data, rows, samples, summary.metrics, usable, served))

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.answers.chances import NEARER, Limit
-from harness.judge.answers.decision import published_figure
-from harness.judge.answers.trial_history import CandidateTrial, TrialHistory
+from harness.judge.conclusions.chances import NEARER, Limit
+from harness.judge.conclusions.decision import published_figure
+from harness.judge.conclusions.trial_history import CandidateTrial, TrialHistory
 from harness.plan.plan import TrialKind
 from harness.run.trial_cost import TrialCost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from harness.judge.answers.decision import Candidate, Decision
-    from harness.judge.answers.trial_history import TrialOutcome
+    from harness.judge.conclusions.decision import Candidate, Decision
+    from harness.judge.conclusions.trial_history import TrialOutcome
 
 COVER = 0.9  # the points that explored further hold the best with this probability
 ROUNDS_LEFT = 3  # the next block takes at most this part of the time that is left for exploring

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.judge.answers.trial_outcomes import candidate_trial, candidates_of, limit_of, outcome_of
+from harness.judge.conclusions.history_of_plan import candidate_trial, candidates_of, limit_of, outcome_of
 from harness.judge.number_text import figure
 from harness.plan.plan import TARGET_START_SECONDS, TrialKind, trial_overhead_seconds
 from harness.run.adaptive_run import ChosenTrial, run_adaptive
@@ -25,10 +25,10 @@ WHAT_FOR = {None: "left", TrialKind.EXPLORE: "measured on", TrialKind.CONFIRM: "
 
 def run_budgeted_sweep(job: RunJob, keep_plan: Callable[[Plan], None]) -> None:
     """Run the budgeted sweep of `job.plan`; arguments and errors are those of `run_adaptive`."""
-    run_adaptive(job, _SweepSearch(job.plan), Failures(job.plan), keep_plan)
+    run_adaptive(job, _Search(job.plan), Failures(job.plan), keep_plan)
 
 
-class _SweepSearch:
+class _Search:
     """A budgeted sweep as a search of trials."""
 
     def __init__(self, plan: Plan) -> None:

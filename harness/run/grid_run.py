@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.judge.answers.precision import is_settled
+from harness.judge.conclusions.precision import is_settled
 from harness.plan.plan import trial_overhead_seconds
 from harness.run.events import RunStarted, TrialSkipped
 from harness.run.failures import Failures

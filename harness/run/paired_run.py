@@ -14,8 +14,8 @@ import msgspec
 
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import RunError
-from harness.judge.answers.paired_comparison import paired_trials, pairs_needed
-from harness.judge.answers.paired_sentences import power_sentence
+from harness.judge.conclusions.paired_comparison import paired_trials, pairs_needed
+from harness.judge.conclusions.paired_sentences import power_sentence
 from harness.measure.trial import run_trial
 from harness.plan.paired.paired_plan import LEAST_BLOCKS, block_of_trials, block_seconds
 from harness.run.events import Note, RunStarted

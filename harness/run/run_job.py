@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.judge.answers.precision import with_precision
+from harness.judge.conclusions.precision import with_precision
 from harness.judge.point_summary import summarise_point
 from harness.measure.trial import TrialJob
 from harness.plan.plan import Point

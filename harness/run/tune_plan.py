@@ -14,7 +14,7 @@ from harness.plan.option_text import seconds_text, split_word
 from harness.plan.plan import TARGET_START_SECONDS, Plan, Point, TuneSpace, trial_overhead_seconds
 from harness.plan.plan_draft import make_plan, model_of
 from harness.plan.target_spec import EmbeddedTarget, UrlTarget, find_target, knobs_for
-from harness.run.budgeted_tuning import FINALS, LONGER
+from harness.run.tune_search import FINALS, LONGER
 from harness.search.space import make_space
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from harness.plan.knobs import setting_text
 from harness.plan.plan import TrialKind
 from harness.run.adaptive_run import ChosenTrial, run_adaptive
 from harness.run.budgeted_sweep_run import sweep_rules
-from harness.run.budgeted_tuning import BudgetedTuning, TuneRules, TuneTrial
 from harness.run.failures import Failures
 from harness.run.run_job import point_at
 from harness.run.trial_events import load_text
 from harness.run.tune_plan import arrivals_at, space_of
+from harness.run.tune_search import TuneRules, TuneSearch, TuneTrial
 from harness.search.choice import Reason
 
 if TYPE_CHECKING:
@@ -36,17 +36,17 @@ HOPELESS = 6  # settings that could not be served, one after the other from the 
 def run_tune(job: RunJob, keep_plan: Callable[[Plan], None]) -> None:
     """Run the search of `job.plan`; arguments and errors are those of `run_adaptive`."""
     failures = Failures(job.plan, most=HOPELESS, of_settings=True)
-    run_adaptive(job, _TuneSearch(job.plan), failures, keep_plan)
+    run_adaptive(job, _Search(job.plan), failures, keep_plan)
 
 
-class _TuneSearch:
+class _Search:
     """A search for the best setting as a search of trials."""
 
     def __init__(self, plan: Plan) -> None:
         self._space = space_of(plan)
         self._levels = plan.tune.levels if plan.tune else ()
         self._final = Final(self._changes, plan.seed)
-        self._tuning = BudgetedTuning(self._space, self._levels, _rules(plan), self._final.stands)
+        self._tuning = TuneSearch(self._space, self._levels, _rules(plan), self._final.stands)
         self._points: dict[int, PointMetrics] = {}
         self._of_number: dict[int, Point] = {}
         self._in_final = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.judge.answers.grid_recommendation import why_all_invalid
+from harness.judge.conclusions.grid_recommendation import why_all_invalid
 from harness.judge.findings import Verdict
 from harness.judge.number_text import figure, listed
 from harness.judge.run_summary import run_verdict

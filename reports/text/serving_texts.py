@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.judge.answers.paired_sentences import power_sentence
+from harness.judge.conclusions.paired_sentences import power_sentence
 from harness.judge.phrases import ONE_REPEAT
 from harness.plan.arrivals import Closed
 from harness.plan.plan import first_look_seconds, trial_overhead_seconds

@@ -18,8 +18,8 @@ import math
 import msgspec
 import numpy as np
 
-from harness.judge.answers.paired_comparison import compare_variants, pairs_needed
-from harness.judge.answers.run_comparison import DRIFT, TwoTimes
+from harness.judge.conclusions.paired_comparison import compare_variants, pairs_needed
+from harness.judge.conclusions.run_comparison import DRIFT, TwoTimes
 from harness.judge.interval import Interval
 from harness.judge.metrics import Counts, Latency, Quantile, TrialMetrics
 from harness.judge.significance import Change, judged_together

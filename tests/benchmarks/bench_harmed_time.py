@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.judge.numbers.machine.backlog import Requests
-from harness.judge.numbers.machine.harmed_time import CleanTime, Stretches, clean_time
+from harness.judge.numbers.machine.harmed_time import Stretches, UsableTime, unharmed_time
 from harness.judge.stats.durations import Durations
 from harness.judge.stats.mean_intervals import batch_rates
 from harness.judge.stats.percentile_intervals import percentiles
@@ -43,8 +43,8 @@ class Trial:
     window_ns: tuple[int, int]
     open_loop: bool
 
-    def clean(self) -> CleanTime:
-        return clean_time(self.window_ns, self.stretches, Requests(self.due_ns, self.done_ns, self.open_loop))
+    def clean(self) -> UsableTime:
+        return unharmed_time(self.window_ns, self.stretches, Requests(self.due_ns, self.done_ns, self.open_loop))
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ def _real(instants, knots, work):
     return np.interp(instants, work + np.arange(work.size) * 1e-12, knots)
 
 
-def figures(trial: Trial, clean: CleanTime | None, true: np.ndarray | None = None) -> np.ndarray:
+def figures(trial: Trial, clean: UsableTime | None, true: np.ndarray | None = None) -> np.ndarray:
     """p50 and p99 in ms and the rate; with `true`, also whether each 95 % interval holds it (NaN: none)."""
     start, end = trial.window_ns
     inside = (trial.due_ns >= start) & (trial.due_ns < end)

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.answers.chances import Limit
-from harness.judge.answers.decision import Candidate, Status
-from harness.judge.answers.trial_history import TrialOutcome
+from harness.judge.conclusions.chances import Limit
+from harness.judge.conclusions.decision import Candidate, Status
+from harness.judge.conclusions.trial_history import TrialOutcome
 from harness.judge.numbers.throughput import pooled_rate
 from harness.judge.significance import compare_rates
 from harness.run.budgeted_sweep import BudgetedSweep, SweepRules

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from harness.judge.answers.chances import Limit
-from harness.judge.answers.trial_history import TrialOutcome
+from harness.judge.conclusions.chances import Limit
+from harness.judge.conclusions.trial_history import TrialOutcome
 from harness.judge.tuning.final import Final
 from harness.plan.plan import TrialKind
-from harness.run.budgeted_tuning import BudgetedTuning, TuneRules
+from harness.run.tune_search import TuneRules, TuneSearch
 from harness.search.observation import Observation
 
 OWN_ERROR = 0.25  # standard error of a rate's log, as a trial itself shows it, as a part of the noise
@@ -36,7 +36,7 @@ def tune(replay, budget_s):
     points: list[tuple[int, int]] = []
     final = Final(lambda point: len(space.changed(points[point][0])), replay.seed)
     rules = TuneRules(budget_s, served.trial_s, 0.0, served.restart_s, replay.seed)
-    search = BudgetedTuning(space, served.levels, rules, final.stands)
+    search = TuneSearch(space, served.levels, rules, final.stands)
     path, tails = [], {}  # tails: of all trials of a setting at a level, by which its limit is decided
     while (trial := search.next()) is not None:
         spent_s = replay.cost_s(trial.setting) + trial.seconds - served.trial_s

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.judge.metrics import PointMetrics, TrialMetrics
-    from harness.judge.numbers.machine.harmed_time import CleanTime
+    from harness.judge.numbers.machine.harmed_time import UsableTime
     from harness.judge.numbers.sample_series import SampleSeries
     from harness.judge.numbers.target.availability import Availability
     from harness.judge.numbers.trial_rows import TrialRows
@@ -34,7 +34,7 @@ class TrialCase:
     rows: TrialRows | None
     samples: SampleSeries
     metrics: TrialMetrics
-    usable: CleanTime | None = None  # None: the samplers saw nothing of the machine
+    usable: UsableTime | None = None  # None: the samplers saw nothing of the machine
     availability: Availability | None = None  # None where `rows` is
 
     @property

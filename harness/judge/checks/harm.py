@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from harness.judge.checks.case import TrialCase
     from harness.judge.findings import Finding
-    from harness.judge.numbers.machine.harmed_time import CleanTime
+    from harness.judge.numbers.machine.harmed_time import UsableTime
 
 FEW_HARMED = 0.01  # of the window: left out without a word
 MOSTLY_USABLE = 0.5
@@ -78,7 +78,7 @@ def without_consequences(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(each for each in findings if each.kind not in explained or each.verdict in worse)
 
 
-def _who(culprit: Culprit, case: TrialCase, usable: CleanTime) -> str:
+def _who(culprit: Culprit, case: TrialCase, usable: UsableTime) -> str:
     if culprit is Culprit.HYPERVISOR:
         return "The hypervisor took cores away"
     if culprit is Culprit.STANDSTILL:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from harness.judge.answers.paired_sentences import comparison_sentences
+from harness.judge.conclusions.paired_sentences import comparison_sentences
 from harness.judge.gate.baseline import FAILED, FIGURES, GOODPUT, THROUGHPUT
 from harness.judge.gate.gate_result import GateFigure, GatePoint, GateResult
 from harness.judge.gate.gate_sentence import gate_sentence

@@ -51,34 +51,34 @@ class ClassSample:
     limits: tuple[LimitCount, ...]  # requests that broke a bound of its objective
 
 
-def class_names(evidence: TrialData) -> tuple[str, ...]:
+def class_names(data: TrialData) -> tuple[str, ...]:
     """The request classes that the load had; all its processes have the same."""
-    return evidence.reports[0].request_classes if evidence.reports else ()
+    return data.reports[0].request_classes if data.reports else ()
 
 
-def class_samples(evidence: TrialData, trial: TrialRows, slo: Slo | None) -> tuple[ClassSample, ...]:
+def class_samples(data: TrialData, trial: TrialRows, slo: Slo | None) -> tuple[ClassSample, ...]:
     """Each class of a mixed load; none where there is only one, whose numbers are the trial's."""
-    names = class_names(evidence)
+    names = class_names(data)
     if len(names) < 2:
         return ()
-    texts = evidence.reports[0].class_slos or ("",) * len(names)
+    texts = data.reports[0].class_slos or ("",) * len(names)
     return tuple(
-        _sample(evidence, name, parse_slo(text) if text else slo, trial.having("request_class", number))
+        _sample(data, name, parse_slo(text) if text else slo, trial.having("request_class", number))
         for number, (name, text) in enumerate(zip(names, texts, strict=True))
     )
 
 
-def server_samples(evidence: TrialData, trial: TrialRows, slo: Slo | None) -> tuple[ClassSample, ...]:
+def server_samples(data: TrialData, trial: TrialRows, slo: Slo | None) -> tuple[ClassSample, ...]:
     """The same of each server, where conversations were spread over several; they have no objective of their own."""
-    servers = evidence.reports[0].servers if evidence.reports else ()
+    servers = data.reports[0].servers if data.reports else ()
     bounds = slo if slo and slo.of_all else None
-    return tuple(_sample(evidence, url, bounds, trial.having("server", number)) for number, url in enumerate(servers))
+    return tuple(_sample(data, url, bounds, trial.having("server", number)) for number, url in enumerate(servers))
 
 
-def _sample(evidence: TrialData, name: str, slo: Slo | None, rows: TrialRows) -> ClassSample:
-    stream, counts = stream_sample(evidence, rows), _counts(rows.due)
+def _sample(data: TrialData, name: str, slo: Slo | None, rows: TrialRows) -> ClassSample:
+    stream, counts = stream_sample(data, rows), _counts(rows.due)
     durations = {"response": rows.response, **(stream.durations if stream else {})}
-    within_slo = rows_within_slo(evidence, rows, slo) if slo else None
+    within_slo = rows_within_slo(data, rows, slo) if slo else None
     limits = limit_counts(slo, durations, counts) if slo else ()
     return ClassSample(
         name=name,
@@ -93,14 +93,14 @@ def _sample(evidence: TrialData, name: str, slo: Slo | None, rows: TrialRows) ->
     )
 
 
-def kept_by_classes(evidence: TrialData, trial: TrialRows, slo: Slo) -> Mask:
+def kept_by_classes(data: TrialData, trial: TrialRows, slo: Slo) -> Mask:
     """Which of all rows keep the objective of their class, each on its own."""
     rows = trial.everything
     kept: Mask = np.zeros(len(rows), dtype=np.bool_)
-    for number, name in enumerate(class_names(evidence)):
+    for number, name in enumerate(class_names(data)):
         own = slo.of_class(name)
         chosen = rows["request_class"] == number
-        limit_ns, within = goodput_limit_ns(own), rows_within_slo(evidence, trial, own)
+        limit_ns, within = goodput_limit_ns(own), rows_within_slo(data, trial, own)
         if limit_ns is not None:
             chosen &= rows["done_ns"] - rows["due_ns"] <= limit_ns
         kept |= chosen if within is None else chosen & within

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from harness.judge.stats.durations import Durations
 
-    Levels = Mapping[str, RunLevel]  # of one run, by kind of figure; without those that it has none of
+    RunLevels = Mapping[str, RunLevel]  # of one run, by kind of figure; without those that it has none of
 
 THROUGHPUT = "throughput"
 
@@ -31,14 +31,14 @@ class RunNoises:
         return self.by_kind.get(kind, PRIOR_NOISE)
 
 
-def run_levels(rates_rps: NDArray[np.float64], durations: Mapping[str, Durations]) -> Levels:
+def run_levels(rates_rps: NDArray[np.float64], durations: Mapping[str, Durations]) -> RunLevels:
     """The level of one run's throughput, and of each kind of duration."""
     found = {THROUGHPUT: rate_level(rates_rps)}
     found |= {kind: each.level for kind, each in durations.items()}
     return {kind: level for kind, level in found.items() if level is not None}
 
 
-def run_noises(points: Sequence[Sequence[Levels]]) -> RunNoises:
+def run_noises(points: Sequence[Sequence[RunLevels]]) -> RunNoises:
     """The run noise of each kind of figure, from every run of every point."""
     kinds = dict.fromkeys(kind for levels in points for run in levels for kind in run)
     return RunNoises({

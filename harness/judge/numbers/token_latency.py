@@ -95,11 +95,11 @@ class StreamSample:
         return {kind: getattr(self, kind) for kind in STREAM_KINDS}
 
 
-def stream_sample(evidence: TrialData, trial: TrialRows) -> StreamSample | None:
+def stream_sample(data: TrialData, trial: TrialRows) -> StreamSample | None:
     """The streams of one trial; None where responses were not streamed."""
-    if evidence.tokens is None:
+    if data.tokens is None:
         return None
-    tokens = StreamTokens(evidence.tokens)
+    tokens = StreamTokens(data.tokens)
     good = trial.good.where(tokens.of(trial.good) >= 0)
     still_open = trial.judged.where(trial.judged.outcome_is(*OPEN_OUTCOMES))
     return StreamSample(
@@ -150,15 +150,15 @@ def _pooled_share(samples: Sequence[StreamSample], name: str) -> float | None:
     return weighted([(getattr(sample.shape, name), sample.good) for sample in samples])
 
 
-def rows_within_slo(evidence: TrialData, trial: TrialRows, slo: Slo) -> Mask | None:
+def rows_within_slo(data: TrialData, trial: TrialRows, slo: Slo) -> Mask | None:
     """Which of all rows keep every stream bound of `slo` on their own; None where it has none.
 
     Of its gaps a stream must keep the statistic that the bound names: `itl_p99` is the 99th percentile of its own.
     """
     bounds = [bound for bound in slo.bounds if bound.metric.partition("_")[0] in STREAM_KINDS]
-    if not bounds or evidence.tokens is None:
+    if not bounds or data.tokens is None:
         return None
-    tokens, rows = StreamTokens(evidence.tokens), trial.everything
+    tokens, rows = StreamTokens(data.tokens), trial.everything
     kept: Mask = np.ones(len(rows), dtype=np.bool_)
     for bound in bounds:
         value_ns = _own_value_ns(bound, tokens, rows)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from harness.judge.numbers.machine.harmed_time import CleanTime
+    from harness.judge.numbers.machine.harmed_time import UsableTime
     from harness.record.load_report import LoadReport
     from harness.record.rows import Column, Mask
     from harness.record.trial_data import TrialData
@@ -117,24 +117,24 @@ def _recorded(column: pa.ChunkedArray) -> NDArray[np.integer]:
 class TrialRows:
     """One trial's rows: all of them, and those due in the measure phase in the order they were due.
 
-    `clean`: the part of the window by which latencies and rates are judged; None: all of it.
+    `usable`: the part of the window by which latencies and rates are judged; None: all of it.
     """
 
     everything: RowColumns
     due: RowColumns
     window: Window
-    clean: CleanTime | None = None
+    usable: UsableTime | None = None
 
     def having(self, column: str, number: int) -> TrialRows:
         """The rows with that number in a column: those of one request class, or of one server."""
         chosen = self.due[column] == number
         everything = self.everything.where(self.everything[column] == number)
-        return TrialRows(everything, self.due.where(chosen), self.window, self.clean)
+        return TrialRows(everything, self.due.where(chosen), self.window, self.usable)
 
     @cached_property
     def judged(self) -> RowColumns:
         """Those of `due` whose latencies count."""
-        return self.due if self.clean is None else self.due.where(self.clean.holds_due(self.due["due_ns"]))
+        return self.due if self.usable is None else self.due.where(self.usable.holds_due(self.due["due_ns"]))
 
     @cached_property
     def good(self) -> RowColumns:
@@ -173,7 +173,7 @@ class TrialRows:
             counted &= done_ns - rows["due_ns"] <= limit_ns
         if kept is not None:
             counted &= kept
-        size = int(np.count_nonzero(counted if self.clean is None else counted & self.clean.holds(done_ns)))
+        size = int(np.count_nonzero(counted if self.usable is None else counted & self.usable.holds(done_ns)))
         return self.rates_of(done_ns[counted], max(1, min(BATCHES, size // MINIMUM_PER_BATCH)))
 
     def rates_of(self, instants_ns: Column, batches: int) -> NDArray[np.float64]:
@@ -181,16 +181,16 @@ class TrialRows:
 
         In an open loop that others held up, what was left of the backlog is no part of the rate: it is not sustained.
         """
-        window, clean = self.window, self.clean
-        if clean is None:
+        window, usable = self.window, self.usable
+        if usable is None:
             return batch_rates(instants_ns, window.start_ns, window.end_ns, batches)
-        joined_ns = clean.joined_ns(instants_ns[clean.holds(instants_ns)])
-        sustained = 1 - clean.worked_off / max(1, self._ended_clean)
-        return sustained * batch_rates(joined_ns, 0, round(clean.seconds * NS_PER_S), batches)
+        joined_ns = usable.joined_ns(instants_ns[usable.holds(instants_ns)])
+        sustained = 1 - usable.worked_off / max(1, self._ended_usable)
+        return sustained * batch_rates(joined_ns, 0, round(usable.seconds * NS_PER_S), batches)
 
     @cached_property
-    def _ended_clean(self) -> int:
-        return int(np.count_nonzero(self.clean.holds(self.everything["done_ns"]))) if self.clean else 0
+    def _ended_usable(self) -> int:
+        return int(np.count_nonzero(self.usable.holds(self.everything["done_ns"]))) if self.usable else 0
 
     def _until_done(self, since: str) -> Durations:
         rows = self.judged

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.errors import UserError
-from harness.judge.answers.grid_recommendation import cause_of_invalid
+from harness.judge.conclusions.grid_recommendation import cause_of_invalid
 from harness.judge.findings import Verdict
 from harness.judge.replicas.replica_model import BATCHING, BatchModel, CurveModel, Rate, RateModel, TailRange
 from harness.judge.replicas.user_curve import Level

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from harness.judge.stats.dependence import dependence
+from harness.judge.stats.dependence import STRETCHES, dependence
 from harness.judge.stats.distributions import normal_cdf, student_t_quantile
 from harness.judge.stats.durations import ordered_together
 from harness.judge.stats.percentile_intervals import run_factors
@@ -29,7 +29,6 @@ _CONFIDENCE = 0.95  # of each of the two bounds: 1 decision in 20 is wrong where
 _ANGLES = (0.0, 0.25 * math.pi, 0.5 * math.pi)
 _FEW_CLUSTERS = 10.0  # fewer do not show how they cluster
 _LOWER_QUANTILES = (0.95, 0.99)
-_BATCHES = 20
 _HALVINGS = (1, 2, 3)
 _TAIL = 0.25
 _TIMES_AS_LONG = (1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 32.0)
@@ -192,7 +191,7 @@ def _splits(rows: _Rows, noise: RunNoise) -> Iterator[tuple[float, float]]:
     """
     runs = rows.times * len(rows.runs)
     z = student_t_quantile(
-        _CONFIDENCE, (_BATCHES - 1) * runs
+        _CONFIDENCE, (STRETCHES - 1) * runs
     )  # not the normal's: tau is estimated from 20 stretches a run
     shift = noise.half_width(runs, _CONFIDENCE)
     for angle in _ANGLES:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.stats.dependence import dependence
+from harness.judge.stats.dependence import STRETCHES, dependence
 from harness.judge.stats.distributions import student_t_quantile
 from harness.judge.stats.durations import FOREVER, ceiling_together, ordered_together
 from harness.judge.stats.quantiles import quantile
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from harness.judge.stats.durations import Durations
 
 _UPPER = 0.975
-_BATCHES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +139,7 @@ def _reach(p: float, effective_samples: float, runs: int) -> float:
     It is estimated from 20 stretches a run, or from as many clusters of the rarer side as there were, if fewer.
     """
     clusters = effective_samples * min(p, 1.0 - p)
-    freedom = max(1.0, min((_BATCHES - 1) * runs, clusters))
+    freedom = max(1.0, min((STRETCHES - 1) * runs, clusters))
     return student_t_quantile(_UPPER, freedom) * math.sqrt(p * (1.0 - p) / effective_samples)
 
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.judge.answers.chances import NEARER, Limit
-from harness.judge.answers.decision import Candidate, published_figure
-from harness.judge.answers.trial_history import CandidateTrial, TrialHistory
+from harness.judge.conclusions.chances import NEARER, Limit
+from harness.judge.conclusions.decision import Candidate, published_figure
+from harness.judge.conclusions.trial_history import CandidateTrial, TrialHistory
 from harness.plan.plan import TrialKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.judge.answers.decision import Decision
-    from harness.judge.answers.trial_history import TrialOutcome
+    from harness.judge.conclusions.decision import Decision
+    from harness.judge.conclusions.trial_history import TrialOutcome
 
 SURE = 0.95  # probability of being within 2 % of the best at which a final ends early
 TIGHT = 0.05  # half-width of the published figure, as a share, at which it ends early

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from harness.judge.answers.caveats import caveats
-from harness.judge.answers.decision import Status
-from harness.judge.answers.grid_recommendation import NOISY, spoiled_by, why_none_meets
+from harness.judge.conclusions.caveats import caveats
+from harness.judge.conclusions.decision import Status
+from harness.judge.conclusions.grid_recommendation import NOISY, spoiled_by, why_none_meets
 from harness.judge.findings import Verdict
 from harness.judge.metrics import Recommendation
 from harness.judge.number_text import certainty_text, figure
@@ -21,7 +21,7 @@ from harness.plan.plan import TrialKind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.judge.answers.decision import Decision
+    from harness.judge.conclusions.decision import Decision
     from harness.judge.metrics import PointMetrics, TrialMetrics
     from harness.plan.plan import Plan
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.judge.answers.chances import Limit
-from harness.judge.answers.decision import Candidate, Status
-from harness.judge.answers.trial_history import TrialOutcome
+from harness.judge.conclusions.chances import Limit
+from harness.judge.conclusions.decision import Candidate, Status
+from harness.judge.conclusions.trial_history import TrialOutcome
 from harness.plan.plan import TrialKind
 from harness.run.budgeted_sweep import CONFIRMING, BudgetedSweep, SweepRules
 

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from answers_of import invalid, point_of, quantile_of
 
-from harness.judge.answers.capacity_recommendation import recommend_capacity
 from harness.judge.capacity.capacities import capacity_of
+from harness.judge.conclusions.capacity_recommendation import recommend_capacity
 from harness.judge.findings import Finding, Verdict
 from harness.judge.metrics import LimitCount
 from harness.judge.slo_check import trusted

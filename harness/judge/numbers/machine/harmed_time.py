@@ -104,7 +104,7 @@ class Stretches:
 
 
 @dataclass(frozen=True)
-class CleanTime:
+class UsableTime:
     """What is left of a window: pieces [start, end), ascending and apart, each some whole stretches.
 
     Attributes:
@@ -164,7 +164,7 @@ class CleanTime:
         return joined
 
 
-def clean_time(window_ns: tuple[int, int], stretches: Stretches, requests: Requests) -> CleanTime:
+def unharmed_time(window_ns: tuple[int, int], stretches: Stretches, requests: Requests) -> UsableTime:
     """What is left of the window without harmed stretches, their backlog, and the requests that ran into them.
 
     Args:
@@ -176,7 +176,7 @@ def clean_time(window_ns: tuple[int, int], stretches: Stretches, requests: Reque
     harmed = np.logical_or.reduce(list(by_culprit.values()))
     edges_ns = stretches.edges_ns
     shares = {culprit: _share(edges_ns, mask, window_ns) for culprit, mask in by_culprit.items()}
-    untouched = CleanTime(
+    untouched = UsableTime(
         window_ns=window_ns,
         starts_ns=np.array([window_ns[0]], dtype=np.int64),
         ends_ns=np.array([window_ns[1]], dtype=np.int64),
@@ -197,33 +197,33 @@ def clean_time(window_ns: tuple[int, int], stretches: Stretches, requests: Reque
     return _guarded(drained, requests)
 
 
-def _without(whole: CleanTime, edges_ns: Instants, harmed: Mask, recovered_ns: Callable[[int], int]) -> CleanTime:
+def _without(whole: UsableTime, edges_ns: Instants, harmed: Mask, recovered_ns: Callable[[int], int]) -> UsableTime:
     """The pieces between harmed stretches, each from the first edge at which the work has recovered.
 
     Pieces begin at edges, not when the last request ends: to begin with the end of a request is to choose by it.
     """
     start_ns, end_ns = whole.window_ns
     starts, ends = [], []
-    clean_from_ns = start_ns
+    usable_from_ns = start_ns
     for first_ns, last_ns in [*_runs(edges_ns, harmed), (end_ns, end_ns)]:
-        if min(first_ns, end_ns) > clean_from_ns:
-            starts.append(clean_from_ns)
+        if min(first_ns, end_ns) > usable_from_ns:
+            starts.append(usable_from_ns)
             ends.append(min(first_ns, end_ns))
         edge = int(np.searchsorted(edges_ns, recovered_ns(last_ns)))
         recovered_at_ns = int(edges_ns[edge]) if edge < edges_ns.size else end_ns
-        clean_from_ns = max(clean_from_ns, recovered_at_ns)
+        usable_from_ns = max(usable_from_ns, recovered_at_ns)
     return replace(whole, starts_ns=np.array(starts, dtype=np.int64), ends_ns=np.array(ends, dtype=np.int64))
 
 
-def _guarded(clean: CleanTime, requests: Requests) -> CleanTime:
+def _guarded(usable: UsableTime, requests: Requests) -> UsableTime:
     """With the guard set to what 99.9 % of the response times keep, harm in them left out as far as possible."""
     response_ns = requests.done_ns - requests.due_ns
     for _ in range(2):  # first of all that were due in pieces, then of those that are left
-        counted = response_ns[clean.holds_due(requests.due_ns)]
-        if counted.size < (GUARD_SAMPLES if clean.guard_ns else 1):
+        counted = response_ns[usable.holds_due(requests.due_ns)]
+        if counted.size < (GUARD_SAMPLES if usable.guard_ns else 1):
             break
-        clean = replace(clean, guard_ns=int(np.quantile(counted, GUARD_QUANTILE, method="higher")))
-    return clean
+        usable = replace(usable, guard_ns=int(np.quantile(counted, GUARD_QUANTILE, method="higher")))
+    return usable
 
 
 def _runs(edges_ns: Instants, mask: Mask) -> list[tuple[int, int]]:

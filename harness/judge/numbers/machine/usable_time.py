@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.judge.numbers.machine.backlog import Requests
-from harness.judge.numbers.machine.harmed_time import clean_time
+from harness.judge.numbers.machine.harmed_time import unharmed_time
 from harness.judge.numbers.machine.machine_stretches import machine_stretches
 from harness.plan.arrivals import OpenProcess
 from harness.record.rows import ABSENT
 
 if TYPE_CHECKING:
-    from harness.judge.numbers.machine.harmed_time import CleanTime
+    from harness.judge.numbers.machine.harmed_time import UsableTime
     from harness.judge.numbers.sample_series import SampleSeries
     from harness.judge.numbers.trial_rows import TrialRows
     from harness.record.trial_data import TrialData
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 NEVER_NS = 1 << 62  # later than any instant, and small enough to subtract from
 
 
-def usable_time(data: TrialData, rows: TrialRows, samples: SampleSeries) -> CleanTime | None:
-    """The clean time of a trial's window; None where the samplers saw nothing of the machine."""
+def usable_time(data: TrialData, rows: TrialRows, samples: SampleSeries) -> UsableTime | None:
+    """The usable time of a trial's window; None where the samplers saw nothing of the machine."""
     stalls_ns = [stall for report in data.reports if report.health for stall in report.health.stalls_ns]
     stretches = machine_stretches(samples, stalls_ns, in_process=data.in_process)
     if stretches is None:
@@ -30,4 +30,4 @@ def usable_time(data: TrialData, rows: TrialRows, samples: SampleSeries) -> Clea
     sent = rows.everything.where(rows.everything["sent_ns"] != ABSENT)
     done_ns = np.where(sent["done_ns"] == ABSENT, NEVER_NS, sent["done_ns"])
     requests = Requests(sent["due_ns"], done_ns, open_loop=isinstance(data.point.arrivals, OpenProcess))
-    return clean_time((rows.window.start_ns, rows.window.end_ns), stretches, requests)
+    return unharmed_time((rows.window.start_ns, rows.window.end_ns), stretches, requests)

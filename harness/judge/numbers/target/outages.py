@@ -12,7 +12,7 @@ from harness.judge.numbers.target.availability import Availability, Exchanges, O
 from harness.record.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
-    from harness.judge.numbers.machine.harmed_time import CleanTime
+    from harness.judge.numbers.machine.harmed_time import UsableTime
     from harness.judge.numbers.trial_rows import TrialRows
 
 # Silence begins at 50 median service times. Who cannot run for this share of the time takes five times as long; a
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 HINDERED = 0.8
 
 
-def trial_availability(rows: TrialRows, usable: CleanTime | None) -> Availability:
+def trial_availability(rows: TrialRows, usable: UsableTime | None) -> Availability:
     """When the target did not serve within the window, without silences in which others kept it from running."""
     # A request whose connection was refused was never sent: the target turned it away all the same.
     sent = rows.everything.where(~rows.everything.outcome_is(Outcome.NOT_SENT))

@@ -16,7 +16,7 @@ from harness.errors import ExitCode, SweepspotError
 from harness.measure.load.load_generator import make_folder
 from harness.measure.load.locust.load_run import INTERRUPT_DRAIN_S
 from harness.measure.load.locust.options import trial_load
-from harness.measure.load.locust.own_target import ResolvedTarget, resolve_target
+from harness.measure.load.locust.resolve_target import ResolvedTarget, resolve_target
 from harness.measure.load.locust.role import Role
 from harness.measure.load.locust.run_by_hand import RunByHand
 from harness.measure.load.locust.workers.file_transfer import SHARD, keep_shard

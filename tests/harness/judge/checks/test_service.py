@@ -16,7 +16,7 @@ from evidence_of import (
     summarise_trial,
 )
 
-from harness.judge.answers.grid_recommendation import recommend_from_grid
+from harness.judge.conclusions.grid_recommendation import recommend_from_grid
 from harness.judge.findings import Verdict
 from harness.plan.arrivals import Closed, Poisson
 from harness.plan.load_settings import LoadSettings

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.judge.numbers.machine.backlog import Requests
-from harness.judge.numbers.machine.harmed_time import Culprit, Stretches, clean_time
+from harness.judge.numbers.machine.harmed_time import Culprit, Stretches, unharmed_time
 
 MS = 1_000_000
 WINDOW = (0, 1000 * MS)
@@ -31,14 +31,14 @@ def pieces(clean):
 
 
 def test_without_harm_the_whole_window_counts():
-    clean = clean_time(WINDOW, stretches(), closed())
+    clean = unharmed_time(WINDOW, stretches(), closed())
     assert pieces(clean) == [(0, 1000)]
     assert (clean.usable_share, clean.harmed_share, clean.guard_ns, clean.enough) == (1.0, 0.0, 0, True)
 
 
 def test_a_stretch_in_which_others_ran_and_threads_waited_is_left_out():
     seen = stretches(foreign_cores={3: 0.4}, waited_cores={3: 0.3})
-    clean = clean_time(WINDOW, seen, closed())
+    clean = unharmed_time(WINDOW, seen, closed())
     # No request is open at 400 ms: the next piece begins there. Each request takes 10 ms, so 290 to 300 is guarded.
     assert pieces(clean) == [(0, 300), (400, 1000)]
     assert clean.guard_ns == 10 * MS
@@ -48,22 +48,22 @@ def test_a_stretch_in_which_others_ran_and_threads_waited_is_left_out():
 
 
 def test_others_on_cores_for_which_nobody_waits_do_no_harm():
-    assert clean_time(WINDOW, stretches(foreign_cores={3: 0.4}), closed()).usable_share == 1.0
+    assert unharmed_time(WINDOW, stretches(foreign_cores={3: 0.4}), closed()).usable_share == 1.0
 
 
 def test_threads_that_wait_for_each_other_are_not_harmed():
-    assert clean_time(WINDOW, stretches(waited_cores={3: 0.9, 4: 0.9}), closed()).usable_share == 1.0
+    assert unharmed_time(WINDOW, stretches(waited_cores={3: 0.9, 4: 0.9}), closed()).usable_share == 1.0
 
 
 def test_which_stretches_go_depends_on_others_alone_and_not_on_how_busy_the_target_was():
     # Others ran in 2 and 7; threads waited much in 7, where the target was busy, and little in 2: both go.
     seen = stretches(foreign_cores={2: 0.4, 7: 0.4}, waited_cores={2: 0.01, 7: 0.5})
-    assert pieces(clean_time(WINDOW, seen, closed())) == [(0, 200), (300, 700), (800, 1000)]
+    assert pieces(unharmed_time(WINDOW, seen, closed())) == [(0, 200), (300, 700), (800, 1000)]
 
 
 def test_where_nobody_counted_waiting_others_are_enough():
     seen = stretches(foreign_cores={3: 0.4}, waited_cores=dict.fromkeys(range(10), np.nan))
-    assert pieces(clean_time(WINDOW, seen, closed())) == [(0, 300), (400, 1000)]
+    assert pieces(unharmed_time(WINDOW, seen, closed())) == [(0, 300), (400, 1000)]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_where_nobody_counted_waiting_others_are_enough():
     ],
 )
 def test_every_culprit(marked, culprit):
-    clean = clean_time(WINDOW, stretches(**marked), closed())
+    clean = unharmed_time(WINDOW, stretches(**marked), closed())
     assert pieces(clean) == [(0, 300), (400, 1000)]
     assert list(clean.culprits) == [culprit]
 
@@ -83,7 +83,7 @@ def test_every_culprit(marked, culprit):
 def test_what_is_not_known_is_no_harm():
     unknown = dict.fromkeys(range(10), np.nan)
     seen = stretches(foreign_cores=unknown, waited_cores=unknown, stolen_cores=unknown)
-    assert clean_time(WINDOW, seen, closed()).usable_share == 1.0
+    assert unharmed_time(WINDOW, seen, closed()).usable_share == 1.0
 
 
 def test_what_was_open_at_the_end_of_a_harmed_stretch_must_end_first():
@@ -92,7 +92,7 @@ def test_what_was_open_at_the_end_of_a_harmed_stretch_must_end_first():
     done = asked.done_ns.copy()
     done[39] = 415 * MS
     seen = stretches(foreign_cores={3: 0.4}, waited_cores={3: 0.4})
-    assert pieces(clean_time(WINDOW, seen, Requests(asked.due_ns, done, open_loop=False))) == [(0, 300), (500, 1000)]
+    assert pieces(unharmed_time(WINDOW, seen, Requests(asked.due_ns, done, open_loop=False))) == [(0, 300), (500, 1000)]
 
 
 def test_a_request_that_hangs_does_not_take_the_rest_of_the_trial_with_it():
@@ -101,7 +101,7 @@ def test_a_request_that_hangs_does_not_take_the_rest_of_the_trial_with_it():
     done[35] = 10**15
     seen = stretches(foreign_cores={3: 0.4}, waited_cores={3: 0.4})
     # 20 medians of 10 ms later, at 600 ms, patience ends.
-    assert pieces(clean_time(WINDOW, seen, Requests(asked.due_ns, done, open_loop=False))) == [(0, 300), (600, 1000)]
+    assert pieces(unharmed_time(WINDOW, seen, Requests(asked.due_ns, done, open_loop=False))) == [(0, 300), (600, 1000)]
 
 
 def test_harm_before_the_window_leaves_its_backlog_in_it():
@@ -109,7 +109,7 @@ def test_harm_before_the_window_leaves_its_backlog_in_it():
     done = asked.done_ns.copy()
     done[19] = 230 * MS
     seen = stretches(foreign_cores={1: 0.4}, waited_cores={1: 0.4})
-    clean = clean_time((200 * MS, 1000 * MS), seen, Requests(asked.due_ns, done, open_loop=False))
+    clean = unharmed_time((200 * MS, 1000 * MS), seen, Requests(asked.due_ns, done, open_loop=False))
     assert pieces(clean) == [(300, 1000)]
     assert clean.harmed_share == 0.0
 
@@ -122,12 +122,12 @@ def test_an_open_loop_recovers_when_no_more_are_open_than_usual():
     backlog = np.arange(30, 50)
     done[backlog] = (400 + 5 * np.arange(1, 21)) * MS
     seen = stretches(foreign_cores={3: 0.4}, waited_cores={3: 0.4})
-    clean = clean_time(WINDOW, seen, Requests(due, done, open_loop=True))
+    clean = unharmed_time(WINDOW, seen, Requests(due, done, open_loop=True))
     assert pieces(clean) == [(0, 300), (500, 1000)]
     # Those open at 400 have ended by 450: without the rule for open loops the piece would begin at 500 only for that.
     # With twice the backlog it ends later.
     done[30:70] = (400 + 7.5 * np.arange(1, 41)) * MS
-    assert pieces(clean_time(WINDOW, seen, Requests(due, done, open_loop=True))) == [(0, 300), (700, 1000)]
+    assert pieces(unharmed_time(WINDOW, seen, Requests(due, done, open_loop=True))) == [(0, 300), (700, 1000)]
 
 
 def test_an_open_loops_rest_of_a_backlog_is_counted():
@@ -138,15 +138,15 @@ def test_an_open_loops_rest_of_a_backlog_is_counted():
     done[39] = 430 * MS
     done[45:50] = 505 * MS
     seen = stretches(foreign_cores={3: 0.4}, waited_cores={3: 0.4})
-    clean = clean_time(WINDOW, seen, Requests(due, done, open_loop=True))
+    clean = unharmed_time(WINDOW, seen, Requests(due, done, open_loop=True))
     assert pieces(clean) == [(0, 300), (500, 1000)]
     assert clean.worked_off == 5
-    assert clean_time(WINDOW, seen, Requests(due, done, open_loop=False)).worked_off == 0
+    assert unharmed_time(WINDOW, seen, Requests(due, done, open_loop=False)).worked_off == 0
 
 
 def test_time_is_joined_over_the_gaps():
     seen = stretches(foreign_cores={3: 0.4}, waited_cores={3: 0.4})
-    clean = clean_time(WINDOW, seen, closed())
+    clean = unharmed_time(WINDOW, seen, closed())
     at = np.array([0, 299, 400, 999]) * MS
     assert clean.holds(at).all()
     assert not clean.holds(np.array([-1, 300 * MS, 399 * MS, 1000 * MS])).any()
@@ -156,14 +156,14 @@ def test_time_is_joined_over_the_gaps():
 
 def test_too_little_left_is_not_enough():
     marked = dict.fromkeys(range(6), 0.5)
-    clean = clean_time(WINDOW, stretches(foreign_cores=marked, waited_cores=marked), closed())
+    clean = unharmed_time(WINDOW, stretches(foreign_cores=marked, waited_cores=marked), closed())
     assert clean.usable_share == pytest.approx(0.4)
     assert not clean.enough  # 0.4 s
 
 
 def test_all_harmed_leaves_nothing():
     marked = dict.fromkeys(range(10), 0.5)
-    clean = clean_time(WINDOW, stretches(foreign_cores=marked, waited_cores=marked), closed())
+    clean = unharmed_time(WINDOW, stretches(foreign_cores=marked, waited_cores=marked), closed())
     assert pieces(clean) == []
     assert (clean.usable_share, clean.seconds, clean.enough) == (0.0, 0.0, False)
     assert not clean.holds(np.array([5 * MS])).any()
@@ -186,7 +186,7 @@ def test_leaving_out_does_not_flatter_a_server_that_is_slow_by_itself():
             edges, frozen * 1.0, frozen * 1.0, np.zeros(100), np.zeros(100, dtype=bool), np.zeros(100, dtype=bool)
         )
         asked = Requests(due[kept].astype(np.int64), done[kept].astype(np.int64), open_loop=False)
-        clean = clean_time((0, int(edges[-2])), seen, asked)
+        clean = unharmed_time((0, int(edges[-2])), seen, asked)
         response = (asked.done_ns - asked.due_ns)[clean.holds_due(asked.due_ns)]
         medians.append(np.median(response) / MS)
         tails.append(np.mean(response > 10 * MS))

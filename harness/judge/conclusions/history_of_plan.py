@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from harness.judge.answers.chances import Limit
-from harness.judge.answers.decision import Candidate
-from harness.judge.answers.trial_history import CandidateTrial, TrialHistory, TrialOutcome
 from harness.judge.checks.harm import HARMED
 from harness.judge.checks.point import fault_of_target
+from harness.judge.conclusions.chances import Limit
+from harness.judge.conclusions.decision import Candidate
+from harness.judge.conclusions.trial_history import CandidateTrial, TrialHistory, TrialOutcome
 from harness.judge.findings import Verdict
 from harness.plan.plan import TrialKind
 

@@ -11,10 +11,10 @@ import itertools
 import math
 from typing import TYPE_CHECKING
 
-from harness.judge.answers.caveats import caveats
-from harness.judge.answers.chances import Limit
-from harness.judge.answers.decision import Status
-from harness.judge.answers.grid_recommendation import (
+from harness.judge.conclusions.caveats import caveats
+from harness.judge.conclusions.chances import Limit
+from harness.judge.conclusions.decision import Status
+from harness.judge.conclusions.grid_recommendation import (
     NOISY,
     load_text,
     not_started,
@@ -24,7 +24,7 @@ from harness.judge.answers.grid_recommendation import (
     why_all_spoiled,
     why_none_meets,
 )
-from harness.judge.answers.trial_outcomes import trial_history
+from harness.judge.conclusions.history_of_plan import trial_history
 from harness.judge.findings import Verdict
 from harness.judge.metrics import Recommendation
 from harness.judge.number_text import certainty_text, figure, milliseconds, percent, rounded_duration
@@ -35,8 +35,8 @@ from harness.plan.knobs import setting_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from harness.judge.answers.decision import Decision
-    from harness.judge.answers.trial_history import Ranking, TrialHistory
+    from harness.judge.conclusions.decision import Decision
+    from harness.judge.conclusions.trial_history import Ranking, TrialHistory
     from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics
     from harness.plan.knobs import Setting

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.answers.chances import NEAR, Limit, chances
-from harness.judge.answers.decision import Candidate, Decision, Stand, decide
-from harness.judge.stats.levels import Look, estimate
+from harness.judge.conclusions.chances import NEAR, Limit, chances
+from harness.judge.conclusions.decision import Candidate, Decision, Stand, decide
+from harness.judge.stats.point_speeds import Look, estimate
 from harness.plan.plan import TrialKind
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.judge.answers.chances import Chances
-    from harness.judge.stats.levels import Levels
+    from harness.judge.conclusions.chances import Chances
+    from harness.judge.stats.point_speeds import PointSpeeds
 
 LEAST_USABLE = 0.3  # share of a trial that must be unharmed for it to count
 FAILURES = 2  # trials that could not be run, after which a point is out
@@ -79,7 +79,7 @@ class TrialHistory:
     seed: int
     trial_s: float  # what a trial takes on average, for estimates of what is still needed
     trials: list[tuple[CandidateTrial, TrialOutcome]] = field(default_factory=list)
-    _known: tuple[int, tuple[Levels, Chances]] | None = None  # after how many trials, and what
+    _known: tuple[int, tuple[PointSpeeds, Chances]] | None = None  # after how many trials, and what
 
     def add(self, trial: CandidateTrial, outcome: TrialOutcome) -> None:
         """Take what came of a trial."""
@@ -128,8 +128,8 @@ class TrialHistory:
         kept = self._measured() & {number for number, limit in enumerate(self.limits()) if limit is Limit.KEPT}
         return max(sorted(kept), key=lambda number: self.so_far()[0].mean[number], default=None)
 
-    def so_far(self) -> tuple[Levels, Chances]:
-        """Levels and chances of all points, where there is a usable trial."""
+    def so_far(self) -> tuple[PointSpeeds, Chances]:
+        """PointSpeeds and chances of all points, where there is a usable trial."""
         if self._known is None or self._known[0] != len(self.trials):
             levels = estimate(self.looks(), len(self.candidates), list(self._hints()))
             found = levels, chances(levels, self.limits(), self.out(), self.seed)

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from answers_of import point_of
 
-from harness.judge.answers.scaling import bubble, scaling
+from harness.judge.conclusions.scaling import bubble, scaling
 from harness.judge.metrics import TimeSplit
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings

@@ -41,7 +41,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Levels:
+class PointSpeeds:
     """What is known of every point: mean and covariance of the log levels, (points,) and (points, points).
 
     noise: deviation from run to run. drift: deviation of the machine's level from block to block. Uncertainty is that
@@ -66,7 +66,7 @@ class Levels:
         return found
 
 
-def estimate(looks: Sequence[Look], points: int, hints: Sequence[Look] = ()) -> Levels:
+def estimate(looks: Sequence[Look], points: int, hints: Sequence[Look] = ()) -> PointSpeeds:
     """The levels of points 0 to `points` - 1 from their trials: `looks`, or at least one of `hints`.
 
     `hints` are trials with so great a standard error that they say nothing of the run noise.
@@ -80,7 +80,7 @@ def estimate(looks: Sequence[Look], points: int, hints: Sequence[Look] = ()) -> 
     covariance = np.linalg.inv((design.T * weights) @ design + prior)
     solution = covariance @ (design.T @ (weights * (values - centre)))
     drift, drift_df = _drift(solution[points:], covariance[points:, points:])
-    return Levels(
+    return PointSpeeds(
         mean=solution[:points] + centre,
         covariance=covariance[:points, :points].astype(np.float64),
         df=df,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.judge.stats.levels import Floats, Levels
+    from harness.judge.stats.point_speeds import Floats, PointSpeeds
 
 DRAWS = 2000
 NEARER, NEAR = 0.02, 0.05  # shares below the best at which a point counts as being the best
@@ -93,7 +93,7 @@ class Chances:
         return ratio[np.isfinite(ratio)]
 
 
-def chances(levels: Levels, limits: Sequence[Limit], out: NDArray[np.bool_], seed: int) -> Chances:
+def chances(levels: PointSpeeds, limits: Sequence[Limit], out: NDArray[np.bool_], seed: int) -> Chances:
     """The chances of every point; `out` (points,) marks those that cannot be run."""
     draws = levels.draws(DRAWS, seed)
     undecided = np.array([limit is Limit.NOT_YET for limit in limits])

@@ -4,9 +4,9 @@ import pytest
 from tune_replay import true_log_rate, tune
 from tune_spaces import CpuServer, Replay, true_capacities
 
-from harness.judge.answers.decision import Status
+from harness.judge.conclusions.decision import Status
 from harness.plan.plan import TrialKind
-from harness.run.budgeted_tuning import BudgetedTuning, TuneRules
+from harness.run.tune_search import TuneRules, TuneSearch
 from harness.search.observation import Observation
 
 SERVED = CpuServer()
@@ -40,7 +40,7 @@ def test_the_final_holds_the_default_and_its_trials_are_fresh(tuned):
 
 
 def failing(rules, trials):
-    search = BudgetedTuning(SPACE, (8.0, 32.0), rules)
+    search = TuneSearch(SPACE, (8.0, 32.0), rules)
     seen = []
     for _ in range(trials):
         trial = search.next()
@@ -57,7 +57,7 @@ def test_a_setting_that_does_not_start_is_not_tried_again():
 
 
 def test_a_budget_for_one_trial_gets_one():
-    search = BudgetedTuning(SPACE, (8.0, 32.0), TuneRules(20.0, 2.0, 2.0, 10.0))
+    search = TuneSearch(SPACE, (8.0, 32.0), TuneRules(20.0, 2.0, 2.0, 10.0))
     trial = search.next()
     assert (trial.setting, trial.kind) == (0, TrialKind.EXPLORE)
     search.observe(trial, Observation(0, trial.level, 4.0, 0.01, -1.0, True), 19.0)
@@ -65,7 +65,7 @@ def test_a_budget_for_one_trial_gets_one():
 
 
 def test_no_time_is_kept_for_a_final_of_the_default_alone():
-    search = BudgetedTuning(SPACE, (8.0, 32.0), TuneRules(30.0, 2.0, 2.0, 10.0))
+    search = TuneSearch(SPACE, (8.0, 32.0), TuneRules(30.0, 2.0, 2.0, 10.0))
     trial = search.next()
     search.observe(trial, Observation(0, trial.level, 4.0, 0.01, -1.0, True), 14.0)
     trial = search.next()  # 14 of the 16 s that are left; a final would keep 9 s

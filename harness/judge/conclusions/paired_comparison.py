@@ -7,8 +7,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.judge.answers.trial_history import LEAST_USABLE
-from harness.judge.answers.trial_outcomes import usable_share
+from harness.judge.conclusions.history_of_plan import usable_share
+from harness.judge.conclusions.trial_history import LEAST_USABLE
 from harness.judge.interval import Interval
 from harness.judge.paired_result import (
     FAILED,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from harness.judge.answers.caveats import caveats
-from harness.judge.answers.grid_recommendation import why_all_invalid, why_none_meets
 from harness.judge.capacity.capacities import PRECISION, capacity_of, nearest_point
+from harness.judge.conclusions.caveats import caveats
+from harness.judge.conclusions.grid_recommendation import why_all_invalid, why_none_meets
 from harness.judge.metrics import Recommendation
 from harness.judge.number_text import figure, percent, rounded_duration
 from harness.judge.numbers.limit_counts import FAILED

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from harness.judge.answers.chances import Chances, Limit, chances
-from harness.judge.answers.decision import Candidate, Stand, Status, decide, published_figure
-from harness.judge.stats.levels import Levels, Look, estimate
+from harness.judge.conclusions.chances import Chances, Limit, chances
+from harness.judge.conclusions.decision import Candidate, Stand, Status, decide, published_figure
+from harness.judge.stats.point_speeds import Look, PointSpeeds, estimate
 
 KEPT, MISSED, NOT_YET = Limit.KEPT, Limit.MISSED, Limit.NOT_YET
 
@@ -99,7 +99,7 @@ def test_none_is_known_to_keep_the_limit():
 
 def test_the_published_interval_by_hand():
     # Four trials with run noise 0.06 and drift 0.08, many degrees of freedom: 0.1 / 2 = 0.05, times 1.96.
-    levels = Levels(np.zeros(1), np.eye(1), df=1e9, noise=0.06, drift=0.08, drift_df=1e9)
+    levels = PointSpeeds(np.zeros(1), np.eye(1), df=1e9, noise=0.06, drift=0.08, drift_df=1e9)
     found = published_figure([Look(0, block, math.log(50.0)) for block in range(4)], levels)
     assert found.value == pytest.approx(50.0)
     assert found.high == pytest.approx(50.0 * math.exp(1.959964 * 0.05))
@@ -108,7 +108,7 @@ def test_the_published_interval_by_hand():
 
 def test_a_trial_that_says_little_weighs_little_in_the_published_figure():
     # Variances 0.01 and 1: weights 100 and 1, of their sum 101 the standard error is 1 / sqrt(101).
-    levels = Levels(np.zeros(1), np.eye(1), df=1e9, noise=0.0, drift=0.0, drift_df=1e9)
+    levels = PointSpeeds(np.zeros(1), np.eye(1), df=1e9, noise=0.0, drift=0.0, drift_df=1e9)
     found = published_figure([Look(0, 0, math.log(50.0), 0.1), Look(0, 1, math.log(20.0), 1.0)], levels)
     assert found.value == pytest.approx(50.0 ** (100 / 101) * 20.0 ** (1 / 101))
     assert found.half_width == pytest.approx(math.exp(1.959964 / math.sqrt(101)) - 1)

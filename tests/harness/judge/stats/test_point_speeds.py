@@ -1,11 +1,11 @@
-"""Levels of points measured in blocks."""
+"""PointSpeeds of points measured in blocks."""
 
 import math
 
 import numpy as np
 import pytest
 
-from harness.judge.stats.levels import PRIOR_NOISE, PRIOR_NOISE_DF, Look, estimate
+from harness.judge.stats.point_speeds import PRIOR_NOISE, PRIOR_NOISE_DF, Look, estimate
 
 
 def test_blocks_are_taken_out_and_the_noise_is_what_is_left():

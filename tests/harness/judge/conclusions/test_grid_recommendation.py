@@ -6,9 +6,9 @@ import pytest
 from answers_of import invalid, point_of, quantile_of
 from evidence_of import MS, START, evidence_of, rows_of, summarise_point
 
-from harness.judge.answers.grid_recommendation import recommend_from_grid
 from harness.judge.checks.case import finding
 from harness.judge.checks.service import UNAVAILABLE
+from harness.judge.conclusions.grid_recommendation import recommend_from_grid
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.judge.metrics import Counts, Latency, StreamMetrics

@@ -7,10 +7,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.judge.answers.caveats import caveats, outages
 from harness.judge.checks.harm import HARMED
 from harness.judge.checks.machine import NEIGHBOURS, STEAL
 from harness.judge.checks.records import INTERRUPTED, NOT_STARTED
+from harness.judge.conclusions.caveats import caveats, outages
 from harness.judge.findings import Verdict
 from harness.judge.metrics import Recommendation
 from harness.judge.number_text import figure, first_sentence, listed, milliseconds, rounded_duration

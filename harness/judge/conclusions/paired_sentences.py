@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.judge.answers.paired_comparison import SUPPOSED_NOISE, supposed_blocks, supposed_power
+from harness.judge.conclusions.paired_comparison import SUPPOSED_NOISE, supposed_blocks, supposed_power
 from harness.judge.number_text import figure, listed, percent, rounded_duration
 from harness.judge.paired_result import FAILED, THROUGHPUT
 from harness.judge.phrases import TIMES, TO, level_text

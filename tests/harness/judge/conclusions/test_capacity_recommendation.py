@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
-from harness.judge.answers.capacity_recommendation import _beyond, _precision, _streams
 from harness.judge.capacity.beyond_capacity import find_cliff, held_again, stream_load
 from harness.judge.capacity.border import RateTrial
 from harness.judge.capacity.capacities import bracketed
+from harness.judge.conclusions.capacity_recommendation import _beyond, _precision, _streams
 from harness.judge.interval import Interval
 from harness.judge.metrics import Capacity, StreamMetrics
 from harness.plan.arrivals import Poisson

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from answers_of import invalid, quantile_of, trial_of
 
-from harness.judge.answers.paired_comparison import compare_variants, pairs_needed, supposed_blocks, supposed_power
-from harness.judge.answers.paired_sentences import comparison_sentences, power_sentence
+from harness.judge.conclusions.paired_comparison import compare_variants, pairs_needed, supposed_blocks, supposed_power
+from harness.judge.conclusions.paired_sentences import comparison_sentences, power_sentence
 from harness.judge.findings import Verdict
 from harness.judge.metrics import Counts, Latency
 from harness.judge.significance import Change

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from answers_of import point_of, quantile_of
 
-from harness.judge.answers.accuracy_trade_off import accuracy_trade_off, trade_sentence
+from harness.judge.conclusions.accuracy_trade_off import accuracy_trade_off, trade_sentence
 from harness.judge.findings import Verdict
 from harness.judge.metrics import Accuracy
 from harness.judge.numbers.accuracy import Shares, significantly_different

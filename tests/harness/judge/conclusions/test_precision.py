@@ -7,7 +7,7 @@ import pytest
 from answers_of import point_of, quantile_of
 from evidence_of import summarise_run
 
-from harness.judge.answers.precision import half_widths, is_settled, with_precision
+from harness.judge.conclusions.precision import half_widths, is_settled, with_precision
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.plan.arrivals import Closed

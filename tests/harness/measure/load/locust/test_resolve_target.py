@@ -11,7 +11,7 @@ pytestmark = pytest.mark.process
 SCRIPT = """
 from types import SimpleNamespace
 from harness.errors import UserError
-from harness.measure.load.locust.own_target import resolve_target
+from harness.measure.load.locust.resolve_target import resolve_target
 from harness.plan.chat_shape import ChatShape
 from harness.plan.load_settings import TrialLoad
 from harness.plan.request_mix import CHAT, ClassShare, RequestClass

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.judge.answers.chances import Limit
+from harness.judge.conclusions.chances import Limit
 from harness.plan.plan import TrialKind
 from harness.run.budgeted_sweep import SweepRules
 from harness.run.trial_cost import TrialCost
@@ -20,7 +20,7 @@ from harness.search.setting_search import SettingSearch
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from harness.judge.answers.trial_history import TrialOutcome
+    from harness.judge.conclusions.trial_history import TrialOutcome
     from harness.search.choice import Choice
     from harness.search.observation import Observation
     from harness.search.space import Space
@@ -64,7 +64,7 @@ class FinalStand:
     queue: list[tuple[int, int]] = field(default_factory=list)
 
 
-class BudgetedTuning:
+class TuneSearch:
     """One search with its final. `stands`: says whether a further round of the final would hardly change anything."""
 
     def __init__(

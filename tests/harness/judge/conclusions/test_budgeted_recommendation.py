@@ -6,13 +6,13 @@ import msgspec
 import pytest
 from answers_of import invalid, point_of
 
-from harness.judge.answers.budgeted_recommendation import recommend_within_budget
-from harness.judge.answers.chances import Limit
-from harness.judge.answers.trial_outcomes import candidates_of, outcome_of, trial_history
 from harness.judge.checks.case import finding
 from harness.judge.checks.harm import HARMED
 from harness.judge.checks.records import NOT_STARTED
 from harness.judge.checks.target import WRONG_ANSWERS
+from harness.judge.conclusions.budgeted_recommendation import recommend_within_budget
+from harness.judge.conclusions.chances import Limit
+from harness.judge.conclusions.history_of_plan import candidates_of, outcome_of, trial_history
 from harness.judge.findings import Verdict
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.answers.chances import NEAR, NEARER, Limit, chances
+from harness.judge.conclusions.chances import NEAR, NEARER, Limit, chances
 from harness.judge.interval import Interval
 from harness.judge.stats.distributions import student_t_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.judge.answers.chances import Chances
-    from harness.judge.stats.levels import Levels, Look
+    from harness.judge.conclusions.chances import Chances
+    from harness.judge.stats.point_speeds import Look, PointSpeeds
 
 CERTAIN_ENOUGH = 0.7  # a point is named where it is within NEAR of the best with this probability
 TAIL = 0.025  # on each side of a 95 % interval
@@ -90,7 +90,7 @@ class Stand:
     """What a budgeted sweep knows when it decides."""
 
     candidates: tuple[Candidate, ...]
-    known: tuple[Levels, Chances] | None  # None: no trial is usable
+    known: tuple[PointSpeeds, Chances] | None  # None: no trial is usable
     looks: tuple[Look, ...]
     fresh: tuple[Look, ...]  # those of the confirming trials
     limits: tuple[Limit, ...]
@@ -140,7 +140,7 @@ def decide(stand: Stand) -> Decision:
     )
 
 
-def published_figure(fresh: Sequence[Look], levels: Levels) -> Interval:
+def published_figure(fresh: Sequence[Look], levels: PointSpeeds) -> Interval:
     """Mean of the confirming trials of one point (at least one), with the scatter between runs and between blocks.
 
     A trial of which noise left little says little: each weighs by the inverse of its variance (DerSimonian and Laird,
@@ -165,7 +165,7 @@ def _named(stand: Stand) -> int | None:
     return max(confirmed, key=lambda number: mean[number], default=None)
 
 
-def _smaller(stand: Stand, levels: Levels, found: Chances, best: int) -> Alternative | None:
+def _smaller(stand: Stand, levels: PointSpeeds, found: Chances, best: int) -> Alternative | None:
     """The smallest setting that the data cannot distinguish from the best, at its best load level."""
     by_setting = _best_by_setting(stand, levels)
     for setting in sorted(by_setting):
@@ -178,7 +178,7 @@ def _smaller(stand: Stand, levels: Levels, found: Chances, best: int) -> Alterna
     return None
 
 
-def _best_by_setting(stand: Stand, levels: Levels) -> dict[int, int]:
+def _best_by_setting(stand: Stand, levels: PointSpeeds) -> dict[int, int]:
     """For each setting its best point that keeps the limit."""
     best: dict[int, int] = {}
     for number in sorted(stand.running, key=lambda number: levels.mean[number]):
@@ -187,7 +187,7 @@ def _best_by_setting(stand: Stand, levels: Levels) -> dict[int, int]:
     return best
 
 
-def _baseline(stand: Stand, levels: Levels, best: int) -> int | None:
+def _baseline(stand: Stand, levels: PointSpeeds, best: int) -> int | None:
     first = stand.candidates[0].setting
     return None if first == stand.candidates[best].setting else _best_by_setting(stand, levels).get(first)
 
@@ -226,7 +226,7 @@ def _more_s(stand: Stand, best: int | None) -> float:
     return max(seconds, stand.trial_s)
 
 
-def _times_as_long(stand: Stand, levels: Levels) -> float:
+def _times_as_long(stand: Stand, levels: PointSpeeds) -> float:
     """How many times the trials so far it takes until the point that seems best can be named, if it keeps the limit."""
     out = np.isin(np.arange(len(stand.candidates)), list(stand.failed))
     limits = [Limit.MISSED if limit is Limit.MISSED else Limit.KEPT for limit in stand.limits]

@@ -37,15 +37,15 @@ def exercise_ours(job: CalibrationJob, exercise: Exercise) -> Ours:
     """Do it. A run that fails is a result like any other."""
     course = Course(job, exercise)
     try:
-        (evidence,) = course.run()
+        (data,) = course.run()
     except RunError as error:
         return Ours(failed(exercise, str(error)), [], {})
-    trial = trial_rows(evidence)
+    trial = trial_rows(data)
     if trial is None:
         return Ours(failed(exercise, "nothing was measured"), [], {})
-    metrics = summarise_trial(evidence, None).metrics
+    metrics = summarise_trial(data, None).metrics
     origin = origin_ns(trial.window.start_ns, WARMUP_SECONDS)
-    driven = Driven(exercise.load, evidence.trial.seed, origin, trial.window)
+    driven = Driven(exercise.load, data.trial.seed, origin, trial.window)
     true = true_values(ServerLog.read(course.truth_log), driven)
     hidden = withheld(metrics)
     claims = [

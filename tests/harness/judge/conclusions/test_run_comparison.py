@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from answers_of import invalid, point_of, quantile_of
 
-from harness.judge.answers.run_comparison import compare_runs
+from harness.judge.conclusions.run_comparison import compare_runs
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.judge.metrics import Latency, Recommendation, RunResult, StreamMetrics
