@@ -11,7 +11,7 @@ from harness.judge.findings import Verdict
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from harness.judge.metrics import RunResult
+    from harness.judge.run_result import RunResult
     from harness.judge.significance import Change
     from harness.plan.plan import Plan
     from harness.training.metrics import TrainingResult

@@ -14,7 +14,7 @@ from harness.errors import ExitCode, UserError
 from harness.plan.option_text import number
 
 if TYPE_CHECKING:
-    from harness.judge.metrics import RunResult
+    from harness.judge.run_result import RunResult
     from harness.record.run_dir import RunRecord
 
 OF_FOLDERS = {"folders", "margin", "drift", "force", "as_json"}

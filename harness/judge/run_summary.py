@@ -24,11 +24,11 @@ from harness.judge.conclusions.paired_sentences import comparison_sentences
 from harness.judge.conclusions.precision import is_settled, with_precision
 from harness.judge.conclusions.scaling import scaling
 from harness.judge.findings import Verdict
-from harness.judge.metrics import Recommendation, RunResult
 from harness.judge.numbers.accuracy import shares
 from harness.judge.numbers.class_metrics import with_slowdowns
 from harness.judge.numbers.machine.unit_costs import unit_cost
 from harness.judge.point_summary import noises_of, summarise_point
+from harness.judge.run_result import Recommendation, RunResult
 from harness.judge.simulation_result import read_simulation
 from harness.judge.tuning.tuned_recommendation import recommend_tuned
 from harness.judge.tuning.tuning_summary import tuning_summary
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.judge.findings import JudgedPoint
-    from harness.judge.metrics import BaseRecommendation, PointMetrics
+    from harness.judge.metrics import PointMetrics
     from harness.judge.paired_result import PairedComparison
+    from harness.judge.run_result import BaseRecommendation
     from harness.judge.trial_summary import TrialSummaries, TrialSummary
     from harness.plan.plan import Plan
     from harness.record.model_card import ModelCard

@@ -10,7 +10,8 @@ import msgspec
 
 from harness.judge.findings import Finding, Verdict
 from harness.judge.interval import Interval
-from harness.judge.metrics import BaseRecommendation, Usage
+from harness.judge.metrics import Usage
+from harness.judge.run_result import BaseRecommendation
 from harness.plan.knobs import Setting
 from harness.record.model_card import ModelCard
 

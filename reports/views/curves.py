@@ -15,7 +15,8 @@ from reports.labels import load_label, load_number
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from harness.judge.metrics import PointMetrics, RunResult
+    from harness.judge.metrics import PointMetrics
+    from harness.judge.run_result import RunResult
     from harness.plan.knobs import Value
 
 MAX_LINES = 8  # colours of more are too alike; the rest is drawn grey

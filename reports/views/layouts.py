@@ -11,7 +11,8 @@ from reports.views.points_table import Cell, Table, percentile_cell
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.judge.metrics import LayoutMetrics, PointMetrics, Scaling
+    from harness.judge.metrics import PointMetrics
+    from harness.judge.run_result import LayoutMetrics, Scaling
 
 _COLUMNS = (
     "Point", "Replicas \u00d7 stages", "Throughput /s", "p99 ms", "Speedup", "Efficiency", "At most",

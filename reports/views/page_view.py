@@ -18,7 +18,8 @@ from reports.views.points_table import Table, points_table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.judge.metrics import PointMetrics, Recommendation, RunResult, StreamMetrics
+    from harness.judge.metrics import PointMetrics, StreamMetrics
+    from harness.judge.run_result import Recommendation, RunResult
     from harness.plan.plan import Plan
     from harness.record.model_card import ModelCard
     from harness.training.metrics import TrainingResult

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from harness.judge.findings import Verdict
-    from harness.judge.metrics import Accuracy, PointMetrics, Quantile, RunResult
+    from harness.judge.metrics import Accuracy, PointMetrics, Quantile
+    from harness.judge.run_result import RunResult
     from harness.plan.plan import Plan
 
 SLO_WORDS = {True: "met", False: "missed", None: "undecided"}

@@ -14,7 +14,8 @@ from reports.views.points_table import SLO_WORDS, Cell, Table, accuracy_cell, pe
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.judge.metrics import PointMetrics, RunResult, TradeOffPoint
+    from harness.judge.metrics import PointMetrics
+    from harness.judge.run_result import RunResult, TradeOffPoint
     from harness.plan.plan import Plan
     from harness.record.model_card import ModelCard
 

@@ -13,7 +13,8 @@ from reports.views.points_table import SLO_WORDS, Cell, Table, percentile_cell, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.judge.metrics import PointMetrics, RunResult
+    from harness.judge.metrics import PointMetrics
+    from harness.judge.run_result import RunResult
     from harness.judge.tuning.tuning_result import KnobEffect, TuneStep, Tuning
     from harness.plan.plan import Plan
     from reports.report_input import ReportInput

@@ -198,9 +198,9 @@ def test_a_run_with_arrivals_of_every_kind(tmp_path, words, scheduled):
     assert point["seconds"] == pytest.approx(1.0, abs=0.1)
 
 
-def test_a_race_that_was_killed_goes_on_where_it_was(tmp_path):
+def test_a_budgeted_sweep_that_was_killed_goes_on_where_it_was(tmp_path):
     out = tmp_path / "run"
-    words = ("sweep", "delay_ms=1,20", "--target", "fixed", "--concurrency", "2", "--warmup", "0.1s", "--budget", "20s")
+    words = ("sweep", "delay_ms=1,20", "--target", "fixed", "--concurrency", "2", "--warmup", "0.1s", "--budget", "30s")
     process = begin(*words, "--out", out)
     wait_for(lambda: len(finished(out)) >= 2)
     children = descendants(process)

@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from harness.judge.findings import Finding, Verdict
 from harness.judge.interval import Interval
-from harness.judge.metrics import (
-    Counts,
-    Latency,
-    PointMetrics,
-    Quantile,
-    Timeline,
-    TimeSplit,
-    TrialMetrics,
-    Usage,
-)
+from harness.judge.metrics import Counts, Latency, PointMetrics, Quantile, Timeline, TimeSplit, TrialMetrics, Usage
 from harness.judge.numbers.latency import NOTHING
 
 

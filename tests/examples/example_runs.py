@@ -13,19 +13,9 @@ from pathlib import Path
 
 from harness.judge.findings import Finding, Verdict
 from harness.judge.interval import Interval
-from harness.judge.metrics import (
-    Counts,
-    Latency,
-    PointMetrics,
-    Quantile,
-    Recommendation,
-    RunResult,
-    Timeline,
-    TimeSplit,
-    TrialMetrics,
-    Usage,
-)
+from harness.judge.metrics import Counts, Latency, PointMetrics, Quantile, Timeline, TimeSplit, TrialMetrics, Usage
 from harness.judge.response_spread import ResponseSpread, SpreadOverTime
+from harness.judge.run_result import Recommendation, RunResult
 from harness.plan.arrivals import Closed, Poisson
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, order_trials

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.judge.metrics import Cliff, StreamLoad
+from harness.judge.run_result import Cliff, StreamLoad
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,7 +9,7 @@ from harness.judge.capacity.beyond_capacity import find_cliff, held_again, strea
 from harness.judge.capacity.border import RateTrial, find_border, upper_branch
 from harness.judge.checks.point import standing_trials
 from harness.judge.interval import Interval
-from harness.judge.metrics import Capacity
+from harness.judge.run_result import Capacity
 from harness.judge.slo_check import surely_missed, trusted
 
 if TYPE_CHECKING:

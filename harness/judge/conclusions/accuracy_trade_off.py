@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.judge.findings import Verdict
-from harness.judge.metrics import TradeOffPoint
 from harness.judge.number_text import figure, milliseconds
 from harness.judge.numbers.accuracy import accuracy_of, in_common, significantly_different
+from harness.judge.run_result import TradeOffPoint
 from harness.plan.knobs import setting_text
 
 if TYPE_CHECKING:

@@ -26,9 +26,9 @@ from harness.judge.conclusions.grid_recommendation import (
 )
 from harness.judge.conclusions.history_of_plan import trial_history
 from harness.judge.findings import Verdict
-from harness.judge.metrics import Recommendation
 from harness.judge.number_text import certainty_text, figure, milliseconds, percent, rounded_duration
 from harness.judge.phrases import capital, level_text, rate_text, ratio_text
+from harness.judge.run_result import Recommendation
 from harness.judge.slo_check import trusted
 from harness.plan.knobs import setting_text
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from harness.judge.capacity.capacities import PRECISION, capacity_of, nearest_point
 from harness.judge.conclusions.caveats import caveats
 from harness.judge.conclusions.grid_recommendation import why_all_invalid, why_none_meets
-from harness.judge.metrics import Recommendation
 from harness.judge.number_text import figure, percent, rounded_duration
 from harness.judge.numbers.limit_counts import FAILED
 from harness.judge.phrases import capital, range_text, ratio_text
+from harness.judge.run_result import Recommendation
 from harness.judge.slo_check import trusted
 from harness.judge.stats.ratio_intervals import ratio_within
 from harness.plan.knobs import setting_text
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from harness.judge.interval import Interval
-    from harness.judge.metrics import Capacity, PointMetrics, StreamLoad
+    from harness.judge.metrics import PointMetrics
+    from harness.judge.run_result import Capacity, StreamLoad
     from harness.plan.plan import Plan
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.judge.metrics import Recommendation
 from harness.judge.number_text import figure, milliseconds
+from harness.judge.run_result import Recommendation
 from harness.plan.load_knobs import MIX
 
 if TYPE_CHECKING:

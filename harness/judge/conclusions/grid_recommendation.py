@@ -12,9 +12,9 @@ from harness.judge.checks.machine import NEIGHBOURS, STEAL
 from harness.judge.checks.records import INTERRUPTED, NOT_STARTED
 from harness.judge.conclusions.caveats import caveats, outages
 from harness.judge.findings import Verdict
-from harness.judge.metrics import Recommendation
 from harness.judge.number_text import figure, first_sentence, listed, milliseconds, rounded_duration
 from harness.judge.phrases import capital, rate_text, ratio_text, users_text
+from harness.judge.run_result import Recommendation
 from harness.judge.significance import compare_rates
 from harness.judge.slo_check import trusted
 from harness.plan.knobs import setting_text

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from harness.judge.interval import Interval
-    from harness.judge.metrics import PointMetrics, RunResult
+    from harness.judge.metrics import PointMetrics
+    from harness.judge.run_result import RunResult
     from harness.judge.significance import Comparison, Evidence
     from harness.plan.arrivals import Arrivals
     from harness.plan.knobs import Setting

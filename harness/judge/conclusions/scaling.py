@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.judge.metrics import LayoutMetrics, Scaling
 from harness.judge.number_text import figure, percent
 from harness.judge.phrases import level_words
+from harness.judge.run_result import LayoutMetrics, Scaling
 from harness.judge.significance import compare_throughput
 from harness.plan.knobs import setting_text
 from harness.plan.process_layout import layout_of, stage_shares

@@ -21,7 +21,8 @@ from harness.record.machine.environment import Environment
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.judge.metrics import PointMetrics, RunResult
+    from harness.judge.metrics import PointMetrics
+    from harness.judge.run_result import RunResult
     from harness.record.run_dir import RunRecord
 
 SCHEMA = 1

@@ -22,8 +22,9 @@ from harness.plan.process_layout import WHOLE, layout_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from harness.judge.metrics import PointMetrics, RunResult
+    from harness.judge.metrics import PointMetrics
     from harness.judge.replicas.replica_model import ReplicaModel
+    from harness.judge.run_result import RunResult
     from harness.judge.simulation.fit import BatchTrial
     from harness.plan.plan import Plan
     from harness.plan.slo import Bound, Slo

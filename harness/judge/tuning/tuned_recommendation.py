@@ -9,9 +9,9 @@ from harness.judge.conclusions.caveats import caveats
 from harness.judge.conclusions.decision import Status
 from harness.judge.conclusions.grid_recommendation import NOISY, spoiled_by, why_none_meets
 from harness.judge.findings import Verdict
-from harness.judge.metrics import Recommendation
 from harness.judge.number_text import certainty_text, figure
 from harness.judge.phrases import capital, level_text, rate_text, ratio_text
+from harness.judge.run_result import Recommendation
 from harness.judge.tuning.final import Final
 from harness.judge.tuning.observations import failure_of, final_outcome, keeps, objective_of, unit_of
 from harness.judge.tuning.tuning_summary import changes_of

@@ -1,7 +1,8 @@
 """A session starts the target, keeps it ready over many trials, and changes its knobs, live or by a restart.
 
 `open_session` is called once for a run (`cli/parts/serving_run.py`), `Session.serve` before each trial
-(`measure/trial.py`). A server of ours is started by `EmbeddedServer.start`, an external one by `RecipeServer.start`.
+(`measure/trial.py`). A server of ours is started by `EmbeddedServer.start`, an external one by `RecipeServer.start`;
+`reached_target.py` has the sessions of targets that are only reached.
 """
 
 from __future__ import annotations
@@ -10,21 +11,18 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from harness.errors import UserError
 from harness.measure.target.embedded_server import EmbeddedServer
 from harness.measure.target.endpoint import Endpoint
 from harness.measure.target.external_payloads import ExternalPayloads
 from harness.measure.target.first_requests import FirstRequests
 from harness.measure.target.prepared_model import prepare_bank
+from harness.measure.target.reached_target import InProcessSession, OwnRequestsSession, UrlSession, protocols_of
 from harness.measure.target.recipe_server import RecipeServer
 from harness.measure.target.statistics_reader import find_statistics_reader
 from harness.plan.knobs import Apply
 from harness.plan.target_spec import EmbeddedTarget, InProcessTarget, RecipeTarget, UrlTarget, find_target
-from harness.wire.language.first_request import ask_first
-from harness.wire.protocol import AUTO, DEFAULT
-from harness.wire.protocols import chats
+from harness.wire.protocol import AUTO
 from harness.wire.server_probe import settle_protocol
-from harness.wire.server_url import parse_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -205,11 +203,6 @@ class ManagedTargetSession:
             self._server = None
 
 
-def protocols_of(plan: Plan) -> set[str]:
-    """All that the plan's trials speak."""
-    return {plan.load_at(point).protocol for point in plan.points}
-
-
 class SessionOfTwo:
     """The sessions of two targets that are measured in turn. A server that the harness starts runs in its turn only."""
 
@@ -241,98 +234,3 @@ class SessionOfTwo:
         """Stop what was started."""
         for session in self._sessions.values():
             session.close()
-
-
-class InProcessSession:
-    """A model inside the load process: there is nothing to start."""
-
-    pid: int | None = None
-
-    def __init__(self, target: InProcessTarget) -> None:
-        self.cards: dict[str, ModelCard] = {}
-        self._target = target
-
-    def serve(self, request: TargetRequest, log: Path) -> Endpoint:
-        """The knobs for the load process, without a URL."""
-        del log
-        setting = self._target.knobs.complete(request.setting)
-        return Endpoint(url=None, bank=None, protocol=request.protocol, setting=setting)
-
-    def died(self) -> bool:
-        """False: it ends with the load process, which is watched by itself."""
-        return False
-
-    def close(self) -> None:
-        """Does nothing."""
-
-
-class OwnRequestsSession:
-    """A server that runs already, to which users send requests of their own: nobody else asks it anything."""
-
-    pid: int | None = None
-
-    def __init__(self, target: UrlTarget) -> None:
-        self.cards: dict[str, ModelCard] = {}
-        self._url = target.url
-
-    def serve(self, request: TargetRequest, log: Path) -> Endpoint:
-        """The endpoint, without payloads."""
-        del log
-        return Endpoint(url=self._url, bank=None, protocol=DEFAULT, setting=request.setting, known=False)
-
-    def died(self) -> bool:
-        """False: the harness cannot watch a process that it did not start."""
-        return False
-
-    def close(self) -> None:
-        """Does nothing."""
-
-
-class UrlSession:
-    """A server that runs already, known by its URL. Each of its models is tried with one request at the beginning."""
-
-    pid: int | None = None
-
-    def __init__(self, target: UrlTarget, plan: Plan) -> None:
-        self.cards: dict[str, ModelCard] = {}
-        self._url, self._others = target.url, target.others
-        self._spoken = {name: settle_protocol(name, target.url, plan.model) for name in protocols_of(plan)}
-        if any(chats(spoken) and not chats(name) for name, spoken in self._spoken.items()):
-            raise UserError(f"--target {target.url}: it carries conversations; add --scenario agent")
-        if target.others and not any(map(chats, self._spoken.values())):
-            raise UserError(f"--target {target.name}: conversations alone go to several servers; give one URL")
-        self._payloads = ExternalPayloads(plan)
-        self._first = FirstRequests(plan)
-        for protocol in self._spoken.values():
-            for other in target.others:
-                ask_first(parse_url(other), protocol, plan.model, plan.load.chat)
-            for model in plan.models:
-                self._first.accepted_by(self._url, protocol, model)
-                self._payloads.bank_for(self._url, protocol, model)
-        # Some servers have no statistics before their first response.
-        self._statistics_reader = find_statistics_reader(target.url, plan.model, plan.metrics)
-
-    def serve(self, request: TargetRequest, log: Path) -> Endpoint:
-        """The same endpoint each time, with the payloads of the requested model: there are no knobs to turn."""
-        del log
-        spoken = self._spoken.get(request.protocol, request.protocol)
-        bank = self._payloads.bank_for(self._url, spoken, request.model)
-        return Endpoint(
-            url=self._url,
-            others=self._others,
-            bank=bank.path,
-            protocol=spoken,
-            setting=request.setting,
-            known=bank.known,
-            accepted=self._first.accepted_by(self._url, spoken, request.model),
-            statistics_reader=self._statistics_reader,
-            first_response_s=self._payloads.take_first_response_s(),
-        )
-
-    def died(self) -> bool:
-        """False: the harness cannot watch a process that it did not start."""
-        return False
-
-    def close(self) -> None:
-        """Remove the payload files."""
-        self._payloads.close()

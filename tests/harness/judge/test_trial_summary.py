@@ -24,7 +24,7 @@ from evidence_of import (
 )
 
 from harness.judge.findings import Verdict
-from harness.judge.metrics import Recommendation
+from harness.judge.run_result import Recommendation
 from harness.judge.run_summary import run_verdict
 from harness.plan.arrivals import Closed, Poisson
 from harness.plan.load_settings import LoadSettings

@@ -6,7 +6,7 @@ import example_runs as example
 import msgspec
 
 from harness.judge.interval import Interval
-from harness.judge.metrics import LayoutMetrics, Scaling
+from harness.judge.run_result import LayoutMetrics, Scaling
 from harness.judge.simulation_result import Prediction, Simulation
 from reports.page import page_html
 from reports.views.layouts import scaling_table

@@ -5,7 +5,8 @@ import dataclasses
 import example_runs as example
 import msgspec
 
-from harness.judge.metrics import Accuracy, Steps, TradeOffPoint
+from harness.judge.metrics import Accuracy, Steps
+from harness.judge.run_result import TradeOffPoint
 from harness.record.model_card import ModelCard
 from reports.page import page_html
 from reports.views.trade_off import steps_table, trade_table

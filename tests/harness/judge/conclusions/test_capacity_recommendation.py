@@ -8,7 +8,8 @@ from harness.judge.capacity.border import RateTrial
 from harness.judge.capacity.capacities import bracketed
 from harness.judge.conclusions.capacity_recommendation import _beyond, _precision, _streams
 from harness.judge.interval import Interval
-from harness.judge.metrics import Capacity, StreamMetrics
+from harness.judge.metrics import StreamMetrics
+from harness.judge.run_result import Capacity
 from harness.plan.arrivals import Poisson
 from tests.examples.example_runs import latency_of, point_of
 

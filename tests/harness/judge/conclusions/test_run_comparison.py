@@ -11,7 +11,8 @@ from answers_of import invalid, point_of, quantile_of
 from harness.judge.conclusions.run_comparison import compare_runs
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
-from harness.judge.metrics import Latency, Recommendation, RunResult, StreamMetrics
+from harness.judge.metrics import Latency, StreamMetrics
+from harness.judge.run_result import Recommendation, RunResult
 from harness.judge.significance import Change
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings

@@ -7,7 +7,8 @@ import pytest
 from example_runs import MODEL, plan_of, point_of, trial_of
 
 from harness.judge.findings import Finding, Verdict
-from harness.judge.metrics import Accuracy, RunResult, Usage
+from harness.judge.metrics import Accuracy, Usage
+from harness.judge.run_result import RunResult
 from harness.judge.run_summary import run_verdict
 from harness.judge.tuning.observations import final_outcome, keeps, objective_of, observation_of
 from harness.judge.tuning.tuned_recommendation import recommend_tuned

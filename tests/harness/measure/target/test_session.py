@@ -7,7 +7,8 @@ from http_service import JsonHandler, served_by
 
 from harness.cpu_cores import Isolation
 from harness.errors import UserError
-from harness.measure.target.session import UrlSession, open_session
+from harness.measure.target.reached_target import UrlSession
+from harness.measure.target.session import open_session
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point
