@@ -1,9 +1,9 @@
 """The summary of a run: its points, its verdict and its recommendation, from its folder, whether new or old.
 
 The recommendation's sentence is made by the module for the kind of plan (`_recommend`): for a budgeted sweep by
-`answers/budgeted_recommendation.py`. Behind it come a sentence on accuracy against speed
-(`answers/accuracy_trade_off.py`) and, where the mix of request classes is swept, one on how they slow each other down
-(`answers/class_interference.py`).
+`conclusions/budgeted_recommendation.py`. Behind it come a sentence on accuracy against speed
+(`conclusions/accuracy_trade_off.py`) and, where the mix of request classes is swept, one on how they slow each other
+down (`conclusions/class_interference.py`).
 """
 
 from __future__ import annotations

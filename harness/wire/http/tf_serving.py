@@ -1,8 +1,10 @@
 """TensorFlow Serving's REST interface: `:predict` in row format, and KServe's `:explain` beside it.
 
 A whole protocol, and the shortest: a codec that writes requests and reads responses, functions that recognise a server
-and read its metadata, and the `WireProtocol` at the end, which `harness/wire/protocols.py` lists. It leaves three
-fields of that at False: `takes_rows`, `carries_bytes`, `swept` (`harness/wire/protocol.py`).
+and read its metadata, and the `WireProtocol` at the end, which `harness/wire/protocols.py` lists.
+Three of its fields stay False: `takes_rows` (a request may hold several items), `carries_bytes` (tensors go as bytes,
+so that NaN and texts that are no UTF-8 pass), `swept` (`sweep protocol` tries it). `transport` is HTTP by default;
+`EVENT_STREAM` and `GRPC` are the others.
 """
 
 from __future__ import annotations
