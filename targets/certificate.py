@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import UserError
-from harness.temporary_folder import temporary_folder
+from harness.system.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

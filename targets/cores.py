@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from harness.cpu_cores import usable_cores
 from harness.errors import UserError
+from harness.system.cpu_cores import usable_cores
 
 if TYPE_CHECKING:
-    from harness.cpu_cores import Cores
+    from harness.system.cpu_cores import Cores
 
 
 def take_cores(wanted: int) -> int:

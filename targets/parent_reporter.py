@@ -17,8 +17,8 @@ from harness.wire.payload_bank import Bank
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.child_process import ControlChannel
     from harness.plan.knobs import Setting
+    from harness.system.child_process import ControlChannel
     from targets.server_order import ServerOrder
     from targets.servers.build import Built
 

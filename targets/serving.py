@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from harness.child_process import ControlChannel, Message
     from harness.plan.knobs import KnobSet, Setting
+    from harness.system.child_process import ControlChannel, Message
     from targets.certificate import Certificate
     from targets.servers.build import Server
 

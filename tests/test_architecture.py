@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("harness", "targets", "scenarios", "reports")
-GROUND = "ground"  # the modules at the root of harness/, which know nothing of what is measured
+GROUND = "ground"  # harness/system/ and the modules at the root of harness/, which know nothing of what is measured
 ROOMS = {  # a room, and the rooms that it may import, by whatever kind of import; every room may import GROUND
     GROUND: "",
     "wire": "",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from harness import __version__
 from harness.calibration.exercises import FIXED
 from harness.clock import wall_time
-from harness.cpu_cores import plan_isolation
 from harness.errors import RunError
 from harness.measure.target.session import open_session
 from harness.measure.trial import TrialJob, run_trial
@@ -16,17 +15,18 @@ from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, Trial
 from harness.record.run_dir import RunDir, RunRecord
 from harness.run.events import TrialStarted, progress_events
+from harness.system.cpu_cores import plan_isolation
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.calibration.exercises import Exercise
     from harness.calibration.peers import Peer
-    from harness.cpu_cores import Isolation
     from harness.measure.forks.fork_server import TrialForks
     from harness.record.machine.environment import Environment
     from harness.record.trial_data import TrialData
     from harness.run.events import Listener
+    from harness.system.cpu_cores import Isolation
 
 MODEL = "digits-mlp"
 WARMUP_SECONDS = 0.5

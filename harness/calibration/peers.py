@@ -10,17 +10,17 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.cpu_cores import pin
 from harness.errors import UserError, unknown_name
 from harness.plan.scenario import SCENARIOS
-from harness.process_guard import ProcessGuard
+from harness.system.cpu_cores import pin
+from harness.system.process_guard import ProcessGuard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from harness.calibration.claims import Values
-    from harness.cpu_cores import Cores
+    from harness.system.cpu_cores import Cores
 
 PACED_USERS = 50  # connections over which a generator that can keep a rate spreads it: what `hey` does by default
 GRACE_S = 60.0

@@ -19,7 +19,7 @@ from harness.errors import ExitCode, UserError
 from harness.measure.load.locust.workers.worker_secret import PAIRING, checked_secret
 from harness.measure.load_command import LOCUST
 from harness.plan.scenario import find_scenario
-from harness.process_guard import ProcessGuard
+from harness.system.process_guard import ProcessGuard
 from harness.wire.credentials import TOKEN_TARGETS, own_headers, read_token
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.child_process import ChildProcess
 from harness.clock import NS_PER_S, MonotonicClock
 from harness.errors import RunError, SweepspotError
 from harness.measure.load_command import SETTINGS, WORKER_WAIT_S, load_command
@@ -20,19 +19,20 @@ from harness.measure.target.statistics_reader import recorded_statistics
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import read_trial_load
 from harness.record.run_dir import TrialRecord
+from harness.system.child_process import ChildProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness.child_process import ControlChannel
     from harness.clock import Clock
-    from harness.cpu_cores import Isolation
     from harness.measure.forks.fork_server import TrialForks
     from harness.measure.target.endpoint import Endpoint
     from harness.measure.target.session import Session
     from harness.plan.plan import Plan, Point, Trial
     from harness.record.load_report import Live
     from harness.record.run_dir import TrialDir
+    from harness.system.child_process import ControlChannel
+    from harness.system.cpu_cores import Isolation
 
 STARTUP_GRACE_S = 60.0  # Locust, and for an in-process target the deep-learning library, must import first
 STOP_GRACE_S = 10.0

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.child_process import run_to_end
 from harness.errors import ExitCode, UserError, unknown_name
 from harness.plan.arrivals.load_shape import Shape
 from harness.plan.load_knobs import MIX
 from harness.plan.request_mix import CHAT, RequestClass, parse_mix
+from harness.system.child_process import run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

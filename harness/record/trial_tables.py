@@ -14,9 +14,9 @@ from pathlib import Path
 from subprocess import TimeoutExpired
 from typing import TYPE_CHECKING
 
-from harness.child_process import run_to_end
 from harness.record.parquet.parquet_file import present
-from harness.temporary_folder import temporary_folder
+from harness.system.child_process import run_to_end
+from harness.system.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -16,7 +16,6 @@ from harness.run.trial_events import live_reporter, point_text, trial_started
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.cpu_cores import Isolation
     from harness.judge.metrics import PointMetrics
     from harness.judge.trial_summary import TrialSummaries, TrialSummary
     from harness.measure.forks.fork_server import TrialForks
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from harness.plan.plan import Plan, Trial
     from harness.record.run_dir import RunDir, TrialDir, TrialRecord
     from harness.run.events import Listener
+    from harness.system.cpu_cores import Isolation
 
     RunTrial = Callable[[TrialJob], TrialRecord]
 

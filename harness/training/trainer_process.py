@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.child_process import ChildProcess
+from harness.system.child_process import ChildProcess
 from harness.training.epochs import Epoch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from harness.child_process import ControlChannel, Message
     from harness.plan.target_spec import Progress
+    from harness.system.child_process import ControlChannel, Message
 
 SILENCE_LIMIT_S = 1800.0  # an epoch longer than this looks like a trainer that hangs
 STOP_TIMEOUT_S = 5.0

@@ -6,7 +6,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
-from harness.temporary_folder import temporary_folder
+from harness.system.temporary_folder import temporary_folder
 from targets.engines.exports import exported
 from targets.engines.precision import FLOAT16, FLOAT32
 

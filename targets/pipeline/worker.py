@@ -23,8 +23,8 @@ from targets.servers.compute import warm_curve
 if TYPE_CHECKING:
     import socket
 
-    from harness.child_process import ControlChannel
     from harness.plan.target_spec import Progress
+    from harness.system.child_process import ControlChannel
     from targets.engines import InferenceEngine
     from targets.pipeline.stages import ModelStage
 

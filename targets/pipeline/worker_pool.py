@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Sequence
 
-    from harness.child_process import Message
     from harness.plan.knobs import Setting
     from harness.plan.target_spec import Progress
+    from harness.system.child_process import Message
     from targets.pipeline.stages import ModelStage
 
 STOP_LIMIT_S = 5.0

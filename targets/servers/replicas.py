@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import RunError
 from harness.plan.knobs import Apply
-from harness.temporary_folder import temporary_folder
+from harness.system.temporary_folder import temporary_folder
 from targets.cores import share_of
 from targets.servers.restarting_child import Launch, RestartingChild
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from harness.child_process import Message
     from harness.plan.knobs import KnobSet, Setting
     from harness.plan.target_spec import Progress
+    from harness.system.child_process import Message
     from targets.certificate import Certificate
 
 DRAIN_LIMIT_S = 35.0

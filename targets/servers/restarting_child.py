@@ -7,16 +7,16 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.child_process import ControlChannel
 from harness.clock import NS_PER_S, monotonic_ns
-from harness.cpu_cores import pin
+from harness.system.child_process import ControlChannel
+from harness.system.cpu_cores import pin
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from harness.child_process import Message
-    from harness.cpu_cores import Cores
+    from harness.system.child_process import Message
+    from harness.system.cpu_cores import Cores
 
 RESTART_PAUSE_S = 0.5
 MAX_PAUSE_S = 30.0

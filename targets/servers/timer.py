@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.timerfd import TimerFd
+from harness.system.timerfd import TimerFd
 
 if TYPE_CHECKING:
     import asyncio

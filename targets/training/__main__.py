@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from harness.child_process import ControlChannel
 from harness.clock import NS_PER_S
 from harness.errors import UserError
 from harness.record.model_card import ModelCard
+from harness.system.child_process import ControlChannel
 from harness.training.epochs import EpochWriter
 from harness.training.fit_result import Fit
 from targets.engines.quiet_import import import_tensorflow

@@ -14,7 +14,6 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness.cpu_cores import plan_isolation
 from harness.files import decode
 from harness.judge.point_summary import summarise_point  # noqa: F401  (imported before the first trial, as in a run)
 from harness.measure.forks.fork_server import TrialForks
@@ -25,6 +24,7 @@ from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, Trial
 from harness.record.load_report import LoadReport
 from harness.record.run_dir import RunDir
+from harness.system.cpu_cores import plan_isolation
 
 WARMUP_S, MEASURE_S = 0.5, 1.5
 

@@ -13,10 +13,10 @@ from statistics import median
 
 import pytest
 
-from harness.child_process import ControlChannel
 from harness.cli.parts.serving_run import ServingRun
 from harness.record.recorder import read_rows
 from harness.record.run_dir import RunDir
+from harness.system.child_process import ControlChannel
 from tests.examples.processes import alive, wait_for
 
 ROOT = Path(__file__).parents[2]

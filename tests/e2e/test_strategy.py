@@ -19,14 +19,14 @@ import numpy as np
 import psutil
 import pytest
 
-from harness.child_process import ControlChannel
 from harness.clock import NS_PER_S, MonotonicClock
+from harness.system.child_process import ControlChannel
 from harness.wire.payload_bank import Bank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness.child_process import Message
+    from harness.system.child_process import Message
 
 
 ROOT = Path(__file__).parents[2]

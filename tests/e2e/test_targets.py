@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from harness.child_process import ControlChannel
 from harness.clock import NS_PER_S, MonotonicClock
+from harness.system.child_process import ControlChannel
 from harness.wire.payload_bank import Bank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from harness.child_process import Message
+    from harness.system.child_process import Message
 
 
 MODEL = "digits-mlp"

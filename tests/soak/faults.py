@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from harness.temporary_folder import remove_orphaned_folders
+from harness.system.temporary_folder import remove_orphaned_folders
 from tests.soak.hostile_server import METADATA, RESPONSES, STATISTICS, USAGES, HostileServer
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from harness.errors import ExitCode, RunError, SweepspotError, UserError
 from harness.judge.findings import Verdict
 from harness.judge.significance import Change
 from harness.record.run_folder import RunFolder
-from harness.temporary_folder import remove_orphaned_folders
+from harness.system.temporary_folder import remove_orphaned_folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,6 @@ from harness.cli.parts.own_request_options import OF_OWN_REQUESTS
 from harness.cli.parts.plan_request import refuse_options, was_given
 from harness.cli.parts.run_frame import RunFrame, show_plan
 from harness.cli.parts.system_limits import require_open_files, too_few_cores
-from harness.cpu_cores import plan_isolation
 from harness.errors import SweepspotError, UserError, unknown_name
 from harness.files import pretty, write_whole
 from harness.judge.run_summary import evaluate
@@ -43,11 +42,11 @@ from harness.run.paired_run import run_paired
 from harness.run.run_job import RunJob
 from harness.run.tune_plan import TuneGoal, make_tune_plan
 from harness.run.tune_run import run_tune
+from harness.system.cpu_cores import plan_isolation
 from harness.wire.credentials import add_headers
 from harness.wire.protocols import chats
 
 if TYPE_CHECKING:
-    from harness.cpu_cores import Isolation
     from harness.measure.forks.fork_server import TrialForks
     from harness.measure.target.session import Session
     from harness.plan.plan import Plan
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
     from harness.record.model_card import ModelCard
     from harness.record.run_dir import RunRecord
     from harness.run.events import Listener
+    from harness.system.cpu_cores import Isolation
     from reports.report_input import ReportInput
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from harness.errors import UserError
 
 if TYPE_CHECKING:
-    from harness.cpu_cores import Isolation
     from harness.plan.plan import Plan
+    from harness.system.cpu_cores import Isolation
 
 LEAST_BYTES = 1_500_000_000  # 1.3 GB were needed on two cores
 BYTES_PER_CORE = 64 << 20  # OpenBLAS has a buffer for each

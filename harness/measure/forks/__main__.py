@@ -25,8 +25,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cpu_group import CpuGroup
-from harness.process_guard import die_with_parent
+from harness.system.cpu_group import CpuGroup
+from harness.system.process_guard import die_with_parent
 
 if TYPE_CHECKING:
     from types import ModuleType

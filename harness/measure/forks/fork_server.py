@@ -12,16 +12,16 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from harness.child_process import ChildProcess
 from harness.measure.forks.__main__ import MAX_PACKET_BYTES
 from harness.measure.load_command import LOCUST
 from harness.measure.samplers.sampler_process import SAMPLERS
+from harness.system.child_process import ChildProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.cpu_cores import Cores, Isolation
-    from harness.cpu_group import CpuGroup
+    from harness.system.cpu_cores import Cores, Isolation
+    from harness.system.cpu_group import CpuGroup
 
 IMPORT_LIMIT_S = 60.0
 KILLED = -9

@@ -15,7 +15,7 @@ from harness.measure.load.loop_health import TICK_NS
 from harness.measure.load.phases import NEVER_NS
 from harness.measure.load.retry_after import retry_after_ns
 from harness.record.rows import ABSENT, Outcome
-from harness.timerfd import TimerFd
+from harness.system.timerfd import TimerFd
 from harness.wire.http.llhttp_parser import REFUSED
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ import importlib
 import signal
 from pathlib import Path
 
-from harness.child_process import ControlChannel
 from harness.clock import NS_PER_MS
 from harness.measure.samplers.sampler import Sampler, StoppableClock, make_readers, run
 from harness.measure.samplers.ticks import Timer
 from harness.record.samples import SampleWriter
+from harness.system.child_process import ControlChannel
 
 
 def prepare() -> None:

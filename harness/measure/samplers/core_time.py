@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from harness.cpu_group import ROOT, group_cpu_ns
+from harness.system.cpu_group import ROOT, group_cpu_ns
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.cpu_group import is_own_name
+from harness.system.cpu_group import is_own_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 
 from harness.clock import NS_PER_MS, NS_PER_S, MonotonicClock
-from harness.cpu_group import group_cpu_ns, group_pids
 from harness.measure.samplers.cost_bound import CostBound
 from harness.measure.samplers.reading import Reading
 from harness.measure.samplers.shared_memory import pss_bytes
+from harness.system.cpu_group import group_cpu_ns, group_pids
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,7 +6,6 @@ import threading
 from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_S, MonotonicClock, cpu_ns, monotonic_ns
-from harness.cpu_group import group_of
 from harness.measure.samplers.core_use import CoreUse, Strangers
 from harness.measure.samplers.cpu import Machine
 from harness.measure.samplers.energy import EnergyAbsentError, PackageEnergy
@@ -14,6 +13,7 @@ from harness.measure.samplers.gpu import GpuAbsentError, Gpus
 from harness.measure.samplers.process_tree import ProcessTree
 from harness.measure.samplers.reading import Reading
 from harness.record.samples import Sample
+from harness.system.cpu_group import group_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

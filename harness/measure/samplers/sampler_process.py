@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Self
 
-from harness.child_process import ChildProcess
 from harness.errors import RunError
+from harness.system.child_process import ChildProcess
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from harness.child_process import ControlChannel, Fork
-    from harness.cpu_cores import Cores
+    from harness.system.child_process import ControlChannel, Fork
+    from harness.system.cpu_cores import Cores
 
 SAMPLERS = "harness.measure.samplers"
 READY_TIMEOUT_S = 30.0

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from harness.child_process import ChildProcess
 from harness.clock import NS_PER_S, MonotonicClock
 from harness.errors import RunError, UserError
 from harness.measure.target.endpoint import ReadyServer
 from harness.record.model_card import ModelCard
+from harness.system.child_process import ChildProcess
 
 if TYPE_CHECKING:
-    from harness.child_process import ControlChannel, Message
     from harness.clock import Clock
-    from harness.cpu_cores import Cores
     from harness.plan.knobs import Setting
     from harness.plan.target_spec import EmbeddedTarget, Progress
+    from harness.system.child_process import ControlChannel, Message
+    from harness.system.cpu_cores import Cores
 
 READY_TIMEOUT_S = 300.0  # without a sign of life; importing TensorFlow takes over 10 s, training may take a minute
 SET_TIMEOUT_S = 30.0

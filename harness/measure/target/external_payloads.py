@@ -17,7 +17,7 @@ from harness.measure.target.own_requests import own_bank, service_bank
 from harness.measure.target.payload_file import BODIES, read_arrays, read_bodies
 from harness.measure.target.prepared_model import prepare_bank
 from harness.plan.target_spec import project_targets
-from harness.temporary_folder import OwnedFolder
+from harness.system.temporary_folder import OwnedFolder
 from harness.wire.grpc.own_service import OWN_SERVICE
 from harness.wire.http.raw_bodies import BODY, HTTP
 from harness.wire.own.expectation_text import expectation_of

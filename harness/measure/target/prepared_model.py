@@ -8,8 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.child_process import run_to_end
 from harness.errors import RunError, UserError
+from harness.system.child_process import run_to_end
 
 PREPARE_TIMEOUT_S = 900.0
 

@@ -10,15 +10,15 @@ import subprocess
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from harness.child_process import ChildProcess
 from harness.clock import NS_PER_S, MonotonicClock
-from harness.cpu_cores import usable_cores
 from harness.errors import RunError, UserError
 from harness.measure.target.endpoint import ReadyServer
 from harness.measure.target.listening_process import is_alive, server_process, signal_tree
 from harness.measure.target.prepared_model import prepare_model
 from harness.measure.target.recipe_venv import python_of
 from harness.plan.server_recipe import PORTS, filled
+from harness.system.child_process import ChildProcess
+from harness.system.cpu_cores import usable_cores
 from harness.wire.bounded_http import OK, NoResponseError, get
 from harness.wire.failure_text import quoted
 from harness.wire.http.raw_bodies import HTTP
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.clock import Clock
-    from harness.cpu_cores import Cores
     from harness.plan.knobs import Setting
     from harness.plan.server_recipe import ServerRecipe
     from harness.plan.target_spec import Progress
+    from harness.system.cpu_cores import Cores
 
 POLL_S = 0.05
 ASK_TIMEOUT_S = 2.0

@@ -7,9 +7,9 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from harness.child_process import run_to_end
 from harness.errors import RunError, UserError
 from harness.files import cache_folder
+from harness.system.child_process import run_to_end
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -27,12 +27,12 @@ from harness.wire.server_probe import settle_protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.cpu_cores import Cores, Isolation
     from harness.measure.target.statistics_reader import StatisticsReader
     from harness.plan.knobs import Setting
     from harness.plan.plan import Plan, TargetRequest
     from harness.plan.target_spec import Progress, StartedTarget
     from harness.record.model_card import ModelCard
+    from harness.system.cpu_cores import Cores, Isolation
 
 
 class Session(Protocol):

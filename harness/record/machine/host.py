@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from harness.cpu_cores import CPU_ROOT, usable_cores
+from harness.system.cpu_cores import CPU_ROOT, usable_cores
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 UNLIMITED_BYTES = 1 << 60  # control groups of version 1 write "no limit" as a number near 2^63

@@ -6,15 +6,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.child_process import ChildProcess
 from harness.clock import NS_PER_S, ManualClock
 from harness.measure.trial import LoadProcess
+from harness.system.child_process import ChildProcess
 
 pytestmark = pytest.mark.process
 
 ENDS_WHEN_ASKED = """
 import sys
-from harness.child_process import ControlChannel
+from harness.system.child_process import ControlChannel
 print(ControlChannel.inherited(int(sys.argv[-1])).receive(30))
 """
 

@@ -4,7 +4,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.cpu_cores import plan_isolation
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, TrialKind
@@ -14,6 +13,7 @@ from harness.run.adaptive_run import ChosenTrial, run_adaptive
 from harness.run.events import Note, TrialEnded, TrialStarted
 from harness.run.failures import Failures
 from harness.run.run_job import RunJob, point_at
+from harness.system.cpu_cores import plan_isolation
 
 PLACEHOLDER = Point(number=0, setting={"batch": 1}, arrivals=Closed(users=64))
 PLAN = Plan(target="t", scenario="s.py", points=(PLACEHOLDER,), seed=3, load=LoadSettings(measure_s=2.0))

@@ -2,7 +2,6 @@
 
 import pytest
 
-from harness.cpu_cores import plan_isolation
 from harness.errors import RunError, UserError
 from harness.measure.trial import TrialJob
 from harness.plan.arrivals import Closed
@@ -10,6 +9,7 @@ from harness.plan.plan import Plan, Point, Trial
 from harness.record.run_dir import RunDir, TrialRecord
 from harness.run import failures as module
 from harness.run.failures import Failures
+from harness.system.cpu_cores import plan_isolation
 
 POINTS = tuple(
     Point(number=number, setting={"workers": 1 + number // 2}, arrivals=Closed(users=1 + number % 2))

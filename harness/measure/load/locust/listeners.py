@@ -17,7 +17,7 @@ from harness.measure.load.locust.page_guard import guard_page
 from harness.measure.load.locust.users.own_clients import join_clients
 from harness.measure.load.locust.workers.worker import Worker
 from harness.measure.load.locust.workers.worker_secret import forks_workers, secure_sockets
-from harness.process_guard import forks_die_with_this
+from harness.system.process_guard import forks_die_with_this
 
 if TYPE_CHECKING:
     from locust.env import Environment

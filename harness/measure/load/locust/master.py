@@ -10,7 +10,6 @@ import gevent
 import msgspec
 from locust.stats import CSV_STATS_INTERVAL_SEC
 
-from harness.child_process import ControlChannel
 from harness.clock import NS_PER_MS, monotonic_ns
 from harness.errors import ExitCode, SweepspotError
 from harness.measure.load.load_generator import make_folder
@@ -23,6 +22,7 @@ from harness.measure.load.locust.workers.file_transfer import SHARD, keep_shard
 from harness.measure.load.locust.workers.master_questions import KnownWorkers
 from harness.measure.load.locust.workers.worker_barrier import ENDED, Barrier, Orders, kill_frozen_children
 from harness.plan.arrivals import Closed
+from harness.system.child_process import ControlChannel
 from harness.wire.credentials import require_token_host
 
 if TYPE_CHECKING:

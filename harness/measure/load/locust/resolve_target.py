@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from harness.cpu_cores import pin, plan_isolation
 from harness.errors import UserError
 from harness.measure.load.locust.options import default_target, target_setting
 from harness.measure.target.first_requests import first_requests
@@ -19,6 +18,7 @@ from harness.plan.chat_shape import new_salt
 from harness.plan.request_mix import CHAT
 from harness.plan.scenario import DEFAULT_METHOD, EXPLAIN, EXPLAIN_METHOD
 from harness.plan.target_spec import InProcessTarget, find_named
+from harness.system.cpu_cores import pin, plan_isolation
 from harness.wire.credentials import Access
 from harness.wire.http.chat_completions import OPENAI
 from harness.wire.protocol import AUTO
@@ -29,12 +29,12 @@ from harness.wire.server_url import parse_url
 if TYPE_CHECKING:
     from locust.env import Environment
 
-    from harness.cpu_cores import Isolation
     from harness.measure.target.embedded_server import EmbeddedServer
     from harness.measure.target.recipe_server import RecipeServer
     from harness.plan.knobs import Setting
     from harness.plan.load_settings import TrialLoad
     from harness.plan.target_spec import TargetSpec
+    from harness.system.cpu_cores import Isolation
 
 logger = logging.getLogger(__name__)
 

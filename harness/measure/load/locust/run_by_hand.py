@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from locust.env import Environment
 
-    from harness.cpu_cores import Isolation
     from harness.plan.load_settings import TrialLoad
     from harness.record.load_report import LoadReport
     from harness.record.run_dir import TrialDir
+    from harness.system.cpu_cores import Isolation
 
 
 class RunByHand:

@@ -3,9 +3,9 @@
 from msgspec.structs import replace
 
 from harness.cli.parts.system_limits import too_few_cores
-from harness.cpu_cores import Isolation
 from harness.plan.arrivals import Closed
 from harness.plan.plan import Plan, Point
+from harness.system.cpu_cores import Isolation
 
 PINNED = Isolation(target_cores=(0,), load_cores=(1,), isolated=True, text="")
 

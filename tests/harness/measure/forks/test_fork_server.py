@@ -10,15 +10,15 @@ import sys
 import psutil
 import pytest
 
-from harness.child_process import ChildProcess
 from harness.measure.forks.fork_server import KILLED, ForkServer
+from harness.system.child_process import ChildProcess
 
 pytestmark = pytest.mark.process
 
 PROGRAM = """
 import json, os, random, sys
 import numpy.random
-from harness.child_process import ControlChannel
+from harness.system.child_process import ControlChannel
 
 state, prepared_in = [], []
 
@@ -120,7 +120,7 @@ def test_a_program_that_cannot_be_prepared_is_a_new_process(server, tmp_path):
 
 STARTER = """
 import sys
-from harness.child_process import ChildProcess
+from harness.system.child_process import ChildProcess
 from harness.measure.forks.fork_server import ForkServer
 server = ForkServer("forked_program")
 process, control = ChildProcess.with_control([sys.executable, "-m", "forked_program"], fork=server.fork)

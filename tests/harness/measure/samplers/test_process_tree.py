@@ -10,8 +10,8 @@ import pytest
 from consumers import SHARED, UNWAITED, consumer, said
 
 from harness.clock import NS_PER_S
-from harness.cpu_group import CpuGroup
 from harness.measure.samplers.process_tree import ProcessTree, context_switches, descendants
+from harness.system.cpu_group import CpuGroup
 
 pytestmark = pytest.mark.process
 

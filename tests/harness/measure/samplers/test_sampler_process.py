@@ -7,10 +7,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.cpu_cores import usable_cores
 from harness.errors import RunError
 from harness.measure.samplers.sampler_process import SamplerProcess
 from harness.record.samples import read_samples
+from harness.system.cpu_cores import usable_cores
 
 pytestmark = pytest.mark.process
 

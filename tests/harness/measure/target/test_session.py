@@ -5,13 +5,13 @@ from types import SimpleNamespace
 import pytest
 from http_service import JsonHandler, served_by
 
-from harness.cpu_cores import Isolation
 from harness.errors import UserError
 from harness.measure.target.reached_target import UrlSession
 from harness.measure.target.session import open_session
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point
+from harness.system.cpu_cores import Isolation
 from harness.wire.payload_bank import Bank
 
 pytestmark = pytest.mark.process

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import gevent
 
 from harness.files import replacing
-from harness.temporary_folder import OwnedFolder
+from harness.system.temporary_folder import OwnedFolder
 
 if TYPE_CHECKING:
     from locust.runners import WorkerRunner

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.measure.load.locust.workers.file_transfer import MOST_FILE_BYTES, FileTransfer, keep_shard
-from harness.temporary_folder import OwnedFolder
+from harness.system.temporary_folder import OwnedFolder
 
 
 class Wire:

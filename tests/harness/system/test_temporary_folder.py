@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.temporary_folder import OwnedFolder, remove_orphaned_folders, temporary_folder
+from harness.system.temporary_folder import OwnedFolder, remove_orphaned_folders, temporary_folder
 
 
 def test_a_folder_is_private_and_removed_at_the_end(tmp_path):
@@ -48,7 +48,7 @@ def test_an_owner_whose_folder_was_taken_for_orphaned_makes_another(tmp_path, mo
 
 CHILD = """
 import sys, time
-from harness.temporary_folder import OwnedFolder
+from harness.system.temporary_folder import OwnedFolder
 folder = OwnedFolder("worker", sys.argv[1])
 (folder.path / "file").write_text("x")
 print(folder.path, flush=True)

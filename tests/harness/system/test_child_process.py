@@ -8,7 +8,7 @@ import threading
 import psutil
 import pytest
 
-from harness.child_process import MAX_LINE_BYTES, ChildProcess, ControlChannel, run_to_end
+from harness.system.child_process import MAX_LINE_BYTES, ChildProcess, ControlChannel, run_to_end
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_line_without_end_is_refused(channel):
 
 CHILD = """
 import sys
-from harness.child_process import ControlChannel
+from harness.system.child_process import ControlChannel
 channel = ControlChannel.inherited(int(sys.argv[1]))
 lost = []
 channel.send({"event": "ready"})
@@ -106,7 +106,7 @@ def test_a_program_that_ends_has_its_output_and_its_code():
 
 KILLED_BEFORE_THE_GUARD = """
 import os, signal, sys
-from harness import child_process
+from harness.system import child_process
 
 def die(pid, **_):
     print(pid, flush=True)

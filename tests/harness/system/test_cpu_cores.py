@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from harness.cpu_cores import divide_cores, parse_core_list, pin, plan_isolation, smt_siblings, usable_cores
+from harness.system.cpu_cores import divide_cores, parse_core_list, pin, plan_isolation, smt_siblings, usable_cores
 
 
 def alone(core):

@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from harness.process_guard import ProcessGuard
+from harness.system.process_guard import ProcessGuard
 
 pytestmark = pytest.mark.process
 LIMIT_S = 30.0
@@ -17,7 +17,7 @@ LIMIT_S = 30.0
 # Starts what its arguments say, prints the pids, and sleeps.
 STARTER = """
 import os, subprocess, sys, time
-from harness.process_guard import ProcessGuard
+from harness.system.process_guard import ProcessGuard
 children = [subprocess.Popen(["sh", "-c", script], start_new_session=True) for script in sys.argv[1:]]
 guards = [ProcessGuard(child.pid, group=True, patience_s=3) for child in children]
 print(*[child.pid for child in children], flush=True)
@@ -25,7 +25,7 @@ time.sleep(120)
 """
 FORKER = """
 import os, time
-from harness.process_guard import forks_die_with_this
+from harness.system.process_guard import forks_die_with_this
 forks_die_with_this()
 if os.fork() == 0:
     print(os.getpid(), flush=True)

@@ -2,7 +2,7 @@
 
 The control channel is a socket pair whose one end the child inherits; JSON lines go both ways. It is also the
 lifeline: when the parent ends, even by kill -9, the child reads end-of-file and ends itself. A guard
-(`harness/process_guard.py`) ends what does not, so no orphan is left.
+(`harness/system/process_guard.py`) ends what does not, so no orphan is left.
 
 child to parent: {"event": "progress", "stage": str, "done": n, "total": n}
                  {"event": "ready", ...}   {"event": "set", "knobs": {...}}   {"event": "error", "message": str}
@@ -23,16 +23,16 @@ import tempfile
 import threading
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
 
-from harness.cpu_cores import pin
-from harness.cpu_group import CpuGroup, group_pids
 from harness.errors import ExitCode, UserError
-from harness.process_guard import ProcessGuard, wake_when_parent_dies
+from harness.system.cpu_cores import pin
+from harness.system.cpu_group import CpuGroup, group_pids
+from harness.system.process_guard import ProcessGuard, wake_when_parent_dies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from harness.cpu_cores import Cores
+    from harness.system.cpu_cores import Cores
 
 Message = dict[str, Any]
 MAX_LINE_BYTES = 1 << 20

@@ -3,7 +3,7 @@
 import pytest
 from consumers import UNWAITED, consumer, said
 
-from harness.cpu_group import CpuGroup, group_cpu_ns, group_of, group_pids
+from harness.system.cpu_group import CpuGroup, group_cpu_ns, group_of, group_pids
 
 pytestmark = pytest.mark.process
 

@@ -1,0 +1,1 @@
+"""What the harness asks of the operating system: processes, cores, timers, temporary folders."""
