@@ -129,7 +129,7 @@ class TrialHistory:
         return max(sorted(kept), key=lambda number: self.so_far()[0].mean[number], default=None)
 
     def so_far(self) -> tuple[PointSpeeds, Chances]:
-        """PointSpeeds and chances of all points, where there is a usable trial."""
+        """Speeds and chances of all points, where there is a usable trial."""
         if self._known is None or self._known[0] != len(self.trials):
             levels = estimate(self.looks(), len(self.candidates), list(self._hints()))
             found = levels, chances(levels, self.limits(), self.out(), self.seed)

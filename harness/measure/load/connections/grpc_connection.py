@@ -11,7 +11,6 @@ from harness.measure.load.connections.connection import (
     CLOSED_SILENTLY,
     IDLE,
     Connection,
-    error_text,
 )
 from harness.record.rows import ABSENT, Outcome
 from harness.wire.grpc.header_blocks import Http2Error
@@ -69,12 +68,8 @@ class GrpcConnection(Connection):
     def receive(self) -> bool:
         """Read from the socket, which is readable. Always returns False: there is no more to read."""
         calls = self._calls
-        try:
-            data = self._recv(CHUNK_BYTES)
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            self._lost(error_text(error))
+        data = self.read()
+        if data is None:
             return False
         now_ns = monotonic_ns()
         try:

@@ -77,9 +77,7 @@ class ResponseParser:
         self._usual_head: bytes | tuple[()] = ()  # the first head of this connection; most equal it
         self._usual = _Head(0, 0, False)
         self._slow: LlhttpParser | None = None
-        self._spare: LlhttpParser | None = (
-            None  # between two responses of a connection: a new one each would be garbage
-        )
+        self._spare: LlhttpParser | None = None  # from response to response: a new one for each would be garbage
         self._held = b""  # an unfinished head
         self._chunks: list[bytes] = []  # an unfinished body
         self.missing_bytes = 0  # of a body of known length

@@ -1,4 +1,4 @@
-"""PointSpeeds of points measured in blocks."""
+"""Speeds of points measured in blocks."""
 
 import math
 
