@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.measure.load.connections.connection import Connection, ConnectionListener
+    from harness.measure.load.connections.repeated_response import GoodResponse
     from harness.measure.load.ledger import Ledger
     from harness.measure.load.loop_health import LoopMonitor
     from harness.measure.load.payloads.client_preprocessing import ClientPreprocessor
@@ -189,6 +190,7 @@ class Engine:
         """Send the next payload over a free connection; it was due at `due_ns`."""
         connection.payload = payload = self._next_payload()
         ledger = self._ledger
+        connection.good = ledger.repeated.of(payload)
         ledger.scheduled += 1
         ledger.sent += 1
         preprocessor = self.preprocessor
@@ -288,6 +290,11 @@ class Engine:
             self._arrivals.on_refused(connection, done_ns, retry_after_ns(response.retry_after))
         else:
             self._arrivals.on_free(connection, done_ns, failed=False)
+
+    def on_repeat(self, connection: Connection, good: GoodResponse, done_ns: int) -> None:
+        """Record a response that equals a good one; the connection is free."""
+        self._ledger.repeat(connection, good, done_ns)
+        self._arrivals.on_free(connection, done_ns, failed=False)
 
     def on_failure(self, connection: Connection, outcome: Outcome, text: str) -> None:
         """Record the failure; the connection is free."""
