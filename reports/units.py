@@ -65,7 +65,7 @@ def estimate(value: Interval | None, digits: int = 3) -> tuple[str, str]:
 def milliseconds(value: Quantile | None) -> tuple[str, str]:
     """A percentile and its interval, in ms; an arrow up where the sample is too small for an upper bound.
 
-    `>=` the value where requests that were still open reach into it; `≈` where the interval is too wide to say anything.
+    `>=` the value where requests that were still open reach into it; `≈` where the interval is too wide.
     """
     if value is None or value.value_ms is None:
         return ABSENT, ""
