@@ -69,6 +69,15 @@ class BudgetedSweep:
         """What is left of the budget."""
         return max(self._rules.budget_s - self.history.spent_s, 0.0)
 
+    @property
+    def short_by_s(self) -> float:
+        """By how much the budget is too short for a first trial of each point, by what trials took so far; else 0."""
+        tried = {trial.point for trial, _ in self.history.trials}
+        missing = [each for number, each in enumerate(self._candidates) if number not in tried]
+        starts = len({each.start for each in missing} - {self._start})
+        looks_s = self._trial_cost.trial_s(self._rules.seconds) * len(missing) + self._trial_cost.restart_s * starts
+        return max(self.history.spent_s + looks_s - self._rules.budget_s, 0.0) if missing else 0.0
+
     def next(self) -> CandidateTrial | None:
         """The next trial; None: the best point is decided, or the budget does not last for another."""
         if not self._queue:

@@ -107,7 +107,7 @@ def _dots(known: Sequence[Quantile], top_ms: float) -> Iterator[PercentileDot]:
         value, ends = latency(each)
         words = f"{percentile_name(each.p)}: {value} ms" + (f" ({ends})" if ends else "")
         low, high = each.low_ms, each.high_ms
-        drawn = low is not None and high is not None
+        drawn = low is not None and high is not None and not each.vague
         yield PercentileDot(
             _x(each.p),
             _y(each.value_ms or 0.0, top_ms),

@@ -141,6 +141,15 @@ def test_a_budget_too_small_for_one_look_at_each_point_is_reported():
     assert said.more_s >= 8 * 5.0
 
 
+def test_a_start_that_takes_long_shows_at_once_that_the_budget_is_too_short():
+    sweep = BudgetedSweep(candidates_of(3, starts=[0, 1, 2]), RULES)
+    assert sweep.short_by_s == 0.0
+    sweep.observe(sweep.next(), TrialOutcome(math.log(100.0), Limit.KEPT, 125.0))
+    # Its start took 125 - 2 - 3 s more than a trial without one. Two more starts and trials: 2 * (120 + 5) s.
+    assert sweep.short_by_s == pytest.approx(125.0 + 250.0 - 180.0)
+    assert sweep.next() is None
+
+
 def test_a_single_point_is_measured_until_its_figure_is_tight():
     sweep = BudgetedSweep(candidates_of(1), RULES)
     history = run(sweep, [100.0], noise=0.01)
