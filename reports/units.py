@@ -57,7 +57,7 @@ def estimate(value: Interval | None, digits: int = 3) -> tuple[str, str]:
     return (number(value.value, digits), interval(value.low, value.high, digits)) if value else (ABSENT, "")
 
 
-def quantile(value: Quantile | None) -> tuple[str, str]:
+def latency(value: Quantile | None) -> tuple[str, str]:
     """A percentile and its interval, in ms; an arrow up where the sample is too small for an upper bound.
 
     `>=` the value where requests that were still open reach into it; `≈` where the interval is too wide.

@@ -43,13 +43,13 @@ def test_an_estimate_and_a_percentile_come_with_their_intervals():
         "8\u202f700\u20139\u202f500",
     )
     assert units.estimate(None) == ("\u2013", "")
-    assert units.quantile(Quantile(p=0.99, value_ms=3.0, low_ms=2.0, at_least=True)) == (
+    assert units.latency(Quantile(p=0.99, value_ms=3.0, low_ms=2.0, at_least=True)) == (
         "\u2265\u202f3",
         "\u2265\u202f2",
     )
-    assert units.quantile(Quantile(p=0.99, value_ms=None, low_ms=2.0)) == ("\u2013", "")
+    assert units.latency(Quantile(p=0.99, value_ms=None, low_ms=2.0)) == ("\u2013", "")
     # Too few requests for an upper bound: the observed value, which never reads as less than a lower percentile.
-    assert units.quantile(Quantile(p=0.99, value_ms=3.0, low_ms=2.0, needed=100)) == (
+    assert units.latency(Quantile(p=0.99, value_ms=3.0, low_ms=2.0, needed=100)) == (
         "3\u202f\u2191",
         "\u2265\u202f2",
     )
