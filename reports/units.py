@@ -57,15 +57,17 @@ def estimate(value: Interval | None, digits: int = 3) -> tuple[str, str]:
     return (number(value.value, digits), interval(value.low, value.high, digits)) if value else (ABSENT, "")
 
 
-def quantile(value: Quantile | None) -> tuple[str, str]:
+def latency(value: Quantile | None) -> tuple[str, str]:
     """A percentile and its interval, in ms; an arrow up where the sample is too small for an upper bound.
 
-    `>=` the value where requests that were still open reach into it.
+    `>=` the value where requests that were still open reach into it; `≈` where the interval is too wide.
     """
     if value is None or value.value_ms is None:
         return ABSENT, ""
     if value.only_bound:
         return f"{figure(value.value_ms, 3)}{THIN}{MAY_BE_MORE}", interval(value.low_ms or None, None)
+    if value.vague:
+        return f"{ABOUT}{THIN}{figure(value.value_ms, 3)}", ""
     sign = f"{AT_LEAST}{THIN}" if value.at_least else ""
     return f"{sign}{figure(value.value_ms, 3)}", interval(value.low_ms, value.high_ms)
 

@@ -91,7 +91,7 @@ def isolation_sentences(points: Iterable[PointMetrics]) -> Iterator[str]:
             yield (
                 f"{each.name} at {setting_text(point.setting) or point_label(point)}"
                 f"{f' (with {others})' if each is point.classes[0] and others else ''}: "
-                f"p99 {units.quantile(alone)[0]}{units.THIN}ms alone, {units.quantile(here)[0]}{units.THIN}ms "
+                f"p99 {units.latency(alone)[0]}{units.THIN}ms alone, {units.latency(here)[0]}{units.THIN}ms "
                 f"here: {times}\u00d7 ({spread or 'no interval'})."
             )
 

@@ -121,8 +121,8 @@ def _headline(point: PointMetrics, recommendation: Recommendation) -> Iterator[H
         value, interval = units.estimate(recommendation.speedup, 2)
         yield HeadlineFigure("Over the baseline", f"{value}\u00d7", "", _notes(interval))
     for p in (0.5, 0.99):
-        value, interval = units.quantile(point.response.at(p))
-        service, _ = units.quantile(point.service.at(p))
+        value, interval = units.latency(point.response.at(p))
+        service, _ = units.latency(point.service.at(p))
         unit = "" if value == units.ABSENT else "ms"
         notes = _notes(interval, f"service {service}{units.THIN}ms" if service != units.ABSENT else "")
         yield HeadlineFigure(f"{units.percentile_name(p)} response", value, unit, notes)
@@ -144,7 +144,7 @@ def _stream_headline(stream: StreamMetrics) -> Iterator[HeadlineFigure]:
     for kind, p in (("ttft", 0.9), ("itl", 0.99)):
         latency = getattr(stream, kind)
         if latency.count:
-            value, interval = units.quantile(latency.at(p))
+            value, interval = units.latency(latency.at(p))
             unit = "" if value == units.ABSENT else "ms"
             yield HeadlineFigure(f"{units.percentile_name(p)} {kind.upper()}", value, unit, _notes(interval))
 
