@@ -16,7 +16,7 @@ from harness.judge.conclusions.chances import Limit
 from harness.judge.conclusions.decision import Status
 from harness.judge.conclusions.grid_recommendation import (
     NOISY,
-    load_text,
+    at_level,
     not_started,
     spoiled_by,
     stream_sentences,
@@ -87,7 +87,7 @@ def _goodput(decision: Decision, best: PointMetrics | None) -> Interval | None:
 def _said(plan: Plan, decision: Decision, best: PointMetrics) -> Iterator[str]:
     if decision.figure is None:
         return
-    rate = f"{rate_text(decision.figure, best.rate_unit)} {load_text(best)}".strip()
+    rate = f"{rate_text(decision.figure, best.rate_unit)} {at_level(best)}".strip()
     against = _speedup(plan, decision)
     if plan.slo is not None:
         yield f"At {plan.slo} {_name(best.setting)} sustains {rate}{against}."
@@ -111,7 +111,7 @@ def _not_yet(decision: Decision, best: PointMetrics) -> Iterator[str]:
     yield _more(decision)
     rate = f" with {rate_text(decision.figure, best.rate_unit)}" if decision.figure else ""
     yield (
-        f"{capital(_name(best.setting))} {load_text(best)} is ahead{rate}; it is within 2\u202f% of the best with "
+        f"{capital(_name(best.setting))} {at_level(best)} is ahead{rate}; it is within 2\u202f% of the best with "
         f"{certainty_text(decision.certainty)} certainty."
     )
 

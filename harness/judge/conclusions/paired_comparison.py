@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.judge.conclusions.grid_recommendation import spoiled_by
 from harness.judge.conclusions.history_of_plan import usable_share
 from harness.judge.conclusions.trial_history import LEAST_USABLE
 from harness.judge.interval import Interval
@@ -65,14 +66,16 @@ def compare_variants(plan: Plan, trials: Iterable[TrialMetrics]) -> PairedCompar
         own = tuple(figure for figure, each in zip(figures, tested, strict=True) if each.level == level)
         served = any(figure.name == THROUGHPUT for figure in own)  # else no pair has good responses on both sides
         change = worst_change([*(figure.change for figure in own), *(() if served else (Change.INCONCLUSIVE,))])
-        spoiled = len(found) - len(_clean(found))
+        clean = _clean(found)
+        spoiled = [pair for pair in found if pair not in clean]
         levels.append(
             PairedLevel(
                 points=(2 * level, 2 * level + 1),
                 figures=own,
                 change=change,
-                spoiled=spoiled,
-                spoiled_count=spoiled > 0 and len(_judged(found)) == len(found),
+                spoiled=len(spoiled),
+                cause=_cause(spoiled),
+                spoiled_count=bool(spoiled) and len(_judged(found)) == len(found),
             )
         )
     return PairedComparison(
@@ -135,6 +138,10 @@ def _judged(pairs: list[Pair]) -> list[Pair]:
 
 def _clean(pairs: list[Pair]) -> list[Pair]:
     return [pair for pair in pairs if min(map(usable_share, pair)) >= LEAST_USABLE]
+
+
+def _cause(spoiled: list[Pair]) -> str:
+    return spoiled_by(each for pair in spoiled for trial in pair for each in trial.findings) if spoiled else ""
 
 
 def _tests(level: int, pairs: list[Pair]) -> Iterator[_Tested]:

@@ -163,6 +163,9 @@ def test_a_trial_that_could_not_start_teaches_that_and_one_that_others_harmed_a_
     hopeless = msgspec.structs.replace(plan, slo=parse_slo("p99<0.01ms"))
     missed = msgspec.structs.replace(points[4], meets_slo=None)
     assert observation_of(hopeless, missed, spoiled, (3, 1)).kept is False
+    in_the_tail_only = msgspec.structs.replace(plan, slo=parse_slo("p99<3ms"))  # a median of 7.2 ms, a p99 of 13.7 ms
+    assert observation_of(in_the_tail_only, missed, spoiled, (3, 1)).kept is None
+    assert final_outcome(in_the_tail_only, missed, spoiled, 5.0).harmed
 
 
 def test_reports_name_the_words_to_type_and_what_failed():
