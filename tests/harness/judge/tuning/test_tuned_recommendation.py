@@ -115,6 +115,19 @@ def test_a_limit_that_nobody_keeps_is_said_with_what_was_tried():
     assert "5 of 8 possible settings were tried" in found.sentence
 
 
+def test_where_noise_spoiled_every_trial_no_limit_is_called_missed():
+    plan, points = searched(confirming=0)
+    noise = Finding(kind="harmed", title="x", verdict=Verdict.INVALID, text="Others ran.", remedy="End other work.")
+    spoiled = [
+        msgspec.structs.replace(point, meets_slo=False, verdict=Verdict.INVALID, findings=(noise,))
+        for point in points
+        if point.counts.ok
+    ]
+    said = recommend_tuned(plan, spoiled).sentence
+    assert said.startswith("No recommendation: noise on the machine spoiled every trial. Others ran. End other work. ")
+    assert "No setting meets" not in said
+
+
 def test_the_path_has_every_trial_and_the_best_so_far_only_rises():
     plan, points = searched()
     tuning = tuning_summary(plan, points, 4)
