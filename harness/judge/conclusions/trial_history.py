@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.conclusions.chances import NEAR, Limit, chances
-from harness.judge.conclusions.decision import Candidate, Decision, Stand, decide
+from harness.judge.conclusions.chances import NEAR, NEARER, Limit, chances
+from harness.judge.conclusions.decision import Candidate, Decision, Stand, decide, published_figure
 from harness.judge.stats.point_speeds import Look, estimate
 from harness.plan.plan import TrialKind
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 LEAST_USABLE = 0.3  # share of a trial that must be unharmed for it to count
 FAILURES = 2  # trials that could not be run, after which a point is out
 HARM = 0.7  # standard error of the log of what a harmed trial reached: a factor of 4 is two of them
+SURE = 0.95  # probability of being within 2 % of the best at which a search ends early
+TIGHT = 0.05  # half-width of the published figure at which it ends early, as a share
+FRESH_TRIALS = 3  # of the leader, before a search ends early
 HARMED_TRIALS = 4  # after so many, and none that is usable, a point is not run again
 
 
@@ -154,6 +157,20 @@ class TrialHistory:
         found = chances(levels, assumed, self.out(), self.seed)
         near = found.certainty(best, NEAR)
         return Ranking(best, float(levels.mean[best]), near, best in kept, found.of_being_best())
+
+    def settled(self, least_df: int = 0) -> bool:
+        """Whether a further trial would hardly change which point is named and its figure.
+
+        least_df: degrees of freedom that the run noise must have.
+        """
+        leader = self.leader()
+        if leader is None:
+            return False
+        levels, found = self.so_far()
+        fresh = [look for look in self.looks(TrialKind.CONFIRM) if look.point == leader]
+        if len(fresh) < FRESH_TRIALS or levels.df < least_df or found.certainty(leader, NEARER) < SURE:
+            return False
+        return published_figure(fresh, levels).half_width <= TIGHT
 
     def decision(self) -> Decision:
         """The decision from the trials so far."""
