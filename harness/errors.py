@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
+LONGEST = 120  # characters of a name in a message
+
+
 class ExitCode(IntEnum):
     """The exit codes of `python -m harness`."""
 
@@ -68,3 +71,9 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
     near = get_close_matches(name, names, n=1, cutoff=0.5)
     remedy = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names) or 'none'}"
     return UserError(f"unknown {kind} {name!r}: {remedy}")
+
+
+def shortened(name: str) -> str:
+    """The name, with its middle left out where it is very long."""
+    half = LONGEST // 2
+    return name if len(name) <= LONGEST else f"{name[:half]}...{name[-half:]}"

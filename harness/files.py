@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -63,11 +64,19 @@ def write_whole(path: Path, content: bytes) -> None:
     except OSError as error:
         if not path.parent.is_dir():
             raise RunError(f"cannot write {path}: its folder was removed or moved") from error
-        free_mb = shutil.disk_usage(path.parent).free / 1e6
-        raise RunError(
-            f"cannot write {path}: {error.strerror} ({free_mb:.0f} MB free); what was measured until "
-            "then is in its folder: make room and go on with --resume"
-        ) from error
+        remedy = _remedy(error, path.parent)
+        kept = "and go on with --resume; what was measured until then is kept"
+        raise RunError(f"cannot write {path}: {error.strerror}{remedy} {kept}") from error
+
+
+def _remedy(error: OSError, folder: Path) -> str:
+    """What the user can do about a file that could not be written."""
+    if error.errno == errno.EFBIG:
+        return "; raise `ulimit -f`"
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return "; make it writable"
+    disk = os.statvfs(folder)
+    return f" ({disk.f_bavail * disk.f_frsize / 1e6:.0f} MB and {disk.f_favail} files free); make room"
 
 
 def read_if_whole(path: Path, kind: type[_T]) -> _T | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.judge.conclusions.run_comparison import STREAM_FIGURES
+from harness.judge.number_text import percent
 from harness.judge.paired_result import FAILED
 from harness.judge.phrases import level_text
 from harness.judge.significance import Change
@@ -45,7 +46,7 @@ def comparison_text(comparison: RunComparison) -> str:
         points = f"{comparison.within_drift} point{'s differ' if comparison.within_drift > 1 else ' differs'}"
         lines.append(
             f"{points} by more than the runs scatter, but no more than a machine may drift by between two times "
-            f"({units.percent(100 * comparison.drift)}, --drift). Measure both in turn to tell: "
+            f"({percent(comparison.drift)}, --drift). Measure both in turn to tell: "
             "compare --a \u2026 --b \u2026"
         )
     lines.append(f"{comparison.change}: {', '.join(counts)}")
@@ -111,8 +112,8 @@ def _table(comparison: RunComparison) -> str:
         points[0].after.rate_unit if points else "req/s": lambda point: units.number(point.before.rate.value),
         "now": lambda point: units.number(point.after.rate.value),
         "throughput": lambda point: _ratio(point.throughput_rps),
-        "p99 ms": lambda point: units.milliseconds(point.before.response.at(0.99))[0],
-        "now ms": lambda point: units.milliseconds(point.after.response.at(0.99))[0],
+        "p99 ms": lambda point: units.latency(point.before.response.at(0.99))[0],
+        "now ms": lambda point: units.latency(point.after.response.at(0.99))[0],
         "p99": lambda point: _ratio(point.p99_ms),
         **{name: _of_streams(name) for name in STREAM_FIGURES if any(name in point.streams for point in points)},
         "change": lambda point: CHANGE_WORDS[point.change],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.judge.findings import Verdict
-from harness.judge.number_text import figure
+from harness.judge.phrases import level_words
 from harness.plan.knobs import setting_text
 
 if TYPE_CHECKING:
@@ -24,12 +24,9 @@ _THIN = "\u202f\u2009"  # spaces that Python does not call printable
 
 
 def load_label(point: PointMetrics) -> str:
-    """`32 users`, `500 req/s`, or the name of the arrival process."""
-    if point.concurrency is not None:
-        return f"{point.concurrency} user{'' if point.concurrency == 1 else 's'}"
-    if point.rate_target_rps is not None:
-        return f"{figure(point.rate_target_rps, 4)} req/s requested"
-    return point.arrivals
+    """`32 users`, `500 req/s requested`, or the name of the arrival process."""
+    words = level_words(point.concurrency, point.rate_target_rps, point.arrivals)
+    return f"{words} requested" if point.concurrency is None and point.rate_target_rps is not None else words
 
 
 def load_number(point: PointMetrics) -> float | None:

@@ -93,3 +93,5 @@ def _chart_notes(report: ReportInput) -> Iterator[str]:
             "An arrow up beside a label: the true value may be higher, since there were too few requests for an upper "
             "bound, or some were still open at the end."
         )
+    if any(p99 is not None and p99.vague for _, p99 in tails):
+        yield "\u2248 before a figure: it is not known how exactly, and may be several times smaller or larger."

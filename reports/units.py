@@ -33,11 +33,6 @@ def several(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def percent(value: float | None) -> str:
-    """A figure that is in percent already."""
-    return ABSENT if value is None else f"{figure(value, 2)}{THIN}%"
-
-
 def share(part: int, whole: int) -> str:
     """`part` of `whole` in percent; a dash where there is no whole."""
     return f"{figure(100 * part / whole, 3)}{THIN}%" if whole else ABSENT
@@ -62,15 +57,17 @@ def estimate(value: Interval | None, digits: int = 3) -> tuple[str, str]:
     return (number(value.value, digits), interval(value.low, value.high, digits)) if value else (ABSENT, "")
 
 
-def milliseconds(value: Quantile | None) -> tuple[str, str]:
+def latency(value: Quantile | None) -> tuple[str, str]:
     """A percentile and its interval, in ms; an arrow up where the sample is too small for an upper bound.
 
-    `>=` the value where requests that were still open reach into it.
+    `>=` the value where requests that were still open reach into it; `≈` where the interval is too wide.
     """
     if value is None or value.value_ms is None:
         return ABSENT, ""
     if value.only_bound:
         return f"{figure(value.value_ms, 3)}{THIN}{MAY_BE_MORE}", interval(value.low_ms or None, None)
+    if value.vague:
+        return f"{ABOUT}{THIN}{figure(value.value_ms, 3)}", ""
     sign = f"{AT_LEAST}{THIN}" if value.at_least else ""
     return f"{sign}{figure(value.value_ms, 3)}", interval(value.low_ms, value.high_ms)
 

@@ -13,6 +13,7 @@ from harness.cli.parts.command_line import recorded_command_line
 from harness.cli.parts.options import DEFAULT_SCENARIO
 from harness.errors import ExitCode, UserError
 from harness.plan.scenario import find_scenario
+from harness.system.ending_signals import on_ending_signals
 
 if TYPE_CHECKING:
     from harness.calibration.result import Calibration
@@ -61,7 +62,7 @@ def command(
     peers = chosen_peers(beside)
     chosen(quick=quick, only=only)  # a wrong name is reported before anything is made
     folder = RunDir.create(new_path(out, "calibrate", wall_time()))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    on_ending_signals(signal.default_int_handler)
     with listening() as listener:
         job = CalibrationJob(
             out=folder.path,

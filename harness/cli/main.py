@@ -8,10 +8,11 @@ import sys
 import click
 
 from harness import __version__
-from harness.cli.parts.command_line import as_typed, program
+from harness.cli.parts.command_line import as_typed, names_given_file, program, require_utf8
 from harness.cli.parts.plain_output import allow_plain_output, warn_of_lost_output
-from harness.cli.parts.system_limits import require_address_space, require_proc
-from harness.errors import ExitCode, SweepspotError, UserError
+from harness.cli.parts.system_limits import require_address_space, require_current_folder, require_proc
+from harness.errors import ExitCode, SweepspotError, UserError, shortened
+from harness.system.ending_signals import reset_signals
 
 Resolved = tuple[str | None, click.Command | None, list[str]]
 
@@ -137,6 +138,7 @@ def cli() -> None:
 def main() -> int:
     """Run the command line and return its exit code."""
     allow_plain_output()
+    reset_signals()
     code = _run()
     warn_of_lost_output()
     return code
@@ -144,6 +146,8 @@ def main() -> int:
 
 def _run() -> int:
     try:
+        require_utf8(sys.argv[1:])
+        require_current_folder()
         result = cli.main(prog_name=program(), standalone_mode=False)
     except SweepspotError as error:
         text = error.message(OPTIONS) if isinstance(error, UserError) else str(error)
@@ -153,6 +157,11 @@ def _run() -> int:
         context = getattr(error, "ctx", None)
         see = f" (see: {context.command_path} --help)" if context else ""
         print(f"error: {error.format_message()}{see}", file=sys.stderr)
+        return ExitCode.USAGE
+    except OSError as error:
+        if not names_given_file(error, sys.argv[1:]):
+            raise
+        print(f"error: {shortened(str(error.filename))}: {error.strerror}", file=sys.stderr)
         return ExitCode.USAGE
     except MemoryError as error:
         print(f"error: there is not enough memory ({error or 'for this data'})", file=sys.stderr)

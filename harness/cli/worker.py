@@ -19,6 +19,7 @@ from harness.errors import ExitCode, UserError
 from harness.measure.load.locust.workers.worker_secret import PAIRING, checked_secret
 from harness.measure.load_command import LOCUST
 from harness.plan.scenario import find_scenario
+from harness.system.ending_signals import on_ending_signals
 from harness.system.process_guard import ProcessGuard
 from harness.wire.credentials import TOKEN_TARGETS, own_headers, read_token
 
@@ -69,7 +70,7 @@ def command(master: str, scenario: str, pairing_file: Path | None, targets: tupl
     if not Path(path).is_file():
         raise UserError(f"--scenario {path}: no such file; give its path, or the name of a scenario")
     argv = [sys.executable, "-m", LOCUST, "-f", path, "--worker", "--master-host", host, "--master-port", port]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    on_ending_signals(signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         _work(argv)
     return ExitCode.OK

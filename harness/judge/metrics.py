@@ -37,6 +37,11 @@ class Quantile(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.value_ms is None else Interval(self.value_ms, self.low_ms, self.high_ms)
 
     @property
+    def vague(self) -> bool:
+        """Whether its interval is too wide to say anything."""
+        return self.interval_ms is not None and self.interval_ms.vague
+
+    @property
     def only_bound(self) -> bool:
         """Whether the sample is too small for more than a bound from below."""
         return self.needed is not None
@@ -92,6 +97,11 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     def failed(self) -> int:
         """Scheduled requests that got no good response, those that were never sent included, cancelled ones not."""
         return self.scheduled - self.ok - self.cancelled
+
+    @property
+    def failed_share(self) -> float:
+        """The share of scheduled requests that got no good response."""
+        return self.failed / self.scheduled if self.scheduled else 0.0
 
     @property
     def failures(self) -> dict[str, int]:

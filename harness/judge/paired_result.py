@@ -29,7 +29,8 @@ class PairedLevel(msgspec.Struct, frozen=True, kw_only=True):
     points: tuple[int, int]
     figures: tuple[PairedFigure, ...]
     change: Change  # the worst of its figures
-    spoiled: int = 0  # pairs of which noise spoiled a trial
+    spoiled: int = 0  # pairs of which a trial says nothing of its variant
+    cause: str = ""  # of most of those: `noise on the machine`, or the title of a finding
     spoiled_count: bool = False  # they count all the same, since too few others are left
 
 

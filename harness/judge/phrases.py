@@ -53,7 +53,7 @@ def level_words(users: int | None, rate_rps: float | None, arrivals: str) -> str
     """`32 users`, `480 req/s`, or the name of the arrivals, which has neither."""
     if users is not None:
         return users_text(users)
-    return f"{figure(rate_rps, 3)} req/s" if rate_rps else arrivals
+    return f"{figure(rate_rps, 4)} req/s" if rate_rps else arrivals
 
 
 def capital(text: str) -> str:

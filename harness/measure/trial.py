@@ -20,6 +20,7 @@ from harness.plan.arrivals import Closed
 from harness.plan.load_settings import read_trial_load
 from harness.record.run_dir import TrialRecord
 from harness.system.child_process import ChildProcess
+from harness.system.ending_signals import how_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,7 +69,7 @@ def run_trial(job: TrialJob) -> TrialRecord:
     samplers: SamplerProcess | None = None
     interrupted = True
     try:
-        endpoint = job.session.serve(job.plan.target_request(job.point), job.folder.path / "target.log")
+        endpoint = job.session.serve(job.plan.target_request(job.point), job.folder.target_log)
         with (
             recorded_statistics(endpoint.statistics_reader, job.folder.path),
             _load_process(job, endpoint) as load,
@@ -155,7 +156,8 @@ class LoadProcess:
             self._clock.sleep_until_ns(now_ns + int(POLL_S * NS_PER_S))
         # Locust exits with 1 when any request failed: the rows have that.
         if code not in (0, 1):
-            return f"the load process ended with exit code {code}: {self._last_log_line()}"
+            words = self._last_log_line(errors_only=code < 0)
+            return f"the load process {how_ended(code)}{words and f': {words}'}"
         if not any(self._job.folder.path.glob("load*.json")):
             return f"the load process left no report: {self._last_log_line()}"
         return None
@@ -182,11 +184,12 @@ class LoadProcess:
         self._process.close()
         self._control.close()
 
-    def _last_log_line(self) -> str:
-        """The last error in the log, else its last line."""
+    def _last_log_line(self, *, errors_only: bool = False) -> str:
+        """The last error in the log, else its last line, or nothing with `errors_only`."""
         lines = self._process.output().strip().splitlines()
         errors = [line.partition("/ERROR/")[2].partition(": ")[2] for line in lines if "/ERROR/harness" in line]
-        return (errors or lines or ["nothing in load.log"])[-1]
+        others = [""] if errors_only else lines or ["nothing in load.log"]
+        return (errors or others)[-1]
 
 
 @contextlib.contextmanager

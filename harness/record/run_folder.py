@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import msgspec
 
-from harness.errors import RunError, UserError
+from harness.errors import RunError, UserError, shortened
 from harness.files import decode, pretty, read_if_whole, sealed, sum_of, unsealed, write_whole
 from harness.plan.plan import Trial
 from harness.record.machine.environment import Environment
@@ -126,13 +126,17 @@ class RunFolder(ABC, Generic[RunRecordT, TrialFolderT]):
     @classmethod
     def create(cls, path: Path) -> Self:
         """A new folder. Raises UserError where it exists with something in it, or cannot be made."""
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise UserError(f"--out {path}: it exists already; choose another folder, or go on with --resume {path}")
-        made = [each for each in (path, *path.parents) if not each.exists()]
         try:
+            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+                raise UserError(
+                    f"--out {path}: it exists already; choose another folder, or go on with --resume {path}"
+                )
+            made = [each for each in (path, *path.parents) if not each.exists()]
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"--out {path}: cannot make this folder ({error.strerror}); choose another") from error
+            raise UserError(
+                f"--out {shortened(str(path))}: cannot make this folder ({error.strerror}); choose another"
+            ) from error
         folder = cls(path)
         folder._made = made
         return folder

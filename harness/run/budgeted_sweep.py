@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.judge.conclusions.chances import NEARER, Limit
-from harness.judge.conclusions.decision import published_figure
-from harness.judge.conclusions.trial_history import CandidateTrial, TrialHistory
+from harness.judge.conclusions.trial_history import FRESH_TRIALS, SURE, CandidateTrial, TrialHistory
 from harness.plan.plan import TrialKind
 from harness.run.trial_cost import TrialCost
 
@@ -30,11 +29,8 @@ if TYPE_CHECKING:
 
 COVER = 0.9  # the points that explored further hold the best with this probability
 ROUNDS_LEFT = 3  # the next block takes at most this part of the time that is left for exploring
-SURE = 0.95  # probability of being within 2 % of the best at which the sweep ends early
-TIGHT = 0.05  # half-width of the published figure at which the sweep ends early, as a share
 LEAST_DF = 10  # degrees of freedom of the run noise at which the sweep may end early: fewer make it look small by luck
 BLOCKS_OF_ALL = 2  # blocks of all points, where noise spoils every trial
-CONFIRMING = 3  # fresh trials of each finalist
 FINALISTS = 3
 FINALIST_CHANCE = 0.05  # a third finalist must be the best with this probability
 LONGEST = 4  # times the length of a trial, where it is undecided whether the limit is kept
@@ -72,6 +68,15 @@ class BudgetedSweep:
     def left_s(self) -> float:
         """What is left of the budget."""
         return max(self._rules.budget_s - self.history.spent_s, 0.0)
+
+    @property
+    def short_by_s(self) -> float:
+        """By how much the budget is too short for a first trial of each point, by what trials took so far; else 0."""
+        tried = {trial.point for trial, _ in self.history.trials}
+        missing = [each for number, each in enumerate(self._candidates) if number not in tried]
+        starts = len({each.start for each in missing} - {self._start})
+        looks_s = self._trial_cost.trial_s(self._rules.seconds) * len(missing) + self._trial_cost.restart_s * starts
+        return max(self.history.spent_s + looks_s - self._rules.budget_s, 0.0) if missing else 0.0
 
     def next(self) -> CandidateTrial | None:
         """The next trial; None: the best point is decided, or the budget does not last for another."""
@@ -160,18 +165,13 @@ class BudgetedSweep:
 
     def _stands(self) -> bool:
         """Whether nothing is left that a further trial would decide."""
-        leader = self.history.leader()
-        levels, found = self.history.so_far()
-        if leader is None:
-            return not found.of_being_best().any()
-        fresh = [look for look in self.history.looks(TrialKind.CONFIRM) if look.point == leader]
-        if len(fresh) < CONFIRMING or levels.df < LEAST_DF or found.certainty(leader, NEARER) < SURE:
-            return False
-        return published_figure(fresh, levels).half_width <= TIGHT
+        if self.history.leader() is None:
+            return not self.history.so_far()[1].of_being_best().any()
+        return self.history.settled(LEAST_DF)
 
     def _reserve_s(self) -> float:
         """What the finalists' fresh trials will take."""
-        return 2 * CONFIRMING * self._trial_s()
+        return 2 * FRESH_TRIALS * self._trial_s()
 
     def _trial_s(self) -> float:
         """What a trial takes on average, its share of starts of the target included."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from harness.judge.conclusions.history_of_plan import candidate_trial, candidates_of, limit_of, outcome_of
 from harness.judge.number_text import figure
+from harness.plan.option_text import seconds_text
 from harness.plan.plan import TARGET_START_SECONDS, TrialKind, trial_overhead_seconds
 from harness.run.adaptive_run import ChosenTrial, run_adaptive
 from harness.run.budgeted_sweep import BudgetedSweep, SweepRules
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from harness.run.adaptive_run import MeasuredTrial
     from harness.run.run_job import RunJob
 
+MINUTE_S = 60.0
 WHAT_FOR = {None: "left", TrialKind.EXPLORE: "measured on", TrialKind.CONFIRM: "confirmed by fresh trials"}
 
 
@@ -35,6 +38,7 @@ class _Search:
         self._sweep = BudgetedSweep(candidates_of(plan), sweep_rules(plan))
         self._points: dict[int, PointMetrics] = {}
         self._block = 0
+        self._short = False  # it was said that the budget does not last for a first trial of each point
 
     @property
     def left_s(self) -> float:
@@ -73,9 +77,13 @@ class _Search:
         return f"{several} of {len(plan.points)} points are {WHAT_FOR[trial.kind]}; {ahead}"
 
     def remark(self, plan: Plan) -> str:
-        """Nothing: blocks are announced."""
-        del plan
-        return ""
+        """That the budget does not last for a first trial of each point, once that is known: a start may take long."""
+        short_s = self._sweep.short_by_s
+        if self._short or not short_s:
+            return ""
+        self._short = True
+        enough = seconds_text(MINUTE_S * math.ceil(((plan.budget_seconds or 0.0) + short_s) / MINUTE_S))
+        return f"; the budget does not last for a trial of each point, and --budget {enough} would"
 
 
 def sweep_rules(plan: Plan) -> SweepRules:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.judge.findings import Verdict
-from harness.plan.arrivals import Closed, kind_of
+from harness.judge.phrases import level_text
 from harness.plan.knobs import setting_text
 from harness.run.events import TrialEnded, TrialProgress, TrialStarted
 
@@ -73,15 +73,7 @@ def words_of(finding: Finding) -> str:
 
 def point_text(point: Point) -> str:
     """`batch_size=4, 32 users`."""
-    return ", ".join(filter(None, (setting_text(point.setting), load_text(point))))
-
-
-def load_text(point: Point) -> str:
-    """`32 users`, or `poisson 100/s`."""
-    if isinstance(point.arrivals, Closed):
-        return f"{point.arrivals.users} user{'s' if point.arrivals.users > 1 else ''}"
-    rate = getattr(point.arrivals, "rate_rps", None)
-    return f"{kind_of(point.arrivals)}{f' {rate:g}/s' if rate else ''}"
+    return ", ".join(filter(None, (setting_text(point.setting), level_text(point))))
 
 
 def result_text(metrics: TrialMetrics) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.judge.number_text import figure
+from harness.judge.phrases import level_text
 from harness.judge.tuning.final import Final
 from harness.judge.tuning.observations import final_outcome, objective_of, observation_of, unit_of
 from harness.plan.arrivals import Closed
@@ -17,7 +18,6 @@ from harness.run.adaptive_run import ChosenTrial, run_adaptive
 from harness.run.budgeted_sweep_run import sweep_rules
 from harness.run.failures import Failures
 from harness.run.run_job import point_at
-from harness.run.trial_events import load_text
 from harness.run.tune_plan import arrivals_at, space_of
 from harness.run.tune_search import TuneRules, TuneSearch, TuneTrial
 from harness.search.choice import Reason
@@ -106,7 +106,7 @@ class _Search:
         """`batch_size=64, 32 users`: what differs from the default."""
         changed = self._space.changed(self._space.number_of(point.setting))
         words = setting_text({name: point.setting[name] for name in changed}) or "default"
-        return f"{words}, {load_text(point)}"
+        return f"{words}, {level_text(point)}"
 
     def _changes(self, point: int) -> int:
         return len(self._space.changed(self._space.number_of(self._of_number[point].setting)))

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
 from harness.errors import ExitCode, UserError
 from harness.system.cpu_cores import pin
 from harness.system.cpu_group import CpuGroup, group_pids
+from harness.system.ending_signals import how_ended
 from harness.system.process_guard import ProcessGuard, wake_when_parent_dies
 
 if TYPE_CHECKING:
@@ -255,7 +256,8 @@ class ChildProcess:
             raise UserError(complaint)
         if code == 0:
             return None
-        return f"died with exit code {code}: {complaint or self.last_words() or 'it wrote nothing'}"
+        how = f"died with exit code {code}" if code is None or code > 0 else how_ended(code)
+        return f"{how}: {complaint or self.last_words() or 'it wrote nothing'}"
 
     def signal(self, number: int) -> None:
         """Send a signal to its whole process group."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from reports.charts.histogram import histogram
 from reports.labels import point_label
 from reports.point_csv import data_url, histogram_csv, timeline_csv
-from reports.units import milliseconds, percentile_name, with_unit
+from reports.units import latency, percentile_name, with_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -104,10 +104,10 @@ def _known(point: PointMetrics) -> list[Quantile]:
 
 def _dots(known: Sequence[Quantile], top_ms: float) -> Iterator[PercentileDot]:
     for each in known:
-        value, ends = milliseconds(each)
+        value, ends = latency(each)
         words = f"{percentile_name(each.p)}: {value} ms" + (f" ({ends})" if ends else "")
         low, high = each.low_ms, each.high_ms
-        drawn = low is not None and high is not None
+        drawn = low is not None and high is not None and not each.vague
         yield PercentileDot(
             _x(each.p),
             _y(each.value_ms or 0.0, top_ms),

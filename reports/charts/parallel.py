@@ -9,7 +9,7 @@ from harness.judge.findings import Verdict
 from harness.judge.number_text import figure
 from harness.plan.knobs import format_value
 from reports.labels import point_label
-from reports.units import milliseconds, number
+from reports.units import latency, number
 from reports.views.heat_map import best_of_each, knob_values, varied_knobs
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _line(
         for x, scale in zip(places, scales, strict=True)
         if point.point in scale.heights
     ]
-    tail, _ = milliseconds(point.response.at(0.99))
+    tail, _ = latency(point.response.at(0.99))
     rate = point.throughput_rps.value
     return ParallelLine(
         points=" ".join(corners),

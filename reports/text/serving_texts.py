@@ -52,9 +52,9 @@ def serving_texts(plan: Plan) -> RunTexts[PointMetrics]:
         markdown_columns={
             plan.rate_unit: lambda point: with_interval(units.estimate(point.rate)),
             **(_STREAM_COLUMNS if plan.rate_unit == TOKENS else {}),
-            "p50 ms": lambda point: with_interval(units.milliseconds(point.response.at(0.5))),
-            "p99 ms": lambda point: with_interval(units.milliseconds(point.response.at(0.99))),
-            "service p99 ms": lambda point: units.milliseconds(point.service.at(0.99))[0],
+            "p50 ms": lambda point: with_interval(units.latency(point.response.at(0.5))),
+            "p99 ms": lambda point: with_interval(units.latency(point.response.at(0.99))),
+            "service p99 ms": lambda point: units.latency(point.service.at(0.99))[0],
             "batch": lambda point: units.number(point.mean_batch),
             "failed": lambda point: units.count(point.counts.failed),
             "SLO": lambda point: SLO_WORDS[point.meets_slo] if plan.slo else units.ABSENT,
@@ -73,7 +73,7 @@ def _repeats(plan: Plan) -> str:
 
 
 def _of_stream(kind: str, p: float) -> Callable[[PointMetrics], str]:
-    return lambda point: units.milliseconds(getattr(point.stream, kind).at(p) if point.stream else None)[0]
+    return lambda point: units.latency(getattr(point.stream, kind).at(p) if point.stream else None)[0]
 
 
 def _price(plan: Plan) -> Columns[PointMetrics]:
@@ -123,28 +123,30 @@ def _size(plan: Plan) -> str:
 def _terminal_columns(plan: Plan) -> Columns[PointMetrics]:
     closed = any(isinstance(point.arrivals, Closed) for point in plan.points)
     load = "users" if closed else "requested /s"
-    if plan.rate_unit == TOKENS:
-        return {
-            **knob_columns(plan),
-            load: lambda point: units.number(load_number(point), 4),
-            TOKENS: lambda point: units.number(point.rate.value),
-            "each": lambda point: units.number(point.stream.tokens_per_s_of_stream if point.stream else None),
-            "TTFT p90 ms": _of_stream("ttft", 0.9),
-            "ITL p99 ms": _of_stream("itl", 0.99),
-            "TPOT p50 ms": _of_stream("tpot", 0.5),
-            **_price(plan),
-            "failed": lambda point: units.count(point.counts.failed),
-            "verdict": verdict_cell,
-        }
-    return {
-        **knob_columns(plan),
+    columns: Columns[PointMetrics] = {
         load: lambda point: units.number(load_number(point), 4),
         plan.rate_unit: lambda point: units.number(point.rate.value),
-        "p50 ms": lambda point: units.milliseconds(point.response.at(0.5))[0],
-        "p99 ms": lambda point: units.milliseconds(point.response.at(0.99))[0],
-        "p99 95 %": lambda point: units.milliseconds(point.response.at(0.99))[1],
-        "batch": lambda point: units.number(point.mean_batch),
+        **(_of_streams() if plan.rate_unit == TOKENS else _of_responses()),
         **_price(plan),
         "failed": lambda point: units.count(point.counts.failed),
         "verdict": verdict_cell,
+    }
+    return {**knob_columns(plan, columns), **columns}
+
+
+def _of_streams() -> Columns[PointMetrics]:
+    return {
+        "each": lambda point: units.number(point.stream.tokens_per_s_of_stream if point.stream else None),
+        "TTFT p90 ms": _of_stream("ttft", 0.9),
+        "ITL p99 ms": _of_stream("itl", 0.99),
+        "TPOT p50 ms": _of_stream("tpot", 0.5),
+    }
+
+
+def _of_responses() -> Columns[PointMetrics]:
+    return {
+        "p50 ms": lambda point: units.latency(point.response.at(0.5))[0],
+        "p99 ms": lambda point: units.latency(point.response.at(0.99))[0],
+        "p99 95 %": lambda point: units.latency(point.response.at(0.99))[1],
+        "batch": lambda point: units.number(point.mean_batch),
     }

@@ -81,9 +81,13 @@ def _fit_cells(point: TrainingPointMetrics, fit: FitMetrics) -> Iterator[Cell]:
     yield Cell(units.number(fit.seconds), key=units.machine_number(fit.seconds))
 
 
+def _cores(percents: Sequence[float]) -> str:
+    return ", ".join(units.with_unit(each, "%", 2) for each in percents) or units.ABSENT
+
+
 _RESOURCES: Mapping[str, Callable[[Usage], str]] = {
     "CPU of the trainer, cores": COLUMNS["CPU target, cores"],
-    "Each core": lambda usage: ", ".join(units.percent(core) for core in usage.cpu_machine_percent[:8]) or units.ABSENT,
+    "Each core": lambda usage: _cores(usage.cpu_machine_percent[:8]),
     "Memory, MB": COLUMNS["Memory target, MB"],
     **{
         title: COLUMNS[title]

@@ -6,6 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
+from harness.judge.number_text import percent
 from harness.plan.knobs import format_value, setting_text
 from reports import units
 from reports.labels import point_label
@@ -49,7 +50,7 @@ def _cells(point: PointMetrics, each: ClassMetrics) -> Iterator[tuple[str, Cell]
     """Every column with its cell, from left to right."""
     yield "Point", Cell(point_label(point), key=point_label(point), kind="point")
     yield CLASS, Cell(each.name, key=each.name, kind="point")
-    yield "Of the load", Cell(units.percent(100 * each.share), key=units.machine_number(each.share))
+    yield "Of the load", Cell(percent(each.share), key=units.machine_number(each.share))
     yield "Throughput /s", _estimate(each.throughput_rps)
     yield from zip(_STREAM_COLUMNS, _stream_cells(each.stream), strict=True)
     for p in (0.5, 0.99):
@@ -80,7 +81,7 @@ def isolation_sentences(points: Iterable[PointMetrics]) -> Iterator[str]:
     given = list(points)
     numbered = {point.point: point for point in given}
     for point in given:
-        others = ", ".join(f"{units.percent(100 * other.share)} {other.name}" for other in point.classes[1:])
+        others = ", ".join(f"{percent(other.share)} {other.name}" for other in point.classes[1:])
         for each in point.classes:
             if each.slowdown is None or each.alone_point is None:
                 continue
@@ -90,7 +91,7 @@ def isolation_sentences(points: Iterable[PointMetrics]) -> Iterator[str]:
             yield (
                 f"{each.name} at {setting_text(point.setting) or point_label(point)}"
                 f"{f' (with {others})' if each is point.classes[0] and others else ''}: "
-                f"p99 {units.milliseconds(alone)[0]}{units.THIN}ms alone, {units.milliseconds(here)[0]}{units.THIN}ms "
+                f"p99 {units.latency(alone)[0]}{units.THIN}ms alone, {units.latency(here)[0]}{units.THIN}ms "
                 f"here: {times}\u00d7 ({spread or 'no interval'})."
             )
 
@@ -111,10 +112,11 @@ def _csv(parts: Sequence[tuple[PointMetrics, ClassMetrics]], plan: Plan, kind: s
     latencies = [
         f"{'' if kind == 'response' else kind + '_'}{units.percentile_name(p)}_ms" for kind, p in _CSV_LATENCIES
     ]
-    head = ("point", *plan.swept, "arrivals", "concurrency", "rate_target", kind, "share", "throughput_rps")
+    head = ("arrivals", "concurrency", "rate_target", kind, "share", "throughput_rps")
     streams = [f"{kind}_{units.percentile_name(p)}_ms" for kind, p in _CSV_STREAMS]
     more = ("p99_over_alone", "ok", "failed", "slo", "meets_slo", "goodput_rps", "cancelled", "tokens_per_s", *streams)
-    writer.writerow((*head, *latencies, *more))
+    knobs = (f"knob_{name}" if name in ("point", *head, *latencies, *more) else name for name in plan.swept)
+    writer.writerow(("point", *knobs, *head, *latencies, *more))
     for point, each in parts:
         writer.writerow((
             point.point,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.judge.number_text import percent
 from reports import units
 from reports.labels import point_label
 from reports.views.points_table import Cell, Table, percentile_cell
@@ -50,4 +51,4 @@ def _cells(layout: LayoutMetrics, point: PointMetrics) -> Iterator[Cell]:
 
 
 def _share(share: float | None) -> Cell:
-    return Cell(units.ABSENT if share is None else units.percent(100 * share), key=units.machine_number(share))
+    return Cell(units.ABSENT if share is None else percent(share), key=units.machine_number(share))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.judge.number_text import certainty_text
+from harness.judge.number_text import certainty_text, percent
 from harness.plan.knobs import format_value, setting_text
 from reports import units
 from reports.charts.distribution import has_distribution
@@ -121,8 +121,8 @@ def _headline(point: PointMetrics, recommendation: Recommendation) -> Iterator[H
         value, interval = units.estimate(recommendation.speedup, 2)
         yield HeadlineFigure("Over the baseline", f"{value}\u00d7", "", _notes(interval))
     for p in (0.5, 0.99):
-        value, interval = units.milliseconds(point.response.at(p))
-        service, _ = units.milliseconds(point.service.at(p))
+        value, interval = units.latency(point.response.at(p))
+        service, _ = units.latency(point.service.at(p))
         unit = "" if value == units.ABSENT else "ms"
         notes = _notes(interval, f"service {service}{units.THIN}ms" if service != units.ABSENT else "")
         yield HeadlineFigure(f"{units.percentile_name(p)} response", value, unit, notes)
@@ -144,7 +144,7 @@ def _stream_headline(stream: StreamMetrics) -> Iterator[HeadlineFigure]:
     for kind, p in (("ttft", 0.9), ("itl", 0.99)):
         latency = getattr(stream, kind)
         if latency.count:
-            value, interval = units.milliseconds(latency.at(p))
+            value, interval = units.latency(latency.at(p))
             unit = "" if value == units.ABSENT else "ms"
             yield HeadlineFigure(f"{units.percentile_name(p)} {kind.upper()}", value, unit, _notes(interval))
 
@@ -209,7 +209,7 @@ def _method(report: ReportInput) -> Iterator[tuple[str, str]]:
     most = "at most " if plan.precision is not None else ""
     yield "Repeats", f"{most}{plan.repeats} per point; {len(plan.trials)} trials in shuffled blocks, seed {plan.seed}"
     if plan.precision is not None:
-        yield "Precision", f"throughput and p99 to \u00b1{units.percent(100 * plan.precision)}"
+        yield "Precision", f"throughput and p99 to \u00b1{percent(plan.precision)}"
     yield "Objective (SLO)", str(plan.slo) if plan.slo else "none given"
     yield "Time-out", units.duration(plan.load.timeout_s)
     yield "Load processes", str(plan.load_processes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.judge.number_text import percent
 from harness.judge.paired_result import FAILED, P99, THROUGHPUT
 from harness.judge.phrases import level_text
 from reports import units
@@ -45,7 +46,7 @@ def pairs_view(plan: Plan, comparison: PairedComparison | None) -> Pairs | None:
         for level in comparison.levels
         for each in level.figures
     )
-    margin = units.percent(100 * comparison.margin)
+    margin = percent(comparison.margin)
     return Pairs(first, second, margin, Table(columns, rows, text_columns=2), tuple(_drawings(plan, comparison)))
 
 

@@ -117,7 +117,7 @@ def _cell(texts: tuple[str, str], key: float | None) -> Cell:
 
 def percentile_cell(quantile: Quantile | None) -> Cell:
     """A percentile with its interval; muted where the sample gives only a lower bound."""
-    text, note = units.milliseconds(quantile)
+    text, note = units.latency(quantile)
     if quantile is None or not quantile.only_bound:
         return Cell(text, note, key=units.machine_number(quantile.value_ms) if quantile else "")
     needed = f"needs {units.number(quantile.needed, 2)} more"

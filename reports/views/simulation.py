@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.judge.number_text import percent
 from harness.plan.knobs import format_value
 from reports import units
 from reports.labels import printable
@@ -32,9 +33,9 @@ def _cells(each: Prediction) -> Iterator[Cell]:
     yield Cell(each.load, key=each.load)
     for value in (each.throughput_rps, each.p50_ms, each.p99_ms, each.mean_batch):
         yield Cell(units.number(value, 3), key=units.machine_number(value))
-    yield Cell(units.percent(100 * each.busy_share), key=units.machine_number(each.busy_share))
+    yield Cell(percent(each.busy_share), key=units.machine_number(each.busy_share))
     yield Cell(f"{units.number(each.speedup, 3)}\u00d7", key=units.machine_number(each.speedup))
-    yield Cell(units.percent(100 * each.efficiency), key=units.machine_number(each.efficiency))
+    yield Cell(percent(each.efficiency), key=units.machine_number(each.efficiency))
 
 
 def simulation_text(simulation: Simulation) -> str:

@@ -78,7 +78,7 @@ def timelines(points: Sequence[PointMetrics]) -> list[PointTimelines]:
 
 
 def _p99(point: PointMetrics) -> str:
-    text, _ = units.milliseconds(point.response.at(0.99))
+    text, _ = units.latency(point.response.at(0.99))
     return text if text == units.ABSENT else f"{text}{units.THIN}ms"
 
 

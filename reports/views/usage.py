@@ -94,13 +94,15 @@ def parts_seen(points: Sequence[PointMetrics]) -> list[str]:
 
 
 def split_sources(points: Sequence[PointMetrics]) -> str:
-    """Where the server's parts come from, unless they came with each response."""
+    """Where the server's parts come from, in a sentence; empty where there are no points."""
     sources = dict.fromkeys(point.split.source for point in points if point.split.source not in ("", "Server-Timing"))
     if not sources:
         named = set(parts_seen(points)) - {"send", "rest"}
-        none = "This server reports none: no Server-Timing, and no statistics that can be used."
-        return "" if named or not points else none
-    return f"Here they are from {', '.join(sources)}: means over all requests in the measured time."
+        if not points:
+            return ""
+        none = "The server reports no part of it: it sends no Server-Timing, and has no statistics that can be used."
+        return "The server reports its parts with each response." if named else none
+    return f"The server's parts are from {', '.join(sources)}: means over all requests in the measured time."
 
 
 def _part(split: TimeSplit, part: str) -> float | None:
@@ -130,14 +132,14 @@ COLUMNS: Mapping[str, Callable[[Usage], str]] = {
     "Memory load, MB": lambda usage: units.number(usage.rss_load_mb),
     "Threads": lambda usage: units.number(usage.threads_target, 2),
     "Context switches /s": lambda usage: units.number(usage.context_switches_per_s),
-    "Steal": lambda usage: units.percent(usage.steal_percent),
-    "GPU use": lambda usage: units.percent(usage.gpu_utilization_percent),
+    "Steal": lambda usage: units.with_unit(usage.steal_percent, "%", 2),
+    "GPU use": lambda usage: units.with_unit(usage.gpu_utilization_percent, "%", 2),
     "GPU memory, MB": lambda usage: units.number(usage.gpu_memory_mb),
     "GPU power, W": lambda usage: units.number(usage.gpu_power_w),
     "GPU energy, J": lambda usage: units.number(usage.gpu_energy_j),
     "CPU energy, J": lambda usage: units.number(usage.package_energy_j),
     "GPU clock, MHz": lambda usage: units.number(usage.gpu_clock_mhz, 4),
-    "Samplers, CPU": lambda usage: units.percent(usage.sampler_cpu_percent),
+    "Samplers, CPU": lambda usage: units.with_unit(usage.sampler_cpu_percent, "%", 2),
     "Samplers late p99, ms": lambda usage: units.number(usage.sampler_late_p99_ms, 2),
 }
 
@@ -160,7 +162,7 @@ def usage_table(points: Sequence[PointMetrics]) -> UsageTable:
             round(100 * (point.usage.cpu_target_cores or 0.0) / widest, 1),
             round(100 * (point.usage.cpu_load_cores or 0.0) / widest, 1),
             tuple(round(min(core, 100.0)) for core in point.usage.cpu_machine_percent[:_SHOWN_CORES]),
-            ", ".join(units.percent(core) for core in point.usage.cpu_machine_percent),
+            ", ".join(units.with_unit(core, "%", 2) for core in point.usage.cpu_machine_percent),
             tuple(cells[number] for cells in known.values()),
         )
         for number, (point, first) in enumerate(zip(points, _firsts(points), strict=True))

@@ -13,8 +13,8 @@ from reports import units
         (units.number(9137.0), "9\u202f140"),
         (units.number(0.01234, 2), "0.012"),
         (units.count(1234567), "1\u202f234\u202f567"),
-        (units.percent(None), "\u2013"),
-        (units.percent(12.34), "12\u202f%"),
+        (units.with_unit(None, "%", 2), "\u2013"),
+        (units.with_unit(12.34, "%", 2), "12\u202f%"),
         (units.share(1, 8), "12.5\u202f%"),
         (units.share(0, 0), "\u2013"),
         (units.with_unit(12.345, "ms"), "12.3\u202fms"),
@@ -43,13 +43,13 @@ def test_an_estimate_and_a_percentile_come_with_their_intervals():
         "8\u202f700\u20139\u202f500",
     )
     assert units.estimate(None) == ("\u2013", "")
-    assert units.milliseconds(Quantile(p=0.99, value_ms=3.0, low_ms=2.0, at_least=True)) == (
+    assert units.latency(Quantile(p=0.99, value_ms=3.0, low_ms=2.0, at_least=True)) == (
         "\u2265\u202f3",
         "\u2265\u202f2",
     )
-    assert units.milliseconds(Quantile(p=0.99, value_ms=None, low_ms=2.0)) == ("\u2013", "")
+    assert units.latency(Quantile(p=0.99, value_ms=None, low_ms=2.0)) == ("\u2013", "")
     # Too few requests for an upper bound: the observed value, which never reads as less than a lower percentile.
-    assert units.milliseconds(Quantile(p=0.99, value_ms=3.0, low_ms=2.0, needed=100)) == (
+    assert units.latency(Quantile(p=0.99, value_ms=3.0, low_ms=2.0, needed=100)) == (
         "3\u202f\u2191",
         "\u2265\u202f2",
     )
@@ -58,3 +58,6 @@ def test_an_estimate_and_a_percentile_come_with_their_intervals():
 def test_an_interval_that_says_nothing_is_not_shown():
     assert units.estimate(Interval(2790.0, 154.0, 50_600.0)) == ("\u2248\u202f2\u202f790", "")
     assert units.estimate(Interval(2790.0, 2000.0, 3900.0)) == ("2\u202f790", "2\u202f000\u20133\u202f900")
+    vague, known = (Quantile(p=0.99, value_ms=3.0, low_ms=0.3, high_ms=high) for high in (3.1, 3.0))
+    assert units.latency(vague) == ("\u2248\u202f3", "")
+    assert units.latency(known) == ("3", "0.3\u20133")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import socket
+import struct
 import threading
 import time
 from typing import Self
@@ -15,6 +17,9 @@ GOOD = json.dumps({"outputs": [{"name": "out", "datatype": "FP32", "shape": [1, 
 DEEP = b"[" * 10_000 + b"]" * 10_000
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+GZIP = b"Content-Encoding: gzip\r\n"
+BOMB = gzip.compress(bytes(300_000_000), 9)  # 300 kB
+CLOSE, RESET = b"close", b"reset"  # in place of what is sent again
 GOOD_FIRST = 4  # responses of the load's own before the wrong ones: the first request is tried before a load
 
 
@@ -53,12 +58,26 @@ METADATA: dict[str, Sent] = {
     "100 Continue slowly": (b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.2),
     "chunk size without end": (CHUNKED, b"0", 0),
     "trailers without end": (CHUNKED + b"0\r\n", b"X: y\r\n", 0),
+    "a million inputs": (whole(json.dumps({**META, "inputs": META["inputs"] * 1_000_000}).encode()), b"", 0),
+    "a gzip bomb": (whole(BOMB, more=GZIP), b"", 0),
+    "two lengths": (HEAD + b"Content-Length: 2\r\nContent-Length: 7\r\n\r\n{}", b"", 0),
+    "a chunk of 2^63": (CHUNKED + b"8000000000000000\r\n{}", b"", 0),
+    "a TLS alert": (b"\x15\x03\x03\x00\x02\x02\x28", b"", 0),
+    "settings of HTTP/2": (bytes(3) + b"\x04" + bytes(5), b"", 0),
+    "closed after the head": (HEAD + b"Content-Length: 100\r\n\r\n", CLOSE, 0),
+    "reset within the body": (HEAD + b"Content-Length: 100\r\n\r\n{", RESET, 0),
+    "moved to another host": (whole(b"", b"302 Found", b"Location: http://169.254.169.254/latest\r\n"), b"", 0),
 }
 STATISTICS: dict[str, Sent] = {
     "deep": (whole(DEEP), b"", 0),
     "infinite": (whole(stats(b"1e999")), b"", 0),
     "400 digits": (whole(stats(b"9" * 400)), b"", 0),
     "dripping": (HEAD + b"Content-Length: 100000\r\n\r\n", b" ", 0.2),
+    "not a number": (whole(stats(b"NaN")), b"", 0),
+    "negative": (whole(stats(b"-5")), b"", 0),
+    "a text": (whole(stats(b'"many"')), b"", 0),
+    "100 MB of text": (whole(b'nv_inference_request_success{model="m"} 1\n' * 2_300_000), b"", 0),
+    "a gzip bomb": (whole(BOMB, more=GZIP), b"", 0),
     "garbage": (whole(b'nv_inference_request_success{model="m"} NaN\n' + b"x{" * 10_000), b"", 0),
 }
 RESPONSES: dict[str, Sent] = {
@@ -72,6 +91,24 @@ RESPONSES: dict[str, Sent] = {
     "a web page": (whole(b"<html><title>Sign in</title></html>"), b"", 0),
     "status 999": (whole(b"{}", b"999 odd"), b"", 0),
     "a body of negative length": (HEAD + b"Content-Length: -5\r\n\r\n", b"", 0),
+    "two lengths": (HEAD + b"Content-Length: 2\r\nContent-Length: 7\r\n\r\n{}", b"", 0),
+    "a chunk of 2^63": (CHUNKED + b"8000000000000000\r\n{}", b"", 0),
+    "damaged gzip": (whole(b"\x1f\x8b\x08" + b"\xff" * 50, more=GZIP), b"", 0),
+    "a gzip bomb": (whole(BOMB, more=GZIP), b"", 0),
+    "a TLS alert": (b"\x15\x03\x03\x00\x02\x02\x28", b"", 0),
+    "settings of HTTP/2": (bytes(3) + b"\x04" + bytes(5), b"", 0),
+    "closed after the head": (HEAD + b"Content-Length: 100\r\n\r\n", CLOSE, 0),
+    "reset within the body": (HEAD + b"Content-Length: 100\r\n\r\n{", RESET, 0),
+    "one byte a second": (HEAD + b"Content-Length: 100000\r\n\r\n", b" ", 1.0),
+    "100,000 stages": (whole(GOOD, more=b"Server-Timing: " + b"a;dur=1, " * 100_000 + b"b;dur=1\r\n"), b"", 0),
+    "wait for 30 years": (whole(b"{}", b"503 busy", b"Retry-After: 1000000000\r\n"), b"", 0),
+    "wait until 1970": (whole(b"{}", b"429 busy", b"Retry-After: Thu, 01 Jan 1970 00:00:00 GMT\r\n"), b"", 0),
+    "a script as the reason": (
+        whole(b'{"error": "<script>alert(1)</script>"}', b"500 <img src=x onerror=alert(1)>"),
+        b"",
+        0,
+    ),
+    "moved to another host": (whole(b"", b"302 Found", b"Location: http://169.254.169.254/latest\r\n"), b"", 0),
 }
 USAGES = {
     "10^30": b"1" + b"0" * 30,
@@ -124,6 +161,10 @@ class HostileServer:
                 held = held[length:]
                 first, again, pause_s = self._response(head.split(b" ")[1].decode())
                 connection.sendall(first)
+                if again in (CLOSE, RESET):
+                    if again is RESET:
+                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    return
                 while again:
                     connection.sendall(again)
                     time.sleep(pause_s)

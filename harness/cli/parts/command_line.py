@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from harness.errors import UserError, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +27,21 @@ def program() -> str:
 def as_typed(text: str) -> str:
     """`text`, whose commands begin with `python -m harness` or `harness`, with the name that the user typed."""
     return text.replace(MODULE, program()).replace("`harness ", f"`{program()} ")
+
+
+def require_utf8(words: Sequence[str]) -> None:
+    """Raise UserError for an argument that is not UTF-8: no file of a run could hold it."""
+    for word in words:
+        if any("\ud800" <= character <= "\udfff" for character in word):
+            raise UserError(f"{shortened(ascii(word))}: this argument is not UTF-8; name the file or folder otherwise")
+
+
+def names_given_file(error: OSError, words: Sequence[str]) -> bool:
+    """Whether the file that could not be used is one that the user named, or lies in a folder so named."""
+    name = error.filename
+    if not isinstance(name, str) or not name:
+        return False
+    return any(word.endswith(name) or word == os.path.dirname(name) for word in words)  # noqa: PTH120
 
 
 def recorded_command_line(words: Sequence[str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import shlex
-import signal
 import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -20,6 +19,7 @@ from harness.errors import ExitCode, RunError, SweepspotError, UserError
 from harness.judge.findings import Verdict
 from harness.judge.significance import Change
 from harness.record.run_folder import RunFolder
+from harness.system.ending_signals import on_ending_signals
 from harness.system.temporary_folder import remove_orphaned_folders
 
 if TYPE_CHECKING:
@@ -101,13 +101,14 @@ class RunFrame(ABC, Generic[FolderT]):
         self.folder.lock()
         remove_orphaned_folders()
         _interruptions.clear()
-        signal.signal(signal.SIGTERM, _interrupt)
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, _interrupt)
+        on_ending_signals(_interrupt)
         stopped = self._run_to_end()
         remove_orphaned_folders()  # of a target that was killed
         try:
             return self._conclude(stopped, as_json=as_json)
+        except KeyboardInterrupt:
+            print(f"interrupted; the report is made by: {program()} report {self.folder.path}", file=sys.stderr)
+            return ExitCode.INTERRUPTED
         except (OSError, SweepspotError) as error:
             lost = self.folder.lost(error) if isinstance(error, OSError) else error
             if lost is None:

@@ -75,18 +75,30 @@ def run_or_plan(draft: Draft, given: dict[str, Any], *, gated: bool) -> int:
     from reports.text.terminal_text import plan_text
 
     plan = checked_plan(draft)
+    _say_budget(draft, plan)
     if given.get("dry_run"):
         seconds = estimated_seconds(plan, None if isinstance(draft.spec, UrlTarget) else draft.spec.knobs)
         document = {"plan": plan, "estimated_seconds": seconds}
         return show_plan(document, plan_text(plan, seconds), as_json=given["as_json"])
     _require_readable_models(draft, plan)
-    if plan.budget_seconds is not None and plan.budget_seconds != draft.plan.budget_seconds:
-        look_s = math.ceil(first_look_seconds(plan))
-        print(f"a look at each of {len(plan.points)} points takes about {look_s} s: the budget is "
-              f"{seconds_text(plan.budget_seconds)}; --budget gives another", file=sys.stderr)  # fmt: skip
     run = ServingRun.begin(plan, out=given["out"], gated=gated and plan.slo is not None)
     run.keep_envelope()
     return run.measure(as_json=given["as_json"])
+
+
+def _say_budget(draft: Draft, plan: Plan) -> None:
+    """Print where a default budget has grown, and where one start of the target may take longer than the budget."""
+    budget_s = plan.budget_seconds
+    if budget_s is None:
+        return
+    if budget_s != draft.plan.budget_seconds:
+        look_s = math.ceil(first_look_seconds(plan))
+        print(f"a look at each of {len(plan.points)} points takes about {look_s} s: the budget is "
+              f"{seconds_text(budget_s)}; --budget gives another", file=sys.stderr)  # fmt: skip
+    if isinstance(draft.spec, RecipeTarget) and draft.spec.recipe.ready.timeout_s > budget_s:
+        recipe = draft.spec.recipe
+        print(f"ready.timeout_s in {recipe.path} lets one start take {seconds_text(recipe.ready.timeout_s)}, longer "
+              f"than the budget of {seconds_text(budget_s)}; --budget gives another", file=sys.stderr)  # fmt: skip
 
 
 def tune_or_plan(draft: Draft, given: dict[str, Any], *, gated: bool) -> int:
@@ -101,6 +113,7 @@ def tune_or_plan(draft: Draft, given: dict[str, Any], *, gated: bool) -> int:
     draft = replace(draft, plan=msgspec.structs.replace(draft.plan, budget_seconds=given["budget"]))
     plan = make_tune_plan(draft, _checked_scenario(draft), _goal(given))
     require_open_files(plan, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    _say_budget(draft, plan)
     if given["dry_run"]:
         document = {"plan": plan, "estimated_seconds": plan.budget_seconds}
         return show_plan(document, plan_text(plan, plan.budget_seconds), as_json=given["as_json"])

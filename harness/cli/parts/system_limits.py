@@ -39,6 +39,16 @@ def require_proc(root: Path = Path("/proc")) -> None:
         )
 
 
+def require_current_folder() -> None:
+    """Raise UserError where the folder that this process stands in was removed: no file has a path from there."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise UserError(
+            f"the current folder: {error.strerror}; it was removed or closed to you: `cd` to another"
+        ) from error
+
+
 def require_open_files(plan: Plan, most_files: int) -> None:
     """Raise UserError where a closed loop has more connections than a load process may have files open."""
     from harness.plan.arrivals import Closed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.judge.number_text import figure, milliseconds
+from harness.judge.phrases import range_text
 from harness.judge.run_result import Recommendation
 from harness.plan.load_knobs import MIX
 
@@ -67,6 +68,6 @@ def _load(point: PointMetrics) -> str:
 
 def _interval(each: ClassMetrics) -> str:
     slowdown = each.slowdown
-    if slowdown is None or slowdown.low is None or slowdown.high is None:
-        return ""
+    if slowdown is None or slowdown.low is None or slowdown.high is None or slowdown.vague:
+        return "" if slowdown is None else range_text(slowdown, 2)
     return f" ({figure(slowdown.low, 2)}\u2013{figure(slowdown.high, 2)}\u00d7)"

@@ -106,7 +106,7 @@ def _sentences(
     choice: _Choice, points: Sequence[PointMetrics], standing: Sequence[PointMetrics], slo: Slo | None
 ) -> Iterable[str]:
     best = choice.best
-    rate = f"{rate_text(best.rate, best.rate_unit)} {load_text(best)}".strip()
+    rate = f"{rate_text(best.rate, best.rate_unit)} {at_level(best)}".strip()
     tail = best.response.at(0.99)
     if slo is not None:
         yield f"At {slo} {_name(best)} sustains {rate}{_comparison(choice, points, slo)}."
@@ -176,7 +176,7 @@ def _name(point: PointMetrics) -> str:
     return setting_text(point.setting) or "the target"
 
 
-def load_text(point: PointMetrics) -> str:
+def at_level(point: PointMetrics) -> str:
     """`at 32 users`, or `of 480 requested` in an open loop."""
     if point.concurrency is not None:
         return f"at {users_text(point.concurrency)}"
@@ -273,7 +273,7 @@ def why_none_meets(standing: Sequence[PointMetrics], slo: Slo | None) -> str:
     text = f"No setting meets {slo} at any load that was tried"
     if _tail_ms(nearest) == math.inf:
         return f"{text}."
-    where = f"{_name(nearest)} {load_text(nearest)}".strip()
+    where = f"{_name(nearest)} {at_level(nearest)}".strip()
     lowest = f"the lowest p99 is {milliseconds(_tail_ms(nearest))}, of {where}"
     return " ".join([f"{text}; {lowest}.", *caveats(nearest)])
 
@@ -291,7 +291,7 @@ def _cannot_be_said(points: Sequence[PointMetrics]) -> str:
     if more_s is None:
         return "cannot be said, and a longer measurement would hardly decide it"
     quickest = min(points, key=lambda point: point.slo_more_seconds or math.inf)
-    where = f" of {_name(quickest)} {load_text(quickest)}".rstrip() if len(points) > 1 else ""
+    where = f" of {_name(quickest)} {at_level(quickest)}".rstrip() if len(points) > 1 else ""
     return f"cannot be said yet; about {rounded_duration(more_s)} more{where} would do"
 
 

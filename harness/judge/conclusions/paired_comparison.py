@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.judge.conclusions.grid_recommendation import spoiled_by
 from harness.judge.conclusions.history_of_plan import usable_share
 from harness.judge.conclusions.trial_history import LEAST_USABLE
 from harness.judge.interval import Interval
@@ -21,7 +22,6 @@ from harness.judge.paired_result import (
     PairedLevel,
 )
 from harness.judge.significance import SIGNIFICANT, Change, judged_together, of_pairs, worst_change
-from harness.judge.slo_check import failed_share
 from harness.judge.stats.paired_tests import MOST_PAIRS, PairedTest, effect_found, pairs_to_find
 from harness.judge.stats.ratio_intervals import ratio_within
 from harness.plan.paired.paired_plan import block_seconds
@@ -65,14 +65,16 @@ def compare_variants(plan: Plan, trials: Iterable[TrialMetrics]) -> PairedCompar
         own = tuple(figure for figure, each in zip(figures, tested, strict=True) if each.level == level)
         served = any(figure.name == THROUGHPUT for figure in own)  # else no pair has good responses on both sides
         change = worst_change([*(figure.change for figure in own), *(() if served else (Change.INCONCLUSIVE,))])
-        spoiled = len(found) - len(_clean(found))
+        clean = _clean(found)
+        spoiled = [pair for pair in found if pair not in clean]
         levels.append(
             PairedLevel(
                 points=(2 * level, 2 * level + 1),
                 figures=own,
                 change=change,
-                spoiled=spoiled,
-                spoiled_count=spoiled > 0 and len(_judged(found)) == len(found),
+                spoiled=len(spoiled),
+                cause=_cause(spoiled),
+                spoiled_count=bool(spoiled) and len(_judged(found)) == len(found),
             )
         )
     return PairedComparison(
@@ -137,6 +139,10 @@ def _clean(pairs: list[Pair]) -> list[Pair]:
     return [pair for pair in pairs if min(map(usable_share, pair)) >= LEAST_USABLE]
 
 
+def _cause(spoiled: list[Pair]) -> str:
+    return spoiled_by(each for pair in spoiled for trial in pair for each in trial.findings) if spoiled else ""
+
+
 def _tests(level: int, pairs: list[Pair]) -> Iterator[_Tested]:
     """The test of every figure that at least two pairs have."""
     for name in FIGURES:
@@ -170,7 +176,7 @@ _READERS: dict[str, Callable[[TrialMetrics], float | None]] = {
     THROUGHPUT: _throughput,
     P50: lambda trial: _percentile(trial, 0.5),
     P99: lambda trial: _percentile(trial, 0.99),
-    FAILED: lambda trial: failed_share(trial.counts),
+    FAILED: lambda trial: trial.counts.failed_share,
 }
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.judge.conclusions.grid_recommendation import NOISY
 from harness.judge.conclusions.paired_comparison import SUPPOSED_NOISE, supposed_blocks, supposed_power
 from harness.judge.number_text import figure, listed, percent, rounded_duration
 from harness.judge.paired_result import FAILED, THROUGHPUT
-from harness.judge.phrases import TIMES, TO, level_text
+from harness.judge.phrases import TIMES, level_text, range_text
 from harness.judge.significance import Change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.judge.interval import Interval
     from harness.judge.paired_result import PairedComparison, PairedFigure
     from harness.plan.plan import Plan, Point
 
@@ -49,13 +49,17 @@ def comparison_sentences(plan: Plan, found: PairedComparison) -> Iterator[str]:
 
 
 def _spoiled(found: PairedComparison) -> Iterator[str]:
-    """How many pairs noise spoiled, and whether they count."""
-    spoiled = sum(level.spoiled for level in found.levels)
-    if not spoiled:
-        return
-    why = "they count all the same, since it comes to both variants alike"
-    fate = why if any(level.spoiled_count for level in found.levels) else "they are left out"
-    yield f"Noise on the machine spoiled {spoiled} pair{'' if spoiled == 1 else 's'} of trials; {fate}."
+    """How many pairs were spoiled, by what, and whether they count."""
+    spoiled = [level for level in found.levels if level.spoiled]
+    counted = any(level.spoiled_count for level in spoiled)
+    for cause in dict.fromkeys(level.cause for level in spoiled):
+        pairs = sum(level.spoiled for level in spoiled if level.cause == cause)
+        many = f"{pairs} pair{'' if pairs == 1 else 's'} of trials"
+        noisy = cause == NOISY
+        why = "it comes to both variants alike" if noisy else "too few others are left"
+        fate = f"they count all the same, since {why}" if counted else "they are left out"
+        what = f"Noise on the machine spoiled {many}" if noisy else f"{many} cannot be trusted ({cause})"
+        yield f"{what}; {fate}."
 
 
 def _not_worse(plan: Plan, found: PairedComparison, figures: list[tuple[Point, PairedFigure]]) -> Iterator[str]:
@@ -98,9 +102,4 @@ def figure_text(each: PairedFigure) -> str:
     if each.name == FAILED:
         low, high = (f"{figure(100 * end)}" for end in each.ratio.ends)
         return f"failures {figure(100 * each.ratio.value)} ({low} to {high}) percentage points up"
-    return f"{each.name} {figure(each.ratio.value, 3)}{TIMES} ({_ends(each.ratio)})"
-
-
-def _ends(ratio: Interval) -> str:
-    low, high = ratio.ends
-    return f"{figure(low, 3)}{TO}{figure(high, 3)}"
+    return f"{each.name} {figure(each.ratio.value, 3)}{TIMES}{range_text(each.ratio, 3)}"

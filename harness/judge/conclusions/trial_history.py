@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.conclusions.chances import NEAR, Limit, chances
-from harness.judge.conclusions.decision import Candidate, Decision, Stand, decide
-from harness.judge.stats.point_speeds import Look, estimate
+from harness.judge.conclusions.chances import NEAR, NEARER, Limit, chances
+from harness.judge.conclusions.decision import Candidate, Decision, Stand, decide, published_figure
+from harness.judge.stats.speeds.level_draws import level_draws
+from harness.judge.stats.speeds.point_speeds import Look, estimate
 from harness.plan.plan import TrialKind
 
 if TYPE_CHECKING:
@@ -18,11 +19,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.judge.conclusions.chances import Chances
-    from harness.judge.stats.point_speeds import PointSpeeds
+    from harness.judge.stats.speeds.point_speeds import PointSpeeds
 
 LEAST_USABLE = 0.3  # share of a trial that must be unharmed for it to count
 FAILURES = 2  # trials that could not be run, after which a point is out
 HARM = 0.7  # standard error of the log of what a harmed trial reached: a factor of 4 is two of them
+SURE = 0.95  # probability of being within 2 % of the best at which a search ends early
+TIGHT = 0.05  # half-width of the published figure at which it ends early, as a share
+FRESH_TRIALS = 3  # of the leader, before a search ends early
 HARMED_TRIALS = 4  # after so many, and none that is usable, a point is not run again
 
 
@@ -131,9 +135,10 @@ class TrialHistory:
     def so_far(self) -> tuple[PointSpeeds, Chances]:
         """Speeds and chances of all points, where there is a usable trial."""
         if self._known is None or self._known[0] != len(self.trials):
-            levels = estimate(self.looks(), len(self.candidates), list(self._hints()))
-            found = levels, chances(levels, self.limits(), self.out(), self.seed)
-            self._known = len(self.trials), found
+            looks, hints, points = self.looks(), list(self._hints()), len(self.candidates)
+            draws = level_draws([*looks, *hints], points, self.seed)
+            found = chances(draws, self.limits(), self.out(), self.seed)
+            self._known = len(self.trials), (estimate(looks, points, hints), found)
         return self._known[1]
 
     def ranking(self) -> Ranking | None:
@@ -151,9 +156,23 @@ class TrialHistory:
         levels = estimate(looks, len(self.candidates), [])
         best = max(sorted(kept or limits), key=lambda number: levels.mean[number])
         assumed = [Limit.KEPT if number in (kept or limits) else Limit.MISSED for number in range(len(self.candidates))]
-        found = chances(levels, assumed, self.out(), self.seed)
+        found = chances(level_draws(looks, len(self.candidates), self.seed), assumed, self.out(), self.seed)
         near = found.certainty(best, NEAR)
         return Ranking(best, float(levels.mean[best]), near, best in kept, found.of_being_best())
+
+    def settled(self, least_df: int = 0) -> bool:
+        """Whether a further trial would hardly change which point is named and its figure.
+
+        least_df: degrees of freedom that the run noise must have.
+        """
+        leader = self.leader()
+        if leader is None:
+            return False
+        levels, found = self.so_far()
+        fresh = [look for look in self.looks(TrialKind.CONFIRM) if look.point == leader]
+        if len(fresh) < FRESH_TRIALS or levels.df < least_df or found.certainty(leader, NEARER) < SURE:
+            return False
+        return published_figure(fresh, levels).half_width <= TIGHT
 
     def decision(self) -> Decision:
         """The decision from the trials so far."""

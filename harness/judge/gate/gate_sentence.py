@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.judge.gate.baseline import FAILED
 from harness.judge.number_text import figure, listed, percent
+from harness.judge.phrases import range_text
 from harness.judge.significance import Change
 
 if TYPE_CHECKING:
@@ -41,8 +42,7 @@ def figure_words(each: GateFigure) -> str:
     """`p50 ×1.6 (1.5–1.7)`, or `failures +3 percentage points`."""
     if each.name == FAILED:
         return f"failures {100 * each.ratio.value:+.2g} percentage points"
-    low, high = each.ratio.ends
-    return f"{each.name} \u00d7{figure(each.ratio.value, 3)} ({figure(low, 3)}\u2013{figure(high, 3)})"
+    return f"{each.name} \u00d7{figure(each.ratio.value, 3)}{range_text(each.ratio, 3)}"
 
 
 def answer_words(change: Change) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.judge.conclusions.chances import NEARER, Limit
-from harness.judge.conclusions.decision import Candidate, published_figure
+from harness.judge.conclusions.chances import Limit
+from harness.judge.conclusions.decision import Candidate
 from harness.judge.conclusions.trial_history import CandidateTrial, TrialHistory
 from harness.plan.plan import TrialKind
 
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 
     from harness.judge.conclusions.decision import Decision
     from harness.judge.conclusions.trial_history import TrialOutcome
-
-SURE = 0.95  # probability of being within 2 % of the best at which a final ends early
-TIGHT = 0.05  # half-width of the published figure, as a share, at which it ends early
-LEAST_ROUNDS = 3
 
 
 @dataclass
@@ -72,15 +68,7 @@ class Final:
 
     def stands(self) -> bool:
         """Whether a further trial would hardly change what is decided."""
-        record = self.record()
-        leader = record.leader()
-        if leader is None or not record.looks():
-            return False
-        levels, found = record.so_far()
-        fresh = [look for look in record.looks() if look.point == leader]
-        if len(fresh) < LEAST_ROUNDS or found.certainty(leader, NEARER) < SURE:
-            return False
-        return published_figure(fresh, levels).half_width <= TIGHT
+        return self.record().settled()
 
     def _ranks(self, points: list[int]) -> list[int]:
         """Places of the settings: the default, if it takes part, is 0, and no other setting is."""

@@ -12,6 +12,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from harness.clock import NS_PER_S, monotonic_ns
 from harness.measure.forks.__main__ import MAX_PACKET_BYTES
 from harness.measure.load_command import LOCUST
 from harness.measure.samplers.sampler_process import SAMPLERS
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from harness.system.cpu_group import CpuGroup
 
 IMPORT_LIMIT_S = 60.0
+LOOK_S = 1.0
 KILLED = -9
 _WORDS_BEFORE = 3  # python -m PACKAGE
 
@@ -66,16 +68,25 @@ class ForkServer:
         return None
 
     def receive(self, timeout_s: float | None) -> dict[str, Any] | None:
-        """The next reply; None where the fork server is gone. Raises TimeoutError."""
-        self._socket.settimeout(timeout_s)
-        try:
-            packet = self._socket.recv(MAX_PACKET_BYTES)
-        except (TimeoutError, BlockingIOError) as error:
-            raise TimeoutError from error
-        except OSError:
-            packet = b""
-        self._gone = self._gone or not packet
-        return json.loads(packet) if packet else None
+        """The next reply; None where the fork server is gone. Raises TimeoutError.
+
+        The fork server is continued meanwhile: one that is stopped would never reply.
+        """
+        deadline_ns = None if timeout_s is None else monotonic_ns() + round(timeout_s * NS_PER_S)
+        while True:
+            self._process.wake()
+            left_s = LOOK_S if deadline_ns is None else max((deadline_ns - monotonic_ns()) / NS_PER_S, 0.0)
+            self._socket.settimeout(min(left_s, LOOK_S))
+            try:
+                packet = self._socket.recv(MAX_PACKET_BYTES)
+            except (TimeoutError, BlockingIOError):
+                if deadline_ns is not None and left_s <= LOOK_S:
+                    raise TimeoutError from None
+                continue
+            except OSError:
+                packet = b""
+            self._gone = self._gone or not packet
+            return json.loads(packet) if packet else None
 
     def close(self) -> None:
         """End it."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from harness.errors import RunError
 from harness.system.child_process import ChildProcess
+from harness.system.ending_signals import how_ended
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +80,7 @@ class SamplerProcess:
             self._process.kill()
         if code := self._process.exit_code:
             words = _reported_error(self._control) or self._process.last_words()
-            self.failure = words or f"the samplers ended with exit code {code}"
+            self.failure = words or f"the sampler process {how_ended(code)}"
         self._control.close()
         self._process.close()
         self._process = self._control = None

@@ -113,7 +113,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_file(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))
     try:
-        with pytest.raises(RunError, match="make room"):
+        with pytest.raises(RunError, match="File too large; raise `ulimit -f`"):
             write_whole(path, b"new" * 100)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

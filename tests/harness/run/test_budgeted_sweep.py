@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from harness.judge.conclusions.chances import Limit
 from harness.judge.conclusions.decision import Candidate, Status
-from harness.judge.conclusions.trial_history import TrialOutcome
+from harness.judge.conclusions.trial_history import FRESH_TRIALS, TrialOutcome
 from harness.plan.plan import TrialKind
-from harness.run.budgeted_sweep import CONFIRMING, BudgetedSweep, SweepRules
+from harness.run.budgeted_sweep import BudgetedSweep, SweepRules
 
 OVERHEAD_S = 3.0
 RULES = SweepRules(budget_s=180.0, seconds=2.0, overhead_s=OVERHEAD_S)
@@ -48,7 +48,7 @@ def test_a_clear_best_is_confirmed_and_ends_the_sweep_early():
     said = sweep.decision()
     assert (said.status, said.best) == (Status.NAMED, 2)
     assert said.figure.low < 400.0 < said.figure.high
-    assert points_of(history, TrialKind.CONFIRM).count(2) >= CONFIRMING
+    assert points_of(history, TrialKind.CONFIRM).count(2) >= FRESH_TRIALS
     assert sweep.history.spent_s < 0.7 * RULES.budget_s
 
 
@@ -141,10 +141,19 @@ def test_a_budget_too_small_for_one_look_at_each_point_is_reported():
     assert said.more_s >= 8 * 5.0
 
 
+def test_a_start_that_takes_long_shows_at_once_that_the_budget_is_too_short():
+    sweep = BudgetedSweep(candidates_of(3, starts=[0, 1, 2]), RULES)
+    assert sweep.short_by_s == 0.0
+    sweep.observe(sweep.next(), TrialOutcome(math.log(100.0), Limit.KEPT, 125.0))
+    # Its start took 125 - 2 - 3 s more than a trial without one. Two more starts and trials: 2 * (120 + 5) s.
+    assert sweep.short_by_s == pytest.approx(125.0 + 250.0 - 180.0)
+    assert sweep.next() is None
+
+
 def test_a_single_point_is_measured_until_its_figure_is_tight():
     sweep = BudgetedSweep(candidates_of(1), RULES)
     history = run(sweep, [100.0], noise=0.01)
-    assert len(points_of(history, TrialKind.CONFIRM)) >= CONFIRMING
+    assert len(points_of(history, TrialKind.CONFIRM)) >= FRESH_TRIALS
     assert sweep.decision().certainty == 1.0
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+from locust import FastHttpUser, HttpUser
 
 from harness.errors import UserError
 from harness.measure.load.locust.options import default_target, target_setting
+from harness.measure.load.locust.users.scenario_user import ScenarioUser
 from harness.measure.target.first_requests import first_requests
 from harness.measure.target.prepared_model import prepare_bank
 from harness.measure.target.session import server_of
@@ -60,7 +62,7 @@ def resolve_target(environment: Environment, load: TrialLoad) -> ResolvedTarget:
     if load.target is not None or (environment.host and not load.classes):
         return ResolvedTarget(None, {})
     if not environment.host:
-        return _start(environment, load)
+        return ResolvedTarget(None, {}) if _has_no_target(environment) else _start(environment, load)
     if any(share.request_class.verb == CHAT for share in load.classes):
         if load.chat.salt:  # the harness has asked already, and has sent what the prompts of this salt have in common
             return ResolvedTarget(None, {})
@@ -76,6 +78,22 @@ def resolve_target(environment: Environment, load: TrialLoad) -> ResolvedTarget:
     access = Access.find(Path(load.tls_ca) if load.tls_ca else None)
     protocol = settle_protocol(load.protocol, environment.host, load.model, access)
     return ResolvedTarget(None, {"bank": bank, "protocol": protocol})
+
+
+def _has_no_target(environment: Environment) -> bool:
+    """Whether none of the users knows a target of ours, and the user of the command named none.
+
+    Locust's page asks for the host then, and users with clients of their own may need none. Raises UserError where
+    there is neither: Locust's clients would fail at every user.
+    """
+    options, users = environment.parsed_options, environment.user_classes
+    if options.target or any(issubclass(each, ScenarioUser) for each in users):
+        return False
+    begins_alone = options.headless or options.autostart
+    if begins_alone and any(issubclass(each, (HttpUser, FastHttpUser)) for each in users):
+        raise UserError(f"--host: the users in {options.locustfile} make requests to a server of yours; give its URL, "
+                        "such as --host http://127.0.0.1:8000")  # fmt: skip
+    return True
 
 
 def _start(environment: Environment, load: TrialLoad) -> ResolvedTarget:

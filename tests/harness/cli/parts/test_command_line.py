@@ -2,7 +2,8 @@
 
 import pytest
 
-from harness.cli.parts.command_line import as_typed, recorded_command_line
+from harness.cli.parts.command_line import as_typed, names_given_file, recorded_command_line, require_utf8
+from harness.errors import UserError
 
 SECRET = "pl4nted"
 
@@ -30,3 +31,18 @@ def test_commands_are_named_as_the_user_typed_them(started, name, monkeypatch):
     assert as_typed("`harness knobs` lists them; `python -m harness run` measures") == (
         f"`{name} knobs` lists them; `{name} run` measures"
     )
+
+
+def test_an_argument_that_no_file_could_hold_is_refused():
+    require_utf8(["--out", "/tmp/ré", "--body", "\n\t"])
+    with pytest.raises(UserError, match=r"'/tmp/a\\udcff': this argument is not UTF-8"):
+        require_utf8(["--out", b"/tmp/a\xff".decode(errors="surrogateescape")])
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [("/a/b", True), ("body.json", True), ("/run/run.json", True), ("/run/trials/x", False), (None, False), (3, False)],
+)
+def test_a_file_that_the_user_named_is_known(name, given):
+    error = OSError(36, "File name too long", name)
+    assert names_given_file(error, ["run", "--out=/a/b", "--body", "@body.json", "/run"]) is given

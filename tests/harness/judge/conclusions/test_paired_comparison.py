@@ -33,7 +33,10 @@ def plan_of(blocks, users=(8,)):
     return plan
 
 
-def measured(plan, rng, *, factor=1.0, noise=0.03, drift=0.02, failed=(0, 0), spoiled=()):
+NOISY = msgspec.structs.replace(invalid(), kind="harmed", title="Target or load could not run all the time")
+
+
+def measured(plan, rng, *, factor=1.0, noise=0.03, drift=0.02, failed=(0, 0), spoiled=(), why=NOISY):
     """The trials of the plan: variant B is `factor` times as fast, and the machine's level wanders."""
     level, trials = 0.0, []
     for trial in plan.trials:
@@ -41,7 +44,7 @@ def measured(plan, rng, *, factor=1.0, noise=0.03, drift=0.02, failed=(0, 0), sp
         side = trial.point % 2
         rate = 1000.0 * (factor if side else 1.0) * math.exp(level + rng.normal(0.0, noise))
         tails = tuple(quantile_of(8000.0 / rate * each, p=p) for p, each in ((0.5, 1.0), (0.99, 2.0)))
-        found = trial_of(rate, findings=(invalid(),) if trial.block in spoiled else (),
+        found = trial_of(rate, findings=(why,) if trial.block in spoiled else (),
                          verdict=Verdict.INVALID if trial.block in spoiled else Verdict.VALID)  # fmt: skip
         latency = Latency(count=2000, mean_ms=8.0, max_ms=20.0, quantiles=tails)
         counts = Counts(scheduled=2000, sent=2000, ok=2000 - failed[side], error=failed[side])
@@ -101,6 +104,22 @@ def test_pairs_that_noise_spoiled_are_left_out_as_long_as_enough_others_are_left
     plan, found = found_of(10, spoiled=range(7))
     assert (found.levels[0].spoiled, found.levels[0].figures[0].pairs) == (7, 10)
     assert "they count all the same" in text_of(plan, found)
+
+
+def test_pairs_that_something_else_spoiled_are_not_called_noisy():
+    plan = plan_of(10)
+    trials = measured(plan, np.random.default_rng(1), spoiled=(0, 1), why=invalid())
+    text = text_of(plan, compare_variants(plan, trials))
+    assert "2 pairs of trials cannot be trusted (the load generator was busy); they are left out." in text
+    assert "oise" not in text
+    trials = measured(plan, np.random.default_rng(1), spoiled=range(7), why=invalid())
+    assert "they count all the same, since too few others are left." in text_of(plan, compare_variants(plan, trials))
+
+
+def test_a_ratio_whose_interval_says_nothing_has_none():
+    plan, found = found_of(2, noise=3.0)
+    assert any(each.ratio.vague for each in found.levels[0].figures)
+    assert "(not known how exactly)" in text_of(plan, found)
 
 
 def test_nothing_measured_says_nothing():

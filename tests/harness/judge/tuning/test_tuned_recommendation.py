@@ -87,6 +87,27 @@ def test_the_best_is_named_by_what_it_changes_with_the_default_as_baseline():
     assert "5 of 8 possible settings were tried, 1 of which could not be served." in found.sentence
 
 
+def test_a_setting_that_gave_more_in_the_search_and_got_no_fresh_trial_is_named():
+    plan, points = searched()
+    assert "no fresh trial" not in recommend_tuned(plan, points).sentence
+    ahead = msgspec.structs.replace(
+        points[2],
+        trials=points[2].trials[:1],
+        throughput_rps=msgspec.structs.replace(points[4].throughput_rps, value=points[4].throughput_rps.value * 1.2),
+        meets_slo=True,
+    )
+    others = [ahead if point.point == 2 else point for point in points]
+    shorter = msgspec.structs.replace(
+        plan, trials=tuple(trial for trial in plan.trials if trial.point != 2 or trial.kind is TrialKind.EXPLORE)
+    )
+    said = recommend_tuned(shorter, others)
+    assert said.best_point == 4
+    assert "batch_size=16 at 32 users gave " in said.sentence.lower()
+    assert "in the search and got no fresh trial" in said.sentence
+    missed = [msgspec.structs.replace(ahead, meets_slo=False) if point.point == 2 else point for point in points]
+    assert "no fresh trial" not in recommend_tuned(shorter, missed).sentence
+
+
 def test_without_fresh_trials_nothing_is_recommended_and_more_time_is_asked_for():
     plan, points = searched(confirming=0)
     found = recommend_tuned(plan, points)
@@ -113,6 +134,19 @@ def test_a_limit_that_nobody_keeps_is_said_with_what_was_tried():
     assert found.more_seconds is None
     assert "No setting meets p99 \u2264 50 ms" in found.sentence
     assert "5 of 8 possible settings were tried" in found.sentence
+
+
+def test_where_noise_spoiled_every_trial_no_limit_is_called_missed():
+    plan, points = searched(confirming=0)
+    noise = Finding(kind="harmed", title="x", verdict=Verdict.INVALID, text="Others ran.", remedy="End other work.")
+    spoiled = [
+        msgspec.structs.replace(point, meets_slo=False, verdict=Verdict.INVALID, findings=(noise,))
+        for point in points
+        if point.counts.ok
+    ]
+    said = recommend_tuned(plan, spoiled).sentence
+    assert said.startswith("No recommendation: noise on the machine spoiled every trial. Others ran. End other work. ")
+    assert "No setting meets" not in said
 
 
 def test_the_path_has_every_trial_and_the_best_so_far_only_rises():
@@ -163,6 +197,9 @@ def test_a_trial_that_could_not_start_teaches_that_and_one_that_others_harmed_a_
     hopeless = msgspec.structs.replace(plan, slo=parse_slo("p99<0.01ms"))
     missed = msgspec.structs.replace(points[4], meets_slo=None)
     assert observation_of(hopeless, missed, spoiled, (3, 1)).kept is False
+    in_the_tail_only = msgspec.structs.replace(plan, slo=parse_slo("p99<3ms"))  # a median of 7.2 ms, a p99 of 13.7 ms
+    assert observation_of(in_the_tail_only, missed, spoiled, (3, 1)).kept is None
+    assert final_outcome(in_the_tail_only, missed, spoiled, 5.0).harmed
 
 
 def test_reports_name_the_words_to_type_and_what_failed():

@@ -142,3 +142,15 @@ def test_nothing_is_left_where_the_starter_is_killed(server, stopped):
     gone, alive = psutil.wait_procs(left, 60)
     assert alive == []
     assert len(gone) == len(left)
+
+
+def test_the_end_of_a_fork_is_known_though_the_server_was_stopped(server):
+    process, control = forked(server)
+    (parent,) = (
+        child for child in psutil.Process().children() if process.pid in {each.pid for each in child.children()}
+    )
+    parent.send_signal(signal.SIGSTOP)
+    process.kill()
+    assert process.exit_code == KILLED
+    process.close()
+    control.close()
