@@ -117,6 +117,7 @@ class Engine:
         self.request_maker: RequestMaker | None = None  # where a connection makes its own requests
         self._next_payload = order.__next__
         self._ledger = ledger
+        self._good_response = ledger.repeated.of
         self._timeouts = timeouts
         self._health = health
         self._epoll = epoll()
@@ -188,9 +189,9 @@ class Engine:
 
     def launch(self, connection: Connection, due_ns: int) -> None:
         """Send the next payload over a free connection; it was due at `due_ns`."""
-        connection.payload = payload = self._next_payload()
-        ledger = self._ledger
-        connection.good = ledger.repeated.of(payload)
+        ledger, next_payload, good_response = self._ledger, self._next_payload, self._good_response
+        connection.payload = payload = next_payload()
+        connection.good = good_response(payload)
         ledger.scheduled += 1
         ledger.sent += 1
         preprocessor = self.preprocessor

@@ -134,7 +134,8 @@ class Ledger:
         if connection.stamps is not None:
             self._note_wait(connection.stamps)
         self.ended[_OK] += 1
-        self._add((
+        add = self._add
+        add((
             connection.due_ns,
             connection.sent_ns,
             done_ns,
@@ -213,7 +214,8 @@ class Ledger:
         predicted: int,
     ) -> None:
         self.ended[outcome] += 1
-        self._add((
+        add = self._add
+        add((
             connection.due_ns,
             connection.sent_ns,
             connection.first_byte_ns,

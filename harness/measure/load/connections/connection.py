@@ -104,9 +104,7 @@ class ConnectionListener(Protocol):
 class Connection:
     """One connection, opened on first use and again after it was lost."""
 
-    reads_ahead = False  # `read` reads what arrives, and `take` takes it in once all that has arrived is read
     edge_triggered = True  # `receive` says when there may be more to read
-    resends_when_reused = False  # only after a long idle time: else the server fails the request by closing
 
     __slots__ = (
         "_address",
@@ -119,6 +117,7 @@ class Connection:
         "_put",
         "_reading",
         "_recv",
+        "_resends_when_reused",
         "_socket",
         "_unsent",
         "due_ns",
@@ -128,6 +127,7 @@ class Connection:
         "last_read",
         "leaving",
         "payload",
+        "reads_ahead",
         "request",
         "sent_ns",
         "spent_ns",
@@ -146,6 +146,8 @@ class Connection:
         self._socket: RawSocket | TlsSocket | None = None
         self._unsent: memoryview | None = None
         self._may_resend = False
+        self.reads_ahead = False  # `read` reads what arrives; `take` takes it in once all that has arrived is read
+        self._resends_when_reused = False  # only after a long idle time: else the server fails the request by closing
         self._ends = False  # the server has announced that it sends no more
         self._reading = select.EPOLLIN  # the events to poll for while a response is awaited
         self._idle_since_ns = 0
@@ -170,7 +172,7 @@ class Connection:
         self.first_byte_ns = ABSENT
         self.started_ns = now_ns = monotonic_ns()
         if self.state == IDLE:
-            self._may_resend = self.resends_when_reused or now_ns - self._idle_since_ns > STALE_AFTER_NS
+            self._may_resend = self._resends_when_reused or now_ns - self._idle_since_ns > STALE_AFTER_NS
             self._send(now_ns)
         else:
             self.sent_ns = ABSENT
@@ -184,9 +186,10 @@ class Connection:
     def receive(self) -> bool:
         """Read from the socket, which is readable. Returns True where there may be more to read."""
         missing = self._parser.missing_bytes
+        recv = self._recv  # Python 3.11 looks a function in an attribute up slowly where it is called there
         try:
             # One byte more than is missing: unexpected bytes after the response are found now, not with the next one.
-            data = self._recv(CHUNK_BYTES if missing < CHUNK_BYTES else min(missing + 1, MAX_CHUNK_BYTES))
+            data = recv(CHUNK_BYTES if missing < CHUNK_BYTES else min(missing + 1, MAX_CHUNK_BYTES))
         except BlockingIOError:
             return False
         except OSError as error:
@@ -327,13 +330,14 @@ class Connection:
     def _send(self, now_ns: int) -> None:
         self.sent_ns = now_ns
         self.state = AWAITING
+        request, put = self.request, self._put
         try:
-            sent = self._put(self.request)
+            sent = put(request)
         except OSError as error:
-            self._not_written(self.request, error)
+            self._not_written(request, error)
             return
-        if sent < len(self.request):
-            self._keep_unsent(self.request, sent)
+        if sent < len(request):
+            self._keep_unsent(request, sent)
 
     def _write(self, data: bytes) -> None:
         """Send `data`; the rest of it follows when the kernel has room."""

@@ -40,14 +40,23 @@ KINDS = {
 }
 
 
-def odd_server(right, seed):
-    """A script that answers each request in a way that is drawn; and a part of a response, followed by the end."""
+def odd_server(right, seed, carriers):
+    """A script that answers each request in a way that is drawn, now and then by a part of a response and the end.
+
+    `carriers` receives which connection each request came on.
+    """
     rng = Random(seed)
     other = [b""]
+    met = []
 
     def script(number, request, connection):
+        if connection not in met:
+            met.append(connection)
+        carriers.append(met.index(connection))
         response = right(request)
         before, other[0] = other[0] or response, response
+        if 150 <= number < 200:  # each payload twice
+            return KINDS["the last"](response, before)
         if number > 40 and number % 37 == 0:
             connection.sendall(response[:60])
             return "close"
@@ -60,17 +69,18 @@ def odd_server(right, seed):
 @pytest.mark.parametrize("check", ["all", "off"])
 def test_what_is_recorded_does_not_depend_on_what_is_recognised(serve, bench, answer, check, monkeypatch):
     def rows_of():
-        server = serve(odd_server(answer.right, seed=5))
+        carriers = []
+        server = serve(odd_server(answer.right, 5, carriers))
         load = bench(server.url, check=check)
         rows, report = load.run(400)
         seen = [tuple(row[name] for name in SEEN_IN_A_ROW) for row in rows[:400]]
-        return seen, report.errors, load.load.ledger.repeated.repeats
+        return seen, carriers[:400], report.errors, load.load.ledger.repeated.repeats
 
-    rows, errors, repeats = rows_of()
+    rows, carriers, errors, repeats = rows_of()
     monkeypatch.setattr(repeated_response, "LEAST_TRIES", -(10**9))
-    parsed_rows, parsed_errors, none = rows_of()
+    parsed_rows, parsed_carriers, parsed_errors, none = rows_of()
     assert (repeats > 100, none) == (True, 0)
-    assert rows == parsed_rows
+    assert (rows, carriers) == (parsed_rows, parsed_carriers)
     assert errors.keys() == parsed_errors.keys()
     assert {Outcome(row[2]) for row in rows} >= {Outcome.OK, Outcome.ERROR}
 
