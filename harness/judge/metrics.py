@@ -99,6 +99,11 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
         return self.scheduled - self.ok - self.cancelled
 
     @property
+    def failed_share(self) -> float:
+        """The share of scheduled requests that got no good response."""
+        return self.failed / self.scheduled if self.scheduled else 0.0
+
+    @property
     def failures(self) -> dict[str, int]:
         """`failed` by its causes, in a fixed order; those that did not happen have 0."""
         return {name: getattr(self, name) for name in _FAILURES}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -126,14 +127,15 @@ def goodput_limit_ns(slo: Slo) -> int | None:
     return round(min(limits_ms) * NS_PER_MS) if limits_ms else None
 
 
-def failed_share(counts: Counts) -> float:
-    """The share of scheduled requests that got no good response."""
-    return counts.failed / counts.scheduled if counts.scheduled else 0.0
+def allowed_failures(slo: Slo) -> float | None:
+    """The tightest bound on the share of failures; None where there is none."""
+    bounds = (*slo.bounds, *itertools.chain.from_iterable(slo.of_classes.values()))
+    return min((bound.limit for bound in bounds if bound.metric == "errors"), default=None)
 
 
 def _keeps(bound: Bound, metrics: PointMetrics | ClassMetrics, rows: SloRows) -> bool | None:
     if bound.metric == "errors":
-        return failed_share(metrics.counts) <= bound.limit
+        return metrics.counts.failed_share <= bound.limit
     kind, _, statistic = bound.metric.rpartition("_")
     latency = _latency(kind, metrics)
     if latency is None:

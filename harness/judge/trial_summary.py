@@ -38,7 +38,7 @@ from harness.judge.numbers.time_split import (
 from harness.judge.numbers.timeline import timeline
 from harness.judge.numbers.token_latency import rows_within_slo, stream_sample
 from harness.judge.numbers.trial_rows import lost_requests, trial_rows
-from harness.judge.slo_check import goodput_limit_ns
+from harness.judge.slo_check import allowed_failures, goodput_limit_ns
 from harness.plan.slo import STREAM_KINDS
 from harness.record.rows import Outcome
 
@@ -91,7 +91,8 @@ def summarise_trial(data: TrialData, slo: Slo | None) -> TrialSummary:
         rows = replace(rows, usable=usable)
     summary = _summary(data, rows, samples, slo) if rows else _empty(data)
     served = trial_availability(rows, usable) if rows else None
-    verdict, findings = judge_trial(TrialCase(data, rows, samples, summary.metrics, usable, served))
+    allowed = allowed_failures(slo) if slo else None
+    verdict, findings = judge_trial(TrialCase(data, rows, samples, summary.metrics, usable, served, allowed))
     metrics = msgspec.structs.replace(
         summary.metrics,
         verdict=verdict,

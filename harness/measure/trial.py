@@ -69,7 +69,7 @@ def run_trial(job: TrialJob) -> TrialRecord:
     samplers: SamplerProcess | None = None
     interrupted = True
     try:
-        endpoint = job.session.serve(job.plan.target_request(job.point), job.folder.path / "target.log")
+        endpoint = job.session.serve(job.plan.target_request(job.point), job.folder.target_log)
         with (
             recorded_statistics(endpoint.statistics_reader, job.folder.path),
             _load_process(job, endpoint) as load,

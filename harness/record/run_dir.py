@@ -77,6 +77,11 @@ class TrialDir(TrialFolder[TrialRecord]):
     record_type = TrialRecord
 
     @property
+    def target_log(self) -> Path:
+        """The output of a target that the harness started; there is none of another."""
+        return self.path / "target.log"
+
+    @property
     def load_log(self) -> Path:
         """What the load process prints."""
         return self.path / "load.log"
@@ -103,6 +108,7 @@ class TrialDir(TrialFolder[TrialRecord]):
             first_response_s=record.first_response_s if record else None,
             load_processes=plan.workers,
             warmup_seconds=plan.load.warmup_s,
+            has_log=self.target_log.is_file(),
             in_process=plan.in_process,
             check_off=plan.load_at(point).check == "off",
             statistics=None if STATISTICS in damaged else read_statistics(self.path),

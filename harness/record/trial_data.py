@@ -35,6 +35,7 @@ class TrialData:
     target_died: bool = False
     first_response_s: float | None = None  # of the request that was sent before the load; None where none was
     isolated: bool = True  # target and load each had cores of their own
+    has_log: bool = True  # the target's output was kept: the harness started it
     in_process: bool = False  # the model lives in the load process
     check_off: bool = False  # the user asked that no response be compared
     warmup_seconds: float = 0.0  # from the start of an open loop's schedule to that of the measure phase

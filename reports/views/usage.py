@@ -94,13 +94,15 @@ def parts_seen(points: Sequence[PointMetrics]) -> list[str]:
 
 
 def split_sources(points: Sequence[PointMetrics]) -> str:
-    """Where the server's parts come from, unless they came with each response."""
+    """Where the server's parts come from, in a sentence; empty where there are no points."""
     sources = dict.fromkeys(point.split.source for point in points if point.split.source not in ("", "Server-Timing"))
     if not sources:
         named = set(parts_seen(points)) - {"send", "rest"}
-        none = "This server reports none: no Server-Timing, and no statistics that can be used."
-        return "" if named or not points else none
-    return f"Here they are from {', '.join(sources)}: means over all requests in the measured time."
+        if not points:
+            return ""
+        none = "The server reports no part of it: it sends no Server-Timing, and has no statistics that can be used."
+        return "The server reports its parts with each response." if named else none
+    return f"The server's parts are from {', '.join(sources)}: means over all requests in the measured time."
 
 
 def _part(split: TimeSplit, part: str) -> float | None:

@@ -1,12 +1,15 @@
 """What clients say about the streams of a server whose log tells the truth: ours, GuideLLM, AIPerf and vLLM's.
 
     PEERS=FOLDER python -m tests.benchmarks.bench_stream_clients truth|cost|rate [TOOL ...]
+    python -m tests.benchmarks.bench_stream_clients parts
 
 *truth*: said less true at 1 to 128 streams, with jitter, stalls, four tokens a piece, and reasoning first. *cost*:
 processor time per token, the whole tool, its run with one stream taken off. *rate*: the greatest rate that a tool reads
-on one core with true gaps. FOLDER holds the virtual environments `guidellm` and `aiperf`, a folder `vllm` with
-`vllm/benchmarks/lib` of the wheel, and a folder `tokenizer` (a tokenizer of words `w10`, `w11` ... is enough). The
-server is `stream_server.c`, built with gcc; its own lateness is in each table. BENCH_CASES=128,stalls: these cases.
+on one core with true gaps. *parts*: where the differences of ours come from, request by request.
+
+FOLDER holds the virtual environments `guidellm` and `aiperf`, a folder `vllm` with `vllm/benchmarks/lib` of the wheel,
+and a folder `tokenizer` (a tokenizer of words `w10`, `w11` ... is enough). The server is `stream_server.c`, built with
+gcc; its own lateness is in each table. BENCH_CASES=128,stalls: these cases.
 """
 
 import json
@@ -20,6 +23,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
 HERE = Path(__file__).parent
 PEERS = Path(os.environ.get("PEERS", "peers"))
@@ -230,6 +234,42 @@ def rate_table(program, tools):
                 break
 
 
+def parts_of(streams, folder):
+    """How long each step of a request took in ns, by our rows and the server's log, in the order of sending.
+
+    The steps of the first piece add up to what our TTFT has besides the server's; the last is of all pieces.
+    """
+    trial = next(folder.glob("trials/*"))
+    tokens = pq.read_table(trial / "tokens.parquet", columns=["request", "instants_ns"]).to_pylist()
+    read = {each["request"]: each["instants_ns"] for each in tokens}
+    rows = pq.read_table(trial / "requests.parquet", columns=["sent_ns", "due_ns", "request", "phase"]).to_pylist()
+    rows = sorted((each for each in rows if each["request"] in read), key=lambda each: each["sent_ns"])
+    steps = {"due to sent": [], "sent to arrived": [], "first piece written to read": [], "piece written to read": []}
+    for row, (arrived, written, _) in zip(rows, sorted(streams, key=lambda each: each[0]), strict=True):
+        if row["phase"] == "measure":
+            waits = np.array(read[row["request"]]) - written
+            ends = (row["sent_ns"] - row["due_ns"], arrived - row["sent_ns"], waits[0])
+            for step, values in zip(steps.values(), (*([each] for each in ends), waits), strict=True):
+                step.extend(values)
+    return steps
+
+
+def parts_table(program, tools):
+    del tools
+    print("| case | step | p50 | p90 | p99 | longest |\n|---|---|--:|--:|--:|--:|")
+    for case in ("32 streams", "32, 4 tokens a piece", "32, no role piece"):
+        users, more = CASES[case]
+        options = PLAIN | more | ({"tokens": 52} if "per_piece" in more else {})
+        server = Server(program, **options)
+        with tempfile.TemporaryDirectory() as folder:
+            ours(server.url, users, options["tokens"], Path(folder) / "run")
+            whole = -(-options["tokens"] // options.get("per_piece", 1))
+            streams = [each for each in server.streams() if each[1].size == whole]
+            for step, values in parts_of(streams, Path(folder) / "run").items():
+                cells = [f"{each / 1e6:.2f}" for each in np.quantile(values, (0.5, 0.9, 0.99, 1))]
+                print(f"| {case} | {step} | {' | '.join(cells)} |", flush=True)
+
+
 if __name__ == "__main__":
-    table = {"truth": truth_table, "cost": cost_table, "rate": rate_table}[sys.argv[1]]
+    table = {"truth": truth_table, "cost": cost_table, "rate": rate_table, "parts": parts_table}[sys.argv[1]]
     table(built(), sys.argv[2:] or list(TOOLS))

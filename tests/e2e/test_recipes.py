@@ -37,7 +37,7 @@ def assert_split_is_what_the_server_says(source, out):
     assert 1 < point.mean_batch <= 4  # the last of them batches
     # Four times a second, over 3.1 s.
     assert all(len(read_statistics(folder).readings) > 8 for folder in out.glob("trials/*/"))
-    assert f"Here they are from {source}" in html.unescape((out / "report.html").read_text())
+    assert f"The server's parts are from {source}" in html.unescape((out / "report.html").read_text())
 
 
 def test_every_recipe_is_swept_here_but_those_that_cannot_be_installed():

@@ -12,7 +12,7 @@ import argparse
 import json
 import os
 import sys
-from http.server import ThreadingHTTPServer
+from http.server import HTTPServer, ThreadingHTTPServer
 
 from tests.examples.http_service import JsonHandler
 
@@ -55,6 +55,9 @@ vllm:request_queue_time_seconds_count{engine="0",model_name="vllm"} %(n)d
 sglang:num_running_reqs{model_name="sglang",tp_rank="0"} 0
 sglang:num_queue_reqs{model_name="sglang",tp_rank="0"} 0
 sglang:token_usage{model_name="sglang",tp_rank="0"} 0.5
+sglang:num_retracted_reqs{model_name="sglang",tp_rank="0"} 7
+# TYPE sglang:num_retracted_requests_total counter
+sglang:num_retracted_requests_total{model_name="sglang",tp_rank="0"} %(n)d
 # TYPE sglang:prompt_tokens_total counter
 sglang:prompt_tokens_total{model_name="sglang"} %(tokens)d
 # TYPE sglang:cached_tokens_total counter
@@ -148,6 +151,8 @@ def main() -> None:
     """Serve until stopped."""
     kind = sys.argv[1]
     given = arguments(kind)
+    if kind == "tgi":  # its metrics have a port of their own, besides the path on the main one
+        HTTPServer(("127.0.0.1", int(os.environ.get("PROMETHEUS_PORT", "9000"))), handler(kind))
     host, _, port = os.environ.get("OLLAMA_HOST", "").partition(":")
     address = (host, int(port)) if kind == "ollama" else ("127.0.0.1", int(given.port))
     ThreadingHTTPServer(address, handler(kind)).serve_forever(0.05)

@@ -36,6 +36,7 @@ class TrialCase:
     metrics: TrialMetrics
     usable: UsableTime | None = None  # None: the samplers saw nothing of the machine
     availability: Availability | None = None  # None where `rows` is
+    allowed_failures: float | None = None  # the share that the objective allows; None: it has no bound on errors
 
     @property
     def closed(self) -> Closed | None:
@@ -52,6 +53,16 @@ class TrialCase:
     def stationary(self) -> bool:
         """Whether the requested load is constant over the trial."""
         return self.data.point.arrivals.steady
+
+    @property
+    def failures_allowed(self) -> bool:
+        """Whether the objective has a bound on errors, and no more requests failed than it allows."""
+        return self.allowed_failures is not None and self.metrics.counts.failed_share <= self.allowed_failures
+
+    @property
+    def look_into_log(self) -> str:
+        """Where the target's output is: in the trial's folder, unless the harness did not start the target."""
+        return "Look into target.log" if self.data.has_log else "Look into the server's own log"
 
     @property
     def response_ns(self) -> NDArray[np.int64 | np.int32]:

@@ -12,7 +12,7 @@ from harness.judge.checks.case import finding
 from harness.judge.checks.service import UNAVAILABLE
 from harness.judge.checks.users import most_raised
 from harness.judge.findings import FindingKind, Verdict
-from harness.judge.number_text import grouped, milliseconds
+from harness.judge.number_text import figure, grouped, milliseconds
 from harness.judge.numbers.trial_rows import RowColumns, lost_requests
 from harness.record.load_report import BY_LOCUSTFILE
 from harness.record.rows import ABSENT, Outcome
@@ -67,11 +67,15 @@ def load_died(case: TrialCase) -> Finding | None:
         return finding(INTERRUPTED, verdict, f"The trial was interrupted {when}.", remedy)
     if case.data.start_failure:
         text = f"The trial could not be started: {case.data.start_failure}."
-        return finding(NOT_STARTED, Verdict.INVALID, text, "target.log has all that the target said.")
+        return finding(NOT_STARTED, Verdict.INVALID, text, _where_it_says_why(case))
     if failure and not case.data.target_died:
         remedy = "Look into load.log; --resume runs this trial again."
         return finding(LOAD_DIED, Verdict.INVALID, f"The trial did not end in order: {failure}.", remedy)
     return _ended_early(case) or _nothing_measured(case)
+
+
+def _where_it_says_why(case: TrialCase) -> str:
+    return "target.log has all that the target said." if case.data.has_log else ""
 
 
 def _ended_early(case: TrialCase) -> Finding | None:
@@ -85,11 +89,17 @@ def _ended_early(case: TrialCase) -> Finding | None:
 def _nothing_measured(case: TrialCase) -> Finding | None:
     if case.rows is not None:
         return None
-    if waiting := _still_waiting(case):
+    waiting, first_s = _still_waiting(case), case.data.first_response_s or 0.0
+    if waiting and first_s > _window_s(case):
+        text = f"No response came in the measured window, since one takes long: the first took {figure(first_s)} s."
+        enough_s = math.ceil(SEVERAL_RESPONSES * first_s)
+        remedy = f"Measure for several times as long, and wait for each: --seconds {enough_s}s --timeout {enough_s}s."
+        return finding(SHORT_WINDOW, Verdict.INVALID, text, remedy, longest_s=first_s)
+    if waiting:
         text = (
             f"No response came in the measured window: {grouped(waiting)} requests, sent before it, were still waiting."
         )
-        remedy = "Look into target.log: the target stopped responding during the warm-up."
+        remedy = f"{case.look_into_log}: the target stopped responding during the warm-up."
         return finding(UNAVAILABLE, Verdict.INVALID, text, remedy, available=0.0, waiting=waiting)
     if slow_s := _longest_s(case):
         text = f"No request was due in the measured window, since responses take up to {slow_s:.1f} s."
@@ -100,6 +110,12 @@ def _nothing_measured(case: TrialCase) -> Finding | None:
         return finding(SHORT_WINDOW, Verdict.INVALID, text, "Correct the scenario; load.log has the traceback.")
     text = "No request was due in the measured window."
     return finding(SHORT_WINDOW, Verdict.INVALID, text, "Measure longer (--seconds), and look into load.log.")
+
+
+def _window_s(case: TrialCase) -> float:
+    """How long the load was to be measured, as load processes report; infinite where none does."""
+    spans = [(report.measure_start_ns, report.measure_end_ns) for report in case.data.reports]
+    return max(((end - start) / NS_PER_S for start, end in spans if start and end), default=math.inf)
 
 
 def _still_waiting(case: TrialCase) -> int:

@@ -55,7 +55,7 @@ def unavailable(case: TrialCase) -> Finding | None:
         f"The target was available for {percent(served.share)} of {figure(seconds)} s: from {figure(from_s)} s on "
         f"{lasted} {_what_it_did(longest)}.{several}"
     )
-    remedy = "Look into target.log at that time. In a closed loop a waiting user sends nothing: percentiles hide it."
+    remedy = f"{case.look_into_log} at that time. In a closed loop a waiting user sends nothing: percentiles hide it."
     data = {"available": served.share, "out_s": out_s, "longest_s": length_s, "at_s": from_s}
     return finding(UNAVAILABLE, Verdict.DEGRADED, text, remedy, times=len(served.outages), **data)
 

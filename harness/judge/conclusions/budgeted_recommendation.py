@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from typing import TYPE_CHECKING
 
 from harness.judge.conclusions.caveats import caveats
@@ -122,7 +121,7 @@ def _none_ahead(plan: Plan, record: TrialHistory, decision: Decision, points: Se
         yield why_all_spoiled(points)
         for number, why in not_started(points):
             yield f"{capital(_point_text(plan.point(number)))}: {why}"
-        yield from _ahead_all_the_same(plan, record.ranking())
+        yield from _ahead_all_the_same(plan, record.ranking(), points)
         return
     yield _more(decision)
     spoiled = sum(each.harmed > 0 and each.up_to is None for each in decision.open_points)
@@ -132,13 +131,21 @@ def _none_ahead(plan: Plan, record: TrialHistory, decision: Decision, points: Se
         yield _spoiled(cause, f"the trials of {spoiled} of {len(plan.points)} points", capitals=True) + "."
 
 
-def _ahead_all_the_same(plan: Plan, ranking: Ranking | None) -> Iterator[str]:
-    """The order of the settings, which noise that hits all alike leaves as it is."""
+def _ahead_all_the_same(plan: Plan, ranking: Ranking | None, points: Sequence[PointMetrics]) -> Iterator[str]:
+    """The order of the settings, which noise that hits all alike leaves as it is; the rate is that of the tables."""
     if ranking is None:
         return
-    point = plan.point(ranking.best)
-    also = f" and keeps {plan.slo}" if plan.slo and ranking.keeps_limit else ""
-    rate = f"{figure(math.exp(ranking.log_value), 2)} {plan.rate_unit}"
+    best = next(point for point in points if point.point == ranking.best)
+    point, rate = plan.point(ranking.best), f"{figure(best.rate.value, 3)} {plan.rate_unit}"
+    if plan.slo and not ranking.keeps_limit:
+        tail = best.response.at(0.99)
+        p99 = f", with a p99 of {milliseconds(tail.value_ms)}" if tail and tail.value_ms else ""
+        yield (
+            f"On the machine as it is, no point is known to keep {plan.slo}; {_point_text(point)} has the highest "
+            f"rate, {rate}{p99}."
+        )
+        return
+    also = f" and keeps {plan.slo}" if plan.slo else ""
     yield (
         f"On the machine as it is, {_point_text(point)} is ahead with {rate}"
         f"{also}; there it is within 5\u202f% of the best with {certainty_text(ranking.near)} certainty."

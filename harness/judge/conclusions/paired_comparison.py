@@ -22,7 +22,6 @@ from harness.judge.paired_result import (
     PairedLevel,
 )
 from harness.judge.significance import SIGNIFICANT, Change, judged_together, of_pairs, worst_change
-from harness.judge.slo_check import failed_share
 from harness.judge.stats.paired_tests import MOST_PAIRS, PairedTest, effect_found, pairs_to_find
 from harness.judge.stats.ratio_intervals import ratio_within
 from harness.plan.paired.paired_plan import block_seconds
@@ -177,7 +176,7 @@ _READERS: dict[str, Callable[[TrialMetrics], float | None]] = {
     THROUGHPUT: _throughput,
     P50: lambda trial: _percentile(trial, 0.5),
     P99: lambda trial: _percentile(trial, 0.99),
-    FAILED: lambda trial: failed_share(trial.counts),
+    FAILED: lambda trial: trial.counts.failed_share,
 }
 
 

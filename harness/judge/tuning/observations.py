@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.plan.slo import Slo
 
 HARMED_ERROR = 0.3  # standard error of the log of what a trial reached that others harmed
-MOST_HARM = 4.0  # a limit that is missed by this factor is missed, whatever harmed the trial
+MOST_HARM = 4.0  # a limit that even the median misses by this factor is missed, whatever harmed the trial
 TOKENS, COST = "tokens_per_s", "cost"
 
 
@@ -88,7 +88,7 @@ def observation_of(plan: Plan, point: PointMetrics, trial: TrialMetrics, place: 
         tail = None  # another bound is broken, however short the responses are
     if not harmed:
         return Observation(*place, math.log(figure.value), _error(figure), tail, kept)
-    missed = _surely_missed(tail)
+    missed = _surely_missed(trial, plan.slo)
     return Observation(
         *place, math.log(figure.value), HARMED_ERROR, tail if missed else None, False if missed else kept or None
     )
@@ -99,16 +99,17 @@ def final_outcome(plan: Plan, point: PointMetrics, trial: TrialMetrics, spent_s:
     limit = {True: Limit.KEPT, False: Limit.MISSED, None: Limit.NOT_YET}[keeps(plan, point)]
     figure = objective_of(trial, plan)
     usable = usable_share(trial)
-    if usable < LEAST_USABLE and _surely_missed(_log_tail(trial, plan.slo)):
+    if usable < LEAST_USABLE and _surely_missed(trial, plan.slo):
         limit, usable = Limit.MISSED, 1.0
     if failure_of(trial) is not None or not trial.seconds or not figure.value or fault_of_target(trial):
         return TrialOutcome(None, limit, spent_s, usable if trial.seconds else 1.0)
     return TrialOutcome(math.log(figure.value), limit, spent_s, usable, _error(figure))
 
 
-def _surely_missed(log_tail: float | None) -> bool:
-    """Whether the limit is missed by more than harm by others explains."""
-    return log_tail is not None and log_tail > math.log(MOST_HARM)
+def _surely_missed(trial: TrialMetrics, slo: Slo | None) -> bool:
+    """Whether the limit is missed by more than harm by others explains, which holds up few responses by much."""
+    middle = _log_tail(trial, slo, at="p50")
+    return middle is not None and middle > math.log(MOST_HARM)
 
 
 def _error(figure: Interval) -> float:
@@ -118,15 +119,18 @@ def _error(figure: Interval) -> float:
     return (figure.high - figure.low) / (2.0 * Z_95 * figure.value)
 
 
-def _log_tail(trial: TrialMetrics, slo: Slo | None) -> float | None:
-    """The log of percentile / limit of the latency bound that is the nearest to being broken; None: not known."""
+def _log_tail(trial: TrialMetrics, slo: Slo | None, at: str | None = None) -> float | None:
+    """The log of percentile / limit of the latency bound that is the nearest to being broken; None: not known.
+
+    at: the percentile to set against each limit in place of the bound's own.
+    """
     tails = []
     for bound in slo.of_all if slo else ():
         kind, _, statistic = bound.metric.rpartition("_")
         latency: Latency | None = getattr(trial.stream, kind, None) if kind else trial.response
         if bound.metric == "errors" or latency is None:
             continue
-        value_ms = _statistic_ms(latency, statistic)
+        value_ms = _statistic_ms(latency, at or statistic)
         if value_ms:
             tails.append(math.log(value_ms / bound.limit))
     return max(tails, default=None)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from harness.judge.conclusions.caveats import caveats
 from harness.judge.conclusions.decision import Status
-from harness.judge.conclusions.grid_recommendation import NOISY, spoiled_by, why_none_meets
+from harness.judge.conclusions.grid_recommendation import NOISY, spoiled_by, why_all_spoiled, why_none_meets
 from harness.judge.findings import Verdict
 from harness.judge.number_text import certainty_text, figure
 from harness.judge.phrases import capital, level_text, rate_text, ratio_text
 from harness.judge.run_result import Recommendation
+from harness.judge.slo_check import trusted
 from harness.judge.tuning.final import Final
 from harness.judge.tuning.observations import failure_of, final_outcome, keeps, objective_of, unit_of
 from harness.judge.tuning.tuning_summary import changes_of
@@ -37,8 +38,8 @@ def recommend_tuned(plan: Plan, points: Sequence[PointMetrics]) -> Recommendatio
     decision, numbers = final.decision(), final.points
     tried = _tried_text(plan, points)
     if decision.status is Status.NONE_KEEPS or decision.best is None:
-        standing = [point for point in points if point.counts.ok]
         missed = decision.status is Status.NONE_KEEPS
+        standing = [point for point in points if point.counts.ok and trusted(point)]
         why = _none_keeps(plan, standing) if standing and missed else _spoiled(plan, final, points)
         return Recommendation(sentence=f"{why} {tried}", more_seconds=None if missed else decision.more_s)
     best = next(point for point in points if point.point == numbers[decision.best])
@@ -143,9 +144,11 @@ def _nothing_final(plan: Plan, points: Sequence[PointMetrics]) -> str:
     tried, measured = _tried_text(plan, points), [point for point in points if point.counts.ok]
     if not measured:
         return f"No recommendation: {_why_nothing([trial for point in points for trial in point.trials])}. {tried}"
-    missed = all(keeps(plan, point) is False for point in measured)
-    if missed:
-        return f"{_none_keeps(plan, measured)} {tried}"
+    trustworthy = [point for point in measured if trusted(point)]
+    if not trustworthy:
+        return f"{why_all_spoiled(measured)} {tried}"
+    if all(keeps(plan, point) is False for point in trustworthy):
+        return f"{_none_keeps(plan, trustworthy)} {tried}"
     best = max(measured, key=lambda point: bool(keeps(plan, point)) * objective_of(point, plan).value)
     ahead = f"{_name(plan, best.point)} at {level_text(plan.point(best.point))}"
     return f"Not decided yet: there are no fresh trials. So far {ahead} is ahead. {tried}"

@@ -57,7 +57,7 @@ LANGUAGE_FAMILIES = (
             _gauge("kv_cache", "sglang:token_usage"),
         ),
         shares=(
-            CounterShare("preemptions", ("sglang:num_retracted_reqs", "sglang:num_retracted_requests")),
+            CounterShare("preemptions", ("sglang:num_retracted_requests",)),  # `..._reqs` is a gauge, of the last batch
             CounterShare("prefix_hits", ("sglang:cached_tokens",), (("sglang:prompt_tokens",),)),
         ),
     ),

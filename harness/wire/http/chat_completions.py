@@ -11,7 +11,8 @@ from harness.wire.bounded_http import OK
 from harness.wire.failure_text import failure_of, short_text
 from harness.wire.language.api_url import api_url
 from harness.wire.language.finish_reasons import require_answer
-from harness.wire.language.output_stream import DONE, OutputStream, StreamError, no_event, refuse_failure
+from harness.wire.language.lenient_events import decode_leniently, says_nothing
+from harness.wire.language.output_stream import DONE, OutputStream, StreamError, refuse_failure
 from harness.wire.language.text_codec import TextCodec
 from harness.wire.model_metadata import ask
 from harness.wire.protocol import Transport, WireProtocol
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from harness.wire.server_url import ServerUrl
 
 
+_CALL_TEXTS = ("name", "arguments", "input")
 MOST_PREFILL_MS = 3.6e6  # an hour; more cannot be true
 
 
@@ -50,6 +52,7 @@ class _Delta(msgspec.Struct, gc=False):
     content: Any = None  # text, or a list of parts
     reasoning_content: Any = None
     reasoning: Any = None
+    reasoning_details: Any = None  # of OpenRouter and MiniMax, where the reasoning may be encrypted
     tool_calls: Any = None
     function_call: Any = None
     refusal: Any = None
@@ -89,15 +92,13 @@ class ChatStream(OutputStream):
     __slots__ = ()
 
     def _take(self, event: bytes, now_ns: int) -> None:
-        if event == DONE:
-            self.done = True
-            return
-        if not event:
+        if event[:1] != b"{" and says_nothing(event):
+            self.done = self.done or DONE in event
             return
         try:
             chunk = _DECODER.decode(event)
-        except (ValueError, RecursionError) as error:  # of msgspec: no JSON, no UTF-8; nested too deep
-            raise no_event(event, "chat completion chunk") from error
+        except (ValueError, RecursionError):  # of msgspec: no JSON, no UTF-8; nested too deep
+            chunk = decode_leniently(_DECODER, event, "chat completion chunk")
         choices = chunk.choices
         if chunk.error or not choices:
             refuse_failure(event, chunk.error)
@@ -135,9 +136,9 @@ class ChatStream(OutputStream):
         delta = choice.delta or _NO_DELTA
         if delta.content or choice.text:
             self._add(delta.content or choice.text, now_ns)
-        elif delta.reasoning or delta.reasoning_content:
+        elif delta.reasoning or delta.reasoning_content or delta.reasoning_details:
             self.instants_ns.append(now_ns)
-        elif delta.tool_calls or delta.refusal or delta.function_call or delta.audio:
+        elif delta.refusal or delta.audio or _calls(delta.tool_calls) or _calls(delta.function_call):
             self._answer(now_ns)
         elif choice.message is not None and not self.instants_ns:
             self._choose(_Choice(delta=choice.message), now_ns)
@@ -146,7 +147,7 @@ class ChatStream(OutputStream):
         """Take the finish reason. Raises StreamError where it, or an error beside it, says that the server gave up."""
         if choice.error:
             raise StreamError(f"the stream says: {failure_of({'error': choice.error}) or short_text(choice.error)}")
-        if choice.finish_reason:
+        if choice.finish_reason and choice.finish_reason != "null":
             self.finish = require_answer(choice.finish_reason)
 
     def _add(self, content: Any, now_ns: int) -> None:
@@ -162,6 +163,14 @@ class ChatStream(OutputStream):
             self._answer(now_ns)
         elif any(set(part) - {"type", "text"} for part in parts):
             self.instants_ns.append(now_ns)
+
+
+def _calls(calls: Any) -> bool:
+    """Whether a piece adds to a tool call: many servers end one with empty arguments. TGI sends no list."""
+    if isinstance(calls, list):
+        return any(map(_calls, calls))
+    called = (calls.get("function") or calls.get("custom") or calls) if isinstance(calls, dict) else None
+    return isinstance(called, dict) and any(map(called.get, _CALL_TEXTS))
 
 
 def _is_spoken(url: ServerUrl, model: str) -> bool:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+
 MAX_EVENT_BYTES = 1 << 20
+MAX_STRAY_BYTES = 1 << 12
 _BOM = b"\xef\xbb\xbf"
+_OTHER_NAMES = (b"", b"id", b"retry")  # a comment has no name
 _DOCUMENT = b"data: {"  # how an event that is one JSON object usually begins
 
 
@@ -17,12 +21,13 @@ class SseParser:
     Lines end with LF, CRLF or CR. Comments, fields other than `data`, and events without data are
     ignored. `pending` says whether an event has begun and not ended. `failure` is the data of the first event of the
     name `error`, or the value of the first field `error` (llama.cpp); None while there was none. It is no event.
+    `stray` are the first lines that are no field: a body that is no stream of events has nothing else.
 
     documents: each data is one JSON document, so a line that holds a whole object ends its event. Some servers leave
     the blank line between events out.
     """
 
-    __slots__ = ("_data", "_documents", "_fresh", "_held", "_name", "_size", "failure")
+    __slots__ = ("_data", "_documents", "_fresh", "_held", "_name", "_size", "failure", "stray")
 
     def __init__(self, *, documents: bool = False) -> None:
         self._held = b""  # an unfinished line
@@ -32,6 +37,7 @@ class SseParser:
         self._documents = documents
         self._fresh = True  # nothing has come yet: a byte order mark may
         self.failure: bytes | None = None
+        self.stray = b""
 
     @property
     def pending(self) -> bool:
@@ -99,7 +105,7 @@ class SseParser:
         if name == b"data":
             self._data.append(value)
             self._size += len(value) + 1
-            if self._documents and len(self._data) == 1 and value[:1] == b"{" and value.endswith(b"}"):
+            if self._documents and len(self._data) == 1 and _is_object(value):
                 self._dispatch(events)
             elif len(self._data) > 1 and self._size > MAX_EVENT_BYTES:
                 raise SseError(f"an event of the stream is longer than {MAX_EVENT_BYTES} bytes")
@@ -107,10 +113,25 @@ class SseParser:
             self._name = value
         elif name == b"error":
             self._fail(value)
+        elif name not in _OTHER_NAMES and len(self.stray) < MAX_STRAY_BYTES:
+            self.stray += line + b"\n"
 
     def _fail(self, data: bytes) -> None:
         if self.failure is None:
             self.failure = data
+
+
+def _is_object(line: bytes) -> bool:
+    """Whether a line is a whole object. A document over several lines may have one that begins and ends like that."""
+    if line[:1] != b"{" or not line.endswith(b"}"):
+        return False
+    if line.count(b"{") == line.count(b"}"):  # nearly always: no text has a brace
+        return True
+    try:
+        msgspec.json.decode(line, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def _cut(data: bytes) -> tuple[list[bytes], bytes]:

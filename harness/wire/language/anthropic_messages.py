@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.wire.language.finish_reasons import require_answer
-from harness.wire.language.output_stream import OutputStream, no_event, refuse_failure
+from harness.wire.language.lenient_events import decode_leniently, says_nothing
+from harness.wire.language.output_stream import OutputStream, refuse_failure
 from harness.wire.language.text_codec import TextCodec
 from harness.wire.protocol import Transport, WireProtocol
 
@@ -81,10 +82,12 @@ class MessageStream(OutputStream):
     __slots__ = ()
 
     def _take(self, event: bytes, now_ns: int) -> None:
+        if event[:1] != b"{" and says_nothing(event):
+            return
         try:
             read = _DECODER.decode(event)
-        except (ValueError, RecursionError) as error:
-            raise no_event(event, "event of a message") from error
+        except (ValueError, RecursionError):
+            read = decode_leniently(_DECODER, event, "event of a message")
         if read.delta is None:
             refuse_failure(event, read.error)
         for part in (read.delta, read.content_block, *(read.content or ())):
@@ -112,7 +115,10 @@ class MessageStream(OutputStream):
         if usage.input_tokens is not None:
             parts = (usage.input_tokens, usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0)
             counts = [self._tokens("input_tokens", part) for part in parts]
-            self.prompt_tokens = sum(counts) if min(counts) >= 0 else -1
+            if (
+                any(counts) or self.prompt_tokens < 0
+            ):  # some servers count the prompt at one end, and say 0 at the other
+                self.prompt_tokens = sum(counts) if min(counts) >= 0 else -1
             if usage.cache_read_input_tokens is not None:
                 self.cached_tokens = counts[1]
         if usage.output_tokens is not None:

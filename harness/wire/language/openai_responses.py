@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.wire.language.finish_reasons import require_answer
-from harness.wire.language.output_stream import OutputStream, no_event, refuse_failure
+from harness.wire.language.lenient_events import decode_leniently, says_nothing
+from harness.wire.language.output_stream import OutputStream, refuse_failure
 from harness.wire.language.text_codec import TextCodec
 from harness.wire.protocol import Transport, WireProtocol
 
@@ -50,6 +51,7 @@ class _Item(msgspec.Struct, gc=False):
 
 class _Response(msgspec.Struct, gc=False):
     status: str | None = None
+    output: list[_Item] | None = None  # of a whole response
     usage: _Usage | None = None
     incomplete_details: Any = None
 
@@ -59,7 +61,6 @@ class _Event(_Response, gc=False):
     delta: Any = None
     response: _Response | None = None
     error: Any = None
-    output: list[_Item] | None = None  # of a whole response
 
 
 _DECODER = msgspec.json.Decoder(_Event)
@@ -72,22 +73,24 @@ class ResponseStream(OutputStream):
     __slots__ = ()
 
     def _take(self, event: bytes, now_ns: int) -> None:
-        if event == b"[DONE]":  # some servers end as chat completions do
+        if event[:1] != b"{" and says_nothing(event):  # some servers end as chat completions do
             return
         try:
             read = _DECODER.decode(event)
-        except (ValueError, RecursionError) as error:
-            raise no_event(event, "event of a response") from error
+        except (ValueError, RecursionError):
+            read = decode_leniently(_DECODER, event, "event of a response")
         if read.type.endswith(".delta") and read.delta:
             self._add(read.type, read.delta, now_ns)
             return
         refuse_failure(event, read.error)
-        for item in read.output or ():
-            self._add_item(item, now_ns)
         state = read if read.output is not None else read.response
-        if state is not None and state.usage is not None:
+        if state is None:
+            return
+        if state.usage is not None:
             self._count(state.usage)
-        if state is not None and (read.type in _ENDS or state is read):
+        if read.type in _ENDS or state is read:
+            for item in (state.output or ()) if not self.instants_ns else ():  # nothing of it has come as a piece
+                self._add_item(item, now_ns)
             self._end_with(state)
 
     def _add(self, kind: str, delta: Any, now_ns: int) -> None:

@@ -162,7 +162,8 @@ class OutputStream:
         if not self.done and (cut or not self.finish):
             if self.instants_ns:
                 raise StreamError("the stream was cut: it ended without [DONE] or a finish reason")
-            raise StreamError("the stream ended before its first token")
+            said = f": {body_text(self._sse.stray)}" if self._sse.stray else ""
+            raise StreamError(f"the stream ended before its first token{said}")
         if not self.instants_ns and not self._allow_empty:
             reason = f"finish reason {quoted(self.finish)}" if self.finish else "[DONE]"
             raise StreamError(f"the response is empty: the stream ended with {reason} and without any output")

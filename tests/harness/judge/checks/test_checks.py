@@ -24,6 +24,7 @@ from harness.judge.checks import judge_point
 from harness.judge.findings import Finding, Verdict
 from harness.judge.metrics import Latency
 from harness.plan.arrivals import Closed, Constant, Gamma, Poisson, Stage, Stages, Users, UserStage
+from harness.plan.slo import parse_slo
 from harness.record.load_report import BY_LOCUSTFILE, LoopHealth
 from harness.record.machine.envelope import Envelope
 from harness.record.rows import Outcome
@@ -290,6 +291,32 @@ def test_the_condition_that_responses_do_not_meet_is_named():
     (finding,) = [each for each in summarise_trial(evidence_of(rows, reports=(report,)), None).findings
                   if each.kind == "wrong_answers"]  # fmt: skip
     assert finding.text.endswith("were wrong; most often: $.a = 1.")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind", "slo", "verdict"),
+    [
+        (Outcome.WRONG, "wrong_answers", "p99<50ms", V.INVALID),
+        (Outcome.WRONG, "wrong_answers", "errors<15%", V.VALID),
+        (Outcome.WRONG, "wrong_answers", "errors<5%", V.INVALID),
+        (Outcome.ERROR, "errors", "p99<50ms", V.INVALID),
+        (Outcome.ERROR, "errors", "p99<50ms,errors<15%", V.VALID),
+        (Outcome.ERROR, "errors", "errors<5%", V.INVALID),
+    ],
+)
+def test_failures_that_the_objective_allows_are_no_doubt(outcome, kind, slo, verdict):
+    rows = closed_loop(outcome=np.where(np.arange(ROWS.num_rows) % 10 == 0, outcome, Outcome.OK))  # 10 %
+    findings = summarise_trial(evidence_of(rows), parse_slo(slo)).findings
+    assert {each.kind: each.verdict for each in findings} == {kind: verdict}
+    hint = "--slo 'p99<50ms,errors<10%' allows a share"
+    assert (hint in findings[0].remedy) == (kind == "wrong_answers" and slo == "p99<50ms")
+
+
+def test_what_to_look_into_is_there():
+    rows = closed_loop(outcome=np.where(np.arange(ROWS.num_rows) % 10 == 0, Outcome.ERROR, Outcome.OK))
+    for has_log, log in ((True, "target.log"), (False, "the server's own log")):
+        (found,) = summarise_trial(evidence_of(rows, has_log=has_log), None).findings
+        assert found.remedy == f"Look into {log}."  # no longer --timeout: nothing took long
 
 
 def test_a_target_that_cannot_keep_up_is_saturated():

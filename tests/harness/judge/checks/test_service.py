@@ -86,6 +86,18 @@ def test_a_server_that_hung_before_the_window():
     assert "4 requests, sent before it, were still waiting" in found.text
 
 
+def test_a_server_that_takes_longer_than_the_window_has_not_hung():
+    """As its first response, before the load, showed: 30 s, and the window is of 10 s."""
+    data = rows_of(
+        START - 2 * S + np.arange(4) * MS, 9 * S, outcome=Outcome.ABORTED, phase=Phase.WARMUP, user=np.arange(4)
+    )
+    trial = summarise_trial(evidence_of(data, first_response_s=30.0), SLO)
+    (found,) = [each for each in trial.findings if each.verdict is V.INVALID]
+    assert found.kind == "short_window"
+    assert "the first took 30 s" in found.text
+    assert "--seconds 120s --timeout 120s" in found.remedy
+
+
 def test_refusals_break_the_limit_and_are_in_the_sentence():
     rng = np.random.default_rng(1)
     lines = [(at, 5, Outcome.REJECTED if rng.random() < 0.3 else Outcome.OK, 0) for at in range(0, 10_000, 5)]

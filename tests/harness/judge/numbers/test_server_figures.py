@@ -41,10 +41,12 @@ SGLANG = """
 sglang:num_running_reqs{{model_name="m"}} 7
 sglang:num_queue_reqs{{model_name="m"}} 2
 sglang:token_usage{{model_name="m"}} 0.75
-sglang:num_retracted_reqs{{model_name="m"}} {n}
+sglang:num_retracted_reqs{{model_name="m"}} 3
+sglang:num_retracted_requests_total{{model_name="m"}} {n}
 sglang:prompt_tokens_total{{model_name="m"}} {tokens}
 sglang:cached_tokens_total{{model_name="m"}} {hits}
 """
+OLD_SGLANG = SGLANG.replace("sglang:num_retracted_requests_total", "sglang:of_another_kind")
 TGI = """
 # TYPE tgi_queue_size gauge
 tgi_queue_size 2
@@ -85,11 +87,12 @@ def metrics_of():
         ("vLLM's metrics", NEW_VLLM, COMPLETE),
         ("vLLM's metrics", OLD_VLLM, COMPLETE),
         ("SGLang's metrics", SGLANG, COMPLETE),
+        ("SGLang's metrics", OLD_SGLANG, COMPLETE | {"preemptions": None}),
         ("TGI's metrics", TGI, BARE),
         ("llama.cpp's metrics", LLAMACPP, BARE | {"prefix_hits": 0.4}),
         ("llama.cpp's metrics", OLD_LLAMACPP, BARE | {"kv_cache": 0.75}),
     ],
-    ids=["vllm 2026", "vllm 2024", "sglang", "tgi", "llama.cpp 2026", "llama.cpp 2024"],
+    ids=["vllm 2026", "vllm 2024", "sglang 2026", "sglang 2025", "tgi", "llama.cpp 2026", "llama.cpp 2024"],
 )
 def test_every_version_of_a_server_is_understood(metrics_of, tmp_path, source, text, said):
     answer = {"/metrics": text.format(n=10, tokens=1000, hits=500, fresh=500)}

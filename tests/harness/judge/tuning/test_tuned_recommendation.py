@@ -115,6 +115,19 @@ def test_a_limit_that_nobody_keeps_is_said_with_what_was_tried():
     assert "5 of 8 possible settings were tried" in found.sentence
 
 
+def test_where_noise_spoiled_every_trial_no_limit_is_called_missed():
+    plan, points = searched(confirming=0)
+    noise = Finding(kind="harmed", title="x", verdict=Verdict.INVALID, text="Others ran.", remedy="End other work.")
+    spoiled = [
+        msgspec.structs.replace(point, meets_slo=False, verdict=Verdict.INVALID, findings=(noise,))
+        for point in points
+        if point.counts.ok
+    ]
+    said = recommend_tuned(plan, spoiled).sentence
+    assert said.startswith("No recommendation: noise on the machine spoiled every trial. Others ran. End other work. ")
+    assert "No setting meets" not in said
+
+
 def test_the_path_has_every_trial_and_the_best_so_far_only_rises():
     plan, points = searched()
     tuning = tuning_summary(plan, points, 4)
@@ -163,6 +176,9 @@ def test_a_trial_that_could_not_start_teaches_that_and_one_that_others_harmed_a_
     hopeless = msgspec.structs.replace(plan, slo=parse_slo("p99<0.01ms"))
     missed = msgspec.structs.replace(points[4], meets_slo=None)
     assert observation_of(hopeless, missed, spoiled, (3, 1)).kept is False
+    in_the_tail_only = msgspec.structs.replace(plan, slo=parse_slo("p99<3ms"))  # a median of 7.2 ms, a p99 of 13.7 ms
+    assert observation_of(in_the_tail_only, missed, spoiled, (3, 1)).kept is None
+    assert final_outcome(in_the_tail_only, missed, spoiled, 5.0).harmed
 
 
 def test_reports_name_the_words_to_type_and_what_failed():

@@ -85,6 +85,10 @@ def test_its_metrics_are_found_under_the_names_of_both_ages(recipe_of, name, age
     assert [sum(grown[key] for key in share.part if key in grown) for share in hits] == ([] if name == "tgi" else [5])
 
 
+def test_two_servers_of_tgi_have_a_port_each_for_their_metrics(recipe_of):
+    assert recipe_of("tgi")[0].url != recipe_of("tgi")[0].url
+
+
 def test_ollama_has_no_metrics(recipe_of):
     ready, _ = recipe_of("ollama")
     assert find_statistics_reader(ready.url, "ollama", "") is None

@@ -5,6 +5,7 @@ number of the first that is no reasoning, the text, and the server's counts; or 
 """
 
 import json
+import math
 from typing import NamedTuple
 
 ABSENT = -1
@@ -689,6 +690,19 @@ def usage_as(value, **more):
     return data({"object": "chat.completion.chunk", "usage": value, **more})
 
 
+def block(kind, **more):
+    return named({"type": "content_block_delta", "index": 0, "delta": {"type": kind, **more}})
+
+
+def message_end(**counts):
+    return named({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": counts})
+
+
+def response(status, **more):
+    output = [{"type": "message", "content": [{"type": "output_text", "text": "ok"}]}]
+    return named({"type": f"response.{status}", "response": {"status": status, "output": output, **more}})
+
+
 A, B = said("a"), said("b")
 END = chunk({}, "stop")
 TWO = ((2, 3), 2, "ab")  # the role first, then `a` and `b`
@@ -790,6 +804,166 @@ QUIRKS = [
     Recorded("delta, of 100,000 letters", "openai", [ROLE, said("x" * 100_000), END, DONE], (2,), 2, "x" * 100_000),
     Recorded("finish, length", "openai", [ROLE, A, said("b", "length"), DONE], *TWO),
     Recorded("finish, cancelled", "openai", [ROLE, A, chunk({}, "cancelled"), DONE], error="cancelled"),
+    Recorded(
+        "json, over lines of which one begins and ends like an object",
+        "openai",
+        [ROLE, b'data: {"choices":[{"index":0,"delta":{"content":"a"}}\ndata: ]}\n\n', B, END, DONE],
+        *TWO,
+    ),
+    Recorded(
+        "json, with an infinity",
+        "openai",
+        [ROLE, A, chunk({"content": "b"}, logprobs={"content": [{"token": "b", "logprob": -math.inf}]}), END, DONE],
+        *TWO,
+    ),
+    Recorded(
+        "json, halves of a sign and escapes that look like one",
+        "openai",
+        [ROLE, said("\ud83d"), said("\ude00"), said("\\ud83d\U0001f600"), END, DONE],
+        (2, 3, 4),
+        2,
+        "\ufffd\ufffd\\ud83d\U0001f600",
+    ),
+    Recorded("json, no UTF-8", "openai", [ROLE, A.replace(b'"a"', b'"\xf0\x9f"'), DONE], error="no chat"),
+    Recorded(
+        "proxy, null for nothing",
+        "openai",
+        [b"data: null\n\n", ROLE, A, b"data: {}\n\n", B, END, DONE],
+        (3, 5),
+        3,
+        "ab",
+    ),
+    Recorded("proxy, a ping as data", "openai", [data({"type": "ping"}), ROLE, A, B, END, DONE], (3, 4), 3, "ab"),
+    Recorded("proxy, DONE as a text", "openai", [ROLE, A, B, b'data: "[DONE]"\n\n'], *TWO),
+    Recorded("proxy, DONE and a blank", "openai", [ROLE, A, B, b"data: [DONE] \n\n"], *TWO),
+    Recorded("proxy, usage after DONE", "openai", [ROLE, A, B, END, DONE, usage(5, 2), DONE], *TWO, (5, ABSENT, 2)),
+    Recorded(
+        "proxy, a document that is an error",
+        "openai",
+        [b'{"error": {"message": "no such model"}}'],
+        error="no such model",
+    ),
+    Recorded(
+        "proxy, a document over lines",
+        "openai",
+        [b'{\n "choices": [{"message": {"content": "whole"}}]\n}\n'],
+        error='first token: { "choices"',
+    ),
+    Recorded(
+        "proxy, lines of JSON", "openai", [b'{"message":{"content":"a"},"done":false}\n'], error='token: {"message"'
+    ),
+    Recorded("finish, the text null", "openai", [ROLE, said("a", "null"), said("b", "null")], error="was cut"),
+    Recorded(
+        "finish, empty until the end",
+        "openai",
+        [chunk({"role": "assistant"}, ""), said("a", ""), said("b", "stop")],
+        *TWO,
+    ),
+    Recorded(
+        "openrouter, encrypted reasoning",
+        "openai",
+        [ROLE, chunk({"content": "", "reasoning_details": [{"data": "e"}]}), B, END, DONE],
+        (2, 3),
+        3,
+        "b",
+    ),
+    Recorded(
+        "delta, a tool call that ends with nothing",
+        "openai",
+        [ROLE, tool("", "f"), tool("{}"), tool(""), chunk({}, "tool_calls"), DONE],
+        (2, 3),
+        2,
+    ),
+    Recorded(
+        "delta, an error inside a choice",
+        "openai",
+        [ROLE, A, data({"choices": [{"index": 0, "delta": {}, "error": {"message": "worker lost"}}]})],
+        error="worker lost",
+    ),
+    Recorded(
+        "completions, two choices in turn",
+        "openai-completions",
+        [
+            data({"choices": [{"index": 0, "text": ""}]}),
+            data({"choices": [{"index": 1, "text": "b", "logprobs": {"tokens": ["b"]}}]}),
+            data({"choices": [{"index": 0, "text": "a"}, {"index": 1, "text": "c", "finish_reason": "length"}]}),
+            data({"choices": [{"index": 0, "text": "", "finish_reason": "length"}]}),
+            DONE,
+        ],
+        (2, 3, 3),
+        2,
+        "bac",
+    ),
+    Recorded(
+        "anthropic, the prompt counted at the start only",
+        "anthropic",
+        [
+            named({"type": "message_start", "message": {"usage": {"input_tokens": 25, "output_tokens": 1}}}),
+            block("text_delta", text="a"),
+            block("signature_delta", signature="s"),
+            message_end(input_tokens=0, output_tokens=9),
+            named({"type": "message_stop"}),
+        ],
+        (2,),
+        2,
+        "a",
+        (25, ABSENT, 9),
+    ),
+    Recorded(
+        "anthropic, the prompt counted at the end only",
+        "anthropic",
+        [
+            named({"type": "message_start", "message": {"usage": {"input_tokens": 0, "output_tokens": 0}}}),
+            block("text_delta", text="a"),
+            message_end(input_tokens=20, cache_read_input_tokens=5, output_tokens=9),
+            named({"type": "message_stop"}),
+        ],
+        (2,),
+        2,
+        "a",
+        (25, 5, 9),
+    ),
+    Recorded(
+        "anthropic, error in the middle",
+        "anthropic",
+        [
+            block("text_delta", text="a"),
+            named({"type": "error", "error": {"type": "api_error", "message": "Internal server error"}}),
+        ],
+        error="Internal server error",
+    ),
+    Recorded(
+        "responses, the whole of it at the end",
+        "openai-responses",
+        [
+            named({"type": "response.created", "response": {"status": "in_progress", "output": []}}),
+            response("completed", usage={"input_tokens": 3, "output_tokens": 1}),
+        ],
+        (2,),
+        2,
+        "ok",
+        (3, ABSENT, 1),
+    ),
+    Recorded(
+        "responses, pieces and the whole of it at the end",
+        "openai-responses",
+        [
+            named({"type": "response.output_text.delta", "delta": "ok"}),
+            response("incomplete", incomplete_details={"reason": "max_output_tokens"}),
+        ],
+        (1,),
+        1,
+        "ok",
+    ),
+    Recorded(
+        "responses, error event",
+        "openai-responses",
+        [
+            named({"type": "response.output_text.delta", "delta": "o"}),
+            named({"type": "error", "code": "server_error", "message": "went wrong", "param": None}),
+        ],
+        error="went wrong",
+    ),
     Recorded("groq, usage of its own", "openai", [ROLE, A, B, chunk({}, "stop", x_groq={"usage": {}}), DONE], *TWO),
 ]
 STREAMS = [
