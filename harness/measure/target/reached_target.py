@@ -8,7 +8,7 @@ from harness.errors import UserError
 from harness.measure.target.endpoint import Endpoint
 from harness.measure.target.external_payloads import ExternalPayloads
 from harness.measure.target.first_requests import FirstRequests
-from harness.measure.target.statistics_reader import find_statistics_reader
+from harness.measure.target.statistics_reader import find_statistics_readers
 from harness.wire.language.first_request import ask_first
 from harness.wire.protocol import DEFAULT
 from harness.wire.protocols import chats
@@ -95,7 +95,7 @@ class UrlSession:
                 self._first.accepted_by(self._url, protocol, model)
                 self._payloads.bank_for(self._url, protocol, model)
         # Some servers have no statistics before their first response.
-        self._statistics_reader = find_statistics_reader(target.url, plan.model, plan.metrics)
+        self._statistics_reader = find_statistics_readers((target.url, *target.others), plan.model, plan.metrics)
 
     def serve(self, request: TargetRequest, log: Path) -> Endpoint:
         """The same endpoint each time, with the payloads of the requested model: there are no knobs to turn."""

@@ -17,7 +17,7 @@ from harness.wire.language.api_url import server_root
 from harness.wire.server_url import parse_url
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
 TIMEOUT_S = 2.0
@@ -31,23 +31,45 @@ TRITON_METRICS_PORT = 8002
 
 
 class StatisticsReader:
-    """Reads the statistics of one family at one URL, for one model."""
+    """Reads the statistics of one family at one URL, for one model.
 
-    def __init__(self, url: str, family: Family, model: str) -> None:
-        self.url = url
+    others: readers of further servers that share the load, of the same family. What is read is the sum of all.
+    """
+
+    def __init__(self, url: str, family: Family, model: str, others: tuple[StatisticsReader, ...] = ()) -> None:
+        self.url: str = ",".join((url, *(other.url for other in others)))
         self.family = family
+        self._own_url = url
         self._model = model
+        self._others = others
 
     def read(self) -> Counters | None:
-        """The family's samples, summed over their labels; None where there is no response or none of them is in it."""
-        body = _get(self.url)
-        return None if body is None else self.counters_in(body)
+        """The family's samples, summed over their labels; None where a server does not respond or has none of them."""
+        body = _get(self._own_url)
+        counters = None if body is None else self.counters_in(body)
+        for other in self._others:
+            more = other.read() if counters is not None else None
+            counters = _added(counters, more, self.family) if counters is not None and more is not None else None
+        return counters
 
     def counters_in(self, body: bytes) -> Counters | None:
         """The family's samples in a response; None where there are none, or one cannot be true."""
         if self.family is TRITON_STATISTICS:
             return _triton_counters(body)
         return _prometheus_counters(body, self.family, self._model)
+
+
+def find_statistics_readers(urls: Sequence[str], model: str, metrics_url: str = "") -> StatisticsReader | None:
+    """A reader for all servers that share the load; None where they are not all of one family.
+
+    The statistics of a part of them would be taken for those of all. `metrics_url` is read alone: it was asked for.
+    """
+    found = [find_statistics_reader(url, model, metrics_url) for url in (urls[:1] if metrics_url else urls)]
+    readers = [reader for reader in found if reader is not None]
+    if len(readers) < len(found) or len({reader.family.name for reader in readers}) > 1:
+        return None
+    first, *others = readers
+    return StatisticsReader(first.url, first.family, model, tuple(others))
 
 
 def find_statistics_reader(url: str, model: str, metrics_url: str = "") -> StatisticsReader | None:
@@ -168,6 +190,15 @@ def _lines_of(body: bytes, family: Family) -> str:
     if len(lines) > MAX_SAMPLES:
         raise ValueError(f"{len(lines)} lines of statistics")
     return "".join(f"{line.decode(errors='replace')}\n" for line in lines)
+
+
+def _added(counters: Counters, more: Counters, family: Family) -> Counters:
+    """The counters of two servers as those of one: sums, but for samples of which the highest counts.
+
+    What only one of them has is not known of both.
+    """
+    highest, both = family.highest_samples, counters.keys() & more.keys()
+    return {name: max(counters[name], more[name]) if name in highest else counters[name] + more[name] for name in both}
 
 
 def _known_name(name: str, wanted: Collection[str]) -> str:

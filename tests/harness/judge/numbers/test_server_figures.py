@@ -11,7 +11,11 @@ from http_service import served_by, texts_at
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.judge.numbers.server_figures import gauges_over_time, server_figures, with_counted_waiting
 from harness.judge.numbers.trial_rows import RowColumns
-from harness.measure.target.statistics_reader import find_statistics_reader, recorded_statistics
+from harness.measure.target.statistics_reader import (
+    find_statistics_reader,
+    find_statistics_readers,
+    recorded_statistics,
+)
 from harness.record.rows import Window
 from harness.record.server.statistics import CounterReading, ServerStatistics, read_statistics
 
@@ -104,6 +108,27 @@ def test_every_version_of_a_server_is_understood(metrics_of, tmp_path, source, t
     words = server_figures(read_statistics(tmp_path), Window(start_ns, monotonic_ns() + 1))
     assert words.source == source
     assert {name: getattr(words, name) for name in said} == pytest.approx(said)
+
+
+@pytest.mark.process
+def test_two_servers_that_share_the_load_speak_as_one(metrics_of, tmp_path):
+    answers = [{"/metrics": SGLANG.format(n=10, tokens=1000, hits=500)} for _ in range(2)]
+    reader = find_statistics_readers([metrics_of(answer) for answer in answers], "m")
+    start_ns = monotonic_ns()
+    with recorded_statistics(reader, tmp_path):
+        answers[0]["/metrics"] = SGLANG.format(n=15, tokens=1500, hits=700)  # 5 preemptions; 200 of 500 tokens
+        answers[1]["/metrics"] = SGLANG.format(n=11, tokens=1300, hits=500)  # 1; none of 300
+    words = server_figures(read_statistics(tmp_path), Window(start_ns, monotonic_ns() + 1))
+    assert (words.running, words.waiting, words.kv_cache, words.preemptions) == (14, 4, 0.75, 6)
+    assert words.prefix_hits == 200 / 800
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("second", [{}, {"/metrics": TGI}], ids=["none", "another kind"])
+def test_a_second_server_without_such_statistics_leaves_what_all_do_unknown(metrics_of, second):
+    first = {"/metrics": SGLANG.format(n=10, tokens=1000, hits=500)}
+    assert find_statistics_readers([metrics_of(first), metrics_of(second)], "m") is None
+    assert find_statistics_readers([metrics_of(first)], "m").family.name == "SGLang's metrics"
 
 
 def reading(at_s, gauges=None, **counters):
