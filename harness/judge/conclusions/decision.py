@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -12,19 +12,20 @@ import numpy as np
 from harness.judge.conclusions.chances import NEAR, NEARER, Limit, chances
 from harness.judge.interval import Interval
 from harness.judge.stats.distributions import student_t_quantile
+from harness.judge.stats.speeds.level_draws import level_draws
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.judge.conclusions.chances import Chances
-    from harness.judge.stats.point_speeds import Look, PointSpeeds
+    from harness.judge.stats.speeds.point_speeds import Look, PointSpeeds
 
 CERTAIN_ENOUGH = 0.7  # a point is named where it is within NEAR of the best with this probability
 TAIL = 0.025  # on each side of a 95 % interval
 TIED_COST = 0.05  # a smaller setting is offered where it costs no more than this, as far as can be seen
 MAY_BE_BETTER = 0.05  # a badly measured point is listed where it is better with this probability
 CONFIRMING_TRIALS = 6  # that a sweep which had none needs at least
-TIMES_AS_LONG = (1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 32.0)
+TIMES_AS_LONG = (1, 2, 3, 4, 6, 8, 12, 16, 32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,13 +227,13 @@ def _more_s(stand: Stand, best: int | None) -> float:
     return max(seconds, stand.trial_s)
 
 
-def _times_as_long(stand: Stand, levels: PointSpeeds) -> float:
+def _times_as_long(stand: Stand, levels: PointSpeeds) -> int:
     """How many times the trials so far it takes until the point that seems best can be named, if it keeps the limit."""
     out = np.isin(np.arange(len(stand.candidates)), list(stand.failed))
     limits = [Limit.MISSED if limit is Limit.MISSED else Limit.KEPT for limit in stand.limits]
     likely = max(stand.running, key=lambda number: levels.mean[number])
-    for times in (1.0, *TIMES_AS_LONG):
-        tighter = replace(levels, covariance=levels.covariance / times, df=levels.df * times)
-        if chances(tighter, limits, out, seed=0).certainty(likely, NEAR) >= CERTAIN_ENOUGH:
+    for times in TIMES_AS_LONG:
+        draws = level_draws(stand.looks * times, len(stand.candidates), seed=0)
+        if chances(draws, limits, out, seed=0).certainty(likely, NEAR) >= CERTAIN_ENOUGH:
             return times
     return TIMES_AS_LONG[-1]

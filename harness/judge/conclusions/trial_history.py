@@ -9,7 +9,8 @@ import numpy as np
 
 from harness.judge.conclusions.chances import NEAR, NEARER, Limit, chances
 from harness.judge.conclusions.decision import Candidate, Decision, Stand, decide, published_figure
-from harness.judge.stats.point_speeds import Look, estimate
+from harness.judge.stats.speeds.level_draws import level_draws
+from harness.judge.stats.speeds.point_speeds import Look, estimate
 from harness.plan.plan import TrialKind
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.judge.conclusions.chances import Chances
-    from harness.judge.stats.point_speeds import PointSpeeds
+    from harness.judge.stats.speeds.point_speeds import PointSpeeds
 
 LEAST_USABLE = 0.3  # share of a trial that must be unharmed for it to count
 FAILURES = 2  # trials that could not be run, after which a point is out
@@ -134,9 +135,10 @@ class TrialHistory:
     def so_far(self) -> tuple[PointSpeeds, Chances]:
         """Speeds and chances of all points, where there is a usable trial."""
         if self._known is None or self._known[0] != len(self.trials):
-            levels = estimate(self.looks(), len(self.candidates), list(self._hints()))
-            found = levels, chances(levels, self.limits(), self.out(), self.seed)
-            self._known = len(self.trials), found
+            looks, hints, points = self.looks(), list(self._hints()), len(self.candidates)
+            draws = level_draws([*looks, *hints], points, self.seed)
+            found = chances(draws, self.limits(), self.out(), self.seed)
+            self._known = len(self.trials), (estimate(looks, points, hints), found)
         return self._known[1]
 
     def ranking(self) -> Ranking | None:
@@ -154,7 +156,7 @@ class TrialHistory:
         levels = estimate(looks, len(self.candidates), [])
         best = max(sorted(kept or limits), key=lambda number: levels.mean[number])
         assumed = [Limit.KEPT if number in (kept or limits) else Limit.MISSED for number in range(len(self.candidates))]
-        found = chances(levels, assumed, self.out(), self.seed)
+        found = chances(level_draws(looks, len(self.candidates), self.seed), assumed, self.out(), self.seed)
         near = found.certainty(best, NEAR)
         return Ranking(best, float(levels.mean[best]), near, best in kept, found.of_being_best())
 

@@ -7,7 +7,8 @@ import pytest
 
 from harness.judge.conclusions.chances import Chances, Limit, chances
 from harness.judge.conclusions.decision import Candidate, Stand, Status, decide, published_figure
-from harness.judge.stats.point_speeds import Look, PointSpeeds, estimate
+from harness.judge.stats.speeds.level_draws import level_draws
+from harness.judge.stats.speeds.point_speeds import Look, PointSpeeds, estimate
 
 KEPT, MISSED, NOT_YET = Limit.KEPT, Limit.MISSED, Limit.NOT_YET
 
@@ -25,7 +26,7 @@ def stand_of(rates, *, limits=None, harmed=(), unseen=(), blocks=6, fresh=(), se
     levels = estimate(looks, count)
     return Stand(
         candidates=tuple(Candidate(setting) for setting in (settings or range(count))),
-        known=(levels, chances(levels, limits, np.zeros(count, bool), seed=1)),
+        known=(levels, chances(level_draws(looks, count, seed=1), limits, np.zeros(count, bool), seed=1)),
         looks=tuple(looks),
         fresh=tuple(look for look in looks if look.point in fresh and look.block >= blocks - 3),
         limits=tuple(limits),
@@ -117,5 +118,5 @@ def test_a_trial_that_says_little_weighs_little_in_the_published_figure():
 def test_chances_count_draws():
     found = Chances(np.log([[100.0, 99.0], [100.0, 103.0], [100.0, 101.0], [100.0, 90.0]]))
     assert found.of_being_best().tolist() == [0.5, 0.5]
-    assert found.within(0, 0.02) == 0.75  # 100 is 2.9 % below 103, and 1 % below 101
-    assert found.within(1, 0.02) == 0.75
+    assert found.certainty(0, 0.02) == 0.75  # 100 is 2.9 % below 103, and 1 % below 101
+    assert found.certainty(1, 0.02) == 0.75

@@ -2,7 +2,8 @@
 
 The model is additive, as in a randomised block design (Fisher, 1935; Searle, Casella and McCulloch, *Variance
 Components*, 2006): log value = level of the point + level of the machine in that block + run noise. The run noise is
-one for all points, so that a point with two trials borrows the degrees of freedom of all others.
+one for all points, so that a point with two trials borrows the degrees of freedom of all others. `estimate` finds what
+is most likely; how likely everything else is, `level_draws.py` says.
 """
 
 from __future__ import annotations
@@ -55,24 +56,14 @@ class PointSpeeds:
     drift: float
     drift_df: float
 
-    def draws(self, count: int, seed: int) -> Floats:
-        """Random levels, (count, points), as likely as the trials make them."""
-        rng = np.random.default_rng(seed)
-        values, vectors = np.linalg.eigh(self.covariance)
-        root = vectors * np.sqrt(values.clip(min=0.0))
-        normal = rng.standard_normal((count, len(self.mean))) @ root.T
-        scale = np.sqrt(self.df / rng.chisquare(self.df, size=(count, 1)))
-        found: Floats = self.mean + normal * scale
-        return found
-
 
 def estimate(looks: Sequence[Look], points: int, hints: Sequence[Look] = ()) -> PointSpeeds:
     """The levels of points 0 to `points` - 1 from their trials: `looks`, or at least one of `hints`.
 
     `hints` are trials with so great a standard error that they say nothing of the run noise.
     """
-    noise_sq, df = _noise_squared(*_arrays(looks, points)) if looks else (PRIOR_NOISE**2, PRIOR_NOISE_DF)
-    design, values, own_variance = _arrays([*looks, *hints], points)
+    noise_sq, df = _noise_squared(*design_of(looks, points)) if looks else (PRIOR_NOISE**2, PRIOR_NOISE_DF)
+    design, values, own_variance = design_of([*looks, *hints], points)
     at = design[:, :points].argmax(axis=1)
     weights = 1.0 / (noise_sq + own_variance)
     centre = float(values.mean())
@@ -90,7 +81,7 @@ def estimate(looks: Sequence[Look], points: int, hints: Sequence[Look] = ()) -> 
     )
 
 
-def _arrays(looks: Sequence[Look], points: int) -> tuple[Floats, Floats, Floats]:
+def design_of(looks: Sequence[Look], points: int) -> tuple[Floats, Floats, Floats]:
     """Design (looks, points + blocks), values and variances of the looks."""
     blocks, block_of = np.unique([look.block for look in looks], return_inverse=True)
     design = np.zeros((len(looks), points + len(blocks)))
