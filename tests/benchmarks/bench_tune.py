@@ -9,9 +9,12 @@ a setting that just misses the limit at one of them is not worse by a whole step
 """
 
 import json
+import os
 import sys
 from functools import cache
 from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: threads cost more than such small matrices do
 
 import numpy as np
 
