@@ -128,7 +128,7 @@ COLUMNS: dict[str, Cell[PointMetrics]] = {  # those behind the knobs, in their o
 
 
 def csv_columns(plan: Plan) -> Columns[PointMetrics]:
-    """CPU in cores, latencies in ms. A swept knob that has a column already (`engine`) gets no second one."""
+    """CPU in cores, latencies in ms. The swept knobs model and engine have a column already."""
 
     def setting(point: PointMetrics) -> Setting:
         return {**plan.fixed, **point.setting}
@@ -143,4 +143,4 @@ def csv_columns(plan: Plan) -> Columns[PointMetrics]:
         "rate_target": lambda point: machine_number(point.rate_target_rps),
     }
     after = {name: cell for name, cell in COLUMNS.items() if name not in _STREAMED or chats(plan.load.protocol)}
-    return {**before, **knob_columns(plan, {**before, **COLUMNS}), **after}
+    return {**before, **knob_columns(plan, {**before, **COLUMNS}, (MODEL, "engine")), **after}

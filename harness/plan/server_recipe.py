@@ -50,12 +50,13 @@ import msgspec
 
 from harness.errors import UserError, unknown_name
 from harness.plan.knobs import Knob, KnobSet, Value
+from harness.plan.load_knobs import LOAD_KNOBS
 from harness.wire.own.expectation_text import parse_expectation
 from harness.wire.own.own_request import GRPC_METHOD, HTTP, OwnRequest
 from harness.wire.protocol import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 PORTS = ("port", "port2", "port3")
 PLACEHOLDERS = (*PORTS, "model", "model_file", "python", "recipe_dir", "cores")
@@ -219,9 +220,7 @@ def _check(recipe: ServerRecipe) -> None:
     if recipe.expect:
         parse_expectation(recipe.expect, f"{where}: expect")
     known = (*recipe.knobs, *PLACEHOLDERS)
-    reserved = sorted(set(recipe.knobs) & set(PLACEHOLDERS))
-    if reserved:
-        raise UserError(f"{where}: knob {reserved[0]} has the name of a placeholder; choose another")
+    _refuse_taken_names(recipe.knobs, where)
     commands = (recipe.command, recipe.stop.command, recipe.pid_command, *recipe.before, *recipe.after)
     texts = [*itertools.chain(*commands), *recipe.env.values(), *_addresses(recipe), recipe.reference]
     for name in (match[1] for text in texts for match in _PLACEHOLDER.finditer(text)):
@@ -236,6 +235,12 @@ def _check(recipe: ServerRecipe) -> None:
             raise unknown_name(f"knob in {recipe.path}", name, recipe.knobs)
     if not hasattr(signal, recipe.stop.signal):
         raise UserError(f"{where}: stop.signal {recipe.stop.signal} is no signal; write for example SIGTERM")
+
+
+def _refuse_taken_names(knobs: Collection[str], where: str) -> None:
+    for names, kind in ((PLACEHOLDERS, "placeholder"), ([knob.name for knob in LOAD_KNOBS], "knob of the load")):
+        if reserved := sorted(set(knobs) & set(names)):
+            raise UserError(f"{where}: knob {reserved[0]} has the name of a {kind}; choose another")
 
 
 def _addresses(recipe: ServerRecipe) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from harness.search.beliefs import Beliefs
-    from harness.search.space import Codes
+    from harness.search.space import Codes, Floats
 
 LIKELY_KEPT = 0.5
 DRAWS = 1000
@@ -40,22 +40,41 @@ def default_at_best(beliefs: Beliefs) -> tuple[int, int] | None:
 
 
 def finalists_of(beliefs: Beliefs, rng: np.random.Generator) -> list[tuple[int, int]]:
-    """The settings and levels that may be the best, the likeliest first, and last the default at its best level."""
+    """The settings and levels that get fresh trials.
+
+    First the one that is the likeliest to be the best, then the one that measured the most, so that no figure of the
+    search stays higher than the confirmed ones without having been tried again; then others that may be the best, and
+    last the default at its best level.
+    """
     numbers, levels = kept_places(beliefs)
     default = default_at_best(beliefs)
     if not len(numbers):
         return [] if default is None else [default]
+    chance = _chances_of_best(beliefs, numbers, levels, rng)
+    order = np.argsort(-chance, kind="stable")
+    found: dict[int, tuple[int, int]] = {}
+    for at in (order[0], _highest(beliefs, numbers, levels), *order[1:]):  # each setting once, at its first level
+        if len(found) < 2 or chance[at] >= FINALIST_CHANCE:
+            found.setdefault(int(numbers[at]), (int(numbers[at]), int(levels[at])))
+    ahead = [pair for pair in found.values() if pair[0]][:FINALISTS]
+    return ahead if default is None else [*ahead, default]
+
+
+def _chances_of_best(beliefs: Beliefs, numbers: Codes, levels: Codes, rng: np.random.Generator) -> Floats:
+    """How likely each of the settings and levels is the best of them that keeps the limit."""
     guess = beliefs.guess(numbers, levels)
     mean, covariance = beliefs.joint(numbers, levels)
     values, vectors = np.linalg.eigh(covariance)
     normal = rng.standard_normal((DRAWS, len(mean)))
     draws = mean + normal @ (vectors * np.sqrt(values.clip(min=0.0))).T
     draws[rng.random(draws.shape) > guess.kept] = -np.inf
-    chance = np.bincount(draws.argmax(axis=1), minlength=len(mean)) / DRAWS
-    order = np.argsort(-chance, kind="stable")
-    found: dict[int, tuple[int, int]] = {}
-    for at in order:  # each setting once, at its likeliest level
-        if len(found) < 2 or chance[at] >= FINALIST_CHANCE:
-            found.setdefault(int(numbers[at]), (int(numbers[at]), int(levels[at])))
-    ahead = [pair for pair in found.values() if pair[0]][:FINALISTS]
-    return ahead if default is None else [*ahead, default]
+    return np.bincount(draws.argmax(axis=1), minlength=len(mean)) / DRAWS
+
+
+def _highest(beliefs: Beliefs, numbers: Codes, levels: Codes) -> int:
+    """The place in `numbers` and `levels` of the one that measured the most."""
+    most: dict[tuple[int, int], float] = {}
+    for each in beliefs.measured():
+        place = each.setting, each.level
+        most[place] = max(most.get(place, -np.inf), each.log_value or 0.0)
+    return int(np.argmax([most[place] for place in zip(numbers.tolist(), levels.tolist(), strict=True)]))

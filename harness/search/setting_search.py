@@ -92,7 +92,7 @@ class SettingSearch:
         return int(numbers[at]), int(levels[at])
 
     def finalists(self) -> list[tuple[int, int]]:
-        """The settings and levels that may be the best, the likeliest first, and last the default at its best level."""
+        """The settings and levels that get fresh trials, the likeliest to be the best first, and last the default."""
         return finalists_of(self.beliefs, self._rng())
 
     def _rng(self) -> np.random.Generator:

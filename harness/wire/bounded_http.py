@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.clock import NS_PER_S, monotonic_ns
@@ -24,6 +25,18 @@ CHUNK_BYTES = 1 << 16
 
 class NoResponseError(Exception):
     """The connection failed, the response took too long, or its bytes are no HTTP. The message says which."""
+
+    @property
+    def remedy(self) -> str:
+        """What the user can do about it."""
+        cause = self.__cause__
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            if "mismatch" in cause.verify_message:
+                return "its certificate is for another name"
+            return "give the authority of its certificate with --tls-ca FILE"
+        if isinstance(cause, ssl.SSLError):
+            return "does it speak TLS? Without it the URL begins with http://"
+        return "is the server running, and is this its port?"
 
 
 class Deadline:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
 from harness.wire.bounded_http import OK, NoResponseError, get
 from harness.wire.bounded_json import parse_json
-from harness.wire.credentials import TLS_CA, TOKEN, TOKEN_FILE
+from harness.wire.credentials import TOKEN, TOKEN_FILE
 from harness.wire.failure_text import quoted
 from harness.wire.payload_bank import FREE, BankMeta
 
@@ -31,10 +30,7 @@ def ask(url: ServerUrl, path: str) -> BoundedResponse:
     try:
         return get(url, path)
     except NoResponseError as error:
-        remedy = "is the server running, and is this its port?"
-        if isinstance(error.__cause__, ssl.SSLError):
-            remedy = f"give the authority of its certificate, for example in {TLS_CA}"
-        raise UserError(f"{url}: no response ({error}); {remedy}", subject="server") from error
+        raise UserError(f"{url}: no response ({error}); {error.remedy}", subject="server") from error
 
 
 def read_document(url: ServerUrl, model: str, path: str, parse: Callable[[str, Any], BankMeta]) -> BankMeta:

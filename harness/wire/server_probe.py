@@ -103,6 +103,12 @@ def ask_once(url: str, protocol: str, bank: Bank, expect: str = "", requests: in
     response = _call(server, request) if found is OWN_SERVICE else _exchange(server, request)
     took_s = (monotonic_ns() - began_ns) / NS_PER_S
     expectation = expectation_of(expect, bank.meta.request)
+    if expectation and response.status in SUCCESSES and response.status not in expectation.statuses:
+        raise UserError(
+            f"{url}: {_first(bank, request)} got HTTP {response.status}, which --expect does not allow; where it is "
+            f"right, say --expect status={response.status}",
+            "server",
+        )
     if response.status not in (expectation.statuses if expectation else SUCCESSES):
         reason = codec.describe(response.status, _without_secrets(response.body, server))
         reason += "; it speaks another protocol, such as WebSocket" if response.status == UPGRADE_REQUIRED else ""
@@ -116,7 +122,7 @@ def ask_once(url: str, protocol: str, bank: Bank, expect: str = "", requests: in
     if expectation and response.status in SUCCESSES:
         _check_fields(url, codec, expectation, response.body)
     elif bank.meta.request and not expectation:
-        _check_answer(url, codec, response.body)
+        _check_answer(url, codec, response)
     for number in range(1, requests):
         again = codec.encode(bank.inputs[number % len(bank.inputs)])
         _call(server, again) if found is OWN_SERVICE else _exchange(server, again)
@@ -146,9 +152,7 @@ def _exchange(server: ServerUrl, request: bytes) -> BoundedResponse:
     try:
         return exchange(server, request, timeout_s=FIRST_TIMEOUT_S, limit_bytes=FIRST_LIMIT_BYTES)
     except NoResponseError as error:
-        raise UserError(
-            f"{server}: the first request got no response ({error}); is this its port?", "server"
-        ) from error
+        raise UserError(f"{server}: the first request got no response ({error}); {error.remedy}", "server") from error
 
 
 def _call(server: ServerUrl, request: bytes) -> BoundedResponse:
@@ -197,12 +201,13 @@ def _check_fields(url: str, codec: Codec, expectation: Expectation, body: bytes)
         )
 
 
-def _check_answer(url: str, codec: Codec, body: bytes) -> None:
+def _check_answer(url: str, codec: Codec, response: BoundedResponse) -> None:
     try:
-        codec.require_answer(body)
+        codec.require_answer(response.body)
     except WireError as error:
         raise UserError(
-            f"{url}: the first response is no answer ({error}); where it is right, say --expect status=200",
+            f"{url}: the first response, HTTP {response.status}, is no answer ({error}); where it is right, say "
+            f"--expect status={response.status}",
             "server",
         ) from error
 

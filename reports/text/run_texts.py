@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -42,13 +42,14 @@ class RunTexts(Generic[PointT]):
     result_lines: Callable[[Any], Sequence[str]] = lambda _: ()  # what the terminal says of the whole result, after it
 
 
-def knob_columns(plan: BasePlan[Any], taken: Mapping[str, object] | None = None) -> dict[str, Cell[Any]]:
-    """A column for each swept knob that is not `taken` by another column."""
+def knob_columns(plan: BasePlan[Any], others: Collection[str], shown: Collection[str] = ()) -> dict[str, Cell[Any]]:
+    """A column for each swept knob but those `shown`; one with the name of one of the `others` is `knob_NAME`."""
 
     def cell(name: str) -> Cell[Any]:
         return lambda point: format_value(point.setting[name])
 
-    return {name: cell(name) for name in plan.swept if name not in (taken or ())}
+    names = [name for name in plan.swept if name not in shown]
+    return {f"knob_{name}" if name in others else name: cell(name) for name in names}
 
 
 def verdict_cell(point: JudgedPoint) -> str:

@@ -123,28 +123,30 @@ def _size(plan: Plan) -> str:
 def _terminal_columns(plan: Plan) -> Columns[PointMetrics]:
     closed = any(isinstance(point.arrivals, Closed) for point in plan.points)
     load = "users" if closed else "requested /s"
-    if plan.rate_unit == TOKENS:
-        return {
-            **knob_columns(plan),
-            load: lambda point: units.number(load_number(point), 4),
-            TOKENS: lambda point: units.number(point.rate.value),
-            "each": lambda point: units.number(point.stream.tokens_per_s_of_stream if point.stream else None),
-            "TTFT p90 ms": _of_stream("ttft", 0.9),
-            "ITL p99 ms": _of_stream("itl", 0.99),
-            "TPOT p50 ms": _of_stream("tpot", 0.5),
-            **_price(plan),
-            "failed": lambda point: units.count(point.counts.failed),
-            "verdict": verdict_cell,
-        }
-    return {
-        **knob_columns(plan),
+    columns: Columns[PointMetrics] = {
         load: lambda point: units.number(load_number(point), 4),
         plan.rate_unit: lambda point: units.number(point.rate.value),
+        **(_of_streams() if plan.rate_unit == TOKENS else _of_responses()),
+        **_price(plan),
+        "failed": lambda point: units.count(point.counts.failed),
+        "verdict": verdict_cell,
+    }
+    return {**knob_columns(plan, columns), **columns}
+
+
+def _of_streams() -> Columns[PointMetrics]:
+    return {
+        "each": lambda point: units.number(point.stream.tokens_per_s_of_stream if point.stream else None),
+        "TTFT p90 ms": _of_stream("ttft", 0.9),
+        "ITL p99 ms": _of_stream("itl", 0.99),
+        "TPOT p50 ms": _of_stream("tpot", 0.5),
+    }
+
+
+def _of_responses() -> Columns[PointMetrics]:
+    return {
         "p50 ms": lambda point: units.latency(point.response.at(0.5))[0],
         "p99 ms": lambda point: units.latency(point.response.at(0.99))[0],
         "p99 95 %": lambda point: units.latency(point.response.at(0.99))[1],
         "batch": lambda point: units.number(point.mean_batch),
-        **_price(plan),
-        "failed": lambda point: units.count(point.counts.failed),
-        "verdict": verdict_cell,
     }

@@ -75,7 +75,7 @@ def training_texts(plan: TrainingPlan) -> RunTexts[TrainingPointMetrics]:
         trial=lambda trial: f"{plan.point(trial.point).slug} seed={trial.seed}",
         csv_columns=_csv_columns(plan),
         terminal_columns={
-            **knob_columns(plan),
+            **knob_columns(plan, ()),
             "seeds": lambda point: str(point.seeds),
             "test %": lambda point: shares(point.test_accuracy)[0],
             "95 %": lambda point: shares(point.test_accuracy)[1],
@@ -143,4 +143,4 @@ def _csv_columns(plan: TrainingPlan) -> Columns[TrainingPointMetrics]:
         "verdict": lambda point: point.verdict.value,
         "reasons": lambda point: ";".join(reasons(point)),
     }
-    return {"trainer": lambda _: plan.trainer, "model": lambda _: plan.model, **knob_columns(plan, after), **after}
+    return {"trainer": lambda _: plan.trainer, "model": lambda _: plan.model, **knob_columns(plan, (), after), **after}

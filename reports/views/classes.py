@@ -112,10 +112,11 @@ def _csv(parts: Sequence[tuple[PointMetrics, ClassMetrics]], plan: Plan, kind: s
     latencies = [
         f"{'' if kind == 'response' else kind + '_'}{units.percentile_name(p)}_ms" for kind, p in _CSV_LATENCIES
     ]
-    head = ("point", *plan.swept, "arrivals", "concurrency", "rate_target", kind, "share", "throughput_rps")
+    head = ("arrivals", "concurrency", "rate_target", kind, "share", "throughput_rps")
     streams = [f"{kind}_{units.percentile_name(p)}_ms" for kind, p in _CSV_STREAMS]
     more = ("p99_over_alone", "ok", "failed", "slo", "meets_slo", "goodput_rps", "cancelled", "tokens_per_s", *streams)
-    writer.writerow((*head, *latencies, *more))
+    knobs = (f"knob_{name}" if name in ("point", *head, *latencies, *more) else name for name in plan.swept)
+    writer.writerow(("point", *knobs, *head, *latencies, *more))
     for point, each in parts:
         writer.writerow((
             point.point,

@@ -9,6 +9,7 @@ from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.judge.metrics import Accuracy, Counts, Latency, Quantile, Steps, TimeSplit, UnitCost, Usage
 from reports.points_csv import append_point, points_csv
+from reports.text.terminal_text import result_text
 
 DESIGN = """
     target scenario model engine arrivals concurrency rate_target batch_size repeats seconds throughput_rps
@@ -136,6 +137,16 @@ def test_a_swept_engine_has_one_column_and_a_fixed_one_fills_it(known):
     assert points_csv([], plan).strip().split(",").count("engine") == 1
     fixed = msgspec.structs.replace(example.sweep().plan, fixed={"engine": "onnx"})
     assert lines_of(points_csv([known], fixed))[0]["engine"] == "onnx"
+
+
+@pytest.mark.parametrize("name", ["batch", "users", "failed", "target", "throughput_rps"])
+def test_a_knob_with_the_name_of_a_column_has_a_column_of_its_own(name):
+    report = example.sweep([{name: 1}, {name: 8}])
+    shown = f"knob_{name}" if name in ("batch", "users", "failed") else name
+    assert f" {shown} " in result_text(report)
+    column = f"knob_{name}" if name in ("failed", "target", "throughput_rps") else name
+    lines = lines_of(points_csv(report.result.points, report.plan))
+    assert {line[column] for line in lines} == {"1", "8"}
 
 
 def test_open_loop_has_a_rate_and_no_users():

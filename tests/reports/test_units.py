@@ -59,5 +59,5 @@ def test_an_interval_that_says_nothing_is_not_shown():
     assert units.estimate(Interval(2790.0, 154.0, 50_600.0)) == ("\u2248\u202f2\u202f790", "")
     assert units.estimate(Interval(2790.0, 2000.0, 3900.0)) == ("2\u202f790", "2\u202f000\u20133\u202f900")
     vague, known = (Quantile(p=0.99, value_ms=3.0, low_ms=0.3, high_ms=high) for high in (3.1, 3.0))
-    assert units.quantile(vague) == ("\u2248\u202f3", "")
-    assert units.quantile(known) == ("3", "0.3\u20133")
+    assert units.latency(vague) == ("\u2248\u202f3", "")
+    assert units.latency(known) == ("3", "0.3\u20133")

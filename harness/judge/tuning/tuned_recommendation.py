@@ -45,7 +45,8 @@ def recommend_tuned(plan: Plan, points: Sequence[PointMetrics]) -> Recommendatio
     best = next(point for point in points if point.point == numbers[decision.best])
     said = decision.status is Status.NAMED
     default = 0 if numbers and not final.changes(numbers[0]) else None
-    sentences = [*_sentences(plan, best, decision, numbers, default=default), tried, *caveats(best)]
+    unconfirmed = _unconfirmed(plan, points, numbers, decision)
+    sentences = [*_sentences(plan, best, decision, numbers, default=default), *unconfirmed, tried, *caveats(best)]
     tied = None if decision.smaller is None else numbers[decision.smaller.point]
     return Recommendation(
         sentence=" ".join(sentences),
@@ -96,6 +97,28 @@ def _sentences(
         yield (
             f"{capital(_name(plan, numbers[smaller.point]))} changes less and may do as well: it costs "
             f"{figure(100 * smaller.cost)}\u202f% ({figure(100 * smaller.low)} to {figure(100 * smaller.high)}\u202f%)."
+        )
+
+
+def _unconfirmed(
+    plan: Plan, points: Sequence[PointMetrics], numbers: Sequence[int], decision: Decision
+) -> Iterator[str]:
+    """The setting whose trial in the search gave more than the published figure, where it got no fresh one."""
+    confirmed = [plan.point(number).setting for number in numbers]
+    others = [point for point in points if point.counts.ok and plan.point(point.point).setting not in confirmed]
+    highest = max(
+        (point for point in others if keeps(plan, point)),
+        key=lambda point: objective_of(point, plan).value,
+        default=None,
+    )
+    if highest is None or decision.figure is None:
+        return
+    rate = objective_of(highest, plan)
+    if rate.value > decision.figure.value:
+        name = f"{_name(plan, highest.point)} at {level_text(plan.point(highest.point))}"
+        yield (
+            f"{capital(name)} gave {figure(rate.value, 3)} {unit_of(plan)} in the search and got no fresh trial; "
+            "a longer --budget confirms more settings."
         )
 
 

@@ -18,8 +18,8 @@ from harness.measure.target.data_rows import read_rows
 from harness.wire.credentials import own_headers
 from harness.wire.failure_text import quoted
 from harness.wire.grpc.own_service import message_of
-from harness.wire.grpc.reflection import reflected
-from harness.wire.grpc.service_description import compiled, unary_method
+from harness.wire.grpc.reflection import reflected, services
+from harness.wire.grpc.service_description import compiled, unary_method, unary_names
 from harness.wire.http.raw_bodies import BODY, CONTENT_TYPE
 from harness.wire.own.expectation_text import parse_expectation
 from harness.wire.own.request_form import JSON, RequestForm
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _FIELD = re.compile(r"\{([A-Za-z_][\w .-]*)(:base64)?\}")
 TOLERANCE = OF_DATATYPE["FP32"]  # of numbers in responses; JSON does not say in which datatype they were computed
+STDIN = "-"
 _BOUNDARY = "sweepspot-part-of-a-form"
 _URLENCODED, _TEXT = "application/x-www-form-urlencoded", "text/plain; charset=utf-8"
 
@@ -87,7 +88,7 @@ def service_bank(bank: Bank, request: OwnRequest, url: str) -> Bank:
     """`bank`, whose items are JSON documents, with serialised messages of the gRPC method instead. Raises UserError."""
     service, _, name = request.method.strip("/").rpartition("/")
     if not service or not name:
-        raise UserError("--method: name a method of the service as package.Service/Method")
+        raise UserError(f"--method {request.method}".rstrip() + f": name one of {', '.join(_methods(request, url))}")
     descriptors = compiled(request.proto) if request.proto else reflected(parse_url(url), service)
     method = unary_method(descriptors, request.method)
     items = tuple(np.frombuffer(message_of(method, item.tobytes()), dtype=np.uint8) for item in bank.inputs)
@@ -97,12 +98,23 @@ def service_bank(bank: Bank, request: OwnRequest, url: str) -> Bank:
     return replace(bank, inputs=items, meta=msgspec.structs.replace(bank.meta, request=form))
 
 
+def _methods(request: OwnRequest, url: str) -> list[str]:
+    """The methods that can be called, by the `.proto` file or as the server says. Raises UserError."""
+    if request.proto:
+        return unary_names(compiled(request.proto))
+    server = parse_url(url)
+    return [name for service in services(server) for name in unary_names(reflected(server, service))
+            if name.startswith(f"{service}/")]  # fmt: skip
+
+
 def _bodies_of(request: OwnRequest, row: Row) -> Iterator[Body]:
     if request.form:
         yield from _forms(request.form, row)
     elif request.body.startswith("@"):
         for file in _files(_filled(request.body[1:], row, "--body"), "--body"):
             yield Body(_content(file, "--body"), _type_of(file), {"file": file.name, **row})
+    elif request.body == STDIN:
+        raise UserError(f"--body {STDIN}: standard input is not read; put it into a file and give --body @FILE")
     elif request.body:
         content, content_type = _text_body(request.body, row)
         yield Body(content, content_type, row)

@@ -58,6 +58,11 @@ def reflected(url: ServerUrl, service: str) -> bytes:
     return description
 
 
+def services(url: ServerUrl) -> list[str]:
+    """The names of the server's services, reflection itself left out. Raises UserError where it has no reflection."""
+    return [name for name in _services(url, _spoken(url)) if not name.startswith("grpc.reflection.")]
+
+
 def _in_order(files: dict[str, Any]) -> list[Any]:
     """Every file after those that it imports."""
     done: dict[str, Any] = {}

@@ -48,16 +48,29 @@ def compiled(proto: str) -> bytes:
         return out.read_bytes()
 
 
-def unary_method(descriptors: bytes, name: str) -> UnaryMethod:
-    """The method `package.Service/Method` in a `FileDescriptorSet`. Raises UserError that names the nearest."""
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+def _methods(descriptors: bytes) -> dict[str, Any]:
+    """Every method in a `FileDescriptorSet` by its name `package.Service/Method`."""
+    from google.protobuf import descriptor_pb2, descriptor_pool
 
     pool = descriptor_pool.DescriptorPool()
     files = descriptor_pb2.FileDescriptorSet.FromString(descriptors).file
     for file in files:
         pool.Add(file)
     services = [service for file in files for service in pool.FindFileByName(file.name).services_by_name.values()]
-    methods = {f"{each.full_name}/{method.name}": method for each in services for method in each.methods}
+    return {f"{each.full_name}/{method.name}": method for each in services for method in each.methods}
+
+
+def unary_names(descriptors: bytes) -> list[str]:
+    """The names `package.Service/Method` of the methods that can be measured."""
+    found = _methods(descriptors).items()
+    return [name for name, each in found if not (each.client_streaming or each.server_streaming)]
+
+
+def unary_method(descriptors: bytes, name: str) -> UnaryMethod:
+    """The method `package.Service/Method` in a `FileDescriptorSet`. Raises UserError that names the nearest."""
+    from google.protobuf import message_factory
+
+    methods = _methods(descriptors)
     found = methods.get(name.strip("/"))
     if found is None:
         raise unknown_name("--method", name, methods)

@@ -81,7 +81,7 @@ def _response(url: ServerUrl, codec: TextCodec) -> BoundedResponse:
     try:
         return exchange(url, codec.encode([MESSAGE], TOKENS), timeout_s=TIMEOUT_S, limit_bytes=LIMIT_BYTES)
     except NoResponseError as error:
-        raise UserError(f"{url}: the first request got no response ({error}); is this its port?", "server") from error
+        raise UserError(f"{url}: the first request got no response ({error}); {error.remedy}", "server") from error
 
 
 def _refused_field(codec: TextCodec, options: GenerationOptions, body: bytes) -> str:

@@ -84,6 +84,11 @@ def test_a_knob_may_not_hide_a_placeholder(tmp_path):
         recipe_of(tmp_path, GOOD.replace("[knobs.batch]", "[knobs.port]").replace("{batch}", "{port}"))
 
 
+def test_a_knob_may_not_hide_one_of_the_load(tmp_path):
+    with pytest.raises(UserError, match="knob concurrency has the name of a knob of the load"):
+        recipe_of(tmp_path, GOOD.replace("[knobs.batch]", "[knobs.concurrency]").replace("{batch}", "{concurrency}"))
+
+
 def test_a_recipe_that_is_not_there_is_named(tmp_path):
     with pytest.raises(UserError, match=r"nowhere\.toml.*No such file"):
         find_target(str(tmp_path / "nowhere.toml"))

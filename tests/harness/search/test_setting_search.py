@@ -55,6 +55,19 @@ def test_a_limit_that_nobody_keeps_leaves_the_default_to_be_confirmed():
     assert [number for number, _ in search.finalists()] == [0]
 
 
+def test_the_setting_that_measured_the_most_gets_a_fresh_trial():
+    """A trial of a setting alone was lucky: its neighbours in every knob say that it cannot be so good."""
+    search = SettingSearch(SPACE, LEVELS)
+    run(search, 200.0)
+    likeliest = search.finalists()[0][0]
+    tried = {each.setting for each in search.beliefs.observations}
+    lucky = max(set(range(len(SPACE))) - tried, key=lambda number: -capacity(SPACE.setting(number)))
+    search.observe(Observation(lucky, 0, 20.0, 3.0, -3.0, True))  # a vague figure, above all the others
+    found = [number for number, _ in search.finalists()]
+    assert found[0] == likeliest
+    assert found[1] == lucky
+
+
 def test_nothing_is_chosen_that_does_not_fit_the_time():
     search = SettingSearch(SPACE, LEVELS)
     assert search.next(COSTS, 11.0) is None  # a trial and a start take 12 s

@@ -5,8 +5,10 @@ import pytest
 from http_service import JsonHandler, served_by
 
 from harness.errors import UserError
+from harness.measure.target.own_requests import own_bank
+from harness.wire.own.own_request import OwnRequest
 from harness.wire.payload_bank import BankMeta, random_bank
-from harness.wire.server_probe import detect_protocol, read_meta
+from harness.wire.server_probe import ask_once, detect_protocol, read_meta
 
 pytestmark = pytest.mark.process
 
@@ -123,3 +125,23 @@ def test_items_that_would_take_terabytes_are_refused():
     with pytest.raises(UserError, match=r"4\.4e\+12 bytes"):
         random_bank(huge, 1)
     assert len(random_bank(BankMeta(model="m", input_shape=(2**23,), output_shape=(1,)), 1, 100).inputs) == 32
+
+
+@pytest.mark.parametrize(("status", "body"), [(204, b""), (200, b""), (202, b"")])
+def test_the_advice_for_a_response_without_content_names_the_status_that_came(status, body):
+    class Handler(JsonHandler):
+        def do_GET(self):
+            self.send(status, body)
+
+    with served_by(Handler) as url:
+        with pytest.raises(UserError, match=rf"HTTP {status}, is no answer .*say --expect status={status}$"):
+            ask_once(f"{url}/x", "http", own_bank(OwnRequest(), "", "m"))
+        ask_once(f"{url}/x", "http", own_bank(OwnRequest(), f"status={status}", "m"), f"status={status}")
+        other = "status=201"
+        with pytest.raises(UserError, match=rf"HTTP {status}, which --expect does not allow.*status={status}$"):
+            ask_once(f"{url}/x", "http", own_bank(OwnRequest(), other, "m"), other)
+
+
+def test_without_tls_behind_an_https_url_the_url_is_doubted():
+    with served_by(JsonHandler) as url, pytest.raises(UserError, match="does it speak TLS"):
+        ask_once(url.replace("http:", "https:") + "/x", "http", own_bank(OwnRequest(), "", "m"))

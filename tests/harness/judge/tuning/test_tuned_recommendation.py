@@ -87,6 +87,27 @@ def test_the_best_is_named_by_what_it_changes_with_the_default_as_baseline():
     assert "5 of 8 possible settings were tried, 1 of which could not be served." in found.sentence
 
 
+def test_a_setting_that_gave_more_in_the_search_and_got_no_fresh_trial_is_named():
+    plan, points = searched()
+    assert "no fresh trial" not in recommend_tuned(plan, points).sentence
+    ahead = msgspec.structs.replace(
+        points[2],
+        trials=points[2].trials[:1],
+        throughput_rps=msgspec.structs.replace(points[4].throughput_rps, value=points[4].throughput_rps.value * 1.2),
+        meets_slo=True,
+    )
+    others = [ahead if point.point == 2 else point for point in points]
+    shorter = msgspec.structs.replace(
+        plan, trials=tuple(trial for trial in plan.trials if trial.point != 2 or trial.kind is TrialKind.EXPLORE)
+    )
+    said = recommend_tuned(shorter, others)
+    assert said.best_point == 4
+    assert "batch_size=16 at 32 users gave " in said.sentence.lower()
+    assert "in the search and got no fresh trial" in said.sentence
+    missed = [msgspec.structs.replace(ahead, meets_slo=False) if point.point == 2 else point for point in points]
+    assert "no fresh trial" not in recommend_tuned(shorter, missed).sentence
+
+
 def test_without_fresh_trials_nothing_is_recommended_and_more_time_is_asked_for():
     plan, points = searched(confirming=0)
     found = recommend_tuned(plan, points)

@@ -120,6 +120,7 @@ def test_bodies_with_expected_responses_beside_them(tmp_path):
     [
         ({"body": "@nothing/*.jpg"}, "", r"--body @nothing/\*\.jpg: no such file"),
         ({"form": ("x",)}, "", "--form x: write name=text"),
+        ({"body": "-"}, "", "--body -: standard input is not read; put it into a file and give --body @FILE"),
         ({"data": "nothing.csv"}, "", "--data nothing.csv: cannot be read"),
         ({"data": "nothing/*"}, "", "it holds no row"),
         ({"body": "x"}, "$.a = {label}", "not every row has a field 'label'"),

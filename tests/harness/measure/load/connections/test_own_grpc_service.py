@@ -125,7 +125,7 @@ def test_a_refused_call_is_quoted_before_the_load(server):
     [
         ({"method": "shop.Labels/Lable"}, "did you mean 'shop.Labels/Label'"),
         ({"method": "shop.Labels/Watch"}, "it streams"),
-        ({"method": "POST"}, "package.Service/Method"),
+        ({"method": "POST"}, "--method POST: name one of shop.Labels/Label"),
         ({"body": '{"wort": 1}'}, 'no shop.Request in JSON.*"wort"'),
         ({"body": "[1]"}, "no shop.Request in JSON"),
         ({"proto": "nothing.proto"}, "no such file"),
@@ -158,3 +158,12 @@ def test_the_description_travels_with_the_payloads(server, tmp_path):
     codec = OwnServiceCodec(parse_url(server.url), bank.meta)
     reply = unary_method(bank.meta.request.descriptors, METHOD).response(id=3)
     assert json.loads(codec.readable(reply.SerializeToString()))["id"] == 3
+
+
+@pytest.mark.parametrize(("method", "begins"), [("", "--method: "), ("Label", "--method Label: ")])
+@pytest.mark.parametrize("described", ["by its file", "by itself"])
+def test_without_a_whole_name_the_methods_that_can_be_measured_are_listed(server, method, begins, described):
+    proto = server.proto if described == "by its file" else ""
+    with pytest.raises(UserError) as caught:
+        bank_of(server, "{}", method=method, proto=proto)
+    assert str(caught.value) == f"{begins}name one of shop.Labels/Label"  # Watch streams

@@ -113,7 +113,7 @@ def test_without_an_authority_named_only_the_systems_are_believed(serve_tls, ben
     server = serve_tls(lambda n, request, _: answer.right(request), authority.issue_cert("127.0.0.1"))
     _, report = bench(server.url).run(1)
     assert report.error == report.sent
-    with pytest.raises(UserError, match="give the authority of its certificate"):
+    with pytest.raises(UserError, match="give the authority of its certificate with --tls-ca FILE"):
         detect_protocol(server.url, "m")
 
 
