@@ -212,6 +212,9 @@ def main() -> int:
         print("\n".join(fault.name for fault in chosen))
         return 0
     failed = 0
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it and QUIT, nohup HUP
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         os.environ["SOAK"] = folder
         os.environ["TMPDIR"] = tempfile.tempdir = str(Path(folder) / "tmp")
