@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_MS
+from harness.judge.checks.harm import NOISE
 from harness.judge.checks.point import standing_trials
 from harness.judge.findings import Verdict
 from harness.judge.stats.limit_decision import LimitDecision, decide_limit, times_as_long
@@ -110,7 +111,12 @@ def trusted(point: PointMetrics) -> bool:
 
 
 def surely_missed(point: PointMetrics, slo: Slo) -> bool:
-    """Whether a bound on a percentile is broken by the service times alone, in which no generator's lateness is."""
+    """Whether a bound on a percentile is broken by the service times alone, in which no generator's lateness is.
+
+    Noise on the machine makes those longer too: where it made the point INVALID, that cannot be said.
+    """
+    if any(each.verdict is Verdict.INVALID and each.kind in NOISE for each in point.findings):
+        return False
     if slo.of_classes and len(point.classes) > 1:
         return any(_breaks(each, each.slo) for each in point.classes if each.slo)
     return _breaks(point, slo.of_class(point.classes[0].name) if point.classes else slo)
