@@ -79,10 +79,17 @@ def _remedy(error: OSError, folder: Path) -> str:
     return f" ({disk.f_bavail * disk.f_frsize / 1e6:.0f} MB and {disk.f_favail} files free); make room"
 
 
+def read_file(path: Path) -> bytes:
+    """The content of a regular file. Raises OSError, also for a pipe or a device, whose reading might never end."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "is no regular file", str(path))
+    return path.read_bytes()
+
+
 def read_if_whole(path: Path, kind: type[_T]) -> _T | None:
     """The JSON file as a `kind`; None where it is missing or damaged."""
     try:
-        return decode(path.read_bytes(), kind)
+        return decode(read_file(path), kind)
     except (OSError, msgspec.DecodeError):
         return None
 

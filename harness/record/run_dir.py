@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.files import decode
+from harness.files import decode, read_file
 from harness.plan.plan import SCHEMA_VERSION, Plan, Point, Trial, plan_of_schema_1
 from harness.record.load_report import LoadReport, live_of
 from harness.record.machine.envelope import read_envelope
@@ -152,8 +152,8 @@ class TrialDir(TrialFolder[TrialRecord]):
     def _read_reports(self) -> Iterator[tuple[Path, LoadReport]]:
         for path in sorted(self.path.glob("load*.json")):
             try:
-                yield path, decode(path.read_bytes(), LoadReport)
-            except msgspec.DecodeError:
+                yield path, decode(read_file(path), LoadReport)
+            except (OSError, msgspec.DecodeError):
                 continue  # its absence is what the lost-worker check looks for
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 import msgspec
 
 from harness.errors import RunError, UserError, shortened
-from harness.files import decode, pretty, read_if_whole, sealed, sum_of, unsealed, write_whole
+from harness.files import decode, pretty, read_file, read_if_whole, sealed, sum_of, unsealed, write_whole
 from harness.plan.plan import Trial
 from harness.record.machine.environment import Environment
 
@@ -95,7 +95,8 @@ class TrialFolder(Generic[TrialRecordT]):
         return tuple(sorted(name for name, known in record.sums.items() if found.get(name) != known))
 
     def _data_files(self) -> list[Path]:
-        return [path for path in sorted(self.path.iterdir()) if path.suffix in DATA and path.name != "trial.json"]
+        found = (path for path in sorted(self.path.iterdir()) if path.suffix in DATA and path.is_file())
+        return [path for path in found if path.name != "trial.json"]
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -105,7 +106,7 @@ class _Kind(msgspec.Struct, frozen=True):
 def kind_of(run_dir: Path) -> str | None:
     """`serving` or `training`; None where the folder holds no run, or what it holds cannot be read."""
     try:
-        return decode((run_dir / "run.json").read_bytes(), _Kind).kind
+        return decode(read_file(run_dir / "run.json"), _Kind).kind
     except (OSError, msgspec.DecodeError):
         return None
 
@@ -192,7 +193,7 @@ class RunFolder(ABC, Generic[RunRecordT, TrialFolderT]):
 
     def _run_json(self) -> bytes:
         try:
-            return (self.path / "run.json").read_bytes()
+            return read_file(self.path / "run.json")
         except OSError as error:
             raise RunError(f"{self.path / 'run.json'}: cannot be read ({error.strerror})") from error
 

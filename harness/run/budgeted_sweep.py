@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.judge.conclusions.chances import NEARER, Limit
-from harness.judge.conclusions.trial_history import FRESH_TRIALS, SURE, CandidateTrial, TrialHistory
+from harness.judge.conclusions.trial_history import FRESH_TRIALS, RANKED_TRIALS, SURE, CandidateTrial, TrialHistory
 from harness.plan.plan import TrialKind
 from harness.run.trial_cost import TrialCost
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 COVER = 0.9  # the points that explored further hold the best with this probability
 ROUNDS_LEFT = 3  # the next block takes at most this part of the time that is left for exploring
 LEAST_DF = 10  # degrees of freedom of the run noise at which the sweep may end early: fewer make it look small by luck
-BLOCKS_OF_ALL = 2  # blocks of all points, where noise spoils every trial
 FINALISTS = 3
 FINALIST_CHANCE = 0.05  # a third finalist must be the best with this probability
 LONGEST = 4  # times the length of a trial, where it is undecided whether the limit is kept
@@ -129,11 +128,20 @@ class BudgetedSweep:
         return [] if self._stands() else self._ordered(self._finalists(), TrialKind.CONFIRM)
 
     def _likely_if_harmed(self) -> list[int]:
-        """The points of the next block where noise spoiled every trial so far: after two blocks the likeliest only."""
+        """The points of the next block where noise spoiled every trial so far: after two blocks the likeliest only.
+
+        Where the budget does not last for a block, those with the fewest trials.
+        """
+        tried = self.history.trials_of()
+        points = sorted(self._not_ruled_out(), key=lambda number: tried[number])
+        return points[: max(int(self.left_s / self._trial_s()), 1)]
+
+    def _not_ruled_out(self) -> list[int]:
+        """The points that may be the best though noise spoiled every trial; none where their order is sure."""
         ranking = self.history.ranking()
-        if self._blocks < BLOCKS_OF_ALL or ranking is None:
+        if self._blocks < RANKED_TRIALS or ranking is None:
             return self.history.unmeasured()
-        if ranking.near >= SURE and not self.history.unmeasured():
+        if ranking.near is not None and ranking.near >= SURE and not self.history.unmeasured():
             return []
         order = sorted(np.flatnonzero(~self.history.out()).tolist(), key=lambda number: -ranking.chance[number])
         needed = int(np.searchsorted(np.cumsum(ranking.chance[order]), COVER)) + 1

@@ -29,6 +29,12 @@ SHORTEST_SECRET = 6  # characters; a shorter value may be part of any text
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
 _HEADER_VALUE = re.compile(r"[ -~]+")
 _FRAMING = ("content-length", "transfer-encoding", "connection")
+_USER = re.compile(r"://[^/?#@\s'\"]*@")
+_QUERY_SECRET = re.compile(
+    r"([?&](?:[\w-]*(?:api[_-]?key|token|secret|password|passwd|signature)|key|sig|code|subscription-key)=)"
+    r"[^&#\s'\"]{6,}",
+    re.IGNORECASE,
+)
 _TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*")  # RFC 6750, section 2.1
 
 
@@ -151,6 +157,16 @@ def _checked_header(line: str, flag: str) -> tuple[str, str]:
     if name.lower() in _FRAMING:
         raise UserError(f"{flag} {name}: it says where a message ends, and is not yours to set; leave it out")
     return name, value
+
+
+def without_user(text: str) -> str:
+    """The text, in which a URL shows neither user nor password."""
+    return _USER.sub("://...@", text)
+
+
+def without_query_secrets(text: str) -> str:
+    """The text, in which a URL does not show the values of parameters that are named as secrets are (`api_key=...`)."""
+    return _QUERY_SECRET.sub(r"\1...", text)
 
 
 def token_targets() -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from harness.errors import UserError
-from harness.wire.credentials import OPEN, Access
+from harness.wire.credentials import OPEN, Access, without_user
 
 _SECURE = {"http": False, "https": True, "grpc": False, "grpcs": True}
 _PORTS = {False: 80, True: 443}
@@ -101,7 +101,10 @@ def parse_url(text: str, access: Access | None = None) -> ServerUrl:
     if parts.scheme not in _SECURE or not parts.hostname:
         raise UserError(f"{text}: only http, https, grpc and grpcs are spoken; {_EXAMPLE}", "server")
     query = f"?{parts.query}" if parts.query else ""
-    if parts.fragment or parts.username or not _PATH.fullmatch(f"{parts.path}{query}"):
+    if "@" in parts.netloc:
+        text = f"{without_user(text)}: give no user or password in a URL, but --header 'Authorization: $VARIABLE'"
+        raise UserError(text, "server")
+    if parts.fragment or not _PATH.fullmatch(f"{parts.path}{query}"):
         raise UserError(f"{text}: give only host, port and path, for example http://127.0.0.1:8000", "server")
     port = port or _PORTS[_SECURE[parts.scheme]]
     path = f"{parts.path or '/'}{query}"

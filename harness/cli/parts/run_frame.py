@@ -131,7 +131,7 @@ class RunFrame(ABC, Generic[FolderT]):
             if lost is None:
                 raise
             return lost
-        return None
+        return KeyboardInterrupt() if _interruptions else None  # one that a callback had swallowed
 
     def _conclude(self, stopped: SweepspotError | KeyboardInterrupt | None, *, as_json: bool) -> int:
         """Show what was measured. Returns the exit code. Raises `stopped`, where it is no interruption."""

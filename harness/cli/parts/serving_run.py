@@ -43,7 +43,7 @@ from harness.run.run_job import RunJob
 from harness.run.tune_plan import TuneGoal, make_tune_plan
 from harness.run.tune_run import run_tune
 from harness.system.cpu_cores import plan_isolation
-from harness.wire.credentials import add_headers
+from harness.wire.credentials import add_headers, without_query_secrets
 from harness.wire.protocols import chats
 
 if TYPE_CHECKING:
@@ -80,6 +80,9 @@ def run_or_plan(draft: Draft, given: dict[str, Any], *, gated: bool) -> int:
         seconds = estimated_seconds(plan, None if isinstance(draft.spec, UrlTarget) else draft.spec.knobs)
         document = {"plan": plan, "estimated_seconds": seconds}
         return show_plan(document, plan_text(plan, seconds), as_json=given["as_json"])
+    if without_query_secrets(plan.target) != plan.target:
+        print("--target: a value in its query looks like a secret: run.json keeps it for --resume, reports hide it; "
+              "a --header is kept nowhere", file=sys.stderr)  # fmt: skip
     _require_readable_models(draft, plan)
     run = ServingRun.begin(plan, out=given["out"], gated=gated and plan.slo is not None)
     run.keep_envelope()
@@ -177,7 +180,7 @@ class ServingRun(RunFrame[RunDir]):
                 listener(Note(f"waiting for {plan.remote_workers} worker{several}; {start}"))
                 secret = os.environ.setdefault(PAIRING, new_secret())  # the load process inherits it
                 listener(Note(f"they ask for the pairing secret, which is in no file: {secret}"))
-            on_point = partial(append_point, self.folder.path, plan)
+            on_point = partial(append_point, self.folder.path, _to_show(self.folder.read()).plan)
             job = RunJob(plan, self.folder, session, isolation, listener, on_point, self._summaries, forks)
             if plan.tune is not None:
                 run_tune(job, lambda longer: self._keep(plan=longer))
@@ -230,7 +233,7 @@ class ServingRun(RunFrame[RunDir]):
         """Judge everything that the folder holds."""
         from reports.report_input import ReportInput
 
-        record = self.folder.read()  # as it is now: the model's card may have been added by the trials
+        record = _to_show(self.folder.read())  # as it is now: the model's card may have been added by the trials
         return ReportInput(
             plan=record.plan,
             result=evaluate(record, self._summaries),
@@ -309,6 +312,20 @@ def _refuse_what_cannot_talk(draft: Draft, scenario: Scenario) -> None:
     if scenario_chats:
         raise UserError(f"--target {target}: it does not chat; leave --target out, or choose another --scenario")
     raise UserError(f"--target {target}: it chats, and {draft.plan.scenario} does not; add --scenario agent")
+
+
+def _to_show(record: RunRecord) -> RunRecord:
+    """The record without what a report, which is passed on, should not show; --resume needs it in `run.json`."""
+    from msgspec.structs import replace
+
+    plan = replace(record.plan, target=without_query_secrets(record.plan.target))
+    if plan.pairing is not None:
+        one, two = (
+            replace(each, name=without_query_secrets(each.name), target=without_query_secrets(each.target))
+            for each in plan.pairing.variants
+        )
+        plan = replace(plan, pairing=replace(plan.pairing, variants=(one, two)))
+    return replace(record, plan=plan, command_line=without_query_secrets(record.command_line))
 
 
 def _with_cards(record: RunRecord, cards: dict[str, ModelCard]) -> RunRecord:

@@ -24,6 +24,7 @@ from harness.judge.conclusions.grid_recommendation import (
     why_none_meets,
 )
 from harness.judge.conclusions.history_of_plan import trial_history
+from harness.judge.conclusions.trial_history import RANKED_TRIALS
 from harness.judge.findings import Verdict
 from harness.judge.number_text import certainty_text, figure, milliseconds, percent, rounded_duration
 from harness.judge.phrases import capital, level_text, rate_text, ratio_text
@@ -146,10 +147,14 @@ def _ahead_all_the_same(plan: Plan, ranking: Ranking | None, points: Sequence[Po
         )
         return
     also = f" and keeps {plan.slo}" if plan.slo else ""
-    yield (
-        f"On the machine as it is, {_point_text(point)} is ahead with {rate}"
-        f"{also}; there it is within 5\u202f% of the best with {certainty_text(ranking.near)} certainty."
-    )
+    yield (f"On the machine as it is, {_point_text(point)} is ahead with {rate}{also}{nearness_text(ranking)}.")
+
+
+def nearness_text(ranking: Ranking) -> str:
+    """How sure the order of settings is that noise hit all alike."""
+    if ranking.near is None:
+        return f"; how sure that is cannot be said by fewer than {RANKED_TRIALS} trials of a point"
+    return f"; there it is within 5\u202f% of the best with {certainty_text(ranking.near)} certainty"
 
 
 def _all_invalid(points: Sequence[PointMetrics]) -> bool:

@@ -27,6 +27,7 @@ HARM = 0.7  # standard error of the log of what a harmed trial reached: a factor
 SURE = 0.95  # probability of being within 2 % of the best at which a search ends early
 TIGHT = 0.05  # half-width of the published figure at which it ends early, as a share
 FRESH_TRIALS = 3  # of the leader, before a search ends early
+RANKED_TRIALS = 2  # of each point, before harmed trials say how sure their order is
 HARMED_TRIALS = 4  # after so many, and none that is usable, a point is not run again
 
 
@@ -44,12 +45,13 @@ class CandidateTrial:
 class Ranking:
     """Which point is ahead by all trials, harmed ones too. Its level is that of a busy machine; the order may stand.
 
-    near: probability that it is within 5 % of the best. chance: of being the best, for each point.
+    near: probability that it is within 5 % of the best; None where a point had fewer than RANKED_TRIALS trials, since
+    a single one that was held up looks like a slow setting. chance: of being the best, for each point.
     """
 
     best: int
     log_value: float
-    near: float
+    near: float | None
     keeps_limit: bool
     chance: NDArray[np.float64]
 
@@ -117,6 +119,11 @@ class TrialHistory:
             failures[trial.point] += outcome.log_value is None and not outcome.harmed
         return (failures >= FAILURES) & ~np.isin(np.arange(len(failures)), list(self._measured()))
 
+    def trials_of(self) -> list[int]:
+        """How many trials of each point brought a good response."""
+        points = [trial.point for trial, outcome in self.trials if outcome.log_value is not None]
+        return [points.count(number) for number in range(len(self.candidates))]
+
     def running(self) -> list[int]:
         """The points that are worth another trial: they may keep the limit, and something may come of it."""
         out = self.out() | self._given_up()
@@ -157,7 +164,9 @@ class TrialHistory:
         best = max(sorted(kept or limits), key=lambda number: levels.mean[number])
         assumed = [Limit.KEPT if number in (kept or limits) else Limit.MISSED for number in range(len(self.candidates))]
         found = chances(level_draws(looks, len(self.candidates), self.seed), assumed, self.out(), self.seed)
-        near = found.certainty(best, NEAR)
+        tried = self.trials_of()
+        known = all(count >= RANKED_TRIALS for count, out in zip(tried, self.out(), strict=True) if not out)
+        near = found.certainty(best, NEAR) if known else None
         return Ranking(best, float(levels.mean[best]), near, best in kept, found.of_being_best())
 
     def settled(self, least_df: int = 0) -> bool:

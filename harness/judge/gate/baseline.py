@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.errors import UserError
-from harness.files import decode, pretty, write_whole
+from harness.files import decode, pretty, read_file, write_whole
 from harness.judge.checks.generator import LATENESS, LOOP_LAG
 from harness.judge.checks.harm import NOISE
 from harness.judge.findings import Verdict
@@ -74,7 +74,7 @@ def baseline_of(record: RunRecord, result: RunResult, commit: str | None = None)
 def read_baseline(path: Path) -> Baseline:
     """The baseline in the file. Raises UserError where there is none."""
     try:
-        return decode(path.read_bytes(), Baseline)
+        return decode(read_file(path), Baseline)
     except (OSError, msgspec.DecodeError) as error:
         raise UserError(
             f"--baseline {path}: no baseline of this version ({error}); make one with `baseline`"

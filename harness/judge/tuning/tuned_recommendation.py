@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from harness.judge.conclusions.budgeted_recommendation import nearness_text
 from harness.judge.conclusions.caveats import caveats
 from harness.judge.conclusions.decision import Status
 from harness.judge.conclusions.grid_recommendation import NOISY, spoiled_by, why_all_spoiled, why_none_meets
@@ -128,11 +129,7 @@ def _spoiled(plan: Plan, final: Final, points: Sequence[PointMetrics]) -> str:
     if ranking is None:
         return "No recommendation: no fresh trial brought a good response."
     ahead = _name(plan, final.points[ranking.best])
-    sure = (
-        f"; there it is within 5\u202f% of the best with {certainty_text(ranking.near)} certainty"
-        if len(final.points) > 1
-        else ""
-    )
+    sure = nearness_text(ranking) if len(final.points) > 1 else ""
     finals = [point for point in points if point.point in final.points]
     cause = spoiled_by(each for point in finals for trial in point.trials for each in trial.findings)
     why = f"{cause} spoiled the fresh trials" if cause == NOISY else f"the fresh trials are INVALID ({cause})"

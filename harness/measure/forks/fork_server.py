@@ -13,6 +13,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from harness.clock import NS_PER_S, monotonic_ns
+from harness.errors import RunError
 from harness.measure.forks.__main__ import MAX_PACKET_BYTES
 from harness.measure.load_command import LOCUST
 from harness.measure.samplers.sampler_process import SAMPLERS
@@ -132,7 +133,11 @@ class TrialForks:
 
     def __init__(self, cores: Cores, ahead: Sequence[str] = ()) -> None:
         self.load = ForkServer(LOCUST, cores)
-        self.samplers = ForkServer(SAMPLERS, cores)
+        try:
+            self.samplers = ForkServer(SAMPLERS, cores)
+        except OSError:
+            self.load.close()
+            raise
         self._imports = threading.Thread(target=_import, args=(ahead,), name="imports", daemon=True)
         self._imports.start()
 
@@ -154,11 +159,18 @@ def _import(names: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def trial_forks(isolation: Isolation, ahead: Sequence[str] = ()) -> Iterator[TrialForks | None]:
-    """Fork servers for the trials of a run; None where a fork is no safe copy of its process (macOS, Windows)."""
+    """Fork servers for the trials of a run; None where a fork is no safe copy of its process (macOS, Windows).
+
+    Raises RunError where no process can be started.
+    """
     if sys.platform != "linux":
         yield None
         return
-    forks = TrialForks(isolation.load_cores, ahead)
+    try:
+        forks = TrialForks(isolation.load_cores, ahead)
+    except OSError as error:
+        text = f"no process can be started ({error.strerror}); see `ulimit -u`, `ulimit -n` and the free memory"
+        raise RunError(text) from error
     try:
         yield forks
     finally:

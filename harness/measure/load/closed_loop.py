@@ -30,6 +30,7 @@ class ClosedLoop:
         self._engine = engine
         self._phases = phases
         self._think_ns = think_ns
+        self._pauses = engine.makes_requests  # users of conversations pause by themselves
         self._users: dict[int, Connection] = {}
         self._thinking: list[tuple[int, int, Connection]] = []  # a heap by due time, then order of entry
         self._refusals: dict[Connection, int] = {}  # in a row, of users whose last request was refused
@@ -85,7 +86,7 @@ class ClosedLoop:
             connection.close()
         elif failed and connection.sent_ns == ABSENT:
             self._schedule(connection, done_ns + max(self._think_ns, BACK_OFF_NS))
-        elif wait_ns := self._think_ns + (connection.pause_ns() if self._engine.makes_requests else 0):
+        elif wait_ns := self._think_ns + (connection.pause_ns() if self._pauses else 0):
             self._schedule(connection, done_ns + wait_ns)
         elif done_ns < self._phases.measure_end_ns:
             self._engine.launch(connection, done_ns)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.measure.load.connections.connection import Connection, ConnectionListener
+    from harness.measure.load.connections.repeated_response import GoodResponse
     from harness.measure.load.ledger import Ledger
     from harness.measure.load.loop_health import LoopMonitor
     from harness.measure.load.payloads.client_preprocessing import ClientPreprocessor
@@ -116,6 +117,7 @@ class Engine:
         self.request_maker: RequestMaker | None = None  # where a connection makes its own requests
         self._next_payload = order.__next__
         self._ledger = ledger
+        self._good_response = ledger.repeated.of
         self._timeouts = timeouts
         self._health = health
         self._epoll = epoll()
@@ -187,8 +189,9 @@ class Engine:
 
     def launch(self, connection: Connection, due_ns: int) -> None:
         """Send the next payload over a free connection; it was due at `due_ns`."""
-        connection.payload = payload = self._next_payload()
-        ledger = self._ledger
+        ledger, next_payload, good_response = self._ledger, self._next_payload, self._good_response
+        connection.payload = payload = next_payload()
+        connection.good = good_response(payload)
         ledger.scheduled += 1
         ledger.sent += 1
         preprocessor = self.preprocessor
@@ -288,6 +291,11 @@ class Engine:
             self._arrivals.on_refused(connection, done_ns, retry_after_ns(response.retry_after))
         else:
             self._arrivals.on_free(connection, done_ns, failed=False)
+
+    def on_repeat(self, connection: Connection, good: GoodResponse, done_ns: int) -> None:
+        """Record a response that equals a good one; the connection is free."""
+        self._ledger.repeat(connection, good, done_ns)
+        self._arrivals.on_free(connection, done_ns, failed=False)
 
     def on_failure(self, connection: Connection, outcome: Outcome, text: str) -> None:
         """Record the failure; the connection is free."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.measure.load.connections.connection import IDLE
+from harness.measure.load.connections.repeated_response import RepeatedResponses
 from harness.measure.load.server_timing import TIMING_COLUMNS, ServerTimingReader
 from harness.record.rows import ABSENT, NOTED, Outcome
 from harness.wire.own.expectation import SUCCESSES
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.measure.load.connections.connection import Connection
+    from harness.measure.load.connections.receive_stamps import StampedReceiver
+    from harness.measure.load.connections.repeated_response import GoodResponse
     from harness.measure.load.payloads.payload_sets import ResponseReader
     from harness.measure.load.payloads.response_check import Check
     from harness.measure.load.phases import Phases
@@ -71,6 +75,7 @@ class Ledger:
         self._places = places
         self._place_table = np.empty((0, 3), np.int64)
         self._add = recorder.add
+        self.repeated = RepeatedResponses()
         self._rows_taken = 0
         self._row = 0  # of the next row, since the last `take`
         self._timed_rows: list[int] = []  # with `_timings`: two flat lists, which cost the garbage collector nothing
@@ -105,21 +110,52 @@ class Ledger:
         checked, predicted = 0, ABSENT
         if status in (self._statuses if check is None else SUCCESSES):
             result = (check or self._check)(connection.payload, body)
-            outcome, checked, predicted = result
+            outcome, checked, predicted, settled = result
             self.checked += checked
             if outcome:
                 self._count_error(self._hidden(result.reason))
+            elif settled and connection.state == IDLE:
+                self.repeated.remember(connection.payload, connection.last_read, response, result)
         else:
             outcome = _REJECTED if status in REJECTED_STATUS else _ERROR
             self._count_error(self._describe(status, self._without_secrets(body)))
         if timing:
             self._timed_rows.append(self._row)
             self._timings.append(timing)
-        if (stamps := connection.stamps) is not None:
-            self._stamped_rows.append(self._row)
-            self._waited_ns.append(stamps.waited_ns)
+        if connection.stamps is not None:
+            self._note_wait(connection.stamps)
         self._add_row(connection, outcome, done_ns, size_bytes, status, checked, predicted)
         return outcome
+
+    def repeat(self, connection: Connection, good: GoodResponse, done_ns: int) -> None:
+        """Record a response that equals, byte for byte, an earlier `good` one to the same payload."""
+        self.checked += good.checked
+        self.repeated.repeats += 1
+        if connection.stamps is not None:
+            self._note_wait(connection.stamps)
+        self.ended[_OK] += 1
+        add = self._add
+        add((
+            connection.due_ns,
+            connection.sent_ns,
+            done_ns,
+            done_ns,
+            len(connection.request),
+            len(good.raw),
+            connection.user,
+            connection.payload,
+            good.predicted,
+            good.status,
+            _OK,
+            good.checked,
+        ))  # fmt: skip
+        if connection.spent_ns:
+            self._preprocessed.append((self._row, connection.spent_ns))
+        self._row += 1
+
+    def _note_wait(self, stamps: StampedReceiver) -> None:
+        self._stamped_rows.append(self._row)
+        self._waited_ns.append(stamps.waited_ns)
 
     def failed(self, connection: Connection, outcome: Outcome, text: str, done_ns: int) -> None:
         """Record a request without a response, or with one that holds no prediction."""
@@ -178,7 +214,8 @@ class Ledger:
         predicted: int,
     ) -> None:
         self.ended[outcome] += 1
-        self._add((
+        add = self._add
+        add((
             connection.due_ns,
             connection.sent_ns,
             connection.first_byte_ns,

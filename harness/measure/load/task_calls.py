@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.measure.load.connections.connection import Connection
+    from harness.measure.load.connections.repeated_response import GoodResponse
     from harness.measure.load.engine import Engine
     from harness.measure.load.payloads.response_check import Check
 
@@ -95,6 +96,9 @@ class Caller:
         check = self._call.check if self._call else None
         outcome = self._engine.responded(connection, response, done_ns, check)
         self._ended(CallResult(Outcome(outcome), response, "", done_ns - connection.due_ns))
+
+    def on_repeat(self, connection: Connection, good: GoodResponse, done_ns: int) -> None:
+        """Never called: a task is given each of its responses, so that none is expected to come again."""
 
     def on_failure(self, connection: Connection, outcome: Outcome, text: str) -> None:
         """Record the failure and wake the user."""

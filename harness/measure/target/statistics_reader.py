@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 2.0
 MAX_BYTES = 8 << 20
+MAX_SAMPLES = 20_000  # lines of text that may belong to a family: some 3 s of parsing
 MAX_COUNT = 1e18  # the nanoseconds of 30 years
 LAST_READING_LIMIT_S = 3 * TIMEOUT_S  # a server may send slowly
 INTERVAL_S = 0.25
@@ -167,7 +168,7 @@ def _prometheus_counters(body: bytes, family: Family, model: str) -> Counters | 
     wanted = family.samples()
     counters: Counters = {}
     try:
-        for metric in text_string_to_metric_families(body.decode(errors="replace")):
+        for metric in text_string_to_metric_families(_lines_of(body, family)):
             for sample in metric.samples:
                 name = _known_name(sample.name, wanted)
                 if name in wanted and _counts(sample.labels, family, model):
@@ -176,6 +177,19 @@ def _prometheus_counters(body: bytes, family: Family, model: str) -> Counters | 
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):  # of a parser that expects the format
         return None
     return _possible(counters)
+
+
+def _lines_of(body: bytes, family: Family) -> str:
+    """The lines that may be of the family, whose names begin as its own do: what else a server counts takes no time.
+
+    Raises ValueError where there are very many.
+    """
+    prefixes = tuple({name.partition(":")[0].partition("_")[0].encode() for name in family.samples()})
+    comments = tuple(b"# %b %b" % (kind, prefix) for kind in (b"TYPE", b"HELP") for prefix in prefixes)
+    lines = [line for line in body.split(b"\n") if line.startswith((*prefixes, *comments))]
+    if len(lines) > MAX_SAMPLES:
+        raise ValueError(f"{len(lines)} lines of statistics")
+    return "".join(f"{line.decode(errors='replace')}\n" for line in lines)
 
 
 def _added(counters: Counters, more: Counters, family: Family) -> Counters:

@@ -25,7 +25,7 @@ def present(folder: Path, name: str) -> list[Path]:
     """The files `name*` of a trial, sorted: the Parquet file where there is one, else the Arrow stream."""
     streams = {path.stem: path for path in folder.glob(f"{name}*.arrow")}
     files = {path.stem: path for path in folder.glob(f"{name}*{SUFFIX}")}
-    return [path for _, path in sorted({**streams, **files}.items())]
+    return [path for _, path in sorted({**streams, **files}.items()) if path.is_file()]
 
 
 def replace_by_parquet(stream: Path, shown: Callable[[pa.Table], pa.Table]) -> bool:

@@ -1,13 +1,16 @@
 """Files of a run that were changed after they were written."""
 
+import os
 from array import array
+from pathlib import Path
 
 import msgspec
 import pytest
 
-from harness.errors import UserError
+from harness.errors import RunError, UserError
 from harness.files import decode, pretty, sealed, unsealed
 from harness.record.run_dir import RunDir
+from harness.record.run_folder import kind_of
 from harness.record.token_times import TokenRecorder, TokenTimes
 from harness.record.trial_tables import read_tables
 from tests.harness.record.test_recorder import recorded, row
@@ -130,3 +133,26 @@ def test_offsets_that_point_nowhere_crash_nothing(tmp_path):
     path.write_bytes(content.replace(offsets, array("i", [0, 2**30, -7, 2**31 - 1, 8, 10]).tobytes()))
     (tokens,) = read_tables(tmp_path, trusted=False).tokens
     assert tokens.num_rows == 0
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
+@pytest.mark.parametrize("name", ["requests.arrow", "load.json", "server.json"])
+def test_what_is_no_file_is_named_and_not_waited_for(run, name, make):
+    folder = trial_with_rows(run)
+    (folder.path / "load.json").touch()
+    folder.write(folder.read())
+    (folder.path / name).unlink()
+    make(folder.path / name)
+    data = run.trial_data(PLAN, TRIALS[0])
+    assert name in data.damaged
+
+
+def test_a_record_that_is_a_pipe_is_none(run):
+    folder = trial_with_rows(run)
+    for path in (folder.path / "trial.json", run.path / "run.json"):
+        path.unlink()
+        os.mkfifo(path)
+    assert folder.read() is None
+    assert kind_of(run.path) is None
+    with pytest.raises(RunError, match="is no regular file"):
+        run.read()

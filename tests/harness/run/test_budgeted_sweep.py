@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.judge.conclusions.chances import Limit
 from harness.judge.conclusions.decision import Candidate, Status
-from harness.judge.conclusions.trial_history import FRESH_TRIALS, TrialOutcome
+from harness.judge.conclusions.trial_history import FRESH_TRIALS, CandidateTrial, TrialHistory, TrialOutcome
 from harness.plan.plan import TrialKind
 from harness.run.budgeted_sweep import BudgetedSweep, SweepRules
 
@@ -218,6 +218,21 @@ def test_where_noise_spoils_every_trial_the_likeliest_go_on_and_the_order_is_kep
     ranking = sweep.history.ranking()
     assert (ranking.best in (3, 4), ranking.keeps_limit) == (True, True)
     assert math.exp(ranking.log_value) == pytest.approx(rates[ranking.best], rel=0.15)
+
+
+def test_one_spoiled_trial_of_a_point_does_not_say_how_sure_the_order_is():
+    # A trial that was held up looks like a slow setting. What is left of the budget goes to the point with one trial,
+    # though the other one's target runs and needs no restart.
+    history = TrialHistory(tuple(candidates_of(2, starts=[0, 1])), 0, 5.0)
+    trials = [(0, 0, 30.0), (1, 0, 500.0), (1, 1, 480.0), (1, 2, 520.0)]
+    for point, block, rate in trials:
+        outcome = TrialOutcome(math.log(rate), Limit.KEPT, 5.0, usable=0.0)
+        history.add(CandidateTrial(point, 2.0, TrialKind.EXPLORE, block), outcome)
+    assert (history.ranking().best, history.ranking().near) == (1, None)
+    sweep = BudgetedSweep(candidates_of(2, starts=[0, 1]), SweepRules(budget_s=29.0, seconds=2.0, overhead_s=3.0))
+    for trial, outcome in history.trials:
+        sweep.observe(trial, outcome)
+    assert sweep.next().point == 0
 
 
 def test_a_point_that_kept_the_limit_under_noise_is_ranked_before_a_faster_one_that_did_not():

@@ -2,7 +2,15 @@ import pytest
 
 from harness.errors import UserError
 from harness.wire.codec import http_post
-from harness.wire.credentials import HEADERS, Access, parse_header, read_token, require_token_host
+from harness.wire.credentials import (
+    HEADERS,
+    Access,
+    parse_header,
+    read_token,
+    require_token_host,
+    without_query_secrets,
+    without_user,
+)
 from harness.wire.payload_bank import BankMeta, random_bank
 from harness.wire.protocols import make_codec
 from harness.wire.server_url import parse_url
@@ -83,3 +91,30 @@ def test_headers_are_for_no_other_host(monkeypatch):
     monkeypatch.setenv(HEADERS, "X-Api-Key: s3cret")
     with pytest.raises(UserError, match="was not started for that host"):
         require_token_host("http://b:1", ["http://a:1"])
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://h:1/p?api_key=abcdef1", "http://h:1/p?api_key=..."),
+        ("http://h/p?q=sentence&key=abcdef1&n=2", "http://h/p?q=sentence&key=...&n=2"),
+        ("run --target 'http://h/p?Access-Token=abcdef1' -x", "run --target 'http://h/p?Access-Token=...' -x"),
+        ("http://h/p?X-Amz-Signature=abcdef1", "http://h/p?X-Amz-Signature=..."),
+        ("http://h/p?key=a&monkey=abcdefg", "http://h/p?key=a&monkey=abcdefg"),  # too short for a secret; another word
+        ("sweep concurrency=1,2", "sweep concurrency=1,2"),
+    ],
+)
+def test_values_that_are_named_as_secrets_are_not_shown(text, shown):
+    assert without_query_secrets(text) == shown
+
+
+def test_a_url_shows_no_user():
+    assert without_user("http://me:secret@h:1/p") == "http://...@h:1/p"
+    assert without_user("-H http://h:1/p?to=a@b") == "-H http://h:1/p?to=a@b"
+
+
+@pytest.mark.parametrize("user", ["me:s3cret@", ":s3cret@", "s3cret@", "@"])
+def test_a_url_with_a_user_is_refused_and_not_repeated(user):
+    with pytest.raises(UserError, match="give no user or password") as caught:
+        parse_url(f"http://{user}127.0.0.1:1/p")
+    assert "s3cret" not in str(caught.value)

@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 class StreamConnection(Connection):
     """Sends the turns of one conversation after the other; a turn that fails ends its conversation."""
 
-    reads_ahead = True
     edge_triggered = False  # a response comes in many pieces: reading until EAGAIN would double the calls
-    resends_when_reused = True  # llama.cpp closes after each stream, though its response says that it does not
     __slots__ = ("_addresses", "_codec", "_conversation", "_is_reusable", "_leave_after", "_openings", "stream", "turn")
     _parser: StreamParser
 
@@ -48,6 +46,8 @@ class StreamConnection(Connection):
         self._is_reusable = True  # the server has not closed this connection after a whole response
         self._addresses = addresses
         super().__init__(addresses[0], listener, {}, user)
+        self.reads_ahead = True
+        self._resends_when_reused = True  # llama.cpp closes after each stream, though its response does not say so
 
     def begin(self, request: bytes, due_ns: int) -> None:
         """Send the next turn, which the conversation makes; `request` is ignored."""

@@ -21,6 +21,7 @@ from harness.record.rows import ABSENT, Outcome
 from harness.wire.http.llhttp_parser import HttpError
 
 if TYPE_CHECKING:
+    from harness.measure.load.connections.repeated_response import GoodResponse
     from harness.wire.http.llhttp_parser import HttpResponse, LlhttpParser
     from harness.wire.server_url import ServerUrl
 
@@ -90,6 +91,9 @@ class ConnectionListener(Protocol):
     def on_response(self, connection: Connection, response: HttpResponse, done_ns: int) -> None:
         """The response is whole; the connection is free for the next request."""
 
+    def on_repeat(self, connection: Connection, good: GoodResponse, done_ns: int) -> None:
+        """A whole response equals `good`, which was expected; the connection is free for the next request."""
+
     def on_failure(self, connection: Connection, outcome: Outcome, text: str) -> None:
         """The request failed; the connection is closed, and free for the next request."""
 
@@ -100,9 +104,7 @@ class ConnectionListener(Protocol):
 class Connection:
     """One connection, opened on first use and again after it was lost."""
 
-    reads_ahead = False  # `read` reads what arrives, and `take` takes it in once all that has arrived is read
     edge_triggered = True  # `receive` says when there may be more to read
-    resends_when_reused = False  # only after a long idle time: else the server fails the request by closing
 
     __slots__ = (
         "_address",
@@ -115,13 +117,17 @@ class Connection:
         "_put",
         "_reading",
         "_recv",
+        "_resends_when_reused",
         "_socket",
         "_unsent",
         "due_ns",
         "fd",
         "first_byte_ns",
+        "good",
+        "last_read",
         "leaving",
         "payload",
+        "reads_ahead",
         "request",
         "sent_ns",
         "spent_ns",
@@ -140,6 +146,8 @@ class Connection:
         self._socket: RawSocket | TlsSocket | None = None
         self._unsent: memoryview | None = None
         self._may_resend = False
+        self.reads_ahead = False  # `read` reads what arrives; `take` takes it in once all that has arrived is read
+        self._resends_when_reused = False  # only after a long idle time: else the server fails the request by closing
         self._ends = False  # the server has announced that it sends no more
         self._reading = select.EPOLLIN  # the events to poll for while a response is awaited
         self._idle_since_ns = 0
@@ -149,6 +157,8 @@ class Connection:
         self.leaving = False  # its user has left: close it once it is free
         self.request = b""
         self.payload = ABSENT
+        self.good: GoodResponse | None = None  # an earlier response to the same payload
+        self.last_read = b""  # the bytes that complete the response, while the listener is told of it
         self.spent_ns: dict[str, int] | None = None  # on client-side preprocessing, by step
         self.due_ns = self.started_ns = 0
         self.sent_ns = self.first_byte_ns = ABSENT
@@ -162,7 +172,7 @@ class Connection:
         self.first_byte_ns = ABSENT
         self.started_ns = now_ns = monotonic_ns()
         if self.state == IDLE:
-            self._may_resend = self.resends_when_reused or now_ns - self._idle_since_ns > STALE_AFTER_NS
+            self._may_resend = self._resends_when_reused or now_ns - self._idle_since_ns > STALE_AFTER_NS
             self._send(now_ns)
         else:
             self.sent_ns = ABSENT
@@ -176,15 +186,25 @@ class Connection:
     def receive(self) -> bool:
         """Read from the socket, which is readable. Returns True where there may be more to read."""
         missing = self._parser.missing_bytes
+        recv = self._recv  # Python 3.11 looks a function in an attribute up slowly where it is called there
         try:
             # One byte more than is missing: unexpected bytes after the response are found now, not with the next one.
-            data = self._recv(CHUNK_BYTES if missing < CHUNK_BYTES else min(missing + 1, MAX_CHUNK_BYTES))
+            data = recv(CHUNK_BYTES if missing < CHUNK_BYTES else min(missing + 1, MAX_CHUNK_BYTES))
         except BlockingIOError:
             return False
         except OSError as error:
             self._lost(error_text(error))
             return False
-        return self.take(data, monotonic_ns())
+        now_ns = monotonic_ns()
+        good = self.good
+        if good is None or data != good.raw:
+            return self.take(data, now_ns)
+        if self.first_byte_ns != ABSENT or self.state != AWAITING or self._ends:
+            return self.take(data, now_ns)  # in the middle of a response, or before a close
+        self.state = IDLE
+        self.first_byte_ns = self._idle_since_ns = now_ns
+        self._listener.on_repeat(self, good, now_ns)
+        return False
 
     def read(self) -> bytes | None:
         """The bytes that have arrived; None where there are none, or where the connection was lost."""
@@ -214,7 +234,9 @@ class Connection:
             return False
         if response is None:
             return self._reading == AT_EDGES
+        self.last_read = data
         self._finish(response, now_ns)
+        self.last_read = b""
         return False
 
     def receive_more(self) -> None:
@@ -308,21 +330,35 @@ class Connection:
     def _send(self, now_ns: int) -> None:
         self.sent_ns = now_ns
         self.state = AWAITING
-        self._write(self.request)
+        request, put = self.request, self._put
+        try:
+            sent = put(request)
+        except OSError as error:
+            self._not_written(request, error)
+            return
+        if sent < len(request):
+            self._keep_unsent(request, sent)
 
     def _write(self, data: bytes) -> None:
         """Send `data`; the rest of it follows when the kernel has room."""
         try:
             sent = self._put(data)
-        except BlockingIOError:
-            sent = 0
         except OSError as error:
-            self._lost(error_text(error))
+            self._not_written(data, error)
             return
         if sent < len(data):
-            self.state = SENDING
-            self._unsent = memoryview(data)[sent:]
-            self._listener.watch(self, select.EPOLLIN | select.EPOLLOUT)
+            self._keep_unsent(data, sent)
+
+    def _not_written(self, data: bytes, error: OSError) -> None:
+        if isinstance(error, BlockingIOError):
+            self._keep_unsent(data, 0)
+        else:
+            self._lost(error_text(error))
+
+    def _keep_unsent(self, data: bytes, sent: int) -> None:
+        self.state = SENDING
+        self._unsent = memoryview(data)[sent:]
+        self._listener.watch(self, select.EPOLLIN | select.EPOLLOUT)
 
     def _send_rest(self) -> None:
         if self._unsent is None:

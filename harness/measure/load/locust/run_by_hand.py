@@ -17,6 +17,7 @@ from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, Trial
 from harness.record.machine.environment import capture
 from harness.record.run_dir import RunDir, RunRecord, TrialRecord
+from harness.wire.credentials import without_user
 
 FOLDER = "%Y-%m-%d-%H%M%S-locust"
 
@@ -102,7 +103,7 @@ def _plan(environment: Environment, load: TrialLoad, processes: int) -> Plan:
     return Plan(
         name="locust",
         model=load.model if load.classes else "",
-        target=load.target or environment.host or "",
+        target=load.target or without_user(environment.host or ""),
         scenario=options.locustfile,
         load=LoadSettings(**settings),
         repeats=1,
@@ -114,12 +115,12 @@ def _plan(environment: Environment, load: TrialLoad, processes: int) -> Plan:
 
 
 def without_secrets(words: Sequence[str]) -> list[str]:
-    """The arguments of `locust`, without the values of those that its locustfile declares secret."""
+    """The arguments of `locust`, without the values of those that its locustfile declares secret, and users in URLs."""
     actions = get_parser()._actions  # noqa: SLF001  (argparse offers no list of them)
     secret = {flag for each in actions if getattr(each, "is_secret", False) for flag in each.option_strings}
     kept: list[str] = []
     for word in words:
         flag, equals, _ = word.partition("=")
         hidden = bool(kept) and kept[-1] in secret
-        kept.append("..." if hidden else f"{flag}=..." if equals and flag in secret else word)
+        kept.append("..." if hidden else f"{flag}=..." if equals and flag in secret else without_user(word))
     return kept

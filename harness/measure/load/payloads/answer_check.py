@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from harness.measure.load.payloads.response_check import MAX_VARIANT_BYTES, PLAUSIBLE, no_answer
+from harness.measure.load.payloads.response_check import MAX_VARIANT_BYTES, PLAUSIBLE, SEEN, no_answer
 from harness.wire.codec import WireError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class AnswerCheck:
         def check(payload: int, body: bytes) -> CheckResult:
             known = seen[payload]
             if body == known:
-                return PLAUSIBLE
+                return SEEN
             if known is not None and len(body) in sizes and marks[body[MARK]] and draw() >= LOOK_SHARE:
                 return PLAUSIBLE
             return self._look(payload, body)

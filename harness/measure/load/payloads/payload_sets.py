@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -121,11 +121,13 @@ def mixed_order(sets: Sequence[PayloadSet], settings: TrialLoad) -> Iterator[int
     counts = [len(each.bank.inputs) for each in sets]
     seed, worker = settings.seed, settings.worker
     orders = [payload_order(count, seed, worker, settings.skew) for count in counts]
-    if len(sets) == 1:
-        yield from orders[0]
+    return orders[0] if len(sets) == 1 else _mixed(sets, orders, np.random.default_rng([seed, worker, len(sets)]))
+
+
+def _mixed(sets: Sequence[PayloadSet], orders: Sequence[Iterator[int]], rng: np.random.Generator) -> Iterator[int]:
+    counts = [len(each.bank.inputs) for each in sets]
     starts = [0, *accumulate(counts)]
     weights = np.array([each.share.weight for each in sets])
-    rng = np.random.default_rng([seed, worker, len(sets)])
     while True:
         for number in rng.choice(len(sets), size=DRAWN_AT_ONCE, p=weights / weights.sum()).tolist():
             yield starts[number] + next(orders[number])
@@ -137,11 +139,15 @@ def payload_order(count: int, seed: int, worker: int = 0, skew: float = 0.0) -> 
     Without skew every payload comes once in a random order, then again in another. With skew payloads are drawn by
     Zipf's law: the payload of rank r with a probability proportional to r^-skew. All workers use the same ranks.
     """
+    return chain.from_iterable(_payload_blocks(count, seed, worker, skew))  # in C: one call for each request
+
+
+def _payload_blocks(count: int, seed: int, worker: int, skew: float) -> Iterator[list[int]]:
     rng = np.random.default_rng([seed, worker])
     if not skew:
         while True:
-            yield from rng.permutation(count).tolist()
+            yield rng.permutation(count).tolist()
     ranked = np.random.default_rng(seed).permutation(count)
     weights = np.arange(1, count + 1, dtype=np.float64) ** -skew
     while True:
-        yield from ranked[rng.choice(count, DRAWN_AT_ONCE, p=weights / weights.sum())].tolist()
+        yield ranked[rng.choice(count, DRAWN_AT_ONCE, p=weights / weights.sum())].tolist()

@@ -34,6 +34,7 @@ class CheckResult(NamedTuple):
     outcome: int  # of `Outcome`
     compared: int  # 1 where the whole response was compared, else 0
     predicted: int  # the label it predicts, or ABSENT
+    settled: bool = False  # each equal response to the same payload has the same result, which no draw decides
 
     @property
     def reason(self) -> str:
@@ -69,9 +70,10 @@ def wrong_answer(failure: str) -> CheckResult:
     return _ExplainedResult.of(Outcome.WRONG, 1, f"a wrong response: {failure}")
 
 
-RIGHT = CheckResult(int(Outcome.OK), 1, ABSENT)
+RIGHT = CheckResult(int(Outcome.OK), 1, ABSENT, settled=True)
 WRONG = CheckResult(int(Outcome.WRONG), 1, ABSENT)
 PLAUSIBLE = CheckResult(int(Outcome.OK), 0, ABSENT)
+SEEN = CheckResult(int(Outcome.OK), 0, ABSENT, settled=True)
 
 
 class Checker:
@@ -92,6 +94,7 @@ class Checker:
         self._tolerance = bank.meta.allowed
         self._classifies = bank.labels.size > 0 and bank.meta.verb == "predict"
         self._usual: list[bytes | None] = [None for _ in bank.inputs]  # the first right response to each payload
+        self._compares_all = mode == "all"
         self._usual_results = [RIGHT for _ in bank.inputs]
         self._right: list[dict[bytes, CheckResult]] = [{} for _ in bank.inputs]
         self._lengths: list[set[int]] = [set() for _ in bank.inputs]
@@ -123,7 +126,7 @@ class Checker:
         predicted = int(output.argmax()) if self._classifies and output.size == expected.size else ABSENT
         if not is_close(output, expected, self._tolerance):
             return CheckResult(int(Outcome.WRONG), 1, predicted)
-        result = CheckResult(int(Outcome.OK), 1, predicted)
+        result = CheckResult(int(Outcome.OK), 1, predicted, settled=self._compares_all)
         variants = self._right[payload]
         if len(variants) < MAX_VARIANTS and len(body) <= self._room_bytes:
             if not variants:

@@ -2,7 +2,8 @@
 
 import json
 
-from harness.measure.target.statistics_reader import _triton_counters
+from harness.measure.target.statistics_reader import MAX_SAMPLES, StatisticsReader, _triton_counters
+from harness.record.server.families import FAMILIES
 
 
 def version(number, count, ns):
@@ -22,3 +23,17 @@ def test_versions_are_added_up():
 def test_what_is_no_statistics_is_none():
     for body in (b"{}", b"[]", b"no", b'{"model_stats": []}', b'{"model_stats": [{"name": "m"}]}'):
         assert _triton_counters(body) is None
+
+
+VLLM = next(family for family in FAMILIES if "vllm:num_preemptions" in family.samples())
+
+
+def test_other_lines_of_prometheus_text_cost_nothing():
+    body = b"other_total 1\n" * 500_000 + b'vllm:num_preemptions_total{model_name="m"} 3\n'
+    reader = StatisticsReader("http://127.0.0.1:1/metrics", VLLM, "m")
+    assert reader.counters_in(body) == {"vllm:num_preemptions": 3.0}
+
+
+def test_more_lines_of_a_family_than_any_server_has_are_not_read():
+    body = b'vllm:num_preemptions_total{model_name="m"} 3\n' * (MAX_SAMPLES + 1)
+    assert StatisticsReader("http://127.0.0.1:1/metrics", VLLM, "m").counters_in(body) is None
