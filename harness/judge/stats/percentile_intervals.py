@@ -6,9 +6,11 @@ by their dependence. That is the greater of two estimates of how many times the 
 would for independent rows: from autocorrelation, and from the scatter over 20 stretches (`dependence.py`).
 
 The interval is one of the typical run: before their rows are put together for it, the repeats are brought to a common
-level by as much as the run noise explains, and the uncertainty of that level widens the interval in quadrature. Run
-noise is the scatter of repeats beyond their own intervals, over all points of the sweep (`run_noise.py`). A request
-that is still open counts as at least its age (`harness/judge/numbers/latency.py`).
+level by as much as the run noise explains, and the uncertainty of that level widens the interval in quadrature. Where
+levels are hardly known, the slow runs make the tail of all rows together longer than that of the typical run, and the
+lower bounds of the upper percentiles are lowered by as much. Run noise is the scatter of repeats beyond their own
+intervals, over all points of the sweep (`run_noise.py`). A request that is still open counts as at least its age
+(`harness/judge/numbers/latency.py`).
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from harness.judge.stats.durations import Durations
 
 _UPPER = 0.975
+TAIL = 0.9  # from this percentile on, rows lie the higher, the more the runs differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +114,26 @@ def _percentile(together: _Together, p: float, noise: RunNoise) -> Percentile:
     tau = dependence(above)
     effective = together.common.size / tau
     half_width = noise.half_width(_runs_above([run.seen for run in above], tau))
+    longer = noise.tail_excess([run.level for run in together.runs if run.level], _steepness(together.common, at, p))
     value = quantile(together.observed, p)
     reach = _reach(p, effective, runs)
     low = quantile(together.common, p - reach) if p > reach else 0.0
     high = quantile(together.ceiling, p + reach) if p + reach < 1.0 else FOREVER
     low, high = widened(at, low, high, half_width) if at > 0 else (0.0, high)
+    low *= math.exp(-longer)
     if high == FOREVER:
         needed = _needed(p, effective, together.common.size, runs)
         return Percentile(p, value, min(low, value), None, effective, needed)
     return Percentile(p, value, min(low, value), max(high, value), effective)
+
+
+def _steepness(rows: NDArray[np.int64 | np.int32 | np.float64], at: float, p: float) -> float:
+    """How fast rows become rarer beyond the p-quantile, by the logarithm (Hill, 1975); 0 where p is not in the tail."""
+    if p < TAIL or at <= 0:
+        return 0.0
+    excess = float(np.log(rows[np.searchsorted(rows, at, "right") :] / at).sum())
+    beyond = rows.size - np.searchsorted(rows, at, "right")
+    return float(beyond / excess) if excess > 0 else 0.0
 
 
 def _runs_above(seen: Sequence[int], tau: float) -> float:

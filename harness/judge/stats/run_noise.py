@@ -60,6 +60,16 @@ class RunNoise:
         factors: NDArray[np.float64] = np.exp(share * (logs - logs.mean()))
         return factors
 
+    def tail_excess(self, levels: Sequence[RunLevel], steepness: float) -> float:
+        """By how much, on logarithms, a tail that falls with `steepness` lies too high in the rows of all runs.
+
+        Runs whose levels are not known cannot be brought to a common one, and the slow ones make the tail: rows that
+        become rarer by exp(-steepness) lie steepness / 2 of the variance higher than those of the typical run.
+        """
+        inside, between = _variance_inside(levels) if levels else 0.0, self.sigma**2
+        left = between * inside / (between + inside) if between + inside else 0.0
+        return steepness * left / 2.0 * (len(levels) - 1) / len(levels) if levels else 0.0
+
 
 PRIOR_NOISE = RunNoise(PRIOR_SIGMA, PRIOR_FREEDOM)
 

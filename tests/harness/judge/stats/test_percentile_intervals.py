@@ -9,7 +9,14 @@ import queueing
 from scipy.stats import norm, t
 
 from harness.judge.stats.durations import Durations
-from harness.judge.stats.percentile_intervals import Percentile, _monotone, _runs_above, percentiles, share_within
+from harness.judge.stats.percentile_intervals import (
+    Percentile,
+    _monotone,
+    _runs_above,
+    _steepness,
+    percentiles,
+    share_within,
+)
 from harness.judge.stats.run_noise import RunNoise
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
@@ -142,6 +149,13 @@ def test_where_one_run_reaches_beyond_a_percentile_it_is_as_uncertain_as_one_run
     (found,) = percentiles([*[run_of(states)] * 3, run_of(tail)], (0.99,), SOME)
     assert found.value == 459  # 40 of 4000 rows lie above it
     assert found.low <= 459 * math.exp(-0.95 * HALF)
+
+
+def test_the_steepness_of_a_tail_is_found_again():
+    rows = np.sort(1e6 * (1.0 + np.random.default_rng(1).pareto(3.0, 100_000)))
+    assert _steepness(rows, float(rows[95_000]), 0.95) == pytest.approx(3.0, rel=0.05)
+    assert _steepness(rows, float(rows[50_000]), 0.5) == 0.0  # no tail
+    assert _steepness(rows, float(rows[-1]), 0.999) == 0.0  # nothing beyond
 
 
 def test_open_requests_leave_no_upper_bound_where_they_reach():

@@ -73,6 +73,20 @@ def test_runs_are_brought_to_one_level_by_what_the_run_noise_explains():
     assert RunNoise(0.0, 16).run_factors(levels(1.0, 1.2)).tolist() == [1.0, 1.0]
 
 
+def test_runs_whose_levels_are_not_known_make_the_tail_longer():
+    # Each run is off by 0.1 and knows its level to 0.2: 0.01 * 0.04 / 0.05 = 0.008 of the variance is left, 4/5 of it
+    # among five runs. Exponential logarithms of rate 20 that also scatter by that much lie 20 * 0.0064 / 2 higher.
+    noise, rng = RunNoise(0.1, 10.0), np.random.default_rng(1)
+    found = noise.tail_excess([RunLevel(1.0, 0.2)] * 5, steepness=20.0)
+    logs = rng.exponential(1 / 20, 2_000_000)
+    mixed = logs + math.sqrt(0.0064) * rng.standard_normal(logs.size)
+    assert found == pytest.approx(0.064)
+    assert found == pytest.approx(np.quantile(mixed, 0.999) - np.quantile(logs, 0.999), abs=0.01)
+    assert noise.tail_excess([RunLevel(1.0, 0.0)] * 5, steepness=20.0) == 0.0  # the runs know their levels
+    assert noise.tail_excess([RunLevel(1.0, 0.2)], steepness=20.0) == 0.0  # the one run is the sample
+    assert RunNoise(0.0, 10.0).tail_excess([RunLevel(1.0, 0.0)] * 2, steepness=20.0) == 0.0
+
+
 def test_levels_by_hand():
     assert rate_level([9.0, 11.0]).log_value == pytest.approx(math.log(10))
     assert rate_level([0.0, 0.0]) is None
