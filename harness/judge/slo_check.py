@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_MS
+from harness.judge.checks.arrivals import ARRIVAL_PROCESS, RATE
+from harness.judge.checks.generator import LATENESS, NOT_SENT
 from harness.judge.checks.point import standing_trials
 from harness.judge.findings import Verdict
 from harness.judge.stats.limit_decision import LimitDecision, decide_limit, times_as_long
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from harness.plan.slo import Bound, Slo
 
 MOST_FAILED = 0.01
+LATE_SENDING = {kind.name for kind in (LATENESS, NOT_SENT, RATE, ARRIVAL_PROCESS)}
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 
 
@@ -110,7 +113,13 @@ def trusted(point: PointMetrics) -> bool:
 
 
 def surely_missed(point: PointMetrics, slo: Slo) -> bool:
-    """Whether a bound on a percentile is broken by the service times alone, in which no generator's lateness is."""
+    """Whether a bound on a percentile is broken by the service times alone, in which no late sending is.
+
+    Not where the machine was busy as well: a generator that cannot run reads responses late, too.
+    """
+    grave = {finding.kind for finding in point.findings if finding.verdict is Verdict.INVALID}
+    if not grave <= LATE_SENDING:
+        return False
     if slo.of_classes and len(point.classes) > 1:
         return any(_breaks(each, each.slo) for each in point.classes if each.slo)
     return _breaks(point, slo.of_class(point.classes[0].name) if point.classes else slo)

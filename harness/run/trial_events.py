@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.judge.findings import Verdict
+from harness.judge.numbers.machine.harmed_time import Culprit
 from harness.judge.phrases import level_text
 from harness.plan.knobs import setting_text
 from harness.run.events import TrialEnded, TrialProgress, TrialStarted
@@ -68,6 +69,9 @@ def trial_ended(record: TrialRecord, summary: TrialSummary, name: str = "", rema
 
 def words_of(finding: Finding) -> str:
     """Two or three words: `machine busy`."""
+    by_generator = max(Culprit, key=lambda each: finding.data.get(each, 0.0)) is Culprit.GENERATOR
+    if finding.kind == "harmed" and by_generator:
+        return WORDS["loop_lag"]
     return WORDS.get(finding.kind, finding.kind.replace("_", " "))
 
 

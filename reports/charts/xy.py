@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 _LETTER = 7.0  # units that a letter of a label takes at most
+_FAR = 3.0  # times the largest figure: a limit beyond that is named, and leaves the chart to the figures
 _LONGEST_BAR = 2.0  # times the largest figure of a chart
 _LOG_FROM = 12.0  # a range this many times its lower end deserves a logarithmic axis
 
@@ -117,7 +118,8 @@ def _places(line: PointLine, chart: Chart) -> list[_Place]:
 
 def _scale(axes: Axes, chart: Chart, axis: Axis, shown: Sequence[_Place]) -> None:
     xs, ys = [place.x.value for place in shown], [place.y.value for place in shown]
-    limits = [_reach([place.y for place in shown]), *([chart.limit] if chart.limit else [])]
+    limits = [_reach([place.y for place in shown])]
+    limits += [chart.limit] if chart.limit and not _is_far(chart.limit, shown) else []
     if chart.log_y and min(ys) > 0 and max(ys) > _LOG_FROM * min(ys):
         axes.set_yscale("log")
         low, high = min(ys + limits), max(ys + limits)
@@ -138,6 +140,10 @@ def _reach(estimates: Sequence[Interval]) -> float:
     """The largest figure with its error bar; bars that would dwarf the figures are cut."""
     largest = max(each.value for each in estimates)
     return min(max(each.high or each.value for each in estimates), _LONGEST_BAR * largest)
+
+
+def _is_far(limit: float, shown: Sequence[_Place]) -> bool:
+    return limit > _FAR * _reach([place.y for place in shown])
 
 
 def _log_ticks(axes: Axes, low: float, high: float) -> None:
@@ -221,8 +227,12 @@ def _mark_best(axes: Axes, shown: Sequence[_Place], best: int | None) -> None:
 
 def _mark_limit(axes: Axes, chart: Chart, shown: Sequence[_Place]) -> None:
     if chart.limit is not None:
-        axes.axhline(chart.limit, color=LIMIT, linewidth=1.2, linestyle=(0, (5, 3)), zorder=2)
-        axes.annotate(chart.limit_label, (0, chart.limit), xycoords=("axes fraction", "data"), xytext=(3, 4),
+        far = _is_far(chart.limit, shown)
+        label = f"{chart.limit_label} (above this chart)" if far else chart.limit_label
+        y, across, up = (1, "axes fraction", -12) if far else (chart.limit, "data", 4)
+        if not far:
+            axes.axhline(chart.limit, color=LIMIT, linewidth=1.2, linestyle=(0, (5, 3)), zorder=2)
+        axes.annotate(label, (0, y), xycoords=("axes fraction", across), xytext=(3, up),
                       textcoords="offset points", color=LIMIT, fontsize=9.5, annotation_clip=False,
                       zorder=6, bbox={"facecolor": SURFACE, "edgecolor": "none", "pad": 1, "alpha": 0.85})  # fmt: skip
     if chart.diagonal:
@@ -242,10 +252,19 @@ def _label_points(axes: Axes, placed: Sequence[tuple[PointLine, Sequence[_Place]
             sign = "\u2009\u2191" if place.y.low is not None and place.y.high is None else ""
             text = f"{curves.axis.text(place.point)}{sign}"
             away, up = (9, 7) if place.point.point == curves.best else (6, 5)
-            right = x - away - _LETTER * len(text) < axes.bbox.x0  # it would cover the numbers of the vertical axis
+            covers = x - away - _LETTER * len(text) < axes.bbox.x0  # the numbers of the vertical axis
+            right = covers or (_falls_to(place, places) and x + away + _LETTER * len(text) < axes.bbox.x1)
             axes.annotate(text, (place.x.value, place.y.value), xytext=(away if right else -away, up),
                           textcoords="offset points", ha="left" if right else "right", fontsize=9,
                           color=MUTED, **of_line(line.index))  # fmt: skip
+
+
+def _falls_to(place: _Place, places: Sequence[_Place]) -> bool:
+    """Whether the line comes to a point from the upper left, where its label would be."""
+    at = places.index(place)
+    return any(
+        each.x.value < place.x.value and each.y.value > place.y.value for each in places[max(0, at - 1) : at + 2]
+    )
 
 
 def _description(chart: Chart, curves: PointCurves) -> str:

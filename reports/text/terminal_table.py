@@ -28,7 +28,8 @@ class Terminal:
     def __init__(self, terminal: bool | None) -> None:
         from rich.console import Console
 
-        fancy = sys.stdout.isatty() if terminal is None else terminal
+        shown = sys.stdout is not None and sys.stdout.isatty()  # None: nothing is printed, as within `gate`
+        fancy = shown if terminal is None else terminal
         self._file = io.StringIO()
         width = None if fancy else _PLAIN_WIDTH
         self._console = Console(file=self._file, force_terminal=fancy, no_color=not fancy, width=width, highlight=False)

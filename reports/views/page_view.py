@@ -120,6 +120,8 @@ def _headline(point: PointMetrics, recommendation: Recommendation) -> Iterator[H
     if recommendation.speedup is not None:
         value, interval = units.estimate(recommendation.speedup, 2)
         yield HeadlineFigure("Over the baseline", f"{value}\u00d7", "", _notes(interval))
+    if point.stream is not None:
+        yield from _stream_headline(point.stream)
     for p in (0.5, 0.99):
         value, interval = units.latency(point.response.at(p))
         service, _ = units.latency(point.service.at(p))
@@ -130,8 +132,6 @@ def _headline(point: PointMetrics, recommendation: Recommendation) -> Iterator[H
     if goodput is not None:
         value, interval = units.estimate(goodput)
         yield HeadlineFigure("Goodput", value, "req/s", _notes(interval, fresh))
-    if point.stream is not None:
-        yield from _stream_headline(point.stream)
     if point.mean_batch is not None:
         yield HeadlineFigure("Mean batch", units.number(point.mean_batch), "requests")
     if point.usage.cpu_target_cores is not None:

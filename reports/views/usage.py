@@ -26,7 +26,7 @@ PART_MEANING = {
     "serialise": "encoding the response",
     "prefill": "from sent to the first token, without the queue where the server reports it",
     "decode": "from the first token to the last",
-    "rest": "unknown: writing and the way back; without reach also the way there, the server\u2019s kernel and parsing",
+    "rest": "not known in parts: writing and the way back; without \u201creach\u201d also the way there",
     "client": "preparing in the load process",
     "reach": "from sent until the server had read and parsed it",
     "read": "in the kernel until the load process read it",

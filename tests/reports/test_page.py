@@ -6,6 +6,7 @@ import example_runs as example
 import pytest
 
 from harness.plan.arrivals import Stage, Stages
+from harness.plan.slo import parse_slo
 from reports import write_reports
 from reports.page import page_html
 from reports.text.summary_md import summary_markdown
@@ -118,6 +119,22 @@ def test_charts_of_a_sweep():
     ]
     assert "SLO: p99 \u2264 50 ms" in document.text
     assert "No GPU on this machine." in document.text
+
+
+def texts_of_chart(slo, key):
+    report = example.EXAMPLES["sweep"]()
+    html = page_html(example.ReportInput(plan=example._replace(report.plan, slo=slo), result=report.result))
+    svg = next(each for each in re.findall(r"<svg.*?</svg>", html, re.DOTALL) if f'<title id="{key}-title">' in each)
+    return re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+
+
+def test_a_limit_far_above_the_figures_is_named_and_leaves_the_chart_to_them():
+    near, far, without = (
+        texts_of_chart(slo, "p99-throughput") for slo in (parse_slo("p99<50ms"), parse_slo("p99<9s"), None)
+    )
+    assert set(far) - set(without) == {"SLO: p99 \u2264 9000 ms (above this chart)"}
+    assert set(without) <= set(far)
+    assert "SLO: p99 \u2264 50 ms" in near
 
 
 def test_no_curves_for_a_single_point():

@@ -1,5 +1,6 @@
 """Tables on a narrow terminal, and text in summary.md."""
 
+import contextlib
 import re
 
 import pytest
@@ -38,3 +39,8 @@ def test_what_markdown_reads_as_more_than_text_is_escaped(text):
     left = re.sub(r"&(#\d+|amp|lt|gt);", "", shown)
     assert shown != text
     assert not re.search(r"[\\`*\[\]|#~$@]|&|<|^>|(?<![a-zA-Z0-9])_|_(?![a-zA-Z0-9])", left)
+
+
+def test_without_standard_output_a_table_is_plain():
+    with contextlib.redirect_stdout(None):  # as `gate` has it while it measures
+        assert "114" in Terminal(None).table({"req/s": ["114"]}, [Verdict.VALID], text=set(), best=0)

@@ -4,154 +4,61 @@
 
 After every fault: the command ended in time and in no traceback, with one of the exit codes that are given; where rows
 must be kept, they are; no process that it started is left, and no temporary folder once the next run has cleaned up.
-It takes some 15 minutes; no fault takes more than 10 seconds of CPU. Faults of mounts need root and `unshare`.
+It takes some 40 minutes; no fault takes more than 10 seconds of CPU. Faults of mounts need root and `unshare`.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
-from harness.system.temporary_folder import remove_orphaned_folders
-from tests.soak.hostile_server import METADATA, RESPONSES, STATISTICS, USAGES, HostileServer
+from tests.soak.fault import (
+    FIXED,
+    MEASURED,
+    SERVED,
+    SHORT,
+    Fault,
+    against,
+    descendants,
+    folder,
+    in_namespace,
+    interrupted,
+    measured_to,
+    report_to,
+    reported_after,
+    rows_in,
+    send,
+    to_group,
+    within,
+    wrong_with,
+)
+from tests.soak.hostile_server import METADATA, RESPONSES, STATISTICS, USAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-ROOT = Path(__file__).parents[2]
-LIMIT_S = 150.0
-MEASURED = (0, 4, 7, 8)  # exit codes of a run that was measured, whatever the machine was doing
-HARNESS = [sys.executable, "-m", "harness"]
-SHORT = ("--seconds", "2s", "--concurrency", "4", "--timeout", "3s")
-SERVED = ("run", "batch_size=8", "replicas=2", "tls=on", *SHORT)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What was left of one fault."""
-
-    code: int | None  # None: it did not end in time
-    said: str
-    out: Path
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A fault: how it is put, and what must hold."""
-
-    name: str
-    put: Callable[[Path], Outcome]
-    codes: tuple[int, ...]
-    rows: bool = False  # whether rows are kept in the run's folder
-    one_line: bool = False  # whether all that is said is one line
-
-
-def start(words: list[str], *, shell: str = "") -> subprocess.Popen[str]:
-    """Start a command in a session of its own; `shell` comes before it, in the same process."""
-    argv = ["bash", "-c", f'{shell}\nexec "$@"', "bash", *words] if shell else words
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True, start_new_session=True)  # fmt: skip
-
-
-def end(process: subprocess.Popen[str], out: Path) -> Outcome:
-    """Wait for the end."""
-    try:
-        said, _ = process.communicate(timeout=LIMIT_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        return Outcome(None, process.communicate()[0], out)
-    return Outcome(process.returncode, said, out)
-
-
-def against(part: str, fault: str, out: Path) -> Outcome:
-    """Measure a server that answers wrongly."""
-    with HostileServer(part, fault) as server:
-        more = ("--scenario", "agent", "--protocol", "openai") if part == "usage" else ()
-        words = ["run", "--target", server.url, "--model", "m", *SHORT, *more, "--out", str(out)]
-        return end(start([*HARNESS, *words]), out)
-
-
-def descendants(process: subprocess.Popen[str], word: str, but: str = "\0") -> list[psutil.Process]:
-    """The processes that it started and that have `word` in their command line, parents before children."""
-    found = []
-    with contextlib.suppress(psutil.NoSuchProcess):
-        for each in psutil.Process(process.pid).children(recursive=True):
-            with contextlib.suppress(psutil.Error):
-                line = " ".join(each.cmdline())
-                if word in line and but not in line:
-                    found.append(each)
-    return found
-
-
-def rows_in(out: Path) -> list[Path]:
-    """The files of rows."""
-    return [path for path in out.glob("trials/*/requests*") if path.stat().st_size > 0]
-
-
-def send(
-    number: int, word: str, words: tuple[str, ...], out: Path, *, but: str = "\0", least: int = 1, which: int = 0
-) -> Outcome:
-    """Send a signal to a process with `word` (empty: the command itself) while a load is running: to number `which`."""
-    process = start([*HARNESS, *words, "--out", str(out)])
-    deadline = time.monotonic() + 90
-    while process.poll() is None and time.monotonic() < deadline:
-        found = descendants(process, word, but)
-        if rows_in(out) and len(found) >= least:
-            time.sleep(1.0)
-            break
-        time.sleep(0.1)
-    for each in [psutil.Process(process.pid)] if not word else [found[which]] if found else []:
-        each.send_signal(number)
-    return end(process, out)
-
-
-def folder(change: Callable[[Path], object], out: Path) -> Outcome:
-    """Change the run's folder while a load is running."""
-    process = start([*HARNESS, "run", "--target", "fixed", *SHORT, "--seconds", "4s", "--out", str(out)])
-    deadline = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < deadline and not rows_in(out):
-        time.sleep(0.1)
-    time.sleep(1.0)
-    change(out)
-    return end(process, out)
-
-
-def within(shell: str, words: tuple[str, ...], out: Path) -> Outcome:
-    """Run a command in other surroundings."""
-    return end(start([*HARNESS, *words, "--out", str(out)], shell=shell), out)
-
-
-def report_to(redirection: str, out: Path) -> Outcome:
-    """Make the report of a finished run with another standard output."""
-    end(start([*HARNESS, "run", "--target", "fixed", *SHORT, "--seconds", "1s", "--out", str(out)]), out)
-    line = f"{' '.join(HARNESS)} report {out}"
-    done = end(start(["bash", "-o", "pipefail", "-c", redirection.format(line)]), out)
-    return done if (out / "report.html").exists() else Outcome(None, "no report", out)
-
-
-def in_namespace(mount: str, words: tuple[str, ...], out: Path) -> Outcome:
-    """Run a command with another mount."""
-    return end(
-        start(["unshare", "-m", "sh", "-c", f'{mount}; exec "$@"', "sh", *HARNESS, *words, "--out", str(out)]), out
-    )
+    from collections.abc import Iterator
 
 
 def faults() -> Iterator[Fault]:
     """The table."""
+    yield from of_servers()
+    yield from of_processes()
+    yield from of_signals()
+    yield from of_folders()
+    yield from of_files()
+    yield from of_surroundings()
+    if os.getuid() == 0 and shutil.which("unshare"):
+        yield from of_mounts()
+
+
+def of_servers() -> Iterator[Fault]:
+    """Servers that answer wrongly."""
     for name in METADATA:
         yield Fault(f"metadata: {name}", partial(against, "metadata", name), (2,), one_line=True)
     for name in STATISTICS:
@@ -160,9 +67,12 @@ def faults() -> Iterator[Fault]:
         yield Fault(f"response: {name}", partial(against, "response", name), (*MEASURED, 3), rows=True)
     for name in USAGES:
         yield Fault(f"usage: {name}", partial(against, "usage", name), MEASURED, rows=True)
+
+
+def of_processes() -> Iterator[Fault]:
+    """Processes that are killed or stopped."""
     kill, stop = signal.SIGKILL, signal.SIGSTOP
     two = ("run", "--target", "fixed", "--load-processes", "2", *SHORT)
-    fixed = ("run", "--target", "fixed", *SHORT)
     for verb, number in (("killed", kill), ("stopped", stop)):
         yield Fault(f"a replica is {verb}", partial(send, number, "--replica ", SERVED, least=2), MEASURED, rows=True)
         yield Fault(
@@ -174,76 +84,121 @@ def faults() -> Iterator[Fault]:
         # Of each, the fork server is found first, then its fork.
         for name, word in (("load", "load.locust"), ("samplers", "measure.samplers")):
             for which, role in enumerate(("fork server", "process")):
-                fault = partial(send, number, word, fixed, least=2, which=which)
+                fault = partial(send, number, word, FIXED, least=2, which=which)
                 yield Fault(f"the {role} of the {name} is {verb}", fault, (*MEASURED, 3), rows=True)
     supervisor = partial(send, kill, "targets batched", SERVED, but="--replica ")
     yield Fault("the supervisor of replicas is killed", supervisor, (*MEASURED, 3), rows=True)
-    yield Fault("the target is killed", partial(send, kill, "-m targets", fixed), (*MEASURED, 3), rows=True)
+    yield Fault("the target is killed", partial(send, kill, "-m targets", FIXED), (*MEASURED, 3), rows=True)
     yield Fault("the run is killed", partial(send, kill, "", SERVED), (-9,), rows=True)
-    yield Fault("the run gets SIGTERM", partial(send, signal.SIGTERM, "", fixed), (130,), rows=True)
-    yield Fault("the run gets SIGINT", partial(send, signal.SIGINT, "", fixed), (130,), rows=True)
+
+
+def of_signals() -> Iterator[Fault]:
+    """Signals that ask for an end, or that nobody expects."""
+    yield Fault("the run gets SIGTERM", partial(send, signal.SIGTERM, "", FIXED), (130,), rows=True)
+    yield Fault("the run gets SIGINT", partial(send, signal.SIGINT, "", FIXED), (130,), rows=True)
+    for name in ("HUP", "USR1", "USR2", "ALRM", "XCPU"):
+        number = getattr(signal, f"SIG{name}")
+        yield Fault(f"the run gets SIG{name}", partial(send, number, "", FIXED), (130,), rows=True)
+    yield Fault("the run gets SIGQUIT", partial(send, signal.SIGQUIT, "", FIXED), (-3,), rows=True)
+    yield Fault("the run gets SIGPIPE", partial(send, signal.SIGPIPE, "", FIXED), MEASURED, rows=True)
+    loading = lambda out, _: bool(rows_in(out))  # noqa: E731
+    target_up = lambda _, process: bool(descendants(process, "-m targets"))  # noqa: E731
+    ended = lambda out, _: any(out.glob("trials/*/trial.json"))  # noqa: E731
+    twice, five = (signal.SIGINT,) * 2, (signal.SIGINT,) * 5
+    yield Fault("Ctrl-C twice", partial(interrupted, twice, loading), (130,), rows=True)
+    yield Fault("Ctrl-C five times", partial(interrupted, five, loading), (130,), rows=True)
+    yield Fault("SIGTERM while the target starts", partial(interrupted, (signal.SIGTERM,), target_up), (130,))
+    end_codes = (130, *MEASURED)
+    yield Fault("SIGTERM at the report", partial(interrupted, (signal.SIGTERM,), ended), end_codes, rows=True)
+    for name, codes in {"INT": (130,), "HUP": (130,), "QUIT": (-3,)}.items():
+        number = getattr(signal, f"SIG{name}")
+        yield Fault(f"the whole group gets SIG{name}", partial(to_group, number), codes, rows=True)
+    for role, word, words in (("target", "-m targets", FIXED), ("load", "load.locust", FIXED),
+                              ("samplers", "measure.samplers", FIXED), ("replica", "--replica ", SERVED)):  # fmt: skip
+        for name in ("HUP", "INT", "USR1"):
+            least = 1 if role == "target" else 2
+            which = 1 if role in ("load", "samplers") else 0
+            fault = partial(send, getattr(signal, f"SIG{name}"), word, words, least=least, which=which)
+            yield Fault(f"the {role} gets SIG{name}", fault, (*MEASURED, 3), rows=True)
+
+
+def of_folders() -> Iterator[Fault]:
+    """Run folders that go away, and names that no folder can have."""
     yield Fault("the folder is removed", partial(folder, shutil.rmtree), (3,))
     yield Fault("the folder is moved", partial(folder, lambda out: out.rename(out.with_name("moved"))), (3,))
     yield Fault("trials are removed", partial(folder, lambda out: shutil.rmtree(out / "trials")), (3,))
     yield Fault("run.json is removed", partial(folder, lambda out: (out / "run.json").unlink()), (3,), rows=True)
+    for name, (out, make) in {
+        "a pipe": ("x", "mkfifo x"), "a file": ("x", "touch x"), "below a file": ("x/run", "touch x"),
+        "links in a circle": ("x", "ln -s y x; ln -s x y"), "a link to nothing": ("x", "ln -s none x"),
+        "of 300 characters": ("x" * 300, ""), "of 5,000 characters": ("x/" * 2500, ""), "no UTF-8": ("x\udcff", ""),
+    }.items():  # fmt: skip
+        yield Fault(f"--out {name}", partial(measured_to, out, make), (2,), one_line=True)
+    yield Fault("--out with a line feed", partial(measured_to, "x\ny <b>", ""), MEASURED, rows=True)
+
+
+def of_files() -> Iterator[Fault]:
+    """Files of a run that were changed between runs."""
+    trial = "trials/*/"
+    for name, change in {
+        "rows are a pipe": f"cd {trial}; rm requests*; mkfifo requests.parquet",
+        "rows are a folder": f"cd {trial}; rm requests*; mkdir requests.parquet",
+        "rows are empty": f"cd {trial}; : > requests.parquet",
+        "the load's report is a pipe": f"cd {trial}; rm load.json; mkfifo load.json",
+        "the load's report is a folder": f"cd {trial}; rm load.json; mkdir load.json",
+        "the load's report is nested": f"cd {trial}; printf '[%.0s' {{1..100000}} > load.json",
+        "samples are other rows": f"cd {trial}; cp requests.parquet samples.parquet",
+        "trial.json is missing": f"rm {trial}trial.json",
+        "trial.json is a pipe": f"cd {trial}; rm trial.json; mkfifo trial.json",
+    }.items():  # fmt: skip
+        yield Fault(f"files: {name}", partial(reported_after, change), MEASURED)
+    for name, change in {
+        "is a pipe": "rm run.json; mkfifo run.json", "is nested": "printf '[%.0s' {1..100000} > run.json",
+        "is missing": "rm run.json", "is empty": ": > run.json",
+        "is of 200 MB": "head -c 200000000 /dev/zero > run.json",
+    }.items():  # fmt: skip
+        yield Fault(f"files: run.json {name}", partial(reported_after, change), (2, 3), one_line=True)
+
+
+def of_surroundings() -> Iterator[Fault]:
+    """Outputs, limits and environments of the process."""
     for name, line in {"full": "{} >/dev/full", "closed": "{} >&-", "all closed": "{} <&- >&- 2>&-",
                        "a pipe that ends": "{} | head -1", "latin-1": "PYTHONIOENCODING=latin-1 {}",
                        "ASCII": "PYTHONCOERCECLOCALE=0 PYTHONUTF8=0 LC_ALL=C {}"}.items():  # fmt: skip
         yield Fault(f"standard output: {name}", partial(report_to, line), MEASURED, rows=True)
-    yield Fault("500 MB of address space", partial(within, "ulimit -v 500000", fixed), (2,), one_line=True)
-    yield Fault("24 open files", partial(within, "ulimit -n 24", fixed), (2, 3, *MEASURED))
+    yield Fault("500 MB of address space", partial(within, "ulimit -v 500000", FIXED), (2,), one_line=True)
+    yield Fault("24 open files", partial(within, "ulimit -n 24", FIXED), (2, 3, *MEASURED))
     # 4: the rows do not fit and the trial is INVALID; 3: where the page does not fit either.
-    yield Fault("files of at most 64 KB", partial(within, "ulimit -f 64", fixed), (3, 4))
-    if os.getuid() == 0 and shutil.which("unshare"):
-        yield Fault("no /proc", partial(in_namespace, "mount -t tmpfs none /proc", fixed), (2,), one_line=True)
-        shm = partial(in_namespace, "mount -t tmpfs -o ro none /dev/shm", fixed)
-        yield Fault("/dev/shm is read-only", shm, MEASURED, rows=True)
-        tmp = partial(in_namespace, "mount -t tmpfs -o ro none /tmp", fixed)
-        yield Fault("/tmp is read-only", tmp, (2, 3))
+    yield Fault("files of at most 64 KB", partial(within, "ulimit -f 64", FIXED), (3, 4))
+    for name, shell in {
+        "no home": "unset HOME XDG_CACHE_HOME", "no folder for temporary files": "export TMPDIR=/nonexistent",
+        "a strange TZ": "export TZ=:../../etc/passwd", "a terminal of one column": "export TERM=dumb COLUMNS=1",
+        "PYTHONOPTIMIZE": "export PYTHONOPTIMIZE=2", "warnings are errors": "export PYTHONWARNINGS=error",
+        "umask 777": "umask 777", "64 open files": "ulimit -n 64", "a small stack": "ulimit -s 200",
+        "standard error is full": "exec 2>/dev/full", "standard error is closed": "exec 2>&-",
+        "standard input is closed": "exec <&-", "HUP and INT are ignored": "trap '' HUP INT",
+    }.items():  # fmt: skip
+        yield Fault(f"surroundings: {name}", partial(within, shell, FIXED), MEASURED, rows=True)
+    home = partial(within, "export HOME=/proc XDG_CACHE_HOME=", FIXED)
+    yield Fault("surroundings: a home where nothing can be written", home, (3, *MEASURED))
+    gone = "mkdir -p $TMPDIR/gone; cd $TMPDIR/gone; rmdir $TMPDIR/gone"
+    yield Fault("surroundings: the current folder is gone", partial(within, gone, FIXED), (2,), one_line=True)
 
 
-def of_this_script() -> list[psutil.Process]:
-    """Living processes of the harness whose session began in this script's children, guards included."""
-    found = []
-    for each in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if (
-                each.environ().get("SOAK") == os.environ["SOAK"]
-                and each.pid != os.getpid()
-                and each.status() != "zombie"
-            ):
-                found.append(each)
-    return found
-
-
-def wrong_with(fault: Fault, done: Outcome) -> Iterator[str]:
-    """What does not hold."""
-    if done.code is None:
-        yield f"did not end within {LIMIT_S:g} s"
-    elif done.code not in fault.codes:
-        yield f"exit code {done.code}: {done.said.strip()[-200:]!r}"
-    if "Traceback" in done.said:
-        yield f"a traceback: {done.said.strip().splitlines()[-1][:200]}"
-    if fault.one_line and len(done.said.strip().splitlines()) != 1:
-        yield f"{len(done.said.strip().splitlines())} lines in place of one"
-    if fault.rows and not rows_in(done.out):
-        yield "no rows are kept"
-    yield from left_behind()
-
-
-def left_behind() -> Iterator[str]:
-    """What is left of a run that has ended: processes, which are killed here, and temporary folders."""
-    deadline = time.monotonic() + 25
-    while (left := of_this_script()) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    if left:
-        yield f"left: {[' '.join(each.cmdline())[:80] for each in left]}"
-        for each in left:
-            each.kill()
-    remove_orphaned_folders()
-    folders = [path.name for path in Path(tempfile.gettempdir()).glob("sweepspot-*") if "rescued" not in path.name]
-    if folders:
-        yield f"left in the folder for temporary files: {folders}"
+def of_mounts() -> Iterator[Fault]:
+    """File systems that are full, read-only or missing, and a user with few processes."""
+    yield Fault("no /proc", partial(in_namespace, "mount -t tmpfs none /proc", FIXED), (2,), one_line=True)
+    shm = partial(in_namespace, "mount -t tmpfs -o ro none /dev/shm", FIXED)
+    yield Fault("/dev/shm is read-only", shm, MEASURED, rows=True)
+    tmp = partial(in_namespace, "mount -t tmpfs -o ro none /tmp", FIXED)
+    yield Fault("/tmp is read-only", tmp, (2, 3))
+    for name, options in {"of 300 kB": "size=300k", "of 40 kB": "size=40k", "of 12 files": "nr_inodes=12"}.items():
+        disk = f'for d; do :; done; d=$(dirname "$d"); mkdir -p "$d"; mount -t tmpfs -o {options} none "$d"'
+        yield Fault(f"a disk {name}", partial(in_namespace, disk, FIXED), (2, 3))
+    unprivileged = ("setpriv", "--reuid=65534", "--inh-caps=+dac_override", "--ambient-caps=+dac_override")
+    for processes in (3, 8, 14):
+        few = f'exec {" ".join(unprivileged)} bash -c \'ulimit -u {processes}; exec "$@"\' bash "$@"'
+        yield Fault(f"{processes} processes", partial(within, few, FIXED), (3,))
 
 
 def main() -> int:
@@ -257,6 +212,9 @@ def main() -> int:
         print("\n".join(fault.name for fault in chosen))
         return 0
     failed = 0
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it and QUIT, nohup HUP
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         os.environ["SOAK"] = folder
         os.environ["TMPDIR"] = tempfile.tempdir = str(Path(folder) / "tmp")

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from tests.soak.faults import HARNESS, LIMIT_S, MEASURED, Outcome, end, left_behind, start
+from tests.soak.fault import HARNESS, LIMIT_S, MEASURED, Outcome, end, left_behind, start
 
 if TYPE_CHECKING:
     import subprocess

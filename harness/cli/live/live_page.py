@@ -7,7 +7,7 @@ import sys
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -63,6 +63,11 @@ class LiveServer(ThreadingHTTPServer):
         self.page = page
         self._asked_ns = 0
         self._heard = threading.Event()  # that the run has ended, by an open page
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print nothing of a browser that has gone in the middle of a response."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
     def state(self) -> LiveState:
         """What is to be shown now."""

@@ -73,7 +73,8 @@ class PlainProgress:
             case TrialStarted(name=name, steps=steps):
                 self._steps, self._last_line_ns = steps, monotonic_ns()
                 if steps:
-                    self._print(f"[{self._ended + 1}/{self._trials}] {name} ...")
+                    of = "" if self._trials is None else f"/{self._trials}"
+                    self._print(f"[{self._ended + 1}{of}] {name} ...")
             case TrialProgress(name=name, figures=figures, step=step, left_s=left_s) if self._is_due(step):
                 self._last_line_ns = monotonic_ns()
                 left = "" if left_s is None else f", {clock_text(left_s)} left"

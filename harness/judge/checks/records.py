@@ -101,14 +101,26 @@ def _nothing_measured(case: TrialCase) -> Finding | None:
         )
         remedy = f"{case.look_into_log}: the target stopped responding during the warm-up."
         return finding(UNAVAILABLE, Verdict.INVALID, text, remedy, available=0.0, waiting=waiting)
+    return _none_due(case)
+
+
+def _none_due(case: TrialCase) -> Finding:
+    """Why no request was due in the measured window."""
+    none = "No request was due in the measured window"
+    if refused := _refused(case):
+        text = (
+            f"No request was due in the measured window: the server had refused {grouped(refused)} and made users wait."
+        )
+        remedy = f"{case.look_into_log}; lower the load, or let it rest as long as its Retry-After says."
+        return finding(UNAVAILABLE, Verdict.INVALID, text, remedy, available=0.0, refused=refused)
     if slow_s := _longest_s(case):
-        text = f"No request was due in the measured window, since responses take up to {slow_s:.1f} s."
+        text = f"{none}, since responses take up to {slow_s:.1f} s."
         remedy = f"Measure for several times as long: --seconds {math.ceil(SEVERAL_RESPONSES * slow_s)}s or more."
         return finding(SHORT_WINDOW, Verdict.INVALID, text, remedy, longest_s=slow_s)
     if raised := most_raised(case):
-        text = f"No request was due in the measured window: users raised {raised}."
+        text = f"{none}: users raised {raised}."
         return finding(SHORT_WINDOW, Verdict.INVALID, text, "Correct the scenario; load.log has the traceback.")
-    text = "No request was due in the measured window."
+    text = f"{none}."
     return finding(SHORT_WINDOW, Verdict.INVALID, text, "Measure longer (--seconds), and look into load.log.")
 
 
@@ -123,6 +135,13 @@ def _still_waiting(case: TrialCase) -> int:
     if case.data.rows is None:
         return 0
     return int(np.count_nonzero(RowColumns(case.data.rows).outcome_is(Outcome.ABORTED, Outcome.TIMEOUT)))
+
+
+def _refused(case: TrialCase) -> int:
+    """Requests of the warm-up that the server refused; users wait as long as it asks them to (Retry-After)."""
+    if case.data.rows is None:
+        return 0
+    return int(np.count_nonzero(RowColumns(case.data.rows).outcome_is(Outcome.REJECTED)))
 
 
 def _longest_s(case: TrialCase) -> float:

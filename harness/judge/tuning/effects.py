@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from harness.judge.interval import Interval
@@ -14,6 +15,8 @@ from harness.search.space import Dimension, Space, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from harness.plan.knobs import Setting, Value
     from harness.plan.plan import TuneSpace
@@ -49,6 +52,7 @@ def knob_effects(
     beliefs = Beliefs(Space(dimensions, everything, starts), space.levels, closed=closed, limited=False)
     for each in measured:
         beliefs.add(each)
+    apart = _told_apart(codes[sorted({each.setting for each in measured})] != codes[best[0]])
     found, first = [], len(codes)
     for index, dimension in enumerate(dimensions):
         numbers = first + np.arange(2 * len(dimension.values))
@@ -56,8 +60,19 @@ def knob_effects(
         tried = [len({each.setting for each in measured if codes[each.setting, index] == value})
                  for value in range(len(dimension.values))]  # fmt: skip
         joint = beliefs.joint(numbers, np.full(len(numbers), best[1]))
-        found.append(_effect(dimension, int(codes[best[0], index]), joint, tried))
+        effect = _effect(dimension, int(codes[best[0], index]), joint, tried)
+        found.append(effect if apart[index] else msgspec.structs.replace(effect, matters=None, interacts=False))
     return tuple(found)
+
+
+def _told_apart(changed: NDArray[np.bool_]) -> list[bool]:
+    """For each knob whether its effect can be told from the others': not where it was only changed along with them.
+
+    changed: (settings, knobs). A knob that explains nothing which the other knobs do not explain adds no rank.
+    """
+    design = np.column_stack([np.ones(len(changed)), changed])
+    rank = np.linalg.matrix_rank(design)
+    return [bool(np.linalg.matrix_rank(np.delete(design, 1 + knob, axis=1)) < rank) for knob in range(changed.shape[1])]
 
 
 def _varied(code: Codes, index: int, dimension: Dimension) -> Codes:

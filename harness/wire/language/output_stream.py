@@ -9,7 +9,7 @@ from typing import Any
 from harness.wire.bounded_json import JsonError, parse_json
 from harness.wire.failure_text import body_text, failure_in, failure_of, quoted, short_text
 from harness.wire.http.sse import SseError, SseParser
-from harness.wire.language.usual_piece import UsualPiece, usual_piece
+from harness.wire.language.usual_piece import SHOWN_TEXTS, UsualPiece, shown_text, usual_piece
 
 ABSENT = -1
 MAX_TOKENS = 5 * 10**8  # of a prompt or a response; more cannot be true, and three of them fit a column of rows
@@ -41,9 +41,9 @@ class OutputStream:
     """
 
     __slots__ = (
-        *("_allow_empty", "_form", "_forms_left", "_now_ns", "_sse", "_texts", "_usual", "answer_ns", "cached_tokens"),
+        *("_allow_empty", "_form", "_forms_left", "_now_ns", "_sse", "_texts", "answer_ns", "cached_tokens"),
         *("disbelieved", "done", "finish", "instants_ns", "prefill_ns", "prompt_tokens", "streamed", "usage_tokens"),
-        "whole",
+        *("usual", "whole"),
     )
 
     def __init__(self, *, allow_empty: bool = False, streamed: bool = True) -> None:
@@ -52,7 +52,7 @@ class OutputStream:
         self._allow_empty = allow_empty
         self._now_ns = 0
         self._form: UsualPiece | None = None  # the one that was found last
-        self._usual: UsualPiece | None = None  # the same while no event is unfinished
+        self.usual: UsualPiece | None = None  # the same while no event is unfinished
         self._forms_left = MOST_FORMS
         self.streamed = streamed
         self.instants_ns = array("q")
@@ -108,24 +108,30 @@ class OutputStream:
         pieces, began_whole = len(self.instants_ns), not self._sse.pending
         self._feed_events(data, now_ns)
         if self._sse.pending:
-            self._usual = None
+            self.usual = None
             return
         is_new = self._form is None or not self._form.fits(data)
         if began_whole and is_new and self._forms_left and len(self.instants_ns) == pieces + 1:
             self._forms_left -= 1
             self._form = usual_piece(data, self._another) or self._form
-        self._usual = self._form
+        self.usual = self._form
 
     def takes_piece(self, data: bytes, now_ns: int) -> bool:
         """Read a piece that equals the last one but for its text. False: `data` is something else, and not read."""
-        usual = self._usual
-        if usual is None or not (text := usual.text_of(data)):
+        usual = self.usual
+        return usual is not None and self.takes_text(usual.text_of(data), now_ns)
+
+    def takes_text(self, text: bytes, now_ns: int) -> bool:
+        """Read a piece of the `usual` form by its text alone. False: its text may mean more, and nothing is read."""
+        shown = SHOWN_TEXTS.get(text) or shown_text(text)
+        usual = self.usual
+        if not shown or usual is None:
             return False
         self._now_ns = now_ns
         self._forms_left = MOST_FORMS
         self.instants_ns.append(now_ns)
         if usual.speaks:
-            self._texts.append(text)
+            self._texts.append(shown)
         if usual.answers and self.answer_ns < 0:
             self.answer_ns = now_ns
         return True

@@ -8,7 +8,8 @@ as it is.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from array import array
@@ -19,6 +20,8 @@ _PLACE = re.compile(
     rb'"(?:content|reasoning|reasoning_content|text|thinking|delta|partial_json)": ?"([^"\\\x00-\x1f]+)"'
 )
 _OTHER_TEXT = "another text"
+MOST_SHOWN_TEXTS, MOST_SHOWN_BYTES = 1 << 15, 32
+SHOWN_TEXTS: dict[bytes, str] = {}  # what `shown_text` found: most pieces are one of some thousand tokens
 
 
 class Stream(Protocol):
@@ -39,29 +42,39 @@ class Stream(Protocol):
         """Whether whole pieces have arrived, and nothing else that a stream keeps."""
 
 
-class UsualPiece(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class UsualPiece:
     """The bytes before and after the text of a piece, and what the piece does to its stream."""
 
     head: bytes
     tail: bytes
     speaks: bool  # the text is part of the response's text
     answers: bool  # the piece is no reasoning
+    chunk_tail: bytes  # with the end of the chunk, where the piece is one of HTTP
+    chunk_heads: dict[int, bytes]  # with the beginning of a chunk that is so many bytes long in all
 
     def fits(self, data: bytes) -> bool:
         """Whether `data` has this form, whatever its text."""
         return data.startswith(self.head) and data.endswith(self.tail)
 
-    def text_of(self, data: bytes) -> str:
+    def text_of(self, data: bytes) -> bytes:
         """The text of a piece of this form; empty where `data` is none."""
         rest = data.removeprefix(self.head)  # in half the time of `startswith`; it returns `data` where it finds none
         text = rest.removesuffix(self.tail)
-        if rest is data or text is rest:
-            return ""
-        try:
-            shown = text.decode()
-        except UnicodeDecodeError:
-            return ""
-        return shown if shown.isprintable() and '"' not in shown and "\\" not in shown else ""
+        return b"" if rest is data or text is rest else text
+
+
+def shown_text(text: bytes) -> str:
+    """The text that JSON writes as these bytes; empty where they are no UTF-8, or say it in another way."""
+    try:
+        shown = text.decode()
+    except UnicodeDecodeError:
+        return ""
+    if not shown.isprintable() or '"' in shown or "\\" in shown:
+        return ""
+    if len(text) <= MOST_SHOWN_BYTES and len(SHOWN_TEXTS) < MOST_SHOWN_TEXTS:
+        SHOWN_TEXTS[text] = shown
+    return shown
 
 
 def usual_piece(data: bytes, new_stream: Callable[[], Stream]) -> UsualPiece | None:
@@ -79,4 +92,5 @@ def usual_piece(data: bytes, new_stream: Callable[[], Stream]) -> UsualPiece | N
         stream.feed(data[:start] + _OTHER_TEXT.encode() + data[end:], now_ns)
     if not stream.is_only_pieces or list(stream.instants_ns) != [1, 2] or stream.text not in ("", 2 * _OTHER_TEXT):
         return None
-    return UsualPiece(data[:start], data[end:], speaks=bool(stream.text), answers=stream.answer_ns == 1)
+    tail = data[end:]
+    return UsualPiece(data[:start], tail, bool(stream.text), stream.answer_ns == 1, tail + b"\r\n", {})

@@ -6,6 +6,7 @@ import pytest
 from answers_of import point_of, quantile_of
 
 from harness.errors import UserError
+from harness.judge.findings import Finding, Verdict
 from harness.judge.metrics import Counts, Latency
 from harness.judge.numbers.run_noises import RunNoises
 from harness.judge.slo_check import SloRows, goodput_limit_ns, meets_slo, surely_missed
@@ -91,6 +92,13 @@ def test_no_answer_at_all_meets_nothing():
 )
 def test_service_times_alone_can_break_a_limit(tail, missed):
     assert surely_missed(point_of(tail=tail), parse_slo("p99<50ms")) is missed
+
+
+@pytest.mark.parametrize(("kind", "missed"), [("lateness", True), ("harmed", False), ("loop_lag", False)])
+def test_a_busy_machine_may_have_broken_the_limit(kind, missed):
+    grave = Finding(kind=kind, title="x", verdict=Verdict.INVALID, text="x", remedy="x")
+    point = msgspec.structs.replace(point_of(tail=quantile_of(60, 51, 70)), findings=(grave,), verdict=Verdict.INVALID)
+    assert surely_missed(point, parse_slo("p99<50ms")) is missed
 
 
 def test_goodput_counts_answers_within_the_tightest_latency_bound():

@@ -95,8 +95,10 @@ class StreamConnection(Connection):
 
     def take(self, data: bytes, now_ns: int) -> bool:
         """Take in what was read at `now_ns`; a user who leaves hangs up once enough of the response has come."""
-        self._parser.read_ns = now_ns
-        more = not self._parser.takes_piece(data, now_ns) and super().take(data, now_ns)
+        parser, more = self._parser, False
+        if not parser.takes_piece(data, now_ns):
+            parser.read_ns = now_ns
+            more = super().take(data, now_ns)
         leave_after = self._leave_after
         if leave_after > 0 and self.state == AWAITING and len(self.stream.instants_ns) >= leave_after:
             self._hang_up()

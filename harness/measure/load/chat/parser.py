@@ -21,6 +21,7 @@ from harness.wire.language.output_stream import StreamError
 
 if TYPE_CHECKING:
     from harness.wire.language.output_stream import OutputStream
+    from harness.wire.language.usual_piece import UsualPiece
 
 EVENT_STREAM = b"text/event-stream"
 OK, REDIRECTED = 200, 300
@@ -73,11 +74,24 @@ class StreamParser(LlhttpParser):
 
     def takes_piece(self, data: bytes, now_ns: int) -> bool:
         """Read the bytes that arrived at `now_ns` if they are a piece as most are; else `feed` must read them."""
-        part = self._whole_chunk(data)
-        if not part or not self._holder.stream.takes_piece(part, now_ns):
+        stream, size = self._holder.stream, len(data)
+        usual = stream.usual
+        if usual is None or not self._between_chunks or size >= _LONGEST or self._body_size >= MAX_BODY_BYTES - size:
             return False
-        self._count(len(data))
+        head = usual.chunk_heads.get(size) or self._learn_head(usual, size)
+        rest = data.removeprefix(head)  # it returns `data` where it finds none
+        text = rest.removesuffix(usual.chunk_tail)
+        if rest is data or text is rest or not stream.takes_text(text, now_ns):
+            return False
+        self._size += size
+        self._body_size += size
         return True
+
+    @staticmethod
+    def _learn_head(usual: UsualPiece, size: int) -> bytes:
+        """How a chunk begins that is `size` bytes long in all and holds one usual piece."""
+        head = usual.chunk_heads[size] = _CHUNK_HEADS[size] + usual.head
+        return head
 
     def feed(self, data: bytes) -> HttpResponse | None:
         """Take the next bytes, and pass the events among them on to the stream. Raises HttpError."""
@@ -93,18 +107,9 @@ class StreamParser(LlhttpParser):
         self._between_chunks = plain and self._in_body and self._chunk_ended and data.endswith(_CRLF)
         return response
 
-    def _whole_chunk(self, data: bytes) -> bytes:
-        """The content of `data` if it is one whole chunk of the body; to find that takes less time than llhttp does."""
-        size = len(data)
-        if not self._between_chunks or size >= _LONGEST or self._body_size >= MAX_BODY_BYTES - size:
-            return b""
-        rest = data.removeprefix(_CHUNK_HEADS[size])  # it returns `data` where it finds none
-        part = rest.removesuffix(_CRLF)
-        return b"" if rest is data or part is rest else part
-
     def _after_chunks(self, data: bytes) -> bytes:
         """Pass the whole chunks at the beginning of `data` on to the stream. Returns what follows. Raises HttpError."""
-        at, feed, now_ns = 0, self._holder.stream.feed, self._now_ns
+        at, feed, now_ns = self._usual_chunks(data), self._holder.stream.feed, self._now_ns
         room = MAX_BODY_BYTES - self._body_size
         try:
             while (line := data.find(_CRLF, at, at + LONGEST_SIZE)) > 0:
@@ -118,6 +123,22 @@ class StreamParser(LlhttpParser):
             raise HttpError(str(error)) from error
         self._count(at)
         return data[at:]
+
+    def _usual_chunks(self, data: bytes) -> int:
+        """Pass on the chunks at the beginning of `data` that hold one usual piece each. Returns their length."""
+        stream, now_ns, at = self._holder.stream, self._now_ns, 0
+        usual = stream.usual
+        if usual is None or self._body_size >= MAX_BODY_BYTES - len(data):
+            return 0
+        for part in data.split(usual.chunk_tail)[:-1]:
+            size = len(part) + len(usual.chunk_tail)
+            if size >= _LONGEST:
+                break
+            text = part.removeprefix(usual.chunk_heads.get(size) or self._learn_head(usual, size))
+            if text is part or not stream.takes_text(text, now_ns):
+                break
+            at += size
+        return at
 
     def _count(self, size_bytes: int) -> None:
         self._size += size_bytes

@@ -208,8 +208,9 @@ class Connection:
 
     def read(self) -> bytes | None:
         """The bytes that have arrived; None where there are none, or where the connection was lost."""
+        recv = self._recv
         try:
-            return self._recv(CHUNK_BYTES)
+            return recv(CHUNK_BYTES)
         except BlockingIOError:
             return None
         except OSError as error:

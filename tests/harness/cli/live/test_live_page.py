@@ -1,6 +1,9 @@
 """The live page: what it shows of a run, and to whom."""
 
 import json
+import socket
+import struct
+import threading
 import urllib.error
 import urllib.request
 
@@ -62,8 +65,6 @@ def test_the_page_and_its_state_are_served_while_the_run_lasts(tmp_path, capsys)
 
 @pytest.mark.process
 def test_a_name_that_leads_here_is_refused(tmp_path):
-    import threading
-
     server = LiveServer(RunWatch(tmp_path), b"page")
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     try:
@@ -76,6 +77,22 @@ def test_a_name_that_leads_here_is_refused(tmp_path):
     finally:
         server.shutdown()
         server.server_close()
+
+
+@pytest.mark.process
+def test_a_browser_that_goes_in_the_middle_of_a_response_is_not_reported(tmp_path, capsys):
+    server = LiveServer(RunWatch(tmp_path), b"page" * 5_000_000)
+    server.daemon_threads = False  # so that closing waits for the response
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    with socket.create_connection((HOST, server.server_port)) as browser:
+        browser.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % server.server_port)
+        browser.recv(100)
+        browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # it is reset
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.process

@@ -37,9 +37,11 @@ def test_trials_that_are_skipped_are_not_waited_for(capsys):
 
 
 def test_a_run_of_unknown_length_counts_only_what_has_ended(capsys):
-    assert lines(capsys, RunStarted(None), TrialEnded("a", "done"), TrialEnded("b", "done", trials=2)) == [
+    ended = (TrialEnded("a", "done"), TrialEnded("b", "done", trials=2))
+    assert lines(capsys, RunStarted(None), *ended, TrialStarted("c", steps=20)) == [
         "[1] a: done",
         "[3] b: done",
+        "[4] c ...",
     ]
 
 

@@ -86,6 +86,16 @@ def test_a_server_that_hung_before_the_window():
     assert "4 requests, sent before it, were still waiting" in found.text
 
 
+def test_a_server_that_made_all_users_wait():
+    """A refusal in the warm-up with a Retry-After of 30 years."""
+    data = rows_of(
+        START - 2 * S + np.arange(4) * MS, MS, outcome=Outcome.REJECTED, phase=Phase.WARMUP, user=np.arange(4)
+    )
+    (found,) = [each for each in summarise_trial(evidence_of(data), SLO).findings if each.verdict is V.INVALID]
+    assert found.kind == "unavailable"
+    assert "had refused 4 and made users wait" in found.text
+
+
 def test_a_server_that_takes_longer_than_the_window_has_not_hung():
     """As its first response, before the load, showed: 30 s, and the window is of 10 s."""
     data = rows_of(

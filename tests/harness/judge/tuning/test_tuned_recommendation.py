@@ -10,12 +10,14 @@ from harness.judge.findings import Finding, Verdict
 from harness.judge.metrics import Accuracy, Usage
 from harness.judge.run_result import RunResult
 from harness.judge.run_summary import run_verdict
+from harness.judge.tuning.effects import knob_effects
 from harness.judge.tuning.observations import final_outcome, keeps, objective_of, observation_of
 from harness.judge.tuning.tuned_recommendation import recommend_tuned
 from harness.judge.tuning.tuning_summary import tuning_summary
 from harness.plan.arrivals import Closed
 from harness.plan.plan import Trial, TrialKind, TuneSpace
 from harness.plan.slo import parse_keep, parse_slo
+from harness.search.observation import Observation
 from reports import ReportInput
 from reports.page import page_html
 from reports.text.summary_md import summary_markdown
@@ -171,6 +173,25 @@ def test_a_knob_that_is_known_to_matter_is_said_to():
     assert by_value[1].ratio.high < 1.0
     assert (by_value[64].best, by_value[64].ratio.value) == (True, 1.0)
     assert effects["engine"].matters is None  # the other one did not start
+
+
+def test_knobs_that_were_only_changed_together_are_not_said_to_matter():
+    space = TuneSpace(
+        values={"batch_size": (1, 2, 4, 8, 16, 32, 64, 128), "batch_wait_ms": (0.0, 0.5, 1.0, 2.0, 5.0)},
+        levels=(32.0, 64.0, 128.0),
+        settings=40,
+    )
+    default, both, one = (
+        {"batch_size": size, "batch_wait_ms": wait} for size, wait in ((32, 0.0), (1, 5.0), (32, 5.0))
+    )
+    seen = [(0, 0, 400.0), (0, 1, 480.0), (0, 2, 500.0), (1, 1, 100.0), (0, 1, 490.0), (0, 1, 495.0)]
+
+    def known(settings, trials):
+        observations = [Observation(at, level, math.log(rate), 0.01, None, kept=True) for at, level, rate in trials]
+        return {each.name for each in knob_effects(space, settings, observations, (0, 1), closed=True) if each.matters}
+
+    assert known([default, both], seen) == set()
+    assert known([default, both, one], [*seen, (2, 1, 101.0), (2, 1, 99.0)]) == {"batch_wait_ms"}
 
 
 def test_the_front_rises_in_both():

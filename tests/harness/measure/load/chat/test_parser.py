@@ -110,6 +110,8 @@ def test_a_stream_read_chunk_by_chunk_is_the_one_read_in_small_parts(recorded, c
     assert read(protocol, [body]) == expected
     edges = sorted({min(each, len(body)) for each in cuts} | {0, len(body)})  # several chunks in a read
     assert read(protocol, [body[a:b] for a, b in itertools.pairwise(edges)]) == expected
+    grouped = [*reads[:3], *(b"".join(reads[at : at + 3]) for at in range(3, len(reads), 3))]
+    assert read(protocol, grouped) == expected
     starts = [sum(map(len, reads[:each])) for each in range(len(reads))]
     edges = sorted({min(each, len(body)) for each in [*starts, *cuts]} | {0, len(body)})
     assert read(protocol, [body[a:b] for a, b in itertools.pairwise(edges)]) == expected
@@ -123,6 +125,22 @@ def test_pieces_of_one_form_are_read_without_decoding_and_keep_the_instants_of_t
     assert [parser.takes_piece(data, 100 + number) for number, data in enumerate(others)] == [True] * 8
     assert list(holder.stream.instants_ns)[1:] == list(range(100, 108))
     assert holder.stream.text == "".join(f" w{each}" for each in range(9))
+
+
+def test_several_pieces_of_one_form_in_a_read_are_not_decoded_either(monkeypatch):
+    holder = SimpleNamespace(stream=stream_of("openai"))
+    parser = StreamParser(holder)
+    first, *others = [b"%x\r\n%b\r\n" % (len(data), data) for data in (event(chat(f" w{each}")) for each in range(9))]
+    parser.feed(HEAD + first)
+    monkeypatch.setattr(type(holder.stream), "feed", None)
+    parser.read_ns = 100
+    assert parser.feed(b"".join(others[:5])) is None
+    assert parser.takes_piece(others[5], 200)
+    assert list(holder.stream.instants_ns)[1:] == [100] * 5 + [200]
+    assert holder.stream.text == "".join(f" w{each}" for each in range(7))
+    monkeypatch.undo()
+    assert parser.feed(others[6] + others[7][:9]) is None  # a part of a chunk is left to llhttp
+    assert len(holder.stream.instants_ns) == 8
 
 
 @pytest.mark.parametrize("text", ['"', "\\", "\n", "\x00", ""])
