@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 CHUNK_BYTES = 1 << 20
+MOST_JSON_BYTES = 1 << 27  # a server's statistics, asked four times a second for hours
 _SEAL = re.compile(rb',\n  "crc32": (\d{1,10})\n\}\n\Z')
 _TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _LONG_NUMBER = re.compile(rb"(?<![0-9.])[0-9]{19,}")  # none that is written here has so many digits
@@ -96,6 +97,8 @@ def read_if_whole(path: Path, kind: type[_T]) -> _T | None:
 
 def decode(content: bytes, kind: type[_T]) -> _T:
     """A JSON document, perhaps sealed, as a `kind`. Raises msgspec.DecodeError for anything that is wrong with it."""
+    if len(content) > MOST_JSON_BYTES:
+        raise msgspec.DecodeError(f"it is of {len(content) / 1e6:.0f} MB, more than any that is written here")
     content = unsealed(content)
     if _LONG_NUMBER.search(_TEXT.sub(b"", content)):
         raise msgspec.DecodeError("it holds a number out of range")

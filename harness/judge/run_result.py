@@ -42,6 +42,7 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     rate_rps: Interval | None  # None: it was kept at all rates that were tried, or at none
     kept_rps: float | None  # the highest rate that surely keeps it, by its own trials
     missed_rps: float | None  # the lowest rate above that surely does not
+    unknown_rps: float | None = None  # the lowest rate above `kept_rps` of which INVALID trials say nothing
     holds_from_rps: float | None = None  # lower rates do not keep it, where batches wait to fill
     held_again_rps: tuple[float, float] | None = None  # a rate that misses it, and a higher one that keeps it
     cliff: Cliff | None = None

@@ -4,6 +4,7 @@ In the load process rows are NumPy structures (`row_dtype`); on disk a row is on
 An absent number is `ABSENT` in memory and null on disk, never zero.
 
 Instants are nanoseconds on CLOCK_MONOTONIC. Response time is done - due, service time done - sent, lateness sent - due.
+A request over a new connection counts as sent when that began to be opened: the time to connect is the server's.
 When each token of a streamed response came is in another file (`harness/record/token_times.py`).
 """
 

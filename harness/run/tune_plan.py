@@ -14,7 +14,7 @@ from harness.plan.option_text import seconds_text, split_word
 from harness.plan.plan import TARGET_START_SECONDS, Plan, Point, TuneSpace, trial_overhead_seconds
 from harness.plan.plan_draft import make_plan, model_of
 from harness.plan.target_spec import EmbeddedTarget, UrlTarget, find_target, knobs_for
-from harness.run.tune_search import FINALS, LONGER
+from harness.run.tune_search import FINALS
 from harness.search.space import make_space
 
 if TYPE_CHECKING:
@@ -135,15 +135,15 @@ def _starts_seconds(spec: TargetSpec, space: Space) -> float:
     """About what the starts take of the shortest search: of a recipe's server, which may be quick, the first alone."""
     if not isinstance(spec, EmbeddedTarget):
         return QUICK_START_SECONDS
-    settings, rounds = FINALS[-1]
+    settings, rounds, _ = FINALS[-1]
     restarts = settings + rounds * (settings - 1) if len(set(space.starts.tolist())) > 1 else 0
     return TARGET_START_SECONDS * (1 + restarts)
 
 
 def _refuse_too_short(plan: Plan, starts_s: float) -> None:
     """Raise UserError where the budget is too short for the default, one other setting, and the smallest final."""
-    (settings, rounds), beside_s = FINALS[-1], trial_overhead_seconds(plan)
-    final_s = settings * rounds * (LONGER * plan.seconds + beside_s)
+    (settings, rounds, times), beside_s = FINALS[-1], trial_overhead_seconds(plan)
+    final_s = settings * rounds * (times * plan.seconds + beside_s)
     needed_s = starts_s + settings * (plan.seconds + beside_s) + final_s
     if plan.budget_seconds is not None and plan.budget_seconds < needed_s:
         raise UserError(

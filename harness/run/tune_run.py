@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.errors import UserError
 from harness.judge.number_text import figure
 from harness.judge.phrases import level_text
 from harness.judge.tuning.final import Final
@@ -70,6 +71,7 @@ class _Search:
         plan, trial, point = done.plan, done.trial, done.plan.point(done.trial.point)
         self._points[trial.point], self._of_number[trial.point] = done.point, point
         place = self._space.number_of(point.setting), self._level(point)
+        require_labels(plan, done.point)
         seconds = trial.seconds or plan.seconds
         tried = TuneTrial(*place, trial.kind or TrialKind.EXPLORE, trial.block, seconds, Reason.SCREEN)
         if trial.kind is TrialKind.CONFIRM:
@@ -115,6 +117,16 @@ class _Search:
         arrivals = point.arrivals
         value = arrivals.users if isinstance(arrivals, Closed) else getattr(arrivals, "rate_rps", 0.0)
         return self._levels.index(float(value))
+
+
+def require_labels(plan: Plan, point: PointMetrics) -> None:
+    """Raise UserError where accuracy is to be kept and responses came, but none has a label to compare it with."""
+    bound = next((each for each in (plan.tune.keep if plan.tune else ()) if each.metric == "accuracy"), None)
+    if bound is not None and point.counts.ok and point.accuracy is None:
+        raise UserError(
+            f"--keep {bound}: nothing says how accurate these responses are (the payloads have no labels, or the "
+            "responses name no class); leave the bound out, or give payloads with labels"
+        )
 
 
 def _why(chosen: TuneTrial) -> str:

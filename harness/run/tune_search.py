@@ -7,7 +7,7 @@ best (`harness.search`), by short trials; the rest goes to the final.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.judge.conclusions.chances import Limit
 from harness.plan.plan import TrialKind
@@ -26,10 +26,20 @@ if TYPE_CHECKING:
     from harness.search.space import Space
 
 LEAST_ROUNDS, MOST_ROUNDS = 3, 8  # of the final, each with a trial of every finalist
-LONGER = 2.0  # a trial of the final takes so many times as long
 FINAL_SHARE = 0.3  # of the budget that the final may keep for itself
-FINALS = ((4, 3), (3, 3), (2, 2))  # settings, the default among them, and rounds that are kept time for
 SCREEN_SHARE = 0.3  # of the budget that settings which lie far apart may take
+
+
+class FinalSize(NamedTuple):
+    """What time is kept for: settings, the default among them, rounds, and how many times as long a trial measures."""
+
+    settings: int
+    rounds: int
+    times: float
+
+
+# Where the budget is short, a longer search is worth more than longer fresh trials.
+FINALS = (FinalSize(4, 3, 2.0), FinalSize(3, 3, 2.0), FinalSize(2, 2, 1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +66,15 @@ class TuneTrial:
 
 @dataclass
 class FinalStand:
-    """What the final knows: its finalists, and of each (setting, level) whether it keeps the limit."""
+    """What the final knows: its finalists, and of each (setting, level) whether it keeps the limit.
+
+    times: how many times as long as one of the search a trial of it measures.
+    """
 
     finalists: list[tuple[int, int]] = field(default_factory=list)
     limits: dict[tuple[int, int], Limit] = field(default_factory=dict)
     rounds: int = 0
+    times: float = 1.0
     queue: list[tuple[int, int]] = field(default_factory=list)
 
 
@@ -108,6 +122,7 @@ class TuneSearch:
         final = self._final = self._final or FinalStand()
         place = trial.setting, trial.level
         final.rounds = max(final.rounds, trial.block)
+        final.times = trial.seconds / self._rules.seconds
         if place in final.queue:
             final.queue.remove(place)
         if place not in final.finalists:
@@ -143,8 +158,8 @@ class TuneSearch:
             final.rounds += 1
             final.queue = self._ordered(finalists)
         setting, level = final.queue[0]
-        seconds = LONGER * self._rules.seconds
-        if self._cost_s(setting, LONGER) > self.left_s:
+        seconds = final.times * self._rules.seconds
+        if self._cost_s(setting, final.times) > self.left_s:
             return None
         return TuneTrial(setting, level, TrialKind.CONFIRM, final.rounds, seconds, Reason.CONFIRM)
 
@@ -154,7 +169,9 @@ class TuneSearch:
             found = self.search.finalists()
             default = found[-1:] if found and not found[-1][0] else []
             others = found[: len(found) - len(default)]
-            final.finalists = [*others[: self._affordable() - len(default)], *default]
+            size = self._affordable()
+            final.times = size.times
+            final.finalists = [*others[: size.settings - len(default)], *default]
             return list(final.finalists)
         places: dict[int, tuple[int, int]] = {}
         for setting, level in sorted(final.finalists, key=lambda place: -place[1]):
@@ -171,21 +188,20 @@ class TuneSearch:
         return sorted(places, key=lambda place: (self.space.starts[place[0]] != self._running,
                                                  int(self.space.starts[place[0]])))  # fmt: skip
 
-    def _affordable(self) -> int:
-        """How many finalists the rest of the budget lasts for."""
-        fitting = [settings for settings, rounds in FINALS if self._final_s(settings, rounds) <= self.left_s]
-        return max(fitting, default=FINALS[-1][0])
+    def _affordable(self) -> FinalSize:
+        """The largest final that the rest of the budget lasts for."""
+        return next((size for size in FINALS if self._final_s(size) <= self.left_s), FINALS[-1])
 
     def _reserve_s(self) -> float:
         """What the final will take: the largest that its share of the budget lasts for, or the smallest."""
         most_s = FINAL_SHARE * self._rules.budget_s
-        found = [self._final_s(*size) for size in FINALS]
+        found = [self._final_s(size) for size in FINALS]
         return next((whole_s for whole_s in found if whole_s <= most_s), most_s)
 
-    def _final_s(self, settings: int, rounds: int) -> float:
+    def _final_s(self, size: FinalSize) -> float:
         """What a final takes; each round begins with the setting that the one before ended with."""
-        restarts = self._restart_share() * (1 + rounds * (settings - 1))
-        return rounds * settings * self._trial_s(LONGER) + restarts * self._trial_cost.restart_s
+        restarts = self._restart_share() * (1 + size.rounds * (size.settings - 1))
+        return size.rounds * size.settings * self._trial_s(size.times) + restarts * self._trial_cost.restart_s
 
     def _restart_share(self) -> float:
         return 1.0 if len(set(self.space.starts.tolist())) > 1 else 0.0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
 from targets.engines.exports import converted, exported
+from targets.engines.fixed_batch import FixedBatchEngine
 from targets.engines.precision import FLOAT16, FLOAT32, INT8
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def open_engine(path: Path, options: EngineOptions) -> InferenceEngine:
     plain = exported(path, "onnx", export_onnx)
     if options.precision != FLOAT32 and find_spec("onnx") is None:
         raise UserError(f"precision={options.precision}: onnx is not installed; pip install 'sweepspot[onnx]'")
-    return OnnxEngine(CONVERSIONS[options.precision](plain), options)
+    engine = OnnxEngine(CONVERSIONS[options.precision](plain), options)
+    return engine if engine.fixed_batch is None else FixedBatchEngine(engine, engine.fixed_batch)
 
 
 def _half(plain: Path) -> Path:
@@ -77,7 +79,9 @@ class OnnxEngine:
         # Spinning idle threads would take the core that the front end needs.
         session_options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(path, session_options, providers=["CPUExecutionProvider"])
-        self._input_name = self._session.get_inputs()[0].name
+        given = self._session.get_inputs()[0]
+        self._input_name = given.name
+        self.fixed_batch = given.shape[0] if given.shape and isinstance(given.shape[0], int) else None
         self._output_names = [served_output(self._session)]
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import UserError
 from targets.engines.exports import exported
+from targets.engines.fixed_batch import FixedBatchEngine
 from targets.engines.onnx import export_onnx
 from targets.engines.precision import BFLOAT16, FLOAT16, FLOAT32
 
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 
 
 def open_engine(path: Path, options: EngineOptions) -> InferenceEngine:
-    """Load a `.keras` file through its ONNX export."""
-    return OpenVinoEngine(exported(path, "onnx", export_onnx), options)
+    """Load an `.onnx` file, or a `.keras` file through its export."""
+    engine = OpenVinoEngine(exported(path, "onnx", export_onnx), options)
+    return engine if engine.fixed_batch is None else FixedBatchEngine(engine, engine.fixed_batch)
 
 
 HINTS = {FLOAT32: "f32", FLOAT16: "f16", BFLOAT16: "bf16"}
@@ -43,6 +45,8 @@ class OpenVinoEngine:
         actual = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         if actual != HINTS[options.precision]:
             raise UserError(f"precision={options.precision}: on this processor OpenVINO computes in {actual} instead")
+        batch = self._compiled.input(0).partial_shape[0]
+        self.fixed_batch: int | None = batch.get_length() if batch.is_static else None
         self._local = threading.local()
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:

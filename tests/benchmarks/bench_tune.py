@@ -4,13 +4,17 @@
 has, appends a line for each to FILE, and prints the tables of RESULTS.md from it. A space is `cpu`, `tokens`, or a
 grid in `tests/benchmarks/grids`; all of them where none is given. One core; about 10 s of CPU a seed and space.
 All methods see the same noise. `tune` also pays for its final. Share: true capacity of the named setting, of the best
-setting's.
+setting's. On a server of formulas the capacity is that at any number of users, not only at those that a search can try:
+a setting that just misses the limit at one of them is not worse by a whole step of them.
 """
 
 import json
+import os
 import sys
 from functools import cache
 from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: threads cost more than such small matrices do
 
 import numpy as np
 
@@ -27,6 +31,7 @@ GRIDS = Path(__file__).parent / "grids"
 SYNTHETIC = {"cpu": CpuServer, "tokens": TokenServer}
 STARTS = (12, 25, 50, 100, 150)  # budgets: the time of so many starts with two trials each
 NEAR_BEST = 0.95
+EACH = 2  # users from one load to the next at which the capacity of a formula is looked for
 
 
 @cache
@@ -34,7 +39,8 @@ def served_of(name):
     """The server of a space, its space, and the true capacity of every setting."""
     served = SYNTHETIC[name]() if name in SYNTHETIC else RecordedServer(GridFile.read(GRIDS / f"{name}.json.gz"))
     space = served.space()
-    return served, space, true_capacities(served, space)
+    users = range(served.levels[0], served.levels[-1] + 1, EACH) if name in SYNTHETIC else served.levels
+    return served, space, true_capacities(served, space, users)
 
 
 def budgets_of(served):
@@ -42,19 +48,17 @@ def budgets_of(served):
 
 
 def replayed(name, seed):
-    """By method, for each budget: [share of the best, settings tried]; whether each interval of `tune` is right."""
-    served, space, capacity = served_of(name)
+    """By method, for each budget: [setting named, settings tried]; whether each interval of `tune` is right."""
+    served, space, _ = served_of(name)
     budgets_s, found = budgets_of(served), {}
     for method, search in METHODS.items():
         prober = Prober(Replay(served, space, seed), max(budgets_s))
         search(prober, np.random.default_rng((seed, 5)))
-        ends = [at_budget(prober.path, budget_s) for budget_s in budgets_s]
-        found[method] = [[share_of(capacity, best), tried] for best, tried in ends]
+        found[method] = [at_budget(prober.path, budget_s) for budget_s in budgets_s]
     found["tune"], covered = [], []
     for budget_s in budgets_s:
         tuned = tune(Replay(served, space, seed), budget_s)
-        named = tuned.best and tuned.best[0]
-        found["tune"].append([share_of(capacity, named), len(tuned.replay.tried)])
+        found["tune"].append([None if tuned.best is None else tuned.best[0], len(tuned.replay.tried)])
         if tuned.best is not None and tuned.figure is not None:
             truth = np.exp(true_log_rate(served, space, tuned.best))
             covered.append(bool(tuned.figure.low <= truth <= tuned.figure.high))
@@ -62,9 +66,9 @@ def replayed(name, seed):
 
 
 def at_budget(path, budget_s):
-    """(setting that was ahead, settings tried) when the budget was spent."""
+    """[setting that was ahead, settings tried] when the budget was spent."""
     within = [step for step in path if step[0] <= budget_s]
-    return (within[-1][2], within[-1][1]) if within else (None, 0)
+    return [within[-1][2], within[-1][1]] if within else [None, 0]
 
 
 def share_of(capacity, number):
@@ -84,10 +88,11 @@ def table(name, lines):
     for at, budget_s in enumerate(budgets_of(served)):
         cells = []
         for method in names:
-            shares, tried = np.array([line["methods"][method][at] for line in lines.values()]).T
+            named, tried = zip(*(line["methods"][method][at] for line in lines.values()), strict=True)
+            shares = np.array([share_of(capacity, number) for number in named])
             cells.append(
                 f"{np.median(shares):.2f} / {np.quantile(shares, 0.1):.2f}; "
-                f"{100 * (shares >= NEAR_BEST).mean():.0f} %; {100 * tried.mean() / len(space):.1f} %"
+                f"{100 * (shares >= NEAR_BEST).mean():.0f} %; {100 * np.mean(tried) / len(space):.1f} %"
             )
         print(f"| {budget_s:.0f} | " + " | ".join(cells) + " |")
     covered = [each for line in lines.values() for each in line["covered"]]

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from http_service import JsonHandler, served_by
 
@@ -97,6 +98,10 @@ def test_every_kind_of_user_is_measured_as_it_is(tmp_path, url):
     assert report["errors"] == {"a wrong response: not 42": report["wrong"]}
     assert report["wrong"] > 0 == report["error"]
     assert report["ok"] > report["checked"] > report["wrong"]  # pings are not looked into
+    rows = pq.read_table(next((tmp_path / "out/trials").glob("*/requests.parquet")))
+    names = rows["request_class"].to_pylist()
+    for path, seen in Service.seen.items():  # no user sends what has no row, also while the load ends
+        assert names.count(path) == len(seen), path
     plan = json.loads((tmp_path / "out/run.json").read_text())["plan"]
     assert plan["points"][0]["arrivals"] == {"type": "shape", "shape_s": 4.0}
     assert plan["locust_arguments"] == ["--exclude-tags", "slow"]

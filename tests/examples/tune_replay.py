@@ -28,6 +28,7 @@ class Tuned:
     decision: object
     path: list[tuple[float, int, int | None]]
     replay: object
+    record: object = None  # the trials of its final
 
 
 def tune(replay, budget_s):
@@ -57,7 +58,7 @@ def tune(replay, budget_s):
             path.append((replay.seconds, len(replay.tried), None if best is None else best[0]))
     decision = final.decision() if final.history else None
     named = None if decision is None or decision.best is None else points[final.points[decision.best]]
-    return Tuned(named, decision.figure if decision else None, decision, path, replay)
+    return Tuned(named, decision.figure if decision else None, decision, path, replay, final.record())
 
 
 def observation_of(place, seen, keeps, served):

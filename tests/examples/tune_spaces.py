@@ -171,12 +171,15 @@ class Replay:
         return math.log(rate) + off, math.log(p99_ms / self.served.limit_ms) + tail_off
 
 
-def true_capacities(served, space):
-    """The greatest rate that keeps the limit, of every setting; 0 where it fails or keeps it at no load."""
+def true_capacities(served, space, users=None):
+    """The greatest rate that keeps the limit, of every setting; 0 where it fails or keeps it at no load.
+
+    users: the loads that are looked at; the levels of the server where none are given.
+    """
     found = np.zeros(len(space))
     for number in range(len(space)):
         setting = space.setting(number)
         if not served.fails(setting):
-            figures = [served.figures(setting, users) for users in served.levels]
+            figures = [served.figures(setting, each) for each in users or served.levels]
             found[number] = max((rate for rate, p99_ms in figures if p99_ms <= served.limit_ms), default=0.0)
     return found

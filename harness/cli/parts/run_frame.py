@@ -140,7 +140,7 @@ class RunFrame(ABC, Generic[FolderT]):
             raise stopped
         if not self.has_data():
             raise stopped or RunError("nothing was measured")
-        code = self.show(as_json=as_json)
+        code = self.show(as_json=as_json, ended=not isinstance(stopped, KeyboardInterrupt))
         if isinstance(stopped, KeyboardInterrupt):
             print(
                 f"interrupted; go on with: {self.resuming} --resume {self.folder.path}{self._headers_again()}",
@@ -172,8 +172,11 @@ class RunFrame(ABC, Generic[FolderT]):
             return error
         return None
 
-    def show(self, *, as_json: bool) -> int:
-        """Write the reports, print the result and return the exit code; the path of the page is printed last."""
+    def show(self, *, as_json: bool, ended: bool = True) -> int:
+        """Write the reports, print the result and return the exit code; the path of the page is printed last.
+
+        Where the run has not `ended`, nothing is said of a longer budget: its own is not spent.
+        """
         import msgspec
 
         from reports.text.terminal_text import result_text
@@ -192,7 +195,8 @@ class RunFrame(ABC, Generic[FolderT]):
             return _COMPARED.get(report.compared, ExitCode.OK)
         if report.enough_budget_s is not None:
             longer = f"--resume {self.folder.path} --budget {report.enough_budget_s}s{self._headers_again()}"
-            print(f"measure on with: {self.resuming} {longer}", file=sys.stderr)
+            if ended:
+                print(f"measure on with: {self.resuming} {longer}", file=sys.stderr)
             return ExitCode.CANNOT_BE_SAID
         if report.result.verdict is Verdict.INVALID:
             return ExitCode.UNAVAILABLE if report.spoiled_by_outage else ExitCode.INVALID

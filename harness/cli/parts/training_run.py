@@ -88,9 +88,9 @@ class TrainingRun(RunFrame[TrainingDir]):
         """Whether any epoch has ended."""
         return any(data.epochs for data in self.folder.data(self.folder.read().plan))
 
-    def show(self, *, as_json: bool) -> int:
+    def show(self, *, as_json: bool, ended: bool = True) -> int:
         """As any run, and say where the models are."""
-        code = super().show(as_json=as_json)
+        code = super().show(as_json=as_json, ended=ended)
         models = sorted(self.folder.path.glob("trials/*/*.keras"))
         if models and not as_json:
             others = f" (and {len(models) - 1} more beside it)" if len(models) > 1 else ""

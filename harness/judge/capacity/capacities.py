@@ -39,6 +39,7 @@ def capacity_of(points: Sequence[PointMetrics], slo: Slo | None, trial_s: float,
     kept_rps = max((rate for rate in kept if rate < min((m for m in missed if m > min(kept)), default=math.inf)),
                    default=None)  # fmt: skip
     missed_rps = min((rate for rate in missed if kept_rps is None or rate > kept_rps), default=None)
+    unknown = [rate for rate in rates if not usable(by_rate[rate], slo) and rate > (kept_rps or 0.0)]
     rate_rps = None if border is None else bracketed(border.rate_rps, kept_rps, missed_rps)
     level_rps = rate_rps.value if rate_rps else kept_rps
     rated = [point for point in points if point.rate_target_rps]
@@ -51,6 +52,7 @@ def capacity_of(points: Sequence[PointMetrics], slo: Slo | None, trial_s: float,
         rate_rps=rate_rps,
         kept_rps=kept_rps,
         missed_rps=missed_rps,
+        unknown_rps=min(unknown, default=None),
         holds_from_rps=start if every and start > min(trial.rate_rps for trial in every) else None,
         trials=sum(len(point.trials) for point in points),
         more_seconds=_more_seconds(rate_rps, trials, trial_s),

@@ -25,6 +25,7 @@ FEW_HARMED = 0.01  # of the window: left out without a word
 MOSTLY_USABLE = 0.5
 HINDERED = 0.1  # of the time: above it, figures of the whole time are those of another, slower machine
 HARMED = FindingKind("harmed", "Target or load could not run all the time", lengthens=True)
+NOISE = {kind.name for kind in (HARMED, STEAL, NEIGHBOURS)}  # findings that only the machine and others explain
 # What is seen of the whole window and follows from harm. Lateness and steadiness are judged by what is left of it.
 _OF_THE_WHOLE = {kind.name for kind in (STEAL, NEIGHBOURS, SAMPLER, LOOP_LAG, RATE, ARRIVAL_PROCESS)}
 _OF_THE_REST = {LATENESS.name, UNSTEADY.name}

@@ -89,12 +89,14 @@ def _ended_early(case: TrialCase) -> Finding | None:
 def _nothing_measured(case: TrialCase) -> Finding | None:
     if case.rows is not None:
         return None
-    waiting, first_s = _still_waiting(case), case.data.first_response_s or 0.0
-    if waiting and first_s > _window_s(case):
-        text = f"No response came in the measured window, since one takes long: the first took {figure(first_s)} s."
-        enough_s = math.ceil(SEVERAL_RESPONSES * first_s)
+    waiting, first_s, going_s = _still_waiting(case), case.data.first_response_s or 0.0, _going_s(case)
+    if waiting and (first_s > _window_s(case) or going_s):
+        long_s = max(first_s, going_s)
+        how_long = f"the first took {figure(first_s)} s" if first_s >= going_s else f"{figure(going_s)} s or more"
+        text = f"No response came in the measured window, since one takes long: {how_long}."
+        enough_s = math.ceil(SEVERAL_RESPONSES * long_s)
         remedy = f"Measure for several times as long, and wait for each: --seconds {enough_s}s --timeout {enough_s}s."
-        return finding(SHORT_WINDOW, Verdict.INVALID, text, remedy, longest_s=first_s)
+        return finding(SHORT_WINDOW, Verdict.INVALID, text, remedy, longest_s=long_s)
     if waiting:
         text = (
             f"No response came in the measured window: {grouped(waiting)} requests, sent before it, were still waiting."
@@ -135,6 +137,21 @@ def _still_waiting(case: TrialCase) -> int:
     if case.data.rows is None:
         return 0
     return int(np.count_nonzero(RowColumns(case.data.rows).outcome_is(Outcome.ABORTED, Outcome.TIMEOUT)))
+
+
+def _going_s(case: TrialCase) -> float:
+    """How long a request of the warm-up had been under way when the target still sent some of its response.
+
+    0 where nothing came after the measured window had begun: the target has stopped then.
+    """
+    starts_ns = [report.measure_start_ns for report in case.data.reports if report.measure_start_ns]
+    if case.data.rows is None or not starts_ns:
+        return 0.0
+    rows = RowColumns(case.data.rows)
+    good = rows.outcome_is(Outcome.OK)
+    signs_ns = np.maximum.reduce([rows["first_byte_ns"], rows["first_token_ns"], np.where(good, rows["done_ns"], 0)])
+    late = signs_ns > min(starts_ns)
+    return float((signs_ns - rows["due_ns"])[late].max()) / NS_PER_S if late.any() else 0.0
 
 
 def _refused(case: TrialCase) -> int:

@@ -92,7 +92,13 @@ def _sentences(
     ratio = f", {ratio_text(against)} {other}" if against else ""
     if best.rate_rps is None:
         least = f"at least {figure(_level(best), 3)} req/s"
-        yield f"At {plan.slo} {name} sustains {least}{ratio}: no rate that was tried misses it."
+        unknown = best.unknown_rps
+        why = (
+            f"of {figure(unknown, 3)} req/s and more nothing is known"
+            if unknown
+            else "no rate that was tried misses it"
+        )
+        yield f"At {plan.slo} {name} sustains {least}{ratio}: {why}."
         yield from _streams(best.streams)
         yield from _beyond(best)
         return

@@ -7,8 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.judge.checks.harm import HARMED
-from harness.judge.checks.machine import NEIGHBOURS, STEAL
+from harness.judge.checks.harm import HARMED, NOISE
 from harness.judge.checks.records import INTERRUPTED, NOT_STARTED
 from harness.judge.conclusions.caveats import caveats, outages
 from harness.judge.findings import Verdict
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from harness.plan.slo import Slo
 
 NOISY = "noise on the machine"
-NOISE = {kind.name for kind in (HARMED, STEAL, NEIGHBOURS)}  # findings that only the machine and others explain
 
 
 @dataclass(frozen=True, slots=True)

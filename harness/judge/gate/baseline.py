@@ -9,8 +9,7 @@ import msgspec
 from harness.errors import UserError
 from harness.files import decode, pretty, read_file, write_whole
 from harness.judge.checks.generator import LATENESS, LOOP_LAG
-from harness.judge.checks.harm import HARMED
-from harness.judge.checks.machine import NEIGHBOURS, STEAL
+from harness.judge.checks.harm import NOISE
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.judge.phrases import level_text
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 THROUGHPUT, GOODPUT, P50, P99, FAILED = FIGURES = ("throughput", "goodput", "p50", "p99", "failed")
-NOISE = {HARMED.name, STEAL.name, NEIGHBOURS.name}
 OF_NOISE = {LATENESS.name, LOOP_LAG.name}  # what it does to the load generator
 UNITS = {THROUGHPUT: "req/s", GOODPUT: "req/s", P50: "ms", P99: "ms", FAILED: ""}
 

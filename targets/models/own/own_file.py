@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from harness.wire.datatypes import DTYPES
 from harness.wire.payload_bank import FREE, Bank, BankMeta
 from harness.wire.tolerance import OF_DATATYPE
 from targets.data.source import DataSource
+from targets.engines.fixed_batch import in_batches_of
 from targets.engines.onnx import served_output
 from targets.models.cache import CacheEntry, sha256_of
 from targets.models.maker_process import exit_code_of, run_maker
@@ -155,14 +157,21 @@ def _open_onnx(path: Path) -> tuple[Predict, BankMeta, ModelCard]:
         raise UserError(f"--model {path.name}: ONNX Runtime cannot load it ({error})") from error
     given, output = session.get_inputs(), served_output(session)
     _require_one_input(path, [each.name for each in given])
-    if not given[0].shape or isinstance(given[0].shape[0], int):
-        raise UserError(f"--model {path.name}: its first axis is of fixed size {given[0].shape}; export it with a free "
-                        "batch axis")  # fmt: skip
+    batch = given[0].shape[0] if given[0].shape else 0
+    gives = next(each.shape for each in session.get_outputs() if each.name == output)
+    if isinstance(batch, int) and list(gives[:1]) != [batch]:
+        raise UserError(f"--model {path.name}: it takes {given[0].shape} and gives {gives}, and no axis is that of the "
+                        "batch; export it with a free batch axis")  # fmt: skip
     shape = tuple(size if isinstance(size, int) else FREE for size in given[0].shape[1:])
     kind = given[0].type.removeprefix("tensor(").removesuffix(")").replace("float16", "half")
     meta = _meta(path, shape, {"float": "float32", "double": "float64", "half": "float16"}.get(kind, kind))
     card = ModelCard(name=path.stem, data="a model of your own")
-    return (lambda batch: session.run([output], {given[0].name: batch})[0]), meta, card
+
+    def predict(items: NDArray[Any]) -> NDArray[Any]:
+        outputs: NDArray[Any] = session.run([output], {given[0].name: items})[0]
+        return outputs
+
+    return (partial(in_batches_of, batch, predict) if isinstance(batch, int) else predict), meta, card
 
 
 def _require_one_input(path: Path, names: Sequence[str]) -> None:

@@ -34,6 +34,12 @@ def test_a_sealed_document_is_read_as_it_was_and_is_json():
     assert decode(SEALED, Document) == Document("a", 7)
 
 
+def test_a_document_larger_than_any_of_ours_is_not_read(monkeypatch):
+    monkeypatch.setattr("harness.files.MOST_JSON_BYTES", len(SEALED) - 1)
+    with pytest.raises(msgspec.DecodeError, match="more than any that is written here"):
+        decode(SEALED, Document)
+
+
 @pytest.mark.parametrize("place", range(len(SEALED) - 20))
 def test_no_changed_bit_of_a_sealed_document_is_believed(place):
     content = bytearray(SEALED)

@@ -71,3 +71,9 @@ def test_no_time_is_kept_for_a_final_of_the_default_alone():
     trial = search.next()  # 14 of the 16 s that are left; a final would keep 9 s
     assert trial.setting != 0
     assert trial.kind is TrialKind.EXPLORE
+
+
+@pytest.mark.parametrize(("budget_s", "seconds"), [(100.0, 4.0), (600.0, 8.0)])
+def test_a_short_budget_goes_to_the_search_and_a_long_one_to_longer_fresh_trials(budget_s, seconds):
+    found = tune(Replay(SERVED, SPACE, seed=3), budget_s).record
+    assert {trial.seconds for trial, _ in found.trials} == {seconds}

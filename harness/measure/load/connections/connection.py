@@ -315,7 +315,7 @@ class Connection:
         if isinstance(self._socket, TlsSocket) and not self._secured(self._socket):
             return
         self._listener.watch(self, self._reading)
-        self._send(monotonic_ns())
+        self._send(self.started_ns)  # the time to connect is the server's, and no lateness of the load
 
     def _secured(self, sock: TlsSocket) -> bool:
         """Continue the TLS handshake. Returns True once it is done."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 FLUSH_INTERVAL_NS = NS_PER_S // 2
 FLUSH_ROWS = 4096
 STEP_S = 0.01
+LEAVING_S = 1  # in which Locust ends the users of a load that has ended
 INTERRUPT_DRAIN_S = 1.0  # how long open requests are still waited for after Ctrl-C or SIGTERM
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class LoadRun:
         self._feed = StatisticsFeed(environment, load.classes.keys)
         self._next_flush_ns = self._next_snapshot_ns = 0
         self._ending = False
+        self._ended_ns = 0
         self._flushing = False
         self._hub = gevent.get_hub()
         self._watcher = self._hub.loop.io(load.engine.fileno(), 1)
@@ -108,10 +110,18 @@ class LoadRun:
             gevent.sleep(0)
         self._watcher.stop()
         self._feed.feed(load.finish(reason), load.ledger.errors)
-        self.ended = True
+        self.ended, self._ended_ns = True, monotonic_ns()
         if load.recorder.error:
             logger.error("The rows are incomplete: %s", load.recorder.error)
             self._environment.process_exit_code = int(ExitCode.RUN_FAILED)
+
+    def hold(self) -> None:
+        """Hold a user who would begin a request after the end of measuring, which has no row; Locust ends it meanwhile.
+
+        What users send as they end (`on_stop`) waits here too, for `LEAVING_S` at most.
+        """
+        while self._ending and not (self.ended and monotonic_ns() > self._ended_ns + LEAVING_S * NS_PER_S):
+            gevent.sleep(STEP_S)
 
     def cut_off(self, number: int, error: BaseException) -> None:
         """Record an open request that `error` has ended: a time-out of its task, or the end of its user."""

@@ -35,8 +35,8 @@ def find_prompt_form(
 ) -> PromptForm:
     """The form of prompts for a served model; `lengths` are the wanted words, and the tokens that a response may have.
 
-    A prompt that a server refuses is halved. A server that is busy or silent is taken to take everything: the load
-    reports what happens then.
+    A prompt that a server refuses is halved. A server that is busy, silent, or refuses them all is taken to take
+    everything: the load reports what happens then.
     """
     codec = make_text_codec(protocol, url, model, options)
     words, room = lengths
@@ -45,6 +45,8 @@ def find_prompt_form(
     system = _takes(url, codec, SHORT, system=True)
     while words > FEWEST_WORDS and not _takes(url, codec, words + room, system=system):
         words //= 2
+    if words < lengths[0] and words <= FEWEST_WORDS and not _takes(url, codec, words + room, system=system):
+        words = lengths[0]  # it refuses every prompt, so that their length is not why
     if words < lengths[0]:
         logger.warning("%s refuses prompts of %d words; they have %d", url, lengths[0], words)
     return PromptForm(system=system, words=words)

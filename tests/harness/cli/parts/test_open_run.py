@@ -7,12 +7,15 @@ import click
 import msgspec
 import pytest
 from click.testing import CliRunner
+from example_runs import MODEL, point_of
 
 from harness.cli.main import VERBS, module_of
 from harness.cli.parts.open_run import resume_run
 from harness.cli.parts.plan_request import BESIDE_RESUME, refuse_beside_resume
 from harness.cli.parts.serving_run import ServingRun
 from harness.errors import UserError
+from harness.judge.findings import Verdict
+from harness.judge.run_result import Recommendation, RunResult
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings
 from harness.plan.paired.pairing import Pairing, Variant
@@ -22,6 +25,7 @@ from harness.record.run_dir import RunDir, RunRecord
 from harness.training.plan import TrainingPlan
 from harness.training.run_dir import TrainingDir, TrainingRecord
 from harness.wire.credentials import HEADERS
+from reports import ReportInput
 
 pytestmark = pytest.mark.process  # the environment that a record names is asked of programs
 
@@ -108,3 +112,37 @@ def test_a_run_goes_on_with_the_command_that_began_it(tmp_path, began, resumes):
     folder = RunDir(path)
     folder.write(msgspec.structs.replace(folder.read(), command_line=f"python -m harness {began} a=1"))
     assert ServingRun.open(path, "DIR").resuming == f"python -m harness {resumes}"
+
+
+class Undecided(ServingRun):
+    """A search that cannot say anything yet; `end` ends its trials."""
+
+    end = None
+
+    def run_trials(self, listener):
+        if self.end is not None:
+            raise self.end
+
+    def has_data(self):
+        return True
+
+    def report(self):
+        plan, points = self.folder.read().plan, (point_of(0, {}, Closed(users=1)),)
+        longer = Recommendation(sentence="Not decided yet.", more_seconds=30.0)
+        return ReportInput(
+            plan=msgspec.structs.replace(plan, points=POINTS, model=MODEL.name),
+            result=RunResult(points=points, recommendation=longer, verdict=Verdict.VALID, model=MODEL),
+        )
+
+
+@pytest.mark.parametrize(("end", "says", "not_said"), [
+    (None, "measure on with: ", "interrupted"),
+    (KeyboardInterrupt(), "interrupted; go on with: ", "measure on"),
+])  # fmt: skip
+def test_a_longer_budget_is_advised_only_where_the_budget_was_spent(tmp_path, capsys, end, says, not_said):
+    run = Undecided.open(serving(tmp_path, budget_seconds=60.0), "--resume")
+    run.end = end
+    run.resume(as_json=True)
+    said = capsys.readouterr().err
+    assert says in said
+    assert not_said not in said

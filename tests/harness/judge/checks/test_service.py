@@ -22,7 +22,7 @@ from harness.plan.arrivals import Closed, Poisson
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan
 from harness.plan.slo import parse_slo
-from harness.record.rows import Outcome, Phase
+from harness.record.rows import ABSENT, Outcome, Phase
 
 V = Verdict
 SLO = parse_slo("p99<50ms")
@@ -78,8 +78,9 @@ def test_users_who_were_not_there_are_missed_all_the_same():
 
 
 def test_a_server_that_hung_before_the_window():
+    due_ns = START - 2 * S + np.arange(4) * MS
     data = rows_of(
-        START - 2 * S + np.arange(4) * MS, 9 * S, outcome=Outcome.ABORTED, phase=Phase.WARMUP, user=np.arange(4)
+        due_ns, 9 * S, outcome=Outcome.ABORTED, phase=Phase.WARMUP, user=np.arange(4), first_byte_ns=due_ns + 5 * MS
     )
     (found,) = [each for each in summarise_trial(evidence_of(data), SLO).findings if each.verdict is V.INVALID]
     assert found.kind == "unavailable"
@@ -94,6 +95,23 @@ def test_a_server_that_made_all_users_wait():
     (found,) = [each for each in summarise_trial(evidence_of(data), SLO).findings if each.verdict is V.INVALID]
     assert found.kind == "unavailable"
     assert "had refused 4 and made users wait" in found.text
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["a response after the window", "its first byte in the window"])
+def test_a_server_that_goes_on_to_respond_has_not_hung(whole):
+    """Two requests sent 2 s before the window; a sign of the first comes 5 s after that began, the other waits on."""
+    data = rows_of(
+        START - 2 * S + np.arange(2) * MS,
+        (7 * S, 30 * S) if whole else 30 * S,
+        outcome=[Outcome.OK if whole else Outcome.TIMEOUT, Outcome.TIMEOUT],
+        phase=Phase.WARMUP,
+        user=np.arange(2),
+        first_byte_ns=[START - S if whole else START + 5 * S, ABSENT],
+    )
+    (found,) = [each for each in summarise_trial(evidence_of(data), SLO).findings if each.verdict is V.INVALID]
+    assert found.kind == "short_window"
+    assert "one takes long: 7 s or more" in found.text
+    assert "--seconds 28s --timeout 28s" in found.remedy
 
 
 def test_a_server_that_takes_longer_than_the_window_has_not_hung():

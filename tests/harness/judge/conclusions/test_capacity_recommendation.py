@@ -5,12 +5,14 @@ import pytest
 
 from harness.judge.capacity.beyond_capacity import find_cliff, held_again, stream_load
 from harness.judge.capacity.border import RateTrial
-from harness.judge.capacity.capacities import bracketed
+from harness.judge.capacity.capacities import bracketed, capacity_of
 from harness.judge.conclusions.capacity_recommendation import _beyond, _precision, _streams
+from harness.judge.findings import Finding, Verdict
 from harness.judge.interval import Interval
 from harness.judge.metrics import StreamMetrics
 from harness.judge.run_result import Capacity
 from harness.plan.arrivals import Poisson
+from harness.plan.slo import parse_slo
 from tests.examples.example_runs import latency_of, point_of
 
 
@@ -95,3 +97,20 @@ def test_where_a_curve_says_nothing_the_rates_that_surely_hold_and_do_not_are_th
 )
 def test_how_well_it_is_known_and_what_more_would_take(rate, said):
     assert _precision(rate, 600.0).replace("\u202f", " ") == said
+
+
+@pytest.mark.parametrize("kind", ["harmed", "lateness"])
+def test_noise_that_breaks_a_limit_is_no_rate_that_misses_it(kind):
+    """The generator's lateness is not in service times; other work on the cores of the target is."""
+    slow = latency_of(80.0, 0.0, 1000)
+    late = Finding(kind=kind, title="x", verdict=Verdict.INVALID, text="x", remedy="", lengthens=True)
+    points = [
+        msgspec.structs.replace(point_at(100.0, None), rate_target_rps=100.0, meets_slo=True),
+        msgspec.structs.replace(
+            point_at(110.0, None), rate_target_rps=110.0, meets_slo=False, verdict=Verdict.INVALID, findings=(late,),
+            service=slow, response=slow,
+        ),
+    ]  # fmt: skip
+    found = capacity_of(points, parse_slo("p99<50ms"), 2.0)
+    assert found.kept_rps == 100.0
+    assert (found.missed_rps, found.unknown_rps) == ((None, 110.0) if kind == "harmed" else (110.0, None))

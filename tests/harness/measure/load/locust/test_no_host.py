@@ -1,5 +1,6 @@
 """A locustfile whose users know no target of ours, and no --host: plain Locust would name --host, and so does this."""
 
+import json
 import subprocess
 import sys
 
@@ -32,6 +33,7 @@ def test_users_of_locusts_clients_need_a_host(tmp_path):
 
 
 def test_users_with_a_client_of_their_own_need_none(tmp_path):
-    done = locust(tmp_path, "User")
+    done = locust(tmp_path, "User", "--json")
     assert "batched" not in done.stderr
+    assert json.loads(done.stdout)[0]["name"] == "call"  # nothing of ours is in Locust's own JSON
     assert (tmp_path / "run" / "run.json").is_file(), done.stderr

@@ -32,7 +32,8 @@ def server_that_takes(words, *, system=True, status=400):
         ({"words": 1000, "system": False}, PromptForm(system=False, words=384)),
         ({"words": 300}, PromptForm(system=True, words=192)),
         ({"words": 384}, PromptForm(system=True, words=192)),  # no room for the response
-        ({"words": 0, "status": 500}, PromptForm(system=False, words=24)),
+        ({"words": 90}, PromptForm(system=True, words=24)),
+        ({"words": 0, "status": 500}, PromptForm(system=False, words=384)),  # not for their length
         ({"words": 0, "status": 429}, PromptForm(system=True, words=384)),  # busy: the load reports that
     ],
 )

@@ -42,7 +42,8 @@ ours, other = (f"http://127.0.0.1:{server.server_port}" for server in servers)
 access = SimpleNamespace(headers=(), token="token", authorization="Bearer " + sys.argv[1], ca=None)
 settings = SimpleNamespace(timeout_s=5.0)
 elsewhere = SimpleNamespace(begin=lambda *_: 1, end=lambda _: None)
-run = SimpleNamespace(host=ours, load=SimpleNamespace(access=access, settings=settings), elsewhere=elsewhere)
+load = SimpleNamespace(access=access, settings=settings)
+run = SimpleNamespace(host=ours, load=load, elsewhere=elsewhere, hold=lambda: None)
 role = SimpleNamespace(run=run, begun=SimpleNamespace(wait=lambda _: True))
 for base in (HttpUser, FastHttpUser):
     kind = type("User", (base,), {"abstract": False, "host": other})  # as a page or a master may set it
