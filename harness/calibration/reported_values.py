@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 _PERCENTILES = {"p50_ms": 0.5, "p99_ms": 0.99}
 
 
-def reported_values(trial: TrialRows, metrics: TrialMetrics) -> Values:
+def reported_values(rows: TrialRows, metrics: TrialMetrics) -> Values:
     """The figures of one trial. A percentile that the report withholds is computed all the same: it must be right."""
     counts = metrics.counts
     failed = counts.error + counts.timeout + counts.rejected + counts.aborted
-    good = trial.good
+    good = rows.good
     values: Values = {
-        "rows": float(np.count_nonzero(trial.everything["sent_ns"] != ABSENT)),
+        "rows": float(np.count_nonzero(rows.everything["sent_ns"] != ABSENT)),
         "throughput_rps": metrics.throughput_rps.value,
         "failed_share": failed / counts.sent if counts.sent else None,
         "wrong_share": counts.wrong / counts.sent if counts.sent else None,

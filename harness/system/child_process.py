@@ -15,6 +15,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -39,6 +40,7 @@ Message = dict[str, Any]
 MAX_LINE_BYTES = 1 << 20
 LAST_LINES = 5
 LAST_BYTES = 4096
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception)(: |$)")  # the last line of a traceback begins so
 LAST_LIMIT_S = 45  # a server may drain for 35 s
 # A program without a lifeline begins once its guard is there. Where its starter is killed before, this reads the end.
 _START = ("/bin/sh", "-c", 'read -r _ && exec "$@" </dev/null', "start")
@@ -243,8 +245,7 @@ class ChildProcess:
 
     def last_words(self) -> str:
         """The last lines of its output, in one line; empty where there are none."""
-        lines = [line.strip() for line in self.output()[-LAST_BYTES:].splitlines() if line.strip()]
-        return " | ".join(lines[-LAST_LINES:])
+        return last_words_of(self.output()[-LAST_BYTES:])
 
     def failure(self, complaint: str, timeout_s: float) -> str | None:
         """Wait for its end: how it died, with its `complaint` or its last words; None where it ended in order.
@@ -327,3 +328,12 @@ def run_to_end(argv: Sequence[str], timeout_s: float) -> subprocess.CompletedPro
                 os.killpg(process.pid, signal.SIGKILL)
             raise
     return subprocess.CompletedProcess(argv, process.returncode, output, errors)
+
+
+def last_words_of(output: str) -> str:
+    """The last lines in one line, and before them the line that names an exception, where its text is longer."""
+    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
+    first = max((at for at, line in enumerate(lines) if _EXCEPTION.match(line)), default=len(lines))
+    if first >= len(lines) - LAST_LINES:
+        return " | ".join(line.strip() for line in lines[-LAST_LINES:])
+    return " | ".join(line.strip() for line in [*lines[first : first + LAST_LINES - 1], "...", lines[-1]])

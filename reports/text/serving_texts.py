@@ -11,7 +11,7 @@ from harness.plan.plan import first_look_seconds, trial_overhead_seconds
 from reports import units
 from reports.comparison import paired_lines
 from reports.csv_columns import csv_columns
-from reports.labels import load_number, point_label
+from reports.labels import load_label, load_number, point_label
 from reports.text.run_texts import RunTexts, knob_columns, verdict_cell, with_interval
 from reports.views.points_table import SLO_WORDS
 
@@ -121,10 +121,14 @@ def _size(plan: Plan) -> str:
 
 
 def _terminal_columns(plan: Plan) -> Columns[PointMetrics]:
-    closed = any(isinstance(point.arrivals, Closed) for point in plan.points)
-    load = "users" if closed else "requested /s"
+    kinds = {isinstance(point.arrivals, Closed) for point in plan.points}
+    loads: Columns[PointMetrics] = {
+        "users" if True in kinds else "requested /s": lambda point: units.number(load_number(point), 4)
+    }
     columns: Columns[PointMetrics] = {
-        load: lambda point: units.number(load_number(point), 4),
+        **(
+            loads if len(kinds) < 2 else {"load": load_label}
+        ),  # a capacity run begins with users and goes on with rates
         plan.rate_unit: lambda point: units.number(point.rate.value),
         **(_of_streams() if plan.rate_unit == TOKENS else _of_responses()),
         **_price(plan),

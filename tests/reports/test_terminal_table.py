@@ -3,9 +3,13 @@
 import contextlib
 import re
 
+import example_runs
+import msgspec
 import pytest
 
 from harness.judge.findings import Verdict
+from harness.plan.arrivals import Poisson
+from reports.text.serving_texts import serving_texts
 from reports.text.summary_md import plain
 from reports.text.terminal_table import Terminal
 
@@ -25,6 +29,14 @@ def test_words_are_whole_on_a_terminal_of_80_columns(monkeypatch):
     shown = re.sub(r"\x1b\[[0-9;]*m", "", table)
     assert {word for word in words if word not in shown} == set()
     assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_users_and_rates_of_a_capacity_run_are_told_apart():
+    report = example_runs.sweep()
+    points = tuple(msgspec.structs.replace(each, arrivals=Poisson(rate_rps=3000.0)) for each in report.plan.points[1:])
+    mixed = msgspec.structs.replace(report.plan, points=(report.plan.points[0], *points))
+    assert "load" in serving_texts(mixed).terminal_columns
+    assert "users" in serving_texts(report.plan).terminal_columns
 
 
 @pytest.mark.parametrize("width", [12, 30, 60])

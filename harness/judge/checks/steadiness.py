@@ -88,14 +88,14 @@ def _signed(change: float) -> str:
     return f"{'+' if change > 0 else '-'}{percent(abs(change))}"
 
 
-def _throughput(trial: TrialRows, count: int) -> NDArray[np.float64]:
-    rows = trial.everything
-    return trial.rates_of(rows["done_ns"][rows.outcome_is(Outcome.OK)], count) if count else np.empty(0)
+def _throughput(rows: TrialRows, count: int) -> NDArray[np.float64]:
+    every = rows.everything
+    return rows.rates_of(every["done_ns"][every.outcome_is(Outcome.OK)], count) if count else np.empty(0)
 
 
-def _medians(trial: TrialRows, count: int) -> NDArray[np.float64]:
+def _medians(rows: TrialRows, count: int) -> NDArray[np.float64]:
     """Median response in seconds (count,) of equally many consecutive requests."""
-    known = trial.judged.where(trial.judged["done_ns"] != ABSENT)
+    known = rows.judged.where(rows.judged["done_ns"] != ABSENT)
     response_s = (known["done_ns"] - known["due_ns"]) / NS_PER_S
     if not count:
         return np.empty(0)

@@ -56,23 +56,23 @@ def class_names(data: TrialData) -> tuple[str, ...]:
     return data.reports[0].request_classes if data.reports else ()
 
 
-def class_samples(data: TrialData, trial: TrialRows, slo: Slo | None) -> tuple[ClassSample, ...]:
+def class_samples(data: TrialData, rows: TrialRows, slo: Slo | None) -> tuple[ClassSample, ...]:
     """Each class of a mixed load; none where there is only one, whose numbers are the trial's."""
     names = class_names(data)
     if len(names) < 2:
         return ()
     texts = data.reports[0].class_slos or ("",) * len(names)
     return tuple(
-        _sample(data, name, parse_slo(text) if text else slo, trial.having("request_class", number))
+        _sample(data, name, parse_slo(text) if text else slo, rows.having("request_class", number))
         for number, (name, text) in enumerate(zip(names, texts, strict=True))
     )
 
 
-def server_samples(data: TrialData, trial: TrialRows, slo: Slo | None) -> tuple[ClassSample, ...]:
+def server_samples(data: TrialData, rows: TrialRows, slo: Slo | None) -> tuple[ClassSample, ...]:
     """The same of each server, where conversations were spread over several; they have no objective of their own."""
     servers = data.reports[0].servers if data.reports else ()
     bounds = slo if slo and slo.of_all else None
-    return tuple(_sample(data, url, bounds, trial.having("server", number)) for number, url in enumerate(servers))
+    return tuple(_sample(data, url, bounds, rows.having("server", number)) for number, url in enumerate(servers))
 
 
 def _sample(data: TrialData, name: str, slo: Slo | None, rows: TrialRows) -> ClassSample:
@@ -93,16 +93,16 @@ def _sample(data: TrialData, name: str, slo: Slo | None, rows: TrialRows) -> Cla
     )
 
 
-def kept_by_classes(data: TrialData, trial: TrialRows, slo: Slo) -> Mask:
+def kept_by_classes(data: TrialData, rows: TrialRows, slo: Slo) -> Mask:
     """Which of all rows keep the objective of their class, each on its own."""
-    rows = trial.everything
-    kept: Mask = np.zeros(len(rows), dtype=np.bool_)
+    every = rows.everything
+    kept: Mask = np.zeros(len(every), dtype=np.bool_)
     for number, name in enumerate(class_names(data)):
         own = slo.of_class(name)
-        chosen = rows["request_class"] == number
-        limit_ns, within = goodput_limit_ns(own), rows_within_slo(data, trial, own)
+        chosen = every["request_class"] == number
+        limit_ns, within = goodput_limit_ns(own), rows_within_slo(data, rows, own)
         if limit_ns is not None:
-            chosen &= rows["done_ns"] - rows["due_ns"] <= limit_ns
+            chosen &= every["done_ns"] - every["due_ns"] <= limit_ns
         kept |= chosen if within is None else chosen & within
     return kept
 

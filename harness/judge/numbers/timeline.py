@@ -24,17 +24,17 @@ _STEPS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 
 _FAILURES = (Outcome.WRONG, Outcome.ERROR, Outcome.TIMEOUT, Outcome.REJECTED, Outcome.ABORTED)
 
 
-def timeline(trial: TrialRows, samples: SampleSeries, statistics: ServerStatistics | None = None) -> Timeline:
+def timeline(rows: TrialRows, samples: SampleSeries, statistics: ServerStatistics | None = None) -> Timeline:
     """The whole trial, warm-up and drain included, in at most `MOST_BINS` bins by the instant of the response."""
-    done = trial.everything.where(trial.everything["done_ns"] != ABSENT)
-    edges_ns, bin_s = bin_edges(trial, done, MOST_BINS)
+    done = rows.everything.where(rows.everything["done_ns"] != ABSENT)
+    edges_ns, bin_s = bin_edges(rows, done, MOST_BINS)
     count = edges_ns.size - 1
     bins = ((done["done_ns"] - edges_ns[0]) // (edges_ns[1] - edges_ns[0])).astype(np.int16)
     good = done.outcome_is(Outcome.OK)
     failed = done.outcome_is(*_FAILURES)
     response_ns = np.maximum(done["done_ns"] - done["due_ns"], 0)
     quantiles_ms = _quantiles_per_bin(bins[good], response_ns[good], count)
-    middles_ns = (edges_ns[:-1] + edges_ns[1:]) // 2 - trial.window.start_ns
+    middles_ns = (edges_ns[:-1] + edges_ns[1:]) // 2 - rows.window.start_ns
     return Timeline(
         bin_s=bin_s,
         t_s=tuple((middles_ns / NS_PER_S).tolist()),
@@ -48,19 +48,19 @@ def timeline(trial: TrialRows, samples: SampleSeries, statistics: ServerStatisti
     )
 
 
-def bin_edges(trial: TrialRows, done: RowColumns, most: int) -> tuple[NDArray[np.int64], float]:
+def bin_edges(rows: TrialRows, done: RowColumns, most: int) -> tuple[NDArray[np.int64], float]:
     """Edges (bins + 1,) of at most `most` bins, and the width of a bin in seconds.
 
     One edge falls on the start of the window. `done` are the rows that must lie in the bins.
     """
-    first_ns = min(int(trial.everything["due_ns"].min()), trial.window.start_ns)
-    last_ns = max(int(done["done_ns"].max(initial=0)), trial.window.end_ns)
+    first_ns = min(int(rows.everything["due_ns"].min()), rows.window.start_ns)
+    last_ns = max(int(done["done_ns"].max(initial=0)), rows.window.end_ns)
     seconds = (last_ns - first_ns) / NS_PER_S
     bin_s = next((step for step in _STEPS_S if seconds / step <= most - 2), seconds / (most - 2))
     bin_ns = int(bin_s * NS_PER_S)
-    before = -(-(trial.window.start_ns - first_ns) // bin_ns)
-    after = (last_ns - trial.window.start_ns) // bin_ns + 1
-    edges_ns = trial.window.start_ns + bin_ns * np.arange(-before, after + 1, dtype=np.int64)
+    before = -(-(rows.window.start_ns - first_ns) // bin_ns)
+    after = (last_ns - rows.window.start_ns) // bin_ns + 1
+    edges_ns = rows.window.start_ns + bin_ns * np.arange(-before, after + 1, dtype=np.int64)
     return edges_ns, bin_s
 
 

@@ -95,27 +95,27 @@ class StreamSample:
         return {kind: getattr(self, kind) for kind in STREAM_KINDS}
 
 
-def stream_sample(data: TrialData, trial: TrialRows) -> StreamSample | None:
+def stream_sample(data: TrialData, rows: TrialRows) -> StreamSample | None:
     """The streams of one trial; None where responses were not streamed."""
     if data.tokens is None:
         return None
     tokens = StreamTokens(data.tokens)
-    good = trial.good.where(tokens.of(trial.good) >= 0)
-    still_open = trial.judged.where(trial.judged.outcome_is(*OPEN_OUTCOMES))
+    good = rows.good.where(tokens.of(rows.good) >= 0)
+    still_open = rows.judged.where(rows.judged.outcome_is(*OPEN_OUTCOMES))
     return StreamSample(
-        ttft=_until_first(trial.judged, "first_token_ns"),
+        ttft=_until_first(rows.judged, "first_token_ns"),
         itl=_itl(tokens, good, still_open),
         tpot=_tpot(tokens, good),
-        rates=_rates(tokens, trial, good),
+        rates=_rates(tokens, rows, good),
         cached_share=_cached_share(good),
         asked_cached_share=_asked_cached_share(good),
         prompt_tokens=_mean(good["prompt_tokens"]),
         output_tokens=_mean(good["output_tokens"]),
-        in_flight=_in_flight(trial.everything, trial.window),
+        in_flight=_in_flight(rows.everything, rows.window),
         good=len(good),
         parts_ms=_parts_ms(tokens, good),
         shape=stream_shape(tokens, good),
-        ttfo=_ttfo(trial.judged),
+        ttfo=_ttfo(rows.judged),
     )
 
 
@@ -150,7 +150,7 @@ def _pooled_share(samples: Sequence[StreamSample], name: str) -> float | None:
     return weighted([(getattr(sample.shape, name), sample.good) for sample in samples])
 
 
-def rows_within_slo(data: TrialData, trial: TrialRows, slo: Slo) -> Mask | None:
+def rows_within_slo(data: TrialData, rows: TrialRows, slo: Slo) -> Mask | None:
     """Which of all rows keep every stream bound of `slo` on their own; None where it has none.
 
     Of its gaps a stream must keep the statistic that the bound names: `itl_p99` is the 99th percentile of its own.
@@ -158,10 +158,10 @@ def rows_within_slo(data: TrialData, trial: TrialRows, slo: Slo) -> Mask | None:
     bounds = [bound for bound in slo.bounds if bound.metric.partition("_")[0] in STREAM_KINDS]
     if not bounds or data.tokens is None:
         return None
-    tokens, rows = StreamTokens(data.tokens), trial.everything
-    kept: Mask = np.ones(len(rows), dtype=np.bool_)
+    tokens, every = StreamTokens(data.tokens), rows.everything
+    kept: Mask = np.ones(len(every), dtype=np.bool_)
     for bound in bounds:
-        value_ns = _own_value_ns(bound, tokens, rows)
+        value_ns = _own_value_ns(bound, tokens, every)
         kept &= value_ns <= bound.limit * NS_PER_MS
     return kept
 
@@ -233,19 +233,19 @@ def _of_one_stream(tokens_per_s: Interval | None, in_flight: float) -> float | N
     return tokens_per_s.value / in_flight if tokens_per_s and in_flight > 0 else None
 
 
-def _rates(tokens: StreamTokens, trial: TrialRows, good: RowColumns) -> StreamRates:
+def _rates(tokens: StreamTokens, rows: TrialRows, good: RowColumns) -> StreamRates:
     generates = not len(good) or bool((good["output_tokens"] != ABSENT).any())
     return StreamRates(
-        tokens=_token_rates(tokens, trial, good) if generates else None,
-        prompt_tokens=_rate_per_answer(trial, good["prompt_tokens"]),
-        results=_rate_per_answer(trial, good["result_count"]),
+        tokens=_token_rates(tokens, rows, good) if generates else None,
+        prompt_tokens=_rate_per_answer(rows, good["prompt_tokens"]),
+        results=_rate_per_answer(rows, good["result_count"]),
     )
 
 
-def _rate_per_answer(trial: TrialRows, counts: Column) -> Rates | None:
+def _rate_per_answer(rows: TrialRows, counts: Column) -> Rates | None:
     """Of good answers per second, times the mean of `counts`; None where that is not known."""
     mean = _mean(counts)
-    return None if mean is None else trial.rates_rps() * mean
+    return None if mean is None else rows.rates_rps() * mean
 
 
 def _cached_share(good: RowColumns) -> float | None:
@@ -262,15 +262,15 @@ def _asked_cached_share(good: RowColumns) -> float | None:
     return float(shared[known].sum() / prompt[known].sum()) if known.any() else None
 
 
-def _token_rates(tokens: StreamTokens, trial: TrialRows, good: RowColumns) -> Rates:
+def _token_rates(tokens: StreamTokens, rows: TrialRows, good: RowColumns) -> Rates:
     """Tokens per second, without those of responses that failed; several in a piece by the server's own count."""
     streams = tokens.of(good)
     pieces = int(tokens.counts[streams].sum())
     per_piece = good["output_tokens"].sum() / pieces if pieces else 1.0
-    kept = trial.everything.where(
-        trial.everything.outcome_is(Outcome.OK, Outcome.WRONG, Outcome.CANCELLED, *OPEN_OUTCOMES)
+    kept = rows.everything.where(
+        rows.everything.outcome_is(Outcome.OK, Outcome.WRONG, Outcome.CANCELLED, *OPEN_OUTCOMES)
     )
-    rates: Rates = trial.rates_of(tokens.instants_of(tokens.of(kept)), BATCHES) * per_piece
+    rates: Rates = rows.rates_of(tokens.instants_of(tokens.of(kept)), BATCHES) * per_piece
     return rates
 
 

@@ -114,10 +114,10 @@ def _is_whole(plan: Plan, trial: TrialData) -> bool:
     return layout_of(plan.setting_of(trial.point), cores=2) == WHOLE
 
 
-def _trial(point: Point, trial: TrialRows | None) -> BatchTrial | None:
-    if trial is None:
+def _trial(point: Point, rows: TrialRows | None) -> BatchTrial | None:
+    if rows is None:
         return None
-    good = trial.good
+    good = rows.good
     told = good.where((good["compute_ns"] >= 0) & (good["batch_size"] > 0))
     if not len(told):
         return None
@@ -128,7 +128,7 @@ def _trial(point: Point, trial: TrialRows | None) -> BatchTrial | None:
         point=point,
         rows=pairs[1],
         times_ms=pairs[0] / NS_PER_MS,
-        throughput_rps=len(good) / trial.window.seconds,
+        throughput_rps=len(good) / rows.window.seconds,
         wait_ms=float(waits_ns.mean()) / NS_PER_MS,
         response_ms=float((told["done_ns"] - told["due_ns"]).mean()) / NS_PER_MS,
         responses_ms=np.sort(good["done_ns"] - good["due_ns"]) / NS_PER_MS,

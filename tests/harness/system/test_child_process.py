@@ -8,7 +8,7 @@ import threading
 import psutil
 import pytest
 
-from harness.system.child_process import MAX_LINE_BYTES, ChildProcess, ControlChannel, run_to_end
+from harness.system.child_process import MAX_LINE_BYTES, ChildProcess, ControlChannel, last_words_of, run_to_end
 
 
 @pytest.fixture
@@ -137,3 +137,11 @@ def test_a_program_that_cannot_be_executed(tmp_path, program, code):
     with pytest.raises(OSError, match=program) as failure:
         ChildProcess([program], cwd=tmp_path)
     assert failure.value.errno == code
+
+
+def test_the_line_of_an_exception_with_a_long_text_is_among_the_last_words():
+    text = "\n".join(["Traceback (most recent call last):", "  File x", "RuntimeError: no start", *"abcdefgh", ""])
+    assert last_words_of(text) == "RuntimeError: no start | a | b | c | ... | h"
+    assert last_words_of("one\ntwo\n") == "one | two"
+    short = "a\nb\nc\nd\nTraceback\n  File x\nKeyError: 'k'\n"
+    assert last_words_of(short) == "c | d | Traceback | File x | KeyError: 'k'"
