@@ -17,6 +17,8 @@ from reports.page import page_html
 from reports.rendering import PAGE_SCRIPTS, TEMPLATES
 from reports.views.heat_map import heat_map
 
+pytestmark = pytest.mark.slow  # whole pages are drawn, with all of their charts
+
 
 def test_the_scripts_are_small_and_ours():
     assert sum((TEMPLATES / name).stat().st_size for name in (*PAGE_SCRIPTS, "live.js")) < 30_000

@@ -12,6 +12,8 @@ from reports.page import page_html
 from reports.text.summary_md import summary_markdown
 from reports.text.terminal_text import plan_text, result_text
 
+pytestmark = pytest.mark.slow  # whole pages are drawn, with all of their charts
+
 VOID = {"meta", "link", "br", "rect", "path", "circle", "polyline", "line", "use"}
 
 
@@ -141,7 +143,6 @@ def test_no_curves_for_a_single_point():
     assert '<svg class="chart" viewBox="0 0 400' not in page_of("one_point")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sweep", "ugly"])
 def test_the_same_run_gives_the_same_bytes(name, tmp_path):
     build = example.EXAMPLES[name]

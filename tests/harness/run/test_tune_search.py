@@ -30,10 +30,12 @@ def test_what_is_named_is_far_better_than_the_default_and_keeps_the_limit(tuned)
     assert math.exp(true_log_rate(SERVED, SPACE, (setting, level))) == true
 
 
+@pytest.mark.slow
 def test_the_budget_is_kept(tuned):
     assert tuned.replay.seconds <= 600.0
 
 
+@pytest.mark.slow
 def test_the_final_holds_the_default_and_its_trials_are_fresh(tuned):
     assert tuned.decision.baseline == 0
     assert tuned.decision.speedup.low > 1.5

@@ -17,6 +17,8 @@ from reports.text.terminal_text import plan_text, result_text
 from reports.training.gallery import gallery
 from reports.training.page import training_page_html as page_html
 
+pytestmark = pytest.mark.slow  # whole pages are drawn, with all of their charts
+
 
 def report_of(*words, seeds=3, gated=False, target_accuracy=0.9):
     """Point 2 (learning_rate=0.1) diverges; the others end at 60 % and 90 %."""
@@ -35,7 +37,6 @@ def report_of(*words, seeds=3, gated=False, target_accuracy=0.9):
 SWEEP = report_of("learning_rate")
 
 
-@pytest.mark.slow
 def test_all_files_are_written_and_the_same_again(tmp_path):
     write_reports(tmp_path, SWEEP)
     names = ("points.csv", "junit.xml", "summary.md", "report.html")
@@ -64,7 +65,6 @@ def test_a_swept_knob_that_is_a_column_already_gets_no_second_one():
     assert points_csv([], plan_of("epochs")).strip().split(",").count("epochs") == 1
 
 
-@pytest.mark.slow
 def test_the_page_has_curves_for_every_value_and_figures_for_those_that_learned():
     charts = gallery(SWEEP)
     assert [colour.name for colour in charts.colours] == ["0.001", "0.01", "0.1"]
