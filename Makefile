@@ -22,6 +22,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 # Workers take whole stretches of tests, which share what a module prepares; one that is done takes from another's.
 PYTEST := $(BIN)/python -m pytest -q
 PARALLEL := --dist worksteal -n
+ON_ALL_CORES := OPENBLAS_NUM_THREADS=1 $(PYTEST) $(PARALLEL) auto # a second thread for a small matrix only spins
 QUICK := --ignore tests/e2e
 
 # Tests of processes, two at a time; those that failed beside another are run once more, alone.
@@ -65,11 +66,11 @@ demo: $(RUN_STAMP)
 
 unit: $(DEV_STAMP)
 	@echo "unit: quick tests that open no socket and start no process, on all cores"
-	@$(PYTEST) $(PARALLEL) auto $(QUICK) -m "not slow and not process"
+	@$(ON_ALL_CORES) $(QUICK) -m "not slow and not process"
 
 test: $(DEV_STAMP)
 	@echo "test: all quick tests; first those without a process, on all cores"
-	@$(PYTEST) $(PARALLEL) auto $(QUICK) -m "not process"
+	@$(ON_ALL_CORES) $(QUICK) -m "not process"
 	@$(call twice,$(QUICK) -m process)
 
 e2e: $(DEV_STAMP)

@@ -183,6 +183,7 @@ def any_sweep(case):
     return sweep, history
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(sweeps)
 def test_the_budget_is_kept_and_every_point_is_seen_before_any_is_dropped(case):
@@ -194,6 +195,7 @@ def test_the_budget_is_kept_and_every_point_is_seen_before_any_is_dropped(case):
     sweep.decision()
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(sweeps, st.integers(0, 40))
 def test_the_same_outcomes_give_the_same_sweep_again(case, stopped_after):

@@ -223,6 +223,7 @@ def test_a_trial_that_could_not_start_teaches_that_and_one_that_others_harmed_a_
     assert final_outcome(in_the_tail_only, missed, spoiled, 5.0).harmed
 
 
+@pytest.mark.slow
 def test_reports_name_the_words_to_type_and_what_failed():
     whole = report()
     page = page_html(whole)
