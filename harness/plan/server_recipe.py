@@ -50,7 +50,6 @@ import msgspec
 
 from harness.errors import UserError, unknown_name
 from harness.plan.knobs import Knob, KnobSet, Value
-from harness.plan.load_knobs import LOAD_KNOBS
 from harness.wire.own.expectation_text import parse_expectation
 from harness.wire.own.own_request import GRPC_METHOD, HTTP, OwnRequest
 from harness.wire.protocol import DEFAULT
@@ -238,6 +237,8 @@ def _check(recipe: ServerRecipe) -> None:
 
 
 def _refuse_taken_names(knobs: Collection[str], where: str) -> None:
+    from harness.plan.load_knobs import LOAD_KNOBS  # with all protocols, which naming the targets does not need
+
     for names, kind in ((PLACEHOLDERS, "placeholder"), ([knob.name for knob in LOAD_KNOBS], "knob of the load")):
         if reserved := sorted(set(knobs) & set(names)):
             raise UserError(f"{where}: knob {reserved[0]} has the name of a {kind}; choose another")
