@@ -189,6 +189,12 @@ def load_recipe(path: Path) -> ServerRecipe:
     return recipe
 
 
+def refuse_taken_names(recipe: ServerRecipe, taken: Collection[str], kind: str) -> None:
+    """Raise UserError where a knob has one of the names that are `taken` by a `kind`."""
+    if reserved := sorted(set(recipe.knobs) & set(taken)):
+        raise UserError(f"--target {recipe.path}: knob {reserved[0]} has the name of a {kind}; choose another")
+
+
 def _fields_there(error: str) -> str:
     """`; its fields are ...` where an error of msgspec names a field that its table does not have."""
     unknown = _UNKNOWN_FIELD.search(error)
@@ -219,7 +225,7 @@ def _check(recipe: ServerRecipe) -> None:
     if recipe.expect:
         parse_expectation(recipe.expect, f"{where}: expect")
     known = (*recipe.knobs, *PLACEHOLDERS)
-    _refuse_taken_names(recipe.knobs, where)
+    refuse_taken_names(recipe, PLACEHOLDERS, "placeholder")
     commands = (recipe.command, recipe.stop.command, recipe.pid_command, *recipe.before, *recipe.after)
     texts = [*itertools.chain(*commands), *recipe.env.values(), *_addresses(recipe), recipe.reference]
     for name in (match[1] for text in texts for match in _PLACEHOLDER.finditer(text)):
@@ -234,14 +240,6 @@ def _check(recipe: ServerRecipe) -> None:
             raise unknown_name(f"knob in {recipe.path}", name, recipe.knobs)
     if not hasattr(signal, recipe.stop.signal):
         raise UserError(f"{where}: stop.signal {recipe.stop.signal} is no signal; write for example SIGTERM")
-
-
-def _refuse_taken_names(knobs: Collection[str], where: str) -> None:
-    from harness.plan.load_knobs import LOAD_KNOBS  # with all protocols, which naming the targets does not need
-
-    for names, kind in ((PLACEHOLDERS, "placeholder"), ([knob.name for knob in LOAD_KNOBS], "knob of the load")):
-        if reserved := sorted(set(knobs) & set(names)):
-            raise UserError(f"{where}: knob {reserved[0]} has the name of a {kind}; choose another")
 
 
 def _addresses(recipe: ServerRecipe) -> tuple[str, ...]:

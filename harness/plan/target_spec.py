@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from harness.errors import UserError, unknown_name
 from harness.plan.knobs import KnobSet
-from harness.plan.server_recipe import load_recipe
+from harness.plan.server_recipe import load_recipe, refuse_taken_names
 from harness.wire.protocol import AUTO, DEFAULT, Transport
 
 MODEL_FILES = (".keras", ".onnx")
@@ -253,7 +253,11 @@ def find_target(text: str) -> TargetSpec:
 def find_named(name: str) -> NamedTarget:
     """The target called `name`, or that of the recipe in a TOML file. Raises UserError, with the nearest name."""
     if name.endswith(".toml"):
-        return RecipeTarget(load_recipe(Path(name)))
+        from harness.plan.load_knobs import LOAD_KNOBS  # with all protocols, which naming the targets does not need
+
+        recipe = load_recipe(Path(name))
+        refuse_taken_names(recipe, [knob.name for knob in LOAD_KNOBS], "knob of the load")
+        return RecipeTarget(recipe)
     targets = known_targets()
     if name not in targets and ":" in name:
         raise UserError(f"--target {name}: a server is given by its URL, for example http://127.0.0.1:8000")

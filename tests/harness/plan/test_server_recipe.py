@@ -85,8 +85,11 @@ def test_a_knob_may_not_hide_a_placeholder(tmp_path):
 
 
 def test_a_knob_may_not_hide_one_of_the_load(tmp_path):
+    recipe = recipe_of(
+        tmp_path, GOOD.replace("[knobs.batch]", "[knobs.concurrency]").replace("{batch}", "{concurrency}")
+    )
     with pytest.raises(UserError, match="knob concurrency has the name of a knob of the load"):
-        recipe_of(tmp_path, GOOD.replace("[knobs.batch]", "[knobs.concurrency]").replace("{batch}", "{concurrency}"))
+        find_target(recipe.path)
 
 
 def test_a_recipe_that_is_not_there_is_named(tmp_path):
