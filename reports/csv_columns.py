@@ -1,7 +1,7 @@
 """The columns of points.csv for a run that measured a server. A new column is one entry in `COLUMNS`.
 
 One that only language models have is an entry in `_STREAMED`. `PointMetrics` (`harness/judge/metrics.py`) holds the
-figures.
+figures. Columns that shall stand before the knobs are entries of `before` in `csv_columns`.
 """
 
 from __future__ import annotations
@@ -128,7 +128,10 @@ COLUMNS: dict[str, Cell[PointMetrics]] = {  # those behind the knobs, in their o
 
 
 def csv_columns(plan: Plan) -> Columns[PointMetrics]:
-    """CPU in cores, latencies in ms. The swept knobs model and engine have a column already."""
+    """The columns by name, in their order: the point, its knobs, then `COLUMNS`. CPU is in cores, latencies in ms.
+
+    The model and the engine have a column of their own before the knobs, whether they are swept or not.
+    """
 
     def setting(point: PointMetrics) -> Setting:
         return {**plan.fixed, **point.setting}

@@ -1,6 +1,7 @@
 """Findings and verdicts: a finding is one doubt or insight with its figures; the worst finding is the verdict.
 
-The checks that make findings are listed in `harness/judge/checks/__init__.py`, which also decides the verdicts.
+The checks that make findings are listed in `harness/judge/checks/__init__.py`; `judged` in `case.py` there makes the
+verdict of them.
 """
 
 from __future__ import annotations

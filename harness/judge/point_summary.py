@@ -87,7 +87,7 @@ def summarise_point(
         usage=mean_usage([run.metrics.usage for run in runs]),
         mean_batch=weighted([(run.metrics.mean_batch, run.metrics.counts.ok) for run in runs]),
         meets_slo=None,
-        verdict=Verdict.VALID,
+        verdict=Verdict.VALID,  # until `judge_point` has judged
         findings=(),
         trials=trials,
         stream=pooled_streams([run.stream for run in runs if run.stream], noises),

@@ -139,7 +139,7 @@ def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo |
         in_flight_mean=None if response.mean_ms is None else throughput_rps.value * response.mean_ms / MS_PER_S,
         stream=stream.metrics if stream else None,
         tolerance=max((each.tolerance for each in data.reports if each.tolerance), default=None),
-        verdict=Verdict.VALID,
+        verdict=Verdict.VALID,  # until `judge_trial` has judged
         findings=(),
     )
     return TrialSummary(
@@ -187,7 +187,7 @@ def _empty(data: TrialData) -> TrialSummary:
         timeline=Timeline(bin_s=1.0, t_s=(), throughput_rps=(), p50_ms=(), p99_ms=()),
         mean_batch=None,
         in_flight_mean=None,
-        verdict=Verdict.INVALID,
+        verdict=Verdict.INVALID,  # until `judge_trial` has judged
         findings=(),
     )
     return TrialSummary(point=data.point.number, metrics=metrics)

@@ -1,11 +1,12 @@
-"""The recorder: rows noted in a list, packed several times a second and appended to an Arrow IPC stream.
+"""The recorder: rows noted in a list, packed every half second and appended to an Arrow IPC stream.
 
 A stream is readable up to its last whole record batch, so that what was written outlives `kill -9`.
 
-The way of a row: the ledger (`measure/load/ledger.py`) calls `add` when a request has ended; several times a second a
-greenlet of the load process (`measure/load/locust/load_run.py`) calls `take` and `write`, which append to
-`requests.arrow`. When the load has ended and `trial.json` is written, `run_trial` (`measure/trial.py`) calls
-`TrialDir.to_parquet` (`run_dir.py`): `requests.parquet` takes the place of each stream whose process left a report.
+The way of a row: the ledger (`measure/load/ledger.py`) calls `add` when a request has ended. Every half second, or as
+soon as 4096 rows wait, a greenlet of the load process (`_conduct` in `measure/load/locust/load_run.py`) has the ledger
+call `take` and `write`, which append to `requests.arrow`; `Load.finish` writes the last rows. When the load has ended
+and `trial.json` is written, `run_trial` (`measure/trial.py`) calls `TrialDir.to_parquet` (`run_dir.py`):
+`requests.parquet` takes the place of each stream whose process left a report.
 """
 
 from __future__ import annotations

@@ -65,19 +65,19 @@ class TrialSearch(Protocol):
         """Learn from a trial: the one that `next` chose, or one on disk when a run is resumed."""
 
     def name(self, plan: Plan, trial: Trial) -> str:
-        """The trial's name in progress."""
+        """The name by which the progress shows the trial."""
 
     def announcement(self, plan: Plan, trial: Trial) -> str | None:
         """A line for the user before this trial; None where nothing new begins with it."""
 
     def remark(self, plan: Plan) -> str:
-        """What stands behind the result of the latest trial in progress."""
+        """Text that the progress shows behind the result of the latest trial."""
 
 
 def run_adaptive(job: RunJob, search: TrialSearch, failures: Failures, keep_plan: Callable[[Plan], None]) -> None:
     """Run the trials that `search` chooses, after those that are on disk. `keep_plan` writes a longer plan to disk.
 
-    Raises RunError where `failures` says that the run is past saving.
+    Raises RunError where `failures` ends the run.
     """
     job.listener(RunStarted(None))
     run = _AdaptiveRun(job, search, failures, keep_plan)
@@ -109,7 +109,7 @@ class _AdaptiveRun:
     def add(self, chosen: ChosenTrial) -> Trial:
         """Write the plan with the chosen trial as its last one."""
         trial = Trial(
-            number=0, point=0, repeat=0, seed=0,
+            number=0, point=0, repeat=0, seed=0,  # `longer_plan` numbers it
             kind=chosen.kind, block=chosen.block, seconds=chosen.seconds, why=chosen.why,
         )  # fmt: skip
         self.job = replace(self.job, plan=longer_plan(self.job.plan, trial, chosen.point))

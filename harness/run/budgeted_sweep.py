@@ -3,7 +3,7 @@
 Pure: it chooses the next trial and gets its outcome. Points are run in blocks of short interleaved trials
 (a drift of the machine favours none). After each block those that are hardly the best drop out; the last part of the
 budget goes to fresh trials of the finalists, and only those make the published figure, since the trials by which a
-point was chosen flatter it. (Successive elimination and fresh confirmation: Maron and Moore, *Hoeffding Races*, 1994;
+point was chosen overstate it. (Successive elimination and fresh confirmation: Maron and Moore, *Hoeffding Races*, 1994;
 Karnin, Koren and Somekh, *Almost Optimal Exploration*, 2013.)
 
 A trial that was harmed says nothing of its point: it is run again, and a point without a usable trial stays.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.conclusions.chances import NEARER, Limit
+from harness.judge.conclusions.chances import WITHIN_2, Limit
 from harness.judge.conclusions.trial_history import FRESH_TRIALS, RANKED_TRIALS, SURE, CandidateTrial, TrialHistory
 from harness.plan.plan import TrialKind
 from harness.run.trial_cost import TrialCost
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from harness.judge.conclusions.trial_history import TrialOutcome
 
 COVER = 0.9  # the points that explored further hold the best with this probability
-ROUNDS_LEFT = 3  # the next block takes at most this part of the time that is left for exploring
+ROUNDS_LEFT = 3  # the next block takes at most a third of the time that is left for exploring
 LEAST_DF = 10  # degrees of freedom of the run noise at which the sweep may end early: fewer make it look small by luck
 FINALISTS = 3
 FINALIST_CHANCE = 0.05  # a third finalist must be the best with this probability
@@ -132,7 +132,7 @@ class BudgetedSweep:
 
         Where the budget does not last for a block, those with the fewest trials.
         """
-        tried = self.history.trials_of()
+        tried = self.history.answered_trials()
         points = sorted(self._not_ruled_out(), key=lambda number: tried[number])
         return points[: max(int(self.left_s / self._trial_s()), 1)]
 
@@ -151,7 +151,7 @@ class BudgetedSweep:
         """The points of the next exploring block; none where the finalists' turn has come."""
         affordable = int((self.left_s - self._reserve_s()) / self._trial_s())
         missing, leader = self.history.unmeasured(), self.history.leader()
-        sure = leader is not None and self.history.so_far()[1].certainty(leader, NEARER) >= SURE
+        sure = leader is not None and self.history.so_far()[1].certainty(leader, WITHIN_2) >= SURE
         if (sure and not missing) or affordable < 2:
             return []
         likely = [number for number in self.contenders() if number not in missing]

@@ -1,6 +1,6 @@
 """Decides whether a run goes on after trials that failed.
 
-A setting that cannot be started is a failed setting, and the others are measured. The run is past saving where several
+A setting that cannot be started is a failed setting, and the others are measured. The run ends where several
 starts in a row failed, of two settings where there are several, and nothing has been measured yet; or where the load
 process failed as often in a row. A mistake of the user (UserError) that shows at the first start ends the run at once.
 """
@@ -57,7 +57,7 @@ class Failures:
         return self._unstartable.get(_setting(point))
 
     def see(self, record: TrialRecord) -> None:
-        """A trial has ended. Raises RunError where the run is past saving."""
+        """A trial has ended. Raises RunError where the run ends for it."""
         if record.failure is None:
             self._succeeded = True
             self._starts, self._loads = [], []

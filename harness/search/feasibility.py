@@ -2,8 +2,8 @@
 
 Whatever made a setting fail is one value of it, a number that is too high or too low, or two of these together. Each
 such cause that the failed setting shows, and that no setting that was served shows, may be the one; the more failures
-show a cause, the likelier it is. What shares more of the possible causes is likelier to fail. The failure that speaks
-most against a setting counts: several often have one cause.
+show a cause, the likelier it is. A setting is the likelier to fail, the more of these causes it shares with a failed
+one. Of the chances by several failures the lowest is taken, since several often have one cause.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PAIR = 0.2  # how likely two values together are the cause, next to one
 EXPLAINS, MOST_EXPLAINED = 4.0, 8.0  # a cause is so many times as likely for each further failure that shows it
-WITHOUT_REASON = 0.02  # of failing, where no known failure speaks for it
+WITHOUT_REASON = 0.02  # chance of failing of a setting that shares no cause
 
 
 class Feasibility:

@@ -111,7 +111,7 @@ def _remove_left_over(parent: Path) -> None:
 
 
 def _parents(root: Path, membership: Path) -> list[Path]:
-    """A process's group in each hierarchy that counts CPU time without sharing it out, version 1 first."""
+    """A process's group in each hierarchy that counts CPU time and does not schedule by group, version 1 first."""
     try:
         lines = [line.split(":", 2) for line in membership.read_text().splitlines()]
     except OSError:

@@ -1,4 +1,8 @@
-"""The registry of protocols. A new one is a module with a `WireProtocol`, and its entry in `PAYLOADS` or `TEXTS`."""
+"""The registry of protocols. A new one is a module with a `WireProtocol`, and its entry in `PAYLOADS` or `TEXTS`.
+
+Copy the shortest: `http/tf_serving.py` for payloads, `language/rerank.py` for texts. Each is whole in its file: a
+codec, functions that recognise a server, and at the end the `WireProtocol`; the first lines say what its fields mean.
+"""
 
 from __future__ import annotations
 

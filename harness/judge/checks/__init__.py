@@ -1,11 +1,12 @@
 """Checks a trial and a point: every check is one named function, and the worst finding is the verdict.
 
 A new check is a function, the `FindingKind` of what it finds beside it (name and title for reports), and an entry in
-`TRIAL_CHECKS` or `POINT_CHECKS`. A check that finds nothing returns None; its thresholds are constants beside it. A
-finding whose own verdict is VALID is an insight and takes nothing away.
+`TRIAL_CHECKS` or `POINT_CHECKS`. A check of a trial that finds nothing returns None, one of a point yields nothing; its
+thresholds are constants beside it. A finding whose own verdict is VALID is an insight and takes nothing away.
 
-`judge/trial_summary.py` calls `judge_trial`, and `judge/point_summary.py` calls `judge_point`: a point has the findings
-of its repeats (`point.of_its_trials`), of which INVALID ones are left out as long as a repeat is left.
+`judge/trial_summary.py` calls `judge_trial`, `judge/point_summary.py` calls `judge_point`; both leave the verdict to
+`judged` in `case.py`. A point has the findings of its repeats (`point.of_its_trials`), of which INVALID ones are left
+out as long as a repeat is left, unless the target was at fault (`point.standing_trials`).
 """
 
 from __future__ import annotations

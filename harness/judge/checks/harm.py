@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from harness.judge.findings import Finding
     from harness.judge.numbers.machine.harmed_time import UsableTime
 
-FEW_HARMED = 0.01  # of the window: left out without a word
+FEW_HARMED = 0.01  # of the window: up to it, no finding
 MOSTLY_USABLE = 0.5
 HINDERED = 0.1  # of the time: above it, figures of the whole time are those of another, slower machine
 HARMED = FindingKind("harmed", "Target or load could not run all the time", lengthens=True)
 NOISE = {kind.name for kind in (HARMED, STEAL, NEIGHBOURS)}  # findings that only the machine and others explain
-# What is seen of the whole window and follows from harm. Lateness and steadiness are judged by what is left of it.
-_OF_THE_WHOLE = {kind.name for kind in (STEAL, NEIGHBOURS, SAMPLER, LOOP_LAG, RATE, ARRIVAL_PROCESS)}
-_OF_THE_REST = {LATENESS.name, UNSTEADY.name}
+# Findings of the whole window that harm explains, and of what is left of it: lateness and steadiness.
+_EXPLAINED_IN_WINDOW = {kind.name for kind in (STEAL, NEIGHBOURS, SAMPLER, LOOP_LAG, RATE, ARRIVAL_PROCESS)}
+_EXPLAINED_IN_REST = {LATENESS.name, UNSTEADY.name}
 _OF_A_BUSY_GENERATOR = {kind.name for kind in (LOOP_LAG, RATE, ARRIVAL_PROCESS, LATENESS)}
 _SEVERITY = (Verdict.VALID, Verdict.DEGRADED, Verdict.INVALID)
 
@@ -64,8 +64,8 @@ def harmed(case: TrialCase) -> Finding | None:
 def without_consequences(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """The findings without those that follow from harm by others, which has a finding of its own.
 
-    A load generator that is busy by itself is late by itself. Where too little is left to judge by, what weighs more
-    than the harm stays.
+    Lateness stays where the generator used its own core up. Where too little is left to judge by, what weighs more than
+    the harm stays.
     """
     harm = next((each for each in findings if each.kind == HARMED.name), None)
     if harm is None:
@@ -73,8 +73,8 @@ def without_consequences(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     busy = any(each.kind == GENERATOR_CPU.name for each in findings)
     unexplained = _OF_A_BUSY_GENERATOR if busy else set()
     if harm.data["enough"]:
-        return tuple(each for each in findings if each.kind not in _OF_THE_WHOLE - unexplained)
-    explained = (_OF_THE_WHOLE | _OF_THE_REST) - unexplained
+        return tuple(each for each in findings if each.kind not in _EXPLAINED_IN_WINDOW - unexplained)
+    explained = (_EXPLAINED_IN_WINDOW | _EXPLAINED_IN_REST) - unexplained
     worse = _SEVERITY[_SEVERITY.index(harm.verdict) + 1 :]
     return tuple(each for each in findings if each.kind not in explained or each.verdict in worse)
 

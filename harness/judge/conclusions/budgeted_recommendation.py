@@ -1,7 +1,7 @@
 """The recommendation of a budgeted sweep, in sentences: the best, what a smaller setting costs, how sure it is.
 
-`decision.py` decides by all trials, and this module only words it. `_said` words a best point that is decided,
-`_not_yet` one that is not; sentences on the faults of the best point come from `caveats.py`. `summarise_run`
+`decision.py` decides by all trials, and this module only words it: `_named_sentences` where the best point is decided,
+`_not_yet` where it is not. Sentences on the faults of the best point come from `caveats.py`. `summarise_run`
 (`run_summary.py`) may add what accuracy costs and how classes of requests slow each other down.
 """
 
@@ -61,8 +61,8 @@ def recommend_within_budget(plan: Plan, points: Sequence[PointMetrics], trial_s:
     if best is None:
         sentences = _none_ahead(plan, record, decision, points)
     else:
-        sentences = _said(plan, decision, best) if named else _not_yet(decision, best)
-        sentences = itertools.chain(sentences, _open(plan, decision, by_number))
+        sentences = _named_sentences(plan, decision, best) if named else _not_yet(decision, best)
+        sentences = itertools.chain(sentences, _may_be_better(plan, decision, by_number))
     return Recommendation(
         sentence=" ".join(sentences),
         best_point=decision.best if named else None,
@@ -84,7 +84,7 @@ def _goodput(decision: Decision, best: PointMetrics | None) -> Interval | None:
     return decision.figure.times(min(best.goodput_rps.value / best.throughput_rps.value, 1.0))
 
 
-def _said(plan: Plan, decision: Decision, best: PointMetrics) -> Iterator[str]:
+def _named_sentences(plan: Plan, decision: Decision, best: PointMetrics) -> Iterator[str]:
     if decision.figure is None:
         return
     rate = f"{rate_text(decision.figure, best.rate_unit)} {at_level(best)}".strip()
@@ -108,7 +108,7 @@ def _said(plan: Plan, decision: Decision, best: PointMetrics) -> Iterator[str]:
 
 
 def _not_yet(decision: Decision, best: PointMetrics) -> Iterator[str]:
-    yield _more(decision)
+    yield _not_decided(decision)
     rate = f" with {rate_text(decision.figure, best.rate_unit)}" if decision.figure else ""
     yield (
         f"{capital(_name(best.setting))} {at_level(best)} is ahead{rate}; it is within 2\u202f% of the best with "
@@ -124,7 +124,7 @@ def _none_ahead(plan: Plan, record: TrialHistory, decision: Decision, points: Se
             yield f"{capital(_point_text(plan.point(number)))}: {why}"
         yield from _ahead_all_the_same(plan, record.ranking(), points)
         return
-    yield _more(decision)
+    yield _not_decided(decision)
     spoiled = sum(each.harmed > 0 and each.up_to is None for each in decision.open_points)
     yield f"No point is known to keep {plan.slo}." if plan.slo else "No point could be measured well."
     if spoiled:
@@ -161,7 +161,7 @@ def _all_invalid(points: Sequence[PointMetrics]) -> bool:
     return all(point.verdict is Verdict.INVALID for point in points)
 
 
-def _more(decision: Decision) -> str:
+def _not_decided(decision: Decision) -> str:
     more = "" if decision.more_s is None else f": about {rounded_duration(decision.more_s)} more would do"
     return f"Not decided yet{more}."
 
@@ -172,7 +172,7 @@ def _spoiled(cause: str, what: str, *, capitals: bool = False) -> str:
     return text[0].upper() + text[1:] if capitals else text
 
 
-def _open(plan: Plan, decision: Decision, points: Mapping[int, PointMetrics]) -> Iterator[str]:
+def _may_be_better(plan: Plan, decision: Decision, points: Mapping[int, PointMetrics]) -> Iterator[str]:
     """The points that may be better, and why they are not known better."""
     shown = sorted(decision.open_points, key=lambda each: each.up_to is not None and -each.up_to)[:MOST_LISTED]
     for each in shown:

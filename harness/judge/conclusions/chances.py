@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from harness.judge.stats.speeds.point_speeds import Floats
 
-NEARER, NEAR = 0.02, 0.05  # shares below the best at which a point counts as being the best
+WITHIN_2, WITHIN_5 = 0.02, 0.05  # shares below the best at which a point counts as being the best
 UNDECIDED_KEEPS = 0.5  # probability that a point keeps the limit, where its trials do not say
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.conclusions.chances import NEAR, NEARER, Limit, chances
+from harness.judge.conclusions.chances import WITHIN_2, WITHIN_5, Limit, chances
 from harness.judge.interval import Interval
 from harness.judge.stats.distributions import student_t_quantile
 from harness.judge.stats.speeds.level_draws import level_draws
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.judge.conclusions.chances import Chances
     from harness.judge.stats.speeds.point_speeds import Look, PointSpeeds
 
-CERTAIN_ENOUGH = 0.7  # a point is named where it is within NEAR of the best with this probability
+CERTAIN_ENOUGH = 0.7  # a point is named where it is within WITHIN_5 of the best with this probability
 TAIL = 0.025  # on each side of a 95 % interval
 TIED_COST = 0.05  # a smaller setting is offered where it costs no more than this, as far as can be seen
 MAY_BE_BETTER = 0.05  # a badly measured point is listed where it is better with this probability
@@ -124,14 +124,14 @@ def decide(stand: Stand) -> Decision:
         return Decision(Status.NOT_YET, open_points=_open_points(stand, None), more_s=_more_s(stand, None))
     levels, found = stand.known
     fresh = stand.fresh_at(best)
-    near = found.certainty(best, NEAR)
+    near = found.certainty(best, WITHIN_5)
     said = bool(fresh) and near >= CERTAIN_ENOUGH
     baseline = _baseline(stand, levels, best)
     return Decision(
         status=Status.NAMED if said else Status.NOT_YET,
         best=best,
         figure=published_figure(fresh, levels) if fresh else None,
-        certainty=found.certainty(best, NEARER),
+        certainty=found.certainty(best, WITHIN_2),
         near=near,
         smaller=_smaller(stand, levels, found, best),
         baseline=baseline,
@@ -234,6 +234,6 @@ def _times_as_long(stand: Stand, levels: PointSpeeds) -> int:
     likely = max(stand.running, key=lambda number: levels.mean[number])
     for times in TIMES_AS_LONG:
         draws = level_draws(stand.looks * times, len(stand.candidates), seed=0)
-        if chances(draws, limits, out, seed=0).certainty(likely, NEAR) >= CERTAIN_ENOUGH:
+        if chances(draws, limits, out, seed=0).certainty(likely, WITHIN_5) >= CERTAIN_ENOUGH:
             return times
     return TIMES_AS_LONG[-1]

@@ -73,11 +73,11 @@ def _choose(first: PointMetrics, eligible: Sequence[PointMetrics], possible: Seq
     equals = [
         point for point in contenders if point is fastest or not compare_rates(point.rate, fastest.rate).different
     ]
-    best = min(equals, key=_cost)
+    best = min(equals, key=_smallness)
     baseline = _of_setting(first, contenders) or _of_setting(first, _best_by_setting(possible))
     return _Choice(
         best=best,
-        tied=tuple(sorted((point for point in equals if point is not best), key=_cost)),
+        tied=tuple(sorted((point for point in equals if point is not best), key=_smallness)),
         baseline=baseline,
         speedup=compare_rates(baseline.rate, best.rate).ratio if baseline and baseline is not best else None,
     )
@@ -94,7 +94,7 @@ def _of_setting(first: PointMetrics, points: Sequence[PointMetrics]) -> PointMet
     return next((point for point in points if point.setting == first.setting), None)
 
 
-def _cost(point: PointMetrics) -> tuple[tuple[float, ...], int]:
+def _smallness(point: PointMetrics) -> tuple[tuple[float, ...], int]:
     """Smaller values first; values that are not numbers in the order they were swept."""
     numbers = tuple(float(value) for value in point.setting.values() if not isinstance(value, str))
     return numbers, point.point

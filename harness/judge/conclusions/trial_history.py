@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.conclusions.chances import NEAR, NEARER, Limit, chances
+from harness.judge.conclusions.chances import WITHIN_2, WITHIN_5, Limit, chances
 from harness.judge.conclusions.decision import Candidate, Decision, Stand, decide, published_figure
 from harness.judge.stats.speeds.level_draws import level_draws
 from harness.judge.stats.speeds.point_speeds import Look, estimate
@@ -105,7 +105,7 @@ class TrialHistory:
         ]
 
     def limits(self) -> list[Limit]:
-        """For each point whether it keeps the limit, by its latest usable trial."""
+        """For each point whether it keeps the limit: as its latest usable trial left it, by all trials up to it."""
         found = [Limit.NOT_YET] * len(self.candidates)
         for trial, outcome in self.trials:
             if not outcome.harmed and outcome.log_value is not None:
@@ -119,7 +119,7 @@ class TrialHistory:
             failures[trial.point] += outcome.log_value is None and not outcome.harmed
         return (failures >= FAILURES) & ~np.isin(np.arange(len(failures)), list(self._measured()))
 
-    def trials_of(self) -> list[int]:
+    def answered_trials(self) -> list[int]:
         """How many trials of each point brought a good response."""
         points = [trial.point for trial, outcome in self.trials if outcome.log_value is not None]
         return [points.count(number) for number in range(len(self.candidates))]
@@ -164,9 +164,9 @@ class TrialHistory:
         best = max(sorted(kept or limits), key=lambda number: levels.mean[number])
         assumed = [Limit.KEPT if number in (kept or limits) else Limit.MISSED for number in range(len(self.candidates))]
         found = chances(level_draws(looks, len(self.candidates), self.seed), assumed, self.out(), self.seed)
-        tried = self.trials_of()
+        tried = self.answered_trials()
         known = all(count >= RANKED_TRIALS for count, out in zip(tried, self.out(), strict=True) if not out)
-        near = found.certainty(best, NEAR) if known else None
+        near = found.certainty(best, WITHIN_5) if known else None
         return Ranking(best, float(levels.mean[best]), near, best in kept, found.of_being_best())
 
     def settled(self, least_df: int = 0) -> bool:
@@ -179,7 +179,7 @@ class TrialHistory:
             return False
         levels, found = self.so_far()
         fresh = [look for look in self.looks(TrialKind.CONFIRM) if look.point == leader]
-        if len(fresh) < FRESH_TRIALS or levels.df < least_df or found.certainty(leader, NEARER) < SURE:
+        if len(fresh) < FRESH_TRIALS or levels.df < least_df or found.certainty(leader, WITHIN_2) < SURE:
             return False
         return published_figure(fresh, levels).half_width <= TIGHT
 

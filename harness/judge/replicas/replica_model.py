@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 REQUESTS = 30_000  # simulated for each rate
 LEAST_ERROR = 0.15  # of a percentile: a simulation of that many requests has an error of its own
 LEAST_RATE_ERROR = 0.02  # of what a replica can do: near it, the percentile follows that steeply
-LEAST_CURVE_ERROR = 0.1  # of a percentile beyond the two servers that a curve is between
+LEAST_CURVE_ERROR = 0.1  # of a percentile, added beyond the two servers that bound what a curve allows
 HOLD_OUT_REQUESTS = 6_000
-ALMOST = 0.9
+ALMOST = 0.9  # of the largest batch or of the highest throughput: as good as that
 BATCHING = ("batch_size", "batch_wait_ms")
 
 
@@ -76,9 +76,10 @@ class BatchModel:
         self.measured_rps = max(trial.throughput_rps for trial in trials)
 
     def tail(self, rate_rps: float, p: float) -> TailRange:
-        """Simulated at a rate that is off by the largest error of the throughput at a held-out point, to both sides.
+        """The range of the percentile at that rate.
 
-        Widened by the largest error of the percentile there.
+        It is simulated at the rate less and plus the largest error of the throughput at a held-out point, and widened
+        by the largest error of the percentile there.
         """
         off = math.exp(max(LEAST_ERROR, *(abs(each.tail) for each in self.held_out)))
         faster = math.exp(max(LEAST_RATE_ERROR, *(abs(each.throughput) for each in self.held_out)))
@@ -103,9 +104,10 @@ class CurveModel:
         self.held_out = [_without(levels, level, seed, p) for level in sorted(levels, key=_users)[1:-1]]
 
     def tail(self, rate_rps: float, p: float) -> TailRange:
-        """From a server that responds one by one to one that serves all that waits as one batch.
+        """The range of the percentile at that rate.
 
-        Widened by the mean error at a held-out number of users.
+        It goes from a server that responds one by one to one that serves all that waits as one batch, and is widened by
+        the mean error at a held-out number of users.
         """
         between = _tail_of(self._curve, rate_rps, p, self._seed)
         errors = [abs(each.tail) for each in self.held_out]

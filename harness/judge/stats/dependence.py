@@ -19,7 +19,10 @@ _GREATEST_RHO = 0.9
 
 
 class Clustering(NamedTuple):
-    """How the `seen` True of one run of `rows` cluster: tau by Geyer and by stretches; means (stretches,) of them."""
+    """How the slow requests of one run cluster: `seen` of its `rows` are slow.
+
+    geyer, batches: tau by autocorrelation and by stretches. means: the share of slow rows in each stretch, (stretches,)
+    """
 
     rows: int
     seen: int
@@ -49,10 +52,9 @@ def clustering(indicator: NDArray[np.bool_]) -> Clustering:
 def dependence(runs: Sequence[Clustering]) -> float:
     """Tau >= 1: that many requests tell as much about the share of True as one independent request.
 
-    The variance of a count over runs is the sum of the runs' variances, so their taus are
-    weighted by what they count: by True where True is the rarer (a run with a stall has many and clustered ones,
-    a run without one has none and says nothing of how they cluster). The greater of two counts: Geyer's, and that of
-    the means of 20 stretches a run, which see what is too weak and too long for Geyer's.
+    The tau of each run is weighted by the variance of its count, since variances of runs add up: a run with a stall has
+    many slow requests, which cluster; a run without one has none and says nothing. Returned is the greater of Geyer's
+    and that of the means of 20 stretches a run, which show dependence that is too weak and too long for Geyer's.
     """
     weights = sum(run.weight for run in runs)
     if not weights:

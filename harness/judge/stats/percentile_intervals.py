@@ -1,16 +1,18 @@
 """Percentiles over all repeats of a point, each with an interval or with a lower bound.
 
-Rows of all repeats are put together and never averaged. The ends of the interval of a percentile p are the quantiles
-p - r and p + r of those rows, r = t * sqrt(p * (1 - p) / n): t is Student's for 97.5 %, n is the number of rows divided
-by their dependence. That is the greater of two estimates of how many times the share of slow rows varies as much as it
-would for independent rows: from autocorrelation, and from the scatter over 20 stretches (`dependence.py`).
+The value is the quantile p of the rows of all repeats together; repeats are never averaged. The interval is that of
+the typical repeat, and is made in four steps:
 
-The interval is one of the typical run: before their rows are put together for it, the repeats are brought to a common
-level by as much as the run noise explains, and the uncertainty of that level widens the interval in quadrature. Where
-levels are hardly known, the slow runs make the tail of all rows together longer than that of the typical run, and the
-lower bounds of the upper percentiles are lowered by as much. Run noise is the scatter of repeats beyond their own
-intervals, over all points of the sweep (`run_noise.py`). A request that is still open counts as at least its age
-(`harness/judge/numbers/latency.py`).
+1. The rows of each repeat are divided by its factor: as much of its distance from the others as the run noise explains.
+   Run noise is how much repeats differ beyond their own intervals, over all points of a sweep (`run_noise.py`).
+2. The ends are the quantiles p - h and p + h of these rows, h = t * sqrt(p * (1 - p) / n). t is Student's for 97.5 %, n
+   the number of rows divided by their dependence tau: how many times as much the share of slow rows varies as it would
+   for independent rows, by their autocorrelation or by the scatter over 20 stretches, whichever is greater
+   (`dependence.py`).
+3. The uncertainty of the factors widens the interval: relative half-widths are added in quadrature.
+4. The lower bounds of p90 and above are lowered by as much as slow repeats make the tail of all rows longer.
+
+A request that is still open counts as at least its age (`harness/judge/numbers/latency.py`).
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from harness.judge.stats.durations import Durations
 
 _UPPER = 0.975
-TAIL = 0.9  # from this percentile on, rows lie the higher, the more the runs differ
+TAIL = 0.9  # from this percentile on, slow repeats make the value of all rows too high: step 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,7 @@ def _steepness(rows: NDArray[np.int64 | np.int32 | np.float64], at: float, p: fl
 
 
 def _runs_above(seen: Sequence[int], tau: float) -> float:
-    """Of how many runs a percentile tells, by how many rows of each lie above it: 1 where all are of one run.
+    """How many runs a percentile rests on, by how many rows of each lie above it: 1 where all are of one run.
 
     Where runs do not know their own level well, that is the slowest by chance, and the level of one run is less certain
     than the mean of several. Counts that depend on each other differ by chance by `tau` times what independent ones do.

@@ -32,7 +32,7 @@ class ClosedLoop:
         self._think_ns = think_ns
         self._pauses = engine.makes_requests  # users of conversations pause by themselves
         self._users: dict[int, Connection] = {}
-        self._thinking: list[tuple[int, int, Connection]] = []  # a heap by due time, then order of entry
+        self._waiting: list[tuple[int, int, Connection]] = []  # a heap by due time, then order of entry
         self._refusals: dict[Connection, int] = {}  # in a row, of users whose last request was refused
         self._entries = count()
         self._next_user = 0
@@ -66,20 +66,23 @@ class ClosedLoop:
     def stop(self) -> None:
         """No further request is due."""
         self._stopped = True
-        self._thinking.clear()
+        self._waiting.clear()
         self.next_due_ns = NEVER_NS
 
     def on_due(self, now_ns: int) -> None:
         """Send the requests that are due."""
-        thinking = self._thinking
-        while thinking and thinking[0][0] <= now_ns:
-            due_ns, _, connection = heapq.heappop(thinking)
+        waiting = self._waiting
+        while waiting and waiting[0][0] <= now_ns:
+            due_ns, _, connection = heapq.heappop(waiting)
             if not connection.leaving and due_ns < self._phases.measure_end_ns:
                 self._engine.launch(connection, due_ns)
-        self.next_due_ns = thinking[0][0] if thinking else NEVER_NS
+        self.next_due_ns = waiting[0][0] if waiting else NEVER_NS
 
     def on_free(self, connection: Connection, done_ns: int, *, failed: bool) -> None:
-        """Send the user's next request, after its think time."""
+        """Send the user's next request after its think time; after one that could not be sent, back off first.
+
+        No request is due after the end of measuring.
+        """
         if self._refusals:
             self._refusals.pop(connection, None)
         if connection.leaving or self._stopped:
@@ -104,5 +107,5 @@ class ClosedLoop:
 
     def _schedule(self, connection: Connection, due_ns: int) -> None:
         if not self._stopped:
-            heapq.heappush(self._thinking, (due_ns, next(self._entries), connection))
-            self.next_due_ns = self._thinking[0][0]
+            heapq.heappush(self._waiting, (due_ns, next(self._entries), connection))
+            self.next_due_ns = self._waiting[0][0]

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
     ConnectionMaker = Callable[[ConnectionListener, int], Connection]
 
-TURN_NS = 4 * NS_PER_MS
+TURN_NS = 4 * NS_PER_MS  # after which other greenlets run, though more has arrived
 MAX_EVENTS = 512
 BUSY_EVENTS = 4  # with as many at once more are likely on their way: poll again before returning to the hub
 SPIN_NS = 150 * NS_PER_US  # a timer wakes up about this late, so the last part of a wait is busy waiting
 MAX_SPIN_SHARE = 0.5
 LEISURE_NS = 2 * NS_PER_MS  # until the next request is due: enough to make one that is due later
-SWEEP_TICKS = 2
+TIMEOUT_TICKS = 2  # ticks of the timer between two looks for requests that have exceeded a limit
 SERVER_ERROR, UNAVAILABLE = 500, 503
 
 
@@ -171,11 +171,11 @@ class Engine:
         connection.begin(request, monotonic_ns())
 
     def responded(self, connection: Connection, response: HttpResponse, done_ns: int, check: Check | None) -> int:
-        """Record the response to such a request. Returns its outcome."""
+        """Record the response to a request that was sent here. Returns its outcome."""
         return self._ledger.responded(connection, response, done_ns, check)
 
     def failed(self, connection: Connection, outcome: Outcome, text: str, now_ns: int) -> None:
-        """Record the failure of such a request."""
+        """Record the failure of a request that was sent here."""
         self._ledger.failed(connection, outcome, text, now_ns)
 
     def next_payload(self) -> tuple[int, bytes]:
@@ -225,7 +225,7 @@ class Engine:
             self._arm(due_ns)
 
     def _handle(self, events: list[tuple[int, int]]) -> None:
-        """Handle the events of one poll: what has arrived for streams is read before any of it is taken in."""
+        """Handle the events of one poll: for streams, all sockets are read before anything is parsed."""
         connections = self._connections
         read = []
         timers = []
@@ -315,10 +315,10 @@ class Engine:
         self._health.tick(max(0, now_ns - self._next_tick_ns))
         self._next_tick_ns += self._tick_timer.expirations() * TICK_NS
         self._ticks += 1
-        if self._ticks % SWEEP_TICKS == 0:
-            self._sweep(now_ns)
+        if self._ticks % TIMEOUT_TICKS == 0:
+            self._abort_timed_out(now_ns)
 
-    def _sweep(self, now_ns: int) -> None:
+    def _abort_timed_out(self, now_ns: int) -> None:
         """Abort the requests that have exceeded a limit: one pass instead of a timer for each."""
         exceeded = self._timeouts.exceeded
         late = []

@@ -43,7 +43,7 @@ class CostBound:
         return not self._too_costly and (self._due_ns is None or self._began_ns >= self._due_ns)
 
     def end(self) -> None:
-        """The reading is made."""
+        """Call after the reading: works out from its cost when the next one is due."""
         cost_ns = self._cpu_ns() - self._began_cpu_ns
         self._too_costly = self._most_ns is not None and cost_ns > self._most_ns
         self._due_ns = self._began_ns + max(self._every_ns, int(cost_ns / self._share))

@@ -1,8 +1,9 @@
 """A session starts the target, keeps it ready over many trials, and changes its knobs, live or by a restart.
 
 `open_session` is called once for a run (`cli/parts/serving_run.py`), `Session.serve` before each trial
-(`measure/trial.py`). A server of ours is started by `EmbeddedServer.start`, an external one by `RecipeServer.start`;
-`reached_target.py` has the sessions of targets that are only reached.
+(`measure/trial.py`). A server of ours is started by `EmbeddedServer.start`, an external one by `RecipeServer.start`:
+both make a `ChildProcess` (`system/child_process.py`). `reached_target.py` has the sessions of targets that are only
+reached.
 """
 
 from __future__ import annotations

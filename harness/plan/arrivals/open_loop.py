@@ -6,7 +6,8 @@ grow with its length. It is never re-anchored and skips nothing; lateness is the
 A new process is a subclass of `OpenProcess` with a tag, in this file, and an entry in both unions `Arrivals` in
 `__init__.py`; `--arrivals TAG` then exists. A field `rate_rps` is filled by `--rate`; fields of a new name have their
 flags in `options`; a field without a default is required. A process whose rate varies sets `steady = False` and gives
-`expected_by`.
+`expected_by`. One whose gaps are not exponential gives `gap_cv`, their standard deviation by their mean: a check holds
+the requests that were sent to it.
 """
 
 from __future__ import annotations

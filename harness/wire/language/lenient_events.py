@@ -1,7 +1,7 @@
-"""Decodes events that Python's own JSON library reads and a strict one refuses, which servers in Python therefore send.
+"""Decodes events with NaN, Infinity or half of a surrogate pair, which Python's `json` writes and `msgspec` refuses.
 
-They hold NaN or Infinity (log probabilities of tokens that cannot come), or one half of a surrogate pair (where a sign
-comes in two pieces).
+Servers send NaN and Infinity as log probabilities of tokens that cannot come, and half of a pair where a character
+comes in two pieces.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _Event = TypeVar("_Event")
 _NO_NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*"|(-?\b(?:NaN|Infinity)\b)', re.DOTALL)
 _HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _HALF = re.compile(rb"%b%b|(%b|%b)|\\." % (_HIGH, _LOW, _HIGH, _LOW), re.DOTALL)
-_UNREADABLE = rb"\ufffd"  # the sign that stands for one that cannot be read
+_UNREADABLE = rb"\ufffd"  # U+FFFD, which stands for a character that cannot be read
 
 
 def says_nothing(event: bytes) -> bool:

@@ -4,7 +4,7 @@ A stretch is the time between two readings of the samplers, some 100 ms. Whether
 did in it, never from response times or from how busy the target was: other processes ran on the cores of target and
 load, the hypervisor took cores away, the samplers could not run, or the load's event loop was held up. How long threads
 of target and load waited for a core says only for a trial as a whole whether other processes did harm: in a single
-stretch it would also say how busy the target was, and to leave out busy stretches is to flatter.
+stretch it would also say how busy the target was, and a target whose busy stretches are left out looks faster.
 
 A harmed stretch leaves a backlog behind. What follows it is left out until every request that was open at its end has
 ended and, in an open loop, no more requests are open than on average outside harmed stretches. A request that is due
@@ -216,7 +216,7 @@ def _without(whole: UsableTime, edges_ns: Instants, harmed: Mask, recovered_ns: 
 
 
 def _guarded(usable: UsableTime, requests: Requests) -> UsableTime:
-    """With the guard set to what 99.9 % of the response times keep, harm in them left out as far as possible."""
+    """With `guard_ns` set to the p99.9 of the response times; found again without the requests that it leaves out."""
     response_ns = requests.done_ns - requests.due_ns
     for _ in range(2):  # first of all that were due in pieces, then of those that are left
         counted = response_ns[usable.holds_due(requests.due_ns)]
@@ -242,5 +242,5 @@ def _share(edges_ns: Instants, mask: Mask, window_ns: tuple[int, int]) -> float:
 
 def _inside(instants_ns: Instants, starts_ns: Instants, ends_ns: Instants) -> Mask:
     piece = np.searchsorted(starts_ns, instants_ns, side="right") - 1
-    inside: Mask = (piece >= 0) & (instants_ns < np.append(ends_ns, 0)[piece])
+    inside: Mask = (piece >= 0) & (instants_ns < np.append(ends_ns, 0)[piece])  # piece -1, before all, reads the 0
     return inside

@@ -3,8 +3,8 @@
 The model is that of `point_speeds.py`, but nothing is put in as if it were known: how the levels spread, how much runs
 differ and how much the machine drifts are drawn too, one after the other, each given the others (Gibbs sampling;
 Gelfand and Smith, 1990). Levels lie anywhere between a lowest and a highest one, which are unknown as well. A normal
-spread has no highest: of sixteen well measured points it takes a rival just ahead of the best for likelier than it is,
-and a run noise that is put in as one number makes whoever was lucky in it too sure.
+spread has no highest: of sixteen well measured points it overrates the chance of a rival just ahead of the best. A run
+noise that is put in as one number gives too much certainty to the point that was lucky.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from harness.judge.stats.speeds.point_speeds import Floats, Look
 
-NOISE_DF = 0.5  # of the expectation PRIOR_NOISE: less than PRIOR_NOISE_DF, since one that is wrong makes claims wrong
+NOISE_DF = 0.5  # of the expectation PRIOR_NOISE: less than PRIOR_NOISE_DF: a wrong one would give false certainty
 WIDTH, WIDTH_SPREAD = 0.25, 0.8  # of the lowest to the highest level: median, and deviation of its logarithm
 WIDER = np.geomspace(1e-4, 10.0, 60)  # how far the ends may lie beyond the levels, together
 CHAINS, BURN_IN, KEPT = 100, 15, 10  # independent chains, and passes of each
