@@ -25,8 +25,8 @@ PARALLEL := --dist worksteal -n
 ON_ALL_CORES := OPENBLAS_NUM_THREADS=1 $(PYTEST) $(PARALLEL) auto # a second thread for a small matrix only spins
 QUICK := --ignore tests/e2e
 
-# Tests of processes, two at a time; those that failed beside another are run once more, alone.
-twice = $(PYTEST) $(PARALLEL) 2 $(1) || \
+# Tests of processes, a few at a time since they wait more than they compute; those that failed beside another are run once more, alone.
+twice = $(PYTEST) $(2) $(1) || \
 	{ echo "what failed beside other tests is run again, alone"; \
 	  $(PYTEST) $(1) --last-failed --last-failed-no-failures none; }
 
@@ -71,11 +71,12 @@ unit: $(DEV_STAMP)
 test: $(DEV_STAMP)
 	@echo "test: all quick tests; first those without a process, on all cores"
 	@$(ON_ALL_CORES) $(QUICK) -m "not process"
-	@$(call twice,$(QUICK) -m process)
+	@$(call twice,$(QUICK) -m "process and not slow",--dist loadscope -n 3)
 
 e2e: $(DEV_STAMP)
-	@echo "e2e: tests that drive whole processes two at a time (they need wrk and chromium)"
-	@$(call twice,tests/e2e -m e2e)
+	@echo "e2e: tests that drive whole processes two at a time (they need wrk and chromium), and those that train models"
+	@$(call twice,tests/e2e -m e2e,$(PARALLEL) 2)
+	@$(call twice,$(QUICK) -m "process and slow",$(PARALLEL) 2)
 
 test-all: test e2e
 	@echo "long: every row of the README's table"

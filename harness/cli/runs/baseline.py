@@ -27,10 +27,11 @@ def command(run_dir: Path, *, out: Path, commit: str | None) -> int:
     """  # noqa: D301
     from harness.cli.parts.serving_run import ServingRun
     from harness.judge.gate.baseline import baseline_of, write_baseline
+    from reports.units import several
 
     run = ServingRun.open(run_dir, "DIR")
     made = baseline_of(run.folder.read(), run.report().result, commit)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_baseline(out, made)
-    print(f"{out}: {len(made.points)} points, {out.stat().st_size / 1e3:.0f} KB")
+    print(f"{out}: {several(len(made.points), 'point')}, {out.stat().st_size / 1e3:.0f} KB")
     return ExitCode.OK

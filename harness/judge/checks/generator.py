@@ -128,13 +128,14 @@ def littles_law(case: TrialCase) -> Finding | None:
     if case.rows is None or case.closed is None or any(report.user_paced for report in case.data.reports):
         return None
     due, window = case.rows.due, case.rows.window
-    refused = due.outcome_is(Outcome.ERROR, Outcome.REJECTED)  # after which a user may pause
+    refused = due.outcome_is(Outcome.ERROR, Outcome.REJECTED)  # where they are many, think time counts twice
     if np.count_nonzero(refused) > FEW_FAILURES * len(due):
         return None
     rows = case.rows.everything.where(~case.rows.everything.outcome_is(Outcome.NOT_SENT))
     done_ns = np.where(rows["done_ns"] == ABSENT, window.end_ns, rows["done_ns"])
     responses = int(np.count_nonzero(window.holds(done_ns)))
     users = active_users(rows["due_ns"], done_ns, (window.start_ns, window.end_ns), case.closed.think_time_s)
+    users += case.users_backing_off
     off = abs(users - case.closed.users) / case.closed.users
     edge = 2 * case.closed.users / max(responses, 1)
     verdict = grade(off, *(limit + edge for limit in LITTLE_OFF))

@@ -10,6 +10,7 @@ from harness.clock import NS_PER_MS, NS_PER_S
 from harness.judge.checks.case import finding
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, grouped, milliseconds, percent
+from harness.judge.numbers.target.active_users import USERS_OF_A_WORKER
 from harness.judge.numbers.target.availability import OutageKind
 from harness.judge.numbers.target.first_answers import (
     CACHED_RATIO,
@@ -37,7 +38,6 @@ CACHED = FindingKind("cached", "Responses came from a cache")
 SLOW_FIRST = FindingKind("slow_first", "First requests were slower")
 SERVER_TIMING = FindingKind("server_timing", "The server\u2019s own durations are too long")
 DISBELIEVED = FindingKind("disbelieved", "The server reported what cannot be true")
-_USERS_OF_A_WORKER = 1 << 20
 
 
 def unavailable(case: TrialCase) -> Finding | None:
@@ -77,7 +77,7 @@ def unequal_users(case: TrialCase) -> Finding | None:
     good = good.where(good["user"] != ABSENT)
     if not len(good) or np.ptp(good["request_class"]):
         return None
-    user = good["worker"] * _USERS_OF_A_WORKER + good["user"]
+    user = good["worker"] * USERS_OF_A_WORKER + good["user"]
     if case.closed is not None:
         found = user_inequality(user, good["done_ns"] - good["due_ns"], case.closed.users)
         return None if found is None else _unequal("Users", found)
@@ -159,7 +159,7 @@ def _slow_connections_at_first(case: TrialCase) -> Finding | None:
     if rows is None or case.closed is None:
         return None
     rows = rows.where(rows["user"] != ABSENT)
-    user = rows["worker"] * _USERS_OF_A_WORKER + rows["user"]
+    user = rows["worker"] * USERS_OF_A_WORKER + rows["user"]
     found = first_of_connections(user, rows["sent_ns"], rows["done_ns"] - rows["sent_ns"])
     if found is None or found.ratio <= FIRST_RATIO or found.first_ns <= FIRST_NS:
         return None

@@ -9,7 +9,7 @@ import numpy as np
 from harness.judge.checks.case import finding, grade
 from harness.judge.checks.streams import well_formed
 from harness.judge.findings import FindingKind, Verdict
-from harness.judge.number_text import grouped, percent
+from harness.judge.number_text import figure, grouped, percent
 from harness.judge.stats.growth import growth
 from harness.record.rows import ABSENT
 
@@ -25,6 +25,7 @@ LENIENT = FindingKind("lenient", "The tolerance is wider than the expected value
 SATURATED = FindingKind("saturated", "The target was saturated")
 ERRORS_INVALID = 0.05  # above this share the latencies are those of a different, lighter load
 FEW_CHECKED = 0.05
+FEW_WAITING = 0.05  # of the users
 ALLOWED = "The objective allows so many failures; only good responses count."
 CONDITION = "a wrong response: "  # before the condition of the user's that a response does not meet
 _GROWTH = 1.5  # in flight at the end over its mean: 1 when steady, 2 when it grows in a straight line
@@ -87,6 +88,12 @@ def rejections(case: TrialCase) -> Finding | None:
         return None
     share = counts.rejected / counts.sent
     text = f"The target rejected {percent(share)} of the requests; latencies are those of the accepted ones."
+    waiting = case.users_backing_off
+    if case.closed is not None and waiting > FEW_WAITING * case.closed.users:
+        text += (
+            f" After a rejection users wait before they ask again: on average {figure(waiting)} of {case.closed.users} "
+            "did, and the load was that of the others."
+        )
     remedy = "It is over its limit: lower the load, or raise its queue limit if waiting longer is acceptable."
     return finding(REJECTIONS, Verdict.DEGRADED, text, remedy, share=share)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.judge.interval import Interval
 from harness.judge.number_text import figure, grouped, milliseconds, percent
 from harness.plan.knobs import format_value
 
@@ -48,4 +49,6 @@ def replica_sentences(found: ReplicaPlan, cores: int) -> Iterator[str]:
 
 def _range(low_ms: float, high_ms: float) -> str:
     low, high = milliseconds(low_ms), milliseconds(high_ms)
+    if Interval(high_ms, low_ms, high_ms).vague:
+        return f"at most {high}"
     return high if low == high else f"{low} to {high}"

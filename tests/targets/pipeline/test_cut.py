@@ -69,6 +69,7 @@ print("all right")
 """
 
 
+@pytest.mark.slow
 def test_stages_answer_together_as_the_whole_model_does():
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False

@@ -107,6 +107,7 @@ print(json.dumps(worst))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_inside_the_graph_every_model_answers_the_same():
     done = subprocess.run([sys.executable, "-c", GRAPH], capture_output=True, text=True, check=True)

@@ -240,6 +240,22 @@ def test_littles_law_misses_users():
     assert found(evidence_of(thinking, arrivals=Closed(users=1))) == {"littles_law": V.INVALID}
 
 
+def test_users_who_wait_after_a_rejection_are_not_missing():
+    # Two users, 10 ms a response, 10 s. The second one is rejected once a second and waits 0.5 s then: 10 rejections
+    # of 1500 requests are few, but 0.5 of 2 users wait on average.
+    busy = START + np.arange(1000) * 10 * MS
+    own = np.concatenate([START + second * S + np.arange(50) * 10 * MS for second in range(10)])
+    rejected = np.arange(own.size) % 50 == 49
+    due_ns = np.concatenate([busy, own])
+    outcome = np.concatenate([np.full(busy.size, Outcome.OK), np.where(rejected, Outcome.REJECTED, Outcome.OK)])
+    user = np.repeat([0, 1], [busy.size, own.size])
+    rows = rows_of(due_ns, np.full(due_ns.size, 10 * MS), outcome=outcome, user=user)
+    findings = summarise_trial(evidence_of(rows, arrivals=Closed(users=2)), None).findings
+    assert "littles_law" not in {each.kind for each in findings}
+    (rejections,) = (each for each in findings if each.kind == "rejections")
+    assert "on average 0.5 of 2 did" in rejections.text
+
+
 def test_littles_law_sees_rows_that_were_dropped_silently():
     # One in six of a busy user's rows is missing everywhere: the books balance, the law does not.
     rows = closed_loop(seconds=30)

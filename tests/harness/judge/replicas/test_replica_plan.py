@@ -21,6 +21,7 @@ from harness.plan.slo import parse_slo
 
 SHARES = (0.4, 0.75)
 USERS = (1, 8, 32, 128)
+SERVERS = 5  # `bench_plan` judges more of them
 
 
 def server(number):
@@ -56,7 +57,7 @@ def measured(system, users, number, batch_size, seed):
 
 
 def true_p99_ms(system, rate_rps):
-    return float(np.quantile(simulate(system, Poisson(rate_rps=rate_rps), 60_000, 99).responses_ms, 0.99))
+    return float(np.quantile(simulate(system, Poisson(rate_rps=rate_rps), 30_000, 99).responses_ms, 0.99))
 
 
 def as_model(system, number):
@@ -69,9 +70,9 @@ def as_model(system, number):
 
 
 @pytest.mark.slow
-def test_the_range_by_batches_holds_the_truth_in_nine_of_ten_servers():
+def test_the_range_by_batches_holds_the_truth_in_all_servers_but_one():
     held = 0
-    for number in range(10):
+    for number in range(SERVERS):
         system = server(number)
         model = as_model(system, number)
         tails = [
@@ -80,13 +81,13 @@ def test_the_range_by_batches_holds_the_truth_in_nine_of_ten_servers():
         held += all(tail.low_ms <= truth <= tail.high_ms for tail, truth in tails)
         assert len(model.held_out) >= 5
         assert not _too_far(model)
-    assert held >= 9
+    assert held >= SERVERS - 1
 
 
 @pytest.mark.slow
-def test_the_range_by_users_holds_the_truth_in_nine_of_ten_servers():
+def test_the_range_by_users_holds_the_truth_in_all_servers_but_one():
     held = 0
-    for number in range(10):
+    for number in range(SERVERS):
         system = server(number)
         found = [simulate(system, Closed(users=users), 6000, number) for users in USERS]
         levels = [
@@ -98,7 +99,7 @@ def test_the_range_by_users_holds_the_truth_in_nine_of_ten_servers():
             (model.tail(share * model.most_rps, 0.99), true_p99_ms(system, share * model.most_rps)) for share in SHARES
         ]
         held += all(0.95 * tail.low_ms <= truth <= 1.05 * tail.high_ms for tail, truth in tails)
-    assert held >= 9
+    assert held >= SERVERS - 1
 
 
 @pytest.mark.slow
@@ -169,6 +170,8 @@ def test_an_own_servers_curve_gives_a_plan():
     text = " ".join(replica_sentences(found, cores=1))
     assert f"{found.replicas} replica" in text
     assert "how it batches is not known" in text
+    vague = _replaced(found, low_ms=0.07, high_ms=26.0)
+    assert "req/s: p99 at most 26\u202fms" in next(replica_sentences(vague, cores=1))
 
 
 def test_a_limit_that_is_no_percentile_is_refused():

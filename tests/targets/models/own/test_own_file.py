@@ -143,6 +143,7 @@ def test_what_is_no_model_is_refused(tmp_path):
         prepare(str(tmp_path / "none.keras"), no_progress)
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.slow
 def test_a_keras_file_is_served_by_its_shapes(tmp_path):
