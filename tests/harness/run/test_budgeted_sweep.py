@@ -184,7 +184,7 @@ def any_sweep(case):
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(sweeps)
 def test_the_budget_is_kept_and_every_point_is_seen_before_any_is_dropped(case):
     sweep, history = any_sweep(case)
@@ -196,7 +196,7 @@ def test_the_budget_is_kept_and_every_point_is_seen_before_any_is_dropped(case):
 
 
 @pytest.mark.slow
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(sweeps, st.integers(0, 40))
 def test_the_same_outcomes_give_the_same_sweep_again(case, stopped_after):
     sweep, history = any_sweep(case)
