@@ -119,14 +119,15 @@ def _places(line: PointLine, chart: Chart) -> list[_Place]:
 def _scale(axes: Axes, chart: Chart, axis: Axis, shown: Sequence[_Place]) -> None:
     xs, ys = [place.x.value for place in shown], [place.y.value for place in shown]
     limits = [_reach([place.y for place in shown])]
-    limits += [chart.limit] if chart.limit and not _is_far(chart.limit, shown) else []
+    far = chart.limit is not None and _is_far(chart.limit, shown)  # its name then stands at the top, above all labels
+    limits += [chart.limit] if chart.limit and not far else []
     if chart.log_y and min(ys) > 0 and max(ys) > _LOG_FROM * min(ys):
         axes.set_yscale("log")
         low, high = min(ys + limits), max(ys + limits)
-        axes.set_ylim(low / 1.6, high * 1.8)
+        axes.set_ylim(low / 1.6, high * (3.0 if far else 1.8))
         _log_ticks(axes, low, high)
     else:
-        axes.set_ylim(0, 1.12 * max([*ys, *limits, 1e-9]))
+        axes.set_ylim(0, (1.25 if far else 1.12) * max([*ys, *limits, 1e-9]))
         _linear_labels(axes.yaxis, max(ys))
     if not chart.labelled:
         _load_ticks(axes, axis, shown)
