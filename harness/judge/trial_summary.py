@@ -27,6 +27,7 @@ from harness.judge.numbers.response_spreads import timed_buckets
 from harness.judge.numbers.run_noises import run_levels
 from harness.judge.numbers.sample_series import SampleSeries
 from harness.judge.numbers.server_figures import server_figures, with_counted_waiting
+from harness.judge.numbers.target.active_users import users_backing_off
 from harness.judge.numbers.target.outages import outages_of, trial_availability
 from harness.judge.numbers.throughput import NO_RATES, pooled_rate
 from harness.judge.numbers.time_split import (
@@ -39,6 +40,7 @@ from harness.judge.numbers.timeline import timeline
 from harness.judge.numbers.token_latency import rows_within_slo, stream_sample
 from harness.judge.numbers.trial_rows import lost_requests, trial_rows
 from harness.judge.slo_check import allowed_failures, goodput_limit_ns
+from harness.plan.arrivals import Closed
 from harness.plan.slo import STREAM_KINDS
 from harness.record.rows import Outcome
 
@@ -92,7 +94,8 @@ def summarise_trial(data: TrialData, slo: Slo | None) -> TrialSummary:
     summary = _summary(data, rows, samples, slo) if rows else _empty(data)
     served = trial_availability(rows, usable) if rows else None
     allowed = allowed_failures(slo) if slo else None
-    verdict, findings = judge_trial(TrialCase(data, rows, samples, summary.metrics, usable, served, allowed))
+    waiting = _backing_off(data, rows, summary.metrics.counts) if rows else 0.0
+    verdict, findings = judge_trial(TrialCase(data, rows, samples, summary.metrics, usable, served, allowed, waiting))
     metrics = msgspec.structs.replace(
         summary.metrics,
         verdict=verdict,
@@ -156,6 +159,12 @@ def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo |
         stream=stream,
         timed=timed_buckets(rows, data.trial.repeat),
     )
+
+
+def _backing_off(data: TrialData, rows: TrialRows, counts: Counts) -> float:
+    if not isinstance(data.point.arrivals, Closed) or not counts.rejected + counts.error:
+        return 0.0
+    return users_backing_off(rows.everything, rows.window)
 
 
 def _within(data: TrialData, rows: TrialRows, slo: Slo) -> Mask | None:

@@ -133,7 +133,7 @@ class BudgetedSweep:
         Where the budget does not last for a block, those with the fewest trials.
         """
         tried = self.history.answered_trials()
-        points = sorted(self._not_ruled_out(), key=lambda number: tried[number])
+        points = sorted(self._not_ruled_out(), key=tried.__getitem__)
         return points[: max(int(self.left_s / self._trial_s()), 1)]
 
     def _not_ruled_out(self) -> list[int]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.judge.findings import Finding, FindingKind, Verdict
-from harness.judge.numbers.target.active_users import users_backing_off
 from harness.plan.arrivals import Closed, OpenProcess
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ class TrialCase:
     usable: UsableTime | None = None  # None: the samplers saw nothing of the machine
     availability: Availability | None = None  # None where `rows` is
     allowed_failures: float | None = None  # the share that the objective allows; None: it has no bound on errors
+    users_backing_off: float = 0.0  # of a closed loop, after a refusal or failure; on average over the window
 
     @property
     def closed(self) -> Closed | None:
@@ -54,14 +54,6 @@ class TrialCase:
     def stationary(self) -> bool:
         """Whether the requested load is constant over the trial."""
         return self.data.point.arrivals.steady
-
-    @property
-    def users_backing_off(self) -> float:
-        """Users of a closed loop who waited after a refusal or failure, on average over the window."""
-        counts = self.metrics.counts
-        if self.rows is None or self.closed is None or not counts.rejected + counts.error:
-            return 0.0
-        return users_backing_off(self.rows.everything, self.rows.window)
 
     @property
     def failures_allowed(self) -> bool:

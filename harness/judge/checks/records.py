@@ -110,9 +110,7 @@ def _none_due(case: TrialCase) -> Finding:
     """Why no request was due in the measured window."""
     none = "No request was due in the measured window"
     if refused := _refused(case):
-        text = (
-            f"No request was due in the measured window: the server had refused {grouped(refused)} and made users wait."
-        )
+        text = f"{none}: the server had refused {grouped(refused)} and made users wait."
         remedy = f"{case.look_into_log}; lower the load, or let it rest as long as its Retry-After says."
         return finding(UNAVAILABLE, Verdict.INVALID, text, remedy, available=0.0, refused=refused)
     if slow_s := _longest_s(case):

@@ -147,7 +147,7 @@ def _ahead_all_the_same(plan: Plan, ranking: Ranking | None, points: Sequence[Po
         )
         return
     also = f" and keeps {plan.slo}" if plan.slo else ""
-    yield (f"On the machine as it is, {_point_text(point)} is ahead with {rate}{also}{nearness_text(ranking)}.")
+    yield f"On the machine as it is, {_point_text(point)} is ahead with {rate}{also}{nearness_text(ranking)}."
 
 
 def nearness_text(ranking: Ranking) -> str:

@@ -8,6 +8,7 @@ import time
 
 import psutil
 import pytest
+from processes import alive
 
 from harness.system.process_guard import ProcessGuard
 
@@ -41,7 +42,7 @@ def start(code, *words):
 def await_end(pids):
     """Wait until none of the processes and groups is there any more, zombies aside."""
     deadline = time.monotonic() + LIMIT_S
-    while left := [pid for pid in pids if any(lives(each) for each in group_of(pid))]:
+    while left := [pid for pid in pids if any(alive(each) for each in group_of(pid))]:
         assert time.monotonic() < deadline, left
         time.sleep(0.05)
 
@@ -54,13 +55,6 @@ def in_group(pid, leader):
     try:
         return os.getpgid(pid) == leader
     except ProcessLookupError:
-        return False
-
-
-def lives(pid):
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
         return False
 
 
