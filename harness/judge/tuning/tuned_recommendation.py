@@ -116,7 +116,7 @@ def _unconfirmed(
         return
     rate = objective_of(highest, plan)
     if rate.value > decision.figure.value:
-        name = f"{_name(plan, highest.point)} at {level_text(plan.point(highest.point))}"
+        name = _point_text(plan, highest.point)
         yield (
             f"{capital(name)} gave {figure(rate.value, 3)} {unit_of(plan)} in the search and got no fresh trial; "
             "a longer --budget confirms more settings."
@@ -170,7 +170,7 @@ def _nothing_final(plan: Plan, points: Sequence[PointMetrics]) -> str:
     if all(keeps(plan, point) is False for point in trustworthy):
         return f"{_none_keeps(plan, trustworthy)} {tried}"
     best = max(measured, key=lambda point: bool(keeps(plan, point)) * objective_of(point, plan).value)
-    ahead = f"{_name(plan, best.point)} at {level_text(plan.point(best.point))}"
+    ahead = _point_text(plan, best.point)
     return f"Not decided yet: there are no fresh trials. So far {ahead} is ahead. {tried}"
 
 
@@ -195,3 +195,7 @@ def _bounds(plan: Plan) -> str:
 
 def _name(plan: Plan, point: int) -> str:
     return setting_text(changes_of(plan, plan.point(point).setting)) or DEFAULT
+
+
+def _point_text(plan: Plan, point: int) -> str:
+    return f"{_name(plan, point)} at {level_text(plan.point(point))}"
