@@ -13,10 +13,10 @@ from harness.clock import NS_PER_MS, NS_PER_S, NS_PER_US, monotonic_ns
 from harness.measure.load.connections.connection import AWAITING, CONNECTING, IDLE
 from harness.measure.load.loop_health import TICK_NS
 from harness.measure.load.phases import NEVER_NS
-from harness.measure.load.retry_after import retry_after_ns
 from harness.record.rows import ABSENT, Outcome
 from harness.system.timerfd import TimerFd
 from harness.wire.http.llhttp_parser import REFUSED
+from harness.wire.http.retry_after import retry_after_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,8 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from harness.measure.load.retry_after import retry_after_ns
-from harness.wire.http.retry_after import in_seconds
+from harness.wire.http.retry_after import in_seconds, retry_after_ns
 from tests.harness.measure.load.conftest import Bench, right
 
 
