@@ -99,7 +99,7 @@ class ClosedLoop:
             self._engine.launch(connection, done_ns)
 
     def on_refused(self, connection: Connection, done_ns: int, wait_ns: int | None) -> None:
-        """Send the user's next request after the time that the server asks for; if that is short, after a growing one."""
+        """Send the user's next request after the time that the server asks for; if it is short, after a growing one."""
         if connection.leaving or self._stopped:
             connection.close()
             return
