@@ -72,6 +72,22 @@ def test_without_a_word_the_wait_grows(serve, tmp_path, status):
 
 
 @pytest.mark.process
+def test_a_wait_that_is_too_short_grows_as_well(serve, tmp_path):
+    answer = refusal(b"429 Wait", b"Retry-After: 0\r\n")
+    rows, _ = Bench(tmp_path, serve(lambda number, request, connection: answer).url).run(3)
+    waits_ns = [after["due_ns"] - before["done_ns"] for before, after in pairwise(rows[:3])]
+    assert waits_ns == [100_000_000, 200_000_000]
+
+
+@pytest.mark.process
+def test_the_words_of_a_refusal_ask_for_a_wait_where_no_header_does(serve, tmp_path):
+    body = b'{"error": {"message": "Please try again in 150ms"}}'
+    answer = b"HTTP/1.1 429 Wait\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    rows, _ = Bench(tmp_path, serve(lambda number, request, connection: answer).url).run(2)
+    assert rows[1]["due_ns"] - rows[0]["done_ns"] == 150_000_000
+
+
+@pytest.mark.process
 def test_an_error_of_the_server_is_no_refusal(serve, tmp_path):
     server = serve(lambda number, request, connection: refusal(b"500 Oops") if number < 3 else right(request))
     rows, _ = Bench(tmp_path, server.url).run(4)
