@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.cli.parts.command_line import seconds_since_start
 from harness.cli.parts.own_request_options import OF_OWN_REQUESTS
 from harness.cli.parts.plan_request import refuse_options, was_given
 from harness.cli.parts.run_frame import RunFrame, show_plan
@@ -61,6 +62,9 @@ if TYPE_CHECKING:
 
 # What judging and reports import, which takes longer than a short trial.
 _AHEAD = ("pyarrow.parquet", "pyarrow.dataset", "scipy.optimize", "jinja2", "matplotlib.figure", "reports.charts")
+
+
+REPORT_S = 2.0  # what the reports of a run take
 
 
 def measure_pair(plan: Plan, *, out: str | None, as_json: bool) -> int:
@@ -181,7 +185,8 @@ class ServingRun(RunFrame[RunDir]):
                 secret = os.environ.setdefault(PAIRING, new_secret())  # the load process inherits it
                 listener(Note(f"they ask for the pairing secret, which is in no file: {secret}"))
             on_point = partial(append_point, self.folder.path, _to_show(self.folder.read()).plan)
-            job = RunJob(plan, self.folder, session, isolation, listener, on_point, self._summaries, forks)
+            beside_s = seconds_since_start() + REPORT_S
+            job = RunJob(plan, self.folder, session, isolation, listener, on_point, self._summaries, forks, beside_s)
             if plan.tune is not None:
                 run_tune(job, lambda longer: self._keep(plan=longer))
             elif plan.pairing is not None:
