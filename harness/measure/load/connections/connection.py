@@ -124,6 +124,7 @@ class Connection:
         "_resends_when_reused",
         "_socket",
         "_unsent",
+        "asked_wait_ns",
         "due_ns",
         "fd",
         "first_byte_ns",
@@ -167,6 +168,7 @@ class Connection:
         self.spent_ns: dict[str, int] | None = None  # on client-side preprocessing, by step
         self.due_ns = self.started_ns = 0
         self.sent_ns = self.first_byte_ns = ABSENT
+        self.asked_wait_ns: int | None = None  # by the server, before the next request, where it has refused the last
         self.stamps: StampedReceiver | None = None  # of the socket, where its packets are stamped
         self._renew()
 
@@ -236,7 +238,8 @@ class Connection:
                     self._lost(CLOSED_SILENTLY)
                     return False
         except HttpError as error:
-            self.fail(Outcome.ERROR, str(error))
+            self.asked_wait_ns = error.refusal.wait_ns if error.refusal else None
+            self.fail(Outcome.REJECTED if error.refusal else Outcome.ERROR, str(error))
             return False
         if response is None:
             return self._reading == AT_EDGES
