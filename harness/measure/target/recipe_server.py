@@ -28,7 +28,6 @@ from harness.wire.server_url import free_ports, parse_url
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.clock import Clock
     from harness.plan.knobs import Setting
     from harness.plan.server_recipe import ServerRecipe
     from harness.plan.target_spec import Progress
@@ -49,7 +48,6 @@ class RecipeServer:
         cores: the CPU cores it may use; all where empty.
         log: the file its output is appended to; None: only the last lines are kept, for errors.
         progress: called during long steps before it is ready.
-        clock: bounds the wait until it is ready.
     """
 
     def __init__(
@@ -61,7 +59,6 @@ class RecipeServer:
         cores: Cores = (),
         log: Path | None = None,
         progress: Progress | None = None,
-        clock: Clock | None = None,
     ) -> None:
         self._recipe = recipe
         self._model = model
@@ -77,7 +74,7 @@ class RecipeServer:
         self._apart = False  # the command runs, and the server is none of its children, as with ssh to this machine
         self._filled: dict[str, object] = {}
         self._env: dict[str, str] = {}
-        self._clock = clock or MonotonicClock()
+        self._clock = MonotonicClock()
 
     @property
     def ready(self) -> ReadyServer:
