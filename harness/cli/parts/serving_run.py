@@ -50,8 +50,6 @@ if TYPE_CHECKING:
 
 # What judging and reports import, which takes longer than a short trial.
 _AHEAD = ("pyarrow.parquet", "pyarrow.dataset", "scipy.optimize", "jinja2", "matplotlib.figure", "reports.charts")
-
-
 REPORT_S = 2.0  # what the reports of a run take
 
 
