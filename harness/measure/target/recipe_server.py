@@ -27,7 +27,6 @@ from harness.wire.server_url import free_ports, parse_url
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.clock import Clock
     from harness.plan.knobs import Setting
     from harness.plan.server_recipe import ServerRecipe
     from harness.plan.target_spec import Progress
@@ -48,7 +47,6 @@ class RecipeServer:
         cores: the CPU cores it may use; all where empty.
         log: the file its output is appended to; None: only the last lines are kept, for errors.
         progress: called during long steps before it is ready.
-        clock: bounds the wait until it is ready.
     """
 
     def __init__(
@@ -60,7 +58,6 @@ class RecipeServer:
         cores: Cores = (),
         log: Path | None = None,
         progress: Progress | None = None,
-        clock: Clock | None = None,
     ) -> None:
         self._recipe = recipe
         self._model = model
@@ -75,7 +72,7 @@ class RecipeServer:
         self._apart = False  # the command runs, and the server is none of its children, as with ssh to this machine
         self._filled: dict[str, object] = {}
         self._env: dict[str, str] = {}
-        self._clock = clock or MonotonicClock()
+        self._clock = MonotonicClock()
 
     @property
     def ready(self) -> ReadyServer:
