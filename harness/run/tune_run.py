@@ -22,6 +22,7 @@ from harness.run.run_job import point_at
 from harness.run.tune_plan import arrivals_at, space_of
 from harness.run.tune_search import TuneRules, TuneSearch, TuneTrial
 from harness.search.choice import Reason
+from harness.system.blas_threads import one_blas_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,8 @@ HOPELESS = 6  # settings that could not be served, one after the other from the 
 def run_tune(job: RunJob, keep_plan: Callable[[Plan], None]) -> None:
     """Run the search of `job.plan`; arguments and errors are those of `run_adaptive`."""
     failures = Failures(job.plan, most=HOPELESS, of_settings=True)
-    run_adaptive(job, _Search(job.plan), failures, keep_plan)
+    with one_blas_thread():
+        run_adaptive(job, _Search(job.plan), failures, keep_plan)
 
 
 class _Search:
