@@ -9,6 +9,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
+from harness.cli.parts.command_line import seconds_since_start
 from harness.cli.parts.run_frame import RunFrame, show_plan
 from harness.cli.parts.system_limits import too_few_cores
 from harness.errors import SweepspotError
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 # What judging and reports import, which takes longer than a short trial.
 _AHEAD = ("pyarrow.parquet", "pyarrow.dataset", "scipy.optimize", "jinja2", "matplotlib.figure", "reports.charts")
+REPORT_S = 2.0  # what the reports of a run take
 
 
 def run_or_plan(draft: Draft, plan: Plan, given: dict[str, Any], *, gated: bool) -> int:
@@ -135,7 +137,8 @@ class ServingRun(RunFrame[RunDir]):
                 secret = os.environ.setdefault(PAIRING, new_secret())  # the load process inherits it
                 listener(Note(f"they ask for the pairing secret, which is in no file: {secret}"))
             on_point = partial(append_point, self.folder.path, _to_show(self.folder.read()).plan)
-            job = RunJob(plan, self.folder, session, isolation, listener, on_point, self._summaries, forks)
+            beside_s = seconds_since_start() + REPORT_S
+            job = RunJob(plan, self.folder, session, isolation, listener, on_point, self._summaries, forks, beside_s)
             if plan.tune is not None:
                 run_tune(job, lambda longer: self._keep(plan=longer))
             elif plan.pairing is not None:

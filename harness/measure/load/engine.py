@@ -311,6 +311,11 @@ class Engine:
         """Count a request that was sent again."""
         self._ledger.resent += 1
 
+    def on_reconnect(self, took_ns: int) -> None:
+        """Count a connection that was opened again."""
+        self._ledger.reconnects += 1
+        self._ledger.reconnect_ns += took_ns
+
     def _on_timer(self, fd: int) -> None:
         if fd != self._timer_fds[1]:
             self._armed_ns = NEVER_NS  # it has fired (or it is a socket closed in this very round: arming is harmless)

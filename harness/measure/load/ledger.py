@@ -64,6 +64,7 @@ class Ledger:
         self.scheduled = 0
         self.sent = 0
         self.resent = 0
+        self.reconnects = self.reconnect_ns = 0
         self.checked = 0
         self.ended = [0] * len(Outcome)  # by outcome
         self.secrets: tuple[bytes, ...] = ()  # what requests carry; a server may repeat it in an error message
