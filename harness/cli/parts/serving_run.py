@@ -43,7 +43,8 @@ from harness.run.run_job import RunJob
 from harness.run.tune_plan import TuneGoal, make_tune_plan
 from harness.run.tune_run import run_tune
 from harness.system.cpu_cores import plan_isolation
-from harness.wire.credentials import add_headers, without_query_secrets
+from harness.system.named_secrets import hidden_query_secrets
+from harness.wire.credentials import add_headers
 from harness.wire.protocols import chats
 
 if TYPE_CHECKING:
@@ -80,9 +81,6 @@ def run_or_plan(draft: Draft, given: dict[str, Any], *, gated: bool) -> int:
         seconds = estimated_seconds(plan, None if isinstance(draft.spec, UrlTarget) else draft.spec.knobs)
         document = {"plan": plan, "estimated_seconds": seconds}
         return show_plan(document, plan_text(plan, seconds), as_json=given["as_json"])
-    if without_query_secrets(plan.target) != plan.target:
-        print("--target: a value in its query looks like a secret: run.json keeps it for --resume, reports hide it; "
-              "a --header is kept nowhere", file=sys.stderr)  # fmt: skip
     _require_readable_models(draft, plan)
     run = ServingRun.begin(plan, out=given["out"], gated=gated and plan.slo is not None)
     run.keep_envelope()
@@ -315,17 +313,17 @@ def _refuse_what_cannot_talk(draft: Draft, scenario: Scenario) -> None:
 
 
 def _to_show(record: RunRecord) -> RunRecord:
-    """The record without what a report, which is passed on, should not show; --resume needs it in `run.json`."""
+    """The record without the secrets in the URLs of runs of earlier versions, which stored them."""
     from msgspec.structs import replace
 
-    plan = replace(record.plan, target=without_query_secrets(record.plan.target))
+    plan = replace(record.plan, target=hidden_query_secrets(record.plan.target))
     if plan.pairing is not None:
         one, two = (
-            replace(each, name=without_query_secrets(each.name), target=without_query_secrets(each.target))
+            replace(each, name=hidden_query_secrets(each.name), target=hidden_query_secrets(each.target))
             for each in plan.pairing.variants
         )
         plan = replace(plan, pairing=replace(plan.pairing, variants=(one, two)))
-    return replace(record, plan=plan, command_line=without_query_secrets(record.command_line))
+    return replace(record, plan=plan, command_line=hidden_query_secrets(record.command_line))
 
 
 def _with_cards(record: RunRecord, cards: dict[str, ModelCard]) -> RunRecord:
