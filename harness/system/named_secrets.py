@@ -17,7 +17,7 @@ from harness.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-VARIABLE = "$SWEEPSPOT_SECRET_"
+PREFIX = "SWEEPSPOT_SECRET_"  # of the variables' names
 BODIES = ("--body", "--form")
 _ENDS = "api[_-]?key|access[_-]?key|token|secret|password|passwd|passphrase|signature|credentials?|jwt"
 _NAMED = rf"(?:[\w-]*(?:{_ENDS})|pwd|auth)"
@@ -48,7 +48,7 @@ def without_body_secrets(text: str) -> str:
 
 def _hold(found: re.Match[str]) -> str:
     before, name, value = found.groups()
-    variable = VARIABLE[1:] + re.sub(r"\W", "_", name).upper()
+    variable = PREFIX + re.sub(r"\W", "_", name).upper()
     while os.environ.setdefault(variable, value) != value:
         variable += "_"
     return f"{before}${variable}"
@@ -69,7 +69,7 @@ def held_names(text: str) -> list[str]:
 
 def held_secrets() -> list[str]:
     """The values that the environment holds, as they are written in a URL and as a server reads them there."""
-    values = [value for name, value in os.environ.items() if name.startswith(VARIABLE[1:]) and value]
+    values = [value for name, value in os.environ.items() if name.startswith(PREFIX) and value]
     return list(dict.fromkeys((*values, *map(unquote, values))))
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from harness.errors import UserError
-from harness.system.named_secrets import VARIABLE, held_secrets
+from harness.system.named_secrets import PREFIX, held_secrets
 
 if TYPE_CHECKING:
     import ssl
@@ -168,7 +168,7 @@ def token_targets() -> tuple[str, ...]:
 
 def require_token_host(url: str, allowed: Iterable[str]) -> None:
     """Raise UserError where a secret would go to `url`, whose scheme, host and port none of `allowed` has."""
-    if (read_token() or own_headers() or VARIABLE in url) and _origin(url) not in {_origin(each) for each in allowed}:
+    if (read_token() or own_headers() or PREFIX in url) and _origin(url) not in {_origin(each) for each in allowed}:
         raise UserError(f"{url}: this process was not started for that host, and sends its token to no other")
 
 
