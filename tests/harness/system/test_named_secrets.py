@@ -5,6 +5,7 @@ import os
 import pytest
 
 from harness.errors import UserError
+from harness.measure.load.locust.__main__ import ignored_variables
 from harness.system.named_secrets import hidden_query_secrets, with_named_secrets, without_named_secrets
 from harness.wire.server_url import parse_url
 
@@ -80,3 +81,10 @@ def test_what_is_no_secret_stays(words):
 def test_a_secret_that_is_not_there_is_named():
     with pytest.raises(UserError, match=HELD):
         parse_url(f"http://h:1/p?api_key=${HELD}")
+
+
+def test_a_load_process_keeps_secrets_and_no_setting(monkeypatch):
+    monkeypatch.setitem(os.environ, HELD, "opensesame")
+    monkeypatch.setitem(os.environ, "SWEEPSPOT_TIMEOUT", "1ms")
+    assert HELD not in ignored_variables()
+    assert "SWEEPSPOT_TIMEOUT" in ignored_variables()
