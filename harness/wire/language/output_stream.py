@@ -173,6 +173,7 @@ class OutputStream:
     def end(self) -> None:
         """Call this when the body has ended. Raises StreamError where the response has not, or is empty."""
         cut = self._take_rest()
+        self._refuse_stray()
         if not self.done and (cut or not self.finish):
             if self.instants_ns:
                 raise StreamError("the stream was cut: it ended without [DONE] or a finish reason")
@@ -182,6 +183,12 @@ class OutputStream:
             reason = f"finish reason {quoted(self.finish)}" if self.finish else "[DONE]"
             raise StreamError(f"the response is empty: the stream ended with {reason} and without any output")
         self.whole = True
+
+    def _refuse_stray(self) -> None:
+        """Raises StreamError where a line that is no field reports a failure, as of servers that fall back to JSON."""
+        for line in self._sse.stray.splitlines() if self.instants_ns else ():
+            if line.strip() and (said := failure_in(line)) is not None:
+                raise StreamError(f"the stream says: {said}", refusal_in(line))
 
     def _take_rest(self) -> bool:
         """Read what has no line break or no blank line after it. Returns whether it is a part of an event only."""
