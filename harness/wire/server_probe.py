@@ -14,7 +14,7 @@ from harness.wire.bounded_http import OK, BoundedResponse, NoResponseError, exch
 from harness.wire.codec import WireError
 from harness.wire.failure_text import body_text, quoted
 from harness.wire.grpc.call import call_once
-from harness.wire.grpc.http2 import Code
+from harness.wire.grpc.call_status import Code
 from harness.wire.grpc.own_service import OWN_SERVICE
 from harness.wire.http.raw_bodies import HTTP
 from harness.wire.own.expectation import SUCCESSES
