@@ -31,14 +31,16 @@ JSON_LINES = ".jsonl"
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # parts of a second
 # Seconds of the Unix epoch stay below the first bound until the year 5138, milliseconds below the second, and so on.
 _EPOCH = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"))
+EPOCH_S, EPOCH_END_S = 1e9, 1e10  # in ms since the start of a trace that would be eleven days
 _UNIT = re.compile(r"(?:^|[\s_(\[])(s|ms|us|ns)[)\]]?$")
 
 
 def trace_unit(path: Path) -> str:
     """The unit of a trace's instants, a key of UNITS. Raises UserError where the file cannot be read."""
-    if path.suffix == JSON_LINES:
-        return "ms"  # as Mooncake's traces have them
     with _opened(path) as text:
+        if path.suffix == JSON_LINES:
+            first = next((float(value) for (value,) in islice(_json_instants(text, path), 1)), 0.0)
+            return "s" if EPOCH_S <= first < EPOCH_END_S else _unit_of(first, "ms")  # as Mooncake's traces have them
         return _unit([line[0] for line in islice(csv.reader(text), 2) if line])
 
 
@@ -90,8 +92,13 @@ def _unit(words: list[str]) -> str:
             if named:
                 return named[1]
             continue
-        return next((unit for bound, unit in _EPOCH if first >= bound), "s")
+        return _unit_of(first, "s")
     return "s"
+
+
+def _unit_of(instant: float, usual: str) -> str:
+    """The unit of an instant of the Unix epoch by its size; `usual` for what is none."""
+    return next((unit for bound, unit in _EPOCH if instant >= bound), usual)
 
 
 def _instants(words: list[str], path: Path, *, first: bool) -> NDArray[np.float64]:
