@@ -37,16 +37,20 @@ def test_instants_are_read_in_their_unit(tmp_path, content, unit, offsets_ms):
 
 
 @pytest.mark.parametrize(
-    ("instants", "unit"),
-    [((0, 20), "ms"), ((1700000000.5, 1700000000.52), "s"), ((1700000000000, 1700000000020), "ms"),
-     ((1700000000000000, 1700000000020000), "us")],
-)  # fmt: skip
-def test_instants_of_json_lines_are_milliseconds_unless_their_size_is_that_of_another_unit(tmp_path, instants, unit):
+    ("instants", "unit", "offsets_ms"),
+    [
+        ((0, 27482), "ms", [0, 27482]),
+        ((1700000000.5, 1700000001.5), "s", [0, 1000]),
+        ((1700000000500, 1700000001500), "ms", [0, 1000]),
+        ((1700000000500000, 1700000001500000), "us", [0, 1000]),
+    ],
+)
+def test_instants_of_json_lines_are_milliseconds_or_those_of_an_epoch(tmp_path, instants, unit, offsets_ms):
     path = tmp_path / "trace.jsonl"
     path.write_text("".join(f'{{"timestamp": {instant}}}\n' for instant in instants))
     assert trace_unit(path) == unit
     offsets = np.concatenate(list(Replay(path=str(path)).schedule(0)))
-    np.testing.assert_allclose(offsets / MS, [0, 20], atol=1e-3)
+    np.testing.assert_allclose(offsets / MS, offsets_ms, atol=1e-3)
 
 
 @pytest.mark.parametrize(
