@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING
 from harness.judge.conclusions.grid_recommendation import why_all_invalid
 from harness.judge.findings import Verdict
 from harness.judge.number_text import figure, listed
+from harness.judge.phrases import TIMES, TO
 from harness.judge.run_summary import run_verdict
-from harness.judge.stats.mean_intervals import FEWEST_RUNS, run_mean
+from harness.judge.stats.mean_intervals import FEWEST_TRIALS, mean_of_trials
 from harness.plan.knobs import setting_text
 from harness.training.checks import DIVERGED, OVERFITTING, UNCONVERGED, UNDERFITTING
-from harness.training.metrics import TrainingRecommendation
+from harness.training.training_metrics import TrainingRecommendation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.judge.interval import Interval
-    from harness.training.metrics import TrainingPointMetrics
     from harness.training.plan import TrainingPlan
+    from harness.training.training_metrics import TrainingPointMetrics
 
-_TO = "\u2013"
-_TIMES = "\u00d7"
 MUCH_FASTER = 0.8  # of the time: from here on the recommendation mentions it
 
 
@@ -101,7 +100,7 @@ def _beats(best: TrainingPointMetrics, other: TrainingPointMetrics) -> bool:
 def _gain(baseline: TrainingPointMetrics, best: TrainingPointMetrics) -> Interval | None:
     before, after = ({fit.seed: fit.test_accuracy for fit in point.fits if fit.whole} for point in (baseline, best))
     differences = [(after[seed] or 0.0) - (before[seed] or 0.0) for seed in sorted(set(before) & set(after))]
-    return run_mean(differences) if differences else None
+    return mean_of_trials(differences) if differences else None
 
 
 def _sentences(choice: _Choice, points: Sequence[TrainingPointMetrics], plan: TrainingPlan) -> Iterable[str]:
@@ -109,7 +108,7 @@ def _sentences(choice: _Choice, points: Sequence[TrainingPointMetrics], plan: Tr
         yield from _speed_sentences(choice)
         return
     best, gain = choice.best, choice.gain
-    test = best.test_accuracy if best.seeds >= FEWEST_RUNS else best.test_sampling
+    test = best.test_accuracy if best.seeds >= FEWEST_TRIALS else best.test_sampling
     right = f"{_accuracy(test)} of the test examples" if test else "an unknown share of the test examples"
     if len(plan.points) == 1:
         yield f"{plan.model} gets {right} right after {best.epochs} epoch{'s' if best.epochs > 1 else ''}."
@@ -119,9 +118,9 @@ def _sentences(choice: _Choice, points: Sequence[TrainingPointMetrics], plan: Tr
         yield f"{_name(best)} {claim}: it gets {right} right{against}."
     yield _fit_words(best)
     yield from _tie_words(best, choice.tied)
-    if best.seeds < FEWEST_RUNS and len(points) > 1:
+    if best.seeds < FEWEST_TRIALS and len(points) > 1:
         seeds = "One seed" if best.seeds == 1 else "Two seeds"
-        yield f"{seeds} cannot distinguish a better value from a lucky start: use --seeds {FEWEST_RUNS}."
+        yield f"{seeds} cannot distinguish a better value from a lucky start: use --seeds {FEWEST_TRIALS}."
     diverged = [_name(point) for point in points if _diverges(point)]
     if diverged:
         yield f"{listed(diverged)} diverged."
@@ -131,10 +130,10 @@ def _speed_sentences(choice: _Choice) -> Iterable[str]:
     """The fastest point and its speed relative to the points of equal accuracy."""
     best = choice.best
     rate = best.samples_per_s
-    interval = f" ({figure(rate.low)}{_TO}{figure(rate.high)})" if rate and rate.low and rate.high else ""
+    interval = f" ({figure(rate.low)}{TO}{figure(rate.high)})" if rate and rate.low and rate.high else ""
     yield f"{_name(best)} trains fastest: {figure(_speed(best))} examples/s{interval}."
     against = [
-        f"{figure(_speed(best) / _speed(point))}{_TIMES} {_name(point)}" for point in choice.tied if _speed(point)
+        f"{figure(_speed(best) / _speed(point))}{TIMES} {_name(point)}" for point in choice.tied if _speed(point)
     ]
     if against:
         yield f"That is {listed(against)}, and their accuracies cannot be distinguished."
@@ -162,7 +161,7 @@ def _tie_words(best: TrainingPointMetrics, tied: Sequence[TrainingPointMetrics])
     times = [(point.seconds.value, point) for point in tied if point.seconds and _surely_faster(point, best)]
     if best.seconds and times:
         seconds, fastest = min(times, key=lambda pair: pair[0])
-        yield f"{_name(fastest)} trains {figure(best.seconds.value / seconds)}{_TIMES} as fast."
+        yield f"{_name(fastest)} trains {figure(best.seconds.value / seconds)}{TIMES} as fast."
 
 
 def _surely_faster(point: TrainingPointMetrics, best: TrainingPointMetrics) -> bool:
@@ -177,7 +176,7 @@ def _accuracy(estimate: Interval) -> str:
     value = f"{100 * estimate.value:.1f}\u202f%"
     if estimate.low is None or estimate.high is None:
         return value
-    return f"{value} ({100 * estimate.low:.1f}{_TO}{100 * estimate.high:.1f})"
+    return f"{value} ({100 * estimate.low:.1f}{TO}{100 * estimate.high:.1f})"
 
 
 def _points(gain: Interval) -> str:

@@ -9,6 +9,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
+from harness.cli.parts.command_line import seconds_since_start
 from harness.cli.parts.run_frame import RunFrame, show_plan
 from harness.cli.parts.system_limits import too_few_cores
 from harness.errors import SweepspotError
@@ -33,7 +34,8 @@ from harness.run.paired_run import run_paired
 from harness.run.run_job import RunJob
 from harness.run.tune_run import run_tune
 from harness.system.cpu_cores import plan_isolation
-from harness.wire.credentials import add_headers, without_query_secrets
+from harness.system.named_secrets import hidden_query_secrets
+from harness.wire.credentials import add_headers
 
 if TYPE_CHECKING:
     from harness.measure.forks.fork_server import TrialForks
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 
 # What judging and reports import, which takes longer than a short trial.
 _AHEAD = ("pyarrow.parquet", "pyarrow.dataset", "scipy.optimize", "jinja2", "matplotlib.figure", "reports.charts")
+REPORT_S = 2.0  # what the reports of a run take
 
 
 def run_or_plan(draft: Draft, plan: Plan, given: dict[str, Any], *, gated: bool) -> int:
@@ -60,9 +63,6 @@ def run_or_plan(draft: Draft, plan: Plan, given: dict[str, Any], *, gated: bool)
         seconds = estimated_seconds(plan, None if isinstance(draft.spec, UrlTarget) else draft.spec.knobs)
         document = {"plan": plan, "estimated_seconds": seconds}
         return show_plan(document, plan_text(plan, seconds), as_json=given["as_json"])
-    if without_query_secrets(plan.target) != plan.target:
-        print("--target: a value in its query looks like a secret: run.json keeps it for --resume, reports hide it; "
-              "a --header is kept nowhere", file=sys.stderr)  # fmt: skip
     if draft.spec.models:
         for name in filter(is_model_file, plan.models):
             prepare_bank(name)  # reads the user's own model file, once, before a run begins
@@ -135,7 +135,8 @@ class ServingRun(RunFrame[RunDir]):
                 secret = os.environ.setdefault(PAIRING, new_secret())  # the load process inherits it
                 listener(Note(f"they ask for the pairing secret, which is in no file: {secret}"))
             on_point = partial(append_point, self.folder.path, _to_show(self.folder.read()).plan)
-            job = RunJob(plan, self.folder, session, isolation, listener, on_point, self._summaries, forks)
+            beside_s = seconds_since_start() + REPORT_S
+            job = RunJob(plan, self.folder, session, isolation, listener, on_point, self._summaries, forks, beside_s)
             if plan.tune is not None:
                 run_tune(job, lambda longer: self._keep(plan=longer))
             elif plan.pairing is not None:
@@ -212,17 +213,17 @@ def _add_headers_of_recipe(plan: Plan) -> None:
 
 
 def _to_show(record: RunRecord) -> RunRecord:
-    """The record without what a report, which is passed on, should not show; --resume needs it in `run.json`."""
+    """The record without the secrets in the URLs of runs of earlier versions, which stored them."""
     from msgspec.structs import replace
 
-    plan = replace(record.plan, target=without_query_secrets(record.plan.target))
+    plan = replace(record.plan, target=hidden_query_secrets(record.plan.target))
     if plan.pairing is not None:
         one, two = (
-            replace(each, name=without_query_secrets(each.name), target=without_query_secrets(each.target))
+            replace(each, name=hidden_query_secrets(each.name), target=hidden_query_secrets(each.target))
             for each in plan.pairing.variants
         )
         plan = replace(plan, pairing=replace(plan.pairing, variants=(one, two)))
-    return replace(record, plan=plan, command_line=without_query_secrets(record.command_line))
+    return replace(record, plan=plan, command_line=hidden_query_secrets(record.command_line))
 
 
 def _with_cards(record: RunRecord, cards: dict[str, ModelCard]) -> RunRecord:

@@ -293,9 +293,9 @@ class Engine:
         else:
             self._arrivals.on_free(connection, done_ns, failed=outcome == Outcome.ERROR)
 
-    def on_repeat(self, connection: Connection, good: GoodResponse, done_ns: int) -> None:
-        """Record a response that equals a good one; the connection is free."""
-        self._ledger.repeat(connection, good, done_ns)
+    def on_repeat(self, connection: Connection, good: GoodResponse, timing: bytes, done_ns: int) -> None:
+        """Record a response that equals a good one but for its durations; the connection is free."""
+        self._ledger.repeat(connection, good, timing, done_ns)
         self._arrivals.on_free(connection, done_ns, failed=False)
 
     def on_failure(self, connection: Connection, outcome: Outcome, text: str) -> None:
@@ -310,6 +310,11 @@ class Engine:
     def on_resend(self) -> None:
         """Count a request that was sent again."""
         self._ledger.resent += 1
+
+    def on_reconnect(self, took_ns: int) -> None:
+        """Count a connection that was opened again."""
+        self._ledger.reconnects += 1
+        self._ledger.reconnect_ns += took_ns
 
     def _on_timer(self, fd: int) -> None:
         if fd != self._timer_fds[1]:

@@ -79,6 +79,11 @@ class LlhttpParser:
         found = _CHARSET.search(self._header(b"content-type"))
         return found[1].decode("latin-1").lower() if found else ""
 
+    @property
+    def media_type(self) -> str:
+        """What `Content-Type` of the last response declares, without parameters; empty where there is no such line."""
+        return self._header(b"content-type").decode("latin-1").partition(";")[0].strip().lower()
+
     def feed(self, data: bytes) -> HttpResponse | None:
         """Take the next bytes. Raises HttpError."""
         self._open = self._open or not self._done

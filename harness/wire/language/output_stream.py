@@ -7,7 +7,7 @@ from array import array
 from typing import TYPE_CHECKING, Any
 
 from harness.wire.bounded_json import JsonError, parse_json
-from harness.wire.failure_text import body_text, failure_in, failure_of, quoted, short_text
+from harness.wire.failure_text import body_text, failure_in, failure_of, quoted, reported_in, short_text
 from harness.wire.http.refusal import refusal_in
 from harness.wire.http.sse import SseError, SseParser
 from harness.wire.language.usual_piece import SHOWN_TEXTS, UsualPiece, shown_text, usual_piece
@@ -173,6 +173,7 @@ class OutputStream:
     def end(self) -> None:
         """Call this when the body has ended. Raises StreamError where the response has not, or is empty."""
         cut = self._take_rest()
+        self._refuse_stray()
         if not self.done and (cut or not self.finish):
             if self.instants_ns:
                 raise StreamError("the stream was cut: it ended without [DONE] or a finish reason")
@@ -182,6 +183,12 @@ class OutputStream:
             reason = f"finish reason {quoted(self.finish)}" if self.finish else "[DONE]"
             raise StreamError(f"the response is empty: the stream ended with {reason} and without any output")
         self.whole = True
+
+    def _refuse_stray(self) -> None:
+        """Raises StreamError where a line that is no field reports a failure, as of servers that fall back to JSON."""
+        for line in self._sse.stray.splitlines() if self.instants_ns else ():
+            if (said := reported_in(line)) is not None:
+                raise StreamError(f"the stream says: {said}", refusal_in(line))
 
     def _take_rest(self) -> bool:
         """Read what has no line break or no blank line after it. Returns whether it is a part of an event only."""
@@ -226,7 +233,10 @@ def no_event(event: bytes, kind: str) -> StreamError:
 def refuse_failure(event: bytes, error: object) -> None:
     """Raises StreamError where an event reports a failure."""
     try:
-        said = failure_of(parse_json(event)) or (quoted(short_text(error)) if error else None)
+        document = parse_json(event)
+        if isinstance(document, dict) and set(document) == {"message"}:  # an event that has nothing else
+            error = error or document["message"]
+        said = failure_of(document) or (quoted(short_text(error)) if error else None)
     except JsonError as reason:
         raise StreamError(f"the stream holds an event that cannot be read: {reason}") from reason
     if said is not None:

@@ -229,6 +229,22 @@ def test_the_response_to_the_request_before_the_load_counts_as_the_first():
     assert kinds(summarise_trial(evidence_of(closed_loop(), first_response_s=0.09), SLO)) == {}
 
 
+def test_a_server_that_closes_each_connection_is_an_insight_with_its_cost():
+    data = closed_loop()
+
+    def found(**counts):
+        trial = summarise_trial(evidence_of(data, reports=(report_of(data, 10, **counts),)), SLO)
+        return [each for each in trial.findings if each.kind == "closed"]
+
+    again = data.num_rows - 1
+    (closed,) = found(reconnects=again, reconnect_ns=again * MS // 4)
+    assert closed.verdict is V.VALID
+    assert "needed a new one, which took 0.25 ms" in closed.text.replace("\u202f", " ")
+    assert found(reconnects=data.num_rows // 2, reconnect_ns=MS) == []  # every other one, after an idle time
+    assert found(reconnects=again, reconnect_ns=MS, ok=again // 4) == []  # connections were lost by failures
+    assert found(reconnects=again, reconnect_ns=MS, servers=("a", "b")) == []  # conversations change the server
+
+
 def test_a_good_server_has_none_of_these():
     assert kinds(summarise_trial(evidence_of(closed_loop()), SLO)) == {}
 
@@ -283,3 +299,16 @@ def test_a_server_that_failed_every_request_is_wrong_and_not_away():
     data = evidence_of(rows([line for n in range(4) for line in refused(n, 0, 10_000)]), arrivals=Closed(users=4))
     result = summarise_run(plan_of(data), [data])
     assert (result.verdict, result.spoiled_by_outage) == (V.INVALID, False)
+
+
+def test_a_window_without_requests_is_not_blamed_on_slow_responses_where_no_user_was_left():
+    lines = [(at, 90, Outcome.OK, 0) for at in range(0, 1000, 100)]
+    before = rows(lines, phase=[Phase.WARMUP] * len(lines))
+
+    def text(users_lowest):
+        reports = (report_of(before, 10, users_lowest=users_lowest),)
+        trial = summarise_trial(evidence_of(before, arrivals=Closed(users=1), reports=reports), SLO)
+        return next(each.text for each in trial.findings if each.kind == "short_window")
+
+    assert "responses take up to" in text(1)
+    assert text(0).endswith("no user was running any more.")
