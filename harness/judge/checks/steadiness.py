@@ -43,7 +43,7 @@ def unsteady(case: TrialCase) -> Finding | None:
         if state is not None and state.start != 0:
             if slower_and_slower(case) is not None:
                 return None
-            return _finding(what, state, case.rows.window.seconds / count)
+            return _finding(what, state, case.rows.window.seconds / count, _share_of_change(windows, state))
     return None
 
 
@@ -56,7 +56,7 @@ def slower_and_slower(case: TrialCase) -> Finding | None:
         return None
     text = (
         f"The target became slower and slower: within {figure(case.rows.window.seconds)} s the median response time "
-        f"rose from {milliseconds(rise.first * MS_PER_S)} to {milliseconds(rise.last * MS_PER_S)}, by "
+        f"rose from {milliseconds(rise.first * MS_PER_S, 3)} to {milliseconds(rise.last * MS_PER_S, 3)}, by "
         f"{percent(rise.factor - 1)}, and goes on rising."
     )
     remedy = "No warm-up helps: look for what grows in the target. The figures are those of this length of time only."
@@ -71,17 +71,25 @@ def _windows(case: TrialCase, most: int) -> int:
     return min(most, len(case.rows.judged) // per_window) if case.rows else 0
 
 
-def _finding(what: str, state: SteadyState, window_s: float) -> Finding:
+def _share_of_change(windows: NDArray[np.float64], state: SteadyState) -> float:
+    """By what share of itself the mean of all windows is off for the change; for one without an end, by half of it."""
+    if state.start is None:
+        return state.change / 2
+    return float(windows.mean()) / float(windows[state.start :].mean()) - 1.0
+
+
+def _finding(what: str, state: SteadyState, window_s: float, off_by: float) -> Finding:
     if state.start is None:
         text = (
             f"There was no steady state: {what} was {state.motion} ({_signed(state.change)} within the measured time)."
         )
         remedy = "Warm up longer (--warmup) and measure longer (--seconds); look for what else the machine was doing."
-        return finding(UNSTEADY, Verdict.DEGRADED, text, remedy, change=state.change)
+        return finding(UNSTEADY, Verdict.DEGRADED, text, remedy, change=state.change, off_by=off_by)
     start_s = state.start * window_s
     text = f"In the first {figure(start_s)} s {what} was {state.motion} ({_signed(state.change)} on the whole)."
     remedy = f"Warm up for {figure(start_s)} s more (--warmup)."
-    return finding(UNSTEADY, Verdict.DEGRADED, text, remedy, change=state.change, start_s=start_s)
+    data = {"change": state.change, "start_s": start_s, "off_by": off_by}
+    return finding(UNSTEADY, Verdict.DEGRADED, text, remedy, **data)
 
 
 def _signed(change: float) -> str:

