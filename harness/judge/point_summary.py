@@ -8,10 +8,11 @@ import msgspec
 
 from harness.judge.checks import judge_point, standing_trials
 from harness.judge.findings import Verdict
-from harness.judge.metrics import Counts, PointMetrics
+from harness.judge.metrics import PointMetrics
 from harness.judge.numbers.accuracy import accuracy
 from harness.judge.numbers.class_metrics import (
     ClassSample,
+    added,
     meets_each,
     only_class,
     pooled_classes,
@@ -22,10 +23,11 @@ from harness.judge.numbers.resource_usage import mean_usage
 from harness.judge.numbers.response_spreads import response_spread
 from harness.judge.numbers.run_noises import THROUGHPUT, run_noises
 from harness.judge.numbers.server_figures import pooled_figures
-from harness.judge.numbers.throughput import pooled_goodput, pooled_rate
+from harness.judge.numbers.throughput import pooled_goodput
 from harness.judge.numbers.time_split import pooled_split, pooled_steps, weighted
 from harness.judge.numbers.token_latency import pooled_streams
 from harness.judge.slo_check import SloRows, goodput_limit_ns, meets_slo, seconds_to_decide
+from harness.judge.stats.run_noise import pooled_rate
 from harness.judge.trial_summary import DECIDED
 from harness.plan.arrivals import Closed, kind_of
 from harness.plan.slo import STREAM_KINDS
@@ -66,7 +68,6 @@ def summarise_point(
     trials = tuple(summary.metrics for summary in summaries)
     standing = standing_trials(trials)
     runs = [summary for summary in _standing(summaries) if summary.durations]
-    counts = _added(trial.counts for trial in standing)
     metrics = PointMetrics(
         point=point.number,
         setting=point.setting,
@@ -75,7 +76,7 @@ def summarise_point(
         rate_target_rps=getattr(point.arrivals, "rate_rps", None),
         repeats=len(standing),
         seconds=sum(trial.seconds for trial in standing),
-        counts=counts,
+        counts=added([trial.counts for trial in standing]),
         throughput_rps=pooled_rate([run.rates_rps for run in runs], noises.of(THROUGHPUT)),
         goodput_rps=_goodput(runs, slo, noises) if slo else None,
         response=pooled_latency(_of_kind(runs, "response"), noises.of("response")),
@@ -137,8 +138,3 @@ def _of_kind(summaries: Sequence[TrialSummary], kind: str) -> list[Durations]:
 def _goodput(runs: Sequence[TrialSummary], slo: Slo, noises: RunNoises) -> Interval:
     good = [run.good_rates_rps for run in runs]
     return pooled_goodput(good, goodput_limit_ns(slo), _of_kind(runs, "response"), noises)
-
-
-def _added(counts: Iterable[Counts]) -> Counts:
-    every = list(counts)
-    return Counts(**{name: sum(getattr(each, name) for each in every) for name in Counts.__struct_fields__})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from harness.judge.stats.distributions import normal_cdf
 from harness.judge.stats.paired_tests import holm
@@ -140,24 +140,11 @@ def measured_apart(
     )
 
 
-class Measured(Protocol):
-    """A point with its throughput."""
-
-    @property
-    def throughput_rps(self) -> Interval:
-        """The interval holds the run noise."""
-
-
-def compare_throughput(before: Measured, after: Measured) -> Comparison:
-    """Two points of one run by their throughput; both have responses.
+def compare_rates(before: Interval, after: Interval) -> Comparison:
+    """Two rates of one run, neither of them 0, whose intervals hold the run noise.
 
     Different: the whole 95 % interval of the ratio lies more than `SMALLEST_DIFFERENCE` from 1.
     """
-    return compare_rates(before.throughput_rps, after.throughput_rps)
-
-
-def compare_rates(before: Interval, after: Interval) -> Comparison:
-    """Two rates of one run, as `compare_throughput` does."""
     ratio = ratio_with_error(after.value / before.value, _error(before, after))
     low, high = ratio.ends
     change = Change.INCONCLUSIVE

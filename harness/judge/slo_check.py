@@ -11,6 +11,7 @@ from harness.judge.checks.arrivals import ARRIVAL_PROCESS, RATE
 from harness.judge.checks.generator import LATENESS, NOT_SENT
 from harness.judge.checks.point import standing_trials
 from harness.judge.findings import Verdict
+from harness.judge.number_text import percent
 from harness.judge.stats.limit_decision import LimitDecision, decide_limit, times_as_long
 
 if TYPE_CHECKING:
@@ -85,6 +86,18 @@ def _fails_too_often(counts: Counts, slo: Slo) -> bool:
     bounded = any(bound.metric == "errors" for bound in slo.bounds)
     bad = counts.wrong + counts.error + counts.timeout + counts.rejected + counts.aborted
     return not bounded and bad > MOST_FAILED * counts.sent
+
+
+def missed_by(metrics: PointMetrics | ClassMetrics, slo: Slo) -> str:
+    """What breaks an objective besides response times, in words: failures, or outages; empty where neither does."""
+    counts = metrics.counts
+    if _fails_too_often(counts, slo) or any(
+        bound.metric == "errors" and counts.failed_share > bound.limit for bound in slo.bounds
+    ):
+        return f"{percent(counts.failed_share)} failed"
+    limits = [bound for bound in slo.bounds if bound.metric in QUANTILES]
+    out = [share for bound in limits if (share := slow_share(metrics, bound.limit)) > 1 - QUANTILES[bound.metric]]
+    return f"away for {percent(max(out))} of the time" if out else ""
 
 
 def slow_share(metrics: PointMetrics | ClassMetrics, limit_ms: float) -> float:

@@ -18,6 +18,7 @@ _ERROR_KEYS = (
     *("error", "errors", "exception", "error_message", "errorMessage", "error_msg", "errorCode", "error_code"),
     *("errorType", "__type"),
 )
+_ERROR_NUMBERS = ("error_code", "errorCode", "errcode")  # 0 where all is well: FastChat, Baidu
 _FAILED = {"error", "failed", "failure", "fail", "exception", "response.failed", "response.error"}
 _KINDS = ("object", "type", "status", "event")  # whose value may be one of `_FAILED`
 # A document of nothing but these reports a failure where it says so: FastAPI, RFC 9457, API gateways.
@@ -28,7 +29,7 @@ _REPORT = {
 _INNER = (*_ERROR_KEYS, "base_resp", "response")  # where the words are deeper
 _WORDS = (
     *("message", "detail", "error_message", "errorMessage", "error_msg", "msg", "status_msg", "title", "error"),
-    *("exception", "errors", "reason", "description", "type", "code"),
+    *("exception", "errors", "reason", "description", "errmsg", "text", "type", "code"),
 )
 
 
@@ -90,6 +91,8 @@ def body_text(body: bytes) -> str:
 
 def _fails(document: dict[str, Any]) -> bool:
     if any(_is_words(document.get(key)) for key in _ERROR_KEYS):
+        return True
+    if any(type(value := document.get(key)) is int and value for key in _ERROR_NUMBERS):
         return True
     if any(isinstance(value := document.get(key), str) and value.lower() in _FAILED for key in _KINDS):
         return True

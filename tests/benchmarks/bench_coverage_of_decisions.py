@@ -25,7 +25,7 @@ from scipy.signal import lfilter
 from harness.judge.stats.durations import Durations
 from harness.judge.stats.limit_decision import LimitDecision, decide_limit
 from harness.judge.stats.percentile_intervals import percentiles, share_within
-from harness.judge.stats.run_noise import RunNoise, duration_level, rate_level, rate_over_runs, run_noise
+from harness.judge.stats.run_noise import RunNoise, duration_level, pooled_rate, rate_level, run_noise
 
 SECONDS = 2.0
 WARM_UP_SECONDS = 1.0
@@ -267,7 +267,7 @@ FIGURES = ("throughput", "goodput", "speed-up", *(f"p{100 * p:g}" for p in PERCE
 def published(runs, noises):
     """(figure, low, high, truth) of one point; high is infinite where there is only a bound from below."""
     process = runs[0].process
-    rate = rate_over_runs([run.rates for run in runs], noises.rate)
+    rate = pooled_rate([run.rates for run in runs], noises.rate)
     yield "throughput", *rate.ends, process.rate
     # The same process, 1.2 times as fast by construction, in runs of its own, would have an interval like this one.
     yield "speed-up", *_speed_up(runs, noises, rate)
@@ -275,7 +275,7 @@ def published(runs, noises):
     shift = math.exp(noises.duration.half_width(len(runs)))
     durations = [run.durations for run in runs]
     at, slower, faster = share_within(durations, (limit, limit / shift, limit * shift), noises.duration)
-    good = rate_over_runs(
+    good = pooled_rate(
         [run.good_rates for run in runs],
         noises.rate,
         share_if_slower=slower / at if at else 1.0,
@@ -290,7 +290,7 @@ def published(runs, noises):
 def _speed_up(runs, noises, base):
     """(low, high, truth) of the throughput of the next runs of the library, made 1.2 times as fast, over these."""
     others = [Run(run.process, (run.index + 7) % LIBRARY, run.partner / 1.2) for run in runs]
-    other = rate_over_runs([run.rates for run in others], noises.rate)
+    other = pooled_rate([run.rates for run in others], noises.rate)
     ratio = other.value / base.value
     below = math.hypot(math.log(other.value / other.low), math.log(base.high / base.value))
     above = math.hypot(math.log(other.high / other.value), math.log(base.value / base.low))

@@ -68,6 +68,7 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     service.slow_first,
     service.server_timing,
     service.disbelieved,
+    service.closed,
     streams.unstreamed,
     streams.undercounted,
     streams.off_length,

@@ -10,7 +10,7 @@ from harness.judge.conclusions.caveats import caveats
 from harness.judge.conclusions.grid_recommendation import why_all_invalid, why_none_meets
 from harness.judge.number_text import figure, percent, rounded_duration
 from harness.judge.numbers.limit_counts import FAILED
-from harness.judge.phrases import capital, range_text, ratio_text
+from harness.judge.phrases import range_text, ratio_text
 from harness.judge.run_result import Recommendation
 from harness.judge.slo_check import trusted
 from harness.judge.stats.ratio_intervals import ratio_within
@@ -156,12 +156,7 @@ def _range(rate: Interval) -> str:
 
 def _bracket(best: Capacity) -> Iterator[str]:
     """Which rates are known by themselves to keep the limit, and to miss it."""
-    kept = f"it surely holds at {figure(best.kept_rps, 3)} req/s" if best.kept_rps else ""
-    missed = f"it surely does not at {figure(best.missed_rps, 3)} req/s" if best.missed_rps else ""
-    if kept or missed:
-        yield capital_first(", and ".join(filter(None, (kept, missed)))) + "."
-
-
-def capital_first(text: str) -> str:
-    """The text with a capital at its beginning."""
-    return capital(text) if text.startswith("the ") else text[0].upper() + text[1:]
+    sides = (("holds", best.kept_rps), ("does not", best.missed_rps))
+    known = [f"surely {verb} at {figure(rate_rps, 3)} req/s" for verb, rate_rps in sides if rate_rps]
+    if known:
+        yield f"It {', and it '.join(known)}."

@@ -113,12 +113,10 @@ def _sentences(
         yield f"{capital(_name(best))} gives the highest throughput: {rate}{p99}{_comparison(choice, points, slo)}."
     yield from stream_sentences(best)
     yield from caveats(best)
-    asked_rps = best.rate_target_rps or 0.0
-    too_little = max((rate for rate in _missing_rates(best, points) if rate < asked_rps), default=None)
-    if too_little is not None:
+    asked_rps, missing = best.rate_target_rps or 0.0, _missing_rates(best, points)
+    if too_little := max((rate for rate in missing if rate < asked_rps), default=None):
         yield f"A lower rate, {figure(too_little, 3)} req/s, misses the objective: there batches may wait to fill."
-    too_much = _next_rate(best, points)
-    if too_much is not None:
+    if too_much := min((rate for rate in missing if rate > asked_rps), default=None):
         yield f"The next higher rate that was tried, {figure(too_much, 3)} req/s, misses the objective."
     if choice.tied:
         yield f"{capital(listed([_name(point) for point in choice.tied]))} cannot be distinguished from it here."
@@ -141,16 +139,8 @@ def _tail_text(tail: Quantile) -> str:
     return milliseconds(tail.value_ms or 0.0)
 
 
-def _next_rate(best: PointMetrics, points: Sequence[PointMetrics]) -> float | None:
-    """The lowest rate above that of `best` at which the same setting broke the objective; None in a closed loop."""
-    asked_rps = best.rate_target_rps
-    if asked_rps is None:
-        return None
-    return min((rate for rate in _missing_rates(best, points) if rate > asked_rps), default=None)
-
-
 def _missing_rates(best: PointMetrics, points: Sequence[PointMetrics]) -> list[float]:
-    """The rates at which the setting of `best` broke the objective, as far as those points can be trusted."""
+    """The rates at which the setting of `best` broke the objective and can be trusted; none in a closed loop."""
     broken = [
         point for point in points if point.setting == best.setting and point.meets_slo is False and trusted(point)
     ]

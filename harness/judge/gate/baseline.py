@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.errors import UserError
-from harness.files import decode, pretty, read_file, write_whole
+from harness.files import decode, read_file
 from harness.judge.checks.generator import LATENESS, LOOP_LAG
 from harness.judge.checks.harm import NOISE
 from harness.judge.findings import Verdict
@@ -79,11 +79,6 @@ def read_baseline(path: Path) -> Baseline:
         raise UserError(
             f"--baseline {path}: no baseline of this version ({error}); make one with `baseline`"
         ) from error
-
-
-def write_baseline(path: Path, baseline: Baseline) -> None:
-    """Write the file whole or not at all. Raises RunError."""
-    write_whole(path, pretty(baseline))
 
 
 def _point(plan: Plan, point: PointMetrics) -> BaselinePoint:

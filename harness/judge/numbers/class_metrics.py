@@ -13,10 +13,11 @@ from harness.judge.metrics import ClassMetrics, Counts
 from harness.judge.numbers.latency import pooled_latency
 from harness.judge.numbers.limit_counts import limit_counts
 from harness.judge.numbers.run_noises import THROUGHPUT
-from harness.judge.numbers.throughput import NO_RATES, pooled_goodput, pooled_rate
+from harness.judge.numbers.throughput import NO_RATES, pooled_goodput
 from harness.judge.numbers.token_latency import pooled_streams, rows_within_slo, stream_sample
 from harness.judge.slo_check import SloRows, goodput_limit_ns, meets_slo
 from harness.judge.stats.durations import Durations
+from harness.judge.stats.run_noise import pooled_rate
 from harness.plan.load_knobs import MIX
 from harness.plan.slo import STREAM_KINDS, parse_slo
 from harness.record.rows import Outcome
@@ -76,7 +77,7 @@ def server_samples(data: TrialData, rows: TrialRows, slo: Slo | None) -> tuple[C
 
 
 def _sample(data: TrialData, name: str, slo: Slo | None, rows: TrialRows) -> ClassSample:
-    stream, counts = stream_sample(data, rows), _counts(rows.due)
+    stream, counts = stream_sample(data, rows), counts_of(rows.due)
     durations = {"response": rows.response, **(stream.durations if stream else {})}
     within_slo = rows_within_slo(data, rows, slo) if slo else None
     limits = limit_counts(slo, durations, counts) if slo else ()
@@ -113,16 +114,22 @@ def meets_each(classes: Sequence[ClassMetrics]) -> bool | None:
     return False if False in found else None if None in found else True
 
 
-def _counts(due: RowColumns) -> Counts:
-    """What became of the requests; what a lost worker sent is of no known class."""
+def counts_of(due: RowColumns, unknown: int = 0) -> Counts:
+    """What became of requests; `unknown`: how many more a lost worker sent, of no known class, without a row."""
     found = np.bincount(due["outcome"], minlength=len(Outcome))
     by_outcome = {outcome.name.lower(): int(found[outcome]) for outcome in Outcome}
     return Counts(
         **by_outcome,
-        scheduled=len(due),
-        sent=len(due) - by_outcome["not_sent"],
+        scheduled=len(due) + unknown,
+        sent=len(due) - by_outcome["not_sent"] + unknown,
+        unknown=unknown,
         checked=int(due["checked"].clip(min=0).sum()),
     )
+
+
+def added(counts: Sequence[Counts]) -> Counts:
+    """The sum of each count."""
+    return Counts(**{name: sum(getattr(each, name) for each in counts) for name in Counts.__struct_fields__})
 
 
 def pooled_classes(
@@ -161,9 +168,7 @@ def _none_of(name: str, others: Sequence[ClassSample]) -> ClassSample:
 
 def _pooled(repeats: Sequence[ClassSample], total: int, noises: RunNoises, users: int | None) -> ClassMetrics:
     first = next((each for each in repeats if each.counts.scheduled), repeats[0])
-    counts = Counts(**{
-        name: sum(getattr(each.counts, name) for each in repeats) for name in Counts.__struct_fields__
-    })  # fmt: skip
+    counts = added([each.counts for each in repeats])
     metrics = ClassMetrics(
         name=first.name,
         share=counts.scheduled / total,

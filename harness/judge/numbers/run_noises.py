@@ -31,6 +31,9 @@ class RunNoises:
         return self.by_kind.get(kind, PRIOR_NOISE)
 
 
+PRIOR_NOISES = RunNoises({})  # where there is only one run
+
+
 def run_levels(rates_rps: NDArray[np.float64], durations: Mapping[str, Durations]) -> RunLevels:
     """The level of one run's throughput, and of each kind of duration."""
     found = {THROUGHPUT: rate_level(rates_rps)}

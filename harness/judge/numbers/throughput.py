@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.judge.numbers.run_noises import THROUGHPUT
 from harness.judge.stats.percentile_intervals import share_within
-from harness.judge.stats.run_noise import PRIOR_NOISE, RunNoise, rate_over_runs
+from harness.judge.stats.run_noise import pooled_rate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 NO_RATES: Rates = np.empty(0)
 
 
-def pooled_rate(runs: Sequence[Rates], noise: RunNoise = PRIOR_NOISE) -> Interval:
-    """The mean over runs, which differ by `noise`."""
-    return rate_over_runs(runs, noise)
-
-
 def pooled_goodput(
     good: Sequence[Rates], limit_ns: int | None, durations: Sequence[Durations], noises: RunNoises
 ) -> Interval:
@@ -40,12 +35,12 @@ def pooled_goodput(
     """
     noise, slowness = noises.of(THROUGHPUT), noises.of("response")
     if limit_ns is None:
-        return rate_over_runs(good, noise)
+        return pooled_rate(good, noise)
     shift = math.exp(slowness.half_width(max(1, len(durations))))
     at, slower, faster = share_within(durations, (limit_ns, limit_ns / shift, limit_ns * shift), slowness)
     if not at:
-        return rate_over_runs(good, noise)
-    return rate_over_runs(good, noise, share_if_slower=slower / at, share_if_faster=faster / at)
+        return pooled_rate(good, noise)
+    return pooled_rate(good, noise, share_if_slower=slower / at, share_if_faster=faster / at)
 
 
 def disjoint(intervals: Sequence[Interval]) -> bool:

@@ -65,12 +65,12 @@ def dependence(runs: Sequence[Clustering]) -> float:
     return max(1.0, geyer / weights, batches / weights * slow)
 
 
-def stretch_means(values: NDArray[np.floating | np.bool_], stretches: int = STRETCHES) -> NDArray[np.float64]:
-    """Means (stretches,) of equal stretches of a run, or the values themselves where there are no more than that."""
-    if values.size <= stretches:
+def stretch_means(values: NDArray[np.floating | np.bool_]) -> NDArray[np.float64]:
+    """Means (STRETCHES,) of equal stretches of a run, or the values themselves where there are no more than that."""
+    if values.size <= STRETCHES:
         return values.astype(np.float64)
-    length = values.size // stretches
-    means: NDArray[np.float64] = values[: length * stretches].reshape(stretches, length).mean(axis=1, dtype=np.float64)
+    length = values.size // STRETCHES
+    means: NDArray[np.float64] = values[: length * STRETCHES].reshape(STRETCHES, length).mean(axis=1, dtype=np.float64)
     return means
 
 

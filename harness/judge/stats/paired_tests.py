@@ -88,14 +88,14 @@ def pairs_to_find(effect: float, deviation: float, level: float, power: float = 
     return min(high, MOST_PAIRS)
 
 
-def effect_found(pairs: int, deviation: float, level: float, power: float = POWER) -> float:
-    """The smallest difference that so many pairs (two or more) find with that power."""
+def effect_found(pairs: int, deviation: float, level: float) -> float:
+    """The smallest difference that so many pairs (two or more) find with 90 % power."""
     low, high = 0.0, max(deviation, 1e-9)
-    while power_of(high, deviation, pairs, level) < power:
+    while power_of(high, deviation, pairs, level) < POWER:
         low, high = high, 2.0 * high
     for _ in range(40):
         middle = (low + high) / 2.0
-        low, high = (low, middle) if power_of(middle, deviation, pairs, level) >= power else (middle, high)
+        low, high = (low, middle) if power_of(middle, deviation, pairs, level) >= POWER else (middle, high)
     return high
 
 

@@ -103,7 +103,7 @@ def duration_level(values: ArrayLike) -> RunLevel | None:
     return RunLevel(float(logs.mean()), mean_error(stretch_means(logs))[0])
 
 
-def rate_over_runs(
+def pooled_rate(
     runs: Sequence[NDArray[np.float64]],
     noise: RunNoise = PRIOR_NOISE,
     *,

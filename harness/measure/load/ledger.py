@@ -14,6 +14,7 @@ from harness.measure.load.connections.connection import IDLE
 from harness.measure.load.connections.repeated_response import RepeatedResponses
 from harness.measure.load.server_timing import TIMING_COLUMNS, ServerTimingReader
 from harness.record.rows import ABSENT, NOTED, Outcome
+from harness.wire.http.refusal import REFUSED_STATUSES
 from harness.wire.own.expectation import SUCCESSES
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ MAX_ERROR_CHARS = 500
 OTHER = "other"
 DERIVED = ("request", "worker", "phase", "request_class", "label")  # of every row, when it is taken
 HIDDEN = b"[token]"
-REJECTED_STATUS = (429, 503)
 _OK, _ERROR, _REJECTED, _NOT_SENT = (int(o) for o in (Outcome.OK, Outcome.ERROR, Outcome.REJECTED, Outcome.NOT_SENT))
 
 
@@ -64,6 +64,7 @@ class Ledger:
         self.scheduled = 0
         self.sent = 0
         self.resent = 0
+        self.reconnects = self.reconnect_ns = 0
         self.checked = 0
         self.ended = [0] * len(Outcome)  # by outcome
         self.secrets: tuple[bytes, ...] = ()  # what requests carry; a server may repeat it in an error message
@@ -117,7 +118,7 @@ class Ledger:
             elif settled and connection.state == IDLE:
                 self.repeated.remember(connection.payload, connection.last_read, response, result)
         else:
-            outcome = _REJECTED if status in REJECTED_STATUS else _ERROR
+            outcome = _REJECTED if status in REFUSED_STATUSES else _ERROR
             self._count_error(self._describe(status, self._without_secrets(body)))
         if timing:
             self._timed_rows.append(self._row)

@@ -110,6 +110,10 @@ class Caller:
         """Count a request that was sent again."""
         self._engine.on_resend()
 
+    def on_reconnect(self, took_ns: int) -> None:
+        """Count a connection that was opened again."""
+        self._engine.on_reconnect(took_ns)
+
     def _ended(self, result: CallResult) -> None:
         self._call, self._result = None, result
         wake, self._wake = self._wake, None

@@ -5,8 +5,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from manual_clock import ManualClock
 
-from harness.clock import NS_PER_S, ManualClock
+from harness.clock import NS_PER_S
 from harness.measure.trial import LoadProcess
 from harness.system.child_process import ChildProcess
 

@@ -214,6 +214,8 @@ def test_a_body_that_reports_a_failure_is_no_answer_and_is_quoted(protocol, body
         ("v2", b"busy"),
         ("tfs", b'{"predictions":[]}'),
         ("json:/p?take=outputs.0", b'{"outputs":[null]}'),
+        ("json:/p", b'{"label":"a"'),
+        ("json:/p", b"busy"),
     ],
 )
 def test_a_body_without_data_is_no_answer(protocol, body):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from harness.errors import UserError
+from harness.files import pretty, write_whole
 from harness.judge.findings import Finding, Verdict
-from harness.judge.gate.baseline import Baseline, BaselinePoint, baseline_of, read_baseline, write_baseline
+from harness.judge.gate.baseline import Baseline, BaselinePoint, baseline_of, read_baseline
 from harness.judge.gate.baseline_comparison import compare_with_baseline
 from harness.judge.interval import Interval
 from harness.judge.significance import Change
@@ -125,7 +126,7 @@ def test_a_baseline_is_a_small_file_and_the_same_when_it_is_read(tmp_path):
         plan=report.plan, command_line="", started_at="2026-11-28", harness_version="1", environment=HERE
     )
     made = baseline_of(record, report.result, commit="abc")
-    write_baseline(tmp_path / "main.json", made)
+    write_whole(tmp_path / "main.json", pretty(made))
     assert (tmp_path / "main.json").stat().st_size < 40_000
     assert read_baseline(tmp_path / "main.json") == made
     found = compare_with_baseline(made, made, 0.1)

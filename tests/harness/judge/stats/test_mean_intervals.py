@@ -10,7 +10,7 @@ from harness.judge.stats.mean_intervals import (
     run_mean,
     share_interval,
 )
-from harness.judge.stats.run_noise import RunNoise, rate_over_runs
+from harness.judge.stats.run_noise import RunNoise, pooled_rate
 
 S = 1_000_000_000
 
@@ -30,7 +30,7 @@ def test_coverage_of_the_rate_of_bursty_arrivals():
     for _ in range(200):
         bursts = np.cumsum(rng.exponential(1 / 20, 2000))
         instants = np.repeat(bursts[bursts < 60], 10) * S
-        mean = rate_over_runs([batch_rates(instants.astype(np.int64), 0, 60 * S)], RunNoise(0.0, 16))
+        mean = pooled_rate([batch_rates(instants.astype(np.int64), 0, 60 * S)], RunNoise(0.0, 16))
         covered.append(mean.low <= 200 <= mean.high)
     assert 0.90 <= np.mean(covered) <= 0.99
 

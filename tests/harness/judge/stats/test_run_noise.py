@@ -11,8 +11,8 @@ from harness.judge.stats.run_noise import (
     RunNoise,
     duration_level,
     mean_error,
+    pooled_rate,
     rate_level,
-    rate_over_runs,
     run_noise,
     widened,
 )
@@ -103,15 +103,15 @@ def test_the_error_of_stretches():
     assert mean_error([9.0] * 10 + [11.0] * 10) == pytest.approx((1.0, 1.0))
 
 
-def test_the_rate_over_runs():
+def test_the_pooled_rate():
     runs = [np.full(20, 10.0), np.full(20, 12.0)]
     half = T_4 * 0.05 / math.sqrt(2)
-    found = rate_over_runs(runs, PRIOR_NOISE)
+    found = pooled_rate(runs, PRIOR_NOISE)
     assert (found.value, found.low, found.high) == pytest.approx((11, 11 * math.exp(-half), 11 * math.exp(half)))
-    limited = rate_over_runs(runs, PRIOR_NOISE, share_if_slower=0.5, share_if_faster=1.1)
+    limited = pooled_rate(runs, PRIOR_NOISE, share_if_slower=0.5, share_if_faster=1.1)
     assert (limited.low, limited.high) == pytest.approx((11 * math.exp(-half) / 2, 11 * math.exp(half) * 1.1))
-    assert rate_over_runs(runs, PRIOR_NOISE, share_if_slower=0.0).low == 0.0
-    assert rate_over_runs([], PRIOR_NOISE).ends == rate_over_runs([np.zeros(20)]).ends == (-math.inf, math.inf)
+    assert pooled_rate(runs, PRIOR_NOISE, share_if_slower=0.0).low == 0.0
+    assert pooled_rate([], PRIOR_NOISE).ends == pooled_rate([np.zeros(20)]).ends == (-math.inf, math.inf)
 
 
 def test_widened_in_quadrature():
