@@ -29,6 +29,7 @@ MOST_WINDOWS = 120
 FEW_WINDOWS = 60
 MS_PER_S = 1e3
 REQUESTS_PER_WINDOW = 50
+FEWEST_PER_WINDOW = 10  # for a median
 ROUNDS_PER_WINDOW = 5  # each user's responses in a window, so that the rhythm of batches does not look like change
 
 
@@ -51,7 +52,8 @@ def slower_and_slower(case: TrialCase) -> Finding | None:
     """Under a load that does not change the median response time rose all the time, and not since a queue grew."""
     if case.rows is None or not case.stationary or (case.open_loop and saturated(case) is not None):
         return None
-    rise = slowdown(_medians(case.rows, _windows(case, FEW_WINDOWS)))
+    enough = min(REQUESTS_PER_WINDOW, max(FEWEST_PER_WINDOW, len(case.rows.judged) // FEW_WINDOWS))
+    rise = slowdown(_medians(case.rows, _windows(case, FEW_WINDOWS, enough)))
     if rise is None:
         return None
     text = (
@@ -64,10 +66,10 @@ def slower_and_slower(case: TrialCase) -> Finding | None:
     return finding(SLOWDOWN, verdict, text, remedy, factor=rise.factor)
 
 
-def _windows(case: TrialCase, most: int) -> int:
-    """Into how many windows the requests can be divided."""
+def _windows(case: TrialCase, most: int, requests: int = REQUESTS_PER_WINDOW) -> int:
+    """Into how many windows of so many `requests` or more they can be divided."""
     users = case.closed.users if case.closed else 1
-    per_window = max(REQUESTS_PER_WINDOW, ROUNDS_PER_WINDOW * users)
+    per_window = max(requests, ROUNDS_PER_WINDOW * users)
     return min(most, len(case.rows.judged) // per_window) if case.rows else 0
 
 

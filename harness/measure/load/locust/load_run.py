@@ -19,6 +19,7 @@ from harness.record.rows import ABSENT, Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from locust import User
     from locust.env import Environment
 
     from harness.measure.load.load_generator import Load
@@ -46,6 +47,7 @@ class LoadRun:
         self._next_flush_ns = self._next_snapshot_ns = 0
         self._ending = False
         self._ended_ns = 0
+        self._leaving: set[User] = set()
         self._flushing = False
         self._hub = gevent.get_hub()
         self._watcher = self._hub.loop.io(load.engine.fileno(), 1)
@@ -115,12 +117,19 @@ class LoadRun:
             logger.error("The rows are incomplete: %s", load.recorder.error)
             self._environment.process_exit_code = int(ExitCode.RUN_FAILED)
 
-    def hold(self) -> None:
-        """Hold a user who would begin a request after the end of measuring, which has no row; Locust ends it meanwhile.
+    def hold(self, user: User) -> None:
+        """Hold a user who would begin a request after the end of measuring, which has no row, until the test has ended.
 
-        What users send as they end (`on_stop`) waits here too, for `LEAVING_S` at most.
+        Then its task ends, or the greenlet that the task has started. What the user sends after that, as it leaves
+        (`on_stop`), is sent once the others had `LEAVING_S` to end.
         """
-        while self._ending and not (self.ended and monotonic_ns() > self._ended_ns + LEAVING_S * NS_PER_S):
+        while self._ending:
+            if self.ended and user not in self._leaving:
+                if gevent.getcurrent() is user.greenlet:
+                    self._leaving.add(user)
+                raise gevent.GreenletExit
+            if self.ended and monotonic_ns() > self._ended_ns + LEAVING_S * NS_PER_S:
+                return
             gevent.sleep(STEP_S)
 
     def cut_off(self, number: int, error: BaseException) -> None:

@@ -88,7 +88,7 @@ def _equip(user: Any, run: LoadRun) -> None:
             more["headers"] = {**{name: value for name, value in given if name.lower() not in named}, **own}
         if not is_fast and more.get("timeout") is None:
             more["timeout"] = load.settings.timeout_s
-        run.hold()
+        run.hold(user)
         number = run.elsewhere.begin(str(method), names[0] or urlsplit(str(url)).path)
         try:
             return send(method, url, **more)
