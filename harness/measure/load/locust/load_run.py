@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 import gevent
+from locust.exception import StopUser
 
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import ExitCode
@@ -19,7 +20,6 @@ from harness.record.rows import ABSENT, Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from locust import User
     from locust.env import Environment
 
     from harness.measure.load.load_generator import Load
@@ -47,7 +47,6 @@ class LoadRun:
         self._next_flush_ns = self._next_snapshot_ns = 0
         self._ending = False
         self._ended_ns = 0
-        self._leaving: set[User] = set()
         self._flushing = False
         self._hub = gevent.get_hub()
         self._watcher = self._hub.loop.io(load.engine.fileno(), 1)
@@ -117,20 +116,17 @@ class LoadRun:
             logger.error("The rows are incomplete: %s", load.recorder.error)
             self._environment.process_exit_code = int(ExitCode.RUN_FAILED)
 
-    def hold(self, user: User) -> None:
-        """Hold a user who would begin a request after the end of measuring, which has no row, until the test has ended.
+    def hold(self, *, leaving: bool) -> None:
+        """Hold a user who would begin a request after the end of measuring, which has no row; Locust ends it meanwhile.
 
-        Then its task ends, or the greenlet that the task has started. What the user sends after that, as it leaves
-        (`on_stop`), is sent once the others had `LEAVING_S` to end.
+        leaving: the user ends (`on_stop`): what it sends waits for `LEAVING_S` at most. Raises StopUser where another
+        user was not ended in that time: its request never leaves.
         """
-        while self._ending:
-            if self.ended and user not in self._leaving:
-                if gevent.getcurrent() is user.greenlet:
-                    self._leaving.add(user)
-                raise gevent.GreenletExit
-            if self.ended and monotonic_ns() > self._ended_ns + LEAVING_S * NS_PER_S:
-                return
+        while self._ending and not (self.ended and monotonic_ns() > self._ended_ns + LEAVING_S * NS_PER_S):
             gevent.sleep(STEP_S)
+        if self._ending and not leaving:
+            gevent.sleep(STEP_S)  # a task that catches this and asks again takes no core
+            raise StopUser
 
     def cut_off(self, number: int, error: BaseException) -> None:
         """Record an open request that `error` has ended: a time-out of its task, or the end of its user."""
