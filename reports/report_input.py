@@ -11,11 +11,12 @@ from harness.judge.findings import Verdict
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from harness.judge.metrics import PointMetrics
     from harness.judge.run_result import RunResult
     from harness.judge.significance import Change
     from harness.plan.plan import Plan
-    from harness.training.metrics import TrainingResult
     from harness.training.plan import TrainingPlan
+    from harness.training.training_metrics import TrainingResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,11 @@ class ReportInput(BaseReportInput):
     plan: Plan
     result: RunResult
     isolation: str = ""  # one sentence: which cores target and load had
+
+    @property
+    def headline_point(self) -> PointMetrics | None:
+        """The point whose figures stand in the headline; None where there is none."""
+        return None if self.headline_row is None else self.result.points[self.headline_row]
 
     @property
     def target_unavailable(self) -> bool:

@@ -46,6 +46,7 @@ def command(knobs: tuple[str, ...], resume: Path | None, **given: Any) -> int:
     """  # noqa: D301
     import msgspec
 
+    from harness.cli.parts.checked_plan import checked_plan
     from harness.cli.parts.open_run import resume_run
     from harness.cli.parts.serving_run import run_or_plan
     from harness.run.capacity_run import FIRST_USERS
@@ -58,4 +59,4 @@ def command(knobs: tuple[str, ...], resume: Path | None, **given: Any) -> int:
     budget_s = float(given.pop("budget"))
     draft = make_draft(knobs, (FIRST_USERS,), 1, given)
     draft = replace(draft, plan=msgspec.structs.replace(draft.plan, capacity_budget_s=budget_s))
-    return run_or_plan(draft, given, gated=was_given("slo"))
+    return run_or_plan(draft, checked_plan(draft), given, gated=was_given("slo"))

@@ -93,7 +93,8 @@ def command(folders: tuple[Path, ...], *, margin: float, drift: float, force: bo
 
 def _compare_variants(margin: float, given: dict[str, Any]) -> int:
     """Measure the variants in turn."""
-    from harness.cli.parts.serving_run import checked_plan, measure_pair
+    from harness.cli.parts.checked_plan import checked_plan
+    from harness.cli.parts.serving_run import ServingRun
     from harness.plan.paired.paired_plan import paired_plan
 
     one = [name for name in ("target_a", "target_b") if given[name] is None]
@@ -115,7 +116,7 @@ def _compare_variants(margin: float, given: dict[str, Any]) -> int:
         return show_plan(
             {"plan": plan, "estimated_seconds": budget_s}, plan_text(plan, budget_s), as_json=given["as_json"]
         )
-    return measure_pair(plan, out=given["out"], as_json=given["as_json"])
+    return ServingRun.begin(plan, out=given["out"], gated=False).measure(as_json=given["as_json"])
 
 
 def _compare_folders(before: Path, after: Path, *, margin: float, drift: float, force: bool, as_json: bool) -> int:

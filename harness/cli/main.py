@@ -11,9 +11,10 @@ from harness import __version__
 from harness.cli.parts.command_line import as_typed, names_given_file, program, require_utf8
 from harness.cli.parts.plain_output import allow_plain_output, warn_of_lost_output
 from harness.cli.parts.system_limits import require_address_space, require_current_folder, require_proc
+from harness.clock import monotonic_ns
 from harness.errors import ExitCode, SweepspotError, UserError, shortened
 from harness.system.ending_signals import reset_signals
-from harness.wire.credentials import without_query_secrets
+from harness.system.named_secrets import hidden_query_secrets, without_named_secrets
 
 Resolved = tuple[str | None, click.Command | None, list[str]]
 
@@ -149,10 +150,11 @@ def _run() -> int:
     try:
         require_utf8(sys.argv[1:])
         require_current_folder()
-        result = cli.main(prog_name=program(), standalone_mode=False)
+        sys.argv[1:] = without_named_secrets(sys.argv[1:])
+        result = cli.main(prog_name=program(), standalone_mode=False, obj=monotonic_ns())
     except SweepspotError as error:
         text = error.message(OPTIONS) if isinstance(error, UserError) else str(error)
-        print(f"error: {without_query_secrets(as_typed(text))}", file=sys.stderr)
+        print(f"error: {hidden_query_secrets(as_typed(text))}", file=sys.stderr)
         return error.exit_code
     except click.ClickException as error:
         context = getattr(error, "ctx", None)

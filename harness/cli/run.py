@@ -27,10 +27,11 @@ def command(knobs: tuple[str, ...], concurrency: int, repeats: int, **given: Any
     python -m harness run batch_size=32 --concurrency 64 --seconds 5s
     python -m harness run --target http://127.0.0.1:8000 --arrivals poisson --rate 500
     """  # noqa: D301
+    from harness.cli.parts.checked_plan import checked_plan
     from harness.cli.parts.serving_run import run_or_plan
 
     several = [word for word in knobs if "=" not in word or "," in word]
     if several:
         raise UserError(f"{several[0]}: `run` takes one value for each knob (name=value); `sweep` takes several")
     draft = make_draft(knobs, (concurrency,), repeats, given)
-    return run_or_plan(draft, given, gated=was_given("slo"))
+    return run_or_plan(draft, checked_plan(draft), given, gated=was_given("slo"))

@@ -69,6 +69,7 @@ def command(
     python -m harness sweep rate=100,200,400 --arrivals poisson --target http://127.0.0.1:8000
     python -m harness sweep learning_rate --seeds 5
     """  # noqa: D301
+    from harness.cli.parts.checked_plan import checked_plan
     from harness.cli.parts.open_run import resume_run
     from harness.cli.parts.serving_run import run_or_plan
     from harness.cli.parts.training_run import asks_for_training
@@ -81,7 +82,7 @@ def command(
         return _train(knobs, given)
     refuse_options(TRAINING_OPTIONS, f"{split_word(knobs[0])[0]} is a knob of serving", "--repeats")
     draft = make_draft(knobs, concurrency, repeats, given)
-    return run_or_plan(draft, given, gated=was_given("slo"))
+    return run_or_plan(draft, checked_plan(draft), given, gated=was_given("slo"))
 
 
 def _train(knobs: tuple[str, ...], given: dict[str, Any]) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,9 +13,13 @@ from harness.cli.parts.option_types import DURATION, IntList
 from harness.cli.parts.options import RESUME_OPTION, load_options
 from harness.cli.parts.plan_request import make_draft, refuse_options, was_given
 from harness.cli.upkeep.completion import complete_knobs
+from harness.errors import UserError
+from harness.plan.slo import parse_keep
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from harness.run.tune_plan import TuneGoal
 
 BUDGET = "15m"
 NOT_HERE = ("precision", "max_seconds", "workers", "bind")
@@ -66,11 +72,25 @@ def command(knobs: tuple[str, ...], concurrency: tuple[int, ...] | None, resume:
     python -m harness tune batch_size batch_wait_ms=0,1,2 engine --slo 'p99<20ms'
     python -m harness tune --target mosec --budget 10m
     """  # noqa: D301
+    import msgspec
+
+    from harness.cli.parts.checked_plan import checked_tune_plan
     from harness.cli.parts.open_run import resume_run
-    from harness.cli.parts.serving_run import tune_or_plan
+    from harness.cli.parts.serving_run import run_or_plan
 
     if resume is not None:
         return resume_run(resume, budget_s=given["budget"], as_json=given["as_json"])
     refuse_options(NOT_HERE, "`tune` decides how often each setting is measured, on one machine")
     draft = make_draft(knobs, concurrency or (), 1, {**given, "budget": None})
-    return tune_or_plan(draft, given, gated=was_given("slo"))
+    draft = replace(draft, plan=msgspec.structs.replace(draft.plan, budget_seconds=given["budget"]))
+    return run_or_plan(draft, checked_tune_plan(draft, _goal(given)), given, gated=was_given("slo"))
+
+
+def _goal(given: dict[str, Any]) -> TuneGoal:
+    """What a search is for. Raises UserError where Optuna is not installed."""
+    from harness.run.tune_plan import TuneGoal
+
+    if given["search"] == "optuna" and importlib.util.find_spec("optuna") is None:
+        raise UserError("--search optuna: it is not installed; pip install 'sweepspot[optuna]'")
+    keep = parse_keep(given["keep"]) if given["keep"] else ()
+    return TuneGoal(objective=given["objective"], keep=keep, search=given["search"])

@@ -1,4 +1,7 @@
-"""A file that grows by whole Arrow record batches. An appended batch survives `kill -9` of the writer."""
+"""A file that grows by whole Arrow record batches. An appended batch survives `kill -9` of the writer.
+
+`ArrowStream` raises what the disk refuses. `StreamRecorder` keeps it as text: the load goes on without its file.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     import pyarrow as pa
 
 
@@ -84,36 +89,63 @@ class ArrowStream:
         raise RowsElsewhereError(errno.ENOENT, where)
 
 
+class StreamRecorder:
+    """A stream of a load process. A failure is kept in `error`; what the disk refuses goes elsewhere where possible."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.error: str | None = None
+        self._is_whole = True  # every batch is in the file
+        self._refused = False  # neither the file nor another place takes more
+        self._stream: ArrowStream | None = None
+
+    def _open(self, schema: pa.Schema) -> None:
+        try:
+            self._stream = ArrowStream(self.path, schema, rescue=True)
+        except OSError as error:
+            self._fail(error)
+
+    def _append(self, batch: pa.RecordBatch) -> bool:
+        """Write one batch. Returns whether it is in the file, as all before it are."""
+        if self._stream is None or self._refused:
+            return False
+        try:
+            self._stream.append(batch)
+        except OSError as error:
+            self._refused = not isinstance(error, RowsElsewhereError)
+            self._is_whole = False
+            self._fail(error)
+        return self._is_whole
+
+    def close(self) -> None:
+        """Write the end of the stream."""
+        stream, self._stream = self._stream, None
+        if stream is None:
+            return
+        try:
+            stream.close()
+        except OSError as error:
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        said = f"{self.path.name}: {error.strerror or error}"
+        if self.error is None or isinstance(error, RowsElsewhereError):
+            self.error = said if self.error is None else f"{self.error}; {said}"
+
+
 @functools.cache
 def rescue_folder() -> Path:
     """A new folder of this process for what cannot be kept in its own. No later run removes it. Raises OSError."""
     return Path(tempfile.mkdtemp(prefix="sweepspot-rescued-"))
 
 
-def read_batches(path: Path) -> tuple[list[pa.RecordBatch], int]:
-    """The whole record batches of a stream, and how many bytes of it cannot be read.
-
-    Raises OSError where there is no file.
-    """
+def read_batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """The whole record batches of a stream. Raises OSError where there is no file."""
     import pyarrow as pa
 
-    whole: list[pa.RecordBatch] = []
-    ends = [0]  # of the schema, and of what was read after it
-    lost_bytes = 0
-    with pa.OSFile(str(path), "rb") as source:
-        try:  # cut off in mid-message, the stream raises: the process was killed while it wrote
-            with pa.ipc.open_stream(source) as stream:
-                ends.append(source.tell())
-                for batch in stream:
-                    ends.append(source.tell())
-                    if _is_whole(batch):
-                        whole.append(batch)
-                    else:
-                        lost_bytes += ends[-1] - ends[-2]
-                ends.append(source.tell())
-        except (pa.ArrowException, OSError):
-            pass
-        return whole, source.size() - ends[-1] + lost_bytes
+    cut_off = contextlib.suppress(pa.ArrowException, OSError)  # in mid-message: the process was killed while it wrote
+    with pa.OSFile(str(path), "rb") as source, cut_off, pa.ipc.open_stream(source) as stream:
+        yield from filter(_is_whole, stream)
 
 
 def _is_whole(batch: pa.RecordBatch) -> bool:
@@ -127,7 +159,7 @@ def _is_whole(batch: pa.RecordBatch) -> bool:
     return True
 
 
-def table_of(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+def table_of(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
     """The batches that have this schema, as a table."""
     import pyarrow as pa
 

@@ -44,8 +44,8 @@ def counted(values: NDArray[np.int64]) -> dict[int, int]:
 class DurationHistogram:
     """Counts of durations by bucket number."""
 
-    def __init__(self, counts: Mapping[int, int] | None = None) -> None:
-        self.counts: dict[int, int] = dict(counts or {})
+    def __init__(self) -> None:
+        self.counts: dict[int, int] = {}
 
     @property
     def count(self) -> int:

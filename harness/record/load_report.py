@@ -60,6 +60,8 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     rows_written: int
     recorder_error: str | None = None
     resent: int = 0  # sent again because the idle connection had been closed; counted once in `sent`
+    reconnects: int = 0  # connections that were opened again, which took `reconnect_ns` in all
+    reconnect_ns: int = 0
     tolerance: tuple[float, float] | None = None  # of checked responses, relative and absolute; None: none is checked
     zeros_pass: float | None = None  # share of payloads whose expected values, not all 0, are within that of 0
     checked: int = 0  # answers fully decoded and compared (or identical to one that was)

@@ -11,12 +11,13 @@ and `trial.json` is written, `run_trial` (`measure/trial.py`) calls `TrialDir.to
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.record.arrow_stream import ArrowStream, RowsElsewhereError, read_batches, table_of
+from harness.record.arrow_stream import StreamRecorder, read_batches, table_of
 from harness.record.parquet.parquet_file import SUFFIX, read_parquet
 from harness.record.parquet.shown_rows import recorded_rows
 from harness.record.rows import ABSENT, COLUMN_NAMES, row_dtype, row_schema
@@ -31,38 +32,28 @@ if TYPE_CHECKING:
     Rows = NDArray[np.void]  # (n,) of `row_dtype()`
 
 _WIDEST_BYTES = 8
-UNREADABLE_BYTES = b"unreadable_bytes"  # key in the schema metadata of a table that `read_rows` could not read whole
 
 
-class Recorder:
+class Recorder(StreamRecorder):
     """Keeps rows until `take`, and writes what was taken.
 
     `add` takes a tuple of the values of the `noted` columns, which are integers. It is a list's own `extend`: a quarter
     of the time of packing the values of one row, and `take` packs all of them at once. The two halves are apart so that
     the loop which adds never waits for the disk.
-    A write that fails is kept in `error`; rows that are not in the file are counted in `rows_lost`.
     """
 
     def __init__(self, path: Path, noted: Sequence[str] = COLUMN_NAMES) -> None:
-        self.path = path
-        self.error: str | None = None
+        super().__init__(path)
         self.rows_written = 0
-        self.rows_lost = 0
-        self._is_whole = True  # every batch is in the file
-        self._refused = False  # neither the file nor another place takes more rows
         self._noted = tuple(noted)
         self._rows_taken = 0
         self._values: list[int] = []  # of one row after the other
         self.add: Callable[[Sequence[int]], None] = self._values.extend
-        self._stream: ArrowStream | None = None
 
     def open(self) -> None:
         """Make the file and write its schema; a failure is kept in `error`."""
-        try:
-            self._stream = ArrowStream(self.path, row_schema(), rescue=True)
-            to_batch(np.zeros(1, row_dtype()))  # what a first time costs is paid before the load starts
-        except OSError as error:
-            self._fail(error)
+        self._open(row_schema())
+        to_batch(np.zeros(1, row_dtype()))  # what a first time costs is paid before the load starts
 
     @property
     def rows_waiting(self) -> int:
@@ -93,36 +84,8 @@ class Recorder:
 
     def write(self, rows: Rows) -> None:
         """Append `rows` to the file as one record batch."""
-        if self._stream is None or self._refused:
-            self.rows_lost += rows.size
-            return
-        if not rows.size:
-            return
-        try:
-            self._stream.append(to_batch(rows))
-        except OSError as error:
-            self._refused = not isinstance(error, RowsElsewhereError)
-            self._is_whole = False
-            self._fail(error)
-        if self._is_whole:
+        if rows.size and self._append(to_batch(rows)):
             self.rows_written += rows.size
-        else:
-            self.rows_lost += rows.size
-
-    def close(self) -> None:
-        """Write the end of the stream."""
-        stream, self._stream = self._stream, None
-        if stream is None:
-            return
-        try:
-            stream.close()
-        except OSError as error:
-            self._fail(error)
-
-    def _fail(self, error: OSError) -> None:
-        said = f"{self.path.name}: {error.strerror or error}"
-        if self.error is None or isinstance(error, RowsElsewhereError):
-            self.error = said if self.error is None else f"{self.error}; {said}"
 
 
 def to_batch(rows: Rows) -> pa.RecordBatch:
@@ -148,30 +111,21 @@ def to_batch(rows: Rows) -> pa.RecordBatch:
 def read_rows(path: Path, unread: Collection[str] = ()) -> pa.Table:
     """The rows of a requests file: all of `requests.parquet`, `requests.arrow` up to its last whole record batch.
 
-    Where the file is cut off, the table's schema metadata holds how many bytes could not be read
-    (`unreadable_bytes(table)`). A file without even a schema gives an empty table. Columns that a file of an earlier
-    version lacks are null, and so are those of `unread` in a Parquet file.
+    A file without even a schema gives an empty table. Columns that a file of an earlier version lacks are null, and so
+    are those of `unread` in a Parquet file.
     """
-    table, unreadable = _read_parquet(path, unread) if path.suffix == SUFFIX else _read_stream(path)
-    return table.replace_schema_metadata({UNREADABLE_BYTES: str(unreadable)}) if unreadable else table
+    return _read_parquet(path, unread) if path.suffix == SUFFIX else _as_of_now([*read_batches(path)])
 
 
-def _read_stream(path: Path) -> tuple[pa.Table, int]:
-    batches, unreadable = read_batches(path)
-    return _as_of_now(batches), unreadable
-
-
-def _read_parquet(path: Path, unread: Collection[str]) -> tuple[pa.Table, int]:
+def _read_parquet(path: Path, unread: Collection[str]) -> pa.Table:
     """A Parquet file has its index at its end: where it is damaged, nothing of it can be read."""
     import pyarrow as pa
 
-    try:
+    with contextlib.suppress(pa.ArrowException, KeyError, TypeError, ValueError):
         shown = read_parquet(path, unread)
         if shown is not None:
-            return recorded_rows(shown), 0
-    except (pa.ArrowException, KeyError, TypeError, ValueError):
-        pass
-    return row_schema().empty_table(), path.stat().st_size
+            return recorded_rows(shown)
+    return row_schema().empty_table()
 
 
 def _as_of_now(batches: list[pa.RecordBatch]) -> pa.Table:
@@ -188,8 +142,3 @@ def _as_of_now(batches: list[pa.RecordBatch]) -> pa.Table:
         for field in schema
     ]
     return pa.table(columns, schema=schema)
-
-
-def unreadable_bytes(table: pa.Table) -> int:
-    """How many bytes at the end of the file `read_rows` could not read."""
-    return int((table.schema.metadata or {}).get(UNREADABLE_BYTES, 0))

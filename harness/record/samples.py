@@ -107,8 +107,7 @@ def read_samples(path: Path) -> pa.Table:
     """
     if path.suffix == SUFFIX:
         return whole_table(path, sample_schema())
-    batches, _ = read_batches(path)
-    return table_of(batches, sample_schema())
+    return table_of(read_batches(path), sample_schema())
 
 
 def record_batch(samples: Sequence[Sample], schema: pa.Schema) -> pa.RecordBatch:

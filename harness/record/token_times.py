@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from harness.record.arrow_stream import ArrowStream, RowsElsewhereError, read_batches, table_of
+from harness.record.arrow_stream import StreamRecorder, read_batches, table_of
 from harness.record.parquet.parquet_file import SUFFIX, whole_table
 
 if TYPE_CHECKING:
@@ -38,46 +38,22 @@ def token_schema() -> pa.Schema:
     ])  # fmt: skip
 
 
-class TokenRecorder:
-    """Appends streams to the file. A write that fails is kept in `error`."""
+class TokenRecorder(StreamRecorder):
+    """Appends streams to the file."""
 
     def __init__(self, path: Path, worker: int) -> None:
-        self.path = path
-        self.error: str | None = None
-        self._refused = False  # neither the file nor another place takes more
+        super().__init__(path)
         self._worker = worker
-        self._stream: ArrowStream | None = None
 
     def open(self) -> None:
         """Make the file and write its schema."""
-        try:
-            self._stream = ArrowStream(self.path, token_schema(), rescue=True)
-            to_batch([TokenTimes(0, array("q", [0]))], 0)  # what a first time costs is paid before the load starts
-        except OSError as error:
-            self._fail(error)
+        self._open(token_schema())
+        to_batch([TokenTimes(0, array("q", [0]))], 0)  # what a first time costs is paid before the load starts
 
     def write(self, streams: Sequence[TokenTimes]) -> None:
         """Append `streams` as one record batch."""
-        if self._stream is None or not streams or self._refused:
-            return
-        try:
-            self._stream.append(to_batch(streams, self._worker))
-        except OSError as error:
-            self._refused = not isinstance(error, RowsElsewhereError)
-            self._fail(error)
-
-    def close(self) -> None:
-        """Write the end of the stream."""
-        stream, self._stream = self._stream, None
-        if stream is None:
-            return
-        try:
-            stream.close()
-        except OSError as error:
-            self._fail(error)
-
-    def _fail(self, error: OSError) -> None:
-        self.error = self.error or f"{self.path.name}: {error.strerror or error}"
+        if streams:
+            self._append(to_batch(streams, self._worker))
 
 
 def to_batch(streams: Sequence[TokenTimes], worker: int) -> pa.RecordBatch:
@@ -105,5 +81,4 @@ def read_tokens(path: Path) -> pa.Table:
     """The streams of a file; of an Arrow stream up to its last whole record batch."""
     if path.suffix == SUFFIX:
         return whole_table(path, token_schema())
-    batches, _ = read_batches(path)
-    return table_of(batches, token_schema())
+    return table_of(read_batches(path), token_schema())

@@ -28,14 +28,14 @@ WHAT_FOR = {None: "left", TrialKind.EXPLORE: "measured on", TrialKind.CONFIRM: "
 
 def run_budgeted_sweep(job: RunJob, keep_plan: Callable[[Plan], None]) -> None:
     """Run the budgeted sweep of `job.plan`; arguments and errors are those of `run_adaptive`."""
-    run_adaptive(job, _Search(job.plan), Failures(job.plan), keep_plan)
+    run_adaptive(job, _Search(job.plan, job.beside_s), Failures(job.plan), keep_plan)
 
 
 class _Search:
     """A budgeted sweep as a search of trials."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._sweep = BudgetedSweep(candidates_of(plan), sweep_rules(plan))
+    def __init__(self, plan: Plan, beside_s: float) -> None:
+        self._sweep = BudgetedSweep(candidates_of(plan), sweep_rules(plan, beside_s))
         self._points: dict[int, PointMetrics] = {}
         self._block = 0
         self._short = False  # it was said that the budget does not last for a first trial of each point
@@ -86,10 +86,10 @@ class _Search:
         return f"; the budget does not last for a trial of each point, and --budget {enough} would"
 
 
-def sweep_rules(plan: Plan) -> SweepRules:
-    """What the plan lets a sweep or a search spend."""
+def sweep_rules(plan: Plan, beside_s: float) -> SweepRules:
+    """What the plan lets a sweep or a search spend on trials; `beside_s` of its budget goes elsewhere."""
     return SweepRules(
-        budget_s=plan.budget_seconds or 0.0,
+        budget_s=max((plan.budget_seconds or 0.0) - beside_s, 0.0),
         seconds=plan.seconds,
         overhead_s=trial_overhead_seconds(plan),
         restart_s=TARGET_START_SECONDS,

@@ -46,7 +46,7 @@ def run_paired(job: RunJob, keep_plan: Callable[[Plan], None]) -> None:
     for trial, _ in job.run_dir.unfinished(job.plan):
         failed = _measure(job, trial, failed)
     wanted = FIRST_BLOCKS
-    budget_s = job.plan.pairing.budget_s
+    budget_s = job.plan.pairing.budget_s - job.beside_s
     while blocks < LEAST_BLOCKS or spent_s + _block_s(job, spent_s, blocks) <= budget_s:
         if blocks >= wanted:
             wanted = pairs_needed(job.plan, _measured(job))

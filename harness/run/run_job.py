@@ -42,6 +42,7 @@ class RunJob:
     on_point: Callable[[PointMetrics], None]  # called once a point has had its last repeat
     summaries: TrialSummaries  # of the trials that have ended
     forks: TrialForks | None = None  # of the trials' processes
+    beside_s: float = 0.0  # of a budget: what passed before the first trial, and what follows the last one
 
     def folder(self, trial: Trial) -> TrialDir:
         """The folder of a trial of the plan."""

@@ -22,6 +22,7 @@ from harness.run.run_job import point_at
 from harness.run.tune_plan import arrivals_at, space_of
 from harness.run.tune_search import TuneRules, TuneSearch, TuneTrial
 from harness.search.choice import Reason
+from harness.system.blas_threads import one_blas_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,17 +38,18 @@ HOPELESS = 6  # settings that could not be served, one after the other from the 
 def run_tune(job: RunJob, keep_plan: Callable[[Plan], None]) -> None:
     """Run the search of `job.plan`; arguments and errors are those of `run_adaptive`."""
     failures = Failures(job.plan, most=HOPELESS, of_settings=True)
-    run_adaptive(job, _Search(job.plan), failures, keep_plan)
+    with one_blas_thread():
+        run_adaptive(job, _Search(job.plan, job.beside_s), failures, keep_plan)
 
 
 class _Search:
     """A search for the best setting as a search of trials."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, beside_s: float) -> None:
         self._space = space_of(plan)
         self._levels = plan.tune.levels if plan.tune else ()
         self._final = Final(self._changes, plan.seed)
-        self._tuning = TuneSearch(self._space, self._levels, _rules(plan), self._final.stands)
+        self._tuning = TuneSearch(self._space, self._levels, _rules(plan, beside_s), self._final.stands)
         self._points: dict[int, PointMetrics] = {}
         self._of_number: dict[int, Point] = {}
         self._in_final = False
@@ -134,9 +136,9 @@ def _why(chosen: TuneTrial) -> str:
     return f"{chosen.reason}{gain}"
 
 
-def _rules(plan: Plan) -> TuneRules:
+def _rules(plan: Plan, beside_s: float) -> TuneRules:
     return TuneRules(
-        **asdict(sweep_rules(plan)),
+        **asdict(sweep_rules(plan, beside_s)),
         search=plan.tune.search if plan.tune else "model",
         closed=isinstance(plan.points[0].arrivals, Closed),
         limited=plan.slo is not None or bool(plan.tune and plan.tune.keep),

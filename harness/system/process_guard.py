@@ -18,21 +18,27 @@ import subprocess
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 PATIENCE_S = 16.0
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 # $1: the process, or its group as a negative number; $2: a file that lists more processes, or empty.
 # $3: for how many fifths of a second it may go on. One that reads its lifeline ends by itself in the first second.
+# The words after them: a command that ends it.
 _SCRIPT = """
 read -r _
-kill -s CONT -- "$1" 2>/dev/null
-for turn in $(seq "$3"); do
-    kill -s 0 -- "$1" 2>/dev/null || break
-    [ "$turn" -eq 5 ] && kill -s TERM -- "$1" 2>/dev/null
+pid=$1 members=$2 turns=$3
+shift 3
+kill -s CONT -- "$pid" 2>/dev/null
+[ $# -eq 0 ] || "$@" </dev/null &
+for turn in $(seq "$turns"); do
+    kill -s 0 -- "$pid" 2>/dev/null || break
+    [ "$turn" -eq 5 ] && kill -s TERM -- "$pid" 2>/dev/null
     sleep 0.2
 done
-kill -s KILL -- "$1" $([ -z "$2" ] || cat "$2") 2>/dev/null
+kill -s KILL -- "$pid" $([ -z "$members" ] || cat "$members") 2>/dev/null
+wait
 """
 
 
@@ -44,13 +50,24 @@ class ProcessGuard:
         group: whether it leads a process group.
         members: the file of a control group that lists further processes.
         patience_s: how long it may go on after the death of its starter.
+        order: the words of a command that ends it; empty where signals do.
+        cwd, env: of that command.
     """
 
-    def __init__(self, pid: int, *, group: bool, members: Path | None = None, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        pid: int,
+        *,
+        group: bool,
+        members: Path | None = None,
+        patience_s: float = PATIENCE_S,
+        order: Sequence[str] = (),
+        **place: Any,
+    ) -> None:
         waiting, self._pipe = os.pipe()
         turns = round(5 * patience_s)
-        argv = ["sh", "-c", _SCRIPT, "guard", str(-pid if group else pid), str(members or ""), str(turns)]
-        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        argv = ["sh", "-c", _SCRIPT, "guard", str(-pid if group else pid), str(members or ""), str(turns), *order]
+        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **place}
         self._process: subprocess.Popen[bytes] | None = None
         try:
             self._process = subprocess.Popen(argv, stdin=waiting, start_new_session=True, **quiet)

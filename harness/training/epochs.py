@@ -76,8 +76,6 @@ class EpochWriter:
 
 def read_epochs(path: Path) -> tuple[Epoch, ...]:
     """All whole epochs in the file, in order; a truncated tail is left out, and a file that is not there is empty."""
-    batches: list[pa.RecordBatch] = []
     with contextlib.suppress(OSError):
-        batches, _ = read_batches(path)
-    rows = table_of(batches, epoch_schema()).to_pylist()
-    return tuple(Epoch(**row) for row in rows)
+        return tuple(Epoch(**row) for row in table_of(read_batches(path), epoch_schema()).to_pylist())
+    return ()

@@ -60,6 +60,7 @@ class BoundedResponse(NamedTuple):
     body: bytes
     location: str = ""  # where a redirection leads
     charset: str = ""  # that it declares
+    media_type: str = ""  # that it declares, such as text/html
 
     def document(self) -> Any:
         """The body as JSON; None where it is none."""
@@ -103,7 +104,8 @@ def _read(sock: socket.socket, deadline: Deadline, limit_bytes: int) -> BoundedR
         left_bytes -= len(data)
         response = parser.feed(data) if data else parser.eof()
         if response is not None:
-            return BoundedResponse(response.status, response.body[:limit_bytes], parser.location, parser.charset)
+            declared = parser.location, parser.charset, parser.media_type
+            return BoundedResponse(response.status, response.body[:limit_bytes], *declared)
         if (status_and_body := parser.cut(limit_bytes)) is not None:
             return BoundedResponse(*status_and_body)
         if not data:

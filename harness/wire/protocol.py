@@ -50,6 +50,7 @@ class WireProtocol:
     gives_results: bool = False  # of texts: a result for each, such as an embedding, and no output tokens
     carries_bytes: bool = False  # whether tensors are sent as bytes, which hold NaN and texts that are no UTF-8
     takes_rows: bool = False  # whether a request may hold several items along a batch axis
+    own_paths: bool = False  # whether the paths of the server are its own, none of which is known
     swept: bool = False  # whether `sweep protocol` tries it
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,14 +12,14 @@ from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import UserError
 from harness.wire.bounded_http import OK, BoundedResponse, NoResponseError, exchange
 from harness.wire.codec import WireError
-from harness.wire.failure_text import body_text, quoted
+from harness.wire.failure_text import body_text, quoted, reported_in
 from harness.wire.grpc.call import call_once
-from harness.wire.grpc.http2 import Code
+from harness.wire.grpc.call_status import Code
 from harness.wire.grpc.own_service import OWN_SERVICE
 from harness.wire.http.raw_bodies import HTTP
 from harness.wire.own.expectation import SUCCESSES
 from harness.wire.own.expectation_text import expectation_of
-from harness.wire.own.request_form import RequestForm
+from harness.wire.own.request_form import Content
 from harness.wire.protocol import AUTO, Transport
 from harness.wire.protocols import PROTOCOLS, find_protocol, make_codec
 from harness.wire.server_url import parse_url
@@ -33,6 +34,13 @@ if TYPE_CHECKING:
 UPGRADE_REQUIRED = 426
 FIRST_TIMEOUT_S = 30.0  # the first request may load the model
 FIRST_LIMIT_BYTES = 64 << 20
+_JSON = re.compile(r"(application|text)/(json|[^/]+\+json)")
+_JSON_LINES = re.compile(r"(application|text)/(x-)?(ndjson|jsonl|jsonlines|json-lines)")
+_NOT_WHOLE = {  # why a status of success is no answer
+    202: ": it was accepted, and its result comes later",
+    206: ": only a part of the response came",
+    207: ": each part has a status of its own",
+}
 _ADVICE = "check model, payloads and protocol"
 
 
@@ -79,10 +87,14 @@ def read_meta(url: str, model: str, protocol: str, access: Access | None = None)
 
 
 class FirstResponse(NamedTuple):
-    """How long the first response took (s), None where nothing is sent; and its charset where that is not UTF-8."""
+    """How long the first response took (s), None where nothing is sent; and the bank with what it says of the others.
 
-    took_s: float | None = None
-    charset: str = ""
+    That is, of requests of the user's own, the charset where conditions read it and it is not UTF-8, or without
+    conditions whether each response must be JSON.
+    """
+
+    took_s: float | None
+    bank: Bank
 
 
 def ask_once(url: str, protocol: str, bank: Bank, expect: str = "", requests: int = 1) -> FirstResponse:
@@ -95,7 +107,7 @@ def ask_once(url: str, protocol: str, bank: Bank, expect: str = "", requests: in
     """
     found = find_protocol(protocol)
     if found.transport is Transport.GRPC and found is not OWN_SERVICE:
-        return FirstResponse()
+        return FirstResponse(None, bank)
     server = parse_url(url)
     codec = make_codec(protocol, server, bank.meta)
     request = codec.encode(bank.inputs[0])
@@ -112,27 +124,45 @@ def ask_once(url: str, protocol: str, bank: Bank, expect: str = "", requests: in
     if response.status not in (expectation.statuses if expectation else SUCCESSES):
         reason = codec.describe(response.status, _without_secrets(response.body, server))
         reason += "; it speaks another protocol, such as WebSocket" if response.status == UPGRADE_REQUIRED else ""
+        reason += _NOT_WHOLE.get(response.status, "")
         reason += f", it leads to {quoted(response.location)}" if response.location else ""
-        raise UserError(f"{url}: {_first(bank, request)} was refused ({reason}); {_advice(bank)}", "server")
+        allow = f", or say --expect status={response.status}" if response.status in _NOT_WHOLE else ""
+        raise UserError(f"{url}: {_first(bank, request)} was refused ({reason}); {_advice(bank)}{allow}", "server")
     if len(bank.expected):
         _check_size(url, codec, response.body, bank)
-    charset = _charset(url, response.charset) if bank.meta.request and expectation else ""
-    if charset:
-        codec = make_codec(protocol, server, with_charset(bank, charset).meta)
-    if expectation and response.status in SUCCESSES:
+    bank = _as_declared(url, bank, response, expectation)
+    codec = make_codec(protocol, server, bank.meta)
+    if expectation and expectation.says_nothing_of_the_body:
+        _check_report(url, response)
+    elif expectation and response.status in SUCCESSES:
         _check_fields(url, codec, expectation, response.body)
     elif bank.meta.request and not expectation:
         _check_answer(url, codec, response)
     for number in range(1, requests):
         again = codec.encode(bank.inputs[number % len(bank.inputs)])
         _call(server, again) if found is OWN_SERVICE else _exchange(server, again)
-    return FirstResponse(took_s, charset)
+    return FirstResponse(took_s, bank)
 
 
-def with_charset(bank: Bank, charset: str) -> Bank:
-    """`bank`, whose requests are the user's own, with the charset of their responses."""
-    form = msgspec.structs.replace(bank.meta.request or RequestForm(), charset=charset)
+def _as_declared(url: str, bank: Bank, response: BoundedResponse, expectation: Expectation | None) -> Bank:
+    """`bank` with what the first response declares. Raises UserError for a charset that is needed and not known."""
+    form = bank.meta.request
+    if form is None:
+        return bank
+    responds = Content.ANY if expectation else _content(response)
+    is_read = bool(responds) or (expectation is not None and bool(expectation.conditions))
+    charset = _charset(url, response.charset) if is_read else ""
+    form = msgspec.structs.replace(form, charset=charset, responds=responds)
     return replace(bank, meta=msgspec.structs.replace(bank.meta, request=form))
+
+
+def _content(response: BoundedResponse) -> Content:
+    """What the response says that it is; without a type it is what it can be read as."""
+    kind = response.media_type
+    if _JSON_LINES.fullmatch(kind):
+        return Content.JSON_LINES
+    is_document = isinstance(response.document(), dict | list)
+    return Content.JSON if _JSON.fullmatch(kind) or (not kind and is_document) else Content.ANY
 
 
 def _charset(url: str, declared: str) -> str:
@@ -141,8 +171,8 @@ def _charset(url: str, declared: str) -> str:
         b"a".decode(declared or "utf-8", "replace")  # refuses codecs that make no text, too
     except (LookupError, ValueError) as error:
         raise UserError(
-            f"{url}: the first response declares the charset {quoted(declared)}, which is not known here; --expect "
-            "cannot read it: correct Content-Type, or check nothing",
+            f"{url}: the first response declares the charset {quoted(declared)}, which is not known here; correct "
+            "Content-Type, or check the status alone with --expect status=200",
             "server",
         ) from error
     return "" if declared in ("", "utf-8", "utf8", "us-ascii", "ascii") else declared
@@ -201,7 +231,19 @@ def _check_fields(url: str, codec: Codec, expectation: Expectation, body: bytes)
         )
 
 
+def _check_report(url: str, response: BoundedResponse) -> None:
+    """Raise UserError where the first response reports a failure, or is a page."""
+    said = reported_in(response.body)
+    if said is not None:
+        raise UserError(
+            f"{url}: the first response, HTTP {response.status}, is no answer ({said}); where it is right, say what is "
+            "right of it with --expect, such as 'body contains WORD'",
+            "server",
+        )
+
+
 def _check_answer(url: str, codec: Codec, response: BoundedResponse) -> None:
+    _check_report(url, response)
     try:
         codec.require_answer(response.body)
     except WireError as error:

@@ -9,6 +9,7 @@ from harness.judge.findings import Verdict
 from reports.kinds import texts_of
 from reports.labels import printable, verdict_counts
 from reports.report_input import ReportInput
+from reports.views.classes import class_columns
 from reports.views.findings import groups_of
 from reports.views.tuning import tuning_lines
 
@@ -42,6 +43,7 @@ def summary_markdown(report: BaseReportInput) -> str:
         *_missing_lines(result.missing),
         *_tuning(report),
         *_table(report, texts),
+        *_classes(report),
         *_finding_lines(groups_of(result.points, texts.label)),
     ]
     if report.command_line:
@@ -82,6 +84,15 @@ def _table(report: BaseReportInput, texts: RunTexts[Any]) -> Iterator[str]:
         yield ""
         yield f"{len(points) - MAX_POINTS} more points are in points.csv."
     yield ""
+
+
+def _classes(report: BaseReportInput) -> Iterator[str]:
+    """The figures of each request class of the point in the headline, where there are several."""
+    if columns := class_columns(report.headline_point) if isinstance(report, ReportInput) else None:
+        yield f"| {' | '.join(columns)} |"
+        yield f"|---|{'--:|' * (len(columns) - 1)}"
+        yield from (f"| {' | '.join(map(plain, cells))} |" for cells in zip(*columns.values(), strict=True))
+        yield ""
 
 
 def _finding_lines(groups: Sequence[FindingGroup]) -> Iterator[str]:

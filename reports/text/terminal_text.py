@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.judge.findings import Verdict
 from harness.plan.knobs import format_value, setting_text
 from harness.plan.plan import Plan
 from reports import units
@@ -12,6 +13,7 @@ from reports.labels import printable, verdict_counts
 from reports.report_input import ReportInput
 from reports.text.run_texts import verdict_cell
 from reports.text.terminal_table import Terminal
+from reports.views.classes import CLASS, FAILED, class_columns
 from reports.views.tuning import finalists, finalists_table, tuning_lines
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def result_text(report: BaseReportInput, *, terminal: bool | None = None) -> str
     lines = [_points_table(report, texts, terminal=terminal)] if result.points else []
     if isinstance(report, ReportInput) and report.result.tuning is not None:
         lines = [_finalists(report, terminal=terminal), *map(printable, tuning_lines(report))]
+    lines += _classes(report, terminal=terminal)
     lines += [f"missing: {printable(item)}" for item in result.missing[:MAX_MISSING]]
     if len(result.missing) > MAX_MISSING:
         lines.append(f"missing: {len(result.missing) - MAX_MISSING} more")
@@ -46,6 +49,13 @@ def result_text(report: BaseReportInput, *, terminal: bool | None = None) -> str
         lines.append(best_line)
     verdict = f"{result.verdict} ({verdict_counts(result.points)})"
     return "\n".join([*lines, verdict, printable(result.recommendation.sentence)])
+
+
+def _classes(report: BaseReportInput, *, terminal: bool | None) -> Iterator[str]:
+    """The figures of each request class, where there are several."""
+    if columns := class_columns(report.headline_point) if isinstance(report, ReportInput) else None:
+        verdicts = [Verdict.VALID if failed == "0" else Verdict.DEGRADED for failed in columns[FAILED]]
+        yield Terminal(terminal).table(columns, verdicts, text={CLASS}, best=None)
 
 
 def _finalists(report: ReportInput, *, terminal: bool | None) -> str:

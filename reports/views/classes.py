@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from harness.judge.metrics import ClassMetrics, Latency, PointMetrics, StreamMetrics
     from harness.plan.plan import Plan
 
-CLASS, OVER_ALONE = "Class", "p99 over alone"
+CLASS, OVER_ALONE, FAILED = "Class", "p99 over alone", "Failed"
+_OF_TEXTS = (CLASS, "Of the load", "Throughput /s", "p50 ms", "p99 ms", FAILED)
 _STREAM_COLUMNS = ("Output tokens/s", "TTFT p50 ms", "TTFT p99 ms", "ITL p99 ms")
 _CSV_STREAMS = (("ttft", 0.5), ("ttft", 0.9), ("ttft", 0.99), ("itl", 0.5), ("itl", 0.99), ("tpot", 0.5))
 _CSV_LATENCIES = (("response", 0.5), ("response", 0.9), ("response", 0.95), ("response", 0.99), ("service", 0.99))
@@ -28,6 +29,15 @@ _CSV_LATENCIES = (("response", 0.5), ("response", 0.9), ("response", 0.95), ("re
 def classes_table(points: Iterable[PointMetrics]) -> Table | None:
     """One row per class of each point; None where no point mixes classes."""
     return _table([(point, each) for point in points for each in point.classes], "Class")
+
+
+def class_columns(point: PointMetrics | None) -> dict[str, list[str]]:
+    """The figures of each class of a point for texts, by their titles; empty where it has only one."""
+    table = classes_table([point]) if point else None
+    if table is None:
+        return {}
+    places = {title: table.columns.index(title) for title in _OF_TEXTS}
+    return {title: [cells[place].text for cells in table.rows] for title, place in places.items()}
 
 
 def servers_table(points: Iterable[PointMetrics]) -> Table | None:
@@ -60,7 +70,7 @@ def _cells(point: PointMetrics, each: ClassMetrics) -> Iterator[tuple[str, Cell]
     yield OVER_ALONE, Cell(text if not each.slowdown else f"{text}\u00d7", interval, key=key)
     yield "Goodput /s", _estimate(each.goodput_rps)
     yield "Good", Cell(units.count(each.counts.ok), key=str(each.counts.ok))
-    yield "Failed", Cell(units.count(each.counts.failed), key=str(each.counts.failed))
+    yield FAILED, Cell(units.count(each.counts.failed), key=str(each.counts.failed))
     words = SLO_WORDS[each.meets_slo] if each.slo else units.ABSENT
     yield "SLO", Cell(words, str(each.slo) if each.slo else "", key=words, kind="text")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.judge.slo_check import missed_by
 from harness.plan.knobs import format_value
 from reports import units
 from reports.labels import load_label, reasons
@@ -93,7 +94,12 @@ def _point_cells(point: PointMetrics, plan: Plan, *, accuracy: bool, linked: boo
         yield accuracy_cell(point.accuracy)
     yield _cell((units.number(point.mean_batch), ""), point.mean_batch)
     if plan.slo:
-        yield Cell(SLO_WORDS[point.meets_slo], key=SLO_WORDS[point.meets_slo], kind="text")
+        yield Cell(SLO_WORDS[point.meets_slo], why_missed(point, plan), key=SLO_WORDS[point.meets_slo], kind="text")
+
+
+def why_missed(point: PointMetrics, plan: Plan) -> str:
+    """What breaks the objective besides response times, which have columns of their own."""
+    return missed_by(point, plan.slo) if plan.slo and point.meets_slo is False else ""
 
 
 def verdict_cell(verdict: Verdict, kinds: Sequence[str]) -> Cell:

@@ -24,7 +24,7 @@ from harness.judge.interval import Interval
 from harness.judge.metrics import Counts, Latency, Quantile, TrialMetrics
 from harness.judge.significance import Change, judged_together
 from harness.judge.stats.percentile_intervals import percentiles
-from harness.judge.stats.run_noise import rate_over_runs
+from harness.judge.stats.trial_noise import pooled_rate
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings
 from harness.plan.paired.paired_plan import block_of_trials, paired_plan
@@ -43,7 +43,7 @@ def figures(sweep: list[list[Run]]) -> list[tuple[Interval, Interval | None]]:
     noises = Noises.of(sweep)
     found = []
     for runs in sweep:
-        rate = rate_over_runs([run.rates for run in runs], noises.rate)
+        rate = pooled_rate([run.rates for run in runs], noises.rate)
         (p99,) = percentiles([run.durations for run in runs], (0.99,), noises.duration)
         known = p99.value is not None and p99.high is not None
         found.append((rate, Interval(p99.value, p99.low, p99.high) if known else None))

@@ -10,7 +10,7 @@ limits: what is decided about p99 in such sweeps, at limits around the true one.
 
 sweeps: the same for points as a default sweep has them (a batch server at four batch sizes and four numbers of users,
 with and without freezes; queues at sixteen rates), at one limit of 50 ms for all. Beside it what counting decides,
-without run noise, where it is known how many slow responses come in a row.
+without trial noise, where it is known how many slow responses come in a row.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from scipy.stats import poisson
 from harness.judge.stats.durations import Durations
 from harness.judge.stats.limit_decision import LimitDecision, decide_limit
 from harness.judge.stats.percentile_intervals import percentiles, share_within
-from harness.judge.stats.run_noise import RunNoise, duration_level, rate_level, rate_over_runs, run_noise
+from harness.judge.stats.trial_noise import TrialNoise, log_duration, log_rate, pooled_rate, trial_noise
 
 SECONDS = 2.0
 WARM_UP_SECONDS = 1.0
@@ -252,14 +252,14 @@ def sweep_of(processes, rng, repeats, sigma):
 class Noises:
     """What a sweep tells of its run noise."""
 
-    rate: RunNoise
-    duration: RunNoise
+    rate: TrialNoise
+    duration: TrialNoise
 
     @classmethod
     def of(cls, sweep):
         return cls(
-            run_noise([[rate_level(run.rates) for run in runs] for runs in sweep]),
-            run_noise([[duration_level(run.durations.values_ns) for run in runs] for runs in sweep]),
+            trial_noise([[log_rate(run.rates) for run in runs] for runs in sweep]),
+            trial_noise([[log_duration(run.durations.values_ns) for run in runs] for runs in sweep]),
         )
 
 
@@ -269,7 +269,7 @@ FIGURES = ("throughput", "goodput", "speed-up", *(f"p{100 * p:g}" for p in PERCE
 def published(runs, noises):
     """(figure, low, high, truth) of one point; high is infinite where there is only a bound from below."""
     process = runs[0].process
-    rate = rate_over_runs([run.rates for run in runs], noises.rate)
+    rate = pooled_rate([run.rates for run in runs], noises.rate)
     yield "throughput", *rate.ends, process.rate
     # The same process, 1.2 times as fast by construction, in runs of its own, would have an interval like this one.
     yield "speed-up", *_speed_up(runs, noises, rate)
@@ -277,7 +277,7 @@ def published(runs, noises):
     shift = math.exp(noises.duration.half_width(len(runs)))
     durations = [run.durations for run in runs]
     at, slower, faster = share_within(durations, (limit, limit / shift, limit * shift), noises.duration)
-    good = rate_over_runs(
+    good = pooled_rate(
         [run.good_rates for run in runs],
         noises.rate,
         share_if_slower=slower / at if at else 1.0,
@@ -292,7 +292,7 @@ def published(runs, noises):
 def _speed_up(runs, noises, base):
     """(low, high, truth) of the throughput of the next runs of the library, made 1.2 times as fast, over these."""
     others = [Run(run.process, (run.index + 7) % LIBRARY, run.partner / 1.2) for run in runs]
-    other = rate_over_runs([run.rates for run in others], noises.rate)
+    other = pooled_rate([run.rates for run in others], noises.rate)
     ratio = other.value / base.value
     below = math.hypot(math.log(other.value / other.low), math.log(base.high / base.value))
     above = math.hypot(math.log(other.high / other.value), math.log(base.value / base.low))
@@ -430,7 +430,7 @@ def decided_sweeps(rng, sweeps, limit_ms=50.0):
                     ]
                     for library in libraries
                 ]
-                noise = run_noise([[duration_level(run.values_ns) for run in runs] for runs in sweep])
+                noise = trial_noise([[log_duration(run.values_ns) for run in runs] for runs in sweep])
                 for number, (runs, (_, users), missed) in enumerate(zip(sweep, points, truths, strict=True)):
                     said = decide_limit(runs, limit_ms * 1e6, 0.01, users, noise).decision
                     right = LimitDecision.MISSED if missed else LimitDecision.KEPT

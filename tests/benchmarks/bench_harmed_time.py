@@ -21,7 +21,7 @@ from harness.judge.stats.durations import Durations
 from harness.judge.stats.mean_intervals import batch_rates
 from harness.judge.stats.percentile_intervals import percentiles
 from harness.judge.stats.quantiles import quantile
-from harness.judge.stats.run_noise import RunNoise, rate_over_runs
+from harness.judge.stats.trial_noise import TrialNoise, pooled_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ S = 1_000_000_000
 STRETCH_NS = S // 10
 SECONDS, WARMUP_S = 4.0, 1.0
 
-NO_RUN_NOISE = RunNoise(0.0, 16.0)  # quiet trials differ by nothing
+NO_RUN_NOISE = TrialNoise(0.0, 16.0)  # quiet trials differ by nothing
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,7 @@ def figures(trial: Trial, clean: UsableTime | None, true: np.ndarray | None = No
     durations = [Durations(response, np.zeros(response.size, dtype=bool))]
     intervals = percentiles(durations, (0.5, 0.99), NO_RUN_NOISE)
     covers = [_holds(one.low, one.high, what * 1e6) for one, what in zip(intervals, true, strict=False)]
-    rates = rate_over_runs([sustained * batch_rates(np.sort(joined_ns), 0, int(seconds * S))], NO_RUN_NOISE)
+    rates = pooled_rate([sustained * batch_rates(np.sort(joined_ns), 0, int(seconds * S))], NO_RUN_NOISE)
     return np.array([*values, *covers, _holds(rates.low, rates.high, true[2])])
 
 

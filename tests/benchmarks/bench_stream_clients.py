@@ -65,9 +65,9 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
 
     def streams(self):
-        """Arrival, instants of writing and instants due of each stream; the server ends."""
+        """Arrival, instants of writing and due of each stream; the server ends, and `printed` has its last words."""
         self._process.send_signal(signal.SIGTERM)
-        self._process.wait()
+        self.printed = self._process.communicate()[0].decode().split()
         log = np.fromfile(self.log, np.int64)
         self.log.unlink()
         found, at = [], 0

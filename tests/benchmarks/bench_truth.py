@@ -26,7 +26,7 @@ import queueing
 from harness.calibration.true_values import Driven, ServerLog, lateness_ns, true_values
 from harness.judge.numbers.trial_rows import trial_rows
 from harness.judge.point_summary import summarise_point
-from harness.judge.significance import compare_throughput
+from harness.judge.significance import compare_rates
 from harness.judge.trial_summary import summarise_trial
 from harness.measure.target.embedded_server import EmbeddedServer
 from harness.plan.arrivals import Poisson
@@ -252,7 +252,7 @@ def test_same(tmp_path):
         # Interleaved, as a sweep runs its points.
         summaries = [summarise_trial(each, None) for each in block]
         points = [summarise_point(block[0].point, summaries[side::2], None) for side in (0, 1)]
-        changes.append(compare_throughput(*points))
+        changes.append(compare_rates(*(point.throughput_rps for point in points)))
     called = sum(change.different for change in changes)
     ratios = sorted(change.ratio.value for change in changes)
     lines = [

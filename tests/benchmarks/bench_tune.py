@@ -30,6 +30,7 @@ from tests.benchmarks.search_methods import METHODS, Prober
 GRIDS = Path(__file__).parent / "grids"
 SYNTHETIC = {"cpu": CpuServer, "tokens": TokenServer}
 STARTS = (12, 25, 50, 100, 150)  # budgets: the time of so many starts with two trials each
+STARTS_OF_GRIDS = (4, 8, 16, 32, 64)  # of recorded grids, which are smaller
 NEAR_BEST = 0.95
 EACH = 2  # users from one load to the next at which the capacity of a formula is looked for
 
@@ -44,7 +45,8 @@ def served_of(name):
 
 
 def budgets_of(served):
-    return [starts * (2.0 * served.trial_s + served.restart_s) for starts in STARTS]
+    several = STARTS_OF_GRIDS if isinstance(served, RecordedServer) else STARTS
+    return [starts * (2.0 * served.trial_s + served.restart_s) for starts in several]
 
 
 def replayed(name, seed):

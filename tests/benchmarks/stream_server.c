@@ -3,7 +3,8 @@
 // usage: stream_server NAME=VALUE ...   (one thread, epoll, 127.0.0.1 only; ends on SIGTERM or after `seconds`)
 //   port, log (a file), tokens, ttft_us, gap_us (between tokens), per_piece (tokens), sigma (of lognormal gaps),
 //   stall_us after token stall_after, role (1: an empty piece with the role at once), thoughts (tokens of reasoning
-//   first), seconds. A request's max_tokens goes before `tokens`.
+//   first), slots (streams at a time; the others wait, in order; 0: any number), seconds. A request's max_tokens goes
+//   before `tokens`. At its end it prints how many streams were whole, were left by their client, and hold a slot.
 // The log has, for each whole stream, int64: arrival, number of pieces, the instant before each piece was written, and
 // that at which it was due (ns, CLOCK_MONOTONIC).
 #include <arpa/inet.h>
@@ -31,6 +32,9 @@ typedef struct {
 static Peer peers[MAX_FDS];
 static int heap[MAX_FDS], heap_size;
 static int64_t ttft, gap, stall, per_piece = 1, tokens = 50, stall_after, role, thoughts, seconds = 600;
+static int64_t slots;
+static int waiting[MAX_FDS], wait_size;
+static long whole, left, running;
 static double sigma;
 static FILE *out;
 static volatile sig_atomic_t stopped;
@@ -91,6 +95,19 @@ static int event(char *to, const char *delta, const char *finish) {
     return chunk(to, body);
 }
 
+static void start(int fd, int64_t at) {
+    peers[fd].due = at + ttft, peers[fd].busy = 1, running++;
+    push(fd);
+}
+
+static void free_slot(void) {
+    running--;
+    if (!wait_size || (slots && running >= slots)) return;
+    int fd = waiting[0];
+    memmove(waiting, waiting + 1, sizeof *waiting * (size_t)--wait_size);
+    start(fd, now_ns());
+}
+
 static void finish(int fd) {
     Peer *peer = &peers[fd];
     char body[512], all[1024];
@@ -105,7 +122,8 @@ static void finish(int fd) {
         fwrite(head, sizeof *head, 2, out);
         fwrite(peer->log, sizeof *peer->log, 2 * (size_t)peer->pieces, out);
     }
-    peer->busy = 0;
+    peer->busy = 0, whole++;
+    free_slot();
 }
 
 static void piece(int fd) {
@@ -163,18 +181,23 @@ static void respond(int fd, int64_t arrived) {
     peer->tokens = asked ? asked : (int)tokens;
     peer->pieces = (int)((peer->tokens + per_piece - 1) / per_piece);
     peer->log = realloc(peer->log, 2 * sizeof *peer->log * (size_t)peer->pieces);
-    peer->arrived = arrived, peer->due = arrived + ttft, peer->next = 0, peer->busy = 1;
+    peer->arrived = arrived, peer->next = 0, peer->busy = 2;
     int size = sprintf(all, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
                        "Transfer-Encoding: chunked\r\n\r\n");
     if (role) size += event(all + size, "\"role\":\"assistant\",\"content\":\"\"", "null");
     put(fd, all, (size_t)size);
-    push(fd);
+    if (!slots || running < slots) start(fd, arrived); else waiting[wait_size++] = fd;
 }
 
 static void leave(int fd) {
-    if (peers[fd].busy) drop(fd);
+    int busy = peers[fd].busy;
     peers[fd].busy = 0;
     close(fd);
+    left += busy > 0;
+    if (busy == 1) drop(fd), free_slot();
+    if (busy == 2)
+        for (int at = 0; at < wait_size; at++)
+            if (waiting[at] == fd) memmove(waiting + at, waiting + at + 1, sizeof *waiting * (size_t)(--wait_size - at));
 }
 
 static void read_from(int fd) {
@@ -197,7 +220,7 @@ static void option(const char *text) {
     struct { const char *name; int64_t *value; int64_t unit; } known[] = {
         {"tokens", &tokens, 1}, {"ttft_us", &ttft, 1000}, {"gap_us", &gap, 1000}, {"per_piece", &per_piece, 1},
         {"stall_us", &stall, 1000}, {"stall_after", &stall_after, 1}, {"role", &role, 1}, {"thoughts", &thoughts, 1},
-        {"seconds", &seconds, 1}};
+        {"slots", &slots, 1}, {"seconds", &seconds, 1}};
     const char *value = strchr(text, '=') + 1;
     for (size_t each = 0; each < sizeof known / sizeof *known; each++)
         if (!strncmp(text, known[each].name, (size_t)(value - text - 1)) && !known[each].name[value - text - 1])
@@ -227,8 +250,10 @@ int main(int argc, char **argv) {
         while (heap_size && peers[heap[0]].due <= now) {
             int fd = heap[0];
             piece(fd);
-            if (peers[fd].next == peers[fd].pieces) { finish(fd); heap[0] = heap[--heap_size]; }
+            int is_whole = peers[fd].next == peers[fd].pieces;
+            if (is_whole) heap[0] = heap[--heap_size];
             sift(0);
+            if (is_whole) finish(fd);
             now = now_ns();
             if (now - looked > LOOK_NS) break;
         }
@@ -253,5 +278,6 @@ int main(int argc, char **argv) {
         }
     }
     if (out) fclose(out);
+    printf("%ld %ld %ld\n", whole, left, running);
     return 0;
 }

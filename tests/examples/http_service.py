@@ -22,9 +22,11 @@ class JsonHandler(http.server.BaseHTTPRequestHandler):
         """Send `document` as JSON."""
         self.send(status, json.dumps(document).encode())
 
-    def send(self, status: int, body: bytes) -> None:
-        """Send a whole response."""
+    def send(self, status: int, body: bytes, kind: str = "") -> None:
+        """Send a whole response, which declares that it is of `kind`."""
         self.send_response(status)
+        if kind:
+            self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -31,7 +31,7 @@ FLAGS = {  # with a value
     "ollama": (),
 }
 SWITCHES = {
-    "vllm": ("enable-prefix-caching", "no-enable-prefix-caching"),
+    "vllm": ("enable-prefix-caching", "no-enable-prefix-caching", "enable-prompt-tokens-details"),
     "sglang": ("enable-metrics", "enable-cache-report"),
 }
 WORDS = {"vllm": ("serve", "model"), "ollama": ("serve",)}
@@ -104,7 +104,7 @@ def stream_of(kind: str, tokens: int) -> list[dict[str, object]]:
     pieces = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
     pieces.append({"index": 0, "delta": {"content": ""}, "finish_reason": "length"})
     usage: dict[str, object] = {"prompt_tokens": 20, "completion_tokens": tokens, "total_tokens": 20 + tokens}
-    if kind in {"vllm", "sglang"}:
+    if {"--enable-prompt-tokens-details", "--enable-cache-report"} & {*sys.argv}:  # of vLLM, of SGLang
         usage["prompt_tokens_details"] = {"cached_tokens": 5}
     head = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": kind}
     return [*({**head, "choices": [piece]} for piece in pieces), {**head, "choices": [], "usage": usage}]

@@ -9,6 +9,7 @@ import msgspec
 
 from harness.judge.interval import Interval
 from harness.judge.metrics import ClassMetrics, Counts, StreamMetrics
+from harness.plan.slo import parse_slo
 from reports.points_csv import points_csv
 from reports.text.summary_md import summary_markdown
 from reports.text.terminal_text import result_text
@@ -52,6 +53,9 @@ def test_page_terminal_summary_classes_and_csv_agree():
     assert cell.note == "1 wrong, 2 error, 3 timeout, 4 rejected, 60 aborted, 9 unknown, 900 not sent"
     assert " 979 " in result_text(report, terminal=False)
     assert "| 979 |" in summary_markdown(report)
+    for text in (summary_markdown(report), result_text(report, terminal=False)):  # of the point in the headline
+        lines = [line for line in text.splitlines() if "predict" in line and "979" in line]
+        assert len(lines) == 2
     classes = classes_table(points)
     assert classes.rows[0][classes.columns.index("Failed")].text == "979"
     for text in (points_csv(points, report.plan), classes_csv(points, report.plan)):
@@ -90,3 +94,24 @@ def test_classes_of_streams_show_tokens_and_first_tokens():
     lines = list(csv.DictReader(io.StringIO(classes_csv(points, report.plan))))
     assert [line["tokens_per_s"] for line in lines] == ["250", ""]
     assert lines[0]["ttft_p50_ms"] != "" == lines[1]["ttft_p50_ms"]
+
+
+def test_the_summary_says_what_misses_an_objective_besides_response_times():
+    report = example_report()
+    point = report.result.points[0]
+
+    def cells(limit, counts, meets):
+        result = msgspec.structs.replace(
+            report.result, points=(msgspec.structs.replace(point, counts=counts, meets_slo=meets),)
+        )
+        plan = msgspec.structs.replace(report.plan, slo=parse_slo(limit))
+        lines = summary_markdown(replace(report, plan=plan, result=result)).splitlines()
+        (line,) = [line for line in lines if line.startswith("| batch_size")]
+        return line
+
+    good = Counts(scheduled=100, sent=100, ok=100)
+    assert "| missed: 16\u202f% failed |" in cells("p99<50ms", COUNTS, False)
+    assert "| missed: 16\u202f% failed |" in cells("p99<50ms,errors<5%", COUNTS, False)
+    assert "| missed |" in cells("p99<50ms,errors<20%", COUNTS, False)  # by its p99
+    assert "| missed |" in cells("p99<50ms", good, False)
+    assert "| met |" in cells("p99<50ms", good, True)

@@ -25,7 +25,6 @@ import psutil
 
 from harness.errors import UserError
 from harness.measure.load.chat.parser import StreamParser
-from harness.measure.load.retry_after import retry_after_ns
 from harness.measure.load.server_timing import find_places
 from harness.measure.target.statistics_reader import StatisticsReader, find_statistics_reader
 from harness.plan.chat_shape import ChatShape
@@ -34,6 +33,7 @@ from harness.wire.bounded_json import JsonError, parse_json
 from harness.wire.codec import WireError
 from harness.wire.grpc.messages import message
 from harness.wire.http.llhttp_parser import HttpError
+from harness.wire.http.retry_after import retry_after_ns
 from harness.wire.payload_bank import BankMeta
 from harness.wire.protocols import TEXTS, make_codec, make_text_codec
 from harness.wire.server_probe import detect_protocol, read_meta

@@ -9,6 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
+from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import UserError, shortened
 
 if TYPE_CHECKING:
@@ -22,6 +25,13 @@ COMMAND = "sweepspot"
 def program() -> str:
     """How the user started this program: `sweepspot`, or `python -m harness`."""
     return COMMAND if Path(sys.argv[0]).stem == COMMAND else MODULE
+
+
+def seconds_since_start() -> float:
+    """How long this command has run; 0 where it is no process of its own."""
+    context = click.get_current_context(silent=True)
+    began_ns = context.find_object(int) if context else None
+    return 0.0 if began_ns is None else (monotonic_ns() - began_ns) / NS_PER_S
 
 
 def as_typed(text: str) -> str:

@@ -58,7 +58,8 @@ EXTERNAL_SERVER_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--metrics",
         default="",
         metavar="URL",
-        help="Where an external server has its Prometheus metrics.",
+        help="Where an external server has its Prometheus metrics. Without it a service of your own is asked for "
+        "/metrics.",
     ),
 )
 

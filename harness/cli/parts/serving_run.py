@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import math
 import os
-import resource
 import sys
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from harness.cli.parts.own_request_options import OF_OWN_REQUESTS
-from harness.cli.parts.plan_request import refuse_options, was_given
+from harness.cli.parts.command_line import seconds_since_start
 from harness.cli.parts.run_frame import RunFrame, show_plan
-from harness.cli.parts.system_limits import require_open_files, too_few_cores
-from harness.errors import SweepspotError, UserError, unknown_name
+from harness.cli.parts.system_limits import too_few_cores
+from harness.errors import SweepspotError
 from harness.files import pretty, write_whole
 from harness.judge.run_summary import evaluate
 from harness.judge.trial_summary import TrialSummaries
@@ -26,13 +21,10 @@ from harness.measure.load.locust.workers.worker_secret import PAIRING, new_secre
 from harness.measure.load_command import worker_command
 from harness.measure.target.prepared_model import prepare_bank
 from harness.measure.target.session import open_session
-from harness.plan.arrivals import Closed
-from harness.plan.option_text import names_of, seconds_text
+from harness.plan.option_text import seconds_text
 from harness.plan.plan import first_look_seconds
-from harness.plan.plan_draft import estimated_seconds, make_plan, model_of
-from harness.plan.scenario import read_scenario
-from harness.plan.slo import parse_keep
-from harness.plan.target_spec import RecipeTarget, UrlTarget, find_target, is_model_file, refuse_other_files
+from harness.plan.plan_draft import estimated_seconds
+from harness.plan.target_spec import RecipeTarget, UrlTarget, find_target, is_model_file
 from harness.record.run_dir import RunDir
 from harness.run.budgeted_sweep_run import run_budgeted_sweep
 from harness.run.capacity_run import run_capacity
@@ -40,18 +32,16 @@ from harness.run.events import Note, progress_events
 from harness.run.grid_run import run_grid
 from harness.run.paired_run import run_paired
 from harness.run.run_job import RunJob
-from harness.run.tune_plan import TuneGoal, make_tune_plan
 from harness.run.tune_run import run_tune
 from harness.system.cpu_cores import plan_isolation
-from harness.wire.credentials import add_headers, without_query_secrets
-from harness.wire.protocols import chats
+from harness.system.named_secrets import hidden_query_secrets
+from harness.wire.credentials import add_headers
 
 if TYPE_CHECKING:
     from harness.measure.forks.fork_server import TrialForks
     from harness.measure.target.session import Session
-    from harness.plan.plan import Plan
+    from harness.plan.plan import BasePlan, Plan
     from harness.plan.plan_draft import Draft
-    from harness.plan.scenario import Scenario
     from harness.record.model_card import ModelCard
     from harness.record.run_dir import RunRecord
     from harness.run.events import Listener
@@ -61,31 +51,22 @@ if TYPE_CHECKING:
 
 # What judging and reports import, which takes longer than a short trial.
 _AHEAD = ("pyarrow.parquet", "pyarrow.dataset", "scipy.optimize", "jinja2", "matplotlib.figure", "reports.charts")
+REPORT_S = 2.0  # what the reports of a run take
 
 
-def measure_pair(plan: Plan, *, out: str | None, as_json: bool) -> int:
-    """Run a paired plan and show the comparison. Returns the exit code. Raises UserError, RunError."""
-    run = ServingRun.begin(plan, out=out, gated=False)
-    run.keep_envelope()
-    return run.measure(as_json=as_json)
-
-
-def run_or_plan(draft: Draft, given: dict[str, Any], *, gated: bool) -> int:
-    """Run the plan of the draft, or print it with --dry-run. Returns the exit code. Raises UserError."""
+def run_or_plan(draft: Draft, plan: Plan, given: dict[str, Any], *, gated: bool) -> int:
+    """Run the plan of a draft, or print it with --dry-run. Returns the exit code. Raises UserError."""
     from reports.text.terminal_text import plan_text
 
-    plan = checked_plan(draft)
     _say_budget(draft, plan)
     if given.get("dry_run"):
         seconds = estimated_seconds(plan, None if isinstance(draft.spec, UrlTarget) else draft.spec.knobs)
         document = {"plan": plan, "estimated_seconds": seconds}
         return show_plan(document, plan_text(plan, seconds), as_json=given["as_json"])
-    if without_query_secrets(plan.target) != plan.target:
-        print("--target: a value in its query looks like a secret: run.json keeps it for --resume, reports hide it; "
-              "a --header is kept nowhere", file=sys.stderr)  # fmt: skip
-    _require_readable_models(draft, plan)
+    if draft.spec.models:
+        for name in filter(is_model_file, plan.models):
+            prepare_bank(name)  # reads the user's own model file, once, before a run begins
     run = ServingRun.begin(plan, out=given["out"], gated=gated and plan.slo is not None)
-    run.keep_envelope()
     return run.measure(as_json=given["as_json"])
 
 
@@ -104,36 +85,6 @@ def _say_budget(draft: Draft, plan: Plan) -> None:
               f"than the budget of {seconds_text(budget_s)}; --budget gives another", file=sys.stderr)  # fmt: skip
 
 
-def tune_or_plan(draft: Draft, given: dict[str, Any], *, gated: bool) -> int:
-    """Search for the best setting of the draft's target, or print what would be searched with --dry-run.
-
-    Returns the exit code. Raises UserError.
-    """
-    import msgspec
-
-    from reports.text.terminal_text import plan_text
-
-    draft = replace(draft, plan=msgspec.structs.replace(draft.plan, budget_seconds=given["budget"]))
-    plan = make_tune_plan(draft, _checked_scenario(draft), _goal(given))
-    require_open_files(plan, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-    _say_budget(draft, plan)
-    if given["dry_run"]:
-        document = {"plan": plan, "estimated_seconds": plan.budget_seconds}
-        return show_plan(document, plan_text(plan, plan.budget_seconds), as_json=given["as_json"])
-    _require_readable_models(draft, plan)
-    run = ServingRun.begin(plan, out=given["out"], gated=gated)
-    run.keep_envelope()
-    return run.measure(as_json=given["as_json"])
-
-
-def _goal(given: dict[str, Any]) -> TuneGoal:
-    """What a search is for. Raises UserError where Optuna is not installed."""
-    if given["search"] == "optuna" and importlib.util.find_spec("optuna") is None:
-        raise UserError("--search optuna: it is not installed; pip install 'sweepspot[optuna]'")
-    keep = parse_keep(given["keep"]) if given["keep"] else ()
-    return TuneGoal(objective=given["objective"], keep=keep, search=given["search"])
-
-
 class ServingRun(RunFrame[RunDir]):
     """A run that measures a server."""
 
@@ -143,12 +94,15 @@ class ServingRun(RunFrame[RunDir]):
         super().__init__(folder)
         self._summaries = TrialSummaries(folder)
 
-    def keep_envelope(self) -> None:
-        """Copy what a load process can do on this machine into the folder, where that was calibrated."""
+    @classmethod
+    def begin(cls, plan: BasePlan[Any], *, out: str | None, gated: bool) -> Self:
+        """As any run; what a load process can do on this machine is kept in the folder, where that was calibrated."""
         from harness.record.machine.envelope import kept
 
-        if envelope := kept(self.folder.read().environment.fingerprint):
-            write_whole(self.folder.envelope, pretty(envelope))
+        run = super().begin(plan, out=out, gated=gated)
+        if envelope := kept(run.folder.read().environment.fingerprint):
+            write_whole(run.folder.envelope, pretty(envelope))
+        return run
 
     def run_trials(self, listener: Listener) -> None:
         """Start the target and run what is left of the plan against it."""
@@ -181,7 +135,8 @@ class ServingRun(RunFrame[RunDir]):
                 secret = os.environ.setdefault(PAIRING, new_secret())  # the load process inherits it
                 listener(Note(f"they ask for the pairing secret, which is in no file: {secret}"))
             on_point = partial(append_point, self.folder.path, _to_show(self.folder.read()).plan)
-            job = RunJob(plan, self.folder, session, isolation, listener, on_point, self._summaries, forks)
+            beside_s = seconds_since_start() + REPORT_S
+            job = RunJob(plan, self.folder, session, isolation, listener, on_point, self._summaries, forks, beside_s)
             if plan.tune is not None:
                 run_tune(job, lambda longer: self._keep(plan=longer))
             elif plan.pairing is not None:
@@ -257,75 +212,18 @@ def _add_headers_of_recipe(plan: Plan) -> None:
         add_headers(recipe.request.lines, f"{recipe.path}: header", recipe.folder)
 
 
-def checked_plan(draft: Draft) -> Plan:
-    """The plan of a draft. Raises UserError where it cannot be run here."""
-    plan = make_plan(draft, _checked_scenario(draft))
-    files = [each for each in plan.models if is_model_file(each)]
-    missing = [each for each in files if not Path(each).is_file()]
-    if missing and draft.spec.models:
-        raise UserError(f"--model {missing[0]}: no such file")
-    if len(files) > len(missing) and isinstance(draft.spec, UrlTarget):
-        raise UserError(f"--model {files[0]}: a server at a URL knows its model by a name, not by its file; give that "
-                        f"name with --model, and --reference {files[0]} to compare its predictions")  # fmt: skip
-    require_open_files(plan, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-    return plan
-
-
-def _require_readable_models(draft: Draft, plan: Plan) -> None:
-    """Read the user's own model files, which is done once, before a run begins. Raises UserError, RunError."""
-    if not draft.spec.models:
-        return
-    for name in filter(is_model_file, plan.models):
-        prepare_bank(name)
-
-
-def _checked_scenario(draft: Draft) -> Scenario:
-    """The draft's scenario, which its target can serve. Raises UserError."""
-    scenario = read_scenario(draft.plan.scenario)
-    _refuse_what_cannot_talk(draft, scenario)
-    _refuse_what_users_do_not_take(draft, scenario)
-    model = model_of(draft, scenario)
-    if draft.spec.models and not draft.spec.serves(model):
-        refuse_other_files(model)
-        raise unknown_name(f"model of {draft.plan.target}", model, draft.spec.models)
-    return scenario
-
-
-def _refuse_what_users_do_not_take(draft: Draft, scenario: Scenario) -> None:
-    """Raise UserError for options without effect on users that make requests of their own."""
-    plan, path = draft.plan, draft.plan.scenario
-    if not scenario.own_requests:
-        return
-    if scenario.foreign and not isinstance(draft.spec, (RecipeTarget, UrlTarget)) and not was_given("target"):
-        raise UserError(f"--scenario {path}: its users make requests to a server of yours; give --target URL")
-    if plan.capacity or (draft.kind and draft.kind != Closed.__struct_config__.tag) or "rate" in names_of(draft.words):
-        raise UserError(f"--scenario {path}: its users send when their tasks do, at no rate of ours; sweep concurrency")
-    own = (*OF_OWN_REQUESTS, "expect", "payloads", "reference", "shape", "protocol", "check", "tolerance", "think_time")
-    refuse_options(own, f"the tasks in {path} make and check their requests themselves")
-
-
-def _refuse_what_cannot_talk(draft: Draft, scenario: Scenario) -> None:
-    """Raise UserError where a scenario that chats has a target that does not, or the other way round."""
-    scenario_chats, target = scenario.chats, draft.plan.target
-    if isinstance(draft.spec, UrlTarget) or scenario_chats == chats(draft.spec.protocol):
-        return
-    if scenario_chats:
-        raise UserError(f"--target {target}: it does not chat; leave --target out, or choose another --scenario")
-    raise UserError(f"--target {target}: it chats, and {draft.plan.scenario} does not; add --scenario agent")
-
-
 def _to_show(record: RunRecord) -> RunRecord:
-    """The record without what a report, which is passed on, should not show; --resume needs it in `run.json`."""
+    """The record without the secrets in the URLs of runs of earlier versions, which stored them."""
     from msgspec.structs import replace
 
-    plan = replace(record.plan, target=without_query_secrets(record.plan.target))
+    plan = replace(record.plan, target=hidden_query_secrets(record.plan.target))
     if plan.pairing is not None:
         one, two = (
-            replace(each, name=without_query_secrets(each.name), target=without_query_secrets(each.target))
+            replace(each, name=hidden_query_secrets(each.name), target=hidden_query_secrets(each.target))
             for each in plan.pairing.variants
         )
         plan = replace(plan, pairing=replace(plan.pairing, variants=(one, two)))
-    return replace(record, plan=plan, command_line=without_query_secrets(record.command_line))
+    return replace(record, plan=plan, command_line=hidden_query_secrets(record.command_line))
 
 
 def _with_cards(record: RunRecord, cards: dict[str, ModelCard]) -> RunRecord:

@@ -26,12 +26,13 @@ def command(run_dir: Path, *, out: Path, commit: str | None) -> int:
     python -m harness baseline results/my-run --out main.json --commit $(git rev-parse HEAD)
     """  # noqa: D301
     from harness.cli.parts.serving_run import ServingRun
-    from harness.judge.gate.baseline import baseline_of, write_baseline
+    from harness.files import pretty, write_whole
+    from harness.judge.gate.baseline import baseline_of
     from reports.units import several
 
     run = ServingRun.open(run_dir, "DIR")
     made = baseline_of(run.folder.read(), run.report().result, commit)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_baseline(out, made)
+    write_whole(out, pretty(made))
     print(f"{out}: {several(len(made.points), 'point')}, {out.stat().st_size / 1e3:.0f} KB")
     return ExitCode.OK

@@ -92,7 +92,6 @@ def _run_of(run_dir: Path | None, baseline: Baseline | None, target: str | None,
         raise UserError("--baseline: give the file that `baseline` made, or the DIR of a `compare`")
     plan = msgspec.structs.replace(baseline.plan, **({"target": target} if target else {}))
     run = ServingRun.begin(plan, out=str(out) if out else None, gated=baseline.plan.slo is not None)
-    run.keep_envelope()
     with contextlib.redirect_stdout(None):
         code = run.measure(as_json=False)
     if code == ExitCode.INTERRUPTED:

@@ -117,11 +117,11 @@ def upper_branch(trials: Sequence[RateTrial]) -> list[RateTrial]:
     A server that waits to fill its batches is slow at low rates too; the capacity lies beyond.
     """
     rates = sorted({trial.rate_rps for trial in trials})
-    levels = [_excess([trial for trial in trials if trial.rate_rps == rate]) for rate in rates]
+    excesses = [_excess([trial for trial in trials if trial.rate_rps == rate]) for rate in rates]
     start = 0.0
-    for place, (share, error) in enumerate(levels):
-        kept = [later for later in range(place + 1, len(rates)) if levels[later][0] < 0.0 < share]
-        if any(share - levels[later][0] > SURE * math.hypot(error, levels[later][1]) for later in kept):
+    for place, (share, error) in enumerate(excesses):
+        kept = [later for later in range(place + 1, len(rates)) if excesses[later][0] < 0.0 < share]
+        if any(share - excesses[later][0] > SURE * math.hypot(error, excesses[later][1]) for later in kept):
             start = rates[kept[0]]
     return [trial for trial in trials if trial.rate_rps >= start]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.judge.checks.arrivals import ARRIVAL_PROCESS, RATE
-from harness.judge.checks.case import finding
+from harness.judge.checks.case import finding, worst
 from harness.judge.checks.generator import GENERATOR_CPU, LATENESS, LOOP_LAG
 from harness.judge.checks.machine import NEIGHBOURS, SAMPLER, STEAL
 from harness.judge.checks.steadiness import UNSTEADY
@@ -25,12 +25,11 @@ FEW_HARMED = 0.01  # of the window: up to it, no finding
 MOSTLY_USABLE = 0.5
 HINDERED = 0.1  # of the time: above it, figures of the whole time are those of another, slower machine
 HARMED = FindingKind("harmed", "Target or load could not run all the time", lengthens=True)
-NOISE = {kind.name for kind in (HARMED, STEAL, NEIGHBOURS)}  # findings that only the machine and others explain
+DISTURBANCES = {kind.name for kind in (HARMED, STEAL, NEIGHBOURS)}  # findings that only the machine and others explain
 # Findings of the whole window that harm explains, and of what is left of it: lateness and steadiness.
 _EXPLAINED_IN_WINDOW = {kind.name for kind in (STEAL, NEIGHBOURS, SAMPLER, LOOP_LAG, RATE, ARRIVAL_PROCESS)}
 _EXPLAINED_IN_REST = {LATENESS.name, UNSTEADY.name}
 _OF_A_BUSY_GENERATOR = {kind.name for kind in (LOOP_LAG, RATE, ARRIVAL_PROCESS, LATENESS)}
-_SEVERITY = (Verdict.VALID, Verdict.DEGRADED, Verdict.INVALID)
 
 
 def harmed(case: TrialCase) -> Finding | None:
@@ -75,8 +74,11 @@ def without_consequences(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     if harm.data["enough"]:
         return tuple(each for each in findings if each.kind not in _EXPLAINED_IN_WINDOW - unexplained)
     explained = (_EXPLAINED_IN_WINDOW | _EXPLAINED_IN_REST) - unexplained
-    worse = _SEVERITY[_SEVERITY.index(harm.verdict) + 1 :]
-    return tuple(each for each in findings if each.kind not in explained or each.verdict in worse)
+    return tuple(
+        each
+        for each in findings
+        if each.kind not in explained or worst((each.verdict, harm.verdict)) is not harm.verdict
+    )
 
 
 def _who(culprit: Culprit, case: TrialCase, usable: UsableTime) -> str:

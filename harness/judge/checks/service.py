@@ -37,6 +37,7 @@ UNEQUAL_USERS = FindingKind("unequal_users", "Users, or connections, were not se
 CACHED = FindingKind("cached", "Responses came from a cache")
 SLOW_FIRST = FindingKind("slow_first", "First requests were slower")
 SERVER_TIMING = FindingKind("server_timing", "The server\u2019s own durations are too long")
+CLOSED = FindingKind("closed", "The server closes its connections")
 DISBELIEVED = FindingKind("disbelieved", "The server reported what cannot be true")
 
 
@@ -147,6 +148,21 @@ def disbelieved(case: TrialCase) -> Finding | None:
     text = f"{grouped(total)} responses carried what cannot be true, mostly {example}."
     remedy = "These numbers are left out, the responses count: correct what the server reports."
     return finding(DISBELIEVED, Verdict.DEGRADED, text, remedy, count=total)
+
+
+def closed(case: TrialCase) -> Finding | None:
+    """Most good responses came over a new connection, because the server closes each after a response."""
+    reports = [report for report in case.data.reports if len(report.servers) < 2]
+    sent, ok, again = (sum(getattr(report, name) for report in reports) for name in ("sent", "ok", "reconnects"))
+    if 2 * min(ok, again) <= sent:
+        return None
+    took_ms = sum(report.reconnect_ns for report in reports) / again / NS_PER_MS
+    text = (
+        f"The server closes its connections: {grouped(again)} of {grouped(sent)} requests needed a new one, which took "
+        f"{milliseconds(took_ms)} of their response time (mean)."
+    )
+    remedy = "Keep connections open there (HTTP/1.1 without `Connection: close`), unless real clients connect anew too."
+    return finding(CLOSED, Verdict.VALID, text, remedy, connect_ms=took_ms, share=again / sent)
 
 
 def slow_first(case: TrialCase) -> Finding | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from harness.judge.checks.case import finding
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import percent
+from harness.judge.numbers.stream_tokens import unasked_hits
 
 if TYPE_CHECKING:
     from harness.judge.checks.case import TrialCase
@@ -85,6 +86,9 @@ def off_prompt(case: TrialCase) -> Finding | None:
 def warm_cache(case: TrialCase) -> Finding | None:
     """The server had tokens of prompts in its prefix cache that this load has not sent before."""
     share = _shape_figure(case, "unasked_cached")
+    hits = case.metrics.server.prefix_hits if case.metrics.server else None
+    if share is None and hits is not None and case.rows is not None:  # many servers count them in their metrics alone
+        share = unasked_hits(case.rows.good, hits)
     if share is None or share <= WARM:
         return None
     text = (

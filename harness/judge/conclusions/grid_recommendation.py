@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.judge.checks.harm import HARMED, NOISE
+from harness.judge.checks.harm import DISTURBANCES, HARMED
 from harness.judge.checks.records import INTERRUPTED, NOT_STARTED
 from harness.judge.conclusions.caveats import caveats, outages
 from harness.judge.findings import Verdict
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from harness.judge.metrics import PointMetrics, Quantile
     from harness.plan.slo import Slo
 
-NOISY = "noise on the machine"
+DISTURBED = "disturbances on the machine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +49,17 @@ def recommend_from_grid(points: Sequence[PointMetrics], slo: Slo | None) -> Reco
     """
     if not points:
         return Recommendation(sentence="No recommendation: nothing was measured.")
-    standing = [point for point in points if trusted(point) and point.counts.ok]
-    if not standing:
+    usable = [point for point in points if trusted(point) and point.counts.ok]
+    if not usable:
         why = why_all_invalid(points) or "No recommendation: no point got a good response."
         return Recommendation(sentence=" ".join([why, *outages(points)]))
-    eligible = [point for point in standing if slo is None or point.meets_slo]
+    eligible = [point for point in usable if slo is None or point.meets_slo]
     if not eligible:
-        return Recommendation(sentence=why_none_meets(standing, slo), more_seconds=_more_seconds(standing))
-    possible = [point for point in standing if slo is None or point.meets_slo is not False]
+        return Recommendation(sentence=why_none_meets(usable, slo), more_seconds=_more_seconds(usable))
+    possible = [point for point in usable if slo is None or point.meets_slo is not False]
     choice = _choose(points[0], eligible, possible)
     return Recommendation(
-        sentence=" ".join(_sentences(choice, points, standing, slo)),
+        sentence=" ".join(_sentences(choice, points, usable, slo)),
         best_point=choice.best.point,
         baseline_point=choice.baseline.point if choice.baseline else None,
         speedup=choice.speedup,
@@ -101,7 +101,7 @@ def _smallness(point: PointMetrics) -> tuple[tuple[float, ...], int]:
 
 
 def _sentences(
-    choice: _Choice, points: Sequence[PointMetrics], standing: Sequence[PointMetrics], slo: Slo | None
+    choice: _Choice, points: Sequence[PointMetrics], usable: Sequence[PointMetrics], slo: Slo | None
 ) -> Iterable[str]:
     best = choice.best
     rate = f"{rate_text(best.rate, best.rate_unit)} {at_level(best)}".strip()
@@ -113,24 +113,20 @@ def _sentences(
         yield f"{capital(_name(best))} gives the highest throughput: {rate}{p99}{_comparison(choice, points, slo)}."
     yield from stream_sentences(best)
     yield from caveats(best)
-    asked_rps = best.rate_target_rps or 0.0
-    too_little = max((rate for rate in _missing_rates(best, points) if rate < asked_rps), default=None)
-    if too_little is not None:
+    asked_rps, missing = best.rate_target_rps or 0.0, _missing_rates(best, points)
+    if too_little := max((rate for rate in missing if rate < asked_rps), default=None):
         yield f"A lower rate, {figure(too_little, 3)} req/s, misses the objective: there batches may wait to fill."
-    too_much = _next_rate(best, points)
-    if too_much is not None:
+    if too_much := min((rate for rate in missing if rate > asked_rps), default=None):
         yield f"The next higher rate that was tried, {figure(too_much, 3)} req/s, misses the objective."
     if choice.tied:
         yield f"{capital(listed([_name(point) for point in choice.tied]))} cannot be distinguished from it here."
     uncertain = [
-        point
-        for point in standing
-        if slo is not None and point.meets_slo is None and point.rate.value > best.rate.value
+        point for point in usable if slo is not None and point.meets_slo is None and point.rate.value > best.rate.value
     ]
     if uncertain:
         names = listed(list(dict.fromkeys(_name(point) for point in uncertain)))
         yield f"{capital(names)} may do better: whether {slo} holds there {_cannot_be_said(uncertain)}."
-    left_out = len(points) - len(standing)
+    left_out = len(points) - len(usable)
     if left_out:
         yield f"{left_out} of {len(points)} points {'is' if left_out == 1 else 'are'} INVALID and left out."
 
@@ -141,16 +137,8 @@ def _tail_text(tail: Quantile) -> str:
     return milliseconds(tail.value_ms or 0.0)
 
 
-def _next_rate(best: PointMetrics, points: Sequence[PointMetrics]) -> float | None:
-    """The lowest rate above that of `best` at which the same setting broke the objective; None in a closed loop."""
-    asked_rps = best.rate_target_rps
-    if asked_rps is None:
-        return None
-    return min((rate for rate in _missing_rates(best, points) if rate > asked_rps), default=None)
-
-
 def _missing_rates(best: PointMetrics, points: Sequence[PointMetrics]) -> list[float]:
-    """The rates at which the setting of `best` broke the objective, as far as those points can be trusted."""
+    """The rates at which the setting of `best` broke the objective and can be trusted; none in a closed loop."""
     broken = [
         point for point in points if point.setting == best.setting and point.meets_slo is False and trusted(point)
     ]
@@ -228,7 +216,7 @@ def _with_remedy(finding: Finding) -> str:
 
 
 def why_all_spoiled(points: Sequence[JudgedPoint]) -> str:
-    """Why no point can be recommended, where all that were measured are INVALID: noise on the machine, or the cause.
+    """Why no point can be recommended, where all that were measured are INVALID: disturbances, or another cause.
 
     Points that could not be started are a matter of their own, unless there are no others.
     """
@@ -236,9 +224,9 @@ def why_all_spoiled(points: Sequence[JudgedPoint]) -> str:
     cause = _most_frequent(started)
     if cause is None:
         return "No recommendation: no point got a good response."
-    if cause[0].kind not in NOISE:
+    if cause[0].kind not in DISTURBANCES:
         return why_all_invalid(started)
-    return f"No recommendation: noise on the machine spoiled every trial. {_with_remedy(cause[0])}"
+    return f"No recommendation: disturbances on the machine spoiled every trial. {_with_remedy(cause[0])}"
 
 
 def not_started(points: Sequence[PointMetrics]) -> Iterator[tuple[int, str]]:
@@ -254,20 +242,20 @@ def _not_started(point: JudgedPoint) -> Finding | None:
 
 
 def spoiled_by(findings: Iterable[Finding]) -> str:
-    """What made trials INVALID: `noise on the machine`, or the title of the most frequent finding."""
+    """What made trials INVALID: `disturbances on the machine`, or the title of the most frequent finding."""
     grave = Counter((each.kind, each.title) for each in findings if each.verdict is Verdict.INVALID)
     (kind, title), _ = next(iter(grave.most_common(1)), ((HARMED.name, ""), 0))
-    return NOISY if kind in NOISE else title[0].lower() + title[1:]
+    return DISTURBED if kind in DISTURBANCES else title[0].lower() + title[1:]
 
 
-def why_none_meets(standing: Sequence[PointMetrics], slo: Slo | None) -> str:
+def why_none_meets(usable: Sequence[PointMetrics], slo: Slo | None) -> str:
     """The sentences where no point is known to keep the limit."""
-    undecided = [point for point in standing if point.meets_slo is None]
-    nearest = min(standing, key=_tail_ms)
+    undecided = [point for point in usable if point.meets_slo is None]
+    nearest = min(usable, key=_tail_ms)
     if undecided:
-        which = "the target" if len(standing) == 1 else "any setting"
+        which = "the target" if len(usable) == 1 else "any setting"
         text = f"No recommendation: whether {which} keeps {slo} {_cannot_be_said(undecided)}."
-        return " ".join([text, *(caveats(nearest) if len(standing) == 1 else ())])
+        return " ".join([text, *(caveats(nearest) if len(usable) == 1 else ())])
     text = f"No setting meets {slo} at any load that was tried"
     if _tail_ms(nearest) == math.inf:
         return f"{text}."

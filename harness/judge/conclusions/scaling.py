@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from harness.judge.number_text import figure, percent
 from harness.judge.phrases import level_words
 from harness.judge.run_result import LayoutMetrics, Scaling
-from harness.judge.significance import compare_throughput
+from harness.judge.significance import compare_rates
 from harness.plan.knobs import setting_text
 from harness.plan.process_layout import layout_of, stage_shares
 
@@ -67,7 +67,7 @@ def _compared(group: Group, pieces_ms: Sequence[float]) -> Iterator[LayoutMetric
     baseline, least = min(group, key=lambda pair: pair[1].replicas * pair[1].stages)
     for point, layout in group:
         computing = layout.replicas * layout.stages
-        ratio = None if point is baseline else compare_throughput(baseline, point).ratio
+        ratio = None if point is baseline else compare_rates(baseline.throughput_rps, point.throughput_rps).ratio
         shares = stage_shares(pieces_ms, layout.stages) if pieces_ms else ()
         in_flight = _batches_in_flight(point)
         yield LayoutMetrics(
@@ -123,8 +123,9 @@ def _winners(groups: Sequence[Group]) -> Iterator[str]:
     for group in groups:
         points = [point for point, _ in group]
         best = max(points, key=lambda point: point.throughput_rps.value)
-        ties = [_name(point) for point in points if point is not best and not compare_throughput(point, best).different]
-        ahead = _ahead([point for point in points if point is not best], best)
+        others = [point for point in points if point is not best]
+        ties = [_name(each) for each in others if not compare_rates(each.throughput_rps, best.throughput_rps).different]
+        ahead = _ahead(others, best)
         tied = f"{' and '.join(ties)} cannot be distinguished from it" if ties else ""
         if told and told[-1][0] == _name(best) and bool(told[-1][1]) == bool(tied):
             told[-1][2].append(_level(best))
@@ -138,7 +139,8 @@ def _ahead(others: Sequence[PointMetrics], best: PointMetrics) -> str:
     if not others:
         return ""
     second = max(others, key=lambda point: point.throughput_rps.value)
-    return f" ({figure(compare_throughput(second, best).ratio.value, 3)}\u00d7 {_name(second)})"
+    ratio = compare_rates(second.throughput_rps, best.throughput_rps).ratio
+    return f" ({figure(ratio.value, 3)}\u00d7 {_name(second)})"
 
 
 def _limits(point: PointMetrics, metrics: LayoutMetrics, cores: int) -> Iterator[str]:

@@ -12,11 +12,12 @@ from harness.judge.interval import Interval
 from harness.judge.metrics import ClassMetrics, Counts
 from harness.judge.numbers.latency import pooled_latency
 from harness.judge.numbers.limit_counts import limit_counts
-from harness.judge.numbers.run_noises import THROUGHPUT
-from harness.judge.numbers.throughput import NO_RATES, pooled_goodput, pooled_rate
+from harness.judge.numbers.noise_by_kind import THROUGHPUT
+from harness.judge.numbers.throughput import NO_RATES, pooled_goodput
 from harness.judge.numbers.token_latency import pooled_streams, rows_within_slo, stream_sample
 from harness.judge.slo_check import SloRows, goodput_limit_ns, meets_slo
 from harness.judge.stats.durations import Durations
+from harness.judge.stats.trial_noise import pooled_rate
 from harness.plan.load_knobs import MIX
 from harness.plan.slo import STREAM_KINDS, parse_slo
 from harness.record.rows import Outcome
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.judge.metrics import LimitCount, PointMetrics
-    from harness.judge.numbers.run_noises import RunNoises
+    from harness.judge.numbers.noise_by_kind import NoiseByKind
     from harness.judge.numbers.throughput import Rates
     from harness.judge.numbers.token_latency import StreamSample
     from harness.judge.numbers.trial_rows import RowColumns, TrialRows
@@ -76,7 +77,7 @@ def server_samples(data: TrialData, rows: TrialRows, slo: Slo | None) -> tuple[C
 
 
 def _sample(data: TrialData, name: str, slo: Slo | None, rows: TrialRows) -> ClassSample:
-    stream, counts = stream_sample(data, rows), _counts(rows.due)
+    stream, counts = stream_sample(data, rows), counts_of(rows.due)
     durations = {"response": rows.response, **(stream.durations if stream else {})}
     within_slo = rows_within_slo(data, rows, slo) if slo else None
     limits = limit_counts(slo, durations, counts) if slo else ()
@@ -113,20 +114,26 @@ def meets_each(classes: Sequence[ClassMetrics]) -> bool | None:
     return False if False in found else None if None in found else True
 
 
-def _counts(due: RowColumns) -> Counts:
-    """What became of the requests; what a lost worker sent is of no known class."""
+def counts_of(due: RowColumns, unknown: int = 0) -> Counts:
+    """What became of requests; `unknown`: how many more a lost worker sent, of no known class, without a row."""
     found = np.bincount(due["outcome"], minlength=len(Outcome))
     by_outcome = {outcome.name.lower(): int(found[outcome]) for outcome in Outcome}
     return Counts(
         **by_outcome,
-        scheduled=len(due),
-        sent=len(due) - by_outcome["not_sent"],
+        scheduled=len(due) + unknown,
+        sent=len(due) - by_outcome["not_sent"] + unknown,
+        unknown=unknown,
         checked=int(due["checked"].clip(min=0).sum()),
     )
 
 
+def added(counts: Sequence[Counts]) -> Counts:
+    """The sum of each count."""
+    return Counts(**{name: sum(getattr(each, name) for each in counts) for name in Counts.__struct_fields__})
+
+
 def pooled_classes(
-    trials: Sequence[Sequence[ClassSample]], noises: RunNoises, users: int | None
+    trials: Sequence[Sequence[ClassSample]], noises: NoiseByKind, users: int | None
 ) -> tuple[ClassMetrics, ...]:
     """Each class over all repeats: rows are put together, never percentiles averaged. `users` share the closed loop.
 
@@ -144,7 +151,7 @@ def pooled_classes(
 
 
 def pooled_servers(
-    trials: Sequence[Sequence[ClassSample]], noises: RunNoises, users: int | None
+    trials: Sequence[Sequence[ClassSample]], noises: NoiseByKind, users: int | None
 ) -> tuple[ClassMetrics, ...]:
     """Each server over all repeats. It goes by its place, since a server that is started anew may have another port."""
     first = next((samples for samples in trials if samples), ())
@@ -159,11 +166,9 @@ def _none_of(name: str, others: Sequence[ClassSample]) -> ClassSample:
     return ClassSample(name, None, Counts(), nothing, nothing, zero, zero, None, ())
 
 
-def _pooled(repeats: Sequence[ClassSample], total: int, noises: RunNoises, users: int | None) -> ClassMetrics:
+def _pooled(repeats: Sequence[ClassSample], total: int, noises: NoiseByKind, users: int | None) -> ClassMetrics:
     first = next((each for each in repeats if each.counts.scheduled), repeats[0])
-    counts = Counts(**{
-        name: sum(getattr(each.counts, name) for each in repeats) for name in Counts.__struct_fields__
-    })  # fmt: skip
+    counts = added([each.counts for each in repeats])
     metrics = ClassMetrics(
         name=first.name,
         share=counts.scheduled / total,
@@ -185,7 +190,7 @@ def _pooled(repeats: Sequence[ClassSample], total: int, noises: RunNoises, users
     return msgspec.structs.replace(metrics, meets_slo=meets_slo(metrics, first.slo, rows))
 
 
-def _goodput(repeats: Sequence[ClassSample], slo: Slo, noises: RunNoises) -> Interval:
+def _goodput(repeats: Sequence[ClassSample], slo: Slo, noises: NoiseByKind) -> Interval:
     good, durations = [each.good_rates_rps for each in repeats], [each.response for each in repeats]
     return pooled_goodput(good, goodput_limit_ns(slo), durations, noises)
 

@@ -90,17 +90,29 @@ def stream_shape(tokens: StreamTokens, good: RowColumns) -> StreamShape:
 
 
 def _unasked_cached(good: RowColumns) -> float | None:
-    """Of the tokens of prompts: what the server had in its cache beyond what the load itself had sent before.
-
-    The first prompt of a conversation may share a template with the others.
-    """
+    """Of the tokens of prompts: what the server had in its cache beyond what the load itself had sent before."""
     rows = good.where(_known(good, ("prompt_tokens", "cached_tokens")))
     if not len(rows):
         return None
-    prompt, shared = rows["prompt_tokens"], rows["shared_tokens"]
+    beyond = np.maximum(rows["cached_tokens"] - _asked_cached(rows), 0)
+    return float(beyond.sum() / max(1, rows["prompt_tokens"].sum()))
+
+
+def unasked_hits(good: RowColumns, hits: float) -> float | None:
+    """The same by the server's counters: its share of `hits` among the tokens of prompts, less what was asked for."""
+    rows = good.where(_known(good, ("prompt_tokens",)))
+    return hits - float(_asked_cached(rows).sum() / rows["prompt_tokens"].sum()) if len(rows) else None
+
+
+def _asked_cached(rows: RowColumns) -> Column:
+    """The tokens of each prompt that may be cached: what the load has sent before.
+
+    The first prompt of a conversation may share a template with the others.
+    """
+    shared = rows["shared_tokens"]
     opens = (shared <= 0) | (rows["asked_prompt_tokens"] != ABSENT)
-    expected = np.maximum(shared, 0) + np.where(opens, TEMPLATE_TOKENS, 0)
-    return float(np.maximum(rows["cached_tokens"] - expected, 0).sum() / max(1, prompt.sum()))
+    asked: Column = np.maximum(shared, 0) + np.where(opens, TEMPLATE_TOKENS, 0)
+    return asked
 
 
 def _known(rows: RowColumns, names: tuple[str, ...]) -> Mask:

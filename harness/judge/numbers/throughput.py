@@ -1,4 +1,4 @@
-"""Throughput and goodput with their intervals, over one run or several."""
+"""Throughput and goodput with their intervals, over one trial or several."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.numbers.run_noises import THROUGHPUT
+from harness.judge.numbers.noise_by_kind import THROUGHPUT
 from harness.judge.stats.percentile_intervals import share_within
-from harness.judge.stats.run_noise import PRIOR_NOISE, RunNoise, rate_over_runs
+from harness.judge.stats.trial_noise import pooled_rate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.judge.interval import Interval
-    from harness.judge.numbers.run_noises import RunNoises
+    from harness.judge.numbers.noise_by_kind import NoiseByKind
     from harness.judge.stats.durations import Durations
 
     Rates = NDArray[np.float64]  # requests per second in equal stretches of a trial's window
@@ -25,27 +25,22 @@ if TYPE_CHECKING:
 NO_RATES: Rates = np.empty(0)
 
 
-def pooled_rate(runs: Sequence[Rates], noise: RunNoise = PRIOR_NOISE) -> Interval:
-    """The mean over runs, which differ by `noise`."""
-    return rate_over_runs(runs, noise)
-
-
 def pooled_goodput(
-    good: Sequence[Rates], limit_ns: int | None, durations: Sequence[Durations], noises: RunNoises
+    good: Sequence[Rates], limit_ns: int | None, durations: Sequence[Durations], noises: NoiseByKind
 ) -> Interval:
-    """The mean rate over runs of what keeps the objective, of which `limit_ns` is the limit of response times.
+    """The mean rate over trials of what keeps the objective, of which `limit_ns` is the limit of response times.
 
-    Where the typical run is slower or faster than these, not only the rate differs: another share of the responses
+    Where the typical trial is slower or faster than these, not only the rate differs: another share of the responses
     keeps the limit.
     """
     noise, slowness = noises.of(THROUGHPUT), noises.of("response")
     if limit_ns is None:
-        return rate_over_runs(good, noise)
+        return pooled_rate(good, noise)
     shift = math.exp(slowness.half_width(max(1, len(durations))))
     at, slower, faster = share_within(durations, (limit_ns, limit_ns / shift, limit_ns * shift), slowness)
     if not at:
-        return rate_over_runs(good, noise)
-    return rate_over_runs(good, noise, share_if_slower=slower / at, share_if_faster=faster / at)
+        return pooled_rate(good, noise)
+    return pooled_rate(good, noise, share_if_slower=slower / at, share_if_faster=faster / at)
 
 
 def disjoint(intervals: Sequence[Interval]) -> bool:

@@ -7,7 +7,7 @@ gaps ended: neighbours share the steps of the server, which the intervals allow 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,29 +15,28 @@ import numpy as np
 from harness.clock import NS_PER_MS
 from harness.judge.metrics import StreamMetrics, StreamShape
 from harness.judge.numbers.latency import pooled_latency
-from harness.judge.numbers.run_noises import THROUGHPUT
+from harness.judge.numbers.noise_by_kind import THROUGHPUT
 from harness.judge.numbers.stream_tokens import StreamTokens, stream_shape
-from harness.judge.numbers.throughput import pooled_rate
 from harness.judge.numbers.time_split import weighted
 from harness.judge.numbers.trial_rows import OPEN_OUTCOMES
 from harness.judge.slo_check import QUANTILES
 from harness.judge.stats.durations import Durations
 from harness.judge.stats.mean_intervals import BATCHES
 from harness.judge.stats.quantiles import nearest_rank
-from harness.judge.stats.run_noise import PRIOR_NOISE
+from harness.judge.stats.trial_noise import pooled_rate
 from harness.plan.slo import STREAM_KINDS
 from harness.record.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from harness.judge.interval import Interval
-    from harness.judge.numbers.run_noises import RunNoises
+    from harness.judge.numbers.noise_by_kind import NoiseByKind
     from harness.judge.numbers.throughput import Rates
     from harness.judge.numbers.trial_rows import RowColumns, TrialRows
-    from harness.judge.stats.run_noise import RunNoise
+    from harness.judge.stats.trial_noise import TrialNoise
     from harness.plan.slo import Bound, Slo
     from harness.record.rows import Column, Mask, Window
     from harness.record.trial_data import TrialData
@@ -53,7 +52,7 @@ class StreamRates(NamedTuple):
 
 @dataclass(frozen=True)
 class StreamSample:
-    """One trial's streams: durations to pool, token rates (batches,), means, and the input of `trial_split`."""
+    """One trial's streams, to be pooled: durations, token rates (batches,), means, and the input of `trial_split`."""
 
     ttft: Durations
     itl: Durations
@@ -68,26 +67,6 @@ class StreamSample:
     cached_share: float | None = None
     asked_cached_share: float | None = None
     ttfo: Durations | None = None  # None: every answer begins with its first piece
-    metrics: StreamMetrics = field(init=False)
-
-    def __post_init__(self) -> None:
-        metrics = StreamMetrics(
-            ttft=pooled_latency([self.ttft]),
-            itl=pooled_latency([self.itl]),
-            tpot=pooled_latency([self.tpot]),
-            tokens_per_s=_pooled(self.rates.tokens),
-            prompt_tokens_per_s=_pooled(self.rates.prompt_tokens),
-            results_per_s=_pooled(self.rates.results),
-            tokens_per_s_of_stream=_of_one_stream(_pooled(self.rates.tokens), self.in_flight),
-            cached_share=self.cached_share,
-            asked_cached_share=self.asked_cached_share,
-            prompt_tokens=self.prompt_tokens,
-            output_tokens=self.output_tokens,
-            in_flight=self.in_flight,
-            ttfo=pooled_latency([self.ttfo]) if self.ttfo else None,
-            shape=self.shape,
-        )
-        object.__setattr__(self, "metrics", metrics)
 
     @property
     def durations(self) -> dict[str, Durations]:
@@ -119,35 +98,38 @@ def stream_sample(data: TrialData, rows: TrialRows) -> StreamSample | None:
     )
 
 
-def pooled_streams(samples: Sequence[StreamSample], noises: RunNoises) -> StreamMetrics | None:
+def pooled_streams(samples: Sequence[StreamSample], noises: NoiseByKind) -> StreamMetrics | None:
     """The streams of all repeats: gaps and times are put together, never percentiles averaged."""
     if not samples:
         return None
     latencies = {
         kind: pooled_latency([getattr(sample, kind) for sample in samples], noises.of(kind)) for kind in STREAM_KINDS
     }
+
+    def mean(name: str) -> float | None:
+        return weighted([(getattr(sample, name), sample.good) for sample in samples])
+
     noise = noises.of(THROUGHPUT)
-    tokens_per_s = _pooled(*(sample.rates.tokens for sample in samples), noise=noise)
+    tokens_per_s = _pooled((sample.rates.tokens for sample in samples), noise)
     in_flight = sum(sample.in_flight for sample in samples) / len(samples)
     reasons = any(sample.ttfo for sample in samples)
     return StreamMetrics(
         **latencies,
         tokens_per_s=tokens_per_s,
         tokens_per_s_of_stream=_of_one_stream(tokens_per_s, in_flight),
-        prompt_tokens_per_s=_pooled(*(sample.rates.prompt_tokens for sample in samples), noise=noise),
-        results_per_s=_pooled(*(sample.rates.results for sample in samples), noise=noise),
-        cached_share=weighted([(sample.cached_share, sample.good) for sample in samples]),
-        asked_cached_share=weighted([(sample.asked_cached_share, sample.good) for sample in samples]),
-        prompt_tokens=weighted([(sample.prompt_tokens, sample.good) for sample in samples]),
-        output_tokens=weighted([(sample.output_tokens, sample.good) for sample in samples]),
+        prompt_tokens_per_s=_pooled((sample.rates.prompt_tokens for sample in samples), noise),
+        results_per_s=_pooled((sample.rates.results for sample in samples), noise),
+        cached_share=mean("cached_share"),
+        asked_cached_share=mean("asked_cached_share"),
+        prompt_tokens=mean("prompt_tokens"),
+        output_tokens=mean("output_tokens"),
         in_flight=in_flight,
         ttfo=pooled_latency([each.ttfo or each.ttft for each in samples], noises.of("ttft")) if reasons else None,
-        shape=StreamShape(**{name: _pooled_share(samples, name) for name in StreamShape.__struct_fields__}),
-    )
-
-
-def _pooled_share(samples: Sequence[StreamSample], name: str) -> float | None:
-    return weighted([(getattr(sample.shape, name), sample.good) for sample in samples])
+        shape=StreamShape(**{
+            name: weighted([(getattr(sample.shape, name), sample.good) for sample in samples])
+            for name in StreamShape.__struct_fields__
+        }),
+    )  # fmt: skip
 
 
 def rows_within_slo(data: TrialData, rows: TrialRows, slo: Slo) -> Mask | None:
@@ -224,7 +206,7 @@ def _tpot_ns(tokens: StreamTokens, rows: RowColumns) -> Column:
     return values_ns
 
 
-def _pooled(*rates: Rates | None, noise: RunNoise = PRIOR_NOISE) -> Interval | None:
+def _pooled(rates: Iterable[Rates | None], noise: TrialNoise) -> Interval | None:
     known = [each for each in rates if each is not None]
     return pooled_rate(known, noise) if known else None
 

@@ -1,4 +1,4 @@
-"""95 % intervals of means: of a rate within one run, and of a figure over a few independent runs."""
+"""95 % intervals of means: of a rate within one trial, and of a figure over a few independent trials."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BATCHES = 20
 MINIMUM_PER_BATCH = 5
-FEWEST_RUNS = 3  # two have one degree of freedom, whose interval (12.7 standard errors) is useless
+FEWEST_TRIALS = 3  # two have one degree of freedom, whose interval (12.7 standard errors) is useless
 _UPPER = 0.975
 
 
@@ -31,9 +31,13 @@ def batch_rates(
     return rates
 
 
-def run_mean(values: Sequence[float]) -> Interval:
-    """The mean of at least one run, with its 95 % Student t interval from three runs on."""
-    return _student(np.asarray(values, dtype=np.float64), fewest=FEWEST_RUNS)
+def mean_of_trials(values: Sequence[float]) -> Interval:
+    """The mean of at least one trial, with its 95 % Student t interval from three trials on."""
+    mean, count = float(np.mean(values)), len(values)
+    if count < FEWEST_TRIALS:
+        return Interval(mean)
+    half = student_t_quantile(_UPPER, count - 1) * float(np.std(values, ddof=1)) / math.sqrt(count)
+    return Interval(mean, mean - half, mean + half)
 
 
 def share_interval(good: int, total: int) -> tuple[float, float]:
@@ -45,13 +49,3 @@ def share_interval(good: int, total: int) -> tuple[float, float]:
     center = (2 * total * share + z**2) / twice
     half = z / twice * math.sqrt(4 * total * share * (1 - share) + z**2)
     return center - half if good else 0.0, center + half if good < total else 1.0
-
-
-def _student(values: NDArray[np.float64], fewest: int) -> Interval:
-    """The mean with its 95 % Student t interval; without one below `fewest` values."""
-    mean = float(values.mean())
-    if values.size < fewest:
-        return Interval(mean)
-    error = float(values.std(ddof=1)) / float(np.sqrt(values.size))
-    half = student_t_quantile(_UPPER, values.size - 1) * error
-    return Interval(mean, mean - half, mean + half)

@@ -30,7 +30,7 @@ class ClosedLoop:
         self._engine = engine
         self._phases = phases
         self._think_ns = think_ns
-        self._pauses = engine.makes_requests  # users of conversations pause by themselves
+        self._converses = engine.makes_requests  # users of conversations pause by themselves
         self._users: dict[int, Connection] = {}
         self._waiting: list[tuple[int, int, Connection]] = []  # a heap by due time, then order of entry
         self._refusals: dict[Connection, int] = {}  # in a row, of users whose last request was refused
@@ -81,25 +81,29 @@ class ClosedLoop:
     def on_free(self, connection: Connection, done_ns: int, *, failed: bool) -> None:
         """Send the user's next request after its think time; after one that could not be sent, back off first.
 
-        No request is due after the end of measuring.
+        Users who converse take a failure for a refusal: it may cost as much. No request is due after the end of
+        measuring.
         """
+        if failed and self._converses and connection.sent_ns != ABSENT:
+            self.on_refused(connection, done_ns, None)
+            return
         if self._refusals:
             self._refusals.pop(connection, None)
         if connection.leaving or self._stopped:
             connection.close()
         elif failed and connection.sent_ns == ABSENT:
             self._schedule(connection, done_ns + max(self._think_ns, BACK_OFF_NS))
-        elif wait_ns := self._think_ns + (connection.pause_ns() if self._pauses else 0):
+        elif wait_ns := self._think_ns + (connection.pause_ns() if self._converses else 0):
             self._schedule(connection, done_ns + wait_ns)
         elif done_ns < self._phases.measure_end_ns:
             self._engine.launch(connection, done_ns)
 
     def on_refused(self, connection: Connection, done_ns: int, wait_ns: int | None) -> None:
-        """Send the user's next request after the time that the server asks for, or else after a growing one."""
+        """Send the user's next request after the time that the server asks for; if it is short, after a growing one."""
         if connection.leaving or self._stopped:
             connection.close()
             return
-        if wait_ns is None:
+        if wait_ns is None or wait_ns < BACK_OFF_NS:
             refusals = self._refusals.get(connection, 0)
             self._refusals[connection] = refusals + 1
             wait_ns = min(BACK_OFF_NS << min(refusals, 10), LONGEST_BACK_OFF_NS)

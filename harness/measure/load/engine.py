@@ -13,10 +13,11 @@ from harness.clock import NS_PER_MS, NS_PER_S, NS_PER_US, monotonic_ns
 from harness.measure.load.connections.connection import AWAITING, CONNECTING, IDLE
 from harness.measure.load.loop_health import TICK_NS
 from harness.measure.load.phases import NEVER_NS
-from harness.measure.load.retry_after import retry_after_ns
 from harness.record.rows import ABSENT, Outcome
 from harness.system.timerfd import TimerFd
 from harness.wire.http.llhttp_parser import REFUSED
+from harness.wire.http.refusal import REFUSED_STATUSES, refusal_in
+from harness.wire.http.retry_after import retry_after_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +39,7 @@ SPIN_NS = 150 * NS_PER_US  # a timer wakes up about this late, so the last part 
 MAX_SPIN_SHARE = 0.5
 LEISURE_NS = 2 * NS_PER_MS  # until the next request is due: enough to make one that is due later
 TIMEOUT_TICKS = 2  # ticks of the timer between two looks for requests that have exceeded a limit
-SERVER_ERROR, UNAVAILABLE = 500, 503
+SERVER_ERROR = 500
 
 
 class DueTimes(Protocol):
@@ -52,7 +53,7 @@ class DueTimes(Protocol):
         """`next_due_ns` has come."""
 
     def on_free(self, connection: Connection, done_ns: int, *, failed: bool) -> None:
-        """The request of `connection` has ended, with a response or a failure."""
+        """The request of `connection` has ended: with a response, given up, or `failed`."""
 
     def on_refused(self, connection: Connection, done_ns: int, wait_ns: int | None) -> None:
         """The server has refused the request. It asks its client to wait so long (None: it says nothing)."""
@@ -283,29 +284,37 @@ class Engine:
     def on_response(self, connection: Connection, response: HttpResponse, done_ns: int) -> None:
         """Record the response; the connection is free."""
         outcome = self._ledger.responded(connection, response, done_ns)
-        if (
-            outcome
-            and response.status >= REFUSED
-            and (response.status < SERVER_ERROR or response.status == UNAVAILABLE)
-        ):
-            self._arrivals.on_refused(connection, done_ns, retry_after_ns(response.retry_after))
+        status = response.status
+        if outcome and (REFUSED <= status < SERVER_ERROR or status in REFUSED_STATUSES):
+            wait_ns = retry_after_ns(response.retry_after)
+            if wait_ns is None and (refusal := refusal_in(response.body)):
+                wait_ns = refusal.wait_ns
+            self._arrivals.on_refused(connection, done_ns, wait_ns)
         else:
-            self._arrivals.on_free(connection, done_ns, failed=False)
+            self._arrivals.on_free(connection, done_ns, failed=outcome == Outcome.ERROR)
 
-    def on_repeat(self, connection: Connection, good: GoodResponse, done_ns: int) -> None:
-        """Record a response that equals a good one; the connection is free."""
-        self._ledger.repeat(connection, good, done_ns)
+    def on_repeat(self, connection: Connection, good: GoodResponse, timing: bytes, done_ns: int) -> None:
+        """Record a response that equals a good one but for its durations; the connection is free."""
+        self._ledger.repeat(connection, good, timing, done_ns)
         self._arrivals.on_free(connection, done_ns, failed=False)
 
     def on_failure(self, connection: Connection, outcome: Outcome, text: str) -> None:
         """Record the failure; the connection is free."""
         now_ns = monotonic_ns()
         self._ledger.failed(connection, outcome, text, now_ns)
-        self._arrivals.on_free(connection, now_ns, failed=True)
+        if outcome is Outcome.REJECTED:
+            self._arrivals.on_refused(connection, now_ns, connection.asked_wait_ns)
+        else:
+            self._arrivals.on_free(connection, now_ns, failed=outcome is Outcome.ERROR)
 
     def on_resend(self) -> None:
         """Count a request that was sent again."""
         self._ledger.resent += 1
+
+    def on_reconnect(self, took_ns: int) -> None:
+        """Count a connection that was opened again."""
+        self._ledger.reconnects += 1
+        self._ledger.reconnect_ns += took_ns
 
     def _on_timer(self, fd: int) -> None:
         if fd != self._timer_fds[1]:

@@ -14,7 +14,8 @@ from harness.measure.load.connections.connection import IDLE
 from harness.measure.load.connections.repeated_response import RepeatedResponses
 from harness.measure.load.server_timing import TIMING_COLUMNS, ServerTimingReader
 from harness.record.rows import ABSENT, NOTED, Outcome
-from harness.wire.own.expectation import SUCCESSES
+from harness.wire.http.refusal import REFUSED_STATUSES
+from harness.wire.own.expectation import OF_SUCCESS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,6 @@ MAX_ERROR_CHARS = 500
 OTHER = "other"
 DERIVED = ("request", "worker", "phase", "request_class", "label")  # of every row, when it is taken
 HIDDEN = b"[token]"
-REJECTED_STATUS = (429, 503)
 _OK, _ERROR, _REJECTED, _NOT_SENT = (int(o) for o in (Outcome.OK, Outcome.ERROR, Outcome.REJECTED, Outcome.NOT_SENT))
 
 
@@ -64,6 +64,7 @@ class Ledger:
         self.scheduled = 0
         self.sent = 0
         self.resent = 0
+        self.reconnects = self.reconnect_ns = 0
         self.checked = 0
         self.ended = [0] * len(Outcome)  # by outcome
         self.secrets: tuple[bytes, ...] = ()  # what requests carry; a server may repeat it in an error message
@@ -108,7 +109,7 @@ class Ledger:
         """Record a response, good or bad. Returns its outcome. `check` replaces the check against the bank."""
         status, body, timing, _, size_bytes, _ = response
         checked, predicted = 0, ABSENT
-        if status in (self._statuses if check is None else SUCCESSES):
+        if status in (self._statuses if check is None else OF_SUCCESS):
             result = (check or self._check)(connection.payload, body)
             outcome, checked, predicted, settled = result
             self.checked += checked
@@ -117,7 +118,7 @@ class Ledger:
             elif settled and connection.state == IDLE:
                 self.repeated.remember(connection.payload, connection.last_read, response, result)
         else:
-            outcome = _REJECTED if status in REJECTED_STATUS else _ERROR
+            outcome = _REJECTED if status in REFUSED_STATUSES else _ERROR
             self._count_error(self._describe(status, self._without_secrets(body)))
         if timing:
             self._timed_rows.append(self._row)
@@ -127,10 +128,13 @@ class Ledger:
         self._add_row(connection, outcome, done_ns, size_bytes, status, checked, predicted)
         return outcome
 
-    def repeat(self, connection: Connection, good: GoodResponse, done_ns: int) -> None:
-        """Record a response that equals, byte for byte, an earlier `good` one to the same payload."""
+    def repeat(self, connection: Connection, good: GoodResponse, timing: bytes, done_ns: int) -> None:
+        """Record a response that equals an earlier `good` one to the same payload but for its durations, `timing`."""
         self.checked += good.checked
         self.repeated.repeats += 1
+        if timing:
+            self._timed_rows.append(self._row)
+            self._timings.append(timing)
         if connection.stamps is not None:
             self._note_wait(connection.stamps)
         self.ended[_OK] += 1
@@ -141,7 +145,7 @@ class Ledger:
             done_ns,
             done_ns,
             len(connection.request),
-            len(good.raw),
+            good.fixed_bytes + len(timing),
             connection.user,
             connection.payload,
             good.predicted,

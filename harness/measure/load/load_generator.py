@@ -182,6 +182,8 @@ class Load:
             rows_written=self.recorder.rows_written,
             recorder_error=self.recorder.error,
             resent=ledger.resent,
+            reconnects=ledger.reconnects,
+            reconnect_ns=ledger.reconnect_ns,
             checked=ledger.checked,
             tolerance=self._tolerance,
             zeros_pass=self._zeros_pass,

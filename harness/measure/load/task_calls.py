@@ -97,7 +97,7 @@ class Caller:
         outcome = self._engine.responded(connection, response, done_ns, check)
         self._ended(CallResult(Outcome(outcome), response, "", done_ns - connection.due_ns))
 
-    def on_repeat(self, connection: Connection, good: GoodResponse, done_ns: int) -> None:
+    def on_repeat(self, connection: Connection, good: GoodResponse, timing: bytes, done_ns: int) -> None:
         """Never called: a task is given each of its responses, so that none is expected to come again."""
 
     def on_failure(self, connection: Connection, outcome: Outcome, text: str) -> None:
@@ -109,6 +109,10 @@ class Caller:
     def on_resend(self) -> None:
         """Count a request that was sent again."""
         self._engine.on_resend()
+
+    def on_reconnect(self, took_ns: int) -> None:
+        """Count a connection that was opened again."""
+        self._engine.on_reconnect(took_ns)
 
     def _ended(self, result: CallResult) -> None:
         self._call, self._result = None, result

@@ -21,14 +21,14 @@ class Tick:
 
 
 class Timer:
-    """Yields ticks at `start_ns + n * interval_ns` without end; where several have passed, only the last of them."""
+    """Yields a tick now and after each interval, without end; where several have passed, only the last of them."""
 
-    def __init__(self, clock: Clock, interval_ns: int, start_ns: int | None = None) -> None:
+    def __init__(self, clock: Clock, interval_ns: int) -> None:
         if interval_ns <= 0:
             raise ValueError("interval_ns must be positive")
         self._clock = clock
         self._interval_ns = interval_ns
-        self._due_ns = clock.now_ns() if start_ns is None else start_ns
+        self._due_ns = clock.now_ns()
 
     def __iter__(self) -> Iterator[Tick]:
         return self

@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from harness.clock import NS_PER_S, MonotonicClock
+from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import RunError, UserError
 from harness.measure.target.endpoint import ReadyServer
 from harness.record.model_card import ModelCard
 from harness.system.child_process import ChildProcess
 
 if TYPE_CHECKING:
-    from harness.clock import Clock
     from harness.plan.knobs import Setting
     from harness.plan.target_spec import EmbeddedTarget, Progress
-    from harness.system.child_process import ControlChannel, Message
+    from harness.system.control_channel import ControlChannel, Message
     from harness.system.cpu_cores import Cores
 
 READY_TIMEOUT_S = 300.0  # without a sign of life; importing TensorFlow takes over 10 s, training may take a minute
@@ -40,7 +39,6 @@ class EmbeddedServer:
         cores: the CPU cores it may use; all where empty.
         log: the file its output is appended to; None: only the last lines are kept, for errors.
         progress: called during long steps before it is ready.
-        clock: bounds the wait for `set_knobs`.
     """
 
     def __init__(
@@ -52,14 +50,12 @@ class EmbeddedServer:
         cores: Cores = (),
         log: Path | None = None,
         progress: Progress | None = None,
-        clock: Clock | None = None,
     ) -> None:
         self._name = target.name
         self._argv = [sys.executable, *target.command, "--port", "0", "--model", model, "--knobs", json.dumps(setting)]
         self._cores = cores
         self._log = log
         self._progress = progress
-        self._clock = clock or MonotonicClock()
         self._process: ChildProcess | None = None
         self._control: ControlChannel | None = None
         self._ready: ReadyServer | None = None
@@ -110,13 +106,13 @@ class EmbeddedServer:
     def set_knobs(self, changes: Setting) -> None:
         """Change live knobs. Raises UserError for an illegal value, RunError where it does not confirm in time."""
         self._channel.send({"set": changes})
-        deadline_ns = self._clock.now_ns() + int(SET_TIMEOUT_S * NS_PER_S)
+        deadline_ns = monotonic_ns() + int(SET_TIMEOUT_S * NS_PER_S)
         while (message := self._next_message(deadline_ns)).get("event") != "set":
             if message.get("event") == "error":
                 raise UserError(str(message["message"]))
 
     def _next_message(self, deadline_ns: int) -> Message:
-        remaining_s = (deadline_ns - self._clock.now_ns()) / NS_PER_S
+        remaining_s = (deadline_ns - monotonic_ns()) / NS_PER_S
         try:
             message = self._channel.receive(max(remaining_s, 0.001))
         except TimeoutError as error:

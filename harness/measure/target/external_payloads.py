@@ -25,7 +25,7 @@ from harness.wire.own.own_request import OwnRequest
 from harness.wire.payload_bank import FREE, Bank, BankMeta, random_bank
 from harness.wire.prompt_bank import PromptBank
 from harness.wire.protocols import chats, find_protocol
-from harness.wire.server_probe import ask_once, read_meta, with_charset
+from harness.wire.server_probe import ask_once, read_meta
 from harness.wire.tensors import held, json_values
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class ExternalPayloads:
             bank = Bank.load(given) if given and not named else external_bank(self._choice(url, protocol, model))
             first = ask_once(url, protocol, bank, self._plan.load.expect, requests)
             self._first_response_s = first.took_s
-            bank = with_charset(bank, first.charset) if first.charset else bank
+            bank = first.bank
             path = self._folder.path / f"{len(self._made)}.npz"
             bank.save(path)
             expected = expectation_of(self._plan.load.expect, bank.meta.request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import os
 from typing import TYPE_CHECKING
 
 import psutil
@@ -31,6 +32,13 @@ def is_alive(pid: int) -> bool:
     """Whether the process runs."""
     with contextlib.suppress(psutil.Error):
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def leads_group(pid: int) -> bool:
+    """Whether a process group has the number of that process."""
+    with contextlib.suppress(OSError):
+        return os.getpgid(pid) == pid
     return False
 
 

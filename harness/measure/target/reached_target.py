@@ -11,7 +11,7 @@ from harness.measure.target.first_requests import FirstRequests
 from harness.measure.target.statistics_reader import find_statistics_readers
 from harness.wire.language.first_request import ask_first
 from harness.wire.protocol import DEFAULT
-from harness.wire.protocols import chats
+from harness.wire.protocols import chats, find_protocol
 from harness.wire.server_probe import settle_protocol
 from harness.wire.server_url import parse_url
 
@@ -95,7 +95,9 @@ class UrlSession:
                 self._first.accepted_by(self._url, protocol, model)
                 self._payloads.bank_for(self._url, protocol, model)
         # Some servers have no statistics before their first response.
-        self._statistics_reader = find_statistics_readers((target.url, *target.others), plan.model, plan.metrics)
+        own_paths = all(find_protocol(spoken).own_paths for spoken in self._spoken.values())
+        urls = target.url, *target.others
+        self._statistics_reader = find_statistics_readers(urls, plan.model, plan.metrics, own_paths=own_paths)
 
     def serve(self, request: TargetRequest, log: Path) -> Endpoint:
         """The same endpoint each time, with the payloads of the requested model: there are no knobs to turn."""

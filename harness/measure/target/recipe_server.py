@@ -13,12 +13,13 @@ from urllib.parse import urlsplit
 from harness.clock import NS_PER_S, MonotonicClock
 from harness.errors import RunError, UserError
 from harness.measure.target.endpoint import ReadyServer
-from harness.measure.target.listening_process import is_alive, server_process, signal_tree
+from harness.measure.target.listening_process import is_alive, leads_group, server_process, signal_tree
 from harness.measure.target.prepared_model import prepare_model
 from harness.measure.target.recipe_venv import python_of
 from harness.plan.server_recipe import PORTS, filled
 from harness.system.child_process import ChildProcess
 from harness.system.cpu_cores import usable_cores
+from harness.system.process_guard import ProcessGuard
 from harness.wire.bounded_http import OK, NoResponseError, get
 from harness.wire.failure_text import quoted
 from harness.wire.http.raw_bodies import HTTP
@@ -27,7 +28,6 @@ from harness.wire.server_url import free_ports, parse_url
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.clock import Clock
     from harness.plan.knobs import Setting
     from harness.plan.server_recipe import ServerRecipe
     from harness.plan.target_spec import Progress
@@ -48,7 +48,6 @@ class RecipeServer:
         cores: the CPU cores it may use; all where empty.
         log: the file its output is appended to; None: only the last lines are kept, for errors.
         progress: called during long steps before it is ready.
-        clock: bounds the wait until it is ready.
     """
 
     def __init__(
@@ -60,7 +59,6 @@ class RecipeServer:
         cores: Cores = (),
         log: Path | None = None,
         progress: Progress | None = None,
-        clock: Clock | None = None,
     ) -> None:
         self._recipe = recipe
         self._model = model
@@ -72,10 +70,11 @@ class RecipeServer:
         self._ready: ReadyServer | None = None
         self._pid: int | None = None
         self._left = False  # the command has ended in order, and left the server behind
+        self._guard: ProcessGuard | None = None  # of a server that is not in the command's group
         self._apart = False  # the command runs, and the server is none of its children, as with ssh to this machine
         self._filled: dict[str, object] = {}
         self._env: dict[str, str] = {}
-        self._clock = clock or MonotonicClock()
+        self._clock = MonotonicClock()
 
     @property
     def ready(self) -> ReadyServer:
@@ -101,9 +100,9 @@ class RecipeServer:
         reference = filled(recipe.reference, {"model": self._model})
         prepared = prepare_model(reference, recipe.model_format) if reference else None
         values = self._values(prepared.file if prepared else None)
-        argv = [word for word in (filled(word, values) for word in recipe.command) if word]
         url, grpc_url, metrics = (filled(each, values) for each in (recipe.url, recipe.grpc_url, recipe.metrics))
         self._filled, self._env = values, {**os.environ, **{k: filled(v, values) for k, v in recipe.env.items()}}
+        argv = self._words(recipe.command)
         for command in recipe.before:
             self._run(command)
         self._progress(f"waiting for {recipe.name}", 0, 1)
@@ -112,6 +111,7 @@ class RecipeServer:
             self._await_ready(self._process, self._root(url), filled(recipe.ready.path, values))
             self._pid = self._find_pid(self._process, url)
             self._apart = not recipe.pid_command and _is_apart(self._pid, self._process)
+            self._guard = self._guard_of(self._process)
         except BaseException:
             self.stop()
             raise
@@ -146,7 +146,7 @@ class RecipeServer:
                 argv,
                 log=self._log,
                 cores=self._cores,
-                cwd=self._recipe.folder / self._recipe.directory,
+                cwd=self._folder,
                 env=env,
             )
         except OSError as error:
@@ -189,13 +189,27 @@ class RecipeServer:
         parsed = parse_url(url)
         return server_process(process.pid if process.exit_code is None else None, parsed.host, parsed.port)
 
+    def _guard_of(self, process: ChildProcess) -> ProcessGuard | None:
+        """What ends a server that the end of its command's process group does not end, when this process is killed."""
+        order = self._words(self._recipe.stop.command)
+        if not (order or self._left or self._apart or self._recipe.pid_command):
+            return None
+        pid = self._pid or process.pid
+        return ProcessGuard(pid, group=leads_group(pid), order=order, cwd=self._folder, env=self._env)
+
+    @property
+    def _folder(self) -> Path:
+        return self._recipe.folder / self._recipe.directory
+
+    def _words(self, command: tuple[str, ...]) -> list[str]:
+        return [word for word in (filled(word, self._filled) for word in command) if word]
+
     def _run(self, command: tuple[str, ...]) -> str:
         """Run a command of the recipe to its end, and return what it prints. Raises RunError where it fails."""
-        argv = [word for word in (filled(word, self._filled) for word in command) if word]
-        folder = self._recipe.folder / self._recipe.directory
+        argv, limit_s = self._words(command), COMMAND_LIMIT_S
         try:
             done = subprocess.run(
-                argv, cwd=folder, env=self._env, capture_output=True, text=True, timeout=COMMAND_LIMIT_S, check=False
+                argv, cwd=self._folder, env=self._env, capture_output=True, text=True, timeout=limit_s, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise RunError(f"{self._recipe.name}: {argv[0]} failed ({error})") from error
@@ -234,7 +248,9 @@ class RecipeServer:
         for command in self._recipe.after:
             self._try(command)
         process.close()
-        self._process = self._pid = None
+        if self._guard is not None:
+            self._guard.release()
+        self._process = self._pid = self._guard = None
 
     def _try(self, command: tuple[str, ...]) -> None:
         with contextlib.suppress(RunError):

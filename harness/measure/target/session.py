@@ -23,6 +23,7 @@ from harness.measure.target.statistics_reader import find_statistics_reader
 from harness.plan.knobs import Apply
 from harness.plan.target_spec import EmbeddedTarget, InProcessTarget, RecipeTarget, UrlTarget, find_target
 from harness.wire.protocol import AUTO
+from harness.wire.protocols import find_protocol
 from harness.wire.server_probe import settle_protocol
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ class ManagedTargetSession:
             # Some servers have no statistics before their first response, which the payloads have just asked for.
             metrics_url = self._metrics_url or ready.metrics_url or ""
             self._statistics_reader = self._statistics_reader or find_statistics_reader(
-                ready.url, self._model, metrics_url
+                ready.url, self._model, metrics_url, own_paths=find_protocol(spoken).own_paths
             )
         return Endpoint(
             url=url,

@@ -59,12 +59,15 @@ class StatisticsReader:
         return _prometheus_counters(body, self.family, self._model)
 
 
-def find_statistics_readers(urls: Sequence[str], model: str, metrics_url: str = "") -> StatisticsReader | None:
+def find_statistics_readers(
+    urls: Sequence[str], model: str, metrics_url: str = "", *, own_paths: bool = False
+) -> StatisticsReader | None:
     """A reader for all servers that share the load; None where they are not all of one family.
 
     The statistics of a part of them would be taken for those of all. `metrics_url` is read alone: it was asked for.
     """
-    found = [find_statistics_reader(url, model, metrics_url) for url in (urls[:1] if metrics_url else urls)]
+    asked = urls[:1] if metrics_url else urls
+    found = [find_statistics_reader(url, model, metrics_url, own_paths=own_paths) for url in asked]
     readers = [reader for reader in found if reader is not None]
     if len(readers) < len(found) or len({reader.family.name for reader in readers}) > 1:
         return None
@@ -72,15 +75,21 @@ def find_statistics_readers(urls: Sequence[str], model: str, metrics_url: str = 
     return StatisticsReader(first.url, first.family, model, tuple(others))
 
 
-def find_statistics_reader(url: str, model: str, metrics_url: str = "") -> StatisticsReader | None:
-    """A reader for the first path that has statistics of a known family; None where there is none."""
+def find_statistics_reader(
+    url: str, model: str, metrics_url: str = "", *, own_paths: bool = False
+) -> StatisticsReader | None:
+    """A reader for the first path that has statistics of a known family; None where there is none.
+
+    own_paths: the server speaks no known protocol, so that it is asked for `/metrics` and nothing else: each further
+    path would be a refused request in its log.
+    """
     server = parse_url(url)
-    url = f"{server.scheme}://{server.authority}{server.prefix}"
-    if url.startswith("http") and not metrics_url:
+    url = f"{server.scheme}://{server.authority}{'' if own_paths else server.prefix}"
+    if url.startswith("http") and not metrics_url and not own_paths:
         triton = StatisticsReader(f"{url}/v2/models/{quote(model)}/stats", TRITON_STATISTICS, model)
         if triton.read():
             return triton
-    for candidate in [metrics_url] if metrics_url else _candidates(url):
+    for candidate in [metrics_url] if metrics_url else _candidates(url, own_paths=own_paths):
         body = _get(candidate)
         for family in FAMILIES if body else ():
             reader = StatisticsReader(candidate, family, model)
@@ -89,8 +98,11 @@ def find_statistics_reader(url: str, model: str, metrics_url: str = "") -> Stati
     return None
 
 
-def _candidates(url: str) -> Iterator[str]:
+def _candidates(url: str, *, own_paths: bool) -> Iterator[str]:
     parts = urlsplit(url)
+    if own_paths:
+        yield from [f"{url}/metrics"] if parts.scheme.startswith("http") else ()
+        return
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     if parts.scheme.startswith("http"):
         yield f"{url}/metrics"

@@ -26,11 +26,10 @@ from harness.plan.plan import (
 )
 from harness.plan.target_spec import EmbeddedTarget, RecipeTarget, find_target
 
-NAMES = ("A", "B")
 LEAST_BLOCKS = 3  # with fewer pairs nothing can be said
 
 
-def paired_plan(before: Plan, after: Plan, *, margin: float, budget_s: float, names: tuple[str, str] = NAMES) -> Plan:
+def paired_plan(before: Plan, after: Plan, *, margin: float, budget_s: float) -> Plan:
     """A plan, yet without trials, that compares two plans of one setting each, at the same load levels.
 
     Raises UserError where a plan sweeps, the loads differ, or the budget does not last for three blocks.
@@ -40,7 +39,7 @@ def paired_plan(before: Plan, after: Plan, *, margin: float, budget_s: float, na
     loads = [point.arrivals for point in before.points]
     if loads != [point.arrivals for point in after.points]:
         raise UserError("the load levels of the variants differ; compare both under the same load")
-    variants = (_variant(before, names[0]), _variant(after, names[1]))
+    variants = (_variant(before, "A"), _variant(after, "B"))
     pairing = Pairing(variants=variants, margin=margin, budget_s=budget_s, fresh=_needs_start(*variants))
     points = [
         Point(number=2 * level + side, setting={VARIANT: variant.name}, arrivals=load)

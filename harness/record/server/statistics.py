@@ -45,13 +45,12 @@ class Gauge(NamedTuple):
 class CounterShare(NamedTuple):
     """The growth of one counter over that of others; a count, where there are none. Names by version of the server."""
 
-    name: str  # of SHARES
+    name: str  # "preemptions" (a count), "prefix_hits" (of the prompts' tokens), "accepted" (of speculated tokens)
     part: tuple[str, ...]
     whole: tuple[tuple[str, ...], ...] = ()  # each of which is added
 
 
 GAUGES = ("running", "waiting", "kv_cache")  # requests, requests, share of 1
-SHARES = ("preemptions", "prefix_hits", "accepted")  # a count; of the prompts' tokens; of speculated tokens
 
 
 class Family(NamedTuple):

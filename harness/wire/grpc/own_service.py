@@ -82,4 +82,5 @@ OWN_SERVICE = WireProtocol(
     doc="a unary method of any gRPC service: calls of your own",
     transport=Transport.GRPC,
     make_codec=OwnServiceCodec,
+    own_paths=True,
 )

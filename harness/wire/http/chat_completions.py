@@ -9,6 +9,7 @@ import msgspec
 from harness.clock import NS_PER_MS
 from harness.wire.bounded_http import OK
 from harness.wire.failure_text import failure_of, short_text
+from harness.wire.http.refusal import refusal_of
 from harness.wire.language.api_url import api_url
 from harness.wire.language.finish_reasons import require_answer
 from harness.wire.language.lenient_events import decode_leniently, says_nothing
@@ -146,7 +147,8 @@ class ChatStream(OutputStream):
     def _end_choice(self, choice: _Choice) -> None:
         """Take the finish reason. Raises StreamError where it, or an error beside it, says that the server gave up."""
         if choice.error:
-            raise StreamError(f"the stream says: {failure_of({'error': choice.error}) or short_text(choice.error)}")
+            said = failure_of({"error": choice.error}) or short_text(choice.error)
+            raise StreamError(f"the stream says: {said}", refusal_of(choice.error))
         if choice.finish_reason and choice.finish_reason != "null":
             self.finish = require_answer(choice.finish_reason)
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import zlib
 from collections import deque
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import httptools
 
 from harness.wire.http.retry_after import in_seconds
+
+if TYPE_CHECKING:
+    from harness.wire.http.refusal import Refusal
 
 _CHARSET = re.compile(rb";\s*charset=\"?([^\s;\"]+)", re.IGNORECASE)
 MAX_HEAD_BYTES = 64 << 10
@@ -22,7 +25,11 @@ CUT_SHORT = "the connection was closed in the middle of a response"
 
 
 class HttpError(Exception):
-    """The bytes are no HTTP response, or one beyond the limits."""
+    """The bytes are no HTTP response, one beyond the limits, or one without an answer: a `refusal`, for example."""
+
+    def __init__(self, text: str, refusal: Refusal | None = None) -> None:
+        super().__init__(text)
+        self.refusal = refusal
 
 
 class HttpResponse(NamedTuple):
@@ -71,6 +78,11 @@ class LlhttpParser:
         """The charset that `Content-Type` of the last response declares; empty where it declares none."""
         found = _CHARSET.search(self._header(b"content-type"))
         return found[1].decode("latin-1").lower() if found else ""
+
+    @property
+    def media_type(self) -> str:
+        """What `Content-Type` of the last response declares, without parameters; empty where there is no such line."""
+        return self._header(b"content-type").decode("latin-1").partition(";")[0].strip().lower()
 
     def feed(self, data: bytes) -> HttpResponse | None:
         """Take the next bytes. Raises HttpError."""

@@ -71,6 +71,7 @@ def protocol_of(name: str) -> WireProtocol:
         doc="plain JSON",
         make_codec=lambda url, meta: PlainJsonCodec(name, url, meta),
         post_path=lambda _model: form.path,
+        own_paths=True,
     )
 
 
@@ -97,13 +98,12 @@ class PlainJsonCodec(HttpCodec):
             raise WireError(f"no numbers at {self._form.take or 'the top'} of the response: {error}") from error
 
     def require_answer(self, body: bytes) -> None:
-        """Raises WireError where `take` leads to nothing; without it, as for any response over HTTP."""
-        if not self._form.take:
-            super().require_answer(body)
-            return
+        """Raises WireError where a response is no JSON, or reports a failure, or `take` leads to nothing."""
+        take = self._form.take
+        super().require_answer(body)
         try:
             found = self._form.find(parse_json(body))
         except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise no_answer(body, f"nothing at {self._form.take}") from error
-        if found is None or found in ([], {}, ""):
-            raise no_answer(body, f"nothing at {self._form.take}")
+            raise no_answer(body, f"nothing at {take}" if take else "it is no JSON") from error
+        if take and (found is None or found in ([], {}, "")):
+            raise no_answer(body, f"nothing at {take}")

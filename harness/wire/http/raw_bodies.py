@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
-from harness.wire.codec import HttpCodec, WireError
+from harness.wire.bounded_json import JsonError, parse_json
+from harness.wire.codec import HttpCodec, WireError, no_answer
 from harness.wire.own import own_request
-from harness.wire.own.request_form import RequestForm
+from harness.wire.own.request_form import Content, RequestForm
 from harness.wire.protocol import WireProtocol
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class BodyCodec(HttpCodec):
         named = f"Content-Type: {form.content_type}\r\n" if form.content_type and CONTENT_TYPE not in own else ""
         self.name = name
         self._charset = form.charset
+        self._responds = form.responds
         self._has_body = form.method not in ("GET", "HEAD") or bool(form.content_type)
         where = f"{url.prefix}{path}" if path else url.path
         self._head = f"{form.method} {where} HTTP/1.1\r\n{url.head_lines}{named}"
@@ -39,6 +41,20 @@ class BodyCodec(HttpCodec):
         """The whole request for one body (bytes,) of uint8."""
         length = f"Content-Length: {item.size}\r\n" if item.size or self._has_body else ""
         return f"{self._head}{length}\r\n".encode("ascii") + item.tobytes()
+
+    def require_answer(self, body: bytes) -> None:
+        """Raises WireError, besides what is no answer in any service, for a body that is not the JSON it should be."""
+        super().require_answer(body)
+        if self._responds is Content.ANY:
+            return
+        text = self.readable(body)
+        lines = text.split(b"\n") if self._responds is Content.JSON_LINES else [text]
+        try:
+            for line in lines:
+                if line.strip():
+                    parse_json(line)
+        except JsonError as error:
+            raise no_answer(body, f"it should be JSON, but {error}") from error
 
     def readable(self, body: bytes) -> bytes:
         """The body in UTF-8."""
@@ -62,4 +78,5 @@ HTTP = WireProtocol(
     doc="any HTTP service: requests of your own, sent to the URL as it is",
     make_codec=_no_arrays,
     post_path=lambda _model: "",
+    own_paths=True,
 )

@@ -27,7 +27,6 @@ class EmbeddingCodec(ItemCodec):
 
     name = "openai-embeddings"
     path = "/embeddings"
-    text_name = "embeddings"
 
     def new_stream(self) -> EmbeddingResponse:
         """The reader of the next response."""

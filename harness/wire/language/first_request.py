@@ -14,6 +14,7 @@ from harness.wire.bounded_http import OK, NoResponseError, exchange, get
 from harness.wire.bounded_json import JsonError, parse_json
 from harness.wire.credentials import TOKEN, TOKEN_FILE
 from harness.wire.failure_text import body_text
+from harness.wire.http.refusal import REFUSED_STATUSES
 from harness.wire.language.generation_options import LENGTH_FIELDS
 from harness.wire.protocols import make_text_codec
 
@@ -27,7 +28,7 @@ TIMEOUT_S = 60.0  # the first request may load the model
 LIMIT_BYTES = 16 << 20
 TOKENS = 4  # asked for
 MOST_TRIES = 8
-BUSY, MOST_WAITS, LONGEST_WAIT_S = (429, 503), 3, 10.0
+MOST_WAITS, LONGEST_WAIT_S = 3, 10.0
 UNKNOWN, UNAUTHORISED = 404, (401, 403)
 BAD_REQUEST = (400, 422)
 MESSAGE = {"role": "user", "content": "Name a colour."}
@@ -45,8 +46,8 @@ class TakenFields(NamedTuple):
 def ask_first(url: ServerUrl, protocol: str, model: str, options: GenerationOptions) -> TakenFields:
     """Send one short request, again without each field that the server refuses; what is left out is logged.
 
-    A server that is busy (429, 503) is asked again, and taken as it is after a few times. Raises UserError, in the
-    server's words, where it does not respond or refuses the request altogether.
+    A server that is busy (REFUSED_STATUSES) is asked again, and taken as it is after a few times. Raises UserError, in
+    the server's words, where it does not respond or refuses the request altogether.
     """
     left_out: list[str] = list(options.left_out)
     length_field = options.length_field
@@ -56,7 +57,7 @@ def ask_first(url: ServerUrl, protocol: str, model: str, options: GenerationOpti
         tried = msgspec.structs.replace(options, length_field=length_field, left_out=tuple(left_out))
         codec = make_text_codec(protocol, url, model, tried)
         response = _response(url, codec)
-        if response.status in BUSY:
+        if response.status in REFUSED_STATUSES:
             waits += 1
             if waits > MOST_WAITS:
                 break

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from array import array
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.wire.bounded_json import JsonError, parse_json
-from harness.wire.failure_text import body_text, failure_in, failure_of, quoted, short_text
+from harness.wire.failure_text import body_text, failure_in, failure_of, quoted, reported_in, short_text
+from harness.wire.http.refusal import refusal_in
 from harness.wire.http.sse import SseError, SseParser
 from harness.wire.language.usual_piece import SHOWN_TEXTS, UsualPiece, shown_text, usual_piece
+
+if TYPE_CHECKING:
+    from harness.wire.http.refusal import Refusal
 
 ABSENT = -1
 MAX_TOKENS = 5 * 10**8  # of a prompt or a response; more cannot be true, and three of them fit a column of rows
@@ -19,7 +23,11 @@ MOST_FORMS = 3  # of pieces that a stream looks for, as long as none has come tw
 
 
 class StreamError(Exception):
-    """The response is none of this API, an incomplete one, or one that reports a failure."""
+    """The response is none of this API, an incomplete one, or one that reports a failure: a `refusal`, for example."""
+
+    def __init__(self, text: str, refusal: Refusal | None = None) -> None:
+        super().__init__(text)
+        self.refusal = refusal
 
 
 class NoEventError(StreamError):
@@ -165,6 +173,7 @@ class OutputStream:
     def end(self) -> None:
         """Call this when the body has ended. Raises StreamError where the response has not, or is empty."""
         cut = self._take_rest()
+        self._refuse_stray()
         if not self.done and (cut or not self.finish):
             if self.instants_ns:
                 raise StreamError("the stream was cut: it ended without [DONE] or a finish reason")
@@ -174,6 +183,12 @@ class OutputStream:
             reason = f"finish reason {quoted(self.finish)}" if self.finish else "[DONE]"
             raise StreamError(f"the response is empty: the stream ended with {reason} and without any output")
         self.whole = True
+
+    def _refuse_stray(self) -> None:
+        """Raises StreamError where a line that is no field reports a failure, as of servers that fall back to JSON."""
+        for line in self._sse.stray.splitlines() if self.instants_ns else ():
+            if (said := reported_in(line)) is not None:
+                raise StreamError(f"the stream says: {said}", refusal_in(line))
 
     def _take_rest(self) -> bool:
         """Read what has no line break or no blank line after it. Returns whether it is a part of an event only."""
@@ -211,7 +226,7 @@ def no_event(event: bytes, kind: str) -> StreamError:
     except JsonError:
         said = None
     if said is not None:
-        return StreamError(f"the stream says: {said}")
+        return StreamError(f"the stream says: {said}", refusal_in(event))
     return NoEventError(f"the stream holds an event that is no {kind}: {body_text(event)}")
 
 
@@ -222,15 +237,15 @@ def refuse_failure(event: bytes, error: object) -> None:
     except JsonError as reason:
         raise StreamError(f"the stream holds an event that cannot be read: {reason}") from reason
     if said is not None:
-        raise StreamError(f"the stream says: {said}")
+        raise StreamError(f"the stream says: {said}", refusal_in(event))
 
 
 def require_document(body: bytes) -> None:
     """Raises StreamError where a body that should be one document reports a failure, is a web page, or is empty."""
     said = failure_in(body)
     if said is not None:
-        raise StreamError(f"the response is no answer: {said}")
+        raise StreamError(f"the response is no answer: {said}", refusal_in(body))
 
 
 def _failed(data: bytes) -> StreamError:
-    return StreamError(f"the stream says: {body_text(data) or 'an error, without a word'}")
+    return StreamError(f"the stream says: {body_text(data) or 'an error, without a word'}", refusal_in(data))

@@ -24,7 +24,6 @@ class RerankCodec(ItemCodec):
     name = "rerank"
     path = "/rerank"
     texts_in_request = 8
-    text_name = "documents"
 
     def message_count(self, texts: int) -> int:
         """The query, and each of the documents."""

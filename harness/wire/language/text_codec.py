@@ -34,7 +34,6 @@ class TextCodec(HttpCodec):
     adaptable: ClassVar[tuple[str, ...]] = ("ignore_eos", "min_tokens", "temperature")
     converses: ClassVar[bool] = True  # whether a request may hold the turns before it
     texts_in_request: ClassVar[int] = 1  # where the user gives no number
-    text_name: ClassVar[str] = ""  # what the results of a response are called; empty where output tokens are generated
 
     def __init__(self, url: ServerUrl, model: str, options: GenerationOptions) -> None:
         self.base = api_url(url)

@@ -5,8 +5,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from manual_clock import ManualClock
 
-from harness.clock import NS_PER_S, ManualClock
+from harness.clock import NS_PER_S
 from harness.measure.trial import LoadProcess
 from harness.system.child_process import ChildProcess
 
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.process
 
 ENDS_WHEN_ASKED = """
 import sys
-from harness.system.child_process import ControlChannel
+from harness.system.control_channel import ControlChannel
 print(ControlChannel.inherited(int(sys.argv[-1])).receive(30))
 """
 

@@ -7,6 +7,7 @@ from http_service import JsonHandler, served_by
 from harness.errors import UserError
 from harness.measure.target.own_requests import own_bank
 from harness.wire.own.own_request import OwnRequest
+from harness.wire.own.request_form import Content
 from harness.wire.payload_bank import BankMeta, random_bank
 from harness.wire.server_probe import ask_once, detect_protocol, read_meta
 
@@ -127,7 +128,7 @@ def test_items_that_would_take_terabytes_are_refused():
     assert len(random_bank(BankMeta(model="m", input_shape=(2**23,), output_shape=(1,)), 1, 100).inputs) == 32
 
 
-@pytest.mark.parametrize(("status", "body"), [(204, b""), (200, b""), (202, b"")])
+@pytest.mark.parametrize(("status", "body"), [(204, b""), (200, b""), (201, b"")])
 def test_the_advice_for_a_response_without_content_names_the_status_that_came(status, body):
     class Handler(JsonHandler):
         def do_GET(self):
@@ -137,11 +138,93 @@ def test_the_advice_for_a_response_without_content_names_the_status_that_came(st
         with pytest.raises(UserError, match=rf"HTTP {status}, is no answer .*say --expect status={status}$"):
             ask_once(f"{url}/x", "http", own_bank(OwnRequest(), "", "m"))
         ask_once(f"{url}/x", "http", own_bank(OwnRequest(), f"status={status}", "m"), f"status={status}")
-        other = "status=201"
+        other = "status=203"
         with pytest.raises(UserError, match=rf"HTTP {status}, which --expect does not allow.*status={status}$"):
             ask_once(f"{url}/x", "http", own_bank(OwnRequest(), other, "m"), other)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(202, "result comes later"), (206, "a part of the response"), (207, "a status of its own")],
+)
+def test_a_status_that_says_that_no_whole_answer_came_is_a_refusal_unless_it_is_expected(status, words):
+    class Handler(JsonHandler):
+        def do_GET(self):
+            self.answer(status, {"id": "x1", "status": "queued"})
+
+    with served_by(Handler) as url:
+        with pytest.raises(UserError, match=rf"HTTP {status}: .*{words}.*say --expect status={status}$"):
+            ask_once(f"{url}/x", "http", own_bank(OwnRequest(), "", "m"))
+        ask_once(f"{url}/x", "http", own_bank(OwnRequest(), f"status={status}", "m"), f"status={status}")
+
+
+def test_a_report_of_a_failure_is_no_answer_though_only_its_status_is_expected():
+    class Handler(JsonHandler):
+        def do_GET(self):
+            self.answer(404 if self.path == "/gone" else 200, {"error": "CUDA out of memory"})
+
+    bank = own_bank(OwnRequest(), "status=200", "m")
+    with served_by(Handler) as url:
+        with pytest.raises(UserError, match=r"is no answer \(CUDA out of memory\); where it is right, say what"):
+            ask_once(f"{url}/x", "http", bank, "status=200")
+        ask_once(f"{url}/x", "http", bank, "$.error exists")
+        ask_once(f"{url}/gone", "http", bank, "status=404")
 
 
 def test_without_tls_behind_an_https_url_the_url_is_doubted():
     with served_by(JsonHandler) as url, pytest.raises(UserError, match="does it speak TLS"):
         ask_once(url.replace("http:", "https:") + "/x", "http", own_bank(OwnRequest(), "", "m"))
+
+
+def typed(content, kind):
+    class Handler(JsonHandler):
+        def do_GET(self):
+            self.send(200, content, kind)
+
+    return served_by(Handler)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("application/json", b'{"label": "a"'),
+        ("application/json", b'{"label": "a"} and more'),
+        ("application/json", b'{"label": "a"}\n{"label": "b"}\n'),
+        ("application/json", b'{"label": NaN}'),
+        ("application/json", b"{'label': 'a'}"),
+        ("application/json", b"OK"),
+        ("application/json", b""),
+        ("application/json", '{"label": "gr\u00fcn"}'.encode("iso-8859-1")),
+        ("Application/Problem+JSON; charset=utf-8", b'{"label": '),
+        ("text/json", b"[1, 2"),
+        ("application/x-ndjson", b'{"label": "a"}\n{"label": \n'),
+        ("application/jsonl", b'{"label": "a"}\nbusy\n'),
+    ],
+)
+def test_a_first_response_that_is_not_the_json_it_declares_is_refused(kind, content):
+    with typed(content, kind) as url:
+        with pytest.raises(UserError, match=r"HTTP 200, is no answer .*where it is right, say --expect status=200$"):
+            ask_once(f"{url}/x", "http", own_bank(OwnRequest(), "", "m"))
+        ask_once(f"{url}/x", "http", own_bank(OwnRequest(), "status=200", "m"), "status=200")
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "responds"),
+    [
+        ("application/json", b'\xef\xbb\xbf {"label": "a"}\n', Content.JSON),
+        ("application/json", b"0.25", Content.JSON),
+        ("application/json; charset=iso-8859-1", '{"label": "gr\u00fcn"}'.encode("iso-8859-1"), Content.JSON),
+        ("application/json;charset=utf-16", '{"label": "a"}'.encode("utf-16"), Content.JSON),
+        ("application/x-ndjson", b'{"label": "a"}\n\n{"label": "b"}\n', Content.JSON_LINES),
+        ("", b'{"label": "a"}', Content.JSON),
+        ("", b'{"label": "a"', Content.ANY),
+        ("", b"0.25", Content.ANY),
+        ("text/plain", b'{"label": "a"}', Content.ANY),
+        ("text/plain", b"{a}", Content.ANY),
+        ("application/octet-stream", b"\x00\xff", Content.ANY),
+    ],
+)
+def test_what_the_first_response_declares_is_asked_of_all(kind, content, responds):
+    with typed(content, kind) as url:
+        bank = ask_once(f"{url}/x", "http", own_bank(OwnRequest(), "", "m")).bank
+    assert bank.meta.request.responds is responds

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from manual_clock import ManualClock
 
-from harness.clock import ManualClock
 from targets.batching.curve import ServiceCurve
 from targets.batching.fixed import FixedPolicy
 from targets.batching.greedy import GreedyPolicy

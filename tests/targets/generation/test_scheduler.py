@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from manual_clock import ManualClock
 
-from harness.clock import ManualClock
 from targets.generation.scheduler import BatchLimits, Scheduler
 from targets.generation.sequence import Sequence
 

@@ -102,7 +102,7 @@ def availability(exchanges: Exchanges, window_ns: tuple[int, int]) -> Availabili
     was sent much earlier and never answered does not count as open: it is lost, and others go on being served.
     Refusing or failing: at least ten refusals and failures one after the other, or as many as chance does not explain
     where failures are rare, none of them good, for more than 50 ms and 10 medians; up to the middle of the time in
-    which no request came before the next good one.
+    which no request came before the next good one, or to the end where none came.
     """
     service_ns = (exchanges.done_ns - exchanges.sent_ns)[exchanges.good]
     median_ns = float(np.median(service_ns)) if service_ns.size else 0.0
@@ -168,6 +168,8 @@ def _failures(exchanges: Exchanges, window_ns: tuple[int, int], limit_ns: int) -
         from_ns, until_ns = int(exchanges.done_ns[run[0]]), int(exchanges.done_ns[run[-1]])
         if past < order.size:  # nobody knows when the target served again while users waited before they came back
             until_ns += max(0, int(exchanges.sent_ns[order[past]]) - until_ns) // 2
+        else:  # nothing good came any more, though users waited before they asked again
+            until_ns = window_ns[1]
         if run.size < least or until_ns - from_ns <= limit_ns:
             continue
         refusing = np.count_nonzero(exchanges.rejected[run]) * 2 >= run.size

@@ -17,6 +17,7 @@ from harness.wire.http.llhttp_parser import (
     LlhttpParser,
     inflater_of,
 )
+from harness.wire.http.refusal import refusal_in
 from harness.wire.language.output_stream import StreamError
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class StreamParser(LlhttpParser):
                 feed(data[line + 2 : end], now_ns)
                 at = end + 2
         except StreamError as error:
-            raise HttpError(str(error)) from error
+            raise HttpError(str(error), error.refusal) from error
         self._count(at)
         return data[at:]
 
@@ -191,7 +192,7 @@ class StreamParser(LlhttpParser):
         try:
             self._holder.stream.feed(data, now_ns)
         except StreamError as error:
-            raise HttpError(str(error)) from error
+            raise HttpError(str(error), error.refusal) from error
 
     def _plain(self, data: bytes) -> bytes:
         """A compressed piece of the body, decompressed. Raises HttpError."""
@@ -210,18 +211,19 @@ class StreamParser(LlhttpParser):
             self._pass_on()
         stream = self._holder.stream
         if not self._streams and stream.streamed:
-            raise HttpError(self._no_stream())
+            raise self._no_stream()
         try:
             if self._streams:
                 stream.end()
             else:
                 stream.document(super()._content(), self._now_ns)
         except StreamError as error:
-            raise HttpError(str(error)) from error
+            raise HttpError(str(error), error.refusal) from error
         return stream.text.encode()
 
-    def _no_stream(self) -> str:
-        """What came in place of a stream of events, in words."""
+    def _no_stream(self) -> HttpError:
+        """The error of a body that is no stream of events; it quotes what came."""
         kind = self._header(b"content-type").decode("latin-1")[:60] or "of no type"
-        said = body_text(super()._content()) or "an empty body"
-        return f"HTTP {self._parser.get_status_code()}: no event stream, but {kind}: {said}"
+        body = super()._content()
+        said = f"no event stream, but {kind}: {body_text(body) or 'an empty body'}"
+        return HttpError(f"HTTP {self._parser.get_status_code()}: {said}", refusal_in(body))

@@ -91,14 +91,17 @@ class ConnectionListener(Protocol):
     def on_response(self, connection: Connection, response: HttpResponse, done_ns: int) -> None:
         """The response is whole; the connection is free for the next request."""
 
-    def on_repeat(self, connection: Connection, good: GoodResponse, done_ns: int) -> None:
-        """A whole response equals `good`, which was expected; the connection is free for the next request."""
+    def on_repeat(self, connection: Connection, good: GoodResponse, timing: bytes, done_ns: int) -> None:
+        """A whole response equals the earlier `good` one but for its durations, `timing`; the connection is free."""
 
     def on_failure(self, connection: Connection, outcome: Outcome, text: str) -> None:
         """The request failed; the connection is closed, and free for the next request."""
 
     def on_resend(self) -> None:
         """A request is sent again, because the idle connection turned out to be closed."""
+
+    def on_reconnect(self, took_ns: int) -> None:
+        """The connection is open again after that time, because it was lost, or closed after a response."""
 
 
 class Connection:
@@ -113,6 +116,7 @@ class Connection:
         "_idle_since_ns",
         "_listener",
         "_may_resend",
+        "_opened",
         "_parser",
         "_put",
         "_reading",
@@ -120,6 +124,7 @@ class Connection:
         "_resends_when_reused",
         "_socket",
         "_unsent",
+        "asked_wait_ns",
         "due_ns",
         "fd",
         "first_byte_ns",
@@ -146,6 +151,7 @@ class Connection:
         self._socket: RawSocket | TlsSocket | None = None
         self._unsent: memoryview | None = None
         self._may_resend = False
+        self._opened = False  # at any time so far
         self.reads_ahead = False  # `read` reads what arrives; `take` takes it in once all that has arrived is read
         self._resends_when_reused = False  # only after a long idle time: else the server fails the request by closing
         self._ends = False  # the server has announced that it sends no more
@@ -162,6 +168,7 @@ class Connection:
         self.spent_ns: dict[str, int] | None = None  # on client-side preprocessing, by step
         self.due_ns = self.started_ns = 0
         self.sent_ns = self.first_byte_ns = ABSENT
+        self.asked_wait_ns: int | None = None  # by the server, before the next request, where it has refused the last
         self.stamps: StampedReceiver | None = None  # of the socket, where its packets are stamped
         self._renew()
 
@@ -197,13 +204,18 @@ class Connection:
             return False
         now_ns = monotonic_ns()
         good = self.good
-        if good is None or data != good.raw:
+        if good is None:
             return self.take(data, now_ns)
+        timing = b""
+        if data != good.raw:
+            timing = good.timing_in(data)
+            if not timing:
+                return self.take(data, now_ns)
         if self.first_byte_ns != ABSENT or self.state != AWAITING or self._ends:
             return self.take(data, now_ns)  # in the middle of a response, or before a close
         self.state = IDLE
         self.first_byte_ns = self._idle_since_ns = now_ns
-        self._listener.on_repeat(self, good, now_ns)
+        self._listener.on_repeat(self, good, timing, now_ns)
         return False
 
     def read(self) -> bytes | None:
@@ -231,7 +243,8 @@ class Connection:
                     self._lost(CLOSED_SILENTLY)
                     return False
         except HttpError as error:
-            self.fail(Outcome.ERROR, str(error))
+            self.asked_wait_ns = error.refusal.wait_ns if error.refusal else None
+            self.fail(Outcome.REJECTED if error.refusal else Outcome.ERROR, str(error))
             return False
         if response is None:
             return self._reading == AT_EDGES
@@ -315,6 +328,9 @@ class Connection:
         if isinstance(self._socket, TlsSocket) and not self._secured(self._socket):
             return
         self._listener.watch(self, self._reading)
+        if self._opened:
+            self._listener.on_reconnect(monotonic_ns() - self.started_ns)
+        self._opened = True
         self._send(self.started_ns)  # the time to connect is the server's, and no lateness of the load
 
     def _secured(self, sock: TlsSocket) -> bool:

@@ -229,6 +229,22 @@ def test_the_response_to_the_request_before_the_load_counts_as_the_first():
     assert kinds(summarise_trial(evidence_of(closed_loop(), first_response_s=0.09), SLO)) == {}
 
 
+def test_a_server_that_closes_each_connection_is_an_insight_with_its_cost():
+    data = closed_loop()
+
+    def found(**counts):
+        trial = summarise_trial(evidence_of(data, reports=(report_of(data, 10, **counts),)), SLO)
+        return [each for each in trial.findings if each.kind == "closed"]
+
+    again = data.num_rows - 1
+    (closed,) = found(reconnects=again, reconnect_ns=again * MS // 4)
+    assert closed.verdict is V.VALID
+    assert "needed a new one, which took 0.25 ms" in closed.text.replace("\u202f", " ")
+    assert found(reconnects=data.num_rows // 2, reconnect_ns=MS) == []  # every other one, after an idle time
+    assert found(reconnects=again, reconnect_ns=MS, ok=again // 4) == []  # connections were lost by failures
+    assert found(reconnects=again, reconnect_ns=MS, servers=("a", "b")) == []  # conversations change the server
+
+
 def test_a_good_server_has_none_of_these():
     assert kinds(summarise_trial(evidence_of(closed_loop()), SLO)) == {}
 

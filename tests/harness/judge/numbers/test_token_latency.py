@@ -20,6 +20,7 @@ from harness.errors import UserError
 from harness.plan.slo import parse_slo
 from harness.record.load_report import LoopHealth
 from harness.record.rows import Outcome
+from harness.record.server.statistics import CounterReading, ServerStatistics
 
 
 def steady(count=2000, *, first_ms=20, gap_ms=5, tokens=4):
@@ -165,6 +166,32 @@ def test_prompts_that_differ_from_what_was_asked_are_doubted(columns, kind):
     rows, tokens = streams(due_ms=[0, 50], first_ms=[10, 10], gaps_ms=[[5, 5, 5]] * 2, **columns)
     metrics = summarise_trial(evidence_of(rows, seconds=1.0, tokens=tokens), None)
     assert {found.kind for found in metrics.findings} & {"off_prompt", "warm_cache"} == ({kind} if kind else set())
+
+
+@pytest.mark.parametrize(
+    ("columns", "hits", "found"),
+    [
+        ({"prompt_tokens": 1000}, 90, True),  # 9 %: a template may have 6.4 %, and 2 % are let pass
+        ({"prompt_tokens": 10_000}, 900, True),
+        ({"prompt_tokens": 1000}, 60, False),
+        ({"prompt_tokens": 1000, "shared_tokens": 500, "asked_prompt_tokens": 1000}, 520, False),
+        ({"prompt_tokens": 1000, "shared_tokens": 500, "asked_prompt_tokens": 1000}, 700, True),
+        ({"prompt_tokens": 1000, "cached_tokens": 0}, 900, False),  # what it says of each response is nearer
+    ],
+)
+def test_counters_tell_of_a_warm_cache_where_responses_do_not(columns, hits, found):
+    rows, tokens = streams(due_ms=[0, 50], first_ms=[10, 10], gaps_ms=[[5, 5, 5]] * 2, **columns)
+    size = columns["prompt_tokens"]
+    readings = tuple(
+        CounterReading(
+            at_ns=START + at * 1000 * MS,
+            counters={"vllm:prefix_cache_hits": at * 2 * hits, "vllm:prefix_cache_queries": at * 2 * size},
+        )
+        for at in (0, 1)
+    )
+    said = ServerStatistics(family="vLLM's metrics", url="http://127.0.0.1:8000", readings=readings)
+    metrics = summarise_trial(evidence_of(rows, seconds=1.0, tokens=tokens, statistics=said), None)
+    assert ("warm_cache" in {each.kind for each in metrics.findings}) is found
 
 
 def test_the_cached_share_is_of_all_prompt_tokens():

@@ -18,12 +18,13 @@ pytestmark = pytest.mark.process
 PROGRAM = """
 import json, os, random, sys
 import numpy.random
-from harness.system.child_process import ControlChannel
+from harness.system.control_channel import ControlChannel
 
 state, prepared_in = [], []
 
 def prepare():
     prepared_in.append(os.getpid())
+    os.close = lambda descriptor: None  # gevent's closes sockets when its event loop runs
 
 def main():
     state.append(1)

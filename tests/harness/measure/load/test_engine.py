@@ -184,6 +184,8 @@ def test_an_idle_connection_closed_by_the_server_is_opened_again(serve, bench, a
     _, report = bench(server.url, arrivals=Closed(users=1, think_time_s=0.02)).run(4)
     assert (report.ok, report.resent) == (report.sent, 0)
     assert server.connections == report.sent
+    assert report.reconnects == report.sent - 1
+    assert report.reconnect_ns > 0
 
 
 @pytest.mark.parametrize("framed", [True, False], ids=["length", "until the end"])

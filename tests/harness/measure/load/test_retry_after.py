@@ -4,8 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from harness.measure.load.retry_after import retry_after_ns
-from harness.wire.http.retry_after import in_seconds
+from harness.wire.http.retry_after import in_seconds, retry_after_ns
 from tests.harness.measure.load.conftest import Bench, right
 
 
@@ -70,6 +69,22 @@ def test_without_a_word_the_wait_grows(serve, tmp_path, status):
     waits_ns = [after["due_ns"] - before["done_ns"] for before, after in pairwise(rows[:5])]
     assert waits_ns[:3] == [100_000_000, 200_000_000, 400_000_000]
     assert waits_ns[3] < 100_000_000  # after a good response nothing is waited for
+
+
+@pytest.mark.process
+def test_a_wait_that_is_too_short_grows_as_well(serve, tmp_path):
+    answer = refusal(b"429 Wait", b"Retry-After: 0\r\n")
+    rows, _ = Bench(tmp_path, serve(lambda number, request, connection: answer).url).run(3)
+    waits_ns = [after["due_ns"] - before["done_ns"] for before, after in pairwise(rows[:3])]
+    assert waits_ns == [100_000_000, 200_000_000]
+
+
+@pytest.mark.process
+def test_the_words_of_a_refusal_ask_for_a_wait_where_no_header_does(serve, tmp_path):
+    body = b'{"error": {"message": "Please try again in 150ms"}}'
+    answer = b"HTTP/1.1 429 Wait\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    rows, _ = Bench(tmp_path, serve(lambda number, request, connection: answer).url).run(2)
+    assert rows[1]["due_ns"] - rows[0]["done_ns"] == 150_000_000
 
 
 @pytest.mark.process

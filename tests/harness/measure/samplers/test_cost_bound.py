@@ -1,6 +1,7 @@
 """How often a costly reading is due."""
 
-from harness.clock import ManualClock
+from manual_clock import ManualClock
+
 from harness.measure.samplers.cost_bound import CostBound
 
 

@@ -1,4 +1,5 @@
-from harness.clock import ManualClock
+from manual_clock import ManualClock
+
 from harness.measure.samplers.reading import Reading
 from harness.measure.samplers.sampler import Sampler, run
 from harness.measure.samplers.ticks import Tick, Timer

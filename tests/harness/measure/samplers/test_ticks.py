@@ -3,8 +3,8 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from manual_clock import ManualClock
 
-from harness.clock import ManualClock
 from harness.measure.samplers.ticks import Tick, Timer
 
 

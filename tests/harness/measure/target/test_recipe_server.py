@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from harness.errors import RunError, UserError
 from harness.measure.target.listening_process import server_process
 from harness.measure.target.recipe_server import RecipeServer
 from harness.plan.server_recipe import load_recipe
-from tests.examples.processes import wait_for_end
+from harness.wire.server_url import free_ports
+from tests.examples.processes import wait_for, wait_for_end
 
 pytestmark = pytest.mark.process
 
@@ -250,3 +252,86 @@ def test_a_server_that_speaks_grpc_alone_has_its_only_url_for_it(make):
 
 def test_nothing_is_said_of_the_processes_of_another_machine():
     assert server_process(os.getpid(), "192.0.2.1", 80) is None
+
+
+ROOT = Path(__file__).parents[4]
+WAYS = re.findall(
+    r"^\| (docker, podman|a compose service|another machine|systemd) \| (.*) \|$",
+    (ROOT / "targets/external/README.md").read_text(),
+    re.MULTILINE,
+)
+WAYS = [*WAYS, ("podman", dict(WAYS)["docker, podman"].replace('"docker"', '"podman"'))]
+
+
+@pytest.fixture
+def documented(tmp_path):
+    """Writes the recipe that a row of the document makes, for commands that stand in for those of the row."""
+    (tmp_path / "bin").mkdir()
+    for name in ("docker", "podman", "ssh", "systemctl"):
+        command = tmp_path / "bin" / name
+        command.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT}/tests/examples/stand_ins.py {name} "$@"\n')
+        command.chmod(0o755)
+
+    def write(number):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "server.py").write_text(SERVER)
+        (port,) = free_ports(1)
+        # The document has ports, machines and paths of its own; a unit file would say the port.
+        words = WAYS[number][1].replace("gpu1:", "127.0.0.1:").replace("8000", str(port)).replace("/predict", "")
+        words = words.replace(f"127.0.0.1:{{port}}:{port}", f"127.0.0.1:{port}:{port}")
+        keys = re.findall(r"`([^`]*)`", words)
+        environment = next((key for key in keys if key.startswith("env")), 'env = { W = "{workers}" }')
+        places = f'PATH = "{tmp_path}/bin:{os.environ["PATH"]}", STATE = "{folder}", PORT = "{port}"'
+        (folder / "way.toml").write_text("\n".join((
+            'name = "mine"', 'doc = "a server"', f'url = "http://127.0.0.1:{port}"',
+            environment.replace("{ ", f"{{ {places}, ", 1),
+            *(key for key in keys if not key.startswith(("env", "url", "[stop]"))),
+            *(key.replace("] ", "]\n") for key in keys if key.startswith("[stop]")),
+            "[knobs.workers]", 'doc = "Processes."', "default = 1",
+        )))  # fmt: skip
+        return folder
+
+    return write
+
+
+def pid_in(folder):
+    """The process that the stand-in has started."""
+    names = wait_for(lambda: [path for path in folder.iterdir() if path.name in ("mine", "ssh", "unit")])
+    return int(names[0].read_text())
+
+
+@pytest.mark.parametrize("number", range(len(WAYS)), ids=[name for name, _ in WAYS])
+def test_each_documented_way_to_start_a_server_finds_its_process_and_ends_it(documented, number):
+    folder = documented(number)
+    recipe = load_recipe(folder / "way.toml")
+    server = RecipeServer(recipe, "mine", recipe.knob_set().complete({}))
+    try:
+        assert "argv" in ask(server.start().url)
+        assert server.pid == pid_in(folder)
+    finally:
+        server.stop()
+    wait_for_end(pid_in(folder))
+
+
+def test_no_documented_way_leaves_a_server_behind_a_killed_harness(documented):
+    folders = [documented(number) for number in range(len(WAYS))]
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from harness.measure.target.recipe_server import RecipeServer\n"
+        "from harness.plan.server_recipe import load_recipe\n"
+        "servers = []\n"
+        "for path in sys.argv[1:]:\n"
+        "    recipe = load_recipe(Path(path) / 'way.toml')\n"
+        "    servers.append(RecipeServer(recipe, 'mine', recipe.knob_set().complete({})))\n"
+        "    servers[-1].start()\n"
+        "print(flush=True); sys.stdin.read()\n"
+    )
+    argv = [sys.executable, "-c", code, *map(str, folders)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as parent:
+        assert parent.stdout.readline() == b"\n"
+        pids = [pid_in(folder) for folder in folders]
+        os.kill(parent.pid, signal.SIGKILL)
+        parent.wait()
+    for pid in pids:
+        wait_for_end(pid)

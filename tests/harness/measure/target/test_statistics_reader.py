@@ -2,7 +2,15 @@
 
 import json
 
-from harness.measure.target.statistics_reader import MAX_SAMPLES, StatisticsReader, _triton_counters
+import pytest
+from http_service import JsonHandler, served_by
+
+from harness.measure.target.statistics_reader import (
+    MAX_SAMPLES,
+    StatisticsReader,
+    _triton_counters,
+    find_statistics_reader,
+)
 from harness.record.server.families import FAMILIES
 
 
@@ -37,3 +45,23 @@ def test_other_lines_of_prometheus_text_cost_nothing():
 def test_more_lines_of_a_family_than_any_server_has_are_not_read():
     body = b'vllm:num_preemptions_total{model_name="m"} 3\n' * (MAX_SAMPLES + 1)
     assert StatisticsReader("http://127.0.0.1:1/metrics", VLLM, "m").counters_in(body) is None
+
+
+@pytest.mark.process
+def test_a_service_of_ones_own_is_asked_for_metrics_and_nothing_else():
+    asked = []
+
+    class Handler(JsonHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send(404, b"")
+
+    with served_by(Handler) as url:
+        assert find_statistics_reader(f"{url}/deep/predict?a=1", "m", own_paths=True) is None
+        assert asked == ["/metrics"]
+        assert find_statistics_reader(url, "m") is None
+    assert asked[1:] == ["/v2/models/m/stats", "/metrics", "/monitoring/prometheus/metrics"]
+
+
+def test_a_grpc_service_of_ones_own_is_asked_for_none():
+    assert find_statistics_reader("grpc://127.0.0.1:1", "m", own_paths=True) is None

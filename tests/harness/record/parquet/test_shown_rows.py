@@ -12,7 +12,7 @@ import pytest
 
 from harness.record.parquet.parquet_file import present, replace_by_parquet
 from harness.record.parquet.shown_rows import NOTES, RowNotes, shown_rows
-from harness.record.recorder import Recorder, read_rows, unreadable_bytes
+from harness.record.recorder import Recorder, read_rows
 from harness.record.rows import ABSENT, COLUMNS, Outcome, Phase, row_dtype
 
 README = Path(__file__).parents[4] / "harness/record/README.md"
@@ -74,7 +74,7 @@ def test_a_stream_that_is_cut_off_stays_as_it_is(tmp_path):
     os.truncate(stream, stream.stat().st_size - 400)
     assert not replace_by_parquet(stream, SHOW)
     assert [path.name for path in tmp_path.iterdir()] == ["requests.arrow"]
-    assert unreadable_bytes(read_rows(stream)) > 0
+    assert read_rows(stream).num_rows < 1000
 
 
 def test_a_class_without_a_name_leaves_the_stream_as_it_is(tmp_path):
@@ -91,8 +91,7 @@ def test_of_a_damaged_file_no_row_is_made_up(tmp_path, place):
     content = bytearray(path.read_bytes())
     content[place] ^= 0xFF
     path.write_bytes(content)
-    table = read_rows(path)
-    assert (table.num_rows, unreadable_bytes(table)) == (0, len(content))
+    assert read_rows(path).num_rows == 0
 
 
 def test_the_schema_says_what_each_column_means(tmp_path):

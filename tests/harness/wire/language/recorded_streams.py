@@ -743,7 +743,25 @@ QUIRKS = [
         "ab",
         (5, ABSENT, 2),
     ),
-    Recorded("proxy, page in mid-stream", "openai", [ROLE, A, b"<html>502 Bad Gateway</html>\n\n"], error="was cut"),
+    Recorded(
+        "proxy, page in mid-stream", "openai", [ROLE, A, b"<html>502 Bad Gateway</html>\n\n"], error="a web page: 502"
+    ),
+    Recorded(
+        "proxy, failure without a field",
+        "openai",
+        [ROLE, A, b'{"error": {"message": "engine died"}}\n\n', DONE],
+        error="engine died",
+    ),
+    Recorded("proxy, another line", "openai", [ROLE, A, b"{}\n\n", B, END, DONE], (2, 4), 2, "ab"),
+    Recorded(
+        "FastChat, error code",
+        "openai",
+        [ROLE, A, data({"text": "too busy", "error_code": 50001}), DONE],
+        error="too busy",
+    ),
+    Recorded(
+        "FastChat, no error", "openai", [ROLE, A, data({"text": "x", "error_code": 0}), B, END, DONE], (2, 4), 2, "ab"
+    ),
     Recorded(
         "proxy, detail of FastAPI", "openai", [ROLE, A, data({"detail": "worker died"}), DONE], error="worker died"
     ),

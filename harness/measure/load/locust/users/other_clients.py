@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from locust.exception import CatchResponseError
 
 from harness.clock import NS_PER_MS, NS_PER_S, monotonic_ns, wall_time
-from harness.measure.load.ledger import REJECTED_STATUS, ObservedRequest
+from harness.measure.load.ledger import ObservedRequest
 from harness.measure.load.timeout_errors import is_timeout
 from harness.record.rows import ABSENT, Outcome
 from harness.wire.failure_text import quoted
+from harness.wire.http.refusal import REFUSED_STATUSES
 
 if TYPE_CHECKING:
     from harness.measure.load.load_generator import Load
@@ -78,7 +79,7 @@ def outcome_of(status: int, exception: Exception | None) -> Outcome:
     """The outcome of a row by the status and the exception that a client reports."""
     if exception is None:
         return Outcome.OK
-    if status in REJECTED_STATUS:
+    if status in REFUSED_STATUSES:
         return Outcome.REJECTED
     if isinstance(exception, CatchResponseError) and 200 <= status < 300:
         return Outcome.WRONG  # the task itself has rejected the response

@@ -261,6 +261,34 @@ def test_a_refusal_is_a_refusal(serve, chat):
     assert "HTTP 503: the queue is full" in report.errors
 
 
+OVERLOADED = event({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})
+FULL = event({"error": {"object": "error", "message": "The request queue is full.", "code": 503}})
+LIMITED = {"error": {"message": "Rate limit reached", "code": 429, "metadata": {"retry_after": 0.15}}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "least_ms"),
+    [
+        ([HEAD, chunk(b"event: error\n" + OVERLOADED)], Outcome.REJECTED, 100),
+        ([HEAD, chunk(FULL + DONE), b"0\r\n\r\n"], Outcome.REJECTED, 100),
+        ([*GOOD[:2], chunk(event(LIMITED))], Outcome.REJECTED, 150),
+        (whole(b"200 OK", b"application/json", json.dumps(LIMITED).encode()), Outcome.REJECTED, 150),
+        ([HEAD, chunk(event({"error": {"message": "CUDA out of memory", "code": 500}}))], Outcome.ERROR, 100),
+        ([HEAD, chunk(DONE), b"0\r\n\r\n"], Outcome.ERROR, 100),
+        (whole(b"500 Oops", b"text/plain", b"x"), Outcome.ERROR, 100),
+        ("close", Outcome.ERROR, 100),
+    ],
+    ids=["overloaded", "full", "limited", "limited, no stream", "error", "only done", "status 500", "closed"],
+)
+def test_a_refusal_inside_a_stream_or_a_failure_is_waited_for_longer_each_time(serve, chat, answer, outcome, least_ms):
+    rows, report = chat(serve(lambda number, request, connection: answer)).run(3)
+    waits_ns = [after["due_ns"] - before["done_ns"] for before, after in itertools.pairwise(rows[:3])]
+    second_ms = least_ms if least_ms > 100 else 2 * least_ms  # a time that the server asks for is kept to
+    assert waits_ns == [least_ms * 1_000_000, second_ms * 1_000_000]
+    assert {row["outcome"] for row in rows[:3]} == {outcome}
+    assert report.ok == 0
+
+
 def test_another_text_than_the_models_own_is_wrong(serve, chat):
     answer = [HEAD, chunk(token("Help", "stop") + DONE), b"0\r\n\r\n"]
     _, report = chat(serve(lambda number, request, connection: answer)).run(1)

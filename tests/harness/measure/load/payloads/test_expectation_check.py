@@ -11,7 +11,7 @@ from harness.errors import UserError
 from harness.measure.target.own_requests import own_bank
 from harness.record.rows import Outcome
 from harness.wire.own.own_request import OwnRequest
-from harness.wire.server_probe import ask_once, with_charset
+from harness.wire.server_probe import ask_once
 
 pytestmark = pytest.mark.process
 
@@ -116,9 +116,9 @@ def test_responses_are_read_in_the_charset_that_the_first_one_declares(serve, be
     content = '{"label": "gr\u00fcn"}'.encode("iso-8859-1")
     server = serve(lambda *_: declaring(content, b'application/json; Charset="ISO-8859-1"'))
     bank = own_bank(OwnRequest(body="{}"), expect, "m")
-    charset = ask_once(f"{server.url}/p", "http", bank, expect).charset
-    assert charset == "iso-8859-1"
-    with_charset(bank, charset).save(tmp_path / "own.npz")
+    bank = ask_once(f"{server.url}/p", "http", bank, expect).bank
+    assert bank.meta.request.charset == "iso-8859-1"
+    bank.save(tmp_path / "own.npz")
     given = {"protocol": "http", "bank": str(tmp_path / "own.npz"), "expect": expect}
     rows, report = bench(f"{server.url}/p", **given).run(12)
     assert (report.errors, report.wrong) == ({}, 0)
@@ -131,3 +131,29 @@ def test_a_charset_that_is_not_known_is_named(serve, kind):
     bank = own_bank(OwnRequest(body="{}"), "body contains b", "m")
     with pytest.raises(UserError, match=r"declares the charset '?(klingon|zlib)"):
         ask_once(f"{server.url}/p", "http", bank, "body contains b")
+
+
+@pytest.mark.parametrize(
+    "other", [b'{"n": 1, "label"', b'{"n": 1} more', b"upstream error", b"1,2,3\n", b"\x00\x01", b" ", b"<html>"]
+)
+def test_what_is_no_json_where_the_first_response_was_some_is_no_answer(serve, bench, tmp_path, other):
+    def script(number, *_):
+        return declaring(b'{"n": 12}', b"application/json") if number % 4 else declaring(other, b"text/plain")
+
+    server = serve(lambda *_: declaring(b'{"n": 12}', b"application/json"))
+    bank = ask_once(f"{server.url}/p", "http", own_bank(OwnRequest(body="{}"), "", "m")).bank
+    bank.save(tmp_path / "own.npz")
+    rows, report = bench(f"{serve(script).url}/p", protocol="http", bank=str(tmp_path / "own.npz")).run(40)
+    assert [row["outcome"] == Outcome.ERROR for row in rows] == [number % 4 == 0 for number in range(len(rows))]
+    assert (report.wrong, report.checked) == (0, 0)
+    assert all(text.startswith("no answer: ") for text in report.errors)
+
+
+def test_a_failure_is_an_error_where_only_the_status_is_expected(serve, bench, tmp_path):
+    def script(number, *_):
+        return reply({"error": "CUDA out of memory"} if number % 3 == 2 else {"label": "a", "number": number})
+
+    rows, report = run(serve, bench, tmp_path, script, "status=200", requests=30)
+    assert [row["outcome"] == Outcome.ERROR for row in rows] == [number % 3 == 2 for number in range(len(rows))]
+    assert set(report.errors) == {"no answer: CUDA out of memory"}
+    assert report.checked == report.ok
