@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
-from harness.wire.failure_text import quoted
+from harness.wire.failure_text import body_text, quoted
 from harness.wire.grpc.header_blocks import MAX_BLOCK_BYTES, Http2Error, encode_block
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ MAX_MESSAGE_BYTES = 256 << 20
 MAX_STREAM = 2**31 - 3
 MAX_WINDOW = 2**31 - 1
 DEFAULT_WINDOW = 65_535
+GRPC = "application/grpc"
 RENEW_WINDOW_BYTES = 2**30
 
 _FRAME = struct.Struct(">HBBBI")  # length (16 bits and 8 bits), type, flags, stream
@@ -106,7 +107,17 @@ class UnaryCalls:
     """
 
     __slots__ = (
-        *("_block", "_blocks", "_call_window", "_code", "_detail", "_headers_seen", "_held", "_initial_window"),
+        *(
+            "_block",
+            "_blocks",
+            "_call_window",
+            "_code",
+            "_detail",
+            "_headers_seen",
+            "_held",
+            "_initial_window",
+            "_kind",
+        ),
         *("_message", "_open", "_received_bytes", "_size", "_stream", "_timing", "_unsent", "_window"),
         *("answering", "closing", "output"),
     )
@@ -128,6 +139,7 @@ class UnaryCalls:
         self._size = 0
         self._timing = b""
         self._headers_seen = False
+        self._kind = b""  # what `content-type` of the response declares
 
     def call(self, request: bytes) -> bytes:
         """The bytes to send for `request`, as far as the server's windows allow; the rest is in `output` later."""
@@ -194,7 +206,14 @@ class UnaryCalls:
         self._message.append(_unpadded(flags, payload))
         if self._size > MAX_MESSAGE_BYTES:
             raise Http2Error(f"the response is longer than {MAX_MESSAGE_BYTES} bytes")
-        return self._end(Code.UNKNOWN, "the response ends without a status") if flags & _END_STREAM else None
+        return self._end(Code.UNKNOWN, self._no_status()) if flags & _END_STREAM else None
+
+    def _no_status(self) -> str:
+        """The error of a body that no status follows; it quotes one that is no message of gRPC."""
+        kind = self._kind.decode("latin-1")
+        if kind.startswith(GRPC):
+            return "the response ends without a status"
+        return f"no gRPC, but {quoted(kind) or 'of no type'}: {body_text(b''.join(self._message)) or 'an empty body'}"
 
     def _on_headers(self, flags: int, payload: bytes) -> UnaryResponse | None:
         self.answering = True
@@ -220,6 +239,7 @@ class UnaryCalls:
             if status.startswith(b"1"):
                 return None  # informational; the response itself is still to come
             self._headers_seen = True
+            self._kind = headers.get(b"content-type", b"")
             if status != b"200":
                 return self._end(*_not_grpc(status))
         return self._end(*_status(headers)) if last else None
@@ -327,10 +347,13 @@ def _unpadded(flags: int, payload: bytes) -> bytes:
 
 def _status(headers: Headers) -> tuple[int, str]:
     text = headers.get(b"grpc-status", b"")
-    if not text.isdigit() or len(text) > 2 or int(text) >= len(Code):
+    if not text:
         return Code.UNKNOWN, "the response has no status"
-    detail = unquote(headers.get(b"grpc-message", b"").decode("latin-1"), errors="replace")
-    return int(text), quoted(detail)
+    detail = quoted(unquote(headers.get(b"grpc-message", b"").decode("latin-1"), errors="replace"))
+    if not text.isdigit() or len(text) > 2 or int(text) >= len(Code):
+        unknown = f"the unknown status {quoted(text.decode('latin-1'))}"
+        return Code.UNKNOWN, f"{unknown}: {detail}" if detail else unknown
+    return int(text), detail
 
 
 def _not_grpc(status: bytes) -> tuple[int, str]:

@@ -16,6 +16,7 @@ from harness.wire.http.llhttp_parser import (
     CUT_SHORT,
     MAX_BODY_BYTES,
     MAX_HEAD_BYTES,
+    NO_BODY,
     REFUSED,
     HttpError,
     HttpResponse,
@@ -34,7 +35,6 @@ _RETRY_AFTER = re.compile(rb"\r\nretry-after:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n|$)")
 _DATE = re.compile(rb"\r\ndate:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n|$)")
 _TIMING = b"\r\nserver-timing:"
 _TIMING_TITLE = b"\r\nServer-Timing:"
-_NO_BODY = (204, 304)
 
 
 class _Head(NamedTuple):
@@ -164,9 +164,12 @@ class ResponseParser:
         return HttpResponse(head.status, body, self._timing, head.keep_alive, size, head.retry_after)
 
     def _hold(self, data: bytes) -> HttpResponse | None:
-        """Keep the bytes of an unfinished head. Bytes that do not begin with `HTTP/1.1 ` go to llhttp at once."""
+        """Keep the bytes of an unfinished head.
+
+        Bytes that do not begin with `HTTP/1.1 `, and lines that end without CR, go to llhttp at once.
+        """
         start = data[:9]
-        if start != b"HTTP/1.1 "[: len(start)]:
+        if start != b"HTTP/1.1 "[: len(start)] or data.count(b"\n") != data.count(b"\r\n"):
             return self._feed_slow(data)
         if len(data) > MAX_HEAD_BYTES:
             raise HttpError(f"the head of the response is longer than {MAX_HEAD_BYTES} bytes")
@@ -218,7 +221,7 @@ def parse_head(head: bytes) -> _Head | None:
         return None
     status, headers = int(match[1]), match[2].lower()
     lengths = _LENGTH.findall(headers)
-    if len(lengths) != 1 or headers.count(b"\r\ncontent-length:") != 1 or status in _NO_BODY:
+    if len(lengths) != 1 or headers.count(b"\r\ncontent-length:") != 1 or status in NO_BODY:
         return None
     if any(name in headers for name in _ODD):
         return None
